@@ -1,0 +1,107 @@
+"""What our own calls raise. The first branch says whose move it is; every message ends with what to run.
+
+    HoldfastError
+      ConfigError            something written cannot be            exit 2
+        IdentityError        a name, endpoint or key in the wrong place
+        SecretMissing        a key's reference leads nowhere; lists every source tried
+      ConnectionLost         the choice no longer resolves          exit 3
+      CannotHandOver         this program cannot carry this connection
+      ModelDropped           another model answered than the one chosen
+      Refused                the provider refused and recovery ended; has .fault and .attempts    exit 4
+      StoreError             the memory cannot be read or written   exit 2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .faults import Fault
+    from .flow import Attempt
+
+
+class HoldfastError(Exception):
+    """Base of all errors of ours. `exit_code` is what the command line ends with; `next_step` is what to run now."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, next_step: str = "") -> None:
+        self.what = what
+        self.next_step = next_step
+        super().__init__(f"{what}\n  run: {next_step}" if next_step else what)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a configuration: the key's path, what is wrong, how to mend it, and where it stands."""
+
+    path: str
+    what: str
+    fix: str = ""
+    place: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.place}: " if self.place else ""
+        return f"{where}{self.path}: {self.what}" + (f"\n    {self.fix}" if self.fix else "")
+
+
+class ConfigError(HoldfastError):
+    """Something the user wrote cannot be. `problems` holds all of them, not the first."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, problems: Sequence[Problem] = (), next_step: str = "") -> None:
+        self.problems = tuple(problems)
+        lines = [what, *(f"  {problem}" for problem in self.problems)]
+        super().__init__("\n".join(lines), next_step=next_step)
+
+
+class IdentityError(ConfigError):
+    """A name, endpoint or key stands where it cannot stand."""
+
+
+class SecretMissing(ConfigError):
+    """A key's reference leads nowhere. `tried` lists each source with its reason; a secret is never part of it."""
+
+    def __init__(self, what: str, *, tried: Sequence[str] = (), next_step: str = "") -> None:
+        self.tried = tuple(tried)
+        super().__init__("\n".join([what, *(f"  tried {one}" for one in self.tried)]), next_step=next_step)
+
+
+class ConnectionLost(HoldfastError):
+    """The chosen pin no longer resolves. `candidates` are what the user could mean; none of them was taken."""
+
+    exit_code = 3
+
+    def __init__(self, what: str, *, candidates: Sequence[str] = (), next_step: str = "") -> None:
+        self.candidates = tuple(candidates)
+        super().__init__("\n".join([what, *(f"  could be: {one}" for one in self.candidates)]), next_step=next_step)
+
+
+class CannotHandOver(HoldfastError):
+    """A harness cannot carry this connection; the message says what it speaks and what the endpoint has."""
+
+    exit_code = 2
+
+
+class ModelDropped(HoldfastError):
+    """Another model answered than the one that was chosen."""
+
+
+class Refused(HoldfastError):
+    """Recovery ended and the provider still refuses. `fault` says why, `attempts` what was tried."""
+
+    exit_code = 4
+
+    def __init__(self, what: str, *, fault: Fault, attempts: Sequence[Attempt] = (), next_step: str = "") -> None:
+        self.fault = fault
+        self.attempts = tuple(attempts)
+        super().__init__(what, next_step=next_step)
+
+
+class StoreError(HoldfastError):
+    """The store cannot be opened, read or written; nothing was changed."""
+
+    exit_code = 2

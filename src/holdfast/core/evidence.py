@@ -1,0 +1,231 @@
+"""What is known of keys and endpoints: evidence, cool-downs, and the changes that make them.
+
+`Board` is the read model the core decides on. It is plain data in memory: the store persists the same changes and the
+runtime replays what other processes wrote. A key is known by its fingerprint, so a replaced key starts with a clean slate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from .faults import Fault, FaultClass, Scope
+from .identity import Connection, Endpoint, Key
+
+AUTH_FAULTS = frozenset({FaultClass.AUTH_REJECTED, FaultClass.AUTH_EXPIRED})
+NO_KEY = "-"
+"""The fingerprint of an endpoint that takes no key."""
+_DURABLE_EVERY = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one key last did at one endpoint (its URL). Times are epoch seconds of the store's clock."""
+
+    fingerprint: str
+    url: str
+    first_ok: float | None = None
+    last_ok: float | None = None
+    last_fault: FaultClass | None = None
+    last_fault_at: float | None = None
+
+    def known_good(self, now: float, days: float) -> bool:
+        """Whether the key worked here within the last `days` (errors.md 4.2)."""
+        return self.last_ok is not None and now - self.last_ok <= days * 86400
+
+    @property
+    def suspect(self) -> bool:
+        """Whether the key was refused here after it last worked: the next request is a probe."""
+        return self.last_fault in AUTH_FAULTS and self.last_ok is not None and (self.last_fault_at or 0.0) > self.last_ok
+
+
+@dataclass(frozen=True, slots=True)
+class Cooldown:
+    """A verdict with an end. `until` is infinite when only a change of key, URL or the user's word ends it; `level` counts
+    verdicts in a row; `since` tells requests sent before the verdict from those sent after it."""
+
+    subject: str
+    until: float
+    since: float
+    level: int
+    fault: Fault
+
+    @property
+    def hard(self) -> bool:
+        """Whether requests are answered from memory meanwhile. A verdict on an endpoint or a model only prefers another rung."""
+        return self.fault.scope in (Scope.KEY, Scope.KEY_MODEL, Scope.ACCOUNT)
+
+
+class Worked(NamedTuple):
+    """A key answered well. `durable` is False when the store knows as much already (written at most once a minute)."""
+
+    fingerprint: str
+    url: str
+    model: str
+    account: str
+    at: float
+    durable: bool
+
+
+class Failed(NamedTuple):
+    """A key was refused; only faults that speak about a key are recorded."""
+
+    fingerprint: str
+    url: str
+    kind: FaultClass
+    at: float
+
+
+class Cooled(NamedTuple):
+    """A cool-down was imposed or prolonged."""
+
+    cooldown: Cooldown
+
+
+class StandInBegan(NamedTuple):
+    """A rung of the user's ladder stands in for the session's pin until `until`. The choice itself is unchanged."""
+
+    session: str
+    rung: str
+    reason: str
+    until: float
+
+
+class StandInEnded(NamedTuple):
+    """The session is back on its own pin."""
+
+    session: str
+
+
+class KeyKept(NamedTuple):
+    """The session keeps using this key while it is healthy."""
+
+    session: str
+    label: str
+
+
+Change = Worked | Failed | Cooled | StandInBegan | StandInEnded | KeyKept
+
+
+def subject(scope: Scope, fingerprint: str, connection: Connection) -> str:
+    """The name of what a verdict of `scope` is about, for this connection; empty when nothing can be cooled."""
+    url = connection.endpoint.url
+    account = connection.key.account if connection.key is not None else None
+    match scope:
+        case Scope.ACCOUNT if account:
+            return f"account:{connection.provider.name}:{account}@{url}"
+        case Scope.KEY | Scope.ACCOUNT:
+            return f"key:{fingerprint}@{url}"
+        case Scope.KEY_MODEL:
+            return f"key:{fingerprint}@{url}#{connection.model}"
+        case Scope.MODEL:
+            return f"model:{connection.model}@{url}"
+        case Scope.ENDPOINT:
+            return f"endpoint:{url}"
+        case _:
+            return ""
+
+
+_COOLED_SCOPES = (Scope.KEY, Scope.KEY_MODEL, Scope.ACCOUNT, Scope.MODEL, Scope.ENDPOINT)
+
+
+class Bucket:
+    """The retry budget of one endpoint: 10 tokens, +0.2 a success, +0.1 a second, one a retry (errors.md 2.4.3).
+
+    An outage is amplified by about nothing, while a lone agent can still retry every blip.
+    """
+
+    __slots__ = ("_at", "_tokens")
+    SIZE, PER_SUCCESS, PER_SECOND = 10.0, 0.2, 0.1
+
+    def __init__(self) -> None:
+        self._tokens, self._at = self.SIZE, 0.0
+
+    def succeed(self) -> None:
+        if self._tokens < self.SIZE:
+            self._tokens = min(self.SIZE, self._tokens + self.PER_SUCCESS)
+
+    def take(self, now: float) -> bool:
+        """One token if there is one; the caller may retry."""
+        elapsed = max(0.0, now - self._at) if self._at else 0.0
+        self._tokens, self._at = min(self.SIZE, self._tokens + elapsed * self.PER_SECOND), now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+
+class Board:
+    """Evidence, cool-downs, use counts and retry budgets in memory. It changes only by `apply` and `load`."""
+
+    def __init__(self, evidence: Iterable[Evidence] = (), cooldowns: Iterable[Cooldown] = ()) -> None:
+        self.uses: dict[str, int] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self.load(evidence, cooldowns)
+
+    def load(self, evidence: Iterable[Evidence], cooldowns: Iterable[Cooldown]) -> None:
+        """Take over what the store holds: the truth of all processes."""
+        self._evidence = {(one.fingerprint, one.url): one for one in evidence}
+        self._cooldowns = {one.subject: one for one in cooldowns}
+
+    def evidence(self, fingerprint: str, endpoint: Endpoint) -> Evidence:
+        """What the key did at this endpoint; an empty record if it was never used there."""
+        found = self._evidence.get((fingerprint, endpoint.url))
+        return found if found is not None else Evidence(fingerprint, endpoint.url)
+
+    def works_elsewhere(self, fingerprint: str, endpoint: Endpoint) -> str | None:
+        """The URL of another host where this very key worked last, if any (story 1's wrong door)."""
+        others = [e for e in self._evidence.values() if e.fingerprint == fingerprint and e.last_ok is not None and not e.url.startswith(endpoint.origin)]
+        return max(others, key=lambda e: e.last_ok or 0.0).url if others else None
+
+    def cooldown(self, fingerprint: str, connection: Connection) -> Cooldown | None:
+        """The verdict that matters most for this connection: hard before soft, then the longest; also if its time has passed."""
+        if not self._cooldowns:
+            return None
+        found = (self._cooldowns.get(subject(scope, fingerprint, connection)) for scope in _COOLED_SCOPES)
+        return max((one for one in found if one is not None), key=lambda c: (c.hard, c.until), default=None)
+
+    def cooled(self, subject_name: str) -> Cooldown | None:
+        return self._cooldowns.get(subject_name)
+
+    def bucket(self, endpoint: Endpoint) -> Bucket:
+        return self._buckets.setdefault(endpoint.url, Bucket())
+
+    def apply(self, change: Change) -> None:
+        match change:
+            case Worked(fingerprint, url, model, account, at):
+                known = self._evidence.get((fingerprint, url))
+                if known is None:
+                    known = Evidence(fingerprint, url, first_ok=at)
+                self._evidence[fingerprint, url] = replace(known, first_ok=known.first_ok or at, last_ok=max(at, known.last_ok or at))
+                for name in cleared_by(change) if self._cooldowns else ():
+                    self._cooldowns.pop(name, None)
+            case Failed(fingerprint, url, kind, at):
+                known = self._evidence.get((fingerprint, url), Evidence(fingerprint, url))
+                self._evidence[fingerprint, url] = replace(known, last_fault=kind, last_fault_at=at)
+            case Cooled(cooldown):
+                self._cooldowns[cooldown.subject] = cooldown
+            case _:
+                pass
+
+
+def cleared_by(worked: Worked) -> tuple[str, ...]:
+    """The verdicts that one good answer refutes."""
+    key, url = f"key:{worked.fingerprint}@{worked.url}", worked.url
+    names = (key, f"{key}#{worked.model}", f"model:{worked.model}@{url}", f"endpoint:{url}")
+    return (*names, f"account:{worked.account}@{url}") if worked.account else names
+
+
+def worked(evidence: Evidence, connection: Connection, at: float, *, was_cooled: bool) -> Worked:
+    """The change that a good answer makes. Durable when it tells the store something: a first success, one after a fault
+    or a cool-down, or one a minute."""
+    durable = was_cooled or evidence.last_ok is None or at - evidence.last_ok >= _DURABLE_EVERY or (evidence.last_fault_at or 0.0) >= evidence.last_ok
+    key = connection.key
+    account = f"{connection.provider.name}:{key.account}" if key is not None and key.account else ""
+    return Worked(evidence.fingerprint, evidence.url, connection.model, account, at, durable)
+
+
+def known_key(key: Key | None, fingerprint: str | None) -> str | None:
+    """The fingerprint under which evidence stands: `NO_KEY` where no key is needed, None where it must be read first."""
+    return NO_KEY if key is None else fingerprint

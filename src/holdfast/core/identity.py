@@ -1,0 +1,307 @@
+"""Who answers: the values that name a connection. They are immutable, checked at birth, and travel whole.
+
+What the user typed is the identity (a Pin); everything else is derived from it. Nothing here has a URL that can be set
+from outside: `Connection.endpoint` follows from provider, dialect and key, and a rotation can change the key only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from urllib.parse import SplitResult, urlsplit
+
+from .errors import IdentityError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+KINDS = frozenset({"custom", "auto", "default", "none", "any", "provider", "openai-compatible", "anthropic-compatible"})
+_METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "instance-data"})
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class ProviderName(str):
+    """The name of an entry of the user's configuration. Kinds such as `custom` are refused: they name nobody (story 0)."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str) -> ProviderName:
+        if isinstance(name, cls):
+            return name
+        if name in KINDS:
+            raise IdentityError(
+                f"'{name}' is a kind, not a name: two such entries could not be told apart",
+                next_step="holdfast provider add NAME --url URL   (a name of your own, such as 'my-gateway')",
+            )
+        if not _NAME.fullmatch(name):
+            raise IdentityError(f"'{name}' cannot be a provider's name: use lower-case letters, digits, '.', '_' and '-', starting with a letter or digit")
+        return super().__new__(cls, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The user's choice as one string, `provider/model`, split at the first slash. This is what a session stores."""
+
+    provider: ProviderName
+    model: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "provider", ProviderName(self.provider))
+        if not self.model or self.model != self.model.strip() or any(ch < " " for ch in self.model):
+            raise IdentityError(f"'{self.provider}/{self.model}' names no model: a pin is provider/model", next_step=f"holdfast models --provider {self.provider}")
+
+    @classmethod
+    def parse(cls, text: str) -> Pin:
+        """The pin that `text` writes. Raises IdentityError when there is no slash, no model, or a kind for a name."""
+        provider, slash, model = text.partition("/")
+        if not slash:
+            raise IdentityError(f"'{text}' is not a pin: write provider/model", next_step="holdfast models")
+        return cls(ProviderName(provider), model)
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+class Dialect(StrEnum):
+    """What the wire speaks."""
+
+    OPENAI_CHAT = "openai-chat"
+    OPENAI_RESPONSES = "openai-responses"
+    ANTHROPIC_MESSAGES = "anthropic-messages"
+
+
+class Auth(StrEnum):
+    """How a key is shown to the endpoint. `NONE` is a statement ("this endpoint takes no key"), never a placeholder."""
+
+    BEARER = "bearer"
+    X_API_KEY = "x-api-key"
+    API_KEY = "api-key"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A URL with its dialect, auth style and extra headers. `url` is normalised; `origin` is scheme://host[:port] (RFC 6454).
+
+    Raises IdentityError for another scheme than http(s), credentials, a query or a fragment in the URL, a host that
+    is link-local, a metadata service or the unspecified address, and for headers that carry authentication.
+    """
+
+    url: str
+    dialect: Dialect = Dialect.OPENAI_CHAT
+    auth: Auth = Auth.BEARER
+    headers: tuple[tuple[str, str], ...] = ()
+    origin: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = _checked(self.url)
+        host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host
+        port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+        origin = f"{parts.scheme}://{host}{port}"
+        object.__setattr__(self, "url", origin + parts.path.rstrip("/"))
+        object.__setattr__(self, "origin", origin)
+        for name, value in self.headers:
+            if name.lower() in {"authorization", "x-api-key", "api-key", "cookie", "host", "proxy-authorization"}:
+                raise IdentityError(f"header '{name}' of {self.url} carries authentication or routing: a key belongs into keys, not into headers")
+            if any(ch < " " for ch in name + value):
+                raise IdentityError(f"header '{name}' of {self.url} holds a control character")
+
+    @property
+    def host(self) -> str:
+        """host[:port], for messages."""
+        return self.origin.partition("://")[2]
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the endpoint is on this machine."""
+        return _is_loopback(urlsplit(self.url).hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _checked(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url.strip())
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise IdentityError(f"'{url}' is not a URL: {error}") from None
+    shown = f"{parts.scheme}://{parts.hostname}{parts.path}"
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or not port_is_valid:
+        raise IdentityError(f"'{url}' is not an http(s) URL")
+    if parts.username is not None or parts.password is not None:
+        raise IdentityError(f"{shown} carries credentials in the URL: remove them", next_step="holdfast key add PROVIDER --from env:NAME")
+    if parts.query or parts.fragment:
+        raise IdentityError(f"{shown} must end with its path: a query or fragment cannot be part of an endpoint")
+    if any(ch <= " " or ch == "\x7f" for ch in url.strip()):
+        raise IdentityError(f"{shown!r} holds white space or control characters")
+    if parts.hostname in _METADATA_HOSTS or _is_forbidden_address(parts.hostname):
+        raise IdentityError(f"{shown} points to a link-local, metadata or unspecified address, which no provider has")
+    return parts
+
+
+def _is_forbidden_address(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    address = mapped or address
+    return address.is_link_local or address.is_unspecified or address.is_multicast
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One credential of one provider: a label and a reference to where the value is, never the value.
+
+    `endpoints`, when not empty, are the only places where this key may be used: given by the user or by whoever
+    provisioned the key, never taken from a table of defaults (story 1). Keys of one `account` share quota verdicts.
+    """
+
+    provider: ProviderName
+    label: str
+    ref: str
+    account: str | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+class Strategy(StrEnum):
+    """In which order the keys of a provider are used. A session keeps its key while the key is healthy."""
+
+    FILL_FIRST = "fill-first"
+    ROUND_ROBIN = "round-robin"
+    LEAST_USED = "least-used"
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A named entry of the user's configuration. `models` is None when not declared; an empty tuple offers nothing."""
+
+    name: ProviderName
+    endpoints: tuple[Endpoint, ...]
+    keys: tuple[Key, ...] = ()
+    models: tuple[str, ...] | None = None
+    strategy: Strategy = Strategy.FILL_FIRST
+    preset: str | None = None
+    profile: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.endpoints:
+            raise IdentityError(f"provider '{self.name}' has no endpoint", next_step=f"holdfast provider add {self.name} --url URL")
+        for what, names in (("dialect", [e.dialect for e in self.endpoints]), ("key label", [k.label for k in self.keys])):
+            twice = next((n for i, n in enumerate(names) if n in names[:i]), None)
+            if twice is not None:
+                raise IdentityError(f"provider '{self.name}' has {what} '{twice}' twice")
+        for key in self.keys:
+            if key.provider != self.name:
+                raise IdentityError(f"key '{key.label}' belongs to provider '{key.provider}', not to '{self.name}'")
+
+    @property
+    def dialects(self) -> tuple[Dialect, ...]:
+        return tuple(endpoint.dialect for endpoint in self.endpoints)
+
+    def keys_for(self, dialect: Dialect) -> tuple[Key, ...]:
+        """The keys that may speak `dialect`: a key with endpoints of its own is bound to these."""
+        return tuple(key for key in self.keys if not key.endpoints or any(e.dialect is dialect for e in key.endpoints))
+
+
+def _endpoint_of(provider: Provider, dialect: Dialect, key: Key | None) -> Endpoint:
+    """The one rule by which a connection gets its URL: the key's own endpoint if it has any, else the provider's."""
+    for endpoint in (key.endpoints if key is not None and key.endpoints else provider.endpoints):
+        if endpoint.dialect is dialect:
+            return endpoint
+    owner = f"key '{key.label}' of provider '{provider.name}'" if key is not None and key.endpoints else f"provider '{provider.name}'"
+    spoken = ", ".join(provider.dialects)
+    raise IdentityError(f"{owner} has no {dialect} endpoint (it speaks {spoken})", next_step=f"holdfast provider show {provider.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Provider, dialect, key and model as one value. `endpoint` is derived; inside a lane only the key can change."""
+
+    provider: Provider
+    dialect: Dialect
+    key: Key | None
+    model: str
+    endpoint: Endpoint = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.key is not None and self.key not in self.provider.keys:
+            raise IdentityError(f"key '{self.key.label}' is not a key of provider '{self.provider.name}'")
+        endpoint = _endpoint_of(self.provider, self.dialect, self.key)
+        if (self.key is None) != (endpoint.auth is Auth.NONE):
+            want = "takes no key (auth = \"none\")" if endpoint.auth is Auth.NONE else "needs a key"
+            raise IdentityError(f"provider '{self.provider.name}' {want}", next_step=f"holdfast key add {self.provider.name} --from env:NAME")
+        Pin(self.provider.name, self.model)
+        object.__setattr__(self, "endpoint", endpoint)
+
+    @property
+    def pin(self) -> Pin:
+        return Pin(self.provider.name, self.model)
+
+    def with_key(self, key: Key) -> Connection:
+        """The same connection with another key of the same provider: the only transition there is."""
+        return replace(self, key=key)
+
+    def __str__(self) -> str:
+        label = f" key '{self.key.label}'" if self.key is not None else ""
+        return f"{self.provider.name}/{self.model}{label} at {self.endpoint.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A connection and the spare keys of the same provider: the only home of a pool. It lives and dies with its provider."""
+
+    connection: Connection
+    spares: tuple[Key, ...] = ()
+
+    def __post_init__(self) -> None:
+        for key in self.spares:
+            self.connection.with_key(key)
+
+    @classmethod
+    def build(cls, provider: Provider, dialect: Dialect, model: str, only_key: str | None = None) -> Lane:
+        """The lane of a provider: its first usable key and the others as spares; with `only_key`, that key and no spare."""
+        keys = provider.keys_for(dialect)
+        if only_key is not None:
+            keys = tuple(key for key in keys if key.label == only_key)
+            if not keys:
+                raise IdentityError(f"provider '{provider.name}' has no key '{only_key}' for {dialect}", next_step=f"holdfast key list {provider.name}")
+        if _needs_no_key(provider, dialect):
+            return cls(Connection(provider, dialect, None, model))
+        return cls(Connection(provider, dialect, keys[0] if keys else None, model), keys[1:])
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """All keys in the order of the configuration."""
+        mine = {self.connection.key, *self.spares}
+        return tuple(key for key in self.connection.provider.keys if key in mine)
+
+    def connections(self) -> Iterable[Connection]:
+        """One connection per key; for an endpoint without authentication the one connection there is."""
+        return [self.connection.with_key(key) for key in self.keys] or [self.connection]
+
+
+def _needs_no_key(provider: Provider, dialect: Dialect) -> bool:
+    return any(e.dialect is dialect and e.auth is Auth.NONE for e in provider.endpoints)
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The pins that the user listed to stand in for `pin`, in order, and for how long one stands in (seconds)."""
+
+    pin: Pin
+    then: tuple[Pin, ...]
+    return_after: float = 600.0
+
+    def __post_init__(self) -> None:
+        if self.pin in self.then or len(set(self.then)) != len(self.then):
+            raise IdentityError(f"the ladder of '{self.pin}' names a rung twice or leads back to itself")
+        if not self.then or self.return_after <= 0:
+            raise IdentityError(f"the ladder of '{self.pin}' needs at least one rung and a positive return_after")

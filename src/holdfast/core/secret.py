@@ -1,0 +1,96 @@
+"""The only type that holds a key. It shows a mask everywhere; the value comes out only where `.reveal()` is written."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+_MASK = "****"
+_TAIL = 4
+_SHORTEST_WITH_TAIL = 12
+
+
+class Secret:
+    """An opaque credential value.
+
+    repr, str, format and tracebacks show a mask; pickling, JSON and copying by state are refused. Raises ValueError for an
+    empty value or one that cannot be sent in a header (a line break, a character outside latin-1): a placeholder for a
+    missing key does not exist, `auth = "none"` says that no key is needed.
+    """
+
+    __slots__ = ("__value", "__weakref__")
+
+    def __init__(self, value: str) -> None:
+        value = value.strip()
+        if not value:
+            raise ValueError("a secret cannot be empty")
+        if any(ch < " " or ch == "\x7f" or ch > "\xff" for ch in value):
+            raise ValueError("a secret cannot hold control characters, line breaks or characters outside latin-1")
+        self.__value = value
+
+    def reveal(self) -> str:
+        """The plain value. Allowed in three places only: the HTTP wire, the vault's write, a child's environment."""
+        return self.__value
+
+    @property
+    def tail(self) -> str:
+        """The last four characters for messages; empty for keys so short that a tail would give too much away."""
+        return self.__value[-_TAIL:] if len(self.__value) >= _SHORTEST_WITH_TAIL else ""
+
+    def fingerprint(self, pepper: bytes) -> str:
+        """A keyed HMAC-SHA256 (16 hex digits) by which evidence recognises this key without storing it."""
+        return fingerprint(self.__value, pepper)
+
+    def scrub(self, text: str) -> str:
+        """`text` with this value replaced by its mask."""
+        return text.replace(self.__value, str(self)) if self.__value in text else text
+
+    def __str__(self) -> str:
+        return f"…{self.tail}" if self.tail else _MASK
+
+    def __repr__(self) -> str:
+        return f"Secret({self!s})"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self.__value.encode(), other.__value.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self.__value))
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("a Secret cannot be pickled or copied into another form")
+
+
+def fingerprint(value: str, pepper: bytes) -> str:
+    """A keyed HMAC-SHA256 of `value`, 16 hex digits. The pepper lives in the home directory and never leaves it."""
+    return hmac.new(pepper, value.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), r"\1 " + _MASK),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?"), _MASK),
+    (re.compile(r"\b(?:sk|tp|pk|rk|gsk|xai|nvapi|hf|ghp|gho|ghu|ghs|glpat|AKIA|ASIA|AIza|key)[-_]?[A-Za-z0-9][A-Za-z0-9_*.-]{10,}"), _MASK),
+    (re.compile(r"\b[0-9a-fA-F]{32,}\b"), _MASK),
+    (re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"), "…@…"),
+    (re.compile(r"\b(org|proj|acct|user)[-_][A-Za-z0-9]{8,}"), r"\1-" + _MASK),
+    (re.compile(r"(https?://)[^/\s@]+@"), r"\1"),
+    (re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*"), r"\1"),
+)
+
+
+def redact(text: str, known: Iterable[Secret] = (), *, limit: int = 500) -> str:
+    """`text` fit for logs, the store and messages: known secrets by value, key shapes, e-mail addresses, organisation ids
+    and the query parts of URLs are masked, and at most `limit` characters stay (errors.md 4.4 rule 9)."""
+    for secret in known:
+        text = secret.scrub(text)
+    for shape, mask in _SHAPES:
+        text = shape.sub(mask, text)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

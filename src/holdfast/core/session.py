@@ -1,0 +1,50 @@
+"""The one row that remembers a user's choice: a session id and the pin as it was typed (story 0).
+
+A session never stores a URL, a kind or a key's value, and nothing but the user changes `pin` and `key`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from .errors import IdentityError
+from .identity import Pin
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A rung of the user's ladder in use: which, why, and until when (epoch seconds)."""
+
+    rung: Pin
+    reason: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`pin` is the choice; `key` is the label of a key the user chose for this session; `kept_key` is the label that the pool
+    last used (affinity only). `version` counts the user's changes, so that two writers cannot overwrite each other."""
+
+    id: str
+    pin: Pin
+    key: str | None = None
+    stand_in: StandIn | None = None
+    kept_key: str | None = None
+    created_at: float = 0.0
+    changed_at: float = 0.0
+    version: int = 0
+
+    def __post_init__(self) -> None:
+        if not _ID.fullmatch(self.id):
+            raise IdentityError(f"'{self.id[:40]}' cannot be a session id: up to 128 letters, digits and . _ : @ - , starting with a letter or digit")
+
+    def choose(self, pin: Pin, now: float, key: str | None = None) -> Session:
+        """The session on another choice of its user. Whatever belonged to the old choice (stand-in, key) is gone."""
+        return replace(self, pin=pin, key=key, stand_in=None, kept_key=None, changed_at=now, version=self.version + 1)
+
+    def standing_in(self, now: float) -> StandIn | None:
+        """The stand-in whose lease has not ended at `now`."""
+        return self.stand_in if self.stand_in is not None and now < self.stand_in.until else None
