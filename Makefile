@@ -1,0 +1,85 @@
+# Every target sets up what it needs. A fresh machine needs python 3.11 or newer (with venv) and make, nothing else.
+#   make setup   build .venv, so that .venv/bin/holdfast runs        make check   what CI runs: format, lint, types, layers, tests, coverage
+#   make demo    the stories, told live, without key or network      make bench   the benchmarks
+#   make test    the tests (ARGS="-k resume" passes on)              make fix     format and repair what can be repaired
+#   make lock    resolve the dependencies anew                       make mutants break each invariant once; the tests must notice
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := setup
+
+PYTHON ?= python3
+ARGS   ?=
+BIN    := .venv/bin
+LEGACY := .venv-legacy/bin
+
+# uv trusts only its own bundle of certificates otherwise; machines behind a proxy have one more.
+export UV_SYSTEM_CERTS ?= 1
+export UV_NO_PROGRESS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# An active environment of the caller's must not receive our packages.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+.PHONY: setup demo test test-legacy check lint types layers coverage bench mutants fix lock clean
+
+setup: .venv/.installed
+
+.venv/.installed: requirements.lock pyproject.toml .ci/install
+	@.ci/install "$(PYTHON)" .venv requirements.lock
+
+.venv-legacy/.installed: requirements-legacy.lock pyproject.toml .ci/install | .venv/.installed
+	@.ci/install "$(PYTHON)" .venv-legacy requirements-legacy.lock
+
+demo: setup
+	@$(BIN)/holdfast demo $(ARGS)
+
+test: setup
+	@$(BIN)/python -m pytest -q -n auto $(ARGS)
+
+# The SDK generation on httpx, and the lower bound of every dependency. Exit code 5 says that no test was found.
+test-legacy: .venv-legacy/.installed
+	@tests=$$(find tests/stories tests/http -name 'test_*.py' -print -quit); \
+	if [ -z "$$tests" ]; then echo "legacy: no tests in tests/stories and tests/http yet"; exit 0; fi; \
+	$(LEGACY)/python -m pytest -q tests/stories tests/http $(ARGS)
+
+check: lint types layers test-legacy coverage
+
+lint: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: setup
+	@$(BIN)/mypy src tests/typing $(if $(wildcard bench/*.py),bench)
+
+layers: setup
+	@$(BIN)/lint-imports --no-logo
+
+# All tests once, measured. The whole product is reported; core/ must be covered to the last line.
+coverage: setup
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest -q -n auto $(ARGS)
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report | tail -n 1
+	@$(BIN)/coverage report --include='src/holdfast/core/*' --fail-under=100
+
+bench: setup
+	@$(BIN)/python -m bench $(ARGS)
+
+mutants: setup
+	@$(BIN)/python tests/mutants.py $(ARGS)
+
+fix: setup
+	@$(BIN)/ruff check --fix-only -q .
+	@$(BIN)/ruff format .
+
+# The lock files name no registry: versions and hashes are the same wherever they are fetched. UPGRADE=1 takes newer ones.
+COMPILE = $(BIN)/uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+          --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
+
+lock: | .venv/.installed
+	@$(COMPILE) --group dev -o requirements.lock
+	@$(COMPILE) --group legacy --resolution lowest-direct -o requirements-legacy.lock
+
+clean:
+	@rm -rf .venv .venv-legacy .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
