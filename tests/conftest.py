@@ -1,0 +1,77 @@
+"""What holds for every test: nothing leaves this machine, nothing of the developer's own environment or home gets in."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+# No deadline: the machines that run this are shared. The examples are the same in every run; HYPOTHESIS_PROFILE=search looks for new ones.
+settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+settings.register_profile("search", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+# Keys, endpoints, proxies, our own settings, and the hook by which coverage would slow down every child that a test starts.
+_FOREIGN = re.compile(r"HOLDFAST_.*|XDG_.*|COVERAGE_.*|.*_(API_KEY|API_BASE|BASE_URL|AUTH_TOKEN|ACCESS_TOKEN)|(HTTPS?|ALL|NO)_PROXY", re.IGNORECASE)
+_LOCAL_NAMES = frozenset({"localhost", "", "0.0.0.0", "::"})
+
+
+def _is_local(host: object) -> bool:
+    text = host.decode() if isinstance(host, bytes) else str(host or "")
+    if text in _LOCAL_NAMES or text.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(text.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def no_outside_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection or name look-up that would leave this machine fails the test, whatever the code under test catches."""
+    originals = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex", "sendto")}
+    look_up = socket.getaddrinfo
+
+    def guarded(name: str) -> Any:
+        def call(self: socket.socket, *args: Any) -> Any:
+            address = args[-1]
+            if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_local(address[0]):
+                pytest.fail(f"this test tried to reach {address[0]}:{address[1]}")
+            return originals[name](self, *args)
+
+        return call
+
+    def guarded_look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if not _is_local(host):
+            pytest.fail(f"this test tried to look up {host}")
+        return look_up(host, *args, **kwargs)
+
+    for name in originals:
+        monkeypatch.setattr(socket.socket, name, guarded(name))
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_look_up)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment without keys, endpoints, proxies and settings, and a home of the test's own. Gives HOLDFAST_HOME, which does not exist yet."""
+    for name in list(os.environ):
+        if _FOREIGN.fullmatch(name):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("HOLDFAST_HOME", str(home / "holdfast"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    return home / "holdfast"
+
+
+@pytest.fixture
+def home(clean_environment: Path) -> Path:
+    """HOLDFAST_HOME of this test, made and empty."""
+    clean_environment.mkdir(mode=0o700)
+    return clean_environment

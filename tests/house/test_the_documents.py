@@ -1,0 +1,89 @@
+"""The documents are checked against the code: what exists is written down, and what is written down exists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+import holdfast.cli
+from holdfast.core import config
+from holdfast.core.faults import FaultClass
+
+LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
+
+
+def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    """Every command below `command` that is not hidden, as the user types it."""
+    if not isinstance(command, click.Group):
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        child = command.get_command(context, name)
+        assert child is not None
+        if not child.hidden:
+            yield " ".join((*path, name)), child
+            yield from commands(child, (*path, name))
+
+
+@pytest.fixture(scope="module")
+def every_command() -> dict[str, click.Command]:
+    """The command line as click sees it; empty as long as holdfast.cli has no group of that kind."""
+    groups = [value for value in vars(holdfast.cli).values() if isinstance(value, click.Group)]
+    return {name: command for group in groups for name, command in commands(group)}
+
+
+def fenced(text: str, language: str) -> list[str]:
+    """The lines of the fenced blocks of one language; a prompt sign is not part of the command."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [line.removeprefix("$ ").strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def test_every_command_is_documented_and_explains_itself(every_command: dict[str, click.Command], root: Path) -> None:
+    text = (root / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert not [name for name in every_command if f"`holdfast {name}" not in text]
+    assert not [name for name, command in every_command.items() if not (command.help or "").strip()]
+
+
+def test_every_fault_class_has_a_row_with_its_meaning(root: Path) -> None:
+    text = (root / "docs" / "faults.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| .{10,} \|$", text, re.MULTILINE)
+    assert rows == [str(one) for one in FaultClass]
+
+
+def config_tables() -> dict[str, Any]:
+    """The tables of core.config that say which keys may stand where: {table: {key: converter}}."""
+    return {name: getattr(config, name) for name, kind in config.__annotations__.items() if kind == "_Fields"}
+
+
+@pytest.mark.parametrize("table", sorted(config_tables()))
+def test_every_key_of_the_configuration_is_documented(table: str, root: Path) -> None:
+    text = (root / "docs" / "configuration.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`\[?(\w+)[`.\]]", text))
+    assert not config_tables()[table].keys() - documented
+
+
+def test_the_search_for_configuration_keys_finds_their_tables() -> None:
+    keys = {key for table in config_tables().values() for key in table}
+    assert {"provider", "ladder", "gateway", "url", "keys", "from", "then", "listen"} <= keys
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_every_command_that_a_document_shows_exists(document: str, every_command: dict[str, click.Command], root: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for line in fenced((root / document).read_text(encoding="utf-8"), "sh"):
+        tool, *words = line.partition("#")[0].split()
+        if tool == "make":
+            assert next(word for word in words if "=" not in word) in targets, line
+        elif tool.endswith("holdfast") and every_command and words:
+            assert words[0] in {name.split()[0] for name in every_command} or words[0].startswith("-"), line
+
+
+def test_every_link_between_documents_leads_to_a_file(files: list[Path], root: Path) -> None:
+    links = [(path, target) for path in files if path.suffix == ".md" for target in LINK.findall(path.read_text(encoding="utf-8"))]
+    assert links
+    assert not [f"{path.relative_to(root)} -> {target}" for path, target in links if not (path.parent / target).exists()]

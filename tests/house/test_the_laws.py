@@ -1,0 +1,91 @@
+"""The laws of DESIGN section 2, where reading the source is enough to see them broken."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+
+import pytest
+
+# Law 8. A new place needs a reason in design/, not only a line here.
+MAY_REVEAL = {"http/wire.py": 1, "vault/file.py": 1}
+
+# Law 3. Values travel whole: (file, function) where one of these names is a parameter all the same, with the reason.
+LOOSE_NAMES = frozenset({"base_url", "baseurl", "api_key", "apikey", "api_base", "provider_name"})
+MAY_BE_LOOSE: dict[tuple[str, str], str] = {}
+
+MAY_BE_IMPORTED_BY_CORE = frozenset(
+    """
+    __future__ abc bisect collections collections.abc dataclasses datetime difflib email.utils enum fnmatch functools hashlib hmac html ipaddress
+    itertools json math operator re string types typing typing_extensions unicodedata urllib.parse
+    """.split()
+)
+READS_A_CLOCK = frozenset({"now", "utcnow", "today", "localtime", "gmtime"})
+
+
+def revealing(tree: ast.Module) -> int:
+    """How often a tree asks for a secret's value: by attribute, called or not, by name in a string, or past the mangling."""
+    names = [node.attr if isinstance(node, ast.Attribute) else node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Constant)]
+    return sum(name in ("reveal", "_Secret__value") for name in names if isinstance(name, str))
+
+
+def parameters(tree: ast.Module) -> list[tuple[str, str]]:
+    """(function, parameter) of every function and lambda; the fields of a class are its constructor's parameters."""
+    found: list[tuple[str, str]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            arguments = node.args
+            everyone = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+            found += [(getattr(node, "name", "lambda"), one.arg) for one in everyone]
+        elif isinstance(node, ast.ClassDef):
+            found += [(node.name, one.target.id) for one in node.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
+    return found
+
+
+def imports(tree: ast.Module) -> set[str]:
+    """What a tree imports from outside its own package."""
+    absolute = {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
+    return absolute | {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+
+
+def test_a_secret_is_revealed_only_where_the_law_allows_it(trees: dict[str, ast.Module]) -> None:
+    found = Counter({name: revealing(tree) for name, tree in trees.items() if revealing(tree)})
+    assert found == {name: count for name, count in MAY_REVEAL.items() if name in trees}
+
+
+def test_no_function_takes_a_connection_in_pieces(trees: dict[str, ast.Module]) -> None:
+    found = {(name, function) for name, tree in trees.items() for function, parameter in parameters(tree) if parameter.lower() in LOOSE_NAMES}
+    assert found == set(MAY_BE_LOOSE)
+
+
+def test_the_core_imports_only_what_cannot_do_anything(trees: dict[str, ast.Module]) -> None:
+    found = {(name, module) for name, tree in trees.items() if name.startswith("core/") for module in imports(tree) - MAY_BE_IMPORTED_BY_CORE}
+    assert not found
+
+
+def test_the_core_never_reads_a_clock(trees: dict[str, ast.Module]) -> None:
+    calls = [(name, node.func) for name, tree in trees.items() if name.startswith("core/") for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    found = {(name, func.attr, func.lineno) for name, func in calls if isinstance(func, ast.Attribute) and func.attr in READS_A_CLOCK}
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("snippet", "count"),
+    [
+        ("send(secret.reveal())", 1),
+        ("show = secret.reveal", 1),
+        ("getattr(secret, 'reveal')()", 1),
+        ("secret._Secret__value", 1),
+        ("secret.tail", 0),
+    ],
+)
+def test_the_search_for_revealed_secrets_finds_every_way_to_ask(snippet: str, count: int) -> None:
+    assert revealing(ast.parse(snippet)) == count
+
+
+@pytest.mark.parametrize(
+    "snippet",
+    ["def f(api_key): ...", "async def f(*, api_key=None): ...", "f = lambda api_key: 0", "class F:\n    api_key: str", "def f(api_key, /): ..."],
+)
+def test_the_search_for_loose_names_finds_every_kind_of_parameter(snippet: str) -> None:
+    assert [parameter for _, parameter in parameters(ast.parse(snippet))] == ["api_key"]
