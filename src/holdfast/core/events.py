@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from .faults import Confidence, Fault, FaultClass, Origin, Phase, Scope
-from .flow import Attempt
+from .steps import Attempt
 
 
 class EventKind(StrEnum):

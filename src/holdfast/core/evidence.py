@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .faults import Fault, FaultClass, Scope
-from .identity import Connection, Endpoint, Key
+from .identity import Connection, Endpoint
 
 AUTH_FAULTS = frozenset({FaultClass.AUTH_REJECTED, FaultClass.AUTH_EXPIRED})
 NO_KEY = "-"
@@ -160,7 +160,8 @@ class Board:
     """Evidence, cool-downs, use counts and retry budgets in memory. It changes only by `apply` and `load`."""
 
     def __init__(self, evidence: Iterable[Evidence] = (), cooldowns: Iterable[Cooldown] = ()) -> None:
-        self.uses: dict[str, int] = {}
+        self._uses: dict[tuple[str, str | None], tuple[int, int]] = {}
+        self._turn = 0
         self._buckets: dict[str, Bucket] = {}
         self.load(evidence, cooldowns)
 
@@ -188,6 +189,15 @@ class Board:
 
     def cooled(self, subject_name: str) -> Cooldown | None:
         return self._cooldowns.get(subject_name)
+
+    def use(self, connection: Connection) -> None:
+        """Count one use of the connection's key."""
+        self._turn += 1
+        self._uses[_use_name(connection)] = (self.used(connection)[0] + 1, self._turn)
+
+    def used(self, connection: Connection) -> tuple[int, int]:
+        """How often this process used the connection's key, and when last (a turn number)."""
+        return self._uses.get(_use_name(connection), (0, 0))
 
     def bucket(self, endpoint: Endpoint) -> Bucket:
         return self._buckets.setdefault(endpoint.url, Bucket())
@@ -226,6 +236,5 @@ def worked(evidence: Evidence, connection: Connection, at: float, *, was_cooled:
     return Worked(evidence.fingerprint, evidence.url, connection.model, account, at, durable)
 
 
-def known_key(key: Key | None, fingerprint: str | None) -> str | None:
-    """The fingerprint under which evidence stands: `NO_KEY` where no key is needed, None where it must be read first."""
-    return NO_KEY if key is None else fingerprint
+def _use_name(connection: Connection) -> tuple[str, str | None]:
+    return connection.provider.name, connection.key.label if connection.key is not None else None

@@ -3,120 +3,281 @@ obeys the same steps; none of them contains a rule of recovery."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Generator
+from dataclasses import replace
+from difflib import get_close_matches
+from math import inf
 
-from .evidence import Board, Change
-from .faults import Fault, Profile, Reply
-from .identity import Connection, Key, Lane, Provider
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one request may cost. Times in seconds; `probe` are the waits before each probe of a known-good key."""
-
-    sends: int = 3
-    rotations: int = 2
-    wait: float = 60.0
-    probe: tuple[float, ...] = (0.5, 1.0, 2.0)
-    known_good_days: float = 7.0
+from .evidence import NO_KEY, Change, Cooldown, Evidence, Failed, KeyKept, StandInBegan, StandInEnded, worked
+from .faults import Fault, FaultClass, Phase, Reply, classify, weigh
+from .identity import Connection, Key, Lane
+from .pool import Pick, World, pick, remembered
+from .recovery import NO_KEY_SENT, RATE_PATIENCE, Rule, backoff, rule_for, verdict
+from .steps import Answer, Attempt, Call, Outcome, Probe, Refresh, Relist, Send, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request as the core sees it: the chosen pin's lane, the lanes that may stand in for it, and what bounds it."""
-
-    request_id: str
-    session: str
-    lane: Lane
-    rungs: tuple[Lane, ...] = ()
-    standing_in: str | None = None
-    return_after: float = 600.0
-    kept_key: str | None = None
-    replayable: bool = True
-    client_retries: int = 0
-    limits: Limits = field(default_factory=Limits)
+Flow = Generator[Step, Answer, Outcome]
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """What the core may ask while it decides: the board, what is known of a key at no cost (None: read it first), and the
-    error vocabulary of a provider. `roll` is a number in [0, 1) for jitter."""
+class _Run:
+    """The state of one request: what it has cost so far and what has been learnt since the last step."""
 
-    board: Board
-    fingerprint: Callable[[Key], str | None]
-    profile: Callable[[Connection], Profile]
-    roll: float = 0.5
+    __slots__ = ("attempts", "call", "connection", "fault", "now", "pending", "refreshed", "remembered", "sends_left", "wait_left", "world")
 
+    def __init__(self, call: Call, world: World, now: float) -> None:
+        self.call, self.world, self.now = call, world, now
+        self.attempts: list[Attempt] = []
+        self.pending: list[Change] = []
+        self.refreshed: set[str] = set()
+        self.connection = call.lane.connection
+        self.fault: Fault | None = None
+        self.remembered = False
+        self.sends_left = max(1, call.limits.sends - call.client_retries)
+        self.wait_left = call.limits.wait
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One send, or one key that could not be read: what came of it and why the next step was taken."""
+    def take(self) -> tuple[Change, ...]:
+        changes, self.pending = tuple(self.pending), []
+        return changes
 
-    number: int
-    connection: Connection
-    sent_at: float
-    ended_at: float
-    fault: Fault | None = None
-    probe: bool = False
-    then: str = ""
+    def learn(self, *changes: Change) -> None:
+        for change in changes:
+            self.world.board.apply(change)
+            self.pending.append(change)
 
+    def decide(self, then: str) -> None:
+        """Write down what was done after the last attempt."""
+        self.attempts[-1] = replace(self.attempts[-1], then=then)
 
-class Send(NamedTuple):
-    """Send the request on this connection, `after` seconds from now. `why` is told to the user."""
+    def worked(self, connection: Connection, evidence: Evidence, sent_at: float, probe: bool) -> None:
+        board = self.world.board
+        self.attempts.append(Attempt(len(self.attempts) + 1, connection, sent_at, self.now, None, probe))
+        self.connection = connection
+        board.bucket(connection.endpoint).succeed()
+        was_cooled = board.cooldown(evidence.fingerprint, connection) is not None
+        self.learn(worked(evidence, connection, self.now, was_cooled=was_cooled))
 
-    connection: Connection
-    after: float
-    why: str
-    changes: tuple[Change, ...] = ()
+    def failed(self, connection: Connection, fault: Fault, sent_at: float, probe: bool = False) -> None:
+        self.attempts.append(Attempt(len(self.attempts) + 1, connection, sent_at, self.now, fault, probe))
+        self.connection, self.fault, self.remembered = connection, fault, False
 
+    def may_send(self, probing: bool = False) -> bool:
+        """Whether another send is within what one request may cost."""
+        return self.call.replayable and (self.sends_left > 0 or probing)
 
-class Probe(NamedTuple):
-    """Take the lease on testing this connection's key, or wait until whoever holds it has come to a verdict.
-    Answer `yes` when the lease is ours."""
-
-    connection: Connection
-    fingerprint: str
-    changes: tuple[Change, ...] = ()
-
-
-class Refresh(NamedTuple):
-    """Read the key's reference again. Answer `yes` when its value is there and is not the one that was used;
-    `reply` (phase UNSENT) when there is none."""
-
-    key: Key
-    changes: tuple[Change, ...] = ()
-
-
-class Relist(NamedTuple):
-    """Ask the provider for its models (at most once in ten minutes); answer `models`."""
-
-    provider: Provider
-    connection: Connection
-    changes: tuple[Change, ...] = ()
+    def may_rotate(self) -> bool:
+        """Whether another key may be used for this request."""
+        rotated = len({_label(attempt.connection) for attempt in self.attempts if attempt.fault is None or attempt.fault.sent}) - 1
+        return self.may_send() and rotated < self.call.limits.rotations
 
 
-Step = Send | Probe | Refresh | Relist
+def flow(call: Call, world: World, now: float) -> Flow:
+    """One request from its first send to its outcome. It applies what it learns to the board at once and hands the same
+    changes to the driver, which persists them before it takes the step."""
+    run = _Run(call, world, now)
+    lanes = _in_order(call)
+    for place, lane in enumerate(lanes, start=1):
+        if place < len(lanes) and _better_elsewhere(run, lane):
+            continue
+        rule = yield from _drive(run, lane)
+        if rule is None:
+            return _answered(run, lane)
+        if not rule.stand_in:
+            break
+        if place < len(lanes) and run.attempts:
+            run.decide(f"let the next rung of your ladder stand in: {lanes[place].connection.pin}")
+    return Outcome(run.connection, tuple(run.attempts), run.fault, run.take(), from_memory=run.remembered)
 
 
-class Answer(NamedTuple):
-    """What came of a step, at `now` (the store's clock). For a Send, `reply` is None when the answer is good."""
-
-    now: float
-    reply: Reply | None = None
-    yes: bool = False
-    models: tuple[str, ...] = ()
+def _in_order(call: Call) -> list[Lane]:
+    """The chosen pin first, then its rungs; while a rung stands in, that rung and those below it come before the pin."""
+    lanes = [call.lane, *call.rungs]
+    start = next((i for i, lane in enumerate(lanes) if str(lane.connection.pin) == call.standing_in), 0) if call.standing_in else 0
+    return lanes[start:] + lanes[:1] if start else lanes
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How it ended: on which connection, with which fault (None: a good answer), after which attempts. `from_memory` when the
-    last fault was known before and nothing was sent for it."""
+def _better_elsewhere(run: _Run, lane: Lane) -> bool:
+    """Whether the lane's endpoint or model is cooling: another rung is tried first."""
+    cooldown = run.world.board.cooldown(NO_KEY, lane.connection)
+    if cooldown is None or run.now >= cooldown.until:
+        return False
+    run.connection, run.fault, run.remembered = lane.connection, remembered(cooldown, run.now), True
+    return True
 
-    connection: Connection
-    attempts: tuple[Attempt, ...]
-    fault: Fault | None = None
-    changes: tuple[Change, ...] = ()
-    from_memory: bool = False
-    stand_in: bool = False
+
+def _answered(run: _Run, lane: Lane) -> Outcome:
+    """The outcome of a good answer: what it proves about the key, which key the session keeps, who stood in."""
+    call, connection = run.call, run.connection
+    stands_in = lane is not call.lane
+    key = connection.key
+    if key is not None and len(lane.connections) > 1 and key.label != call.kept_key and not stands_in:
+        run.learn(KeyKept(call.session, key.label))
+    rung = str(lane.connection.pin)
+    if stands_in and call.standing_in != rung:
+        first = run.fault.kind if run.fault is not None else FaultClass.UNKNOWN
+        run.learn(StandInBegan(call.session, rung, str(first), run.now + call.return_after))
+    elif not stands_in and (call.returning or call.standing_in):
+        run.learn(StandInEnded(call.session))
+    return Outcome(connection, tuple(run.attempts), None, run.take(), stand_in=stands_in)
+
+
+def _drive(run: _Run, lane: Lane) -> Generator[Step, Answer, Rule | None]:
+    """Work through the keys of one lane. None: answered well. Else the rule of the last fault, by which the ladder is judged."""
+    tried: set[str] = set()
+    rule: Rule | None = None
+    while True:
+        choice = pick(lane, run.world, run.now, tried, kept_key=run.call.kept_key, patience=run.wait_left)
+        connection, label = choice.connection, _label(choice.connection)
+        if connection is None or (choice.verdict is not None and rule is not None):
+            return rule or NO_KEY_SENT
+        if choice.verdict is not None:
+            return _remember(run, connection, choice.verdict)
+        if choice.fingerprint is None and connection.key is not None:
+            missing = yield from _read(run, connection, connection.key)
+            if missing is not None:
+                rule = missing
+                tried.add(label)
+            continue
+        if rule is not None and not run.may_rotate():
+            return rule
+        if choice.probing:
+            answer = yield Probe(connection, choice.fingerprint or NO_KEY, run.take())
+            run.now = answer.now
+            if not answer.yes:
+                continue
+        rule = yield from _try(run, lane, choice, connection, tried)
+        if rule is None or not rule.rotate:
+            return rule
+        tried.add(label)
+
+
+def _label(connection: Connection | None) -> str:
+    return connection.key.label if connection is not None and connection.key is not None else ""
+
+
+def _remember(run: _Run, connection: Connection, cooldown: Cooldown) -> Rule:
+    """Nothing may be asked: the true last fault, from memory."""
+    run.connection, run.fault, run.remembered = connection, remembered(cooldown, run.now), True
+    return rule_for(run.fault, worked_here=cooldown.until != inf)
+
+
+def _read(run: _Run, connection: Connection, key: Key) -> Generator[Step, Answer, Rule | None]:
+    """Read a key for the first time. The rule of a missing key when there is none."""
+    answer = yield Refresh(key, None, run.take())
+    run.now = answer.now
+    reply = answer.reply
+    if reply is None and run.world.fingerprint(key) is not None:
+        return None
+    reply = reply or Reply(None, body=b"SecretMissing: the key's value ran out before it could be used", phase=Phase.UNSENT)
+    fault = classify(reply, run.world.profile(connection), now=run.now)
+    run.failed(connection, fault, run.now)
+    return rule_for(fault, worked_here=False)
+
+
+def _try(run: _Run, lane: Lane, choice: Pick, connection: Connection, tried: set[str]) -> Generator[Step, Answer, Rule | None]:
+    """Send on one key until it answers, or until nothing more can be done with it. None: answered well."""
+    board, limits = run.world.board, run.call.limits
+    fingerprint, after, probing, tries = choice.fingerprint or NO_KEY, choice.after, choice.probing, 0
+    if run.attempts:
+        run.decide(f"went on with {connection}")
+    delays = list(limits.probe) if board.cooldown(fingerprint, connection) is None else []
+    while True:
+        run.wait_left -= after
+        board.use(connection)
+        answer = yield Send(connection, after, _reason(run), run.take(), probing)
+        run.now = answer.now
+        run.sends_left -= 1
+        evidence = board.evidence(fingerprint, connection.endpoint)
+        if answer.reply is None:
+            run.worked(connection, evidence, answer.sent_at, probing)
+            return None
+        good = evidence.known_good(answer.sent_at, limits.known_good_days)
+        fault = _understand(run, connection, evidence, answer.reply)
+        run.failed(connection, fault, answer.sent_at, probing)
+        rule = rule_for(fault, worked_here=good)
+        if rule.refresh and connection.key is not None and run.may_send() and connection.key.label not in run.refreshed:
+            run.refreshed.add(connection.key.label)
+            seen = yield Refresh(connection.key, fingerprint, run.take())
+            run.now = seen.now
+            if seen.yes:
+                fingerprint, after = run.world.fingerprint(connection.key) or fingerprint, 0.0
+                run.decide("the key had been replaced meanwhile: sent again with the new value")
+                continue
+        if rule.probe and run.may_send(probing):
+            if not probing:
+                told = yield from _shared_check(run, connection, fingerprint, answer.sent_at)
+                if told is False:
+                    return rule
+                after, probing = 0.0, told is None
+                if told:
+                    continue
+            if delays:
+                after = delays.pop(0)
+                run.sends_left += 1
+                run.decide(f"asked again after {after:g} s: this key worked here before")
+                continue
+        run.learn(*verdict(fault, rule, connection, evidence, board, answer.sent_at, run.now, run.world.roll))
+        delay = _retry_delay(run, lane, connection, fault, rule, tries, tried)
+        if delay is None:
+            if rule.relist:
+                yield from _near_names(run, connection)
+            return rule
+        after, tries = delay, tries + 1
+        run.decide(f"tried again after {delay:.1f} s")
+
+
+def _reason(run: _Run) -> str:
+    return run.attempts[-1].then if run.attempts else ""
+
+
+def _understand(run: _Run, connection: Connection, evidence: Evidence, reply: Reply) -> Fault:
+    """The fault of a reply: the provider's words first, our own evidence last."""
+    fault = classify(reply, run.world.profile(connection), now=run.now)
+    elsewhere = run.world.board.works_elsewhere(evidence.fingerprint, connection.endpoint)
+    return weigh(fault, worked_here=evidence.last_ok is not None, worked_elsewhere=elsewhere)
+
+
+def _shared_check(run: _Run, connection: Connection, fingerprint: str, sent_at: float) -> Generator[Step, Answer, bool | None]:
+    """A key that worked is refused: one request asks again for all. None: that is us; True: the key is good after all, send
+    again; False: whoever asked was refused too."""
+    board = run.world.board
+    while True:
+        evidence = board.evidence(fingerprint, connection.endpoint)
+        if (evidence.last_ok or 0.0) > sent_at:
+            run.decide("the key worked for another request meanwhile: sent again")
+            return True
+        cooldown = board.cooldown(fingerprint, connection)
+        if cooldown is not None and cooldown.hard and run.now < cooldown.until:
+            run.decide("another request had asked again and was refused too")
+            return False
+        run.learn(Failed(fingerprint, connection.endpoint.url, FaultClass.AUTH_REJECTED, run.now))
+        answer = yield Probe(connection, fingerprint, run.take())
+        run.now = answer.now
+        if answer.yes:
+            return None
+
+
+def _retry_delay(run: _Run, lane: Lane, connection: Connection, fault: Fault, rule: Rule, tries: int, tried: set[str]) -> float | None:
+    """Seconds until the same key is tried again, or None: the rule, the request's budget or the endpoint's says no, or a
+    healthy spare key is the better way out of a throttle."""
+    if tries >= rule.retries or not run.may_send():
+        return None
+    delay = backoff(rule, fault, tries, run.world.roll)
+    if delay > run.wait_left:
+        return None
+    if rule.rotate and (tries > 0 or delay > RATE_PATIENCE):
+        spare = pick(lane, run.world, run.now, {*tried, _label(connection)}, kept_key=None, patience=0.0)
+        if spare.connection is not None and spare.verdict is None and run.may_rotate():
+            return None
+    if not run.world.board.bucket(connection.endpoint).take(run.now):
+        run.decide("not tried again: this endpoint keeps failing and its retry budget is spent")
+        return None
+    return delay
+
+
+def _near_names(run: _Run, connection: Connection) -> Generator[Step, Answer, None]:
+    """Ask for the model list, so that the refusal can name models that exist."""
+    answer = yield Relist(connection, run.take())
+    run.now = answer.now
+    near = get_close_matches(connection.model, answer.models, n=3, cutoff=0.5)
+    if near and run.fault is not None:
+        run.fault = replace(run.fault, hint="did you mean " + ", ".join(near) + "?")

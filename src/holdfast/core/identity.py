@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from urllib.parse import SplitResult, urlsplit
@@ -49,7 +48,9 @@ class Pin:
     def __post_init__(self) -> None:
         object.__setattr__(self, "provider", ProviderName(self.provider))
         if not self.model or self.model != self.model.strip() or any(ch < " " for ch in self.model):
-            raise IdentityError(f"'{self.provider}/{self.model}' names no model: a pin is provider/model", next_step=f"holdfast models --provider {self.provider}")
+            raise IdentityError(
+                f"'{self.provider}/{self.model}' names no model: a pin is provider/model", next_step=f"holdfast models --provider {self.provider}"
+            )
 
     @classmethod
     def parse(cls, text: str) -> Pin:
@@ -210,10 +211,14 @@ class Provider:
         """The keys that may speak `dialect`: a key with endpoints of its own is bound to these."""
         return tuple(key for key in self.keys if not key.endpoints or any(e.dialect is dialect for e in key.endpoints))
 
+    def takes_no_key(self, dialect: Dialect) -> bool:
+        """Whether the endpoint of this dialect says `auth = "none"`."""
+        return any(e.dialect is dialect and e.auth is Auth.NONE for e in self.endpoints)
+
 
 def _endpoint_of(provider: Provider, dialect: Dialect, key: Key | None) -> Endpoint:
     """The one rule by which a connection gets its URL: the key's own endpoint if it has any, else the provider's."""
-    for endpoint in (key.endpoints if key is not None and key.endpoints else provider.endpoints):
+    for endpoint in key.endpoints if key is not None and key.endpoints else provider.endpoints:
         if endpoint.dialect is dialect:
             return endpoint
     owner = f"key '{key.label}' of provider '{provider.name}'" if key is not None and key.endpoints else f"provider '{provider.name}'"
@@ -236,7 +241,7 @@ class Connection:
             raise IdentityError(f"key '{self.key.label}' is not a key of provider '{self.provider.name}'")
         endpoint = _endpoint_of(self.provider, self.dialect, self.key)
         if (self.key is None) != (endpoint.auth is Auth.NONE):
-            want = "takes no key (auth = \"none\")" if endpoint.auth is Auth.NONE else "needs a key"
+            want = 'takes no key (auth = "none")' if endpoint.auth is Auth.NONE else "needs a key"
             raise IdentityError(f"provider '{self.provider.name}' {want}", next_step=f"holdfast key add {self.provider.name} --from env:NAME")
         Pin(self.provider.name, self.model)
         object.__setattr__(self, "endpoint", endpoint)
@@ -260,10 +265,15 @@ class Lane:
 
     connection: Connection
     spares: tuple[Key, ...] = ()
+    connections: tuple[Connection, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for key in self.spares:
-            self.connection.with_key(key)
+        mine = {self.connection.key, *self.spares}
+        keys = [key for key in self.connection.provider.keys if key in mine]
+        spares = [self.connection.with_key(key) for key in keys if key != self.connection.key]
+        if len(spares) != len(self.spares):
+            raise IdentityError(f"a spare key of '{self.connection.pin}' is not a key of provider '{self.connection.provider.name}'")
+        object.__setattr__(self, "connections", (self.connection, *spares))
 
     @classmethod
     def build(cls, provider: Provider, dialect: Dialect, model: str, only_key: str | None = None) -> Lane:
@@ -273,23 +283,9 @@ class Lane:
             keys = tuple(key for key in keys if key.label == only_key)
             if not keys:
                 raise IdentityError(f"provider '{provider.name}' has no key '{only_key}' for {dialect}", next_step=f"holdfast key list {provider.name}")
-        if _needs_no_key(provider, dialect):
+        if provider.takes_no_key(dialect):
             return cls(Connection(provider, dialect, None, model))
         return cls(Connection(provider, dialect, keys[0] if keys else None, model), keys[1:])
-
-    @property
-    def keys(self) -> tuple[Key, ...]:
-        """All keys in the order of the configuration."""
-        mine = {self.connection.key, *self.spares}
-        return tuple(key for key in self.connection.provider.keys if key in mine)
-
-    def connections(self) -> Iterable[Connection]:
-        """One connection per key; for an endpoint without authentication the one connection there is."""
-        return [self.connection.with_key(key) for key in self.keys] or [self.connection]
-
-
-def _needs_no_key(provider: Provider, dialect: Dialect) -> bool:
-    return any(e.dialect is dialect and e.auth is Auth.NONE for e in provider.endpoints)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,49 @@
+"""The one list of models that every picker shows: declared and discovered together, each option with its connection."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from .config import Config
+from .identity import Dialect, Pin, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice. `dialects` are those the endpoint speaks and the reader can use; `why_not` says what stands in the way of
+    an option that cannot be reached ("" when it can)."""
+
+    pin: Pin
+    dialects: tuple[Dialect, ...]
+    declared: bool
+    why_not: str = ""
+
+
+def options(config: Config, discovered: Mapping[str, Collection[str]], speaks: Collection[Dialect] | None = None) -> list[Option]:
+    """All options in the order of the configuration, for a reader that speaks `speaks` (None: all dialects).
+
+    A provider that declares `models = []` offers nothing, whatever was discovered; one that declares no list offers what was
+    discovered.
+    """
+    found: list[Option] = []
+    for provider in config.providers.values():
+        dialects = tuple(d for d in provider.dialects if speaks is None or d in speaks)
+        for model in _models(provider, discovered.get(provider.name, ())):
+            found.append(Option(Pin(provider.name, model), dialects, model in (provider.models or ()), _why_not(provider, dialects)))
+    return found
+
+
+def _models(provider: Provider, discovered: Collection[str]) -> list[str]:
+    if provider.models == ():
+        return []
+    declared = provider.models or ()
+    return [*declared, *(model for model in sorted(discovered) if model not in declared)]
+
+
+def _why_not(provider: Provider, dialects: tuple[Dialect, ...]) -> str:
+    if not dialects:
+        return f"it speaks {', '.join(provider.dialects)} only"
+    if not any(provider.keys_for(d) or provider.takes_no_key(d) for d in dialects):
+        return f"it has no key (holdfast key add {provider.name} --from env:NAME)"
+    return ""

@@ -1,0 +1,80 @@
+"""Which key of a lane is next. Order comes from the strategy, health from the board; the endpoint is never part of the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+
+from .evidence import NO_KEY, Board, Cooldown
+from .faults import Fault, FaultClass, Profile
+from .identity import Connection, Key, Lane, Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the core may ask while it decides: the board, what is known of a key at no cost (None: read it first), and the
+    error vocabulary of a provider. `roll` is a number in [0, 1) for jitter."""
+
+    board: Board
+    fingerprint: Callable[[Key], str | None]
+    profile: Callable[[Connection], Profile]
+    roll: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """The connection to use. `fingerprint` is None while its key has not been read; `after` seconds are to be waited first (a
+    short throttle); `probing`: the key was refused since it last worked, so only one request may try it. With a `verdict`
+    no key may be asked: it is the one that ends first, and `connection` is its. No connection: every key was tried."""
+
+    connection: Connection | None
+    fingerprint: str | None = None
+    after: float = 0.0
+    probing: bool = False
+    verdict: Cooldown | None = None
+
+
+def order(lane: Lane, board: Board, kept_key: str | None) -> list[Connection]:
+    """The lane's connections in the order of its strategy; the key that the session used last comes first."""
+    connections = list(lane.connections)
+    if len(connections) > 1:
+        strategy = lane.connection.provider.strategy
+        if strategy is not Strategy.FILL_FIRST:
+            connections.sort(key=lambda c: board.used(c)[strategy is Strategy.ROUND_ROBIN])
+        if kept_key is not None:
+            connections.sort(key=lambda c: c.key is None or c.key.label != kept_key)
+    return connections
+
+
+def pick(lane: Lane, world: World, now: float, excluded: Collection[str], *, kept_key: str | None, patience: float) -> Pick:
+    """The first healthy key of the lane, else a throttled one that frees up within `patience` seconds, else the verdict that
+    ends first."""
+    board = world.board
+    waiting: Pick | None = None
+    blocked = Pick(None)
+    for connection in order(lane, board, kept_key):
+        key = connection.key
+        if key is not None and key.label in excluded:
+            continue
+        fingerprint = NO_KEY if key is None else world.fingerprint(key)
+        if fingerprint is None:
+            return Pick(connection)
+        cooldown = board.cooldown(fingerprint, connection)
+        if cooldown is None or not cooldown.hard:
+            return Pick(connection, fingerprint, probing=board.evidence(fingerprint, connection.endpoint).suspect)
+        throttled = cooldown.fault.kind is FaultClass.RATE_LIMITED
+        if now >= cooldown.until:
+            return Pick(connection, fingerprint, probing=not throttled)
+        if throttled and waiting is None and cooldown.until - now <= patience:
+            waiting = Pick(connection, fingerprint, after=cooldown.until - now)
+        if blocked.verdict is None or cooldown.until < blocked.verdict.until:
+            blocked = Pick(connection, fingerprint, verdict=cooldown)
+    return waiting or blocked
+
+
+def remembered(cooldown: Cooldown, now: float) -> Fault:
+    """The true last fault of a cooling key, with the time at which it may be asked again."""
+    fault = cooldown.fault
+    if cooldown.until == float("inf"):
+        return replace(fault, retry_after=None)
+    return replace(fault, reset_at=fault.reset_at or cooldown.until, retry_after=max(0.0, cooldown.until - now))

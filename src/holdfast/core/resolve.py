@@ -1,0 +1,126 @@
+"""From a pin to the lane it names, and from rows of older software back to a pin. Exactly what was chosen, or a typed
+refusal with the candidates and the command; never a first match, a default or a guess (laws 2 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from .config import Config
+from .errors import ConnectionLost, HoldfastError
+from .identity import Dialect, Endpoint, Lane, Pin, Provider, ProviderName
+
+
+def provider_of(config: Config, pin: Pin) -> Provider:
+    """The entry that the pin names. Raises ConnectionLost, with near names, when it is gone."""
+    provider = config.providers.get(pin.provider)
+    if provider is not None:
+        return provider
+    near = get_close_matches(pin.provider, config.providers, n=3, cutoff=0.6)
+    raise ConnectionLost(
+        f"there is no provider '{pin.provider}' any more, which '{pin}' names",
+        candidates=[f"{name}/{pin.model}" for name in near],
+        next_step=f"holdfast provider add {pin.provider} --url URL   (or: holdfast session pin SESSION PROVIDER/MODEL)",
+    )
+
+
+def lane_for(config: Config, pin: Pin, dialect: Dialect, only_key: str | None = None) -> Lane:
+    """The lane of a pin in one dialect. Raises ConnectionLost when the provider or the chosen key is gone, IdentityError when it
+    has no endpoint or no key for this dialect."""
+    provider = provider_of(config, pin)
+    if only_key is not None and all(key.label != only_key for key in provider.keys):
+        raise ConnectionLost(
+            f"provider '{provider.name}' has no key '{only_key}' any more, which this session chose",
+            candidates=[key.label for key in provider.keys],
+            next_step=f"holdfast session pin SESSION {pin} --key LABEL",
+        )
+    return Lane.build(provider, dialect, pin.model, only_key)
+
+
+def rungs_for(config: Config, pin: Pin, dialect: Dialect) -> tuple[Lane, ...]:
+    """The lanes of the ladder that the user wrote for this pin. A rung that cannot speak the dialect or no longer resolves
+    is left out: it can stand in for nothing."""
+    ladder = config.ladders.get(pin)
+    lanes: list[Lane] = []
+    for rung in ladder.then if ladder is not None else ():
+        try:
+            lanes.append(lane_for(config, rung, dialect))
+        except HoldfastError:
+            continue
+    return tuple(lanes)
+
+
+def pin_for_request(config: Config, chosen: Pin, requested: str | None) -> Pin:
+    """The pin of one request, given the model its body names (DESIGN 6.3).
+
+    Nothing or the chosen model: the session's pin. A model that the session's provider lists, a pin, a model that exactly one
+    provider lists: that one, for this request only. A provider that declares no list is asked itself. Else ConnectionLost.
+    """
+    if not requested or requested == chosen.model:
+        return chosen
+    own = provider_of(config, chosen)
+    if own.models is not None and requested in own.models:
+        return Pin(own.name, requested)
+    named, slash, model = requested.partition("/")
+    if slash and model and named in config.providers:
+        return Pin(ProviderName(named), model)
+    listing = [p.name for p in config.providers.values() if p.models is not None and requested in p.models]
+    if len(listing) == 1:
+        return Pin(listing[0], requested)
+    if listing:
+        raise ConnectionLost(
+            f"several providers list a model '{requested}'", candidates=[f"{name}/{requested}" for name in listing], next_step="holdfast models"
+        )
+    if own.models is None:
+        return Pin(own.name, requested)
+    near = get_close_matches(requested, [f"{p.name}/{m}" for p in config.providers.values() for m in p.models or ()], n=3, cutoff=0.4)
+    raise ConnectionLost(f"no provider lists a model '{requested}'", candidates=near, next_step="holdfast models")
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyRow:
+    """What other software left of a choice: a resolved kind or an entry's name, a URL, perhaps dialect and model."""
+
+    provider: str = ""
+    url: str = ""
+    model: str = ""
+    dialect: Dialect | None = None
+
+
+def recover_pin(config: Config, row: LegacyRow) -> Pin:
+    """The one pin that a lossy row can mean (story 0, NousResearch/hermes-agent#44108).
+
+    An entry's own name is taken at its word, if its URL does not contradict it; otherwise exactly one entry must match by
+    URL, and by dialect and model where they are known. Raises ConnectionLost with the candidates when none or several do.
+    """
+    if not row.model:
+        raise ConnectionLost("the row names no model, so no pin can be recovered from it", next_step="holdfast session pin SESSION PROVIDER/MODEL")
+    name = row.provider.removeprefix("custom:").strip().lower().replace(" ", "-")
+    named = [p for p in config.providers.values() if p.name == name and (not row.url or _serves(p, row))]
+    found = named or [p for p in config.providers.values() if row.url and _serves(p, row)]
+    if len(found) == 1:
+        return Pin(found[0].name, row.model)
+    what = "no provider of yours is" if not found else f"{len(found)} providers are"
+    raise ConnectionLost(
+        f"{what} at {row.url or 'an unknown URL'} with model '{row.model}' (the row says provider '{row.provider}')",
+        candidates=[f"{p.name}/{row.model}" for p in found],
+        next_step="holdfast session pin SESSION PROVIDER/MODEL",
+    )
+
+
+def _serves(provider: Provider, row: LegacyRow) -> bool:
+    endpoints: Iterable[Endpoint] = (*provider.endpoints, *(e for key in provider.keys for e in key.endpoints))
+    at_url = any(_same_door(e.url, row.url) and row.dialect in (None, e.dialect) for e in endpoints)
+    return at_url and (provider.models is None or row.model in provider.models)
+
+
+def _same_door(one: str, other: str) -> bool:
+    """Whether two base URLs are one door: the `/v1` that some programs append makes no difference."""
+    return _bare(one) == _bare(other)
+
+
+def _bare(url: str) -> str:
+    scheme, _, rest = url.strip().partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}://{host.lower()}{slash}{path}".rstrip("/").removesuffix("/v1").rstrip("/")

@@ -1,0 +1,113 @@
+"""What the flow and its drivers say to each other: the call, the steps, the answers, and the outcome. All are plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .evidence import Change
+from .faults import Fault, Reply
+from .identity import Connection, Key, Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one request may cost. Times in seconds; `probe` are the waits before each probe of a known-good key."""
+
+    sends: int = 3
+    rotations: int = 2
+    wait: float = 60.0
+    probe: tuple[float, ...] = (0.5, 1.0, 2.0)
+    known_good_days: float = 7.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as the core sees it: the chosen pin's lane, the lanes that may stand in for it, and what bounds it."""
+
+    request_id: str
+    session: str
+    lane: Lane
+    rungs: tuple[Lane, ...] = ()
+    standing_in: str | None = None
+    returning: bool = False
+    return_after: float = 600.0
+    kept_key: str | None = None
+    replayable: bool = True
+    client_retries: int = 0
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One send, or one key that could not be read: what came of it and why the next step was taken."""
+
+    number: int
+    connection: Connection
+    sent_at: float
+    ended_at: float
+    fault: Fault | None = None
+    probe: bool = False
+    then: str = ""
+
+
+class Send(NamedTuple):
+    """Send the request on this connection, `after` seconds from now; `why` is told to the user. While `probe` holds, the
+    lease on the key's test stays ours."""
+
+    connection: Connection
+    after: float
+    why: str
+    changes: tuple[Change, ...] = ()
+    probe: bool = False
+
+
+class Probe(NamedTuple):
+    """Take the lease on testing this connection's key and answer `yes`, or wait until its holder has come to a verdict."""
+
+    connection: Connection
+    fingerprint: str
+    changes: tuple[Change, ...] = ()
+
+
+class Refresh(NamedTuple):
+    """Read the key's reference. Answer `yes` when its value is another than the one known as `fingerprint`;
+    `reply` (phase UNSENT) when there is none."""
+
+    key: Key
+    fingerprint: str | None
+    changes: tuple[Change, ...] = ()
+
+
+class Relist(NamedTuple):
+    """Ask the endpoint for its models (at most once in ten minutes); answer `models`."""
+
+    connection: Connection
+    changes: tuple[Change, ...] = ()
+
+
+Step = Send | Probe | Refresh | Relist
+
+
+class Answer(NamedTuple):
+    """What came of a step, at `now` on the store's clock. For a Send, `reply` is None when the answer is good, and `sent_at`
+    is when the request left."""
+
+    now: float
+    reply: Reply | None = None
+    yes: bool = False
+    models: tuple[str, ...] = ()
+    sent_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it ended: on which connection, with which fault (None: a good answer), after which attempts. `from_memory`: the
+    fault was known before and nothing was sent for it. `changes` are to be persisted, as those of every step."""
+
+    connection: Connection
+    attempts: tuple[Attempt, ...]
+    fault: Fault | None = None
+    changes: tuple[Change, ...] = ()
+    from_memory: bool = False
+    stand_in: bool = False
