@@ -1,1 +1,7 @@
 """What is remembered: sessions, evidence, cool-downs, leases and the journal. Never a key, only keyed fingerprints."""
+
+from __future__ import annotations
+
+from .base import BrokenSession, Lease, StaleSession, Store, Token
+
+__all__ = ["BrokenSession", "Lease", "StaleSession", "Store", "Token"]

@@ -1,0 +1,39 @@
+"""The store without a file: the SQLite store on `:memory:`, so that there is one truth about what a store does.
+
+For tests, and for a library user who wants nothing on disk. Threads of one process share it; it ends with the process.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from . import sql
+from .sqlite import SqliteStore, connect, migrate
+
+
+class MemoryStore(SqliteStore):
+    """A `Store` that is forgotten when it is closed. A forked child goes on with a copy of its own."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(Path(":memory:"), clock=clock)
+
+    def _open(self) -> None:
+        self._writer = self._reader = connect(":memory:")
+        migrate(self._writer, self.path)
+        self._share()
+
+    def _share(self) -> None:
+        self._pid = os.getpid()
+        self._writing = self._reading = threading.Lock()
+
+    def _here(self) -> None:
+        if self._pid != os.getpid():
+            self._share()
+
+    def revision(self) -> int:
+        """Read each time: a connection does not see its own commits in `data_version`."""
+        return int(self._read(sql.REVISION, {})[0][0])

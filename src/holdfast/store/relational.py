@@ -1,0 +1,187 @@
+"""The store over any SQL engine: what is written together, and what a number of changed rows means. An engine adds only how
+to read, how to run one transaction, and its revision."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Protocol, Self
+
+from ..core.errors import StoreError
+from ..core.events import Event
+from ..core.evidence import Change, Cooldown, Evidence
+from ..core.identity import ProviderName
+from ..core.session import Session
+from . import rows, sql
+from .base import COOLDOWN_KEPT, BrokenSession, Lease, StaleSession, Token
+from .rows import Params, Row
+
+
+class Cursor(Protocol):
+    """What came of one statement."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    def fetchall(self) -> list[Row]: ...
+
+
+class Transaction(Protocol):
+    """A write transaction that began before anything in it was read: nobody else writes until it ends."""
+
+    def execute(self, text: str, parameters: Params, /) -> Cursor: ...
+
+    def executemany(self, text: str, parameters: Iterable[Params], /) -> object: ...
+
+
+class RelationalStore(ABC):
+    """`Store` in terms of an engine's `_read`, `_write` and `revision`."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+
+    @abstractmethod
+    def revision(self) -> int: ...
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    @abstractmethod
+    def _read(self, text: str, params: Params) -> list[Row]: ...
+
+    @abstractmethod
+    def _write(self) -> AbstractContextManager[Transaction]: ...
+
+    def now(self) -> float:
+        return self._clock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _change(self, *statements: rows.Statement) -> int:
+        """Run statements in one transaction and move the revision if they changed anything; how many rows they changed."""
+        if not statements:
+            return 0
+        with self._write() as transaction:
+            changed = sum(transaction.execute(text, params).rowcount for text, params in statements)
+            if changed:
+                transaction.execute(sql.BUMP, {})
+        return changed
+
+    def session(self, session_id: str) -> Session | None:
+        for row in self._read(sql.SESSION, {"id": session_id}):
+            found = rows.session(row)
+            if isinstance(found, BrokenSession):
+                raise StoreError(f"session '{session_id}' cannot be read: {found.why}", next_step=f"holdfast session pin {session_id} PROVIDER/MODEL")
+            return found
+        return None
+
+    def sessions(self) -> list[Session]:
+        return [one for one in map(rows.session, self._read(sql.SESSIONS, {})) if isinstance(one, Session)]
+
+    def broken_sessions(self) -> list[BrokenSession]:
+        return [one for one in map(rows.session, self._read(sql.SESSIONS, {})) if isinstance(one, BrokenSession)]
+
+    def save_session(self, session: Session, expect_version: int | None) -> None:
+        if expect_version is not None and session.version <= expect_version:
+            raise ValueError(f"a change of session '{session.id}' must raise its version above {expect_version}")
+        params = rows.session_params(session)
+        if not self._change((sql.SESSION_INSERT, params) if expect_version is None else (sql.SESSION_UPDATE, params | {"expect": expect_version})):
+            what = "exists already" if expect_version is None else f"is not in version {expect_version} any more: it was changed or removed meanwhile"
+            raise StaleSession(f"session '{session.id}' {what}", next_step=f"holdfast session show {session.id}")
+
+    def remove_session(self, session_id: str) -> bool:
+        return self._change((sql.SESSION_DELETE, {"id": session_id})) > 0
+
+    def rename_provider(self, old: str, new: str) -> list[str]:
+        prefix = f"{old}/"
+        named = {"old": prefix, "new": f"{ProviderName(new)}/", "size": len(prefix)}
+        with self._write() as transaction:
+            renamed = [str(session_id) for (session_id,) in transaction.execute(sql.RENAMED, named).fetchall()]
+            if renamed:
+                transaction.execute(sql.RENAME, named | {"now": self.now()})
+                transaction.execute(sql.BUMP, {})
+        return sorted(renamed)
+
+    def evidence(self) -> list[Evidence]:
+        return [rows.evidence(row) for row in self._read(sql.EVIDENCE, {})]
+
+    def cooldowns(self) -> list[Cooldown]:
+        return rows.readable(self._read(sql.COOLDOWNS, {"oldest": self.now() - COOLDOWN_KEPT}), rows.cooldown)
+
+    def apply(self, changes: Iterable[Change], at: float) -> None:
+        self._change(*(statement for change in changes for statement in rows.statements(change, at)))
+
+    def forget(self, fingerprint: str) -> int:
+        prefix = f"key:{fingerprint}@"
+        cooldowns: Params = {"prefix": prefix, "size": len(prefix)}
+        return self._change((sql.FORGET_EVIDENCE, {"fingerprint": fingerprint}), (sql.FORGET_COOLDOWNS, cooldowns))
+
+    def clear(self, subject: str) -> bool:
+        return self._change((sql.CLEAR, {"subject": subject})) > 0
+
+    def record(self, events: Iterable[Event]) -> None:
+        lines = [rows.event_params(event) for event in events]
+        if lines:
+            with self._write() as transaction:
+                transaction.executemany(sql.RECORD, lines)
+
+    def journal(self, session: str | None = None, request: str | None = None, limit: int = 200) -> list[Event]:
+        query = sql.journal(by_session=session is not None, by_request=request is not None)
+        newest_first: Sequence[Row] = self._read(query, {"session": session, "request": request, "limit": limit})
+        return rows.readable(newest_first[::-1], rows.event)
+
+    def prune(self, keep_days: float) -> int:
+        now = self.now()
+        with self._write() as transaction:
+            lines = transaction.execute(sql.PRUNE_JOURNAL, {"oldest": now - keep_days * 86400}).rowcount
+            return lines + transaction.execute(sql.PRUNE_COOLDOWNS, {"oldest": now - COOLDOWN_KEPT}).rowcount
+
+    def lease(self, name: str, owner: str, ttl: float) -> Lease | None:
+        with self._write() as transaction:
+            now = self.now()  # read after the wait for the transaction: that wait must not shorten anybody's lease
+            if not transaction.execute(sql.LEASE_TAKE, {"name": name, "owner": owner, "until": now + ttl, "now": now}).rowcount:
+                return None
+            return rows.lease(transaction.execute(sql.LEASE, {"name": name}).fetchall()[0])
+
+    def renew(self, lease: Lease, ttl: float) -> bool:
+        with self._write() as transaction:
+            now = self.now()
+            params = {"name": lease.name, "fence": lease.fence, "until": now + ttl, "now": now}
+            return transaction.execute(sql.LEASE_RENEW, params).rowcount > 0
+
+    def release(self, lease: Lease) -> None:
+        with self._write() as transaction:
+            transaction.execute(sql.LEASE_END, {"name": lease.name, "fence": lease.fence})
+
+    def holder(self, name: str) -> Lease | None:
+        now = self.now()
+        return next((lease for lease in map(rows.lease, self._read(sql.LEASE, {"name": name})) if lease.until > now), None)
+
+    def add_token(self, token: Token) -> None:
+        if not self._change((sql.TOKEN_ADD, rows.token_params(token))):
+            raise StoreError(f"token '{token.id}' exists already", next_step="holdfast token list")
+
+    def token(self, token_id: str) -> Token | None:
+        return next(map(rows.token, self._read(sql.TOKEN, {"id": token_id})), None)
+
+    def tokens(self) -> list[Token]:
+        return [rows.token(row) for row in self._read(sql.TOKENS, {})]
+
+    def revoke_token(self, token_id: str) -> bool:
+        return self._change((sql.TOKEN_REVOKE, {"id": token_id, "now": self.now()})) > 0
+
+    def save_models(self, provider: str, url: str, models: Iterable[str], at: float) -> None:
+        with self._write() as transaction:
+            transaction.execute(sql.MODELS_SAVE, {"provider": provider, "url": url, "models": json.dumps(list(models)), "at": at})
+
+    def models(self, provider: str, url: str) -> tuple[tuple[str, ...], float] | None:
+        for models, at in self._read(sql.MODELS, {"provider": provider, "url": url}):
+            return tuple(json.loads(models)), at
+        return None

@@ -1,0 +1,82 @@
+"""Every statement the store runs, once. Named parameters (`:name`) and the SQL that SQLite and PostgreSQL share: upserts, but no
+engine's own functions; `CASE` where one has `max()` and the other `greatest()`, `substr` where LIKE would read `_` as a wildcard.
+"""
+
+# ruff: noqa: S608, S105 - only constants of this file are joined, every value is a parameter; a gateway token's SQL is no password
+
+from __future__ import annotations
+
+BUMP = "UPDATE counter SET value = value + 1 WHERE name = 'revision'"
+REVISION = "SELECT value FROM counter WHERE name = 'revision'"
+
+# Sessions: a row is the user's choice; only `version` decides who may overwrite it.
+_SESSION = "id, pin, chosen_key, stand_in, stand_in_reason, stand_in_until, kept_key, created_at, changed_at, version"
+SESSION_COLUMNS = tuple(_SESSION.split(", "))
+SESSION = f"SELECT {_SESSION} FROM session WHERE id = :id"
+SESSIONS = f"SELECT {_SESSION} FROM session ORDER BY changed_at DESC, id"
+SESSION_INSERT = f"INSERT INTO session ({_SESSION}) VALUES ({', '.join(f':{name}' for name in SESSION_COLUMNS)}) ON CONFLICT (id) DO NOTHING"
+SESSION_UPDATE = f"UPDATE session SET {', '.join(f'{name} = :{name}' for name in SESSION_COLUMNS[1:])} WHERE id = :id AND version = :expect"
+SESSION_DELETE = "DELETE FROM session WHERE id = :id"
+STAND_IN = """UPDATE session SET stand_in = :rung, stand_in_reason = :reason, stand_in_until = :until
+    WHERE id = :session AND changed_at <= :at"""
+STAND_IN_END = """UPDATE session SET stand_in = NULL, stand_in_reason = NULL, stand_in_until = NULL
+    WHERE id = :session AND changed_at <= :at AND stand_in IS NOT NULL"""
+KEEP_KEY = "UPDATE session SET kept_key = :label WHERE id = :session AND changed_at <= :at"
+RENAMED = "SELECT id FROM session WHERE substr(pin, 1, :size) = :old OR substr(stand_in, 1, :size) = :old ORDER BY id"
+RENAME = """UPDATE session SET version = version + 1, changed_at = :now,
+    pin = CASE WHEN substr(pin, 1, :size) = :old THEN :new || substr(pin, :size + 1) ELSE pin END,
+    stand_in = CASE WHEN substr(stand_in, 1, :size) = :old THEN :new || substr(stand_in, :size + 1) ELSE stand_in END
+    WHERE substr(pin, 1, :size) = :old OR substr(stand_in, 1, :size) = :old"""
+
+# Evidence and cool-downs: time decides, not the order in which processes write.
+EVIDENCE = "SELECT fingerprint, url, first_ok, last_ok, last_fault, last_fault_at FROM evidence"
+WORKED = """INSERT INTO evidence (fingerprint, url, first_ok, last_ok) VALUES (:fingerprint, :url, :at, :at)
+    ON CONFLICT (fingerprint, url) DO UPDATE SET
+        first_ok = COALESCE(evidence.first_ok, excluded.first_ok),
+        last_ok = CASE WHEN evidence.last_ok > excluded.last_ok THEN evidence.last_ok ELSE excluded.last_ok END"""
+FAILED = """INSERT INTO evidence (fingerprint, url, last_fault, last_fault_at) VALUES (:fingerprint, :url, :kind, :at)
+    ON CONFLICT (fingerprint, url) DO UPDATE SET last_fault = excluded.last_fault, last_fault_at = excluded.last_fault_at
+    WHERE evidence.last_fault_at IS NULL OR evidence.last_fault_at <= excluded.last_fault_at"""
+COOLDOWNS = "SELECT subject, until, since, level, fault FROM cooldown WHERE until > :oldest"
+COOLED = """INSERT INTO cooldown (subject, until, since, level, fault) VALUES (:subject, :until, :since, :level, :fault)
+    ON CONFLICT (subject) DO UPDATE SET
+        until = CASE WHEN cooldown.level = excluded.level AND cooldown.until > excluded.until THEN cooldown.until ELSE excluded.until END,
+        since = excluded.since, level = excluded.level, fault = excluded.fault
+    WHERE cooldown.since <= excluded.since"""
+REFUTED = "DELETE FROM cooldown WHERE subject = :subject AND since <= :at"
+FORGET_EVIDENCE = "DELETE FROM evidence WHERE fingerprint = :fingerprint"
+FORGET_COOLDOWNS = "DELETE FROM cooldown WHERE substr(subject, 1, :size) = :prefix"
+CLEAR = "DELETE FROM cooldown WHERE subject = :subject"
+PRUNE_COOLDOWNS = "DELETE FROM cooldown WHERE until <= :oldest"
+
+# The journal.
+_EVENT = "at, kind, session, request, pin, detail"
+EVENT_COLUMNS = tuple(_EVENT.split(", "))
+RECORD = f"INSERT INTO journal ({_EVENT}) VALUES ({', '.join(f':{name}' for name in EVENT_COLUMNS)})"
+PRUNE_JOURNAL = "DELETE FROM journal WHERE at < :oldest"
+
+
+def journal(*, by_session: bool, by_request: bool) -> str:
+    """The query for the newest lines, with the filters that are asked for."""
+    filters = [*(["session = :session"] if by_session else []), *(["request = :request AND request <> ''"] if by_request else [])]
+    where = f" WHERE {' AND '.join(filters)}" if filters else ""
+    return f"SELECT {_EVENT} FROM journal{where} ORDER BY at DESC, id DESC LIMIT :limit"
+
+
+# Leases: a row stays for ever, so that its fence only grows.
+LEASE = "SELECT name, owner, fence, until FROM lease WHERE name = :name"
+LEASE_TAKE = """INSERT INTO lease (name, owner, fence, until) VALUES (:name, :owner, 1, :until)
+    ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, fence = lease.fence + 1, until = excluded.until WHERE lease.until <= :now"""
+LEASE_RENEW = "UPDATE lease SET until = :until WHERE name = :name AND fence = :fence AND until > :now"
+LEASE_END = "UPDATE lease SET until = 0 WHERE name = :name AND fence = :fence"
+
+# Tokens and model lists.
+_TOKEN = "id, hash, label, session, created_at, revoked_at"
+TOKEN_COLUMNS = tuple(_TOKEN.split(", "))
+TOKEN = f"SELECT {_TOKEN} FROM token WHERE id = :id"
+TOKENS = f"SELECT {_TOKEN} FROM token ORDER BY created_at, id"
+TOKEN_ADD = f"INSERT INTO token ({_TOKEN}) VALUES ({', '.join(f':{name}' for name in TOKEN_COLUMNS)}) ON CONFLICT (id) DO NOTHING"
+TOKEN_REVOKE = "UPDATE token SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL"
+MODELS = "SELECT models, at FROM models WHERE provider = :provider AND url = :url"
+MODELS_SAVE = """INSERT INTO models (provider, url, models, at) VALUES (:provider, :url, :models, :at)
+    ON CONFLICT (provider, url) DO UPDATE SET models = excluded.models, at = excluded.at WHERE models.at <= excluded.at"""

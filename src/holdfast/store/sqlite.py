@@ -1,0 +1,157 @@
+"""The store in one SQLite file, shared by all processes of a user. Standard library only.
+
+Two connections, each behind a lock: one writes, one reads. With WAL a reader never waits for a writer, so a thread that asks for the
+revision is not held up while another one waits for another process's transaction. A connection for each thread was measured and
+costs the same per call, but leaks with every thread that ends.
+
+A fork is noticed at the next call: the child opens connections of its own and never touches its parent's.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from ..core.errors import StoreError
+from . import sql
+from .dbfile import APPLICATION_ID, DOCTOR, ensure
+from .migrations import MIGRATIONS
+from .relational import RelationalStore, Transaction
+from .rows import Params, Row
+
+BUSY_SECONDS = 5.0
+"""For how long a write waits for other processes before it gives up."""
+_SERIAL = "INTEGER PRIMARY KEY"
+_REASONS = {
+    "SQLITE_BUSY": f"another process kept it locked for {BUSY_SECONDS:.0f} s",
+    "SQLITE_CANTOPEN": "the file or its directory cannot be written",
+    "SQLITE_CORRUPT": "the file is damaged",
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_IOERR": "the disk cannot be read or written",
+    "SQLITE_NOTADB": "the file is damaged or not a database",
+    "SQLITE_READONLY": "it can be read but not written",
+}
+# The connections that a forked child inherited: closing or collecting them there would disturb the parent's locks.
+_inherited: list[sqlite3.Connection] = []
+
+
+class SqliteStore(RelationalStore):
+    """A `Store` in the file `path`, made on first use (0600, in a directory of 0700).
+
+    Raises StoreError when the file is damaged, another program's, or of a newer version; it is never replaced.
+    """
+
+    def __init__(self, path: str | Path, *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(clock)
+        self.path = Path(path)
+        self._open()
+
+    def _open(self) -> None:
+        self._pid = os.getpid()
+        self._writing, self._reading = threading.Lock(), threading.Lock()
+        self._seen, self._revision = -1, 0
+        with _explained(self.path):
+            ensure(self.path, _build)
+            self._writer = connect(self.path)
+            try:
+                migrate(self._writer, self.path)
+                self._reader = connect(self.path)
+            except BaseException:
+                self._writer.close()
+                raise
+
+    def _here(self) -> None:
+        """Connections of this very process: SQLite's must not be carried across a fork."""
+        if self._pid != os.getpid():
+            _inherited.extend((self._writer, self._reader))
+            self._open()
+
+    def revision(self) -> int:
+        self._here()
+        with self._reading, _explained(self.path):
+            (seen,) = self._reader.execute("PRAGMA data_version").fetchone()
+            if seen != self._seen:  # somebody committed, the journal perhaps: only the counter knows
+                (self._revision,) = self._reader.execute(sql.REVISION).fetchone()
+                self._seen = seen
+            return self._revision
+
+    def close(self) -> None:
+        self._here()
+        with self._writing:
+            self._writer.close()
+        with self._reading:
+            self._reader.close()
+
+    def _read(self, text: str, params: Params) -> list[Row]:
+        self._here()
+        with self._reading, _explained(self.path):
+            return self._reader.execute(text, params).fetchall()
+
+    @contextmanager
+    def _write(self) -> Iterator[Transaction]:
+        self._here()
+        with self._writing, _explained(self.path), _immediate(self._writer):
+            yield self._writer
+
+
+def connect(path: Path | str) -> sqlite3.Connection:
+    """A connection in autocommit that threads may share under a lock. It never makes a file."""
+    name = path if isinstance(path, str) else f"{path.absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+    connection.execute("PRAGMA synchronous = NORMAL")  # with WAL: a power cut may cost the last commits, never the consistency
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema up to this version, step by step. Several processes may do so at once: each step is done by one."""
+    while (number := _schema(connection)) < len(MIGRATIONS):
+        with _immediate(connection):
+            if _schema(connection) == number:
+                for statement in MIGRATIONS[number]:
+                    connection.execute(statement.format(serial=_SERIAL))
+                connection.execute(f"PRAGMA user_version = {number + 1}")
+    if number > len(MIGRATIONS):
+        what = f"the store {path} was written by a newer Holdfast: it has schema {number}, this version knows {len(MIGRATIONS)}"
+        raise StoreError(what, next_step="pip install --upgrade holdfast")
+
+
+def _schema(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _build(path: Path) -> None:
+    with closing(connect(path)) as connection:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        migrate(connection, path)
+
+
+@contextmanager
+def _immediate(connection: sqlite3.Connection) -> Iterator[None]:
+    """One transaction that holds the right to write from its first statement, so that what it reads stays true."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """SQLite's errors, and values it cannot take, as a StoreError that names the file and the command."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "")
+        reason = next((text for known, text in _REASONS.items() if name.startswith(known)), str(error))
+        raise StoreError(f"the store {path} failed: {reason}", next_step=DOCTOR) from error
+    except (UnicodeError, OverflowError) as error:
+        raise StoreError(f"the store {path} cannot keep this value: {error}", next_step=DOCTOR) from error
