@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "holdfast"
-_NOT_OURS = {".git", "__pycache__", "dist", "build", "htmlcov"}
+_NOT_OURS = {"__pycache__", "dist", "build", "htmlcov"}
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +35,8 @@ def trees(sources: dict[str, str]) -> dict[str, ast.Module]:
 @pytest.fixture(scope="session")
 def files() -> list[Path]:
     """The files that belong to the project: what git tracks or would add, or, in an unpacked archive, what is not a tool's."""
-    listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if listed.returncode == 0:
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
         found = [ROOT / name for name in listed.stdout.split("\0") if name]
     else:
         found = [path for path in ROOT.rglob("*") if not any(part in _NOT_OURS or part.startswith(".") for part in path.relative_to(ROOT).parts)]
