@@ -103,7 +103,11 @@ def connect(path: Path | str) -> sqlite3.Connection:
     """A connection in autocommit that threads may share under a lock. It never makes a file."""
     name = path if isinstance(path, str) else f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
-    connection.execute("PRAGMA synchronous = NORMAL")  # with WAL: a power cut may cost the last commits, never the consistency
+    try:
+        connection.execute("PRAGMA synchronous = NORMAL")  # with WAL: a power cut may cost the last commits, never the consistency
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

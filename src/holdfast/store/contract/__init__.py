@@ -1,0 +1,78 @@
+"""What every store must do, as tests: subclass `StoreContract` (or `DurableStoreContract`) in a test module of yours and say how
+your store is opened. Needs pytest, which nothing else here does.
+
+    class TestMyStore(StoreContract):
+        def open_store(self, clock):
+            return MyStore(clock=clock)
+"""
+# ruff: noqa: S101 - these are tests
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ...core.errors import StoreError
+from ...core.events import Event, EventKind
+from ...core.evidence import Failed
+from ...core.faults import FaultClass
+from ...core.identity import Pin
+from ...core.session import Session
+from ..base import Store
+from .given import START, URL, ManualClock, cooled, worked
+from .leases import LeaseContract
+from .records import RecordContract
+from .sessions import SessionContract
+from .verdicts import VerdictContract
+
+__all__ = ["DurableStoreContract", "ManualClock", "StoreContract"]
+
+
+class StoreContract(SessionContract, VerdictContract, RecordContract, LeaseContract):
+    """The behaviour of any store, in one process."""
+
+    def test_threads_share_one_store_and_lose_nothing(self, store: Store) -> None:
+        def work(number: int) -> bool:
+            store.apply([Failed(f"{number:016}", URL, FaultClass.AUTH_REJECTED, START)], START)
+            store.record([Event(START, EventKind.CREATED, f"s{number}")])
+            store.evidence()
+            return store.lease("n", str(number), 60) is not None
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(work, range(80))) == 1
+        assert len(store.evidence()) == len(store.journal()) == 80
+
+    def test_a_closed_store_says_so_and_closes_twice(self, store: Store) -> None:
+        store.close()
+        store.close()
+        with pytest.raises(StoreError, match="closed"):
+            store.sessions()
+        with pytest.raises(StoreError, match="closed"):
+            store.record([Event(START, EventKind.CREATED, "s")])
+
+
+class DurableStoreContract(StoreContract):
+    """The behaviour of a store that outlives its process: `open_store` opens the same memory again within a test."""
+
+    def test_everything_is_there_after_a_restart(self, store: Store, clock: ManualClock) -> None:
+        store.save_session(Session("s", Pin.parse("p/m")), None)
+        store.apply([worked(), cooled(since=START + 1)], START)
+        store.record([Event(START, EventKind.CREATED, "s")])
+        lease = store.lease("n", "a", 60)
+        store.close()
+        with self.open_store(clock) as again:
+            assert [one.id for one in again.sessions()] == ["s"]
+            assert len(again.evidence()) == len(again.cooldowns()) == len(again.journal()) == 1
+            assert again.holder("n") == lease
+
+    def test_two_that_are_open_at_once_see_each_others_changes(self, store: Store, clock: ManualClock) -> None:
+        with self.open_store(clock) as other:
+            before = other.revision()
+            store.record([Event(START, EventKind.CREATED, "s")])
+            assert other.revision() == before
+            store.apply([worked()], START)
+            assert other.revision() == store.revision() != before
+            assert other.evidence() == store.evidence()
+            assert store.lease("n", "a", 5) is not None
+            assert other.lease("n", "b", 5) is None

@@ -1,0 +1,64 @@
+"""What the contract's tests stand on: a clock that is turned by hand, sample values, and the two fixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ...core.evidence import Cooldown, Cooled, Worked
+from ...core.faults import Confidence, Fault, FaultClass, Phase, Scope
+from ...core.identity import Pin
+from ...core.session import Session
+from ..base import Store
+
+START = 1_750_000_000.0
+FP, URL = "0123456789abcdef", "https://plan.example/v1"
+KEY = f"key:{FP}@{URL}"
+FAULT = Fault(
+    FaultClass.RATE_LIMITED, Scope.KEY, phase=Phase.BODY, status=429, retry_after=2.5, confidence=Confidence.CODE, signs=("code:1113",), excerpt="zu viel ☹"
+)
+
+
+class ManualClock:
+    """A clock that stands still until it is told to go on. Epoch seconds."""
+
+    def __init__(self, now: float = START) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def worked(at: float = START, *, model: str = "m", account: str = "", durable: bool = True) -> Worked:
+    return Worked(FP, URL, model, account, at, durable)
+
+
+def cooled(subject: str = KEY, *, until: float = START + 60, since: float = START, level: int = 1) -> Cooled:
+    return Cooled(Cooldown(subject, until, since, level, FAULT))
+
+
+def written_by_older_software(session_id: str, pin: str = "custom/m") -> Session:
+    """A session whose pin no constructor of ours would let through."""
+    provider, _, model = pin.partition("/")
+    broken = Pin.parse("p/m")
+    object.__setattr__(broken, "provider", provider)
+    object.__setattr__(broken, "model", model)
+    return Session(session_id, broken, version=3)
+
+
+class Opened:
+    """Opens the store of a test and closes it."""
+
+    def open_store(self, clock: Callable[[], float]) -> Store:
+        """A store that reads its time from `clock`; an empty one at the first call of a test."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        return ManualClock()
+
+    @pytest.fixture
+    def store(self, clock: ManualClock) -> Iterator[Store]:
+        with self.open_store(clock) as store:
+            yield store

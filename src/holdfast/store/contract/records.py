@@ -1,0 +1,71 @@
+"""The journal, tokens and model lists."""
+# ruff: noqa: S101 - these are tests
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ...core.errors import StoreError
+from ...core.events import Event, EventKind
+from ..base import COOLDOWN_KEPT, Store, Token
+from .given import START, URL, ManualClock, Opened, cooled, worked
+
+
+class RecordContract(Opened):
+    """What is kept in rows of its own."""
+
+    def test_the_journal_gives_back_what_happened_the_newest_last(self, store: Store) -> None:
+        detail = {"number": 1, "fault": {"kind": "transient"}, "seconds": 0.25, "key": None, "text": "日本 \udcff"}
+        events = [
+            Event(START + 1, EventKind.ATTEMPT, "s", "r1", "p/m", detail),
+            Event(START, EventKind.CREATED, "s", pin="p/m"),
+            Event(START + 2, EventKind.ATTEMPT, "t", "r2", "p/m", {}),
+        ]
+        store.record(events)
+        assert store.journal() == [events[1], events[0], events[2]]
+        assert store.journal(session="s") == [events[1], events[0]]
+        assert store.journal(request="r2") == [events[2]]
+        assert store.journal(session="s", request="r2") == []
+        assert store.journal(limit=2) == [events[0], events[2]]
+
+    def test_events_of_one_instant_keep_their_order(self, store: Store) -> None:
+        events = [Event(START, EventKind.ATTEMPT, "s", f"r{number}") for number in range(20)]
+        store.record(events)
+        assert store.journal(session="s") == events
+
+    def test_pruning_removes_what_is_old_and_nothing_that_decides(self, store: Store) -> None:
+        store.record([Event(START - 8 * 86400, EventKind.CREATED, "s"), Event(START - 86400, EventKind.RESUMED, "s")])
+        store.apply([worked(START - 9e7), cooled(until=START - COOLDOWN_KEPT - 1), cooled("endpoint:x")], START)
+        assert store.prune(keep_days=7) == 2
+        assert [one.kind for one in store.journal()] == [EventKind.RESUMED]
+        assert len(store.evidence()) == len(store.cooldowns()) == 1
+
+    def test_a_token_is_kept_as_its_hash_and_revoked_once(self, store: Store, clock: ManualClock) -> None:
+        bound, free = Token("t1", "hash-1", "laptop", "s", START), Token("t2", "hash-2", "ci", created_at=START + 1)
+        store.add_token(free)
+        store.add_token(bound)
+        assert store.tokens() == [bound, free]
+        clock.now += 9
+        assert store.revoke_token("t1") is True
+        assert store.revoke_token("t1") is False
+        assert store.revoke_token("none") is False
+        assert store.token("t1") == replace(bound, revoked_at=START + 9)
+        assert store.token("none") is None
+
+    def test_a_token_does_not_replace_another(self, store: Store) -> None:
+        store.add_token(Token("t", "hash", "label"))
+        with pytest.raises(StoreError, match="exists"):
+            store.add_token(Token("t", "other", "label"))
+        assert store.tokens() == [Token("t", "hash", "label")]
+
+    def test_models_are_those_of_the_very_url_in_the_providers_order(self, store: Store) -> None:
+        store.save_models("p", URL, ("z", "a/b", "m:free"), START)
+        store.save_models("q", URL, (), START)
+        assert store.models("p", URL) == (("z", "a/b", "m:free"), START)
+        assert store.models("q", URL) == ((), START)
+        assert store.models("p", "https://edited.example/v1") is None
+        store.save_models("p", URL, ("late",), START - 1)
+        store.save_models("p", URL, ("new",), START + 1)
+        assert store.models("p", URL) == (("new",), START + 1)

@@ -1,0 +1,145 @@
+"""Evidence and cool-downs: time decides and not the order of writing; the revision tells whoever must read again."""
+# ruff: noqa: S101 - these are tests
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from ...core.errors import StoreError
+from ...core.events import Event, EventKind
+from ...core.evidence import Cooled, Evidence, Failed, KeyKept, StandInBegan
+from ...core.faults import FaultClass
+from ...core.identity import Pin
+from ...core.session import Session
+from ..base import COOLDOWN_KEPT, Store, Token
+from .given import FP, KEY, START, URL, ManualClock, Opened, cooled, worked
+
+
+class VerdictContract(Opened):
+    """What keys did."""
+
+    def test_evidence_keeps_the_first_and_the_last_success(self, store: Store) -> None:
+        for at in (START, START + 9, START + 5):
+            store.apply([worked(at)], at)
+        assert store.evidence() == [Evidence(FP, URL, START, START + 9)]
+
+    def test_a_refusal_keeps_what_worked_before_and_the_latest_refusal_counts(self, store: Store) -> None:
+        store.apply([Failed(FP, URL, FaultClass.AUTH_REJECTED, START + 9), worked(START)], START)
+        store.apply([Failed(FP, URL, FaultClass.AUTH_EXPIRED, START + 3)], START)
+        assert store.evidence() == [Evidence(FP, URL, START, START, FaultClass.AUTH_REJECTED, START + 9)]
+
+    def test_a_key_has_its_evidence_at_each_url_apart(self, store: Store) -> None:
+        elsewhere = "https://eu.example/v1"
+        store.apply([worked(START), Failed(FP, elsewhere, FaultClass.AUTH_REJECTED, START)], START)
+        assert {one.url: one.last_ok for one in store.evidence()} == {URL: START, elsewhere: None}
+
+    def test_a_success_that_the_store_knows_already_writes_nothing(self, store: Store) -> None:
+        before = store.revision()
+        store.apply([worked(durable=False)], START)
+        assert (store.evidence(), store.revision()) == ([], before)
+
+    def test_a_verdict_comes_back_whole_also_without_an_end(self, store: Store) -> None:
+        verdict = cooled(until=math.inf, level=3)
+        store.apply([verdict], START)
+        assert store.cooldowns() == [verdict.cooldown]
+
+    @pytest.mark.parametrize(
+        ("second", "stands"),
+        [
+            pytest.param(cooled(since=START + 5, until=START + 90), cooled(since=START + 5, until=START + 90), id="a later verdict replaces"),
+            pytest.param(cooled(since=START - 5, until=START + 90, level=2), cooled(), id="an earlier one does not"),
+            pytest.param(cooled(since=START + 5, until=START + 10), cooled(since=START + 5), id="nor does one of the same level shorten"),
+            pytest.param(cooled(since=START + 5, until=START + 10, level=2), cooled(since=START + 5, until=START + 10, level=2), id="one of another level may"),
+        ],
+    )
+    def test_of_two_verdicts_on_one_subject(self, store: Store, second: Cooled, stands: Cooled) -> None:
+        store.apply([cooled()], START)
+        store.apply([second], START)
+        assert store.cooldowns() == [stands.cooldown]
+
+    def test_one_good_answer_refutes_what_was_held_against_its_key_model_account_and_endpoint(self, store: Store) -> None:
+        refuted = (KEY, f"{KEY}#m", f"model:m@{URL}", f"endpoint:{URL}", f"account:p:team@{URL}")
+        innocent = (f"key:other@{URL}", f"{KEY}#n", f"model:n@{URL}", f"account:p:others@{URL}")
+        store.apply([cooled(subject) for subject in refuted + innocent], START)
+        store.apply([worked(START + 1, account="p:team")], START + 1)
+        assert {one.subject for one in store.cooldowns()} == set(innocent)
+
+    def test_a_good_answer_refutes_no_verdict_that_came_after_it(self, store: Store) -> None:
+        store.apply([cooled(since=START + 2)], START + 2)
+        store.apply([worked(START + 1)], START + 3)
+        assert store.cooldowns() == [cooled(since=START + 2).cooldown]
+
+    def test_changes_are_applied_all_or_none(self, store: Store) -> None:
+        unspeakable = Failed("\udcff", URL, FaultClass.AUTH_REJECTED, START)
+        before = store.revision()
+        with pytest.raises(StoreError):
+            store.apply([worked(), cooled(), unspeakable], START)
+        assert (store.evidence(), store.cooldowns(), store.revision()) == ([], [], before)
+
+    def test_an_ended_verdict_is_remembered_for_thirty_days(self, store: Store, clock: ManualClock) -> None:
+        store.apply([cooled(until=START)], START)
+        clock.now = START + COOLDOWN_KEPT - 1
+        assert len(store.cooldowns()) == 1
+        clock.now += 2
+        assert store.cooldowns() == []
+
+    def test_forgetting_a_key_removes_what_it_did_and_nothing_of_others(self, store: Store) -> None:
+        other = f"key:{FP}0@{URL}"
+        store.apply(
+            [worked(), Failed(FP, "https://eu.example", FaultClass.AUTH_REJECTED, START), Failed(FP + "0", URL, FaultClass.AUTH_REJECTED, START)], START
+        )
+        store.apply([cooled(), cooled(f"{KEY}#m"), cooled(other), cooled(f"endpoint:{URL}")], START + 1)
+        assert store.forget(FP) == 4
+        assert store.forget(FP) == 0
+        assert [one.fingerprint for one in store.evidence()] == [f"{FP}0"]
+        assert {one.subject for one in store.cooldowns()} == {other, f"endpoint:{URL}"}
+
+    def test_one_verdict_is_ended_by_its_name(self, store: Store) -> None:
+        store.apply([cooled(), cooled("endpoint:x")], START)
+        assert store.clear(KEY) is True
+        assert store.clear(KEY) is False
+        assert [one.subject for one in store.cooldowns()] == ["endpoint:x"]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda store: store.save_session(Session("t", Pin.parse("p/m")), None),
+            lambda store: store.save_session(Session("s", Pin.parse("q/m"), version=1), 0),
+            lambda store: store.remove_session("s"),
+            lambda store: store.rename_provider("p", "q"),
+            lambda store: store.apply([worked(START + 100)], START + 100),
+            lambda store: store.apply([Failed(FP, URL, FaultClass.AUTH_REJECTED, START)], START),
+            lambda store: store.apply([cooled("endpoint:x")], START),
+            lambda store: store.apply([StandInBegan("s", "q/m", "why", START)], START),
+            lambda store: store.apply([KeyKept("s", "a")], START),
+            lambda store: store.forget(FP),
+            lambda store: store.clear(KEY),
+            lambda store: store.add_token(Token("t", "hash", "label")),
+        ],
+    )
+    def test_the_revision_tells_every_change_that_others_must_learn(self, store: Store, change: Callable[[Store], object]) -> None:
+        store.save_session(Session("s", Pin.parse("p/m")), None)
+        store.apply([worked(), cooled()], START)
+        before = store.revision()
+        assert store.revision() == before
+        change(store)
+        assert store.revision() != before
+
+    @pytest.mark.parametrize(
+        "quiet",
+        [
+            lambda store: store.record([Event(START, EventKind.CREATED, "s")]),
+            lambda store: store.lease("n", "o", 5),
+            lambda store: store.save_models("p", URL, ["m"], START),
+            lambda store: store.prune(1),
+            lambda store: (store.clear("nothing"), store.forget("nobody"), store.remove_session("none"), store.rename_provider("x", "y")),
+        ],
+    )
+    def test_the_revision_stays_when_nobody_has_to_read_again(self, store: Store, quiet: Callable[[Store], object]) -> None:
+        store.record([])
+        before = store.revision()
+        quiet(store)
+        assert store.revision() == before
