@@ -7,7 +7,7 @@ runtime replays what other processes wrote. A key is known by its fingerprint, s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from .faults import Fault, FaultClass, Scope
@@ -21,7 +21,8 @@ _DURABLE_EVERY = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one key last did at one endpoint (its URL). Times are epoch seconds of the store's clock."""
+    """What one key last did at one endpoint (its URL). Times are epoch seconds of the store's clock; `stored_ok` is the last
+    success that the store knows, which may lag a minute behind."""
 
     fingerprint: str
     url: str
@@ -29,6 +30,7 @@ class Evidence:
     last_ok: float | None = None
     last_fault: FaultClass | None = None
     last_fault_at: float | None = None
+    stored_ok: float | None = field(default=None, compare=False)
 
     def known_good(self, now: float, days: float) -> bool:
         """Whether the key worked here within the last `days` (errors.md 4.2)."""
@@ -162,12 +164,18 @@ class Board:
     def __init__(self, evidence: Iterable[Evidence] = (), cooldowns: Iterable[Cooldown] = ()) -> None:
         self._uses: dict[tuple[str, str | None], tuple[int, int]] = {}
         self._turn = 0
+        self._evidence: dict[tuple[str, str], Evidence] = {}
         self._buckets: dict[str, Bucket] = {}
         self.load(evidence, cooldowns)
 
     def load(self, evidence: Iterable[Evidence], cooldowns: Iterable[Cooldown]) -> None:
-        """Take over what the store holds: the truth of all processes."""
-        self._evidence = {(one.fingerprint, one.url): one for one in evidence}
+        """Take over what the store holds, the truth of all processes; a success seen here may be younger than the one stored."""
+        here = self._evidence
+        self._evidence = {}
+        for one in evidence:
+            mine = here.get((one.fingerprint, one.url), one)
+            last_ok = max(mine.last_ok or 0.0, one.last_ok or 0.0) or None
+            self._evidence[one.fingerprint, one.url] = replace(one, last_ok=last_ok, stored_ok=one.last_ok)
         self._cooldowns = {one.subject: one for one in cooldowns}
 
     def evidence(self, fingerprint: str, endpoint: Endpoint) -> Evidence:
@@ -177,7 +185,7 @@ class Board:
 
     def works_elsewhere(self, fingerprint: str, endpoint: Endpoint) -> str | None:
         """The URL of another host where this very key worked last, if any (story 1's wrong door)."""
-        others = [e for e in self._evidence.values() if e.fingerprint == fingerprint and e.last_ok is not None and not e.url.startswith(endpoint.origin)]
+        others = [e for e in list(self._evidence.values()) if e.fingerprint == fingerprint and e.last_ok is not None and not e.url.startswith(endpoint.origin)]
         return max(others, key=lambda e: e.last_ok or 0.0).url if others else None
 
     def cooldown(self, fingerprint: str, connection: Connection) -> Cooldown | None:
@@ -204,11 +212,11 @@ class Board:
 
     def apply(self, change: Change) -> None:
         match change:
-            case Worked(fingerprint, url, model, account, at):
-                known = self._evidence.get((fingerprint, url))
-                if known is None:
-                    known = Evidence(fingerprint, url, first_ok=at)
-                self._evidence[fingerprint, url] = replace(known, first_ok=known.first_ok or at, last_ok=max(at, known.last_ok or at))
+            case Worked(fingerprint, url, _, _, at, durable):
+                known = self._evidence.get((fingerprint, url), Evidence(fingerprint, url))
+                last_ok = max(at, known.last_ok or at)
+                stored = at if durable else known.stored_ok
+                self._evidence[fingerprint, url] = replace(known, first_ok=known.first_ok or at, last_ok=last_ok, stored_ok=stored)
                 for name in cleared_by(change) if self._cooldowns else ():
                     self._cooldowns.pop(name, None)
             case Failed(fingerprint, url, kind, at):
@@ -230,7 +238,8 @@ def cleared_by(worked: Worked) -> tuple[str, ...]:
 def worked(evidence: Evidence, connection: Connection, at: float, *, was_cooled: bool) -> Worked:
     """The change that a good answer makes. Durable when it tells the store something: a first success, one after a fault
     or a cool-down, or one a minute."""
-    durable = was_cooled or evidence.last_ok is None or at - evidence.last_ok >= _DURABLE_EVERY or (evidence.last_fault_at or 0.0) >= evidence.last_ok
+    stored = evidence.stored_ok
+    durable = was_cooled or stored is None or at - stored >= _DURABLE_EVERY or (evidence.last_fault_at or 0.0) >= stored
     key = connection.key
     account = f"{connection.provider.name}:{key.account}" if key is not None and key.account else ""
     return Worked(evidence.fingerprint, evidence.url, connection.model, account, at, durable)

@@ -46,7 +46,8 @@ class _Run:
 
     def decide(self, then: str) -> None:
         """Write down what was done after the last attempt."""
-        self.attempts[-1] = replace(self.attempts[-1], then=then)
+        last = self.attempts[-1]
+        self.attempts[-1] = replace(last, then=f"{last.then}; {then}" if last.then else then)
 
     def worked(self, connection: Connection, evidence: Evidence, sent_at: float, probe: bool) -> None:
         board = self.world.board

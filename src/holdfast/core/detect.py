@@ -1,0 +1,82 @@
+"""A provider's error vocabulary as data, and how its rules match. The words themselves live in `profiles/*.toml`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .faults import FaultClass, Origin, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a rule says. None leaves scope and origin to the defaults of the class; `cause` narrows the class down."""
+
+    kind: FaultClass
+    scope: Scope | None = None
+    origin: Origin | None = None
+    terminal: bool = False
+    sent: bool = True
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Words that must occur together. Each part is (wanted, alternatives): one alternative must occur, or none may.
+    `statuses` are prefixes of the HTTP status for which the rule holds; empty means all. `name` is its sign in a fault."""
+
+    name: str
+    verdict: Verdict
+    parts: tuple[tuple[bool, tuple[str, ...]], ...]
+    statuses: tuple[str, ...] = ()
+
+    def matches(self, words: str, status: str) -> bool:
+        """Whether the rule holds for normalised `words` (see `reply.words`) that came with `status`."""
+        if self.statuses and not status.startswith(self.statuses):
+            return False
+        for wanted, alternatives in self.parts:
+            for alternative in alternatives:
+                if alternative in words:
+                    break
+            else:
+                if wanted:
+                    return False
+                continue
+            if not wanted:
+                return False
+        return True
+
+
+def first(rules: Iterable[Rule], words: str, status: str) -> Rule | None:
+    """The first rule that holds: the order of the rules is their precedence."""
+    return next((rule for rule in rules if rule.matches(words, status)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One provider's vocabulary merged over the generic one, as `profiles.load` builds it. Keys of the mappings are normalised tokens.
+
+    `own` and `phrases` are the provider's and speak first (numeric codes collide between providers); `codes` are those that
+    mean the same everywhere. `types` name the row of `rows` by which the words are read; `vague` types do so only when
+    no HTTP status is of use. `statuses` is the last resort. `plan_hosts` maps a key prefix to the host of its plan.
+    """
+
+    name: str = "generic"
+    own: Mapping[str, Verdict] = field(default_factory=dict)
+    phrases: tuple[Rule, ...] = ()
+    codes: Mapping[str, Verdict] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+    vague: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+    statuses: Mapping[str, Verdict] = field(default_factory=dict)
+    pages: tuple[Rule, ...] = ()
+    transport: tuple[Rule, ...] = ()
+    ok_markers: tuple[bytes, ...] = ()
+    plan_hosts: Mapping[str, str] = field(default_factory=dict)
+    utc_offset: float | None = None
+
+    def plan_host(self, key_prefix: str) -> str | None:
+        """The host on which keys that begin like this are known to work, if the provider sorts its keys by prefix."""
+        return next((host for prefix, host in self.plan_hosts.items() if key_prefix.startswith(prefix)), None)

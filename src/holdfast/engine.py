@@ -1,0 +1,373 @@
+"""Between the pure core and the drivers: gathers what the core may know, takes the steps that need no provider's answer, and
+persists what was learnt. Every face drives the same engine; it contains no rule of recovery."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from .configfile import Home
+from .configfile import load as load_config
+from .configfile import revision as config_revision
+from .core.config import Config
+from .core.errors import ConnectionLost, SecretMissing, StoreError
+from .core.events import Event, EventKind, attempt_event
+from .core.evidence import NO_KEY, Board, Change, KeyKept, StandInBegan, StandInEnded, Worked
+from .core.explain import Explanation, error_body, explain, retry_headers
+from .core.faults import Fault, FaultClass, Phase, Profile, Reply
+from .core.flow import flow
+from .core.handover import same_model
+from .core.identity import Connection, Dialect, Key, Lane, Pin
+from .core.pool import World
+from .core.resolve import lane_for, pin_for_request, rungs_for
+from .core.secret import Secret, redact
+from .core.session import Session
+from .core.steps import Answer, Attempt, Call, Limits, Outcome, Probe, Refresh, Relist, Send, Step
+from .profiles import for_host
+from .profiles import load as load_profile
+from .recorder import Recorder
+from .store.base import Lease, Store
+from .vault import Vault
+
+_CONFIG_LOOKED_AT_EVERY = 0.5
+_PROBE_TTL = 10.0
+_RELIST_EVERY = 600.0
+ListModels = Callable[[Connection, Secret | None], "tuple[str, ...] | Reply"]
+
+
+@dataclass(slots=True)
+class _KeyRead:
+    """When a key's reference was last read again, and the lock that lets one thread do it for all."""
+
+    at: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Engine:
+    """One per process and home. Thread-safe."""
+
+    def __init__(self, home: Home, vault: Vault, store: Store, list_models: ListModels, *, roll: Callable[[], float] = random.random) -> None:
+        self.home, self.vault, self.store = home, vault, store
+        self.recorder = Recorder(store)
+        self.owner = secrets.token_hex(8)
+        self.board = Board()
+        self._list_models, self._roll = list_models, roll
+        self._pepper = vault.pepper()
+        self._config, self._config_due = Config(), 0.0
+        self._config_seen: object = self
+        self._revision: int | None = None
+        self._lock = threading.RLock()
+        self._sessions: dict[str, Session | None] = {}
+        self._lanes: dict[tuple[Pin, Dialect, str | None], tuple[Lane, tuple[Lane, ...]]] = {}
+        self._profiles: dict[str, Profile] = {}
+        self._reads: dict[Key, _KeyRead] = {}
+        self.config()
+
+    # What is known -------------------------------------------------------------------------------------------------------
+
+    def config(self) -> Config:
+        """The configuration as it stands; a changed file is read again. A broken file raises ConfigError and changes nothing."""
+        now = time.monotonic()
+        if now >= self._config_due:
+            with self._lock:
+                seen = config_revision(self.home)
+                if seen != self._config_seen:
+                    self._config, self._config_seen = load_config(self.home), seen
+                    self._lanes.clear()
+                self._config_due = now + _CONFIG_LOOKED_AT_EVERY
+        return self._config
+
+    def catch_up(self) -> None:
+        """Take over what other processes wrote since the last look."""
+        revision = self.store.revision()
+        if revision != self._revision:
+            with self._lock:
+                self.board.load(self.store.evidence(), self.store.cooldowns())
+                self._sessions.clear()
+                self._revision = revision
+
+    def session(self, session_id: str) -> Session | None:
+        """The session's row, from memory while nobody changed it."""
+        if session_id not in self._sessions:
+            self._sessions[session_id] = self.store.session(session_id)
+        return self._sessions[session_id]
+
+    def fingerprint(self, key: Key) -> str | None:
+        return self.vault.fingerprint(key, self._pepper)
+
+    def profile(self, connection: Connection) -> Profile:
+        """The error vocabulary of the provider's preset, else of its host."""
+        name = connection.provider.profile or for_host(connection.endpoint.host) or ""
+        found = self._profiles.get(name)
+        if found is None:
+            found = self._profiles[name] = load_profile(name or None, self.home.config.parent / "profiles")
+        return found
+
+    def lanes(self, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Lane, tuple[Lane, ...]]:
+        """The lane of a pin and those of its ladder."""
+        found = self._lanes.get((pin, dialect, key))
+        if found is None:
+            config = self._config
+            found = lane_for(config, pin, dialect, key), rungs_for(config, pin, dialect)
+            self._lanes[pin, dialect, key] = found
+        return found
+
+    # What is done --------------------------------------------------------------------------------------------------------
+
+    def begin(self, session_id: str, dialect: Dialect, model: str | None, *, replayable: bool = True, client_retries: int = 0) -> Exchange:
+        """Start one request of a session. Raises ConnectionLost when its pin no longer resolves, ConfigError when the
+        configuration is broken."""
+        config = self.config()
+        self.catch_up()
+        session = self.session(session_id)
+        if session is None:
+            raise ConnectionLost(f"there is no session '{session_id}' any more", next_step="holdfast session list")
+        pin = pin_for_request(config, session.pin, model)
+        lane, rungs = self.lanes(pin, dialect, session.key if pin.provider == session.pin.provider else None)
+        now = self.store.now()
+        ladder = config.ladders.get(pin)
+        stand_in = session.stand_in if pin == session.pin else None
+        active = stand_in is not None and now < stand_in.until
+        settings = config.settings
+        call = Call(
+            secrets.token_hex(8),
+            session_id,
+            lane,
+            rungs,
+            str(stand_in.rung) if stand_in is not None and active else None,
+            returning=stand_in is not None and not active,
+            return_after=ladder.return_after if ladder is not None else 0.0,
+            kept_key=session.kept_key if pin.provider == session.pin.provider else None,
+            replayable=replayable,
+            client_retries=client_retries,
+            limits=Limits(wait=settings.wait_budget, probe=settings.probe_delays, known_good_days=settings.known_good_days),
+        )
+        return Exchange(self, call, session.pin, now)
+
+    def world(self) -> World:
+        return World(self.board, self.fingerprint, self.profile, self._roll())
+
+    def persist(self, changes: tuple[Change, ...]) -> None:
+        """Verdicts are written before the next step; what merely refreshes evidence follows a little later."""
+        later = [change for change in changes if isinstance(change, Worked | KeyKept)]
+        verdicts = [change for change in changes if not isinstance(change, Worked | KeyKept)]
+        if any(isinstance(change, StandInBegan | StandInEnded | KeyKept) for change in changes):
+            self._sessions.clear()
+        refuting = [change for change in later if isinstance(change, Worked) and change.durable]
+        if verdicts or refuting:
+            self._write([*verdicts, *refuting])
+        kept = [change for change in later if isinstance(change, KeyKept)]
+        if kept:
+            self.recorder.note(kept)
+
+    def _write(self, changes: list[Change]) -> None:
+        try:
+            self.store.apply(changes, self.store.now())
+        except StoreError as error:
+            self.journal(Event(self.store.now(), EventKind.REFUSED, "", detail={"store": redact(str(error))}))
+
+    def journal(self, *events: Event) -> None:
+        self.recorder.journal(lambda: events)
+
+    def read_again(self, key: Key, used: Secret | None, since: float) -> bool:
+        """Read a key's reference once for all who ask. Whether its value is another than `used`. Raises SecretMissing."""
+        if used is None:
+            return self.vault.secret(key) is not None
+        read = self._reads.setdefault(key, _KeyRead())
+        with read.lock:
+            if read.at < since:
+                self.vault.reread(key)
+                read.at = self.store.now()
+        return self.vault.secret(key) != used
+
+    def relist(self, connection: Connection, used: Secret | None) -> tuple[str, ...]:
+        """The endpoint's models: those listed in the last ten minutes, else asked for now. A side door's failure blames no key."""
+        name, url = connection.provider.name, connection.endpoint.url
+        seen = self.store.models(name, url)
+        if seen is not None and self.store.now() - seen[1] < _RELIST_EVERY:
+            return seen[0]
+        listed = self._list_models(connection, used)
+        if isinstance(listed, Reply):
+            return seen[0] if seen is not None else ()
+        self.store.save_models(name, url, listed, self.store.now())
+        return listed
+
+    def explain(self, connection: Connection, fault: Fault | None, attempts: Sequence[Attempt]) -> Explanation:
+        """What happened, on which connection, what was tried, what to do next."""
+        key = connection.key
+        fingerprint = NO_KEY if key is None else self.fingerprint(key)
+        secret = self.vault.peek(key) if key is not None else None
+        return explain(
+            fault or Fault(FaultClass.UNKNOWN),
+            connection,
+            attempts,
+            self.board.evidence(fingerprint, connection.endpoint) if fingerprint is not None else None,
+            self.store.now(),
+            key_shown=f"{secret or ''} (from {key.ref.partition(':')[0]}:…)" if key is not None else "",
+            source=self._config.endpoint_source(connection.provider, connection.dialect, key),
+        )
+
+    def close(self) -> None:
+        self.recorder.close()
+        self.store.close()
+
+
+class Exchange:
+    """One request under way: a driver takes `step`, reports what came of it with `answer`, until `outcome` is there."""
+
+    __slots__ = ("_flow", "_held", "_sent_at", "_used", "_waiting", "call", "engine", "outcome", "pin", "step")
+
+    def __init__(self, engine: Engine, call: Call, pin: Pin, now: float) -> None:
+        self.engine, self.call, self.pin = engine, call, pin
+        self.outcome: Outcome | None = None
+        self._held: Lease | None = None
+        self._waiting = False
+        self._used: Secret | None = None
+        self._sent_at = 0.0
+        self._flow: Generator[Step, Answer, Outcome] = flow(call, engine.world(), now)
+        self.step: Step | None = None
+        self._advance(None)
+
+    def now(self) -> float:
+        return self.engine.store.now()
+
+    def secret(self, connection: Connection) -> Secret | None:
+        """The key to send with; None where the endpoint takes none. Raises SecretMissing when it went away meanwhile."""
+        self._used = self.engine.vault.secret(connection.key) if connection.key is not None else None
+        self._sent_at = self.now()
+        return self._used
+
+    def answer(self, answer: Answer) -> None:
+        """Report what came of the step, and learn the next one."""
+        self._advance(answer)
+
+    def perform(self) -> bool:
+        """Take a step that needs no driver (a key's reference, the probe's lease, a model list) and report it. May block on a
+        program or the network. False: somebody else is probing the key; ask again in a moment."""
+        step = self.step
+        if isinstance(step, Probe):
+            return self._take_probe(step)
+        if isinstance(step, Refresh):
+            self._advance(self._read(step))
+        elif isinstance(step, Relist):
+            self._advance(Answer(self.now(), models=self.engine.relist(step.connection, self._used)))
+        return True
+
+    def explain(self) -> tuple[int, dict[str, str], bytes]:
+        """Our own answer for a fault for which there is no answer of the provider's: status, headers, body in the caller's dialect."""
+        outcome = self._ended()
+        if outcome.fault is None:
+            raise ValueError("a good answer needs no explanation")
+        status, body = error_body(
+            self.call.lane.connection.dialect,
+            outcome.fault,
+            self.explanation(),
+            request_id=self.call.request_id,
+            session=self.call.session,
+            pin=str(self.pin),
+            attempts=outcome.attempts,
+            now=self.now(),
+        )
+        return status, {"content-type": "application/json", **self.headers()}, body
+
+    def explanation(self) -> Explanation:
+        """The four lines about the outcome's fault."""
+        outcome, engine = self._ended(), self.engine
+        return engine.explain(outcome.connection, outcome.fault, outcome.attempts)
+
+    def headers(self) -> dict[str, str]:
+        """What we add to the answer: who answered, after how many attempts; after a fault, that nobody need retry (law 10)."""
+        outcome = self._ended()
+        key = outcome.connection.key
+        told = {
+            "holdfast-request-id": self.call.request_id,
+            "holdfast-session": self.call.session,
+            "holdfast-pin": str(outcome.connection.pin),
+            "holdfast-attempts": str(len(outcome.attempts)),
+        }
+        if key is not None:
+            told["holdfast-key"] = key.label
+        if outcome.stand_in:
+            told["holdfast-stand-in"] = str(outcome.connection.pin)
+        if outcome.fault is not None:
+            told |= {"holdfast-fault": str(outcome.fault.kind), **retry_headers(outcome.fault, self.now())}
+        return told
+
+    def stream_ended(self, fault: Fault | None, answered_model: str = "") -> None:
+        """What the rest of a stream told after its first event had been passed on: nothing is replayed, but it is written down."""
+        connection = self._ended().connection
+        if fault is not None:
+            detail = {"fault": str(fault.kind), "cause": fault.cause or "", "excerpt": fault.excerpt}
+            self.engine.journal(Event(self.now(), EventKind.TRUNCATED, self.call.session, self.call.request_id, str(connection.pin), detail))
+        if answered_model and not same_model(connection.model, answered_model):
+            told = {"chosen": connection.model, "answered": answered_model}
+            self.engine.journal(Event(self.now(), EventKind.MODEL_DIFFERS, self.call.session, self.call.request_id, str(connection.pin), told))
+
+    def abandon(self) -> None:
+        """The driver gives up (the caller went away): whatever is held is given back, and nobody is blamed."""
+        self._flow.close()
+        self._release()
+
+    def _ended(self) -> Outcome:
+        if self.outcome is None:
+            raise RuntimeError("the exchange has not ended yet")
+        return self.outcome
+
+    def _take_probe(self, step: Probe) -> bool:
+        store, name = self.engine.store, f"probe:{step.fingerprint}@{step.connection.endpoint.url}"
+        if self._waiting and store.holder(name) is not None:
+            return False
+        if not self._waiting:
+            self._held = store.lease(name, self.engine.owner, _PROBE_TTL)
+            if self._held is None:
+                self._waiting = True
+                return False
+        self._waiting = False
+        self.engine.catch_up()
+        self._advance(Answer(self.now(), yes=self._held is not None))
+        return True
+
+    def _read(self, step: Refresh) -> Answer:
+        try:
+            changed = self.engine.read_again(step.key, self._used if step.fingerprint is not None else None, self._sent_at)
+        except SecretMissing as missing:
+            return Answer(self.now(), Reply(None, body=f"SecretMissing: {missing}".encode(), phase=Phase.UNSENT))
+        return Answer(self.now(), yes=changed)
+
+    def _advance(self, answer: Answer | None) -> None:
+        try:
+            self.step = next(self._flow) if answer is None else self._flow.send(answer)
+            changes = self.step.changes
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            self.step, self.outcome, changes = None, outcome, outcome.changes
+            self.engine.recorder.journal(partial(_events, outcome, self.call))
+        if changes:
+            self.engine.persist(changes)
+        if self._held is not None:
+            if isinstance(self.step, Send) and self.step.probe:
+                self.engine.store.renew(self._held, _PROBE_TTL + self.step.after)
+            else:
+                self._release()
+
+    def _release(self) -> None:
+        if self._held is not None:
+            self.engine.store.release(self._held)
+            self._held = None
+
+
+def _events(outcome: Outcome, call: Call) -> list[Event]:
+    """The journal of one request: its attempts, then the change of rung if there was one."""
+    events = [attempt_event(attempt, call.session, call.request_id) for attempt in outcome.attempts]
+    at = outcome.attempts[-1].ended_at if outcome.attempts else 0.0
+    for change in outcome.changes:
+        if isinstance(change, StandInBegan):
+            events.append(Event(at, EventKind.STOOD_IN, call.session, call.request_id, change.rung, {"reason": change.reason, "until": change.until}))
+        elif isinstance(change, StandInEnded):
+            events.append(Event(at, EventKind.RETURNED, call.session, call.request_id, str(call.lane.connection.pin)))
+    return events

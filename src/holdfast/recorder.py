@@ -1,0 +1,102 @@
+"""Takes the journal and what only refreshes evidence off the request's path. The queue is bounded: a slow or full disk costs
+journal lines (counted, and told once), never a request; verdicts that change behaviour do not pass through here."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from .core.errors import StoreError
+from .core.events import Event
+from .core.evidence import Change
+from .store.base import Store
+
+_log = logging.getLogger("holdfast")
+_QUEUE = 10_000
+_GATHER = 0.05
+
+
+class Recorder:
+    """A writer thread of its own, started with the first entry and ended with the process or by `close`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._events: deque[Callable[[], Iterable[Event]]] = deque(maxlen=_QUEUE)
+        self._changes: deque[Change] = deque(maxlen=_QUEUE)
+        self._wake, self._writing = threading.Event(), threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = self._told = False
+        atexit.register(_flush_if_alive, weakref.ref(self))
+
+    def journal(self, make: Callable[[], Iterable[Event]]) -> None:
+        """Queue journal lines; `make` is called by the writer, so that a request pays for none of them."""
+        self._events.append(make)
+        self._start()
+
+    def note(self, changes: Iterable[Change]) -> None:
+        """Queue changes that another process may learn a little later."""
+        self._changes.extend(changes)
+        self._start()
+
+    def flush(self) -> None:
+        """Write what is queued, now and on this thread."""
+        with self._writing:
+            changes = [self._changes.popleft() for _ in range(len(self._changes))]
+            makers = [self._events.popleft() for _ in range(len(self._events))]
+            try:
+                if changes:
+                    self._store.apply(changes, self._store.now())
+                if makers:
+                    self._store.record([event for make in makers for event in make()])
+            except StoreError as error:
+                if not self._told:
+                    self._told = True
+                    _log.warning("the journal cannot be written; requests go on without it: %s", error)
+
+    def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=5.0)
+        self.flush()
+
+    def _start(self) -> None:
+        if not self._wake.is_set():
+            self._wake.set()
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=_write_on, args=(weakref.ref(self), self._wake), name="holdfast-recorder", daemon=True)
+            self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        return self._closed and not self._events and not self._changes
+
+
+def _write_on(ref: weakref.ref[Recorder], wake: threading.Event) -> None:
+    """The thread: holds its recorder only while it writes, so that a forgotten one can go."""
+    pause = threading.Event()
+    while True:
+        wake.wait(timeout=5.0)
+        recorder = ref()
+        if recorder is None or recorder.done:
+            return
+        closing = recorder._closed
+        del recorder
+        if not closing:
+            pause.wait(_GATHER)
+        wake.clear()
+        recorder = ref()
+        if recorder is None:
+            return
+        recorder.flush()
+        del recorder
+
+
+def _flush_if_alive(ref: weakref.ref[Recorder]) -> None:
+    recorder = ref()
+    if recorder is not None:
+        recorder.flush()

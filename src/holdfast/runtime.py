@@ -1,0 +1,216 @@
+"""Holdfast for programs: open a home, choose or resume a session, and hand its transport to an SDK."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypedDict
+
+from .configfile import Home
+from .core.config import Config
+from .core.errors import ConnectionLost, HoldfastError
+from .core.events import Event, EventKind
+from .core.explain import why
+from .core.identity import Pin
+from .core.resolve import provider_of
+from .core.session import Session as Row
+from .engine import Engine
+
+if TYPE_CHECKING:
+    from types import ModuleType, TracebackType
+
+    from .store.base import Store
+    from .vault import Vault
+
+NOWHERE = "http://holdfast.invalid"
+"""The base URL that SDKs are given: a name that never resolves (RFC 6761), so that a request past our transport has no route."""
+_UNUSED_KEY = "held-by-holdfast"
+
+
+class ClientOptions(TypedDict):
+    """What `openai.OpenAI(**…)` and its relatives take. The SDK's own retries are off: one owner retries (law 10)."""
+
+    base_url: str
+    api_key: str
+    http_client: Any
+    max_retries: int
+
+
+def open(home: str | Path | None = None, *, store: Store | None = None, vault: Vault | None = None) -> Holdfast:  # noqa: A001 - holdfast.open() is the contract
+    """Open a home directory (default: HOLDFAST_HOME, else the platform's directories).
+
+    Raises ConfigError when its configuration is broken, StoreError when its memory cannot be opened.
+    """
+    from .vault import Vault as FileVault
+
+    place = Home.at(Path(home)) if home is not None else Home.find()
+    return Holdfast(Engine(place, vault or FileVault(place.secrets), store or open_store(place), _list_models))
+
+
+def open_store(home: Home) -> Store:
+    """The store of a home: SQLite in its state file."""
+    from .store.sqlite import SqliteStore
+
+    return SqliteStore(home.state / "state.db")
+
+
+def _list_models(connection: Any, secret: Any) -> Any:
+    from .http.probe import list_models
+
+    return list_models(connection, secret)
+
+
+class Holdfast:
+    """One opened home. Use as a context manager, or `close()` when done; the journal is complete after either."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force. Raises ConfigError when the file is broken."""
+        return self.engine.config()
+
+    def session(self, session_id: str, pin: str | Pin | None = None, *, key: str | None = None) -> Session:
+        """Resume a session exactly as its user chose it, or create it on `pin` (and, if given, on the key labelled `key`).
+
+        An existing session keeps its own choice whatever `pin` says: `switch` changes it. Raises ConnectionLost when the
+        session's provider or key is gone, or when there is no such session and no pin; IdentityError for a bad pin or id.
+        """
+        self.engine.catch_up()
+        row = self.engine.session(session_id)
+        if row is not None:
+            self._check(row)
+            self._note(row, EventKind.RESUMED)
+            return Session(self, row.id)
+        if pin is None:
+            raise ConnectionLost(f"there is no session '{session_id}'", next_step=f"holdfast session pin {session_id} PROVIDER/MODEL")
+        now = self.engine.store.now()
+        row = Row(session_id, pin if isinstance(pin, Pin) else Pin.parse(pin), key, created_at=now, changed_at=now)
+        self._check(row)
+        self.engine.store.save_session(row, None)
+        self.engine.catch_up()
+        self._note(row, EventKind.CREATED)
+        return Session(self, row.id)
+
+    def sessions(self) -> list[Row]:
+        """All sessions, newest change first."""
+        return self.engine.store.sessions()
+
+    def close(self) -> None:
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _check(self, row: Row) -> None:
+        """Whether the choice resolves today; the error offers what the journal knows, and takes nothing by itself."""
+        provider = provider_of(self.config, row.pin)
+        if row.key is not None and all(key.label != row.key for key in provider.keys):
+            raise ConnectionLost(
+                f"provider '{provider.name}' has no key '{row.key}', which session '{row.id}' chose",
+                candidates=[key.label for key in provider.keys],
+                next_step=f"holdfast session pin {row.id} {row.pin} --key LABEL",
+            )
+
+    def _note(self, row: Row, kind: EventKind, **detail: object) -> None:
+        self.engine.journal(Event(self.engine.store.now(), kind, row.id, "", str(row.pin), detail))
+
+
+class Session:
+    """One session, held fast: every request leaves on its pin, with a key of its provider, or on a rung that its user listed."""
+
+    def __init__(self, owner: Holdfast, session_id: str) -> None:
+        self._owner, self.id = owner, session_id
+
+    @property
+    def row(self) -> Row:
+        """The stored choice as it stands now. Raises ConnectionLost when the session was removed."""
+        self._owner.engine.catch_up()
+        row = self._owner.engine.session(self.id)
+        if row is None:
+            raise ConnectionLost(f"there is no session '{self.id}' any more", next_step="holdfast session list")
+        return row
+
+    @property
+    def pin(self) -> Pin:
+        return self.row.pin
+
+    @property
+    def model(self) -> str:
+        """The model's name, as the SDK's `model=` wants it."""
+        return self.pin.model
+
+    def switch(self, pin: str | Pin, *, key: str | None = None) -> None:
+        """The user's new choice. Endpoint, keys and model change together; nothing of the old provider stays attached."""
+        engine, row = self._owner.engine, self.row
+        chosen = row.choose(pin if isinstance(pin, Pin) else Pin.parse(pin), engine.store.now(), key)
+        self._owner._check(chosen)
+        engine.store.save_session(chosen, row.version)
+        engine.catch_up()
+        self._owner._note(chosen, EventKind.SWITCHED, before=str(row.pin))
+
+    def attempts(self, limit: int = 200) -> list[Event]:
+        """The journal of this session: attempts and changes, newest last."""
+        engine = self._owner.engine
+        engine.recorder.flush()
+        return engine.store.journal(session=self.id, limit=limit)
+
+    def why(self, limit: int = 200) -> str:
+        """What happened to this session and why it is where it is, as text."""
+        return "\n".join(why(self.attempts(limit)))
+
+    def transport(self, module: ModuleType | None = None) -> Any:
+        """A sync transport for a client of `httpx2` (default) or `httpx`."""
+        return _bound(module).SyncTransport(self._owner.engine, self.id)
+
+    def async_transport(self, module: ModuleType | None = None) -> Any:
+        """An async transport for a client of `httpx2` (default) or `httpx`."""
+        return _bound(module).AsyncTransport(self._owner.engine, self.id)
+
+    def for_openai(self) -> ClientOptions:
+        """Keyword arguments for `openai.OpenAI`."""
+        import openai
+
+        return self._options(openai.DefaultHttpxClient, f"{NOWHERE}/v1")
+
+    def for_openai_async(self) -> ClientOptions:
+        """Keyword arguments for `openai.AsyncOpenAI`."""
+        import openai
+
+        return self._options(openai.DefaultAsyncHttpxClient, f"{NOWHERE}/v1")
+
+    def for_anthropic(self) -> ClientOptions:
+        """Keyword arguments for `anthropic.Anthropic`."""
+        import anthropic
+
+        return self._options(anthropic.DefaultHttpxClient, NOWHERE)
+
+    def for_anthropic_async(self) -> ClientOptions:
+        """Keyword arguments for `anthropic.AsyncAnthropic`."""
+        import anthropic
+
+        return self._options(anthropic.DefaultAsyncHttpxClient, NOWHERE)
+
+    def _options(self, client: Any, base: str) -> ClientOptions:
+        """The SDK's own client class with its own time-outs, over our transport; the SDK says itself which httpx it is built on."""
+        module = next(sys.modules[c.__module__.partition(".")[0]] for c in client.__mro__ if c.__module__.partition(".")[0] in ("httpx", "httpx2"))
+        transport = self.async_transport(module) if issubclass(client, module.AsyncClient) else self.transport(module)
+        return {"base_url": base, "api_key": _UNUSED_KEY, "http_client": client(transport=transport, follow_redirects=False), "max_retries": 0}
+
+
+def _bound(module: ModuleType | None) -> Any:
+    from .http.transport import bind
+
+    if module is None:
+        import httpx2
+
+        module = httpx2
+    return bind(module)
+
+
+__all__: Sequence[str] = ["ClientOptions", "Holdfast", "HoldfastError", "Session", "open", "open_store"]

@@ -1,0 +1,494 @@
+"""What follows each answer: the flow against scripted providers, with a clock of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from holdfast.core.evidence import Board, Cooled, Evidence, Failed, KeyKept, StandInBegan, StandInEnded, Worked
+from holdfast.core.faults import FaultClass, Reply
+from holdfast.core.identity import Strategy
+from holdfast.core.steps import Limits, Probe, Refresh, Relist
+from world import (
+    BAD_KEY,
+    BROKE,
+    BROKEN,
+    DELETED,
+    NO_MODEL,
+    NO_PAGE,
+    OVERLOADED,
+    REFUSED_LINE,
+    THROTTLED,
+    TOO_LONG,
+    WRONG,
+    Sim,
+    call,
+    key,
+    lane,
+    provider,
+    reply,
+)
+
+F = FaultClass
+ONE = lane(provider("mimo", "a"))
+TWO = lane(provider("mimo", "a", "b"))
+THREE = lane(provider("mimo", "a", "b", "c"))
+OPEN = lane(provider("local"))
+RUNG = lane(provider("router", "r"))
+URL = "https://mimo.example/v1"
+
+
+def known_good(sim: Sim, *labels: str, ago: float = 240.0) -> None:
+    """Make keys of `mimo` known-good."""
+    sim.board.load([Evidence(f"{label}0", URL, sim.now - 9999, sim.now - ago) for label in labels], [])
+
+
+def test_a_good_answer_takes_one_send_and_leaves_evidence() -> None:
+    sim = Sim()
+    outcome = sim.run(call(ONE), [None])
+    assert outcome.fault is None
+    assert [type(change) for change in sim.changes] == [Worked]
+    assert len(sim.steps) == len(outcome.attempts) == 1
+
+
+def test_evidence_is_durable_at_first_and_then_once_a_minute() -> None:
+    sim = Sim()
+    durable = []
+    for _ in range(3):
+        sim.changes.clear()
+        sim.run(call(ONE), [None])
+        durable.append(sim.changes[0].durable)  # type: ignore[union-attr]
+        sim.now += 40
+    assert durable == [True, False, True]
+
+
+def test_a_key_that_never_worked_is_asked_once_and_then_answered_from_memory() -> None:
+    sim = Sim()
+    first = sim.run(call(ONE), [BAD_KEY])
+    assert (first.fault and first.fault.kind, len(sim.sends), first.from_memory) == (F.AUTH_REJECTED, 1, False)
+    sim.now += 7 * 86400
+    again = sim.run(call(ONE), [])
+    assert again.from_memory
+    assert again.attempts == ()
+    assert again.fault is not None
+    assert again.fault.kind is F.AUTH_REJECTED
+    assert len(sim.sends) == 1
+
+
+def test_a_replaced_key_starts_with_a_clean_slate() -> None:
+    sim = Sim()
+    sim.run(call(ONE), [BAD_KEY])
+    sim.generation["a"] = 1
+    assert sim.run(call(ONE), [None]).fault is None
+
+
+def test_a_key_replaced_in_its_source_meanwhile_is_read_again_before_anything_is_concluded() -> None:
+    sim = Sim(replaced={"a"})
+    outcome = sim.run(call(ONE), [BAD_KEY, None])
+    assert outcome.fault is None
+    assert sim.cooled == []
+    assert "replaced" in outcome.attempts[0].then
+
+
+def test_a_known_good_key_gets_one_probe_sequence_and_survives_a_glitch() -> None:
+    sim = Sim()
+    known_good(sim, "a")
+    outcome = sim.run(call(ONE), [BAD_KEY, BAD_KEY, BAD_KEY, None])
+    assert outcome.fault is None
+    assert [send.after for send in sim.sends] == [0.0, 0.5, 1.0, 2.0]
+    assert [send.probe for send in sim.sends] == [False, True, True, True]
+    assert sim.cooled == []
+
+
+def test_a_revoked_known_good_key_costs_four_requests_and_then_none() -> None:
+    sim = Sim()
+    known_good(sim, "a")
+    assert sim.run(call(ONE), [BAD_KEY] * 4).fault is not None
+    assert len(sim.sends) == 4
+    for _ in range(100):
+        assert sim.run(call(ONE), []).from_memory
+    assert len(sim.sends) == 4
+
+
+def test_after_a_cool_down_one_request_tries_and_the_next_verdict_lasts_longer() -> None:
+    sim = Sim()
+    known_good(sim, "a")
+    sim.run(call(ONE), [BAD_KEY] * 4)
+    lasted = []
+    for _ in range(3):
+        until = sim.cooled[-1].cooldown.until
+        lasted.append(round(until - sim.cooled[-1].cooldown.since))
+        sim.now = until + 1
+        assert sim.run(call(ONE), [BAD_KEY]).fault is not None
+    assert lasted == [60, 300, 1800]
+    assert len(sim.sends) == 7
+    assert all(isinstance(step, Probe) for before, step in zip(sim.steps[1:], sim.steps, strict=False) if before in sim.sends[4:])
+    sim.now = sim.cooled[-1].cooldown.until + 1
+    assert sim.run(call(ONE), [None]).fault is None
+    assert sim.board.cooldown("a0", ONE.connection) is None
+
+
+def test_the_others_wait_for_the_verdict_and_send_again_when_it_is_good() -> None:
+    sim = Sim()
+    known_good(sim, "a")
+
+    def found_good(one: Sim) -> None:
+        one.now += 3.5
+        one.board.apply(Worked("a0", URL, "m1", "", one.now, True))
+
+    sim.busy_probes = [found_good]
+    outcome = sim.run(call(ONE), [BAD_KEY, None])
+    assert outcome.fault is None
+    assert len(sim.sends) == 2
+    assert "meanwhile" in outcome.attempts[0].then
+
+
+def test_the_others_do_not_ask_again_when_the_verdict_is_bad() -> None:
+    sim = Sim()
+    known_good(sim, "a")
+
+    def found_bad(one: Sim) -> None:
+        other = Sim(one.board, one.now)
+        other.run(call(ONE), [BAD_KEY] * 4)
+
+    sim.busy_probes = [found_bad]
+    outcome = sim.run(call(TWO), [BAD_KEY, None])
+    assert outcome.fault is None
+    assert sim.labels == ["a", "b"]
+    assert "another request" in outcome.attempts[0].then
+
+
+def test_when_the_prober_dies_the_next_one_takes_over() -> None:
+    sim = Sim(busy_probes=[lambda one: None])
+    known_good(sim, "a")
+    assert sim.run(call(ONE), [BAD_KEY, None]).fault is None
+    assert [type(step).__name__ for step in sim.steps] == ["Send", "Refresh", "Probe", "Probe", "Send"]
+
+
+def test_a_late_refusal_of_a_key_that_worked_since_is_sent_again_without_a_probe() -> None:
+    sim = Sim()
+    known_good(sim, "a")
+
+    def answers(send: object, now: float) -> Reply | None:
+        if len(sim.sends) == 1:
+            sim.board.apply(Worked("a0", URL, "m1", "", now + 0.05, False))
+            return BAD_KEY
+        return None
+
+    assert sim.run(call(ONE), answers).fault is None
+    assert not any(isinstance(step, Probe) for step in sim.steps)
+
+
+def test_while_a_key_is_suspect_a_new_request_waits_for_the_verdict_before_it_sends() -> None:
+    sim = Sim()
+    known_good(sim, "a")
+    sim.board.apply(Failed("a0", URL, F.AUTH_REJECTED, sim.now - 1))
+    sim.busy_probes = [lambda one: one.board.apply(Worked("a0", URL, "m1", "", one.now, True))]
+    sim.run(call(ONE), [None])
+    assert [type(step).__name__ for step in sim.steps] == ["Probe", "Send"]
+
+
+def test_a_rotation_changes_the_key_and_nothing_else() -> None:
+    sim = Sim()
+    outcome = sim.run(call(TWO), [BROKE, None])
+    first, second = (send.connection for send in sim.sends)
+    assert (first.endpoint, first.model, first.dialect, first.provider) == (second.endpoint, second.model, second.dialect, second.provider)
+    assert sim.labels == ["a", "b"]
+    assert outcome.attempts[0].then.startswith("went on with mimo/m1 key 'b'")
+    assert KeyKept("s1", "b") in sim.changes
+
+
+def test_a_hundred_simultaneous_failures_move_the_pool_once() -> None:
+    sim = Sim()
+    known_good(sim, "a", "b")
+    start = sim.now
+    for _ in range(100):
+        sim.now = start
+        sim.run(
+            call(TWO, limits=Limits(probe=())), lambda send, now: BROKE if send.connection.key and send.connection.key.label == "a" and now <= start else None
+        )
+    assert len(sim.cooled) == 1
+    assert sim.cooled[0].cooldown.level == 0
+
+
+def test_keys_of_one_account_share_a_quota_verdict() -> None:
+    shared = lane(provider("mimo", keys=(key("mimo", "a", "team"), key("mimo", "b", "team"), key("mimo", "c", "mine"))))
+    sim = Sim()
+    assert sim.run(call(shared), [BROKE, None]).fault is None
+    assert sim.labels == ["a", "c"]
+
+
+def test_at_most_three_sends_and_two_rotations_a_request() -> None:
+    four = lane(provider("mimo", "a", "b", "c", "d"))
+    sim = Sim()
+    outcome = sim.run(call(four), [BROKE] * 9)
+    assert sim.labels == ["a", "b", "c"]
+    assert outcome.fault is not None
+    assert outcome.fault.kind is F.QUOTA_EXHAUSTED
+
+
+def test_all_keys_cooling_answers_with_the_true_last_fault_and_its_reset() -> None:
+    sim = Sim()
+    sim.run(call(TWO), [BROKE, BROKE])
+    outcome = sim.run(call(TWO), [])
+    assert outcome.from_memory
+    assert outcome.fault is not None
+    assert outcome.fault.kind is F.QUOTA_EXHAUSTED
+    assert outcome.fault.reset_at == pytest.approx(sim.cooled[0].cooldown.until)
+
+
+def test_a_throttle_is_waited_out_on_the_same_key_when_there_is_no_other() -> None:
+    sim = Sim()
+    slow = reply(429, "rate_limit_exceeded", headers={"retry-after": "12"})
+    assert sim.run(call(ONE), [slow, None]).fault is None
+    assert [send.after for send in sim.sends] == [0.0, 12.0]
+
+
+def test_a_throttle_moves_to_a_healthy_spare_key_rather_than_wait_long() -> None:
+    sim = Sim()
+    slow = reply(429, "rate_limit_exceeded", headers={"retry-after": "12"})
+    sim.run(call(TWO), [slow, None])
+    assert sim.labels == ["a", "b"]
+
+
+def test_a_short_throttle_stays_on_the_key_once_and_then_moves() -> None:
+    sim = Sim()
+    sim.run(call(TWO), [THROTTLED, THROTTLED, None])
+    assert sim.labels == ["a", "a", "b"]
+
+
+def test_a_request_that_meets_a_throttled_key_waits_its_turn_within_its_budget() -> None:
+    sim = Sim()
+    slow = reply(429, "rate_limit_exceeded", headers={"retry-after": "40"})
+    sim.run(call(ONE, replayable=False), [slow])
+    assert sim.run(call(ONE), [None]).fault is None
+    assert sim.sends[-1].after == pytest.approx(40, abs=0.5)
+
+
+def test_a_wait_beyond_the_budget_is_answered_at_once() -> None:
+    sim = Sim()
+    outcome = sim.run(call(ONE, limits=Limits(wait=5)), [reply(429, "rate_limit_exceeded", headers={"retry-after": "40"})])
+    assert outcome.fault is not None
+    assert len(sim.sends) == 1
+
+
+def test_a_window_is_never_waited_for_and_ends_with_the_providers_reset() -> None:
+    sim = Sim()
+    outcome = sim.run(call(ONE), [reply(429, "rate_limit_exceeded", headers={"retry-after": "7200"})])
+    assert outcome.fault is not None
+    assert outcome.fault.kind is F.QUOTA_WINDOW
+    assert sim.cooled[0].cooldown.until - sim.now == pytest.approx(7200, abs=40)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sends", "cooled"),
+    [
+        (BROKEN, 3, 0),
+        (OVERLOADED, 3, 3),
+        (NO_PAGE, 1, 0),
+        (WRONG, 1, 0),
+        (TOO_LONG, 1, 0),
+        (REFUSED_LINE, 3, 0),
+        (reply(418), 1, 0),
+        (DELETED, 1, 1),
+    ],
+)
+def test_what_is_not_the_keys_fault_never_rotates(answer: Reply, sends: int, cooled: int) -> None:
+    sim = Sim()
+    spare = TWO if answer is not DELETED else ONE
+    outcome = sim.run(call(spare), [answer] * 4)
+    assert outcome.fault is not None
+    assert set(sim.labels) == {"a"}
+    assert (len(sim.sends), len(sim.cooled)) == (sends, cooled)
+
+
+def test_a_fault_of_the_provider_cools_no_key() -> None:
+    sim = Sim()
+    sim.run(call(TWO), [OVERLOADED] * 3)
+    assert {cooled.cooldown.subject for cooled in sim.cooled} == {f"model:m1@{URL}"}
+    assert not sim.cooled[0].cooldown.hard
+    assert sim.run(call(TWO), [None]).fault is None
+
+
+def test_an_outage_spends_the_endpoints_retry_budget_and_then_nothing_is_amplified() -> None:
+    sim = Sim()
+    for _ in range(100):
+        sim.run(call(ONE), [BROKEN] * 3)
+    assert len(sim.sends) <= 100 + 10 + 100 * 0.3 * 0.1 + 5
+    blocked = sim.run(call(ONE), [BROKEN])
+    assert "budget" in blocked.attempts[-1].then
+
+
+def test_a_request_that_cannot_be_replayed_is_sent_once() -> None:
+    sim = Sim()
+    known_good(sim, "a")
+    for answer in (BROKEN, BAD_KEY, THROTTLED):
+        sim.steps.clear()
+        sim.run(call(TWO, replayable=False), [answer])
+        assert len(sim.sends) == 1
+
+
+def test_a_client_that_retries_by_itself_shrinks_our_own_tries() -> None:
+    sim = Sim()
+    sim.run(call(ONE, client_retries=2), [BROKEN])
+    assert len(sim.sends) == 1
+
+
+def test_a_key_that_cannot_be_read_is_skipped_and_nothing_is_sent_for_it() -> None:
+    sim = Sim(missing={"a"})
+    outcome = sim.run(call(TWO), [None])
+    assert sim.labels == ["b"]
+    assert outcome.attempts[0].fault is not None
+    assert not outcome.attempts[0].fault.sent
+
+
+def test_without_any_key_that_can_be_read_nothing_is_sent() -> None:
+    sim = Sim(missing={"a", "b"})
+    outcome = sim.run(call(TWO, RUNG), [])
+    assert sim.sends == []
+    assert outcome.fault is not None
+    assert outcome.fault.kind is F.AUTH_REJECTED
+    assert not outcome.fault.sent
+
+
+def test_a_key_whose_value_runs_out_at_once_is_not_read_for_ever() -> None:
+    sim = Sim()
+    world = replace(sim.world(), fingerprint=lambda one: None)
+    sim.world = lambda: world  # type: ignore[method-assign]
+    outcome = sim.run(call(ONE), [])
+    assert outcome.fault is not None
+    assert [type(step) for step in sim.steps] == [Refresh]
+
+
+def test_a_key_is_read_once_before_its_first_use() -> None:
+    sim = Sim(unread={"a"})
+    assert sim.run(call(ONE), [None]).fault is None
+    assert [type(step).__name__ for step in sim.steps] == ["Refresh", "Send"]
+
+
+def test_an_endpoint_without_a_key_is_used_without_one() -> None:
+    sim = Sim()
+    outcome = sim.run(call(OPEN), [BROKEN, None])
+    assert outcome.fault is None
+    assert sim.labels == ["", ""]
+
+
+def test_a_wrong_door_names_the_host_where_the_key_works_and_blames_no_key() -> None:
+    sim = Sim()
+    sim.board.load([Evidence("a0", "https://plan.example/v1", 1.0, sim.now - 60)], [])
+    outcome = sim.run(call(TWO), [BAD_KEY])
+    assert outcome.fault is not None
+    assert outcome.fault.kind is F.ENDPOINT_MISMATCH
+    assert "plan.example" in (outcome.fault.hint or "")
+    assert sim.cooled == []
+    assert sim.labels == ["a"]
+
+
+def test_an_unknown_model_asks_for_the_list_once_and_names_its_neighbours() -> None:
+    sim = Sim(models=("m12", "m1-pro", "other"))
+    outcome = sim.run(call(ONE), [NO_MODEL])
+    assert outcome.fault is not None
+    assert outcome.fault.kind is F.MODEL_UNAVAILABLE
+    assert "m12" in (outcome.fault.hint or "")
+    assert sum(isinstance(step, Relist) for step in sim.steps) == 1
+
+
+def test_an_unknown_model_without_neighbours_stays_without_a_hint() -> None:
+    sim = Sim(models=("zzz",))
+    outcome = sim.run(call(ONE), [NO_MODEL])
+    assert outcome.fault is not None
+    assert not outcome.fault.hint
+
+
+def test_a_final_verdict_needs_no_history_and_ends_the_key() -> None:
+    sim = Sim()
+    known_good(sim, "a", "b")
+    assert sim.run(call(TWO), [DELETED, None]).fault is None
+    assert sim.labels == ["a", "b"]
+    assert sim.cooled[0].cooldown.until == float("inf")
+
+
+def test_the_session_keeps_its_key_while_it_is_healthy() -> None:
+    sim = Sim()
+    sim.run(call(TWO, kept_key="b"), [None])
+    assert sim.labels == ["b"]
+    assert not any(isinstance(change, KeyKept) for change in sim.changes)
+
+
+@pytest.mark.parametrize(("strategy", "labels"), [(Strategy.ROUND_ROBIN, "abcabc"), (Strategy.LEAST_USED, "abcabc"), (Strategy.FILL_FIRST, "aaaaaa")])
+def test_the_strategy_decides_which_key_is_next(strategy: Strategy, labels: str) -> None:
+    pool = lane(provider("mimo", "a", "b", "c", strategy=strategy))
+    sim = Sim()
+    for _ in labels:
+        sim.run(call(pool), [None])
+    assert "".join(sim.labels) == labels
+
+
+def test_only_a_rung_that_the_user_wrote_stands_in_and_its_lease_ends() -> None:
+    sim = Sim()
+    outcome = sim.run(call(ONE, RUNG, return_after=600), [OVERLOADED, OVERLOADED, OVERLOADED, None])
+    assert outcome.stand_in
+    assert outcome.connection == RUNG.connection
+    assert StandInBegan("s1", "router/m1", "provider_unavailable", sim.now + 600) in sim.changes
+    assert "ladder" in outcome.attempts[2].then
+    sim.now += 601
+    back = sim.run(call(ONE, RUNG, returning=True), [None])
+    assert not back.stand_in
+    assert StandInEnded("s1") in sim.changes
+
+
+def test_while_a_rung_stands_in_it_is_asked_first_and_the_choice_after_it() -> None:
+    sim = Sim()
+    sim.run(call(ONE, RUNG, standing_in="router/m1"), [None])
+    assert sim.labels == ["r"]
+    assert not any(isinstance(change, StandInBegan) for change in sim.changes)
+    outcome = sim.run(call(ONE, RUNG, standing_in="router/m1"), [BROKEN, BROKEN, BROKEN, None])
+    assert sim.labels[1:] == ["r", "r", "r", "a"]
+    assert StandInEnded("s1") in outcome.changes
+
+
+def test_an_endpoint_that_is_cooling_lets_the_rung_answer_without_being_asked() -> None:
+    sim = Sim()
+    sim.run(call(ONE), [OVERLOADED] * 3)
+    sim.steps.clear()
+    outcome = sim.run(call(ONE, RUNG), [None])
+    assert sim.labels == ["r"]
+    assert outcome.stand_in
+    assert StandInBegan("s1", "router/m1", "provider_unavailable", sim.now + 600) in sim.changes
+
+
+@pytest.mark.parametrize("answer", [BAD_KEY, NO_PAGE, WRONG, TOO_LONG])
+def test_what_the_user_must_mend_does_not_fall_back(answer: Reply) -> None:
+    sim = Sim()
+    outcome = sim.run(call(ONE, RUNG), [answer])
+    assert outcome.fault is not None
+    assert sim.labels == ["a"]
+
+
+def test_when_every_rung_fails_the_last_fault_is_the_answer() -> None:
+    sim = Sim()
+    outcome = sim.run(call(ONE, RUNG), [BROKE, BROKE])
+    assert outcome.fault is not None
+    assert sim.labels == ["a", "r"]
+
+
+def test_another_fault_during_the_probe_is_treated_as_what_it_is() -> None:
+    sim = Sim()
+    known_good(sim, "a")
+    outcome = sim.run(call(ONE), [BAD_KEY, BROKEN, None])
+    assert outcome.fault is None
+    assert sim.cooled == []
+
+
+def test_a_board_ignores_changes_that_are_not_about_keys() -> None:
+    board = Board()
+    board.apply(KeyKept("s", "a"))
+    assert board.evidence("a0", ONE.connection.endpoint) == Evidence("a0", URL)
+
+
+def test_a_verdict_is_attributed_to_the_key_that_was_sent() -> None:
+    sim = Sim()
+    sim.run(call(TWO, kept_key="b"), [BROKE, None])
+    assert isinstance(sim.cooled[0], Cooled)
+    assert sim.cooled[0].cooldown.subject == f"key:b0@{URL}"
