@@ -174,6 +174,10 @@ class Engine:
     def journal(self, *events: Event) -> None:
         self.recorder.journal(lambda: events)
 
+    def note(self, session: Session, kind: EventKind, **detail: object) -> None:
+        """Write down what its user did with a session."""
+        self.journal(Event(self.store.now(), kind, session.id, "", str(session.pin), detail))
+
     def read_again(self, key: Key, used: Secret | None, since: float) -> bool:
         """Read a key's reference once for all who ask. Whether its value is another than `used`. Raises SecretMissing."""
         if used is None:

@@ -29,7 +29,7 @@ class Recorder:
         self._changes: deque[Change] = deque(maxlen=_QUEUE)
         self._wake, self._writing = threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
-        self._closed = self._told = False
+        self.closing = self._told = False
         atexit.register(_flush_if_alive, weakref.ref(self))
 
     def journal(self, make: Callable[[], Iterable[Event]]) -> None:
@@ -58,7 +58,7 @@ class Recorder:
                     _log.warning("the journal cannot be written; requests go on without it: %s", error)
 
     def close(self) -> None:
-        self._closed = True
+        self.closing = True
         self._wake.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=5.0)
@@ -73,7 +73,7 @@ class Recorder:
 
     @property
     def done(self) -> bool:
-        return self._closed and not self._events and not self._changes
+        return self.closing and not self._events and not self._changes
 
 
 def _write_on(ref: weakref.ref[Recorder], wake: threading.Event) -> None:
@@ -84,7 +84,7 @@ def _write_on(ref: weakref.ref[Recorder], wake: threading.Event) -> None:
         recorder = ref()
         if recorder is None or recorder.done:
             return
-        closing = recorder._closed
+        closing = recorder.closing
         del recorder
         if not closing:
             pause.wait(_GATHER)

@@ -37,7 +37,7 @@ class ClientOptions(TypedDict):
     max_retries: int
 
 
-def open(home: str | Path | None = None, *, store: Store | None = None, vault: Vault | None = None) -> Holdfast:  # noqa: A001 - holdfast.open() is the contract
+def open(home: str | Path | None = None, *, store: Store | None = None, vault: Vault | None = None) -> Holdfast:
     """Open a home directory (default: HOLDFAST_HOME, else the platform's directories).
 
     Raises ConfigError when its configuration is broken, StoreError when its memory cannot be opened.
@@ -81,17 +81,17 @@ class Holdfast:
         self.engine.catch_up()
         row = self.engine.session(session_id)
         if row is not None:
-            self._check(row)
-            self._note(row, EventKind.RESUMED)
+            _check(self.config, row)
+            self.engine.note(row, EventKind.RESUMED)
             return Session(self, row.id)
         if pin is None:
             raise ConnectionLost(f"there is no session '{session_id}'", next_step=f"holdfast session pin {session_id} PROVIDER/MODEL")
         now = self.engine.store.now()
         row = Row(session_id, pin if isinstance(pin, Pin) else Pin.parse(pin), key, created_at=now, changed_at=now)
-        self._check(row)
+        _check(self.config, row)
         self.engine.store.save_session(row, None)
         self.engine.catch_up()
-        self._note(row, EventKind.CREATED)
+        self.engine.note(row, EventKind.CREATED)
         return Session(self, row.id)
 
     def sessions(self) -> list[Row]:
@@ -107,18 +107,16 @@ class Holdfast:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _check(self, row: Row) -> None:
-        """Whether the choice resolves today; the error offers what the journal knows, and takes nothing by itself."""
-        provider = provider_of(self.config, row.pin)
-        if row.key is not None and all(key.label != row.key for key in provider.keys):
-            raise ConnectionLost(
-                f"provider '{provider.name}' has no key '{row.key}', which session '{row.id}' chose",
-                candidates=[key.label for key in provider.keys],
-                next_step=f"holdfast session pin {row.id} {row.pin} --key LABEL",
-            )
 
-    def _note(self, row: Row, kind: EventKind, **detail: object) -> None:
-        self.engine.journal(Event(self.engine.store.now(), kind, row.id, "", str(row.pin), detail))
+def _check(config: Config, row: Row) -> None:
+    """Whether the choice resolves today. Raises ConnectionLost with what it could mean; nothing is taken by itself."""
+    provider = provider_of(config, row.pin)
+    if row.key is not None and all(key.label != row.key for key in provider.keys):
+        raise ConnectionLost(
+            f"provider '{provider.name}' has no key '{row.key}', which session '{row.id}' chose",
+            candidates=[key.label for key in provider.keys],
+            next_step=f"holdfast session pin {row.id} {row.pin} --key LABEL",
+        )
 
 
 class Session:
@@ -149,10 +147,10 @@ class Session:
         """The user's new choice. Endpoint, keys and model change together; nothing of the old provider stays attached."""
         engine, row = self._owner.engine, self.row
         chosen = row.choose(pin if isinstance(pin, Pin) else Pin.parse(pin), engine.store.now(), key)
-        self._owner._check(chosen)
+        _check(self._owner.config, chosen)
         engine.store.save_session(chosen, row.version)
         engine.catch_up()
-        self._owner._note(chosen, EventKind.SWITCHED, before=str(row.pin))
+        engine.note(chosen, EventKind.SWITCHED, before=str(row.pin))
 
     def attempts(self, limit: int = 200) -> list[Event]:
         """The journal of this session: attempts and changes, newest last."""

@@ -29,8 +29,9 @@ def options(config: Config, discovered: Mapping[str, Collection[str]], speaks: C
     found: list[Option] = []
     for provider in config.providers.values():
         dialects = tuple(d for d in provider.dialects if speaks is None or d in speaks)
-        for model in _models(provider, discovered.get(provider.name, ())):
-            found.append(Option(Pin(provider.name, model), dialects, model in (provider.models or ()), _why_not(provider, dialects)))
+        why_not, declared = _why_not(provider, dialects), provider.models or ()
+        models = _models(provider, discovered.get(provider.name, ()))
+        found += [Option(Pin(provider.name, model), dialects, model in declared, why_not) for model in models]
     return found
 
 

@@ -144,7 +144,8 @@ def _amount(value: Any) -> float:
 
 
 def _is_address(value: object) -> bool:
-    return isinstance(value, str) and bool(match := re.fullmatch(r".+:(\d{1,5})", value)) and int(match[1]) < 65536
+    match = re.fullmatch(r".+:(\d{1,5})", value) if isinstance(value, str) else None
+    return match is not None and int(match[1]) < 65536
 
 
 def _is_store(value: object) -> bool:
@@ -244,7 +245,7 @@ class _Reader:
 
     def provider(self, name: str, raw: object) -> Provider | None:
         path, before = join("provider", name), len(self.problems)
-        owner = self.tried(path, ProviderName, name) or ProviderName("unnamed")
+        owner = self.tried(path, ProviderName, name) or ProviderName("new-name")
         given = self.fields(path, raw, _PROVIDER, name)
         row = self.preset(join(path, "preset"), given.get("preset"))
         base = {dialect: endpoint for dialect, (_, endpoint) in self.endpoints("", row, {}).items()}
@@ -300,7 +301,7 @@ class _Reader:
             key = self.key(here, owner, position, raw, endpoints)
             twice = [what for what in ("ref", "label") if key and getattr(key, what) in [getattr(one, what) for one in found]]
             if twice:
-                self.wrong(here, f"'{getattr(key, twice[0])}' stands twice", "remove one of the two" if twice == ["ref"] else 'give it another label = "…"')
+                self.wrong(here, f"'{getattr(key, twice[0])}' stands twice", "remove one of the two" if "ref" in twice else 'give it another label = "…"')
             found += [key] if key else []
         return tuple(found)
 

@@ -15,7 +15,6 @@ from .pool import Pick, World, pick, remembered
 from .recovery import NO_KEY_SENT, RATE_PATIENCE, Rule, backoff, rule_for, verdict
 from .steps import Answer, Attempt, Call, Outcome, Probe, Refresh, Relist, Send, Step
 
-
 Flow = Generator[Step, Answer, Outcome]
 
 
@@ -47,7 +46,7 @@ class _Run:
     def decide(self, then: str) -> None:
         """Write down what was done after the last attempt."""
         last = self.attempts[-1]
-        self.attempts[-1] = replace(last, then=f"{last.then}; {then}" if last.then else then)
+        self.attempts[-1] = last._replace(then=f"{last.then}; {then}" if last.then else then)
 
     def worked(self, connection: Connection, evidence: Evidence, sent_at: float, probe: bool) -> None:
         board = self.world.board
@@ -112,8 +111,7 @@ def _answered(run: _Run, lane: Lane) -> Outcome:
     key = connection.key
     if key is not None and len(lane.connections) > 1 and key.label != call.kept_key and not stands_in:
         run.learn(KeyKept(call.session, key.label))
-    rung = str(lane.connection.pin)
-    if stands_in and call.standing_in != rung:
+    if stands_in and call.standing_in != (rung := str(lane.connection.pin)):
         first = run.fault.kind if run.fault is not None else FaultClass.UNKNOWN
         run.learn(StandInBegan(call.session, rung, str(first), run.now + call.return_after))
     elif not stands_in and (call.returning or call.standing_in):

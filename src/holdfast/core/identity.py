@@ -10,6 +10,7 @@ import ipaddress
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import IdentityError
@@ -25,7 +26,7 @@ class ProviderName(str):
 
     __slots__ = ()
 
-    def __new__(cls, name: str) -> ProviderName:
+    def __new__(cls, name: str) -> Self:
         if isinstance(name, cls):
             return name
         if name in KINDS:
@@ -35,7 +36,7 @@ class ProviderName(str):
             )
         if not _NAME.fullmatch(name):
             raise IdentityError(f"'{name}' cannot be a provider's name: use lower-case letters, digits, '.', '_' and '-', starting with a letter or digit")
-        return super().__new__(cls, name)
+        return str.__new__(cls, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from .evidence import NO_KEY, Board, Cooldown
 from .faults import Fault, FaultClass, Profile
 from .identity import Connection, Key, Lane, Strategy
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(NamedTuple):
     """What the core may ask while it decides: the board, what is known of a key at no cost (None: read it first), and the
     error vocabulary of a provider. `roll` is a number in [0, 1) for jitter."""
 
@@ -21,8 +21,7 @@ class World:
     roll: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Pick:
+class Pick(NamedTuple):
     """The connection to use. `fingerprint` is None while its key has not been read; `after` seconds are to be waited first (a
     short throttle); `probing`: the key was refused since it last worked, so only one request may try it. With a `verdict`
     no key may be asked: it is the one that ends first, and `connection` is its. No connection: every key was tried."""
@@ -34,16 +33,20 @@ class Pick:
     verdict: Cooldown | None = None
 
 
-def order(lane: Lane, board: Board, kept_key: str | None) -> list[Connection]:
+def order(lane: Lane, board: Board, kept_key: str | None) -> Sequence[Connection]:
     """The lane's connections in the order of its strategy; the key that the session used last comes first."""
-    connections = list(lane.connections)
+    connections: Sequence[Connection] = lane.connections
     if len(connections) > 1:
         strategy = lane.connection.provider.strategy
         if strategy is not Strategy.FILL_FIRST:
-            connections.sort(key=lambda c: board.used(c)[strategy is Strategy.ROUND_ROBIN])
-        if kept_key is not None:
-            connections.sort(key=lambda c: c.key is None or c.key.label != kept_key)
+            connections = sorted(connections, key=lambda c: board.used(c)[strategy is Strategy.ROUND_ROBIN])
+        if kept_key is not None and _label(connections[0]) != kept_key:
+            connections = sorted(connections, key=lambda c: _label(c) != kept_key)
     return connections
+
+
+def _label(connection: Connection) -> str:
+    return connection.key.label if connection.key is not None else ""
 
 
 def pick(lane: Lane, world: World, now: float, excluded: Collection[str], *, kept_key: str | None, patience: float) -> Pick:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from .evidence import Change
@@ -21,8 +21,7 @@ class Limits:
     known_good_days: float = 7.0
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One request as the core sees it: the chosen pin's lane, the lanes that may stand in for it, and what bounds it."""
 
     request_id: str
@@ -35,11 +34,10 @@ class Call:
     kept_key: str | None = None
     replayable: bool = True
     client_retries: int = 0
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One send, or one key that could not be read: what came of it and why the next step was taken."""
 
     number: int
@@ -100,8 +98,7 @@ class Answer(NamedTuple):
     sent_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How it ended: on which connection, with which fault (None: a good answer), after which attempts. `from_memory`: the
     fault was known before and nothing was sent for it. `changes` are to be persisted, as those of every step."""
 
