@@ -67,5 +67,6 @@ class RecordContract(Opened):
         assert store.models("q", URL) == ((), START)
         assert store.models("p", "https://edited.example/v1") is None
         store.save_models("p", URL, ("late",), START - 1)
+        assert store.models("p", URL) == (("z", "a/b", "m:free"), START)
         store.save_models("p", URL, ("new",), START + 1)
         assert store.models("p", URL) == (("new",), START + 1)

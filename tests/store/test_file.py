@@ -1,0 +1,294 @@
+"""The state file: made whole, recognised, never replaced, and every trouble told with its place and the command."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from holdfast.core.errors import StoreError
+from holdfast.core.events import Event, EventKind
+from holdfast.core.identity import Pin
+from holdfast.core.session import Session, StandIn
+from holdfast.store import StaleSession, dbfile, migrations, sqlite
+from holdfast.store.dbfile import set_aside
+from holdfast.store.memory import MemoryStore
+from holdfast.store.sqlite import SqliteStore
+
+SESSION = Session("s", Pin.parse("p/m"))
+EVENT = Event(1.0, EventKind.CREATED, "s")
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "state.db"
+
+
+@pytest.fixture
+def filled(state: Path) -> Path:
+    """A store with content, closed."""
+    with SqliteStore(state) as store:
+        store.save_session(SESSION, None)
+        store.record([EVENT] * 500)
+    return state
+
+
+def edit(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as plain, plain:
+        for statement in statements:
+            plain.execute(statement)
+
+
+def test_the_file_is_for_its_owner_alone_and_so_is_its_directory(state: Path) -> None:
+    before = os.umask(0)
+    try:
+        with SqliteStore(state) as store:
+            store.record([EVENT])
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in state.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == {"state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600}
+    assert stat.S_IMODE(state.parent.stat().st_mode) == 0o700
+
+
+def test_a_path_with_signs_that_mean_something_in_a_uri_is_taken_as_it_is(tmp_path: Path) -> None:
+    state = tmp_path / "a b?mode=memory&x=%41#ü" / "state.db"
+    with SqliteStore(state) as store:
+        store.save_session(SESSION, None)
+    assert [path.name for path in state.parent.iterdir()] == ["state.db"]
+
+
+def foreign_database(path: Path) -> None:
+    edit(path, "CREATE TABLE session (id TEXT)", "PRAGMA user_version = 1")
+
+
+def newer_schema(path: Path) -> None:
+    SqliteStore(path).close()
+    edit(path, f"PRAGMA user_version = {len(migrations.MIGRATIONS) + 8}")
+
+
+def truncated(path: Path) -> None:
+    SqliteStore(path).close()
+    os.truncate(path, path.stat().st_size // 2 + 7)
+
+
+def header_only(path: Path) -> None:
+    SqliteStore(path).close()
+    os.truncate(path, 60)
+
+
+def page_overwritten(path: Path) -> None:
+    SqliteStore(path).close()
+    with path.open("r+b") as file:
+        file.seek(100)
+        file.write(b"\xa5" * 3900)
+
+
+@pytest.mark.parametrize(
+    ("put", "told"),
+    [
+        pytest.param(foreign_database, "another program", id="a foreign database"),
+        pytest.param(newer_schema, r"newer Holdfast: it has schema \d+, this version knows \d+", id="a newer schema"),
+        pytest.param(lambda path: path.write_bytes(b"no database, but long enough to be one\n" * 9), "not a database", id="a text file"),
+        pytest.param(lambda path: path.write_bytes(b""), "cut off: it has 0 bytes", id="an empty file"),
+        pytest.param(header_only, "cut off: it has 60 bytes", id="half a header"),
+        pytest.param(truncated, "damaged", id="half a database"),
+        pytest.param(page_overwritten, "damaged", id="a page overwritten"),
+        pytest.param(lambda path: path.mkdir(), "directory", id="a directory"),
+        pytest.param(lambda path: path.with_name("state.db-wal").write_bytes(b"changes"), "is gone, but state.db-wal", id="only the log is left"),
+    ],
+)
+def test_what_is_no_store_of_ours_is_refused_by_name_and_left_as_it_was(state: Path, put: Callable[[Path], object], told: str) -> None:
+    state.parent.mkdir()
+    put(state)
+    before = {path: path.read_bytes() for path in state.parent.iterdir() if path.is_file()}
+    with pytest.raises(StoreError, match=told) as error, SqliteStore(state) as store:
+        store.sessions()
+    assert str(state) in str(error.value)
+    assert error.value.next_step in {"holdfast doctor", "pip install --upgrade holdfast"}
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_damage_that_shows_later_is_told_when_it_is_met(filled: Path) -> None:
+    size = filled.stat().st_size
+    with filled.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (size - 4096))
+    with SqliteStore(filled) as store, pytest.raises(StoreError, match="damaged"):
+        store.sessions()
+
+
+def test_set_aside_moves_the_store_with_all_it_has_and_overwrites_nothing(filled: Path) -> None:
+    log = filled.with_name("state.db-wal")
+    log.write_bytes(b"log")
+    first = set_aside(filled)
+    assert sorted(path.name for path in filled.parent.iterdir()) == ["state.db.aside-1", "state.db.aside-1-wal"]
+    with SqliteStore(filled) as store:
+        assert store.sessions() == []
+    second = set_aside(filled)
+    first.with_name(first.name + "-wal").unlink()
+    with SqliteStore(first) as store:
+        assert [one.id for one in store.sessions()] == ["s"]
+    assert first != second
+
+
+def test_set_aside_that_cannot_be_done_says_so(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(StoreError, match="cannot be moved aside: Permission denied"):
+        set_aside(filled)
+
+
+def test_a_file_system_without_hard_links_gets_its_store_too(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with SqliteStore(state) as store:
+        store.save_session(SESSION, None)
+    assert [path.name for path in state.parent.iterdir()] == ["state.db"]
+
+
+def test_of_two_that_make_the_file_at_once_the_second_takes_the_first_ones(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = sqlite._build
+
+    def while_another_is_faster(path: Path) -> None:
+        monkeypatch.setattr(sqlite, "_build", build)
+        with SqliteStore(state) as first:
+            first.save_session(SESSION, None)
+        build(path)
+
+    monkeypatch.setattr(sqlite, "_build", while_another_is_faster)
+    with SqliteStore(state) as second:
+        assert second.session("s") == SESSION
+    assert [path.name for path in state.parent.iterdir()] == ["state.db"]
+
+
+def test_a_store_that_cannot_be_made_leaves_nothing_half_made(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "MIGRATIONS", (*migrations.MIGRATIONS, ("CREATE TABLE half (a TEXT)", "no sql")))
+    with pytest.raises(StoreError, match="syntax error"):
+        SqliteStore(state)
+    assert list(state.parent.iterdir()) == []
+
+
+def test_a_store_that_vanishes_while_it_is_opened_is_not_made_anew(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state.parent.mkdir()
+    monkeypatch.setattr(sqlite, "ensure", lambda path, build: None)
+    with pytest.raises(StoreError, match="cannot be written"):
+        SqliteStore(state)
+    assert list(state.parent.iterdir()) == []
+
+
+def test_a_migration_that_fails_leaves_the_schema_before_it(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "MIGRATIONS", (*migrations.MIGRATIONS, ("CREATE TABLE half (a TEXT)", "no sql")))
+    with pytest.raises(StoreError, match="syntax error"):
+        SqliteStore(filled)
+    monkeypatch.undo()
+    with SqliteStore(filled) as store:
+        assert store.session("s") == SESSION
+        assert store._read("SELECT count(*) FROM sqlite_master WHERE name = 'half'", {}) == [(0,)]
+
+
+@pytest.fixture
+def powerless() -> Iterator[Path]:
+    """A directory that we may read and not write, whoever runs the tests."""
+    place = Path(tempfile.mkdtemp())
+    SqliteStore(place / "state.db").close()
+    (place / "state.db").chmod(0o444)
+    place.chmod(0o555)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    yield place
+    if is_root:
+        os.seteuid(0)
+    place.chmod(0o755)
+    for path in place.iterdir():
+        path.unlink()
+    place.rmdir()
+
+
+@pytest.mark.parametrize("name", ["state.db", "new.db", "deeper/state.db"])
+def test_a_directory_that_cannot_be_written_is_told_with_its_path(powerless: Path, name: str) -> None:
+    with pytest.raises(StoreError, match=re.escape(f"{powerless / name}")) as error:
+        SqliteStore(powerless / name)
+    assert error.value.next_step == "holdfast doctor"
+    assert error.value.exit_code == 2
+
+
+def test_a_full_disk_refuses_choices_and_journal_loses_nothing_and_still_reads(filled: Path) -> None:
+    with SqliteStore(filled) as store:
+        (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
+        store._writer.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StoreError, match="disk is full"):
+            store.record([Event(1.0, EventKind.CREATED, "s", detail={"text": "x" * 200_000})])
+        long = StandIn(Pin.parse("q/m"), "x" * 200_000, 1.0)
+        with pytest.raises(StoreError, match="disk is full") as error:
+            store.save_session(Session("s", Pin.parse("q/m"), stand_in=long, version=1), 0)
+        assert not isinstance(error.value, StaleSession)
+        assert store.session("s") == SESSION
+        store._writer.execute("PRAGMA max_page_count = 1000000")
+        store.save_session(Session("s", Pin.parse("q/m"), stand_in=long, version=1), 0)
+        assert len(store.journal(limit=1000)) == 500
+
+
+def test_a_write_waits_for_other_processes_only_so_long_and_reads_do_not_wait(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    with SqliteStore(filled) as store, closing(sqlite3.connect(filled, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        before = store.revision()
+        with pytest.raises(StoreError, match="kept it locked"):
+            store.remove_session("s")
+        assert (store.session("s"), store.revision()) == (SESSION, before)
+        other.execute("ROLLBACK")
+        assert store.remove_session("s") is True
+
+
+def test_rows_of_newer_software_or_of_a_hand_are_read_as_far_as_they_can_be(filled: Path) -> None:
+    edit(
+        filled,
+        "INSERT INTO evidence VALUES ('f', 'u', 1.0, 2.0, 'a_class_of_tomorrow', 3.0)",
+        "INSERT INTO cooldown VALUES ('endpoint:u', 9e9, 1.0, 1, 'no json')",
+        "INSERT INTO cooldown VALUES ('endpoint:v', 9e9, 1.0, 1, '{\"kind\": \"transient\"}')",
+        "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, 'a-kind-of-tomorrow', 't', '', '', '{}')",
+        "INSERT INTO session VALUES ('rung', 'p/m', NULL, 'custom/x', 'why', 9e9, NULL, 1.0, 1.0, 0)",
+        "INSERT INTO session VALUES ('version', 'p/m', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 'many')",
+        "INSERT INTO session VALUES ('blob', x'ff', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 0)",
+    )
+    with SqliteStore(filled) as store:
+        assert [(one.last_ok, one.last_fault) for one in store.evidence()] == [(2.0, "unknown")]
+        assert [one.subject for one in store.cooldowns()] == ["endpoint:v"]
+        assert store.journal(session="t") == []
+        assert store.session("rung") == Session("rung", Pin.parse("p/m"), created_at=1.0, changed_at=1.0)
+        assert {one.id for one in store.broken_sessions()} == {"version", "blob"}
+        assert store.remove_session("version") is True
+
+
+def test_the_application_id_is_where_other_tools_look_for_it(filled: Path) -> None:
+    with closing(sqlite3.connect(filled)) as plain:
+        assert plain.execute("PRAGMA application_id").fetchone() == (dbfile.APPLICATION_ID,)
+        assert plain.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_no_key_no_url_and_no_kind_stands_in_a_sessions_row(filled: Path) -> None:
+    with closing(sqlite3.connect(filled)) as plain:
+        assert [name for _, name, *_ in plain.execute("PRAGMA table_info(session)")] == [
+            "id", "pin", "chosen_key", "stand_in", "stand_in_reason", "stand_in_until", "kept_key", "created_at", "changed_at", "version",
+        ]  # fmt: skip
+
+
+def test_a_forked_child_of_a_memory_store_goes_on_with_its_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with MemoryStore() as store:
+        store.save_session(SESSION, None)
+        with store._writing:  # held by a thread that does not exist in the child
+            monkeypatch.setattr(os, "getpid", lambda: -1)
+            assert store.session("s") == SESSION
