@@ -1,0 +1,217 @@
+"""Edits of holdfast.toml that keep its comments and never leave a wrong file.
+
+Each runs under a lock, is read back by `core.config` before anything is written, and replaces the file whole. What cannot
+be edited safely is left to the user's hands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..core.config import Config, join, near
+from ..core.errors import ConfigError
+from ..core.identity import Pin, Provider, ProviderName
+from ..core.secret import Secret
+from ..vault.atomic import locked, write_private
+from ..vault.file import SecretsFile
+from .home import Home, document_of, read, understood
+from .lines import Lines, Section, sections
+
+
+def add_provider(home: Home, name: str, entry: Mapping[str, object]) -> Config:
+    """Writes `[provider.NAME]` at the end of the file. Raises ConfigError when the name is taken or the entry is wrong."""
+
+    def change(text: str, config: Config) -> str:
+        import tomlkit
+
+        if ProviderName(name) in config.providers:
+            raise ConfigError(f"provider '{name}' exists already", next_step=f"holdfast provider show {name}")
+        table = tomlkit.dumps({"provider": {name: {key: _item(value) for key, value in entry.items()}}})
+        return f"{text.rstrip()}\n\n{table}".lstrip()
+
+    return _edit(home, change)
+
+
+def rename_provider(home: Home, old: str, new: str) -> Config:
+    """The same provider under another name, in its tables, in the ladder and among the kept keys."""
+
+    def change(text: str, config: Config) -> str:
+        _known(config, old)
+        if ProviderName(new) in config.providers:
+            raise ConfigError(f"provider '{new}' exists already", next_step=f"holdfast provider show {new}")
+        renamed = "".join(_renamed(section, old, new) for section in sections(text))
+        wanted = document_of(text, home.config)
+        wanted["provider"] = {new if name == old else name: entry for name, entry in wanted["provider"].items()}
+        ladder = wanted.get("ladder", {}).items()
+        wanted["ladder"] = {_moved(pin, old, new): row | {"then": [_moved(one, old, new) for one in row["then"]]} for pin, row in ladder}
+        return _only(renamed, wanted, home)
+
+    # Kept keys are copied first and forgotten last: an interruption at any point leaves the name in force with its keys.
+    secrets = SecretsFile(home.secrets)
+    config = _edit(home, change, first=lambda: secrets.copy(old, new))
+    secrets.remove(old)
+    return config
+
+
+def remove_provider(home: Home, name: str) -> Config:
+    """The file without the provider, and its kept keys forgotten. Raises ConfigError while a ladder still names it."""
+
+    def change(text: str, config: Config) -> str:
+        _known(config, name)
+        wanted = document_of(text, home.config)
+        del wanted["provider"][name]
+        kept = (_comments(one) if one.path[:2] == ("provider", name) else "".join(one.lines) for one in sections(text))
+        return _only("".join(kept), wanted, home)
+
+    config = _edit(home, change)
+    SecretsFile(home.secrets).remove(name)
+    return config
+
+
+def add_key(home: Home, provider: str, entry: Mapping[str, object], secret: Secret | None = None) -> Config:
+    """Adds a key: `{"from": reference}` and perhaps label, account, url or endpoints. `secret` goes with a `store:` reference
+    and is kept in secrets.toml. Raises ConfigError; nothing is then changed."""
+    scheme, _, label = str(entry["from"]).partition(":")
+    if (secret is not None) != (scheme == "store"):
+        raise ConfigError("a secret is kept under a store: reference, and only there", next_step=f"holdfast key add {provider} --from store:LABEL")
+
+    def change(document: Any, config: Config) -> None:
+        _known(config, provider)
+        table = document["provider"][provider]
+        table.setdefault("keys", [])
+        table["keys"].append(_item(entry if len(entry) > 1 else entry["from"]))
+
+    def keep() -> None:
+        if secret is not None:
+            SecretsFile(home.secrets).put(provider, label, secret)
+
+    return _edit(home, _by_tomlkit(change), first=keep)
+
+
+def remove_key(home: Home, provider: str, label: str) -> Config:
+    """Removes the key of that label, and forgets its secret if we kept it."""
+    removed: list[str] = []
+
+    def change(document: Any, config: Config) -> None:
+        labels = [key.label for key in _known(config, provider).keys]
+        if label not in labels:
+            raise ConfigError(f"provider '{provider}' has no key '{label}': {near(label, labels)}", next_step=f"holdfast key list {provider}")
+        removed.append(config.providers[ProviderName(provider)].keys[labels.index(label)].ref)
+        del document["provider"][provider]["keys"][labels.index(label)]
+
+    config = _edit(home, _by_tomlkit(change))
+    scheme, _, kept = removed[0].partition(":")
+    if scheme == "store":
+        SecretsFile(home.secrets).remove(provider, kept)
+    return config
+
+
+def set_models(home: Home, provider: str, models: Sequence[str] | None) -> Config:
+    """Declares which models a provider offers; None declares nothing."""
+
+    def change(document: Any, config: Config) -> None:
+        _known(config, provider)
+        table = document["provider"][provider]
+        if models is None:
+            table.pop("models", None)
+        else:
+            table["models"] = list(models)
+
+    return _edit(home, _by_tomlkit(change))
+
+
+def set_ladder(home: Home, pin: Pin, then: Sequence[Pin], return_after: str | None = None) -> Config:
+    """Lists what may stand in for `pin`; an empty list removes its ladder."""
+
+    def change(document: Any, _: Config) -> None:
+        ladder = document.setdefault("ladder", {})
+        if then:
+            ladder[str(pin)] = _item({"then": [str(one) for one in then], **({"return_after": return_after} if return_after else {})})
+        else:
+            ladder.pop(str(pin), None)
+
+    return _edit(home, _by_tomlkit(change))
+
+
+def _edit(home: Home, change: Callable[[str, Config], str], first: Callable[[], None] | None = None) -> Config:
+    """`first` runs when the new text is known to be right and before it is written: what it names must be there already."""
+    with locked(home.config):
+        before = read(home.config)
+        lines = Lines(before, home.config.name)
+        config = understood(before, home.config, lines.place, f"{home.config} is wrong, and is not edited before it is mended:")
+        after = change(before, config)
+        # A problem is placed where the file already has it; what the edit itself brings has no line yet.
+        refused = f"{home.config} was not changed, because this would be wrong:"
+        understood(after, home.config, lambda path: lines.place(path) if path in lines else "", refused)
+        if first is not None:
+            first()
+        write_private(home.config, after)
+        return understood(after, home.config, Lines(after, home.config.name).place, refused)
+
+
+def _by_tomlkit(change: Callable[[Any, Config], None]) -> Callable[[str, Config], str]:
+    def changed(text: str, config: Config) -> str:
+        import tomlkit
+
+        document = tomlkit.parse(text)
+        change(document, config)
+        return tomlkit.dumps(document)
+
+    return changed
+
+
+def _item(value: object) -> Any:
+    """Plain values as TOML that stays on one line."""
+    import tomlkit
+
+    if isinstance(value, Mapping):
+        table = tomlkit.inline_table()
+        table.update({name: _item(one) for name, one in value.items()})
+        return table
+    if isinstance(value, list | tuple):
+        array = tomlkit.array()
+        array.extend(_item(one) for one in value)
+        return array
+    return value
+
+
+def _known(config: Config, name: str) -> Provider:
+    found = config.providers.get(ProviderName(name))
+    if found is None:
+        raise ConfigError(f"no provider is called '{name}': {near(name, config.providers)}", next_step="holdfast provider list")
+    return found
+
+
+def _only(text: str, wanted: dict[str, Any], home: Home) -> str:
+    """`text` if it says exactly what is wanted: a layout that we do not know how to edit is left to the user's hands."""
+    wanted = {name: table for name, table in wanted.items() if table}
+    if {name: table for name, table in document_of(text, home.config).items() if table} != wanted:
+        raise ConfigError(f"{home.config} is laid out in a way that cannot be edited safely; nothing was changed", next_step=f"${{EDITOR:-vi}} {home.config}")
+    return text
+
+
+def _renamed(section: Section, old: str, new: str) -> str:
+    text = "".join(section.lines)
+    if section.path[:2] == ("provider", old):
+        return re.sub(rf"""(\[\s*provider\s*\.\s*)(["']?){re.escape(old)}\2""", rf"\g<1>{_key(new)}", text, count=1)
+    return re.sub(rf"""(["']){re.escape(old)}/""", rf"\g<1>{new}/", text) if section.path[:1] == ("ladder",) else text
+
+
+def _moved(pin: str, old: str, new: str) -> str:
+    return f"{new}/{pin.removeprefix(f'{old}/')}" if pin.startswith(f"{old}/") else pin
+
+
+def _key(name: str) -> str:
+    return join("", name)
+
+
+def _comments(section: Section) -> str:
+    """The comment that stands right above the next header, and so belongs to it."""
+    kept: list[str] = []
+    for line in reversed(section.lines):
+        if not line.lstrip().startswith("#"):
+            break
+        kept.insert(0, line)
+    return "".join(kept)

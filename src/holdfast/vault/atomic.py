@@ -1,0 +1,93 @@
+"""Private files that are replaced whole: a reader sees the old or the new content, a crash or a full disk leaves the old."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..core.errors import ConfigError
+
+_LOCK_PATIENCE = 10.0
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replaces `path` (or what it links to) by `text`, mode 0600, durable when this returns. Raises ConfigError; the old
+    content then still stands."""
+    target = Path(os.path.realpath(path))
+    draft = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        make_private_directory(target.parent)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(text.encode())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, target)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(draft)
+            raise
+        _sync_directory(target.parent)
+    except OSError as error:
+        raise cannot("write", path, error) from None
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keeps other processes (and threads) that want to replace `path` out. Raises ConfigError after ten seconds."""
+    import fcntl
+
+    lock = path.with_name(f".{path.name}.lock")
+    try:
+        make_private_directory(path.parent)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise cannot("write", path, error) from None
+    try:
+        deadline = time.monotonic() + _LOCK_PATIENCE
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise ConfigError(f"{path} is being changed by another process since {_LOCK_PATIENCE:.0f} s", next_step=f"fuser {lock}") from None
+                time.sleep(0.01)
+        yield
+    finally:
+        os.close(handle)
+
+
+def make_private_directory(directory: Path) -> None:
+    """Creates `directory` with mode 0700 where it is missing; one that exists keeps its mode. Raises OSError."""
+    if not directory.is_dir():
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
+
+
+def cannot(verb: str, path: Path, error: OSError) -> ConfigError:
+    """The error for a file that cannot be read or written, with the place and what to do."""
+    reason = error.strerror or type(error).__name__
+    consequence = "; nothing was changed" if verb == "write" else ""
+    return ConfigError(f"cannot {verb} {path}: {reason}{consequence}", next_step=f"ls -ld {path.parent} {path}   (or set HOLDFAST_HOME to another directory)")
+
+
+def stamp(path: str | Path) -> tuple[int, int, int] | None:
+    """A cheap mark of a file's state (mtime_ns, size, inode); None when there is no such file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,119 @@
+"""secrets.toml: the keys that the user asked us to keep, one table per provider, one line per label, mode 0600.
+
+It is written whole and under a lock, so that two processes lose nothing. A file that cannot be understood is set aside,
+never read as empty and never overwritten.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ..core.errors import ConfigError
+from ..core.secret import Secret
+from .atomic import cannot, locked, stamp, write_private
+
+Sections = dict[str, dict[str, Secret]]
+_HEAD = "# Keys kept by Holdfast; `holdfast key add` and `holdfast key remove` edit this file. Never share it.\n"
+
+
+class SecretsFile:
+    """The store behind `store:LABEL`. Read once and kept until the file's stamp changes."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._clock = clock
+        self._stamp: tuple[int, int, int] | None = None
+        self._sections: Sections = {}
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether what was read last is still what stands in the file."""
+        return self._stamp is not None and stamp(self.path) == self._stamp
+
+    def get(self, provider: str, label: str) -> Secret | None:
+        """The secret as it stands in the file. Raises ConfigError for a file that cannot be read or understood."""
+        return self._read().get(provider, {}).get(label)
+
+    def held(self, provider: str, label: str) -> Secret | None:
+        """What `get` would say, if that is known without reading the file."""
+        return self._sections.get(provider, {}).get(label) if self.is_fresh else None
+
+    def labels(self, provider: str) -> tuple[str, ...]:
+        """The labels kept for a provider."""
+        return tuple(self._read().get(provider, {}))
+
+    def put(self, provider: str, label: str, secret: Secret) -> None:
+        """Keeps `secret`, replacing what stood under this label."""
+        self._change(lambda sections: sections.setdefault(provider, {}).update({label: secret}))
+
+    def remove(self, provider: str, label: str | None = None) -> None:
+        """Forgets one label of a provider, or all of them. Nothing happens when there is none."""
+        self._change(lambda sections: sections.get(provider, {}).pop(label, None) if label else sections.pop(provider, None))
+
+    def copy(self, old: str, new: str) -> None:
+        """Keeps all labels of `old` under `new` as well: the first half of a rename that loses nothing when it is interrupted."""
+        self._change(lambda sections: sections.update({new: {**sections.get(new, {}), **sections[old]}} if old in sections else {}))
+
+    def quarantined(self) -> list[Path]:
+        """Files that were set aside because they could not be understood."""
+        return sorted(self.path.parent.glob(f"{self.path.name}.corrupt-*"))
+
+    def _change(self, change: Callable[[Sections], object]) -> None:
+        with locked(self.path):
+            before = self._read()
+            sections = {provider: dict(labels) for provider, labels in before.items()}
+            change(sections)
+            if sections != before:
+                write_private(self.path, _HEAD + "".join(_section(name, labels) for name, labels in sections.items() if labels))
+
+    def _read(self) -> Sections:
+        if self.is_fresh:
+            return self._sections
+        now = stamp(self.path)
+        try:
+            text = self.path.read_text("utf-8")
+            self._sections, self._stamp = _parse(text), now
+        except FileNotFoundError:
+            self._sections, self._stamp = {}, None
+        except OSError as error:
+            raise cannot("read", self.path, error) from None
+        except ValueError:
+            raise self._set_aside() from None
+        return self._sections
+
+    def _set_aside(self) -> ConfigError:
+        aside = self.path.with_name(f"{self.path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(self._clock()))}")
+        while aside.exists():
+            aside = aside.with_name(aside.name + "-again")
+        try:
+            os.rename(self.path, aside)
+        except OSError as error:
+            return ConfigError(f"{self.path} cannot be understood and cannot be set aside ({error.strerror})", next_step=f"${{EDITOR:-vi}} {self.path}")
+        what = f"{self.path} could not be understood and was set aside as {aside}; no key in it is lost"
+        return ConfigError(what, next_step=f"${{EDITOR:-vi}} {aside} && mv {aside} {self.path}")
+
+
+def _parse(text: str) -> Sections:
+    """The sections of `text`. Raises ValueError without a word of it: what stands there is secret."""
+    import tomllib
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise ValueError("not TOML") from None
+    return {provider: {label: Secret(value) for label, value in _strings(labels)} for provider, labels in document.items()}
+
+
+def _strings(labels: object) -> list[tuple[str, str]]:
+    if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
+        raise ValueError("not a table of strings")
+    return list(labels.items())
+
+
+def _section(provider: str, labels: dict[str, Secret]) -> str:
+    lines = "".join(f"{json.dumps(label)} = {json.dumps(secret.reveal())}\n" for label, secret in labels.items())
+    return f"\n[{json.dumps(provider)}]\n{lines}"

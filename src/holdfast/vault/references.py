@@ -1,0 +1,246 @@
+"""One class per scheme of a reference: what it knows at no cost (`peek`), and how it reads its secret (`read`).
+
+`read` raises Unread with a reason fit for a message: it names places, exit codes and redacted words, never a value.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..core.secret import Secret, redact
+from .atomic import stamp
+from .file import SecretsFile
+
+DEFAULT_CACHE = 300.0
+_LONGEST = 64 * 1024
+_PATIENCE = 10.0
+_EARLY = 30.0
+
+Run = Callable[[Sequence[str], float], tuple[int, bytes, bytes]]
+"""Runs a program without a shell: (argv, seconds) -> (exit code, stdout, stderr). Raises OSError or TimeoutError."""
+
+
+class Unread(Exception):
+    """A source did not yield a secret; the text says why."""
+
+
+class Source(Protocol):
+    """Where one key is kept."""
+
+    def peek(self) -> Secret | None:
+        """The secret if it is known right now without reading a file, running a program or asking a keyring."""
+
+    def read(self) -> Secret:
+        """The secret, read anew. Raises Unread."""
+
+    def note(self) -> str:
+        """What `doctor` should say about this source; empty when all is well."""
+
+
+def secret_of(text: str) -> Secret:
+    """`text` as a secret. Raises Unread for what cannot be one."""
+    try:
+        return Secret(text)
+    except ValueError as error:
+        raise Unread(str(error).replace("a secret", "its value")) from None
+
+
+class EnvSource:
+    """`env:NAME`. The environment is looked at every time: a changed variable is a changed key."""
+
+    def __init__(self, name: str, environ: Mapping[str, str]) -> None:
+        self._name, self._environ = name, environ
+        self._text: str | None = None
+        self._secret: Secret | None = None
+
+    def peek(self) -> Secret | None:
+        text = self._environ.get(self._name)
+        if text != self._text:
+            self._text, self._secret = text, None
+            if text is not None:
+                with suppress(ValueError):
+                    self._secret = Secret(text)
+        return self._secret
+
+    def read(self) -> Secret:
+        found = self.peek()
+        if found is not None:
+            return found
+        if self._text is None:
+            raise Unread("not set in this environment")
+        return secret_of(self._text)
+
+    def note(self) -> str:
+        return ""
+
+
+class FileSource:
+    """`file:PATH`: the first 64 KiB of a regular file, without surrounding white space. Kept while its stamp is unchanged."""
+
+    def __init__(self, path: str) -> None:
+        self._path = os.path.expanduser(path)
+        self._stamp: tuple[int, int, int] | None = None
+        self._secret: Secret | None = None
+
+    def peek(self) -> Secret | None:
+        return self._secret if self._secret is not None and stamp(self._path) == self._stamp else None
+
+    def read(self) -> Secret:
+        self._secret, self._stamp = None, stamp(self._path)
+        try:
+            status = os.stat(self._path)
+            if not stat.S_ISREG(status.st_mode):
+                raise Unread("not a regular file")
+            if status.st_size > _LONGEST:
+                raise Unread(f"larger than {_LONGEST} bytes")
+            text = Path(self._path).read_bytes().decode()
+        except OSError as error:
+            raise Unread(error.strerror or "cannot be read") from None
+        except UnicodeDecodeError:
+            raise Unread("not UTF-8 text") from None
+        self._secret = secret_of(text)
+        return self._secret
+
+    def note(self) -> str:
+        try:
+            mode = stat.S_IMODE(os.stat(self._path).st_mode)
+        except OSError:
+            return ""
+        return f"{self._path} can be read by others (mode {mode:04o}): chmod 600 {self._path}" if mode & 0o077 else ""
+
+
+class StoreSource:
+    """`store:LABEL`: our own secrets.toml, in the table of the key's provider."""
+
+    def __init__(self, file: SecretsFile, provider: str, label: str) -> None:
+        self._file, self._provider, self._label = file, provider, label
+
+    def peek(self) -> Secret | None:
+        return self._file.held(self._provider, self._label)
+
+    def read(self) -> Secret:
+        found = self._file.get(self._provider, self._label)
+        if found is not None:
+            return found
+        aside = self._file.quarantined()
+        raise Unread(f"not in {self._file.path}" + (f" (an older file that could not be understood is kept as {aside[-1]})" if aside else ""))
+
+    def note(self) -> str:
+        return FileSource(str(self._file.path)).note()
+
+
+class TimedSource:
+    """A secret that is dear to get and is kept until it expires: what `cmd:` and `keyring:` have in common."""
+
+    def __init__(self, fetch: Callable[[], tuple[str, float | None]], clock: Callable[[], float]) -> None:
+        self._fetch, self._clock = fetch, clock
+        self._until = 0.0
+        self._secret: Secret | None = None
+
+    def peek(self) -> Secret | None:
+        return self._secret if self._secret is not None and self._clock() < self._until else None
+
+    def read(self) -> Secret:
+        self._secret = None
+        text, expires_at = self._fetch()
+        secret, now = secret_of(text), self._clock()
+        if expires_at is not None and expires_at <= now:
+            raise Unread("the key it gave has expired already")
+        # A token is renewed a little before its end, so that none dies on the way to the provider.
+        self._until = now + DEFAULT_CACHE if expires_at is None else max(expires_at - _EARLY, (now + expires_at) / 2)
+        self._secret = secret
+        return secret
+
+    def note(self) -> str:
+        return ""
+
+
+def command_output(command: str, run: Run, clock: Callable[[], float]) -> tuple[str, float | None]:
+    """What a `cmd:` prints: a bare key, or JSON with `token`, `key` or `api_key` and perhaps `expires_at` or `expires_in`."""
+    import shlex
+
+    try:
+        argv = shlex.split(command)
+        code, out, err = run([os.path.expanduser(argv[0]), *argv[1:]], _PATIENCE)
+    except (ValueError, IndexError):
+        raise Unread("not a command line: a quote is not closed, or there is no program") from None
+    except TimeoutError:
+        raise Unread(f"gave no answer within {_PATIENCE:.0f} s") from None
+    except OSError as error:
+        raise Unread(f"could not be started: {error.strerror or type(error).__name__}") from None
+    if code != 0:
+        first = next((line for line in err.decode(errors="replace").splitlines() if line.strip()), "")
+        raise Unread(f"exit code {code}" + (f": {redact(first.strip(), limit=200)}" if first else ""))
+    if len(out) > _LONGEST:
+        raise Unread(f"printed more than {_LONGEST} bytes")
+    text = out.decode(errors="replace").strip()
+    if not text:
+        raise Unread("printed nothing")
+    return _from_json(text, clock()) if text.startswith("{") else (text, None)
+
+
+def _from_json(text: str, now: float) -> tuple[str, float | None]:
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        raise Unread("printed something that looks like JSON and is not") from None
+    value = next((answer[name] for name in ("token", "key", "api_key") if isinstance(answer.get(name), str)), None)
+    if value is None:
+        raise Unread("printed JSON without a string 'token', 'key' or 'api_key'")
+    if "expires_in" in answer:
+        return value, now + _number(answer["expires_in"])
+    return value, _number(answer["expires_at"]) if "expires_at" in answer else None
+
+
+def _number(value: Any) -> float:
+    """Seconds, or the epoch seconds of an ISO 8601 time."""
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(value).timestamp() if isinstance(value, str) and not value.replace(".", "", 1).isdigit() else float(value)
+    except (TypeError, ValueError):
+        raise Unread("printed an expiry that is neither a number of seconds nor an ISO 8601 time") from None
+
+
+def run_program(argv: Sequence[str], seconds: float) -> tuple[int, bytes, bytes]:
+    """The real `Run`. The program has no terminal and no input; on a timeout it is ended together with its children."""
+    import signal
+    import subprocess
+
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise TimeoutError from None
+    return process.returncode, out, err
+
+
+def from_keyring(place: str, load: Callable[[], Any]) -> tuple[str, float | None]:
+    """What the system's keyring holds for `service/user`."""
+    service, _, user = place.partition("/")
+    try:
+        keyring = load()
+    except ImportError:
+        raise Unread("the keyring extra is not installed: pip install 'holdfast[keyring]'") from None
+    try:
+        text = keyring.get_password(service, user)
+    except Exception as error:  # a backend may raise anything, and its words may hold anything
+        raise Unread(f"the keyring refused: {type(error).__name__}") from None
+    if text is None:
+        raise Unread(f"no entry: keyring set {service} {user}")
+    return str(text), None
+
+
+def load_keyring() -> Any:
+    """The keyring package, imported when a reference first asks for it."""
+    import keyring
+
+    return keyring

@@ -1,0 +1,153 @@
+"""The vault: one source per key, read late, kept as long as it is known to be true, never guessed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from ..core.errors import ConfigError, SecretMissing
+from ..core.identity import Key
+from ..core.secret import Secret, fingerprint
+from .atomic import cannot, locked, write_private
+from .file import SecretsFile
+from .references import EnvSource, FileSource, Run, Source, StoreSource, TimedSource, Unread, command_output, from_keyring, load_keyring, run_program
+
+_SEEN = 4
+_PEPPER_BYTES = 32
+
+
+class _Held:
+    """A source with what was seen of it. The lock lets one thread read while the others wait for its answer."""
+
+    __slots__ = ("lock", "mark", "seen", "source")
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.lock = Lock()
+        self.seen: deque[Secret] = deque(maxlen=_SEEN)
+        self.mark: tuple[Secret, bytes, str] | None = None
+
+
+class Vault:
+    """Turns the references of keys into secrets. `secrets` is the path of secrets.toml; the rest is for tests."""
+
+    def __init__(
+        self,
+        secrets: Path,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        run: Run = run_program,
+        keyring: Callable[[], Any] = load_keyring,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.file = SecretsFile(secrets, clock)
+        self._environ, self._run, self._keyring, self._clock = environ, run, keyring, clock
+        self._held: dict[tuple[str, str], _Held] = {}
+
+    def secret(self, key: Key) -> Secret:
+        """The secret of `key`, read if it is not known. Raises SecretMissing with each source tried and why it failed."""
+        held = self._of(key)
+        secret = held.source.peek()
+        if secret is None:
+            with held.lock:
+                secret = held.source.peek() or self._read(key, held)
+        return _noted(held, secret)
+
+    def peek(self, key: Key) -> Secret | None:
+        """The secret if it is known right now at no cost, else None: no file is read, no program run, no keyring asked."""
+        held = self._of(key)
+        secret = held.source.peek()
+        return None if secret is None else _noted(held, secret)
+
+    def reread(self, key: Key) -> bool:
+        """Reads the secret anew, whatever is kept. True when its value has changed. Raises SecretMissing."""
+        held = self._of(key)
+        with held.lock:
+            before = held.seen[-1] if held.seen else None
+            after = self._read(key, held)
+        _noted(held, after)
+        return after != before
+
+    def fingerprint(self, key: Key, pepper: bytes) -> str | None:
+        """By what evidence recognises this key: an HMAC of its secret, or of the reference for `cmd:`, whose tokens change
+        while the credential is the command. None when the secret is not known without reading it."""
+        if key.ref.startswith("cmd:"):
+            return fingerprint(key.ref, pepper)
+        secret = self.peek(key)
+        if secret is None:
+            return None
+        held = self._of(key)
+        if held.mark is None or held.mark[0] is not secret or held.mark[1] != pepper:
+            held.mark = (secret, pepper, secret.fingerprint(pepper))
+        return held.mark[2]
+
+    def known(self) -> list[Secret]:
+        """The secrets seen of late, for `core.secret.redact`."""
+        return list({secret for held in list(self._held.values()) for secret in held.seen})
+
+    def note(self, key: Key) -> str:
+        """What `doctor` should say about where `key` is kept; empty when all is well."""
+        return self._of(key).source.note()
+
+    def pepper(self) -> bytes:
+        """The 32 random bytes in the file `pepper` beside secrets.toml, made on first use; all processes get the same."""
+        path = self.file.path.with_name("pepper")
+        if not path.exists():
+            with locked(path):
+                if not path.exists():
+                    write_private(path, os.urandom(_PEPPER_BYTES).hex() + "\n")
+        try:
+            pepper = bytes.fromhex(path.read_text("ascii"))
+        except OSError as error:
+            raise cannot("read", path, error) from None
+        except ValueError:
+            pepper = b""
+        if len(pepper) != _PEPPER_BYTES:
+            raise ConfigError(f"{path} is damaged", next_step=f"rm {path}   (what is remembered about keys then starts afresh)")
+        return pepper
+
+    def _of(self, key: Key) -> _Held:
+        place = (key.provider, key.ref)
+        held = self._held.get(place)
+        return held if held is not None else self._held.setdefault(place, _Held(self._source(key)))
+
+    def _source(self, key: Key) -> Source:
+        scheme, _, rest = key.ref.partition(":")
+        makers: dict[str, Callable[[], Source]] = {
+            "env": lambda: EnvSource(rest, self._environ),
+            "file": lambda: FileSource(rest),
+            "store": lambda: StoreSource(self.file, key.provider, rest),
+            "cmd": lambda: TimedSource(lambda: command_output(rest, self._run, self._clock), self._clock),
+            "keyring": lambda: TimedSource(lambda: from_keyring(rest, self._keyring), self._clock),
+        }
+        return makers[scheme]()
+
+    def _read(self, key: Key, held: _Held) -> Secret:
+        try:
+            return held.source.read()
+        except Unread as reason:
+            raise SecretMissing(
+                f"key '{key.label}' of provider '{key.provider}' leads nowhere",
+                tried=[f"{key.ref}: {reason}"],
+                next_step=_NEXT[key.ref.partition(":")[0]].format(provider=key.provider, label=key.label, rest=key.ref.partition(":")[2]),
+            ) from None
+
+
+_NEXT = {
+    "env": "export {rest}=…   (or give the key another source: holdfast key add {provider} --from …)",
+    "file": "ls -l {rest}",
+    "cmd": "{rest}   (by hand, to see what it says)",
+    "keyring": "holdfast key list {provider}",
+    "store": "holdfast key add {provider} --from store:{rest}   (asks for the key)",
+}
+
+
+def _noted(held: _Held, secret: Secret) -> Secret:
+    if not held.seen or held.seen[-1] is not secret:
+        held.seen.append(secret)
+    return secret

@@ -1,0 +1,288 @@
+"""The configuration: what may stand in it, what is said about what may not, and where each URL came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from holdfast.core.config import Config, GatewaySettings, Settings, checked_reference, join, near, parse
+from holdfast.core.errors import ConfigError
+from holdfast.core.identity import Auth, Dialect, Pin, Provider, ProviderName, Strategy
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "two-doors": {
+        "name": "Two Doors",
+        "env": ["TWO_DOORS_KEY"],
+        "profile": "doors",
+        "endpoints": {"openai-chat": "https://two.example/v1", "anthropic-messages": {"url": "https://two.example/anthropic", "auth": "x-api-key"}},
+    },
+    "local": {"auth": "none", "endpoints": {"openai-chat": "http://127.0.0.1:11434/v1"}},
+}
+
+
+def read(document: Mapping[str, object]) -> Config:
+    return parse(document, presets=PRESETS.get, place=lambda path: f"file:{path}")
+
+
+def provider(**table: object) -> Provider:
+    return read({"provider": {"p": table}}).providers[ProviderName("p")]
+
+
+def problems(document: Mapping[str, object]) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read(document)
+    return [f"{one.path}: {one.what} | {one.fix}" for one in caught.value.problems]
+
+
+def urls(one: Provider) -> dict[str, str]:
+    return {endpoint.dialect: endpoint.url for endpoint in one.endpoints}
+
+
+def test_an_empty_document_is_an_empty_configuration_with_defaults() -> None:
+    assert read({}) == Config({}, {}, Settings(), GatewaySettings())
+
+
+def test_a_url_speaks_openai_chat_with_a_bearer_key_unless_something_else_is_said() -> None:
+    (plain,) = provider(url="https://x.example/v1/").endpoints
+    assert (plain.url, plain.dialect, plain.auth, plain.headers) == ("https://x.example/v1", Dialect.OPENAI_CHAT, Auth.BEARER, ())
+    (said,) = provider(url="https://x.example", dialect="anthropic-messages", auth="x-api-key", headers={"X-Team": "a"}).endpoints
+    assert (said.dialect, said.auth, said.headers) == (Dialect.ANTHROPIC_MESSAGES, Auth.X_API_KEY, (("X-Team", "a"),))
+
+
+def test_each_dialect_may_have_its_own_url_auth_and_headers() -> None:
+    one = provider(auth="api-key", endpoints={"openai-chat": "https://x.example/v1", "anthropic-messages": {"url": "https://x.example/a", "auth": "x-api-key"}})
+    assert [(e.dialect, e.auth) for e in one.endpoints] == [(Dialect.OPENAI_CHAT, Auth.API_KEY), (Dialect.ANTHROPIC_MESSAGES, Auth.X_API_KEY)]
+
+
+def test_a_preset_gives_endpoints_and_profile_and_no_models() -> None:
+    one = provider(preset="two-doors")
+    assert urls(one) == {"openai-chat": "https://two.example/v1", "anthropic-messages": "https://two.example/anthropic"}
+    assert (one.preset, one.profile, one.models, one.keys) == ("two-doors", "doors", None, ())
+    assert provider(preset="two-doors", profile="other").profile == "other"
+    assert provider(url="https://x.example/v1").profile is None
+
+
+def test_a_url_beside_a_preset_overrides_the_same_dialect_only_and_keeps_its_auth() -> None:
+    one = provider(preset="two-doors", endpoints={"anthropic-messages": "https://mine.example"})
+    assert urls(one) == {"openai-chat": "https://two.example/v1", "anthropic-messages": "https://mine.example"}
+    assert one.endpoints[1].auth is Auth.X_API_KEY
+
+
+def test_auth_beside_a_preset_holds_for_all_its_endpoints() -> None:
+    assert {e.auth for e in provider(preset="two-doors", auth="api-key").endpoints} == {Auth.API_KEY}
+    assert provider(preset="local", auth="bearer", keys=["env:A"]).endpoints[0].auth is Auth.BEARER
+
+
+@pytest.mark.parametrize(
+    ("keys", "labels"),
+    [
+        (["env:MIMO_KEY"], ["MIMO_KEY"]),
+        (["store:b"], ["b"]),
+        (["file:/run/secrets/a", "cmd:op read x", "keyring:s/u"], ["k1", "k2", "k3"]),
+        ([{"from": "env:A", "label": "main"}, "env:B"], ["main", "B"]),
+        (["env:" + "A" * 65], ["k1"]),
+    ],
+)
+def test_a_key_is_labelled_by_its_user_else_by_where_it_is_kept(keys: list[object], labels: list[str]) -> None:
+    assert [key.label for key in provider(url="https://x.example/v1", keys=keys).keys] == labels
+
+
+def test_a_key_may_have_an_account_and_endpoints_of_its_own() -> None:
+    eu, plain = provider(url="https://x.example/v1", auth="api-key", keys=[{"from": "env:EU", "url": "https://eu.example/v1", "account": "team"}, "env:A"]).keys
+    assert [(e.url, e.dialect, e.auth) for e in eu.endpoints] == [("https://eu.example/v1", Dialect.OPENAI_CHAT, Auth.API_KEY)]
+    assert (eu.account, plain.account, plain.endpoints) == ("team", None, ())
+    (bound,) = provider(preset="two-doors", keys=[{"from": "env:EU", "endpoints": {"anthropic-messages": "https://eu.example"}}]).keys
+    assert [(e.url, e.dialect, e.auth) for e in bound.endpoints] == [("https://eu.example", Dialect.ANTHROPIC_MESSAGES, Auth.X_API_KEY)]
+
+
+def test_the_url_of_a_key_speaks_what_its_provider_speaks() -> None:
+    (key,) = provider(url="https://x.example", dialect="anthropic-messages", keys=[{"from": "env:EU", "url": "https://eu.example"}]).keys
+    assert key.endpoints[0].dialect is Dialect.ANTHROPIC_MESSAGES
+
+
+def test_a_provider_without_keys_is_half_set_up_and_legal() -> None:
+    assert provider(url="https://x.example/v1").keys == ()
+
+
+def test_models_strategy_and_an_empty_list_of_models_are_kept_as_written() -> None:
+    one = provider(url="https://x.example/v1", models=["a", "b/c:free"], strategy="round-robin")
+    assert (one.models, one.strategy) == (("a", "b/c:free"), Strategy.ROUND_ROBIN)
+    assert provider(url="https://x.example/v1", models=[]).models == ()
+
+
+def test_a_ladder_lists_pins_and_a_time() -> None:
+    entry = {"url": "https://x.example/v1"}
+    config = read({"provider": {"a": entry, "b": entry}, "ladder": {"a/m": {"then": ["b/x/y"], "return_after": "10m"}, "b/m": {"then": ["a/m"]}}})
+    assert config.ladders[Pin.parse("a/m")].then == (Pin.parse("b/x/y"),)
+    assert [one.return_after for one in config.ladders.values()] == [600.0, 600.0]
+
+
+def test_settings_and_gateway_are_read_with_their_units() -> None:
+    config = read({
+        "settings": {"probe_delays": [1, "500ms"], "replay_limit": "1MiB", "wait_budget": "2m", "known_good_days": 3},
+        "gateway": {"listen": "[::1]:0", "store": "postgresql://db/holdfast", "public": True},
+    })  # fmt: skip
+    assert config.settings == Settings((1.0, 0.5), 1024**2, 120.0, 3.0)
+    assert config.gateway == GatewaySettings("[::1]:0", "postgresql://db/holdfast", True)
+
+
+def test_each_url_knows_who_set_it() -> None:
+    table = {"preset": "two-doors", "url": "https://mine.example/v1", "keys": ["env:A", {"from": "env:B", "endpoints": {"openai-chat": "https://eu.example/v1"}}]}
+    config = read({"provider": {"p": table, "q.r": {"endpoints": {"openai-chat": {"url": "https://x.example/v1"}}}}})
+    one, dotted = config.providers.values()
+    chat, messages = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES
+    assert config.endpoint_source(one, chat) == "provider.p.url, file:provider.p.url, overriding preset two-doors"
+    assert config.endpoint_source(one, chat, one.keys[0]) == config.endpoint_source(one, chat)
+    assert config.endpoint_source(one, chat, one.keys[1]) == "provider.p.keys[1].endpoints.openai-chat, file:provider.p.keys[1].endpoints.openai-chat"
+    assert config.endpoint_source(one, messages) == "preset two-doors"
+    assert config.endpoint_source(dotted, chat) == 'provider."q.r".endpoints.openai-chat, file:provider."q.r".endpoints.openai-chat'
+    assert config.endpoint_source(dotted, messages) == ""
+
+
+def test_places_are_looked_up_only_for_what_is_wrong() -> None:
+    def place(path: str) -> str:
+        raise AssertionError(path)
+
+    parse({"provider": {"p": {"preset": "two-doors", "url": "https://x.example/v1"}}}, presets=PRESETS.get, place=place)
+
+
+URL = "https://x.example/v1"
+NO_AMOUNT = 'must be a number that is not negative, or a string such as "90s", "10m" or "32MiB" | '
+NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:): a literal key never stands in this file | holdfast key add p --from env:VARIABLE"
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"url": "https://user:pw@x.example/v1"}, "url: https://x.example/v1 carries credentials in the URL: remove them | holdfast key add PROVIDER --from env:NAME"),
+        ({"url": "ftp://user:pw@x.example/v1"}, "url: 'ftp://x.example/v1' is not an http(s) URL | "),
+        ({"url": "sk-abcdefghijklmnopqrstuvwxyz"}, "url: '****' is not an http(s) URL | "),
+        ({"url": URL + "/chat/completions"}, f"url: an openai-chat endpoint is what precedes '/chat/completions' | write \"{URL}\""),
+        (
+            {"endpoints": {"anthropic-messages": "https://x.example/v1"}},
+            "endpoints.anthropic-messages: an anthropic-messages endpoint is what precedes '/v1' | write \"https://x.example\"",
+        ),
+        ({"url": 7}, "url: must be a string that is not empty | "),
+        ({"url": URL, "endpoints": {"openai-chat": URL}}, "endpoints: stands beside url: an endpoint has one owner | write one of the two"),
+        ({"endpoints": {"openai-chat": URL}, "dialect": "openai-chat"}, 'dialect: says what url speaks, but there is no url | write url = "https://…" too'),
+        ({"endpoints": {"openai": URL}}, "endpoints.openai: must be one of openai-chat, openai-responses, anthropic-messages | "),
+        ({"endpoints": {"openai-chat": {"auth": "bearer"}}}, "endpoints.openai-chat: '' is not an http(s) URL | "),
+        ({"url": URL, "auth": "beerer"}, "auth: must be one of bearer, x-api-key, api-key, none | "),
+        ({"url": URL, "headers": {"X Y": "a"}}, "headers: must be a table of header names and ASCII strings | "),
+        (
+            {"url": URL, "headers": {"Cookie": "a"}},
+            f"url: header 'Cookie' of {URL} carries authentication or routing: a key belongs into keys, not into headers | ",
+        ),
+        ({"url": URL, "models": ["a", 3]}, "models: must be a list of strings, none twice | "),
+        ({"url": URL, "models": ["a", "a"]}, "models: must be a list of strings, none twice | "),
+        ({"url": URL, "models": [" a"]}, "models: 'p/ a' names no model: a pin is provider/model | holdfast models --provider p"),
+        ({"url": URL, "modles": []}, "modles: unknown key 'modles' | did you mean 'models'?"),
+        ({"url": URL, "base_url": URL}, "base_url: unknown key 'base_url' | did you mean 'url'?"),
+        (
+            {"url": URL, "zzz": 1},
+            "zzz: unknown key 'zzz' | known here: auth, dialect, endpoints, headers, keys, models, preset, profile, strategy, url",
+        ),
+        ({"url": URL, "api_key": "sk-abcdefghijklmnopqrst"}, "api_key: a literal key never stands in this file | holdfast key add p --from env:VARIABLE"),
+        ({"url": URL, "preset": "none-such"}, "preset: no preset is called 'none-such' | "),
+        ({"url": URL, "keys": "env:A"}, "keys: must be a list | "),
+        ({"url": URL, "keys": ["sk-abcdefghijklmnopqrst"]}, "keys[0]: " + NO_REFERENCE),
+        ({"url": URL, "keys": [{"from": "tp-abcdefghijklmnopqrst"}]}, "keys[0].from: " + NO_REFERENCE),
+        ({"url": URL, "keys": ["env:sk-abcdefghijklmnopqrst"]}, "keys[0]: must look like env:VARIABLE | holdfast key add p --from env:VARIABLE"),
+        ({"url": URL, "keys": ["file:key.txt"]}, "keys[0]: must look like file:/PATH or file:~/PATH | holdfast key add p --from env:VARIABLE"),
+        ({"url": URL, "keys": [{"label": "a"}]}, "keys[0]: has no 'from': a key is a reference to where it is kept | holdfast key add p --from env:VARIABLE"),
+        ({"url": URL, "keys": [{"from": 3}]}, "keys[0].from: must be a string that is not empty | "),
+        ({"url": URL, "keys": [{"from": "env:A", "labl": "b"}]}, "keys[0].labl: unknown key 'labl' | did you mean 'label'?"),
+        ({"url": URL, "keys": [{"from": "env:A", "label": "a b"}]}, "keys[0].label: must be a short name of letters, digits, '.', '_' and '-' | "),
+        ({"url": URL, "keys": ["env:A", "env:A"]}, "keys[1]: 'env:A' stands twice | remove one of the two"),
+        ({"url": URL, "keys": ["env:A", {"from": "env:B", "label": "A"}]}, "keys[1]: 'A' stands twice | give it another label = \"…\""),
+        (
+            {"preset": "two-doors", "keys": [{"from": "env:A", "url": URL}]},
+            "keys[0].url: 'p' speaks openai-chat, anthropic-messages: which one does this URL speak? | write endpoints = { DIALECT = \"https://…\" }",
+        ),
+        ({"preset": "local", "keys": ["env:A"]}, 'keys: this provider takes no key (auth = "none") | write auth = "bearer", or remove the keys'),
+    ],
+)
+def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(table: dict[str, object], told: str) -> None:
+    assert problems({"provider": {"p": table}}) == [f"provider.p.{told}"]
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({"providers": {}}, "providers: unknown key 'providers' | did you mean 'provider'?"),
+        ({"provider": []}, "provider: must be a table | "),
+        ({"provider": {"p": "https://x.example"}}, "provider.p: must be a table | "),
+        ({"provider": {"p": {}}}, "provider.p: provider 'p' has no endpoint | holdfast provider add p --url URL"),
+        (
+            {"provider": {"custom": {"url": URL}}},
+            "provider.custom: 'custom' is a kind, not a name: two such entries could not be told apart | "
+            + "holdfast provider add NAME --url URL   (a name of your own, such as 'my-gateway')",
+        ),
+        (
+            {"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["pp/m"]}}},
+            'ladder."p/m".then: \'pp/m\' names no provider of this file | did you mean \'p\'?',
+        ),
+        ({"provider": {"p": {"url": URL}}, "ladder": {"p": {"then": ["p/m"]}}}, "ladder.p: 'p' is not a pin: write provider/model | holdfast models"),
+        ({"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["m"]}}}, "ladder.\"p/m\".then: 'm' is not a pin: write provider/model | holdfast models"),
+        (
+            {"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["p/m"]}}},
+            "ladder.\"p/m\": the ladder of 'p/m' names a rung twice or leads back to itself | ",
+        ),
+        (
+            {"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["p/n"], "return_after": "soon"}}},
+            'ladder."p/m".return_after: must be a number that is not negative, or a string such as "90s", "10m" or "32MiB" | ',
+        ),
+        ({"settings": {"wait_budget": True}}, f"settings.wait_budget: {NO_AMOUNT}"),
+        ({"settings": {"wait_budget": float("inf")}}, f"settings.wait_budget: {NO_AMOUNT}"),
+        ({"settings": {"probe_delays": [-1]}}, f"settings.probe_delays: {NO_AMOUNT}"),
+        ({"gateway": {"listen": "4141"}}, 'gateway.listen: must be host:port, such as "127.0.0.1:4141" | '),
+        ({"gateway": {"listen": "h:70000"}}, 'gateway.listen: must be host:port, such as "127.0.0.1:4141" | '),
+        ({"gateway": {"public": "yes"}}, "gateway.public: must be true or false | "),
+        (
+            {"gateway": {"store": "postgresql://u:pw@db/x"}},
+            'gateway.store: must be "sqlite:PATH", "memory:" or "postgresql://…" (its password in PGPASSWORD or ~/.pgpass) | ',
+        ),
+        ({"gateway": {"store": 3}}, 'gateway.store: must be "sqlite:PATH", "memory:" or "postgresql://…" (its password in PGPASSWORD or ~/.pgpass) | '),
+    ],
+)
+def test_what_is_wrong_elsewhere_is_told_with_its_place_and_its_mending(document: dict[str, object], told: str) -> None:
+    assert problems(document) == [told]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    found = problems({"provider": {"auto": {"keys": ["literal"], "url": "x"}, "p": {"urll": URL}}, "settings": {"wait": 1}, "more": {}})
+    assert [one.partition(":")[0] for one in found] == [
+        "more", "provider.auto", "provider.auto.url", "provider.auto.keys[0]", "provider.p.urll", "settings.wait",
+    ]  # fmt: skip
+
+
+SECRETS = ["sk-ant-REALLYSECRET0000", "tp-REALLYSECRET1111", "REALLYSECRET2222 with spaces", "AIzaREALLYSECRET3333", "op://vault/REALLYSECRET", "sk:REALLYSECRET4444"]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_literal_key_is_never_repeated_wherever_it_stands(secret: str) -> None:
+    table = {
+        "url": f"https://me:{secret}@x.example/v1", "api_key": secret, "auth": secret, "strategy": secret, "headers": {"Authorization": secret},
+        "keys": [secret, {"from": secret}, {"from": "env:" + secret}, {"token": secret}, {"from": "env:A", "label": f"{secret} "}, [secret]],
+        "models": [secret, secret],
+    }  # fmt: skip
+    with pytest.raises(ConfigError) as caught:
+        read({"provider": {"p": table}, "gateway": {"store": f"postgresql://u:{secret}@db/x"}})
+    assert "REALLYSECRET" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_a_reference_that_is_one_comes_back_unchanged() -> None:
+    assert [checked_reference(one) for one in ("env:A", "file:~/k", "cmd:op read x", "keyring:s/u", "store:b")] == [
+        "env:A", "file:~/k", "cmd:op read x", "keyring:s/u", "store:b",
+    ]  # fmt: skip
+
+
+def test_paths_are_quoted_as_toml_wants_it() -> None:
+    assert (join("", "a"), join("a", "b-c"), join("a", "b.c"), join("a", 'b"c')) == ("a", "a.b-c", 'a."b.c"', 'a."b\\"c"')
+
+
+def test_a_hint_names_the_nearest_else_all_else_nothing() -> None:
+    assert (near("mod", ["models", "keys"]), near("zzz", ["b", "a"]), near("a", [])) == ("did you mean 'models'?", "known here: a, b", "known here: nothing yet")
