@@ -10,7 +10,7 @@ import pytest
 
 from ...core.errors import StoreError
 from ...core.events import Event, EventKind
-from ...core.evidence import Cooled, Evidence, Failed, KeyKept, StandInBegan
+from ...core.evidence import Cooled, Evidence, Failed, KeyKept, StandInBegan, StandInEnded
 from ...core.faults import FaultClass
 from ...core.identity import Pin
 from ...core.session import Session
@@ -135,11 +135,13 @@ class VerdictContract(Opened):
             lambda store: store.lease("n", "o", 5),
             lambda store: store.save_models("p", URL, ["m"], START),
             lambda store: store.prune(1),
+            lambda store: store.apply([KeyKept("s", "a"), StandInEnded("s"), KeyKept("unknown", "a")], START),
             lambda store: (store.clear("nothing"), store.forget("nobody"), store.remove_session("none"), store.rename_provider("x", "y")),
         ],
     )
     def test_the_revision_stays_when_nobody_has_to_read_again(self, store: Store, quiet: Callable[[Store], object]) -> None:
         store.record([])
+        store.save_session(Session("s", Pin.parse("p/m"), kept_key="a"), None)
         before = store.revision()
         quiet(store)
         assert store.revision() == before
