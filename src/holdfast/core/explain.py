@@ -28,7 +28,7 @@ Clock = Callable[[float], str]
 C, K = FaultClass, EventKind
 
 # Class, case, what happened. The first row of the class whose case holds speaks; the last one of each class holds always.
-_WHAT: tuple[tuple[FaultClass, str, str], ...] = (
+WHAT: tuple[tuple[FaultClass, str, str], ...] = (
     (C.AUTH_REJECTED, "takes no key", "{host} wants a key, and this endpoint is set up to take none."),
     (C.AUTH_REJECTED, "unread", "No key was sent: {ref} leads to no value here."),
     (C.AUTH_REJECTED, "not sent", "{host} says that no key came with the request."),
@@ -59,7 +59,7 @@ _WHAT: tuple[tuple[FaultClass, str, str], ...] = (
     (C.UNKNOWN, "", "{host} answered in a way that Holdfast does not know."),
 )
 # What to do next, by case where the case has a row, else by class.
-_NEXT: dict[str, str] = {
+NEXT: dict[str, str] = {
     "takes no key": "Give the provider a key: {run} key add {provider} --from env:NAME",
     "unread": "Provide the value, or another key: {run} key add {provider} --from env:NAME",
     "not sent": "See how the endpoint is set up to show the key: {show}",
@@ -136,12 +136,12 @@ def explain(  # noqa: PLR0913 - each argument is one fact of the text
     words |= {"again": f"{run} key reset {provider} {key.label}" if key is not None else check, "models": f"{run} models --provider {provider}"}
     words |= {"choose": f"{run} session pin {session} PROVIDER/MODEL", "why": f"{run} why {session}"}
     cases = _cases(fault, connection, evidence)
-    case, what = next((case, what) for kind, case, what in _WHAT if kind is fault.kind and cases[case])
+    case, what = next((case, what) for kind, case, what in WHAT if kind is fault.kind and cases[case])
     return Explanation(
         what.format_map(words) + _addition(fault, now, clock),
         _where(connection, ref, evidence, now, key_shown),
         _tried(fault, connection, attempts, now, clock),
-        _NEXT.get(case, _NEXT[fault.kind]).format_map(words),
+        NEXT.get(case, NEXT[fault.kind]).format_map(words),
         _said(fault),
     )
 
@@ -174,7 +174,7 @@ def _addition(fault: Fault, now: float, clock: Clock) -> str:
     text = f" {fault.hint[:1].upper()}{fault.hint[1:]}" if fault.kind is C.MODEL_UNAVAILABLE and fault.hint else ""
     if until := _until(fault, now, clock):
         told = any(sign.startswith(("hint:", "header:")) for sign in fault.signs)
-        text += f" It opens at {until}, by {'the word of the provider' if told else 'our own estimate'}."
+        text += f" It opens at {until}, by the word of the provider." if told else f" It may be used again from {until} on, by our own estimate."
     return text + (" It may have been processed, and billed." if fault.maybe_processed else "")
 
 

@@ -1,0 +1,492 @@
+"""The four lines, read as the person reads them who gets them: what happened, on which connection, what was tried, what to run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.core import explain as module
+from holdfast.core.evidence import Evidence
+from holdfast.core.explain import Explanation, explain, since, utc
+from holdfast.core.faults import Fault, FaultClass, Phase
+from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
+from holdfast.core.steps import Attempt
+
+C = FaultClass
+NOW = datetime(2026, 3, 2, 14, 31, tzinfo=UTC).timestamp()
+URL = "https://token-plan-cn.xiaomimimo.com/v1"
+NAME = ProviderName("mimo-plan")
+KEYS = (Key(NAME, "a", "env:MIMO_KEY"), Key(NAME, "b", "store:b"))
+PROVIDER = Provider(NAME, (Endpoint(URL),), KEYS)
+CONNECTION = Connection(PROVIDER, Dialect.OPENAI_CHAT, KEYS[0], "mimo-v2.5-pro")
+SPARE = CONNECTION.with_key(KEYS[1])
+ROUTER = ProviderName("router")
+RUNG_KEY = Key(ROUTER, "main", "env:ROUTER_KEY")
+RUNG = Connection(Provider(ROUTER, (Endpoint("https://router.example/v1"),), (RUNG_KEY,)), Dialect.OPENAI_CHAT, RUNG_KEY, "xiaomi/mimo")
+LOCAL = Connection(Provider(ProviderName("den"), (Endpoint("http://127.0.0.1:8080/v1", auth=Auth.NONE),)), Dialect.OPENAI_CHAT, None, "llama")
+
+WORKED = Evidence("f1", URL, first_ok=NOW - 86_400, last_ok=NOW - 250)
+NEVER = Evidence("f1", URL)
+
+MIMO, HOST, PIN = "mimo-plan", "token-plan-cn.xiaomimimo.com", "mimo-plan/mimo-v2.5-pro"
+AGAIN = f"holdfast key reset {MIMO} a"
+CHOOSE = "holdfast session pin issue-42 PROVIDER/MODEL"
+MODELS = f"holdfast models --provider {MIMO}"
+SHOW = f"holdfast provider show {MIMO}"
+
+
+def clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M")
+
+
+def told(fault: Fault, *attempts: Attempt, connection: Connection = CONNECTION, evidence: Evidence | None = NEVER) -> Explanation:
+    attempts = attempts or (Attempt(1, connection, NOW - 1, NOW, fault),)
+    place = "provider.mimo-plan.url, holdfast.toml:3"
+    return explain(fault, connection, attempts, evidence, NOW, key_shown="…3f9A", source=place, session="issue-42", clock=clock)
+
+
+def attempts(*rows: tuple[Connection, float, float, Fault | None, str, bool]) -> tuple[Attempt, ...]:
+    """Attempts out of (connection, seconds from the start, seconds it took, fault, then, probe)."""
+    return tuple(Attempt(n, c, NOW + at, NOW + at + took, fault, probe, then) for n, (c, at, took, fault, then, probe) in enumerate(rows, start=1))
+
+
+REFUSED = Fault(C.AUTH_REJECTED, status=401, excerpt="Invalid API Key", request_id="req_7")
+
+# (case, fault, evidence, what happened, what to do next)
+TABLE = [
+    (
+        "the reference of the key leads nowhere",
+        Fault(C.AUTH_REJECTED, phase=Phase.UNSENT, sent=False),
+        None,
+        "No key was sent: env:MIMO_KEY leads to no value here.",
+        f"Provide the value, or another key: holdfast key add {MIMO} --from env:NAME",
+    ),
+    (
+        "the server saw no key",
+        Fault(C.AUTH_REJECTED, status=401, sent=False),
+        NEVER,
+        f"{HOST} says that no key came with the request.",
+        f"See how the endpoint is set up to show the key: {SHOW}",
+    ),
+    (
+        "the key never worked here",
+        REFUSED,
+        NEVER,
+        f"{HOST} does not accept this key. It has never worked there.",
+        f"Check that env:MIMO_KEY holds a live key of this host, then: {AGAIN}",
+    ),
+    (
+        "nothing is known of the key",
+        REFUSED,
+        None,
+        f"{HOST} does not accept this key.",
+        f"Check that env:MIMO_KEY holds a live key of this host, then: {AGAIN}",
+    ),
+    (
+        "the key worked here four minutes ago",
+        REFUSED,
+        WORKED,
+        f"{HOST} suddenly refuses a key that worked there 4 min ago.",
+        f"This often passes by itself. If it stays, replace the value of env:MIMO_KEY, then: {AGAIN}",
+    ),
+    (
+        "the key worked here, and the verdict has an end",
+        replace(REFUSED, reset_at=NOW + 60),
+        WORKED,
+        f"{HOST} suddenly refuses a key that worked there 4 min ago. It may be used again from 14:32 (in 1 min) on, by our own estimate.",
+        f"This often passes by itself. If it stays, replace the value of env:MIMO_KEY, then: {AGAIN}",
+    ),
+    (
+        "the key is dead, whatever it did before",
+        Fault(C.AUTH_REJECTED, status=401, terminal=True),
+        WORKED,
+        "The provider says that this key was deleted, blocked or reported as leaked.",
+        f"Check that env:MIMO_KEY holds a live key of this host, then: {AGAIN}",
+    ),
+    (
+        "the login ran out",
+        Fault(C.AUTH_EXPIRED, status=401),
+        WORKED,
+        "The login behind this connection ran out.",
+        f"Log in where env:MIMO_KEY gets its value, then: {AGAIN}",
+    ),
+    (
+        "the grant is gone",
+        Fault(C.AUTH_EXPIRED, status=400, terminal=True),
+        WORKED,
+        "The login behind this connection ran out and its grant is gone. Other sessions on this login stop as well.",
+        f"Log in where env:MIMO_KEY gets its value, then: {AGAIN}",
+    ),
+    (
+        "the plan does not include the model",
+        Fault(C.NOT_ENTITLED, status=403),
+        WORKED,
+        "The key is accepted, but not for mimo-v2.5-pro, or not for what was asked of it.",
+        f"Choose a model that it may use, or change the plan: {MODELS}",
+    ),
+    (
+        "a firewall stands before the provider",
+        Fault(C.BLOCKED, status=403),
+        WORKED,
+        "Stopped before the provider's API by region, network rule or firewall. Another key would be stopped as well.",
+        f"Look at VPN, proxy and IP allow-list, then: holdfast check {PIN}",
+    ),
+    (
+        "the account is empty",
+        Fault(C.QUOTA_EXHAUSTED, status=402),
+        WORKED,
+        "The account behind this key has no balance left, or reached its spending cap.",
+        f"Top up or raise the cap, then: {AGAIN}",
+    ),
+    (
+        "the five-hour allowance is used up, and the provider says until when",
+        Fault(C.QUOTA_WINDOW, status=429, reset_at=NOW + 7_800, signs=("code:1308", "hint:retry-after-ms")),
+        WORKED,
+        "The plan's allowance for this period is used up. It opens at 16:41 (in 2 h 10 min), by the word of the provider.",
+        f"Wait (the session stays saved), or choose another connection: {CHOOSE}",
+    ),
+    (
+        "the allowance is used up, and nobody says until when",
+        Fault(C.QUOTA_WINDOW, status=429),
+        WORKED,
+        "The plan's allowance for this period is used up.",
+        f"Wait (the session stays saved), or choose another connection: {CHOOSE}",
+    ),
+    (
+        "a throttle of twelve seconds",
+        Fault(C.RATE_LIMITED, status=429, reset_at=NOW + 12, signs=("hint:retry-after",)),
+        WORKED,
+        "Too many requests right now. It opens at 14:31 (in 12 s), by the word of the provider.",
+        f"Lower the concurrency, or choose another connection: {CHOOSE}",
+    ),
+    (
+        "the provider is overloaded",
+        Fault(C.PROVIDER_UNAVAILABLE, status=529, cause="capacity"),
+        WORKED,
+        f"{HOST} cannot answer now: overloaded or out of service. Your key is fine.",
+        f"Come back later, or choose another connection: {CHOOSE}",
+    ),
+    (
+        "the proxy's own key was refused by its supplier",
+        Fault(C.PROVIDER_UNAVAILABLE, status=401, cause="upstream_credential"),
+        NEVER,
+        f"The supplier behind {HOST} refused {HOST}. Your key is fine.",
+        f"Tell the operator of {HOST}; meanwhile choose another connection: {CHOOSE}",
+    ),
+    (
+        "a server error",
+        Fault(C.TRANSIENT, status=500),
+        WORKED,
+        f"{HOST} failed with HTTP 500.",
+        f"Repeat the turn. If it stays: holdfast check {PIN}",
+    ),
+    (
+        "a connection cut before any output, with the request already written",
+        Fault(C.TRANSIENT, phase=Phase.HEADERS, maybe_processed=True),
+        WORKED,
+        f"The connection to {HOST} broke before anything was passed on. It may have been processed, and billed.",
+        f"Repeat the turn. If it stays: holdfast check {PIN}",
+    ),
+    (
+        "a stream cut after its first words",
+        Fault(C.TRANSIENT, phase=Phase.POST_OUTPUT, status=200, cause="truncated"),
+        WORKED,
+        f"The answer of {HOST} broke off after part of it had been passed on; such a request is not sent twice.",
+        f"Repeat the turn. If it stays: holdfast check {PIN}",
+    ),
+    (
+        "a model that nobody knows, with near names",
+        Fault(C.MODEL_UNAVAILABLE, status=404, hint="did you mean mimo-v2-pro?"),
+        WORKED,
+        f"{HOST} has no model named mimo-v2.5-pro. Did you mean mimo-v2-pro?",
+        f"Choose a model that it has: {MODELS}",
+    ),
+    (
+        "a model that nobody knows, without near names",
+        Fault(C.MODEL_UNAVAILABLE, status=404),
+        WORKED,
+        f"{HOST} has no model named mimo-v2.5-pro.",
+        f"Choose a model that it has: {MODELS}",
+    ),
+    (
+        "the key works at another host",
+        Fault(C.ENDPOINT_MISMATCH, status=401, hint="https://api.example/v1", cause="key_works_elsewhere"),
+        NEVER,
+        f"This key works at https://api.example/v1, but the call went to {URL} (set in provider.mimo-plan.url, holdfast.toml:3). The key was not changed.",
+        f"Correct the address: {SHOW}",
+    ),
+    (
+        "keys with this prefix belong to another host",
+        Fault(C.ENDPOINT_MISMATCH, status=404, hint="plan.example"),
+        NEVER,
+        f"Keys like this one belong to plan.example, but the call went to {URL} (set in provider.mimo-plan.url, holdfast.toml:3). The key was not changed.",
+        f"Correct the address: {SHOW}",
+    ),
+    (
+        "nobody listens there",
+        Fault(C.ENDPOINT_MISMATCH, phase=Phase.CONNECT, excerpt="ConnectError: connection refused"),
+        NEVER,
+        f"Nothing that speaks the expected API answers at {URL} (set in provider.mimo-plan.url, holdfast.toml:3). The key was not changed.",
+        f"Start the server, or correct the address: {SHOW}",
+    ),
+    (
+        "404 page not found",
+        Fault(C.ENDPOINT_MISMATCH, status=404, excerpt="404 page not found"),
+        NEVER,
+        f"{URL} (set in provider.mimo-plan.url, holdfast.toml:3) does not speak the expected API. The key was not changed.",
+        f"Correct the address: {SHOW}",
+    ),
+    (
+        "a conversation larger than the window",
+        Fault(C.CONTEXT_OVERFLOW, status=400, excerpt="prompt is too long: 209375 tokens > 200000 maximum"),
+        WORKED,
+        "This prompt is too long: it exceeds the maximum context length of mimo-v2.5-pro.",
+        f"Compact the conversation, or choose a model with a larger window: {MODELS}",
+    ),
+    (
+        "the policy filter",
+        Fault(C.CONTENT_BLOCKED, status=400),
+        WORKED,
+        "The provider's policy refused this input or output. Your key is unaffected.",
+        "Change the content. Where it went: holdfast why issue-42",
+    ),
+    (
+        "a parameter that the provider does not take",
+        Fault(C.BAD_REQUEST, status=400),
+        WORKED,
+        f"{HOST} rejects the request itself, whoever sends it.",
+        "Correct what the provider names, or update the client. Where it went: holdfast why issue-42",
+    ),
+    (
+        "a teapot",
+        Fault(C.UNKNOWN, status=418),
+        WORKED,
+        f"{HOST} answered in a way that Holdfast does not know.",
+        "Report the words below, so that they get a class. Where it went: holdfast why issue-42",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fault", "evidence", "what", "next_step"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_each_fault_says_what_it_is_and_what_to_run(fault: Fault, evidence: Evidence | None, what: str, next_step: str) -> None:
+    explanation = told(fault, evidence=evidence)
+    assert (explanation.what, explanation.next_step) == (what, next_step)
+
+
+def test_an_endpoint_that_takes_no_key_and_wants_one_says_so() -> None:
+    explanation = told(Fault(C.AUTH_REJECTED, status=401), connection=LOCAL, evidence=None)
+    assert explanation.what == "127.0.0.1:8080 wants a key, and this endpoint is set up to take none."
+    assert explanation.next_step == "Give the provider a key: holdfast key add den --from env:NAME"
+    assert explanation.where == "den/llama → 127.0.0.1:8080 · llama · no key needed"
+    assert explanation.tried == "1 request without a key (auth rejected)."
+
+
+def test_without_a_key_the_way_to_ask_anew_is_a_check() -> None:
+    assert told(Fault(C.QUOTA_EXHAUSTED, status=402), connection=LOCAL).next_step == "Top up or raise the cap, then: holdfast check den/llama"
+
+
+def test_every_sentence_of_the_table_is_spoken_by_some_fault() -> None:
+    spoken = [(fault.kind, case) for _, fault, evidence, *_ in TABLE for case in [_case(fault, CONNECTION, evidence)]]
+    assert {(kind, case) for kind, case, _ in module.WHAT} == {*spoken, (C.AUTH_REJECTED, "takes no key")}
+    assert {kind for kind, *_ in module.WHAT} == set(FaultClass)
+
+
+def _case(fault: Fault, connection: Connection, evidence: Evidence | None) -> str:
+    cases = module._cases(fault, connection, evidence)
+    return next(case for kind, case, _ in module.WHAT if kind is fault.kind and cases[case])
+
+
+COMMANDS = re.compile(
+    r"holdfast (key add \S+ --from|key reset \S+ \S+$|check \S+/|models --provider \S+$|provider show \S+$|why \S+$|session pin \S+ PROVIDER/MODEL$)"
+)
+
+
+@pytest.mark.parametrize("fault", [row[1] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_every_explanation_ends_with_a_command_that_exists(fault: Fault) -> None:
+    assert COMMANDS.search(told(fault).next_step)
+
+
+@pytest.mark.parametrize("kind", [C.PROVIDER_UNAVAILABLE, C.ENDPOINT_MISMATCH])
+def test_where_the_key_is_innocent_nothing_calls_it_invalid(kind: FaultClass) -> None:
+    for cause in (None, "upstream_limit", "key_works_elsewhere"):
+        text = str(told(Fault(kind, status=401, cause=cause, hint="https://api.example/v1" if cause else None)))
+        assert "Your key is fine" in text or "The key was not changed" in text
+        assert not re.search(r"invalid|refuses a key|not accept", text)
+
+
+# ------------------------------------------------------------------ whole messages, as they appear on a terminal
+def test_a_good_key_that_is_suddenly_refused_reads_like_this() -> None:
+    log = attempts(
+        (CONNECTION, 0.0, 0.2, REFUSED, "asked again after 0.5 s: this key worked here before", False),
+        (CONNECTION, 0.7, 0.1, REFUSED, "asked again after 1 s: this key worked here before", True),
+        (CONNECTION, 1.8, 0.2, REFUSED, "went on with the next", True),
+        (SPARE, 2.0, 0.1, REFUSED, "", False),
+    )
+    assert str(told(REFUSED, *log, evidence=WORKED)) == (
+        "token-plan-cn.xiaomimimo.com suddenly refuses a key that worked there 4 min ago.\n"
+        "mimo-plan/mimo-v2.5-pro → token-plan-cn.xiaomimimo.com · mimo-v2.5-pro · key 'a' …3f9A (env:MIMO_KEY; last worked here 4 min ago)\n"
+        "Tried: 4 requests over 2.1 s: 3 requests with key 'a' (asked again after 0.5 s, 1 s; 2 of them to test a key that had worked; auth rejected);"
+        " switched to another key: 1 request with key 'b' (auth rejected).\n"
+        "Next: This often passes by itself. If it stays, replace the value of env:MIMO_KEY, then: holdfast key reset mimo-plan a\n"
+        "The provider said (HTTP 401, request req_7): “Invalid API Key”"
+    )
+
+
+def test_a_verdict_from_memory_says_that_nothing_was_sent_and_for_how_long() -> None:
+    text = explain(replace(REFUSED, reset_at=NOW + 300), CONNECTION, (), WORKED, NOW, clock=clock).tried
+    assert text == "nothing was sent; what mimo-plan/mimo-v2.5-pro key 'a' at token-plan-cn.xiaomimimo.com last answered is remembered until 14:36 (in 5 min)."
+    assert explain(REFUSED, CONNECTION, (), NEVER, NOW).tried.endswith("is remembered until the key or the URL changes.")
+
+
+def test_a_key_that_could_not_be_read_was_not_sent() -> None:
+    fault = Fault(C.AUTH_REJECTED, phase=Phase.UNSENT, sent=False, excerpt="SecretMissing: variable MIMO_KEY is not set")
+    explanation = told(fault, evidence=None)
+    assert explanation.tried == "nothing was sent; key 'a' could not be read."
+    assert explanation.said == "The error was: “SecretMissing: variable MIMO_KEY is not set”"
+    assert explanation.where.endswith("key 'a' …3f9A (env:MIMO_KEY)")
+
+
+def test_a_rung_that_stood_in_is_named_in_the_words_of_the_log() -> None:
+    down = Fault(C.TRANSIENT, status=502)
+    step = "let the next rung of your ladder stand in: router/xiaomi/mimo"
+    log = attempts((CONNECTION, 0, 1, down, step, False), (RUNG, 1, 1, down, "", False))
+    assert told(down, *log, connection=RUNG).tried == (
+        "2 requests over 2 s: 1 request with key 'a' (transient);"
+        " let the next rung of your ladder stand in: router/xiaomi/mimo: 1 request with key 'main' (transient)."
+    )
+
+
+def test_a_rung_that_is_cooling_was_not_asked() -> None:
+    down = Fault(C.PROVIDER_UNAVAILABLE, status=503, reset_at=NOW + 60)
+    log = attempts((CONNECTION, 0, 1, down, "let the next rung of your ladder stand in: router/xiaomi/mimo", False))
+    assert told(down, *log, connection=RUNG).tried == (
+        "1 request with key 'a' (provider unavailable); let the next rung of your ladder stand in: router/xiaomi/mimo;"
+        " what router/xiaomi/mimo key 'main' at router.example last answered is remembered until 14:32 (in 1 min)."
+    )
+
+
+def test_an_attempt_that_was_answered_is_told_as_one() -> None:
+    log = attempts((CONNECTION, 0, 1, None, "", False))
+    assert told(Fault(C.TRANSIENT, phase=Phase.POST_OUTPUT), *log).tried == "1 request with key 'a' (answered)."
+
+
+def test_an_answer_without_words_is_said_to_have_none() -> None:
+    assert told(Fault(C.BLOCKED, status=403)).said == "The provider said (HTTP 403): nothing"
+    assert told(Fault(C.TRANSIENT)).said == ""
+
+
+@pytest.mark.parametrize("shown", ["****", "", "sk-live-0123456789abcdef", "… and more"])
+def test_a_mask_without_a_tail_shows_none(shown: str) -> None:
+    where = explain(REFUSED, CONNECTION, (), NEVER, NOW, key_shown=shown).where
+    assert where == f"{PIN} → {HOST} · mimo-v2.5-pro · key 'a' (env:MIMO_KEY; never worked here)"
+
+
+# ------------------------------------------------------------------ what holds for any log
+# Each verb of action, and what must stand in the log before it may be said.
+VERBS = {
+    r"\bask(ed|ing) again": lambda log: any(one.connection == after.connection for one, after in pairwise(_sent(log))),
+    r"\bswitched": lambda log: len({one.connection.key for one in _sent(log)}) > 1,
+    r"\bto test a key": lambda log: any(one.probe for one in _sent(log)),
+    r"\bstand in|\bstood in": lambda log: False,
+    r"\bretr(y|ied)": lambda log: False,
+    r"\brefreshed|\brenewed|\bwaited|\bread anew": lambda log: False,
+}
+
+
+def _sent(log: tuple[Attempt, ...]) -> list[Attempt]:
+    return [one for one in log if one.fault is None or one.fault.phase is not Phase.UNSENT]
+
+
+times = st.floats(0, 1e4)
+faults = st.builds(
+    Fault,
+    st.sampled_from(list(FaultClass)),
+    phase=st.sampled_from(list(Phase)),
+    status=st.none() | st.integers(100, 599),
+    terminal=st.booleans(),
+    sent=st.booleans(),
+    reset_at=st.none() | st.floats(NOW - 1e5, NOW + 1e7),
+    hint=st.none() | st.just("https://api.example/v1"),
+    cause=st.sampled_from([None, "upstream_limit", "key_works_elsewhere", "timeout"]),
+    maybe_processed=st.booleans(),
+)
+steps = st.sampled_from(["", "tried again after 0.3 s", "the key had been replaced meanwhile: sent again with the new value", "waited for another request"])
+tries = st.builds(
+    Attempt,
+    st.integers(1, 9),
+    st.sampled_from([CONNECTION, SPARE, RUNG, LOCAL]),
+    times.map(NOW.__add__),
+    times.map(NOW.__add__),
+    st.none() | faults,
+    st.booleans(),
+    steps,
+)
+records = st.sampled_from([None, WORKED, NEVER])
+
+
+@given(faults, st.sampled_from([CONNECTION, RUNG, LOCAL]), st.lists(tries, max_size=6).map(tuple), records)
+def test_a_verb_is_spoken_only_if_an_attempt_backs_it(fault: Fault, connection: Connection, log: tuple[Attempt, ...], evidence: Evidence | None) -> None:
+    text = str(explain(fault, connection, log, evidence, NOW, clock=clock))
+    backed_by_words = " ".join(one.then for one in log)
+    for verb, backed in VERBS.items():
+        if re.search(verb, text):
+            assert backed(log) or re.search(verb, backed_by_words), (verb, text)
+    sent = _sent(log)
+    assert ("nothing was sent" in text) is (not sent)
+    assert sum(int(n) for n in re.findall(r"(\d+) requests? with", text)) == len(sent)
+
+
+@given(faults, st.lists(tries, max_size=6).map(tuple), records)
+def test_every_explanation_has_four_lines_and_a_next_step(fault: Fault, log: tuple[Attempt, ...], evidence: Evidence | None) -> None:
+    lines = str(explain(fault, CONNECTION, log, evidence, NOW, clock=clock)).splitlines()
+    assert len(lines) in (4, 5)
+    assert lines[1].startswith(PIN)
+    assert lines[2].startswith("Tried: ")
+    assert re.search(r"^Next: .*holdfast \w+", lines[3])
+
+
+SECRETS = ["sk-proj-AbCdEf0123456789xyz", "tp-0123456789abcdefghij", "0123456789abcdef0123456789abcdef", "Bearer abcdefghijklmnop", "someone@example.org"]
+
+
+@given(st.sampled_from(SECRETS), st.sampled_from(list(FaultClass)), records)
+def test_nothing_shaped_like_a_secret_is_quoted(secret: str, kind: FaultClass, evidence: Evidence | None) -> None:
+    key = Key(NAME, "a", f"cmd:print {secret}")
+    connection = Connection(Provider(NAME, (Endpoint(URL),), (key,)), Dialect.OPENAI_CHAT, key, "mimo-v2.5-pro")
+    fault = Fault(kind, status=401, excerpt=f"Incorrect API key provided: {secret}. Ask https://x.example/?key={secret}")
+    text = str(explain(fault, connection, (), evidence, NOW, key_shown=secret))
+    assert secret not in text
+    assert len(text.splitlines()[-1]) < 220
+
+
+# ------------------------------------------------------------------ times
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "0 s"),
+        (0, "0 s"),
+        (0.04, "0 s"),
+        (3.61, "3.6 s"),
+        (12, "12 s"),
+        (60, "1 min"),
+        (119, "1 min"),
+        (250, "4 min"),
+        (600, "10 min"),
+        (3_600, "1 h"),
+        (7_800, "2 h 10 min"),
+        (36_000, "10 h"),
+        (172_799, "47 h 59 min"),
+        (259_200, "3 days"),
+    ],
+)
+def test_a_length_of_time_reads_like_speech(seconds: float, text: str) -> None:
+    assert since(seconds) == text
+
+
+def test_without_a_time_zone_the_clock_says_utc() -> None:
+    assert utc(NOW) == "2026-03-02 14:31:00 UTC"
