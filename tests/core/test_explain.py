@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -490,3 +493,11 @@ def test_a_length_of_time_reads_like_speech(seconds: float, text: str) -> None:
 
 def test_without_a_time_zone_the_clock_says_utc() -> None:
     assert utc(NOW) == "2026-03-02 14:31:00 UTC"
+
+
+def test_the_document_of_errors_says_what_the_code_says() -> None:
+    root = Path(__file__).resolve().parents[2]
+    checked = subprocess.run([sys.executable, root / "docs" / "generate.py", "--check"], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    headings = re.findall(r"^## `(\w+)`$", (root / "docs" / "errors.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings == [str(kind) for kind in FaultClass]
