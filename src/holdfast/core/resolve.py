@@ -74,8 +74,10 @@ def pin_for_request(config: Config, chosen: Pin, requested: str | None) -> Pin:
         )
     if own.models is None:
         return Pin(own.name, requested)
-    near = get_close_matches(requested, [f"{p.name}/{m}" for p in config.providers.values() for m in p.models or ()], n=3, cutoff=0.4)
-    raise ConnectionLost(f"no provider lists a model '{requested}'", candidates=near, next_step="holdfast models")
+    offered = {model for p in config.providers.values() for model in p.models or ()}
+    near = get_close_matches(requested, offered, n=3, cutoff=0.5)
+    candidates = [f"{p.name}/{model}" for model in near for p in config.providers.values() if model in (p.models or ())]
+    raise ConnectionLost(f"no provider lists a model '{requested}'", candidates=candidates, next_step="holdfast models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +93,20 @@ class LegacyRow:
 def recover_pin(config: Config, row: LegacyRow) -> Pin:
     """The one pin that a lossy row can mean (story 0, NousResearch/hermes-agent#44108).
 
-    An entry's own name is taken at its word, if its URL does not contradict it; otherwise exactly one entry must match by
-    URL, and by dialect and model where they are known. Raises ConnectionLost with the candidates when none or several do.
+    Exactly one entry must match by URL, and by dialect and model where they are known; an entry's own name decides between
+    several, and serves alone where the row has no URL. Raises ConnectionLost with the candidates when none or several match, or
+    when name and URL contradict each other.
     """
     if not row.model:
         raise ConnectionLost("the row names no model, so no pin can be recovered from it", next_step="holdfast session pin SESSION PROVIDER/MODEL")
     name = row.provider.removeprefix("custom:").strip().lower().replace(" ", "-")
-    named = [p for p in config.providers.values() if p.name == name and (not row.url or _serves(p, row))]
-    found = named or [p for p in config.providers.values() if row.url and _serves(p, row)]
-    if len(found) == 1:
-        return Pin(found[0].name, row.model)
-    what = "no provider of yours is" if not found else f"{len(found)} providers are"
+    named = [p for p in config.providers.values() if p.name == name]
+    at_url = [p for p in config.providers.values() if row.url and _serves(p, row)]
+    agreed = [p for p in named if p in at_url or not row.url] or ([] if named else at_url)
+    if len(agreed) == 1:
+        return Pin(agreed[0].name, row.model)
+    found = agreed or [*named, *at_url]
+    what = "no provider of yours is" if not found else "it is not certain which provider is"
     raise ConnectionLost(
         f"{what} at {row.url or 'an unknown URL'} with model '{row.model}' (the row says provider '{row.provider}')",
         candidates=[f"{p.name}/{row.model}" for p in found],

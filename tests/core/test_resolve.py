@@ -1,0 +1,122 @@
+"""From a pin to its lane, from a request to its pin, and from rows of older software back to a pin: exactly, or a refusal."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.core.config import Config
+from holdfast.core.errors import ConnectionLost
+from holdfast.core.identity import Dialect, Endpoint, Ladder, Pin, Provider, ProviderName
+from holdfast.core.resolve import LegacyRow, lane_for, pin_for_request, recover_pin, rungs_for
+from world import CHAT, key, provider
+
+URL = "https://token-plan-cn.example/v1"
+MESSAGES = Dialect.ANTHROPIC_MESSAGES
+A = provider("team-a", "a", url=URL, models=("m1", "m2"))
+B = provider("team-b", "b", url=URL, models=("m1", "m3"))
+OTHER = provider("other", "o")
+SPEAKER = Provider(ProviderName("speaker"), (Endpoint("https://sp.example/v1"), Endpoint("https://sp.example", MESSAGES)), (key("speaker", "s"),), ("m9",))
+TWIN = Provider(ProviderName("twin"), (Endpoint("https://sp.example", MESSAGES),), (key("twin", "t"),), ("m9",))
+
+
+def config(*providers: Provider, ladders: tuple[Ladder, ...] = ()) -> Config:
+    return Config(providers={p.name: p for p in providers}, ladders={one.pin: one for one in ladders})
+
+
+ALL = config(A, B, OTHER, SPEAKER, TWIN)
+
+
+def test_a_pin_leads_to_its_own_entry_even_if_another_shares_the_url() -> None:
+    assert lane_for(ALL, Pin.parse("team-b/m1"), CHAT).connection.key == B.keys[0]
+
+
+def test_a_provider_that_is_gone_is_refused_with_its_neighbours() -> None:
+    with pytest.raises(ConnectionLost, match=r"no provider 'team-c'[\s\S]*could be: team-[\s\S]*run: holdfast provider add team-c") as lost:
+        lane_for(ALL, Pin.parse("team-c/m1"), CHAT)
+    assert set(lost.value.candidates) == {"team-a/m1", "team-b/m1"}
+
+
+def test_a_chosen_key_that_is_gone_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ConnectionLost, match="no key 'old'") as lost:
+        lane_for(ALL, Pin.parse("team-a/m1"), CHAT, "old")
+    assert lost.value.candidates == ("a",)
+
+
+def test_a_rung_that_cannot_stand_in_is_left_out() -> None:
+    ladder = Ladder(Pin.parse("team-a/m1"), (Pin.parse("gone/m"), Pin.parse("twin/m9"), Pin.parse("other/m5")))
+    rungs = rungs_for(config(A, OTHER, TWIN, ladders=(ladder,)), ladder.pin, CHAT)
+    assert [str(rung.connection.pin) for rung in rungs] == ["other/m5"]
+    assert rungs_for(ALL, ladder.pin, CHAT) == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "pin"),
+    [
+        (None, "team-a/m1"),
+        ("", "team-a/m1"),
+        ("m1", "team-a/m1"),
+        ("m2", "team-a/m2"),
+        ("m3", "team-b/m3"),
+        ("other/x/y", "other/x/y"),
+        ("team-b/m1", "team-b/m1"),
+    ],
+)
+def test_a_requests_model_is_the_sessions_or_exactly_one_other(asked: str | None, pin: str) -> None:
+    assert str(pin_for_request(ALL, Pin.parse("team-a/m1"), asked)) == pin
+
+
+def test_a_provider_without_a_declared_list_is_asked_itself() -> None:
+    assert str(pin_for_request(config(OTHER, A), Pin.parse("other/m5"), "text-embedding-3")) == "other/text-embedding-3"
+
+
+def test_a_model_name_with_a_slash_belongs_to_the_provider_that_lists_it() -> None:
+    router = provider("router", "r", models=("xiaomi/m1", "team-a/m1"))
+    assert str(pin_for_request(config(router, A), Pin.parse("router/xiaomi/m1"), "team-a/m1")) == "router/team-a/m1"
+
+
+@pytest.mark.parametrize(("asked", "message"), [("m9", "several providers list"), ("m0", "no provider lists a model 'm0'")])
+def test_a_model_that_nobody_or_several_list_is_never_guessed(asked: str, message: str) -> None:
+    with pytest.raises(ConnectionLost, match=message) as lost:
+        pin_for_request(ALL, Pin.parse("team-a/m1"), asked)
+    assert lost.value.candidates
+
+
+@pytest.mark.parametrize(
+    ("row", "pin"),
+    [
+        (LegacyRow("custom", URL, "m2"), "team-a/m2"),
+        (LegacyRow("custom", URL + "/", "m3"), "team-b/m3"),
+        (LegacyRow("custom", "https://TOKEN-plan-cn.example", "m3"), "team-b/m3"),
+        (LegacyRow("custom:team-b", URL, "m1"), "team-b/m1"),
+        (LegacyRow("custom:Team B", URL, "m1"), "team-b/m1"),
+        (LegacyRow("team-a", "", "m1"), "team-a/m1"),
+        (LegacyRow("custom", "https://sp.example/v1", "m9", CHAT), "speaker/m9"),
+        (LegacyRow("auto", "https://other.example/v1", "anything"), "other/anything"),
+    ],
+)
+def test_a_lossy_row_is_healed_when_exactly_one_entry_matches(row: LegacyRow, pin: str) -> None:
+    assert str(recover_pin(ALL, row)) == pin
+
+
+@pytest.mark.parametrize(
+    ("row", "candidates"),
+    [
+        (LegacyRow("custom", URL, "m1"), {"team-a/m1", "team-b/m1"}),
+        (LegacyRow("custom", "https://sp.example", "m9", MESSAGES), {"speaker/m9", "twin/m9"}),
+        (LegacyRow("custom", "https://nowhere.example/v1", "m1"), set()),
+        (LegacyRow("custom", "", "m1"), set()),
+        (LegacyRow("custom", URL, "m7"), set()),
+        (LegacyRow("custom", URL, ""), set()),
+        (LegacyRow("team-a", "https://other.example/v1", "m1"), {"team-a/m1", "other/m1"}),
+    ],
+)
+def test_a_row_that_no_or_several_entries_match_asks(row: LegacyRow, candidates: set[str]) -> None:
+    with pytest.raises(ConnectionLost) as lost:
+        recover_pin(ALL, row)
+    assert set(lost.value.candidates) == candidates
+    assert "holdfast session pin" in str(lost.value)
+
+
+def test_an_endpoint_of_a_keys_own_counts_as_a_door_of_its_provider() -> None:
+    eu = provider("team-c", keys=(key("team-c", "eu", url="https://eu.example/v1"),))
+    assert str(recover_pin(config(eu), LegacyRow("custom", "https://eu.example", "m1"))) == "team-c/m1"

@@ -1,0 +1,331 @@
+"""Sessions, events, errors, evidence, the catalogue, the gate and the provisioning record: what each promises."""
+
+from __future__ import annotations
+
+import json
+from math import inf
+
+import pytest
+
+from holdfast.core.catalog import options
+from holdfast.core.config import Config
+from holdfast.core.errors import CannotHandOver, ConfigError, ConnectionLost, HoldfastError, IdentityError, Problem, Refused, SecretMissing
+from holdfast.core.events import EventKind, attempt_event, dump_fault, load_fault
+from holdfast.core.evidence import NO_KEY, Board, Bucket, Cooldown, Cooled, Evidence, Failed, Worked, cleared_by, subject
+from holdfast.core.faults import Confidence, Fault, FaultClass, Origin, Phase, Scope
+from holdfast.core.handover import dialect_for, same_model
+from holdfast.core.identity import Auth, Dialect, Endpoint, Pin, Provider, ProviderName
+from holdfast.core.provision import Absent, KeyOnly, Ready, Step, listed, next_step
+from holdfast.core.recovery import FINAL, NEVER_WORKED, NO_KEY_SENT, ONCE_MORE, RULES, UNKNOWN_5XX, cool_down, rule_for
+from holdfast.core.session import Session, StandIn
+from holdfast.core.steps import Attempt
+from world import CHAT, key, lane, provider
+
+MIMO = provider("mimo", "a")
+CONNECTION = lane(MIMO).connection
+URL = CONNECTION.endpoint.url
+PIN = Pin.parse("mimo/m1")
+
+
+# -- session ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_choice_takes_nothing_of_the_old_one_along() -> None:
+    old = Session("s", PIN, "b", StandIn(Pin.parse("r/m"), "why", 9.0), "b", 1.0, 1.0, 3)
+    assert old.choose(Pin.parse("x/y"), 5.0) == Session("s", Pin.parse("x/y"), None, None, None, 1.0, 5.0, 4)
+
+
+def test_a_stand_in_ends_by_itself() -> None:
+    session = Session("s", PIN, stand_in=StandIn(Pin.parse("r/m"), "why", 9.0))
+    assert session.standing_in(8.9) == session.stand_in
+    assert session.standing_in(9.0) is None
+    assert Session("s", PIN).standing_in(0.0) is None
+
+
+@pytest.mark.parametrize("session_id", ["", " a", "a b", "a/b", "../x", "a" * 129, "a\n"])
+def test_an_id_that_could_be_misread_in_a_path_is_refused(session_id: str) -> None:
+    with pytest.raises(IdentityError, match="session id"):
+        Session(session_id, PIN)
+
+
+# -- events ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(FaultClass.UNKNOWN),
+        Fault(
+            FaultClass.QUOTA_WINDOW,
+            Scope.ACCOUNT,
+            Origin.UPSTREAM,
+            Phase.PRE_OUTPUT,
+            429,
+            True,
+            False,
+            1.5,
+            99.0,
+            Confidence.CODE,
+            ("a", "b"),
+            "c",
+            "h",
+            "p",
+            "r",
+            "e",
+            True,
+        ),
+    ],
+)
+def test_a_fault_comes_back_from_the_journal_as_it_was(fault: Fault) -> None:
+    assert load_fault(json.loads(json.dumps(dump_fault(fault)))) == fault
+
+
+def test_an_attempt_is_kept_without_what_could_be_derived_or_must_not_be_kept() -> None:
+    good = attempt_event(Attempt(1, CONNECTION, 10.0, 10.5), "s", "r")
+    assert (good.at, good.kind, good.pin) == (10.0, EventKind.ATTEMPT, "mimo/m1")
+    assert good.detail == {"number": 1, "key": "a", "url": URL, "dialect": "openai-chat", "seconds": 0.5}
+    bad = attempt_event(Attempt(2, lane(provider("local")).connection, 1.0, 2.0, Fault(FaultClass.BLOCKED), True, "gave up"), "s", "r")
+    assert bad.detail["fault"] == {"kind": "blocked"}
+    assert (bad.detail["probe"], bad.detail["then"], bad.detail["key"]) == (True, "gave up", None)
+
+
+# -- errors ----------------------------------------------------------------------------------------------------------------
+
+
+def test_every_error_of_ours_ends_with_the_command_to_run() -> None:
+    error = ConfigError("two things are wrong", problems=[Problem("a.b", "bad", "fix it", "f.toml:3"), Problem("c", "worse")], next_step="holdfast doctor")
+    assert str(error) == "two things are wrong\n  f.toml:3: a.b: bad\n    fix it\n  c: worse\n  run: holdfast doctor"
+    assert str(SecretMissing("no key", tried=["env:X: not set"], next_step="x")) == "no key\n  tried env:X: not set\n  run: x"
+    assert str(ConnectionLost("gone", candidates=["a/b"], next_step="x")) == "gone\n  could be: a/b\n  run: x"
+    assert str(HoldfastError("plain")) == "plain"
+
+
+def test_errors_carry_their_facts_and_their_exit_code() -> None:
+    fault = Fault(FaultClass.BLOCKED)
+    refused = Refused("no", fault=fault, attempts=[Attempt(1, CONNECTION, 0, 1, fault)])
+    assert (refused.fault, len(refused.attempts), refused.exit_code) == (fault, 1, 4)
+    assert [error.exit_code for error in (HoldfastError, ConfigError, IdentityError, SecretMissing, ConnectionLost, Refused)] == [1, 2, 2, 2, 3, 4]
+
+
+# -- evidence --------------------------------------------------------------------------------------------------------------
+
+
+def test_evidence_is_known_good_for_some_days_only() -> None:
+    evidence = Evidence("f", URL, 0.0, 1000.0)
+    assert evidence.known_good(1000.0 + 86400 * 7, 7)
+    assert not evidence.known_good(1001.0 + 86400 * 7, 7)
+    assert not Evidence("f", URL).known_good(0.0, 7)
+
+
+@pytest.mark.parametrize(
+    ("scope", "name"),
+    [
+        (Scope.KEY, f"key:f@{URL}"),
+        (Scope.ACCOUNT, f"account:mimo:team@{URL}"),
+        (Scope.KEY_MODEL, f"key:f@{URL}#m1"),
+        (Scope.MODEL, f"model:m1@{URL}"),
+        (Scope.ENDPOINT, f"endpoint:{URL}"),
+        (Scope.REQUEST, ""),
+        (Scope.CLIENT, ""),
+    ],
+)
+def test_a_verdict_names_exactly_what_it_is_about(scope: Scope, name: str) -> None:
+    assert subject(scope, "f", lane(provider("mimo", keys=(key("mimo", "a", "team"),))).connection) == name
+
+
+def test_without_an_account_a_verdict_on_the_account_is_one_on_the_key() -> None:
+    assert subject(Scope.ACCOUNT, "f", CONNECTION) == f"key:f@{URL}"
+
+
+def cooldown(scope: Scope, until: float, fingerprint: str = "f") -> Cooldown:
+    return Cooldown(subject(scope, fingerprint, CONNECTION), until, 1.0, 0, Fault(FaultClass.QUOTA_EXHAUSTED, scope))
+
+
+def test_the_verdict_that_matters_is_the_hard_one_that_lasts_longest() -> None:
+    board = Board([], [cooldown(Scope.ENDPOINT, 900.0), cooldown(Scope.KEY, 50.0), cooldown(Scope.KEY_MODEL, 70.0)])
+    found = board.cooldown("f", CONNECTION)
+    assert found is not None
+    assert (found.until, found.hard) == (70.0, True)
+    soft = board.cooldown("g", CONNECTION)
+    assert soft is not None
+    assert not soft.hard
+    assert Board().cooldown("f", CONNECTION) is None
+
+
+def test_a_good_answer_refutes_every_verdict_it_contradicts() -> None:
+    shared = lane(provider("mimo", keys=(key("mimo", "a", "team"),))).connection
+    verdicts = [Cooldown(subject(scope, "f", shared), 99.0, 1.0, 0, Fault(FaultClass.QUOTA_EXHAUSTED, scope)) for scope in Scope if subject(scope, "f", shared)]
+    board = Board([], [*verdicts, cooldown(Scope.KEY, 99.0, "other")])
+    change = Worked("f", URL, "m1", "mimo:team", 5.0, True)
+    board.apply(change)
+    assert board.cooldown("f", shared) is None
+    assert board.cooldown("other", CONNECTION) is not None
+    assert len(cleared_by(change)) == 5
+    assert len(cleared_by(change._replace(account=""))) == 4
+
+
+def test_a_success_seen_here_survives_an_older_one_from_the_store() -> None:
+    board = Board([Evidence("f", URL, 1.0, 10.0)], [])
+    board.apply(Worked("f", URL, "m1", "", 50.0, False))
+    board.load([Evidence("f", URL, 1.0, 10.0, FaultClass.AUTH_REJECTED, 40.0)], [])
+    assert board.evidence("f", CONNECTION.endpoint).last_ok == 50.0
+    assert board.evidence("f", CONNECTION.endpoint).stored_ok == 10.0
+    board.load([], [])
+    assert board.evidence("f", CONNECTION.endpoint) == Evidence("f", URL)
+
+
+def test_a_key_is_suspect_after_it_was_refused_until_it_works() -> None:
+    board = Board([Evidence("f", URL, 1.0, 10.0)], [])
+    board.apply(Failed("f", URL, FaultClass.AUTH_REJECTED, 20.0))
+    assert board.evidence("f", CONNECTION.endpoint).suspect
+    board.apply(Worked("f", URL, "m1", "", 21.0, True))
+    assert not board.evidence("f", CONNECTION.endpoint).suspect
+
+
+def test_the_host_where_a_key_works_is_known_from_evidence_alone() -> None:
+    board = Board([Evidence("f", "https://plan.example/v1", 1.0, 10.0), Evidence("f", "https://older.example/v1", 1.0, 5.0), Evidence("f", URL, 1.0, 99.0)], [])
+    assert board.works_elsewhere("f", CONNECTION.endpoint) == "https://plan.example/v1"
+    assert board.works_elsewhere("g", CONNECTION.endpoint) is None
+
+
+def test_a_retry_budget_refills_slowly_and_never_beyond_its_size() -> None:
+    bucket = Bucket()
+    assert [bucket.take(100.0) for _ in range(11)] == [True] * 10 + [False]
+    assert not bucket.take(109.0)
+    assert bucket.take(111.0)
+    for _ in range(5):
+        bucket.succeed()
+    assert bucket.take(111.0)
+    full = Bucket()
+    full.succeed()
+    assert [full.take(0.0) for _ in range(11)].count(True) == 10
+
+
+# -- recovery --------------------------------------------------------------------------------------------------------------
+
+
+def test_every_class_has_its_row() -> None:
+    assert set(RULES) == set(FaultClass)
+
+
+@pytest.mark.parametrize(
+    ("fault", "worked", "rule"),
+    [
+        (Fault(FaultClass.AUTH_REJECTED, sent=False), True, NO_KEY_SENT),
+        (Fault(FaultClass.AUTH_REJECTED, terminal=True, confidence=Confidence.CODE), True, FINAL),
+        (Fault(FaultClass.AUTH_REJECTED, terminal=True, confidence=Confidence.TEXT), True, RULES[FaultClass.AUTH_REJECTED]),
+        (Fault(FaultClass.AUTH_REJECTED), False, NEVER_WORKED),
+        (Fault(FaultClass.AUTH_REJECTED), True, RULES[FaultClass.AUTH_REJECTED]),
+        (Fault(FaultClass.UNKNOWN, status=599), False, UNKNOWN_5XX),
+        (Fault(FaultClass.UNKNOWN, status=418), False, RULES[FaultClass.UNKNOWN]),
+        (Fault(FaultClass.TRANSIENT, maybe_processed=True), False, ONCE_MORE),
+    ],
+)
+def test_which_row_governs_depends_on_what_is_known(fault: Fault, worked: bool, rule: object) -> None:
+    assert rule_for(fault, worked_here=worked) is rule
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [
+        (Fault(FaultClass.QUOTA_EXHAUSTED, confidence=Confidence.CODE), 3600),
+        (Fault(FaultClass.QUOTA_EXHAUSTED, confidence=Confidence.TEXT), 300),
+        (Fault(FaultClass.QUOTA_WINDOW, confidence=Confidence.CODE), 1800),
+        (Fault(FaultClass.QUOTA_WINDOW, confidence=Confidence.CODE, retry_after=7200.0), 7200),
+        (Fault(FaultClass.QUOTA_WINDOW, confidence=Confidence.CODE, reset_at=1e9), 86400),
+        (Fault(FaultClass.QUOTA_WINDOW, confidence=Confidence.TEXT, reset_at=90000.0), 300),
+        (Fault(FaultClass.RATE_LIMITED, confidence=Confidence.CODE, retry_after=30.0), 30),
+        (Fault(FaultClass.RATE_LIMITED, confidence=Confidence.CODE, retry_after=600.0), 60),
+        (Fault(FaultClass.RATE_LIMITED, confidence=Confidence.STATUS), 1),
+        (Fault(FaultClass.AUTH_REJECTED, terminal=True, confidence=Confidence.CODE), inf),
+    ],
+)
+def test_how_long_a_verdict_lasts_depends_on_how_strong_its_sign_is(fault: Fault, seconds: float) -> None:
+    cooled = cool_down(fault, rule_for(fault, worked_here=True), CONNECTION, "f", Board(), 0.0, 10.0, 0.0)
+    assert isinstance(cooled, Cooled)
+    assert cooled.cooldown.until - 10.0 == pytest.approx(seconds)
+
+
+def test_a_failure_sent_before_the_last_verdict_adds_nothing_to_it() -> None:
+    fault, rule = Fault(FaultClass.QUOTA_EXHAUSTED, confidence=Confidence.CODE), RULES[FaultClass.QUOTA_EXHAUSTED]
+    board = Board([], [cooldown(Scope.KEY, 3600.0)])
+    assert cool_down(fault, rule, CONNECTION, "f", board, 0.5, 10.0, 0.0) is None
+    assert cool_down(fault, rule, CONNECTION, "f", board, 1.5, 10.0, 0.0) is not None
+
+
+# -- catalogue and gate ----------------------------------------------------------------------------------------------------
+
+BARE = provider("bare", "k", models=())
+OPEN = provider("open", "k")
+KEYLESS = Provider(ProviderName("keyless"), (Endpoint("https://k.example"),), models=("k1",))
+LOCAL = Provider(ProviderName("local"), (Endpoint("http://127.0.0.1:1", auth=Auth.NONE),), models=("l1",))
+LISTED = provider("listed", "k", models=("m2", "m1"))
+ALL = Config(providers={p.name: p for p in (BARE, OPEN, KEYLESS, LOCAL, LISTED)})
+
+
+def test_the_picker_offers_declared_and_discovered_models_with_their_connection() -> None:
+    found = options(ALL, {"bare": ["x"], "open": ["o2", "o1"], "listed": ["m1", "m3"]})
+    assert [(str(o.pin), o.declared) for o in found] == [
+        ("open/o1", False), ("open/o2", False), ("keyless/k1", True), ("local/l1", True), ("listed/m2", True), ("listed/m1", True), ("listed/m3", False)
+    ]  # fmt: skip
+    assert {str(o.pin): o.why_not for o in found if o.why_not} == {"keyless/k1": "it has no key (holdfast key add keyless --from env:NAME)"}
+
+
+def test_an_option_that_the_reader_cannot_speak_says_why() -> None:
+    found = options(ALL, {}, [Dialect.ANTHROPIC_MESSAGES])
+    assert {o.why_not for o in found} == {"it speaks openai-chat only"}
+    assert all(o.dialects == () for o in found)
+
+
+def test_the_gate_decides_by_dialect_alone() -> None:
+    both = Provider(ProviderName("both"), (Endpoint("https://b.example"), Endpoint("https://b.example", Dialect.ANTHROPIC_MESSAGES)), (key("both", "k"),))
+    assert dialect_for("claude-code", (Dialect.ANTHROPIC_MESSAGES, CHAT), both) is Dialect.ANTHROPIC_MESSAGES
+    with pytest.raises(CannotHandOver, match=r"codex speaks openai-responses; provider 'open' has openai-chat[\s\S]*--harness codex"):
+        dialect_for("codex", (Dialect.OPENAI_RESPONSES,), OPEN)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "answered", "same"),
+    [
+        ("gpt-5", "gpt-5-2026-08-07", True),
+        ("claude-sonnet-4-6", "claude-sonnet-4-6-20260301", True),
+        ("mimo-v2.5-pro", "xiaomi/mimo-v2.5-pro", True),
+        ("xiaomi/mimo:free", "xiaomi/mimo", True),
+        ("gemini-3-pro", "models/gemini-3-pro", True),
+        ("GPT-5", "gpt-5", True),
+        ("gpt-5", "gpt-5-mini", False),
+        ("good-model", "other-model", False),
+        ("gpt-5", "", False),
+    ],
+)
+def test_the_model_that_answered_is_compared_with_the_one_chosen(chosen: str, answered: str, same: bool) -> None:
+    assert same_model(chosen, answered) is same
+
+
+# -- provisioning ----------------------------------------------------------------------------------------------------------
+
+HALF = KeyOnly(Endpoint("https://amazee.example/v1"), key("amazee", "trial"))
+
+
+def test_a_record_with_a_key_never_leads_to_a_second_trial() -> None:
+    assert next_step(Absent(ProviderName("amazee")), consent=False) is Step.ASK_CONSENT
+    assert next_step(Absent(ProviderName("amazee")), consent=True) is Step.MINT
+    assert {next_step(HALF, consent=consent) for consent in (True, False)} == {Step.LIST_MODELS}
+    ready = listed(HALF, ["m1"])
+    assert isinstance(ready, Ready)
+    assert next_step(ready, consent=True) is Step.NOTHING
+
+
+def test_a_failed_model_list_leaves_the_key_and_says_why() -> None:
+    assert listed(HALF, None, "HTTP 403") == KeyOnly(HALF.endpoint, HALF.key, "HTTP 403")
+    assert listed(HALF, []) == KeyOnly(HALF.endpoint, HALF.key, "the provider lists no model")
+
+
+@pytest.mark.parametrize("models", [None, ()])
+def test_a_provider_without_a_model_is_never_ready(models: tuple[str, ...] | None) -> None:
+    with pytest.raises(IdentityError, match="not ready"):
+        Ready(provider("amazee", "trial", models=models))
+
+
+def test_what_takes_no_key_is_known_under_a_name_of_its_own() -> None:
+    assert subject(Scope.MODEL, NO_KEY, lane(provider("local")).connection) == "model:m1@https://local.example/v1"
