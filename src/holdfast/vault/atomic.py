@@ -64,9 +64,7 @@ def locked(path: Path) -> Iterator[None]:
 
 def make_private_directory(directory: Path) -> None:
     """Creates `directory` with mode 0700 where it is missing; one that exists keeps its mode. Raises OSError."""
-    if not directory.is_dir():
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        directory.mkdir(mode=0o700, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def cannot(verb: str, path: Path, error: OSError) -> ConfigError:

@@ -82,6 +82,8 @@ class SecretsFile:
         except OSError as error:
             raise cannot("read", self.path, error) from None
         except ValueError:
+            if stamp(self.path) != now:  # somebody has mended or replaced it meanwhile
+                return self._read()
             raise self._set_aside() from None
         return self._sections
 

@@ -1,0 +1,158 @@
+"""secrets.toml: private, whole, never read as empty, and safe with several writers."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from holdfast.core.errors import ConfigError
+from holdfast.core.secret import Secret
+from holdfast.vault import SecretsFile, atomic
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> SecretsFile:
+    return SecretsFile(tmp_path / "home" / "secrets.toml", clock=lambda: 0.0)
+
+
+def test_what_is_put_is_got_by_whoever_asks_next(file: SecretsFile) -> None:
+    awkward = Secret('quo"te\\back é')
+    file.put("mimo", "b", awkward)
+    file.put("my.gateway", "b", Secret("other"))
+    again = SecretsFile(file.path)
+    assert (again.get("mimo", "b"), again.get("my.gateway", "b"), again.get("mimo", "c")) == (awkward, Secret("other"), None)
+    assert again.labels("mimo") == ("b",)
+
+
+def test_the_file_is_private_and_nothing_else_is_left(file: SecretsFile) -> None:
+    file.put("mimo", "b", Secret("value-of-b"))
+    assert file.path.stat().st_mode & 0o777 == 0o600
+    assert file.path.parent.stat().st_mode & 0o777 == 0o700
+    assert {path.name for path in file.path.parent.iterdir()} == {"secrets.toml", ".secrets.toml.lock"}
+
+
+def test_a_file_that_others_could_read_is_private_after_the_next_write(file: SecretsFile) -> None:
+    file.put("mimo", "b", Secret("value-of-b"))
+    file.path.chmod(0o644)
+    file.put("mimo", "c", Secret("value-of-c"))
+    assert file.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_keys_are_removed_one_by_one_or_with_their_provider(file: SecretsFile) -> None:
+    for label in "abc":
+        file.put("mimo", label, Secret(f"value-of-{label}"))
+    file.remove("mimo", "a")
+    assert file.labels("mimo") == ("b", "c")
+    file.remove("mimo")
+    file.remove("mimo")
+    file.remove("nobody", "a")
+    assert file.labels("mimo") == ()
+    assert "mimo" not in file.path.read_text()
+
+
+def test_a_copy_leaves_the_old_and_keeps_what_the_new_name_has(file: SecretsFile) -> None:
+    file.put("old", "a", Secret("value-of-a"))
+    file.put("new", "b", Secret("value-of-b"))
+    file.copy("old", "new")
+    file.copy("nobody", "elsewhere")
+    assert (file.labels("old"), file.labels("new"), file.labels("elsewhere")) == (("a",), ("b", "a"), ())
+
+
+def test_removing_what_is_not_there_writes_nothing(file: SecretsFile) -> None:
+    file.remove("mimo", "b")
+    assert not file.path.exists()
+
+
+@pytest.mark.parametrize("content", [b'[mimo]\nb = "unfinished', b"\xff\xfe", b'b = "no table"\n', b"[mimo]\nb = 3\n", b'[mimo]\nb = ""\n'])
+def test_a_file_that_cannot_be_understood_is_set_aside_and_never_read_as_empty(file: SecretsFile, content: bytes) -> None:
+    file.path.parent.mkdir()
+    file.path.write_bytes(content)
+    aside = file.path.with_name("secrets.toml.corrupt-19700101T000000")
+    with pytest.raises(ConfigError, match="could not be understood and was set aside") as caught:
+        file.get("mimo", "b")
+    assert "unfinished" not in str(caught.value)
+    assert (aside.read_bytes(), file.path.exists(), file.quarantined()) == (content, False, [aside])
+
+
+def test_a_write_never_replaces_a_file_that_was_not_understood(file: SecretsFile) -> None:
+    file.path.parent.mkdir()
+    file.path.write_text("nonsense")
+    with pytest.raises(ConfigError, match="set aside"):
+        file.put("mimo", "b", Secret("value-of-b"))
+    file.put("mimo", "b", Secret("value-of-b"))
+    file.path.write_text("nonsense again")
+    with pytest.raises(ConfigError, match="set aside"):
+        file.get("mimo", "b")
+    assert [path.read_text() for path in file.quarantined()] == ["nonsense", "nonsense again"]
+
+
+def test_who_misses_a_key_then_learns_of_the_file_that_was_set_aside(file: SecretsFile) -> None:
+    from holdfast.core.errors import SecretMissing
+    from holdfast.core.identity import Key, ProviderName
+    from holdfast.vault import Vault
+
+    file.path.parent.mkdir()
+    file.path.write_text("nonsense")
+    vault = Vault(file.path)
+    key = Key(ProviderName("mimo"), "b", "store:b")
+    with pytest.raises(ConfigError, match="set aside"):
+        vault.secret(key)
+    with pytest.raises(SecretMissing, match=r"an older file that could not be understood is kept as .*secrets\.toml\.corrupt-"):
+        vault.secret(key)
+
+
+def test_a_file_that_cannot_be_set_aside_stays(file: SecretsFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    file.path.parent.mkdir()
+    file.path.write_text("nonsense")
+    monkeypatch.setattr(os, "rename", fail)
+    with pytest.raises(ConfigError, match=r"cannot be set aside \(Read-only file system\)"):
+        file.get("mimo", "b")
+    assert file.path.read_text() == "nonsense"
+
+
+def test_a_file_that_cannot_be_read_is_told(file: SecretsFile) -> None:
+    file.path.mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"cannot read .*secrets\.toml: Is a directory"):
+        file.get("mimo", "b")
+
+
+def test_a_write_that_fails_leaves_the_old_keys(file: SecretsFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    file.put("mimo", "b", Secret("value-of-b"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(ConfigError, match="No space left on device; nothing was changed"):
+            file.put("mimo", "c", Secret("value-of-c"))
+    assert SecretsFile(file.path).labels("mimo") == ("b",)
+    assert {path.name for path in file.path.parent.iterdir()} == {"secrets.toml", ".secrets.toml.lock"}
+
+
+def test_writers_in_several_processes_lose_nothing(file: SecretsFile) -> None:
+    code = (
+        "import sys; from pathlib import Path; from holdfast.vault import SecretsFile; from holdfast.core.secret import Secret\n"
+        "file = SecretsFile(Path(sys.argv[1]))\n"
+        "for number in range(10): file.put('mimo', f'{sys.argv[2]}-{number}', Secret('value'))"
+    )
+    children = [subprocess.Popen([sys.executable, "-c", code, str(file.path), str(child)]) for child in range(4)]
+    assert [child.wait() for child in children] == [0] * 4
+    assert len(file.labels("mimo")) == 40
+
+
+def test_a_lock_that_is_never_released_is_told(file: SecretsFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.put("mimo", "b", Secret("value-of-b"))
+    monkeypatch.setattr(atomic, "_LOCK_PATIENCE", 0.0)
+    with (file.path.parent / ".secrets.toml.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(ConfigError, match="is being changed by another process"):
+            file.put("mimo", "c", Secret("value-of-c"))
+    file.put("mimo", "c", Secret("value-of-c"))
