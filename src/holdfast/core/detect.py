@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -36,22 +36,8 @@ class Rule:
         """Whether the rule holds for normalised `words` (see `reply.words`) that came with `status`."""
         if self.statuses and not status.startswith(self.statuses):
             return False
-        for wanted, alternatives in self.parts:
-            for alternative in alternatives:
-                if alternative in words:
-                    break
-            else:
-                if wanted:
-                    return False
-                continue
-            if not wanted:
-                return False
-        return True
-
-
-def first(rules: Iterable[Rule], words: str, status: str) -> Rule | None:
-    """The first rule that holds: the order of the rules is their precedence."""
-    return next((rule for rule in rules if rule.matches(words, status)), None)
+        occurs = words.__contains__
+        return all(any(map(occurs, alternatives)) is wanted for wanted, alternatives in self.parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
-from .detect import Profile, Rule, Verdict, first
-from .reply import LONGEST_BODY, Facts, hint_seconds, read, unified_reset, words
+from .detect import Profile, Rule, Verdict
+from .reply import Facts, hint_seconds, read, unified_reset, words
 from .secret import redact
 
 __all__ = ["Confidence", "Fault", "FaultClass", "Origin", "Phase", "Profile", "Reply", "Rule", "Scope", "Verdict", "classify", "looks_ok", "weigh"]
@@ -117,40 +119,23 @@ class Reply:
 
 _K = FaultClass
 LONGEST_WAIT = 120.0  # seconds: a longer hint is a window that opens later, not a wait in line
-_EXCERPT = 160
 
-_SCOPES = {
-    _K.AUTH_REJECTED: Scope.KEY,
-    _K.AUTH_EXPIRED: Scope.KEY,
-    _K.NOT_ENTITLED: Scope.KEY_MODEL,
-    _K.BLOCKED: Scope.ENDPOINT,
-    _K.QUOTA_EXHAUSTED: Scope.ACCOUNT,
-    _K.QUOTA_WINDOW: Scope.ACCOUNT,
-    _K.RATE_LIMITED: Scope.KEY_MODEL,
-    _K.PROVIDER_UNAVAILABLE: Scope.MODEL,
-    _K.MODEL_UNAVAILABLE: Scope.MODEL,
-    _K.ENDPOINT_MISMATCH: Scope.ENDPOINT,
-}
+_SCOPES = dict.fromkeys((_K.AUTH_REJECTED, _K.AUTH_EXPIRED), Scope.KEY)
+_SCOPES |= dict.fromkeys((_K.NOT_ENTITLED, _K.RATE_LIMITED), Scope.KEY_MODEL)
+_SCOPES |= dict.fromkeys((_K.QUOTA_EXHAUSTED, _K.QUOTA_WINDOW), Scope.ACCOUNT)
+_SCOPES |= dict.fromkeys((_K.PROVIDER_UNAVAILABLE, _K.MODEL_UNAVAILABLE), Scope.MODEL)
+_SCOPES |= dict.fromkeys((_K.BLOCKED, _K.ENDPOINT_MISMATCH), Scope.ENDPOINT)
 
-# What the supplier of a relay says about the relay's own key is not about ours (errors.md 4.1 step 2).
-_RELAYED = {
-    _K.AUTH_REJECTED: "upstream_credential",
-    _K.AUTH_EXPIRED: "upstream_credential",
-    _K.NOT_ENTITLED: "upstream_credential",
-    _K.QUOTA_EXHAUSTED: "upstream_credential",
-    _K.QUOTA_WINDOW: "upstream_limit",
-    _K.RATE_LIMITED: "upstream_limit",
-    _K.BLOCKED: "upstream_credential",
-}
-_UNKEYED_ROWS = ("401", "403")
+# What a relay's supplier says of the relay's own key is not about ours (errors.md 4.1 step 2): the key is innocent.
+_RELAYED = dict.fromkeys((_K.AUTH_REJECTED, _K.AUTH_EXPIRED, _K.NOT_ENTITLED, _K.QUOTA_EXHAUSTED, _K.BLOCKED), "upstream_credential")
+_RELAYED |= dict.fromkeys((_K.RATE_LIMITED, _K.QUOTA_WINDOW), "upstream_limit")
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-litellm-call-id", "x-trace-id", "trace-id", "cf-ray")
-_NEVER_FITS = re.compile(r"limit:? *(\d[\d,]*)\b.{0,60}?requested:? *~?(\d[\d,]*)", re.IGNORECASE | re.DOTALL)
+_NEVER_FITS = re.compile(r"limit:? *(\d[\d,]{0,17})\b.{0,60}?requested:? *~?(\d[\d,]{0,17})", re.IGNORECASE | re.DOTALL)
 _LOOPBACK = re.compile(r"(?:https?://)?(?:localhost|[\w.-]+\.localhost|127\.[\d.]+|\[?::1\]?)(?::\d+)?(?:/.*)?")
-_MAYBE_PROCESSED = ("408", "499", "502", "504", "520", "522", "523", "524")
+_MAYBE_PROCESSED = frozenset({None, 200, 408, 499, 502, 504, 520, 522, 523, 524})
 
 
-@dataclass(frozen=True, slots=True)
-class _Finding:
+class _Finding(NamedTuple):
     verdict: Verdict
     sign: str
     confidence: Confidence
@@ -159,65 +144,77 @@ class _Finding:
 def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
     """The fault that `reply` tells of, read with `profile`; `now` in epoch seconds. Pure, bounded, never raises.
 
-    The order is that of errors.md 4.1; what is remembered about the key enters later, in `weigh`."""
-    if reply.phase is Phase.UNSENT:
-        return Fault(_K.AUTH_REJECTED, Scope.KEY, Origin.US, reply.phase, sent=False, confidence=Confidence.CODE, signs=("unsent",), excerpt=_excerpt(reply))
+    What is remembered about the key enters later, in `weigh`."""
     facts = read(reply)
-    found = _transport(reply, facts, profile) if reply.status is None else _answer(reply, facts, profile)
-    if facts.relayed and found.verdict.kind in _RELAYED and found.verdict.cause != "pool_cooling":
-        cause = _RELAYED[found.verdict.kind]
-        found = replace(found, sign=f"{found.sign} relayed", verdict=Verdict(_K.PROVIDER_UNAVAILABLE, cause=cause))
+    if reply.phase is Phase.UNSENT:
+        found = _Finding(Verdict(_K.AUTH_REJECTED, origin=Origin.US, sent=False), "unsent", Confidence.CODE)
+    else:
+        found = next(step for step in _steps(reply, facts, profile) if step is not None)
     verdict = found.verdict
-    hint = hint_seconds(facts.headers, facts, now, utc_offset=profile.utc_offset, daily=verdict.kind is _K.QUOTA_WINDOW)
-    window = unified_reset(facts.headers, now) if verdict.kind is _K.QUOTA_WINDOW else None
-    after = window or (hint.after if hint else None)
+    if facts.relayed and verdict.kind in _RELAYED:
+        verdict = Verdict(_K.PROVIDER_UNAVAILABLE, cause=_RELAYED[verdict.kind])
+    after, source = hint_seconds(facts.headers, facts, now, utc_offset=profile.utc_offset, window=verdict.kind is _K.QUOTA_WINDOW)
     if verdict.kind is _K.RATE_LIMITED and after is not None and after > LONGEST_WAIT:
         verdict = replace(verdict, kind=_K.QUOTA_WINDOW, scope=None)
+    if verdict.kind is _K.AUTH_REJECTED and reply.phase is Phase.REFRESH:
+        verdict = replace(verdict, kind=_K.AUTH_EXPIRED, terminal=True)
     kind = verdict.kind
-    if reply.phase is Phase.REFRESH and kind is _K.AUTH_REJECTED:
-        kind, verdict = _K.AUTH_EXPIRED, replace(verdict, terminal=True)
+    request_id = next((facts.headers[name] for name in _REQUEST_IDS if name in facts.headers), None) or facts.fields.get("request_id")
     return Fault(
         kind=kind,
         scope=verdict.scope or _SCOPES.get(kind, Scope.REQUEST),
-        origin=verdict.origin or _origin(reply, facts, kind),
+        origin=_origin(reply, facts, verdict),
         phase=reply.phase,
         status=reply.status,
         terminal=verdict.terminal,
         sent=verdict.sent,
         retry_after=after,
-        reset_at=now + after if after is not None and after > 0 else None,
+        reset_at=now + after if after else None,
         confidence=found.confidence,
-        signs=(found.sign, *((f"hint:{hint.source}",) if hint else ())),
+        signs=(found.sign, *(("relayed",) if facts.relayed else ()), *((f"hint:{source}",) if source else ())),
         cause=verdict.cause or ("capacity" if kind is _K.PROVIDER_UNAVAILABLE else None),
-        provider_code=next(iter(facts.tokens), None),
-        request_id=_request_id(facts),
-        excerpt=_excerpt(reply, facts),
-        maybe_processed=_maybe_processed(reply, kind),
+        provider_code=redact(facts.tokens[0], limit=80) if facts.tokens else None,
+        request_id=redact(str(request_id), limit=80) if request_id else None,
+        # redacted before it is cut, so that no secret is cut into something that no shape matches
+        excerpt=redact(" ".join(facts.message.split()), limit=160),
+        maybe_processed=kind is _K.TRANSIENT and reply.phase is not Phase.CONNECT and reply.request_written and reply.status in _MAYBE_PROCESSED,
     )
 
 
-def _answer(reply: Reply, facts: Facts, profile: Profile) -> _Finding:
-    for step in (_page, _own_code, _own_phrase, _never_fits, _code, _header, _words):
-        found = step(facts, profile)
-        if found is not None:
-            return found
-    return _success(reply, facts) if facts.status < 300 else _status(facts, profile)
+def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | None]:
+    """The steps of errors.md 4.1 in their order: the first that finds something decides, the later ones are not run."""
+    status = str(facts.status)
+    if reply.status is None:  # no answer at all: only the exception's words tell refused, DNS, certificate and a cut apart (3.3)
+        yield _by_rule(profile.transport, facts.words, "loopback" if _LOOPBACK.fullmatch(reply.host) else "remote", "transport")
+        yield _Finding(Verdict(_K.TRANSIENT, cause="network"), "transport", Confidence.HEURISTIC)
+    if facts.page:
+        yield _by_rule(profile.pages, facts.words, status, "page")
+    yield _by_code(profile.own, facts, profile.name)
+    # Codes that nobody knows are read as words: an unknown `plan_quota_exhausted` still says what it is.
+    spoken = facts.words + words(" ".join(code for code in facts.tokens if code not in profile.types and code not in profile.vague))
+    yield _by_rule(profile.phrases, spoken, status, profile.name)
+    yield _never_fits(facts)
+    yield _by_code(profile.codes, facts, "code")
+    if facts.status == 429 and unified_reset(facts.headers, 0.0) is not None:
+        yield _Finding(Verdict(_K.QUOTA_WINDOW), "header:unified-status", Confidence.HEADER)
+    # The type, or else the status, gives the order of the words: one word means different things on a 403 and a 429.
+    row, confidence = _row(facts, profile)
+    rules = profile.rows[row] if row in profile.rows else profile.rows.get(f"{row[:1]}xx", ())
+    yield _by_rule(rules, spoken, status, "words", max(confidence, Confidence.TEXT))
+    if confidence is Confidence.TYPE and row in profile.statuses:
+        yield _Finding(profile.statuses[row], f"type:{row}", confidence)
+    if facts.status < 300:  # no error in it: a stream that stopped or said nothing, an empty body, or something that is no API
+        cause = "empty" if facts.empty and not facts.stream or facts.ended else "truncated" if facts.stream else None
+        yield _Finding(Verdict(_K.TRANSIENT if cause else _K.UNKNOWN, cause=cause), f"success:{cause or 'unknown'}", Confidence.HEURISTIC)
+    yield _Finding(profile.statuses.get(status) or profile.statuses.get(f"{status[:1]}xx") or Verdict(_K.UNKNOWN), f"status:{status}", Confidence.STATUS)
 
 
-def _transport(reply: Reply, facts: Facts, profile: Profile) -> _Finding:
-    """No answer at all: only the exception's words tell refused, DNS, certificate and a cut apart (errors.md 3.3)."""
-    rule = first(profile.transport, facts.words, "loopback" if _LOOPBACK.fullmatch(reply.host) else "remote")
-    if rule is None:
-        return _Finding(Verdict(_K.TRANSIENT, cause="network"), "transport", Confidence.HEURISTIC)
-    return _Finding(rule.verdict, f"transport:{rule.name}", Confidence.TEXT)
+def _by_rule(rules: tuple[Rule, ...], spoken: str, status: str, sign: str, confidence: Confidence = Confidence.TEXT) -> _Finding | None:
+    rule = next((rule for rule in rules if rule.matches(spoken, status)), None)
+    return None if rule is None else _Finding(rule.verdict, f"{sign}:{rule.name}", confidence)
 
 
-def _page(facts: Facts, profile: Profile) -> _Finding | None:
-    rule = first(profile.pages, facts.words, str(facts.status)) if facts.page else None
-    return _Finding(rule.verdict, f"page:{rule.name}", Confidence.TEXT) if rule else None
-
-
-def _lookup(facts: Facts, codes: dict[str, Verdict], sign: str) -> _Finding | None:
+def _by_code(codes: Mapping[str, Verdict], facts: Facts, sign: str) -> _Finding | None:
     for code in facts.tokens:
         verdict = codes.get(f"{code}@{facts.status}") or codes.get(code)
         if verdict is not None:
@@ -225,100 +222,30 @@ def _lookup(facts: Facts, codes: dict[str, Verdict], sign: str) -> _Finding | No
     return None
 
 
-def _own_code(facts: Facts, profile: Profile) -> _Finding | None:
-    return _lookup(facts, profile.own, profile.name)
-
-
-def _code(facts: Facts, profile: Profile) -> _Finding | None:
-    return _lookup(facts, profile.codes, "code")
-
-
-def _own_phrase(facts: Facts, profile: Profile) -> _Finding | None:
-    rule = first(profile.phrases, _all_words(facts, profile), str(facts.status))
-    return _Finding(rule.verdict, f"{profile.name}:{rule.name}", Confidence.TEXT) if rule else None
-
-
-def _never_fits(facts: Facts, profile: Profile) -> _Finding | None:
+def _never_fits(facts: Facts) -> _Finding | None:
     """`Limit 30000, Requested 30601`: larger than the whole window, so no waiting helps."""
     match = _NEVER_FITS.search(facts.message)
-    if match is None or int(match.group(2).replace(",", "")[:18]) <= int(match.group(1).replace(",", "")[:18]):
+    if match is None or int(match[2].replace(",", "")) <= int(match[1].replace(",", "")):
         return None
     return _Finding(Verdict(_K.CONTEXT_OVERFLOW, cause="never_fits"), "requested > limit", Confidence.TEXT)
 
 
-def _header(facts: Facts, profile: Profile) -> _Finding | None:
-    if facts.status == 429 and unified_reset(facts.headers, 0.0) is not None:
-        return _Finding(Verdict(_K.QUOTA_WINDOW), "header:unified-status", Confidence.HEADER)
-    return None
-
-
-def _words(facts: Facts, profile: Profile) -> _Finding | None:
-    """The words, read in the order that the type or else the status gives: the same word means different things on a 403 and a 429."""
-    name, confidence = _row(facts, profile)
-    rules = profile.rows[name] if name in profile.rows else profile.rows.get(f"{name[:1]}xx", ())
-    rule = first(rules, _all_words(facts, profile), str(facts.status))
-    if rule is not None:
-        return _Finding(rule.verdict, f"words:{rule.name}", max(confidence, Confidence.TEXT))
-    if confidence is Confidence.TYPE and name in profile.statuses:
-        return _Finding(profile.statuses[name], f"type:{name}", confidence)
-    return None
-
-
 def _row(facts: Facts, profile: Profile) -> tuple[str, Confidence]:
-    for code in facts.tokens:
-        row = profile.types.get(code)
-        if row is not None and not (facts.status >= 500 and row in _UNKEYED_ROWS):
-            return row, Confidence.TYPE
+    """Which row of rules reads the words. A server's fault does not become the key's by a type that its front made up."""
+    rows = [row for row in map(profile.types.get, facts.tokens) if row is not None and not (facts.status >= 500 and row in ("401", "403"))]
+    if rows:
+        return ("rate" if "rate" in rows else rows[0]), Confidence.TYPE
     if facts.status < 300:
         return next((profile.vague[code] for code in facts.tokens if code in profile.vague), "200"), Confidence.STATUS
     return str(facts.status), Confidence.STATUS
 
 
-def _all_words(facts: Facts, profile: Profile) -> str:
-    """The sentences, and those codes that nobody knows, as words: an unknown `plan_quota_exhausted` still says what it is."""
-    spoken = [code for code in facts.tokens if code not in profile.types and code not in profile.vague]
-    return facts.words + words(" ".join(spoken)) if spoken else facts.words
-
-
-def _success(reply: Reply, facts: Facts) -> _Finding:
-    """HTTP 200 and no error in it: a stream that stopped or said nothing, an empty body, or something that is no API."""
-    if facts.stream:
-        cause = "empty" if facts.ended else "truncated"
-        return _Finding(Verdict(_K.TRANSIENT, cause=cause), f"stream:{cause}", Confidence.HEURISTIC)
-    if facts.empty:
-        return _Finding(Verdict(_K.TRANSIENT, cause="empty"), "body:empty", Confidence.HEURISTIC)
-    return _Finding(Verdict(_K.UNKNOWN), "status:200", Confidence.HEURISTIC)
-
-
-def _status(facts: Facts, profile: Profile) -> _Finding:
-    status = str(facts.status)
-    verdict = profile.statuses.get(status) or profile.statuses.get(f"{status[:1]}xx") or Verdict(_K.UNKNOWN)
-    return _Finding(verdict, f"status:{status}", Confidence.STATUS)
-
-
-def _origin(reply: Reply, facts: Facts, kind: FaultClass) -> Origin:
-    if facts.relayed:
-        return Origin.UPSTREAM
+def _origin(reply: Reply, facts: Facts, verdict: Verdict) -> Origin:
+    if facts.relayed or verdict.origin:
+        return verdict.origin or Origin.UPSTREAM
     if reply.status is None:
         return Origin.NETWORK
-    return Origin.US if kind in (_K.BAD_REQUEST, _K.CONTEXT_OVERFLOW) else Origin.ENDPOINT
-
-
-def _maybe_processed(reply: Reply, kind: FaultClass) -> bool:
-    if kind is not _K.TRANSIENT or reply.phase is Phase.CONNECT or not reply.request_written:
-        return False
-    return reply.status is None or reply.status < 300 or str(reply.status) in _MAYBE_PROCESSED
-
-
-def _request_id(facts: Facts) -> str | None:
-    found = next((facts.headers[name] for name in _REQUEST_IDS if name in facts.headers), None) or facts.fields.get("request_id")
-    return redact(str(found), limit=80) if found else None
-
-
-def _excerpt(reply: Reply, facts: Facts | None = None) -> str:
-    """The provider's own words, redacted before they are cut, so that no secret is cut into something that no shape matches."""
-    text = facts.message if facts else reply.body[:LONGEST_BODY].decode("utf-8", "replace")
-    return redact(" ".join(text[:2_000].split()), limit=_EXCERPT)
+    return Origin.US if verdict.kind in (_K.BAD_REQUEST, _K.CONTEXT_OVERFLOW) else Origin.ENDPOINT
 
 
 def weigh(fault: Fault, *, worked_here: bool, worked_elsewhere: str | None = None, key_prefix_host: str | None = None) -> Fault:
@@ -326,23 +253,22 @@ def weigh(fault: Fault, *, worked_here: bool, worked_elsewhere: str | None = Non
 
     `worked_elsewhere` is another host of the same provider on which this key worked; `key_prefix_host` is the host that
     the profile knows for keys of this prefix, when it is not the one called. A key that works elsewhere and never worked
-    here is at the wrong door, not wrong. A prefix alone proves nothing: it only adds a hint. A structured code that is
-    final, and a key that was never sent, stay as they are.
+    here stands at the wrong door. A prefix alone proves nothing, it only adds a hint. A structured code that is final,
+    and a key that was never sent, stay as they are.
     """
     refused = fault.kind in (_K.AUTH_REJECTED, _K.AUTH_EXPIRED)
-    if worked_here or fault.terminal or not fault.sent or fault.phase is Phase.REFRESH:
+    host = worked_elsewhere or key_prefix_host
+    if worked_here or host is None or fault.terminal or not fault.sent or fault.phase is Phase.REFRESH:
         return fault
     if refused and worked_elsewhere is not None:
-        return replace(
-            fault, kind=_K.ENDPOINT_MISMATCH, scope=Scope.ENDPOINT, hint=worked_elsewhere, cause="key_works_elsewhere", signs=(*fault.signs, "evidence:worked elsewhere")
-        )
-    host = worked_elsewhere or key_prefix_host
-    if host is not None and (refused or fault.kind is _K.ENDPOINT_MISMATCH or fault.cause == "wrong_door"):
-        return replace(fault, hint=host, signs=(*fault.signs, "hint:host"))
+        fault = replace(fault, kind=_K.ENDPOINT_MISMATCH, scope=Scope.ENDPOINT, cause="key_works_elsewhere")
+        return replace(fault, hint=host, signs=(*fault.signs, "evidence:worked elsewhere"))
+    if refused or fault.kind is _K.ENDPOINT_MISMATCH or fault.cause == "wrong_door":
+        return replace(fault, hint=host, signs=(*fault.signs, "evidence:host"))
     return fault
 
 
-_FAULT_KEY = re.compile(rb'(?<!\\)"(?:error|base_resp)"\s*+:\s*+(?!null|\s)')
+_FAULT_KEY = re.compile(rb'(?<!\\)"(?:error|base_resp)"\s*+:\s*+(?!null)')
 
 
 def looks_ok(status: int, content_type: str, body: bytes, profile: Profile) -> bool:
@@ -351,19 +277,17 @@ def looks_ok(status: int, content_type: str, body: bytes, profile: Profile) -> b
     HTTP 200 is a fault when the body is empty, an empty object, a page, or holds an error at its top level (LM Studio
     answers `{"error": …}`, MiniMax `base_resp` with a code that is not 0). A stream is judged by its events, not here.
     """
-    if not 200 <= status < 300:
+    if not 200 <= status < 300 or "html" in content_type:
         return False
     if "event-stream" in content_type:
         return True
     if b'"error"' not in body and not any(marker in body for marker in profile.ok_markers):
-        return len(body) > 2 and body[:1] != b"<" and "html" not in content_type
+        return len(body) > 2 and body[:1] != b"<"
     if not _FAULT_KEY.search(body):
         return True
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    if not isinstance(document, dict):
-        return True
-    base = document.get("base_resp")
-    return not document.get("error") and not (isinstance(base, dict) and base.get("status_code"))
+    base = document.get("base_resp") if isinstance(document, dict) else None
+    return not (isinstance(document, dict) and document.get("error")) and not (isinstance(base, dict) and base.get("status_code"))
