@@ -10,10 +10,11 @@ import re
 import sys
 from pathlib import Path
 
-from holdfast.core.explain import NEXT, WHAT, outward, since
+from holdfast.core.explain import NEXT, WHAT, since
 from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Dialect
 from holdfast.core.recovery import FINAL, NEVER_WORKED, NO_KEY_SENT, ONCE_MORE, RULES, UNKNOWN_5XX, Rule
+from holdfast.outward import outward
 
 DOCUMENT = Path(__file__).with_name("errors.md")
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

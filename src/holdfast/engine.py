@@ -18,7 +18,7 @@ from .core.config import Config
 from .core.errors import ConnectionLost, SecretMissing, StoreError
 from .core.events import Event, EventKind, attempt_event
 from .core.evidence import NO_KEY, Board, Change, KeyKept, StandInBegan, StandInEnded, Worked
-from .core.explain import Explanation, error_body, explain, retry_headers
+from .core.explain import Explanation, explain
 from .core.faults import Fault, FaultClass, Phase, Profile, Reply
 from .core.flow import flow
 from .core.handover import same_model
@@ -28,6 +28,8 @@ from .core.resolve import lane_for, pin_for_request, rungs_for
 from .core.secret import Secret, redact
 from .core.session import Session
 from .core.steps import Answer, Attempt, Call, Limits, Outcome, Probe, Refresh, Relist, Send, Step
+from .journal import local
+from .outward import error_body, retry_headers
 from .profiles import for_host
 from .profiles import load as load_profile
 from .recorder import Recorder
@@ -94,7 +96,8 @@ class Engine:
     def session(self, session_id: str) -> Session | None:
         """The session's row, from memory while nobody changed it."""
         if session_id not in self._sessions:
-            self._sessions[session_id] = self.store.session(session_id)
+            with self._lock:
+                self._sessions[session_id] = self.store.session(session_id)
         return self._sessions[session_id]
 
     def fingerprint(self, key: Key) -> str | None:
@@ -152,24 +155,23 @@ class Engine:
     def world(self) -> World:
         return World(self.board, self.fingerprint, self.profile, self._roll())
 
-    def persist(self, changes: tuple[Change, ...]) -> None:
-        """Verdicts are written before the next step; what merely refreshes evidence follows a little later."""
-        later = [change for change in changes if isinstance(change, Worked | KeyKept)]
-        verdicts = [change for change in changes if not isinstance(change, Worked | KeyKept)]
-        if any(isinstance(change, StandInBegan | StandInEnded | KeyKept) for change in changes):
-            self._sessions.clear()
-        refuting = [change for change in later if isinstance(change, Worked) and change.durable]
-        if verdicts or refuting:
-            self._write([*verdicts, *refuting])
-        kept = [change for change in later if isinstance(change, KeyKept)]
-        if kept:
-            self.recorder.note(kept)
-
-    def _write(self, changes: list[Change]) -> None:
-        try:
-            self.store.apply(changes, self.store.now())
-        except StoreError as error:
-            self.journal(Event(self.store.now(), EventKind.REFUSED, "", detail={"store": redact(str(error))}))
+    def persist(self, changes: Sequence[Change], at: float) -> None:
+        """Make changes of a request begun at `at` known to the other processes: verdicts before the next step is taken, a kept key
+        a little later; a success that the store knows already is not written at all."""
+        now: list[Change] = []
+        for change in changes:
+            if isinstance(change, KeyKept):
+                self._sessions.pop(change.session, None)
+                self.recorder.note(change, at)
+            elif not isinstance(change, Worked) or change.durable:
+                now.append(change)
+            if isinstance(change, StandInBegan | StandInEnded):
+                self._sessions.pop(change.session, None)
+        if now:
+            try:
+                self.store.apply(now, at)
+            except StoreError as error:
+                self.journal(Event(at, EventKind.REFUSED, "", detail={"store": redact(str(error))}))
 
     def journal(self, *events: Event) -> None:
         self.recorder.journal(lambda: events)
@@ -201,7 +203,7 @@ class Engine:
         self.store.save_models(name, url, listed, self.store.now())
         return listed
 
-    def explain(self, connection: Connection, fault: Fault | None, attempts: Sequence[Attempt]) -> Explanation:
+    def explain(self, connection: Connection, fault: Fault | None, attempts: Sequence[Attempt], session: str) -> Explanation:
         """What happened, on which connection, what was tried, what to do next."""
         key = connection.key
         fingerprint = NO_KEY if key is None else self.fingerprint(key)
@@ -212,8 +214,10 @@ class Engine:
             attempts,
             self.board.evidence(fingerprint, connection.endpoint) if fingerprint is not None else None,
             self.store.now(),
-            key_shown=f"{secret or ''} (from {key.ref.partition(':')[0]}:…)" if key is not None else "",
+            key_shown=str(secret) if secret is not None else "",
             source=self._config.endpoint_source(connection.provider, connection.dialect, key),
+            session=session,
+            clock=local,
         )
 
     def close(self) -> None:
@@ -224,11 +228,12 @@ class Engine:
 class Exchange:
     """One request under way: a driver takes `step`, reports what came of it with `answer`, until `outcome` is there."""
 
-    __slots__ = ("_flow", "_held", "_sent_at", "_used", "_waiting", "call", "engine", "outcome", "pin", "step")
+    __slots__ = ("_began", "_flow", "_held", "_sent_at", "_used", "_waiting", "call", "engine", "outcome", "pin", "step")
 
     def __init__(self, engine: Engine, call: Call, pin: Pin, now: float) -> None:
         self.engine, self.call, self.pin = engine, call, pin
         self.outcome: Outcome | None = None
+        self._began = now
         self._held: Lease | None = None
         self._waiting = False
         self._used: Secret | None = None
@@ -282,7 +287,7 @@ class Exchange:
     def explanation(self) -> Explanation:
         """The four lines about the outcome's fault."""
         outcome, engine = self._ended(), self.engine
-        return engine.explain(outcome.connection, outcome.fault, outcome.attempts)
+        return engine.explain(outcome.connection, outcome.fault, outcome.attempts, self.call.session)
 
     def headers(self) -> dict[str, str]:
         """What we add to the answer: who answered, after how many attempts; after a fault, that nobody need retry (law 10)."""
@@ -350,9 +355,9 @@ class Exchange:
         except StopIteration as end:
             outcome: Outcome = end.value
             self.step, self.outcome, changes = None, outcome, outcome.changes
-            self.engine.recorder.journal(partial(_events, outcome, self.call))
+            self.engine.recorder.journal(partial(_events, outcome, self.call, self._began))
         if changes:
-            self.engine.persist(changes)
+            self.engine.persist(changes, self._began)
         if self._held is not None:
             if isinstance(self.step, Send) and self.step.probe:
                 self.engine.store.renew(self._held, _PROBE_TTL + self.step.after)
@@ -365,10 +370,10 @@ class Exchange:
             self._held = None
 
 
-def _events(outcome: Outcome, call: Call) -> list[Event]:
+def _events(outcome: Outcome, call: Call, began: float) -> list[Event]:
     """The journal of one request: its attempts, then the change of rung if there was one."""
     events = [attempt_event(attempt, call.session, call.request_id) for attempt in outcome.attempts]
-    at = outcome.attempts[-1].ended_at if outcome.attempts else 0.0
+    at = outcome.attempts[-1].ended_at if outcome.attempts else began
     for change in outcome.changes:
         if isinstance(change, StandInBegan):
             events.append(Event(at, EventKind.STOOD_IN, call.session, call.request_id, change.rung, {"reason": change.reason, "until": change.until}))

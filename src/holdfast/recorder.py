@@ -26,7 +26,7 @@ class Recorder:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._events: deque[Callable[[], Iterable[Event]]] = deque(maxlen=_QUEUE)
-        self._changes: deque[Change] = deque(maxlen=_QUEUE)
+        self._changes: deque[tuple[float, Change]] = deque(maxlen=_QUEUE)
         self._wake, self._writing = threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
         self.closing = self._told = False
@@ -37,9 +37,9 @@ class Recorder:
         self._events.append(make)
         self._start()
 
-    def note(self, changes: Iterable[Change]) -> None:
-        """Queue changes that another process may learn a little later."""
-        self._changes.extend(changes)
+    def note(self, change: Change, at: float) -> None:
+        """Queue a change of the time `at` that another process may learn a little later."""
+        self._changes.append((at, change))
         self._start()
 
     def flush(self) -> None:
@@ -48,8 +48,8 @@ class Recorder:
             changes = [self._changes.popleft() for _ in range(len(self._changes))]
             makers = [self._events.popleft() for _ in range(len(self._events))]
             try:
-                if changes:
-                    self._store.apply(changes, self._store.now())
+                for at, change in changes:
+                    self._store.apply([change], at)
                 if makers:
                     self._store.record([event for make in makers for event in make()])
             except StoreError as error:

@@ -11,11 +11,11 @@ from .configfile import Home
 from .core.config import Config
 from .core.errors import ConnectionLost, HoldfastError
 from .core.events import Event, EventKind
-from .core.explain import why
 from .core.identity import Pin
 from .core.resolve import provider_of
 from .core.session import Session as Row
 from .engine import Engine
+from .journal import local, why
 
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType
@@ -160,7 +160,7 @@ class Session:
 
     def why(self, limit: int = 200) -> str:
         """What happened to this session and why it is where it is, as text."""
-        return "\n".join(why(self.attempts(limit)))
+        return "\n".join(why(self.attempts(limit), clock=local))
 
     def transport(self, module: ModuleType | None = None) -> Any:
         """A sync transport for a client of `httpx2` (default) or `httpx`."""

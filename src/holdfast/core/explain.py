@@ -1,4 +1,4 @@
-"""What a person is told: four lines about a fault, the same facts in the caller's dialect, and the journal as sentences.
+"""What a person is told about a fault, in four lines: what happened, on which connection, what was tried, what to do next.
 
 A verb of action stands in a message only if an attempt in the log backs it (law 7), every message ends with a command, and
 nothing shaped like a secret is quoted. Nothing is decided here. Specification: errors.md section 5 and 4.4 rule 8.
@@ -6,26 +6,21 @@ nothing shaped like a secret is quoted. Nothing is decided here. Specification: 
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
-from typing import Any, NamedTuple
 
-from .events import Event, EventKind, attempt_event
 from .evidence import Evidence
 from .faults import Fault, FaultClass, Phase
-from .identity import Connection, Dialect
+from .identity import Connection
 from .secret import redact
 from .steps import Attempt
 
 Clock = Callable[[float], str]
 """Epoch seconds as people write them. The runtime passes one that knows the user's time zone; the core knows none."""
-C, K = FaultClass, EventKind
+C = FaultClass
 
 # Class, case, what happened. The first row of the class whose case holds speaks; the last one of each class holds always.
 WHAT: tuple[tuple[FaultClass, str, str], ...] = (
@@ -223,122 +218,3 @@ def _said(fault: Fault) -> str:
         return f"The error was: “{excerpt}”" if excerpt else ""
     request = f", request {fault.request_id}" if fault.request_id else ""
     return f"The provider said (HTTP {fault.status}{request}): " + (f"“{excerpt}”" if excerpt else "nothing")
-
-
-class Outward(NamedTuple):
-    """What a client's SDK is to see."""
-
-    status: int
-    openai_type: str
-    openai_code: str
-    anthropic_type: str
-
-
-_OUTWARD: dict[FaultClass, Outward] = {
-    C.AUTH_REJECTED: Outward(401, "authentication_error", "auth_rejected", "authentication_error"),
-    C.AUTH_EXPIRED: Outward(401, "authentication_error", "auth_expired", "authentication_error"),
-    C.NOT_ENTITLED: Outward(403, "permission_error", "not_entitled", "permission_error"),
-    C.BLOCKED: Outward(403, "permission_error", "blocked", "permission_error"),
-    C.QUOTA_EXHAUSTED: Outward(429, "insufficient_quota", "insufficient_quota", "billing_error"),
-    C.QUOTA_WINDOW: Outward(429, "insufficient_quota", "insufficient_quota", "rate_limit_error"),
-    C.RATE_LIMITED: Outward(429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_error"),
-    C.PROVIDER_UNAVAILABLE: Outward(503, "server_error", "provider_unavailable", "overloaded_error"),
-    C.TRANSIENT: Outward(502, "server_error", "transient", "api_error"),
-    C.MODEL_UNAVAILABLE: Outward(404, "invalid_request_error", "model_not_found", "not_found_error"),
-    C.ENDPOINT_MISMATCH: Outward(400, "invalid_request_error", "endpoint_mismatch", "invalid_request_error"),
-    C.CONTEXT_OVERFLOW: Outward(400, "invalid_request_error", "context_length_exceeded", "invalid_request_error"),
-    C.CONTENT_BLOCKED: Outward(400, "invalid_request_error", "content_filter", "invalid_request_error"),
-    C.BAD_REQUEST: Outward(400, "invalid_request_error", "bad_request", "invalid_request_error"),
-    C.UNKNOWN: Outward(502, "server_error", "unknown", "api_error"),
-}
-_ANTHROPIC_STATUS = {C.QUOTA_EXHAUSTED: 400, C.PROVIDER_UNAVAILABLE: 529}
-_TIMEOUTS = (408, 504, 524)
-_LONGEST_RETRY = 60.0
-
-
-def outward(fault: Fault, dialect: Dialect = Dialect.OPENAI_CHAT) -> Outward:
-    """Status and types by which a client of `dialect` acts rightly on `fault`."""
-    row = _OUTWARD[fault.kind]
-    if fault.kind is C.TRANSIENT and (fault.status in _TIMEOUTS or fault.cause == "timeout"):
-        return row._replace(status=504)
-    return row._replace(status=_ANTHROPIC_STATUS.get(fault.kind, row.status)) if dialect is Dialect.ANTHROPIC_MESSAGES else row
-
-
-def error_body(
-    dialect: Dialect, fault: Fault, explanation: Explanation, *, request_id: str, session: str, pin: str, attempts: Sequence[Attempt], now: float
-) -> tuple[int, bytes]:
-    """Status and body of our own answer: the four lines as the message, and the machine's part beside it under `holdfast`."""
-    status, openai_type, code, anthropic_type = outward(fault, dialect)
-    events = [attempt_event(one, session, request_id) for one in attempts]
-    machine = {
-        "class": fault.kind,
-        "pin": pin,
-        "key": events[-1].detail["key"] if events else None,
-        "session": session,
-        "request_id": request_id,
-        "from": fault.origin,
-        "from_memory": not events,
-        "reset_at": fault.reset_at if fault.reset_at is not None and fault.reset_at > now else None,
-        "provider_status": fault.status,
-        "provider_request_id": fault.request_id,
-        "next_step": explanation.next_step,
-        "attempts": [{"pin": one.pin, **one.detail} for one in events],
-    }
-    error = {"message": str(explanation), "holdfast": machine}
-    if dialect is Dialect.ANTHROPIC_MESSAGES:
-        return status, json.dumps({"type": "error", "error": {"type": anthropic_type, **error}, "request_id": request_id}).encode()
-    return status, json.dumps({"error": {"type": openai_type, "param": None, "code": code, **error}}).encode()
-
-
-def retry_headers(fault: Fault, now: float) -> dict[str, str]:
-    """What we say about retrying: nobody should (law 10), except after a throttle that ends within a minute. SDKs sleep as long as
-    they are told, so a longer wait never stands in retry-after; the true reset stands in a header of ours."""
-    wait = fault.reset_at - now if fault.reset_at is not None else fault.retry_after if fault.retry_after is not None else math.inf
-    told = {"holdfast-reset-at": str(math.ceil(now + wait))} if 0 < wait < math.inf else {}
-    if fault.kind is C.RATE_LIMITED and -math.inf < wait <= _LONGEST_RETRY:
-        return told | {"retry-after": str(max(1, math.ceil(wait)))}
-    return told | {"x-should-retry": "false"}
-
-
-_SENTENCES: dict[EventKind, str] = {
-    K.ATTEMPT: "attempt {number}: {test}{whose} at {host}: {result} in {took}",
-    K.CREATED: "created on {pin}",
-    K.RESUMED: "resumed on {pin}",
-    K.SWITCHED: "switched by its user from {before} to {pin}",
-    K.REFUSED: "refused",
-    K.STOOD_IN: "{pin} stands in until {until}, because of {reason}",
-    K.RETURNED: "back on {pin}",
-    K.KEY_CHANGED: "the value of key '{key}' changed",
-    K.TRUNCATED: "the answer broke off after its first part had been passed on: {fault}",
-    K.HEALED: "healed: now on {pin}",
-    K.RENAMED: "renamed from {before} to {pin}",
-    K.REMOVED: "removed",
-    K.MODEL_DIFFERS: "another model answered than the one chosen: {answered} for {chosen}",
-}
-
-
-def why(events: Iterable[Event], *, clock: Clock = utc) -> list[str]:
-    """The journal as one line an event, in order."""
-    return [f"{clock(event.at)}  {_sentence(event, clock)}" for event in events]
-
-
-def _sentence(event: Event, clock: Clock) -> str:
-    """One event in words. What it tells beyond its sentence follows in brackets; what it lacks is said to be missing."""
-    detail: dict[str, Any] = dict(event.detail)
-    if event.kind is K.ATTEMPT:
-        return _attempt(detail)
-    if isinstance(until := detail.get("until"), int | float):
-        detail["until"] = clock(until)
-    template = _SENTENCES[event.kind]
-    more = ", ".join(f"{name}: {value}" for name, value in detail.items() if value and f"{{{name}}}" not in template)
-    return template.format_map(defaultdict(lambda: "(not recorded)", detail, pin=event.pin)) + (f" ({more})" if more else "")
-
-
-def _attempt(detail: dict[str, Any]) -> str:
-    """What `attempt_event` wrote, in words."""
-    fault, then, host = detail.get("fault") or {}, detail.get("then"), detail["url"].partition("://")[2].partition("/")[0]
-    result = fault.get("kind", "answered") + (f" (HTTP {fault['status']})" if "status" in fault else "")
-    whose = f"key '{detail['key']}'" if detail["key"] else "no key"
-    test = "test of " if detail.get("probe") else ""
-    line = _SENTENCES[K.ATTEMPT].format(number=detail["number"], test=test, whose=whose, host=host, result=result, took=since(detail["seconds"]))
-    return f"{line}; {then}" if then else line

@@ -14,10 +14,12 @@ import pytest
 
 from holdfast.core.events import Event, EventKind, attempt_event
 from holdfast.core.evidence import Evidence
-from holdfast.core.explain import error_body, explain, outward, retry_headers, why
+from holdfast.core.explain import explain
 from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.steps import Attempt
+from holdfast.journal import why
+from holdfast.outward import error_body, outward, retry_headers
 
 C = FaultClass
 NOW = 1_772_460_000.0

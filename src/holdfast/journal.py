@@ -1,0 +1,62 @@
+"""The journal as sentences: what `why` tells of a session or a request, one line an event, and nothing that was not recorded."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from .core.events import Event, EventKind
+from .core.explain import Clock, since, utc
+
+K = EventKind
+
+
+def local(at: float) -> str:
+    """The clock on the user's wall."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+_SENTENCES: dict[EventKind, str] = {
+    K.ATTEMPT: "attempt {number}: {test}{whose} at {host}: {result} in {took}",
+    K.CREATED: "created on {pin}",
+    K.RESUMED: "resumed on {pin}",
+    K.SWITCHED: "switched by its user from {before} to {pin}",
+    K.REFUSED: "refused",
+    K.STOOD_IN: "{pin} stands in until {until}, because of {reason}",
+    K.RETURNED: "back on {pin}",
+    K.KEY_CHANGED: "the value of key '{key}' changed",
+    K.TRUNCATED: "the answer broke off after its first part had been passed on: {fault}",
+    K.HEALED: "healed: now on {pin}",
+    K.RENAMED: "renamed from {before} to {pin}",
+    K.REMOVED: "removed",
+    K.MODEL_DIFFERS: "another model answered than the one chosen: {answered} for {chosen}",
+}
+
+
+def why(events: Iterable[Event], *, clock: Clock = utc) -> list[str]:
+    """The journal as one line an event, in order."""
+    return [f"{clock(event.at)}  {_sentence(event, clock)}" for event in events]
+
+
+def _sentence(event: Event, clock: Clock) -> str:
+    """One event in words. What it tells beyond its sentence follows in brackets; what it lacks is said to be missing."""
+    detail: dict[str, Any] = dict(event.detail)
+    if event.kind is K.ATTEMPT:
+        return _attempt(detail)
+    if isinstance(until := detail.get("until"), int | float):
+        detail["until"] = clock(until)
+    template = _SENTENCES[event.kind]
+    more = ", ".join(f"{name}: {value}" for name, value in detail.items() if value and f"{{{name}}}" not in template)
+    return template.format_map(defaultdict(lambda: "(not recorded)", detail, pin=event.pin)) + (f" ({more})" if more else "")
+
+
+def _attempt(detail: dict[str, Any]) -> str:
+    """What `attempt_event` wrote, in words."""
+    fault, then, host = detail.get("fault") or {}, detail.get("then"), detail["url"].partition("://")[2].partition("/")[0]
+    result = fault.get("kind", "answered") + (f" (HTTP {fault['status']})" if "status" in fault else "")
+    whose = f"key '{detail['key']}'" if detail["key"] else "no key"
+    test = "test of " if detail.get("probe") else ""
+    line = _SENTENCES[K.ATTEMPT].format(number=detail["number"], test=test, whose=whose, host=host, result=result, took=since(detail["seconds"]))
+    return f"{line}; {then}" if then else line
