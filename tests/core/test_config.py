@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.core.config import Config, GatewaySettings, Settings, checked_reference, join, near, parse
 from holdfast.core.errors import ConfigError
@@ -244,7 +247,7 @@ def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(ta
         ({"settings": {"wait_budget": float("inf")}}, f"settings.wait_budget: {NO_AMOUNT}"),
         ({"settings": {"probe_delays": [-1]}}, f"settings.probe_delays: {NO_AMOUNT}"),
         ({"gateway": {"listen": "4141"}}, 'gateway.listen: must be host:port, such as "127.0.0.1:4141" | '),
-        ({"gateway": {"listen": "h:70000"}}, 'gateway.listen: must be host:port, such as "127.0.0.1:4141" | '),
+        ({"gateway": {"listen": "h:http"}}, 'gateway.listen: must be host:port, such as "127.0.0.1:4141" | '),
         ({"gateway": {"public": "yes"}}, "gateway.public: must be true or false | "),
         (
             {"gateway": {"store": "postgresql://u:pw@db/x"}},
@@ -278,6 +281,21 @@ def test_a_literal_key_is_never_repeated_wherever_it_stands(secret: str) -> None
         read({"provider": {"p": table}, "gateway": {"store": f"postgresql://u:{secret}@db/x"}})
     assert "REALLYSECRET" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+NAMES = ["provider", "p", "custom", "url", "endpoints", "openai-chat", "auth", "headers", "models", "keys", "from", "label", "preset", "dialect", "ladder",
+         "p/m", "then", "return_after", "settings", "probe_delays", "gateway", "listen", "store", "", "x y"]  # fmt: skip
+LEAVES = st.one_of(
+    st.sampled_from(["env:A", "two-doors", "p/m", "https://x.example/v1", "http://[", "//@", "", "bearer", "openai-chat", "10m"]), st.text(max_size=5),
+    st.integers(), st.floats(), st.booleans(), st.dates(),
+)  # fmt: skip
+ANYTHING = st.recursive(LEAVES, lambda one: st.lists(one, max_size=3) | st.dictionaries(st.sampled_from(NAMES), one, max_size=4), max_leaves=25)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=4), st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=6))
+def test_whatever_stands_in_the_file_is_a_configuration_or_a_config_error(document: dict[str, object], table: dict[str, object]) -> None:
+    with suppress(ConfigError):
+        read({**document, "provider": {"p": {"url": "https://x.example/v1", **table}}})
 
 
 def test_a_reference_that_is_one_comes_back_unchanged() -> None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from .errors import ConfigError, IdentityError, Problem
 from .identity import Auth, Dialect, Endpoint, Key, Ladder, Pin, Provider, ProviderName, Strategy
@@ -34,7 +33,6 @@ REFERENCES: Mapping[str, tuple[str, str]] = {
     "store": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "store:LABEL"),
 }
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _USERINFO = re.compile(r"//[^/\s']*@")
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|KiB|MiB|GiB)")
@@ -98,7 +96,7 @@ class Config:
 
 def join(path: str, name: str) -> str:
     """The TOML path of `name` inside the table at `path`, quoted where TOML wants it."""
-    name = name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+    name = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
     return f"{path}.{name}" if path else name
 
 
@@ -133,8 +131,8 @@ def _one_of(kind: type[_Kind]) -> Callable[[Any], _Kind]:
     return _rule(lambda v: v in list(kind), f"one of {', '.join(kind)}", kind)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+def _like(pattern: str, wanted: str) -> Callable[[Any], str]:
+    return _rule(lambda v: isinstance(v, str) and re.fullmatch(pattern, v), wanted, str.strip)
 
 
 def _amount(value: Any) -> float:
@@ -143,28 +141,22 @@ def _amount(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf else math.nan
 
 
-def _is_address(value: object) -> bool:
-    match = re.fullmatch(r".+:(\d{1,5})", value) if isinstance(value, str) else None
-    return match is not None and int(match[1]) < 65536
-
-
-def _is_store(value: object) -> bool:
-    if not isinstance(value, str) or not value.startswith(("sqlite:", "memory:", "postgresql://")):
-        return False
-    return urlsplit(value).password is None and "password=" not in value
-
-
-_text = _rule(_is_text, "a string that is not empty", str.strip)
+_text = _like(r".*\S.*", "a string that is not empty")
 _list = _rule(lambda v: isinstance(v, list), "a list", list)
 _table = _rule(lambda v: isinstance(v, Mapping), "a table", dict)
-_texts = _rule(lambda v: isinstance(v, list) and all(map(_is_text, v)) and len(set(v)) == len(v), "a list of strings, none twice", tuple)
+_texts = _rule(lambda v: isinstance(v, list) and all(isinstance(one, str) for one in v) and len({*v}) == len(v), "a list of strings, none twice", tuple)
 _seconds = _rule(lambda v: not math.isnan(_amount(v)), 'a number that is not negative, or a string such as "90s", "10m" or "32MiB"', _amount)
-_label = _rule(lambda v: isinstance(v, str) and _LABEL.fullmatch(v), "a short name of letters, digits, '.', '_' and '-'", str)
 _dialect = _one_of(Dialect)
 _headers = _rule(
     lambda v: isinstance(v, Mapping) and all(_HEADER.fullmatch(name) and isinstance(text, str) and text.isascii() for name, text in v.items()),
     "a table of header names and ASCII strings",
     lambda v: tuple(v.items()),
+)
+_label = _like(_LABEL.pattern, "a short name of letters, digits, '.', '_' and '-'")
+_listen = _like(r".+:\d{1,5}", 'host:port, such as "127.0.0.1:4141"')
+_store = _like(
+    r"(?:sqlite|memory):.*|postgresql://(?!.*password=)(?:[^:@/]*@)?[^@]*",
+    '"sqlite:PATH", "memory:" or "postgresql://…" (its password in PGPASSWORD or ~/.pgpass)',
 )
 
 _Fields = Mapping[str, Callable[[Any], Any]]
@@ -178,11 +170,7 @@ _LADDER: _Fields = {"then": _texts, "return_after": _seconds}
 _SETTINGS: _Fields = {
     "probe_delays": lambda v: tuple(map(_seconds, _list(v))), "replay_limit": lambda v: int(_seconds(v)), "wait_budget": _seconds, "known_good_days": _seconds,
 }  # fmt: skip
-_GATEWAY: _Fields = {
-    "listen": _rule(_is_address, 'host:port, such as "127.0.0.1:4141"', str),
-    "store": _rule(_is_store, '"sqlite:PATH", "memory:" or "postgresql://…" (its password in PGPASSWORD or ~/.pgpass)', str),
-    "public": _rule(lambda v: isinstance(v, bool), "true or false", bool),
-}
+_GATEWAY: _Fields = {"listen": _listen, "store": _store, "public": _rule(lambda v: isinstance(v, bool), "true or false", bool)}
 
 
 def parse(document: Mapping[str, object], *, presets: Presets, place: Place) -> Config:
