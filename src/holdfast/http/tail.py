@@ -1,0 +1,81 @@
+"""The rest of an answer after the commit point: nothing is replayed, no end is invented, and how it ended is written down once."""
+
+from __future__ import annotations
+
+import json
+
+from ..core.faults import Phase, Reply, classify
+from ..core.identity import Connection, Dialect
+from .engine import Engine, Exchange
+from .kit import Kit
+from .sse import StreamWatch
+from .wire import BODY_LIMIT, reply_of_error
+
+_CUT = "stream ended without its terminal event: the answer of {} is cut short; it may have been billed, repeat the turn"
+_BROKE = "{}: the answer of {} broke off; it may have been billed, repeat the turn"
+
+
+class Tail:
+    """Told every chunk that is passed on, and how the body ended. `watch` is None for what is not an event stream."""
+
+    __slots__ = ("_connection", "_engine", "_exchange", "_kit", "_raises", "_told", "_watch")
+
+    def __init__(self, kit: Kit, engine: Engine, exchange: Exchange, connection: Connection, watch: StreamWatch | None, *, raises: bool) -> None:
+        self._kit, self._engine, self._exchange, self._connection, self._watch = kit, engine, exchange, connection, watch
+        self._raises, self._told = raises, False
+
+    def feed(self, chunk: bytes) -> None:
+        """The next chunk, which is passed on unchanged."""
+        if self._watch is not None:
+            self._watch.feed(chunk)
+
+    def finish(self) -> bytes:
+        """The provider closed the body. What is still to be passed on: nothing, or an error event if the stream was cut.
+
+        Raises the module's RemoteProtocolError instead where the setting says so, or where half an event was passed on.
+        """
+        watch = self._watch
+        if watch is None:
+            self.left()
+            return b""
+        watch.close()
+        host = self._connection.endpoint.host
+        if watch.error is not None:
+            self._tell(Reply(200, (), watch.error[:BODY_LIMIT], Phase.POST_OUTPUT, host))
+        elif watch.ended:
+            self.left()
+        else:
+            self._tell(Reply(200, (), b"", Phase.POST_OUTPUT, host))
+            message = _CUT.format(self._connection)
+            if self._raises or not watch.whole:
+                raise self._kit.cut(message)
+            return error_event(self._connection.dialect, message)
+        return b""
+
+    def broke(self, error: Exception) -> Exception:
+        """The connection broke: the same exception, with what it means here."""
+        self._tell(reply_of_error(error, Phase.POST_OUTPUT, self._connection.endpoint.host))
+        error.args = (_BROKE.format(error, self._connection),)
+        return error
+
+    def left(self) -> None:
+        """All was passed on, or the caller closed the response: nobody is blamed."""
+        self._tell(None)
+
+    def _tell(self, reply: Reply | None) -> None:
+        if self._told:
+            return
+        self._told = True
+        fault = classify(reply, self._engine.profile(self._connection), now=self._exchange.now()) if reply is not None else None
+        self._exchange.stream_ended(fault, self._watch.model if self._watch is not None else "")
+
+
+def error_event(dialect: Dialect, message: str) -> bytes:
+    """An event of the dialect by which its SDK raises. The Responses SDK hands out an `error` event as data unless it has `error`."""
+    error = {"type": "api_error", "code": "stream_truncated", "message": message}
+    if dialect is Dialect.OPENAI_CHAT:
+        return f"data: {json.dumps({'error': error | {'param': None}})}\n\n".encode()
+    event: dict[str, object] = {"type": "error", "error": error}
+    if dialect is Dialect.OPENAI_RESPONSES:
+        event |= {"code": "stream_truncated", "message": message, "param": None}
+    return f"event: error\ndata: {json.dumps(event)}\n\n".encode()

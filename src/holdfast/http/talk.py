@@ -1,0 +1,309 @@
+"""One request through the transport, without I/O: a generator that says what to open, read, close or wait for, is given what came,
+and ends with the response to hand on. The sync and the async transport only carry out what it says.
+
+It obeys the engine's steps and contains no rule of recovery: whether an answer is good, and what a bad one means, the core says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..core.errors import HoldfastError, SecretMissing
+from ..core.faults import Phase, Reply, looks_ok
+from ..core.identity import Connection, Dialect, Endpoint
+from ..core.steps import Answer, Send
+from .engine import Engine, Exchange
+from .kit import Kit, RawHeaders, RequestLike, ResponseLike
+from .sse import StreamWatch
+from .tail import Tail
+from .wire import Decoder, decoded, dialect_of, dress, labelled, outward, reply_of, reply_of_error, requested_model, wants_stream
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much a transport buffers and how long it waits. Sizes in bytes, times in seconds.
+
+    `replay`: a larger request body is sent once and never again. `whole`: a larger answer is passed on without being looked at.
+    `peek`, `peek_seconds`: a stream that has not begun its output by then is passed on as it is. `fault_seconds`: the body of
+    a failed answer is read no longer than this. `raise_when_cut`: a stream without its terminal event raises the module's
+    RemoteProtocolError; otherwise it ends with an error event of its dialect, by which the SDKs raise an error of theirs.
+    """
+
+    replay: int = 32 * 1024 * 1024
+    whole: int = 1024 * 1024
+    peek: int = 64 * 1024
+    peek_seconds: float = 10.0
+    fault_seconds: float = 10.0
+    raise_when_cut: bool = False
+
+
+class Open(NamedTuple):
+    """Send `request` on the way to `endpoint`; answer with the response, its body unread."""
+
+    request: RequestLike
+    endpoint: Endpoint
+
+
+class Read(NamedTuple):
+    """Answer with the next raw bytes of the open response's body, or None at its end."""
+
+
+class Close(NamedTuple):
+    """Close the open response."""
+
+
+class Wait(NamedTuple):
+    """Let `seconds` pass."""
+
+    seconds: float
+
+
+class Perform(NamedTuple):
+    """Let the exchange take a step of its own, which may block; answer with what it returns."""
+
+    exchange: Exchange
+
+
+class Handed(NamedTuple):
+    """What the caller gets. With a tail the response is still open: `chunks` were read already, the rest passes through the tail."""
+
+    response: ResponseLike
+    chunks: list[bytes] = []  # noqa: RUF012 - a default that nobody changes
+    tail: Tail | None = None
+
+
+Op = Open | Read | Close | Wait | Perform
+# What is sent in depends on the operation, which no type can say.
+Talk = Generator[Op, Any, Handed]
+
+_READ, _CLOSE = Read(), Close()
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
+
+
+class Ask:
+    """What the caller asked for, looked at once. `body` is None when it is sent straight through and cannot be sent twice."""
+
+    __slots__ = ("body", "client_retries", "dialect", "headers", "judged", "model", "path", "request", "streams", "timeout")
+
+    def __init__(self, request: RequestLike, body: bytes | None) -> None:
+        self.request, self.body = request, body
+        self.headers = request.headers.raw
+        self.path = request.url.raw_path.decode("ascii")
+        dialect = dialect_of(self.path)
+        # Only answers of a model are looked into; a file, a list or a picture is passed on.
+        self.judged = dialect is not None and request.method == "POST"
+        self.client_retries = 0
+        versioned = False
+        for name, value in self.headers:
+            lower = name.lower()
+            if lower == b"x-stainless-retry-count":
+                self.client_retries = int(value) if value.isdigit() else 0
+            elif lower == b"anthropic-version":
+                versioned = True
+        self.dialect = dialect or (Dialect.ANTHROPIC_MESSAGES if versioned else Dialect.OPENAI_CHAT)
+        self.model = requested_model(body) if body else None
+        self.streams = bool(body) and wants_stream(body or b"")
+        self.timeout: dict[str, float | None] = dict(request.extensions.get("timeout") or {})
+
+
+class _Head:
+    """The head of an answer, read once; header names and values as they came."""
+
+    __slots__ = ("coding", "raw", "response", "type")
+
+    def __init__(self, response: ResponseLike) -> None:
+        self.response, self.raw = response, response.headers.raw
+        self.type = self.coding = b""
+        for name, value in self.raw:
+            lower = name.lower()
+            if lower == b"content-type":
+                self.type = value.lower()
+            elif lower == b"content-encoding" and value.lower() != b"identity":
+                self.coding = value.strip().lower()
+
+
+class _Failed(NamedTuple):
+    """The last bad answer: its head and decoded body, or the exception."""
+
+    head: _Head | None
+    body: bytes = b""
+    error: Exception | None = None
+
+
+def succeeded(status: int) -> bool:
+    """Whether HTTP says that the request was served. What the body says is the core's business."""
+    return 200 <= status < 300
+
+
+def converse(kit: Kit, engine: Engine, session: str, ask: Ask, bounds: Bounds) -> Talk:
+    """Carry one request to its end. Raises what the module raises when the connection cannot be made and recovery ended."""
+    try:
+        exchange = engine.begin(
+            session, ask.dialect, ask.model, replayable=ask.body is not None and len(ask.body) <= bounds.replay, client_retries=ask.client_retries
+        )
+    except HoldfastError as error:
+        return Handed(_refusal(kit, ask.dialect, error))
+    talk = _Conversation(kit, engine, exchange, ask, bounds)
+    try:
+        while (step := exchange.step) is not None:
+            if isinstance(step, Send):
+                if step.after > 0:
+                    yield Wait(step.after)
+                exchange.answer((yield from talk.send(step.connection)))
+            else:
+                pause = _FIRST_PAUSE
+                while not (yield Perform(exchange)):
+                    yield Wait(pause)
+                    pause = min(pause * 1.5, _LONGEST_PAUSE)
+        return talk.ended()
+    except BaseException:
+        exchange.abandon()
+        raise
+
+
+class _Conversation:
+    """The state of one request between its steps: the good answer that is open, or the last bad one."""
+
+    __slots__ = ("ask", "bad", "bounds", "engine", "exchange", "good", "kit")
+
+    def __init__(self, kit: Kit, engine: Engine, exchange: Exchange, ask: Ask, bounds: Bounds) -> None:
+        self.kit, self.engine, self.exchange, self.ask, self.bounds = kit, engine, exchange, ask, bounds
+        self.good: tuple[_Head, list[bytes], Tail | None] | None = None
+        self.bad: _Failed | None = None
+
+    def send(self, connection: Connection) -> Generator[Op, Any, Answer]:
+        """Send the request once and find out whether the answer is good."""
+        exchange, kit, ask = self.exchange, self.kit, self.ask
+        try:
+            secret = exchange.secret(connection)
+        except SecretMissing as missing:
+            now = exchange.now()
+            return Answer(now, Reply(None, body=f"SecretMissing: {missing}".encode(), phase=Phase.UNSENT, request_written=False), sent_at=now)
+        url, headers, body = dress(connection, secret, ask.path, ask.headers, ask.body)
+        timeout = ask.timeout.copy()
+        request = kit.request(ask.request.method, url, headers, ask.request.stream if body is None else kit.stream(body), timeout)
+        sent_at, phase = exchange.now(), Phase.HEADERS
+        try:
+            head = _Head((yield Open(request, connection.endpoint)))
+            phase = Phase.BODY
+            if succeeded(head.response.status_code):
+                reply = yield from self._look(connection, head)
+            else:
+                timeout["read"] = min(timeout.get("read") or self.bounds.fault_seconds, self.bounds.fault_seconds)
+                reply = yield from self._read_fault(connection, head)
+        except kit.not_theirs:
+            raise
+        except kit.broken as error:
+            self.bad = _Failed(None, error=error)
+            reply = reply_of_error(error, phase, connection.endpoint.host)
+        return Answer(exchange.now(), reply, sent_at=sent_at)
+
+    def ended(self) -> Handed:
+        """What to hand on, now that there is an outcome."""
+        outcome, exchange = self.exchange.outcome, self.exchange
+        if outcome is None:
+            raise RuntimeError("the engine gave neither a step nor an outcome")
+        if outcome.fault is None and self.good is not None:
+            head, chunks, tail = self.good
+            response = self.kit.relabel(head.response, labelled(head.raw, exchange.headers().items()))
+            if tail is None:
+                response.stream = self.kit.stream(chunks[0])
+                exchange.stream_ended(None, requested_model(chunks[0]) or "" if not head.coding else "")
+            return Handed(response, chunks, tail)
+        bad = self.bad
+        if bad is not None and outcome.fault is not None and outcome.fault.phase is not Phase.UNSENT and not outcome.from_memory:
+            if bad.error is not None:
+                bad.error.args = (f"{bad.error}\n{exchange.explanation()}",)
+                raise bad.error
+            if bad.head is not None and not succeeded(bad.head.response.status_code):
+                headers = outward(bad.head.raw, exchange.headers().items())
+                return Handed(self.kit.response(bad.head.response.status_code, headers, bad.body))
+        status, told, body = exchange.explain()
+        return Handed(self.kit.response(status, labelled((), told.items()), body))
+
+    def _read_fault(self, connection: Connection, head: _Head) -> Generator[Op, Any, Reply]:
+        """The bounded body of a failed answer; one that stalls, breaks off or expands without end is judged by what came."""
+        decoder, deadline = Decoder(head.coding), self.exchange.now() + self.bounds.fault_seconds
+        parts: list[bytes] = []
+        try:
+            while not decoder.full and self.exchange.now() < deadline and (chunk := (yield _READ)) is not None:
+                parts.append(decoder.feed(chunk))
+        except self.kit.broken:
+            pass
+        yield _CLOSE
+        return self._refused(connection, head, b"".join(parts), Phase.HEADERS)
+
+    def _refused(self, connection: Connection, head: _Head, body: bytes, phase: Phase) -> Reply:
+        self.bad = _Failed(head, body)
+        return reply_of(head.response.status_code, head.raw, body, phase, connection.endpoint.host)
+
+    def _look(self, connection: Connection, head: _Head) -> Generator[Op, Any, Reply | None]:
+        """Whether an answer with a good status is one. None: yes, and `good` holds it."""
+        if not self.ask.judged:
+            self._commit(connection, head, [], None)
+            return None
+        if b"event-stream" in head.type or (self.ask.streams and b"json" not in head.type and b"html" not in head.type):
+            if head.coding:
+                self._commit(connection, head, [], None)
+                return None
+            return (yield from self._peek(connection, head))
+        chunks: list[bytes] = []
+        size = 0
+        while (chunk := (yield _READ)) is not None:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self.bounds.whole:
+                self._commit(connection, head, chunks, None)
+                return None
+        yield _CLOSE
+        body = b"".join(chunks)
+        seen = decoded(body, head.coding, self.bounds.whole) if head.coding else body
+        if (seen or not head.coding) and not looks_ok(head.response.status_code, head.type.decode("latin-1"), seen, self.engine.profile(connection)):
+            return self._refused(connection, head, seen, Phase.BODY)
+        self.good = head, [body], None
+        return None
+
+    def _peek(self, connection: Connection, head: _Head) -> Generator[Op, Any, Reply | None]:
+        """Hold a stream back until its output begins, so that an error before it can still be recovered from."""
+        watch, chunks, size = StreamWatch(self.ask.dialect), [], 0
+        deadline = self.exchange.now() + self.bounds.peek_seconds
+        while True:
+            chunk: bytes | None = yield _READ
+            if chunk is None:
+                watch.close()
+            else:
+                chunks.append(chunk)
+                size += len(chunk)
+                watch.feed(chunk)
+            if watch.started:
+                break
+            if chunk is None or watch.error is not None:
+                yield _CLOSE
+                return self._refused(connection, head, b"".join(chunks), Phase.PRE_OUTPUT)
+            if size > self.bounds.peek or self.exchange.now() > deadline:
+                break
+        self._commit(connection, head, chunks, watch)
+        return None
+
+    def _commit(self, connection: Connection, head: _Head, chunks: list[bytes], watch: StreamWatch | None) -> None:
+        tail = Tail(self.kit, self.engine, self.exchange, connection, watch, raises=self.bounds.raise_when_cut)
+        self.good = head, chunks, tail
+
+
+def _refusal(kit: Kit, dialect: Dialect, error: HoldfastError) -> ResponseLike:
+    """Our own refusal before anything was sent, in the caller's dialect (409: the session's choice is in conflict with what is)."""
+    told: dict[str, Any] = {"type": "invalid_request_error", "message": str(error), "holdfast": {"class": type(error).__name__}}
+    body = (
+        {"type": "error", "error": told}
+        if dialect is Dialect.ANTHROPIC_MESSAGES
+        else {"error": told | {"param": None, "code": "holdfast_" + _snake(type(error).__name__)}}
+    )
+    headers: RawHeaders = [(b"content-type", b"application/json"), (b"x-should-retry", b"false")]
+    return kit.response(409, headers, json.dumps(body).encode())
+
+
+def _snake(name: str) -> str:
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")

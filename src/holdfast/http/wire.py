@@ -1,0 +1,254 @@
+"""A connection on the wire: what leaves for it, and what came back as the core may see it. The host never comes from the
+request, the caller's own credentials never leave, and the one place where a key is shown to a provider is here."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from ..core.faults import Phase, Reply
+from ..core.identity import Auth, Connection, Dialect, Endpoint
+from ..core.secret import Secret
+from .kit import RawHeaders
+
+BODY_LIMIT = 64 * 1024
+"""Decoded bytes of a failed answer that are read, kept and handed on."""
+
+_DIALECTS: tuple[tuple[str, Dialect], ...] = (
+    ("/chat/completions", Dialect.OPENAI_CHAT),
+    ("/responses", Dialect.OPENAI_RESPONSES),
+    ("/messages", Dialect.ANTHROPIC_MESSAGES),
+    ("/embeddings", Dialect.OPENAI_CHAT),
+    ("/completions", Dialect.OPENAI_CHAT),
+)
+_OWN_PREFIX = b"holdfast-"
+# Credentials of the caller, what holds for one hop only (RFC 9110 7.6.1), and what is computed anew for every request.
+_NEVER_SENT = frozenset(
+    b"authorization x-api-key api-key cookie proxy-authorization proxy-authenticate connection keep-alive proxy-connection te trailer "
+    b"transfer-encoding upgrade host content-length".split()
+)
+_NEVER_RETURNED = frozenset(
+    b"connection keep-alive proxy-connection trailer transfer-encoding upgrade content-length content-encoding location retry-after".split()
+)
+_AUTH: dict[Auth, tuple[bytes, str]] = {
+    Auth.BEARER: (b"authorization", "Bearer {}"),
+    Auth.X_API_KEY: (b"x-api-key", "{}"),
+    Auth.API_KEY: (b"api-key", "{}"),
+}
+_READABLE = frozenset({b"gzip", b"deflate", b"identity"})
+
+
+def tail_of(path: str) -> str:
+    """The part of a caller's path that follows the version: `/v1/chat/completions` and `/chat/completions` are the same."""
+    path = path if path.startswith("/") else "/" + path
+    return path.removeprefix("/v1") if path.startswith("/v1/") else path
+
+
+def dialect_of(path: str) -> Dialect | None:
+    """The dialect that a request path belongs to, or None for paths of no dialect such as `/models`."""
+    tail = tail_of(path).partition("?")[0]
+    return next((dialect for prefix, dialect in _DIALECTS if tail == prefix or tail.startswith(prefix + "/")), None)
+
+
+def url_for(endpoint: Endpoint, path: str) -> str:
+    """The endpoint's URL with the caller's path and query. An Anthropic endpoint is written without the version, as its SDK does."""
+    if endpoint.dialect is Dialect.ANTHROPIC_MESSAGES and not endpoint.url.endswith("/v1"):
+        return f"{endpoint.url}/v1{tail_of(path)}"
+    return endpoint.url + tail_of(path)
+
+
+def dress(
+    connection: Connection, secret: Secret | None, path: str, incoming: Iterable[tuple[bytes, bytes]], body: bytes | None
+) -> tuple[str, RawHeaders, bytes | None]:
+    """What leaves for `connection`: URL, headers, body. `body` None is one that streams past us; its length header is kept."""
+    endpoint = connection.endpoint
+    host, extra = _fixed_headers(endpoint)
+    headers: RawHeaders = [host]
+    sized = False
+    for name, value in incoming:
+        lower = name.lower()
+        if lower in _NEVER_SENT or lower.startswith(_OWN_PREFIX):
+            if lower in (b"content-length", b"transfer-encoding"):
+                sized = True
+                if body is None:
+                    headers.append((name, value))
+            continue
+        headers.append((name, value) if lower != b"accept-encoding" else (name, _readable(value, stream=bool(body) and wants_stream(body or b""))))
+    if extra:
+        names = {name for name, _ in extra}
+        headers = [pair for pair in headers if pair[0].lower() not in names] + list(extra)
+    if secret is not None and endpoint.auth is not Auth.NONE:
+        name, form = _AUTH[endpoint.auth]
+        headers.append((name, form.format(secret.reveal()).encode("latin-1")))
+    if body is not None and sized:
+        body = with_model(body, connection.model)
+        headers.append((b"content-length", b"%d" % len(body)))
+    return url_for(endpoint, path), headers, body
+
+
+@lru_cache(maxsize=256)
+def _fixed_headers(endpoint: Endpoint) -> tuple[tuple[bytes, bytes], tuple[tuple[bytes, bytes], ...]]:
+    """The headers of an endpoint that hold no secret: its host, and those its user gave it."""
+    extra = tuple((name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in endpoint.headers)
+    return (b"Host", endpoint.host.encode("idna" if not endpoint.host.isascii() else "ascii")), extra
+
+
+@lru_cache(maxsize=64)
+def _readable(accepted: bytes, *, stream: bool) -> bytes:
+    """The codings that the caller accepts and we can look into; a stream is watched as it passes, so it comes as it is."""
+    codings = [one.strip() for one in accepted.split(b",") if one.partition(b";")[0].strip().lower() in _READABLE]
+    return b"identity" if stream or not codings else b", ".join(codings)
+
+
+# The model that a body asks for -------------------------------------------------------------------------------------------
+
+_KEY = b'"model"'
+_VALUE = re.compile(rb'\s*:\s*("(?:[^"\\]|\\.)*")')
+_STREAM = re.compile(rb'(?<!\\)"stream"\s*:\s*true')
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+_STEP = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
+
+
+def requested_model(body: bytes) -> str | None:
+    """The model that a JSON body names at its top level, or None. Of two such keys the last counts, as parsers do it."""
+    found = None
+    for start, end in _model_spans(body):
+        found = body[start:end]
+    if found is None:
+        return None
+    try:
+        return str(json.loads(found))
+    except ValueError:
+        return None
+
+
+def wants_stream(body: bytes) -> bool:
+    """Whether a JSON body asks for a stream. Only a hint: what came is judged by what it is."""
+    return b'"stream"' in body and _STREAM.search(body) is not None
+
+
+def with_model(body: bytes, model: str) -> bytes:
+    """`body` with its top-level model replaced where it names another; every other byte stays."""
+    wanted = json.dumps(model).encode()
+    for start, end in reversed(list(_model_spans(body))):
+        if body[start:end] != wanted and _text(body[start:end]) != model:
+            body = body[:start] + wanted + body[end:]
+    return body
+
+
+def _text(literal: bytes) -> str | None:
+    try:
+        return str(json.loads(literal))
+    except ValueError:
+        return None
+
+
+def _model_spans(body: bytes) -> Iterator[tuple[int, int]]:
+    """Where the string values of the top-level key `model` stand.
+
+    In valid JSON the bytes `"model"` not preceded by a backslash are a whole string, since a quote inside a string is escaped; with
+    a colon after it, it is a key. Its depth is told by the brackets on the shorter side of it, strings skipped.
+    """
+    at = body.find(_KEY)
+    while at >= 0:
+        value = _VALUE.match(body, at + len(_KEY))
+        if value is not None and body[at - 1 : at] != b"\\" and _is_top_level(body, at, value.end(1)):
+            yield value.span(1)
+        at = body.find(_KEY, at + len(_KEY))
+
+
+def _is_top_level(body: bytes, start: int, end: int) -> bool:
+    if start < len(body) - end:
+        return _balance(body, 0, start) == 1
+    return _balance(body, end, len(body)) == -1
+
+
+def _balance(body: bytes, start: int, end: int) -> int:
+    return sum(_STEP.get(token.group(), 0) for token in _TOKEN.finditer(body, start, end))
+
+
+# What came back -----------------------------------------------------------------------------------------------------------
+
+
+class Decoder:
+    """Decodes a body piece by piece and never gives out more than `limit` bytes in all, whatever the input expands to.
+
+    An unknown coding, and bytes that are not what they claim to be, give nothing: the core then judges by the headers.
+    """
+
+    __slots__ = ("_inflate", "_left", "_plain")
+
+    def __init__(self, coding: bytes, limit: int = BODY_LIMIT) -> None:
+        self._plain = coding in (b"", b"identity")
+        # 47 = any window, gzip or zlib header by itself.
+        self._inflate = zlib.decompressobj(47) if coding in (b"gzip", b"x-gzip", b"deflate") else None
+        self._left = limit
+
+    @property
+    def full(self) -> bool:
+        return self._left <= 0
+
+    def feed(self, data: bytes) -> bytes:
+        """The next decoded bytes, as many as still fit."""
+        if self._plain:
+            out = data[: self._left]
+        elif self._inflate is None or not self._left:
+            return b""
+        else:
+            try:
+                out = self._inflate.decompress(data, self._left)
+            except zlib.error:
+                self._inflate = None
+                return b""
+        self._left -= len(out)
+        return out
+
+
+def decoded(body: bytes, coding: bytes, limit: int = BODY_LIMIT) -> bytes:
+    """At most `limit` decoded bytes of a whole body."""
+    return Decoder(coding, limit).feed(body)
+
+
+def reply_of(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes, phase: Phase, host: str) -> Reply:
+    """An HTTP answer as the core may see it; `body` is decoded."""
+    text = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers)
+    return Reply(status, text, body[:BODY_LIMIT], phase, host)
+
+
+_UNSENT = frozenset({"ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol"})
+_PARTLY_SENT = frozenset({"WriteError", "WriteTimeout"})
+
+
+def reply_of_error(error: Exception, phase: Phase, host: str) -> Reply:
+    """A broken connection as the core may see it. httpx and httpx2 name their exceptions alike; the cause often says more."""
+    name = type(error).__name__
+    causes = {str(one) for one in (error, error.__cause__, error.__context__) if one is not None and str(one)}
+    unsent = name in _UNSENT
+    text = f"{name}: {'; '.join(sorted(causes, key=len, reverse=True))}"
+    return Reply(
+        None, (), text.encode("utf-8", "replace")[:BODY_LIMIT], Phase.CONNECT if unsent else phase, host, request_written=not (unsent or name in _PARTLY_SENT)
+    )
+
+
+def outward(headers: Iterable[tuple[bytes, bytes]], ours: Iterable[tuple[str, str]]) -> RawHeaders:
+    """The provider's headers as a caller may see them, with ours instead of any that pretend to be.
+
+    Length and coding are gone because the body is handed on decoded; `location` because nobody may follow it with a prompt;
+    `retry-after` because ours is the true one.
+    """
+    kept = [(name, value) for name, value in headers if name.lower() not in _NEVER_RETURNED]
+    return labelled(kept, ours)
+
+
+def labelled(headers: Iterable[tuple[bytes, bytes]], ours: Iterable[tuple[str, str]]) -> RawHeaders:
+    """`headers` with ours added; a provider cannot speak in our name."""
+    kept = [pair for pair in headers if pair[0][:9].lower() != _OWN_PREFIX and pair[0].lower() != b"x-should-retry"]
+    kept += [(name.encode("ascii"), _printable(value)) for name, value in ours]
+    return kept
+
+
+def _printable(value: str) -> bytes:
+    return (value if value.isprintable() else value.encode("unicode_escape").decode()).encode("utf-8")
