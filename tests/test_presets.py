@@ -71,6 +71,12 @@ def test_the_variable_that_others_share_belongs_to_one_preset_and_comes_first_th
     assert presets.find(name)["env"][0] == variable
 
 
+def test_the_vocabulary_of_errors_that_a_preset_names_is_there() -> None:
+    named = {row["profile"] for row in presets.rows().values() if "profile" in row}
+    assert named
+    assert not {name for name in named if not (SOURCE / "profiles" / f"{name}.toml").is_file()}
+
+
 def test_who_needs_a_key_has_a_variable_for_it() -> None:
     assert {name for name, row in presets.rows().items() if not row["env"]} == {name for name, row in presets.rows().items() if row.get("auth") == "none"}
 
