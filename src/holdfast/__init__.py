@@ -1,1 +1,43 @@
-"""Holdfast keeps a session on the provider, endpoint, key and model that its user chose."""
+"""Holdfast, the connection layer for LLM agents: a session stays on the provider, endpoint, key and model its user chose.
+
+    hf = holdfast.open()
+    session = hf.session("issue-42", "mimo-plan/mimo-v2.5-pro")
+    client = openai.OpenAI(**session.for_openai())
+
+The names below are the contract; what is not listed is free to change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .core.errors import CannotHandOver, ConfigError, ConnectionLost, HoldfastError, IdentityError, ModelDropped, Refused, SecretMissing, StoreError
+from .core.identity import Pin
+
+if TYPE_CHECKING:
+    from .runtime import Holdfast, Session, open  # noqa: A004 - holdfast.open() is the contract
+
+__all__ = [
+    "CannotHandOver",
+    "ConfigError",
+    "ConnectionLost",
+    "Holdfast",
+    "HoldfastError",
+    "IdentityError",
+    "ModelDropped",
+    "Pin",
+    "Refused",
+    "SecretMissing",
+    "Session",
+    "StoreError",
+    "open",
+]
+
+
+def __getattr__(name: str) -> object:
+    """The runtime is loaded when it is first asked for: `holdfast key list` needs none of it."""
+    if name in ("Holdfast", "Session", "open"):
+        from . import runtime
+
+        return getattr(runtime, name)
+    raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
