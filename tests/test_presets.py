@@ -11,7 +11,7 @@ import pytest
 
 import holdfast
 from holdfast import presets
-from holdfast.core.config import parse
+from holdfast.configfile.parse import parse
 from holdfast.core.errors import IdentityError
 from holdfast.core.identity import Auth, Dialect, ProviderName
 

@@ -90,9 +90,10 @@ def test_a_url_that_no_provider_can_have_is_refused(url: str) -> None:
         Endpoint(url)
 
 
-def test_credentials_in_a_url_are_not_repeated_in_the_message() -> None:
+@pytest.mark.parametrize("url", ["https://user:hunter2secret@a.example/v1", "https://user:hunter2secret@a.example:0/v1", "https://user:hunter2secret@[::1/v1"])
+def test_credentials_in_a_url_are_not_repeated_in_the_message(url: str) -> None:
     with pytest.raises(IdentityError) as refused:
-        Endpoint("https://user:hunter2secret@a.example/v1")
+        Endpoint(url)
     assert "hunter2secret" not in str(refused.value)
 
 

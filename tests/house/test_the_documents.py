@@ -11,7 +11,7 @@ import click
 import pytest
 
 import holdfast.cli
-from holdfast.core import config
+from holdfast.configfile import parse as config
 from holdfast.core.faults import FaultClass
 
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
@@ -58,7 +58,7 @@ def test_every_fault_class_has_a_row_with_its_meaning(root: Path) -> None:
 
 
 def config_tables() -> dict[str, Any]:
-    """The tables of core.config that say which keys may stand where: {table: {key: converter}}."""
+    """The tables of configfile.parse that say which keys may stand where: {table: {key: converter}}."""
     return {name: getattr(config, name) for name, kind in config.__annotations__.items() if kind == "_Fields"}
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import presets
-from ..core.config import Config, parse
+from ..core.config import Config
 from ..core.errors import ConfigError, Problem
 from ..core.identity import Pin
 from ..vault.atomic import cannot, stamp
 from .lines import Lines
+from .parse import parse
 
 _SYNTAX = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _PROJECT_FILE = ".holdfast.toml"

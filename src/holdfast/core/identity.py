@@ -14,6 +14,7 @@ from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import IdentityError
+from .secret import redact
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 KINDS = frozenset({"custom", "auto", "default", "none", "any", "provider", "openai-compatible", "anthropic-compatible"})
@@ -133,10 +134,10 @@ def _checked(url: str) -> SplitResult:
         parts = urlsplit(url.strip())
         port_is_valid = parts.port is None or parts.port > 0
     except ValueError as error:
-        raise IdentityError(f"'{url}' is not a URL: {error}") from None
+        raise IdentityError(f"'{redact(url)}' is not a URL: {error}") from None
     shown = f"{parts.scheme}://{parts.hostname}{parts.path}"
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or not port_is_valid:
-        raise IdentityError(f"'{url}' is not an http(s) URL")
+        raise IdentityError(f"'{redact(url)}' is not an http(s) URL")
     if parts.username is not None or parts.password is not None:
         raise IdentityError(f"{shown} carries credentials in the URL: remove them", next_step="holdfast key add PROVIDER --from env:NAME")
     if parts.query or parts.fragment:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.core.config import Config, GatewaySettings, Settings, checked_reference, join, near, parse
+from holdfast.configfile.parse import checked_reference, parse
+from holdfast.core.config import Config, GatewaySettings, Settings, join, near
 from holdfast.core.errors import ConfigError
 from holdfast.core.identity import Auth, Dialect, Pin, Provider, ProviderName, Strategy
 
