@@ -75,13 +75,13 @@ def fingerprint(value: str, pepper: bytes) -> str:
 
 
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(\w+://)[^/\s@]+@"), r"\1"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), r"\1 " + _MASK),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?"), _MASK),
     (re.compile(r"\b(?:sk|tp|pk|rk|gsk|xai|nvapi|hf|ghp|gho|ghu|ghs|glpat|AKIA|ASIA|AIza|key)[-_]?[A-Za-z0-9][A-Za-z0-9_*.-]{10,}"), _MASK),
     (re.compile(r"\b[0-9a-fA-F]{32,}\b"), _MASK),
     (re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"), "…@…"),
     (re.compile(r"\b(org|proj|acct|user)[-_][A-Za-z0-9]{8,}"), r"\1-" + _MASK),
-    (re.compile(r"(https?://)[^/\s@]+@"), r"\1"),
     (re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*"), r"\1"),
 )
 
