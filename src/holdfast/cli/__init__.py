@@ -1,1 +1,33 @@
-def main() -> None: ...
+"""The command line: `main()` is the program `holdfast`. It works without its packages too, by saying how to install them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .root import app
+
+__all__ = ["app", "main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and give its exit code (DESIGN 6.2)."""
+    try:
+        from .root import app
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        print("holdfast: the command line needs the package 'click'\n  run: pip install 'holdfast[cli]'", file=sys.stderr)
+        return 2
+    return app.run(sys.argv[1:] if arguments is None else arguments)
+
+
+def __getattr__(name: str) -> Any:
+    """`app`, the click group, loaded when somebody asks for it."""
+    if name != "app":
+        raise AttributeError(name)
+    from .root import app
+
+    return app

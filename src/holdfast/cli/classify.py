@@ -1,0 +1,26 @@
+"""`holdfast classify`: answers in, fault classes out, one JSON line each."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from .opened import Opened
+
+
+@click.command()
+@click.pass_obj
+def command(opened: Opened) -> None:
+    """Classify provider answers: reads one JSON object a line, prints one a line.
+
+    A line holds provider, status, headers and body, perhaps phase, host and context; a line that cannot be read gives {"error": …}.
+
+    \b
+    Example:
+      echo '{"provider": "openai", "status": 429, "headers": {}, "body": "insufficient_quota"}' | holdfast classify
+    """
+    from ..classify import classify_lines
+
+    for line in classify_lines(sys.stdin, directory=opened.home.config.parent / "profiles"):
+        print(line)

@@ -1,0 +1,54 @@
+"""Shell completion of the names that the user gave. Cheap, and silent whatever is wrong: a broken file must not break a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import click
+
+from .opened import Opened
+
+Completer = Callable[[click.Context, click.Parameter, str], list[str]]
+Given = Mapping[str, object]
+"""What stands on the command line so far, by parameter."""
+
+
+def _completer(names: Callable[[Opened, Given], Iterable[str]]) -> Completer:
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+        opened = Opened()
+        try:
+            return sorted(name for name in names(opened, ctx.params) if name.startswith(incomplete))
+        except Exception:
+            return []
+        finally:
+            opened.close()
+
+    return complete
+
+
+def _pins(opened: Opened, _: Given) -> Iterable[str]:
+    return [f"{one.name}/{model}" for one in opened.config.providers.values() for model in one.models or ()]
+
+
+def _sessions(opened: Opened, _: Given) -> Iterable[str]:
+    return [one.id for one in opened.memory.sessions()] if opened.memory is not None else []
+
+
+def _labels(opened: Opened, given: Given) -> Iterable[str]:
+    """The keys of the provider that stands on the command line: as itself, or in front of a pin."""
+    provider = str(given.get("provider") or given.get("pin") or "").partition("/")[0]
+    return [key.label for key in opened.provider(provider).keys]
+
+
+def _presets(_opened: Opened, _: Given) -> Iterable[str]:
+    from .. import presets
+
+    return presets.rows()
+
+
+providers = _completer(lambda opened, _: opened.config.providers)
+pins = _completer(_pins)
+pins_and_providers = _completer(lambda opened, given: [*opened.config.providers, *_pins(opened, given)])
+sessions = _completer(_sessions)
+labels = _completer(_labels)
+presets = _completer(_presets)

@@ -1,0 +1,271 @@
+"""`holdfast doctor`: everything that can be seen to be wrong without asking a provider, each with the command that mends it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from ..core.config import Config
+from ..core.errors import ConfigError, HoldfastError, StoreError
+from ..core.identity import Endpoint
+from ..store.base import Store
+from .opened import Opened
+from .output import clock, json_option, say, show_json
+
+_SKEW = 60.0
+_MYSELF = "holdfast doctor"
+_SET_ASIDE = "holdfast doctor --set-aside   (moves it out of the way; nothing is deleted)"
+_LOCAL_NAMES = (".local", ".lan", ".internal", ".home.arpa", ".test", ".localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `level`: ok, note (worth knowing), wrong (makes doctor fail)."""
+
+    check: str
+    level: str
+    what: str
+    run: str = ""
+
+
+@click.command()
+@click.option("--set-aside", is_flag=True, help="Move a store that cannot be read out of the way. Nothing is deleted.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, set_aside: bool, as_json: bool) -> None:
+    """Look for what is wrong: files, configuration, keys, store, sessions, clock. Asks no provider. Exit 1 if something is wrong.
+
+    \b
+    Example:
+      holdfast doctor
+    """
+    examination = _Examination(ctx.obj)
+    findings = [*(examination.moved() if set_aside else ()), *examination.findings()]
+    healthy = all(one.level != "wrong" for one in findings)
+    if as_json:
+        show_json({"ok": healthy, "findings": [asdict(one) for one in findings]})
+    else:
+        for one in findings:
+            say(f"{one.level:<5}  {one.check:<8}  {one.what}" + (f"\n{'':17}run: {one.run}" if one.run else ""))
+        say("", "nothing is wrong" if healthy else f"{sum(one.level == 'wrong' for one in findings)} wrong")
+    ctx.exit(0 if healthy else 1)
+
+
+class _Examination:
+    """Looks at one home. What cannot be read is a finding, and what depends on it is left out."""
+
+    def __init__(self, opened: Opened) -> None:
+        self.opened = opened
+
+    def findings(self) -> Iterator[Finding]:
+        yield self.versions()
+        yield from self.files()
+        yield from self.configuration()
+        yield from self.addresses()
+        yield from self.keys()
+        yield from self.integrity()
+        yield from self.sessions()
+        yield from self.verdicts()
+        yield from self.time()
+
+    @cached_property
+    def config(self) -> Config | None:
+        try:
+            return self.opened.config
+        except HoldfastError:
+            return None
+
+    @cached_property
+    def store(self) -> Store | None:
+        try:
+            return self.opened.memory
+        except HoldfastError:
+            return None
+
+    @property
+    def _database(self) -> Path:
+        return self.opened.home.state / "state.db"
+
+    def moved(self) -> Iterator[Finding]:
+        """The store out of the way, if it cannot be read."""
+        from ..store.dbfile import set_aside
+
+        try:
+            damaged = self._damage() if self._database.exists() else ""
+        except StoreError as error:
+            damaged = error.what
+        if damaged:
+            yield Finding("store", "note", f"{self._database} was moved to {set_aside(self._database)}, because {damaged}")
+
+    def versions(self) -> Finding:
+        import sqlite3
+        from importlib.metadata import PackageNotFoundError, version
+
+        def of(name: str) -> str:
+            try:
+                return f"{name} {version(name)}"
+            except PackageNotFoundError:
+                return f"{name} not installed"
+
+        known = ", ".join(map(of, ("httpx2", "httpx", "openai", "anthropic", "click")))
+        return Finding("versions", "ok", f"{of('holdfast')}, Python {sys.version.partition(' ')[0]}, SQLite {sqlite3.sqlite_version}, {known}")
+
+    def files(self) -> Iterator[Finding]:
+        """The home's files are the user's alone."""
+        home = self.opened.home
+        if not home.config.exists():
+            yield Finding("home", "wrong", f"there is no {home.config}", "holdfast init")
+        directories = dict.fromkeys((home.config.parent, home.state, home.secrets.parent))
+        files = [home.config, home.secrets, home.secrets.with_name("pepper"), *(self._database.with_name(f"state.db{end}") for end in ("", "-wal", "-shm"))]
+        open_to_others = [finding for path in (*directories, *files) if (finding := _mode(path))]
+        yield from open_to_others
+        aside = [*self.opened.vault.file.quarantined(), *sorted(home.state.glob("state.db.aside-*[0-9]"))]
+        for path in aside:
+            yield Finding("home", "note", f"{path} was set aside and is not read", f"rm {path}   (once nothing in it is needed)")
+        if not open_to_others and home.config.exists():
+            yield Finding("home", "ok", str(home.config.parent))
+
+    def configuration(self) -> Iterator[Finding]:
+        try:
+            config = self.opened.config
+        except ConfigError as error:
+            if not error.problems:
+                yield Finding("config", "wrong", error.what, error.next_step)
+            for problem in error.problems:
+                where = f"{problem.place}: " if problem.place else ""
+                yield Finding("config", "wrong", f"{where}{problem.path}: {problem.what}", problem.fix or error.next_step)
+        except HoldfastError as error:
+            yield Finding("config", "wrong", error.what, error.next_step)
+        else:
+            yield Finding("config", "ok", f"{len(config.providers)} providers, {len(config.ladders)} ladders")
+
+    def addresses(self) -> Iterator[Finding]:
+        """A key and a prompt never cross a public network in the clear."""
+        for provider in self.config.providers.values() if self.config is not None else ():
+            for endpoint in dict.fromkeys((*provider.endpoints, *(one for key in provider.keys for one in key.endpoints))):
+                if endpoint.origin.startswith("http:") and _is_public(endpoint):
+                    step = f"${{EDITOR:-vi}} {self.opened.home.config}   (write https://{endpoint.host}…)"
+                    yield Finding("address", "wrong", f"provider '{provider.name}' sends keys and prompts in the clear to {endpoint.url}", step)
+
+    def keys(self) -> Iterator[Finding]:
+        """Each reference is followed, programs and keyrings too."""
+        for provider in self.config.providers.values() if self.config is not None else ():
+            for key in provider.keys:
+                try:
+                    self.opened.vault.secret(key)
+                    note = self.opened.vault.note(key)
+                except HoldfastError as error:
+                    yield Finding("key", "wrong", error.what.replace("\n ", ":", 1).replace("\n", ";"), error.next_step)
+                else:
+                    what, _, step = note.partition(": ")
+                    yield Finding("key", "wrong", what, step) if note else Finding("key", "ok", f"'{key.label}' of provider '{provider.name}' can be read")
+
+    def integrity(self) -> Iterator[Finding]:
+        if not self._database.exists():
+            yield Finding("store", "ok", "nothing is remembered yet")
+            return
+        try:
+            damage = self._damage()
+        except StoreError as error:
+            yield Finding("store", "wrong", error.what, error.next_step if error.next_step != _MYSELF else _SET_ASIDE)
+        else:
+            yield Finding("store", "wrong", damage, _SET_ASIDE) if damage else Finding("store", "ok", str(self._database))
+
+    def _damage(self) -> str:
+        """What SQLite says of the file's integrity; empty when all is well. Raises StoreError when it cannot be opened."""
+        import sqlite3
+
+        from ..store.sqlite import connect
+
+        self.opened.store.revision()
+        try:
+            with closing(connect(self._database)) as connection:
+                said = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
+        except sqlite3.DatabaseError as error:
+            said = [str(error)]
+        return "" if said == ["ok"] else f"the store {self._database} is damaged: {'; '.join(said)}"
+
+    def sessions(self) -> Iterator[Finding]:
+        from .session import rows, view
+
+        if self.store is None or self.config is None:
+            return
+        try:
+            views = [view(self.config, one) for one in rows(self.store)]
+        except HoldfastError:
+            return  # a damaged store has been told
+        for one in views:
+            if not one["resumes"]:
+                yield Finding("session", "wrong", f"'{one['id']}' on {one['pin']} would not resume: {one['why_not']}", one["run"])
+        if all(one["resumes"] for one in views):
+            yield Finding("session", "ok", f"{len(views)} would resume")
+
+    def verdicts(self) -> Iterator[Finding]:
+        """Keys that are answered for from memory now."""
+        if self.store is None or self.config is None:
+            return
+        try:
+            now = self.store.now()
+            active = [one for one in self.store.cooldowns() if one.until > now]
+            if not active:
+                return
+            pepper = self.opened.vault.pepper()
+            keys = [key for provider in self.config.providers.values() for key in provider.keys]
+            for key in keys:
+                mark = self.opened.vault.fingerprint(key, pepper)
+                about = (f"key:{mark}@", f"account:{key.provider}:{key.account}@")
+                for one in active:
+                    if one.subject.startswith(about):
+                        what = f"key '{key.label}' of provider '{key.provider}': {one.fault.kind} until "
+                        until = clock(one.until) if one.until != float("inf") else "it changes"
+                        yield Finding("verdict", "note", what + until, f"holdfast key reset {key.provider} {key.label}")
+        except HoldfastError:
+            return
+
+    def time(self) -> Iterator[Finding]:
+        """A clock that was set back keeps verdicts longer than they were given."""
+        if self.store is None:
+            return
+        try:
+            latest = max((event.at for event in self.store.journal(limit=1)), default=0.0)
+            ahead = latest - self.store.now()
+        except HoldfastError:
+            return
+        if ahead > _SKEW:
+            yield Finding("clock", "wrong", f"the journal ends {ahead:.0f} s in the future: the clock was set back, or another machine's is ahead", "date")
+        else:
+            yield Finding("clock", "ok", clock(self.store.now()))
+
+
+def _mode(path: Path) -> Finding | None:
+    """A file that others may read, or a directory that they may enter; worse is one in which they may write."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    mode, directory = stat.S_IMODE(status.st_mode), stat.S_ISDIR(status.st_mode)
+    if status.st_uid != os.getuid():
+        return Finding("home", "wrong", f"{path} belongs to another user", f"ls -ld {path}")
+    if not mode & 0o077:
+        return None
+    level = "wrong" if not directory or mode & 0o022 else "note"
+    return Finding("home", level, f"{path} is open to others (mode {mode:04o})", f"chmod {0o700 if directory else 0o600:o} {path}")
+
+
+def _is_public(endpoint: Endpoint) -> bool:
+    """Whether the way to a host leads over networks that are not its user's, as far as its name tells."""
+    host = urlsplit(endpoint.url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(_LOCAL_NAMES)

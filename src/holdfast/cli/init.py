@@ -1,0 +1,73 @@
+"""`holdfast init`: the home and a commented holdfast.toml. It offers what the environment holds as commands and runs none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import click
+
+from .opened import Opened
+from .output import say
+
+_TEMPLATE = """\
+# What you decided. `holdfast provider` and `holdfast key` edit this file and keep its comments; `holdfast doctor` checks it.
+# A key never stands here, only a reference to it: env:VARIABLE, file:PATH, cmd:PROGRAM ARGUMENTS, keyring:SERVICE/USER, store:LABEL.
+
+# [provider.my-gateway]
+# url    = "https://gateway.example/v1"          # with dialect = "openai-chat", the default; or one URL for each dialect:
+# endpoints = { openai-chat = "https://gateway.example/v1", anthropic-messages = "https://gateway.example/anthropic" }
+# models = ["some-model"]
+# keys   = ["env:MY_GATEWAY_KEY", { from = "store:team", account = "team" }]
+
+# [provider.router]
+# preset = "openrouter"                          # a known provider; `holdfast provider add NAME --preset PRESET`
+# keys   = ["env:ROUTER_KEY"]
+
+# [ladder]                                       # what may stand in while a choice cannot answer; nothing else ever does
+# "my-gateway/some-model" = { then = ["router/vendor/some-model"], return_after = "10m" }
+
+# [settings]
+# probe_delays = [0.5, 1.0, 2.0]                 # seconds before each test of a key that worked and is suddenly refused
+# wait_budget  = "60s"                           # for how long recovery may wait in all for one request
+
+# [gateway]
+# listen = "127.0.0.1:4141"
+"""
+
+
+@click.command()
+@click.pass_obj
+def command(opened: Opened) -> None:
+    """Make the home directory and a commented holdfast.toml. What stands there is never overwritten.
+
+    \b
+    Example:
+      HOLDFAST_HOME=~/.holdfast holdfast init
+    """
+    from ..core.errors import ConfigError
+    from ..vault.atomic import locked, write_private
+
+    path = opened.home.config
+    with locked(path):
+        if path.exists():
+            raise ConfigError(f"{path} exists already; nothing was changed", next_step="holdfast doctor")
+        write_private(path, _TEMPLATE)
+    say(f"{path} is made (mode 0600), with examples to uncomment")
+    offers = _offers(os.environ)
+    if offers:
+        say("", "In this environment there seem to be keys. Nothing was read from them; to use one:", *offers)
+    else:
+        say("  next: holdfast provider add NAME --url URL --key env:VARIABLE")
+
+
+def _offers(environ: Mapping[str, str]) -> list[str]:
+    """The commands that would use the keys which the environment seems to hold."""
+    from .. import presets
+
+    found = []
+    for name, row in presets.rows().items():
+        variable = next((one for one in row.get("env", ()) if environ.get(one, "").strip()), None)
+        if variable is not None:
+            found.append(f"  holdfast provider add {name} --preset {name} --key env:{variable}")
+    return found

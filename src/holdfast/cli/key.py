@@ -1,0 +1,239 @@
+"""`holdfast key`: references to keys, what is remembered of them, and the file in which we keep keys if asked to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import complete
+from .opened import Opened
+from .output import clock, finite, json_option, say, show_json, table
+
+if TYPE_CHECKING:
+    from ..core.evidence import Cooldown, Evidence
+    from ..core.identity import Key, Provider
+    from ..core.secret import Secret
+
+_FREE_TO_READ = ("env", "file", "store")
+"""References that are read just to be listed; a program or a keyring is not asked for that."""
+
+
+_FROM = "env:VARIABLE, file:PATH, cmd:PROGRAM, keyring:SERVICE/USER or store:LABEL; '-' reads the key from standard input."
+
+
+@click.group()
+def command() -> None:
+    """Add, list, reset and remove keys.
+
+    \b
+    Example:
+      holdfast key add mimo-plan --from env:MIMO_KEY
+    """
+
+
+@command.command()
+@click.argument("provider", shell_complete=complete.providers)
+@click.option("--from", "ref", metavar="REF", help=_FROM)
+@click.option("--label", help="Its name in messages, logs and commands.")
+@click.option("--account", help="Keys of one account share the verdicts on its quota.")
+@click.option("--url", help="The only place where this key may be used, when it is another than the provider's.")
+@click.pass_obj
+def add(opened: Opened, /, provider: str, ref: str | None, label: str | None, **given: str | None) -> None:
+    """Give a provider a key. Without --from it asks for the key, and keeps it in secrets.toml (mode 0600).
+
+    \b
+    Example:
+      holdfast key add mimo-plan --from env:MIMO_KEY
+      holdfast key add mimo-plan --label team
+      pass show mimo | holdfast key add mimo-plan --from - --label team
+    """
+    from .. import configfile
+
+    entry = opened.provider(provider)
+    secret = None
+    if ref is None or ref == "-" or ref.startswith("store:"):
+        kept = ref.removeprefix("store:") if ref is not None and ref.startswith("store:") else label or _free_label(entry)
+        known = next((key for key in entry.keys if key.ref == f"store:{kept}"), None)
+        if known is not None:
+            _check_unkept(opened, known)
+        secret = _given_secret(provider, from_stdin=ref == "-")
+        if known is not None:
+            opened.vault.file.put(provider, kept, secret)
+            say(f"key '{known.label}' of provider '{provider}' is kept again in {opened.home.secrets}")
+            return
+        ref = f"store:{kept}"
+    fields = {"from": ref, "label": label, **given}
+    config = configfile.add_key(opened.home, provider, {name: value for name, value in fields.items() if value is not None}, secret)
+    added = config.providers[entry.name].keys[-1]
+    value = f", its value in {opened.home.secrets}" if secret is not None else ""
+    say(f"key '{added.label}' of provider '{provider}' now stands in {opened.home.config}{value}")
+    say(f"  next: holdfast check {provider}")
+
+
+def _free_label(provider: Provider) -> str:
+    taken = {key.label for key in provider.keys}
+    return next(label for number in range(1, len(taken) + 2) if (label := f"k{number}") not in taken)
+
+
+def _check_unkept(opened: Opened, key: Key) -> None:
+    """A kept key is replaced only when its value is lost. Raises ConfigError otherwise."""
+    from ..core.errors import ConfigError, SecretMissing
+
+    try:
+        opened.vault.secret(key)
+    except SecretMissing:
+        return
+    raise ConfigError(f"provider '{key.provider}' has a key '{key.label}' already", next_step=f"holdfast key remove {key.provider} {key.label}")
+
+
+def _given_secret(provider: str, *, from_stdin: bool) -> Secret:
+    """The key as it is piped or typed. Raises ConfigError without repeating it."""
+    from ..core.errors import ConfigError
+    from ..core.secret import Secret
+
+    if not from_stdin and not sys.stdin.isatty():
+        step = f"holdfast key add {provider} --from env:VARIABLE   (or --from - to read the key from standard input)"
+        raise ConfigError("there is no terminal to ask for the key on", next_step=step)
+    text = sys.stdin.read() if from_stdin else click.prompt(f"Key of provider '{provider}' (not shown)", hide_input=True, err=True)
+    try:
+        return Secret(text)
+    except ValueError as error:
+        raise ConfigError(f"this is no key: {error}", next_step=f"holdfast key add {provider}") from None
+
+
+@command.command("list")
+@click.argument("provider", required=False, shell_complete=complete.providers)
+@json_option
+@click.pass_obj
+def list_(opened: Opened, provider: str | None, as_json: bool) -> None:
+    """List keys with what is remembered of them. Only the last characters of a key are shown; no program or keyring is asked.
+
+    \b
+    Example:
+      holdfast key list mimo-plan
+    """
+    providers = [opened.provider(provider)] if provider else list(opened.config.providers.values())
+    memory = opened.memory
+    evidence = memory.evidence() if memory is not None else []
+    verdicts = [one for one in memory.cooldowns() if one.until > memory.now()] if memory is not None else []
+    views = [_view(opened, one, key, evidence, verdicts) for one in providers for key in one.keys]
+    if as_json:
+        show_json(views)
+        return
+    rows = [[one["provider"], one["label"], one["reference"], one["tail"] or one["state"], "; ".join(_told(one))] for one in views]
+    table(("PROVIDER", "LABEL", "REFERENCE", "KEY", "REMEMBERED"), rows, empty="no key yet\n  run: holdfast key add PROVIDER --from env:VARIABLE")
+
+
+def _view(opened: Opened, provider: Provider, key: Key, evidence: Sequence[Evidence], verdicts: Sequence[Cooldown]) -> dict[str, Any]:
+    """A key as JSON values. `state`: found, missing (`why` says so) or not read; `until` null is a verdict without an end."""
+    from ..core.secret import redact
+
+    tail, state, why = _read(opened, key)
+    mark = opened.vault.fingerprint(key, opened.vault.pepper()) if evidence or verdicts else None
+    subjects = (f"key:{mark}@", f"account:{provider.name}:{key.account}@")
+    return {
+        "provider": provider.name,
+        "label": key.label,
+        "reference": redact(key.ref),
+        "account": key.account,
+        "tail": tail,
+        "state": state,
+        "why": why,
+        "evidence": [
+            {"url": e.url, "first_ok": e.first_ok, "last_ok": e.last_ok, "last_fault": e.last_fault and str(e.last_fault), "last_fault_at": e.last_fault_at}
+            for e in evidence
+            if e.fingerprint == mark
+        ],
+        "verdicts": [
+            {"about": c.subject.partition("@")[2], "fault": str(c.fault.kind), "since": c.since, "until": finite(c.until)}
+            for c in verdicts
+            if c.subject.startswith(subjects[: 2 if key.account else 1])
+        ],
+    }
+
+
+def _read(opened: Opened, key: Key) -> tuple[str, str, str]:
+    """(tail, state, why) of a key's value."""
+    from ..core.errors import SecretMissing
+
+    if key.ref.partition(":")[0] not in _FREE_TO_READ:
+        return "", "not read", ""
+    try:
+        return str(opened.vault.secret(key)), "found", ""
+    except SecretMissing as error:
+        return "", "missing", "; ".join(error.tried)
+
+
+def _told(one: dict[str, Any]) -> Iterator[str]:
+    """What is remembered of a key, for reading."""
+    if one["why"]:
+        yield one["why"]
+    for e in one["evidence"]:
+        host = e["url"].partition("://")[2].partition("/")[0]
+        yield f"worked at {host} {clock(e['last_ok'])}" if e["last_ok"] is not None else f"never worked at {host}"
+        if e["last_fault"] and (e["last_fault_at"] or 0) > (e["last_ok"] or 0):
+            yield f"{e['last_fault']} {clock(e['last_fault_at'])}"
+    for verdict in one["verdicts"]:
+        until = clock(verdict["until"]) if verdict["until"] is not None else "the key changes"
+        yield f"{verdict['fault']} until {until} (holdfast key reset {one['provider']} {one['label']})"
+
+
+@command.command()
+@click.argument("provider", shell_complete=complete.providers)
+@click.argument("label", required=False, shell_complete=complete.labels)
+@click.pass_obj
+def reset(opened: Opened, provider: str, label: str | None) -> None:
+    """Forget what is remembered of a provider's keys, so that the next request asks the provider again.
+
+    \b
+    Example:
+      holdfast key reset mimo-plan team
+    """
+    entry = opened.provider(provider)
+    keys = [_key(entry, label)] if label else list(entry.keys)
+    memory = opened.memory
+    for key in keys:
+        opened.vault.secret(key)  # by its value is a key known: without it, nothing could be forgotten
+        mark = opened.vault.fingerprint(key, opened.vault.pepper())
+        count = memory.forget(mark) if memory is not None and mark is not None else 0
+        if memory is not None and key.account:
+            count += sum(memory.clear(one.subject) for one in memory.cooldowns() if one.subject.startswith(f"account:{provider}:{key.account}@"))
+        say(f"key '{key.label}' of provider '{provider}': {count} record{'s' * (count != 1)} forgotten")
+
+
+def _key(provider: Provider, label: str) -> Key:
+    from ..core.config import near
+    from ..core.errors import ConfigError
+
+    found = next((key for key in provider.keys if key.label == label), None)
+    if found is None:
+        known = near(label, [key.label for key in provider.keys])
+        raise ConfigError(f"provider '{provider.name}' has no key '{label}': {known}", next_step=f"holdfast key list {provider.name}")
+    return found
+
+
+@command.command()
+@click.argument("provider", shell_complete=complete.providers)
+@click.argument("label", shell_complete=complete.labels)
+@click.option("--force", is_flag=True, help="Also while sessions chose it; they are kept, and refuse until they get another key.")
+@click.pass_obj
+def remove(opened: Opened, provider: str, label: str, force: bool) -> None:
+    """Remove a key from holdfast.toml, and its value if we kept it.
+
+    \b
+    Example:
+      holdfast key remove mimo-plan team
+    """
+    from .. import configfile
+    from .provider import refuse_while_named
+
+    _key(opened.provider(provider), label)
+    memory = opened.memory
+    named = [one for one in memory.sessions() if one.pin.provider == provider and one.key == label] if memory is not None else []
+    if named and not force:
+        refuse_while_named(f"key '{label}' of provider '{provider}'", named, f"holdfast key remove {provider} {label} --force")
+    configfile.remove_key(opened.home, provider, label)
+    say(f"key '{label}' of provider '{provider}' was removed from {opened.home.config}")

@@ -1,0 +1,90 @@
+"""`holdfast models`: the one list of what can be chosen, declared and discovered together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from . import complete
+from .opened import Opened
+from .output import json_option, show_json, table
+
+if TYPE_CHECKING:
+    from ..core.catalog import Option
+    from ..core.identity import Dialect, Provider
+
+
+@click.command()
+@click.option("--provider", help="Only of this provider.", shell_complete=complete.providers)
+@click.option("--harness", help="Only what this program can speak to, such as pi, claude or codex.")
+@click.option("--refresh", is_flag=True, help="Ask the providers for their lists first. This never blames a key.")
+@click.option("--all", "everything", is_flag=True, help="Also what cannot be reached, with the reason.")
+@json_option
+@click.pass_obj
+def command(opened: Opened, provider: str | None, harness: str | None, refresh: bool, everything: bool, as_json: bool) -> None:
+    """List the models of your providers as pins.
+
+    \b
+    Example:
+      holdfast models --provider mimo-plan --refresh
+    """
+    from ..core.catalog import options
+
+    providers = [opened.provider(provider)] if provider else list(opened.config.providers.values())
+    failures = [said for one in providers if (said := _ask(opened, one))] if refresh else []
+    discovered: dict[str, list[str]] = {one.name: _discovered(opened, one) for one in providers}
+    found = [one for one in options(opened.config, discovered, _spoken(harness)) if one.pin.provider in discovered and (everything or not one.why_not)]
+    if as_json:
+        show_json([{"pin": str(one.pin), "dialects": [*map(str, one.dialects)], "declared": one.declared, "why_not": one.why_not} for one in found])
+    else:
+        rows = [[str(one.pin), ", ".join(one.dialects), _state(one)] for one in found]
+        table(("PIN", "DIALECTS", "STATE"), rows, empty=_nothing(everything, refresh, provider))
+    for said in failures:
+        click.echo(f"holdfast: {said}", err=True)
+
+
+def _state(one: Option) -> str:
+    return one.why_not or ("declared" if one.declared else "listed by the provider")
+
+
+def _nothing(everything: bool, refreshed: bool, provider: str | None) -> str:
+    only = f" --provider {provider}" if provider else ""
+    step = "provider list" if everything and refreshed else f"models{only} --all" if refreshed else f"models{only} --refresh"
+    return f"no model to choose from\n  run: holdfast {step}"
+
+
+def _spoken(harness: str | None) -> tuple[Dialect, ...] | None:
+    """The dialects of a program. Raises ConfigError for one that is not known."""
+    if harness is None:
+        return None
+    from ..core.config import near
+    from ..core.errors import ConfigError
+    from ..harness import SPEAKS
+
+    if harness not in SPEAKS:
+        raise ConfigError(f"no harness is called '{harness}': {near(harness, SPEAKS)}", next_step="holdfast models")
+    return SPEAKS[harness]
+
+
+def _discovered(opened: Opened, provider: Provider) -> list[str]:
+    """What the provider listed at the addresses that it has now."""
+    memory = opened.memory
+    seen = [memory.models(provider.name, one.url) for one in provider.endpoints] if memory is not None else []
+    return list(dict.fromkeys(model for one in seen if one is not None for model in one[0]))
+
+
+def _ask(opened: Opened, provider: Provider) -> str:
+    """Ask the provider for its list at its first endpoint that has one, and remember it; what to say if none answers."""
+    from ..core.errors import HoldfastError
+    from .check import list_models
+
+    said = ""
+    for dialect in provider.dialects:
+        try:
+            list_models(opened, provider, dialect)
+        except HoldfastError as error:
+            said = said or f"{provider.name}: {error}"
+        else:
+            return ""
+    return said

@@ -1,0 +1,65 @@
+"""What a command looks at: home, configuration, vault and store, each opened when it is first asked for."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..configfile import Home
+    from ..core.config import Config
+    from ..core.identity import Provider
+    from ..store.base import Store
+    from ..vault import Vault
+
+
+class Opened:
+    """The home of one command line."""
+
+    @cached_property
+    def home(self) -> Home:
+        from ..configfile.home import Home
+
+        return Home.find()
+
+    @cached_property
+    def config(self) -> Config:
+        """Raises ConfigError with every problem in it."""
+        from ..configfile.home import load
+
+        return load(self.home)
+
+    @cached_property
+    def vault(self) -> Vault:
+        from ..vault import Vault
+
+        return Vault(self.home.secrets)
+
+    @cached_property
+    def store(self) -> Store:
+        """Made on first use; a command that only looks asks for `memory`."""
+        from ..runtime import open_store
+
+        return open_store(self.home)
+
+    @property
+    def memory(self) -> Store | None:
+        """The store if there is one: looking makes no file."""
+        return self.store if (self.home.state / "state.db").exists() else None
+
+    def provider(self, name: str) -> Provider:
+        """The entry called `name`. Raises ConfigError with the nearest name."""
+        from ..core.config import near
+        from ..core.errors import ConfigError
+        from ..core.identity import ProviderName
+
+        found = self.config.providers.get(ProviderName(name))
+        if found is None:
+            raise ConfigError(f"no provider is called '{name}': {near(name, self.config.providers)}", next_step="holdfast provider list")
+        return found
+
+    def close(self) -> None:
+        if "store" in self.__dict__:
+            with suppress(Exception):
+                self.store.close()

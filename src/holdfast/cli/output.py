@@ -1,0 +1,84 @@
+"""How commands speak: lines and tables on stdout, refusals on stderr, JSON where it was asked for. What came from outside loses
+its control characters before it reaches a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ..core.errors import HoldfastError
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_GAP = "  "
+
+
+def say(*lines: str) -> None:
+    """Lines on stdout."""
+    for line in lines:
+        print(plain(line))
+
+
+def show_json(value: object) -> None:
+    """A value of plain JSON types on stdout."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def plain(text: str) -> str:
+    """`text` without what could steer a terminal; line breaks stay."""
+    return "".join(ch if ch.isprintable() or ch == "\n" else "\N{REPLACEMENT CHARACTER}" for ch in text)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
+    """Rows under their heads: by rich on a terminal that has it, else as aligned text. Without rows, the sentence `empty`."""
+    cells = [[plain(cell).replace("\n", " ") for cell in row] for row in rows]
+    if not cells:
+        say(empty)
+    elif not (sys.stdout.isatty() and _drawn(head, cells)):
+        widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+        for row in (head, *cells):
+            print(_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _drawn(head: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
+    try:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:
+        return False
+    drawn = Table(*head, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in cells:
+        drawn.add_row(*map(Text, row))  # Text: a bracket in a name is no markup
+    Console().print(drawn)
+    return True
+
+
+def clock(at: float) -> str:
+    """Epoch seconds in the user's own time zone."""
+    from ..journal import local
+
+    return local(at)
+
+
+def finite(at: float | None) -> float | None:
+    """Epoch seconds for JSON, which knows no infinity: null is a verdict without an end."""
+    return at if at is not None and at != float("inf") else None
+
+
+def refuse(error: HoldfastError, *, as_json: bool) -> None:
+    """An error on stderr: what, then what to run."""
+    print(json.dumps({"error": described(error)}, indent=2, ensure_ascii=False) if as_json else f"holdfast: {plain(str(error))}", file=sys.stderr)
+
+
+def described(error: HoldfastError) -> dict[str, Any]:
+    """An error as JSON values: kind, what, run, exit_code, and its problems, candidates or tried sources where it has any."""
+    details: dict[str, list[Any]] = {name: list(found) for name in ("tried", "candidates") if (found := getattr(error, name, ()))}
+    if problems := getattr(error, "problems", ()):
+        details["problems"] = [{"path": one.path, "what": one.what, "fix": one.fix, "place": one.place} for one in problems]
+    what = error.what.partition("\n")[0] if details else error.what
+    return {"kind": type(error).__name__, "what": what, "run": error.next_step, "exit_code": error.exit_code, **details}

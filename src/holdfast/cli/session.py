@@ -1,0 +1,200 @@
+"""`holdfast session`: what each session chose, and whether it would resume today."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import complete
+from .opened import Opened
+from .output import clock, json_option, say, show_json, table
+
+if TYPE_CHECKING:
+    from ..core.config import Config
+    from ..core.errors import HoldfastError
+    from ..core.session import Session
+    from ..store.base import BrokenSession, Store
+
+
+@click.group()
+def command() -> None:
+    """List, show, pin and remove sessions.
+
+    \b
+    Example:
+      holdfast session pin issue-42 mimo-plan/mimo-v2.5-pro
+    """
+
+
+@command.command("list")
+@json_option
+@click.pass_obj
+def list_(opened: Opened, as_json: bool) -> None:
+    """List the sessions, the last changed first, with those that would not resume today and why.
+
+    \b
+    Example:
+      holdfast session list
+    """
+    memory = opened.memory
+    views = [view(opened.config, one) for one in rows(memory)] if memory is not None else []
+    if as_json:
+        show_json(views)
+        return
+    cells = [[one["id"], str(one["pin"]), one["key"] or "", one["why_not"] or _standing(one)] for one in views]
+    table(("SESSION", "PIN", "KEY", "STATE"), cells, empty="no session yet\n  run: holdfast session pin SESSION PROVIDER/MODEL")
+
+
+def rows(store: Store) -> list[Session | BrokenSession]:
+    """All sessions, those first that cannot be read."""
+    return [*store.broken_sessions(), *store.sessions()]
+
+
+def _standing(one: dict[str, Any]) -> str:
+    stand_in = one["stand_in"]
+    return f"{stand_in['rung']} stands in until {clock(stand_in['until'])}: {stand_in['reason']}" if stand_in else "resumes"
+
+
+def view(config: Config, session: Session | BrokenSession) -> dict[str, Any]:
+    """A session as JSON values; `why_not` is empty when it would resume, `broken` says that its row cannot be read."""
+    from ..core.session import Session
+
+    if not isinstance(session, Session):
+        pin, why, run = session.raw.get("pin"), f"its row cannot be read: {session.why}", f"holdfast session pin {session.id} PROVIDER/MODEL"
+        return {"id": session.id, "pin": pin, "key": None, "stand_in": None, "resumes": False, "why_not": why, "run": run, "broken": True}
+    lost = obstacle(config, session)
+    stand_in = session.stand_in
+    return {
+        "id": session.id,
+        "pin": str(session.pin),
+        "key": session.key,
+        "kept_key": session.kept_key,
+        "stand_in": {"rung": str(stand_in.rung), "reason": stand_in.reason, "until": stand_in.until} if stand_in is not None else None,
+        "created_at": session.created_at,
+        "changed_at": session.changed_at,
+        "version": session.version,
+        "resumes": lost is None,
+        "why_not": lost.what if lost is not None else "",
+        "run": lost.next_step.replace("SESSION", session.id) if lost is not None else "",
+        "broken": False,
+    }
+
+
+def obstacle(config: Config, session: Session) -> HoldfastError | None:
+    """Why the session's choice does not resolve today; None when it does, in one dialect of its provider at least."""
+    from ..core.errors import HoldfastError
+    from ..core.resolve import lane_for, provider_of
+
+    found: HoldfastError | None = None
+    try:
+        for dialect in provider_of(config, session.pin).dialects:
+            try:
+                lane_for(config, session.pin, dialect, session.key)
+                return None
+            except HoldfastError as error:
+                found = found or error
+    except HoldfastError as error:
+        return error
+    return found
+
+
+@command.command()
+@click.argument("session", shell_complete=complete.sessions)
+@json_option
+@click.pass_obj
+def show(opened: Opened, session: str, as_json: bool) -> None:
+    """Show one session.
+
+    \b
+    Example:
+      holdfast session show issue-42
+    """
+    one = view(opened.config, _stored(opened, session))
+    if as_json:
+        show_json(one)
+        return
+    say(f"session {one['id']}", f"  pin      {one['pin']}")
+    if one["key"]:
+        say(f"  key      {one['key']}, chosen by its user")
+    elif one.get("kept_key"):
+        say(f"  key      {one['kept_key']}, kept while it is healthy")
+    if not one["broken"]:
+        say(f"  created  {clock(one['created_at'])}", f"  changed  {clock(one['changed_at'])} (version {one['version']})")
+    say(f"  state    {one['why_not'] or _standing(one)}")
+    say(f"  run: {one['run'] or 'holdfast why ' + one['id']}")
+
+
+def _stored(opened: Opened, session: str) -> Session | BrokenSession:
+    """The row, readable or not. Raises ConnectionLost when there is none."""
+    from ..core.errors import ConnectionLost
+
+    memory = opened.memory
+    found = next((one for one in rows(memory) if one.id == session), None) if memory is not None else None
+    if found is None:
+        raise ConnectionLost(f"there is no session '{session}'", next_step=f"holdfast session pin {session} PROVIDER/MODEL")
+    return found
+
+
+@command.command()
+@click.argument("session", shell_complete=complete.sessions)
+@click.argument("pin", shell_complete=complete.pins)
+@click.option("--key", metavar="LABEL", help="Use this key of the provider and no other.", shell_complete=complete.labels)
+@click.pass_obj
+def pin(opened: Opened, session: str, pin: str, key: str | None) -> None:
+    """Choose a session's provider and model: create it, switch it, or mend one that cannot be read.
+
+    \b
+    Example:
+      holdfast session pin issue-42 mimo-plan/mimo-v2.5-pro
+      holdfast session pin issue-42 mimo-plan/mimo-v2.5-pro --key team
+    """
+    from ..core.identity import Pin
+    from ..core.session import Session
+
+    now = opened.store.now()
+    stored = next((one for one in rows(opened.store) if one.id == session), None)
+    if isinstance(stored, Session):
+        chosen, expected = stored.choose(Pin.parse(pin), now, key), stored.version
+    else:
+        version = stored.raw["version"] if stored is not None else -1
+        expected = version if isinstance(version, int) else -1
+        chosen = Session(session, Pin.parse(pin), key, created_at=now, changed_at=now, version=expected + 1)
+    lost = obstacle(opened.config, chosen)
+    if lost is not None:
+        raise lost
+    opened.store.save_session(chosen, expected if stored is not None else None)
+    _record(opened, chosen, stored)
+    before = f", before that on {stored.pin}" if isinstance(stored, Session) else ", mended" if stored is not None else ", created"
+    say(f"session '{session}' is on {chosen.pin}" + (f" with key '{key}'" if key else "") + before)
+
+
+def _record(opened: Opened, chosen: Session, before: Session | BrokenSession | None) -> None:
+    from ..core.events import Event, EventKind
+    from ..core.session import Session
+
+    kind, detail = EventKind.CREATED, {}
+    if isinstance(before, Session):
+        kind, detail = EventKind.SWITCHED, {"before": str(before.pin)}
+    elif before is not None:
+        kind, detail = EventKind.HEALED, {"before": str(before.raw.get("pin"))}
+    opened.store.record([Event(opened.store.now(), kind, chosen.id, "", str(chosen.pin), detail | ({"key": chosen.key} if chosen.key else {}))])
+
+
+@command.command()
+@click.argument("session", shell_complete=complete.sessions)
+@click.pass_obj
+def remove(opened: Opened, session: str) -> None:
+    """Forget a session. What it did stays in the journal.
+
+    \b
+    Example:
+      holdfast session remove issue-42
+    """
+    from ..core.events import Event, EventKind
+
+    stored = _stored(opened, session)
+    opened.store.remove_session(session)
+    pin = str(getattr(stored, "pin", ""))
+    opened.store.record([Event(opened.store.now(), EventKind.REMOVED, session, "", pin)])
+    say(f"session '{session}' is forgotten" + (f"; it was on {pin}" if pin else ""))
