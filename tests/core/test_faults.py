@@ -259,7 +259,14 @@ def test_nothing_makes_it_raise_and_what_it_says_is_bounded(status, headers, bod
 
 
 @pytest.mark.parametrize(
-    "body", [b"[" * 100_000, b'{"message":"' + b"x" * 10_000_000 + b'"}', b'{"error":{"message":"Limit ' + b"9" * 60_000 + b'"}}', b"a" * 10_000_000]
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"message":"' + b"x" * 10_000_000 + b'"}',
+        b'{"error":{"message":"Limit ' + b"9" * 60_000 + b'"}}',
+        b"a" * 10_000_000,
+        b'{"error":[' + b"[1]," * 15_000 + b"1]}",
+    ],
 )
 def test_a_body_bomb_is_read_quickly(body):
     began = time.process_time()

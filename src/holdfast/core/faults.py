@@ -201,12 +201,11 @@ def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | 
     row, confidence = _row(facts, profile)
     rules = profile.rows[row] if row in profile.rows else profile.rows.get(f"{row[:1]}xx", ())
     yield _by_rule(rules, spoken, status, "words", max(confidence, Confidence.TEXT))
-    if confidence is Confidence.TYPE and row in profile.statuses:
-        yield _Finding(profile.statuses[row], f"type:{row}", confidence)
-    if facts.status < 300:  # no error in it: a stream that stopped or said nothing, an empty body, or something that is no API
-        cause = "empty" if facts.empty and not facts.stream or facts.ended else "truncated" if facts.stream else None
-        yield _Finding(Verdict(_K.TRANSIENT if cause else _K.UNKNOWN, cause=cause), f"success:{cause or 'unknown'}", Confidence.HEURISTIC)
-    yield _Finding(profile.statuses.get(status) or profile.statuses.get(f"{status[:1]}xx") or Verdict(_K.UNKNOWN), f"status:{status}", Confidence.STATUS)
+    verdict = profile.statuses.get(row) or profile.statuses.get(f"{row[:1]}xx")
+    if verdict is None and facts.status < 300:  # no error in it: a stream that stopped or said nothing, an empty body, or something that is no API
+        cause = "truncated" if facts.stream and not facts.ended else "empty" if facts.stream or facts.empty else None
+        verdict = Verdict(_K.TRANSIENT, cause=cause) if cause else None
+    yield _Finding(verdict or Verdict(_K.UNKNOWN), f"{'type' if confidence is Confidence.TYPE else 'status'}:{row}", confidence)
 
 
 def _by_rule(rules: tuple[Rule, ...], spoken: str, status: str, sign: str, confidence: Confidence = Confidence.TEXT) -> _Finding | None:
