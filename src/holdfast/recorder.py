@@ -71,29 +71,28 @@ class Recorder:
             self._thread = threading.Thread(target=_write_on, args=(weakref.ref(self), self._wake), name="holdfast-recorder", daemon=True)
             self._thread.start()
 
-    @property
-    def done(self) -> bool:
-        return self.closing and not self._events and not self._changes
-
 
 def _write_on(ref: weakref.ref[Recorder], wake: threading.Event) -> None:
     """The thread: holds its recorder only while it writes, so that a forgotten one can go."""
     pause = threading.Event()
     while True:
         wake.wait(timeout=5.0)
+        # Cleared before anything is looked at: what comes from now on, an end too, wakes again and is not slept through.
+        wake.clear()
         recorder = ref()
-        if recorder is None or recorder.done:
+        if recorder is None:
             return
         closing = recorder.closing
         del recorder
         if not closing:
             pause.wait(_GATHER)
-        wake.clear()
         recorder = ref()
         if recorder is None:
             return
         recorder.flush()
         del recorder
+        if closing:
+            return
 
 
 def _flush_if_alive(ref: weakref.ref[Recorder]) -> None:
