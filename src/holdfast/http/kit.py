@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass  # noqa: TID251 - reads the environment as httpx does; sends nothing
 
 from ..core.identity import Endpoint
 
 RawHeaders = list[tuple[bytes, bytes]]
+Timeout = dict[str, float | None]
 
 
 class HeadersLike(Protocol):
@@ -39,40 +41,94 @@ class RequestLike(Protocol):
     def url(self) -> UrlLike: ...
 
 
-class ResponseLike(Protocol):
-    """A response of either module whose body has not been read."""
+class Open(NamedTuple):
+    """Send this to `endpoint`; answer with what was opened. `stream` is the body as bytes or as the caller's own stream."""
 
-    status_code: int
-    headers: HeadersLike
+    endpoint: Endpoint
+    method: str
+    url: str
+    headers: RawHeaders
     stream: Any
+    timeout: Timeout
+
+
+class Opened(NamedTuple):
+    """The head of an answer; `stream` is its body, raw and unread."""
+
+    status: int
+    headers: RawHeaders
+    stream: Any
+    extensions: dict[str, Any]
 
 
 class Kit:
-    """One of the two modules, with what we take from it. `broken` is what a broken connection raises; `not_theirs` are those of
-    them that tell nothing about a provider: the request was malformed, or our own pool was full."""
+    """One of the two modules, with what we take from it, and the core library that it stands on.
+
+    `broken` is what a broken connection raises, in the module or in its core, which name their exceptions alike; `not_theirs`
+    are those that tell nothing about a provider: the request was malformed, or our own pool was full.
+    """
 
     def __init__(self, module: Any) -> None:
         self.module = module
-        self.broken: type[Exception] = module.TransportError
+        self.core: Any = importlib.import_module(module.__name__.replace("httpx", "httpcore"))
+        roots = ("TimeoutException", "NetworkError", "ProtocolError", "ProxyError", "UnsupportedProtocol")
+        self.broken: tuple[type[Exception], ...] = (module.TransportError, *(getattr(self.core, name) for name in roots))
         self.not_theirs: tuple[type[Exception], ...] = (module.LocalProtocolError, module.PoolTimeout)
         self.cut: type[Exception] = module.RemoteProtocolError
         self.stream = module.ByteStream
-        self._url = lru_cache(maxsize=256)(module.URL)
 
-    def request(self, method: str, url: str, headers: RawHeaders, stream: Any, timeout: dict[str, float | None]) -> RequestLike:
-        """A request of ours. Of the caller's extensions only the time-outs go along: others can name another host or target."""
-        request: RequestLike = self.module.Request(method, self._url(url), headers=headers, stream=stream, extensions={"timeout": timeout})
+    def public(self, error: Exception) -> Exception:
+        """The module's own exception for what its core raised."""
+        if isinstance(error, self.module.TransportError):
+            return error
+        kind: type[Exception] = getattr(self.module, type(error).__name__, self.module.TransportError)
+        public = kind(str(error))
+        public.__cause__ = error
+        return public
+
+    def response(self, status: int, headers: RawHeaders, stream: Any, extensions: dict[str, Any]) -> Any:
+        """A response for the caller; `stream` is its body or what gives it."""
+        return self.module.Response(status, headers=headers, stream=self.stream(stream) if isinstance(stream, bytes) else stream, extensions=extensions)
+
+
+class Way(Protocol):
+    """How a request is sent: `pool` has the method `handle_request`, or `handle_async_request`, that takes and gives what these make."""
+
+    pool: Any
+
+    def request(self, send: Open) -> Any: ...
+    def opened(self, response: Any) -> Opened: ...
+
+
+class Through:
+    """Through a transport of the module: a proxy's, or one that the caller gave."""
+
+    def __init__(self, kit: Kit, transport: Any) -> None:
+        self.pool, self._kit = transport, kit
+
+    def request(self, send: Open) -> Any:
+        """A request of the module. Only time-outs go along as extensions: others can name another host or target."""
+        stream = self._kit.stream(send.stream) if isinstance(send.stream, bytes) else send.stream
+        return self._kit.module.Request(send.method, send.url, headers=send.headers, stream=stream, extensions={"timeout": send.timeout})
+
+    def opened(self, response: Any) -> Opened:
+        return Opened(response.status_code, response.headers.raw, response.stream, response.extensions)
+
+
+class Direct:
+    """Straight into a connection pool of the core library, past the module's own conversions: half of what a request costs."""
+
+    def __init__(self, kit: Kit, pool: Any) -> None:
+        self.pool, self._request, self._url = pool, kit.core.Request, lru_cache(maxsize=256)(kit.core.URL)
+
+    def request(self, send: Open) -> Any:
+        """A request of the core library."""
+        request = self._request(send.method, self._url(send.url), content=send.stream, extensions={"timeout": send.timeout})
+        request.headers = send.headers
         return request
 
-    def response(self, status: int, headers: RawHeaders, body: bytes) -> ResponseLike:
-        """A whole response."""
-        response: ResponseLike = self.module.Response(status, headers=headers, content=body)
-        return response
-
-    def relabel(self, response: ResponseLike, headers: RawHeaders) -> ResponseLike:
-        """The same response with these headers."""
-        response.headers = self.module.Headers(headers)
-        return response
+    def opened(self, response: Any) -> Opened:
+        return Opened(response.status, response.headers, response.stream, response.extensions)
 
 
 _LIMITS = {"max_connections": 1000, "max_keepalive_connections": 100, "keepalive_expiry": 30.0}
@@ -82,31 +138,40 @@ _KEEPALIVE += [(socket.IPPROTO_TCP, getattr(socket, name), 60) for name in ("TCP
 
 
 class Routes:
-    """The connection pools of one transport: a direct one, and one per proxy that the environment names. Built when needed."""
+    """The connection pools of one transport: direct ones, and one per proxy that the environment names. Built when needed."""
 
-    def __init__(self, module: Any, pool: Any) -> None:
-        self._module, self._pool = module, pool
-        self._pools: dict[str | None, Any] = {}
-        self._chosen: dict[str, Any] = {}
+    def __init__(self, kit: Kit, *, asynchronous: bool) -> None:
+        self._kit, self._prefix = kit, "Async" if asynchronous else ""
+        self._ways: dict[str, Way] = {}
+        self._chosen: dict[str, Way] = {}
 
-    def to(self, endpoint: Endpoint) -> Any:
-        """The transport that reaches `endpoint`; one on this machine never through a proxy."""
-        chosen = self._chosen.get(endpoint.origin)
-        if chosen is None:
+    def to(self, endpoint: Endpoint) -> Way:
+        """The way to `endpoint`; to one on this machine never through a proxy."""
+        way = self._chosen.get(endpoint.origin)
+        if way is None:
             proxy = None if endpoint.is_loopback else _proxy_for(endpoint.url)
-            chosen = self._pools.get(proxy)
-            if chosen is None:
-                limits = self._module.Limits(**_LIMITS)
-                chosen = self._pools[proxy] = self._pool(limits=limits, proxy=proxy, retries=0, socket_options=_KEEPALIVE)
-            self._chosen[endpoint.origin] = chosen
-        return chosen
+            name = proxy or endpoint.origin.partition(":")[0]
+            way = self._ways.get(name)
+            if way is None:
+                way = self._ways[name] = self._through(proxy) if proxy else self._direct(secure=name == "https")
+            self._chosen[endpoint.origin] = way
+        return way
 
     def drain(self) -> list[Any]:
         """All pools, for closing; a later request builds new ones."""
-        pools = list(self._pools.values())
-        self._pools.clear()
+        pools = [way.pool for way in self._ways.values()]
+        self._ways.clear()
         self._chosen.clear()
         return pools
+
+    def _direct(self, *, secure: bool) -> Way:
+        pool = getattr(self._kit.core, f"{self._prefix}ConnectionPool")
+        context = self._kit.module.create_ssl_context() if secure else None
+        return Direct(self._kit, pool(ssl_context=context, retries=0, socket_options=_KEEPALIVE, **_LIMITS))
+
+    def _through(self, proxy: str) -> Way:
+        transport = getattr(self._kit.module, f"{self._prefix}HTTPTransport")
+        return Through(self._kit, transport(proxy=proxy, limits=self._kit.module.Limits(**_LIMITS), retries=0, socket_options=_KEEPALIVE))
 
 
 def _proxy_for(url: str) -> str | None:

@@ -17,7 +17,7 @@ from ..core.faults import Phase, Reply, looks_ok
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from .kit import RawHeaders
-from .wire import BODY_LIMIT, Decoder, dress, reply_of, reply_of_error, requested_model
+from .wire import BODY_LIMIT, Decoder, dress, reply_of, reply_of_error, requested_model, strip
 
 _SECONDS = 15.0
 _CHECK_SECONDS = 60.0
@@ -115,7 +115,7 @@ def _fetch(
 ) -> _Got | Reply:
     versioned = connection.dialect is Dialect.ANTHROPIC_MESSAGES
     sized = [(b"content-length", b"")] if body is not None else []
-    url, headers, content = dress(connection, secret, path, [*(_VERSIONED if versioned else _BASE), *sized], body)
+    url, headers, content = dress(connection, secret, path, strip([*(_VERSIONED if versioned else _BASE), *sized]), body, connection.model)
     timeout = max(0.1, deadline - time.monotonic())
     request = httpx2.Request(method, url, headers=headers, stream=httpx2.ByteStream(content or b""), extensions={"timeout": dict.fromkeys(_TIMEOUTS, timeout)})
     phase = Phase.HEADERS

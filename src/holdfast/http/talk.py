@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from ..core.errors import HoldfastError, SecretMissing
 from ..core.faults import Phase, Reply, looks_ok
-from ..core.identity import Connection, Dialect, Endpoint
+from ..core.identity import Connection, Dialect
 from ..core.steps import Answer, Send
 from .engine import Engine, Exchange
-from .kit import Kit, RawHeaders, RequestLike, ResponseLike
+from .kit import Kit, Open, Opened, RawHeaders, RequestLike, Timeout
 from .sse import StreamWatch
 from .tail import Tail
-from .wire import Decoder, decoded, dialect_of, dress, labelled, outward, reply_of, reply_of_error, requested_model, wants_stream
+from .wire import Decoder, decoded, dialect_of, dress, labelled, outward, reply_of, reply_of_error, requested_model, strip, told_by, wants_stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,6 @@ class Bounds:
     peek_seconds: float = 10.0
     fault_seconds: float = 10.0
     raise_when_cut: bool = False
-
-
-class Open(NamedTuple):
-    """Send `request` on the way to `endpoint`; answer with the response, its body unread."""
-
-    request: RequestLike
-    endpoint: Endpoint
 
 
 class Read(NamedTuple):
@@ -68,10 +61,12 @@ class Perform(NamedTuple):
 
 
 class Handed(NamedTuple):
-    """What the caller gets. With a tail the response is still open: `chunks` were read already, the rest passes through the tail."""
+    """What the caller gets. With a tail the answer is still open: `chunks` were read already, the rest passes through the tail."""
 
-    response: ResponseLike
-    chunks: list[bytes] = []  # noqa: RUF012 - a default that nobody changes
+    status: int
+    headers: RawHeaders
+    chunks: list[bytes]
+    extensions: dict[str, Any]
     tail: Tail | None = None
 
 
@@ -86,42 +81,34 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
 class Ask:
     """What the caller asked for, looked at once. `body` is None when it is sent straight through and cannot be sent twice."""
 
-    __slots__ = ("body", "client_retries", "dialect", "headers", "judged", "model", "path", "request", "streams", "timeout")
+    __slots__ = ("body", "dialect", "headers", "judged", "model", "path", "request", "streams", "timeout")
 
     def __init__(self, request: RequestLike, body: bytes | None) -> None:
         self.request, self.body = request, body
-        self.headers = request.headers.raw
+        self.headers = strip(request.headers.raw)
         self.path = request.url.raw_path.decode("ascii")
         dialect = dialect_of(self.path)
         # Only answers of a model are looked into; a file, a list or a picture is passed on.
         self.judged = dialect is not None and request.method == "POST"
-        self.client_retries = 0
-        versioned = False
-        for name, value in self.headers:
-            lower = name.lower()
-            if lower == b"x-stainless-retry-count":
-                self.client_retries = int(value) if value.isdigit() else 0
-            elif lower == b"anthropic-version":
-                versioned = True
-        self.dialect = dialect or (Dialect.ANTHROPIC_MESSAGES if versioned else Dialect.OPENAI_CHAT)
+        self.dialect = dialect or (Dialect.ANTHROPIC_MESSAGES if self.headers.versioned else Dialect.OPENAI_CHAT)
         self.model = requested_model(body) if body else None
         self.streams = bool(body) and wants_stream(body or b"")
-        self.timeout: dict[str, float | None] = dict(request.extensions.get("timeout") or {})
+        self.timeout: Timeout = dict(request.extensions.get("timeout") or {})
 
 
 class _Head:
-    """The head of an answer, read once; header names and values as they came."""
+    """The head of an answer, looked at once; header names and values as they came."""
 
-    __slots__ = ("coding", "raw", "response", "type")
+    __slots__ = ("coding", "extensions", "headers", "status", "type")
 
-    def __init__(self, response: ResponseLike) -> None:
-        self.response, self.raw = response, response.headers.raw
+    def __init__(self, opened: Opened) -> None:
+        self.status, self.headers, _, self.extensions = opened
         self.type = self.coding = b""
-        for name, value in self.raw:
-            lower = name.lower()
-            if lower == b"content-type":
+        for name, value in self.headers:
+            told = told_by(name)
+            if told == "content-type":
                 self.type = value.lower()
-            elif lower == b"content-encoding" and value.lower() != b"identity":
+            elif told == "content-encoding" and value.lower() != b"identity":
                 self.coding = value.strip().lower()
 
 
@@ -142,10 +129,10 @@ def converse(kit: Kit, engine: Engine, session: str, ask: Ask, bounds: Bounds) -
     """Carry one request to its end. Raises what the module raises when the connection cannot be made and recovery ended."""
     try:
         exchange = engine.begin(
-            session, ask.dialect, ask.model, replayable=ask.body is not None and len(ask.body) <= bounds.replay, client_retries=ask.client_retries
+            session, ask.dialect, ask.model, replayable=ask.body is not None and len(ask.body) <= bounds.replay, client_retries=ask.headers.client_retries
         )
     except HoldfastError as error:
-        return Handed(_refusal(kit, ask.dialect, error))
+        return _refusal(ask.dialect, error)
     talk = _Conversation(kit, engine, exchange, ask, bounds)
     try:
         while (step := exchange.step) is not None:
@@ -182,14 +169,14 @@ class _Conversation:
         except SecretMissing as missing:
             now = exchange.now()
             return Answer(now, Reply(None, body=f"SecretMissing: {missing}".encode(), phase=Phase.UNSENT, request_written=False), sent_at=now)
-        url, headers, body = dress(connection, secret, ask.path, ask.headers, ask.body)
+        url, headers, body = dress(connection, secret, ask.path, ask.headers, ask.body, ask.model)
         timeout = ask.timeout.copy()
-        request = kit.request(ask.request.method, url, headers, ask.request.stream if body is None else kit.stream(body), timeout)
+        send = Open(connection.endpoint, ask.request.method, url, headers, ask.request.stream if body is None else body, timeout)
         sent_at, phase = exchange.now(), Phase.HEADERS
         try:
-            head = _Head((yield Open(request, connection.endpoint)))
+            head = _Head((yield send))
             phase = Phase.BODY
-            if succeeded(head.response.status_code):
+            if succeeded(head.status):
                 reply = yield from self._look(connection, head)
             else:
                 timeout["read"] = min(timeout.get("read") or self.bounds.fault_seconds, self.bounds.fault_seconds)
@@ -208,21 +195,18 @@ class _Conversation:
             raise RuntimeError("the engine gave neither a step nor an outcome")
         if outcome.fault is None and self.good is not None:
             head, chunks, tail = self.good
-            response = self.kit.relabel(head.response, labelled(head.raw, exchange.headers().items()))
             if tail is None:
-                response.stream = self.kit.stream(chunks[0])
-                exchange.stream_ended(None, requested_model(chunks[0]) or "" if not head.coding else "")
-            return Handed(response, chunks, tail)
+                exchange.stream_ended(None, "" if head.coding else requested_model(chunks[0]) or "")
+            return Handed(head.status, labelled(head.headers, exchange.headers()), chunks, head.extensions, tail)
         bad = self.bad
         if bad is not None and outcome.fault is not None and outcome.fault.phase is not Phase.UNSENT and not outcome.from_memory:
             if bad.error is not None:
                 bad.error.args = (f"{bad.error}\n{exchange.explanation()}",)
                 raise bad.error
-            if bad.head is not None and not succeeded(bad.head.response.status_code):
-                headers = outward(bad.head.raw, exchange.headers().items())
-                return Handed(self.kit.response(bad.head.response.status_code, headers, bad.body))
+            if bad.head is not None and not succeeded(bad.head.status):
+                return Handed(bad.head.status, outward(bad.head.headers, exchange.headers()), [bad.body], bad.head.extensions)
         status, told, body = exchange.explain()
-        return Handed(self.kit.response(status, labelled((), told.items()), body))
+        return Handed(status, labelled([], told), [body], {})
 
     def _read_fault(self, connection: Connection, head: _Head) -> Generator[Op, Any, Reply]:
         """The bounded body of a failed answer; one that stalls, breaks off or expands without end is judged by what came."""
@@ -238,7 +222,7 @@ class _Conversation:
 
     def _refused(self, connection: Connection, head: _Head, body: bytes, phase: Phase) -> Reply:
         self.bad = _Failed(head, body)
-        return reply_of(head.response.status_code, head.raw, body, phase, connection.endpoint.host)
+        return reply_of(head.status, head.headers, body, phase, connection.endpoint.host)
 
     def _look(self, connection: Connection, head: _Head) -> Generator[Op, Any, Reply | None]:
         """Whether an answer with a good status is one. None: yes, and `good` holds it."""
@@ -261,7 +245,7 @@ class _Conversation:
         yield _CLOSE
         body = b"".join(chunks)
         seen = decoded(body, head.coding, self.bounds.whole) if head.coding else body
-        if (seen or not head.coding) and not looks_ok(head.response.status_code, head.type.decode("latin-1"), seen, self.engine.profile(connection)):
+        if (seen or not head.coding) and not looks_ok(head.status, head.type.decode("latin-1"), seen, self.engine.profile(connection)):
             return self._refused(connection, head, seen, Phase.BODY)
         self.good = head, [body], None
         return None
@@ -293,7 +277,7 @@ class _Conversation:
         self.good = head, chunks, tail
 
 
-def _refusal(kit: Kit, dialect: Dialect, error: HoldfastError) -> ResponseLike:
+def _refusal(dialect: Dialect, error: HoldfastError) -> Handed:
     """Our own refusal before anything was sent, in the caller's dialect (409: the session's choice is in conflict with what is)."""
     told: dict[str, Any] = {"type": "invalid_request_error", "message": str(error), "holdfast": {"class": type(error).__name__}}
     body = (
@@ -302,7 +286,7 @@ def _refusal(kit: Kit, dialect: Dialect, error: HoldfastError) -> ResponseLike:
         else {"error": told | {"param": None, "code": "holdfast_" + _snake(type(error).__name__)}}
     )
     headers: RawHeaders = [(b"content-type", b"application/json"), (b"x-should-retry", b"false")]
-    return kit.response(409, headers, json.dumps(body).encode())
+    return Handed(409, headers, [json.dumps(body).encode()], {})
 
 
 def _snake(name: str) -> str:

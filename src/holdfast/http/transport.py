@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .engine import Engine
-from .kit import Kit, RequestLike, Routes
+from .kit import Kit, Open, RequestLike, Routes, Through
 from .tail import Tail
-from .talk import Ask, Bounds, Close, Handed, Open, Read, Talk, Wait, converse
+from .talk import Ask, Bounds, Close, Handed, Read, Talk, Wait, converse
 
 DEFAULT_BOUNDS = Bounds()
 
@@ -29,8 +29,8 @@ def bind(module: Any) -> Bound:
     sync_stream = type("SyncTailStream", (SyncTailStream, module.SyncByteStream), {"kit": kit})
     async_stream = type("AsyncTailStream", (AsyncTailStream, module.AsyncByteStream), {"kit": kit})
     return Bound(
-        type("SyncTransport", (SyncDriver, module.BaseTransport), {"kit": kit, "tail_stream": sync_stream, "pool": module.HTTPTransport}),
-        type("AsyncTransport", (AsyncDriver, module.AsyncBaseTransport), {"kit": kit, "tail_stream": async_stream, "pool": module.AsyncHTTPTransport}),
+        type("SyncTransport", (SyncDriver, module.BaseTransport), {"kit": kit, "tail_stream": sync_stream}),
+        type("AsyncTransport", (AsyncDriver, module.AsyncBaseTransport), {"kit": kit, "tail_stream": async_stream}),
     )
 
 
@@ -39,11 +39,12 @@ class _Driver:
 
     kit: Kit
     tail_stream: Any
-    pool: Any
+    asynchronous: bool
 
     def __init__(self, engine: Engine, session_id: str, inner: Any = None, *, bounds: Bounds = DEFAULT_BOUNDS) -> None:
-        self._engine, self._session, self._inner, self._bounds = engine, session_id, inner, bounds
-        self._routes = Routes(self.kit.module, self.pool)
+        self._engine, self._session, self._bounds = engine, session_id, bounds
+        self._inner = Through(self.kit, inner) if inner is not None else None
+        self._routes = Routes(self.kit, asynchronous=self.asynchronous)
 
     def _may_read(self, request: RequestLike) -> bool:
         """Whether the request's body may be held in memory: it is there already, or its length is known and small enough."""
@@ -52,14 +53,15 @@ class _Driver:
         length = next((value for name, value in request.headers.raw if name.lower() == b"content-length"), b"")
         return length.isdigit() and int(length) <= self._bounds.replay
 
-    def _handed(self, handed: Handed, rest: Any) -> Any:
-        if handed.tail is not None:
-            handed.response.stream = self.tail_stream(handed.chunks, rest, handed.response.stream, handed.tail)
-        return handed.response
+    def _handed(self, handed: Handed, rest: Any, source: Any) -> Any:
+        stream = handed.chunks[0] if handed.tail is None else self.tail_stream(handed.chunks, rest, source, handed.tail)
+        return self.kit.response(handed.status, handed.headers, stream, handed.extensions)
 
 
 class SyncDriver(_Driver):
     """Drives conversations with blocking calls. Safe to use from several threads, as the pools are."""
+
+    asynchronous = False
 
     def handle_request(self, request: Any) -> Any:
         """Send a request of an SDK on the session's connection. Its URL says only which path, never which host."""
@@ -67,7 +69,7 @@ class SyncDriver(_Driver):
         return self._drive(converse(self.kit, self._engine, self._session, ask, self._bounds))
 
     def _drive(self, talk: Talk) -> Any:
-        response: Any = None
+        source: Any = None
         chunks: Any = None
         got: Any = None
         try:
@@ -77,34 +79,37 @@ class SyncDriver(_Driver):
                     if isinstance(op, Read):
                         got = next(chunks, None)
                     elif isinstance(op, Open):
-                        response = (self._inner or self._routes.to(op.endpoint)).handle_request(op.request)
-                        got, chunks = response, iter(response.stream)
+                        way = self._inner or self._routes.to(op.endpoint)
+                        got = way.opened(way.pool.handle_request(way.request(op)))
+                        source, chunks = got.stream, iter(got.stream)
                     elif isinstance(op, Close):
-                        response.stream.close()
+                        source.close()
                     elif isinstance(op, Wait):
                         time.sleep(op.seconds)
                     else:
                         got = op.exchange.perform()
                 except self.kit.broken as error:
-                    op = talk.throw(error)
+                    op = talk.throw(self.kit.public(error))
                 else:
                     op = talk.send(got)
         except StopIteration as end:
-            return self._handed(end.value, chunks)
+            return self._handed(end.value, chunks, source)
         except BaseException:
             talk.close()
-            if response is not None:
-                response.stream.close()
+            if source is not None:
+                source.close()
             raise
 
     def close(self) -> None:
         """Close the connections."""
-        for pool in self._routes.drain() if self._inner is None else [self._inner]:
+        for pool in self._routes.drain() if self._inner is None else [self._inner.pool]:
             pool.close()
 
 
 class AsyncDriver(_Driver):
     """Drives conversations on an event loop, asyncio's or trio's."""
+
+    asynchronous = True
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request of an SDK on the session's connection. Its URL says only which path, never which host."""
@@ -112,7 +117,7 @@ class AsyncDriver(_Driver):
         return await self._drive(converse(self.kit, self._engine, self._session, ask, self._bounds))
 
     async def _drive(self, talk: Talk) -> Any:
-        response: Any = None
+        source: Any = None
         chunks: Any = None
         got: Any = None
         try:
@@ -122,29 +127,30 @@ class AsyncDriver(_Driver):
                     if isinstance(op, Read):
                         got = await anext(chunks, None)
                     elif isinstance(op, Open):
-                        response = await (self._inner or self._routes.to(op.endpoint)).handle_async_request(op.request)
-                        got, chunks = response, aiter(response.stream)
+                        way = self._inner or self._routes.to(op.endpoint)
+                        got = way.opened(await way.pool.handle_async_request(way.request(op)))
+                        source, chunks = got.stream, aiter(got.stream)
                     elif isinstance(op, Close):
-                        await response.stream.aclose()
+                        await source.aclose()
                     elif isinstance(op, Wait):
                         await _sleep(op.seconds)
                     else:
                         got = await _in_thread(op.exchange.perform)
                 except self.kit.broken as error:
-                    op = talk.throw(error)
+                    op = talk.throw(self.kit.public(error))
                 else:
                     op = talk.send(got)
         except StopIteration as end:
-            return self._handed(end.value, chunks)
+            return self._handed(end.value, chunks, source)
         except BaseException:
             talk.close()
-            if response is not None:
-                await response.stream.aclose()
+            if source is not None:
+                await source.aclose()
             raise
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for pool in self._routes.drain() if self._inner is None else [self._inner]:
+        for pool in self._routes.drain() if self._inner is None else [self._inner.pool]:
             await pool.aclose()
 
 
@@ -164,7 +170,7 @@ class SyncTailStream:
                 feed(chunk)
                 yield chunk
         except self.kit.broken as error:
-            raise self._tail.broke(error) from error.__cause__
+            raise self._tail.broke(self.kit.public(error)) from error
         last = self._tail.finish()
         if last:
             yield last
@@ -192,7 +198,7 @@ class AsyncTailStream:
                 feed(chunk)
                 yield chunk
         except self.kit.broken as error:
-            raise self._tail.broke(error) from error.__cause__
+            raise self._tail.broke(self.kit.public(error)) from error
         last = self._tail.finish()
         if last:
             yield last

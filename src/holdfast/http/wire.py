@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from enum import IntEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from ..core.faults import Phase, Reply
 from ..core.identity import Auth, Connection, Dialect, Endpoint
@@ -34,9 +36,9 @@ _NEVER_RETURNED = frozenset(
     b"connection keep-alive proxy-connection trailer transfer-encoding upgrade content-length content-encoding location retry-after".split()
 )
 _AUTH: dict[Auth, tuple[bytes, str]] = {
-    Auth.BEARER: (b"authorization", "Bearer {}"),
-    Auth.X_API_KEY: (b"x-api-key", "{}"),
-    Auth.API_KEY: (b"api-key", "{}"),
+    Auth.BEARER: (b"authorization", "Bearer "),
+    Auth.X_API_KEY: (b"x-api-key", ""),
+    Auth.API_KEY: (b"api-key", ""),
 }
 _READABLE = frozenset({b"gzip", b"deflate", b"identity"})
 
@@ -47,6 +49,7 @@ def tail_of(path: str) -> str:
     return path.removeprefix("/v1") if path.startswith("/v1/") else path
 
 
+@lru_cache(maxsize=256)
 def dialect_of(path: str) -> Dialect | None:
     """The dialect that a request path belongs to, or None for paths of no dialect such as `/models`."""
     tail = tail_of(path).partition("?")[0]
@@ -60,44 +63,85 @@ def url_for(endpoint: Endpoint, path: str) -> str:
     return endpoint.url + tail_of(path)
 
 
+class Incoming(NamedTuple):
+    """A caller's headers without what never leaves, and what they told. `sizes` are the length headers, for a body that streams past."""
+
+    kept: RawHeaders
+    sizes: RawHeaders
+    accepts: bytes | None
+    client_retries: int
+    versioned: bool
+
+
+class _Fate(IntEnum):
+    """What becomes of a caller's header."""
+
+    KEPT = 0
+    DROPPED = 1
+    SIZE = 2
+    ACCEPTS = 3
+    RETRIES = 4
+    VERSION = 5
+
+
+_FATES = {b"content-length": _Fate.SIZE, b"transfer-encoding": _Fate.SIZE, b"accept-encoding": _Fate.ACCEPTS}
+_FATES |= {b"x-stainless-retry-count": _Fate.RETRIES, b"anthropic-version": _Fate.VERSION}
+
+
+@lru_cache(maxsize=1024)
+def _fate(name: bytes) -> _Fate | None:
+    """The fate of a header by its name; None is KEPT, by far the most frequent."""
+    lower = name.lower()
+    return _FATES.get(lower) or (_Fate.DROPPED if lower in _NEVER_SENT or lower.startswith(_OWN_PREFIX) else None)
+
+
+def strip(headers: RawHeaders) -> Incoming:
+    """Look at a caller's headers once; what is left can be dressed for any connection."""
+    kept: RawHeaders = []
+    sizes: RawHeaders = []
+    accepts, retries, versioned = None, 0, False
+    for pair in headers:
+        fate = _fate(pair[0])
+        if fate is None:
+            kept.append(pair)
+        elif fate is _Fate.SIZE:
+            sizes.append(pair)
+        elif fate is _Fate.ACCEPTS:
+            accepts = pair[1]
+        elif fate is not _Fate.DROPPED:
+            kept.append(pair)
+            versioned = versioned or fate is _Fate.VERSION
+            if fate is _Fate.RETRIES and pair[1].isdigit():
+                retries = int(pair[1])
+    return Incoming(kept, sizes, accepts, retries, versioned)
+
+
 def dress(
-    connection: Connection, secret: Secret | None, path: str, incoming: Iterable[tuple[bytes, bytes]], body: bytes | None
+    connection: Connection, secret: Secret | None, path: str, incoming: Incoming, body: bytes | None, model: str | None = None
 ) -> tuple[str, RawHeaders, bytes | None]:
-    """What leaves for `connection`: URL, headers, body. `body` None is one that streams past us; its length header is kept."""
+    """What leaves for `connection`: URL, headers, body. `body` None is one that streams past us; its length header is kept.
+    `model` is what the body names, if that is known already."""
     endpoint = connection.endpoint
-    host, extra = _fixed_headers(endpoint)
-    headers: RawHeaders = [host]
-    sized = False
-    for name, value in incoming:
-        lower = name.lower()
-        if lower in _NEVER_SENT or lower.startswith(_OWN_PREFIX):
-            if lower in (b"content-length", b"transfer-encoding"):
-                sized = True
-                if body is None:
-                    headers.append((name, value))
-            continue
-        headers.append((name, value) if lower != b"accept-encoding" else (name, _readable(value, stream=bool(body) and wants_stream(body or b""))))
-    if extra:
+    headers: RawHeaders = [(b"Host", endpoint.host.encode("ascii")), *incoming.kept]
+    if incoming.accepts is not None:
+        headers.append((b"accept-encoding", _readable(incoming.accepts, body is not None and wants_stream(body))))
+    if endpoint.headers:
+        extra = [(name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in endpoint.headers]
         names = {name for name, _ in extra}
-        headers = [pair for pair in headers if pair[0].lower() not in names] + list(extra)
+        headers = [pair for pair in headers if pair[0].lower() not in names] + extra
     if secret is not None and endpoint.auth is not Auth.NONE:
         name, form = _AUTH[endpoint.auth]
-        headers.append((name, form.format(secret.reveal()).encode("latin-1")))
-    if body is not None and sized:
-        body = with_model(body, connection.model)
+        headers.append((name, (form + secret.reveal()).encode("latin-1")))
+    if body is None:
+        headers += incoming.sizes
+    elif incoming.sizes:
+        body = body if model == connection.model else with_model(body, connection.model)
         headers.append((b"content-length", b"%d" % len(body)))
     return url_for(endpoint, path), headers, body
 
 
-@lru_cache(maxsize=256)
-def _fixed_headers(endpoint: Endpoint) -> tuple[tuple[bytes, bytes], tuple[tuple[bytes, bytes], ...]]:
-    """The headers of an endpoint that hold no secret: its host, and those its user gave it."""
-    extra = tuple((name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in endpoint.headers)
-    return (b"Host", endpoint.host.encode("idna" if not endpoint.host.isascii() else "ascii")), extra
-
-
 @lru_cache(maxsize=64)
-def _readable(accepted: bytes, *, stream: bool) -> bytes:
+def _readable(accepted: bytes, stream: bool) -> bytes:
     """The codings that the caller accepts and we can look into; a stream is watched as it passes, so it comes as it is."""
     codings = [one.strip() for one in accepted.split(b",") if one.partition(b";")[0].strip().lower() in _READABLE]
     return b"identity" if stream or not codings else b", ".join(codings)
@@ -117,12 +161,7 @@ def requested_model(body: bytes) -> str | None:
     found = None
     for start, end in _model_spans(body):
         found = body[start:end]
-    if found is None:
-        return None
-    try:
-        return str(json.loads(found))
-    except ValueError:
-        return None
+    return _text(found) if found is not None else None
 
 
 def wants_stream(body: bytes) -> bool:
@@ -140,7 +179,10 @@ def with_model(body: bytes, model: str) -> bytes:
 
 
 def _text(literal: bytes) -> str | None:
+    """What a JSON string says; None when it is not well-formed."""
     try:
+        if b"\\" not in literal:
+            return literal[1:-1].decode("utf-8")
         return str(json.loads(literal))
     except ValueError:
         return None
@@ -161,9 +203,12 @@ def _model_spans(body: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _is_top_level(body: bytes, start: int, end: int) -> bool:
-    if start < len(body) - end:
-        return _balance(body, 0, start) == 1
-    return _balance(body, end, len(body)) == -1
+    before = start < len(body) - end
+    span = (0, start) if before else (end, len(body))
+    # One bracket on a side, in a string or not, can only be the object's own.
+    if body.count(b"{" if before else b"}", *span) == 1 and body.count(b"[" if before else b"]", *span) == 0:
+        return True
+    return _balance(body, *span) == (1 if before else -1)
 
 
 def _balance(body: bytes, start: int, end: int) -> int:
@@ -233,22 +278,34 @@ def reply_of_error(error: Exception, phase: Phase, host: str) -> Reply:
     )
 
 
-def outward(headers: Iterable[tuple[bytes, bytes]], ours: Iterable[tuple[str, str]]) -> RawHeaders:
-    """The provider's headers as a caller may see them, with ours instead of any that pretend to be.
+def outward(headers: RawHeaders, ours: Mapping[str, str]) -> RawHeaders:
+    """A provider's headers as a caller may see them after a fault, with ours.
 
     Length and coding are gone because the body is handed on decoded; `location` because nobody may follow it with a prompt;
     `retry-after` because ours is the true one.
     """
-    kept = [(name, value) for name, value in headers if name.lower() not in _NEVER_RETURNED]
-    return labelled(kept, ours)
+    return labelled([pair for pair in headers if pair[0].lower() not in _NEVER_RETURNED], ours)
 
 
-def labelled(headers: Iterable[tuple[bytes, bytes]], ours: Iterable[tuple[str, str]]) -> RawHeaders:
+def labelled(headers: RawHeaders, ours: Mapping[str, str]) -> RawHeaders:
     """`headers` with ours added; a provider cannot speak in our name."""
-    kept = [pair for pair in headers if pair[0][:9].lower() != _OWN_PREFIX and pair[0].lower() != b"x-should-retry"]
-    kept += [(name.encode("ascii"), _printable(value)) for name, value in ours]
+    kept = [pair for pair in headers if not _speaks_as_us(pair[0])]
+    kept += [(name.encode("ascii"), value.encode() if value.isprintable() else _escaped(value)) for name, value in ours.items()]
     return kept
 
 
-def _printable(value: str) -> bytes:
-    return (value if value.isprintable() else value.encode("unicode_escape").decode()).encode("utf-8")
+@lru_cache(maxsize=1024)
+def told_by(name: bytes) -> str | None:
+    """Which of the headers that we look at in an answer this is."""
+    lower = name.lower()
+    return lower.decode("ascii") if lower in (b"content-type", b"content-encoding") else None
+
+
+@lru_cache(maxsize=1024)
+def _speaks_as_us(name: bytes) -> bool:
+    lower = name.lower()
+    return lower.startswith(_OWN_PREFIX) or lower == b"x-should-retry"
+
+
+def _escaped(value: str) -> bytes:
+    return value.encode("unicode_escape")
