@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast import profiles
-from holdfast.classify import _reply
+from holdfast.classify import reply_of
 from holdfast.core.faults import classify
 
 DATA = Path(__file__).parents[1] / "tests" / "replies" / "replies.jsonl"
@@ -24,7 +24,7 @@ NOW = 1_794_900_000.0
 
 def verdicts(rows: list[dict[str, Any]]) -> list[str]:
     """The class that each row gets."""
-    return [str(classify(_reply(row), profiles.load(row["provider"]), now=NOW).kind) for row in rows]
+    return [str(classify(reply_of(row), profiles.load(row["provider"]), now=NOW).kind) for row in rows]
 
 
 def report(rows: list[dict[str, Any]]) -> str:
@@ -46,7 +46,7 @@ def report(rows: list[dict[str, Any]]) -> str:
 
 def cost(rows: list[dict[str, Any]]) -> float:
     """Milliseconds of CPU per answer."""
-    work = [(_reply(row), profiles.load(row["provider"])) for row in rows]
+    work = [(reply_of(row), profiles.load(row["provider"])) for row in rows]
     began = time.process_time()
     for _ in range(5):
         for reply, profile in work:

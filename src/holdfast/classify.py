@@ -28,7 +28,7 @@ def classify_lines(lines: Iterable[str], *, directory: Path | None = None, now: 
 def _classified(line: str, number: int, directory: Path | None, now: float) -> dict[str, Any]:
     try:
         row = json.loads(line)
-        reply, name = _reply(row), _profile_name(row, directory)
+        reply, name = reply_of(row), _profile_name(row, directory)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         return {"error": f"line {number}: {str(error) or type(error).__name__}"}
     fault = classify(reply, profiles.load(name, directory), now=now)
@@ -37,7 +37,8 @@ def _classified(line: str, number: int, directory: Path | None, now: float) -> d
     return shown if weighed == fault else {**shown, "weighed": _shown(weighed)}
 
 
-def _reply(row: Any) -> Reply:
+def reply_of(row: Any) -> Reply:
+    """The answer that one case describes. Raises ValueError for a row that is no case."""
     if not isinstance(row, dict):
         raise ValueError("not a JSON object")
     status = row.get("status")

@@ -81,6 +81,11 @@ def test_what_never_became_an_answer_is_told_apart_by_its_words(words, host, kin
     assert (str(fault.kind), fault.cause, fault.origin) == (kind, cause, Origin.NETWORK)
 
 
+def test_a_connection_that_broke_inside_a_stream_says_how():
+    fault = read(None, b"RemoteProtocolError: peer closed connection (incomplete chunked read)", phase=Phase.POST_OUTPUT)
+    assert (fault.kind, fault.cause, fault.maybe_processed) == (FaultClass.TRANSIENT, "truncated", True)
+
+
 @pytest.mark.parametrize(
     ("status", "more", "maybe"),
     [
@@ -138,11 +143,18 @@ def test_a_rejected_subscription_window_is_known_by_its_headers_alone():
         (Phase.POST_OUTPUT, b'data: {"choices":[{"delta":{},"finish_reason":"content_filter"}]}\n\n', "content_blocked", None),
         (Phase.PRE_OUTPUT, b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error"}}\n\n', "provider_unavailable", "capacity"),
         (Phase.PRE_OUTPUT, b'data: {"error":{"message":"boom","code":"500"}}\n\n', "transient", None),
+        (Phase.PRE_OUTPUT, b'[{\n  "error": {\n    "code": 503,\n    "status": "UNAVAILABLE"\n  }\n}]', "provider_unavailable", "capacity"),
+        (Phase.POST_OUTPUT, b'{"message":{"content":"a"},"done":false}\n{"error":"model runner has crashed: timed out"}\n', "transient", None),
     ],
 )
 def test_a_stream_is_judged_by_its_events(phase, body, kind, cause):
     fault = read(200, body, ("content-type", "text/event-stream"), phase=phase)
     assert (str(fault.kind), fault.cause, fault.phase) == (kind, cause, phase)
+
+
+def test_a_refusal_is_read_whole_whatever_type_its_body_claims():
+    fault = read(429, b"Your credit balance is too low", ("content-type", "text/event-stream"))
+    assert fault.kind is FaultClass.QUOTA_EXHAUSTED
 
 
 def test_an_error_inside_a_success_has_the_status_that_it_names():
@@ -265,6 +277,8 @@ def test_nothing_makes_it_raise_and_what_it_says_is_bounded(status, headers, bod
         b'{"message":"' + b"x" * 10_000_000 + b'"}',
         b'{"error":{"message":"Limit ' + b"9" * 60_000 + b'"}}',
         b"a" * 10_000_000,
+        b'{"message":"' + b"litellm.x: " * 5_900 + b'"}',
+        b'{"message":"' + b" " * 65_000,
         b'{"error":[' + b"[1]," * 15_000 + b"1]}",
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from holdfast import profiles
-from holdfast.classify import _reply
+from holdfast.classify import reply_of
 from holdfast.core.faults import Fault, classify
 
 REPLIES = Path(__file__).parents[1] / "replies"
@@ -30,7 +30,7 @@ ALL = [*cases("replies.jsonl"), *cases("documented.jsonl")]
 
 
 def fault_of(case: dict[str, Any], profile: str | None = "") -> Fault:
-    return classify(_reply(case), profiles.load(case["provider"] if profile == "" else profile), now=NOW)
+    return classify(reply_of(case), profiles.load(case["provider"] if profile == "" else profile), now=NOW)
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: f"{case['provider']}-{case['case']}")

@@ -125,6 +125,7 @@ _SCOPES |= dict.fromkeys((_K.NOT_ENTITLED, _K.RATE_LIMITED), Scope.KEY_MODEL)
 _SCOPES |= dict.fromkeys((_K.QUOTA_EXHAUSTED, _K.QUOTA_WINDOW), Scope.ACCOUNT)
 _SCOPES |= dict.fromkeys((_K.PROVIDER_UNAVAILABLE, _K.MODEL_UNAVAILABLE), Scope.MODEL)
 _SCOPES |= dict.fromkeys((_K.BLOCKED, _K.ENDPOINT_MISMATCH), Scope.ENDPOINT)
+_ORIGINS = {_K.BAD_REQUEST: Origin.US, _K.CONTEXT_OVERFLOW: Origin.US}
 
 # What a relay's supplier says of the relay's own key is not about ours (errors.md 4.1 step 2): the key is innocent.
 _RELAYED = dict.fromkeys((_K.AUTH_REJECTED, _K.AUTH_EXPIRED, _K.NOT_ENTITLED, _K.QUOTA_EXHAUSTED, _K.BLOCKED), "upstream_credential")
@@ -153,7 +154,7 @@ def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
     verdict = found.verdict
     if facts.relayed and verdict.kind in _RELAYED:
         verdict = Verdict(_K.PROVIDER_UNAVAILABLE, cause=_RELAYED[verdict.kind])
-    after, source = hint_seconds(facts.headers, facts, now, utc_offset=profile.utc_offset, window=verdict.kind is _K.QUOTA_WINDOW)
+    after, source = hint_seconds(facts, now, utc_offset=profile.utc_offset, window=verdict.kind is _K.QUOTA_WINDOW)
     if verdict.kind is _K.RATE_LIMITED and after is not None and after > LONGEST_WAIT:
         verdict = replace(verdict, kind=_K.QUOTA_WINDOW, scope=None)
     if verdict.kind is _K.AUTH_REJECTED and reply.phase is Phase.REFRESH:
@@ -163,7 +164,7 @@ def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
     return Fault(
         kind=kind,
         scope=verdict.scope or _SCOPES.get(kind, Scope.REQUEST),
-        origin=_origin(reply, facts, verdict),
+        origin=verdict.origin or (Origin.UPSTREAM if facts.relayed else Origin.NETWORK if reply.status is None else _ORIGINS.get(kind, Origin.ENDPOINT)),
         phase=reply.phase,
         status=reply.status,
         terminal=verdict.terminal,
@@ -176,7 +177,7 @@ def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
         provider_code=redact(facts.tokens[0], limit=80) if facts.tokens else None,
         request_id=redact(str(request_id), limit=80) if request_id else None,
         # redacted before it is cut, so that no secret is cut into something that no shape matches
-        excerpt=redact(" ".join(facts.message.split()), limit=160),
+        excerpt=redact(" ".join(facts.message[:2_000].split()), limit=160),
         maybe_processed=kind is _K.TRANSIENT and reply.phase is not Phase.CONNECT and reply.request_written and reply.status in _MAYBE_PROCESSED,
     )
 
@@ -237,14 +238,6 @@ def _row(facts: Facts, profile: Profile) -> tuple[str, Confidence]:
     if facts.status < 300:
         return next((profile.vague[code] for code in facts.tokens if code in profile.vague), "200"), Confidence.STATUS
     return str(facts.status), Confidence.STATUS
-
-
-def _origin(reply: Reply, facts: Facts, verdict: Verdict) -> Origin:
-    if facts.relayed or verdict.origin:
-        return verdict.origin or Origin.UPSTREAM
-    if reply.status is None:
-        return Origin.NETWORK
-    return Origin.US if verdict.kind in (_K.BAD_REQUEST, _K.CONTEXT_OVERFLOW) else Origin.ENDPOINT
 
 
 def weigh(fault: Fault, *, worked_here: bool, worked_elsewhere: str | None = None, key_prefix_host: str | None = None) -> Fault:

@@ -31,8 +31,10 @@ _TITLE = re.compile(r"<title[^>]{0,200}>\s*([^<]*)", re.IGNORECASE)
 _BRACKETED = re.compile(r"[\[(](\d{4,5})[\])]")
 # LiteLLM names the class of its own error, then relays: "litellm.X: YException - what the supplier said"; its postscript is no news.
 _OWN_ERROR = re.compile(r"\blitellm\.(\w+):")
-_RELAYED = re.compile(r"\blitellm\.\w+: .{0,200}?\b\w+(?:Exception|Error) - |^\w+Error: \w+Exception - |\berror from provider ?\(", re.IGNORECASE | re.DOTALL)
-_POSTSCRIPT = re.compile(r"\s*(?:LiteLLM: model group|Received Model Group=|model=\S+ context_window_fallbacks|Deployment Info:).*", re.DOTALL)
+_RELAYED = re.compile(
+    r"\blitellm\.\w+: .{0,200}?\b\w{1,40}(?:Exception|Error) - |^\w{1,40}Error: \w{1,40}Exception - |\berror from provider ?\(", re.IGNORECASE | re.DOTALL
+)
+_POSTSCRIPT = re.compile(r"(?:LiteLLM: model group|Received Model Group=|model=\S{1,100} context_window_fallbacks|Deployment Info:).*", re.DOTALL)
 _FINISHED = re.compile(r'"(?:finish_reason|stop_reason)"\s*:\s*"(\w+)"')
 _ENDED = re.compile(r'\[DONE\]|message_stop|"response\.(?:completed|failed|incomplete)|"done"\s*:\s*true')
 _TROUBLE = re.compile(r"rror|fail|base_resp|xception|incomplete")
@@ -80,7 +82,8 @@ def read(reply: Reply) -> Facts:
         facts.message = title[1].strip() if title else "an HTML page"
         facts.words = words(text[:_MOST_TEXT])
         return facts
-    facts.stream = reply.phase in ("body_pre_output", "body_post_output") or "event-stream" in facts.headers.get("content-type", "")
+    streams = reply.phase in ("body_pre_output", "body_post_output") or "event-stream" in facts.headers.get("content-type", "")
+    facts.stream = streams and 0 < facts.status < 400
     documents = list(_documents(text.lstrip(), facts))
     _walk(documents if documents or facts.stream else [text], facts)
     if facts.stream:
@@ -102,8 +105,9 @@ def _documents(body: str, facts: Facts) -> Iterator[Any]:
         document = _decode(body)
         yield from () if document is None else (document,)
         return
-    for line in body.splitlines():
-        data = line.removeprefix("data:").strip()
+    one = body[:1] in ("{", "[") and _decode(body.partition("\n")[0]) is None  # one value over many lines, not a line each
+    for line in (body,) if one else body.splitlines():
+        data = line.removeprefix("data:").strip().lstrip("[")
         event = _decode(data) if data[:1] == "{" and _TROUBLE.search(data) else None
         if event and (event.get("error") or not event.keys() & {"choices", "delta"}):
             yield event
@@ -163,8 +167,8 @@ def _code(name: str, value: str, facts: Facts) -> None:
 def _say(text: str, facts: Facts, queue: list[tuple[bool, Any]]) -> None:
     """Keep a sentence without a relay's framing; a JSON value inside it is walked instead of being read as text."""
     text = _POSTSCRIPT.sub("", text[:LONGEST_BODY])
-    facts.tokens += map(token, _OWN_ERROR.findall(text)[:1])
-    relayed = _RELAYED.search(text)
+    facts.tokens += map(token, _OWN_ERROR.findall(text, 0, _MOST_TEXT)[:1])
+    relayed = _RELAYED.search(text, 0, _MOST_TEXT)
     if relayed:
         facts.relayed = True
         text = text[relayed.end() :]
@@ -185,24 +189,23 @@ _MS_HEADERS = ("retry-after-ms", "x-ms-retry-after-ms", "llm_provider-retry-afte
 _FIELDS = ("retrydelay", "quotaresetdelay", "resets_in_seconds", "reset_seconds", "retry_after_seconds", "retry_after", "resets_at", "reset_at", "reset_time")
 
 
-def hint_seconds(
-    headers: Mapping[str, str], body: Facts, now: float, *, utc_offset: float | None = None, window: bool = False
-) -> tuple[float | None, str | None]:
+def hint_seconds(facts: Facts, now: float, *, utc_offset: float | None = None, window: bool = False) -> tuple[float | None, str | None]:
     """(seconds until the provider wants to see us again, the header or field that says so) by errors.md 2.4.5, or (None, None).
 
     Never raises. Values that are negative, infinite or no number are not believed; longer ones than 32 days are cut. In a
     `window`, the header of the rejected subscription window speaks first and RetryInfo not at all: Gemini says 37 s of a day.
     """
-    rejected = unified_reset(headers, now) if window else None
+    rejected = unified_reset(facts.headers, now) if window else None
     if rejected:
         return rejected, "anthropic-ratelimit-unified"
-    for after, source in _hints(headers, body, now, utc_offset):
+    for after, source in _hints(facts, now, utc_offset):
         if after is not None and 0 <= after < math.inf and not (window and source == "retrydelay"):
             return min(after, LONGEST_HINT), source
     return None, None
 
 
-def _hints(headers: Mapping[str, str], body: Facts, now: float, utc_offset: float | None) -> Iterator[tuple[float | None, str]]:
+def _hints(facts: Facts, now: float, utc_offset: float | None) -> Iterator[tuple[float | None, str]]:
+    headers = facts.headers
     for name in _MS_HEADERS:
         milliseconds = _number(headers.get(name))
         yield (None if milliseconds is None else milliseconds / 1000), name
@@ -210,14 +213,14 @@ def _hints(headers: Mapping[str, str], body: Facts, now: float, utc_offset: floa
     for name in ("retry-after", "llm_provider-retry-after"):
         yield _span(headers.get(name), sent), name
     for name in _FIELDS:
-        yield _span(body.fields.get(name), now), name
+        yield _span(facts.fields.get(name), now), name
     for name in ("anthropic-ratelimit-unified-reset", "x-ratelimit-reset"):
         yield _span(headers.get(name), now), name
-    moment = _MOMENT.search(body.message)
+    moment = _MOMENT.search(facts.message)
     if moment and (moment[2] or utc_offset is not None):
         at = _moment(moment[1], UTC if moment[2] else timezone(timedelta(hours=utc_offset or 0)))
         yield (None if at is None else at - now), "words"
-    again = _AGAIN.search(body.message)
+    again = _AGAIN.search(facts.message)
     yield (_span(again[1], now) if again else None), "words"
     yield _bucket(headers, now), "x-ratelimit-reset-*"
 
