@@ -11,7 +11,7 @@ import pytest
 
 from holdfast import profiles
 from holdfast.classify import reply_of
-from holdfast.core.faults import Fault, classify
+from holdfast.core.faults import Fault, Reply, classify
 
 REPLIES = Path(__file__).parents[1] / "replies"
 NOW = 1_794_900_000.0
@@ -83,6 +83,13 @@ def test_no_innocent_key_is_blamed_even_when_the_provider_is_unknown():
 def test_the_generic_rules_alone_read_nine_in_ten_answers_of_providers_they_never_heard_of():
     right = sum(str(fault_of(case, "no-such-provider").kind) == case["expected_class"] for case in ALL)
     assert right / len(ALL) >= 0.9
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("sentence", (REPLIES / "requests_at_fault.txt").read_text("utf-8").splitlines())
+def test_a_request_at_fault_is_no_word_against_the_key_whatever_its_fields_are_about(status, sentence):
+    body = json.dumps({"error": {"message": sentence, "type": "invalid_request_error"}}).encode()
+    assert str(classify(Reply(status, (), body), profiles.load(None), now=NOW).kind) == "bad_request"
 
 
 def test_only_what_says_so_is_called_final_or_unsent():

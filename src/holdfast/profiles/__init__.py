@@ -166,6 +166,7 @@ def _row(entries: list[str], families: Mapping[str, tuple[str, list[str]]]) -> t
     return tuple(rules)
 
 
+@lru_cache(maxsize=2_048)
 def _rule(text: str, outcome: Verdict, name: str = "") -> Rule:
     statuses: tuple[str, ...] = ()
     parts = []
