@@ -21,6 +21,7 @@ _MARKS: dict[Dialect, tuple[bytes, ...]] = {
     Dialect.OPENAI_RESPONSES: (b'"response.completed"', b'"response.failed"', b'"response.incomplete"', b'"error"'),
     Dialect.ANTHROPIC_MESSAGES: (b'"message_stop"', b'"message_delta"', b'"error"'),
 }
+_ERROR_NAMES = (b"event: error", b"event:error")
 _PREAMBLE = frozenset({"message_start", "ping", "response.created", "response.in_progress", "response.queued"})
 _TERMINAL = frozenset({"message_stop", "response.completed", "response.failed", "response.incomplete"})
 _FAILED = frozenset({"error", "response.failed"})
@@ -41,10 +42,10 @@ class StreamWatch:
         self.error: bytes | None = None
         self.model = ""
         self.usage: dict[str, int] = {}
-        self._chat, self._marks = dialect is Dialect.OPENAI_CHAT, _MARKS[dialect]
+        self._chat, self._marks = dialect is Dialect.OPENAI_CHAT, _MARKS[dialect] + _ERROR_NAMES
         self._parts: list[bytes] = []
-        self._size = 0
-        self._name = self._data = b""
+        self._data: list[bytes] = []
+        self._name, self._size = b"", 0
         self._lost = self._after_cr = False
 
     @property
@@ -54,6 +55,9 @@ class StreamWatch:
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes of the stream, wherever they were cut."""
+        if self.started and chunk.endswith(b"\n\n") and self.whole and not any(map(chunk.__contains__, self._marks)):
+            self._after_cr = False
+            return
         if self._after_cr and chunk[:1] == b"\n":
             chunk = chunk[1:]
         if not chunk:
@@ -81,35 +85,36 @@ class StreamWatch:
         self._line(b"")
 
     def _hold(self, part: bytes) -> None:
-        self._size += len(part)
-        if self._size > EVENT_LIMIT:
-            self._lost = True
+        if self._too_long(part):
             self._parts = [b""]
         else:
             self._parts.append(part)
 
+    def _too_long(self, more: bytes) -> bool:
+        """Count what the event under way holds; past the limit it is given up."""
+        self._size += len(more)
+        if self._size > EVENT_LIMIT:
+            self._lost = True
+            self._data.clear()
+        return self._lost
+
     def _line(self, line: bytes) -> None:
         if not line:
-            if self._data and not self._lost:
-                self._event()
-            self._name, self._data, self._size, self._lost = b"", b"", 0, False
+            if self._data:
+                self._event(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
+                self._data.clear()
+            self._name, self._size, self._lost = b"", 0, False
         elif line.startswith(b"data:"):
-            self._data = self._data + b"\n" + line[5:] if self._data else line[5:]
-            self._size += len(line)
-            self._lost = self._lost or self._size > 2 * EVENT_LIMIT
+            if not (self._data or self._lost) or not self._too_long(line):
+                self._data.append(line[5:])
         elif line.startswith(b"event:"):
             self._name = line[6:].strip()
         elif line.startswith(_BOM) and not self.started:
             self._line(line.removeprefix(_BOM))
 
-    def _event(self) -> None:
-        data = self._data
-        if self.started and self._name != b"error":
-            for mark in self._marks:
-                if mark in data:
-                    break
-            else:
-                return
+    def _event(self, data: bytes) -> None:
+        if self.started and self._name != b"error" and not any(map(data.__contains__, self._marks)):
+            return
         data = data.strip()
         if data == b"[DONE]":
             self.ended = True

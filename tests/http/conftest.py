@@ -1,0 +1,155 @@
+"""A scripted engine for the transports, clients of both modules, and the connections they speak through."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from holdfast.core.detect import Profile
+from holdfast.core.errors import SecretMissing
+from holdfast.core.faults import Fault, FaultClass, Phase, classify
+from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
+from holdfast.core.secret import Secret
+from holdfast.core.steps import Answer, Attempt, Outcome, Probe, Send, Step
+from holdfast.http.transport import bind
+from holdfast.scripted import ScriptedProvider
+
+KEYS = {"a": "sk-aaaaaaaaaaaaaaaa", "b": "sk-bbbbbbbbbbbbbbbb"}
+
+
+def connect(provider: ScriptedProvider, dialect: Dialect = Dialect.OPENAI_CHAT, key: str = "a", model: str = "m", **endpoint: Any) -> Connection:
+    """A connection to a scripted provider."""
+    name = ProviderName("mine")
+    url = provider.root if dialect is Dialect.ANTHROPIC_MESSAGES else provider.url
+    keys = tuple(Key(name, label, f"env:{label}") for label in KEYS)
+    entry = Provider(name, (Endpoint(url, dialect, **endpoint),), keys)
+    return Connection(entry, dialect, next((one for one in keys if one.label == key), None), model)
+
+
+class FakeExchange:
+    """Takes the scripted steps in order until an answer is good or they run out. `turns` are what `perform` says, one by one."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self.engine = engine
+        self.steps = list(engine.steps)
+        self.step: Step | None = self.steps.pop(0) if self.steps else None
+        self.outcome: Outcome | None = engine.memory
+        self.answers: list[Answer] = []
+        self.ended: list[tuple[Fault | None, str]] = []
+        self.abandoned = 0
+
+    def now(self) -> float:
+        return time.time()
+
+    def secret(self, connection: Connection) -> Secret | None:
+        if connection.key is not None and connection.key.label in self.engine.missing:
+            raise SecretMissing("the key is gone", tried=["env:A: not set"])
+        return Secret(KEYS[connection.key.label]) if connection.key is not None else None
+
+    def answer(self, answer: Answer) -> None:
+        self.answers.append(answer)
+        connection = self.step.connection  # type: ignore[union-attr]
+        self.step = self.steps.pop(0) if self.steps and answer.reply is not None else None
+        if self.step is None:
+            fault = classify(answer.reply, Profile(), now=answer.now) if answer.reply is not None else None
+            attempts = tuple(Attempt(n, connection, one.sent_at, one.now) for n, one in enumerate(self.answers, 1))
+            self.outcome = Outcome(connection, attempts, fault)
+
+    def perform(self) -> bool:
+        self.engine.performed += 1
+        if self.engine.turns and not self.engine.turns.pop(0):
+            return False
+        self.step = self.steps.pop(0)
+        return True
+
+    def headers(self) -> dict[str, str]:
+        assert self.outcome is not None
+        fault = {"holdfast-fault": str(self.outcome.fault.kind), "x-should-retry": "false"} if self.outcome.fault is not None else {}
+        return {"holdfast-request-id": "r1", "holdfast-key": "ä\r\nx: y" if self.engine.hostile else "a", "holdfast-attempts": str(len(self.answers))} | fault
+
+    def explain(self) -> tuple[int, dict[str, str], bytes]:
+        return 503, {"content-type": "application/json", **self.headers()}, b'{"error":{"message":"explained","type":"x","code":null,"param":null}}'
+
+    def explanation(self) -> str:
+        return "what happened, and what to run"
+
+    def stream_ended(self, fault: Fault | None, answered_model: str) -> None:
+        self.ended.append((fault, answered_model))
+
+    def abandon(self) -> None:
+        self.abandoned += 1
+
+
+class FakeEngine:
+    """Begins exchanges that take `steps`; with `memory`, exchanges that end before anything is sent."""
+
+    def __init__(self, *steps: Step | Connection, turns: Sequence[bool] = (), memory: Outcome | None = None, refuses: Exception | None = None) -> None:
+        self.steps = [Send(step, 0.0, "") if isinstance(step, Connection) else step for step in steps]
+        self.turns, self.memory, self.refuses = list(turns), memory, refuses
+        self.missing: set[str] = set()
+        self.hostile = False
+        self.performed = 0
+        self.exchanges: list[FakeExchange] = []
+        self.begun: list[tuple[Any, ...]] = []
+
+    def begin(self, session_id: str, dialect: Dialect, model: str | None, *, replayable: bool, client_retries: int) -> FakeExchange:
+        self.begun.append((session_id, dialect, model, replayable, client_retries))
+        if self.refuses is not None:
+            raise self.refuses
+        self.exchanges.append(FakeExchange(self))
+        return self.exchanges[-1]
+
+    def profile(self, connection: Connection) -> Profile:
+        return Profile()
+
+    @property
+    def last(self) -> FakeExchange:
+        return self.exchanges[-1]
+
+
+@pytest.fixture(params=["httpx2", "httpx"])
+def module(request: pytest.FixtureRequest) -> Any:
+    return importlib.import_module(request.param)
+
+
+@pytest.fixture
+def provider() -> Iterator[ScriptedProvider]:
+    with ScriptedProvider() as server:
+        yield server
+
+
+@pytest.fixture
+def client_for(module: Any) -> Iterator[Callable[..., Any]]:
+    """A client of the module over our transport; closed at the end."""
+    opened: list[Any] = []
+
+    def make(engine: FakeEngine, inner: Any = None, **more: Any) -> Any:
+        follow = more.pop("follow_redirects", False)
+        opened.append(
+            module.Client(transport=bind(module).SyncTransport(engine, "s1", inner, **more), base_url="http://holdfast.invalid/v1", follow_redirects=follow)
+        )
+        return opened[-1]
+
+    yield make
+    for client in opened:
+        client.close()
+
+
+def remembered(connection: Connection) -> Outcome:
+    """An outcome known before anything was sent."""
+    return Outcome(connection, (), Fault(FaultClass.QUOTA_WINDOW, phase=Phase.HEADERS), from_memory=True)
+
+
+@pytest.fixture
+def fakes() -> Any:
+    """The names of this file, for tests that cannot import it."""
+
+    class Names:
+        Engine, Probe, Send = FakeEngine, Probe, Send
+        connect, remembered, keys = staticmethod(connect), staticmethod(remembered), KEYS
+
+    return Names

@@ -1,0 +1,162 @@
+"""What a watched stream tells, however its bytes are cut."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.core.identity import Dialect
+from holdfast.http import sse
+from holdfast.http.sse import StreamWatch
+
+CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
+
+
+def chunk(delta: Any = None, finish: str | None = None, **more: Any) -> bytes:
+    return f"data: {json.dumps({'model': 'm', 'choices': [{'index': 0, 'delta': delta or {}, 'finish_reason': finish}]} | more)}\n\n".encode()
+
+
+def named(kind: str, **more: Any) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps({'type': kind} | more)}\n\n".encode()
+
+
+ROLE, WORD, END, DONE = chunk({"role": "assistant", "content": ""}), chunk({"content": "hi"}), chunk({}, "stop"), b"data: [DONE]\n\n"
+START = named("message_start", message={"model": "claude", "usage": {"input_tokens": 3}})
+DELTA = named("content_block_delta", index=0, delta={"type": "text_delta", "text": "hi"})
+CREATED = named("response.created", response={"model": "gpt"})
+ERROR = b'data: {"error":{"message":"no"}}\n\n'
+
+
+def watched(dialect: Dialect, *parts: bytes, close: bool = False) -> StreamWatch:
+    watch = StreamWatch(dialect)
+    for part in parts:
+        watch.feed(part)
+    if close:
+        watch.close()
+    return watch
+
+
+@pytest.mark.parametrize(
+    ("dialect", "stream", "started", "ended", "failed"),
+    [
+        (CHAT, b": ping\n\n", False, False, False),
+        (CHAT, ROLE, False, False, False),
+        (CHAT, b'data: {"choices":[],"prompt_filter_results":[]}\n\n', False, False, False),
+        (CHAT, ROLE + WORD, True, False, False),
+        (CHAT, chunk({"reasoning_content": "hm"}), True, False, False),
+        (CHAT, chunk({"tool_calls": [{"index": 0}]}), True, False, False),
+        (CHAT, b'data: {"choices":[{"text":"hi"}]}\n\n', True, False, False),
+        (CHAT, WORD + END, True, True, False),
+        (CHAT, WORD + DONE, True, True, False),
+        (CHAT, DONE, False, True, False),
+        (CHAT, ERROR, False, False, True),
+        (CHAT, chunk({}, "error", error={"code": 502}), False, False, True),
+        (CHAT, WORD + ERROR, True, False, True),
+        (CHAT, b'event: error\ndata: {"message":"no"}\n\n', False, False, True),
+        (CHAT, b"data: 404 page not found\n\n", False, False, False),
+        (CHAT, b"data: [1]\n\ndata: null\n\n", False, False, False),
+        (RESPONSES, CREATED + named("response.in_progress"), False, False, False),
+        (RESPONSES, CREATED + named("response.output_text.delta", delta="hi"), True, False, False),
+        (RESPONSES, CREATED + named("response.failed", response={"error": {}}), False, True, True),
+        (RESPONSES, named("response.output_text.delta", delta="hi") + named("response.completed", response={}), True, True, False),
+        (RESPONSES, named("response.incomplete", response={}), True, True, False),
+        (RESPONSES, named("error", message="no"), False, False, True),
+        (MESSAGES, START + named("ping"), False, False, False),
+        (MESSAGES, START + named("content_block_start", index=0), True, False, False),
+        (MESSAGES, START + DELTA + named("message_delta", delta={"stop_reason": "end_turn"}), True, False, False),
+        (MESSAGES, DELTA + named("message_stop"), True, True, False),
+        (MESSAGES, START + named("error", error={"type": "overloaded_error"}), False, False, True),
+        (MESSAGES, DELTA + named("error", error={"type": "overloaded_error"}), True, False, True),
+    ],
+)
+def test_a_stream_begins_ends_and_fails_as_its_dialect_says(dialect: Dialect, stream: bytes, started: bool, ended: bool, failed: bool) -> None:
+    watch = watched(dialect, stream)
+    assert (watch.started, watch.ended, watch.error is not None) == (started, ended, failed)
+
+
+@pytest.mark.parametrize("text", ['"finish_reason":"stop"', '"error": {}', "[DONE]", '{"type":"message_stop"}', '"usage":{"a":1}', "data: [DONE]\n\n"])
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_what_a_model_writes_is_never_taken_for_a_sign(dialect: Dialect, text: str) -> None:
+    event = {
+        CHAT: chunk({"content": text}),
+        RESPONSES: named("response.output_text.delta", delta=text),
+        MESSAGES: named("content_block_delta", delta={"text": text}),
+    }[dialect]
+    watch = watched(dialect, event, event, close=True)
+    assert watch.started
+    assert not watch.ended
+    assert watch.error is None
+    assert watch.usage == {}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "stream", "model", "usage"),
+    [
+        (CHAT, WORD + END + b'data: {"choices":[],"usage":{"total_tokens":9,"details":{}}}\n\n' + DONE, "m", {"total_tokens": 9}),
+        (RESPONSES, CREATED + named("response.completed", response={"usage": {"output_tokens": 2}}), "gpt", {"output_tokens": 2}),
+        (MESSAGES, START + DELTA + named("message_delta", usage={"output_tokens": 7}), "claude", {"input_tokens": 3, "output_tokens": 7}),
+    ],
+)
+def test_model_and_usage_are_noted_where_the_provider_tells_them(dialect: Dialect, stream: bytes, model: str, usage: dict[str, int]) -> None:
+    watch = watched(dialect, stream)
+    assert (watch.model, watch.usage) == (model, usage)
+
+
+STREAMS = {
+    CHAT: b"\xef\xbb\xbf: ping\n\n" + ROLE + chunk({"content": "gr\u00fc\u00df"}) + END + DONE,
+    RESPONSES: CREATED + named("response.output_text.delta", delta="\u00e9") + named("response.completed", response={"usage": {"n": 1}}),
+    MESSAGES: START + named("ping") + DELTA + named("message_stop"),
+}
+
+
+@given(st.sampled_from(list(Dialect)), st.sampled_from([b"\n", b"\r\n", b"\r"]), st.lists(st.integers(1, 400), max_size=12))
+def test_cuts_and_line_ends_change_nothing(dialect: Dialect, line_end: bytes, cuts: list[int]) -> None:
+    stream = STREAMS[dialect].replace(b"\n", line_end)
+    edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    watch = watched(dialect, *(stream[a:b] for a, b in zip(edges, edges[1:], strict=False)), close=True)
+    assert (watch.started, watch.ended, watch.error) == (True, True, None)
+    assert watch.model == {CHAT: "m", RESPONSES: "gpt", MESSAGES: "claude"}[dialect]
+
+
+@given(st.lists(st.binary(max_size=60), max_size=8), st.sampled_from(list(Dialect)))
+def test_no_bytes_make_a_watch_raise(parts: list[bytes], dialect: Dialect) -> None:
+    watched(dialect, *parts, close=True)
+    watched(dialect, *(b"data: " + part + b"\n\n" for part in parts), close=True)
+
+
+def test_a_name_is_not_lost_when_a_line_end_is_cut_in_two() -> None:
+    assert watched(CHAT, b"event: error\r", b'\ndata: {"message":"no"}\r\n\r\n').error == b'{"message":"no"}'
+
+
+def test_an_event_over_several_lines_is_read_as_one() -> None:
+    assert watched(CHAT, b'data: {"error":\ndata: {"message":"no"}}\n\n').error == b'{"error":\n {"message":"no"}}'
+
+
+def test_the_last_event_counts_without_its_blank_line() -> None:
+    watch = watched(CHAT, WORD, b"data: [DONE]")
+    assert not watch.ended
+    assert not watch.whole
+    watch.close()
+    assert watch.ended
+
+
+def test_between_events_another_may_be_appended() -> None:
+    assert watched(CHAT, WORD).whole
+    assert not watched(CHAT, WORD, b'data: {"cho').whole
+    assert not watched(CHAT, WORD, b'data: {"choices":[]}\n').whole
+
+
+def test_an_event_that_is_too_long_is_forgotten_and_the_next_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "EVENT_LIMIT", 1000)
+    watch = watched(CHAT, WORD, b"data: ", *[b"x" * 400] * 20)
+    assert sum(map(len, watch._parts)) <= 1000
+    watch.feed(b"\n\n" + DONE)
+    assert watch.ended
+    many = watched(CHAT, WORD, *[b"data: " + b"x" * 400 + b"\n"] * 20)
+    assert sum(map(len, many._data)) <= 1000
+    many.feed(b"\n" + DONE)
+    assert many.ended
