@@ -129,7 +129,16 @@ def subject(scope: Scope, fingerprint: str, connection: Connection) -> str:
             return ""
 
 
-_COOLED_SCOPES = (Scope.KEY, Scope.KEY_MODEL, Scope.ACCOUNT, Scope.MODEL, Scope.ENDPOINT)
+def _subjects(fingerprint: str, url: str, model: str, account: str) -> tuple[str, ...]:
+    """The names of all verdicts that can stand against a connection. `account` is `provider:account`, or empty."""
+    key = f"key:{fingerprint}@{url}"
+    names = (key, f"{key}#{model}", f"model:{model}@{url}", f"endpoint:{url}")
+    return (*names, f"account:{account}@{url}") if account else names
+
+
+def _account(connection: Connection) -> str:
+    key = connection.key
+    return f"{connection.provider.name}:{key.account}" if key is not None and key.account else ""
 
 
 class Bucket:
@@ -192,8 +201,9 @@ class Board:
         """The verdict that matters most for this connection: hard before soft, then the longest; also if its time has passed."""
         if not self._cooldowns:
             return None
-        found = (self._cooldowns.get(subject(scope, fingerprint, connection)) for scope in _COOLED_SCOPES)
-        return max((one for one in found if one is not None), key=lambda c: (c.hard, c.until), default=None)
+        names = _subjects(fingerprint, connection.endpoint.url, connection.model, _account(connection))
+        found = [one for one in map(self._cooldowns.get, names) if one is not None]
+        return max(found, key=lambda c: (c.hard, c.until)) if found else None
 
     def cooled(self, subject_name: str) -> Cooldown | None:
         return self._cooldowns.get(subject_name)
@@ -201,25 +211,21 @@ class Board:
     def use(self, connection: Connection) -> None:
         """Count one use of the connection's key."""
         self._turn += 1
-        self._uses[_use_name(connection)] = (self.used(connection)[0] + 1, self._turn)
+        name = _use_name(connection)
+        self._uses[name] = (self._uses.get(name, (0, 0))[0] + 1, self._turn)
 
     def used(self, connection: Connection) -> tuple[int, int]:
         """How often this process used the connection's key, and when last (a turn number)."""
         return self._uses.get(_use_name(connection), (0, 0))
 
     def bucket(self, endpoint: Endpoint) -> Bucket:
-        return self._buckets.setdefault(endpoint.url, Bucket())
+        found = self._buckets.get(endpoint.url)
+        return found if found is not None else self._buckets.setdefault(endpoint.url, Bucket())
 
     def apply(self, change: Change) -> None:
         match change:
-            case Worked(fingerprint, url, _, _, at, durable):
-                known = self._evidence.get((fingerprint, url), Evidence(fingerprint, url))
-                last_ok = max(at, known.last_ok or at)
-                stored = at if durable else known.stored_ok
-                # Spelled out because every good answer passes here: `replace` would cost three times as much.
-                self._evidence[fingerprint, url] = Evidence(fingerprint, url, known.first_ok or at, last_ok, known.last_fault, known.last_fault_at, stored)
-                for name in cleared_by(change) if self._cooldowns else ():
-                    self._cooldowns.pop(name, None)
+            case Worked():
+                self._worked(change)
             case Failed(fingerprint, url, kind, at):
                 known = self._evidence.get((fingerprint, url), Evidence(fingerprint, url))
                 self._evidence[fingerprint, url] = replace(known, last_fault=kind, last_fault_at=at)
@@ -228,12 +234,22 @@ class Board:
             case _:
                 pass
 
+    def _worked(self, change: Worked) -> None:
+        # Spelled out because every good answer passes here: class patterns and `replace` would cost three times as much.
+        at, place = change.at, (change.fingerprint, change.url)
+        known = self._evidence.get(place)
+        if known is None:
+            self._evidence[place] = Evidence(*place, at, at, stored_ok=at if change.durable else None)
+        else:
+            stored = at if change.durable else known.stored_ok
+            self._evidence[place] = Evidence(*place, known.first_ok or at, max(at, known.last_ok or at), known.last_fault, known.last_fault_at, stored)
+        for name in cleared_by(change) if self._cooldowns else ():
+            self._cooldowns.pop(name, None)
+
 
 def cleared_by(worked: Worked) -> tuple[str, ...]:
     """The verdicts that one good answer refutes."""
-    key, url = f"key:{worked.fingerprint}@{worked.url}", worked.url
-    names = (key, f"{key}#{worked.model}", f"model:{worked.model}@{url}", f"endpoint:{url}")
-    return (*names, f"account:{worked.account}@{url}") if worked.account else names
+    return _subjects(worked.fingerprint, worked.url, worked.model, worked.account)
 
 
 def worked(evidence: Evidence, connection: Connection, at: float, *, was_cooled: bool) -> Worked:
@@ -241,9 +257,7 @@ def worked(evidence: Evidence, connection: Connection, at: float, *, was_cooled:
     or a cool-down, or one a minute."""
     stored = evidence.stored_ok
     durable = was_cooled or stored is None or at - stored >= _DURABLE_EVERY or (evidence.last_fault_at or 0.0) >= stored
-    key = connection.key
-    account = f"{connection.provider.name}:{key.account}" if key is not None and key.account else ""
-    return Worked(evidence.fingerprint, evidence.url, connection.model, account, at, durable)
+    return Worked(evidence.fingerprint, evidence.url, connection.model, _account(connection), at, durable)
 
 
 def _use_name(connection: Connection) -> tuple[str, str | None]:
