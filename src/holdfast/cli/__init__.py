@@ -21,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print("holdfast: the command line needs the package 'click'\n  run: pip install 'holdfast[cli]'", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return app.run(sys.argv[1:] if arguments is None else arguments)
 
 

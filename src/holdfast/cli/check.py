@@ -15,7 +15,7 @@ from .opened import Opened
 from .output import json_option, say, show_json
 
 if TYPE_CHECKING:
-    from ..core.identity import Dialect, Key, Pin, Provider
+    from ..core.identity import Connection, Dialect, Key, Pin, Provider
     from ..core.steps import Outcome
     from ..engine import Engine, Exchange
     from ..http.probe import Checked
@@ -90,7 +90,7 @@ def _read_keys(opened: Opened, provider: Provider) -> tuple[list[Key], list[Step
     readable, steps, missing = [], [], []
     for key in provider.keys:
         try:
-            secret = opened.vault.secret(key)
+            secret = opened.secret(key)
         except SecretMissing as error:
             missing.append(error)
             steps.append(Step("key", ok=False, what=f"'{key.label}' cannot be read: {'; '.join(error.tried)}"))
@@ -131,7 +131,7 @@ def list_models(opened: Opened, provider: Provider, dialect: Dialect, readable: 
     usable = provider.keys_for(dialect)
     keys: list[Key | None] = [None] if provider.takes_no_key(dialect) else [key for key in usable if readable is None or key in readable]
     connection = Connection(provider, dialect, keys[0] if keys else None, _ANY_MODEL)
-    secret = opened.vault.secret(connection.key) if connection.key is not None else None
+    secret = opened.secret(connection.key) if connection.key is not None else None
     listed = probe.list_models(connection, secret)
     if isinstance(listed, Reply):
         fault = classify(listed, load(provider.profile), now=time.time())
@@ -167,9 +167,9 @@ def _call(opened: Opened, provider: Provider, pin: Pin) -> Iterator[Step]:
 def _exchange(engine: Engine, provider: Provider, pin: Pin) -> tuple[Exchange, Outcome, Checked]:
     """Drive one exchange without session and ladder: nothing may stand in for what is being checked."""
     from ..core.identity import Lane
-    from ..core.steps import Answer, Call, Limits, Send
+    from ..core.steps import Call, Limits, Send
     from ..engine import Exchange
-    from ..http.probe import Checked, check_call
+    from ..http.probe import Checked
 
     settings = engine.config().settings
     engine.catch_up()
@@ -181,9 +181,7 @@ def _exchange(engine: Engine, provider: Provider, pin: Pin) -> tuple[Exchange, O
         while (step := exchange.step) is not None:
             if isinstance(step, Send):
                 time.sleep(step.after)
-                sent_at, got = exchange.now(), check_call(step.connection, exchange.secret(step.connection), engine.profile(step.connection))
-                answer = got if isinstance(got, Checked) else answer
-                exchange.answer(Answer(exchange.now(), None if isinstance(got, Checked) else got, sent_at=sent_at))
+                answer = _send(exchange, step.connection) or answer
             elif not exchange.perform():
                 time.sleep(_ASK_AGAIN)
     except BaseException:
@@ -192,3 +190,26 @@ def _exchange(engine: Engine, provider: Provider, pin: Pin) -> tuple[Exchange, O
     if exchange.outcome is None:
         raise RuntimeError("an exchange without a next step has no outcome")
     return exchange, exchange.outcome, answer
+
+
+def _send(exchange: Exchange, connection: Connection) -> Checked | None:
+    """Take a Send and report what came of it; the answer, if it was good."""
+    from ..core.errors import SecretMissing
+    from ..core.faults import Phase, Reply
+    from ..core.steps import Answer
+    from ..http.probe import check_call
+
+    got: Checked | Reply
+    sent_at = exchange.now()
+    try:
+        secret = exchange.secret(connection)
+    except SecretMissing as missing:
+        got = Reply(None, body=f"SecretMissing: {missing}".encode(), phase=Phase.UNSENT, request_written=False)
+    else:
+        got = check_call(connection, secret, exchange.engine.profile(connection))
+    if isinstance(got, Reply):
+        exchange.answer(Answer(exchange.now(), got, sent_at=sent_at))
+        return None
+    exchange.answer(Answer(exchange.now(), sent_at=sent_at))
+    exchange.stream_ended(None, got.model)
+    return got

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 
 import click
 
 from .opened import Opened
 
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
-Given = Mapping[str, object]
-"""What stands on the command line so far, by parameter."""
+Given = Sequence[str]
+"""The names that stand on the command line so far."""
 
 
 def _completer(names: Callable[[Opened, Given], Iterable[str]]) -> Completer:
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-        opened = Opened()
+        opened, given = Opened(), [*(one for one in ctx.params.values() if isinstance(one, str)), *ctx.args]
         try:
-            return sorted(name for name in names(opened, ctx.params) if name.startswith(incomplete))
+            return sorted(name for name in names(opened, given) if name.startswith(incomplete))
         except Exception:
             return []
         finally:
@@ -36,8 +36,8 @@ def _sessions(opened: Opened, _: Given) -> Iterable[str]:
 
 def _labels(opened: Opened, given: Given) -> Iterable[str]:
     """The keys of the provider that stands on the command line: as itself, or in front of a pin."""
-    provider = str(given.get("provider") or given.get("pin") or "").partition("/")[0]
-    return [key.label for key in opened.provider(provider).keys]
+    names = [word.partition("/")[0] for word in given]
+    return next([key.label for key in one.keys] for one in opened.config.providers.values() if one.name in names)
 
 
 def _presets(_opened: Opened, _: Given) -> Iterable[str]:

@@ -20,7 +20,7 @@ from ..core.errors import ConfigError, HoldfastError, StoreError
 from ..core.identity import Endpoint
 from ..store.base import Store
 from .opened import Opened
-from .output import clock, json_option, say, show_json
+from .output import clock, count, json_option, say, show_json
 
 _SKEW = 60.0
 _MYSELF = "holdfast doctor"
@@ -92,20 +92,16 @@ class _Examination:
         except HoldfastError:
             return None
 
-    @property
-    def _database(self) -> Path:
-        return self.opened.home.state / "state.db"
-
     def moved(self) -> Iterator[Finding]:
         """The store out of the way, if it cannot be read."""
         from ..store.dbfile import set_aside
 
         try:
-            damaged = self._damage() if self._database.exists() else ""
+            damaged = self._damage() if self.opened.database.exists() else ""
         except StoreError as error:
             damaged = error.what
         if damaged:
-            yield Finding("store", "note", f"{self._database} was moved to {set_aside(self._database)}, because {damaged}")
+            yield Finding("store", "note", f"{self.opened.database} was moved to {set_aside(self.opened.database)}, because {damaged}")
 
     def versions(self) -> Finding:
         import sqlite3
@@ -126,10 +122,11 @@ class _Examination:
         if not home.config.exists():
             yield Finding("home", "wrong", f"there is no {home.config}", "holdfast init")
         directories = dict.fromkeys((home.config.parent, home.state, home.secrets.parent))
-        files = [home.config, home.secrets, home.secrets.with_name("pepper"), *(self._database.with_name(f"state.db{end}") for end in ("", "-wal", "-shm"))]
+        database = [self.opened.database.with_name(f"{self.opened.database.name}{end}") for end in ("", "-wal", "-shm")]
+        files = [home.config, home.secrets, home.secrets.with_name("pepper"), *database]
         open_to_others = [finding for path in (*directories, *files) if (finding := _mode(path))]
         yield from open_to_others
-        aside = [*self.opened.vault.file.quarantined(), *sorted(home.state.glob("state.db.aside-*[0-9]"))]
+        aside = [*self.opened.vault.file.quarantined(), *sorted(home.state.glob(f"{self.opened.database.name}.aside-*[0-9]"))]
         for path in aside:
             yield Finding("home", "note", f"{path} was set aside and is not read", f"rm {path}   (once nothing in it is needed)")
         if not open_to_others and home.config.exists():
@@ -147,7 +144,7 @@ class _Examination:
         except HoldfastError as error:
             yield Finding("config", "wrong", error.what, error.next_step)
         else:
-            yield Finding("config", "ok", f"{len(config.providers)} providers, {len(config.ladders)} ladders")
+            yield Finding("config", "ok", f"{count(len(config.providers), 'provider')}, {count(len(config.ladders), 'ladder')}")
 
     def addresses(self) -> Iterator[Finding]:
         """A key and a prompt never cross a public network in the clear."""
@@ -162,7 +159,7 @@ class _Examination:
         for provider in self.config.providers.values() if self.config is not None else ():
             for key in provider.keys:
                 try:
-                    self.opened.vault.secret(key)
+                    self.opened.secret(key)
                     note = self.opened.vault.note(key)
                 except HoldfastError as error:
                     yield Finding("key", "wrong", error.what.replace("\n ", ":", 1).replace("\n", ";"), error.next_step)
@@ -171,7 +168,7 @@ class _Examination:
                     yield Finding("key", "wrong", what, step) if note else Finding("key", "ok", f"'{key.label}' of provider '{provider.name}' can be read")
 
     def integrity(self) -> Iterator[Finding]:
-        if not self._database.exists():
+        if not self.opened.database.exists():
             yield Finding("store", "ok", "nothing is remembered yet")
             return
         try:
@@ -179,7 +176,7 @@ class _Examination:
         except StoreError as error:
             yield Finding("store", "wrong", error.what, error.next_step if error.next_step != _MYSELF else _SET_ASIDE)
         else:
-            yield Finding("store", "wrong", damage, _SET_ASIDE) if damage else Finding("store", "ok", str(self._database))
+            yield Finding("store", "wrong", damage, _SET_ASIDE) if damage else Finding("store", "ok", str(self.opened.database))
 
     def _damage(self) -> str:
         """What SQLite says of the file's integrity; empty when all is well. Raises StoreError when it cannot be opened."""
@@ -189,11 +186,11 @@ class _Examination:
 
         self.opened.store.revision()
         try:
-            with closing(connect(self._database)) as connection:
+            with closing(connect(self.opened.database)) as connection:
                 said = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
         except sqlite3.DatabaseError as error:
             said = [str(error)]
-        return "" if said == ["ok"] else f"the store {self._database} is damaged: {'; '.join(said)}"
+        return "" if said == ["ok"] else f"the store {self.opened.database} is damaged: {'; '.join(said)}"
 
     def sessions(self) -> Iterator[Finding]:
         from .session import rows, view
@@ -208,7 +205,7 @@ class _Examination:
             if not one["resumes"]:
                 yield Finding("session", "wrong", f"'{one['id']}' on {one['pin']} would not resume: {one['why_not']}", one["run"])
         if all(one["resumes"] for one in views):
-            yield Finding("session", "ok", f"{len(views)} would resume")
+            yield Finding("session", "ok", f"{count(len(views), 'session')} would resume")
 
     def verdicts(self) -> Iterator[Finding]:
         """Keys that are answered for from memory now."""
@@ -248,7 +245,7 @@ class _Examination:
 
 
 def _mode(path: Path) -> Finding | None:
-    """A file that others may read, or a directory that they may enter; worse is one in which they may write."""
+    """A file that others may read, a directory that they may enter (worse: write), or that we may not write."""
     try:
         status = path.stat()
     except OSError:
@@ -256,6 +253,8 @@ def _mode(path: Path) -> Finding | None:
     mode, directory = stat.S_IMODE(status.st_mode), stat.S_ISDIR(status.st_mode)
     if status.st_uid != os.getuid():
         return Finding("home", "wrong", f"{path} belongs to another user", f"ls -ld {path}")
+    if directory and not os.access(path, os.W_OK | os.X_OK):
+        return Finding("home", "wrong", f"{path} cannot be written: nothing can be remembered", f"chmod 700 {path}")
     if not mode & 0o077:
         return None
     level = "wrong" if not directory or mode & 0o022 else "note"

@@ -10,12 +10,13 @@ import click
 
 from . import complete
 from .opened import Opened
-from .output import clock, finite, json_option, say, show_json, table
+from .output import clock, count, finite, json_option, say, show_json, table
 
 if TYPE_CHECKING:
     from ..core.evidence import Cooldown, Evidence
     from ..core.identity import Key, Provider
     from ..core.secret import Secret
+    from ..store.base import Store
 
 _FREE_TO_READ = ("env", "file", "store")
 """References that are read just to be listed; a program or a keyring is not asked for that."""
@@ -83,7 +84,7 @@ def _check_unkept(opened: Opened, key: Key) -> None:
     from ..core.errors import ConfigError, SecretMissing
 
     try:
-        opened.vault.secret(key)
+        opened.secret(key)
     except SecretMissing:
         return
     raise ConfigError(f"provider '{key.provider}' has a key '{key.label}' already", next_step=f"holdfast key remove {key.provider} {key.label}")
@@ -162,7 +163,7 @@ def _read(opened: Opened, key: Key) -> tuple[str, str, str]:
     if key.ref.partition(":")[0] not in _FREE_TO_READ:
         return "", "not read", ""
     try:
-        return str(opened.vault.secret(key)), "found", ""
+        return str(opened.secret(key)), "found", ""
     except SecretMissing as error:
         return "", "missing", "; ".join(error.tried)
 
@@ -196,12 +197,18 @@ def reset(opened: Opened, provider: str, label: str | None) -> None:
     keys = [_key(entry, label)] if label else list(entry.keys)
     memory = opened.memory
     for key in keys:
-        opened.vault.secret(key)  # by its value is a key known: without it, nothing could be forgotten
-        mark = opened.vault.fingerprint(key, opened.vault.pepper())
-        count = memory.forget(mark) if memory is not None and mark is not None else 0
-        if memory is not None and key.account:
-            count += sum(memory.clear(one.subject) for one in memory.cooldowns() if one.subject.startswith(f"account:{provider}:{key.account}@"))
-        say(f"key '{key.label}' of provider '{provider}': {count} record{'s' * (count != 1)} forgotten")
+        forgotten = _forget(opened, memory, key) if memory is not None else 0
+        say(f"key '{key.label}' of provider '{provider}': {count(forgotten, 'record')} forgotten")
+
+
+def _forget(opened: Opened, memory: Store, key: Key) -> int:
+    """Evidence and verdicts of a key and its account. Raises SecretMissing: by its value is a key known."""
+    opened.secret(key)
+    mark = opened.vault.fingerprint(key, opened.vault.pepper())
+    forgotten = memory.forget(mark) if mark is not None else 0
+    if key.account:
+        forgotten += sum(memory.clear(one.subject) for one in memory.cooldowns() if one.subject.startswith(f"account:{key.provider}:{key.account}@"))
+    return forgotten
 
 
 def _key(provider: Provider, label: str) -> Key:

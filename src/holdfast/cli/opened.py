@@ -7,9 +7,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..configfile import Home
     from ..core.config import Config
-    from ..core.identity import Provider
+    from ..core.identity import Key, Provider
+    from ..core.secret import Secret
     from ..store.base import Store
     from ..vault import Vault
 
@@ -39,14 +42,30 @@ class Opened:
     @cached_property
     def store(self) -> Store:
         """Made on first use; a command that only looks asks for `memory`."""
-        from ..runtime import open_store
+        from ..store.sqlite import SqliteStore
 
-        return open_store(self.home)
+        return SqliteStore(self.database)
+
+    @property
+    def database(self) -> Path:
+        """The store's file. `runtime.open_store` opens the same one, but loads the engine, which listing does not need."""
+        return self.home.state / "state.db"
 
     @property
     def memory(self) -> Store | None:
         """The store if there is one: looking makes no file."""
-        return self.store if (self.home.state / "state.db").exists() else None
+        return self.store if self.database.exists() else None
+
+    def secret(self, key: Key) -> Secret:
+        """The value of a key. Raises SecretMissing; a reference that holds a key in itself (`cmd:curl -H …`) is not repeated."""
+        from ..core.errors import SecretMissing
+        from ..core.secret import redact
+
+        try:
+            return self.vault.secret(key)
+        except SecretMissing as error:
+            what = error.what.partition("\n")[0]
+            raise SecretMissing(what, tried=[redact(one) for one in error.tried], next_step=redact(error.next_step)) from None
 
     def provider(self, name: str) -> Provider:
         """The entry called `name`. Raises ConfigError with the nearest name."""

@@ -27,6 +27,11 @@ def show_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def count(number: int, thing: str) -> str:
+    """`1 session`, `2 sessions`."""
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
 def plain(text: str) -> str:
     """`text` without what could steer a terminal; line breaks stay."""
     return "".join(ch if ch.isprintable() or ch == "\n" else "\N{REPLACEMENT CHARACTER}" for ch in text)

@@ -9,7 +9,7 @@ import click
 
 from . import complete
 from .opened import Opened
-from .output import json_option, say, show_json, table
+from .output import count, json_option, say, show_json, table
 
 if TYPE_CHECKING:
     from ..core.config import Config
@@ -186,7 +186,7 @@ def rename(opened: Opened, old: str, new: str) -> None:
                 configfile.rename_provider(opened.home, new, old)
             raise
         _record_renamed(memory, old, new, moved)
-    say(f"provider '{old}' is now '{new}'" + (f", also in {len(moved)} session{'s' * (len(moved) != 1)}: {', '.join(moved)}" if moved else ""))
+    say(f"provider '{old}' is now '{new}'" + (f", also in {count(len(moved), 'session')}: {', '.join(moved)}" if moved else ""))
 
 
 def _record_renamed(store: Store, old: str, new: str, moved: Sequence[str]) -> None:
@@ -230,5 +230,5 @@ def refuse_while_named(what: str, named: Sequence[Session], forced: str) -> None
     """Raises ConfigError that lists the sessions which would be left without what they chose."""
     from ..core.errors import ConfigError
 
-    lines = [f"{what} is named by {len(named)} session{'s' * (len(named) != 1)}; nothing was changed", *(f"  {one.id} on {one.pin}" for one in named)]
+    lines = [f"{what} is named by {count(len(named), 'session')}; nothing was changed", *(f"  {one.id} on {one.pin}" for one in named)]
     raise ConfigError("\n".join(lines), next_step=f"holdfast session pin SESSION PROVIDER/MODEL   (or: {forced})")

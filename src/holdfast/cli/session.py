@@ -37,8 +37,8 @@ def list_(opened: Opened, as_json: bool) -> None:
     Example:
       holdfast session list
     """
-    memory = opened.memory
-    views = [view(opened.config, one) for one in rows(memory)] if memory is not None else []
+    config, memory = opened.config, opened.memory
+    views = [view(config, one) for one in rows(memory)] if memory is not None else []
     if as_json:
         show_json(views)
         return
@@ -152,17 +152,18 @@ def pin(opened: Opened, session: str, pin: str, key: str | None) -> None:
     from ..core.identity import Pin
     from ..core.session import Session
 
+    memory, wanted = opened.memory, Pin.parse(pin)
+    lost = obstacle(opened.config, Session(session, wanted, key))
+    if lost is not None:
+        raise lost
+    stored = next((one for one in rows(memory) if one.id == session), None) if memory is not None else None
     now = opened.store.now()
-    stored = next((one for one in rows(opened.store) if one.id == session), None)
     if isinstance(stored, Session):
-        chosen, expected = stored.choose(Pin.parse(pin), now, key), stored.version
+        chosen, expected = stored.choose(wanted, now, key), stored.version
     else:
         version = stored.raw["version"] if stored is not None else -1
         expected = version if isinstance(version, int) else -1
-        chosen = Session(session, Pin.parse(pin), key, created_at=now, changed_at=now, version=expected + 1)
-    lost = obstacle(opened.config, chosen)
-    if lost is not None:
-        raise lost
+        chosen = Session(session, wanted, key, created_at=now, changed_at=now, version=expected + 1)
     opened.store.save_session(chosen, expected if stored is not None else None)
     _record(opened, chosen, stored)
     before = f", before that on {stored.pin}" if isinstance(stored, Session) else ", mended" if stored is not None else ", created"

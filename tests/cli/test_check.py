@@ -1,0 +1,118 @@
+"""`check` against real sockets: each step, what it teaches, and its exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.furnishing import CANARY, Cli, write
+from holdfast.scripted import ScriptedProvider, ok, only_keys, status
+
+
+@pytest.fixture
+def provider(furnished: Path) -> Iterator[ScriptedProvider]:
+    """`good` and `bad` on one server that accepts one key; `bad` has another one, `keyless` takes none."""
+    with ScriptedProvider(only_keys(CANARY), models=["small", "large"]) as server:
+        entries = f"""
+[provider.good]
+url  = "{server.url}"
+keys = ["env:MIMO_KEY"]
+[provider.bad]
+url  = "{server.url}"
+keys = ["env:BOTH_KEY"]
+[provider.keyless]
+url  = "{server.url}"
+auth = "none"
+[ladder]
+"bad/small" = {{ then = ["good/small"] }}
+"""
+        write(furnished / "holdfast.toml", entries)
+        yield server
+
+
+def test_a_pin_that_works_is_told_step_by_step(cli: Cli, provider: ScriptedProvider) -> None:
+    result = cli("check", "good/small")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [line.split()[:2] for line in result.stdout.splitlines()] == [["ok", step] for step in ("resolve", "key", "models", "call")]
+    assert "'small' is one of them" in result.stdout
+    assert [one.model for one in provider.calls] == ["small"]
+    assert "worked at 127.0.0.1" in cli("key", "list", "good").stdout
+
+
+def test_a_check_leaves_no_session_behind_but_a_request_that_why_explains(cli: Cli, provider: ScriptedProvider) -> None:
+    told = json.loads(cli("check", "good/small", "--json").stdout)
+    assert told["ok"] is True
+    assert json.loads(cli("session", "list", "--json").stdout) == []
+    request = told["steps"][-1]["what"].rpartition("request ")[2]
+    assert "attempt 1: key 'MIMO_KEY'" in cli("why", request).stdout
+
+
+def test_a_refused_key_ends_with_4_and_nothing_stands_in_for_it(cli: Cli, provider: ScriptedProvider) -> None:
+    result = cli("check", "bad/small")
+    assert result.exit_code == 4
+    assert "wrong  call     auth_rejected" in result.stdout
+    assert "It has never worked there." in result.stderr
+    assert result.stderr.splitlines()[-1] == "  run: holdfast key reset bad BOTH_KEY"
+    assert len(provider.calls) == 1
+    again = cli("check", "bad/small", "--json")
+    assert (again.exit_code, json.loads(again.stdout)["ok"], len(provider.calls)) == (4, False, 1)
+    assert json.loads(again.stderr)["error"]["kind"] == "Refused"
+
+
+def test_a_provider_alone_is_checked_without_a_call(cli: Cli, provider: ScriptedProvider) -> None:
+    result = cli("check", "good")
+    assert (result.exit_code, provider.calls) == (0, [])
+    assert "2 listed" in result.stdout
+    assert "good/large" in cli("models", "--provider", "good").stdout
+
+
+def test_a_model_that_is_not_listed_is_told_with_near_names(cli: Cli, provider: ScriptedProvider) -> None:
+    assert "'smal' is not one of them; near: small" in cli("check", "good/smal").stdout
+
+
+def test_another_model_than_the_chosen_one_fails_the_check(cli: Cli, provider: ScriptedProvider) -> None:
+    provider.follow(ok(model="huge"))
+    result = cli("check", "good/small")
+    assert (result.exit_code, "another model answered: 'huge' for 'small'" in result.stdout) == (1, True)
+
+
+def test_an_endpoint_that_takes_no_key_is_checked_without_one(cli: Cli, provider: ScriptedProvider) -> None:
+    provider.follow(ok())
+    assert cli("check", "keyless/small").exit_code == 0
+    assert [one.key for one in provider.calls] == [None]
+
+
+def test_a_list_that_fails_blames_nobody_and_the_call_decides(cli: Cli, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    from holdfast.core.faults import Reply
+
+    monkeypatch.setattr("holdfast.http.probe.list_models", lambda *_: Reply(401, body=b'{"error": "no list for you"}'))
+    result = cli("check", "good/small")
+    assert (result.exit_code, "listed no models: auth_rejected (HTTP 401)" in result.stdout) == (0, True)
+    assert cli("check", "good").exit_code == 1
+    listed = cli("models", "--provider", "good", "--refresh")
+    assert (listed.exit_code, "holdfast: good: 127.0.0.1" in listed.stderr) == (0, True)
+    assert "never worked" not in cli("key", "list", "good").stdout
+
+
+def test_one_of_two_keys_that_cannot_be_read_fails_the_check_after_the_call(cli: Cli, provider: ScriptedProvider, furnished: Path) -> None:
+    write(furnished / "holdfast.toml", f'[provider.two]\nurl = "{provider.url}"\nkeys = ["env:MIMO_KEY", "env:UNSET"]\n')
+    result = cli("check", "two/small")
+    assert result.exit_code == 1
+    assert "wrong  key      'UNSET' cannot be read: env:UNSET: not set in this environment" in result.stdout
+    assert "ok     call" in result.stdout
+
+
+def test_an_answer_that_passes_by_is_repeated_and_told(cli: Cli, provider: ScriptedProvider) -> None:
+    provider.follow([status(503), ok()])
+    result = cli("check", "good/small")
+    assert (result.exit_code, "after 2 requests" in result.stdout) == (0, True)
+
+
+def test_a_server_that_is_not_there_ends_with_4_and_names_where_its_address_was_set(cli: Cli, furnished: Path) -> None:
+    result = cli("check", "local/small")
+    assert result.exit_code == 4
+    assert "holdfast.toml:" in result.stderr
+    assert "run: holdfast provider show local" in result.stderr

@@ -1,0 +1,90 @@
+"""No command ever prints a key: not on stdout, not on stderr, not when it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from cli.furnishing import CANARY, CONFIG, KEPT, Cli, write
+from holdfast.cli import app
+from holdfast.scripted import ScriptedProvider, status
+
+HIDDEN = (CANARY, KEPT, CANARY.removeprefix("sk-")[:12], KEPT.removeprefix("tp-")[:12])
+
+
+@pytest.fixture
+def loud(furnished: Path) -> Iterator[Path]:
+    """A provider that repeats the key which it was shown, in body and headers."""
+    shouting = status(401, {"error": {"message": f"Incorrect API key provided: {CANARY}", "code": "invalid_api_key"}}, {"x-key": CANARY})
+    with ScriptedProvider(shouting) as provider:
+        entry = f'[provider.loud]\nurl = "{provider.url}"\nkeys = ["env:MIMO_KEY", "cmd:sh -c \'echo {CANARY} >&2; exit 3\'", "cmd:printf {CANARY}"]\n'
+        write(furnished / "holdfast.toml", f"{CONFIG}\n{entry}")
+        yield furnished
+
+
+COMMANDS = [
+    "provider list",
+    "provider show mimo",
+    "provider show loud",
+    "provider add x --url https://x.example/v1 --key {key}",
+    "provider add x --url https://me:{key}@x.example/v1",
+    "provider add x --url https://x.example/v1?key={key}",
+    "key list",
+    "key list --json",
+    "key add mimo --from {key}",
+    "key add mimo --from -",
+    "key add mimo --from - --label two --json",
+    "key reset mimo",
+    "key reset loud",
+    "models --provider loud --refresh",
+    "models --provider loud --refresh --json",
+    "check loud/m",
+    "check loud --json",
+    "check loud/m --json",
+    "doctor",
+    "doctor --json",
+    "session pin s loud/m",
+    "session pin s mimo/{key}",
+    "session list",
+    "session show s --json",
+    "session remove s",
+    "why s",
+    "why s --json",
+    "env --session s",
+    "classify",
+    "init",
+    "completion zsh",
+    "key remove mimo team",
+    "provider remove both",
+    "provider rename mimo plan",
+]
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_no_command_prints_a_key(debug: str, cli: Cli, loud: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_DEBUG", debug)
+    shown = {}
+    for line in COMMANDS:
+        typed = "{key}" in line and "session pin" in line  # a model's name is repeated: it is no place for a key
+        result = cli(*line.format(key="sk-typed-0123456789abcdef" if typed else CANARY).split(), input=f"{CANARY}\n{KEPT}")
+        found = [value for value in HIDDEN if value in result.stdout + result.stderr]
+        if found:
+            shown[line] = found
+    assert not shown
+
+
+def test_every_command_was_tried(cli: Cli) -> None:
+    def names(command: click.Command, path: str = "") -> Iterator[str]:
+        if not isinstance(command, click.Group):
+            yield path.strip()
+            return
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from names(found, f"{path} {name}")
+
+    assert not [name for name in names(app) if name != "demo" and not any(line == name or line.startswith(f"{name} ") for line in COMMANDS)]

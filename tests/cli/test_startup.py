@@ -1,0 +1,96 @@
+"""What a command costs before it does anything: what it imports, and CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.furnishing import Cli, child_environment, contents
+from holdfast.vault import SecretsFile
+
+QUICK = [["key", "list"], ["session", "list"], ["env", "--session", "s"], ["provider", "list"], ["completion", "bash"]]
+HEAVY = {"asyncio", "httpx", "httpx2", "openai", "anthropic", "pydantic", "rich", "tomlkit", "subprocess", "holdfast.runtime", "holdfast.engine"}
+LISTS_MODULES = "import json, sys; from holdfast.cli import main; code = main(sys.argv[1:]); print('\\n' + json.dumps([code, sorted(sys.modules)]))"
+
+
+@pytest.mark.parametrize("arguments", QUICK, ids=" ".join)
+def test_a_quick_command_imports_nothing_heavy(arguments: list[str], cli: Cli, furnished: Path) -> None:
+    cli("session", "pin", "s", "mimo/mimo-pro")
+    done = subprocess.run([sys.executable, "-c", LISTS_MODULES, *arguments], env=child_environment(), capture_output=True, text=True, check=True)
+    code, modules = json.loads(done.stdout.splitlines()[-1])
+    allowed = {"subprocess"} if arguments[0] == "completion" else set()  # click asks bash for its version
+    assert (code, HEAVY.intersection(modules) - allowed) == (0, set())
+
+
+def cpu(*command: str) -> float:
+    """CPU seconds (user and system) of a child: the best of five."""
+
+    def once() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, env=child_environment(), capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    return min(once() for _ in range(5))
+
+
+@pytest.mark.parametrize("arguments", QUICK[:3], ids=" ".join)
+def test_a_quick_command_costs_little_more_than_its_command_line_library(arguments: list[str], cli: Cli, furnished: Path) -> None:
+    """The promise is 150 ms of CPU with compiled bytecode. Machines differ, so here it is measured in imports of click alone."""
+    cli("session", "pin", "s", "mimo/mimo-pro")
+    assert cpu(sys.executable, "-m", "holdfast", *arguments) < 4 * cpu(sys.executable, "-c", "import click")
+
+
+def test_without_click_it_says_how_to_install_it(furnished: Path) -> None:
+    blocked = "import sys; sys.modules['click'] = None; from holdfast.cli import main; sys.exit(main(['key', 'list']))"
+    done = subprocess.run([sys.executable, "-c", blocked], env=child_environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == ["holdfast: the command line needs the package 'click'", "  run: pip install 'holdfast[cli]'"]
+
+
+def test_the_program_ends_with_the_exit_code_of_its_command(furnished: Path) -> None:
+    for arguments, code in ((["provider", "list"], 0), (["session", "show", "s"], 3), (["provider", "show", "nobody"], 2)):
+        done = subprocess.run([sys.executable, "-m", "holdfast", *arguments], env=child_environment(), capture_output=True, text=True, check=False)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+
+
+def test_a_reader_that_leaves_early_is_no_error(furnished: Path) -> None:
+    many = "\n".join(f'[provider.p{number}]\nurl = "https://p{number}.example/v1"' for number in range(2000))
+    (furnished / "holdfast.toml").write_text(many)
+    command = f"set -o pipefail; {sys.executable} -m holdfast provider list --json | head -1"
+    done = subprocess.run(["bash", "-c", command], env=child_environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[\n", "")
+
+
+def on_a_terminal(arguments: list[str], answer: bytes) -> tuple[int, bytes]:
+    """Runs the program on a terminal of its own and types `answer` once it has asked. Its exit code and what the terminal showed."""
+    spawn = f"import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn({[sys.executable, '-m', 'holdfast', *arguments]!r})))"
+    with subprocess.Popen([sys.executable, "-c", spawn], env=child_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        told = b""
+        while b"not shown" not in told:
+            told += os.read(process.stdout.fileno(), 1024)
+        process.stdin.write(answer)
+        process.stdin.flush()
+        told += process.stdout.read()
+        return process.wait(), told
+
+
+def test_a_key_is_asked_for_on_a_terminal_and_never_shown(furnished: Path) -> None:
+    code, told = on_a_terminal(["key", "add", "both", "--label", "typed"], b"sk-typed-canary-0123456789\n")
+    assert (code, b"canary" in told) == (0, False)
+    assert SecretsFile(furnished / "secrets.toml").get("both", "typed") is not None
+
+
+def test_a_question_that_is_interrupted_ends_with_130_and_changes_nothing(furnished: Path) -> None:
+    before = contents(furnished)
+    code, told = on_a_terminal(["key", "add", "both"], b"\x03")
+    assert (code, b"Traceback" in told) == (130, False)
+    assert contents(furnished) == before
