@@ -1,0 +1,59 @@
+"""`holdfast demo`: the five stories, told live on this machine's own sockets. Needs no key and no network, and leaves nothing behind.
+
+What is ours is the real thing; only the providers are played. A promise counts as held only if the providers saw it so.
+"""
+
+from __future__ import annotations
+
+import json as json_text
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from ..journal import why
+from ..runtime import Session
+from . import cost, handover, provisioning, resume, rotation, transient
+from .show import Show, held, on_stdout
+from .speakers import Speaker, speaker
+from .stage import Stage, hosts, keys
+
+SCENES: tuple[Callable[[Stage], None], ...] = (resume.play, rotation.play, handover.play, provisioning.play, transient.play)
+
+
+def main(json: bool = False, program: str | None = None) -> int:
+    """Play all scenes. `program`: `openai` or `httpx2`, by default the first that is installed. 0 when every promise held, else 1."""
+    show = Show(None) if json else on_stdout()
+    play(show, speaker(program), SCENES)
+    if json:
+        sys.stdout.write(json_text.dumps(show.document(), indent=2, ensure_ascii=False) + "\n")
+    return 0 if held(show.promises) else 1
+
+
+def play(show: Show, program: Speaker, scenes: Sequence[Callable[[Stage], None]]) -> None:
+    """Play `scenes` on a stage of their own. A scene that cannot be played to its end is a broken promise."""
+    show.facts["program"] = program.name
+    show.line("Holdfast: a session stays on the provider, endpoint, key and model you chose.", "1")
+    show.prose(
+        f"The providers below are played on this machine and misbehave as real ones did. They are spoken to by {program.name}. "
+        "No key, no network; every promise is checked by what the providers saw."
+    )
+    with Stage(show, program) as stage:
+        for scene in (*scenes, finish):
+            try:
+                scene(stage)
+            except Exception as error:
+                show.promise("The scene can be played to its end", False, f"{type(error).__name__}: {error}")
+    show.summary()
+
+
+def finish(stage: Stage) -> None:
+    """What all providers saw together, what the session remembers, and what it cost."""
+    show = stage.show
+    show.scene(None, "What the providers saw", "Every request of this show, at every provider, was compared with the keys that the user gave to that address.")
+    requests = [seen for one in stage.providers for seen in one.requests]
+    strays, told = stage.strays(), f"{len(requests)} requests, {len(set(keys(requests)))} keys, {len(hosts(requests))} hosts"
+    show.promise("No key came to a host that it was not given to", bool(requests) and not strays, f"{told}, {len(strays)} strays")
+    show.heading(f"holdfast why {resume.SESSION}")
+    show.facts["why"] = why(Session(stage.hf, resume.SESSION).attempts(), clock=lambda at: time.strftime("%H:%M:%S", time.localtime(at)))
+    show.entries(show.facts["why"], hang=10)
+    cost.measure(stage)

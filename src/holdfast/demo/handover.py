@@ -1,0 +1,92 @@
+"""Story 2, as far as the core goes: the gate before other programs, the one list of models, and the model that really answered."""
+
+from __future__ import annotations
+
+from ..core.catalog import options
+from ..core.errors import CannotHandOver
+from ..core.events import EventKind
+from ..core.handover import dialect_for
+from ..core.identity import Dialect, Lane, Provider, ProviderName
+from ..harness import SPEAKS
+from ..scripted import ScriptedProvider, ok
+from .stage import Stage, counted
+
+_LISTED = ("north-1", "north-1-mini", "north-2-preview")
+
+
+def play(stage: Stage) -> None:
+    """Show who may be handed what, what can be chosen, and what becomes of a name that is wrong."""
+    show = stage.show
+    intro = (
+        "Elsewhere, an entry of the user's own was refused because it was named like a known maker, its models could not be picked, "
+        "and a model that could not be set was dropped without a word."
+    )
+    show.scene(2, "A provider of your own is as good as a known one", intro)
+    other = stage.provider(ok(), models=_LISTED)
+    stage.entry("deepseek-eu", other, ["eu"])
+    config = stage.restart().config
+    provider = config.providers[ProviderName("deepseek-eu")]
+    _gate(stage, provider)
+    _picker(stage, provider)
+    _wrong_model(stage, other)
+
+
+def _gate(stage: Stage, provider: Provider) -> None:
+    """Ask for every program which dialect carries the entry."""
+    show, told, visits = stage.show, {}, stage.requests()
+    for program in ("pi", "codex"):
+        try:
+            told[program] = f"can use {provider.name}, by {dialect_for(program, SPEAKS[program], provider)}"
+        except CannotHandOver as refusal:
+            told[program] = refusal.what
+        show.tell(program, told[program])
+    passed = "openai-chat" in told["pi"]
+    both = all(one in told["codex"] for one in ("openai-responses", "openai-chat"))
+    show.promise(
+        "The gate asks for the dialect, never for a name",
+        passed and both and stage.requests() == visits,
+        f"{stage.requests() - visits} requests anywhere before the decision",
+    )
+
+
+def _picker(stage: Stage, provider: Provider) -> None:
+    """The list of everything that can be chosen: declared in the file, or listed by the provider."""
+    show, engine = stage.show, stage.hf.engine
+    connection = Lane.build(provider, Dialect.OPENAI_CHAT, "any").connection
+    key = connection.key
+    discovered = {str(provider.name): engine.relist(connection, engine.vault.secret(key) if key is not None else None)}
+    found = options(stage.hf.config, discovered)
+    show.tell("picker", "\n".join(f"{one.pin!s:<28} {'declared' if one.declared else 'listed by the provider'}" for one in found))
+    pins = [str(one.pin) for one in found]
+    complete = all(f"{provider.name}/{model}" in pins for model in _LISTED) and {"team-a/north-1", "team-b/north-1"} <= set(pins)
+    show.promise(
+        "One list of models, each with its connection",
+        complete and len(set(pins)) == len(pins),
+        f"{len(_LISTED)} models listed by deepseek-eu, {len(pins)} choices in all",
+    )
+
+
+def _wrong_model(stage: Stage, other: ScriptedProvider) -> None:
+    """A mistyped model is refused before any request; another model that answers is written down."""
+    show = stage.show
+    visits = stage.requests()
+    session = stage.hf.session("picky", "mimo-plan/mimo-v2.5-pro")
+    said = stage.ask(session, "mimo-v2.5-prp")
+    show.tell("program", "asks for model mimo-v2.5-prp")
+    show.tell("holdfast", said.text)
+    none_sent = stage.requests() == visits
+    near = said.status == 409 and "could be: mimo-plan/mimo-v2.5-pro" in said.text
+    show.promise("A mistyped model is refused, with near names", near and none_sent, f"{stage.requests() - visits} requests anywhere")
+
+    other.follow(ok(model="north-1-mini"))
+    session = stage.hf.session("dropped", "deepseek-eu/north-2-preview")
+    said = stage.ask(session)
+    noted = [event for event in session.attempts() if event.kind is EventKind.MODEL_DIFFERS]
+    show.tell("provider", f"HTTP 200, but by model {said.model} instead of {session.model}")
+    show.tell("holdfast", session.why().splitlines()[-1].partition("  ")[2])
+    asked = {one.model for one in other.calls} == {"north-2-preview"}
+    show.promise(
+        "Another model that answers is written down",
+        said.ok and asked and len(noted) == 1,
+        counted(other.calls, "deepseek-eu") + f", all for {', '.join(one.model or '' for one in other.calls)}",
+    )

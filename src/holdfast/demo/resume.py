@@ -1,0 +1,116 @@
+"""Story 0: a session stores the name that its user chose, and a restart resumes exactly that, or refuses (hermes-agent#44108)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from threading import Timer
+
+from ..configfile import load, remove_provider
+from ..core.errors import ConnectionLost
+from ..core.resolve import LegacyRow, recover_pin
+from ..scripted import ScriptedProvider, ok
+from .stage import Stage, counted, key_of, keys
+
+SESSION = "issue-42"
+_PIN = "team-b/north-1"
+_LONG = ok("This answer is long enough for somebody to pull the plug while it is still being given, word by word by word.", event_delay=0.06)
+_ENOUGH_WORDS = 5
+_LONGEST = 15.0
+
+
+def play(stage: Stage) -> None:
+    """Kill a program in the middle of an answer, resume its session, then take its provider away."""
+    show = stage.show
+    intro = (
+        "Two entries, team-a and team-b, share one URL; only the key tells them apart. A program works on team-b. Elsewhere, a session stored the kind "
+        "'custom' instead of the name, and woke up on the wrong account or on none."
+    )
+    show.scene(0, "A restart resumes exactly what was chosen", intro)
+    gateway = stage.provider(_LONG, models=("north-1",))
+    for team in ("team-a", "team-b"):
+        stage.entry(team, gateway, [team], ["north-1"])
+    show.tell("program", f"session {SESSION} on {_PIN} at {gateway.url}")
+    heard, code = _killed(stage)
+    show.tell("kill -9", f"after “{heard}…” the process ends (exit code {code}), in the middle of its answer")
+    gateway.follow(ok())
+
+    session = stage.restart().session(SESSION)
+    said, pin = stage.ask(session), session.pin
+    show.tell("holdfast", f"a new process opens session {SESSION} and names nothing else: resumed on {pin}")
+    show.tell("provider", f"“{said.text}”")
+    show.tell("stayed", f"entry team-b, its key, {gateway.url}, model {said.model}")
+    mine = keys(gateway.calls) == ["team-b"]
+    show.promise(
+        "Two entries on one URL never mix, even after kill -9", said.ok and code != 0 and str(pin) == _PIN and mine, counted(gateway.calls, "the gateway")
+    )
+    _old_rows(stage, gateway)
+    _removed(stage, gateway)
+
+
+def _killed(stage: Stage) -> tuple[str, int]:
+    """Start the child, hear its first words, kill it. The words, and how it ended."""
+    command = [sys.executable, "-m", "holdfast.demo.child", SESSION, _PIN]
+    environment = {**os.environ, "HOLDFAST_HOME": str(stage.directory)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8") as child:
+        words: list[str] = []
+        watch = Timer(_LONGEST, child.kill)
+        watch.start()
+        for line in child.stdout or ():
+            if line.startswith("data: {"):
+                words.append(json.loads(line.removeprefix("data: "))["choices"][0]["delta"].get("content", ""))
+            if len(words) > _ENOUGH_WORDS:
+                break
+        child.kill()
+        code = child.wait()
+        watch.cancel()
+        if not words and child.stderr is not None:
+            raise RuntimeError(f"the child could not begin: {child.stderr.read().strip()[-500:]}")
+    return "".join(words).strip(), code
+
+
+def _old_rows(stage: Stage, gateway: ScriptedProvider) -> None:
+    """What another program stored as 'custom' and a URL is healed when it can mean one entry, and asked about when it can mean two."""
+    show, before, config = stage.show, len(gateway.requests), load(stage.home)
+    try:
+        recovered = f"took {recover_pin(config, LegacyRow('custom', gateway.url, 'north-1'))}"
+        asked = False
+    except ConnectionLost as refusal:
+        recovered, asked = str(refusal), refusal.candidates == ("team-a/north-1", "team-b/north-1")
+    show.tell("old row", f"another program stored: provider 'custom', {gateway.url}, model north-1")
+    show.tell("holdfast", recovered)
+    named = recover_pin(config, LegacyRow("custom:team-a", gateway.url, "north-1"))
+    show.tell("old row", "the same row, but with 'custom:team-a'")
+    show.tell("holdfast", f"one entry matches: {named}")
+    calm = len(gateway.requests) == before
+    show.promise(
+        "A lost name is asked for, never guessed",
+        asked and str(named) == "team-a/north-1" and calm,
+        f"{len(gateway.requests) - before} requests at the gateway meanwhile",
+    )
+
+
+def _removed(stage: Stage, gateway: ScriptedProvider) -> None:
+    """Take the entry away: a typed refusal with the command; put it back: the session goes on."""
+    show, before = stage.show, len(gateway.calls)
+    remove_provider(stage.home, "team-b")
+    show.tell("you", "holdfast provider remove team-b")
+    try:
+        stage.restart().session(SESSION)
+        refused = "nothing"
+    except ConnectionLost as refusal:
+        refused = str(refusal)
+    show.tell("holdfast", refused)
+    silent = len(gateway.calls) == before
+    stage.entry("team-b", gateway, ["team-b"], ["north-1"])
+    said = stage.ask(stage.restart().session(SESSION))
+    show.tell("you", "the entry comes back; the session goes on where it was")
+    typed = "holdfast provider add team-b" in refused and silent
+    back = said.ok and {one.key for one in gateway.calls} == {key_of("team-b")}
+    show.promise(
+        "A choice that is gone is refused, with the command to run",
+        typed and back,
+        f"0 requests while it was gone, key {', '.join(keys(gateway.calls[before:]))} after" if silent else counted(gateway.calls[before:], "the gateway"),
+    )

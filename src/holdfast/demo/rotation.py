@@ -1,0 +1,111 @@
+"""Story 1: a rotation changes the key and nothing else; a switch, a stand-in and its end move the whole connection (hermes-agent#44070)."""
+
+from __future__ import annotations
+
+import time
+
+from ..configfile import set_ladder
+from ..core.identity import Pin
+from ..runtime import Session
+from ..scripted import ScriptedProvider, only_keys, status, wrong_door
+from .resume import SESSION
+from .stage import Stage, counted, hosts, key_of, keys
+
+_PIN, _RUNG = Pin.parse("mimo-plan/mimo-v2.5-pro"), Pin.parse("standby/north-mini")
+_RETURN_AFTER = 1.2
+_NO_MONEY = "You exceeded your current quota, please check your plan and billing details."
+_QUOTA = status(429, {"error": {"message": _NO_MONEY, "type": "insufficient_quota", "param": None, "code": "insufficient_quota"}})
+_DOWN = status(500, {"error": {"message": "The server had an error while processing your request", "type": "server_error", "param": None, "code": None}})
+
+
+def play(stage: Stage) -> None:
+    """Spend one key, switch, break the provider for a moment, and mistype its address."""
+    show = stage.show
+    intro = (
+        "mimo-plan has two keys, and an address of its own: a plan's, not the maker's usual one. The usual one listens here too, as mimo-usual. "
+        "Elsewhere, the first rotation moved the session there for ever: 404 page not found."
+    )
+    show.scene(1, "A rotation changes the key and nothing else", intro)
+    plan = stage.provider(only_keys({key_of("second")}, otherwise=_QUOTA))
+    usual = stage.provider(wrong_door())
+    standby = stage.provider(only_keys({key_of("standby")}))
+    stage.entry("mimo-plan", plan, ["first", "second"], [_PIN.model])
+    stage.entry("mimo-usual", usual, ["usual"], [_PIN.model])
+    stage.entry("standby", standby, ["standby"], [_RUNG.model])
+    set_ladder(stage.home, _PIN, [_RUNG], f"{_RETURN_AFTER}s")
+    before = stage.providers[0]
+    visits = len(before.requests)
+
+    session = stage.restart().session(SESSION)
+    session.switch(_PIN)
+    show.tell("you", f"session.switch('{_PIN}')")
+    said = stage.ask(session)
+    show.tell("provider", stage.heard(session))
+    show.tell("holdfast", f"{stage.explained(session, 0).what} The next key of mimo-plan is asked.")
+    show.tell("stayed", f"provider, {plan.url}, model {said.model}; answered after {said.seconds * 1000:.0f} ms")
+    again = stage.ask(session)
+    unmoved = said.ok and again.ok and keys(plan.calls) == ["first", "second"] and hosts(plan.calls) == {f"127.0.0.1:{plan.port}"}
+    same = {(one.path, one.model) for one in plan.calls} == {("/v1/chat/completions", _PIN.model)}
+    show.promise(
+        "A spent key is replaced, and the address stays",
+        unmoved and same and not usual.requests,
+        f"{counted(plan.calls, 'mimo-plan')}, {len(usual.requests)} at the usual host",
+    )
+    foreign = set(keys(plan.calls)) - {"first", "second"}
+    clean = len(before.requests) == visits and not foreign
+    show.promise(
+        "After a switch nothing of the old provider is left",
+        clean,
+        f"{len(before.requests) - visits} requests at team-b's gateway, {len(foreign)} of its keys at mimo-plan",
+    )
+    _stands_in(stage, session, plan, standby)
+    _wrong_address(stage, plan, usual)
+
+
+def _stands_in(stage: Stage, session: Session, plan: ScriptedProvider, standby: ScriptedProvider) -> None:
+    """Break the provider; the rung that the user listed answers, labelled, and gives way by itself."""
+    show, before = stage.show, len(plan.calls)
+    plan.follow(_DOWN)
+    said = stage.ask(session)
+    tried = len(plan.calls) - before
+    show.tell("provider", f"{stage.heard(session)}, {tried} times")
+    show.tell("holdfast", f"{stage.explained(session, 0).what} The user listed {_RUNG} to stand in.")
+    show.tell("program", f"answered by {said.model}, with the header holdfast-stand-in: {said.labels.get('holdfast-stand-in')}")
+    during = stage.ask(session)
+    calm = len(plan.calls) - before == tried
+    plan.follow(only_keys({key_of("second")}, otherwise=_QUOTA))
+    time.sleep(_RETURN_AFTER)
+    back = stage.ask(session)
+    show.tell("holdfast", f"after {_RETURN_AFTER} s (return_after) the session tries its own choice again: back on {back.labels.get('holdfast-pin')}")
+    last = plan.calls[-1]
+    show.tell("stayed", f"the choice, all the time: {session.pin}; now again {plan.url}, key '{back.labels.get('holdfast-key')}', model {back.model}")
+    labelled = said.ok and during.ok and said.labels.get("holdfast-stand-in") == str(_RUNG)
+    separate = keys(standby.calls) == ["standby"] and {one.model for one in standby.calls} == {_RUNG.model}
+    whole = back.ok and "holdfast-stand-in" not in back.labels and (last.key, last.model) == (key_of("second"), _PIN.model)
+    show.promise(
+        "A stand-in is the user's, labelled, and ends by itself",
+        labelled and separate and whole and calm and tried <= 3,
+        f"{tried} tries at mimo-plan, {counted(standby.calls, 'standby')}, then key second at mimo-plan",
+    )
+
+
+def _wrong_address(stage: Stage, plan: ScriptedProvider, usual: ScriptedProvider) -> None:
+    """Mistype the address: one request, an explanation that knows better, and no key is blamed."""
+    show, before = stage.show, len(plan.calls)
+    stage.move(plan, usual, ["first", "second"])
+    session = stage.restart().session(SESSION)
+    show.tell("you", f"an editor puts the usual host into holdfast.toml: {usual.url}")
+    said = stage.ask(session)
+    show.tell("provider", stage.heard(session))
+    explanation = str(stage.explained(session))
+    show.tell("holdfast", explanation)
+    stage.move(usual, plan, [])
+    back = stage.ask(stage.restart().session(SESSION))
+    show.tell("you", f"the address is corrected; the next request is answered by {back.model} with key '{back.labels.get('holdfast-key')}'")
+    knew = plan.url in explanation and "holdfast.toml:" in explanation
+    once = len(usual.calls) == 1 and len(plan.calls) - before == 1
+    show.promise(
+        "A wrong address is explained, not hammered",
+        said.status == 404 and knew and once and back.ok,
+        f"{len(usual.calls)} request at the wrong address, {len(plan.calls) - before} at the right one after",
+    )

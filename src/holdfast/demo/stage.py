@@ -1,0 +1,168 @@
+"""The stage of the demo: a home of its own, providers on this machine's sockets, and what they saw.
+
+Everything that is ours is the real thing (configuration file, vault, store, journal); only the providers are played.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from .. import runtime
+from ..configfile import Home, add_key, add_provider
+from ..core.events import Event, EventKind, load_fault
+from ..core.explain import Explanation
+from ..core.identity import Connection, Dialect, Pin
+from ..core.secret import Secret
+from ..core.steps import Attempt
+from ..runtime import Holdfast, Session
+from ..scripted import Behaviour, Script, ScriptedProvider, Seen
+from .show import Show
+from .speakers import Said, Speaker
+
+PROBES = (0.4, 0.8, 1.2)
+"""The waits before a key that worked is asked again. The default is 0.5, 1 and 2 s; a show is a little more hurried."""
+_HEAD = f"# The configuration of the demo. It is deleted at the end.\n[settings]\nprobe_delays = [{', '.join(f'{one:g}' for one in PROBES)}]\n"
+
+Plan = Script | Sequence[Behaviour | Script] | Behaviour
+
+
+class Stage:
+    """The home, the providers and the program of one show. A context manager: nothing of it stays on the machine."""
+
+    def __init__(self, show: Show, speaker: Speaker) -> None:
+        self.show, self.speaker = show, speaker
+        self.directory = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
+        self.home = Home.at(self.directory)
+        self.home.config.write_text(_HEAD, "utf-8")
+        self.providers: list[ScriptedProvider] = []
+        self.granted: set[tuple[str, int]] = set()
+        self._opened: Holdfast | None = None
+
+    # Providers -----------------------------------------------------------------------------------------------------------
+
+    def provider(self, plan: Plan, models: Sequence[str] = ()) -> ScriptedProvider:
+        """Start a provider."""
+        started = ScriptedProvider(plan, models=models)
+        self.providers.append(started)
+        return started
+
+    def entry(self, name: str, at: ScriptedProvider, keys: Sequence[str], models: Sequence[str] | None = None) -> None:
+        """What `holdfast provider add` and `holdfast key add` do: an entry of the configuration, and its keys in the vault."""
+        self.grant(at, keys)
+        add_provider(self.home, name, {"url": at.url} | ({"models": list(models)} if models is not None else {}))
+        for label in keys:
+            add_key(self.home, name, {"from": f"store:{label}"}, Secret(key_of(label)))
+
+    def grant(self, at: ScriptedProvider, labels: Iterable[str]) -> None:
+        """Write down that these keys may be shown to this provider."""
+        self.granted |= {(key_of(label), at.port) for label in labels}
+
+    def move(self, old: ScriptedProvider, new: ScriptedProvider, keys: Sequence[str]) -> None:
+        """What a user does with an editor: the first entry at `old` is now at `new`, and so are its keys."""
+        self.grant(new, keys)
+        self.home.config.write_text(self.home.config.read_text("utf-8").replace(f'"{old.url}"', f'"{new.url}"', 1), "utf-8")
+
+    # The program ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def hf(self) -> Holdfast:
+        """The opened home."""
+        if self._opened is None:
+            self._opened = runtime.open(self.directory)
+        return self._opened
+
+    def restart(self) -> Holdfast:
+        """What the end of a process and the start of the next one do: close everything, and open it from what is on disk."""
+        self.speaker.close()
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+        return self.hf
+
+    def ask(self, session: Session, model: str | None = None) -> Said:
+        """Let the program ask its question."""
+        return self.speaker.ask(session, model)
+
+    def close(self) -> None:
+        with suppress(Exception):
+            self.speaker.close()
+            if self._opened is not None:
+                self._opened.close()
+        for one in self.providers:
+            one.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What was seen -------------------------------------------------------------------------------------------------------
+
+    def requests(self) -> int:
+        """How many requests all providers saw so far."""
+        return sum(len(one.requests) for one in self.providers)
+
+    def strays(self) -> list[Seen]:
+        """Requests whose key came to a provider that the user never gave it to."""
+        return [seen for one in self.providers for seen in one.requests if seen.key and (seen.key, one.port) not in self.granted]
+
+    def request(self, session: Session, request: str = "") -> list[Attempt]:
+        """The attempts of one request of a session (by default the last), from the journal."""
+        attempts = [event for event in session.attempts() if event.kind is EventKind.ATTEMPT]
+        return [self._attempt(event) for event in attempts if event.request == (request or attempts[-1].request)]
+
+    def heard(self, session: Session, request: str = "") -> str:
+        """The provider's own words in the first answer to a request that it refused."""
+        key, fault = next((one.connection.key, one.fault) for one in self.request(session, request) if one.fault is not None)
+        return f"HTTP {fault.status} to key '{key.label if key is not None else ''}': “{fault.excerpt}”"
+
+    def explained(self, session: Session, number: int = -1) -> Explanation:
+        """The four lines about one attempt (by default the last) of the session's last request, as every face of Holdfast tells them."""
+        attempts = self.request(session)
+        told = attempts[number]
+        return self.hf.engine.explain(told.connection, told.fault, attempts, session.id)
+
+    def _attempt(self, event: Event) -> Attempt:
+        detail = event.detail
+        fault = detail.get("fault")
+        return Attempt(
+            int(str(detail["number"])),
+            self._connection(event),
+            event.at,
+            event.at + float(str(detail["seconds"])),
+            load_fault(fault) if isinstance(fault, dict) else None,
+            bool(detail.get("probe")),
+            str(detail.get("then", "")),
+        )
+
+    def _connection(self, event: Event) -> Connection:
+        lane, _ = self.hf.engine.lanes(Pin.parse(event.pin), Dialect(str(event.detail["dialect"])), None)
+        return next(one for one in lane.connections if one.key is not None and one.key.label == event.detail["key"])
+
+
+def key_of(label: str) -> str:
+    """The value of the demo's key of this label, recognisable by its end."""
+    return f"sk-demo-0000-not-a-real-key-{label}"
+
+
+def keys(requests: Iterable[Seen]) -> list[str]:
+    """The labels of the keys that came with these requests, each once, in order."""
+    return list(dict.fromkeys((one.key or "no key").removeprefix(key_of("")) for one in requests))
+
+
+def hosts(requests: Iterable[Seen]) -> set[str]:
+    """The hosts that these requests named."""
+    return {one.headers.get("host", "") for one in requests}
+
+
+def counted(requests: Sequence[Seen], where: str) -> str:
+    """`2 requests at mimo-plan (keys a, b)`."""
+    these = f"{len(requests)} request{'' if len(requests) == 1 else 's'} at {where}"
+    return f"{these} (key{'' if len(keys(requests)) == 1 else 's'} {', '.join(keys(requests))})" if requests else these

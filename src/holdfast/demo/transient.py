@@ -1,0 +1,88 @@
+"""Story 4: what a key last did here is remembered; a 401 on a good key is probed once for all, a key that never worked is asked once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from ..scripted import fails_for, ok, only_keys, status
+from .stage import PROBES, Stage, counted, key_of
+
+_CROWD, _OUTAGE = 30, 2.0
+_MORE = 20
+_WORDS = "Incorrect API key provided"
+_REFUSED = status(401, {"error": {"message": _WORDS, "type": "invalid_request_error", "param": None, "code": "invalid_api_key"}})
+
+
+def play(stage: Stage) -> None:
+    """A gateway that refuses a good key for two seconds, a key that never worked, and a key that was revoked."""
+    show = stage.show
+    waits = ", ".join(f"{one:g}" for one in PROBES)
+    intro = (
+        f"Elsewhere, one 401 from a busy gateway made a good key invalid. Here, a key that worked is asked again after {waits} s (a setting) by one request for all; "
+        "a key that never worked is asked once."
+    )
+    show.scene(4, "A 401 on a good key is not the end of it", intro)
+    _overload(stage)
+    _never_worked(stage)
+    _revoked(stage)
+
+
+def _overload(stage: Stage) -> None:
+    """Thirty requests at once run into two seconds of 401."""
+    show = stage.show
+    gateway = stage.provider(ok())
+    stage.entry("busy", gateway, ["busy"], ["north-1"])
+    session = stage.restart().session("crowd", "busy/north-1")
+    known = stage.ask(session).ok
+    began = len(gateway.calls)
+    gateway.follow(fails_for(_OUTAGE, _REFUSED))
+    with ThreadPoolExecutor(_CROWD) as pool:
+        answers = list(pool.map(lambda _: stage.ask(session), range(_CROWD)))
+    good = sum(one.ok for one in answers)
+    calls = gateway.calls[began:]
+    refused = len(calls) - _CROWD
+    probing = [event for event in session.attempts() if event.detail.get("probe")]
+    show.tell("provider", f"{stage.heard(session, probing[0].request)}, for {_OUTAGE:g} s; it had just worked")
+    show.tell("holdfast", f"The key worked here before, so one request asks again for all: {len(probing)} probes until it is accepted.")
+    show.tell("program", f"{good} of {_CROWD} requests answered; the slowest waited {max(one.seconds for one in answers):.1f} s")
+    # Those that had left before the first refusal may be refused once each; after it only the probes may.
+    shared = len({event.request for event in probing}) == 1 and len(probing) <= len(PROBES) and refused < _CROWD + len(PROBES)
+    evidence = f"{refused} refusals, then {_CROWD} answers; {len(probing)} probes by {len({event.request for event in probing})} request"
+    show.promise(f"{_CROWD} requests at once survive {_OUTAGE:g} s of 401", known and good == _CROWD and shared, evidence)
+
+
+def _never_worked(stage: Stage) -> None:
+    """A key that is simply wrong: one request, then the answer is known."""
+    show = stage.show
+    strict = stage.provider(only_keys({key_of("right")}))
+    stage.entry("strict", strict, ["wrong"], ["north-1"])
+    session = stage.restart().session("mistake", "strict/north-1")
+    first = stage.ask(session)
+    show.tell("provider", stage.heard(session))
+    session = stage.restart().session("mistake")
+    later = [stage.ask(session) for _ in range(_MORE)]
+    fastest = min(one.seconds for one in later)
+    show.tell("holdfast", f"after a restart, the next {_MORE} requests are answered from memory, in {fastest * 1000:.1f} ms:\n{later[-1].text}")
+    remembered = first.status == 401 and all(one.status == 401 and "never worked" in one.text for one in later)
+    show.promise("A key that never worked is asked once", remembered and len(strict.calls) == 1, f"{counted(strict.calls, 'strict')}, {1 + _MORE} asked for")
+
+
+def _revoked(stage: Stage) -> None:
+    """A key that worked and is then revoked for good."""
+    show = stage.show
+    closing = stage.provider(ok())
+    stage.entry("closing", closing, ["closing"], ["north-1"])
+    session = stage.restart().session("revoked", "closing/north-1")
+    known = stage.ask(session).ok
+    before = len(closing.calls)
+    closing.follow(_REFUSED)
+    first = stage.ask(session)
+    asked = len(closing.calls) - before
+    show.tell("provider", f"{stage.heard(session)}, and this time for good")
+    show.tell("holdfast", str(stage.explained(session)))
+    later = [stage.ask(session) for _ in range(_MORE)]
+    more = len(closing.calls) - before - asked
+    fair = known and not first.ok and all(one.status == 401 for one in later)
+    show.promise(
+        "A revoked key is asked at most four times", fair and asked <= 1 + len(PROBES) and more == 0, f"{asked} requests, then {more} for the next {_MORE}"
+    )
