@@ -81,14 +81,14 @@ class Holdfast:
         self.engine.catch_up()
         row = self.engine.session(session_id)
         if row is not None:
-            _check(self.config, row)
+            _check(self.engine, row)
             self.engine.note(row, EventKind.RESUMED)
             return Session(self, row.id)
         if pin is None:
             raise ConnectionLost(f"there is no session '{session_id}'", next_step=f"holdfast session pin {session_id} PROVIDER/MODEL")
         now = self.engine.store.now()
         row = Row(session_id, pin if isinstance(pin, Pin) else Pin.parse(pin), key, created_at=now, changed_at=now)
-        _check(self.config, row)
+        _check(self.engine, row)
         self.engine.store.save_session(row, None)
         self.engine.catch_up()
         self.engine.note(row, EventKind.CREATED)
@@ -108,15 +108,20 @@ class Holdfast:
         self.close()
 
 
-def _check(config: Config, row: Row) -> None:
-    """Whether the choice resolves today. Raises ConnectionLost with what it could mean; nothing is taken by itself."""
-    provider = provider_of(config, row.pin)
-    if row.key is not None and all(key.label != row.key for key in provider.keys):
-        raise ConnectionLost(
-            f"provider '{provider.name}' has no key '{row.key}', which session '{row.id}' chose",
-            candidates=[key.label for key in provider.keys],
-            next_step=f"holdfast session pin {row.id} {row.pin} --key LABEL",
-        )
+def _check(engine: Engine, row: Row) -> None:
+    """Whether the choice resolves today. Raises ConnectionLost with what it could mean, the entry at the URL that the session used
+    last among it; nothing is taken by itself."""
+    config = engine.config()
+    try:
+        provider_of(config, row.pin, row.key)
+    except ConnectionLost as lost:
+        engine.recorder.flush()
+        urls = [event.detail.get("url") for event in engine.store.journal(session=row.id) if event.kind is EventKind.ATTEMPT]
+        at_url = [
+            f"{p.name}/{row.pin.model}" for p in config.providers.values() if urls and urls[-1] in [e.url for e in p.endpoints] and p.name != row.pin.provider
+        ]
+        candidates = list(dict.fromkeys([*at_url, *lost.candidates]))
+        raise ConnectionLost(lost.what.partition("\n")[0], candidates=candidates, next_step=lost.next_step.replace("SESSION", row.id)) from None
 
 
 class Session:
@@ -147,7 +152,7 @@ class Session:
         """The user's new choice. Endpoint, keys and model change together; nothing of the old provider stays attached."""
         engine, row = self._owner.engine, self.row
         chosen = row.choose(pin if isinstance(pin, Pin) else Pin.parse(pin), engine.store.now(), key)
-        _check(self._owner.config, chosen)
+        _check(engine, chosen)
         engine.store.save_session(chosen, row.version)
         engine.catch_up()
         engine.note(chosen, EventKind.SWITCHED, before=str(row.pin))

@@ -12,30 +12,27 @@ from .errors import ConnectionLost, HoldfastError
 from .identity import Dialect, Endpoint, Lane, Pin, Provider, ProviderName
 
 
-def provider_of(config: Config, pin: Pin) -> Provider:
-    """The entry that the pin names. Raises ConnectionLost, with near names, when it is gone."""
+def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provider:
+    """The entry that a choice names. Raises ConnectionLost, with near names, when it or the chosen key is gone."""
     provider = config.providers.get(pin.provider)
-    if provider is not None:
-        return provider
-    near = get_close_matches(pin.provider, config.providers, n=3, cutoff=0.6)
-    raise ConnectionLost(
-        f"there is no provider '{pin.provider}' any more, which '{pin}' names",
-        candidates=[f"{name}/{pin.model}" for name in near],
-        next_step=f"holdfast provider add {pin.provider} --url URL   (or: holdfast session pin SESSION PROVIDER/MODEL)",
-    )
+    if provider is None:
+        near = get_close_matches(pin.provider, config.providers, n=3, cutoff=0.6)
+        raise ConnectionLost(
+            f"there is no provider '{pin.provider}' any more, which '{pin}' names",
+            candidates=[f"{name}/{pin.model}" for name in near],
+            next_step=f"holdfast provider add {pin.provider} --url URL   (or: holdfast session pin SESSION PROVIDER/MODEL)",
+        )
+    labels = [key.label for key in provider.keys]
+    if only_key is not None and only_key not in labels:
+        lost = f"provider '{provider.name}' has no key '{only_key}' any more, which this session chose"
+        raise ConnectionLost(lost, candidates=labels, next_step=f"holdfast session pin SESSION {pin} --key LABEL")
+    return provider
 
 
 def lane_for(config: Config, pin: Pin, dialect: Dialect, only_key: str | None = None) -> Lane:
     """The lane of a pin in one dialect. Raises ConnectionLost when the provider or the chosen key is gone, IdentityError when it
     has no endpoint or no key for this dialect."""
-    provider = provider_of(config, pin)
-    if only_key is not None and all(key.label != only_key for key in provider.keys):
-        raise ConnectionLost(
-            f"provider '{provider.name}' has no key '{only_key}' any more, which this session chose",
-            candidates=[key.label for key in provider.keys],
-            next_step=f"holdfast session pin SESSION {pin} --key LABEL",
-        )
-    return Lane.build(provider, dialect, pin.model, only_key)
+    return Lane.build(provider_of(config, pin, only_key), dialect, pin.model, only_key)
 
 
 def rungs_for(config: Config, pin: Pin, dialect: Dialect) -> tuple[Lane, ...]:
