@@ -116,10 +116,9 @@ def _check(engine: Engine, row: Row) -> None:
         provider_of(config, row.pin, row.key)
     except ConnectionLost as lost:
         engine.recorder.flush()
-        urls = [event.detail.get("url") for event in engine.store.journal(session=row.id) if event.kind is EventKind.ATTEMPT]
-        at_url = [
-            f"{p.name}/{row.pin.model}" for p in config.providers.values() if urls and urls[-1] in [e.url for e in p.endpoints] and p.name != row.pin.provider
-        ]
+        urls = [event.detail.get("url") for event in engine.store.journal(session=row.id) if event.kind is EventKind.ATTEMPT][-1:]
+        others = (provider for provider in config.providers.values() if provider.name != row.pin.provider)
+        at_url = [f"{provider.name}/{row.pin.model}" for provider in others if any(e.url in urls for e in provider.endpoints)]
         candidates = list(dict.fromkeys([*at_url, *lost.candidates]))
         raise ConnectionLost(lost.what.partition("\n")[0], candidates=candidates, next_step=lost.next_step.replace("SESSION", row.id)) from None
 
