@@ -73,7 +73,7 @@ COMPLETED = [
 
 
 @pytest.mark.parametrize(("words", "expected"), COMPLETED, ids=[" ".join(words) for words, _ in COMPLETED])
-def test_names_are_completed(words: tuple[str, ...], expected: list[str], cli: Cli, furnished: Path) -> None:
+def test_the_names_that_the_user_gave_are_completed(words: tuple[str, ...], expected: list[str], cli: Cli, furnished: Path) -> None:
     cli("session", "pin", "issue-42", "mimo/mimo-pro")
     assert completed(*words) == expected
 

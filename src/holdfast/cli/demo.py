@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import click
 
+from .output import json_option
+
 
 @click.command()
+@click.option("--program", type=click.Choice(["openai", "httpx2"]), help="What speaks to the providers; by default the first that is installed.")
+@json_option
 @click.pass_context
-def command(ctx: click.Context) -> None:
+def command(ctx: click.Context, program: str | None, as_json: bool) -> None:
     """Run a session through providers that misbehave, on this machine's own sockets. Needs no key and no network.
+
+    Exit 1: a promise did not hold.
 
     \b
     Example:
@@ -16,4 +22,4 @@ def command(ctx: click.Context) -> None:
     """
     from ..demo import main
 
-    ctx.exit(main())
+    ctx.exit(main(json=as_json, program=program))

@@ -39,7 +39,7 @@ def plain(text: str) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
     """Rows under their heads: by rich on a terminal that has it, else as aligned text. Without rows, the sentence `empty`."""
-    cells = [[plain(cell).replace("\n", " ") for cell in row] for row in rows]
+    head, *cells = [[plain(cell).replace("\n", " ") for cell in row] for row in (head, *rows)]
     if not cells:
         say(empty)
     elif not (sys.stdout.isatty() and _drawn(head, cells)):
