@@ -105,6 +105,8 @@ def test_a_key_at_a_provider_that_it_was_not_given_to_is_counted_as_astray() -> 
         with httpx2.Client(trust_env=False) as client:
             client.post(f"{foreign.url}/chat/completions", headers={"authorization": f"Bearer {key_of('one')}"}, json={"model": "m"})
         assert [seen.key for seen in stage.strays()] == [key_of("one")]
+        stage.grant(foreign, ["one"])
+        assert len(stage.strays()) == 1, "what the user allows afterwards was not allowed before"
 
 
 @pytest.mark.parametrize("program", [OpenAISpeaker, PlainSpeaker])

@@ -56,4 +56,5 @@ def finish(stage: Stage) -> None:
     show.heading(f"holdfast why {resume.SESSION}")
     show.facts["why"] = why(Session(stage.hf, resume.SESSION).attempts(), clock=lambda at: time.strftime("%H:%M:%S", time.localtime(at)))
     show.entries(show.facts["why"], hang=10)
-    cost.measure(stage)
+    if stage.hf.engine.session(resume.SESSION) is not None:
+        cost.measure(stage)

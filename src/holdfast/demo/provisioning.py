@@ -10,7 +10,7 @@ from ..core.identity import Dialect, Lane, ProviderName
 from ..core.provision import Absent, KeyOnly, Ready, State, Step, listed, next_step
 from ..core.secret import Secret
 from ..scripted import Behaviour, ScriptedProvider, Seen, empty, ok, only_keys, status
-from .stage import Stage, counted, key_of, keys
+from .stage import Stage, counted, key_of, keys, many
 
 _NAME = ProviderName("trial")
 
@@ -52,7 +52,7 @@ def play(stage: Stage) -> None:
     show.promise(
         "Without a model nothing is sent",
         waiting and not provider.calls and "no model" in refusal,
-        f"{len(provider.calls)} requests for an answer, {trial.minted} trial",
+        f"{len(provider.calls)} requests for an answer, {many(trial.minted, 'trial')}",
     )
 
     stage.restart()
@@ -77,7 +77,7 @@ def play(stage: Stage) -> None:
     show.promise(
         "It heals with the stored key, never by a second trial",
         healed and trial.minted == 1,
-        f"{trial.minted} trial minted, {counted(lists, 'the model list')}, then an answer",
+        f"{many(trial.minted, 'trial')} minted, {counted(lists, 'the model list')}, then an answer",
     )
 
 

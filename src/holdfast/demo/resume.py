@@ -67,7 +67,7 @@ def _killed(stage: Stage) -> tuple[str, int]:
         code = child.wait()
         watch.cancel()
         if not words and child.stderr is not None:
-            raise RuntimeError(f"the child could not begin: {child.stderr.read().strip()[-500:]}")
+            raise RuntimeError(f"the program could not begin: {child.stderr.read().strip().rpartition(chr(10))[2]}")
     return "".join(words).strip(), code
 
 

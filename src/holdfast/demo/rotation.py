@@ -9,7 +9,7 @@ from ..core.identity import Pin
 from ..runtime import Session
 from ..scripted import ScriptedProvider, only_keys, status, wrong_door
 from .resume import SESSION
-from .stage import Stage, counted, hosts, key_of, keys
+from .stage import Stage, counted, hosts, key_of, keys, many
 
 _PIN, _RUNG = Pin.parse("mimo-plan/mimo-v2.5-pro"), Pin.parse("standby/north-mini")
 _RETURN_AFTER = 1.2
@@ -56,7 +56,7 @@ def play(stage: Stage) -> None:
     show.promise(
         "After a switch nothing of the old provider is left",
         clean,
-        f"{len(before.requests) - visits} requests at team-b's gateway, {len(foreign)} of its keys at mimo-plan",
+        f"{many(len(before.requests) - visits, 'request')} at team-b's gateway, {len(foreign)} of its keys at mimo-plan",
     )
     _stands_in(stage, session, plan, standby)
     _wrong_address(stage, plan, usual)
@@ -85,7 +85,7 @@ def _stands_in(stage: Stage, session: Session, plan: ScriptedProvider, standby: 
     show.promise(
         "A stand-in is the user's, labelled, and ends by itself",
         labelled and separate and whole and calm and tried <= 3,
-        f"{tried} tries at mimo-plan, {counted(standby.calls, 'standby')}, then key second at mimo-plan",
+        f"{many(tried, 'request')} at mimo-plan, {counted(standby.calls, 'standby')}, then key second at mimo-plan",
     )
 
 
@@ -107,5 +107,5 @@ def _wrong_address(stage: Stage, plan: ScriptedProvider, usual: ScriptedProvider
     show.promise(
         "A wrong address is explained, not hammered",
         said.status == 404 and knew and once and back.ok,
-        f"{len(usual.calls)} request at the wrong address, {len(plan.calls) - before} at the right one after",
+        f"{many(len(usual.calls), 'request')} at the wrong address, {len(plan.calls) - before} at the right one after",
     )

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from math import inf
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from .. import runtime
 from ..configfile import Home, add_key, add_provider
@@ -40,7 +42,7 @@ class Stage:
         self.home = Home.at(self.directory)
         self.home.config.write_text(_HEAD, "utf-8")
         self.providers: list[ScriptedProvider] = []
-        self.granted: set[tuple[str, int]] = set()
+        self._granted: dict[tuple[str, int], float] = {}
         self._opened: Holdfast | None = None
 
     # Providers -----------------------------------------------------------------------------------------------------------
@@ -59,8 +61,9 @@ class Stage:
             add_key(self.home, name, {"from": f"store:{label}"}, Secret(key_of(label)))
 
     def grant(self, at: ScriptedProvider, labels: Iterable[str]) -> None:
-        """Write down that these keys may be shown to this provider."""
-        self.granted |= {(key_of(label), at.port) for label in labels}
+        """Write down that these keys may be shown to this provider from now on."""
+        for label in labels:
+            self._granted.setdefault((key_of(label), at.port), time.time())
 
     def move(self, old: ScriptedProvider, new: ScriptedProvider, keys: Sequence[str]) -> None:
         """What a user does with an editor: the first entry at `old` is now at `new`, and so are its keys."""
@@ -110,22 +113,20 @@ class Stage:
         return sum(len(one.requests) for one in self.providers)
 
     def strays(self) -> list[Seen]:
-        """Requests whose key came to a provider that the user never gave it to."""
-        return [seen for one in self.providers for seen in one.requests if seen.key and (seen.key, one.port) not in self.granted]
+        """Requests whose key came to a provider that the user had not given it to at that time."""
+        everything = [(seen, one.port) for one in self.providers for seen in one.requests]
+        return [seen for seen, port in everything if seen.key and seen.at < self._granted.get((seen.key, port), inf)]
 
-    def request(self, session: Session, request: str = "") -> list[Attempt]:
-        """The attempts of one request of a session (by default the last), from the journal."""
-        attempts = [event for event in session.attempts() if event.kind is EventKind.ATTEMPT]
-        return [self._attempt(event) for event in attempts if event.request == (request or attempts[-1].request)]
-
-    def heard(self, session: Session, request: str = "") -> str:
-        """The provider's own words in the first answer to a request that it refused."""
-        key, fault = next((one.connection.key, one.fault) for one in self.request(session, request) if one.fault is not None)
-        return f"HTTP {fault.status} to key '{key.label if key is not None else ''}': “{fault.excerpt}”"
+    def heard(self, session: Session) -> str:
+        """The provider's own words when it last refused a request of the session, from the journal."""
+        refused = [event.detail for event in session.attempts() if "fault" in event.detail]
+        fault: Any = refused[-1]["fault"] if refused else {}
+        return f"HTTP {fault.get('status')} to key '{refused[-1]['key']}': “{fault.get('excerpt')}”" if refused else "refused nothing"
 
     def explained(self, session: Session, number: int = -1) -> Explanation:
         """The four lines about one attempt (by default the last) of the session's last request, as every face of Holdfast tells them."""
-        attempts = self.request(session)
+        events = [event for event in session.attempts() if event.kind is EventKind.ATTEMPT]
+        attempts = [self._attempt(event) for event in events if event.request == events[-1].request]
         told = attempts[number]
         return self.hf.engine.explain(told.connection, told.fault, attempts, session.id)
 
@@ -164,5 +165,10 @@ def hosts(requests: Iterable[Seen]) -> set[str]:
 
 def counted(requests: Sequence[Seen], where: str) -> str:
     """`2 requests at mimo-plan (keys a, b)`."""
-    these = f"{len(requests)} request{'' if len(requests) == 1 else 's'} at {where}"
+    these = f"{many(len(requests), 'request')} at {where}"
     return f"{these} (key{'' if len(keys(requests)) == 1 else 's'} {', '.join(keys(requests))})" if requests else these
+
+
+def many(number: int, what: str) -> str:
+    """`1 request`, `2 requests`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

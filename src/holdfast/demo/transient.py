@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from ..scripted import fails_for, ok, only_keys, status
-from .stage import PROBES, Stage, counted, key_of
+from .stage import PROBES, Stage, counted, key_of, many
 
 _CROWD, _OUTAGE = 30, 2.0
 _MORE = 20
@@ -18,8 +18,8 @@ def play(stage: Stage) -> None:
     show = stage.show
     waits = ", ".join(f"{one:g}" for one in PROBES)
     intro = (
-        f"Elsewhere, one 401 from a busy gateway made a good key invalid. Here, a key that worked is asked again after {waits} s (a setting) by one request for all; "
-        "a key that never worked is asked once."
+        f"Elsewhere, one 401 from a busy gateway made a good key invalid. Here, a key that worked is asked again after {waits} s, by one request for "
+        "all; a key that never worked is asked once."
     )
     show.scene(4, "A 401 on a good key is not the end of it", intro)
     _overload(stage)
@@ -40,14 +40,15 @@ def _overload(stage: Stage) -> None:
         answers = list(pool.map(lambda _: stage.ask(session), range(_CROWD)))
     good = sum(one.ok for one in answers)
     calls = gateway.calls[began:]
-    refused = len(calls) - _CROWD
+    refused = len(calls) - good
     probing = [event for event in session.attempts() if event.detail.get("probe")]
-    show.tell("provider", f"{stage.heard(session, probing[0].request)}, for {_OUTAGE:g} s; it had just worked")
-    show.tell("holdfast", f"The key worked here before, so one request asks again for all: {len(probing)} probes until it is accepted.")
+    show.tell("provider", f"{stage.heard(session)}, for {_OUTAGE:g} s; it had just worked")
+    show.tell("holdfast", f"The key worked here before, so one request asks again for all: {many(len(probing), 'probe')} until it is accepted.")
     show.tell("program", f"{good} of {_CROWD} requests answered; the slowest waited {max(one.seconds for one in answers):.1f} s")
     # Those that had left before the first refusal may be refused once each; after it only the probes may.
-    shared = len({event.request for event in probing}) == 1 and len(probing) <= len(PROBES) and refused < _CROWD + len(PROBES)
-    evidence = f"{refused} refusals, then {_CROWD} answers; {len(probing)} probes by {len({event.request for event in probing})} request"
+    askers = len({event.request for event in probing})
+    shared = askers == 1 and len(probing) <= len(PROBES) and refused < _CROWD + len(PROBES)
+    evidence = f"{many(refused, 'refusal')}, then {many(good, 'answer')}; {many(len(probing), 'probe')} by {many(askers, 'request')}"
     show.promise(f"{_CROWD} requests at once survive {_OUTAGE:g} s of 401", known and good == _CROWD and shared, evidence)
 
 
