@@ -74,6 +74,7 @@ Op = Open | Read | Close | Wait | Perform
 # What is sent in depends on the operation, which no type can say.
 Talk = Generator[Op, Any, Handed]
 
+_JSON = (b"{", b"[")
 _READ, _CLOSE = Read(), Close()
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
 
@@ -204,7 +205,11 @@ class _Conversation:
                 bad.error.args = (f"{bad.error}\n{exchange.explanation()}",)
                 raise bad.error
             if bad.head is not None and not succeeded(bad.head.status):
-                return Handed(bad.head.status, outward(bad.head.headers, exchange.headers()), [bad.body], bad.head.extensions)
+                if bad.body.lstrip()[:1] in _JSON:
+                    return Handed(bad.head.status, outward(bad.head.headers, exchange.headers()), [bad.body], bad.head.extensions)
+                # A page or a bare line tells an SDK's user nothing: the provider's status, and in our words what it means.
+                _, told, body = exchange.explain()
+                return Handed(bad.head.status, labelled([], told), [body], bad.head.extensions)
         status, told, body = exchange.explain()
         return Handed(status, labelled([], told), [body], {})
 

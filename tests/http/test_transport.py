@@ -1,0 +1,547 @@
+"""The transports of both modules obey the steps of a scripted engine over real sockets, and hand on exactly what came."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import importlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from holdfast.core.errors import ConnectionLost
+from holdfast.core.faults import FaultClass, Phase
+from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Provider, ProviderName
+from holdfast.http import kit as kit_module
+from holdfast.http.talk import Bounds
+from holdfast.http.transport import bind
+from holdfast.scripted import ScriptedProvider, empty, error_event, ok, reset, stall, status, truncated
+
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+PATHS = {Dialect.OPENAI_CHAT: "/chat/completions", Dialect.OPENAI_RESPONSES: "/responses", Dialect.ANTHROPIC_MESSAGES: "/messages"}
+
+
+def test_a_good_answer_is_handed_on_with_our_labels(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    engine = fakes.Engine(fakes.connect(provider))
+    response = client_for(engine).post("/chat/completions", json=CHAT, headers={"Authorization": "Bearer caller", "X-Stainless-Retry-Count": "1"})
+    assert response.json()["model"] == "m"
+    assert (response.headers["holdfast-request-id"], response.headers["holdfast-attempts"]) == ("r1", "1")
+    assert response.headers["x-request-id"] == "scripted-1"
+    assert [(seen.path, seen.key, seen.headers["host"]) for seen in provider.requests] == [
+        ("/v1/chat/completions", fakes.keys["a"], f"127.0.0.1:{provider.port}")
+    ]
+    assert engine.begun == [("s1", Dialect.OPENAI_CHAT, "m", True, 1)]
+    assert engine.last.ended == [(None, "m")]
+    assert not engine.last.abandoned
+
+
+def test_a_failed_answer_is_reported_and_the_next_step_is_taken(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    provider.follow([status(401, {"error": {"message": "no"}}, {"X-Own": "1"}), ok("second")])
+    engine = fakes.Engine(fakes.connect(provider), fakes.connect(provider, key="b"))
+    response = client_for(engine).post("/chat/completions", json=CHAT)
+    assert response.json()["choices"][0]["message"]["content"] == "second"
+    assert [seen.key for seen in provider.requests] == [fakes.keys["a"], fakes.keys["b"]]
+    assert len({seen.body for seen in provider.requests}) == 1
+    reply = engine.last.answers[0].reply
+    assert (reply.status, reply.body, reply.phase) == (401, b'{"error": {"message": "no"}}', Phase.HEADERS)
+    assert ("x-own", "1") in reply.headers
+    assert engine.last.answers[0].sent_at <= engine.last.answers[0].now
+
+
+def test_at_the_end_of_recovery_the_providers_own_answer_is_handed_on(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    provider.follow(status(429, {"error": {"message": "slow down"}}, {"Retry-After": "86400", "X-Should-Retry": "true", "Holdfast-Pin": "forged"}))
+    response = client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", json=CHAT)
+    assert (response.status_code, response.json()) == (429, {"error": {"message": "slow down"}})
+    assert (response.headers["x-should-retry"], response.headers["holdfast-fault"]) == ("false", "quota_window")
+    assert "retry-after" not in response.headers
+    assert "holdfast-pin" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "behaviour", [empty(), status(200, {"error": {"message": "no model is loaded"}}), status(200, "<html>welcome</html>"), status(200, b"")]
+)
+def test_a_success_that_is_none_is_a_fault_and_never_handed_on_as_success(behaviour: Any, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    provider.follow([behaviour, ok()])
+    client = client_for(fakes.Engine(fakes.connect(provider), fakes.connect(provider)))
+    assert client.post("/chat/completions", json=CHAT).status_code == 200
+    assert len(provider.requests) == 2
+    provider.follow(behaviour)
+    assert client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", json=CHAT).status_code == 503
+
+
+def test_a_redirect_is_a_fault_and_neither_key_nor_prompt_follows_it(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    with ScriptedProvider() as elsewhere:
+        provider.follow(status(307, "", {"Location": f"{elsewhere.url}/chat/completions"}))
+        engine = fakes.Engine(fakes.connect(provider))
+        response = client_for(engine, follow_redirects=True).post("/chat/completions", json=CHAT)
+        assert response.status_code == 307
+        assert "location" not in response.headers
+        assert engine.last.answers[0].reply.status == 307
+        assert elsewhere.requests == []
+
+
+def test_the_host_of_a_request_is_never_believed(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    with ScriptedProvider() as elsewhere:
+        client = client_for(fakes.Engine(fakes.connect(provider)))
+        client.post(
+            f"{elsewhere.url}/chat/completions", json=CHAT, headers={"Host": "elsewhere"}, extensions={"target": b"/other", "sni_hostname": "elsewhere"}
+        )
+        assert elsewhere.requests == []
+        assert [(seen.path, seen.headers["host"]) for seen in provider.requests] == [("/v1/chat/completions", f"127.0.0.1:{provider.port}")]
+
+
+def test_an_answer_from_memory_reaches_no_provider(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    engine = fakes.Engine(memory=fakes.remembered(fakes.connect(provider)))
+    response = client_for(engine).post("/chat/completions", json=CHAT)
+    assert (response.status_code, response.json()["error"]["message"]) == (503, "explained")
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize(("path", "shape"), [("/chat/completions", {"error"}), ("/messages", {"type", "error"})])
+def test_a_choice_that_no_longer_resolves_is_told_in_the_callers_dialect(path: str, shape: set[str], client_for: Any, fakes: Any) -> None:
+    response = client_for(fakes.Engine(refuses=ConnectionLost("provider 'mine' is gone", next_step="holdfast provider list"))).post(path, json=CHAT)
+    assert response.status_code == 409
+    assert response.headers["x-should-retry"] == "false"
+    assert response.json().keys() == shape
+    assert response.json()["error"]["message"] == "provider 'mine' is gone\n  run: holdfast provider list"
+
+
+def test_a_key_that_went_away_is_reported_as_never_sent(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    engine = fakes.Engine(fakes.connect(provider), fakes.connect(provider, key="b"))
+    engine.missing = {"a"}
+    assert client_for(engine).post("/chat/completions", json=CHAT).status_code == 200
+    assert [seen.key for seen in provider.requests] == [fakes.keys["b"]]
+    assert engine.last.answers[0].reply.phase is Phase.UNSENT
+    engine.missing = {"a", "b"}
+    assert client_for(engine).post("/chat/completions", json=CHAT).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "name", "phase"),
+    [(reset(), "ReadError", Phase.HEADERS), (stall(0.0), "RemoteProtocolError", Phase.HEADERS), (stall(30.0), "ReadTimeout", Phase.HEADERS)],
+)
+def test_a_dead_end_raises_the_modules_own_error_with_our_explanation(
+    behaviour: Any, name: str, phase: Phase, provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any
+) -> None:
+    provider.follow(behaviour)
+    engine = fakes.Engine(fakes.connect(provider))
+    with pytest.raises(getattr(module, name), match="what happened, and what to run"):
+        client_for(engine).post("/chat/completions", json=CHAT, timeout=0.2)
+    reply = engine.last.answers[0].reply
+    assert (reply.status, reply.phase, reply.request_written) == (None, phase, True)
+    assert reply.body.startswith(name.encode() + b": ")
+    assert reply.host == f"127.0.0.1:{provider.port}"
+
+
+def test_a_refused_connection_is_reported_as_unsent_and_recovered_from(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    with ScriptedProvider() as gone:
+        pass
+    engine = fakes.Engine(fakes.connect(gone), fakes.connect(provider))
+    assert client_for(engine).post("/chat/completions", json=CHAT).status_code == 200
+    reply = engine.last.answers[0].reply
+    assert (reply.phase, reply.request_written) == (Phase.CONNECT, False)
+    assert b"refused" in reply.body
+
+
+def test_a_malformed_request_blames_nobody_and_leaves_nothing(provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any) -> None:
+    engine = fakes.Engine(fakes.connect(provider), fakes.connect(provider, key="b"))
+    with pytest.raises((module.LocalProtocolError, ValueError)):
+        client_for(engine).post("/chat/completions", json=CHAT, headers={"X-Hostile": "a\r\nX-Api-Key: b"})
+    assert provider.requests == []
+    assert all(exchange.abandoned and not exchange.answers for exchange in engine.exchanges)
+
+
+def test_a_label_with_a_line_break_adds_no_header(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    engine = fakes.Engine(fakes.connect(provider))
+    engine.hostile = True
+    response = client_for(engine).post("/chat/completions", json=CHAT)
+    assert "x" not in response.headers
+    assert "\\r\\n" in response.headers["holdfast-key"]
+
+
+def test_the_model_is_rewritten_only_where_the_connection_says_another(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    body = b'{ "model" : "mine/m", "messages": [] }'
+    client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", content=body)
+    client_for(fakes.Engine(fakes.connect(provider, model="mine/m"))).post("/chat/completions", content=body)
+    assert [seen.body for seen in provider.requests] == [b'{ "model" : "m", "messages": [] }', body]
+
+
+@pytest.mark.parametrize("coding", [None, "gzip"])
+@pytest.mark.parametrize("size", [10, 5_000, 3_000_000])
+def test_the_bytes_of_a_success_are_the_providers(coding: str | None, size: int, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    body = json.dumps({"model": "m", "choices": [{"message": {"content": "xy" * size}}]}, indent=3).encode()
+    raw = gzip.compress(body) if coding else body
+    provider.follow(status(200, raw, {"Content-Type": "application/json", "X-Twice": "1"} | ({"Content-Encoding": coding} if coding else {})))
+    engine = fakes.Engine(fakes.connect(provider))
+    with client_for(engine).stream("POST", "/chat/completions", json=CHAT) as response:
+        assert hashlib.sha256(b"".join(response.iter_raw())).digest() == hashlib.sha256(raw).digest()
+    assert response.headers.get("content-encoding") == coding
+    assert response.headers["content-length"] == str(len(raw))
+    assert client_for(engine).post("/chat/completions", json=CHAT).content == body
+    assert all(len(exchange.ended) == 1 for exchange in engine.exchanges)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_huge_error_body_is_read_no_further_than_needed(packed: bool, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    body = b'{"error":{"message":"' + b"A" * 10_000_000 + b'"}}'
+    provider.follow(status(500, gzip.compress(body) if packed else body, {"Content-Encoding": "gzip"} if packed else {}))
+    engine = fakes.Engine(fakes.connect(provider))
+    response = client_for(engine).post("/chat/completions", json=CHAT)
+    assert response.status_code == 500
+    assert len(response.content) == len(engine.last.answers[0].reply.body) == 64 * 1024
+
+
+def test_a_stalled_error_body_is_judged_by_what_came(client_for: Any, fakes: Any) -> None:
+    head = b"HTTP/1.1 503 x\r\ncontent-length: 100\r\n\r\n{no capacity"
+    with raw_server(head) as port:
+        engine = fakes.Engine(at(port))
+        start = time.monotonic()
+        response = client_for(engine, bounds=Bounds(fault_seconds=0.2)).post("/chat/completions", json=CHAT, timeout=30)
+    assert time.monotonic() - start < 5
+    assert (response.status_code, response.content) == (503, b"{no capacity")
+    assert engine.last.answers[0].reply.body == b"{no capacity"
+
+
+def test_a_success_that_breaks_off_before_its_end_is_recovered_from(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    with raw_server(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{", close=True) as port:
+        engine = fakes.Engine(at(port), fakes.connect(provider))
+        assert client_for(engine).post("/chat/completions", json=CHAT).status_code == 200
+    assert engine.last.answers[0].reply.phase is Phase.BODY
+
+
+# Streams ------------------------------------------------------------------------------------------------------------------
+
+
+def streamed(client: Any, path: str = "/chat/completions") -> bytes:
+    with client.stream("POST", path, json=CHAT | {"stream": True}) as response:
+        return b"".join(response.iter_raw())
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_a_stream_passes_byte_for_byte_and_is_told_to_have_ended_well(
+    dialect: Dialect, provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any
+) -> None:
+    provider.follow(lambda seen: ok("grüße aus dem watt " * 30))
+    engine = fakes.Engine(fakes.connect(provider, dialect))
+    through = streamed(client_for(engine), PATHS[dialect])
+    with module.Client() as bare:
+        direct = bare.post(provider.url + PATHS[dialect], json=CHAT | {"stream": True}).content
+    # The scripted provider numbers its answers and dates them.
+    assert len(through) == len(direct)
+    assert through.count(b"\n\n") == direct.count(b"\n\n")
+    assert through.endswith(direct[-20:])
+    assert engine.last.ended == [(None, "m")]
+
+
+def test_a_stream_is_not_held_back_once_its_output_began(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    provider.follow(ok("one two three four", event_delay=0.1))
+    start = time.monotonic()
+    with client_for(fakes.Engine(fakes.connect(provider))).stream("POST", "/chat/completions", json=CHAT | {"stream": True}) as response:
+        arrivals = [time.monotonic() - start for _ in response.iter_raw()]
+    assert arrivals[-1] - arrivals[0] > 0.25
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+@pytest.mark.parametrize("behaviour", [error_event("no capacity"), truncated(0), reset(after=0)])
+def test_what_goes_wrong_before_the_first_output_is_recovered_from(
+    behaviour: Any, dialect: Dialect, provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
+    provider.follow([behaviour, ok("recovered")])
+    engine = fakes.Engine(fakes.connect(provider, dialect), fakes.connect(provider, dialect, key="b"))
+    received = streamed(client_for(engine), PATHS[dialect])
+    assert b"recovered" in received
+    assert b"no capacity" not in received
+    assert len(provider.requests) == 2
+    assert engine.last.ended == [(None, "m")]
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_an_error_event_after_output_is_passed_on_and_nothing_is_replayed(dialect: Dialect, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    provider.follow(error_event("no capacity", "overloaded_error", after=3))
+    engine = fakes.Engine(fakes.connect(provider, dialect), fakes.connect(provider, dialect))
+    received = streamed(client_for(engine), PATHS[dialect])
+    assert received.count(b"no capacity") == 1
+    assert b"stream_truncated" not in received
+    assert len(provider.requests) == 1
+    [(fault, model)] = engine.last.ended
+    assert (fault.phase, model) == (Phase.POST_OUTPUT, "m")
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_a_stream_without_its_end_is_given_an_error_and_no_forged_end(dialect: Dialect, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    provider.follow(truncated(3))
+    engine = fakes.Engine(fakes.connect(provider, dialect))
+    received = streamed(client_for(engine), PATHS[dialect])
+    last = received.rstrip().rpartition(b"\n\n")[2]
+    assert b"stream ended without its terminal event" in last
+    assert not any(mark in received for mark in (b"[DONE]", b"message_stop", b"response.completed", b'"finish_reason": "'))
+    [(fault, _)] = engine.last.ended
+    assert (fault.kind, fault.phase) == (FaultClass.TRANSIENT, Phase.POST_OUTPUT)
+
+
+def test_a_cut_stream_raises_where_the_setting_says_so(provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any) -> None:
+    provider.follow(truncated(3))
+    engine = fakes.Engine(fakes.connect(provider))
+    with pytest.raises(module.RemoteProtocolError, match="without its terminal event"):
+        streamed(client_for(engine, bounds=Bounds(raise_when_cut=True)))
+    assert len(engine.last.ended) == 1
+
+
+def test_a_stream_cut_in_the_middle_of_an_event_raises(client_for: Any, module: Any, fakes: Any) -> None:
+    event = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\ndata: {"choi'
+    with raw_server(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n" + event, close=True) as port:
+        engine = fakes.Engine(at(port))
+        with pytest.raises(module.RemoteProtocolError, match="without its terminal event"):
+            streamed(client_for(engine))
+    assert engine.last.ended[0][0].kind is FaultClass.TRANSIENT
+
+
+def test_a_connection_that_breaks_after_output_says_what_that_means(provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any) -> None:
+    provider.follow(reset(after=2))
+    engine = fakes.Engine(fakes.connect(provider))
+    with pytest.raises(module.ReadError, match="may have been billed"):
+        streamed(client_for(engine))
+    [(fault, _)] = engine.last.ended
+    assert (fault.kind, fault.phase) == (FaultClass.TRANSIENT, Phase.POST_OUTPUT)
+
+
+def test_a_caller_who_leaves_early_blames_nobody_and_frees_the_provider(client_for: Any, fakes: Any) -> None:
+    event = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n'
+    with raw_server(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + event) as port:
+        engine = fakes.Engine(at(port))
+        with client_for(engine).stream("POST", "/chat/completions", json=CHAT | {"stream": True}) as response:
+            assert next(response.iter_raw()) == event
+        assert engine.last.ended == [(None, "")]
+        raw_server.closed.get(timeout=2)  # type: ignore[attr-defined]
+
+
+def test_a_stream_that_only_pings_is_passed_on_after_a_while(client_for: Any, fakes: Any) -> None:
+    pings = b": ping\n\n" * 10_000
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+    asked = CHAT | {"stream": True}
+    with raw_server(head + pings) as port, client_for(fakes.Engine(at(port))).stream("POST", "/chat/completions", json=asked) as response:
+        assert next(response.iter_raw()).startswith(b": ping")
+
+
+def test_a_compressed_stream_passes_untouched(client_for: Any, fakes: Any) -> None:
+    packed = gzip.compress(b'data: {"choices":[]}\n\n')
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n"
+    with raw_server(head + packed, close=True) as port:
+        assert streamed(client_for(fakes.Engine(at(port)))) == packed
+
+
+# Request bodies, waiting, side doors --------------------------------------------------------------------------------------
+
+
+def test_a_body_of_unknown_length_streams_past_and_is_sent_once(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    engine = fakes.Engine(fakes.connect(provider))
+    client_for(engine).post("/chat/completions", content=iter([b'{"model":', b'"other"}']))
+    assert provider.requests[0].body == b'{"model":"other"}'
+    assert engine.begun == [("s1", Dialect.OPENAI_CHAT, None, False, 0)]
+
+
+def test_a_body_beyond_the_limit_is_sent_but_never_again(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    engine = fakes.Engine(fakes.connect(provider))
+    client_for(engine, bounds=Bounds(replay=10)).post("/chat/completions", json=CHAT)
+    assert engine.begun[0][2:4] == ("m", False)
+    assert provider.requests[0].model == "m"
+
+
+def test_a_delay_is_waited_for_and_a_turn_is_asked_for_again(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    connection = fakes.connect(provider)
+    engine = fakes.Engine(fakes.Probe(connection, "f"), fakes.Send(connection, 0.2, "throttled"), turns=[False, False, True])
+    start = time.monotonic()
+    assert client_for(engine).post("/chat/completions", json=CHAT).status_code == 200
+    assert time.monotonic() - start > 0.3
+    assert engine.performed == 3
+
+
+def test_the_callers_time_out_holds_for_every_attempt(provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any) -> None:
+    provider.follow(stall(30.0))
+    start = time.monotonic()
+    with pytest.raises(module.ReadTimeout):
+        client_for(fakes.Engine(fakes.connect(provider), fakes.connect(provider))).post("/chat/completions", json=CHAT, timeout=0.2)
+    assert time.monotonic() - start < 3
+    assert len(provider.requests) == 2
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/models"), ("GET", "/responses/resp_1"), ("DELETE", "/files/1")])
+def test_side_doors_are_passed_on_without_being_judged(method: str, path: str, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    provider.follow(status(200, b""))
+    engine = fakes.Engine(fakes.connect(provider, Dialect.OPENAI_RESPONSES if "responses" in path else Dialect.OPENAI_CHAT))
+    assert client_for(engine).request(method, path).status_code == 200
+    assert engine.last.answers[0].reply is None
+
+
+def test_the_list_of_models_is_asked_for_in_the_dialect_of_the_sdk(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    engine = fakes.Engine(fakes.connect(provider, Dialect.ANTHROPIC_MESSAGES))
+    client_for(engine).get("/models", headers={"anthropic-version": "2026-10-21"})
+    assert engine.begun[0][1] is Dialect.ANTHROPIC_MESSAGES
+    assert provider.requests[0].headers["anthropic-version"] == "2026-10-21"
+
+
+def test_an_inner_transport_of_the_module_can_be_given(module: Any, client_for: Any, provider: ScriptedProvider, fakes: Any) -> None:
+    seen: list[Any] = []
+
+    def answer(request: Any) -> Any:
+        seen.append(request)
+        return module.Response(200, json={"model": "m", "choices": []})
+
+    engine = fakes.Engine(fakes.connect(provider))
+    assert client_for(engine, module.MockTransport(answer)).post("/chat/completions", json=CHAT).json()["model"] == "m"
+    assert seen[0].url == f"{provider.url}/chat/completions"
+    assert seen[0].extensions.keys() == {"timeout"}
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize(
+    ("url", "environ", "proxy"),
+    [
+        ("https://api.example.com/v1", {"HTTPS_PROXY": "proxy.example:3128"}, "http://proxy.example:3128"),
+        ("https://api.example.com/v1", {"ALL_PROXY": "http://proxy.example:1"}, "http://proxy.example:1"),
+        ("https://api.example.com/v1", {"HTTP_PROXY": "http://proxy.example:1"}, None),
+        ("https://api.example.com/v1", {"HTTPS_PROXY": "http://proxy.example:1", "NO_PROXY": "example.com"}, None),
+        ("http://127.0.0.1:1/v1", {"HTTP_PROXY": "http://proxy.example:1"}, None),
+    ],
+)
+def test_the_environments_proxies_are_used_as_the_module_does(
+    url: str, environ: dict[str, str], proxy: str | None, module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    used: list[Any] = []
+    monkeypatch.setattr(module, "HTTPTransport", lambda **options: used.append(options["proxy"]))
+    routes = kit_module.Routes(kit_module.Kit(module), asynchronous=False)
+    way = routes.to(Endpoint(url))
+    assert used == ([proxy] if proxy else [])
+    assert routes.to(Endpoint(url + "/more")) is way
+    for pool in routes.drain():
+        if pool is not None:
+            pool.close()
+
+
+# Asynchronous -------------------------------------------------------------------------------------------------------------
+
+
+def run(module: Any, engine: Any, act: Callable[[Any], Any], backend: str = "asyncio", **more: Any) -> Any:
+    async def main() -> Any:
+        transport = bind(module).AsyncTransport(engine, "s1", **more)
+        async with module.AsyncClient(transport=transport, base_url="http://holdfast.invalid/v1") as client:
+            return await act(client)
+
+    if backend == "trio":
+        return importlib.import_module("trio").run(main)
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_asynchronous_transport_takes_the_same_steps(backend: str, module: Any, provider: ScriptedProvider, fakes: Any) -> None:
+    if backend == "trio":
+        pytest.importorskip("trio")
+    provider.follow([status(503), error_event(), ok("recovered")])
+    connection = fakes.connect(provider)
+    steps = [connection, fakes.Probe(connection, "f"), fakes.Send(connection, 0.05, "again"), connection]
+    engine = fakes.Engine(*steps, turns=[False, True])
+
+    async def act(client: Any) -> bytes:
+        async with client.stream("POST", "/chat/completions", json=CHAT | {"stream": True}) as response:
+            return b"".join([chunk async for chunk in response.aiter_raw()])
+
+    assert b"recovered" in run(module, engine, act, backend)
+    assert engine.performed == 2
+    assert engine.last.ended == [(None, "m")]
+
+
+@pytest.mark.parametrize(("behaviour", "error"), [(truncated(3), None), (reset(after=2), "ReadError")])
+def test_an_asynchronous_stream_that_is_cut_says_so(behaviour: Any, error: str | None, module: Any, provider: ScriptedProvider, fakes: Any) -> None:
+    provider.follow(behaviour)
+    engine = fakes.Engine(fakes.connect(provider))
+
+    async def act(client: Any) -> bytes:
+        async with client.stream("POST", "/chat/completions", json=CHAT | {"stream": True}) as response:
+            return b"".join([chunk async for chunk in response.aiter_raw()])
+
+    if error is None:
+        assert b"stream ended without its terminal event" in run(module, engine, act)
+    else:
+        with pytest.raises(getattr(module, error), match="may have been billed"):
+            run(module, engine, act)
+    assert engine.last.ended[0][0].kind is FaultClass.TRANSIENT
+
+
+def test_an_asynchronous_caller_who_is_cancelled_blames_nobody(module: Any, provider: ScriptedProvider, fakes: Any) -> None:
+    provider.follow(stall(30.0))
+    engine = fakes.Engine(fakes.connect(provider))
+
+    async def act(client: Any) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.post("/chat/completions", json=CHAT), 0.2)
+
+    run(module, engine, act)
+    assert engine.last.abandoned == 1
+    assert engine.last.answers == []
+
+
+def test_an_asynchronous_caller_who_leaves_early_blames_nobody(module: Any, provider: ScriptedProvider, fakes: Any) -> None:
+    provider.follow(ok("one two three", event_delay=0.2))
+    engine = fakes.Engine(fakes.connect(provider))
+
+    async def act(client: Any) -> None:
+        async with client.stream("POST", "/chat/completions", json=CHAT | {"stream": True}) as response:
+            await anext(response.aiter_raw())
+
+    run(module, engine, act)
+    assert engine.last.ended == [(None, "m")]
+
+
+# Servers that speak less than HTTP ----------------------------------------------------------------------------------------
+
+
+class raw_server:  # noqa: N801 - reads as a verb in a with statement
+    """Answers the first request with these bytes, then closes, or waits until the client does."""
+
+    closed: Any
+
+    def __init__(self, answer: bytes, *, close: bool = False) -> None:
+        import queue
+
+        type(self).closed = queue.SimpleQueue()
+        self._answer, self._close = answer, close
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> int:
+        self._thread.start()
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+        self._thread.join(timeout=5)
+
+    def _serve(self) -> None:
+        connection, _ = self._socket.accept()
+        with connection:
+            connection.settimeout(5)
+            seen = b""
+            while b"}" not in seen:
+                seen += connection.recv(65536)
+            try:
+                connection.sendall(self._answer)
+                if not self._close:
+                    while connection.recv(65536):
+                        pass
+            except OSError:
+                pass
+        type(self).closed.put(True)
+
+
+def at(port: int) -> Connection:
+    """A connection without key to a port of this machine."""
+    return Connection(Provider(ProviderName("raw"), (Endpoint(f"http://127.0.0.1:{port}/v1", auth=Auth.NONE),)), Dialect.OPENAI_CHAT, None, "m")
