@@ -1,0 +1,194 @@
+"""Story 4: a gateway under load answers 401 to a key that is good, and the client tells its user that the key is invalid.
+
+What must be true: a key that worked here is asked again by one request for all that wait, a few times within seconds. A key that never
+worked is asked once. What is known of a key outlives the program, is shared by all programs of the user, and the message says which
+of the two it is.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from holdfast.runtime import Session
+from holdfast.scripted import ScriptedProvider, fails_for, ok, status
+from stories.told import TEXT, House, ask, ask_many, attempts, bad_key, entry, refusal, together, workers
+
+REFUSED = status(401, bad_key())
+DEFAULT_PROBES = (0.5, 1.0, 2.0)
+
+
+@pytest.fixture
+def gateway(house: House) -> ScriptedProvider:
+    """A gateway, and a user with one key for it."""
+    house.own("a")
+    provider = house.provider()
+    house.write(entry("gateway", provider, "a"))
+    return provider
+
+
+def work_once(house: House, gateway: ScriptedProvider) -> None:
+    """The key works, once, and the program ends. All that is known of the key afterwards is on disk."""
+    gateway.follow(ok())
+    with house.open() as held:
+        assert ask(held.session("work", "gateway/m1")) == TEXT
+    gateway.requests.clear()
+
+
+def probes(session: Session) -> int:
+    """How many requests were sent to test the key."""
+    return sum("probe" in event.detail for event in session.attempts(limit=1000) if event.detail.get("number"))
+
+
+def test_a_hundred_turns_survive_two_and_a_half_seconds_of_401(house: House, gateway: ScriptedProvider) -> None:
+    house.write(entry("gateway", gateway, "a"), probe=DEFAULT_PROBES)
+    work_once(house, gateway)
+    gateway.follow(fails_for(2.5, REFUSED))
+    with house.open() as held:
+        session = held.session("work")
+        assert ask_many(session, 100) == [TEXT] * 100
+        assert 1 <= probes(session) <= 3, "one request asks again for all"
+    first = gateway.calls[0].at
+    assert sum(seen.at - first < 2.5 for seen in gateway.calls) <= 102, "each turn was refused at most once, and two probes"
+    assert len(gateway.calls) <= 100 + 3 + 99
+
+
+def test_threads_share_one_probe_as_well(house: House, gateway: ScriptedProvider) -> None:
+    house.write(entry("gateway", gateway, "a"), probe=(0.1, 0.2, 0.4))
+    work_once(house, gateway)
+    gateway.follow(fails_for(0.25, REFUSED))
+    with house.open() as held, ThreadPoolExecutor(20) as pool:
+        session = held.session("work")
+        assert list(pool.map(lambda _: ask(session), range(20))) == [TEXT] * 20
+        assert probes(session) <= 3
+    assert len(gateway.calls) <= 20 + 3 + 19
+
+
+def test_four_programs_share_one_probe_over_one_file(house: House, gateway: ScriptedProvider) -> None:
+    house.write(entry("gateway", gateway, "a"), probe=DEFAULT_PROBES)
+    work_once(house, gateway)
+    with workers("work", "together", 25, processes=4) as started:
+        gateway.follow(fails_for(2.5, REFUSED))
+        assert together(started) == {"200": 100}
+    with house.open() as held:
+        assert 1 <= probes(held.session("work")) <= 3
+    assert len(gateway.calls) <= 100 + 3 + 99
+
+
+def test_a_revoked_key_costs_four_requests_and_then_none(house: House, gateway: ScriptedProvider) -> None:
+    work_once(house, gateway)
+    gateway.follow(REFUSED)
+    with house.open() as held:
+        session = held.session("work")
+        assert refusal(session).status_code == 401
+        assert len(gateway.calls) == 4, "the turn itself and three probes"
+        for _ in range(100):
+            assert refusal(session).status_code == 401
+    assert len(gateway.calls) == 4
+
+
+def test_a_hundred_turns_at_once_on_a_revoked_key_probe_it_once(house: House, gateway: ScriptedProvider) -> None:
+    work_once(house, gateway)
+    gateway.follow(REFUSED)
+    with house.open() as held:
+        session = held.session("work")
+        ended = ask_many(session, 100)
+        assert {getattr(one, "status_code", one) for one in ended} == {401}
+        assert probes(session) <= 3
+        assert len(gateway.calls) <= 103
+        gateway.requests.clear()
+        assert {getattr(one, "status_code", one) for one in ask_many(session, 100)} == {401}
+    assert gateway.calls == []
+
+
+def test_four_programs_probe_a_revoked_key_once_and_then_ask_no_more(house: House, gateway: ScriptedProvider) -> None:
+    work_once(house, gateway)
+    gateway.follow(REFUSED)
+    with workers("work", "turns", 26, processes=4) as started:
+        assert together(started) == {"401": 104}
+    assert len(gateway.calls) <= 4 + 3, "each program was refused at most once; one of them probed for all"
+
+
+def test_a_key_that_never_worked_is_asked_once(house: House, gateway: ScriptedProvider) -> None:
+    gateway.follow(REFUSED)
+    with house.open() as held:
+        session = held.session("work", "gateway/m1")
+        for _ in range(101):
+            said = str(refusal(session))
+    assert len(gateway.calls) == 1
+    assert "It has never worked there" in said
+
+
+def test_four_programs_are_told_what_a_fifth_one_learnt_of_a_bad_key(house: House, gateway: ScriptedProvider) -> None:
+    gateway.follow(REFUSED)
+    with house.open() as held:
+        refusal(held.session("work", "gateway/m1"))
+    with workers("work", "turns", 25, processes=4) as started:
+        assert together(started) == {"401": 100}
+    assert len(gateway.calls) == 1
+
+
+def test_a_restart_forgets_neither_that_a_key_worked_nor_that_it_was_refused(house: House, gateway: ScriptedProvider) -> None:
+    work_once(house, gateway)
+    gateway.follow([REFUSED, ok()])
+    with house.open() as held:
+        assert ask(held.session("work")) == TEXT, "the key worked before the restart: it is asked again"
+    gateway.requests.clear()
+    gateway.follow(REFUSED)
+    for expected in (4, 4, 4):
+        with house.open() as held:
+            refusal(held.session("work"))
+        assert len(gateway.calls) == expected, "the verdict is known after each restart"
+
+
+def test_the_message_says_whether_the_key_ever_worked_and_claims_only_what_was_tried(house: House, gateway: ScriptedProvider) -> None:
+    """The turn that was refused gets the provider's own answer; those that follow are told what is known. The journal tells it all."""
+    gateway.follow(REFUSED)
+    house.own("b")
+    house.write(entry("gateway", gateway, "a"), entry("other", gateway, "b"))
+    with house.open() as held:
+        session = held.session("one", "other/m1")
+        assert "Incorrect API key provided" in str(refusal(session))
+        never = str(refusal(session))
+    work_once(house, gateway)
+    gateway.follow(REFUSED)
+    with house.open() as held:
+        session = held.session("two", "gateway/m1")
+        assert "Incorrect API key provided" in str(refusal(session))
+        once = str(refusal(session))
+        told = session.why()
+    assert "does not accept this key. It has never worked there." in never
+    assert "suddenly refuses a key that worked there" in once
+    assert "last worked here" in once
+    assert "asked again" not in once, "this turn asked nobody"
+    for said in (never, once):
+        assert "Tried: nothing was sent" in said
+        assert "holdfast key reset" in said
+    assert told.count("test of key 'a'") == 3
+    assert "asked again after 0.05 s: this key worked here before" in told
+
+
+def test_one_bad_moment_does_not_bench_the_only_key(house: House, gateway: ScriptedProvider) -> None:
+    """NousResearch/hermes-agent#8283 and #53041: the session died, or its key was set aside for an hour, for one refused request."""
+    work_once(house, gateway)
+    gateway.follow([REFUSED, ok()])
+    with house.open() as held:
+        session = held.session("work")
+        begun = time.monotonic()
+        assert [ask(session) for _ in range(5)] == [TEXT] * 5
+        assert time.monotonic() - begun < 5
+        assert len(attempts(session)) == 7
+    assert len(gateway.calls) == 6
+
+
+def test_a_new_value_of_a_refused_key_is_used_at_once(house: House, gateway: ScriptedProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NousResearch/hermes-agent#119162: a replaced key inherited the verdict on the old one."""
+    gateway.follow(lambda seen: ok() if seen.key == "sk-story-new-value-of-a" else REFUSED)
+    with house.open() as held:
+        session = held.session("work", "gateway/m1")
+        refusal(session)
+        monkeypatch.setenv("KEY_A", "sk-story-new-value-of-a")
+        house.keys.add("sk-story-new-value-of-a")
+        assert ask(session) == TEXT
