@@ -47,7 +47,9 @@ def test_a_check_leaves_no_session_behind_but_a_request_that_why_explains(cli: C
     assert told["ok"] is True
     assert json.loads(cli("session", "list", "--json").stdout) == []
     request = told["steps"][-1]["what"].rpartition("request ")[2]
-    assert "attempt 1: key 'MIMO_KEY'" in cli("why", request).stdout
+    why = cli("why", request).stdout
+    assert "attempt 1: key 'MIMO_KEY'" in why
+    assert "from provider.good.url, holdfast.toml:3" in why
 
 
 def test_a_refused_key_ends_with_4_and_nothing_stands_in_for_it(cli: Cli, provider: ScriptedProvider) -> None:
@@ -103,6 +105,19 @@ def test_one_of_two_keys_that_cannot_be_read_fails_the_check_after_the_call(cli:
     assert result.exit_code == 1
     assert "wrong  key      'UNSET' cannot be read: env:UNSET: not set in this environment" in result.stdout
     assert "ok     call" in result.stdout
+
+
+def test_a_key_that_cannot_be_read_in_time_is_passed_over(cli: Cli, provider: ScriptedProvider, furnished: Path) -> None:
+    entry = f'[provider.two]\nurl = "{provider.url}"\nkeys = ["cmd:sh -c \'exit 3\'", "env:MIMO_KEY"]\n'
+    write(furnished / "holdfast.toml", entry)
+    result = cli("check", "two/small")
+    assert (result.exit_code, "answered" in result.stdout, [one.key for one in provider.calls]) == (1, True, [CANARY])
+
+
+def test_a_provider_without_keys_says_how_to_give_it_one(cli: Cli, provider: ScriptedProvider, furnished: Path) -> None:
+    write(furnished / "holdfast.toml", f'[provider.poor]\nurl = "{provider.url}"\n')
+    result = cli("check", "poor/small")
+    assert result.exit_code == 2
 
 
 def test_an_answer_that_passes_by_is_repeated_and_told(cli: Cli, provider: ScriptedProvider) -> None:

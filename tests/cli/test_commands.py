@@ -10,7 +10,9 @@ import pytest
 
 from cli.furnishing import KEPT, Cli, contents
 from holdfast.configfile import Home, load
-from holdfast.core.evidence import Cooldown, Cooled, Worked
+from holdfast.core.errors import StoreError
+from holdfast.core.events import Event, EventKind
+from holdfast.core.evidence import Cooldown, Cooled, StandInBegan, Worked
 from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Pin
 from holdfast.store.sqlite import SqliteStore
@@ -223,6 +225,43 @@ def test_why_names_the_origin_of_each_part(cli: Cli, furnished: Path) -> None:
     told = cli("why", "s").stdout
     for expected in ("session 's', chosen by its user; created", "provider.mimo.url, holdfast.toml:3", "team (store:…)", "chosen for this session", "dialect"):
         assert expected in told
+
+
+def test_why_tells_who_stands_in_and_until_when(cli: Cli, furnished: Path) -> None:
+    cli("session", "pin", "s", "mimo/mimo-pro")
+    with store_of(furnished) as store:
+        store.apply([StandInBegan("s", "both/big", "quota_window", store.now() + 600)], store.now())
+    told = cli("why", "s").stdout
+    assert "provider  both" in told
+    assert "the ladder of mimo/mimo-pro, standing in until" in told
+    assert "both/big stands in until" in cli("session", "list").stdout
+
+
+def test_why_keeps_its_sources_when_the_journal_is_long(cli: Cli, furnished: Path) -> None:
+    cli("session", "pin", "s", "mimo/mimo-pro")
+    with store_of(furnished) as store:
+        store.record([Event(store.now() + number, EventKind.RESUMED, "s", "", "mimo/mimo-pro") for number in range(5)])
+    told = cli("why", "s", "--limit", "2").stdout
+    assert told.count("resumed on") == 2
+    assert "chosen by its user; changed 2" in told
+
+
+def test_a_pin_to_a_model_that_is_not_declared_is_taken_and_noted(cli: Cli, furnished: Path) -> None:
+    result = cli("session", "pin", "s", "mimo/mimo-pr")
+    assert (result.exit_code, "note: 'mimo-pr' is not one of the models that 'mimo' declares" in result.stdout) == (0, True)
+    assert "note" not in cli("session", "pin", "t", "both/anything").stdout
+
+
+def test_a_rename_that_the_store_refuses_is_taken_back(cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("the disk is full", next_step="df")
+
+    cli("session", "pin", "s", "mimo/mimo-pro")
+    before = contents(furnished)
+    monkeypatch.setattr(SqliteStore, "rename_provider", full)
+    assert cli("provider", "rename", "mimo", "plan").exit_code == 2
+    assert {name: text for name, text in contents(furnished).items() if name != "secrets.toml"} == {n: t for n, t in before.items() if n != "secrets.toml"}
+    assert SecretsFile(furnished / "secrets.toml").labels("mimo") == ("team",)
 
 
 def test_a_rename_moves_the_file_the_kept_keys_and_the_sessions(cli: Cli, furnished: Path) -> None:

@@ -168,6 +168,9 @@ def pin(opened: Opened, session: str, pin: str, key: str | None) -> None:
     _record(opened, chosen, stored)
     before = f", before that on {stored.pin}" if isinstance(stored, Session) else ", mended" if stored is not None else ", created"
     say(f"session '{session}' is on {chosen.pin}" + (f" with key '{key}'" if key else "") + before)
+    models = opened.config.providers[wanted.provider].models
+    if models is not None and wanted.model not in models:
+        say(f"  note: '{wanted.model}' is not one of the models that '{wanted.provider}' declares: holdfast models --provider {wanted.provider}")
 
 
 def _record(opened: Opened, chosen: Session, before: Session | BrokenSession | None) -> None:

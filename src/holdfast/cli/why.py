@@ -12,6 +12,7 @@ from .opened import Opened
 from .output import clock, json_option, say, show_json
 
 if TYPE_CHECKING:
+    from ..core.config import Config
     from ..core.events import Event
     from ..core.session import Session
 
@@ -39,7 +40,7 @@ def command(opened: Opened, subject: str, limit: int, as_json: bool) -> None:
     events = memory.journal(session=subject, limit=limit) or memory.journal(request=subject, limit=limit) if memory is not None else []
     if session is None and not events:
         raise ConnectionLost(f"neither a session nor a request is called '{subject}'", next_step="holdfast session list")
-    parts = _parts(opened, session, events) if session is not None else []
+    parts = _session_parts(opened, session, events) if session is not None else _request_parts(opened, subject, events)
     if as_json:
         told = [{"at": e.at, "kind": str(e.kind), "session": e.session, "request": e.request, "pin": e.pin, "detail": dict(e.detail)} for e in events]
         show_json({"subject": subject, "connection": parts, "events": told})
@@ -49,13 +50,40 @@ def command(opened: Opened, subject: str, limit: int, as_json: bool) -> None:
     say(*[""] * bool(parts and events), *why(events, clock=clock))
 
 
-def _parts(opened: Opened, session: Session, events: Sequence[Event]) -> list[dict[str, Any]]:
+def _request_parts(opened: Opened, request: str, events: Sequence[Event]) -> list[dict[str, Any]]:
+    """The connection of a request's last attempt, and what set each part of it; nothing for the journal of a session that is gone."""
+    last = next((e for e in reversed(events) if str(e.kind) == "attempt" and e.request == request), None)
+    if last is None:
+        return []
+    name, _, model = last.pin.partition("/")
+    url, dialect = str(last.detail.get("url")), str(last.detail.get("dialect"))
+    source = f"session '{last.session}', or a rung of its ladder, or the request itself" if last.session else "the command line"
+    return [
+        _part("provider", name, source, ""),
+        _part("model", model, source, ""),
+        _part("endpoint", url, _address_source(opened.config, name, url, dialect), ""),
+        _part("key", str(last.detail.get("key") or "none"), f"provider '{name}'", ""),
+        _part("dialect", dialect, "the request's client", ""),
+    ]
+
+
+def _address_source(config: Config, name: str, url: str, dialect: str) -> str:
+    """Who sets the address of a past attempt today."""
+    for provider in (one for one in config.providers.values() if one.name == name):
+        for key in (None, *provider.keys):
+            for endpoint in key.endpoints if key is not None else provider.endpoints:
+                if (endpoint.url, endpoint.dialect) == (url, dialect):
+                    return config.endpoint_source(provider, endpoint.dialect, key)
+    return "an address that is configured no more"
+
+
+def _session_parts(opened: Opened, session: Session, events: Sequence[Event]) -> list[dict[str, Any]]:
     """Provider, model, dialect, endpoint and key as they stand: value, source, and what last changed it."""
     from ..core.errors import HoldfastError
     from ..core.resolve import provider_of
 
     chosen = next((e for e in reversed(events) if str(e.kind) in _CHOICES), None)
-    changed = f"{chosen.kind} {clock(chosen.at)}" if chosen is not None else ""
+    changed = f"{chosen.kind} {clock(chosen.at)}" if chosen is not None else f"changed {clock(session.changed_at)}"
     active = session.standing_in(opened.store.now())
     pin = active.rung if active is not None else session.pin
     source = f"session '{session.id}', chosen by its user"
