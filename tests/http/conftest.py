@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
-from holdfast.core.detect import Profile
 from holdfast.core.errors import SecretMissing
 from holdfast.core.faults import Fault, FaultClass, Phase, classify
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.secret import Secret
 from holdfast.core.steps import Answer, Attempt, Outcome, Probe, Send, Step
 from holdfast.http.transport import bind
+from holdfast.profiles import load
 from holdfast.scripted import ScriptedProvider
 
+PROFILE = load(None)
 KEYS = {"a": "sk-aaaaaaaaaaaaaaaa", "b": "sk-bbbbbbbbbbbbbbbb"}
 
 
@@ -55,7 +56,7 @@ class FakeExchange:
         connection = self.step.connection  # type: ignore[union-attr]
         self.step = self.steps.pop(0) if self.steps and answer.reply is not None else None
         if self.step is None:
-            fault = classify(answer.reply, Profile(), now=answer.now) if answer.reply is not None else None
+            fault = classify(answer.reply, PROFILE, now=answer.now) if answer.reply is not None else None
             attempts = tuple(Attempt(n, connection, one.sent_at, one.now) for n, one in enumerate(self.answers, 1))
             self.outcome = Outcome(connection, attempts, fault)
 
@@ -103,8 +104,8 @@ class FakeEngine:
         self.exchanges.append(FakeExchange(self))
         return self.exchanges[-1]
 
-    def profile(self, connection: Connection) -> Profile:
-        return Profile()
+    def profile(self, connection: Connection) -> Any:
+        return PROFILE
 
     @property
     def last(self) -> FakeExchange:

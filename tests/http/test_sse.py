@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -117,7 +118,7 @@ STREAMS = {
 def test_cuts_and_line_ends_change_nothing(dialect: Dialect, line_end: bytes, cuts: list[int]) -> None:
     stream = STREAMS[dialect].replace(b"\n", line_end)
     edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    watch = watched(dialect, *(stream[a:b] for a, b in zip(edges, edges[1:], strict=False)), close=True)
+    watch = watched(dialect, *(stream[a:b] for a, b in pairwise(edges)), close=True)
     assert (watch.started, watch.ended, watch.error) == (True, True, None)
     assert watch.model == {CHAT: "m", RESPONSES: "gpt", MESSAGES: "claude"}[dialect]
 

@@ -138,7 +138,7 @@ def test_the_retries_of_an_sdk_are_read_from_its_header() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("model"), inner), max_leaves=25
+    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("model"), inner), max_leaves=12
 )
 BODIES = st.dictionaries(
     st.text() | st.sampled_from(["model", "messages", "stream", 'a"model', "\\"]), JSON | st.sampled_from(['"model": "x"', '{"model":"y"}', "model"])

@@ -72,16 +72,17 @@ class Kit:
         self.module = module
         self.core: Any = importlib.import_module(module.__name__.replace("httpx", "httpcore"))
         roots = ("TimeoutException", "NetworkError", "ProtocolError", "ProxyError", "UnsupportedProtocol")
-        self.broken: tuple[type[Exception], ...] = (module.TransportError, *(getattr(self.core, name) for name in roots))
+        self._base: type[Exception] = module.TransportError
+        self.broken: tuple[type[Exception], ...] = (self._base, *(getattr(self.core, name) for name in roots))
         self.not_theirs: tuple[type[Exception], ...] = (module.LocalProtocolError, module.PoolTimeout)
         self.cut: type[Exception] = module.RemoteProtocolError
         self.stream = module.ByteStream
 
     def public(self, error: Exception) -> Exception:
         """The module's own exception for what its core raised."""
-        if isinstance(error, self.module.TransportError):
+        if isinstance(error, self._base):
             return error
-        kind: type[Exception] = getattr(self.module, type(error).__name__, self.module.TransportError)
+        kind: type[Exception] = getattr(self.module, type(error).__name__, self._base)
         public = kind(str(error))
         public.__cause__ = error
         return public

@@ -17,11 +17,10 @@ _BOM = b"\xef\xbb\xbf"
 # Once output has begun, only an event with one of these marks is parsed. A quote inside a JSON string is escaped, so a mark
 # never matches what the model wrote.
 _MARKS: dict[Dialect, tuple[bytes, ...]] = {
-    Dialect.OPENAI_CHAT: (b'"finish_reason":"', b'"finish_reason": "', b"[DONE]", b'"error"', b'"usage":{', b'"usage": {'),
-    Dialect.OPENAI_RESPONSES: (b'"response.completed"', b'"response.failed"', b'"response.incomplete"', b'"error"'),
-    Dialect.ANTHROPIC_MESSAGES: (b'"message_stop"', b'"message_delta"', b'"error"'),
+    Dialect.OPENAI_CHAT: (b'"finish_reason":"', b'"finish_reason": "', b"[DONE]", b'"error"', b'"usage":{', b'"usage": {', b"event:"),
+    Dialect.OPENAI_RESPONSES: (b'"response.completed"', b'"response.failed"', b'"response.incomplete"', b'"error"', b"event: error"),
+    Dialect.ANTHROPIC_MESSAGES: (b'"message_stop"', b'"message_delta"', b'"error"', b"event: error"),
 }
-_ERROR_NAMES = (b"event: error", b"event:error")
 _PREAMBLE = frozenset({"message_start", "ping", "response.created", "response.in_progress", "response.queued"})
 _TERMINAL = frozenset({"message_stop", "response.completed", "response.failed", "response.incomplete"})
 _FAILED = frozenset({"error", "response.failed"})
@@ -42,7 +41,7 @@ class StreamWatch:
         self.error: bytes | None = None
         self.model = ""
         self.usage: dict[str, int] = {}
-        self._chat, self._marks = dialect is Dialect.OPENAI_CHAT, _MARKS[dialect] + _ERROR_NAMES
+        self._chat, self._marks = dialect is Dialect.OPENAI_CHAT, _MARKS[dialect]
         self._parts: list[bytes] = []
         self._data: list[bytes] = []
         self._name, self._size = b"", 0

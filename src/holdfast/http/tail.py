@@ -38,6 +38,7 @@ class Tail:
         if watch is None:
             self.left()
             return b""
+        whole = watch.whole
         watch.close()
         host = self._connection.endpoint.host
         if watch.error is not None:
@@ -47,7 +48,7 @@ class Tail:
         else:
             self._tell(Reply(200, (), b"", Phase.POST_OUTPUT, host))
             message = _CUT.format(self._connection)
-            if self._raises or not watch.whole:
+            if self._raises or not whole:
                 raise self._kit.cut(message)
             return error_event(self._connection.dialect, message)
         return b""

@@ -11,6 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 from ..core.identity import Dialect
@@ -21,13 +22,13 @@ from .script import Behaviour, Script, Seen, chosen, ok, status
 class ScriptedProvider:
     """The server. `script` is a function of the request, or a list that is worked off in order, its last entry for ever.
 
-    `models` is what `GET /models` lists, whatever the script says. Raises OSError when no port can be had.
+    `models` is what `GET /models` lists, whatever the script says; with None the script answers that too. Raises OSError when no port can be had.
     """
 
-    def __init__(self, script: Script | Sequence[Behaviour | Script] | Behaviour = (), *, models: Sequence[str] = ("scripted-1",)) -> None:
+    def __init__(self, script: Script | Sequence[Behaviour | Script] | Behaviour = (), *, models: Sequence[str] | None = ("scripted-1",)) -> None:
         self._script: Script | Sequence[Behaviour | Script] = [script] if isinstance(script, Behaviour) else script
         self._turn = 0
-        self.models = tuple(models)
+        self.models = tuple(models) if models is not None else None
         self.requests: list[Seen] = []
         self._open: set[asyncio.Task[None]] = set()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -96,10 +97,11 @@ class ScriptedProvider:
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer. Whether the connection stays open."""
-        seen = await _receive(reader, len(self.requests) + 1)
+        arrived = await _receive(reader)
+        seen = replace(arrived, number=len(self.requests) + 1)
         self.requests.append(seen)
         lists = seen.method == "GET" and seen.path.partition("?")[0].endswith("/models")
-        behaviour = status(200, model_list(self.models)) if lists else self._behaviour(seen)
+        behaviour = status(200, model_list(self.models)) if lists and self.models is not None else self._behaviour(seen)
         await asyncio.sleep(behaviour.delay)
         if behaviour.silent:
             return await _break_off(behaviour, writer)
@@ -122,7 +124,7 @@ class ScriptedProvider:
         return chosen(script[min(self._turn, len(script)) - 1], seen)
 
 
-async def _receive(reader: asyncio.StreamReader, number: int) -> Seen:
+async def _receive(reader: asyncio.StreamReader) -> Seen:
     start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip().split("\r\n")
     at = time.time()
     method, path, _ = start.split(" ", 2)
@@ -136,7 +138,7 @@ async def _receive(reader: asyncio.StreamReader, number: int) -> Seen:
         asked = json.loads(body)
     asked = asked if isinstance(asked, dict) else {}
     key = headers.get("x-api-key") or headers.get("api-key") or headers.get("authorization", "").removeprefix("Bearer ") or None
-    return Seen(number, at, method, path, key, asked.get("model"), dialect_of(path), bool(asked.get("stream")), headers, body)
+    return Seen(0, at, method, path, key, asked.get("model"), dialect_of(path), bool(asked.get("stream")), headers, body)
 
 
 async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
