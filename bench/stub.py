@@ -1,0 +1,98 @@
+"""A provider in a process of its own that answers at once: 1 KB of JSON, or a stream of 50 chunks where the prompt asks for one.
+
+It reads as little as it can of a request, so that nearly all that is measured is the client. `python -m bench.stub` prints its port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .measure import on_core
+
+CHUNKS = 50
+MODEL = "bench-1"
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_STREAM = re.compile(rb'"stream": ?true')
+
+
+def _answer() -> bytes:
+    message = {"role": "assistant", "content": "All right, here is what I found. " * 20}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    usage = {"prompt_tokens": 200, "completion_tokens": 160, "total_tokens": 360}
+    body = json.dumps({"id": "c-1", "object": "chat.completion", "created": 1, "model": MODEL, "choices": choices, "usage": usage}).encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: r-1\r\ncontent-length: %d\r\n\r\n"
+    return head % len(body) + body
+
+
+def _events() -> Iterator[bytes]:
+    for number in range(CHUNKS):
+        delta = {"role": "assistant", "content": "Hello "} if number == 0 else {"content": "and so on "}
+        choice = {"index": 0, "delta": delta, "finish_reason": "stop" if number == CHUNKS - 1 else None}
+        chunk = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": MODEL, "choices": [choice]}
+        yield b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\n\n"
+    yield b"data: [DONE]\n\n"
+
+
+def _stream() -> bytes:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    return head + b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in _events()) + b"0\r\n\r\n"
+
+
+_WHOLE, _PIECES = _answer(), _stream()
+
+
+class _Provider(asyncio.Protocol):
+    """One connection, keep-alive, one request at a time."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._parts: list[bytes] = []
+        self._missing = 0
+
+    def data_received(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._missing -= len(data)
+        if self._missing > 0:
+            return
+        request = b"".join(self._parts)
+        end = request.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        length = _LENGTH.search(request, 0, end)
+        self._missing = end + 4 + (int(length[1]) if length else 0) - len(request)
+        if self._missing > 0:
+            return
+        self._parts, self._missing = [], 0
+        self._transport.write(_PIECES if _STREAM.search(request, end) else _WHOLE)
+
+
+async def _serve() -> None:
+    server = await asyncio.get_running_loop().create_server(_Provider, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """A stub of one's own; gives its base URL."""
+    with subprocess.Popen([sys.executable, "-m", "bench.stub"], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(child.stdout.readline())}/v1"
+        finally:
+            child.terminate()
+
+
+if __name__ == "__main__":
+    try:
+        with on_core(-1):
+            asyncio.run(_serve())
+    except KeyboardInterrupt:
+        sys.exit(130)

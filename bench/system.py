@@ -1,0 +1,85 @@
+"""What the store's operations cost, how long a command takes to start, and what importing the library costs."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from itertools import count as counter
+from pathlib import Path
+
+from holdfast.core.events import Event, EventKind
+from holdfast.core.evidence import Worked
+from holdfast.core.identity import Pin
+from holdfast.core.session import Session
+from holdfast.store.sqlite import SqliteStore
+
+from .measure import Figure, figure, in_turn
+
+_TIMES = 7
+_URL = "https://bench.example/v1"
+_DETAIL = {"number": 1, "key": "main", "url": _URL, "dialect": "openai-chat", "seconds": 1.25}
+
+
+def store_figures(rounds: int) -> list[Figure]:
+    """CPU microseconds for each operation of the SQLite store, in a file."""
+    with ExitStack() as held:
+        store = held.enter_context(SqliteStore(Path(held.enter_context(tempfile.TemporaryDirectory())) / "state.db"))
+        store.save_session(Session("bench", Pin.parse("bench/bench-1")), None)
+        for number in range(50):
+            store.apply([Worked(f"k{number}", _URL, "bench-1", "", 1.0, True)], 1.0)
+        event = Event(1.0, EventKind.ATTEMPT, "bench", "request", "bench/bench-1", _DETAIL)
+        clock = counter(2)
+
+        def lease() -> None:
+            taken = store.lease("probe", "bench", 10.0)
+            assert taken is not None
+            store.release(taken)
+
+        operations: dict[str, tuple[Callable[[], object], int]] = {
+            "asking whether anything changed": (store.revision, 1),
+            "reading one session": (lambda: store.session("bench"), 1),
+            "reading the evidence on 50 keys": (store.evidence, 1),
+            "one line of the journal, 100 at once": (lambda: store.record([event] * 100), 100),
+            "one verdict, durable": (lambda: store.apply([Worked("k0", _URL, "bench-1", "", float(next(clock)), True)], 1.0), 1),
+            "a lease taken and given back": (lease, 1),
+        }
+        samples = in_turn({name: _repeat(work) for name, (work, _) in operations.items()}, 100, rounds)
+        return [figure("store", name, [one / operations[name][1] for one in samples[name]]) for name in samples]
+
+
+def _repeat(work: Callable[[], object]) -> Callable[[int], None]:
+    def run(times: int) -> None:
+        for _ in range(times):
+            work()
+
+    return run
+
+
+def start_figures() -> list[Figure]:
+    """CPU milliseconds, user and system, of whole processes: the best of several, since a start has one cost and much noise."""
+    with tempfile.TemporaryDirectory() as home:
+        Path(home, "holdfast.toml").write_text(f'[provider.bench]\nurl = "{_URL}"\nkeys = ["env:HOLDFAST_BENCH_KEY"]\n', "utf-8")
+        environ = os.environ | {"HOLDFAST_HOME": home, "HOLDFAST_BENCH_KEY": "sk-bench-0123456789abcdef"}
+        return [
+            _start("`holdfast key list`", ["-m", "holdfast", "key", "list"], environ, 150.0),
+            _start("`import holdfast`", ["-c", "import holdfast"], environ, None),
+            _start("`import holdfast`, and its names used", ["-c", "from holdfast import *"], environ, None),
+            _start("Python alone", ["-c", "pass"], environ, None),
+        ]
+
+
+def _start(name: str, arguments: Sequence[str], environ: dict[str, str], budget: float | None) -> Figure:
+    samples = sorted(_child_ms(arguments, environ) for _ in range(_TIMES))
+    return Figure("start", name, "ms", round(samples[0], 1), round(samples[0], 1), round(samples[-1], 1), budget)
+
+
+def _child_ms(arguments: Sequence[str], environ: dict[str, str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], env=environ, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1_000
