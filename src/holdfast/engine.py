@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from .configfile import Home
 from .configfile import load as load_config
@@ -26,7 +27,7 @@ from .core.identity import Connection, Dialect, Key, Lane, Pin
 from .core.pool import World
 from .core.resolve import lane_for, pin_for_request, rungs_for
 from .core.secret import Secret, redact
-from .core.session import Session
+from .core.session import Session, StandIn
 from .core.steps import Answer, Attempt, Call, Limits, Outcome, Probe, Refresh, Relist, Send, Step
 from .journal import local
 from .outward import error_body, retry_headers
@@ -37,6 +38,7 @@ from .store.base import Lease, Store
 from .vault import Vault
 
 _CONFIG_LOOKED_AT_EVERY = 0.5
+_OTHERS_LOOKED_AT_EVERY = 0.005
 _PROBE_TTL = 10.0
 _RELIST_EVERY = 600.0
 ListModels = Callable[[Connection, Secret | None], "tuple[str, ...] | Reply"]
@@ -48,6 +50,15 @@ class _KeyRead:
 
     at: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class _Route(NamedTuple):
+    """What all requests of a session for one model have in common, as long as its row and the configuration are these very objects."""
+
+    session: Session
+    config: Config
+    stand_in: StandIn | None
+    call: Call
 
 
 class Engine:
@@ -65,12 +76,11 @@ class Engine:
         self._revision: int | None = None
         self._lock = threading.RLock()
         self._sessions: dict[str, Session | None] = {}
-        self._lanes: dict[tuple[Pin, Dialect, str | None], tuple[Lane, tuple[Lane, ...]]] = {}
-        self._profiles: dict[str, Profile] = {}
+        self._routes: dict[tuple[str, Dialect, str | None], _Route] = {}
+        self._others_due = 0.0
+        self._profiles: dict[tuple[str | None, str], Profile] = {}
         self._reads: dict[Key, _KeyRead] = {}
         self.config()
-
-    # What is known -------------------------------------------------------------------------------------------------------
 
     def config(self) -> Config:
         """The configuration as it stands; a changed file is read again. A broken file raises ConfigError and changes nothing."""
@@ -80,7 +90,6 @@ class Engine:
                 seen = config_revision(self.home)
                 if seen != self._config_seen:
                     self._config, self._config_seen = load_config(self.home), seen
-                    self._lanes.clear()
                 self._config_due = now + _CONFIG_LOOKED_AT_EVERY
         return self._config
 
@@ -91,64 +100,73 @@ class Engine:
             with self._lock:
                 self.board.load(self.store.evidence(), self.store.cooldowns())
                 self._sessions.clear()
+                self._routes.clear()
                 self._revision = revision
+        self._others_due = time.monotonic() + _OTHERS_LOOKED_AT_EVERY
 
     def session(self, session_id: str) -> Session | None:
         """The session's row, from memory while nobody changed it."""
-        if session_id not in self._sessions:
+        try:
+            return self._sessions[session_id]
+        except KeyError:
             with self._lock:
-                self._sessions[session_id] = self.store.session(session_id)
-        return self._sessions[session_id]
+                row = self._sessions[session_id] = self.store.session(session_id)
+            return row
 
     def fingerprint(self, key: Key) -> str | None:
         return self.vault.fingerprint(key, self._pepper)
 
     def profile(self, connection: Connection) -> Profile:
         """The error vocabulary of the provider's preset, else of its host."""
-        name = connection.provider.profile or for_host(connection.endpoint.host) or ""
-        found = self._profiles.get(name)
+        named, host = connection.provider.profile, connection.endpoint.host
+        found = self._profiles.get((named, host))
         if found is None:
-            found = self._profiles[name] = load_profile(name or None, self.home.config.parent / "profiles")
+            own = self.home.config.parent / "profiles"
+            found = self._profiles[named, host] = load_profile(named or for_host(host, own), own)
         return found
 
     def lanes(self, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Lane, tuple[Lane, ...]]:
         """The lane of a pin and those of its ladder."""
-        found = self._lanes.get((pin, dialect, key))
-        if found is None:
-            config = self._config
-            found = lane_for(config, pin, dialect, key), rungs_for(config, pin, dialect)
-            self._lanes[pin, dialect, key] = found
-        return found
+        return lane_for(self._config, pin, dialect, key), rungs_for(self._config, pin, dialect)
 
-    # What is done --------------------------------------------------------------------------------------------------------
+    def _route(self, session: Session, config: Config, dialect: Dialect, model: str | None) -> _Route:
+        """Where a request goes; worked out once for a session, a dialect and a model. Raises ConnectionLost and IdentityError."""
+        place = session.id, dialect, model
+        found = self._routes.get(place)
+        if found is not None and found.session is session and found.config is config:
+            return found
+        pin = pin_for_request(config, session.pin, model)
+        own, ladder, settings = pin.provider == session.pin.provider, config.ladders.get(pin), config.settings
+        call = Call(
+            "",
+            session.id,
+            *self.lanes(pin, dialect, session.key if own else None),
+            return_after=ladder.return_after if ladder is not None else 0.0,
+            kept_key=session.kept_key if own else None,
+            limits=Limits(wait=settings.wait_budget, probe=settings.probe_delays, known_good_days=settings.known_good_days),
+        )
+        self._routes[place] = route = _Route(session, config, session.stand_in if pin == session.pin else None, call)
+        return route
 
     def begin(self, session_id: str, dialect: Dialect, model: str | None, *, replayable: bool = True, client_retries: int = 0) -> Exchange:
         """Start one request of a session. Raises ConnectionLost when its pin no longer resolves, ConfigError when the
         configuration is broken."""
         config = self.config()
-        self.catch_up()
+        if time.monotonic() >= self._others_due:
+            self.catch_up()
         session = self.session(session_id)
         if session is None:
             raise ConnectionLost(f"there is no session '{session_id}' any more", next_step="holdfast session list")
-        pin = pin_for_request(config, session.pin, model)
-        lane, rungs = self.lanes(pin, dialect, session.key if pin.provider == session.pin.provider else None)
+        route = self._route(session, config, dialect, model)
         now = self.store.now()
-        ladder = config.ladders.get(pin)
-        stand_in = session.stand_in if pin == session.pin else None
+        stand_in = route.stand_in
         active = stand_in is not None and now < stand_in.until
-        settings = config.settings
-        call = Call(
-            secrets.token_hex(8),
-            session_id,
-            lane,
-            rungs,
-            str(stand_in.rung) if stand_in is not None and active else None,
+        call = route.call._replace(
+            request_id=f"{random.getrandbits(64):016x}",
+            standing_in=str(stand_in.rung) if stand_in is not None and active else None,
             returning=stand_in is not None and not active,
-            return_after=ladder.return_after if ladder is not None else 0.0,
-            kept_key=session.kept_key if pin.provider == session.pin.provider else None,
             replayable=replayable,
             client_retries=client_retries,
-            limits=Limits(wait=settings.wait_budget, probe=settings.probe_delays, known_good_days=settings.known_good_days),
         )
         return Exchange(self, call, session.pin, now)
 
