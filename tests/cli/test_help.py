@@ -34,6 +34,14 @@ def test_every_command_has_a_help_with_an_example(path: tuple[str, ...], cli: Cl
     assert f"holdfast {' '.join(path)}".strip() in example
 
 
+@pytest.mark.parametrize("path", [path for path, command in EVERY.items() if isinstance(command, click.Group)], ids=" ".join)
+def test_a_group_without_a_command_shows_its_help_with_no_summary_cut_off(path: tuple[str, ...], cli: Cli) -> None:
+    result = cli(*path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Usage: holdfast")
+    assert "..." not in result.stderr.partition("Commands:")[2]
+
+
 @pytest.mark.parametrize("path", EVERY, ids=" ".join)
 def test_every_example_is_a_command_line_that_is_understood(path: tuple[str, ...]) -> None:
     lines = (EVERY[path].help or "").partition("Example:")[2].splitlines()

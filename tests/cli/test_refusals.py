@@ -118,7 +118,8 @@ def test_errors_are_json_where_json_was_asked_for(cli: Cli, furnished: Path) -> 
     wrong = json.loads(cli("key", "list", "--json").stderr)["error"]
     assert (wrong["kind"], wrong["exit_code"]) == ("ConfigError", 2)
     assert [(one["place"], one["path"]) for one in wrong["problems"]] == [("holdfast.toml:20", "provider.x.url")]
-    assert json.loads(cli("key", "list", "--jsn", "--json").stderr)["error"]["run"] == "holdfast key list --help"
+    usage = json.loads(cli("key", "list", "--jsn", "--json").stderr)["error"]
+    assert (usage["kind"], usage["exit_code"], usage["run"]) == ("Usage", 2, "holdfast key list --help")
 
 
 def test_an_unset_variable_is_told_by_list_doctor_and_check(cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,9 @@ class Step:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, pin: str, as_json: bool) -> None:
-    """Check a pin: resolve it, read its keys, list the models, make one cheap real call. A provider alone is checked without the call.
+    """Check a pin, step by step, up to one cheap real call.
+
+    It is resolved, its keys are read, the models are listed, one is called. A provider alone is checked without the call.
 
     Exit 1: a step failed. 3: the pin names no provider of yours. 4: the provider refused the call.
 

@@ -12,9 +12,9 @@ from .opened import Opened
 @click.command()
 @click.pass_obj
 def command(opened: Opened) -> None:
-    """Classify provider answers: reads one JSON object a line, prints one a line.
+    """Classify answers of providers, one JSON object a line.
 
-    A line holds provider, status, headers and body, perhaps phase, host and context; a line that cannot be read gives {"error": …}.
+    A line on standard input holds provider, status, headers and body, perhaps phase, host and context; a line that cannot be read gives {"error": …}.
 
     \b
     Example:

@@ -12,7 +12,9 @@ from .output import json_option
 @json_option
 @click.pass_context
 def command(ctx: click.Context, program: str | None, as_json: bool) -> None:
-    """Run a session through providers that misbehave, on this machine's own sockets. Needs no key and no network.
+    """Tell the stories live, with providers that misbehave.
+
+    They listen on this machine's own sockets: no key and no network is needed.
 
     Exit 1: a promise did not hold.
 

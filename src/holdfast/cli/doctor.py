@@ -43,7 +43,9 @@ class Finding:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, set_aside: bool, as_json: bool) -> None:
-    """Look for what is wrong: files, configuration, keys, store, sessions, clock. Asks no provider. Exit 1 if something is wrong.
+    """Look for what is wrong, and say what mends it.
+
+    Files, configuration, keys, store, sessions and clock are looked at; no provider is asked. Exit 1 if something is wrong.
 
     \b
     Example:

@@ -110,7 +110,9 @@ def _given_secret(provider: str, *, from_stdin: bool) -> Secret:
 @json_option
 @click.pass_obj
 def list_(opened: Opened, provider: str | None, as_json: bool) -> None:
-    """List keys with what is remembered of them. Only the last characters of a key are shown; no program or keyring is asked.
+    """List keys with what is remembered of them.
+
+    Only the last characters of a key are shown; no program or keyring is asked.
 
     \b
     Example:
@@ -187,7 +189,9 @@ def _told(one: dict[str, Any]) -> Iterator[str]:
 @click.argument("label", required=False, shell_complete=complete.labels)
 @click.pass_obj
 def reset(opened: Opened, provider: str, label: str | None) -> None:
-    """Forget what is remembered of a provider's keys, so that the next request asks the provider again.
+    """Forget what is remembered of a provider's keys.
+
+    The next request then asks the provider again.
 
     \b
     Example:

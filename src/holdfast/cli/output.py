@@ -86,4 +86,4 @@ def described(error: HoldfastError) -> dict[str, Any]:
     if problems := getattr(error, "problems", ()):
         details["problems"] = [{"path": one.path, "what": one.what, "fix": one.fix, "place": one.place} for one in problems]
     what = error.what.partition("\n")[0] if details else error.what
-    return {"kind": type(error).__name__, "what": what, "run": error.next_step, "exit_code": error.exit_code, **details}
+    return {"kind": type(error).__name__.lstrip("_"), "what": what, "run": error.next_step, "exit_code": error.exit_code, **details}

@@ -162,7 +162,9 @@ def show(opened: Opened, name: str, as_json: bool) -> None:
 @click.argument("new")
 @click.pass_obj
 def rename(opened: Opened, old: str, new: str) -> None:
-    """Rename a provider everywhere: in holdfast.toml, among the kept keys, and in the sessions that name it.
+    """Rename a provider wherever it is named.
+
+    That is in holdfast.toml, among the kept keys, and in the sessions.
 
     \b
     Example:
@@ -202,7 +204,9 @@ def _record_renamed(store: Store, old: str, new: str, moved: Sequence[str]) -> N
 @click.option("--force", is_flag=True, help="Also while sessions name it; they are kept, and refuse until they get another pin.")
 @click.pass_obj
 def remove(opened: Opened, name: str, force: bool) -> None:
-    """Remove a provider and the keys that were kept for it. Refused while sessions name it.
+    """Remove a provider and the keys that were kept for it.
+
+    Refused while sessions name it.
 
     \b
     Example:

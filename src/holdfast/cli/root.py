@@ -44,9 +44,12 @@ class Root(click.Group):
             _show_traceback()
             output.refuse(error, as_json=as_json)
             return error.exit_code
+        except click.exceptions.NoArgsIsHelpError as error:
+            print(error.format_message(), file=sys.stderr)
+            return error.exit_code
         except click.ClickException as error:
             output.refuse(_as_ours(error), as_json=as_json)
-            return error.exit_code
+            return _Usage.exit_code
         except (click.Abort, KeyboardInterrupt):
             print("holdfast: interrupted", file=sys.stderr)
             return _INTERRUPTED
@@ -71,6 +74,12 @@ class Root(click.Group):
             raise _Unread from None
 
 
+class _Usage(HoldfastError):
+    """The command line itself is wrong."""
+
+    exit_code = 2
+
+
 class _Unread(BrokenPipeError):
     """click would end the process by itself on EPIPE; this one has no errno and passes."""
 
@@ -82,11 +91,11 @@ def _show_traceback() -> None:
         traceback.print_exc()
 
 
-def _as_ours(error: click.ClickException) -> HoldfastError:
+def _as_ours(error: click.ClickException) -> _Usage:
     """A wrong command line, told like every other refusal."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context is not None else "holdfast"
-    return HoldfastError(error.format_message(), next_step=f"{path} --help")
+    return _Usage(error.format_message(), next_step=f"{path} --help")
 
 
 def _defect(error: Exception) -> HoldfastError:

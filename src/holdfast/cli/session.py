@@ -31,7 +31,9 @@ def command() -> None:
 @json_option
 @click.pass_obj
 def list_(opened: Opened, as_json: bool) -> None:
-    """List the sessions, the last changed first, with those that would not resume today and why.
+    """List the sessions, the last changed first.
+
+    Those that would not resume today say why.
 
     \b
     Example:
@@ -142,7 +144,9 @@ def _stored(opened: Opened, session: str) -> Session | BrokenSession:
 @click.option("--key", metavar="LABEL", help="Use this key of the provider and no other.", shell_complete=complete.labels)
 @click.pass_obj
 def pin(opened: Opened, session: str, pin: str, key: str | None) -> None:
-    """Choose a session's provider and model: create it, switch it, or mend one that cannot be read.
+    """Choose a session's provider and model.
+
+    Creates the session, switches it, or mends one whose row cannot be read.
 
     \b
     Example:

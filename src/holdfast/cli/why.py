@@ -26,7 +26,9 @@ _CHOICES = ("created", "switched", "healed", "renamed")
 @json_option
 @click.pass_obj
 def command(opened: Opened, subject: str, limit: int, as_json: bool) -> None:
-    """Explain a session or a request: where each part of its connection came from, and what happened.
+    """Explain a session or a request.
+
+    Where each part of its connection came from and what last changed it, then what happened, in order.
 
     \b
     Example:
