@@ -444,9 +444,9 @@ def run(module: Any, engine: Any, act: Callable[[Any], Any], backend: str = "asy
 def test_the_asynchronous_transport_takes_the_same_steps(backend: str, module: Any, provider: ScriptedProvider, fakes: Any) -> None:
     if backend == "trio":
         pytest.importorskip("trio")
-    provider.follow([status(503), error_event(), ok("recovered")])
+    provider.follow([status(503), ok("recovered")])
     connection = fakes.connect(provider)
-    steps = [connection, fakes.Probe(connection, "f"), fakes.Send(connection, 0.05, "again"), connection]
+    steps = [connection, fakes.Probe(connection, "f"), fakes.Send(connection, 0.05, "again")]
     engine = fakes.Engine(*steps, turns=[False, True])
 
     async def act(client: Any) -> bytes:
@@ -456,6 +456,18 @@ def test_the_asynchronous_transport_takes_the_same_steps(backend: str, module: A
     assert b"recovered" in run(module, engine, act, backend)
     assert engine.performed == 2
     assert engine.last.ended == [(None, "m")]
+
+
+def test_an_asynchronous_stream_that_fails_before_its_output_is_recovered_from(module: Any, provider: ScriptedProvider, fakes: Any) -> None:
+    provider.follow([error_event(), ok("recovered")])
+    engine = fakes.Engine(fakes.connect(provider), fakes.connect(provider))
+
+    async def act(client: Any) -> str:
+        answer = await client.post("/chat/completions", json=CHAT | {"stream": True})
+        return str(answer.text)
+
+    assert "recovered" in run(module, engine, act)
+    assert len(provider.requests) == 2
 
 
 @pytest.mark.parametrize(("behaviour", "error"), [(truncated(3), None), (reset(after=2), "ReadError")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import lru_cache
@@ -131,7 +132,7 @@ class AsyncDriver(_Driver):
                         got = way.opened(await way.pool.handle_async_request(way.request(op)))
                         source, chunks = got.stream, aiter(got.stream)
                     elif isinstance(op, Close):
-                        await source.aclose()
+                        await _close(chunks, source)
                     elif isinstance(op, Wait):
                         await _sleep(op.seconds)
                     else:
@@ -145,7 +146,7 @@ class AsyncDriver(_Driver):
         except BaseException:
             talk.close()
             if source is not None:
-                await source.aclose()
+                await _close(chunks, source)
             raise
 
     async def aclose(self) -> None:
@@ -205,8 +206,16 @@ class AsyncTailStream:
 
     async def aclose(self) -> None:
         """Close the provider's stream at once, wherever it stands."""
-        await self._source.aclose()
+        await _close(self._chunks, self._source)
         self._tail.left()
+
+
+async def _close(chunks: Any, source: Any) -> None:
+    """Close a body, first what iterates over it: an event loop other than asyncio's complains about forgotten generators."""
+    if hasattr(chunks, "aclose"):
+        with contextlib.suppress(RuntimeError):  # another task is reading at this moment
+            await chunks.aclose()
+    await source.aclose()
 
 
 async def _sleep(seconds: float) -> None:
