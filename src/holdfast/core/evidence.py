@@ -110,35 +110,16 @@ class KeyKept(NamedTuple):
 Change = Worked | Failed | Cooled | StandInBegan | StandInEnded | KeyKept
 
 
+def _subjects(fingerprint: str, url: str, model: str, account: str) -> dict[Scope, str]:
+    """What a verdict of each scope is about. Without an account, one on the account is one on the key."""
+    key = f"key:{fingerprint}@{url}"
+    about = {Scope.KEY: key, Scope.KEY_MODEL: f"{key}#{model}", Scope.MODEL: f"model:{model}@{url}", Scope.ENDPOINT: f"endpoint:{url}"}
+    return about | {Scope.ACCOUNT: f"account:{account}@{url}" if account else key}
+
+
 def subject(scope: Scope, fingerprint: str, connection: Connection) -> str:
     """The name of what a verdict of `scope` is about, for this connection; empty when nothing can be cooled."""
-    url = connection.endpoint.url
-    account = connection.key.account if connection.key is not None else None
-    match scope:
-        case Scope.ACCOUNT if account:
-            return f"account:{connection.provider.name}:{account}@{url}"
-        case Scope.KEY | Scope.ACCOUNT:
-            return f"key:{fingerprint}@{url}"
-        case Scope.KEY_MODEL:
-            return f"key:{fingerprint}@{url}#{connection.model}"
-        case Scope.MODEL:
-            return f"model:{connection.model}@{url}"
-        case Scope.ENDPOINT:
-            return f"endpoint:{url}"
-        case _:
-            return ""
-
-
-def _subjects(fingerprint: str, url: str, model: str, account: str) -> tuple[str, ...]:
-    """The names of all verdicts that can stand against a connection. `account` is `provider:account`, or empty."""
-    key = f"key:{fingerprint}@{url}"
-    names = (key, f"{key}#{model}", f"model:{model}@{url}", f"endpoint:{url}")
-    return (*names, f"account:{account}@{url}") if account else names
-
-
-def _account(connection: Connection) -> str:
-    key = connection.key
-    return f"{connection.provider.name}:{key.account}" if key is not None and key.account else ""
+    return _subjects(fingerprint, connection.endpoint.url, connection.model, connection.account).get(scope, "")
 
 
 class Bucket:
@@ -171,7 +152,7 @@ class Board:
     """Evidence, cool-downs, use counts and retry budgets in memory. It changes only by `apply` and `load`."""
 
     def __init__(self, evidence: Iterable[Evidence] = (), cooldowns: Iterable[Cooldown] = ()) -> None:
-        self._uses: dict[tuple[str, str | None], tuple[int, int]] = {}
+        self._uses: dict[tuple[str, str], tuple[int, int]] = {}
         self._turn = 0
         self._evidence: dict[tuple[str, str], Evidence] = {}
         self._buckets: dict[str, Bucket] = {}
@@ -179,12 +160,13 @@ class Board:
 
     def load(self, evidence: Iterable[Evidence], cooldowns: Iterable[Cooldown]) -> None:
         """Take over what the store holds, the truth of all processes; a success seen here may be younger than the one stored."""
-        here = self._evidence
-        self._evidence = {}
+        here, loaded = self._evidence, {}
         for one in evidence:
             mine = here.get((one.fingerprint, one.url), one)
             last_ok = max(mine.last_ok or 0.0, one.last_ok or 0.0) or None
-            self._evidence[one.fingerprint, one.url] = replace(one, last_ok=last_ok, stored_ok=one.last_ok)
+            loaded[one.fingerprint, one.url] = replace(one, last_ok=last_ok, stored_ok=one.last_ok)
+        # In one step: another thread that looks meanwhile must not take a good key for one that never worked.
+        self._evidence = loaded
         self._cooldowns = {one.subject: one for one in cooldowns}
 
     def evidence(self, fingerprint: str, endpoint: Endpoint) -> Evidence:
@@ -194,15 +176,19 @@ class Board:
 
     def works_elsewhere(self, fingerprint: str, endpoint: Endpoint) -> str | None:
         """The URL of another host where this very key worked last, if any (story 1's wrong door)."""
-        others = [e for e in list(self._evidence.values()) if e.fingerprint == fingerprint and e.last_ok is not None and not e.url.startswith(endpoint.origin)]
+        others = [
+            e
+            for e in list(self._evidence.values())
+            if e.fingerprint == fingerprint and e.last_ok is not None and not f"{e.url}/".startswith(f"{endpoint.origin}/")
+        ]
         return max(others, key=lambda e: e.last_ok or 0.0).url if others else None
 
     def cooldown(self, fingerprint: str, connection: Connection) -> Cooldown | None:
         """The verdict that matters most for this connection: hard before soft, then the longest; also if its time has passed."""
         if not self._cooldowns:
             return None
-        names = _subjects(fingerprint, connection.endpoint.url, connection.model, _account(connection))
-        found = [one for one in map(self._cooldowns.get, names) if one is not None]
+        names = _subjects(fingerprint, connection.endpoint.url, connection.model, connection.account)
+        found = [one for one in map(self._cooldowns.get, names.values()) if one is not None]
         return max(found, key=lambda c: (c.hard, c.until)) if found else None
 
     def cooled(self, subject_name: str) -> Cooldown | None:
@@ -211,12 +197,11 @@ class Board:
     def use(self, connection: Connection) -> None:
         """Count one use of the connection's key."""
         self._turn += 1
-        name = _use_name(connection)
-        self._uses[name] = (self._uses.get(name, (0, 0))[0] + 1, self._turn)
+        self._uses[connection.provider.name, connection.label] = (self.used(connection)[0] + 1, self._turn)
 
     def used(self, connection: Connection) -> tuple[int, int]:
         """How often this process used the connection's key, and when last (a turn number)."""
-        return self._uses.get(_use_name(connection), (0, 0))
+        return self._uses.get((connection.provider.name, connection.label), (0, 0))
 
     def bucket(self, endpoint: Endpoint) -> Bucket:
         found = self._buckets.get(endpoint.url)
@@ -249,7 +234,7 @@ class Board:
 
 def cleared_by(worked: Worked) -> tuple[str, ...]:
     """The verdicts that one good answer refutes."""
-    return _subjects(worked.fingerprint, worked.url, worked.model, worked.account)
+    return tuple(dict.fromkeys(_subjects(worked.fingerprint, worked.url, worked.model, worked.account).values()))
 
 
 def worked(evidence: Evidence, connection: Connection, at: float, *, was_cooled: bool) -> Worked:
@@ -257,8 +242,4 @@ def worked(evidence: Evidence, connection: Connection, at: float, *, was_cooled:
     or a cool-down, or one a minute."""
     stored = evidence.stored_ok
     durable = was_cooled or stored is None or at - stored >= _DURABLE_EVERY or (evidence.last_fault_at or 0.0) >= stored
-    return Worked(evidence.fingerprint, evidence.url, connection.model, _account(connection), at, durable)
-
-
-def _use_name(connection: Connection) -> tuple[str, str | None]:
-    return connection.provider.name, connection.key.label if connection.key is not None else None
+    return Worked(evidence.fingerprint, evidence.url, connection.model, connection.account, at, durable)
