@@ -21,7 +21,7 @@ Flow = Generator[Step, Answer, Outcome]
 class _Run:
     """The state of one request: what it has cost so far and what has been learnt since the last step."""
 
-    __slots__ = ("attempts", "call", "connection", "fault", "now", "pending", "refreshed", "remembered", "sends_left", "wait_left", "world")
+    __slots__ = ("attempts", "call", "connection", "fault", "now", "pending", "refreshed", "remembered", "reserved", "sends_left", "wait_left", "world")
 
     def __init__(self, call: Call, world: World, now: float) -> None:
         self.call, self.world, self.now = call, world, now
@@ -32,6 +32,7 @@ class _Run:
         self.fault: Fault | None = None
         self.remembered = False
         self.sends_left = max(1, call.limits.sends - call.client_retries)
+        self.reserved = 0
         self.wait_left = call.limits.wait
 
     def take(self) -> tuple[Change, ...]:
@@ -60,14 +61,18 @@ class _Run:
         self.attempts.append(Attempt(len(self.attempts) + 1, connection, sent_at, self.now, fault, probe))
         self.connection, self.fault, self.remembered = connection, fault, False
 
-    def may_send(self, probing: bool = False) -> bool:
-        """Whether another send is within what one request may cost."""
-        return self.call.replayable and (self.sends_left > 0 or probing)
+    def may_send(self, *, probing: bool = False) -> bool:
+        """Whether another send on this lane is within what one request may cost. What cannot be replayed is sent once."""
+        return (self.call.replayable or not self.sent) and (probing or self.sends_left > self.reserved)
 
     def may_rotate(self) -> bool:
         """Whether another key may be used for this request."""
-        rotated = len({_label(attempt.connection) for attempt in self.attempts if attempt.fault is None or attempt.fault.sent}) - 1
-        return self.may_send() and rotated < self.call.limits.rotations
+        return self.may_send() and len(self.sent) <= self.call.limits.rotations
+
+    @property
+    def sent(self) -> set[str]:
+        """The labels of the keys that the request left with."""
+        return {attempt.connection.label for attempt in self.attempts if attempt.fault is None or attempt.fault.sent}
 
 
 def flow(call: Call, world: World, now: float) -> Flow:
@@ -78,13 +83,13 @@ def flow(call: Call, world: World, now: float) -> Flow:
     for place, lane in enumerate(lanes, start=1):
         if place < len(lanes) and _better_elsewhere(run, lane):
             continue
+        run.reserved = 1 if place < len(lanes) else 0  # a rung that may stand in has to be asked, too
         rule = yield from _drive(run, lane)
         if rule is None:
             return _answered(run, lane)
-        if not rule.stand_in:
+        run.reserved = 0
+        if not rule.stand_in or not run.may_send():
             break
-        if place < len(lanes) and run.attempts:
-            run.decide(f"let the next rung of your ladder stand in: {lanes[place].connection.pin}")
     return Outcome(run.connection, tuple(run.attempts), run.fault, run.take(), from_memory=run.remembered)
 
 
@@ -108,9 +113,8 @@ def _answered(run: _Run, lane: Lane) -> Outcome:
     """The outcome of a good answer: what it proves about the key, which key the session keeps, who stood in."""
     call, connection = run.call, run.connection
     stands_in = lane is not call.lane
-    key = connection.key
-    if key is not None and len(lane.connections) > 1 and key.label != call.kept_key and not stands_in:
-        run.learn(KeyKept(call.session, key.label))
+    if len(lane.connections) > 1 and connection.label != call.kept_key and not stands_in:
+        run.learn(KeyKept(call.session, connection.label))
     if stands_in and call.standing_in != (rung := str(lane.connection.pin)):
         first = run.fault.kind if run.fault is not None else FaultClass.UNKNOWN
         run.learn(StandInBegan(call.session, rung, str(first), run.now + call.return_after))
@@ -125,8 +129,8 @@ def _drive(run: _Run, lane: Lane) -> Generator[Step, Answer, Rule | None]:
     rule: Rule | None = None
     while True:
         choice = pick(lane, run.world, run.now, tried, kept_key=run.call.kept_key, patience=run.wait_left)
-        connection, label = choice.connection, _label(choice.connection)
-        if connection is None or (choice.verdict is not None and rule is not None):
+        connection = choice.connection
+        if connection is None or (rule is not None and (choice.verdict is not None or not run.may_rotate())):
             return rule or NO_KEY_SENT
         if choice.verdict is not None:
             return _remember(run, connection, choice.verdict)
@@ -134,10 +138,8 @@ def _drive(run: _Run, lane: Lane) -> Generator[Step, Answer, Rule | None]:
             missing = yield from _read(run, connection, connection.key)
             if missing is not None:
                 rule = missing
-                tried.add(label)
+                tried.add(connection.label)
             continue
-        if rule is not None and not run.may_rotate():
-            return rule
         if choice.probing:
             answer = yield Probe(connection, choice.fingerprint or NO_KEY, run.take())
             run.now = answer.now
@@ -146,11 +148,7 @@ def _drive(run: _Run, lane: Lane) -> Generator[Step, Answer, Rule | None]:
         rule = yield from _try(run, lane, choice, connection, tried)
         if rule is None or not rule.rotate:
             return rule
-        tried.add(label)
-
-
-def _label(connection: Connection | None) -> str:
-    return connection.key.label if connection is not None and connection.key is not None else ""
+        tried.add(connection.label)
 
 
 def _remember(run: _Run, connection: Connection, cooldown: Cooldown) -> Rule:
@@ -177,12 +175,13 @@ def _try(run: _Run, lane: Lane, choice: Pick, connection: Connection, tried: set
     board, limits = run.world.board, run.call.limits
     fingerprint, after, probing, tries = choice.fingerprint or NO_KEY, choice.after, choice.probing, 0
     if run.attempts:
-        run.decide(f"went on with {connection}")
+        who = f"the next rung of your ladder, {connection}" if connection.pin != run.connection.pin else str(connection)
+        run.decide(f"went on with {who}")
     delays = list(limits.probe) if board.cooldown(fingerprint, connection) is None else []
     while True:
         run.wait_left -= after
         board.use(connection)
-        answer = yield Send(connection, after, _reason(run), run.take(), probing)
+        answer = yield Send(connection, after, run.attempts[-1].then if run.attempts else "", run.take(), probing)
         run.now = answer.now
         run.sends_left -= 1
         evidence = board.evidence(fingerprint, connection.endpoint)
@@ -193,15 +192,15 @@ def _try(run: _Run, lane: Lane, choice: Pick, connection: Connection, tried: set
         fault = _understand(run, connection, evidence, answer.reply)
         run.failed(connection, fault, answer.sent_at, probing)
         rule = rule_for(fault, worked_here=good)
-        if rule.refresh and connection.key is not None and run.may_send() and connection.key.label not in run.refreshed:
-            run.refreshed.add(connection.key.label)
+        if rule.refresh and connection.key is not None and run.may_send() and connection.label not in run.refreshed:
+            run.refreshed.add(connection.label)
             seen = yield Refresh(connection.key, fingerprint, run.take())
             run.now = seen.now
             if seen.yes:
                 fingerprint, after = run.world.fingerprint(connection.key) or fingerprint, 0.0
                 run.decide("the key had been replaced meanwhile: sent again with the new value")
                 continue
-        if rule.probe and run.may_send(probing):
+        if rule.probe and run.may_send(probing=probing):
             if not probing:
                 told = yield from _shared_check(run, connection, fingerprint, answer.sent_at)
                 if told is False:
@@ -222,10 +221,6 @@ def _try(run: _Run, lane: Lane, choice: Pick, connection: Connection, tried: set
             return rule
         after, tries = delay, tries + 1
         run.decide(f"tried again after {delay:.1f} s")
-
-
-def _reason(run: _Run) -> str:
-    return run.attempts[-1].then if run.attempts else ""
 
 
 def _understand(run: _Run, connection: Connection, evidence: Evidence, reply: Reply) -> Fault:
@@ -264,7 +259,7 @@ def _retry_delay(run: _Run, lane: Lane, connection: Connection, fault: Fault, ru
     if delay > run.wait_left:
         return None
     if rule.rotate and (tries > 0 or delay > RATE_PATIENCE):
-        spare = pick(lane, run.world, run.now, {*tried, _label(connection)}, kept_key=None, patience=0.0)
+        spare = pick(lane, run.world, run.now, {*tried, connection.label}, kept_key=None, patience=0.0)
         if spare.connection is not None and spare.verdict is None and run.may_rotate():
             return None
     if not run.world.board.bucket(connection.endpoint).take(run.now):

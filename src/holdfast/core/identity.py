@@ -252,12 +252,22 @@ class Connection:
     def pin(self) -> Pin:
         return Pin(self.provider.name, self.model)
 
+    @property
+    def label(self) -> str:
+        """The key's label; empty where no key is needed."""
+        return self.key.label if self.key is not None else ""
+
+    @property
+    def account(self) -> str:
+        """`provider:account` of the key, whose keys share quota verdicts; empty where none is named."""
+        return f"{self.provider.name}:{self.key.account}" if self.key is not None and self.key.account else ""
+
     def with_key(self, key: Key) -> Connection:
         """The same connection with another key of the same provider: the only transition there is."""
         return replace(self, key=key)
 
     def __str__(self) -> str:
-        label = f" key '{self.key.label}'" if self.key is not None else ""
+        label = f" key '{self.label}'" if self.label else ""
         return f"{self.provider.name}/{self.model}{label} at {self.endpoint.host}"
 
 

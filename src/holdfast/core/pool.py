@@ -40,13 +40,9 @@ def order(lane: Lane, board: Board, kept_key: str | None) -> Sequence[Connection
         strategy = lane.connection.provider.strategy
         if strategy is not Strategy.FILL_FIRST:
             connections = sorted(connections, key=lambda c: board.used(c)[strategy is Strategy.ROUND_ROBIN])
-        if kept_key is not None and _label(connections[0]) != kept_key:
-            connections = sorted(connections, key=lambda c: _label(c) != kept_key)
+        if kept_key is not None and connections[0].label != kept_key:
+            connections = sorted(connections, key=lambda c: c.label != kept_key)
     return connections
-
-
-def _label(connection: Connection) -> str:
-    return connection.key.label if connection.key is not None else ""
 
 
 def pick(lane: Lane, world: World, now: float, excluded: Collection[str], *, kept_key: str | None, patience: float) -> Pick:
