@@ -379,7 +379,8 @@ class Exchange:
         if self._held is not None:
             if isinstance(self.step, Send) and self.step.probe:
                 self.engine.store.renew(self._held, _PROBE_TTL + self.step.after)
-            else:
+            elif not isinstance(self.step, Refresh):
+                # A key under test is read again under the same lease: whoever waits for the verdict begins no test of its own.
                 self._release()
 
     def _release(self) -> None:

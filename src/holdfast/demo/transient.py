@@ -47,7 +47,7 @@ def _overload(stage: Stage) -> None:
     show.tell("program", f"{good} of {_CROWD} requests answered; the slowest waited {max(one.seconds for one in answers):.1f} s")
     # Those that had left before the first refusal may be refused once each; after it only the probes may.
     askers = len({event.request for event in probing})
-    shared = askers == 1 and len(probing) <= len(PROBES) and refused < _CROWD + len(PROBES)
+    shared = askers == 1 and len(probing) <= 1 + len(PROBES) and refused <= _CROWD + len(PROBES)
     evidence = f"{many(refused, 'refusal')}, then {many(good, 'answer')}; {many(len(probing), 'probe')} by {many(askers, 'request')}"
     show.promise(f"{_CROWD} requests at once survive {_OUTAGE:g} s of 401", known and good == _CROWD and shared, evidence)
 

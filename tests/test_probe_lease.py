@@ -1,0 +1,60 @@
+"""A key that worked and is refused is tested by one request for all: the lease on the test lasts until there is a verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from holdfast.configfile import Home
+from holdfast.core.faults import Reply
+from holdfast.core.identity import Pin
+from holdfast.core.session import Session
+from holdfast.core.steps import Answer, Probe, Refresh, Send
+from holdfast.engine import Engine, Exchange
+from holdfast.store.memory import MemoryStore
+from holdfast.vault import Vault
+from world import BAD_KEY, CHAT
+
+CONFIG = '[provider.mimo]\nurl = "https://mimo.example/v1"\nkeys = ["env:MIMO"]\n[settings]\nprobe_delays = [0, 0]\n'
+
+
+def sent(exchange: Exchange, reply: Reply | None) -> None:
+    """The request left and this came back."""
+    step = exchange.step
+    assert isinstance(step, Send)
+    exchange.secret(step.connection)
+    now = exchange.now()
+    exchange.answer(Answer(now, reply, sent_at=now))
+
+
+def test_reading_a_refused_key_again_does_not_let_a_second_request_test_it(home: Path) -> None:
+    place = Home.at(home)
+    place.config.write_text(CONFIG, "utf-8")
+    store = MemoryStore()
+    store.save_session(Session("s1", Pin.parse("mimo/m1")), None)
+    engine = Engine(place, Vault(place.secrets, environ={"MIMO": "sk-mimo-12345678"}), store, lambda connection, secret: ())
+
+    first = engine.begin("s1", CHAT, None)
+    assert first.perform(), "the key is read for the first time"
+    sent(first, None)
+    refused = engine.begin("s1", CHAT, None)
+    sent(refused, BAD_KEY)
+    assert isinstance(refused.step, Refresh)
+    assert refused.perform()
+    assert isinstance(refused.step, Probe)
+
+    # It has not begun its test yet when another request, which has read nothing again so far, takes the lease before it.
+    tester = engine.begin("s1", CHAT, None)
+    assert isinstance(tester.step, Probe)
+    assert tester.perform()
+    sent(tester, BAD_KEY)
+    assert isinstance(tester.step, Refresh)
+    assert not refused.perform(), "the test is under way"
+    assert tester.perform()
+    assert not refused.perform()
+    sent(tester, None)
+    assert refused.perform()
+    assert isinstance(refused.step, Send)
+    assert not refused.step.probe, "the verdict is known: the key is good"
+    sent(refused, None)
+    assert [one.outcome is not None and one.outcome.fault for one in (first, tester, refused)] == [None, None, None]
+    engine.close()
