@@ -221,7 +221,7 @@ def test_a_choice_that_no_longer_resolves_is_refused_before_anything_is_sent(wor
 
 def test_a_rung_stands_in_under_a_lease_that_every_engine_sees_and_that_ends(world: World) -> None:
     one, other = world.engine(), world.engine()
-    first = world.run(one, OVERLOADED, OVERLOADED, OVERLOADED, None)
+    first = world.run(one, OVERLOADED, OVERLOADED, None)
     assert first.headers()["holdfast-stand-in"] == "router/m1"
     row = other.store.session("s1")
     assert row is not None
@@ -284,7 +284,7 @@ def test_a_full_disk_costs_journal_lines_and_no_request(world: World, monkeypatc
 def test_a_cut_stream_and_another_model_are_written_down(world: World) -> None:
     engine = world.engine()
     exchange = world.run(engine, None)
-    fault = world.run(engine, BROKEN, BROKEN, BROKEN, None).outcome
+    fault = world.run(engine, BROKEN, BROKEN, None).outcome
     assert fault is not None
     exchange.stream_ended(fault.attempts[0].fault, "other-model")
     exchange.stream_ended(None, "m1-2026-01-01")

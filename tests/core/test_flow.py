@@ -340,6 +340,12 @@ def test_what_cannot_be_replayed_may_still_take_the_second_key_when_the_first_ca
     assert sim.labels == ["b"]
 
 
+def test_another_key_of_the_choice_comes_before_any_rung() -> None:
+    sim = Sim()
+    assert not sim.run(call(TWO, RUNG), [THROTTLED, THROTTLED, None]).stand_in
+    assert sim.labels == ["a", "a", "b"]
+
+
 def test_one_send_of_three_is_kept_for_the_rung_that_may_stand_in() -> None:
     far = lane(provider("far", "f"))
     sim = Sim()

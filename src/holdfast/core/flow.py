@@ -62,8 +62,8 @@ class _Run:
         self.connection, self.fault, self.remembered = connection, fault, False
 
     def may_send(self, *, probing: bool = False) -> bool:
-        """Whether another send on this lane is within what one request may cost. What cannot be replayed is sent once."""
-        return (self.call.replayable or not self.sent) and (probing or self.sends_left > self.reserved)
+        """Whether another send is within what one request may cost. What cannot be replayed is sent once."""
+        return (self.call.replayable or not self.sent) and (probing or self.sends_left > 0)
 
     def may_rotate(self) -> bool:
         """Whether another key may be used for this request."""
@@ -83,11 +83,10 @@ def flow(call: Call, world: World, now: float) -> Flow:
     for place, lane in enumerate(lanes, start=1):
         if place < len(lanes) and _better_elsewhere(run, lane):
             continue
-        run.reserved = 1 if place < len(lanes) else 0  # a rung that may stand in has to be asked, too
+        run.reserved = 1 if place < len(lanes) else 0  # tries on the same key leave one send for the rung that may stand in
         rule = yield from _drive(run, lane)
         if rule is None:
             return _answered(run, lane)
-        run.reserved = 0
         if not rule.stand_in or not run.may_send():
             break
     return Outcome(run.connection, tuple(run.attempts), run.fault, run.take(), from_memory=run.remembered)
@@ -253,7 +252,7 @@ def _shared_check(run: _Run, connection: Connection, fingerprint: str, sent_at: 
 def _retry_delay(run: _Run, lane: Lane, connection: Connection, fault: Fault, rule: Rule, tries: int, tried: set[str]) -> float | None:
     """Seconds until the same key is tried again, or None: the rule, the request's budget or the endpoint's says no, or a
     healthy spare key is the better way out of a throttle."""
-    if tries >= rule.retries or not run.may_send():
+    if tries >= rule.retries or not run.may_send() or run.sends_left <= run.reserved:
         return None
     delay = backoff(rule, fault, tries, run.world.roll)
     if delay > run.wait_left:
