@@ -17,7 +17,7 @@ from .configfile import load as load_config
 from .configfile import revision as config_revision
 from .core.config import Config
 from .core.errors import ConnectionLost, SecretMissing, StoreError
-from .core.events import Event, EventKind, attempt_event
+from .core.events import Event, EventKind
 from .core.evidence import NO_KEY, Board, Change, KeyKept, StandInBegan, StandInEnded, Worked
 from .core.explain import Explanation, explain
 from .core.faults import Fault, FaultClass, Phase, Profile, Reply
@@ -29,7 +29,7 @@ from .core.resolve import lane_for, pin_for_request, rungs_for
 from .core.secret import Secret, redact
 from .core.session import Session, StandIn
 from .core.steps import Answer, Attempt, Call, Limits, Outcome, Probe, Refresh, Relist, Send, Step
-from .journal import local
+from .journal import events_of, local
 from .outward import error_body, retry_headers
 from .profiles import for_host
 from .profiles import load as load_profile
@@ -104,6 +104,11 @@ class Engine:
                 self._revision = revision
         self._others_due = time.monotonic() + _OTHERS_LOOKED_AT_EVERY
 
+    def look_again(self) -> None:
+        """Take over at once what others changed in the configuration and in the store."""
+        self._config_due = 0.0
+        self.catch_up()
+
     def session(self, session_id: str) -> Session | None:
         """The session's row, from memory while nobody changed it."""
         try:
@@ -148,18 +153,25 @@ class Engine:
         self._routes[place] = route = _Route(session, config, session.stand_in if pin == session.pin else None, call)
         return route
 
+    def _chosen(self, session_id: str, dialect: Dialect, model: str | None) -> tuple[Session, _Route]:
+        """The session and the way of its request, by what is known now. Raises ConnectionLost and IdentityError."""
+        config, session = self.config(), self.session(session_id)
+        if session is None:
+            raise ConnectionLost(f"there is no session '{session_id}' any more", next_step="holdfast session list")
+        return session, self._route(session, config, dialect, model)
+
     def begin(self, session_id: str, dialect: Dialect, model: str | None, *, replayable: bool = True, client_retries: int = 0) -> Exchange:
         """Start one request of a session. Raises ConnectionLost when its pin no longer resolves, ConfigError when the
         configuration is broken."""
-        config = self.config()
         if time.monotonic() >= self._others_due:
             self.catch_up()
-        session = self.session(session_id)
-        if session is None:
-            raise ConnectionLost(f"there is no session '{session_id}' any more", next_step="holdfast session list")
-        route = self._route(session, config, dialect, model)
-        now = self.store.now()
-        stand_in = route.stand_in
+        try:
+            session, route = self._chosen(session_id, dialect, model)
+        except ConnectionLost:
+            # What another process just renamed is on disk already: look before saying that it is gone.
+            self.look_again()
+            session, route = self._chosen(session_id, dialect, model)
+        now, stand_in = self.store.now(), route.stand_in
         active = stand_in is not None and now < stand_in.until
         call = route.call._replace(
             request_id=f"{random.getrandbits(64):016x}",
@@ -373,7 +385,7 @@ class Exchange:
         except StopIteration as end:
             outcome: Outcome = end.value
             self.step, self.outcome, changes = None, outcome, outcome.changes
-            self.engine.recorder.journal(partial(_events, outcome, self.call, self._began))
+            self.engine.recorder.journal(partial(events_of, outcome, self.call, self._began))
         if changes:
             self.engine.persist(changes, self._began)
         if self._held is not None:
@@ -387,15 +399,3 @@ class Exchange:
         if self._held is not None:
             self.engine.store.release(self._held)
             self._held = None
-
-
-def _events(outcome: Outcome, call: Call, began: float) -> list[Event]:
-    """The journal of one request: its attempts, then the change of rung if there was one."""
-    events = [attempt_event(attempt, call.session, call.request_id) for attempt in outcome.attempts]
-    at = outcome.attempts[-1].ended_at if outcome.attempts else began
-    for change in outcome.changes:
-        if isinstance(change, StandInBegan):
-            events.append(Event(at, EventKind.STOOD_IN, call.session, call.request_id, change.rung, {"reason": change.reason, "until": change.until}))
-        elif isinstance(change, StandInEnded):
-            events.append(Event(at, EventKind.RETURNED, call.session, call.request_id, str(call.lane.connection.pin)))
-    return events

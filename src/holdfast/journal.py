@@ -1,4 +1,4 @@
-"""The journal as sentences: what `why` tells of a session or a request, one line an event, and nothing that was not recorded."""
+"""The journal: what one request leaves in it, and what `why` tells from it, one line an event and nothing that was not recorded."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from .core.events import Event, EventKind
+from .core.events import Event, EventKind, attempt_event
+from .core.evidence import StandInBegan, StandInEnded
 from .core.explain import Clock, since, utc
+from .core.steps import Call, Outcome
 
 K = EventKind
 
@@ -16,6 +18,18 @@ K = EventKind
 def local(at: float) -> str:
     """The clock on the user's wall."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def events_of(outcome: Outcome, call: Call, began: float) -> list[Event]:
+    """The journal of one request: its attempts, then the change of rung if there was one."""
+    events = [attempt_event(attempt, call.session, call.request_id) for attempt in outcome.attempts]
+    at = outcome.attempts[-1].ended_at if outcome.attempts else began
+    for change in outcome.changes:
+        if isinstance(change, StandInBegan):
+            events.append(Event(at, EventKind.STOOD_IN, call.session, call.request_id, change.rung, {"reason": change.reason, "until": change.until}))
+        elif isinstance(change, StandInEnded):
+            events.append(Event(at, EventKind.RETURNED, call.session, call.request_id, str(call.lane.connection.pin)))
+    return events
 
 
 _SENTENCES: dict[EventKind, str] = {

@@ -78,7 +78,7 @@ class Holdfast:
         An existing session keeps its own choice whatever `pin` says: `switch` changes it. Raises ConnectionLost when the
         session's provider or key is gone, or when there is no such session and no pin; IdentityError for a bad pin or id.
         """
-        self.engine.catch_up()
+        self.engine.look_again()
         row = self.engine.session(session_id)
         if row is not None:
             _check(self.engine, row)
