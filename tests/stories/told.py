@@ -120,10 +120,10 @@ def ask_many(session: Session, count: int) -> list[str | openai.APIError]:
     return [one if isinstance(one, BaseException) else one.choices[0].message.content for one in answers]
 
 
-def refusal(session: Session) -> openai.APIStatusError:
+def refusal(session: Session, model: str | None = None) -> openai.APIStatusError:
     """The error that a turn ends with."""
     with pytest.raises(openai.APIStatusError) as caught:
-        ask(session)
+        ask(session, model)
     return caught.value
 
 
@@ -251,8 +251,8 @@ WORKER = Path(__file__).with_name("worker.py")
 class Worker:
     """A process of its own that holds a session of the same home; see worker.py."""
 
-    def __init__(self, session: str, job: str, count: int = 1) -> None:
-        command = [sys.executable, str(WORKER), session, job, str(count)]
+    def __init__(self, session: str, job: str, count: int = 1, *pin: str) -> None:
+        command = [sys.executable, str(WORKER), session, job, str(count), *pin]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def line(self) -> str:
@@ -282,9 +282,9 @@ class Worker:
 
 
 @contextmanager
-def workers(session: str, job: str, count: int, processes: int) -> Iterator[list[Worker]]:
+def workers(session: str, job: str, count: int = 1, *pin: str, processes: int = 1) -> Iterator[list[Worker]]:
     """So many processes, all ready; none outlives the story."""
-    started = [Worker(session, job, count) for _ in range(processes)]
+    started = [Worker(session, job, count, *pin) for _ in range(processes)]
     try:
         assert [one.line() for one in started] == ["ready"] * processes
         yield started

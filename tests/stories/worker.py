@@ -1,4 +1,4 @@
-"""Another program of the same user: `worker.py SESSION JOB COUNT`. Says "ready", waits for a line, does its job, and tells as JSON what came of it.
+"""Another program of the same user: `worker.py SESSION JOB COUNT [PIN]`. Says "ready", waits for a line, does its job, and tells as JSON what came of it.
 
 It has no SDK, because four of them take long to start: a client of httpx2 over the session's transport is what an SDK is underneath.
 """
@@ -48,10 +48,10 @@ def streams(session: Session, count: int) -> list[int]:
         return [answer.status_code]
 
 
-def main(session_id: str, job: str, count: str) -> None:
-    """Resume the session, wait for the word to go, do the job."""
+def main(session_id: str, job: str, count: str, pin: str | None = None) -> None:
+    """Resume the session, or create it on the pin; wait for the word to go, do the job."""
     with runtime.open() as held:
-        session = held.session(session_id)
+        session = held.session(session_id, pin)
         print("ready", flush=True)
         sys.stdin.readline()
         print(json.dumps(Counter({"turns": turns, "together": together, "streams": streams}[job](session, int(count)))))
