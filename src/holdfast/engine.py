@@ -167,8 +167,7 @@ class Engine:
             self.catch_up()
         try:
             session, route = self._chosen(session_id, dialect, model)
-        except ConnectionLost:
-            # What another process just renamed is on disk already: look before saying that it is gone.
+        except ConnectionLost:  # what another process just renamed is on disk already
             self.look_again()
             session, route = self._chosen(session_id, dialect, model)
         now, stand_in = self.store.now(), route.stand_in
