@@ -1,0 +1,267 @@
+"""Breaks each invariant once, by hand, and sees whether the tests notice: `make mutants`, or `python tests/mutants.py NAME …`.
+
+A mutant is a small edit of a copy of the sources; the working tree is never touched. Ends with 1 when a mutant survives, or
+when the text that it replaces is not found exactly once: then the mutant must follow the code.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+_LONGEST = 30.0
+
+
+class Mutant(NamedTuple):
+    """`old` becomes `new` in src/holdfast/`file`, which breaks what `invariant` says; `tests` are the pytest arguments that must notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    invariant: str
+    tests: str
+
+
+class Result(NamedTuple):
+    """What came of one mutant: `verdict` is caught, SURVIVED, or why it could not be tried; `by` is the first test that noticed."""
+
+    mutant: Mutant
+    verdict: str
+    by: str
+    seconds: float
+
+
+MUTANTS = (
+    Mutant(
+        "default-url",
+        "core/identity.py",
+        "for endpoint in key.endpoints if key is not None and key.endpoints else provider.endpoints:",
+        "for endpoint in provider.endpoints:",
+        "a key with an endpoint of its own is used there and nowhere else (story 1)",
+        "tests/core/test_identity.py",
+    ),
+    Mutant(
+        "foreign-key",
+        "core/identity.py",
+        "if self.key is not None and self.key not in self.provider.keys:",
+        "if self.key is None and self.key in self.provider.keys:",
+        "a connection takes keys of its own provider only",
+        "tests/core/test_identity.py",
+    ),
+    Mutant(
+        "foreign-spare",
+        "core/identity.py",
+        "if len(spares) != len(self.spares):",
+        "if len(spares) > len(self.spares):",
+        "a lane refuses spare keys of another provider",
+        "tests/core/test_identity.py",
+    ),
+    Mutant(
+        "nameless",
+        "core/identity.py",
+        "if name in KINDS:",
+        'if name in KINDS - {"custom"}:',
+        "`custom` is no provider's name (story 0)",
+        "tests/core/test_identity.py",
+    ),
+    Mutant(
+        "old-companions",
+        "core/session.py",
+        "key=key, stand_in=None, kept_key=None,",
+        "key=key,",
+        "a switch leaves nothing of the old choice attached (story 1)",
+        "tests/core/test_small_values.py",
+    ),
+    Mutant(
+        "talkative-secret",
+        "core/secret.py",
+        'return f"Secret({self!s})"',
+        'return f"Secret({self.__value})"',
+        "a secret is shown as a mask",
+        "tests/core/test_secret.py",
+    ),
+    Mutant(
+        "first-match",
+        "core/resolve.py",
+        "if len(agreed) == 1:",
+        "if agreed:",
+        "a lossy row is healed when exactly one entry matches, else we ask (story 0)",
+        "tests/core/test_resolve.py",
+    ),
+    Mutant(
+        "stubborn",
+        "core/recovery.py",
+        "if fault.kind is C.AUTH_REJECTED and not worked_here:",
+        "if fault.kind is C.AUTH_REJECTED and fault.terminal:",
+        "a key that never worked is asked once",
+        "tests/core/test_flow.py",
+    ),
+    Mutant(
+        "everybody-probes",
+        "core/flow.py",
+        "told = yield from _shared_check(run, connection, fingerprint, answer.sent_at)",
+        "told = None",
+        "a key that worked and is refused gets one shared probe (story 4)",
+        "tests/core/test_flow.py",
+    ),
+    Mutant(
+        "counted-twice",
+        "core/recovery.py",
+        "if before is not None and sent_at < before.since:",
+        "if before is not None and sent_at > now:",
+        "a hundred simultaneous failures are one verdict",
+        "tests/core/test_flow.py tests/core/test_small_values.py",
+    ),
+    Mutant(
+        "wrong-door-rotates",
+        "core/recovery.py",
+        "C.ENDPOINT_MISMATCH: Rule(),",
+        "C.ENDPOINT_MISMATCH: Rule(rotate=True),",
+        "a wrong endpoint blames no key and rotates none (story 1)",
+        "tests/core/test_flow.py",
+    ),
+    Mutant(
+        "away-without-end",
+        "core/flow.py",
+        "run.now + call.return_after",
+        'float("inf")',
+        "whatever stands in has a lease that ends",
+        "tests/core/test_flow.py",
+    ),
+    Mutant(
+        "self-made-ladder",
+        "core/resolve.py",
+        "for rung in ladder.then if ladder is not None else ():",
+        "for rung in ladder.then if ladder is not None else tuple(Pin(name, pin.model) for name in config.providers if name != pin.provider):",
+        "only a rung that the user wrote may stand in",
+        "tests/core/test_resolve.py",
+    ),
+    Mutant(
+        "for-ever-away",
+        "engine.py",
+        "active = stand_in is not None and now < stand_in.until",
+        "active = stand_in is not None",
+        "a stand-in ends by itself",
+        "tests/test_engine.py",
+    ),
+    Mutant(
+        "ready-for-nothing",
+        "core/provision.py",
+        "if not self.provider.models:",
+        "if self.provider.models is None:",
+        "without a model nothing is ready, and there is no default model (story 3)",
+        "tests/core/test_small_values.py",
+    ),
+    Mutant(
+        "success-by-status",
+        "http/talk.py",
+        "if (seen or not head.coding) and not looks_ok(",
+        "if not head.status and not looks_ok(",
+        "an answer of HTTP 200 can be a fault",
+        "tests/http/test_transport.py -k httpx2",
+    ),
+    Mutant(
+        "played-again",
+        "http/talk.py",
+        "            if watch.started:\n                break\n",
+        "            if watch.started and watch.ended:\n                break\n",
+        "a stream whose output began is handed on and never replayed",
+        "tests/http/test_transport.py -k httpx2",
+    ),
+    Mutant(
+        "sent-twice",
+        "core/flow.py",
+        "return (self.call.replayable or not self.sent) and (probing or self.sends_left > 0)",
+        "return probing or self.sends_left > 0",
+        "a body that cannot be replayed is sent once",
+        "tests/core/test_flow.py",
+    ),
+    Mutant(
+        "further-this-way",
+        "http/wire.py",
+        "content-length content-encoding location retry-after",
+        "content-length content-encoding retry-after",
+        "nobody is handed a place to follow with a prompt",
+        "tests/http/test_wire.py",
+    ),
+    Mutant(
+        "callers-own-key",
+        "http/wire.py",
+        'b"authorization x-api-key api-key cookie',
+        'b"x-api-key api-key cookie',
+        "the caller's credentials never leave",
+        "tests/http/test_wire.py",
+    ),
+    Mutant(
+        "retry-storm",
+        "outward.py",
+        'return told | {"x-should-retry": "false"}',
+        "return told",
+        "after our own recovery nobody else retries (law 10)",
+        "tests/test_outward.py",
+    ),
+)
+
+
+def try_out(mutant: Mutant) -> Result:
+    """Run the mutant's tests on a changed copy of the sources."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place) / "src"
+        shutil.copytree(ROOT / "src", copy)
+        path = copy / "holdfast" / mutant.file
+        text = path.read_text("utf-8")
+        if (found := text.count(mutant.old)) != 1:
+            return Result(mutant, f"its text occurs {found} times", "", 0.0)
+        path.write_text(text.replace(mutant.old, mutant.new), "utf-8")
+        shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
+        verdict, by = run(mutant.tests, copy)
+    return Result(mutant, verdict, by, time.monotonic() - began)
+
+
+def run(tests: str, sources: Path) -> tuple[str, str]:
+    """Whether these tests notice anything wrong with these sources, and which one did."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", *tests.split()]
+    environ = os.environ | {"PYTHONPATH": str(sources), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        ended = subprocess.run(command, check=False, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=_LONGEST)
+    except subprocess.TimeoutExpired:
+        return "caught", "a test that did not end"
+    by = next((line.partition("::")[2].partition(" ")[0] for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))), "")
+    if ended.returncode == 0:
+        return "SURVIVED", ""
+    # 1: a test failed. Anything else (no tests, a broken import) proves nothing about the invariant.
+    return ("caught", by) if ended.returncode == 1 else (f"pytest ended with {ended.returncode}", by)
+
+
+def main(names: Sequence[str]) -> int:
+    """Try all mutants, or those named; 0 when every one was caught. First the tests must pass on the sources as they are."""
+    chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
+    controls = sorted({mutant.tests for mutant in chosen})
+    bad = 0
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as several:
+        for tests, (verdict, by) in zip(controls, several.map(lambda tests: run(tests, ROOT / "src"), controls), strict=True):
+            if verdict != "SURVIVED":
+                print(f"{tests} fails before anything is broken: {by or verdict}", flush=True)  # noqa: T201
+                bad += 1
+        if bad:
+            return 1
+        for mutant, verdict, by, seconds in several.map(try_out, chosen):
+            bad += verdict != "caught"
+            print(f"{verdict:9} {mutant.name:19} {seconds:4.1f} s  {mutant.invariant}\n{'':30}{by}", flush=True)  # noqa: T201
+    print(f"\n{len(chosen) - bad} of {len(chosen)} mutants caught")  # noqa: T201
+    return 1 if bad or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
