@@ -340,7 +340,7 @@ class Exchange:
         """What the rest of a stream told after its first event had been passed on: nothing is replayed, but it is written down."""
         connection = self._ended().connection
         if fault is not None:
-            detail = {"fault": str(fault.kind), "cause": fault.cause or "", "excerpt": fault.excerpt}
+            detail = {"fault": str(fault.kind), "cause": fault.cause or "", "excerpt": redact(fault.excerpt, self.engine.vault.known())}
             self.engine.journal(Event(self.now(), EventKind.TRUNCATED, self.call.session, self.call.request_id, str(connection.pin), detail))
         if answered_model and not same_model(connection.model, answered_model):
             told = {"chosen": connection.model, "answered": answered_model}

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ..core.errors import HoldfastError, SecretMissing
 from ..core.faults import Phase, Reply, looks_ok
 from ..core.identity import Connection, Dialect
+from ..core.secret import Secret
 from ..core.steps import Answer, Send
 from .engine import Engine, Exchange
 from .kit import Kit, Open, Opened, RawHeaders, RequestLike, Timeout
@@ -155,10 +156,11 @@ def converse(kit: Kit, engine: Engine, session: str, ask: Ask, bounds: Bounds) -
 class _Conversation:
     """The state of one request between its steps: the good answer that is open, or the last bad one."""
 
-    __slots__ = ("ask", "bad", "bounds", "engine", "exchange", "good", "kit")
+    __slots__ = ("ask", "bad", "bounds", "engine", "exchange", "good", "kit", "secret")
 
     def __init__(self, kit: Kit, engine: Engine, exchange: Exchange, ask: Ask, bounds: Bounds) -> None:
         self.kit, self.engine, self.exchange, self.ask, self.bounds = kit, engine, exchange, ask, bounds
+        self.secret: Secret | None = None
         self.good: tuple[_Head, list[bytes], Tail | None] | None = None
         self.bad: _Failed | None = None
 
@@ -166,7 +168,7 @@ class _Conversation:
         """Send the request once and find out whether the answer is good."""
         exchange, kit, ask = self.exchange, self.kit, self.ask
         try:
-            secret = exchange.secret(connection)
+            secret = self.secret = exchange.secret(connection)
         except SecretMissing as missing:
             now = exchange.now()
             return Answer(now, Reply(None, body=f"SecretMissing: {missing}".encode(), phase=Phase.UNSENT, request_written=False), sent_at=now)
@@ -226,6 +228,9 @@ class _Conversation:
         return self._refused(connection, head, b"".join(parts), Phase.HEADERS)
 
     def _refused(self, connection: Connection, head: _Head, body: bytes, phase: Phase) -> Reply:
+        """A bad answer as we keep it and hand it on: a provider that repeats the key it was shown is not repeated."""
+        if self.secret is not None:
+            body = self.secret.scrub(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
         self.bad = _Failed(head, body)
         return reply_of(head.status, head.headers, body, phase, connection.endpoint.host)
 
