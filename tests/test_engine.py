@@ -79,7 +79,8 @@ class World:
 
 
 @pytest.fixture
-def world(home: Path) -> Iterator[World]:
+def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr("holdfast.engine._OTHERS_LOOKED_AT_EVERY", 0.0)
     made = World(home)
     yield made
     for engine in made.engines:

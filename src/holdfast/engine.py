@@ -38,7 +38,8 @@ from .store.base import Lease, Store
 from .vault import Vault
 
 _CONFIG_LOOKED_AT_EVERY = 0.5
-_OTHERS_LOOKED_AT_EVERY = 0.005
+# Asking the store is a sixth of what a request costs us, and any request in flight is much longer behind than this.
+_OTHERS_LOOKED_AT_EVERY = 0.002
 _PROBE_TTL = 10.0
 _RELIST_EVERY = 600.0
 ListModels = Callable[[Connection, Secret | None], "tuple[str, ...] | Reply"]
@@ -75,9 +76,9 @@ class Engine:
         self._config_seen: object = self
         self._revision: int | None = None
         self._lock = threading.RLock()
+        self._others_due = 0.0
         self._sessions: dict[str, Session | None] = {}
         self._routes: dict[tuple[str, Dialect, str | None], _Route] = {}
-        self._others_due = 0.0
         self._profiles: dict[tuple[str | None, str], Profile] = {}
         self._reads: dict[Key, _KeyRead] = {}
         self.config()
@@ -342,7 +343,7 @@ class Exchange:
         if fault is not None:
             detail = {"fault": str(fault.kind), "cause": fault.cause or "", "excerpt": redact(fault.excerpt, self.engine.vault.known())}
             self.engine.journal(Event(self.now(), EventKind.TRUNCATED, self.call.session, self.call.request_id, str(connection.pin), detail))
-        if answered_model and not same_model(connection.model, answered_model):
+        if answered_model not in ("", connection.model) and not same_model(connection.model, answered_model):
             told = {"chosen": connection.model, "answered": answered_model}
             self.engine.journal(Event(self.now(), EventKind.MODEL_DIFFERS, self.call.session, self.call.request_id, str(connection.pin), told))
 

@@ -236,6 +236,7 @@ class Connection:
     dialect: Dialect
     key: Key | None
     model: str
+    pin: Pin = field(init=False, compare=False, repr=False)
     endpoint: Endpoint = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -245,12 +246,8 @@ class Connection:
         if (self.key is None) != (endpoint.auth is Auth.NONE):
             want = 'takes no key (auth = "none")' if endpoint.auth is Auth.NONE else "needs a key"
             raise IdentityError(f"provider '{self.provider.name}' {want}", next_step=f"holdfast key add {self.provider.name} --from env:NAME")
-        Pin(self.provider.name, self.model)
+        object.__setattr__(self, "pin", Pin(self.provider.name, self.model))
         object.__setattr__(self, "endpoint", endpoint)
-
-    @property
-    def pin(self) -> Pin:
-        return Pin(self.provider.name, self.model)
 
     @property
     def label(self) -> str:

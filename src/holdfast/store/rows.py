@@ -23,6 +23,7 @@ Row = tuple[Any, ...]
 Params = Mapping[str, object]
 Statement = tuple[str, Params]
 T = TypeVar("T")
+_detail = json.JSONEncoder(default=str).encode
 _UNREADABLE = (IdentityError, AttributeError, KeyError, TypeError, ValueError)
 
 
@@ -74,7 +75,7 @@ def event_params(event: Event) -> Params:
         "session": event.session,
         "request": event.request,
         "pin": event.pin,
-        "detail": json.dumps(dict(event.detail), default=str),
+        "detail": _detail(dict(event.detail)),
     }
 
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from ..core.errors import StoreError
 from . import sql
@@ -49,13 +50,14 @@ class SqliteStore(RelationalStore):
     def __init__(self, path: str | Path, *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(clock)
         self.path = Path(path)
+        self._explained = _Explained(self.path)
         self._open()
 
     def _open(self) -> None:
         self._pid = os.getpid()
         self._writing, self._reading = threading.Lock(), threading.Lock()
         self._seen, self._revision = -1, 0
-        with _explained(self.path):
+        with self._explained:
             ensure(self.path, _build)
             self._writer = connect(self.path)
             try:
@@ -73,7 +75,7 @@ class SqliteStore(RelationalStore):
 
     def revision(self) -> int:
         self._here()
-        with self._reading, _explained(self.path):
+        with self._reading, self._explained:
             (seen,) = self._reader.execute("PRAGMA data_version").fetchone()
             if seen != self._seen:  # somebody committed, the journal perhaps: only the counter knows
                 (self._revision,) = self._reader.execute(sql.REVISION).fetchone()
@@ -89,13 +91,13 @@ class SqliteStore(RelationalStore):
 
     def _read(self, text: str, params: Params) -> list[Row]:
         self._here()
-        with self._reading, _explained(self.path):
+        with self._reading, self._explained:
             return self._reader.execute(text, params).fetchall()
 
     @contextmanager
     def _write(self) -> Iterator[Transaction]:
         self._here()
-        with self._writing, _explained(self.path), _immediate(self._writer):
+        with self._writing, self._explained, _immediate(self._writer):
             yield self._writer
 
 
@@ -148,14 +150,22 @@ def _immediate(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """SQLite's errors, and values it cannot take, as a StoreError that names the file and the command."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "")
-        reason = next((text for known, text in _REASONS.items() if name.startswith(known)), str(error))
-        raise StoreError(f"the store {path} failed: {reason}", next_step=DOCTOR) from error
-    except (UnicodeError, OverflowError) as error:
-        raise StoreError(f"the store {path} cannot keep this value: {error}", next_step=DOCTOR) from error
+class _Explained:
+    """SQLite's errors, and values it cannot take, as a StoreError that names the file and the command. One for all calls of a
+    store: a generator for each call would cost a third of asking for the revision."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, sqlite3.Error):
+            name = getattr(error, "sqlite_errorname", "")
+            reason = next((text for known, text in _REASONS.items() if name.startswith(known)), str(error))
+            raise StoreError(f"the store {self._path} failed: {reason}", next_step=DOCTOR) from error
+        if isinstance(error, UnicodeError | OverflowError):
+            raise StoreError(f"the store {self._path} cannot keep this value: {error}", next_step=DOCTOR) from error
