@@ -120,7 +120,7 @@ def _check(engine: Engine, row: Row) -> None:
         others = (provider for provider in config.providers.values() if provider.name != row.pin.provider)
         at_url = [f"{provider.name}/{row.pin.model}" for provider in others if any(e.url in urls for e in provider.endpoints)]
         candidates = list(dict.fromkeys([*at_url, *lost.candidates]))
-        raise ConnectionLost(lost.what.partition("\n")[0], candidates=candidates, next_step=lost.next_step.replace("SESSION", row.id)) from None
+        raise ConnectionLost(lost.what, candidates=candidates, next_step=lost.next_step.replace("SESSION", row.id)) from None
 
 
 class Session:

@@ -253,6 +253,19 @@ def test_a_failure_sent_before_the_last_verdict_adds_nothing_to_it() -> None:
     assert cool_down(fault, rule, CONNECTION, "f", board, 1.5, 10.0, 0.0) is not None
 
 
+@pytest.mark.parametrize(
+    ("error", "lines"),
+    [
+        (ConnectionLost("it is gone", candidates=["a/m", "b/m"], next_step="holdfast models"), ["  could be: a/m", "  could be: b/m", "  run: holdfast models"]),
+        (SecretMissing("no key", tried=["env:A: not set"]), ["  tried env:A: not set"]),
+        (ConfigError("wrong:", problems=[Problem("p.url", "is no URL", place="f:3")], next_step="x"), ["  f:3: p.url: is no URL", "  run: x"]),
+        (CannotHandOver("no dialect"), []),
+    ],
+)
+def test_an_error_is_one_sentence_and_what_stands_below_it(error: HoldfastError, lines: list[str]) -> None:
+    assert str(error).split("\n") == [error.what, *lines]
+
+
 # -- catalogue and gate ----------------------------------------------------------------------------------------------------
 
 BARE = provider("bare", "k", models=())

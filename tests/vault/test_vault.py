@@ -197,6 +197,13 @@ def test_a_program_that_gives_no_key_says_why_without_a_secret(world: World, ans
     assert error.next_step.startswith("op read x")
 
 
+def test_a_token_inside_a_command_is_repeated_nowhere(world: World) -> None:
+    world.answer = (3, b"", b"denied")
+    error = missing(world, "cmd:curl -H 'Authorization: Bearer abcdef123456' https://keys.example")
+    assert error.tried[0].startswith("cmd:curl -H 'Authorization: Bearer ****' https://keys.example: exit code 3")
+    assert "abcdef" not in f"{error}{error.what}{error.details}{error.next_step}"
+
+
 @pytest.mark.parametrize("command", ["'unclosed", "#", "''"])
 def test_what_is_no_command_line_is_not_run(world: World, command: str) -> None:
     world.answer = PermissionError(13, "Permission denied")

@@ -92,7 +92,7 @@ def _read_keys(opened: Opened, provider: Provider) -> tuple[list[Key], list[Step
     readable, steps, missing = [], [], []
     for key in provider.keys:
         try:
-            secret = opened.secret(key)
+            secret = opened.vault.secret(key)
         except SecretMissing as error:
             missing.append(error)
             steps.append(Step("key", ok=False, what=f"'{key.label}' cannot be read: {'; '.join(error.tried)}"))
@@ -133,7 +133,7 @@ def list_models(opened: Opened, provider: Provider, dialect: Dialect, readable: 
     usable = provider.keys_for(dialect)
     keys: list[Key | None] = [None] if provider.takes_no_key(dialect) else [key for key in usable if readable is None or key in readable]
     connection = Connection(provider, dialect, keys[0] if keys else None, _ANY_MODEL)
-    secret = opened.secret(connection.key) if connection.key is not None else None
+    secret = opened.vault.secret(connection.key) if connection.key is not None else None
     listed = probe.list_models(connection, secret)
     if isinstance(listed, Reply):
         fault = classify(listed, load(provider.profile), now=time.time())

@@ -161,10 +161,10 @@ class _Examination:
         for provider in self.config.providers.values() if self.config is not None else ():
             for key in provider.keys:
                 try:
-                    self.opened.secret(key)
+                    self.opened.vault.secret(key)
                     note = self.opened.vault.note(key)
                 except HoldfastError as error:
-                    yield Finding("key", "wrong", error.what.replace("\n ", ":", 1).replace("\n", ";"), error.next_step)
+                    yield Finding("key", "wrong", ": ".join(filter(None, (error.what, "; ".join(error.details)))), error.next_step)
                 else:
                     what, _, step = note.partition(": ")
                     yield Finding("key", "wrong", what, step) if note else Finding("key", "ok", f"'{key.label}' of provider '{provider.name}' can be read")

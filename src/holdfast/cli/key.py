@@ -84,7 +84,7 @@ def _check_unkept(opened: Opened, key: Key) -> None:
     from ..core.errors import ConfigError, SecretMissing
 
     try:
-        opened.secret(key)
+        opened.vault.secret(key)
     except SecretMissing:
         return
     raise ConfigError(f"provider '{key.provider}' has a key '{key.label}' already", next_step=f"holdfast key remove {key.provider} {key.label}")
@@ -165,7 +165,7 @@ def _read(opened: Opened, key: Key) -> tuple[str, str, str]:
     if key.ref.partition(":")[0] not in _FREE_TO_READ:
         return "", "not read", ""
     try:
-        return str(opened.secret(key)), "found", ""
+        return str(opened.vault.secret(key)), "found", ""
     except SecretMissing as error:
         return "", "missing", "; ".join(error.tried)
 
@@ -207,7 +207,7 @@ def reset(opened: Opened, provider: str, label: str | None) -> None:
 
 def _forget(opened: Opened, memory: Store, key: Key) -> int:
     """Evidence and verdicts of a key and its account. Raises SecretMissing: by its value is a key known."""
-    opened.secret(key)
+    opened.vault.secret(key)
     mark = opened.vault.fingerprint(key, opened.vault.pepper())
     forgotten = memory.forget(mark) if mark is not None else 0
     if key.account:

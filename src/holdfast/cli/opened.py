@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 
     from ..configfile import Home
     from ..core.config import Config
-    from ..core.identity import Key, Provider
-    from ..core.secret import Secret
+    from ..core.identity import Provider
     from ..store.base import Store
     from ..vault import Vault
 
@@ -55,17 +54,6 @@ class Opened:
     def memory(self) -> Store | None:
         """The store if there is one: looking makes no file."""
         return self.store if self.database.exists() else None
-
-    def secret(self, key: Key) -> Secret:
-        """The value of a key. Raises SecretMissing; a reference that holds a key in itself (`cmd:curl -H …`) is not repeated."""
-        from ..core.errors import SecretMissing
-        from ..core.secret import redact
-
-        try:
-            return self.vault.secret(key)
-        except SecretMissing as error:
-            what = error.what.partition("\n")[0]
-            raise SecretMissing(what, tried=[redact(one) for one in error.tried], next_step=redact(error.next_step)) from None
 
     def provider(self, name: str) -> Provider:
         """The entry called `name`. Raises ConfigError with the nearest name."""

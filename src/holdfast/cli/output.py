@@ -85,5 +85,4 @@ def described(error: HoldfastError) -> dict[str, Any]:
     details: dict[str, list[Any]] = {name: list(found) for name in ("tried", "candidates") if (found := getattr(error, name, ()))}
     if problems := getattr(error, "problems", ()):
         details["problems"] = [{"path": one.path, "what": one.what, "fix": one.fix, "place": one.place} for one in problems]
-    what = error.what.partition("\n")[0] if details else error.what
-    return {"kind": type(error).__name__.lstrip("_"), "what": what, "run": error.next_step, "exit_code": error.exit_code, **details}
+    return {"kind": type(error).__name__.lstrip("_"), "what": error.what, "run": error.next_step, "exit_code": error.exit_code, **details}

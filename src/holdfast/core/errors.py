@@ -13,7 +13,7 @@ HoldfastError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class HoldfastError(Exception):
-    """Base of all errors of ours. `exit_code` is what the command line ends with; `next_step` is what to run now."""
+    """Base of all errors of ours: `what` is the bare sentence, `details` are the lines below it, `next_step` is what to run now.
+    `exit_code` is what the command line ends with."""
 
     exit_code = 1
 
-    def __init__(self, what: str, *, next_step: str = "") -> None:
-        self.what = what
-        self.next_step = next_step
-        super().__init__(f"{what}\n  run: {next_step}" if next_step else what)
+    def __init__(self, what: str, *, details: Iterable[str] = (), next_step: str = "") -> None:
+        self.what, self.details, self.next_step = what, tuple(details), next_step
+        super().__init__("\n  ".join([what, *self.details, *([f"run: {next_step}"] if next_step else [])]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,9 @@ class ConfigError(HoldfastError):
 
     exit_code = 2
 
-    def __init__(self, what: str, *, problems: Sequence[Problem] = (), next_step: str = "") -> None:
+    def __init__(self, what: str, *, problems: Sequence[Problem] = (), details: Iterable[str] = (), next_step: str = "") -> None:
         self.problems = tuple(problems)
-        lines = [what, *(f"  {problem}" for problem in self.problems)]
-        super().__init__("\n".join(lines), next_step=next_step)
+        super().__init__(what, details=[*map(str, problems), *details], next_step=next_step)
 
 
 class IdentityError(ConfigError):
@@ -67,7 +66,7 @@ class SecretMissing(ConfigError):
 
     def __init__(self, what: str, *, tried: Sequence[str] = (), next_step: str = "") -> None:
         self.tried = tuple(tried)
-        super().__init__("\n".join([what, *(f"  tried {one}" for one in self.tried)]), next_step=next_step)
+        super().__init__(what, details=[f"tried {one}" for one in tried], next_step=next_step)
 
 
 class ConnectionLost(HoldfastError):
@@ -77,7 +76,7 @@ class ConnectionLost(HoldfastError):
 
     def __init__(self, what: str, *, candidates: Sequence[str] = (), next_step: str = "") -> None:
         self.candidates = tuple(candidates)
-        super().__init__("\n".join([what, *(f"  could be: {one}" for one in self.candidates)]), next_step=next_step)
+        super().__init__(what, details=[f"could be: {one}" for one in candidates], next_step=next_step)
 
 
 class CannotHandOver(HoldfastError):

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.errors import ConfigError, SecretMissing
 from ..core.identity import Key
-from ..core.secret import Secret, fingerprint
+from ..core.secret import Secret, fingerprint, redact
 from .atomic import cannot, locked, write_private
 from .file import SecretsFile
 from .references import EnvSource, FileSource, Run, Source, StoreSource, TimedSource, Unread, command_output, from_keyring, load_keyring, run_program
@@ -131,10 +131,11 @@ class Vault:
         try:
             return held.source.read()
         except Unread as reason:
+            scheme, _, rest = redact(key.ref).partition(":")  # a command line may hold a token: `cmd:curl -H …`
             raise SecretMissing(
                 f"key '{key.label}' of provider '{key.provider}' leads nowhere",
-                tried=[f"{key.ref}: {reason}"],
-                next_step=_NEXT[key.ref.partition(":")[0]].format(provider=key.provider, label=key.label, rest=key.ref.partition(":")[2]),
+                tried=[f"{scheme}:{rest}: {reason}"],
+                next_step=_NEXT[scheme].format(provider=key.provider, rest=rest),
             ) from None
 
 
