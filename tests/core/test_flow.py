@@ -7,7 +7,7 @@ import pytest
 from holdfast.core.evidence import Board, Cooled, Evidence, Failed, KeyKept, StandInBegan, StandInEnded, Worked
 from holdfast.core.faults import FaultClass, Reply
 from holdfast.core.identity import Strategy
-from holdfast.core.steps import Limits, Probe, Refresh, Relist
+from holdfast.core.steps import Answer, Limits, Probe, Refresh, Relist, Step
 from world import (
     BAD_KEY,
     BROKE,
@@ -20,6 +20,7 @@ from world import (
     THROTTLED,
     TOO_LONG,
     WRONG,
+    Script,
     Sim,
     call,
     key,
@@ -185,6 +186,36 @@ def test_while_a_key_is_suspect_a_new_request_waits_for_the_verdict_before_it_se
     sim.busy_probes = [lambda one: one.board.apply(Worked("a0", URL, "m1", "", one.now, True))]
     sim.run(call(ONE), [None])
     assert [type(step).__name__ for step in sim.steps] == ["Probe", "Send"]
+
+
+class LateLease(Sim):
+    """The lease is granted just after its holder found the key good: nobody holds it any more, and there is nothing left to find out."""
+
+    def _answer(self, step: Step, script: Script) -> Answer:
+        if isinstance(step, Probe):
+            self.now += 1.0
+            self.board.apply(Worked("a0", URL, "m1", "", self.now, True))
+        return super()._answer(step, script)
+
+
+@pytest.mark.parametrize("suspect", [True, False])
+def test_a_lease_that_comes_after_the_verdict_is_not_used_for_another_probe(suspect: bool) -> None:
+    sim = LateLease()
+    known_good(sim, "a")
+    if suspect:
+        sim.board.apply(Failed("a0", URL, F.AUTH_REJECTED, sim.now - 1))
+    assert sim.run(call(ONE), [None] if suspect else [BAD_KEY, None]).fault is None
+    assert sum(isinstance(step, Probe) for step in sim.steps) == 1
+    assert not any(send.probe for send in sim.sends)
+
+
+def test_a_refusal_is_dated_when_its_request_left() -> None:
+    """A key that answered well meanwhile is not suspected because of an older request whose refusal took longer."""
+    sim = Sim()
+    known_good(sim, "a")
+    sent = sim.now
+    sim.run(call(ONE), [BAD_KEY] * 4)
+    assert next(change.at for change in sim.changes if isinstance(change, Failed)) == sent
 
 
 def test_a_rotation_changes_the_key_and_nothing_else() -> None:

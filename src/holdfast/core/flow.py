@@ -142,8 +142,8 @@ def _drive(run: _Run, lane: Lane) -> Generator[Step, Answer, Rule | None]:
         if choice.probing:
             answer = yield Probe(connection, choice.fingerprint or NO_KEY, run.take())
             run.now = answer.now
-            if not answer.yes:
-                continue
+            if not answer.yes or choice != pick(lane, run.world, run.now, tried, kept_key=run.call.kept_key, patience=run.wait_left):
+                continue  # whoever asked before us has come to a verdict
         rule = yield from _try(run, lane, choice, connection, tried)
         if rule is None or not rule.rotate:
             return rule
@@ -232,7 +232,7 @@ def _understand(run: _Run, connection: Connection, evidence: Evidence, reply: Re
 def _shared_check(run: _Run, connection: Connection, fingerprint: str, sent_at: float) -> Generator[Step, Answer, bool | None]:
     """A key that worked is refused: one request asks again for all. None: that is us; True: the key is good after all, send
     again; False: whoever asked was refused too."""
-    board = run.world.board
+    board, ours = run.world.board, False
     while True:
         evidence = board.evidence(fingerprint, connection.endpoint)
         if (evidence.last_ok or 0.0) > sent_at:
@@ -242,11 +242,11 @@ def _shared_check(run: _Run, connection: Connection, fingerprint: str, sent_at: 
         if cooldown is not None and cooldown.hard and run.now < cooldown.until:
             run.decide("another request had asked again and was refused too")
             return False
-        run.learn(Failed(fingerprint, connection.endpoint.url, FaultClass.AUTH_REJECTED, run.now))
-        answer = yield Probe(connection, fingerprint, run.take())
-        run.now = answer.now
-        if answer.yes:
+        if ours:
             return None
+        run.learn(Failed(fingerprint, connection.endpoint.url, FaultClass.AUTH_REJECTED, sent_at))
+        answer = yield Probe(connection, fingerprint, run.take())
+        run.now, ours = answer.now, answer.yes
 
 
 def _retry_delay(run: _Run, lane: Lane, connection: Connection, fault: Fault, rule: Rule, tries: int, tried: set[str]) -> float | None:
