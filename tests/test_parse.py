@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.configfile.parse import checked_reference, parse
-from holdfast.core.config import Config, GatewaySettings, Settings, join, near
+from holdfast.core.config import Config, GatewaySettings, Limits, join, near
 from holdfast.core.errors import ConfigError
 from holdfast.core.identity import Auth, Dialect, Pin, Provider, ProviderName, Strategy
 
@@ -45,7 +45,7 @@ def urls(one: Provider) -> dict[str, str]:
 
 
 def test_an_empty_document_is_an_empty_configuration_with_defaults() -> None:
-    assert read({}) == Config({}, {}, Settings(), GatewaySettings())
+    assert read({}) == Config({}, {}, Limits(), GatewaySettings())
 
 
 def test_a_url_speaks_openai_chat_with_a_bearer_key_unless_something_else_is_said() -> None:
@@ -128,7 +128,7 @@ def test_settings_and_gateway_are_read_with_their_units() -> None:
         "settings": {"probe_delays": [1, "500ms"], "replay_limit": "1MiB", "wait_budget": "2m", "known_good_days": 3},
         "gateway": {"listen": "[::1]:0", "store": "postgresql://db/holdfast", "public": True},
     })  # fmt: skip
-    assert config.settings == Settings((1.0, 0.5), 1024**2, 120.0, 3.0)
+    assert config.settings == Limits((1.0, 0.5), 1024**2, 120.0, 3.0)
     assert config.gateway == GatewaySettings("[::1]:0", "postgresql://db/holdfast", True)
 
 

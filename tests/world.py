@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from holdfast import profiles
+from holdfast.core.config import Limits
 from holdfast.core.evidence import Board, Change, Cooled
 from holdfast.core.faults import Phase, Reply
 from holdfast.core.flow import flow
 from holdfast.core.identity import Auth, Dialect, Endpoint, Key, Lane, Provider, ProviderName, Strategy
 from holdfast.core.pool import World
-from holdfast.core.steps import Answer, Call, Limits, Outcome, Probe, Refresh, Relist, Send, Step
+from holdfast.core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
 
 CHAT = Dialect.OPENAI_CHAT
 

@@ -28,7 +28,7 @@ from .core.pool import World
 from .core.resolve import lane_for, pin_for_request, rungs_for
 from .core.secret import Secret, redact
 from .core.session import Session, StandIn
-from .core.steps import Answer, Attempt, Call, Limits, Outcome, Probe, Refresh, Relist, Send, Step
+from .core.steps import Answer, Attempt, Call, Outcome, Probe, Refresh, Relist, Send, Step
 from .journal import events_of, local
 from .outward import error_body, retry_headers
 from .profiles import for_host
@@ -142,14 +142,14 @@ class Engine:
         if found is not None and found.session is session and found.config is config:
             return found
         pin = pin_for_request(config, session.pin, model)
-        own, ladder, settings = pin.provider == session.pin.provider, config.ladders.get(pin), config.settings
+        own, ladder = pin.provider == session.pin.provider, config.ladders.get(pin)
         call = Call(
             "",
             session.id,
             *self.lanes(pin, dialect, session.key if own else None),
             return_after=ladder.return_after if ladder is not None else 0.0,
             kept_key=session.kept_key if own else None,
-            limits=Limits(wait=settings.wait_budget, probe=settings.probe_delays, known_good_days=settings.known_good_days),
+            limits=config.settings,
         )
         self._routes[place] = route = _Route(session, config, session.stand_in if pin == session.pin else None, call)
         return route

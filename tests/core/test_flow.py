@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.core.config import Limits
 from holdfast.core.evidence import Board, Cooled, Evidence, Failed, KeyKept, StandInBegan, StandInEnded, Worked
 from holdfast.core.faults import FaultClass, Reply
 from holdfast.core.identity import Strategy
-from holdfast.core.steps import Answer, Limits, Probe, Refresh, Relist, Step
+from holdfast.core.steps import Answer, Probe, Refresh, Relist, Step
 from world import (
     BAD_KEY,
     BROKE,
@@ -235,7 +236,8 @@ def test_a_hundred_simultaneous_failures_move_the_pool_once() -> None:
     for _ in range(100):
         sim.now = start
         sim.run(
-            call(TWO, limits=Limits(probe=())), lambda send, now: BROKE if send.connection.key and send.connection.key.label == "a" and now <= start else None
+            call(TWO, limits=Limits(probe_delays=())),
+            lambda send, now: BROKE if send.connection.key and send.connection.key.label == "a" and now <= start else None,
         )
     assert len(sim.cooled) == 1
     assert sim.cooled[0].cooldown.level == 0
@@ -297,7 +299,7 @@ def test_a_request_that_meets_a_throttled_key_waits_its_turn_within_its_budget()
 
 def test_a_wait_beyond_the_budget_is_answered_at_once() -> None:
     sim = Sim()
-    outcome = sim.run(call(ONE, limits=Limits(wait=5)), [reply(429, "rate_limit_exceeded", headers={"retry-after": "40"})])
+    outcome = sim.run(call(ONE, limits=Limits(wait_budget=5)), [reply(429, "rate_limit_exceeded", headers={"retry-after": "40"})])
     assert outcome.fault is not None
     assert len(sim.sends) == 1
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import world as w
-from holdfast.core.config import Config
+from holdfast.core.config import Config, Limits
 from holdfast.core.errors import HoldfastError
 from holdfast.core.evidence import Board, Cooled, Failed, KeyKept, StandInBegan, StandInEnded, Worked
 from holdfast.core.identity import Dialect, Endpoint, Key, Ladder, Pin, Provider, ProviderName
 from holdfast.core.resolve import lane_for, rungs_for
 from holdfast.core.session import Session, StandIn
-from holdfast.core.steps import Call, Limits, Send
+from holdfast.core.steps import Call, Send
 
 ANSWERS = (None, None, w.BAD_KEY, w.THROTTLED, w.BROKE, w.OVERLOADED, w.BROKEN, w.NO_MODEL, w.NO_PAGE, w.WRONG, w.TOO_LONG, w.REFUSED_LINE, w.DELETED)
 NAMES = ("mimo", "router", "twin")

@@ -169,15 +169,13 @@ def _call(opened: Opened, provider: Provider, pin: Pin) -> Iterator[Step]:
 def _exchange(engine: Engine, provider: Provider, pin: Pin) -> tuple[Exchange, Outcome, Checked]:
     """Drive one exchange without session and ladder: nothing may stand in for what is being checked."""
     from ..core.identity import Lane
-    from ..core.steps import Call, Limits, Send
+    from ..core.steps import Call, Send
     from ..engine import Exchange
     from ..http.probe import Checked
 
-    settings = engine.config().settings
     engine.catch_up()
-    lane = Lane.build(provider, provider.dialects[0], pin.model)
-    limits = Limits(wait=settings.wait_budget, probe=settings.probe_delays, known_good_days=settings.known_good_days)
-    exchange = Exchange(engine, Call(secrets.token_hex(8), "", lane, limits=limits), pin, engine.store.now())
+    call = Call(secrets.token_hex(8), "", Lane.build(provider, provider.dialects[0], pin.model), limits=engine.config().settings)
+    exchange = Exchange(engine, call, pin, engine.store.now())
     answer = Checked("", 0.0)
     try:
         while (step := exchange.step) is not None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from ..core.config import Config, GatewaySettings, Place, Settings, join, near
+from ..core.config import Config, GatewaySettings, Limits, Place, join, near
 from ..core.errors import ConfigError, IdentityError, Problem
 from ..core.identity import Auth, Dialect, Endpoint, Key, Ladder, Pin, Provider, ProviderName, Strategy
 from ..core.secret import redact
@@ -117,7 +117,7 @@ def parse(document: Mapping[str, object], *, presets: Presets, place: Place) -> 
     entries = top.get("provider", {})
     providers = [reader.provider(name, raw) for name, raw in entries.items()]
     ladders = [reader.ladder(pin, raw, entries) for pin, raw in top.get("ladder", {}).items()]
-    settings = Settings(**reader.fields("settings", top.get("settings", {}), _SETTINGS))
+    settings = Limits(**reader.fields("settings", top.get("settings", {}), _SETTINGS))
     gateway = GatewaySettings(**reader.fields("gateway", top.get("gateway", {}), _GATEWAY))
     if reader.problems:
         raise ConfigError("the configuration is wrong:", problems=reader.problems, next_step="holdfast doctor   (after mending the file)")

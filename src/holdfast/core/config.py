@@ -18,19 +18,22 @@ Place = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """The table `[settings]`.
+class Limits:
+    """How much one request may cost: the table `[settings]`, and two numbers that no file changes.
 
     probe_delays      seconds before each probe of a known-good key that was refused (an empty list: no probe)
     replay_limit      bytes of request body kept for recovery ("32MiB" or a number); a larger body is sent once
     wait_budget       seconds ("60s" or a number) that recovery may wait in all for one request
     known_good_days   days for which a key that worked on a host counts as known-good there
+    sends, rotations  of all classes together
     """
 
     probe_delays: tuple[float, ...] = (0.5, 1.0, 2.0)
     replay_limit: int = 32 * 1024**2
     wait_budget: float = 60.0
     known_good_days: float = 7.0
+    sends: int = 3
+    rotations: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Config:
 
     providers: Mapping[ProviderName, Provider] = field(default_factory=dict)
     ladders: Mapping[Pin, Ladder] = field(default_factory=dict)
-    settings: Settings = Settings()
+    settings: Limits = Limits()
     gateway: GatewaySettings = GatewaySettings()
     sources: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False, repr=False)
     place: Place = field(default=str, compare=False, repr=False)

@@ -33,7 +33,7 @@ class _Run:
         self.remembered = False
         self.sends_left = max(1, call.limits.sends - call.client_retries)
         self.reserved = 0
-        self.wait_left = call.limits.wait
+        self.wait_left = call.limits.wait_budget
 
     def take(self) -> tuple[Change, ...]:
         changes, self.pending = tuple(self.pending), []
@@ -176,7 +176,7 @@ def _try(run: _Run, lane: Lane, choice: Pick, connection: Connection, tried: set
     if run.attempts:
         who = f"the next rung of your ladder, {connection}" if connection.pin != run.connection.pin else str(connection)
         run.decide(f"went on with {who}")
-    delays = list(limits.probe) if board.cooldown(fingerprint, connection) is None else []
+    delays = list(limits.probe_delays) if board.cooldown(fingerprint, connection) is None else []
     while True:
         run.wait_left -= after
         board.use(connection)

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from .config import Limits
 from .evidence import Change
 from .faults import Fault, Reply
 from .identity import Connection, Key, Lane
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one request may cost. Times in seconds; `probe` are the waits before each probe of a known-good key."""
-
-    sends: int = 3
-    rotations: int = 2
-    wait: float = 60.0
-    probe: tuple[float, ...] = (0.5, 1.0, 2.0)
-    known_good_days: float = 7.0
 
 
 class Call(NamedTuple):
