@@ -105,12 +105,12 @@ class Through:
     """Through a transport of the module: a proxy's, or one that the caller gave."""
 
     def __init__(self, kit: Kit, transport: Any) -> None:
-        self.pool, self._kit = transport, kit
+        self.pool, self._kit, self._url = transport, kit, lru_cache(maxsize=256)(kit.module.URL)
 
     def request(self, send: Open) -> Any:
         """A request of the module. Only time-outs go along as extensions: others can name another host or target."""
         stream = self._kit.stream(send.stream) if isinstance(send.stream, bytes) else send.stream
-        return self._kit.module.Request(send.method, send.url, headers=send.headers, stream=stream, extensions={"timeout": send.timeout})
+        return self._kit.module.Request(send.method, self._url(send.url), headers=send.headers, stream=stream, extensions={"timeout": send.timeout})
 
     def opened(self, response: Any) -> Opened:
         return Opened(response.status_code, response.headers.raw, response.stream, response.extensions)

@@ -115,7 +115,7 @@ def _fetch(
 ) -> _Got | Reply:
     versioned = connection.dialect is Dialect.ANTHROPIC_MESSAGES
     sized = [(b"content-length", b"")] if body is not None else []
-    url, headers, content = dress(connection, secret, path, strip([*(_VERSIONED if versioned else _BASE), *sized]), body, connection.model)
+    url, headers, content = dress(connection, secret, path, strip([*(_VERSIONED if versioned else _BASE), *sized]), body)
     timeout = max(0.1, deadline - time.monotonic())
     request = httpx2.Request(method, url, headers=headers, stream=httpx2.ByteStream(content or b""), extensions={"timeout": dict.fromkeys(_TIMEOUTS, timeout)})
     phase = Phase.HEADERS

@@ -20,7 +20,7 @@ from .engine import Engine, Exchange
 from .kit import Kit, Open, Opened, RawHeaders, RequestLike, Timeout
 from .sse import StreamWatch
 from .tail import Tail
-from .wire import Decoder, decoded, dialect_of, dress, labelled, outward, reply_of, reply_of_error, requested_model, strip, told_by, wants_stream
+from .wire import Decoder, asked_by, decoded, dialect_of, dress, labelled, outward, reply_of, reply_of_error, requested_model, strip, told_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
 class Ask:
     """What the caller asked for, looked at once. `body` is None when it is sent straight through and cannot be sent twice."""
 
-    __slots__ = ("body", "dialect", "headers", "judged", "model", "path", "request", "streams", "timeout")
+    __slots__ = ("asked", "body", "dialect", "headers", "judged", "path", "request", "timeout")
 
     def __init__(self, request: RequestLike, body: bytes | None) -> None:
         self.request, self.body = request, body
@@ -93,8 +93,7 @@ class Ask:
         # Only answers of a model are looked into; a file, a list or a picture is passed on.
         self.judged = dialect is not None and request.method == "POST"
         self.dialect = dialect or (Dialect.ANTHROPIC_MESSAGES if self.headers.versioned else Dialect.OPENAI_CHAT)
-        self.model = requested_model(body) if body else None
-        self.streams = bool(body) and wants_stream(body or b"")
+        self.asked = asked_by(body)
         self.timeout: Timeout = dict(request.extensions.get("timeout") or {})
 
 
@@ -131,7 +130,7 @@ def converse(kit: Kit, engine: Engine, session: str, ask: Ask, bounds: Bounds) -
     """Carry one request to its end. Raises what the module raises when the connection cannot be made and recovery ended."""
     try:
         exchange = engine.begin(
-            session, ask.dialect, ask.model, replayable=ask.body is not None and len(ask.body) <= bounds.replay, client_retries=ask.headers.client_retries
+            session, ask.dialect, ask.asked.model, replayable=ask.body is not None and len(ask.body) <= bounds.replay, client_retries=ask.headers.client_retries
         )
     except HoldfastError as error:
         return _refusal(ask.dialect, error)
@@ -172,7 +171,7 @@ class _Conversation:
         except SecretMissing as missing:
             now = exchange.now()
             return Answer(now, Reply(None, body=f"SecretMissing: {missing}".encode(), phase=Phase.UNSENT, request_written=False), sent_at=now)
-        url, headers, body = dress(connection, secret, ask.path, ask.headers, ask.body, ask.model)
+        url, headers, body = dress(connection, secret, ask.path, ask.headers, ask.body, ask.asked)
         timeout = ask.timeout.copy()
         send = Open(connection.endpoint, ask.request.method, url, headers, ask.request.stream if body is None else body, timeout)
         sent_at, phase = exchange.now(), Phase.HEADERS
@@ -239,7 +238,7 @@ class _Conversation:
         if not self.ask.judged:
             self._commit(connection, head, [], None)
             return None
-        if b"event-stream" in head.type or (self.ask.streams and b"json" not in head.type and b"html" not in head.type):
+        if b"event-stream" in head.type or (self.ask.asked.streams and b"json" not in head.type and b"html" not in head.type):
             if head.coding:
                 self._commit(connection, head, [], None)
                 return None

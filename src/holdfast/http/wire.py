@@ -117,14 +117,15 @@ def strip(headers: RawHeaders) -> Incoming:
 
 
 def dress(
-    connection: Connection, secret: Secret | None, path: str, incoming: Incoming, body: bytes | None, model: str | None = None
+    connection: Connection, secret: Secret | None, path: str, incoming: Incoming, body: bytes | None, asked: Asked | None = None
 ) -> tuple[str, RawHeaders, bytes | None]:
     """What leaves for `connection`: URL, headers, body. `body` None is one that streams past us; its length header is kept.
-    `model` is what the body names, if that is known already."""
+    `asked` is what the body asks for, if that is known already."""
+    asked = asked or asked_by(body)
     endpoint = connection.endpoint
     headers: RawHeaders = [(b"Host", endpoint.host.encode("ascii")), *incoming.kept]
     if incoming.accepts is not None:
-        headers.append((b"accept-encoding", _readable(incoming.accepts, body is not None and wants_stream(body))))
+        headers.append((b"accept-encoding", _readable(incoming.accepts, asked.streams)))
     if endpoint.headers:
         extra = [(name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in endpoint.headers]
         names = {name for name, _ in extra}
@@ -135,7 +136,7 @@ def dress(
     if body is None:
         headers += incoming.sizes
     elif incoming.sizes:
-        body = body if model == connection.model else with_model(body, connection.model)
+        body = body if asked.model == connection.model else with_model(body, connection.model)
         headers.append((b"content-length", b"%d" % len(body)))
     return url_for(endpoint, path), headers, body
 
@@ -150,14 +151,34 @@ def _readable(accepted: bytes, stream: bool) -> bytes:
 # The model that a body asks for -------------------------------------------------------------------------------------------
 
 _KEY = b'"model"'
+_BACKSLASH = 92
+_PLAIN = re.compile(rb'"model"\s*:\s*"([^"\\\x80-\xff]*)"')
 _VALUE = re.compile(rb'\s*:\s*("(?:[^"\\]|\\.)*")')
 _STREAM = re.compile(rb'(?<!\\)"stream"\s*:\s*true')
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 _STEP = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
 
 
+class Asked(NamedTuple):
+    """What a body asks for: the model it names, and whether it wants a stream."""
+
+    model: str | None = None
+    streams: bool = False
+
+
+def asked_by(body: bytes | None) -> Asked:
+    """What a JSON body asks for; nothing is known of one that streams past."""
+    return Asked(requested_model(body), wants_stream(body)) if body else Asked()
+
+
 def requested_model(body: bytes) -> str | None:
     """The model that a JSON body names at its top level, or None. Of two such keys the last counts, as parsers do it."""
+    at = body.find(_KEY)
+    if at < 0:
+        return None
+    plain = _PLAIN.match(body, at)
+    if plain is not None and body.find(_KEY, plain.end()) < 0 and body[at - 1] != _BACKSLASH and _is_top_level(body, at, plain.end()):
+        return plain[1].decode("ascii")
     found = None
     for start, end in _model_spans(body):
         found = body[start:end]
@@ -197,7 +218,7 @@ def _model_spans(body: bytes) -> Iterator[tuple[int, int]]:
     at = body.find(_KEY)
     while at >= 0:
         value = _VALUE.match(body, at + len(_KEY))
-        if value is not None and body[at - 1 : at] != b"\\" and _is_top_level(body, at, value.end(1)):
+        if value is not None and body[at - 1] != _BACKSLASH and _is_top_level(body, at, value.end(1)):
             yield value.span(1)
         at = body.find(_KEY, at + len(_KEY))
 

@@ -76,11 +76,15 @@ class ScriptedProvider:
     async def _serve(self) -> None:
         server = await asyncio.start_server(self._connection, sock=self._socket, limit=1024 * 1024)
         await self._stop.wait()
+        # Accept nothing more; what is being accepted is accepted to its end and then cut, or its socket would be lost.
+        self._loop.remove_reader(self._socket.fileno())
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in self._open:
+                task.cancel()
+            await asyncio.wait(others, timeout=0.05)
         server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
-        await asyncio.sleep(0)
+        # Each cut connection is told so in a later turn of the loop.
+        await asyncio.sleep(0.001)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
