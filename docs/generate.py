@@ -1,22 +1,28 @@
-"""Writes the parts of docs/errors.md that the code decides: what Holdfast does, says and answers for each class of fault.
+"""Writes the parts of docs/errors.md and docs/recovery.md that the code decides: what Holdfast does, says and answers for each class
+of fault, and the numbers by which recovery is bounded.
 
-python docs/generate.py --write     bring the document up to date
-python docs/generate.py --check     exit 1 if it is not
+python docs/generate.py --write     bring the documents up to date
+python docs/generate.py --check     exit 1 if one is not
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from holdfast.core.config import Limits
+from holdfast.core.evidence import Bucket
 from holdfast.core.explain import NEXT, WHAT, since
 from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Dialect
-from holdfast.core.recovery import FINAL, NEVER_WORKED, NO_KEY_SENT, ONCE_MORE, RULES, UNKNOWN_5XX, Rule
+from holdfast.core.recovery import FINAL, NEVER_WORKED, NO_KEY_SENT, ONCE_MORE, RATE_PATIENCE, RULES, UNKNOWN_5XX, Rule
+from holdfast.http.talk import Bounds
 from holdfast.outward import outward
+from holdfast.store.base import COOLDOWN_KEPT
 
-DOCUMENT = Path(__file__).with_name("errors.md")
+HERE = Path(__file__).parent
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 RESTS = {
     Scope.KEY: "rests the key at this URL",
@@ -87,23 +93,76 @@ def block(kind: FaultClass) -> str:
     return "\n".join(lines) + "\n"
 
 
-def generated(text: str) -> str:
+SCOPES = {
+    Scope.KEY: "the key at this URL",
+    Scope.KEY_MODEL: "the key with this model",
+    Scope.ACCOUNT: "the account, else the key",
+    Scope.MODEL: "the model here (soft)",
+    Scope.ENDPOINT: "the URL (soft)",
+}
+
+
+def row(case: str, rule: Rule) -> str:
+    """One row of the overview: repeats, tests, other key, stand-in, what rests."""
+    rest = f"{SCOPES[rule.scope]}: {'until it changes' if rule.barred else rests(rule).removeprefix('for ')}" if rule.scope is not None else ""
+    cells = (rule.retries or "", *("yes" if one else "" for one in (rule.probe, rule.refresh, rule.rotate, rule.stand_in)), rest)
+    return f"| {case} | {' | '.join(map(str, cells))} |\n"
+
+
+def rules() -> str:
+    """The table of core.recovery, with the cases in which another row than that of the class governs."""
+    head = "| class | repeats | shared probe | reads key again | other key | stand-in | what rests, for how long |\n|---|---|---|---|---|---|---|\n"
+    named = [(f"`{kind}`", rule) for kind, rule in RULES.items()]
+    special = [(f"`{kind}`, {case}", rule) for kind, cases in SPECIAL.items() for case, rule in cases]
+    return head + "".join(row(*one) for one in (*named, *special))
+
+
+def limits() -> str:
+    """How much one request may cost, and what a retry costs an endpoint."""
+    costs, bounds = Limits(), Bounds()
+    mebibyte = 1024 * 1024
+    facts = {
+        "sends for one request, all classes together; probes are not among them": costs.sends,
+        "changes of the key for one request": costs.rotations,
+        "waiting in all for one request": since(costs.wait_budget),
+        "waits before the probes of a key that worked": ", ".join(since(one) for one in costs.probe_delays),
+        "a key that worked counts as known-good for": f"{costs.known_good_days:g} days",
+        "a throttled key is waited for, while a spare one is healthy, at most": since(RATE_PATIENCE),
+        "retries that an endpoint has in reserve": f"{Bucket.SIZE:g}, +{Bucket.PER_SUCCESS:g} a success, +{Bucket.PER_SECOND:g} a second",
+        "a request body that can be sent again": f"{bounds.replay // mebibyte} MiB",
+        "a whole answer that is looked at before it is passed on": f"{bounds.whole // mebibyte} MiB",
+        "a stream that has not begun its output is held back for": f"{since(bounds.peek_seconds)} or {bounds.peek // 1024} KiB",
+        "a cool-down's level is remembered, after its end, for": f"{COOLDOWN_KEPT / 86400:g} days",
+    }
+    return "| what | how much |\n|---|---|\n" + "".join(f"| {what} | {much} |\n" for what, much in facts.items())
+
+
+DOCUMENTS: dict[str, Callable[[str], str]] = {
+    "errors.md": lambda name: block(FaultClass(name)),
+    "recovery.md": lambda name: {"rules": rules, "limits": limits}[name](),
+}
+
+
+def generated(document: str, text: str) -> str:
     """The document with every generated part as the code has it today."""
-    return BLOCK.sub(lambda match: f"{match[1]}{block(FaultClass(match[2]))}{match[3]}", text)
+    return BLOCK.sub(lambda match: f"{match[1]}{DOCUMENTS[document](match[2])}{match[3]}", text)
 
 
 def main(arguments: list[str]) -> int:
-    before = DOCUMENT.read_text(encoding="utf-8")
-    after = generated(before)
-    if arguments == ["--write"]:
-        DOCUMENT.write_text(after, encoding="utf-8")
-    elif arguments != ["--check"]:
+    if arguments not in (["--write"], ["--check"]):
         sys.stderr.write(f"{__doc__}\n")
         return 2
-    elif after != before:
-        sys.stderr.write("docs/errors.md is not what the code says: python docs/generate.py --write\n")
-        return 1
-    return 0
+    stale = 0
+    for document in DOCUMENTS:
+        path = HERE / document
+        before = path.read_text(encoding="utf-8")
+        after = generated(document, before)
+        if arguments == ["--write"]:
+            path.write_text(after, encoding="utf-8")
+        elif after != before:
+            stale = 1
+            sys.stderr.write(f"docs/{document} is not what the code says: python docs/generate.py --write\n")
+    return stale
 
 
 if __name__ == "__main__":

@@ -1,0 +1,129 @@
+"""The README and the pages of docs/ show what really happens: their commands, programs and configurations are run here."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import holdfast
+from holdfast import configfile, presets
+from holdfast.configfile.parse import parse
+from holdfast.core.config import Config
+from holdfast.core.errors import ConfigError
+from holdfast.scripted import ScriptedProvider, ok, only_keys
+
+ROOT = Path(__file__).parents[2]
+TEXT = "Still here."
+PROVIDERS = {"mimo-plan": ("mimo-v2.5-pro", "openai-chat"), "deepseek": ("deepseek-chat", "openai-chat"), "kimi": ("kimi-k2", "anthropic-messages")}
+
+
+def blocks(document: str, language: str) -> list[str]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def reader(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The home of somebody who follows the documents: their providers answer, each to its own key."""
+    with ScriptedProvider(only_keys({f"key-of-{name}" for name in PROVIDERS}, ok(TEXT))) as provider:
+        for name, (model, dialect) in PROVIDERS.items():
+            variable = f"KEY_{name.replace('-', '_').upper()}"
+            monkeypatch.setenv(variable, f"key-of-{name}")
+            url = provider.root if dialect == "anthropic-messages" else provider.url
+            configfile.add_provider(configfile.Home.at(home), name, {"url": url, "dialect": dialect, "models": [model], "keys": [f"env:{variable}"]})
+        yield home
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Python in a process of its own, in which a warning is an error."""
+    return subprocess.run([sys.executable, "-W", "error", *arguments], capture_output=True, text=True, timeout=50, check=False, env={**os.environ})
+
+
+def test_the_tour_of_the_readme_prints_what_the_commands_print(home: Path) -> None:
+    tour = tool("tour")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = [command for body in blocks("README.md", "console") for command in tour.commands(body)]
+    assert len(commands) > 8
+    assert tour.steady(tour.played(text, home)) == tour.steady(text)
+
+
+@pytest.mark.parametrize(
+    ("lie", "noticed"), [("answered in 0 s", False), ("answered in 3 s", False), ("refused in 0 s", True), ("answered in 0 s twice", True)]
+)
+def test_only_times_and_request_ids_of_the_tour_may_differ(lie: str, noticed: bool) -> None:
+    tour = tool("tour")
+    assert (tour.steady(lie) != tour.steady("answered in 0 s")) is noticed
+
+
+def test_every_program_of_the_librarys_page_runs_as_it_stands(reader: Path, tmp_path: Path) -> None:
+    programs = blocks("docs/library.md", "python")
+    assert len(programs) > 3
+    script = tmp_path / "library.py"
+    script.write_text("\n\n".join(programs), encoding="utf-8")
+    done = run(script)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count(TEXT) == 2
+    assert "deepseek/deepseek-chat KEY_DEEPSEEK 1" in done.stdout
+    assert "could be: mimo-plan/mimo-v2.5-pro" in done.stdout
+
+
+@pytest.mark.parametrize(("name", "pin"), [("openai_sync", "mimo-plan/mimo-v2.5-pro"), ("anthropic_streaming", "kimi/kimi-k2")])
+def test_an_example_answers_and_goes_on_without_being_told_the_pin(name: str, pin: str, reader: Path) -> None:
+    program = ROOT / "examples" / f"{name}.py"
+    for arguments in (("issue-42", pin), ("issue-42",)):
+        done = run(program, *arguments)
+        assert (done.returncode, done.stdout.strip()) == (0, TEXT), done.stderr
+    lost = run(program, "issue-43")
+    assert lost.returncode == 1
+    assert "run: holdfast session pin issue-43 PROVIDER/MODEL" in lost.stderr
+
+
+def read(text: str) -> Config:
+    return parse(tomllib.loads(text), presets=presets.find, place=lambda path: path)
+
+
+def test_every_configuration_of_a_document_is_one() -> None:
+    examples = blocks("docs/configuration.md", "toml")
+    assert len(examples) > 3
+    for example in examples:
+        assert read(example) != Config(), example
+
+
+def test_the_defaults_that_the_configurations_page_names_are_the_codes() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| .*\(`([^`]+)`(?: \w+)?\)(?:;[^|]*)? \|$", page.partition("## `[settings]`")[2], re.MULTILINE))
+    settings = rows.keys() & {"probe_delays", "replay_limit", "wait_budget", "known_good_days"}
+    assert len(settings) == 4
+    assert read("[settings]\n" + "\n".join(f"{name} = {rows[name]}" for name in settings)) == Config()
+    assert read("[gateway]\n" + "\n".join(f"{name} = {rows[name]}" for name in ("listen",))) == Config()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["[provider.custom]\nurl = 'https://x.example'", "[provider.a]\nurl = 'https://x.example'\nkeys = ['sk-literal-key-0123456789']"]
+)
+def test_what_the_configurations_page_calls_an_error_is_one(wrong: str) -> None:
+    with pytest.raises(ConfigError):
+        read(wrong)
+
+
+def test_every_public_name_is_told_on_the_librarys_page() -> None:
+    page = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    assert not [name for name in holdfast.__all__ if f"{name}" not in page]
