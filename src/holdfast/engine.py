@@ -38,8 +38,7 @@ from .store.base import Lease, Store
 from .vault import Vault
 
 _CONFIG_LOOKED_AT_EVERY = 0.5
-# Asking the store is a sixth of what a request costs us, and any request in flight is much longer behind than this.
-_OTHERS_LOOKED_AT_EVERY = 0.002
+_OTHERS_LOOKED_AT_EVERY = 0.002  # asking costs a sixth of all that we add to a request; one in flight is much longer behind
 _PROBE_TTL = 10.0
 _RELIST_EVERY = 600.0
 ListModels = Callable[[Connection, Secret | None], "tuple[str, ...] | Reply"]
