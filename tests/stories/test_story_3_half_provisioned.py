@@ -17,7 +17,7 @@ from holdfast.core.provision import Absent, KeyOnly, Ready, State, Step, listed,
 from holdfast.core.secret import Secret
 from holdfast.http.probe import list_models
 from holdfast.runtime import Holdfast
-from holdfast.scripted import Behaviour, ScriptedProvider, Seen, empty, ok, status
+from holdfast.scripted import Behaviour, Seen, empty, ok, status
 from stories.told import TEXT, WAYS, House, Way, ask, attempts, bad_key, entry, keys_seen, value_of
 
 TRIAL = ProviderName("trial")
@@ -41,8 +41,7 @@ class Program:
 
     def __init__(self, house: House) -> None:
         self.house, self.plane = house, ControlPlane()
-        self.provider = ScriptedProvider(self.plane, models=None)  # type: ignore[arg-type]
-        house.providers.append(self.provider)
+        self.provider = house.provider(self.plane, models=None)
         house.write()
 
     def start(self, *, consent: bool = True) -> Step:
@@ -141,7 +140,7 @@ def test_an_empty_object_with_status_200_is_a_fault_and_no_answer(house: House, 
         with pytest.raises(way.sdk.InternalServerError, match="may have been processed") as caught:
             way.say(session, max_retries=5)
         assert caught.value.response.headers["x-should-retry"] == "false"
-        assert [event.detail["fault"]["cause"] for event in attempts(session)] == ["empty", "empty"]  # type: ignore[index]
+        assert [event.detail["fault"]["cause"] for event in attempts(session)] == ["empty", "empty"]
         plan.follow(ok())
         assert way.say(session) == TEXT, "the key is not to blame"
     assert keys_seen(plan) == ["a"] * 3
@@ -149,8 +148,7 @@ def test_an_empty_object_with_status_200_is_a_fault_and_no_answer(house: House, 
 
 def test_a_failing_model_list_says_nothing_about_the_key(house: House) -> None:
     house.own("a")
-    plan = ScriptedProvider(lambda seen: status(403, bad_key()) if seen.path.endswith("/models") else ok(), models=None)  # type: ignore[arg-type]
-    house.providers.append(plan)
+    plan = house.provider(lambda seen: status(403, bad_key()) if seen.path.endswith("/models") else ok(), models=None)
     house.write(entry("plan", plan, "a"))
     with house.open() as held:
         provider = held.config.providers[ProviderName("plan")]

@@ -11,7 +11,6 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-import anthropic
 import openai
 import pytest
 
@@ -92,7 +91,9 @@ def test_headers_of_the_caller_change_neither_host_nor_key(session: Session, pla
     assert not [name for name in seen.headers if name.startswith("holdfast")]
 
 
-@pytest.mark.parametrize("path", ["/@{}/chat/completions", "//{}/v1/chat/completions", "http://{}/v1/chat/completions", "/..//..//@{}/", "/chat/completions?to=http://{}/"])
+@pytest.mark.parametrize(
+    "path", ["/@{}/chat/completions", "//{}/v1/chat/completions", "http://{}/v1/chat/completions", "/..//..//@{}/", "/chat/completions?to=http://{}/"]
+)
 def test_no_path_leads_to_another_host(session: Session, plan: ScriptedProvider, stranger: ScriptedProvider, path: str) -> None:
     """The SDKs accept whole URLs where they expect a path."""
     with openai_client(session) as client:
@@ -101,7 +102,9 @@ def test_no_path_leads_to_another_host(session: Session, plan: ScriptedProvider,
 
 
 @pytest.mark.parametrize("way", HALF, ids=str)
-def test_the_environment_lends_no_key_url_or_proxy(house: House, session: Session, stranger: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, way: Way) -> None:
+def test_the_environment_lends_no_key_url_or_proxy(
+    house: House, session: Session, stranger: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
     """NousResearch/hermes-agent#28660: the key of one vendor, found in the environment, went to another host."""
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENROUTER_API_KEY"):
         monkeypatch.setenv(name, "sk-ambient")
@@ -166,7 +169,14 @@ def printed(error: BaseException) -> str:
 @pytest.mark.parametrize("mishap", MISHAPS)
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[7], WAYS[9]], ids=str)
 def test_a_canary_is_found_nowhere(
-    house: House, held: Holdfast, session: Session, plan: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, way: Way, mishap: str
+    house: House,
+    held: Holdfast,
+    session: Session,
+    plan: ScriptedProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    way: Way,
+    mishap: str,
 ) -> None:
     monkeypatch.setenv("KEY_A", CANARY)
     house.keys.add(CANARY)

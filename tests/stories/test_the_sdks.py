@@ -20,7 +20,7 @@ import pytest
 from holdfast.core.events import EventKind
 from holdfast.core.identity import Dialect
 from holdfast.runtime import Session
-from holdfast.scripted import Behaviour, ScriptedProvider, error_event, ok, reset, stall, status, truncated
+from holdfast.scripted import Behaviour, ScriptedProvider, error_event, ok, reset, stall, status, truncated, wrong_door
 from stories.told import SAYS, STREAMS, TEXT, WAYS, House, Way, bad_key, entry, kinds
 
 
@@ -78,6 +78,11 @@ def test_an_error_as_the_first_event_of_a_stream_is_recovered_from(session: Sess
 BROKEN = {httpx.TransportError, sys.modules.get("httpx2", httpx).TransportError}
 
 
+def failing(message: str, kind: str = "invalid_request_error") -> dict[str, Any]:
+    """An error as providers word it."""
+    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+
+
 class Refusal(NamedTuple):
     """A turn that cannot succeed: the script, the SDK's error class, its status, and how often the provider is asked."""
 
@@ -89,10 +94,10 @@ class Refusal(NamedTuple):
 
 REFUSALS = {
     "a bad key": Refusal(status(401, bad_key()), "AuthenticationError", 401, 4),
-    "no permission": Refusal(status(403, {"error": {"message": "You do not have access to this model", "type": "permission_error"}}), "PermissionDeniedError", 403, 1),
-    "a wrong parameter": Refusal(status(400, {"error": {"message": "Invalid value for 'temperature'", "type": "invalid_request_error"}}), "BadRequestError", 400, 1),
-    "an unknown path": Refusal(status(404, "404 page not found"), "NotFoundError", 404, 1),
-    "a weekly limit": Refusal(status(429, {"error": {"message": "Weekly limit reached", "type": "rate_limit_error"}}, {"retry-after": "504641"}), "RateLimitError", 429, 1),
+    "no permission": Refusal(status(403, failing("You do not have access to this model", "permission_error")), "PermissionDeniedError", 403, 1),
+    "a wrong parameter": Refusal(status(400, failing("Invalid value for 'temperature'")), "BadRequestError", 400, 1),
+    "an unknown path": Refusal(wrong_door(), "NotFoundError", 404, 1),
+    "a weekly limit": Refusal(status(429, failing("Weekly limit reached", "rate_limit_error"), {"retry-after": "504641"}), "RateLimitError", 429, 1),
     "a broken server": Refusal(SERVER_ERROR, "InternalServerError", 500, 3),
 }
 
@@ -178,14 +183,14 @@ def test_an_answer_from_memory_is_the_usual_error_with_our_words(session: Sessio
 # What leaves for the provider is what the SDK wrote ----------------------------------------------------------------------
 
 SEARCH = {"type": "object", "properties": {"q": {"type": "string", "description": 'say "model": "m2" · ünïcode \\u2028'}}, "required": ["q"]}
-Talk = Callable[[Any], object]
-BODIES: dict[str, tuple[Any, str, Talk]] = {
+CALLED = {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "search", "arguments": '{"model": "m9"}'}}]}
+BODIES: dict[str, tuple[Any, str, Callable[[Any], object]]] = {
     "chat": (
         openai,
         "for_openai",
         lambda client: client.chat.completions.create(
             model="m1",
-            messages=[*SAYS, {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "search", "arguments": '{"model": "m9"}'}}]}],
+            messages=[*SAYS, CALLED],
             tools=[{"type": "function", "function": {"name": "search", "parameters": SEARCH}}],
             extra_body={"x_vendor": {"model": "m3", "thinking": True}},
         ),
@@ -193,7 +198,9 @@ BODIES: dict[str, tuple[Any, str, Talk]] = {
     "responses": (
         openai,
         "for_openai",
-        lambda client: client.responses.create(model="m1", input="Where?", tools=[{"type": "function", "name": "search", "parameters": SEARCH, "strict": False}]),
+        lambda client: client.responses.create(
+            model="m1", input="Where?", tools=[{"type": "function", "name": "search", "parameters": SEARCH, "strict": False}]
+        ),
     ),
     "messages": (
         anthropic,
@@ -221,7 +228,8 @@ def test_a_request_with_tools_passes_byte_for_byte(house: House, session: Sessio
 
 
 def test_an_answer_passes_byte_for_byte(session: Session, provider: ScriptedProvider) -> None:
-    odd = {"id": "c", "object": "chat.completion", "created": 1, "model": "m1", "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "ü"}}], "x": [1.0, None]}
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "ü"}}
+    odd = {"id": "c", "object": "chat.completion", "created": 1, "model": "m1", "choices": [choice], "x": [1.0, None]}
     body = json.dumps(odd, indent=3, ensure_ascii=False).encode()
     provider.follow(status(200, body, {"content-type": "application/json", "x-vendor": "kept"}))
     with openai.OpenAI(**session.for_openai()) as client:

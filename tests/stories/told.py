@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -66,8 +65,8 @@ class House:
             self._patch.setenv(f"KEY_{label.upper()}", value_of(label))
             self.keys.add(value_of(label))
 
-    def provider(self, script: Script | Sequence[Behaviour | Script] | Behaviour = (), models: Sequence[str] = ("m1",)) -> ScriptedProvider:
-        """A provider that follows this script; without one it answers well."""
+    def provider(self, script: Script | Sequence[Behaviour | Script] | Behaviour = (), models: Sequence[str] | None = ("m1",)) -> ScriptedProvider:
+        """A provider that follows this script; without one it answers well. With `models` None the script answers for its list too."""
         self.providers.append(ScriptedProvider(script, models=models))
         return self.providers[-1]
 
@@ -233,7 +232,11 @@ async def talk_messages(client: Any, streams: bool, **more: Any) -> str:
     return "".join([one.delta.text async for one in _pieces(answer) if one.type == "content_block_delta"])
 
 
-_TALKS: dict[Dialect, Callable[..., Any]] = {Dialect.OPENAI_CHAT: talk_chat, Dialect.OPENAI_RESPONSES: talk_responses, Dialect.ANTHROPIC_MESSAGES: talk_messages}
+_TALKS: dict[Dialect, Callable[..., Any]] = {
+    Dialect.OPENAI_CHAT: talk_chat,
+    Dialect.OPENAI_RESPONSES: talk_responses,
+    Dialect.ANTHROPIC_MESSAGES: talk_messages,
+}
 WAYS = [Way(dialect, is_async, streams) for dialect in Dialect for is_async in (False, True) for streams in (False, True)]
 STREAMS = [way for way in WAYS if way.streams]
 

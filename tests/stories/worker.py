@@ -19,6 +19,12 @@ from holdfast.runtime import Session
 PATH = "http://holdfast.invalid/v1/chat/completions"
 
 
+def tell(line: str) -> None:
+    """Say it to whoever started this process, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def body(session: Session, **more: Any) -> dict[str, Any]:
     """A turn."""
     return {"model": session.model, "messages": [{"role": "user", "content": "Where were we?"}], **more}
@@ -44,7 +50,7 @@ def streams(session: Session, count: int) -> list[int]:
     """One streamed answer; every line of it is told as it comes."""
     with httpx2.Client(transport=session.transport()) as client, client.stream("POST", PATH, json=body(session, stream=True)) as answer:
         for line in answer.iter_lines():
-            print(line, flush=True)
+            tell(line)
         return [answer.status_code]
 
 
@@ -52,9 +58,9 @@ def main(session_id: str, job: str, count: str, pin: str | None = None) -> None:
     """Resume the session, or create it on the pin; wait for the word to go, do the job."""
     with runtime.open() as held:
         session = held.session(session_id, pin)
-        print("ready", flush=True)
+        tell("ready")
         sys.stdin.readline()
-        print(json.dumps(Counter({"turns": turns, "together": together, "streams": streams}[job](session, int(count)))))
+        tell(json.dumps(Counter({"turns": turns, "together": together, "streams": streams}[job](session, int(count)))))
 
 
 if __name__ == "__main__":
