@@ -1,0 +1,41 @@
+"""For the tests of programs that use Holdfast: a provider that misbehaves by script, and the contract that every store keeps.
+
+with ScriptedProvider([status(429), ok("hi")]) as provider: ...        # a real loopback server
+class TestMyStore(StoreContract): ...                                # needs pytest
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .scripted import Behaviour, ScriptedProvider, empty, error_event, fails_for, ok, only_keys, reset, stall, status, truncated, wrong_door
+
+if TYPE_CHECKING:
+    from .store.contract import DurableStoreContract, ManualClock, StoreContract
+
+__all__ = [
+    "Behaviour",
+    "DurableStoreContract",
+    "ManualClock",
+    "ScriptedProvider",
+    "StoreContract",
+    "empty",
+    "error_event",
+    "fails_for",
+    "ok",
+    "only_keys",
+    "reset",
+    "stall",
+    "status",
+    "truncated",
+    "wrong_door",
+]
+
+
+def __getattr__(name: str) -> object:
+    """The contract is made of pytest tests, and is loaded only where somebody asks for it."""
+    if name in ("DurableStoreContract", "ManualClock", "StoreContract"):
+        from .store import contract
+
+        return getattr(contract, name)
+    raise AttributeError(f"module 'holdfast.testing' has no attribute {name!r}")
