@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
+from holdfast import recorder
 from holdfast.core.events import Event, EventKind
 from holdfast.recorder import Recorder
 from holdfast.store.memory import MemoryStore
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_closing_while_the_writer_gathers_waits_for_what_is_queued_and_no_longer() -> None:
@@ -19,3 +24,15 @@ def test_closing_while_the_writer_gathers_waits_for_what_is_queued_and_no_longer
         recorder.close()
         assert time.monotonic() - began < 1.0
         assert [event.session for event in store.journal(session="s1")] == ["s1"]
+
+
+def test_closing_does_not_wait_for_more_to_gather(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "_GATHER", 10.0)
+    store = MemoryStore()
+    writer = Recorder(store)
+    writer.journal(lambda: [Event(1.0, EventKind.CREATED, "s1")])
+    time.sleep(0.02)
+    began = time.monotonic()
+    writer.close()
+    assert time.monotonic() - began < 2.0
+    assert len(store.journal(session="s1")) == 1

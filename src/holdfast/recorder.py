@@ -27,9 +27,9 @@ class Recorder:
         self._store = store
         self._events: deque[Callable[[], Iterable[Event]]] = deque(maxlen=_QUEUE)
         self._changes: deque[tuple[float, Change]] = deque(maxlen=_QUEUE)
-        self._wake, self._writing = threading.Event(), threading.Lock()
+        self._wake, self._closing, self._writing = threading.Event(), threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
-        self.closing = self._told = False
+        self._told = False
         atexit.register(_flush_if_alive, weakref.ref(self))
 
     def journal(self, make: Callable[[], Iterable[Event]]) -> None:
@@ -58,7 +58,8 @@ class Recorder:
                     _log.warning("the journal cannot be written; requests go on without it: %s", error)
 
     def close(self) -> None:
-        self.closing = True
+        """Write what is queued and end the thread, without waiting for more to gather."""
+        self._closing.set()
         self._wake.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=5.0)
@@ -68,30 +69,25 @@ class Recorder:
         if not self._wake.is_set():
             self._wake.set()
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=_write_on, args=(weakref.ref(self), self._wake), name="holdfast-recorder", daemon=True)
+            self._thread = threading.Thread(target=_write_on, args=(weakref.ref(self), self._wake, self._closing), name="holdfast-recorder", daemon=True)
             self._thread.start()
 
 
-def _write_on(ref: weakref.ref[Recorder], wake: threading.Event) -> None:
+def _write_on(ref: weakref.ref[Recorder], wake: threading.Event, closing: threading.Event) -> None:
     """The thread: holds its recorder only while it writes, so that a forgotten one can go."""
-    pause = threading.Event()
     while True:
         wake.wait(timeout=5.0)
         # Cleared before anything is looked at: what comes from now on, an end too, wakes again and is not slept through.
         wake.clear()
-        recorder = ref()
-        if recorder is None:
+        if ref() is None:
             return
-        closing = recorder.closing
-        del recorder
-        if not closing:
-            pause.wait(_GATHER)
+        ended = closing.wait(_GATHER)
         recorder = ref()
         if recorder is None:
             return
         recorder.flush()
         del recorder
-        if closing:
+        if ended:
             return
 
 
