@@ -16,7 +16,7 @@ from holdfast.core.faults import Confidence, Fault, FaultClass, Origin, Phase, S
 from holdfast.core.handover import dialect_for, same_model
 from holdfast.core.identity import Auth, Dialect, Endpoint, Pin, Provider, ProviderName
 from holdfast.core.provision import Absent, KeyOnly, Ready, Step, listed, next_step
-from holdfast.core.recovery import FINAL, NEVER_WORKED, NO_KEY_SENT, ONCE_MORE, RULES, UNKNOWN_5XX, cool_down, rule_for
+from holdfast.core.recovery import FINAL, NEVER_WORKED, NO_KEY_SENT, ONCE_MORE, RULES, UNKNOWN_5XX, Failure, rule_for, verdict
 from holdfast.core.session import Session, StandIn
 from holdfast.core.steps import Attempt
 from world import CHAT, key, lane, provider
@@ -241,7 +241,8 @@ def test_which_row_governs_depends_on_what_is_known(fault: Fault, worked: bool, 
     ],
 )
 def test_how_long_a_verdict_lasts_depends_on_how_strong_its_sign_is(fault: Fault, seconds: float) -> None:
-    cooled = cool_down(fault, rule_for(fault, worked_here=True), CONNECTION, "f", Board(), 0.0, 10.0, 0.0)
+    failure = Failure(fault, rule_for(fault, worked_here=True), CONNECTION, "f", sent_at=0.0)
+    *_, cooled = verdict(failure, Board(), 10.0, 0.0)
     assert isinstance(cooled, Cooled)
     assert cooled.cooldown.until - 10.0 == pytest.approx(seconds)
 
@@ -249,8 +250,8 @@ def test_how_long_a_verdict_lasts_depends_on_how_strong_its_sign_is(fault: Fault
 def test_a_failure_sent_before_the_last_verdict_adds_nothing_to_it() -> None:
     fault, rule = Fault(FaultClass.QUOTA_EXHAUSTED, confidence=Confidence.CODE), RULES[FaultClass.QUOTA_EXHAUSTED]
     board = Board([], [cooldown(Scope.KEY, 3600.0)])
-    assert cool_down(fault, rule, CONNECTION, "f", board, 0.5, 10.0, 0.0) is None
-    assert cool_down(fault, rule, CONNECTION, "f", board, 1.5, 10.0, 0.0) is not None
+    assert not [*verdict(Failure(fault, rule, CONNECTION, "f", sent_at=0.5), board, 10.0, 0.0)]
+    assert [*verdict(Failure(fault, rule, CONNECTION, "f", sent_at=1.5), board, 10.0, 0.0)]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from .evidence import NO_KEY, Change, Cooldown, Evidence, Failed, KeyKept, Stand
 from .faults import Fault, FaultClass, Phase, Reply, classify, weigh
 from .identity import Connection, Key, Lane
 from .pool import Pick, World, pick, remembered
-from .recovery import NO_KEY_SENT, RATE_PATIENCE, Rule, backoff, rule_for, verdict
+from .recovery import NO_KEY_SENT, RATE_PATIENCE, Failure, Rule, backoff, rule_for, verdict
 from .steps import Answer, Attempt, Call, Outcome, Probe, Refresh, Relist, Send, Step
 
 Flow = Generator[Step, Answer, Outcome]
@@ -48,6 +48,16 @@ class _Run:
         """Write down what was done after the last attempt."""
         last = self.attempts[-1]
         self.attempts[-1] = last._replace(then=f"{last.then}; {then}" if last.then else then)
+
+    def go_on(self, connection: Connection) -> None:
+        """Write down that another connection is asked now."""
+        who = f"the next rung of your ladder, {connection}" if connection.pin != self.connection.pin else str(connection)
+        self.decide(f"went on with {who}")
+
+    def recall(self, connection: Connection, cooldown: Cooldown) -> Rule:
+        """Nothing is asked: the true last fault, from memory."""
+        self.connection, self.fault, self.remembered = connection, remembered(cooldown, self.now), True
+        return rule_for(self.fault, worked_here=cooldown.until != inf)
 
     def worked(self, connection: Connection, evidence: Evidence, sent_at: float, probe: bool) -> None:
         board = self.world.board
@@ -104,7 +114,7 @@ def _better_elsewhere(run: _Run, lane: Lane) -> bool:
     cooldown = run.world.board.cooldown(NO_KEY, lane.connection)
     if cooldown is None or run.now >= cooldown.until:
         return False
-    run.connection, run.fault, run.remembered = lane.connection, remembered(cooldown, run.now), True
+    run.recall(lane.connection, cooldown)
     return True
 
 
@@ -132,7 +142,7 @@ def _drive(run: _Run, lane: Lane) -> Generator[Step, Answer, Rule | None]:
         if connection is None or (rule is not None and (choice.verdict is not None or not run.may_rotate())):
             return rule or NO_KEY_SENT
         if choice.verdict is not None:
-            return _remember(run, connection, choice.verdict)
+            return run.recall(connection, choice.verdict)
         if choice.fingerprint is None and connection.key is not None:
             missing = yield from _read(run, connection, connection.key)
             if missing is not None:
@@ -145,15 +155,11 @@ def _drive(run: _Run, lane: Lane) -> Generator[Step, Answer, Rule | None]:
             if not answer.yes or choice != pick(lane, run.world, run.now, tried, kept_key=run.call.kept_key, patience=run.wait_left):
                 continue  # whoever asked before us has come to a verdict
         rule = yield from _try(run, lane, choice, connection, tried)
+        if rule is not None and rule.relist:
+            yield from _near_names(run, connection)
         if rule is None or not rule.rotate:
             return rule
         tried.add(connection.label)
-
-
-def _remember(run: _Run, connection: Connection, cooldown: Cooldown) -> Rule:
-    """Nothing may be asked: the true last fault, from memory."""
-    run.connection, run.fault, run.remembered = connection, remembered(cooldown, run.now), True
-    return rule_for(run.fault, worked_here=cooldown.until != inf)
 
 
 def _read(run: _Run, connection: Connection, key: Key) -> Generator[Step, Answer, Rule | None]:
@@ -171,12 +177,11 @@ def _read(run: _Run, connection: Connection, key: Key) -> Generator[Step, Answer
 
 def _try(run: _Run, lane: Lane, choice: Pick, connection: Connection, tried: set[str]) -> Generator[Step, Answer, Rule | None]:
     """Send on one key until it answers, or until nothing more can be done with it. None: answered well."""
-    board, limits = run.world.board, run.call.limits
-    fingerprint, after, probing, tries = choice.fingerprint or NO_KEY, choice.after, choice.probing, 0
+    board, fingerprint = run.world.board, choice.fingerprint or NO_KEY
+    after, probing, tries = choice.after, choice.probing, 0
     if run.attempts:
-        who = f"the next rung of your ladder, {connection}" if connection.pin != run.connection.pin else str(connection)
-        run.decide(f"went on with {who}")
-    delays = list(limits.probe_delays) if board.cooldown(fingerprint, connection) is None else []
+        run.go_on(connection)
+    delays = list(run.call.limits.probe_delays) if board.cooldown(fingerprint, connection) is None else []
     while True:
         run.wait_left -= after
         board.use(connection)
@@ -187,21 +192,14 @@ def _try(run: _Run, lane: Lane, choice: Pick, connection: Connection, tried: set
         if answer.reply is None:
             run.worked(connection, evidence, answer.sent_at, probing)
             return None
-        good = evidence.known_good(answer.sent_at, limits.known_good_days)
-        fault = _understand(run, connection, evidence, answer.reply)
-        run.failed(connection, fault, answer.sent_at, probing)
-        rule = rule_for(fault, worked_here=good)
-        if rule.refresh and connection.key is not None and run.may_send() and connection.label not in run.refreshed:
-            run.refreshed.add(connection.label)
-            seen = yield Refresh(connection.key, fingerprint, run.take())
-            run.now = seen.now
-            if seen.yes:
-                fingerprint, after = run.world.fingerprint(connection.key) or fingerprint, 0.0
-                run.decide("the key had been replaced meanwhile: sent again with the new value")
-                continue
+        failure = _understand(run, connection, evidence, answer.reply, answer.sent_at, probing)
+        rule = failure.rule
+        if (replaced := (yield from _read_again(run, failure))) is not None:
+            fingerprint, after = replaced, 0.0
+            continue
         if rule.probe and run.may_send(probing=probing):
             if not probing:
-                told = yield from _shared_check(run, connection, fingerprint, answer.sent_at)
+                told = yield from _shared_check(run, failure)
                 if told is False:
                     return rule
                 after, probing = 0.0, told is None
@@ -212,26 +210,41 @@ def _try(run: _Run, lane: Lane, choice: Pick, connection: Connection, tried: set
                 run.sends_left += 1
                 run.decide(f"asked again after {after:g} s: this key worked here before")
                 continue
-        run.learn(*verdict(fault, rule, connection, evidence, board, answer.sent_at, run.now, run.world.roll))
-        delay = _retry_delay(run, lane, connection, fault, rule, tries, tried)
+        run.learn(*verdict(failure, board, run.now, run.world.roll))
+        delay = _retry_delay(run, lane, failure, tries, tried)
         if delay is None:
-            if rule.relist:
-                yield from _near_names(run, connection)
             return rule
         after, tries = delay, tries + 1
-        run.decide(f"tried again after {delay:.1f} s")
 
 
-def _understand(run: _Run, connection: Connection, evidence: Evidence, reply: Reply) -> Fault:
-    """The fault of a reply: the provider's words first, our own evidence last."""
+def _understand(run: _Run, connection: Connection, evidence: Evidence, reply: Reply, sent_at: float, probe: bool) -> Failure:
+    """What a reply means: the provider's words first, our own evidence last."""
     fault = classify(reply, run.world.profile(connection), now=run.now)
     elsewhere = run.world.board.works_elsewhere(evidence.fingerprint, connection.endpoint)
-    return weigh(fault, worked_here=evidence.last_ok is not None, worked_elsewhere=elsewhere)
+    fault = weigh(fault, worked_here=evidence.last_ok is not None, worked_elsewhere=elsewhere, key_prefix_host=run.world.plan_host(connection))
+    run.failed(connection, fault, sent_at, probe)
+    rule = rule_for(fault, worked_here=evidence.known_good(sent_at, run.call.limits.known_good_days))
+    return Failure(fault, rule, connection, evidence.fingerprint, sent_at)
 
 
-def _shared_check(run: _Run, connection: Connection, fingerprint: str, sent_at: float) -> Generator[Step, Answer, bool | None]:
+def _read_again(run: _Run, failure: Failure) -> Generator[Step, Answer, str | None]:
+    """Read the reference of a refused key again, once a request. The new fingerprint if its value had been replaced."""
+    key = failure.connection.key
+    if not failure.rule.refresh or key is None or not run.may_send() or key.label in run.refreshed:
+        return None
+    run.refreshed.add(key.label)
+    answer = yield Refresh(key, failure.fingerprint, run.take())
+    run.now = answer.now
+    if not answer.yes:
+        return None
+    run.decide("the key had been replaced meanwhile: sent again with the new value")
+    return run.world.fingerprint(key) or failure.fingerprint
+
+
+def _shared_check(run: _Run, failure: Failure) -> Generator[Step, Answer, bool | None]:
     """A key that worked is refused: one request asks again for all. None: that is us; True: the key is good after all, send
     again; False: whoever asked was refused too."""
+    _, _, connection, fingerprint, sent_at = failure
     board, ours = run.world.board, False
     while True:
         evidence = board.evidence(fingerprint, connection.endpoint)
@@ -249,12 +262,13 @@ def _shared_check(run: _Run, connection: Connection, fingerprint: str, sent_at: 
         run.now, ours = answer.now, answer.yes
 
 
-def _retry_delay(run: _Run, lane: Lane, connection: Connection, fault: Fault, rule: Rule, tries: int, tried: set[str]) -> float | None:
+def _retry_delay(run: _Run, lane: Lane, failure: Failure, tries: int, tried: set[str]) -> float | None:
     """Seconds until the same key is tried again, or None: the rule, the request's budget or the endpoint's says no, or a
     healthy spare key is the better way out of a throttle."""
+    rule, connection = failure.rule, failure.connection
     if tries >= rule.retries or not run.may_send() or run.sends_left <= run.reserved:
         return None
-    delay = backoff(rule, fault, tries, run.world.roll)
+    delay = backoff(rule, failure.fault, tries, run.world.roll)
     if delay > run.wait_left:
         return None
     if rule.rotate and (tries > 0 or delay > RATE_PATIENCE):
@@ -264,6 +278,7 @@ def _retry_delay(run: _Run, lane: Lane, connection: Connection, fault: Fault, ru
     if not run.world.board.bucket(connection.endpoint).take(run.now):
         run.decide("not tried again: this endpoint keeps failing and its retry budget is spent")
         return None
+    run.decide(f"tried again after {delay:.1f} s")
     return delay
 
 

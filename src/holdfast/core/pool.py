@@ -13,12 +13,14 @@ from .identity import Connection, Key, Lane, Strategy
 
 class World(NamedTuple):
     """What the core may ask while it decides: the board, what is known of a key at no cost (None: read it first), and the
-    error vocabulary of a provider. `roll` is a number in [0, 1) for jitter."""
+    error vocabulary of a provider. `roll` is a number in [0, 1) for jitter; `plan_host` is the host to which keys that begin
+    like the connection's belong, where it is another than the one called."""
 
     board: Board
     fingerprint: Callable[[Key], str | None]
     profile: Callable[[Connection], Profile]
     roll: float = 0.5
+    plan_host: Callable[[Connection], str | None] = lambda _: None
 
 
 class Pick(NamedTuple):

@@ -7,10 +7,12 @@ what the fault does not speak about.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf
+from typing import NamedTuple
 
-from .evidence import Board, Change, Cooldown, Cooled, Evidence, Failed, subject
+from .evidence import Board, Change, Cooldown, Cooled, Failed, subject
 from .faults import Confidence, Fault, FaultClass, Scope
 from .identity import Connection
 
@@ -92,26 +94,30 @@ def backoff(rule: Rule, fault: Fault, tries: int, roll: float) -> float:
     return float(min(rule.base * 2.0**tries, 8.0) * (0.5 + roll / 2))
 
 
-def verdict(fault: Fault, rule: Rule, connection: Connection, evidence: Evidence, board: Board, sent_at: float, now: float, roll: float) -> tuple[Change, ...]:
+class Failure(NamedTuple):
+    """A send that failed: the rule of its fault, and the connection, key and time with which the request left."""
+
+    fault: Fault
+    rule: Rule
+    connection: Connection
+    fingerprint: str
+    sent_at: float
+
+
+def verdict(failure: Failure, board: Board, now: float, roll: float) -> Iterator[Change]:
     """What this failure changes in memory: evidence about the key that was sent, and a cool-down of the rule's scope.
 
     A hundred simultaneous failures count once: one sent before the last verdict adds nothing to it.
     """
-    changes: list[Change] = []
+    fault, rule, connection, fingerprint, sent_at = failure
     if rule.probe or rule.barred or rule.refresh:
-        changes.append(Failed(evidence.fingerprint, evidence.url, fault.kind, now))
-    cooled = cool_down(fault, rule, connection, evidence.fingerprint, board, sent_at, now, roll)
-    return (*changes, cooled) if cooled is not None else tuple(changes)
-
-
-def cool_down(fault: Fault, rule: Rule, connection: Connection, fingerprint: str, board: Board, sent_at: float, now: float, roll: float) -> Cooled | None:
-    """The cool-down that a rule imposes, or None."""
+        yield Failed(fingerprint, connection.endpoint.url, fault.kind, now)
     if rule.scope is None or not (rule.cool or rule.barred):
-        return None
+        return
     name = subject(rule.scope, fingerprint, connection)
     before = board.cooled(name)
     if before is not None and sent_at < before.since:
-        return None
+        return
     level = before.level + 1 if before is not None else 0
     seconds = inf if rule.barred else rule.cool[min(level, len(rule.cool) - 1)]
     if fault.kind is C.RATE_LIMITED and fault.retry_after is not None:
@@ -120,7 +126,7 @@ def cool_down(fault: Fault, rule: Rule, connection: Connection, fingerprint: str
         seconds = _window(fault, now, roll)
     if fault.confidence < Confidence.TYPE and level == 0:
         seconds = min(seconds, _LONGEST_ON_WEAK_SIGN)
-    return Cooled(Cooldown(name, now + seconds, now, level, replace(fault, scope=rule.scope)))
+    yield Cooled(Cooldown(name, now + seconds, now, level, replace(fault, scope=rule.scope)))
 
 
 def _window(fault: Fault, now: float, roll: float) -> float:
