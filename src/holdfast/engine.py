@@ -1,5 +1,5 @@
-"""Between the pure core and the drivers: gathers what the core may know, takes the steps that need no provider's answer, and
-persists what was learnt. Every face drives the same engine; it contains no rule of recovery."""
+"""Between the pure core and the drivers: it gathers what the core may know, begins requests, and makes what they learn known to
+the other processes. Every face drives the same engine; it contains no rule of recovery."""
 
 from __future__ import annotations
 
@@ -7,40 +7,37 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple
 
 from .configfile import Home
 from .configfile import load as load_config
 from .configfile import revision as config_revision
 from .core.config import Config
-from .core.errors import ConnectionLost, SecretMissing, StoreError
+from .core.errors import ConnectionLost, StoreError
 from .core.events import Event, EventKind
 from .core.evidence import NO_KEY, Board, Change, KeyKept, StandInBegan, StandInEnded, Worked
 from .core.explain import Explanation, explain
-from .core.faults import Fault, FaultClass, Phase, Profile, Reply
-from .core.flow import flow
-from .core.handover import same_model
+from .core.faults import Fault, FaultClass, Profile, Reply
 from .core.identity import Connection, Dialect, Key, Lane, Pin
 from .core.pool import World
 from .core.resolve import lane_for, pin_for_request, rungs_for
-from .core.secret import Secret, redact
+from .core.secret import Secret
 from .core.session import Session, StandIn
-from .core.steps import Answer, Attempt, Call, Outcome, Probe, Refresh, Relist, Send, Step
-from .journal import events_of, local
-from .outward import error_body, retry_headers
+from .core.steps import Attempt, Call
+from .exchange import Exchange
+from .journal import local
 from .profiles import for_host
 from .profiles import load as load_profile
 from .recorder import Recorder
-from .store.base import Lease, Store
+from .store.base import Store
 from .vault import Vault
 
 _CONFIG_LOOKED_AT_EVERY = 0.5
 _OTHERS_LOOKED_AT_EVERY = 0.002  # asking costs a sixth of all that we add to a request; one in flight is much longer behind
-_PROBE_TTL = 10.0
 _RELIST_EVERY = 600.0
+_MOST_ROUTES = 10_000
 ListModels = Callable[[Connection, Secret | None], "tuple[str, ...] | Reply"]
 
 
@@ -80,6 +77,7 @@ class Engine:
         self._routes: dict[tuple[str, Dialect, str | None], _Route] = {}
         self._profiles: dict[tuple[str | None, str], Profile] = {}
         self._reads: dict[Key, _KeyRead] = {}
+        self.explained: dict[str, Exchange] = {}
         self.config()
 
     def config(self) -> Config:
@@ -95,13 +93,16 @@ class Engine:
 
     def catch_up(self) -> None:
         """Take over what other processes wrote since the last look."""
-        revision = self.store.revision()
-        if revision != self._revision:
-            with self._lock:
-                self.board.load(self.store.evidence(), self.store.cooldowns())
-                self._sessions.clear()
-                self._routes.clear()
-                self._revision = revision
+        try:
+            revision = self.store.revision()
+            if revision != self._revision:
+                with self._lock:
+                    self.board.load(self.store.evidence(), self.store.cooldowns())
+                    self._sessions.clear()
+                    self._routes.clear()
+                    self._revision = revision
+        except StoreError as error:  # what is known already serves on
+            self.recorder.tell(error)
         self._others_due = time.monotonic() + _OTHERS_LOOKED_AT_EVERY
 
     def look_again(self) -> None:
@@ -130,6 +131,12 @@ class Engine:
             found = self._profiles[named, host] = load_profile(named or for_host(host, own), own)
         return found
 
+    def _plan_host(self, connection: Connection) -> str | None:
+        """The host that the provider's profile knows for keys that begin like this one, where it is not the one called."""
+        secret = self.vault.peek(connection.key) if connection.key is not None else None
+        host = self.profile(connection).plan_host(secret.starts_with) if secret is not None else None
+        return host if host != connection.endpoint.host else None
+
     def lanes(self, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Lane, tuple[Lane, ...]]:
         """The lane of a pin and those of its ladder."""
         return lane_for(self._config, pin, dialect, key), rungs_for(self._config, pin, dialect)
@@ -150,6 +157,8 @@ class Engine:
             kept_key=session.kept_key if own else None,
             limits=config.settings,
         )
+        if len(self._routes) >= _MOST_ROUTES:  # models are named by callers: their number is not ours
+            self._routes.clear()
         self._routes[place] = route = _Route(session, config, session.stand_in if pin == session.pin else None, call)
         return route
 
@@ -182,7 +191,7 @@ class Engine:
         return Exchange(self, call, session.pin, now)
 
     def world(self) -> World:
-        return World(self.board, self.fingerprint, self.profile, self._roll())
+        return World(self.board, self.fingerprint, self.profile, self._roll(), self._plan_host)
 
     def persist(self, changes: Sequence[Change], at: float) -> None:
         """Make changes of a request begun at `at` known to the other processes: verdicts before the next step is taken, a kept key
@@ -199,8 +208,8 @@ class Engine:
         if now:
             try:
                 self.store.apply(now, at)
-            except StoreError as error:
-                self.journal(Event(at, EventKind.REFUSED, "", detail={"store": redact(str(error))}))
+            except StoreError as error:  # it holds in this process all the same
+                self.recorder.tell(error)
 
     def journal(self, *events: Event) -> None:
         self.recorder.journal(lambda: events)
@@ -229,7 +238,10 @@ class Engine:
         listed = self._list_models(connection, used)
         if isinstance(listed, Reply):
             return seen[0] if seen is not None else ()
-        self.store.save_models(name, url, listed, self.store.now())
+        try:
+            self.store.save_models(name, url, listed, self.store.now())
+        except StoreError as error:
+            self.recorder.tell(error)
         return listed
 
     def explain(self, connection: Connection, fault: Fault | None, attempts: Sequence[Attempt], session: str) -> Explanation:
@@ -252,149 +264,3 @@ class Engine:
     def close(self) -> None:
         self.recorder.close()
         self.store.close()
-
-
-class Exchange:
-    """One request under way: a driver takes `step`, reports what came of it with `answer`, until `outcome` is there."""
-
-    __slots__ = ("_began", "_flow", "_held", "_sent_at", "_used", "_waiting", "call", "engine", "outcome", "pin", "step")
-
-    def __init__(self, engine: Engine, call: Call, pin: Pin, now: float) -> None:
-        self.engine, self.call, self.pin = engine, call, pin
-        self.outcome: Outcome | None = None
-        self._began = now
-        self._held: Lease | None = None
-        self._waiting = False
-        self._used: Secret | None = None
-        self._sent_at = 0.0
-        self._flow: Generator[Step, Answer, Outcome] = flow(call, engine.world(), now)
-        self.step: Step | None = None
-        self._advance(None)
-
-    def now(self) -> float:
-        return self.engine.store.now()
-
-    def secret(self, connection: Connection) -> Secret | None:
-        """The key to send with; None where the endpoint takes none. Raises SecretMissing when it went away meanwhile."""
-        self._used = self.engine.vault.secret(connection.key) if connection.key is not None else None
-        self._sent_at = self.now()
-        return self._used
-
-    def answer(self, answer: Answer) -> None:
-        """Report what came of the step, and learn the next one."""
-        self._advance(answer)
-
-    def perform(self) -> bool:
-        """Take a step that needs no driver (a key's reference, the probe's lease, a model list) and report it. May block on a
-        program or the network. False: somebody else is probing the key; ask again in a moment."""
-        step = self.step
-        if isinstance(step, Probe):
-            return self._take_probe(step)
-        if isinstance(step, Refresh):
-            self._advance(self._read(step))
-        elif isinstance(step, Relist):
-            self._advance(Answer(self.now(), models=self.engine.relist(step.connection, self._used)))
-        return True
-
-    def explain(self) -> tuple[int, dict[str, str], bytes]:
-        """Our own answer for a fault for which there is no answer of the provider's: status, headers, body in the caller's dialect."""
-        outcome = self._ended()
-        if outcome.fault is None:
-            raise ValueError("a good answer needs no explanation")
-        status, body = error_body(
-            self.call.lane.connection.dialect,
-            outcome.fault,
-            self.explanation(),
-            request_id=self.call.request_id,
-            session=self.call.session,
-            pin=str(self.pin),
-            attempts=outcome.attempts,
-            now=self.now(),
-        )
-        return status, {"content-type": "application/json", **self.headers()}, body
-
-    def explanation(self) -> Explanation:
-        """The four lines about the outcome's fault."""
-        outcome, engine = self._ended(), self.engine
-        return engine.explain(outcome.connection, outcome.fault, outcome.attempts, self.call.session)
-
-    def headers(self) -> dict[str, str]:
-        """What we add to the answer: who answered, after how many attempts; after a fault, that nobody need retry (law 10)."""
-        outcome = self._ended()
-        key = outcome.connection.key
-        told = {
-            "holdfast-request-id": self.call.request_id,
-            "holdfast-session": self.call.session,
-            "holdfast-pin": str(outcome.connection.pin),
-            "holdfast-attempts": str(len(outcome.attempts)),
-        }
-        if key is not None:
-            told["holdfast-key"] = key.label
-        if outcome.stand_in:
-            told["holdfast-stand-in"] = str(outcome.connection.pin)
-        if outcome.fault is not None:
-            told |= {"holdfast-fault": str(outcome.fault.kind), **retry_headers(outcome.fault, self.now())}
-        return told
-
-    def stream_ended(self, fault: Fault | None, answered_model: str = "") -> None:
-        """What the rest of a stream told after its first event had been passed on: nothing is replayed, but it is written down."""
-        connection = self._ended().connection
-        if fault is not None:
-            detail = {"fault": str(fault.kind), "cause": fault.cause or "", "excerpt": redact(fault.excerpt, self.engine.vault.known())}
-            self.engine.journal(Event(self.now(), EventKind.TRUNCATED, self.call.session, self.call.request_id, str(connection.pin), detail))
-        if answered_model not in ("", connection.model) and not same_model(connection.model, answered_model):
-            told = {"chosen": connection.model, "answered": answered_model}
-            self.engine.journal(Event(self.now(), EventKind.MODEL_DIFFERS, self.call.session, self.call.request_id, str(connection.pin), told))
-
-    def abandon(self) -> None:
-        """The driver gives up (the caller went away): whatever is held is given back, and nobody is blamed."""
-        self._flow.close()
-        self._release()
-
-    def _ended(self) -> Outcome:
-        if self.outcome is None:
-            raise RuntimeError("the exchange has not ended yet")
-        return self.outcome
-
-    def _take_probe(self, step: Probe) -> bool:
-        store, name = self.engine.store, f"probe:{step.fingerprint}@{step.connection.endpoint.url}"
-        if self._waiting and store.holder(name) is not None:
-            return False
-        if not self._waiting:
-            self._held = store.lease(name, self.engine.owner, _PROBE_TTL)
-            if self._held is None:
-                self._waiting = True
-                return False
-        self._waiting = False
-        self.engine.catch_up()
-        self._advance(Answer(self.now(), yes=self._held is not None))
-        return True
-
-    def _read(self, step: Refresh) -> Answer:
-        try:
-            changed = self.engine.read_again(step.key, self._used if step.fingerprint is not None else None, self._sent_at)
-        except SecretMissing as missing:
-            return Answer(self.now(), Reply(None, body=f"SecretMissing: {missing}".encode(), phase=Phase.UNSENT))
-        return Answer(self.now(), yes=changed)
-
-    def _advance(self, answer: Answer | None) -> None:
-        try:
-            self.step = next(self._flow) if answer is None else self._flow.send(answer)
-            changes = self.step.changes
-        except StopIteration as end:
-            outcome: Outcome = end.value
-            self.step, self.outcome, changes = None, outcome, outcome.changes
-            self.engine.recorder.journal(partial(events_of, outcome, self.call, self._began))
-        if changes:
-            self.engine.persist(changes, self._began)
-        if self._held is not None:
-            if isinstance(self.step, Send) and self.step.probe:
-                self.engine.store.renew(self._held, _PROBE_TTL + self.step.after)
-            elif not isinstance(self.step, Refresh):
-                # A key under test is read again under the same lease: whoever waits for the verdict begins no test of its own.
-                self._release()
-
-    def _release(self) -> None:
-        if self._held is not None:
-            self.engine.store.release(self._held)
-            self._held = None

@@ -53,9 +53,13 @@ class Recorder:
                 if makers:
                     self._store.record([event for make in makers for event in make()])
             except StoreError as error:
-                if not self._told:
-                    self._told = True
-                    _log.warning("the journal cannot be written; requests go on without it: %s", error)
+                self.tell(error)
+
+    def tell(self, error: StoreError) -> None:
+        """Warn, once, that the store cannot be used: requests go on without what it would have remembered."""
+        if not self._told:
+            self._told = True
+            _log.warning("the journal cannot be written, or the store not be read; requests go on without it: %s", error)
 
     def close(self) -> None:
         """Write what is queued and end the thread, without waiting for more to gather."""
