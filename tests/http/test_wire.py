@@ -103,7 +103,7 @@ def test_what_holds_for_one_hop_stays_behind_and_the_rest_goes_along() -> None:
         [(b"Connection", b"close"), (b"TE", b"x"), (b"Upgrade", b"h2c"), (b"Content-Length", b"9"), (b"anthropic-version", b"2026-10-21"), (b"X-Own", b"1")]
     )
     assert headers.keys() == {b"host", b"authorization", b"content-length", b"anthropic-version", b"x-own"}
-    assert headers[b"content-length"] == b"2"
+    assert headers[b"content-length"] == b"%d" % len(b'{"model":"chosen"}')
     assert headers[b"anthropic-version"] == b"2026-10-21"
 
 
@@ -247,3 +247,21 @@ def test_a_label_cannot_break_out_of_its_header() -> None:
 def test_a_failed_answer_leaves_without_what_would_mislead_its_reader() -> None:
     theirs = [(name, b"1") for name in (b"Location", b"Retry-After", b"Content-Encoding", b"Content-Length", b"Transfer-Encoding", b"X-Request-Id")]
     assert outward(theirs, {"holdfast-fault": "transient"}) == [(b"X-Request-Id", b"1"), (b"holdfast-fault", b"transient")]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "sent"),
+    [
+        ("/v1/chat/completions", b'{"messages":[]}', b'{"messages":[],"model":"chosen"}'),
+        ("/messages?beta=true", b" { } ", b'{"model":"chosen"}'),
+        ("/v1/responses", b'{"model":null,"input":"x"}\n', b'{"model":null,"input":"x","model":"chosen"}'),
+        ("/v1/responses", b'{"tools":[{"model":"inner"}]}', b'{"tools":[{"model":"inner"}],"model":"chosen"}'),
+        ("/v1/messages/batches", b'{"requests":[]}', b'{"requests":[]}'),
+        ("/v1/chat/completions", b"no object", b"no object"),
+        ("/v1/chat/completions", b"{cut", b"{cut"),
+    ],
+)
+def test_a_call_that_names_no_model_leaves_with_the_chosen_one(path: str, body: bytes, sent: bytes) -> None:
+    _, headers, left = dress(connection(auth=Auth.NONE), None, path, strip([(b"content-length", b"1")]), body)
+    assert left == sent
+    assert (b"content-length", str(len(sent)).encode()) in headers

@@ -130,6 +130,15 @@ def test_a_choice_without_a_model_is_refused_before_anything_is_sent(house: Hous
     assert program.provider.requests == []
 
 
+def test_a_request_that_names_no_model_leaves_with_the_chosen_one(house: House) -> None:
+    house.own("a")
+    plan = house.provider()
+    house.write(entry("plan", plan, "a"))
+    with house.open() as held, httpx2.Client(transport=held.session("work", "plan/m1").transport()) as client:
+        client.post("http://holdfast.invalid/v1/chat/completions", json={"messages": []})
+    assert [seen.model for seen in plan.calls] == ["m1"]
+
+
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_an_empty_object_with_status_200_is_a_fault_and_no_answer(house: House, way: Way) -> None:
     house.own("a")

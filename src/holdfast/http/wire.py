@@ -26,11 +26,12 @@ _DIALECTS: tuple[tuple[str, Dialect], ...] = (
     ("/embeddings", Dialect.OPENAI_CHAT),
     ("/completions", Dialect.OPENAI_CHAT),
 )
+_NEEDS_MODEL = frozenset(prefix for prefix, _ in _DIALECTS)
 _OWN_PREFIX = b"holdfast-"
 # Credentials of the caller, what holds for one hop only (RFC 9110 7.6.1), and what is computed anew for every request.
 _NEVER_SENT = frozenset(
-    b"authorization x-api-key api-key cookie proxy-authorization proxy-authenticate connection keep-alive proxy-connection te trailer "
-    b"transfer-encoding upgrade host content-length".split()
+    b"authorization x-api-key api-key cookie proxy-authorization openai-organization openai-project proxy-authenticate connection keep-alive "
+    b"proxy-connection te trailer transfer-encoding upgrade host content-length".split()
 )
 _NEVER_RETURNED = frozenset(
     b"connection keep-alive proxy-connection trailer transfer-encoding upgrade content-length content-encoding location retry-after".split()
@@ -136,7 +137,10 @@ def dress(
     if body is None:
         headers += incoming.sizes
     elif incoming.sizes:
-        body = body if asked.model == connection.model else with_model(body, connection.model)
+        if asked.model is None and tail_of(path).partition("?")[0] in _NEEDS_MODEL:
+            body = naming(body, connection.model)
+        elif asked.model != connection.model:
+            body = with_model(body, connection.model)
         headers.append((b"content-length", b"%d" % len(body)))
     return url_for(endpoint, path), headers, body
 
@@ -197,6 +201,14 @@ def with_model(body: bytes, model: str) -> bytes:
         if body[start:end] != wanted and _text(body[start:end]) != model:
             body = body[:start] + wanted + body[end:]
     return body
+
+
+def naming(body: bytes, model: str) -> bytes:
+    """A JSON object that names no model, with this one at its end: of two such keys the last counts."""
+    inner = body.strip().removesuffix(b"}").rstrip()
+    if not inner.startswith(b"{") or not body.rstrip().endswith(b"}"):
+        return body
+    return inner + (b"," if len(inner) > 1 else b"") + _KEY + b":" + json.dumps(model).encode() + b"}"
 
 
 def _text(literal: bytes) -> str | None:
