@@ -49,7 +49,7 @@ lint: setup
 	@$(BIN)/ruff check .
 
 types: setup
-	@$(BIN)/mypy src tests/typing $(if $(wildcard bench/*.py),bench)
+	@$(BIN)/mypy src tests/typing examples $(if $(wildcard bench/*.py),bench)
 
 layers: setup
 	@$(BIN)/lint-imports --no-logo

@@ -15,7 +15,9 @@ from holdfast.core.identity import Connection, Pin
 from holdfast.core.secret import Secret
 from holdfast.core.session import Session, StandIn
 from holdfast.core.steps import Answer, Probe, Refresh, Send
-from holdfast.engine import Engine, Exchange
+from holdfast.engine import Engine
+from holdfast.exchange import Exchange
+from holdfast.journal import why
 from holdfast.store.sqlite import SqliteStore
 from holdfast.vault import Vault
 from world import BAD_KEY, BROKEN, CHAT, NO_MODEL, OVERLOADED, THROTTLED
@@ -115,6 +117,39 @@ def test_what_one_engine_learns_the_others_know_before_their_next_request(world:
     assert headers["holdfast-fault"] == "auth_rejected"
     assert b"never worked" in body
     assert b"sk-mimo" not in body
+
+
+def test_a_refusal_from_memory_is_in_the_journal_and_can_be_explained_afterwards(world: World) -> None:
+    engine = world.engine()
+    world.run(engine, BAD_KEY, BAD_KEY)
+    world.run(engine)
+    engine.recorder.flush()
+    last = engine.store.journal(session="s1")[-1]
+    assert (last.kind, last.detail["fault"]) == (EventKind.REFUSED, "auth_rejected")
+    assert "remembered" in why([last])[0]
+    assert "nothing was sent" in engine.explained["s1"]
+
+
+def test_only_so_many_explanations_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.engine._MOST_EXPLAINED", 2)
+    engine = world.engine()
+    for session in ("a", "b", "a", "c"):
+        engine.remember(session, session)
+    assert list(engine.explained) == ["a", "c"]
+
+
+def test_a_store_that_cannot_be_used_stops_no_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = world.engine()
+    world.run(engine, None)
+    world.now += 10
+
+    def broken(*args: object, **more: object) -> None:
+        raise StoreError("database is locked")
+
+    for name in ("revision", "lease", "renew", "release", "save_models", "apply", "record"):
+        monkeypatch.setattr(engine.store, name, broken)
+    assert world.run(engine, BAD_KEY, BAD_KEY, None).outcome is not None
+    assert engine.relist(engine.begin("s1", CHAT, None).call.lane.connection, None) == ("m1-pro",)
 
 
 def test_an_exchange_that_has_not_ended_gives_no_outcome_away(world: World) -> None:
@@ -258,6 +293,17 @@ def test_the_model_list_is_asked_for_once_in_ten_minutes_and_its_failure_blames_
     cooling = engine.board.cooldown(engine.fingerprint(connection.key) or "", connection)  # type: ignore[arg-type]
     assert cooling is not None
     assert not cooling.hard, "the model's verdict, none of the key"
+
+
+def test_a_plan_key_at_the_pay_as_you_go_host_is_told_its_plan_host(world: World) -> None:
+    world.write('[provider.mimo]\nurl = "https://api.xiaomimimo.com/v1"\nkeys = ["env:MIMO_A", "env:PLAN"]\n')
+    world.environ["PLAN"] = "tp-plan-key-12345678"
+    exchange = world.run(world.engine(), BAD_KEY, BAD_KEY)
+    assert exchange.outcome is not None
+    first, second = (one.fault for one in exchange.outcome.attempts)
+    assert (first and first.hint, second and second.hint) == (None, "token-plan-cn.xiaomimimo.com")
+    assert "keys like this one belong to token-plan-cn.xiaomimimo.com." in str(exchange.explanation())
+    assert exchange.explanation().command == "holdfast provider show mimo"
 
 
 def test_without_any_earlier_list_a_failing_side_door_gives_no_models(world: World) -> None:

@@ -38,6 +38,7 @@ _CONFIG_LOOKED_AT_EVERY = 0.5
 _OTHERS_LOOKED_AT_EVERY = 0.002  # asking costs a sixth of all that we add to a request; one in flight is much longer behind
 _RELIST_EVERY = 600.0
 _MOST_ROUTES = 10_000
+_MOST_EXPLAINED = 1_000
 ListModels = Callable[[Connection, Secret | None], "tuple[str, ...] | Reply"]
 
 
@@ -77,7 +78,7 @@ class Engine:
         self._routes: dict[tuple[str, Dialect, str | None], _Route] = {}
         self._profiles: dict[tuple[str | None, str], Profile] = {}
         self._reads: dict[Key, _KeyRead] = {}
-        self.explained: dict[str, Exchange] = {}
+        self.explained: dict[str, str] = {}
         self.config()
 
     def config(self) -> Config:
@@ -169,7 +170,7 @@ class Engine:
             raise ConnectionLost(f"there is no session '{session_id}' any more", next_step="holdfast session list")
         return session, self._route(session, config, dialect, model)
 
-    def begin(self, session_id: str, dialect: Dialect, model: str | None, *, replayable: bool = True, client_retries: int = 0) -> Exchange:
+    def begin(self, session_id: str, dialect: Dialect, model: str | None, *, replayable: bool = True, client_retries: int = 0, side_door: bool = False) -> Exchange:
         """Start one request of a session. Raises ConnectionLost when its pin no longer resolves, ConfigError when the
         configuration is broken."""
         if time.monotonic() >= self._others_due:
@@ -186,6 +187,7 @@ class Engine:
             standing_in=str(stand_in.rung) if stand_in is not None and active else None,
             returning=stand_in is not None and not active,
             replayable=replayable,
+            side_door=side_door,
             client_retries=client_retries,
         )
         return Exchange(self, call, session.pin, now)
@@ -260,6 +262,13 @@ class Engine:
             session=session,
             clock=local,
         )
+
+    def remember(self, session: str, explanation: str) -> None:
+        """Keep the explanation of a session's last fault, for a while and for so many sessions."""
+        self.explained.pop(session, None)
+        self.explained[session] = explanation
+        if len(self.explained) > _MOST_EXPLAINED:
+            del self.explained[next(iter(self.explained))]
 
     def close(self) -> None:
         self.recorder.close()

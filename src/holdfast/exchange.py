@@ -165,7 +165,7 @@ class Exchange:
             self.step, self.outcome, changes = None, outcome, outcome.changes
             self.engine.recorder.journal(partial(events_of, outcome, self.call, self._began))
             if outcome.fault is not None:
-                self.engine.explained[self.call.session] = self
+                self.engine.remember(self.call.session, str(self.explanation()))
         if changes:
             self.engine.persist(changes, self._began)
         if self._held is not None and not isinstance(self.step, Refresh):

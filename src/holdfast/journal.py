@@ -21,9 +21,12 @@ def local(at: float) -> str:
 
 
 def events_of(outcome: Outcome, call: Call, began: float) -> list[Event]:
-    """The journal of one request: its attempts, then the change of rung if there was one."""
+    """The journal of one request: its attempts, a refusal from memory, the change of rung if there was one."""
     events = [attempt_event(attempt, call.session, call.request_id) for attempt in outcome.attempts]
     at = outcome.attempts[-1].ended_at if outcome.attempts else began
+    if outcome.from_memory and outcome.fault is not None:
+        detail: dict[str, object] = {"fault": str(outcome.fault.kind), "key": outcome.connection.label, "until": outcome.fault.reset_at}
+        events.append(Event(at, EventKind.REFUSED, call.session, call.request_id, str(outcome.connection.pin), detail))
     for change in outcome.changes:
         if isinstance(change, StandInBegan):
             events.append(Event(at, EventKind.STOOD_IN, call.session, call.request_id, change.rung, {"reason": change.reason, "until": change.until}))
@@ -37,7 +40,7 @@ _SENTENCES: dict[EventKind, str] = {
     K.CREATED: "created on {pin}",
     K.RESUMED: "resumed on {pin}",
     K.SWITCHED: "switched by its user from {before} to {pin}",
-    K.REFUSED: "refused",
+    K.REFUSED: "nothing sent on {pin} with key '{key}': its last verdict was {fault}, and is remembered",
     K.STOOD_IN: "{pin} stands in until {until}, because of {reason}",
     K.RETURNED: "back on {pin}",
     K.KEY_CHANGED: "the value of key '{key}' changed",

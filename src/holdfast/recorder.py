@@ -18,6 +18,7 @@ from .store.base import Store
 _log = logging.getLogger("holdfast")
 _QUEUE = 10_000
 _GATHER = 0.05
+_KEEP_DAYS = 90.0
 
 
 class Recorder:
@@ -29,7 +30,7 @@ class Recorder:
         self._changes: deque[tuple[float, Change]] = deque(maxlen=_QUEUE)
         self._wake, self._closing, self._writing = threading.Event(), threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
-        self._told = False
+        self._told = self._pruned = False
         atexit.register(_flush_if_alive, weakref.ref(self))
 
     def journal(self, make: Callable[[], Iterable[Event]]) -> None:
@@ -48,6 +49,9 @@ class Recorder:
             changes = [self._changes.popleft() for _ in range(len(self._changes))]
             makers = [self._events.popleft() for _ in range(len(self._events))]
             try:
+                if not self._pruned:
+                    self._pruned = True
+                    self._store.prune(_KEEP_DAYS)
                 for at, change in changes:
                     self._store.apply([change], at)
                 if makers:

@@ -166,13 +166,23 @@ class Session:
         """What happened to this session and why it is where it is, as text."""
         return "\n".join(why(self.attempts(limit), clock=local))
 
+    def explain(self) -> str:
+        """What happened to the session's last request that failed in this process, on which connection, what was tried and what to
+        do next; empty when none failed."""
+        return self._owner.engine.explained.get(self.id, "")
+
     def transport(self, module: ModuleType | None = None) -> Any:
         """A sync transport for a client of `httpx2` (default) or `httpx`."""
-        return _bound(module).SyncTransport(self._owner.engine, self.id)
+        return _bound(module).SyncTransport(self._owner.engine, self.id, bounds=self._bounds())
 
     def async_transport(self, module: ModuleType | None = None) -> Any:
         """An async transport for a client of `httpx2` (default) or `httpx`."""
-        return _bound(module).AsyncTransport(self._owner.engine, self.id)
+        return _bound(module).AsyncTransport(self._owner.engine, self.id, bounds=self._bounds())
+
+    def _bounds(self) -> Any:
+        from .http.talk import Bounds
+
+        return Bounds(replay=self._owner.config.settings.replay_limit)
 
     def for_openai(self) -> ClientOptions:
         """Keyword arguments for `openai.OpenAI`."""

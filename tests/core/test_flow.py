@@ -76,6 +76,19 @@ def test_a_key_that_never_worked_is_asked_once_and_then_answered_from_memory() -
     assert len(sim.sends) == 1
 
 
+def test_a_plan_key_at_the_pay_as_you_go_host_stays_refused_and_its_refusal_names_the_plan_host() -> None:
+    sim = Sim(plan_host="plan.example")
+    outcome = sim.run(call(TWO), [BAD_KEY, BAD_KEY])
+    assert sim.labels == ["a", "b"]
+    assert outcome.fault is not None
+    assert (outcome.fault.kind, outcome.fault.hint) == (FaultClass.AUTH_REJECTED, "plan.example")
+    good = Sim(plan_host="plan.example")
+    known_good(good, "a")
+    refused = good.run(call(ONE), [BAD_KEY] * 4).fault
+    assert refused is not None
+    assert refused.hint is None, "a key that worked here stands at the right door"
+
+
 def test_a_replaced_key_starts_with_a_clean_slate() -> None:
     sim = Sim()
     sim.run(call(ONE), [BAD_KEY])
@@ -371,6 +384,15 @@ def test_what_cannot_be_replayed_may_still_take_the_second_key_when_the_first_ca
     sim = Sim(missing={"a"})
     assert sim.run(call(TWO, replayable=False), [None]).fault is None
     assert sim.labels == ["b"]
+
+
+def test_a_side_door_is_tried_once_and_changes_nobodys_health() -> None:
+    sim = Sim()
+    known_good(sim, "a")
+    for answer in (BAD_KEY, BROKE, THROTTLED, None):
+        sim.run(call(TWO, RUNG, side_door=True), [answer])
+    assert sim.changes == []
+    assert sim.labels == ["a"] * 4
 
 
 def test_another_key_of_the_choice_comes_before_any_rung() -> None:

@@ -15,8 +15,9 @@ _TEMPLATE = """\
 # A key never stands here, only a reference to it: env:VARIABLE, file:PATH, cmd:PROGRAM ARGUMENTS, keyring:SERVICE/USER, store:LABEL.
 
 # [provider.my-gateway]
-# url    = "https://gateway.example/v1"          # with dialect = "openai-chat", the default; or one URL for each dialect:
-# endpoints = { openai-chat = "https://gateway.example/v1", anthropic-messages = "https://gateway.example/anthropic" }
+# url    = "https://gateway.example/v1"          # with dialect = "openai-chat", the default
+#   or, instead of url, one URL for each dialect:
+#   endpoints = { openai-chat = "https://gateway.example/v1", anthropic-messages = "https://gateway.example/anthropic" }
 # models = ["some-model"]
 # keys   = ["env:MY_GATEWAY_KEY", { from = "store:team", account = "team" }]
 

