@@ -39,7 +39,6 @@ SPECIAL: dict[FaultClass, tuple[tuple[str, Rule], ...]] = {
     FaultClass.UNKNOWN: (("the status is 500 or more", UNKNOWN_5XX),),
 }
 COMMANDS = {
-    "run": "holdfast",
     "again": "holdfast key reset PROVIDER LABEL",
     "check": "holdfast check PIN",
     "choose": "holdfast session pin SESSION PROVIDER/MODEL",
@@ -85,7 +84,7 @@ def block(kind: FaultClass) -> str:
     lines = [f"- Holdfast {deeds(RULES[kind])}."]
     lines += [f"- When {case}, it {deeds(rule)}." for case, rule in SPECIAL.get(kind, ())]
     for case, what in [(case, what) for one, case, what in WHAT if one is kind]:
-        said, step = (text.format_map(Shown(COMMANDS)) for text in (what, NEXT.get(case, NEXT[kind])))
+        said, step = (text.format_map(Shown(COMMANDS)) for text in (what, ": ".join(NEXT.get(case, NEXT[kind]))))
         lines.append(f"- It says{f' ({case})' if case else ''}: “{said}” “{step}”")
     lines.append(
         f"- Clients get {openai.status} `{openai.openai_type}` / `{openai.openai_code}` (OpenAI), {anthropic.status} `{anthropic.anthropic_type}` (Anthropic)."

@@ -66,6 +66,7 @@ class Sim:
     generation: dict[str, int] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
     models: tuple[str, ...] = ()
+    plan_host: str | None = None
     busy_probes: list[Callable[[Sim], None]] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
@@ -74,7 +75,7 @@ class Sim:
         return None if one.label in self.unread | self.missing else f"{one.label}{self.generation.get(one.label, 0)}"
 
     def world(self) -> World:
-        return World(self.board, self.fingerprint, lambda connection: profiles.load(None), roll=0.0)
+        return World(self.board, self.fingerprint, lambda connection: profiles.load(None), roll=0.0, plan_host=lambda connection: self.plan_host)
 
     def run(self, call: Call, script: Script | Iterable[Reply | None]) -> Outcome:
         """Drive one call to its end; each send takes 0.1 s."""

@@ -85,6 +85,20 @@ TABLE = [
         f"Check that env:MIMO_KEY holds a live key of this host, then: {AGAIN}",
     ),
     (
+        "the key begins like those of a plan that has another host",
+        replace(REFUSED, hint="plan.example"),
+        NEVER,
+        f"{HOST} does not accept this key. It has never worked there; keys like this one belong to plan.example.",
+        f"Correct the address: {SHOW}",
+    ),
+    (
+        "the answer says success and nothing else",
+        Fault(C.TRANSIENT, status=200, cause="empty"),
+        WORKED,
+        f"{HOST} answered with nothing in it (HTTP 200).",
+        f"Repeat the turn. If it stays: holdfast check {PIN}",
+    ),
+    (
         "nothing is known of the key",
         REFUSED,
         None,
@@ -312,7 +326,9 @@ COMMANDS = re.compile(
 
 @pytest.mark.parametrize("fault", [row[1] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_every_explanation_ends_with_a_command_that_exists(fault: Fault) -> None:
-    assert COMMANDS.search(told(fault).next_step)
+    explanation = told(fault)
+    assert COMMANDS.match(explanation.command)
+    assert explanation.next_step.endswith(f": {explanation.command}")
 
 
 @pytest.mark.parametrize("kind", [C.PROVIDER_UNAVAILABLE, C.ENDPOINT_MISMATCH])

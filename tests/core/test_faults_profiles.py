@@ -62,8 +62,8 @@ def test_a_profile_built_on_another_adds_to_it():
 
 def test_a_key_prefix_points_to_its_plan_host():
     mimo = profiles.load("mimo")
-    assert mimo.plan_host("tp-abc") == "token-plan-cn.xiaomimimo.com"
-    assert mimo.plan_host("sk-abc") is None
+    assert mimo.plan_host("tp-abc".startswith) == "token-plan-cn.xiaomimimo.com"
+    assert mimo.plan_host("sk-abc".startswith) is None
 
 
 def test_the_users_own_profile_stands_before_ours(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.core.errors import IdentityError
-from holdfast.core.identity import KINDS, Auth, Connection, Dialect, Endpoint, Key, Ladder, Lane, Pin, Provider, ProviderName
+from holdfast.core.identity import KINDS, Auth, Connection, Dialect, Endpoint, Key, Ladder, Lane, Pin, Provider, ProviderName, is_loopback
 from world import CHAT, key, lane, provider
 
 MIMO = provider("mimo", "a", "b")
@@ -108,6 +108,14 @@ def test_a_header_that_carries_a_key_or_breaks_a_line_is_refused(header: tuple[s
 )
 def test_an_endpoint_knows_whether_it_is_on_this_machine(host: str, local: bool) -> None:
     assert Endpoint(f"http://{host}/v1").is_loopback is local
+
+
+@pytest.mark.parametrize(
+    ("place", "local"),
+    [("localhost:4141", True), ("[::1]:80", True), ("127.0.0.1", True), ("https://a.example/v1", False), ("//[broken", False), ("", False)],
+)
+def test_a_place_without_a_scheme_is_recognised_too(place: str, local: bool) -> None:
+    assert is_loopback(place) is local
 
 
 def test_a_rotation_can_change_the_key_and_nothing_else() -> None:

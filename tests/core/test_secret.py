@@ -33,6 +33,11 @@ def test_no_way_of_printing_shows_the_value(shown: str) -> None:
     assert "canary" not in shown
 
 
+def test_a_secret_says_whether_it_begins_like_the_keys_of_a_plan() -> None:
+    assert KEY.starts_with("sk-")
+    assert not KEY.starts_with("tp-")
+
+
 @pytest.mark.parametrize("take", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps, vars])
 def test_a_secret_cannot_be_taken_along_in_another_form(take: object) -> None:
     with pytest.raises(TypeError):

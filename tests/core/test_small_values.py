@@ -285,6 +285,11 @@ def test_the_picker_offers_declared_and_discovered_models_with_their_connection(
     assert {str(o.pin): o.why_not for o in found if o.why_not} == {"keyless/k1": "it has no key (holdfast key add keyless --from env:NAME)"}
 
 
+@pytest.mark.parametrize("name", ["", " padded", "two\nlines", "bell\x07"])
+def test_a_listed_name_that_no_pin_can_write_hides_no_other(name: str) -> None:
+    assert [o.pin.model for o in options(ALL, {"open": [name, "o1"]}) if o.pin.provider == "open"] == ["o1"]
+
+
 def test_an_option_that_the_reader_cannot_speak_says_why() -> None:
     found = options(ALL, {}, [Dialect.ANTHROPIC_MESSAGES])
     assert {o.why_not for o in found} == {"it speaks openai-chat only"}

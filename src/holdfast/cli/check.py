@@ -155,9 +155,8 @@ def _call(opened: Opened, provider: Provider, pin: Pin) -> Iterator[Step]:
         if outcome.fault is not None:
             told = exchange.explanation()
             yield Step("call", ok=False, what=f"{outcome.fault.kind}, request {exchange.call.request_id}")
-            advice, _, step = told.next_step.rpartition(": ")
-            lines = (told.what, told.where, f"Tried: {told.tried}", told.said, f"Next: {advice}:")
-            raise Refused("\n  ".join(line for line in lines if line), fault=outcome.fault, attempts=outcome.attempts, next_step=step)
+            lines = (told.what, told.where, f"Tried: {told.tried}", told.said, f"Next: {told.advice}:")
+            raise Refused("\n  ".join(line for line in lines if line), fault=outcome.fault, attempts=outcome.attempts, next_step=told.command)
     key = outcome.connection.key
     with_key = f" with key '{key.label}'" if key is not None else ""
     asked = f"after {len(outcome.attempts)} requests, " if len(outcome.attempts) > 1 else ""

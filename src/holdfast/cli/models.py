@@ -68,19 +68,10 @@ def _spoken(harness: str | None) -> tuple[Dialect, ...] | None:
 
 
 def _discovered(opened: Opened, provider: Provider) -> list[str]:
-    """What the provider listed at the addresses that it has now, without what no pin could name."""
-    from ..core.errors import IdentityError
-    from ..core.identity import Pin
-
-    def can_be_chosen(model: str) -> bool:
-        try:
-            return bool(Pin(provider.name, model))
-        except IdentityError:
-            return False
-
+    """What the provider listed at the addresses that it has now."""
     memory = opened.memory
     seen = [memory.models(provider.name, one.url) for one in provider.endpoints] if memory is not None else []
-    return [model for model in dict.fromkeys(model for one in seen if one is not None for model in one[0]) if can_be_chosen(model)]
+    return [model for one in seen if one is not None for model in one[0]]
 
 
 def _ask(opened: Opened, provider: Provider) -> str:

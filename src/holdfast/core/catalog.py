@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from .config import Config
+from .errors import IdentityError
 from .identity import Dialect, Pin, Provider
 
 
@@ -24,22 +25,23 @@ def options(config: Config, discovered: Mapping[str, Collection[str]], speaks: C
     """All options in the order of the configuration, for a reader that speaks `speaks` (None: all dialects).
 
     A provider that declares `models = []` offers nothing, whatever was discovered; one that declares no list offers what was
-    discovered.
+    discovered. A discovered name that no pin can write is left out.
     """
     found: list[Option] = []
     for provider in config.providers.values():
         dialects = tuple(d for d in provider.dialects if speaks is None or d in speaks)
         why_not, declared = _why_not(provider, dialects), provider.models or ()
-        models = _models(provider, discovered.get(provider.name, ()))
-        found += [Option(Pin(provider.name, model), dialects, model in declared, why_not) for model in models]
+        listed = discovered.get(provider.name, ()) if provider.models != () else ()
+        found += [Option(Pin(provider.name, model), dialects, True, why_not) for model in declared]
+        found += [Option(pin, dialects, False, why_not) for model in sorted({*listed} - {*declared}) if (pin := _pin(provider, model)) is not None]
     return found
 
 
-def _models(provider: Provider, discovered: Collection[str]) -> list[str]:
-    if provider.models == ():
-        return []
-    declared = provider.models or ()
-    return [*declared, *(model for model in sorted(discovered) if model not in declared)]
+def _pin(provider: Provider, model: str) -> Pin | None:
+    try:
+        return Pin(provider.name, model)
+    except IdentityError:  # a name that no pin can write
+        return None
 
 
 def _why_not(provider: Provider, dialects: tuple[Dialect, ...]) -> str:

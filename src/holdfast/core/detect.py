@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,6 @@ class Profile:
     plan_hosts: Mapping[str, str] = field(default_factory=dict)
     utc_offset: float | None = None
 
-    def plan_host(self, key_prefix: str) -> str | None:
-        """The host on which keys that begin like this are known to work, if the provider sorts its keys by prefix."""
-        return next((host for prefix, host in self.plan_hosts.items() if key_prefix.startswith(prefix)), None)
+    def plan_host(self, begins: Callable[[str], bool]) -> str | None:
+        """The host on which a key that `begins` like this is known to work, if the provider sorts its keys by prefix."""
+        return next((host for prefix, host in self.plan_hosts.items() if begins(prefix)), None)

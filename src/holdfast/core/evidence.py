@@ -176,11 +176,8 @@ class Board:
 
     def works_elsewhere(self, fingerprint: str, endpoint: Endpoint) -> str | None:
         """The URL of another host where this very key worked last, if any (story 1's wrong door)."""
-        others = [
-            e
-            for e in list(self._evidence.values())
-            if e.fingerprint == fingerprint and e.last_ok is not None and not f"{e.url}/".startswith(f"{endpoint.origin}/")
-        ]
+        mine = [one for one in list(self._evidence.values()) if one.fingerprint == fingerprint and one.last_ok is not None]
+        others = [one for one in mine if not f"{one.url}/".startswith(f"{endpoint.origin}/")]
         return max(others, key=lambda e: e.last_ok or 0.0).url if others else None
 
     def cooldown(self, fingerprint: str, connection: Connection) -> Cooldown | None:
@@ -216,8 +213,6 @@ class Board:
                 self._evidence[fingerprint, url] = replace(known, last_fault=kind, last_fault_at=at)
             case Cooled(cooldown):
                 self._cooldowns[cooldown.subject] = cooldown
-            case _:
-                pass
 
     def _worked(self, change: Worked) -> None:
         # Spelled out because every good answer passes here: class patterns and `replace` would cost three times as much.

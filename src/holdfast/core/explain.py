@@ -29,6 +29,7 @@ WHAT: tuple[tuple[FaultClass, str, str], ...] = (
     (C.AUTH_REJECTED, "not sent", "{host} says that no key came with the request."),
     (C.AUTH_REJECTED, "final", "The provider says that this key was deleted, blocked or reported as leaked."),
     (C.AUTH_REJECTED, "worked here", "{host} suddenly refuses a key that worked there {worked} ago."),
+    (C.AUTH_REJECTED, "belongs elsewhere", "{host} does not accept this key. It has never worked there; keys like this one belong to {hint}."),
     (C.AUTH_REJECTED, "never worked", "{host} does not accept this key. It has never worked there."),
     (C.AUTH_REJECTED, "", "{host} does not accept this key."),
     (C.AUTH_EXPIRED, "final", "The login behind this connection ran out and its grant is gone. Other sessions on this login stop as well."),
@@ -41,6 +42,7 @@ WHAT: tuple[tuple[FaultClass, str, str], ...] = (
     (C.PROVIDER_UNAVAILABLE, "supplier", "The supplier behind {host} refused {host}. Your key is fine."),
     (C.PROVIDER_UNAVAILABLE, "", "{host} cannot answer now: overloaded or out of service. Your key is fine."),
     (C.TRANSIENT, "after output", "The answer of {host} broke off after part of it had been passed on; such a request is not sent twice."),
+    (C.TRANSIENT, "empty", "{host} answered with nothing in it (HTTP {status})."),
     (C.TRANSIENT, "error status", "{host} failed with HTTP {status}."),
     (C.TRANSIENT, "", "The connection to {host} broke before anything was passed on."),
     (C.MODEL_UNAVAILABLE, "", "{host} has no model named {model}."),
@@ -53,29 +55,30 @@ WHAT: tuple[tuple[FaultClass, str, str], ...] = (
     (C.BAD_REQUEST, "", "{host} rejects the request itself, whoever sends it."),
     (C.UNKNOWN, "", "{host} answered in a way that Holdfast does not know."),
 )
-# What to do next, by case where the case has a row, else by class.
-NEXT: dict[str, str] = {
-    "takes no key": "Give the provider a key: {run} key add {provider} --from env:NAME",
-    "unread": "Provide the value, or another key: {run} key add {provider} --from env:NAME",
-    "not sent": "See how the endpoint is set up to show the key: {show}",
-    "worked here": "This often passes by itself. If it stays, replace the value of {ref}, then: {again}",
-    "supplier": "Tell the operator of {host}; meanwhile choose another connection: {choose}",
-    "no answer": "Start the server, or correct the address: {show}",
-    C.AUTH_REJECTED: "Check that {ref} holds a live key of this host, then: {again}",
-    C.AUTH_EXPIRED: "Log in where {ref} gets its value, then: {again}",
-    C.NOT_ENTITLED: "Choose a model that it may use, or change the plan: {models}",
-    C.BLOCKED: "Look at VPN, proxy and IP allow-list, then: {check}",
-    C.QUOTA_EXHAUSTED: "Top up or raise the cap, then: {again}",
-    C.QUOTA_WINDOW: "Wait (the session stays saved), or choose another connection: {choose}",
-    C.RATE_LIMITED: "Lower the concurrency, or choose another connection: {choose}",
-    C.PROVIDER_UNAVAILABLE: "Come back later, or choose another connection: {choose}",
-    C.TRANSIENT: "Repeat the turn. If it stays: {check}",
-    C.MODEL_UNAVAILABLE: "Choose a model that it has: {models}",
-    C.ENDPOINT_MISMATCH: "Correct the address: {show}",
-    C.CONTEXT_OVERFLOW: "Compact the conversation, or choose a model with a larger window: {models}",
-    C.CONTENT_BLOCKED: "Change the content. Where it went: {why}",
-    C.BAD_REQUEST: "Correct what the provider names, or update the client. Where it went: {why}",
-    C.UNKNOWN: "Report the words below, so that they get a class. Where it went: {why}",
+# What to do next and the command for it, by case where the case has a row, else by class.
+NEXT: dict[str, tuple[str, str]] = {
+    "takes no key": ("Give the provider a key", "holdfast key add {provider} --from env:NAME"),
+    "unread": ("Provide the value, or another key", "holdfast key add {provider} --from env:NAME"),
+    "not sent": ("See how the endpoint is set up to show the key", "{show}"),
+    "worked here": ("This often passes by itself. If it stays, replace the value of {ref}, then", "{again}"),
+    "supplier": ("Tell the operator of {host}; meanwhile choose another connection", "{choose}"),
+    "no answer": ("Start the server, or correct the address", "{show}"),
+    "belongs elsewhere": ("Correct the address", "{show}"),
+    C.AUTH_REJECTED: ("Check that {ref} holds a live key of this host, then", "{again}"),
+    C.AUTH_EXPIRED: ("Log in where {ref} gets its value, then", "{again}"),
+    C.NOT_ENTITLED: ("Choose a model that it may use, or change the plan", "{models}"),
+    C.BLOCKED: ("Look at VPN, proxy and IP allow-list, then", "{check}"),
+    C.QUOTA_EXHAUSTED: ("Top up or raise the cap, then", "{again}"),
+    C.QUOTA_WINDOW: ("Wait (the session stays saved), or choose another connection", "{choose}"),
+    C.RATE_LIMITED: ("Lower the concurrency, or choose another connection", "{choose}"),
+    C.PROVIDER_UNAVAILABLE: ("Come back later, or choose another connection", "{choose}"),
+    C.TRANSIENT: ("Repeat the turn. If it stays", "{check}"),
+    C.MODEL_UNAVAILABLE: ("Choose a model that it has", "{models}"),
+    C.ENDPOINT_MISMATCH: ("Correct the address", "{show}"),
+    C.CONTEXT_OVERFLOW: ("Compact the conversation, or choose a model with a larger window", "{models}"),
+    C.CONTENT_BLOCKED: ("Change the content. Where it went", "{why}"),
+    C.BAD_REQUEST: ("Correct what the provider names, or update the client. Where it went", "{why}"),
+    C.UNKNOWN: ("Report the words below, so that they get a class. Where it went", "{why}"),
 }
 
 
@@ -94,14 +97,20 @@ def since(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The four lines: what happened, on which connection, what was tried, what to do next. `said` are the other side's own
-    words, redacted and quoted: they come last, or not at all."""
+    """The four lines: what happened, on which connection, what was tried, what to do next (the advice, and the bare `command`
+    that follows it). `said` are the other side's own words, redacted and quoted: they come last, or not at all."""
 
     what: str
     where: str
     tried: str
-    next_step: str
+    advice: str
+    command: str
     said: str = ""
+
+    @property
+    def next_step(self) -> str:
+        """The advice as a sentence that ends with its command."""
+        return f"{self.advice}: {self.command}"
 
     def __str__(self) -> str:
         return "\n".join(line for line in (self.what, self.where, f"Tried: {self.tried}", f"Next: {self.next_step}", self.said) if line)
@@ -117,26 +126,27 @@ def explain(  # noqa: PLR0913 - each argument is one fact of the text
     key_shown: str = "",
     source: str = "",
     session: str = "SESSION",
-    command_prefix: str = "holdfast",
     clock: Clock = utc,
 ) -> Explanation:
     """The four lines about `fault` on `connection`. `evidence` is None when the key could not be read. `key_shown` begins with
     the key's mask (`str(secret)`), of which only a `…tail` is shown; `source` says where the URL was set (`path, file:line`)."""
-    provider, key, run = connection.provider.name, connection.key, command_prefix
+    provider, key = connection.provider.name, connection.key
     ref = redact(key.ref, limit=80) if key is not None else "the configuration"
-    check = f"{run} check {connection.pin}"
+    check = f"holdfast check {connection.pin}"
     words = {"host": connection.endpoint.host, "url": connection.endpoint.url, "model": connection.model, "provider": provider, "ref": ref}
-    words |= {"hint": fault.hint or "", "status": str(fault.status), "source": f" (set in {source})" if source else "", "run": run, "check": check}
-    words |= {"worked": since(now - (evidence.last_ok or now)) if evidence is not None else "", "show": f"{run} provider show {provider}"}
-    words |= {"again": f"{run} key reset {provider} {key.label}" if key is not None else check, "models": f"{run} models --provider {provider}"}
-    words |= {"choose": f"{run} session pin {session} PROVIDER/MODEL", "why": f"{run} why {session}"}
+    words |= {"hint": fault.hint or "", "status": str(fault.status), "source": f" (set in {source})" if source else "", "check": check}
+    words |= {"worked": since(now - (evidence.last_ok or now)) if evidence is not None else "", "show": f"holdfast provider show {provider}"}
+    words |= {"again": f"holdfast key reset {provider} {key.label}" if key is not None else check, "models": f"holdfast models --provider {provider}"}
+    words |= {"choose": f"holdfast session pin {session} PROVIDER/MODEL", "why": f"holdfast why {session}"}
     cases = _cases(fault, connection, evidence)
     case, what = next((case, what) for kind, case, what in WHAT if kind is fault.kind and cases[case])
+    advice, command = (text.format_map(words) for text in NEXT.get(case, NEXT[fault.kind]))
     return Explanation(
         what.format_map(words) + _addition(fault, now, clock),
         _where(connection, ref, evidence, now, key_shown),
         _tried(fault, connection, attempts, now, clock),
-        NEXT.get(case, NEXT[fault.kind]).format_map(words),
+        advice,
+        command,
         _said(fault),
     )
 
@@ -151,6 +161,7 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
         "never worked": evidence is not None,
         "supplier": (fault.cause or "").startswith("upstream"),
         "after output": fault.phase is Phase.POST_OUTPUT,
+        "empty": fault.cause == "empty",
         "error status": fault.status is not None and fault.status >= 300,
         "works elsewhere": fault.cause == "key_works_elsewhere",
         "belongs elsewhere": fault.hint is not None,

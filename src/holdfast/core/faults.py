@@ -11,6 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from .detect import Profile, Rule, Verdict
+from .identity import is_loopback
 from .reply import Facts, hint_seconds, read, unified_reset, words
 from .secret import redact
 
@@ -132,7 +133,6 @@ _RELAYED = dict.fromkeys((_K.AUTH_REJECTED, _K.AUTH_EXPIRED, _K.NOT_ENTITLED, _K
 _RELAYED |= dict.fromkeys((_K.RATE_LIMITED, _K.QUOTA_WINDOW), "upstream_limit")
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-litellm-call-id", "x-trace-id", "trace-id", "cf-ray")
 _NEVER_FITS = re.compile(r"limit:? *(\d[\d,]{0,17})\b.{0,60}?requested:? *~?(\d[\d,]{0,17})", re.IGNORECASE | re.DOTALL)
-_LOOPBACK = re.compile(r"(?:https?://)?(?:localhost|[\w.-]+\.localhost|127\.[\d.]+|\[?::1\]?)(?::\d+)?(?:/.*)?")
 _MAYBE_PROCESSED = frozenset({None, 200, 408, 499, 502, 504, 520, 522, 523, 524})
 
 
@@ -186,7 +186,7 @@ def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | 
     """The steps of errors.md 4.1 in their order: the first that finds something decides, the later ones are not run."""
     status = str(facts.status)
     if reply.status is None:  # no answer at all: only the exception's words tell refused, DNS, certificate and a cut apart (3.3)
-        yield _by_rule(profile.transport, facts.words, "loopback" if _LOOPBACK.fullmatch(reply.host) else "remote", "transport")
+        yield _by_rule(profile.transport, facts.words, "loopback" if is_loopback(reply.host) else "remote", "transport")
         yield _Finding(Verdict(_K.TRANSIENT, cause="network"), "transport", Confidence.HEURISTIC)
     if facts.page:
         yield _by_rule(profile.pages, facts.words, status, "page")

@@ -119,14 +119,24 @@ class Endpoint:
     @property
     def is_loopback(self) -> bool:
         """Whether the endpoint is on this machine."""
-        return _is_loopback(urlsplit(self.url).hostname or "")
+        return is_loopback(self.url)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(place: str) -> bool:
+    """Whether a URL, or host[:port], is on this machine. Never raises."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        host = urlsplit(place if "//" in place else f"//{place}").hostname or ""
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return False
+    address = _address(host)
+    return address.is_loopback if address is not None else host == "localhost" or host.endswith(".localhost")
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
 def _checked(url: str) -> SplitResult:
@@ -150,13 +160,9 @@ def _checked(url: str) -> SplitResult:
 
 
 def _is_forbidden_address(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
-    return address.is_link_local or address.is_unspecified or address.is_multicast
+    address = _address(host)
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address is not None and (address.is_link_local or address.is_unspecified or address.is_multicast)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,11 +293,9 @@ class Lane:
     @classmethod
     def build(cls, provider: Provider, dialect: Dialect, model: str, only_key: str | None = None) -> Lane:
         """The lane of a provider: its first usable key and the others as spares; with `only_key`, that key and no spare."""
-        keys = provider.keys_for(dialect)
-        if only_key is not None:
-            keys = tuple(key for key in keys if key.label == only_key)
-            if not keys:
-                raise IdentityError(f"provider '{provider.name}' has no key '{only_key}' for {dialect}", next_step=f"holdfast key list {provider.name}")
+        keys = tuple(key for key in provider.keys_for(dialect) if only_key in (None, key.label))
+        if only_key is not None and not keys:
+            raise IdentityError(f"provider '{provider.name}' has no key '{only_key}' for {dialect}", next_step=f"holdfast key list {provider.name}")
         if provider.takes_no_key(dialect):
             return cls(Connection(provider, dialect, None, model))
         return cls(Connection(provider, dialect, keys[0] if keys else None, model), keys[1:])

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -185,8 +184,12 @@ _DURATION = re.compile(r"(\d{1,15}(?:\.\d+)?)\s*(ms|milli|d|h|mi?n?|s)?[a-z]*")
 _SECONDS = {"ms": 0.001, "milli": 0.001, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "mi": 60.0, "min": 60.0, "mn": 60.0, "s": 1.0, "": 1.0}
 _AGAIN = re.compile(r"(?:try again|retry|resets?|wait|available)(?: again)? (?:in|after) ((?:\d+(?:\.\d+)? ?[a-z]* ?){1,6})", re.IGNORECASE)
 _MOMENT = re.compile(r"reset[a-z]*(?: at)?:? (\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?) ?(UTC|Z|GMT)?", re.IGNORECASE)
-_MS_HEADERS = ("retry-after-ms", "x-ms-retry-after-ms", "llm_provider-retry-after-ms")
-_FIELDS = ("retrydelay", "quotaresetdelay", "resets_in_seconds", "reset_seconds", "retry_after_seconds", "retry_after", "resets_at", "reset_at", "reset_time")
+# The headers (with hyphens) and body fields that say when to come back, the most exact first.
+_HINTS = """
+    retry-after-ms x-ms-retry-after-ms llm_provider-retry-after-ms retry-after llm_provider-retry-after
+    retrydelay quotaresetdelay resets_in_seconds reset_seconds retry_after_seconds retry_after resets_at reset_at reset_time
+    anthropic-ratelimit-unified-reset x-ratelimit-reset
+""".split()
 
 
 def hint_seconds(facts: Facts, now: float, *, utc_offset: float | None = None, window: bool = False) -> tuple[float | None, str | None]:
@@ -206,16 +209,10 @@ def hint_seconds(facts: Facts, now: float, *, utc_offset: float | None = None, w
 
 def _hints(facts: Facts, now: float, utc_offset: float | None) -> Iterator[tuple[float | None, str]]:
     headers = facts.headers
-    for name in _MS_HEADERS:
-        milliseconds = _number(headers.get(name))
-        yield (None if milliseconds is None else milliseconds / 1000), name
     sent = _moment(headers.get("date", "")) or now
-    for name in ("retry-after", "llm_provider-retry-after"):
-        yield _span(headers.get(name), sent), name
-    for name in _FIELDS:
-        yield _span(facts.fields.get(name), now), name
-    for name in ("anthropic-ratelimit-unified-reset", "x-ratelimit-reset"):
-        yield _span(headers.get(name), now), name
+    for name in _HINTS:
+        value = headers.get(name) if "-" in name else facts.fields.get(name)
+        yield (_number(value, 0.001) if name.endswith("-ms") else _span(value, sent if name.endswith("retry-after") else now)), name
     moment = _MOMENT.search(facts.message)
     if moment and (moment[2] or utc_offset is not None):
         at = _moment(moment[1], UTC if moment[2] else timezone(timedelta(hours=utc_offset or 0)))
@@ -243,9 +240,9 @@ def unified_reset(headers: Mapping[str, str], now: float) -> float | None:
     return min(max((span for span in spans if span is not None and 0 <= span < math.inf), default=0.0), LONGEST_HINT)
 
 
-def _number(value: Any) -> float | None:
+def _number(value: Any, unit: float = 1.0) -> float | None:
     try:
-        return None if isinstance(value, bool) else float(value)
+        return None if isinstance(value, bool) else float(value) * unit
     except (TypeError, ValueError, OverflowError):
         return None
 
@@ -267,6 +264,8 @@ def _span(value: Any, now: float) -> float | None:
 
 def _moment(value: str, zone: timezone = UTC) -> float | None:
     """Epoch seconds of an HTTP date or an ISO 8601 one; a date without a zone is read in `zone`."""
+    from email.utils import parsedate_to_datetime  # costs 7 ms, and few answers need it
+
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = parse(value)

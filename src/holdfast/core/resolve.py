@@ -3,13 +3,12 @@ refusal with the candidates and the command; never a first match, a default or a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from .config import Config
 from .errors import ConnectionLost, HoldfastError
-from .identity import Dialect, Endpoint, Lane, Pin, Provider, ProviderName
+from .identity import Dialect, Lane, Pin, Provider, ProviderName
 
 
 def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provider:
@@ -18,13 +17,13 @@ def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provid
     if provider is None:
         near = get_close_matches(pin.provider, config.providers, n=3, cutoff=0.6)
         raise ConnectionLost(
-            f"there is no provider '{pin.provider}' any more, which '{pin}' names",
+            f"there is no provider '{pin.provider}', which '{pin}' names",
             candidates=[f"{name}/{pin.model}" for name in near],
             next_step=f"holdfast provider add {pin.provider} --url URL   (or: holdfast session pin SESSION PROVIDER/MODEL)",
         )
     labels = [key.label for key in provider.keys]
     if only_key is not None and only_key not in labels:
-        lost = f"provider '{provider.name}' has no key '{only_key}' any more, which this session chose"
+        lost = f"provider '{provider.name}' has no key '{only_key}', which was chosen"
         raise ConnectionLost(lost, candidates=labels, next_step=f"holdfast session pin SESSION {pin} --key LABEL")
     return provider
 
@@ -112,17 +111,13 @@ def recover_pin(config: Config, row: LegacyRow) -> Pin:
 
 
 def _serves(provider: Provider, row: LegacyRow) -> bool:
-    endpoints: Iterable[Endpoint] = (*provider.endpoints, *(e for key in provider.keys for e in key.endpoints))
-    at_url = any(_same_door(e.url, row.url) and row.dialect in (None, e.dialect) for e in endpoints)
+    endpoints = (*provider.endpoints, *(e for key in provider.keys for e in key.endpoints))
+    at_url = any(_door(e.url) == _door(row.url) and row.dialect in (None, e.dialect) for e in endpoints)
     return at_url and (provider.models is None or row.model in provider.models)
 
 
-def _same_door(one: str, other: str) -> bool:
-    """Whether two base URLs are one door: the `/v1` that some programs append makes no difference."""
-    return _bare(one) == _bare(other)
-
-
-def _bare(url: str) -> str:
+def _door(url: str) -> str:
+    """A base URL as it is compared: the `/v1` that some programs append makes no difference."""
     scheme, _, rest = url.strip().partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme.lower()}://{host.lower()}{slash}{path}".rstrip("/").removesuffix("/v1").rstrip("/")

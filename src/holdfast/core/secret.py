@@ -40,6 +40,10 @@ class Secret:
         """The last four characters for messages; empty for keys so short that a tail would give too much away."""
         return self.__value[-_TAIL:] if len(self.__value) >= _SHORTEST_WITH_TAIL else ""
 
+    def starts_with(self, prefix: str) -> bool:
+        """Whether the value begins with a prefix that a provider gives to a kind of its keys."""
+        return self.__value.startswith(prefix)
+
     def fingerprint(self, pepper: bytes) -> str:
         """A keyed HMAC-SHA256 (16 hex digits) by which evidence recognises this key without storing it."""
         return fingerprint(self.__value, pepper)
