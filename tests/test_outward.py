@@ -12,13 +12,13 @@ import httpx2
 import openai
 import pytest
 
-from holdfast.core.events import Event, EventKind, attempt_event
+from holdfast.core.events import Event, EventKind
 from holdfast.core.evidence import Evidence
 from holdfast.core.explain import explain
 from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.steps import Attempt
-from holdfast.journal import why
+from holdfast.journal import attempt_event, utc, why
 from holdfast.outward import error_body, outward, retry_headers
 
 C = FaultClass
@@ -52,7 +52,7 @@ OUTWARD = {
 def answer(fault: Fault, dialect: Dialect, *, sent: bool = True) -> tuple[int, bytes, list[str]]:
     """Our answer to `fault` in `dialect`, and the lines that the person must find in it."""
     attempts = (Attempt(1, CONNECTION, NOW - 2, NOW - 1, fault, probe=True, then="asked again"),) if sent else ()
-    explanation = explain(fault, CONNECTION, attempts, Evidence("f", "https://plan.example/v1"), NOW, key_shown="…3f9A")
+    explanation = explain(fault, CONNECTION, attempts, Evidence("f", "https://plan.example/v1"), NOW, key_shown="…3f9A", clock=utc)
     status, body = error_body(dialect, fault, explanation, request_id="hf_1", session="issue-42", pin="mimo-plan/mimo-pro", attempts=attempts, now=NOW)
     return status, body, str(explanation).splitlines()
 

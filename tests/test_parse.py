@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.configfile.lines import join
 from holdfast.configfile.parse import checked_reference, parse
-from holdfast.core.config import Config, GatewaySettings, Limits, join, near
+from holdfast.core.config import Config, GatewaySettings, Limits, near
 from holdfast.core.errors import ConfigError
 from holdfast.core.identity import Auth, Dialect, Pin, Provider, ProviderName, Strategy
 

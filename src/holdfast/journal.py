@@ -5,19 +5,43 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
-from .core.events import Event, EventKind, attempt_event
+from .core.events import Event, EventKind
 from .core.evidence import StandInBegan, StandInEnded
-from .core.explain import Clock, since, utc
-from .core.steps import Call, Outcome
+from .core.explain import Clock, since
+from .core.steps import Attempt, Call, Outcome
+from .store.rows import dump_fault
 
 K = EventKind
+
+
+def utc(at: float) -> str:
+    """The clock of whoever has no time zone at hand."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def local(at: float) -> str:
     """The clock on the user's wall."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def attempt_event(attempt: Attempt, session: str, request: str) -> Event:
+    """An attempt as the journal keeps it: which connection, what came of it, why the next step was taken."""
+    connection = attempt.connection
+    detail: dict[str, object] = {
+        "number": attempt.number,
+        "key": connection.key.label if connection.key is not None else None,
+        "url": connection.endpoint.url,
+        "dialect": str(connection.dialect),
+        "seconds": round(attempt.ended_at - attempt.sent_at, 4),
+    }
+    if attempt.probe:
+        detail["probe"] = True
+    if attempt.fault is not None:
+        detail |= {"fault": dump_fault(attempt.fault), "then": attempt.then}
+    return Event(attempt.sent_at, EventKind.ATTEMPT, session, request, f"{connection.provider.name}/{connection.model}", detail)
 
 
 def events_of(outcome: Outcome, call: Call, began: float) -> list[Event]:

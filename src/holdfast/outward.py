@@ -8,11 +8,11 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .core.events import attempt_event
 from .core.explain import Explanation
 from .core.faults import Fault, FaultClass
 from .core.identity import Dialect
 from .core.steps import Attempt
+from .journal import attempt_event
 
 C = FaultClass
 

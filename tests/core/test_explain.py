@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from holdfast.core import explain as module
 from holdfast.core.evidence import Evidence
-from holdfast.core.explain import Explanation, explain, since, utc
+from holdfast.core.explain import Explanation, explain, since
 from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.steps import Attempt
+from holdfast.journal import utc
 
 C = FaultClass
 NOW = datetime(2026, 3, 2, 14, 31, tzinfo=UTC).timestamp()
@@ -360,7 +361,7 @@ def test_a_good_key_that_is_suddenly_refused_reads_like_this() -> None:
 def test_a_verdict_from_memory_says_that_nothing_was_sent_and_for_how_long() -> None:
     text = explain(replace(REFUSED, reset_at=NOW + 300), CONNECTION, (), WORKED, NOW, clock=clock).tried
     assert text == "nothing was sent; what mimo-plan/mimo-v2.5-pro key 'a' at token-plan-cn.xiaomimimo.com last answered is remembered until 14:36 (in 5 min)."
-    assert explain(REFUSED, CONNECTION, (), NEVER, NOW).tried.endswith("is remembered until the key or the URL changes.")
+    assert explain(REFUSED, CONNECTION, (), NEVER, NOW, clock=clock).tried.endswith("is remembered until the key or the URL changes.")
 
 
 def test_a_key_that_could_not_be_read_was_not_sent() -> None:
@@ -402,7 +403,7 @@ def test_an_answer_without_words_is_said_to_have_none() -> None:
 
 @pytest.mark.parametrize("shown", ["****", "", "sk-live-0123456789abcdef", "… and more"])
 def test_a_mask_without_a_tail_shows_none(shown: str) -> None:
-    where = explain(REFUSED, CONNECTION, (), NEVER, NOW, key_shown=shown).where
+    where = explain(REFUSED, CONNECTION, (), NEVER, NOW, key_shown=shown, clock=clock).where
     assert where == f"{PIN} → {HOST} · mimo-v2.5-pro · key 'a' (env:MIMO_KEY; never worked here)"
 
 
@@ -478,7 +479,7 @@ def test_nothing_shaped_like_a_secret_is_quoted(secret: str, kind: FaultClass, e
     key = Key(NAME, "a", f"cmd:print {secret}")
     connection = Connection(Provider(NAME, (Endpoint(URL),), (key,)), Dialect.OPENAI_CHAT, key, "mimo-v2.5-pro")
     fault = Fault(kind, status=401, excerpt=f"Incorrect API key provided: {secret}. Ask https://x.example/?key={secret}")
-    text = str(explain(fault, connection, (), evidence, NOW, key_shown=secret))
+    text = str(explain(fault, connection, (), evidence, NOW, key_shown=secret, clock=clock))
     assert secret not in text
     assert len(text.splitlines()[-1]) < 220
 

@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..core.config import Config, join, near
+from ..core.config import Config, near
 from ..core.errors import ConfigError
 from ..core.identity import Pin, Provider, ProviderName
 from ..core.secret import Secret
 from ..vault.atomic import locked, write_private
 from ..vault.file import SecretsFile
 from .home import Home, document_of, read, understood
-from .lines import Lines, Section, sections
+from .lines import Lines, Section, join, sections
 
 
 def add_provider(home: Home, name: str, entry: Mapping[str, object]) -> Config:

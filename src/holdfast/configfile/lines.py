@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.config import join
-
 # What may be missing at the end of a line inside a list, an inline table or a long string, so that it can be read so far.
 _CLOSERS = ("", "]", "]}", "}", "]]", '"""', "'''")
+
+
+def join(path: str, name: str) -> str:
+    """The TOML path of `name` inside the table at `path`, quoted where TOML wants it."""
+    name = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+    return f"{path}.{name}" if path else name
 
 
 class Lines:

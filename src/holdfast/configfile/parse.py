@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from ..core.config import Config, GatewaySettings, Limits, Place, join, near
+from ..core.config import Config, GatewaySettings, Limits, Place, near
 from ..core.errors import ConfigError, IdentityError, Problem
 from ..core.identity import Auth, Dialect, Endpoint, Key, Ladder, Pin, Provider, ProviderName, Strategy
 from ..core.secret import redact
+from .lines import join
 
 T = TypeVar("T")
 _Kind = TypeVar("_Kind", bound=StrEnum)
@@ -139,7 +140,7 @@ class _Reader:
     def __init__(self, presets: Presets, place: Place) -> None:
         self.presets, self.place = presets, place
         self.problems: list[Problem] = []
-        self.sources: dict[str, tuple[str, str]] = {}
+        self.sources: dict[tuple[str, str, Dialect], tuple[str, str]] = {}
 
     def wrong(self, path: str, what: str, fix: str = "") -> None:
         self.problems.append(Problem(path, what, fix, self.place(path)))
@@ -174,7 +175,7 @@ class _Reader:
         row = self.preset(join(path, "preset"), given.get("preset"))
         base = {dialect: endpoint for dialect, (_, endpoint) in self.endpoints("", row, {}).items()}
         found = self.endpoints(path, given, base, all_of_base=True)
-        self.sources |= {f"{path}.endpoints.{one}": (written, given["preset"] if one in base else "") for one, (written, _) in found.items()}
+        self.sources |= {(owner, "", one): (written, given["preset"] if one in base else "") for one, (written, _) in found.items()}
         endpoints = {dialect: endpoint for dialect, (_, endpoint) in found.items()}
         keys = self.keys(path, owner, given.get("keys", []), endpoints)
         for model in given.get("models", ()):
@@ -244,8 +245,7 @@ class _Reader:
             return None
         scheme, _, rest = ref.partition(":")
         label = given.get("label") or (rest if scheme in ("env", "store") and _LABEL.fullmatch(rest) else f"k{position + 1}")
-        own = join(join(join("provider", owner), "keys"), label)
-        self.sources |= {f"{own}.endpoints.{dialect}": (written, "") for dialect, (written, _) in found.items()}
+        self.sources |= {(owner, label, dialect): (written, "") for dialect, (written, _) in found.items()}
         return Key(owner, label, ref, given.get("account"), tuple(endpoint for _, endpoint in found.values()))
 
     def ladder(self, text: str, raw: object, entries: Iterable[str]) -> Ladder | None:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -48,30 +46,23 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything the user decided. `sources` says for each endpoint in force (`provider.NAME.endpoints.DIALECT`, or
-    `provider.NAME.keys.LABEL.endpoints.DIALECT` for a key's own) which path wrote it ("" if none) and over which preset."""
+    """Everything the user decided. `sources` says for each endpoint in force (provider, label of the key whose own it is or "",
+    dialect) which path wrote it ("" if none) and over which preset."""
 
     providers: Mapping[ProviderName, Provider] = field(default_factory=dict)
     ladders: Mapping[Pin, Ladder] = field(default_factory=dict)
     settings: Limits = Limits()
     gateway: GatewaySettings = GatewaySettings()
-    sources: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False, repr=False)
+    sources: Mapping[tuple[str, str, Dialect], tuple[str, str]] = field(default_factory=dict, compare=False, repr=False)
     place: Place = field(default=str, compare=False, repr=False)
 
     def endpoint_source(self, provider: Provider, dialect: Dialect, key: Key | None = None) -> str:
         """Who set the URL of a connection: `provider.mimo.url, holdfast.toml:3, overriding preset mimo`, or `preset mimo`."""
-        owner = join("provider", provider.name)
-        owner = join(f"{owner}.keys", key.label) if key is not None and key.endpoints else owner
-        written, preset = self.sources.get(f"{owner}.endpoints.{dialect}", ("", ""))
+        owner = key.label if key is not None and key.endpoints else ""
+        written, preset = self.sources.get((provider.name, owner, dialect), ("", ""))
         if not written:
             return f"preset {preset}" if preset else ""
         return f"{written}, {self.place(written)}" + (f", overriding preset {preset}" if preset else "")
-
-
-def join(path: str, name: str) -> str:
-    """The TOML path of `name` inside the table at `path`, quoted where TOML wants it."""
-    name = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
-    return f"{path}.{name}" if path else name
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -1,15 +1,4 @@
-"""What our own calls raise. The first branch says whose move it is; every message ends with what to run.
-
-HoldfastError
-  ConfigError            something written cannot be            exit 2
-    IdentityError        a name, endpoint or key in the wrong place
-    SecretMissing        a key's reference leads nowhere; lists every source tried
-  ConnectionLost         the choice no longer resolves          exit 3
-  CannotHandOver         this program cannot carry this connection
-  ModelDropped           another model answered than the one chosen
-  Refused                the provider refused and recovery ended; has .fault and .attempts    exit 4
-  StoreError             the memory cannot be read or written   exit 2
-"""
+"""What our own calls raise. The first branch says whose move it is; every message ends with what to run."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import groupby, pairwise
 
 from .evidence import Evidence
@@ -82,11 +81,6 @@ NEXT: dict[str, tuple[str, str]] = {
 }
 
 
-def utc(at: float) -> str:
-    """The clock of whoever has no time zone at hand."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
 def since(seconds: float) -> str:
     """A length of time for reading: `3.6 s`, `4 min`, `2 h 10 min`, `3 days`; rounded down from a minute on."""
     minutes = int(seconds // 60)
@@ -126,7 +120,7 @@ def explain(  # noqa: PLR0913 - each argument is one fact of the text
     key_shown: str = "",
     source: str = "",
     session: str = "SESSION",
-    clock: Clock = utc,
+    clock: Clock,
 ) -> Explanation:
     """The four lines about `fault` on `connection`. `evidence` is None when the key could not be read. `key_shown` begins with
     the key's mask (`str(secret)`), of which only a `…tail` is shown; `source` says where the URL was set (`path, file:line`)."""
