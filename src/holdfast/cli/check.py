@@ -17,7 +17,8 @@ from .output import json_option, say, show_json
 if TYPE_CHECKING:
     from ..core.identity import Connection, Dialect, Key, Pin, Provider
     from ..core.steps import Outcome
-    from ..engine import Engine, Exchange
+    from ..engine import Engine
+    from ..exchange import Exchange
     from ..http.probe import Checked
 
 _ANY_MODEL = "any"
@@ -169,7 +170,7 @@ def _exchange(engine: Engine, provider: Provider, pin: Pin) -> tuple[Exchange, O
     """Drive one exchange without session and ladder: nothing may stand in for what is being checked."""
     from ..core.identity import Lane
     from ..core.steps import Call, Send
-    from ..engine import Exchange
+    from ..exchange import Exchange
     from ..http.probe import Checked
 
     engine.catch_up()

@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from .config import Config
-from .errors import IdentityError
-from .identity import Dialect, Pin, Provider
+from .identity import Dialect, Pin, Provider, can_be_pinned
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +32,8 @@ def options(config: Config, discovered: Mapping[str, Collection[str]], speaks: C
         why_not, declared = _why_not(provider, dialects), provider.models or ()
         listed = discovered.get(provider.name, ()) if provider.models != () else ()
         found += [Option(Pin(provider.name, model), dialects, True, why_not) for model in declared]
-        found += [Option(pin, dialects, False, why_not) for model in sorted({*listed} - {*declared}) if (pin := _pin(provider, model)) is not None]
+        found += [Option(Pin(provider.name, model), dialects, False, why_not) for model in sorted({*listed} - {*declared}) if can_be_pinned(model)]
     return found
-
-
-def _pin(provider: Provider, model: str) -> Pin | None:
-    try:
-        return Pin(provider.name, model)
-    except IdentityError:  # a name that no pin can write
-        return None
 
 
 def _why_not(provider: Provider, dialects: tuple[Dialect, ...]) -> str:

@@ -253,8 +253,8 @@ def weigh(fault: Fault, *, worked_here: bool, worked_elsewhere: str | None = Non
     if worked_here or host is None or fault.terminal or not fault.sent or fault.phase is Phase.REFRESH:
         return fault
     if refused and worked_elsewhere is not None:
-        fault = replace(fault, kind=_K.ENDPOINT_MISMATCH, scope=Scope.ENDPOINT, cause="key_works_elsewhere")
-        return replace(fault, hint=host, signs=(*fault.signs, "evidence:worked elsewhere"))
+        signs = (*fault.signs, "evidence:worked elsewhere")
+        return replace(fault, kind=_K.ENDPOINT_MISMATCH, scope=Scope.ENDPOINT, cause="key_works_elsewhere", hint=host, signs=signs)
     if refused or fault.kind is _K.ENDPOINT_MISMATCH or fault.cause == "wrong_door":
         return replace(fault, hint=host, signs=(*fault.signs, "evidence:host"))
     return fault

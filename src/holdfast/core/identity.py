@@ -49,7 +49,7 @@ class Pin:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "provider", ProviderName(self.provider))
-        if not self.model or self.model != self.model.strip() or any(ch < " " for ch in self.model):
+        if not can_be_pinned(self.model):
             raise IdentityError(
                 f"'{self.provider}/{self.model}' names no model: a pin is provider/model", next_step=f"holdfast models --provider {self.provider}"
             )
@@ -64,6 +64,11 @@ class Pin:
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.model}"
+
+
+def can_be_pinned(model: str) -> bool:
+    """Whether a pin can write this model's name: not empty, not padded, no control characters."""
+    return bool(model) and model == model.strip() and not any(ch < " " for ch in model)
 
 
 class Dialect(StrEnum):

@@ -54,13 +54,9 @@ class Step(StrEnum):
 
 def next_step(state: State, *, consent: bool) -> Step:
     """A record with a key heals with that key; only one without, and with the user's consent, mints."""
-    match state:
-        case Absent():
-            return Step.MINT if consent else Step.ASK_CONSENT
-        case KeyOnly():
-            return Step.LIST_MODELS
-        case Ready():
-            return Step.NOTHING
+    if isinstance(state, Absent):
+        return Step.MINT if consent else Step.ASK_CONSENT
+    return Step.LIST_MODELS if isinstance(state, KeyOnly) else Step.NOTHING
 
 
 def listed(state: KeyOnly, models: Sequence[str] | None, why: str = "") -> KeyOnly | Ready:

@@ -18,7 +18,6 @@ from .identity import Connection
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 _LONGEST_ON_WEAK_SIGN = 5 * _MINUTE
-_LONGEST_WINDOW = _DAY
 _WINDOW_FUZZ = 35.0
 _GLANCE = 30 * _MINUTE
 RATE_PATIENCE = 5.0
@@ -56,11 +55,7 @@ RULES: dict[FaultClass, Rule] = {
     C.PROVIDER_UNAVAILABLE: Rule(retries=2, base=1.0, cool=(5.0, 15.0, 60.0), scope=Scope.MODEL, stand_in=True),
     C.TRANSIENT: Rule(retries=2, base=0.1, cool=(), stand_in=True),
     C.MODEL_UNAVAILABLE: Rule(cool=(10 * _MINUTE,), scope=Scope.MODEL, stand_in=True, relist=True),
-    C.ENDPOINT_MISMATCH: Rule(),
-    C.CONTEXT_OVERFLOW: Rule(),
-    C.CONTENT_BLOCKED: Rule(),
-    C.BAD_REQUEST: Rule(),
-    C.UNKNOWN: Rule(stand_in=False),
+    **dict.fromkeys((C.ENDPOINT_MISMATCH, C.CONTEXT_OVERFLOW, C.CONTENT_BLOCKED, C.BAD_REQUEST, C.UNKNOWN), Rule()),  # nothing helps but the user
 }
 
 NO_KEY_SENT = Rule(rotate=True)
@@ -134,5 +129,5 @@ def _window(fault: Fault, now: float, roll: float) -> float:
     told = fault.reset_at - now if fault.reset_at is not None else fault.retry_after
     if told is None or told <= 0:
         return _GLANCE
-    exact = min(told + roll * _WINDOW_FUZZ, _LONGEST_WINDOW)
+    exact = min(told + roll * _WINDOW_FUZZ, _DAY)
     return exact if fault.confidence >= Confidence.HEADER else min(exact, _GLANCE)

@@ -65,9 +65,8 @@ def pin_for_request(config: Config, chosen: Pin, requested: str | None) -> Pin:
     if len(listing) == 1:
         return Pin(listing[0], requested)
     if listing:
-        raise ConnectionLost(
-            f"several providers list a model '{requested}'", candidates=[f"{name}/{requested}" for name in listing], next_step="holdfast models"
-        )
+        candidates = [f"{name}/{requested}" for name in listing]
+        raise ConnectionLost(f"several providers list a model '{requested}'", candidates=candidates, next_step="holdfast models")
     if own.models is None:
         return Pin(own.name, requested)
     offered = {model for p in config.providers.values() for model in p.models or ()}
