@@ -49,7 +49,10 @@ def test_a_good_answer_takes_one_send_and_leaves_evidence() -> None:
     outcome = sim.run(call(ONE), [None])
     assert outcome.fault is None
     assert [type(change) for change in sim.changes] == [Worked]
-    assert len(sim.steps) == len(outcome.attempts) == 1
+    assert len(sim.sends) == len(outcome.attempts) == 1
+    sim.steps.clear()
+    sim.run(call(ONE), [None])
+    assert [type(step).__name__ for step in sim.steps] == ["Send"]
 
 
 def test_evidence_is_durable_at_first_and_then_once_a_minute() -> None:
@@ -87,6 +90,25 @@ def test_a_plan_key_at_the_pay_as_you_go_host_stays_refused_and_its_refusal_name
     refused = good.run(call(ONE), [BAD_KEY] * 4).fault
     assert refused is not None
     assert refused.hint is None, "a key that worked here stands at the right door"
+
+
+def test_the_first_use_of_a_key_is_one_request_and_the_others_wait_for_its_verdict() -> None:
+    sim = Sim()
+
+    def found_bad(one: Sim) -> None:
+        Sim(one.board, one.now).run(call(ONE), [BAD_KEY])
+
+    sim.busy_probes = [found_bad]
+    outcome = sim.run(call(ONE), [])
+    assert outcome.from_memory
+    assert sim.sends == []
+
+
+def test_nobody_waits_twice_for_the_first_answer_of_a_key() -> None:
+    sim = Sim(busy_probes=[lambda one: None])
+    assert sim.run(call(ONE), [None]).fault is None
+    assert [type(step).__name__ for step in sim.steps] == ["Probe", "Send"]
+    assert [attempt.probe for attempt in sim.run(call(OPEN), [None]).attempts] == [False]
 
 
 def test_a_replaced_key_starts_with_a_clean_slate() -> None:
@@ -444,7 +466,7 @@ def test_a_key_whose_value_runs_out_at_once_is_not_read_for_ever() -> None:
 def test_a_key_is_read_once_before_its_first_use() -> None:
     sim = Sim(unread={"a"})
     assert sim.run(call(ONE), [None]).fault is None
-    assert [type(step).__name__ for step in sim.steps] == ["Refresh", "Send"]
+    assert [type(step).__name__ for step in sim.steps] == ["Refresh", "Probe", "Send"]
 
 
 def test_an_endpoint_without_a_key_is_used_without_one() -> None:

@@ -37,6 +37,11 @@ class Evidence:
         return self.last_ok is not None and now - self.last_ok <= days * 86400
 
     @property
+    def untested(self) -> bool:
+        """Whether nobody knows yet if the key is accepted here."""
+        return self.last_ok is None and self.last_fault is None
+
+    @property
     def suspect(self) -> bool:
         """Whether the key was refused here after it last worked: the next request is a probe."""
         return self.last_fault in AUTH_FAULTS and self.last_ok is not None and (self.last_fault_at or 0.0) > self.last_ok

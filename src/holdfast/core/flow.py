@@ -16,6 +16,8 @@ from .recovery import NO_KEY_SENT, RATE_PATIENCE, Failure, Rule, backoff, rule_f
 from .steps import Answer, Attempt, Call, Outcome, Probe, Refresh, Relist, Send, Step
 
 Flow = Generator[Step, Answer, Outcome]
+_PATIENCE = 10.0
+_FIRST_PATIENCE = 5.0  # seconds that others wait for the first answer a key ever gets: a refusal is quick, an answer need not be
 
 
 class _Run:
@@ -138,6 +140,7 @@ def _drive(run: _Run, lane: Lane) -> Generator[Step, Answer, Rule | None]:
     """Work through the keys of one lane. None: answered well. Else the rule of the last fault, by which the ladder is judged."""
     tried: set[str] = set()
     rule: Rule | None = None
+    waited = False
     while True:
         choice = pick(lane, run.world, run.now, tried, kept_key=run.call.kept_key, patience=run.wait_left)
         connection = choice.connection
@@ -151,9 +154,10 @@ def _drive(run: _Run, lane: Lane) -> Generator[Step, Answer, Rule | None]:
                 rule = missing
                 tried.add(connection.label)
             continue
-        if choice.probing:
-            answer = yield Probe(connection, choice.fingerprint or NO_KEY, run.take())
-            run.now = answer.now
+        first = choice.untested and not waited and not run.call.side_door
+        if choice.probing or first:
+            answer = yield Probe(connection, choice.fingerprint or NO_KEY, run.take(), _FIRST_PATIENCE if first else _PATIENCE)
+            run.now, waited = answer.now, True
             if not answer.yes or choice != pick(lane, run.world, run.now, tried, kept_key=run.call.kept_key, patience=run.wait_left):
                 continue  # whoever asked before us has come to a verdict
         rule = yield from _try(run, lane, choice, connection, tried)
@@ -187,7 +191,7 @@ def _try(run: _Run, lane: Lane, choice: Pick, connection: Connection, tried: set
     while True:
         run.wait_left -= after
         board.use(connection)
-        answer = yield Send(connection, after, run.attempts[-1].then if run.attempts else "", run.take(), probing)
+        answer = yield Send(connection, after, run.attempts[-1].then if run.attempts else "", run.take(), probing or choice.untested)
         run.now = answer.now
         run.sends_left -= 1
         evidence = board.evidence(fingerprint, connection.endpoint)

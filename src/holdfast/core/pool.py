@@ -25,13 +25,14 @@ class World(NamedTuple):
 
 class Pick(NamedTuple):
     """The connection to use. `fingerprint` is None while its key has not been read; `after` seconds are to be waited first (a
-    short throttle); `probing`: the key was refused since it last worked, so only one request may try it. With a `verdict`
-    no key may be asked: it is the one that ends first, and `connection` is its. No connection: every key was tried."""
+    short throttle); `probing`: the key was refused since it last worked, so only one request may try it; `untested`: it
+    was never used here, so one request goes first. With a `verdict` no key may be asked: it is the one that ends first, and `connection` is its. No connection: every key was tried."""
 
     connection: Connection | None
     fingerprint: str | None = None
     after: float = 0.0
     probing: bool = False
+    untested: bool = False
     verdict: Cooldown | None = None
 
 
@@ -62,7 +63,8 @@ def pick(lane: Lane, world: World, now: float, excluded: Collection[str], *, kep
             return Pick(connection)
         cooldown = board.cooldown(fingerprint, connection)
         if cooldown is None or not cooldown.hard:
-            return Pick(connection, fingerprint, probing=board.evidence(fingerprint, connection.endpoint).suspect)
+            evidence = board.evidence(fingerprint, connection.endpoint)
+            return Pick(connection, fingerprint, probing=evidence.suspect, untested=key is not None and evidence.untested)
         throttled = cooldown.fault.kind is FaultClass.RATE_LIMITED
         if now >= cooldown.until:
             return Pick(connection, fingerprint, probing=not throttled)

@@ -52,11 +52,13 @@ class Send(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """Take the lease on testing this connection's key and answer `yes`, or wait until its holder has come to a verdict."""
+    """Take the lease on testing this connection's key and answer `yes`, or wait until its holder has come to a verdict, or has
+    kept silent for `patience` seconds."""
 
     connection: Connection
     fingerprint: str
     changes: tuple[Change, ...] = ()
+    patience: float = 10.0
 
 
 class Refresh(NamedTuple):
