@@ -4,11 +4,10 @@ learnt before the next step is taken, and says what is handed on. It contains no
 from __future__ import annotations
 
 from collections.abc import Generator
-from functools import partial
 from typing import TYPE_CHECKING
 
 from .core.errors import SecretMissing, StoreError
-from .core.events import Event, EventKind
+from .store.events import Event, EventKind
 from .core.explain import Explanation
 from .core.faults import Fault, Phase, Reply
 from .core.flow import flow
@@ -23,20 +22,18 @@ from .store.base import Lease
 if TYPE_CHECKING:
     from .engine import Engine
 
-_PROBE_TTL = 10.0
-
 
 class Exchange:
     """One request under way: a driver takes `step`, reports what came of it with `answer`, until `outcome` is there."""
 
-    __slots__ = ("_began", "_flow", "_held", "_sent_at", "_used", "_waiting", "call", "engine", "outcome", "pin", "step")
+    __slots__ = ("_began", "_flow", "_held", "_patience", "_sent_at", "_used", "_waiting", "call", "engine", "outcome", "pin", "step")
 
     def __init__(self, engine: Engine, call: Call, pin: Pin, now: float) -> None:
         self.engine, self.call, self.pin = engine, call, pin
         self.outcome: Outcome | None = None
         self._began = now
         self._held: Lease | None = None
-        self._waiting = False
+        self._waiting, self._patience = False, 0.0
         self._used: Secret | None = None
         self._sent_at = 0.0
         self._flow: Generator[Step, Answer, Outcome] = flow(call, engine.world(), now)
@@ -137,7 +134,7 @@ class Exchange:
             if self._waiting and store.holder(name) is not None:
                 return False
             if not self._waiting:
-                self._held = store.lease(name, self.engine.owner, _PROBE_TTL)
+                self._held, self._patience = store.lease(name, self.engine.owner, step.patience), step.patience
                 if self._held is None:
                     self._waiting = True
                     return False
@@ -163,7 +160,7 @@ class Exchange:
         except StopIteration as end:
             outcome: Outcome = end.value
             self.step, self.outcome, changes = None, outcome, outcome.changes
-            self.engine.recorder.journal(partial(events_of, outcome, self.call, self._began))
+            self.engine.recorder.journal(events_of, outcome, self.call, self._began)
             if outcome.fault is not None:
                 self.engine.remember(self.call.session, str(self.explanation()))
         if changes:
@@ -175,7 +172,7 @@ class Exchange:
     def _keep_or_release(self, held: Lease) -> None:
         try:
             if isinstance(self.step, Send) and self.step.probe:
-                self.engine.store.renew(held, _PROBE_TTL + self.step.after)
+                self.engine.store.renew(held, self._patience + self.step.after)
             else:
                 self._held = None
                 self.engine.store.release(held)

@@ -9,12 +9,14 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import TypeVarTuple
 
 from .core.errors import StoreError
-from .core.events import Event
+from .store.events import Event
 from .core.evidence import Change
 from .store.base import Store
 
+Ts = TypeVarTuple("Ts")
 _log = logging.getLogger("holdfast")
 _QUEUE = 10_000
 _GATHER = 0.05
@@ -26,16 +28,16 @@ class Recorder:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._events: deque[Callable[[], Iterable[Event]]] = deque(maxlen=_QUEUE)
+        self._events: deque[tuple[Callable[..., Iterable[Event]], tuple[object, ...]]] = deque(maxlen=_QUEUE)
         self._changes: deque[tuple[float, Change]] = deque(maxlen=_QUEUE)
         self._wake, self._closing, self._writing = threading.Event(), threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
         self._told = self._pruned = False
         atexit.register(_flush_if_alive, weakref.ref(self))
 
-    def journal(self, make: Callable[[], Iterable[Event]]) -> None:
-        """Queue journal lines; `make` is called by the writer, so that a request pays for none of them."""
-        self._events.append(make)
+    def journal(self, make: Callable[[*Ts], Iterable[Event]], *told: *Ts) -> None:
+        """Queue journal lines; `make(*told)` is called by the writer, so that a request pays for none of them."""
+        self._events.append((make, told))
         self._start()
 
     def note(self, change: Change, at: float) -> None:
@@ -47,15 +49,15 @@ class Recorder:
         """Write what is queued, now and on this thread."""
         with self._writing:
             changes = [self._changes.popleft() for _ in range(len(self._changes))]
-            makers = [self._events.popleft() for _ in range(len(self._events))]
+            queued = [self._events.popleft() for _ in range(len(self._events))]
             try:
                 if not self._pruned:
                     self._pruned = True
                     self._store.prune(_KEEP_DAYS)
                 for at, change in changes:
                     self._store.apply([change], at)
-                if makers:
-                    self._store.record([event for make in makers for event in make()])
+                if queued:
+                    self._store.record([event for make, told in queued for event in make(*told)])
             except StoreError as error:
                 self.tell(error)
 
