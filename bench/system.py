@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from itertools import count as counter
 from pathlib import Path
 
-from holdfast.core.events import Event, EventKind
 from holdfast.core.evidence import Worked
 from holdfast.core.identity import Pin
 from holdfast.core.session import Session
+from holdfast.store.events import Event, EventKind
 from holdfast.store.sqlite import SqliteStore
 
 from .measure import Figure, figure, in_turn

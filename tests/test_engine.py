@@ -9,7 +9,6 @@ import pytest
 
 from holdfast.configfile import Home
 from holdfast.core.errors import ConfigError, ConnectionLost, StoreError
-from holdfast.core.events import EventKind
 from holdfast.core.faults import Fault, FaultClass, Reply
 from holdfast.core.identity import Connection, Pin
 from holdfast.core.secret import Secret
@@ -18,6 +17,7 @@ from holdfast.core.steps import Answer, Probe, Refresh, Send
 from holdfast.engine import Engine
 from holdfast.exchange import Exchange
 from holdfast.journal import why
+from holdfast.store.events import EventKind
 from holdfast.store.sqlite import SqliteStore
 from holdfast.vault import Vault
 from world import BAD_KEY, BROKEN, CHAT, NO_MODEL, OVERLOADED, THROTTLED

@@ -12,7 +12,6 @@ import httpx2
 import openai
 import pytest
 
-from holdfast.core.events import Event, EventKind
 from holdfast.core.evidence import Evidence
 from holdfast.core.explain import explain
 from holdfast.core.faults import Fault, FaultClass, Phase
@@ -20,6 +19,7 @@ from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Pro
 from holdfast.core.steps import Attempt
 from holdfast.journal import attempt_event, utc, why
 from holdfast.outward import error_body, outward, retry_headers
+from holdfast.store.events import Event, EventKind
 
 C = FaultClass
 NOW = 1_772_460_000.0
@@ -168,7 +168,12 @@ JOURNAL = [
     (EventKind.CREATED, PIN, {}, "created on mimo-plan/mimo-pro"),
     (EventKind.RESUMED, PIN, {}, "resumed on mimo-plan/mimo-pro"),
     (EventKind.SWITCHED, PIN, {"before": "router/x"}, "switched by its user from router/x to mimo-plan/mimo-pro"),
-    (EventKind.REFUSED, PIN, {"store": "disk full"}, "refused (store: disk full)"),
+    (
+        EventKind.REFUSED,
+        PIN,
+        {"fault": "quota_window", "key": "team", "until": NOW + 600},
+        f"nothing sent on {PIN} with key 'team': its last verdict was quota_window, and is remembered (until: 14:10:00)",
+    ),
     (
         EventKind.STOOD_IN,
         "router/x",

@@ -13,7 +13,7 @@ import holdfast
 from holdfast import presets
 from holdfast.configfile.parse import parse
 from holdfast.core.errors import IdentityError
-from holdfast.core.identity import Auth, Dialect, ProviderName
+from holdfast.core.identity import Auth, Dialect, ProviderName, is_loopback
 
 COLUMNS = {"name", "docs", "profile", "env", "auth", "endpoints", "models_path", "key_prefixes"}
 SOURCE = Path(holdfast.__file__).parent
@@ -36,7 +36,7 @@ def test_a_preset_is_a_provider_as_it_stands(name: str) -> None:
     assert {endpoint.dialect: endpoint.url for endpoint in made.endpoints} == row["endpoints"]
     assert ProviderName(name) == name
     for endpoint in made.endpoints:
-        assert endpoint.url.startswith("https://") or (endpoint.is_loopback and endpoint.auth is Auth.NONE)
+        assert endpoint.url.startswith("https://") or (is_loopback(endpoint.url) and endpoint.auth is Auth.NONE)
 
 
 @pytest.mark.parametrize("dialect", Dialect)

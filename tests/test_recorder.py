@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from holdfast import recorder
-from holdfast.core.events import Event, EventKind
 from holdfast.recorder import Recorder
+from holdfast.store.events import Event, EventKind
 from holdfast.store.memory import MemoryStore
 
 if TYPE_CHECKING:

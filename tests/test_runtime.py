@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 import holdfast
-from holdfast.core.events import EventKind
 from holdfast.scripted import ScriptedProvider, ok, status
+from holdfast.store.events import EventKind
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from .core.errors import CannotHandOver, ConfigError, ConnectionLost, HoldfastEr
 from .core.identity import Pin
 
 if TYPE_CHECKING:
-    from .runtime import Holdfast, Session, open  # noqa: A004 - holdfast.open() is the contract
+    from .runtime import Holdfast, Session, open
 
 __all__ = [
     "CannotHandOver",

@@ -16,7 +16,6 @@ from .configfile import load as load_config
 from .configfile import revision as config_revision
 from .core.config import Config
 from .core.errors import ConnectionLost, StoreError
-from .store.events import Event, EventKind
 from .core.evidence import NO_KEY, Board, Change, KeyKept, StandInBegan, StandInEnded, Worked
 from .core.explain import Explanation, explain
 from .core.faults import Fault, FaultClass, Profile, Reply
@@ -32,6 +31,7 @@ from .profiles import for_host
 from .profiles import load as load_profile
 from .recorder import Recorder
 from .store.base import Store
+from .store.events import Event, EventKind
 from .vault import Vault
 
 _CONFIG_LOOKED_AT_EVERY = 0.5

@@ -7,7 +7,6 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from .core.errors import SecretMissing, StoreError
-from .store.events import Event, EventKind
 from .core.explain import Explanation
 from .core.faults import Fault, Phase, Reply
 from .core.flow import flow
@@ -18,6 +17,7 @@ from .core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Ste
 from .journal import events_of
 from .outward import error_body, retry_headers
 from .store.base import Lease
+from .store.events import Event, EventKind
 
 if TYPE_CHECKING:
     from .engine import Engine

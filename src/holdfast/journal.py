@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from .core.events import Event, EventKind
 from .core.evidence import StandInBegan, StandInEnded
 from .core.explain import Clock, since
 from .core.steps import Attempt, Call, Outcome
+from .store.events import Event, EventKind
 from .store.rows import dump_fault
 
 K = EventKind

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 from typing import TypeVarTuple
 
 from .core.errors import StoreError
-from .store.events import Event
 from .core.evidence import Change
 from .store.base import Store
+from .store.events import Event
 
 Ts = TypeVarTuple("Ts")
 _log = logging.getLogger("holdfast")

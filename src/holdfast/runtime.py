@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict
 from .configfile import Home
 from .core.config import Config
 from .core.errors import ConnectionLost, HoldfastError
-from .core.events import Event, EventKind
 from .core.identity import Pin
 from .core.resolve import provider_of
 from .core.session import Session as Row
 from .engine import Engine
 from .journal import local, why
+from .store.events import Event, EventKind
 
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType

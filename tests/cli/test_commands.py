@@ -11,10 +11,10 @@ import pytest
 from cli.furnishing import KEPT, Cli, contents
 from holdfast.configfile import Home, load
 from holdfast.core.errors import StoreError
-from holdfast.core.events import Event, EventKind
 from holdfast.core.evidence import Cooldown, Cooled, StandInBegan, Worked
 from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Pin
+from holdfast.store.events import Event, EventKind
 from holdfast.store.sqlite import SqliteStore
 from holdfast.vault import SecretsFile
 
@@ -103,9 +103,9 @@ def test_init_makes_a_private_home_that_reads_as_an_empty_configuration(cli: Cli
     assert result.exit_code == 0
     assert (path.stat().st_mode & 0o777, clean_environment.stat().st_mode & 0o777) == (0o600, 0o700)
     assert load(Home.find()).providers == {}
-    uncommented = "\n".join(line.removeprefix("# ") for line in path.read_text().splitlines() if not line.startswith(("# What", "# A key", "# endpoints")))
+    uncommented = "\n".join(line.removeprefix("# ") for line in path.read_text().splitlines() if not line.startswith(("# What", "# A key")))
     path.write_text(uncommented)
-    assert list(load(Home.find()).providers) == ["my-gateway", "router"]
+    assert list(load(Home.find()).providers) == ["my-gateway", "bilingual", "router"]
 
 
 def test_init_offers_the_keys_it_finds_and_takes_none(cli: Cli, clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,7 @@ def test_a_header_that_carries_a_key_or_breaks_a_line_is_refused(header: tuple[s
     ("host", "local"), [("localhost", True), ("a.localhost", True), ("127.0.0.9", True), ("[::1]", True), ("a.example", False), ("10.0.0.1", False)]
 )
 def test_an_endpoint_knows_whether_it_is_on_this_machine(host: str, local: bool) -> None:
-    assert Endpoint(f"http://{host}/v1").is_loopback is local
+    assert is_loopback(f"http://{host}/v1") is local
 
 
 @pytest.mark.parametrize(

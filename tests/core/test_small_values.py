@@ -10,7 +10,6 @@ import pytest
 from holdfast.core.catalog import options
 from holdfast.core.config import Config
 from holdfast.core.errors import CannotHandOver, ConfigError, ConnectionLost, HoldfastError, IdentityError, Problem, Refused, SecretMissing
-from holdfast.core.events import EventKind
 from holdfast.core.evidence import NO_KEY, Board, Bucket, Cooldown, Cooled, Evidence, Failed, Worked, cleared_by, subject
 from holdfast.core.faults import Confidence, Fault, FaultClass, Origin, Phase, Scope
 from holdfast.core.handover import dialect_for, same_model
@@ -20,6 +19,7 @@ from holdfast.core.recovery import FINAL, NEVER_WORKED, NO_KEY_SENT, ONCE_MORE, 
 from holdfast.core.session import Session, StandIn
 from holdfast.core.steps import Attempt
 from holdfast.journal import attempt_event
+from holdfast.store.events import EventKind
 from holdfast.store.rows import dump_fault, load_fault
 from world import CHAT, key, lane, provider
 

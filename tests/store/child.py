@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from holdfast.core.errors import StoreError
-from holdfast.core.events import Event, EventKind
 from holdfast.core.evidence import Cooldown, Cooled, Failed
 from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Pin
 from holdfast.core.session import Session
 from holdfast.store import StaleSession, sqlite
+from holdfast.store.events import Event, EventKind
 from holdfast.store.sqlite import SqliteStore
 
 URL = "https://plan.example/v1"

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from holdfast.core.errors import StoreError
-from holdfast.core.events import Event, EventKind
 from holdfast.core.identity import Pin
 from holdfast.core.session import Session, StandIn
 from holdfast.store import StaleSession, dbfile, migrations, sqlite
 from holdfast.store.dbfile import set_aside
+from holdfast.store.events import Event, EventKind
 from holdfast.store.memory import MemoryStore
 from holdfast.store.sqlite import SqliteStore
 

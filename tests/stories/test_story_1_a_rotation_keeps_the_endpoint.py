@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.core.events import EventKind
 from holdfast.scripted import Behaviour, ScriptedProvider, Seen, ok, only_keys, status, wrong_door
+from holdfast.store.events import EventKind
 from stories.told import TEXT, WAYS, House, Way, ask, bad_key, entry, keys_seen, kinds, models_asked, refusal, value_of
 
 FIRST_REFUSALS = {

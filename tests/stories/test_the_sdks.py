@@ -17,10 +17,10 @@ import httpx
 import openai
 import pytest
 
-from holdfast.core.events import EventKind
 from holdfast.core.identity import Dialect
 from holdfast.runtime import Session
 from holdfast.scripted import Behaviour, ScriptedProvider, error_event, ok, reset, stall, status, truncated, wrong_door
+from holdfast.store.events import EventKind
 from stories.told import SAYS, STREAMS, TEXT, WAYS, House, Way, bad_key, entry, kinds
 
 

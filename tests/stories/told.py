@@ -21,10 +21,10 @@ import openai
 import pytest
 
 from holdfast import runtime
-from holdfast.core.events import Event, EventKind
 from holdfast.core.identity import Dialect
 from holdfast.runtime import Holdfast, Session
 from holdfast.scripted import Behaviour, Script, ScriptedProvider, Seen
+from holdfast.store.events import Event, EventKind
 
 FAST = (0.05, 0.1, 0.2)
 """Seconds before each probe of a known-good key; the default is 0.5, 1 and 2."""

@@ -16,10 +16,12 @@ _TEMPLATE = """\
 
 # [provider.my-gateway]
 # url    = "https://gateway.example/v1"          # with dialect = "openai-chat", the default
-#   or, instead of url, one URL for each dialect:
-#   endpoints = { openai-chat = "https://gateway.example/v1", anthropic-messages = "https://gateway.example/anthropic" }
 # models = ["some-model"]
 # keys   = ["env:MY_GATEWAY_KEY", { from = "store:team", account = "team" }]
+
+# [provider.bilingual]                           # one URL for each dialect
+# endpoints = { openai-chat = "https://two.example/v1", anthropic-messages = "https://two.example/anthropic" }
+# keys   = ["env:BILINGUAL_KEY"]
 
 # [provider.router]
 # preset = "openrouter"                          # a known provider; `holdfast provider add NAME --preset PRESET`

@@ -192,7 +192,7 @@ def rename(opened: Opened, old: str, new: str) -> None:
 
 
 def _record_renamed(store: Store, old: str, new: str, moved: Sequence[str]) -> None:
-    from ..core.events import Event, EventKind
+    from ..store.events import Event, EventKind
 
     pins = {one.id: one.pin for one in store.sessions() if one.id in moved}
     at = store.now()

@@ -178,8 +178,8 @@ def pin(opened: Opened, session: str, pin: str, key: str | None) -> None:
 
 
 def _record(opened: Opened, chosen: Session, before: Session | BrokenSession | None) -> None:
-    from ..core.events import Event, EventKind
     from ..core.session import Session
+    from ..store.events import Event, EventKind
 
     kind, detail = EventKind.CREATED, {}
     if isinstance(before, Session):
@@ -199,7 +199,7 @@ def remove(opened: Opened, session: str) -> None:
     Example:
       holdfast session remove issue-42
     """
-    from ..core.events import Event, EventKind
+    from ..store.events import Event, EventKind
 
     stored = _stored(opened, session)
     opened.store.remove_session(session)

@@ -13,8 +13,8 @@ from .output import clock, json_option, say, show_json
 
 if TYPE_CHECKING:
     from ..core.config import Config
-    from ..core.events import Event
     from ..core.session import Session
+    from ..store.events import Event
 
 _CHOICES = ("created", "switched", "healed", "renamed")
 """Events by which a session's pin came to be what it is."""

@@ -31,10 +31,8 @@ class ProviderName(str):
         if isinstance(name, cls):
             return name
         if name in KINDS:
-            raise IdentityError(
-                f"'{name}' is a kind, not a name: two such entries could not be told apart",
-                next_step="holdfast provider add NAME --url URL   (a name of your own, such as 'my-gateway')",
-            )
+            kind = f"'{name}' is a kind, not a name: two such entries could not be told apart"
+            raise IdentityError(kind, next_step="holdfast provider add NAME --url URL   (a name of your own, such as 'my-gateway')")
         if not _NAME.fullmatch(name):
             raise IdentityError(f"'{name}' cannot be a provider's name: use lower-case letters, digits, '.', '_' and '-', starting with a letter or digit")
         return str.__new__(cls, name)
@@ -50,9 +48,7 @@ class Pin:
     def __post_init__(self) -> None:
         object.__setattr__(self, "provider", ProviderName(self.provider))
         if not can_be_pinned(self.model):
-            raise IdentityError(
-                f"'{self.provider}/{self.model}' names no model: a pin is provider/model", next_step=f"holdfast models --provider {self.provider}"
-            )
+            raise IdentityError(f"'{self}' names no model: a pin is provider/model", next_step=f"holdfast models --provider {self.provider}")
 
     @classmethod
     def parse(cls, text: str) -> Pin:
@@ -121,11 +117,6 @@ class Endpoint:
         """host[:port], for messages."""
         return self.origin.partition("://")[2]
 
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the endpoint is on this machine."""
-        return is_loopback(self.url)
-
 
 def is_loopback(place: str) -> bool:
     """Whether a URL, or host[:port], is on this machine. Never raises."""
@@ -159,15 +150,12 @@ def _checked(url: str) -> SplitResult:
         raise IdentityError(f"{shown} must end with its path: a query or fragment cannot be part of an endpoint")
     if any(ch <= " " or ch == "\x7f" for ch in url.strip()):
         raise IdentityError(f"{shown!r} holds white space or control characters")
-    if parts.hostname in _METADATA_HOSTS or _is_forbidden_address(parts.hostname):
+    address = _address(parts.hostname)
+    address = getattr(address, "ipv4_mapped", None) or address
+    no_provider = address is not None and (address.is_link_local or address.is_unspecified or address.is_multicast)
+    if no_provider or parts.hostname in _METADATA_HOSTS:
         raise IdentityError(f"{shown} points to a link-local, metadata or unspecified address, which no provider has")
     return parts
-
-
-def _is_forbidden_address(host: str) -> bool:
-    address = _address(host)
-    address = getattr(address, "ipv4_mapped", None) or address
-    return address is not None and (address.is_link_local or address.is_unspecified or address.is_multicast)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,9 @@ class World(NamedTuple):
 
 class Pick(NamedTuple):
     """The connection to use. `fingerprint` is None while its key has not been read; `after` seconds are to be waited first (a
-    short throttle); `probing`: the key was refused since it last worked, so only one request may try it; `untested`: it
-    was never used here, so one request goes first. With a `verdict` no key may be asked: it is the one that ends first, and `connection` is its. No connection: every key was tried."""
+    short throttle); `probing`: the key was refused since it last worked, so only one request may try it; `untested`: it was
+    never used here, so one request goes first. With a `verdict` no key may be asked: it is the one that ends first, and
+    `connection` is its. No connection: every key was tried."""
 
     connection: Connection | None
     fingerprint: str | None = None

@@ -35,9 +35,8 @@ class Ready:
 
     def __post_init__(self) -> None:
         if not self.provider.models:
-            raise IdentityError(
-                f"provider '{self.provider.name}' is not ready: no model is known", next_step=f"holdfast models --provider {self.provider.name}"
-            )
+            name = self.provider.name
+            raise IdentityError(f"provider '{name}' is not ready: no model is known", next_step=f"holdfast models --provider {name}")
 
 
 State = Absent | KeyOnly | Ready

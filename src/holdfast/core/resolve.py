@@ -16,11 +16,9 @@ def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provid
     provider = config.providers.get(pin.provider)
     if provider is None:
         near = get_close_matches(pin.provider, config.providers, n=3, cutoff=0.6)
-        raise ConnectionLost(
-            f"there is no provider '{pin.provider}', which '{pin}' names",
-            candidates=[f"{name}/{pin.model}" for name in near],
-            next_step=f"holdfast provider add {pin.provider} --url URL   (or: holdfast session pin SESSION PROVIDER/MODEL)",
-        )
+        mend = f"holdfast provider add {pin.provider} --url URL   (or: holdfast session pin SESSION PROVIDER/MODEL)"
+        lost = f"there is no provider '{pin.provider}', which '{pin}' names"
+        raise ConnectionLost(lost, candidates=[f"{name}/{pin.model}" for name in near], next_step=mend)
     labels = [key.label for key in provider.keys]
     if only_key is not None and only_key not in labels:
         lost = f"provider '{provider.name}' has no key '{only_key}', which was chosen"
@@ -62,17 +60,13 @@ def pin_for_request(config: Config, chosen: Pin, requested: str | None) -> Pin:
     if slash and model and named in config.providers:
         return Pin(ProviderName(named), model)
     listing = [p.name for p in config.providers.values() if p.models is not None and requested in p.models]
-    if len(listing) == 1:
-        return Pin(listing[0], requested)
-    if listing:
-        candidates = [f"{name}/{requested}" for name in listing]
-        raise ConnectionLost(f"several providers list a model '{requested}'", candidates=candidates, next_step="holdfast models")
-    if own.models is None:
-        return Pin(own.name, requested)
+    if len(listing) == 1 or (not listing and own.models is None):
+        return Pin(listing[0] if listing else own.name, requested)
     offered = {model for p in config.providers.values() for model in p.models or ()}
-    near = get_close_matches(requested, offered, n=3, cutoff=0.5)
-    candidates = [f"{p.name}/{model}" for model in near for p in config.providers.values() if model in (p.models or ())]
-    raise ConnectionLost(f"no provider lists a model '{requested}'", candidates=candidates, next_step="holdfast models")
+    meant = [requested] if listing else get_close_matches(requested, offered, n=3, cutoff=0.5)
+    candidates = [f"{p.name}/{model}" for model in meant for p in config.providers.values() if model in (p.models or ())]
+    who = "several providers list" if listing else "no provider lists"
+    raise ConnectionLost(f"{who} a model '{requested}'", candidates=candidates, next_step="holdfast models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +96,8 @@ def recover_pin(config: Config, row: LegacyRow) -> Pin:
         return Pin(agreed[0].name, row.model)
     found = agreed or [*named, *at_url]
     what = "no provider of yours is" if not found else "it is not certain which provider is"
-    raise ConnectionLost(
-        f"{what} at {row.url or 'an unknown URL'} with model '{row.model}' (the row says provider '{row.provider}')",
-        candidates=[f"{p.name}/{row.model}" for p in found],
-        next_step="holdfast session pin SESSION PROVIDER/MODEL",
-    )
+    lost = f"{what} at {row.url or 'an unknown URL'} with model '{row.model}' (the row says provider '{row.provider}')"
+    raise ConnectionLost(lost, candidates=[f"{p.name}/{row.model}" for p in found], next_step="holdfast session pin SESSION PROVIDER/MODEL")
 
 
 def _serves(provider: Provider, row: LegacyRow) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ..core.catalog import options
 from ..core.errors import CannotHandOver
-from ..core.events import EventKind
 from ..core.handover import dialect_for
 from ..core.identity import Dialect, Lane, Provider, ProviderName
 from ..harness import SPEAKS
 from ..scripted import ScriptedProvider, ok
+from ..store.events import EventKind
 from .stage import Stage, counted
 
 _LISTED = ("north-1", "north-1-mini", "north-2-preview")

@@ -16,13 +16,13 @@ from typing import Any, Self
 
 from .. import runtime
 from ..configfile import Home, add_key, add_provider
-from ..core.events import Event, EventKind
 from ..core.explain import Explanation
 from ..core.identity import Connection, Dialect, Pin
 from ..core.secret import Secret
 from ..core.steps import Attempt
 from ..runtime import Holdfast, Session
 from ..scripted import Behaviour, Script, ScriptedProvider, Seen
+from ..store.events import Event, EventKind
 from ..store.rows import load_fault
 from .show import Show
 from .speakers import Said, Speaker

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass  # noqa: TID251 - reads the environment as httpx does; sends nothing
 
-from ..core.identity import Endpoint
+from ..core.identity import Endpoint, is_loopback
 
 RawHeaders = list[tuple[bytes, bytes]]
 Timeout = dict[str, float | None]
@@ -150,7 +150,7 @@ class Routes:
         """The way to `endpoint`; to one on this machine never through a proxy."""
         way = self._chosen.get(endpoint.origin)
         if way is None:
-            proxy = None if endpoint.is_loopback else _proxy_for(endpoint.url)
+            proxy = None if is_loopback(endpoint.url) else _proxy_for(endpoint.url)
             name = proxy or endpoint.origin.partition(":")[0]
             way = self._ways.get(name)
             if way is None:

@@ -14,7 +14,7 @@ import httpx2
 
 from ..core.detect import Profile
 from ..core.faults import Phase, Reply, looks_ok
-from ..core.identity import Connection, Dialect
+from ..core.identity import Connection, Dialect, is_loopback
 from ..core.secret import Secret
 from .kit import RawHeaders
 from .wire import BODY_LIMIT, Decoder, dress, reply_of, reply_of_error, requested_model, strip
@@ -102,7 +102,7 @@ class _Borrowed:
 
 
 def _client(connection: Connection) -> httpx2.Client:
-    return httpx2.Client(follow_redirects=False, trust_env=not connection.endpoint.is_loopback)
+    return httpx2.Client(follow_redirects=False, trust_env=not is_loopback(connection.endpoint.url))
 
 
 def _call(client: httpx2.Client, connection: Connection, secret: Secret | None, path: str, body: dict[str, Any], start: float) -> _Got | Reply:

@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from ..core.errors import StoreError
-from ..core.events import Event
 from ..core.evidence import Change, Cooldown, Evidence
 from ..core.session import Session
+from .events import Event
 
 COOLDOWN_KEPT = 30 * 86400.0
 """For how long (seconds) an ended cool-down is remembered: its level makes the next verdict in a row a longer one."""

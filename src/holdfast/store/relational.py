@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from ..core.errors import StoreError
-from ..core.events import Event
 from ..core.evidence import Change, Cooldown, Evidence
 from ..core.identity import ProviderName
 from ..core.session import Session
 from . import rows, sql
 from .base import COOLDOWN_KEPT, BrokenSession, Lease, StaleSession, Token
+from .events import Event
 from .rows import Params, Row
 
 

@@ -12,13 +12,13 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from ..core.errors import IdentityError
-from ..core.events import Event, EventKind
 from ..core.evidence import Change, Cooldown, Cooled, Evidence, Failed, KeyKept, StandInBegan, StandInEnded, Worked, cleared_by
 from ..core.faults import Confidence, Fault, FaultClass, Origin, Phase, Scope
 from ..core.identity import Pin
 from ..core.session import Session, StandIn
 from . import sql
 from .base import BrokenSession, Lease, Token
+from .events import Event, EventKind
 
 Row = tuple[Any, ...]
 Params = Mapping[str, object]

@@ -14,12 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ...core.errors import StoreError
-from ...core.events import Event, EventKind
 from ...core.evidence import Failed
 from ...core.faults import FaultClass
 from ...core.identity import Pin
 from ...core.session import Session
 from ..base import Store
+from ..events import Event, EventKind
 from .given import START, URL, ManualClock, cooled, worked
 from .leases import LeaseContract
 from .records import RecordContract

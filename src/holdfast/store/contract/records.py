@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from ...core.errors import StoreError
-from ...core.events import Event, EventKind
 from ..base import COOLDOWN_KEPT, Store, Token
+from ..events import Event, EventKind
 from .given import START, URL, ManualClock, Opened, cooled, worked
 
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 import pytest
 
 from ...core.errors import StoreError
-from ...core.events import Event, EventKind
 from ...core.evidence import Cooled, Evidence, Failed, KeyKept, StandInBegan, StandInEnded
 from ...core.faults import FaultClass
 from ...core.identity import Pin
 from ...core.session import Session
 from ..base import COOLDOWN_KEPT, Store, Token
+from ..events import Event, EventKind
 from .given import FP, KEY, START, URL, ManualClock, Opened, cooled, worked
 
 
