@@ -130,7 +130,7 @@ def test_a_bracket_inside_a_string_or_a_list_is_no_header() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[provider.a]\nurl = "https://x.example/v1"\nkeys = [sk-abc]\n', ["holdfast.toml:3:9: syntax: Invalid value", 'run: ${EDITOR:-vi} +3 ']),
+        ('[provider.a]\nurl = "https://x.example/v1"\nkeys = [sk-abc]\n', ["holdfast.toml:3:9: syntax: Invalid value", "run: ${EDITOR:-vi} +3 "]),
         ("[provider.a]\nurl = \n", ["holdfast.toml:2:7: syntax: Invalid value"]),
         ('[provider.a]\nkeys = ["env:A",\n', ["holdfast.toml: syntax: Invalid value: the file ends too early", "run: ${EDITOR:-vi} +$ "]),
         ('[provider.a]\nurl = "https://x.example"\nurl = "https://y.example"\n', ["holdfast.toml:3:26: syntax: Cannot overwrite a value"]),

@@ -134,7 +134,11 @@ def test_settings_and_gateway_are_read_with_their_units() -> None:
 
 
 def test_each_url_knows_who_set_it() -> None:
-    table = {"preset": "two-doors", "url": "https://mine.example/v1", "keys": ["env:A", {"from": "env:B", "endpoints": {"openai-chat": "https://eu.example/v1"}}]}
+    table = {
+        "preset": "two-doors",
+        "url": "https://mine.example/v1",
+        "keys": ["env:A", {"from": "env:B", "endpoints": {"openai-chat": "https://eu.example/v1"}}],
+    }
     config = read({"provider": {"p": table, "q.r": {"endpoints": {"openai-chat": {"url": "https://x.example/v1"}}}}})
     one, dotted = config.providers.values()
     chat, messages = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES
@@ -225,12 +229,14 @@ def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(ta
         ({"provider": {"p": {}}}, "provider.p: provider 'p' has no endpoint | holdfast provider add p --url URL"),
         (
             {"provider": {"custom": {"url": URL}}},
-            ("provider.custom: 'custom' is a kind, not a name: two such entries could not be told apart | "
-            "holdfast provider add NAME --url URL   (a name of your own, such as 'my-gateway')"),
+            (
+                "provider.custom: 'custom' is a kind, not a name: two such entries could not be told apart | "
+                "holdfast provider add NAME --url URL   (a name of your own, such as 'my-gateway')"
+            ),
         ),
         (
             {"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["pp/m"]}}},
-            'ladder."p/m".then: \'pp/m\' names no provider of this file | did you mean \'p\'?',
+            "ladder.\"p/m\".then: 'pp/m' names no provider of this file | did you mean 'p'?",
         ),
         ({"provider": {"p": {"url": URL}}, "ladder": {"p": {"then": ["p/m"]}}}, "ladder.p: 'p' is not a pin: write provider/model | holdfast models"),
         (
