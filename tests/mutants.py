@@ -109,7 +109,7 @@ MUTANTS = (
     Mutant(
         "everybody-probes",
         "core/flow.py",
-        "told = yield from _shared_check(run, connection, fingerprint, answer.sent_at)",
+        "told = yield from _shared_check(run, failure)",
         "told = None",
         "a key that worked and is refused gets one shared probe (story 4)",
         "tests/core/test_flow.py",
@@ -125,8 +125,8 @@ MUTANTS = (
     Mutant(
         "wrong-door-rotates",
         "core/recovery.py",
-        "C.ENDPOINT_MISMATCH: Rule(),",
-        "C.ENDPOINT_MISMATCH: Rule(rotate=True),",
+        "C.BAD_REQUEST, C.UNKNOWN), Rule())",
+        "C.BAD_REQUEST, C.UNKNOWN), Rule(rotate=True))",
         "a wrong endpoint blames no key and rotates none (story 1)",
         "tests/core/test_flow.py",
     ),
@@ -181,8 +181,8 @@ MUTANTS = (
     Mutant(
         "sent-twice",
         "core/flow.py",
-        "return (self.call.replayable or not self.sent) and (probing or self.sends_left > 0)",
-        "return probing or self.sends_left > 0",
+        "return ((self.call.replayable and not self.call.side_door) or not self.sent) and",
+        "return",
         "a body that cannot be replayed is sent once",
         "tests/core/test_flow.py",
     ),
