@@ -125,10 +125,18 @@ def test_a_key_that_never_worked_is_asked_once(house: House, gateway: ScriptedPr
     assert "It has never worked there" in said
 
 
-def test_four_programs_are_told_what_a_fifth_one_learnt_of_a_bad_key(house: House, gateway: ScriptedProvider) -> None:
+def test_a_hundred_turns_at_once_on_a_key_that_never_worked_ask_once(house: House, gateway: ScriptedProvider) -> None:
     gateway.follow(REFUSED)
     with house.open() as held:
-        refusal(held.session("work", "gateway/m1"))
+        answers = ask_many(held.session("work", "gateway/m1"), 100)
+    assert [type(answer).__name__ for answer in answers] == ["AuthenticationError"] * 100
+    assert len(gateway.calls) == 1
+
+
+def test_four_programs_ask_once_whether_a_key_that_never_worked_is_good(house: House, gateway: ScriptedProvider) -> None:
+    gateway.follow(REFUSED)
+    with house.open() as held:
+        held.session("work", "gateway/m1")
     with workers("work", "turns", 25, processes=4) as started:
         assert together(started) == {"401": 100}
     assert len(gateway.calls) == 1
