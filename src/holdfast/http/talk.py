@@ -45,6 +45,13 @@ class Read(NamedTuple):
     """Answer with the next raw bytes of the open response's body, or None at its end."""
 
 
+class Whole(NamedTuple):
+    """Answer with the open response's body in pieces: all of it, and the response is closed; or those that first make more than
+    `limit` bytes, and it stays open."""
+
+    limit: int
+
+
 class Close(NamedTuple):
     """Close the open response."""
 
@@ -71,7 +78,7 @@ class Handed(NamedTuple):
     tail: Tail | None = None
 
 
-Op = Open | Read | Close | Wait | Perform
+Op = Open | Read | Whole | Close | Wait | Perform
 # What is sent in depends on the operation, which no type can say.
 Talk = Generator[Op, Any, Handed]
 
@@ -248,16 +255,11 @@ class _Conversation:
                 self._commit(connection, head, [], None)
                 return None
             return (yield from self._peek(connection, head))
-        chunks: list[bytes] = []
-        size = 0
-        while (chunk := (yield _READ)) is not None:
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > self.bounds.whole:
-                self._commit(connection, head, chunks, None)
-                return None
-        yield _CLOSE
-        body = b"".join(chunks)
+        chunks: list[bytes] = yield Whole(self.bounds.whole)
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if len(body) > self.bounds.whole:
+            self._commit(connection, head, chunks, None)
+            return None
         seen = decoded(body, head.coding, self.bounds.whole) if head.coding else body
         if (seen or not head.coding) and not looks_ok(head.status, head.type.decode("latin-1"), seen, self.engine.profile(connection)):
             return self._refused(connection, head, seen, Phase.BODY)

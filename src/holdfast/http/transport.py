@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from .engine import Engine
 from .kit import Kit, Open, RequestLike, Routes, Through
 from .tail import Tail
-from .talk import Ask, Bounds, Close, Handed, Read, Talk, Wait, converse
+from .talk import Ask, Bounds, Close, Handed, Read, Talk, Wait, Whole, converse
 
 DEFAULT_BOUNDS = Bounds()
 
@@ -77,12 +77,14 @@ class SyncDriver(_Driver):
             op = next(talk)
             while True:
                 try:
-                    if isinstance(op, Read):
-                        got = next(chunks, None)
-                    elif isinstance(op, Open):
+                    if isinstance(op, Open):
                         way = self._inner or self._routes.to(op.endpoint)
                         got = way.opened(way.pool.handle_request(way.request(op)))
                         source, chunks = got.stream, iter(got.stream)
+                    elif isinstance(op, Whole):
+                        got = _whole(chunks, source, op.limit)
+                    elif isinstance(op, Read):
+                        got = next(chunks, None)
                     elif isinstance(op, Close):
                         source.close()
                     elif isinstance(op, Wait):
@@ -125,12 +127,14 @@ class AsyncDriver(_Driver):
             op = next(talk)
             while True:
                 try:
-                    if isinstance(op, Read):
-                        got = await anext(chunks, None)
-                    elif isinstance(op, Open):
+                    if isinstance(op, Open):
                         way = self._inner or self._routes.to(op.endpoint)
                         got = way.opened(await way.pool.handle_async_request(way.request(op)))
                         source, chunks = got.stream, aiter(got.stream)
+                    elif isinstance(op, Whole):
+                        got = await _awhole(chunks, source, op.limit)
+                    elif isinstance(op, Read):
+                        got = await anext(chunks, None)
                     elif isinstance(op, Close):
                         await _close(chunks, source)
                     elif isinstance(op, Wait):
@@ -208,6 +212,28 @@ class AsyncTailStream:
         """Close the provider's stream at once, wherever it stands."""
         await _close(self._chunks, self._source)
         self._tail.left()
+
+
+def _whole(chunks: Any, source: Any, limit: int) -> list[bytes]:
+    pieces, size = [], 0
+    for chunk in chunks:
+        pieces.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            return pieces
+    source.close()
+    return pieces
+
+
+async def _awhole(chunks: Any, source: Any, limit: int) -> list[bytes]:
+    pieces, size = [], 0
+    async for chunk in chunks:
+        pieces.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            return pieces
+    await _close(chunks, source)
+    return pieces
 
 
 async def _close(chunks: Any, source: Any) -> None:

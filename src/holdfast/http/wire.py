@@ -105,11 +105,13 @@ def strip(headers: RawHeaders) -> Incoming:
         fate = _fate(pair[0])
         if fate is None:
             kept.append(pair)
+        elif fate is _Fate.DROPPED:
+            continue
         elif fate is _Fate.SIZE:
             sizes.append(pair)
         elif fate is _Fate.ACCEPTS:
             accepts = pair[1]
-        elif fate is not _Fate.DROPPED:
+        else:
             kept.append(pair)
             versioned = versioned or fate is _Fate.VERSION
             if fate is _Fate.RETRIES and pair[1].isdigit():
@@ -156,10 +158,10 @@ def _readable(accepted: bytes, stream: bool) -> bytes:
 
 _KEY = b'"model"'
 _BACKSLASH = 92
-_VALUE = re.compile(rb'\s*:\s*("(?:[^"\\]|\\.)*")')
+_VALUE = re.compile(rb'"model"\s*:\s*("[^"\\]*(?:\\.[^"\\]*)*")')
 _STREAM_KEY = b'"stream"'
 _STREAM = re.compile(rb'(?<!\\)"stream"\s*:\s*true')
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
 _STEP = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
 
 
@@ -176,9 +178,14 @@ def asked_by(body: bytes | None) -> Asked:
 
 
 def requested_model(body: bytes) -> str | None:
-    """The model that a JSON body names at its top level, or None. Of two such keys the last counts, as parsers do it."""
-    for start, end in _model_spans(body):
-        return _text(body[start:end])
+    """The model that a JSON body names at its top level, or None. Of two such keys the last counts, as parsers do it: it is sought
+    from the end, where the SDKs write it, and where bytes are searched twice as fast."""
+    at = body.rfind(_KEY)
+    while at >= 0:
+        value = _model_at(body, at)
+        if value is not None:
+            return _text(value[1])
+        at = body.rfind(_KEY, 0, at)
     return None
 
 
@@ -220,27 +227,35 @@ def _text(literal: bytes) -> str | None:
 
 
 def _model_spans(body: bytes) -> Iterator[tuple[int, int]]:
-    """Where the string values of the top-level key `model` stand, the last one first: it is the one that counts, it is where the
-    SDKs write it, and bytes are searched twice as fast from their end.
-
-    In valid JSON the bytes `"model"` not preceded by a backslash are a whole string, since a quote inside a string is escaped; with
-    a colon after it, it is a key. Its depth is told by the brackets on the shorter side of it, strings skipped.
-    """
+    """Where the string values of the top-level key `model` stand, the last one first."""
     at = body.rfind(_KEY)
     while at >= 0:
-        value = _VALUE.match(body, at + len(_KEY))
-        if value is not None and body[at - 1] != _BACKSLASH and _is_top_level(body, at, value.end(1)):
+        value = _model_at(body, at)
+        if value is not None:
             yield value.span(1)
         at = body.rfind(_KEY, 0, at)
 
 
+def _model_at(body: bytes, at: int) -> re.Match[bytes] | None:
+    """The string value of the top-level key `model`, if one stands at this place.
+
+    In valid JSON the bytes `"model"` not preceded by a backslash are a whole string, since a quote inside a string is escaped; with
+    a colon after it, it is a key. Its depth is told by the brackets on the shorter side of it, strings skipped.
+    """
+    value = _VALUE.match(body, at)
+    return value if value is not None and body[at - 1] != _BACKSLASH and _is_top_level(body, at, value.end(1)) else None
+
+
 def _is_top_level(body: bytes, start: int, end: int) -> bool:
     before = start < len(body) - end
-    span = (0, start) if before else (end, len(body))
+    if before:
+        opening, opener, start, end = b"{", b"[", 0, start
+    else:
+        opening, opener, start, end = b"}", b"]", end, len(body)
     # One bracket on a side, in a string or not, can only be the object's own.
-    if body.count(b"{" if before else b"}", *span) == 1 and body.count(b"[" if before else b"]", *span) == 0:
+    if body.count(opening, start, end) == 1 and body.find(opener, start, end) < 0:
         return True
-    return _balance(body, *span) == (1 if before else -1)
+    return _balance(body, start, end) == (1 if before else -1)
 
 
 def _balance(body: bytes, start: int, end: int) -> int:
