@@ -34,6 +34,8 @@ class Transaction(Protocol):
 
     def execute(self, text: str, parameters: Params, /) -> Cursor: ...
 
+    def executemany(self, text: str, parameters: Iterable[Params], /) -> object: ...
+
 
 class RelationalStore(ABC):
     """`Store` in terms of an engine's `_read`, `_write` and `revision`."""
@@ -125,12 +127,10 @@ class RelationalStore(ABC):
         return self._change((sql.CLEAR, {"subject": subject})) > 0
 
     def record(self, events: Iterable[Event]) -> None:
-        lines = list(events)
+        lines = [rows.event_params(event) for event in events]
         if lines:
             with self._write() as transaction:
-                for start in range(0, len(lines), sql.MOST_LINES):
-                    some = lines[start : start + sql.MOST_LINES]
-                    transaction.execute(sql.record(len(some)), rows.event_params(some))
+                transaction.executemany(sql.RECORD, lines)
 
     def journal(self, session: str | None = None, request: str | None = None, limit: int = 200) -> list[Event]:
         query = sql.journal(by_session=session is not None, by_request=request is not None)

@@ -7,7 +7,7 @@ verdict or a journal line is left out, a fault class we do not know reads as `un
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -88,10 +88,15 @@ def event(row: Row) -> Event:
     return Event(at, EventKind(kind), session_id, request, pin, json.loads(detail))
 
 
-def event_params(events: Sequence[Event]) -> Params:
-    """The parameters of `sql.record` for these events."""
-    values = [value for one in events for value in (one.at, one.kind, one.session, one.request, one.pin, _detail(dict(one.detail)))]
-    return dict(zip(sql.line_names(len(events)), values, strict=True))
+def event_params(event: Event) -> Params:
+    return {
+        "at": event.at,
+        "kind": event.kind,
+        "session": event.session,
+        "request": event.request,
+        "pin": event.pin,
+        "detail": _detail(dict(event.detail)),
+    }
 
 
 def lease(row: Row) -> Lease:

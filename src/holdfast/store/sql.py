@@ -6,8 +6,6 @@ engine's own functions; `CASE` where one has `max()` and the other `greatest()`,
 
 from __future__ import annotations
 
-from functools import cache
-
 BUMP = "UPDATE counter SET value = value + 1 WHERE name = 'revision'"
 REVISION = "SELECT value FROM counter WHERE name = 'revision'"
 
@@ -55,24 +53,8 @@ PRUNE_COOLDOWNS = "DELETE FROM cooldown WHERE until <= :oldest"
 # The journal.
 _EVENT = "at, kind, session, request, pin, detail"
 EVENT_COLUMNS = tuple(_EVENT.split(", "))
-MOST_LINES = 50
-"""Lines of one insert; six parameters each, and an engine may take no more than 999."""
+RECORD = f"INSERT INTO journal ({_EVENT}) VALUES ({', '.join(f':{name}' for name in EVENT_COLUMNS)})"
 PRUNE_JOURNAL = "DELETE FROM journal WHERE at < :oldest"
-
-
-@cache
-def line_names(lines: int) -> tuple[str, ...]:
-    """The parameters of so many lines, in order."""
-    return tuple(f"{column}_{number}" for number in range(lines) for column in EVENT_COLUMNS)
-
-
-@cache
-def record(lines: int) -> str:
-    """The insert of so many lines, at most MOST_LINES. One statement, because Python's lock is handed over around each: a statement
-    for each line cost the requests that go on meanwhile more than the line itself."""
-    names = line_names(lines)
-    values = [f"({', '.join(f':{name}' for name in names[at : at + len(EVENT_COLUMNS)])})" for at in range(0, len(names), len(EVENT_COLUMNS))]
-    return f"INSERT INTO journal ({_EVENT}) VALUES {', '.join(values)}"
 
 
 def journal(*, by_session: bool, by_request: bool) -> str:
