@@ -182,6 +182,12 @@ def test_no_bytes_make_the_scan_raise(body: bytes) -> None:
     wants_stream(body)
 
 
+def test_a_prompt_that_speaks_of_models_and_streams_is_not_taken_for_what_it_asks() -> None:
+    prompt = '"model": "decoy", "stream": true, {"model": "decoy"}'
+    body = json.dumps({"model": "real", "tools": [{"model": "inner", "stream": 1}], "messages": [{"content": prompt}]}).encode()
+    assert (requested_model(body), wants_stream(body)) == ("real", False)
+
+
 @pytest.mark.parametrize(
     ("body", "asks"),
     [(b'{"stream":true}', True), (b'{"stream" : true}', True), (b'{"stream":false}', False), (b'{"text":"\\"stream\\":true"}', False), (b"{}", False)],
