@@ -148,6 +148,25 @@ def test_writers_in_several_processes_lose_nothing(file: SecretsFile) -> None:
     assert len(file.labels("mimo")) == 40
 
 
+def test_what_a_killed_writer_left_behind_goes_with_the_next_write(file: SecretsFile) -> None:
+    file.put("mimo", "b", Secret("value-of-b"))
+    draft, other = (file.path.with_name(name) for name in (".secrets.toml.4711.0123abcd", ".secrets.toml.mine"))
+    draft.write_text("a key")
+    other.write_text("the user's own")
+    file.put("mimo", "b", Secret("value-of-b"))
+    assert (draft.exists(), other.exists()) == (False, True)
+
+
+def test_homes_that_link_to_one_file_share_its_lock(file: SecretsFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.put("mimo", "b", Secret("value-of-b"))
+    (tmp_path / "linked.toml").symlink_to(file.path)
+    monkeypatch.setattr(atomic, "_LOCK_PATIENCE", 0.0)
+    with atomic.locked(file.path), pytest.raises(ConfigError, match="is being changed by another process"):
+        SecretsFile(tmp_path / "linked.toml").put("mimo", "c", Secret("value-of-c"))
+    SecretsFile(tmp_path / "linked.toml").put("mimo", "c", Secret("value-of-c"))
+    assert ((tmp_path / "linked.toml").is_symlink(), file.labels("mimo")) == (True, ("b", "c"))
+
+
 def test_a_lock_that_is_never_released_is_told(file: SecretsFile, monkeypatch: pytest.MonkeyPatch) -> None:
     file.put("mimo", "b", Secret("value-of-b"))
     monkeypatch.setattr(atomic, "_LOCK_PATIENCE", 0.0)

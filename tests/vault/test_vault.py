@@ -128,6 +128,9 @@ def test_a_pipe_or_a_directory_is_never_waited_for(world: World, tmp_path: Path)
     os.mkfifo(tmp_path / "pipe")
     assert "not a regular file" in str(missing(world, f"file:{tmp_path / 'pipe'}"))
     assert "not a regular file" in str(missing(world, f"file:{tmp_path}"))
+    assert "not a regular file" in str(missing(world, "file:/dev/zero"))
+    (tmp_path / "my keys").write_text("")
+    assert missing(world, f"file:{tmp_path}/my keys").next_step == f"ls -l '{tmp_path}/my keys'"
 
 
 def test_what_others_can_read_is_noted_not_refused(world: World, tmp_path: Path) -> None:
@@ -217,6 +220,34 @@ def test_a_real_program_is_run_without_input_and_ended_with_its_children(tmp_pat
     with pytest.raises(TimeoutError):
         run_program(["sh", "-c", "sleep 30 & sleep 30"], 0.2)
     assert time.monotonic() - started < 10
+
+
+def test_an_agent_that_a_program_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
+    agent = "import subprocess, sys; subprocess.Popen(['sleep', '30'], start_new_session=True); print('the-key')"
+    started = time.monotonic()
+    assert run_program([sys.executable, "-c", agent], 20) == (0, b"the-key\n", b"")
+    assert time.monotonic() - started < 10
+
+
+def test_a_program_that_gives_its_output_away_is_still_ended_in_time() -> None:
+    agent = "import subprocess, time; subprocess.Popen(['sleep', '30'], start_new_session=True); time.sleep(30)"
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        run_program([sys.executable, "-c", agent], 0.5)
+    assert time.monotonic() - started < 10
+
+
+def test_a_program_that_never_stops_printing_is_ended_at_once_and_waited_for() -> None:
+    started = time.monotonic()
+    code, out, _ = run_program(["yes"], 30)
+    assert (code, time.monotonic() - started < 10) == (-9, True)
+    assert 65536 < len(out) < 1024 * 1024
+
+
+def test_what_a_program_tells_as_an_error_is_read_in_part_and_never_blocks_it() -> None:
+    program = "import sys; sys.stderr.write('x' * 1_000_000); print('the-key')"
+    code, out, err = run_program([sys.executable, "-c", program], 30)
+    assert (code, out, len(err) < 200_000) == (0, b"the-key\n", True)
 
 
 def test_the_keyring_is_asked_by_service_and_user_and_kept(world: World) -> None:
@@ -323,6 +354,16 @@ def test_the_pepper_is_made_once_and_private(tmp_path: Path) -> None:
     assert len(first) == 32
     assert Vault(home / "secrets.toml").pepper() == first
     assert ((home / "pepper").stat().st_mode & 0o777, home.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_a_home_that_is_made_is_private_all_the_way_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        Vault(tmp_path / "a" / "b" / "secrets.toml").pepper()
+    finally:
+        os.umask(before)
+    made = [tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "pepper", tmp_path / "a" / "b" / ".pepper.lock"]
+    assert [path.stat().st_mode & 0o777 for path in made] == [0o700, 0o700, 0o600, 0o600]
 
 
 def test_processes_that_make_the_pepper_at_the_same_time_get_the_same(tmp_path: Path) -> None:

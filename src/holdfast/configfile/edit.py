@@ -14,7 +14,7 @@ from ..core.config import Config, near
 from ..core.errors import ConfigError
 from ..core.identity import Pin, Provider, ProviderName
 from ..core.secret import Secret
-from ..vault.atomic import locked, write_private
+from ..vault.atomic import locked, quoted, write_private
 from ..vault.file import SecretsFile
 from .home import Home, document_of, read, understood
 from .lines import Lines, Section, join, sections
@@ -188,7 +188,8 @@ def _only(text: str, wanted: dict[str, Any], home: Home) -> str:
     """`text` if it says exactly what is wanted: a layout that we do not know how to edit is left to the user's hands."""
     wanted = {name: table for name, table in wanted.items() if table}
     if {name: table for name, table in document_of(text, home.config).items() if table} != wanted:
-        raise ConfigError(f"{home.config} is laid out in a way that cannot be edited safely; nothing was changed", next_step=f"${{EDITOR:-vi}} {home.config}")
+        what = f"{home.config} is laid out in a way that cannot be edited safely; nothing was changed"
+        raise ConfigError(what, next_step=f"${{EDITOR:-vi}} {quoted(home.config)}")
     return text
 
 

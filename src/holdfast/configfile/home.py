@@ -13,7 +13,7 @@ from .. import presets
 from ..core.config import Config
 from ..core.errors import ConfigError, Problem
 from ..core.identity import Pin
-from ..vault.atomic import cannot, stamp
+from ..vault.atomic import cannot, quoted, stamp
 from .lines import Lines
 from .parse import parse
 
@@ -82,7 +82,7 @@ def read(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text", next_step=f"file {path}") from None
+        raise ConfigError(f"{path} is not UTF-8 text", next_step=f"file {quoted(path)}") from None
     except OSError as error:
         raise cannot("read", path, error) from None
 
@@ -96,7 +96,8 @@ def document_of(text: str, path: Path) -> dict[str, Any]:
         match = _SYNTAX.fullmatch(str(error))
         what, line, column = match.groups() if match else (str(error), None, None)
         what, place = (what, f"{path.name}:{line}:{column}") if line else (f"{what}: the file ends too early", path.name)
-        raise ConfigError(f"{path} is not TOML:", problems=[Problem("syntax", what, "", place)], next_step=f"${{EDITOR:-vi}} +{line or '$'} {path}") from None
+        step = f"${{EDITOR:-vi}} +{line or '$'} {quoted(path)}"
+        raise ConfigError(f"{path} is not TOML:", problems=[Problem("syntax", what, "", place)], next_step=step) from None
 
 
 def understood(text: str, path: Path, place: Callable[[str], str], otherwise: str) -> Config:

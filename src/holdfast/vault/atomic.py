@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 from ..core.errors import ConfigError
@@ -41,9 +42,10 @@ def locked(path: Path) -> Iterator[None]:
     """Keeps other processes (and threads) that want to replace `path` out. Raises ConfigError after ten seconds."""
     import fcntl
 
-    lock = path.with_name(f".{path.name}.lock")
+    target = Path(os.path.realpath(path))  # homes that link to one file share its lock
+    lock = target.with_name(f".{target.name}.lock")
     try:
-        make_private_directory(path.parent)
+        make_private_directory(target.parent)
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise cannot("write", path, error) from None
@@ -55,23 +57,40 @@ def locked(path: Path) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise ConfigError(f"{path} is being changed by another process since {_LOCK_PATIENCE:.0f} s", next_step=f"fuser {lock}") from None
+                    what = f"{path} is being changed by another process, for {_LOCK_PATIENCE:.0f} s already; nothing was changed"
+                    raise ConfigError(what, next_step=f"fuser -v {quoted(lock)}   (names the process)") from None
                 time.sleep(0.01)
+        for draft in target.parent.glob(f".{escape(target.name)}.*.{'[0-9a-f]' * 8}"):  # of a writer that was killed: it may hold keys
+            with suppress(OSError):
+                draft.unlink()
         yield
     finally:
         os.close(handle)
 
 
 def make_private_directory(directory: Path) -> None:
-    """Creates `directory` with mode 0700 where it is missing; one that exists keeps its mode. Raises OSError."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Creates `directory` and what is missing above it with mode 0700, whatever the umask (so does the XDG specification want it); what
+    exists keeps its mode. Raises OSError."""
+    for missing in reversed([one for one in (directory, *directory.parents) if not os.path.lexists(one)]):
+        with suppress(FileExistsError):
+            missing.mkdir(mode=0o700)
+    directory.mkdir(exist_ok=True)
 
 
 def cannot(verb: str, path: Path, error: OSError) -> ConfigError:
     """The error for a file that cannot be read or written, with the place and what to do."""
     reason = error.strerror or type(error).__name__
     consequence = "; nothing was changed" if verb == "write" else ""
-    return ConfigError(f"cannot {verb} {path}: {reason}{consequence}", next_step=f"ls -ld {path.parent} {path}   (or set HOLDFAST_HOME to another directory)")
+    step = f"ls -ld {quoted(path.parent)} {quoted(path)}   (or set HOLDFAST_HOME to another directory)"
+    return ConfigError(f"cannot {verb} {path}: {reason}{consequence}", next_step=step)
+
+
+def quoted(path: str | Path) -> str:
+    """`path` as it is written in a command; a leading tilde still means the home directory."""
+    import shlex
+
+    start, rest = ("~/", str(path)[2:]) if str(path).startswith("~/") else ("", str(path))
+    return start + shlex.quote(rest)
 
 
 def stamp(path: str | Path) -> tuple[int, int, int] | None:

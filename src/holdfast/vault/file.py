@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..core.errors import ConfigError
 from ..core.secret import Secret
-from .atomic import cannot, locked, stamp, write_private
+from .atomic import cannot, locked, quoted, stamp, write_private
 
 Sections = dict[str, dict[str, Secret]]
 _HEAD = "# Keys kept by Holdfast; `holdfast key add` and `holdfast key remove` edit this file. Never share it.\n"
@@ -94,9 +94,9 @@ class SecretsFile:
         try:
             os.rename(self.path, aside)
         except OSError as error:
-            return ConfigError(f"{self.path} cannot be understood and cannot be set aside ({error.strerror})", next_step=f"${{EDITOR:-vi}} {self.path}")
+            return ConfigError(f"{self.path} cannot be understood and cannot be set aside ({error.strerror})", next_step=f"${{EDITOR:-vi}} {quoted(self.path)}")
         what = f"{self.path} could not be understood and was set aside as {aside}; no key in it is lost"
-        return ConfigError(what, next_step=f"${{EDITOR:-vi}} {aside} && mv {aside} {self.path}")
+        return ConfigError(what, next_step=f"${{EDITOR:-vi}} {quoted(aside)} && mv {quoted(aside)} {quoted(self.path)}")
 
 
 def _parse(text: str) -> Sections:

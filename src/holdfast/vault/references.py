@@ -8,19 +8,23 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..core.secret import Secret, redact
-from .atomic import stamp
+from .atomic import quoted, stamp
 from .file import SecretsFile
+
+if TYPE_CHECKING:
+    import subprocess
 
 DEFAULT_CACHE = 300.0
 _LONGEST = 64 * 1024
 _PATIENCE = 10.0
 _EARLY = 30.0
+_LOOK_EVERY = 0.05
 
 Run = Callable[[Sequence[str], float], tuple[int, bytes, bytes]]
 """Runs a program without a shell: (argv, seconds) -> (exit code, stdout, stderr). Raises OSError or TimeoutError."""
@@ -94,12 +98,7 @@ class FileSource:
     def read(self) -> Secret:
         self._secret, self._stamp = None, stamp(self._path)
         try:
-            status = os.stat(self._path)
-            if not stat.S_ISREG(status.st_mode):
-                raise Unread("not a regular file")
-            if status.st_size > _LONGEST:
-                raise Unread(f"larger than {_LONGEST} bytes")
-            text = Path(self._path).read_bytes().decode()
+            text = _regular(self._path).decode()
         except OSError as error:
             raise Unread(error.strerror or "cannot be read") from None
         except UnicodeDecodeError:
@@ -112,7 +111,23 @@ class FileSource:
             mode = stat.S_IMODE(os.stat(self._path).st_mode)
         except OSError:
             return ""
-        return f"{self._path} can be read by others (mode {mode:04o}): chmod 600 {self._path}" if mode & 0o077 else ""
+        return f"{self._path} can be read by others (mode {mode:04o}): chmod 600 {quoted(self._path)}" if mode & 0o077 else ""
+
+
+def _regular(path: str) -> bytes:
+    """What stands in a regular file. The opened file is looked at, not its name, and is read no further than allowed: a pipe is not
+    waited for, and what grows or has no size (in /proc) ends as well. Raises Unread and OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise Unread("not a regular file")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            raw = file.read(_LONGEST + 1)
+    finally:
+        os.close(handle)
+    if len(raw) > _LONGEST:
+        raise Unread(f"larger than {_LONGEST} bytes")
+    return raw
 
 
 class StoreSource:
@@ -174,11 +189,11 @@ def command_output(command: str, run: Run, clock: Callable[[], float]) -> tuple[
         raise Unread(f"gave no answer within {_PATIENCE:.0f} s") from None
     except OSError as error:
         raise Unread(f"could not be started: {error.strerror or type(error).__name__}") from None
+    if len(out) > _LONGEST:
+        raise Unread(f"printed more than {_LONGEST} bytes")
     if code != 0:
         first = next((line for line in err.decode(errors="replace").splitlines() if line.strip()), "")
         raise Unread(f"exit code {code}" + (f": {redact(first.strip(), limit=200)}" if first else ""))
-    if len(out) > _LONGEST:
-        raise Unread(f"printed more than {_LONGEST} bytes")
     text = out.decode(errors="replace").strip()
     if not text:
         raise Unread("printed nothing")
@@ -209,18 +224,49 @@ def _number(value: Any) -> float:
 
 
 def run_program(argv: Sequence[str], seconds: float) -> tuple[int, bytes, bytes]:
-    """The real `Run`. The program has no terminal and no input; on a timeout it is ended together with its children."""
+    """The real `Run`. The program has no terminal and no input. It has answered when it has ended: what it leaves running (an agent,
+    say) may hold its output open for ever. On a timeout, or when it prints too much, it is ended together with its children."""
     import signal
     import subprocess
 
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     try:
-        out, err = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise TimeoutError from None
+        out, err = _said(process, time.monotonic() + seconds)
+    finally:
+        if process.poll() is None:
+            with suppress(OSError):  # it may have ended this very moment
+                os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
     return process.returncode, out, err
+
+
+def _said(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
+    """What a program prints until it ends, a little more than `_LONGEST` at most. Raises TimeoutError."""
+    import selectors
+
+    said = {pipe: bytearray() for pipe in (process.stdout, process.stderr) if pipe is not None}
+    out, err = said.values()
+    with selectors.DefaultSelector() as waiting:
+        for pipe, text in said.items():
+            waiting.register(pipe, selectors.EVENT_READ, text)
+        ended = False
+        while len(out) <= _LONGEST:
+            ready = waiting.select(0 if ended else _LOOK_EVERY)
+            for source, _ in ready:
+                piece = os.read(source.fd, _LONGEST)
+                if not piece:
+                    waiting.unregister(source.fileobj)
+                elif len(source.data) <= _LONGEST:
+                    source.data.extend(piece)
+            if ended and not ready:
+                break
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            ended = process.poll() is not None
+    return bytes(out), bytes(err)
 
 
 def from_keyring(place: str, load: Callable[[], Any]) -> tuple[str, float | None]:

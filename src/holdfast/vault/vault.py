@@ -13,7 +13,7 @@ from typing import Any
 from ..core.errors import ConfigError, SecretMissing
 from ..core.identity import Key
 from ..core.secret import Secret, fingerprint, redact
-from .atomic import cannot, locked, write_private
+from .atomic import cannot, locked, quoted, write_private
 from .file import SecretsFile
 from .references import EnvSource, FileSource, Run, Source, StoreSource, TimedSource, Unread, command_output, from_keyring, load_keyring, run_program
 
@@ -108,7 +108,7 @@ class Vault:
         except ValueError:
             pepper = b""
         if len(pepper) != _PEPPER_BYTES:
-            raise ConfigError(f"{path} is damaged", next_step=f"rm {path}   (what is remembered about keys then starts afresh)")
+            raise ConfigError(f"{path} is damaged", next_step=f"rm {quoted(path)}   (what is remembered about keys then starts afresh)")
         return pepper
 
     def _of(self, key: Key) -> _Held:
@@ -135,7 +135,7 @@ class Vault:
             raise SecretMissing(
                 f"key '{key.label}' of provider '{key.provider}' leads nowhere",
                 tried=[f"{scheme}:{rest}: {reason}"],
-                next_step=_NEXT[scheme].format(provider=key.provider, rest=rest),
+                next_step=_NEXT[scheme].format(provider=key.provider, rest=quoted(rest) if scheme == "file" else rest),
             ) from None
 
 
