@@ -295,15 +295,24 @@ def test_the_model_list_is_asked_for_once_in_ten_minutes_and_its_failure_blames_
     assert not cooling.hard, "the model's verdict, none of the key"
 
 
-def test_a_plan_key_at_the_pay_as_you_go_host_is_told_its_plan_host(world: World) -> None:
+def test_a_plan_key_at_the_pay_as_you_go_host_is_told_the_hosts_of_its_plan(world: World) -> None:
     world.write('[provider.mimo]\nurl = "https://api.xiaomimimo.com/v1"\nkeys = ["env:MIMO_A", "env:PLAN"]\n')
     world.environ["PLAN"] = "tp-plan-key-12345678"
     exchange = world.run(world.engine(), BAD_KEY, BAD_KEY)
     assert exchange.outcome is not None
     first, second = (one.fault for one in exchange.outcome.attempts)
-    assert (first and first.hint, second and second.hint) == (None, "token-plan-cn.xiaomimimo.com")
-    assert "keys like this one belong to token-plan-cn.xiaomimimo.com." in str(exchange.explanation())
+    plan = "token-plan-cn.xiaomimimo.com or token-plan-sgp.xiaomimimo.com or token-plan-ams.xiaomimimo.com"
+    assert (first and first.hint, second and second.hint) == (None, plan)
+    assert f"keys like this one belong to {plan}." in str(exchange.explanation())
     assert exchange.explanation().command == "holdfast provider show mimo"
+
+
+def test_a_plan_key_at_one_of_its_plan_s_hosts_is_not_sent_to_another(world: World) -> None:
+    world.write('[provider.mimo]\nurl = "https://token-plan-sgp.xiaomimimo.com/v1"\nkeys = ["env:PLAN"]\n')
+    world.environ["PLAN"] = "tp-plan-key-12345678"
+    exchange = world.run(world.engine(), BAD_KEY)
+    assert exchange.outcome is not None
+    assert [one.fault and one.fault.hint for one in exchange.outcome.attempts] == [None]
 
 
 def test_without_any_earlier_list_a_failing_side_door_gives_no_models(world: World) -> None:

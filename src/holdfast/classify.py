@@ -68,9 +68,9 @@ def _weighed(fault: Fault, context: Any, host: str, name: str | None, directory:
     if not isinstance(context, dict):
         return fault
     good = context.get("known_good_host") or (host if context.get("known_good") else None)
-    planned = profiles.load(name, directory).plan_host(str(context.get("key_prefix") or "").startswith)
+    planned = profiles.load(name, directory).plan_host(str(context.get("key_prefix") or "").startswith, host)
     elsewhere = str(good) if good and good != host else None
-    return weigh(fault, worked_here=bool(good) and good == host, worked_elsewhere=elsewhere, key_prefix_host=planned if planned != host else None)
+    return weigh(fault, worked_here=bool(good) and good == host, worked_elsewhere=elsewhere, key_prefix_host=planned)
 
 
 def _shown(fault: Fault) -> dict[str, Any]:

@@ -133,10 +133,9 @@ class Engine:
         return found
 
     def _plan_host(self, connection: Connection) -> str | None:
-        """The host that the provider's profile knows for keys that begin like this one, where it is not the one called."""
+        """The hosts that the provider's profile knows for keys that begin like this one, where the one called is not among them."""
         secret = self.vault.peek(connection.key) if connection.key is not None else None
-        host = self.profile(connection).plan_host(secret.starts_with) if secret is not None else None
-        return host if host != connection.endpoint.host else None
+        return self.profile(connection).plan_host(secret.starts_with, connection.endpoint.host) if secret is not None else None
 
     def lanes(self, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Lane, tuple[Lane, ...]]:
         """The lane of a pin and those of its ladder."""

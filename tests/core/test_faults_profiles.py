@@ -60,10 +60,11 @@ def test_a_profile_built_on_another_adds_to_it():
     assert codex.own["account_deactivated"] == profiles.load("openai").own["account_deactivated"]
 
 
-def test_a_key_prefix_points_to_its_plan_host():
-    mimo = profiles.load("mimo")
-    assert mimo.plan_host("tp-abc".startswith) == "token-plan-cn.xiaomimimo.com"
-    assert mimo.plan_host("sk-abc".startswith) is None
+def test_a_key_prefix_points_to_the_hosts_of_its_plan_from_elsewhere():
+    mimo, plan = profiles.load("mimo"), [f"token-plan-{region}.xiaomimimo.com" for region in ("cn", "sgp", "ams")]
+    assert mimo.plan_host("tp-abc".startswith, "api.xiaomimimo.com") == " or ".join(plan)
+    assert [mimo.plan_host("tp-abc".startswith, host) for host in plan] == [None, None, None], "which of them it is, the prefix does not say"
+    assert mimo.plan_host("sk-abc".startswith, "api.xiaomimimo.com") is None
 
 
 def test_the_users_own_profile_stands_before_ours(tmp_path):

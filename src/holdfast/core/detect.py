@@ -46,7 +46,7 @@ class Profile:
 
     `own` and `phrases` are the provider's and speak first (numeric codes collide between providers); `codes` are those that
     mean the same everywhere. `types` name the row of `rows` by which the words are read; `vague` types do so only when
-    no HTTP status is of use. `statuses` is the last resort. `plan_hosts` maps a key prefix to the host of its plan.
+    no HTTP status is of use. `statuses` is the last resort. `plan_hosts` maps a key prefix to its plan's hosts, between spaces.
     """
 
     name: str = "generic"
@@ -63,6 +63,7 @@ class Profile:
     plan_hosts: Mapping[str, str] = field(default_factory=dict)
     utc_offset: float | None = None
 
-    def plan_host(self, begins: Callable[[str], bool]) -> str | None:
-        """The host on which a key that `begins` like this is known to work, if the provider sorts its keys by prefix."""
-        return next((host for prefix, host in self.plan_hosts.items() if begins(prefix)), None)
+    def plan_host(self, begins: Callable[[str], bool], host: str) -> str | None:
+        """The hosts to which keys that `begins` like this belong, where the provider sorts keys by prefix and `host` is none of them."""
+        hosts = next((hosts.split() for prefix, hosts in self.plan_hosts.items() if begins(prefix)), [])
+        return " or ".join(hosts) if hosts and host not in hosts else None
