@@ -12,7 +12,8 @@ import pytest
 
 from holdfast import configfile
 from holdfast.configfile import Home, Lines
-from holdfast.core.errors import ConfigError, IdentityError
+from holdfast.core.config import Config
+from holdfast.core.errors import ConfigError, ConnectionLost
 from holdfast.core.identity import Dialect, Pin, ProviderName
 from holdfast.core.secret import Secret
 from holdfast.vault import SecretsFile
@@ -356,30 +357,64 @@ def test_a_linked_file_stays_a_link(example: Home, tmp_path: Path) -> None:
     assert 'models = ["x"]' in real.read_text()
 
 
-def test_a_project_selects_a_pin_from_any_directory_below(tmp_path: Path) -> None:
-    (tmp_path / ".holdfast.toml").write_text('pin = "mimo/a/b"\n')
-    below = tmp_path / "src" / "deep"
+@pytest.fixture
+def mine(home: Home) -> Config:
+    """The user's own configuration, with the provider `mimo`."""
+    return configfile.add_provider(home, "mimo", {"url": "https://mimo.example/v1"})
+
+
+def project(directory: Path, text: str | bytes) -> Path:
+    (directory / "project").mkdir()
+    (directory / "project" / ".holdfast.toml").write_bytes(text.encode() if isinstance(text, str) else text)
+    return directory / "project"
+
+
+def test_a_project_selects_a_pin_from_any_directory_below(tmp_path: Path, mine: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = project(tmp_path, 'pin = "mimo/a/b"\n')
+    below = top / "src" / "deep"
     below.mkdir(parents=True)
-    assert configfile.project_pin(below) == (Pin.parse("mimo/a/b"), tmp_path / ".holdfast.toml")
+    assert configfile.project_pin(mine, below) == (Pin.parse("mimo/a/b"), top / ".holdfast.toml")
+    assert configfile.project_pin(mine, tmp_path) is None
+    monkeypatch.chdir(below)
+    assert configfile.project_pin(mine) == (Pin.parse("mimo/a/b"), top / ".holdfast.toml")
+
+
+def test_a_directory_that_was_deleted_selects_nothing(tmp_path: Path, mine: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert configfile.project_pin(mine) is None
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('pin = "a/b"\n[provider.a]\nurl = "https://evil.example/v1"\n', ".holdfast.toml:2: provider: a project may select a pin and nothing else"),
+        ('pin = "mimo/b"\n[provider.mimo]\nurl = "https://evil.example/v1"\n', ".holdfast.toml:2: provider: a project may select a pin and nothing else"),
+        ('pin = "evil/b"\nprovider.evil.url = "https://evil.example/v1"\n', ".holdfast.toml:2: provider: a project may select a pin and nothing else"),
+        ('pin = "mimo/b"\nurl = "https://evil.example/v1"\n', ".holdfast.toml:2: url: a project may select a pin and nothing else"),
+        ('pin = "mimo/b"\nkey = "cmd:evil"\n', ".holdfast.toml:2: key: a project may select a pin and nothing else"),
+        ('pin = "mimo/b"\n[ladder]\n"mimo/b" = { then = ["evil/b"] }\n', ".holdfast.toml:2: ladder: a project may select"),
         ('[gateway]\nlisten = "0.0.0.0:1"\n', ".holdfast.toml:1: gateway: a project may select"),
+        ('pin = "mimo/b"\n"\\u001b[31m" = 1\n', '.holdfast.toml:2: "\\u001b[31m": a project may select'),
         ("pin = 3\n", '.holdfast.toml:1: pin: must be the only line: a provider and a model\n    pin = "provider/model"'),
+        ('pin = "custom/x"\n', ".holdfast.toml:1: pin: 'custom' is a kind"),
         ("pin = \n", ".holdfast.toml:1:7: syntax: Invalid value"),
+        ("pin = " + "[" * 4000, "is nested too deeply to be read"),
+        (f'pin = "mimo/b" #{"x" * 5000}', "is longer than 4096 bytes"),
+        (b"\xff\xfe", "is not UTF-8 text"),
     ],
-)
-def test_a_project_never_defines_or_redirects_a_provider(tmp_path: Path, text: str, told: str) -> None:
-    (tmp_path / ".holdfast.toml").write_text(text)
+)  # fmt: skip
+def test_a_project_never_defines_or_redirects_a_provider(tmp_path: Path, mine: Config, text: str | bytes, told: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        configfile.project_pin(tmp_path)
+        configfile.project_pin(mine, project(tmp_path, text))
     assert told in str(caught.value)
+    assert caught.value.next_step
 
 
-def test_a_project_s_pin_must_be_one(tmp_path: Path) -> None:
-    (tmp_path / ".holdfast.toml").write_text('pin = "custom/x"\n')
-    with pytest.raises(IdentityError, match="is a kind"):
-        configfile.project_pin(tmp_path)
+def test_a_project_selects_none_but_the_user_s_own_providers(tmp_path: Path, mine: Config) -> None:
+    with pytest.raises(ConnectionLost) as caught:
+        configfile.project_pin(mine, project(tmp_path, 'pin = "mimi/m"\n'))
+    assert f"{tmp_path}/project/.holdfast.toml selects 'mimi/m', and no provider of yours is called 'mimi'" in str(caught.value)
+    assert caught.value.candidates == ("mimo/m",)
+    assert "provider add" not in str(caught.value), "nobody is led to add what a project names"

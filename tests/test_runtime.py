@@ -86,3 +86,45 @@ def test_a_side_door_that_fails_never_changes_the_health_of_a_key(provider: Scri
         assert hf.engine.store.evidence() == []
         provider.follow(ok("hi"))
         assert ask(session).status_code == 200
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project in which this process runs, and its file."""
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project" / ".holdfast.toml"
+
+
+def test_a_new_session_without_a_pin_takes_the_one_that_the_project_selects(provider: ScriptedProvider, project: Path) -> None:
+    project.write_text('pin = "mimo/m1"\n')
+    with holdfast.open() as hf:
+        session = hf.session("s1")
+        assert str(session.pin) == "mimo/m1"
+        assert ask(session).status_code == 200
+        assert f"created on mimo/m1 (project: {project})" in session.why()
+        assert str(hf.session("s2", "twin/m2").pin) == "twin/m2", "what the program names is before what the project selects"
+    project.write_text('pin = "twin/m2"\n')
+    with holdfast.open() as hf:
+        assert str(hf.session("s1").pin) == "mimo/m1", "what is stored is before both"
+
+
+def test_a_hostile_project_neither_defines_nor_redirects_a_provider_and_leaves_no_session(provider: ScriptedProvider, project: Path) -> None:
+    for text, error in (
+        ('pin = "evil/m"\n[provider.evil]\nurl = "https://evil.example/v1"\n', holdfast.ConfigError),
+        ('pin = "mimo/m"\n[provider.mimo]\nurl = "https://evil.example/v1"\n', holdfast.ConfigError),
+        ('pin = "evil/m"\n', holdfast.ConnectionLost),
+    ):
+        project.write_text(text)
+        with holdfast.open() as hf:
+            with pytest.raises(error, match=str(project)):
+                hf.session("s1")
+            assert hf.sessions() == []
+            assert str(hf.config.providers["mimo"].endpoints[0].url) == provider.url
+            assert "evil" not in hf.config.providers
+    assert provider.requests == []
+
+
+def test_without_pin_session_and_project_nothing_is_guessed(provider: ScriptedProvider, project: Path) -> None:
+    with holdfast.open() as hf, pytest.raises(holdfast.ConnectionLost, match="there is no session 's1'"):
+        hf.session("s1")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
-from .configfile import Home
+from .configfile import Home, project_pin
 from .core.config import Config
 from .core.errors import ConnectionLost, HoldfastError
 from .core.identity import Pin
@@ -75,8 +75,9 @@ class Holdfast:
     def session(self, session_id: str, pin: str | Pin | None = None, *, key: str | None = None) -> Session:
         """Resume a session exactly as its user chose it, or create it on `pin` (and, if given, on the key labelled `key`).
 
-        An existing session keeps its own choice whatever `pin` says: `switch` changes it. Raises ConnectionLost when the
-        session's provider or key is gone, or when there is no such session and no pin; IdentityError for a bad pin or id.
+        An existing session keeps its own choice whatever `pin` says: `switch` changes it. A new one without a pin takes the one that
+        the `.holdfast.toml` of the project selects in which this process runs. Raises ConnectionLost when the session's provider or
+        key is gone, or when nobody chose a pin; IdentityError for a bad pin or id; ConfigError for a project file that says more.
         """
         self.engine.look_again()
         row = self.engine.session(session_id)
@@ -84,6 +85,8 @@ class Holdfast:
             _check(self.engine, row)
             self.engine.note(row, EventKind.RESUMED)
             return Session(self, row.id)
+        selected = project_pin(self.config) if pin is None else None
+        pin = selected[0] if selected is not None else pin
         if pin is None:
             raise ConnectionLost(f"there is no session '{session_id}'", next_step=f"holdfast session pin {session_id} PROVIDER/MODEL")
         now = self.engine.store.now()
@@ -91,7 +94,7 @@ class Holdfast:
         _check(self.engine, row)
         self.engine.store.save_session(row, None)
         self.engine.catch_up()
-        self.engine.note(row, EventKind.CREATED)
+        self.engine.note(row, EventKind.CREATED, **({"project": str(selected[1])} if selected is not None else {}))
         return Session(self, row.id)
 
     def sessions(self) -> list[Row]:

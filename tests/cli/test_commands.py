@@ -220,6 +220,23 @@ def test_a_session_is_created_switched_shown_and_forgotten(cli: Cli, furnished: 
     assert [word for word in ("created on mimo/mimo-pro", "switched by its user from mimo/mimo-pro to both/big", "removed") if word not in told] == []
 
 
+def test_a_session_may_take_the_pin_that_the_project_selects(cli: Cli, furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "project" / "src").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project" / "src")
+    refused = cli("session", "pin", "s1")
+    assert (refused.exit_code, refused.stderr.splitlines()[-1]) == (2, "  run: holdfast session pin s1 PROVIDER/MODEL")
+    file = tmp_path / "project" / ".holdfast.toml"
+    file.write_text('pin = "mimo/mimo-pro"\n')
+    assert f"session 's1' is on mimo/mimo-pro, selected by {file}, created" in cli("session", "pin", "s1").stdout
+    why = cli("why", "s1").stdout
+    assert f"from session 's1', selected by {file}" in why
+    assert "chosen by its user" not in why
+    file.write_text('pin = "evil/m"\n[provider.evil]\nurl = "https://evil.example/v1"\n')
+    refused = cli("session", "pin", "s2")
+    assert (refused.exit_code, "never defines or redirects a provider" in refused.stderr) == (2, True)
+    assert cli("session", "show", "s2").exit_code == 3
+
+
 def test_why_names_the_origin_of_each_part(cli: Cli, furnished: Path) -> None:
     cli("session", "pin", "s", "mimo/mimo-pro", "--key", "team")
     told = cli("why", "s").stdout

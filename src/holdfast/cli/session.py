@@ -11,8 +11,11 @@ from .opened import Opened
 from .output import clock, json_option, say, show_json, table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..core.config import Config
     from ..core.errors import HoldfastError
+    from ..core.identity import Pin
     from ..core.session import Session
     from ..store.base import BrokenSession, Store
 
@@ -140,13 +143,14 @@ def _stored(opened: Opened, session: str) -> Session | BrokenSession:
 
 @command.command()
 @click.argument("session", shell_complete=complete.sessions)
-@click.argument("pin", shell_complete=complete.pins)
+@click.argument("pin", required=False, shell_complete=complete.pins)
 @click.option("--key", metavar="LABEL", help="Use this key of the provider and no other.", shell_complete=complete.labels)
 @click.pass_obj
-def pin(opened: Opened, session: str, pin: str, key: str | None) -> None:
+def pin(opened: Opened, session: str, pin: str | None, key: str | None) -> None:
     """Choose a session's provider and model.
 
-    Creates the session, switches it, or mends one whose row cannot be read.
+    Creates the session, switches it, or mends one whose row cannot be read. Without PIN it takes the one that the .holdfast.toml of the
+    project selects in which you are.
 
     \b
     Example:
@@ -156,7 +160,8 @@ def pin(opened: Opened, session: str, pin: str, key: str | None) -> None:
     from ..core.identity import Pin
     from ..core.session import Session
 
-    memory, wanted = opened.memory, Pin.parse(pin)
+    wanted, project = (Pin.parse(pin), None) if pin is not None else _selected(opened, session)
+    memory = opened.memory
     lost = obstacle(opened.config, Session(session, wanted, key))
     if lost is not None:
         raise lost
@@ -169,15 +174,27 @@ def pin(opened: Opened, session: str, pin: str, key: str | None) -> None:
         expected = version if isinstance(version, int) else -1
         chosen = Session(session, wanted, key, created_at=now, changed_at=now, version=expected + 1)
     opened.store.save_session(chosen, expected if stored is not None else None)
-    _record(opened, chosen, stored)
+    _record(opened, chosen, stored, project)
     before = f", before that on {stored.pin}" if isinstance(stored, Session) else ", mended" if stored is not None else ", created"
-    say(f"session '{session}' is on {chosen.pin}" + (f" with key '{key}'" if key else "") + before)
+    say(f"session '{session}' is on {chosen.pin}" + (f" with key '{key}'" if key else "") + (f", selected by {project}" if project else "") + before)
     models = opened.config.providers[wanted.provider].models
     if models is not None and wanted.model not in models:
         say(f"  note: '{wanted.model}' is not one of the models that '{wanted.provider}' declares: holdfast models --provider {wanted.provider}")
 
 
-def _record(opened: Opened, chosen: Session, before: Session | BrokenSession | None) -> None:
+def _selected(opened: Opened, session: str) -> tuple[Pin, Path | None]:
+    """The project's choice. Raises ConfigError when there is none."""
+    from ..configfile import project_pin
+    from ..core.errors import ConfigError
+
+    selected = project_pin(opened.config)
+    if selected is None:
+        what = "no pin was given, and no .holdfast.toml selects one here or in a directory above"
+        raise ConfigError(what, next_step=f"holdfast session pin {session} PROVIDER/MODEL")
+    return selected
+
+
+def _record(opened: Opened, chosen: Session, before: Session | BrokenSession | None, project: Path | None) -> None:
     from ..core.session import Session
     from ..store.events import Event, EventKind
 
@@ -186,7 +203,9 @@ def _record(opened: Opened, chosen: Session, before: Session | BrokenSession | N
         kind, detail = EventKind.SWITCHED, {"before": str(before.pin)}
     elif before is not None:
         kind, detail = EventKind.HEALED, {"before": str(before.raw.get("pin"))}
-    opened.store.record([Event(opened.store.now(), kind, chosen.id, "", str(chosen.pin), detail | ({"key": chosen.key} if chosen.key else {}))])
+    detail |= {"key": chosen.key} if chosen.key else {}
+    detail |= {"project": str(project)} if project is not None else {}
+    opened.store.record([Event(opened.store.now(), kind, chosen.id, "", str(chosen.pin), detail)])
 
 
 @command.command()

@@ -88,7 +88,8 @@ def _session_parts(opened: Opened, session: Session, events: Sequence[Event]) ->
     changed = f"{chosen.kind} {clock(chosen.at)}" if chosen is not None else f"changed {clock(session.changed_at)}"
     active = session.standing_in(opened.store.now())
     pin = active.rung if active is not None else session.pin
-    source = f"session '{session.id}', chosen by its user"
+    project = chosen.detail.get("project") if chosen is not None else None
+    source = f"session '{session.id}', " + (f"selected by {project}" if project else "chosen by its user")
     if active is not None:
         source = f"the ladder of {session.pin}, standing in until {clock(active.until)}: {active.reason}"
     parts = [_part("provider", pin.provider, source, changed), _part("model", pin.model, source, changed)]

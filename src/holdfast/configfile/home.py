@@ -11,14 +11,16 @@ from typing import Any
 
 from .. import presets
 from ..core.config import Config
-from ..core.errors import ConfigError, Problem
+from ..core.errors import ConfigError, ConnectionLost, IdentityError, Problem
 from ..core.identity import Pin
+from ..core.resolve import provider_of
 from ..vault.atomic import cannot, quoted, stamp
-from .lines import Lines
+from .lines import Lines, join
 from .parse import parse
 
 _SYNTAX = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _PROJECT_FILE = ".holdfast.toml"
+_LONGEST_PROJECT_FILE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,28 +59,53 @@ def revision(home: Home) -> tuple[int, int, int] | None:
     return stamp(home.config)
 
 
-def project_pin(directory: Path) -> tuple[Pin, Path] | None:
-    """The pin that a project's .holdfast.toml selects, from `directory` upwards, and that file. Such a file comes with other
-    people's code: it may select among the user's providers, never define or redirect one. Raises ConfigError otherwise."""
-    for place in (directory, *directory.parents):
-        path = place / _PROJECT_FILE
-        if path.is_file():
-            text = read(path)
-            document, lines = document_of(text, path), Lines(text, str(path))
-            pin = document.pop("pin", None)
-            what = "a project may select a pin and nothing else: it never defines or redirects a provider"
-            problems = [Problem(name, what, f"remove it here; your own file is {Home.find().config}", lines.place(name)) for name in document]
-            if not isinstance(pin, str):
-                problems.append(Problem("pin", "must be the only line: a provider and a model", 'pin = "provider/model"', lines.place("pin")))
-            if problems:
-                raise ConfigError(f"{path} is wrong:", problems=problems, next_step="holdfast models")
-            return Pin.parse(str(pin)), path
-    return None
+def project_pin(config: Config, directory: Path | None = None) -> tuple[Pin, Path] | None:
+    """The pin that a project's .holdfast.toml selects, from `directory` (where this process runs) upwards, and that file; None without one.
 
-
-def read(path: Path) -> str:
+    Such a file comes with other people's code: it may select among the user's providers, never define or redirect one. Raises
+    ConfigError when it says anything else, ConnectionLost when the provider that it selects is none of the user's.
+    """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        directory = directory or Path.cwd()
+    except FileNotFoundError:  # it was deleted under us
+        return None
+    path = next((path for place in (directory, *directory.parents) if os.path.isfile(path := place / _PROJECT_FILE)), None)
+    if path is None:
+        return None
+    pin = _selected(path)
+    try:
+        provider_of(config, pin)
+    except ConnectionLost as lost:
+        what = f"{path} selects '{pin}', and no provider of yours is called '{pin.provider}'"
+        raise ConnectionLost(what, candidates=lost.candidates, next_step="holdfast session pin SESSION PROVIDER/MODEL   (your own choice)") from None
+    return pin, path
+
+
+def _selected(path: Path) -> Pin:
+    text = read(path, _LONGEST_PROJECT_FILE)
+    document, lines = document_of(text, path), Lines(text, str(path))
+    written, problems = document.pop("pin", None), []
+    for name in (join("", name) for name in document):
+        what = "a project may select a pin and nothing else: it never defines or redirects a provider"
+        problems.append(Problem(name, what, "remove it here; a provider stands in your own holdfast.toml", lines.place(name)))
+    try:
+        if isinstance(written, str) and not problems:
+            return Pin.parse(written)
+        if not isinstance(written, str):
+            problems.append(Problem("pin", "must be the only line: a provider and a model", 'pin = "provider/model"', lines.place("pin")))
+    except IdentityError as error:
+        problems.append(Problem("pin", error.what, 'pin = "provider/model"', lines.place("pin")))
+    raise ConfigError(f"{path} is wrong:", problems=problems, next_step="holdfast models   (lists what can be selected)")
+
+
+def read(path: Path, longest: int = -1) -> str:
+    """The file's text, "" when there is none. Raises ConfigError, also when more than `longest` bytes stand there."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(longest + 1 if longest >= 0 else -1)
+        if len(raw) > longest >= 0:
+            raise ConfigError(f"{path} is longer than {longest} bytes, which nothing that belongs there is", next_step=f"head {quoted(path)}")
+        return raw.decode("utf-8-sig")
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
@@ -92,6 +119,8 @@ def document_of(text: str, path: Path) -> dict[str, Any]:
 
     try:
         return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply to be read", next_step=f"${{EDITOR:-vi}} {quoted(path)}") from None
     except tomllib.TOMLDecodeError as error:
         match = _SYNTAX.fullmatch(str(error))
         what, line, column = match.groups() if match else (str(error), None, None)
