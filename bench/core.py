@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import cycle
 
 from holdfast import profiles
-from holdfast.core.evidence import Board, Cooldown
+from holdfast.core.evidence import Board, Cooldown, Evidence
 from holdfast.core.faults import Fault, FaultClass, Reply, Scope
 from holdfast.core.flow import flow
 from holdfast.core.identity import Dialect, Endpoint, Key, Lane, Provider, ProviderName
@@ -18,13 +18,19 @@ from . import classify
 from .measure import Figure, figure, in_turn
 
 _NOW = 1_794_900_000.0
+_URL = "https://bench.example/v1"
 _BROKE = Reply(429, (("content-type", "application/json"),), b'{"error": {"message": "no credit", "type": "insufficient_quota", "code": "insufficient_quota"}}')
 
 
 def _lane(keys: int) -> Lane:
     name = ProviderName("bench")
     own = tuple(Key(name, f"k{number}", f"env:K{number}") for number in range(keys))
-    return Lane.build(Provider(name, (Endpoint("https://bench.example/v1"),), own), Dialect.OPENAI_CHAT, "bench-1")
+    return Lane.build(Provider(name, (Endpoint(_URL),), own), Dialect.OPENAI_CHAT, "bench-1")
+
+
+def _known_good() -> Board:
+    """Two keys that worked a moment ago: a key that nobody knows is tested under a lease first."""
+    return Board(Evidence(label, _URL, _NOW, _NOW) for label in ("k0", "k1"))
 
 
 def _world(board: Board) -> World:
@@ -33,7 +39,7 @@ def _world(board: Board) -> World:
 
 
 def _good_answer() -> Callable[[int], None]:
-    lane, world = _lane(1), _world(Board())
+    lane, world = _lane(1), _world(_known_good())
 
     def work(count: int) -> None:
         now = _NOW
@@ -51,7 +57,7 @@ def _rotation() -> Callable[[int], None]:
 
     def work(count: int) -> None:
         for _ in range(count):
-            going = flow(Call("request", "session", lane), _world(Board()), _NOW)
+            going = flow(Call("request", "session", lane), _world(_known_good()), _NOW)
             next(going)
             going.send(Answer(_NOW, _BROKE, sent_at=_NOW))
             outcome = _end(going.send, Answer(_NOW, sent_at=_NOW))
