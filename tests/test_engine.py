@@ -377,3 +377,19 @@ def test_every_class_of_fault_can_be_explained(world: World) -> None:
     connection = engine.begin("s1", CHAT, None).call.lane.connection
     for kind in FaultClass:
         assert "holdfast " in engine.explain(connection, Fault(kind), (), "s1").next_step
+
+
+def test_a_rung_of_another_pin_never_stands_in_for_the_sessions_own(world: World) -> None:
+    """A request names another pin, which fails, and a rung of that pin's ladder answers: the session stays where it is."""
+    world.write(CONFIG + '\n[provider.other]\nurl = "https://other.example/v1"\nkeys = ["env:ROUTER"]\n')
+    text = world.home.config.read_text("utf-8")
+    world.write(text.replace("[ladder]", '[ladder]\n"other/m2" = { then = ["router/m1"] }'))
+    engine = world.engine()
+    exchange = world.run(engine, OVERLOADED, OVERLOADED, None, model="other/m2")
+    assert exchange.outcome is not None
+    assert (exchange.outcome.fault, exchange.outcome.stand_in) == (None, True)
+    own = engine.begin("s1", CHAT, None)
+    assert own.call.standing_in is None
+    row = engine.store.session("s1")
+    assert row is not None
+    assert row.stand_in is None

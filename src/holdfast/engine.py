@@ -156,6 +156,7 @@ class Engine:
             return_after=ladder.return_after if ladder is not None else 0.0,
             kept_key=session.kept_key if own else None,
             limits=config.settings,
+            chosen=pin == session.pin,
         )
         if len(self._routes) >= _MOST_ROUTES:  # models are named by callers: their number is not ours
             self._routes.clear()
@@ -197,6 +198,7 @@ class Engine:
             side_door,
             client_retries,
             going.limits,
+            going.chosen,
         )
         return Exchange(self, call, session.pin, now)
 

@@ -594,3 +594,80 @@ def test_a_verdict_is_attributed_to_the_key_that_was_sent() -> None:
     sim.run(call(TWO, kept_key="b"), [BROKE, None])
     assert isinstance(sim.cooled[0], Cooled)
     assert sim.cooled[0].cooldown.subject == f"key:b0@{URL}"
+
+
+def test_a_throttle_met_by_another_request_is_no_verdict_on_a_refused_key() -> None:
+    """A gateway under load answers 429 to one and 401 to the other: the key was not refused twice."""
+    sim = Sim(busy_probes=[lambda sim: throttle(sim, "a")])
+    known_good(sim, "a")
+    outcome = sim.run(call(ONE), [BAD_KEY, None])
+    assert outcome.fault is None
+    assert not any("refused too" in attempt.then for attempt in outcome.attempts)
+
+
+@pytest.mark.parametrize("trouble", [OVERLOADED, THROTTLED])
+def test_a_good_key_is_tested_also_after_its_endpoint_was_overloaded(trouble: Reply) -> None:
+    sim = Sim()
+    known_good(sim, "a")
+    sim.run(call(ONE), [trouble] * 3)
+    sim.now += 300
+    assert sim.run(call(ONE), [BAD_KEY, BAD_KEY, None]).fault is None
+
+
+def throttle(sim: Sim, label: str) -> None:
+    """Another request met a throttle on a key of `mimo`."""
+    Sim(board=sim.board, now=sim.now).run(call(ONE), [THROTTLED] * 3)
+
+
+def test_verdicts_of_different_kinds_are_no_repetition_that_bars_a_key() -> None:
+    """A new key without money, and then one bare 401: neither is a strong sign that the key is invalid."""
+    sim = Sim()
+    sim.run(call(ONE), [Reply(402, (), b"no credit left")])
+    sim.now += 3601
+    sim.run(call(ONE), [Reply(401, (), b"")])
+    assert [one.cooldown.until < float("inf") for one in sim.cooled] == [True, True]
+    sim.now += 301
+    assert sim.run(call(ONE), [None]).fault is None
+
+
+def test_a_key_that_worked_long_ago_is_refused_for_a_while_and_not_for_ever() -> None:
+    sim = Sim()
+    known_good(sim, "a", ago=8 * 86400)
+    sim.run(call(ONE), [BAD_KEY])
+    assert len(sim.sends) == 1
+    sim.now += 61
+    assert sim.run(call(ONE), [None]).fault is None
+
+
+def test_waiting_for_the_tests_of_others_is_within_the_budget_of_a_request() -> None:
+    """Each tester hangs and leaves without a verdict; whoever waits behind a hundred of them does not wait for all."""
+    sim = Sim(busy_probes=[lambda sim: setattr(sim, "now", sim.now + 10)] * 100)
+    known_good(sim, "a")
+    began = sim.now
+    outcome = sim.run(call(ONE), [BAD_KEY, None, None])
+    assert sim.now - began < 80
+    assert outcome.attempts[0].fault is not None
+
+
+def test_a_suspect_key_is_not_waited_for_longer_than_the_budget() -> None:
+    sim = Sim(busy_probes=[lambda sim: setattr(sim, "now", sim.now + 10)] * 100)
+    sim.board.load([Evidence("a0", URL, sim.now - 9999, sim.now - 240, F.AUTH_REJECTED, sim.now - 5)], [])
+    began = sim.now
+    assert sim.run(call(ONE), [None]).fault is None
+    assert sim.now - began < 80
+
+
+def test_what_cannot_be_sent_twice_is_not_repeated_because_the_provider_saw_no_key() -> None:
+    sim = Sim()
+    outcome = sim.run(call(TWO, replayable=False), [reply(401, message="You didn't provide an API key.")])
+    assert outcome.fault is not None
+    assert not outcome.fault.sent
+    assert len(sim.sends) == 1
+
+
+def test_a_pin_named_by_one_request_changes_nothing_of_its_session() -> None:
+    sim = Sim()
+    outcome = sim.run(call(TWO, RUNG, chosen=False), [OVERLOADED, OVERLOADED, None])
+    assert (outcome.fault, outcome.stand_in) == (None, True)
+    sim.run(call(TWO, chosen=False), [None])
+    assert not [one for one in sim.changes if isinstance(one, KeyKept | StandInBegan | StandInEnded)]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from math import inf
 
-from .evidence import NO_KEY, Change, Cooldown, Evidence, Failed, KeyKept, StandInBegan, StandInEnded, worked
+from .evidence import AUTH_FAULTS, NO_KEY, Change, Cooldown, Evidence, Failed, KeyKept, StandInBegan, StandInEnded, worked
 from .faults import Fault, FaultClass, Phase, Reply, classify, weigh
 from .identity import Connection, Key, Lane
 from .pool import Pick, World, pick, remembered
@@ -32,10 +32,8 @@ class _Run:
         self.refreshed: set[str] = set()
         self.connection = call.lane.connection
         self.fault: Fault | None = None
-        self.remembered = False
-        self.sends_left = max(1, call.limits.sends - call.client_retries)
-        self.reserved = 0
-        self.wait_left = call.limits.wait_budget
+        self.remembered, self.reserved = False, 0
+        self.sends_left, self.wait_left = max(1, call.limits.sends - call.client_retries), call.limits.wait_budget
 
     def take(self) -> tuple[Change, ...]:
         changes, self.pending = tuple(self.pending), []
@@ -50,11 +48,6 @@ class _Run:
         """Write down what was done after the last attempt."""
         last = self.attempts[-1]
         self.attempts[-1] = last._replace(then=f"{last.then}; {then}" if last.then else then)
-
-    def go_on(self, connection: Connection) -> None:
-        """Write down that another connection is asked now."""
-        who = f"the next rung of your ladder, {connection}" if connection.pin != self.connection.pin else str(connection)
-        self.decide(f"went on with {who}")
 
     def recall(self, connection: Connection, cooldown: Cooldown) -> Rule:
         """Nothing is asked: the true last fault, from memory."""
@@ -84,7 +77,7 @@ class _Run:
     @property
     def sent(self) -> set[str]:
         """The labels of the keys that the request left with."""
-        return {attempt.connection.label for attempt in self.attempts if attempt.fault is None or attempt.fault.sent}
+        return {attempt.connection.label for attempt in self.attempts if attempt.fault is None or attempt.fault.phase is not Phase.UNSENT}
 
 
 def flow(call: Call, world: World, now: float) -> Flow:
@@ -126,11 +119,10 @@ def _answered(run: _Run, lane: Lane) -> Outcome:
     """The outcome of a good answer: what it proves about the key, which key the session keeps, who stood in."""
     call, connection = run.call, run.connection
     stands_in = lane is not call.lane
-    if len(lane.connections) > 1 and connection.label != call.kept_key and not stands_in:
+    if call.chosen and len(lane.connections) > 1 and connection.label != call.kept_key and not stands_in:
         run.learn(KeyKept(call.session, connection.label))
-    if stands_in and call.standing_in != (rung := str(lane.connection.pin)):
-        first = run.fault.kind if run.fault is not None else FaultClass.UNKNOWN
-        run.learn(StandInBegan(call.session, rung, str(first), run.now + call.return_after))
+    if call.chosen and stands_in and call.standing_in != (rung := str(lane.connection.pin)):
+        run.learn(StandInBegan(call.session, rung, str(run.fault.kind if run.fault is not None else FaultClass.UNKNOWN), run.now + call.return_after))
     elif not stands_in and (call.returning or call.standing_in):
         run.learn(StandInEnded(call.session))
     return Outcome(connection, tuple(run.attempts), None, run.take(), stand_in=stands_in)
@@ -155,8 +147,9 @@ def _drive(run: _Run, lane: Lane) -> Generator[Step, Answer, Rule | None]:
                 tried.add(connection.label)
             continue
         first = choice.untested and not waited and not run.call.side_door
-        if choice.probing or first:
+        if (choice.probing or first) and run.wait_left > 0:
             answer = yield Probe(connection, choice.fingerprint or NO_KEY, run.take(), _FIRST_PATIENCE if first else _PATIENCE)
+            run.wait_left -= max(0.0, answer.now - run.now)  # to wait for others is to wait
             run.now, waited = answer.now, True
             if not answer.yes or choice != pick(lane, run.world, run.now, tried, kept_key=run.call.kept_key, patience=run.wait_left):
                 continue  # whoever asked before us has come to a verdict
@@ -186,8 +179,9 @@ def _try(run: _Run, lane: Lane, choice: Pick, connection: Connection, tried: set
     board, fingerprint = run.world.board, choice.fingerprint or NO_KEY
     after, probing, tries = choice.after, choice.probing, 0
     if run.attempts:
-        run.go_on(connection)
-    delays = list(run.call.limits.probe_delays) if board.cooldown(fingerprint, connection) is None else []
+        run.decide(f"went on with {'the next rung of your ladder, ' if connection.pin != run.connection.pin else ''}{connection}")
+    refused = board.cooldown(fingerprint, connection)
+    delays = [] if refused is not None and refused.fault.kind in AUTH_FAULTS else list(run.call.limits.probe_delays)
     while True:
         run.wait_left -= after
         board.use(connection)
@@ -229,7 +223,9 @@ def _understand(run: _Run, connection: Connection, evidence: Evidence, reply: Re
     elsewhere = run.world.board.works_elsewhere(evidence.fingerprint, connection.endpoint)
     fault = weigh(fault, worked_here=evidence.last_ok is not None, worked_elsewhere=elsewhere, key_prefix_host=run.world.plan_host(connection))
     run.failed(connection, fault, sent_at, probe)
-    rule = rule_for(fault, worked_here=evidence.known_good(sent_at, run.call.limits.known_good_days))
+    rule = rule_for(fault, worked_here=evidence.last_ok is not None)
+    if rule.probe and not evidence.known_good(sent_at, run.call.limits.known_good_days):
+        rule = replace(rule, probe=False)  # it worked too long ago for a test, but it did: nothing bars it for ever
     return Failure(fault, rule, connection, evidence.fingerprint, sent_at)
 
 
@@ -249,7 +245,7 @@ def _read_again(run: _Run, failure: Failure) -> Generator[Step, Answer, str | No
 
 def _shared_check(run: _Run, failure: Failure) -> Generator[Step, Answer, bool | None]:
     """A key that worked is refused: one request asks again for all. None: that is us; True: the key is good after all, send
-    again; False: whoever asked was refused too."""
+    again; False: whoever asked was refused too, or is not done within the time that we may wait."""
     _, _, connection, fingerprint, sent_at = failure
     board, ours = run.world.board, False
     while True:
@@ -258,13 +254,14 @@ def _shared_check(run: _Run, failure: Failure) -> Generator[Step, Answer, bool |
             run.decide("the key worked for another request meanwhile: sent again")
             return True
         cooldown = board.cooldown(fingerprint, connection)
-        if cooldown is not None and cooldown.hard and run.now < cooldown.until:
+        if cooldown is not None and cooldown.fault.kind in AUTH_FAULTS and run.now < cooldown.until:
             run.decide("another request had asked again and was refused too")
             return False
-        if ours:
-            return None
+        if ours or run.wait_left <= 0:
+            return None if ours else False
         run.learn(Failed(fingerprint, connection.endpoint.url, FaultClass.AUTH_REJECTED, sent_at))
         answer = yield Probe(connection, fingerprint, run.take())
+        run.wait_left -= max(0.0, answer.now - run.now)
         run.now, ours = answer.now, answer.yes
 
 
@@ -274,8 +271,7 @@ def _retry_delay(run: _Run, lane: Lane, failure: Failure, tries: int, tried: set
     rule, connection = failure.rule, failure.connection
     if tries >= rule.retries or not run.may_send() or run.sends_left <= run.reserved:
         return None
-    delay = backoff(rule, failure.fault, tries, run.world.roll)
-    if delay > run.wait_left:
+    if (delay := backoff(rule, failure.fault, tries, run.world.roll)) > run.wait_left:
         return None
     if rule.rotate and (tries > 0 or delay > RATE_PATIENCE):
         spare = pick(lane, run.world, run.now, {*tried, connection.label}, kept_key=None, patience=0.0)

@@ -113,7 +113,7 @@ def verdict(failure: Failure, board: Board, now: float, roll: float) -> Iterator
     before = board.cooled(name)
     if before is not None and sent_at < before.since:
         return
-    level = before.level + 1 if before is not None else 0
+    level = before.level + 1 if before is not None and before.fault.kind is fault.kind else 0
     seconds = inf if rule.barred else rule.cool[min(level, len(rule.cool) - 1)]
     if fault.kind is C.RATE_LIMITED and fault.retry_after is not None:
         seconds = min(fault.retry_after, rule.cool[-1])

@@ -11,8 +11,8 @@ from .identity import Connection, Key, Lane
 
 
 class Call(NamedTuple):
-    """One request as the core sees it: the chosen pin's lane, the lanes that may stand in for it, and what bounds it. What comes
-    of a `side_door` (a model list, a file) changes nobody's health."""
+    """One request as the core sees it: the lane of its pin, the lanes that may stand in for it, and what bounds it. A `side_door`
+    (a model list, a file) changes nobody's health, and a pin that only this request names (not `chosen`) nothing of its session."""
 
     request_id: str
     session: str
@@ -26,6 +26,7 @@ class Call(NamedTuple):
     side_door: bool = False
     client_retries: int = 0
     limits: Limits = Limits()
+    chosen: bool = True
 
 
 class Attempt(NamedTuple):
