@@ -29,7 +29,7 @@ def test_a_name_that_could_be_misread_is_refused(name: str) -> None:
 
 
 names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True).filter(lambda name: name not in KINDS)
-models = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=40).filter(lambda m: m == m.strip())
+models = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=40).filter(lambda m: m == m.strip() and m.isprintable())
 
 
 @given(names, models)
@@ -203,3 +203,14 @@ def test_values_tell_in_a_message_what_they_are() -> None:
     assert str(lane(provider("local")).connection) == "local/m1 at local.example"
     assert lane(MIMO).connection.pin == Pin.parse("mimo/m1")
     assert ProviderName(MIMO.name) is MIMO.name
+
+
+@pytest.mark.parametrize("model", ["\ud800", "a\x7f", "a\x85b", "a\u2028b"])
+def test_a_model_that_no_store_and_no_header_can_write_is_no_pin(model: str) -> None:
+    with pytest.raises(IdentityError):
+        Pin(ProviderName("mimo"), model)
+
+
+def test_a_url_that_cannot_be_sent_as_it_stands_is_refused() -> None:
+    with pytest.raises(IdentityError):
+        Endpoint("https://bücher.example/v1")

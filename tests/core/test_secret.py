@@ -120,3 +120,9 @@ def test_a_known_secret_is_masked_whatever_it_looks_like(before: str, value: str
 def test_redaction_cuts_what_is_too_long_and_leaves_plain_words_alone() -> None:
     assert redact("model not found: gpt-5-pro at /v1/chat") == "model not found: gpt-5-pro at /v1/chat"
     assert redact("x " * 600, limit=20) == "x x x x x x x x x x"[:19] + "…"
+
+
+@pytest.mark.parametrize("written", ["ab\\/cd\\/0123456789==", "ab%2Fcd%2F0123456789%3D%3D"])
+def test_a_value_is_found_in_the_spellings_of_json_and_of_urls(written: str) -> None:
+    shown = Secret("ab/cd/0123456789==").scrub(f'{{"error":"no such key: {written}"}}')
+    assert "0123456789" not in shown

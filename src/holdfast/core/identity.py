@@ -63,8 +63,8 @@ class Pin:
 
 
 def can_be_pinned(model: str) -> bool:
-    """Whether a pin can write this model's name: not empty, not padded, no control characters."""
-    return bool(model) and model == model.strip() and not any(ch < " " for ch in model)
+    """Whether a pin can write this model's name: not empty, not padded, printable."""
+    return bool(model) and model == model.strip() and model.isprintable()
 
 
 class Dialect(StrEnum):
@@ -100,8 +100,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         parts = _checked(self.url)
-        host = parts.hostname or ""
-        host = f"[{host}]" if ":" in host else host
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
         origin = f"{parts.scheme}://{host}{port}"
         object.__setattr__(self, "url", origin + parts.path.rstrip("/"))
@@ -142,7 +141,7 @@ def _checked(url: str) -> SplitResult:
     except ValueError as error:
         raise IdentityError(f"'{redact(url)}' is not a URL: {error}") from None
     shown = f"{parts.scheme}://{parts.hostname}{parts.path}"
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or not port_is_valid:
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or not port_is_valid or not url.isascii():
         raise IdentityError(f"'{redact(url)}' is not an http(s) URL")
     if parts.username is not None or parts.password is not None:
         raise IdentityError(f"{shown} carries credentials in the URL: remove them", next_step="holdfast key add PROVIDER --from env:NAME")
@@ -152,8 +151,7 @@ def _checked(url: str) -> SplitResult:
         raise IdentityError(f"{shown!r} holds white space or control characters")
     address = _address(parts.hostname)
     address = getattr(address, "ipv4_mapped", None) or address
-    no_provider = address is not None and (address.is_link_local or address.is_unspecified or address.is_multicast)
-    if no_provider or parts.hostname in _METADATA_HOSTS:
+    if parts.hostname in _METADATA_HOSTS or (address is not None and (address.is_link_local or address.is_unspecified or address.is_multicast)):
         raise IdentityError(f"{shown} points to a link-local, metadata or unspecified address, which no provider has")
     return parts
 

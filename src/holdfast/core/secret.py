@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Iterable
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 _MASK = "****"
 _TAIL = 4
@@ -49,8 +51,10 @@ class Secret:
         return fingerprint(self.__value, pepper)
 
     def scrub(self, text: str) -> str:
-        """`text` with this value replaced by its mask."""
-        return text.replace(self.__value, str(self)) if self.__value in text else text
+        """`text` with this value, as JSON and URLs may write it too, replaced by its mask."""
+        for written in (self.__value, json.dumps(self.__value)[1:-1], self.__value.replace("/", "\\/"), quote(self.__value, safe="")):
+            text = text.replace(written, str(self))
+        return text
 
     def __str__(self) -> str:
         return f"…{self.tail}" if self.tail else _MASK
