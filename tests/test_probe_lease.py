@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from holdfast.configfile import Home
 from holdfast.core.faults import Reply
@@ -57,4 +58,27 @@ def test_reading_a_refused_key_again_does_not_let_a_second_request_test_it(home:
     assert not refused.step.probe, "the verdict is known: the key is good"
     sent(refused, None)
     assert [one.outcome is not None and one.outcome.fault for one in (first, tester, refused)] == [None, None, None]
+    engine.close()
+
+
+def test_a_caller_who_leaves_while_the_lease_is_being_taken_keeps_it_from_nobody(home: Path) -> None:
+    """A cancelled task does not wait for the thread that takes its step (asyncio), and that thread ends after it."""
+    place = Home.at(home)
+    place.config.write_text(CONFIG, "utf-8")
+    store = MemoryStore()
+    store.save_session(Session("s1", Pin.parse("mimo/m1")), None)
+    engine = Engine(place, Vault(place.secrets, environ={"MIMO": "sk-mimo-12345678"}), store, lambda connection, secret: ())
+    first = engine.begin("s1", CHAT, None)
+    assert isinstance(first.step, Probe)
+    name = f"probe:{first.step.fingerprint}@{first.step.connection.endpoint.url}"
+    taken = store.lease
+
+    def lease(*asked: Any) -> Any:
+        first.abandon()
+        return taken(*asked)
+
+    store.lease = lease  # type: ignore[method-assign]
+    first.perform()
+    assert (first.step, first.outcome) == (None, None)
+    assert store.holder(name) is None
     engine.close()

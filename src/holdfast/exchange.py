@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 class Exchange:
     """One request under way: a driver takes `step`, reports what came of it with `answer`, until `outcome` is there."""
 
-    __slots__ = ("_began", "_flow", "_held", "_patience", "_sent_at", "_used", "_waiting", "call", "engine", "outcome", "pin", "step")
+    __slots__ = ("_began", "_flow", "_gone", "_held", "_patience", "_sent_at", "_used", "_waiting", "call", "engine", "outcome", "pin", "step")
 
     def __init__(self, engine: Engine, call: Call, pin: Pin, now: float) -> None:
         self.engine, self.call, self.pin = engine, call, pin
         self.outcome: Outcome | None = None
         self._began = now
+        self._gone = False
         self._held: Lease | None = None
         self._waiting, self._patience = False, 0.0
         self._used: Secret | None = None
@@ -116,9 +117,9 @@ class Exchange:
             self.engine.journal(Event(self.now(), EventKind.MODEL_DIFFERS, self.call.session, self.call.request_id, str(connection.pin), told))
 
     def abandon(self) -> None:
-        """The driver gives up (the caller went away): whatever is held is given back, and nobody is blamed."""
-        self._flow.close()
-        self.step = None
+        """The driver gives up (the caller went away): whatever is held is given back, and nobody is blamed. A thread that is
+        taking a step at this moment gives back what it gets."""
+        self._gone, self.step = True, None
         if self._held is not None:
             self._keep_or_release(self._held)
 
@@ -154,6 +155,10 @@ class Exchange:
         return Answer(self.now(), yes=changed)
 
     def _advance(self, answer: Answer | None) -> None:
+        if self._gone:
+            if self._held is not None:
+                self._keep_or_release(self._held)
+            return
         try:
             self.step = next(self._flow) if answer is None else self._flow.send(answer)
             changes = self.step.changes
@@ -171,7 +176,7 @@ class Exchange:
 
     def _keep_or_release(self, held: Lease) -> None:
         try:
-            if isinstance(self.step, Send) and self.step.probe:
+            if isinstance(self.step, Send) and self.step.probe and not self._gone:
                 self.engine.store.renew(held, self._patience + self.step.after)
             else:
                 self._held = None
