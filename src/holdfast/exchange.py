@@ -86,7 +86,7 @@ class Exchange:
     def explanation(self) -> Explanation:
         """The four lines about the outcome's fault."""
         outcome, engine = self._ended(), self.engine
-        return engine.explain(outcome.connection, outcome.fault, outcome.attempts, self.call.session)
+        return engine.explain(outcome.connection, outcome.fault, outcome.attempts, self.call.session or self.call.request_id)
 
     def headers(self) -> dict[str, str]:
         """What we add to the answer: who answered, after how many attempts; after a fault, that nobody need retry (law 10)."""

@@ -95,8 +95,22 @@ def test_a_list_that_fails_blames_nobody_and_the_call_decides(cli: Cli, provider
     assert (result.exit_code, "listed no models: auth_rejected (HTTP 401)" in result.stdout) == (0, True)
     assert cli("check", "good").exit_code == 1
     listed = cli("models", "--provider", "good", "--refresh")
-    assert (listed.exit_code, "holdfast: good: 127.0.0.1" in listed.stderr) == (0, True)
+    assert (listed.exit_code, "holdfast: good: 127.0.0.1" in listed.stderr) == (1, True)
     assert "never worked" not in cli("key", "list", "good").stdout
+
+
+def test_a_provider_that_nobody_has_ends_with_3_and_nothing_is_invented(cli: Cli, provider: ScriptedProvider) -> None:
+    result = cli("check", "goof")
+    assert (result.exit_code, "did you mean 'good'?" in result.stderr, "any" in result.stderr) == (3, True, False)
+    assert result.stderr.splitlines()[-1] == "  run: holdfast provider list"
+
+
+def test_a_refusal_without_a_session_is_explained_by_its_request(cli: Cli, provider: ScriptedProvider) -> None:
+    provider.follow(status(400, {"error": {"message": "Unknown parameter: 'max_tokens'", "type": "invalid_request_error"}}))
+    step = cli("check", "good/small").stderr.splitlines()[-1]
+    command, _, request = step.rpartition(" ")
+    assert (command, len(request)) == ("  run: holdfast why", 16)
+    assert "attempt 1" in cli("why", request).stdout
 
 
 def test_one_of_two_keys_that_cannot_be_read_fails_the_check_after_the_call(cli: Cli, provider: ScriptedProvider, furnished: Path) -> None:

@@ -82,7 +82,12 @@ WRONG: dict[str, tuple[Callable[[Path], None], list[str], int, list[str]]] = {
     "a harness that is not known": (nothing, ["models", "--harness", "cloude"], 2, ["did you mean 'claude'?"]),
     "a command that is not there": (nothing, ["modls"], 2, ["modls", "run: holdfast --help"]),
     "an option that is not there": (nothing, ["key", "list", "--jsn"], 2, ["--jsn", "run: holdfast key list --help"]),
-    "an argument too few": (nothing, ["session", "pin", "s"], 2, ["PIN", "run: holdfast session pin --help"]),
+    "an argument too few": (nothing, ["session", "pin"], 2, ["SESSION", "run: holdfast session pin --help"]),
+    "a pin that nobody chose": (nothing, ["session", "pin", "s"], 2, ["no pin was given", "run: holdfast session pin s PROVIDER/MODEL"]),
+    "a name with a slash": (nothing, ["provider", "add", "a/b", "--url", "https://x.example"], 2, ["cannot be a provider's name", "run: holdfast "]),
+    "an id with a slash": (nothing, ["session", "pin", "a/b", "mimo/mimo-pro"], 2, ["cannot be a session id", "run: holdfast session pin --help"]),
+    "a second key that is the first": (nothing, ["key", "add", "mimo", "--from", "env:MIMO_KEY"], 2, ["stands twice", "run: holdfast key add --help"]),
+    "a store whose changes only are left": (written("state.db-wal", b"x" * 500), ["session", "list"], 2, ["state.db is gone", "run: holdfast doctor"]),
     "a corrupt store": (written("state.db", b"not a database" * 50), ["session", "list"], 2, ["state.db is not a database", "run: holdfast doctor"]),
     "an empty store": (written("state.db", b""), ["key", "list"], 2, ["cut off", "run: holdfast doctor"]),
     "a corrupt store, when renaming": (written("state.db", b"x" * 500), ["provider", "rename", "mimo", "plan"], 2, ["state.db", "run: holdfast doctor"]),
@@ -214,6 +219,58 @@ def test_a_damaged_store_is_set_aside_only_when_asked_and_nothing_is_deleted(cli
     assert "was moved to" not in cli("doctor", "--set-aside").stdout
 
 
+@pytest.mark.parametrize(("name", "moved"), [("SQLITE_READONLY", False), ("SQLITE_BUSY", False), ("SQLITE_FULL", False), ("SQLITE_CORRUPT", True)])
+def test_a_store_that_is_only_out_of_reach_is_never_set_aside(name: str, moved: bool, cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli("session", "pin", "s", "mimo/mimo-pro")
+    error = sqlite3.OperationalError("as told")
+    error.sqlite_errorname = name
+
+    def connect(_: object) -> sqlite3.Connection:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("holdfast.store.sqlite.connect", connect)
+        examined = cli("doctor")
+        assert ("--set-aside" in examined.stdout, "wrong  store" in examined.stdout) == (moved, True)
+        assert ("was moved to" in cli("doctor", "--set-aside").stdout) is moved
+    assert (furnished / "state.db").exists() is not moved
+
+
+def test_changes_of_a_store_that_is_gone_are_set_aside_when_asked(cli: Cli, furnished: Path) -> None:
+    written("state.db-wal", b"x" * 500)(furnished)
+    assert "run: holdfast doctor --set-aside" in cli("doctor").stdout
+    assert "was moved to" in cli("doctor", "--set-aside").stdout
+    assert cli("session", "pin", "s", "mimo/mimo-pro").exit_code == 0
+    assert (furnished / "state.db.aside-1-wal").read_bytes() == b"x" * 500
+
+
+def test_a_home_that_is_a_file_is_told_by_doctor_and_not_said_to_be_missing(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my file").write_text("in the way")
+    monkeypatch.setenv("HOLDFAST_HOME", str(tmp_path / "my file"))
+    result = cli("doctor")
+    assert (result.exit_code, result.stderr, "there is no" in result.stdout) == (1, "", False)
+    assert "my file/holdfast.toml: Not a directory" in result.stdout
+    assert f"run: ls -ld '{tmp_path}/my file' " in result.stdout
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="modes do not bind root")
+def test_a_home_that_may_not_be_looked_into_is_told_by_doctor(cli: Cli, furnished: Path) -> None:
+    furnished.chmod(0)
+    try:
+        result = cli("doctor")
+    finally:
+        furnished.chmod(0o700)
+    assert (result.exit_code, result.stderr, "there is no" in result.stdout) == (1, "", False)
+    assert "Permission denied" in result.stdout
+
+
+def test_doctor_notes_a_command_that_seems_to_hold_a_key(cli: Cli, furnished: Path) -> None:
+    added(f"[provider.x]\nurl = \"https://x.example\"\nkeys = ['cmd:echo {CANARY}']\n")(furnished)
+    result = cli("doctor")
+    assert "note   key       the command of key 'k1' of provider 'x' seems to hold a secret" in result.stdout
+    assert CANARY not in result.stdout
+
+
 def test_doctor_tells_open_files_plain_addresses_and_a_wrong_clock(cli: Cli, furnished: Path) -> None:
     (furnished / "secrets.toml").chmod(0o644)
     added('[provider.plain]\nurl = "http://api.example.com/v1"\nkeys = ["env:MIMO_KEY"]\n[provider.lan]\nurl = "http://10.0.0.7/v1"\nauth = "none"')(furnished)
@@ -236,6 +293,8 @@ def test_doctor_tells_each_problem_of_the_file_and_goes_on(cli: Cli, furnished: 
     result = cli("doctor")
     assert result.exit_code == 1
     assert result.stdout.count("wrong  config") == 2
+    assert "unknown key 'model'; did you mean 'models'?" in result.stdout
+    assert "run: did you mean" not in result.stdout
     assert "ok     store" in result.stdout
 
 

@@ -80,10 +80,17 @@ def _steps(opened: Opened, text: str) -> Iterator[Step]:
 
 
 def _resolved(opened: Opened, pin: Pin | None, text: str) -> Provider:
-    from ..core.identity import Pin
+    from ..core.config import near
+    from ..core.errors import ConnectionLost
+    from ..core.identity import ProviderName
     from ..core.resolve import provider_of
 
-    return provider_of(opened.config, pin or Pin.parse(f"{text}/{_ANY_MODEL}"))
+    if pin is not None:
+        return provider_of(opened.config, pin)
+    found = opened.config.providers.get(ProviderName(text))
+    if found is None:
+        raise ConnectionLost(f"no provider is called '{text}': {near(text, opened.config.providers)}", next_step="holdfast provider list")
+    return found
 
 
 def _read_keys(opened: Opened, provider: Provider) -> tuple[list[Key], list[Step]]:

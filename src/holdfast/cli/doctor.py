@@ -18,7 +18,9 @@ import click
 from ..core.config import Config
 from ..core.errors import ConfigError, HoldfastError, StoreError
 from ..core.identity import Endpoint
+from ..core.secret import redact
 from ..store.base import Store
+from ..vault.atomic import quoted
 from .opened import Opened
 from .output import clock, count, json_option, say, show_json
 
@@ -95,13 +97,13 @@ class _Examination:
             return None
 
     def moved(self) -> Iterator[Finding]:
-        """The store out of the way, if it cannot be read."""
+        """The store out of the way, if it is beyond reading."""
         from ..store.dbfile import set_aside
 
         try:
-            damaged = self._damage() if self.opened.database.exists() else ""
+            damaged = self._damage() if self.opened.has_database else ""
         except StoreError as error:
-            damaged = error.what
+            damaged = error.what if error.next_step == _MYSELF and _beyond_reading(error) else ""
         if damaged:
             yield Finding("store", "note", f"{self.opened.database} was moved to {set_aside(self.opened.database)}, because {damaged}")
 
@@ -121,7 +123,8 @@ class _Examination:
     def files(self) -> Iterator[Finding]:
         """The home's files are the user's alone."""
         home = self.opened.home
-        if not home.config.exists():
+        missing = _missing(home.config)
+        if missing:
             yield Finding("home", "wrong", f"there is no {home.config}", "holdfast init")
         directories = dict.fromkeys((home.config.parent, home.state, home.secrets.parent))
         database = [self.opened.database.with_name(f"{self.opened.database.name}{end}") for end in ("", "-wal", "-shm")]
@@ -130,8 +133,8 @@ class _Examination:
         yield from open_to_others
         aside = [*self.opened.vault.file.quarantined(), *sorted(home.state.glob(f"{self.opened.database.name}.aside-*[0-9]"))]
         for path in aside:
-            yield Finding("home", "note", f"{path} was set aside and is not read", f"rm {path}   (once nothing in it is needed)")
-        if not open_to_others and home.config.exists():
+            yield Finding("home", "note", f"{path} was set aside and is not read", f"rm {quoted(path)}   (once nothing in it is needed)")
+        if not open_to_others and not missing:
             yield Finding("home", "ok", str(home.config.parent))
 
     def configuration(self) -> Iterator[Finding]:
@@ -142,7 +145,11 @@ class _Examination:
                 yield Finding("config", "wrong", error.what, error.next_step)
             for problem in error.problems:
                 where = f"{problem.place}: " if problem.place else ""
-                yield Finding("config", "wrong", f"{where}{problem.path}: {problem.what}", problem.fix or error.next_step)
+                line = problem.place.partition(":")[2].partition(":")[0] or "1"
+                is_command = problem.fix.startswith("holdfast ")
+                more = f"; {problem.fix}" if problem.fix and not is_command else ""
+                step = problem.fix if is_command else f"${{EDITOR:-vi}} +{line} {quoted(self.opened.home.config)}"
+                yield Finding("config", "wrong", f"{where}{problem.path}: {problem.what}{more}", step)
         except HoldfastError as error:
             yield Finding("config", "wrong", error.what, error.next_step)
         else:
@@ -153,7 +160,7 @@ class _Examination:
         for provider in self.config.providers.values() if self.config is not None else ():
             for endpoint in dict.fromkeys((*provider.endpoints, *(one for key in provider.keys for one in key.endpoints))):
                 if endpoint.origin.startswith("http:") and _is_public(endpoint):
-                    step = f"${{EDITOR:-vi}} {self.opened.home.config}   (write https://{endpoint.host}…)"
+                    step = f"${{EDITOR:-vi}} {quoted(self.opened.home.config)}   (write https://{endpoint.host}…)"
                     yield Finding("address", "wrong", f"provider '{provider.name}' sends keys and prompts in the clear to {endpoint.url}", step)
 
     def keys(self) -> Iterator[Finding]:
@@ -166,17 +173,23 @@ class _Examination:
                 except HoldfastError as error:
                     yield Finding("key", "wrong", ": ".join(filter(None, (error.what, "; ".join(error.details)))), error.next_step)
                 else:
+                    if key.ref.startswith("cmd:") and redact(key.ref, limit=len(key.ref)) != key.ref:
+                        what = f"the command of key '{key.label}' of provider '{key.provider}' seems to hold a secret or an address: {redact(key.ref)}"
+                        yield Finding(
+                            "key", "note", what, f"${{EDITOR:-vi}} {quoted(self.opened.home.config)}   (let the command read it from where it is kept)"
+                        )
                     what, _, step = note.partition(": ")
                     yield Finding("key", "wrong", what, step) if note else Finding("key", "ok", f"'{key.label}' of provider '{provider.name}' can be read")
 
     def integrity(self) -> Iterator[Finding]:
-        if not self.opened.database.exists():
+        if not self.opened.has_database:
             yield Finding("store", "ok", "nothing is remembered yet")
             return
         try:
             damage = self._damage()
         except StoreError as error:
-            yield Finding("store", "wrong", error.what, error.next_step if error.next_step != _MYSELF else _SET_ASIDE)
+            mend = _SET_ASIDE if _beyond_reading(error) else f"ls -la {quoted(self.opened.database.parent)}   (is it yours, and is there room?)"
+            yield Finding("store", "wrong", error.what, error.next_step if error.next_step != _MYSELF else mend)
         else:
             yield Finding("store", "wrong", damage, _SET_ASIDE) if damage else Finding("store", "ok", str(self.opened.database))
 
@@ -189,7 +202,7 @@ class _Examination:
         self.opened.store.revision()
         try:
             with closing(connect(self.opened.database)) as connection:
-                said = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
+                said = [line for row in connection.execute("PRAGMA quick_check(5)") for line in str(row[0]).splitlines()]
         except sqlite3.DatabaseError as error:
             said = [str(error)]
         return "" if said == ["ok"] else f"the store {self.opened.database} is damaged: {'; '.join(said)}"
@@ -246,6 +259,21 @@ class _Examination:
             yield Finding("clock", "ok", clock(self.store.now()))
 
 
+def _missing(path: Path) -> bool:
+    """Whether there is no such file; one that we may not look at is not missing."""
+    try:
+        path.lstat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return False
+
+
+def _beyond_reading(error: StoreError) -> bool:
+    """Whether the file itself is at fault. One that is locked, full, read-only or hidden from us is as good as it was."""
+    name = getattr(error.__cause__, "sqlite_errorname", "")
+    return error.__cause__ is None or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"))
+
+
 def _mode(path: Path) -> Finding | None:
     """A file that others may read, a directory that they may enter (worse: write), or that we may not write."""
     try:
@@ -254,13 +282,13 @@ def _mode(path: Path) -> Finding | None:
         return None
     mode, directory = stat.S_IMODE(status.st_mode), stat.S_ISDIR(status.st_mode)
     if status.st_uid != os.getuid():
-        return Finding("home", "wrong", f"{path} belongs to another user", f"ls -ld {path}")
+        return Finding("home", "wrong", f"{path} belongs to another user", f"ls -ld {quoted(path)}")
     if directory and not os.access(path, os.W_OK | os.X_OK):
-        return Finding("home", "wrong", f"{path} cannot be written: nothing can be remembered", f"chmod 700 {path}")
+        return Finding("home", "wrong", f"{path} cannot be written: nothing can be remembered", f"chmod 700 {quoted(path)}")
     if not mode & 0o077:
         return None
     level = "wrong" if not directory or mode & 0o022 else "note"
-    return Finding("home", level, f"{path} is open to others (mode {mode:04o})", f"chmod {0o700 if directory else 0o600:o} {path}")
+    return Finding("home", level, f"{path} is open to others (mode {mode:04o})", f"chmod {0o700 if directory else 0o600:o} {quoted(path)}")
 
 
 def _is_public(endpoint: Endpoint) -> bool:

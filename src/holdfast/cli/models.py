@@ -8,7 +8,7 @@ import click
 
 from . import complete
 from .opened import Opened
-from .output import json_option, show_json, table
+from .output import json_option, plain, show_json, table
 
 if TYPE_CHECKING:
     from ..core.catalog import Option
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 @click.option("--refresh", is_flag=True, help="Ask the providers for their lists first. This never blames a key.")
 @click.option("--all", "everything", is_flag=True, help="Also what cannot be reached, with the reason.")
 @json_option
-@click.pass_obj
-def command(opened: Opened, provider: str | None, harness: str | None, refresh: bool, everything: bool, as_json: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, provider: str | None, harness: str | None, refresh: bool, everything: bool, as_json: bool) -> None:
     """List the models of your providers as pins.
+
+    Exit 1: with --refresh, none of the providers gave a list.
 
     \b
     Example:
@@ -31,6 +33,7 @@ def command(opened: Opened, provider: str | None, harness: str | None, refresh: 
     """
     from ..core.catalog import options
 
+    opened: Opened = ctx.obj
     providers = [opened.provider(provider)] if provider else list(opened.config.providers.values())
     failures = [said for one in providers if (said := _ask(opened, one))] if refresh else []
     discovered: dict[str, list[str]] = {one.name: _discovered(opened, one) for one in providers}
@@ -41,7 +44,8 @@ def command(opened: Opened, provider: str | None, harness: str | None, refresh: 
         rows = [[str(one.pin), ", ".join(one.dialects), _state(one)] for one in found]
         table(("PIN", "DIALECTS", "STATE"), rows, empty=_nothing(everything, refresh, provider))
     for said in failures:
-        click.echo(f"holdfast: {said}", err=True)
+        click.echo(f"holdfast: {plain(said)}", err=True)
+    ctx.exit(1 if failures and len(failures) == len(providers) else 0)
 
 
 def _state(one: Option) -> str:

@@ -53,7 +53,17 @@ class Opened:
     @property
     def memory(self) -> Store | None:
         """The store if there is one: looking makes no file."""
-        return self.store if self.database.exists() else None
+        return self.store if self.has_database else None
+
+    @property
+    def has_database(self) -> bool:
+        """Whether there is a store, or what is left of one; where we may not look, opening it will say so."""
+        try:
+            return any(one.name in (self.database.name, f"{self.database.name}-wal") for one in self.database.parent.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
 
     def provider(self, name: str) -> Provider:
         """The entry called `name`. Raises ConfigError with the nearest name."""

@@ -75,9 +75,12 @@ def finite(at: float | None) -> float | None:
     return at if at is not None and at != float("inf") else None
 
 
-def refuse(error: HoldfastError, *, as_json: bool) -> None:
-    """An error on stderr: what, then what to run."""
-    print(json.dumps({"error": described(error)}, indent=2, ensure_ascii=False) if as_json else f"holdfast: {plain(str(error))}", file=sys.stderr)
+def refuse(error: HoldfastError, *, as_json: bool, otherwise: str = "holdfast --help") -> None:
+    """An error on stderr: what, then what to run; `otherwise` where the error itself does not know."""
+    step = error.next_step or otherwise
+    said = str(error) if error.next_step else f"{error}\n  run: {step}"
+    shown = json.dumps({"error": described(error) | {"run": step}}, indent=2, ensure_ascii=False) if as_json else f"holdfast: {plain(said)}"
+    print(shown, file=sys.stderr)
 
 
 def described(error: HoldfastError) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Root(click.Group):
             return self._answer(arguments)
         except HoldfastError as error:
             _show_traceback()
-            output.refuse(error, as_json=as_json)
+            output.refuse(error, as_json=as_json, otherwise=_help_of(self, arguments))
             return error.exit_code
         except click.exceptions.NoArgsIsHelpError as error:
             print(error.format_message(), file=sys.stderr)
@@ -96,6 +96,17 @@ def _as_ours(error: click.ClickException) -> _Usage:
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context is not None else "holdfast"
     return _Usage(error.format_message(), next_step=f"{path} --help")
+
+
+def _help_of(group: click.Command, arguments: Sequence[str]) -> str:
+    """The command that explains the command which was called."""
+    called = ["holdfast"]
+    for word in arguments:
+        found = group.get_command(click.Context(group), word) if isinstance(group, click.Group) else None
+        if found is None:
+            break
+        group, called = found, [*called, word]
+    return " ".join([*called, "--help"])
 
 
 def _defect(error: Exception) -> HoldfastError:

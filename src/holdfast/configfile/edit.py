@@ -31,7 +31,7 @@ def add_provider(home: Home, name: str, entry: Mapping[str, object]) -> Config:
         table = tomlkit.dumps({"provider": {name: {key: _item(value) for key, value in entry.items()}}})
         return f"{text.rstrip()}\n\n{table}".lstrip()
 
-    return _edit(home, change)
+    return _edit(home, change, again="holdfast provider add --help")
 
 
 def rename_provider(home: Home, old: str, new: str) -> Config:
@@ -87,7 +87,7 @@ def add_key(home: Home, provider: str, entry: Mapping[str, object], secret: Secr
         if secret is not None:
             SecretsFile(home.secrets).put(provider, label, secret)
 
-    return _edit(home, _by_tomlkit(change), first=keep)
+    return _edit(home, _by_tomlkit(change), first=keep, again="holdfast key add --help")
 
 
 def remove_key(home: Home, provider: str, label: str) -> Config:
@@ -135,8 +135,9 @@ def set_ladder(home: Home, pin: Pin, then: Sequence[Pin], return_after: str | No
     return _edit(home, _by_tomlkit(change))
 
 
-def _edit(home: Home, change: Callable[[str, Config], str], first: Callable[[], None] | None = None) -> Config:
-    """`first` runs when the new text is known to be right and before it is written: what it names must be there already."""
+def _edit(home: Home, change: Callable[[str, Config], str], first: Callable[[], None] | None = None, *, again: str = "") -> Config:
+    """`first` runs when the new text is known to be right and before it is written: what it names must be there already. `again` is
+    what to run when the edit is refused."""
     with locked(home.config):
         before = read(home.config)
         lines = Lines(before, home.config.name)
@@ -144,7 +145,10 @@ def _edit(home: Home, change: Callable[[str, Config], str], first: Callable[[], 
         after = change(before, config)
         # A problem is placed where the file already has it; what the edit itself brings has no line yet.
         refused = f"{home.config} was not changed, because this would be wrong:"
-        understood(after, home.config, lambda path: lines.place(path) if path in lines else "", refused)
+        try:
+            understood(after, home.config, lambda path: lines.place(path) if path in lines else "", refused)
+        except ConfigError as error:
+            raise ConfigError(error.what, problems=error.problems, next_step=again or f"${{EDITOR:-vi}} {quoted(home.config)}") from None
         if first is not None:
             first()
         write_private(home.config, after)

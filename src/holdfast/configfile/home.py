@@ -69,7 +69,8 @@ def project_pin(config: Config, directory: Path | None = None) -> tuple[Pin, Pat
         directory = directory or Path.cwd()
     except FileNotFoundError:  # it was deleted under us
         return None
-    path = next((path for place in (directory, *directory.parents) if os.path.isfile(path := place / _PROJECT_FILE)), None)
+    places = (place / _PROJECT_FILE for place in (directory, *directory.parents))
+    path = next((path for path in places if os.path.isfile(path)), None)  # noqa: PTH113 - it is False, and no error, where we may not look
     if path is None:
         return None
     pin = _selected(path)
