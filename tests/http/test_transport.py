@@ -339,10 +339,17 @@ def test_a_compressed_stream_passes_untouched(client_for: Any, fakes: Any) -> No
 # Request bodies, waiting, side doors --------------------------------------------------------------------------------------
 
 
-def test_a_body_of_unknown_length_streams_past_and_is_sent_once(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_the_model_of_a_body_of_unknown_length_is_known_before_it_is_sent(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
     engine = fakes.Engine(fakes.connect(provider))
-    client_for(engine).post("/chat/completions", content=iter([b'{"model":', b'"other"}']))
-    assert provider.requests[0].body == b'{"model":"other"}'
+    client_for(engine, bounds=Bounds(replay=10)).post("/chat/completions", content=iter([b'{"model":', b'"other"}']))
+    assert provider.requests[0].body == b'{"model":"m"}'
+    assert engine.begun == [("s1", Dialect.OPENAI_CHAT, "other", False, 0)]
+
+
+def test_a_body_of_unknown_length_streams_past_a_side_door_and_is_sent_once(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    engine = fakes.Engine(fakes.connect(provider))
+    client_for(engine).post("/files", content=iter([b"one ", b"two"]))
+    assert provider.requests[0].body == b"one two"
     assert engine.begun == [("s1", Dialect.OPENAI_CHAT, None, False, 0)]
 
 
@@ -557,3 +564,31 @@ class raw_server:  # noqa: N801 - reads as a verb in a with statement
 def at(port: int) -> Connection:
     """A connection without key to a port of this machine."""
     return Connection(Provider(ProviderName("raw"), (Endpoint(f"http://127.0.0.1:{port}/v1", auth=Auth.NONE),)), Dialect.OPENAI_CHAT, None, "m")
+
+
+@pytest.mark.parametrize("body", [gzip.compress(b'{"model":"other"}'), '{"model":"other"}'.encode("utf-16"), '{"model":"other"}'.encode("utf-16-le")])
+def test_a_body_whose_model_cannot_be_read_is_not_sent(body: bytes, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+    response = client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", content=body)
+    assert (response.status_code, provider.requests) == (409, [])
+    assert "UTF-8" in response.json()["error"]["message"]
+
+
+def test_an_error_of_the_modules_own_transport_is_not_its_own_cause(module: Any, client_for: Any, fakes: Any, provider: ScriptedProvider) -> None:
+    broken = module.ReadError("cut")
+
+    class Body(module.SyncByteStream):  # type: ignore[misc, name-defined]
+        def __iter__(self) -> Any:
+            yield b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
+            raise broken
+
+    inner = module.MockTransport(lambda request: module.Response(200, headers={"content-type": "text/event-stream"}, stream=Body()))
+    with pytest.raises(module.ReadError), client_for(fakes.Engine(fakes.connect(provider)), inner).stream("POST", "/chat/completions", json=CHAT) as response:
+        response.read()
+    assert broken.__cause__ is not broken
+
+
+def test_a_compressed_answer_longer_than_what_is_looked_at_is_no_fault(client_for: Any, fakes: Any) -> None:
+    body = gzip.compress(json.dumps({"output": [{"error": {"text": "x" * 5_000}}]}).encode())
+    with raw_server(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body) + body) as port:
+        response = client_for(fakes.Engine(at(port)), bounds=Bounds(whole=1_000)).post("/responses", json=CHAT)
+    assert (response.status_code, len(response.json()["output"])) == (200, 1)

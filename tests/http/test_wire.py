@@ -251,7 +251,9 @@ def test_a_label_cannot_break_out_of_its_header() -> None:
 
 
 def test_a_failed_answer_leaves_without_what_would_mislead_its_reader() -> None:
-    theirs = [(name, b"1") for name in (b"Location", b"Retry-After", b"Content-Encoding", b"Content-Length", b"Transfer-Encoding", b"X-Request-Id")]
+    theirs = [
+        (name, b"1") for name in (b"Location", b"Retry-After", b"Retry-After-Ms", b"Content-Encoding", b"Content-Length", b"Transfer-Encoding", b"X-Request-Id")
+    ]
     assert outward(theirs, {"holdfast-fault": "transient"}) == [(b"X-Request-Id", b"1"), (b"holdfast-fault", b"transient")]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..core.errors import HoldfastError, SecretMissing
+from ..core.errors import ConfigError, HoldfastError, SecretMissing
 from ..core.faults import Phase, Reply, looks_ok
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
@@ -20,7 +20,7 @@ from .engine import Engine, Exchange
 from .kit import Kit, Open, Opened, RawHeaders, RequestLike, Timeout
 from .sse import StreamWatch
 from .tail import Tail
-from .wire import Decoder, asked_by, decoded, dialect_of, dress, labelled, outward, reply_of, reply_of_error, requested_model, strip, told_by
+from .wire import Decoder, asked_by, decoded, dialect_of, dress, is_plain, labelled, outward, reply_of, reply_of_error, requested_model, strip, told_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,8 @@ def succeeded(status: int) -> bool:
 def converse(kit: Kit, engine: Engine, session: str, ask: Ask, bounds: Bounds) -> Talk:
     """Carry one request to its end. Raises what the module raises when the connection cannot be made and recovery ended."""
     try:
+        if ask.judged and ask.body and not is_plain(ask.body):
+            raise ConfigError("the request's body is no JSON object in plain UTF-8, so nobody can tell which model it asks for: nothing was sent")
         exchange = engine.begin(
             session,
             ask.dialect,
@@ -261,7 +263,8 @@ class _Conversation:
             self._commit(connection, head, chunks, None)
             return None
         seen = decoded(body, head.coding, self.bounds.whole) if head.coding else body
-        if (seen or not head.coding) and not looks_ok(head.status, head.type.decode("latin-1"), seen, self.engine.profile(connection)):
+        whole = 0 < len(seen) < self.bounds.whole or not head.coding
+        if whole and not looks_ok(head.status, head.type.decode("latin-1"), seen, self.engine.profile(connection)):
             return self._refused(connection, head, seen, Phase.BODY)
         self.good = head, [body], None
         return None

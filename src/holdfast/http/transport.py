@@ -12,6 +12,7 @@ from .engine import Engine
 from .kit import Kit, Open, RequestLike, Routes, Through
 from .tail import Tail
 from .talk import Ask, Bounds, Close, Handed, Read, Talk, Wait, Whole, converse
+from .wire import dialect_of
 
 DEFAULT_BOUNDS = Bounds()
 
@@ -48,8 +49,8 @@ class _Driver:
         self._routes = Routes(self.kit, asynchronous=self.asynchronous)
 
     def _may_read(self, request: RequestLike) -> bool:
-        """Whether the request's body may be held in memory: it is there already, or its length is known and small enough."""
-        if isinstance(request.stream, self.kit.stream):
+        """Whether the request's body is to be held in memory: it is there already, it names a model, or it is known to be small enough."""
+        if isinstance(request.stream, self.kit.stream) or (request.method == "POST" and dialect_of(request.url.raw_path.decode("ascii")) is not None):
             return True
         length = next((value for name, value in request.headers.raw if name.lower() == b"content-length"), b"")
         return length.isdigit() and int(length) <= self._bounds.replay
@@ -175,7 +176,8 @@ class SyncTailStream:
                 feed(chunk)
                 yield chunk
         except self.kit.broken as error:
-            raise self._tail.broke(self.kit.public(error)) from error
+            public = self.kit.public(error)
+            raise self._tail.broke(public) from public.__cause__
         last = self._tail.finish()
         if last:
             yield last
@@ -203,7 +205,8 @@ class AsyncTailStream:
                 feed(chunk)
                 yield chunk
         except self.kit.broken as error:
-            raise self._tail.broke(self.kit.public(error)) from error
+            public = self.kit.public(error)
+            raise self._tail.broke(public) from public.__cause__
         last = self._tail.finish()
         if last:
             yield last

@@ -34,7 +34,7 @@ _NEVER_SENT = frozenset(
     b"proxy-connection te trailer transfer-encoding upgrade host content-length".split()
 )
 _NEVER_RETURNED = frozenset(
-    b"connection keep-alive proxy-connection trailer transfer-encoding upgrade content-length content-encoding location retry-after".split()
+    b"connection keep-alive proxy-connection trailer transfer-encoding upgrade content-length content-encoding location retry-after retry-after-ms".split()
 )
 _AUTH: dict[Auth, tuple[bytes, str]] = {
     Auth.BEARER: (b"authorization", "Bearer "),
@@ -170,6 +170,11 @@ class Asked(NamedTuple):
 
     model: str | None = None
     streams: bool = False
+
+
+def is_plain(body: bytes) -> bool:
+    """Whether a body can be looked into: a JSON object, neither packed nor in another encoding than UTF-8."""
+    return body[:64].lstrip()[:1] == b"{" and body[-64:].rstrip()[-1:] == b"}"
 
 
 def asked_by(body: bytes | None) -> Asked:
