@@ -22,7 +22,7 @@ def test_a_kind_is_never_a_name(name: str) -> None:
         ProviderName(name)
 
 
-@pytest.mark.parametrize("name", ["", "Mimo", "a b", "-a", "a/b", "ü", "a:b", "a\n"])
+@pytest.mark.parametrize("name", ["", "Mimo", "a b", "-a", "a/b", "ü", "a:b", "a\n", "a" * 65])
 def test_a_name_that_could_be_misread_is_refused(name: str) -> None:
     with pytest.raises(IdentityError):
         ProviderName(name)

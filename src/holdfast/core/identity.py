@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from .errors import IdentityError
 from .secret import redact
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 KINDS = frozenset({"custom", "auto", "default", "none", "any", "provider", "openai-compatible", "anthropic-compatible"})
 _METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "instance-data"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -34,7 +34,7 @@ class ProviderName(str):
             kind = f"'{name}' is a kind, not a name: two such entries could not be told apart"
             raise IdentityError(kind, next_step="holdfast provider add NAME --url URL   (a name of your own, such as 'my-gateway')")
         if not _NAME.fullmatch(name):
-            raise IdentityError(f"'{name}' cannot be a provider's name: use lower-case letters, digits, '.', '_' and '-', starting with a letter or digit")
+            raise IdentityError(f"'{name}' cannot be a provider's name: up to 64 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit")
         return str.__new__(cls, name)
 
 
