@@ -9,6 +9,7 @@ import pytest
 
 from holdfast.configfile import Home
 from holdfast.core.errors import ConfigError, ConnectionLost, StoreError
+from holdfast.core.evidence import Evidence
 from holdfast.core.faults import Fault, FaultClass, Reply
 from holdfast.core.identity import Connection, Pin
 from holdfast.core.secret import Secret
@@ -393,3 +394,28 @@ def test_a_rung_of_another_pin_never_stands_in_for_the_sessions_own(world: World
     row = engine.store.session("s1")
     assert row is not None
     assert row.stand_in is None
+
+
+def test_a_switch_by_another_process_is_seen_although_what_is_known_of_keys_cannot_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = world.engine(), world.engine()
+    row = one.session("s1")
+    assert row is not None
+    other.store.save_session(row.choose(Pin.parse("router/m1"), world.now), row.version)
+
+    def unreadable() -> list[Evidence]:
+        raise StoreError("the disk is gone")
+
+    monkeypatch.setattr(one.store, "evidence", unreadable)
+    assert str(one.begin("s1", CHAT, None).pin) == "router/m1"
+
+
+def test_a_store_that_cannot_be_read_costs_near_names_and_not_the_providers_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = world.engine()
+
+    def unreadable(provider: str, url: str) -> None:
+        raise StoreError("the disk is gone")
+
+    monkeypatch.setattr(engine.store, "models", unreadable)
+    outcome = world.run(engine, NO_MODEL, None).outcome
+    assert outcome is not None
+    assert world.listed

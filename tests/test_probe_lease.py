@@ -77,7 +77,7 @@ def test_a_caller_who_leaves_while_the_lease_is_being_taken_keeps_it_from_nobody
         first.abandon()
         return taken(*asked)
 
-    store.lease = lease  # type: ignore[method-assign]
+    store.lease = lease  # type: ignore[assignment, method-assign]
     first.perform()
     assert (first.step, first.outcome) == (None, None)
     assert store.holder(name) is None

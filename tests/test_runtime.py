@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -128,3 +129,16 @@ def test_a_hostile_project_neither_defines_nor_redirects_a_provider_and_leaves_n
 def test_without_pin_session_and_project_nothing_is_guessed(provider: ScriptedProvider, project: Path) -> None:
     with holdfast.open() as hf, pytest.raises(holdfast.ConnectionLost, match="there is no session 's1'"):
         hf.session("s1")
+
+
+def test_two_programs_that_create_one_session_at_once_both_get_it(provider: ScriptedProvider) -> None:
+    with holdfast.open() as hf, holdfast.open() as other:
+        save = hf.engine.store.save_session
+
+        def late(*row: Any) -> None:
+            hf.engine.store.save_session = save  # type: ignore[method-assign]
+            other.session("s1", "twin/m2")
+            save(*row)
+
+        hf.engine.store.save_session = late  # type: ignore[assignment, method-assign]
+        assert str(hf.session("s1", "mimo/m1").pin) == "twin/m2"

@@ -98,9 +98,10 @@ class Engine:
             revision = self.store.revision()
             if revision != self._revision:
                 with self._lock:
-                    self.board.load(self.store.evidence(), self.store.cooldowns())
+                    # What users chose comes first: it is looked at anew also where the rest cannot be read.
                     self._sessions.clear()
                     self._routes.clear()
+                    self.board.load(self.store.evidence(), self.store.cooldowns())
                     self._revision = revision
         except StoreError as error:  # what is known already serves on
             self.recorder.tell(error)
@@ -244,7 +245,11 @@ class Engine:
     def relist(self, connection: Connection, used: Secret | None) -> tuple[str, ...]:
         """The endpoint's models: those listed in the last ten minutes, else asked for now. A side door's failure blames no key."""
         name, url = connection.provider.name, connection.endpoint.url
-        seen = self.store.models(name, url)
+        try:
+            seen = self.store.models(name, url)
+        except StoreError as error:
+            self.recorder.tell(error)
+            seen = None
         if seen is not None and self.store.now() - seen[1] < _RELIST_EVERY:
             return seen[0]
         listed = self._list_models(connection, used)
@@ -275,10 +280,11 @@ class Engine:
 
     def remember(self, session: str, explanation: str) -> None:
         """Keep the explanation of a session's last fault, for a while and for so many sessions."""
-        self.explained.pop(session, None)
-        self.explained[session] = explanation
-        if len(self.explained) > _MOST_EXPLAINED:
-            del self.explained[next(iter(self.explained))]
+        with self._lock:
+            self.explained.pop(session, None)
+            self.explained[session] = explanation
+            if len(self.explained) > _MOST_EXPLAINED:
+                del self.explained[next(iter(self.explained))]
 
     def close(self) -> None:
         self.recorder.close()

@@ -15,6 +15,7 @@ from .core.resolve import provider_of
 from .core.session import Session as Row
 from .engine import Engine
 from .journal import local, why
+from .store.base import StaleSession
 from .store.events import Event, EventKind
 
 if TYPE_CHECKING:
@@ -92,7 +93,10 @@ class Holdfast:
         now = self.engine.store.now()
         row = Row(session_id, pin if isinstance(pin, Pin) else Pin.parse(pin), key, created_at=now, changed_at=now)
         _check(self.engine, row)
-        self.engine.store.save_session(row, None)
+        try:
+            self.engine.store.save_session(row, None)
+        except StaleSession:  # another program created it since we looked
+            return self.session(session_id)
         self.engine.catch_up()
         self.engine.note(row, EventKind.CREATED, **({"project": str(selected[1])} if selected is not None else {}))
         return Session(self, row.id)
