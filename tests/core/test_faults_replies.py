@@ -26,7 +26,7 @@ def cases(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (REPLIES / name).read_text("utf-8").splitlines()]
 
 
-ALL = [*cases("replies.jsonl"), *cases("documented.jsonl")]
+ALL = [*cases("replies.jsonl"), *cases("recorded.jsonl"), *cases("documented.jsonl")]
 
 
 def fault_of(case: dict[str, Any], profile: str | None = "") -> Fault:

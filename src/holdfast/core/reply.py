@@ -20,8 +20,8 @@ _MOST_TEXT = 4_000
 _MOST_VALUES = 400
 
 _SPEAKING = frozenset("message msg error detail details description error_description error_message error_msg errormessage status_msg raw title body".split())
-_CODING = frozenset("code type __type status reason error_code errorcode err_code error_type errortype quotaid status_code finish_reason name".split())
-_STATUS = frozenset({"code", "status", "status_code", "error_code"})
+_CODING = frozenset("code type status reason errorcode errcode errortype quotaid statuscode finishreason blockreason name".split())
+_STATUS = frozenset({"code", "status", "status_code", "statuscode", "http_code", "error_code"})
 _URL = re.compile(r"https?://\S+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[\W_]+")
@@ -31,10 +31,11 @@ _BRACKETED = re.compile(r"[\[(](\d{4,5})[\])]")
 # LiteLLM names the class of its own error, then relays: "litellm.X: YException - what the supplier said"; its postscript is no news.
 _OWN_ERROR = re.compile(r"\blitellm\.(\w+):")
 _RELAYED = re.compile(
-    r"\blitellm\.\w+: .{0,200}?\b\w{1,40}(?:Exception|Error) - |^\w{1,40}Error: \w{1,40}Exception - |\berror from provider ?\(", re.IGNORECASE | re.DOTALL
+    r"(?is)\blitellm\.\w+: .{0,200}?(?:Exception|Error)\b[\w :]{0,60} - |^\w{1,40}Error: \w{1,40}Exception - |\berror from provider ?\("
+    r"|^(?=.{0,2000}No fallback model group found)"
 )
 _POSTSCRIPT = re.compile(r"(?:LiteLLM: model group|Received Model Group=|model=\S{1,100} context_window_fallbacks|Deployment Info:).*", re.DOTALL)
-_FINISHED = re.compile(r'"(?:finish_reason|stop_reason)"\s*:\s*"(\w+)"')
+_FINISHED = re.compile(r'"(?:finish_?[rR]eason|stop_reason|blockReason)"\s*:\s*"(\w+)"')
 _ENDED = re.compile(r'\[DONE\]|message_stop|"response\.(?:completed|failed|incomplete)|"done"\s*:\s*true')
 _TROUBLE = re.compile(r"rror|fail|base_resp|xception|incomplete")
 
@@ -142,7 +143,7 @@ def _take(name: str, key: str, value: Any, facts: Facts, queue: list[tuple[bool,
         if name.endswith("exception"):  # Bedrock: the only key of an event is the exception's name
             facts.tokens.append(token(key))
         queue.append((name in _SPEAKING, value))
-    elif name in _CODING and isinstance(value, str | int) and not isinstance(value, bool):
+    elif name.replace("_", "") in _CODING and isinstance(value, str | int) and not isinstance(value, bool):
         _code(name, str(value), facts)
     elif name in _SPEAKING or (name == "param" and isinstance(value, str) and " " in value):
         if name == "error" and isinstance(value, str) and value.isidentifier():
@@ -169,8 +170,7 @@ def _say(text: str, facts: Facts, queue: list[tuple[bool, Any]]) -> None:
     facts.tokens += map(token, _OWN_ERROR.findall(text, 0, _MOST_TEXT)[:1])
     relayed = _RELAYED.search(text, 0, _MOST_TEXT)
     if relayed:
-        facts.relayed = True
-        text = text[relayed.end() :]
+        facts.relayed, text = True, text[relayed.end() :]
     start = text.find("{")
     inner = _decode(text[start:]) if start >= 0 else None
     if inner:
