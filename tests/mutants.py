@@ -165,7 +165,7 @@ MUTANTS = (
     Mutant(
         "success-by-status",
         "http/talk.py",
-        "if (seen or not head.coding) and not looks_ok(",
+        "if whole and not looks_ok(",
         "if not head.status and not looks_ok(",
         "an answer of HTTP 200 can be a fault",
         "tests/http/test_transport.py -k httpx2",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from holdfast.configfile import Home
-from holdfast.core.errors import ConfigError, ConnectionLost, StoreError
+from holdfast.core.errors import ConfigError, ConnectionLost, SecretMissing, StoreError
 from holdfast.core.evidence import Evidence
 from holdfast.core.faults import Fault, FaultClass, Reply
 from holdfast.core.identity import Connection, Pin
@@ -93,6 +95,7 @@ def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 def test_a_good_answer_says_who_answered_and_is_in_the_journal(world: World) -> None:
     engine = world.engine()
     exchange = world.run(engine, None)
+    assert int(exchange.call.request_id[:8], 16) == int(world.now), "ids begin with the time, so that the journal's index stays in order"
     assert exchange.headers() == {
         "holdfast-request-id": exchange.call.request_id,
         "holdfast-session": "s1",
@@ -419,3 +422,33 @@ def test_a_store_that_cannot_be_read_costs_near_names_and_not_the_providers_answ
     outcome = world.run(engine, NO_MODEL, None).outcome
     assert outcome is not None
     assert world.listed
+
+
+def test_a_program_that_fails_is_run_once_for_all_that_failed_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.write(CONFIG.replace('"env:MIMO_A", ', "'cmd:sh -c \"echo x >> calls; test $(wc -l < calls) = 1 && echo sk-token-12345678\"', "))
+    monkeypatch.chdir(world.home.config.parent)
+    engine = world.engine()
+    key = engine.config().providers[Pin.parse("mimo/m").provider].keys[0]
+    used = engine.vault.secret(key)
+    world.now += 5
+    for _ in range(3):
+        with pytest.raises(SecretMissing):
+            engine.read_again(key, used, since=world.now - 1)
+    assert Path("calls").read_text().count("x") == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_is_not_stopped_by_what_its_parent_was_doing(world: World) -> None:
+    engine = world.engine()
+    world.run(engine, None)
+    with engine.recorder._writing, engine._lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+        if child == 0:
+            world.run(engine, None)
+            engine.recorder.flush()
+            os._exit(len(engine.store.journal(session="s1")))
+    lines = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    engine.recorder.flush()
+    assert lines == 1, "the child writes its own line, and not once more what its parent had queued"
+    assert len(engine.store.journal(session="s1")) == 2

@@ -36,3 +36,14 @@ def test_closing_does_not_wait_for_more_to_gather(monkeypatch: pytest.MonkeyPatc
     writer.close()
     assert time.monotonic() - began < 2.0
     assert len(store.journal(session="s1")) == 1
+
+
+def test_a_line_that_cannot_be_made_costs_its_batch_and_not_the_writer(caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryStore()
+    writer = Recorder(store)
+    writer.journal(lambda: [Event(1.0, EventKind.CREATED, "s1") for _ in range(1 // 0)])
+    writer.flush()
+    writer.journal(lambda: [Event(1.0, EventKind.CREATED, "s2")])
+    writer.close()
+    assert [event.session for event in store.journal()] == ["s2"]
+    assert "requests go on" in caplog.text

@@ -3,19 +3,22 @@ the other processes. Every face drives the same engine; it contains no rule of r
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from .configfile import Home
 from .configfile import load as load_config
 from .configfile import revision as config_revision
 from .core.config import Config
-from .core.errors import ConnectionLost, StoreError
+from .core.errors import ConnectionLost, SecretMissing, StoreError
 from .core.evidence import NO_KEY, Board, Change, KeyKept, StandInBegan, StandInEnded, Worked
 from .core.explain import Explanation, explain
 from .core.faults import Fault, FaultClass, Profile, Reply
@@ -47,6 +50,7 @@ class _KeyRead:
     """When a key's reference was last read again, and the lock that lets one thread do it for all."""
 
     at: float = 0.0
+    failed: SecretMissing | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -80,6 +84,8 @@ class Engine:
         self._reads: dict[Key, _KeyRead] = {}
         self.explained: dict[str, str] = {}
         self.config()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=partial(_renew, weakref.ref(self)))
 
     def config(self) -> Config:
         """The configuration as it stands; a changed file is read again. A broken file raises ConfigError and changes nothing."""
@@ -238,8 +244,13 @@ class Engine:
         read = self._reads.setdefault(key, _KeyRead())
         with read.lock:
             if read.at < since:
-                self.vault.reread(key)
-                read.at = self.store.now()
+                read.at, read.failed = self.store.now(), None
+                try:
+                    self.vault.reread(key)
+                except SecretMissing as missing:
+                    read.failed = missing
+            if read.failed is not None:
+                raise read.failed
         return self.vault.secret(key) != used
 
     def relist(self, connection: Connection, used: Secret | None) -> tuple[str, ...]:
@@ -287,5 +298,20 @@ class Engine:
                 del self.explained[next(iter(self.explained))]
 
     def close(self) -> None:
-        self.recorder.close()
-        self.store.close()
+        try:
+            self.recorder.close()
+        finally:
+            self.store.close()
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: a lock that a thread of the parent held would stay held for ever."""
+        self._lock = threading.RLock()
+        self._reads.clear()
+        self.vault.renew()
+        self.recorder.renew()
+
+
+def _renew(ref: weakref.ref[Engine]) -> None:
+    engine = ref()
+    if engine is not None:
+        engine.renew()

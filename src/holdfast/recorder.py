@@ -1,5 +1,5 @@
 """Takes the journal and what only refreshes evidence off the request's path. The queue is bounded: a slow or full disk costs
-journal lines (counted, and told once), never a request; verdicts that change behaviour do not pass through here."""
+journal lines (told once), never a request; verdicts that change behaviour do not pass through here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TypeVarTuple
 
-from .core.errors import StoreError
 from .core.evidence import Change
 from .store.base import Store
 from .store.events import Event
@@ -58,14 +57,20 @@ class Recorder:
                     self._store.apply([change], at)
                 if queued:
                     self._store.record([event for make, told in queued for event in make(*told)])
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001 - whatever one line runs into, the thread and the requests go on
                 self.tell(error)
 
-    def tell(self, error: StoreError) -> None:
+    def tell(self, error: Exception) -> None:
         """Warn, once, that the store cannot be used: requests go on without what it would have remembered."""
         if not self._told:
             self._told = True
             _log.warning("the journal cannot be written, or the store not be read; requests go on without it: %s", error)
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: the parent's thread and locks are not here, and what it had queued it writes itself."""
+        self._wake, self._closing, self._writing, self._thread = threading.Event(), threading.Event(), threading.Lock(), None
+        self._events.clear()
+        self._changes.clear()
 
     def close(self) -> None:
         """Write what is queued and end the thread, without waiting for more to gather."""

@@ -86,6 +86,10 @@ class Vault:
             held.mark = (secret, pepper, secret.fingerprint(pepper))
         return held.mark[2]
 
+    def renew(self) -> None:
+        """Forget what was read, and who was reading: for a forked child."""
+        self._held = {}
+
     def known(self) -> list[Secret]:
         """The secrets seen of late, for `core.secret.redact`."""
         return list({secret for held in list(self._held.values()) for secret in held.seen})
