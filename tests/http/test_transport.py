@@ -566,7 +566,11 @@ def at(port: int) -> Connection:
     return Connection(Provider(ProviderName("raw"), (Endpoint(f"http://127.0.0.1:{port}/v1", auth=Auth.NONE),)), Dialect.OPENAI_CHAT, None, "m")
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b'{"model":"other"}'), '{"model":"other"}'.encode("utf-16"), '{"model":"other"}'.encode("utf-16-le")])
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(b'{"model":"other"}'), '{"model":"other"}'.encode("utf-16"), '{"model":"other"}'.encode("utf-16-le")],
+    ids=["gzip", "utf-16", "utf-16-le"],
+)
 def test_a_body_whose_model_cannot_be_read_is_not_sent(body: bytes, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
     response = client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", content=body)
     assert (response.status_code, provider.requests) == (409, [])
