@@ -80,6 +80,7 @@ def refuse(error: HoldfastError, *, as_json: bool, otherwise: str = "holdfast --
     step = error.next_step or otherwise
     said = str(error) if error.next_step else f"{error}\n  run: {step}"
     shown = json.dumps({"error": described(error) | {"run": step}}, indent=2, ensure_ascii=False) if as_json else f"holdfast: {plain(said)}"
+    sys.stdout.flush()  # what was said before comes before, also where both go into one file
     print(shown, file=sys.stderr)
 
 
