@@ -18,7 +18,9 @@ settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 # Keys, endpoints, proxies, our own settings, and the hook by which coverage would slow down every child that a test starts.
-_FOREIGN = re.compile(r"HOLDFAST_.*|PYTHONUNBUFFERED|XDG_.*|COVERAGE_.*|.*_(API_KEY|API_BASE|BASE_URL|AUTH_TOKEN|ACCESS_TOKEN)|(HTTPS?|ALL|NO)_PROXY", re.IGNORECASE)
+_FOREIGN = re.compile(
+    r"HOLDFAST_.*|PYTHONUNBUFFERED|XDG_.*|COVERAGE_.*|.*_(API_KEY|API_BASE|BASE_URL|AUTH_TOKEN|ACCESS_TOKEN)|(HTTPS?|ALL|NO)_PROXY", re.IGNORECASE
+)
 _LOCAL_NAMES = frozenset({"localhost", "", "0.0.0.0", "::"})
 
 
