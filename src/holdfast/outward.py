@@ -1,5 +1,5 @@
 """A fault as the caller's SDK is to see it: status, type and code of its dialect, the four lines as the message, and the machine's
-part beside them. Nothing is decided here (errors.md section 5 and 4.4 rule 8, DESIGN 6.3)."""
+part beside them. Nothing is decided here (docs/library.md says what an SDK sees)."""
 
 from __future__ import annotations
 

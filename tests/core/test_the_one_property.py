@@ -1,4 +1,4 @@
-"""The property that rules them all (DESIGN 4.5): for any script of answers, switches, restarts and edits, every request that
+"""The property that rules them all: for any script of answers, switches, restarts and edits, every request that
 leaves has an (origin, key, model, dialect) that the session's pin, or a rung of its ladder, permits at that instant."""
 
 from __future__ import annotations

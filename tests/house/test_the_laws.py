@@ -1,4 +1,4 @@
-"""The laws of DESIGN section 2, where reading the source is enough to see them broken."""
+"""The laws of CONTRIBUTING.md, where reading the source is enough to see them broken."""
 
 from __future__ import annotations
 

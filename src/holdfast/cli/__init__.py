@@ -13,7 +13,7 @@ __all__ = ["app", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and give its exit code (DESIGN 6.2)."""
+    """Run one command line and give its exit code (docs/cli.md)."""
     try:
         from .root import app
     except ModuleNotFoundError as error:

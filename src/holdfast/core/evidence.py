@@ -33,7 +33,7 @@ class Evidence:
     stored_ok: float | None = field(default=None, compare=False)
 
     def known_good(self, now: float, days: float) -> bool:
-        """Whether the key worked here within the last `days` (errors.md 4.2)."""
+        """Whether the key worked here within the last `days` (design/003)."""
         return self.last_ok is not None and now - self.last_ok <= days * 86400
 
     @property
@@ -128,7 +128,7 @@ def subject(scope: Scope, fingerprint: str, connection: Connection) -> str:
 
 
 class Bucket:
-    """The retry budget of one endpoint: 10 tokens, +0.2 a success, +0.1 a second, one a retry (errors.md 2.4.3).
+    """The retry budget of one endpoint: 10 tokens, +0.2 a success, +0.1 a second, one a retry.
 
     An outage is amplified by about nothing, while a lone agent can still retry every blip.
     """

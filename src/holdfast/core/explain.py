@@ -1,7 +1,7 @@
 """What a person is told about a fault, in four lines: what happened, on which connection, what was tried, what to do next.
 
 A verb of action stands in a message only if an attempt in the log backs it (law 7), every message ends with a command, and
-nothing shaped like a secret is quoted. Nothing is decided here. Specification: errors.md section 5 and 4.4 rule 8.
+nothing shaped like a secret is quoted. Nothing is decided here. The texts stand in docs/errors.md.
 """
 
 from __future__ import annotations

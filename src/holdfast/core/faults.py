@@ -1,5 +1,5 @@
 """What a failed answer means: fourteen classes and `unknown`. The body before the status; codes before words; our own
-evidence last, and never over a structured code that is final. Specification: errors.md section 4, DESIGN section 5."""
+evidence last, and never over a structured code that is final. What follows from each class: docs/recovery.md."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ _SCOPES |= dict.fromkeys((_K.PROVIDER_UNAVAILABLE, _K.MODEL_UNAVAILABLE), Scope.
 _SCOPES |= dict.fromkeys((_K.BLOCKED, _K.ENDPOINT_MISMATCH), Scope.ENDPOINT)
 _ORIGINS = {_K.BAD_REQUEST: Origin.US, _K.CONTEXT_OVERFLOW: Origin.US}
 
-# What a relay's supplier says of the relay's own key is not about ours (errors.md 4.1 step 2): the key is innocent.
+# What a relay's supplier says of the relay's own key is not about ours: the key is innocent.
 _RELAYED = dict.fromkeys((_K.AUTH_REJECTED, _K.AUTH_EXPIRED, _K.NOT_ENTITLED, _K.QUOTA_EXHAUSTED, _K.BLOCKED), "upstream_credential")
 _RELAYED |= dict.fromkeys((_K.RATE_LIMITED, _K.QUOTA_WINDOW), "upstream_limit")
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-litellm-call-id", "x-trace-id", "trace-id", "cf-ray")
@@ -183,7 +183,7 @@ def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
 
 
 def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | None]:
-    """The steps of errors.md 4.1 in their order: the first that finds something decides, the later ones are not run."""
+    """The steps of understanding, in their order: the first that finds something decides, the later ones are not run."""
     status = str(facts.status)
     if reply.status is None:  # no answer at all: only the exception's words tell refused, DNS, certificate and a cut apart (3.3)
         yield _by_rule(profile.transport, facts.words, "loopback" if is_loopback(reply.host) else "remote", "transport")
@@ -241,7 +241,7 @@ def _row(facts: Facts, profile: Profile) -> tuple[str, Confidence]:
 
 
 def weigh(fault: Fault, *, worked_here: bool, worked_elsewhere: str | None = None, key_prefix_host: str | None = None) -> Fault:
-    """`fault` read again in the light of what this key last did (errors.md 4.2).
+    """`fault` read again in the light of what this key last did (design/003).
 
     `worked_elsewhere` is another host of the same provider on which this key worked; `key_prefix_host` is the host that
     the profile knows for keys of this prefix, when it is not the one called. A key that works elsewhere and never worked

@@ -1,4 +1,4 @@
-"""What to do about a fault: one table, one row a class (DESIGN section 5, errors.md 4.3).
+"""What to do about a fault: one table, one row a class (told in docs/recovery.md).
 
 Rules that hold for every row: a step happens only before the first byte reached the caller and while the request's budget
 lasts; a rotation changes the key and nothing else; only a rung that the user wrote may stand in; a cool-down never touches

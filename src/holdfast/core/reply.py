@@ -1,5 +1,5 @@
 """An answer turned into facts: codes, words, numbers, times. It unwraps what providers wrap (arrays, JSON in a string, SSE,
-a relay's sentence) and never raises, whatever the bytes are. What the facts mean is decided elsewhere (errors.md 4.1 step 0)."""
+a relay's sentence) and never raises, whatever the bytes are. What the facts mean is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ _HINTS = """
 
 
 def hint_seconds(facts: Facts, now: float, *, utc_offset: float | None = None, window: bool = False) -> tuple[float | None, str | None]:
-    """(seconds until the provider wants to see us again, the header or field that says so) by errors.md 2.4.5, or (None, None).
+    """(seconds until the provider wants to see us again, the header or field that says so), or (None, None).
 
     Never raises. Values that are negative, infinite or no number are not believed; longer ones than 32 days are cut. In a
     `window`, the header of the rejected subscription window speaks first and RetryInfo not at all: Gemini says 37 s of a day.

@@ -46,7 +46,7 @@ def rungs_for(config: Config, pin: Pin, dialect: Dialect) -> tuple[Lane, ...]:
 
 
 def pin_for_request(config: Config, chosen: Pin, requested: str | None) -> Pin:
-    """The pin of one request, given the model its body names (DESIGN 6.3).
+    """The pin of one request, given the model its body names (design/007).
 
     Nothing or the chosen model: the session's pin. A model that the session's provider lists, a pin, a model that exactly one
     provider lists: that one, for this request only. A provider that declares no list is asked itself. Else ConnectionLost.

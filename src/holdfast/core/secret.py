@@ -96,7 +96,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def redact(text: str, known: Iterable[Secret] = (), *, limit: int = 500) -> str:
     """`text` fit for logs, the store and messages: known secrets by value, key shapes, e-mail addresses, organisation ids
-    and the query parts of URLs are masked, and at most `limit` characters stay (errors.md 4.4 rule 9)."""
+    and the query parts of URLs are masked, and at most `limit` characters stay."""
     for secret in known:
         text = secret.scrub(text)
     for shape, mask in _SHAPES:
