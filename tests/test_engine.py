@@ -240,6 +240,19 @@ def test_the_configuration_is_read_again_when_the_file_changes(world: World, mon
     after.abandon()
 
 
+def test_a_request_is_routed_by_one_configuration_even_if_the_file_is_read_again_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = world.engine()
+    old = engine.config()
+    world.write(CONFIG.replace("https://mimo.example/v1", "https://moved.example/v1"))
+    engine.look_again()
+    engine.config()
+    row = engine.session("s1")
+    assert row is not None
+    route = engine._route(row, old, CHAT, None)
+    assert route.config is old
+    assert route.call.lane.connection.endpoint.url == "https://mimo.example/v1"
+
+
 def test_a_broken_file_is_refused_loudly_and_changes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("holdfast.engine._CONFIG_LOOKED_AT_EVERY", 0.0)
     engine = world.engine()

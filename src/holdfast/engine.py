@@ -146,7 +146,7 @@ class Engine:
 
     def lanes(self, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Lane, tuple[Lane, ...]]:
         """The lane of a pin and those of its ladder."""
-        return lane_for(self._config, pin, dialect, key), rungs_for(self._config, pin, dialect)
+        return _lanes(self._config, pin, dialect, key)
 
     def _route(self, session: Session, config: Config, dialect: Dialect, model: str | None) -> _Route:
         """Where a request goes; worked out once for a session, a dialect and a model. Raises ConnectionLost and IdentityError."""
@@ -159,7 +159,7 @@ class Engine:
         call = Call(
             "",
             session.id,
-            *self.lanes(pin, dialect, session.key if own else None),
+            *_lanes(config, pin, dialect, session.key if own else None),
             return_after=ladder.return_after if ladder is not None else 0.0,
             kept_key=session.kept_key if own else None,
             limits=config.settings,
@@ -309,6 +309,10 @@ class Engine:
         self._reads.clear()
         self.vault.renew()
         self.recorder.renew()
+
+
+def _lanes(config: Config, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Lane, tuple[Lane, ...]]:
+    return lane_for(config, pin, dialect, key), rungs_for(config, pin, dialect)
 
 
 def _renew(ref: weakref.ref[Engine]) -> None:

@@ -53,7 +53,7 @@ def open_store(home: Home) -> Store:
     """The store of a home: SQLite in its state file."""
     from .store.sqlite import SqliteStore
 
-    return SqliteStore(home.state / "state.db")
+    return SqliteStore(home.database)
 
 
 def _list_models(connection: Any, secret: Any) -> Any:

@@ -47,8 +47,8 @@ class Opened:
 
     @property
     def database(self) -> Path:
-        """The store's file. `runtime.open_store` opens the same one, but loads the engine, which listing does not need."""
-        return self.home.state / "state.db"
+        """The store's file."""
+        return self.home.database
 
     @property
     def memory(self) -> Store | None:

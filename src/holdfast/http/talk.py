@@ -11,6 +11,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..core.config import Limits
 from ..core.errors import ConfigError, HoldfastError, SecretMissing
 from ..core.faults import Phase, Reply, looks_ok
 from ..core.identity import Connection, Dialect
@@ -33,7 +34,7 @@ class Bounds:
     RemoteProtocolError; otherwise it ends with an error event of its dialect, by which the SDKs raise an error of theirs.
     """
 
-    replay: int = 32 * 1024 * 1024
+    replay: int = Limits().replay_limit
     whole: int = 1024 * 1024
     peek: int = 64 * 1024
     peek_seconds: float = 10.0
