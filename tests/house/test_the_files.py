@@ -9,7 +9,7 @@ from pathlib import Path
 import holdfast
 
 HARD_LIMIT = 400
-CORE_LIMIT = 2600
+CORE_LIMIT = 3400
 
 # Package registries, machine paths, and whoever started a session. Written so that this file does not match itself.
 TRACES = re.compile(r"pypi[.]org|pythonhoste[d]|registry[.]npmjs|deb[.]debian|(?<![\w.~-])/wor[k]/|/roo[t]/|/bash_job[s]|(?<![\w.~-])/far[m]/", re.IGNORECASE)
