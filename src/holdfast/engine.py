@@ -18,7 +18,7 @@ from .configfile import Home
 from .configfile import load as load_config
 from .configfile import revision as config_revision
 from .core.config import Config
-from .core.errors import ConnectionLost, SecretMissing, StoreError
+from .core.errors import ConfigError, ConnectionLost, SecretMissing, StoreError
 from .core.evidence import NO_KEY, Board, Change, KeyKept, StandInBegan, StandInEnded, Worked
 from .core.explain import Explanation, explain
 from .core.faults import Fault, FaultClass, Profile, Reply
@@ -75,6 +75,8 @@ class Engine:
         self._pepper = vault.pepper()
         self._config, self._config_due = Config(), 0.0
         self._config_seen: object = self
+        self.serving = False
+        self.config_error: ConfigError | None = None
         self._revision: int | None = None
         self._lock = threading.RLock()
         self._others_due = 0.0
@@ -88,13 +90,20 @@ class Engine:
             os.register_at_fork(after_in_child=partial(_renew, weakref.ref(self)))
 
     def config(self) -> Config:
-        """The configuration as it stands; a changed file is read again. A broken file raises ConfigError and changes nothing."""
+        """The configuration as it stands; a changed file is read again. A broken file raises ConfigError and changes nothing; where
+        `serving`, the last good one stays in force and `config_error` says what is wrong with the file."""
         now = time.monotonic()
         if now >= self._config_due:
             with self._lock:
                 seen = config_revision(self.home)
                 if seen != self._config_seen:
-                    self._config, self._config_seen = load_config(self.home), seen
+                    try:
+                        self._config, self.config_error = load_config(self.home, in_use=self.serving), None
+                    except ConfigError as error:
+                        if not self.serving:
+                            raise
+                        self.config_error = error
+                    self._config_seen = seen
                 self._config_due = now + _CONFIG_LOOKED_AT_EVERY
         return self._config
 

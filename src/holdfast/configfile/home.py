@@ -53,9 +53,12 @@ class Home:
         return cls(directory / "holdfast.toml", directory, directory / "secrets.toml")
 
 
-def load(home: Home) -> Config:
-    """The configuration as it stands; a file that is missing is an empty one. Raises ConfigError with every problem in it."""
+def load(home: Home, *, in_use: bool = False) -> Config:
+    """The configuration as it stands; a file that is missing is an empty one. Raises ConfigError with every problem in it, and for a
+    missing or empty file that is `in_use`: an editor is at work, or it was lost."""
     text = read(home.config)
+    if in_use and not text:
+        raise ConfigError(f"{home.config} is gone or empty", next_step="holdfast init")
     return understood(text, home.config, Lines(text, home.config.name).place, f"{home.config} is wrong:")
 
 
