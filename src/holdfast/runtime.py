@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from .configfile import Home, project_pin
+from .configfile import load as load_config
 from .core.config import Config
 from .core.errors import ConnectionLost, HoldfastError
 from .core.identity import Pin
@@ -50,10 +51,10 @@ def open(home: str | Path | None = None, *, store: Store | None = None, vault: V
 
 
 def open_store(home: Home) -> Store:
-    """The store of a home: SQLite in its state file."""
-    from .store.sqlite import SqliteStore
+    """The store that the home's configuration names, by default SQLite in its state file. Raises ConfigError and StoreError."""
+    from .store.opening import open_store as open_at
 
-    return SqliteStore(home.database)
+    return open_at(load_config(home).gateway.store, home.state)
 
 
 def _list_models(connection: Any, secret: Any) -> Any:

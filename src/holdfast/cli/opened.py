@@ -40,19 +40,32 @@ class Opened:
 
     @cached_property
     def store(self) -> Store:
-        """Made on first use; a command that only looks asks for `memory`."""
-        from ..store.sqlite import SqliteStore
+        """Made on first use; a command that only looks asks for `memory`. Raises ConfigError and StoreError."""
+        from ..store.opening import open_store
 
-        return SqliteStore(self.database)
+        return open_store(self._setting, self.home.state)
+
+    @cached_property
+    def database(self) -> Path:
+        """The store's file, or where it would be."""
+        from ..store.opening import database
+
+        return database(self._setting, self.home.state) or self.home.state / "state.db"
 
     @property
-    def database(self) -> Path:
-        """The store's file."""
-        return self.home.database
+    def _setting(self) -> str:
+        """Which store it is; the usual one while the configuration cannot be read, so that `doctor` can look at it."""
+        from ..core.config import GatewaySettings
+        from ..core.errors import ConfigError
+
+        try:
+            return self.config.gateway.store
+        except ConfigError:
+            return GatewaySettings().store
 
     @property
     def memory(self) -> Store | None:
-        """The store if there is one: looking makes no file."""
+        """The store if there is one: looking makes no file. Raises ConfigError and StoreError."""
         return self.store if self.has_database else None
 
     @property

@@ -31,11 +31,6 @@ class Home:
     state: Path
     secrets: Path
 
-    @property
-    def database(self) -> Path:
-        """The file of the SQLite store."""
-        return self.state / "state.db"
-
     @classmethod
     def find(cls, environ: Mapping[str, str] = os.environ) -> Home:
         """HOLDFAST_HOME if it is set, else the platform's directories for configuration, state and data."""

@@ -107,7 +107,7 @@ _LADDER: _Fields = {"then": _texts, "return_after": _seconds}
 _SETTINGS: _Fields = {
     "probe_delays": lambda v: tuple(map(_seconds, _list(v))), "replay_limit": lambda v: int(_seconds(v)), "wait_budget": _seconds, "known_good_days": _seconds,
 }  # fmt: skip
-_GATEWAY: _Fields = {"listen": _listen, "store": _store, "public": _rule(lambda v: isinstance(v, bool), "true or false", bool)}
+_GATEWAY: _Fields = {"listen": _listen, "store": _store, "public": _rule(lambda v: isinstance(v, bool), "true or false", bool), "drain": _seconds}
 
 
 def parse(document: Mapping[str, object], *, presets: Presets, place: Place) -> Config:
