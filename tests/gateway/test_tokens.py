@@ -1,0 +1,90 @@
+"""Gateway tokens: shown once, kept as a hash, seen by all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from holdfast.core.errors import StoreError
+from holdfast.core.secret import redact
+from holdfast.gateway.tokens import Tokens, issue
+from holdfast.store.memory import MemoryStore
+from holdfast.store.sqlite import SqliteStore
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_token_is_good_as_it_was_shown_and_in_no_other_form(clock: Clock) -> None:
+    with MemoryStore() as store:
+        tokens = Tokens(store, clock=clock)
+        token, shown = tokens.new("laptop", "issue-42")
+        assert tokens.check(shown.encode()) == token
+        assert (token.label, token.session) == ("laptop", "issue-42")
+        for wrong in (b"", shown[:-1].encode(), shown.upper().encode(), f"{shown} ".encode(), token.hash.encode(), token.id.encode(), b"\xff" * 50):
+            assert tokens.check(wrong) is None
+
+
+def test_the_store_keeps_no_token_and_a_message_shows_none(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "state.db") as store:
+        token, shown = issue(store, "ci")
+        random = shown.removeprefix(f"hf-{token.id}-")
+        assert len(random) >= 43
+        assert random not in redact(f"the client sent {shown}")
+    assert not [path for path in tmp_path.iterdir() if random.encode() in path.read_bytes()]
+
+
+def test_no_two_tokens_are_alike() -> None:
+    with MemoryStore() as store:
+        assert len({issue(store, "x")[1] for _ in range(50)}) == 50
+
+
+def test_another_process_sees_a_new_and_a_revoked_token_within_50_ms(tmp_path: Path, clock: Clock) -> None:
+    with SqliteStore(tmp_path / "state.db") as store, SqliteStore(tmp_path / "state.db") as other:
+        tokens = Tokens(store, clock=clock)
+        assert tokens.check(b"x") is None
+        token, shown = issue(other, "from elsewhere")
+        clock.now += 0.05
+        assert tokens.check(shown.encode()) == token
+        other.revoke_token(token.id)
+        clock.now += 0.05
+        assert tokens.check(shown.encode()) is None
+
+
+def test_a_store_is_asked_at_most_every_50_ms_however_many_requests_come(clock: Clock) -> None:
+    class Counting(MemoryStore):
+        asked = 0
+
+        def revision(self) -> int:
+            self.asked += 1
+            return super().revision()
+
+    with Counting() as store:
+        tokens = Tokens(store, clock=clock)
+        before = store.asked
+        for _ in range(1000):
+            tokens.check(b"x")
+        assert store.asked == before + 1
+
+
+def test_a_store_that_fails_makes_no_token_good_and_none_bad(clock: Clock) -> None:
+    told: list[StoreError] = []
+    store = MemoryStore()
+    tokens = Tokens(store, tell=told.append, clock=clock)
+    token, shown = tokens.new("laptop")
+    assert tokens.check(shown.encode()) == token
+    store.close()
+    clock.now += 1
+    assert tokens.check(shown.encode()) == token
+    assert tokens.check(b"hf-guess") is None
+    assert told
