@@ -93,3 +93,14 @@ class StoreError(HoldfastError):
     """The store cannot be opened, read or written; nothing was changed."""
 
     exit_code = 2
+
+
+class NotReady(HoldfastError):
+    """A provider that a program sets up cannot be used yet, or not now. `reason` is for machines (docs/provisioning.md lists them);
+    `retry_at` (epoch seconds) is when the next attempt may be made, None when time alone changes nothing. A gateway answers 503."""
+
+    exit_code = 4
+
+    def __init__(self, what: str, *, reason: str, retry_at: float | None = None, details: Iterable[str] = (), next_step: str = "") -> None:
+        self.reason, self.retry_at = reason, retry_at
+        super().__init__(what, details=details, next_step=next_step)

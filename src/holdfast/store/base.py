@@ -17,6 +17,7 @@ from typing import Protocol, Self
 
 from ..core.errors import StoreError
 from ..core.evidence import Change, Cooldown, Evidence
+from ..core.provision_record import Record
 from ..core.session import Session
 from .events import Event
 
@@ -184,6 +185,27 @@ class Store(Protocol):
 
     def models(self, provider: str, url: str) -> tuple[tuple[str, ...], float] | None:
         """What was listed at this very URL and when: an edited endpoint is not served the models of the old one."""
+        ...
+
+    def provision(self, name: str) -> Record | None:
+        """The provisioning record of a provider, or None. Raises NotReady (`quarantined`) when its row cannot be read."""
+        ...
+
+    def provisions(self) -> list[Record]:
+        """All records that can be read, by name."""
+        ...
+
+    def broken_provisions(self) -> list[tuple[str, str]]:
+        """Name, and what is wrong, of the rows that cannot be read; they stay as they are until `remove_provision`."""
+        ...
+
+    def save_provision(self, record: Record, expect_version: int | None) -> bool:
+        """Write a record if the stored one still has `expect_version` (None: there is none yet); False otherwise. Unlike all else here
+        it is on the disk when this returns: a key may be asked for on the strength of it."""
+        ...
+
+    def remove_provision(self, name: str) -> bool:
+        """Forget a record, readable or not. Whether there was one."""
         ...
 
     def close(self) -> None:

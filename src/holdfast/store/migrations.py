@@ -32,4 +32,5 @@ MIGRATIONS: tuple[Migration, ...] = (
         "CREATE TABLE counter (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
         "INSERT INTO counter (name, value) VALUES ('revision', 0)",
     ),
+    ("CREATE TABLE provision (name TEXT PRIMARY KEY, state TEXT NOT NULL, version BIGINT NOT NULL, record TEXT NOT NULL)",),
 )

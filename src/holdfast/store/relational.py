@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Protocol, Self
 
-from ..core.errors import StoreError
+from ..core.errors import NotReady, StoreError
 from ..core.evidence import Change, Cooldown, Evidence
 from ..core.identity import ProviderName
+from ..core.provision_record import Record
 from ..core.session import Session
-from . import rows, sql
+from . import provisions, rows, sql
 from .base import COOLDOWN_KEPT, BrokenSession, Lease, StaleSession, Token
 from .events import Event
 from .rows import Params, Row
@@ -54,6 +55,10 @@ class RelationalStore(ABC):
 
     @abstractmethod
     def _write(self) -> AbstractContextManager[Transaction]: ...
+
+    def _durable(self) -> AbstractContextManager[Transaction]:
+        """A transaction that is on the disk when it ends; an engine whose ordinary ones may lag behind overrides this."""
+        return self._write()
 
     def now(self) -> float:
         return self._clock()
@@ -180,6 +185,33 @@ class RelationalStore(ABC):
     def save_models(self, provider: str, url: str, models: Iterable[str], at: float) -> None:
         with self._write() as transaction:
             transaction.execute(sql.MODELS_SAVE, {"provider": provider, "url": url, "models": json.dumps(list(models)), "at": at})
+
+    def provision(self, name: str) -> Record | None:
+        for row in self._read(sql.PROVISION, {"name": name}):
+            found = provisions.record(row)
+            if isinstance(found, Record):
+                return found
+            what = f"the provisioning record of '{name}' cannot be read ({found[1]}); it stays as it is, and nothing is obtained for it"
+            raise NotReady(what, reason="quarantined", next_step=f"holdfast provision repair {name}")
+        return None
+
+    def provisions(self) -> list[Record]:
+        return [one for one in map(provisions.record, self._read(sql.PROVISIONS, {})) if isinstance(one, Record)]
+
+    def broken_provisions(self) -> list[tuple[str, str]]:
+        return [one for one in map(provisions.record, self._read(sql.PROVISIONS, {})) if not isinstance(one, Record)]
+
+    def save_provision(self, record: Record, expect_version: int | None) -> bool:
+        params = provisions.params(record)
+        text, params = (sql.PROVISION_INSERT, params) if expect_version is None else (sql.PROVISION_UPDATE, params | {"expect": expect_version})
+        with self._durable() as transaction:
+            changed = transaction.execute(text, params).rowcount
+            if changed:
+                transaction.execute(sql.BUMP, {})
+        return changed > 0
+
+    def remove_provision(self, name: str) -> bool:
+        return self._change((sql.PROVISION_DELETE, {"name": name})) > 0
 
     def models(self, provider: str, url: str) -> tuple[tuple[str, ...], float] | None:
         for models, at in self._read(sql.MODELS, {"provider": provider, "url": url}):

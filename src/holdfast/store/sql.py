@@ -81,3 +81,10 @@ TOKEN_REVOKE = "UPDATE token SET revoked_at = :now WHERE id = :id AND revoked_at
 MODELS = "SELECT models, at FROM models WHERE provider = :provider AND url = :url"
 MODELS_SAVE = """INSERT INTO models (provider, url, models, at) VALUES (:provider, :url, :models, :at)
     ON CONFLICT (provider, url) DO UPDATE SET models = excluded.models, at = excluded.at WHERE models.at <= excluded.at"""
+
+# Provisioning records: one JSON text each, because they are read whole and written whole.
+PROVISION = "SELECT name, state, version, record FROM provision WHERE name = :name"
+PROVISIONS = "SELECT name, state, version, record FROM provision ORDER BY name"
+PROVISION_INSERT = """INSERT INTO provision (name, state, version, record) VALUES (:name, :state, :version, :record) ON CONFLICT (name) DO NOTHING"""
+PROVISION_UPDATE = "UPDATE provision SET state = :state, version = :version, record = :record WHERE name = :name AND version = :expect"
+PROVISION_DELETE = "DELETE FROM provision WHERE name = :name"

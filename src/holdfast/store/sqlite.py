@@ -100,6 +100,17 @@ class SqliteStore(RelationalStore):
         with self._writing, self._explained, _immediate(self._writer):
             yield self._writer
 
+    @contextmanager
+    def _durable(self) -> Iterator[Transaction]:
+        self._here()
+        with self._writing, self._explained:
+            self._writer.execute("PRAGMA synchronous = FULL")
+            try:
+                with _immediate(self._writer):
+                    yield self._writer
+            finally:
+                self._writer.execute("PRAGMA synchronous = NORMAL")
+
 
 def connect(path: Path | str) -> sqlite3.Connection:
     """A connection in autocommit that threads may share under a lock. It never makes a file."""
