@@ -44,6 +44,10 @@ class Exchange:
     def now(self) -> float:
         return self.engine.store.now()
 
+    def knows(self, connection: Connection) -> bool:
+        """Whether the key to send with is known now; where not, `secret` may block on a program or a file."""
+        return connection.key is None or self.engine.vault.peek(connection.key) is not None
+
     def secret(self, connection: Connection) -> Secret | None:
         """The key to send with; None where the endpoint takes none. Raises SecretMissing when it went away meanwhile."""
         self._used = self.engine.vault.secret(connection.key) if connection.key is not None else None

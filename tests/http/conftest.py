@@ -46,6 +46,9 @@ class FakeExchange:
     def now(self) -> float:
         return time.time()
 
+    def knows(self, connection: Connection) -> bool:
+        return True
+
     def secret(self, connection: Connection) -> Secret | None:
         if connection.key is not None and connection.key.label in self.engine.missing:
             raise SecretMissing("the key is gone", tried=["env:A: not set"])

@@ -25,6 +25,10 @@ class Exchange(Protocol):
         """Epoch seconds of the store's clock."""
         ...
 
+    def knows(self, connection: Connection) -> bool:
+        """Whether the key to send with is known now; where not, `secret` may block."""
+        ...
+
     def secret(self, connection: Connection) -> Secret | None:
         """The key to send with; None where the endpoint takes none. Raises SecretMissing."""
         ...

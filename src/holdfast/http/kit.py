@@ -61,6 +61,15 @@ class Opened(NamedTuple):
     extensions: dict[str, Any]
 
 
+class Faults(Protocol):
+    """What a conversation needs to know of exceptions. `broken`: what a broken connection raises, named as httpx names them;
+    `not_theirs`: those that tell nothing about a provider; `cut`: what says that an answer ended too early."""
+
+    broken: tuple[type[Exception], ...]
+    not_theirs: tuple[type[Exception], ...]
+    cut: type[Exception]
+
+
 class Kit:
     """One of the two modules, with what we take from it, and the core library that it stands on.
 

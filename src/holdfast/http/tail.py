@@ -7,7 +7,7 @@ import json
 from ..core.faults import Phase, Reply, classify
 from ..core.identity import Connection, Dialect
 from .engine import Engine, Exchange
-from .kit import Kit
+from .kit import Faults
 from .sse import StreamWatch
 from .wire import BODY_LIMIT, reply_of_error
 
@@ -20,7 +20,7 @@ class Tail:
 
     __slots__ = ("_connection", "_engine", "_exchange", "_kit", "_raises", "_told", "_watch")
 
-    def __init__(self, kit: Kit, engine: Engine, exchange: Exchange, connection: Connection, watch: StreamWatch | None, *, raises: bool) -> None:
+    def __init__(self, kit: Faults, engine: Engine, exchange: Exchange, connection: Connection, watch: StreamWatch | None, *, raises: bool) -> None:
         self._kit, self._engine, self._exchange, self._connection, self._watch = kit, engine, exchange, connection, watch
         self._raises, self._told = raises, False
 

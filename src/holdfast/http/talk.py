@@ -1,32 +1,31 @@
-"""One request through the transport, without I/O: a generator that says what to open, read, close or wait for, is given what came,
-and ends with the response to hand on. The sync and the async transport only carry out what it says.
+"""One request, without I/O: a generator that says what to open, read, close or wait for, is given what came, and ends with what was
+told. The sync and the async transport and the gateway's relay only carry out what it says.
 
 It obeys the engine's steps and contains no rule of recovery: whether an answer is good, and what a bad one means, the core says.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ..core.config import Limits
-from ..core.errors import ConfigError, HoldfastError, SecretMissing
+from ..core.errors import SecretMissing
 from ..core.faults import Phase, Reply, looks_ok
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from ..core.steps import Answer, Send
 from .engine import Engine, Exchange
-from .kit import Kit, Open, Opened, RawHeaders, RequestLike, Timeout
+from .kit import Faults, Open, RawHeaders
 from .sse import StreamWatch
 from .tail import Tail
-from .wire import Decoder, asked_by, decoded, dialect_of, dress, is_plain, labelled, outward, reply_of, reply_of_error, requested_model, strip, told_by
+from .wire import Asked, Decoder, decoded, reply_of, reply_of_error, requested_model
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much a transport buffers and how long it waits. Sizes in bytes, times in seconds.
+    """How much a driver buffers and how long it waits. Sizes in bytes, times in seconds.
 
     `replay`: a larger request body is sent once and never again. `whole`: a larger answer is passed on without being looked at.
     `peek`, `peek_seconds`: a stream that has not begun its output by then is passed on as it is. `fault_seconds`: the body of
@@ -43,7 +42,7 @@ class Bounds:
 
 
 class Read(NamedTuple):
-    """Answer with the next raw bytes of the open response's body, or None at its end."""
+    """Answer with the next raw bytes of the open response's body, or None at its end; with b"" to say that time has passed."""
 
 
 class Whole(NamedTuple):
@@ -64,69 +63,68 @@ class Wait(NamedTuple):
 
 
 class Perform(NamedTuple):
-    """Let the exchange take a step of its own, which may block; answer with what it returns."""
+    """Call this, which may block; answer with what it returns."""
 
-    exchange: Exchange
-
-
-class Handed(NamedTuple):
-    """What the caller gets. With a tail the answer is still open: `chunks` were read already, the rest passes through the tail."""
-
-    status: int
-    headers: RawHeaders
-    chunks: list[bytes]
-    extensions: dict[str, Any]
-    tail: Tail | None = None
+    call: Callable[[], Any]
 
 
 Op = Open | Read | Whole | Close | Wait | Perform
-# What is sent in depends on the operation, which no type can say.
-Talk = Generator[Op, Any, Handed]
 
-_JSON = (b"{", b"[")
 _READ, _CLOSE = Read(), Close()
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
 
 
-class Ask:
-    """What the caller asked for, looked at once. `body` is None when it is sent straight through and cannot be sent twice."""
+class Head(Protocol):
+    """The head of an answer: content type and coding in lower case, the rest as it came."""
 
-    __slots__ = ("asked", "body", "dialect", "headers", "judged", "path", "request", "timeout")
+    status: int
+    type: bytes
+    coding: bytes
 
-    def __init__(self, request: RequestLike, body: bytes | None) -> None:
-        self.request, self.body = request, body
-        self.headers = strip(request.headers.raw)
-        self.path = request.url.raw_path.decode("ascii")
-        dialect = dialect_of(self.path)
-        # Only answers of a model are looked into; a file, a list or a picture is passed on.
-        self.judged = dialect is not None and request.method == "POST"
-        self.dialect = dialect or (Dialect.ANTHROPIC_MESSAGES if self.headers.versioned else Dialect.OPENAI_CHAT)
-        self.asked = asked_by(body)
-        self.timeout: Timeout = dict(request.extensions.get("timeout") or {})
+    @property
+    def headers(self) -> RawHeaders: ...
 
 
-class _Head:
-    """The head of an answer, looked at once; header names and values as they came."""
+class Ask(Protocol):
+    """What the caller asked for. `body` is None when it is sent straight through and cannot be sent twice; `judged`: the answer is
+    a model's, and is looked into."""
 
-    __slots__ = ("coding", "extensions", "headers", "status", "type")
+    asked: Asked
+    body: bytes | None
+    dialect: Dialect
+    judged: bool
 
-    def __init__(self, opened: Opened) -> None:
-        self.status, self.headers, _, self.extensions = opened
-        self.type = self.coding = b""
-        for name, value in self.headers:
-            told = told_by(name)
-            if told == "content-type":
-                self.type = value.lower()
-            elif told == "content-encoding" and value.lower() != b"identity":
-                self.coding = value.strip().lower()
+    def opening(self, connection: Connection, secret: Secret | None) -> Open:
+        """The request as it leaves for `connection`."""
+        ...
 
 
-class _Failed(NamedTuple):
-    """The last bad answer: its head and decoded body, or the exception."""
+class Failed(NamedTuple):
+    """A bad answer: its head and decoded body, or the exception. Nothing in it repeats the key that was sent."""
 
-    head: _Head | None
+    head: Head | None
+    headers: RawHeaders
     body: bytes = b""
     error: Exception | None = None
+
+
+class Good(NamedTuple):
+    """A good answer. With a tail it is still open: `chunks` were read already, the rest passes through the tail."""
+
+    head: Head
+    chunks: list[bytes]
+    tail: Tail | None
+
+
+class Told(NamedTuple):
+    """How a conversation ended. `good` if the outcome is; `bad` is the provider's last refusal, if it still speaks for the outcome."""
+
+    good: Good | None
+    bad: Failed | None
+
+
+# What is sent in depends on the operation, which no type can say.
+Talk = Generator[Op, Any, Told]
 
 
 def succeeded(status: int) -> bool:
@@ -134,21 +132,8 @@ def succeeded(status: int) -> bool:
     return 200 <= status < 300
 
 
-def converse(kit: Kit, engine: Engine, session: str, ask: Ask, bounds: Bounds) -> Talk:
-    """Carry one request to its end. Raises what the module raises when the connection cannot be made and recovery ended."""
-    try:
-        if ask.judged and ask.body and not is_plain(ask.body):
-            raise ConfigError("the request's body is no JSON object in plain UTF-8, so nobody can tell which model it asks for: nothing was sent")
-        exchange = engine.begin(
-            session,
-            ask.dialect,
-            ask.asked.model,
-            replayable=ask.body is not None and len(ask.body) <= bounds.replay,
-            client_retries=ask.headers.client_retries,
-            side_door=not ask.judged,
-        )
-    except HoldfastError as error:
-        return _refusal(ask.dialect, error)
+def converse(kit: Faults, engine: Engine, exchange: Exchange, ask: Ask, bounds: Bounds) -> Talk:
+    """Carry one request that was begun to its end."""
     talk = _Conversation(kit, engine, exchange, ask, bounds)
     try:
         while (step := exchange.step) is not None:
@@ -158,7 +143,7 @@ def converse(kit: Kit, engine: Engine, session: str, ask: Ask, bounds: Bounds) -
                 exchange.answer((yield from talk.send(step.connection)))
             else:
                 pause = _FIRST_PAUSE
-                while not (yield Perform(exchange)):
+                while not (yield Perform(exchange.perform)):
                     yield Wait(pause)
                     pause = min(pause * 1.5, _LONGEST_PAUSE)
         return talk.ended()
@@ -172,64 +157,58 @@ class _Conversation:
 
     __slots__ = ("ask", "bad", "bounds", "engine", "exchange", "good", "kit", "secret")
 
-    def __init__(self, kit: Kit, engine: Engine, exchange: Exchange, ask: Ask, bounds: Bounds) -> None:
+    def __init__(self, kit: Faults, engine: Engine, exchange: Exchange, ask: Ask, bounds: Bounds) -> None:
         self.kit, self.engine, self.exchange, self.ask, self.bounds = kit, engine, exchange, ask, bounds
         self.secret: Secret | None = None
-        self.good: tuple[_Head, list[bytes], Tail | None] | None = None
-        self.bad: _Failed | None = None
+        self.good: Good | None = None
+        self.bad: Failed | None = None
 
     def send(self, connection: Connection) -> Generator[Op, Any, Answer]:
         """Send the request once and find out whether the answer is good."""
-        exchange, kit, ask = self.exchange, self.kit, self.ask
-        try:
-            secret = self.secret = exchange.secret(connection)
-        except SecretMissing as missing:
+        exchange, kit = self.exchange, self.kit
+        secret = self._secret(connection) if exchange.knows(connection) else (yield Perform(lambda: self._secret(connection)))
+        if isinstance(secret, SecretMissing):
             now = exchange.now()
-            return Answer(now, Reply(None, body=f"SecretMissing: {missing}".encode(), phase=Phase.UNSENT, request_written=False), sent_at=now)
-        url, headers, body = dress(connection, secret, ask.path, ask.headers, ask.body, ask.asked)
-        timeout = ask.timeout.copy()
-        send = Open(connection.endpoint, ask.request.method, url, headers, ask.request.stream if body is None else body, timeout)
+            return Answer(now, Reply(None, body=f"SecretMissing: {secret}".encode(), phase=Phase.UNSENT, request_written=False), sent_at=now)
+        self.secret = secret
+        send = self.ask.opening(connection, secret)
         sent_at, phase = exchange.now(), Phase.HEADERS
         try:
-            head = _Head((yield send))
+            head: Head = yield send
             phase = Phase.BODY
             if succeeded(head.status):
                 reply = yield from self._look(connection, head)
             else:
-                timeout["read"] = min(timeout.get("read") or self.bounds.fault_seconds, self.bounds.fault_seconds)
+                read = send.timeout.get("read")
+                send.timeout["read"] = self.bounds.fault_seconds if read is None else min(read, self.bounds.fault_seconds)
                 reply = yield from self._read_fault(connection, head)
         except kit.not_theirs:
             raise
         except kit.broken as error:
-            self.bad = _Failed(None, error=error)
+            self.bad = Failed(None, [], error=error)
             reply = reply_of_error(error, phase, connection.endpoint.host)
         return Answer(exchange.now(), reply, sent_at=sent_at)
 
-    def ended(self) -> Handed:
-        """What to hand on, now that there is an outcome."""
-        outcome, exchange = self.exchange.outcome, self.exchange
+    def _secret(self, connection: Connection) -> Secret | SecretMissing | None:
+        try:
+            return self.exchange.secret(connection)
+        except SecretMissing as missing:
+            return missing
+
+    def ended(self) -> Told:
+        """What came of it, now that there is an outcome."""
+        outcome = self.exchange.outcome
         if outcome is None:
             raise RuntimeError("the engine gave neither a step nor an outcome")
         if outcome.fault is None and self.good is not None:
             head, chunks, tail = self.good
             if tail is None:
-                exchange.stream_ended(None, "" if head.coding else requested_model(chunks[0]) or "")
-            return Handed(head.status, labelled(head.headers, exchange.headers()), chunks, head.extensions, tail)
-        bad = self.bad
-        if bad is not None and outcome.fault is not None and outcome.fault.phase is not Phase.UNSENT and not outcome.from_memory:
-            if bad.error is not None:
-                bad.error.args = (f"{bad.error}\n{exchange.explanation()}",)
-                raise bad.error
-            if bad.head is not None and not succeeded(bad.head.status):
-                if bad.body.lstrip()[:1] in _JSON:
-                    return Handed(bad.head.status, outward(bad.head.headers, exchange.headers()), [bad.body], bad.head.extensions)
-                # A page or a bare line tells an SDK's user nothing: the provider's status, and in our words what it means.
-                _, told, body = exchange.explain()
-                return Handed(bad.head.status, labelled([], told), [body], bad.head.extensions)
-        status, told, body = exchange.explain()
-        return Handed(status, labelled([], told), [body], {})
+                self.exchange.stream_ended(None, "" if head.coding else requested_model(chunks[0]) or "")
+            return Told(self.good, None)
+        speaks = outcome.fault is not None and outcome.fault.phase is not Phase.UNSENT and not outcome.from_memory
+        return Told(None, self.bad if speaks else None)
 
-    def _read_fault(self, connection: Connection, head: _Head) -> Generator[Op, Any, Reply]:
+    def _read_fault(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply]:
         """The bounded body of a failed answer; one that stalls, breaks off or expands without end is judged by what came."""
         decoder, deadline = Decoder(head.coding), self.exchange.now() + self.bounds.fault_seconds
         parts: list[bytes] = []
@@ -241,14 +220,16 @@ class _Conversation:
         yield _CLOSE
         return self._refused(connection, head, b"".join(parts), Phase.HEADERS)
 
-    def _refused(self, connection: Connection, head: _Head, body: bytes, phase: Phase) -> Reply:
+    def _refused(self, connection: Connection, head: Head, body: bytes, phase: Phase) -> Reply:
         """A bad answer as we keep it and hand it on: a provider that repeats the key it was shown is not repeated."""
+        headers = head.headers
         if self.secret is not None:
             body = self.secret.scrub(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-        self.bad = _Failed(head, body)
-        return reply_of(head.status, head.headers, body, phase, connection.endpoint.host)
+            headers = [(name, self.secret.scrub(value.decode("latin-1")).encode("latin-1", "replace")) for name, value in headers]
+        self.bad = Failed(head, headers, body)
+        return reply_of(head.status, headers, body, phase, connection.endpoint.host)
 
-    def _look(self, connection: Connection, head: _Head) -> Generator[Op, Any, Reply | None]:
+    def _look(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
         """Whether an answer with a good status is one. None: yes, and `good` holds it."""
         if not self.ask.judged:
             self._commit(connection, head, [], None)
@@ -258,7 +239,10 @@ class _Conversation:
                 self._commit(connection, head, [], None)
                 return None
             return (yield from self._peek(connection, head))
-        chunks: list[bytes] = yield Whole(self.bounds.whole)
+        return self._judge(connection, head, (yield Whole(self.bounds.whole)))
+
+    def _judge(self, connection: Connection, head: Head, chunks: list[bytes]) -> Reply | None:
+        """Whether a body is an answer, if it is not too large to be looked at."""
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         if len(body) > self.bounds.whole:
             self._commit(connection, head, chunks, None)
@@ -267,10 +251,10 @@ class _Conversation:
         whole = 0 < len(seen) < self.bounds.whole or not head.coding
         if whole and not looks_ok(head.status, head.type.decode("latin-1"), seen, self.engine.profile(connection)):
             return self._refused(connection, head, seen, Phase.BODY)
-        self.good = head, [body], None
+        self.good = Good(head, [body], None)
         return None
 
-    def _peek(self, connection: Connection, head: _Head) -> Generator[Op, Any, Reply | None]:
+    def _peek(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
         """Hold a stream back until its output begins, so that an error before it can still be recovered from."""
         watch, chunks, size = StreamWatch(self.ask.dialect), [], 0
         deadline = self.exchange.now() + self.bounds.peek_seconds
@@ -286,28 +270,15 @@ class _Conversation:
                 break
             if chunk is None or watch.error is not None:
                 yield _CLOSE
-                return self._refused(connection, head, b"".join(chunks), Phase.PRE_OUTPUT)
+                body = b"".join(chunks)
+                if chunk is None and b"event-stream" not in head.type and body.lstrip()[:1] == b"{":
+                    return self._judge(connection, head, [body])  # no stream after all, and its type did not say so
+                return self._refused(connection, head, body, Phase.PRE_OUTPUT)
             if size > self.bounds.peek or self.exchange.now() > deadline:
                 break
         self._commit(connection, head, chunks, watch)
         return None
 
-    def _commit(self, connection: Connection, head: _Head, chunks: list[bytes], watch: StreamWatch | None) -> None:
+    def _commit(self, connection: Connection, head: Head, chunks: list[bytes], watch: StreamWatch | None) -> None:
         tail = Tail(self.kit, self.engine, self.exchange, connection, watch, raises=self.bounds.raise_when_cut)
-        self.good = head, chunks, tail
-
-
-def _refusal(dialect: Dialect, error: HoldfastError) -> Handed:
-    """Our own refusal before anything was sent, in the caller's dialect (409: the session's choice is in conflict with what is)."""
-    told: dict[str, Any] = {"type": "invalid_request_error", "message": str(error), "holdfast": {"class": type(error).__name__}}
-    body = (
-        {"type": "error", "error": told}
-        if dialect is Dialect.ANTHROPIC_MESSAGES
-        else {"error": told | {"param": None, "code": "holdfast_" + _snake(type(error).__name__)}}
-    )
-    headers: RawHeaders = [(b"content-type", b"application/json"), (b"x-should-retry", b"false")]
-    return Handed(409, headers, [json.dumps(body).encode()], {})
-
-
-def _snake(name: str) -> str:
-    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")
+        self.good = Good(head, chunks, tail)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .engine import Engine
+from .handed import Handed, SdkAsk, SdkHead, serve
 from .kit import Kit, Open, RequestLike, Routes, Through
 from .tail import Tail
-from .talk import Ask, Bounds, Close, Handed, Read, Talk, Wait, Whole, converse
+from .talk import Bounds, Close, Op, Read, Wait, Whole
 from .wire import dialect_of
+
+Serving = Generator[Op, Any, Handed]
 
 DEFAULT_BOUNDS = Bounds()
 
@@ -67,10 +70,10 @@ class SyncDriver(_Driver):
 
     def handle_request(self, request: Any) -> Any:
         """Send a request of an SDK on the session's connection. Its URL says only which path, never which host."""
-        ask = Ask(request, request.read() if self._may_read(request) else None)
-        return self._drive(converse(self.kit, self._engine, self._session, ask, self._bounds))
+        ask = SdkAsk(request, request.read() if self._may_read(request) else None)
+        return self._drive(serve(self.kit, self._engine, self._session, ask, self._bounds))
 
-    def _drive(self, talk: Talk) -> Any:
+    def _drive(self, talk: Serving) -> Any:
         source: Any = None
         chunks: Any = None
         got: Any = None
@@ -80,8 +83,9 @@ class SyncDriver(_Driver):
                 try:
                     if isinstance(op, Open):
                         way = self._inner or self._routes.to(op.endpoint)
-                        got = way.opened(way.pool.handle_request(way.request(op)))
-                        source, chunks = got.stream, iter(got.stream)
+                        opened = way.opened(way.pool.handle_request(way.request(op)))
+                        source, chunks = opened.stream, iter(opened.stream)
+                        got = SdkHead(opened)
                     elif isinstance(op, Whole):
                         got = _whole(chunks, source, op.limit)
                     elif isinstance(op, Read):
@@ -91,7 +95,7 @@ class SyncDriver(_Driver):
                     elif isinstance(op, Wait):
                         time.sleep(op.seconds)
                     else:
-                        got = op.exchange.perform()
+                        got = op.call()
                 except self.kit.broken as error:
                     op = talk.throw(self.kit.public(error))
                 else:
@@ -117,10 +121,10 @@ class AsyncDriver(_Driver):
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request of an SDK on the session's connection. Its URL says only which path, never which host."""
-        ask = Ask(request, await request.aread() if self._may_read(request) else None)
-        return await self._drive(converse(self.kit, self._engine, self._session, ask, self._bounds))
+        ask = SdkAsk(request, await request.aread() if self._may_read(request) else None)
+        return await self._drive(serve(self.kit, self._engine, self._session, ask, self._bounds))
 
-    async def _drive(self, talk: Talk) -> Any:
+    async def _drive(self, talk: Serving) -> Any:
         source: Any = None
         chunks: Any = None
         got: Any = None
@@ -130,8 +134,9 @@ class AsyncDriver(_Driver):
                 try:
                     if isinstance(op, Open):
                         way = self._inner or self._routes.to(op.endpoint)
-                        got = way.opened(await way.pool.handle_async_request(way.request(op)))
-                        source, chunks = got.stream, aiter(got.stream)
+                        opened = way.opened(await way.pool.handle_async_request(way.request(op)))
+                        source, chunks = opened.stream, aiter(opened.stream)
+                        got = SdkHead(opened)
                     elif isinstance(op, Whole):
                         got = await _awhole(chunks, source, op.limit)
                     elif isinstance(op, Read):
@@ -141,7 +146,7 @@ class AsyncDriver(_Driver):
                     elif isinstance(op, Wait):
                         await _sleep(op.seconds)
                     else:
-                        got = await _in_thread(op.exchange.perform)
+                        got = await _in_thread(op.call)
                 except self.kit.broken as error:
                     op = talk.throw(self.kit.public(error))
                 else:
@@ -253,7 +258,7 @@ async def _sleep(seconds: float) -> None:
     await anyio.sleep(seconds)
 
 
-async def _in_thread(call: Callable[[], bool]) -> bool:
+async def _in_thread(call: Callable[[], Any]) -> Any:
     import anyio.to_thread
 
     return await anyio.to_thread.run_sync(call)
