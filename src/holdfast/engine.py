@@ -18,7 +18,7 @@ from .configfile import Home
 from .configfile import load as load_config
 from .configfile import revision as config_revision
 from .core.config import Config
-from .core.errors import ConfigError, ConnectionLost, SecretMissing, StoreError
+from .core.errors import ConfigError, ConnectionLost, NoSession, SecretMissing, StoreError
 from .core.evidence import NO_KEY, Board, Change, KeyKept, StandInBegan, StandInEnded, Worked
 from .core.explain import Explanation, explain
 from .core.faults import Fault, FaultClass, Profile, Reply
@@ -183,7 +183,7 @@ class Engine:
         """The session and the way of its request, by what is known now. Raises ConnectionLost and IdentityError."""
         config, session = self.config(), self.session(session_id)
         if session is None:
-            raise ConnectionLost(f"there is no session '{session_id}' any more", next_step="holdfast session list")
+            raise NoSession(f"there is no session '{session_id}' any more", next_step="holdfast session list")
         return session, self._route(session, config, dialect, model)
 
     def begin(

@@ -12,7 +12,7 @@ from .configfile import load as load_config
 from .core.config import Config
 from .core.errors import ConnectionLost, HoldfastError
 from .core.identity import Pin
-from .core.resolve import provider_of
+from .core.resolve import pin_for_first, provider_of
 from .core.session import Session as Row
 from .engine import Engine
 from .journal import local, why
@@ -94,12 +94,8 @@ class Holdfast:
         now = self.engine.store.now()
         row = Row(session_id, pin if isinstance(pin, Pin) else Pin.parse(pin), key, created_at=now, changed_at=now)
         _check(self.engine, row)
-        try:
-            self.engine.store.save_session(row, None)
-        except StaleSession:  # another program created it since we looked
+        if not _create(self.engine, row, **({"project": str(selected[1])} if selected is not None else {})):
             return self.session(session_id)
-        self.engine.catch_up()
-        self.engine.note(row, EventKind.CREATED, **({"project": str(selected[1])} if selected is not None else {}))
         return Session(self, row.id)
 
     def sessions(self) -> list[Row]:
@@ -114,6 +110,28 @@ class Holdfast:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def begin_session(engine: Engine, session_id: str, model: str | None) -> None:
+    """Create the session that a request to the gateway is the first of, on the pin that its model means; one that exists meanwhile
+    stays as it is. Raises UnknownModel, AmbiguousModel and IdentityError; may block on the store."""
+    engine.look_again()
+    now = engine.store.now()
+    row = Row(session_id, pin_for_first(engine.config(), model), created_at=now, changed_at=now)
+    _check(engine, row)
+    _create(engine, row, model=model)
+
+
+def _create(engine: Engine, row: Row, **told: object) -> bool:
+    """Store a new session. False: another program created it since we looked."""
+    try:
+        engine.store.save_session(row, None)
+    except StaleSession:
+        return False
+    finally:
+        engine.catch_up()
+    engine.note(row, EventKind.CREATED, **told)
+    return True
 
 
 def _check(engine: Engine, row: Row) -> None:

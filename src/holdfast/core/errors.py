@@ -50,6 +50,10 @@ class IdentityError(ConfigError):
     """A name, endpoint or key stands where it cannot stand."""
 
 
+class WrongDialect(IdentityError):
+    """A provider or key has no endpoint that speaks what is asked of it."""
+
+
 class SecretMissing(ConfigError):
     """A key's reference leads nowhere. `tried` lists each source with its reason; a secret is never part of it."""
 
@@ -66,6 +70,18 @@ class ConnectionLost(HoldfastError):
     def __init__(self, what: str, *, candidates: Sequence[str] = (), next_step: str = "") -> None:
         self.candidates = tuple(candidates)
         super().__init__(what, details=[f"could be: {one}" for one in candidates], next_step=next_step)
+
+
+class NoSession(ConnectionLost):
+    """No session has this id."""
+
+
+class UnknownModel(ConnectionLost):
+    """A request names a model that no provider lists; `candidates` are near names."""
+
+
+class AmbiguousModel(ConnectionLost):
+    """A request names no model, or one that several providers list, where its session has none; `candidates` are those."""
 
 
 class CannotHandOver(HoldfastError):

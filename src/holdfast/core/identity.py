@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
-from .errors import IdentityError
+from .errors import IdentityError, WrongDialect
 from .secret import redact
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -222,7 +222,7 @@ def _endpoint_of(provider: Provider, dialect: Dialect, key: Key | None) -> Endpo
             return endpoint
     owner = f"key '{key.label}' of provider '{provider.name}'" if key is not None and key.endpoints else f"provider '{provider.name}'"
     spoken = ", ".join(provider.dialects)
-    raise IdentityError(f"{owner} has no {dialect} endpoint (it speaks {spoken})", next_step=f"holdfast provider show {provider.name}")
+    raise WrongDialect(f"{owner} has no {dialect} endpoint (it speaks {spoken})", next_step=f"holdfast provider show {provider.name}")
 
 
 @dataclass(frozen=True, slots=True)

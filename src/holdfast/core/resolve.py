@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from .config import Config
-from .errors import ConnectionLost, HoldfastError
+from .errors import AmbiguousModel, ConnectionLost, HoldfastError, UnknownModel
 from .identity import Dialect, Lane, Pin, Provider, ProviderName
 
 
@@ -56,17 +56,37 @@ def pin_for_request(config: Config, chosen: Pin, requested: str | None) -> Pin:
     own = provider_of(config, chosen)
     if own.models is not None and requested in own.models:
         return Pin(own.name, requested)
+    return _named_pin(config, requested) or _listed(config, requested, asked=own if own.models is None else None)
+
+
+def pin_for_first(config: Config, requested: str | None) -> Pin:
+    """The pin that a session begins with, given the model that its first request names: a pin, or a model that exactly one provider
+    lists. Raises UnknownModel and AmbiguousModel; a session is never begun on a guess."""
+    if not requested:
+        offered = [f"{p.name}/{model}" for p in config.providers.values() for model in p.models or ()]
+        raise AmbiguousModel("the request names no model, and its session has none yet", candidates=offered[:10], next_step="holdfast models")
+    return _named_pin(config, requested) or _listed(config, requested)
+
+
+def _named_pin(config: Config, requested: str) -> Pin | None:
     named, slash, model = requested.partition("/")
-    if slash and model and named in config.providers:
-        return Pin(ProviderName(named), model)
+    return Pin(ProviderName(named), model) if slash and model and named in config.providers else None
+
+
+def _listed(config: Config, requested: str, asked: Provider | None = None) -> Pin:
+    """The one provider that lists a model, else the one that is `asked` itself because it declares no list."""
     listing = [p.name for p in config.providers.values() if p.models is not None and requested in p.models]
-    if len(listing) == 1 or (not listing and own.models is None):
-        return Pin(listing[0] if listing else own.name, requested)
+    if len(listing) == 1:
+        return Pin(listing[0], requested)
+    if not listing and asked is not None:
+        return Pin(asked.name, requested)
+    if listing:
+        several = f"several providers list a model '{requested}'"
+        raise AmbiguousModel(several, candidates=[f"{name}/{requested}" for name in listing], next_step="holdfast models")
     offered = {model for p in config.providers.values() for model in p.models or ()}
-    meant = [requested] if listing else get_close_matches(requested, offered, n=3, cutoff=0.5)
-    candidates = [f"{p.name}/{model}" for model in meant for p in config.providers.values() if model in (p.models or ())]
-    who = "several providers list" if listing else "no provider lists"
-    raise ConnectionLost(f"{who} a model '{requested}'", candidates=candidates, next_step="holdfast models")
+    near = get_close_matches(requested, offered, n=3, cutoff=0.5)
+    candidates = [f"{p.name}/{model}" for model in near for p in config.providers.values() if model in (p.models or ())]
+    raise UnknownModel(f"no provider lists a model '{requested}'", candidates=candidates, next_step="holdfast models")
 
 
 @dataclass(frozen=True, slots=True)
