@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, provider: str | None, harness: str | None, refresh: bool, everything: bool, as_json: bool) -> None:
     """List the models of your providers as pins.
 
-    Exit 1: with --refresh, none of the providers gave a list.
+    With --harness: grouped by provider, each with the endpoint that this program would be handed. Exit 1: with --refresh, none of the
+    providers gave a list.
 
     \b
     Example:
@@ -39,13 +41,38 @@ def command(ctx: click.Context, provider: str | None, harness: str | None, refre
     discovered: dict[str, list[str]] = {one.name: _discovered(opened, one) for one in providers}
     found = [one for one in options(opened.config, discovered, _spoken(harness)) if one.pin.provider in discovered and (everything or not one.why_not)]
     if as_json:
-        show_json([{"pin": str(one.pin), "dialects": [*map(str, one.dialects)], "declared": one.declared, "why_not": one.why_not} for one in found])
+        show_json(_grouped(opened, found) if harness else [_described(one) for one in found])
+    elif harness:
+        rows = [[one.pin.provider, str(one.pin), *_where(one), _state(one)] for one in found]
+        table(("PROVIDER", "PIN", "BY", "AT", "STATE"), rows, empty=_nothing(everything, refresh, provider))
     else:
         rows = [[str(one.pin), ", ".join(one.dialects), _state(one)] for one in found]
         table(("PIN", "DIALECTS", "STATE"), rows, empty=_nothing(everything, refresh, provider))
     for said in failures:
         click.echo(f"holdfast: {plain(said)}", err=True)
     ctx.exit(1 if failures and len(failures) == len(providers) else 0)
+
+
+def _described(one: Option) -> dict[str, Any]:
+    return {"pin": str(one.pin), "dialects": [*map(str, one.dialects)], "declared": one.declared, "why_not": one.why_not}
+
+
+def _grouped(opened: Opened, found: list[Option]) -> list[dict[str, Any]]:
+    """The options as pickers show them: a group a provider, and in each option the connection that it stands for."""
+    groups: list[dict[str, Any]] = []
+    for name, options in groupby(found, key=lambda one: one.pin.provider):
+        listed = []
+        for one in options:
+            keys = [key.label for key in opened.provider(name).keys_for(one.dialects[0])] if one.dialects else []
+            at = {"dialect": str(one.endpoint.dialect), "url": one.endpoint.url, "auth": str(one.endpoint.auth)} if one.endpoint is not None else {}
+            connection = {"provider": str(name), **at, "keys": keys} if one.endpoint is not None else None
+            listed.append({"label": one.pin.model, "value": str(one.pin), **_described(one), "connection": connection})
+        groups.append({"label": str(name), "options": listed})
+    return groups
+
+
+def _where(one: Option) -> tuple[str, str]:
+    return (str(one.endpoint.dialect), one.endpoint.host) if one.endpoint is not None else ("", "")
 
 
 def _state(one: Option) -> str:

@@ -6,18 +6,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from .config import Config
-from .identity import Dialect, Pin, Provider, can_be_pinned
+from .identity import Dialect, Endpoint, Pin, Provider, can_be_pinned
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One choice. `dialects` are those the endpoint speaks and the reader can use; `why_not` says what stands in the way of
-    an option that cannot be reached ("" when it can)."""
+    """One choice and its connection. `dialects` are those the provider speaks and the reader can use, in the reader's order; requests
+    go to `endpoint`, that of the first one. `why_not` says what stands in the way of an option that cannot be reached ("" when it can)."""
 
     pin: Pin
     dialects: tuple[Dialect, ...]
     declared: bool
     why_not: str = ""
+    endpoint: Endpoint | None = None
 
 
 def options(config: Config, discovered: Mapping[str, Collection[str]], speaks: Collection[Dialect] | None = None) -> list[Option]:
@@ -28,11 +29,12 @@ def options(config: Config, discovered: Mapping[str, Collection[str]], speaks: C
     """
     found: list[Option] = []
     for provider in config.providers.values():
-        dialects = tuple(d for d in provider.dialects if speaks is None or d in speaks)
+        dialects = tuple(d for d in (provider.dialects if speaks is None else speaks) if d in provider.dialects)
+        endpoint = next((e for d in dialects[:1] for e in provider.endpoints if e.dialect is d), None)
         why_not, declared = _why_not(provider, dialects), provider.models or ()
         listed = discovered.get(provider.name, ()) if provider.models != () else ()
-        found += [Option(Pin(provider.name, model), dialects, True, why_not) for model in declared]
-        found += [Option(Pin(provider.name, model), dialects, False, why_not) for model in sorted({*listed} - {*declared}) if can_be_pinned(model)]
+        offered = [*((model, True) for model in declared), *((model, False) for model in sorted({*listed} - {*declared}) if can_be_pinned(model))]
+        found += [Option(Pin(provider.name, model), dialects, is_declared, why_not, endpoint) for model, is_declared in offered]
     return found
 
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..core.identity import Dialect
+from . import aider, claude, codex, continue_, crush, goose, llm, opencode, others, pi, qwen
+from .base import Harness
 
-_CHAT, _RESPONSES, _MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
-
-SPEAKS: Mapping[str, tuple[Dialect, ...]] = {
-    "aider": (_CHAT,),
-    "claude": (_MESSAGES,),
-    "cline": (_CHAT,),
-    "codex": (_RESPONSES,),
-    "continue": (_CHAT, _MESSAGES),
-    "llm": (_CHAT,),
-    "opencode": (_CHAT, _RESPONSES, _MESSAGES),
-    "pi": (_CHAT, _RESPONSES, _MESSAGES),
-    "qwen": (_CHAT, _MESSAGES),
-}
+_KNOWN = (
+    pi.HARNESS,
+    claude.HARNESS,
+    codex.HARNESS,
+    opencode.HARNESS,
+    qwen.HARNESS,
+    continue_.HARNESS,
+    aider.HARNESS,
+    llm.HARNESS,
+    crush.HARNESS,
+    goose.HARNESS,
+    others.CLINE,
+    others.GEMINI,
+)
+HARNESSES: Mapping[str, Harness] = {one.name: one for one in _KNOWN}
+"""All programs by the name that `holdfast run` takes."""
+SPEAKS: Mapping[str, tuple[Dialect, ...]] = {name: one.speaks for name, one in sorted(HARNESSES.items())}
 """What each program can speak to an address of the user's own, as far as we speak it too; measured on the wire."""

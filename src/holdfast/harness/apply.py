@@ -1,0 +1,152 @@
+"""Puts a plan into effect: a private directory with its files, an environment without anybody's keys, and the files gone again.
+
+Never touches the program's own configuration (`connect` does, and undoes it), and never writes a secret into a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..core.errors import CannotHandOver, ConfigError
+from ..core.secret import Secret
+from .base import Handover
+from .inventory import beyond, hijacks, inherited
+
+Write = Callable[[Path, str], None]
+"""Replaces a file whole, mode 0600, durable. Raises ConfigError."""
+_MANIFEST = ".holdfast.json"
+_LOCK = ".holdfast.lock"
+
+
+@contextmanager
+def claimed(directory: Path, session: str) -> Iterator[None]:
+    """The private directory of one run, 0700, for this process alone. Raises CannotHandOver while another run has it, ConfigError
+    when it cannot be made or is not ours."""
+    import fcntl
+
+    _make_private(directory)
+    with _opened(directory / _LOCK) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "another process"
+            what = f"session '{session}' is running already (process {holder}): two programs would write one history"
+            raise CannotHandOver(what, next_step="holdfast run HARNESS --session ANOTHER -- ARGS") from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        yield
+
+
+def lay_out(plan: Handover, directory: Path, write: Write) -> None:
+    """Write the plan's files, remove what an earlier run left there of other names, and look whether they stand as they should.
+    Raises ConfigError."""
+    for stale in _left(directory) - {one.path for one in plan.files}:
+        (directory / stale).unlink(missing_ok=True)
+    write(directory / _MANIFEST, json.dumps(sorted(one.path for one in plan.files if not one.keep)))
+    for one in plan.files:
+        path = directory / one.path
+        if one.keep and path.is_file() and not path.is_symlink():
+            continue
+        if path.is_symlink():  # whatever it led to is not ours to write
+            path.unlink()
+        write(path, one.content)
+        if path.read_text("utf-8") != one.content or stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise ConfigError(f"{path} does not hold what was written to it", next_step=f"ls -l {path}")
+
+
+def withdraw(plan: Handover, directory: Path) -> list[str]:
+    """Remove the plan's files, and say which of them the program had rewritten. What it made itself (its history) stays."""
+    rewritten: list[str] = []
+    for one in plan.files:
+        path = directory / one.path
+        if one.keep:
+            continue
+        with suppress(OSError):
+            if path.read_text("utf-8") != one.content:
+                rewritten.append(one.path)
+        with suppress(OSError):
+            path.unlink()
+    with suppress(OSError):
+        (directory / _MANIFEST).unlink()
+    return rewritten
+
+
+def environment(plan: Handover, inherit: Mapping[str, str], secret: Secret | None, known: Iterable[Secret], foreign: Iterable[str]) -> dict[str, str]:
+    """The child's environment: what it inherits without the plan's inventory, without the variables `foreign` and without every
+    variable that holds a known secret under whatever name; then what the plan sets, and the one variable with the secret."""
+    secrets = [*known]
+    child = inherited(inherit, (*plan.unset, *foreign))
+    child = {name: value for name, value in child.items() if not any(_holds(value, one) for one in secrets)}
+    child |= plan.set
+    for name in ("NO_PROXY", "no_proxy"):
+        child[name] = beyond(child.get(name, ""))
+    if plan.secret and secret is not None:
+        child[plan.secret] = secret.reveal()
+    return child
+
+
+def refuse_project(plan: Handover, working: Path) -> None:
+    """Raises CannotHandOver when a file of the project, which this program obeys above everything, would redirect it."""
+    found: list[str] = []
+    for directory in _upwards(working):
+        for name in plan.project:
+            path = directory / name
+            with suppress(OSError):
+                text = path.read_bytes()[:1_000_000].decode("utf-8", "replace")
+                told = [f"{path}:{line} sets {variable}" for line, variable in hijacks(text, plan.unset)]
+                found += told if name.startswith(".env") else [f"{path} stands above what we can tell it"]
+    if found:
+        what = f"files of this project would redirect {plan.harness}"
+        raise CannotHandOver(what, details=found, next_step=f"holdfast run {plan.harness} …   (after removing these lines, or in another directory)")
+
+
+def _upwards(working: Path) -> list[Path]:
+    """The directory and those above it up to the repository's root, if it is in one."""
+    line = [working, *working.parents]
+    root = next((index for index, one in enumerate(line) if (one / ".git").exists()), 0)
+    return line[: root + 1]
+
+
+def _holds(value: str, secret: Secret) -> bool:
+    """Whether a text contains the secret; a short one must be all of it."""
+    scrubbed = secret.scrub(value)
+    return scrubbed != value if secret.tail else scrubbed == str(secret) != value
+
+
+def _left(directory: Path) -> set[str]:
+    """What an earlier run wrote and, being killed, did not remove."""
+    try:
+        names = json.loads((directory / _MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError):
+        return set()
+    return {one for one in names if isinstance(one, str) and not one.startswith("/") and ".." not in one} if isinstance(names, list) else set()
+
+
+def _make_private(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = directory.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            raise ConfigError(f"{directory} is not a directory of ours", next_step=f"ls -ld {directory}")
+        directory.chmod(0o700)
+    except OSError as error:
+        what = f"cannot make {directory}: {error.strerror or type(error).__name__}; nothing was started"
+        raise ConfigError(what, next_step=f"ls -ld {directory.parent}   (or set HOLDFAST_HOME to another directory)") from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        what = f"cannot write {path}: {error.strerror or type(error).__name__}; nothing was started"
+        raise ConfigError(what, next_step=f"ls -ld {path.parent}   (or set HOLDFAST_HOME to another directory)") from None
+    try:
+        yield handle
+    finally:
+        os.close(handle)

@@ -1,0 +1,82 @@
+"""The gate and the model's truth: dialects decide who may be handed what, and names are compared by rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.core.errors import CannotHandOver, ModelDropped
+from holdfast.core.handover import confirm_model, dialect_for, same_model
+from holdfast.core.identity import Dialect, Endpoint, Pin, Provider, ProviderName
+
+CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
+
+
+def entry(name: str, *dialects: Dialect) -> Provider:
+    return Provider(ProviderName(name), tuple(Endpoint(f"https://{name}.example", one) for one in dialects))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "answered"),
+    [
+        ("gpt-4", "gpt-4-0613"),
+        ("gpt-4-1106-preview", "gpt-4-1106-preview"),
+        ("claude-sonnet-4-0", "claude-sonnet-4-20250514"),
+        ("claude-opus-4-0", "claude-opus-4-20250514"),
+        ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5"),
+        ("gemini-2.5-pro", "gemini-2.5-pro-preview-05-06"),
+        ("gemini-flash-latest", "gemini-2.5-flash-preview-09-2025"),
+        ("gemini-pro-latest", "gemini-3-pro-preview"),
+        ("kimi-latest", "moonshot-v1-8k"),
+        ("moonshotai/kimi-k2-instruct", "moonshotai/kimi-k2-instruct-0905"),
+        ("grok-4", "grok-4-0709"),
+        ("grok-code-fast", "grok-code-fast-1"),
+        ("llama3", "llama3:latest"),
+        ("llama3:8b", "llama3:8b"),
+        ("deepseek/deepseek-chat:floor", "deepseek/deepseek-chat"),
+        ("openrouter/auto", "anthropic/claude-sonnet-4.5"),
+    ],
+)
+def test_a_maker_may_answer_with_its_own_name_for_the_chosen_model(chosen: str, answered: str) -> None:
+    assert same_model(chosen, answered)
+    assert confirm_model(Pin(ProviderName("maker"), chosen), answered) is None
+
+
+@pytest.mark.parametrize(
+    ("chosen", "answered"),
+    [
+        ("gpt-4o-2024-05-13", "gpt-4o-2024-11-20"),
+        ("gpt-4-0314", "gpt-4-0613"),
+        ("llama3:8b", "llama3:70b"),
+        ("llama3:8b", "llama3"),
+        ("gemini-flash-latest", "gemini-2.5-flash-lite"),
+        ("gemini-2.5-flash", "gemini-2.5-flash-lite"),
+        ("kimi-k2", "moonshot-v1-8k"),
+        ("grok-4", "grok-3"),
+        ("claude-sonnet-4-0", "claude-opus-4-20250514"),
+        ("good-model", "auto"),
+    ],
+)
+def test_what_is_another_model_by_its_maker_s_names_is_told_with_both_names(chosen: str, answered: str) -> None:
+    dropped = confirm_model(Pin(ProviderName("maker"), chosen), answered)
+    assert isinstance(dropped, ModelDropped)
+    assert answered in dropped.what
+    assert f"maker/{chosen}" in dropped.what
+    assert dropped.next_step == "holdfast models --provider maker"
+
+
+def test_a_provider_that_names_no_model_is_not_accused() -> None:
+    assert confirm_model(Pin.parse("maker/m"), "") is None
+    assert not same_model("m", "")
+
+
+def test_a_refusal_at_the_gate_names_who_would_do() -> None:
+    others = [entry("router", RESPONSES, CHAT), entry("plain", CHAT)]
+    with pytest.raises(CannotHandOver) as caught:
+        dialect_for("codex", (RESPONSES,), entry("mimo", CHAT, MESSAGES), others)
+    assert caught.value.what == "codex speaks openai-responses; provider 'mimo' has openai-chat, anthropic-messages"
+    assert caught.value.details == ("of your providers, 'router' speaks openai-responses",)
+
+
+def test_a_program_with_a_wire_of_its_own_is_refused_by_that_name() -> None:
+    with pytest.raises(CannotHandOver, match="gemini speaks generateContent; provider 'mimo' has openai-chat"):
+        dialect_for("gemini", (), entry("mimo", CHAT), wire="generateContent")
