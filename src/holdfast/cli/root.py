@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, NoReturn
 
 import click
@@ -15,7 +16,7 @@ from ..core.errors import HoldfastError
 from . import output
 from .opened import Opened
 
-COMMANDS = ("demo", "init", "provider", "key", "models", "check", "doctor", "session", "why", "env", "classify", "completion")
+COMMANDS = ("demo", "init", "provider", "key", "models", "check", "doctor", "session", "why", "env", "heal", "import", "classify", "completion")
 _INTERRUPTED = 130
 
 
@@ -28,7 +29,8 @@ class Root(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = import_module(f".{cmd_name}", __package__).command
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        found: click.Command = import_module(f".{module}", __package__).command
         return found
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:

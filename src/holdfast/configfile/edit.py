@@ -24,14 +24,25 @@ def add_provider(home: Home, name: str, entry: Mapping[str, object]) -> Config:
     """Writes `[provider.NAME]` at the end of the file. Raises ConfigError when the name is taken or the entry is wrong."""
 
     def change(text: str, config: Config) -> str:
-        import tomlkit
-
         if ProviderName(name) in config.providers:
             raise ConfigError(f"provider '{name}' exists already", next_step=f"holdfast provider show {name}")
-        table = tomlkit.dumps({"provider": {name: {key: _item(value) for key, value in entry.items()}}})
-        return f"{text.rstrip()}\n\n{table}".lstrip()
+        return f"{text.rstrip()}\n\n{provider_text(name, entry)}".lstrip()
 
     return _edit(home, change, again="holdfast provider add --help")
+
+
+def provider_text(name: str, entry: Mapping[str, object]) -> str:
+    """`[provider.NAME]` as it is written."""
+    import tomlkit
+
+    return tomlkit.dumps({"provider": {name: {key: _item(value) for key, value in entry.items()}}})
+
+
+def ladder_text(pin: str, then: Sequence[str]) -> str:
+    """A ladder as it is written, under its header."""
+    import tomlkit
+
+    return tomlkit.dumps({"ladder": {pin: _item({"then": list(then)})}})
 
 
 def rename_provider(home: Home, old: str, new: str) -> Config:

@@ -1,0 +1,144 @@
+"""`holdfast import`: providers of other programs as entries of ours, keys by reference. It shows first, and writes with --apply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .opened import Opened
+from .output import count, json_option, say, show_json
+
+if TYPE_CHECKING:
+    from ..core.config import Config
+    from ..core.session import Session
+    from ..importers.plan import Plan
+
+_PROGRAMS = ("hermes", "litellm", "opencode", "pi", "codex", "env")
+
+
+@click.command()
+@click.argument("program", type=click.Choice(_PROGRAMS))
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--apply", is_flag=True, help="Write it. Without this it is only shown.")
+@click.option("--only", multiple=True, metavar="NAME", help="This entry and no other; may be repeated.")
+@click.option("--copy-secrets", is_flag=True, help="Keep keys that stand there as values in our secrets.toml, under store: references.")
+@click.option("--sessions", is_flag=True, help="hermes: its sessions, too, where it is certain which provider each belongs to.")
+@json_option
+@click.pass_obj
+def command(opened: Opened, program: str, path: Path | None, apply: bool, only: Sequence[str], copy_secrets: bool, sessions: bool, as_json: bool) -> int:
+    """Take over providers from another program: names, endpoints, keys by reference, models, fall-backs.
+
+    PATH is its home or file; without it, where that program looks itself. It prints the entries, and what could not be carried and why.
+    An entry whose name you use for another URL is never touched; then, with --apply, the exit code is 1.
+
+    \b
+    Example:
+      holdfast import hermes
+      holdfast import litellm ./config.yaml --apply
+      holdfast import opencode --only my-gateway --apply --copy-secrets
+      holdfast import hermes --sessions --apply
+      holdfast import env
+    """
+    from ..core.errors import ConfigError
+    from ..importers.plan import apply as write
+    from ..importers.plan import plan
+
+    if sessions and program != "hermes":
+        raise ConfigError("--sessions is for hermes: the others store no sessions that could be taken over", next_step=f"holdfast import {program}")
+    path = path.expanduser() if path is not None else None
+    if path is not None and not path.exists():
+        raise ConfigError(f"there is nothing at {path}", next_step="holdfast import --help")
+    found = import_module(f"..importers.{program}", __package__).read(path)
+    planned = plan(found, opened.config, only, copied=copy_secrets)
+    written = write(opened.home, planned) if apply else ()
+    made, refused = _sessions(opened, path, planned, apply) if sessions else ([], [])
+    if as_json:
+        show_json(_as_json(planned, written, made, refused))
+    else:
+        _show(planned, program, path, apply, opened, made, refused, sessions)
+    return int(apply and bool(planned.refused))
+
+
+def _sessions(opened: Opened, path: Path | None, planned: Plan, apply: bool) -> tuple[list[Session], list[tuple[str, str]]]:
+    """The sessions that were (or would be) created, and the others with the reason."""
+    import time
+
+    from ..importers import hermes, hermes_db
+    from ..importers.hermes_home import default_path, read_home
+    from ..importers.hermes_rows import judge, row_of
+
+    home = read_home(path or default_path())
+    verdicts = [judge(home, row_of(one)) for one in hermes_db.read(home.database)]
+    made, refused = hermes.sessions(_with(opened, planned, apply), verdicts, home.entries, time.time())
+    memory = opened.memory
+    there = {one.id for one in memory.sessions()} | {one.id for one in memory.broken_sessions()} if memory is not None else set()
+    refused += [(one.id, "a session of that name is there already") for one in made if one.id in there]
+    made = [one for one in made if one.id not in there]
+    if apply:
+        _create(opened, made)
+    return made, refused
+
+
+def _with(opened: Opened, planned: Plan, applied: bool) -> Config:
+    """The configuration with what the import brings."""
+    from dataclasses import replace
+
+    from ..configfile import load
+
+    if applied:
+        return load(opened.home)
+    return replace(opened.config, providers={**opened.config.providers, **{one.name: one.provider() for one in planned.new}})
+
+
+def _create(opened: Opened, sessions: Sequence[Session]) -> None:
+    from ..store.events import Event, EventKind
+
+    for one in sessions:
+        opened.store.save_session(one, None)
+        opened.store.record([Event(opened.store.now(), EventKind.CREATED, one.id, "", str(one.pin), {"imported": "hermes"})])
+
+
+def _as_json(planned: Plan, written: Sequence[str], made: Sequence[Session], refused: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    def pairs(rows: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+        return [{"what": what, "why": why} for what, why in rows]
+
+    return {
+        "entries": [{"name": one.name, "place": one.place, **one.table(copied=planned.copied)} for one in planned.new],
+        "toml": planned.text(),
+        "ladders": dict(planned.ladders),
+        "present": list(planned.present),
+        "refused": pairs(planned.refused),
+        "left_out": pairs(planned.notes),
+        "written": list(written),
+        "sessions": [{"id": one.id, "pin": str(one.pin)} for one in made],
+        "sessions_left_out": pairs(refused),
+    }
+
+
+def _show(
+    planned: Plan, program: str, path: Path | None, applied: bool, opened: Opened, made: Sequence[Session], refused: Sequence[tuple[str, str]], sessions: bool
+) -> None:
+    if text := planned.text():
+        say(text)
+    for name in planned.present:
+        say(f"'{name}' is there already")
+    for head, rows in (("not touched:", planned.refused), ("not carried:", planned.notes)):
+        if rows:
+            say(head, *(f"  {what}: {why}" for what, why in rows))
+    again = " ".join(["holdfast import", program, *([str(path)] if path is not None else []), *(["--sessions"] if sessions else [])])
+    entries = count(len(planned.new), "provider")
+    if applied:
+        say(f"{entries} written into {opened.home.config}", "  next: holdfast doctor")
+    else:
+        say(f"{entries} would be written into {opened.home.config}" if planned.new else "nothing new to write")
+        if planned.new or made:
+            say(f"  run: {again} --apply")
+    if sessions:
+        verb = "created" if applied else "would be created"
+        say(f"{count(len(made), 'session')} {verb}", *(f"  {one.id} on {one.pin}" for one in made))
+        if refused:
+            say("sessions left out:", *(f"  {what}: {why}" for what, why in refused))

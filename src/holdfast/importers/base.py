@@ -1,0 +1,178 @@
+"""What an importer finds: entries that could stand in holdfast.toml, ladders, and what it could not carry, with the reason. Keys are
+references; a value that stood in somebody's file is held as a Secret and goes nowhere unless the user says so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from .. import presets
+from ..configfile.parse import parse
+from ..core.errors import ConfigError
+from ..core.identity import KINDS, Provider, ProviderName
+from ..core.secret import Secret
+
+DIALECTS: Mapping[str, str] = {
+    "chat": "openai-chat", "openai-completions": "openai-chat", "chat_completions": "openai-chat", "openai": "openai-chat",
+    "responses": "openai-responses", "openai-responses": "openai-responses", "codex_responses": "openai-responses",
+    "anthropic-messages": "anthropic-messages", "anthropic_messages": "anthropic-messages", "anthropic": "anthropic-messages",
+}  # fmt: skip
+"""How other programs name the dialects that we speak."""
+_STARS = re.compile(r"\**|(?i:change[_-]?me|your[_-]api[_-]key(?:[_-]here)?|placeholder|example|dummy|null|none|no-key.*)")
+_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """A key of somebody's entry: the reference by which we could read it too, or its value, or both (a variable that only their file
+    sets). `place` says where the value stands."""
+
+    ref: str = ""
+    secret: Secret | None = None
+    label: str = "imported"
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What could stand as `[provider.NAME]`: its fields, its keys, and where it stood."""
+
+    name: ProviderName
+    fields: Mapping[str, object]
+    keys: tuple[FoundKey, ...] = ()
+    place: str = ""
+
+    def table(self, *, copied: bool) -> dict[str, object]:
+        """The entry with its references; with `copied` as it stands once its values are kept by us."""
+        refs = [f"store:{key.label}" if copied and key.secret is not None else key.ref for key in self.keys]
+        refs = list(dict.fromkeys(ref for ref in refs if ref))
+        return {**self.fields, **({"keys": refs} if refs else {})}
+
+    def provider(self) -> Provider:
+        """The value that the entry makes. Raises ConfigError with what is wrong with it."""
+        config = parse({"provider": {self.name: self.table(copied=True)}}, presets=presets.find, place=lambda _: "")
+        return config.providers[self.name]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that one import found. `ladders` are pins as text, with those that stood in for them there."""
+
+    entries: tuple[Entry, ...] = ()
+    ladders: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class Gathering:
+    """What an importer has found so far. An entry that we would refuse is left out with the reason and not half carried."""
+
+    program: str
+    entries: dict[ProviderName, Entry] = field(default_factory=dict)
+    ladders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+
+    def leave(self, what: str, why: str) -> None:
+        """Something could not be carried."""
+        self.left_out.append((what, why))
+
+    def add(self, called: str, fields: Mapping[str, object], keys: Iterable[FoundKey] = (), place: str = "") -> ProviderName | None:
+        """One entry; gives the name it got, or None when it was left out."""
+        name = unused(name_for(called, self.program), self.entries)
+        fields = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items() if value not in (None, "")}
+        entry = Entry(name, fields, _labelled(keys), place)
+        try:
+            entry.provider()
+        except ConfigError as error:
+            why = "; ".join(problem.what for problem in error.problems) or error.what
+            self.leave(f"{called} ({place})" if place else called, why)
+            return None
+        if name != called:
+            self.leave(f"the name '{called}'", f"it is called '{name}' here: a name is up to 64 of a-z, 0-9, '.', '_' and '-', no kind, and its own")
+        self.entries[name] = entry
+        return name
+
+    def found(self) -> Found:
+        """What was gathered; ladders only between entries that were carried."""
+        known = self.entries
+        ladders = []
+        for pin, then in self.ladders.items():
+            kept = tuple(one for one in dict.fromkeys(then) if one != pin and one.partition("/")[0] in known)
+            if pin.partition("/")[0] in known and kept:
+                ladders.append((pin, kept))
+            for one in then:
+                if one not in kept and one != pin:
+                    self.leave(f"{one} as stand-in for {pin}", "its provider was not carried")
+        return Found(tuple(known.values()), tuple(ladders), tuple(self.left_out))
+
+
+def _labelled(keys: Iterable[FoundKey]) -> tuple[FoundKey, ...]:
+    """The keys, those with a value under labels that are all different and can stand in a reference."""
+    found: list[FoundKey] = []
+    for key in keys:
+        label = re.sub(r"[^A-Za-z0-9._-]+", "-", key.label).strip("-._")[:40] or "imported"
+        taken = {one.label for one in found}
+        label = next(one for one in (label, *(f"{label}-{number}" for number in range(2, 10_000))) if one not in taken)
+        if key.ref or key.secret is not None:
+            found.append(FoundKey(key.ref, key.secret, label, key.place))
+    return tuple(found)
+
+
+def name_for(called: str, program: str) -> ProviderName:
+    """A provider's name as near to what the other program calls it as ours may be."""
+    name = re.sub(r"[^a-z0-9._-]+", "-", called.strip().lower()).strip("-._")[:56] or program
+    return ProviderName(f"{program}-{name}" if name in KINDS else name)
+
+
+def unused(name: ProviderName, taken: Iterable[str]) -> ProviderName:
+    """`name`, or with the first number that makes it nobody else's."""
+    taken = set(taken)
+    return next(ProviderName(one) for one in (name, *(f"{name}-{number}" for number in range(2, 10_000))) if one not in taken)
+
+
+def literal(value: str, place: str, label: str = "imported") -> FoundKey | None:
+    """A key whose value stands in somebody's file; None for a placeholder or what cannot be a key."""
+    if _STARS.fullmatch(value.strip()) or len(value.strip()) < 4:
+        return None
+    try:
+        return FoundKey("", Secret(value), label, place)
+    except ValueError:
+        return None
+
+
+def variable(name: str, environ: Mapping[str, str], set_by: Mapping[str, str] | None = None, place: str = "") -> FoundKey | None:
+    """A key that stands in a variable: of the environment, else of a file of theirs that sets it. None for what is no variable."""
+    if not _VARIABLE.fullmatch(name):
+        return None
+    here = None if environ.get(name, "").strip() else literal((set_by or {}).get(name, ""), place, name)
+    return FoundKey(f"env:{name}", here.secret if here is not None else None, name, place if here is not None else "")
+
+
+@cache
+def _names() -> Mapping[str, Mapping[str, str]]:
+    import tomllib
+    from importlib.resources import files
+
+    return tomllib.loads(files("holdfast.importers").joinpath("names.toml").read_text("utf-8"))
+
+
+def preset_for(program: str, called: str) -> str | None:
+    """The preset that `program` means by a name of its own table; None when we have none."""
+    name = _names().get(program, {}).get(called, called)
+    return name if name in presets.rows() else None
+
+
+def base_of(url: str, dialect: str) -> str:
+    """A base URL as our endpoints write it: without the call, and for Anthropic's dialect without the version."""
+    url = url.strip().rstrip("/")
+    for tail in {"openai-chat": ("/chat/completions",), "openai-responses": ("/responses",)}.get(dialect, ("/messages", "/v1")):
+        url = url.removesuffix(tail).rstrip("/")
+    return url
+
+
+def address(url: str, dialect: str, **more: Any) -> dict[str, Any]:
+    """The fields of an entry at a URL; the usual dialect is not written."""
+    return {"url": base_of(url, dialect), **({"dialect": dialect} if dialect != "openai-chat" else {}), **more}
