@@ -32,12 +32,20 @@ class Recorder:
         self._wake, self._closing, self._writing = threading.Event(), threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
         self._told = self._pruned = False
+        self.lost = 0
+        """How many journal entries were dropped: the queue was full, or the store could not be written."""
         atexit.register(_flush_if_alive, weakref.ref(self))
 
     def journal(self, make: Callable[[*Ts], Iterable[Event]], *told: *Ts) -> None:
         """Queue journal lines; `make(*told)` is called by the writer, so that a request pays for none of them."""
+        self.lost += len(self._events) == _QUEUE
         self._events.append((make, told))
         self._start()
+
+    @property
+    def waiting(self) -> int:
+        """How many journal entries wait to be written."""
+        return len(self._events)
 
     def note(self, change: Change, at: float) -> None:
         """Queue a change of the time `at` that another process may learn a little later."""
@@ -58,6 +66,7 @@ class Recorder:
                 if queued:
                     self._store.record([event for make, told in queued for event in make(*told)])
             except Exception as error:  # noqa: BLE001 - whatever one line runs into, the thread and the requests go on
+                self.lost += len(queued)
                 self.tell(error)
 
     def tell(self, error: Exception) -> None:
