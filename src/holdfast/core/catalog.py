@@ -22,14 +22,16 @@ class Option:
 
 
 def options(config: Config, discovered: Mapping[str, Collection[str]], speaks: Collection[Dialect] | None = None) -> list[Option]:
-    """All options in the order of the configuration, for a reader that speaks `speaks` (None: all dialects).
+    """All options in the order of the configuration, for a reader that speaks `speaks` (None: all dialects; a tuple: in
+    the order of its liking).
 
     A provider that declares `models = []` offers nothing, whatever was discovered; one that declares no list offers what was
     discovered. A discovered name that no pin can write is left out.
     """
     found: list[Option] = []
     for provider in config.providers.values():
-        dialects = tuple(d for d in (provider.dialects if speaks is None else speaks) if d in provider.dialects)
+        order = speaks if isinstance(speaks, tuple) else provider.dialects
+        dialects = tuple(d for d in order if d in provider.dialects and (speaks is None or d in speaks))
         endpoint = next((e for d in dialects[:1] for e in provider.endpoints if e.dialect is d), None)
         why_not, declared = _why_not(provider, dialects), provider.models or ()
         listed = discovered.get(provider.name, ()) if provider.models != () else ()
