@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import timeit
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,7 +37,10 @@ class World:
         self.answer: tuple[int, bytes, bytes] | Exception = (0, b"from-a-program\n", b"")
         self.runs: list[Sequence[str]] = []
         self.ring: dict[tuple[str, str], str] = {}
-        self.vault = Vault(directory / "secrets.toml", environ=self.environ, run=self.run, keyring=lambda: self, clock=lambda: self.now)
+        self.beside: list[Callable[[], None]] = []
+        self.vault = Vault(
+            directory / "secrets.toml", environ=self.environ, run=self.run, keyring=lambda: self, clock=lambda: self.now, beside=self.beside.append
+        )
 
     def run(self, argv: Sequence[str], seconds: float) -> tuple[int, bytes, bytes]:
         assert seconds == 10

@@ -84,6 +84,14 @@ class AmbiguousModel(ConnectionLost):
     """A request names no model, or one that several providers list, where its session has none; `candidates` are those."""
 
 
+class SignInEnded(SecretMissing):
+    """The sign-in behind a key is over: no renewal will succeed, and its user must sign in again."""
+
+
+class NotRenewed(SecretMissing):
+    """The sign-in behind a key could not be renewed now: whoever renews it does not answer. The next request asks again."""
+
+
 class CannotHandOver(HoldfastError):
     """A harness cannot carry this connection; the message says what it speaks and what the endpoint has."""
 

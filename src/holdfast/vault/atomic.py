@@ -38,8 +38,8 @@ def write_private(path: Path, text: str) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keeps other processes (and threads) that want to replace `path` out. Raises ConfigError after ten seconds."""
+def locked(path: Path, patience: float = _LOCK_PATIENCE) -> Iterator[None]:
+    """Keeps other processes (and threads) that want to replace `path` out. Raises ConfigError after `patience` seconds."""
     import fcntl
 
     target = Path(os.path.realpath(path))  # homes that link to one file share its lock
@@ -50,14 +50,14 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise cannot("write", path, error) from None
     try:
-        deadline = time.monotonic() + _LOCK_PATIENCE
+        deadline = time.monotonic() + patience
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    what = f"{path} is being changed by another process, for {_LOCK_PATIENCE:.0f} s already; nothing was changed"
+                    what = f"{path} is being changed by another process, for {patience:.0f} s already; nothing was changed"
                     raise ConfigError(what, next_step=f"fuser -v {quoted(lock)}   (names the process)") from None
                 time.sleep(0.01)
         for draft in target.parent.glob(f".{escape(target.name)}.*.{'[0-9a-f]' * 8}"):  # of a writer that was killed: it may hold keys

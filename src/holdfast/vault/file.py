@@ -1,4 +1,5 @@
-"""secrets.toml: the keys that the user asked us to keep, one table per provider, one line per label, mode 0600.
+"""secrets.toml: the keys that the user asked us to keep, one table per provider, one line per label, and the grants of sign-ins, a
+table `oauth:NAME` each; mode 0600.
 
 It is written whole and under a lock, so that two processes lose nothing. A file that cannot be understood is set aside,
 never read as empty and never overwritten.
@@ -9,15 +10,32 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..core.errors import ConfigError
 from ..core.secret import Secret
 from .atomic import cannot, locked, quoted, stamp, write_private
 
 Sections = dict[str, dict[str, Secret]]
+_GRANT = "oauth:"  # no provider's name has a colon
 _HEAD = "# Keys kept by Holdfast; `holdfast key add` and `holdfast key remove` edit this file. Never share it.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a sign-in left us: a token in use and the one that renews it. `id` is that of the sign-in, `generation` counts its renewals;
+    times are epoch seconds; `ended` says why no renewal will succeed any more."""
+
+    id: str
+    generation: int = 0
+    access: Secret | None = None
+    refresh: Secret | None = None
+    issued_at: float = 0.0
+    expires_at: float | None = None
+    ended: str = ""
 
 
 class SecretsFile:
@@ -28,6 +46,7 @@ class SecretsFile:
         self._clock = clock
         self._stamp: tuple[int, int, int] | None = None
         self._sections: Sections = {}
+        self._grants: dict[str, Grant] = {}
 
     @property
     def is_fresh(self) -> bool:
@@ -46,29 +65,45 @@ class SecretsFile:
         """The labels kept for a provider."""
         return tuple(self._read().get(provider, {}))
 
+    def grant(self, name: str) -> Grant | None:
+        """What the sign-in `name` left, as it stands in the file."""
+        self._read()
+        return self._grants.get(name)
+
+    def put_grant(self, name: str, grant: Grant | None) -> None:
+        """Keeps what a sign-in left; durable when this returns. None: forgets it."""
+
+        def change(_: Sections, grants: dict[str, Grant]) -> None:
+            grants.pop(name, None)
+            if grant is not None:
+                grants[name] = grant
+
+        self._change(change)
+
     def put(self, provider: str, label: str, secret: Secret) -> None:
         """Keeps `secret`, replacing what stood under this label."""
-        self._change(lambda sections: sections.setdefault(provider, {}).update({label: secret}))
+        self._change(lambda sections, _: sections.setdefault(provider, {}).update({label: secret}))
 
     def remove(self, provider: str, label: str | None = None) -> None:
         """Forgets one label of a provider, or all of them. Nothing happens when there is none."""
-        self._change(lambda sections: sections.get(provider, {}).pop(label, None) if label else sections.pop(provider, None))
+        self._change(lambda sections, _: sections.get(provider, {}).pop(label, None) if label else sections.pop(provider, None))
 
     def copy(self, old: str, new: str) -> None:
         """Keeps all labels of `old` under `new` as well: the first half of a rename that loses nothing when it is interrupted."""
-        self._change(lambda sections: sections.update({new: {**sections.get(new, {}), **sections[old]}} if old in sections else {}))
+        self._change(lambda sections, _: sections.update({new: {**sections.get(new, {}), **sections[old]}} if old in sections else {}))
 
     def quarantined(self) -> list[Path]:
         """Files that were set aside because they could not be understood."""
         return sorted(self.path.parent.glob(f"{self.path.name}.corrupt-*"))
 
-    def _change(self, change: Callable[[Sections], object]) -> None:
+    def _change(self, change: Callable[[Sections, dict[str, Grant]], object]) -> None:
         with locked(self.path):
-            before = self._read()
-            sections = {provider: dict(labels) for provider, labels in before.items()}
-            change(sections)
-            if sections != before:
-                write_private(self.path, _HEAD + "".join(_section(name, labels) for name, labels in sections.items() if labels))
+            before, grants_before = self._read(), self._grants
+            sections, grants = {provider: dict(labels) for provider, labels in before.items()}, dict(grants_before)
+            change(sections, grants)
+            if sections != before or grants != grants_before:
+                tables: dict[str, Mapping[str, object]] = {**sections, **{_GRANT + name: _told(grant) for name, grant in grants.items()}}
+                write_private(self.path, _HEAD + "".join(_section(name, values) for name, values in tables.items() if values))
 
     def _read(self) -> Sections:
         if self.is_fresh:
@@ -76,9 +111,9 @@ class SecretsFile:
         now = stamp(self.path)
         try:
             text = self.path.read_text("utf-8")
-            self._sections, self._stamp = _parse(text), now
+            (self._sections, self._grants), self._stamp = _parse(text), now
         except FileNotFoundError:
-            self._sections, self._stamp = {}, None
+            self._sections, self._grants, self._stamp = {}, {}, None
         except OSError as error:
             raise cannot("read", self.path, error) from None
         except ValueError:
@@ -99,15 +134,17 @@ class SecretsFile:
         return ConfigError(what, next_step=f"${{EDITOR:-vi}} {quoted(aside)} && mv {quoted(aside)} {quoted(self.path)}")
 
 
-def _parse(text: str) -> Sections:
-    """The sections of `text`. Raises ValueError without a word of it: what stands there is secret."""
+def _parse(text: str) -> tuple[Sections, dict[str, Grant]]:
+    """What stands in `text`. Raises ValueError without a word of it: what stands there is secret."""
     import tomllib
 
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise ValueError("not TOML") from None
-    return {provider: {label: Secret(value) for label, value in _strings(labels)} for provider, labels in document.items()}
+    grants = {name.removeprefix(_GRANT): _grant(table) for name, table in document.items() if name.startswith(_GRANT)}
+    keys = {name: {label: Secret(value) for label, value in _strings(table)} for name, table in document.items() if not name.startswith(_GRANT)}
+    return keys, grants
 
 
 def _strings(labels: object) -> list[tuple[str, str]]:
@@ -116,6 +153,22 @@ def _strings(labels: object) -> list[tuple[str, str]]:
     return list(labels.items())
 
 
-def _section(provider: str, labels: dict[str, Secret]) -> str:
-    lines = "".join(f"{json.dumps(label)} = {json.dumps(secret.reveal())}\n" for label, secret in labels.items())
-    return f"\n[{json.dumps(provider)}]\n{lines}"
+_GRANT_FIELDS: Mapping[str, type | tuple[type, ...]] = {
+    "id": str, "generation": int, "access": str, "refresh": str, "issued_at": (int, float), "expires_at": (int, float), "ended": str,
+}  # fmt: skip
+
+
+def _grant(table: Any) -> Grant:
+    if not isinstance(table, dict) or not all(isinstance(value, _GRANT_FIELDS.get(name, ())) for name, value in table.items()) or "id" not in table:
+        raise ValueError("not a grant")
+    fields: dict[str, Any] = {name: Secret(value) if name in ("access", "refresh") else value for name, value in table.items()}
+    return Grant(**fields)
+
+
+def _told(grant: Grant) -> dict[str, object]:
+    return {name: value for name in _GRANT_FIELDS if (value := getattr(grant, name)) not in (None, "")}
+
+
+def _section(name: str, values: Mapping[str, object]) -> str:
+    lines = "".join(f"{json.dumps(label)} = {json.dumps(one.reveal() if isinstance(one, Secret) else one)}\n" for label, one in values.items())
+    return f"\n[{json.dumps(name)}]\n{lines}"

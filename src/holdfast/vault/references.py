@@ -5,25 +5,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ..core.secret import Secret, redact
+from ..core.secret import Secret
 from .atomic import quoted, stamp
 from .file import SecretsFile
 
 if TYPE_CHECKING:
     import subprocess
 
-DEFAULT_CACHE = 300.0
-_LONGEST = 64 * 1024
-_PATIENCE = 10.0
-_EARLY = 30.0
+LONGEST = 64 * 1024
 _LOOK_EVERY = 0.05
 
 Run = Callable[[Sequence[str], float], tuple[int, bytes, bytes]]
@@ -32,6 +28,14 @@ Run = Callable[[Sequence[str], float], tuple[int, bytes, bytes]]
 
 class Unread(Exception):
     """A source did not yield a secret; the text says why."""
+
+
+class Ended(Unread):
+    """The sign-in behind a key is over: only its user can begin another."""
+
+
+class NotRenewed(Unread):
+    """The sign-in behind a key could not be renewed now; it may be a little later."""
 
 
 class Source(Protocol):
@@ -122,11 +126,11 @@ def _regular(path: str) -> bytes:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise Unread("not a regular file")
         with os.fdopen(handle, "rb", closefd=False) as file:
-            raw = file.read(_LONGEST + 1)
+            raw = file.read(LONGEST + 1)
     finally:
         os.close(handle)
-    if len(raw) > _LONGEST:
-        raise Unread(f"larger than {_LONGEST} bytes")
+    if len(raw) > LONGEST:
+        raise Unread(f"larger than {LONGEST} bytes")
     return raw
 
 
@@ -150,79 +154,6 @@ class StoreSource:
         return FileSource(str(self._file.path)).note()
 
 
-class TimedSource:
-    """A secret that is dear to get and is kept until it expires: what `cmd:` and `keyring:` have in common."""
-
-    def __init__(self, fetch: Callable[[], tuple[str, float | None]], clock: Callable[[], float]) -> None:
-        self._fetch, self._clock = fetch, clock
-        self._until = 0.0
-        self._secret: Secret | None = None
-
-    def peek(self) -> Secret | None:
-        return self._secret if self._secret is not None and self._clock() < self._until else None
-
-    def read(self) -> Secret:
-        self._secret = None
-        text, expires_at = self._fetch()
-        secret, now = secret_of(text), self._clock()
-        if expires_at is not None and expires_at <= now:
-            raise Unread("the key it gave has expired already")
-        # A token is renewed a little before its end, so that none dies on the way to the provider.
-        self._until = now + DEFAULT_CACHE if expires_at is None else max(expires_at - _EARLY, (now + expires_at) / 2)
-        self._secret = secret
-        return secret
-
-    def note(self) -> str:
-        return ""
-
-
-def command_output(command: str, run: Run, clock: Callable[[], float]) -> tuple[str, float | None]:
-    """What a `cmd:` prints: a bare key, or JSON with `token`, `key` or `api_key` and perhaps `expires_at` or `expires_in`."""
-    import shlex
-
-    try:
-        argv = shlex.split(command)
-        code, out, err = run([os.path.expanduser(argv[0]), *argv[1:]], _PATIENCE)
-    except (ValueError, IndexError):
-        raise Unread("not a command line: a quote is not closed, or there is no program") from None
-    except TimeoutError:
-        raise Unread(f"gave no answer within {_PATIENCE:.0f} s") from None
-    except OSError as error:
-        raise Unread(f"could not be started: {error.strerror or type(error).__name__}") from None
-    if len(out) > _LONGEST:
-        raise Unread(f"printed more than {_LONGEST} bytes")
-    if code != 0:
-        first = next((line for line in err.decode(errors="replace").splitlines() if line.strip()), "")
-        raise Unread(f"exit code {code}" + (f": {redact(first.strip(), limit=200)}" if first else ""))
-    text = out.decode(errors="replace").strip()
-    if not text:
-        raise Unread("printed nothing")
-    return _from_json(text, clock()) if text.startswith("{") else (text, None)
-
-
-def _from_json(text: str, now: float) -> tuple[str, float | None]:
-    try:
-        answer = json.loads(text)
-    except ValueError:
-        raise Unread("printed something that looks like JSON and is not") from None
-    value = next((answer[name] for name in ("token", "key", "api_key") if isinstance(answer.get(name), str)), None)
-    if value is None:
-        raise Unread("printed JSON without a string 'token', 'key' or 'api_key'")
-    if "expires_in" in answer:
-        return value, now + _number(answer["expires_in"])
-    return value, _number(answer["expires_at"]) if "expires_at" in answer else None
-
-
-def _number(value: Any) -> float:
-    """Seconds, or the epoch seconds of an ISO 8601 time."""
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(value).timestamp() if isinstance(value, str) and not value.replace(".", "", 1).isdigit() else float(value)
-    except (TypeError, ValueError):
-        raise Unread("printed an expiry that is neither a number of seconds nor an ISO 8601 time") from None
-
-
 def run_program(argv: Sequence[str], seconds: float) -> tuple[int, bytes, bytes]:
     """The real `Run`. The program has no terminal and no input. It has answered when it has ended: what it leaves running (an agent,
     say) may hold its output open for ever. On a timeout, or when it prints too much, it is ended together with its children."""
@@ -244,7 +175,7 @@ def run_program(argv: Sequence[str], seconds: float) -> tuple[int, bytes, bytes]
 
 
 def _said(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
-    """What a program prints until it ends, a little more than `_LONGEST` at most. Raises TimeoutError."""
+    """What a program prints until it ends, a little more than `LONGEST` at most. Raises TimeoutError."""
     import selectors
 
     said = {pipe: bytearray() for pipe in (process.stdout, process.stderr) if pipe is not None}
@@ -253,13 +184,13 @@ def _said(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, byt
         for pipe, text in said.items():
             waiting.register(pipe, selectors.EVENT_READ, text)
         ended = False
-        while len(out) <= _LONGEST:
+        while len(out) <= LONGEST:
             ready = waiting.select(0 if ended else _LOOK_EVERY)
             for source, _ in ready:
-                piece = os.read(source.fd, _LONGEST)
+                piece = os.read(source.fd, LONGEST)
                 if not piece:
                     waiting.unregister(source.fileobj)
-                elif len(source.data) <= _LONGEST:
+                elif len(source.data) <= LONGEST:
                     source.data.extend(piece)
             if ended and not ready:
                 break
@@ -267,26 +198,3 @@ def _said(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, byt
                 raise TimeoutError
             ended = process.poll() is not None
     return bytes(out), bytes(err)
-
-
-def from_keyring(place: str, load: Callable[[], Any]) -> tuple[str, float | None]:
-    """What the system's keyring holds for `service/user`."""
-    service, _, user = place.partition("/")
-    try:
-        keyring = load()
-    except ImportError:
-        raise Unread("the keyring extra is not installed: pip install 'holdfast[keyring]'") from None
-    try:
-        text = keyring.get_password(service, user)
-    except Exception as error:  # a backend may raise anything, and its words may hold anything
-        raise Unread(f"the keyring refused: {type(error).__name__}") from None
-    if text is None:
-        raise Unread(f"no entry: keyring set {service} {user}")
-    return str(text), None
-
-
-def load_keyring() -> Any:
-    """The keyring package, imported when a reference first asks for it."""
-    import keyring
-
-    return keyring

@@ -7,18 +7,32 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
-from ..core.errors import ConfigError, SecretMissing
+from ..core.errors import ConfigError, NotRenewed, SecretMissing, SignInEnded
 from ..core.identity import Key
 from ..core.secret import Secret, fingerprint, redact
 from .atomic import cannot, locked, quoted, write_private
 from .file import SecretsFile
-from .references import EnvSource, FileSource, Run, Source, StoreSource, TimedSource, Unread, command_output, from_keyring, load_keyring, run_program
+from .grants import Ask, GrantSource
+from .references import Ended, EnvSource, FileSource, Run, Source, StoreSource, Unread, run_program
+from .references import NotRenewed as NotRenewedNow
+from .supplied import Supplier, from_program
+from .timed import TimedSource, command_output, from_keyring, load_keyring
 
 _SEEN = 4
 _PEPPER_BYTES = 32
+_NAMED = ("cmd:", "call:")
+"""Schemes whose values change while the credential, the command or the function, stays the same."""
+
+
+def _beside(work: Callable[[], None]) -> None:
+    Thread(target=work, name="holdfast-renewal", daemon=True).start()
+
+
+def _nobody(name: str, refresh: Secret) -> tuple[int, bytes]:  # noqa: ARG001 - the signature of Ask
+    return 0, b"nobody here can ask for it"
 
 
 class _Held:
@@ -34,19 +48,24 @@ class _Held:
 
 
 class Vault:
-    """Turns the references of keys into secrets. `secrets` is the path of secrets.toml; the rest is for tests."""
+    """Turns the references of keys into secrets. `secrets` is the path of secrets.toml; `ask` renews a sign-in (`oauth:NAME`) over the
+    network; `suppliers` are the program's own functions (`call:NAME`); the rest is for tests."""
 
     def __init__(
         self,
         secrets: Path,
         *,
+        ask: Ask = _nobody,
+        suppliers: Mapping[str, Supplier] | None = None,
         environ: Mapping[str, str] = os.environ,
         run: Run = run_program,
         keyring: Callable[[], Any] = load_keyring,
         clock: Callable[[], float] = time.time,
+        beside: Callable[[Callable[[], None]], None] = _beside,
     ) -> None:
         self.file = SecretsFile(secrets, clock)
-        self._environ, self._run, self._keyring, self._clock = environ, run, keyring, clock
+        self._ask, self._suppliers = ask, suppliers or {}
+        self._environ, self._run, self._keyring, self._clock, self._beside = environ, run, keyring, clock, beside
         self._held: dict[tuple[str, str], _Held] = {}
 
     def secret(self, key: Key) -> Secret:
@@ -64,6 +83,18 @@ class Vault:
         secret = held.source.peek()
         return None if secret is None else _noted(held, secret)
 
+    def at_hand(self, key: Key) -> Secret:
+        """The secret for a request that is about to leave: also one that should be renewed, as long as it has not ended, so that nothing
+        is waited for. Raises SecretMissing."""
+        source = self._of(key).source
+        late = source.late() if isinstance(source, TimedSource | GrantSource) else None
+        return late or self.secret(key)
+
+    def ends(self, key: Key) -> float | None:
+        """When the secret of `key` ends, as far as that is known without running a program or asking anybody."""
+        source = self._of(key).source
+        return source.ends() if isinstance(source, TimedSource | GrantSource) else None
+
     def reread(self, key: Key) -> bool:
         """Reads the secret anew, whatever is kept. True when its value has changed. Raises SecretMissing."""
         held = self._of(key)
@@ -74,10 +105,13 @@ class Vault:
         return after != before
 
     def fingerprint(self, key: Key, pepper: bytes) -> str | None:
-        """By what evidence recognises this key: an HMAC of its secret, or of the reference for `cmd:`, whose tokens change
-        while the credential is the command. None when the secret is not known without reading it."""
-        if key.ref.startswith("cmd:"):
+        """By what evidence recognises this key: an HMAC of its secret; where values come and go, of what stays: the reference of
+        `cmd:` and `call:`, the sign-in of `oauth:`. None when that is not known without reading it."""
+        if key.ref.startswith(_NAMED):
             return fingerprint(key.ref, pepper)
+        source = self._of(key).source
+        if isinstance(source, GrantSource):
+            return fingerprint(source.grant_id, pepper) if source.grant_id else None
         secret = self.peek(key)
         if secret is None:
             return None
@@ -122,21 +156,40 @@ class Vault:
 
     def _source(self, key: Key) -> Source:
         scheme, _, rest = key.ref.partition(":")
+
+        def ahead() -> None:
+            self._beside(lambda: self._renew(key))
+
         makers: dict[str, Callable[[], Source]] = {
             "env": lambda: EnvSource(rest, self._environ),
             "file": lambda: FileSource(rest),
             "store": lambda: StoreSource(self.file, key.provider, rest),
-            "cmd": lambda: TimedSource(lambda: command_output(rest, self._run, self._clock), self._clock),
+            "cmd": lambda: TimedSource(lambda: command_output(rest, self._run, self._clock), self._clock, ahead),
             "keyring": lambda: TimedSource(lambda: from_keyring(rest, self._keyring), self._clock),
+            "call": lambda: TimedSource(lambda: from_program(rest, self._suppliers), self._clock, ahead),
+            "oauth": lambda: GrantSource(rest, self.file, self._ask, self._clock, ahead),
         }
         return makers[scheme]()
+
+    def _renew(self, key: Key) -> None:
+        """Renew a secret ahead of its end, beside the requests; whoever needs it after its end is told what is wrong."""
+        held = self._of(key)
+        source = held.source
+        if isinstance(source, TimedSource | GrantSource) and held.lock.acquire(blocking=False):
+            try:
+                _noted(held, source.renew())
+            except (Unread, ConfigError):
+                pass
+            finally:
+                held.lock.release()
 
     def _read(self, key: Key, held: _Held) -> Secret:
         try:
             return held.source.read()
         except Unread as reason:
             scheme, _, rest = redact(key.ref).partition(":")  # a command line may hold a token: `cmd:curl -H …`
-            raise SecretMissing(
+            kind = {Ended: SignInEnded, NotRenewedNow: NotRenewed}.get(type(reason), SecretMissing)
+            raise kind(
                 f"key '{key.label}' of provider '{key.provider}' leads nowhere",
                 tried=[f"{scheme}:{rest}: {reason}"],
                 next_step=_NEXT[scheme].format(provider=key.provider, rest=quoted(rest) if scheme == "file" else rest),
@@ -149,6 +202,8 @@ _NEXT = {
     "cmd": "{rest}   (by hand, to see what it says)",
     "keyring": "holdfast key list {provider}",
     "store": "holdfast key add {provider} --from store:{rest}   (asks for the key)",
+    "oauth": "holdfast key login {provider}",
+    "call": "holdfast key list {provider}",
 }
 
 
