@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from .errors import IdentityError
-from .faults import Fault, FaultClass, Scope
+from .faults import Fault, FaultClass, Phase, Reply, Scope
 from .identity import ProviderName
 from .roles import Listed, Listing, Role, bind, chats
 
@@ -72,6 +72,7 @@ AFTER_UNKNOWN = {
 MINT_WAITS, LIST_WAITS = (60.0, 3600.0), (30.0, 900.0)
 """Seconds: the first wait after a failure, doubled each time up to the second."""
 _SUSPECT_FOR = 600.0
+_DOUBTFUL = frozenset({408, 409, 425})
 _TEXT = 300
 
 
@@ -171,8 +172,30 @@ def _wait(record: Record, now: float, bounds: tuple[float, float], told: float) 
     return {"tries": record.tries + 1, "next_at": now + max(told, min(bounds[0] * 2.0**record.tries, bounds[1]))}
 
 
+class Minted(StrEnum):
+    """What an answer to a mint says: a key was made, none was (a refusal, or nothing was ever sent), or nobody knows."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+def minted(reply: Reply) -> Minted:
+    """Read the head of an answer to a mint."""
+    if reply.status is None:
+        return Minted.NO if reply.phase is Phase.CONNECT else Minted.UNKNOWN
+    if 200 <= reply.status < 300:
+        return Minted.YES
+    return Minted.NO if 400 <= reply.status < 500 and reply.status not in _DOUBTFUL else Minted.UNKNOWN
+
+
+def pause(reply: Reply, fault: Fault, window: float) -> float:
+    """For how long (seconds) a refusal asks to wait; a limit, at least for the `window` in which the provider counts attempts."""
+    return max(fault.retry_after or 0.0, window if reply.status == 429 else 0.0)
+
+
 def refused(record: Record, now: float, told: str, wait: float = 0.0) -> Record:
-    """The mint was refused, or never sent: nothing was made. `wait` (seconds) is what the provider, or its known window, asks for."""
+    """The mint was refused, or never sent: nothing was made."""
     return record.to(S.ABSENT, now, "mint_refused", told, minted=record.minted - 1, intent="", **_wait(record, now, MINT_WAITS, wait))
 
 

@@ -1,4 +1,4 @@
-"""The two questions that we ask on our own: which models does an endpoint list, and does this connection answer at all.
+"""What we ask on our own: which models does an endpoint list, does this connection answer at all, and what a control plane is asked for.
 
 Synchronous, bounded in size and time, never redirected. Whatever comes of them, a key's health is not theirs to change.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -86,6 +87,17 @@ def check_call(connection: Connection, secret: Secret | None, profile: Profile, 
     if not looks_ok(got.status, content_type, got.body, profile):
         return reply_of(got.status, got.headers, got.body, Phase.BODY if got.status == 200 else Phase.HEADERS, connection.endpoint.host)
     return Checked(requested_model(got.body) or "", time.monotonic() - start)
+
+
+def ask(connection: Connection, secret: Secret | None, method: str, path: str, body: object = None, seconds: float = _SECONDS) -> Reply:
+    """One question to a control plane, asked once; `body` is what becomes JSON. The answer is whole, whatever its status: status None
+    means that there was none, and phase CONNECT that nothing was sent."""
+    sent = None if method == "GET" else json.dumps(body).encode() if body is not None else b""
+    with _client(connection) as opened:
+        got = _fetch(opened, connection, secret, method, path, sent, time.monotonic() + seconds, _LIST_LIMIT)
+    if isinstance(got, Reply):
+        return got
+    return replace(reply_of(got.status, got.headers, b"", Phase.BODY, connection.endpoint.host), body=got.body)
 
 
 class _Borrowed:
