@@ -64,18 +64,28 @@ class _Route(NamedTuple):
 
 
 class Engine:
-    """One per process and home. Thread-safe."""
+    """One per process and home. Thread-safe. `serving` is the configuration to go by while the file is broken: for a process that
+    must not end because somebody edits it."""
 
-    def __init__(self, home: Home, vault: Vault, store: Store, list_models: ListModels, *, roll: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        home: Home,
+        vault: Vault,
+        store: Store,
+        list_models: ListModels,
+        *,
+        roll: Callable[[], float] = random.random,
+        serving: Config | None = None,
+    ) -> None:
         self.home, self.vault, self.store = home, vault, store
         self.recorder = Recorder(store)
         self.owner = secrets.token_hex(8)
         self.board = Board()
         self._list_models, self._roll = list_models, roll
         self._pepper = vault.pepper()
-        self._config, self._config_due = Config(), 0.0
+        self._config, self._config_due = serving or Config(), 0.0
         self._config_seen: object = self
-        self.serving = False
+        self.serving = serving is not None
         self.config_error: ConfigError | None = None
         self._revision: int | None = None
         self._lock = threading.RLock()
@@ -98,7 +108,7 @@ class Engine:
                 seen = config_revision(self.home)
                 if seen != self._config_seen:
                     try:
-                        self._config, self.config_error = load_config(self.home, in_use=self.serving), None
+                        self._config, self.config_error = load_config(self.home, in_use=self.serving and bool(self._config.providers)), None
                     except ConfigError as error:
                         if not self.serving:
                             raise
@@ -219,7 +229,7 @@ class Engine:
         return Exchange(self, call, session.pin, now)
 
     def world(self) -> World:
-        return World(self.board, self.fingerprint, self.profile, self._roll(), self._plan_host)
+        return World(self.board, partial(self.vault.ready, pepper=self._pepper), self.profile, self._roll(), self._plan_host)
 
     def persist(self, changes: Sequence[Change], at: float) -> None:
         """Make changes of a request begun at `at` known to the other processes: verdicts before the next step is taken, a kept key
@@ -252,6 +262,9 @@ class Engine:
             return self.vault.secret(key) is not None
         read = self._reads.setdefault(key, _KeyRead())
         with read.lock:
+            at_hand = self.vault.peek(key)
+            if at_hand is not None and at_hand != used:  # renewed since that request left: what it was refused with is no longer in use
+                return True
             if read.at < since:
                 read.at, read.failed = self.store.now(), None
                 try:

@@ -39,15 +39,16 @@ class ClientOptions(TypedDict):
     max_retries: int
 
 
-def open(home: str | Path | None = None, *, store: Store | None = None, vault: Vault | None = None) -> Holdfast:
-    """Open a home directory (default: HOLDFAST_HOME, else the platform's directories).
+def open(home: str | Path | None = None, *, store: Store | None = None, vault: Vault | None = None, serving: Config | None = None) -> Holdfast:
+    """Open a home directory (default: HOLDFAST_HOME, else the platform's directories). With `serving`, the last good configuration
+    stays in force while the file is broken, at first this one.
 
     Raises ConfigError when its configuration is broken, StoreError when its memory cannot be opened.
     """
     from .vault import Vault as FileVault
 
     place = Home.at(Path(home)) if home is not None else Home.find()
-    return Holdfast(Engine(place, vault or FileVault(place.secrets), store or open_store(place), _list_models))
+    return Holdfast(Engine(place, vault or FileVault(place.secrets), store or open_store(place), _list_models, serving=serving))
 
 
 def open_store(home: Home) -> Store:

@@ -1,0 +1,135 @@
+"""The gateway's log: one JSON object a line on stderr, for what somebody may have to act on. Never a key, never a prompt.
+
+Faults, stand-ins, refusals, reloads, start and end are written always, one line for every request only where it was asked for. A thread
+of its own writes: a reader of stderr that is slow costs lines (how many is told), never a request.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from ..core.secret import Secret, redact
+
+if TYPE_CHECKING:
+    from .plane import Done
+
+_QUEUE = 10_000
+_LONGEST = 2000
+
+
+class Log:
+    """One per process. `known` gives the secrets that must not be written, whatever shape they have. `close` writes what is left."""
+
+    def __init__(self, known: Callable[[], Iterable[Secret]] = tuple, *, access: bool = False, write: Callable[[bytes], object] | None = None) -> None:
+        self._known, self.access = known, access
+        self._write = write or _to_stderr
+        self._lines: deque[dict[str, object]] = deque(maxlen=_QUEUE)
+        self._dropped = 0
+        self._wake, self._closing = threading.Event(), False
+        self._thread = threading.Thread(target=self._run, name="holdfast-log", daemon=True)
+        self._thread.start()
+
+    def say(self, event: str, level: str = "info", /, **facts: object) -> None:
+        """Write one line. Facts that are None or empty are left out."""
+        if len(self._lines) == _QUEUE:
+            self._dropped += 1
+        self._lines.append({"at": time.time(), "level": level, "event": event, "pid": os.getpid(), **facts})
+        self._wake.set()
+
+    def finished(self, done: Done) -> None:
+        """A request came to its end: a line if something went wrong or a rung stood in, and for every one with `access`."""
+        outcome = done.outcome
+        if outcome is None:
+            if self.access or done.status >= 400:
+                self.say("answered" if done.status < 400 else "refused", **_request(done))
+            return
+        fault = outcome.fault
+        if fault is None and not self.access and not outcome.stand_in and len(outcome.attempts) == 1:
+            return
+        event, level = ("fault", "warning") if fault is not None else ("stand-in", "warning") if outcome.stand_in else ("answered", "info")
+        failed = [one for one in outcome.attempts if one.fault is not None]
+        if event == "answered" and failed:
+            event = "recovered"
+        connection = outcome.connection
+        self.say(
+            event,
+            level,
+            **_request(done),
+            pin=str(connection.pin),
+            key=connection.key.label if connection.key is not None else None,
+            attempts=len(outcome.attempts),
+            fault=str(fault.kind) if fault is not None else None,
+            provider_status=fault.status if fault is not None else None,
+            before=[str(one.fault.kind) for one in failed if one.fault is not None and one.fault is not fault],
+            from_memory=outcome.from_memory or None,
+        )
+
+    def close(self) -> None:
+        """Write what is queued and end."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join(timeout=2.0)
+
+    def _run(self) -> None:
+        while not self._closing or self._lines:
+            self._wake.wait()
+            self._wake.clear()
+            while self._lines:
+                self._put(self._lines.popleft())
+            if self._dropped:
+                dropped, self._dropped = self._dropped, 0
+                self._put({"at": time.time(), "level": "warning", "event": "log-lines-lost", "pid": os.getpid(), "count": dropped})
+
+    def _put(self, line: dict[str, object]) -> None:
+        known = list(self._known())
+        told = {name: _clean(value, known) for name, value in line.items() if value is not None and value != []}
+        told["at"] = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(float(str(line["at"])))) + f".{int(float(str(line['at'])) * 1000) % 1000:03d}Z"
+        try:
+            self._write(json.dumps(told, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n")
+        except OSError:  # nobody reads stderr any more: that is no reason to stop serving
+            self._dropped = 0
+
+
+class Bridge(logging.Handler):
+    """What the rest of the product warns of, in the same log."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.say("warning", record.levelname.lower(), what=record.getMessage())
+
+
+def _request(done: Done) -> dict[str, object]:
+    return {
+        "request": done.request_id or None,
+        "session": done.session or None,
+        "route": done.route or None,
+        "status": done.status,
+        "seconds": round(done.seconds, 4),
+        "streamed": done.streamed or None,
+        "bytes": done.size,
+        "client_left": done.left or None,
+    }
+
+
+def _clean(value: object, known: list[Secret]) -> object:
+    if isinstance(value, str):
+        return redact(value, known, limit=_LONGEST)
+    if isinstance(value, list | tuple):
+        return [_clean(one, known) for one in value]
+    return value
+
+
+def _to_stderr(line: bytes) -> None:
+    """Whole lines, so that those of several workers do not mix (pipes keep up to 4 KiB together)."""
+    os.write(sys.stderr.fileno(), line)

@@ -1,0 +1,199 @@
+"""What the gateway answers itself: model lists, health, metrics, and the admin pages as JSON. Nothing here starts a process, asks a
+provider or changes anything; no answer holds a key or a prompt.
+
+A path needs the gateway's token unless it stands in `Sides.OPEN`: those say nothing but whether the gateway is up. A token that is bound to
+a session sees that session only.
+"""
+
+from __future__ import annotations
+
+import json
+from asyncio import Future
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
+
+from ..core.errors import HoldfastError
+from ..core.identity import Dialect
+from ..store.base import Token
+from . import admin, models
+from .counters import Cell
+from .metrics import CONTENT_TYPE, Metrics
+
+if TYPE_CHECKING:
+    from .plane import Plane, RawHeaders, SideAnswer
+
+_PAGE = """\
+Holdfast gateway {version}: it keeps a session on the provider, endpoint, key and model that its user chose.
+
+Point a client here, with a gateway token (`holdfast token new`) as its API key:
+  OpenAI SDKs      base URL  {base}/v1
+  Anthropic SDKs   base URL  {base}
+  one session      put /s/SESSION in front of the path
+
+GET /health/live, /health/ready     is it up, can it serve (no token needed)
+GET /v1/models                      what can be asked for
+GET /metrics                        Prometheus
+GET /holdfast/status, /holdfast/providers, /holdfast/sessions, /holdfast/session/ID, /holdfast/requests/ID
+"""
+
+
+class Asked(NamedTuple):
+    """One request: what stands behind the route's own path is `rest`."""
+
+    plane: Plane
+    metrics: Metrics
+    version: str
+    rest: str
+    headers: dict[bytes, bytes]
+    token: Token | None
+
+
+Handler = Callable[[Asked], "SideAnswer"]
+
+
+class Sides:
+    """The side routes of one process; a row of `_ROUTES` each."""
+
+    OPEN = frozenset({"/", "/health/live", "/health/ready", "/health/liveliness", "/health/readiness"})
+
+    def __init__(self, metrics: Metrics, version: str) -> None:
+        self.metrics, self.version = metrics, version
+
+    def answer(
+        self,
+        plane: Plane,
+        method: str,
+        path: str,
+        query: str,  # noqa: ARG002 - no route reads a query yet
+        headers: RawHeaders,
+        token: Token | None,
+    ) -> SideAnswer | Future[SideAnswer] | None:
+        """The answer to a GET, None for a path that is none of ours. What reads the store is done in a thread."""
+        handler, rest = _found(path)
+        if handler is None or method not in ("GET", "HEAD"):
+            return None
+        asked = Asked(plane, self.metrics, self.version, unquote(rest), {name.lower(): value for name, value in headers}, token)
+        if handler in _OF_ALL and _only(asked) is not None:
+            return _refused(None, 403, "permission_error", "session_token", "this token is bound to a session, and sees nothing else")
+        return handler(asked) if handler in _QUICK else plane.in_thread(partial(handler, asked))
+
+
+def _live(_: Asked) -> SideAnswer:
+    return _json(200, {"live": True})
+
+
+def _ready(asked: Asked) -> SideAnswer:
+    """Whether requests can be served. What is wrong with the configuration or the store is told to whoever has a token."""
+    engine = asked.plane.engine
+    try:
+        engine.store.revision()
+        store = "ok"
+    except HoldfastError as error:
+        store = str(error)
+    config = engine.config_error
+    ready = store == "ok" and not asked.plane.draining
+    told: dict[str, object] = {"ready": ready}
+    if asked.token is not None:
+        told |= {"store": store, "config": "ok" if config is None else str(config), "draining": asked.plane.draining}
+    return _json(200 if ready else 503, told)
+
+
+def _metrics(asked: Asked) -> SideAnswer:
+    engine, slot = asked.plane.engine, asked.metrics.slot
+    slot[Cell.JOURNAL_QUEUE], slot[Cell.JOURNAL_LOST] = engine.recorder.waiting, engine.recorder.lost
+    slot[Cell.OPEN_CLIENTS] = len(asked.plane.clients)
+    return 200, [(b"content-type", CONTENT_TYPE.encode())], asked.metrics.render(asked.version)
+
+
+def _page(asked: Asked) -> SideAnswer:
+    host = asked.headers.get(b"host", b"127.0.0.1:4141").decode("latin-1")
+    text = _PAGE.format(version=asked.version, base=f"http://{host}")
+    return 200, [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")], text.encode()
+
+
+def _models(asked: Asked) -> SideAnswer:
+    return _json(200, models.listing(asked.plane.engine, models.spoken(asked.headers), asked.plane.strict))
+
+
+def _model(asked: Asked) -> SideAnswer:
+    speaks = models.spoken(asked.headers)
+    found = models.one(asked.plane.engine, asked.rest, speaks, asked.plane.strict)
+    if isinstance(found, dict):
+        return _json(200, found)
+    return _refused(speaks, 404, "not_found_error", "model_not_found", found)
+
+
+def _status(asked: Asked) -> SideAnswer:
+    return _json(200, admin.status(asked.plane, asked.metrics.shared, asked.version))
+
+
+def _providers(asked: Asked) -> SideAnswer:
+    return _json(200, admin.providers(asked.plane.engine))
+
+
+def _sessions(asked: Asked) -> SideAnswer:
+    return _json(200, admin.sessions(asked.plane.engine, _only(asked)))
+
+
+def _session(asked: Asked) -> SideAnswer:
+    told = admin.session(asked.plane.engine, asked.rest) if _only(asked) in (None, asked.rest) else None
+    return _json(200, told) if told is not None else _refused(None, 404, "not_found_error", "no_such_session", f"there is no session '{asked.rest}'")
+
+
+def _request(asked: Asked) -> SideAnswer:
+    told = admin.request(asked.plane.engine, asked.rest, _only(asked))
+    return _json(200, told) if told is not None else _refused(None, 404, "not_found_error", "no_such_request", f"no request is called '{asked.rest}'")
+
+
+def _only(asked: Asked) -> str | None:
+    """The one session that this token may see; None: all."""
+    return asked.token.session if asked.token is not None else None
+
+
+_ROUTES: dict[str, Handler] = {
+    "/": _page,
+    "/health/live": _live,
+    "/health/ready": _ready,
+    "/health/liveliness": _live,
+    "/health/readiness": _ready,
+    "/metrics": _metrics,
+    "/models": _models,
+    "/holdfast/status": _status,
+    "/holdfast/providers": _providers,
+    "/holdfast/sessions": _sessions,
+}
+_BELOW: tuple[tuple[str, Handler], ...] = (
+    ("/models/", _model),
+    ("/holdfast/session/", _session),
+    ("/holdfast/requests/", _request),
+)
+_QUICK = (_live, _page)
+_OF_ALL = (_metrics, _status, _providers)
+"""What tells of all sessions together: not for a token of one."""
+
+
+def _found(path: str) -> tuple[Handler | None, str]:
+    """The handler of a path, with or without /v1, and what stands behind its own part."""
+    while path.startswith("/v1/"):
+        path = path[3:]
+    handler = _ROUTES.get(path)
+    if handler is not None:
+        return handler, ""
+    return next(((below, path[len(start) :]) for start, below in _BELOW if path.startswith(start) and path != start), (None, ""))
+
+
+def _json(status: int, value: object) -> SideAnswer:
+    return status, [(b"content-type", b"application/json")], json.dumps(value, ensure_ascii=False).encode()
+
+
+def _refused(speaks: frozenset[Dialect] | None, status: int, kind: str, code: str, message: str) -> SideAnswer:
+    """A refusal in the caller's shape, which no SDK retries."""
+    error: dict[str, object] = {"type": kind, "message": message}
+    if speaks == models.ANTHROPIC:
+        body: dict[str, object] = {"type": "error", "error": error, "request_id": None}
+    else:
+        body = {"error": error | {"type": "invalid_request_error", "param": None, "code": code}}
+    _, headers, text = _json(status, body)
+    return status, [*headers, (b"x-should-retry", b"false")], text
