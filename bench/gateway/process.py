@@ -1,0 +1,132 @@
+"""Started programs and what they use: CPU time and memory of a program with all its children, read from /proc.
+
+A program is started in a session of its own; whoever is in that session belongs to it. CPU time is exact to 10 ms for each process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..measure import on_core
+from . import cache
+
+GATEWAY_CORE, LOAD_CORE = 0, -1
+"""The gateway under test has a core for itself; load generator and provider share the other."""
+
+_TICK = float(os.sysconf("SC_CLK_TCK"))
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """Seconds of CPU time."""
+
+    user: float
+    system: float
+
+    @property
+    def total(self) -> float:
+        return self.user + self.system
+
+    def __sub__(self, earlier: Cpu) -> Cpu:
+        return Cpu(self.user - earlier.user, self.system - earlier.system)
+
+
+class Program:
+    """A running program on one core, its output in a file. End it with `stop`."""
+
+    def __init__(self, argv: Sequence[str | Path], environ: Mapping[str, str], log: Path, core: int) -> None:
+        self._log = log
+        with log.open("wb") as out, on_core(core):
+            self._child = subprocess.Popen(
+                [str(one) for one in argv],
+                env=cache.environment(HOME=str(log.parent), **environ),
+                cwd=log.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def ended(self) -> bool:
+        return self._child.poll() is not None
+
+    def said(self) -> str:
+        """All that it has written so far."""
+        return self._log.read_text("utf-8", "replace")
+
+    def cpu(self) -> Cpu:
+        """What it has used since its start; what ended children used is forgotten."""
+        used = [fields for _, fields in self._members()]
+        return Cpu(sum(int(one[11]) for one in used) / _TICK, sum(int(one[12]) for one in used) / _TICK)
+
+    def memory(self) -> float:
+        """Resident megabytes; pages that its processes share count for each of them."""
+        return sum(int(fields[21]) for _, fields in self._members()) * _PAGE / 1e6
+
+    def settle(self, patience: float = 20.0) -> None:
+        """Wait until it has worked off what an earlier load left behind."""
+        until = time.monotonic() + patience
+        while time.monotonic() < until:
+            before = self.cpu()
+            time.sleep(0.2)
+            if (self.cpu() - before).total <= 0.02:
+                return
+
+    def stop(self) -> None:
+        """End it and its children, gently first."""
+        for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+            until = time.monotonic() + patience
+            members = [pid for pid, _ in self._members()]
+            for pid in members:
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    continue
+            while time.monotonic() < until:
+                self._child.poll()
+                if not any(True for _ in self._members()):
+                    return
+                time.sleep(0.02)
+
+    def _members(self) -> Iterator[tuple[int, list[str]]]:
+        """The processes of its session that still run, each with its fields of /proc/PID/stat from the state on."""
+        for entry in os.scandir("/proc"):
+            if not entry.name.isdigit():
+                continue
+            try:
+                fields = Path(entry.path, "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(fields[3]) == self._child.pid and fields[0] != "Z":
+                yield int(entry.name), fields
+
+
+@contextmanager
+def started(argv: Sequence[str | Path], environ: Mapping[str, str], log: Path, core: int) -> Iterator[Program]:
+    """A program that is ended with the block."""
+    program = Program(argv, environ, log, core)
+    try:
+        yield program
+    finally:
+        program.stop()
+
+
+def busy(core: int) -> float:
+    """Seconds that a core has worked since the machine's start, for whomever."""
+    number = sorted(os.sched_getaffinity(0))[core]
+    line = next(line for line in Path("/proc/stat").read_text("ascii").splitlines() if line.startswith(f"cpu{number} "))
+    ticks = [int(one) for one in line.split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / _TICK
