@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # An active environment of the caller's must not receive our packages.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: setup demo test test-legacy check lint types layers coverage bench mutants fix lock clean
+.PHONY: setup demo test test-legacy test-clients check lint types layers coverage bench mutants fix lock clean
 
 setup: .venv/.installed
 
@@ -41,6 +41,10 @@ test: setup
 LEGACY_TESTS = $(wildcard tests/stories tests/http)
 test-legacy: .venv-legacy/.installed
 	@$(if $(wildcard $(LEGACY_TESTS:=/test_*.py)),$(LEGACY)/python -m pytest -q -n auto $(LEGACY_TESTS) $(ARGS),echo "legacy: no tests in tests/stories and tests/http")
+
+# Other people's clients, each in its own environment (PyPI, npm), through a running gateway.
+test-clients: setup
+	@$(BIN)/python -m pytest -q suites/clients $(ARGS)
 
 check: lint types layers test-legacy coverage
 
