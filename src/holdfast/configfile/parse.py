@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from ..core.config import Config, GatewaySettings, Limits, Place, near
+from ..core.config import Config, GatewaySettings, Limits, Place, SignIn, near
 from ..core.errors import ConfigError, IdentityError, Problem
 from ..core.identity import Auth, Dialect, Endpoint, Key, Ladder, Pin, Provider, ProviderName, Strategy
 from ..core.secret import redact
@@ -29,6 +29,8 @@ REFERENCES: Mapping[str, tuple[str, str]] = {
     "cmd": (r".+", "cmd:PROGRAM ARGUMENTS"),
     "keyring": (r"[^/]+/.+", "keyring:SERVICE/USER"),
     "store": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "store:LABEL"),
+    "oauth": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "oauth:NAME, with a table [signin.NAME]"),
+    "call": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "call:NAME"),
 }
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -97,13 +99,14 @@ _store = _like(
 )
 
 _Fields = Mapping[str, Callable[[Any], Any]]
-_TOP: _Fields = dict.fromkeys(("provider", "ladder", "gateway", "settings"), _table)
+_TOP: _Fields = dict.fromkeys(("provider", "ladder", "gateway", "settings", "signin"), _table)
 _ENDPOINT: _Fields = {"url": _text, "auth": _one_of(Auth), "headers": _headers}
 _PROVIDER: _Fields = {
     **_ENDPOINT, "preset": _text, "dialect": _dialect, "endpoints": _table, "models": _texts, "keys": _list, "strategy": _one_of(Strategy), "profile": _text,
 }  # fmt: skip
 _KEY: _Fields = {"from": _text, "label": _label, "account": _text, "url": _text, "endpoints": _table}
 _LADDER: _Fields = {"then": _texts, "return_after": _seconds}
+_SIGN_IN: _Fields = {"client_id": _text, "token_url": _text, "device_url": _text, "authorize_url": _text, "scopes": _texts}
 _SETTINGS: _Fields = {
     "probe_delays": lambda v: tuple(map(_seconds, _list(v))), "replay_limit": lambda v: int(_seconds(v)), "wait_budget": _seconds, "known_good_days": _seconds,
 }  # fmt: skip
@@ -116,6 +119,7 @@ def parse(document: Mapping[str, object], *, presets: Presets, place: Place) -> 
     reader = _Reader(presets, place)
     top = reader.fields("", document, _TOP)
     entries = top.get("provider", {})
+    reader.sign_ins = {name: reader.sign_in(name, raw) for name, raw in top.get("signin", {}).items()}
     providers = [reader.provider(name, raw) for name, raw in entries.items()]
     ladders = [reader.ladder(pin, raw, entries) for pin, raw in top.get("ladder", {}).items()]
     settings = Limits(**reader.fields("settings", top.get("settings", {}), _SETTINGS))
@@ -123,7 +127,8 @@ def parse(document: Mapping[str, object], *, presets: Presets, place: Place) -> 
     if reader.problems:
         raise ConfigError("the configuration is wrong:", problems=reader.problems, next_step="holdfast doctor   (after mending the file)")
     named, stepped = {one.name: one for one in providers if one}, {one.pin: one for one in ladders if one}
-    return Config(named, stepped, settings, gateway, reader.sources, place)
+    signed = {name: one for name, one in reader.sign_ins.items() if one}
+    return Config(named, stepped, settings, gateway, signed, reader.sources, place)
 
 
 def _endpoint(url: str, dialect: Dialect, auth: Auth, headers: tuple[tuple[str, str], ...]) -> Endpoint:
@@ -141,6 +146,7 @@ class _Reader:
         self.presets, self.place = presets, place
         self.problems: list[Problem] = []
         self.sources: dict[tuple[str, str, Dialect], tuple[str, str]] = {}
+        self.sign_ins: dict[str, SignIn | None] = {}
 
     def wrong(self, path: str, what: str, fix: str = "") -> None:
         self.problems.append(Problem(path, what, fix, self.place(path)))
@@ -244,9 +250,20 @@ class _Reader:
         if ref is None:
             return None
         scheme, _, rest = ref.partition(":")
-        label = given.get("label") or (rest if scheme in ("env", "store") and _LABEL.fullmatch(rest) else f"k{position + 1}")
+        if scheme == "oauth" and rest not in self.sign_ins:
+            self.wrong(here, f"there is no table [signin.{rest}]", near(rest, self.sign_ins))
+        label = given.get("label") or (rest if scheme in ("env", "store", "oauth", "call") and _LABEL.fullmatch(rest) else f"k{position + 1}")
         self.sources |= {(owner, label, dialect): (written, "") for dialect, (written, _) in found.items()}
         return Key(owner, label, ref, given.get("account"), tuple(endpoint for _, endpoint in found.values()))
+
+    def sign_in(self, name: str, raw: object) -> SignIn | None:
+        path, before = join("signin", name), len(self.problems)
+        self.tried(path, _label, name)
+        given = self.fields(path, raw, _SIGN_IN)
+        for needed in ("client_id", "token_url"):
+            if needed not in given and len(self.problems) == before:
+                self.wrong(path, f"has no {needed}", f'write {needed} = "…"')
+        return None if len(self.problems) > before else self.tried(path, lambda: SignIn(name, **given))
 
     def ladder(self, text: str, raw: object, entries: Iterable[str]) -> Ladder | None:
         path, rungs = join("ladder", text), join(join("ladder", text), "then")

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from .identity import Dialect, Key, Ladder, Pin, Provider, ProviderName
+from .errors import IdentityError
+from .identity import Dialect, Endpoint, Key, Ladder, Pin, Provider, ProviderName, is_loopback
 
 Place = Callable[[str], str]
 """From a TOML path to where it stands: `holdfast.toml:12`."""
@@ -47,6 +48,27 @@ class GatewaySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SignIn:
+    """A table `[signin.NAME]`: where keys of the form `oauth:NAME` come from. `token_url` gives and renews tokens; the user signs in at
+    `device_url` (RFC 8628) or `authorize_url` (RFC 7636, 8252). Only these places are ever sent what a sign-in left us."""
+
+    name: str
+    client_id: str
+    token_url: str
+    device_url: str = ""
+    authorize_url: str = ""
+    scopes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.device_url and not self.authorize_url:
+            raise IdentityError(f"sign-in '{self.name}' has neither a device_url nor an authorize_url: nobody could sign in")
+        for url in filter(None, (self.token_url, self.device_url, self.authorize_url)):
+            Endpoint(url)
+            if not url.startswith("https://") and not is_loopback(url):
+                raise IdentityError(f"{url} is not https: what is sent there would be readable on the way")
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything the user decided. `sources` says for each endpoint in force (provider, label of the key whose own it is or "",
     dialect) which path wrote it ("" if none) and over which preset."""
@@ -55,6 +77,7 @@ class Config:
     ladders: Mapping[Pin, Ladder] = field(default_factory=dict)
     settings: Limits = Limits()
     gateway: GatewaySettings = GatewaySettings()
+    sign_ins: Mapping[str, SignIn] = field(default_factory=dict)
     sources: Mapping[tuple[str, str, Dialect], tuple[str, str]] = field(default_factory=dict, compare=False, repr=False)
     place: Place = field(default=str, compare=False, repr=False)
 

@@ -131,6 +131,11 @@ _ORIGINS = {_K.BAD_REQUEST: Origin.US, _K.CONTEXT_OVERFLOW: Origin.US}
 # What a relay's supplier says of the relay's own key is not about ours: the key is innocent.
 _RELAYED = dict.fromkeys((_K.AUTH_REJECTED, _K.AUTH_EXPIRED, _K.NOT_ENTITLED, _K.QUOTA_EXHAUSTED, _K.BLOCKED), "upstream_credential")
 _RELAYED |= dict.fromkeys((_K.RATE_LIMITED, _K.QUOTA_WINDOW), "upstream_limit")
+# Why a key could not be read, by the name of the error; any other is a key that is not there.
+_UNREAD = {
+    b"SignInEnded": Verdict(_K.AUTH_EXPIRED, origin=Origin.US, sent=False, terminal=True),
+    b"NotRenewed": Verdict(_K.AUTH_EXPIRED, origin=Origin.NETWORK, sent=False),
+}
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-litellm-call-id", "x-trace-id", "trace-id", "cf-ray")
 _NEVER_FITS = re.compile(r"limit:? *(\d[\d,]{0,17})\b.{0,60}?requested:? *~?(\d[\d,]{0,17})", re.IGNORECASE | re.DOTALL)
 _MAYBE_PROCESSED = frozenset({None, 200, 408, 499, 502, 504, 520, 522, 523, 524})
@@ -148,7 +153,8 @@ def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
     What is remembered about the key enters later, in `weigh`."""
     facts = read(reply)
     if reply.phase is Phase.UNSENT:
-        found = _Finding(Verdict(_K.AUTH_REJECTED, origin=Origin.US, sent=False), "unsent", Confidence.CODE)
+        verdict = _UNREAD.get(reply.body.partition(b":")[0], Verdict(_K.AUTH_REJECTED, origin=Origin.US, sent=False))
+        found = _Finding(verdict, "unsent", Confidence.CODE)
     else:
         found = next(step for step in _steps(reply, facts, profile) if step is not None)
     verdict = found.verdict

@@ -53,10 +53,6 @@ class GrantSource:
             self._ahead()
         return self._grant.access
 
-    def late(self) -> Secret | None:
-        """The token also while it should be renewed, as long as it has not ended."""
-        return self._grant.access if self._grant is not None and self._clock() < self._life.ends else None
-
     def read(self) -> Secret:
         return self.renew()
 

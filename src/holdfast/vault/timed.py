@@ -68,10 +68,6 @@ class TimedSource:
             self._ahead()
         return self._secret
 
-    def late(self) -> Secret | None:
-        """The secret also while it should be renewed, as long as it has not ended."""
-        return self._secret if self._clock() < self._life.ends else None
-
     def read(self) -> Secret:
         self._secret = None
         return self.renew()

@@ -25,6 +25,7 @@ _SEEN = 4
 _PEPPER_BYTES = 32
 _NAMED = ("cmd:", "call:")
 """Schemes whose values change while the credential, the command or the function, stays the same."""
+_ENDING = (*_NAMED, "oauth:")
 
 
 def _beside(work: Callable[[], None]) -> None:
@@ -83,13 +84,6 @@ class Vault:
         secret = held.source.peek()
         return None if secret is None else _noted(held, secret)
 
-    def at_hand(self, key: Key) -> Secret:
-        """The secret for a request that is about to leave: also one that should be renewed, as long as it has not ended, so that nothing
-        is waited for. Raises SecretMissing."""
-        source = self._of(key).source
-        late = source.late() if isinstance(source, TimedSource | GrantSource) else None
-        return late or self.secret(key)
-
     def ends(self, key: Key) -> float | None:
         """When the secret of `key` ends, as far as that is known without running a program or asking anybody."""
         source = self._of(key).source
@@ -119,6 +113,10 @@ class Vault:
         if held.mark is None or held.mark[0] is not secret or held.mark[1] != pepper:
             held.mark = (secret, pepper, secret.fingerprint(pepper))
         return held.mark[2]
+
+    def ready(self, key: Key, pepper: bytes) -> str | None:
+        """The fingerprint of a key that can be sent right now; None: read it first, which may take a program or the network."""
+        return None if key.ref.startswith(_ENDING) and self.peek(key) is None else self.fingerprint(key, pepper)
 
     def renew(self) -> None:
         """Forget what was read, and who was reading: for a forked child."""
