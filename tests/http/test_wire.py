@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from holdfast.core.faults import Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.secret import Secret
+from holdfast.http.asked import requested_model, wants_stream, with_model
 from holdfast.http.wire import (
     BODY_LIMIT,
     Decoder,
@@ -24,11 +25,8 @@ from holdfast.http.wire import (
     outward,
     reply_of,
     reply_of_error,
-    requested_model,
     strip,
     url_for,
-    wants_stream,
-    with_model,
 )
 
 SECRET = Secret("sk-0123456789abcdef")

@@ -14,6 +14,11 @@ from .identity import Pin
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
 
+def is_session_id(text: str) -> bool:
+    """Whether a session can be called this: up to 128 letters, digits and . _ : @ - , starting with a letter or digit."""
+    return _ID.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class StandIn:
     """A rung of the user's ladder in use: which, why, and until when (epoch seconds)."""
@@ -38,7 +43,7 @@ class Session:
     version: int = 0
 
     def __post_init__(self) -> None:
-        if not _ID.fullmatch(self.id):
+        if not is_session_id(self.id):
             raise IdentityError(f"'{self.id[:40]}' cannot be a session id: up to 128 letters, digits and . _ : @ - , starting with a letter or digit")
 
     def choose(self, pin: Pin, now: float, key: str | None = None) -> Session:

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 from ..core.errors import ConfigError, HoldfastError
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
+from .asked import asked_by, is_plain
 from .engine import Engine, Exchange
 from .kit import Kit, Open, Opened, RawHeaders, RequestLike, Timeout
 from .tail import Tail
 from .talk import Bounds, Op, Told, converse, succeeded
-from .wire import asked_by, dialect_of, dress, is_plain, labelled, outward, strip, told_by
+from .wire import dialect_of, dress, labelled, outward, strip, told_by
 
 _JSON = (b"{", b"[")
 

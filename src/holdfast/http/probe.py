@@ -17,8 +17,9 @@ from ..core.detect import Profile
 from ..core.faults import Phase, Reply, looks_ok
 from ..core.identity import Connection, Dialect, is_loopback
 from ..core.secret import Secret
+from .asked import requested_model
 from .kit import RawHeaders
-from .wire import BODY_LIMIT, Decoder, dress, reply_of, reply_of_error, requested_model, strip
+from .wire import BODY_LIMIT, Decoder, dress, reply_of, reply_of_error, strip
 
 _SECONDS = 15.0
 _CHECK_SECONDS = 60.0

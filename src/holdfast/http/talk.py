@@ -16,11 +16,12 @@ from ..core.faults import Phase, Reply, looks_ok
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from ..core.steps import Answer, Send
+from .asked import Asked, requested_model
 from .engine import Engine, Exchange
 from .kit import Faults, Open, RawHeaders
 from .sse import StreamWatch
 from .tail import Tail
-from .wire import Asked, Decoder, decoded, reply_of, reply_of_error, requested_model
+from .wire import Decoder, Leaving, decoded, reply_of, reply_of_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Perform(NamedTuple):
     call: Callable[[], Any]
 
 
-Op = Open | Read | Whole | Close | Wait | Perform
+Op = Open | Leaving | Read | Whole | Close | Wait | Perform
 
 _READ, _CLOSE = Read(), Close()
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
@@ -94,7 +95,7 @@ class Ask(Protocol):
     dialect: Dialect
     judged: bool
 
-    def opening(self, connection: Connection, secret: Secret | None) -> Open:
+    def opening(self, connection: Connection, secret: Secret | None) -> Open | Leaving:
         """The request as it leaves for `connection`."""
         ...
 
@@ -169,7 +170,7 @@ class _Conversation:
         secret = self._secret(connection) if exchange.knows(connection) else (yield Perform(lambda: self._secret(connection)))
         if isinstance(secret, SecretMissing):
             now = exchange.now()
-            return Answer(now, Reply(None, body=f"SecretMissing: {secret}".encode(), phase=Phase.UNSENT, request_written=False), sent_at=now)
+            return Answer(now, Reply(None, body=f"{type(secret).__name__}: {secret}".encode(), phase=Phase.UNSENT, request_written=False), sent_at=now)
         self.secret = secret
         send = self.ask.opening(connection, secret)
         sent_at, phase = exchange.now(), Phase.HEADERS

@@ -12,7 +12,7 @@ from .engine import Engine
 from .handed import Handed, SdkAsk, SdkHead, serve
 from .kit import Kit, Open, RequestLike, Routes, Through
 from .tail import Tail
-from .talk import Bounds, Close, Op, Read, Wait, Whole
+from .talk import Bounds, Close, Op, Perform, Read, Wait, Whole
 from .wire import dialect_of
 
 Serving = Generator[Op, Any, Handed]
@@ -94,7 +94,7 @@ class SyncDriver(_Driver):
                         source.close()
                     elif isinstance(op, Wait):
                         time.sleep(op.seconds)
-                    else:
+                    elif isinstance(op, Perform):
                         got = op.call()
                 except self.kit.broken as error:
                     op = talk.throw(self.kit.public(error))
@@ -145,7 +145,7 @@ class AsyncDriver(_Driver):
                         await _close(chunks, source)
                     elif isinstance(op, Wait):
                         await _sleep(op.seconds)
-                    else:
+                    elif isinstance(op, Perform):
                         got = await _in_thread(op.call)
                 except self.kit.broken as error:
                     op = talk.throw(self.kit.public(error))

@@ -3,18 +3,18 @@ request, the caller's own credentials never leave, and the one place where a key
 
 from __future__ import annotations
 
-import json
-import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from ..core.faults import Phase, Reply
 from ..core.identity import Auth, Connection, Dialect, Endpoint
 from ..core.secret import Secret
-from .kit import RawHeaders
+from .asked import Asked, asked_by, naming, with_model
+from .kit import RawHeaders, Timeout
 
 BODY_LIMIT = 64 * 1024
 """Decoded bytes of a failed answer that are read, kept and handed on."""
@@ -26,7 +26,7 @@ _DIALECTS: tuple[tuple[str, Dialect], ...] = (
     ("/embeddings", Dialect.OPENAI_CHAT),
     ("/completions", Dialect.OPENAI_CHAT),
 )
-_NEEDS_MODEL = frozenset(prefix for prefix, _ in _DIALECTS)
+_NEEDS_MODEL = frozenset({*(prefix for prefix, _ in _DIALECTS), "/messages/count_tokens"})
 _OWN_PREFIX = b"holdfast-"
 # Credentials of the caller, what holds for one hop only (RFC 9110 7.6.1), and what is computed anew for every request.
 _NEVER_SENT = frozenset(
@@ -57,11 +57,18 @@ def dialect_of(path: str) -> Dialect | None:
     return next((dialect for prefix, dialect in _DIALECTS if tail == prefix or tail.startswith(prefix + "/")), None)
 
 
+def needs_model(path: str) -> bool:
+    """Whether a request to this path has to name a model."""
+    return tail_of(path).partition("?")[0].rstrip("/") in _NEEDS_MODEL
+
+
 def url_for(endpoint: Endpoint, path: str) -> str:
     """The endpoint's URL with the caller's path and query. An Anthropic endpoint is written without the version, as its SDK does."""
-    if endpoint.dialect is Dialect.ANTHROPIC_MESSAGES and not endpoint.url.endswith("/v1"):
-        return f"{endpoint.url}/v1{tail_of(path)}"
-    return endpoint.url + tail_of(path)
+    return _url(endpoint.url, endpoint.dialect, path)
+
+
+def _url(base: str, dialect: Dialect, path: str) -> str:
+    return base + ("/v1" if dialect is Dialect.ANTHROPIC_MESSAGES and not base.endswith("/v1") else "") + tail_of(path)
 
 
 class Incoming(NamedTuple):
@@ -119,6 +126,16 @@ def strip(headers: RawHeaders) -> Incoming:
     return Incoming(kept, sizes, accepts, retries, versioned)
 
 
+def _shown(secret: Secret) -> str:
+    """The value, on its way out: the one place of all requests."""
+    return secret.reveal()
+
+
+def form(fields: Mapping[str, str | Secret]) -> bytes:
+    """The body of a form post."""
+    return urlencode({name: _shown(value) if isinstance(value, Secret) else value for name, value in fields.items()}).encode("ascii")
+
+
 def dress(
     connection: Connection, secret: Secret | None, path: str, incoming: Incoming, body: bytes | None, asked: Asked | None = None
 ) -> tuple[str, RawHeaders, bytes | None]:
@@ -128,143 +145,68 @@ def dress(
     endpoint = connection.endpoint
     headers: RawHeaders = [(b"Host", endpoint.host.encode("ascii")), *incoming.kept]
     if incoming.accepts is not None:
-        headers.append((b"accept-encoding", _readable(incoming.accepts, asked.streams)))
+        headers.append((b"accept-encoding", readable(incoming.accepts, asked.streams)))
     if endpoint.headers:
         extra = [(name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in endpoint.headers]
         names = {name for name, _ in extra}
         headers = [pair for pair in headers if pair[0].lower() not in names] + extra
     if secret is not None and endpoint.auth is not Auth.NONE:
-        name, form = _AUTH[endpoint.auth]
-        headers.append((name, (form + secret.reveal()).encode("latin-1")))
+        headers.append(_credential(endpoint.auth, secret))
     if body is None:
         headers += incoming.sizes
     elif incoming.sizes:
-        if asked.model is None and tail_of(path).partition("?")[0] in _NEEDS_MODEL:
-            body = naming(body, connection.model)
-        elif asked.model != connection.model:
-            body = with_model(body, connection.model)
+        body = _named(body, asked, connection.model, path)
         headers.append((b"content-length", b"%d" % len(body)))
     return url_for(endpoint, path), headers, body
 
 
+class Leaving(NamedTuple):
+    """A request as the gateway sends it: its head and body as they go out."""
+
+    endpoint: Endpoint
+    head: bytes
+    body: bytes
+    timeout: Timeout
+
+
+def leave(connection: Connection, secret: Secret | None, path: str, lines: list[bytes], body: bytes, asked: Asked) -> Leaving:
+    """What leaves for `connection` when a client's header lines, those that may leave, go along as they came."""
+    endpoint = connection.endpoint
+    if endpoint.headers:
+        names = {name.lower().encode("latin-1") for name, _ in endpoint.headers}
+        lines = [line for line in lines if line.partition(b":")[0].lower() not in names]
+        lines += [f"{name}: {value}".encode() for name, value in endpoint.headers]
+    body = _named(body, asked, connection.model, path)
+    credential = b"\r\n%b: %b" % _credential(endpoint.auth, secret) if secret is not None and endpoint.auth is not Auth.NONE else b""
+    start = _start(endpoint.url, endpoint.host, endpoint.dialect, path)
+    return Leaving(endpoint, b"%b\r\n%b%b\r\ncontent-length: %d\r\n\r\n" % (start, b"\r\n".join(lines), credential, len(body)), body, {})
+
+
+@lru_cache(maxsize=1024)
+def _start(url: str, host: str, dialect: Dialect, path: str) -> bytes:
+    """The first lines of a request; `path` has been checked to be ASCII without white space."""
+    target = _url(url, dialect, path).partition("://")[2].partition("/")
+    return f"POST /{target[2]} HTTP/1.1\r\nhost: {host}".encode("ascii")
+
+
+def _credential(auth: Auth, secret: Secret) -> tuple[bytes, bytes]:
+    """The header that shows a key to its endpoint."""
+    name, written = _AUTH[auth]
+    return name, (written + _shown(secret)).encode("latin-1")
+
+
+def _named(body: bytes, asked: Asked, model: str, path: str) -> bytes:
+    """The body with the connection's model in it, unchanged where it says just that."""
+    if asked.model is None and needs_model(path):
+        return naming(body, model)
+    return body if asked.model == model and asked.plain else with_model(body, model)
+
+
 @lru_cache(maxsize=64)
-def _readable(accepted: bytes, stream: bool) -> bytes:
+def readable(accepted: bytes, stream: bool) -> bytes:
     """The codings that the caller accepts and we can look into; a stream is watched as it passes, so it comes as it is."""
     codings = [one.strip() for one in accepted.split(b",") if one.partition(b";")[0].strip().lower() in _READABLE]
     return b"identity" if stream or not codings else b", ".join(codings)
-
-
-# The model that a body asks for -------------------------------------------------------------------------------------------
-
-_KEY = b'"model"'
-_BACKSLASH = 92
-_VALUE = re.compile(rb'"model"\s*:\s*("[^"\\]*(?:\\.[^"\\]*)*")')
-_STREAM_KEY = b'"stream"'
-_STREAM = re.compile(rb'(?<!\\)"stream"\s*:\s*true')
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
-_STEP = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
-
-
-class Asked(NamedTuple):
-    """What a body asks for: the model it names, and whether it wants a stream."""
-
-    model: str | None = None
-    streams: bool = False
-
-
-def is_plain(body: bytes) -> bool:
-    """Whether a body can be looked into: a JSON object, neither packed nor in another encoding than UTF-8."""
-    return body[:64].lstrip()[:1] == b"{" and body[-64:].rstrip()[-1:] == b"}"
-
-
-def asked_by(body: bytes | None) -> Asked:
-    """What a JSON body asks for; nothing is known of one that streams past."""
-    return Asked(requested_model(body), wants_stream(body)) if body else Asked()
-
-
-def requested_model(body: bytes) -> str | None:
-    """The model that a JSON body names at its top level, or None. Of two such keys the last counts, as parsers do it: it is sought
-    from the end, where the SDKs write it, and where bytes are searched twice as fast."""
-    at = body.rfind(_KEY)
-    while at >= 0:
-        value = _model_at(body, at)
-        if value is not None:
-            return _text(value[1])
-        at = body.rfind(_KEY, 0, at)
-    return None
-
-
-def wants_stream(body: bytes) -> bool:
-    """Whether a JSON body asks for a stream. Only a hint: what came is judged by what it is."""
-    at = body.rfind(_STREAM_KEY)
-    while at >= 0:
-        if _STREAM.match(body, at):
-            return True
-        at = body.rfind(_STREAM_KEY, 0, at)
-    return False
-
-
-def with_model(body: bytes, model: str) -> bytes:
-    """`body` with its top-level model replaced where it names another; every other byte stays."""
-    wanted = json.dumps(model).encode()
-    for start, end in _model_spans(body):
-        if body[start:end] != wanted and _text(body[start:end]) != model:
-            body = body[:start] + wanted + body[end:]
-    return body
-
-
-def naming(body: bytes, model: str) -> bytes:
-    """A JSON object that names no model, with this one at its end: of two such keys the last counts."""
-    inner = body.strip().removesuffix(b"}").rstrip()
-    if not inner.startswith(b"{") or not body.rstrip().endswith(b"}"):
-        return body
-    return inner + (b"," if len(inner) > 1 else b"") + _KEY + b":" + json.dumps(model).encode() + b"}"
-
-
-def _text(literal: bytes) -> str | None:
-    """What a JSON string says; None when it is not well-formed."""
-    try:
-        if b"\\" not in literal:
-            return literal[1:-1].decode("utf-8")
-        return str(json.loads(literal))
-    except ValueError:
-        return None
-
-
-def _model_spans(body: bytes) -> Iterator[tuple[int, int]]:
-    """Where the string values of the top-level key `model` stand, the last one first."""
-    at = body.rfind(_KEY)
-    while at >= 0:
-        value = _model_at(body, at)
-        if value is not None:
-            yield value.span(1)
-        at = body.rfind(_KEY, 0, at)
-
-
-def _model_at(body: bytes, at: int) -> re.Match[bytes] | None:
-    """The string value of the top-level key `model`, if one stands at this place.
-
-    In valid JSON the bytes `"model"` not preceded by a backslash are a whole string, since a quote inside a string is escaped; with
-    a colon after it, it is a key. Its depth is told by the brackets on the shorter side of it, strings skipped.
-    """
-    value = _VALUE.match(body, at)
-    return value if value is not None and body[at - 1] != _BACKSLASH and _is_top_level(body, at, value.end(1)) else None
-
-
-def _is_top_level(body: bytes, start: int, end: int) -> bool:
-    before = start < len(body) - end
-    if before:
-        opening, opener, start, end = b"{", b"[", 0, start
-    else:
-        opening, opener, start, end = b"}", b"]", end, len(body)
-    # One bracket on a side, in a string or not, can only be the object's own.
-    if body.count(opening, start, end) == 1 and body.find(opener, start, end) < 0:
-        return True
-    return _balance(body, start, end) == (1 if before else -1)
-
-
-def _balance(body: bytes, start: int, end: int) -> int:
-    return sum(_STEP.get(token.group(), 0) for token in _TOKEN.finditer(body, start, end))
 
 
 # What came back -----------------------------------------------------------------------------------------------------------
