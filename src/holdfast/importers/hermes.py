@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .. import presets
@@ -32,7 +33,7 @@ def gather(home: HermesHome, environ: Mapping[str, str] = os.environ) -> Found:
     names: dict[str, str] = {}
     pooled = {name: tuple(_pooled(gathered, name, rows, environ)) for name, rows in home.pool.items() if isinstance(rows, list)}
     for one in home.entries:
-        fields = address(one.url, one.dialect, models=one.models)
+        fields = address(one.url, one.dialect, models=one.models or None)
         if one.has_headers:
             gathered.leave(f"extra_headers of '{one.name}'", "headers of other programs may hold keys: write headers = { … } yourself")
         keys = _distinct((*one.keys, *pooled.pop(f"custom:{one.name}", ())))
@@ -51,8 +52,8 @@ def _default(gathered: Gathering, home: HermesHome, names: dict[str, str]) -> No
     provider = home.provider or "custom"
     if not home.url or home.named(provider) is not None or home.first_at(home.url) is not None or preset_for("hermes", provider):
         return
-    fields = address(home.url, dialect_of("", home.url) or "openai-chat", models=(home.model,) if home.model else ())
-    made = gathered.add(provider, {key: value for key, value in fields.items() if value}, home.default_keys, "model")
+    fields = address(home.url, dialect_of("", home.url) or "openai-chat", models=(home.model,) if home.model else None)
+    made = gathered.add(provider, fields, home.default_keys, "model")
     if made:
         names |= {provider: made}
 
@@ -150,4 +151,6 @@ def _pin(config: Config, one: Verdict, entries: Sequence[HermesEntry]) -> Pin:
         if len(owners) != 1:
             raise HoldfastError(f"{len(owners) or 'no'} providers of yours are hermes's '{one.belongs}'")
         return Pin(owners[0].name, one.row.model)
-    return recover_pin(config, LegacyRow(f"custom:{entry.name}", base_of(entry.url, entry.dialect), one.row.model, entry.dialect))
+    # Which entry it was is decided; a model that ours does not list is one that hermes discovered there.
+    anything = Config({name: replace(each, models=None) for name, each in config.providers.items()})
+    return recover_pin(anything, LegacyRow(f"custom:{entry.name}", base_of(entry.url, entry.dialect), one.row.model, entry.dialect))

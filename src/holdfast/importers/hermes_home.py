@@ -44,7 +44,7 @@ class HermesEntry:
         """Whose key goes out, in words."""
         if not self.keys:
             return f"no key of '{self.name}' (a placeholder)"
-        return f"key of '{self.name}'" + (f" ({self.keys[0].ref.partition(':')[2]})" if self.keys[0].ref else "")
+        return f"the key of '{self.name}'" + (f" ({self.keys[0].ref.partition(':')[2]})" if self.keys[0].ref else "")
 
 
 @dataclass(frozen=True, slots=True)

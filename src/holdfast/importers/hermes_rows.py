@@ -143,6 +143,8 @@ def judge(home: HermesHome, row: Row, chosen: str | None = None) -> Verdict:
     if own:
         state = State.RESUMES if normal(today.provider) == own else State.WRONG
         return Verdict(row, state, today, own, config=_healed(row, own, None) if state is State.WRONG else None)
+    if not row.at and row.called in BARE:
+        return Verdict(row, State.UNKNOWN, today, why="its row names neither an entry nor a URL", candidates=tuple(one.name for one in home.entries))
     if row.in_fallback:
         return Verdict(row, State.UNKNOWN, today, why="its row was last written while a fall-back answered, so it may name the fall-back")
     try:
