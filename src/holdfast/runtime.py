@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
@@ -16,6 +16,7 @@ from .core.resolve import pin_for_first, provider_of
 from .core.session import Session as Row
 from .engine import Engine
 from .journal import local, why
+from .provisioning import Provisioning, Ready
 from .store.base import StaleSession
 from .store.events import Event, EventKind
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from .store.base import Store
     from .vault import Vault
+    from .vault.supplied import Supplier
 
 NOWHERE = "http://holdfast.invalid"
 """The base URL that SDKs are given: a name that never resolves (RFC 6761), so that a request past our transport has no route."""
@@ -39,16 +41,26 @@ class ClientOptions(TypedDict):
     max_retries: int
 
 
-def open(home: str | Path | None = None, *, store: Store | None = None, vault: Vault | None = None, serving: Config | None = None) -> Holdfast:
+def open(
+    home: str | Path | Home | None = None,
+    *,
+    keys: Mapping[str, Supplier] | None = None,
+    store: Store | None = None,
+    vault: Vault | None = None,
+    serving: Config | None = None,
+) -> Holdfast:
     """Open a home directory (default: HOLDFAST_HOME, else the platform's directories). With `serving`, the last good configuration
-    stays in force while the file is broken, at first this one.
+    stays in force while the file is broken, at first this one. `keys` are functions of your own, sync or async, for the keys that the
+    configuration writes as `call:NAME`: each gives a key, or the key and when it ends, and is called again when it has.
 
     Raises ConfigError when its configuration is broken, StoreError when its memory cannot be opened.
     """
+    from .signin import renewals
     from .vault import Vault as FileVault
 
-    place = Home.at(Path(home)) if home is not None else Home.find()
-    return Holdfast(Engine(place, vault or FileVault(place.secrets), store or open_store(place), _list_models, serving=serving))
+    place = home if isinstance(home, Home) else Home.at(Path(home)) if home is not None else Home.find()
+    vault = vault or FileVault(place.secrets, ask=renewals(place), suppliers=keys)
+    return Holdfast(Engine(place, vault, store or open_store(place), _list_models, serving=serving))
 
 
 def open_store(home: Home) -> Store:
@@ -69,6 +81,8 @@ class Holdfast:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.provisioning = Provisioning(engine)
+        """Providers that programs set up; `ensure_ready` is what applications ask."""
 
     @property
     def config(self) -> Config:
@@ -103,7 +117,16 @@ class Holdfast:
         """All sessions, newest change first."""
         return self.engine.store.sessions()
 
+    def ensure_ready(self, name: str, roles: Mapping[str, Sequence[str]] | None = None, **more: Any) -> Ready:
+        """The provider `name`, ready to be used, with a pin for each of `roles`; what was half done is completed with its stored key.
+
+        It costs nothing of anybody's where the user wrote the provider, and obtains a key only with `consent=` (`Provisioning.ensure_ready`
+        tells the rest). Raises NotReady with a reason for programs.
+        """
+        return self.provisioning.ensure_ready(name, roles, **more)
+
     def close(self) -> None:
+        self.provisioning.close()
         self.engine.close()
 
     def __enter__(self) -> Self:

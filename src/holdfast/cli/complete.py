@@ -34,6 +34,10 @@ def _sessions(opened: Opened, _: Given) -> Iterable[str]:
     return [one.id for one in opened.memory.sessions()] if opened.memory is not None else []
 
 
+def _tokens(opened: Opened, _: Given) -> Iterable[str]:
+    return [one.id for one in opened.memory.tokens() if one.revoked_at is None] if opened.memory is not None else []
+
+
 def _labels(opened: Opened, given: Given) -> Iterable[str]:
     """The keys of the provider that stands on the command line: as itself, or in front of a pin."""
     names = [word.partition("/")[0] for word in given]
@@ -51,4 +55,5 @@ pins = _completer(_pins)
 pins_and_providers = _completer(lambda opened, given: [*opened.config.providers, *_pins(opened, given)])
 sessions = _completer(_sessions)
 labels = _completer(_labels)
+tokens = _completer(_tokens)
 presets = _completer(_presets)

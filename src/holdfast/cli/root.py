@@ -16,7 +16,9 @@ from ..core.errors import HoldfastError
 from . import output
 from .opened import Opened
 
-COMMANDS = ("demo", "init", "provider", "key", "models", "check", "doctor", "session", "why", "env", "heal", "import", "classify", "completion")
+COMMANDS = (
+    "demo", "init", "provider", "key", "models", "check", "doctor", "serve", "token", "session", "why", "env", "heal", "import", "classify", "completion",
+)  # fmt: skip
 _INTERRUPTED = 130
 
 

@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..core.secret import Secret, redact
@@ -31,7 +32,7 @@ class Log:
     def __init__(self, known: Callable[[], Iterable[Secret]] = tuple, *, access: bool = False, write: Callable[[bytes], object] | None = None) -> None:
         self._known, self.access = known, access
         self._write = write or _to_stderr
-        self._lines: deque[dict[str, object]] = deque(maxlen=_QUEUE)
+        self._lines: deque[tuple[float, str, str, dict[str, object]]] = deque(maxlen=_QUEUE)
         self._dropped = 0
         self._wake, self._closing = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="holdfast-log", daemon=True)
@@ -41,7 +42,7 @@ class Log:
         """Write one line. Facts that are None or empty are left out."""
         if len(self._lines) == _QUEUE:
             self._dropped += 1
-        self._lines.append({"at": time.time(), "level": level, "event": event, "pid": os.getpid(), **facts})
+        self._lines.append((time.time(), event, level, facts))
         self._wake.set()
 
     def finished(self, done: Done) -> None:
@@ -83,19 +84,25 @@ class Log:
             self._wake.wait()
             self._wake.clear()
             while self._lines:
-                self._put(self._lines.popleft())
+                at, event, level, facts = self._lines.popleft()
+                self._put(event, level, facts, at)
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
-                self._put({"at": time.time(), "level": "warning", "event": "log-lines-lost", "pid": os.getpid(), "count": dropped})
+                self._put("log-lines-lost", "warning", {"count": dropped}, time.time())
 
-    def _put(self, line: dict[str, object]) -> None:
-        known = list(self._known())
-        told = {name: _clean(value, known) for name, value in line.items() if value is not None and value != []}
-        told["at"] = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(float(str(line["at"])))) + f".{int(float(str(line['at'])) * 1000) % 1000:03d}Z"
-        try:
-            self._write(json.dumps(told, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n")
-        except OSError:  # nobody reads stderr any more: that is no reason to stop serving
-            self._dropped = 0
+    def _put(self, event: str, level: str, facts: Mapping[str, object], at: float) -> None:
+        with suppress(OSError):  # nobody reads stderr any more: that is no reason to stop serving
+            self._write(line(event, level, facts, list(self._known()), at))
+
+
+def line(event: str, level: str, facts: Mapping[str, object], known: Collection[Secret], at: float | None = None) -> bytes:
+    """One line of the log: a JSON object without what is None or empty, and without a secret."""
+    now = time.time() if at is None else at
+    when = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now * 1000) % 1000:03d}Z"
+    told = {name: _clean(value, known) for name, value in facts.items() if value is not None and value != []}
+    return (
+        json.dumps({"at": when, "level": level, "event": event, "pid": os.getpid(), **told}, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
+    )
 
 
 class Bridge(logging.Handler):
@@ -122,7 +129,7 @@ def _request(done: Done) -> dict[str, object]:
     }
 
 
-def _clean(value: object, known: list[Secret]) -> object:
+def _clean(value: object, known: Collection[Secret]) -> object:
     if isinstance(value, str):
         return redact(value, known, limit=_LONGEST)
     if isinstance(value, list | tuple):
