@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 # Law 8. A new place needs a reason in design/, not only a line here.
-MAY_REVEAL = {"http/wire.py": 1, "vault/file.py": 1}
+MAY_REVEAL = {"http/wire.py": 1, "vault/file.py": 1, "harness/apply.py": 1}
 
 # Law 3. Values travel whole: (file, function) where one of these names is a parameter all the same, with the reason.
 LOOSE_NAMES = frozenset({"base_url", "baseurl", "api_key", "apikey", "api_base", "provider_name"})

@@ -17,7 +17,8 @@ from . import output
 from .opened import Opened
 
 COMMANDS = (
-    "demo", "init", "provider", "key", "models", "check", "doctor", "serve", "token", "session", "why", "env", "heal", "import", "classify", "completion",
+    "demo", "init", "provider", "key", "models", "check", "doctor", "serve", "token", "session", "why", "env", "run", "heal", "import", "classify",
+    "completion",
 )  # fmt: skip
 _INTERRUPTED = 130
 

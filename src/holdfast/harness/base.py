@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from ..core.errors import CannotHandOver
 from ..core.identity import Auth, Dialect, Endpoint, Pin
@@ -191,13 +192,9 @@ def version_of(text: str) -> tuple[int, ...]:
 def choosing(arguments: Sequence[str], chooses: Sequence[str]) -> list[str]:
     """The arguments that begin with one of these, alone, with `=`, or (where it has a space) together with the next. What follows
     `--` is text."""
-    own = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
-    pairs = [f"{one} {after}" for one, after in zip(own, [*own[1:], ""], strict=True)]
-    found: list[str] = []
-    for one, pair in zip(own, pairs, strict=True):
-        if any(pair.startswith(flag) if " " in flag else one == flag or one.startswith(f"{flag}=") for flag in chooses):
-            found.append(one)
-    return found
+    own = [*(arguments[: arguments.index("--")] if "--" in arguments else arguments)]
+    pairs = zip(own, [f"{one} {after}" for one, after in zip_longest(own, own[1:], fillvalue="")], strict=True)
+    return [one for one, pair in pairs if any(pair.startswith(flag) if " " in flag else one == flag or one.startswith(f"{flag}=") for flag in chooses)]
 
 
 def compact(value: object) -> str:

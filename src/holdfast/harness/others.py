@@ -17,8 +17,8 @@ GEMINI = Harness(
     "npm install -g @google/gemini-cli",
     (),
     _none,
-    tested="0.61.0",
     wire="generateContent of the Gemini API",
+    no_plan="it speaks generateContent of the Gemini API, which is no dialect of ours",
 )
 CLINE = Harness(
     "cline",
@@ -27,6 +27,5 @@ CLINE = Harness(
     "npm install -g cline",
     (Dialect.OPENAI_CHAT,),
     _none,
-    tested="3.0.65",
     no_plan="it takes a key only as an argument or as plain text in a file of its own, never by reference",
 )

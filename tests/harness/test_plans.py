@@ -1,0 +1,312 @@
+"""Each plan says exactly what its program reads: files in the program's own format, variables, arguments, and the one secret."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+
+from harness.tasks import CHAT, DIRECTORY, GATEWAY, MESSAGES, PIN, PROVIDER, RESPONSES, VARIABLES, task
+from holdfast.core.errors import CannotHandOver
+from holdfast.core.identity import Auth, Dialect, Pin
+from holdfast.harness import HARNESSES, SPEAKS
+from holdfast.harness.base import TOKEN, Handover, choosing, version_of
+from holdfast.harness.inventory import matches
+
+PLANNED = [(name, dialect) for name, one in HARNESSES.items() if not one.no_plan for dialect in one.speaks]
+REFERENCES = {"pi": f"${TOKEN}", "crush": f"${TOKEN}", "continue": f"${{{{ secrets.{TOKEN} }}}}"}
+
+
+def plan(name: str, dialect: Dialect, *arguments: str, **more: Any) -> Handover:
+    return HARNESSES[name].hand_over(task(dialect, *arguments, **more))
+
+
+def document(made: Handover, path: str) -> Any:
+    """A file of the plan, parsed as its program parses it."""
+    content = next(one.content for one in made.files if one.path == path)
+    return yaml.safe_load(content) if path.endswith((".yaml", ".yml")) else json.loads(content)
+
+
+def overrides(made: Handover) -> dict[str, Any]:
+    """What Codex understands of its `-c name=value`, which it parses as TOML."""
+    said = [value for flag, value in zip(made.argv, made.argv[1:], strict=False) if flag == "-c"]
+    return tomllib.loads("\n".join(said))
+
+
+@pytest.mark.parametrize(("name", "dialect"), PLANNED)
+def test_every_plan_names_host_and_model_and_sets_one_secret(name: str, dialect: Dialect) -> None:
+    made = plan(name, dialect, "say hello")
+    told = json.dumps([made.argv, dict(made.set), [one.content for one in made.files]])
+    assert "127.0.0.1:4242" in told
+    assert PIN.model in told
+    assert made.secret
+    assert made.secret not in made.set
+    assert made.expected.url == GATEWAY[dialect]
+    assert made.expected.model == PIN.model
+    assert made.argv[-1] == "say hello"
+    assert made.argv[0] == HARNESSES[name].executable
+
+
+@pytest.mark.parametrize(("name", "dialect"), PLANNED)
+def test_every_plan_removes_whatever_could_give_the_program_another_way(name: str, dialect: Dialect) -> None:
+    made = plan(name, dialect)
+    ambient = ["OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_ORG_ID", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "AWS_BEARER_TOKEN_BEDROCK", TOKEN]
+    ambient += VARIABLES["openai"] + VARIABLES["anthropic"] + VARIABLES["gemini"][:1] + VARIABLES["openrouter"][:1]
+    assert [one for one in ambient if not matches(one, made.unset)] == []
+    assert matches(made.secret, (*made.unset, *(one for row in VARIABLES.values() for one in row)))
+    assert not matches("PATH", made.unset)
+    assert not matches("HOME", made.unset)
+
+
+@pytest.mark.parametrize("name", [name for name, one in HARNESSES.items() if not one.no_plan])
+def test_a_provider_never_gets_the_id_of_one_that_the_program_knows(name: str) -> None:
+    made = plan(name, HARNESSES[name].speaks[0], pin=Pin.parse("openrouter/m"))
+    files = "".join(one.content for one in made.files)
+    if "openrouter" in files + json.dumps(dict(made.set)):
+        assert "holdfast-openrouter" in files + json.dumps(dict(made.set))
+        assert '"openrouter"' not in files + json.dumps(dict(made.set))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "api", "url"),
+    [(CHAT, "openai-completions", GATEWAY[CHAT]), (RESPONSES, "openai-responses", GATEWAY[RESPONSES]), (MESSAGES, "anthropic-messages", GATEWAY[MESSAGES])],
+)
+def test_pi_reads_its_provider_from_a_directory_of_its_own(dialect: Dialect, api: str, url: str) -> None:
+    made = plan("pi", dialect, version="1.5.2")
+    entry = document(made, "models.json")["providers"]["holdfast-my_plan"]
+    assert (entry["api"], entry["baseUrl"], entry["apiKey"]) == (api, url, f"${TOKEN}")
+    assert entry["models"] == [{"id": PIN.model, "name": PIN.model}]
+    assert entry.get("authHeader", False) is (dialect is MESSAGES)
+    assert document(made, "auth.json") == {}
+    assert document(made, "settings.json") == {"retry": {"enabled": False}}
+    assert made.set["PI_CODING_AGENT_DIR"] == DIRECTORY
+    assert made.argv == ("pi", "--provider", "holdfast-my_plan", "--model", PIN.model)
+
+
+@pytest.mark.parametrize(("version", "reference"), [("0.73.1", TOKEN), ("0.76.0", TOKEN), ("0.77.0", f"${TOKEN}"), ("0.79.4", f"${TOKEN}"), ("1.5.2", f"${TOKEN}"), ("", f"${TOKEN}")])  # fmt: skip
+def test_pi_is_given_the_key_s_reference_in_the_dialect_of_its_version(version: str, reference: str) -> None:
+    entry = document(plan("pi", CHAT, version=version), "models.json")["providers"]["holdfast-my_plan"]
+    assert entry["apiKey"] == reference
+
+
+def test_pi_shows_a_key_as_the_endpoint_wants_it_by_reference() -> None:
+    made = plan("pi", CHAT, version="1.5.2", direct=True, auth=Auth.API_KEY, headers=(("x-team", "a"),))
+    entry = document(made, "models.json")["providers"]["holdfast-my_plan"]
+    assert entry["headers"] == {"api-key": f"${TOKEN}", "x-team": "a"}
+    assert entry["baseUrl"] == PROVIDER[CHAT]
+    assert document(made, "settings.json") == {}
+
+
+def test_claude_code_is_told_by_settings_that_beat_a_project_and_every_alias_means_the_pin() -> None:
+    made = plan("claude", MESSAGES)
+    env = document(made, "holdfast-settings.json")["env"]
+    assert env["ANTHROPIC_BASE_URL"] == GATEWAY[MESSAGES]
+    assert {name: value for name, value in env.items() if name.endswith("_MODEL")} == dict.fromkeys(
+        [
+            "ANTHROPIC_MODEL",
+            "ANTHROPIC_SMALL_FAST_MODEL",
+            "CLAUDE_CODE_SUBAGENT_MODEL",
+            *(f"ANTHROPIC_DEFAULT_{one}_MODEL" for one in ("HAIKU", "SONNET", "OPUS", "FABLE")),
+        ],
+        PIN.model,
+    )
+    assert env["CLAUDE_CODE_MAX_RETRIES"] == "0"
+    assert made.argv[1:5] == ("--setting-sources", "user", "--settings", f"{DIRECTORY}/holdfast-settings.json")
+    assert env.items() <= made.set.items()
+    assert made.secret == "ANTHROPIC_AUTH_TOKEN"
+
+
+def test_claude_code_shows_a_key_and_headers_as_the_endpoint_wants_them() -> None:
+    made = plan("claude", MESSAGES, direct=True, auth=Auth.X_API_KEY, headers=(("x-team", "a"), ("x-b", "c")))
+    assert made.secret == VARIABLES["anthropic"][0]
+    assert made.set["ANTHROPIC_CUSTOM_HEADERS"] == "x-team: a\nx-b: c"
+    assert "CLAUDE_CODE_MAX_RETRIES" not in made.set
+    with pytest.raises(CannotHandOver, match="wants its key as 'api-key'"):
+        plan("claude", MESSAGES, direct=True, auth=Auth.API_KEY)
+
+
+def test_codex_is_told_everything_by_overrides_that_its_own_parser_understands() -> None:
+    said = overrides(plan("codex", RESPONSES, "exec", "hi"))
+    assert said["model_provider"] == "holdfast-my_plan"
+    assert said["model"] == PIN.model
+    assert said["shell_environment_policy"] == {"exclude": ["HOLDFAST_*"]}
+    entry = said["model_providers"]["holdfast-my_plan"]
+    assert entry == {
+        "name": "holdfast-my_plan",
+        "base_url": GATEWAY[RESPONSES],
+        "wire_api": "responses",
+        "env_key": TOKEN,
+        "request_max_retries": 0,
+        "stream_max_retries": 0,
+    }
+
+
+def test_codex_shows_a_key_and_headers_as_the_endpoint_wants_them() -> None:
+    headers = (("x-team", 'a "quoted" \\ one'),)
+    entry = overrides(plan("codex", RESPONSES, direct=True, auth=Auth.API_KEY, headers=headers))["model_providers"]["holdfast-my_plan"]
+    assert entry["env_http_headers"] == {"api-key": TOKEN}
+    assert entry["http_headers"] == dict(headers)
+    assert "env_key" not in entry
+    assert "request_max_retries" not in entry
+    assert plan("codex", RESPONSES, direct=True, auth=Auth.NONE).secret == ""
+
+
+@pytest.mark.parametrize(
+    ("dialect", "package", "url"),
+    [
+        (CHAT, "@ai-sdk/openai-compatible", GATEWAY[CHAT]),
+        (RESPONSES, "@ai-sdk/openai", GATEWAY[RESPONSES]),
+        (MESSAGES, "@ai-sdk/anthropic", f"{GATEWAY[MESSAGES]}/v1"),
+    ],
+)
+def test_opencode_gets_its_whole_configuration_in_one_variable(dialect: Dialect, package: str, url: str) -> None:
+    made = plan("opencode", dialect, "run", "hi")
+    config = json.loads(made.set["OPENCODE_CONFIG_CONTENT"])
+    entry = config["provider"]["holdfast-my_plan"]
+    assert (entry["npm"], entry["options"]) == (package, {"baseURL": url, "apiKey": f"{{env:{TOKEN}}}"})
+    assert config["model"] == config["small_model"] == f"holdfast-my_plan/{PIN.model}"
+    assert config["enabled_providers"] == ["holdfast-my_plan"]
+    assert made.set["OPENCODE_DISABLE_PROJECT_CONFIG"] == "1"
+    assert {one for one in made.set if one.startswith("XDG_")} == {"XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("run", "hi"), ("run", "--model", f"holdfast-my_plan/{PIN.model}", "hi")),
+        ((), ("--model", f"holdfast-my_plan/{PIN.model}")),
+        (("-c",), ("--model", f"holdfast-my_plan/{PIN.model}", "-c")),
+        (("session", "list"), ("session", "list")),
+    ],
+)
+def test_opencode_is_told_its_model_again_where_a_request_begins(given: tuple[str, ...], told: tuple[str, ...]) -> None:
+    assert plan("opencode", CHAT, *given).argv[1:] == told
+
+
+def test_opencode_sends_no_key_where_none_is_wanted_and_others_by_header() -> None:
+    bare = json.loads(plan("opencode", CHAT, direct=True, auth=Auth.NONE).set["OPENCODE_CONFIG_CONTENT"])["provider"]["holdfast-my_plan"]["options"]
+    assert "apiKey" not in bare
+    azure = plan("opencode", CHAT, direct=True, auth=Auth.API_KEY, headers=(("x-team", "a"),))
+    options = json.loads(azure.set["OPENCODE_CONFIG_CONTENT"])["provider"]["holdfast-my_plan"]["options"]
+    assert options["headers"] == {"api-key": f"{{env:{TOKEN}}}", "x-team": "a"}
+
+
+@pytest.mark.parametrize(("dialect", "kind"), [(CHAT, "openai"), (MESSAGES, "anthropic")])
+def test_qwen_code_trusts_no_folder_by_itself_and_has_no_list_that_drops_a_model(dialect: Dialect, kind: str) -> None:
+    made = plan("qwen", dialect)
+    settings = document(made, "settings.json")
+    assert settings["security"] == {"auth": {"selectedType": kind}, "folderTrust": {"enabled": True}}
+    assert "modelProviders" not in settings
+    assert made.argv[1:] == ("--auth-type", kind, "--model", PIN.model)
+    assert made.set[f"{kind.upper()}_BASE_URL"] == GATEWAY[dialect]
+    assert made.secret == VARIABLES[kind][0]
+
+
+def test_continue_reads_one_yaml_file_with_a_reference_for_the_key() -> None:
+    made = plan("continue", MESSAGES)
+    model = document(made, "config.yaml")["models"][0]
+    assert (model["provider"], model["apiBase"], model["apiKey"]) == ("anthropic", f"{GATEWAY[MESSAGES]}/v1/", f"${{{{ secrets.{TOKEN} }}}}")
+    assert made.argv[1:] == ("--config", f"{DIRECTORY}/config.yaml")
+    headed = document(plan("continue", CHAT, direct=True, headers=(("x-team", "a"),)), "config.yaml")["models"][0]
+    assert headed["requestOptions"] == {"headers": {"x-team": "a"}}
+
+
+def test_aider_is_told_address_and_all_its_models_by_arguments_that_beat_a_project() -> None:
+    made = plan("aider", CHAT, headers=(("x-team", "a"),))
+    told = dict(zip(made.argv[1::2], made.argv[2::2], strict=False))
+    assert {told[flag] for flag in ("--model", "--weak-model", "--editor-model")} == {f"openai/{PIN.model}"}
+    assert told["--openai-api-base"] == GATEWAY[CHAT]
+    settings = document(made, "model-settings.yml")
+    assert settings == [
+        {
+            "name": f"openai/{PIN.model}",
+            "use_temperature": True,
+            "extra_params": {"api_base": GATEWAY[CHAT], "extra_headers": {"x-team": "a"}},
+        }
+    ]
+    assert made.project == (".env",)
+
+
+def test_llm_has_one_model_of_its_own_which_is_its_default_and_no_other_host_for_the_key() -> None:
+    made = plan("llm", CHAT, "hi", headers=(("x-team", "a"),))
+    (model,) = document(made, "extra-openai-models.yaml")
+    assert model == {
+        "model_id": f"holdfast-my_plan/{PIN.model}",
+        "model_name": PIN.model,
+        "api_base": GATEWAY[CHAT],
+        "api_key_name": "openai",
+        "headers": {"x-team": "a"},
+    }
+    assert made.set["LLM_MODEL"] == model["model_id"]
+    assert made.set["OPENAI_BASE_URL"] == GATEWAY[CHAT]
+    assert document(made, "keys.json") == {}
+
+
+def test_crush_and_goose_are_planned_from_their_documentation_and_marked_so() -> None:
+    crush = document(plan("crush", CHAT, "run", "hi", headers=(("x-team", "a"),)), "crush.json")
+    assert crush["models"]["large"] == crush["models"]["small"] == {"provider": "holdfast-my_plan", "model": PIN.model}
+    assert crush["providers"]["holdfast-my_plan"]["api_key"] == f"${TOKEN}"
+    assert plan("crush", CHAT, "run", "hi").argv == ("crush", "run", "--model", f"holdfast-my_plan/{PIN.model}", "hi")
+    goose = plan("goose", MESSAGES)
+    assert (goose.set["GOOSE_PROVIDER"], goose.set["GOOSE_MODEL"]) == ("holdfast-my_plan", PIN.model)
+    assert {name for name, one in HARNESSES.items() if not one.tested and not one.no_plan} == {"crush", "goose"}
+
+
+def test_everything_that_stands_in_the_way_is_told_at_once() -> None:
+    with pytest.raises(CannotHandOver) as caught:
+        plan("qwen", CHAT, "--model", "other", version="0.9.9", direct=True, auth=Auth.API_KEY, headers=(("x-team", "a"),))
+    assert caught.value.what == "Qwen Code cannot be handed my.plan/vendor/model-1 at plan.example directly"
+    told = "\n".join(caught.value.details)
+    for part in ("version 0.9.9 is installed", "wants its key as 'api-key'", "needs the headers x-team", "'--model' would choose another connection"):
+        assert part in told
+    assert len(caught.value.details) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "auth", "step"),
+    [
+        ("pi", Auth.NONE, "without --direct"),
+        ("llm", Auth.API_KEY, "without --direct"),
+        ("cline", Auth.BEARER, "holdfast run --list"),
+    ],
+)
+def test_a_refusal_ends_with_the_way_out(name: str, auth: Auth, step: str) -> None:
+    with pytest.raises(CannotHandOver) as caught:
+        plan(name, CHAT, direct=True, auth=auth)
+    assert step in caught.value.next_step
+
+
+def test_a_program_that_is_too_old_is_told_how_to_become_newer() -> None:
+    with pytest.raises(CannotHandOver, match=r"version 0\.60\.0 is installed, and 0\.73\.1 is the first") as caught:
+        plan("pi", CHAT, version="pi 0.60.0 (old)")
+    assert "npm install" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [("1.5.2", (1, 5, 2)), ("codex-cli 0.169.0\n", (0, 169, 0)), ("2.1.329 (Claude Code)", (2, 1, 329)), ("llm, version 0.30", (0, 30)), ("nonsense", ())],
+)
+def test_versions_are_read_from_what_programs_print(text: str, version: tuple[int, ...]) -> None:
+    assert version_of(text) == version
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "found"),
+    [
+        ("codex", ("exec", "-c", "model_provider=evil", "hi"), ["-c"]),
+        ("codex", ("exec", "--config=model=x"), ["--config=model=x"]),
+        ("codex", ("exec", "-c", "hide_agent_reasoning=true", "hi"), []),
+        ("pi", ("--model=x",), ["--model=x"]),
+        ("pi", ("-p", "hi", "--", "--model"), []),
+        ("claude", ("-p", "--settings", "{}"), ["--settings"]),
+    ],
+)  # fmt: skip
+def test_arguments_that_would_choose_another_connection_are_found(name: str, arguments: tuple[str, ...], found: list[str]) -> None:
+    assert choosing(arguments, HARNESSES[name].chooses) == found
+
+
+def test_the_picker_s_table_is_that_of_the_plans() -> None:
+    assert {name: one.speaks for name, one in HARNESSES.items()} == dict(SPEAKS)
