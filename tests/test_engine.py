@@ -367,6 +367,17 @@ def test_a_cut_stream_and_another_model_are_written_down(world: World) -> None:
     assert kinds.count(EventKind.MODEL_DIFFERS) == 1
 
 
+def test_what_a_provider_counted_is_written_down(world: World) -> None:
+    engine = world.engine()
+    for _ in range(2):
+        world.run(engine, None).stream_ended(None, "m1", {"input": 12, "output": 34})
+    engine.recorder.flush()
+    told = engine.store.journal(session="s1")
+    assert sorted(event.kind for event in told) == [EventKind.ATTEMPT, EventKind.ATTEMPT, EventKind.USAGE, EventKind.USAGE]
+    assert why(told)[-1].endswith("the provider counted 12 input, 34 output tokens")
+    assert len({event.request for event in told}) == 2
+
+
 def test_a_request_for_another_model_changes_nothing_stored(world: World) -> None:
     engine = world.engine()
     exchange = world.run(engine, None, model="router/x")

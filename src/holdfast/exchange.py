@@ -3,7 +3,8 @@ learnt before the next step is taken, and says what is handed on. It contains no
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .core.errors import SecretMissing, StoreError
@@ -14,13 +15,16 @@ from .core.handover import same_model
 from .core.identity import Connection, Pin
 from .core.secret import Secret, redact
 from .core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
-from .journal import events_of
+from .journal import events_of, usage_event
 from .outward import error_body, retry_headers
 from .store.base import Lease
 from .store.events import Event, EventKind
 
 if TYPE_CHECKING:
     from .engine import Engine
+
+
+_UNTOLD: Mapping[str, int] = MappingProxyType({})
 
 
 class Exchange:
@@ -110,8 +114,9 @@ class Exchange:
             told |= {"holdfast-fault": str(outcome.fault.kind), **retry_headers(outcome.fault, self.now())}
         return told
 
-    def stream_ended(self, fault: Fault | None, answered_model: str = "") -> None:
-        """What the rest of a stream told after its first event had been passed on: nothing is replayed, but it is written down."""
+    def stream_ended(self, fault: Fault | None, answered_model: str = "", usage: Mapping[str, int] = _UNTOLD) -> None:
+        """What an answer told after its first part had been passed on: nothing is replayed, but it is written down. `usage` is
+        what the provider counted, by a name for each kind of token (`input`, `output`, …)."""
         connection = self._ended().connection
         if fault is not None:
             detail = {"fault": str(fault.kind), "cause": fault.cause or "", "excerpt": redact(fault.excerpt, self.engine.vault.known())}
@@ -119,6 +124,8 @@ class Exchange:
         if answered_model not in ("", connection.model) and not same_model(connection.model, answered_model):
             told = {"chosen": connection.model, "answered": answered_model}
             self.engine.journal(Event(self.now(), EventKind.MODEL_DIFFERS, self.call.session, self.call.request_id, str(connection.pin), told))
+        if usage:
+            self.engine.recorder.journal(usage_event, self.now(), self.call, connection, usage)
 
     def abandon(self) -> None:
         """The driver gives up (the caller went away): whatever is held is given back, and nobody is blamed. A thread that is

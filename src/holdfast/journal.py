@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from .core.evidence import StandInBegan, StandInEnded
 from .core.explain import Clock, since
+from .core.identity import Connection
 from .core.steps import Attempt, Call, Outcome
 from .store.events import Event, EventKind
 from .store.rows import dump_fault
@@ -59,8 +60,14 @@ def events_of(outcome: Outcome, call: Call, began: float) -> list[Event]:
     return events
 
 
+def usage_event(at: float, call: Call, connection: Connection, usage: Mapping[str, int]) -> list[Event]:
+    """What the provider counted for one answer."""
+    return [Event(at, EventKind.USAGE, call.session, call.request_id, str(connection.pin), {"tokens": dict(usage)})]
+
+
 _SENTENCES: dict[EventKind, str] = {
     K.ATTEMPT: "attempt {number}: {test}{whose} at {host}: {result} in {took}",
+    K.USAGE: "the provider counted {tokens} tokens",
     K.CREATED: "created on {pin}",
     K.RESUMED: "resumed on {pin}",
     K.SWITCHED: "switched by its user from {before} to {pin}",
@@ -86,6 +93,8 @@ def _sentence(event: Event, clock: Clock) -> str:
     detail: dict[str, Any] = dict(event.detail)
     if event.kind is K.ATTEMPT:
         return _attempt(detail)
+    if isinstance(tokens := detail.get("tokens"), dict):
+        detail["tokens"] = ", ".join(f"{count} {name}" for name, count in tokens.items())
     if isinstance(until := detail.get("until"), int | float):
         detail["until"] = clock(until)
     template = _SENTENCES[event.kind]

@@ -18,7 +18,9 @@ from .store.events import Event
 Ts = TypeVarTuple("Ts")
 _log = logging.getLogger("holdfast")
 _QUEUE = 10_000
-_GATHER = 0.05
+_GATHER = 0.25
+"""For how long (seconds) what is to be written gathers: lines that are alike share a row, so the more of them come together, the
+less each costs. In-process readers flush first; another process sees the journal so much later."""
 _KEEP_DAYS = 90.0
 
 

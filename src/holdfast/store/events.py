@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 
 class EventKind(StrEnum):
     """What happened."""
 
     ATTEMPT = "attempt"
+    USAGE = "usage"
     CREATED = "created"
     RESUMED = "resumed"
     SWITCHED = "switched"
@@ -25,8 +27,7 @@ class EventKind(StrEnum):
     MODEL_DIFFERS = "model-differs"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One line of the journal. `detail` holds JSON values only; `at` is epoch seconds of the store's clock."""
 
     at: float
@@ -34,4 +35,4 @@ class Event:
     session: str
     request: str = ""
     pin: str = ""
-    detail: Mapping[str, object] = field(default_factory=dict)
+    detail: Mapping[str, object] = MappingProxyType({})

@@ -15,7 +15,7 @@ from ..core.evidence import Change, Cooldown, Evidence
 from ..core.identity import ProviderName
 from ..core.provision_record import Record
 from ..core.session import Session
-from . import provisions, rows, sql
+from . import gathered, provisions, rows, sql
 from .base import COOLDOWN_KEPT, BrokenSession, Lease, StaleSession, Token
 from .events import Event
 from .rows import Params, Row
@@ -132,15 +132,18 @@ class RelationalStore(ABC):
         return self._change((sql.CLEAR, {"subject": subject})) > 0
 
     def record(self, events: Iterable[Event]) -> None:
-        lines = [rows.event_params(event) for event in events]
+        lines = [dict(zip(sql.EVENT_COLUMNS, row, strict=True)) for row in gathered.rows(events)]
         if lines:
             with self._write() as transaction:
                 transaction.executemany(sql.RECORD, lines)
 
     def journal(self, session: str | None = None, request: str | None = None, limit: int = 200) -> list[Event]:
         query = sql.journal(by_session=session is not None, by_request=request is not None)
-        newest_first: Sequence[Row] = self._read(query, {"session": session, "request": request, "limit": limit})
-        return rows.readable(newest_first[::-1], rows.event)
+        params: Params = {"session": session, "request": request, "second": gathered.second(request or ""), "limit": limit}
+        newest_first: Sequence[Row] = self._read(query, params)
+        told = [event for events in rows.readable(newest_first[::-1], gathered.events) for event in events if request in (None, event.request)]
+        # A row is dated by its last event: among as many rows as events are asked for are all of the newest events.
+        return sorted(told, key=lambda event: event.at)[-limit:]
 
     def prune(self, keep_days: float) -> int:
         now = self.now()

@@ -18,13 +18,11 @@ from ..core.identity import Pin
 from ..core.session import Session, StandIn
 from . import sql
 from .base import BrokenSession, Lease, Token
-from .events import Event, EventKind
 
 Row = tuple[Any, ...]
 Params = Mapping[str, object]
 Statement = tuple[str, Params]
 T = TypeVar("T")
-_detail = json.JSONEncoder(default=str).encode
 _UNREADABLE = (IdentityError, AttributeError, KeyError, TypeError, ValueError)
 
 
@@ -81,22 +79,6 @@ def evidence(row: Row) -> Evidence:
 def cooldown(row: Row) -> Cooldown:
     subject, until, since, level, fault = row
     return Cooldown(subject, until, since, level, load_fault(json.loads(fault)))
-
-
-def event(row: Row) -> Event:
-    at, kind, session_id, request, pin, detail = row
-    return Event(at, EventKind(kind), session_id, request, pin, json.loads(detail))
-
-
-def event_params(event: Event) -> Params:
-    return {
-        "at": event.at,
-        "kind": event.kind,
-        "session": event.session,
-        "request": event.request,
-        "pin": event.pin,
-        "detail": _detail(dict(event.detail)),
-    }
 
 
 def lease(row: Row) -> Lease:

@@ -58,10 +58,10 @@ PRUNE_JOURNAL = "DELETE FROM journal WHERE at < :oldest"
 
 
 def journal(*, by_session: bool, by_request: bool) -> str:
-    """The query for the newest lines, with the filters that are asked for."""
-    filters = [*(["session = :session"] if by_session else []), *(["request = :request AND request <> ''"] if by_request else [])]
+    """The query for the newest rows, with the filters that are asked for. For a request these are all rows of its second."""
+    filters = [*(["session = :session"] if by_session else []), *(["request IN (:request, :second) AND request <> ''"] if by_request else [])]
     where = f" WHERE {' AND '.join(filters)}" if filters else ""
-    return f"SELECT {_EVENT} FROM journal{where} ORDER BY at DESC, id DESC LIMIT :limit"
+    return f"SELECT {_EVENT} FROM journal{where} ORDER BY at DESC, id DESC{'' if by_request else ' LIMIT :limit'}"
 
 
 # Leases: a row stays for ever, so that its fence only grows.

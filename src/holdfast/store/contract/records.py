@@ -35,6 +35,23 @@ class RecordContract(Opened):
         store.record(events)
         assert store.journal(session="s") == events
 
+    def test_many_requests_that_went_well_read_as_if_each_had_a_line_of_its_own(self, store: Store) -> None:
+        events = [_answered(f"{int(START) + number // 40:08x}{number:08x}", START + number / 50, f"s{number % 3}", number % 2) for number in range(200)]
+        broke_off = Event(START + 1.501, EventKind.TRUNCATED, "s0", events[60].request, "p/m", {"fault": "transient"})
+        counted = [Event(one.at + 0.001, EventKind.USAGE, one.session, one.request, one.pin, {"tokens": {"input": 1, "output": 2}}) for one in events[:50]]
+        told = sorted([*events, broke_off, *counted], key=lambda event: event.at)
+        for first in range(0, len(told), 100):
+            store.record(told[first : first + 100])
+        assert store.journal(limit=1000) == told
+        for session in ("s0", "s1", "s2"):
+            assert store.journal(session=session, limit=1000) == [one for one in told if one.session == session]
+        for limit in (1, 7, 100):
+            assert store.journal(limit=limit) == told[-limit:]
+        assert store.journal(request=events[60].request) == [events[60], broke_off]
+        assert store.journal(request=events[40].request) == [events[40], counted[40]]
+        assert store.journal(request=events[40].request, session="other") == []
+        assert store.journal(request=events[40].request[:8]) == []
+
     def test_pruning_removes_what_is_old_and_nothing_that_decides(self, store: Store) -> None:
         store.record([Event(START - 8 * 86400, EventKind.CREATED, "s"), Event(START - 86400, EventKind.RESUMED, "s")])
         store.apply([worked(START - 9e7), cooled(until=START - COOLDOWN_KEPT - 1), cooled("endpoint:x")], START)
@@ -70,3 +87,8 @@ class RecordContract(Opened):
         assert store.models("p", URL) == (("z", "a/b", "m:free"), START)
         store.save_models("p", URL, ("new",), START + 1)
         assert store.models("p", URL) == (("new",), START + 1)
+
+
+def _answered(request: str, at: float, session: str, key: int) -> Event:
+    detail = {"number": 1, "key": f"k{key}", "url": URL, "dialect": "openai-chat", "seconds": 0.25}
+    return Event(at, EventKind.ATTEMPT, session, request, "p/m", detail)
