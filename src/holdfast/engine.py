@@ -18,16 +18,16 @@ from .configfile import Home
 from .configfile import load as load_config
 from .configfile import revision as config_revision
 from .core.config import Config
-from .core.errors import ConfigError, ConnectionLost, NoSession, SecretMissing, StoreError
+from .core.errors import ConfigError, ConnectionLost, HoldfastError, NoSession, NotReady, SecretMissing, StoreError
 from .core.evidence import NO_KEY, Board, Change, KeyKept, StandInBegan, StandInEnded, Worked
 from .core.explain import Explanation, explain
 from .core.faults import Fault, FaultClass, Profile, Reply
-from .core.identity import Connection, Dialect, Key, Lane, Pin
+from .core.identity import Connection, Dialect, Key, Lane, Pin, Provider
 from .core.pool import World
 from .core.resolve import lane_for, pin_for_request, rungs_for
 from .core.secret import Secret
 from .core.session import Session, StandIn
-from .core.steps import Attempt, Call
+from .core.steps import Attempt, Call, Outcome
 from .exchange import Exchange
 from .journal import local
 from .profiles import for_host
@@ -83,6 +83,7 @@ class Engine:
         self.board = Board()
         self._list_models, self._roll = list_models, roll
         self._pepper = vault.pepper()
+        self._ready = partial(vault.ready, pepper=self._pepper)
         self._config, self._config_due = serving or Config(), 0.0
         self._config_seen: object = self
         self.serving = serving is not None
@@ -95,6 +96,9 @@ class Engine:
         self._profiles: dict[tuple[str | None, str], Profile] = {}
         self._reads: dict[Key, _KeyRead] = {}
         self.explained: dict[str, str] = {}
+        self.watch: Callable[[Outcome], None] = lambda _: None
+        """Is told of every request that ended; must cost next to nothing."""
+        self.unready: Callable[[Provider], HoldfastError] = _offers_nothing
         self.config()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=partial(_renew, weakref.ref(self)))
@@ -132,6 +136,11 @@ class Engine:
             self.recorder.tell(error)
         self._others_due = time.monotonic() + _OTHERS_LOOKED_AT_EVERY
 
+    @property
+    def revision(self) -> int | None:
+        """The revision of the store that was taken over last."""
+        return self._revision
+
     def look_again(self) -> None:
         """Take over at once what others changed in the configuration and in the store."""
         self._config_due = 0.0
@@ -168,13 +177,16 @@ class Engine:
         return _lanes(self._config, pin, dialect, key)
 
     def _route(self, session: Session, config: Config, dialect: Dialect, model: str | None) -> _Route:
-        """Where a request goes; worked out once for a session, a dialect and a model. Raises ConnectionLost and IdentityError."""
+        """Where a request goes; worked out once for a session, a dialect and a model. Raises ConnectionLost, IdentityError and NotReady."""
         place = session.id, dialect, model
         found = self._routes.get(place)
         if found is not None and found.session is session and found.config is config:
             return found
         pin = pin_for_request(config, session.pin, model)
         own, ladder = pin.provider == session.pin.provider, config.ladders.get(pin)
+        named = config.providers.get(pin.provider)
+        if named is not None and named.models == ():
+            raise self.unready(named)
         call = Call(
             "",
             session.id,
@@ -229,7 +241,7 @@ class Engine:
         return Exchange(self, call, session.pin, now)
 
     def world(self) -> World:
-        return World(self.board, partial(self.vault.ready, pepper=self._pepper), self.profile, self._roll(), self._plan_host)
+        return World(self.board, self._ready, self.profile, self._roll(), self._plan_host)
 
     def persist(self, changes: Sequence[Change], at: float) -> None:
         """Make changes of a request begun at `at` known to the other processes: verdicts before the next step is taken, a kept key
@@ -331,6 +343,11 @@ class Engine:
         self._reads.clear()
         self.vault.renew()
         self.recorder.renew()
+
+
+def _offers_nothing(provider: Provider) -> NotReady:
+    what = f"provider '{provider.name}' offers no model (models = [])"
+    return NotReady(what, reason="model_unresolved", next_step=f"holdfast models --provider {provider.name} --refresh")
 
 
 def _lanes(config: Config, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Lane, tuple[Lane, ...]]:

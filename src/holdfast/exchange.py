@@ -162,7 +162,7 @@ class Exchange:
         try:
             changed = self.engine.read_again(step.key, self._used if step.fingerprint is not None else None, self._sent_at)
         except SecretMissing as missing:
-            return Answer(self.now(), Reply(None, body=f"SecretMissing: {missing}".encode(), phase=Phase.UNSENT))
+            return Answer(self.now(), Reply(None, body=f"{type(missing).__name__}: {missing}".encode(), phase=Phase.UNSENT))
         return Answer(self.now(), yes=changed)
 
     def _advance(self, answer: Answer | None) -> None:
@@ -177,6 +177,8 @@ class Exchange:
             outcome: Outcome = end.value
             self.step, self.outcome, changes = None, outcome, outcome.changes
             self.engine.recorder.journal(events_of, outcome, self.call, self._began)
+            if not self.call.side_door:
+                self.engine.watch(outcome)
             if outcome.fault is not None:
                 self.engine.remember(self.call.session, str(self.explanation()))
         if changes:

@@ -79,6 +79,7 @@ _SENTENCES: dict[EventKind, str] = {
     K.HEALED: "healed: now on {pin}",
     K.RENAMED: "renamed from {before} to {pin}",
     K.REMOVED: "removed",
+    K.PROVISIONED: "setting up {pin}: {state}",
     K.MODEL_DIFFERS: "another model answered than the one chosen: {answered} for {chosen}",
 }
 

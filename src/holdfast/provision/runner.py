@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..core.errors import HoldfastError, NotReady
 from ..core.faults import Reply
 from ..core.provision_record import (
+    WITH_KEY,
     Capability,
     Consent,
     Minted,
@@ -102,6 +103,12 @@ class Runner:
                 record = after
             self._enter(record)
             return record
+
+    def relist(self, record: Record, *, patience: float = 0.0) -> Record:
+        """Ask for the models of a record that has a key, whatever was waited for. Raises like `run`."""
+        with self._alone(record.name, patience):
+            record = self._stored(record, renewed=False)
+            return self._list(record) if record.state in WITH_KEY else record
 
     def change(self, record: Record, how: Callable[[Record, float], Record]) -> Record:
         """Store what somebody learnt of a record, on whatever it has become meanwhile. Raises like `run`."""

@@ -25,6 +25,7 @@ class EventKind(StrEnum):
     RENAMED = "renamed"
     REMOVED = "removed"
     MODEL_DIFFERS = "model-differs"
+    PROVISIONED = "provisioned"
 
 
 class Event(NamedTuple):
