@@ -70,5 +70,6 @@ def _item(option: Option) -> dict[str, Any]:
         "type": "model",
         "display_name": option.pin.model,
         "created_at": _UNKNOWN_DATE,
+        "lifecycle": "active",
         "holdfast": {"dialects": [*map(str, option.dialects)], "declared": option.declared},
     }

@@ -1,0 +1,139 @@
+"""The admin pages: what they tell, to whom, and that no key is among it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import holdfast
+from gateway.test_models_list import FakePlane
+from holdfast.core.errors import ConfigError, StoreError
+from holdfast.core.evidence import Cooldown, Cooled, Worked
+from holdfast.core.faults import Fault, FaultClass, Scope
+from holdfast.gateway.metrics import Metrics
+from holdfast.gateway.sides import Sides
+from holdfast.store.base import Token
+from holdfast.store.events import Event, EventKind
+
+CANARY = "sk-canary-5e0f6c1b9d3a4728"
+URL = "https://mimo.example/v1"
+CONFIG = f'[provider.mimo]\nurl = "{URL}"\nmodels = ["m"]\nkeys = ["env:MIMO_KEY", {{ from = "env:MISSING", label = "gone", account = "team" }}]\n'
+ANYBODY = Token("t", "", "laptop")
+ADMIN = ["/metrics", "/holdfast/status", "/holdfast/providers", "/holdfast/sessions", "/holdfast/session/a", "/holdfast/requests/r1"]
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("MIMO_KEY", CANARY)
+    (tmp_path / "holdfast.toml").write_text(CONFIG)
+    with holdfast.open(tmp_path) as held:
+        held.session("a", "mimo/m")
+        held.session("b", "mimo/m")
+        engine = held.engine
+        key = held.config.providers["mimo"].keys[0]  # type: ignore[index]
+        engine.vault.secret(key)
+        mark, now = engine.fingerprint(key), engine.store.now()
+        fault = Fault(FaultClass.RATE_LIMITED, status=429, scope=Scope.KEY, excerpt=f"no more for {CANARY}")
+        engine.store.apply([Worked(str(mark), URL, "m", "", now - 60, True), Cooled(Cooldown(f"key:{mark}@{URL}", now + 60, now, 1, fault))], now)
+        engine.store.record([Event(now, EventKind.REFUSED, "a", "r1", "mimo/m", {"fault": "rate_limited", "key": "MIMO_KEY", "until": now + 60})])
+        yield engine
+
+
+def asked(engine: Any, path: str, token: Token | None = ANYBODY, method: str = "GET") -> tuple[int, Any]:
+    found = Sides(Metrics(), "1.2").answer(FakePlane(engine), method, path, "", [], token)  # type: ignore[arg-type]
+    if found is None:
+        return 0, None
+    status, headers, body = found  # type: ignore[misc]
+    return status, json.loads(body) if (b"content-type", b"application/json") in headers else body.decode()
+
+
+def test_only_what_says_nothing_needs_no_token() -> None:
+    assert {"/", "/health/live", "/health/ready", "/health/liveliness", "/health/readiness"} == Sides.OPEN
+
+
+@pytest.mark.parametrize("path", [*ADMIN, *sorted(Sides.OPEN), "/v1/models", "/v1/models/mimo/m"])
+def test_no_page_holds_a_key_or_a_traceback(path: str, engine: Any) -> None:
+    status, told = asked(engine, path)
+    assert status == 200
+    assert CANARY[3:] not in json.dumps(told)
+    assert "Traceback" not in json.dumps(told)
+
+
+@pytest.mark.parametrize("path", [*ADMIN, *sorted(Sides.OPEN), "/v1/models"])
+def test_nothing_can_be_changed_from_here(path: str, engine: Any) -> None:
+    assert [asked(engine, path, method=method)[0] for method in ("POST", "PUT", "PATCH", "DELETE")] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("path", ["/holdfast", "/holdfast/", "/holdfast/session/", "/holdfast/nothing", "/v1", "/health", "/metrics/x", "/models/"])
+def test_a_path_that_is_none_is_left_to_others(path: str, engine: Any) -> None:
+    assert asked(engine, path) == (0, None)
+
+
+def test_a_provider_is_shown_with_what_its_keys_did_and_what_rests(engine: Any) -> None:
+    _, (told,) = asked(engine, "/holdfast/providers")
+    first, gone = told["keys"]
+    assert (told["name"], first["label"], first["kept_in"], gone["label"], gone["account"]) == ("mimo", "MIMO_KEY", "env", "gone", "team")
+    (resting,) = first["resting"]
+    assert (resting["fault"], resting["about"], resting["url"]) == ("rate_limited", "key", URL)
+    (seen,) = first["evidence"]
+    assert seen["url"] == URL
+    assert seen["last_ok"] < engine.store.now()
+    assert (gone["read"], gone["evidence"], gone["resting"]) == (False, [], [])
+
+
+def test_sessions_and_requests_are_told_with_their_story(engine: Any) -> None:
+    _, rows = asked(engine, "/holdfast/sessions")
+    assert {one["id"] for one in rows} == {"a", "b"}
+    _, session = asked(engine, "/holdfast/session/a")
+    assert (session["pin"], session["resumes"]) == ("mimo/m", True)
+    assert "nothing sent on mimo/m" in session["why"][-1]
+    _, request = asked(engine, "/holdfast/requests/r1")
+    assert (request["session"], request["events"][0]["kind"]) == ("a", "refused")
+    assert asked(engine, "/holdfast/session/nobody")[0] == asked(engine, "/holdfast/requests/none")[0] == 404
+
+
+def test_a_session_that_would_not_resume_says_why(engine: Any) -> None:
+    engine.home.config.write_text(CONFIG.replace("provider.mimo", "provider.other"))
+    engine.look_again()
+    _, told = asked(engine, "/holdfast/session/a")
+    assert (told["resumes"], told["why_not"]) == (False, "there is no provider 'mimo', which 'mimo/m' names")
+
+
+def test_a_token_of_one_session_sees_nothing_else(engine: Any) -> None:
+    bound = Token("t", "", "", "b")
+    assert {path: asked(engine, path, bound)[0] for path in ADMIN} == {
+        "/metrics": 403,
+        "/holdfast/status": 403,
+        "/holdfast/providers": 403,
+        "/holdfast/sessions": 200,
+        "/holdfast/session/a": 404,
+        "/holdfast/requests/r1": 404,
+    }
+    assert [one["id"] for one in asked(engine, "/holdfast/sessions", bound)[1]] == ["b"]
+    assert asked(engine, "/holdfast/session/b", bound)[0] == 200
+
+
+def test_readiness_tells_the_reason_only_to_whoever_has_a_token(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked(engine, "/health/ready") == (200, {"ready": True, "store": "ok", "config": "ok", "draining": False})
+    engine.config_error = ConfigError("holdfast.toml is wrong", next_step="holdfast doctor")
+    status, told = asked(engine, "/health/ready")
+    assert (status, told["ready"]) == (200, True)  # the last good one serves on
+    assert "holdfast.toml is wrong" in told["config"]
+
+    def failing() -> int:
+        raise StoreError("the store is gone")
+
+    monkeypatch.setattr(engine.store, "revision", failing)
+    assert asked(engine, "/health/ready", None) == (503, {"ready": False})
+    assert asked(engine, "/health/ready")[1]["store"] == "the store is gone"
+    assert asked(engine, "/health/live", None) == (200, {"live": True})
+
+
+def test_the_first_page_says_what_this_is_and_where_everything_is(engine: Any) -> None:
+    _, page = asked(engine, "/", None)
+    for word in ("Holdfast gateway 1.2", "/health/ready", "/metrics", "/v1/models", "holdfast token new"):
+        assert word in page

@@ -1,0 +1,137 @@
+"""One model list that both SDKs read: pins, only what can be reached, for what the caller speaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+
+import holdfast
+from holdfast.core.errors import StoreError
+from holdfast.core.identity import Pin
+from holdfast.gateway.metrics import Metrics
+from holdfast.gateway.sides import Sides
+
+CONFIG = """\
+[provider.mimo]
+url    = "https://mimo.example/v1"
+models = ["mimo-pro", "org/mimo-lite"]
+keys   = ["env:MIMO_KEY"]
+
+[provider.claude]
+url     = "https://claude.example"
+dialect = "anthropic-messages"
+models  = ["opus", "mimo-pro"]
+keys    = ["env:CLAUDE_KEY"]
+
+[provider.finds]
+url  = "http://127.0.0.1:9/v1"
+auth = "none"
+
+[provider.keyless]
+url    = "https://keyless.example/v1"
+models = ["unreachable"]
+"""
+ANTHROPIC = [(b"Anthropic-Version", b"2023-06-01")]
+OPENAI = [(b"X-Stainless-Lang", b"python")]
+
+
+class FakePlane:
+    """As much of a plane as side routes need; threads are not."""
+
+    def __init__(self, engine: Any, strict: Pin | None = None) -> None:
+        self.engine, self.strict, self.draining, self.clients = engine, strict, False, ()
+
+    def in_thread(self, call: Any) -> Any:
+        return call()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Any]:
+    (tmp_path / "holdfast.toml").write_text(CONFIG)
+    with holdfast.open(tmp_path) as held:
+        held.engine.store.save_models("finds", "http://127.0.0.1:9/v1", ["zeta", "alpha"], 1.0)
+        yield held.engine
+
+
+def asked(engine: Any, path: str, headers: Any = (), strict: Pin | None = None) -> tuple[int, Any]:
+    status, _, body = Sides(Metrics(), "1").answer(FakePlane(engine, strict), "GET", path, "", list(headers), None)  # type: ignore[misc, arg-type]
+    return status, json.loads(body)
+
+
+def ids(told: Any) -> list[str]:
+    return [one["id"] for one in told["data"]]
+
+
+def test_the_list_has_what_is_declared_and_what_was_found_and_leaves_out_what_cannot_be_reached(engine: Any) -> None:
+    _, told = asked(engine, "/v1/models")
+    assert ids(told) == ["mimo/mimo-pro", "mimo/org/mimo-lite", "claude/opus", "claude/mimo-pro", "finds/alpha", "finds/zeta"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "providers"), [(ANTHROPIC, {"claude"}), (OPENAI, {"mimo", "finds"}), ((), {"mimo", "claude", "finds"})], ids=["anthropic", "openai", "unknown"]
+)
+def test_a_caller_sees_what_it_can_speak_to(headers: Any, providers: set[str], engine: Any) -> None:
+    _, told = asked(engine, "/models", headers)
+    assert {one["owned_by"] for one in told["data"]} == providers
+
+
+def test_both_sdks_read_the_same_list(engine: Any) -> None:
+    _, told = asked(engine, "/v1/models")
+    assert told["object"] == "list"
+    assert (told["has_more"], told["first_id"], told["last_id"]) == (False, "mimo/mimo-pro", "finds/zeta")
+    for one in told["data"]:
+        assert openai.types.Model.model_validate(one, strict=True).id == one["id"]
+        assert anthropic.types.ModelInfo.model_validate(one).display_name == one["display_name"]
+
+
+def test_an_empty_list_is_a_list(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_text("")
+    with holdfast.open(tmp_path) as held:
+        assert asked(held.engine, "/v1/models") == (200, {"object": "list", "data": [], "has_more": False, "first_id": None, "last_id": None})
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mimo/mimo-pro", "mimo/mimo-pro"),
+        ("mimo/org/mimo-lite", "mimo/org/mimo-lite"),
+        ("mimo%2Forg%2Fmimo-lite", "mimo/org/mimo-lite"),
+        ("opus", "claude/opus"),
+        ("org/mimo-lite", "mimo/org/mimo-lite"),
+    ],
+)
+def test_one_model_is_found_by_its_pin_or_by_a_name_that_only_one_provider_has(name: str, expected: str, engine: Any) -> None:
+    status, told = asked(engine, f"/v1/models/{name}")
+    assert (status, told["id"]) == (200, expected)
+
+
+def test_a_name_of_several_providers_is_refused_with_the_candidates(engine: Any) -> None:
+    status, told = asked(engine, "/v1/models/mimo-pro")
+    assert (status, told["error"]["code"]) == (404, "model_not_found")
+    assert "mimo/mimo-pro, claude/mimo-pro" in told["error"]["message"]
+
+
+def test_an_unknown_model_is_refused_in_the_callers_shape_with_a_near_name(engine: Any) -> None:
+    status, told = asked(engine, "/v1/models/claude/opsu", ANTHROPIC)
+    assert (status, told["type"], told["error"]["type"]) == (404, "error", "not_found_error")
+    assert "did you mean 'claude/opus'?" in told["error"]["message"]
+
+
+def test_a_strict_gateway_lists_its_one_pin(engine: Any) -> None:
+    _, told = asked(engine, "/v1/models", strict=Pin.parse("claude/opus"))
+    assert ids(told) == ["claude/opus"]
+
+
+def test_a_store_that_fails_leaves_what_is_declared(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise StoreError("no")
+
+    monkeypatch.setattr(engine.store, "models", failing)
+    _, told = asked(engine, "/v1/models")
+    assert ids(told) == ["mimo/mimo-pro", "mimo/org/mimo-lite", "claude/opus", "claude/mimo-pro"]
