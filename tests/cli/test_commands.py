@@ -74,6 +74,7 @@ def test_every_list_and_show_has_a_stable_shape_in_json(cli: Cli, furnished: Pat
         "tail": f"…{KEPT[-4:]}",
         "state": "found",
         "why": "",
+        "ends": None,
         "evidence": [],
         "verdicts": [],
     }

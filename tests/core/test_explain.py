@@ -149,6 +149,20 @@ TABLE = [
         f"Choose a model that it may use, or change the plan: {MODELS}",
     ),
     (
+        "nobody is signed in any more",
+        Fault(C.AUTH_EXPIRED, phase=Phase.UNSENT, sent=False, terminal=True),
+        None,
+        "The sign-in behind this connection is over. Other sessions on it stop as well.",
+        f"Sign in again: holdfast key login {MIMO}",
+    ),
+    (
+        "the service that renews a token does not answer",
+        Fault(C.AUTH_EXPIRED, phase=Phase.UNSENT, sent=False),
+        None,
+        "The token of env:MIMO_KEY ended, and its sign-in service could not renew it now.",
+        f"Come back in a moment. If it stays, sign in again: holdfast key login {MIMO}",
+    ),
+    (
         "a firewall stands before the provider",
         Fault(C.BLOCKED, status=403),
         WORKED,
@@ -321,7 +335,7 @@ def _case(fault: Fault, connection: Connection, evidence: Evidence | None) -> st
 
 
 COMMANDS = re.compile(
-    r"holdfast (key add \S+ --from|key reset \S+ \S+$|check \S+/|models --provider \S+$|provider show \S+$|why \S+$|session pin \S+ PROVIDER/MODEL$)"
+    r"holdfast (key add \S+ --from|key login \S+$|key reset \S+ \S+$|check \S+/|models --provider \S+$|provider show \S+$|why \S+$|session pin \S+ PROVIDER/MODEL$)"
 )
 
 

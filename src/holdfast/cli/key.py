@@ -11,6 +11,7 @@ import click
 from . import complete
 from .opened import Opened
 from .output import clock, count, finite, json_option, say, show_json, table
+from .signing import login
 
 if TYPE_CHECKING:
     from ..core.evidence import Cooldown, Evidence
@@ -22,17 +23,20 @@ _FREE_TO_READ = ("env", "file", "store")
 """References that are read just to be listed; a program or a keyring is not asked for that."""
 
 
-_FROM = "env:VARIABLE, file:PATH, cmd:PROGRAM, keyring:SERVICE/USER or store:LABEL; '-' reads the key from standard input."
+_FROM = "env:VARIABLE, file:PATH, cmd:PROGRAM, keyring:SERVICE/USER, store:LABEL, oauth:SIGN-IN or call:NAME; '-' reads the key from standard input."
 
 
 @click.group()
 def command() -> None:
-    """Add, list, reset and remove keys.
+    """Add, list, sign in for, reset and remove keys.
 
     \b
     Example:
       holdfast key add mimo-plan --from env:MIMO_KEY
     """
+
+
+command.add_command(login)
 
 
 @command.command()
@@ -145,6 +149,7 @@ def _view(opened: Opened, provider: Provider, key: Key, evidence: Sequence[Evide
         "tail": tail,
         "state": state,
         "why": why,
+        "ends": opened.vault.ends(key),
         "evidence": [
             {"url": e.url, "first_ok": e.first_ok, "last_ok": e.last_ok, "last_fault": e.last_fault and str(e.last_fault), "last_fault_at": e.last_fault_at}
             for e in evidence
@@ -174,6 +179,8 @@ def _told(one: dict[str, Any]) -> Iterator[str]:
     """What is remembered of a key, for reading."""
     if one["why"]:
         yield one["why"]
+    if one["ends"] is not None:
+        yield f"its token ends {clock(one['ends'])} and is renewed by itself"
     for e in one["evidence"]:
         host = e["url"].partition("://")[2].partition("/")[0]
         yield f"worked at {host} {clock(e['last_ok'])}" if e["last_ok"] is not None else f"never worked at {host}"

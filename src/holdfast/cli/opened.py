@@ -34,9 +34,10 @@ class Opened:
 
     @cached_property
     def vault(self) -> Vault:
+        from ..signin import renewals
         from ..vault import Vault
 
-        return Vault(self.home.secrets)
+        return Vault(self.home.secrets, ask=renewals(self.home))
 
     @cached_property
     def store(self) -> Store:

@@ -1,0 +1,184 @@
+"""Signing in from the command line: a code typed elsewhere, or a browser that comes back; and keys that the program itself supplies."""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+import holdfast
+from cli.furnishing import Cli
+from holdfast import signin
+from holdfast.configfile import Home
+from holdfast.configfile import load as load_config
+from holdfast.core.errors import ConfigError
+from holdfast.core.secret import Secret
+from holdfast.vault.file import SecretsFile
+from signins.authority import CANARY, Authority
+
+
+@pytest.fixture
+def authority(home: Path) -> Iterator[Authority]:
+    with Authority() as made:
+        (home / "holdfast.toml").write_text(made.config())
+        yield made
+
+
+def chat(session: holdfast.Session) -> httpx2.Response:
+    with httpx2.Client(transport=session.transport(), base_url="http://holdfast.invalid/v1") as client:
+        return client.post("/chat/completions", json={"model": "m", "messages": []})
+
+
+def test_a_code_typed_on_another_device_signs_in_and_the_token_serves(cli: Cli, home: Path, authority: Authority) -> None:
+    authority.pending = 0
+    told = cli("key", "login", "corp", "--device")
+    assert told.exit_code == 0, told.stderr
+    assert "type the code WDJB-MJHT" in told.stdout
+    assert CANARY not in told.stdout + told.stderr
+    asked = authority.posts[-1][1]
+    assert asked == {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": f"dc-{CANARY}", "client_id": "holdfast-test"}
+    with holdfast.open() as hf:
+        assert chat(hf.session("s", "corp/m")).status_code == 200
+    listed = cli("key", "list", "corp").stdout
+    assert "its token ends" in listed
+    assert CANARY not in listed
+
+
+def test_a_browser_that_comes_back_signs_in_with_a_proof_that_only_this_process_holds(authority: Authority, home: Path) -> None:
+    def visit(url: str) -> None:
+        threading.Thread(target=lambda: httpx2.get(url, follow_redirects=True, trust_env=False)).start()
+
+    said: list[str] = []
+    sign_in = load_config(Home.at(home)).sign_ins["corp"]
+    grant = signin.by_browser(sign_in, said.append, visit=visit)
+    assert (grant.access, grant.refresh, grant.generation) == (Secret(authority.access), Secret(authority.refresh), 0)
+    asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(said[0].split()[-1]).query))
+    assert (asked["code_challenge_method"], asked["scope"], asked["client_id"]) == ("S256", "chat", "holdfast-test")
+    assert authority.posts[-1][1]["code_verifier"] not in said[0]
+
+
+def test_a_stranger_who_comes_to_the_port_without_our_state_is_sent_away(authority: Authority, home: Path) -> None:
+    statuses: list[int] = []
+
+    def visit(url: str) -> None:
+        back = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))["redirect_uri"]
+
+        def strangers() -> None:
+            queries = ("code=stolen", "code=stolen&state=guessed", "error=access_denied")
+            statuses.extend(httpx2.get(f"{back}?{query}", trust_env=False).status_code for query in queries)
+            httpx2.get(url, follow_redirects=True, trust_env=False)
+
+        threading.Thread(target=strangers).start()
+
+    grant = signin.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, visit=visit)
+    assert statuses == [404, 404, 404]
+    assert grant.access == Secret(authority.access)
+
+
+def test_nobody_who_comes_back_in_time_is_no_sign_in(authority: Authority, home: Path) -> None:
+    with pytest.raises(signin.NotSignedIn, match="nobody came back"):
+        signin.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, patience=0.05)
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ([(400, b'{"error": "unauthorized_client"}')], "unauthorized_client"),
+        ([(0, b"ConnectError")], "ConnectError"),
+        ([(200, b"<html>")], "HTTP 200"),
+        ([(200, b'{"device_code": "d", "user_code": "u", "expires_in": 20}'), (400, b'{"error": "access_denied"}')], "access_denied"),
+        ([(200, b'{"device_code": "d", "user_code": "u", "expires_in": 20}'), (400, b'{"error": "slow_down"}')], "nobody typed the code"),
+        ([(200, b'{"device_code": "d", "user_code": "u", "expires_in": 20}'), (503, b"")], "nobody typed the code"),
+    ],
+)
+def test_a_sign_in_that_does_not_come_about_says_why(authority: Authority, home: Path, answers: list[tuple[int, bytes]], told: str) -> None:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def send(url: str, fields: Any) -> tuple[int, bytes]:
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    with pytest.raises(signin.NotSignedIn, match=told):
+        signin.by_device(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, send=send, sleep=sleep, clock=lambda: now[0])
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ('[provider.p]\nurl = "https://p.example"\nkeys = ["oauth:corp"]\n', "there is no table [signin.corp]"),
+        ('[signin.corp]\nclient_id = "c"\ntoken_url = "https://a.example/t"\n', "neither a device_url nor an authorize_url"),
+        ('[signin.corp]\nclient_id = "c"\ndevice_url = "https://a.example/t"\n', "has no token_url"),
+        ('[signin.corp]\nclient_id = "c"\ntoken_url = "http://a.example/t"\ndevice_url = "https://a.example/t"\n', "is not https"),
+        ('[signin.corp]\nclient_id = "c"\ntoken_url = "https://169.254.169.254/t"\ndevice_url = "https://a.example/t"\n', "metadata"),
+    ],
+)
+def test_a_sign_in_that_cannot_be_is_refused_with_its_place(home: Path, config: str, told: str) -> None:
+    (home / "holdfast.toml").write_text(config)
+    with pytest.raises(ConfigError) as caught:
+        load_config(Home.at(home))
+    assert told in str(caught.value)
+    assert "holdfast.toml:" in str(caught.value)
+
+
+def test_a_provider_without_a_sign_in_cannot_be_signed_in_for(cli: Cli, furnished: Path) -> None:
+    told = cli("key", "login", "mimo")
+    assert told.exit_code == 2
+    assert "no key that somebody signs in for" in told.stderr
+
+
+def test_a_function_of_the_program_supplies_a_key_until_it_says_that_it_has_ended(home: Path, authority: Authority) -> None:
+    config = authority.config().replace("oauth:corp", "call:corp")
+    (home / "holdfast.toml").write_text(config)
+    calls: list[float] = []
+
+    async def supply() -> tuple[str, float]:
+        authority.issue()
+        calls.append(time.time())
+        return authority.access, time.time() + (0.2 if len(calls) == 1 else 3600)
+
+    with holdfast.open(keys={"corp": supply}) as hf:
+        session = hf.session("s", "corp/m")
+        assert chat(session).status_code == 200
+        time.sleep(0.25)
+        assert [chat(session).status_code for _ in range(3)] == [200, 200, 200]
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("supply", "told"),
+    [
+        (None, "only the program that supplies it can read it"),
+        (lambda: 1 / 0, "the program's function raised ZeroDivisionError"),
+        (lambda: 7, "gave a int, not a string"),
+        (lambda: "", "its value cannot be empty"),
+        (lambda: ("token", time.time() - 1), "has expired already"),
+    ],
+)
+def test_a_function_that_gives_no_key_is_told_without_its_words(home: Path, authority: Authority, supply: Any, told: str) -> None:
+    (home / "holdfast.toml").write_text(authority.config().replace("oauth:corp", "call:corp"))
+    with holdfast.open(keys={"corp": supply} if supply else None) as hf:
+        session = hf.session("s", "corp/m")
+        assert chat(session).status_code == 401
+        assert told in session.explain()
+    assert authority.served + authority.turned_away == 0
+
+
+def test_a_rename_of_another_provider_and_a_damaged_grant_lose_no_sign_in(home: Path) -> None:
+    file = SecretsFile(home / "secrets.toml")
+    text = '["oauth:corp"]\nid = "g"\naccess = "a-token"\nrefresh = "r-token"\nexpires_at = 12.5\ngeneration = 3\n[mimo]\na = "key-of-mimo"\n'
+    file.path.write_text(text)
+    file.copy("mimo", "plan")
+    kept = SecretsFile(home / "secrets.toml").grant("corp")
+    assert kept is not None
+    assert (kept.generation, kept.expires_at, kept.refresh) == (3, 12.5, Secret("r-token"))
+    file.path.write_text('["oauth:corp"]\nid = "g"\naccess = 7\n')
+    with pytest.raises(ConfigError, match="set aside"):
+        file.grant("corp")
