@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # An active environment of the caller's must not receive our packages.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: setup demo test test-legacy test-clients check lint types layers coverage bench mutants fix lock clean
+.PHONY: setup demo test test-legacy test-clients test-hermes check lint types layers coverage bench mutants fix lock clean
 
 setup: .venv/.installed
 
@@ -45,6 +45,12 @@ test-legacy: .venv-legacy/.installed
 # Other people's clients, each in its own environment (PyPI, npm), through a running gateway.
 test-clients: setup
 	@$(BIN)/python -m pytest -q suites/clients $(ARGS)
+
+# hermes-agent itself, in its own environment (PyPI), loses its sessions and gets them back.
+test-hermes: setup
+	@test -x .venv-hermes/bin/hermes || { $(BIN)/uv venv -q --clear --python $(BIN)/python .venv-hermes && \
+	  $(BIN)/uv pip install -q --python .venv-hermes/bin/python hermes-agent==0.19.0 agent-client-protocol; }
+	@$(BIN)/python -m pytest -q suites/hermes $(ARGS)
 
 check: lint types layers test-legacy coverage
 

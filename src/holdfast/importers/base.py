@@ -12,7 +12,7 @@ from typing import Any
 from .. import presets
 from ..configfile.parse import parse
 from ..core.errors import ConfigError
-from ..core.identity import KINDS, Provider, ProviderName
+from ..core.identity import KINDS, Provider, ProviderName, is_loopback
 from ..core.secret import Secret
 
 DIALECTS: Mapping[str, str] = {
@@ -21,7 +21,10 @@ DIALECTS: Mapping[str, str] = {
     "anthropic-messages": "anthropic-messages", "anthropic_messages": "anthropic-messages", "anthropic": "anthropic-messages",
 }  # fmt: skip
 """How other programs name the dialects that we speak."""
-_STARS = re.compile(r"\**|(?i:change[_-]?me|your[_-]api[_-]key(?:[_-]here)?|placeholder|example|dummy|null|none|no-key.*)")
+_PLACEHOLDER = re.compile(
+    r"\**|(?i:change[_-]?me|your[_-]?(?:api[_-]?)?key(?:[_-]here)?|placeholder|example|dummy|fake|null|none|empty|x+|no[_-]?key.*|not[_-]needed|sk-no-key.*"
+    r"|ollama|lm[_-]?studio|vllm|llama[._-]?cpp|local)"
+)
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -83,7 +86,10 @@ class Gathering:
         """One entry; gives the name it got, or None when it was left out."""
         name = unused(name_for(called, self.program), self.entries)
         fields = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items() if value not in (None, "")}
-        entry = Entry(name, fields, _labelled(keys), place)
+        held = _labelled(keys)
+        if not held and is_loopback(str(fields.get("url", "https:"))):
+            fields["auth"] = "none"  # what these programs fill with a placeholder, we say
+        entry = Entry(name, fields, held, place)
         try:
             entry.provider()
         except ConfigError as error:
@@ -135,7 +141,7 @@ def unused(name: ProviderName, taken: Iterable[str]) -> ProviderName:
 
 def literal(value: str, place: str, label: str = "imported") -> FoundKey | None:
     """A key whose value stands in somebody's file; None for a placeholder or what cannot be a key."""
-    if _STARS.fullmatch(value.strip()) or len(value.strip()) < 4:
+    if _PLACEHOLDER.fullmatch(value.strip()) or len(value.strip()) < 4:
         return None
     try:
         return FoundKey("", Secret(value), label, place)
@@ -174,5 +180,12 @@ def base_of(url: str, dialect: str) -> str:
 
 
 def address(url: str, dialect: str, **more: Any) -> dict[str, Any]:
-    """The fields of an entry at a URL; the usual dialect is not written."""
-    return {"url": base_of(url, dialect), **({"dialect": dialect} if dialect != "openai-chat" else {}), **more}
+    """The fields of an entry at a URL; what is usual is not written. Anthropic's SDK, which these programs use, shows its key as
+    x-api-key, unless a preset knows better for the very URL."""
+    base = base_of(url, dialect)
+    fields = {"url": base, **({"dialect": str(dialect)} if dialect != "openai-chat" else {})}
+    if dialect == "anthropic-messages":
+        known = (row for row in presets.rows().values() if row["endpoints"].get(dialect) == base)
+        auth = next((row.get("auth", "bearer") for row in known), "x-api-key")
+        fields |= {"auth": auth} if auth != "bearer" else {}
+    return {**fields, **more}

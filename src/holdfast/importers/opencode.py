@@ -49,7 +49,7 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
 def _provider(gathered: Gathering, name: str, raw: Mapping[str, Any], auth: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> None:
     place = f"provider.{name}" if raw else f"auth.json: {name}"
     options, preset = mapping(raw.get("options")), preset_for("opencode", name)
-    package, url = word(raw.get("npm")), word(options.get("baseURL"))
+    package, url = word(raw.get("npm")), word(options.get("baseURL")) or word(raw.get("api"))
     dialect = _DIALECTS.get(package or ("@ai-sdk/anthropic" if name == "anthropic" else "@ai-sdk/openai-compatible"))
     if dialect is None or not (url or preset):
         gathered.leave(f"{name} ({place})", f"'{package}' speaks no dialect of ours" if dialect is None else "it has no baseURL, and no preset has its name")
@@ -61,8 +61,13 @@ def _provider(gathered: Gathering, name: str, raw: Mapping[str, Any], auth: Mapp
         gathered.leave(f"headers of '{name}' ({', '.join(words(options.get('headers')))})", "they may hold keys: write headers = { … } yourself")
     if word(auth.get("type")) in ("oauth", "wellknown"):
         gathered.leave(f"the sign-in of '{name}' (auth.json)", "it belongs to opencode, and a refresh token has one owner")
-    key = _key(word(options.get("apiKey")), path, environ, name) or literal(word(auth.get("key")), "auth.json", name)
-    models = tuple(word(mapping(one).get("id")) or called for called, one in mapping(raw.get("models")).items())
+    named = next((one for one in words(raw.get("env")) if environ.get(one)), next(iter(words(raw.get("env"))), ""))
+    key = _key(word(options.get("apiKey")), path, environ, name) or literal(word(auth.get("key")), "auth.json", name) or variable(named, environ)
+    listed = {called: mapping(one) for called, one in mapping(raw.get("models")).items()}
+    for called in [called for called, one in listed.items() if word(mapping(one.get("provider")).get("npm")) not in ("", package)]:
+        gathered.leave(f"{name}/{called}", "it speaks through another package than its provider")
+        del listed[called]
+    models = tuple(word(one.get("id")) or called for called, one in listed.items())
     fields: dict[str, Any] = address(url, dialect) if url else {"preset": preset}
     gathered.add(name, {**fields, "models": models if models and url else None}, [key] if key is not None else [], place)
 

@@ -1,0 +1,92 @@
+"""Files of other programs may be broken or hostile: what comes of them is a value or one clear refusal, without a word of their content."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from holdfast.core.errors import ConfigError
+from holdfast.importers.foreign import LONGEST, table_of, variables_of
+
+SECRET = "sk-canary-4d1c0b7e9f2a5836"
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(9))
+MERGES = "a: &a {k: v, l: w}\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)}\n  <<: [*{chr(97 + n)}, *{chr(97 + n)}]\n" for n in range(22))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("c.yaml", BOMB, "holds more, or deeper"),
+        ("c.yaml", MERGES, "merges more than belongs|holds more"),
+        ("c.yaml", "a: &a\n  b: *a\n", "holds more, or deeper"),
+        ("c.yaml", f"x: !!python/object/apply:os.system ['echo {SECRET}']\n", "is not plain YAML near line 1"),
+        ("c.yaml", f"a: b: {SECRET}\n", "is not plain YAML near line 1"),
+        ("c.yaml", f"? [{SECRET}]\n: 1\n", "is not plain YAML"),
+        ("c.yaml", "x: 2001-99-99\n", "c.yaml"),
+        ("c.yaml", "[" * 5000, "nested too deeply|is not plain YAML"),
+        ("c.yaml", f"- {SECRET}\n", "is not a table of settings"),
+        ("c.json", '{"a": ' * 100_000, "nested too deeply|is not JSON"),
+        ("c.json", f'{{"key": "{SECRET}"', "is not JSON near line 1"),
+        ("c.json", f'"{SECRET}"', "is not a table of settings"),
+        ("c.toml", f'key = "{SECRET}', "is not TOML"),
+        ("c.toml", "a = " + "[" * 5000, "nested too deeply|is not TOML"),
+        ("c.json", " " * (LONGEST + 1), "is longer than"),
+    ],
+)
+def test_a_hostile_or_broken_file_is_refused_at_once_and_without_its_content(tmp_path: Path, name: str, text: str, told: str) -> None:
+    (tmp_path / name).write_text(text)
+    began = time.process_time()
+    with pytest.raises(ConfigError, match=told) as refusal:
+        table_of(tmp_path / name)
+    assert SECRET not in str(refusal.value)
+    assert refusal.value.next_step
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "directory"])
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path, make: object) -> None:
+    make(tmp_path / "c.json")  # type: ignore[operator]
+    with pytest.raises(ConfigError, match="is not a regular file"):
+        table_of(tmp_path / "c.json")
+
+
+def test_what_is_no_text_is_refused_and_what_is_not_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_bytes(b"\xff\xfe{}")
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        table_of(tmp_path / "c.json")
+    assert table_of(tmp_path / "gone.yaml") is None
+
+
+def test_a_link_is_followed_because_people_link_their_dot_files(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text('{"a": 1}')
+    (tmp_path / "c.json").symlink_to(tmp_path / "real")
+    assert table_of(tmp_path / "c.json") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('// head\n{"a": "http://x/*no comment*/", /* c */ "b": [1, 2,], }\n', {"a": "http://x/*no comment*/", "b": [1, 2]}),
+        ('{"a": "quote \\" // still text", "b": ",}"}', {"a": 'quote " // still text', "b": ",}"}),
+        ("", {}),
+        ("\ufeff{}", {}),
+    ],
+)
+def test_json_with_comments_and_trailing_commas_is_read_as_its_programs_read_it(tmp_path: Path, text: str, value: object) -> None:
+    (tmp_path / "c.jsonc").write_text(text, "utf-8")
+    assert table_of(tmp_path / "c.jsonc") == value
+
+
+def test_anchors_and_merges_of_ordinary_size_are_understood(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("base: &base {key: a, url: u}\none: {<<: *base, key: b}\nempty:\n")
+    assert table_of(tmp_path / "c.yaml") == {"base": {"key": "a", "url": "u"}, "one": {"key": "b", "url": "u"}, "empty": None}
+
+
+def test_variables_of_a_dotenv_are_read_and_nothing_in_it_is_run(tmp_path: Path) -> None:
+    text = "# note\nA=1\nexport B='two words' # c\nC=\"x#y\"\nD=$(touch gone) # c\nE=\nnot a line\n2F=no\n"
+    (tmp_path / ".env").write_text(text)
+    assert variables_of(tmp_path / ".env") == {"A": "1", "B": "two words", "C": "x#y", "D": "$(touch gone)", "E": ""}
+    assert variables_of(tmp_path / "gone") == {}
