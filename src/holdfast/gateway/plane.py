@@ -6,21 +6,24 @@ It decides nothing about a request: `server` reads it, the engine and `http.talk
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from ..core.identity import Pin
+from ..core.identity import Pin, is_loopback
 from ..core.steps import Outcome
 from ..engine import Engine
+from ..http.talk import Bounds as TalkBounds
 from ..store.base import Token
-
-if TYPE_CHECKING:
-    from .server import Client
+from .routes import Routes
+from .server import Client, host_of
+from .upstream import Upstreams
 
 T = TypeVar("T")
+_MOST_REMEMBERED = 1024
 RawHeaders = list[tuple[bytes, bytes]]
 SideAnswer = tuple[int, RawHeaders, bytes]
 
@@ -103,7 +106,7 @@ class Sides(Protocol):
 
     def answer(
         self, plane: Plane, method: str, path: str, query: str, headers: RawHeaders, token: Token | None
-    ) -> SideAnswer | None | Awaitable[SideAnswer | None]: ...
+    ) -> SideAnswer | Awaitable[SideAnswer | None] | None: ...
 
 
 class Plane:
@@ -116,15 +119,17 @@ class Plane:
         metrics: Metrics,
         sides: Sides,
         *,
-        bounds: Bounds = Bounds(),  # noqa: B008 - frozen
+        bounds: Bounds = Bounds(),
         strict: Pin | None = None,
         hosts: Sequence[str] = (),
     ) -> None:
-        from .upstream import Upstreams
-
         self.engine, self.tokens, self.metrics, self.sides = engine, tokens, metrics, sides
         self.bounds, self.strict = bounds, strict
         self.hosts = {host.lower() for host in hosts}
+        self.talk = TalkBounds()
+        self.routes = Routes()
+        self._names: dict[bytes, bool] = {}
+        self._origins: dict[bytes, bool] = {}
         self.clients: set[Client] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False
@@ -145,8 +150,6 @@ class Plane:
 
     async def serve(self, host: str = "127.0.0.1", port: int = 0, *, sock: socket.socket | None = None, backlog: int = 4096) -> None:
         """Begin to listen, on `sock` if it is given, and return. Raises OSError where that cannot be."""
-        from .server import Client
-
         self.loop = asyncio.get_running_loop()
         self.upstreams.begin(self.loop)
         listen = {"sock": sock} if sock is not None else {"host": host, "port": port}
@@ -164,7 +167,7 @@ class Plane:
         for client in [*self.clients]:
             client.retire()
         until = self.loop.time() + seconds
-        while self.clients and self.loop.time() < until:
+        while self.clients and self.loop.time() < until:  # noqa: ASYNC110 - an end is waited for once in a process's life
             await asyncio.sleep(min(0.02, max(0.0, until - self.loop.time())))
         return not self.clients
 
@@ -183,6 +186,26 @@ class Plane:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    def may_be_called(self, host: bytes) -> bool:
+        """Whether a Host header is one of ours: a name that somebody else points at us is a rebinding page's (a literal address,
+        and no header at all, never come from a page of a foreign name)."""
+        known = self._names.get(host)
+        if known is None:
+            known = _remember(self._names, host, self._is_ours(host_of(host), literal=True) or not host)
+        return known
+
+    def may_ask(self, origin: bytes) -> bool:
+        """Whether a page of this origin may use us."""
+        known = self._origins.get(origin)
+        if known is None:
+            known = _remember(self._origins, origin, self._is_ours(host_of(origin), literal=False))
+        return known
+
+    def _is_ours(self, host: str, *, literal: bool) -> bool:
+        if host in self.hosts or is_loopback(f"[{host}]" if ":" in host else host):
+            return True
+        return literal and _is_address(host)
+
     def in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
         """Run what may block in a thread."""
         return self.loop.run_in_executor(self._threads, call)
@@ -197,7 +220,20 @@ class Plane:
         """The one clock of all connections: a timer of its own for each would cost more than the rest of its request."""
         now = self.loop.time()
         for client in [*self.clients]:
-            if now >= client.deadline:
-                client.overdue(now)
+            client.look(now)
         self.upstreams.sweep(now)
         self._look = self.loop.call_later(self.bounds.look_every, self._look_round)
+
+
+def _remember(known: dict[bytes, bool], value: bytes, what: bool) -> bool:
+    if len(known) < _MOST_REMEMBERED:
+        known[value] = what
+    return what
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -159,7 +159,7 @@ class Routes:
         """The way to `endpoint`; to one on this machine never through a proxy."""
         way = self._chosen.get(endpoint.origin)
         if way is None:
-            proxy = None if is_loopback(endpoint.url) else _proxy_for(endpoint.url)
+            proxy = None if is_loopback(endpoint.url) else proxy_for(endpoint.url)
             name = proxy or endpoint.origin.partition(":")[0]
             way = self._ways.get(name)
             if way is None:
@@ -184,7 +184,8 @@ class Routes:
         return Through(self._kit, transport(proxy=proxy, limits=self._kit.module.Limits(**_LIMITS), retries=0, socket_options=_KEEPALIVE))
 
 
-def _proxy_for(url: str) -> str | None:
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for a URL, if any."""
     parts = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")

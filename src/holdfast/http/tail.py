@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from ..core.faults import Phase, Reply, classify
 from ..core.identity import Connection, Dialect
@@ -59,6 +60,17 @@ class Tail:
         error.args = (_BROKE.format(error, self._connection),)
         return error
 
+    def cut_off(self, error: Exception) -> bytes:
+        """The connection broke: what is still to be passed on, an error event, or nothing where half an event was passed on already."""
+        whole = self._watch is not None and self._watch.whole
+        message = str(self.broke(error))
+        return error_event(self._connection.dialect, message) if whole else b""
+
+    @property
+    def usage(self) -> Mapping[str, int]:
+        """The token counts that the stream told so far."""
+        return self._watch.usage if self._watch is not None else {}
+
     def left(self) -> None:
         """All was passed on, or the caller closed the response: nobody is blamed."""
         self._tell(None)
@@ -80,3 +92,14 @@ def error_event(dialect: Dialect, message: str) -> bytes:
     if dialect is Dialect.OPENAI_RESPONSES:
         event |= {"code": "stream_truncated", "message": message, "param": None}
     return f"event: error\ndata: {json.dumps(event)}\n\n".encode()
+
+
+def event_of(dialect: Dialect, body: bytes) -> bytes:
+    """An error body of ours as an event, for a client that was promised a stream."""
+    if dialect is Dialect.OPENAI_CHAT:
+        return b"data: %b\n\n" % body
+    told = json.loads(body)
+    if dialect is Dialect.OPENAI_RESPONSES:
+        error = told["error"]
+        told = {"type": "error", "error": error, "code": error["code"], "message": error["message"], "param": None}
+    return b"event: error\ndata: %b\n\n" % json.dumps(told).encode()

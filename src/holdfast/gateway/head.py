@@ -1,0 +1,155 @@
+"""The head of a client's request: read once, strictly, and only as far as the gateway needs it."""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import Final
+
+from .framing import Malformed, Names, length_of, lines_of
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+class F(IntEnum):
+    """What becomes of a client's header."""
+
+    KEPT = 0
+    DROPPED = 1
+    LENGTH = 2
+    CODING = 3
+    CONNECTION = 4
+    HOST = 5
+    ORIGIN = 6
+    EXPECT = 7
+    BEARER = 8
+    API_KEY = 9
+    SESSION = 10
+    HARNESS = 11
+    ACCEPTS = 12
+    RETRIES = 13
+    VERSION = 14
+
+
+_FATES: Final[dict[bytes, int]] = {
+    b"content-length": F.LENGTH,
+    b"transfer-encoding": F.CODING,
+    b"connection": F.CONNECTION,
+    b"host": F.HOST,
+    b"origin": F.ORIGIN,
+    b"expect": F.EXPECT,
+    b"authorization": F.BEARER,
+    b"x-api-key": F.API_KEY,
+    b"holdfast-session": F.SESSION,
+    # What the harnesses call their own session by, Codex of today and of before.
+    b"x-claude-code-session-id": F.HARNESS,
+    b"session-id": F.HARNESS,
+    b"session_id": F.HARNESS,
+    b"accept-encoding": F.ACCEPTS,
+    b"x-stainless-retry-count": F.RETRIES,
+    b"anthropic-version": F.VERSION,
+}
+# What else goes along: what an API reads, the marks by which callers find their requests again, and vendors' own headers. Neither
+# credentials nor what tells about the way to us.
+_ALONG = re.compile(
+    rb"(?:accept|accept-language|content-type|user-agent|idempotency-key|traceparent|tracestate|http-referer|originator|version|thread-id|conversation_id"
+    rb"|(?:anthropic|openai|helicone|copilot|editor|cf-aig|nvcf)-(?!organization$|project$)[a-z0-9_-]+"
+    rb"|x-(?!forwarded-|real-|api-key|auth|amz-|goog-api-key|csrf|xsrf|original-|envoy-|should-retry|remote-|client-ip)[a-z0-9_-]+)"
+)
+FATES = Names({name: int(fate) for name, fate in _FATES.items()}, F.DROPPED, _ALONG)
+_KEPT, _ACCEPTS, _RETRIES, _VERSION = int(F.KEPT), int(F.ACCEPTS), int(F.RETRIES), int(F.VERSION)
+_VERSIONS = {b"HTTP/1.1": True, b"HTTP/1.0": False}
+_METHOD = re.compile(rb"[A-Z]{1,20}")
+_OPTIONS_OF_CONNECTION = frozenset({b"close", b"keep-alive", b"te", b"upgrade", b""})
+
+
+class Head:
+    """One request's head. `kept` are the lines that go along; `once` holds the values of headers that may stand there once only,
+    by their fate. Raises Malformed, with the status to answer."""
+
+    __slots__ = ("accepts", "block", "chunked", "keep", "kept", "length", "method", "modern", "once", "path", "query", "retries", "versioned")
+
+    def __init__(self, block: bytes, most: int, longest_target: int) -> None:
+        lines = lines_of(block, most)
+        self.block = block
+        first = lines[0].split(b" ")
+        if len(first) != 3 or first[2] not in _VERSIONS or not _METHOD.fullmatch(first[0]) or not first[1].startswith(b"/"):
+            raise Malformed("the first line is no request of HTTP/1.1 with a path")
+        self.method, target, version = first
+        if len(target) > longest_target:
+            raise Malformed(f"the path is longer than {longest_target} bytes", 414)
+        if not target.isascii():
+            raise Malformed("the path holds characters that have to be percent-encoded")
+        self.path, _, self.query = target.partition(b"?")
+        self.modern = self.keep = _VERSIONS[version]
+        self.kept: list[bytes] = []
+        self.once: dict[int, bytes] = {}
+        self.accepts: bytes | None = None
+        self.retries, self.versioned, self.chunked = 0, False, False
+        self.length = 0
+        self._read(lines)
+        if len(self.once) > 1 or self.once.keys() - {F.HOST}:
+            self._weigh()
+        elif F.HOST not in self.once and self.modern:
+            raise Malformed("a request of HTTP/1.1 names its host")
+
+    def _read(self, lines: list[bytes]) -> None:
+        kept, fates, once = self.kept, FATES, self.once
+        del lines[0]
+        for line in lines:
+            name, colon, value = line.partition(b":")
+            fate = fates[name] if colon else fates[b""]
+            if fate == _KEPT:
+                kept.append(line)
+            elif fate == F.DROPPED:
+                continue
+            elif fate < _ACCEPTS:
+                if fate in once and fate not in (F.CONNECTION, F.HARNESS):
+                    raise Malformed(f"the header {name.decode()} stands there twice")
+                once[fate] = once[fate] + b"," + value if fate in once and fate == F.CONNECTION else value.strip(b" \t")
+            elif fate == _ACCEPTS:
+                self.accepts = value.strip(b" \t")
+            else:
+                kept.append(line)
+                if fate == _VERSION:
+                    self.versioned = True
+                elif (count := value.strip(b" \t")).isdigit() and len(count) < 4:
+                    self.retries = int(count)
+
+    def _weigh(self) -> None:
+        """What the headers say together about where the body ends and what happens to the connection."""
+        once = self.once
+        if F.HOST not in once and self.modern:
+            raise Malformed("a request of HTTP/1.1 names its host")
+        if F.LENGTH in once:
+            self.length = length_of(once[F.LENGTH])
+        if F.CODING in once:
+            if F.LENGTH in once or not self.modern or once[F.CODING].lower() != b"chunked":
+                raise Malformed("the body's end is told in two ways, or in one that is not understood")
+            self.chunked = True
+        if F.CONNECTION in once:
+            options = {one.strip(b" \t") for one in once[F.CONNECTION].lower().split(b",")}
+            self.keep = self.modern and b"close" not in options
+            named = options - _OPTIONS_OF_CONNECTION
+            if named:
+                self.kept = [line for line in self.kept if line.partition(b":")[0].lower() not in named]
+        if F.EXPECT in once and once[F.EXPECT].lower() != b"100-continue":
+            raise Malformed("the request expects something unknown", 417)
+
+    @property
+    def expects(self) -> bool:
+        """Whether the client waits for a word before it sends the body."""
+        return F.EXPECT in self.once and self.modern
+
+    @property
+    def credentials(self) -> list[bytes]:
+        """What may be the gateway's token, in the order of trust."""
+        bearer, key = self.once.get(F.BEARER), self.once.get(F.API_KEY)
+        found = [bearer[7:].strip(b" \t")] if bearer is not None and bearer[:7].lower() == b"bearer " else []
+        return [*found, key] if key is not None else found
+
+    @property
+    def headers(self) -> RawHeaders:
+        """All of them, as they came, for what is not on the way of a request to a provider."""
+        pairs = (line.partition(b":") for line in self.block.split(b"\r\n")[1:])
+        return [(name.lower(), value.strip(b" \t")) for name, _, value in pairs]

@@ -1,0 +1,421 @@
+"""One request on its way: drives `http.talk` from the callbacks of two connections, without a task of its own. It decides nothing: the
+conversation says what to open, read or wait for, and this carries it out, then hands on what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import HoldfastError, NoSession
+from ..core.identity import Connection
+from ..core.secret import Secret
+from ..core.steps import Outcome
+from ..exchange import Exchange
+from ..http.asked import Asked, asked_by
+from ..http.tail import Tail, error_event, event_of
+from ..http.talk import Close, Good, Perform, Read, Talk, Told, Wait, Whole, converse
+from ..http.wire import Leaving, labelled, leave, readable
+from ..runtime import begin_session
+from .broken import Broken, GatewayFaults, ReadTimeout
+from .refusals import Refusal, of_error, refusal
+from .usage import usage_of
+
+if TYPE_CHECKING:
+    from .head import Head
+    from .plane import Plane
+    from .routes import Route
+    from .server import Client
+    from .upstream import AnswerHead, Up
+
+_log = logging.getLogger("holdfast.gateway")
+_FAULTS = GatewayFaults()
+_COMMENT = b": holdfast\n\n"
+_NOT_A_STREAM = "the provider answered with something else than the stream that was asked for"
+_SSE = [b"content-type: text/event-stream", b"cache-control: no-cache"]
+
+
+class GatewayAsk:
+    """What a client asked for, as the conversation takes it."""
+
+    __slots__ = ("asked", "body", "dialect", "judged", "lines", "path")
+
+    judged: bool
+
+    def __init__(self, head: Head, route: Route, body: bytes) -> None:
+        self.asked: Asked = asked_by(body)
+        self.body: bytes | None = body
+        self.dialect, self.judged = route.dialect, True
+        self.path = f"{route.path}?{head.query.decode('ascii')}" if head.query else route.path
+        self.lines = head.kept
+        if head.accepts is not None:
+            self.lines.append(b"accept-encoding: " + readable(head.accepts, self.asked.streams))
+
+    def opening(self, connection: Connection, secret: Secret | None) -> Leaving:
+        """The request as it leaves for `connection`."""
+        return leave(connection, secret, self.path, self.lines, self.body or b"", self.asked)
+
+
+class Relay:
+    """A request between its client and a provider. Also what metrics and logs read of it once it is over (`plane.Done`)."""
+
+    __slots__ = (
+        "_bounds", "_client", "_comments", "_dialled", "_ended", "_engine", "_leaving", "_limit", "_pieces", "_plane", "_quiet", "_retries", "_size_in",
+        "_tail", "_talk", "_timer", "_up", "_waiting", "ask", "began", "chunks", "exchange", "left", "over", "route", "seconds", "session", "size", "status",
+        "streamed", "usage",
+    )  # fmt: skip
+
+    def __init__(self, plane: Plane, client: Client, head: Head, route: Route, session: str, body: bytes) -> None:
+        self._plane, self._client, self._engine = plane, client, plane.engine
+        self.ask = GatewayAsk(head, route, body)
+        self.route, self.session, self._retries = route.name, session, head.retries
+        self.exchange: Exchange | None = None
+        self._talk: Talk | None = None
+        self._up: Up | None = None
+        self._tail: Tail | None = None
+        self._leaving: Leaving | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: type | None = None
+        self._pieces: list[bytes] = []
+        self._ended, self._limit, self._comments = False, 0, 0
+        self.began = self._quiet = plane.loop.time()
+        self.status = self.size = self.chunks = 0
+        self.seconds = 0.0
+        self.streamed = self.left = self.over = False
+        self.usage: Mapping[str, int] = {}
+
+    # What metrics and logs read -------------------------------------------------------------------------------------------
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended, None where nothing was begun."""
+        return self.exchange.outcome if self.exchange is not None else None
+
+    @property
+    def request_id(self) -> str:
+        """By which the journal knows it."""
+        return self.exchange.call.request_id if self.exchange is not None else ""
+
+    # The conversation -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin. A session that does not exist yet is made first, off the loop."""
+        ask, plane = self.ask, self._plane
+        body = ask.body or b""
+        try:
+            exchange = self._engine.begin(
+                self.session, ask.dialect, ask.asked.model, replayable=len(body) <= plane.talk.replay, client_retries=self._retries, side_door=False
+            )
+        except NoSession:
+            making = plane.in_thread(partial(begin_session, self._engine, self.session, ask.asked.model))
+            making.add_done_callback(self._made)
+            return
+        except HoldfastError as error:
+            self._refuse(of_error(error))
+            return
+        self.exchange = exchange
+        pin = exchange.call.lane.connection.pin
+        if plane.strict is not None and pin != plane.strict:
+            exchange.abandon()
+            self.exchange = None
+            what = f"this run is bound to '{plane.strict}', and the request asks for '{pin}': nothing was sent"
+            self._refuse(refusal(409, "pin_mismatch", what, chosen=str(plane.strict), requested=str(pin)))
+            return
+        self._talk = converse(_FAULTS, self._engine, exchange, ask, plane.talk)
+        self._go(None)
+
+    def _made(self, making: asyncio.Future[None]) -> None:
+        if self.over or making.cancelled():
+            return
+        error = making.exception()
+        if isinstance(error, HoldfastError):
+            self._refuse(of_error(error))
+        elif error is not None:
+            self._bug(error)
+        else:
+            self.start()
+
+    def _go(self, got: Any, error: Exception | None = None) -> None:
+        """Let the conversation go on with what came, as far as it can without waiting."""
+        talk, self._waiting = self._talk, None
+        if talk is None or self.over:
+            return
+        try:
+            op = talk.send(got) if error is None else talk.throw(error)
+            while True:
+                kind = type(op)
+                if kind is Leaving:
+                    self._open(op)  # type: ignore[arg-type]
+                    return
+                if kind is Whole:
+                    self._limit = op.limit  # type: ignore[union-attr]
+                    if not self._ended and sum(map(len, self._pieces)) <= self._limit:
+                        break
+                    got, self._pieces = self._pieces, []
+                elif kind is Read:
+                    if not self._pieces and not self._ended:
+                        break
+                    got = self._pieces.pop(0) if self._pieces else None
+                elif kind is Close:
+                    self._drop()
+                    got = None
+                elif kind is Wait:
+                    self._timer = self._plane.loop.call_later(op.seconds, self._go, None)  # type: ignore[union-attr]
+                    break
+                else:
+                    self._perform(op)  # type: ignore[arg-type]
+                    break
+                op = talk.send(got)
+            self._waiting = kind
+        except StopIteration as end:
+            self._talk = None
+            self._hand(end.value)
+        except Exception as bug:
+            self._bug(bug)
+
+    def _perform(self, op: Perform) -> None:
+        self._plane.in_thread(op.call).add_done_callback(self._performed)
+
+    def _performed(self, done: asyncio.Future[Any]) -> None:
+        if self.over or done.cancelled():
+            return
+        error = done.exception()
+        if error is not None:
+            self._bug(error)
+        else:
+            self._go(done.result())
+
+    # The provider's side --------------------------------------------------------------------------------------------------
+
+    def _open(self, leaving: Leaving) -> None:
+        self._leaving, self._waiting, self._ended = leaving, Leaving, False
+        self._pieces.clear()
+        self._quiet = self._plane.loop.time()
+        pool = self._plane.upstreams.to(leaving.endpoint)
+        up = self._up = pool.take()
+        if up is not None:
+            up.send(self, leaving)
+        else:
+            self._plane.spawn(pool.dial(self))
+
+    def dialled(self, up: Up | None, error: Broken | None) -> None:
+        """A connection was made for us, or could not be."""
+        if self.over:
+            if up is not None:
+                up.pool.put(up)
+        elif up is None or self._leaving is None:
+            self._go(None, error)
+        else:
+            self._up = up
+            up.send(self, self._leaving)
+
+    def resend(self) -> None:
+        """A kept connection turned out to be closed, in good order and before any byte of an answer: the provider never took up the
+        request, and it goes out once on a fresh one (as Go's net/http does)."""
+        if self._leaving is not None and not self.over:
+            self._up = None
+            self._plane.spawn(self._plane.upstreams.to(self._leaving.endpoint).dial(self))
+
+    def answered(self, head: AnswerHead, pieces: list[bytes], *, ended: bool) -> None:
+        """The head of the answer, perhaps with all of its body."""
+        self._pieces, self._ended = pieces, ended
+        if ended:
+            self._up = None
+        self._go(head)
+
+    def fed(self, data: bytes, *, ended: bool) -> None:
+        """More of the body."""
+        if ended:
+            self._up, self._ended = None, True
+        if self._tail is not None:
+            self._pass(self._tail, data, ended=ended)
+            return
+        if data:
+            self._pieces.append(data)
+        if self._waiting is Read:
+            if self._pieces or ended:
+                self._go(self._pieces.pop(0) if self._pieces else None)
+        elif self._waiting is Whole and (ended or sum(map(len, self._pieces)) > self._limit):
+            pieces, self._pieces = self._pieces, []
+            self._go(pieces)
+
+    def broke(self, error: Exception) -> None:
+        """The connection to the provider is gone."""
+        self._up = None
+        if self.over:
+            return
+        if self._tail is not None:
+            self._broke_off(self._tail, error)
+        elif self._waiting in (Leaving, Read, Whole):
+            self._go(None, error)
+
+    def pause(self) -> None:
+        """The client reads slowly: let the provider wait."""
+        if self._up is not None:
+            self._up.pause()
+
+    def resume(self) -> None:
+        """The client has caught up."""
+        if self._up is not None:
+            self._up.resume()
+
+    def _drop(self) -> None:
+        up, self._up = self._up, None
+        if up is not None:
+            up.drop()
+
+    # The client's side ----------------------------------------------------------------------------------------------------
+
+    def _hand(self, told: Told) -> None:
+        """Hand on what came of the conversation."""
+        exchange = self.exchange
+        if exchange is None:
+            raise RuntimeError("a conversation without an exchange")
+        good = told.good
+        if self._comments:
+            self._hand_late(exchange, good)
+        elif good is None:
+            status, ours, body = exchange.explain()
+            self._client.answer(status, [b"%b: %b" % pair for pair in labelled([], ours)], body)
+            self._finish(status, len(body))
+        else:
+            head: Any = good.head
+            lines = head.kept + [b"%b: %b" % pair for pair in labelled([], exchange.headers())]
+            if good.tail is None:
+                body = good.chunks[0]
+                self._client.answer(head.status, lines, body)
+                if not head.coding:
+                    self.usage = usage_of(body)
+                self._finish(head.status, len(body))
+            else:
+                self._client.begin(head.status, lines, head.length)
+                self._follow(good, good.tail)
+
+    def _hand_late(self, exchange: Exchange, good: Good | None) -> None:
+        """The same when the client was sent comments meanwhile: its status is gone, so what went wrong is told in the stream."""
+        if good is not None and good.tail is not None and not good.head.coding:
+            self._follow(good, good.tail)
+            return
+        body = exchange.explain()[2] if good is None else None
+        last = event_of(self.ask.dialect, body) if body is not None else error_event(self.ask.dialect, _NOT_A_STREAM)
+        if good is not None and good.tail is not None:
+            good.tail.left()
+            self._drop()
+        self._client.send(last)
+        self._client.end()
+        self._finish(200, len(last))
+
+    def _follow(self, good: Good, tail: Tail) -> None:
+        """Pass on what was held back, then what comes."""
+        self._tail, self.status, self.streamed = tail, good.head.status, True
+        self._quiet = self._plane.loop.time()
+        held = good.chunks + self._pieces
+        for late in self._pieces:
+            tail.feed(late)
+        self._pieces = []
+        data = held[0] if len(held) == 1 else b"".join(held)
+        self._pass(tail, data, ended=self._ended, fed=True)
+
+    def _pass(self, tail: Tail, data: bytes, *, ended: bool, fed: bool = False) -> None:
+        if data:
+            if not fed:
+                tail.feed(data)
+            self.chunks += 1
+            self.size += len(data)
+            self._client.send(data)
+        if ended:
+            try:
+                last = tail.finish()
+            except Broken:
+                self._client.cut()
+            else:
+                if last:
+                    self._client.send(last)
+                self._client.end()
+            self._finish(self.status, self.size)
+
+    def _broke_off(self, tail: Tail, error: Exception) -> None:
+        last = tail.cut_off(error)
+        if last and not self._client.sized:
+            self._client.send(last)
+            self._client.end()
+        else:
+            self._client.cut()
+        self._finish(self.status, self.size)
+
+    def _refuse(self, told: Refusal) -> None:
+        if self._comments:
+            self._client.send(event_of(self.ask.dialect, told.body(self.ask.dialect)))
+            self._client.end()
+        else:
+            self._client.refuse(told, self.ask.dialect)
+        self._finish(told.status, 0)
+
+    def _bug(self, error: BaseException) -> None:
+        """Something of ours went wrong: told to the log, not to the client."""
+        _log.error("a request failed inside the gateway", exc_info=error)
+        if self.over:
+            return
+        self._drop()
+        if self._tail is None and not self._comments:
+            self._client.refuse(refusal(500, "internal", "the gateway failed; its log says why"), self.ask.dialect)
+        else:
+            self._client.cut()
+        if self._talk is not None:
+            self._talk.close()
+        self._finish(500, 0)
+
+    def _finish(self, status: int, size: int) -> None:
+        if self.over:
+            return
+        self.over = True
+        self.status, self.size = status, size
+        self.seconds = self._plane.loop.time() - self.began
+        if self._tail is not None:
+            self.usage = self._tail.usage
+        self._client.finished()
+        self._plane.metrics.finished(self)
+
+    def gone(self) -> None:
+        """The client went away: the provider's stream is closed at once, and nobody is blamed."""
+        if self.over:
+            return
+        self.over = self.left = True
+        self.seconds = self._plane.loop.time() - self.began
+        if self._timer is not None:
+            self._timer.cancel()
+        self._drop()
+        if self._talk is not None:
+            self._talk.close()
+        if self._tail is not None:
+            self._tail.left()
+            self.usage = self._tail.usage
+        self._plane.metrics.finished(self)
+
+    # Time -----------------------------------------------------------------------------------------------------------------
+
+    def look(self, now: float) -> None:
+        """Time has passed: whoever is silent for too long is given up, and a client that waits is told that we are here."""
+        if self.over:
+            return
+        bounds = self._plane.bounds
+        up = self._up
+        if up is not None and (up.heard or self._client.paused):
+            up.heard, self._quiet = False, now
+        limit = bounds.answer if self._waiting is Leaving else bounds.stall
+        if (self._waiting in (Leaving, Read, Whole) or self._tail is not None) and now - self._quiet > limit:
+            self._drop()
+            self.broke(ReadTimeout(f"the provider was silent for {limit:g} s"))
+            return
+        if self._waiting is Read:
+            self._go(b"")
+        if self._tail is None and not self.over and self.ask.asked.streams and now - self.began > bounds.comment * (self._comments + 1):
+            if not self._comments:
+                self._client.begin(200, [*_SSE, *self._early()], None)
+            self._comments += 1
+            self._client.send(_COMMENT)
+
+    def _early(self) -> list[bytes]:
+        return [b"holdfast-request-id: " + self.request_id.encode(), b"holdfast-session: " + self.session.encode()]

@@ -1,0 +1,371 @@
+"""The client's side: reads one request at a time from a connection, strictly, and writes what is handed on. Whatever is wrong with a
+request is answered in its dialect; whatever is unclear about where it ends closes the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import math
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
+
+from ..core.identity import Dialect
+from ..core.session import is_session_id
+from ..store.base import Token
+from .framing import Chunks, Malformed
+from .head import F, Head
+from .refusals import Refusal, refusal, status_line
+from .relay import Relay
+from .routes import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from .plane import Plane, SideAnswer
+
+_log = logging.getLogger("holdfast.gateway")
+_END = b"\r\n\r\n"
+_CLOSE = b"connection: close"
+_NO_RETRY = b"x-should-retry: false"
+_JSON = b"content-type: application/json"
+_MOST_HELD = 64 * 1024
+
+
+class Client(asyncio.Protocol):
+    """One connection of a client."""
+
+    __slots__ = (
+        "_body", "_chunked_out", "_chunks", "_head", "_held", "_keep", "_need", "_plane", "_route", "_session", "_state", "_token", "_tr", "deadline",
+        "paused", "relay", "sized",
+    )  # fmt: skip
+
+    _HEAD, _BODY, _BUSY, _LINGER = range(4)
+
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+        self._tr: asyncio.Transport | None = None
+        self._state, self._need, self._keep, self._held = self._HEAD, 0, True, bytearray()
+        self._head: Head | None = None
+        self._route: Route | None = None
+        self._token: Token | None = None
+        self._session = ""
+        self._body: list[bytes] = []
+        self._chunks: Chunks | None = None
+        self._chunked_out = self.sized = self.paused = False
+        self.relay: Relay | None = None
+        self.deadline = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+        return self._state == self._BUSY
+
+    # The connection -------------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._tr = cast("asyncio.Transport", transport)
+        self._tr.set_write_buffer_limits(self._plane.bounds.high_water)
+        self._plane.clients.add(self)
+        self.deadline = self._plane.loop.time() + self._plane.bounds.idle
+        if self._plane.draining:
+            self._tr.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it was lost makes no difference
+        self._tr = None
+        self._plane.clients.discard(self)
+        relay, self.relay = self.relay, None
+        if relay is not None:
+            relay.gone()
+
+    def eof_received(self) -> bool:
+        return False  # whoever says no more has left: what is under way is wanted by nobody
+
+    def pause_writing(self) -> None:
+        self.paused = True
+        if self.relay is not None:
+            self.relay.pause()
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        if self.relay is not None:
+            self.relay.resume()
+
+    def retire(self) -> None:
+        """Take no further request; close now if none is under way."""
+        self._keep = False
+        if self._state == self._HEAD and not self._held and self._tr is not None:
+            self._tr.close()
+
+    def cut(self) -> None:
+        """Close in the middle, so that nobody takes what was sent for a whole answer."""
+        self._keep = False
+        if self._tr is not None:
+            self._tr.abort()
+
+    def look(self, now: float) -> None:
+        """Time has passed."""
+        if self.relay is not None:
+            self.relay.look(now)
+        if now < self.deadline or self._tr is None:
+            return
+        if self._state == self._BODY or (self._state == self._HEAD and self._held):
+            self._reject(refusal(408, "request_timeout", "the request did not arrive in time"))
+        elif self._state != self._BUSY:
+            self._tr.abort()
+
+    # Reading a request ----------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self._state == self._LINGER:
+            return
+        if self._state == self._BUSY:  # the next request has to wait for the answer to this one
+            self._held += data
+            if self._tr is not None:
+                self._tr.pause_reading()
+            return
+        try:
+            while data and self._state in (self._HEAD, self._BODY):
+                data = self._take_head(data) if self._state == self._HEAD else self._take_body(data)
+        except Malformed as error:
+            self._reject(refusal(error.status, "malformed_request", f"the request cannot be read: {error.what}"))
+            return
+        except Exception as error:
+            _log.error("a request failed inside the gateway", exc_info=error)
+            self._reject(refusal(500, "internal", "the gateway failed; its log says why"))
+            return
+        if data and self._state == self._BUSY and self._tr is not None:
+            self._held += data
+            self._tr.pause_reading()
+
+    def _take_head(self, data: bytes) -> bytes:
+        """Read as much of a head as there is; what follows it is given back."""
+        bounds, held = self._plane.bounds, self._held
+        if held:
+            searched = max(0, len(held) - 3)
+            held += data
+            end = held.find(_END, searched)
+        else:
+            data = data.lstrip(b"\r\n") if data[:1] in (b"\r", b"\n") else data
+            end = data.find(_END)
+        if end > bounds.head_bytes or (end < 0 and len(held or data) > bounds.head_bytes):
+            raise Malformed(f"its head is longer than {bounds.head_bytes} bytes", 431)
+        if end < 0:
+            if not held and data:
+                held += data
+                self.deadline = self._plane.loop.time() + bounds.head
+            return b""
+        if held:
+            data = bytes(held)
+            held.clear()
+        self._begin(Head(data[:end], bounds.header_count, bounds.target_bytes))
+        if self._state != self._BODY:
+            return b""
+        return self._take_body(data[end + 4 :])
+
+    def _begin(self, head: Head) -> None:
+        """Decide from the head alone whether the body is wanted."""
+        plane = self._plane
+        self._head, self._keep, self._chunks = head, head.keep and not plane.draining, None
+        self._token = None
+        route = self._route = plane.routes[head.path]
+        refused = self._barred(head, route)
+        if refused is None and head.length > plane.bounds.body_bytes:
+            refused = refusal(413, "request_too_large", f"the body is larger than {plane.bounds.body_bytes} bytes")
+        if refused is not None:
+            self._reject(refused)
+            return
+        self._state, self._need = self._BODY, head.length
+        if head.chunked:
+            self._chunks, self._need = Chunks(), 0
+        if head.expects and self._tr is not None:
+            self._tr.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _barred(self, head: Head, route: Route) -> Refusal | None:
+        """Why this request may not go on, if it may not."""
+        plane, once = self._plane, head.once
+        if not plane.may_be_called(once.get(F.HOST, b"")):
+            return refusal(403, "foreign_host", "this gateway is not called by that name: the Host header is none of its own")
+        origin = once.get(F.ORIGIN)
+        if origin is not None and not plane.may_ask(origin):
+            return refusal(403, "foreign_origin", "a page of another origin may not use this gateway")
+        if route.path not in plane.sides.OPEN:
+            self._token = next((token for value in head.credentials if (token := plane.tokens.check(value)) is not None), None)
+            if self._token is None:
+                what = "no gateway token was sent" if not head.credentials else "this is no token of this gateway"
+                return refusal(401, "invalid_token", f"{what}\n  run: holdfast token new", next_step="holdfast token new")
+        if not route.name:
+            return None
+        if head.method != b"POST":
+            return refusal(405, "method_not_allowed", f"/{route.name} takes POST")
+        return self._choose_session(head, route)
+
+    def _choose_session(self, head: Head, route: Route) -> Refusal | None:
+        token, once = cast("Token", self._token), head.once
+        named = route.session or once.get(F.SESSION, b"").decode("latin-1")
+        if token.session is not None:
+            if named and named != token.session:
+                return refusal(403, "session_mismatch", f"this token is bound to session '{token.session}'")
+            named = token.session
+        elif named:
+            if not is_session_id(named):
+                return refusal(400, "bad_session", f"'{named[:40]}' cannot be a session's id")
+        else:
+            harness, own = once.get(F.HARNESS, b"").decode("latin-1"), f"token-{token.label}"
+            named = harness if is_session_id(harness) else own if is_session_id(own) else f"token-{token.id}"
+        self._session = named
+        return None
+
+    def _take_body(self, data: bytes) -> bytes:
+        """Read as much of the body as there is; what follows it is given back."""
+        bounds = self._plane.bounds
+        if self._chunks is not None:
+            pieces = self._chunks.feed(data)
+            self._body += pieces
+            self._need += sum(map(len, pieces))
+            if self._need > bounds.body_bytes:
+                raise Malformed(f"the body is larger than {bounds.body_bytes} bytes", 413)
+            if not self._chunks.done:
+                self.deadline = self._plane.loop.time() + bounds.body
+                return b""
+            rest = self._chunks.rest
+        elif len(data) < self._need:
+            if data:
+                self._body.append(data)
+            self._need -= len(data)
+            self.deadline = self._plane.loop.time() + bounds.body
+            return b""
+        else:
+            rest = data[self._need :] if len(data) > self._need else b""
+            self._body.append(data[: self._need] if rest else data)
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body = []
+        self._dispatch(body)
+        return rest
+
+    def _dispatch(self, body: bytes) -> None:
+        """The request is complete."""
+        self._state, self.deadline = self._BUSY, math.inf
+        head, route, plane = cast("Head", self._head), cast("Route", self._route), self._plane
+        if route.name:
+            relay = self.relay = Relay(plane, self, head, route, self._session, body)
+            relay.start()
+            return
+        found = plane.sides.answer(plane, head.method.decode("ascii"), route.path, head.query.decode("ascii"), head.headers, self._token)
+        if inspect.isawaitable(found):
+            plane.spawn(self._aside(found))
+        else:
+            self._answer_aside(cast("SideAnswer | None", found))
+
+    async def _aside(self, found: Awaitable[SideAnswer | None]) -> None:
+        try:
+            answer = await found
+        except Exception as error:
+            _log.error("a side route failed", exc_info=error)
+            self._reject(refusal(500, "internal", "the gateway failed; its log says why"))
+        else:
+            self._answer_aside(answer)
+
+    def _answer_aside(self, answer: SideAnswer | None) -> None:
+        if answer is None:
+            route = cast("Route", self._route)
+            self.refuse(refusal(404, "unknown_route", f"there is no {route.path} here"), route.dialect)
+        else:
+            status, headers, body = answer
+            self.answer(status, [b"%b: %b" % pair for pair in headers], body)
+        self.finished()
+
+    # Writing an answer ----------------------------------------------------------------------------------------------------
+
+    def answer(self, status: int, lines: list[bytes], body: bytes) -> None:
+        """Write a whole answer."""
+        if self._tr is None:
+            return
+        if not self._keep:
+            lines.append(_CLOSE)
+        lines.append(b"content-length: %d\r\n\r\n" % len(body))
+        if self._head is not None and self._head.method == b"HEAD":
+            body = b""
+        head = status_line(status) + b"\r\n".join(lines)
+        if len(body) < 32 * 1024:
+            self._tr.write(head + body)
+        else:
+            self._tr.writelines((head, body))
+
+    def begin(self, status: int, lines: list[bytes], length: int | None) -> None:
+        """Write the head of an answer whose body follows piece by piece; `length` is None where nobody knows it."""
+        if self._tr is None:
+            return
+        self.sized, self._chunked_out = length is not None, False
+        if length is not None:
+            lines.append(b"content-length: %d" % length)
+        elif self._head is not None and self._head.modern:
+            self._chunked_out = True
+            lines.append(b"transfer-encoding: chunked")
+        else:
+            self._keep = False
+        if not self._keep:
+            lines.append(_CLOSE)
+        self._tr.write(b"%b%b\r\n\r\n" % (status_line(status), b"\r\n".join(lines)))
+
+    def send(self, data: bytes) -> None:
+        """Write the next piece of a body."""
+        if self._tr is None or not data:
+            return
+        if not self._chunked_out:
+            self._tr.write(data)
+        elif len(data) < 32 * 1024:
+            self._tr.write(b"%x\r\n%b\r\n" % (len(data), data))
+        else:
+            self._tr.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
+
+    def end(self) -> None:
+        """The body is complete."""
+        if self._tr is not None and self._chunked_out:
+            self._tr.write(b"0\r\n\r\n")
+
+    def refuse(self, told: Refusal, dialect: Dialect) -> None:
+        """Answer a complete request with an error of ours."""
+        self.answer(told.status, [_JSON, _NO_RETRY], told.body(dialect))
+
+    def finished(self) -> None:
+        """The answer is written: on to the next request, or to the end."""
+        self.relay = None
+        if self._tr is None:
+            return
+        if not self._keep:
+            self._state = self._LINGER
+            self._tr.close()
+            return
+        self._state = self._HEAD
+        self.deadline = self._plane.loop.time() + self._plane.bounds.idle
+        if self._held:
+            waiting = bytes(self._held)
+            self._held.clear()
+            self._plane.loop.call_soon(self._go_on, waiting)
+
+    def _go_on(self, waiting: bytes) -> None:
+        if self._tr is not None:
+            self._tr.resume_reading()
+            self.data_received(waiting)
+
+    def _reject(self, told: Refusal) -> None:
+        """Answer a request whose rest is not wanted, and close once the client has had time to read why (RFC 9112 9.6)."""
+        if self._tr is None:
+            return
+        self._keep, self._state, self._body = False, self._LINGER, []
+        self._held.clear()
+        dialect = self._route.dialect if self._route is not None else Dialect.OPENAI_CHAT
+        self.refuse(told, dialect)
+        self.deadline = self._plane.loop.time() + self._plane.bounds.linger
+        if self._tr.can_write_eof():
+            self._tr.write_eof()
+
+
+def host_of(value: bytes) -> str:
+    """The host that a Host or Origin header names, "" for none that can be read."""
+    text = value.decode("latin-1")
+    try:
+        return (urlsplit(text if "://" in text else f"//{text}").hostname or "").lower()
+    except ValueError:
+        return ""
