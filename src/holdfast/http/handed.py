@@ -7,7 +7,7 @@ import json
 from collections.abc import Generator
 from typing import Any, NamedTuple
 
-from ..core.errors import ConfigError, HoldfastError
+from ..core.errors import ConfigError, HoldfastError, NotReady
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from .asked import asked_by, is_plain
@@ -106,14 +106,22 @@ def _handed(exchange: Exchange, told: Told) -> Handed:
 
 
 def _refusal(dialect: Dialect, error: HoldfastError) -> Handed:
-    """Our own refusal before anything was sent, in the caller's dialect (409: the session's choice is in conflict with what is)."""
+    """Our own refusal before anything was sent, in the caller's dialect."""
     headers: RawHeaders = [(b"content-type", b"application/json"), (b"x-should-retry", b"false")]
-    return Handed(409, headers, [refusal_body(dialect, error)], {})
+    return Handed(refusal_status(error), headers, [refusal_body(dialect, error)], {})
+
+
+def refusal_status(error: HoldfastError) -> int:
+    """503: the provider is not set up yet, or not now. 409: the session's choice is in conflict with what is."""
+    return 503 if isinstance(error, NotReady) else 409
 
 
 def refusal_body(dialect: Dialect, error: HoldfastError, **more: Any) -> bytes:
     """An error of ours as the caller's SDK reads it; `more` goes into the machine's part."""
-    told: dict[str, Any] = {"type": "invalid_request_error", "message": str(error), "holdfast": {"class": type(error).__name__, **more}}
+    if isinstance(error, NotReady):
+        more = {"reason": error.reason, "retry_at": error.retry_at, **more}
+    kind = "api_error" if isinstance(error, NotReady) else "invalid_request_error"
+    told: dict[str, Any] = {"type": kind, "message": str(error), "holdfast": {"class": type(error).__name__, **more}}
     if dialect is Dialect.ANTHROPIC_MESSAGES:
         return json.dumps({"type": "error", "error": told}).encode()
     return json.dumps({"error": told | {"param": None, "code": "holdfast_" + _snake(type(error).__name__)}}).encode()
