@@ -53,9 +53,10 @@ def _added_latency(most: float) -> Judge:
 
     def judge(results: Results) -> Verdict:
         ours, theirs, bare = (results.median("c1", peer, lambda run: run.p50) for peer in (OURS, "nginx", "direct"))
-        if ours is None or theirs is None or bare is None:
-            return Verdict(name, "–", "nginx –", "–", budget, None)
-        return Verdict(name, f"{number(ours - bare)} µs", f"nginx {number(theirs - bare)} µs", f"{ours - theirs:+.0f} µs", budget, ours - theirs <= most)
+        added = [None if one is None or bare is None else one - bare for one in (ours, theirs)]
+        more = None if ours is None or theirs is None else ours - theirs
+        cells = (_with(added[0], "µs"), f"nginx {_with(added[1], 'µs')}", "–" if more is None else f"{more:+.0f} µs")
+        return Verdict(name, *cells, budget, None if more is None else more <= most)
 
     return judge
 

@@ -34,7 +34,12 @@ def plots(results: Results) -> dict[str, str]:
             results, "Added latency, one request at a time", "µs", [_added(results, "c1", _p50), _added(results, "c1", _p99)], ("p50", "p99")
         ),
         "gateway-memory.svg": _bars(
-            results, "Memory at rest, and with 1,000 open streams", "MB", [_by(idle, results), _by(memory_with_streams, results)], ("at rest", "1,000 streams")
+            results,
+            "Memory at rest, and with 1,000 open streams",
+            "MB",
+            [_by(idle, results), _by(memory_with_streams, results)],
+            ("at rest", "with streams"),
+            straight=True,
         ),
         "gateway-prompts.svg": _lines(results, "CPU time of a request by the size of its prompt", "prompt", _PROMPTS, ("1 KB", "10 KB", "100 KB", "1 MB")),
         "gateway-clients.svg": _lines(
@@ -133,10 +138,10 @@ def _table(results: Results, columns: Sequence[str], values: Sequence[Column], *
     return lines
 
 
-def _bars(results: Results, title: str, unit: str, values: Sequence[Column], series: Sequence[str] = ("",)) -> str:
+def _bars(results: Results, title: str, unit: str, values: Sequence[Column], series: Sequence[str] = ("",), *, straight: bool = False) -> str:
     rows = [(peer, [max(cell, 0.1) for value in values if (cell := value(peer)) is not None]) for peer in results.measured]
     whole = sorted(((peer, row) for peer, row in rows if len(row) == len(values)), key=lambda one: one[1][0])
-    return svg.bars(title, unit, whole, series) if whole else ""
+    return svg.bars(title, unit, whole, series, straight=straight) if whole else ""
 
 
 def _lines(results: Results, title: str, across: str, loads: Mapping[str, float], labels: Sequence[str]) -> str:

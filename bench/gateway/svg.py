@@ -23,24 +23,25 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Values to pixels, by their logarithm. Marks stand at powers of ten, and at 2 and 5 between them where the range is small."""
+    """Values to pixels, by their logarithm or, `straight`, as they are."""
 
     low: float
     high: float
     start: float
     end: float
-
-    @classmethod
-    def over(cls, values: Sequence[float], start: float, end: float) -> Axis:
-        """An axis on which all of these have room."""
-        low, high = min(values), max(values)
-        return cls(low / 1.25, high * 1.25, start, end)
+    straight: bool = False
 
     def at(self, value: float) -> float:
-        share = (math.log(value) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
-        return self.start + share * (self.end - self.start)
+        return self.start + (self._of(value) - self._of(self.low)) / (self._of(self.high) - self._of(self.low)) * (self.end - self.start)
+
+    def _of(self, value: float) -> float:
+        return value if self.straight else math.log(value)
 
     def marks(self) -> list[float]:
+        """Powers of ten, with 2 and 5 between them where the range is small; on a straight axis about five round steps."""
+        if self.straight:
+            step = next(step for power in range(-3, 9) for one in (1, 2, 5) if (step := one * 10.0**power) * 6 >= self.high - self.low)
+            return [value for count in range(round(self.high / step) + 1) if (value := count * step) <= self.high]
         steps = (1, 2, 5) if self.high / self.low < 300 else (1,)
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         return [value for power in powers for step in steps if self.low <= (value := step * 10.0**power) <= self.high]
@@ -48,13 +49,14 @@ class Axis:
 
 def number(value: float) -> str:
     """A figure with as many digits as say something: 7.3, 26, 37,545."""
-    return f"{value:,.0f}" if abs(value) >= 20 else f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
+    return f"{value:,.0f}" if abs(value) >= 20 or value == round(value) else f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
 
 
-def bars(title: str, unit: str, rows: Sequence[tuple[str, Sequence[float]]], series: Sequence[str] = ("",)) -> str:
-    """One group of bars for each row, one bar for each of the series, by the logarithm of the value; the first series is the stronger."""
+def bars(title: str, unit: str, rows: Sequence[tuple[str, Sequence[float]]], series: Sequence[str] = ("",), *, straight: bool = False) -> str:
+    """One group of bars for each row, one bar for each of the series, named behind its value; the first series is the stronger."""
     values = [value for _, row in rows for value in row]
-    axis = Axis(min(values) / 2.5, max(values) * 2.2, 120, _WIDTH - 30)
+    ends = (120, _WIDTH - (30 if len(series) == 1 else 130))
+    axis = Axis(0, max(values), *ends, True) if straight else Axis(min(values) / 2.5, max(values) * (2.2 if len(series) == 1 else 1), *ends)
     thick, gap = (22, 12) if len(series) == 1 else (16, 14)
     height = 64 + len(rows) * (thick * len(series) + gap) + 34
     parts = [_mark_x(axis, value, 54, height - 34) for value in axis.marks()]
@@ -70,14 +72,15 @@ def bars(title: str, unit: str, rows: Sequence[tuple[str, Sequence[float]]], ser
             )
             parts.append(_text(end + 6, y + thick / 2 + 4, f"{number(value)} {series[place]}".strip()))
         top += thick * len(row) + gap
-    return _drawing(height, title, f"{unit}, logarithmic; less is better", parts)
+    return _drawing(height, title, f"{unit}{'' if straight else ', logarithmic'}; less is better", parts)
 
 
 def lines(title: str, unit: str, across: str, ticks: Sequence[tuple[float, str]], series: Mapping[str, Sequence[Point]]) -> str:
     """One line for each of the series, both axes by their logarithm; each line is named at its end."""
     height, bottom = 420, 366
     xs = Axis(ticks[0][0], ticks[-1][0], 66, _WIDTH - 110)
-    ys = Axis.over([y for points in series.values() for _, y in points], bottom, 60)
+    values = [y for points in series.values() for _, y in points]
+    ys = Axis(min(values) / 1.25, max(values) * 1.25, bottom, 60)
     parts = [
         f'<line class="grid" x1="66" x2="{_WIDTH - 110}" y1="{ys.at(value):.1f}" y2="{ys.at(value):.1f}"/>{_text(58, ys.at(value) + 4, number(value), "end")}'
         for value in ys.marks()
