@@ -43,8 +43,8 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield engine
 
 
-def asked(engine: Any, path: str, token: Token | None = ANYBODY, method: str = "GET") -> tuple[int, Any]:
-    found = Sides(Metrics(), "1.2").answer(FakePlane(engine), method, path, "", [], token)  # type: ignore[arg-type]
+def asked(engine: Any, path: str, token: Token | None = ANYBODY, method: str = "GET", sent: bytes = b"") -> tuple[int, Any]:
+    found = Sides(Metrics(), "1.2").answer(FakePlane(engine), method, path, "", [(b"Authorization", b"Bearer " + sent)], token)  # type: ignore[arg-type]
     if found is None:
         return 0, None
     status, headers, body = found  # type: ignore[misc]
@@ -118,9 +118,10 @@ def test_a_token_of_one_session_sees_nothing_else(engine: Any) -> None:
 
 
 def test_readiness_tells_the_reason_only_to_whoever_has_a_token(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asked(engine, "/health/ready") == (200, {"ready": True, "store": "ok", "config": "ok", "draining": False})
+    assert asked(engine, "/health/ready", None, sent=b"hf-guess") == (200, {"ready": True})
+    assert asked(engine, "/health/ready", None, sent=b"hf-good") == (200, {"ready": True, "store": "ok", "config": "ok", "draining": False})
     engine.config_error = ConfigError("holdfast.toml is wrong", next_step="holdfast doctor")
-    status, told = asked(engine, "/health/ready")
+    status, told = asked(engine, "/health/ready", sent=b"hf-good")
     assert (status, told["ready"]) == (200, True)  # the last good one serves on
     assert "holdfast.toml is wrong" in told["config"]
 
@@ -129,7 +130,7 @@ def test_readiness_tells_the_reason_only_to_whoever_has_a_token(engine: Any, mon
 
     monkeypatch.setattr(engine.store, "revision", failing)
     assert asked(engine, "/health/ready", None) == (503, {"ready": False})
-    assert asked(engine, "/health/ready")[1]["store"] == "the store is gone"
+    assert asked(engine, "/health/ready", sent=b"hf-good")[1]["store"] == "the store is gone"
     assert asked(engine, "/health/live", None) == (200, {"live": True})
 
 

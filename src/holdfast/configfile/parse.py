@@ -110,7 +110,9 @@ _SIGN_IN: _Fields = {"client_id": _text, "token_url": _text, "device_url": _text
 _SETTINGS: _Fields = {
     "probe_delays": lambda v: tuple(map(_seconds, _list(v))), "replay_limit": lambda v: int(_seconds(v)), "wait_budget": _seconds, "known_good_days": _seconds,
 }  # fmt: skip
-_GATEWAY: _Fields = {"listen": _listen, "store": _store, "public": _rule(lambda v: isinstance(v, bool), "true or false", bool), "drain": _seconds}
+_GATEWAY: _Fields = {
+    "listen": _listen, "store": _store, "public": _rule(lambda v: isinstance(v, bool), "true or false", bool), "drain": _seconds, "names": _texts,
+}  # fmt: skip
 
 
 def parse(document: Mapping[str, object], *, presets: Presets, place: Place) -> Config:

@@ -38,13 +38,14 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """The table `[gateway]`: where it listens (host:port), its store (sqlite:PATH, memory: or postgresql://…, never with a
-    password), `public`, without which only a loopback address is served, and for how long (seconds) running answers may go on
-    when it is told to end."""
+    password), `public`, without which only a loopback address is served, for how long (seconds) running answers may go on when it
+    is told to end, and further host names by which clients call it."""
 
     listen: str = "127.0.0.1:4141"
     store: str = "sqlite:state.db"
     public: bool = False
     drain: float = 30.0
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

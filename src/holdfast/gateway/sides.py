@@ -20,6 +20,7 @@ from ..store.base import Token
 from . import admin, models
 from .counters import Cell
 from .metrics import CONTENT_TYPE, Metrics
+from .refusals import refusal
 
 if TYPE_CHECKING:
     from .plane import Plane, RawHeaders, SideAnswer
@@ -76,7 +77,7 @@ class Sides:
             return None
         asked = Asked(plane, self.metrics, self.version, unquote(rest), {name.lower(): value for name, value in headers}, token)
         if handler in _OF_ALL and _only(asked) is not None:
-            return _refused(None, 403, "permission_error", "session_token", "this token is bound to a session, and sees nothing else")
+            return _refused(None, 403, "session_token", "this token is bound to a session, and sees nothing else")
         return handler(asked) if handler in _QUICK else plane.in_thread(partial(handler, asked))
 
 
@@ -95,7 +96,7 @@ def _ready(asked: Asked) -> SideAnswer:
     config = engine.config_error
     ready = store == "ok" and not asked.plane.draining
     told: dict[str, object] = {"ready": ready}
-    if asked.token is not None:
+    if _has_token(asked):
         told |= {"store": store, "config": "ok" if config is None else str(config), "draining": asked.plane.draining}
     return _json(200 if ready else 503, told)
 
@@ -122,7 +123,7 @@ def _model(asked: Asked) -> SideAnswer:
     found = models.one(asked.plane.engine, asked.rest, speaks, asked.plane.strict)
     if isinstance(found, dict):
         return _json(200, found)
-    return _refused(speaks, 404, "not_found_error", "model_not_found", found)
+    return _refused(speaks, 404, "model_not_found", found)
 
 
 def _status(asked: Asked) -> SideAnswer:
@@ -139,12 +140,18 @@ def _sessions(asked: Asked) -> SideAnswer:
 
 def _session(asked: Asked) -> SideAnswer:
     told = admin.session(asked.plane.engine, asked.rest) if _only(asked) in (None, asked.rest) else None
-    return _json(200, told) if told is not None else _refused(None, 404, "not_found_error", "no_such_session", f"there is no session '{asked.rest}'")
+    return _json(200, told) if told is not None else _refused(None, 404, "no_such_session", f"there is no session '{asked.rest}'")
 
 
 def _request(asked: Asked) -> SideAnswer:
     told = admin.request(asked.plane.engine, asked.rest, _only(asked))
-    return _json(200, told) if told is not None else _refused(None, 404, "not_found_error", "no_such_request", f"no request is called '{asked.rest}'")
+    return _json(200, told) if told is not None else _refused(None, 404, "no_such_request", f"no request is called '{asked.rest}'")
+
+
+def _has_token(asked: Asked) -> bool:
+    """Whether a token was sent along where none is needed."""
+    sent = (asked.headers.get(b"authorization", b"").rpartition(b" ")[2], asked.headers.get(b"x-api-key", b""))
+    return any(asked.plane.tokens.check(value) is not None for value in sent if value)
 
 
 def _only(asked: Asked) -> str | None:
@@ -188,12 +195,7 @@ def _json(status: int, value: object) -> SideAnswer:
     return status, [(b"content-type", b"application/json")], json.dumps(value, ensure_ascii=False).encode()
 
 
-def _refused(speaks: frozenset[Dialect] | None, status: int, kind: str, code: str, message: str) -> SideAnswer:
+def _refused(speaks: frozenset[Dialect] | None, status: int, code: str, what: str) -> SideAnswer:
     """A refusal in the caller's shape, which no SDK retries."""
-    error: dict[str, object] = {"type": kind, "message": message}
-    if speaks == models.ANTHROPIC:
-        body: dict[str, object] = {"type": "error", "error": error, "request_id": None}
-    else:
-        body = {"error": error | {"type": "invalid_request_error", "param": None, "code": code}}
-    _, headers, text = _json(status, body)
-    return status, [*headers, (b"x-should-retry", b"false")], text
+    dialect = Dialect.ANTHROPIC_MESSAGES if speaks == models.ANTHROPIC else Dialect.OPENAI_CHAT
+    return status, [(b"content-type", b"application/json"), (b"x-should-retry", b"false")], refusal(status, code, what).body(dialect)

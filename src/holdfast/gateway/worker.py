@@ -101,8 +101,8 @@ class _Worker:
 
     async def run(self) -> bool:
         engine, place, slot = self._engine, self._place, self._metrics.slot
-        tokens = Tokens(engine.store, tell=engine.recorder.tell)
-        plane = Plane(engine, tokens, _Told(self._metrics, self._log), Sides(self._metrics, version()), hosts=[place.listen.host])
+        tokens, sides = Tokens(engine.store, tell=engine.recorder.tell), Sides(self._metrics, version())
+        plane = Plane(engine, tokens, _Told(self._metrics, self._log), sides, hosts=[place.listen.host, *engine.config().gateway.names])
         self._end, self._look = asyncio.Event(), asyncio.Event()
         self._listen_to_signals(asyncio.get_running_loop())
         await plane.serve(sock=place.socket)
