@@ -120,13 +120,44 @@ class Handover:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """What an installed program is to find when it is connected: the gateway's root URL, the file that holds its token, every model as a
+    pin with the dialect in which this program asks for it, and the pin to begin with ("" if none was named)."""
+
+    root: str
+    token_file: str
+    models: tuple[tuple[str, Dialect], ...]
+    pin: str = ""
+
+    def url(self, dialect: Dialect) -> str:
+        """Where a client of this dialect is pointed to, as `Way.url` is written."""
+        return self.root if dialect is Dialect.ANTHROPIC_MESSAGES else f"{self.root}/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """What `connect` adds to one file of a program's own configuration: members by path, never in the place of something that is there.
+    `variable` and `directory` say where the program looks (its variable, else below HOME); of `names` the first that exists is edited,
+    else the last is made. `whole`: the file as a whole is ours. `use` is how the program is started on it."""
+
+    variable: str
+    directory: str
+    names: tuple[str, ...]
+    members: tuple[tuple[tuple[str, ...], object], ...]
+    use: str
+    whole: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Harness:
     """An agent program. `speaks` is in the order of its liking; `wire` says what it speaks where that is no dialect of ours.
 
     shows     how it can be told to show a key, by dialect; the gateway takes a bearer token or x-api-key
     oldest    the first version that reads what we write; `tested` the one we drove, "" when the plan is from its documentation
     chooses   its own arguments that would choose another connection: refused, because the pin chooses
-    takes     whether extra headers of an endpoint can be handed over
+    takes_headers  whether extra headers of an endpoint can be handed over
+    no_plan   why it cannot be handed anything
+    attach    what `connect` adds to its configuration; None where it takes a key neither from a file nor from a command
     """
 
     name: str
@@ -142,6 +173,7 @@ class Harness:
     chooses: tuple[str, ...] = ()
     takes_headers: bool = True
     no_plan: str = ""
+    attach: Callable[[Offer], Attachment] | None = None
 
     def hand_over(self, task: Task) -> Handover:
         """The plan for a task. Raises CannotHandOver with everything that stands in its way, not the first."""

@@ -6,8 +6,10 @@ directory of its own, and `--settings` says last where the requests go. Aliases 
 
 from __future__ import annotations
 
+from shlex import quote
+
 from ..core.identity import Auth, Dialect
-from .base import File, Handover, Harness, Task, expected, pretty
+from .base import Attachment, File, Handover, Harness, Offer, Task, expected, pretty
 from .inventory import EVERYWHERE
 
 _ALIASES = ("HAIKU", "SONNET", "OPUS", "FABLE")
@@ -44,6 +46,15 @@ def _plan(task: Task) -> Handover:
     )
 
 
+def _attach(offer: Offer) -> Attachment:
+    """A command for the key, and the address; with a pin, the model that every alias means. Its picker asks the gateway for the others."""
+    env = {"ANTHROPIC_BASE_URL": offer.root, "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1"} | (routes(offer.root, offer.pin) if offer.pin else {})
+    members: list[tuple[tuple[str, ...], object]] = [(("env", name), value) for name, value in env.items()]
+    members.append((("apiKeyHelper",), f"cat {quote(offer.token_file)}"))
+    use = "claude" + ("" if offer.pin else " --model PROVIDER/MODEL")
+    return Attachment("CLAUDE_CONFIG_DIR", ".claude", ("settings.json",), tuple(members), use)
+
+
 HARNESS = Harness(
     "claude",
     "Claude Code",
@@ -54,5 +65,6 @@ HARNESS = Harness(
     oldest="2.0",
     tested="2.1.329",
     shows={Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.BEARER, Auth.X_API_KEY})},
+    attach=_attach,
     chooses=("--model", "--fallback-model", "--settings", "--setting-sources", "--bare"),
 )

@@ -7,7 +7,7 @@ Its shells do not see the token.
 from __future__ import annotations
 
 from ..core.identity import Auth, Dialect
-from .base import ANY_AUTH, TOKEN, Handover, Harness, Task, Way, compact, expected
+from .base import ANY_AUTH, TOKEN, Attachment, Handover, Harness, Offer, Task, Way, compact, expected
 from .inventory import EVERYWHERE
 
 
@@ -53,6 +53,21 @@ def _plan(task: Task) -> Handover:
     )
 
 
+def _attach(offer: Offer) -> Attachment:
+    """A profile in a file of its own (0.169 reads no other): nothing of the user's is edited."""
+    provider = {
+        "name": "Holdfast",
+        "base_url": offer.url(Dialect.OPENAI_RESPONSES),
+        "wire_api": "responses",
+        "request_max_retries": 0,
+        "stream_max_retries": 0,
+        "auth": {"command": "cat", "args": [offer.token_file]},
+    }
+    told = {"model_provider": "holdfast", "model": offer.pin or next((pin for pin, _ in offer.models), ""), "model_providers": {"holdfast": provider}}
+    text = "".join(f"{name} = {inline(value)}\n" for name, value in told.items())
+    return Attachment("CODEX_HOME", ".codex", ("holdfast.config.toml",), (), "codex --profile holdfast", f"# Written by `holdfast connect codex`.\n{text}")
+
+
 HARNESS = Harness(
     "codex",
     "Codex",
@@ -63,5 +78,6 @@ HARNESS = Harness(
     oldest="0.60",
     tested="0.169.0",
     shows={Dialect.OPENAI_RESPONSES: ANY_AUTH},
+    attach=_attach,
     chooses=("-m", "--model", "--oss", "--local-provider", "-p", "--profile", "-c model", "--config model", "--config=model", "-c profile", "--config profile"),
 )

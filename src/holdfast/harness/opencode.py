@@ -6,7 +6,7 @@ Without its key's variable it would send requests that carry no key; `enabled_pr
 from __future__ import annotations
 
 from ..core.identity import Auth, Dialect
-from .base import ANY_AUTH, TOKEN, Handover, Harness, Task, Way, compact, expected
+from .base import ANY_AUTH, TOKEN, Attachment, Handover, Harness, Offer, Task, Way, compact, expected
 from .inventory import EVERYWHERE
 
 _PACKAGES = {
@@ -15,6 +15,7 @@ _PACKAGES = {
     Dialect.ANTHROPIC_MESSAGES: "@ai-sdk/anthropic",
 }
 _NATIVE = {Dialect.OPENAI_CHAT: Auth.BEARER, Dialect.OPENAI_RESPONSES: Auth.BEARER, Dialect.ANTHROPIC_MESSAGES: Auth.X_API_KEY}
+_NAMES = {Dialect.OPENAI_CHAT: "holdfast", Dialect.OPENAI_RESPONSES: "holdfast-responses", Dialect.ANTHROPIC_MESSAGES: "holdfast-messages"}
 _TOLD = ("run",)
 
 
@@ -61,6 +62,22 @@ def _placed(arguments: tuple[str, ...], model: str) -> tuple[str, ...]:
     return ("--model", model, *arguments) if not arguments or arguments[0].startswith("-") else arguments
 
 
+def _attach(offer: Offer) -> Attachment:
+    """A provider for each dialect that is needed, because the package decides the wire; the key comes from a file."""
+    members: list[tuple[tuple[str, ...], object]] = []
+    for dialect in dict.fromkeys(dialect for _, dialect in offer.models):
+        version = "/v1" if dialect is Dialect.ANTHROPIC_MESSAGES else ""
+        entry = {
+            "npm": _PACKAGES[dialect],
+            "name": f"Holdfast ({dialect})",
+            "options": {"baseURL": f"{offer.url(dialect)}{version}", "apiKey": f"{{file:{offer.token_file}}}"},
+            "models": {pin: {} for pin, one in offer.models if one is dialect},
+        }
+        members.append((("provider", _NAMES[dialect]), entry))
+    begin = next((f"{_NAMES[dialect]}/{pin}" for pin, dialect in offer.models if pin == offer.pin), "holdfast/PROVIDER/MODEL")
+    return Attachment("XDG_CONFIG_HOME", ".config", ("opencode/opencode.jsonc", "opencode/opencode.json"), tuple(members), f"opencode --model {begin}")
+
+
 HARNESS = Harness(
     "opencode",
     "opencode",
@@ -75,5 +92,6 @@ HARNESS = Harness(
         Dialect.OPENAI_RESPONSES: ANY_AUTH - {Auth.NONE},
         Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.X_API_KEY}),
     },
+    attach=_attach,
     chooses=("-m", "--model"),
 )

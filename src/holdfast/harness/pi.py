@@ -6,8 +6,10 @@ name as the key. Its models.json beats its own table, its auth.json beats models
 
 from __future__ import annotations
 
+from shlex import quote
+
 from ..core.identity import Auth, Dialect
-from .base import ANY_AUTH, TOKEN, File, Handover, Harness, Task, Way, expected, pretty
+from .base import ANY_AUTH, TOKEN, Attachment, File, Handover, Harness, Offer, Task, Way, expected, pretty
 from .inventory import EVERYWHERE
 
 _APIS = {
@@ -57,6 +59,14 @@ def _plan(task: Task) -> Handover:
     )
 
 
+def _attach(offer: Offer) -> Attachment:
+    """One provider with every pin as a model; each model says which dialect it is asked for in."""
+    models = [{"id": pin, "name": pin, "api": _APIS[dialect], "baseUrl": offer.url(dialect)} for pin, dialect in offer.models]
+    entry = {"baseUrl": offer.url(Dialect.OPENAI_CHAT), "api": _APIS[Dialect.OPENAI_CHAT], "apiKey": f"!cat {quote(offer.token_file)}", "models": models}
+    use = f"pi --provider holdfast --model {offer.pin or 'PROVIDER/MODEL'}   (or choose it with /model)"
+    return Attachment("PI_CODING_AGENT_DIR", ".pi/agent", ("models.json",), ((("providers", "holdfast"), entry),), use)
+
+
 HARNESS = Harness(
     "pi",
     "Pi",
@@ -67,5 +77,6 @@ HARNESS = Harness(
     oldest="0.73.1",
     tested="1.5.2",
     shows=dict.fromkeys(_APIS, _KEYED),
+    attach=_attach,
     chooses=("--provider", "--model", "--models", "--api-key", "--offline="),
 )

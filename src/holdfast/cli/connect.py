@@ -1,0 +1,170 @@
+"""`holdfast connect` and `disconnect`: an installed program learns the way to the gateway, and forgets it again to the last byte."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import complete
+from .opened import Opened
+from .output import plain, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..core.identity import Dialect, Pin
+    from ..harness.base import Harness
+    from ..harness.connect import Receipt
+
+
+@click.command()
+@click.argument("harness")
+@click.option("--pin", help="The provider/model that the program begins with.", shell_complete=complete.pins)
+@click.pass_obj
+def command(opened: Opened, harness: str, pin: str | None) -> None:
+    """Point an installed program to the gateway, reversibly.
+
+    Its configuration gets one entry, with every model that it can use as a pin and its token by reference; nothing that stands there is
+    changed. The gateway must be running (holdfast serve) when the program is used. Connecting again brings the entry up to date.
+
+    \b
+    Example:
+      holdfast connect pi
+    """
+    from ..harness import connect as shell
+    from ..harness.base import Offer
+    from ..vault.atomic import write_private
+    from .handing import known
+
+    program = known(harness)
+    if program.attach is None:
+        raise _unconnectable(program)
+    chosen = _pin(opened, program, pin)
+    _undo(opened, program.name)
+    token = directory(opened) / f"{program.name}.token"
+    attachment = program.attach(Offer(root(opened), str(token), _models(opened, program), str(chosen or "")))
+    path = shell.place(attachment, os.environ)
+
+    def keep(_: Path, text: str) -> None:
+        write_private(_receipt(opened, program.name), text)
+
+    write_private(token, _issue(opened, program.name))
+    try:
+        shell.connect(program.name, attachment, path, root(opened), str(token), keep)
+    except BaseException:
+        _forget(opened, program.name)
+        raise
+    say(f"{program.title} knows the gateway at {root(opened)} now ({path})", f"  run: {attachment.use}")
+
+
+@click.command()
+@click.argument("harness")
+@click.pass_obj
+def disconnecting(opened: Opened, harness: str) -> None:
+    """Take back what `holdfast connect` added.
+
+    A file that nobody changed meanwhile is what it was, byte for byte; in one that somebody changed, only ours goes. Its token is revoked.
+
+    \b
+    Example:
+      holdfast disconnect pi
+    """
+    from ..core.errors import ConfigError
+    from .handing import known
+
+    program = known(harness)
+    if not _receipt(opened, program.name).is_file():
+        raise ConfigError(f"{program.title} is not connected", next_step=f"holdfast connect {program.name}")
+    path = _undo(opened, program.name)
+    say(f"{program.title} no longer knows the gateway ({path})")
+
+
+def root(opened: Opened) -> str:
+    """Where the gateway of this home listens, by its configuration."""
+    from ..gateway.listen import Listen
+
+    return Listen.parse(opened.config.gateway.listen).url
+
+
+def receipts(opened: Opened) -> Iterator[Receipt]:
+    """What is connected. Raises ConfigError for a receipt that is damaged."""
+    from ..harness.connect import receipt_of
+
+    for path in sorted(directory(opened).glob("*.json")):
+        yield receipt_of(path.read_text("utf-8"))
+
+
+def directory(opened: Opened) -> Path:
+    """Where receipts and tokens are."""
+    return opened.home.state / "connected"
+
+
+def _receipt(opened: Opened, name: str) -> Path:
+    return directory(opened) / f"{name}.json"
+
+
+def _unconnectable(program: Harness) -> Exception:
+    from ..core.errors import CannotHandOver
+
+    why = program.no_plan or "it takes its key from the environment only, where a token would stand for every program"
+    step = f"holdfast run {program.name}" if not program.no_plan else "holdfast run --list"
+    return CannotHandOver(f"{program.title} cannot be connected: {why}", next_step=step)
+
+
+def _pin(opened: Opened, program: Harness, text: str | None) -> Pin | None:
+    """The pin to begin with, checked like that of a run."""
+    from ..core.handover import dialect_for
+    from ..core.identity import Pin
+    from ..core.resolve import provider_of
+
+    if text is None:
+        return None
+    pin = Pin.parse(text)
+    config = opened.config
+    dialect_for(program.name, program.speaks, provider_of(config, pin), config.providers.values(), wire=program.wire)
+    return pin
+
+
+def _models(opened: Opened, program: Harness) -> tuple[tuple[str, Dialect], ...]:
+    """The one list of what can be chosen, as far as this program can speak to it. Raises CannotHandOver when there is nothing."""
+    from ..core.catalog import options
+    from ..core.errors import CannotHandOver
+    from .models import discovered
+
+    listed: dict[str, list[str]] = {one.name: discovered(opened, one) for one in opened.config.providers.values()}
+    found = [(str(one.pin), one.dialects[0]) for one in options(opened.config, listed, program.speaks) if not one.why_not]
+    if not found:
+        raise CannotHandOver(f"none of your models can be used by {program.title}", next_step=f"holdfast models --harness {program.name} --all")
+    return tuple(found)
+
+
+def _issue(opened: Opened, name: str) -> str:
+    from ..gateway.tokens import issue
+
+    return issue(opened.store, f"connect {name}")[1]
+
+
+def _undo(opened: Opened, name: str) -> str:
+    """Take back what an earlier connect did, if one did; the file it is about."""
+    from ..harness.connect import disconnect, receipt_of
+
+    kept_at = _receipt(opened, name)
+    if not kept_at.is_file():
+        return ""
+    receipt = receipt_of(kept_at.read_text("utf-8"))
+    for member in disconnect(receipt):
+        click.echo(f"holdfast: {plain(member)} was changed since, and is left as it is in {plain(receipt.path)}", err=True)
+    _forget(opened, name)
+    return receipt.path
+
+
+def _forget(opened: Opened, name: str) -> None:
+    """End the token, and remove it and the receipt."""
+    for token in opened.store.tokens():
+        if token.label == f"connect {name}" and token.revoked_at is None:
+            opened.store.revoke_token(token.id)
+    for path in (directory(opened) / f"{name}.token", _receipt(opened, name)):
+        path.unlink(missing_ok=True)

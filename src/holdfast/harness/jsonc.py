@@ -1,0 +1,191 @@
+"""JSON with comments, edited as text: a member is put in or taken out, and every other byte stays where it was.
+
+What programs read as configuration is JSON with `//` and `/* */` comments and trailing commas; a parser that writes it anew would lose
+what its user wrote beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+_SKIP = re.compile(r"(?:[\s\ufeff]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
+_SCALAR = re.compile(r"[-+.\w]+")
+_DEEPEST = 200
+Path = tuple[str, ...]
+
+
+class Malformed(ValueError):
+    """The text is no JSON with comments."""
+
+
+@dataclass(slots=True)
+class _Node:
+    """A value with its place in the text; `members` are those of an object, with the place where each name begins."""
+
+    start: int
+    end: int
+    value: Any
+    members: dict[str, tuple[int, _Node]] = field(default_factory=dict)
+    trailing: int = -1  # where a comma after the last member stands
+
+
+def parse(text: str) -> Any:
+    """The value of a text; an empty one is an empty object. Raises Malformed."""
+    return _root(text).value
+
+
+def get(text: str, path: Path) -> Any:
+    """The value at a path; None when there is none."""
+    found = _find(_root(text), path)
+    return found.value if found is not None else None
+
+
+def has(text: str, path: Path) -> bool:
+    """Whether something stands at a path, be it null."""
+    return _find(_root(text), path) is not None
+
+
+def put(text: str, path: Path, value: object) -> str:
+    """The text with a new member at `path`, and with the objects above it where they are missing. Raises Malformed when something
+    stands there already, or where one of the objects should be."""
+    root = _root(text)
+    if not text.strip():
+        return json.dumps(_nested(path, value), indent=2, ensure_ascii=False) + "\n"
+    node, depth = root, 0
+    while depth < len(path) and path[depth] in node.members:
+        node, depth = node.members[path[depth]][1], depth + 1
+    if depth == len(path) or not isinstance(node.value, dict):
+        raise Malformed(f"{'.'.join(path[:depth])} is taken")
+    return _inserted(text, node, path[depth], _nested(path[depth + 1 :], value))
+
+
+def drop(text: str, path: Path) -> str:
+    """The text without the member at `path`, its comma and the line it stood on. Raises KeyError when there is none."""
+    node = _find(_root(text), path[:-1])
+    if node is None or path[-1] not in node.members:
+        raise KeyError(".".join(path))
+    names = [*node.members]
+    at = names.index(path[-1])
+    start, end = node.members[path[-1]][0], node.members[path[-1]][1].end
+    if at + 1 < len(names):  # up to where the next one begins
+        return text[:start] + text[node.members[names[at + 1]][0] :]
+    if node.trailing >= 0:
+        end = node.trailing + 1
+    begin = node.members[names[at - 1]][1].end if at else node.start + 1
+    if at and node.trailing >= 0:  # the one before keeps its comma
+        begin = text.index(",", _after(text, begin)) + 1
+    close = node.end - 1
+    rest = text[end:close]
+    return text[:begin] + (rest if rest.strip() or at else "") + text[close:]
+
+
+def _nested(path: Path, value: object) -> object:
+    for name in reversed(path):
+        value = {name: value}
+    return value
+
+
+def _inserted(text: str, node: _Node, name: str, value: object) -> str:
+    inner = _indent(text, next(iter(node.members.values()))[0]) if node.members else None
+    outer = _indent(text, node.start) or ""
+    step = inner if inner is not None else outer + "  "
+    written = f"{json.dumps(name)}: {json.dumps(value, indent=2, ensure_ascii=False)}".replace("\n", "\n" + step)
+    if not node.members:
+        rest = text[node.start + 1 :] if text[node.start + 1 : node.end - 1].strip() else text[node.end - 1 :]
+        return f"{text[: node.start + 1]}\n{step}{written}\n{outer}{rest}"
+    last = [*node.members.values()][-1][1].end
+    if node.trailing >= 0:
+        place = node.trailing + 1
+        return f"{text[:place]}\n{step}{written},{text[place:]}"
+    if inner is None:
+        return f"{text[:last]}, {written}{text[last:]}"
+    return f"{text[:last]},\n{step}{written}{text[last:]}"
+
+
+def _indent(text: str, place: int) -> str | None:
+    """The white space before a place when nothing else stands before it on its line."""
+    before = text[text.rfind("\n", 0, place) + 1 : place]
+    return before if not before.strip() and "\n" in text[:place] else None
+
+
+def _find(node: _Node, path: Path) -> _Node | None:
+    for name in path:
+        if name not in node.members:
+            return None
+        node = node.members[name][1]
+    return node
+
+
+def _after(text: str, place: int) -> int:
+    found = _SKIP.match(text, place)
+    return found.end() if found is not None else place
+
+
+def _root(text: str) -> _Node:
+    place = _after(text, 0)
+    if place == len(text):
+        return _Node(0, 0, {})
+    node = _value(text, place, 0)
+    if _after(text, node.end) != len(text):
+        raise Malformed(f"something follows at {node.end}")
+    return node
+
+
+def _value(text: str, place: int, depth: int) -> _Node:
+    if depth > _DEEPEST or place >= len(text):
+        raise Malformed("it ends too early, or is nested too deeply")
+    if text[place] == "{":
+        return _object(text, place, depth)
+    if text[place] == "[":
+        return _array(text, place, depth)
+    found = _STRING.match(text, place) or _SCALAR.match(text, place)
+    if found is None:
+        raise Malformed(f"no value at {place}")
+    try:
+        return _Node(place, found.end(), json.loads(found[0]))
+    except ValueError:
+        raise Malformed(f"no value at {place}") from None
+
+
+def _object(text: str, start: int, depth: int) -> _Node:
+    node, place = _Node(start, start, {}), _after(text, start + 1)
+    while place < len(text) and text[place] != "}":
+        name = _STRING.match(text, place)
+        colon = _after(text, name.end()) if name is not None else len(text)
+        if name is None or colon >= len(text) or text[colon] != ":":
+            raise Malformed(f"no name at {place}")
+        child = _value(text, _after(text, colon + 1), depth + 1)
+        node.members[json.loads(name[0])] = (place, child)
+        node.value[json.loads(name[0])] = child.value
+        place, node.trailing = _comma(text, child.end, "}")
+    if place >= len(text):
+        raise Malformed("an object does not end")
+    node.end = place + 1
+    return node
+
+
+def _array(text: str, start: int, depth: int) -> _Node:
+    node, place = _Node(start, start, []), _after(text, start + 1)
+    while place < len(text) and text[place] != "]":
+        child = _value(text, place, depth + 1)
+        node.value.append(child.value)
+        place, _ = _comma(text, child.end, "]")
+    if place >= len(text):
+        raise Malformed("an array does not end")
+    node.end = place + 1
+    return node
+
+
+def _comma(text: str, end: int, closing: str) -> tuple[int, int]:
+    """Where the next thing begins, and where a comma stood if it was the last before the closing bracket."""
+    place = _after(text, end)
+    if place < len(text) and text[place] == ",":
+        beyond = _after(text, place + 1)
+        return beyond, place if beyond < len(text) and text[beyond] == closing else -1
+    if place < len(text) and text[place] != closing:
+        raise Malformed(f"no comma at {place}")
+    return place, -1
