@@ -23,6 +23,7 @@ from .store.events import Event, EventKind
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType
 
+    from .origin import Why
     from .store.base import Store
     from .vault import Vault
     from .vault.supplied import Supplier
@@ -215,6 +216,14 @@ class Session:
     def why(self, limit: int = 200) -> str:
         """What happened to this session and why it is where it is, as text."""
         return "\n".join(why(self.attempts(limit), clock=local))
+
+    def origin(self, limit: int = 200) -> Why:
+        """For provider, model, endpoint, key and dialect each: what set it, where that is written and what changed it last; and the
+        journal. Raises ConnectionLost when the session was removed."""
+        from .origin import Why, session_origin
+
+        engine, row, events = self._owner.engine, self.row, self.attempts(limit)
+        return Why(self.id, session_origin(engine.config(), row, events, engine.store.now(), local), tuple(events))
 
     def explain(self) -> str:
         """What happened to the session's last request that failed in this process, on which connection, what was tried and what to

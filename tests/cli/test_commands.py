@@ -91,7 +91,7 @@ def test_every_list_and_show_has_a_stable_shape_in_json(cli: Cli, furnished: Pat
     }
     why = shown(cli, "why", "s")
     assert set(why) == {"subject", "connection", "events"}
-    assert [set(part) for part in why["connection"]] == [{"part", "value", "source", "changed"}] * 5
+    assert [set(part) for part in why["connection"]] == [{"part", "value", "by", "source", "place", "changed", "changed_at"}] * 5
     assert [event["kind"] for event in why["events"]] == ["created"]
     findings = shown(cli, "doctor")
     assert findings["ok"] is True
@@ -251,7 +251,7 @@ def test_why_tells_who_stands_in_and_until_when(cli: Cli, furnished: Path) -> No
         store.apply([StandInBegan("s", "both/big", "quota_window", store.now() + 600)], store.now())
     told = cli("why", "s").stdout
     assert "provider  both" in told
-    assert "the ladder of mimo/mimo-pro, standing in until" in told
+    assert "the ladder of mimo/mimo-pro (holdfast.toml:17), standing in until" in told
     assert "both/big stands in until" in cli("session", "list").stdout
 
 
