@@ -367,6 +367,20 @@ def test_a_cut_stream_and_another_model_are_written_down(world: World) -> None:
     assert kinds.count(EventKind.MODEL_DIFFERS) == 1
 
 
+def test_news_is_written_before_the_request_ends_and_one_more_success_of_a_good_key_beside_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = world.engine()
+    monkeypatch.setattr(engine.recorder, "_start", lambda: None)
+    world.run(engine, None)
+    first = world.now
+    assert [one.last_ok for one in engine.store.evidence()] == [first], "that a key works for the first time is news"
+    engine.recorder.flush()
+    world.now += 61
+    world.run(engine, None)
+    assert [one.last_ok for one in engine.store.evidence()] == [first]
+    engine.recorder.flush()
+    assert [one.last_ok for one in engine.store.evidence()] == [world.now]
+
+
 def test_what_a_provider_counted_is_written_down(world: World) -> None:
     engine = world.engine()
     for _ in range(2):

@@ -245,16 +245,21 @@ class Engine:
 
     def persist(self, changes: Sequence[Change], at: float) -> None:
         """Make changes of a request begun at `at` known to the other processes: verdicts before the next step is taken, a kept key
-        a little later; a success that the store knows already is not written at all."""
+        and one more success of a good key a little later; a success that the store knows already is not written at all."""
         now: list[Change] = []
         for change in changes:
+            if isinstance(change, Worked):
+                if change.durable and change.routine:
+                    self.recorder.note(change, at)
+                elif change.durable:
+                    now.append(change)
+                continue
+            if isinstance(change, KeyKept | StandInBegan | StandInEnded):
+                self._sessions.pop(change.session, None)
             if isinstance(change, KeyKept):
-                self._sessions.pop(change.session, None)
                 self.recorder.note(change, at)
-            elif not isinstance(change, Worked) or change.durable:
+            else:
                 now.append(change)
-            if isinstance(change, StandInBegan | StandInEnded):
-                self._sessions.pop(change.session, None)
         if now:
             try:
                 self.store.apply(now, at)

@@ -7,7 +7,7 @@ runtime replays what other processes wrote. A key is known by its fingerprint, s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from .faults import Fault, FaultClass, Scope
@@ -19,8 +19,7 @@ NO_KEY = "-"
 _DURABLE_EVERY = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What one key last did at one endpoint (its URL). Times are epoch seconds of the store's clock; `stored_ok` is the last
     success that the store knows, which may lag a minute behind."""
 
@@ -30,7 +29,7 @@ class Evidence:
     last_ok: float | None = None
     last_fault: FaultClass | None = None
     last_fault_at: float | None = None
-    stored_ok: float | None = field(default=None, compare=False)
+    stored_ok: float | None = None
 
     def known_good(self, now: float, days: float) -> bool:
         """Whether the key worked here within the last `days` (design/003)."""
@@ -65,7 +64,8 @@ class Cooldown:
 
 
 class Worked(NamedTuple):
-    """A key answered well. `durable` is False when the store knows as much already (written at most once a minute)."""
+    """A key answered well. `durable` is False when the store knows as much already (written at most once a minute); `routine`
+    when nobody would act otherwise for knowing it, so that it may be written a little later."""
 
     fingerprint: str
     url: str
@@ -73,6 +73,7 @@ class Worked(NamedTuple):
     account: str
     at: float
     durable: bool
+    routine: bool = False
 
 
 class Failed(NamedTuple):
@@ -169,7 +170,7 @@ class Board:
         for one in evidence:
             mine = here.get((one.fingerprint, one.url), one)
             last_ok = max(mine.last_ok or 0.0, one.last_ok or 0.0) or None
-            loaded[one.fingerprint, one.url] = replace(one, last_ok=last_ok, stored_ok=one.last_ok)
+            loaded[one.fingerprint, one.url] = one._replace(last_ok=last_ok, stored_ok=one.last_ok)
         # In one step: another thread that looks meanwhile must not take a good key for one that never worked.
         self._evidence = loaded
         self._cooldowns = {one.subject: one for one in cooldowns}
@@ -215,12 +216,12 @@ class Board:
                 self._worked(change)
             case Failed(fingerprint, url, kind, at):
                 known = self._evidence.get((fingerprint, url), Evidence(fingerprint, url))
-                self._evidence[fingerprint, url] = replace(known, last_fault=kind, last_fault_at=at)
+                self._evidence[fingerprint, url] = known._replace(last_fault=kind, last_fault_at=at)
             case Cooled(cooldown):
                 self._cooldowns[cooldown.subject] = cooldown
 
     def _worked(self, change: Worked) -> None:
-        # Spelled out because every good answer passes here: class patterns and `replace` would cost three times as much.
+        # Spelled out because every good answer passes here: class patterns and `_replace` would cost twice as much.
         at, place = change.at, (change.fingerprint, change.url)
         known = self._evidence.get(place)
         if known is None:
@@ -241,5 +242,6 @@ def worked(evidence: Evidence, connection: Connection, at: float, *, was_cooled:
     """The change that a good answer makes. Durable when it tells the store something: a first success, one after a fault
     or a cool-down, or one a minute."""
     stored = evidence.stored_ok
-    durable = was_cooled or stored is None or at - stored >= _DURABLE_EVERY or (evidence.last_fault_at or 0.0) >= stored
-    return Worked(evidence.fingerprint, evidence.url, connection.model, connection.account, at, durable)
+    news = was_cooled or stored is None or (evidence.last_fault_at or 0.0) >= stored
+    durable = news or at - (stored or 0.0) >= _DURABLE_EVERY
+    return Worked(evidence.fingerprint, evidence.url, connection.model, connection.account, at, durable, not news)
