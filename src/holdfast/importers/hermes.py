@@ -63,7 +63,7 @@ def _known(gathered: Gathering, home: HermesHome, pooled: Mapping[str, Sequence[
     keys: dict[str, list[FoundKey]] = {}
     for name, rows in pooled.items():
         preset = preset_for("hermes", name)
-        if preset is None:
+        if preset is None or not rows:
             if rows:
                 gathered.leave(f"{len(rows)} keys of '{name}' ({_PLACE})", "we have no preset of that name: holdfast provider add NAME --url URL")
             continue

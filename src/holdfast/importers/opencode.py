@@ -61,6 +61,8 @@ def _provider(gathered: Gathering, name: str, raw: Mapping[str, Any], auth: Mapp
         gathered.leave(f"headers of '{name}' ({', '.join(words(options.get('headers')))})", "they may hold keys: write headers = { … } yourself")
     if word(auth.get("type")) in ("oauth", "wellknown"):
         gathered.leave(f"the sign-in of '{name}' (auth.json)", "it belongs to opencode, and a refresh token has one owner")
+        if not url:
+            return
     named = next((one for one in words(raw.get("env")) if environ.get(one)), next(iter(words(raw.get("env"))), ""))
     key = _key(word(options.get("apiKey")), path, environ, name) or literal(word(auth.get("key")), "auth.json", name) or variable(named, environ)
     listed = {called: mapping(one) for called, one in mapping(raw.get("models")).items()}

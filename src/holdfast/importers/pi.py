@@ -54,6 +54,8 @@ def _provider(gathered: Gathering, name: str, raw: Mapping[str, Any], auth: Mapp
         gathered.leave(f"headers of '{name}' ({', '.join(words(raw.get('headers')))})", "they may hold keys: write headers = { … } yourself")
     if word(auth.get("type")) == "oauth":
         gathered.leave(f"the sign-in of '{name}' (auth.json)", "a refresh token has one owner, and it is Pi")
+        if not url:
+            return
     dialect = next(iter(dialects.values())) or "openai-chat"
     fields: dict[str, Any] = address(url, dialect) if url else {"preset": preset}
     key = _key(word(auth.get("key")), environ, name) or _key(word(raw.get("apiKey")), environ, name)

@@ -86,7 +86,7 @@ def apply(home: Home, planned: Plan) -> tuple[str, ...]:
             add_provider(home, one.name, {name: value for name, value in table.items() if name != "keys"} | ({"keys": refs} if refs else {}))
             written.append(str(one.name))
             for key in values:
-                add_key(home, one.name, {"from": f"store:{key.label}", "label": key.label}, key.secret)
+                add_key(home, one.name, {"from": f"store:{key.label}"}, key.secret)
         for pin, then in planned.ladders:
             set_ladder(home, Pin.parse(pin), [Pin.parse(rung) for rung in then])
     except HoldfastError as error:

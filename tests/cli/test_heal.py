@@ -1,0 +1,128 @@
+"""`holdfast heal hermes`: what a person is told, what changes and what does not."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cli.furnishing import Cli
+from importers.homes import CONFIG, KEY_B, SHARED, A, B, add, billed, configs, everything, hermes_home, names, stored
+
+
+@pytest.fixture
+def hermes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with one session that resumes, two that would go astray, and one that cannot be told."""
+    rows = [billed("fine", A), billed("astray", B), stored("acp", "custom", B, source="acp"), {"id": "bare"}]
+    home = hermes_home(tmp_path / "hermes", CONFIG, *rows, env="TEAM_A_KEY=sk-team-a-0f1e2d3c4b5a6978\n")
+    monkeypatch.setenv("HERMES_HOME", str(home))
+    return home
+
+
+def test_a_dry_run_says_where_each_session_goes_and_belongs_and_changes_nothing(cli: Cli, hermes: Path) -> None:
+    before, there = everything(hermes), names(hermes)
+    told = cli("heal", "hermes")
+    assert told.exit_code == 1
+    assert "4 sessions" in told.stdout
+    assert "1 resume, 2 would go to the wrong place, 1 cannot be told" in told.stdout
+    (line,) = [line for line in told.stdout.splitlines() if line.startswith("astray")]
+    assert "team-a at 127.0.0.1:9101 with the key of 'team-a' (TEAM_A_KEY)" in line
+    assert line.rstrip().endswith("custom:team-b")
+    assert "its row names neither an entry nor a URL (team-a or team-b)" in told.stdout
+    assert "run: holdfast heal hermes --apply" in told.stdout
+    assert (everything(hermes), names(hermes)) == (before, there)
+
+
+def test_apply_mends_what_is_certain_and_a_second_run_finds_nothing_to_do(cli: Cli, hermes: Path) -> None:
+    told = cli("heal", "hermes", "--apply")
+    assert told.exit_code == 1, "one session still cannot be told"
+    assert "2 sessions healed; the file as it was: " in told.stdout
+    healed = configs(hermes)
+    assert healed == {
+        "fine": None,
+        "astray": {"provider": "custom:team-b"},
+        "acp": {"model": "big", "provider": "custom:team-b", "base_url": B},
+        "bare": None,
+    }
+    before = everything(hermes)
+    again = cli("heal", "hermes", "--apply", "--json")
+    assert json.loads(again.stdout)["healed"] == []
+    assert everything(hermes) == before
+
+
+def test_the_users_word_settles_what_cannot_be_told(cli: Cli, hermes: Path) -> None:
+    told = cli("heal", "hermes", "--choose", "bare=team-b", "--apply")
+    assert told.exit_code == 0
+    assert configs(hermes)["bare"] == {"provider": "custom:team-b"}
+
+
+@pytest.mark.parametrize("word", ["nobody=team-b", "bare=nobody", "bare"])
+def test_a_word_on_a_session_or_an_entry_that_is_not_there_is_refused(cli: Cli, hermes: Path, word: str) -> None:
+    told = cli("heal", "hermes", "--choose", word, "--apply")
+    assert told.exit_code == 2
+    assert "entries: team-a, team-b" in told.stderr
+
+
+def test_undo_takes_it_back(cli: Cli, hermes: Path) -> None:
+    before = (hermes / "state.db").read_bytes()
+    cli("heal", "hermes", "--apply")
+    told = cli("heal", "hermes", "--undo")
+    assert (told.exit_code, (hermes / "state.db").read_bytes()) == (0, before)
+    assert "is again what it was before 2 sessions were healed" in told.stdout
+    assert cli("heal", "hermes", "--undo", "--json").exit_code == 2
+    assert cli("heal", "hermes", "--undo", "--apply").exit_code == 2
+
+
+def test_it_is_not_healed_while_hermes_has_it_open(cli: Cli, hermes: Path) -> None:
+    with closing(sqlite3.connect(hermes / "state.db")) as open_one:
+        add(open_one, billed("new", A))
+        told = cli("heal", "hermes", "--apply")
+    assert told.exit_code == 1
+    assert "another program has" in told.stderr
+    assert "nothing was changed" in told.stderr
+    assert configs(hermes)["astray"] is None
+
+
+def test_json_tells_everything_a_program_needs(cli: Cli, hermes: Path) -> None:
+    told = json.loads(cli("heal", "hermes", "--json").stdout)
+    (astray,) = [one for one in told["sessions"] if one["id"] == "astray"]
+    assert astray == {
+        "id": "astray",
+        "source": "tui",
+        "title": "",
+        "model": "big",
+        "stored": {"provider": "custom", "url": B, "dialect": None},
+        "state": "wrong place",
+        "today": {"entry": "team-a", "provider": "team-a", "host": "127.0.0.1:9101", "key": "the key of 'team-a' (TEAM_A_KEY)"},
+        "belongs": "custom:team-b",
+        "healable": True,
+        "why": "",
+        "candidates": [],
+        "note": "",
+    }
+    assert (told["backup"], told["healed"], told["ignored"]) == (None, [], [])
+
+
+def test_a_shared_url_is_pointed_out_and_profiles_too(cli: Cli, tmp_path: Path) -> None:
+    home = hermes_home(tmp_path / "shared", SHARED, stored("one", "custom:team-a", A))
+    (home / "profiles").mkdir()
+    told = cli("heal", "hermes", "--home", str(home))
+    assert (told.exit_code, "1 session may carry the name of another entry" in told.stdout, "profiles/NAME" in told.stdout) == (0, True, True)
+    assert "if that is wrong: --choose one=team-b" in cli("heal", "hermes", "--home", str(home), "--all").stdout
+
+
+def test_a_home_that_is_not_there_or_broken_is_refused_with_the_next_command(cli: Cli, tmp_path: Path) -> None:
+    assert cli("heal", "hermes", "--home", str(tmp_path / "gone")).exit_code == 2
+    broken = hermes_home(tmp_path / "broken", f"a: b: {KEY_B}")
+    told = cli("heal", "hermes", "--home", str(broken))
+    assert (told.exit_code, "is not plain YAML near line 1" in told.stderr, KEY_B in told.stderr) == (2, True, False)
+
+
+def test_no_key_is_ever_shown(cli: Cli, hermes: Path) -> None:
+    for arguments in ((), ("--json",), ("--all",), ("--apply",)):
+        told = cli("heal", "hermes", *arguments)
+        assert KEY_B not in told.stdout + told.stderr
+        assert "0f1e2d3c4b5a6978" not in told.stdout + told.stderr

@@ -1,0 +1,165 @@
+"""`holdfast import`: it shows first, writes what it showed, keeps what stands, and copies no key unasked."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from cli.furnishing import CONFIG as OURS
+from cli.furnishing import Cli, contents, write
+from holdfast.vault import SecretsFile
+from importers.homes import CONFIG, KEY_B, A, B, billed, hermes_home, stored
+
+ENTRIES = {
+    "team-a": {"url": A, "keys": ["env:TEAM_A_KEY"]},
+    "team-b": {"url": B, "models": ["big", "small"]},
+}
+
+
+@pytest.fixture
+def hermes(tmp_path: Path) -> Path:
+    rows = [billed("s-1", B), stored("s-2", "custom:team-a", A), {"id": "s-3"}, billed("s 4", B)]
+    return hermes_home(tmp_path / "hermes", CONFIG, *rows, env="TEAM_A_KEY=sk-team-a-0f1e2d3c4b5a6978\n")
+
+
+def written(home: Path) -> dict[str, object]:
+    return tomllib.loads((home / "holdfast.toml").read_text("utf-8"))
+
+
+def test_without_apply_it_shows_the_very_entries_and_writes_nothing(cli: Cli, home: Path, hermes: Path) -> None:
+    told = cli("import", "hermes", str(hermes))
+    assert told.exit_code == 0
+    shown, _, rest = told.stdout.partition("not carried:")
+    assert tomllib.loads(shown) == {"provider": ENTRIES, "ladder": {"team-a/big": {"then": ["team-b/small"]}}}
+    assert "it stands as a value in" in rest
+    assert f"run: holdfast import hermes {hermes} --apply" in rest
+    assert list(home.iterdir()) == []
+
+
+def test_apply_writes_what_was_shown_and_a_second_run_has_nothing_to_write(cli: Cli, home: Path, hermes: Path) -> None:
+    write(home / "holdfast.toml", OURS)
+    told = cli("import", "hermes", str(hermes), "--apply")
+    assert (told.exit_code, told.stderr) == (0, "")
+    assert (home / "holdfast.toml").read_text("utf-8").startswith("# my own words\n")
+    assert {name: entry for name, entry in written(home)["provider"].items() if name in ENTRIES} == ENTRIES  # type: ignore[attr-defined]
+    assert cli("provider", "list").exit_code == 0
+    before = contents(home)
+    again = cli("import", "hermes", str(hermes), "--apply")
+    assert (again.exit_code, contents(home)) == (0, before)
+    assert "'team-a' is there already" in again.stdout
+
+
+def test_a_name_that_means_another_url_here_is_never_touched(cli: Cli, home: Path, hermes: Path) -> None:
+    write(home / "holdfast.toml", '[provider.team-b]\nurl = "https://mine.example/v1"\nkeys = ["env:MINE"]\n')
+    told = cli("import", "hermes", str(hermes), "--apply")
+    assert told.exit_code == 1
+    assert "team-b: a provider of that name is there, at https://mine.example/v1: holdfast provider rename team-b" in told.stdout
+    assert written(home)["provider"]["team-b"] == {"url": "https://mine.example/v1", "keys": ["env:MINE"]}  # type: ignore[index]
+    assert "ladder" not in written(home)
+
+
+def test_a_key_that_an_entry_lacks_is_named_with_the_command(cli: Cli, home: Path, hermes: Path) -> None:
+    write(home / "holdfast.toml", f'[provider.team-a]\nurl = "{A}"\nkeys = ["env:OTHER"]\n')
+    assert "holdfast key add team-a --from env:TEAM_A_KEY" in cli("import", "hermes", str(hermes)).stdout
+
+
+def test_values_are_copied_only_when_told_and_then_stand_in_our_secrets(cli: Cli, home: Path, hermes: Path) -> None:
+    cli("import", "hermes", str(hermes), "--apply")
+    assert not (home / "secrets.toml").exists()
+    (home / "holdfast.toml").unlink()
+    told = cli("import", "hermes", str(hermes), "--apply", "--copy-secrets")
+    assert told.exit_code == 0
+    providers = written(home)["provider"]
+    assert providers["team-b"]["keys"] == ["store:team-b"]  # type: ignore[index]
+    assert providers["team-a"]["keys"] == ["store:TEAM_A_KEY"]  # type: ignore[index]
+    kept = SecretsFile(home / "secrets.toml").get("team-b", "team-b")
+    assert kept is not None
+    assert kept.tail == KEY_B[-4:]
+    assert (home / "secrets.toml").stat().st_mode & 0o777 == 0o600
+    assert KEY_B not in told.stdout + (home / "holdfast.toml").read_text("utf-8")
+
+
+def test_only_takes_one_entry_and_refuses_a_name_that_was_not_found(cli: Cli, home: Path, hermes: Path) -> None:
+    assert cli("import", "hermes", str(hermes), "--only", "team-a", "--apply").exit_code == 0
+    assert written(home) == {"provider": {"team-a": ENTRIES["team-a"]}}
+    told = cli("import", "hermes", str(hermes), "--only", "team-x")
+    assert (told.exit_code, "did you mean" in told.stderr) == (2, True)
+
+
+def test_sessions_come_along_where_it_is_certain_whose_they_are(cli: Cli, home: Path, hermes: Path) -> None:
+    shown = cli("import", "hermes", str(hermes), "--sessions")
+    assert "2 sessions would be created" in shown.stdout
+    cli("session", "pin", "s-2", "team-b/small")
+    assert cli("import", "hermes", str(hermes), "--apply").exit_code == 0
+    assert cli("session", "pin", "s-2", "team-b/small", "--key", "none").exit_code != 0
+    told = json.loads(cli("import", "hermes", str(hermes), "--sessions", "--apply", "--json").stdout)
+    assert told["sessions"] == [{"id": "s-1", "pin": "team-b/big"}, {"id": "s-2", "pin": "team-a/big"}]
+    assert {one["what"] for one in told["sessions_left_out"]} == {"s-3", "s 4"}
+    session = json.loads(cli("session", "show", "s-1", "--json").stdout)
+    assert (session["pin"], session["created_at"]) == ("team-b/big", 1000.0)
+    assert "created" in cli("why", "s-1").stdout
+
+
+def test_a_session_that_is_there_keeps_its_own_choice(cli: Cli, home: Path, hermes: Path) -> None:
+    cli("import", "hermes", str(hermes), "--apply", "--copy-secrets")
+    assert cli("session", "pin", "s-1", "team-a/big").exit_code == 0
+    told = json.loads(cli("import", "hermes", str(hermes), "--sessions", "--apply", "--json").stdout)
+    assert {"what": "s-1", "why": "a session of that name is there already"} in told["sessions_left_out"]
+    assert json.loads(cli("session", "show", "s-1", "--json").stdout)["pin"] == "team-a/big"
+
+
+def test_a_model_that_hermes_discovered_is_no_obstacle(cli: Cli, home: Path, tmp_path: Path) -> None:
+    path = hermes_home(tmp_path / "hermes", CONFIG, stored("s-1", "custom:team-b", B, model="brand-new"))
+    told = json.loads(cli("import", "hermes", str(path), "--sessions", "--json").stdout)
+    assert told["sessions"] == [{"id": "s-1", "pin": "team-b/brand-new"}]
+
+
+def test_json_tells_what_would_be_written_and_what_not(cli: Cli, home: Path, hermes: Path) -> None:
+    told = json.loads(cli("import", "hermes", str(hermes), "--json").stdout)
+    assert [one["name"] for one in told["entries"]] == ["team-a", "team-b"]
+    assert (told["written"], told["refused"], told["ladders"]) == ([], [], {"team-a/big": ["team-b/small"]})
+    assert {"what", "why"} == set(told["left_out"][0])
+
+
+def test_the_environment_is_offered_without_reading_a_key(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-canary-93b1f0d2e7a64c58")
+    told = cli("import", "env")
+    assert "[provider.openrouter]" in told.stdout
+    assert "canary" not in told.stdout
+    assert "1 provider would be written" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("hermes", "/nowhere"), "there is nothing at /nowhere"),
+        (("env", "--sessions"), "--sessions is for hermes"),
+        (("word",), "'word' is not one of"),
+        (("hermes",), "there is no Hermes home at"),
+    ],
+)
+def test_what_cannot_be_imported_is_refused_with_the_next_command(cli: Cli, home: Path, arguments: tuple[str, ...], told: str) -> None:
+    result = cli("import", *arguments)
+    assert (result.exit_code, told in result.stderr, "run: " in result.stderr) == (2, True, True)
+
+
+@pytest.mark.parametrize("program", ["litellm", "opencode", "pi", "codex"])
+def test_a_program_that_is_not_here_is_told_and_nothing_else(cli: Cli, home: Path, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = cli("import", program)
+    assert (told.exit_code, "nothing new to write" in told.stdout, "not carried:" in told.stdout) == (0, True, True)
+
+
+def test_what_was_written_before_a_failure_is_told(cli: Cli, home: Path, hermes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from holdfast.core.errors import ConfigError
+    from holdfast.importers import plan
+
+    def full(*_: object) -> None:
+        raise ConfigError("no space left")
+
+    monkeypatch.setattr(plan, "set_ladder", full)
+    told = cli("import", "hermes", str(hermes), "--apply")
+    assert (told.exit_code, "written before that: team-a, team-b" in told.stderr) == (2, True)
