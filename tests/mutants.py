@@ -157,10 +157,10 @@ MUTANTS = (
     Mutant(
         "ready-for-nothing",
         "core/provision.py",
-        "if not self.provider.models:",
-        "if self.provider.models is None:",
+        "if self.state in USABLE and not self.models:",
+        "if self.state is State.VERIFIED and not self.models:",
         "without a model nothing is ready, and there is no default model (story 3)",
-        "tests/core/test_small_values.py",
+        "tests/core/test_provision.py",
     ),
     Mutant(
         "success-by-status",

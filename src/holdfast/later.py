@@ -37,6 +37,12 @@ class Later:
                 self._thread.start()
         self._jobs.put((name, job))
 
+    def settle(self, patience: float = 10.0) -> bool:
+        """Wait until everything that was asked for so far is done; whether it was in time."""
+        done = threading.Event()
+        self.do(f"{id(done)}", done.set)
+        return done.wait(patience)
+
     def close(self, patience: float = 2.0) -> None:
         """Let what was begun end, for so many seconds."""
         if self._thread is not None and self._thread.is_alive():

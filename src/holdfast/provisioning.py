@@ -15,7 +15,7 @@ from .configfile.provisioned import enter
 from .core.errors import ConfigError, HoldfastError, IdentityError, NotReady, SecretMissing
 from .core.faults import Fault, Phase, Reply, classify
 from .core.identity import Connection, Dialect, Lane, Pin, Provider, ProviderName
-from .core.provision_record import USABLE, Capability, Consent, Record, State, answered, failed, granted
+from .core.provision import USABLE, Capability, Consent, Record, State, answered, failed, granted
 from .core.roles import Role, bind
 from .core.secret import Secret
 from .core.steps import Outcome

@@ -1,4 +1,4 @@
-"""Sessions, events, errors, evidence, the catalogue, the gate and the provisioning record: what each promises."""
+"""Sessions, events, errors, evidence, the catalogue and the gate: what each promises."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from holdfast.core.evidence import NO_KEY, Board, Bucket, Cooldown, Cooled, Evid
 from holdfast.core.faults import Confidence, Fault, FaultClass, Origin, Phase, Scope
 from holdfast.core.handover import dialect_for, same_model
 from holdfast.core.identity import Auth, Dialect, Endpoint, Pin, Provider, ProviderName
-from holdfast.core.provision import Absent, KeyOnly, Ready, Step, listed, next_step
 from holdfast.core.recovery import FINAL, NEVER_WORKED, NO_KEY_SENT, ONCE_MORE, RULES, UNKNOWN_5XX, Failure, rule_for, verdict
 from holdfast.core.session import Session, StandIn
 from holdfast.core.steps import Attempt
@@ -321,31 +320,6 @@ def test_the_gate_decides_by_dialect_alone() -> None:
 )
 def test_the_model_that_answered_is_compared_with_the_one_chosen(chosen: str, answered: str, same: bool) -> None:
     assert same_model(chosen, answered) is same
-
-
-# -- provisioning ----------------------------------------------------------------------------------------------------------
-
-HALF = KeyOnly(Endpoint("https://amazee.example/v1"), key("amazee", "trial"))
-
-
-def test_a_record_with_a_key_never_leads_to_a_second_trial() -> None:
-    assert next_step(Absent(ProviderName("amazee")), consent=False) is Step.ASK_CONSENT
-    assert next_step(Absent(ProviderName("amazee")), consent=True) is Step.MINT
-    assert {next_step(HALF, consent=consent) for consent in (True, False)} == {Step.LIST_MODELS}
-    ready = listed(HALF, ["m1"])
-    assert isinstance(ready, Ready)
-    assert next_step(ready, consent=True) is Step.NOTHING
-
-
-def test_a_failed_model_list_leaves_the_key_and_says_why() -> None:
-    assert listed(HALF, None, "HTTP 403") == KeyOnly(HALF.endpoint, HALF.key, "HTTP 403")
-    assert listed(HALF, []) == KeyOnly(HALF.endpoint, HALF.key, "the provider lists no model")
-
-
-@pytest.mark.parametrize("models", [None, ()])
-def test_a_provider_without_a_model_is_never_ready(models: tuple[str, ...] | None) -> None:
-    with pytest.raises(IdentityError, match="not ready"):
-        Ready(provider("amazee", "trial", models=models))
 
 
 def test_what_takes_no_key_is_known_under_a_name_of_its_own() -> None:

@@ -1,4 +1,4 @@
-"""Story 3: half-provisioned credentials (the core's part; the runner that a program starts has tests of its own).
+"""Story 3: half-provisioned credentials.
 
 What was reported: a program obtained a trial key, stored token and URL, and then the model list failed. The record looked valid for ever:
 a dated default model was sent and refused with 400, the endpoint answered 200 `{}`, and only a second trial helped. What must be true: a
@@ -10,117 +10,106 @@ from __future__ import annotations
 import httpx2
 import pytest
 
-from holdfast import configfile
-from holdfast.core.errors import IdentityError
-from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
-from holdfast.core.provision import Absent, KeyOnly, Ready, State, Step, listed, next_step
-from holdfast.core.secret import Secret
+from holdfast.core.errors import IdentityError, NotReady
+from holdfast.core.identity import Connection, Dialect, ProviderName
 from holdfast.http.probe import list_models
+from holdfast.provisioning import Ready
 from holdfast.runtime import Holdfast
-from holdfast.scripted import Behaviour, Seen, empty, ok, status
-from stories.told import TEXT, WAYS, House, Way, ask, attempts, bad_key, entry, keys_seen, value_of
+from holdfast.scripted import ScriptedProvider, empty, ok, status
+from holdfast.scripted.control import AmazeePlane, cut_off, refusing
+from stories.told import TEXT, WAYS, House, Way, ask, attempts, bad_key, entry, keys_seen, refusal
 
-TRIAL = ProviderName("trial")
-
-
-class ControlPlane:
-    """Mints a key for every POST to /trial; how it lists models and answers is up to the story."""
-
-    def __init__(self) -> None:
-        self.minted, self.listing, self.answer = 0, status(500), ok()
-
-    def __call__(self, seen: Seen) -> Behaviour:
-        if seen.path.endswith("/trial"):
-            self.minted += 1
-            return status(200, {"token": value_of(f"trial{self.minted}")})
-        return self.listing if seen.path.endswith("/models") else self.answer
+TRIAL, LISTS = "/auth/generate-trial-access", ("/v1/models", "/model/info")
+ROLES = {"answer": ("*sonnet*",), "expand": ("*haiku*",)}
 
 
 class Program:
-    """Sets the provider up, one step per start: whatever it knows, it knows from the user's files."""
+    """An application that wants a trial of its own: whatever it knows after a start, it knows from the user's files."""
 
     def __init__(self, house: House) -> None:
-        self.house, self.plane = house, ControlPlane()
-        self.provider = house.provider(self.plane, models=None)
+        self.house, self.plane = house, AmazeePlane()
+        self.plane.lists_openly = False
+        self.provider = ScriptedProvider(self.plane, models=None)
+        self.plane.root = self.provider.root
+        house.providers.append(self.provider)
+        house.keys.add(self.plane.value("trial", 1))
         house.write()
 
-    def start(self, *, consent: bool = True) -> Step:
-        """Do what comes next, and end. What was done."""
+    def start(self, consent: str | None = None) -> Ready | str:
+        """Ask for the provider, once, in a process of its own: ready, or the reason why not."""
         with self.house.open() as held:
-            state = state_of(held)
-            step = next_step(state, consent=consent)
-            if step is Step.MINT:
-                self._mint(held)
-            elif isinstance(state, KeyOnly) and step is Step.LIST_MODELS:
-                found = list_models(probed(state), held.engine.vault.secret(state.key))
-                after = listed(state, found if isinstance(found, tuple) else None)
-                if isinstance(after, Ready):
-                    configfile.set_models(held.engine.home, TRIAL, after.provider.models)
-            return step
+            return self.asks(held, consent)
 
-    def _mint(self, held: Holdfast) -> None:
-        with httpx2.Client(trust_env=False) as client:
-            token = client.post(f"{self.provider.url}/trial").json()["token"]
-        self.house.keys.add(token)
-        configfile.add_provider(held.engine.home, TRIAL, {"url": self.provider.url, "models": []})
-        configfile.add_key(held.engine.home, TRIAL, {"from": "store:minted"}, Secret(token))
+    def asks(self, held: Holdfast, consent: str | None = None) -> Ready | str:
+        try:
+            return held.ensure_ready("trial", ROLES, kind="amazee", settings={"url": self.provider.root}, consent=consent)
+        except NotReady as refused:
+            return refused.reason
 
+    def close_lists(self, body: object = None) -> None:
+        """Let the next look at the models be refused."""
+        for path in LISTS:
+            self.plane.spoil(path, refusing(403, body or {"detail": "Virtual key is not allowed to call this route."}))
 
-def state_of(held: Holdfast) -> State:
-    """What the user's files say of the trial."""
-    provider = held.config.providers.get(TRIAL)
-    if provider is None:
-        return Absent(TRIAL)
-    return Ready(provider) if provider.models else KeyOnly(provider.endpoints[0], provider.keys[0])
-
-
-def probed(state: KeyOnly) -> Connection:
-    """The connection by which a model list is asked for: it names no model that anybody could mistake for a choice."""
-    return Connection(Provider(state.key.provider, (state.endpoint,), (state.key,)), Dialect.OPENAI_CHAT, state.key, "-")
+    def wait_is_over(self) -> None:
+        """What time does to a record."""
+        with self.house.open() as held:
+            record = held.engine.store.provision("trial")
+            assert record is not None
+            held.provisioning.runner.change(record, lambda one, now: one.to(one.state, now, one.reason, one.told, next_at=0.0))
 
 
 def test_a_set_up_whose_model_list_fails_heals_with_its_key_and_costs_one_trial(house: House) -> None:
     program = Program(house)
-    assert program.start() is Step.MINT
+    program.close_lists()
+    assert program.start("the user") == "model_unresolved"
     for failure in (status(500), status(401, bad_key()), empty(), status(200, {"data": []}), status(200, "<html>Sign in</html>")):
-        program.plane.listing = failure
-        assert program.start() is Step.LIST_MODELS
+        program.wait_is_over()
+        for path in LISTS:
+            program.plane.refuse(path, failure)
+        assert program.start("the user") in ("model_unresolved", "key_refused")
     assert program.provider.calls == [], "without a model nothing is sent"
-    program.plane.listing = status(200, {"data": [{"id": "north-1"}]})
-    assert program.start() is Step.LIST_MODELS
-    assert program.start() is Step.NOTHING
+    program.wait_is_over()
+    ready = program.start()
+    assert isinstance(ready, Ready)
     with house.open() as held:
-        assert ask(held.session("work", "trial/north-1"), model="north-1") == TEXT
-    assert program.plane.minted == 1
-    assert {seen.key for seen in program.provider.requests if not seen.path.endswith("/trial")} == {value_of("trial1")}
-    assert {seen.model for seen in program.provider.calls} == {"north-1"}, "no default, dated or otherwise"
+        assert ask(held.session("work", ready.pin("answer")), model="claude-sonnet-4-5") == TEXT
+    assert (program.plane.minted, program.plane.attempts) == (1, 1)
+    assert {seen.key for seen in program.provider.requests if seen.path.startswith("/v1")} == house.keys
+    assert {seen.model for seen in program.provider.calls} == {"claude-sonnet-4-5"}, "no default, dated or otherwise"
 
 
 def test_nothing_is_minted_before_the_user_agreed(house: House) -> None:
     program = Program(house)
-    assert program.start(consent=False) is Step.ASK_CONSENT
+    assert {program.start() for _ in range(3)} == {"consent_needed"}
     assert program.provider.requests == []
 
 
-def test_a_record_with_a_key_never_asks_for_another_trial_whatever_the_consent() -> None:
-    key = Key(TRIAL, "minted", "store:minted")
-    waiting = KeyOnly(Endpoint("https://trial.example/v1"), key)
-    assert {next_step(waiting, consent=consent) for consent in (True, False)} == {Step.LIST_MODELS}
-    assert next_step(listed(waiting, ["m"]), consent=True) is Step.NOTHING
-    still = listed(waiting, [], "the list was empty")
-    assert isinstance(still, KeyOnly)
-    assert (still.key, still.why) == (key, "the list was empty")
+def test_a_trial_whose_answer_was_lost_is_never_asked_for_again(house: House) -> None:
+    program = Program(house)
+    program.plane.spoil(TRIAL, cut_off)
+    assert program.start("the user") == "needs_operator"
+    assert {program.start("the user") for _ in range(3)} == {"needs_operator"}
+    assert (program.plane.minted, program.plane.attempts) == (1, 1)
 
 
-def test_a_provider_without_a_model_cannot_be_called_ready() -> None:
-    for models in (None, ()):
-        with pytest.raises(IdentityError, match="no model is known"):
-            Ready(Provider(TRIAL, (Endpoint("https://trial.example/v1"),), (), models))
+def test_an_unresolved_provider_refuses_a_request_and_heals_beside_it(house: House) -> None:
+    program = Program(house)
+    program.close_lists()
+    program.start("the user")
+    program.wait_is_over()
+    with house.open() as held:
+        session = held.session("work", "trial/claude-sonnet-4-5")
+        refused = refusal(session, "claude-sonnet-4-5")
+        assert (refused.status_code, refused.body["holdfast"]["reason"]) == (503, "model_unresolved")
+        assert held.provisioning.later.settle()
+        assert ask(session, "claude-sonnet-4-5") == TEXT
 
 
 def test_a_choice_without_a_model_is_refused_before_anything_is_sent(house: House) -> None:
     program = Program(house)
-    program.start()
+    program.close_lists()
+    program.start("the user")
     program.provider.requests.clear()
     with house.open() as held:
         for pin in ("trial", "trial/", "trial/ "):

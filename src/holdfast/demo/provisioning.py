@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import httpx2
-
-from ..configfile import add_key, add_provider, load, set_models
-from ..core.errors import HoldfastError
-from ..core.identity import Dialect, Lane, ProviderName
-from ..core.provision import Absent, KeyOnly, Ready, State, Step, listed, next_step
-from ..core.secret import Secret
-from ..scripted import Behaviour, ScriptedProvider, Seen, empty, ok, only_keys, status
+from ..core.errors import NotReady
+from ..core.provision import Record
+from ..provisioning import Ready
+from ..scripted import ScriptedProvider, empty
+from ..scripted.control import AmazeePlane, refusing
 from .stage import Stage, counted, key_of, keys, many
 
-_NAME = ProviderName("trial")
-
-
-class _Trial:
-    """The provider's side: each POST to /trial mints a key and counts; what it answers to that key can be changed."""
-
-    def __init__(self) -> None:
-        self.minted = 0
-        self.then: Behaviour = ok()
-
-    def __call__(self, seen: Seen) -> Behaviour:
-        if seen.path == "/v1/trial":
-            self.minted += 1
-            return status(200, {"token": key_of("trial"), "number": self.minted})
-        return only_keys({key_of("trial")}, then=self.then)(seen)
+_NAME = "trial"
+_ROLES = {"answer": ("*sonnet*",), "expand": ("*haiku*",)}
+_CLOSED = {"detail": "Virtual key is not allowed to call this route."}
+_TRIALS = "/auth/generate-trial-access"
 
 
 def play(stage: Stage) -> None:
@@ -37,30 +23,31 @@ def play(stage: Stage) -> None:
         "and a default model was sent that the provider refused."
     )
     show.scene(3, "A half-finished set-up heals, and costs one trial", intro)
-    trial = _Trial()
-    provider = stage.provider(trial)
-    without, given = (next_step(_state(stage), consent=consent) for consent in (False, True))
-    show.tell("holdfast", f"nothing is known of 'trial' yet; the next step is to {without}, and with the user's consent to {given}")
-    _take_step(stage, provider)
-    show.tell("provider", f"a key is minted, and kept in {stage.home.secrets.name} before anything else is tried")
-    _take_step(stage, provider)
-    state = _state(stage)
-    show.tell("provider", "lists no model")
-    refusal = _refusal(stage)
-    show.tell("holdfast", refusal)
-    waiting = isinstance(state, KeyOnly) and next_step(state, consent=True) is Step.LIST_MODELS
-    show.promise(
-        "Without a model nothing is sent",
-        waiting and not provider.calls and "no model" in refusal,
-        f"{len(provider.calls)} requests for an answer, {many(trial.minted, 'trial')}",
-    )
+    plane = AmazeePlane(models={"claude-sonnet-4-20250514": "chat", "claude-sonnet-4-5": "chat", "claude-haiku-4-5": "chat", "titan-embed-2": "embedding"})
+    plane.value, plane.lists_openly = (lambda *_: key_of("trial")), False
+    provider = ScriptedProvider(plane, models=None)
+    stage.providers.append(provider)
+    plane.root = provider.root
+    show.tell("program", f"asks for '{_NAME}', ready to answer and to expand a query")
+    show.tell("holdfast", _asked(stage, provider, consent=None))
+    show.promise("Without the user's consent nothing is asked for", not provider.requests, f"{many(len(provider.requests), 'request')} to the service")
+
+    stage.grant(provider, ["trial"])
+    for path in ("/v1/models", "/model/info"):
+        plane.spoil(path, refusing(403, _CLOSED))
+    show.tell("user", "agrees to one trial; the key comes, and the list of its models is refused (HTTP 403)")
+    show.tell("holdfast", _asked(stage, provider, consent="the user of this demo"))
+    said = stage.ask(stage.hf.session("trial-1", f"{_NAME}/claude-sonnet-4-5"))
+    shown = f"{len(provider.calls)} requests for an answer, {many(plane.minted, 'trial')}"
+    show.promise("Without a model nothing is sent", said.status == 503 and not provider.calls, shown)
 
     stage.restart()
-    provider.models = ("north-1",)
-    show.tell("later", "after a restart there is a key without models, so the next step is to list them with that key")
-    _take_step(stage, provider)
-    trial.then = empty()
-    session = stage.hf.session("trial-1", "trial/north-1")
+    show.tell("later", "after a restart there is a key without models, so the models are listed with that key")
+    record = stage.hf.provisioning.resolve(_record(stage))
+    answer, expand = record.bound.get("answer", ""), record.bound.get("expand", "")
+    show.tell("holdfast", f"{answer} answers, {expand} expands: a date in a name is no version")
+    plane.refuse("/v1/chat/completions", *[empty()] * 2)
+    session = stage.hf.session("trial-1")
     said = stage.ask(session)
     show.tell("provider", "the first answer is HTTP 200 with the body {}")
     show.tell("holdfast", f"HTTP {said.status} to the program: {said.text.partition(chr(10))[0]}")
@@ -70,56 +57,49 @@ def play(stage: Stage) -> None:
         not said.ok and said.text != "" and 1 <= hollow <= 3,
         f"{hollow} empty answers, none of them handed on as good",
     )
-    trial.then = ok()
     good = stage.ask(session)
-    lists = [one for one in provider.requests if one.path.endswith("/models")]
-    healed = isinstance(_state(stage), Ready) and good.ok and keys(lists) == keys(provider.calls) == ["trial"]
+    if not good.ok:
+        good = stage.ask(session)
+    lists = [one for one in provider.requests if one.path == "/v1/models"]
+    healed = good.ok and answer == "claude-sonnet-4-5" and keys(lists) == keys(provider.calls) == ["trial"]
+    told = f"{many(plane.minted, 'trial')} minted, {counted(lists, 'the model list')}, then an answer"
+    show.promise("It heals with the stored key, never by a second trial", healed and plane.minted == plane.attempts == 1, told)
+    _withdrawn(stage, plane)
+
+
+def _withdrawn(stage: Stage, plane: AmazeePlane) -> None:
+    """The provider takes the model away; the role gets the next one that fits, and the program is told."""
+    show = stage.show
+    heard: list[str] = []
+    stage.hf.ensure_ready(_NAME, _ROLES, on_models=lambda pins: heard.append(str(pins["answer"])))
+    heard.clear()
+    del plane.models["claude-sonnet-4-5"]
+    refused = stage.ask(stage.hf.session("trial-1"))
+    stage.hf.provisioning.later.settle()
+    again = stage.hf.ensure_ready(_NAME, _ROLES)
+    session = stage.hf.session("trial-1")
+    session.switch(again.pin("answer"))
+    show.tell("provider", "withdraws claude-sonnet-4-5")
+    show.tell("holdfast", f"tells the program that its role 'answer' is {again.pin('answer').model} from now on")
+    good = stage.ask(session)
     show.promise(
-        "It heals with the stored key, never by a second trial",
-        healed and trial.minted == 1,
-        f"{many(trial.minted, 'trial')} minted, {counted(lists, 'the model list')}, then an answer",
+        "A withdrawn model is found once, and its role is given to the next that fits",
+        not refused.ok and good.ok and heard == [f"{_NAME}/claude-sonnet-4-20250514"] and plane.minted == 1,
+        f"{many(len(heard), 'word')} to the program, {many(plane.minted, 'trial')} as before",
     )
 
 
-def _state(stage: Stage) -> State:
-    """What is on disk, as a state: derived again each time, never stored as truth."""
-    provider = load(stage.home).providers.get(_NAME)
-    if provider is None:
-        return Absent(_NAME)
-    return Ready(provider) if provider.models else KeyOnly(provider.endpoints[0], provider.keys[0])
-
-
-def _take_step(stage: Stage, at: ScriptedProvider) -> None:
-    """Do what the core says is next, with the user's consent given."""
-    state = _state(stage)
-    match next_step(state, consent=True):
-        case Step.MINT:
-            with httpx2.Client(trust_env=False) as client:
-                minted = client.post(f"{at.url}/trial").json()
-            add_provider(stage.home, _NAME, {"url": at.url, "models": []})
-            stage.grant(at, ["trial"])
-            add_key(stage.home, _NAME, {"from": "store:trial"}, Secret(minted["token"]))
-        case Step.LIST_MODELS if isinstance(state, KeyOnly):
-            known = listed(state, _models(stage))
-            if isinstance(known, Ready):
-                set_models(stage.home, _NAME, known.provider.models)
-        case _:
-            pass
-
-
-def _models(stage: Stage) -> tuple[str, ...]:
-    from ..http.probe import list_models
-
-    provider = load(stage.home).providers[_NAME]
-    connection = Lane.build(provider, Dialect.OPENAI_CHAT, "any").connection
-    found = list_models(connection, stage.hf.engine.vault.secret(provider.keys[0]))
-    return found if isinstance(found, tuple) else ()
-
-
-def _refusal(stage: Stage) -> str:
-    """What a program hears that wants to use the provider now."""
+def _asked(stage: Stage, at: ScriptedProvider, consent: str | None) -> str:
+    """What a program hears that wants the provider now."""
     try:
-        stage.hf.session("trial-1", "trial/")
-    except HoldfastError as refusal:
-        return str(refusal)
-    return "nothing was refused"
+        ready: Ready = stage.hf.ensure_ready(_NAME, _ROLES, kind="amazee", settings={"url": at.root}, consent=consent)
+    except NotReady as refusal:
+        return f"{refusal.what} ({refusal.reason})"
+    return f"ready: {', '.join(map(str, ready.pins.values()))}"
+
+
+def _record(stage: Stage) -> Record:
+    record = stage.hf.engine.store.provision(_NAME)
+    if record is None:
+        raise RuntimeError("the record is gone")
+    return record

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from .amazee import AmazeeAccount, AmazeeTrial
 from .base import Ask, Provisioner, Question, Tools
+from .derived import GitHubModels, Token
 from .litellm import LiteLLM
+from .openrouter import OpenRouterKey, OpenRouterSignIn
 from .runner import House, Runner
 from .words import obstacle
 
-KINDS: dict[str, Provisioner] = {one.kind: one for one in (LiteLLM(),)}
+_ALL: tuple[Provisioner, ...] = (LiteLLM(), AmazeeTrial(), AmazeeAccount(), OpenRouterKey(), OpenRouterSignIn(), GitHubModels(), Token())
+KINDS: dict[str, Provisioner] = {one.kind: one for one in _ALL}
 
 __all__ = ["KINDS", "Ask", "House", "Provisioner", "Question", "Runner", "Tools", "obstacle"]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..core.faults import Fault, Reply
 from ..core.identity import Auth, Endpoint, Key, ProviderName
-from ..core.provision_record import Capability, Record
+from ..core.provision import Capability, Record
 from ..core.roles import Listing, read_list
 from ..core.secret import Secret, redact
 

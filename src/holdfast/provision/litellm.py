@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from ..core.identity import ProviderName
-from ..core.provision_record import Capability, Record
+from ..core.provision import Capability, Record
 from ..core.roles import Listing, merged
 from ..core.secret import Secret
 from .base import Grant, Malformed, Question, Tools, endpoint, key_at, key_of, text_of

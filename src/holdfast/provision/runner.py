@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..core.errors import HoldfastError, NotReady
 from ..core.faults import Reply
-from ..core.provision_record import (
+from ..core.provision import (
     WITH_KEY,
     Capability,
     Consent,
@@ -169,8 +169,8 @@ class Runner:
         provisioner = self.kinds[record.kind]
         try:
             asked = provisioner.mint(record, tools)
-        except HoldfastError as error:
-            return self._save(record, (refused if first else unknown)(record, records.now(), error.what))
+        except (Malformed, HoldfastError) as error:
+            return self._save(record, (refused if first else unknown)(record, records.now(), str(error)))
         if isinstance(asked, Grant):
             return self._grant(record, asked)
         reply = tools.ask(asked)

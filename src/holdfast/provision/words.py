@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.errors import NotReady
-from ..core.provision_record import USABLE, Record, State
+from ..core.provision import USABLE, Record, State
 
 S = State
 # (state, reason) -> what programs are told, what people are told, what to run. The first row that fits speaks; "" fits any reason.

@@ -187,6 +187,8 @@ class AmazeePlane(LiteLLMPlane):
         super().__init__(**more)
         self.code, self.attempts = "123456", 0
         self.lists_openly = True
+        self.value: Callable[[str, int], str] = lambda name, number: f"sk-amazee-{name}-{number:04d}-not-a-real-key"
+        """What keys look like here."""
         self._signups: list[float] = []
         self._private: list[dict[str, Any]] = []
 
@@ -214,7 +216,7 @@ class AmazeePlane(LiteLLMPlane):
 
     def _grant(self, name: str, routes: tuple[str, ...] | None = None) -> Granted:
         self.minted += 1
-        value = f"sk-amazee-{name}-{self.minted:04d}-not-a-real-key"
+        value = self.value(name, self.minted)
         self.keys[value] = Granted(value, name, budget=2.0, routes=routes)
         return self.keys[value]
 

@@ -17,7 +17,7 @@ from typing import Protocol, Self
 
 from ..core.errors import StoreError
 from ..core.evidence import Change, Cooldown, Evidence
-from ..core.provision_record import Record
+from ..core.provision import Record
 from ..core.session import Session
 from .events import Event
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.errors import HoldfastError
 from ..core.identity import ProviderName
-from ..core.provision_record import Capability, Consent, Record, State
+from ..core.provision import Capability, Consent, Record, State
 from ..core.roles import Role
 
 Row = tuple[Any, ...]

@@ -13,7 +13,7 @@ from typing import Protocol, Self
 from ..core.errors import NotReady, StoreError
 from ..core.evidence import Change, Cooldown, Evidence
 from ..core.identity import ProviderName
-from ..core.provision_record import Record
+from ..core.provision import Record
 from ..core.session import Session
 from . import gathered, provisions, rows, sql
 from .base import COOLDOWN_KEPT, BrokenSession, Lease, StaleSession, Token
