@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from ..core.identity import Dialect, Pin
     from ..harness.base import Harness
-    from ..harness.connect import Receipt
 
 
 @click.command()
@@ -89,12 +88,16 @@ def root(opened: Opened) -> str:
     return Listen.parse(opened.config.gateway.listen).url
 
 
-def receipts(opened: Opened) -> Iterator[Receipt]:
-    """What is connected. Raises ConfigError for a receipt that is damaged."""
-    from ..harness.connect import receipt_of
+def alarms(opened: Opened) -> Iterator[tuple[str, str]]:
+    """Each connected program, and what of it is no longer as it was connected ("" when all is)."""
+    from ..core.errors import HoldfastError
+    from ..harness.connect import drift, receipt_of
 
     for path in sorted(directory(opened).glob("*.json")):
-        yield receipt_of(path.read_text("utf-8"))
+        try:
+            yield path.stem, drift(receipt_of(path.read_text("utf-8")), root(opened))
+        except (HoldfastError, OSError) as error:
+            yield path.stem, str(error).partition("\n")[0]
 
 
 def directory(opened: Opened) -> Path:

@@ -80,6 +80,7 @@ class _Examination:
         yield from self.integrity()
         yield from self.sessions()
         yield from self.verdicts()
+        yield from self.connected()
         yield from self.time()
 
     @cached_property
@@ -243,6 +244,14 @@ class _Examination:
                         yield Finding("verdict", "note", what + until, f"holdfast key reset {key.provider} {key.label}")
         except HoldfastError:
             return
+
+    def connected(self) -> Iterator[Finding]:
+        """Programs that `connect` pointed to the gateway still say so."""
+        from .connect import alarms
+
+        for name, drifted in alarms(self.opened):
+            step = f"holdfast connect {name}   (writes it anew; holdfast disconnect {name} takes it back)"
+            yield Finding("connect", "wrong", drifted, step) if drifted else Finding("connect", "ok", f"{name} knows the gateway")
 
     def time(self) -> Iterator[Finding]:
         """A clock that was set back keeps verdicts longer than they were given."""

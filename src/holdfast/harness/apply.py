@@ -60,14 +60,14 @@ def lay_out(plan: Handover, directory: Path, write: Write) -> None:
 
 
 def withdraw(plan: Handover, directory: Path) -> list[str]:
-    """Remove the plan's files, and say which of them the program had rewritten. What it made itself (its history) stays."""
+    """Remove the plan's files, and say which of them no longer said what we wrote. What the program made itself (its history) stays."""
     rewritten: list[str] = []
     for one in plan.files:
         path = directory / one.path
         if one.keep:
             continue
         with suppress(OSError):
-            if path.read_text("utf-8") != one.content:
+            if not _holds_all(path.read_text("utf-8"), one.content):
                 rewritten.append(one.path)
         with suppress(OSError):
             path.unlink()
@@ -116,6 +116,22 @@ def _holds(value: str, secret: Secret) -> bool:
     """Whether a text contains the secret; a short one must be all of it."""
     scrubbed = secret.scrub(value)
     return scrubbed != value if secret.tail else scrubbed == str(secret) != value
+
+
+def _holds_all(text: str, ours: str) -> bool:
+    """Whether a file still says all that we wrote; a program may add to it."""
+    if text == ours:
+        return True
+    try:
+        return _within(json.loads(ours), json.loads(text))
+    except ValueError:
+        return False
+
+
+def _within(ours: object, theirs: object) -> bool:
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return all(name in theirs and _within(value, theirs[name]) for name, value in ours.items())
+    return ours == theirs
 
 
 def _left(directory: Path) -> set[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _SKIP = re.compile(r"(?:[\s\ufeff]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_REMARK = re.compile(r"[ \t]*//[^\n]*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _SCALAR = re.compile(r"[-+.\w]+")
 _DEEPEST = 200
@@ -98,12 +99,18 @@ def _inserted(text: str, node: _Node, name: str, value: object) -> str:
         rest = text[node.start + 1 :] if text[node.start + 1 : node.end - 1].strip() else text[node.end - 1 :]
         return f"{text[: node.start + 1]}\n{step}{written}\n{outer}{rest}"
     last = [*node.members.values()][-1][1].end
-    if node.trailing >= 0:
-        place = node.trailing + 1
-        return f"{text[:place]}\n{step}{written},{text[place:]}"
     if inner is None:
         return f"{text[:last]}, {written}{text[last:]}"
-    return f"{text[:last]},\n{step}{written}{text[last:]}"
+    comma = node.trailing if node.trailing >= 0 else last
+    end = _remark(text, comma + (node.trailing >= 0))
+    between = text[comma:end] if node.trailing >= 0 else f",{text[last:end]}"
+    return f"{text[:comma]}{between}\n{step}{written}{',' if node.trailing >= 0 else ''}{text[end:]}"
+
+
+def _remark(text: str, place: int) -> int:
+    """Where a comment at the end of this line ends, which belongs to what stands before it; else the place itself."""
+    found = _REMARK.match(text, place)
+    return found.end() if found is not None else place
 
 
 def _indent(text: str, place: int) -> str | None:

@@ -1,0 +1,172 @@
+"""A plan put into effect: private files and an environment without keys; everything of ours is gone afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from harness.tasks import CHAT, VARIABLES, task
+from holdfast.core.errors import CannotHandOver, ConfigError
+from holdfast.core.secret import Secret
+from holdfast.harness import HARNESSES, apply
+from holdfast.harness.base import TOKEN, File, Handover
+from holdfast.vault.atomic import write_private
+
+KEY = "sk-the-real-key-93b1f0d2"
+PLAN = HARNESSES["pi"].hand_over(task(CHAT, version="1.5.2"))
+
+
+def modes(directory: Path) -> dict[str, int]:
+    return {one.name: stat.S_IMODE(one.stat().st_mode) for one in directory.iterdir()}
+
+
+def test_the_files_of_a_run_are_private_and_gone_afterwards(tmp_path: Path) -> None:
+    directory = tmp_path / "run" / "pi" / "s"
+    with apply.claimed(directory, "s"):
+        apply.lay_out(PLAN, directory, write_private)
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+        assert set(modes(directory).values()) == {0o600}
+        assert json.loads((directory / "models.json").read_text())["providers"]
+        assert apply.withdraw(PLAN, directory) == []
+    assert sorted(modes(directory)) == [".holdfast.lock", "settings.json"]
+
+
+def test_what_the_program_keeps_for_itself_is_begun_once_and_never_overwritten(tmp_path: Path) -> None:
+    with apply.claimed(tmp_path, "s"):
+        apply.lay_out(PLAN, tmp_path, write_private)
+        (tmp_path / "settings.json").write_text('{"theme": "dark"}')
+        apply.withdraw(PLAN, tmp_path)
+        apply.lay_out(PLAN, tmp_path, write_private)
+    assert (tmp_path / "settings.json").read_text() == '{"theme": "dark"}'
+
+
+def test_a_file_that_the_program_rewrote_is_told_and_still_removed(tmp_path: Path) -> None:
+    with apply.claimed(tmp_path, "s"):
+        apply.lay_out(PLAN, tmp_path, write_private)
+        (tmp_path / "models.json").write_text("{}")
+        assert apply.withdraw(PLAN, tmp_path) == ["models.json"]
+    assert not (tmp_path / "models.json").exists()
+
+
+def test_what_a_killed_run_left_is_overwritten_or_removed_before_the_next(tmp_path: Path) -> None:
+    old = Handover("pi", ("pi",), (File("old.json", "stale"), File("models.json", "stale")), {}, (), "", PLAN.expected)
+    with apply.claimed(tmp_path, "s"):
+        apply.lay_out(old, tmp_path, write_private)
+    with apply.claimed(tmp_path, "s"):
+        apply.lay_out(PLAN, tmp_path, write_private)
+    assert not (tmp_path / "old.json").exists()
+    assert "stale" not in (tmp_path / "models.json").read_text()
+
+
+def test_a_link_that_somebody_put_in_the_place_of_a_file_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    victim, directory = tmp_path / "victim", tmp_path / "run"
+    victim.write_text("the user's own")
+    with apply.claimed(directory, "s"):
+        (directory / "models.json").symlink_to(victim)
+        (directory / "settings.json").symlink_to(victim)
+        apply.lay_out(PLAN, directory, write_private)
+    assert victim.read_text() == "the user's own"
+    assert not (directory / "models.json").is_symlink()
+
+
+@pytest.mark.parametrize("left", ["not json", "[1]", '["../outside", "/etc/passwd"]', "{}"])
+def test_a_manifest_that_was_tampered_with_removes_nothing_outside(left: str, tmp_path: Path) -> None:
+    outside, directory = tmp_path / "outside", tmp_path / "run"
+    outside.write_text("x")
+    with apply.claimed(directory, "s"):
+        (directory / ".holdfast.json").write_text(left)
+        apply.lay_out(PLAN, directory, write_private)
+    assert outside.exists()
+
+
+def test_a_second_run_of_a_session_is_refused_with_the_process_that_has_it(tmp_path: Path) -> None:
+    with apply.claimed(tmp_path, "mine"):
+        with pytest.raises(CannotHandOver, match=rf"session 'mine' is running already \(process {os.getpid()}\)") as caught, apply.claimed(tmp_path, "mine"):
+            pass
+        assert "--session" in caught.value.next_step
+    with apply.claimed(tmp_path, "mine"):
+        pass
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_starts(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("x")
+    with pytest.raises(ConfigError, match="cannot make .*nothing was started") as caught, apply.claimed(blocked / "run", "s"):
+        pass
+    assert "HOLDFAST_HOME" in caught.value.next_step
+
+
+def test_a_link_in_the_place_of_the_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(ConfigError, match="not a directory of ours"), apply.claimed(tmp_path / "link", "s"):
+        pass
+
+
+def test_the_child_inherits_no_key_under_whatever_name() -> None:
+    inherit = {
+        "PATH": "/bin",
+        "HOME": "/home/user",
+        "MY_OWN_NAME": KEY,
+        "CONNECTION": f"https://user:{KEY}@host",
+        "MIMO_KEY": "another",
+        "OPENAI_BASE_URL": "https://evil.example",
+        "PI_CODING_AGENT_DIR": "/evil",
+        "LANG": "C",
+        "no_proxy": "intern.example",
+        VARIABLES["groq"][0]: "gsk_x",
+    }
+    child = apply.environment(PLAN, inherit, Secret("hf-token-for-this-run"), [Secret(KEY)], ["MIMO_KEY", VARIABLES["groq"][0]])
+    assert KEY not in json.dumps(child)
+    assert child == {
+        "PATH": "/bin",
+        "HOME": "/home/user",
+        "LANG": "C",
+        "no_proxy": "intern.example,127.0.0.1,localhost,::1",
+        "NO_PROXY": "127.0.0.1,localhost,::1",
+        TOKEN: "hf-token-for-this-run",
+        **PLAN.set,
+    }
+
+
+def test_a_short_secret_removes_what_is_exactly_it_and_nothing_more() -> None:
+    child = apply.environment(PLAN, {"A": "abc", "B": "abcdef"}, None, [Secret("abc")], [])
+    assert "A" not in child
+    assert child["B"] == "abcdef"
+    assert TOKEN not in child
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("OPENAI_API_BASE=http://evil.example", "OPENAI_API_BASE"),
+        ("export HTTPS_PROXY = http://evil.example", "HTTPS_PROXY"),
+        ("http_proxy=http://evil.example", "http_proxy"),
+        ("DEEPSEEK_API_BASE=http://evil.example", "DEEPSEEK_API_BASE"),
+        ("AIDER_WEAK_MODEL=x/y", "AIDER_WEAK_MODEL"),
+    ],
+)
+def test_a_project_file_that_would_redirect_a_program_is_refused_with_its_line(line: str, found: str, tmp_path: Path) -> None:
+    plan = HARNESSES["aider"].hand_over(task(CHAT))
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".env").write_text(f"# a project\nDATABASE=x\n{line}\n")
+    below = tmp_path / "src" / "deep"
+    below.mkdir(parents=True)
+    with pytest.raises(CannotHandOver, match=rf"\.env:3 sets {found}"):
+        apply.refuse_project(plan, below)
+
+
+def test_a_project_file_that_redirects_nothing_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DATABASE_URL=postgres://x\n# OPENAI_API_BASE=no\nDEBUG=1\n")
+    apply.refuse_project(HARNESSES["aider"].hand_over(task(CHAT)), tmp_path)
+    apply.refuse_project(PLAN, tmp_path)
+
+
+def test_a_configuration_of_the_project_that_beats_ours_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "crush.json").write_text("{}")
+    with pytest.raises(CannotHandOver, match="crush.json stands above what we can tell it"):
+        apply.refuse_project(HARNESSES["crush"].hand_over(task(CHAT)), tmp_path)
