@@ -24,6 +24,9 @@ from .peers import EVERYBODY
 
 _HERE = f"{Path(__file__).parents[2]}/"
 _FRAME = re.compile(r"^(?P<function>.+?) \((?P<file>[^()]*?)(?::(?P<line>\d+))?\)$")
+_WAITING = re.compile(r";(?:Condition\.wait|wait|_wait_for_tstate_lock) \([^;]*threading\.py[^;]*\)|;_worker \([^;]*futures/thread\.py[^;]*\)(?!.*\.py)")
+"""Threads that have nothing to do; py-spy cannot always tell."""
+
 _LEAST = 0.01
 """Functions with less than this share of the samples are only counted in their file."""
 
@@ -91,10 +94,8 @@ def _sample(pid: int, stacks: Path, seconds: float, *, native: bool) -> None:
 def _sampling(pid: int, stacks: Path, seconds: float, *, native: bool) -> Iterator[None]:
     """Sample meanwhile, 400 times a second, all processes and threads. Raises `cache.NotInstalled` when py-spy may not look."""
     spy = cache.python_with("py-spy", "py-spy").parent / "py-spy"
-    argv = [str(spy), "record", "--pid", str(pid), "--subprocesses", "--rate", "400", "--nonblocking", "--format", "raw", "--function"]
-    argv += ["--duration", str(max(1, round(seconds))), "--output", str(stacks), *(["--native"] if native else [])]
-    if native:
-        argv.remove("--nonblocking")
+    argv = [str(spy), "record", "--pid", str(pid), "--subprocesses", "--rate", "400", "--native" if native else "--nonblocking"]
+    argv += ["--format", "raw", "--function", "--duration", str(max(1, round(seconds))), "--output", str(stacks)]
     with stacks.with_suffix(".log").open("w+", encoding="utf-8") as log, Popen(argv, stdout=log, stderr=log) as child:
         yield
         if child.wait() or not stacks.exists():
@@ -109,7 +110,7 @@ def read(text: str) -> Shares:
     total = 0
     for line in text.splitlines():
         stack, _, count = line.rpartition(" ")
-        if not count.isdigit():
+        if not count.isdigit() or _WAITING.search(stack):
             continue
         frame = _FRAME.match(stack.rpartition(";")[2])
         function, file = (frame["function"], frame["file"]) if frame else (stack.rpartition(";")[2], "?")
