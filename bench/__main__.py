@@ -1,6 +1,6 @@
 """Measures everything in one run, prints the report, and keeps it in bench/results.
 
-    python -m bench [GROUP …] [--rounds N] [--quick] [--check]    all groups, or these: core, store, start, library, gateway
+    python -m bench [GROUP …] [--rounds N] [--quick] [--check]    all groups, or these: core, engine, store, start, library, gateway
     python -m bench soak [--minutes N] [--rate half|R]            the gateway under a steady load: is its memory flat, does nothing fail?
     python -m bench profile [--pid P]                             where the gateway's CPU time goes
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from . import classify, core, library, system
+from . import classify, core, engine, library, system
 from .gateway import command, peers, profile, soak
 from .measure import Figure, machine, on_core, progress
 
@@ -25,6 +25,7 @@ RESULTS = Path(__file__).parent / "results"
 _TOLERATED = 1.25
 _GROUPS: dict[str, Callable[[int], list[Figure]]] = {
     "core": core.figures,
+    "engine": engine.figures,
     "store": system.store_figures,
     "start": lambda _: system.start_figures(),
     "library": library.figures,
