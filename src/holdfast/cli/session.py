@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import complete
+from .carrying import export, import_, move
 from .opened import Opened
 from .output import clock, json_option, say, show_json, table
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..core.config import Config
-    from ..core.errors import HoldfastError
     from ..core.identity import Pin
     from ..core.session import Session
     from ..store.base import BrokenSession, Store
@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """List, show, pin and remove sessions.
+    """List, show, pin, move, export, import and remove sessions.
 
     \b
     Example:
       holdfast session pin issue-42 mimo-plan/mimo-v2.5-pro
     """
+
+
+for _one in (move, export, import_):
+    command.add_command(_one)
 
 
 @command.command("list")
@@ -64,6 +68,7 @@ def _standing(one: dict[str, Any]) -> str:
 def view(config: Config, session: Session | BrokenSession) -> dict[str, Any]:
     """A session as JSON values; `why_not` is empty when it would resume, `broken` says that its row cannot be read."""
     from ..core.session import Session
+    from ..moving import obstacle
 
     if not isinstance(session, Session):
         pin, why, run = session.raw.get("pin"), f"its row cannot be read: {session.why}", f"holdfast session pin {session.id} PROVIDER/MODEL"
@@ -84,24 +89,6 @@ def view(config: Config, session: Session | BrokenSession) -> dict[str, Any]:
         "run": lost.next_step.replace("SESSION", session.id) if lost is not None else "",
         "broken": False,
     }
-
-
-def obstacle(config: Config, session: Session) -> HoldfastError | None:
-    """Why the session's choice does not resolve today; None when it does, in one dialect of its provider at least."""
-    from ..core.errors import HoldfastError
-    from ..core.resolve import lane_for, provider_of
-
-    found: HoldfastError | None = None
-    try:
-        for dialect in provider_of(config, session.pin).dialects:
-            try:
-                lane_for(config, session.pin, dialect, session.key)
-                return None
-            except HoldfastError as error:
-                found = found or error
-    except HoldfastError as error:
-        return error
-    return found
 
 
 @command.command()
@@ -159,6 +146,7 @@ def pin(opened: Opened, session: str, pin: str | None, key: str | None) -> None:
     """
     from ..core.identity import Pin
     from ..core.session import Session
+    from ..moving import obstacle
 
     wanted, project = (Pin.parse(pin), None) if pin is not None else _selected(opened, session)
     memory = opened.memory
