@@ -117,7 +117,8 @@ def _tool_call(seen: Seen) -> Behaviour:
 def _answer(seen: Seen) -> Behaviour:
     if seen.key != "sk-the-right-one":
         return REFUSED
-    return _tool_call(seen) if b'"look_up"' in seen.body and not seen.streams else ok(TEXT)
+    offered, called = b'"look_up"' in seen.body, b'"tool_call_id"' in seen.body
+    return _tool_call(seen) if offered and not called else ok(TEXT)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ with tempfile.TemporaryDirectory() as home:
     Path(home, "extra-openai-models.yaml").write_text(json.dumps([entry]))
     Path(home, "keys.json").write_text(json.dumps({"held": os.environ["TOKEN"]}))
     more = {"plain": ["--no-stream"], "error": ["--no-stream"], "stream": []}
-    more["tools"] = ["--no-stream", "--chain-limit", "1", "--functions", "def look_up(city: str) -> str:\n    print('tool', city)\n    return city"]
+    more["tools"] = ["--no-stream", "--functions", "def look_up(city: str) -> str:\n    print('tool', city)\n    return city"]
     command = [str(Path(sys.executable).with_name("llm")), "-m", "held", *more[kind], "Say something."]
     done = subprocess.run(command, env=os.environ | {"LLM_USER_PATH": home}, capture_output=True, text=True, timeout=60, check=False)
 if kind == "tools" and "tool " in done.stdout:
