@@ -40,7 +40,7 @@ def test_cpu_time_is_divided_by_what_was_served(results: Results) -> None:
 def test_a_figure_is_the_median_of_its_rounds(results: Results) -> None:
     one = results.of("c128", "nginx")[0]
     three = replace(results, runs=[replace(one, rps=rps) for rps in (30.0, 10.0, 20.0)])
-    assert three.median("c128", "nginx", lambda run: run.rps) == 20.0
+    assert three.median("c128", "nginx", "rps") == 20.0
 
 
 @pytest.mark.parametrize(("ours", "said"), [(2.4, "met"), (2.6, "**not met**")])

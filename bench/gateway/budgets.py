@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from .results import Figure, Results, Run
+from .results import Figure, Results
 from .svg import number
 
 OURS = "holdfast"
@@ -52,7 +52,7 @@ def _added_latency(most: float) -> Judge:
     name, budget = "added p50, 1 at a time", f"≤ nginx + {most:g} µs"
 
     def judge(results: Results) -> Verdict:
-        ours, theirs, bare = (results.median("c1", peer, lambda run: run.p50) for peer in (OURS, "nginx", "direct"))
+        ours, theirs, bare = (results.median("c1", peer, "p50") for peer in (OURS, "nginx", "direct"))
         added = [None if one is None or bare is None else one - bare for one in (ours, theirs)]
         more = None if ours is None or theirs is None else ours - theirs
         cells = (_with(added[0], "µs"), f"nginx {_with(added[1], 'µs')}", "–" if more is None else f"{more:+.0f} µs")
@@ -93,20 +93,12 @@ def idle(results: Results, peer: str) -> float | None:
     return report.idle_mb if report else None
 
 
-def _request(run: Run) -> float | None:
-    return run.per_request
-
-
-def _chunk(run: Run) -> float | None:
-    return run.per_chunk
-
-
 BUDGETS: tuple[Judge, ...] = (
-    _ratio("CPU a request, 1 KB, 128 at once", "c128", _request, "nginx", 2.5),
-    _ratio("CPU a request, 1 KB, 128 at once", "c128", _request, "portkey", 1 / 30),
-    _ratio("CPU a request, 1 KB, 128 at once", "c128", _request, "litellm", 1 / 200),
-    _ratio("CPU a streamed chunk, trickling", "trickle", _chunk, "nginx", 1.5),
-    _ratio("CPU a request, 1 MB prompt", "p1m", _request, "nginx", 1.6),
+    _ratio("CPU a request, 1 KB, 128 at once", "c128", "per_request", "nginx", 2.5),
+    _ratio("CPU a request, 1 KB, 128 at once", "c128", "per_request", "portkey", 1 / 30),
+    _ratio("CPU a request, 1 KB, 128 at once", "c128", "per_request", "litellm", 1 / 200),
+    _ratio("CPU a streamed chunk, trickling", "trickle", "per_chunk", "nginx", 1.5),
+    _ratio("CPU a request, 1 MB prompt", "p1m", "per_request", "nginx", 1.6),
     _added_latency(120),
     _at_most("memory at rest, a worker", "MB", lambda results: idle(results, OURS), 50),
     _at_most("memory with 1,000 open streams, a worker", "MB", lambda results: memory_with_streams(results, OURS), 60),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from . import svg
 from .budgets import BUDGETS, idle, memory_with_streams, start
 from .load import LOADS
-from .results import Figure, Results, Run
+from .results import Figure, Results
 from .svg import number
 
 _TITLES = {load.name: load.title for load in LOADS}
@@ -16,6 +16,7 @@ _COUNTS = ("c1", "c16", "c128", "c1000")
 _PROMPTS: Mapping[str, float] = {"c16": 1_000, "p10k": 10_000, "p100k": 100_000, "p1m": 1_000_000}
 _CLIENTS: Mapping[str, float] = dict(zip(_COUNTS, (1.0, 16.0, 128.0, 1_000.0), strict=True))
 _STREAMS = ("burst", "trickle")
+_SHARES: tuple[Figure, ...] = ("p50", "p99")
 
 
 def page(results: Results) -> str:
@@ -28,10 +29,10 @@ def page(results: Results) -> str:
 def plots(results: Results) -> dict[str, str]:
     """The page's pictures by file name; a picture of what was not measured is left out."""
     drawn = {
-        "gateway-cpu.svg": _bars(results, "CPU time of a request: 1 KB prompt, 1 KB answer, 128 at once", "µs", [_median(results, "c128", _request)]),
-        "gateway-chunk.svg": _bars(results, "CPU time of a streamed chunk: 200 streams, a chunk every 20 ms", "µs", [_median(results, "trickle", _chunk)]),
+        "gateway-cpu.svg": _bars(results, "CPU time of a request: 1 KB prompt, 1 KB answer, 128 at once", "µs", [_median(results, "c128", "per_request")]),
+        "gateway-chunk.svg": _bars(results, "CPU time of a streamed chunk: 200 streams, a chunk every 20 ms", "µs", [_median(results, "trickle", "per_chunk")]),
         "gateway-latency.svg": _bars(
-            results, "Added latency, one request at a time", "µs", [_added(results, "c1", _p50), _added(results, "c1", _p99)], ("p50", "p99")
+            results, "Added latency, one request at a time", "µs", [_added(results, "c1", "p50"), _added(results, "c1", "p99")], ("p50", "p99")
         ),
         "gateway-memory.svg": _bars(
             results,
@@ -82,18 +83,18 @@ def _costs(results: Results) -> list[str]:
         "",
         "![CPU time of a request](gateway-cpu.svg)",
         "",
-        *_table(results, [_TITLES[one] for one in loads], [_median(results, one, _request) for one in loads]),
+        *_table(results, [_TITLES[one] for one in loads], [_median(results, one, "per_request") for one in loads]),
     ]
     lines += ["", "1 KB prompt where nothing else is said, 1 KB answer. 10 and 100 KB with 16 at once, 1 MB with 8.", ""]
     lines += ["![by prompt](gateway-prompts.svg)", "", "![by clients](gateway-clients.svg)", "", "## Requests a second at saturation", ""]
-    lines += _table(results, [_TITLES[one] for one in _COUNTS[1:]], [_median(results, one, _rps) for one in _COUNTS[1:]], direct=True)
+    lines += _table(results, [_TITLES[one] for one in _COUNTS[1:]], [_median(results, one, "rps") for one in _COUNTS[1:]], direct=True)
     return [*lines, "", "The load generator's core is the limit of `direct` and of nginx.", ""]
 
 
 def _latencies(results: Results) -> list[str]:
     loads = ("c1", *_RATES)
-    columns = [f"{_TITLES[one]}, {share}" for one in loads for share in ("p50", "p99")]
-    values = [_added(results, one, figure) for one in loads for figure in (_p50, _p99)]
+    columns = [f"{_TITLES[one]}, {share}" for one in loads for share in _SHARES]
+    values = [_added(results, one, figure) for one in loads for figure in _SHARES]
     lines = ["## Added latency, µs", "", "![Added latency](gateway-latency.svg)", "", *_table(results, columns, values, missing="over its capacity")]
     return [
         *lines,
@@ -105,8 +106,8 @@ def _latencies(results: Results) -> list[str]:
 
 def _streams(results: Results) -> list[str]:
     columns = [f"CPU µs a chunk: {_TITLES[one]}" for one in _STREAMS] + ["chunk in transit, p50 µs", "p99 µs"]
-    values = [_median(results, one, _chunk) for one in _STREAMS]
-    values += [_median(results, "trickle", lambda run: run.transit_p50), _median(results, "trickle", lambda run: run.transit_p99)]
+    values = [_median(results, one, "per_chunk") for one in _STREAMS]
+    values += [_median(results, "trickle", "transit_p50"), _median(results, "trickle", "transit_p99")]
     lines = ["## Streams", "", "![CPU time of a streamed chunk](gateway-chunk.svg)", "", *_table(results, columns, values, direct=True)]
     return [*lines, "", "In transit: from the provider's send to the client's receive, of the streams that trickle.", ""]
 
@@ -145,7 +146,7 @@ def _bars(results: Results, title: str, unit: str, values: Sequence[Column], ser
 
 
 def _lines(results: Results, title: str, across: str, loads: Mapping[str, float], labels: Sequence[str]) -> str:
-    series = {peer: [(x, y) for load, x in loads.items() if (y := results.median(load, peer, _request)) is not None] for peer in results.measured}
+    series = {peer: [(x, y) for load, x in loads.items() if (y := results.median(load, peer, "per_request")) is not None] for peer in results.measured}
     there = {peer: points for peer, points in series.items() if points}
     return svg.lines(title, "µs", across, list(zip(loads.values(), labels, strict=True)), there) if there else ""
 
@@ -158,7 +159,7 @@ def _added(results: Results, load: str, figure: Figure) -> Column:
     """What a gateway adds to the same figure without one; nothing where it did not keep up."""
 
     def column(peer: str) -> float | None:
-        through, bare, kept = results.median(load, peer, figure), results.median(load, "direct", figure), results.median(load, peer, _rps)
+        through, bare, kept = results.median(load, peer, figure), results.median(load, "direct", figure), results.median(load, peer, "rps")
         if through is None or bare is None or kept is None or kept < 0.97 * _RATES.get(load, 0.0):
             return None
         return through - bare
@@ -168,23 +169,3 @@ def _added(results: Results, load: str, figure: Figure) -> Column:
 
 def _by(figure: Callable[[Results, str], float | None], results: Results) -> Column:
     return lambda peer: figure(results, peer)
-
-
-def _request(run: Run) -> float | None:
-    return run.per_request
-
-
-def _chunk(run: Run) -> float | None:
-    return run.per_chunk
-
-
-def _p50(run: Run) -> float | None:
-    return run.p50
-
-
-def _p99(run: Run) -> float | None:
-    return run.p99
-
-
-def _rps(run: Run) -> float | None:
-    return run.rps

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(slots=True)
@@ -52,7 +51,8 @@ class Run:
         return self.cpu * 1e6 / self.chunks if self.cpu and self.chunks else None
 
 
-Figure = Callable[[Run], float | None]
+Figure = Literal["per_request", "per_chunk", "rps", "p50", "p99", "transit_p50", "transit_p99"]
+"""The figures of a run."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Results:
 
     def median(self, load: str, peer: str, figure: Figure) -> float | None:
         """The median over the rounds, or nothing where it was not measured."""
-        values = [value for run in self.of(load, peer) if (value := figure(run)) is not None]
+        values = [value for run in self.of(load, peer) if (value := getattr(run, figure)) is not None]
         return median(values) if values else None
 
     def peer(self, name: str) -> PeerReport | None:
