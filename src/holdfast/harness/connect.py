@@ -120,7 +120,7 @@ def receipt_of(text: str) -> Receipt:
 def replace(path: Path, text: str) -> None:
     """Replace a file of the user's whole, with the mode that it has (0600 for a new one), behind a link where it is one. Raises ConfigError."""
     target = Path(os.path.realpath(path))
-    draft = target.with_name(f".{target.name}.holdfast-{os.getpid()}")
+    draft = target.with_name(f".{target.name}.holdfast-{os.urandom(4).hex()}")
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o600

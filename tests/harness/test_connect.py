@@ -1,0 +1,297 @@
+"""`connect` adds to a program's own file what it needs, and `disconnect` gives back the very bytes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.furnishing import Cli, write
+from holdfast.core.errors import ConfigError
+from holdfast.core.identity import Dialect
+from holdfast.harness import HARNESSES, jsonc
+from holdfast.harness import connect as shell
+from holdfast.harness.base import Offer
+from holdfast.store.sqlite import SqliteStore
+
+CONFIG = """\
+[gateway]
+listen = "127.0.0.1:4555"
+
+[provider.mimo]
+url    = "https://mimo.example/v1"
+models = ["mimo-pro"]
+keys   = ["env:MIMO_KEY"]
+
+[provider.both]
+endpoints = { openai-chat = "https://both.example/v1", anthropic-messages = "https://both.example", openai-responses = "https://both.example/v1" }
+models    = ["big"]
+keys      = ["env:BOTH_KEY"]
+"""
+FILES = {
+    "pi": (".pi/agent/models.json", '{\n  // mine\n  "providers": {\n    "a": {"baseUrl": "https://a.example", "apiKey": "$A"}, // keep\n  },\n}\n'),
+    "claude": (".claude/settings.json", '{"theme": "dark", "env": {"FOO": "1"}}'),
+    "codex": (".codex/config.toml", '# mine\nmodel = "gpt-5"\n'),
+    "opencode": (".config/opencode/opencode.jsonc", '{\n\t/* mine */\n\t"theme": "x"\n}'),
+}
+CONNECTABLE = sorted(FILES)
+
+
+@pytest.fixture
+def place(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's HOME, with a Holdfast home in it."""
+    write(home / "holdfast.toml", CONFIG)
+    monkeypatch.setenv("MIMO_KEY", "sk-canary-mimo-93b1f0d2e7")
+    monkeypatch.setenv("BOTH_KEY", "sk-canary-both-93b1f0d2e7")
+    return home.parent
+
+
+def furnish(place: Path, name: str) -> Path:
+    """A configuration that the program's user wrote."""
+    path = place / FILES[name][0]
+    path.parent.mkdir(parents=True)
+    path.write_text(FILES[name][1], "utf-8")
+    path.chmod(0o644)
+    return path
+
+
+def tokens(place: Path) -> list[tuple[str, bool]]:
+    store = SqliteStore(place / "holdfast" / "state.db")
+    try:
+        return [(one.label, one.revoked_at is None) for one in store.tokens()]
+    finally:
+        store.close()
+
+
+def outside(place: Path) -> dict[str, bytes]:
+    """Every file of the user's that is not Holdfast's."""
+    return {str(one.relative_to(place)): one.read_bytes() for one in place.rglob("*") if one.is_file() and place / "holdfast" not in one.parents}
+
+
+@pytest.mark.parametrize("name", CONNECTABLE)
+def test_after_disconnect_every_byte_and_mode_is_what_it_was(name: str, cli: Cli, place: Path) -> None:
+    path, before = furnish(place, name), {FILES[name][0]: FILES[name][1].encode()}
+    assert cli("connect", name).exit_code == 0
+    assert outside(place) != before
+    assert cli("connect", name).exit_code == 0, "connecting again brings it up to date"
+    assert cli("disconnect", name).exit_code == 0
+    assert outside(place) == before
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert tokens(place) == [(f"connect {name}", False)] * 2
+    assert list((place / "holdfast" / "connected").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", CONNECTABLE)
+def test_a_file_that_was_not_there_is_gone_again(name: str, cli: Cli, place: Path) -> None:
+    assert cli("connect", name, "--pin", "both/big").exit_code == 0
+    made = outside(place)
+    assert len(made) == 1
+    assert cli("disconnect", name).exit_code == 0
+    assert outside(place) == {}
+
+
+@pytest.mark.parametrize("name", CONNECTABLE)
+def test_what_is_written_holds_neither_key_nor_token_and_nothing_is_lost_of_what_stood_there(name: str, cli: Cli, place: Path) -> None:
+    furnish(place, name)
+    cli("connect", name, "--pin", "both/big")
+    token = (place / "holdfast" / "connected" / f"{name}.token").read_text()
+    told = b"".join(outside(place).values()).decode() + (place / "holdfast" / "connected" / f"{name}.json").read_text()
+    assert token.startswith("hf-")
+    assert token not in told
+    assert "canary" not in told
+    assert f"connected/{name}.token" in told
+    assert {stat.S_IMODE(one.stat().st_mode) for one in (place / "holdfast" / "connected").iterdir()} == {0o600}
+    for word in ("mine", "keep", "dark", "FOO", "gpt-5"):
+        assert (word in FILES[name][1]) <= (word in told)
+
+
+def test_each_program_is_told_every_model_that_it_can_use_as_a_pin(cli: Cli, place: Path) -> None:
+    for name in CONNECTABLE:
+        assert cli("connect", name, "--pin", "both/big").exit_code == 0, name
+    pi = jsonc.parse((place / ".pi/agent/models.json").read_text())["providers"]["holdfast"]
+    assert [one["id"] for one in pi["models"]] == ["mimo/mimo-pro", "both/big"]
+    opencode = jsonc.parse((place / ".config/opencode/opencode.json").read_text())["provider"]["holdfast"]
+    assert [*opencode["models"]] == ["mimo/mimo-pro", "both/big"]
+    claude = jsonc.parse((place / ".claude/settings.json").read_text())
+    assert (claude["env"]["ANTHROPIC_BASE_URL"], claude["env"]["ANTHROPIC_MODEL"]) == ("http://127.0.0.1:4555", "both/big")
+    codex = tomllib.loads((place / ".codex/holdfast.config.toml").read_text())
+    assert (codex["model"], codex["model_providers"]["holdfast"]["base_url"]) == ("both/big", "http://127.0.0.1:4555/v1")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "taken"),
+    [
+        ("pi", '{"providers": {"holdfast": {"baseUrl": "x"}}}', "providers.holdfast"),
+        ("pi", '{"providers": []}', "providers.holdfast"),
+        ("claude", '{"apiKeyHelper": "mine.sh"}', "apiKeyHelper"),
+        ("claude", '{"env": {"ANTHROPIC_BASE_URL": "https://mine"}}', "env.ANTHROPIC_BASE_URL"),
+    ],
+)
+def test_what_its_user_wrote_is_never_overwritten(name: str, text: str, taken: str, cli: Cli, place: Path) -> None:
+    path = furnish(place, name)
+    path.write_text(text)
+    result = cli("connect", name)
+    assert result.exit_code == 2
+    assert taken in result.stderr
+    assert path.read_text() == text
+    assert list((place / "holdfast" / "connected").iterdir()) == []
+    assert tokens(place) == [(f"connect {name}", False)]
+
+
+def test_codex_s_profile_of_the_user_s_own_is_never_overwritten(cli: Cli, place: Path) -> None:
+    path = place / ".codex/holdfast.config.toml"
+    path.parent.mkdir()
+    path.write_text("# mine")
+    assert cli("connect", "codex").exit_code == 2
+    assert path.read_text() == "# mine"
+
+
+def test_a_file_that_cannot_be_understood_is_left_alone(cli: Cli, place: Path) -> None:
+    path = furnish(place, "pi")
+    path.write_text('{"providers": ')
+    result = cli("connect", "pi")
+    assert result.exit_code == 2
+    assert "is not JSON" in result.stderr
+    assert path.read_text() == '{"providers": '
+
+
+def test_what_somebody_changed_meanwhile_stays_and_only_ours_goes(cli: Cli, place: Path) -> None:
+    path = furnish(place, "pi")
+    cli("connect", "pi")
+    path.write_text(jsonc.put(path.read_text(), ("providers", "b"), {"baseUrl": "https://b.example"}))
+    assert cli("disconnect", "pi").exit_code == 0
+    left = jsonc.parse(path.read_text())
+    assert [*left["providers"]] == ["a", "b"]
+    assert "// mine" in path.read_text()
+    assert "// keep" in path.read_text()
+
+
+def test_a_program_that_wrote_its_file_anew_keeps_what_it_wrote_without_ours(cli: Cli, place: Path) -> None:
+    path = furnish(place, "claude")
+    cli("connect", "claude")
+    rewritten = jsonc.parse(path.read_text()) | {"theme": "light"}
+    path.write_text(json.dumps(rewritten, indent=4))
+    cli("disconnect", "claude")
+    assert json.loads(path.read_text()) == {"theme": "light", "env": {"FOO": "1"}}
+
+
+def test_what_somebody_made_of_ours_is_theirs_and_told(cli: Cli, place: Path) -> None:
+    path = furnish(place, "claude")
+    cli("connect", "claude")
+    path.write_text(path.read_text().replace("http://127.0.0.1:4555", "https://mine.example"))
+    result = cli("disconnect", "claude")
+    assert "env.ANTHROPIC_BASE_URL was changed since, and is left as it is" in result.stderr
+    assert jsonc.parse(path.read_text())["env"] == {"FOO": "1", "ANTHROPIC_BASE_URL": "https://mine.example"}
+
+
+def test_objects_that_were_made_for_ours_go_with_them(cli: Cli, place: Path) -> None:
+    path = place / ".claude/settings.json"
+    path.parent.mkdir()
+    path.write_text('{"theme": "dark"}')
+    cli("connect", "claude")
+    path.write_text(json.dumps(jsonc.parse(path.read_text()) | {"theme": "light"}))
+    cli("disconnect", "claude")
+    assert json.loads(path.read_text()) == {"theme": "light"}
+
+
+def test_a_link_is_followed_and_stays_a_link(cli: Cli, place: Path) -> None:
+    path = furnish(place, "pi")
+    real = place / "dotfiles.json"
+    path.rename(real)
+    path.symlink_to(real)
+    cli("connect", "pi")
+    assert path.is_symlink()
+    assert "holdfast" in real.read_text()
+    cli("disconnect", "pi")
+    assert real.read_text() == FILES["pi"][1]
+
+
+def test_the_program_s_own_variable_says_where_its_files_are(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PI_CODING_AGENT_DIR", str(place / "elsewhere"))
+    cli("connect", "pi")
+    assert [*outside(place)] == ["elsewhere/models.json"]
+
+
+def drifted(cli: Cli) -> list[dict[str, Any]]:
+    return [one for one in json.loads(cli("doctor", "--json").stdout)["findings"] if one["check"] == "connect"]
+
+
+def test_doctor_says_when_a_connected_program_was_pointed_elsewhere(cli: Cli, place: Path) -> None:
+    path = furnish(place, "pi")
+    cli("connect", "pi")
+    assert [one["level"] for one in drifted(cli)] == ["ok"]
+    text = path.read_text()
+    for change, said in (
+        (lambda: path.write_text(text.replace(":4555", ":1")), "providers.holdfast"),
+        (lambda: path.write_text("{"), "cannot be read or understood"),
+        (path.unlink, "is gone"),
+        ((place / "holdfast/connected/pi.token").unlink, "token"),
+        (lambda: write(place / "holdfast/holdfast.toml", CONFIG.replace("4555", "4666")), "the gateway listens at http://127.0.0.1:4666"),
+        (lambda: (place / "holdfast/connected/pi.json").write_text("{"), "damaged"),
+    ):
+        change()
+        (finding,) = drifted(cli)
+        assert (finding["level"], said in finding["what"]) == ("wrong", True), finding
+        assert finding["run"].startswith("holdfast connect pi")
+
+
+def test_doctor_says_when_the_profile_of_codex_was_changed(cli: Cli, place: Path) -> None:
+    cli("connect", "codex")
+    path = place / ".codex/holdfast.config.toml"
+    path.write_text(path.read_text() + "# more\n")
+    assert "was changed since" in drifted(cli)[0]["what"]
+    result = cli("disconnect", "codex")
+    assert "is left as it is" in result.stderr
+    assert path.exists()
+
+
+@pytest.mark.parametrize("name", sorted(name for name, one in HARNESSES.items() if one.attach is None))
+def test_a_program_that_takes_no_key_by_reference_is_run_and_not_connected(name: str, cli: Cli, place: Path) -> None:
+    result = cli("connect", name)
+    assert result.exit_code == 2
+    assert "cannot be connected" in result.stderr
+    assert "run: holdfast run" in result.stderr
+    assert cli("disconnect", name).exit_code == 2
+
+
+@pytest.mark.parametrize(("arguments", "said"), [(("claude", "--pin", "mimo/mimo-pro"), "speaks anthropic-messages"), (("nope",), "no harness is called 'nope'")])  # fmt: skip
+def test_a_connection_that_could_not_work_is_refused_before_anything_is_written(arguments: tuple[str, ...], said: str, cli: Cli, place: Path) -> None:
+    result = cli("connect", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert outside(place) == {}
+
+
+def test_a_program_that_keeps_rewriting_its_file_is_asked_to_end_first(tmp_path: Path) -> None:
+    path = tmp_path / "models.json"
+    path.write_text("{}")
+    attachment = HARNESSES["pi"].attach
+    assert attachment is not None
+    turn = iter(range(100))
+
+    def keep(_: Path, text: str) -> None:
+        path.write_text(json.dumps({"n": next(turn)}))
+
+    with pytest.raises(ConfigError, match="keeps changing"):
+        shell.connect("pi", attachment(Offer("http://127.0.0.1:1", "/t", (("a/b", Dialect.OPENAI_CHAT),))), path, "http://127.0.0.1:1", "/t", keep)
+    assert json.loads(path.read_text()) == {"n": 2}
+
+
+def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_beside_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = furnish(place, "pi")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shell.os, "fsync", full)
+    text = path.read_text()
+    with pytest.raises(ConfigError, match="cannot write .*No space left on device; nothing was changed"):
+        shell.replace(path, "{}")
+    assert path.read_text() == text
+    assert [one.name for one in path.parent.iterdir()] == ["models.json"]
