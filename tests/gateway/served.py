@@ -82,7 +82,15 @@ class Served:
 
     def ask(self, path: str, body: Any = None, *, token: str | None = None, **headers: str) -> httpx2.Response:
         """One request; on a connection that is kept, as clients do."""
-        return self.client.request("POST" if body is not None else "GET", path, json=body, headers=self._headers(token, headers))
+        method = "POST" if body is not None else "GET"
+        try:
+            return self.client.request(method, path, json=body, headers=self._headers(token, headers))
+        except httpx2.TransportError:
+            if body is not None:
+                raise
+            self.client.close()  # its worker is gone; to look again changes nothing
+            self.client = self.new_client()
+            return self.client.request(method, path, headers=self._headers(token, headers))
 
     def chat(self, model: str = "p/m", *, token: str | None = None, **headers: str) -> httpx2.Response:
         return self.ask(CHAT, {"model": model, "messages": [{"role": "user", "content": "hi"}]}, token=token, **headers)
@@ -93,6 +101,11 @@ class Served:
         body = {"model": model, "stream": True, "messages": [{"role": "user", "content": "hi"}]}
         with self.new_client() as client, client.stream("POST", CHAT, json=body, headers=self._headers(None, {})) as answer:
             yield answer
+
+    def alive(self) -> bool:
+        """Whether a new connection is answered, by whichever worker."""
+        with self.new_client() as client:
+            return client.get("/health/live").status_code == 200
 
     def new_client(self) -> httpx2.Client:
         return httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=20, trust_env=False)

@@ -1,0 +1,221 @@
+"""`holdfast serve` as it is run: where it says it is, what it refuses to begin, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway.served import Served, eventually, provider, serving, write_config
+from holdfast.scripted import Behaviour, ScriptedProvider, ok, status, truncated
+
+NOTHING = 'auth = "none"'
+
+
+def begun(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A serve that is expected to end by itself."""
+    command = [sys.executable, "-m", "holdfast", "serve", *arguments]
+    return subprocess.run(command, env={**os.environ, "HOLDFAST_HOME": str(home)}, capture_output=True, text=True, timeout=20, check=False)
+
+
+def test_it_tells_one_line_with_its_place_and_the_first_token_and_a_restart_keeps_the_token(home: Path) -> None:
+    with ScriptedProvider(ok("hello")) as behind:
+        write_config(home, provider("p", behind.url))
+        with serving(home) as served:
+            assert set(served.told) == {"url", "pid", "workers", "token"}
+            assert served.told["url"] == f"http://127.0.0.1:{served.port}"
+            assert served.told["pid"] == served.process.pid  # exec, not a child: signals reach it
+            answer = served.chat()
+            assert (answer.status_code, answer.json()["choices"][0]["message"]["content"]) == (200, "hello")
+            assert served.chat(token="hf-00000000-guess").status_code == 401
+        with serving(home, token=served.token) as again:
+            assert set(again.told) == {"url", "pid", "workers"}
+            assert again.chat().status_code == 200
+        assert served.token.encode() not in b"".join(path.read_bytes() for path in home.iterdir() if path.is_file())
+
+
+def test_a_person_is_told_how_to_point_the_sdks_at_it(home: Path) -> None:
+    write_config(home, "")
+    command = [sys.executable, "-m", "holdfast", "serve", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, env={**os.environ, "HOLDFAST_HOME": str(home)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        told = "".join(process.stdout.readline() for _ in range(5))
+        process.terminate()
+    (url,) = set(re.findall(r"http://127\.0\.0\.1:\d+", told))
+    (token,) = set(re.findall(r"hf-[0-9a-f]{8}-[\w-]{43}", told))
+    assert f"OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY={token}" in told
+    assert f"ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={token}" in told
+    assert "shown this once" in told
+
+
+REFUSED = [
+    (("--listen", "0.0.0.0:0"), "", "can be reached from other machines", "--public"),
+    (("--listen", "nowhere"), "", "is no address to listen on", "--listen 127.0.0.1:4141"),
+    (("--listen", "127.0.0.1:99999"), "", "is no address to listen on", ""),
+    (("--listen", "192.0.2.1:0", "--public"), "", "this machine has no such address", "any free port"),
+    ((), "[provider.", "the file ends too early", "EDITOR"),
+    ((), '[provider.p]\nurl = "https://x.example/v1"\nmodles = []\n', "did you mean", "holdfast doctor"),
+    ((), '[gateway]\nstore = "postgresql://db/x"\n', "cannot be opened yet", "sqlite:state.db"),
+    (("--workers", "2"), '[gateway]\nstore = "memory:"\n', "shares nothing", "--workers 1"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "config", "what", "run"), REFUSED)
+def test_what_cannot_be_served_is_refused_before_anything_begins(arguments: tuple[str, ...], config: str, what: str, run: str, home: Path) -> None:
+    write_config(home, config)
+    listen = () if "--listen" in arguments else ("--listen", "127.0.0.1:0")
+    done = begun(home, *arguments, *listen)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert what in done.stderr
+    assert run in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_is_told_also_when_another_gateway_has_it(workers: str, home: Path) -> None:
+    write_config(home, "")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        done = begun(home, "--listen", f"127.0.0.1:{other.getsockname()[1]}", "--workers", workers)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the port is taken by another program" in done.stderr
+    with serving(home, "--workers", "2") as served:
+        done = begun(home, "--listen", f"127.0.0.1:{served.port}", "--workers", workers, "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "taken" in json.loads(done.stderr)["error"]["what"]
+
+
+def test_another_address_is_served_where_that_was_asked_for(home: Path) -> None:
+    write_config(home, '[gateway]\nlisten = "0.0.0.0:0"\npublic = true\n')
+    command = [sys.executable, "-m", "holdfast", "serve", "--json"]
+    with subprocess.Popen(command, env={**os.environ, "HOLDFAST_HOME": str(home)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        process.terminate()
+    assert told["url"].startswith("http://127.0.0.1:")
+
+
+def test_a_store_that_cannot_be_opened_ends_it_with_what_to_do(home: Path) -> None:
+    write_config(home, "")
+    (home / "state.db").write_text("not a database, but long enough to be taken for one" * 9)
+    for workers in ("1", "2"):
+        done = begun(home, "--listen", "127.0.0.1:0", "--workers", workers)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "is not a database" in done.stderr
+        assert "holdfast doctor" in done.stderr
+
+
+def test_a_module_that_lies_in_the_directory_where_it_is_called_is_not_run(home: Path, tmp_path: Path) -> None:
+    trap = tmp_path / "project"
+    trap.mkdir()
+    for name in ("asyncio", "uvloop", "httptools", "json"):
+        (trap / f"{name}.py").write_text("raise SystemExit('hijacked')")
+    write_config(home, "")
+    # The command itself begins as an installed script does, without the directory on its path.
+    program = "import sys; from holdfast.cli import main; sys.exit(main(['serve', '--listen', '127.0.0.1:0', '--json']))"
+    command = [sys.executable, "-P", "-c", program]
+    with subprocess.Popen(
+        command, env={**os.environ, "HOLDFAST_HOME": str(home)}, cwd=trap, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.terminate()
+        assert "url" in json.loads(line)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_told_to_end_it_lets_a_running_stream_end_and_takes_nothing_new(workers: str, home: Path) -> None:
+    slow = Behaviour(text=" ".join(map(str, range(12))), event_delay=0.1)
+    with ScriptedProvider(slow) as behind:
+        write_config(home, provider("p", behind.url))
+        with serving(home, "--workers", workers) as served, served.stream() as stream:
+            pieces = stream.iter_text()
+            text = next(pieces)
+            ended: list[int] = []
+            ending = threading.Thread(target=lambda: ended.append(served.end()))
+            ending.start()
+            eventually(lambda: _refuses(served.port))
+            text += "".join(pieces)
+            ending.join()
+    assert "[DONE]" in text
+    assert ended == [0]
+
+
+def _refuses(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_stream_that_outlives_the_patience_is_cut_and_that_is_logged(workers: str, home: Path) -> None:
+    with ScriptedProvider(Behaviour(text=" ".join("abcdefghijklmnopqrstuvwxyz"), event_delay=0.5)) as behind:
+        write_config(home, provider("p", behind.url) + '[gateway]\ndrain = "200ms"\n')
+        with serving(home, "--workers", workers) as served, served.stream() as stream:
+            pieces = stream.iter_text()
+            next(pieces)
+            began = time.monotonic()
+            assert served.end() == 0
+            assert time.monotonic() - began < 3
+            assert sum(one.get("cut_off", 0) for one in served.logged("ended")) == 1
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interrupt_ends_it_with_130(workers: str, home: Path) -> None:
+    write_config(home, "")
+    served = Served(home, "--workers", workers)
+    assert served.end(signal.SIGINT) == 130
+
+
+def test_the_log_is_json_with_what_went_wrong_and_without_keys_or_prompts(home: Path) -> None:
+    canary = "sk-canary-0f4e2b7d95c8a136"
+    answers = [ok("fine"), status(401, {"error": {"message": f"Incorrect API key provided: {canary}", "code": "invalid_api_key"}}), truncated()]
+    with ScriptedProvider(answers) as behind:
+        write_config(home, provider("p", behind.url, keys=["env:CANARY"]) + "[settings]\nprobe_delays = []\n")
+        with serving(home, environ={"CANARY": canary}) as served:
+            served.chat()
+            served.chat()
+            served.ask("/v1/nothing")
+        written = "".join(served.errors)
+    assert [one["event"] for one in served.log if one["event"] in ("started", "ended")] == ["started", "ended"]
+    (fault,) = served.logged("fault")
+    assert (fault["status"], fault["fault"], fault["pin"], fault["key"], fault["route"]) == (401, "auth_rejected", "p/m", "CANARY", "chat/completions")
+    assert fault["request"]
+    assert canary not in written
+    assert served.token not in written
+    assert '"hi"' not in written
+
+
+def test_an_access_log_has_a_line_for_every_request_where_it_was_asked_for(home: Path) -> None:
+    with ScriptedProvider(ok("fine")) as behind:
+        write_config(home, provider("p", behind.url))
+        with serving(home, "--access-log") as served:
+            for _ in range(3):
+                served.chat()
+        lines = served.logged("answered")
+    assert [(one["status"], one["route"], one["pin"]) for one in lines] == [(200, "chat/completions", "p/m")] * 3
+    assert all(one["seconds"] >= 0 and one["bytes"] > 0 for one in lines)
+
+
+def test_it_is_ready_at_once_and_small(home: Path) -> None:
+    """The promises are 0.5 s and 50 MB on a quiet machine. Machines differ and are shared, so time is CPU of the whole start."""
+    write_config(home, "")
+    with serving(home) as served:
+        stat = Path(f"/proc/{served.process.pid}/stat")
+        if not stat.exists():
+            pytest.skip("no /proc on this system")
+        fields = stat.read_text().rpartition(")")[2].split()
+        cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        pages = int(Path(f"/proc/{served.process.pid}/statm").read_text().split()[1])
+    assert cpu < 1.0
+    assert pages * os.sysconf("SC_PAGE_SIZE") < 50 * 1024**2
