@@ -53,10 +53,10 @@ class Ready:
 class Provisioning:
     """One per engine. Thread-safe: what matters stands in the store."""
 
-    def __init__(self, engine: Engine, kinds: Mapping[str, Provisioner] = KINDS, *, done: Callable[[str, Record], None] | None = None) -> None:
+    def __init__(self, engine: Engine, kinds: Mapping[str, Provisioner] = KINDS) -> None:
         self.engine, self.kinds = engine, kinds
         self.later = Later(engine.recorder.tell)
-        self._also_done = done
+        self._also_told: list[Callable[[str, Record], None]] = []
         self._offers_nothing = engine.unready
         engine.watch, engine.unready = self.seen, self.unready
         self._known: dict[str, Record] = {}
@@ -92,7 +92,7 @@ class Provisioning:
             return Ready(own.name, {role: Pin(own.name, model) for role, model in bind(wanted, own.models or (), {}).items()}, own=True)
         if record is not None and wanted and (wanted := _joined(record.roles, wanted)) != record.roles:
             record = self.runner.change(record, lambda now_is, _: replace(now_is, roles=wanted, next_at=0.0, version=now_is.version + 1))
-        if record is None or record.missing or record.state not in USABLE or obstacle(record) is not None:
+        if record is None or record.missing or obstacle(record) is not None or not self._in_force(record):
             if record is None and consent is None:
                 raise obstacle(self.begin(name, kind, settings, wanted)) or RuntimeError("a record that begins is not ready")
             known_kind = record.kind if record is not None else None
@@ -108,6 +108,12 @@ class Provisioning:
         provider = self.engine.config().providers.get(ProviderName(name))
         theirs = provider is not None and (record is None or record.key not in [key.ref for key in provider.keys])
         return provider if theirs else None
+
+    def _in_force(self, record: Record) -> bool:
+        """Whether holdfast.toml says what the record says."""
+        provider = self.engine.config().providers.get(record.name)
+        said = (set(provider.models) if provider.models is not None else None) if provider is not None else ()
+        return said == (set(record.bound.values()) if record.roles else None)
 
     # What the operator does --------------------------------------------------------------------------------------------------------
 
@@ -215,6 +221,10 @@ class Provisioning:
                 for listener in listeners:
                     listener(self._ready(record).pins)
 
+    def tell_steps(self, told: Callable[[str, Record], None]) -> None:
+        """Let `told` hear of every step that this process takes, as soon as it is on the disk."""
+        self._also_told.append(told)
+
     def close(self) -> None:
         self.later.close()
 
@@ -261,8 +271,8 @@ class Provisioning:
         if step == record.state:
             detail = {"state": str(record.state), "reason": record.reason, "told": record.told}
             self.engine.journal(Event(self.engine.store.now(), EventKind.PROVISIONED, "", "", record.name, detail))
-        if self._also_done is not None:
-            self._also_done(step, record)
+        for told in self._also_told:
+            told(step, record)
 
     def _consent(self, record: Record, by: str) -> Consent:
         return Consent(self.offer(record), by, self.engine.store.now())

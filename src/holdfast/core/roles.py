@@ -65,11 +65,11 @@ class Listing(NamedTuple):
 _STATUSES = {401: Listed.REFUSED, 403: Listed.FORBIDDEN, 404: Listed.UNSUPPORTED, 405: Listed.UNSUPPORTED, 501: Listed.UNSUPPORTED}
 
 
-def read_list(status: int | None, body: bytes, told: str = "") -> Listing:
+def read_list(status: int | None, body: bytes, told: str = "", *, refused: bool = False) -> Listing:
     """The list in an answer of any known shape: OpenAI's and Anthropic's `data`, LiteLLM's `/model/info`, a bare array, Ollama's
-    `models`. `told` is what a message may say of a failure. Never raises."""
+    `models`. `told` is what a message may say of a failure; `refused` that it speaks of the key, at whatever status. Never raises."""
     if status != 200:
-        return Listing(_STATUSES.get(status or 0, Listed.UNREACHABLE), told=told)
+        return Listing(Listed.REFUSED if refused else _STATUSES.get(status or 0, Listed.UNREACHABLE), told=told)
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from ..core.faults import Fault, Reply
+from ..core.faults import Fault, FaultClass, Reply
 from ..core.identity import Auth, Endpoint, Key, ProviderName
 from ..core.provision import Capability, Record
 from ..core.roles import Listing, read_list
@@ -52,7 +52,10 @@ class Tools:
     def listing(self, question: Question) -> Listing:
         """Ask for a list of models, and read what came."""
         reply = self.ask(question)
-        return read_list(reply.status, reply.body, "" if reply.status == 200 else self.told(reply))
+        if reply.status == 200:
+            return read_list(reply.status, reply.body)
+        refused = self.fault(reply).kind in (FaultClass.AUTH_REJECTED, FaultClass.AUTH_EXPIRED)
+        return read_list(reply.status, reply.body, self.told(reply), refused=refused)
 
     def told(self, reply: Reply) -> str:
         """An answer in words fit for a message and a record."""

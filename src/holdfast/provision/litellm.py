@@ -1,6 +1,7 @@
 """LiteLLM proxies: a virtual key whose value we choose, so that asking again makes no second one (docs.litellm.ai/docs/proxy/virtual_keys).
 
-Sending the same `key` and `key_alias` again, also twice at once, is answered 200 and leaves one key (1.81 and 1.106 alike).
+Sending the same `key` again, also twice at once, is answered 200 and leaves one key (1.81 and 1.106 alike). An alias would spoil that:
+the second time it is refused with 400, because it is taken.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class LiteLLM:
 
     def mint(self, record: Record, tools: Tools) -> Question:
         limits = {theirs: record.settings[ours] for ours, theirs in _OPTIONS.items() if record.settings.get(ours)}
-        named = {"key": _value(record, tools), "key_alias": f"holdfast-{record.name}-{record.intent}", "metadata": {"holdfast_intent": record.intent}}
+        named = {"key": _value(record, tools), "metadata": {"holdfast": f"{record.name} {record.intent}"}}
         return self._admin(record, "POST", "/key/generate", named | limits)
 
     def read(self, record: Record, text: str, tools: Tools) -> Grant:
@@ -68,8 +69,7 @@ class LiteLLM:
         return models_at(record, tools)
 
     def revoke(self, record: Record, tools: Tools) -> bool:
-        gone = {"key_aliases": [f"holdfast-{record.name}-{record.intent}"]}
-        return tools.ask(self._admin(record, "POST", "/key/delete", gone)).status in (200, 404)
+        return tools.ask(self._admin(record, "POST", "/key/delete", {"keys": [_value(record, tools)]})).status in (200, 404)
 
     def address(self, record: Record) -> Mapping[str, object]:
         return endpoints_of(record.url)

@@ -125,7 +125,8 @@ class Runner:
     def _stored(self, given: Record, *, renewed: bool) -> Record:
         """The record as it is stored; where nothing was obtained yet, with what its user asks for now."""
         stored = self.house.records.provision(given.name)
-        if stored is not None and renewed and stored.state in (State.ABSENT, State.RETIRED):
+        repeats = stored is not None and stored.state is State.INTENT and stored.kind == given.kind and stored.capability is not Capability.ONE_SHOT
+        if stored is not None and renewed and (stored.state in (State.ABSENT, State.RETIRED) or repeats):
             return replace(stored, kind=given.kind, capability=given.capability, settings=given.settings, roles=given.roles)
         return stored or given
 

@@ -167,7 +167,7 @@ class LiteLLMPlane:
 
     def _generate(self, asked: dict[str, Any]) -> Behaviour:
         value, alias = asked.get("key") or f"sk-made-{self.minted}", asked.get("key_alias", "")
-        if any(key.alias == alias and key.value != value for key in self.keys.values() if alias):
+        if any(key.alias == alias for key in self.keys.values() if alias):
             return _error(
                 400, "bad_request_error", f"Key with alias '{alias}' already exists. Unique key aliases across all keys are required.", param="key_alias"
             )

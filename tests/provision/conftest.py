@@ -1,0 +1,106 @@
+"""A control plane on a real socket, a home, and other programs of the same user."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast import runtime
+from holdfast.core.errors import NotReady
+from holdfast.core.provision import Record
+from holdfast.provisioning import Ready
+from holdfast.runtime import Holdfast
+from holdfast.scripted import ScriptedProvider
+from holdfast.scripted.control import AmazeePlane
+
+ROLES = {"answer": ["*sonnet*"], "expand": ["*haiku*"]}
+TRIAL, GENERATE = "/auth/generate-trial-access", "/key/generate"
+_CHILD = Path(__file__).with_name("child.py")
+
+
+class Place:
+    """One user's home and the service they get a key from: Amazee's (a trial, once) or a LiteLLM proxy (any number, by our own value)."""
+
+    def __init__(self, home: Path, plane: AmazeePlane, provider: ScriptedProvider) -> None:
+        self.home, self.plane, self.provider = home, plane, provider
+        self.kind = "amazee"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"url": self.provider.root} | ({"admin": "env:PROXY_ADMIN"} if self.kind == "litellm" else {})
+
+    @property
+    def mints(self) -> list[str]:
+        """Every request for a key that arrived."""
+        return [seen.path for seen in self.provider.requests if seen.path in (TRIAL, GENERATE)]
+
+    @contextmanager
+    def open(self) -> Iterator[Holdfast]:
+        with runtime.open(self.home) as held:
+            yield held
+
+    def asks(self, held: Holdfast, consent: str | None = "a test", **more: Any) -> Ready | str:
+        """Ask for the provider: ready, or the reason why not."""
+        try:
+            return held.ensure_ready("trial", more.pop("roles", ROLES), kind=self.kind, settings=self.settings, consent=consent, **more)
+        except NotReady as refused:
+            return refused.reason
+
+    def start(self, consent: str | None = "a test", **more: Any) -> Ready | str:
+        """The same, by a program that starts for it."""
+        with self.open() as held:
+            return self.asks(held, consent, **more)
+
+    def record(self) -> Record:
+        with self.open() as held:
+            found = held.engine.store.provision("trial")
+        assert found is not None
+        return found
+
+    def change(self, **changes: Any) -> None:
+        """What time, or an operator's hand, does to the stored record."""
+        with self.open() as held:
+            record = held.engine.store.provision("trial")
+            assert record is not None
+            held.provisioning.runner.change(record, lambda one, now: one.to(one.state, now, one.reason, one.told, **{"next_at": 0.0, **changes}))
+
+    def leases_end(self) -> None:
+        """What time does to the lease of a program that was killed."""
+        self.sql("UPDATE lease SET until = 0")
+
+    def sql(self, statement: str, *values: object) -> None:
+        with closing(sqlite3.connect(self.home / "state.db")) as database, database:
+            database.execute(statement, values)
+
+    def child(self, job: str, **facts: Any) -> subprocess.Popen[str]:
+        """Another program; see child.py."""
+        process = subprocess.Popen([sys.executable, str(_CHILD), job], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({"kind": self.kind, "settings": self.settings, "roles": ROLES, **facts}) + "\n")
+        process.stdin.flush()
+        return process
+
+    def killed(self, at: str) -> int:
+        """Let a program die at this step; what it ended with."""
+        process = self.child("killed", at=at)
+        process.communicate(timeout=30)
+        self.leases_end()
+        return process.returncode
+
+
+@pytest.fixture
+def place(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    plane = AmazeePlane()
+    plane.lists_openly = False
+    monkeypatch.setenv("PROXY_ADMIN", plane.master)
+    with ScriptedProvider(plane, models=None) as provider:
+        plane.root = provider.root
+        yield Place(home, plane, provider)

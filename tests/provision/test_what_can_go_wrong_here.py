@@ -1,0 +1,219 @@
+"""Full disks, broken records, edited files, missing keys: nothing is obtained twice, nothing is read as absent that is not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from holdfast.core.errors import ConfigError, HoldfastError, IdentityError, NotReady, StoreError
+from holdfast.core.provision import State
+from holdfast.core.secret import Secret
+from holdfast.provisioning import Provisioning, Ready
+from holdfast.runtime import Holdfast
+from holdfast.store.sqlite import SqliteStore
+from holdfast.vault.file import SecretsFile
+from holdfast.vault.sealed import Sealed
+
+from .conftest import TRIAL, Place
+
+TOKEN = "sk-amazee-trial-0001-not-a-real-key"
+
+
+def full(*_: object, **__: object) -> None:
+    raise StoreError("the store failed: the disk is full", next_step="holdfast doctor")
+
+
+def full_directory(*_: object, **__: object) -> None:
+    raise ConfigError("cannot write it: No space left on device", next_step="df")
+
+
+# -- a full disk -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("owner", "name", "how"), [(SqliteStore, "save_provision", full), (Sealed, "reserve", full_directory)])
+def test_where_nothing_can_be_written_nothing_is_asked_for(place: Place, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, how: Any) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, how)
+        for _ in range(3):
+            with pytest.raises(HoldfastError):
+                place.start()
+    assert place.mints == []
+    assert isinstance(place.start(), Ready)
+    assert place.plane.minted == 1
+
+
+@pytest.mark.parametrize(("owner", "name", "how"), [(SecretsFile, "put", full_directory), (Provisioning, "_enter", full_directory)])
+def test_a_disk_that_fills_up_after_the_answer_loses_no_key(place: Place, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, how: Any) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, how)
+        for _ in range(3):
+            with pytest.raises(ConfigError):
+                place.start()
+    assert isinstance(place.start(consent=None), Ready)
+    assert (place.plane.minted, len(place.mints)) == (1, 1)
+
+
+def test_an_answer_that_the_disk_refuses_is_held_by_the_process_that_got_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with place.open() as held:
+        with monkeypatch.context() as patch:
+            patch.setattr(Sealed, "fill", full_directory)
+            with pytest.raises(ConfigError):
+                place.asks(held)
+        assert isinstance(place.asks(held, consent=None), Ready)
+    assert (place.plane.minted, len(place.mints)) == (1, 1)
+
+
+def test_room_for_the_answer_is_on_the_disk_before_it_is_asked_for(place: Place) -> None:
+    place.killed("intent")
+    (room,) = (place.home / "sealed").iterdir()
+    assert room.stat().st_size == 65536
+    assert room.stat().st_mode & 0o777 == 0o600
+    assert room.parent.stat().st_mode & 0o777 == 0o700
+    sealed = Sealed(place.home / "sealed")
+    assert sealed.text(room.name) is None
+    sealed.fill(room.name, "short")
+    assert (sealed.text(room.name), room.stat().st_size) == ("short", 5)
+
+
+# -- broken records --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "{}", "[]", "null", '{"format": 2}', '{"format": 1}', '{"format": 1, "state": "verified"}'],
+    ids=["nothing", "cut off", "empty", "list", "null", "newer", "no fields", "one field"],
+)
+def test_a_record_that_cannot_be_read_is_quarantined_and_never_taken_for_absent(place: Place, text: str) -> None:
+    assert isinstance(place.start(), Ready)
+    place.sql("UPDATE provision SET record = ?", text)
+    before = len(place.provider.requests)
+    assert [place.start() for _ in range(3)] == ["quarantined"] * 3
+    assert len(place.provider.requests) == before
+    with place.open() as held:
+        assert held.engine.store.provisions() == []
+        assert [name for name, _ in held.engine.store.broken_provisions()] == ["trial"]
+
+
+@pytest.mark.parametrize(("field", "value"), [("state", "wonderful"), ("models", []), ("key", ""), ("bound", {"answer": ""}), ("roles", [{"name": "x"}])])
+def test_a_record_that_says_what_cannot_be_is_quarantined(place: Place, field: str, value: object) -> None:
+    place.start()
+    with place.open() as held:
+        stored = json.loads(held.engine.store._read("SELECT record FROM provision", {})[0][0])  # type: ignore[attr-defined]
+    place.sql("UPDATE provision SET record = ?", json.dumps(stored | {field: value}))
+    assert place.start() == "quarantined"
+
+
+def test_a_record_whose_entry_was_deleted_by_hand_is_entered_again_and_costs_nothing(place: Place) -> None:
+    place.start()
+    (place.home / "holdfast.toml").write_text("# tidied up\n")
+    with place.open() as held:
+        record = held.engine.store.provision("trial")
+        assert record is not None
+        held.provisioning.heal(record)
+        assert str(held.config.providers[record.name].models) == "('claude-sonnet-4-5', 'claude-haiku-4-5')"
+    assert len(place.mints) == 1
+
+
+def test_the_store_never_holds_the_key_and_the_vault_does(place: Place) -> None:
+    place.start()
+    with place.open() as held:
+        held.engine.recorder.flush()
+    stored = b"".join(path.read_bytes() for path in place.home.glob("state.db*"))
+    assert TOKEN.encode() not in stored
+    assert TOKEN not in (place.home / "holdfast.toml").read_text()
+    assert TOKEN in (place.home / "secrets.toml").read_text()
+    assert list((place.home / "sealed").iterdir()) == [], "the answer is forgotten when its key is in the vault"
+
+
+# -- whose provider it is --------------------------------------------------------------------------------------------------
+
+
+def test_a_provider_that_the_user_wrote_is_never_completed_and_nobody_is_asked(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OWN", "sk-own-key-of-the-user")
+    entry = f'[provider.trial]\nurl = "{place.provider.url}"\nkeys = ["env:OWN"]\nmodels = ["my-sonnet-4"]\n'
+    (place.home / "holdfast.toml").write_text(entry)
+    with place.open() as held:
+        ready = place.asks(held)
+        assert isinstance(ready, Ready)
+        assert (ready.own, {role: str(pin) for role, pin in ready.pins.items()}) == (True, {"answer": "trial/my-sonnet-4"})
+        with pytest.raises(IdentityError, match="a key of your own"):
+            held.provisioning.provision(held.provisioning.begin("trial", "amazee", place.settings), "a test")
+    assert place.provider.requests == []
+    assert (place.home / "holdfast.toml").read_text() == entry
+
+
+def test_the_users_keys_and_settings_stay_in_an_entry_that_is_completed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OWN", "sk-own-key-of-the-user")
+    place.start()
+    path = place.home / "holdfast.toml"
+    path.write_text(path.read_text().replace("keys = [", 'strategy = "round-robin"\nkeys = ["env:OWN", '))
+    place.change(gone=("claude-sonnet-4-5",))
+    place.plane.models["claude-sonnet-4-20250514"] = "chat"
+    with place.open() as held:
+        record = held.engine.store.provision("trial")
+        assert record is not None
+        held.provisioning.runner.relist(record)
+        provider = held.config.providers[record.name]
+        assert [key.ref for key in provider.keys] == [record.key, "env:OWN"]
+        assert provider.strategy == "round-robin"
+
+
+def _unconsented(held: Holdfast, place: Place) -> None:
+    place.asks(held, consent=None)
+    held.provisioning.later.settle()
+    held.sessions()
+
+
+@pytest.mark.parametrize("state", [None, State.ABSENT, State.RETIRED, State.AMBIGUOUS])
+def test_without_consent_no_path_obtains_a_key(place: Place, state: State | None) -> None:
+    if state is not None:
+        place.killed("intent")
+        with place.open() as held:
+            record = held.engine.store.provision("trial")
+            assert record is not None
+            held.provisioning.runner.change(record, lambda one, now: one.to(state, now))
+    with place.open() as held:
+        _unconsented(held, place)
+        for record in held.engine.store.provisions():
+            held.provisioning.heal(record)
+            held.provisioning.soon(record)
+        assert held.provisioning.later.settle()
+    with place.open() as held:
+        _unconsented(held, place)
+    assert place.mints == []
+
+
+def test_a_refusal_names_its_reason_for_programs_and_a_command_for_people(place: Place) -> None:
+    place.plane.models.clear()
+    with place.open() as held, pytest.raises(NotReady) as caught:
+        held.ensure_ready("trial", {"answer": ["*sonnet*"]}, kind="amazee", settings=place.settings, consent="a test")
+    assert (caught.value.reason, caught.value.exit_code) == ("model_unresolved", 4)
+    assert caught.value.retry_at is not None
+    assert "the list is empty: this key may use no model" in str(caught.value)
+    assert caught.value.next_step.startswith("holdfast provision resolve trial")
+    assert TOKEN not in str(caught.value)
+
+
+def test_an_adopted_key_ends_an_ambiguous_trial(place: Place) -> None:
+    place.killed("answered")
+    assert place.start() == "needs_operator"
+    with place.open() as held:
+        record = held.engine.store.provision("trial")
+        assert record is not None
+        after = held.provisioning.adopt(record, Secret(TOKEN), place.provider.root)
+        assert (after.state, after.minted) == (State.RESOLVED, 1)
+        assert isinstance(place.asks(held, consent=None), Ready)
+    assert len(place.mints) == 1
+
+
+def test_an_operator_may_pay_for_a_second_trial_and_only_by_saying_so(place: Place) -> None:
+    place.plane.spoil(TRIAL, lambda answer: answer.__class__(status=200, body=b"<html>"))
+    assert place.start() == "needs_operator"
+    with place.open() as held:
+        record = held.engine.store.provision("trial")
+        assert record is not None
+        assert held.provisioning.provision(record, "a test").state is State.AMBIGUOUS
+        assert held.provisioning.provision(record, "a test", again=True).state is State.RESOLVED
+    assert (place.plane.minted, len(place.mints)) == (2, 2)
