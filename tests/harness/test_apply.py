@@ -95,7 +95,7 @@ def test_a_second_run_of_a_session_is_refused_with_the_process_that_has_it(tmp_p
 def test_a_place_that_cannot_be_written_is_told_before_anything_starts(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("x")
-    with pytest.raises(ConfigError, match="cannot make .*nothing was started") as caught, apply.claimed(blocked / "run", "s"):
+    with pytest.raises(ConfigError, match=r"cannot make .*nothing was started") as caught, apply.claimed(blocked / "run", "s"):
         pass
     assert "HOLDFAST_HOME" in caught.value.next_step
 
@@ -168,5 +168,5 @@ def test_a_project_file_that_redirects_nothing_is_left_alone(tmp_path: Path) -> 
 
 def test_a_configuration_of_the_project_that_beats_ours_is_refused(tmp_path: Path) -> None:
     (tmp_path / "crush.json").write_text("{}")
-    with pytest.raises(CannotHandOver, match="crush.json stands above what we can tell it"):
+    with pytest.raises(CannotHandOver, match=r"crush\.json stands above what we can tell it"):
         apply.refuse_project(HARNESSES["crush"].hand_over(task(CHAT)), tmp_path)

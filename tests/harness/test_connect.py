@@ -260,7 +260,9 @@ def test_a_program_that_takes_no_key_by_reference_is_run_and_not_connected(name:
     assert cli("disconnect", name).exit_code == 2
 
 
-@pytest.mark.parametrize(("arguments", "said"), [(("claude", "--pin", "mimo/mimo-pro"), "speaks anthropic-messages"), (("nope",), "no harness is called 'nope'")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(("claude", "--pin", "mimo/mimo-pro"), "speaks anthropic-messages"), (("nope",), "no harness is called 'nope'")]
+)
 def test_a_connection_that_could_not_work_is_refused_before_anything_is_written(arguments: tuple[str, ...], said: str, cli: Cli, place: Path) -> None:
     result = cli("connect", *arguments)
     assert result.exit_code == 2
@@ -291,7 +293,7 @@ def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_beside_it(place: Path
 
     monkeypatch.setattr(shell.os, "fsync", full)
     text = path.read_text()
-    with pytest.raises(ConfigError, match="cannot write .*No space left on device; nothing was changed"):
+    with pytest.raises(ConfigError, match=r"cannot write .*No space left on device; nothing was changed"):
         shell.replace(path, "{}")
     assert path.read_text() == text
     assert [one.name for one in path.parent.iterdir()] == ["models.json"]

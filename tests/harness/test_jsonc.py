@@ -41,7 +41,9 @@ def test_a_new_member_stands_on_its_own_line_and_comments_stay_with_theirs() -> 
     assert jsonc.put(COMMENTED, ("a", "y"), 1) == COMMENTED.replace("// stays\n", '// stays\n    "y": 1,\n')
 
 
-@pytest.mark.parametrize(("path", "left"), [(("a",), {"b": "http://not.a//comment"}), (("b",), {"a": {"x": [1, 2]}}), (("a", "x"), {"a": {}, "b": "http://not.a//comment"})])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "left"), [(("a",), {"b": "http://not.a//comment"}), (("b",), {"a": {"x": [1, 2]}}), (("a", "x"), {"a": {}, "b": "http://not.a//comment"})]
+)
 def test_any_member_can_be_taken_out(path: tuple[str, ...], left: Any) -> None:
     assert jsonc.parse(jsonc.drop(COMMENTED, path)) == left
 

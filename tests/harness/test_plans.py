@@ -86,7 +86,10 @@ def test_pi_reads_its_provider_from_a_directory_of_its_own(dialect: Dialect, api
     assert made.argv == ("pi", "--provider", "holdfast-my_plan", "--model", PIN.model)
 
 
-@pytest.mark.parametrize(("version", "reference"), [("0.73.1", TOKEN), ("0.76.0", TOKEN), ("0.77.0", f"${TOKEN}"), ("0.79.4", f"${TOKEN}"), ("1.5.2", f"${TOKEN}"), ("", f"${TOKEN}")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("version", "reference"),
+    [("0.73.1", TOKEN), ("0.76.0", TOKEN), ("0.77.0", f"${TOKEN}"), ("0.79.4", f"${TOKEN}"), ("1.5.2", f"${TOKEN}"), ("", f"${TOKEN}")],
+)
 def test_pi_is_given_the_key_s_reference_in_the_dialect_of_its_version(version: str, reference: str) -> None:
     entry = document(plan("pi", CHAT, version=version), "models.json")["providers"]["holdfast-my_plan"]
     assert entry["apiKey"] == reference
@@ -303,7 +306,7 @@ def test_versions_are_read_from_what_programs_print(text: str, version: tuple[in
         ("pi", ("-p", "hi", "--", "--model"), []),
         ("claude", ("-p", "--settings", "{}"), ["--settings"]),
     ],
-)  # fmt: skip
+)
 def test_arguments_that_would_choose_another_connection_are_found(name: str, arguments: tuple[str, ...], found: list[str]) -> None:
     assert choosing(arguments, HARNESSES[name].chooses) == found
 

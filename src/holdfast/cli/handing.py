@@ -4,7 +4,7 @@ get into the child."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import presets
 from ..configfile import project_pin
 from ..core.config import Config, near
 from ..core.errors import CannotHandOver, ConfigError, SecretMissing
@@ -19,6 +20,7 @@ from ..core.handover import dialect_for
 from ..core.identity import Connection, Dialect, Pin, Provider
 from ..core.resolve import lane_for, provider_of
 from ..core.secret import Secret
+from ..core.session import Session
 from ..harness import HARNESSES
 from ..harness.base import Harness
 
@@ -73,6 +75,7 @@ def chosen(holdfast: Holdfast, name: str, pin: str | None, harness: Harness) -> 
 def choice(holdfast: Holdfast, session: str, harness: Harness, pin: Pin, key: str | None) -> Choice:
     """What a pin means for this program. Raises CannotHandOver when it speaks no dialect of the provider or the provider does not offer
     the model, SecretMissing when no key can be read, ConnectionLost when the pin does not resolve."""
+    Session(session, pin, key)  # an id that could be misread in a path is refused before there is one
     config = holdfast.config
     provider = provider_of(config, pin, key)
     others = [one for one in config.providers.values() if one is not provider]
@@ -120,6 +123,11 @@ def secrets_of(vault: Vault, config: Config) -> list[Secret]:
                 with suppress(SecretMissing, ConfigError):
                     vault.secret(key)
     return vault.known()
+
+
+def variables() -> dict[str, Sequence[str]]:
+    """The variables of each known maker, ours first."""
+    return {name: row["env"] for name, row in presets.rows().items() if row.get("env")}
 
 
 def foreign(config: Config, variables: Iterable[Iterable[str]]) -> list[str]:

@@ -74,11 +74,13 @@ def _list(*, as_json: bool) -> None:
 
 
 def _run(holdfast: Holdfast, what: Choice, arguments: tuple[str, ...], directory: Path, *, direct: bool) -> int:
-    """Run the program to its end. Raises CannotHandOver before it begins, ModelDropped when it did not stay on its pin."""
+    """Run the program to its end. Raises CannotHandOver before anything is written, ModelDropped when it did not stay on its pin."""
     from ..harness import apply, child
-    from .handing import settle
+    from ..harness.base import Task, Way
+    from .handing import settle, variables
 
     program = child.find(what.harness, os.environ)
+    what.harness.hand_over(Task(Way(what.pin, what.connection.endpoint, direct), str(directory), (), arguments, variables()))
     with apply.claimed(directory, what.session):
         settle(holdfast, what)
         with _way(holdfast, what, direct=direct) as (endpoint, secret, gate):
@@ -124,19 +126,18 @@ def _planned(
     holdfast: Holdfast, what: Choice, endpoint: Endpoint, secret: Secret | None, program: str, arguments: tuple[str, ...], directory: Path
 ) -> tuple[Handover, dict[str, str]]:
     """The plan with its files written, and the child's environment."""
-    from .. import presets
     from ..harness import apply, child
     from ..harness.base import Task, Way
     from ..vault.atomic import write_private
-    from .handing import foreign, secrets_of
+    from .handing import foreign, secrets_of, variables
 
-    variables = {name: row["env"] for name, row in presets.rows().items() if row.get("env")}
-    strangers = foreign(holdfast.config, variables.values())
+    names = variables()
+    strangers = foreign(holdfast.config, names.values())
     way = Way(what.pin, endpoint, direct=endpoint is what.connection.endpoint)
     secrets = [*secrets_of(holdfast.engine.vault, holdfast.config), *([secret] if secret is not None else [])]
-    asked = apply.environment(what.harness.hand_over(Task(way, str(directory), (), arguments, variables)), os.environ, None, secrets, strangers)
+    asked = apply.environment(what.harness.hand_over(Task(way, str(directory), (), arguments, names)), os.environ, None, secrets, strangers)
     version = child.version(program, asked, directory)
-    plan = what.harness.hand_over(Task(way, str(directory), version, arguments, variables))
+    plan = what.harness.hand_over(Task(way, str(directory), version, arguments, names))
     apply.refuse_project(plan, Path.cwd())
     apply.lay_out(plan, directory, write_private)
     return plan, apply.environment(plan, os.environ, secret, secrets, strangers)
