@@ -1,0 +1,47 @@
+"""`holdfast token`: shown once, listed without the secret, revoked by id or by the whole token."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.furnishing import Cli
+from holdfast.gateway.tokens import Tokens
+from holdfast.store.sqlite import SqliteStore
+
+
+def test_a_token_is_shown_once_and_listed_without_it(cli: Cli, furnished: Path) -> None:
+    shown = cli("token", "new", "--label", "laptop").stdout.splitlines()[0]
+    listed = cli("token", "list").stdout
+    assert "laptop" in listed
+    assert "in force" in listed
+    assert shown.rpartition("-")[2] not in listed + cli("token", "list", "--json").stdout
+    with SqliteStore(furnished / "state.db") as store:
+        assert Tokens(store).check(shown.encode()) is not None
+
+
+def test_as_json_a_new_token_comes_with_what_it_is(cli: Cli, furnished: Path) -> None:
+    told = json.loads(cli("token", "new", "--session", "issue-42", "--json").stdout)
+    assert told["token"].startswith(f"hf-{told['id']}-")
+    assert (told["session"], told["revoked_at"]) == ("issue-42", None)
+    (row,) = json.loads(cli("token", "list", "--json").stdout)
+    assert row == {name: value for name, value in told.items() if name != "token"}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_token_is_revoked_by_its_id_or_by_itself(whole: bool, cli: Cli, furnished: Path) -> None:
+    told = json.loads(cli("token", "new", "--label", "ci", "--json").stdout)
+    result = cli("token", "revoke", told["token"] if whole else told["id"])
+    assert (result.exit_code, result.stdout) == (0, f"token {told['id']} (ci) is revoked\n")
+    assert "was revoked before" in cli("token", "revoke", told["id"]).stdout
+    assert "revoked 2" in cli("token", "list").stdout
+
+
+@pytest.mark.parametrize("arguments", [("token", "revoke", "nobody"), ("token", "new", "--session", "no good id")])
+def test_what_cannot_be_is_refused_and_nothing_is_made(arguments: tuple[str, ...], cli: Cli, furnished: Path) -> None:
+    result = cli(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "run: " in result.stderr
+    assert "no gateway token yet" in cli("token", "list").stdout
