@@ -35,6 +35,7 @@ from .profiles import load as load_profile
 from .recorder import Recorder
 from .store.base import Store
 from .store.events import Event, EventKind
+from .unknowns import Unknowns
 from .vault import Vault
 
 _CONFIG_LOOKED_AT_EVERY = 0.5
@@ -96,6 +97,7 @@ class Engine:
         self._profiles: dict[tuple[str | None, str], Profile] = {}
         self._reads: dict[Key, _KeyRead] = {}
         self.explained: dict[str, str] = {}
+        self.unknowns = Unknowns(home.state)
         self.watch: Callable[[Outcome], None] = lambda _: None
         """Is told of every request that ended; must cost next to nothing."""
         self.unready: Callable[[Provider], HoldfastError] = _offers_nothing
@@ -335,6 +337,11 @@ class Engine:
             self.explained[session] = explanation
             if len(self.explained) > _MOST_EXPLAINED:
                 del self.explained[next(iter(self.explained))]
+
+    def unknown(self, reply: Reply, connection: Connection) -> tuple[Event, ...]:
+        """Keep the shape of an answer that has no class; the writer's thread does it, which asks for journal lines and gets none."""
+        self.unknowns.keep(reply, self.profile(connection), self.store.now())
+        return ()
 
     def close(self) -> None:
         try:

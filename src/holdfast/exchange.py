@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .core.errors import SecretMissing, StoreError
 from .core.explain import Explanation
-from .core.faults import Fault, Phase, Reply
+from .core.faults import Fault, FaultClass, Phase, Reply
 from .core.flow import flow
 from .core.handover import same_model
 from .core.identity import Connection, Pin
@@ -180,6 +180,8 @@ class Exchange:
             if not self.call.side_door:
                 self.engine.watch(outcome)
             if outcome.fault is not None:
+                if outcome.fault.kind is FaultClass.UNKNOWN and answer is not None and answer.reply is not None:
+                    self.engine.recorder.journal(self.engine.unknown, answer.reply, outcome.connection)
                 self.engine.remember(self.call.session, str(self.explanation()))
         if changes:
             self.engine.persist(changes, self._began)

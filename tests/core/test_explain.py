@@ -300,7 +300,7 @@ TABLE = [
         Fault(C.UNKNOWN, status=418),
         WORKED,
         f"{HOST} answered in a way that Holdfast does not know.",
-        "Report the words below, so that they get a class. Where it went: holdfast why issue-42",
+        "Report its shape, which holds nothing private, so that it gets a class. It is listed by: holdfast report --list",
     ),
 ]
 
@@ -335,7 +335,7 @@ def _case(fault: Fault, connection: Connection, evidence: Evidence | None) -> st
 
 
 COMMANDS = re.compile(
-    r"holdfast (key add \S+ --from|key login \S+$|key reset \S+ \S+$|check \S+/|models --provider \S+$|provider show \S+$|why \S+$|session pin \S+ PROVIDER/MODEL$)"
+    r"holdfast (key add \S+ --from|key login \S+$|key reset \S+ \S+$|check \S+/|models --provider \S+$|provider show \S+$|why \S+$|report --list$|session pin \S+ PROVIDER/MODEL$)"
 )
 
 

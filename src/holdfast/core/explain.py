@@ -81,7 +81,7 @@ NEXT: dict[str, tuple[str, str]] = {
     C.CONTEXT_OVERFLOW: ("Compact the conversation, or choose a model with a larger window", "{models}"),
     C.CONTENT_BLOCKED: ("Change the content. Where it went", "{why}"),
     C.BAD_REQUEST: ("Correct what the provider names, or update the client. Where it went", "{why}"),
-    C.UNKNOWN: ("Report the words below, so that they get a class. Where it went", "{why}"),
+    C.UNKNOWN: ("Report its shape, which holds nothing private, so that it gets a class. It is listed by", "holdfast report --list"),
 }
 
 

@@ -1,0 +1,48 @@
+"""`holdfast report`: answers that Holdfast does not know, as shapes that hold nothing private."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .opened import Opened
+from .output import clock, json_option, say, show_json, table
+
+if TYPE_CHECKING:
+    from ..unknowns import Unknowns
+
+
+@click.command()
+@click.argument("shape", metavar="ID", required=False)
+@click.option("--list", "listed", is_flag=True, help="List the answers that are kept.")
+@json_option
+@click.pass_obj
+def command(opened: Opened, shape: str | None, listed: bool, as_json: bool) -> None:
+    """Show an answer that has no class yet.
+
+    Prints it as one line of JSON, fit for a report: structure, codes and known words, never a sentence. Nothing is sent anywhere.
+
+    \b
+    Example:
+      holdfast report --list
+    """
+    from ..core.errors import ConfigError
+    from ..unknowns import Unknowns
+
+    kept = Unknowns(opened.home.state)
+    if shape is None or listed:
+        _list(kept, as_json=as_json)
+        return
+    found = kept.find(shape)
+    if found is None:
+        raise ConfigError(f"no answer that is kept is called '{shape}'", next_step="holdfast report --list")
+    say(found.line())
+
+
+def _list(kept: Unknowns, *, as_json: bool) -> None:
+    if as_json:
+        show_json([{"id": o.id, "profile": o.profile, "status": o.shape.get("status"), "count": o.count, "last_at": o.last_at} for o in kept.all()])
+        return
+    rows = [[one.id, one.profile, str(one.shape.get("status") or "none"), str(one.count), clock(one.last_at)] for one in kept.all()]
+    table(("ID", "WORDS OF", "STATUS", "TIMES", "LAST"), rows, empty="every answer so far had a class\n  run: holdfast why SESSION   (tells what was answered)")

@@ -1,0 +1,79 @@
+"""The shape of an unknown answer: what is kept of it tells how to read the next one, and nothing about whoever asked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast import profiles
+from holdfast.core.faults import Phase, Reply, classify
+from holdfast.core.shape import digest, shape
+from holdfast.unknowns import vocabulary
+
+WORDS = vocabulary(profiles.load(None))
+
+
+def body(document: Any) -> Any:
+    return json.loads(shape(Reply(418, (), json.dumps(document).encode()), WORDS)["body"])
+
+
+@pytest.mark.parametrize(
+    ("document", "kept"),
+    [
+        (
+            {"error": {"code": "teapot_overheated", "type": "kitchen", "status": 418}},
+            {"error": {"code": "teapot_overheated", "type": "kitchen", "status": 418}},
+        ),
+        ({"code": "acme-4711-alice"}, {"code": "<string 15>"}),
+        ({"code": "gsk_abcdefghijklmnop"}, {"code": "<string 20>"}),
+        ({"message": "Alice: quota exceeded acme"}, {"message": "… quota exceeded …"}),
+        ({"message": "hello alice"}, {"message": "<string 11>"}),
+        ({"balance": 1234.5, "count": 3, "ok": False, "none": None}, {"balance": 0, "count": 0, "ok": False, "none": None}),
+        ({"alice@acme.example": {"code": 7}}, {"<key>": {"code": 7}}),
+        ({"items": [1, 2, 3, 4]}, {"items": [0, 0, 0]}),
+        ({"a": {"b": {"c": {"d": {"e": {"f": {"g": 1}}}}}}}, {"a": {"b": {"c": {"d": {"e": {"f": {}}}}}}}),
+    ],
+)
+def test_codes_and_known_words_stay_and_everything_else_is_its_length(document: Any, kept: Any) -> None:
+    assert body(document) == kept
+
+
+def test_headers_are_names_and_two_harmless_values() -> None:
+    headers = (("content-type", "application/json; boundary=alice"), ("retry-after", "30"), ("x-account", "alice"), ("x alice", "b"), ("set-cookie", "alice"))
+    told = shape(Reply(418, headers), WORDS)
+    assert told["headers"] == {"content-type": "application/json", "retry-after": "30", "set-cookie": "", "x-account": ""}
+
+
+@pytest.mark.parametrize(
+    ("reply", "kept"),
+    [
+        (Reply(None, body=b"ReadError: alice said no", phase=Phase.CONNECT), "ReadError"),
+        (Reply(None, body=b"alice 12: no", phase=Phase.CONNECT), "<error>"),
+        (Reply(418, body=b"<html>alice, quota!"), "… quota"),
+        (Reply(418, body=b'{"alice": '), "<broken JSON> <string 9>"),
+        (Reply(200, body=b': hi\n\ndata: {"code": "odd"}\n\ndata: [DONE]', phase=Phase.PRE_OUTPUT), 'data: {"code": "odd"}\n\ndata: <broken JSON> <string 6>'),
+        (Reply(418), "<string 0>"),
+    ],
+)
+def test_what_is_no_json_is_reduced_as_well(reply: Reply, kept: str) -> None:
+    assert shape(reply, WORDS)["body"] == kept
+
+
+def test_two_answers_of_one_shape_have_one_name() -> None:
+    one, two = (shape(Reply(418, (), json.dumps({"message": name, "code": "odd"}).encode()), WORDS) for name in ("alice", "carol"))
+    assert digest(one) == digest(two)
+    assert digest(one) != digest(shape(Reply(419), WORDS))
+
+
+@given(st.text(alphabet="bdfgjkqvwxz0123456789@.", min_size=6, max_size=60), st.sampled_from(["message", "code", "type", "x", "detail"]))
+def test_no_private_word_gets_through_whatever_stands_where(secret: str, name: str) -> None:
+    """A made-up value of letters and digits, wherever it stands, is not in what is kept."""
+    value = f"9{secret}7"
+    reply = Reply(418, (("x-request", value), ("retry-after", value)), json.dumps({name: value, "list": [value], value: {"deep": value}}).encode())
+    text = json.dumps(shape(reply, WORDS))
+    assert value not in text
+    classify(Reply(418, (), shape(reply, WORDS)["body"].encode()), profiles.load(None), now=0.0)
