@@ -24,9 +24,11 @@ def ask(model: str) -> tuple[int, str]:
     host, _, path = entry["baseUrl"].removeprefix("http://").partition("/")
     head = f"POST /{path}/chat/completions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n"
     with socket.create_connection((host.partition(":")[0], int(host.partition(":")[2]))) as connection:
-        connection.sendall(f"{head}connection: close\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    return int(answer.split(b" ", 2)[1]), answer.decode()
+        connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        answer = connection.makefile("rb")
+        status = int(answer.readline().split()[1])
+        headers = dict(line.decode().lower().strip().split(": ", 1) for line in iter(answer.readline, b"\r\n"))
+        return status, answer.read(int(headers["content-length"])).decode()
 
 
 def main(arguments: list[str]) -> int:

@@ -62,6 +62,10 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     except OSError as error:
         raise CannotHandOver(f"{argv[0]} cannot be started: {error.strerror or os.strerror(error.errno or 0)}", next_step=f"ls -l {argv[0]}") from None
     finally:
+        for one in child:
+            if one.poll() is None:  # we are leaving for a reason of our own, and it would outlive its gateway
+                one.terminate()
+                one.wait()
         for number, handler in before.items():
             signal.signal(number, handler)
     return code if code >= 0 else 128 - code
