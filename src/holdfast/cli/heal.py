@@ -15,14 +15,21 @@ if TYPE_CHECKING:
     from ..importers.hermes_rows import Verdict
 
 
-@click.group()
-def command() -> None:
-    """Heal sessions of other programs that lost what their user chose.
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Heal what is half done: providers that were set up, or (with a name) sessions that other programs have lost.
 
     \b
     Example:
+      holdfast heal
       holdfast heal hermes
     """
+    if ctx.invoked_subcommand is None:
+        from .provisioned import heal_providers
+
+        ctx.exit(heal_providers(ctx.obj, as_json=as_json))
 
 
 @command.command()

@@ -17,8 +17,8 @@ from . import output
 from .opened import Opened
 
 COMMANDS = (
-    "demo", "init", "provider", "key", "models", "check", "doctor", "serve", "token", "session", "why", "env", "run", "connect", "disconnect", "heal", "import", "classify", "report",
-    "completion",
+    "demo", "init", "provider", "key", "models", "check", "doctor", "serve", "token", "session", "why", "env", "run", "connect", "disconnect",
+    "provision", "heal", "import", "classify", "report", "completion",
 )  # fmt: skip
 _INTERRUPTED = 130
 

@@ -38,6 +38,7 @@ def obstacle(record: Record, role: str = "") -> NotReady | None:
     """Why nothing can be sent by this record now (for this role, if one is named); None when it can."""
     dead = record.reason == "key_dead" or (record.reason == "model_gone" and not record.bound)
     if record.state in USABLE and not dead:
+        role = role or (record.roles[0].name if record.roles and not record.bound else "")
         if not role or role in record.bound:
             return None
         what = f"'{record.name}' has no model for the role '{role}'"
