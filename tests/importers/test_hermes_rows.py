@@ -64,6 +64,9 @@ def judged(home: HermesHome, row: dict[str, Any], chosen: str | None = None) -> 
         ({"id": "s", "billing_provider": "deepseek", "billing_base_url": "https://api.deepseek.com/v1"}, "resumes", "deepseek", "deepseek"),
         ({"id": "s", "billing_provider": "openrouter", "billing_base_url": "https://openrouter.ai/api/v1"}, "wrong place", "team-a", "openrouter"),
         (stored("s", "openrouter"), "resumes", "openrouter", "openrouter"),
+        (stored("s", "openrouter", A), "cannot be told", "openrouter", None),
+        (stored("s", "deepseek", "https://api.deepseek.com"), "resumes", "deepseek", "deepseek"),
+        (stored("s", "gone", A), "wrong place", "nowhere: hermes refuses 'gone', which is no entry any more", "custom:team-a"),
         ({"id": "s", "billing_provider": "openrouter", "billing_base_url": A}, "resumes", "team-a", "custom:team-a"),
         # What says nothing.
         ({"id": "s"}, "cannot be told", "team-a", None),

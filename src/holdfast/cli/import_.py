@@ -30,10 +30,11 @@ _PROGRAMS = ("hermes", "litellm", "opencode", "pi", "codex", "env")
 @json_option
 @click.pass_obj
 def command(opened: Opened, program: str, path: Path | None, apply: bool, only: Sequence[str], copy_secrets: bool, sessions: bool, as_json: bool) -> int:
-    """Take over providers from another program: names, endpoints, keys by reference, models, fall-backs.
+    """Take over the providers of another program.
 
-    PATH is its home or file; without it, where that program looks itself. It prints the entries, and what could not be carried and why.
-    An entry whose name you use for another URL is never touched; then, with --apply, the exit code is 1.
+    That is names, endpoints, keys by reference, models and fall-backs. PATH is that program's home or file; without it, where it looks itself.
+    The entries are printed, and what could not be carried and why. An entry whose name you use for another URL is never touched; then, with
+    --apply, the exit code is 1.
 
     \b
     Example:

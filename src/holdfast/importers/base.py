@@ -165,6 +165,11 @@ def _names() -> Mapping[str, Mapping[str, str]]:
     return tomllib.loads(files("holdfast.importers").joinpath("names.toml").read_text("utf-8"))
 
 
+def own_names(program: str) -> frozenset[str]:
+    """The providers that `program` knows by itself."""
+    return frozenset(_names()["own"].get(program, "").split())
+
+
 def preset_for(program: str, called: str) -> str | None:
     """The preset that `program` means by a name of its own table; None when we have none."""
     name = _names().get(program, {}).get(called, called)

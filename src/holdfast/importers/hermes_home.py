@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from ..core.errors import ConfigError
 from ..core.identity import Dialect
-from .base import DIALECTS, FoundKey, literal, variable
+from .base import DIALECTS, FoundKey, literal, own_names, variable
 from .foreign import mapping, table_of, variables_of, word, words
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*)\}", re.ASCII)
@@ -50,7 +50,7 @@ class HermesEntry:
 @dataclass(frozen=True, slots=True)
 class HermesHome:
     """What stands in config.yaml, .env and auth.json. `provider`, `model` and `url` are the block `model:`, the default of new sessions;
-    `ignored` are entries that hermes does not use, with the reason."""
+    `ignored` are entries that hermes does not use, with the reason; `own` are the providers that it knows without an entry."""
 
     path: Path
     entries: tuple[HermesEntry, ...] = ()
@@ -62,6 +62,7 @@ class HermesHome:
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     pool: Mapping[str, Any] = field(default_factory=dict, repr=False)
     ignored: tuple[tuple[str, str], ...] = ()
+    own: frozenset[str] = frozenset()
 
     @property
     def database(self) -> Path:
@@ -113,6 +114,7 @@ def read_home(path: Path, environ: Mapping[str, str] = os.environ) -> HermesHome
         variables=variables,
         pool=mapping(mapping(table_of(path / "auth.json")).get("credential_pool")),
         ignored=tuple(reader.ignored),
+        own=own_names("hermes") | {one.parent.name.lower() for one in path.glob("plugins/model-providers/*/__init__.py")},
     )
 
 

@@ -14,11 +14,12 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
+from .. import presets
 from ..core.config import Config
 from ..core.errors import ConnectionLost, HoldfastError
 from ..core.identity import Dialect, Endpoint, Provider, ProviderName
 from ..core.resolve import LegacyRow, recover_pin
-from .base import base_of, name_for, unused
+from .base import base_of, name_for, preset_for, unused
 from .foreign import mapping, word
 from .hermes_home import HermesEntry, HermesHome, dialect_of, normal, plain
 
@@ -81,10 +82,7 @@ class Destination:
     @property
     def host(self) -> str:
         """host[:port] of the URL."""
-        try:
-            return urlsplit(self.url).netloc.rpartition("@")[2]
-        except ValueError:
-            return ""
+        return _host(self.url)
 
     def __str__(self) -> str:
         return f"{self.provider}" + (f" at {self.host}" if self.host else "") + (f" with {self.key}" if self.key else "")
@@ -140,6 +138,9 @@ def judge(home: HermesHome, row: Row, chosen: str | None = None) -> Verdict:
             return Verdict(row, State.UNKNOWN, today, why=f"no entry of config.yaml is called '{chosen}'", candidates=known)
         return _settled(row, today, entry)
     own = _own_of_hermes(home, row)
+    stray = home.first_at(row.url) if own and not _at_home(own, row.url) else None
+    if stray is not None:
+        return Verdict(row, State.UNKNOWN, today, why=f"its row names hermes's own '{own}', and the URL of '{stray.name}'", candidates=(own, stray.name))
     if own:
         state = State.RESUMES if normal(today.provider) == own else State.WRONG
         return Verdict(row, state, today, own, config=_healed(row, own, None) if state is State.WRONG else None)
@@ -176,8 +177,21 @@ def _own_of_hermes(home: HermesHome, row: Row) -> str:
     if home.named(name) is not None or name.startswith("custom:"):
         return ""
     if name == "openrouter":
-        return name if row.provider or (not row.at or urlsplit(row.at).hostname == "openrouter.ai") else ""
-    return "" if name in BARE or name in _LOCAL_CLASSES else name
+        return name if row.provider or (not row.at or _host(row.at) == "openrouter.ai") else ""
+    return name if name in home.own else ""
+
+
+def _at_home(own: str, url: str) -> bool:
+    """Whether a URL is on a host of the provider that hermes knows by this name."""
+    known = presets.rows().get(preset_for("hermes", own) or "", {}).get("endpoints", {})
+    return _host(url) in {_host(one) for one in known.values()}
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
 
 
 def belongs_to(entries: tuple[HermesEntry, ...], row: Row) -> HermesEntry:
@@ -242,15 +256,15 @@ def goes_to(home: HermesHome, row: Row) -> Destination:
     return _resolved(home, provider, url if row.model else "")
 
 
-def _resolved(home: HermesHome, requested: str, url: str, *, over_acp: bool = False) -> Destination:
-    requested = normal(requested) or home.provider or "auto"
+def _resolved(home: HermesHome, asked: str, url: str, *, over_acp: bool = False) -> Destination:
+    requested = normal(asked) or home.provider or "auto"
     entry = home.named(requested)
     if entry is not None:
         return Destination(entry, entry.name, url or entry.url, entry.key)
-    if requested.startswith("custom:"):
+    if requested not in home.own | _LOCAL_CLASSES | {"auto"}:
         return Destination(None, f"nowhere: hermes refuses '{requested}', which is no entry any more", "", "")
-    if requested in _LOCAL_CLASSES or (requested == "auto" and home.url):
-        if url and not over_acp:
+    if requested in _LOCAL_CLASSES or (requested == "auto" and home.url and home.provider in ("", "auto")):
+        if url and normal(asked) == "custom" and not over_acp:
             return Destination(None, "no entry", url, "no key (a placeholder)")
         if home.url and home.provider in (*_LOCAL_CLASSES, "auto", ""):
             known = home.first_at(home.url)
