@@ -186,11 +186,15 @@ def test_the_log_is_json_with_what_went_wrong_and_without_keys_or_prompts(home: 
             served.chat()
             served.chat()
             served.ask("/v1/nothing")
+            served.chat(token="hf-00000000-guess")
+            told = served.metrics()
         written = "".join(served.errors)
     assert [one["event"] for one in served.log if one["event"] in ("started", "ended")] == ["started", "ended"]
     (fault,) = served.logged("fault")
     assert (fault["status"], fault["fault"], fault["pin"], fault["key"], fault["route"]) == (401, "auth_rejected", "p/m", "CANARY", "chat/completions")
     assert fault["request"]
+    assert [(one["status"], one["code"]) for one in served.logged("refused")] == [(404, "unknown_route"), (401, "invalid_token")]
+    assert told['own_answers_total{status="401",route="chat/completions"}'] == told['own_answers_total{status="404",route="other"}'] == 1
     assert canary not in written
     assert served.token not in written
     assert '"hi"' not in written

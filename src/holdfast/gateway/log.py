@@ -50,7 +50,7 @@ class Log:
         outcome = done.outcome
         if outcome is None:
             if self.access or done.status >= 400:
-                self.say("answered" if done.status < 400 else "refused", **_request(done))
+                self.say("answered" if done.status < 400 else "refused", **_request(done), code=getattr(done, "code", None) or None)
             return
         fault = outcome.fault
         if fault is None and not self.access and not outcome.stand_in and len(outcome.attempts) == 1:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..core.steps import Attempt, Outcome
 from .counters import Cell, Shared, Slot
+from .routes import DATA
 
 if TYPE_CHECKING:
     from .plane import Done
@@ -27,7 +28,6 @@ _FIRST, _FIRST_SUM = _TOOK_SUM + 1, _TOOK_SUM + 1 + _BUCKETS
 _TOKENS_IN, _TOKENS_OUT = _FIRST_SUM + 1, _FIRST_SUM + 2
 _REQUEST_CELLS = _TOKENS_OUT + 1
 _REQUEST = "request"
-ROUTES = frozenset({"chat/completions", "responses", "messages", "messages/count_tokens", "embeddings", "models"})
 
 COUNTERS: dict[str, tuple[tuple[str, ...], str]] = {
     "faults": (("provider", "class"), "Failed attempts by the class of their fault, also where a later attempt answered."),
@@ -72,7 +72,7 @@ class Metrics:
         """One request came to its end."""
         outcome = done.outcome
         if outcome is None:
-            self.count("own_answers", str(done.status), done.route if done.route in ROUTES else "other")
+            self.count("own_answers", str(done.status), done.route if done.route in DATA else "other")
             return
         connection, seconds, usage = outcome.connection, done.seconds, done.usage
         place = connection.provider.name, connection.dialect, done.status

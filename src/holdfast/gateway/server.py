@@ -14,7 +14,8 @@ from ..core.identity import Dialect
 from ..core.session import is_session_id
 from ..store.base import Token
 from .framing import Chunks, Malformed
-from .head import F, Head
+from .head import HARNESS, HOST, ORIGIN, SESSION, Head
+from .own import Own
 from .refusals import Refusal, refusal, status_line
 from .relay import Relay
 from .routes import Route
@@ -184,14 +185,17 @@ class Client(asyncio.Protocol):
     def _barred(self, head: Head, route: Route) -> Refusal | None:
         """Why this request may not go on, if it may not."""
         plane, once = self._plane, head.once
-        if not plane.may_be_called(once.get(F.HOST, b"")):
+        if not plane.may_be_called(once.get(HOST, b"")):
             return refusal(403, "foreign_host", "this gateway is not called by that name: the Host header is none of its own")
-        origin = once.get(F.ORIGIN)
+        origin = once.get(ORIGIN)
         if origin is not None and not plane.may_ask(origin):
             return refusal(403, "foreign_origin", "a page of another origin may not use this gateway")
         if route.path not in plane.sides.OPEN:
-            self._token = next((token for value in head.credentials if (token := plane.tokens.check(value)) is not None), None)
-            if self._token is None:
+            for value in head.credentials:
+                self._token = plane.tokens.check(value)
+                if self._token is not None:
+                    break
+            else:
                 what = "no gateway token was sent" if not head.credentials else "this is no token of this gateway"
                 return refusal(401, "invalid_token", f"{what}\n  run: holdfast token new", next_step="holdfast token new")
         if not route.name:
@@ -202,17 +206,18 @@ class Client(asyncio.Protocol):
 
     def _choose_session(self, head: Head, route: Route) -> Refusal | None:
         token, once = cast("Token", self._token), head.once
-        named = route.session or once.get(F.SESSION, b"").decode("latin-1")
+        named = route.session or (once[SESSION].decode("latin-1") if SESSION in once else "")
         if token.session is not None:
             if named and named != token.session:
                 return refusal(403, "session_mismatch", f"this token is bound to session '{token.session}'")
             named = token.session
         elif named:
-            if not is_session_id(named):
+            if named != route.session and not is_session_id(named):
                 return refusal(400, "bad_session", f"'{named[:40]}' cannot be a session's id")
+        elif HARNESS in once and is_session_id(harness := once[HARNESS].decode("latin-1")):
+            named = harness
         else:
-            harness, own = once.get(F.HARNESS, b"").decode("latin-1"), f"token-{token.label}"
-            named = harness if is_session_id(harness) else own if is_session_id(own) else f"token-{token.id}"
+            named = self._plane.session_of(token)
         self._session = named
         return None
 
@@ -270,10 +275,16 @@ class Client(asyncio.Protocol):
         if answer is None:
             route = cast("Route", self._route)
             self.refuse(refusal(404, "unknown_route", f"there is no {route.path} here"), route.dialect)
+            self._told(404, "unknown_route")
         else:
             status, headers, body = answer
             self.answer(status, [b"%b: %b" % pair for pair in headers], body)
+            self._told(status)
         self.finished()
+
+    def _told(self, status: int, code: str = "") -> None:
+        """Let metrics and logs know of an answer of our own."""
+        self._plane.metrics.finished(Own(self._route.name if self._route is not None else "", status, code))
 
     # Writing an answer ----------------------------------------------------------------------------------------------------
 
@@ -357,6 +368,7 @@ class Client(asyncio.Protocol):
         self._held.clear()
         dialect = self._route.dialect if self._route is not None else Dialect.OPENAI_CHAT
         self.refuse(told, dialect)
+        self._told(told.status, told.code)
         self.deadline = self._plane.loop.time() + self._plane.bounds.linger
         if self._tr.can_write_eof():
             self._tr.write_eof()
