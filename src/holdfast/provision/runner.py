@@ -98,7 +98,7 @@ class Runner:
                 after = self._step(record, willing, again)
                 if after is None:
                     break
-                if after.intent != record.intent:
+                if after.epoch != record.epoch:
                     willing = None  # one consent, one key
                 record = after
             self._enter(record)
