@@ -45,3 +45,21 @@ def test_what_cannot_be_is_refused_and_nothing_is_made(arguments: tuple[str, ...
     assert (result.exit_code, result.stdout) == (2, "")
     assert "run: " in result.stderr
     assert "no gateway token yet" in cli("token", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "check", "level", "what"),
+    [
+        ("", "gateway", "ok", "would listen on 127.0.0.1:4141"),
+        ('listen = "0.0.0.0:4141"', "gateway", "wrong", "can be reached from other machines"),
+        ('listen = "0.0.0.0:4141"\npublic = true', "gateway", "ok", "0.0.0.0:4141"),
+        ('store = "postgresql://db/x"', "store", "wrong", "cannot be opened yet"),
+        ('store = "memory:"', "store", "note", "nothing outlives a process"),
+        ('store = "sqlite:else/where.db"', "store", "ok", "nothing is remembered yet"),
+    ],
+)
+def test_doctor_says_what_serve_would_refuse(settings: str, check: str, level: str, what: str, cli: Cli, furnished: Path) -> None:
+    with (furnished / "holdfast.toml").open("a") as file:
+        file.write(f"[gateway]\n{settings}\n")
+    findings = json.loads(cli("doctor", "--json").stdout)["findings"]
+    assert [what in one["what"] for one in findings if (one["check"], one["level"]) == (check, level)] == [True]

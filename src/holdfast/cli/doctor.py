@@ -82,6 +82,7 @@ class _Examination:
         yield from self.verdicts()
         yield from self.connected()
         yield from self.time()
+        yield from self.gateway()
 
     @cached_property
     def config(self) -> Config | None:
@@ -183,6 +184,9 @@ class _Examination:
                     yield Finding("key", "wrong", what, step) if note else Finding("key", "ok", f"'{key.label}' of provider '{provider.name}' can be read")
 
     def integrity(self) -> Iterator[Finding]:
+        if self.config is not None and not self.config.gateway.store.startswith("sqlite:"):
+            yield from self._elsewhere()
+            return
         if not self.opened.has_database:
             yield Finding("store", "ok", "nothing is remembered yet")
             return
@@ -193,6 +197,15 @@ class _Examination:
             yield Finding("store", "wrong", error.what, error.next_step if error.next_step != _MYSELF else mend)
         else:
             yield Finding("store", "wrong", damage, _SET_ASIDE) if damage else Finding("store", "ok", str(self.opened.database))
+
+    def _elsewhere(self) -> Iterator[Finding]:
+        """A store that is no file of ours."""
+        try:
+            self.opened.store.revision()
+        except HoldfastError as error:
+            yield Finding("store", "wrong", error.what, error.next_step)
+        else:
+            yield Finding("store", "note", "the configuration keeps everything in memory: nothing outlives a process")
 
     def _damage(self) -> str:
         """What SQLite says of the file's integrity; empty when all is well. Raises StoreError when it cannot be opened."""
@@ -252,6 +265,25 @@ class _Examination:
         for name, drifted in alarms(self.opened):
             step = f"holdfast connect {name}   (writes it anew; holdfast disconnect {name} takes it back)"
             yield Finding("connect", "wrong", drifted, step) if drifted else Finding("connect", "ok", f"{name} knows the gateway")
+
+    def gateway(self) -> Iterator[Finding]:
+        """What `holdfast serve` would refuse or lack."""
+        from importlib.util import find_spec
+
+        from ..gateway.listen import Listen
+
+        if self.config is None:
+            return
+        settings = self.config.gateway
+        try:
+            Listen.parse(settings.listen).check(public=settings.public)
+        except ConfigError as error:
+            step = f'${{EDITOR:-vi}} {quoted(self.opened.home.config)}   (write listen = "127.0.0.1:4141", or public = true)'
+            yield Finding("gateway", "wrong", error.what, step)
+        else:
+            yield Finding("gateway", "ok", f"holdfast serve would listen on {settings.listen}")
+        if find_spec("httptools") is None:
+            yield Finding("gateway", "note", "holdfast serve needs the package 'httptools'", "pip install 'holdfast[gateway]'")
 
     def time(self) -> Iterator[Finding]:
         """A clock that was set back keeps verdicts longer than they were given."""
