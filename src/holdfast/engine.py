@@ -19,7 +19,7 @@ from .configfile import load as load_config
 from .configfile import revision as config_revision
 from .core.config import Config
 from .core.errors import ConfigError, ConnectionLost, HoldfastError, NoSession, NotReady, SecretMissing, StoreError
-from .core.evidence import NO_KEY, Board, Change, KeyKept, StandInBegan, StandInEnded, Worked
+from .core.evidence import CLOCK_SLACK, NO_KEY, Board, Change, KeyKept, StandInBegan, StandInEnded, Worked
 from .core.explain import Explanation, explain
 from .core.faults import Fault, FaultClass, Profile, Reply
 from .core.identity import Connection, Dialect, Key, Lane, Pin, Provider
@@ -223,7 +223,8 @@ class Engine:
             self.look_again()
             session, route = self._chosen(session_id, dialect, model)
         now, stand_in, going = self.store.now(), route.stand_in, route.call
-        active = stand_in is not None and now < stand_in.until
+        # One that seems to last longer than the ladder allows was begun before the clock was set back, or the ladder was edited.
+        active = stand_in is not None and now < stand_in.until <= now + going.return_after + CLOCK_SLACK
         call = Call(
             # The time first: the journal finds requests by their id, and an index that grows at its end costs half.
             f"{int(now):08x}{random.getrandbits(32):08x}",

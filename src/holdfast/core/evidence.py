@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 from .faults import Fault, FaultClass, Scope
@@ -17,6 +18,8 @@ AUTH_FAULTS = frozenset({FaultClass.AUTH_REJECTED, FaultClass.AUTH_EXPIRED})
 NO_KEY = "-"
 """The fingerprint of an endpoint that takes no key."""
 _DURABLE_EVERY = 60.0
+CLOCK_SLACK = 60.0
+"""Seconds by which clocks may differ without one of them having been set back."""
 
 
 class Evidence(NamedTuple):
@@ -56,6 +59,11 @@ class Cooldown:
     since: float
     level: int
     fault: Fault
+
+    def over(self, now: float) -> bool:
+        """Whether its time has passed. A clock that was set back to before it began ends it as well: nobody knows how long it would last
+        by that clock, and the next verdict has the new time."""
+        return now >= self.until or (now < self.since - CLOCK_SLACK and self.until != inf)
 
     @property
     def hard(self) -> bool:

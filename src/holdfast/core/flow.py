@@ -109,7 +109,7 @@ def _in_order(call: Call) -> list[Lane]:
 def _better_elsewhere(run: _Run, lane: Lane) -> bool:
     """Whether the lane's endpoint or model is cooling: another rung is tried first."""
     cooldown = run.world.board.cooldown(NO_KEY, lane.connection)
-    if cooldown is None or run.now >= cooldown.until:
+    if cooldown is None or cooldown.over(run.now):
         return False
     run.recall(lane.connection, cooldown)
     return True
@@ -254,7 +254,7 @@ def _shared_check(run: _Run, failure: Failure) -> Generator[Step, Answer, bool |
             run.decide("the key worked for another request meanwhile: sent again")
             return True
         cooldown = board.cooldown(fingerprint, connection)
-        if cooldown is not None and cooldown.fault.kind in AUTH_FAULTS and run.now < cooldown.until:
+        if cooldown is not None and cooldown.fault.kind in AUTH_FAULTS and not cooldown.over(run.now):
             run.decide("another request had asked again and was refused too")
             return False
         if ours or run.wait_left <= 0:

@@ -67,7 +67,7 @@ def pick(lane: Lane, world: World, now: float, excluded: Collection[str], *, kep
             evidence = board.evidence(fingerprint, connection.endpoint)
             return Pick(connection, fingerprint, probing=evidence.suspect, untested=key is not None and evidence.untested)
         throttled = cooldown.fault.kind is FaultClass.RATE_LIMITED
-        if now >= cooldown.until:
+        if cooldown.over(now):
             return Pick(connection, fingerprint, probing=not throttled)
         if throttled and waiting is None and cooldown.until - now <= patience:
             waiting = Pick(connection, fingerprint, after=cooldown.until - now)

@@ -111,7 +111,7 @@ def verdict(failure: Failure, board: Board, now: float, roll: float) -> Iterator
         return
     name = subject(rule.scope, fingerprint, connection)
     before = board.cooled(name)
-    if before is not None and sent_at < before.since:
+    if before is not None and sent_at < before.since and not before.over(now):
         return
     level = before.level + 1 if before is not None and before.fault.kind is fault.kind else 0
     seconds = inf if rule.barred else rule.cool[min(level, len(rule.cool) - 1)]

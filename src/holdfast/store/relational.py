@@ -20,6 +20,9 @@ from .base import COOLDOWN_KEPT, BrokenSession, Lease, StaleSession, Token
 from .events import Event
 from .rows import Params, Row
 
+_LONGEST_LEASE = 3600.0
+"""Seconds. A lease that seems to last longer was taken before the clock was set back, and holds nobody up."""
+
 
 class Cursor(Protocol):
     """What came of one statement."""
@@ -154,7 +157,8 @@ class RelationalStore(ABC):
     def lease(self, name: str, owner: str, ttl: float) -> Lease | None:
         with self._write() as transaction:
             now = self.now()  # read after the wait for the transaction: that wait must not shorten anybody's lease
-            if not transaction.execute(sql.LEASE_TAKE, {"name": name, "owner": owner, "until": now + ttl, "now": now}).rowcount:
+            params = {"name": name, "owner": owner, "until": now + ttl, "now": now, "latest": now + _LONGEST_LEASE}
+            if not transaction.execute(sql.LEASE_TAKE, params).rowcount:
                 return None
             return rows.lease(transaction.execute(sql.LEASE, {"name": name}).fetchall()[0])
 
@@ -170,7 +174,7 @@ class RelationalStore(ABC):
 
     def holder(self, name: str) -> Lease | None:
         now = self.now()
-        return next((lease for lease in map(rows.lease, self._read(sql.LEASE, {"name": name})) if lease.until > now), None)
+        return next((lease for lease in map(rows.lease, self._read(sql.LEASE, {"name": name})) if now < lease.until <= now + _LONGEST_LEASE), None)
 
     def add_token(self, token: Token) -> None:
         if not self._change((sql.TOKEN_ADD, rows.token_params(token))):

@@ -67,7 +67,8 @@ def journal(*, by_session: bool, by_request: bool) -> str:
 # Leases: a row stays for ever, so that its fence only grows.
 LEASE = "SELECT name, owner, fence, until FROM lease WHERE name = :name"
 LEASE_TAKE = """INSERT INTO lease (name, owner, fence, until) VALUES (:name, :owner, 1, :until)
-    ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, fence = lease.fence + 1, until = excluded.until WHERE lease.until <= :now"""
+    ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, fence = lease.fence + 1, until = excluded.until
+    WHERE lease.until <= :now OR lease.until > :latest"""
 LEASE_RENEW = "UPDATE lease SET until = :until WHERE name = :name AND fence = :fence AND until > :now"
 LEASE_END = "UPDATE lease SET until = 0 WHERE name = :name AND fence = :fence"
 

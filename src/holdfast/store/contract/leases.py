@@ -60,3 +60,9 @@ class LeaseContract(Opened):
         assert store.holder("n") is None
         assert store.renew(lease, 5) is False
         assert store.lease("n", "b", 5) is not None
+
+    def test_a_lease_from_before_the_clock_was_set_back_holds_nobody_up(self, store: Store, clock: ManualClock) -> None:
+        assert store.lease("n", "killed", 5) is not None
+        clock.now -= 86_400
+        assert store.holder("n") is None
+        assert store.lease("n", "b", 5) is not None
