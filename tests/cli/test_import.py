@@ -117,6 +117,24 @@ def test_a_model_that_hermes_discovered_is_no_obstacle(cli: Cli, home: Path, tmp
     assert told["sessions"] == [{"id": "s-1", "pin": "team-b/brand-new"}]
 
 
+def test_sessions_on_providers_that_hermes_knows_itself_find_ours_of_that_name(cli: Cli, home: Path, tmp_path: Path) -> None:
+    rows = [stored("s-1", "deepseek", model="deepseek-chat"), stored("s-2", "xiaomi", model="mimo-v2")]
+    path = hermes_home(tmp_path / "hermes", "{}", *rows)
+    write(home / "holdfast.toml", '[provider.mine]\npreset = "deepseek"\nkeys = ["env:K"]\n')
+    told = json.loads(cli("import", "hermes", str(path), "--sessions", "--json").stdout)
+    assert told["sessions"] == [{"id": "s-1", "pin": "mine/deepseek-chat"}]
+    assert told["sessions_left_out"] == [{"what": "s-2", "why": "no provider of yours is hermes's 'xiaomi'"}]
+
+
+def test_a_ladder_of_your_own_is_kept(cli: Cli, home: Path, hermes: Path) -> None:
+    assert cli("import", "hermes", str(hermes), "--apply").exit_code == 0
+    path = home / "holdfast.toml"
+    write(path, path.read_text("utf-8").replace("team-b/small", "team-b/big"))
+    told = cli("import", "hermes", str(hermes), "--apply")
+    assert "you have a ladder for it already" in told.stdout
+    assert "team-b/big" in path.read_text("utf-8")
+
+
 def test_json_tells_what_would_be_written_and_what_not(cli: Cli, home: Path, hermes: Path) -> None:
     told = json.loads(cli("import", "hermes", str(hermes), "--json").stdout)
     assert [one["name"] for one in told["entries"]] == ["team-a", "team-b"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -90,3 +91,11 @@ def test_variables_of_a_dotenv_are_read_and_nothing_in_it_is_run(tmp_path: Path)
     (tmp_path / ".env").write_text(text)
     assert variables_of(tmp_path / ".env") == {"A": "1", "B": "two words", "C": "x#y", "D": "$(touch gone)", "E": ""}
     assert variables_of(tmp_path / "gone") == {}
+
+
+def test_without_pyyaml_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    (tmp_path / "c.yaml").write_text("a: 1")
+    with pytest.raises(ConfigError, match="needs the package 'pyyaml'") as refusal:
+        table_of(tmp_path / "c.yaml")
+    assert refusal.value.next_step == "pip install 'holdfast[import]'"

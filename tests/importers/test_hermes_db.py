@@ -143,7 +143,8 @@ def test_a_gateway_that_runs_is_told_by_its_pid_file_and_a_dead_one_is_not(home:
         hermes_db.heal(home, CHANGE, fine)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    for text in (f'{{"pid": {gone.pid}}}', "rubbish", '{"pid": "x"}'):
+    used_again = f'{{"pid": {os.getpid()}, "start_time": 1}}'
+    for text in (f'{{"pid": {gone.pid}}}', used_again, "rubbish", '{"pid": "x"}', '{"pid": 99999999999999999999}'):
         (home / "gateway.pid").write_text(text)
         assert hermes_db.running(home) == ""
 

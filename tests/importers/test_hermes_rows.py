@@ -72,6 +72,9 @@ def judged(home: HermesHome, row: dict[str, Any], chosen: str | None = None) -> 
         ({"id": "s"}, "cannot be told", "team-a", None),
         ({"id": "s", "model_config": "not json"}, "cannot be told", "team-a", None),
         ({"id": "s", "model_config": "[1]"}, "cannot be told", "team-a", None),
+        ({"id": "s", "model_config": "[" * 100_000, "started_at": "yesterday"}, "cannot be told", "team-a", None),
+        (stored("s", "openrouter", "http://[half"), "resumes", "openrouter", "openrouter"),
+        (stored("s", "custom", "http://[half"), "cannot be told", "team-a", None),
         (billed("s", B, model=None), "cannot be told", "team-a", None),
         (billed("s", "http://127.0.0.1:9999/v1"), "cannot be told", "team-a", None),
         # The gateway's own note of what ran, and of a fall-back that ran instead.
@@ -141,6 +144,7 @@ def test_what_hermes_would_not_use_is_told_and_never_a_candidate(tmp_path: Path)
     config = f"""\
 providers:
   off: {{api: {A}, enabled: false}}
+  deepseek: {{request_timeout_seconds: 30}}
   nowhere: {{api: not-a-url}}
   first: {{api: {A}}}
 custom_providers:

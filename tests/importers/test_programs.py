@@ -270,6 +270,13 @@ def test_an_endpoint_that_we_would_refuse_is_left_out_with_the_reason(tmp_path: 
     assert "u:p" not in why(found)
 
 
+def test_a_model_whose_name_cannot_be_pinned_costs_nothing_but_itself(tmp_path: Path) -> None:
+    home = hermes_home(tmp_path / "hermes", json.dumps({"providers": {"p": {"api": "https://p.example/v1", "models": {"good": {}, "bad\n": {}, " ": {}}}}}))
+    found = hermes.read(home, {})
+    assert tables(found) == {"p": {"url": "https://p.example/v1", "models": ["good"]}}
+    assert why(found).count("a model of 'p'") == 2
+
+
 def test_no_value_of_a_key_shows_in_what_was_found(tmp_path: Path) -> None:
     found = litellm.read(laid(tmp_path / "c.yaml", LITELLM), {})
     assert LITERAL not in repr(found)

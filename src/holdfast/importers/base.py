@@ -12,7 +12,7 @@ from typing import Any
 from .. import presets
 from ..configfile.parse import parse
 from ..core.errors import ConfigError
-from ..core.identity import KINDS, Provider, ProviderName, is_loopback
+from ..core.identity import KINDS, Provider, ProviderName, can_be_pinned, is_loopback
 from ..core.secret import Secret
 
 DIALECTS: Mapping[str, str] = {
@@ -85,7 +85,12 @@ class Gathering:
     def add(self, called: str, fields: Mapping[str, object], keys: Iterable[FoundKey] = (), place: str = "") -> ProviderName | None:
         """One entry; gives the name it got, or None when it was left out."""
         name = unused(name_for(called, self.program), self.entries)
-        fields = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items() if value not in (None, "")}
+        models = fields.get("models")
+        if isinstance(models, list | tuple):
+            strange = sum(not can_be_pinned(one) for one in models)
+            self.left_out += [(f"a model of '{called}'", "its name is empty, padded or cannot be printed")] * strange
+            fields = {**fields, "models": [one for one in models if can_be_pinned(one)] or None}
+        fields = {key: value for key, value in fields.items() if value not in (None, "")}
         held = _labelled(keys)
         if not held and is_loopback(str(fields.get("url", "https:"))):
             fields["auth"] = "none"  # what these programs fill with a placeholder, we say

@@ -149,7 +149,8 @@ def _pin(config: Config, one: Verdict, entries: Sequence[HermesEntry]) -> Pin:
         preset = preset_for("hermes", one.belongs) or one.belongs
         owners = [each for each in config.providers.values() if preset in (each.name, each.preset)]
         if len(owners) != 1:
-            raise HoldfastError(f"{len(owners) or 'no'} providers of yours are hermes's '{one.belongs}'")
+            which = f"several providers of yours ({', '.join(each.name for each in owners)}) are" if owners else "no provider of yours is"
+            raise HoldfastError(f"{which} hermes's '{one.belongs}'")
         return Pin(owners[0].name, one.row.model)
     # Which entry it was is decided; a model that ours does not list is one that hermes discovered there.
     anything = Config({name: replace(each, models=None) for name, each in config.providers.items()})

@@ -91,8 +91,9 @@ def _unreadable(database: Path, error: sqlite3.Error) -> ConfigError:
 
 def running(home: Path) -> str:
     """Who uses the home, as far as can be told: a live gateway by its pid file, programs that hold the database open (Linux); else ""."""
-    pid = mapping(_told(home / "gateway.pid")).get("pid")
-    if isinstance(pid, int) and pid > 0 and _lives(pid):
+    record = mapping(_told(home / "gateway.pid"))
+    pid = record.get("pid")
+    if isinstance(pid, int) and pid > 0 and _lives(pid, record.get("start_time")):
         return f"the gateway runs (pid {pid})"
     database = os.path.realpath(home / "state.db")
     holders = [pid for pid in _pids() if database in _open_files(pid)]
@@ -106,14 +107,18 @@ def _told(path: Path) -> Any:
         return None
 
 
-def _lives(pid: int) -> bool:
+def _lives(pid: int, started: object) -> bool:
+    """Whether the process is there, and the one that was noted: a pid is used again, with another time of its start (in clock ticks)."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
+        pass
+    try:
+        return started in (None, int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]))
+    except (OSError, ValueError, IndexError):
         return True
-    return True
 
 
 def _pids() -> list[int]:

@@ -159,8 +159,9 @@ class _Reader:
         order = ("api", "url", "base_url") if key else ("base_url", "url", "api")
         url = next((found for name in order if (found := self.expanded(word(raw.get(name))))), "")
         lacks = "it has no name" if not shown else "it has no URL" if not _is_url(url) else "enabled: false" if raw.get("enabled") is False else ""
-        if lacks:
+        if lacks and not (key and shown in own_names("hermes") and lacks == "it has no URL"):  # settings of a provider that hermes knows itself
             self.ignored.append((f"'{shown}' ({place})" if shown else place, lacks))
+        if lacks:
             return None
         names = {shown, f"custom:{shown}"} | ({normal(word(raw.get("name"))), f"custom:{normal(word(raw.get('name')))}"} if word(raw.get("name")) else set())
         mode = word(raw.get("api_mode")) or word(raw.get("transport"))

@@ -124,7 +124,7 @@ def row_of(columns: Mapping[str, Any]) -> Row:
         word(columns.get("billing_mode")) or word(live.get("api_mode")),
         live.get("fallback_active") is True,
         raw if isinstance(raw, str) else None,
-        float(columns.get("started_at") or 0.0),
+        float(started) if isinstance(started := columns.get("started_at"), int | float) else 0.0,
     )
 
 

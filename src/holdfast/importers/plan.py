@@ -51,6 +51,7 @@ def plan(found: Found, config: Config, only: Collection[str] = (), *, copied: bo
             refused.append((str(one.name), f"a provider of that name is there, at {url}: holdfast provider rename {one.name} NEW-NAME   (yours), then again"))
     known = {*config.providers, *(one.name for one in new)}
     ladders = [(pin, then) for pin, then in found.ladders if all(each.partition("/")[0] in known - {name for name, _ in refused} for each in (pin, *then))]
+    notes += [(f"the fall-backs of {pin}", "you have a ladder for it already") for pin, then in ladders if _other(config, pin, then)]
     ladders = [(pin, then) for pin, then in ladders if Pin.parse(pin) not in config.ladders]
     notes += [_value(one, copied) for one in new if _value(one, copied)[1]]
     return Plan(tuple(new), tuple(present), tuple(refused), tuple(ladders), tuple(notes), copied)
@@ -58,6 +59,12 @@ def plan(found: Found, config: Config, only: Collection[str] = (), *, copied: bo
 
 def _places(provider: Provider) -> set[tuple[str, str]]:
     return {(one.url, str(one.dialect)) for one in provider.endpoints}
+
+
+def _other(config: Config, pin: str, then: tuple[str, ...]) -> bool:
+    """Whether another ladder than this one stands there."""
+    there = config.ladders.get(Pin.parse(pin))
+    return there is not None and tuple(map(str, there.then)) != then
 
 
 def _lacking(entry: Entry, provider: Provider) -> list[str]:
