@@ -133,7 +133,7 @@ def test_a_module_that_lies_in_the_directory_where_it_is_called_is_not_run(home:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_told_to_end_it_lets_a_running_stream_end_and_takes_nothing_new(workers: str, home: Path) -> None:
-    slow = Behaviour(text=" ".join(map(str, range(12))), event_delay=0.1)
+    slow = Behaviour(text=" ".join(map(str, range(30))), event_delay=0.1)
     with ScriptedProvider(slow) as behind:
         write_config(home, provider("p", behind.url))
         with serving(home, "--workers", workers) as served, served.stream() as stream:
@@ -142,7 +142,8 @@ def test_told_to_end_it_lets_a_running_stream_end_and_takes_nothing_new(workers:
             ended: list[int] = []
             ending = threading.Thread(target=lambda: ended.append(served.end()))
             ending.start()
-            eventually(lambda: _refuses(served.port))
+            eventually(lambda: _refuses(served.port), 1.5)
+            assert not ended
             text += "".join(pieces)
             ending.join()
     assert "[DONE]" in text

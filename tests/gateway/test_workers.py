@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import threading
 import time
@@ -262,8 +263,6 @@ def test_a_full_disk_slows_nobody(home: Path) -> None:
     with ScriptedProvider(ok()) as behind:
         write_config(home, provider("p", behind.url, keys=["env:KEY_A"]))
         with serving(home, environ=ENVIRON) as served:
-            import resource
-
             assert served.chat().status_code == 200
             time.sleep(0.3)
             full = max(path.stat().st_size for path in home.glob("state.db*"))
@@ -274,4 +273,6 @@ def test_a_full_disk_slows_nobody(home: Path) -> None:
                 assert served.chat().status_code == 200
                 slowest = max(slowest, time.monotonic() - began)
             assert slowest < 2.0
+            assert eventually(lambda: served.metrics()["journal_lost_total"]) > 0
+            assert served.logged("warning")
             resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

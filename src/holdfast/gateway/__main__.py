@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -104,13 +104,19 @@ def _supervise(home: Home, config: _Current, options: Options, places: Sequence[
         def ready(_: Engine) -> None:
             os.write(told, bytes([number]))
 
+        _close(one for one in places if one.socket is not places[number].socket)  # each of the others' has an owner
         return _guarded(lambda: work(home, config.value, options, replace(places[number], lifeline=life), ready), as_json=options.as_json)
 
     def announce() -> None:
         with open_store(config.value.gateway.store, home.state) as store:
             _announce(options, places[0], store)
 
-    return Supervisor(options.workers, places[0].shared, start, announce, config.look, lambda: config.value.gateway.drain).run()
+    return Supervisor(options.workers, places[0].shared, start, announce, config.look, lambda: _close(places), lambda: config.value.gateway.drain).run()
+
+
+def _close(places: Iterable[Place]) -> None:
+    for one in places:
+        one.socket.close()
 
 
 def _guarded(run: Callable[[], object], *, as_json: bool) -> int:

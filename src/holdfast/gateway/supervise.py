@@ -44,13 +44,15 @@ class _Place:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Runs `workers` processes of `start` until told to end. `ready` is called once when all take requests; `look` about every second."""
+    """Runs `workers` processes of `start` until told to end. `ready` is called once when all take requests, `look` about every second,
+    `end` once when it is told to end: a listening socket that stays open would take connections that nobody accepts."""
 
     workers: int
     shared: Shared
     start: Start
     ready: Callable[[], None]
     look: Callable[[], None]
+    end: Callable[[], None]
     patience: Callable[[], float]
     _places: list[_Place] = field(init=False)
     _ended_by: int = 0
@@ -139,6 +141,7 @@ class Supervisor:
         elif number in (signal.SIGTERM, signal.SIGINT):
             if not self._ended_by:
                 self._killed_at = time.monotonic() + self.patience() + _GRACE
+                self.end()
             self._ended_by = self._ended_by or number
             self._send(signal.SIGTERM)  # a second one cuts what is still running
 
