@@ -100,6 +100,7 @@ class Place:
 def place(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     plane = AmazeePlane()
     plane.lists_openly = False
+    (home / "holdfast.toml").write_text("[settings]\nprobe_delays = [0.01]\n")
     monkeypatch.setenv("PROXY_ADMIN", plane.master)
     with ScriptedProvider(plane, models=None) as provider:
         plane.root = provider.root
