@@ -37,6 +37,7 @@ class Done:
     session: str = "s"
     request_id: str = "r"
     left: bool = False
+    broken: Fault | None = None
 
 
 def attempt(number: int, on: Connection = ON[0], fault: Fault | None = None, *, probe: bool = False) -> Attempt:
@@ -61,7 +62,7 @@ def scraped(metrics: Metrics) -> dict[str, float]:
 
 def test_a_good_request_is_counted_with_its_times_and_tokens() -> None:
     metrics = Metrics()
-    metrics.finished(Done(GOOD, seconds=0.2, first=0.03, usage={"prompt_tokens": 3, "completion_tokens": 7}))
+    metrics.finished(Done(GOOD, seconds=0.2, first=0.03, streamed=True, usage={"prompt_tokens": 3, "completion_tokens": 7}))
     metrics.finished(Done(GOOD, seconds=400.0, usage={"input_tokens": 10, "output_tokens": 1}))
     told = scraped(metrics)
     assert told['requests_total{provider="mimo",dialect="openai-chat",status="200"}'] == 2
@@ -70,7 +71,7 @@ def test_a_good_request_is_counted_with_its_times_and_tokens() -> None:
     assert told['request_seconds_bucket{provider="mimo",le="300"}'] == 1
     assert told['request_seconds_bucket{provider="mimo",le="+Inf"}'] == told['request_seconds_count{provider="mimo"}'] == 2
     assert told['request_seconds_sum{provider="mimo"}'] == pytest.approx(400.2)
-    assert (told['first_byte_seconds_count{provider="mimo"}'], told['first_byte_seconds_bucket{provider="mimo",le="0.05"}']) == (1, 1)
+    assert (told['first_byte_seconds_count{provider="mimo"}'], told['first_byte_seconds_bucket{provider="mimo",le="0.05"}']) == (2, 1)
     assert (told['tokens_total{provider="mimo",direction="in"}'], told['tokens_total{provider="mimo",direction="out"}']) == (13, 8)
     assert told['build_info{version="1.2"}'] == 1
 

@@ -180,11 +180,14 @@ def test_an_interrupt_ends_it_with_130(workers: str, home: Path) -> None:
 
 def test_the_log_is_json_with_what_went_wrong_and_without_keys_or_prompts(home: Path) -> None:
     canary = "sk-canary-0f4e2b7d95c8a136"
-    answers = [ok("fine"), status(401, {"error": {"message": f"Incorrect API key provided: {canary}", "code": "invalid_api_key"}}), truncated()]
+    refused = status(401, {"error": {"message": f"Incorrect API key provided: {canary}", "code": "invalid_api_key"}})
+    answers = [ok("fine"), truncated(), refused]
     with ScriptedProvider(answers) as behind:
         write_config(home, provider("p", behind.url, keys=["env:CANARY"]) + "[settings]\nprobe_delays = []\n")
         with serving(home, environ={"CANARY": canary}) as served:
             served.chat()
+            with served.stream() as stream:
+                stream.read()
             served.chat()
             served.ask("/v1/nothing")
             served.chat(token="hf-00000000-guess")
@@ -196,6 +199,9 @@ def test_the_log_is_json_with_what_went_wrong_and_without_keys_or_prompts(home: 
     assert fault["request"]
     assert [(one["status"], one["code"]) for one in served.logged("refused")] == [(404, "unknown_route"), (401, "invalid_token")]
     assert told['own_answers_total{status="401",route="chat/completions"}'] == told['own_answers_total{status="404",route="other"}'] == 1
+    (cut,) = served.logged("broken-stream")
+    assert (cut["fault"], cut["status"], cut["pin"], cut["streamed"]) == ("transient", 200, "p/m", True)
+    assert told['broken_streams_total{provider="p",class="transient"}'] == 1
     assert canary not in written
     assert served.token not in written
     assert '"hi"' not in written

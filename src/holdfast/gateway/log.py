@@ -53,12 +53,14 @@ class Log:
                 self.say("answered" if done.status < 400 else "refused", **_request(done), code=getattr(done, "code", None) or None)
             return
         fault = outcome.fault
-        if fault is None and not self.access and not outcome.stand_in and len(outcome.attempts) == 1:
+        if fault is None and done.broken is None and not self.access and not outcome.stand_in and len(outcome.attempts) == 1:
             return
         event, level = ("fault", "warning") if fault is not None else ("stand-in", "warning") if outcome.stand_in else ("answered", "info")
         failed = [one for one in outcome.attempts if one.fault is not None]
         if event == "answered" and failed:
             event = "recovered"
+        if done.broken is not None:
+            event, level, fault = "broken-stream", "warning", done.broken
         connection = outcome.connection
         self.say(
             event,

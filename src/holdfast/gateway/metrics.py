@@ -82,10 +82,12 @@ class Metrics:
         cells = self._cells
         cells[at + bisect_left(BOUNDS, seconds)] += 1
         cells[at + _TOOK_SUM] += seconds
-        first: float | None = getattr(done, "first", None)
+        first = done.first if done.streamed else seconds
         if first is not None:
             cells[at + _FIRST + bisect_left(BOUNDS, first)] += 1
             cells[at + _FIRST_SUM] += first
+        if done.broken is not None:
+            self.count("broken_streams", connection.provider.name, str(done.broken.kind))
         if usage:
             cells[at + _TOKENS_IN] += usage.get("input_tokens") or usage.get("prompt_tokens", 0)
             cells[at + _TOKENS_OUT] += usage.get("output_tokens") or usage.get("completion_tokens", 0)

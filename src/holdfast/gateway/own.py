@@ -24,3 +24,5 @@ class Own(NamedTuple):
     outcome: None = None
     request_id: str = ""
     left: bool = False
+    first: None = None
+    broken: None = None

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from ..core.faults import Fault
 from ..core.identity import Pin, is_loopback
 from ..core.steps import Outcome
 from ..engine import Engine
@@ -59,7 +60,8 @@ class Bounds:
 
 class Done(Protocol):
     """One finished request, as metrics and logs may read it. `route` is the path without session and version (`chat/completions`),
-    "" for what is none; `outcome` is None where nothing was begun; `left`: the client went away before the end."""
+    "" for what is none; `outcome` is None where nothing was begun; `left`: the client went away before the end; `first`: seconds until
+    the first piece of a stream was passed on; `broken`: what went wrong with it after that."""
 
     @property
     def route(self) -> str: ...
@@ -83,6 +85,10 @@ class Done(Protocol):
     def request_id(self) -> str: ...
     @property
     def left(self) -> bool: ...
+    @property
+    def first(self) -> float | None: ...
+    @property
+    def broken(self) -> Fault | None: ...
 
 
 class Tokens(Protocol):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import HoldfastError, NoSession
 from ..core.identity import Connection
 from ..core.secret import Secret
+from ..core.faults import Fault
 from ..core.steps import Outcome
 from ..exchange import Exchange
 from ..http.asked import Asked, asked_by
@@ -63,8 +64,8 @@ class Relay:
 
     __slots__ = (
         "_bounds", "_client", "_comments", "_dialled", "_ended", "_engine", "_leaving", "_limit", "_pieces", "_plane", "_quiet", "_retries", "_size_in",
-        "_tail", "_talk", "_timer", "_up", "_waiting", "ask", "began", "chunks", "exchange", "left", "over", "route", "seconds", "session", "size", "status",
-        "streamed", "usage",
+        "_tail", "_talk", "_timer", "_up", "_waiting", "ask", "began", "chunks", "exchange", "first", "left", "over", "route", "seconds", "session", "size",
+        "status", "streamed", "usage",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, client: Client, head: Head, route: Route, session: str, body: bytes) -> None:
@@ -85,6 +86,12 @@ class Relay:
         self.seconds = 0.0
         self.streamed = self.left = self.over = False
         self.usage: Mapping[str, int] = {}
+        self.first: float | None = None
+
+    @property
+    def broken(self) -> Fault | None:
+        """What went wrong after the first piece had been passed on."""
+        return self._tail.fault if self._tail is not None else None
 
     # What metrics and logs read -------------------------------------------------------------------------------------------
 
@@ -311,6 +318,7 @@ class Relay:
         """Pass on what was held back, then what comes."""
         self._tail, self.status, self.streamed = tail, good.head.status, True
         self._quiet = self._plane.loop.time()
+        self.first = self._quiet - self.began
         held = good.chunks + self._pieces
         for late in self._pieces:
             tail.feed(late)

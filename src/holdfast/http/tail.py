@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ..core.faults import Phase, Reply, classify
+from ..core.faults import Fault, Phase, Reply, classify
 from ..core.identity import Connection, Dialect
 from .engine import Engine, Exchange
 from .kit import Faults
@@ -19,11 +19,12 @@ _BROKE = "{}: the answer of {} broke off; it may have been billed, repeat the tu
 class Tail:
     """Told every chunk that is passed on, and how the body ended. `watch` is None for what is not an event stream."""
 
-    __slots__ = ("_connection", "_engine", "_exchange", "_kit", "_raises", "_told", "_watch")
+    __slots__ = ("_connection", "_engine", "_exchange", "_kit", "_raises", "_told", "_watch", "fault")
 
     def __init__(self, kit: Faults, engine: Engine, exchange: Exchange, connection: Connection, watch: StreamWatch | None, *, raises: bool) -> None:
         self._kit, self._engine, self._exchange, self._connection, self._watch = kit, engine, exchange, connection, watch
         self._raises, self._told = raises, False
+        self.fault: Fault | None = None
 
     def feed(self, chunk: bytes) -> None:
         """The next chunk, which is passed on unchanged."""
@@ -79,8 +80,8 @@ class Tail:
         if self._told:
             return
         self._told = True
-        fault = classify(reply, self._engine.profile(self._connection), now=self._exchange.now()) if reply is not None else None
-        self._exchange.stream_ended(fault, self._watch.model if self._watch is not None else "")
+        self.fault = classify(reply, self._engine.profile(self._connection), now=self._exchange.now()) if reply is not None else None
+        self._exchange.stream_ended(self.fault, self._watch.model if self._watch is not None else "")
 
 
 def error_event(dialect: Dialect, message: str) -> bytes:
