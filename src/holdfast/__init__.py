@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .core.errors import CannotHandOver, ConfigError, ConnectionLost, HoldfastError, IdentityError, ModelDropped, Refused, SecretMissing, StoreError
+from .core.errors import CannotHandOver, ConfigError, ConnectionLost, HoldfastError, IdentityError, ModelDropped, NotReady, Refused, SecretMissing, StoreError
 from .core.identity import Pin
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "HoldfastError",
     "IdentityError",
     "ModelDropped",
+    "NotReady",
     "Pin",
     "Refused",
     "SecretMissing",

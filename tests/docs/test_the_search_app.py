@@ -1,0 +1,93 @@
+"""The example application: it degrades where everybody can see it, heals by itself, and never obtains a key without a yes."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast import runtime
+from holdfast.scripted import ScriptedProvider, empty, ok, status
+from holdfast.scripted.control import AmazeePlane, refusing
+
+ROOT = Path(__file__).parents[2]
+LISTS = ("/v1/models", "/model/info")
+
+
+@pytest.fixture
+def module() -> Any:
+    spec = importlib.util.spec_from_file_location("search_app", ROOT / "examples" / "search_app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    import sys
+
+    sys.modules["search_app"] = found
+    spec.loader.exec_module(found)
+    return found
+
+
+@pytest.fixture
+def plane() -> Iterator[tuple[AmazeePlane, ScriptedProvider]]:
+    plane = AmazeePlane()
+    plane.lists_openly = False
+    with ScriptedProvider(plane, models=None) as provider:
+        plane.root = provider.root
+        yield plane, provider
+
+
+def test_the_search_app_degrades_visibly_and_heals_by_itself(home: Path, module: Any, plane: tuple[AmazeePlane, ScriptedProvider]) -> None:
+    service, provider = plane
+    (home / "holdfast.toml").write_text("[settings]\nprobe_delays = [0.01]\n")
+    corpus = ["Kelp grows in cold water", "A holdfast is no root"]
+    with runtime.open(home) as hf:
+        app = module.SearchApp(hf, corpus, settings={"url": provider.root})
+        page = app.search("kelp")
+        assert (page.results, page.summary) == (corpus[:1], "")
+        assert "nobody agreed to obtain one (holdfast provision amazee --accept)" in page.notice
+        assert provider.requests == [], "a page view obtains nothing"
+
+        for path in LISTS:
+            service.spoil(path, refusing(403, {"detail": "not allowed to call this route"}))
+        with pytest.raises(runtime.HoldfastError, match="models are not known yet"):
+            app.agree("the administrator")
+        page = app.search("kelp")
+        assert (page.results, page.summary, provider.calls) == (corpus[:1], "", [])
+        assert "its models are not known yet" in page.notice
+
+        record = hf.engine.store.provision("amazee")
+        assert record is not None
+        hf.provisioning.runner.change(record, lambda one, now: one.to(one.state, now, one.reason, one.told, next_at=0.0))  # half a minute later
+        page = app.search("kelp")
+        assert (page.summary, page.notice) == (ok().text, "")
+        assert {seen.model for seen in provider.calls} == {"claude-haiku-4-5", "claude-sonnet-4-5"}
+
+        service.models["claude-sonnet-4-20250514"] = service.models.pop("claude-sonnet-4-5")
+        page = app.search("kelp")
+        assert (page.summary, page.notice) == (ok().text, ""), "a withdrawn model is replaced within the same page"
+
+        service.refuse("/v1/chat/completions", *[empty()] * 4)
+        page = app.search("kelp")
+        assert page.results == corpus[:1]
+        assert page.summary == ""
+        assert "answered with nothing in it" in page.notice, "an empty answer is no summary"
+        for key in service.keys.values():
+            key.blocked = True
+        assert "this key was deleted, blocked or reported as leaked" in app.search("kelp").notice
+        assert hf.provisioning.later.settle()
+        assert "is not accepted any more (holdfast provision repair amazee)" in app.search("kelp").notice
+    assert (service.minted, service.attempts) == (1, 1)
+
+
+def test_with_a_key_of_its_users_own_the_search_app_asks_nobody_for_another(home: Path, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OWN", "sk-own-key-of-the-user")
+    with ScriptedProvider(lambda seen: ok() if seen.dialect else status(500), models=None) as provider:
+        entry = f'[provider.amazee]\nurl = "{provider.url}"\nkeys = ["env:OWN"]\nmodels = ["my-sonnet-4", "my-haiku-4"]\n'
+        (home / "holdfast.toml").write_text(entry)
+        with runtime.open(home) as hf:
+            assert module.SearchApp(hf, ["kelp"]).search("kelp").summary == ok().text
+        assert {seen.key for seen in provider.requests} == {"sk-own-key-of-the-user"}
+        assert len(provider.calls) == len(provider.requests) == 2
