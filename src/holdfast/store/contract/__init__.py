@@ -22,6 +22,7 @@ from ..base import Store
 from ..events import Event, EventKind
 from .given import START, URL, ManualClock, cooled, worked
 from .leases import LeaseContract
+from .provisions import ProvisionContract
 from .records import RecordContract
 from .sessions import SessionContract
 from .verdicts import VerdictContract
@@ -29,7 +30,7 @@ from .verdicts import VerdictContract
 __all__ = ["DurableStoreContract", "ManualClock", "StoreContract"]
 
 
-class StoreContract(SessionContract, VerdictContract, RecordContract, LeaseContract):
+class StoreContract(SessionContract, VerdictContract, RecordContract, LeaseContract, ProvisionContract):
     """The behaviour of any store, in one process."""
 
     def test_threads_share_one_store_and_lose_nothing(self, store: Store) -> None:

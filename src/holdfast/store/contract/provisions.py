@@ -1,0 +1,45 @@
+"""Records of providers that programs set up."""
+# ruff: noqa: S101 - these are tests
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...core.identity import ProviderName
+from ...core.provision import Capability, Consent, Record, State
+from ...core.roles import Role
+from ..base import Store
+from .given import START, Opened
+
+RECORD = Record(
+    ProviderName("amazee"), "amazee", Capability.ONE_SHOT, State.RESOLVED, "budget", "said ☹", 2, "i2", START, 1,
+    Consent("one trial", "me", START), {"url": "https://a.example", "budget": 5, "models": ["m"]}, "https://l.example", "store:amazee-2",
+    START + 9, (Role("answer", ("*sonnet*", "pin:m")),), {"answer": "m"}, ("m", "n"), ("o",), 3, START + 1.5, START, None, 7,
+)  # fmt: skip
+
+
+class ProvisionContract(Opened):
+    """A record is read as it was written, and overwritten only by whoever had read it last."""
+
+    def test_a_record_comes_back_as_it_was(self, store: Store) -> None:
+        assert store.provision("amazee") is None
+        assert store.save_provision(RECORD, None)
+        assert store.provision("amazee") == RECORD
+        assert (store.provisions(), store.broken_provisions()) == ([RECORD], [])
+
+    def test_of_two_that_change_a_record_the_later_learns_that_it_was_changed(self, store: Store) -> None:
+        store.save_provision(RECORD, None)
+        assert not store.save_provision(RECORD, None)
+        first, second = replace(RECORD, version=8, told="first"), replace(RECORD, version=8, told="second")
+        assert store.save_provision(first, 7)
+        assert not store.save_provision(second, 7)
+        assert store.provision("amazee") == first
+
+    def test_a_changed_record_moves_the_revision_and_a_removed_one_is_gone(self, store: Store) -> None:
+        before = store.revision()
+        store.save_provision(RECORD, None)
+        after = store.revision()
+        assert after != before
+        assert store.remove_provision("amazee")
+        assert not store.remove_provision("amazee")
+        assert store.revision() != after
