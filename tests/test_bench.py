@@ -119,3 +119,10 @@ def test_a_soak_holds_when_nothing_failed_and_memory_is_flat(growth: float, fail
 def test_growth_in_the_first_fifth_of_a_soak_is_warming_up() -> None:
     samples = [soak.Sample(float(turn), 40.0 + 5 * min(turn, 10), 1.0, 10, 0, 0, None, None, 50.0) for turn in range(1, 60)]
     assert soak.verdict(samples)[1]
+
+
+def test_a_round_in_which_somebody_else_used_the_machine_does_not_count_beside_a_quiet_one(results: Results) -> None:
+    one = results.of("c128", "nginx")[0]
+    noisy = replace(results, runs=[replace(one, rps=rps, others=others) for rps, others in ((10.0, 0.9), (20.0, 0.02), (5.0, 0.6))])
+    assert noisy.median("c128", "nginx", "rps") == 20.0
+    assert replace(noisy, runs=noisy.runs[::2]).median("c128", "nginx", "rps") == 5.0

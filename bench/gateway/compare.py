@@ -14,9 +14,9 @@ from pathlib import Path
 
 from ..measure import progress
 from . import cache, load
-from .load import Load, Seen
+from .load import Load
 from .peers import Address, Peer, Ports, Target
-from .process import GATEWAY_CORE, Program, busy
+from .process import GATEWAY_CORE, Bystanders, Cpu, Program
 from .results import PeerReport, Run
 
 _STARTS = 3
@@ -90,7 +90,7 @@ def measure(peers: Sequence[Peer], loads: Sequence[Load], rounds: int) -> tuple[
     """Every load on every peer, `rounds` times. Who cannot be installed or started is reported with the reason, and left out."""
     more_files()
     reports, runs = [], []
-    with ExitStack() as held, load.provider() as ports:
+    with ExitStack() as held, load.provider() as (ports, stub):
         there: list[Candidate] = []
         for peer in peers:
             progress(f"starting: {peer.name}")
@@ -101,7 +101,7 @@ def measure(peers: Sequence[Peer], loads: Sequence[Load], rounds: int) -> tuple[
             for kind in loads:
                 for candidate in random.sample(there, len(there)):
                     progress(f"round {turn + 1} of {rounds}: {kind.title}, {candidate.peer.name}")
-                    runs.append(_once(candidate, kind))
+                    runs.append(_once(candidate, kind, stub))
     return reports, runs
 
 
@@ -130,26 +130,22 @@ def _begin(peer: Peer, ports: Ports, held: ExitStack) -> tuple[PeerReport, Candi
     return report, candidate
 
 
-def _once(candidate: Candidate, kind: Load) -> Run:
+def _once(candidate: Candidate, kind: Load, stub: Program) -> Run:
     """One load on one peer, from a peer at rest to a peer at rest."""
     program, target = candidate.program, candidate.target(kind.mode)
-    if program is None:
-        return _run(kind, candidate.peer, load.send(kind, target))
-    peak = program.memory()
+    peak = 0.0
 
     def look() -> None:
         nonlocal peak
-        peak = max(peak, program.memory())
+        peak = max(peak, program.memory()) if program else 0.0
 
-    cpu, core, began = program.cpu(), busy(GATEWAY_CORE), time.monotonic()
+    look()
+    before, others = program.cpu() if program else Cpu(), Bystanders([stub, program] if program else [stub])
     seen = load.send(kind, target, look)
-    used, worked, took = program.cpu() - cpu, busy(GATEWAY_CORE) - core, time.monotonic() - began
-    program.settle()
-    return _run(kind, candidate.peer, seen, cpu=used.total, user=used.user, peak_mb=round(peak, 1), others=round(max(0.0, worked - used.total) / took, 3))
-
-
-def _run(kind: Load, peer: Peer, seen: Seen, *, cpu: float = 0.0, user: float = 0.0, peak_mb: float = 0.0, others: float = 0.0) -> Run:
+    strangers, used = others.cores(), (program.cpu() if program else Cpu()) - before
+    if program:
+        program.settle()
     return Run(
-        kind.name, peer.name, seen.requests, seen.chunks, seen.ok / seen.seconds, round(cpu, 3), round(user, 3),
-        seen.bad, seen.errors, seen.p50, seen.p99, seen.transit_p50, seen.transit_p99, peak_mb, others,
+        kind.name, candidate.peer.name, seen.requests, seen.chunks, seen.ok / seen.seconds, round(used.total, 3), round(used.user, 3),
+        seen.bad, seen.errors, seen.p50, seen.p99, seen.transit_p50, seen.transit_p99, round(peak, 1), round(strangers, 3),
     )  # fmt: skip

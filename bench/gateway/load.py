@@ -15,7 +15,7 @@ from typing import Any
 from ..measure import on_core
 from . import cache
 from .peers import Ports, Target
-from .process import LOAD_CORE, started
+from .process import LOAD_CORE, Program, started
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +110,12 @@ def send(load: Load, target: Target, meanwhile: Callable[[], object] = lambda: N
 
 
 @contextmanager
-def provider() -> Iterator[Ports]:
-    """The stub provider; gives its port for each way of answering."""
+def provider() -> Iterator[tuple[Ports, Program]]:
+    """The stub provider; gives its port for each way of answering, and itself."""
     with tempfile.TemporaryDirectory() as place, started([cache.program("stub")], {}, Path(place, "log"), LOAD_CORE) as stub:
         while not (said := stub.said()).endswith("\n"):
             if stub.ended:
                 raise cache.NotInstalled(f"the stub provider did not start: {said}")
             time.sleep(0.01)
         ports: dict[str, int] = json.loads(said)
-        yield ports
+        yield ports, stub

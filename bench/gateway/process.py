@@ -6,6 +6,7 @@ A program is started in a session of its own; whoever is in that session belongs
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -28,8 +29,8 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 class Cpu:
     """Seconds of CPU time."""
 
-    user: float
-    system: float
+    user: float = 0.0
+    system: float = 0.0
 
     @property
     def total(self) -> float:
@@ -124,9 +125,23 @@ def started(argv: Sequence[str | Path], environ: Mapping[str, str], log: Path, c
         program.stop()
 
 
-def busy(core: int) -> float:
-    """Seconds that a core has worked since the machine's start, for whomever."""
-    number = sorted(os.sched_getaffinity(0))[core]
-    line = next(line for line in Path("/proc/stat").read_text("ascii").splitlines() if line.startswith(f"cpu{number} "))
-    ticks = [int(one) for one in line.split()[1:9]]
+class Bystanders:
+    """How many cores somebody else keeps busy meanwhile: what all cores did, less what these programs and our ended children did."""
+
+    def __init__(self, ours: Sequence[Program]) -> None:
+        self._ours = ours
+        self._before, self._began = self._strange(), time.monotonic()
+
+    def cores(self) -> float:
+        """Their share since this was made: 1 is one core all the time."""
+        return max(0.0, (self._strange() - self._before) / (time.monotonic() - self._began))
+
+    def _strange(self) -> float:
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return _busy() - children.ru_utime - children.ru_stime - sum(one.cpu().total for one in self._ours)
+
+
+def _busy() -> float:
+    """Seconds that all cores have worked since the machine's start, for whomever."""
+    ticks = [int(one) for one in Path("/proc/stat").read_text("ascii").partition("\n")[0].split()[1:9]]
     return (sum(ticks) - ticks[3] - ticks[4]) / _TICK

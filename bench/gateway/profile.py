@@ -69,7 +69,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 def _of_ours(wanted: Load, stacks: Path, *, native: bool) -> str:
     """Start our gateway, load it, sample it meanwhile; tells what a request cost."""
     compare.more_files()
-    with load.provider() as ports, compare.running(EVERYBODY["holdfast"], ports) as gateway:
+    with load.provider() as (ports, _), compare.running(EVERYBODY["holdfast"], ports) as gateway:
         program = gateway.program
         assert program is not None
         load.send(replace(wanted, seconds=1.0), gateway.target(wanted.mode))

@@ -52,7 +52,7 @@ def plots(results: Results) -> dict[str, str]:
 
 def _head(results: Results) -> list[str]:
     rounds = max((len(results.of(load, peer)) for load in _TITLES for peer in results.measured), default=0)
-    others = max((run.others for run in results.runs), default=0.0)
+    others = max((run.others for load in _TITLES for peer in results.measured for run in results.quiet(load, peer)), default=0.0)
     lines = ["# The gateway beside its peers", "", f"Measured {results.date}.", "", *(f"- {name}: {told}" for name, told in results.machine.items())]
     lines += [
         "",
@@ -63,7 +63,10 @@ def _head(results: Results) -> list[str]:
         f"of {rounds} rounds." if rounds != 1 else "of a single round.",
     ]
     lines += ["CPU time is user and system time of all processes of a gateway, divided by the requests or chunks that it served."]
-    lines += [f"**Somebody else used up to {others:.0%} of the gateway's core meanwhile: the latencies below are worth little.**"] if others > 0.1 else []
+    lines += ["Rounds in which somebody else used more than a tenth of a core are left out where there are quieter ones."]
+    lines += (
+        [f"**The machine was busy: somebody else used up to {others:.1f} cores in rounds that count. Latencies are worth little.**"] if others > 0.1 else []
+    )
     lines += ["How to read this, and how to run it: [docs/performance.md](../../docs/performance.md).", ""]
     return lines
 

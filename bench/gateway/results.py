@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, Literal
 
+_QUIET = 0.1
+"""Cores that somebody else may use without a round being left out."""
+
 
 @dataclass(slots=True)
 class PeerReport:
@@ -22,7 +25,7 @@ class PeerReport:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One load on one peer. CPU in seconds of all its processes, latencies in microseconds; `others` is how much of the gateway's core somebody else used."""
+    """One load on one peer. CPU in seconds of all its processes, latencies in microseconds; `others` is how many cores somebody else used."""
 
     load: str
     peer: str
@@ -68,9 +71,14 @@ class Results:
         """The rounds of one load on one peer."""
         return [run for run in self.runs if run.load == load and run.peer == peer]
 
+    def quiet(self, load: str, peer: str) -> list[Run]:
+        """The rounds in which the machine was ours; where there is none, the quietest."""
+        runs = self.of(load, peer)
+        return [run for run in runs if run.others <= max(_QUIET, min(one.others for one in runs))]
+
     def median(self, load: str, peer: str, figure: Figure) -> float | None:
-        """The median over the rounds, or nothing where it was not measured."""
-        values = [value for run in self.of(load, peer) if (value := getattr(run, figure)) is not None]
+        """The median over the quiet rounds, or nothing where it was not measured."""
+        values = [value for run in self.quiet(load, peer) if (value := getattr(run, figure)) is not None]
         return median(values) if values else None
 
     def peer(self, name: str) -> PeerReport | None:

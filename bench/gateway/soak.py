@@ -74,7 +74,7 @@ def _rate(text: str) -> float:
 def _soak(seconds: float, rate: float, every: float) -> list[Sample]:
     compare.more_files()
     samples: list[Sample] = []
-    with load.provider() as ports, tempfile.TemporaryDirectory() as home, compare.running(EVERYBODY["holdfast"], ports, Path(home)) as gateway:
+    with load.provider() as (ports, _), tempfile.TemporaryDirectory() as home, compare.running(EVERYBODY["holdfast"], ports, Path(home)) as gateway:
         if not rate:
             progress("measuring: how much it can do")
             saturation = load.send(_SATURATION, gateway.target("json"))
