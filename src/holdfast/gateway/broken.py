@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class Broken(Exception):
     """The base of them."""
@@ -40,6 +38,7 @@ class RemoteProtocolError(Broken):
 class GatewayFaults:
     """What the conversation needs to know of them."""
 
-    broken: ClassVar[tuple[type[Exception], ...]] = (Broken,)
-    not_theirs: ClassVar[tuple[type[Exception], ...]] = ()
-    cut: ClassVar[type[Exception]] = RemoteProtocolError
+    def __init__(self) -> None:
+        self.broken: tuple[type[Exception], ...] = (Broken,)
+        self.not_theirs: tuple[type[Exception], ...] = ()
+        self.cut: type[Exception] = RemoteProtocolError

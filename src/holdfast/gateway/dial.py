@@ -182,7 +182,7 @@ async def _socks(sock: socket.socket, place: Place, user: tuple[str, str] | None
     if resolve:
         found = await loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
         family, address = found[0][0], found[0][4][0]
-        host, kind = socket.inet_pton(family, address), 4 if family == socket.AF_INET6 else 1
+        host, kind = socket.inet_pton(family, str(address)), 4 if family == socket.AF_INET6 else 1
     await loop.sock_sendall(sock, bytes([5, 1, 0, kind]) + (bytes([len(host)]) if kind == 3 else b"") + host + place.port.to_bytes(2, "big"))
     _, code, _, kind = await _exactly(sock, 4)
     if code:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from enum import IntEnum
 from typing import Final
 
 from .framing import Malformed, Names, length_of, lines_of
@@ -11,43 +10,25 @@ from .framing import Malformed, Names, length_of, lines_of
 RawHeaders = list[tuple[bytes, bytes]]
 
 
-class F(IntEnum):
-    """What becomes of a client's header."""
-
-    KEPT = 0
-    DROPPED = 1
-    LENGTH = 2
-    CODING = 3
-    CONNECTION = 4
-    HOST = 5
-    ORIGIN = 6
-    EXPECT = 7
-    BEARER = 8
-    API_KEY = 9
-    SESSION = 10
-    HARNESS = 11
-    ACCEPTS = 12
-    RETRIES = 13
-    VERSION = 14
-
-
+# What becomes of a client's header: those up to HARNESS may stand there once, and their values are kept by these numbers.
+KEPT, DROPPED, LENGTH, CODING, CONNECTION, HOST, ORIGIN, EXPECT, BEARER, API_KEY, SESSION, HARNESS, ACCEPTS, RETRIES, VERSION = range(15)
 _FATES: Final[dict[bytes, int]] = {
-    b"content-length": F.LENGTH,
-    b"transfer-encoding": F.CODING,
-    b"connection": F.CONNECTION,
-    b"host": F.HOST,
-    b"origin": F.ORIGIN,
-    b"expect": F.EXPECT,
-    b"authorization": F.BEARER,
-    b"x-api-key": F.API_KEY,
-    b"holdfast-session": F.SESSION,
+    b"content-length": LENGTH,
+    b"transfer-encoding": CODING,
+    b"connection": CONNECTION,
+    b"host": HOST,
+    b"origin": ORIGIN,
+    b"expect": EXPECT,
+    b"authorization": BEARER,
+    b"x-api-key": API_KEY,
+    b"holdfast-session": SESSION,
     # What the harnesses call their own session by, Codex of today and of before.
-    b"x-claude-code-session-id": F.HARNESS,
-    b"session-id": F.HARNESS,
-    b"session_id": F.HARNESS,
-    b"accept-encoding": F.ACCEPTS,
-    b"x-stainless-retry-count": F.RETRIES,
-    b"anthropic-version": F.VERSION,
+    b"x-claude-code-session-id": HARNESS,
+    b"session-id": HARNESS,
+    b"session_id": HARNESS,
+    b"accept-encoding": ACCEPTS,
+    b"x-stainless-retry-count": RETRIES,
+    b"anthropic-version": VERSION,
 }
 # What else goes along: what an API reads, the marks by which callers find their requests again, and vendors' own headers. Neither
 # credentials nor what tells about the way to us.
@@ -56,8 +37,7 @@ _ALONG = re.compile(
     rb"|(?:anthropic|openai|helicone|copilot|editor|cf-aig|nvcf)-(?!organization$|project$)[a-z0-9_-]+"
     rb"|x-(?!forwarded-|real-|api-key|auth|amz-|goog-api-key|csrf|xsrf|original-|envoy-|should-retry|remote-|client-ip)[a-z0-9_-]+)"
 )
-FATES = Names({name: int(fate) for name, fate in _FATES.items()}, F.DROPPED, _ALONG)
-_KEPT, _ACCEPTS, _RETRIES, _VERSION = int(F.KEPT), int(F.ACCEPTS), int(F.RETRIES), int(F.VERSION)
+FATES = Names(_FATES, DROPPED, _ALONG)
 _VERSIONS = {b"HTTP/1.1": True, b"HTTP/1.0": False}
 _METHOD = re.compile(rb"[A-Z]{1,20}")
 _OPTIONS_OF_CONNECTION = frozenset({b"close", b"keep-alive", b"te", b"upgrade", b""})
@@ -88,9 +68,9 @@ class Head:
         self.retries, self.versioned, self.chunked = 0, False, False
         self.length = 0
         self._read(lines)
-        if len(self.once) > 1 or self.once.keys() - {F.HOST}:
+        if len(self.once) > 1 or self.once.keys() - {HOST}:
             self._weigh()
-        elif F.HOST not in self.once and self.modern:
+        elif HOST not in self.once and self.modern:
             raise Malformed("a request of HTTP/1.1 names its host")
 
     def _read(self, lines: list[bytes]) -> None:
@@ -99,19 +79,19 @@ class Head:
         for line in lines:
             name, colon, value = line.partition(b":")
             fate = fates[name] if colon else fates[b""]
-            if fate == _KEPT:
+            if fate == KEPT:
                 kept.append(line)
-            elif fate == F.DROPPED:
+            elif fate == DROPPED:
                 continue
-            elif fate < _ACCEPTS:
-                if fate in once and fate not in (F.CONNECTION, F.HARNESS):
+            elif fate < ACCEPTS:
+                if fate in once and fate not in (CONNECTION, HARNESS):
                     raise Malformed(f"the header {name.decode()} stands there twice")
-                once[fate] = once[fate] + b"," + value if fate in once and fate == F.CONNECTION else value.strip(b" \t")
-            elif fate == _ACCEPTS:
+                once[fate] = once[fate] + b"," + value if fate in once and fate == CONNECTION else value.strip(b" \t")
+            elif fate == ACCEPTS:
                 self.accepts = value.strip(b" \t")
             else:
                 kept.append(line)
-                if fate == _VERSION:
+                if fate == VERSION:
                     self.versioned = True
                 elif (count := value.strip(b" \t")).isdigit() and len(count) < 4:
                     self.retries = int(count)
@@ -119,32 +99,32 @@ class Head:
     def _weigh(self) -> None:
         """What the headers say together about where the body ends and what happens to the connection."""
         once = self.once
-        if F.HOST not in once and self.modern:
+        if HOST not in once and self.modern:
             raise Malformed("a request of HTTP/1.1 names its host")
-        if F.LENGTH in once:
-            self.length = length_of(once[F.LENGTH])
-        if F.CODING in once:
-            if F.LENGTH in once or not self.modern or once[F.CODING].lower() != b"chunked":
+        if LENGTH in once:
+            self.length = length_of(once[LENGTH])
+        if CODING in once:
+            if LENGTH in once or not self.modern or once[CODING].lower() != b"chunked":
                 raise Malformed("the body's end is told in two ways, or in one that is not understood")
             self.chunked = True
-        if F.CONNECTION in once:
-            options = {one.strip(b" \t") for one in once[F.CONNECTION].lower().split(b",")}
+        if CONNECTION in once:
+            options = {one.strip(b" \t") for one in once[CONNECTION].lower().split(b",")}
             self.keep = self.modern and b"close" not in options
             named = options - _OPTIONS_OF_CONNECTION
             if named:
                 self.kept = [line for line in self.kept if line.partition(b":")[0].lower() not in named]
-        if F.EXPECT in once and once[F.EXPECT].lower() != b"100-continue":
+        if EXPECT in once and once[EXPECT].lower() != b"100-continue":
             raise Malformed("the request expects something unknown", 417)
 
     @property
     def expects(self) -> bool:
         """Whether the client waits for a word before it sends the body."""
-        return F.EXPECT in self.once and self.modern
+        return EXPECT in self.once and self.modern
 
     @property
     def credentials(self) -> list[bytes]:
         """What may be the gateway's token, in the order of trust."""
-        bearer, key = self.once.get(F.BEARER), self.once.get(F.API_KEY)
+        bearer, key = self.once.get(BEARER), self.once.get(API_KEY)
         found = [bearer[7:].strip(b" \t")] if bearer is not None and bearer[:7].lower() == b"bearer " else []
         return [*found, key] if key is not None else found
 

@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 from ..core.faults import Fault
 from ..core.identity import Pin, is_loopback
+from ..core.session import is_session_id
 from ..core.steps import Outcome
 from ..engine import Engine
 from ..http.talk import Bounds as TalkBounds
@@ -136,6 +137,7 @@ class Plane:
         self.routes = Routes()
         self._names: dict[bytes, bool] = {}
         self._origins: dict[bytes, bool] = {}
+        self._own_sessions: dict[str, str] = {}
         self.clients: set[Client] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False
@@ -191,6 +193,14 @@ class Plane:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def session_of(self, token: Token) -> str:
+        """The session of a token's requests that name none."""
+        named = self._own_sessions.get(token.id)
+        if named is None:
+            named = f"token-{token.label}"
+            self._own_sessions[token.id] = named = named if is_session_id(named) else f"token-{token.id}"
+        return named
 
     def may_be_called(self, host: bytes) -> bool:
         """Whether a Host header is one of ours: a name that somebody else points at us is a rebinding page's (a literal address,

@@ -7,7 +7,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from ..core.errors import AmbiguousModel, ConfigError, ConnectionLost, HoldfastError, StoreError, UnknownModel, WrongDialect
+from ..core.errors import AmbiguousModel, ConfigError, ConnectionLost, HoldfastError, NotReady, StoreError, UnknownModel, WrongDialect
 from ..core.identity import Dialect
 
 _ANTHROPIC = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large", 500: "api_error", 503: "api_error"}
@@ -21,6 +21,7 @@ _STATUS: tuple[tuple[type[HoldfastError], int, str], ...] = (
     (ConnectionLost, 409, "connection_lost"),
     (ConfigError, 503, "config_broken"),
     (StoreError, 503, "store_unavailable"),
+    (NotReady, 503, "not_ready"),
 )
 
 
@@ -52,6 +53,8 @@ def of_error(error: HoldfastError) -> Refusal:
     machine: dict[str, Any] = {"next_step": error.next_step}
     if isinstance(error, ConnectionLost):
         machine["candidates"] = list(error.candidates)
+    elif isinstance(error, NotReady):
+        machine |= {"reason": error.reason, "retry_at": error.retry_at}
     return Refusal(status, code, str(error), machine)
 
 

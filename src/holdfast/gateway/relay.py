@@ -10,16 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import HoldfastError, NoSession
-from ..core.identity import Connection
-from ..core.secret import Secret
 from ..core.faults import Fault
 from ..core.steps import Outcome
 from ..exchange import Exchange
-from ..http.asked import Asked, asked_by
 from ..http.tail import Tail, error_event, event_of
 from ..http.talk import Close, Good, Perform, Read, Talk, Told, Wait, Whole, converse
-from ..http.wire import Leaving, labelled, leave, readable
+from ..http.wire import Leaving, header_lines
 from ..runtime import begin_session
+from .ask import GatewayAsk
 from .broken import Broken, GatewayFaults, ReadTimeout
 from .refusals import Refusal, of_error, refusal
 from .usage import usage_of
@@ -36,27 +34,6 @@ _FAULTS = GatewayFaults()
 _COMMENT = b": holdfast\n\n"
 _NOT_A_STREAM = "the provider answered with something else than the stream that was asked for"
 _SSE = [b"content-type: text/event-stream", b"cache-control: no-cache"]
-
-
-class GatewayAsk:
-    """What a client asked for, as the conversation takes it."""
-
-    __slots__ = ("asked", "body", "dialect", "judged", "lines", "path")
-
-    judged: bool
-
-    def __init__(self, head: Head, route: Route, body: bytes) -> None:
-        self.asked: Asked = asked_by(body)
-        self.body: bytes | None = body
-        self.dialect, self.judged = route.dialect, True
-        self.path = f"{route.path}?{head.query.decode('ascii')}" if head.query else route.path
-        self.lines = head.kept
-        if head.accepts is not None:
-            self.lines.append(b"accept-encoding: " + readable(head.accepts, self.asked.streams))
-
-    def opening(self, connection: Connection, secret: Secret | None) -> Leaving:
-        """The request as it leaves for `connection`."""
-        return leave(connection, secret, self.path, self.lines, self.body or b"", self.asked)
 
 
 class Relay:
@@ -93,8 +70,6 @@ class Relay:
         """What went wrong after the first piece had been passed on."""
         return self._tail.fault if self._tail is not None else None
 
-    # What metrics and logs read -------------------------------------------------------------------------------------------
-
     @property
     def outcome(self) -> Outcome | None:
         """How it ended, None where nothing was begun."""
@@ -104,8 +79,6 @@ class Relay:
     def request_id(self) -> str:
         """By which the journal knows it."""
         return self.exchange.call.request_id if self.exchange is not None else ""
-
-    # The conversation -----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin. A session that does not exist yet is made first, off the loop."""
@@ -194,8 +167,6 @@ class Relay:
         else:
             self._go(done.result())
 
-    # The provider's side --------------------------------------------------------------------------------------------------
-
     def _open(self, leaving: Leaving) -> None:
         self._leaving, self._waiting, self._ended = leaving, Leaving, False
         self._pieces.clear()
@@ -273,8 +244,6 @@ class Relay:
         if up is not None:
             up.drop()
 
-    # The client's side ----------------------------------------------------------------------------------------------------
-
     def _hand(self, told: Told) -> None:
         """Hand on what came of the conversation."""
         exchange = self.exchange
@@ -285,11 +254,11 @@ class Relay:
             self._hand_late(exchange, good)
         elif good is None:
             status, ours, body = exchange.explain()
-            self._client.answer(status, [b"%b: %b" % pair for pair in labelled([], ours)], body)
+            self._client.answer(status, header_lines(ours), body)
             self._finish(status, len(body))
         else:
             head: Any = good.head
-            lines = head.kept + [b"%b: %b" % pair for pair in labelled([], exchange.headers())]
+            lines = head.kept + header_lines(exchange.headers())
             if good.tail is None:
                 body = good.chunks[0]
                 self._client.answer(head.status, lines, body)
@@ -402,8 +371,6 @@ class Relay:
             self.usage = self._tail.usage
         self._plane.metrics.finished(self)
 
-    # Time -----------------------------------------------------------------------------------------------------------------
-
     def look(self, now: float) -> None:
         """Time has passed: whoever is silent for too long is given up, and a client that waits is told that we are here."""
         if self.over:
@@ -419,11 +386,14 @@ class Relay:
             return
         if self._waiting is Read:
             self._go(b"")
-        if self._tail is None and not self.over and self.ask.asked.streams and now - self.began > bounds.comment * (self._comments + 1):
-            if not self._comments:
-                self._client.begin(200, [*_SSE, *self._early()], None)
-            self._comments += 1
-            self._client.send(_COMMENT)
+        self._comment(now - self.began)
 
-    def _early(self) -> list[bytes]:
-        return [b"holdfast-request-id: " + self.request_id.encode(), b"holdfast-session: " + self.session.encode()]
+    def _comment(self, waited: float) -> None:
+        """Tell a client that waits long for its stream that we are here. From then on nothing can change its status."""
+        if self.over or self._tail is not None or not self.ask.asked.streams or waited <= self._plane.bounds.comment * (self._comments + 1):
+            return
+        if not self._comments:
+            early = [b"holdfast-request-id: " + self.request_id.encode(), b"holdfast-session: " + self.session.encode()]
+            self._client.begin(200, [*_SSE, *early], None)
+        self._comments += 1
+        self._client.send(_COMMENT)

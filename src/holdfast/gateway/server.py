@@ -62,8 +62,6 @@ class Client(asyncio.Protocol):
         """Whether a request is under way."""
         return self._state == self._BUSY
 
-    # The connection -------------------------------------------------------------------------------------------------------
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._tr = cast("asyncio.Transport", transport)
         self._tr.set_write_buffer_limits(self._plane.bounds.high_water)
@@ -114,8 +112,6 @@ class Client(asyncio.Protocol):
             self._reject(refusal(408, "request_timeout", "the request did not arrive in time"))
         elif self._state != self._BUSY:
             self._tr.abort()
-
-    # Reading a request ----------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         if self._state == self._LINGER:
@@ -260,7 +256,7 @@ class Client(asyncio.Protocol):
         if inspect.isawaitable(found):
             plane.spawn(self._aside(found))
         else:
-            self._answer_aside(cast("SideAnswer | None", found))
+            self._answer_aside(found)
 
     async def _aside(self, found: Awaitable[SideAnswer | None]) -> None:
         try:
@@ -285,8 +281,6 @@ class Client(asyncio.Protocol):
     def _told(self, status: int, code: str = "") -> None:
         """Let metrics and logs know of an answer of our own."""
         self._plane.metrics.finished(Own(self._route.name if self._route is not None else "", status, code))
-
-    # Writing an answer ----------------------------------------------------------------------------------------------------
 
     def answer(self, status: int, lines: list[bytes], body: bytes) -> None:
         """Write a whole answer."""

@@ -177,9 +177,11 @@ def leave(connection: Connection, secret: Secret | None, path: str, lines: list[
         lines = [line for line in lines if line.partition(b":")[0].lower() not in names]
         lines += [f"{name}: {value}".encode() for name, value in endpoint.headers]
     body = _named(body, asked, connection.model, path)
-    credential = b"\r\n%b: %b" % _credential(endpoint.auth, secret) if secret is not None and endpoint.auth is not Auth.NONE else b""
-    start = _start(endpoint.url, endpoint.host, endpoint.dialect, path)
-    return Leaving(endpoint, b"%b\r\n%b%b\r\ncontent-length: %d\r\n\r\n" % (start, b"\r\n".join(lines), credential, len(body)), body, {})
+    head = [_start(endpoint.url, endpoint.host, endpoint.dialect, path), *lines]
+    if secret is not None and endpoint.auth is not Auth.NONE:
+        head.append(b"%b: %b" % _credential(endpoint.auth, secret))
+    head.append(b"content-length: %d\r\n\r\n" % len(body))
+    return Leaving(endpoint, b"\r\n".join(head), body, {})
 
 
 @lru_cache(maxsize=1024)
@@ -286,6 +288,11 @@ def labelled(headers: RawHeaders, ours: Mapping[str, str]) -> RawHeaders:
     kept = [pair for pair in headers if not _speaks_as_us(pair[0])]
     kept += [(name.encode("ascii"), value.encode() if value.isprintable() else _escaped(value)) for name, value in ours.items()]
     return kept
+
+
+def header_lines(ours: Mapping[str, str]) -> list[bytes]:
+    """Headers of ours as the lines of a head."""
+    return [f"{name}: {value if value.isascii() and value.isprintable() else _escaped(value).decode()}".encode("ascii") for name, value in ours.items()]
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,302 @@
+"""What a provider says reaches the client byte for byte, and what it fails to say is told truthfully: cut anywhere, stalled, refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from holdfast.gateway.plane import Bounds
+from holdfast.testing import ScriptedProvider, error_event, fails_for, ok, only_keys, stall, status, truncated
+
+CHAT = {"model": "mine/scripted-1", "messages": []}
+ROUTES = ["chat/completions", "responses", "messages"]
+PLAIN = json.dumps({"id": "x", "object": "chat.completion", "model": "scripted-1", "choices": [{"message": {"content": "é…" * 50}, "finish_reason": "stop"}]})
+NUMBER = re.compile(rb"\d+")
+EVENTS = (
+    b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'
+    b'data: {"choices":[{"delta":{"content":"hello"}}]}\n\n'
+    b'data: {"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":7}}\n\ndata: [DONE]\n\n'
+)
+
+
+@contextmanager
+def speaking(answer: Callable[[int], tuple[bytes, bool]]) -> Iterator[tuple[str, list[bytes]]]:
+    """A provider of raw bytes: for the n-th request what it says, and whether it then resets the connection (or closes it)."""
+    server, seen = socket.create_server(("127.0.0.1", 0)), []
+    server.settimeout(0.05)
+    over = threading.Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            try:
+                sock, _ = server.accept()
+            except TimeoutError:
+                continue
+            with sock:
+                sock.settimeout(5)
+                got = b""
+                while b"\r\n\r\n" not in got:
+                    got += sock.recv(65536)
+                head, _, body = got.partition(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                while len(body) < length:
+                    body += sock.recv(65536)
+                seen.append(head + b"\r\n\r\n" + body)
+                said, resets = answer(len(seen))
+                sock.sendall(said)
+                if resets:
+                    time.sleep(0.003)
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.getsockname()[1]}/v1", seen
+    over.set()
+    thread.join()
+    server.close()
+
+
+def config(url: str) -> str:
+    return f'[provider.mine]\nurl = "{url}"\nkeys = ["env:KEY_A"]\n[settings]\nprobe_delays = [0, 0]\n'
+
+
+def steady(plane: Any) -> None:
+    """Let an endpoint that broke so often be tried again, and at once."""
+    engine = plane.holdfast.engine
+    engine._roll = lambda: 0.0
+    engine.board.bucket(engine.config().providers["mine"].endpoints[0]).__init__()
+
+
+def whole(body: bytes, kind: str = "application/json", extra: bytes = b"") -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (kind.encode(), extra, len(body), body)
+
+
+def chunked(body: bytes, *, step: int = 40, kind: bytes = b"text/event-stream") -> bytes:
+    pieces = [body[i : i + step] for i in range(0, len(body), step)]
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n" % kind
+    return head + b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("route", ROUTES)
+def test_bodies_pass_byte_for_byte_plain_packed_and_streamed(gateway: Any, provider: ScriptedProvider, route: str, loop: str) -> None:
+    plane = gateway(provider, loop=loop)
+    provider.follow([ok(), ok(compressed=True), ok()])
+    asked = {"model": "mine/scripted-1", "messages": [], "max_tokens": 5}
+    _, _, plain = plane.post(route, asked)
+    _, headers, packed = plane.post(route, asked, accept_encoding="gzip")
+    assert headers["content-encoding"] == "gzip"
+    strip = lambda text: {name: value for name, value in json.loads(text).items() if name not in ("id", "created", "created_at")}  # noqa: E731
+    assert strip(gzip.decompress(packed)) == strip(plain)
+    code, headers, streamed = plane.post(route, asked | {"stream": True})
+    assert (code, headers["content-type"]) == (200, "text/event-stream")
+    direct = json.dumps({"model": "scripted-1", "stream": True}).encode()
+    with socket.create_connection(("127.0.0.1", provider.port)) as sock:
+        head = f"POST /v1/{route} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(direct)}\r\n\r\n".encode()
+        sock.sendall(head + direct)
+        said = b""
+        while not said.endswith(b"\r\n0\r\n\r\n"):
+            said += sock.recv(65536)
+    # The scripted provider counts its answers and dates them; everything else is the same to the byte.
+    assert NUMBER.sub(b"N", streamed) == NUMBER.sub(b"N", _chunks(said.partition(b"\r\n\r\n")[2]))
+
+
+@pytest.mark.parametrize(
+    ("said", "body"),
+    [
+        (whole(PLAIN.encode()), PLAIN.encode()),
+        (whole(gzip.compress(PLAIN.encode()), extra=b"content-encoding: gzip\r\n"), gzip.compress(PLAIN.encode())),
+        (chunked(PLAIN.encode(), kind=b"application/json"), PLAIN.encode()),
+        (chunked(EVENTS), EVENTS),
+        (chunked(EVENTS, step=1), EVENTS),
+        (b"HTTP/1.0 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + EVENTS, EVENTS),
+        (b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + whole(PLAIN.encode()), PLAIN.encode()),
+    ],
+    ids=["plain", "packed", "chunked", "stream", "stream of single bytes", "until close", "after a hint"],
+)
+def test_the_very_bytes_of_a_provider_arrive_and_nothing_that_is_not_for_clients(gateway: Any, said: bytes, body: bytes) -> None:
+    said = said.replace(b"\r\ncontent-type", b"\r\nset-cookie: a=b\r\nalt-svc: h3\r\nholdfast-pin: forged\r\nx-request-id: r1\r\ncontent-type", 1)
+    with speaking(lambda number: (said, False)) as (url, seen):
+        plane = gateway(config=config(url))
+        code, headers, got = plane.post("chat/completions", CHAT | {"stream": b"event-stream" in said}, cookie="mine", x_forwarded_for="1.2.3.4", x_own="1")
+        assert (code, sha256(got).digest()) == (200, sha256(body).digest())
+    assert headers["x-request-id"] == "r1"
+    assert headers["holdfast-pin"] == "mine/scripted-1"
+    assert not {"set-cookie", "alt-svc"} & headers.keys()
+    assert b"x-own: 1" in seen[0]
+    assert b"cookie" not in seen[0]
+    assert b"forwarded" not in seen[0]
+
+
+@pytest.mark.parametrize("resets", [True, False])
+def test_an_answer_that_breaks_at_any_byte_is_asked_for_again_and_never_handed_on_in_part(gateway: Any, resets: bool) -> None:
+    said = whole(PLAIN.encode())
+    offsets = [*range(len(said) - len(PLAIN.encode()) + 4), len(said) - 9, len(said) - 1]
+    with speaking(lambda number: (said[: offsets[number // 2]], resets) if number % 2 else (said, False)) as (url, seen):
+        plane = gateway(config=config(url))
+        for offset in offsets:
+            steady(plane)
+            code, _, got = plane.post("chat/completions", CHAT)
+            assert (code, got) == (200, PLAIN.encode()), offset
+    assert len(seen) == 2 * len(offsets)
+
+
+@pytest.mark.parametrize("resets", [True, False])
+def test_a_stream_that_breaks_at_any_byte_is_repeated_before_its_output_and_told_after(gateway: Any, resets: bool) -> None:
+    said = chunked(EVENTS)
+    begun = said.index(b"hello") + 60
+    offsets = [*range(0, len(said) - 2, 7), len(said) - 3]
+    state = {"offset": 0, "tries": 0}
+
+    def answer(number: int) -> tuple[bytes, bool]:
+        state["tries"] += 1
+        return (said[: state["offset"]], resets) if state["tries"] == 1 else (said, False)
+
+    with speaking(answer) as (url, _):
+        plane = gateway(config=config(url))
+        for offset in offsets:
+            state |= {"offset": offset, "tries": 0}
+            steady(plane)
+            answer_bytes = plane.raw(b"".join(_ask(CHAT | {"stream": True})))
+            head, _, rest = answer_bytes.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 "), offset
+            got = _chunks(rest)
+            if state["tries"] == 2:
+                assert got == EVENTS, offset
+                assert offset < begun
+            else:
+                told = got.removeprefix(EVENTS)
+                assert got != EVENTS or not rest.endswith(b"0\r\n\r\n") or b"[DONE]" in said[:offset] or b"stream_truncated" in told, (offset, got)
+                assert EVENTS.startswith(got) or b"stream_truncated" in got, (offset, got)
+
+
+def _ask(body: Any) -> tuple[bytes, bytes]:
+    text = json.dumps(body).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer hf-test-0123456789\r\nconnection: close\r\n"
+    return head + b"content-length: %d\r\n\r\n" % len(text), text
+
+
+def _chunks(data: bytes) -> bytes:
+    """What chunks carry, also where they break off."""
+    out = b""
+    while data:
+        line, _, data = data.partition(b"\r\n")
+        size = int(line, 16)
+        out, data = out + data[:size], data[size + 2 :]
+    return out
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_cut_stream_ends_with_an_error_of_its_dialect(gateway: Any, provider: ScriptedProvider, route: str) -> None:
+    provider.follow(truncated(after=3))
+    plane = gateway(provider)
+    code, _, got = plane.post(route, CHAT | {"stream": True, "max_tokens": 5})
+    assert code == 200
+    assert b"cut short" in got.split(b"\n\n")[-2]
+    assert b"[DONE]" not in got
+
+
+def test_an_error_before_the_output_is_recovered_from(gateway: Any, provider: ScriptedProvider) -> None:
+    provider.follow([error_event("overloaded", "overloaded_error"), ok()])
+    code, headers, got = gateway(provider).post("chat/completions", CHAT | {"stream": True})
+    assert (code, headers["holdfast-attempts"]) == (200, "2")
+    assert b"overloaded" not in got
+
+
+def test_the_next_key_answers_where_the_first_is_refused(gateway: Any, provider: ScriptedProvider) -> None:
+    provider.follow(only_keys({"sk-bbbb-0123456789abcdef"}))
+    code, headers, _ = gateway(provider).post("chat/completions", CHAT)
+    assert (code, headers["holdfast-key"]) == (200, "KEY_B")
+
+
+def test_a_good_key_that_is_refused_for_a_moment_is_asked_again(gateway: Any, provider: ScriptedProvider) -> None:
+    plane = gateway(config=f'[provider.mine]\nurl = "{provider.url}"\nkeys = ["env:KEY_A"]\n[settings]\nprobe_delays = [0.05, 0.1]\n')
+    assert plane.post("chat/completions", CHAT)[0] == 200
+    provider.follow(fails_for(0.05))
+    code, headers, _ = plane.post("chat/completions", CHAT)
+    assert code == 200
+    assert int(headers["holdfast-attempts"]) >= 2
+
+
+def test_a_provider_that_stalls_is_given_up_in_time_before_and_after_its_output(gateway: Any, provider: ScriptedProvider) -> None:
+    plane = gateway(provider, bounds=Bounds(look_every=0.02, answer=0.1, stall=0.15))
+    provider.follow(stall())
+    code, headers, got = plane.post("chat/completions", CHAT)
+    assert (code, headers["holdfast-fault"]) == (504, "transient")
+    provider.follow(stall(after=2))
+    code, _, got = plane.post("chat/completions", CHAT | {"stream": True})
+    assert code == 200
+    assert b"silent for 0.15 s" in got
+
+
+def test_a_client_that_waits_long_for_its_stream_is_told_that_we_are_here(gateway: Any, provider: ScriptedProvider) -> None:
+    plane = gateway(provider, bounds=Bounds(look_every=0.02, comment=0.1))
+    provider.follow(ok(delay=0.35))
+    code, _, got = plane.post("chat/completions", CHAT | {"stream": True})
+    assert code == 200
+    assert got.startswith(b": holdfast\n\n: holdfast\n\n")
+    assert got.endswith(b"data: [DONE]\n\n")
+    provider.follow(replace(status(400, {"error": {"message": "bad thing", "type": "invalid_request_error"}}), delay=0.2))
+    code, _, got = plane.post("messages", CHAT | {"stream": True, "max_tokens": 1})
+    assert code == 200
+    assert b"event: error\n" in got
+    assert b"bad thing" in got
+
+
+def test_a_client_that_leaves_ends_the_providers_stream_and_blames_nobody(gateway: Any, provider: ScriptedProvider) -> None:
+    plane = gateway(provider)
+    provider.follow(ok("word " * 200, event_delay=0.02))
+    with plane.connect() as sock:
+        sock.sendall(b"".join(_ask(CHAT | {"stream": True})))
+        assert sock.recv(1000)
+    assert plane.done[-1].left
+    deadline = time.monotonic() + 3
+    while provider._open and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not provider._open
+    assert not plane.holdfast.engine.store.cooldowns()
+
+
+def test_a_slow_reader_makes_the_provider_wait(gateway: Any) -> None:
+    body = b'{"big":"' + b"x" * 12_000_000 + b'"}'
+    with speaking(lambda number: (whole(body), False)) as (url, _):
+        plane = gateway(config=config(url))
+        with plane.connect() as sock:
+            sock.sendall(b"".join(_ask(CHAT)))
+            time.sleep(0.3)
+            (client,) = plane.plane.clients
+            assert client.paused
+            assert client._tr.get_write_buffer_size() < 4_000_000
+            pieces = []
+            while piece := sock.recv(1 << 20):
+                pieces.append(piece)
+        assert sha256(b"".join(pieces).partition(b"\r\n\r\n")[2]).digest() == sha256(body).digest()
+
+
+def test_a_large_body_goes_up_unchanged(gateway: Any, provider: ScriptedProvider) -> None:
+    body = json.dumps({"messages": [{"content": "x" * 10_000_000}], "model": "scripted-1"}).encode()
+    with speaking(lambda number: (whole(PLAIN.encode()), False)) as (url, seen):
+        plane = gateway(config=config(url).replace("url =", 'models = ["scripted-1"]\nurl ='))
+        assert plane.post("chat/completions", body)[0] == 200
+        assert sha256(seen[0].partition(b"\r\n\r\n")[2]).digest() == sha256(body).digest()
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_costs_no_attempt(gateway: Any) -> None:
+    with speaking(lambda number: (whole(PLAIN.encode()), False)) as (url, seen):
+        plane = gateway(config=config(url))
+        for _ in range(5):
+            code, headers, _ = plane.post("chat/completions", CHAT)
+            assert (code, headers["holdfast-attempts"]) == (200, "1")
+    assert len(seen) == 5
