@@ -103,13 +103,13 @@ class Vault:
         `cmd:` and `call:`, the sign-in of `oauth:`. None when that is not known without reading it."""
         if key.ref.startswith(_NAMED):
             return fingerprint(key.ref, pepper)
-        source = self._of(key).source
-        if isinstance(source, GrantSource):
-            return fingerprint(source.grant_id, pepper) if source.grant_id else None
-        secret = self.peek(key)
+        held = self._of(key)
+        if isinstance(held.source, GrantSource):
+            return fingerprint(held.source.grant_id, pepper) if held.source.grant_id else None
+        secret = held.source.peek()
         if secret is None:
             return None
-        held = self._of(key)
+        _noted(held, secret)
         if held.mark is None or held.mark[0] is not secret or held.mark[1] != pepper:
             held.mark = (secret, pepper, secret.fingerprint(pepper))
         return held.mark[2]
