@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Heal what is half done: providers that were set up, or (with a name) sessions that other programs have lost.
+    """Heal providers half set up, or sessions that others lost.
 
     \b
     Example:

@@ -36,11 +36,11 @@ class _ByName(click.Group):
 
 @click.group(cls=_ByName)
 def command() -> None:
-    """Obtain keys from a service, and complete what is half done.
+    """Obtain keys, and complete what is half done.
 
     \b
     Example:
-      holdfast provision amazee --role answer=*sonnet* --accept
+      holdfast provision obtain amazee --role answer=*sonnet* --accept
       holdfast provision status
     """
 
@@ -72,13 +72,13 @@ def obtain(
 ) -> None:
     """Obtain a key for a provider, with your consent.
 
-    NAME is what the provider is called from then on. It is safe to repeat: what is there is completed, and nothing is made twice.
+    NAME is what the provider is called from then on; `holdfast provision NAME` is short for this. It is safe to repeat: what is there is completed, and nothing is made twice.
     Exit 4: it is not ready, and the message says why.
 
     \b
     Example:
-      holdfast provision amazee --role answer=*sonnet* --role expand=*haiku* --accept
-      holdfast provision team --kind litellm --url https://llm.example --admin env:LITELLM_MASTER_KEY --set budget=5 --accept
+      holdfast provision obtain amazee --role answer=*sonnet* --role expand=*haiku* --accept
+      holdfast provision obtain team --kind litellm --url https://llm.example --admin env:LITELLM_MASTER_KEY --set budget=5 --accept
     """
     with provisioning_of(opened) as provisioning:
         stored = provisioning.engine.store.provision(name)
@@ -95,7 +95,7 @@ def obtain(
 @json_option
 @click.pass_obj
 def status(opened: Opened, name: str | None, as_json: bool) -> None:
-    """Show what was set up: configured, resolved, verified, and what stands in the way.
+    """Show what was set up, and what stands in the way.
 
     \b
     Example:

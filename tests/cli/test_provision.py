@@ -1,0 +1,127 @@
+"""`holdfast provision` and `holdfast heal`: what a person is told, what a program reads, and what is never done without a yes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cli.furnishing import Cli
+from holdfast.scripted import ScriptedProvider
+from holdfast.scripted.control import AmazeePlane, cut_off, refusing
+
+ROLES = ("--role", "answer=*sonnet*", "--role", "expand=*haiku*,*mini*")
+LISTS = ("/v1/models", "/model/info")
+
+
+@pytest.fixture
+def service(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AmazeePlane]:
+    plane = AmazeePlane()
+    plane.lists_openly = False
+    monkeypatch.setenv("PROXY_ADMIN", plane.master)
+    with ScriptedProvider(plane, models=None) as provider:
+        plane.root = provider.root
+        yield plane
+
+
+def test_without_accept_the_offer_is_shown_and_nothing_is_obtained(cli: Cli, service: AmazeePlane) -> None:
+    told = cli("provision", "amazee", "--url", service.root)
+    assert told.exit_code == 4
+    assert "it makes a user, a key with a small budget (about $2) and a database there, and cannot be asked for again" in told.stderr
+    assert service.minted == service.attempts == 0
+
+
+def test_a_provider_is_set_up_verified_and_shown(cli: Cli, service: AmazeePlane, home: Path) -> None:
+    told = cli("provision", "amazee", "--url", service.root, *ROLES, "--accept")
+    assert (told.exit_code, told.stderr) == (0, "")
+    assert "answer: amazee/claude-sonnet-4-5" in told.stdout
+    assert "holdfast check amazee/claude-sonnet-4-5" in told.stdout
+    assert cli("provision", "verify", "amazee").stdout.startswith("provider 'amazee' is verified")
+    (shown,) = json.loads(cli("provision", "status", "--json").stdout)
+    assert (shown["state"], shown["roles"]) == ("verified", {"answer": "claude-sonnet-4-5", "expand": "claude-haiku-4-5"})
+    assert shown["consent"]["by"] == "the user of the command line"
+    assert "claude-sonnet-4-5" in cli("provision", "status").stdout
+    assert cli("provision", "amazee").exit_code == 0, "it is safe to repeat"
+    assert service.minted == 1
+    everything = told.stdout + json.dumps(shown) + (home / "holdfast.toml").read_text()
+    assert "sk-amazee" not in everything
+
+
+def test_an_unresolved_provider_is_told_and_healed(cli: Cli, service: AmazeePlane, home: Path) -> None:
+    for path in LISTS:
+        service.spoil(path, refusing(403, {"detail": "not allowed to call this route"}))
+    told = cli("provision", "amazee", "--url", service.root, *ROLES, "--accept", "--json")
+    assert told.exit_code == 4
+    assert json.loads(told.stdout)["reason"] == "list_forbidden"
+    assert cli("heal").exit_code == 1, "it is not yet time to look again"
+    with closing(sqlite3.connect(home / "state.db")) as database, database:
+        (text,) = database.execute("SELECT record FROM provision").fetchone()
+        database.execute("UPDATE provision SET record = ?", (json.dumps(json.loads(text) | {"next_at": 0.0}),))
+    told = cli("heal", "--json")
+    assert (told.exit_code, [(one["name"], one["ready"]) for one in json.loads(told.stdout)]) == (0, [("amazee", True)])
+    assert service.minted == 1
+
+
+def test_a_lost_trial_is_explained_and_can_be_adopted(cli: Cli, service: AmazeePlane) -> None:
+    service.spoil("/auth/generate-trial-access", cut_off)
+    assert cli("provision", "amazee", "--url", service.root, *ROLES, "--accept").exit_code == 4
+    told = cli("provision", "repair", "amazee")
+    assert "nobody knows if it was made" in told.stdout
+    assert "holdfast provision amazee --accept --again" in told.stdout
+    told = cli("provision", "adopt", "amazee", "--url", service.root, "--from", "-", input=next(iter(service.keys)))
+    assert (told.exit_code, service.minted) == (0, 1)
+
+
+def test_a_role_is_given_another_model_and_a_wrong_pattern_is_told(cli: Cli, service: AmazeePlane) -> None:
+    cli("provision", "team", "--kind", "litellm", "--url", service.root, "--admin", "env:PROXY_ADMIN", "--set", "budget=5", "--accept")
+    told = cli("provision", "resolve", "team", "--role", "answer=*opus*")
+    assert (told.exit_code, "none of these does it: claude-sonnet-4-5, claude-haiku-4-5" in told.stderr) == (4, True)
+    assert "team/claude-haiku-4-5" in cli("provision", "resolve", "team", "--role", "answer=pin:claude-haiku-4-5").stdout
+    told = cli("provision", "retire", "team")
+    assert (told.stdout, service.keys) == ("'team' is retired; its key was given back\n", {})
+    assert "only forgotten here" not in told.stdout
+    assert cli("heal").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("provision", "nobody", "--accept"),
+        ("provision", "x", "--kind", "litellm", "--url", "https://h.example", "--admin", "sk-literal-key-0000000000", "--accept"),
+        ("provision", "x", "--kind", "litellm", "--set", "budget", "--accept"),
+        ("provision", "x", "--kind", "litellm", "--role", "answer", "--accept"),
+        ("provision", "verify", "nobody"),
+        ("provision", "resolve", "nobody"),
+        ("provision", "custom", "--kind", "amazee", "--accept"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_asked_and_no_key_is_repeated(cli: Cli, service: AmazeePlane, arguments: tuple[str, ...]) -> None:
+    told = cli(*arguments)
+    assert told.exit_code == 2
+    assert "run: " in told.stderr
+    assert "sk-literal" not in told.stderr
+    assert service.attempts == service.minted == 0
+
+
+def test_a_record_that_cannot_be_read_is_shown_and_forgotten_on_request(cli: Cli, service: AmazeePlane, home: Path) -> None:
+    cli("provision", "amazee", "--url", service.root, "--accept")
+    with closing(sqlite3.connect(home / "state.db")) as database, database:
+        database.execute("UPDATE provision SET record = '{'")
+    assert "quarantined" in cli("provision", "status").stdout
+    assert cli("heal").exit_code == 1
+    assert cli("provision", "amazee", "--url", service.root, "--accept").exit_code == 4
+    assert cli("provision", "repair", "amazee", "--discard").exit_code == 0
+    told = cli("provision", "amazee", "--url", service.root, "--accept")
+    assert (told.exit_code, "with a key of your own" in told.stderr) == (2, True), "its key is still in the configuration"
+    assert service.minted == 1
+
+
+def test_where_nothing_was_set_up_nothing_is_made(cli: Cli, home: Path) -> None:
+    assert cli("heal").stdout == "nothing was set up that could be healed\n"
+    assert json.loads(cli("heal", "--json").stdout) == []
+    assert "nothing was set up yet" in cli("provision", "status").stdout
+    assert list(home.iterdir()) == []
