@@ -124,8 +124,8 @@ def test_whoever_is_asked_answers_for_all_workers() -> None:
     first.finished(Done(GOOD))
     second.finished(Done(GOOD))
     second.count("faults", "mimo", "transient")
-    first.add(Cell.OPEN_STREAMS, 2)
-    second.add(Cell.OPEN_STREAMS, 1)
+    first.slot[Cell.OPEN_STREAMS] = 2
+    second.slot[Cell.OPEN_STREAMS] = 1
     assert scraped(first) == scraped(second)
     told = scraped(first)
     assert told['requests_total{provider="mimo",dialect="openai-chat",status="200"}'] == 2
@@ -139,7 +139,7 @@ def test_a_killed_worker_leaves_its_counts_and_its_successor_counts_on() -> None
     pid = os.fork()
     if pid == 0:
         metrics = Metrics(shared, 1)
-        metrics.add(Cell.OPEN_STREAMS, 4)
+        metrics.slot[Cell.OPEN_STREAMS] = 4
         for _ in range(5):
             metrics.finished(Done(GOOD))
         os.kill(os.getpid(), 9)

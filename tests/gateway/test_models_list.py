@@ -47,6 +47,13 @@ class FakePlane:
     def __init__(self, engine: Any, strict: Pin | None = None) -> None:
         self.engine, self.strict, self.draining, self.clients, self.tokens = engine, strict, False, (), self
 
+    @property
+    def upstreams(self) -> FakePlane:
+        return self
+
+    def open(self) -> int:
+        return 0
+
     def check(self, value: bytes) -> object:
         return value == b"hf-good" or None
 

@@ -138,6 +138,7 @@ def test_told_to_end_it_lets_a_running_stream_end_and_takes_nothing_new(workers:
         with serving(home, "--workers", workers) as served, served.stream() as stream:
             pieces = stream.iter_text()
             text = next(pieces)
+            eventually(lambda: (told := served.metrics())["open_streams"] == told['open_connections{side="provider"}'] == 1)
             ended: list[int] = []
             ending = threading.Thread(target=lambda: ended.append(served.end()))
             ending.start()

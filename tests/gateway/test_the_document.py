@@ -17,7 +17,7 @@ from holdfast.gateway.routes import DATA
 from holdfast.gateway.supervise import _DELAYS
 
 SOURCE = Path(sides.__file__).parent
-NOT_TOLD = {"build_info", "open_streams", "metrics_without_room_total"}
+NOT_TOLD = {"build_info", "metrics_without_room_total"}
 
 
 @pytest.fixture(scope="module")

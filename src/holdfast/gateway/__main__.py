@@ -56,7 +56,7 @@ def _options(given: argparse.Namespace) -> Options:
 
 
 def _serve(options: Options) -> int:
-    from .counters import Shared
+    from .counters import Cell, Shared
     from .listen import Listen, bind
     from .worker import Place, work
 
@@ -72,6 +72,7 @@ def _serve(options: Options) -> int:
     shared = Shared(options.workers)
     if options.workers == 1:
         place = Place(listen, sockets[0], shared)
+        shared.put(0, Cell.STARTS, 1)
         return 130 if work(home, config.value, options, place, lambda engine: _announce(options, place, engine.store)) else 0
     return _supervise(home, config, options, [Place(listen, one, shared, number) for number, one in enumerate(sockets)])
 

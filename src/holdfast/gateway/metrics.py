@@ -16,7 +16,7 @@ from .counters import Cell, Shared, Slot
 from .routes import DATA
 
 if TYPE_CHECKING:
-    from .plane import Done
+    from .plane import Done, Plane
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -60,7 +60,7 @@ def _cells_of(kind: str) -> int:
 
 
 class Metrics:
-    """One worker's counters. `finished` and the gauges are called on the event loop; `render` from anywhere."""
+    """One worker's counters. `finished` is called on the event loop, `render` from anywhere."""
 
     def __init__(self, shared: Shared | None = None, slot: int = 0) -> None:
         self.shared = shared or Shared()
@@ -98,9 +98,12 @@ class Metrics:
         """Add one to a counter of COUNTERS."""
         self._cells[self.slot.place(counter, *labels)] += 1
 
-    def add(self, gauge: Cell, difference: int) -> None:
-        """Something was opened (1) or closed (-1)."""
-        self._cells[self.slot.base + gauge] += difference
+    def measure(self, plane: Plane) -> None:
+        """How things stand in this worker now. From any thread."""
+        slot, recorder, clients = self.slot, plane.engine.recorder, [*plane.clients]
+        slot[Cell.OPEN_CLIENTS], slot[Cell.OPEN_PROVIDERS] = len(clients), plane.upstreams.open()
+        slot[Cell.OPEN_STREAMS] = sum(relay is not None and relay.streamed for relay in [client.relay for client in clients])
+        slot[Cell.JOURNAL_QUEUE], slot[Cell.JOURNAL_LOST] = recorder.waiting, recorder.lost
 
     def render(self, version: str) -> bytes:
         """Everything, summed over all workers."""

@@ -18,7 +18,6 @@ from ..core.errors import HoldfastError
 from ..core.identity import Dialect
 from ..store.base import Token
 from . import admin, models
-from .counters import Cell
 from .metrics import CONTENT_TYPE, Metrics
 from .refusals import refusal
 
@@ -102,9 +101,7 @@ def _ready(asked: Asked) -> SideAnswer:
 
 
 def _metrics(asked: Asked) -> SideAnswer:
-    engine, slot = asked.plane.engine, asked.metrics.slot
-    slot[Cell.JOURNAL_QUEUE], slot[Cell.JOURNAL_LOST] = engine.recorder.waiting, engine.recorder.lost
-    slot[Cell.OPEN_CLIENTS] = len(asked.plane.clients)
+    asked.metrics.measure(asked.plane)
     return 200, [(b"content-type", CONTENT_TYPE.encode())], asked.metrics.render(asked.version)
 
 

@@ -319,6 +319,10 @@ class Upstreams:
             pool = self._pools[endpoint.origin] = Pool(place_of(endpoint), self._bounds, self._loop)
         return pool
 
+    def open(self) -> int:
+        """How many connections there are, idle ones too."""
+        return sum(len(pool.open) for pool in [*self._pools.values()])
+
     def sweep(self, now: float) -> None:
         """Look after all pools."""
         for pool in self._pools.values():

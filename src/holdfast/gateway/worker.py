@@ -149,8 +149,7 @@ class _Worker:
                 await asyncio.wait_for(self._look.wait(), _LOOK_EVERY)
             self._look.clear()
             await plane.in_thread(self._reread)
-            slot, recorder = self._metrics.slot, self._engine.recorder
-            slot[Cell.OPEN_CLIENTS], slot[Cell.JOURNAL_QUEUE], slot[Cell.JOURNAL_LOST] = len(plane.clients), recorder.waiting, recorder.lost
+            self._metrics.measure(plane)
             self._compare()
 
     def _reread(self) -> None:
