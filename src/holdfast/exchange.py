@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _UNTOLD: Mapping[str, int] = MappingProxyType({})
 
 
+_SLOW = ("cmd:", "keyring:", "oauth:", "call:")
+
+
 class Exchange:
     """One request under way: a driver takes `step`, reports what came of it with `answer`, until `outcome` is there."""
 
@@ -50,7 +53,8 @@ class Exchange:
 
     def knows(self, connection: Connection) -> bool:
         """Whether the key to send with is known now; where not, `secret` may block on a program or a file."""
-        return connection.key is None or self.engine.vault.peek(connection.key) is not None
+        key = connection.key
+        return key is None or not key.ref.startswith(_SLOW) or self.engine.vault.peek(key) is not None
 
     def secret(self, connection: Connection) -> Secret | None:
         """The key to send with; None where the endpoint takes none. Raises SecretMissing when it went away meanwhile."""

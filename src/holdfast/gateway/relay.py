@@ -13,6 +13,7 @@ from ..core.errors import HoldfastError, NoSession
 from ..core.faults import Fault
 from ..core.steps import Outcome
 from ..exchange import Exchange
+from ..http.asked import is_plain
 from ..http.tail import Tail, error_event, event_of
 from ..http.talk import Close, Good, Perform, Read, Talk, Told, Wait, Whole, converse
 from ..http.wire import Leaving, header_lines
@@ -40,9 +41,9 @@ class Relay:
     """A request between its client and a provider. Also what metrics and logs read of it once it is over (`plane.Done`)."""
 
     __slots__ = (
-        "_bounds", "_client", "_comments", "_dialled", "_ended", "_engine", "_leaving", "_limit", "_pieces", "_plane", "_quiet", "_retries", "_size_in",
-        "_tail", "_talk", "_timer", "_up", "_waiting", "ask", "began", "chunks", "exchange", "first", "left", "over", "route", "seconds", "session", "size",
-        "status", "streamed", "usage",
+        "_client", "_comments", "_ended", "_engine", "_leaving", "_limit", "_pieces", "_plane", "_quiet", "_retries",
+        "_tail", "_talk", "_timer", "_waiting", "ask", "began", "chunks", "exchange", "first", "left", "over", "route", "seconds", "session", "size",
+        "status", "streamed", "up", "usage",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, client: Client, head: Head, route: Route, session: str, body: bytes) -> None:
@@ -51,7 +52,7 @@ class Relay:
         self.route, self.session, self._retries = route.name, session, head.retries
         self.exchange: Exchange | None = None
         self._talk: Talk | None = None
-        self._up: Up | None = None
+        self.up: Up | None = None
         self._tail: Tail | None = None
         self._leaving: Leaving | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -84,6 +85,10 @@ class Relay:
         """Begin. A session that does not exist yet is made first, off the loop."""
         ask, plane = self.ask, self._plane
         body = ask.body or b""
+        if not is_plain(body):
+            what = "the request's body is no JSON object in plain UTF-8, so nobody can tell which model it asks for: nothing was sent"
+            self._refuse(refusal(400, "unreadable_body", what))
+            return
         try:
             exchange = self._engine.begin(
                 self.session, ask.dialect, ask.asked.model, replayable=len(body) <= plane.talk.replay, client_retries=self._retries, side_door=False
@@ -172,7 +177,7 @@ class Relay:
         self._pieces.clear()
         self._quiet = self._plane.loop.time()
         pool = self._plane.upstreams.to(leaving.endpoint)
-        up = self._up = pool.take()
+        up = self.up = pool.take()
         if up is not None:
             up.send(self, leaving)
         else:
@@ -186,27 +191,27 @@ class Relay:
         elif up is None or self._leaving is None:
             self._go(None, error)
         else:
-            self._up = up
+            self.up = up
             up.send(self, self._leaving)
 
     def resend(self) -> None:
         """A kept connection turned out to be closed, in good order and before any byte of an answer: the provider never took up the
         request, and it goes out once on a fresh one (as Go's net/http does)."""
         if self._leaving is not None and not self.over:
-            self._up = None
+            self.up = None
             self._plane.spawn(self._plane.upstreams.to(self._leaving.endpoint).dial(self))
 
     def answered(self, head: AnswerHead, pieces: list[bytes], *, ended: bool) -> None:
         """The head of the answer, perhaps with all of its body."""
         self._pieces, self._ended = pieces, ended
         if ended:
-            self._up = None
+            self.up = None
         self._go(head)
 
     def fed(self, data: bytes, *, ended: bool) -> None:
         """More of the body."""
         if ended:
-            self._up, self._ended = None, True
+            self.up, self._ended = None, True
         if self._tail is not None:
             self._pass(self._tail, data, ended=ended)
             return
@@ -221,7 +226,7 @@ class Relay:
 
     def broke(self, error: Exception) -> None:
         """The connection to the provider is gone."""
-        self._up = None
+        self.up = None
         if self.over:
             return
         if self._tail is not None:
@@ -229,18 +234,8 @@ class Relay:
         elif self._waiting in (Leaving, Read, Whole):
             self._go(None, error)
 
-    def pause(self) -> None:
-        """The client reads slowly: let the provider wait."""
-        if self._up is not None:
-            self._up.pause()
-
-    def resume(self) -> None:
-        """The client has caught up."""
-        if self._up is not None:
-            self._up.resume()
-
     def _drop(self) -> None:
-        up, self._up = self._up, None
+        up, self.up = self.up, None
         if up is not None:
             up.drop()
 
@@ -376,7 +371,7 @@ class Relay:
         if self.over:
             return
         bounds = self._plane.bounds
-        up = self._up
+        up = self.up
         if up is not None and (up.heard or self._client.paused):
             up.heard, self._quiet = False, now
         limit = bounds.answer if self._waiting is Leaving else bounds.stall

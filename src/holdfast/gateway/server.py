@@ -82,13 +82,13 @@ class Client(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.paused = True
-        if self.relay is not None:
-            self.relay.pause()
+        if self.relay is not None and self.relay.up is not None:
+            self.relay.up.pause()
 
     def resume_writing(self) -> None:
         self.paused = False
-        if self.relay is not None:
-            self.relay.resume()
+        if self.relay is not None and self.relay.up is not None:
+            self.relay.up.resume()
 
     def retire(self) -> None:
         """Take no further request; close now if none is under way."""
