@@ -101,6 +101,7 @@ class Engine:
         self.watch: Callable[[Outcome], None] = lambda _: None
         """Is told of every request that ended; must cost next to nothing."""
         self.unready: Callable[[Provider], HoldfastError] = _offers_nothing
+        self.homeward: Callable[[Session, Call], bool] = lambda session, call: False  # noqa: ARG005 - nobody asks in the background
         self.config()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=partial(_renew, weakref.ref(self)))
@@ -225,6 +226,8 @@ class Engine:
         now, stand_in, going = self.store.now(), route.stand_in, route.call
         # One that seems to last longer than the ladder allows was begun before the clock was set back, or the ladder was edited.
         active = stand_in is not None and now < stand_in.until <= now + going.return_after + CLOCK_SLACK
+        if stand_in is not None and not active and stand_in.until <= now < stand_in.until + going.return_after:
+            active = self.homeward(session, going)
         call = Call(
             # The time first: the journal finds requests by their id, and an index that grows at its end costs half.
             f"{int(now):08x}{random.getrandbits(32):08x}",

@@ -15,6 +15,7 @@ from .core.identity import Pin
 from .core.resolve import pin_for_first, provider_of
 from .core.session import Session as Row
 from .engine import Engine
+from .homeward import Homeward
 from .journal import local, why
 from .provisioning import Provisioning, Ready
 from .store.base import StaleSession
@@ -82,6 +83,7 @@ class Holdfast:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.homeward = Homeward(engine)
         self.provisioning = Provisioning(engine)
         """Providers that programs set up; `ensure_ready` is what applications ask."""
 
@@ -127,6 +129,7 @@ class Holdfast:
         return self.provisioning.ensure_ready(name, roles, **more)
 
     def close(self) -> None:
+        self.homeward.close()
         self.provisioning.close()
         self.engine.close()
 

@@ -79,7 +79,7 @@ def ladder(house: House) -> Any:
         keys = ", ".join(f'{{ from = "env:KEY_{label.upper()}", label = "{label}" }}' for label in (one, other))
         return f'[provider.{name}]\npreset = "{preset}"\nurl = "{at.url}"\nmodels = ["m1"]\nkeys = [{keys}]\n'
 
-    rungs = '[ladder]\n"plan/m1" = { then = ["proxy/m1"], return_after = "300ms" }\n'
+    rungs = '[ladder]\n"plan/m1" = { then = ["proxy/m1"], return_after = "300ms", check = false }\n'
     house.write(vendor("plan", "deepseek", plan, "a", "b"), vendor("proxy", "openrouter", proxy, "c", "d"), rungs)
     return plan, proxy, plan_state, proxy_state
 

@@ -105,13 +105,14 @@ _PROVIDER: _Fields = {
     **_ENDPOINT, "preset": _text, "dialect": _dialect, "endpoints": _table, "models": _texts, "keys": _list, "strategy": _one_of(Strategy), "profile": _text,
 }  # fmt: skip
 _KEY: _Fields = {"from": _text, "label": _label, "account": _text, "url": _text, "endpoints": _table}
-_LADDER: _Fields = {"then": _texts, "return_after": _seconds}
+_switch = _rule(lambda v: isinstance(v, bool), "true or false", bool)
+_LADDER: _Fields = {"then": _texts, "return_after": _seconds, "check": _switch}
 _SIGN_IN: _Fields = {"client_id": _text, "token_url": _text, "device_url": _text, "authorize_url": _text, "scopes": _texts}
 _SETTINGS: _Fields = {
     "probe_delays": lambda v: tuple(map(_seconds, _list(v))), "replay_limit": lambda v: int(_seconds(v)), "wait_budget": _seconds, "known_good_days": _seconds,
 }  # fmt: skip
 _GATEWAY: _Fields = {
-    "listen": _listen, "store": _store, "public": _rule(lambda v: isinstance(v, bool), "true or false", bool), "drain": _seconds, "names": _texts,
+    "listen": _listen, "store": _store, "public": _switch, "drain": _seconds, "names": _texts,
 }  # fmt: skip
 
 
@@ -276,7 +277,7 @@ class _Reader:
                 self.wrong(at, f"'{one}' names no provider of this file", near(one.provider, entries))
         if pin is None or any(one is None for _, one in then):
             return None
-        return self.tried(path, Ladder, pin, tuple(one for _, one in then), given.get("return_after", 600.0))
+        return self.tried(path, Ladder, pin, tuple(one for _, one in then), given.get("return_after", 600.0), given.get("check", True))
 
 
 def _parts(endpoint: Endpoint | None) -> dict[str, Any]:

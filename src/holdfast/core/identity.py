@@ -294,11 +294,13 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """The pins that the user listed to stand in for `pin`, in order, and for how long one stands in (seconds)."""
+    """The pins that the user listed to stand in for `pin`, in order, and for how long one stands in (seconds). With `check` the pin is
+    asked in the background when that time is over, else by the next request."""
 
     pin: Pin
     then: tuple[Pin, ...]
     return_after: float = 600.0
+    check: bool = True
 
     def __post_init__(self) -> None:
         if self.pin in self.then or len(set(self.then)) != len(self.then):
