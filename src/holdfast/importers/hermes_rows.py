@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -200,12 +201,9 @@ def belongs_to(entries: tuple[HermesEntry, ...], row: Row) -> HermesEntry:
     What an entry declares as models decides where it can; where no entry at the URL declares the row's model the lists say nothing,
     because hermes also offers what it discovers.
     """
-    slugs: dict[ProviderName, HermesEntry] = {}
-    for one in entries:
-        slugs[unused(name_for(one.name, "hermes"), slugs)] = one
+    slugs, strict, loose = _as_ours(entries)
     slug = next((slug for slug, one in slugs.items() if row.called in one.called), row.called)
     legacy = LegacyRow(slug, base_of(row.at, row.dialect or ""), row.model, row.dialect)
-    strict, loose = (Config({slug: made for slug, one in slugs.items() if (made := _provider(slug, one, models))}) for models in (True, False))
     try:
         return slugs[recover_pin(strict, legacy).provider]
     except ConnectionLost as lost:
@@ -215,6 +213,16 @@ def belongs_to(entries: tuple[HermesEntry, ...], row: Row) -> HermesEntry:
             if not nobody.candidates:
                 return slugs[recover_pin(loose, legacy).provider]
         raise ConnectionLost(lost.what, candidates=_readable(slugs, lost.candidates), next_step=lost.next_step) from None
+
+
+@lru_cache(maxsize=1)
+def _as_ours(entries: tuple[HermesEntry, ...]) -> tuple[Mapping[ProviderName, HermesEntry], Config, Config]:
+    """The entries under names of ours, and as a configuration with and without the models that they declare."""
+    slugs: dict[ProviderName, HermesEntry] = {}
+    for one in entries:
+        slugs[unused(name_for(one.name, "hermes"), slugs)] = one
+    strict, loose = (Config({slug: made for slug, one in slugs.items() if (made := _provider(slug, one, models))}) for models in (True, False))
+    return slugs, strict, loose
 
 
 def _readable(slugs: Mapping[ProviderName, HermesEntry], pins: tuple[str, ...]) -> list[str]:

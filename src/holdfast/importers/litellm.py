@@ -88,7 +88,7 @@ def _deployments(gathered: Gathering, config: Mapping[str, Any], environ: Mappin
             why = "its model names no provider" if not family else f"'{family}' needs more than a URL and a key" if url else f"we have no preset for '{family}'"
             gathered.leave(f"{group or named} ({place})", f"{why}: holdfast provider add NAME --url URL")
             continue
-        key = _key(word(given.get("api_key")), environ, family)
+        key = _key(word(given.get("api_key")), environ, family, place)
         yield _Deployment(group or named, place, family, "" if "*" in named else named, url, _ANYWHERE.get(family, "openai-chat"), key)
 
 
@@ -97,10 +97,10 @@ def _plain(text: str, environ: Mapping[str, str]) -> str:
     return environ.get(text.removeprefix("os.environ/"), "").strip() if text.startswith("os.environ/") else text
 
 
-def _key(text: str, environ: Mapping[str, str], label: str) -> FoundKey | None:
+def _key(text: str, environ: Mapping[str, str], label: str, place: str) -> FoundKey | None:
     if text.startswith("os.environ/"):
         return variable(text.removeprefix("os.environ/"), environ)
-    return literal(text, "litellm_params.api_key", label) if text else None
+    return literal(text, place, label) if text else None
 
 
 def _providers(gathered: Gathering, deployments: list[_Deployment]) -> dict[int, str]:
