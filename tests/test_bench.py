@@ -99,6 +99,7 @@ def test_a_profile_counts_a_function_for_itself_and_leaves_out_who_waits() -> No
         "recorder;run (threading.py);Condition.wait (/y/lib/python3.11/threading.py) 90\n"
     )
     assert shares.total == 8
+    assert shares.within["Client.answer (holdfast/gateway/server.py)"] == 8
     assert {file: dict(functions) for file, functions in shares.files.items()} == {
         "holdfast/gateway/server.py": {"Client.answer": 6},
         "json/__init__.py": {"dumps": 2},

@@ -29,14 +29,17 @@ _WAITING = re.compile(r";(?:Condition\.wait|wait|_wait_for_tstate_lock) \([^;]*t
 
 _LEAST = 0.01
 """Functions with less than this share of the samples are only counted in their file."""
+_WIDEST, _ALL = 60, 0.7
+"""How many functions are told with what they call; who is in nearly every sample only calls the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Samples by file, and in each by function; the time spent in a function itself, not in what it calls."""
+    """Samples by file, and in each by function: the time spent in a function itself. `within` counts what it calls too."""
 
     total: int
     files: Mapping[str, Counter[str]]
+    within: Counter[str]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -107,16 +110,24 @@ def _sampling(pid: int, stacks: Path, seconds: float, *, native: bool) -> Iterat
 def read(text: str) -> Shares:
     """py-spy's raw stacks: frames from the outermost on, separated by semicolons, and how often the stack was seen."""
     files: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    within: Counter[str] = Counter()
     total = 0
     for line in text.splitlines():
         stack, _, count = line.rpartition(" ")
         if not count.isdigit() or _WAITING.search(stack):
             continue
-        frame = _FRAME.match(stack.rpartition(";")[2])
-        function, file = (frame["function"], frame["file"]) if frame else (stack.rpartition(";")[2], "?")
-        files[_short(file)][function] += int(count)
+        frames = [_frame(one) for one in stack.split(";")]
+        file, function = frames[-1]
+        files[file][function] += int(count)
+        within.update({f"{name} ({where})": int(count) for where, name in set(frames) if where.endswith(".py")})
         total += int(count)
-    return Shares(total, files)
+    return Shares(total, files, within)
+
+
+def _frame(text: str) -> tuple[str, str]:
+    """The file and the function of one frame."""
+    found = _FRAME.match(text)
+    return (_short(found["file"]), found["function"]) if found else ("?", text)
 
 
 def _short(file: str) -> str:
@@ -125,11 +136,13 @@ def _short(file: str) -> str:
 
 
 def report(shares: Shares) -> str:
-    """Files by their share, and the functions in them that matter."""
-    lines = [f"{shares.total:,} samples; time in a function itself, not in what it calls", ""]
+    """Files by their share with the functions in them that matter, and then functions with all that they call."""
+    lines = [f"{shares.total:,} samples. Time in a function itself:", ""]
     for file, functions in sorted(shares.files.items(), key=lambda one: -one[1].total()):
         if functions.total() < _LEAST * shares.total:
             continue
         lines.append(f"{functions.total() / shares.total:6.1%}  {file}")
         lines += [f"        {count / shares.total:6.1%}  {name}" for name, count in functions.most_common() if count >= _LEAST * shares.total]
+    lines += ["", "Time in a function and in what it calls:", ""]
+    lines += [f"{count / shares.total:6.1%}  {name}" for name, count in shares.within.most_common(_WIDEST) if count < shares.total * _ALL]
     return "\n".join(lines)
