@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # An active environment of the caller's must not receive our packages.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: setup demo test test-legacy test-clients test-hermes test-postgres check lint types layers coverage bench mutants fix lock clean
+.PHONY: setup demo test test-legacy test-clients test-harness test-pi test-hermes test-postgres check lint types layers coverage bench mutants fix lock clean
 
 setup: .venv/.installed
 
@@ -45,6 +45,13 @@ test-legacy: .venv-legacy/.installed
 # Other people's clients, each in its own environment (PyPI, npm), through a running gateway.
 test-clients: setup
 	@$(BIN)/python -m pytest -q suites/clients $(ARGS)
+
+# The real agent programs (npm, PyPI; 2 GB in .cache/harness), handed a connection. `make test-pi`: Pi alone, which installs in seconds.
+test-harness: setup
+	@$(BIN)/python -m pytest -q suites/harness $(ARGS)
+
+test-pi: setup
+	@$(BIN)/python -m pytest -q suites/harness -k "([pi or test_pi or resumed or gap_e) and not old" $(ARGS)
 
 # hermes-agent itself, in its own environment (PyPI), loses its sessions and gets them back.
 test-hermes: setup

@@ -113,6 +113,8 @@ def test_the_user_s_own_variables_redirect_no_program(program: str, dialect: Dia
         "CODEX_HOME": "/nonexistent",
     }
     ended = on_stage.run(program)
-    assert evil.requests == []
+    # The user's own proxy still serves what is none of our business: updates and plugins of the program.
+    assert [one for one in evil.requests if one.method != "CONNECT"] == []
+    assert not [one for one in evil.requests if "127.0.0.1" in one.path]
     assert ended.code == 0, ended.err
     assert {(one.key, one.model) for one in on_stage.provider.calls} == {(KEY, "good-model")}

@@ -182,7 +182,7 @@ def _restored(receipt: Receipt, text: str) -> tuple[str | None, list[str]]:
     except jsonc.Malformed as error:
         step = f"${{EDITOR:-vi}} {receipt.path}   (mend it, then: holdfast disconnect {receipt.harness})"
         raise ConfigError(f"{receipt.path} is not JSON any more: {error}; nothing was changed", next_step=step) from None
-    return text, kept
+    return (None if not receipt.before and jsonc.parse(text) == {} else text), kept
 
 
 def _splice(before: str, after: str) -> tuple[int, str, str]:

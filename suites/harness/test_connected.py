@@ -1,0 +1,74 @@
+"""Installed programs that `holdfast connect` pointed to a running gateway: they use it, and forget it again to the last byte."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from stage import CHAT, KEY, MESSAGES, RESPONSES, Stage
+
+from holdfast.core.identity import Dialect
+
+PIN = "mimo-plan/good-model"
+USES: dict[str, tuple[Dialect, tuple[str, ...], str]] = {
+    "pi": (CHAT, ("pi", "--provider", "holdfast", "--model", PIN, "-p", "Say pong."), ".pi/agent"),
+    "claude": (MESSAGES, ("claude", "-p", "Say pong."), ".claude"),
+    "codex": (RESPONSES, ("codex", "exec", "--profile", "holdfast", "--skip-git-repo-check", "Say pong."), ".codex"),
+    "opencode": (CHAT, ("opencode", "run", "--model", f"holdfast/{PIN}", "Say pong."), ".config/opencode"),
+}
+
+
+@contextmanager
+def serving(on_stage: Stage, program: str) -> Iterator[str]:
+    """The gateway of the stage's home; its address is written into the configuration."""
+    environment = on_stage.environment(program)
+    command = ["holdfast", "serve", "--listen", "127.0.0.1:0", "--json"]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = json.loads(process.stdout.readline())["url"]
+            config = on_stage.home / "holdfast.toml"
+            config.write_text(f'[gateway]\nlisten = "{url.removeprefix("http://")}"\n{config.read_text()}')
+            yield url
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def contents(place: Path) -> dict[str, bytes]:
+    return {str(one.relative_to(place)): one.read_bytes() for one in place.rglob("*") if one.is_file()} if place.exists() else {}
+
+
+@pytest.mark.parametrize("program", [*USES])
+def test_a_connected_program_uses_the_gateway_by_reference_and_forgets_it_without_a_trace(program: str, on_stage: Stage) -> None:
+    dialect, command, where = USES[program]
+    on_stage.configure(dialect)
+    environment = on_stage.environment(program)
+    place = on_stage.place / "home" / where
+    before = contents(place)
+    with serving(on_stage, program):
+        connected = on_stage.start(["holdfast", "connect", program, "--pin", PIN], environment)
+        assert connected.code == 0, connected.err
+        written = contents(place)
+        ended = on_stage.start([*command], {name: value for name, value in environment.items() if name not in ("MIMO_KEY", "HOLDFAST_HOME")})
+        assert ended.code == 0, ended.err
+        assert {(one.key, one.model) for one in on_stage.provider.calls} == {(KEY, "good-model")}
+        assert on_stage.files_with_key() == []
+    added = [name for name in written if name not in before]
+    assert on_stage.start(["holdfast", "disconnect", program], environment).code == 0
+    after = contents(place)
+    # opencode adds its schema to a file that it reads: what it wrote is its own.
+    assert not [name for name in added if b"holdfast" in after.get(name, b"").lower()]
+
+
+def test_pi_s_own_picker_shows_the_gateway_s_list(on_stage: Stage) -> None:
+    on_stage.configure(CHAT)
+    environment = on_stage.environment("pi")
+    with serving(on_stage, "pi"):
+        on_stage.start(["holdfast", "connect", "pi"], environment)
+        listed = on_stage.start(["pi", "--list-models", "good"], environment)
+    assert PIN in listed.out + listed.err
