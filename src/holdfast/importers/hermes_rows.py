@@ -157,16 +157,16 @@ def judge(home: HermesHome, row: Row, chosen: str | None = None) -> Verdict:
 
 
 def _settled(row: Row, today: Destination, entry: HermesEntry, note: str = "") -> Verdict:
-    right = today.entry is entry and plain(today.url) == plain(entry.url)
+    right = today.entry == entry and plain(today.url) == plain(entry.url)
     name = f"custom:{entry.name}"
     return Verdict(row, State.RESUMES if right else State.WRONG, today, name, note=note, config=None if right else _healed(row, name, entry))
 
 
 def _doubt(home: HermesHome, row: Row, entry: HermesEntry) -> str:
     """What hermes may have made up: for a URL that several entries share it writes the first one's name, whoever was chosen."""
-    others = [one for one in home.entries if one is not entry and plain(one.url) == plain(entry.url)]
+    others = [one for one in home.entries if one != entry and plain(one.url) == plain(entry.url)]
     told_by_model = row.model in entry.models and not any(row.model in one.models or not one.models for one in others)
-    if not others or home.first_at(entry.url) is not entry or told_by_model:
+    if not others or home.first_at(entry.url) != entry or told_by_model:
         return ""
     shared = f"{', '.join(one.name for one in others)} has the same URL, and hermes writes the first one's name for all"
     return f"{shared}; if that is wrong: --choose {row.id}={others[0].name}"
