@@ -192,6 +192,7 @@ JOURNAL = [
     (EventKind.RENAMED, PIN, {}, "renamed from (not recorded) to mimo-plan/mimo-pro"),
     (EventKind.REMOVED, PIN, {}, "removed"),
     (EventKind.MODEL_DIFFERS, PIN, {"chosen": "glm-5", "answered": "glm-4"}, "another model answered than the one chosen: glm-4 for glm-5"),
+    (EventKind.PROVISIONED, "mimo-plan", {"state": "ready"}, "setting up mimo-plan: ready"),
     (EventKind.USAGE, PIN, {"tokens": {"input": 12, "output": 34}}, "the provider counted 12 input, 34 output tokens"),
 ]
 
