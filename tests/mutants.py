@@ -117,8 +117,8 @@ MUTANTS = (
     Mutant(
         "counted-twice",
         "core/recovery.py",
-        "if before is not None and sent_at < before.since:",
-        "if before is not None and sent_at > now:",
+        "if before is not None and sent_at < before.since and",
+        "if before is not None and sent_at > now and",
         "a hundred simultaneous failures are one verdict",
         "tests/core/test_flow.py tests/core/test_small_values.py",
     ),
