@@ -172,6 +172,20 @@ def test_a_stream_that_outlives_the_patience_is_cut_and_that_is_logged(workers: 
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
+def test_told_twice_it_cuts_what_is_running(workers: str, home: Path) -> None:
+    with ScriptedProvider(Behaviour(text=" ".join("abcdefghijklmnopqrstuvwxyz"), event_delay=0.5)) as behind:
+        write_config(home, provider("p", behind.url))
+        with serving(home, "--workers", workers) as served, served.stream() as stream:
+            pieces = stream.iter_text()
+            next(pieces)
+            served.process.terminate()
+            eventually(lambda: _refuses(served.port))
+            began = time.monotonic()
+            assert served.end() == 0
+            assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_interrupt_ends_it_with_130(workers: str, home: Path) -> None:
     write_config(home, "")
     served = Served(home, "--workers", workers)
