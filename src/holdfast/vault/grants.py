@@ -62,6 +62,8 @@ class GrantSource:
         with locked(self._lock, _PATIENCE):
             if self._unsaved is not None:
                 self._save(self._unsaved)
+                if self._life.holds(self._clock()):
+                    return self._used()
             grant = self._file.grant(self._name)
             if grant is None:
                 self._grant = None

@@ -1,0 +1,226 @@
+"""Tokens that end: the formats of the programs that hand them out, renewal ahead of the end, and a sign-in's rare accidents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.core.errors import ConfigError, NotRenewed, SecretMissing, SignInEnded
+from holdfast.core.identity import Key, ProviderName
+from holdfast.core.secret import Secret
+from holdfast.vault import Vault
+from holdfast.vault.file import Grant, SecretsFile
+
+NOW = 1_000_000.0
+PEPPER = b"p" * 32
+OAUTH = Key(ProviderName("mimo"), "a", "oauth:corp")
+TOOL = Key(ProviderName("mimo"), "t", "cmd:tool")
+
+
+class Desk:
+    """A vault with a clock, a program, a sign-in service and background work that all do what a test says."""
+
+    def __init__(self, directory: Path) -> None:
+        self.now = NOW
+        self.prints: object = {"token": "a-token", "expires_in": 600}
+        self.runs = 0
+        self.beside: list[Callable[[], None]] = []
+        self.answers: list[tuple[int, bytes] | Callable[[], tuple[int, bytes]]] = []
+        self.asked: list[Secret] = []
+        self.path = directory / "secrets.toml"
+        self.file = SecretsFile(self.path)
+        self.vault = self.another()
+
+    def another(self) -> Vault:
+        """The vault of another process."""
+        return Vault(self.path, run=self.run, ask=self.ask, clock=lambda: self.now, beside=self.beside.append)
+
+    def run(self, argv: Any, seconds: float) -> tuple[int, bytes, bytes]:
+        self.runs += 1
+        return 0, self.prints if isinstance(self.prints, bytes) else json.dumps(self.prints).encode(), b""
+
+    def ask(self, name: str, refresh: Secret) -> tuple[int, bytes]:
+        self.asked.append(refresh)
+        answer = self.answers.pop(0)
+        return answer if isinstance(answer, tuple) else answer()
+
+    def sign_in(self, ends: float | None = NOW - 1, generation: int = 0) -> None:
+        self.file.put_grant("corp", Grant("g", generation, Secret(f"access-{generation}"), Secret(f"refresh-{generation}"), NOW - 600, ends))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def token(number: int, **more: object) -> tuple[int, bytes]:
+    told = {"access_token": f"access-{number}", "refresh_token": f"refresh-{number}", "token_type": "Bearer", "expires_in": 600}
+    return 200, json.dumps({name: value for name, value in (told | more).items() if value is not None}).encode()
+
+
+GRANT_OVER = (400, b'{"error": "invalid_grant"}')
+
+
+@pytest.mark.parametrize(
+    ("prints", "ends"),
+    [
+        ({"kind": "ExecCredential", "status": {"token": "a-token", "expirationTimestamp": "1970-01-12T13:50:00Z"}}, NOW + 200),
+        ({"credential": {"access_token": "a-token", "token_expiry": "1970-01-12T13:50:00Z"}}, NOW + 200),
+        ({"accessToken": "a-token", "expires_on": NOW + 200}, NOW + 200),
+        ({"access_token": "a-token", "expires_at": (NOW + 200) * 1000 + 1e12}, (NOW + 200) + 1e9),
+        ({"apiKey": "a-token", "expiration": "1970-01-12T13:50:00+00:00"}, NOW + 200),
+        ({"token": "a-token", "expires_in": 200, "expires_at": 5}, NOW + 200),
+        ({"token": "a-token"}, None),
+        (b"a-token\n", None),
+    ],
+)
+def test_a_program_may_print_its_token_as_its_kind_does(desk: Desk, prints: object, ends: float | None) -> None:
+    desk.prints = prints
+    assert desk.vault.secret(TOOL) == Secret("a-token")
+    assert desk.vault.ends(TOOL) == (pytest.approx(ends) if ends is not None else None)
+
+
+@pytest.mark.parametrize("expiry", [True, "soon", float("inf"), {}, "nan"])
+def test_an_expiry_that_is_none_is_refused(desk: Desk, expiry: object) -> None:
+    desk.prints = json.dumps({"token": "a-token", "expires_at": expiry}).encode()
+    with pytest.raises(SecretMissing, match="neither a number of seconds"):
+        desk.vault.secret(TOOL)
+
+
+def test_a_token_is_renewed_beside_the_requests_before_its_end_and_serves_meanwhile(desk: Desk) -> None:
+    desk.vault.secret(TOOL)
+    desk.now += 600 - 121
+    assert desk.vault.peek(TOOL) is not None
+    assert desk.beside == []
+    desk.now += 2
+    desk.prints = {"token": "next-token", "expires_in": 600}
+    assert [desk.vault.peek(TOOL), desk.vault.peek(TOOL)] == [Secret("a-token")] * 2
+    assert len(desk.beside) == 1
+    desk.beside.pop()()
+    assert (desk.vault.peek(TOOL), desk.runs) == (Secret("next-token"), 2)
+
+
+def test_a_renewal_ahead_that_fails_leaves_the_token_in_hand_and_is_tried_again(desk: Desk) -> None:
+    desk.vault.secret(TOOL)
+    desk.now += 600 - 100
+    desk.prints = b""
+    desk.vault.peek(TOOL)
+    desk.beside.pop()()
+    assert desk.vault.peek(TOOL) == Secret("a-token")
+    desk.now += 16
+    desk.vault.peek(TOOL)
+    assert len(desk.beside) == 1
+
+
+def test_a_token_that_ended_is_never_read_by_whoever_only_looks(desk: Desk) -> None:
+    desk.vault.secret(TOOL)
+    assert desk.vault.ready(TOOL, PEPPER) == desk.vault.fingerprint(TOOL, PEPPER)
+    desk.now += 600
+    assert (desk.vault.peek(TOOL), desk.vault.ready(TOOL, PEPPER), desk.runs) == (None, None, 1)
+    assert desk.vault.fingerprint(TOOL, PEPPER) is not None
+
+
+def test_a_clock_that_is_set_back_prolongs_no_token(desk: Desk) -> None:
+    desk.vault.secret(TOOL)
+    desk.now -= 3_600
+    assert desk.vault.peek(TOOL) is None
+
+
+def test_a_sign_in_keeps_its_fingerprint_while_its_tokens_change_and_a_new_one_starts_afresh(desk: Desk) -> None:
+    desk.sign_in()
+    assert desk.vault.fingerprint(OAUTH, PEPPER) is None
+    desk.answers = [token(1), token(2)]
+    desk.vault.secret(OAUTH)
+    first = desk.vault.fingerprint(OAUTH, PEPPER)
+    assert desk.vault.reread(OAUTH)
+    assert (desk.vault.fingerprint(OAUTH, PEPPER), desk.asked) == (first, [Secret("refresh-0"), Secret("refresh-1")])
+    desk.file.put_grant("corp", Grant("another", 0, Secret("access-9"), None, NOW, NOW + 600))
+    assert desk.another().secret(OAUTH) == Secret("access-9")
+    desk.vault.reread(OAUTH)
+    assert desk.vault.fingerprint(OAUTH, PEPPER) != first
+
+
+def test_what_another_process_renewed_is_taken_over_and_not_asked_for(desk: Desk) -> None:
+    desk.sign_in()
+    desk.answers = [token(1)]
+    other = desk.another()
+    other.secret(OAUTH)
+    assert desk.vault.secret(OAUTH) == Secret("access-1")
+    assert len(desk.asked) == 1
+
+
+def test_a_refusal_counts_only_while_the_file_holds_what_was_refused(desk: Desk) -> None:
+    desk.sign_in()
+
+    def somebody_else_was_faster() -> tuple[int, bytes]:
+        desk.sign_in(ends=NOW + 600, generation=1)
+        return GRANT_OVER
+
+    desk.answers = [somebody_else_was_faster]
+    assert desk.vault.secret(OAUTH) == Secret("access-1")
+
+
+def test_a_sign_in_that_is_over_is_asked_about_once_by_all_processes(desk: Desk) -> None:
+    desk.sign_in()
+    desk.answers = [GRANT_OVER]
+    for vault in (desk.vault, desk.vault, desk.another()):
+        with pytest.raises(SignInEnded) as caught:
+            vault.secret(OAUTH)
+        assert caught.value.next_step == "holdfast key login mimo"
+    assert len(desk.asked) == 1
+    assert "invalid_grant" in desk.vault.note(OAUTH)
+
+
+@pytest.mark.parametrize("answer", [(503, b""), (0, b"ConnectError"), (200, b"<html>"), (200, b"{}"), (429, b'{"error": "slow_down"}'), (200, b"\xff")])
+def test_a_service_that_cannot_answer_is_asked_again_after_a_rest_that_grows(desk: Desk, answer: tuple[int, bytes]) -> None:
+    desk.sign_in()
+    desk.answers = [answer, answer, token(1)]
+    for waited in (0.0, 1.0, 1.5, 3.0):
+        desk.now += waited
+        with pytest.raises(NotRenewed):
+            desk.vault.secret(OAUTH)
+    assert len(desk.asked) == 2
+    desk.now += 2
+    assert desk.vault.secret(OAUTH) == Secret("access-1")
+
+
+def test_a_service_that_gives_no_new_refresh_token_keeps_the_old_one(desk: Desk) -> None:
+    desk.sign_in()
+    desk.answers = [token(1, refresh_token=None, expires_in=None)]
+    desk.vault.secret(OAUTH)
+    grant = desk.file.grant("corp")
+    assert grant is not None
+    assert (grant.refresh, grant.expires_at, desk.vault.ends(OAUTH)) == (Secret("refresh-0"), None, None)
+
+
+def test_a_renewal_that_cannot_be_written_is_not_used_and_not_lost(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.sign_in()
+    desk.answers = [token(1)]
+    with monkeypatch.context() as full:
+
+        def refuse(*_: object) -> None:
+            raise ConfigError("cannot write: no space left on device")
+
+        full.setattr("holdfast.vault.file.write_private", refuse)
+        with pytest.raises(NotRenewed, match="could not be kept"):
+            desk.vault.secret(OAUTH)
+    assert desk.vault.peek(OAUTH) is None
+    assert desk.vault.secret(OAUTH) == Secret("access-1")
+    assert len(desk.asked) == 1
+    grant = SecretsFile(desk.path).grant("corp")
+    assert grant is not None
+    assert grant.refresh == Secret("refresh-1")
+
+
+def test_a_sign_in_without_the_package_says_which_extra_is_missing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    desk.sign_in()
+    desk.answers = [token(1)]
+    monkeypatch.setitem(sys.modules, "oauthlib.oauth2", None)
+    with pytest.raises(SecretMissing, match=r"holdfast\[oauth\]"):
+        desk.vault.secret(OAUTH)
