@@ -135,9 +135,9 @@ def _models(opened: Opened, program: Harness) -> tuple[tuple[str, Dialect], ...]
     """The one list of what can be chosen, as far as this program can speak to it. Raises CannotHandOver when there is nothing."""
     from ..core.catalog import options
     from ..core.errors import CannotHandOver
-    from .models import discovered
+    from .models import known_models
 
-    listed: dict[str, list[str]] = {one.name: discovered(opened, one) for one in opened.config.providers.values()}
+    listed: dict[str, list[str]] = {one.name: known_models(opened, one) for one in opened.config.providers.values()}
     found = [(str(one.pin), one.dialects[0]) for one in options(opened.config, listed, program.speaks) if not one.why_not]
     if not found:
         raise CannotHandOver(f"none of your models can be used by {program.title}", next_step=f"holdfast models --harness {program.name} --all")

@@ -38,7 +38,7 @@ def command(ctx: click.Context, provider: str | None, harness: str | None, refre
     opened: Opened = ctx.obj
     providers = [opened.provider(provider)] if provider else list(opened.config.providers.values())
     failures = [said for one in providers if (said := _ask(opened, one))] if refresh else []
-    discovered: dict[str, list[str]] = {one.name: discovered(opened, one) for one in providers}
+    discovered: dict[str, list[str]] = {one.name: known_models(opened, one) for one in providers}
     found = [one for one in options(opened.config, discovered, _spoken(harness)) if one.pin.provider in discovered and (everything or not one.why_not)]
     if as_json:
         show_json(_grouped(opened, found) if harness else [_described(one) for one in found])
@@ -98,7 +98,7 @@ def _spoken(harness: str | None) -> tuple[Dialect, ...] | None:
     return SPEAKS[harness]
 
 
-def discovered(opened: Opened, provider: Provider) -> list[str]:
+def known_models(opened: Opened, provider: Provider) -> list[str]:
     """What the provider listed at the addresses that it has now."""
     memory = opened.memory
     seen = [memory.models(provider.name, one.url) for one in provider.endpoints] if memory is not None else []
