@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -62,7 +63,9 @@ async def connect(place: Place, protocol: Callable[[], asyncio.Protocol], second
     except TimeoutError as error:
         raise ConnectTimeout(f"no connection within {seconds:g} s") from error
     except (OSError, ssl.SSLError, ssl.CertificateError, UnicodeError) as error:
-        raise ConnectError(str(error)) from error
+        # asyncio words these in its own way; the system's words are what everybody else shows and profiles know.
+        told = f"[Errno {error.errno}] {os.strerror(error.errno)}" if isinstance(error, ConnectionError) and error.errno else str(error)
+        raise ConnectError(told) from error
     finally:
         if sock is not None:
             sock.close()

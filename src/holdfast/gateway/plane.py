@@ -10,9 +10,11 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from ..core.errors import ConfigError
 from ..core.faults import Fault
 from ..core.identity import Pin, is_loopback
 from ..core.session import is_session_id
@@ -133,7 +135,7 @@ class Plane:
         self.engine, self.tokens, self.metrics, self.sides = engine, tokens, metrics, sides
         self.bounds, self.strict = bounds, strict
         self.hosts = {host.lower() for host in hosts}
-        self.talk = TalkBounds()
+        self.talk = TalkBounds(replay=engine.config().settings.replay_limit)
         self.routes = Routes()
         self._names: dict[bytes, bool] = {}
         self._origins: dict[bytes, bool] = {}
@@ -238,6 +240,9 @@ class Plane:
         for client in [*self.clients]:
             client.look(now)
         self.upstreams.sweep(now)
+        with suppress(ConfigError):  # told where it is read for a request
+            replay = self.engine.config().settings.replay_limit
+            self.talk = self.talk if self.talk.replay == replay else TalkBounds(replay=replay)
         self._look = self.loop.call_later(self.bounds.look_every, self._look_round)
 
 

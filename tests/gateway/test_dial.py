@@ -1,0 +1,158 @@
+"""How a provider is reached: addresses raced, through proxies, and what is said when it cannot be."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from holdfast.core.identity import Endpoint
+from holdfast.gateway import dial
+from holdfast.gateway.broken import ConnectError, ConnectTimeout, ProxyError
+from holdfast.gateway.dial import Place, connect, place_of
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Seen(asyncio.Protocol):
+    """A protocol that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.got, self.made = b"", False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.made, self.transport = True, transport
+
+    def data_received(self, data: bytes) -> None:
+        self.got += data
+
+
+async def reach(proxy_talk: Talk, scheme: str, host: str = "provider.example") -> Seen:
+    """Connect through a proxy that talks like this; what the tunnel said is in `got`."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await proxy_talk(reader, writer)
+            await writer.drain()
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    seen = Seen()
+    try:
+        await connect(Place(host, 8443, False, f"{scheme}://me:p%40ss@127.0.0.1:{port}"), lambda: seen, 5)
+        for _ in range(100):
+            if seen.got:
+                break
+            await asyncio.sleep(0.01)
+        seen.transport.close()
+    finally:
+        server.close()
+    return seen
+
+
+def test_a_tunnel_is_asked_for_with_the_proxys_own_credentials() -> None:
+    heads: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\nhello")
+
+    assert asyncio.run(reach(proxy, "http")).got == b"hello"
+    assert heads == [b"CONNECT provider.example:8443 HTTP/1.1\r\nHost: provider.example:8443\r\nProxy-Authorization: Basic bWU6cEBzcw==\r\n\r\n"]
+
+
+def test_socks_is_given_the_name_and_resolves_it_itself() -> None:
+    said: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said.append(await reader.readexactly(4))
+        writer.write(b"\x05\x02")
+        said.append(await reader.readexactly(9))
+        writer.write(b"\x01\x00")
+        said.append(await reader.readexactly(23))
+        writer.write(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50hello")
+
+    assert asyncio.run(reach(proxy, "socks5h")).got == b"hello"
+    assert said == [b"\x05\x02\x00\x02", b"\x01\x02me\x04p@ss", b"\x05\x01\x00\x03\x10provider.example\x20\xfb"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "answer", "message"),
+    [
+        ("http", b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407"),
+        ("http", b"", "closed the connection"),
+        ("socks5h", b"\x05\xff", "signing in"),
+        ("socks5h", b"\x05\x00\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00", "connection refused"),
+        ("ftp", b"", "not supported"),
+    ],
+)
+def test_a_proxy_that_does_not_let_us_through_is_told_apart_from_the_provider(scheme: str, answer: bytes, message: str) -> None:
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(answer[:2] if scheme.startswith("socks") else answer)
+        if scheme.startswith("socks") and len(answer) > 2:
+            await reader.read(100)
+            writer.write(answer[2:])
+
+    with pytest.raises(ProxyError, match=message):
+        asyncio.run(reach(proxy, scheme))
+
+
+def test_the_next_address_is_tried_while_the_first_keeps_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> bool:
+        loop = asyncio.get_running_loop()
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        one = dial._one
+
+        async def slow(family: int, address: Any) -> socket.socket:
+            if address[0] == "127.0.0.2":
+                await asyncio.sleep(60)
+            return await one(family, address)
+
+        async def both(*args: Any, **more: Any) -> Any:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, port)) for host in ("127.0.0.2", "127.0.0.1")]
+
+        monkeypatch.setattr(dial, "_one", slow)
+        monkeypatch.setattr(dial, "_HEAD_START", 0.01)
+        monkeypatch.setattr(loop, "getaddrinfo", both)
+        seen = Seen()
+        await connect(Place("two.localhost", port, False, None), lambda: seen, 5)
+        seen.transport.close()
+        server.close()
+        return seen.made
+
+    assert asyncio.run(run())
+
+
+def test_who_cannot_be_reached_is_said_to_be_unreached() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(ConnectError, match="refused"):
+        asyncio.run(connect(Place("127.0.0.1", port, False, None), Seen, 5))
+
+    async def silent() -> None:
+        server = await asyncio.start_server(lambda reader, _: reader.read(), "127.0.0.1", 0)
+        try:
+            await connect(Place("127.0.0.1", server.sockets[0].getsockname()[1], True, None), Seen, 0.1)
+        finally:
+            server.close()
+
+    with pytest.raises(ConnectTimeout):
+        asyncio.run(silent())
+
+
+def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("ALL_PROXY", "socks5://proxy.example")
+    monkeypatch.setenv("NO_PROXY", "near.example")
+    assert place_of(Endpoint("https://api.example/v1")) == Place("api.example", 443, True, "http://proxy.example:3128")
+    assert place_of(Endpoint("http://api.example:81/v1")) == Place("api.example", 81, False, "socks5://proxy.example")
+    assert place_of(Endpoint("https://near.example/v1")).proxy is None
+    assert place_of(Endpoint("https://127.0.0.1:8443/v1")).proxy is None
+    assert place_of(Endpoint("http://[::1]:81/v1")) == Place("::1", 81, False, None)
