@@ -19,7 +19,7 @@ from holdfast.configfile import Home
 from holdfast.configfile import load as load_config
 from holdfast.core.errors import ConfigError
 from holdfast.core.secret import Secret
-from holdfast.vault.file import SecretsFile
+from holdfast.vault.file import Grant, SecretsFile
 from signins.authority import CANARY, Authority
 
 
@@ -126,6 +126,15 @@ def test_a_sign_in_that_cannot_be_is_refused_with_its_place(home: Path, config: 
         load_config(Home.at(home))
     assert told in str(caught.value)
     assert "holdfast.toml:" in str(caught.value)
+
+
+def test_a_list_says_who_is_not_signed_in_and_a_removed_key_takes_its_sign_in_along(cli: Cli, home: Path, authority: Authority) -> None:
+    assert "nobody is signed in: holdfast key login corp" in cli("key", "list").stdout
+    file = SecretsFile(home / "secrets.toml")
+    file.put_grant("corp", Grant("g", 0, Secret("a-token"), None, 0.0, None))
+    assert "found" in cli("key", "list").stdout
+    assert cli("key", "remove", "corp", "corp").exit_code == 0
+    assert SecretsFile(home / "secrets.toml").grant("corp") is None
 
 
 def test_a_provider_without_a_sign_in_cannot_be_signed_in_for(cli: Cli, furnished: Path) -> None:

@@ -153,6 +153,16 @@ def test_what_another_process_renewed_is_taken_over_and_not_asked_for(desk: Desk
     assert len(desk.asked) == 1
 
 
+def test_a_sign_in_is_renewed_ahead_of_its_end_too(desk: Desk) -> None:
+    desk.sign_in(ends=NOW + 300)
+    desk.vault.secret(OAUTH)
+    desk.now += 200
+    desk.answers = [token(1)]
+    assert [desk.vault.peek(OAUTH), desk.vault.peek(OAUTH)] == [Secret("access-0")] * 2
+    desk.beside.pop()()
+    assert (desk.beside, desk.vault.peek(OAUTH)) == ([], Secret("access-1"))
+
+
 def test_a_refusal_counts_only_while_the_file_holds_what_was_refused(desk: Desk) -> None:
     desk.sign_in()
 

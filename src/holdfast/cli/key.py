@@ -167,7 +167,12 @@ def _read(opened: Opened, key: Key) -> tuple[str, str, str]:
     """(tail, state, why) of a key's value."""
     from ..core.errors import SecretMissing
 
-    if key.ref.partition(":")[0] not in _FREE_TO_READ:
+    scheme, _, name = key.ref.partition(":")
+    if scheme == "oauth":
+        grant = opened.vault.file.grant(name)
+        why = grant.ended if grant is not None else "nobody is signed in"
+        return "", "missing" if why else "found", f"{why}: holdfast key login {key.provider}" if why else ""
+    if scheme not in _FREE_TO_READ:
         return "", "not read", ""
     try:
         return str(opened.vault.secret(key)), "found", ""
@@ -248,10 +253,19 @@ def remove(opened: Opened, provider: str, label: str, force: bool) -> None:
     from .. import configfile
     from .provider import refuse_while_named
 
-    _key(opened.provider(provider), label)
+    key = _key(opened.provider(provider), label)
     memory = opened.memory
     named = [one for one in memory.sessions() if one.pin.provider == provider and one.key == label] if memory is not None else []
     if named and not force:
         refuse_while_named(f"key '{label}' of provider '{provider}'", named, f"holdfast key remove {provider} {label} --force")
     configfile.remove_key(opened.home, provider, label)
+    _sign_out(opened, key.ref)
     say(f"key '{label}' of provider '{provider}' was removed from {opened.home.config}")
+
+
+def _sign_out(opened: Opened, ref: str) -> None:
+    """Forget what a sign-in left when the last key that used it is gone."""
+    from ..configfile.home import load
+
+    if ref.startswith("oauth:") and not any(key.ref == ref for one in load(opened.home).providers.values() for key in one.keys):
+        opened.vault.file.put_grant(ref.removeprefix("oauth:"), None)

@@ -111,7 +111,7 @@ class GrantSource:
             return self._used()
         if refusal == "invalid_grant":
             return self._refused(grant)
-        what = refusal or (f"HTTP {status}" if status else redact(body.decode(errors="replace"), limit=100))
+        what = redact(refusal, limit=60) or (f"HTTP {status}" if status else redact(body.decode(errors="replace"), limit=100))
         self._failed = f"the sign-in could not be renewed: {what}"
         self._rest = min(self._rest * 2 or _FIRST_REST, _LONGEST_REST)
         self._rests_until = now + self._rest
