@@ -16,7 +16,11 @@ _TYPES = {Dialect.OPENAI_CHAT: "openai", Dialect.ANTHROPIC_MESSAGES: "anthropic"
 def _plan(task: Task) -> Handover:
     way, kind = task.way, _TYPES[task.way.dialect]
     maker = kind.upper()
-    settings = {"security": {"auth": {"selectedType": kind}, "folderTrust": {"enabled": True}}, "model": {"name": way.model}, "privacy": {"usageStatisticsEnabled": False}}
+    settings = {
+        "security": {"auth": {"selectedType": kind}, "folderTrust": {"enabled": True}},
+        "model": {"name": way.model},
+        "privacy": {"usageStatisticsEnabled": False},
+    }
     return Handover(
         "qwen",
         ("qwen", "--auth-type", kind, "--model", way.model, *task.arguments),
