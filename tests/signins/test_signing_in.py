@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 import urllib.parse
@@ -159,6 +160,29 @@ def test_a_function_of_the_program_supplies_a_key_until_it_says_that_it_has_ende
         time.sleep(0.25)
         assert [chat(session).status_code for _ in range(3)] == [200, 200, 200]
     assert len(calls) == 2
+
+
+def test_a_key_that_has_ended_is_never_read_on_the_event_loop(home: Path, authority: Authority) -> None:
+    (home / "holdfast.toml").write_text(authority.config().replace("oauth:corp", "call:corp"))
+    readers: list[int] = []
+
+    def supply() -> tuple[str, float]:
+        readers.append(threading.get_ident())
+        authority.issue()
+        return authority.access, time.time() + 0.05
+
+    async def turns(session: holdfast.Session) -> list[int]:
+        async with httpx2.AsyncClient(transport=session.async_transport(), base_url="http://holdfast.invalid/v1") as client:
+            told = []
+            for _ in range(3):
+                told.append((await client.post("/chat/completions", json={"model": "m", "messages": []})).status_code)
+                await asyncio.sleep(0.06)
+            return told
+
+    with holdfast.open(keys={"corp": supply}) as hf:
+        assert asyncio.run(turns(hf.session("s", "corp/m"))) == [200, 200, 200]
+    assert len(readers) >= 3
+    assert threading.get_ident() not in readers
 
 
 @pytest.mark.parametrize(
