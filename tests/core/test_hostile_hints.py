@@ -87,6 +87,13 @@ def test_a_request_never_asks_two_keys_of_an_account_that_has_no_quota_left(acco
     assert len(asked) == len(set(asked))
 
 
+def test_what_one_key_of_an_account_may_not_use_no_other_key_of_it_is_asked_for() -> None:
+    keys = (key("p", "a", "team"), key("p", "b", "team"), key("p", "c", "other"), key("p", "d"))
+    sim = Sim()
+    sim.run(call(lane(provider("p", keys=keys))), [reply(403, "model_not_allowed", "Your plan has no access to this model"), None])
+    assert sim.labels == ["a", "c"]
+
+
 def test_an_account_is_one_only_within_its_provider() -> None:
     sim = Sim()
     sim.run(call(lane(provider("p", keys=(key("p", "a", "team"),)))), [BROKE])

@@ -158,7 +158,8 @@ def _drive(run: _Run, lane: Lane) -> Generator[Step, Answer, Rule | None]:
             yield from _near_names(run, connection)
         if rule is None or not rule.rotate:
             return rule
-        tried.add(connection.label)
+        alike = connection.account if rule.one_account else ""
+        tried |= {one.label for one in lane.connections if one.label == connection.label or (alike and one.account == alike)}
 
 
 def _read(run: _Run, connection: Connection, key: Key) -> Generator[Step, Answer, Rule | None]:

@@ -28,14 +28,15 @@ RATE_PATIENCE = 5.0
 class Rule:
     """One row. `retries` on the same key after `base`·2ⁿ s (jittered); `probe`: the one shared probe of a key that worked;
     `refresh`: read the reference again first; `cool`: how long (s) at the first, second, … verdict in a row, on the fault's
-    scope; `barred`: until the key or URL changes; `stand_in`: a rung of the user's ladder may answer; `relist`: ask for the
-    model list, for near names."""
+    scope; `one_account`: other keys of the same account would be told the same; `barred`: until the key or URL changes;
+    `stand_in`: a rung of the user's ladder may answer; `relist`: ask for the model list, for near names."""
 
     retries: int = 0
     base: float = 0.0
     probe: bool = False
     refresh: bool = False
     rotate: bool = False
+    one_account: bool = False
     cool: tuple[float, ...] = ()
     scope: Scope | None = None
     barred: bool = False
@@ -47,7 +48,7 @@ C = FaultClass
 RULES: dict[FaultClass, Rule] = {
     C.AUTH_REJECTED: Rule(probe=True, refresh=True, rotate=True, cool=(_MINUTE, 5 * _MINUTE, 30 * _MINUTE), scope=Scope.KEY, stand_in=True),
     C.AUTH_EXPIRED: Rule(refresh=True, rotate=True, cool=(_MINUTE, 5 * _MINUTE, 30 * _MINUTE), scope=Scope.KEY, stand_in=True),
-    C.NOT_ENTITLED: Rule(rotate=True, cool=(_HOUR,), scope=Scope.KEY_MODEL, stand_in=True),
+    C.NOT_ENTITLED: Rule(rotate=True, one_account=True, cool=(_HOUR,), scope=Scope.KEY_MODEL, stand_in=True),
     C.BLOCKED: Rule(cool=(_MINUTE, 5 * _MINUTE, 10 * _MINUTE), scope=Scope.ENDPOINT, stand_in=True),
     C.QUOTA_EXHAUSTED: Rule(rotate=True, cool=(_HOUR,), scope=Scope.ACCOUNT, stand_in=True),
     C.QUOTA_WINDOW: Rule(rotate=True, cool=(_GLANCE,), scope=Scope.ACCOUNT, stand_in=True),
