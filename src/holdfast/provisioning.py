@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .configfile.provisioned import enter
-from .core.errors import ConfigError, HoldfastError, IdentityError, NotReady, SecretMissing
+from .core.errors import ConfigError, HoldfastError, IdentityError, NotReady, SecretMissing, StoreError
 from .core.faults import Fault, Phase, Reply, classify
 from .core.identity import Connection, Dialect, Lane, Pin, Provider, ProviderName
 from .core.provision import USABLE, Capability, Consent, Record, State, answered, failed, granted
@@ -185,16 +185,16 @@ class Provisioning:
 
     def seen(self, outcome: Outcome) -> None:
         """Learn from a request that ended. Costs a dictionary look-up where its provider was not provisioned; nothing is written here."""
-        name = outcome.connection.provider.name
         if self.engine.revision != self._known_at:
-            self.look()
-        record = self._known.get(name)
-        if record is None or outcome.from_memory:
-            return
-        model, fault, now = outcome.connection.model, outcome.fault, self.engine.store.now()
-        after = answered(record, now) if fault is None else failed(record, model, fault, now)
-        if after is not record:
-            self.later.do(name, lambda: self._learn_and_heal(record, model, fault))
+            if self._listeners:  # what they do is not for a request to wait for
+                self.later.do("look", lambda: self._look_and_learn(outcome))
+                return
+            try:
+                self.look()
+            except StoreError as error:  # the request is answered all the same
+                self.engine.recorder.tell(error)
+        if (lesson := self._lesson(outcome)) is not None:
+            self.later.do(outcome.connection.provider.name, lesson)
 
     def unready(self, provider: Provider) -> HoldfastError:
         """Why a provider that offers no model cannot be used; what can be done about it begins now, beside the request."""
@@ -224,6 +224,21 @@ class Provisioning:
     def tell_steps(self, told: Callable[[str, Record], None]) -> None:
         """Let `told` hear of every step that this process takes, as soon as it is on the disk."""
         self._also_told.append(told)
+
+    def _look_and_learn(self, outcome: Outcome) -> None:
+        self.look()
+        if (lesson := self._lesson(outcome)) is not None:
+            lesson()
+
+    def _lesson(self, outcome: Outcome) -> Callable[[], None] | None:
+        """What there is to write down of a request; None where it tells nothing new."""
+        record, model, fault = self._known.get(outcome.connection.provider.name), outcome.connection.model, outcome.fault
+        key = outcome.connection.key
+        if record is None or key is None or key.ref != record.key or outcome.from_memory:  # another key's fate is not this record's
+            return None
+        now = self.engine.store.now()
+        after = answered(record, now) if fault is None else failed(record, model, fault, now)
+        return None if after is record else lambda: self._learn_and_heal(record, model, fault)
 
     def close(self) -> None:
         self.later.close()
@@ -281,7 +296,12 @@ class Provisioning:
         return Ready(record.name, {role: Pin(record.name, model) for role, model in record.bound.items()})
 
     def _learn(self, record: Record, model: str, fault: Fault | None) -> Record:
-        return self.runner.change(record, lambda now_is, now: answered(now_is, now) if fault is None else failed(now_is, model, fault, now))
+        def learnt(now_is: Record, now: float) -> Record:
+            if now_is.key != record.key:
+                return now_is
+            return answered(now_is, now) if fault is None else failed(now_is, model, fault, now)
+
+        return self.runner.change(record, learnt)
 
     def _learn_and_heal(self, record: Record, model: str, fault: Fault | None) -> None:
         after = self._learn(record, model, fault)
@@ -293,6 +313,3 @@ class Provisioning:
 
 def _joined(roles: Sequence[Role], wanted: Sequence[Role]) -> tuple[Role, ...]:
     return tuple({role.name: role for role in (*roles, *wanted)}.values())
-
-
-__all__ = ["HoldfastError", "Provisioning", "Ready"]

@@ -17,7 +17,6 @@ from holdfast.core.provision import (
     USABLE,
     WITH_KEY,
     Capability,
-    Minted,
     Record,
     State,
     Step,
@@ -29,7 +28,6 @@ from holdfast.core.provision import (
     listed,
     minted,
     next_step,
-    pause,
     refused,
     unknown,
 )
@@ -150,7 +148,7 @@ def test_what_is_done_about_an_abandoned_intent_depends_on_what_may_be_repeated(
 def test_a_key_counts_as_made_from_the_intent_until_it_is_definitely_refused() -> None:
     asked = intent(Capability.ONE_SHOT)
     assert (asked.minted, asked.epoch, asked.intent, asked.intent_at) == (1, 1, "i1", NOW)
-    no = refused(asked, NOW, "HTTP 429", wait=3600.0)
+    no = refused(asked, NOW, "HTTP 429", Fault(FaultClass.RATE_LIMITED), 3600.0)
     assert (no.state, no.minted, no.next_at, no.reason) == (State.ABSENT, 0, NOW + 3600, "mint_refused")
 
 
@@ -165,27 +163,34 @@ def test_refusals_are_further_and_further_apart() -> None:
 @pytest.mark.parametrize(
     ("reply", "outcome"),
     [
-        (Reply(200), Minted.YES),
-        (Reply(201), Minted.YES),
-        (Reply(400), Minted.NO),
-        (Reply(429), Minted.NO),
-        (Reply(408), Minted.UNKNOWN),
-        (Reply(409), Minted.UNKNOWN),
-        (Reply(302), Minted.UNKNOWN),
-        (Reply(500), Minted.UNKNOWN),
-        (Reply(None, phase=Phase.CONNECT), Minted.NO),
-        (Reply(None, phase=Phase.HEADERS), Minted.UNKNOWN),
-        (Reply(None, phase=Phase.BODY), Minted.UNKNOWN),
+        (Reply(200), True),
+        (Reply(201), True),
+        (Reply(400), False),
+        (Reply(429), False),
+        (Reply(408), None),
+        (Reply(409), None),
+        (Reply(302), None),
+        (Reply(500), None),
+        (Reply(None, phase=Phase.CONNECT), False),
+        (Reply(None, phase=Phase.HEADERS), None),
+        (Reply(None, phase=Phase.BODY), None),
     ],
 )
-def test_only_a_refusal_or_a_question_never_sent_says_that_no_key_was_made(reply: Reply, outcome: Minted) -> None:
+def test_only_a_refusal_or_a_question_never_sent_says_that_no_key_was_made(reply: Reply, outcome: bool | None) -> None:
     assert minted(reply) is outcome
 
 
-def test_a_limit_is_waited_out_for_as_long_as_the_provider_counts() -> None:
-    assert pause(Reply(429), Fault(FaultClass.RATE_LIMITED, retry_after=5.0), 3600.0) == 3600.0
-    assert pause(Reply(403), Fault(FaultClass.RATE_LIMITED), 3600.0) == 0.0
-    assert pause(Reply(429), Fault(FaultClass.RATE_LIMITED, retry_after=7200.0), 3600.0) == 7200.0
+@pytest.mark.parametrize(
+    ("fault", "wait"),
+    [
+        (Fault(FaultClass.RATE_LIMITED, retry_after=5.0), 3600.0),
+        (Fault(FaultClass.QUOTA_WINDOW, retry_after=7200.0), 7200.0),
+        (Fault(FaultClass.BLOCKED), 60.0),
+        (None, 60.0),
+    ],
+)
+def test_a_limit_is_waited_out_for_as_long_as_the_provider_counts(fault: Fault | None, wait: float) -> None:
+    assert refused(intent(Capability.ONE_SHOT), NOW, "no", fault, 3600.0).next_at - NOW == wait
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from holdfast.core.errors import IdentityError
-from holdfast.core.roles import Listed, Listing, Offer, Role, bind, chats, choose, merged, read_list, version
+from holdfast.core.roles import Listed, Listing, Offer, Role, bind, chats, choose, version
+from holdfast.provision.lists import merged, read_list
 
 ANSWER = Role("answer", ("*sonnet*", "*gpt*"))
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from holdfast.core.errors import ConfigError, HoldfastError, IdentityError, NotReady, StoreError
-from holdfast.core.provision import State
+from holdfast.core.provision import State, granted
 from holdfast.core.secret import Secret
 from holdfast.provisioning import Provisioning, Ready
 from holdfast.runtime import Holdfast
+from holdfast.scripted import status
 from holdfast.store.sqlite import SqliteStore
 from holdfast.vault.file import SecretsFile
 from holdfast.vault.sealed import Sealed
+from stories.told import ask, refusal
 
 from .conftest import TRIAL, Place
 
@@ -217,3 +222,25 @@ def test_an_operator_may_pay_for_a_second_trial_and_only_by_saying_so(place: Pla
         assert held.provisioning.provision(record, "a test").state is State.AMBIGUOUS
         assert held.provisioning.provision(record, "a test", again=True).state is State.RESOLVED
     assert (place.plane.minted, len(place.mints)) == (2, 2)
+
+
+def test_a_request_in_flight_with_the_key_before_says_nothing_of_the_new_one(place: Place) -> None:
+    place.kind = "litellm"
+    with place.open() as held:
+        ready = place.asks(held)
+        assert isinstance(ready, Ready)
+        session = held.session("work", ready.pin("answer"))
+        assert ask(session)
+        assert held.provisioning.later.settle()
+        expired = status(401, {"error": {"message": "Authentication Error - Expired Key.", "type": "expired_key", "code": "401"}})
+        place.plane.refuse("/v1/chat/completions", replace(expired, delay=0.5))
+        thread = threading.Thread(target=lambda: refusal(session))
+        thread.start()
+        while len(place.provider.calls) < 2:
+            time.sleep(0.01)
+        record = held.engine.store.provision("trial")
+        assert record is not None
+        held.provisioning.runner.change(record, lambda one, now: granted(one.to(State.INTENT, now), now, url=one.url, key="store:litellm-9-new"))
+        thread.join(10)
+        assert held.provisioning.later.settle()
+    assert (place.record().state, place.record().reason) == (State.PROVISIONED, "")

@@ -66,9 +66,7 @@ MOVES: Mapping[State, frozenset[State]] = {
     **dict.fromkeys(WITH_KEY, WITH_KEY | {S.RETIRED, S.INTENT}),
 }
 """From which state a record may move into which. Nothing that has a key becomes absent, so nothing leads back to a second trial."""
-AFTER_UNKNOWN = {
-    C.REPLAYABLE: Step.REPLAY, C.RECONCILABLE: Step.RECONCILE, C.ONE_SHOT: Step.ASK_OPERATOR, C.INTERACTIVE: Step.ASK_CONSENT, C.DERIVED: Step.REPLAY,
-}  # fmt: skip
+AFTER_UNKNOWN = dict(zip(C, (Step.REPLAY, Step.RECONCILE, Step.ASK_OPERATOR, Step.ASK_CONSENT, Step.REPLAY), strict=True))
 MINT_WAITS, LIST_WAITS = (60.0, 3600.0), (30.0, 900.0)
 """Seconds: the first wait after a failure, doubled each time up to the second."""
 _SUSPECT_FOR = 600.0
@@ -172,30 +170,17 @@ def _wait(record: Record, now: float, bounds: tuple[float, float], told: float) 
     return {"tries": record.tries + 1, "next_at": now + max(told, min(bounds[0] * 2.0**record.tries, bounds[1]))}
 
 
-class Minted(StrEnum):
-    """What an answer to a mint says: a key was made, none was (a refusal, or nothing was ever sent), or nobody knows."""
-
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
-
-
-def minted(reply: Reply) -> Minted:
-    """Read the head of an answer to a mint."""
+def minted(reply: Reply) -> bool | None:
+    """What an answer to a mint says: a key was made, none was (refused, or nothing was ever sent), or, with None, nobody knows."""
     if reply.status is None:
-        return Minted.NO if reply.phase is Phase.CONNECT else Minted.UNKNOWN
-    if 200 <= reply.status < 300:
-        return Minted.YES
-    return Minted.NO if 400 <= reply.status < 500 and reply.status not in _DOUBTFUL else Minted.UNKNOWN
+        return False if reply.phase is Phase.CONNECT else None
+    return True if 200 <= reply.status < 300 else False if 400 <= reply.status < 500 and reply.status not in _DOUBTFUL else None
 
 
-def pause(reply: Reply, fault: Fault, window: float) -> float:
-    """For how long (seconds) a refusal asks to wait; a limit, at least for the `window` in which the provider counts attempts."""
-    return max(fault.retry_after or 0.0, window if reply.status == 429 else 0.0)
-
-
-def refused(record: Record, now: float, told: str, wait: float = 0.0) -> Record:
-    """The mint was refused, or never sent: nothing was made."""
+def refused(record: Record, now: float, told: str, fault: Fault | None = None, window: float = 0.0) -> Record:
+    """The mint was refused, or never sent: nothing was made. A limit is waited out at least for the `window` in which attempts count."""
+    limited = fault is not None and fault.kind in (FaultClass.RATE_LIMITED, FaultClass.QUOTA_WINDOW)
+    wait = max(fault.retry_after or 0.0 if fault is not None else 0.0, window if limited else 0.0)
     return record.to(S.ABSENT, now, "mint_refused", told, minted=record.minted - 1, intent="", **_wait(record, now, MINT_WAITS, wait))
 
 
@@ -225,16 +210,15 @@ def listed(record: Record, listing: Listing, now: float) -> Record:
 
 def answered(record: Record, now: float) -> Record:
     """A model answered well: the only proof there is."""
-    usable = record.state in (S.RESOLVED, S.DEGRADED) and record.reason != "model_gone"
-    return record.to(S.VERIFIED, now, verified_at=now) if usable else record
+    return record.to(S.VERIFIED, now, verified_at=now) if record.state in (S.RESOLVED, S.DEGRADED) and record.reason != "model_gone" else record
 
 
 def failed(record: Record, model: str, fault: Fault, now: float) -> Record:
     """What a refused call tells of the record; the same record when it tells nothing (a limit, an outage, a gateway's own supplier)."""
-    if record.state not in USABLE:
-        return record
     changes: dict[str, Any] = {}
     kind, reason = fault.kind, ""
+    if record.state not in USABLE:
+        return record
     if kind in (FaultClass.AUTH_REJECTED, FaultClass.AUTH_EXPIRED) and fault.sent:
         lasting = record.reason == "key_suspect" and now - record.since >= _SUSPECT_FOR
         final = fault.terminal or kind is FaultClass.AUTH_EXPIRED or record.verified_at is None or lasting
@@ -244,5 +228,4 @@ def failed(record: Record, model: str, fault: Fault, now: float) -> Record:
     elif (kind is FaultClass.MODEL_UNAVAILABLE or (kind is FaultClass.NOT_ENTITLED and fault.scope is Scope.KEY_MODEL)) and model in record.models:
         reason = "model_gone"
         changes = {"gone": (*record.gone, model), "bound": {role: name for role, name in record.bound.items() if name != model}}
-    known = not reason or (reason == record.reason and not changes)
-    return record if known else record.to(S.DEGRADED, now, reason, fault.excerpt, **changes)
+    return record if not reason or (reason == record.reason and not changes) else record.to(S.DEGRADED, now, reason, fault.excerpt, **changes)

@@ -13,9 +13,10 @@ from typing import Any
 from ..core.errors import HoldfastError, NotReady
 from ..core.identity import is_loopback
 from ..core.provision import Capability, Record
-from ..core.roles import Listed, Listing, merged
+from ..core.roles import Listed, Listing
 from ..core.secret import Secret
 from .base import Grant, Malformed, Question, Tools, endpoint, key_at, secret_of, text_of
+from .lists import merged
 from .litellm import endpoints_of, models_at, root_of
 
 CONTROL = "https://api.amazee.ai"

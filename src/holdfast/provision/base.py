@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, Protocol
 from ..core.faults import Fault, FaultClass, Reply
 from ..core.identity import Auth, Endpoint, Key, ProviderName
 from ..core.provision import Capability, Record
-from ..core.roles import Listing, read_list
+from ..core.roles import Listing
 from ..core.secret import Secret, redact
+from .lists import read_list
 
 
 class Question(NamedTuple):

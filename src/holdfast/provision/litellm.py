@@ -12,9 +12,10 @@ from datetime import datetime
 
 from ..core.identity import ProviderName
 from ..core.provision import Capability, Record
-from ..core.roles import Listing, merged
+from ..core.roles import Listing
 from ..core.secret import Secret
 from .base import Grant, Malformed, Question, Tools, endpoint, key_at, key_of, text_of
+from .lists import merged
 
 _CALLS = ("/v1/chat/completions", "/chat/completions", "/v1/messages", "/v1")
 _OPTIONS = {"budget": "max_budget", "budget_period": "budget_duration", "expires_in": "duration", "models": "models", "rpm": "rpm_limit", "tpm": "tpm_limit"}

@@ -19,7 +19,6 @@ from ..core.provision import (
     WITH_KEY,
     Capability,
     Consent,
-    Minted,
     Record,
     State,
     Step,
@@ -29,7 +28,6 @@ from ..core.provision import (
     listed,
     minted,
     next_step,
-    pause,
     refused,
     unknown,
 )
@@ -176,12 +174,12 @@ class Runner:
             return self._grant(record, asked)
         reply = tools.ask(asked)
         self.house.done("answered", record)
-        outcome, told, now = minted(reply), tools.told(reply), records.now()
-        if outcome is Minted.YES:
+        made, told, now = minted(reply), tools.told(reply), records.now()
+        if made:
             return self._receive(record, self._seal(record, reply)) or record
-        if outcome is Minted.NO and first:
+        if made is False and first:
             self.house.answers.remove(record.intent)
-            return self._save(record, refused(record, now, told, pause(reply, tools.fault(reply), provisioner.window)))
+            return self._save(record, refused(record, now, told, tools.fault(reply), provisioner.window))
         return self._save(record, unknown(record, now, told))
 
     def _reconcile(self, record: Record) -> Record:
