@@ -138,7 +138,8 @@ def _response_events(seen: Seen, model: str, pieces: list[str]) -> Iterator[byte
     for number, piece in enumerate(pieces, start=4):
         yield _named("response.output_text.delta", sequence_number=number, **at, delta=piece, logprobs=[])
     yield _named("response.output_text.done", sequence_number=len(pieces) + 4, **at, text=text, logprobs=[])
-    yield _named("response.completed", sequence_number=len(pieces) + 5, response=_response(seen, model, text))
+    yield _named("response.output_item.done", sequence_number=len(pieces) + 5, output_index=0, item=_response(seen, model, text)["output"][0])
+    yield _named("response.completed", sequence_number=len(pieces) + 6, response=_response(seen, model, text))
 
 
 def _message_events(seen: Seen, model: str, pieces: list[str]) -> Iterator[bytes]:
