@@ -1,0 +1,41 @@
+"""A provider that is half set up, asked for through the gateway: 503 with a reason for programs, and it heals beside the request."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from holdfast.core.errors import NotReady
+from holdfast.scripted import ScriptedProvider
+from holdfast.scripted.control import AmazeePlane, refusing
+
+from .conftest import StartGateway
+
+ASKED = {"model": "amazee/claude-sonnet-4-5", "messages": [{"role": "user", "content": "Where were we?"}]}
+
+
+def test_a_half_provisioned_provider_is_503_with_a_reason_and_heals_beside_the_request(gateway: StartGateway) -> None:
+    service = AmazeePlane()
+    service.lists_openly = False
+    for path in ("/v1/models", "/model/info"):
+        service.spoil(path, refusing(403, {"detail": "not allowed to call this route"}))
+    with ScriptedProvider(service, models=None) as provider:
+        service.root = provider.root
+        plane = gateway(config="")
+        held = plane.holdfast
+        with pytest.raises(NotReady):
+            held.ensure_ready("amazee", {"answer": ["*sonnet*"]}, settings={"url": provider.root}, consent="a test")
+        status, _, body = plane.post("chat/completions", ASKED)
+        told = json.loads(body)["error"]
+        assert (status, told["holdfast"]["reason"]) == (503, "model_unresolved")
+        assert told["holdfast"]["retry_at"] is not None
+        assert provider.calls == [], "never an empty 200, and nothing sent"
+
+        record = held.engine.store.provision("amazee")
+        assert record is not None
+        held.provisioning.runner.change(record, lambda one, now: one.to(one.state, now, one.reason, one.told, next_at=0.0))
+        assert plane.post("chat/completions", ASKED)[0] == 503
+        assert held.provisioning.later.settle()
+        assert plane.post("chat/completions", ASKED)[0] == 200
+        assert (service.minted, service.attempts) == (1, 1)
