@@ -28,6 +28,7 @@ from .upstream import Upstreams
 
 T = TypeVar("T")
 _MOST_REMEMBERED = 1024
+_TURNS = 5
 RawHeaders = list[tuple[bytes, bytes]]
 SideAnswer = tuple[int, RawHeaders, bytes]
 
@@ -194,6 +195,8 @@ class Plane:
         for task in [*self.tasks]:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        for _ in range(_TURNS):  # a connection that was cut is given back in a later turn of the loop
+            await asyncio.sleep(0)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def session_of(self, token: Token) -> str:
