@@ -81,7 +81,7 @@ def by_device(sign_in: SignIn, say: Say, *, send: Post = post, sleep: Callable[[
             return _granted(token, clock())
         pause += _SLOWER if error == "slow_down" else 0.0
         if error not in ("authorization_pending", "slow_down") and 0 < status < 500:
-            raise _refused(sign_in, status, body)
+            raise _refused(sign_in, status, body, device)
     raise NotSignedIn(f"nobody typed the code in time, so there is no sign-in '{sign_in.name}'")
 
 
@@ -107,11 +107,12 @@ def by_browser(sign_in: SignIn, say: Say, *, send: Post = post, visit: Callable[
     if "code" not in came:
         why = f"refused ({redact(came['error'], limit=100)})" if came.get("error") else "nobody came back from it in time"
         raise NotSignedIn(f"sign-in '{sign_in.name}': {why}")
-    asked: dict[str, str | Secret] = {"grant_type": "authorization_code", "code": Secret(came["code"]), "redirect_uri": back}
-    status, body = send(sign_in.token_url, asked | {"client_id": sign_in.client_id, "code_verifier": Secret(verifier)})
+    code, proof = Secret(came["code"]), Secret(verifier)
+    asked: dict[str, str | Secret] = {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
+    status, body = send(sign_in.token_url, asked | {"client_id": sign_in.client_id, "code_verifier": proof})
     token, _ = understood(body)
     if token is None:
-        raise _refused(sign_in, status, body)
+        raise _refused(sign_in, status, body, code, proof)
     return _granted(token, time.time())
 
 
@@ -154,10 +155,10 @@ def _granted(token: dict[str, Any], now: float) -> Grant:
     return renewed_grant(Grant(os.urandom(8).hex(), -1), token, now)
 
 
-def _refused(sign_in: SignIn, status: int, body: bytes) -> NotSignedIn:
+def _refused(sign_in: SignIn, status: int, body: bytes, *sent: Secret) -> NotSignedIn:
     told = _object(body)
     words = " ".join(str(told[name]) for name in ("error", "error_description") if isinstance(told.get(name), str))
-    said = redact(words or ("" if status else body.decode(errors="replace")), limit=200)
+    said = redact(words or ("" if status else body.decode(errors="replace")), sent, limit=200)
     what = f"HTTP {status}" if status else "no answer"
     return NotSignedIn(f"sign-in '{sign_in.name}' was refused ({what})" + (f": “{said}”" if said else ""))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 import urllib.parse
@@ -64,6 +65,16 @@ def test_a_browser_that_comes_back_signs_in_with_a_proof_that_only_this_process_
     assert authority.posts[-1][1]["code_verifier"] not in said[0]
 
 
+def test_a_service_that_repeats_what_it_was_sent_does_not_get_it_printed(authority: Authority, home: Path) -> None:
+    offer = json.dumps({"device_code": "quiet-device-code", "user_code": "u", "expires_in": 60}).encode()
+    echo = json.dumps({"error": "invalid_request", "error_description": "no device quiet-device-code here"}).encode()
+    answers = [(200, offer), (400, echo)]
+    with pytest.raises(signin.NotSignedIn) as caught:
+        signin.by_device(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, send=lambda url, fields: answers.pop(0), sleep=lambda _: None)
+    assert "quiet-device-code" not in str(caught.value)
+    assert "invalid_request no device …code here" in str(caught.value)
+
+
 def test_a_stranger_who_comes_to_the_port_without_our_state_is_sent_away(authority: Authority, home: Path) -> None:
     statuses: list[int] = []
 
@@ -93,9 +104,9 @@ def test_nobody_who_comes_back_in_time_is_no_sign_in(authority: Authority, home:
         ([(400, b'{"error": "unauthorized_client"}')], "unauthorized_client"),
         ([(0, b"ConnectError")], "ConnectError"),
         ([(200, b"<html>")], "HTTP 200"),
-        ([(200, b'{"device_code": "d", "user_code": "u", "expires_in": 20}'), (400, b'{"error": "access_denied"}')], "access_denied"),
-        ([(200, b'{"device_code": "d", "user_code": "u", "expires_in": 20}'), (400, b'{"error": "slow_down"}')], "nobody typed the code"),
-        ([(200, b'{"device_code": "d", "user_code": "u", "expires_in": 20}'), (503, b"")], "nobody typed the code"),
+        ([(200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'), (400, b'{"error": "access_denied"}')], "access_denied"),
+        ([(200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'), (400, b'{"error": "slow_down"}')], "nobody typed the code"),
+        ([(200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'), (503, b"")], "nobody typed the code"),
     ],
 )
 def test_a_sign_in_that_does_not_come_about_says_why(authority: Authority, home: Path, answers: list[tuple[int, bytes]], told: str) -> None:
