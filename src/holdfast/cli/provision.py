@@ -72,7 +72,8 @@ def obtain(
 ) -> None:
     """Obtain a key for a provider, with your consent.
 
-    NAME is what the provider is called from then on; `holdfast provision NAME` is short for this. It is safe to repeat: what is there is completed, and nothing is made twice.
+    NAME is what the provider is called from then on; `holdfast provision NAME` is short for this. It is safe to repeat: what is there is
+    completed, and nothing is made twice.
     Exit 4: it is not ready, and the message says why.
 
     \b
