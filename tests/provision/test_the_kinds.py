@@ -187,7 +187,8 @@ def sign_in(provisioning: Provisioning, plane: RouterPlane, provider: ScriptedPr
 
 def test_a_sign_in_brings_a_key_of_the_users_own(router: tuple[Provisioning, RouterPlane, ScriptedProvider]) -> None:
     provisioning, plane, provider = router
-    assert provisioning.provision(sign_in(provisioning, plane, provider, "the-code"), "a test").state is State.RESOLVED
+    record = provisioning.provision(sign_in(provisioning, plane, provider, "the-code"), "a test")
+    assert (record.state, "code" in record.settings) == (State.RESOLVED, False)
     assert [sorted(body) for body in asked(provider, "/api/v1/auth/keys")] == [["code", "code_challenge_method", "code_verifier"]]
 
 

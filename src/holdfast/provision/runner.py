@@ -223,6 +223,7 @@ class Runner:
             if before is None or not awaits(before, record.intent):
                 raise _busy(record)
             after = granted(before, records.now(), url=grant.url, key=ref, expires_at=grant.expires_at)
+            after = replace(after, settings={name: value for name, value in after.settings.items() if name != "code"})  # it has been spent
             if records.save_provision(after, before.version):
                 break
         self.house.done("provisioned", after)
