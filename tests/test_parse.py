@@ -159,7 +159,9 @@ def test_places_are_looked_up_only_for_what_is_wrong() -> None:
 
 URL = "https://x.example/v1"
 NO_AMOUNT = 'must be a number that is not negative, or a string such as "90s", "10m" or "32MiB" | '
-NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:, call:): a literal key never stands in this file | holdfast key add p --from env:VARIABLE"
+NO_REFERENCE = (
+    "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:, call:): a literal key never stands in this file | holdfast key add p --from env:VARIABLE"
+)
 
 
 @pytest.mark.parametrize(

@@ -335,7 +335,8 @@ def _case(fault: Fault, connection: Connection, evidence: Evidence | None) -> st
 
 
 COMMANDS = re.compile(
-    r"holdfast (key add \S+ --from|key login \S+$|key reset \S+ \S+$|check \S+/|models --provider \S+$|provider show \S+$|why \S+$|report --list$|session pin \S+ PROVIDER/MODEL$)"
+    r"holdfast (key add \S+ --from|key login \S+$|key reset \S+ \S+$|check \S+/|models --provider \S+$"
+    r"|provider show \S+$|why \S+$|report --list$|session pin \S+ PROVIDER/MODEL$)"
 )
 
 
