@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 import ipaddress
-import os
-import stat
 import sys
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
 from ..core.config import Config
-from ..core.errors import ConfigError, HoldfastError, StoreError
+from ..core.errors import ConfigError, HoldfastError
 from ..core.identity import Endpoint
 from ..core.secret import redact
 from ..store.base import Store
 from ..vault.atomic import quoted
+from .on_disk import Finding, files, integrity, moved
 from .opened import Opened
 from .output import clock, count, json_option, say, show_json
 
 _SKEW = 60.0
-_MYSELF = "holdfast doctor"
-_SET_ASIDE = "holdfast doctor --set-aside   (moves it out of the way; nothing is deleted)"
 _LOCAL_NAMES = (".local", ".lan", ".internal", ".home.arpa", ".test", ".localhost")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `level`: ok, note (worth knowing), wrong (makes doctor fail)."""
-
-    check: str
-    level: str
-    what: str
-    run: str = ""
 
 
 @click.command()
@@ -54,7 +39,7 @@ def command(ctx: click.Context, set_aside: bool, as_json: bool) -> None:
       holdfast doctor
     """
     examination = _Examination(ctx.obj)
-    findings = [*(examination.moved() if set_aside else ()), *examination.findings()]
+    findings = [*(moved(ctx.obj) if set_aside else ()), *examination.findings()]
     healthy = all(one.level != "wrong" for one in findings)
     if as_json:
         show_json({"ok": healthy, "findings": [asdict(one) for one in findings]})
@@ -73,11 +58,11 @@ class _Examination:
 
     def findings(self) -> Iterator[Finding]:
         yield self.versions()
-        yield from self.files()
+        yield from files(self.opened)
         yield from self.configuration()
         yield from self.addresses()
         yield from self.keys()
-        yield from self.integrity()
+        yield from integrity(self.opened, self.config)
         yield from self.sessions()
         yield from self.verdicts()
         yield from self.connected()
@@ -98,17 +83,6 @@ class _Examination:
         except HoldfastError:
             return None
 
-    def moved(self) -> Iterator[Finding]:
-        """The store out of the way, if it is beyond reading."""
-        from ..store.dbfile import set_aside
-
-        try:
-            damaged = self._damage() if self.opened.has_database else ""
-        except StoreError as error:
-            damaged = error.what if error.next_step == _MYSELF and _beyond_reading(error) else ""
-        if damaged:
-            yield Finding("store", "note", f"{self.opened.database} was moved to {set_aside(self.opened.database)}, because {damaged}")
-
     def versions(self) -> Finding:
         import sqlite3
         from importlib.metadata import PackageNotFoundError, version
@@ -121,23 +95,6 @@ class _Examination:
 
         known = ", ".join(map(of, ("httpx2", "httpx", "openai", "anthropic", "click")))
         return Finding("versions", "ok", f"{of('holdfast')}, Python {sys.version.partition(' ')[0]}, SQLite {sqlite3.sqlite_version}, {known}")
-
-    def files(self) -> Iterator[Finding]:
-        """The home's files are the user's alone."""
-        home = self.opened.home
-        missing = _missing(home.config)
-        if missing:
-            yield Finding("home", "wrong", f"there is no {home.config}", "holdfast init")
-        directories = dict.fromkeys((home.config.parent, home.state, home.secrets.parent))
-        database = [self.opened.database.with_name(f"{self.opened.database.name}{end}") for end in ("", "-wal", "-shm")]
-        files = [home.config, home.secrets, home.secrets.with_name("pepper"), *database]
-        open_to_others = [finding for path in (*directories, *files) if (finding := _mode(path))]
-        yield from open_to_others
-        aside = [*self.opened.vault.file.quarantined(), *sorted(home.state.glob(f"{self.opened.database.name}.aside-*[0-9]"))]
-        for path in aside:
-            yield Finding("home", "note", f"{path} was set aside and is not read", f"rm {quoted(path)}   (once nothing in it is needed)")
-        if not open_to_others and not missing:
-            yield Finding("home", "ok", str(home.config.parent))
 
     def configuration(self) -> Iterator[Finding]:
         try:
@@ -182,47 +139,6 @@ class _Examination:
                         )
                     what, _, step = note.partition(": ")
                     yield Finding("key", "wrong", what, step) if note else Finding("key", "ok", f"'{key.label}' of provider '{provider.name}' can be read")
-
-    def integrity(self) -> Iterator[Finding]:
-        if self.config is not None and not self.config.gateway.store.startswith("sqlite:"):
-            yield from self._elsewhere()
-            return
-        if not self.opened.has_database:
-            yield Finding("store", "ok", "nothing is remembered yet")
-            return
-        try:
-            damage = self._damage()
-        except StoreError as error:
-            mend = _SET_ASIDE if _beyond_reading(error) else f"ls -la {quoted(self.opened.database.parent)}   (is it yours, and is there room?)"
-            yield Finding("store", "wrong", error.what, error.next_step if error.next_step != _MYSELF else mend)
-        else:
-            yield Finding("store", "wrong", damage, _SET_ASIDE) if damage else Finding("store", "ok", str(self.opened.database))
-
-    def _elsewhere(self) -> Iterator[Finding]:
-        """A store that is no file of ours."""
-        from ..store.memory import MemoryStore
-
-        try:
-            self.opened.store.revision()
-        except HoldfastError as error:
-            yield Finding("store", "wrong", error.what, error.next_step)
-        else:
-            kept = "the configuration keeps everything in memory: nothing outlives a process"
-            yield Finding("store", "note", kept) if isinstance(self.opened.store, MemoryStore) else Finding("store", "ok", "the database answers")
-
-    def _damage(self) -> str:
-        """What SQLite says of the file's integrity; empty when all is well. Raises StoreError when it cannot be opened."""
-        import sqlite3
-
-        from ..store.sqlite import connect
-
-        self.opened.store.revision()
-        try:
-            with closing(connect(self.opened.database)) as connection:
-                said = [line for row in connection.execute("PRAGMA quick_check(5)") for line in str(row[0]).splitlines()]
-        except sqlite3.DatabaseError as error:
-            said = [str(error)]
-        return "" if said == ["ok"] else f"the store {self.opened.database} is damaged: {'; '.join(said)}"
 
     def sessions(self) -> Iterator[Finding]:
         from .session import rows, view
@@ -301,38 +217,6 @@ class _Examination:
             yield Finding("clock", "wrong", f"the journal ends {ahead:.0f} s in the future: the clock was set back, or another machine's is ahead", "date")
         else:
             yield Finding("clock", "ok", clock(self.store.now()))
-
-
-def _missing(path: Path) -> bool:
-    """Whether there is no such file; one that we may not look at is not missing."""
-    try:
-        path.lstat()
-    except OSError as error:
-        return isinstance(error, FileNotFoundError)
-    return False
-
-
-def _beyond_reading(error: StoreError) -> bool:
-    """Whether the file itself is at fault. One that is locked, full, read-only or hidden from us is as good as it was."""
-    name = getattr(error.__cause__, "sqlite_errorname", "")
-    return error.__cause__ is None or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"))
-
-
-def _mode(path: Path) -> Finding | None:
-    """A file that others may read, a directory that they may enter (worse: write), or that we may not write."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    mode, directory = stat.S_IMODE(status.st_mode), stat.S_ISDIR(status.st_mode)
-    if status.st_uid != os.getuid():
-        return Finding("home", "wrong", f"{path} belongs to another user", f"ls -ld {quoted(path)}")
-    if directory and not os.access(path, os.W_OK | os.X_OK):
-        return Finding("home", "wrong", f"{path} cannot be written: nothing can be remembered", f"chmod 700 {quoted(path)}")
-    if not mode & 0o077:
-        return None
-    level = "wrong" if not directory or mode & 0o022 else "note"
-    return Finding("home", level, f"{path} is open to others (mode {mode:04o})", f"chmod {0o700 if directory else 0o600:o} {quoted(path)}")
 
 
 def _is_public(endpoint: Endpoint) -> bool:

@@ -1,0 +1,134 @@
+"""What `doctor` sees on the disk: whose the home's files are, what was set aside, and whether the store can be read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.config import Config
+from ..core.errors import HoldfastError, StoreError
+from ..vault.atomic import quoted
+from .opened import Opened
+
+_MYSELF = "holdfast doctor"
+_SET_ASIDE = "holdfast doctor --set-aside   (moves it out of the way; nothing is deleted)"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `level`: ok, note (worth knowing), wrong (makes doctor fail)."""
+
+    check: str
+    level: str
+    what: str
+    run: str = ""
+
+
+def moved(opened: Opened) -> Iterator[Finding]:
+    """The store out of the way, if it is beyond reading."""
+    from ..store.dbfile import set_aside
+
+    try:
+        damaged = _damage(opened) if opened.has_database else ""
+    except StoreError as error:
+        damaged = error.what if error.next_step == _MYSELF and _beyond_reading(error) else ""
+    if damaged:
+        yield Finding("store", "note", f"{opened.database} was moved to {set_aside(opened.database)}, because {damaged}")
+
+
+def files(opened: Opened) -> Iterator[Finding]:
+    """The home's files are the user's alone."""
+    home = opened.home
+    missing = _missing(home.config)
+    if missing:
+        yield Finding("home", "wrong", f"there is no {home.config}", "holdfast init")
+    directories = dict.fromkeys((home.config.parent, home.state, home.secrets.parent))
+    database = [opened.database.with_name(f"{opened.database.name}{end}") for end in ("", "-wal", "-shm")]
+    files = [home.config, home.secrets, home.secrets.with_name("pepper"), *database]
+    open_to_others = [finding for path in (*directories, *files) if (finding := _mode(path))]
+    yield from open_to_others
+    aside = [*opened.vault.file.quarantined(), *sorted(home.state.glob(f"{opened.database.name}.aside-*[0-9]"))]
+    for path in aside:
+        yield Finding("home", "note", f"{path} was set aside and is not read", f"rm {quoted(path)}   (once nothing in it is needed)")
+    if not open_to_others and not missing:
+        yield Finding("home", "ok", str(home.config.parent))
+
+
+def integrity(opened: Opened, config: Config | None) -> Iterator[Finding]:
+    if config is not None and not config.gateway.store.startswith("sqlite:"):
+        yield from _elsewhere(opened)
+        return
+    if not opened.has_database:
+        yield Finding("store", "ok", "nothing is remembered yet")
+        return
+    try:
+        damage = _damage(opened)
+    except StoreError as error:
+        mend = _SET_ASIDE if _beyond_reading(error) else f"ls -la {quoted(opened.database.parent)}   (is it yours, and is there room?)"
+        yield Finding("store", "wrong", error.what, error.next_step if error.next_step != _MYSELF else mend)
+    else:
+        yield Finding("store", "wrong", damage, _SET_ASIDE) if damage else Finding("store", "ok", str(opened.database))
+
+
+def _elsewhere(opened: Opened) -> Iterator[Finding]:
+    """A store that is no file of ours."""
+    from ..store.memory import MemoryStore
+
+    try:
+        opened.store.revision()
+    except HoldfastError as error:
+        yield Finding("store", "wrong", error.what, error.next_step)
+    else:
+        kept = "the configuration keeps everything in memory: nothing outlives a process"
+        yield Finding("store", "note", kept) if isinstance(opened.store, MemoryStore) else Finding("store", "ok", "the database answers")
+
+
+def _damage(opened: Opened) -> str:
+    """What SQLite says of the file's integrity; empty when all is well. Raises StoreError when it cannot be opened."""
+    import sqlite3
+
+    from ..store.sqlite import connect
+
+    opened.store.revision()
+    try:
+        with closing(connect(opened.database)) as connection:
+            said = [line for row in connection.execute("PRAGMA quick_check(5)") for line in str(row[0]).splitlines()]
+    except sqlite3.DatabaseError as error:
+        said = [str(error)]
+    return "" if said == ["ok"] else f"the store {opened.database} is damaged: {'; '.join(said)}"
+
+
+def _missing(path: Path) -> bool:
+    """Whether there is no such file; one that we may not look at is not missing."""
+    try:
+        path.lstat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return False
+
+
+def _beyond_reading(error: StoreError) -> bool:
+    """Whether the file itself is at fault. One that is locked, full, read-only or hidden from us is as good as it was."""
+    name = getattr(error.__cause__, "sqlite_errorname", "")
+    return error.__cause__ is None or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"))
+
+
+def _mode(path: Path) -> Finding | None:
+    """A file that others may read, a directory that they may enter (worse: write), or that we may not write."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    mode, directory = stat.S_IMODE(status.st_mode), stat.S_ISDIR(status.st_mode)
+    if status.st_uid != os.getuid():
+        return Finding("home", "wrong", f"{path} belongs to another user", f"ls -ld {quoted(path)}")
+    if directory and not os.access(path, os.W_OK | os.X_OK):
+        return Finding("home", "wrong", f"{path} cannot be written: nothing can be remembered", f"chmod 700 {quoted(path)}")
+    if not mode & 0o077:
+        return None
+    level = "wrong" if not directory or mode & 0o022 else "note"
+    return Finding("home", level, f"{path} is open to others (mode {mode:04o})", f"chmod {0o700 if directory else 0o600:o} {quoted(path)}")
