@@ -222,7 +222,10 @@ class Engine:
             session, route = self._chosen(session_id, dialect, model)
         except ConnectionLost:  # what another process just renamed is on disk already
             self.look_again()
-            session, route = self._chosen(session_id, dialect, model)
+            try:
+                session, route = self._chosen(session_id, dialect, model)
+            except ConnectionLost as lost:
+                raise lost.about(session_id) from None
         now, stand_in, going = self.store.now(), route.stand_in, route.call
         # One that seems to last longer than the ladder allows was begun before the clock was set back, or the ladder was edited.
         active = stand_in is not None and now < stand_in.until <= now + going.return_after + CLOCK_SLACK

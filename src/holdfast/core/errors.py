@@ -71,6 +71,10 @@ class ConnectionLost(HoldfastError):
         self.candidates = tuple(candidates)
         super().__init__(what, details=[f"could be: {one}" for one in candidates], next_step=next_step)
 
+    def about(self, session: str) -> ConnectionLost:
+        """The same with the session's name in its command."""
+        return type(self)(self.what, candidates=self.candidates, next_step=self.next_step.replace("SESSION", session))
+
 
 class NoSession(ConnectionLost):
     """No session has this id."""

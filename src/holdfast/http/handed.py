@@ -7,7 +7,7 @@ import json
 from collections.abc import Generator
 from typing import Any, NamedTuple
 
-from ..core.errors import ConfigError, HoldfastError, NotReady
+from ..core.errors import AmbiguousModel, ConfigError, HoldfastError, NotReady, UnknownModel, WrongDialect
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from .asked import asked_by, is_plain
@@ -105,6 +105,9 @@ def _handed(exchange: Exchange, told: Told) -> Handed:
     return Handed(status, labelled([], ours), [body], {})
 
 
+_STATUS: tuple[tuple[type[HoldfastError], int], ...] = ((NotReady, 503), (UnknownModel, 404), (AmbiguousModel, 400), (WrongDialect, 400))
+
+
 def _refusal(dialect: Dialect, error: HoldfastError) -> Handed:
     """Our own refusal before anything was sent, in the caller's dialect."""
     headers: RawHeaders = [(b"content-type", b"application/json"), (b"x-should-retry", b"false")]
@@ -112,8 +115,8 @@ def _refusal(dialect: Dialect, error: HoldfastError) -> Handed:
 
 
 def refusal_status(error: HoldfastError) -> int:
-    """503: the provider is not set up yet, or not now. 409: the session's choice is in conflict with what is."""
-    return 503 if isinstance(error, NotReady) else 409
+    """What an SDK makes the right exception of; 409: the session's choice is in conflict with what is."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 409)
 
 
 def refusal_body(dialect: Dialect, error: HoldfastError, **more: Any) -> bytes:
