@@ -111,6 +111,11 @@ def test_a_provider_without_keys_is_half_set_up_and_legal() -> None:
     assert provider(url="https://x.example/v1").keys == ()
 
 
+def test_what_a_name_of_the_users_own_answers_as_is_kept_as_written() -> None:
+    assert provider(url="https://x.example/v1", answers_as={"ours": "gpt-5"}).answers_as == (("ours", "gpt-5"),)
+    assert provider(url="https://x.example/v1").answers_as == ()
+
+
 def test_models_strategy_and_an_empty_list_of_models_are_kept_as_written() -> None:
     one = provider(url="https://x.example/v1", models=["a", "b/c:free"], strategy="round-robin")
     assert (one.models, one.strategy) == (("a", "b/c:free"), Strategy.ROUND_ROBIN)
@@ -192,11 +197,13 @@ NO_REFERENCE = (
         ({"url": URL, "models": ["a", 3]}, "models: must be a list of strings, none twice | "),
         ({"url": URL, "models": ["a", "a"]}, "models: must be a list of strings, none twice | "),
         ({"url": URL, "models": [" a"]}, "models: 'p/ a' names no model: a pin is provider/model | holdfast models --provider p"),
+        ({"url": URL, "answers_as": {"m": 5}}, 'answers_as: must be a table of names, such as { "my-deployment" = "gpt-5" } | '),
+        ({"url": URL, "answers_as": {" m": "a"}}, "answers_as: 'p/ m' names no model: a pin is provider/model | holdfast models --provider p"),
         ({"url": URL, "modles": []}, "modles: unknown key 'modles' | did you mean 'models'?"),
         ({"url": URL, "base_url": URL}, "base_url: unknown key 'base_url' | did you mean 'url'?"),
         (
             {"url": URL, "zzz": 1},
-            "zzz: unknown key 'zzz' | known here: auth, dialect, endpoints, headers, keys, models, preset, profile, strategy, url",
+            "zzz: unknown key 'zzz' | known here: answers_as, auth, dialect, endpoints, headers, keys, models, preset, profile, strategy, url",
         ),
         ({"url": URL, "api_key": "sk-abcdefghijklmnopqrst"}, "api_key: a literal key never stands in this file | holdfast key add p --from env:VARIABLE"),
         ({"url": URL, "preset": "none-such"}, "preset: no preset is called 'none-such' | "),

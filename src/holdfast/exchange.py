@@ -11,7 +11,7 @@ from .core.errors import SecretMissing, StoreError
 from .core.explain import Explanation
 from .core.faults import Fault, FaultClass, Phase, Reply
 from .core.flow import flow
-from .core.handover import same_model
+from .core.handover import confirm_model
 from .core.identity import Connection, Pin
 from .core.secret import Secret, redact
 from .core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
@@ -27,19 +27,23 @@ if TYPE_CHECKING:
 _UNTOLD: Mapping[str, int] = MappingProxyType({})
 
 
+_LONGEST_NAME = 200
 _SLOW = ("cmd:", "keyring:", "oauth:", "call:")
 
 
 class Exchange:
     """One request under way: a driver takes `step`, reports what came of it with `answer`, until `outcome` is there."""
 
-    __slots__ = ("_began", "_flow", "_gone", "_held", "_patience", "_sent_at", "_used", "_waiting", "call", "engine", "outcome", "pin", "step")
+    __slots__ = (
+        "_answered", "_began", "_differs", "_flow", "_gone", "_held", "_patience", "_sent_at", "_used", "_waiting", "call", "engine", "outcome", "pin", "step",
+    )  # fmt: skip
 
     def __init__(self, engine: Engine, call: Call, pin: Pin, now: float) -> None:
         self.engine, self.call, self.pin = engine, call, pin
         self.outcome: Outcome | None = None
         self._began = now
         self._gone = False
+        self._answered = self._differs = ""
         self._held: Lease | None = None
         self._waiting, self._patience = False, 0.0
         self._used: Secret | None = None
@@ -112,11 +116,25 @@ class Exchange:
         }
         if key is not None:
             told["holdfast-key"] = key.label
+        if self._differs:
+            told["holdfast-answered-model"] = self._differs
         if outcome.stand_in:
             told["holdfast-stand-in"] = str(outcome.connection.pin)
         if outcome.fault is not None:
             told |= {"holdfast-fault": str(outcome.fault.kind), **retry_headers(outcome.fault, self.now())}
         return told
+
+    def answered_by(self, model: str) -> None:
+        """The model that the provider says answered, as soon as it is known; "" where it says none. Another one than the chosen is
+        written down, and told in `headers` if these have not left yet."""
+        connection = self._ended().connection
+        if model in ("", connection.model, self._answered):
+            return
+        self._answered = model
+        if confirm_model(connection, model) is not None:
+            self._differs = redact(model, self.engine.vault.known(), limit=_LONGEST_NAME)
+            told = {"chosen": connection.model, "answered": self._differs}
+            self.engine.journal(Event(self.now(), EventKind.MODEL_DIFFERS, self.call.session, self.call.request_id, str(connection.pin), told))
 
     def stream_ended(self, fault: Fault | None, answered_model: str = "", usage: Mapping[str, int] = _UNTOLD) -> None:
         """What an answer told after its first part had been passed on: nothing is replayed, but it is written down. `usage` is
@@ -125,9 +143,7 @@ class Exchange:
         if fault is not None:
             detail = {"fault": str(fault.kind), "cause": fault.cause or "", "excerpt": redact(fault.excerpt, self.engine.vault.known())}
             self.engine.journal(Event(self.now(), EventKind.TRUNCATED, self.call.session, self.call.request_id, str(connection.pin), detail))
-        if answered_model not in ("", connection.model) and not same_model(connection.model, answered_model):
-            told = {"chosen": connection.model, "answered": answered_model}
-            self.engine.journal(Event(self.now(), EventKind.MODEL_DIFFERS, self.call.session, self.call.request_id, str(connection.pin), told))
+        self.answered_by(answered_model)
         if usage:
             self.engine.recorder.journal(usage_event, self.now(), self.call, connection, usage)
 

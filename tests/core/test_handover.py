@@ -6,13 +6,18 @@ import pytest
 
 from holdfast.core.errors import CannotHandOver, ModelDropped
 from holdfast.core.handover import confirm_model, dialect_for, same_model
-from holdfast.core.identity import Dialect, Endpoint, Pin, Provider, ProviderName
+from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Provider, ProviderName
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 
 
 def entry(name: str, *dialects: Dialect) -> Provider:
     return Provider(ProviderName(name), tuple(Endpoint(f"https://{name}.example", one) for one in dialects))
+
+
+def chosen_at_maker(model: str, **answers_as: str) -> Connection:
+    provider = Provider(ProviderName("maker"), (Endpoint("https://maker.example", auth=Auth.NONE),), answers_as=tuple(answers_as.items()))
+    return Connection(provider, CHAT, None, model)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +43,7 @@ def entry(name: str, *dialects: Dialect) -> Provider:
 )
 def test_a_maker_may_answer_with_its_own_name_for_the_chosen_model(chosen: str, answered: str) -> None:
     assert same_model(chosen, answered)
-    assert confirm_model(Pin(ProviderName("maker"), chosen), answered) is None
+    assert confirm_model(chosen_at_maker(chosen), answered) is None
 
 
 @pytest.mark.parametrize(
@@ -57,7 +62,7 @@ def test_a_maker_may_answer_with_its_own_name_for_the_chosen_model(chosen: str, 
     ],
 )
 def test_what_is_another_model_by_its_maker_s_names_is_told_with_both_names(chosen: str, answered: str) -> None:
-    dropped = confirm_model(Pin(ProviderName("maker"), chosen), answered)
+    dropped = confirm_model(chosen_at_maker(chosen), answered)
     assert isinstance(dropped, ModelDropped)
     assert answered in dropped.what
     assert f"maker/{chosen}" in dropped.what
@@ -65,8 +70,20 @@ def test_what_is_another_model_by_its_maker_s_names_is_told_with_both_names(chos
 
 
 def test_a_provider_that_names_no_model_is_not_accused() -> None:
-    assert confirm_model(Pin.parse("maker/m"), "") is None
+    assert confirm_model(chosen_at_maker("m"), "") is None
     assert not same_model("m", "")
+
+
+@pytest.mark.parametrize(
+    ("answered", "is_told"),
+    [("gpt-5-2025-08-07", False), ("gpt-5", False), ("ours", False), ("gpt-5-mini", True), ("gpt-4o", True)],
+)
+def test_a_name_of_the_user_s_own_is_answered_by_the_model_that_they_wrote_for_it(answered: str, is_told: bool) -> None:
+    assert (confirm_model(chosen_at_maker("ours", ours="gpt-5"), answered) is not None) is is_told
+
+
+def test_what_one_name_answers_as_says_nothing_of_another() -> None:
+    assert confirm_model(chosen_at_maker("theirs", ours="gpt-5"), "gpt-5") is not None
 
 
 def test_a_refusal_at_the_gate_names_who_would_do() -> None:

@@ -41,6 +41,7 @@ class FakeExchange:
         self.outcome: Outcome | None = engine.memory
         self.answers: list[Answer] = []
         self.ended: list[tuple[Fault | None, str]] = []
+        self.told_early: list[str] = []
         self.abandoned = 0
 
     def now(self) -> float:
@@ -80,6 +81,9 @@ class FakeExchange:
 
     def explanation(self) -> str:
         return "what happened, and what to run"
+
+    def answered_by(self, model: str) -> None:
+        self.told_early.append(model)
 
     def stream_ended(self, fault: Fault | None, answered_model: str) -> None:
         self.ended.append((fault, answered_model))

@@ -155,7 +155,7 @@ def list_models(opened: Opened, provider: Provider, dialect: Dialect, readable: 
 def _call(opened: Opened, provider: Provider, pin: Pin) -> Iterator[Step]:
     """One real call, with the recovery that every request has, on this pin alone. Raises Refused."""
     from ..core.errors import Refused
-    from ..core.handover import same_model
+    from ..core.handover import confirm_model
     from ..runtime import open as open_home
 
     with open_home(store=opened.store, vault=opened.vault) as holdfast:
@@ -169,8 +169,8 @@ def _call(opened: Opened, provider: Provider, pin: Pin) -> Iterator[Step]:
     with_key = f" with key '{key.label}'" if key is not None else ""
     asked = f"after {len(outcome.attempts)} requests, " if len(outcome.attempts) > 1 else ""
     yield Step("call", ok=True, what=f"{asked}{outcome.connection.dialect} answered in {answer.seconds:.1f} s{with_key}, request {exchange.call.request_id}")
-    if answer.model and not same_model(pin.model, answer.model):
-        yield Step("model", ok=False, what=f"another model answered: '{answer.model}' for '{pin.model}'")
+    if (dropped := confirm_model(outcome.connection, answer.model)) is not None:
+        yield Step("model", ok=False, what=dropped.what)
 
 
 def _exchange(engine: Engine, provider: Provider, pin: Pin) -> tuple[Exchange, Outcome, Checked]:

@@ -91,6 +91,11 @@ _headers = _rule(
     "a table of header names and ASCII strings",
     lambda v: tuple(v.items()),
 )
+_names = _rule(
+    lambda v: isinstance(v, Mapping) and all(isinstance(text, str) and text.strip() for text in v.values()),
+    'a table of names, such as { "my-deployment" = "gpt-5" }',
+    lambda v: tuple(v.items()),
+)
 _label = _like(_LABEL.pattern, "a short name of letters, digits, '.', '_' and '-'")
 _listen = _like(r".+:\d{1,5}", 'host:port, such as "127.0.0.1:4141"')
 _store = _like(
@@ -103,6 +108,7 @@ _TOP: _Fields = dict.fromkeys(("provider", "ladder", "gateway", "settings", "sig
 _ENDPOINT: _Fields = {"url": _text, "auth": _one_of(Auth), "headers": _headers}
 _PROVIDER: _Fields = {
     **_ENDPOINT, "preset": _text, "dialect": _dialect, "endpoints": _table, "models": _texts, "keys": _list, "strategy": _one_of(Strategy), "profile": _text,
+    "answers_as": _names,
 }  # fmt: skip
 _KEY: _Fields = {"from": _text, "label": _label, "account": _text, "url": _text, "endpoints": _table}
 _switch = _rule(lambda v: isinstance(v, bool), "true or false", bool)
@@ -189,12 +195,15 @@ class _Reader:
         keys = self.keys(path, owner, given.get("keys", []), endpoints)
         for model in given.get("models", ()):
             self.tried(join(path, "models"), Pin, owner, model)
+        for model, _ in given.get("answers_as", ()):
+            self.tried(join(path, "answers_as"), Pin, owner, model)
         if keys and endpoints and all(endpoint.auth is Auth.NONE for endpoint in endpoints.values()):
             self.wrong(join(path, "keys"), 'this provider takes no key (auth = "none")', 'write auth = "bearer", or remove the keys')
         if len(self.problems) > before:
             return None
         strategy, profile = given.get("strategy", Strategy.FILL_FIRST), given.get("profile", row.get("profile"))
-        return self.tried(path, Provider, owner, tuple(endpoints.values()), keys, given.get("models"), strategy, given.get("preset"), profile)
+        more = (given.get("models"), strategy, given.get("preset"), profile, given.get("answers_as", ()))
+        return self.tried(path, Provider, owner, tuple(endpoints.values()), keys, *more)
 
     def row(self, name: str) -> Mapping[str, object]:
         row = self.presets(name)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from .errors import CannotHandOver, ModelDropped
-from .identity import Dialect, Pin, Provider
+from .identity import Connection, Dialect, Provider
 
 # How a maker dates or names an edition of a model; what precedes is the model. Sources: the makers' lists of models, 2026-11.
 _EDITIONS = (
@@ -49,12 +49,14 @@ def dialect_for(harness: str, speaks: Sequence[Dialect], provider: Provider, oth
     )
 
 
-def confirm_model(pin: Pin, answered: str) -> ModelDropped | None:
-    """What to say when another model answered than the pin's; None when it is the same, or when the provider did not say."""
-    if not answered or same_model(pin.model, answered):
+def confirm_model(connection: Connection, answered: str) -> ModelDropped | None:
+    """What to say when another model answered than the connection's; None when it is the same, or when the provider did not say. A
+    name of the user's own may answer as what they wrote in `answers_as`, too."""
+    chosen, provider = connection.model, connection.provider
+    if not answered or answered == chosen or any(same_model(one, answered) for one in (chosen, *(to for own, to in provider.answers_as if own == chosen))):
         return None
-    what = f"another model answered: '{answered[:80]}', and '{pin}' was chosen"
-    return ModelDropped(what, next_step=f"holdfast models --provider {pin.provider}")
+    what = f"another model answered: '{answered[:80]}', and '{connection.pin}' was chosen"
+    return ModelDropped(what, next_step=f"holdfast models --provider {provider.name}")
 
 
 def same_model(chosen: str, answered: str) -> bool:

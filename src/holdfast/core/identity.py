@@ -181,7 +181,8 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A named entry of the user's configuration. `models` is None when not declared; an empty tuple offers nothing."""
+    """A named entry of the user's configuration. `models` is None when not declared; an empty tuple offers nothing. `answers_as`: for
+    names that the user gave (a deployment), the model that the provider will say answered."""
 
     name: ProviderName
     endpoints: tuple[Endpoint, ...]
@@ -190,6 +191,7 @@ class Provider:
     strategy: Strategy = Strategy.FILL_FIRST
     preset: str | None = None
     profile: str | None = None
+    answers_as: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.endpoints:

@@ -53,6 +53,10 @@ class Exchange(Protocol):
         """The outcome's fault as text: what happened, where, what was tried, what to do next."""
         ...
 
+    def answered_by(self, model: str) -> None:
+        """The model that the provider says answers, as far as that is known before `headers` is asked; "" where it says none."""
+        ...
+
     def stream_ended(self, fault: Fault | None, answered_model: str) -> None:
         """The answer's last byte was passed on, or the caller left; called once after every good outcome."""
         ...

@@ -72,6 +72,11 @@ class Tail:
         """The token counts that the stream told so far."""
         return self._watch.usage if self._watch is not None else {}
 
+    @property
+    def model(self) -> str:
+        """Who the provider says answers, as far as the stream told it; else empty."""
+        return self._watch.model if self._watch is not None else ""
+
     def left(self) -> None:
         """All was passed on, or the caller closed the response: nobody is blamed."""
         self._tell(None)
@@ -81,7 +86,7 @@ class Tail:
             return
         self._told = True
         self.fault = classify(reply, self._engine.profile(self._connection), now=self._exchange.now()) if reply is not None else None
-        self._exchange.stream_ended(self.fault, self._watch.model if self._watch is not None else "")
+        self._exchange.stream_ended(self.fault, self.model)
 
 
 def error_event(dialect: Dialect, message: str) -> bytes:

@@ -205,6 +205,8 @@ class _Conversation:
             head, chunks, tail = self.good
             if tail is None:
                 self.exchange.stream_ended(None, "" if head.coding else requested_model(chunks[0]) or "")
+            else:
+                self.exchange.answered_by(tail.model)
             return Told(self.good, None)
         speaks = outcome.fault is not None and outcome.fault.phase is not Phase.UNSENT and not outcome.from_memory
         return Told(None, self.bad if speaks else None)
