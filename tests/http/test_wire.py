@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from holdfast.core.faults import Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.secret import Secret
-from holdfast.http.asked import requested_model, wants_stream, with_model
+from holdfast.http import asked as scan
+from holdfast.http.asked import asked_by, requested_model, with_model
 from holdfast.http.wire import (
     BODY_LIMIT,
     Decoder,
@@ -150,6 +151,32 @@ def test_the_scan_for_the_model_agrees_with_a_full_parse(body: dict[str, Any], a
     assert requested_model(text) == (model if isinstance(model, str) else None)
 
 
+@given(
+    BODIES,
+    st.booleans(),
+    st.sampled_from([None, 2]),
+    st.sampled_from(["", '"model"', '"stream" : true', " " * 40 + ":", '"\\\\u006dodel" \t:']),
+    st.integers(0, 80),
+)
+def test_a_body_crossed_from_colon_to_colon_asks_for_what_its_words_say(body: dict[str, Any], ascii_only: bool, indent: int | None, odd: str, at: int) -> None:
+    text = json.dumps(body, ensure_ascii=ascii_only, indent=indent)
+    raw = (text[:at] + odd + text[at:]).encode()
+    crossed, read = scan._from_colon_to_colon(raw), scan._word_for_word(raw)
+    if crossed is not None:
+        assert scan._model_spans(raw, crossed) == scan._model_spans(raw, read)
+        assert any(scan._STREAM.match(raw, at) for at in crossed.streams) is any(scan._STREAM.match(raw, at) for at in read.streams)
+        assert read.escaped or not crossed.escaped
+
+
+@pytest.mark.parametrize("prompt", ["few and long " * 4_000, "a: b, " * 8_000, '"model": "decoy", "stream": true ' * 2_000, "\n\u0001" * 9_000])
+@pytest.mark.parametrize("last", ['"model":"real"', '"\\u006dodel":"real"', '"model" : "real"', f'"model"{" " * 90}:"real"'])
+def test_a_long_prompt_hides_no_model(prompt: str, last: str) -> None:
+    body = f'{{"model":"first","messages":[{{"content":{json.dumps(prompt)}}}],"stream":true,{last}}}'.encode()
+    asked = asked_by(body)
+    assert (asked.model, asked.streams, asked.plain) == ("real", True, False)
+    assert json.loads(with_model(body, "x"))["model"] == "x"
+
+
 @given(BODIES, st.text())
 def test_a_rewritten_body_differs_in_its_model_only(body: dict[str, Any], model: str) -> None:
     text = json.dumps(body).encode()
@@ -177,13 +204,13 @@ def test_of_two_models_the_last_counts_and_both_are_rewritten() -> None:
 def test_no_bytes_make_the_scan_raise(body: bytes) -> None:
     requested_model(body)
     requested_model(b'{"model":"' + body)
-    wants_stream(body)
+    asked_by(body)
 
 
 def test_a_prompt_that_speaks_of_models_and_streams_is_not_taken_for_what_it_asks() -> None:
     prompt = '"model": "decoy", "stream": true, {"model": "decoy"}'
     body = json.dumps({"model": "real", "tools": [{"model": "inner", "stream": 1}], "messages": [{"content": prompt}]}).encode()
-    assert (requested_model(body), wants_stream(body)) == ("real", False)
+    assert asked_by(body)[:3] == ("real", False, True)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +218,7 @@ def test_a_prompt_that_speaks_of_models_and_streams_is_not_taken_for_what_it_ask
     [(b'{"stream":true}', True), (b'{"stream" : true}', True), (b'{"stream":false}', False), (b'{"text":"\\"stream\\":true"}', False), (b"{}", False)],
 )
 def test_a_stream_is_wanted_when_the_body_says_so(body: bytes, asks: bool) -> None:
-    assert wants_stream(body) is asks
+    assert asked_by(body).streams is asks
 
 
 @pytest.mark.parametrize(("coding", "pack"), [(b"gzip", gzip.compress), (b"deflate", zlib.compress), (b"", bytes)])

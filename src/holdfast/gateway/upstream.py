@@ -120,10 +120,11 @@ class Up(asyncio.Protocol):
             raise RuntimeError("the connection is not open")
         self.relay, self._state, self._held, self.heard = relay, self._HEAD, b"", False
         self.served += 1
-        if len(leaving.body) < 32 * 1024:
-            transport.write(leaving.head + leaving.body)
+        pieces = leaving.pieces
+        if len(pieces) == 1:
+            transport.write(pieces[0])
         else:
-            transport.writelines((leaving.head, leaving.body))
+            transport.writelines(pieces)
 
     @property
     def usable(self) -> bool:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from ..core.faults import Phase, Reply
 from ..core.identity import Auth, Connection, Dialect, Endpoint
 from ..core.secret import Secret
-from .asked import Asked, asked_by, naming, with_model
+from .asked import Asked, asked_by, literal, naming, with_model
 from .kit import RawHeaders, Timeout
 
 BODY_LIMIT = 64 * 1024
@@ -41,6 +41,9 @@ _AUTH: dict[Auth, tuple[bytes, str]] = {
     Auth.X_API_KEY: (b"x-api-key", ""),
     Auth.API_KEY: (b"api-key", ""),
 }
+Pieces = tuple[bytes | memoryview, ...]
+_SHORT = 32 * 1024
+"""Bytes: a longer body goes out as it lies in memory, a shorter one in one piece with its head."""
 _READABLE = frozenset({b"gzip", b"deflate", b"identity"})
 
 
@@ -155,17 +158,16 @@ def dress(
     if body is None:
         headers += incoming.sizes
     elif incoming.sizes:
-        body = _named(body, asked, connection.model, path)
+        body = b"".join(_named(body, asked, connection.model, path))
         headers.append((b"content-length", b"%d" % len(body)))
     return url_for(endpoint, path), headers, body
 
 
 class Leaving(NamedTuple):
-    """A request as the gateway sends it: its head and body as they go out."""
+    """A request as the gateway sends it: head and body as they go out, one after the other."""
 
     endpoint: Endpoint
-    head: bytes
-    body: bytes
+    pieces: Pieces
     timeout: Timeout
 
 
@@ -176,12 +178,13 @@ def leave(connection: Connection, secret: Secret | None, path: str, lines: list[
         names = {name.lower().encode("latin-1") for name, _ in endpoint.headers}
         lines = [line for line in lines if line.partition(b":")[0].lower() not in names]
         lines += [f"{name}: {value}".encode() for name, value in endpoint.headers]
-    body = _named(body, asked, connection.model, path)
+    pieces = _named(body, asked, connection.model, path)
     head = [_start(endpoint.url, endpoint.host, endpoint.dialect, path), *lines]
     if secret is not None and endpoint.auth is not Auth.NONE:
         head.append(b"%b: %b" % _credential(endpoint.auth, secret))
-    head.append(b"content-length: %d\r\n\r\n" % len(body))
-    return Leaving(endpoint, b"\r\n".join(head), body, {})
+    head.append(b"content-length: %d\r\n\r\n" % sum(map(len, pieces)))
+    told = b"\r\n".join(head)
+    return Leaving(endpoint, (told + pieces[0],) if len(pieces) == 1 and len(pieces[0]) < _SHORT else (told, *pieces), {})
 
 
 @lru_cache(maxsize=1024)
@@ -197,11 +200,17 @@ def _credential(auth: Auth, secret: Secret) -> tuple[bytes, bytes]:
     return name, (written + _shown(secret)).encode("latin-1")
 
 
-def _named(body: bytes, asked: Asked, model: str, path: str) -> bytes:
-    """The body with the connection's model in it, unchanged where it says just that."""
-    if asked.model is None and needs_model(path):
-        return naming(body, model)
-    return body if asked.model == model and asked.plain else with_model(body, model)
+def _named(body: bytes, asked: Asked, model: str, path: str) -> Pieces:
+    """The body with the connection's model in it, unchanged where it says just that. A long one is not copied."""
+    if asked.span is not None:
+        if asked.model == model:
+            return (body,)
+        start, end = asked.span
+        if len(body) < _SHORT:
+            return (body[:start] + literal(model) + body[end:],)
+        view = memoryview(body)
+        return view[:start], literal(model), view[end:]
+    return (naming(body, model) if asked.model is None and needs_model(path) else with_model(body, model),)
 
 
 @lru_cache(maxsize=64)
