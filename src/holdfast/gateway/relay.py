@@ -91,7 +91,7 @@ class Relay:
             return
         try:
             exchange = self._engine.begin(
-                self.session, ask.dialect, ask.asked.model, replayable=len(body) <= plane.talk.replay, client_retries=self._retries, side_door=False
+                self.session, ask.dialect, ask.asked.model, replayable=len(body) <= plane.talk.replay, client_retries=self._retries, body=body
             )
         except NoSession:
             making = plane.in_thread(partial(begin_session, self._engine, self.session, ask.asked.model))
@@ -195,8 +195,8 @@ class Relay:
             up.send(self, self._leaving)
 
     def resend(self) -> None:
-        """A kept connection turned out to be closed, in good order and before any byte of an answer: the provider never took up the
-        request, and it goes out once on a fresh one (as Go's net/http does)."""
+        """A kept connection turned out to be closed before it was written to, or in good order and before any byte of an answer: the
+        provider never took up the request, and it goes out once on a fresh one (as Go's net/http does)."""
         if self._leaving is not None and not self.over:
             self.up = None
             self._plane.spawn(self._plane.upstreams.to(self._leaving.endpoint).dial(self))

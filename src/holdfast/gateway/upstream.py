@@ -96,7 +96,7 @@ class AnswerHead:
 class Up(asyncio.Protocol):
     """One connection to a provider; it carries one request at a time."""
 
-    __slots__ = ("_chunks", "_held", "_keep", "_need", "_state", "_tr", "born", "heard", "pool", "relay", "served", "since")
+    __slots__ = ("_chunks", "_held", "_keep", "_need", "_spoke", "_state", "_tr", "born", "heard", "pool", "relay", "served", "since")
 
     _HEAD, _LENGTH, _CHUNKED, _CLOSE = range(4)
 
@@ -105,6 +105,7 @@ class Up(asyncio.Protocol):
         self.relay: Relay | None = None
         self.served, self.born, self.since, self.heard = 0, 0.0, 0.0, False
         self._state, self._need, self._keep, self._held = self._HEAD, 0, False, b""
+        self._spoke = False
         self._chunks: Chunks | None = None
         self._tr: asyncio.Transport | None = None
 
@@ -118,7 +119,7 @@ class Up(asyncio.Protocol):
         transport = self._tr
         if transport is None:
             raise RuntimeError("the connection is not open")
-        self.relay, self._state, self._held, self.heard = relay, self._HEAD, b"", False
+        self.relay, self._state, self._held, self._spoke = relay, self._HEAD, b"", False
         self.served += 1
         pieces = leaving.pieces
         if len(pieces) == 1:
@@ -152,7 +153,7 @@ class Up(asyncio.Protocol):
         if relay is None:  # an answer that nobody asked for: nothing on this connection can be trusted any more
             self.drop()
             return
-        self.heard = True
+        self.heard = self._spoke = True
         try:
             if self._state == self._HEAD:
                 self._head(relay, data)
@@ -235,7 +236,7 @@ class Up(asyncio.Protocol):
             return
         if self._state == self._CLOSE and exc is None:
             relay.fed(b"", ended=True)
-        elif self._state == self._HEAD and not self._held and not self.heard and self.served > 1 and exc is None:
+        elif not self._spoke and self.served > 1 and (exc is None or isinstance(exc, BrokenPipeError)):
             relay.resend()
         elif exc is not None:
             relay.broke(ReadError(str(exc) or type(exc).__name__))
