@@ -67,9 +67,9 @@ class World:
             store.save_session(Session("s1", Pin.parse("mimo/m1")), None)
         return engine
 
-    def run(self, engine: Engine, *answers: Reply | None, model: str | None = None) -> Exchange:
+    def run(self, engine: Engine, *answers: Reply | None, model: str | None = None, body: bytes | None = None) -> Exchange:
         """Drive one request with scripted answers; each send takes 0.1 s."""
-        exchange = engine.begin("s1", CHAT, model)
+        exchange = engine.begin("s1", CHAT, model, body=body)
         left = iter(answers)
         while exchange.step is not None:
             if isinstance(exchange.step, Send):

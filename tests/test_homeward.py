@@ -1,8 +1,9 @@
 """The way home from a stand-in (openclaw/openclaw#72697, #64083, can1357/oh-my-pi#11795): the choice is asked beside the requests, by one
-process for all, and no user's turn meets a dead provider; while the machine is offline nothing is concluded."""
+process for all, and no user's turn meets a dead provider; while the machine is offline nothing is concluded; no turn is torn apart."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from test_engine import CONFIG, World
 from world import BAD_KEY, BROKE, OVERLOADED
 
 DEAD = (OVERLOADED, OVERLOADED, None)
+LOOP = json.dumps({"messages": [{"role": "user"}, {"role": "assistant"}, {"role": "tool", "content": "3 files"}]}).encode()
 RUNG = "router/m1"
 
 
@@ -44,12 +46,17 @@ class Home:
     def fall_back(self) -> None:
         assert self.turn(*DEAD) == RUNG
 
-    def turn(self, *answers: Reply | None, engine: Engine | None = None) -> str:
+    def turn(self, *answers: Reply | None, engine: Engine | None = None, body: bytes | None = None) -> str:
         """One request; the pin that answered it. The background look is over when this returns."""
-        exchange = self.world.run(engine or self.engine, *(answers or (None,)))
+        exchange = self.world.run(engine or self.engine, *(answers or (None,)), body=body)
         assert self.way.later.settle()
         assert exchange.outcome is not None
         return str(exchange.outcome.connection.pin)
+
+    def told(self, *kinds: EventKind) -> list[str]:
+        """What the journal holds of these kinds."""
+        self.engine.recorder.flush()
+        return [f"{event.kind} {event.pin}" for event in self.engine.store.journal(session="s1") if event.kind in kinds]
 
     @property
     def row(self) -> Session:
@@ -75,11 +82,56 @@ def test_after_the_lease_one_turn_stays_on_its_rung_and_the_next_is_back_home(ho
     home.world.now += 601
     assert home.turn() == RUNG
     assert home.asked == ["mimo/m1 MIMO_A"]
-    assert (home.row.stand_in, str(home.row.pin)) == (None, "mimo/m1")
+    assert home.row.standing_in(home.world.now) is None
     assert home.turn() == "mimo/m1"
-    home.engine.recorder.flush()
-    told = [event for event in home.engine.store.journal(session="s1") if event.kind is EventKind.RETURNED]
-    assert [event.detail["asked"] for event in told] == ["beside the requests"]
+    assert (home.row.stand_in, str(home.row.pin)) == (None, "mimo/m1")
+    assert home.told(EventKind.ANSWERS_AGAIN, EventKind.RETURNED) == ["answers-again mimo/m1", "returned mimo/m1"]
+
+
+def test_in_the_middle_of_a_turn_a_session_stays_where_its_prompt_is_cached(home: Home) -> None:
+    home.world.now += 601
+    assert [home.turn(body=LOOP) for _ in range(4)] == [RUNG] * 4
+    assert home.asked == ["mimo/m1 MIMO_A"]
+    assert home.told(EventKind.STOOD_IN) == ["stood-in router/m1"], "to stay is no new lease"
+    again = home.world.engine()
+    home.way = home.look_out(again)
+    assert home.turn(engine=again, body=LOOP) == RUNG, "a restart does not tear the turn apart"
+    assert home.turn(body=b'{"messages": [{"role": "user"}]}') == "mimo/m1"
+    assert home.turn(body=LOOP) == "mimo/m1", "and the loop of the next turn stays at home"
+
+
+def test_a_turn_without_an_end_is_waited_for_ten_minutes_and_no_longer(home: Home) -> None:
+    home.world.now += 601
+    assert home.turn(body=LOOP) == RUNG
+    home.world.now += 595
+    assert home.turn(body=LOOP) == RUNG
+    home.world.now += 10
+    assert home.turn(body=LOOP) == "mimo/m1"
+
+
+def test_without_the_background_look_a_turn_is_waited_for_as_well(home: Home) -> None:
+    home.world.write(CONFIG.replace('return_after = "10m"', 'return_after = "10m", check = false'))
+    home.engine.look_again()
+    home.world.now += 601
+    assert home.turn(body=LOOP) == RUNG
+    home.world.now += 600
+    assert home.turn(body=LOOP) == "mimo/m1"
+    assert home.asked == []
+
+
+def test_a_rung_that_its_user_took_away_keeps_no_turn(home: Home) -> None:
+    home.world.write(CONFIG.replace("[ladder]", "[x]").partition("[x]")[0] + "[settings]\nprobe_delays = [0, 0]\n")
+    home.engine.look_again()
+    home.world.now += 601
+    assert home.turn(body=LOOP) == "mimo/m1"
+    assert home.row.stand_in is None
+
+
+def test_a_rung_that_fails_in_the_middle_of_a_turn_lets_it_go_home(home: Home) -> None:
+    home.world.now += 601
+    home.turn(body=LOOP)
+    assert home.turn(OVERLOADED, OVERLOADED, None, body=LOOP) == "mimo/m1"
+    assert home.row.stand_in is None
 
 
 def test_a_choice_that_is_still_dead_costs_no_turn_and_the_rung_stands_in_for_another_lease(home: Home) -> None:
@@ -146,7 +198,11 @@ def test_all_sessions_of_the_pin_come_home_by_one_look_and_no_other(home: Home) 
         store.apply([StandInBegan(name, RUNG, "transient", home.world.now + 700)], home.world.now)
     home.world.now += 601
     home.turn()
-    assert {row.id: row.stand_in is None for row in store.sessions()} == {"s1": True, "s2": True, "s3": False, "s4": False}
+    assert {row.id: row.standing_in(home.world.now) is None for row in store.sessions()} == {"s1": True, "s2": True, "s3": False, "s4": False}
+    before = store.sessions()
+    home.ticks = 31.0
+    home.turn(body=LOOP)
+    assert (len(home.asked), store.sessions()) == (1, before), "who may go home is asked for no more"
 
 
 def test_another_process_asks_nothing_while_one_does_and_a_restart_goes_on(home: Home) -> None:

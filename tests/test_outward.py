@@ -180,6 +180,7 @@ JOURNAL = [
         {"reason": "transient", "until": NOW + 600},
         "router/x stands in until 14:10:00, because of transient",
     ),
+    (EventKind.ANSWERS_AGAIN, PIN, {}, "mimo-plan/mimo-pro answers again, asked beside the requests: the next turn goes there"),
     (EventKind.RETURNED, PIN, {}, "back on mimo-plan/mimo-pro"),
     (EventKind.KEY_CHANGED, PIN, {"key": "a"}, "the value of key 'a' changed"),
     (

@@ -29,6 +29,7 @@ from .core.secret import Secret
 from .core.session import Session, StandIn
 from .core.steps import Attempt, Call, Outcome
 from .exchange import Exchange
+from .http.turn import continues_turn
 from .journal import local
 from .profiles import for_host
 from .profiles import load as load_profile
@@ -212,10 +213,18 @@ class Engine:
         return session, self._route(session, config, dialect, model)
 
     def begin(
-        self, session_id: str, dialect: Dialect, model: str | None, *, replayable: bool = True, client_retries: int = 0, side_door: bool = False
+        self,
+        session_id: str,
+        dialect: Dialect,
+        model: str | None,
+        *,
+        replayable: bool = True,
+        client_retries: int = 0,
+        side_door: bool = False,
+        body: bytes | None = None,
     ) -> Exchange:
-        """Start one request of a session. Raises ConnectionLost when its pin no longer resolves, ConfigError when the
-        configuration is broken."""
+        """Start one request of a session; its `body` is looked into only where a stand-in ends. Raises ConnectionLost when its pin no
+        longer resolves, ConfigError when the configuration is broken."""
         if time.monotonic() >= self._others_due:
             self.catch_up()
         try:
@@ -229,8 +238,8 @@ class Engine:
         now, stand_in, going = self.store.now(), route.stand_in, route.call
         # One that seems to last longer than the ladder allows was begun before the clock was set back, or the ladder was edited.
         active = stand_in is not None and now < stand_in.until <= now + going.return_after + CLOCK_SLACK
-        if stand_in is not None and not active and stand_in.until <= now < stand_in.until + going.return_after:
-            active = self.homeward(session, going)
+        if stand_in is not None and not active and stand_in.until <= now:
+            active = self._stays(session, route, stand_in, now, body)
         call = Call(
             # The time first: the journal finds requests by their id, and an index that grows at its end costs half.
             f"{int(now):08x}{random.getrandbits(32):08x}",
@@ -248,6 +257,16 @@ class Engine:
             going.chosen,
         )
         return Exchange(self, call, session.pin, now)
+
+    def _stays(self, session: Session, route: _Route, stand_in: StandIn, now: float, body: bytes | None) -> bool:
+        """Whether a request stays on its rung after the lease's end: until the choice was asked beside it, and to the end of a turn."""
+        going, ladder = route.call, route.config.ladders.get(session.pin)
+        if ladder is None:
+            return False
+        if not stand_in.is_released(now, going.return_after) and self.homeward(session, going):
+            return True
+        waits = stand_in.waits_for_turn(now, going.return_after, checked=ladder.check)
+        return waits and continues_turn(going.lane.connection.dialect, body)
 
     def world(self) -> World:
         return World(self.board, self._ready, self.profile, self._roll(), self._plan_host)

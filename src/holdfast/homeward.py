@@ -1,9 +1,10 @@
 """The way home from a stand-in: when its lease has ended, the chosen connection is asked beside the requests, never by a user's turn.
 
 The request that comes after the end stays on its rung, and one small call of the chosen model goes out beside it, for all processes of
-this home. If it is answered well, every session on that pin returns with its next request; if not, the stand-in goes on for another
-lease. While this machine itself is offline nothing is concluded. Nothing of this is ever written as anybody's choice, and where nobody
-asks, the lease still ends: a request that comes later than a second lease goes to the chosen connection itself.
+this home. If it is answered well, every session on that pin returns with its next turn; a request in the middle of one (it brings a
+tool's result) stays where its prompt is cached, for ten minutes at most. If not, the stand-in goes on for another lease. While this
+machine itself is offline nothing is concluded. Nothing of this is ever written as anybody's choice, and where nobody asks, the lease
+still ends: a turn that begins later than a second lease goes to the chosen connection itself.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .core.errors import SecretMissing
-from .core.evidence import NO_KEY, Change, StandInBegan, StandInEnded, worked
+from .core.evidence import NO_KEY, Change, StandInBegan, worked
 from .core.faults import FaultClass, Phase, Reply, classify
 from .core.identity import Endpoint, Lane
 from .core.pool import pick
@@ -116,19 +118,24 @@ class Homeward:
         return ""
 
     def _settle(self, asked: Session, return_after: float, fault: str) -> None:
-        """Bring the sessions of this pin home, or let their rungs stand in for another lease."""
+        """Let the sessions of this pin go home with their next turn, or their rungs stand in for another lease."""
         engine = self.engine
         now = engine.store.now()
         until = now + return_after * (1.0 - _JITTER * self._roll())
         changes: list[Change] = []
         events: list[Event] = []
         for row in engine.store.sessions():
-            if row.stand_in is None or (row.pin, row.key) != (asked.pin, asked.key) or (fault and row.stand_in.until > now):
+            stand_in = row.stand_in
+            if stand_in is None or (row.pin, row.key) != (asked.pin, asked.key) or stand_in.is_released(now, return_after):
                 continue
-            rung = str(row.stand_in.rung)
-            changes.append(StandInBegan(row.id, rung, fault, until) if fault else StandInEnded(row.id))
-            told: dict[str, object] = {"reason": fault, "until": until} if fault else {"asked": "beside the requests"}
-            events.append(Event(now, EventKind.STOOD_IN if fault else EventKind.RETURNED, row.id, "", rung if fault else str(row.pin), told))
+            if fault and stand_in.until > now:
+                continue
+            lasts = replace(stand_in, reason=fault, until=until) if fault else stand_in.released(now, return_after)
+            changes.append(StandInBegan(row.id, str(lasts.rung), lasts.reason, lasts.until))
+            if fault:
+                events.append(Event(now, EventKind.STOOD_IN, row.id, "", str(lasts.rung), {"reason": fault, "until": until}))
+            else:
+                events.append(Event(now, EventKind.ANSWERS_AGAIN, row.id, "", str(row.pin)))
         engine.persist(changes, now)
         engine.journal(*events)
         engine.catch_up()

@@ -73,6 +73,7 @@ _SENTENCES: dict[EventKind, str] = {
     K.SWITCHED: "switched by its user from {before} to {pin}",
     K.REFUSED: "nothing sent on {pin} with key '{key}': its last verdict was {fault}, and is remembered",
     K.STOOD_IN: "{pin} stands in until {until}, because of {reason}",
+    K.ANSWERS_AGAIN: "{pin} answers again, asked beside the requests: the next turn goes there",
     K.RETURNED: "back on {pin}",
     K.KEY_CHANGED: "the value of key '{key}' changed",
     K.TRUNCATED: "the answer broke off after its first part had been passed on: {fault}",

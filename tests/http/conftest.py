@@ -104,7 +104,9 @@ class FakeEngine:
         self.exchanges: list[FakeExchange] = []
         self.begun: list[tuple[Any, ...]] = []
 
-    def begin(self, session_id: str, dialect: Dialect, model: str | None, *, replayable: bool, client_retries: int, side_door: bool) -> FakeExchange:
+    def begin(
+        self, session_id: str, dialect: Dialect, model: str | None, *, replayable: bool, client_retries: int, side_door: bool, body: bytes | None
+    ) -> FakeExchange:
         self.begun.append((session_id, dialect, model, replayable, client_retries))
         if self.refuses is not None:
             raise self.refuses

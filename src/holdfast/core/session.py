@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from .errors import IdentityError
 from .identity import Pin
 
+TURN_PATIENCE = 600.0
+"""Seconds for which the end of a turn is waited for before a session leaves its rung."""
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
 
@@ -26,6 +29,18 @@ class StandIn:
     rung: Pin
     reason: str
     until: float
+
+    def released(self, now: float, return_after: float) -> StandIn:
+        """The stand-in when its choice answers again: nobody asks any more, and what begins from now on goes home."""
+        return replace(self, until=now - return_after)
+
+    def is_released(self, now: float, return_after: float) -> bool:
+        """Whether the choice is asked no more: it answered, or nobody asked for a second lease's time."""
+        return now >= self.until + return_after
+
+    def waits_for_turn(self, now: float, return_after: float, *, checked: bool) -> bool:
+        """Whether a request in the middle of a turn stays on the rung, where its prompt is cached, though a new turn would go home."""
+        return now < self.until + (return_after if checked else 0.0) + TURN_PATIENCE
 
 
 @dataclass(frozen=True, slots=True)

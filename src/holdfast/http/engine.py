@@ -69,7 +69,9 @@ class Exchange(Protocol):
 class Engine(Protocol):
     """Begins exchanges, and knows each provider's words for errors."""
 
-    def begin(self, session_id: str, dialect: Dialect, model: str | None, *, replayable: bool, client_retries: int, side_door: bool) -> Exchange:
+    def begin(
+        self, session_id: str, dialect: Dialect, model: str | None, *, replayable: bool, client_retries: int, side_door: bool, body: bytes | None
+    ) -> Exchange:
         """Start one request of a session. Raises HoldfastError when its choice no longer resolves."""
         ...
 

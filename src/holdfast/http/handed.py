@@ -80,6 +80,7 @@ def serve(kit: Kit, engine: Engine, session: str, ask: SdkAsk, bounds: Bounds) -
             replayable=ask.body is not None and len(ask.body) <= bounds.replay,
             client_retries=ask.headers.client_retries,
             side_door=not ask.judged,
+            body=ask.body,
         )
     except HoldfastError as error:
         return _refusal(ask.dialect, error)

@@ -18,6 +18,7 @@ class EventKind(StrEnum):
     SWITCHED = "switched"
     REFUSED = "refused"
     STOOD_IN = "stood-in"
+    ANSWERS_AGAIN = "answers-again"
     RETURNED = "returned"
     KEY_CHANGED = "key-changed"
     TRUNCATED = "truncated"
