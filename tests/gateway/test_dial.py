@@ -52,6 +52,7 @@ async def reach(proxy_talk: Talk, scheme: str, host: str = "provider.example") -
         seen.transport.close()
     finally:
         server.close()
+        await asyncio.sleep(0.01)
     return seen
 
 
@@ -125,6 +126,7 @@ def test_the_next_address_is_tried_while_the_first_keeps_silent(monkeypatch: pyt
         await connect(Place("two.localhost", port, False, None), lambda: seen, 5)
         seen.transport.close()
         server.close()
+        await asyncio.sleep(0.01)
         return seen.made
 
     assert asyncio.run(run())
@@ -137,11 +139,15 @@ def test_who_cannot_be_reached_is_said_to_be_unreached() -> None:
         asyncio.run(connect(Place("127.0.0.1", port, False, None), Seen, 5))
 
     async def silent() -> None:
-        server = await asyncio.start_server(lambda reader, _: reader.read(), "127.0.0.1", 0)
+        writers: list[asyncio.StreamWriter] = []
+        server = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
         try:
             await connect(Place("127.0.0.1", server.sockets[0].getsockname()[1], True, None), Seen, 0.1)
         finally:
+            for writer in writers:
+                writer.close()
             server.close()
+            await asyncio.sleep(0.01)
 
     with pytest.raises(ConnectTimeout):
         asyncio.run(silent())
