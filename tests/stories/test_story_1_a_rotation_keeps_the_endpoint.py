@@ -7,14 +7,16 @@ end of a fall-back. What must be true: a rotation changes the key and nothing el
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
 
+from holdfast.runtime import Holdfast
 from holdfast.scripted import Behaviour, ScriptedProvider, Seen, ok, only_keys, status, wrong_door
 from holdfast.store.events import EventKind
-from stories.told import TEXT, WAYS, House, Way, ask, bad_key, entry, keys_seen, kinds, models_asked, refusal, value_of
+from stories.told import SAYS, TEXT, WAYS, House, Way, ask, bad_key, entry, keys_seen, kinds, models_asked, openai_client, refusal, value_of
 
 FIRST_REFUSALS = {
     "401": status(401, bad_key()),
@@ -68,8 +70,7 @@ class Down:
         return ok() if seen.key in map(value_of, self.labels) else FIRST_REFUSALS["429"]
 
 
-@pytest.fixture
-def ladder(house: House) -> Any:
+def furnish(house: House, ladder: str) -> Any:
     """Two known vendors, each behind a URL that its user wrote: the plan's own host, and a company's proxy. One stands in for the other."""
     house.own("a", "b", "c", "d")
     plan_state, proxy_state = Down("a"), Down("c")
@@ -79,9 +80,15 @@ def ladder(house: House) -> Any:
         keys = ", ".join(f'{{ from = "env:KEY_{label.upper()}", label = "{label}" }}' for label in (one, other))
         return f'[provider.{name}]\npreset = "{preset}"\nurl = "{at.url}"\nmodels = ["m1"]\nkeys = [{keys}]\n'
 
-    rungs = '[ladder]\n"plan/m1" = { then = ["proxy/m1"], return_after = "300ms", check = false }\n'
+    rungs = f'[ladder]\n"plan/m1" = {{ then = ["proxy/m1"], {ladder} }}\n'
     house.write(vendor("plan", "deepseek", plan, "a", "b"), vendor("proxy", "openrouter", proxy, "c", "d"), rungs)
     return plan, proxy, plan_state, proxy_state
+
+
+@pytest.fixture
+def ladder(house: House) -> Any:
+    """A ladder whose stand-in ends by the clock alone: the next request tries the plan."""
+    return furnish(house, 'return_after = "300ms", check = false')
 
 
 def test_a_url_that_the_user_wrote_over_a_presets_is_never_left(house: House, ladder: Any) -> None:
@@ -129,6 +136,80 @@ def test_a_stand_in_is_written_down_with_its_reason_and_its_end(house: House, la
     assert "proxy/m1 stands in until" in told
     assert "because of transient" in told
     assert "back on plan/m1" in told
+
+
+WITH_A_RESULT: list[Any] = [
+    *SAYS,
+    {"role": "assistant", "content": None, "tool_calls": [{"id": "t1", "type": "function", "function": {"name": "ls", "arguments": "{}"}}]},
+    {"role": "tool", "tool_call_id": "t1", "content": "3 files"},
+]
+
+
+class Program:
+    """A program that talks to its model in turns, and a plan that goes away and comes back."""
+
+    def __init__(self, held: Holdfast, plan: ScriptedProvider, proxy: ScriptedProvider) -> None:
+        self.held, self.plan, self.proxy = held, plan, proxy
+        self.session = held.session("work", "plan/m1")
+
+    def ask(self, messages: list[Any] = SAYS) -> str:
+        """One request, and whatever is asked beside it; who answered, and who saw what."""
+        self.plan.requests.clear()
+        self.proxy.requests.clear()
+        with openai_client(self.session) as client:
+            answer = client.chat.completions.with_raw_response.create(model="m1", messages=messages)
+        assert answer.http_response.json()["choices"][0]["message"]["content"] == TEXT
+        assert self.held.homeward.later.settle()
+        return str(answer.headers["holdfast-pin"])
+
+    @property
+    def beside(self) -> int:
+        """How often the plan was asked by anything but the program's own requests."""
+        return sum(json.loads(seen.body)["messages"] != SAYS for seen in self.plan.calls)
+
+
+def test_no_turn_pays_for_the_question_whether_the_plan_is_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """openclaw/openclaw#72697: every end of a fall-back cost a turn its time-outs. #64083: without one it never ended."""
+    monkeypatch.setattr("holdfast.homeward._AT_MOST_EVERY", 0.0)
+    plan, proxy, plan_state, _ = furnish(house, 'return_after = "600ms"')
+    with house.open() as held:
+        program = Program(held, plan, proxy)
+        assert program.ask() == "plan/m1"
+        plan_state.on = False
+        assert program.ask() == "proxy/m1"
+        time.sleep(0.65)
+        assert program.ask() == "proxy/m1", "the lease is over, and the plan is asked beside the turn"
+        assert (len(plan.calls), program.beside, len(proxy.calls)) == (1, 1, 1), "which is dead: the turn never met it"
+        plan_state.on = True
+        assert program.ask() == "proxy/m1"
+        assert plan.calls == [], "another lease"
+        time.sleep(0.65)
+        assert program.ask() == "proxy/m1"
+        assert (len(plan.calls), program.beside) == (1, 1)
+        assert keys_seen(plan) == ["a"]
+        assert program.ask() == "plan/m1", "it answered, and the next turn is home"
+        assert (len(plan.calls), program.beside, proxy.calls) == (1, 0, [])
+        told = program.session.why()
+    assert "plan/m1 answers again, asked beside the requests" in told
+    assert told.rindex("back on plan/m1") > told.rindex("answers again")
+
+
+def test_a_turn_that_began_on_the_rung_ends_on_it(house: House) -> None:
+    """A prompt is cached where it was sent: to leave in the middle of a tool loop is to pay for all of it again."""
+    plan, proxy, plan_state, _ = furnish(house, 'return_after = "300ms"')
+    with house.open() as held:
+        program = Program(held, plan, proxy)
+        program.ask()
+        plan_state.on = False
+        assert program.ask() == "proxy/m1"
+        plan_state.on = True
+        time.sleep(0.35)
+        assert [program.ask(WITH_A_RESULT) for _ in range(3)] == ["proxy/m1"] * 3
+    with house.open() as held:
+        program = Program(held, plan, proxy)
+        assert program.ask(WITH_A_RESULT) == "proxy/m1", "nor does a restart of the program tear it apart"
+        assert plan.calls == []
+        assert [program.ask(), program.ask(WITH_A_RESULT)] == ["plan/m1", "plan/m1"]
 
 
 def test_after_a_switch_nothing_of_the_old_provider_is_used(house: House) -> None:
