@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..core.identity import Connection
 from ..core.secret import Secret
 from ..http.asked import Asked, asked_by
-from ..http.wire import Leaving, leave, readable
+from ..http.wire import Dressed, Leaving, readable
 
 if TYPE_CHECKING:
     from .head import Head
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class GatewayAsk:
     """What a client asked for, as the conversation takes it."""
 
-    __slots__ = ("asked", "body", "dialect", "judged", "lines", "path")
+    __slots__ = ("_head", "asked", "body", "dialect", "judged", "path")
 
     judged: bool
 
@@ -26,10 +26,13 @@ class GatewayAsk:
         self.body: bytes | None = body
         self.dialect, self.judged = route.dialect, True
         self.path = f"{route.path}?{head.query.decode('ascii')}" if head.query else route.path
-        self.lines = head.kept
-        if head.accepts is not None:
-            self.lines.append(b"accept-encoding: " + readable(head.accepts, self.asked.streams))
+        self._head = head
 
     def opening(self, connection: Connection, secret: Secret | None) -> Leaving:
         """The request as it leaves for `connection`."""
-        return leave(connection, secret, self.path, self.lines, self.body or b"", self.asked)
+        head, streams = self._head, self.asked.streams
+        dressed = head.dressed
+        if dressed is None or not dressed.fits(connection, secret, streams):
+            lines = head.kept if head.accepts is None else [*head.kept, b"accept-encoding: " + readable(head.accepts, streams)]
+            dressed = head.dressed = Dressed(connection, secret, streams, self.path, lines)
+        return dressed.leave(self.body or b"", self.asked)

@@ -16,7 +16,7 @@ _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _LONGEST_LINE = 1024
 _LONGEST_TRAILER = 8 * 1024
 _MOST_NAMES = 4096
-_MOST_DIGITS = 15
+MOST_DIGITS = 15
 
 
 class Malformed(Exception):
@@ -61,7 +61,7 @@ class Names(dict[bytes, int]):
 def length_of(value: bytes) -> int:
     """The value of a content-length. Raises Malformed for anything but digits."""
     value = value.strip(b" \t")
-    if not value.isdigit() or len(value) > _MOST_DIGITS:
+    if not value.isdigit() or len(value) > MOST_DIGITS:
         raise Malformed("the content-length is no number")
     return int(value)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit
 
-from .framing import Malformed, Names, length_of, lines_of
+from .framing import MOST_DIGITS, Malformed, Names, length_of, lines_of
+
+if TYPE_CHECKING:
+    from ..http.wire import Dressed
 
 RawHeaders = list[tuple[bytes, bytes]]
-
+_END = b"\r\n\r\n"
 
 # What becomes of a client's header: those up to HARNESS may stand there once, and their values are kept by these numbers.
 KEPT, DROPPED, LENGTH, CODING, CONNECTION, HOST, ORIGIN, EXPECT, BEARER, API_KEY, SESSION, HARNESS, ACCEPTS, RETRIES, VERSION = range(15)
@@ -45,9 +49,12 @@ _OPTIONS_OF_CONNECTION = frozenset({b"close", b"keep-alive", b"te", b"upgrade", 
 
 class Head:
     """One request's head. `kept` are the lines that go along; `once` holds the values of headers that may stand there once only,
-    by their fate. Raises Malformed, with the status to answer."""
+    by their fate; `credential` is the one of them that was good, `dressed` how it last left. Raises Malformed, with the status to answer."""
 
-    __slots__ = ("accepts", "block", "chunked", "keep", "kept", "length", "method", "modern", "once", "path", "query", "retries", "versioned")
+    __slots__ = (
+        "accepts", "block", "chunked", "credential", "dressed", "keep", "kept", "length", "method", "modern", "once", "path", "query", "retries",
+        "versioned",
+    )  # fmt: skip
 
     def __init__(self, block: bytes, most: int, longest_target: int) -> None:
         lines = lines_of(block, most)
@@ -67,6 +74,8 @@ class Head:
         self.accepts: bytes | None = None
         self.retries, self.versioned, self.chunked = 0, False, False
         self.length = 0
+        self.credential = b""
+        self.dressed: Dressed | None = None
         self._read(lines)
         if len(self.once) > 1 or self.once.keys() - {HOST}:
             self._weigh()
@@ -133,3 +142,46 @@ class Head:
         """All of them, as they came, for what is not on the way of a request to a provider."""
         pairs = (line.partition(b":") for line in self.block.split(b"\r\n")[1:])
         return [(name.lower(), value.strip(b" \t")) for name, _, value in pairs]
+
+
+_LENGTHS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+"""As clients write it; whoever writes it otherwise is read anew each time."""
+
+
+class Seen(NamedTuple):
+    """A head as the bytes before and after the digits of its length: whoever sends these again has sent the same head."""
+
+    head: Head
+    credential: bytes
+    before: bytes
+    after: bytes
+
+    def at(self, data: bytes) -> tuple[int, int] | None:
+        """Where the digits stand, if `data` begins with this head."""
+        start = len(self.before)
+        if not data.startswith(self.before):
+            return None
+        end = data.find(b"\r", start, start + MOST_DIGITS + 1)
+        return (start, end) if end > start and data.startswith(self.after, end) and data[start:end].isdigit() else None
+
+
+def seen_again(head: Head) -> Seen | None:
+    """By what this head is known again, where that is certain."""
+    block = head.block
+    name = next((one for one in _LENGTHS if one in block), None)
+    if name is None or EXPECT in head.once or head.credentials[:1] != [head.credential]:
+        return None
+    before, _, rest = block.partition(name)
+    digits, ended, after = rest.partition(b"\r\n")
+    if not digits.isdigit():
+        return None
+    return Seen(head, head.credential, before + name, ended + after + _END)
+
+
+def host_of(value: bytes) -> str:
+    """The host that a Host or Origin header names, "" for none that can be read."""
+    text = value.decode("latin-1")
+    try:
+        return (urlsplit(text if "://" in text else f"//{text}").hostname or "").lower()
+    except ValueError:
+        return ""

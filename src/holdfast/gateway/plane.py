@@ -22,8 +22,9 @@ from ..core.steps import Outcome
 from ..engine import Engine
 from ..http.talk import Bounds as TalkBounds
 from ..store.base import Token
+from .head import host_of
 from .routes import Routes
-from .server import Client, host_of
+from .server import Client
 from .upstream import Upstreams
 
 T = TypeVar("T")

@@ -171,20 +171,36 @@ class Leaving(NamedTuple):
     timeout: Timeout
 
 
-def leave(connection: Connection, secret: Secret | None, path: str, lines: list[bytes], body: bytes, asked: Asked) -> Leaving:
-    """What leaves for `connection` when a client's header lines, those that may leave, go along as they came."""
-    endpoint = connection.endpoint
-    if endpoint.headers:
-        names = {name.lower().encode("latin-1") for name, _ in endpoint.headers}
-        lines = [line for line in lines if line.partition(b":")[0].lower() not in names]
-        lines += [f"{name}: {value}".encode() for name, value in endpoint.headers]
-    pieces = _named(body, asked, connection.model, path)
-    head = [_start(endpoint.url, endpoint.host, endpoint.dialect, path), *lines]
-    if secret is not None and endpoint.auth is not Auth.NONE:
-        head.append(b"%b: %b" % _credential(endpoint.auth, secret))
-    head.append(b"content-length: %d\r\n\r\n" % sum(map(len, pieces)))
-    told = b"\r\n".join(head)
-    return Leaving(endpoint, (told + pieces[0],) if len(pieces) == 1 and len(pieces[0]) < _SHORT else (told, *pieces), {})
+class Dressed:
+    """A client's header lines, those that may leave, dressed for `connection` once for all requests that come with them. It holds the
+    key as it is written, and shows it to nobody."""
+
+    __slots__ = ("_connection", "_head", "_path", "_secret", "_streams")
+
+    def __init__(self, connection: Connection, secret: Secret | None, streams: bool, path: str, lines: list[bytes]) -> None:
+        self._connection, self._secret, self._streams, self._path = connection, secret, streams, path
+        endpoint = connection.endpoint
+        if endpoint.headers:
+            names = {name.lower().encode("latin-1") for name, _ in endpoint.headers}
+            lines = [line for line in lines if line.partition(b":")[0].lower() not in names]
+            lines += [f"{name}: {value}".encode() for name, value in endpoint.headers]
+        head = [_start(endpoint.url, endpoint.host, endpoint.dialect, path), *lines]
+        if secret is not None and endpoint.auth is not Auth.NONE:
+            head.append(b"%b: %b" % _credential(endpoint.auth, secret))
+        self._head = b"\r\n".join(head) + b"\r\ncontent-length: "
+
+    def fits(self, connection: Connection, secret: Secret | None, streams: bool) -> bool:
+        """Whether a request of the same head leaves with these very bytes: the connection and the key are immutable objects."""
+        return connection is self._connection and secret is self._secret and streams is self._streams
+
+    def leave(self, body: bytes, asked: Asked) -> Leaving:
+        """What leaves with this body."""
+        connection = self._connection
+        pieces = _named(body, asked, connection.model, self._path)
+        first = pieces[0]
+        if isinstance(first, bytes) and len(pieces) == 1 and len(first) < _SHORT:
+            return Leaving(connection.endpoint, (b"%b%d\r\n\r\n%b" % (self._head, len(first), first),), {})
+        return Leaving(connection.endpoint, (b"%b%d\r\n\r\n" % (self._head, sum(map(len, pieces))), *pieces), {})
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,120 @@
+"""A head that a connection sent before is known by its bytes; whoever is answered by that is answered as on a connection of its own."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+from holdfast.gateway.head import Head, seen_again
+from holdfast.gateway.plane import Bounds
+from holdfast.store.base import Token
+from holdfast.testing import ScriptedProvider, ok
+
+from .conftest import TOKEN, read_all, request  # type: ignore[import-not-found]
+
+BODY = b'{"model":"mine/scripted-1","messages":[]}'
+LONGER = b'{"model":"mine/scripted-1","messages":[],"stream":false}'
+FIRST = request("chat/completions", BODY)
+OTHERS = {
+    "the same": FIRST,
+    "another length": request("chat/completions", LONGER),
+    "no body": request("chat/completions", b""),
+    "a length with a sign": FIRST.replace(b"content-length: ", b"content-length: +"),
+    "a length with zeros": FIRST.replace(b"content-length: ", b"content-length: 000"),
+    "a length in hexadecimal": FIRST.replace(b"content-length: ", b"content-length: 0x"),
+    "a length too long to be one": FIRST.replace(b"content-length: ", b"content-length: " + b"0" * 15),
+    "two lengths": FIRST.replace(b"\r\n\r\n", b"\r\ncontent-length: 3\r\n\r\n", 1),
+    "a length and chunks": FIRST.replace(b"\r\n\r\n", b"\r\ntransfer-encoding: chunked\r\n\r\n", 1),
+    "a length that ends the line otherwise": FIRST.replace(b"content-length: %d\r\n" % len(BODY), b"content-length: %d\n" % len(BODY)),
+    "a body that is too large": FIRST.replace(b"content-length: %d" % len(BODY), b"content-length: 4096"),
+    "another session": request("chat/completions", BODY, holdfast_session="theirs"),
+    "a session that cannot be": request("chat/completions", BODY, holdfast_session="no/session"),
+    "another route": request("embeddings", BODY),
+    "no route": request("/nowhere", BODY),
+    "no token": request("chat/completions", BODY, authorization=""),
+    "another host": request("chat/completions", BODY, host="rebound.example"),
+    "another model": request("chat/completions", b'{"model":"mine/nobody-knows","messages":[]}'),
+}
+
+
+def _told(answer: bytes) -> tuple[bytes, list[bytes], bytes]:
+    """What says the same each time: the status, which headers there are and who answered, the body but for what names the request."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.split(b"\r\n")
+    same = [line for line in lines if not line.lower().startswith((b"date:", b"holdfast-request-id:", b"x-request-id:", b"content-length:"))]
+    return status, sorted(same), body.partition(b"\"choices\"")[2]
+
+
+@pytest.mark.parametrize("then", OTHERS.values(), ids=OTHERS)
+def test_a_second_request_is_answered_as_if_it_were_the_first(gateway: Any, provider: ScriptedProvider, then: bytes) -> None:
+    provider.follow(lambda seen: ok())
+    plane = gateway(provider, bounds=Bounds(look_every=0.02, body_bytes=1_000, body=0.2))
+    plane.raw(FIRST, quiet=0.1)
+    alone = plane.raw(then, quiet=0.4)
+    with plane.connect() as sock:
+        for _ in range(2):
+            sock.sendall(FIRST)
+            first = _one(sock)
+            assert first.startswith(b"HTTP/1.1 200 ")
+        sock.sendall(then)
+        assert _told(read_all(sock, 0.4)) == _told(alone)
+
+
+@pytest.mark.parametrize("cut", [1, 40, len(FIRST) - len(BODY) - 2, len(FIRST) - 1])
+def test_a_head_that_comes_in_two_parts_is_read_as_well(gateway: Any, provider: ScriptedProvider, cut: int) -> None:
+    provider.follow(lambda seen: ok())
+    plane = gateway(provider)
+    with plane.connect() as sock:
+        for _ in range(3):
+            sock.sendall(FIRST[:cut])
+            assert not read_all(sock, 0.05)
+            sock.settimeout(5)
+            sock.sendall(FIRST[cut:])
+            assert _one(sock).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_token_that_is_revoked_or_bound_meanwhile_holds_at_once(gateway: Any, provider: ScriptedProvider) -> None:
+    provider.follow(lambda seen: ok())
+    plane = gateway(provider)
+    with plane.connect() as sock:
+        for _ in range(2):
+            sock.sendall(FIRST)
+            assert b"holdfast-session: token-test\r\n" in _one(sock)
+        plane.books.tokens[TOKEN.encode()] = Token("1", "", "test", session="theirs")
+        sock.sendall(FIRST)
+        assert b"holdfast-session: theirs\r\n" in _one(sock)
+        del plane.books.tokens[TOKEN.encode()]
+        sock.sendall(FIRST)
+        assert _one(sock).startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"expect: 100-continue",
+        b"content-Length: 5",
+        b"content-length:5",
+        b"content-length: 5 ",
+        b"transfer-encoding: chunked",
+        b"x-api-key: good",
+        b"accept: a",
+    ],
+)
+def test_a_head_is_known_again_only_where_that_is_certain(more: bytes) -> None:
+    head = Head(b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer bad\r\n" + more, 16, 64)
+    head.credential = b"good"
+    assert seen_again(head) is None
+
+
+def _one(sock: socket.socket) -> bytes:
+    """One answer with a length."""
+    got = b""
+    while b"\r\n\r\n" not in got:
+        got += sock.recv(65536)
+    head, _, body = got.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+    while len(body) < length:
+        body += sock.recv(65536)
+    return head + b"\r\n\r\n" + body
