@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -242,14 +243,20 @@ def test_which_row_governs_depends_on_what_is_known(fault: Fault, worked: bool, 
     ],
 )
 def test_how_long_a_verdict_lasts_depends_on_how_strong_its_sign_is(fault: Fault, seconds: float) -> None:
+    fault = replace(fault, scope=Scope.KEY)
     failure = Failure(fault, rule_for(fault, worked_here=True), CONNECTION, "f", sent_at=0.0)
     *_, cooled = verdict(failure, Board(), 10.0, 0.0)
     assert isinstance(cooled, Cooled)
     assert cooled.cooldown.until - 10.0 == pytest.approx(seconds)
 
 
+def test_what_speaks_of_one_request_sets_nothing_aside() -> None:
+    fault = Fault(FaultClass.QUOTA_EXHAUSTED, Scope.REQUEST, confidence=Confidence.TEXT)
+    assert not [*verdict(Failure(fault, rule_for(fault, worked_here=True), CONNECTION, "f", sent_at=0.0), Board(), 10.0, 0.0)]
+
+
 def test_a_failure_sent_before_the_last_verdict_adds_nothing_to_it() -> None:
-    fault, rule = Fault(FaultClass.QUOTA_EXHAUSTED, confidence=Confidence.CODE), RULES[FaultClass.QUOTA_EXHAUSTED]
+    fault, rule = Fault(FaultClass.QUOTA_EXHAUSTED, Scope.ACCOUNT, confidence=Confidence.CODE), RULES[FaultClass.QUOTA_EXHAUSTED]
     board = Board([], [cooldown(Scope.KEY, 3600.0)])
     assert not [*verdict(Failure(fault, rule, CONNECTION, "f", sent_at=0.5), board, 10.0, 0.0)]
     assert [*verdict(Failure(fault, rule, CONNECTION, "f", sent_at=1.5), board, 10.0, 0.0)]

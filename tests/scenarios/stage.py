@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +28,7 @@ import openai
 import pytest
 
 from gateway.conftest import QUICK, TOKEN, Running
+from holdfast import runtime
 from holdfast.core.errors import HoldfastError
 from holdfast.core.identity import Dialect
 from holdfast.engine import Engine
@@ -105,7 +106,7 @@ class Stage(House):
 
     def __init__(self, face: Face, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(path, monkeypatch)
-        self.face = face
+        self.way = face
         self._open = ExitStack()
         self._held: Holdfast | None = None
         self._running: Running | None = None
@@ -120,6 +121,10 @@ class Stage(House):
         gone = ScriptedProvider()
         gone.close()
         return gone.url
+
+    def open(self) -> AbstractContextManager[Holdfast]:
+        """A Holdfast of its own, beside the face that runs."""
+        return runtime.open(self.path)
 
     # The user's own doing: through a Holdfast of its own, as the command line's is, beside the face that runs.
 
@@ -157,7 +162,7 @@ class Stage(House):
 
     @property
     def engine(self) -> Engine:
-        return self._running.holdfast.engine if self.face is Face.GATEWAY and self._gateway() and self._running else self._library().engine
+        return self._running.holdfast.engine if self.way is Face.GATEWAY and self._gateway() and self._running else self._library().engine
 
     def _library(self) -> Holdfast:
         if self._held is None:
@@ -179,7 +184,7 @@ class Stage(House):
         return made
 
     def _made(self, session: str, is_anthropic: bool) -> Any:
-        if self.face is Face.LIBRARY:
+        if self.way is Face.LIBRARY:
             mine = self._library().session(session)
             return anthropic.Anthropic(**mine.for_anthropic()) if is_anthropic else openai.OpenAI(**mine.for_openai())
         url, direct = f"{self._gateway().root}/s/{session}", {"verify": False, "trust_env": False}
@@ -195,7 +200,7 @@ class Stage(House):
             return Told(_text(raw.parse()), headers={name.lower(): value for name, value in raw.headers.items()})
         except (openai.APIStatusError, anthropic.APIStatusError) as error:
             headers = {name.lower(): value for name, value in error.response.headers.items()}
-            said = self._library().session(session).explain() if self.face is Face.LIBRARY and "holdfast-fault" in headers else ""
+            said = self._library().session(session).explain() if self.way is Face.LIBRARY and "holdfast-fault" in headers else ""
             return Told("", error.status_code, f"{error}\n{said}", headers, str(getattr(error, "code", "") or ""))
         except (openai.APIError, anthropic.APIError) as error:
             return Told("", 0, str(error))

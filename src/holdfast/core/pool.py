@@ -37,16 +37,23 @@ class Pick(NamedTuple):
     verdict: Cooldown | None = None
 
 
-def order(lane: Lane, board: Board, kept_key: str | None) -> Sequence[Connection]:
-    """The lane's connections in the order of its strategy; the key that the session used last comes first."""
+def order(lane: Lane, world: World, kept_key: str | None) -> Sequence[Connection]:
+    """The lane's connections in the order of its strategy; the key that the session used last comes first. Between keys that this
+    process used alike, the one that last worked longest ago: so the order survives a restart."""
     connections: Sequence[Connection] = lane.connections
     if len(connections) > 1:
         strategy = lane.connection.provider.strategy
         if strategy is not Strategy.FILL_FIRST:
-            connections = sorted(connections, key=lambda c: board.used(c)[strategy is Strategy.ROUND_ROBIN])
+            turn = strategy is Strategy.ROUND_ROBIN
+            connections = sorted(connections, key=lambda c: (world.board.used(c)[turn], _last_ok(c, world)))
         if kept_key is not None and connections[0].label != kept_key:
             connections = sorted(connections, key=lambda c: c.label != kept_key)
     return connections
+
+
+def _last_ok(connection: Connection, world: World) -> float:
+    fingerprint = world.fingerprint(connection.key) if connection.key is not None else None
+    return world.board.evidence(fingerprint, connection.endpoint).last_ok or 0.0 if fingerprint is not None else 0.0
 
 
 def pick(lane: Lane, world: World, now: float, excluded: Collection[str], *, kept_key: str | None, patience: float) -> Pick:
@@ -55,7 +62,7 @@ def pick(lane: Lane, world: World, now: float, excluded: Collection[str], *, kep
     board = world.board
     waiting: Pick | None = None
     blocked = Pick(None)
-    for connection in order(lane, board, kept_key):
+    for connection in order(lane, world, kept_key):
         key = connection.key
         if key is not None and key.label in excluded:
             continue

@@ -108,8 +108,8 @@ def verdict(failure: Failure, board: Board, now: float, roll: float) -> Iterator
     fault, rule, connection, fingerprint, sent_at = failure
     if rule.probe or rule.barred or rule.refresh:
         yield Failed(fingerprint, connection.endpoint.url, fault.kind, now)
-    if rule.scope is None or not (rule.cool or rule.barred):
-        return
+    if rule.scope is None or fault.scope is Scope.REQUEST or not (rule.cool or rule.barred):
+        return  # what speaks of this request only sets nothing aside
     name = subject(rule.scope, fingerprint, connection)
     before = board.cooled(name)
     if before is not None and sent_at < before.since and not before.over(now):
