@@ -126,3 +126,7 @@ def test_redaction_cuts_what_is_too_long_and_leaves_plain_words_alone() -> None:
 def test_a_value_is_found_in_the_spellings_of_json_and_of_urls(written: str) -> None:
     shown = Secret("ab/cd/0123456789==").scrub(f'{{"error":"no such key: {written}"}}')
     assert "0123456789" not in shown
+
+
+def test_a_short_value_is_masked_as_a_word_and_takes_no_letters_from_others() -> None:
+    assert Secret("x").scrub("key 'x' exceeded its limit") == "key '****' exceeded its limit"

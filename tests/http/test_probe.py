@@ -11,7 +11,7 @@ from holdfast.core.faults import Phase, Reply
 from holdfast.core.identity import Auth, Connection, Dialect
 from holdfast.core.secret import Secret
 from holdfast.http import probe
-from holdfast.http.probe import Checked, check_call, list_models
+from holdfast.http.probe import Checked, ask, check_call, list_models
 from holdfast.profiles import load
 from holdfast.scripted import Behaviour, ScriptedProvider, empty, ok, status, wrong_door
 
@@ -101,6 +101,24 @@ def test_a_check_that_fails_gives_the_providers_reply(answer: Any, fakes: Any) -
         reply = check_call(fakes.connect(provider), SECRET, PROFILE)
     assert isinstance(reply, Reply)
     assert (reply.status, reply.body) == (answer.status, answer.body)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        list_models,
+        lambda connection, key: check_call(connection, key, PROFILE),
+        lambda connection, key: ask(connection, key, "POST", "/key/generate", {}),
+    ],
+    ids=["list", "check", "ask"],
+)
+def test_a_service_that_repeats_a_key_of_no_known_shape_is_not_repeated(question: Any, fakes: Any) -> None:
+    key = Secret("a plain word/and another")
+    refusal = status(401, {"error": {"message": "no such key: a plain word/and another"}}, headers={"x-key": "a plain word/and another"})
+    with ScriptedProvider(refusal, models=None) as provider:
+        reply = question(fakes.connect(provider), key)
+    assert reply.status == 401
+    assert "plain word" not in f"{reply}"
 
 
 def test_a_client_that_was_given_is_left_open(fakes: Any) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 _MASK = "****"
 _TAIL = 4
 _SHORTEST_WITH_TAIL = 12
+_SHORTEST_WITHIN = 8
 
 
 class Secret:
@@ -51,10 +52,16 @@ class Secret:
         return fingerprint(self.__value, pepper)
 
     def scrub(self, text: str) -> str:
-        """`text` with this value, as JSON and URLs may write it too, replaced by its mask."""
+        """`text` with this value, as JSON and URLs may write it too, replaced by its mask; a short value only where it is a word of its
+        own, or every other word would lose letters."""
         for written in (self.__value, json.dumps(self.__value)[1:-1], self.__value.replace("/", "\\/"), quote(self.__value, safe="")):
-            text = text.replace(written, str(self))
+            within = len(self.__value) >= _SHORTEST_WITHIN
+            text = text.replace(written, str(self)) if within else re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", _MASK, text)
         return text
+
+    def scrub_bytes(self, raw: bytes) -> bytes:
+        """The same for what came over a wire, in whatever encoding."""
+        return self.scrub(raw.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
     def __str__(self) -> str:
         return f"…{self.tail}" if self.tail else _MASK

@@ -19,6 +19,7 @@ from ..core.identity import Connection, Dialect, is_loopback
 from ..core.secret import Secret
 from .asked import requested_model
 from .kit import RawHeaders
+from .talk import succeeded
 from .wire import BODY_LIMIT, Decoder, dress, reply_of, reply_of_error, strip
 
 _SECONDS = 15.0
@@ -64,7 +65,7 @@ def list_models(connection: Connection, secret: Secret | None, client: httpx2.Cl
             document = _json(got.body)
             found = _names(document) if got.status == 200 else None
             if found is None:
-                return reply_of(got.status, got.headers, got.body, Phase.BODY if got.status == 200 else Phase.HEADERS, connection.endpoint.host)
+                return _refused(got, connection, secret)
             names += found
             last = document.get("last_id") if isinstance(document, dict) and document.get("has_more") else None
             if not pages or not found or not isinstance(last, str):
@@ -86,7 +87,7 @@ def check_call(connection: Connection, secret: Secret | None, profile: Profile, 
         return got
     content_type = next((value.decode("latin-1") for name, value in got.headers if name.lower() == b"content-type"), "")
     if not looks_ok(got.status, content_type, got.body, profile):
-        return reply_of(got.status, got.headers, got.body, Phase.BODY if got.status == 200 else Phase.HEADERS, connection.endpoint.host)
+        return _refused(got, connection, secret)
     return Checked(requested_model(got.body) or "", time.monotonic() - start)
 
 
@@ -98,7 +99,16 @@ def ask(connection: Connection, secret: Secret | None, method: str, path: str, b
         got = _fetch(opened, connection, secret, method, path, sent, time.monotonic() + seconds, _LIST_LIMIT)
     if isinstance(got, Reply):
         return got
+    if not succeeded(got.status):
+        return _refused(got, connection, secret)
     return replace(reply_of(got.status, got.headers, b"", Phase.BODY, connection.endpoint.host), body=got.body)
+
+
+def _refused(got: _Got, connection: Connection, secret: Secret | None) -> Reply:
+    """A bad answer; one that repeats the key it was shown is not repeated."""
+    body = secret.scrub_bytes(got.body) if secret is not None else got.body
+    headers = [(name, secret.scrub_bytes(value)) for name, value in got.headers] if secret is not None else got.headers
+    return reply_of(got.status, headers, body, Phase.BODY if got.status == 200 else Phase.HEADERS, connection.endpoint.host)
 
 
 class _Borrowed:

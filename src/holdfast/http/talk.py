@@ -227,7 +227,7 @@ class _Conversation:
         """A bad answer as we keep it and hand it on: a provider that repeats the key it was shown is not repeated."""
         headers = head.headers
         if self.secret is not None:
-            body = self.secret.scrub(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+            body = self.secret.scrub_bytes(body)
             headers = [(name, self.secret.scrub(value.decode("latin-1")).encode("latin-1", "replace")) for name, value in headers]
         self.bad = Failed(head, headers, body)
         return reply_of(head.status, headers, body, phase, connection.endpoint.host)
