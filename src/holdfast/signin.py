@@ -71,7 +71,7 @@ def by_device(sign_in: SignIn, say: Say, *, send: Post = post, sleep: Callable[[
     say(f"open {offer.get('verification_uri')} and type the code {offer['user_code']}")
     if isinstance(complete := offer.get("verification_uri_complete"), str):
         say(f"  or open {complete}")
-    device, pause = Secret(offer["device_code"]), max(1.0, _seconds(offer.get("interval"), 5.0))
+    device, pause = _code(sign_in, offer["device_code"]), max(1.0, _seconds(offer.get("interval"), 5.0))
     ends = clock() + min(_seconds(offer.get("expires_in"), 600.0), _LONGEST_DEVICE)
     while clock() + pause < ends:
         sleep(pause)
@@ -107,7 +107,7 @@ def by_browser(sign_in: SignIn, say: Say, *, send: Post = post, visit: Callable[
     if "code" not in came:
         why = f"refused ({redact(came['error'], limit=100)})" if came.get("error") else "nobody came back from it in time"
         raise NotSignedIn(f"sign-in '{sign_in.name}': {why}")
-    code, proof = Secret(came["code"]), Secret(verifier)
+    code, proof = _code(sign_in, came["code"]), Secret(verifier)
     asked: dict[str, str | Secret] = {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
     status, body = send(sign_in.token_url, asked | {"client_id": sign_in.client_id, "code_verifier": proof})
     token, _ = understood(body)
@@ -153,6 +153,14 @@ def _listening(came: dict[str, str], state: str) -> Any:
 
 def _granted(token: dict[str, Any], now: float) -> Grant:
     return renewed_grant(Grant(os.urandom(8).hex(), -1), token, now)
+
+
+def _code(sign_in: SignIn, text: str) -> Secret:
+    """A code that the service gave. Raises NotSignedIn for what can be none."""
+    try:
+        return Secret(text)
+    except ValueError:
+        raise NotSignedIn(f"sign-in '{sign_in.name}': the service gave a code that can be none") from None
 
 
 def _refused(sign_in: SignIn, status: int, body: bytes, *sent: Secret) -> NotSignedIn:

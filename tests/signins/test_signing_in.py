@@ -104,6 +104,7 @@ def test_nobody_who_comes_back_in_time_is_no_sign_in(authority: Authority, home:
         ([(400, b'{"error": "unauthorized_client"}')], "unauthorized_client"),
         ([(0, b"ConnectError")], "ConnectError"),
         ([(200, b"<html>")], "HTTP 200"),
+        ([(200, b'{"device_code": "two\\nlines", "user_code": "u"}')], "a code that can be none"),
         ([(200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'), (400, b'{"error": "access_denied"}')], "access_denied"),
         ([(200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'), (400, b'{"error": "slow_down"}')], "nobody typed the code"),
         ([(200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'), (503, b"")], "nobody typed the code"),

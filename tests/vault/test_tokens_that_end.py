@@ -62,6 +62,14 @@ def token(number: int, **more: object) -> tuple[int, bytes]:
     return 200, json.dumps({name: value for name, value in (told | more).items() if value is not None}).encode()
 
 
+UNUSABLE = [
+    *(token(1, access_token=value) for value in ("two\nlines", "\U0001f511", " ", 5, True, {"a": 1})),
+    token(1, refresh_token="two\nlines"),
+    token(1, refresh_token=["a"]),
+    (200, b'{"access_token": "a", "expires_in": 1e400}'),
+    (200, b"[" * 50_000),
+]
+"""Answers from which no token comes, and no accident either."""
 GRANT_OVER = (400, b'{"error": "invalid_grant"}')
 
 
@@ -185,7 +193,9 @@ def test_a_sign_in_that_is_over_is_asked_about_once_by_all_processes(desk: Desk)
     assert "invalid_grant" in desk.vault.note(OAUTH)
 
 
-@pytest.mark.parametrize("answer", [(503, b""), (0, b"ConnectError"), (200, b"<html>"), (200, b"{}"), (429, b'{"error": "slow_down"}'), (200, b"\xff")])
+@pytest.mark.parametrize(
+    "answer", [(503, b""), (0, b"ConnectError"), (200, b"<html>"), (200, b"{}"), (429, b'{"error": "slow_down"}'), (200, b"\xff"), *UNUSABLE]
+)
 def test_a_service_that_cannot_answer_is_asked_again_after_a_rest_that_grows(desk: Desk, answer: tuple[int, bytes]) -> None:
     desk.sign_in()
     desk.answers = [answer, answer, token(1)]
@@ -196,6 +206,21 @@ def test_a_service_that_cannot_answer_is_asked_again_after_a_rest_that_grows(des
     assert len(desk.asked) == 2
     desk.now += 2
     assert desk.vault.secret(OAUTH) == Secret("access-1")
+
+
+def test_a_life_beyond_all_reason_is_shortened_and_can_be_written_down(desk: Desk) -> None:
+    desk.sign_in()
+    desk.answers = [token(1, expires_in=10**400)]
+    assert desk.vault.secret(OAUTH) == Secret("access-1")
+    assert NOW < (desk.another().ends(OAUTH) or 0) < NOW * 1000
+
+
+def test_a_service_that_repeats_the_refresh_token_is_not_repeated(desk: Desk) -> None:
+    desk.file.put_grant("corp", Grant("g", 0, None, Secret("plain-renewing-word"), NOW - 600, NOW - 1))
+    desk.answers = [(400, b'{"error": "plain-renewing-word"}')]
+    with pytest.raises(NotRenewed) as caught:
+        desk.vault.secret(OAUTH)
+    assert "plain-renewing" not in str(caught.value)
 
 
 def test_a_service_that_gives_no_new_refresh_token_keeps_the_old_one(desk: Desk) -> None:

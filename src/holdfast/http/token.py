@@ -1,10 +1,11 @@
 """One form post to a sign-in's own address: the only way on which what renews a key leaves this machine.
 
-Bounded in size and time, never redirected, never through a proxy to this machine itself.
+Bounded in size and time, never redirected, never unpacked, never through a proxy to this machine itself.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 import httpx2
@@ -14,22 +15,31 @@ from ..core.secret import Secret
 from .wire import form
 
 _SECONDS = 20.0
+_ALL_SECONDS = 40.0
 _LIMIT = 64 * 1024
-_HEADERS = {"accept": "application/json", "content-type": "application/x-www-form-urlencoded", "user-agent": "holdfast"}
+_HEADERS = {
+    "accept": "application/json",
+    "accept-encoding": "identity",
+    "content-type": "application/x-www-form-urlencoded",
+    "user-agent": "holdfast",
+}
 
 
 def post_form(url: str, fields: Mapping[str, str | Secret]) -> tuple[int, bytes]:
     """The status and body of the answer; 0 and the kind of error where none came."""
+    deadline = time.monotonic() + _ALL_SECONDS
     try:
         with (
             httpx2.Client(follow_redirects=False, trust_env=not is_loopback(url), timeout=_SECONDS) as client,
             client.stream("POST", url, headers=_HEADERS, content=form(fields)) as answer,
         ):
             body = b""
-            for chunk in answer.iter_bytes():
+            for chunk in answer.iter_raw():
                 body += chunk
                 if len(body) > _LIMIT:
                     return 0, b"an answer that is too long"
+                if time.monotonic() > deadline:
+                    return 0, b"an answer that does not end"
             return answer.status_code, body
     except httpx2.TransportError as error:
         return 0, type(error).__name__.encode()

@@ -26,6 +26,7 @@ It ends within `_PATIENCE` seconds."""
 _PATIENCE = 45.0
 _AGAIN = 15.0
 _FIRST_REST, _LONGEST_REST = 2.0, 120.0
+_LONGEST_LIFE = 10 * 366 * 86_400.0
 
 
 class GrantSource:
@@ -111,7 +112,7 @@ class GrantSource:
             return self._used()
         if refusal == "invalid_grant":
             return self._refused(grant)
-        what = redact(refusal, limit=60) or (f"HTTP {status}" if status else redact(body.decode(errors="replace"), limit=100))
+        what = redact(refusal, [grant.refresh], limit=60) or (f"HTTP {status}" if status else redact(body.decode(errors="replace"), limit=100))
         self._failed = f"the sign-in could not be renewed: {what}"
         self._rest = min(self._rest * 2 or _FIRST_REST, _LONGEST_REST)
         self._rests_until = now + self._rest
@@ -140,7 +141,8 @@ class GrantSource:
 
 
 def understood(body: bytes) -> tuple[dict[str, Any] | None, str]:
-    """(the token that an answer holds, "") or (None, the OAuth error code that it holds, else ""). Raises Unread without the package."""
+    """(the token that an answer holds, "") or (None, the OAuth error code that it holds, else ""). A token that could be no secret is
+    none. Raises Unread without the package."""
     try:
         from oauthlib.oauth2 import Client, OAuth2Error
     except ImportError:
@@ -149,9 +151,17 @@ def understood(body: bytes) -> tuple[dict[str, Any] | None, str]:
         token = Client("").parse_request_body_response(body.decode())
     except OAuth2Error as error:
         return None, str(error.error or "") if error.error != "missing_token" else ""
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return None, ""
-    return dict(token), ""
+    sound = _can_be_secret(token["access_token"]) and (not token.get("refresh_token") or _can_be_secret(token["refresh_token"]))
+    return (dict(token), "") if sound else (None, "")
+
+
+def _can_be_secret(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(Secret(value))
+    except ValueError:
+        return False
 
 
 def renewed_grant(before: Grant, token: dict[str, Any], now: float) -> Grant:
@@ -160,8 +170,8 @@ def renewed_grant(before: Grant, token: dict[str, Any], now: float) -> Grant:
     return Grant(
         before.id,
         before.generation + 1,
-        Secret(str(token["access_token"])),
-        Secret(refresh) if isinstance(refresh, str) and refresh else before.refresh,
+        Secret(token["access_token"]),
+        Secret(refresh) if refresh else before.refresh,
         now,
-        now + float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None,
+        now + float(min(seconds, _LONGEST_LIFE)) if isinstance(seconds, int | float) and seconds > 0 else None,
     )
