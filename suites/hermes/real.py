@@ -76,10 +76,11 @@ class Tui:
         result: Message = answer["result"]
         return result
 
-    def say(self, session: str) -> None:
-        """One turn, to its end, whatever that is."""
+    def say(self, session: str) -> str:
+        """One turn, to its end, whatever that is; what hermes shows its user at last."""
         self.call("prompt.submit", session_id=session, text="hello")
-        self._until(lambda one: _event(one) in ("message.complete", "error"))
+        last = self._until(lambda one: _event(one) in ("message.complete", "error"))
+        return str(last["params"].get("payload", {}).get("text"))
 
     def __enter__(self) -> Self:
         return self
@@ -110,6 +111,13 @@ def resume_in_tui(home: Path, session: str) -> None:
     """Another process resumes it and takes one turn."""
     with Tui(home) as tui:
         tui.say(tui.call("session.resume", session_id=session)["session_id"])
+
+
+def add_key(home: Path, provider: str, label: str, key: str) -> None:
+    """`hermes auth add`: another key for the pool of a provider that hermes knows."""
+    command = [PYTHON.parent / "hermes", "auth", "add", provider, "--type", "api-key", "--label", label, "--api-key", key]
+    done = subprocess.run(command, env=environment(home), cwd=home, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def over_acp(home: Path, session: str = "new", **more: str) -> str:
