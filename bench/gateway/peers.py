@@ -20,6 +20,8 @@ from . import cache
 
 _OWN = Path(__file__).parent / "peer_files"
 _CLIENT_KEY, _PROVIDER_KEY = "sk-bench-client-0001", "sk-bench-provider-0001"
+_ANSWERS = "stub"
+"""The model that the stub provider says answered: ours asks for it by this name, since another one would be written down each time."""
 Ports = Mapping[str, int]
 """The stub provider's port for each way of answering (c/stub.c)."""
 
@@ -127,7 +129,7 @@ class Holdfast(Peer):
 
     def launch(self, place: Path, port: int, stub: Ports) -> Launch:
         tables = [
-            f'[provider.stub-{mode}]\nurl = "http://127.0.0.1:{own}/v1"\nmodels = ["{mode}"]\nkeys = ["env:HOLDFAST_BENCH_KEY"]\n' for mode, own in stub.items()
+            f'[provider.stub-{mode}]\nurl = "http://127.0.0.1:{own}/v1"\nmodels = ["{_ANSWERS}"]\nkeys = ["env:HOLDFAST_BENCH_KEY"]\n' for mode, own in stub.items()
         ]
         (place / "holdfast.toml").write_text("\n".join(tables), "utf-8")
         return Launch(
@@ -140,7 +142,7 @@ class Holdfast(Peer):
         return Address(int(re.findall(r":(\d+)", told["url"])[-1]), told["token"]) if told else None
 
     def target(self, mode: str, at: Address, stub: Ports) -> Target:  # noqa: ARG002
-        return Target(at.port, "/v1/chat/completions", f"stub-{mode}/{mode}", (f"Authorization: Bearer {at.token}", "holdfast-session: bench-{}"))
+        return Target(at.port, "/v1/chat/completions", f"stub-{mode}/{_ANSWERS}", (f"Authorization: Bearer {at.token}", "holdfast-session: bench-{}"))
 
 
 class TensorZero(Peer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from .errors import CannotHandOver, ModelDropped
 from .identity import Connection, Dialect, Provider
@@ -59,6 +60,7 @@ def confirm_model(connection: Connection, answered: str) -> ModelDropped | None:
     return ModelDropped(what, next_step=f"holdfast models --provider {provider.name}")
 
 
+@lru_cache(maxsize=1024)
 def same_model(chosen: str, answered: str) -> bool:
     """Whether the model that a provider says it answered with is the chosen one.
 

@@ -20,6 +20,8 @@ _SECOND = 8
 # Of what a line must consist to be gathered, and of nothing else; the last value is its own.
 _ATTEMPT = ("number", "key", "url", "dialect", "seconds")
 _USAGE = ("tokens",)
+_DIFFERS = ("chosen", "answered")
+_A, _U, _D = EventKind.ATTEMPT, EventKind.USAGE, EventKind.MODEL_DIFFERS
 _encode = json.JSONEncoder(default=str).encode
 
 
@@ -34,7 +36,7 @@ def rows(events: Iterable[Event]) -> Iterator[Row]:
     for event in events:
         _, kind, session, request, pin, detail = event
         # By identity: the hash of an enum's member is computed in Python, and every request passes here.
-        shape = _ATTEMPT if kind is EventKind.ATTEMPT else _USAGE if kind is EventKind.USAGE else None
+        shape = _ATTEMPT if kind is _A else _USAGE if kind is _U else _DIFFERS if kind is _D else None
         if shape is None or len(request) <= _SECOND or tuple(detail) != shape:
             groups[len(groups),] = [event]
             continue
