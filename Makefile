@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # An active environment of the caller's must not receive our packages.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: setup demo test test-legacy test-clients test-harness test-pi test-hermes test-postgres test-litellm check lint types layers coverage bench mutants fix lock clean
+.PHONY: setup demo test nightly test-legacy test-clients test-harness test-pi test-hermes test-postgres test-litellm check lint types layers coverage bench mutants fix lock clean
 
 setup: .venv/.installed
 
@@ -36,6 +36,10 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest -q -n auto $(ARGS)
+
+# The one property over 100,000 events in the lives of sessions: some minutes on one core.
+nightly: setup
+	@STEPS=100000 $(BIN)/python -m pytest -q -n 2 tests/core/test_the_one_property.py $(ARGS)
 
 # The SDK generation on httpx, and the lower bound of every dependency.
 LEGACY_TESTS = $(wildcard tests/stories tests/http)
