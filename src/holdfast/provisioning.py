@@ -104,10 +104,14 @@ class Provisioning:
         return self._ready(record)
 
     def users_own(self, name: str, record: Record | None) -> Provider | None:
-        """The provider of this name if its user wrote it: it is never completed, and no key is obtained for it."""
+        """The provider of this name if its user wrote it, before us or in the place of what we wrote: it is never completed, and no key
+        is obtained for it."""
         provider = self.engine.config().providers.get(ProviderName(name))
-        theirs = provider is not None and (record is None or record.key not in [key.ref for key in provider.keys])
-        return provider if theirs else None
+        if provider is None or record is None:
+            return provider
+        refs = [key.ref for key in provider.keys]
+        ours = any(ref == record.key or ref.startswith(f"store:{record.kind}-") for ref in refs) or (not refs and provider.models == ())
+        return None if ours else provider
 
     def _in_force(self, record: Record) -> bool:
         """Whether holdfast.toml says what the record says."""
@@ -136,11 +140,14 @@ class Provisioning:
     def provision(self, record: Record, by: str, *, again: bool = False, patience: float = PATIENCE) -> Record:
         """Obtain a key, with the consent of `by` to the offer, and complete the provider. Raises NotReady, IdentityError where the user
         wrote a provider of this name."""
-        stored = self.engine.store.provision(record.name)
-        if self.users_own(record.name, stored) is not None:
-            what = f"'{record.name}' stands in your configuration with a key of your own; nothing is obtained for it"
-            raise IdentityError(what, next_step=f"holdfast provision {record.kind} --name ANOTHER-NAME --accept")
+        self._refuse_own(record)
         return self.runner.run(record, self._consent(record, by), again=again, patience=patience)
+
+    def _refuse_own(self, record: Record) -> None:
+        """A provider that its user wrote keeps its address: its keys would follow ours elsewhere."""
+        if self.users_own(record.name, self.engine.store.provision(record.name)) is not None:
+            what = f"'{record.name}' stands in your configuration with a key of your own; nothing is obtained for it"
+            raise IdentityError(what, next_step=f"holdfast provision ANOTHER-NAME --kind {record.kind} …   (the same command, under another name)")
 
     def heal(self, record: Record, patience: float = 0.0) -> Record:
         """Take every step that can be taken with what is there; obtains no new key."""
@@ -165,7 +172,9 @@ class Provisioning:
         return record
 
     def adopt(self, record: Record, secret: Secret, url: str) -> Record:
-        """Take a key that the operator has, for a record that waits for one. It is never asked for again."""
+        """Take a key that the operator has, for a record that waits for one. It is never asked for again. Raises IdentityError where
+        the user wrote a provider of this name."""
+        self._refuse_own(record)
         ref = self._keep(record, f"{record.kind}-{record.epoch + 1}-adopted", secret)
         record = self.runner.change(record, lambda now_is, now: granted(now_is, now, url=url, key=ref))
         return self.heal(record, PATIENCE)
@@ -174,10 +183,10 @@ class Provisioning:
         """Give the key back, forget it here, and offer no model any more. Whether the other side took it back."""
         given_back = bool(record.key) and self.kinds[record.kind].revoke(record, self.tools(record))
         record = self.runner.change(record, lambda now_is, now: now_is.to(State.RETIRED, now))
-        if record.key:
+        if record.key and self.users_own(record.name, record) is None:
             enter(self.engine.home, record.name, self.kinds[record.kind].address(record), [], f"store:{record.kind}-", [])
-            if record.key.startswith("store:"):
-                self.engine.vault.file.remove(record.name, record.key.removeprefix("store:"))
+        if record.key.startswith("store:"):
+            self.engine.vault.file.remove(record.name, record.key.removeprefix("store:"))
         self.engine.look_again()
         return record, given_back
 
@@ -271,6 +280,8 @@ class Provisioning:
         return f"store:{label}"
 
     def _enter(self, record: Record, address: Mapping[str, object]) -> None:
+        if self.users_own(record.name, record) is not None:
+            return
         models: list[str] | None = []
         if record.state in USABLE:
             models = list(dict.fromkeys(record.bound.values())) if record.roles else None

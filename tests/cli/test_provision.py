@@ -87,6 +87,43 @@ def test_a_role_is_given_another_model_and_a_wrong_pattern_is_told(cli: Cli, ser
     assert cli("heal").exit_code == 1
 
 
+def test_what_was_retired_can_be_retired_again_and_obtained_again(cli: Cli, service: AmazeePlane) -> None:
+    obtain = ("provision", "team", "--kind", "litellm", "--url", service.root, "--admin", "env:PROXY_ADMIN", "--accept")
+    cli(*obtain)
+    for _ in range(2):
+        told = cli("provision", "retire", "team")
+        assert (told.exit_code, told.stdout) == (0, "'team' is retired; its key was given back\n")
+    assert (refused := cli("provision", "verify", "team")).exit_code == 4
+    assert "holdfast provision team --accept" in refused.stderr
+    assert "is resolved" in cli("provision", "team", "--accept").stdout
+    assert len(service.keys) == 1
+
+
+def test_what_was_refused_can_be_retired_and_had_no_key(cli: Cli, service: AmazeePlane) -> None:
+    service.spoil("/key/generate", refusing(403, {"detail": "not you"}))
+    cli("provision", "team", "--kind", "litellm", "--url", service.root, "--admin", "env:PROXY_ADMIN", "--accept")
+    assert cli("provision", "retire", "team").stdout == "'team' is retired; it had no key\n"
+
+
+_MINE = '[provider.team]  # mine\nurl = "https://mine.example/v1"\nkeys = ["env:MINE"]\n'
+
+
+def test_an_entry_that_its_user_wrote_is_not_adopted_into(cli: Cli, service: AmazeePlane, home: Path) -> None:
+    (home / "holdfast.toml").write_text(_MINE)
+    told = cli("provision", "adopt", "team", "--kind", "litellm", "--url", service.root, "--from", "-", input="sk-another-key-000000")
+    assert (told.exit_code, "a key of your own" in told.stderr) == (2, True)
+    assert (home / "holdfast.toml").read_text() == _MINE
+
+
+def test_an_entry_that_its_user_wrote_in_the_place_of_ours_stays_whatever_is_healed_or_retired(cli: Cli, service: AmazeePlane, home: Path) -> None:
+    cli("provision", "team", "--kind", "litellm", "--url", service.root, "--admin", "env:PROXY_ADMIN", "--accept")
+    (home / "holdfast.toml").write_text(_MINE)
+    cli("heal")
+    cli("provision", "resolve", "team")
+    cli("provision", "retire", "team")
+    assert (home / "holdfast.toml").read_text() == _MINE
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -139,9 +139,11 @@ def verify(opened: Opened, name: str, as_json: bool) -> None:
     Example:
       holdfast provision verify team
     """
+    from ..core.provision import USABLE
+
     with provisioning_of(opened) as provisioning:
         record = provisioning.heal(_stored(provisioning, name))
-        if record.models:
+        if record.state in USABLE:
             record = provisioning.verify(record)
         report(record, as_json)
 
@@ -207,7 +209,8 @@ def retire(opened: Opened, name: str, as_json: bool) -> None:
         if as_json:
             show_json(view(record) | {"given_back": given_back})
             return
-        say(f"'{name}' is retired; its key was {'given back' if given_back else 'only forgotten here: the service still knows it'}")
+        key = "its key was given back" if given_back else "its key was only forgotten here: the service still knows it"
+        say(f"'{name}' is retired; {key if record.key else 'it had no key'}")
 
 
 # What they have in common ----------------------------------------------------------------------------------------------------

@@ -59,10 +59,10 @@ S, C = State, Capability
 USABLE = frozenset({S.RESOLVED, S.VERIFIED, S.DEGRADED})
 WITH_KEY = USABLE | {S.PROVISIONED, S.UNRESOLVABLE}
 MOVES: Mapping[State, frozenset[State]] = {
-    S.ABSENT: frozenset({S.INTENT, S.PROVISIONED, S.ABSENT}),
+    S.ABSENT: frozenset({S.INTENT, S.PROVISIONED, S.ABSENT, S.RETIRED}),
     S.INTENT: frozenset({S.INTENT, S.ABSENT, S.AMBIGUOUS, S.PROVISIONED, S.RETIRED}),
     S.AMBIGUOUS: frozenset({S.INTENT, S.PROVISIONED, S.RETIRED}),
-    S.RETIRED: frozenset({S.INTENT, S.PROVISIONED}),
+    S.RETIRED: frozenset({S.INTENT, S.PROVISIONED, S.RETIRED}),
     **dict.fromkeys(WITH_KEY, WITH_KEY | {S.RETIRED, S.INTENT}),
 }
 """From which state a record may move into which. Nothing that has a key becomes absent, so nothing leads back to a second trial."""
