@@ -117,6 +117,22 @@ def test_a_row_that_no_or_several_entries_match_asks(row: LegacyRow, candidates:
     assert "holdfast session pin" in str(lost.value)
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (LegacyRow("", "", "m1"), "the row names neither a provider nor a URL, so nobody can tell where it asked for model 'm1'"),
+        (LegacyRow("custom", "", "m1"), "the row names provider 'custom' and no URL, and no provider of yours is called that"),
+        (LegacyRow("", "https://gone.example/v1", "m1"), "no provider of yours serves model 'm1' at https://gone.example/v1"),
+        (LegacyRow("custom", URL, "m7"), f"no provider of yours serves model 'm7' at {URL} (the row calls it 'custom')"),
+        (LegacyRow("", URL, "m1"), f"it is not certain which provider of yours serves model 'm1' at {URL}"),
+    ],
+)
+def test_a_row_that_names_nobody_is_told_in_a_sentence(row: LegacyRow, said: str) -> None:
+    with pytest.raises(ConnectionLost) as lost:
+        recover_pin(ALL, row)
+    assert lost.value.what == said
+
+
 def test_an_endpoint_of_a_keys_own_counts_as_a_door_of_its_provider() -> None:
     eu = provider("team-c", keys=(key("team-c", "eu", url="https://eu.example/v1"),))
     assert str(recover_pin(config(eu), LegacyRow("custom", "https://eu.example", "m1"))) == "team-c/m1"

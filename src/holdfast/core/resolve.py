@@ -115,9 +115,17 @@ def recover_pin(config: Config, row: LegacyRow) -> Pin:
     if len(agreed) == 1:
         return Pin(agreed[0].name, row.model)
     found = agreed or [*named, *at_url]
-    what = "no provider of yours is" if not found else "it is not certain which provider is"
-    lost = f"{what} at {row.url or 'an unknown URL'} with model '{row.model}' (the row says provider '{row.provider}')"
-    raise ConnectionLost(lost, candidates=[f"{p.name}/{row.model}" for p in found], next_step="holdfast session pin SESSION PROVIDER/MODEL")
+    raise ConnectionLost(_unrecovered(row, certain=not found), candidates=[f"{p.name}/{row.model}" for p in found], next_step="holdfast session pin SESSION PROVIDER/MODEL")
+
+
+def _unrecovered(row: LegacyRow, *, certain: bool) -> str:
+    """Why no pin can be recovered; `certain` that none can be meant, else there are several."""
+    if not row.url and not row.provider:
+        return f"the row names neither a provider nor a URL, so nobody can tell where it asked for model '{row.model}'"
+    if not row.url:
+        return f"the row names provider '{row.provider}' and no URL, and no provider of yours is called that"
+    which = "no provider of yours serves" if certain else "it is not certain which provider of yours serves"
+    return f"{which} model '{row.model}' at {row.url}" + (f" (the row calls it '{row.provider}')" if row.provider else "")
 
 
 def _serves(provider: Provider, row: LegacyRow) -> bool:
