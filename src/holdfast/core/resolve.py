@@ -115,7 +115,8 @@ def recover_pin(config: Config, row: LegacyRow) -> Pin:
     if len(agreed) == 1:
         return Pin(agreed[0].name, row.model)
     found = agreed or [*named, *at_url]
-    raise ConnectionLost(_unrecovered(row, certain=not found), candidates=[f"{p.name}/{row.model}" for p in found], next_step="holdfast session pin SESSION PROVIDER/MODEL")
+    candidates = [f"{p.name}/{row.model}" for p in found]
+    raise ConnectionLost(_unrecovered(row, certain=not found), candidates=candidates, next_step="holdfast session pin SESSION PROVIDER/MODEL")
 
 
 def _unrecovered(row: LegacyRow, *, certain: bool) -> str:
