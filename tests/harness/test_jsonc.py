@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.harness import jsonc
 
@@ -65,3 +68,55 @@ def test_what_is_not_there_cannot_be_taken_out(path: tuple[str, ...]) -> None:
 def test_what_is_no_json_is_refused(text: str) -> None:
     with pytest.raises(jsonc.Malformed):
         jsonc.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('{\n  "n": 1,\n  // theirs\n  "b": 2\n}', '{\n  // theirs\n  "b": 2\n}'),
+        ('{\n  "n": 1, // theirs\n  "b": 2\n}', '{\n  // theirs\n  "b": 2\n}'),
+        ('{"n": 1 /* theirs */, "b": 2}', '{ /* theirs */ "b": 2}'),
+        ('{\n  "a": 0, // theirs\n  "n": 1\n}', '{\n  "a": 0 // theirs\n}'),
+        ('{\n  "a": 0,\n  // theirs\n  "n": 1,\n}', '{\n  "a": 0,\n  // theirs\n}'),
+        ('{\n  // theirs\n  "n": 1\n}', "{\n  // theirs\n}"),
+        ('{\r\n  "a": 0,\r\n  "n": 1\r\n}', '{\r\n  "a": 0\r\n}'),
+    ],
+)
+def test_a_comment_beside_what_is_taken_out_stays(text: str, left: str) -> None:
+    dropped = jsonc.drop(text, ("n",))
+    assert ("// theirs" in text) is ("// theirs" in dropped)
+    assert dropped.split() == left.split()
+    assert jsonc.parse(dropped) == jsonc.parse(left)
+
+
+@pytest.mark.parametrize("text", ["// of the user\n", "/* of the user */", "\n\ufeff"])
+def test_a_file_of_nothing_but_comments_gets_its_first_object_behind_them(text: str) -> None:
+    edited = jsonc.put(text, ("n",), 1)
+    assert (edited.startswith(text), jsonc.parse(edited)) == (True, {"n": 1})
+
+
+def test_a_name_that_stands_twice_is_refused_because_programs_disagree_on_which_counts() -> None:
+    with pytest.raises(jsonc.Malformed, match="twice"):
+        jsonc.put('{"a": {"x": 1}, "a": {}}', ("a", "n"), 1)
+
+
+_GAPS = st.sampled_from(["", " ", "\n", "\r\n  ", " // theirs 1\n", "/* theirs 2 */", "\n  // theirs 3\n  "])
+
+
+@st.composite
+def _objects(draw: st.DrawFn) -> str:
+    """A text with the members a, b and n in any order, and comments wherever they may stand."""
+    names = draw(st.permutations(["a", "b", "n"]))[: draw(st.integers(1, 3))]
+    members = [f'"{name}"{draw(_GAPS)}:{draw(_GAPS)}{index}{draw(_GAPS)}' for index, name in enumerate({*names, "n"})]
+    tail = draw(st.sampled_from(["", "," + draw(_GAPS)]))
+    return draw(_GAPS) + "{" + draw(_GAPS) + ("," + draw(_GAPS)).join(members) + tail + "}" + draw(_GAPS)
+
+
+@given(_objects())
+def test_whatever_stands_around_it_a_member_goes_alone(text: str) -> None:
+    dropped, inside = jsonc.drop(text, ("n",)), text[text.index('"n"') :]
+    assert jsonc.parse(dropped) == {name: value for name, value in jsonc.parse(text).items() if name != "n"}
+    own = re.match(r'"n"\s*(?:/\*.*?\*/|//[^\n]*\n|\s)*:(?:/\*.*?\*/|//[^\n]*\n|\s)*', inside)
+    assert own is not None
+    assert dropped.count("theirs") == text.count("theirs") - own[0].count("theirs")
+    assert jsonc.parse(jsonc.put(dropped, ("n",), 1))["n"] == 1

@@ -14,6 +14,7 @@ from typing import Any
 _SKIP = re.compile(r"(?:[\s\ufeff]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _REMARK = re.compile(r"[ \t]*//[^\n]*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
+_LINE_END = re.compile(r"[ \t]*\r?\n[ \t]*")
 _SCALAR = re.compile(r"[-+.\w]+")
 _DEEPEST = 200
 Path = tuple[str, ...]
@@ -54,8 +55,8 @@ def put(text: str, path: Path, value: object) -> str:
     """The text with a new member at `path`, and with the objects above it where they are missing. Raises Malformed when something
     stands there already, or where one of the objects should be."""
     root = _root(text)
-    if not text.strip():
-        return json.dumps(_nested(path, value), indent=2, ensure_ascii=False) + "\n"
+    if not root.end:  # nothing but white space and comments
+        return text + ("\n" if text.strip() else "") + json.dumps(_nested(path, value), indent=2, ensure_ascii=False) + "\n"
     node, depth = root, 0
     while depth < len(path) and path[depth] in node.members:
         node, depth = node.members[path[depth]][1], depth + 1
@@ -65,23 +66,33 @@ def put(text: str, path: Path, value: object) -> str:
 
 
 def drop(text: str, path: Path) -> str:
-    """The text without the member at `path`, its comma and the line it stood on. Raises KeyError when there is none."""
+    """The text without the member at `path`, its comma and the line it stood on; comments stay. Raises KeyError when there is none."""
     node = _find(_root(text), path[:-1])
     if node is None or path[-1] not in node.members:
         raise KeyError(".".join(path))
-    names = [*node.members]
-    at = names.index(path[-1])
-    start, end = node.members[path[-1]][0], node.members[path[-1]][1].end
-    if at + 1 < len(names):  # up to where the next one begins
-        return text[:start] + text[node.members[names[at + 1]][0] :]
-    if node.trailing >= 0:
-        end = node.trailing + 1
-    begin = node.members[names[at - 1]][1].end if at else node.start + 1
-    if at and node.trailing >= 0:  # the one before keeps its comma
-        begin = text.index(",", _after(text, begin)) + 1
+    members, at = [*node.members.values()], [*node.members].index(path[-1])
+    begin, (start, value) = members[at - 1][1].end if at else node.start + 1, members[at]
+    if at + 1 < len(members):
+        close = members[at + 1][0]
+        after = _without_comma(text[value.end : close])
+        ended = _LINE_END.match(after)
+        return text[:start] + (after[ended.end() if ended else 0 :] if after.strip() else "") + text[close:]
     close = node.end - 1
-    rest = text[end:close]
-    return text[:begin] + (rest if rest.strip() or at else "") + text[close:]
+    before, after = text[begin:start], text[value.end : close]
+    if node.trailing >= 0:  # the one before keeps its comma
+        after = _without_comma(after)
+    elif at:
+        before = _without_comma(before)
+    before = before.rstrip(" \t") if before.strip(", \t\r\n") else before.strip()
+    if _LINE_END.match(after):
+        before = before.rstrip("\r\n")
+    return text[:begin] + before + (after if after.strip() or before or at else "") + text[close:]
+
+
+def _without_comma(between: str) -> str:
+    """What stands between two members without the comma; comments stay."""
+    comma = _after(between, 0)
+    return between[:comma] + between[comma + 1 :]
 
 
 def _nested(path: Path, value: object) -> object:
@@ -165,9 +176,10 @@ def _object(text: str, start: int, depth: int) -> _Node:
         colon = _after(text, name.end()) if name is not None else len(text)
         if name is None or colon >= len(text) or text[colon] != ":":
             raise Malformed(f"no name at {place}")
-        child = _value(text, _after(text, colon + 1), depth + 1)
-        node.members[json.loads(name[0])] = (place, child)
-        node.value[json.loads(name[0])] = child.value
+        called, child = json.loads(name[0]), _value(text, _after(text, colon + 1), depth + 1)
+        if called in node.members:
+            raise Malformed(f"a name stands there twice, again at {place}")
+        node.members[called], node.value[called] = (place, child), child.value
         place, node.trailing = _comma(text, child.end, "}")
     if place >= len(text):
         raise Malformed("an object does not end")
