@@ -19,6 +19,7 @@ from holdfast.core.identity import KINDS, Dialect
 from holdfast.core.resolve import LegacyRow, recover_pin
 from holdfast.runtime import Session
 from holdfast.scripted import ScriptedProvider, ok, status
+from stories.faces import at_leisure_with_two_workers, library_only
 from stories.told import TEXT, WAYS, House, Way, ask, bad_key, entry, keys_seen, openai_client, refusal, value_of, workers
 
 
@@ -44,6 +45,7 @@ def lost(session: Session) -> str:
     return str(error)
 
 
+@library_only
 def test_a_session_resumes_exactly_in_another_process_after_kill_9_in_the_middle_of_an_answer(house: House, plan: ScriptedProvider) -> None:
     plan.follow(ok("word " * 500, event_delay=0.05))
     with workers("work", "streams", 1, "team-b/m1") as (first,):
@@ -81,12 +83,14 @@ def test_what_is_stored_is_what_the_user_typed_and_nothing_that_was_resolved(hou
     assert value_of("b") not in written
 
 
+@at_leisure_with_two_workers
 def test_a_resume_keeps_the_choice_whatever_default_a_program_offers(house: House, plan: ScriptedProvider) -> None:
     choose_team_b(house)
     with house.open() as held:
         assert str(held.session("work", "team-a/m1").pin) == "team-b/m1"
 
 
+@at_leisure_with_two_workers
 def test_a_provider_that_is_renamed_takes_its_sessions_along(house: House, plan: ScriptedProvider) -> None:
     choose_team_b(house)
     done = house.command("provider", "rename", "team-b", "blue")
@@ -147,6 +151,7 @@ def test_a_provider_that_was_removed_is_refused_and_its_neighbour_never_steps_in
     assert plan.calls == []
 
 
+@library_only
 def test_removing_a_provider_tells_whose_sessions_it_strands_and_loses_none(house: House, plan: ScriptedProvider) -> None:
     choose_team_b(house)
     done = house.command("provider", "remove", "team-b")
@@ -194,6 +199,7 @@ def test_a_session_on_a_chosen_key_refuses_when_that_key_is_gone(house: House, p
     assert keys_seen(plan) == ["b"]
 
 
+@library_only
 def test_a_session_that_was_removed_is_not_created_again_by_a_running_program(house: House, plan: ScriptedProvider) -> None:
     with house.open() as held:
         session = held.session("work", "team-b/m1")
@@ -228,6 +234,7 @@ def test_an_endpoint_without_keys_gets_none_not_even_the_sdks(house: House, way:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
+@library_only
 def test_a_kind_is_never_accepted_as_a_name(house: House, plan: ScriptedProvider, kind: str) -> None:
     with house.open() as held, pytest.raises(IdentityError, match="is a kind, not a name"):
         held.session("work", f"{kind}/m1")
@@ -271,6 +278,7 @@ def known(house: House) -> Config:
         ("#74628: the entry's own name, no URL", LegacyRow("my-gateway", "", "any"), "my-gateway/any"),
     ],
 )
+@library_only
 def test_a_row_of_older_software_is_healed_when_exactly_one_entry_can_be_meant(known: Config, report: str, row: LegacyRow, pin: str) -> None:
     assert str(recover_pin(known, row)) == pin, report
 
@@ -288,6 +296,7 @@ def test_a_row_of_older_software_is_healed_when_exactly_one_entry_can_be_meant(k
         ("#45578: the name of one entry and the URL of another", LegacyRow("custom:team-a", GATEWAY, "pro"), {"team-a/pro", "my-gateway/pro"}),
     ],
 )
+@library_only
 def test_a_row_that_none_or_several_entries_match_asks_and_takes_none(known: Config, report: str, row: LegacyRow, candidates: set[str]) -> None:
     with pytest.raises(ConnectionLost, match="holdfast session pin") as asked:
         recover_pin(known, row)

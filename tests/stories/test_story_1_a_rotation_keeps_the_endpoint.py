@@ -16,6 +16,7 @@ import pytest
 from holdfast.runtime import Holdfast
 from holdfast.scripted import Behaviour, ScriptedProvider, Seen, ok, only_keys, status, wrong_door
 from holdfast.store.events import EventKind
+from stories.faces import with_two_workers
 from stories.told import SAYS, TEXT, WAYS, House, Way, ask, bad_key, entry, keys_seen, kinds, models_asked, openai_client, refusal, value_of
 
 FIRST_REFUSALS = {
@@ -44,6 +45,7 @@ def different(one: Seen, other: Seen) -> set[str]:
     return {name for name in one.headers.keys() | other.headers.keys() if one.headers.get(name) != other.headers.get(name)}
 
 
+@with_two_workers
 def test_the_session_stays_on_the_key_that_worked_and_on_the_host_of_its_plan(house: House) -> None:
     house.own("a", "b")
     plan = house.provider(only_keys([value_of("b")]))
@@ -121,6 +123,7 @@ def test_a_url_that_the_user_wrote_over_a_presets_is_never_left(house: House, la
     assert turn() == "plan b"
 
 
+@with_two_workers
 def test_a_stand_in_is_written_down_with_its_reason_and_its_end(house: House, ladder: Any) -> None:
     _, _, plan_state, _ = ladder
     with house.open() as held:

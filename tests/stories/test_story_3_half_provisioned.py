@@ -17,6 +17,7 @@ from holdfast.provisioning import Ready
 from holdfast.runtime import Holdfast
 from holdfast.scripted import ScriptedProvider, empty, ok, status
 from holdfast.scripted.control import AmazeePlane, cut_off, refusing
+from stories.faces import library_only
 from stories.told import TEXT, WAYS, House, Way, ask, attempts, bad_key, entry, keys_seen, refusal
 
 TRIAL, LISTS = "/auth/generate-trial-access", ("/v1/models", "/model/info")
@@ -79,12 +80,14 @@ def test_a_set_up_whose_model_list_fails_heals_with_its_key_and_costs_one_trial(
     assert {seen.model for seen in program.provider.calls} == {"claude-sonnet-4-5"}, "no default, dated or otherwise"
 
 
+@library_only
 def test_nothing_is_minted_before_the_user_agreed(house: House) -> None:
     program = Program(house)
     assert {program.start() for _ in range(3)} == {"consent_needed"}
     assert program.provider.requests == []
 
 
+@library_only
 def test_a_trial_whose_answer_was_lost_is_never_asked_for_again(house: House) -> None:
     program = Program(house)
     program.plane.spoil(TRIAL, cut_off)
@@ -106,6 +109,7 @@ def test_an_unresolved_provider_refuses_a_request_and_heals_beside_it(house: Hou
         assert ask(session, "claude-sonnet-4-5") == TEXT
 
 
+@library_only
 def test_a_choice_without_a_model_is_refused_before_anything_is_sent(house: House) -> None:
     program = Program(house)
     program.close_lists()
@@ -119,6 +123,7 @@ def test_a_choice_without_a_model_is_refused_before_anything_is_sent(house: Hous
     assert program.provider.requests == []
 
 
+@library_only
 def test_a_request_that_names_no_model_leaves_with_the_chosen_one(house: House) -> None:
     house.own("a")
     plan = house.provider()
@@ -144,6 +149,7 @@ def test_an_empty_object_with_status_200_is_a_fault_and_no_answer(house: House, 
     assert keys_seen(plan) == ["a"] * 3
 
 
+@library_only
 def test_a_failing_model_list_says_nothing_about_the_key(house: House) -> None:
     house.own("a")
     plan = house.provider(lambda seen: status(403, bad_key()) if seen.path.endswith("/models") else ok(), models=None)

@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from holdfast.runtime import Session
-from holdfast.scripted import ScriptedProvider, fails_for, ok, status
-from stories.told import TEXT, House, ask, ask_many, attempts, bad_key, entry, refusal, together, workers
+from holdfast.scripted import ScriptedProvider, fails_for, ok, only_keys, status
+from stories.faces import at_leisure_with_two_workers, library_only, with_two_workers
+from stories.told import TEXT, House, ask, ask_many, attempts, bad_key, entry, keys_seen, refusal, together, value_of, workers
 
 REFUSED = status(401, bad_key())
 DEFAULT_PROBES = (0.5, 1.0, 2.0)
@@ -46,6 +47,7 @@ def probes(session: Session) -> int:
     return sum("probe" in event.detail for event in session.attempts(limit=1000) if event.detail.get("number"))
 
 
+@with_two_workers
 def test_a_hundred_turns_survive_two_and_a_half_seconds_of_401(house: House, gateway: ScriptedProvider) -> None:
     house.write(entry("gateway", gateway, "a"), probe=DEFAULT_PROBES)
     work_once(house, gateway)
@@ -70,6 +72,7 @@ def test_threads_share_one_probe_as_well(house: House, gateway: ScriptedProvider
     assert len(gateway.calls) <= 20 + ONE_SEQUENCE + 19
 
 
+@library_only
 def test_four_programs_share_one_probe_over_one_file(house: House, gateway: ScriptedProvider) -> None:
     house.write(entry("gateway", gateway, "a"), probe=DEFAULT_PROBES)
     work_once(house, gateway)
@@ -93,6 +96,7 @@ def test_a_revoked_key_costs_four_requests_and_then_none(house: House, gateway: 
     assert len(gateway.calls) == 4
 
 
+@at_leisure_with_two_workers
 def test_a_hundred_turns_at_once_on_a_revoked_key_probe_it_once(house: House, gateway: ScriptedProvider) -> None:
     work_once(house, gateway)
     gateway.follow(REFUSED)
@@ -107,6 +111,7 @@ def test_a_hundred_turns_at_once_on_a_revoked_key_probe_it_once(house: House, ga
     assert gateway.calls == []
 
 
+@library_only
 def test_four_programs_probe_a_revoked_key_once_and_then_ask_no_more(house: House, gateway: ScriptedProvider) -> None:
     work_once(house, gateway)
     gateway.follow(REFUSED)
@@ -125,6 +130,7 @@ def test_a_key_that_never_worked_is_asked_once(house: House, gateway: ScriptedPr
     assert "It has never worked there" in said
 
 
+@with_two_workers
 def test_a_hundred_turns_at_once_on_a_key_that_never_worked_ask_once(house: House, gateway: ScriptedProvider) -> None:
     gateway.follow(REFUSED)
     with house.open() as held:
@@ -133,6 +139,7 @@ def test_a_hundred_turns_at_once_on_a_key_that_never_worked_ask_once(house: Hous
     assert len(gateway.calls) == 1
 
 
+@library_only
 def test_four_programs_ask_once_whether_a_key_that_never_worked_is_good(house: House, gateway: ScriptedProvider) -> None:
     gateway.follow(REFUSED)
     with house.open() as held:
@@ -142,6 +149,7 @@ def test_four_programs_ask_once_whether_a_key_that_never_worked_is_good(house: H
     assert len(gateway.calls) == 1
 
 
+@at_leisure_with_two_workers
 def test_a_restart_forgets_neither_that_a_key_worked_nor_that_it_was_refused(house: House, gateway: ScriptedProvider) -> None:
     work_once(house, gateway)
     gateway.follow([REFUSED, ok()])
@@ -204,3 +212,36 @@ def test_a_new_value_of_a_refused_key_is_used_at_once(house: House, gateway: Scr
         monkeypatch.setenv("KEY_A", "sk-story-new-value-of-a")
         house.keys.add("sk-story-new-value-of-a")
         assert ask(session) == TEXT
+
+
+@at_leisure_with_two_workers
+def test_a_refused_key_that_is_replaced_in_its_file_is_read_again(house: House, gateway: ScriptedProvider) -> None:
+    file = house.path / "key"
+    file.write_text(value_of("old"))
+    house.keys |= {value_of("old"), value_of("new")}
+    house.write(f'[provider.gateway]\nurl = "{gateway.url}"\nmodels = ["m1"]\nkeys = ["file:{file}"]\n')
+    gateway.follow(only_keys([value_of("new")]))
+    with house.open() as held:
+        session = held.session("work", "gateway/m1")
+        assert [refusal(session).status_code for _ in range(3)] == [401] * 3
+        assert keys_seen(gateway) == ["old"]
+        file.write_text(value_of("new"))
+        assert [ask(session) for _ in range(4)] == [TEXT] * 4
+    assert keys_seen(gateway) == ["old", *["new"] * 4]
+
+
+@at_leisure_with_two_workers
+def test_when_all_keys_rest_the_answer_is_the_last_true_refusal_and_nobody_is_asked(house: House, gateway: ScriptedProvider) -> None:
+    house.own("b")
+    house.write(entry("gateway", gateway, "a", "b"))
+    weekly = {"error": {"message": "Weekly limit reached", "type": "rate_limit_error"}}
+    gateway.follow(status(429, weekly, {"retry-after": "504641"}))
+    with house.open() as held:
+        session = held.session("work", "gateway/m1")
+        ended = [refusal(session) for _ in range(6)]
+    assert keys_seen(gateway) == ["a", "b"]
+    assert {(one.status_code, one.response.headers["holdfast-fault"], one.response.headers["x-should-retry"]) for one in ended} == {
+        (429, "quota_window", "false")
+    }
+    assert "Weekly limit reached" in str(ended[-1])
+    assert 504_000 < float(ended[-1].response.headers["holdfast-reset-at"]) - time.time() < 504_642

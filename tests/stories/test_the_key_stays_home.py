@@ -16,6 +16,7 @@ import pytest
 
 from holdfast.runtime import Holdfast, Session
 from holdfast.scripted import Behaviour, ScriptedProvider, error_event, ok, reset, status, truncated
+from stories.faces import library_only
 from stories.told import SAYS, TEXT, WAYS, House, Way, ask, attempts, bad_key, entry, openai_client, value_of
 
 HALF = [way for way in WAYS if way.streams == way.is_async]
@@ -62,6 +63,7 @@ def test_a_redirect_carries_neither_key_nor_prompt_away(session: Session, plan: 
     assert len(plan.calls) == 1
 
 
+@library_only
 def test_a_user_who_lets_the_sdk_follow_redirects_still_goes_nowhere(session: Session, plan: ScriptedProvider, stranger: ScriptedProvider) -> None:
     plan.follow(status(307, "", {"location": f"{stranger.url}/chat/completions"}))
     options = session.for_openai()
@@ -71,6 +73,7 @@ def test_a_user_who_lets_the_sdk_follow_redirects_still_goes_nowhere(session: Se
 
 
 @pytest.mark.parametrize("way", HALF, ids=str)
+@library_only
 def test_another_base_url_changes_nothing(session: Session, plan: ScriptedProvider, stranger: ScriptedProvider, way: Way) -> None:
     elsewhere = stranger.url if way.sdk is openai else stranger.url.removesuffix("/v1")
     assert way.say(session, base_url=elsewhere, api_key="sk-callers-own") == TEXT
@@ -78,6 +81,7 @@ def test_another_base_url_changes_nothing(session: Session, plan: ScriptedProvid
 
 
 @pytest.mark.parametrize("way", HALF, ids=str)
+@library_only
 def test_headers_of_the_caller_change_neither_host_nor_key(session: Session, plan: ScriptedProvider, stranger: ScriptedProvider, way: Way) -> None:
     headers = {
         "Host": f"127.0.0.1:{stranger.port}", "Authorization": "Bearer sk-callers-own", "X-Api-Key": "sk-callers-own", "api-key": "sk-callers-own",
@@ -94,6 +98,7 @@ def test_headers_of_the_caller_change_neither_host_nor_key(session: Session, pla
 @pytest.mark.parametrize(
     "path", ["/@{}/chat/completions", "//{}/v1/chat/completions", "http://{}/v1/chat/completions", "/..//..//@{}/", "/chat/completions?to=http://{}/"]
 )
+@library_only
 def test_no_path_leads_to_another_host(session: Session, plan: ScriptedProvider, stranger: ScriptedProvider, path: str) -> None:
     """The SDKs accept whole URLs where they expect a path."""
     with openai_client(session) as client:
@@ -102,6 +107,7 @@ def test_no_path_leads_to_another_host(session: Session, plan: ScriptedProvider,
 
 
 @pytest.mark.parametrize("way", HALF, ids=str)
+@library_only
 def test_the_environment_lends_no_key_url_or_proxy(
     house: House, session: Session, stranger: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, way: Way
 ) -> None:

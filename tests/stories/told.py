@@ -20,11 +20,11 @@ import anthropic
 import openai
 import pytest
 
-from holdfast import runtime
 from holdfast.core.identity import Dialect
 from holdfast.runtime import Holdfast, Session
 from holdfast.scripted import Behaviour, Script, ScriptedProvider, Seen
 from holdfast.store.events import Event, EventKind
+from stories.faces import Face, through
 
 FAST = (0.05, 0.1, 0.2)
 """Seconds before each probe of a known-good key; the default is 0.5, 1 and 2."""
@@ -53,8 +53,8 @@ def entry(name: str, at: ScriptedProvider | str, *labels: str, models: Sequence[
 class House:
     """One user's home, the keys in their environment, and the providers they have accounts with."""
 
-    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.path, self._patch = path, monkeypatch
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch, face: Face = Face.LIBRARY) -> None:
+        self.path, self._patch, self.face = path, monkeypatch, face
         self.keys: set[str] = set()
         self.providers: list[ScriptedProvider] = []
         self.clients_may_repeat = False
@@ -76,8 +76,8 @@ class House:
 
     @contextmanager
     def open(self) -> Iterator[Holdfast]:
-        """Holdfast as a program opens it. Opening it anew is a restart: nothing but the files is kept."""
-        with runtime.open(self.path) as held:
+        """Holdfast as a program opens it, or a gateway to which one is pointed. Opening it anew is a restart: nothing but the files is kept."""
+        with through(self.face, self.path) as held:
             yield held
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
