@@ -57,13 +57,22 @@ def asked_by(body: bytes | None) -> Asked:
         return Asked()
     places = _places(body)
     spans = _model_spans(body, places)
+    streams = False
+    for at in places.streams:
+        streams = streams or _STREAM.match(body, at) is not None
+    if not spans:
+        return Asked(None, streams, False)
+    start, end = spans[-1]
     plain = len(spans) == 1 and not places.escaped
-    model = _text(body[spans[-1][0] : spans[-1][1]]) if spans else None
-    return Asked(model, any(_STREAM.match(body, at) for at in places.streams), plain, spans[0] if plain else None)
+    return Asked(_text(body[start:end]), streams, plain, spans[0] if plain else None)
 
 
 def requested_model(body: bytes) -> str | None:
     """The model that a JSON body names at its top level, or None. Of two such keys the last counts, as parsers do it."""
+    at = body.find(_KEY)
+    if at >= 0 and body.find(_KEY, at + 1) < 0 and _ESCAPED not in body:  # as nearly all of them
+        value = _model_at(body, at)
+        return _text(value[1]) if value is not None else None
     spans = _model_spans(body, _places(body))
     return _text(body[spans[-1][0] : spans[-1][1]]) if spans else None
 
@@ -111,11 +120,12 @@ def _word_for_word(body: bytes) -> _Places:
 
 
 def _all_of(word: bytes, body: bytes) -> list[int]:
-    found: list[int] = []
     at = body.find(word)
-    while at >= 0:
+    if at < 0:
+        return []
+    found = [at]
+    while (at := body.find(word, at + 1)) >= 0:
         found.append(at)
-        at = body.find(word, at + len(word))
     return found
 
 
@@ -148,8 +158,12 @@ def _model_spans(body: bytes, places: _Places) -> list[tuple[int, int]]:
     make a short one; many, or an escaped spelling, are found in one pass over all of it, whatever it holds."""
     if places.escaped or len(places.models) > _FEW:
         return list(_all_models(body))
-    found = (_model_at(body, at) for at in places.models)
-    return [value.span(1) for value in found if value is not None]
+    found = []
+    for at in places.models:
+        value = _model_at(body, at)
+        if value is not None:
+            found.append(value.span(1))
+    return found
 
 
 def _model_at(body: bytes, at: int) -> re.Match[bytes] | None:

@@ -317,7 +317,12 @@ def labelled(headers: RawHeaders, ours: Mapping[str, str]) -> RawHeaders:
 
 def header_lines(ours: Mapping[str, str]) -> list[bytes]:
     """Headers of ours as the lines of a head."""
-    return [f"{name}: {value if value.isascii() and value.isprintable() else _escaped(value).decode()}".encode("ascii") for name, value in ours.items()]
+    return [_line(name, value) for name, value in ours.items()]
+
+
+@lru_cache(maxsize=4096)
+def _line(name: str, value: str) -> bytes:
+    return f"{name}: {value if value.isascii() and value.isprintable() else _escaped(value).decode()}".encode("ascii")
 
 
 @lru_cache(maxsize=1024)
