@@ -128,6 +128,13 @@ TABLE = [
         f"Check that env:MIMO_KEY holds a live key of this host, then: {AGAIN}",
     ),
     (
+        "a proxy without its database accepts its master key alone, and refuses every other",
+        Fault(C.AUTH_REJECTED, status=400, cause="proxy_without_database"),
+        NEVER,
+        f"{HOST} runs without its database: it can look up no key, and takes its master key alone.",
+        f"Let the operator of {HOST} connect its database, or use its master key, then: {AGAIN}",
+    ),
+    (
         "the login ran out",
         Fault(C.AUTH_EXPIRED, status=401),
         WORKED,
