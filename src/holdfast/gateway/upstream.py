@@ -221,10 +221,11 @@ class Up(asyncio.Protocol):
     def _release(self) -> None:
         """The answer is complete: keep the connection for the next request, if both sides will."""
         self.relay = None
-        if self._keep and self.usable:
+        # An answer may come before all of the request has left: the next one would wait behind the rest of it.
+        if self._keep and self._tr is not None and not self._tr.is_closing() and not self._tr.get_write_buffer_size():
             self.pool.put(self)
-        elif self._tr is not None:
-            self._tr.close()
+        else:
+            self.drop()
 
     def eof_received(self) -> bool:
         return False
