@@ -26,7 +26,11 @@ MERGES = "a: &a {k: v, l: w}\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)}\n  <<:
         ("c.yaml", f"x: !!python/object/apply:os.system ['echo {SECRET}']\n", "is not plain YAML near line 1"),
         ("c.yaml", f"a: b: {SECRET}\n", "is not plain YAML near line 1"),
         ("c.yaml", f"? [{SECRET}]\n: 1\n", "is not plain YAML"),
-        ("c.yaml", "x: 2001-99-99\n", "c.yaml"),
+        ("c.yaml", "x: 2001-99-99\n", "holds a value that cannot be read"),
+        ("c.yaml", f"x: 1{':0' * 300}.0\n", "holds a value that cannot be read"),
+        ("c.json", f'{{"x": {"9" * 5000}}}', "holds a value that cannot be read"),
+        ("c.json", '"' + '\\"' * 400_000, "is not JSON near line 1"),
+        ("c.json", "/*" * 400_000, "is not JSON|is not a table"),
         ("c.yaml", "[" * 5000, "nested too deeply|is not plain YAML"),
         ("c.yaml", f"- {SECRET}\n", "is not a table of settings"),
         ("c.json", '{"a": ' * 100_000, "nested too deeply|is not JSON"),
@@ -99,3 +103,8 @@ def test_without_pyyaml_the_package_is_named(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(ConfigError, match="needs the package 'pyyaml'") as refusal:
         table_of(tmp_path / "c.yaml")
     assert refusal.value.next_step == "pip install 'holdfast[import]'"
+
+
+def test_a_line_of_many_spaces_is_read_in_one_pass(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A = x" + " " * 900_000 + "y # said\n")
+    assert variables_of(tmp_path / ".env")["A"].endswith("  y")

@@ -16,9 +16,14 @@ from ..vault.atomic import cannot, quoted
 
 LONGEST = 1024 * 1024
 _DEEPEST, _MOST = 64, 100_000
-_JSONC = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_TRAILING = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
-_DOTENV = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.ASCII)
+# What does not end goes to the end of the text, and is looked through once.
+_JSONC = re.compile(r'("(?:\\.|[^"\\])*(?:"|\Z))|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
+_TRAILING = re.compile(r'("(?:\\.|[^"\\])*(?:"|\Z))|,(?=\s{0,1000}[}\]])', re.DOTALL)
+_DOTENV = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=(.*)", re.ASCII)
+
+
+class _NotRead(ValueError):
+    """Why a text cannot be read, in words that quote nothing of it."""
 
 
 def text_of(path: Path) -> str | None:
@@ -56,8 +61,10 @@ def table_of(path: Path) -> dict[str, Any] | None:
         _measure(found)
     except RecursionError:
         raise _wrong(path, "is nested too deeply to be read") from None
-    except ValueError as error:
+    except _NotRead as error:
         raise _wrong(path, str(error)) from None
+    except (ValueError, ArithmeticError):  # a number beyond Python's bounds, an impossible date: the words may quote it
+        raise _wrong(path, "holds a value that cannot be read") from None
     if not isinstance(found, dict):
         raise _wrong(path, "is not a table of settings")
     return found
@@ -72,7 +79,7 @@ def _json(text: str) -> Any:
     try:
         return json.loads(plain) if plain.strip() else None
     except json.JSONDecodeError as error:
-        raise ValueError(f"is not JSON near line {error.lineno}") from None
+        raise _NotRead(f"is not JSON near line {error.lineno}") from None
 
 
 def _toml(text: str) -> Any:
@@ -82,7 +89,7 @@ def _toml(text: str) -> Any:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"\(at (.*)\)$", str(error))
-        raise ValueError(f"is not TOML{f' at {line[1]}' if line else ''}") from None
+        raise _NotRead(f"is not TOML{f' at {line[1]}' if line else ''}") from None
 
 
 def _yaml(text: str) -> Any:
@@ -97,15 +104,15 @@ def _yaml(text: str) -> Any:
         def flatten_mapping(self, node: Any) -> None:
             super().flatten_mapping(node)
             if len(node.value) > _MOST:
-                raise ValueError("merges more than belongs into a configuration")
+                raise _NotRead("merges more than belongs into a configuration")
 
     try:
         return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        raise ValueError("is not plain YAML" + (f" near line {mark.line + 1}" if mark else "")) from None
+        raise _NotRead("is not plain YAML" + (f" near line {mark.line + 1}" if mark else "")) from None
     except (yaml.YAMLError, TypeError, AttributeError):
-        raise ValueError("is not plain YAML") from None
+        raise _NotRead("is not plain YAML") from None
 
 
 def _measure(value: object) -> None:
@@ -115,7 +122,7 @@ def _measure(value: object) -> None:
         one, depth = todo.pop()
         seen += 1
         if depth > _DEEPEST or seen > _MOST:
-            raise ValueError("holds more, or deeper, than belongs into a configuration")
+            raise _NotRead("holds more, or deeper, than belongs into a configuration")
         inner = one.values() if isinstance(one, Mapping) else one if isinstance(one, list) else ()
         todo += [(each, depth + 1) for each in inner]
 
@@ -124,10 +131,10 @@ def variables_of(path: Path) -> dict[str, str]:
     """NAME=value lines of a .env file; quotes and trailing comments go. Nothing in it is executed or expanded."""
     found: dict[str, str] = {}
     for line in (text_of(path) or "").splitlines():
-        if match := _DOTENV.fullmatch(line):
-            name, value = match.groups()
+        if match := _DOTENV.fullmatch(line.strip()):
+            name, value = match[1], match[2].strip()
             quote = value[:1] if value[:1] in ("'", '"') else ""
-            found[name] = value[1:].partition(quote)[0] if quote else re.split(r"\s+#", value, maxsplit=1)[0]
+            found[name] = value[1:].partition(quote)[0] if quote else re.split(r"\s#", value, maxsplit=1)[0].rstrip()
     return found
 
 
