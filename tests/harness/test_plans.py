@@ -305,10 +305,20 @@ def test_versions_are_read_from_what_programs_print(text: str, version: tuple[in
         ("pi", ("--model=x",), ["--model=x"]),
         ("pi", ("-p", "hi", "--", "--model"), []),
         ("claude", ("-p", "--settings", "{}"), ["--settings"]),
+        ("codex", ("exec", "-mgpt"), ["-mgpt"]),
+        ("codex", ("exec", "-cmodel=x"), ["-cmodel=x"]),
+        ("codex", ("exec", "-c=model=x"), ["-c=model=x"]),
+        ("codex", ("exec", "-c", " model=x"), ["-c"]),
+        ("codex", ("exec", "--config", "  profile=x"), ["--config"]),
+        ("llm", ("-mgpt", "hi"), ["-mgpt"]),
+        ("pi", ("--mode", "json"), []),
+        ("aider", ("--openai-api-b", "http://h.example"), ["--openai-api-b"]),
+        ("aider", ("--weak=x", "--yes", "--message", "hi"), ["--weak=x"]),
     ],
 )
 def test_arguments_that_would_choose_another_connection_are_found(name: str, arguments: tuple[str, ...], found: list[str]) -> None:
-    assert choosing(arguments, HARNESSES[name].chooses) == found
+    harness = HARNESSES[name]
+    assert choosing(arguments, harness.chooses, harness.abbreviates) == found
 
 
 def test_the_picker_s_table_is_that_of_the_plans() -> None:

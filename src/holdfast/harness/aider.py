@@ -46,4 +46,5 @@ HARNESS = Harness(
         "--model", "--weak-model", "--editor-model", "--openai-api-key", "--openai-api-base", "--anthropic-api-key", "--api-key", "--set-env",
         "--env-file", "--model-settings-file", "--alias", "--opus", "--sonnet", "--haiku", "--4", "--4o", "--mini", "--deepseek", "--o1-mini", "--o1-preview",
     ),
+    abbreviates=True,
 )  # fmt: skip

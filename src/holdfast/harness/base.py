@@ -155,6 +155,7 @@ class Harness:
     shows     how it can be told to show a key, by dialect; the gateway takes a bearer token or x-api-key
     oldest    the first version that reads what we write; `tested` the one we drove, "" when the plan is from its documentation
     chooses   its own arguments that would choose another connection: refused, because the pin chooses
+    abbreviates  whether it takes an argument by its first letters
     takes_headers  whether extra headers of an endpoint can be handed over
     no_plan   why it cannot be handed anything
     attach    what `connect` adds to its configuration; None where it takes a key neither from a file nor from a command
@@ -171,6 +172,7 @@ class Harness:
     wire: str = ""
     shows: Mapping[Dialect, frozenset[Auth]] = field(default_factory=dict)
     chooses: tuple[str, ...] = ()
+    abbreviates: bool = False
     takes_headers: bool = True
     no_plan: str = ""
     attach: Callable[[Offer], Attachment] | None = None
@@ -202,7 +204,7 @@ class Harness:
         return missing
 
     def _chosen(self, task: Task) -> list[str]:
-        said = choosing(task.arguments, self.chooses)
+        said = choosing(task.arguments, self.chooses, self.abbreviates)
         return [f"its argument '{one}' would choose another connection: the pin chooses" for one in said]
 
     def _way_out(self, task: Task, missing: list[str]) -> str:
@@ -221,12 +223,20 @@ def version_of(text: str) -> tuple[int, ...]:
     return tuple(int(one) for one in _DIGITS.findall(found[0])) if found else ()
 
 
-def choosing(arguments: Sequence[str], chooses: Sequence[str]) -> list[str]:
-    """The arguments that begin with one of these, alone, with `=`, or (where it has a space) together with the next. What follows
-    `--` is text."""
+def choosing(arguments: Sequence[str], chooses: Sequence[str], abbreviates: bool = False) -> list[str]:
+    """The arguments that begin with one of these, alone, with `=`, a short one also with its value attached, or (where it has a space)
+    together with the next. What follows `--` is text."""
     own = [*(arguments[: arguments.index("--")] if "--" in arguments else arguments)]
-    pairs = zip(own, [f"{one} {after}" for one, after in zip_longest(own, own[1:], fillvalue="")], strict=True)
-    return [one for one, pair in pairs if any(pair.startswith(flag) if " " in flag else one == flag or one.startswith(f"{flag}=") for flag in chooses)]
+    return [one for one, after in zip_longest(own, own[1:], fillvalue="") if any(_says(one, after, flag, abbreviates) for flag in chooses)]
+
+
+def _says(one: str, after: str, flag: str, abbreviates: bool) -> bool:
+    flag, _, value = flag.partition(" ")
+    name, equals, attached = one.partition("=")
+    if len(flag) == 2 and one.startswith(flag) and one != flag:
+        name, equals, attached = flag, "=", one.removeprefix(flag).removeprefix("=")
+    same = name == flag or (abbreviates and len(name) > len("--") and flag.startswith(name))
+    return same and (attached if equals else after).strip().startswith(value)
 
 
 def compact(value: object) -> str:

@@ -79,5 +79,5 @@ HARNESS = Harness(
     tested="0.169.0",
     shows={Dialect.OPENAI_RESPONSES: ANY_AUTH},
     attach=_attach,
-    chooses=("-m", "--model", "--oss", "--local-provider", "-p", "--profile", "-c model", "--config model", "--config=model", "-c profile", "--config profile"),
+    chooses=("-m", "--model", "--oss", "--local-provider", "-p", "--profile", "-c model", "--config model", "-c profile", "--config profile"),
 )
