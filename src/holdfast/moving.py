@@ -106,9 +106,9 @@ def imported(config: Config, text: str, now: float, *, name: str | None = None, 
     """
     told = _read(text)
     try:
-        chosen = pin or Pin.parse(told["pin"])
+        chosen = pin or Pin.parse(str(told["pin"]))
         key = told.get("key") if pin is None else None
-        session = Session(name or told["id"], chosen, key, created_at=float(told.get("created_at") or now), changed_at=now)
+        session = Session(name or told["id"], chosen, None if key is None else str(key), created_at=_moment(told.get("created_at"), now), changed_at=now)
     except (IdentityError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"the file cannot be read: {getattr(error, 'what', error)}", next_step="holdfast session export SESSION > FILE") from None
     lost = obstacle(config, session)
@@ -123,6 +123,11 @@ def imported(config: Config, text: str, now: float, *, name: str | None = None, 
         what = f"'{chosen.provider}' is at {here[dialect]} here, and was at {there} where the session comes from"
         raise ConnectionLost(what, candidates=[str(chosen)], next_step=f"holdfast session import FILE --pin {chosen}   (if it is the same all the same)")
     return session
+
+
+def _moment(value: object, now: float) -> float:
+    """When a session began, as its file says; now where it does not, or says what cannot be."""
+    return float(value) if isinstance(value, int | float) and 0 < value <= now else now
 
 
 def _read(text: str) -> dict[str, Any]:

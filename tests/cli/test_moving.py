@@ -125,6 +125,8 @@ def test_an_import_never_lands_on_a_session_or_at_a_place_that_was_not_meant(cli
         ('{"holdfast": "session", "version": 1, "id": "x"}', "cannot be read"),
         ('{"holdfast": "session", "version": 1, "id": "x", "pin": "custom/m"}', "cannot be read"),
         ('{"holdfast": "session", "version": 1, "id": "../x", "pin": "mimo/m"}', "cannot be read"),
+        ('{"holdfast": "session", "version": 1, "id": 5, "pin": "mimo/m"}', "cannot be read"),
+        ('{"holdfast": "session", "version": 1, "id": "x", "pin": 5}', "cannot be read"),
         ('{"holdfast": "session", "version": 1, "id": "x", "pin": "mimo/m", "endpoints": 7}', "no session that Holdfast exported"),
     ],
 )
@@ -132,6 +134,13 @@ def test_a_file_that_is_none_of_ours_is_refused_with_what_to_do(cli: Cli, moving
     result = cli("session", "import", "-", input=text)
     assert (result.exit_code, told in result.stderr) == (2, True)
     assert cli("session", "import", str(moving / "nowhere.json")).exit_code == 2
+
+
+@pytest.mark.parametrize("moment", ["1e400", "9" * 400, "NaN", "-5", '"yesterday"', "1e300"])
+def test_a_session_that_began_at_no_moment_begins_now(cli: Cli, moving: Path, moment: str) -> None:
+    told = json.loads(cli("session", "export", "d").stdout) | {"id": "new", "created_at": "HERE"}
+    assert cli("session", "import", "-", input=json.dumps(told).replace('"HERE"', moment)).exit_code == 0
+    assert cli("session", "show", "new").exit_code == 0
 
 
 def test_a_list_says_which_sessions_would_not_resume_today_and_why(cli: Cli, moving: Path) -> None:
