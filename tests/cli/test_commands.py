@@ -253,6 +253,9 @@ def test_why_tells_who_stands_in_and_until_when(cli: Cli, furnished: Path) -> No
     assert "provider  both" in told
     assert "the ladder of mimo/mimo-pro (holdfast.toml:17), standing in until" in told
     assert "both/big stands in until" in cli("session", "list").stdout
+    with store_of(furnished) as store:
+        store.apply([StandInBegan("s", "both/big", "quota_window", store.now() - 1)], store.now())
+    assert "stands in" not in cli("session", "list").stdout, "its end may lie behind it until the session's next turn"
 
 
 def test_why_keeps_its_sources_when_the_journal_is_long(cli: Cli, furnished: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,7 +63,7 @@ def rows(store: Store) -> list[Session | BrokenSession]:
 
 def _standing(one: dict[str, Any]) -> str:
     stand_in = one["stand_in"]
-    return f"{stand_in['rung']} stands in until {clock(stand_in['until'])}: {stand_in['reason']}" if stand_in else "resumes"
+    return f"{stand_in['rung']} stands in until {clock(stand_in['until'])}: {stand_in['reason']}" if stand_in and stand_in["until"] > time.time() else "resumes"
 
 
 def view(config: Config, session: Session | BrokenSession) -> dict[str, Any]:
