@@ -95,6 +95,12 @@ class Chunks:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The next bytes of the body. Raises Malformed."""
+        if not (self._need or self._held or self._between) and self._trailer < 0 and data.endswith(CRLF):
+            # One whole chunk, as streams bring one at a time.
+            start = data.find(CRLF) + 2
+            size = _SIZES.get(data[: start - 2])
+            if size and len(data) == start + size + 2:
+                return [data[start:-2]]
         if self._held:
             data, self._held = self._held + data, b""
         out: list[bytes] = []

@@ -210,10 +210,17 @@ class Relay:
 
     def fed(self, data: bytes, *, ended: bool) -> None:
         """More of the body."""
+        tail = self._tail
+        if tail is not None and data and not ended:  # what `_pass` does, for nearly every piece of a stream
+            tail.feed(data)
+            self.chunks += 1
+            self.size += len(data)
+            self._client.send(data)
+            return
         if ended:
             self.up, self._ended = None, True
-        if self._tail is not None:
-            self._pass(self._tail, data, ended=ended)
+        if tail is not None:
+            self._pass(tail, data, ended=ended)
             return
         if data:
             self._pieces.append(data)

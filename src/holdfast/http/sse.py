@@ -54,9 +54,13 @@ class StreamWatch:
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes of the stream, wherever they were cut."""
-        if self.started and chunk.endswith(b"\n\n") and self.whole and not any(map(chunk.__contains__, self._marks)):
-            self._after_cr = False
-            return
+        if self.started and chunk.endswith(b"\n\n") and not (self._data or self._name or self._parts or self._lost):  # `whole`, without the call
+            for mark in self._marks:
+                if mark in chunk:
+                    break
+            else:
+                self._after_cr = False
+                return
         if self._after_cr and chunk[:1] == b"\n":
             chunk = chunk[1:]
         if not chunk:

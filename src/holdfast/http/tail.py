@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..core.faults import Fault, Phase, Reply, classify
 from ..core.identity import Connection, Dialect
@@ -17,19 +17,15 @@ _BROKE = "{}: the answer of {} broke off; it may have been billed, repeat the tu
 
 
 class Tail:
-    """Told every chunk that is passed on, and how the body ended. `watch` is None for what is not an event stream."""
+    """Told every chunk that is passed on, unchanged, by `feed`; and how the body ended. `watch` is None for what is not an event stream."""
 
-    __slots__ = ("_connection", "_engine", "_exchange", "_kit", "_raises", "_told", "_watch", "fault")
+    __slots__ = ("_connection", "_engine", "_exchange", "_kit", "_raises", "_told", "_watch", "fault", "feed")
 
     def __init__(self, kit: Faults, engine: Engine, exchange: Exchange, connection: Connection, watch: StreamWatch | None, *, raises: bool) -> None:
         self._kit, self._engine, self._exchange, self._connection, self._watch = kit, engine, exchange, connection, watch
         self._raises, self._told = raises, False
         self.fault: Fault | None = None
-
-    def feed(self, chunk: bytes) -> None:
-        """The next chunk, which is passed on unchanged."""
-        if self._watch is not None:
-            self._watch.feed(chunk)
+        self.feed: Callable[[bytes], object] = watch.feed if watch is not None else _unseen
 
     def finish(self) -> bytes:
         """The provider closed the body. What is still to be passed on: nothing, or an error event if the stream was cut.
@@ -87,6 +83,10 @@ class Tail:
         self._told = True
         self.fault = classify(reply, self._engine.profile(self._connection), now=self._exchange.now()) if reply is not None else None
         self._exchange.stream_ended(self.fault, self.model)
+
+
+def _unseen(chunk: bytes) -> None:
+    """What is no stream of events is not looked at."""
 
 
 def error_event(dialect: Dialect, message: str) -> bytes:
