@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # An active environment of the caller's must not receive our packages.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: setup demo test nightly test-legacy test-clients test-harness test-pi test-hermes test-postgres test-litellm test-workers check lint types layers coverage bench mutants fix lock clean
+.PHONY: setup demo test nightly test-legacy test-clients test-harness test-pi test-hermes test-postgres test-litellm test-workers test-offsets check lint types layers coverage bench mutants fix lock clean
 
 setup: .venv/.installed
 
@@ -60,6 +60,10 @@ test-pi: setup
 # The stories through `serve --workers 2`, all that can be told so.
 test-workers: setup
 	@STORIES=all $(BIN)/python -m pytest -q tests/stories -k 'workers]' $(ARGS)
+
+# A provider that resets its connection at every single byte of an answer, in every dialect.
+test-offsets: setup
+	@OFFSETS=all $(BIN)/python -m pytest -q tests/gateway/test_chaos.py -k reset $(ARGS)
 
 # A real LiteLLM proxy (its own environment under .cache/). What needs its keys needs Prisma's engine, from binaries.prisma.sh.
 test-litellm: setup
