@@ -72,7 +72,7 @@ class _Sizes(dict[bytes, int]):
         if found is None:
             raise Malformed("the size of a chunk is no hexadecimal number")
         size = int(found[1], 16)
-        if len(self) < _MOST_NAMES:
+        if len(self) < _MOST_NAMES and len(line) <= MOST_DIGITS:
             self[line] = size
         return size
 

@@ -28,7 +28,7 @@ from .server import Client
 from .upstream import Upstreams
 
 T = TypeVar("T")
-_MOST_REMEMBERED = 1024
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 1024, 300
 _TURNS = 5
 RawHeaders = list[tuple[bytes, bytes]]
 SideAnswer = tuple[int, RawHeaders, bytes]
@@ -251,7 +251,7 @@ class Plane:
 
 
 def _remember(known: dict[bytes, bool], value: bytes, what: bool) -> bool:
-    if len(known) < _MOST_REMEMBERED:
+    if len(known) < _MOST_REMEMBERED and len(value) < _LONGEST_REMEMBERED:
         known[value] = what
     return what
 

@@ -16,7 +16,7 @@ DATA: dict[str, Dialect] = {
     "messages/count_tokens": Dialect.ANTHROPIC_MESSAGES,
     "embeddings": Dialect.OPENAI_CHAT,
 }
-_MOST = 4096
+_MOST, _LONGEST = 4096, 600
 _PREFIX = b"/s/"
 
 
@@ -47,5 +47,6 @@ class Routes(dict[bytes, Route]):
         route = Route(name if dialect is not None else "", text, dialect or shape, session)
         if len(self) >= _MOST:
             self.clear()
-        self[raw] = route
+        if len(raw) <= _LONGEST:  # anybody may make up any number of paths
+            self[raw] = route
         return route
