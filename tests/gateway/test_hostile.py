@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+import pytest
+
+from holdfast.gateway.framing import _SIZES, Chunks
+from holdfast.gateway.plane import Bounds
+from holdfast.testing import ScriptedProvider
+
+from .conftest import request
 
 CHAT = b'{"model":"mine/scripted-1","messages":[]}'
 ANSWER = b'{"id":"x","object":"chat.completion","model":"scripted-1","choices":[{"message":{"content":"%b"},"finish_reason":"stop"}]}'
@@ -76,3 +85,66 @@ def test_a_connection_is_not_used_again_while_a_request_still_leaves_on_it(gatew
         assert b'"1"' in plane.post("chat/completions", long)[2]
         assert b'"2"' in plane.post("chat/completions", CHAT)[2], "it waited behind the rest of the long one"
         over.set()
+
+
+def narrow(plane: Any) -> socket.socket:
+    """A client's connection on which neither side's system holds much that was not read."""
+    before = {*plane.plane.clients}
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect(("127.0.0.1", plane.port))
+    sock.settimeout(0.3)
+    while not (new := {*plane.plane.clients} - before):
+        time.sleep(0.002)
+    new.pop()._tr.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    return sock
+
+
+def test_a_client_that_asks_on_and_on_and_reads_nothing_is_not_answered_on_and_on(gateway: Any, provider: ScriptedProvider) -> None:
+    plane = gateway(provider, bounds=Bounds(look_every=0.02, high_water=16 * 1024))
+    asked = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n" * 200
+    with narrow(plane) as sock:
+        with pytest.raises(TimeoutError):
+            for _ in range(2000):
+                sock.sendall(asked)
+        (client,) = plane.plane.clients
+        assert client._tr.get_write_buffer_size() < 32 * 1024
+        got = b""
+        with suppress(TimeoutError):
+            while piece := sock.recv(65536):
+                got += piece
+    assert got.count(b"HTTP/1.1 200 OK") == got.count(b"HTTP/1.1 ") > 1000, "what was asked is answered once it is read"
+
+
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+def test_who_reads_nothing_of_an_answer_is_given_up_and_who_reads_slowly_is_not(gateway: Any, connection: str) -> None:
+    long = answer(b"x" * 900_000)
+
+    def talk(sock: socket.socket, _: int) -> None:
+        while head_of(sock):
+            sock.sendall(long)
+
+    with speaking(talk) as url:
+        plane = gateway(config=at(url), bounds=Bounds(look_every=0.02, idle=0.3, high_water=16 * 1024))
+        with narrow(plane) as slow, narrow(plane) as never:
+            for sock in (slow, never):
+                sock.sendall(request("chat/completions", CHAT, connection=connection))
+            got, began = 0, time.monotonic()
+            while time.monotonic() - began < 1.0:
+                got += len(slow.recv(2000))
+                time.sleep(0.01)
+            assert len(plane.plane.clients) == 1, "the one that reads"
+            while b'"}' not in (piece := slow.recv(65536)) and piece:
+                got += len(piece)
+            assert got + len(piece) > 900_000
+
+
+def test_what_anybody_may_make_up_is_not_kept(gateway: Any, provider: ScriptedProvider) -> None:
+    plane = gateway(provider)
+    for number in range(3):
+        plane.raw(request(f"/s/x/{'y' * 2000}{number}", b"", connection="close"))
+        plane.raw(request("/health/live", b"", method="GET", host=f"{'y' * 2000}{number}", connection="close"))
+        plane.raw(request("/health/live", b"", method="GET", origin=f"http://{'y' * 2000}{number}", connection="close"))
+        Chunks().feed(b"1;%d%b\r\n" % (number, b"y" * 900))
+    inside = plane.plane
+    assert all(len(one) < 700 for kept in (inside.routes, inside._names, inside._origins, _SIZES) for one in kept)

@@ -29,7 +29,6 @@ _END = b"\r\n\r\n"
 _CLOSE = b"connection: close"
 _NO_RETRY = b"x-should-retry: false"
 _JSON = b"content-type: application/json"
-_MOST_HELD = 64 * 1024
 
 
 class Client(asyncio.Protocol):
@@ -37,10 +36,10 @@ class Client(asyncio.Protocol):
 
     __slots__ = (
         "_body", "_chunked_out", "_chunks", "_head", "_held", "_keep", "_need", "_plane", "_route", "_seen", "_session", "_state", "_token", "_tr", "deadline",
-        "paused", "relay", "sized",
+        "paused", "relay", "sized", "unread",
     )  # fmt: skip
 
-    _HEAD, _BODY, _BUSY, _LINGER = range(4)
+    _HEAD, _BODY, _BUSY, _FULL, _LINGER = range(5)
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
@@ -55,7 +54,7 @@ class Client(asyncio.Protocol):
         self._chunks: Chunks | None = None
         self._chunked_out = self.sized = self.paused = False
         self.relay: Relay | None = None
-        self.deadline = 0.0
+        self.deadline, self.unread = 0.0, 0
 
     @property
     def busy(self) -> bool:
@@ -89,6 +88,8 @@ class Client(asyncio.Protocol):
         self.paused = False
         if self.relay is not None and self.relay.up is not None:
             self.relay.up.resume()
+        elif self._state == self._FULL:
+            self._next()
 
     def retire(self) -> None:
         """Take no further request; close now if none is under way."""
@@ -111,12 +112,16 @@ class Client(asyncio.Protocol):
         if self._state == self._BODY or (self._state == self._HEAD and self._held):
             self._reject(refusal(408, "request_timeout", "the request did not arrive in time"))
         elif self._state != self._BUSY:
-            self._tr.abort()
+            before, self.unread = self.unread, self._tr.get_write_buffer_size()
+            if not 0 < self.unread < before:
+                self._tr.abort()
+                return
+            self.deadline = now + self._plane.bounds.idle  # a slow reader, but it reads
 
     def data_received(self, data: bytes) -> None:
         if self._state == self._LINGER:
             return
-        if self._state == self._BUSY:  # the next request has to wait for the answer to this one
+        if self._state in (self._BUSY, self._FULL):  # the next request has to wait for the answer to this one
             self._held += data
             if self._tr is not None:
                 self._tr.pause_reading()
@@ -131,7 +136,7 @@ class Client(asyncio.Protocol):
             _log.error("a request failed inside the gateway", exc_info=error)
             self._reject(refusal(500, "internal", "the gateway failed; its log says why"))
             return
-        if data and self._state == self._BUSY and self._tr is not None:
+        if data and self._state in (self._BUSY, self._FULL) and self._tr is not None:
             self._held += data
             self._tr.pause_reading()
 
@@ -361,16 +366,24 @@ class Client(asyncio.Protocol):
         self.answer(told.status, [_JSON, _NO_RETRY], told.body(dialect))
 
     def finished(self) -> None:
-        """The answer is written: on to the next request, or to the end."""
+        """The answer is written: on to the next request, once the client takes what it has, or to the end."""
         self.relay = None
         if self._tr is None:
             return
+        self.deadline = self._plane.loop.time() + self._plane.bounds.idle
+        if self.paused:
+            self._state, self.unread = self._FULL, self._tr.get_write_buffer_size()
+        else:
+            self._next()
+
+    def _next(self) -> None:
+        if self._tr is None:
+            return
         if not self._keep:
-            self._state = self._LINGER
+            self._state, self.unread = self._LINGER, self._tr.get_write_buffer_size()
             self._tr.close()
             return
         self._state = self._HEAD
-        self.deadline = self._plane.loop.time() + self._plane.bounds.idle
         if self._held:
             waiting = bytes(self._held)
             self._held.clear()
