@@ -82,6 +82,17 @@ def test_a_file_that_is_no_database_is_told_apart(tmp_path: Path, content: bytes
         hermes_db.read(tmp_path / "state.db")
 
 
+def test_a_pipe_is_not_waited_for_and_a_computation_not_begun(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="is not a regular file"):
+        hermes_db.read(tmp_path / "pipe")
+    endless = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT n AS id, 'm' AS model FROM t"
+    with closing(sqlite3.connect(tmp_path / "view.db")) as database:
+        database.execute(f"CREATE VIEW sessions AS {endless}")
+    with pytest.raises(ConfigError, match="no table of sessions"):
+        hermes_db.read(tmp_path / "view.db")
+
+
 def test_an_older_schema_is_read_by_the_columns_it_has(tmp_path: Path) -> None:
     home = hermes_home(tmp_path / "hermes", CONFIG, {"id": "s1"}, old=True)
     assert hermes_db.read(home / "state.db") == [{"id": "s1", "source": "tui", "model": "big", "model_config": None, "started_at": 1000.0}]
@@ -112,6 +123,30 @@ def test_undo_refuses_when_hermes_wrote_meanwhile(home: Path) -> None:
     with pytest.raises(ConfigError, match="was written since it was healed"):
         hermes_db.undo(home)
     assert everything(home) == before
+
+
+def test_undo_refuses_a_file_that_is_no_database_any_more(home: Path) -> None:
+    hermes_db.heal(home, CHANGE, fine)
+    (home / "state.db").write_bytes(b"something else" * 100)
+    with pytest.raises(ConfigError, match="was written since"):
+        hermes_db.undo(home)
+    assert (home / "state.db").read_bytes() == b"something else" * 100
+
+
+def test_a_healing_that_failed_at_its_end_leaves_the_one_before_undoable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (home / "state.db").read_bytes()
+    hermes_db.heal(home, CHANGE, fine)
+    write = hermes_db.write_private
+
+    def full(path: Path, text: str) -> None:
+        write(path, text)
+        raise ConfigError("No space left on device")
+
+    monkeypatch.setattr(hermes_db, "write_private", full)
+    with pytest.raises(ConfigError, match="No space"):
+        hermes_db.heal(home, {"s2": (None, "{}")}, fine)
+    assert hermes_db.undo(home)[1] == ["s1"]
+    assert (home / "state.db").read_bytes() == before
 
 
 def test_undo_refuses_a_backup_that_is_not_the_one_it_made(home: Path) -> None:

@@ -35,6 +35,8 @@ def read(database: Path) -> list[dict[str, Any]]:
     """The sessions, the oldest first; none when there is no file. Raises ConfigError. Changes and creates nothing beside the file."""
     if not database.exists():
         return []
+    if not database.is_file():  # a pipe would be waited for, a device has no end
+        raise ConfigError(f"{database} is not a regular file", next_step=f"ls -ld {quoted(database)}")
     try:
         with _at_rest(database) as still, closing(sqlite3.connect(f"file:{quote(str(still))}?mode=ro&immutable=1", uri=True)) as connection:
             return _rows(connection)
@@ -47,7 +49,8 @@ def read(database: Path) -> list[dict[str, Any]]:
 def _rows(connection: sqlite3.Connection) -> list[dict[str, Any]]:
     there = {row[1] for row in connection.execute("PRAGMA table_info(sessions)")}
     names = [name for name in _COLUMNS if name in there]
-    if not {"id", "model"} <= there:
+    kind = connection.execute("SELECT type FROM sqlite_master WHERE name = 'sessions'").fetchone()
+    if kind != ("table",) or not {"id", "model"} <= there:  # a view may be any computation
         raise sqlite3.DatabaseError("it has no table of sessions")
     order = "started_at, id" if "started_at" in there else "id"
     rows = connection.execute(f"SELECT {', '.join(names)} FROM sessions ORDER BY {order}")  # noqa: S608 - names of our own list
@@ -158,13 +161,18 @@ def heal(home: Path, changes: Mapping[str, tuple[str | None, str]], check: Calla
                 connection.execute("COMMIT")
             except BaseException:
                 connection.execute("ROLLBACK")
-                backup.unlink()
+                for ours in (backup, _receipt_of(backup)):  # a receipt without its backup would stand before the last good one
+                    ours.unlink(missing_ok=True)
                 raise
     except sqlite3.Error as error:
         raise ConfigError(f"{database} cannot be healed: {error}; nothing was changed", next_step="holdfast heal hermes") from None
     except OSError as error:
         raise ConfigError(f"cannot write beside {database}: {error.strerror}; nothing was changed", next_step=f"ls -ld {quoted(database.parent)}") from None
-    _receipt(backup, changes, _digest(database))
+    try:
+        _receipt(backup, changes, _digest(database))
+    except (ConfigError, OSError):
+        what = f"{database} was healed, and the receipt by which --undo knows it could not be written"
+        raise ConfigError(what, next_step=f"cp {quoted(backup)} {quoted(database)}   (takes it back, with hermes stopped)") from None
     return backup
 
 
@@ -180,7 +188,11 @@ def _write(connection: sqlite3.Connection, changes: Mapping[str, tuple[str | Non
 
 def _receipt(backup: Path, changes: Mapping[str, object], after: str) -> None:
     receipt = {"healed": sorted(changes), "before": _digest(backup), "after": after}
-    write_private(backup.with_name(f"{backup.name}.json"), json.dumps(receipt, indent=2) + "\n")
+    write_private(_receipt_of(backup), json.dumps(receipt, indent=2) + "\n")
+
+
+def _receipt_of(backup: Path) -> Path:
+    return backup.with_name(f"{backup.name}.json")
 
 
 def _alone(database: Path) -> sqlite3.Connection:
@@ -206,12 +218,16 @@ def _backup(original: Any, database: Path) -> Path:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     names = (f"{database.name}.{_MARK}-{stamp}{again}" for again in ("", *(f"-{number}" for number in range(2, 1000))))
     path = next(one for name in names if not os.path.lexists(one := database.with_name(name)))
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
-        original.seek(0)
-        shutil.copyfileobj(original, copy, 1024 * 1024)
-        copy.flush()
-        os.fsync(copy.fileno())
-    _sync(path.parent)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
+            original.seek(0)
+            shutil.copyfileobj(original, copy, 1024 * 1024)
+            copy.flush()
+            os.fsync(copy.fileno())
+        _sync(path.parent)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
     return path
 
 
@@ -240,13 +256,17 @@ def undo(home: Path) -> tuple[Path, list[str]]:
         raise InUse(f"{who}; nothing was changed", next_step="hermes gateway stop   (and leave its other programs), then run this again")
     if not backup.exists() or _digest(backup) != receipt.get("before"):
         raise ConfigError(f"{backup} is not the backup that was made; nothing was changed", next_step=f"ls -l {quoted(backup.parent)}")
-    log = database.with_name(f"{database.name}-wal")
-    if _stamp(log)[1] or _digest(database) != receipt.get("after"):
-        what = f"{database} was written since it was healed, and a restore would lose that; nothing was changed"
-        raise ConfigError(what, next_step=f"cp {quoted(backup)} {quoted(database)}   (if you want it all the same, with hermes stopped)")
+    what = f"{database} was written since it was healed, and a restore would lose that; nothing was changed"
+    written = ConfigError(what, next_step=f"cp {quoted(backup)} {quoted(database)}   (if you want it all the same, with hermes stopped)")
     with ExitStack() as held:
         current = held.enter_context(database.open("rb"))
-        with closing(_alone(database)):
+        try:
+            alone = _alone(database)
+        except sqlite3.Error:
+            raise written from None
+        with closing(alone):  # nobody can write it any more, and a log is played into it
+            if hashlib.file_digest(current, "sha256").hexdigest() != receipt.get("after"):
+                raise written
             _replace(backup, database, os.fstat(current.fileno()))
     for companion in ("-wal", "-shm"):
         with suppress(FileNotFoundError):
