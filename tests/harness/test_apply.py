@@ -24,6 +24,15 @@ def modes(directory: Path) -> dict[str, int]:
     return {one.name: stat.S_IMODE(one.stat().st_mode) for one in directory.iterdir()}
 
 
+def test_no_directory_on_the_way_is_open_to_others_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with apply.claimed(tmp_path / "run" / "pi" / "s", "s"):
+            assert [stat.S_IMODE((tmp_path / one).stat().st_mode) for one in ("run", "run/pi", "run/pi/s")] == [0o700] * 3
+    finally:
+        os.umask(before)
+
+
 def test_the_files_of_a_run_are_private_and_gone_afterwards(tmp_path: Path) -> None:
     directory = tmp_path / "run" / "pi" / "s"
     with apply.claimed(directory, "s"):

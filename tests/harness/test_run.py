@@ -136,6 +136,11 @@ def test_the_exit_code_is_passed_on(code: int, cli: Cli, world: Path) -> None:
     assert run(cli, f"exit={code}").exit_code == code
 
 
+def test_an_exit_code_like_a_signal_s_is_not_called_one(cli: Cli, world: Path) -> None:
+    result = run(cli, "exit=200")
+    assert (result.exit_code, "signal" in result.stderr) == (200, False)
+
+
 def test_a_program_that_a_signal_ended_says_so_and_leaves_nothing(cli: Cli, world: Path, home: Path) -> None:
     result = run(cli, f"signal={int(signal.SIGKILL)}")
     assert result.exit_code == 128 + signal.SIGKILL

@@ -102,8 +102,9 @@ def _supervised(
         rewritten = apply.withdraw(plan, directory)
     if rewritten:
         _say(f"{what.harness.title} rewrote {', '.join(rewritten)} while it ran; that was undone")
-    if code > 128:
-        _say(f"{what.harness.title} was ended by signal {code - 128}")
+    if code < 0:
+        _say(f"{what.harness.title} was ended by signal {-code}")
+        code = 128 - code
     if gate is None:
         _say("it spoke to the provider itself: what it used can be seen there only" + (f", or by {plan.proof}" if plan.proof else ""))
         return code

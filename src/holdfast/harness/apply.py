@@ -46,7 +46,8 @@ def lay_out(plan: Handover, directory: Path, write: Write) -> None:
     """Write the plan's files, remove what an earlier run left there of other names, and look whether they stand as they should.
     Raises ConfigError."""
     for stale in _left(directory) - {one.path for one in plan.files}:
-        (directory / stale).unlink(missing_ok=True)
+        with suppress(OSError):
+            (directory / stale).unlink()
     write(directory / _MANIFEST, json.dumps(sorted(one.path for one in plan.files if not one.keep)))
     for one in plan.files:
         path = directory / one.path
@@ -145,7 +146,9 @@ def _left(directory: Path) -> set[str]:
 
 def _make_private(directory: Path) -> None:
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for missing in reversed([one for one in directory.parents if not one.exists()]):  # `parents=True` would leave them to the umask
+            missing.mkdir(mode=0o700, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
         status = directory.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             raise ConfigError(f"{directory} is not a directory of ours", next_step=f"ls -ld {directory}")

@@ -40,8 +40,8 @@ def version(program: str, environ: Mapping[str, str], directory: Path) -> tuple[
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run a program to its end in our terminal; its exit code, or 128 and the signal's number. Signals for us are signals for it: those
-    of the terminal reach it by themselves, the others are passed on. Raises CannotHandOver when it cannot be started."""
+    """Run a program to its end in our terminal; its exit code, or less than 0 the signal that ended it. Signals for us are signals for
+    it: those of the terminal reach it by themselves, the others are passed on. Raises CannotHandOver when it cannot be started."""
     waiting: list[int] = []
     child: list[subprocess.Popen[bytes]] = []
 
@@ -68,4 +68,4 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
                 one.wait()
         for number, handler in before.items():
             signal.signal(number, handler)
-    return code if code >= 0 else 128 - code
+    return code
