@@ -16,7 +16,7 @@ from holdfast.core.evidence import Board, Cooled, Failed, KeyKept, StandInBegan,
 from holdfast.core.identity import Dialect, Endpoint, Key, Ladder, Pin, Provider, ProviderName, Strategy
 from holdfast.core.resolve import LegacyRow, lane_for, recover_pin, rungs_for
 from holdfast.core.session import Session, StandIn
-from holdfast.core.steps import Call, Send
+from holdfast.core.steps import Call, Outcome, Send
 
 EXPIRED = w.reply(401, "token_expired", "The token has expired")
 WINDOW = w.reply(429, "usage_limit_reached", "You have reached your usage limit", {"retry-after": "9000"})
@@ -52,6 +52,7 @@ class Life:
     stored: list[Any] = field(default_factory=list)
     record: p.Record = field(default_factory=lambda: p.Record(TRIAL, "fake", next(iter(p.Capability))))
     sends: int = 0
+    outcome: Outcome | None = None
 
     # What a user, a provisioner, the clock and other programs do.
 
@@ -179,7 +180,7 @@ class Life:
         )
         before = sim.now
         outcome = sim.run(call, [*answers, *[w.BROKEN] * 12])
-        self.sends += len(sim.sends)
+        self.sends, self.outcome = self.sends + len(sim.sends), outcome
         for send in sim.sends:
             assert self.permits(send, dialect), f"{send.connection} for {session.pin}"
             assert 0 <= send.after <= 60

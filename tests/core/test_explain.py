@@ -124,8 +124,8 @@ TABLE = [
         "the key is dead, whatever it did before",
         Fault(C.AUTH_REJECTED, status=401, terminal=True),
         WORKED,
-        "The provider says that this key was deleted, blocked or reported as leaked.",
-        f"Check that env:MIMO_KEY holds a live key of this host, then: {AGAIN}",
+        "The provider says that this key, or its account, was deleted, blocked or reported as leaked.",
+        f"Make a new key there and replace the value of env:MIMO_KEY with it, then: {AGAIN}",
     ),
     (
         "a proxy without its database accepts its master key alone, and refuses every other",
@@ -175,6 +175,13 @@ TABLE = [
         WORKED,
         "Stopped before the provider's API by region, network rule or firewall. Another key would be stopped as well.",
         f"Look at VPN, proxy and IP allow-list, then: holdfast check {PIN}",
+    ),
+    (
+        "the account pays for less",
+        Fault(C.QUOTA_EXHAUSTED, status=402, cause="affordable"),
+        WORKED,
+        "What the account behind this key has left does not pay for a request of this size.",
+        "Ask for a shorter answer, or top up. Where it went: holdfast why issue-42",
     ),
     (
         "the account is empty",
@@ -326,13 +333,27 @@ def test_an_endpoint_that_takes_no_key_and_wants_one_says_so() -> None:
     assert explanation.tried == "1 request without a key (auth rejected)."
 
 
+@pytest.mark.parametrize("kind", [C.AUTH_EXPIRED, C.NOT_ENTITLED])
+def test_what_only_a_key_can_lack_is_told_as_a_key_that_is_wanted(kind: FaultClass) -> None:
+    explanation = told(Fault(kind, status=403), connection=LOCAL, evidence=None)
+    assert "127.0.0.1:8080 wants a key" in explanation.what
+    assert explanation.command == "holdfast key add den --from env:NAME"
+
+
+@pytest.mark.parametrize("kind", [C.PROVIDER_UNAVAILABLE, C.ENDPOINT_MISMATCH, C.CONTENT_BLOCKED])
+def test_nothing_is_said_of_a_key_where_there_is_none(kind: FaultClass) -> None:
+    assert "key" not in told(Fault(kind, status=503), connection=LOCAL, evidence=None).what
+    assert "key" in told(Fault(kind, status=503)).what
+
+
 def test_without_a_key_the_way_to_ask_anew_is_a_check() -> None:
     assert told(Fault(C.QUOTA_EXHAUSTED, status=402), connection=LOCAL).next_step == "Top up or raise the cap, then: holdfast check den/llama"
 
 
 def test_every_sentence_of_the_table_is_spoken_by_some_fault() -> None:
     spoken = [(fault.kind, case) for _, fault, evidence, *_ in TABLE for case in [_case(fault, CONNECTION, evidence)]]
-    assert {(kind, case) for kind, case, _ in module.WHAT} == {*spoken, (C.AUTH_REJECTED, "takes no key")}
+    keyless = {(kind, "takes no key") for kind in (C.AUTH_REJECTED, C.AUTH_EXPIRED, C.NOT_ENTITLED)}
+    assert {(kind, case) for kind, case, _ in module.WHAT} == {*spoken, *keyless}
     assert {kind for kind, *_ in module.WHAT} == set(FaultClass)
 
 

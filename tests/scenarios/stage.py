@@ -15,7 +15,7 @@ the decorators, so that it cannot say what no test tells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ from holdfast.core.identity import Dialect
 from holdfast.engine import Engine
 from holdfast.runtime import Holdfast
 from holdfast.scripted import Behaviour, ScriptedProvider, status
-from stories.told import FAST, SAYS, TEXT, House, bad_key, entry, keys_seen, value_of
+from stories.told import SAYS, TEXT, House, bad_key, entry, keys_seen, value_of
 
 __all__ = ["CHAT", "MESSAGES", "TEXT", "Stage", "bad_key", "broke", "entry", "hermes", "keys_seen", "refused", "scenario", "status", "throttled", "value_of"]
 

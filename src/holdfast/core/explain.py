@@ -26,18 +26,21 @@ WHAT: tuple[tuple[FaultClass, str, str], ...] = (
     (C.AUTH_REJECTED, "takes no key", "{host} wants a key, and this endpoint is set up to take none."),
     (C.AUTH_REJECTED, "unread", "No key was sent: {ref} leads to no value here."),
     (C.AUTH_REJECTED, "not sent", "{host} says that no key came with the request."),
-    (C.AUTH_REJECTED, "final", "The provider says that this key was deleted, blocked or reported as leaked."),
+    (C.AUTH_REJECTED, "deleted", "The provider says that this key, or its account, was deleted, blocked or reported as leaked."),
     (C.AUTH_REJECTED, "no database", "{host} runs without its database: it can look up no key, and takes its master key alone."),
     (C.AUTH_REJECTED, "worked here", "{host} suddenly refuses a key that worked there {worked} ago."),
     (C.AUTH_REJECTED, "belongs elsewhere", "{host} does not accept this key. It has never worked there; keys like this one belong to {hint}."),
     (C.AUTH_REJECTED, "never worked", "{host} does not accept this key. It has never worked there."),
     (C.AUTH_REJECTED, "", "{host} does not accept this key."),
+    (C.AUTH_EXPIRED, "takes no key", "{host} wants a key, and this endpoint is set up to take none."),
     (C.AUTH_EXPIRED, "signed in", "The sign-in behind this connection is over. Other sessions on it stop as well."),
     (C.AUTH_EXPIRED, "unrenewed", "The token of {ref} ended, and its sign-in service could not renew it now."),
     (C.AUTH_EXPIRED, "final", "The login behind this connection ran out and its grant is gone. Other sessions on this login stop as well."),
     (C.AUTH_EXPIRED, "", "The login behind this connection ran out."),
+    (C.NOT_ENTITLED, "takes no key", "{host} wants a key for {model}, or for what was asked of it, and this endpoint is set up to take none."),
     (C.NOT_ENTITLED, "", "The key is accepted, but not for {model}, or not for what was asked of it."),
     (C.BLOCKED, "", "Stopped before the provider's API by region, network rule or firewall. Another key would be stopped as well."),
+    (C.QUOTA_EXHAUSTED, "too dear", "What the account behind this key has left does not pay for a request of this size."),
     (C.QUOTA_EXHAUSTED, "", "The account behind this key has no balance left, or reached its spending cap."),
     (C.QUOTA_WINDOW, "", "The plan's allowance for this period is used up."),
     (C.RATE_LIMITED, "", "Too many requests right now."),
@@ -61,6 +64,8 @@ WHAT: tuple[tuple[FaultClass, str, str], ...] = (
 NEXT: dict[str, tuple[str, str]] = {
     "takes no key": ("Give the provider a key", "holdfast key add {provider} --from env:NAME"),
     "unread": ("Provide the value, or another key", "holdfast key add {provider} --from env:NAME"),
+    "deleted": ("Make a new key there and replace the value of {ref} with it, then", "{again}"),
+    "too dear": ("Ask for a shorter answer, or top up. Where it went", "{why}"),
     "not sent": ("See how the endpoint is set up to show the key", "{show}"),
     "signed in": ("Sign in again", "holdfast key login {provider}"),
     "unrenewed": ("Come back in a moment. If it stays, sign in again", "holdfast key login {provider}"),
@@ -85,6 +90,8 @@ NEXT: dict[str, tuple[str, str]] = {
     C.BAD_REQUEST: ("Correct what the provider names, or update the client. Where it went", "{why}"),
     C.UNKNOWN: ("Report its shape, which holds nothing private, so that it gets a class. It is listed by", "holdfast report --list"),
 }
+
+_OF_THE_KEY = re.compile(r" (?:Your|The) key (?:is fine|is unaffected|was not changed)\.")
 
 
 def since(seconds: float) -> str:
@@ -140,6 +147,8 @@ def explain(  # noqa: PLR0913 - each argument is one fact of the text
     words |= {"choose": f"holdfast session pin {session} PROVIDER/MODEL", "why": f"holdfast why {session}"}
     cases = _cases(fault, connection, evidence)
     case, what = next((case, what) for kind, case, what in WHAT if kind is fault.kind and cases[case])
+    if key is None:  # nothing is said of a key where there is none
+        what = _OF_THE_KEY.sub("", what)
     advice, command = (text.format_map(words) for text in NEXT.get(case, NEXT[fault.kind]))
     return Explanation(
         what.format_map(words) + _addition(fault, now, clock),
@@ -159,6 +168,8 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
         "unrenewed": fault.phase is Phase.UNSENT and fault.kind is C.AUTH_EXPIRED,
         "not sent": not fault.sent,
         "final": fault.terminal,
+        "deleted": fault.terminal,
+        "too dear": fault.cause == "affordable",
         "worked here": evidence is not None and evidence.last_ok is not None,
         "never worked": evidence is not None,
         "no database": fault.cause == "proxy_without_database",

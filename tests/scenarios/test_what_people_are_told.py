@@ -1,0 +1,98 @@
+"""What people are told when a request fails: every class, in every situation, each verb backed by an attempt, each command one that runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from itertools import pairwise
+from random import Random
+
+import click
+import pytest
+
+from core.life import born, step
+from holdfast.cli import app
+from holdfast.core.explain import NEXT, WHAT
+from holdfast.core.faults import FaultClass, Phase
+from holdfast.core.steps import Refresh, Send
+from scenarios.messages import FILE, messages, text, told_of
+
+SHAPE = re.compile(r"\S.*[.?]\n\S+ → \S+ · \S+ · .+\nTried: .+\.\nNext: .+: holdfast [a-z].*(?:\n(?:The provider said|The error was).+)?")
+WORDS = {"provider": "plan", "ref": "env:A", "host": "plan.example", "again": "holdfast key reset plan a", "check": "holdfast check plan/m1"}
+WORDS |= {"choose": "holdfast session pin work PROVIDER/MODEL", "models": "holdfast models --provider plan", "why": "holdfast why work"}
+WORDS |= {"show": "holdfast provider show plan"}
+
+
+def test_the_messages_are_those_that_were_read() -> None:
+    assert FILE.read_text("utf-8") == text(), "read what changed: (cd tests; python -m scenarios.messages --write; git diff)"
+
+
+def test_every_class_is_told_in_four_lines_that_end_with_a_command() -> None:
+    told = [(title, str(explanation)) for title, _, explanation in messages()]
+    assert {FaultClass(title.partition(":")[0].partition(" ")[0]) for title, _ in told} == set(FaultClass)
+    assert not [said for _, said in told if not SHAPE.fullmatch(said)]
+
+
+def parsed(command: str) -> str:
+    """The command that the real command line makes of this; raises click's error when it would refuse it."""
+    first, *words = shlex.split(command)
+    assert first == "holdfast"
+    context, found = click.Context(app, info_name=first), app
+    while isinstance(found, click.Group):
+        name, found, words = found.resolve_command(context, words)  # type: ignore[assignment]
+        assert found is not None
+        context = click.Context(found, info_name=name, parent=context) if isinstance(found, click.Group) else context
+    with found.make_context(found.name, words, parent=context):
+        return str(found.name)
+
+
+def test_every_command_in_a_message_is_one_that_the_command_line_has() -> None:
+    commands = {explanation.command for _, _, explanation in messages()} | {command.format_map(WORDS) for _, command in NEXT.values()}
+    assert len({parsed(command) for command in commands}) >= 6
+    with pytest.raises(click.ClickException):
+        parsed("holdfast key reset")
+
+
+def test_every_sentence_has_a_next_step() -> None:
+    assert not [(kind, case) for kind, case, _ in WHAT if case not in NEXT and kind not in NEXT]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_verb_is_backed_by_an_attempt(seed: int) -> None:
+    """Long lives of sessions (core/life.py): whatever a message says was done stands in the steps that were taken."""
+    roll, seen = Random(seed), 0
+    life = born(roll)
+    for number in range(400):
+        if number % 80 == 0:
+            life = born(roll)
+        life.outcome = None
+        step(life, roll)
+        if life.outcome is None or life.outcome.fault is None:
+            continue
+        seen += 1
+        said, steps = str(told_of(life.sim, life.outcome)), life.sim.steps
+        sends = [one for one in steps if isinstance(one, Send)]
+        sent = [one for one in life.outcome.attempts if one.fault is None or one.fault.phase is not Phase.UNSENT]
+        assert len(sent) == len(sends)
+        same = [after.connection == before.connection for before, after in pairwise(sent)]
+        keys = [after.connection.pin == before.connection.pin and after.connection != before.connection for before, after in pairwise(sent)]
+        pins = [after.connection.pin != before.connection.pin for before, after in pairwise(sent)]
+        read_again = [one for one in steps if isinstance(one, Refresh) and one.fingerprint is not None]
+        backed = {
+            "nothing was sent": not sends,
+            "asked again after": any(same),
+            "switched to another key": any(keys),
+            "next rung of your ladder": any(pins),
+            "to test a key that had worked": any(one.probe for one in sends),
+            "the key had been replaced meanwhile": bool(read_again),
+            "could not be read": len(life.outcome.attempts) > len(sent),
+            "is remembered": life.outcome.from_memory,
+        }
+        assert not [words for words, holds in backed.items() if words in said and not holds], said
+        if not sends:
+            assert "nothing was sent" in said
+        total = re.search(r"Tried: (\d+) requests over", said)
+        assert total is None or int(total[1]) == len(sends)
+        assert sum(int(one) for one in re.findall(r"(\d+) requests? with", said)) == len(sends)
+        assert not re.search(r"\b(?:retried|probed|rotated|refreshed|repeated)\b", said), "no other verb claims an action"
+    assert seen > 30
