@@ -1,13 +1,17 @@
-"""Which request a path is: the data routes with and without version, for a session or for none."""
+"""Which request a path is: the data routes with and without version; and for which session."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from ..core.identity import Dialect
 from ..core.session import is_session_id
+from ..store.base import Token
 from .framing import Malformed
+from .head import HARNESS, SESSION
+from .refusals import Refusal, refusal
 
 DATA: dict[str, Dialect] = {
     "chat/completions": Dialect.OPENAI_CHAT,
@@ -50,3 +54,18 @@ class Routes(dict[bytes, Route]):
         if len(raw) <= _LONGEST:  # anybody may make up any number of paths
             self[raw] = route
         return route
+
+
+def session_for(token: Token, route: Route, once: Mapping[int, bytes], own: str) -> str | Refusal:
+    """Whose request it is: the token's session, else that of the path, of the header, of what a harness sends, else the token's `own`."""
+    named = route.session or (once[SESSION].decode("latin-1") if SESSION in once else "")
+    if token.session is not None:
+        if named and named != token.session:
+            return refusal(403, "session_mismatch", f"this token is bound to session '{token.session}'")
+        return token.session
+    if named:
+        if named != route.session and not is_session_id(named):
+            return refusal(400, "bad_session", f"'{named[:40]}' cannot be a session's id")
+        return named
+    sent = once[HARNESS].decode("latin-1") if HARNESS in once else ""
+    return sent if is_session_id(sent) else own

@@ -10,14 +10,13 @@ import math
 from typing import TYPE_CHECKING, cast
 
 from ..core.identity import Dialect
-from ..core.session import is_session_id
 from ..store.base import Token
 from .framing import Chunks, Malformed
-from .head import HARNESS, HOST, ORIGIN, SESSION, Head, Seen, seen_again
+from .head import HOST, ORIGIN, Head, Seen, seen_again
 from .own import Own
 from .refusals import Refusal, refusal, status_line
 from .relay import Relay
-from .routes import Route
+from .routes import Route, session_for
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -230,23 +229,11 @@ class Client(asyncio.Protocol):
             return None
         if head.method != b"POST":
             return refusal(405, "method_not_allowed", f"/{route.name} takes POST")
-        return self._choose_session(head, route)
-
-    def _choose_session(self, head: Head, route: Route) -> Refusal | None:
-        token, once = cast("Token", self._token), head.once
-        named = route.session or (once[SESSION].decode("latin-1") if SESSION in once else "")
-        if token.session is not None:
-            if named and named != token.session:
-                return refusal(403, "session_mismatch", f"this token is bound to session '{token.session}'")
-            named = token.session
-        elif named:
-            if named != route.session and not is_session_id(named):
-                return refusal(400, "bad_session", f"'{named[:40]}' cannot be a session's id")
-        elif HARNESS in once and is_session_id(harness := once[HARNESS].decode("latin-1")):
-            named = harness
-        else:
-            named = self._plane.session_of(token)
-        self._session = named
+        token = cast("Token", self._token)
+        chosen = session_for(token, route, once, plane.session_of(token))
+        if isinstance(chosen, Refusal):
+            return chosen
+        self._session = chosen
         return None
 
     def _take_body(self, data: bytes) -> bytes:
@@ -254,8 +241,8 @@ class Client(asyncio.Protocol):
         bounds = self._plane.bounds
         if self._chunks is not None:
             pieces = self._chunks.feed(data)
-            self._body += pieces
-            self._need += sum(map(len, pieces))
+            self._body.append(b"".join(pieces))  # one object, however small the pieces are
+            self._need += len(self._body[-1])
             if self._need > bounds.body_bytes:
                 raise Malformed(f"the body is larger than {bounds.body_bytes} bytes", 413)
             if not self._chunks.done:
