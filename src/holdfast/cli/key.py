@@ -259,11 +259,11 @@ def remove(opened: Opened, provider: str, label: str, force: bool) -> None:
     if named and not force:
         refuse_while_named(f"key '{label}' of provider '{provider}'", named, f"holdfast key remove {provider} {label} --force")
     configfile.remove_key(opened.home, provider, label)
-    _sign_out(opened, key.ref)
+    sign_out(opened, key.ref)
     say(f"key '{label}' of provider '{provider}' was removed from {opened.home.config}")
 
 
-def _sign_out(opened: Opened, ref: str) -> None:
+def sign_out(opened: Opened, ref: str) -> None:
     """Forget what a sign-in left when the last key that used it is gone."""
     from ..configfile.home import load
 

@@ -213,13 +213,16 @@ def remove(opened: Opened, name: str, force: bool) -> None:
       holdfast provider remove mimo-plan
     """
     from .. import configfile
+    from .key import sign_out
 
-    opened.provider(name)
+    entry = opened.provider(name)
     memory = opened.memory
     named = naming(memory, name) if memory is not None else []
     if named and not force:
         refuse_while_named(f"provider '{name}'", named, f"holdfast provider remove {name} --force")
     configfile.remove_provider(opened.home, name)
+    for key in entry.keys:
+        sign_out(opened, key.ref)
     say(f"provider '{name}' was removed from {opened.home.config}")
     for one in named:
         say(f"  session {one.id} still names it: holdfast session pin {one.id} PROVIDER/MODEL")
