@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 import pytest
 
 from cli.furnishing import CANARY, CONFIG, KEPT, Cli, write
+from gateway.served import serving
 from holdfast.cli import app
 from holdfast.scripted import ScriptedProvider, status
 
@@ -16,13 +18,13 @@ HIDDEN = (CANARY, KEPT, CANARY.removeprefix("sk-")[:12], KEPT.removeprefix("tp-"
 
 
 @pytest.fixture
-def loud(furnished: Path) -> Iterator[Path]:
+def loud(furnished: Path) -> Iterator[ScriptedProvider]:
     """A provider that repeats the key which it was shown, in body and headers."""
     shouting = status(401, {"error": {"message": f"Incorrect API key provided: {CANARY}", "code": "invalid_api_key"}}, {"x-key": CANARY})
     with ScriptedProvider(shouting) as provider:
         entry = f'[provider.loud]\nurl = "{provider.url}"\nkeys = ["env:MIMO_KEY", "cmd:sh -c \'echo {CANARY} >&2; exit 3\'", "cmd:printf {CANARY}"]\n'
         write(furnished / "holdfast.toml", f"{CONFIG}\n{entry}")
-        yield furnished
+        yield provider
 
 
 COMMANDS = [
@@ -72,20 +74,55 @@ COMMANDS = [
     "key remove mimo team",
     "provider remove both",
     "provider rename mimo plan",
+    "provision team --kind litellm --url {url} --admin env:MIMO_KEY --accept",
+    "provision obtain team --kind litellm --url {url} --admin env:MIMO_KEY --accept --json",
+    "provision obtain other --kind litellm --url {url} --admin {key} --accept",
+    "provision adopt own --url {url} --from - --role answer=*",
+    "provision adopt own --url {url} --from env:MIMO_KEY --role answer=* --json",
+    "provision adopt own --url {url} --from {key}",
+    "provision status",
+    "provision status --json",
+    "provision resolve own --role answer=*",
+    "provision verify own --json",
+    "provision repair own",
+    "provision repair team --discard --json",
+    "provision retire own --json",
+    "token new --label laptop",
+    "token new --session s --json",
+    "token list --json",
+    "token revoke {key}",
+    "doctor",
 ]
+IN_A_PROCESS_OF_THEIR_OWN = {"demo", "serve"}
 
 
 @pytest.mark.parametrize("debug", ["", "1"])
-def test_no_command_prints_a_key(debug: str, cli: Cli, loud: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_command_prints_a_key(debug: str, cli: Cli, loud: ScriptedProvider, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_DEBUG", debug)
     shown = {}
     for line in COMMANDS:
         typed = "{key}" in line and "session pin" in line  # a model's name is repeated: it is no place for a key
-        result = cli(*line.format(key="sk-typed-0123456789abcdef" if typed else CANARY).split(), input=f"{CANARY}\n{KEPT}")
+        words = line.format(key="sk-typed-0123456789abcdef" if typed else CANARY, url=loud.root).split()
+        result = cli(*words, input=f"{CANARY}\n{KEPT}")
         found = [value for value in HIDDEN if value in result.stdout + result.stderr]
         if found:
             shown[line] = found
     assert not shown
+    assert "/key/generate" in {seen.path for seen in loud.requests}, "keys were really asked for"
+    meant_for_keys = ("secrets.toml", "holdfast.toml")  # ours, and the user's own `cmd:`
+    assert not [path.name for path in home.rglob("*") if path.is_file() and path.name not in meant_for_keys and CANARY.encode() in path.read_bytes()]
+
+
+def test_a_gateway_prints_and_answers_no_key(loud: ScriptedProvider, furnished: Path) -> None:
+    with serving(furnished, "--access-log", environ={"HOLDFAST_DEBUG": "1"}) as served:
+        told = [served.chat("loud/m") for _ in range(3)]
+        told += [served.ask(path) for path in ("/", "/v1/models", "/metrics", "/health/ready")]
+        told += [served.ask(f"/holdfast/{one}") for one in ("status", "providers", "sessions")]
+        request = told[0].headers["holdfast-request-id"]
+        told += [served.ask(f"/holdfast/requests/{request}"), served.ask("/holdfast/session/token-first")]
+    assert loud.calls[0].key == CANARY
+    text = "".join([*served.errors, json.dumps(served.told), *(f"{one.headers}{one.text}" for one in told)])
+    assert not [value for value in HIDDEN if value in text]
 
 
 def test_every_command_was_tried(cli: Cli) -> None:
@@ -99,4 +136,5 @@ def test_every_command_was_tried(cli: Cli) -> None:
             assert found is not None
             yield from names(found, f"{path} {name}")
 
-    assert not [name for name in names(app) if name != "demo" and not any(line == name or line.startswith(f"{name} ") for line in COMMANDS)]
+    untried = {name for name in names(app) if not any(line == name or line.startswith(f"{name} ") for line in COMMANDS)}
+    assert untried == IN_A_PROCESS_OF_THEIR_OWN
