@@ -155,6 +155,22 @@ MUTANTS = (
         "tests/test_engine.py",
     ),
     Mutant(
+        "turn-torn-apart",
+        "engine.py",
+        "return waits and continues_turn(going.lane.connection.dialect, body)",
+        "return False",
+        "a turn that began on a rung ends there",
+        "tests/test_homeward.py",
+    ),
+    Mutant(
+        "turn-without-end",
+        "core/session.py",
+        "return now < self.until + (return_after if checked else 0.0) + TURN_PATIENCE",
+        "return True",
+        "a stand-in ends by itself, also in the middle of a turn",
+        "tests/core/test_small_values.py",
+    ),
+    Mutant(
         "ready-for-nothing",
         "core/provision.py",
         "if self.state in USABLE and not self.models:",

@@ -44,6 +44,16 @@ def test_a_stand_in_ends_by_itself() -> None:
     assert Session("s", PIN).standing_in(0.0) is None
 
 
+def test_a_turn_is_waited_for_ten_minutes_after_its_session_could_have_returned() -> None:
+    stand_in = StandIn(Pin.parse("q/n"), "transient", 1_000.0)
+    assert [stand_in.waits_for_turn(now, 300.0, checked=False) for now in (1_000.0, 1_599.0, 1_600.0)] == [True, True, False]
+    assert [stand_in.waits_for_turn(now, 300.0, checked=True) for now in (1_000.0, 1_899.0, 1_900.0)] == [True, True, False]
+    assert [stand_in.is_released(now, 300.0) for now in (1_299.0, 1_300.0)] == [False, True]
+    released = stand_in.released(500.0, 300.0)
+    assert released.is_released(500.0, 300.0)
+    assert [released.waits_for_turn(now, 300.0, checked=True) for now in (500.0, 1_099.0, 1_100.0)] == [True, True, False]
+
+
 @pytest.mark.parametrize("session_id", ["", " a", "a b", "a/b", "../x", "a" * 129, "a\n"])
 def test_an_id_that_could_be_misread_in_a_path_is_refused(session_id: str) -> None:
     with pytest.raises(IdentityError, match="session id"):
