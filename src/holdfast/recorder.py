@@ -92,8 +92,9 @@ class Recorder:
         self.flush()
 
     def _start(self) -> None:
-        if not self._wake.is_set():
-            self._wake.set()
+        if self._wake.is_set() and self._thread is not None:  # it is about to write
+            return
+        self._wake.set()
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=_write_on, args=(weakref.ref(self), self._wake, self._closing), name="holdfast-recorder", daemon=True)
             self._thread.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -85,7 +85,7 @@ class FakeExchange:
     def answered_by(self, model: str) -> None:
         self.told_early.append(model)
 
-    def stream_ended(self, fault: Fault | None, answered_model: str) -> None:
+    def stream_ended(self, fault: Fault | None, answered_model: str, usage: Mapping[str, int]) -> None:
         self.ended.append((fault, answered_model))
 
     def abandon(self) -> None:

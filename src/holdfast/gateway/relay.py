@@ -21,7 +21,6 @@ from ..runtime import begin_session
 from .ask import GatewayAsk
 from .broken import Broken, GatewayFaults, ReadTimeout
 from .refusals import Refusal, of_error, refusal
-from .usage import usage_of
 
 if TYPE_CHECKING:
     from .head import Head
@@ -264,8 +263,7 @@ class Relay:
             if good.tail is None:
                 body = good.chunks[0]
                 self._client.answer(head.status, lines, body)
-                if not head.coding:
-                    self.usage = usage_of(body)
+                self.usage = good.usage
                 self._finish(head.status, len(body))
             else:
                 self._client.begin(head.status, lines, head.length)

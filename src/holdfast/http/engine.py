@@ -57,7 +57,7 @@ class Exchange(Protocol):
         """The model that the provider says answers, as far as that is known before `headers` is asked; "" where it says none."""
         ...
 
-    def stream_ended(self, fault: Fault | None, answered_model: str) -> None:
+    def stream_ended(self, fault: Fault | None, answered_model: str, usage: Mapping[str, int]) -> None:
         """The answer's last byte was passed on, or the caller left; called once after every good outcome."""
         ...
 

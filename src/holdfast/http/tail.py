@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from ..core.faults import Fault, Phase, Reply, classify
 from ..core.identity import Connection, Dialect
 from .engine import Engine, Exchange
 from .kit import Faults
 from .sse import StreamWatch
+from .usage import by_kind
 from .wire import BODY_LIMIT, reply_of_error
+
+NOTHING: Mapping[str, int] = MappingProxyType({})
+"""No token was counted."""
 
 _CUT = "stream ended without its terminal event: the answer of {} is cut short; it may have been billed, repeat the turn"
 _BROKE = "{}: the answer of {} broke off; it may have been billed, repeat the turn"
@@ -66,7 +71,7 @@ class Tail:
     @property
     def usage(self) -> Mapping[str, int]:
         """The token counts that the stream told so far."""
-        return self._watch.usage if self._watch is not None else {}
+        return self._watch.usage if self._watch is not None else NOTHING
 
     @property
     def model(self) -> str:
@@ -82,7 +87,7 @@ class Tail:
             return
         self._told = True
         self.fault = classify(reply, self._engine.profile(self._connection), now=self._exchange.now()) if reply is not None else None
-        self._exchange.stream_ended(self.fault, self.model)
+        self._exchange.stream_ended(self.fault, self.model, by_kind(self.usage))
 
 
 def _unseen(chunk: bytes) -> None:

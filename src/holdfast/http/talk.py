@@ -6,7 +6,7 @@ It obeys the engine's steps and contains no rule of recovery: whether an answer 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -20,7 +20,8 @@ from .asked import Asked, requested_model
 from .engine import Engine, Exchange
 from .kit import Faults, Open, RawHeaders
 from .sse import StreamWatch
-from .tail import Tail
+from .tail import NOTHING, Tail
+from .usage import by_kind, usage_of
 from .wire import Decoder, Leaving, decoded, reply_of, reply_of_error
 
 
@@ -110,11 +111,13 @@ class Failed(NamedTuple):
 
 
 class Good(NamedTuple):
-    """A good answer. With a tail it is still open: `chunks` were read already, the rest passes through the tail."""
+    """A good answer. With a tail it is still open: `chunks` were read already, the rest passes through the tail. `usage` is what a whole
+    one tells, under the provider's names."""
 
     head: Head
     chunks: list[bytes]
     tail: Tail | None
+    usage: Mapping[str, int] = NOTHING
 
 
 class Told(NamedTuple):
@@ -202,9 +205,9 @@ class _Conversation:
         if outcome is None:
             raise RuntimeError("the engine gave neither a step nor an outcome")
         if outcome.fault is None and self.good is not None:
-            head, chunks, tail = self.good
+            head, chunks, tail, usage = self.good
             if tail is None:
-                self.exchange.stream_ended(None, "" if head.coding else requested_model(chunks[0]) or "")
+                self.exchange.stream_ended(None, "" if head.coding else requested_model(chunks[0]) or "", by_kind(usage))
             else:
                 self.exchange.answered_by(tail.model)
             return Told(self.good, None)
@@ -254,7 +257,7 @@ class _Conversation:
         whole = 0 < len(seen) < self.bounds.whole or not head.coding
         if whole and not looks_ok(head.status, head.type.decode("latin-1"), seen, self.engine.profile(connection)):
             return self._refused(connection, head, seen, Phase.BODY)
-        self.good = Good(head, [body], None)
+        self.good = Good(head, [body], None, usage_of(seen))
         return None
 
     def _peek(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
