@@ -215,7 +215,17 @@ def test_a_prompt_that_speaks_of_models_and_streams_is_not_taken_for_what_it_ask
 
 @pytest.mark.parametrize(
     ("body", "asks"),
-    [(b'{"stream":true}', True), (b'{"stream" : true}', True), (b'{"stream":false}', False), (b'{"text":"\\"stream\\":true"}', False), (b"{}", False)],
+    [
+        (b'{"stream":true}', True),
+        (b'{"stream" : true}', True),
+        (b'{"stream":false}', False),
+        (b'{"text":"\\"stream\\":true"}', False),
+        (b"{}", False),
+        (b'{"tools":[{"input":{"stream":true}}],"model":"m"}', False),
+        (b'{"a":{"stream":true},"stream":true}', True),
+        (b'{"a":[%b],"b":1}' % (b'{"stream":true},' * 9 + b"1"), False),
+        (b'{"a":[%b],"stream":true}' % (b'{"stream":true},' * 9 + b"1"), True),
+    ],
 )
 def test_a_stream_is_wanted_when_the_body_says_so(body: bytes, asks: bool) -> None:
     assert asked_by(body).streams is asks

@@ -57,9 +57,7 @@ def asked_by(body: bytes | None) -> Asked:
         return Asked()
     places = _places(body)
     spans = _model_spans(body, places)
-    streams = False
-    for at in places.streams:
-        streams = streams or _STREAM.match(body, at) is not None
+    streams = bool(places.streams) and _wants_stream(body, places.streams)
     if not spans:
         return Asked(None, streams, False)
     start, end = spans[-1]
@@ -164,6 +162,20 @@ def _model_spans(body: bytes, places: _Places) -> list[tuple[int, int]]:
         if value is not None:
             found.append(value.span(1))
     return found
+
+
+def _wants_stream(body: bytes, places: list[int]) -> bool:
+    """Whether the body itself says so at one of these places, not what a tool was called with: that is no string in Anthropic's dialect."""
+    spans = [value.span() for at in places if (value := _STREAM.match(body, at)) is not None]
+    if len(spans) <= _FEW:
+        return any(_is_top_level(body, start, end) for start, end in spans)
+    depth, starts = 0, {start for start, _ in spans}
+    for token in _TOKEN.finditer(body):
+        if token[1] is None:
+            depth += _STEP[token[0]]
+        elif depth == 1 and token.start() in starts:
+            return True
+    return False
 
 
 def _model_at(body: bytes, at: int) -> re.Match[bytes] | None:
