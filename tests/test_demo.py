@@ -117,7 +117,7 @@ def test_both_programs_tell_the_words_of_a_refusal_and_of_an_answer(program: typ
         answer = stage.ask(session)
         assert (answer.status, answer.text, answer.model, answer.labels["holdfast-pin"]) == (200, "Yes.", "m", "one/m")
         refusal = stage.ask(session, "unknown")
-        assert (refusal.status, refusal.ok) == (409, False)
+        assert (refusal.status, refusal.ok) == (404, False)
         assert refusal.text.startswith("no provider lists a model 'unknown'")
 
 

@@ -75,7 +75,7 @@ def _wrong_model(stage: Stage, other: ScriptedProvider) -> None:
     show.tell("program", "asks for model mimo-v2.5-prp")
     show.tell("holdfast", said.text)
     none_sent = stage.requests() == visits
-    near = said.status == 409 and "could be: mimo-plan/mimo-v2.5-pro" in said.text
+    near = said.status == 404 and "could be: mimo-plan/mimo-v2.5-pro" in said.text
     show.promise("A mistyped model is refused, with near names", near and none_sent, f"{stage.requests() - visits} requests anywhere")
 
     other.follow(ok(model="north-1-mini"))
