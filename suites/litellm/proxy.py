@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,11 +48,13 @@ def _environment(**more: str) -> dict[str, str]:
     return kept | {"PATH": f"{PLACE / 'bin'}:{os.environ['PATH']}", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "HOLDFAST_HOME": "/nonexistent", **more}
 
 
-def config(models: Sequence[str], path: Path) -> Path:
-    """The proxy's configuration: each model answers by itself, and nothing goes out."""
-    rows = [
-        {"model_name": name, "litellm_params": {"model": "openai/gpt-4o", "api_key": "sk-upstream", "mock_response": f"{name} is here."}} for name in models
-    ]
+Models = Sequence[str] | Mapping[str, Mapping[str, str]]
+
+
+def config(models: Models, path: Path) -> Path:
+    """The proxy's configuration: each model answers by itself, or as LiteLLM's parameters for it say. Nothing leaves this machine."""
+    by_itself = {name: {"model": "openai/gpt-4o", "api_key": "sk-upstream", "mock_response": f"{name} is here."} for name in models}
+    rows = [{"model_name": name, "litellm_params": params} for name, params in (models if isinstance(models, Mapping) else by_itself).items()]
     path.write_text(json.dumps({"model_list": rows, "general_settings": {"master_key": MASTER}}))  # JSON is YAML
     return path
 
@@ -63,7 +65,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(models: Sequence[str], directory: Path, port: int, database: str = "") -> Iterator[str]:
+def running(models: Models, directory: Path, port: int, database: str = "") -> Iterator[str]:
     """The proxy's address, while it runs."""
     more = {"DATABASE_URL": database} if database else {}
     command = [str(PLACE / "bin" / "litellm"), "--config", str(config(models, directory / "config.yaml")), "--host", "127.0.0.1", "--port", str(port)]
