@@ -76,7 +76,7 @@ def test_the_search_app_degrades_visibly_and_heals_by_itself(home: Path, module:
         assert "answered with nothing in it" in page.notice, "an empty answer is no summary"
         for key in service.keys.values():
             key.blocked = True
-        assert "this key was deleted, blocked or reported as leaked" in app.search("kelp").notice
+        assert "deleted, blocked or reported as leaked" in app.search("kelp").notice
         assert hf.provisioning.later.settle()
         assert "is not accepted any more (holdfast provision repair amazee)" in app.search("kelp").notice
     assert (service.minted, service.attempts) == (1, 1)
