@@ -12,9 +12,11 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.secret import Secret, redact
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _QUEUE = 10_000
 _LONGEST = 2000
+_REFUSALS_A_SECOND = 20
+_MOST_FRAMES = 12
 
 
 class Log:
@@ -33,7 +37,8 @@ class Log:
         self._known, self.access = known, access
         self._write = write or _to_stderr
         self._lines: deque[tuple[float, str, str, dict[str, object]]] = deque(maxlen=_QUEUE)
-        self._dropped = 0
+        self._dropped = self._refused = self._untold = 0
+        self._second = 0
         self._wake, self._closing = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="holdfast-log", daemon=True)
         self._thread.start()
@@ -49,7 +54,7 @@ class Log:
         """A request came to its end: a line if something went wrong or a rung stood in, and for every one with `access`."""
         outcome = done.outcome
         if outcome is None:
-            if self.access or done.status >= 400:
+            if self.access or (done.status >= 400 and self._may_tell()):
                 self.say("answered" if done.status < 400 else "refused", **_request(done), code=getattr(done, "code", None) or None)
             return
         fault = outcome.fault
@@ -75,8 +80,24 @@ class Log:
             from_memory=outcome.from_memory or None,
         )
 
+    def _may_tell(self) -> bool:
+        """Whether one more refusal may be told now: anybody can cause any number of them. Those left out are counted."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._tell_untold()
+            self._second, self._refused = second, 0
+        self._refused += 1
+        self._untold += self._refused > _REFUSALS_A_SECOND
+        return self._refused <= _REFUSALS_A_SECOND
+
+    def _tell_untold(self) -> None:
+        if self._untold:
+            self.say("refused", "warning", more=self._untold)
+            self._untold = 0
+
     def close(self) -> None:
         """Write what is queued and end."""
+        self._tell_untold()
         self._closing = True
         self._wake.set()
         self._thread.join(timeout=2.0)
@@ -115,7 +136,11 @@ class Bridge(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._log.say("warning", record.levelname.lower(), what=record.getMessage())
+        error = record.exc_info[1] if record.exc_info else None
+        # Where it was and of which kind, never what it said: that may repeat what a client sent.
+        frames = [*traceback.walk_tb(error.__traceback__)][-_MOST_FRAMES:] if error is not None else []
+        where = [f"{Path(frame.f_code.co_filename).name}:{number} {frame.f_code.co_name}" for frame, number in frames]
+        self._log.say("warning", record.levelname.lower(), what=record.getMessage(), error=type(error).__name__ if error is not None else None, where=where)
 
 
 def _request(done: Done) -> dict[str, object]:
