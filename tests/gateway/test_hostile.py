@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from holdfast.gateway.framing import _SIZES, Chunks
+from holdfast.gateway.listen import allow_many
 from holdfast.gateway.plane import Bounds
 from holdfast.gateway.server import Client
 from holdfast.testing import ScriptedProvider
@@ -159,3 +161,13 @@ def test_a_body_in_tiny_chunks_costs_no_object_for_each_of_them(gateway: Any, pr
     client._chunks = Chunks()
     client._take_body(b"2\r\nab\r\n" * 1000)
     assert client._body == [b"ab" * 1000]
+
+
+def test_it_may_hold_as_many_connections_as_the_system_permits() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1000, hard), hard))
+    try:
+        allow_many()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (64 * 1024 if hard == resource.RLIM_INFINITY else min(hard, 64 * 1024), hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

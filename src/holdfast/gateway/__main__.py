@@ -57,7 +57,7 @@ def _options(given: argparse.Namespace) -> Options:
 
 def _serve(options: Options) -> int:
     from .counters import Cell, Shared
-    from .listen import Listen, bind
+    from .listen import Listen, allow_many, bind
     from .worker import Place, work
 
     home = Home.find()
@@ -67,6 +67,7 @@ def _serve(options: Options) -> int:
         raise ConfigError('several workers share what they know through the store, and "memory:" shares nothing', next_step="holdfast serve --workers 1")
     listen = Listen.parse(options.listen or settings.listen)
     listen.check(public=options.public or settings.public)
+    allow_many()
     sockets = bind(listen, options.workers)
     listen = listen._replace(port=sockets[0].getsockname()[1])
     shared = Shared(options.workers)

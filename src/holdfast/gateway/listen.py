@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import socket
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
 from ..core.errors import ConfigError
 from ..core.identity import is_loopback
 
 _BACKLOG = 4096
+_MOST_FILES = 64 * 1024
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - an address to listen on is none to connect to
 
 
@@ -61,6 +62,19 @@ def bind(listen: Listen, workers: int) -> list[socket.socket]:
             raise ConfigError(f"cannot listen on {listen.host}:{listen.port}: {_reason(error)}", next_step=_step(listen)) from None
         undo.pop_all()
     return found
+
+
+def allow_many() -> None:
+    """Let this process hold as many connections as the system's hard limit permits: the usual soft limit of 1,024 files is 500 streams."""
+    try:
+        import resource
+    except ImportError:  # no such limit here
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bound(listen: Listen, *, shared: bool = False, shared_later: bool = False) -> socket.socket:
