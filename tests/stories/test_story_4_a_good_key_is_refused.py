@@ -120,6 +120,7 @@ def test_four_programs_probe_a_revoked_key_once_and_then_ask_no_more(house: Hous
     assert len(gateway.calls) <= 4 + ONE_SEQUENCE, "each program was refused at most once; one of them probed for all"
 
 
+@library_only
 def test_a_key_that_never_worked_is_asked_once(house: House, gateway: ScriptedProvider) -> None:
     gateway.follow(REFUSED)
     with house.open() as held:
