@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import socket
 import threading
@@ -171,3 +172,13 @@ def test_it_may_hold_as_many_connections_as_the_system_permits() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (64 * 1024 if hard == resource.RLIM_INFINITY else min(hard, 64 * 1024), hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("model", ["mine/" + "m" * 600, "m" * 300_000 + "/m", "mine/a\r\nx: y", "mine/ a", "a\nb"], ids=range(5))
+def test_what_can_be_no_models_name_is_no_broken_configuration(gateway: Any, provider: ScriptedProvider, model: str) -> None:
+    plane = gateway(provider)
+    for _ in range(2):
+        status, headers, body = plane.post("chat/completions", json.dumps({"model": model, "messages": []}).encode())
+        assert (status, headers["x-should-retry"], json.loads(body)["error"]["code"]) == (404, "false", "model_not_found")
+        assert len(body) < 1000
+        plane.post("chat/completions", CHAT)

@@ -17,6 +17,7 @@ from .errors import IdentityError, WrongDialect
 from .secret import redact
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_LONGEST_MODEL = 512
 KINDS = frozenset({"custom", "auto", "default", "none", "any", "provider", "openai-compatible", "anthropic-compatible"})
 _METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "instance-data"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -63,8 +64,8 @@ class Pin:
 
 
 def can_be_pinned(model: str) -> bool:
-    """Whether a pin can write this model's name: not empty, not padded, printable."""
-    return bool(model) and model == model.strip() and model.isprintable()
+    """Whether a pin can write this model's name: not empty, not padded, printable, and no longer than any name is."""
+    return 0 < len(model) <= _LONGEST_MODEL and model == model.strip() and model.isprintable()
 
 
 class Dialect(StrEnum):

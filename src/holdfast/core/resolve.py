@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from .config import Config
 from .errors import AmbiguousModel, ConnectionLost, HoldfastError, UnknownModel
-from .identity import Dialect, Lane, Pin, Provider, ProviderName
+from .identity import Dialect, Lane, Pin, Provider, ProviderName, can_be_pinned
 
 
 def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provider:
@@ -70,6 +70,8 @@ def pin_for_first(config: Config, requested: str | None) -> Pin:
 
 def _named_pin(config: Config, requested: str) -> Pin | None:
     named, slash, model = requested.partition("/")
+    if not (can_be_pinned(requested) and can_be_pinned(model or named)):
+        raise UnknownModel(f"'{requested[:80]}' can be no model's name", next_step="holdfast models")
     return Pin(ProviderName(named), model) if slash and model and named in config.providers else None
 
 
