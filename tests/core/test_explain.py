@@ -194,7 +194,7 @@ TABLE = [
         "the five-hour allowance is used up, and the provider says until when",
         Fault(C.QUOTA_WINDOW, status=429, reset_at=NOW + 7_800, signs=("code:1308", "hint:retry-after-ms")),
         WORKED,
-        "The plan's allowance for this period is used up. It opens at 16:41 (in 2 h 10 min), by the word of the provider.",
+        "The plan's allowance for this period is used up. It opens again at 16:41 (in 2 h 10 min), by the word of the provider.",
         f"Wait (the session stays saved), or choose another connection: {CHOOSE}",
     ),
     (
@@ -208,21 +208,21 @@ TABLE = [
         "a throttle of twelve seconds",
         Fault(C.RATE_LIMITED, status=429, reset_at=NOW + 12, signs=("hint:retry-after",)),
         WORKED,
-        "Too many requests right now. It opens at 14:31 (in 12 s), by the word of the provider.",
+        "Too many requests for now: the limit of this key or account is reached. It opens again at 14:31 (in 12 s), by the word of the provider.",
         f"Lower the concurrency, or choose another connection: {CHOOSE}",
     ),
     (
         "the provider is overloaded",
         Fault(C.PROVIDER_UNAVAILABLE, status=529, cause="capacity"),
         WORKED,
-        f"{HOST} cannot answer now: overloaded or out of service. Your key is fine.",
+        f"{HOST} cannot answer now: overloaded or out of service. Your key is not to blame.",
         f"Come back later, or choose another connection: {CHOOSE}",
     ),
     (
         "the proxy's own key was refused by its supplier",
         Fault(C.PROVIDER_UNAVAILABLE, status=401, cause="upstream_credential"),
         NEVER,
-        f"The supplier behind {HOST} refused {HOST}. Your key is fine.",
+        f"The supplier behind {HOST} refused {HOST}. Your key is not to blame.",
         f"Tell the operator of {HOST}; meanwhile choose another connection: {CHOOSE}",
     ),
     (
@@ -379,7 +379,7 @@ def test_every_explanation_ends_with_a_command_that_exists(fault: Fault) -> None
 def test_where_the_key_is_innocent_nothing_calls_it_invalid(kind: FaultClass) -> None:
     for cause in (None, "upstream_limit", "key_works_elsewhere"):
         text = str(told(Fault(kind, status=401, cause=cause, hint="https://api.example/v1" if cause else None)))
-        assert "Your key is fine" in text or "The key was not changed" in text
+        assert "Your key is not to blame" in text or "The key was not changed" in text
         assert not re.search(r"invalid|refuses a key|not accept", text)
 
 

@@ -43,9 +43,9 @@ WHAT: tuple[tuple[FaultClass, str, str], ...] = (
     (C.QUOTA_EXHAUSTED, "too dear", "What the account behind this key has left does not pay for a request of this size."),
     (C.QUOTA_EXHAUSTED, "", "The account behind this key has no balance left, or reached its spending cap."),
     (C.QUOTA_WINDOW, "", "The plan's allowance for this period is used up."),
-    (C.RATE_LIMITED, "", "Too many requests right now."),
-    (C.PROVIDER_UNAVAILABLE, "supplier", "The supplier behind {host} refused {host}. Your key is fine."),
-    (C.PROVIDER_UNAVAILABLE, "", "{host} cannot answer now: overloaded or out of service. Your key is fine."),
+    (C.RATE_LIMITED, "", "Too many requests for now: the limit of this key or account is reached."),
+    (C.PROVIDER_UNAVAILABLE, "supplier", "The supplier behind {host} refused {host}. Your key is not to blame."),
+    (C.PROVIDER_UNAVAILABLE, "", "{host} cannot answer now: overloaded or out of service. Your key is not to blame."),
     (C.TRANSIENT, "after output", "The answer of {host} broke off after part of it had been passed on; such a request is not sent twice."),
     (C.TRANSIENT, "empty", "{host} answered with nothing in it (HTTP {status})."),
     (C.TRANSIENT, "error status", "{host} failed with HTTP {status}."),
@@ -91,7 +91,7 @@ NEXT: dict[str, tuple[str, str]] = {
     C.UNKNOWN: ("Report its shape, which holds nothing private, so that it gets a class. It is listed by", "holdfast report --list"),
 }
 
-_OF_THE_KEY = re.compile(r" (?:Your|The) key (?:is fine|is unaffected|was not changed)\.")
+_OF_THE_KEY = re.compile(r" (?:Your|The) key (?:is not to blame|is unaffected|was not changed)\.")
 
 
 def since(seconds: float) -> str:
@@ -194,7 +194,7 @@ def _addition(fault: Fault, now: float, clock: Clock) -> str:
     text = f" {fault.hint[:1].upper()}{fault.hint[1:]}" if fault.kind is C.MODEL_UNAVAILABLE and fault.hint else ""
     if until := _until(fault, now, clock):
         told = any(sign.startswith(("hint:", "header:")) for sign in fault.signs)
-        text += f" It opens at {until}, by the word of the provider." if told else f" It may be used again from {until} on, by our own estimate."
+        text += f" It opens again at {until}, by the word of the provider." if told else f" It may be used again from {until} on, by our own estimate."
     return text + (" It may have been processed, and billed." if fault.maybe_processed else "")
 
 
