@@ -12,7 +12,7 @@ import pytest
 from holdfast.core.errors import ConfigError, NotRenewed, SecretMissing, SignInEnded
 from holdfast.core.identity import Key, ProviderName
 from holdfast.core.secret import Secret
-from holdfast.vault import Vault
+from holdfast.vault import Vault, atomic
 from holdfast.vault.file import Grant, SecretsFile
 
 NOW = 1_000_000.0
@@ -232,15 +232,35 @@ def test_a_service_that_gives_no_new_refresh_token_keeps_the_old_one(desk: Desk)
     assert (grant.refresh, grant.expires_at, desk.vault.ends(OAUTH)) == (Secret("refresh-0"), None, None)
 
 
+def fills_up(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """The disk takes so many files more."""
+    rest, write = [after], atomic.write_private
+
+    def refuse(path: Path, text: str) -> None:
+        rest[0] -= 1
+        if rest[0] < 0:
+            raise ConfigError("cannot write: no space left on device")
+        write(path, text)
+
+    monkeypatch.setattr("holdfast.vault.file.write_private", refuse)
+
+
+def test_a_token_that_renews_is_not_spent_while_the_file_cannot_be_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.sign_in()
+    desk.answers = [token(1)]
+    with monkeypatch.context() as full:
+        fills_up(full, after=0)
+        with pytest.raises(NotRenewed, match=r"nothing was asked for.*no space left on device"):
+            desk.vault.secret(OAUTH)
+    assert desk.asked == []
+    assert desk.vault.secret(OAUTH) == Secret("access-1")
+
+
 def test_a_renewal_that_cannot_be_written_is_not_used_and_not_lost(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.sign_in()
     desk.answers = [token(1)]
     with monkeypatch.context() as full:
-
-        def refuse(*_: object) -> None:
-            raise ConfigError("cannot write: no space left on device")
-
-        full.setattr("holdfast.vault.file.write_private", refuse)
+        fills_up(full, after=1)
         with pytest.raises(NotRenewed, match="could not be kept"):
             desk.vault.secret(OAUTH)
     assert desk.vault.peek(OAUTH) is None

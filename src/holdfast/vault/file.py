@@ -80,6 +80,12 @@ class SecretsFile:
 
         self._change(change)
 
+    def rehearse(self) -> None:
+        """Writes the file as it stands, so that a full disk is known before something that cannot be had again is asked for. Raises
+        ConfigError."""
+        with locked(self.path):
+            self._write(self._read(), self._grants)
+
     def put(self, provider: str, label: str, secret: Secret) -> None:
         """Keeps `secret`, replacing what stood under this label."""
         self._change(lambda sections, _: sections.setdefault(provider, {}).update({label: secret}))
@@ -102,8 +108,11 @@ class SecretsFile:
             sections, grants = {provider: dict(labels) for provider, labels in before.items()}, dict(grants_before)
             change(sections, grants)
             if sections != before or grants != grants_before:
-                tables: dict[str, Mapping[str, object]] = {**sections, **{_GRANT + name: _told(grant) for name, grant in grants.items()}}
-                write_private(self.path, _HEAD + "".join(_section(name, values) for name, values in tables.items() if values))
+                self._write(sections, grants)
+
+    def _write(self, sections: Sections, grants: Mapping[str, Grant]) -> None:
+        tables: dict[str, Mapping[str, object]] = {**sections, **{_GRANT + name: _told(grant) for name, grant in grants.items()}}
+        write_private(self.path, _HEAD + "".join(_section(name, values) for name, values in tables.items() if values))
 
     def _read(self) -> Sections:
         if self.is_fresh:

@@ -104,6 +104,10 @@ class GrantSource:
             raise Ended(grant.ended or "the token ended, and the sign-in gave none that renews it")
         if now < self._rests_until:
             raise NotRenewed(self._failed)
+        try:
+            self._file.rehearse()
+        except ConfigError as error:  # what renews may be used once: an answer that cannot be kept would end the sign-in
+            raise NotRenewed(f"nothing was asked for, since the renewed sign-in could not be kept: {error.what}") from None
         status, body = self._ask(self._name, grant.refresh)
         token, refusal = understood(body)
         if token is not None:
