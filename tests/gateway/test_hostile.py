@@ -182,3 +182,17 @@ def test_what_can_be_no_models_name_is_no_broken_configuration(gateway: Any, pro
         assert (status, headers["x-should-retry"], json.loads(body)["error"]["code"]) == (404, "false", "model_not_found")
         assert len(body) < 1000
         plane.post("chat/completions", CHAT)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/chat/completions/", "/v1//chat/completions", "/s/x//chat/completions//"])
+def test_a_provider_is_asked_for_the_routes_own_path(gateway: Any, path: str) -> None:
+    asked: list[bytes] = []
+
+    def talk(sock: socket.socket, _: int) -> None:
+        asked.append(head_of(sock))
+        sock.sendall(answer())
+
+    with speaking(talk) as url:
+        plane = gateway(config=at(url))
+        assert plane.post(path, CHAT)[0] == plane.post(f"{path}?beta=true", CHAT)[0] == 200
+    assert [one.split(b" ")[1] for one in asked] == [b"/v1/chat/completions", b"/v1/chat/completions?beta=true"]

@@ -62,6 +62,7 @@ TABLE = {
     "two spaces": (400, b"GET  / HTTP/1.1\r\nhost: localhost\r\n\r\n"),
     "another proxy's target": (400, b"GET http://evil.example/ HTTP/1.1\r\nhost: localhost\r\n\r\n"),
     "a tab in the first line": (400, b"GET\t/ HTTP/1.1\r\nhost: localhost\r\n\r\n"),
+    "a tab in the query": (400, HEAD.replace(b" HTTP", b"?a\tb HTTP") + LENGTH + b"\r\n" + BODY),
     "a path that is not ASCII": (400, b"GET /\xc3\xa4 HTTP/1.1\r\nhost: localhost\r\n\r\n"),
     "TLS": (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
     "a chunk size that is none": (400, HEAD + CHUNKED + b"\r\nzz\r\n"),

@@ -65,7 +65,7 @@ class Head:
         self.method, target, version = first
         if len(target) > longest_target:
             raise Malformed(f"the path is longer than {longest_target} bytes", 414)
-        if not target.isascii():
+        if not target.isascii() or b"\t" in target:
             raise Malformed("the path holds characters that have to be percent-encoded")
         self.path, _, self.query = target.partition(b"?")
         self.modern = self.keep = _VERSIONS[version]

@@ -25,7 +25,7 @@ _PREFIX = b"/s/"
 
 
 class Route(NamedTuple):
-    """`name` is the key of DATA, "" for what is no data route; `path` is what follows the session; `session` is None for none."""
+    """`name` is the key of DATA, "" for what is no data route; `path` is what follows the session, of a data route without version; `session` is None for none."""
 
     name: str
     path: str
@@ -48,7 +48,8 @@ class Routes(dict[bytes, Route]):
         name = text.removeprefix("/v1").strip("/") if text.startswith("/v1/") else text.strip("/")
         dialect = DATA.get(name)
         shape = Dialect.ANTHROPIC_MESSAGES if name.startswith("messages") else Dialect.OPENAI_CHAT
-        route = Route(name if dialect is not None else "", text, dialect or shape, session)
+        # Whatever slashes surround it: a provider is asked for the route's own path.
+        route = Route(name, f"/{name}", dialect, session) if dialect is not None else Route("", text, shape, session)
         if len(self) >= _MOST:
             self.clear()
         if len(raw) <= _LONGEST:  # anybody may make up any number of paths
