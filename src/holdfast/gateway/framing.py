@@ -6,6 +6,7 @@ The same rules hold for clients and providers. Does no I/O and keeps at most one
 from __future__ import annotations
 
 import re
+from typing import cast
 
 CRLF = b"\r\n"
 LEGAL = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))
@@ -145,3 +146,28 @@ class Chunks:
         self._trailer += len(line) + 2
         if self._trailer > _LONGEST_TRAILER or line.translate(None, LEGAL) or b":" not in line:
             raise Malformed("the trailers after the last chunk are too long, or none")
+
+
+LONG_BODIES = range(256 * 1024, 4 * 1024**2)
+"""Lengths (bytes) of bodies for which room is made as soon as they are announced; for a longer one only what came is kept."""
+
+
+class Room:
+    """Where a long body of known length comes together: each piece is copied to its place as it comes, so that the memory of one piece
+    serves for all of them."""
+
+    __slots__ = ("_at", "_room")
+
+    def __init__(self, length: int) -> None:
+        self._room, self._at = bytearray(length), 0
+
+    def add(self, piece: bytes) -> None:
+        """The next bytes."""
+        end = self._at + len(piece)
+        self._room[self._at : end] = piece
+        self._at = end
+
+    def whole(self, last: bytes) -> bytes:
+        """All of it, with its last piece. Nobody changes it any more: it is read, searched and sent as bytes are."""
+        self.add(last)
+        return cast("bytes", self._room)

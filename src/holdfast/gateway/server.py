@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from ..core.identity import Dialect
 from ..store.base import Token
-from .framing import Chunks, Malformed
+from .framing import LONG_BODIES, Chunks, Malformed, Room
 from .head import HOST, ORIGIN, Head, Seen, seen_again
 from .own import Own
 from .refusals import Refusal, refusal, status_line
@@ -34,8 +34,8 @@ class Client(asyncio.Protocol):
     """One connection of a client."""
 
     __slots__ = (
-        "_body", "_chunked_out", "_chunks", "_head", "_held", "_keep", "_need", "_plane", "_route", "_seen", "_session", "_state", "_token", "_tr", "deadline",
-        "paused", "relay", "sized", "unread",
+        "_body", "_chunked_out", "_chunks", "_head", "_held", "_keep", "_need", "_plane", "_room", "_route", "_seen", "_session", "_state", "_token", "_tr",
+        "deadline", "paused", "relay", "sized", "unread",
     )  # fmt: skip
 
     _HEAD, _BODY, _BUSY, _FULL, _LINGER = range(5)
@@ -50,6 +50,7 @@ class Client(asyncio.Protocol):
         self._seen: Seen | None = None
         self._session = ""
         self._body: list[bytes] = []
+        self._room: Room | None = None
         self._chunks: Chunks | None = None
         self._chunked_out = self.sized = self.paused = False
         self.relay: Relay | None = None
@@ -250,7 +251,10 @@ class Client(asyncio.Protocol):
                 return b""
             rest = self._chunks.rest
         elif len(data) < self._need:
-            if data:
+            if self._room is not None or (self._need in LONG_BODIES and not self._body):
+                self._room = self._room or Room(self._need)
+                self._room.add(data)
+            elif data:
                 self._body.append(data)
             self._need -= len(data)
             self.deadline = self._plane.loop.time() + bounds.body
@@ -258,8 +262,9 @@ class Client(asyncio.Protocol):
         else:
             rest = data[self._need :] if len(data) > self._need else b""
             self._body.append(data[: self._need] if rest else data)
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._body = []
+        room, pieces = self._room, self._body
+        body = room.whole(pieces[0]) if room is not None else pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._body, self._room = [], None
         self._dispatch(body)
         return rest
 
