@@ -25,7 +25,7 @@ _PREFIX = b"/s/"
 
 
 class Route(NamedTuple):
-    """`name` is the key of DATA, "" for what is no data route; `path` is what follows the session, of a data route without version; `session` is None for none."""
+    """`name` is the key of DATA, "" for what is no data route; `path` follows the session, for a data route without version; `session` is None for none."""
 
     name: str
     path: str
