@@ -54,9 +54,3 @@ PACKED = gzip.compress(b"\0" * 10_000_000)
 def test_an_answer_is_taken_as_it_came_and_followed_nowhere(said: bytes, told: tuple[int, bytes]) -> None:
     with answering([said]) as url:
         assert token.post_form(url, {"refresh_token": Secret("a-refresh-token")}) == told
-
-
-def test_an_answer_that_drips_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token, "_ALL_SECONDS", 0.0)
-    with answering([b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n", b" "]) as url:
-        assert token.post_form(url, {}) == (0, b"an answer that does not end")

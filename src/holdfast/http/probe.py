@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from .asked import requested_model
 from .kit import RawHeaders
 from .talk import succeeded
 from .wire import BODY_LIMIT, Decoder, dress, reply_of, reply_of_error, strip
+from .within import Within
 
 _SECONDS = 15.0
 _CHECK_SECONDS = 60.0
@@ -139,27 +141,29 @@ def _fetch(
     versioned = connection.dialect is Dialect.ANTHROPIC_MESSAGES
     sized = [(b"content-length", b"")] if body is not None else []
     url, headers, content = dress(connection, secret, path, strip([*(_VERSIONED if versioned else _BASE), *sized]), body)
-    timeout = max(0.1, deadline - time.monotonic())
-    request = httpx2.Request(method, url, headers=headers, stream=httpx2.ByteStream(content or b""), extensions={"timeout": dict.fromkeys(_TIMEOUTS, timeout)})
-    phase = Phase.HEADERS
+    left = max(0.1, deadline - time.monotonic())
+    within, phase = Within(left), Phase.HEADERS
+    extensions = {"timeout": dict.fromkeys(_TIMEOUTS, left), "trace": within.trace}
+    request = httpx2.Request(method, url, headers=headers, stream=httpx2.ByteStream(content or b""), extensions=extensions)
     try:
-        response = client.send(request, stream=True)
-        try:
+        with within, closing(client.send(request, stream=True)) as response:
             phase = Phase.BODY
             raw = response.headers.raw
             coding = next((value.lower() for name, value in raw if name.lower() == b"content-encoding"), b"")
             decoder, parts = Decoder(coding, limit), []
             for chunk in response.iter_raw():
                 parts.append(decoder.feed(chunk))
-                if decoder.full or time.monotonic() > deadline:
+                if decoder.full:
                     break
-        finally:
-            response.close()
     except httpx2.TransportError as error:
-        return reply_of_error(error, phase, connection.endpoint.host)
+        told = isinstance(error, httpx2.TimeoutException | httpx2.ConnectError)  # what was never sent stays that
+        return reply_of_error(_ENDLESS if within.over and not told else error, phase, connection.endpoint.host)
+    if within.over:
+        return reply_of_error(_ENDLESS, phase, connection.endpoint.host)
     return _Got(response.status_code, raw, b"".join(parts))
 
 
+_ENDLESS = httpx2.ReadTimeout("the answer does not end")
 _TIMEOUTS = ("connect", "read", "write", "pool")
 
 

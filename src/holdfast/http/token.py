@@ -5,7 +5,6 @@ Bounded in size and time, never redirected, never unpacked, never through a prox
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 import httpx2
@@ -13,10 +12,12 @@ import httpx2
 from ..core.identity import is_loopback
 from ..core.secret import Secret
 from .wire import form
+from .within import Within
 
 _SECONDS = 20.0
 _ALL_SECONDS = 40.0
 _LIMIT = 64 * 1024
+_ENDLESS = b"an answer that does not end"
 _HEADERS = {
     "accept": "application/json",
     "accept-encoding": "identity",
@@ -25,21 +26,19 @@ _HEADERS = {
 }
 
 
-def post_form(url: str, fields: Mapping[str, str | Secret]) -> tuple[int, bytes]:
-    """The status and body of the answer; 0 and the kind of error where none came."""
-    deadline = time.monotonic() + _ALL_SECONDS
+def post_form(url: str, fields: Mapping[str, str | Secret], seconds: float = _ALL_SECONDS) -> tuple[int, bytes]:
+    """The status and body of the answer, which takes `seconds` at most; 0 and the kind of error where none came."""
+    within, body = Within(seconds), b""
     try:
         with (
-            httpx2.Client(follow_redirects=False, trust_env=not is_loopback(url), timeout=_SECONDS) as client,
-            client.stream("POST", url, headers=_HEADERS, content=form(fields)) as answer,
+            within,
+            httpx2.Client(follow_redirects=False, trust_env=not is_loopback(url), timeout=min(_SECONDS, seconds)) as client,
+            client.stream("POST", url, headers=_HEADERS, content=form(fields), extensions={"trace": within.trace}) as answer,
         ):
-            body = b""
             for chunk in answer.iter_raw():
                 body += chunk
                 if len(body) > _LIMIT:
                     return 0, b"an answer that is too long"
-                if time.monotonic() > deadline:
-                    return 0, b"an answer that does not end"
-            return answer.status_code, body
+            return (answer.status_code, body) if not within.over else (0, _ENDLESS)
     except httpx2.TransportError as error:
-        return 0, type(error).__name__.encode()
+        return 0, _ENDLESS if within.over else type(error).__name__.encode()
