@@ -129,7 +129,8 @@ class Holdfast(Peer):
 
     def launch(self, place: Path, port: int, stub: Ports) -> Launch:
         tables = [
-            f'[provider.stub-{mode}]\nurl = "http://127.0.0.1:{own}/v1"\nmodels = ["{_ANSWERS}"]\nkeys = ["env:HOLDFAST_BENCH_KEY"]\n' for mode, own in stub.items()
+            f'[provider.stub-{mode}]\nurl = "http://127.0.0.1:{own}/v1"\nmodels = ["{_ANSWERS}"]\nkeys = ["env:HOLDFAST_BENCH_KEY"]\n'
+            for mode, own in stub.items()
         ]
         (place / "holdfast.toml").write_text("\n".join(tables), "utf-8")
         return Launch(
