@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import stat
+from base64 import b64encode, encodebytes, urlsafe_b64encode
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -17,6 +19,7 @@ from holdfast.harness.base import TOKEN, File, Handover
 from holdfast.vault.atomic import write_private
 
 KEY = "sk-the-real-key-93b1f0d2"
+ODD = 'key/with+odd"signs>>>??\xff-7d3e'
 PLAN = HARNESSES["pi"].hand_over(task(CHAT, version="1.5.2"))
 
 
@@ -140,6 +143,36 @@ def test_the_child_inherits_no_key_under_whatever_name() -> None:
         TOKEN: "hf-token-for-this-run",
         **PLAN.set,
     }
+
+
+SPELLINGS = {
+    "plain": KEY,
+    "within": f"Bearer {KEY}",
+    "JSON": json.dumps({"key": ODD}),
+    "URL": f"https://a.example/?key={quote(ODD, safe='')}",
+    "URL, lower case": quote(ODD, safe="").replace("%2F", "%2f"),
+    "form": urlencode({"key": ODD}),
+    "base64": b64encode(KEY.encode()).decode(),
+    "base64 without padding": b64encode(KEY.encode()).decode().rstrip("="),
+    "base64 in lines": encodebytes(KEY.encode() * 4).decode(),
+    "base64 for URLs": urlsafe_b64encode(ODD.encode()).decode(),
+    "Basic": f"Basic {b64encode(f'somebody:{KEY}'.encode()).decode()}",
+    "base64 within": f'{{"auths": {{"a/b": "x/{b64encode(KEY.encode()).decode()}"}}}}',
+    "hex": KEY.encode().hex(),
+    "hex in capitals": f"0x{KEY.encode().hex().upper()}",
+    "hex after a digit": f"f{KEY.encode().hex()}",
+}
+
+
+@pytest.mark.parametrize("value", SPELLINGS.values(), ids=SPELLINGS)
+def test_a_variable_that_spells_a_key_in_another_way_is_removed_too(value: str) -> None:
+    child = apply.environment(PLAN, {"SPELT": value, "LANG": "C"}, None, [Secret(KEY), Secret(ODD)], [])
+    assert ("SPELT" in child, child["LANG"]) == (False, "C")
+
+
+def test_a_short_secret_in_base64_removes_what_is_exactly_it() -> None:
+    child = apply.environment(PLAN, {"A": b64encode(b"abcdef").decode(), "B": b64encode(b"abcdefg").decode()}, None, [Secret("abcdef")], [])
+    assert ("A" in child, "B" in child) == (False, True)
 
 
 def test_a_short_secret_removes_what_is_exactly_it_and_nothing_more() -> None:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import unquote, unquote_plus
 
 from ..core.errors import CannotHandOver, ConfigError
 from ..core.secret import Secret
@@ -21,6 +24,7 @@ Write = Callable[[Path, str], None]
 """Replaces a file whole, mode 0600, durable. Raises ConfigError."""
 _MANIFEST = ".holdfast.json"
 _LOCK = ".holdfast.lock"
+_BASE64, _HEX = re.compile(r"[A-Za-z0-9+/_-]{4,}"), re.compile(r"[0-9A-Fa-f]{2,}")
 
 
 @contextmanager
@@ -82,7 +86,7 @@ def environment(plan: Handover, inherit: Mapping[str, str], secret: Secret | Non
     variable that holds a known secret under whatever name; then what the plan sets, and the one variable with the secret."""
     secrets = [*known]
     child = inherited(inherit, (*plan.unset, *foreign))
-    child = {name: value for name, value in child.items() if not any(_holds(value, one) for one in secrets)}
+    child = {name: value for name, value in child.items() if not _holds(value, secrets)}
     child |= plan.set
     for name in ("NO_PROXY", "no_proxy"):
         child[name] = beyond(child.get(name, ""))
@@ -113,10 +117,30 @@ def _upwards(working: Path) -> list[Path]:
     return line[: root + 1]
 
 
-def _holds(value: str, secret: Secret) -> bool:
-    """Whether a text contains the secret; a short one must be all of it."""
-    scrubbed = secret.scrub(value)
-    return scrubbed != value if secret.tail else scrubbed == str(secret) != value
+def _holds(value: str, secrets: Sequence[Secret]) -> bool:
+    """Whether a text contains one of the secrets, however it is spelt; a short one must be all of it."""
+    return any(_says(raw, one) for raw in _readings(value) for one in secrets)
+
+
+def _says(raw: bytes, secret: Secret) -> bool:
+    scrubbed = secret.scrub_bytes(raw)
+    return scrubbed != raw if secret.tail else scrubbed == str(secret).encode() != raw
+
+
+def _readings(value: str) -> Iterator[bytes]:
+    """What a text says as it stands, as a URL or a form, and in each run of base64 (of both alphabets) or hex digits. Such a run may begin
+    with letters that are none of it, so it is read from each place at which the first group may begin."""
+    for text in {value, unquote(value), unquote_plus(value)}:
+        yield text.encode("utf-8", "surrogateescape")
+    packed = "".join(unquote(value).split())
+    for run in _BASE64.findall(packed):
+        for start in range(4):
+            digits = run[start:]
+            whole = digits[: len(digits) - (len(digits) % 4 == 1)]  # one digit alone is less than a byte
+            yield urlsafe_b64decode(whole.replace("+", "-").replace("/", "_") + "=" * (-len(whole) % 4))
+    for run in _HEX.findall(packed):
+        for start in range(2):
+            yield bytes.fromhex(run[start : start + (len(run) - start) // 2 * 2])
 
 
 def _holds_all(text: str, ours: str) -> bool:
