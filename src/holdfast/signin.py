@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from .configfile import Home
@@ -21,15 +23,13 @@ from .core.secret import Secret, redact
 from .vault.file import Grant
 from .vault.grants import Ask, renewed_grant, understood
 
-if TYPE_CHECKING:
-    from socketserver import BaseServer
-
 Post = Callable[[str, Mapping[str, str | Secret]], tuple[int, bytes]]
 Say = Callable[[str], None]
 _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 _BROWSER_PATIENCE = 300.0
 _LONGEST_DEVICE = 1800.0
 _SLOWER = 5.0
+_GLANCE = 0.05
 _PAGE = b"<!doctype html><title>Holdfast</title><p>You can close this page and go back to the terminal."
 
 
@@ -73,13 +73,15 @@ def by_device(sign_in: SignIn, say: Say, *, send: Post = post, sleep: Callable[[
         say(f"  or open {complete}")
     device, pause = _code(sign_in, offer["device_code"]), max(1.0, _seconds(offer.get("interval"), 5.0))
     ends = clock() + min(_seconds(offer.get("expires_in"), 600.0), _LONGEST_DEVICE)
-    while clock() + pause < ends:
-        sleep(pause)
+    wait = min(pause, 0.9 * (ends - clock()))  # a code that ends before the first pause does is asked for once all the same
+    while clock() + wait < ends:
+        sleep(wait)
         status, body = send(sign_in.token_url, {"grant_type": _DEVICE, "device_code": device, "client_id": sign_in.client_id})
         token, error = understood(body)
         if token is not None:
             return _granted(token, clock())
         pause += _SLOWER if error == "slow_down" else 0.0
+        wait = pause
         if error not in ("authorization_pending", "slow_down") and 0 < status < 500:
             raise _refused(sign_in, status, body, device)
     raise NotSignedIn(f"nobody typed the code in time, so there is no sign-in '{sign_in.name}'")
@@ -93,17 +95,15 @@ def by_browser(sign_in: SignIn, say: Say, *, send: Post = post, visit: Callable[
     verifier, state = client.create_code_verifier(64), os.urandom(24).hex()
     challenge = client.create_code_challenge(verifier, "S256")
     came: dict[str, str] = {}
-    with _listening(came, state) as server:
-        back = f"http://127.0.0.1:{server.server_address[1]}/callback"
+    arrived = threading.Event()
+    with _listening(came, state, arrived) as port:
+        back = f"http://127.0.0.1:{port}/callback"
         scope = list(sign_in.scopes) or None
         url = _uri(client, sign_in.authorize_url, back, scope, state, challenge)
         say(f"open this address in a browser on this machine:\n  {url}")
         if visit is not None:
             visit(url)
-        deadline = time.monotonic() + patience
-        while not came and (left := deadline - time.monotonic()) > 0:
-            server.timeout = left
-            server.handle_request()
+        arrived.wait(patience)
     if "code" not in came:
         why = f"refused ({redact(came['error'], limit=100)})" if came.get("error") else "nobody came back from it in time"
         raise NotSignedIn(f"sign-in '{sign_in.name}': {why}")
@@ -123,10 +123,12 @@ def _uri(client: Any, address: str, back: str, scope: list[str] | None, state: s
     return address + uri.removeprefix(secure)
 
 
-def _listening(came: dict[str, str], state: str) -> Any:
-    """A server on a free port of this machine that takes one answer carrying our `state`, and nothing else."""
+@contextmanager
+def _listening(came: dict[str, str], state: str, arrived: threading.Event) -> Iterator[int]:
+    """A free port of this machine where one answer that carries our `state` is taken, and nothing else. Each caller has a thread, so
+    that one who never ends a request keeps nobody waiting."""
     import hmac
-    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     class Back(BaseHTTPRequestHandler):
         timeout = 5.0
@@ -141,14 +143,20 @@ def _listening(came: dict[str, str], state: str) -> Any:
             self.send_header("cache-control", "no-store")
             self.end_headers()
             self.wfile.write(_PAGE if ours else b"")
-            if ours and (told.get("code") or told.get("error")):
+            if ours and (told.get("code") or told.get("error")) and not arrived.is_set():
                 came.update(told)
+                arrived.set()
 
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server: BaseServer = HTTPServer(("127.0.0.1", 0), Back)
-    return server
+    with ThreadingHTTPServer(("127.0.0.1", 0), Back) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        threading.Thread(target=server.serve_forever, args=(_GLANCE,), daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
 
 
 def _granted(token: dict[str, Any], now: float) -> Grant:

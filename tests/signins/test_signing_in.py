@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import time
 import urllib.parse
@@ -121,6 +122,49 @@ def test_a_sign_in_that_does_not_come_about_says_why(authority: Authority, home:
 
     with pytest.raises(signin.NotSignedIn, match=told):
         signin.by_device(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, send=send, sleep=sleep, clock=lambda: now[0])
+
+
+def test_a_pause_longer_than_the_life_of_the_code_does_not_keep_it_from_being_asked_for_once(authority: Authority, home: Path) -> None:
+    now, asked = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def send(url: str, fields: Any) -> tuple[int, bytes]:
+        asked.append(now[0])
+        return (200, b'{"access_token": "a-token", "device_code": "a-device-code", "user_code": "u", "expires_in": 20, "interval": 700}')
+
+    grant = signin.by_device(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, send=send, sleep=sleep, clock=lambda: now[0])
+    assert grant.access == Secret("a-token")
+    assert asked == [0.0, pytest.approx(18.0)]
+
+
+def test_a_stranger_who_never_finishes_a_request_holds_nobody_up(authority: Authority, home: Path) -> None:
+    def visit(url: str) -> None:
+        place = urllib.parse.urlsplit(dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))["redirect_uri"])
+        strangers.append(socket.create_connection((place.hostname, place.port)))
+        strangers[0].sendall(b"GET /call")
+        threading.Thread(target=lambda: httpx2.get(url, follow_redirects=True, trust_env=False)).start()
+
+    strangers: list[socket.socket] = []
+    began = time.monotonic()
+    grant = signin.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, visit=visit)
+    with strangers[0]:
+        assert grant.access == Secret(authority.access)
+        assert time.monotonic() - began < 4
+
+
+def test_a_stranger_who_never_finishes_a_request_prolongs_no_wait(authority: Authority, home: Path) -> None:
+    def visit(url: str) -> None:
+        place = urllib.parse.urlsplit(dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))["redirect_uri"])
+        strangers.append(socket.create_connection((place.hostname, place.port)))
+
+    strangers: list[socket.socket] = []
+    began = time.monotonic()
+    with pytest.raises(signin.NotSignedIn, match="nobody came back"):
+        signin.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, visit=visit, patience=0.2)
+    with strangers[0]:
+        assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize(
