@@ -231,3 +231,13 @@ def test_a_linked_database_is_healed_where_it_stands(home: Path, tmp_path: Path)
     hermes_db.undo(home)
     assert (home / "state.db").is_symlink()
     assert configs(home)["s1"] is None
+
+
+@pytest.mark.parametrize("on", ["sessions", "SESSIONS"])
+def test_a_table_whose_changes_change_something_else_is_not_healed(home: Path, on: str) -> None:
+    with closing(sqlite3.connect(home / "state.db")) as connection:
+        connection.execute(f"CREATE TRIGGER watch AFTER UPDATE ON {on} BEGIN DELETE FROM messages; END")
+    before = everything(home)
+    with pytest.raises(ConfigError, match=r"trigger 'watch'.*nothing was changed"):
+        hermes_db.heal(home, CHANGE, fine)
+    assert everything(home) == before

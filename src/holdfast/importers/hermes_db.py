@@ -154,6 +154,7 @@ def heal(home: Path, changes: Mapping[str, tuple[str | None, str]], check: Calla
             # Closing any handle of a file drops this process's locks on it (POSIX), so ours is closed after SQLite's.
             original = held.enter_context(database.open("rb"))
             connection = held.enter_context(closing(_alone(database)))
+            _refuse_triggers(connection, database)
             backup = _backup(original, database)
             try:
                 _write(connection, changes, check)
@@ -174,6 +175,14 @@ def heal(home: Path, changes: Mapping[str, tuple[str | None, str]], check: Calla
         what = f"{database} was healed, and the receipt by which --undo knows it could not be written"
         raise ConfigError(what, next_step=f"cp {quoted(backup)} {quoted(database)}   (takes it back, with hermes stopped)") from None
     return backup
+
+
+def _refuse_triggers(connection: sqlite3.Connection, database: Path) -> None:
+    """Raises ConfigError when a change of a session would set off something else, which no look at the sessions would show."""
+    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = 'sessions' ORDER BY name").fetchone()
+    if found is not None:
+        what = f"{database} has the trigger '{found[0]}' on its sessions, which would change more than a healing should; nothing was changed"
+        raise ConfigError(what, next_step=f"sqlite3 {quoted(database)} .schema   (shows what it does)")
 
 
 def _write(connection: sqlite3.Connection, changes: Mapping[str, tuple[str | None, str]], check: Callable[[Sequence[Mapping[str, Any]]], str]) -> None:
