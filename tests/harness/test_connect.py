@@ -200,6 +200,41 @@ def test_objects_that_were_made_for_ours_go_with_them(cli: Cli, place: Path) -> 
     assert json.loads(path.read_text()) == {"theme": "light"}
 
 
+def test_a_comment_that_its_user_wrote_into_an_object_of_ours_stays(cli: Cli, place: Path) -> None:
+    path = place / ".claude/settings.json"
+    path.parent.mkdir()
+    path.write_text('{"theme": "dark"}')
+    cli("connect", "claude")
+    path.write_text(path.read_text().replace('"env": {', '"env": { // ask Ann before you change this', 1))
+    cli("disconnect", "claude")
+    assert "// ask Ann before you change this" in path.read_text()
+    assert jsonc.parse(path.read_text()) == {"theme": "dark", "env": {}}
+
+
+def test_a_file_that_holds_nothing_but_its_user_s_comment_stays(cli: Cli, place: Path) -> None:
+    path = place / ".claude/settings.json"
+    cli("connect", "claude")
+    path.write_text("// ask Ann before you change this\n" + path.read_text())
+    cli("disconnect", "claude")
+    assert path.read_text() == "// ask Ann before you change this\n{}\n"
+
+
+@pytest.mark.parametrize("command", ["connect", "disconnect"])
+def test_what_a_killed_edit_left_beside_the_file_goes_with_the_next_one(command: str, cli: Cli, place: Path) -> None:
+    path = furnish(place, "pi")
+    cli("connect", "pi")
+    left = [path.with_name(f".{path.name}.holdfast-0123abcd"), path.with_name(f".{path.name}.holdfast-new"), path.with_name(".other.holdfast-0123abcd")]
+    for one in left:
+        one.write_text("{}")
+    os.utime(left[0], (1, 1))
+    if command == "connect":
+        cli("disconnect", "pi")
+        left[0].write_text("{}")
+        os.utime(left[0], (1, 1))
+    cli(command, "pi")
+    assert [one.exists() for one in left] == [False, True, True]
+
+
 def test_a_link_is_followed_and_stays_a_link(cli: Cli, place: Path) -> None:
     path = furnish(place, "pi")
     real = place / "dotfiles.json"

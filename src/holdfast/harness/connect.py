@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from glob import escape
 from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
@@ -22,6 +24,7 @@ from .base import Attachment
 
 Write = Callable[[Path, str], None]
 _TRIES = 3
+_AT_WORK = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ def place(attachment: Attachment, environ: Mapping[str, str]) -> Path:
 def connect(harness: str, attachment: Attachment, path: Path, root: str, token: str, keep: Write) -> Receipt:
     """Add the members to the file, and keep the receipt first (`keep` writes it). Raises CannotHandOver when one of them is the user's
     already, ConfigError when the file cannot be read, understood or written."""
+    _sweep(path)
     for _ in range(_TRIES):
         text = _read(path)
         _unclaimed(path, text, attachment)
@@ -71,6 +75,7 @@ def connect(harness: str, attachment: Attachment, path: Path, root: str, token: 
 def disconnect(receipt: Receipt) -> list[str]:
     """Take back what the receipt says; the members that somebody changed meanwhile are left to them and told. Raises ConfigError."""
     path = Path(receipt.path)
+    _sweep(path)
     for _ in range(_TRIES):
         text = _read(path)
         if text is None:
@@ -142,6 +147,15 @@ def replace(path: Path, text: str) -> None:
         ) from None
 
 
+def _sweep(path: Path) -> None:
+    """Remove what a `replace` left beside the file when it was killed; one that may still be at work keeps its draft."""
+    target = Path(os.path.realpath(path))
+    for draft in target.parent.glob(f".{escape(target.name)}.holdfast-{'[0-9a-f]' * 8}"):
+        with suppress(OSError):
+            if time.time() - draft.lstat().st_mtime > _AT_WORK:
+                draft.unlink()
+
+
 def _unclaimed(path: Path, text: str | None, attachment: Attachment) -> None:
     """Raises CannotHandOver when something of the user's stands where ours would, ConfigError when the file cannot be understood."""
     if attachment.whole:
@@ -177,12 +191,12 @@ def _restored(receipt: Receipt, text: str) -> tuple[str | None, list[str]]:
             elif jsonc.has(text, member):
                 kept.append(".".join(member))
         for made in sorted(receipt.made, key=len, reverse=True):
-            if jsonc.get(text, made) == {}:
+            if jsonc.is_bare(text, made):
                 text = jsonc.drop(text, made)
     except jsonc.Malformed as error:
         step = f"${{EDITOR:-vi}} {receipt.path}   (mend it, then: holdfast disconnect {receipt.harness})"
         raise ConfigError(f"{receipt.path} is not JSON any more: {error}; nothing was changed", next_step=step) from None
-    return (None if not receipt.before and jsonc.parse(text) == {} else text), kept
+    return (None if not receipt.before and jsonc.is_bare(text, ()) else text), kept
 
 
 def _splice(before: str, after: str) -> tuple[int, str, str]:

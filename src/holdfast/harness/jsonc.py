@@ -51,6 +51,14 @@ def has(text: str, path: Path) -> bool:
     return _find(_root(text), path) is not None
 
 
+def is_bare(text: str, path: Path) -> bool:
+    """Whether an object stands at a path (or, for none, is the whole text) with nothing in it, not even a comment."""
+    found = _find(_root(text), path)
+    if found is None or found.value != {}:
+        return False
+    return (text[found.start + 1 : found.end - 1] if path else text.strip().removeprefix("{").removesuffix("}")).strip() == ""
+
+
 def put(text: str, path: Path, value: object) -> str:
     """The text with a new member at `path`, and with the objects above it where they are missing. Raises Malformed when something
     stands there already, or where one of the objects should be."""
