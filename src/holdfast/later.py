@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
 
+Jobs = SimpleQueue[tuple[str, Callable[[], object]] | None]
+
 
 class Later:
     """Jobs by name, done in order. `failed` is told of what a job runs into; the thread goes on."""
@@ -21,7 +23,7 @@ class Later:
 
     def _begin(self) -> None:
         """Also anew in a forked child, where the thread is not."""
-        self._jobs: SimpleQueue[tuple[str, Callable[[], object]] | None] = SimpleQueue()
+        self._jobs: Jobs = SimpleQueue()
         self._waiting: set[str] = set()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -31,11 +33,12 @@ class Later:
         with self._lock:
             if name in self._waiting:
                 return
-            self._waiting.add(name)
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._work, name="holdfast-later", daemon=True)
+                self._jobs = SimpleQueue()
+                self._thread = threading.Thread(target=self._work, args=(self._jobs,), name="holdfast-later", daemon=True)
                 self._thread.start()
-        self._jobs.put((name, job))
+            self._waiting.add(name)
+            self._jobs.put((name, job))
 
     def settle(self, patience: float = 10.0) -> bool:
         """Wait until everything that was asked for so far is done; whether it was in time."""
@@ -45,12 +48,14 @@ class Later:
 
     def close(self, patience: float = 2.0) -> None:
         """Let what was begun end, for so many seconds."""
-        if self._thread is not None and self._thread.is_alive():
+        with self._lock:  # what is asked for from here on is another thread's: this one ends after what it has
+            ending, self._thread = self._thread, None
             self._jobs.put(None)
-            self._thread.join(patience)
+        if ending is not None:
+            ending.join(patience)
 
-    def _work(self) -> None:
-        while (next_one := self._jobs.get()) is not None:
+    def _work(self, jobs: Jobs) -> None:
+        while (next_one := jobs.get()) is not None:
             name, job = next_one
             with self._lock:
                 self._waiting.discard(name)
