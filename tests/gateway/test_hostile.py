@@ -7,6 +7,7 @@ import resource
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -196,3 +197,14 @@ def test_a_provider_is_asked_for_the_routes_own_path(gateway: Any, path: str) ->
         plane = gateway(config=at(url))
         assert plane.post(path, CHAT)[0] == plane.post(f"{path}?beta=true", CHAT)[0] == 200
     assert [one.split(b" ")[1] for one in asked] == [b"/v1/chat/completions", b"/v1/chat/completions?beta=true"]
+
+
+def test_a_body_that_is_announced_costs_nothing_before_it_comes(gateway: Any, provider: ScriptedProvider) -> None:
+    client = Client(gateway(provider).plane)
+    client._need = 4_000_000
+    tracemalloc.start()
+    client._take_body(b"{")
+    client._take_body(b" ")
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 100_000

@@ -149,23 +149,21 @@ class Chunks:
 
 
 LONG_BODIES = range(256 * 1024, 4 * 1024**2)
-"""Lengths (bytes) of bodies for which room is made as soon as they are announced; for a longer one only what came is kept."""
+"""Lengths (bytes) of bodies that come together in one piece of memory."""
 
 
 class Room:
     """Where a long body of known length comes together: each piece is copied to its place as it comes, so that the memory of one piece
     serves for all of them."""
 
-    __slots__ = ("_at", "_room")
+    __slots__ = ("_room",)
 
-    def __init__(self, length: int) -> None:
-        self._room, self._at = bytearray(length), 0
+    def __init__(self) -> None:
+        self._room = bytearray()  # grows with what came: anybody may announce a body and never send it
 
     def add(self, piece: bytes) -> None:
         """The next bytes."""
-        end = self._at + len(piece)
-        self._room[self._at : end] = piece
-        self._at = end
+        self._room += piece
 
     def whole(self, last: bytes) -> bytes:
         """All of it, with its last piece. Nobody changes it any more: it is read, searched and sent as bytes are."""

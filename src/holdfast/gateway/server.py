@@ -252,7 +252,7 @@ class Client(asyncio.Protocol):
             rest = self._chunks.rest
         elif len(data) < self._need:
             if self._room is not None or (self._need in LONG_BODIES and not self._body):
-                self._room = self._room or Room(self._need)
+                self._room = self._room or Room()
                 self._room.add(data)
             elif data:
                 self._body.append(data)
