@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from holdfast.core.errors import ConfigError
 from holdfast.core.secret import Secret
 from holdfast.vault import SecretsFile, atomic
+from holdfast.vault.file import Grant
 
 
 @pytest.fixture
@@ -63,12 +65,38 @@ def test_a_copy_leaves_the_old_and_keeps_what_the_new_name_has(file: SecretsFile
     assert (file.labels("old"), file.labels("new"), file.labels("elsewhere")) == (("a",), ("b", "a"), ())
 
 
+@pytest.mark.parametrize("label", ["\U0001f511", "\x7f", "\x00", "\u2028", "é", 'a"b\\c'])
+def test_a_label_of_whatever_characters_is_read_as_it_was_written(file: SecretsFile, label: str) -> None:
+    file.put("mimo", label, Secret("value-é\xff"))
+    assert SecretsFile(file.path).get("mimo", label) == Secret("value-é\xff")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.put("mimo", "a\ud800", Secret("value-of-a")),
+        lambda file: file.put_grant("corp", Grant("g", expires_at=float("inf"))),
+        lambda file: file.put_grant("corp", Grant("g", issued_at=float("nan"))),
+    ],
+    ids=["half a character", "endless", "no number"],
+)
+def test_what_the_file_cannot_hold_is_refused_and_the_file_stays(file: SecretsFile, change: Callable[[SecretsFile], None]) -> None:
+    file.put("mimo", "b", Secret("value-of-b"))
+    before = file.path.read_bytes()
+    with pytest.raises(ConfigError, match="nothing was changed"):
+        change(file)
+    assert file.path.read_bytes() == before
+    assert file.get("mimo", "b") == Secret("value-of-b")
+
+
 def test_removing_what_is_not_there_writes_nothing(file: SecretsFile) -> None:
     file.remove("mimo", "b")
     assert not file.path.exists()
 
 
-@pytest.mark.parametrize("content", [b'[mimo]\nb = "unfinished', b"\xff\xfe", b'b = "no table"\n', b"[mimo]\nb = 3\n", b'[mimo]\nb = ""\n'])
+@pytest.mark.parametrize(
+    "content", [b'[mimo]\nb = "unfinished', b"\xff\xfe", b'b = "no table"\n', b"[mimo]\nb = 3\n", b'[mimo]\nb = ""\n', b"a = " + b"[" * 50_000]
+)
 def test_a_file_that_cannot_be_understood_is_set_aside_and_never_read_as_empty(file: SecretsFile, content: bytes) -> None:
     file.path.parent.mkdir()
     file.path.write_bytes(content)

@@ -112,7 +112,13 @@ class SecretsFile:
 
     def _write(self, sections: Sections, grants: Mapping[str, Grant]) -> None:
         tables: dict[str, Mapping[str, object]] = {**sections, **{_GRANT + name: _told(grant) for name, grant in grants.items()}}
-        write_private(self.path, _HEAD + "".join(_section(name, values) for name, values in tables.items() if values))
+        text = _HEAD + "".join(_section(name, values) for name, values in tables.items() if values)
+        try:
+            _parse(text.encode().decode())
+        except ValueError:  # half a character, a number without end: no file is better than one that nobody can read
+            what = f"{self.path} cannot hold one of the names or numbers that should be kept in it; nothing was changed"
+            raise ConfigError(what, next_step="holdfast key list") from None
+        write_private(self.path, text)
 
     def _read(self) -> Sections:
         if self.is_fresh:
@@ -149,7 +155,7 @@ def _parse(text: str) -> tuple[Sections, dict[str, Grant]]:
 
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         raise ValueError("not TOML") from None
     grants = {name.removeprefix(_GRANT): _grant(table) for name, table in document.items() if name.startswith(_GRANT)}
     keys = {name: {label: Secret(value) for label, value in _strings(table)} for name, table in document.items() if not name.startswith(_GRANT)}
@@ -179,5 +185,10 @@ def _told(grant: Grant) -> dict[str, object]:
 
 
 def _section(name: str, values: Mapping[str, object]) -> str:
-    lines = "".join(f"{json.dumps(label)} = {json.dumps(one.reveal() if isinstance(one, Secret) else one)}\n" for label, one in values.items())
-    return f"\n[{json.dumps(name)}]\n{lines}"
+    lines = "".join(f"{_written(label)} = {_written(one.reveal() if isinstance(one, Secret) else one)}\n" for label, one in values.items())
+    return f"\n[{_written(name)}]\n{lines}"
+
+
+def _written(value: object) -> str:
+    """A value in TOML: as in JSON, but with characters in one piece, and without a naked DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
