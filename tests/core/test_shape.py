@@ -17,6 +17,17 @@ from holdfast.unknowns import vocabulary
 WORDS = vocabulary(profiles.load(None))
 
 
+CODES = [
+    *("quota_hit", "RESOURCE_EXHAUSTED", "rate-limit-reached", "InvalidApiKey", "Throttling.RateQuota", "modelNotFound", "SSLCertVerificationError"),
+    *("tokens_per_minute_limit_exceeded", "OAuthError", "1113", "20012"),
+]
+NO_CODES = [
+    *("xkqjzwvbnmplkjhgfdsaqwertyuiopzxcvbnmlkj", "xkqjzwvbnmplkjhgf", "QwErTyUiOpAsDfGh", "aBcDeFgHiJkLmNoP", "XKQJZWVBNMPLKJHGF", "abQWERTYUIOP"),
+    *("abcd_efgh_ijkl_mnop_qrst_uvwx_yzab", "a1b2c3", "zork_x7Yz", "1234567"),
+]
+"""What stays nowhere: too long for a word, a mixture of cases that no word has, digits beside letters."""
+
+
 def body(document: Any) -> Any:
     return json.loads(shape(Reply(418, (), json.dumps(document).encode()), WORDS)["body"])
 
@@ -30,6 +41,8 @@ def body(document: Any) -> Any:
         ),
         ({"code": "acme-4711-alice"}, {"code": "<string 15>"}),
         ({"code": "gsk_abcdefghijklmnop"}, {"code": "<string 20>"}),
+        *(({"code": one}, {"code": one}) for one in CODES),
+        *(({"code": one}, {"code": f"<string {len(one)}>"}) for one in NO_CODES),
         ({"message": "Alice: quota exceeded acme"}, {"message": "… quota exceeded …"}),
         ({"message": "hello alice"}, {"message": "<string 11>"}),
         ({"balance": 1234.5, "count": 3, "ok": False, "none": None}, {"balance": 0, "count": 0, "ok": False, "none": None}),

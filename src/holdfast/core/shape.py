@@ -15,10 +15,12 @@ from .secret import redact
 
 _MOST_KEYS, _MOST_ITEMS, _DEEPEST, _MOST_WORDS = 40, 3, 6, 60
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}")
-_CODE = re.compile(r"[A-Za-z][A-Za-z]*(?:[_.-][A-Za-z]+){0,7}|\d{1,6}")
+# A word of a code in one case, or words grown together with a capital each; in any other mixture it is no word.
+_WORD = r"(?:[a-z]{1,16}|[A-Z]{1,16}|[a-z]{0,16}[A-Z]{0,4}(?:[A-Z][a-z]{2,15}){1,5})"
+_CODE = re.compile(rf"{_WORD}(?:[_.-]{_WORD}){{0,7}}|\d{{1,6}}")
 _CODING = frozenset("code type status reason error_code err_code errorcode errcode error_type status_code finish_reason object param".split())
 _SPOKEN_HEADERS = {"content-type": re.compile(r"[a-z]+/[a-z.+-]+"), "retry-after": re.compile(r"\d{1,6}")}
-_LONGEST_CODE = 40
+_LONGEST_CODE = 32
 
 
 def shape(reply: Reply, vocabulary: Collection[str]) -> dict[str, Any]:
