@@ -14,10 +14,6 @@ from stories.told import House
 BOTH = (Face.LIBRARY, Face.GATEWAY)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "faces(*faces): through which faces a story is told; otherwise the library and a gateway of one worker")
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Through a gateway the SDKs are as they are: one way of each dialect tells it all."""
     spared = [item for item in items if _is_spared(getattr(item, "callspec", None))]
