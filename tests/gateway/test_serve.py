@@ -115,7 +115,7 @@ def test_a_store_that_cannot_be_opened_ends_it_with_what_to_do(home: Path) -> No
 def test_a_module_that_lies_in_the_directory_where_it_is_called_is_not_run(home: Path, tmp_path: Path) -> None:
     trap = tmp_path / "project"
     trap.mkdir()
-    for name in ("asyncio", "uvloop", "httptools", "json"):
+    for name in ("asyncio", "uvloop", "json"):
         (trap / f"{name}.py").write_text("raise SystemExit('hijacked')")
     write_config(home, "")
     # The command itself begins as an installed script does, without the directory on its path.

@@ -186,9 +186,7 @@ class _Examination:
             yield Finding("connect", "wrong", drifted, step) if drifted else Finding("connect", "ok", f"{name} knows the gateway")
 
     def gateway(self) -> Iterator[Finding]:
-        """What `holdfast serve` would refuse or lack."""
-        from importlib.util import find_spec
-
+        """What `holdfast serve` would refuse."""
         from ..gateway.listen import Listen
 
         if self.config is None:
@@ -201,8 +199,6 @@ class _Examination:
             yield Finding("gateway", "wrong", error.what, step)
         else:
             yield Finding("gateway", "ok", f"holdfast serve would listen on {settings.listen}")
-        if find_spec("httptools") is None:
-            yield Finding("gateway", "note", "holdfast serve needs the package 'httptools'", "pip install 'holdfast[gateway]'")
 
     def time(self) -> Iterator[Finding]:
         """A clock that was set back keeps verdicts longer than they were given."""

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..configfile import Home, load, revision
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from ..engine import Engine
     from ..store.base import Store
     from .worker import Options, Place
-
-_NEEDED = ("httptools",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,9 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(given: argparse.Namespace) -> Options:
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"the gateway needs the package '{missing[0]}'", next_step="pip install 'holdfast[gateway]'")
     from .worker import Options
 
     if given.workers < 1:
