@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.core.errors import ConfigError
-from holdfast.importers.foreign import LONGEST, table_of, variables_of
+from holdfast.importers.foreign import LONGEST, LONGEST_SLOW, table_of, variables_of
 
 SECRET = "sk-canary-4d1c0b7e9f2a5836"
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(9))
@@ -39,6 +39,11 @@ MERGES = "a: &a {k: v, l: w}\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)}\n  <<:
         ("c.toml", f'key = "{SECRET}', "is not TOML"),
         ("c.toml", "a = " + "[" * 5000, "nested too deeply|is not TOML"),
         ("c.json", " " * (LONGEST + 1), "is longer than"),
+        ("c.yaml", "- a\n" * 140_000, "is longer than 262144 bytes, which no configuration in this format is"),
+        ("c.yml", " " * (LONGEST_SLOW + 1), "is longer than 262144 bytes"),
+        ("c.toml", "a" + ".a" * 300_000 + " = 1\n", "is longer than 262144 bytes"),
+        ("c.toml", "a" + ".a" * 20_000 + " = 1\n", "has a name of more parts than belong into a configuration"),
+        ("c.toml", "x = {a" + ".a" * 20_000 + " = 1}\n", "has a name of more parts"),
     ],
 )
 def test_a_hostile_or_broken_file_is_refused_at_once_and_without_its_content(tmp_path: Path, name: str, text: str, told: str) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 from ..core.errors import ConfigError
 from ..vault.atomic import cannot, quoted
 
-LONGEST = 1024 * 1024
+LONGEST, LONGEST_SLOW = 1024 * 1024, 256 * 1024
+"""How many bytes are read of a file; the second of YAML and TOML, whose parsers take seconds for a megabyte."""
+_MOST_DOTS = 200  # in one line: the time for a dotted name grows with the square of its parts
 _DEEPEST, _MOST = 64, 100_000
 # What does not end goes to the end of the text, and is looked through once.
 _JSONC = re.compile(r'("(?:\\.|[^"\\])*(?:"|\Z))|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
@@ -54,6 +56,9 @@ def table_of(path: Path) -> dict[str, Any] | None:
     text = text_of(path)
     if text is None:
         return None
+    if path.suffix in (".yaml", ".yml", ".toml") and len(text.encode()) > LONGEST_SLOW:
+        what = f"{path} is longer than {LONGEST_SLOW} bytes, which no configuration in this format is"
+        raise ConfigError(what, next_step=f"ls -l {quoted(path)}")
     read = {".yaml": _yaml, ".yml": _yaml, ".toml": _toml}.get(path.suffix, _json)
     try:
         found = read(text)
@@ -85,6 +90,8 @@ def _json(text: str) -> Any:
 def _toml(text: str) -> Any:
     import tomllib
 
+    if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
+        raise _NotRead("has a name of more parts than belong into a configuration")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
