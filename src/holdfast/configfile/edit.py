@@ -28,21 +28,21 @@ def add_provider(home: Home, name: str, entry: Mapping[str, object]) -> Config:
             raise ConfigError(f"provider '{name}' exists already", next_step=f"holdfast provider show {name}")
         return f"{text.rstrip()}\n\n{provider_text(name, entry)}".lstrip()
 
-    return _edit(home, change, again="holdfast provider add --help")
+    return rewrite(home, change, again="holdfast provider add --help")
 
 
 def provider_text(name: str, entry: Mapping[str, object]) -> str:
     """`[provider.NAME]` as it is written."""
     import tomlkit
 
-    return tomlkit.dumps({"provider": {name: {key: _item(value) for key, value in entry.items()}}})
+    return tomlkit.dumps({"provider": {name: {key: item(value) for key, value in entry.items()}}})
 
 
 def ladder_text(pin: str, then: Sequence[str]) -> str:
     """A ladder as it is written, under its header."""
     import tomlkit
 
-    return tomlkit.dumps({"ladder": {pin: _item({"then": list(then)})}})
+    return tomlkit.dumps({"ladder": {pin: item({"then": list(then)})}})
 
 
 def rename_provider(home: Home, old: str, new: str) -> Config:
@@ -61,7 +61,7 @@ def rename_provider(home: Home, old: str, new: str) -> Config:
 
     # Kept keys are copied first and forgotten last: an interruption at any point leaves the name in force with its keys.
     secrets = SecretsFile(home.secrets)
-    config = _edit(home, change, first=lambda: secrets.copy(old, new))
+    config = rewrite(home, change, first=lambda: secrets.copy(old, new))
     secrets.remove(old)
     return config
 
@@ -76,7 +76,7 @@ def remove_provider(home: Home, name: str) -> Config:
         kept = (_comments(one) if one.path[:2] == ("provider", name) else "".join(one.lines) for one in sections(text))
         return _only("".join(kept), wanted, home)
 
-    config = _edit(home, change)
+    config = rewrite(home, change)
     SecretsFile(home.secrets).remove(name)
     return config
 
@@ -92,13 +92,13 @@ def add_key(home: Home, provider: str, entry: Mapping[str, object], secret: Secr
         _known(config, provider)
         table = document["provider"][provider]
         table.setdefault("keys", [])
-        table["keys"].append(_item(entry if len(entry) > 1 else entry["from"]))
+        table["keys"].append(item(entry if len(entry) > 1 else entry["from"]))
 
     def keep() -> None:
         if secret is not None:
             SecretsFile(home.secrets).put(provider, label, secret)
 
-    return _edit(home, _by_tomlkit(change), first=keep, again="holdfast key add --help")
+    return rewrite(home, _by_tomlkit(change), first=keep, again="holdfast key add --help")
 
 
 def remove_key(home: Home, provider: str, label: str) -> Config:
@@ -112,7 +112,7 @@ def remove_key(home: Home, provider: str, label: str) -> Config:
         removed.append(config.providers[ProviderName(provider)].keys[labels.index(label)].ref)
         del document["provider"][provider]["keys"][labels.index(label)]
 
-    config = _edit(home, _by_tomlkit(change))
+    config = rewrite(home, _by_tomlkit(change))
     scheme, _, kept = removed[0].partition(":")
     if scheme == "store":
         SecretsFile(home.secrets).remove(provider, kept)
@@ -130,7 +130,7 @@ def set_models(home: Home, provider: str, models: Sequence[str] | None) -> Confi
         else:
             table["models"] = list(models)
 
-    return _edit(home, _by_tomlkit(change))
+    return rewrite(home, _by_tomlkit(change))
 
 
 def set_ladder(home: Home, pin: Pin, then: Sequence[Pin], return_after: str | None = None) -> Config:
@@ -139,16 +139,19 @@ def set_ladder(home: Home, pin: Pin, then: Sequence[Pin], return_after: str | No
     def change(document: Any, _: Config) -> None:
         ladder = document.setdefault("ladder", {})
         if then:
-            ladder[str(pin)] = _item({"then": [str(one) for one in then], **({"return_after": return_after} if return_after else {})})
+            ladder[str(pin)] = item({"then": [str(one) for one in then], **({"return_after": return_after} if return_after else {})})
         else:
             ladder.pop(str(pin), None)
 
-    return _edit(home, _by_tomlkit(change))
+    return rewrite(home, _by_tomlkit(change))
 
 
-def _edit(home: Home, change: Callable[[str, Config], str], first: Callable[[], None] | None = None, *, again: str = "") -> Config:
-    """`first` runs when the new text is known to be right and before it is written: what it names must be there already. `again` is
-    what to run when the edit is refused."""
+def rewrite(home: Home, change: Callable[[str, Config], str], first: Callable[[], None] | None = None, *, again: str = "") -> Config:
+    """Replaces holdfast.toml by what `change` makes of it, if that is right. Raises ConfigError.
+
+    `first` runs when the new text is known to be right and before it is written: what it names must be there already. `again` is what to
+    run when the edit is refused.
+    """
     with locked(home.config):
         before = read(home.config)
         lines = Lines(before, home.config.name)
@@ -177,17 +180,17 @@ def _by_tomlkit(change: Callable[[Any, Config], None]) -> Callable[[str, Config]
     return changed
 
 
-def _item(value: object) -> Any:
+def item(value: object) -> Any:
     """Plain values as TOML that stays on one line."""
     import tomlkit
 
     if isinstance(value, Mapping):
         table = tomlkit.inline_table()
-        table.update({name: _item(one) for name, one in value.items()})
+        table.update({name: item(one) for name, one in value.items()})
         return table
     if isinstance(value, list | tuple):
         array = tomlkit.array()
-        array.extend(_item(one) for one in value)
+        array.extend(item(one) for one in value)
         return array
     return value
 

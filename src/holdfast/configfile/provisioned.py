@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.config import Config
 from ..vault.atomic import quoted
-from .edit import _edit, _item
+from .edit import item, rewrite
 from .home import Home, document_of, read
 
 _ADDRESS = ("url", "dialect", "endpoints", "preset", "auth", "headers", "profile")
@@ -31,17 +31,17 @@ def enter(home: Home, name: str, address: Mapping[str, object], keys: Sequence[s
 
         document: Any = tomlkit.parse(text)
         if name not in document.get("provider", {}):
-            return f"{text.rstrip()}\n\n{tomlkit.dumps({'provider': {name: {field: _item(value) for field, value in wanted({}).items()}}})}".lstrip()
+            return f"{text.rstrip()}\n\n{tomlkit.dumps({'provider': {name: {field: item(value) for field, value in wanted({}).items()}}})}".lstrip()
         table = document["provider"][name]
         after = wanted(table.unwrap())
         for field in [field for field in table if field not in after]:
             del table[field]
         for field, value in after.items():
             if field not in table or table[field] != value:
-                table[field] = _item(value)
+                table[field] = item(value)
         return tomlkit.dumps(document)
 
-    _edit(home, change, again=f"${{EDITOR:-vi}} {quoted(home.config)}")
+    rewrite(home, change, again=f"${{EDITOR:-vi}} {quoted(home.config)}")
     return True
 
 
