@@ -33,7 +33,8 @@ EVENTS = (
 
 @contextmanager
 def speaking(answer: Callable[[int], tuple[bytes, bool]]) -> Iterator[tuple[str, list[bytes]]]:
-    """A provider of raw bytes: for the n-th request what it says, and whether it then resets the connection (or closes it)."""
+    """A provider of raw bytes: for the n-th request what it says, and whether it then resets the connection (or closes it). A whole answer
+    says that it closes: the next request would else leave on the dying connection now and then, and cost an attempt."""
     server, seen = socket.create_server(("127.0.0.1", 0)), []
     server.settimeout(0.05)
     over = threading.Event()
@@ -80,12 +81,12 @@ def steady(plane: Any) -> None:
 
 
 def whole(body: bytes, kind: str = "application/json", extra: bytes = b"") -> bytes:
-    return b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (kind.encode(), extra, len(body), body)
+    return b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (kind.encode(), extra, len(body), body)
 
 
 def chunked(body: bytes, *, step: int = 40, kind: bytes = b"text/event-stream") -> bytes:
     pieces = [body[i : i + step] for i in range(0, len(body), step)]
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n" % kind
+    head = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n" % kind
     return head + b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
 
 

@@ -24,7 +24,6 @@ from holdfast.testing import ScriptedProvider, ok, stall
 
 EVERY = 1 if os.environ.get("OFFSETS") == "all" else 17
 """At which bytes of an answer a provider breaks off: at each with `make test-offsets`."""
-CLOSES = b"connection: close\r\n"
 PATIENCE = 1.0
 """For how long (seconds) a silent provider is waited for."""
 ASK = {"model": "mine/m", "messages": [], "max_tokens": 9}
@@ -84,7 +83,7 @@ def each_offset(plane: Running, said: bytes, state: dict[str, int], ask: Callabl
 @pytest.mark.parametrize("route", PLAIN)
 def test_an_answer_that_is_reset_at_any_byte_is_asked_for_again_in_every_dialect(gateway: Any, route: str) -> None:
     body = json.dumps(PLAIN[route]).encode()
-    said = whole(body, extra=CLOSES)
+    said = whole(body)
     with breaking(gateway, said) as (plane, state):
 
         def ask(offset: int) -> None:
@@ -97,7 +96,7 @@ def test_an_answer_that_is_reset_at_any_byte_is_asked_for_again_in_every_dialect
 @pytest.mark.parametrize("route", STREAMS)
 def test_a_stream_that_is_reset_at_any_byte_is_repeated_or_told_and_never_ends_well_by_itself(gateway: Any, route: str) -> None:
     stream = STREAMS[route]
-    said = chunked(stream, step=64).replace(b"content-type", CLOSES + b"content-type", 1)
+    said = chunked(stream, step=64)
     ends = {"chat/completions": b"[DONE]", "responses": b"response.completed", "messages": b"message_stop"}[route]
     with breaking(gateway, said) as (plane, state):
 
