@@ -9,13 +9,12 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import HoldfastError
 from ..core.evidence import NO_KEY, Cooldown
 from ..core.identity import Endpoint, Key, Provider
-from ..core.resolve import provider_of
 from ..core.session import Session
 from ..engine import Engine
 from ..journal import why
+from ..moving import obstacle
 from ..store.events import Event
 from .counters import Cell, Shared
 
@@ -138,7 +137,7 @@ def request(engine: Engine, request_id: str, only: str | None) -> dict[str, Any]
 
 
 def _row(engine: Engine, row: Session) -> dict[str, Any]:
-    lost = _obstacle(engine, row)
+    lost = obstacle(engine.config(), row)
     stand_in = row.standing_in(engine.store.now())
     return {
         "id": row.id,
@@ -152,14 +151,6 @@ def _row(engine: Engine, row: Session) -> dict[str, Any]:
         "why_not": lost.what if lost is not None else "",
         "run": lost.next_step if lost is not None else "",
     }
-
-
-def _obstacle(engine: Engine, row: Session) -> HoldfastError | None:
-    try:
-        provider_of(engine.config(), row.pin, row.key)
-    except HoldfastError as error:
-        return error
-    return None
 
 
 def _story(events: list[Event]) -> dict[str, Any]:
