@@ -39,3 +39,15 @@ def test_a_half_provisioned_provider_is_503_with_a_reason_and_heals_beside_the_r
         assert held.provisioning.later.settle()
         assert plane.post("chat/completions", ASKED)[0] == 200
         assert (service.minted, service.attempts) == (1, 1)
+
+
+def test_a_configuration_that_broke_is_503_and_nothing_is_sent(gateway: StartGateway, provider: ScriptedProvider) -> None:
+    """What a plane over an engine without a last good configuration says; `holdfast serve` keeps one."""
+    plane = gateway(provider)
+    (plane.home / "holdfast.toml").write_text("[provider.")
+    plane.holdfast.engine.look_again()
+    status, _, body = plane.post("chat/completions", {"model": "mine/scripted-1", "messages": []})
+    told = json.loads(body)["error"]
+    assert (status, told["code"], told["type"]) == (503, "config_broken", "server_error")
+    assert "holdfast.toml" in told["message"]
+    assert provider.calls == []
