@@ -276,3 +276,28 @@ def test_a_full_disk_slows_nobody(home: Path) -> None:
             assert eventually(lambda: served.metrics()["journal_lost_total"]) > 0
             assert served.logged("warning")
             resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def test_a_full_disk_slows_none_of_two_workers(home: Path) -> None:
+    """The same where two workers share the store: each goes on, and the lines that each of them lost are in one sum."""
+    with ScriptedProvider(ok()) as behind:
+        write_config(home, provider("p", behind.url, keys=["env:KEY_A"]))
+        with serving(home, "--workers", "2", environ=ENVIRON) as served:
+            two = Two(served)
+            for ask in two.each():
+                assert ask().status_code == 200
+            time.sleep(0.3)
+            full = max(path.stat().st_size for path in home.glob("state.db*"))
+            for pid in two.clients:
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
+            slowest = 0.0
+            for _ in range(60):
+                for ask in two.each():
+                    began = time.monotonic()
+                    assert ask().status_code == 200
+                    slowest = max(slowest, time.monotonic() - began)
+            assert slowest < 2.0
+            assert eventually(lambda: served.metrics()["journal_lost_total"]) > 0
+            for pid in two.clients:
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            two.close()
