@@ -1,0 +1,26 @@
+"""A provisioned gateway names its models as it likes; what it calls one means nothing to a provider that is asked directly."""
+
+from __future__ import annotations
+
+from holdfast.provisioning import Ready
+from holdfast.scripted import ScriptedProvider, ok
+from stories.told import ask
+
+from .conftest import Place
+
+
+def test_a_switch_from_gateway_to_direct_provider_and_back_takes_no_alias_along(place: Place) -> None:
+    with ScriptedProvider(ok(), models=["claude-sonnet-4-5-20250929"]) as direct:
+        more = f'[provider.direct]\nurl = "{direct.url}"\nauth = "none"\nmodels = ["claude-sonnet-4-5-20250929"]\n'
+        (place.home / "holdfast.toml").write_text("[settings]\nprobe_delays = [0.01]\n" + more)
+        with place.open() as held:
+            ready = place.asks(held)
+            assert isinstance(ready, Ready)
+            session = held.session("work", ready.pin("answer"))
+            assert ask(session)
+            session.switch("direct/claude-sonnet-4-5-20250929")
+            assert ask(session)
+            session.switch(ready.pin("answer"))
+            assert ask(session)
+        assert [seen.model for seen in direct.calls] == ["claude-sonnet-4-5-20250929"]
+        assert [seen.model for seen in place.provider.calls] == ["claude-sonnet-4-5", "claude-sonnet-4-5"]
