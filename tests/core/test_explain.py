@@ -282,6 +282,13 @@ TABLE = [
         f"Start the server, or correct the address: {SHOW}",
     ),
     (
+        "its certificate is another's",
+        Fault(C.ENDPOINT_MISMATCH, cause="certificate", phase=Phase.CONNECT, excerpt="ConnectError: certificate verify failed"),
+        NEVER,
+        f"The certificate at {URL} (set in provider.mimo-plan.url, holdfast.toml:3) is not trusted here, or not made for that name. The key was not changed.",
+        f"Correct the address; if its authority is your own, name its file in SSL_CERT_FILE: {SHOW}",
+    ),
+    (
         "404 page not found",
         Fault(C.ENDPOINT_MISMATCH, status=404, excerpt="404 page not found"),
         NEVER,

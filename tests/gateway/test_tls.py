@@ -104,4 +104,6 @@ def test_a_certificate_that_is_not_the_providers_is_told_and_nothing_is_sent(
     assert (code, json.loads(got)["error"]["code"]) == (400, "endpoint_mismatch")
     assert told in got.decode()
     assert "certificate verify failed" in got.decode()
+    assert "is not trusted here" in got.decode()
+    assert "SSL_CERT_FILE" in got.decode()
     assert provider.requests == 0

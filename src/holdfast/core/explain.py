@@ -53,6 +53,7 @@ WHAT: tuple[tuple[FaultClass, str, str], ...] = (
     (C.MODEL_UNAVAILABLE, "", "{host} has no model named {model}."),
     (C.ENDPOINT_MISMATCH, "works elsewhere", "This key works at {hint}, but the call went to {url}{source}. The key was not changed."),
     (C.ENDPOINT_MISMATCH, "belongs elsewhere", "Keys like this one belong to {hint}, but the call went to {url}{source}. The key was not changed."),
+    (C.ENDPOINT_MISMATCH, "certificate", "The certificate at {url}{source} is not trusted here, or not made for that name. The key was not changed."),
     (C.ENDPOINT_MISMATCH, "no answer", "Nothing that speaks the expected API answers at {url}{source}. The key was not changed."),
     (C.ENDPOINT_MISMATCH, "", "{url}{source} does not speak the expected API. The key was not changed."),
     (C.CONTEXT_OVERFLOW, "", "This prompt is too long: it exceeds the maximum context length of {model}."),
@@ -72,6 +73,7 @@ NEXT: dict[str, tuple[str, str]] = {
     "no database": ("Let the operator of {host} connect its database, or use its master key, then", "{again}"),
     "worked here": ("This often passes by itself. If it stays, replace the value of {ref}, then", "{again}"),
     "supplier": ("Tell the operator of {host}; meanwhile choose another connection", "{choose}"),
+    "certificate": ("Correct the address; if its authority is your own, name its file in SSL_CERT_FILE", "{show}"),
     "no answer": ("Start the server, or correct the address", "{show}"),
     "belongs elsewhere": ("Correct the address", "{show}"),
     C.AUTH_REJECTED: ("Check that {ref} holds a live key of this host, then", "{again}"),
@@ -179,6 +181,7 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
         "error status": fault.status is not None and fault.status >= 300,
         "works elsewhere": fault.cause == "key_works_elsewhere",
         "belongs elsewhere": fault.hint is not None,
+        "certificate": fault.cause == "certificate",
         "no answer": fault.status is None,
         "": True,
     }
