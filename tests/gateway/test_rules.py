@@ -217,6 +217,16 @@ def test_a_gateway_that_ends_lets_running_answers_end_and_takes_no_more(gateway:
         socket.create_connection(("127.0.0.1", plane.port))
 
 
+def test_a_request_that_has_only_begun_to_arrive_holds_up_no_end(gateway: Any, provider: ScriptedProvider) -> None:
+    plane = gateway(provider)
+    begun = plane.connect()
+    begun.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\n")
+    while not any(client._held for client in [*plane.plane.clients]):
+        time.sleep(0.005)
+    assert plane.call(plane.plane.drain(1))
+    begun.close()
+
+
 def test_side_routes_are_answered_at_once_or_later_and_fail_without_a_trace(gateway: Any, provider: ScriptedProvider) -> None:
     plane = gateway(provider)
     assert plane.raw(b"GET /health/live HTTP/1.1\r\nhost: x.localhost:1\r\nconnection: close\r\n\r\n").endswith(b"live")

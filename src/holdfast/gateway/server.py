@@ -92,9 +92,9 @@ class Client(asyncio.Protocol):
             self._next()
 
     def retire(self) -> None:
-        """Take no further request; close now if none is under way."""
+        """Take no further request; close now if none is under way. One whose head is not whole was taken by nobody."""
         self._keep = False
-        if self._state == self._HEAD and not self._held and self._tr is not None:
+        if self._state == self._HEAD and self._tr is not None:
             self._tr.close()
 
     def cut(self) -> None:
