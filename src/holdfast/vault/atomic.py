@@ -38,10 +38,12 @@ def write_private(path: Path, text: str) -> None:
 
 
 @contextmanager
-def locked(path: Path, patience: float = _LOCK_PATIENCE) -> Iterator[None]:
-    """Keeps other processes (and threads) that want to replace `path` out. Raises ConfigError after `patience` seconds."""
+def locked(path: Path, patience: float | None = None) -> Iterator[None]:
+    """Keeps other processes (and threads) that want to replace `path` out. Raises ConfigError after `patience` seconds
+    (`_LOCK_PATIENCE` when the caller names none)."""
     import fcntl
 
+    patience = _LOCK_PATIENCE if patience is None else patience
     target = Path(os.path.realpath(path))  # homes that link to one file share its lock
     lock = target.with_name(f".{target.name}.lock")
     try:
