@@ -593,6 +593,7 @@ def test_an_error_of_the_modules_own_transport_is_not_its_own_cause(module: Any,
 
 def test_a_compressed_answer_longer_than_what_is_looked_at_is_no_fault(client_for: Any, fakes: Any) -> None:
     body = gzip.compress(json.dumps({"output": [{"error": {"text": "x" * 5_000}}]}).encode())
-    with raw_server(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body) + body) as port:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body)
+    with raw_server(head + body, close=True) as port:
         response = client_for(fakes.Engine(at(port)), bounds=Bounds(whole=1_000)).post("/responses", json=CHAT)
     assert (response.status_code, len(response.json()["output"])) == (200, 1)
