@@ -1,12 +1,13 @@
 """Measures everything in one run, prints the report, and keeps it in bench/results.
 
-    python -m bench [GROUP …] [--rounds N] [--quick] [--check]    all groups, or these: core, engine, store, start, library, gateway
-    python -m bench soak [--minutes N] [--rate half|R]            the gateway under a steady load: is its memory flat, does nothing fail?
+    python -m bench [GROUP …] [--rounds N] [--quick] [--check]    all groups, or these: core, engine, store,
+    start, library, gateway
+    python -m bench soak [--minutes N] [--rate half|R]            the gateway under a steady load: is its
+    memory flat, does nothing fail?
     python -m bench profile [--pid P]                             where the gateway's CPU time goes
 
-Ends with 0 whatever the figures say. With `--check` it ends with 1 when one is over its budget by more than a quarter, which is
-what a busy machine can do to a sound figure.
-"""
+Ends with 0 whatever the figures say. With `--check` it ends with 1 when one is over its budget by more than a
+quarter, which is what a busy machine can do to a sound figure."""
 
 from __future__ import annotations
 
@@ -65,7 +66,10 @@ def _in_process(groups: Sequence[str], rounds: int) -> bool:
     print(report)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "latest.md").write_text(report + "\n", "utf-8")
-    (RESULTS / "latest.json").write_text(json.dumps({"machine": machine(), "figures": [one.row() for one in figures]}, indent=1) + "\n", "utf-8")
+    (RESULTS / "latest.json").write_text(
+        json.dumps({"machine": machine(), "figures": [one.row() for one in figures]}, indent=1) + "\n",
+        "utf-8",
+    )
     return any(one.budget is not None and one.value > one.budget * _TOLERATED for one in figures)
 
 
@@ -76,13 +80,29 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         description="What Holdfast costs, side by side with what it stands on.",
         epilog="Other commands: soak, profile (each has --help).",
     )
-    parser.add_argument("groups", nargs="*", metavar="GROUP", choices=[*named, []], help=f"only these: {', '.join(named)}")
     parser.add_argument(
-        "--rounds", type=int, default=15, help=f"how often each variant is measured (default 15; the gateway a {_ROUNDS_A_GATEWAY_ROUND}th of it)"
+        "groups", nargs="*", metavar="GROUP", choices=[*named, []], help=f"only these: {', '.join(named)}"
     )
-    parser.add_argument("--quick", action="store_true", help="a brief look: few rounds, short loads, only the gateways that need no installing")
-    parser.add_argument("--peers", type=_peers, default=[], help=f"the gateways to measure, with commas: {', '.join(peers.EVERYBODY)}")
-    parser.add_argument("--check", action="store_true", help="end with 1 when a budget is missed by more than a quarter")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=15,
+        help=f"how often each variant is measured (default 15; the gateway a {_ROUNDS_A_GATEWAY_ROUND}th of it)",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a brief look: few rounds, short loads, only the gateways that need no installing",
+    )
+    parser.add_argument(
+        "--peers",
+        type=_peers,
+        default=[],
+        help=f"the gateways to measure, with commas: {', '.join(peers.EVERYBODY)}",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="end with 1 when a budget is missed by more than a quarter"
+    )
     return parser.parse_args(arguments)
 
 
@@ -102,7 +122,9 @@ def _report(told: dict[str, str], figures: Sequence[Figure], faults: str) -> str
     lines += ["", "## How well answers are understood", "", "```", faults, "```", "", "## Budgets", ""]
     lines += ["| figure | measured | budget | |", "|---|---|---|---|"]
     lines += [
-        f"| {one.group}: {one.name} | {one.value:g} {one.unit} | {one.budget:g} {one.unit} | {one.verdict} |" for one in figures if one.budget is not None
+        f"| {one.group}: {one.name} | {one.value:g} {one.unit} | {one.budget:g} {one.unit} | {one.verdict} |"
+        for one in figures
+        if one.budget is not None
     ]
     return "\n".join(lines)
 

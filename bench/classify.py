@@ -1,5 +1,6 @@
-"""How well the classifier does on the recorded answers: per-class precision and recall, confusions, and the figure that
-matters most, how often an innocent key would be blamed or rotated. Run `python -m bench.classify [FILE] [--observed]`."""
+"""How well the classifier does on the recorded answers: per-class precision and recall, confusions, and the
+figure that matters most, how often an innocent key would be blamed or rotated. Run `python -m bench.classify
+[FILE] [--observed]`."""
 
 from __future__ import annotations
 
@@ -10,14 +11,25 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from holdfast import profiles
-from holdfast.classify import reply_of
-from holdfast.core.faults import classify
+from holdfast.core.classify import classify
+from holdfast.engine.classify_lines import reply_of
+from holdfast.providers import profiles
 
 DATA = Path(__file__).parents[1] / "tests" / "replies" / "replies.jsonl"
-BLAMES = frozenset({"auth_rejected", "auth_expired", "quota_exhausted", "quota_window", "rate_limited", "not_entitled"})
+BLAMES = frozenset(
+    {"auth_rejected", "auth_expired", "quota_exhausted", "quota_window", "rate_limited", "not_entitled"}
+)
 INNOCENT = frozenset(
-    {"provider_unavailable", "transient", "endpoint_mismatch", "bad_request", "context_overflow", "content_blocked", "model_unavailable", "blocked"}
+    {
+        "provider_unavailable",
+        "transient",
+        "endpoint_mismatch",
+        "bad_request",
+        "context_overflow",
+        "content_blocked",
+        "model_unavailable",
+        "blocked",
+    }
 )
 NOW = 1_794_900_000.0
 
@@ -33,14 +45,24 @@ def report(rows: list[dict[str, Any]]) -> str:
     wanted = [row["expected_class"] for row in rows]
     pairs = Counter(zip(wanted, got, strict=True))
     right = sum(count for (want, have), count in pairs.items() if want == have)
-    lines = [f"{len(rows)} answers, {right} right ({100 * right / len(rows):.1f} %)", "", f"{'class':22}{'cases':>6}{'precision':>11}{'recall':>8}"]
+    lines = [
+        f"{len(rows)} answers, {right} right ({100 * right / len(rows):.1f} %)",
+        "",
+        f"{'class':22}{'cases':>6}{'precision':>11}{'recall':>8}",
+    ]
     for name in sorted(set(wanted) | set(got)):
         hit, said, meant = pairs[name, name], got.count(name), wanted.count(name)
-        lines.append(f"{name:22}{meant:>6}{100 * hit / said if said else 0:>10.0f}%{100 * hit / meant if meant else 0:>7.0f}%")
+        lines.append(
+            f"{name:22}{meant:>6}{100 * hit / said if said else 0:>10.0f}%{100 * hit / meant if meant else 0:>7.0f}%"
+        )
     innocent = sum(want in INNOCENT for want in wanted)
     blamed = sum(count for (want, have), count in pairs.items() if want in INNOCENT and have in BLAMES)
     lines += ["", f"innocent keys blamed or rotated: {blamed} of {innocent}", ""]
-    lines += [f"  {row['provider']}/{row['case']}: {want} read as {have}" for row, want, have in zip(rows, wanted, got, strict=True) if want != have]
+    lines += [
+        f"  {row['provider']}/{row['case']}: {want} read as {have}"
+        for row, want, have in zip(rows, wanted, got, strict=True)
+        if want != have
+    ]
     return "\n".join(lines)
 
 
@@ -57,7 +79,9 @@ def cost(rows: list[dict[str, Any]]) -> float:
 def main(arguments: list[str]) -> None:
     """Report on a file of cases; `--observed` leaves out those that come from documentation or inference."""
     files = [Path(argument) for argument in arguments if not argument.startswith("--")] or [DATA]
-    rows = [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines() if line.strip()]
+    rows = [
+        json.loads(line) for file in files for line in file.read_text("utf-8").splitlines() if line.strip()
+    ]
     if "--observed" in arguments:
         rows = [row for row in rows if row["observed"]]
     print(report(rows))

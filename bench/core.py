@@ -1,4 +1,5 @@
-"""What the decisions cost without any I/O: a request that is answered well, a rotation, picking among many keys, classifying."""
+"""What the decisions cost without any I/O: a request that is answered well, a rotation, picking among many
+keys, classifying."""
 
 from __future__ import annotations
 
@@ -6,45 +7,50 @@ import json
 from collections.abc import Callable
 from itertools import cycle
 
-from holdfast import profiles
-from holdfast.core.evidence import Board, Cooldown, Evidence
+from holdfast.core.changes import Cooldown, Evidence
 from holdfast.core.faults import Fault, FaultClass, Reply, Scope
-from holdfast.core.flow import flow
-from holdfast.core.identity import Dialect, Endpoint, Key, Lane, Provider, ProviderName
-from holdfast.core.pool import World, pick
+from holdfast.core.health import HealthRegistry
+from holdfast.core.identity import Dialect, Endpoint, Key, Provider, ProviderName, Route
+from holdfast.core.key_selection import DecisionContext, select_key
+from holdfast.core.request_flow import flow
 from holdfast.core.steps import Answer, Call, Outcome
+from holdfast.providers import profiles
 
 from . import classify
 from .measure import Figure, figure, in_turn
 
 _NOW = 1_794_900_000.0
 _URL = "https://bench.example/v1"
-_BROKE = Reply(429, (("content-type", "application/json"),), b'{"error": {"message": "no credit", "type": "insufficient_quota", "code": "insufficient_quota"}}')
+_BROKE = Reply(
+    429,
+    (("content-type", "application/json"),),
+    b'{"error": {"message": "no credit", "type": "insufficient_quota", "code": "insufficient_quota"}}',
+)
 
 
-def _lane(keys: int) -> Lane:
+def _route(keys: int) -> Route:
     name = ProviderName("bench")
     own = tuple(Key(name, f"k{number}", f"env:K{number}") for number in range(keys))
-    return Lane.build(Provider(name, (Endpoint(_URL),), own), Dialect.OPENAI_CHAT, "bench-1")
+    return Route.build(Provider(name, (Endpoint(_URL),), own), Dialect.OPENAI_CHAT, "bench-1")
 
 
-def _known_good() -> Board:
+def _known_good() -> HealthRegistry:
     """Two keys that worked a moment ago: a key that nobody knows is tested under a lease first."""
-    return Board(Evidence(label, _URL, _NOW, _NOW) for label in ("k0", "k1"))
+    return HealthRegistry(Evidence(label, _URL, _NOW, _NOW) for label in ("k0", "k1"))
 
 
-def _world(board: Board) -> World:
+def _world(health: HealthRegistry) -> DecisionContext:
     profile = profiles.load(None)
-    return World(board, lambda key: key.label, lambda _: profile, 0.5)
+    return DecisionContext(health, lambda key: key.label, lambda _: profile, 0.5)
 
 
 def _good_answer() -> Callable[[int], None]:
-    lane, world = _lane(1), _world(_known_good())
+    route, context = _route(1), _world(_known_good())
 
     def work(count: int) -> None:
         now = _NOW
         for _ in range(count):
-            going = flow(Call("request", "session", lane), world, now)
+            going = flow(Call("request", "session", route), context, now)
             next(going)
             now += 0.5
             _end(going.send, Answer(now, sent_at=now))
@@ -53,15 +59,15 @@ def _good_answer() -> Callable[[int], None]:
 
 
 def _rotation() -> Callable[[int], None]:
-    lane = _lane(2)
+    route = _route(2)
 
     def work(count: int) -> None:
         for _ in range(count):
-            going = flow(Call("request", "session", lane), _world(_known_good()), _NOW)
+            going = flow(Call("request", "session", route), _world(_known_good()), _NOW)
             next(going)
             going.send(Answer(_NOW, _BROKE, sent_at=_NOW))
             outcome = _end(going.send, Answer(_NOW, sent_at=_NOW))
-            assert outcome.connection.key is lane.spares[0]
+            assert outcome.connection.key is route.spares[0]
 
     return work
 
@@ -76,15 +82,21 @@ def _end(send: Callable[[Answer], object], answer: Answer) -> Outcome:
 
 
 def _pick(cooling: int) -> Callable[[int], None]:
-    lane = _lane(20)
+    route = _route(20)
     fault = Fault(FaultClass.QUOTA_WINDOW, Scope.ACCOUNT)
-    url = lane.connection.endpoint.url
-    world = _world(Board(cooldowns=[Cooldown(f"key:k{number}@{url}", _NOW + 60, _NOW, 0, fault) for number in range(cooling)]))
-    chosen = lane.connections[cooling]
+    url = route.connection.endpoint.url
+    context = _world(
+        HealthRegistry(
+            cooldowns=[
+                Cooldown(f"key:k{number}@{url}", _NOW + 60, _NOW, 0, fault) for number in range(cooling)
+            ]
+        )
+    )
+    chosen = route.connections[cooling]
 
     def work(count: int) -> None:
         for _ in range(count):
-            assert pick(lane, world, _NOW, (), kept_key=None, patience=0.0).connection is chosen
+            assert select_key(route, context, _NOW, (), kept_key=None, patience=0.0).connection is chosen
 
     return work
 
@@ -101,7 +113,17 @@ def _classification() -> Callable[[int], object]:
 
 def figures(rounds: int) -> list[Figure]:
     """All of them, in microseconds."""
-    samples = in_turn({"good": _good_answer(), "rotation": _rotation(), "pick": _pick(0), "cooling": _pick(10), "classify": _classification()}, 2_000, rounds)
+    samples = in_turn(
+        {
+            "good": _good_answer(),
+            "rotation": _rotation(),
+            "pick": _pick(0),
+            "cooling": _pick(10),
+            "classify": _classification(),
+        },
+        2_000,
+        rounds,
+    )
     return [
         figure("core", "a request that is answered well", samples["good"], budget=15.0),
         figure("core", "a request whose first key is out of quota", samples["rotation"]),

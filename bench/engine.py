@@ -1,5 +1,6 @@
-"""What a request costs beside its bytes: from `begin` over one good answer to its outcome, with store, vault, evidence and pool; and
-what the writer spends later on its line in the journal, whose rows are the larger the more requests a session makes at once."""
+"""What a request costs beside its bytes: from `begin` over one good answer to its outcome, with store, vault,
+evidence and pool; and what the writer spends later on its line in the journal, whose rows are the larger the
+more requests a session makes at once."""
 
 from __future__ import annotations
 
@@ -8,10 +9,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import holdfast.runtime
+import holdfast.sdk.api
 from holdfast.core.identity import Dialect
 from holdfast.core.steps import Answer, Send
-from holdfast.engine import Engine
+from holdfast.engine.state import Engine
 
 from .measure import Figure, figure
 
@@ -27,21 +28,28 @@ def figures(rounds: int) -> list[Figure]:
     with tempfile.TemporaryDirectory() as place:
         entry = '[provider.bench]\nurl = "https://bench.example/v1"\nmodels = ["bench-1"]\nkeys = ["env:HOLDFAST_BENCH_KEY"]\n'
         Path(place, "holdfast.toml").write_text(entry, "utf-8")
-        with holdfast.runtime.open(place) as opened:
+        with holdfast.sdk.api.open(place) as opened:
             sessions = [opened.session(f"bench-{number}", "bench/bench-1").id for number in range(_SESSIONS)]
             engine = opened.engine
             one, many = _rounds(engine, sessions[:1], rounds), _rounds(engine, sessions, rounds)
             counted = _rounds(engine, sessions[:1], rounds, _USAGE)
     return [
-        figure("engine", "a request that is answered well, all decisions and what they need", one[0], budget=15.0),
+        figure(
+            "engine", "a request that is answered well, all decisions and what they need", one[0], budget=15.0
+        ),
         figure("engine", "its line in the journal, one busy session", one[1], budget=8.0),
         figure("engine", f"its line in the journal, {_SESSIONS} sessions at once", many[1], budget=8.0),
-        figure("engine", "its line in the journal and what the provider counted, one busy session", counted[1]),
+        figure(
+            "engine", "its line in the journal and what the provider counted, one busy session", counted[1]
+        ),
     ]
 
 
-def _rounds(engine: Engine, sessions: list[str], rounds: int, usage: dict[str, int] | None = None) -> tuple[list[float], list[float]]:
-    """Microseconds for each request, and for each when what was queued is written, round by round. The first round warms up."""
+def _rounds(
+    engine: Engine, sessions: list[str], rounds: int, usage: dict[str, int] | None = None
+) -> tuple[list[float], list[float]]:
+    """Microseconds for each request, and for each when what was queued is written, round by round. The first
+    round warms up."""
     asked: list[float] = []
     written: list[float] = []
     for _ in range(rounds + 1):
@@ -49,20 +57,20 @@ def _rounds(engine: Engine, sessions: list[str], rounds: int, usage: dict[str, i
         for number in range(_BATCH):
             _request(engine, sessions[number % len(sessions)], usage)
         done = time.thread_time_ns()
-        engine.recorder.flush()
+        engine.journal_writer.flush()
         asked.append((done - began) / 1_000 / _BATCH)
         written.append((time.thread_time_ns() - done) / 1_000 / _BATCH)
     return asked[1:], written[1:]
 
 
 def _request(engine: Engine, session: str, usage: dict[str, int] | None) -> None:
-    exchange = engine.begin(session, Dialect.OPENAI_CHAT, "bench-1")
-    while (step := exchange.step) is not None:
+    request_run = engine.begin(session, Dialect.OPENAI_CHAT, "bench-1")
+    while (step := request_run.step) is not None:
         if isinstance(step, Send):
-            exchange.secret(step.connection)
-            now = exchange.now()
-            exchange.answer(Answer(now, sent_at=now))
+            request_run.secret(step.connection)
+            now = request_run.now()
+            request_run.answer(Answer(now, sent_at=now))
         else:
-            exchange.perform()
+            request_run.perform()
     if usage is not None:
-        exchange.stream_ended(None, "bench-1", usage)
+        request_run.stream_ended(None, "bench-1", usage)

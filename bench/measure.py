@@ -1,5 +1,5 @@
-"""How figures are taken: CPU time of this process (all its threads), several rounds, variants in turn so that a slow moment of the
-machine meets all of them; reported as median and range."""
+"""How figures are taken: CPU time of this process (all its threads), several rounds, variants in turn so that
+a slow moment of the machine meets all of them; reported as median and range."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ PACKAGES = ("holdfast", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "open
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number: the median of its rounds, with the lowest and the highest. `budget` is the most it may be."""
+    """One measured number: the median of its rounds, with the lowest and the highest. `budget` is the most it
+    may be."""
 
     group: str
     name: str
@@ -40,21 +41,29 @@ class Figure:
         return asdict(self) | {"verdict": self.verdict}
 
 
-def figure(group: str, name: str, samples: Sequence[float], unit: str = "µs", budget: float | None = None) -> Figure:
+def figure(
+    group: str, name: str, samples: Sequence[float], unit: str = "µs", budget: float | None = None
+) -> Figure:
     """The figure that these samples give."""
-    return Figure(group, name, unit, round(median(samples), 2), round(min(samples), 2), round(max(samples), 2), budget)
+    return Figure(
+        group, name, unit, round(median(samples), 2), round(min(samples), 2), round(max(samples), 2), budget
+    )
 
 
 def cpu(work: Callable[[int], object], count: int) -> float:
-    """CPU microseconds for each of `count` units of work, the garbage collector's included: it runs once before, and as it likes."""
+    """CPU microseconds for each of `count` units of work, the garbage collector's included: it runs once
+    before, and as it likes."""
     gc.collect()
     began = time.process_time_ns()
     work(count)
     return (time.process_time_ns() - began) / 1_000 / count
 
 
-def in_turn(variants: Mapping[str, Callable[[int], object]], count: int, rounds: int) -> dict[str, list[float]]:
-    """Samples of each variant, taken in turn; the order is reversed every other round. The first, unmeasured, warms up."""
+def in_turn(
+    variants: Mapping[str, Callable[[int], object]], count: int, rounds: int
+) -> dict[str, list[float]]:
+    """Samples of each variant, taken in turn; the order is reversed every other round. The first, unmeasured,
+    warms up."""
     names = list(variants)
     for name in names:
         variants[name](max(1, count // 5))
@@ -71,7 +80,8 @@ def differences(with_ours: Sequence[float], bare: Sequence[float]) -> list[float
 
 
 def machine() -> dict[str, str]:
-    """What the figures were taken on: processor, cores, Python and the packages that matter. Names no host and no path."""
+    """What the figures were taken on: processor, cores, Python and the packages that matter. Names no host
+    and no path."""
     told = {
         "cpu": _processor(),
         "cores": str(_cores()),
@@ -87,7 +97,8 @@ def _cores() -> int:
 
 @contextmanager
 def on_core(number: int) -> Iterator[None]:
-    """Keep this process on one of its cores meanwhile, so that it and its counterpart do not chase each other; where the system can."""
+    """Keep this process on one of its cores meanwhile, so that it and its counterpart do not chase each
+    other; where the system can."""
     if not hasattr(os, "sched_setaffinity") or _cores() < 2:
         yield
         return
@@ -104,7 +115,10 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 def _version(package: str) -> str:

@@ -1,7 +1,8 @@
-"""A provider in a process of its own that answers at once: 1 KB of JSON, or a stream of 50 chunks where the prompt asks for one.
+"""A provider in a process of its own that answers at once: 1 KB of JSON, or a stream of 50 chunks where the
+prompt asks for one.
 
-It reads as little as it can of a request, so that nearly all that is measured is the client. `python -m bench.stub` prints its port.
-"""
+It reads as little as it can of a request, so that nearly all that is measured is the client. `python -m
+bench.stub` prints its port."""
 
 from __future__ import annotations
 
@@ -25,7 +26,16 @@ def _answer() -> bytes:
     message = {"role": "assistant", "content": "All right, here is what I found. " * 20}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
     usage = {"prompt_tokens": 200, "completion_tokens": 160, "total_tokens": 360}
-    body = json.dumps({"id": "c-1", "object": "chat.completion", "created": 1, "model": MODEL, "choices": choices, "usage": usage}).encode()
+    body = json.dumps(
+        {
+            "id": "c-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": MODEL,
+            "choices": choices,
+            "usage": usage,
+        }
+    ).encode()
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: r-1\r\ncontent-length: %d\r\n\r\n"
     return head % len(body) + body
 
@@ -34,7 +44,13 @@ def _events() -> Iterator[bytes]:
     for number in range(CHUNKS):
         delta = {"role": "assistant", "content": "Hello "} if number == 0 else {"content": "and so on "}
         choice = {"index": 0, "delta": delta, "finish_reason": "stop" if number == CHUNKS - 1 else None}
-        chunk = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": MODEL, "choices": [choice]}
+        chunk = {
+            "id": "c-1",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": MODEL,
+            "choices": [choice],
+        }
         yield b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\n\n"
     yield b"data: [DONE]\n\n"
 

@@ -1,4 +1,5 @@
-"""What the store's operations cost, how long a command takes to start, and what importing the library costs."""
+"""What the store's operations cost, how long a command takes to start, and what importing the library
+costs."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from contextlib import ExitStack
 from itertools import count as counter
 from pathlib import Path
 
-from holdfast.core.evidence import Worked
+from holdfast.core.changes import KeySucceeded
 from holdfast.core.identity import Pin
 from holdfast.core.session import Session
 from holdfast.store.events import Event, EventKind
@@ -28,10 +29,12 @@ _DETAIL = {"number": 1, "key": "main", "url": _URL, "dialect": "openai-chat", "s
 def store_figures(rounds: int) -> list[Figure]:
     """CPU microseconds for each operation of the SQLite store, in a file."""
     with ExitStack() as held:
-        store = held.enter_context(SqliteStore(Path(held.enter_context(tempfile.TemporaryDirectory())) / "state.db"))
+        store = held.enter_context(
+            SqliteStore(Path(held.enter_context(tempfile.TemporaryDirectory())) / "state.db")
+        )
         store.save_session(Session("bench", Pin.parse("bench/bench-1")), None)
         for number in range(50):
-            store.apply([Worked(f"k{number}", _URL, "bench-1", "", 1.0, True)], 1.0)
+            store.apply([KeySucceeded(f"k{number}", _URL, "bench-1", "", 1.0, True)], 1.0)
         event = Event(1.0, EventKind.ATTEMPT, "bench", "request", "bench/bench-1", _DETAIL)
         clock = counter(2)
 
@@ -45,11 +48,16 @@ def store_figures(rounds: int) -> list[Figure]:
             "reading one session": (lambda: store.session("bench"), 1),
             "reading the evidence on 50 keys": (store.evidence, 1),
             "one line of the journal, 100 at once": (lambda: store.record([event] * 100), 100),
-            "one verdict, durable": (lambda: store.apply([Worked("k0", _URL, "bench-1", "", float(next(clock)), True)], 1.0), 1),
+            "one verdict, durable": (
+                lambda: store.apply([KeySucceeded("k0", _URL, "bench-1", "", float(next(clock)), True)], 1.0),
+                1,
+            ),
             "a lease taken and given back": (lease, 1),
         }
         samples = in_turn({name: _repeat(work) for name, (work, _) in operations.items()}, 100, rounds)
-        return [figure("store", name, [one / operations[name][1] for one in samples[name]]) for name in samples]
+        return [
+            figure("store", name, [one / operations[name][1] for one in samples[name]]) for name in samples
+        ]
 
 
 def _repeat(work: Callable[[], object]) -> Callable[[int], None]:
@@ -61,9 +69,12 @@ def _repeat(work: Callable[[], object]) -> Callable[[int], None]:
 
 
 def start_figures() -> list[Figure]:
-    """CPU milliseconds, user and system, of whole processes: the best of several, since a start has one cost and much noise."""
+    """CPU milliseconds, user and system, of whole processes: the best of several, since a start has one cost
+    and much noise."""
     with tempfile.TemporaryDirectory() as home:
-        Path(home, "holdfast.toml").write_text(f'[provider.bench]\nurl = "{_URL}"\nkeys = ["env:HOLDFAST_BENCH_KEY"]\n', "utf-8")
+        Path(home, "holdfast.toml").write_text(
+            f'[provider.bench]\nurl = "{_URL}"\nkeys = ["env:HOLDFAST_BENCH_KEY"]\n', "utf-8"
+        )
         environ = os.environ | {"HOLDFAST_HOME": home, "HOLDFAST_BENCH_KEY": "sk-bench-0123456789abcdef"}
         return [
             _start("`holdfast key list`", ["-m", "holdfast", "key", "list"], environ, 150.0),
@@ -75,11 +86,19 @@ def start_figures() -> list[Figure]:
 
 def _start(name: str, arguments: Sequence[str], environ: dict[str, str], budget: float | None) -> Figure:
     samples = sorted(_child_ms(arguments, environ) for _ in range(_TIMES))
-    return Figure("start", name, "ms", round(samples[0], 1), round(samples[0], 1), round(samples[-1], 1), budget)
+    return Figure(
+        "start", name, "ms", round(samples[0], 1), round(samples[0], 1), round(samples[-1], 1), budget
+    )
 
 
 def _child_ms(arguments: Sequence[str], environ: dict[str, str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *arguments], env=environ, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    subprocess.run(
+        [sys.executable, *arguments],
+        env=environ,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1_000

@@ -1,4 +1,5 @@
-"""Writes the part of docs/cli.md that the command line says about itself: every command with its options and examples.
+"""Writes the part of docs/cli.md that the command line says about itself: every command with its options and
+examples.
 
 python docs/cli.py --write     bring the document up to date
 python docs/cli.py --check     exit 1 if it is not
@@ -35,11 +36,29 @@ def commands(command: click.Command, context: click.Context) -> Iterator[tuple[c
 def section(command: click.Command, context: click.Context) -> str:
     """One command: its synopsis, what it does, its options and its examples."""
     text, _, example = (command.help or "").partition("Example:\n")
-    pieces = [] if isinstance(command, click.Group) else [piece for piece in command.collect_usage_pieces(context) if piece != "[OPTIONS]"]
-    lines = [f"{'#' * (1 + context.command_path.count(' '))} `{' '.join([context.command_path, *pieces])}`", "", " ".join(text.replace("\b", "").split()), ""]
-    options = [record for one in command.params if isinstance(one, click.Option) and (record := one.get_help_record(context))]
+    pieces = (
+        []
+        if isinstance(command, click.Group)
+        else [piece for piece in command.collect_usage_pieces(context) if piece != "[OPTIONS]"]
+    )
+    lines = [
+        f"{'#' * (1 + context.command_path.count(' '))} `{' '.join([context.command_path, *pieces])}`",
+        "",
+        " ".join(text.replace("\b", "").split()),
+        "",
+    ]
+    options = [
+        record
+        for one in command.params
+        if isinstance(one, click.Option) and (record := one.get_help_record(context))
+    ]
     if options:
-        lines += ["| option | meaning |", "|---|---|", *(f"| `{name.replace('|', ESCAPED)}` | {meaning} |" for name, meaning in options), ""]
+        lines += [
+            "| option | meaning |",
+            "|---|---|",
+            *(f"| `{name.replace('|', ESCAPED)}` | {meaning} |" for name, meaning in options),
+            "",
+        ]
     return "\n".join([*lines, "```", *(line.strip() for line in example.strip().splitlines()), "```", ""])
 
 

@@ -1,5 +1,5 @@
-"""Writes the parts of docs/errors.md and docs/recovery.md that the code decides: what Holdfast does, says and answers for each class
-of fault, and the numbers by which recovery is bounded.
+"""Writes the parts of docs/errors.md and docs/recovery.md that the code decides: what Holdfast does, says and
+answers for each class of fault, and the numbers by which recovery is bounded.
 
 python docs/generate.py --write     bring the documents up to date
 python docs/generate.py --check     exit 1 if one is not
@@ -13,14 +13,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from holdfast.core.config import Limits
-from holdfast.core.evidence import Bucket
 from holdfast.core.explain import NEXT, WHAT, since
 from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Dialect
-from holdfast.core.recovery import FINAL, NEVER_WORKED, NO_KEY_SENT, ONCE_MORE, RATE_PATIENCE, RULES, UNKNOWN_5XX, Rule
-from holdfast.http.talk import Bounds
-from holdfast.outward import outward
+from holdfast.core.recovery_policy import (
+    FINAL,
+    NEVER_WORKED,
+    NO_KEY_SENT,
+    ONCE_MORE,
+    RATE_PATIENCE,
+    RULES,
+    UNKNOWN_5XX,
+    Rule,
+)
+from holdfast.core.retry_budget import Bucket
 from holdfast.store.base import COOLDOWN_KEPT
+from holdfast.wire.conversation import Bounds
+from holdfast.wire.error_bodies import outward
 
 HERE = Path(__file__).parent
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -33,7 +42,11 @@ RESTS = {
 }
 # The cases in which another row than that of the class governs (core.recovery.rule_for).
 SPECIAL: dict[FaultClass, tuple[tuple[str, Rule], ...]] = {
-    FaultClass.AUTH_REJECTED: (("no key was sent", NO_KEY_SENT), ("the key never worked here", NEVER_WORKED), ("the verdict is final", FINAL)),
+    FaultClass.AUTH_REJECTED: (
+        ("no key was sent", NO_KEY_SENT),
+        ("the key never worked here", NEVER_WORKED),
+        ("the verdict is final", FINAL),
+    ),
     FaultClass.AUTH_EXPIRED: (("the verdict is final", FINAL),),
     FaultClass.TRANSIENT: (("the request may have been processed", ONCE_MORE),),
     FaultClass.UNKNOWN: (("the status is 500 or more", UNKNOWN_5XX),),
@@ -65,7 +78,7 @@ def deeds(rule: Rule) -> str:
         (f"repeats up to {rule.retries} times (first after about {since(rule.base)})", rule.retries),
         ("uses another key of the same provider", rule.rotate),
         ("asks for the model list, for near names", rule.relist),
-        ("lets a rung of your ladder stand in", rule.stand_in),
+        ("lets a rung of your ladder stand in", rule.active_fallback),
         ("asks this key no more until its value or the URL changes", rule.barred),
         (f"{RESTS.get(rule.scope or Scope.REQUEST)} {rests(rule)}", rule.cool),
     ]
@@ -84,7 +97,9 @@ def block(kind: FaultClass) -> str:
     lines = [f"- Holdfast {deeds(RULES[kind])}."]
     lines += [f"- When {case}, it {deeds(rule)}." for case, rule in SPECIAL.get(kind, ())]
     for case, what in [(case, what) for one, case, what in WHAT if one is kind]:
-        said, step = (text.format_map(Shown(COMMANDS)) for text in (what, ": ".join(NEXT.get(case, NEXT[kind]))))
+        said, step = (
+            text.format_map(Shown(COMMANDS)) for text in (what, ": ".join(NEXT.get(case, NEXT[kind])))
+        )
         lines.append(f"- It says{f' ({case})' if case else ''}: “{said}” “{step}”")
     lines.append(
         f"- Clients get {openai.status} `{openai.openai_type}` / `{openai.openai_code}` (OpenAI), {anthropic.status} `{anthropic.anthropic_type}` (Anthropic)."
@@ -103,8 +118,16 @@ SCOPES = {
 
 def row(case: str, rule: Rule) -> str:
     """One row of the overview: repeats, tests, other key, stand-in, what rests."""
-    rest = f"{SCOPES[rule.scope]}: {'until it changes' if rule.barred else rests(rule).removeprefix('for ')}" if rule.scope is not None else ""
-    cells = (rule.retries or "", *("yes" if one else "" for one in (rule.probe, rule.refresh, rule.rotate, rule.stand_in)), rest)
+    rest = (
+        f"{SCOPES[rule.scope]}: {'until it changes' if rule.barred else rests(rule).removeprefix('for ')}"
+        if rule.scope is not None
+        else ""
+    )
+    cells = (
+        rule.retries or "",
+        *("yes" if one else "" for one in (rule.probe, rule.refresh, rule.rotate, rule.active_fallback)),
+        rest,
+    )
     return f"| {case} | {' | '.join(map(str, cells))} |\n"
 
 
@@ -133,7 +156,9 @@ def limits() -> str:
         "a stream that has not begun its output is held back for": f"{since(bounds.peek_seconds)} or {bounds.peek // 1024} KiB",
         "a cool-down's level is remembered, after its end, for": f"{COOLDOWN_KEPT / 86400:g} days",
     }
-    return "| what | how much |\n|---|---|\n" + "".join(f"| {what} | {much} |\n" for what, much in facts.items())
+    return "| what | how much |\n|---|---|\n" + "".join(
+        f"| {what} | {much} |\n" for what, much in facts.items()
+    )
 
 
 DOCUMENTS: dict[str, Callable[[str], str]] = {

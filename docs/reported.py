@@ -1,4 +1,5 @@
-"""Writes the tables of docs/scenarios.md from the tests that tell the scenarios (tests/scenarios): what the table says, a test tells.
+"""Writes the tables of docs/scenarios.md from the tests that tell the scenarios (tests/scenarios): what the
+table says, a test tells.
 
 python docs/reported.py --write    bring the document up to date
 python docs/reported.py --check    exit 1 if it is not
@@ -38,7 +39,9 @@ def link(issue: str) -> str:
 
 def rows(kind: str) -> str:
     """The table of one kind of scenarios: T, M or W."""
-    told = [(one, row, file, name) for file, name, row in scenarios() for one in row.ids if one.startswith(kind)]
+    told = [
+        (one, row, file, name) for file, name, row in scenarios() for one in row.ids if one.startswith(kind)
+    ]
     lines = ["| id | reported | elsewhere | here | told by |", "|---|---|---|---|---|"]
     for one, row, file, name in sorted(told, key=lambda entry: int(entry[0][1:])):
         only = f" ({row.faces[0]} only)" if len(row.faces) == 1 else ""

@@ -1,11 +1,11 @@
 """Plays the tour of README.md on this machine and writes what was really printed into it.
 
-Each ```console block is a piece of one shell session, each ```python block is saved as agent.py before the next command runs.
-`python examples/provider.py` is started in the background; its address stands for the one that the README shows.
+Each ```console block is a piece of one shell session, each ```python block is saved as agent.py before the
+next command runs. `python examples/provider.py` is started in the background; its address stands for the one
+that the README shows.
 
-python docs/tour.py --write     bring README.md up to date
-python docs/tour.py --check     exit 1 if it says something else than the commands do, times and request ids apart
-"""
+python docs/tour.py --write     bring README.md up to date python docs/tour.py --check     exit 1 if it says
+something else than the commands do, times and request ids apart"""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ PASSING = (
 @contextmanager
 def provider() -> Iterator[str]:
     """The example's provider, running; gives the port that it got."""
-    with subprocess.Popen([sys.executable, ROOT / "examples" / "provider.py"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, ROOT / "examples" / "provider.py"], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             line = process.stdout.readline() if process.stdout is not None else ""
             yield line.rpartition(":")[2].partition("/")[0]
@@ -48,7 +50,11 @@ def script(text: str, directory: Path) -> str:
     for kind, body in BLOCK.findall(text):
         if kind == "python":
             (directory / "agent.py").write_text(body, encoding="utf-8")
-        lines += [f"printf '{MARK}'\n{command}" for command in commands(body) if kind == "console" and command != PROVIDER]
+        lines += [
+            f"printf '{MARK}'\n{command}"
+            for command in commands(body)
+            if kind == "console" and command != PROVIDER
+        ]
     return "\n".join(lines)
 
 
@@ -65,14 +71,19 @@ def played(text: str, home: Path) -> str:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         environment |= {"HOME": str(home), "PATH": path, "NO_COLOR": "1"}
         shell = ["bash", "-c", script(text, home).replace(SHOWN_PORT, port)]
-        done = subprocess.run(shell, cwd=home, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            shell, cwd=home, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
         printed = iter(done.stdout.replace(port, SHOWN_PORT).replace(str(home), SHOWN_HOME).split(MARK)[1:])
     greeting = f"a provider that misbehaves listens at http://127.0.0.1:{SHOWN_PORT}/v1\n"
 
     def block(match: re.Match[str]) -> str:
         if match[1] == "python":
             return match[0]
-        body = "".join(f"$ {command}\n{greeting if command == PROVIDER else next(printed)}" for command in commands(match[2]))
+        body = "".join(
+            f"$ {command}\n{greeting if command == PROVIDER else next(printed)}"
+            for command in commands(match[2])
+        )
         return f"```console\n{body}```"
 
     return BLOCK.sub(block, text)

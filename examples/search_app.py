@@ -1,7 +1,9 @@
-"""A search page that expands a query and summarises its results, with a provider that it sets up for its user.
+"""A search page that expands a query and summarises its results, with a provider that it sets up for its
+user.
 
-It works without the models, says so on every page, and comes back by itself: nothing here obtains a key unless somebody agreed
-(`holdfast provision amazee --accept`, or the button that calls `SearchApp.agree`), and what is half done is completed beside the page.
+It works without the models, says so on every page, and comes back by itself: nothing here obtains a key
+unless somebody agreed (`holdfast provision amazee --accept`, or the button that calls `SearchApp.agree`), and
+what is half done is completed beside the page.
 
     python examples/search_app.py "kelp in winter"
 """
@@ -15,7 +17,7 @@ from typing import Any
 import httpx2
 
 import holdfast
-from holdfast.runtime import NOWHERE
+from holdfast.sdk.api import NOWHERE
 
 ROLES = {"expand": ("*haiku*", "*mini*", "*flash*"), "summarise": ("*sonnet*", "gpt-*", "*pro*")}
 
@@ -31,25 +33,38 @@ class Page:
 
 
 class SearchApp:
-    """One per process. `more` goes to `ensure_ready`: which service, and its address where it is not the usual one."""
+    """One per process. `more` goes to `ensure_ready`: which service, and its address where it is not the
+    usual one."""
 
-    def __init__(self, hf: holdfast.Holdfast, corpus: list[str], provider: str = "amazee", **more: Any) -> None:
+    def __init__(
+        self, hf: holdfast.Holdfast, corpus: list[str], provider: str = "amazee", **more: Any
+    ) -> None:
         self.hf, self.corpus, self.provider, self.more = hf, corpus, provider, more
 
     def agree(self, who: str) -> None:
-        """The button behind which the offer stands: what it makes, where, and what it costs. Raises NotReady."""
+        """The button behind which the offer stands: what it makes, where, and what it costs. Raises
+        NotReady."""
         self.hf.ensure_ready(self.provider, ROLES, consent=who, **self.more)
 
     def search(self, query: str) -> Page:
         """A page, always: with the models where they are there."""
-        terms, lost = self._said("expand", f"Other words for this search, one a line, no more than five: {query}")
+        terms, lost = self._said(
+            "expand", f"Other words for this search, one a line, no more than five: {query}"
+        )
         words = [query, *(line.strip("-• ") for line in terms.splitlines() if line.strip())]
-        found = [line for line in self.corpus if any(word.lower() in line.lower() for one in words for word in one.split())]
-        summary, also_lost = self._said("summarise", "Summarise in one sentence:\n" + "\n".join(found)) if found else ("", "")
+        found = [
+            line
+            for line in self.corpus
+            if any(word.lower() in line.lower() for one in words for word in one.split())
+        ]
+        summary, also_lost = (
+            self._said("summarise", "Summarise in one sentence:\n" + "\n".join(found)) if found else ("", "")
+        )
         return Page(words, found, summary, lost or also_lost)
 
     def _said(self, role: str, prompt: str) -> tuple[str, str]:
-        """What the role's model says; or nothing, and why. A model that was withdrawn is replaced once, within the same page."""
+        """What the role's model says; or nothing, and why. A model that was withdrawn is replaced once,
+        within the same page."""
         notice = ""
         for _ in range(2):
             try:
@@ -60,7 +75,10 @@ class SearchApp:
             if not ready.own and session.pin != ready.pin(role):
                 session.switch(ready.pin(role))
             with httpx2.Client(transport=session.transport(), base_url=f"{NOWHERE}/v1", timeout=30) as client:
-                answer = client.post("/chat/completions", json={"model": session.model, "messages": [{"role": "user", "content": prompt}]})
+                answer = client.post(
+                    "/chat/completions",
+                    json={"model": session.model, "messages": [{"role": "user", "content": prompt}]},
+                )
             if answer.is_success:
                 return str(answer.json()["choices"][0]["message"]["content"]), ""
             notice = session.explain().partition("\n")[0]
@@ -72,7 +90,7 @@ class SearchApp:
 
 if __name__ == "__main__":
     with holdfast.open() as opened:
-        page = SearchApp(opened, ["Kelp grows in cold water", "A holdfast is no root", "Winter storms tear kelp loose"]).search(
-            " ".join(sys.argv[1:]) or "kelp"
-        )
+        page = SearchApp(
+            opened, ["Kelp grows in cold water", "A holdfast is no root", "Winter storms tear kelp loose"]
+        ).search(" ".join(sys.argv[1:]) or "kelp")
     print("\n".join([*page.results, "", page.summary or page.notice]))

@@ -1,4 +1,5 @@
-"""What holds for every test: nothing leaves this machine, nothing of the developer's own environment or home gets in."""
+"""What holds for every test: nothing leaves this machine, nothing of the developer's own environment or home
+gets in."""
 
 from __future__ import annotations
 
@@ -12,14 +13,17 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# No deadline: the machines that run this are shared. The examples are the same in every run; HYPOTHESIS_PROFILE=search looks for new ones.
+# No deadline: the machines that run this are shared. The examples are the same in every run;
+# HYPOTHESIS_PROFILE=search looks for new ones.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
-# Keys, endpoints, proxies, our own settings, and the hook by which coverage would slow down every child that a test starts.
+# Keys, endpoints, proxies, our own settings, and the hook by which coverage would slow down every child that
+# a test starts.
 _FOREIGN = re.compile(
-    r"HOLDFAST_.*|PYTHONUNBUFFERED|XDG_.*|COVERAGE_.*|.*_(API_KEY|API_BASE|BASE_URL|AUTH_TOKEN|ACCESS_TOKEN)|(HTTPS?|ALL|NO)_PROXY", re.IGNORECASE
+    r"HOLDFAST_.*|PYTHONUNBUFFERED|XDG_.*|COVERAGE_.*|.*_(API_KEY|API_BASE|BASE_URL|AUTH_TOKEN|ACCESS_TOKEN)|(HTTPS?|ALL|NO)_PROXY",
+    re.IGNORECASE,
 )
 _LOCAL_NAMES = frozenset({"localhost", "", "0.0.0.0", "::"})
 
@@ -36,7 +40,8 @@ def _is_local(host: object) -> bool:
 
 @pytest.fixture(autouse=True)
 def no_outside_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection or name look-up that would leave this machine fails the test, whatever the code under test catches."""
+    """A connection or name look-up that would leave this machine fails the test, whatever the code under test
+    catches."""
     originals = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex", "sendto")}
     look_up = socket.getaddrinfo
 
@@ -61,7 +66,8 @@ def no_outside_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment without keys, endpoints, proxies and settings, and a home of the test's own. Gives HOLDFAST_HOME, which does not exist yet."""
+    """An environment without keys, endpoints, proxies and settings, and a home of the test's own. Gives
+    HOLDFAST_HOME, which does not exist yet."""
     for name in list(os.environ):
         if _FOREIGN.fullmatch(name):
             monkeypatch.delenv(name)

@@ -1,8 +1,9 @@
-"""Breaks each invariant once, by hand, and sees whether the tests notice: `make mutants`, or `python tests/mutants.py NAME …`.
+"""Breaks each invariant once, by hand, and sees whether the tests notice: `make mutants`, or `python
+tests/mutants.py NAME …`.
 
-A mutant is a small edit of a copy of the sources; the working tree is never touched. Ends with 1 when a mutant survives, or
-when the text that it replaces is not found exactly once: then the mutant must follow the code.
-"""
+A mutant is a small edit of a copy of the sources; the working tree is never touched. Ends with 1 when a
+mutant survives, or when the text that it replaces is not found exactly once: then the mutant must follow the
+code."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ _LONGEST = 30.0
 
 
 class Mutant(NamedTuple):
-    """`old` becomes `new` in src/holdfast/`file`, which breaks what `invariant` says; `tests` are the pytest arguments that must notice."""
+    """`old` becomes `new` in src/holdfast/`file`, which breaks what `invariant` says; `tests` are the pytest
+    arguments that must notice."""
 
     name: str
     file: str
@@ -33,7 +35,8 @@ class Mutant(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What came of one mutant: `verdict` is caught, SURVIVED, or why it could not be tried; `by` is the first test that noticed."""
+    """What came of one mutant: `verdict` is caught, SURVIVED, or why it could not be tried; `by` is the first
+    test that noticed."""
 
     mutant: Mutant
     verdict: str
@@ -77,8 +80,8 @@ MUTANTS = (
     Mutant(
         "old-companions",
         "core/session.py",
-        "key=key, stand_in=None, kept_key=None,",
-        "key=key,",
+        "            active_fallback=None,\n            kept_key=None,\n",
+        "",
         "a switch leaves nothing of the old choice attached (story 1)",
         "tests/core/test_small_values.py",
     ),
@@ -92,7 +95,7 @@ MUTANTS = (
     ),
     Mutant(
         "first-match",
-        "core/resolve.py",
+        "core/routing.py",
         "if len(agreed) == 1:",
         "if agreed:",
         "a lossy row is healed when exactly one entry matches, else we ask (story 0)",
@@ -100,7 +103,7 @@ MUTANTS = (
     ),
     Mutant(
         "stubborn",
-        "core/recovery.py",
+        "core/recovery_policy.py",
         "if fault.kind is C.AUTH_REJECTED and not worked_here:",
         "if fault.kind is C.AUTH_REJECTED and fault.terminal:",
         "a key that never worked is asked once",
@@ -108,7 +111,7 @@ MUTANTS = (
     ),
     Mutant(
         "everybody-probes",
-        "core/flow.py",
+        "core/request_flow.py",
         "told = yield from _shared_check(run, failure)",
         "told = None",
         "a key that worked and is refused gets one shared probe (story 4)",
@@ -116,7 +119,7 @@ MUTANTS = (
     ),
     Mutant(
         "counted-twice",
-        "core/recovery.py",
+        "core/recovery_policy.py",
         "if before is not None and sent_at < before.since and",
         "if before is not None and sent_at > now and",
         "a hundred simultaneous failures are one verdict",
@@ -124,15 +127,15 @@ MUTANTS = (
     ),
     Mutant(
         "wrong-door-rotates",
-        "core/recovery.py",
-        "C.BAD_REQUEST, C.UNKNOWN), Rule())",
-        "C.BAD_REQUEST, C.UNKNOWN), Rule(rotate=True))",
+        "core/recovery_policy.py",
+        "C.BAD_REQUEST, C.UNKNOWN), Rule()\n",
+        "C.BAD_REQUEST, C.UNKNOWN), Rule(rotate=True)\n",
         "a wrong endpoint blames no key and rotates none (story 1)",
         "tests/core/test_flow.py",
     ),
     Mutant(
         "away-without-end",
-        "core/flow.py",
+        "core/request_flow.py",
         "run.now + call.return_after",
         'float("inf")',
         "whatever stands in has a lease that ends",
@@ -140,24 +143,24 @@ MUTANTS = (
     ),
     Mutant(
         "self-made-ladder",
-        "core/resolve.py",
-        "for rung in ladder.then if ladder is not None else ():",
-        "for rung in ladder.then if ladder is not None else tuple(Pin(name, pin.model) for name in config.providers if name != pin.provider):",
+        "core/routing.py",
+        "for fallback in fallback_chain.then if fallback_chain is not None else ():",
+        "for fallback in fallback_chain.then if fallback_chain is not None else tuple(Pin(name, pin.model) for name in config.providers if name != pin.provider):",
         "only a rung that the user wrote may stand in",
         "tests/core/test_resolve.py",
     ),
     Mutant(
         "for-ever-away",
-        "engine.py",
-        "active = stand_in is not None and now < stand_in.until",
-        "active = stand_in is not None",
+        "engine/state.py",
+        "            and now < active_fallback.until <= now + going.return_after + CLOCK_SLACK\n",
+        "",
         "a stand-in ends by itself",
         "tests/test_engine.py",
     ),
     Mutant(
         "turn-torn-apart",
-        "engine.py",
-        "return waits and continues_turn(going.lane.connection.dialect, body)",
+        "engine/state.py",
+        "return waits and continues_turn(going.route.connection.dialect, body)",
         "return False",
         "a turn that began on a rung ends there",
         "tests/test_homeward.py",
@@ -172,7 +175,7 @@ MUTANTS = (
     ),
     Mutant(
         "ready-for-nothing",
-        "core/provision.py",
+        "core/provisioning_state.py",
         "if self.state in USABLE and not self.models:",
         "if self.state is State.VERIFIED and not self.models:",
         "without a model nothing is ready, and there is no default model (story 3)",
@@ -180,7 +183,7 @@ MUTANTS = (
     ),
     Mutant(
         "success-by-status",
-        "http/talk.py",
+        "wire/conversation.py",
         "if whole and not looks_ok(",
         "if not head.status and not looks_ok(",
         "an answer of HTTP 200 can be a fault",
@@ -188,7 +191,7 @@ MUTANTS = (
     ),
     Mutant(
         "played-again",
-        "http/talk.py",
+        "wire/conversation.py",
         "            if watch.started:\n                break\n",
         "            if watch.started and watch.ended:\n                break\n",
         "a stream whose output began is handed on and never replayed",
@@ -196,15 +199,15 @@ MUTANTS = (
     ),
     Mutant(
         "sent-twice",
-        "core/flow.py",
-        "return ((self.call.replayable and not self.call.side_door) or not self.sent) and",
-        "return",
+        "core/request_flow.py",
+        "return ((self.call.replayable and not self.call.passthrough) or not self.sent) and (",
+        "return (",
         "a body that cannot be replayed is sent once",
         "tests/core/test_flow.py",
     ),
     Mutant(
         "further-this-way",
-        "http/wire.py",
+        "wire/response_head.py",
         "content-length content-encoding location retry-after",
         "content-length content-encoding retry-after",
         "nobody is handed a place to follow with a prompt",
@@ -212,7 +215,7 @@ MUTANTS = (
     ),
     Mutant(
         "callers-own-key",
-        "http/wire.py",
+        "wire/request_head.py",
         'b"authorization x-api-key api-key cookie',
         'b"x-api-key api-key cookie',
         "the caller's credentials never leave",
@@ -220,11 +223,11 @@ MUTANTS = (
     ),
     Mutant(
         "retry-storm",
-        "outward.py",
+        "wire/error_bodies.py",
         'return told | {"x-should-retry": "false"}',
         "return told",
         "after our own recovery nobody else retries (law 10)",
-        "tests/test_outward.py",
+        "tests/test_wire/error_bodies.py",
     ),
 )
 
@@ -247,13 +250,33 @@ def try_out(mutant: Mutant) -> Result:
 
 def run(tests: str, sources: Path) -> tuple[str, str]:
     """Whether these tests notice anything wrong with these sources, and which one did."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", *tests.split()]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:cacheprovider",
+        *tests.split(),
+    ]
     environ = os.environ | {"PYTHONPATH": str(sources), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        ended = subprocess.run(command, check=False, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=_LONGEST)
+        ended = subprocess.run(
+            command, check=False, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=_LONGEST
+        )
     except subprocess.TimeoutExpired:
         return "caught", "a test that did not end"
-    by = next((line.partition("::")[2].partition(" ")[0] for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))), "")
+    by = next(
+        (
+            line.partition("::")[2].partition(" ")[0]
+            for line in ended.stdout.splitlines()
+            if line.startswith(("FAILED", "ERROR"))
+        ),
+        "",
+    )
     if ended.returncode == 0:
         return "SURVIVED", ""
     # 1: a test failed. Anything else (no tests, a broken import) proves nothing about the invariant.
@@ -261,12 +284,15 @@ def run(tests: str, sources: Path) -> tuple[str, str]:
 
 
 def main(names: Sequence[str]) -> int:
-    """Try all mutants, or those named; 0 when every one was caught. First the tests must pass on the sources as they are."""
+    """Try all mutants, or those named; 0 when every one was caught. First the tests must pass on the sources
+    as they are."""
     chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
     controls = sorted({mutant.tests for mutant in chosen})
     bad = 0
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as several:
-        for tests, (verdict, by) in zip(controls, several.map(lambda tests: run(tests, ROOT / "src"), controls), strict=True):
+        for tests, (verdict, by) in zip(
+            controls, several.map(lambda tests: run(tests, ROOT / "src"), controls), strict=True
+        ):
             if verdict != "SURVIVED":
                 print(f"{tests} fails before anything is broken: {by or verdict}", flush=True)  # noqa: T201
                 bad += 1
@@ -274,7 +300,8 @@ def main(names: Sequence[str]) -> int:
             return 1
         for mutant, verdict, by, seconds in several.map(try_out, chosen):
             bad += verdict != "caught"
-            print(f"{verdict:9} {mutant.name:19} {seconds:4.1f} s  {mutant.invariant}\n{'':30}{by}", flush=True)  # noqa: T201
+            line = f"{verdict:9} {mutant.name:19} {seconds:4.1f} s  {mutant.invariant}\n{'':30}{by}"
+            print(line, flush=True)  # noqa: T201
     print(f"\n{len(chosen) - bad} of {len(chosen)} mutants caught")  # noqa: T201
     return 1 if bad or not chosen else 0
 

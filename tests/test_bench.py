@@ -1,4 +1,5 @@
-"""The benchmark's own arithmetic, on recorded figures: what it reads, what it makes of it, and what it says. No figure is judged here."""
+"""The benchmark's own arithmetic, on recorded figures: what it reads, what it makes of it, and what it says.
+No figure is judged here."""
 
 from __future__ import annotations
 
@@ -25,7 +26,15 @@ def results() -> Results:
 
 def test_what_the_load_generator_saw_is_read_from_its_line() -> None:
     seen = load.read(LINE)
-    assert (seen.requests, seen.ok, seen.bad, seen.errors, seen.p50, seen.p99, seen.transit_p50) == (12, 10, 1, 1, 55.5, 99.0, None)
+    assert (seen.requests, seen.ok, seen.bad, seen.errors, seen.p50, seen.p99, seen.transit_p50) == (
+        12,
+        10,
+        1,
+        1,
+        55.5,
+        99.0,
+        None,
+    )
 
 
 def test_results_are_read_back_as_they_were_written(results: Results) -> None:
@@ -69,8 +78,15 @@ def test_the_page_shows_every_plot_that_is_drawn(results: Results) -> None:
 
 
 def test_a_rate_that_was_not_kept_up_is_over_the_capacity(results: Results) -> None:
-    slow = [replace(run, rps=80.0) if run.peer == "litellm" and run.load == "r100" else run for run in results.runs]
-    row = next(line for line in report.page(replace(results, runs=slow)).splitlines() if line.startswith("| litellm |") and "capacity" in line)
+    slow = [
+        replace(run, rps=80.0) if run.peer == "litellm" and run.load == "r100" else run
+        for run in results.runs
+    ]
+    row = next(
+        line
+        for line in report.page(replace(results, runs=slow)).splitlines()
+        if line.startswith("| litellm |") and "capacity" in line
+    )
     assert "over its capacity" in row
 
 
@@ -82,26 +98,30 @@ def test_plots_are_whole_drawings_within_their_bounds(results: Results) -> None:
     for name, text in report.plots(results).items():
         drawing = ET.fromstring(text)
         width, height = float(drawing.attrib["width"]), float(drawing.attrib["height"])
-        places = [(float(one.attrib["x"]), float(one.attrib["y"])) for one in drawing.iter() if "x" in one.attrib]
+        places = [
+            (float(one.attrib["x"]), float(one.attrib["y"])) for one in drawing.iter() if "x" in one.attrib
+        ]
         assert places, name
         assert all(0 <= x <= width and 0 <= y <= height for x, y in places), name
 
 
-@pytest.mark.parametrize(("value", "said"), [(37_544.6, "37,545"), (26.4, "26"), (7.31, "7.3"), (0.0151, "0.015"), (10.0, "10")])
+@pytest.mark.parametrize(
+    ("value", "said"), [(37_544.6, "37,545"), (26.4, "26"), (7.31, "7.3"), (0.0151, "0.015"), (10.0, "10")]
+)
 def test_a_figure_has_as_many_digits_as_say_something(value: float, said: str) -> None:
     assert svg.number(value) == said
 
 
 def test_a_profile_counts_a_function_for_itself_and_leaves_out_who_waits() -> None:
     shares = profile.read(
-        "MainThread;run (a.py);Client.answer (/x/src/holdfast/gateway/server.py) 6\n"
-        "MainThread;run (a.py);Client.answer (/x/src/holdfast/gateway/server.py);dumps (/y/lib/python3.11/json/__init__.py) 2\n"
+        "MainThread;run (a.py);Client.answer (/x/src/holdfast/gateway/http1/server_connection.py) 6\n"
+        "MainThread;run (a.py);Client.answer (/x/src/holdfast/gateway/http1/server_connection.py);dumps (/y/lib/python3.11/json/__init__.py) 2\n"
         "recorder;run (threading.py);Condition.wait (/y/lib/python3.11/threading.py) 90\n"
     )
     assert shares.total == 8
-    assert shares.within["Client.answer (holdfast/gateway/server.py)"] == 8
+    assert shares.within["Client.answer (holdfast/gateway/http1/server_connection.py)"] == 8
     assert {file: dict(functions) for file, functions in shares.files.items()} == {
-        "holdfast/gateway/server.py": {"Client.answer": 6},
+        "holdfast/gateway/http1/server_connection.py": {"Client.answer": 6},
         "json/__init__.py": {"dumps": 2},
     }
 
@@ -110,20 +130,37 @@ def test_a_profile_counts_a_function_for_itself_and_leaves_out_who_waits() -> No
     ("growth", "failed", "held", "said"),
     [(0.0, 0, True, "memory is flat"), (0.1, 0, False, "memory GREW"), (0.0, 1, False, "1 failed")],
 )
-def test_a_soak_holds_when_nothing_failed_and_memory_is_flat(growth: float, failed: int, held: bool, said: str) -> None:
-    samples = [soak.Sample(30.0 * turn, 40.0 + growth * turn, 1.0, 1_000, 50, failed if turn == 7 else 0, 100.0, 900.0, 50.0) for turn in range(1, 60)]
+def test_a_soak_holds_when_nothing_failed_and_memory_is_flat(
+    growth: float, failed: int, held: bool, said: str
+) -> None:
+    samples = [
+        soak.Sample(
+            30.0 * turn, 40.0 + growth * turn, 1.0, 1_000, 50, failed if turn == 7 else 0, 100.0, 900.0, 50.0
+        )
+        for turn in range(1, 60)
+    ]
     text, verdict = soak.verdict(samples)
     assert verdict is held
     assert said in text
 
 
 def test_growth_in_the_first_fifth_of_a_soak_is_warming_up() -> None:
-    samples = [soak.Sample(float(turn), 40.0 + 5 * min(turn, 10), 1.0, 10, 0, 0, None, None, 50.0) for turn in range(1, 60)]
+    samples = [
+        soak.Sample(float(turn), 40.0 + 5 * min(turn, 10), 1.0, 10, 0, 0, None, None, 50.0)
+        for turn in range(1, 60)
+    ]
     assert soak.verdict(samples)[1]
 
 
-def test_a_round_in_which_somebody_else_used_the_machine_does_not_count_beside_a_quiet_one(results: Results) -> None:
+def test_a_round_in_which_somebody_else_used_the_machine_does_not_count_beside_a_quiet_one(
+    results: Results,
+) -> None:
     one = results.of("c128", "nginx")[0]
-    noisy = replace(results, runs=[replace(one, rps=rps, others=others) for rps, others in ((10.0, 0.9), (20.0, 0.02), (5.0, 0.6))])
+    noisy = replace(
+        results,
+        runs=[
+            replace(one, rps=rps, others=others) for rps, others in ((10.0, 0.9), (20.0, 0.02), (5.0, 0.6))
+        ],
+    )
     assert noisy.median("c128", "nginx", "rps") == 20.0
     assert replace(noisy, runs=noisy.runs[::2]).median("c128", "nginx", "rps") == 5.0

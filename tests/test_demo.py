@@ -15,12 +15,12 @@ import pytest
 from holdfast import demo
 from holdfast.core.config import Config
 from holdfast.core.identity import Pin
-from holdfast.core.resolve import LegacyRow
+from holdfast.core.routing import LegacyRow
 from holdfast.demo import resume
 from holdfast.demo.show import Show
 from holdfast.demo.speakers import OpenAISpeaker, PlainSpeaker, Speaker, speaker
 from holdfast.demo.stage import Stage, key_of
-from holdfast.scripted import ok
+from holdfast.fake_provider import ok
 
 
 class Terminal(io.StringIO):
@@ -39,7 +39,9 @@ def told(show: Show, out: io.StringIO) -> str:
     return out.getvalue()
 
 
-def test_every_promise_is_held_when_the_openai_client_speaks(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_promise_is_held_when_the_openai_client_speaks(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     code = demo.main(json=True, program="openai")
     text = capsys.readouterr().out
@@ -57,7 +59,9 @@ def test_every_promise_is_held_when_the_openai_client_speaks(capsys: pytest.Capt
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_promise_is_held_when_only_our_own_transport_speaks_and_a_person_can_read_it(home: Path) -> None:
+def test_every_promise_is_held_when_only_our_own_transport_speaks_and_a_person_can_read_it(
+    home: Path,
+) -> None:
     command = [sys.executable, "-m", "holdfast.demo", "--program", "httpx2"]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=50, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -70,7 +74,9 @@ def test_every_promise_is_held_when_only_our_own_transport_speaks_and_a_person_c
     assert list(home.iterdir()) == []
 
 
-def test_a_guess_where_we_should_ask_is_told_as_a_broken_promise(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guess_where_we_should_ask_is_told_as_a_broken_promise(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def guess(config: Config, row: LegacyRow) -> Pin:
         return Pin(next(iter(config.providers)), row.model)
 
@@ -89,7 +95,11 @@ def test_a_scene_that_cannot_be_played_is_a_broken_promise_and_the_others_go_on(
         raise RuntimeError("the stage is on fire")
 
     show = Show(None)
-    demo.play(show, PlainSpeaker(), [stumbles, lambda stage: stage.show.promise("The next scene was played", True, "here")])
+    demo.play(
+        show,
+        PlainSpeaker(),
+        [stumbles, lambda stage: stage.show.promise("The next scene was played", True, "here")],
+    )
     first, second = show.promises[:2]
     assert (first.held, first.evidence) == (False, "RuntimeError: the stage is on fire")
     assert (second.held, second.text) == (True, "The next scene was played")
@@ -103,7 +113,11 @@ def test_a_key_at_a_provider_that_it_was_not_given_to_is_counted_as_astray() -> 
         assert stage.ask(session).ok
         assert stage.strays() == []
         with httpx2.Client(trust_env=False) as client:
-            client.post(f"{foreign.url}/chat/completions", headers={"authorization": f"Bearer {key_of('one')}"}, json={"model": "m"})
+            client.post(
+                f"{foreign.url}/chat/completions",
+                headers={"authorization": f"Bearer {key_of('one')}"},
+                json={"model": "m"},
+            )
         assert [seen.key for seen in stage.strays()] == [key_of("one")]
         stage.grant(foreign, ["one"])
         assert len(stage.strays()) == 1, "what the user allows afterwards was not allowed before"
@@ -115,7 +129,12 @@ def test_both_programs_tell_the_words_of_a_refusal_and_of_an_answer(program: typ
         stage.entry("one", stage.provider([ok("Yes.", model="m"), demo.transient._REFUSED]), ["k"], ["m"])
         session = stage.hf.session("s", "one/m")
         answer = stage.ask(session)
-        assert (answer.status, answer.text, answer.model, answer.labels["holdfast-pin"]) == (200, "Yes.", "m", "one/m")
+        assert (answer.status, answer.text, answer.model, answer.labels["holdfast-pin"]) == (
+            200,
+            "Yes.",
+            "m",
+            "one/m",
+        )
         refusal = stage.ask(session, "unknown")
         assert (refusal.status, refusal.ok) == (404, False)
         assert refusal.text.startswith("no provider lists a model 'unknown'")

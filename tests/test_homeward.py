@@ -1,5 +1,6 @@
-"""The way home from a stand-in (openclaw/openclaw#72697, #64083, can1357/oh-my-pi#11795): the choice is asked beside the requests, by one
-process for all, and no user's turn meets a dead provider; while the machine is offline nothing is concluded; no turn is torn apart."""
+"""The way home from a stand-in (openclaw/openclaw#72697, #64083, can1357/oh-my-pi#11795): the choice is asked
+beside the requests, by one process for all, and no user's turn meets a dead provider; while the machine is
+offline nothing is concluded; no turn is torn apart."""
 
 from __future__ import annotations
 
@@ -9,54 +10,66 @@ from typing import Any
 
 import pytest
 
+from holdfast.calls.api_calls import Checked
+from holdfast.calls.reachability import reachable
 from holdfast.core.faults import Phase, Reply
 from holdfast.core.identity import Endpoint, Pin
 from holdfast.core.session import Session
-from holdfast.engine import Engine
-from holdfast.homeward import Homeward
-from holdfast.http.probe import Checked
-from holdfast.http.reach import reachable
+from holdfast.engine.failback import FailbackMonitor
+from holdfast.engine.state import Engine
 from holdfast.store.events import EventKind
 from test_engine import CONFIG, World
 from world import BAD_KEY, BROKE, OVERLOADED
 
 DEAD = (OVERLOADED, OVERLOADED, None)
-LOOP = json.dumps({"messages": [{"role": "user"}, {"role": "assistant"}, {"role": "tool", "content": "3 files"}]}).encode()
+LOOP = json.dumps(
+    {"messages": [{"role": "user"}, {"role": "assistant"}, {"role": "tool", "content": "3 files"}]}
+).encode()
 RUNG = "router/m1"
 
 
 class Home:
     """An engine whose session s1 stands on its rung, and a background look that is scripted."""
 
-    def __init__(self, world: World) -> None:
-        self.world, self.engine = world, world.engine()
+    def __init__(self, context: World) -> None:
+        self.context, self.engine = context, context.engine()
         self.asked: list[str] = []
         self.answer: object = Checked("m1", 0.1)
         self.online = True
         self.ticks = 0.0
         self.way = self.look_out(self.engine)
 
-    def look_out(self, engine: Engine) -> Homeward:
+    def look_out(self, engine: Engine) -> FailbackMonitor:
         def ask(connection: Any, secret: Any, profile: Any) -> object:
             self.asked.append(f"{connection.pin} {connection.label}")
             return self.answer
 
-        return Homeward(engine, check=ask, reachable=lambda endpoint: self.online, roll=lambda: 0.0, clock=lambda: self.ticks)
+        return FailbackMonitor(
+            engine,
+            check=ask,
+            reachable=lambda endpoint: self.online,
+            jitter=lambda: 0.0,
+            clock=lambda: self.ticks,
+        )
 
     def fall_back(self) -> None:
         assert self.turn(*DEAD) == RUNG
 
     def turn(self, *answers: Reply | None, engine: Engine | None = None, body: bytes | None = None) -> str:
         """One request; the pin that answered it. The background look is over when this returns."""
-        exchange = self.world.run(engine or self.engine, *(answers or (None,)), body=body)
+        request_run = self.context.run(engine or self.engine, *(answers or (None,)), body=body)
         assert self.way.later.settle()
-        assert exchange.outcome is not None
-        return str(exchange.outcome.connection.pin)
+        assert request_run.outcome is not None
+        return str(request_run.outcome.connection.pin)
 
     def told(self, *kinds: EventKind) -> list[str]:
         """What the journal holds of these kinds."""
-        self.engine.recorder.flush()
-        return [f"{event.kind} {event.pin}" for event in self.engine.store.journal(session="s1") if event.kind in kinds]
+        self.engine.journal_writer.flush()
+        return [
+            f"{event.kind} {event.pin}"
+            for event in self.engine.store.journal(session="s1")
+            if event.kind in kinds
+        ]
 
     @property
     def row(self) -> Session:
@@ -73,27 +86,30 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_while_the_lease_lasts_nobody_asks(home: Home) -> None:
-    home.world.now += 500
+    home.context.now += 500
     assert home.turn() == RUNG
     assert home.asked == []
 
 
 def test_after_the_lease_one_turn_stays_on_its_rung_and_the_next_is_back_home(home: Home) -> None:
-    home.world.now += 601
+    home.context.now += 601
     assert home.turn() == RUNG
     assert home.asked == ["mimo/m1 MIMO_A"]
-    assert home.row.standing_in(home.world.now) is None
+    assert home.row.on_fallback(home.context.now) is None
     assert home.turn() == "mimo/m1"
-    assert (home.row.stand_in, str(home.row.pin)) == (None, "mimo/m1")
-    assert home.told(EventKind.ANSWERS_AGAIN, EventKind.RETURNED) == ["answers-again mimo/m1", "returned mimo/m1"]
+    assert (home.row.active_fallback, str(home.row.pin)) == (None, "mimo/m1")
+    assert home.told(EventKind.ANSWERS_AGAIN, EventKind.RETURNED) == [
+        "answers-again mimo/m1",
+        "returned mimo/m1",
+    ]
 
 
 def test_in_the_middle_of_a_turn_a_session_stays_where_its_prompt_is_cached(home: Home) -> None:
-    home.world.now += 601
+    home.context.now += 601
     assert [home.turn(body=LOOP) for _ in range(4)] == [RUNG] * 4
     assert home.asked == ["mimo/m1 MIMO_A"]
     assert home.told(EventKind.STOOD_IN) == ["stood-in router/m1"], "to stay is no new lease"
-    again = home.world.engine()
+    again = home.context.engine()
     home.way = home.look_out(again)
     assert home.turn(engine=again, body=LOOP) == RUNG, "a restart does not tear the turn apart"
     assert home.turn(body=b'{"messages": [{"role": "user"}]}') == "mimo/m1"
@@ -101,104 +117,122 @@ def test_in_the_middle_of_a_turn_a_session_stays_where_its_prompt_is_cached(home
 
 
 def test_a_turn_without_an_end_is_waited_for_ten_minutes_and_no_longer(home: Home) -> None:
-    home.world.now += 601
+    home.context.now += 601
     assert home.turn(body=LOOP) == RUNG
-    home.world.now += 595
+    home.context.now += 595
     assert home.turn(body=LOOP) == RUNG
-    home.world.now += 10
+    home.context.now += 10
     assert home.turn(body=LOOP) == "mimo/m1"
 
 
 def test_without_the_background_look_a_turn_is_waited_for_as_well(home: Home) -> None:
-    home.world.write(CONFIG.replace('return_after = "10m"', 'return_after = "10m", check = false'))
+    home.context.write(CONFIG.replace('return_after = "10m"', 'return_after = "10m", check = false'))
     home.engine.look_again()
-    home.world.now += 601
+    home.context.now += 601
     assert home.turn(body=LOOP) == RUNG
-    home.world.now += 600
+    home.context.now += 600
     assert home.turn(body=LOOP) == "mimo/m1"
     assert home.asked == []
 
 
 def test_a_rung_that_its_user_took_away_keeps_no_turn(home: Home) -> None:
-    home.world.write(CONFIG.replace("[ladder]", "[x]").partition("[x]")[0] + "[settings]\nprobe_delays = [0, 0]\n")
+    home.context.write(
+        CONFIG.replace("[ladder]", "[x]").partition("[x]")[0] + "[settings]\nprobe_delays = [0, 0]\n"
+    )
     home.engine.look_again()
-    home.world.now += 601
+    home.context.now += 601
     assert home.turn(body=LOOP) == "mimo/m1"
-    assert home.row.stand_in is None
+    assert home.row.active_fallback is None
 
 
 def test_a_rung_that_fails_in_the_middle_of_a_turn_lets_it_go_home(home: Home) -> None:
-    home.world.now += 601
+    home.context.now += 601
     home.turn(body=LOOP)
     assert home.turn(OVERLOADED, OVERLOADED, None, body=LOOP) == "mimo/m1"
-    assert home.row.stand_in is None
+    assert home.row.active_fallback is None
 
 
-def test_a_choice_that_is_still_dead_costs_no_turn_and_the_rung_stands_in_for_another_lease(home: Home) -> None:
+def test_a_choice_that_is_still_dead_costs_no_turn_and_the_rung_stands_in_for_another_lease(
+    home: Home,
+) -> None:
     home.answer = OVERLOADED
-    home.world.now += 601
+    home.context.now += 601
     assert [home.turn(), home.turn()] == [RUNG, RUNG]
     assert len(home.asked) == 1
-    stand_in = home.row.stand_in
-    assert stand_in is not None
-    assert (stand_in.reason, stand_in.until - home.world.now > 590) == ("provider_unavailable", True)
+    active_fallback = home.row.active_fallback
+    assert active_fallback is not None
+    assert (active_fallback.reason, active_fallback.until - home.context.now > 590) == (
+        "provider_unavailable",
+        True,
+    )
     assert str(home.row.pin) == "mimo/m1"
 
 
 def test_an_offline_machine_concludes_nothing_and_asks_again_half_a_minute_later(home: Home) -> None:
-    home.answer, home.online = Reply(None, body=b"ConnectError: no route", phase=Phase.CONNECT, request_written=False), False
-    home.world.now += 601
-    before = home.row.stand_in
+    home.answer, home.online = (
+        Reply(None, body=b"ConnectError: no route", phase=Phase.CONNECT, request_written=False),
+        False,
+    )
+    home.context.now += 601
+    before = home.row.active_fallback
     assert [home.turn(), home.turn()] == [RUNG, RUNG]
-    assert (home.row.stand_in, len(home.asked)) == (before, 1)
+    assert (home.row.active_fallback, len(home.asked)) == (before, 1)
     home.ticks, home.online, home.answer = 31.0, True, Checked("m1", 0.1)
     assert [home.turn(), home.turn()] == [RUNG, "mimo/m1"]
 
 
 def test_a_choice_that_cannot_be_reached_while_its_rung_can_is_dead(home: Home) -> None:
     home.answer = Reply(None, body=b"ConnectError: refused", phase=Phase.CONNECT, request_written=False)
-    home.world.now += 601
+    home.context.now += 601
     home.turn()
-    assert home.row.stand_in is not None
-    assert home.row.stand_in.reason == "transient"
+    assert home.row.active_fallback is not None
+    assert home.row.active_fallback.reason == "transient"
 
 
 def test_keys_at_rest_are_not_asked_and_say_why(home: Home) -> None:
-    from holdfast.core.evidence import Cooldown, Cooled
+    from holdfast.core.changes import Cooldown, CooldownStarted
     from holdfast.core.faults import Fault, FaultClass, Scope
 
-    home.world.now += 601
+    home.context.now += 601
     fault = Fault(FaultClass.QUOTA_WINDOW, scope=Scope.KEY)
     for key in home.engine.config().providers["mimo"].keys:  # type: ignore[index]
         subject = f"key:{home.engine.fingerprint(key)}@https://mimo.example/v1"
-        home.engine.persist([Cooled(Cooldown(subject, home.world.now + 5_000, home.world.now, 0, fault))], home.world.now)
+        home.engine.persist(
+            [CooldownStarted(Cooldown(subject, home.context.now + 5_000, home.context.now, 0, fault))],
+            home.context.now,
+        )
     home.engine.catch_up()
     assert home.turn() == RUNG
     assert home.asked == []
-    assert home.row.stand_in is not None
-    assert home.row.stand_in.reason == "quota_window"
+    assert home.row.active_fallback is not None
+    assert home.row.active_fallback.reason == "quota_window"
 
 
 def test_a_key_that_cannot_be_read_is_not_asked(home: Home) -> None:
-    home.world.now += 601
+    home.context.now += 601
     for label in ("MIMO_A", "MIMO_B"):
-        home.world.environ.pop(label)
+        home.context.environ.pop(label)
     assert home.turn() == RUNG
     assert home.asked == []
-    assert home.row.stand_in is not None
-    assert home.row.stand_in.reason == "auth_rejected"
+    assert home.row.active_fallback is not None
+    assert home.row.active_fallback.reason == "auth_rejected"
 
 
 def test_all_sessions_of_the_pin_come_home_by_one_look_and_no_other(home: Home) -> None:
     store = home.engine.store
-    from holdfast.core.evidence import StandInBegan
+    from holdfast.core.changes import FallbackStarted
 
     for name, pin, key in (("s2", "mimo/m1", None), ("s3", "mimo/m1", "MIMO_B"), ("s4", "mimo/m2", None)):
         store.save_session(Session(name, Pin.parse(pin), key), None)
-        store.apply([StandInBegan(name, RUNG, "transient", home.world.now + 700)], home.world.now)
-    home.world.now += 601
+        store.apply([FallbackStarted(name, RUNG, "transient", home.context.now + 700)], home.context.now)
+    home.context.now += 601
     home.turn()
-    assert {row.id: row.standing_in(home.world.now) is None for row in store.sessions()} == {"s1": True, "s2": True, "s3": False, "s4": False}
+    assert {row.id: row.on_fallback(home.context.now) is None for row in store.sessions()} == {
+        "s1": True,
+        "s2": True,
+        "s3": False,
+        "s4": False,
+    }
     before = store.sessions()
     home.ticks = 31.0
     home.turn(body=LOOP)
@@ -206,38 +240,38 @@ def test_all_sessions_of_the_pin_come_home_by_one_look_and_no_other(home: Home) 
 
 
 def test_another_process_asks_nothing_while_one_does_and_a_restart_goes_on(home: Home) -> None:
-    home.world.now += 601
+    home.context.now += 601
     lease = home.engine.store.lease("home:mimo/m1:", "other", 90)
     assert lease is not None
     assert home.turn() == RUNG
     assert home.asked == []
     home.engine.store.release(lease)
-    again = home.world.engine()
+    again = home.context.engine()
     home.way = home.look_out(again)
     assert home.turn(engine=again) == RUNG
     assert home.turn(engine=again) == "mimo/m1"
 
 
 def test_whoever_comes_back_after_a_second_lease_goes_to_the_choice_itself(home: Home) -> None:
-    home.world.now += 1_201
+    home.context.now += 1_201
     assert home.turn() == "mimo/m1"
     assert home.asked == []
 
 
 def test_a_ladder_without_the_background_look_lets_the_next_turn_try_the_choice(home: Home) -> None:
-    home.world.write(CONFIG.replace('return_after = "10m"', 'return_after = "10m", check = false'))
+    home.context.write(CONFIG.replace('return_after = "10m"', 'return_after = "10m", check = false'))
     home.engine.look_again()
-    home.world.now += 601
+    home.context.now += 601
     assert home.turn(*DEAD) == RUNG
     assert home.asked == []
-    home.world.now += 601
+    home.context.now += 601
     assert home.turn() == "mimo/m1"
 
 
 @pytest.mark.parametrize("refused", [BAD_KEY, BROKE], ids=["refused key", "empty account"])
 def test_what_the_look_is_told_changes_no_keys_health(home: Home, refused: Reply) -> None:
     home.answer = refused
-    home.world.now += 601
+    home.context.now += 601
     home.turn()
     assert home.engine.store.cooldowns() == [one for one in home.engine.store.cooldowns() if not one.hard]
 

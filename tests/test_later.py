@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 
-from holdfast.later import Later
+from holdfast.engine.background import BackgroundWorker
 
 
 def test_what_is_asked_for_while_we_close_is_done_and_may_be_asked_for_again() -> None:
     failed: list[Exception] = []
-    later = Later(failed.append)
+    later = BackgroundWorker(failed.append)
     begun, go_on, done = threading.Event(), threading.Event(), threading.Semaphore(0)
 
     def long() -> None:
@@ -32,7 +32,7 @@ def test_what_is_asked_for_while_we_close_is_done_and_may_be_asked_for_again() -
 
 def test_closing_twice_and_before_anything_was_asked_for_is_nothing() -> None:
     failed: list[Exception] = []
-    later = Later(failed.append)
+    later = BackgroundWorker(failed.append)
     later.close()
     assert later.settle()
     later.close()

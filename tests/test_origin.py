@@ -1,4 +1,5 @@
-"""Why a connection is what it is: each part names what set it, where that is written, and what changed it last."""
+"""Why a connection is what it is: each part names what set it, where that is written, and what changed it
+last."""
 
 from __future__ import annotations
 
@@ -10,10 +11,14 @@ import pytest
 
 import holdfast
 from holdfast.core.faults import FaultClass
-from holdfast.origin import By, Why, request_origin
-from holdfast.scripted import ScriptedProvider, ok, status
+from holdfast.engine.provenance import SetBy, Why, request_origin
+from holdfast.fake_provider import ScriptedProvider, ok, status
 
-THROTTLED = status(429, {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}, headers={"retry-after": "30"})
+THROTTLED = status(
+    429,
+    {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}},
+    headers={"retry-after": "30"},
+)
 DOWN = status(529, {"error": {"message": "Overloaded", "type": "overloaded_error"}})
 
 
@@ -44,17 +49,19 @@ def of_request(hf: holdfast.Holdfast, session: holdfast.Session, request: str) -
     return Why(request, request_origin(hf.config, request, events, session.attempts()), tuple(events))
 
 
-def test_each_part_of_a_session_names_what_set_it_and_the_line_that_says_so(provider: ScriptedProvider) -> None:
+def test_each_part_of_a_session_names_what_set_it_and_the_line_that_says_so(
+    provider: ScriptedProvider,
+) -> None:
     with holdfast.open() as hf:
         session = hf.session("s1", "mimo/m1")
         ask(session)
         told = session.origin()
     assert places(told) == {
-        "provider": (By.SESSION, ""),
-        "model": (By.SESSION, ""),
-        "endpoint": (By.FILE, "holdfast.toml:2"),
-        "key": (By.POOL, "holdfast.toml:3"),
-        "dialect": (By.REQUEST, ""),
+        "provider": (SetBy.SESSION, ""),
+        "model": (SetBy.SESSION, ""),
+        "endpoint": (SetBy.FILE, "holdfast.toml:2"),
+        "key": (SetBy.POOL, "holdfast.toml:3"),
+        "dialect": (SetBy.REQUEST, ""),
     }
     assert told.part("provider").changed == "created"
     assert len(told.attempts) == 1
@@ -68,14 +75,21 @@ def test_a_key_that_took_over_says_from_which_and_for_which_fault(provider: Scri
         provider.follow([THROTTLED, ok("hi")])
         request = ask(session)
         key = session.origin().part("key")
-        assert (key.value, key.changed) == ("K2 (env:…)", f"before that key 'K1', left because of {FaultClass.RATE_LIMITED},")
+        assert (key.value, key.changed) == (
+            "K2 (env:…)",
+            f"before that key 'K1', left because of {FaultClass.RATE_LIMITED},",
+        )
         assert of_request(hf, session, request).part("key").changed == "key 'K1' was tried first"
 
 
 def test_a_key_that_its_user_chose_says_so(provider: ScriptedProvider) -> None:
     with holdfast.open() as hf:
         key = hf.session("s1", "mimo/m1", key="K2").origin().part("key")
-    assert (key.by, key.place, key.source.endswith("chosen for this session")) == (By.SESSION, "holdfast.toml:3", True)
+    assert (key.by, key.place, key.source.endswith("chosen for this session")) == (
+        SetBy.SESSION,
+        "holdfast.toml:3",
+        True,
+    )
 
 
 def test_an_address_that_was_edited_says_what_it_was_before(provider: ScriptedProvider, home: Path) -> None:
@@ -96,16 +110,24 @@ def test_a_request_tells_its_session_its_rung_and_its_own_model_apart(provider: 
         session = hf.session("s1", "mimo/m1")
         plain, own = ask(session), ask(session, "twin/other")
         provider.follow([DOWN, DOWN, ok("hi")])
-        rung = ask(session)
-        told = {name: of_request(hf, session, request).part("model") for name, request in {"plain": plain, "own": own, "rung": rung}.items()}
+        fallback = ask(session)
+        told = {
+            name: of_request(hf, session, request).part("model")
+            for name, request in {"plain": plain, "own": own, "rung": fallback}.items()
+        }
         standing = session.origin().part("provider")
     assert {name: (part.value, part.by) for name, part in told.items()} == {
-        "plain": ("m1", By.SESSION),
-        "own": ("other", By.REQUEST),
-        "rung": ("m2", By.LADDER),
+        "plain": ("m1", SetBy.SESSION),
+        "own": ("other", SetBy.REQUEST),
+        "rung": ("m2", SetBy.LADDER),
     }
     assert "the ladder of mimo/m1 (holdfast.toml:10)" in told["rung"].source
-    assert (standing.value, standing.by, standing.place, standing.changed) == ("twin", By.LADDER, "holdfast.toml:10", "stood in")
+    assert (standing.value, standing.by, standing.place, standing.changed) == (
+        "twin",
+        SetBy.LADDER,
+        "holdfast.toml:10",
+        "stood in",
+    )
 
 
 def test_a_provider_that_is_gone_is_said_to_be_nowhere(provider: ScriptedProvider, home: Path) -> None:
@@ -116,7 +138,7 @@ def test_a_provider_that_is_gone_is_said_to_be_nowhere(provider: ScriptedProvide
         file.write_text("")
         hf.engine.look_again()
         told, asked = session.origin(), of_request(hf, session, request)
-    assert told.part("endpoint").by is By.NOBODY
+    assert told.part("endpoint").by is SetBy.NOBODY
     assert asked.part("endpoint").source == "an address that is configured no more"
     with pytest.raises(KeyError):
         told.part("key")

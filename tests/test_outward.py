@@ -1,4 +1,5 @@
-"""What leaves us when recovery ended: a status and a body on which the caller's SDK acts rightly, and what `why` reads aloud."""
+"""What leaves us when recovery ended: a status and a body on which the caller's SDK acts rightly, and what
+`why` reads aloud."""
 
 from __future__ import annotations
 
@@ -12,48 +13,120 @@ import httpx2
 import openai
 import pytest
 
-from holdfast.core.evidence import Evidence
+from holdfast.core.changes import Evidence
 from holdfast.core.explain import explain
 from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.steps import Attempt
-from holdfast.journal import attempt_event, utc, why
-from holdfast.outward import error_body, outward, retry_headers
+from holdfast.engine.journal import attempt_event, utc, why
 from holdfast.store.events import Event, EventKind
+from holdfast.wire.error_bodies import error_body, outward, retry_headers
 
 C = FaultClass
 NOW = 1_772_460_000.0
 NAME = ProviderName("mimo-plan")
 KEY = Key(NAME, "a", "env:MIMO_KEY")
-CONNECTION = Connection(Provider(NAME, (Endpoint("https://plan.example/v1"),), (KEY,)), Dialect.OPENAI_CHAT, KEY, "mimo-pro")
-KEYLESS = Connection(Provider(ProviderName("den"), (Endpoint("http://127.0.0.1:8080/v1", auth=Auth.NONE),)), Dialect.OPENAI_CHAT, None, "llama")
+CONNECTION = Connection(
+    Provider(NAME, (Endpoint("https://plan.example/v1"),), (KEY,)), Dialect.OPENAI_CHAT, KEY, "mimo-pro"
+)
+KEYLESS = Connection(
+    Provider(ProviderName("den"), (Endpoint("http://127.0.0.1:8080/v1", auth=Auth.NONE),)),
+    Dialect.OPENAI_CHAT,
+    None,
+    "llama",
+)
 OPENAI, RESPONSES, ANTHROPIC = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 
-# class: (OpenAI's status, type and code, and what its SDK raises), (Anthropic's status and type, and what its SDK raises)
+# class: (OpenAI's status, type and code, and what its SDK raises), (Anthropic's status and type, and what its
+# SDK raises)
 OUTWARD = {
-    C.AUTH_REJECTED: ((401, "authentication_error", "auth_rejected", "AuthenticationError"), (401, "authentication_error", "AuthenticationError")),
-    C.AUTH_EXPIRED: ((401, "authentication_error", "auth_expired", "AuthenticationError"), (401, "authentication_error", "AuthenticationError")),
-    C.NOT_ENTITLED: ((403, "permission_error", "not_entitled", "PermissionDeniedError"), (403, "permission_error", "PermissionDeniedError")),
-    C.BLOCKED: ((403, "permission_error", "blocked", "PermissionDeniedError"), (403, "permission_error", "PermissionDeniedError")),
-    C.QUOTA_EXHAUSTED: ((429, "insufficient_quota", "insufficient_quota", "RateLimitError"), (400, "billing_error", "BadRequestError")),
-    C.QUOTA_WINDOW: ((429, "insufficient_quota", "insufficient_quota", "RateLimitError"), (429, "rate_limit_error", "RateLimitError")),
-    C.RATE_LIMITED: ((429, "rate_limit_error", "rate_limit_exceeded", "RateLimitError"), (429, "rate_limit_error", "RateLimitError")),
-    C.PROVIDER_UNAVAILABLE: ((503, "server_error", "provider_unavailable", "InternalServerError"), (529, "overloaded_error", "OverloadedError")),
-    C.TRANSIENT: ((502, "server_error", "transient", "InternalServerError"), (502, "api_error", "InternalServerError")),
-    C.MODEL_UNAVAILABLE: ((404, "invalid_request_error", "model_not_found", "NotFoundError"), (404, "not_found_error", "NotFoundError")),
-    C.ENDPOINT_MISMATCH: ((400, "invalid_request_error", "endpoint_mismatch", "BadRequestError"), (400, "invalid_request_error", "BadRequestError")),
-    C.CONTEXT_OVERFLOW: ((400, "invalid_request_error", "context_length_exceeded", "BadRequestError"), (400, "invalid_request_error", "BadRequestError")),
-    C.CONTENT_BLOCKED: ((400, "invalid_request_error", "content_filter", "BadRequestError"), (400, "invalid_request_error", "BadRequestError")),
-    C.BAD_REQUEST: ((400, "invalid_request_error", "bad_request", "BadRequestError"), (400, "invalid_request_error", "BadRequestError")),
-    C.UNKNOWN: ((502, "server_error", "unknown", "InternalServerError"), (502, "api_error", "InternalServerError")),
+    C.AUTH_REJECTED: (
+        (401, "authentication_error", "auth_rejected", "AuthenticationError"),
+        (401, "authentication_error", "AuthenticationError"),
+    ),
+    C.AUTH_EXPIRED: (
+        (401, "authentication_error", "auth_expired", "AuthenticationError"),
+        (401, "authentication_error", "AuthenticationError"),
+    ),
+    C.NOT_ENTITLED: (
+        (403, "permission_error", "not_entitled", "PermissionDeniedError"),
+        (403, "permission_error", "PermissionDeniedError"),
+    ),
+    C.BLOCKED: (
+        (403, "permission_error", "blocked", "PermissionDeniedError"),
+        (403, "permission_error", "PermissionDeniedError"),
+    ),
+    C.QUOTA_EXHAUSTED: (
+        (429, "insufficient_quota", "insufficient_quota", "RateLimitError"),
+        (400, "billing_error", "BadRequestError"),
+    ),
+    C.QUOTA_WINDOW: (
+        (429, "insufficient_quota", "insufficient_quota", "RateLimitError"),
+        (429, "rate_limit_error", "RateLimitError"),
+    ),
+    C.RATE_LIMITED: (
+        (429, "rate_limit_error", "rate_limit_exceeded", "RateLimitError"),
+        (429, "rate_limit_error", "RateLimitError"),
+    ),
+    C.PROVIDER_UNAVAILABLE: (
+        (503, "server_error", "provider_unavailable", "InternalServerError"),
+        (529, "overloaded_error", "OverloadedError"),
+    ),
+    C.TRANSIENT: (
+        (502, "server_error", "transient", "InternalServerError"),
+        (502, "api_error", "InternalServerError"),
+    ),
+    C.MODEL_UNAVAILABLE: (
+        (404, "invalid_request_error", "model_not_found", "NotFoundError"),
+        (404, "not_found_error", "NotFoundError"),
+    ),
+    C.ENDPOINT_MISMATCH: (
+        (400, "invalid_request_error", "endpoint_mismatch", "BadRequestError"),
+        (400, "invalid_request_error", "BadRequestError"),
+    ),
+    C.CONTEXT_OVERFLOW: (
+        (400, "invalid_request_error", "context_length_exceeded", "BadRequestError"),
+        (400, "invalid_request_error", "BadRequestError"),
+    ),
+    C.CONTENT_BLOCKED: (
+        (400, "invalid_request_error", "content_filter", "BadRequestError"),
+        (400, "invalid_request_error", "BadRequestError"),
+    ),
+    C.BAD_REQUEST: (
+        (400, "invalid_request_error", "bad_request", "BadRequestError"),
+        (400, "invalid_request_error", "BadRequestError"),
+    ),
+    C.UNKNOWN: (
+        (502, "server_error", "unknown", "InternalServerError"),
+        (502, "api_error", "InternalServerError"),
+    ),
 }
 
 
 def answer(fault: Fault, dialect: Dialect, *, sent: bool = True) -> tuple[int, bytes, list[str]]:
     """Our answer to `fault` in `dialect`, and the lines that the person must find in it."""
-    attempts = (Attempt(1, CONNECTION, NOW - 2, NOW - 1, fault, probe=True, then="asked again"),) if sent else ()
-    explanation = explain(fault, CONNECTION, attempts, Evidence("f", "https://plan.example/v1"), NOW, key_shown="…3f9A", clock=utc)
-    status, body = error_body(dialect, fault, explanation, request_id="hf_1", session="issue-42", pin="mimo-plan/mimo-pro", attempts=attempts, now=NOW)
+    attempts = (
+        (Attempt(1, CONNECTION, NOW - 2, NOW - 1, fault, probe=True, then="asked again"),) if sent else ()
+    )
+    explanation = explain(
+        fault,
+        CONNECTION,
+        attempts,
+        Evidence("f", "https://plan.example/v1"),
+        NOW,
+        key_shown="…3f9A",
+        clock=utc,
+    )
+    status, body = error_body(
+        dialect,
+        fault,
+        explanation,
+        request_id="hf_1",
+        session="issue-42",
+        pin="mimo-plan/mimo-pro",
+        attempts=attempts,
+        now=NOW,
+    )
     return status, body, str(explanation).splitlines()
 
 
@@ -61,11 +134,17 @@ def raised(module: Any, status: int, body: bytes) -> Any:
     """What the SDK raises when our gateway answers so."""
     headers = {"content-type": "application/json", "x-should-retry": "false"}
     message = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hello"}]}
-    with httpx2.Client(transport=httpx2.MockTransport(lambda request: httpx2.Response(status, headers=headers, content=body))) as http:
+    with httpx2.Client(
+        transport=httpx2.MockTransport(lambda request: httpx2.Response(status, headers=headers, content=body))
+    ) as http:
         if module is openai:
-            create: Any = openai.OpenAI(api_key="hf-token", base_url="http://127.0.0.1/v1", http_client=http).chat.completions.create
+            create: Any = openai.OpenAI(
+                api_key="hf-token", base_url="http://127.0.0.1/v1", http_client=http
+            ).chat.completions.create
         else:
-            create = anthropic.Anthropic(api_key="hf-token", base_url="http://127.0.0.1", http_client=http).messages.create
+            create = anthropic.Anthropic(
+                api_key="hf-token", base_url="http://127.0.0.1", http_client=http
+            ).messages.create
         with pytest.raises(module.APIStatusError) as caught:
             create(**message)
     return caught.value
@@ -76,7 +155,13 @@ def test_the_openai_sdk_raises_the_error_of_the_class_with_our_lines(kind: Fault
     status, kind_of_error, code, name = OUTWARD[kind][0]
     sent, body, lines = answer(Fault(kind, status=400, excerpt='{"error": "it\'s gone"}'), OPENAI)
     error = raised(openai, sent, body)
-    assert (sent, error.status_code, error.type, error.code, type(error).__name__) == (status, status, kind_of_error, code, name)
+    assert (sent, error.status_code, error.type, error.code, type(error).__name__) == (
+        status,
+        status,
+        kind_of_error,
+        code,
+        name,
+    )
     assert [line for line in lines if line not in str(error)] == []
     assert error.body["holdfast"]["class"] == kind
 
@@ -86,7 +171,12 @@ def test_the_anthropic_sdk_raises_the_error_of_the_class_with_our_lines(kind: Fa
     status, kind_of_error, name = OUTWARD[kind][1]
     sent, body, lines = answer(Fault(kind, status=400, excerpt="some words"), ANTHROPIC)
     error = raised(anthropic, sent, body)
-    assert (sent, error.status_code, error.body["error"]["type"], type(error).__name__) == (status, status, kind_of_error, name)
+    assert (sent, error.status_code, error.body["error"]["type"], type(error).__name__) == (
+        status,
+        status,
+        kind_of_error,
+        name,
+    )
     assert error.body["error"]["message"].splitlines() == lines
     assert [line for line in lines if line not in str(error)] == []
     assert error.body["request_id"] == "hf_1"
@@ -94,7 +184,10 @@ def test_the_anthropic_sdk_raises_the_error_of_the_class_with_our_lines(kind: Fa
 
 @pytest.mark.parametrize("dialect", [OPENAI, RESPONSES, ANTHROPIC])
 def test_an_overflow_keeps_the_words_on_which_programs_compact(dialect: Dialect) -> None:
-    _, body, _ = answer(Fault(C.CONTEXT_OVERFLOW, status=400, excerpt="prompt is too long: 209375 tokens > 200000 maximum"), dialect)
+    _, body, _ = answer(
+        Fault(C.CONTEXT_OVERFLOW, status=400, excerpt="prompt is too long: 209375 tokens > 200000 maximum"),
+        dialect,
+    )
     error = json.loads(body)["error"]
     assert "prompt is too long: 209375 tokens > 200000 maximum" in error["message"]
     assert "maximum context length" in error["message"]
@@ -125,7 +218,9 @@ def test_the_machines_part_holds_what_the_lines_say() -> None:
         "provider_request_id": "req_7",
         "next_step": lines[3].removeprefix("Next: "),
     }
-    assert [(one["pin"], one["number"], one["key"], one["probe"], one["fault"]["kind"]) for one in attempts] == [
+    assert [
+        (one["pin"], one["number"], one["key"], one["probe"], one["fault"]["kind"]) for one in attempts
+    ] == [
         ("mimo-plan/mimo-pro", 1, "a", True, "quota_window"),
     ]
 
@@ -133,7 +228,12 @@ def test_the_machines_part_holds_what_the_lines_say() -> None:
 def test_an_answer_from_memory_says_so_and_shows_no_attempt_and_no_past_reset() -> None:
     _, body, _ = answer(Fault(C.AUTH_REJECTED, status=401, reset_at=NOW - 5), ANTHROPIC, sent=False)
     machine = json.loads(body)["error"]["holdfast"]
-    assert (machine["from_memory"], machine["attempts"], machine["key"], machine["reset_at"]) == (True, [], None, None)
+    assert (machine["from_memory"], machine["attempts"], machine["key"], machine["reset_at"]) == (
+        True,
+        [],
+        None,
+        None,
+    )
 
 
 # ------------------------------------------------------------------ retry headers
@@ -143,15 +243,24 @@ def test_an_answer_from_memory_says_so_and_shows_no_attempt_and_no_past_reset() 
         (Fault(C.AUTH_REJECTED), {"x-should-retry": "false"}),
         (Fault(C.TRANSIENT, retry_after=3), {"x-should-retry": "false", "holdfast-reset-at": "1772460003"}),
         (Fault(C.RATE_LIMITED, retry_after=11.2), {"retry-after": "12", "holdfast-reset-at": "1772460012"}),
-        (Fault(C.RATE_LIMITED, retry_after=30, reset_at=NOW + 8.5), {"retry-after": "9", "holdfast-reset-at": "1772460009"}),
+        (
+            Fault(C.RATE_LIMITED, retry_after=30, reset_at=NOW + 8.5),
+            {"retry-after": "9", "holdfast-reset-at": "1772460009"},
+        ),
         (Fault(C.RATE_LIMITED, retry_after=60), {"retry-after": "60", "holdfast-reset-at": "1772460060"}),
-        (Fault(C.RATE_LIMITED, retry_after=60.5), {"x-should-retry": "false", "holdfast-reset-at": "1772460061"}),
+        (
+            Fault(C.RATE_LIMITED, retry_after=60.5),
+            {"x-should-retry": "false", "holdfast-reset-at": "1772460061"},
+        ),
         (Fault(C.RATE_LIMITED, retry_after=-5), {"retry-after": "1"}),
         (Fault(C.RATE_LIMITED), {"x-should-retry": "false"}),
         (Fault(C.RATE_LIMITED, retry_after=math.nan), {"x-should-retry": "false"}),
         (Fault(C.RATE_LIMITED, retry_after=math.inf), {"x-should-retry": "false"}),
         (Fault(C.RATE_LIMITED, retry_after=-math.inf), {"x-should-retry": "false"}),
-        (Fault(C.QUOTA_WINDOW, reset_at=NOW + 504_641), {"x-should-retry": "false", "holdfast-reset-at": "1772964641"}),
+        (
+            Fault(C.QUOTA_WINDOW, reset_at=NOW + 504_641),
+            {"x-should-retry": "false", "holdfast-reset-at": "1772964641"},
+        ),
     ],
 )
 def test_nobody_behind_us_is_told_to_wait_longer_than_a_minute(fault: Fault, headers: dict[str, str]) -> None:
@@ -167,7 +276,12 @@ PIN = "mimo-plan/mimo-pro"
 JOURNAL = [
     (EventKind.CREATED, PIN, {}, "created on mimo-plan/mimo-pro"),
     (EventKind.RESUMED, PIN, {}, "resumed on mimo-plan/mimo-pro"),
-    (EventKind.SWITCHED, PIN, {"before": "router/x"}, "switched by its user from router/x to mimo-plan/mimo-pro"),
+    (
+        EventKind.SWITCHED,
+        PIN,
+        {"before": "router/x"},
+        "switched by its user from router/x to mimo-plan/mimo-pro",
+    ),
     (
         EventKind.REFUSED,
         PIN,
@@ -180,7 +294,12 @@ JOURNAL = [
         {"reason": "transient", "until": NOW + 600},
         "router/x stands in until 14:10:00, because of transient",
     ),
-    (EventKind.ANSWERS_AGAIN, PIN, {}, "mimo-plan/mimo-pro answers again, asked beside the requests: the next turn goes there"),
+    (
+        EventKind.ANSWERS_AGAIN,
+        PIN,
+        {},
+        "mimo-plan/mimo-pro answers again, asked beside the requests: the next turn goes there",
+    ),
     (EventKind.RETURNED, PIN, {}, "back on mimo-plan/mimo-pro"),
     (EventKind.KEY_CHANGED, PIN, {"key": "a"}, "the value of key 'a' changed"),
     (
@@ -192,14 +311,26 @@ JOURNAL = [
     (EventKind.HEALED, PIN, {"row": 7}, "healed: now on mimo-plan/mimo-pro (row: 7)"),
     (EventKind.RENAMED, PIN, {}, "renamed from (not recorded) to mimo-plan/mimo-pro"),
     (EventKind.REMOVED, PIN, {}, "removed"),
-    (EventKind.MODEL_DIFFERS, PIN, {"chosen": "glm-5", "answered": "glm-4"}, "another model answered than the one chosen: glm-4 for glm-5"),
+    (
+        EventKind.MODEL_DIFFERS,
+        PIN,
+        {"chosen": "glm-5", "answered": "glm-4"},
+        "another model answered than the one chosen: glm-4 for glm-5",
+    ),
     (EventKind.PROVISIONED, "mimo-plan", {"state": "ready"}, "setting up mimo-plan: ready"),
-    (EventKind.USAGE, PIN, {"tokens": {"input": 12, "output": 34}}, "the provider counted 12 input, 34 output tokens"),
+    (
+        EventKind.USAGE,
+        PIN,
+        {"tokens": {"input": 12, "output": 34}},
+        "the provider counted 12 input, 34 output tokens",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "pin", "detail", "text"), JOURNAL, ids=[str(row[0]) for row in JOURNAL])
-def test_each_event_of_the_journal_is_one_sentence(kind: EventKind, pin: str, detail: dict[str, object], text: str) -> None:
+def test_each_event_of_the_journal_is_one_sentence(
+    kind: EventKind, pin: str, detail: dict[str, object], text: str
+) -> None:
     assert why([Event(NOW, kind, "issue-42", "", pin, detail)], clock=clock) == [f"14:00:00  {text}"]
 
 
@@ -211,7 +342,14 @@ def test_the_attempts_of_a_request_read_in_order() -> None:
     refused = Fault(C.AUTH_REJECTED, status=401)
     cut = Fault(C.TRANSIENT, phase=Phase.CONNECT)
     log = [
-        Attempt(1, CONNECTION, NOW, NOW + 0.25, refused, then="asked again after 0.5 s: this key worked here before"),
+        Attempt(
+            1,
+            CONNECTION,
+            NOW,
+            NOW + 0.25,
+            refused,
+            then="asked again after 0.5 s: this key worked here before",
+        ),
         Attempt(2, CONNECTION, NOW + 1, NOW + 1.1, refused, probe=True),
         Attempt(3, KEYLESS, NOW + 2, NOW + 2.3, cut, then="tried again after 0.1 s"),
         Attempt(4, KEYLESS, NOW + 3, NOW + 4),

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.configfile.lines import join
-from holdfast.configfile.parse import checked_reference, parse
+from holdfast.config.parse import checked_reference, parse
+from holdfast.config.positions import join
 from holdfast.core.config import Config, GatewaySettings, Limits, near
 from holdfast.core.errors import ConfigError
 from holdfast.core.identity import Auth, Dialect, Pin, Provider, ProviderName, Strategy
@@ -21,7 +21,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "name": "Two Doors",
         "env": ["TWO_DOORS_KEY"],
         "profile": "doors",
-        "endpoints": {"openai-chat": "https://two.example/v1", "anthropic-messages": {"url": "https://two.example/anthropic", "auth": "x-api-key"}},
+        "endpoints": {
+            "openai-chat": "https://two.example/v1",
+            "anthropic-messages": {"url": "https://two.example/anthropic", "auth": "x-api-key"},
+        },
     },
     "local": {"auth": "none", "endpoints": {"openai-chat": "http://127.0.0.1:11434/v1"}},
 }
@@ -51,19 +54,42 @@ def test_an_empty_document_is_an_empty_configuration_with_defaults() -> None:
 
 def test_a_url_speaks_openai_chat_with_a_bearer_key_unless_something_else_is_said() -> None:
     (plain,) = provider(url="https://x.example/v1/").endpoints
-    assert (plain.url, plain.dialect, plain.auth, plain.headers) == ("https://x.example/v1", Dialect.OPENAI_CHAT, Auth.BEARER, ())
-    (said,) = provider(url="https://x.example", dialect="anthropic-messages", auth="x-api-key", headers={"X-Team": "a"}).endpoints
-    assert (said.dialect, said.auth, said.headers) == (Dialect.ANTHROPIC_MESSAGES, Auth.X_API_KEY, (("X-Team", "a"),))
+    assert (plain.url, plain.dialect, plain.auth, plain.headers) == (
+        "https://x.example/v1",
+        Dialect.OPENAI_CHAT,
+        Auth.BEARER,
+        (),
+    )
+    (said,) = provider(
+        url="https://x.example", dialect="anthropic-messages", auth="x-api-key", headers={"X-Team": "a"}
+    ).endpoints
+    assert (said.dialect, said.auth, said.headers) == (
+        Dialect.ANTHROPIC_MESSAGES,
+        Auth.X_API_KEY,
+        (("X-Team", "a"),),
+    )
 
 
 def test_each_dialect_may_have_its_own_url_auth_and_headers() -> None:
-    one = provider(auth="api-key", endpoints={"openai-chat": "https://x.example/v1", "anthropic-messages": {"url": "https://x.example/a", "auth": "x-api-key"}})
-    assert [(e.dialect, e.auth) for e in one.endpoints] == [(Dialect.OPENAI_CHAT, Auth.API_KEY), (Dialect.ANTHROPIC_MESSAGES, Auth.X_API_KEY)]
+    one = provider(
+        auth="api-key",
+        endpoints={
+            "openai-chat": "https://x.example/v1",
+            "anthropic-messages": {"url": "https://x.example/a", "auth": "x-api-key"},
+        },
+    )
+    assert [(e.dialect, e.auth) for e in one.endpoints] == [
+        (Dialect.OPENAI_CHAT, Auth.API_KEY),
+        (Dialect.ANTHROPIC_MESSAGES, Auth.X_API_KEY),
+    ]
 
 
 def test_a_preset_gives_endpoints_and_profile_and_no_models() -> None:
     one = provider(preset="two-doors")
-    assert urls(one) == {"openai-chat": "https://two.example/v1", "anthropic-messages": "https://two.example/anthropic"}
+    assert urls(one) == {
+        "openai-chat": "https://two.example/v1",
+        "anthropic-messages": "https://two.example/anthropic",
+    }
     assert (one.preset, one.profile, one.models, one.keys) == ("two-doors", "doors", None, ())
     assert provider(preset="two-doors", profile="other").profile == "other"
     assert provider(url="https://x.example/v1").profile is None
@@ -71,7 +97,10 @@ def test_a_preset_gives_endpoints_and_profile_and_no_models() -> None:
 
 def test_a_url_beside_a_preset_overrides_the_same_dialect_only_and_keeps_its_auth() -> None:
     one = provider(preset="two-doors", endpoints={"anthropic-messages": "https://mine.example"})
-    assert urls(one) == {"openai-chat": "https://two.example/v1", "anthropic-messages": "https://mine.example"}
+    assert urls(one) == {
+        "openai-chat": "https://two.example/v1",
+        "anthropic-messages": "https://mine.example",
+    }
     assert one.endpoints[1].auth is Auth.X_API_KEY
 
 
@@ -90,20 +119,37 @@ def test_auth_beside_a_preset_holds_for_all_its_endpoints() -> None:
         (["env:" + "A" * 65], ["k1"]),
     ],
 )
-def test_a_key_is_labelled_by_its_user_else_by_where_it_is_kept(keys: list[object], labels: list[str]) -> None:
+def test_a_key_is_labelled_by_its_user_else_by_where_it_is_kept(
+    keys: list[object], labels: list[str]
+) -> None:
     assert [key.label for key in provider(url="https://x.example/v1", keys=keys).keys] == labels
 
 
 def test_a_key_may_have_an_account_and_endpoints_of_its_own() -> None:
-    eu, plain = provider(url="https://x.example/v1", auth="api-key", keys=[{"from": "env:EU", "url": "https://eu.example/v1", "account": "team"}, "env:A"]).keys
-    assert [(e.url, e.dialect, e.auth) for e in eu.endpoints] == [("https://eu.example/v1", Dialect.OPENAI_CHAT, Auth.API_KEY)]
+    eu, plain = provider(
+        url="https://x.example/v1",
+        auth="api-key",
+        keys=[{"from": "env:EU", "url": "https://eu.example/v1", "account": "team"}, "env:A"],
+    ).keys
+    assert [(e.url, e.dialect, e.auth) for e in eu.endpoints] == [
+        ("https://eu.example/v1", Dialect.OPENAI_CHAT, Auth.API_KEY)
+    ]
     assert (eu.account, plain.account, plain.endpoints) == ("team", None, ())
-    (bound,) = provider(preset="two-doors", keys=[{"from": "env:EU", "endpoints": {"anthropic-messages": "https://eu.example"}}]).keys
-    assert [(e.url, e.dialect, e.auth) for e in bound.endpoints] == [("https://eu.example", Dialect.ANTHROPIC_MESSAGES, Auth.X_API_KEY)]
+    (bound,) = provider(
+        preset="two-doors",
+        keys=[{"from": "env:EU", "endpoints": {"anthropic-messages": "https://eu.example"}}],
+    ).keys
+    assert [(e.url, e.dialect, e.auth) for e in bound.endpoints] == [
+        ("https://eu.example", Dialect.ANTHROPIC_MESSAGES, Auth.X_API_KEY)
+    ]
 
 
 def test_the_url_of_a_key_speaks_what_its_provider_speaks() -> None:
-    (key,) = provider(url="https://x.example", dialect="anthropic-messages", keys=[{"from": "env:EU", "url": "https://eu.example"}]).keys
+    (key,) = provider(
+        url="https://x.example",
+        dialect="anthropic-messages",
+        keys=[{"from": "env:EU", "url": "https://eu.example"}],
+    ).keys
     assert key.endpoints[0].dialect is Dialect.ANTHROPIC_MESSAGES
 
 
@@ -112,7 +158,9 @@ def test_a_provider_without_keys_is_half_set_up_and_legal() -> None:
 
 
 def test_what_a_name_of_the_users_own_answers_as_is_kept_as_written() -> None:
-    assert provider(url="https://x.example/v1", answers_as={"ours": "gpt-5"}).answers_as == (("ours", "gpt-5"),)
+    assert provider(url="https://x.example/v1", answers_as={"ours": "gpt-5"}).answers_as == (
+        ("ours", "gpt-5"),
+    )
     assert provider(url="https://x.example/v1").answers_as == ()
 
 
@@ -124,9 +172,14 @@ def test_models_strategy_and_an_empty_list_of_models_are_kept_as_written() -> No
 
 def test_a_ladder_lists_pins_and_a_time() -> None:
     entry = {"url": "https://x.example/v1"}
-    config = read({"provider": {"a": entry, "b": entry}, "ladder": {"a/m": {"then": ["b/x/y"], "return_after": "10m"}, "b/m": {"then": ["a/m"]}}})
-    assert config.ladders[Pin.parse("a/m")].then == (Pin.parse("b/x/y"),)
-    assert [one.return_after for one in config.ladders.values()] == [600.0, 600.0]
+    config = read(
+        {
+            "provider": {"a": entry, "b": entry},
+            "ladder": {"a/m": {"then": ["b/x/y"], "return_after": "10m"}, "b/m": {"then": ["a/m"]}},
+        }
+    )
+    assert config.fallbacks[Pin.parse("a/m")].then == (Pin.parse("b/x/y"),)
+    assert [one.return_after for one in config.fallbacks.values()] == [600.0, 600.0]
 
 
 def test_settings_and_gateway_are_read_with_their_units() -> None:
@@ -144,14 +197,25 @@ def test_each_url_knows_who_set_it() -> None:
         "url": "https://mine.example/v1",
         "keys": ["env:A", {"from": "env:B", "endpoints": {"openai-chat": "https://eu.example/v1"}}],
     }
-    config = read({"provider": {"p": table, "q.r": {"endpoints": {"openai-chat": {"url": "https://x.example/v1"}}}}})
+    config = read(
+        {"provider": {"p": table, "q.r": {"endpoints": {"openai-chat": {"url": "https://x.example/v1"}}}}}
+    )
     one, dotted = config.providers.values()
     chat, messages = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES
-    assert config.endpoint_source(one, chat) == "provider.p.url, file:provider.p.url, overriding preset two-doors"
+    assert (
+        config.endpoint_source(one, chat)
+        == "provider.p.url, file:provider.p.url, overriding preset two-doors"
+    )
     assert config.endpoint_source(one, chat, one.keys[0]) == config.endpoint_source(one, chat)
-    assert config.endpoint_source(one, chat, one.keys[1]) == "provider.p.keys[1].endpoints.openai-chat, file:provider.p.keys[1].endpoints.openai-chat"
+    assert (
+        config.endpoint_source(one, chat, one.keys[1])
+        == "provider.p.keys[1].endpoints.openai-chat, file:provider.p.keys[1].endpoints.openai-chat"
+    )
     assert config.endpoint_source(one, messages) == "preset two-doors"
-    assert config.endpoint_source(dotted, chat) == 'provider."q.r".endpoints.openai-chat, file:provider."q.r".endpoints.openai-chat'
+    assert (
+        config.endpoint_source(dotted, chat)
+        == 'provider."q.r".endpoints.openai-chat, file:provider."q.r".endpoints.openai-chat'
+    )
     assert config.endpoint_source(dotted, messages) == ""
 
 
@@ -159,14 +223,16 @@ def test_places_are_looked_up_only_for_what_is_wrong() -> None:
     def place(path: str) -> str:
         raise AssertionError(path)
 
-    parse({"provider": {"p": {"preset": "two-doors", "url": "https://x.example/v1"}}}, presets=PRESETS.get, place=place)
+    parse(
+        {"provider": {"p": {"preset": "two-doors", "url": "https://x.example/v1"}}},
+        presets=PRESETS.get,
+        place=place,
+    )
 
 
 URL = "https://x.example/v1"
 NO_AMOUNT = 'must be a number that is not negative, or a string such as "90s", "10m" or "32MiB" | '
-NO_REFERENCE = (
-    "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:, call:): a literal key never stands in this file | holdfast key add p --from env:VARIABLE"
-)
+NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:, call:): a literal key never stands in this file | holdfast key add p --from env:VARIABLE"
 
 
 @pytest.mark.parametrize(
@@ -178,54 +244,107 @@ NO_REFERENCE = (
         ),
         ({"url": "ftp://user:pw@x.example/v1"}, "url: 'ftp://x.example/v1' is not an http(s) URL | "),
         ({"url": "sk-abcdefghijklmnopqrstuvwxyz"}, "url: '****' is not an http(s) URL | "),
-        ({"url": URL + "/chat/completions"}, f"url: an openai-chat endpoint is what precedes '/chat/completions' | write \"{URL}\""),
+        (
+            {"url": URL + "/chat/completions"},
+            f"url: an openai-chat endpoint is what precedes '/chat/completions' | write \"{URL}\"",
+        ),
         (
             {"endpoints": {"anthropic-messages": "https://x.example/v1"}},
             "endpoints.anthropic-messages: an anthropic-messages endpoint is what precedes '/v1' | write \"https://x.example\"",
         ),
         ({"url": 7}, "url: must be a string that is not empty | "),
-        ({"url": URL, "endpoints": {"openai-chat": URL}}, "endpoints: stands beside url: an endpoint has one owner | write one of the two"),
-        ({"endpoints": {"openai-chat": URL}, "dialect": "openai-chat"}, 'dialect: says what url speaks, but there is no url | write url = "https://…" too'),
-        ({"endpoints": {"openai": URL}}, "endpoints.openai: must be one of openai-chat, openai-responses, anthropic-messages | "),
-        ({"endpoints": {"openai-chat": {"auth": "bearer"}}}, "endpoints.openai-chat: '' is not an http(s) URL | "),
+        (
+            {"url": URL, "endpoints": {"openai-chat": URL}},
+            "endpoints: stands beside url: an endpoint has one owner | write one of the two",
+        ),
+        (
+            {"endpoints": {"openai-chat": URL}, "dialect": "openai-chat"},
+            'dialect: says what url speaks, but there is no url | write url = "https://…" too',
+        ),
+        (
+            {"endpoints": {"openai": URL}},
+            "endpoints.openai: must be one of openai-chat, openai-responses, anthropic-messages | ",
+        ),
+        (
+            {"endpoints": {"openai-chat": {"auth": "bearer"}}},
+            "endpoints.openai-chat: '' is not an http(s) URL | ",
+        ),
         ({"url": URL, "auth": "beerer"}, "auth: must be one of bearer, x-api-key, api-key, none | "),
-        ({"url": URL, "headers": {"X Y": "a"}}, "headers: must be a table of header names and ASCII strings | "),
+        (
+            {"url": URL, "headers": {"X Y": "a"}},
+            "headers: must be a table of header names and ASCII strings | ",
+        ),
         (
             {"url": URL, "headers": {"Cookie": "a"}},
             f"url: header 'Cookie' of {URL} carries authentication or routing: a key belongs into keys, not into headers | ",
         ),
         ({"url": URL, "models": ["a", 3]}, "models: must be a list of strings, none twice | "),
         ({"url": URL, "models": ["a", "a"]}, "models: must be a list of strings, none twice | "),
-        ({"url": URL, "models": [" a"]}, "models: 'p/ a' names no model: a pin is provider/model | holdfast models --provider p"),
-        ({"url": URL, "answers_as": {"m": 5}}, 'answers_as: must be a table of names, such as { "my-deployment" = "gpt-5" } | '),
-        ({"url": URL, "answers_as": {" m": "a"}}, "answers_as: 'p/ m' names no model: a pin is provider/model | holdfast models --provider p"),
+        (
+            {"url": URL, "models": [" a"]},
+            "models: 'p/ a' names no model: a pin is provider/model | holdfast models --provider p",
+        ),
+        (
+            {"url": URL, "answers_as": {"m": 5}},
+            'answers_as: must be a table of names, such as { "my-deployment" = "gpt-5" } | ',
+        ),
+        (
+            {"url": URL, "answers_as": {" m": "a"}},
+            "answers_as: 'p/ m' names no model: a pin is provider/model | holdfast models --provider p",
+        ),
         ({"url": URL, "modles": []}, "modles: unknown key 'modles' | did you mean 'models'?"),
         ({"url": URL, "base_url": URL}, "base_url: unknown key 'base_url' | did you mean 'url'?"),
         (
             {"url": URL, "zzz": 1},
             "zzz: unknown key 'zzz' | known here: answers_as, auth, dialect, endpoints, headers, keys, models, preset, profile, strategy, url",
         ),
-        ({"url": URL, "api_key": "sk-abcdefghijklmnopqrst"}, "api_key: a literal key never stands in this file | holdfast key add p --from env:VARIABLE"),
+        (
+            {"url": URL, "api_key": "sk-abcdefghijklmnopqrst"},
+            "api_key: a literal key never stands in this file | holdfast key add p --from env:VARIABLE",
+        ),
         ({"url": URL, "preset": "none-such"}, "preset: no preset is called 'none-such' | "),
         ({"url": URL, "keys": "env:A"}, "keys: must be a list | "),
         ({"url": URL, "keys": ["sk-abcdefghijklmnopqrst"]}, "keys[0]: " + NO_REFERENCE),
         ({"url": URL, "keys": [{"from": "tp-abcdefghijklmnopqrst"}]}, "keys[0].from: " + NO_REFERENCE),
-        ({"url": URL, "keys": ["env:sk-abcdefghijklmnopqrst"]}, "keys[0]: must look like env:VARIABLE | holdfast key add p --from env:VARIABLE"),
-        ({"url": URL, "keys": ["file:key.txt"]}, "keys[0]: must look like file:/PATH or file:~/PATH | holdfast key add p --from env:VARIABLE"),
-        ({"url": URL, "keys": [{"label": "a"}]}, "keys[0]: has no 'from': a key is a reference to where it is kept | holdfast key add p --from env:VARIABLE"),
+        (
+            {"url": URL, "keys": ["env:sk-abcdefghijklmnopqrst"]},
+            "keys[0]: must look like env:VARIABLE | holdfast key add p --from env:VARIABLE",
+        ),
+        (
+            {"url": URL, "keys": ["file:key.txt"]},
+            "keys[0]: must look like file:/PATH or file:~/PATH | holdfast key add p --from env:VARIABLE",
+        ),
+        (
+            {"url": URL, "keys": [{"label": "a"}]},
+            "keys[0]: has no 'from': a key is a reference to where it is kept | holdfast key add p --from env:VARIABLE",
+        ),
         ({"url": URL, "keys": [{"from": 3}]}, "keys[0].from: must be a string that is not empty | "),
-        ({"url": URL, "keys": [{"from": "env:A", "labl": "b"}]}, "keys[0].labl: unknown key 'labl' | did you mean 'label'?"),
-        ({"url": URL, "keys": [{"from": "env:A", "label": "a b"}]}, "keys[0].label: must be a short name of letters, digits, '.', '_' and '-' | "),
+        (
+            {"url": URL, "keys": [{"from": "env:A", "labl": "b"}]},
+            "keys[0].labl: unknown key 'labl' | did you mean 'label'?",
+        ),
+        (
+            {"url": URL, "keys": [{"from": "env:A", "label": "a b"}]},
+            "keys[0].label: must be a short name of letters, digits, '.', '_' and '-' | ",
+        ),
         ({"url": URL, "keys": ["env:A", "env:A"]}, "keys[1]: 'env:A' stands twice | remove one of the two"),
-        ({"url": URL, "keys": ["env:A", {"from": "env:B", "label": "A"}]}, "keys[1]: 'A' stands twice | give it another label = \"…\""),
+        (
+            {"url": URL, "keys": ["env:A", {"from": "env:B", "label": "A"}]},
+            "keys[1]: 'A' stands twice | give it another label = \"…\"",
+        ),
         (
             {"preset": "two-doors", "keys": [{"from": "env:A", "url": URL}]},
             "keys[0].url: 'p' speaks openai-chat, anthropic-messages: which one does this URL speak? | write endpoints = { DIALECT = \"https://…\" }",
         ),
-        ({"preset": "local", "keys": ["env:A"]}, 'keys: this provider takes no key (auth = "none") | write auth = "bearer", or remove the keys'),
+        (
+            {"preset": "local", "keys": ["env:A"]},
+            'keys: this provider takes no key (auth = "none") | write auth = "bearer", or remove the keys',
+        ),
     ],
 )
-def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(table: dict[str, object], told: str) -> None:
+def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(
+    table: dict[str, object], told: str
+) -> None:
     assert problems({"provider": {"p": table}}) == [f"provider.p.{told}"]
 
 
@@ -235,7 +354,10 @@ def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(ta
         ({"providers": {}}, "providers: unknown key 'providers' | did you mean 'provider'?"),
         ({"provider": []}, "provider: must be a table | "),
         ({"provider": {"p": "https://x.example"}}, "provider.p: must be a table | "),
-        ({"provider": {"p": {}}}, "provider.p: provider 'p' has no endpoint | holdfast provider add p --url URL"),
+        (
+            {"provider": {"p": {}}},
+            "provider.p: provider 'p' has no endpoint | holdfast provider add p --url URL",
+        ),
         (
             {"provider": {"custom": {"url": URL}}},
             (
@@ -247,7 +369,10 @@ def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(ta
             {"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["pp/m"]}}},
             "ladder.\"p/m\".then: 'pp/m' names no provider of this file | did you mean 'p'?",
         ),
-        ({"provider": {"p": {"url": URL}}, "ladder": {"p": {"then": ["p/m"]}}}, "ladder.p: 'p' is not a pin: write provider/model | holdfast models"),
+        (
+            {"provider": {"p": {"url": URL}}, "ladder": {"p": {"then": ["p/m"]}}},
+            "ladder.p: 'p' is not a pin: write provider/model | holdfast models",
+        ),
         (
             {"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["m"]}}},
             "ladder.\"p/m\".then: 'm' is not a pin: write provider/model | holdfast models",
@@ -270,21 +395,38 @@ def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(ta
             {"gateway": {"store": "postgresql://u:pw@db/x"}},
             'gateway.store: must be "sqlite:PATH", "memory:" or "postgresql://…" (its password in PGPASSWORD or ~/.pgpass) | ',
         ),
-        ({"gateway": {"store": 3}}, 'gateway.store: must be "sqlite:PATH", "memory:" or "postgresql://…" (its password in PGPASSWORD or ~/.pgpass) | '),
+        (
+            {"gateway": {"store": 3}},
+            'gateway.store: must be "sqlite:PATH", "memory:" or "postgresql://…" (its password in PGPASSWORD or ~/.pgpass) | ',
+        ),
     ],
 )
-def test_what_is_wrong_elsewhere_is_told_with_its_place_and_its_mending(document: dict[str, object], told: str) -> None:
+def test_what_is_wrong_elsewhere_is_told_with_its_place_and_its_mending(
+    document: dict[str, object], told: str
+) -> None:
     assert problems(document) == [told]
 
 
 def test_all_problems_are_told_at_once() -> None:
-    found = problems({"provider": {"auto": {"keys": ["literal"], "url": "x"}, "p": {"urll": URL}}, "settings": {"wait": 1}, "more": {}})
+    found = problems(
+        {
+            "provider": {"auto": {"keys": ["literal"], "url": "x"}, "p": {"urll": URL}},
+            "settings": {"wait": 1},
+            "more": {},
+        }
+    )
     assert [one.partition(":")[0] for one in found] == [
         "more", "provider.auto", "provider.auto.url", "provider.auto.keys[0]", "provider.p.urll", "settings.wait",
     ]  # fmt: skip
 
 
-SECRETS = ["sk-ant-REALLYSECRET0000", "REALLYSECRET2222 with spaces", "AIzaREALLYSECRET3333", "op://vault/REALLYSECRET", "sk:REALLYSECRET4444"]
+SECRETS = [
+    "sk-ant-REALLYSECRET0000",
+    "REALLYSECRET2222 with spaces",
+    "AIzaREALLYSECRET3333",
+    "op://vault/REALLYSECRET",
+    "sk:REALLYSECRET4444",
+]
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -306,11 +448,20 @@ LEAVES = st.one_of(
     st.sampled_from(["env:A", "two-doors", "p/m", "https://x.example/v1", "http://[", "//@", "", "bearer", "openai-chat", "10m"]), st.text(max_size=5),
     st.integers(), st.floats(), st.booleans(), st.dates(),
 )  # fmt: skip
-ANYTHING = st.recursive(LEAVES, lambda one: st.lists(one, max_size=3) | st.dictionaries(st.sampled_from(NAMES), one, max_size=4), max_leaves=25)
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda one: st.lists(one, max_size=3) | st.dictionaries(st.sampled_from(NAMES), one, max_size=4),
+    max_leaves=25,
+)
 
 
-@given(st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=4), st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=6))
-def test_whatever_stands_in_the_file_is_a_configuration_or_a_config_error(document: dict[str, object], table: dict[str, object]) -> None:
+@given(
+    st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=4),
+    st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=6),
+)
+def test_whatever_stands_in_the_file_is_a_configuration_or_a_config_error(
+    document: dict[str, object], table: dict[str, object]
+) -> None:
     with suppress(ConfigError):
         read({**document, "provider": {"p": {"url": "https://x.example/v1", **table}}})
 
@@ -322,7 +473,12 @@ def test_a_reference_that_is_one_comes_back_unchanged() -> None:
 
 
 def test_paths_are_quoted_as_toml_wants_it() -> None:
-    assert (join("", "a"), join("a", "b-c"), join("a", "b.c"), join("a", 'b"c')) == ("a", "a.b-c", 'a."b.c"', 'a."b\\"c"')
+    assert (join("", "a"), join("a", "b-c"), join("a", "b.c"), join("a", 'b"c')) == (
+        "a",
+        "a.b-c",
+        'a."b.c"',
+        'a."b\\"c"',
+    )
 
 
 def test_a_hint_names_the_nearest_else_all_else_nothing() -> None:

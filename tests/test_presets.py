@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 
 import holdfast
-from holdfast import presets
-from holdfast.configfile.parse import parse
+from holdfast.config.parse import parse
 from holdfast.core.errors import IdentityError
 from holdfast.core.identity import Auth, Dialect, ProviderName, is_loopback
+from holdfast.providers import presets
 
 COLUMNS = {"name", "docs", "profile", "env", "auth", "endpoints", "models_path", "key_prefixes"}
 SOURCE = Path(holdfast.__file__).parent
@@ -36,12 +36,16 @@ def test_a_preset_is_a_provider_as_it_stands(name: str) -> None:
     assert {endpoint.dialect: endpoint.url for endpoint in made.endpoints} == row["endpoints"]
     assert ProviderName(name) == name
     for endpoint in made.endpoints:
-        assert endpoint.url.startswith("https://") or (is_loopback(endpoint.url) and endpoint.auth is Auth.NONE)
+        assert endpoint.url.startswith("https://") or (
+            is_loopback(endpoint.url) and endpoint.auth is Auth.NONE
+        )
 
 
 @pytest.mark.parametrize("dialect", Dialect)
 def test_an_address_has_one_owner(dialect: Dialect) -> None:
-    urls = Counter(row["endpoints"][dialect] for row in presets.rows().values() if dialect in row["endpoints"])
+    urls = Counter(
+        row["endpoints"][dialect] for row in presets.rows().values() if dialect in row["endpoints"]
+    )
     assert urls
     assert not [url for url, count in urls.items() if count > 1]
 
@@ -56,7 +60,9 @@ def test_the_addresses_of_two_presets_never_meet_in_any_dialect() -> None:
 def test_a_variable_has_one_owner() -> None:
     variables = Counter(variable for row in presets.rows().values() for variable in row["env"])
     assert not [variable for variable, count in variables.items() if count > 1]
-    assert {presets.owner_of_variable(one) for one in ("TOGETHER_API_KEY", "TOGETHERAI_API_KEY")} == {"together"}
+    assert {presets.owner_of_variable(one) for one in ("TOGETHER_API_KEY", "TOGETHERAI_API_KEY")} == {
+        "together"
+    }
     assert presets.owner_of_variable("NOBODY_S_API_KEY") is None
 
 
@@ -67,23 +73,36 @@ def test_a_variable_has_one_owner() -> None:
         ("moonshot", "MOONSHOT_API_KEY"), ("kimi-coding", "KIMI_API_KEY"), ("zai", "ZAI_API_KEY"), ("zhipu", "ZHIPU_API_KEY"), ("alibaba", "DASHSCOPE_API_KEY"),
     ],
 )  # fmt: skip
-def test_the_variable_that_others_share_belongs_to_one_preset_and_comes_first_there(name: str, variable: str) -> None:
+def test_the_variable_that_others_share_belongs_to_one_preset_and_comes_first_there(
+    name: str, variable: str
+) -> None:
     assert presets.find(name)["env"][0] == variable
 
 
 def test_the_vocabulary_of_errors_that_a_preset_names_is_there() -> None:
     named = {row["profile"] for row in presets.rows().values() if "profile" in row}
     assert named
-    assert not {name for name in named if not (SOURCE / "profiles" / f"{name}.toml").is_file()}
+    assert not {name for name in named if not (SOURCE / "providers" / "profiles" / f"{name}.toml").is_file()}
 
 
 def test_who_needs_a_key_has_a_variable_for_it() -> None:
-    assert {name for name, row in presets.rows().items() if not row["env"]} == {name for name, row in presets.rows().items() if row.get("auth") == "none"}
+    assert {name for name, row in presets.rows().items() if not row["env"]} == {
+        name for name, row in presets.rows().items() if row.get("auth") == "none"
+    }
 
 
 def test_plans_and_pay_as_you_go_of_one_maker_are_presets_of_their_own() -> None:
-    hosts = {name: urlsplit(row["endpoints"]["openai-chat"]) for name, row in presets.rows().items() if "openai-chat" in row["endpoints"]}
-    families = "mimo mimo-plan-cn mimo-plan-sgp mimo-plan-ams", "zai zai-coding", "alibaba alibaba-cn alibaba-coding", "moonshot moonshot-cn kimi-coding"
+    hosts = {
+        name: urlsplit(row["endpoints"]["openai-chat"])
+        for name, row in presets.rows().items()
+        if "openai-chat" in row["endpoints"]
+    }
+    families = (
+        "mimo mimo-plan-cn mimo-plan-sgp mimo-plan-ams",
+        "zai zai-coding",
+        "alibaba alibaba-cn alibaba-coding",
+        "moonshot moonshot-cn kimi-coding",
+    )
     for family in map(str.split, families):
         assert len({(hosts[name].netloc, hosts[name].path) for name in family}) == len(family)
 
@@ -96,5 +115,10 @@ def test_a_name_that_nobody_has_is_told_with_the_nearest() -> None:
 
 def test_no_code_names_the_variable_of_a_provider() -> None:
     known = {variable for row in presets.rows().values() for variable in row["env"]}
-    found = {(path.name, one) for path in SOURCE.rglob("*.py") for one in VARIABLE.findall(path.read_text("utf-8")) if one in known}
+    found = {
+        (path.name, one)
+        for path in SOURCE.rglob("*.py")
+        for one in VARIABLE.findall(path.read_text("utf-8"))
+        if one in known
+    }
     assert not found

@@ -1,30 +1,32 @@
-"""A key that worked and is refused is tested by one request for all: the lease on the test lasts until there is a verdict."""
+"""A key that worked and is refused is tested by one request for all: the lease on the test lasts until there
+is a verdict."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from holdfast.configfile import Home
+from holdfast.config import Home
 from holdfast.core.faults import Reply
 from holdfast.core.identity import Pin
 from holdfast.core.session import Session
 from holdfast.core.steps import Answer, Probe, Refresh, Send
-from holdfast.engine import Engine, Exchange
+from holdfast.credentials import Vault
+from holdfast.engine.request import RequestRun
+from holdfast.engine.state import Engine
 from holdfast.store.memory import MemoryStore
-from holdfast.vault import Vault
 from world import BAD_KEY, CHAT
 
 CONFIG = '[provider.mimo]\nurl = "https://mimo.example/v1"\nkeys = ["env:MIMO"]\n[settings]\nprobe_delays = [0, 0]\n'
 
 
-def sent(exchange: Exchange, reply: Reply | None) -> None:
+def sent(request_run: RequestRun, reply: Reply | None) -> None:
     """The request left and this came back."""
-    step = exchange.step
+    step = request_run.step
     assert isinstance(step, Send)
-    exchange.secret(step.connection)
-    now = exchange.now()
-    exchange.answer(Answer(now, reply, sent_at=now))
+    request_run.secret(step.connection)
+    now = request_run.now()
+    request_run.answer(Answer(now, reply, sent_at=now))
 
 
 def test_reading_a_refused_key_again_does_not_let_a_second_request_test_it(home: Path) -> None:
@@ -32,7 +34,12 @@ def test_reading_a_refused_key_again_does_not_let_a_second_request_test_it(home:
     place.config.write_text(CONFIG, "utf-8")
     store = MemoryStore()
     store.save_session(Session("s1", Pin.parse("mimo/m1")), None)
-    engine = Engine(place, Vault(place.secrets, environ={"MIMO": "sk-mimo-12345678"}), store, lambda connection, secret: ())
+    engine = Engine(
+        place,
+        Vault(place.secrets, environ={"MIMO": "sk-mimo-12345678"}),
+        store,
+        lambda connection, secret: (),
+    )
 
     first = engine.begin("s1", CHAT, None)
     assert first.perform(), "the key is read for the first time"
@@ -43,7 +50,8 @@ def test_reading_a_refused_key_again_does_not_let_a_second_request_test_it(home:
     assert refused.perform()
     assert isinstance(refused.step, Probe)
 
-    # It has not begun its test yet when another request, which has read nothing again so far, takes the lease before it.
+    # It has not begun its test yet when another request, which has read nothing again so far, takes the lease
+    # before it.
     tester = engine.begin("s1", CHAT, None)
     assert isinstance(tester.step, Probe)
     assert tester.perform()
@@ -57,17 +65,27 @@ def test_reading_a_refused_key_again_does_not_let_a_second_request_test_it(home:
     assert isinstance(refused.step, Send)
     assert not refused.step.probe, "the verdict is known: the key is good"
     sent(refused, None)
-    assert [one.outcome is not None and one.outcome.fault for one in (first, tester, refused)] == [None, None, None]
+    assert [one.outcome is not None and one.outcome.fault for one in (first, tester, refused)] == [
+        None,
+        None,
+        None,
+    ]
     engine.close()
 
 
 def test_a_caller_who_leaves_while_the_lease_is_being_taken_keeps_it_from_nobody(home: Path) -> None:
-    """A cancelled task does not wait for the thread that takes its step (asyncio), and that thread ends after it."""
+    """A cancelled task does not wait for the thread that takes its step (asyncio), and that thread ends after
+    it."""
     place = Home.at(home)
     place.config.write_text(CONFIG, "utf-8")
     store = MemoryStore()
     store.save_session(Session("s1", Pin.parse("mimo/m1")), None)
-    engine = Engine(place, Vault(place.secrets, environ={"MIMO": "sk-mimo-12345678"}), store, lambda connection, secret: ())
+    engine = Engine(
+        place,
+        Vault(place.secrets, environ={"MIMO": "sk-mimo-12345678"}),
+        store,
+        lambda connection, secret: (),
+    )
     first = engine.begin("s1", CHAT, None)
     assert isinstance(first.step, Probe)
     name = f"probe:{first.step.fingerprint}@{first.step.connection.endpoint.url}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from holdfast import recorder
-from holdfast.recorder import Recorder
+from holdfast.engine import journal_writer
+from holdfast.engine.journal_writer import JournalWriter
 from holdfast.store.events import Event, EventKind
 from holdfast.store.memory import MemoryStore
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 def test_closing_while_the_writer_gathers_waits_for_what_is_queued_and_no_longer() -> None:
     for pause in (0.0, 0.01, 0.03, 0.06):
         store = MemoryStore()
-        recorder = Recorder(store)
-        recorder.journal(lambda: [Event(1.0, EventKind.CREATED, "s1")])
+        journal_writer = JournalWriter(store)
+        journal_writer.journal(lambda: [Event(1.0, EventKind.CREATED, "s1")])
         time.sleep(pause)
         began = time.monotonic()
-        recorder.close()
+        journal_writer.close()
         assert time.monotonic() - began < 1.0
         assert [event.session for event in store.journal(session="s1")] == ["s1"]
 
 
 def test_closing_does_not_wait_for_more_to_gather(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "_GATHER", 10.0)
+    monkeypatch.setattr(journal_writer, "_GATHER", 10.0)
     store = MemoryStore()
-    writer = Recorder(store)
+    writer = JournalWriter(store)
     writer.journal(lambda: [Event(1.0, EventKind.CREATED, "s1")])
     time.sleep(0.02)
     began = time.monotonic()
@@ -38,9 +38,11 @@ def test_closing_does_not_wait_for_more_to_gather(monkeypatch: pytest.MonkeyPatc
     assert len(store.journal(session="s1")) == 1
 
 
-def test_a_line_that_cannot_be_made_costs_its_batch_and_not_the_writer(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_that_cannot_be_made_costs_its_batch_and_not_the_writer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     store = MemoryStore()
-    writer = Recorder(store)
+    writer = JournalWriter(store)
     writer.journal(lambda: [Event(1.0, EventKind.CREATED, "s1") for _ in range(1 // 0)])
     writer.flush()
     writer.journal(lambda: [Event(1.0, EventKind.CREATED, "s2")])

@@ -1,4 +1,5 @@
-"""The library's face: sessions that are created, resumed, switched and handed to SDKs, over a real provider."""
+"""The library's face: sessions that are created, resumed, switched and handed to SDKs, over a real
+provider."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import httpx2
 import pytest
 
 import holdfast
-from holdfast.scripted import ScriptedProvider, ok, status
+from holdfast.fake_provider import ScriptedProvider, ok, status
 from holdfast.store.events import EventKind
 
 
@@ -26,7 +27,10 @@ def provider(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedPr
 
 def ask(session: holdfast.Session, text: str = "hi") -> httpx2.Response:
     with httpx2.Client(transport=session.transport(), base_url="http://holdfast.invalid/v1") as client:
-        return client.post("/chat/completions", json={"model": session.model, "messages": [{"role": "user", "content": text}]})
+        return client.post(
+            "/chat/completions",
+            json={"model": session.model, "messages": [{"role": "user", "content": text}]},
+        )
 
 
 def test_a_session_keeps_its_own_choice_whatever_pin_a_restart_names(provider: ScriptedProvider) -> None:
@@ -37,11 +41,17 @@ def test_a_session_keeps_its_own_choice_whatever_pin_a_restart_names(provider: S
         resumed = hf.session("s1", "mimo/m1")
         assert (str(resumed.pin), resumed.model) == ("twin/m2", "m2")
         assert [row.id for row in hf.sessions()] == ["s1"]
-        assert [event.kind for event in resumed.attempts()] == [EventKind.CREATED, EventKind.SWITCHED, EventKind.RESUMED]
+        assert [event.kind for event in resumed.attempts()] == [
+            EventKind.CREATED,
+            EventKind.SWITCHED,
+            EventKind.RESUMED,
+        ]
 
 
 def test_the_last_failure_can_be_explained_to_the_user_of_an_sdk(provider: ScriptedProvider) -> None:
-    provider.follow(status(402, {"error": {"message": "Insufficient Balance", "code": "insufficient_balance"}}))
+    provider.follow(
+        status(402, {"error": {"message": "Insufficient Balance", "code": "insufficient_balance"}})
+    )
     with holdfast.open() as hf:
         session = hf.session("s1", "mimo/m1")
         assert session.explain() == ""
@@ -50,7 +60,9 @@ def test_the_last_failure_can_be_explained_to_the_user_of_an_sdk(provider: Scrip
         assert "holdfast key reset mimo K1" in session.explain()
 
 
-def test_a_body_over_the_replay_limit_is_sent_once_and_its_refusal_says_so(provider: ScriptedProvider) -> None:
+def test_a_body_over_the_replay_limit_is_sent_once_and_its_refusal_says_so(
+    provider: ScriptedProvider,
+) -> None:
     provider.follow(status(500))
     with holdfast.open() as hf:
         session = hf.session("s1", "mimo/m1")
@@ -97,20 +109,26 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "project" / ".holdfast.toml"
 
 
-def test_a_new_session_without_a_pin_takes_the_one_that_the_project_selects(provider: ScriptedProvider, project: Path) -> None:
+def test_a_new_session_without_a_pin_takes_the_one_that_the_project_selects(
+    provider: ScriptedProvider, project: Path
+) -> None:
     project.write_text('pin = "mimo/m1"\n')
     with holdfast.open() as hf:
         session = hf.session("s1")
         assert str(session.pin) == "mimo/m1"
         assert ask(session).status_code == 200
         assert f"created on mimo/m1 (project: {project})" in session.why()
-        assert str(hf.session("s2", "twin/m2").pin) == "twin/m2", "what the program names is before what the project selects"
+        assert str(hf.session("s2", "twin/m2").pin) == "twin/m2", (
+            "what the program names is before what the project selects"
+        )
     project.write_text('pin = "twin/m2"\n')
     with holdfast.open() as hf:
         assert str(hf.session("s1").pin) == "mimo/m1", "what is stored is before both"
 
 
-def test_a_hostile_project_neither_defines_nor_redirects_a_provider_and_leaves_no_session(provider: ScriptedProvider, project: Path) -> None:
+def test_a_hostile_project_neither_defines_nor_redirects_a_provider_and_leaves_no_session(
+    provider: ScriptedProvider, project: Path
+) -> None:
     for text, error in (
         ('pin = "evil/m"\n[provider.evil]\nurl = "https://evil.example/v1"\n', holdfast.ConfigError),
         ('pin = "mimo/m"\n[provider.mimo]\nurl = "https://evil.example/v1"\n', holdfast.ConfigError),
@@ -126,7 +144,9 @@ def test_a_hostile_project_neither_defines_nor_redirects_a_provider_and_leaves_n
     assert provider.requests == []
 
 
-def test_without_pin_session_and_project_nothing_is_guessed(provider: ScriptedProvider, project: Path) -> None:
+def test_without_pin_session_and_project_nothing_is_guessed(
+    provider: ScriptedProvider, project: Path
+) -> None:
     with holdfast.open() as hf, pytest.raises(holdfast.ConnectionLost, match="there is no session 's1'"):
         hf.session("s1")
 

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from holdfast import testing
-from holdfast.scripted import ScriptedProvider
+from holdfast.fake_provider import ScriptedProvider
 from holdfast.store.contract import StoreContract
 
 
@@ -24,7 +24,10 @@ def test_every_public_name_is_there_and_is_the_one_we_use() -> None:
 def test_a_scripted_provider_answers_as_it_was_told_over_a_real_socket() -> None:
     with testing.ScriptedProvider([testing.status(429), testing.ok("hi")]) as provider:
         asked = {"model": "m", "messages": []}
-        answers = [httpx2.post(f"{provider.url}/chat/completions", json=asked, headers={"authorization": "Bearer k"}) for _ in range(2)]
+        answers = [
+            httpx2.post(f"{provider.url}/chat/completions", json=asked, headers={"authorization": "Bearer k"})
+            for _ in range(2)
+        ]
     assert [answer.status_code for answer in answers] == [429, 200]
     assert answers[1].json()["choices"][0]["message"]["content"] == "hi"
     assert [seen.key for seen in provider.requests] == ["k", "k"]

@@ -1,4 +1,5 @@
-"""Answers without a class are kept on this machine as shapes, each once, at most so many, and shown as a line for the collection."""
+"""Answers without a class are kept on this machine as shapes, each once, at most so many, and shown as a line
+for the collection."""
 
 from __future__ import annotations
 
@@ -11,32 +12,59 @@ import pytest
 import holdfast
 from cli.conftest import cli as _cli
 from cli.furnishing import Cli
-from holdfast import profiles
+from holdfast.core.anonymize import digest
 from holdfast.core.faults import FaultClass, Reply
-from holdfast.core.shape import digest
-from holdfast.scripted import ScriptedProvider, status
-from holdfast.unknowns import MOST, Unknowns
+from holdfast.engine.unclassified import MOST, UnclassifiedReplies
+from holdfast.fake_provider import ScriptedProvider, status
+from holdfast.providers import profiles
 
 cli = _cli
-ODD = status(418, {"error": {"message": "alice-canary brewed tea", "code": "teapot_overheated"}}, headers={"x-account": "alice-canary"})
+ODD = status(
+    418,
+    {"error": {"message": "alice-canary brewed tea", "code": "teapot_overheated"}},
+    headers={"x-account": "alice-canary"},
+)
 
 
-def test_an_unknown_answer_is_kept_as_a_shape_and_reported_as_a_line(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_answer_is_kept_as_a_shape_and_reported_as_a_line(
+    cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("K1", "sk-key-one-1234567")
     with ScriptedProvider(ODD) as provider:
-        (home / "holdfast.toml").write_text(f'[provider.acme-canary]\nurl = "{provider.url}"\nkeys = ["env:K1"]\n')
+        (home / "holdfast.toml").write_text(
+            f'[provider.acme-canary]\nurl = "{provider.url}"\nkeys = ["env:K1"]\n'
+        )
         with holdfast.open() as hf:
             session = hf.session("s", "acme-canary/m")
-            with httpx2.Client(transport=session.transport(), base_url="http://holdfast.invalid/v1") as client:
+            with httpx2.Client(
+                transport=session.transport(), base_url="http://holdfast.invalid/v1"
+            ) as client:
                 for _ in range(2):
-                    assert client.post("/chat/completions", json={"model": "m", "messages": []}).headers["holdfast-fault"] == FaultClass.UNKNOWN
+                    assert (
+                        client.post("/chat/completions", json={"model": "m", "messages": []}).headers[
+                            "holdfast-fault"
+                        ]
+                        == FaultClass.UNKNOWN
+                    )
             assert "holdfast report --list" in session.explain()
     listed = json.loads(cli("report", "--list", "--json").stdout)
     assert [(one["status"], one["count"], one["profile"]) for one in listed] == [(418, 1, "generic")]
     told = cli("report", listed[0]["id"][:4]).stdout
     line = json.loads(told)
-    assert {"provider", "case", "status", "headers", "body", "expected_class", "source", "observed", "evidence"} <= set(line)
-    assert json.loads(line["body"]) == {"error": {"message": f"<string {len('alice-canary brewed tea')}>", "code": "teapot_overheated"}}
+    assert {
+        "provider",
+        "case",
+        "status",
+        "headers",
+        "body",
+        "expected_class",
+        "source",
+        "observed",
+        "evidence",
+    } <= set(line)
+    assert json.loads(line["body"]) == {
+        "error": {"message": f"<string {len('alice-canary brewed tea')}>", "code": "teapot_overheated"}
+    }
     assert "canary" not in told + cli("report").stdout
     path = next((home / "unknown").iterdir())
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
@@ -50,7 +78,7 @@ def test_an_id_that_nothing_has_names_the_list(cli: Cli) -> None:
 
 
 def test_only_so_many_shapes_are_kept_and_a_damaged_one_is_passed_over(tmp_path: Path) -> None:
-    kept, generic = Unknowns(tmp_path), profiles.load(None)
+    kept, generic = UnclassifiedReplies(tmp_path), profiles.load(None)
     ids = [kept.keep(Reply(code), generic, 1000.0 + code) for code in range(600, 600 + MOST + 5)]
     assert len(list(kept.all())) == MOST
     assert kept.find(ids[-1]) is not None
@@ -60,7 +88,7 @@ def test_only_so_many_shapes_are_kept_and_a_damaged_one_is_passed_over(tmp_path:
 
 
 def test_a_shape_that_comes_again_is_counted_at_most_once_a_minute(tmp_path: Path) -> None:
-    kept, generic = Unknowns(tmp_path), profiles.load(None)
+    kept, generic = UnclassifiedReplies(tmp_path), profiles.load(None)
     for at in (100.0, 130.0, 200.0):
         name = kept.keep(Reply(600), generic, at)
     found = kept.find(name)
@@ -70,4 +98,4 @@ def test_a_shape_that_comes_again_is_counted_at_most_once_a_minute(tmp_path: Pat
 
 def test_a_directory_that_cannot_be_written_costs_no_request(tmp_path: Path) -> None:
     (tmp_path / "unknown").write_text("in the way")
-    assert len(Unknowns(tmp_path).keep(Reply(600), profiles.load(None), 1.0)) == 12
+    assert len(UnclassifiedReplies(tmp_path).keep(Reply(600), profiles.load(None), 1.0)) == 12

@@ -1,4 +1,5 @@
-"""A small world for core tests: providers, keys, a board, a clock and a driver of the flow that performs no I/O."""
+"""A small world for core tests: providers, keys, a board, a clock and a driver of the flow that performs no
+I/O."""
 
 from __future__ import annotations
 
@@ -6,14 +7,15 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from holdfast import profiles
+from holdfast.core.changes import Change, CooldownStarted
 from holdfast.core.config import Limits
-from holdfast.core.evidence import Board, Change, Cooled
 from holdfast.core.faults import Phase, Reply
-from holdfast.core.flow import flow
-from holdfast.core.identity import Auth, Dialect, Endpoint, Key, Lane, Provider, ProviderName, Strategy
-from holdfast.core.pool import World
+from holdfast.core.health import HealthRegistry
+from holdfast.core.identity import Auth, Dialect, Endpoint, Key, Provider, ProviderName, Route, Strategy
+from holdfast.core.key_selection import DecisionContext
+from holdfast.core.request_flow import flow
 from holdfast.core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
+from holdfast.providers import profiles
 
 CHAT = Dialect.OPENAI_CHAT
 
@@ -24,18 +26,31 @@ def key(provider: str, label: str, account: str | None = None, url: str | None =
 
 
 def provider(
-    name: str, *labels: str, url: str = "", models: tuple[str, ...] | None = None, strategy: Strategy = Strategy.FILL_FIRST, keys: tuple[Key, ...] = ()
+    name: str,
+    *labels: str,
+    url: str = "",
+    models: tuple[str, ...] | None = None,
+    strategy: Strategy = Strategy.FILL_FIRST,
+    keys: tuple[Key, ...] = (),
 ) -> Provider:
     made = keys or tuple(key(name, label) for label in labels)
     auth = Auth.BEARER if made else Auth.NONE
-    return Provider(ProviderName(name), (Endpoint(url or f"https://{name}.example/v1", auth=auth),), made, models, strategy)
+    return Provider(
+        ProviderName(name),
+        (Endpoint(url or f"https://{name}.example/v1", auth=auth),),
+        made,
+        models,
+        strategy,
+    )
 
 
-def lane(owner: Provider, model: str = "m1") -> Lane:
-    return Lane.build(owner, CHAT, model)
+def route(owner: Provider, model: str = "m1") -> Route:
+    return Route.build(owner, CHAT, model)
 
 
-def reply(status: int, code: str = "", message: str = "no", headers: Mapping[str, str] | None = None, kind: str = "") -> Reply:
+def reply(
+    status: int, code: str = "", message: str = "no", headers: Mapping[str, str] | None = None, kind: str = ""
+) -> Reply:
     body = json.dumps({"error": {"message": message, "type": kind or None, "code": code or None}}).encode()
     return Reply(status, tuple((headers or {}).items()), body)
 
@@ -49,7 +64,12 @@ NO_MODEL = reply(404, "model_not_found", "The model `m1` does not exist")
 NO_PAGE = Reply(404, (("content-type", "text/plain"),), b"404 page not found")
 WRONG = reply(400, "invalid_value", "Invalid value for 'temperature'", kind="invalid_request_error")
 TOO_LONG = reply(400, "context_length_exceeded", "This model's maximum context length is 8192 tokens")
-REFUSED_LINE = Reply(None, body=b"ConnectError: [Errno 104] Connection reset by peer", phase=Phase.CONNECT, request_written=False)
+REFUSED_LINE = Reply(
+    None,
+    body=b"ConnectError: [Errno 104] Connection reset by peer",
+    phase=Phase.CONNECT,
+    request_written=False,
+)
 DELETED = reply(401, "account_deactivated", "The account was deactivated")
 
 Script = Callable[[Send, float], Reply | None]
@@ -57,9 +77,10 @@ Script = Callable[[Send, float], Reply | None]
 
 @dataclass
 class Sim:
-    """Runs flows against a script. `missing` keys cannot be read, `unread` must be read first; `leases` are held by others."""
+    """Runs flows against a script. `missing` keys cannot be read, `unread` must be read first; `leases` are
+    held by others."""
 
-    board: Board = field(default_factory=Board)
+    health: HealthRegistry = field(default_factory=HealthRegistry)
     now: float = 1_000_000.0
     missing: set[str] = field(default_factory=set)
     unread: set[str] = field(default_factory=set)
@@ -72,17 +93,27 @@ class Sim:
     changes: list[Change] = field(default_factory=list)
 
     def fingerprint(self, one: Key) -> str | None:
-        return None if one.label in self.unread | self.missing else f"{one.label}{self.generation.get(one.label, 0)}"
+        return (
+            None
+            if one.label in self.unread | self.missing
+            else f"{one.label}{self.generation.get(one.label, 0)}"
+        )
 
-    def world(self) -> World:
-        return World(self.board, self.fingerprint, lambda connection: profiles.load(None), roll=0.0, plan_host=lambda connection: self.plan_host)
+    def context(self) -> DecisionContext:
+        return DecisionContext(
+            self.health,
+            self.fingerprint,
+            lambda connection: profiles.load(None),
+            jitter=0.0,
+            plan_host=lambda connection: self.plan_host,
+        )
 
     def run(self, call: Call, script: Script | Iterable[Reply | None]) -> Outcome:
         """Drive one call to its end; each send takes 0.1 s."""
         if not callable(script):
             answers = iter(script)
             script = lambda send, now: next(answers)  # noqa: E731
-        going = flow(call, self.world(), self.now)
+        going = flow(call, self.context(), self.now)
         try:
             step = next(going)
             while True:
@@ -128,9 +159,9 @@ class Sim:
         return [send.connection.key.label if send.connection.key else "" for send in self.sends]
 
     @property
-    def cooled(self) -> list[Cooled]:
-        return [change for change in self.changes if isinstance(change, Cooled)]
+    def cooled(self) -> list[CooldownStarted]:
+        return [change for change in self.changes if isinstance(change, CooldownStarted)]
 
 
-def call(one: Lane, *rungs: Lane, **more: object) -> Call:
-    return Call("r1", "s1", one, rungs, limits=more.pop("limits", Limits()), **more)  # type: ignore[arg-type]
+def call(one: Route, *fallbacks: Route, **more: object) -> Call:
+    return Call("r1", "s1", one, fallbacks, limits=more.pop("limits", Limits()), **more)  # type: ignore[arg-type]

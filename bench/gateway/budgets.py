@@ -1,4 +1,5 @@
-"""The promised figures of the gateway, each as a ratio or a distance within one run, and whether it is met."""
+"""The promised figures of the gateway, each as a ratio or a distance within one run, and whether it is
+met."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ Judge = Callable[[Results], Verdict]
 
 
 def _ratio(name: str, load: str, figure: Figure, other: str, most: float) -> Judge:
-    """Ours may cost at most `most` times what the other costs; a limit below 1 is written as what part of the other it is."""
+    """Ours may cost at most `most` times what the other costs; a limit below 1 is written as what part of the
+    other it is."""
     budget = f"≤ {most:g} × {other}" if most >= 1 else f"≤ 1/{1 / most:.0f} of {other}"
 
     def judge(results: Results) -> Verdict:
@@ -41,21 +43,31 @@ def _ratio(name: str, load: str, figure: Figure, other: str, most: float) -> Jud
             return Verdict(name, _with(ours, "µs"), f"{other} {_with(theirs, 'µs')}", "–", budget, None)
         share = ours / theirs
         return Verdict(
-            name, f"{number(ours)} µs", f"{other} {number(theirs)} µs", f"{share:.2f} ×" if share >= 0.5 else f"1/{1 / share:.0f}", budget, share <= most
+            name,
+            f"{number(ours)} µs",
+            f"{other} {number(theirs)} µs",
+            f"{share:.2f} ×" if share >= 0.5 else f"1/{1 / share:.0f}",
+            budget,
+            share <= most,
         )
 
     return judge
 
 
 def _added_latency(most: float) -> Judge:
-    """One request at a time: what ours adds to the provider's own p50 may be `most` microseconds more than what nginx adds."""
+    """One request at a time: what ours adds to the provider's own p50 may be `most` microseconds more than
+    what nginx adds."""
     name, budget = "added p50, 1 at a time", f"≤ nginx + {most:g} µs"
 
     def judge(results: Results) -> Verdict:
         ours, theirs, bare = (results.median("c1", peer, "p50") for peer in (OURS, "nginx", "direct"))
         added = [None if one is None or bare is None else one - bare for one in (ours, theirs)]
         more = None if ours is None or theirs is None else ours - theirs
-        cells = (_with(added[0], "µs"), f"nginx {_with(added[1], 'µs')}", "–" if more is None else f"{more:+.0f} µs")
+        cells = (
+            _with(added[0], "µs"),
+            f"nginx {_with(added[1], 'µs')}",
+            "–" if more is None else f"{more:+.0f} µs",
+        )
         return Verdict(name, *cells, budget, None if more is None else more <= most)
 
     return judge
@@ -66,7 +78,14 @@ def _at_most(name: str, unit: str, measured: Callable[[Results], float | None], 
 
     def judge(results: Results) -> Verdict:
         ours = measured(results)
-        return Verdict(name, _with(ours, unit), "–", _with(ours, unit), f"≤ {most:g} {unit}", None if ours is None else ours <= most)
+        return Verdict(
+            name,
+            _with(ours, unit),
+            "–",
+            _with(ours, unit),
+            f"≤ {most:g} {unit}",
+            None if ours is None else ours <= most,
+        )
 
     return judge
 
@@ -76,7 +95,8 @@ def _with(value: float | None, unit: str) -> str:
 
 
 def memory_with_streams(results: Results, peer: str) -> float | None:
-    """Megabytes with 1,000 open streams, from the first round: before any other load has made the gateway larger."""
+    """Megabytes with 1,000 open streams, from the first round: before any other load has made the gateway
+    larger."""
     runs = results.of("hold", peer)
     return runs[0].peak_mb if runs and runs[0].peak_mb else None
 
@@ -101,6 +121,11 @@ BUDGETS: tuple[Judge, ...] = (
     _ratio("CPU a request, 1 MB prompt", "p1m", "per_request", "nginx", 1.6),
     _added_latency(120),
     _at_most("memory at rest, a worker", "MB", lambda results: idle(results, OURS), 50),
-    _at_most("memory with 1,000 open streams, a worker", "MB", lambda results: memory_with_streams(results, OURS), 60),
+    _at_most(
+        "memory with 1,000 open streams, a worker",
+        "MB",
+        lambda results: memory_with_streams(results, OURS),
+        60,
+    ),
     _at_most("start to first answer", "s", lambda results: start(results, OURS), 0.5),
 )

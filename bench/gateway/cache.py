@@ -1,7 +1,8 @@
-"""What the benchmark needs and the project does not ship: two C programs, built here, and the peers, installed from their own registries.
+"""What the benchmark needs and the project does not ship: two C programs, built here, and the peers,
+installed from their own registries.
 
-Everything lands below `.cache/bench` and is kept; removing that directory brings newer versions. Nothing needs root.
-"""
+Everything lands below `.cache/bench` and is kept; removing that directory brings newer versions. Nothing
+needs root."""
 
 from __future__ import annotations
 
@@ -24,12 +25,21 @@ class NotInstalled(Exception):
 def run(argv: Sequence[str | Path], cwd: Path | None = None) -> str:
     """The output of a command, both streams. Raises `NotInstalled` with its last line when it fails."""
     try:
-        done = subprocess.run([str(one) for one in argv], cwd=cwd, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+        done = subprocess.run(
+            [str(one) for one in argv],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotInstalled(f"{Path(argv[0]).name}: {error}") from error
     said = (done.stdout + done.stderr).strip()
     if done.returncode:
-        raise NotInstalled(f"{Path(argv[0]).name} ended with {done.returncode}: {said.splitlines()[-1] if said else 'without a word'}")
+        raise NotInstalled(
+            f"{Path(argv[0]).name} ended with {done.returncode}: {said.splitlines()[-1] if said else 'without a word'}"
+        )
     return said
 
 
@@ -39,7 +49,9 @@ def program(name: str) -> Path:
     if not built.exists() or built.stat().st_mtime < source.stat().st_mtime:
         compiler = shutil.which("gcc") or shutil.which("cc")
         if sys.platform != "linux" or compiler is None:
-            raise NotInstalled(f"{source.name} needs Linux (epoll) and gcc; on Debian and Ubuntu: apt install gcc libc6-dev")
+            raise NotInstalled(
+                f"{source.name} needs Linux (epoll) and gcc; on Debian and Ubuntu: apt install gcc libc6-dev"
+            )
         PLACE.mkdir(parents=True, exist_ok=True)
         run([compiler, "-O2", "-Wall", "-Wextra", "-o", built, source])
     return built

@@ -1,4 +1,5 @@
-"""`python -m bench gateway`: measure everybody, write the page, its plots and the figures, and give the page as text."""
+"""`python -m bench gateway`: measure everybody, write the page, its plots and the figures, and give the page
+as text."""
 
 from __future__ import annotations
 
@@ -19,8 +20,13 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 
 def run(rounds: int, names: Sequence[str] = (), *, quick: bool = False) -> str:
-    """Measure these peers, or all of them; `quick` measures each load once and briefly, on those that need no installing, and writes into the cache."""
-    peers = [EVERYBODY[name] for name in names] if names else [one for one in EVERYBODY.values() if one.quick or not quick]
+    """Measure these peers, or all of them; `quick` measures each load once and briefly, on those that need no
+    installing, and writes into the cache."""
+    peers = (
+        [EVERYBODY[name] for name in names]
+        if names
+        else [one for one in EVERYBODY.values() if one.quick or not quick]
+    )
     loads = [load.shorter() for load in LOADS] if quick else list(LOADS)
     try:
         reports, runs = measure(peers, loads, 1 if quick else rounds)

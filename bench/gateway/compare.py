@@ -1,4 +1,5 @@
-"""Measures the peers in turn: in every round each of them gets the same load once, in a new order, while the others idle."""
+"""Measures the peers in turn: in every round each of them gets the same load once, in a new order, while the
+others idle."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ class Candidate:
 
 @contextmanager
 def running(peer: Peer, ports: Ports, home: Path | None = None) -> Iterator[Candidate]:
-    """Start a peer, in a new home unless one is given, and wait for its first good answer. Raises `NotStarted`."""
+    """Start a peer, in a new home unless one is given, and wait for its first good answer. Raises
+    `NotStarted`."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as new:
         place, port = home or Path(new), _free_port()
         launch = peer.launch(place, port, ports)
@@ -57,7 +59,9 @@ def running(peer: Peer, ports: Ports, home: Path | None = None) -> Iterator[Cand
         began = time.monotonic()
         program = Program(launch.argv, launch.environ, place / "output.log", GATEWAY_CORE)
         try:
-            candidate = Candidate(peer, ports, _answering(peer, ports, program, port, began + peer.patience), program)
+            candidate = Candidate(
+                peer, ports, _answering(peer, ports, program, port, began + peer.patience), program
+            )
             candidate.took = time.monotonic() - began
             yield candidate
         finally:
@@ -68,10 +72,15 @@ def _answering(peer: Peer, ports: Ports, program: Program, port: int, until: flo
     """Where the peer listens, as soon as it has answered a request well."""
     while time.monotonic() < until and not program.ended:
         at = peer.address(port, program.said())
-        if at is not None and load.send(_PROBE, peer.target("json", at, ports), requests=1).last_status == 200:
+        if (
+            at is not None
+            and load.send(_PROBE, peer.target("json", at, ports), requests=1).last_status == 200
+        ):
             return at
         time.sleep(0.005)
-    raise NotStarted(f"{'ended' if program.ended else f'no good answer in {peer.patience:g} s'}: {program.said().strip()[-600:]}")
+    raise NotStarted(
+        f"{'ended' if program.ended else f'no good answer in {peer.patience:g} s'}: {program.said().strip()[-600:]}"
+    )
 
 
 def _free_port() -> int:
@@ -87,7 +96,8 @@ def more_files() -> None:
 
 
 def measure(peers: Sequence[Peer], loads: Sequence[Load], rounds: int) -> tuple[list[PeerReport], list[Run]]:
-    """Every load on every peer, `rounds` times. Who cannot be installed or started is reported with the reason, and left out."""
+    """Every load on every peer, `rounds` times. Who cannot be installed or started is reported with the
+    reason, and left out."""
     more_files()
     reports, runs = [], []
     with ExitStack() as held, load.provider() as (ports, stub):

@@ -20,7 +20,8 @@ from .process import LOAD_CORE, Program, started
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One kind of load. `rate` is requests a second, 0 where each connection sends as soon as it has its answer; `prompt` is bytes."""
+    """One kind of load. `rate` is requests a second, 0 where each connection sends as soon as it has its
+    answer; `prompt` is bytes."""
 
     name: str
     title: str
@@ -38,7 +39,11 @@ class Load:
 
     def shorter(self) -> Load:
         """The same for a quick look; a stream that trickles needs its time."""
-        return replace(self, seconds=min(self.seconds, 0.8), warmup=min(self.warmup, 0.3) if not self.ramp else self.warmup)
+        return replace(
+            self,
+            seconds=min(self.seconds, 0.8),
+            warmup=min(self.warmup, 0.3) if not self.ramp else self.warmup,
+        )
 
 
 LOADS: tuple[Load, ...] = (
@@ -54,13 +59,16 @@ LOADS: tuple[Load, ...] = (
     Load("p100k", "100 KB prompt", connections=16, prompt=100_000),
     Load("p1m", "1 MB prompt", connections=8, prompt=1_000_000),
     Load("burst", "32 streams, chunks back to back", mode="burst", connections=32),
-    Load("trickle", "200 streams, a chunk every 20 ms", mode="trickle", connections=200, ramp=2.0, warmup=2.2),
+    Load(
+        "trickle", "200 streams, a chunk every 20 ms", mode="trickle", connections=200, ramp=2.0, warmup=2.2
+    ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the load generator saw. Microseconds; nothing where there was nothing to see. `requests` and `chunks` count the warm-up too."""
+    """What the load generator saw. Microseconds; nothing where there was nothing to see. `requests` and
+    `chunks` count the warm-up too."""
 
     requests: int
     chunks: int
@@ -83,20 +91,49 @@ def read(line: str) -> Seen:
         return told[kind][name] if told[kind]["n"] else None
 
     return Seen(
-        *(told[name] for name in ("all_requests", "all_chunks", "seconds", "ok", "bad", "errors", "last_status")),
+        *(
+            told[name]
+            for name in ("all_requests", "all_chunks", "seconds", "ok", "bad", "errors", "last_status")
+        ),
         *(share(kind, name) for kind in ("latency", "transit") for name in ("p50", "p99")),
     )
 
 
-def send(load: Load, target: Target, meanwhile: Callable[[], object] = lambda: None, requests: int | None = None) -> Seen:
+def send(
+    load: Load, target: Target, meanwhile: Callable[[], object] = lambda: None, requests: int | None = None
+) -> Seen:
     """Send this load, calling `meanwhile` every quarter of a second; `requests` ends it after so many."""
-    argv = [str(cache.program("lg")), "-p", str(target.port), "-u", target.path, "-m", target.model, "-c", str(load.connections)]
-    argv += ["-d", str(load.seconds), "-w", str(load.warmup), "-r", str(load.rate), "-R", str(round(load.ramp * 1_000)), "-b", str(load.prompt)]
+    argv = [
+        str(cache.program("lg")),
+        "-p",
+        str(target.port),
+        "-u",
+        target.path,
+        "-m",
+        target.model,
+        "-c",
+        str(load.connections),
+    ]
+    argv += [
+        "-d",
+        str(load.seconds),
+        "-w",
+        str(load.warmup),
+        "-r",
+        str(load.rate),
+        "-R",
+        str(round(load.ramp * 1_000)),
+        "-b",
+        str(load.prompt),
+    ]
     argv += ["-s"] if load.streams else []
     argv += ["-n", str(requests)] if requests is not None else []
     for header in target.headers:
         argv += ["-H", header]
-    with on_core(LOAD_CORE), subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=cache.environment()) as child:
+    with (
+        on_core(LOAD_CORE),
+        subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=cache.environment()) as child,
+    ):
         until = time.monotonic() + load.seconds + load.warmup + 30
         while True:
             try:
@@ -112,7 +149,10 @@ def send(load: Load, target: Target, meanwhile: Callable[[], object] = lambda: N
 @contextmanager
 def provider() -> Iterator[tuple[Ports, Program]]:
     """The stub provider; gives its port for each way of answering, and itself."""
-    with tempfile.TemporaryDirectory() as place, started([cache.program("stub")], {}, Path(place, "log"), LOAD_CORE) as stub:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        started([cache.program("stub")], {}, Path(place, "log"), LOAD_CORE) as stub,
+    ):
         while not (said := stub.said()).endswith("\n"):
             if stub.ended:
                 raise cache.NotInstalled(f"the stub provider did not start: {said}")

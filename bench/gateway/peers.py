@@ -1,7 +1,7 @@
 """Who is measured: for each, how it is installed, started with the same providers behind it, and addressed.
 
-Every peer does as much of the gateway's job as it can be told to: `does` says what. The keys are invented; nothing leaves the machine.
-"""
+Every peer does as much of the gateway's job as it can be told to: `does` says what. The keys are invented;
+nothing leaves the machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from . import cache
 _OWN = Path(__file__).parent / "peer_files"
 _CLIENT_KEY, _PROVIDER_KEY = "sk-bench-client-0001", "sk-bench-provider-0001"
 _ANSWERS = "stub"
-"""The model that the stub provider says answered: ours asks for it by this name, since another one would be written down each time."""
+"""The model that the stub provider says answered: ours asks for it by this name, since another one would be
+written down each time."""
 Ports = Mapping[str, int]
 """The stub provider's port for each way of answering (c/stub.c)."""
 
@@ -44,7 +45,8 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the load generator is told: where to post, which model, which headers. "{}" in a header becomes the connection's number."""
+    """What the load generator is told: where to post, which model, which headers. "{}" in a header becomes
+    the connection's number."""
 
     port: int
     path: str
@@ -66,10 +68,12 @@ class Peer(ABC):
 
     @abstractmethod
     def launch(self, place: Path, port: int, stub: Ports) -> Launch | None:
-        """Write its configuration into `place` and say how it is started; nothing where there is nothing to start."""
+        """Write its configuration into `place` and say how it is started; nothing where there is nothing to
+        start."""
 
     def address(self, port: int, said: str) -> Address | None:  # noqa: ARG002 - most peers listen where they are told to
-        """Where it listens, from the port that it was given or what it has said so far; nothing while it has not said it."""
+        """Where it listens, from the port that it was given or what it has said so far; nothing while it has
+        not said it."""
         return Address(port)
 
     def target(self, mode: str, at: Address, stub: Ports) -> Target:  # noqa: ARG002 - the one that is asked directly needs the stub's ports
@@ -95,7 +99,11 @@ class Direct(Peer):
 class Nginx(Peer):
     """The limit: a reverse proxy in C that checks one token and replaces the key."""
 
-    name, does, quick = "nginx", "checks a token, replaces the key; the provider is chosen by the path, the body is not read", True
+    name, does, quick = (
+        "nginx",
+        "checks a token, replaces the key; the provider is chosen by the path, the body is not read",
+        True,
+    )
 
     def install(self) -> str:
         return cache.run([self._binary(), "-v"]).rpartition("/")[2].split()[0]
@@ -109,9 +117,14 @@ class Nginx(Peer):
             f"    location /{mode}/ {{ if ($known = 0) {{ return 401; }} proxy_set_header Authorization $provider_key; proxy_pass http://{mode}/; }}\n"
             for mode in stub
         )
-        pools = "".join(f"  upstream {mode} {{ server 127.0.0.1:{own}; keepalive 2048; keepalive_requests 10000000; }}\n" for mode, own in stub.items())
+        pools = "".join(
+            f"  upstream {mode} {{ server 127.0.0.1:{own}; keepalive 2048; keepalive_requests 10000000; }}\n"
+            for mode, own in stub.items()
+        )
         keys = {"CLIENT_KEY": _CLIENT_KEY, "PROVIDER_KEY": _PROVIDER_KEY}
-        text = _filled("nginx.conf", {"PLACE": str(place), "PORT": str(port), "POOLS": pools, "ROUTES": routes, **keys})
+        text = _filled(
+            "nginx.conf", {"PLACE": str(place), "PORT": str(port), "POOLS": pools, "ROUTES": routes, **keys}
+        )
         (place / "nginx.conf").write_text(text, "utf-8")
         return Launch((self._binary(), "-c", place / "nginx.conf", "-p", place, "-e", place / "error.log"))
 
@@ -122,7 +135,11 @@ class Nginx(Peer):
 class Holdfast(Peer):
     """Ours, with everything on: token, session, pin, evidence, journal, metrics."""
 
-    name, does, quick = "holdfast", "everything on: token, session, pin, evidence, recovery, journal, metrics", True
+    name, does, quick = (
+        "holdfast",
+        "everything on: token, session, pin, evidence, recovery, journal, metrics",
+        True,
+    )
 
     def install(self) -> str:
         return version("holdfast")
@@ -139,15 +156,24 @@ class Holdfast(Peer):
         )
 
     def address(self, port: int, said: str) -> Address | None:  # noqa: ARG002
-        told = next((json.loads(line) for line in said.splitlines() if line.startswith("{") and '"token"' in line), None)
+        told = next(
+            (json.loads(line) for line in said.splitlines() if line.startswith("{") and '"token"' in line),
+            None,
+        )
         return Address(int(re.findall(r":(\d+)", told["url"])[-1]), told["token"]) if told else None
 
     def target(self, mode: str, at: Address, stub: Ports) -> Target:  # noqa: ARG002
-        return Target(at.port, "/v1/chat/completions", f"stub-{mode}/{_ANSWERS}", (f"Authorization: Bearer {at.token}", "holdfast-session: bench-{}"))
+        return Target(
+            at.port,
+            "/v1/chat/completions",
+            f"stub-{mode}/{_ANSWERS}",
+            (f"Authorization: Bearer {at.token}", "holdfast-session: bench-{}"),
+        )
 
 
 class TensorZero(Peer):
-    """The Rust gateway. It is released as a container image; the Python package carries the same gateway as a library that listens."""
+    """The Rust gateway. It is released as a container image; the Python package carries the same gateway as a
+    library that listens."""
 
     name, does = (
         "tensorzero",
@@ -166,8 +192,13 @@ class TensorZero(Peer):
             f'api_base = "http://127.0.0.1:{own}/v1/"\napi_key_location = "env::PROVIDER_KEY"\n'
             for mode, own in stub.items()
         ]
-        (place / "tensorzero.toml").write_text("[gateway]\nobservability.enabled = false\n" + "".join(tables), "utf-8")
-        return Launch((self._python(), _OWN / "tensorzero_serve.py", place / "tensorzero.toml"), {"PROVIDER_KEY": _PROVIDER_KEY})
+        (place / "tensorzero.toml").write_text(
+            "[gateway]\nobservability.enabled = false\n" + "".join(tables), "utf-8"
+        )
+        return Launch(
+            (self._python(), _OWN / "tensorzero_serve.py", place / "tensorzero.toml"),
+            {"PROVIDER_KEY": _PROVIDER_KEY},
+        )
 
     def address(self, port: int, said: str) -> Address | None:  # noqa: ARG002
         told = re.search(r"^http://127\.0\.0\.1:(\d+)", said, re.MULTILINE)
@@ -196,13 +227,22 @@ class Portkey(Peer):
 
     def target(self, mode: str, at: Address, stub: Ports) -> Target:
         host = f"x-portkey-custom-host: http://127.0.0.1:{stub[mode]}/v1"
-        return Target(at.port, "/v1/chat/completions", mode, (f"Authorization: Bearer {_PROVIDER_KEY}", "x-portkey-provider: openai", host))
+        return Target(
+            at.port,
+            "/v1/chat/completions",
+            mode,
+            (f"Authorization: Bearer {_PROVIDER_KEY}", "x-portkey-provider: openai", host),
+        )
 
 
 class LiteLLM(Peer):
     """The Python proxy: one worker, production settings, no database, no callbacks."""
 
-    name, does, patience = "litellm", "checks the master key, routes by the body's model, replaces the key; no database, no callbacks, one worker", 120.0
+    name, does, patience = (
+        "litellm",
+        "checks the master key, routes by the body's model, replaces the key; no database, no callbacks, one worker",
+        120.0,
+    )
 
     def install(self) -> str:
         return cache.version_of(self._python(), "litellm")
@@ -212,18 +252,48 @@ class LiteLLM(Peer):
 
     def launch(self, place: Path, port: int, stub: Ports) -> Launch:
         models = [
-            {"model_name": mode, "litellm_params": {"model": f"openai/{mode}", "api_base": f"http://127.0.0.1:{own}/v1", "api_key": _PROVIDER_KEY}}
+            {
+                "model_name": mode,
+                "litellm_params": {
+                    "model": f"openai/{mode}",
+                    "api_base": f"http://127.0.0.1:{own}/v1",
+                    "api_key": _PROVIDER_KEY,
+                },
+            }
             for mode, own in stub.items()
         ]
         settings = {
             "model_list": models,
             "general_settings": {"master_key": _CLIENT_KEY},
-            "litellm_settings": {"num_retries": 0, "request_timeout": 600, "callbacks": [], "telemetry": False},
+            "litellm_settings": {
+                "num_retries": 0,
+                "request_timeout": 600,
+                "callbacks": [],
+                "telemetry": False,
+            },
             "router_settings": {"num_retries": 0, "disable_cooldowns": True},
         }
         (place / "litellm.yaml").write_text(json.dumps(settings), "utf-8")  # JSON is YAML
-        argv = (self._python().parent / "litellm", "--config", place / "litellm.yaml", "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1")
-        return Launch(argv, {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION", "NO_DOCS": "True"})
+        argv = (
+            self._python().parent / "litellm",
+            "--config",
+            place / "litellm.yaml",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--num_workers",
+            "1",
+        )
+        return Launch(
+            argv,
+            {
+                "LITELLM_LOG": "ERROR",
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                "LITELLM_MODE": "PRODUCTION",
+                "NO_DOCS": "True",
+            },
+        )
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
@@ -231,4 +301,6 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
     return re.sub(r"@(\w+)@", lambda found: values[found[1]], (_OWN / template).read_text("utf-8"))
 
 
-EVERYBODY: dict[str, Peer] = {one.name: one for one in (Direct(), Nginx(), Holdfast(), TensorZero(), Portkey(), LiteLLM())}
+EVERYBODY: dict[str, Peer] = {
+    one.name: one for one in (Direct(), Nginx(), Holdfast(), TensorZero(), Portkey(), LiteLLM())
+}

@@ -1,7 +1,8 @@
-"""Started programs and what they use: CPU time and memory of a program with all its children, read from /proc.
+"""Started programs and what they use: CPU time and memory of a program with all its children, read from
+/proc.
 
-A program is started in a session of its own; whoever is in that session belongs to it. CPU time is exact to 10 ms for each process.
-"""
+A program is started in a session of its own; whoever is in that session belongs to it. CPU time is exact to
+10 ms for each process."""
 
 from __future__ import annotations
 
@@ -103,7 +104,8 @@ class Program:
                 time.sleep(0.02)
 
     def _members(self) -> Iterator[tuple[int, list[str]]]:
-        """The processes of its session that still run, each with its fields of /proc/PID/stat from the state on."""
+        """The processes of its session that still run, each with its fields of /proc/PID/stat from the state
+        on."""
         for entry in os.scandir("/proc"):
             if not entry.name.isdigit():
                 continue
@@ -116,7 +118,9 @@ class Program:
 
 
 @contextmanager
-def started(argv: Sequence[str | Path], environ: Mapping[str, str], log: Path, core: int) -> Iterator[Program]:
+def started(
+    argv: Sequence[str | Path], environ: Mapping[str, str], log: Path, core: int
+) -> Iterator[Program]:
     """A program that is ended with the block."""
     program = Program(argv, environ, log, core)
     try:
@@ -126,7 +130,8 @@ def started(argv: Sequence[str | Path], environ: Mapping[str, str], log: Path, c
 
 
 class Bystanders:
-    """How many cores somebody else keeps busy meanwhile: what all cores did, less what these programs and our ended children did."""
+    """How many cores somebody else keeps busy meanwhile: what all cores did, less what these programs and our
+    ended children did."""
 
     def __init__(self, ours: Sequence[Program]) -> None:
         self._ours = ours

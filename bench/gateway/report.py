@@ -22,7 +22,16 @@ _SHARES: tuple[Figure, ...] = ("p50", "p99")
 def page(results: Results) -> str:
     """The whole page, as Markdown that is also readable as it is."""
     return "\n".join(
-        [*_head(results), *_budgets(results), *_costs(results), *_latencies(results), *_streams(results), *_footprint(results), *_peers(results), ""]
+        [
+            *_head(results),
+            *_budgets(results),
+            *_costs(results),
+            *_latencies(results),
+            *_streams(results),
+            *_footprint(results),
+            *_peers(results),
+            "",
+        ]
     )
 
 
@@ -52,8 +61,17 @@ def plots(results: Results) -> dict[str, str]:
 
 def _head(results: Results) -> list[str]:
     rounds = max((len(results.of(load, peer)) for load in _TITLES for peer in results.measured), default=0)
-    others = max((run.others for load in _TITLES for peer in results.measured for run in results.quiet(load, peer)), default=0.0)
-    lines = ["# The gateway beside its peers", "", f"Measured {results.date}.", "", *(f"- {name}: {told}" for name, told in results.machine.items())]
+    others = max(
+        (run.others for load in _TITLES for peer in results.measured for run in results.quiet(load, peer)),
+        default=0.0,
+    )
+    lines = [
+        "# The gateway beside its peers",
+        "",
+        f"Measured {results.date}.",
+        "",
+        *(f"- {name}: {told}" for name, told in results.machine.items()),
+    ]
     lines += [
         "",
         "One machine, one stub provider, one load generator (both in C). The gateway under test has a core for itself, provider and load generator share",
@@ -62,20 +80,35 @@ def _head(results: Results) -> list[str]:
         "another. Every load is put on every gateway in turn, in a new order each round; figures are medians",
         f"of {rounds} rounds." if rounds != 1 else "of a single round.",
     ]
-    lines += ["CPU time is user and system time of all processes of a gateway, divided by the requests or chunks that it served."]
-    lines += ["Rounds in which somebody else used more than a tenth of a core are left out where there are quieter ones."]
+    lines += [
+        "CPU time is user and system time of all processes of a gateway, divided by the requests or chunks that it served."
+    ]
+    lines += [
+        "Rounds in which somebody else used more than a tenth of a core are left out where there are quieter ones."
+    ]
     lines += (
-        [f"**The machine was busy: somebody else used up to {others:.1f} cores in rounds that count. Latencies are worth little.**"] if others > 0.1 else []
+        [
+            f"**The machine was busy: somebody else used up to {others:.1f} cores in rounds that count. Latencies are worth little.**"
+        ]
+        if others > 0.1
+        else []
     )
     lines += ["How to read this, and how to run it: [docs/performance.md](../../docs/performance.md).", ""]
     return lines
 
 
 def _budgets(results: Results) -> list[str]:
-    lines = ["## Budgets", "", "| figure | holdfast | against | result | budget | |", "|---|---|---|---|---|---|"]
+    lines = [
+        "## Budgets",
+        "",
+        "| figure | holdfast | against | result | budget | |",
+        "|---|---|---|---|---|---|",
+    ]
     for judge in BUDGETS:
         one = judge(results)
-        lines.append(f"| {one.figure} | {one.ours} | {one.other} | {one.result} | {one.budget} | {one.word} |")
+        lines.append(
+            f"| {one.figure} | {one.ours} | {one.other} | {one.result} | {one.budget} | {one.word} |"
+        )
     return [*lines, ""]
 
 
@@ -86,11 +119,29 @@ def _costs(results: Results) -> list[str]:
         "",
         "![CPU time of a request](gateway-cpu.svg)",
         "",
-        *_table(results, [_TITLES[one] for one in loads], [_median(results, one, "per_request") for one in loads]),
+        *_table(
+            results, [_TITLES[one] for one in loads], [_median(results, one, "per_request") for one in loads]
+        ),
     ]
-    lines += ["", "1 KB prompt where nothing else is said, 1 KB answer. 10 and 100 KB with 16 at once, 1 MB with 8.", ""]
-    lines += ["![by prompt](gateway-prompts.svg)", "", "![by clients](gateway-clients.svg)", "", "## Requests a second at saturation", ""]
-    lines += _table(results, [_TITLES[one] for one in _COUNTS[1:]], [_median(results, one, "rps") for one in _COUNTS[1:]], direct=True)
+    lines += [
+        "",
+        "1 KB prompt where nothing else is said, 1 KB answer. 10 and 100 KB with 16 at once, 1 MB with 8.",
+        "",
+    ]
+    lines += [
+        "![by prompt](gateway-prompts.svg)",
+        "",
+        "![by clients](gateway-clients.svg)",
+        "",
+        "## Requests a second at saturation",
+        "",
+    ]
+    lines += _table(
+        results,
+        [_TITLES[one] for one in _COUNTS[1:]],
+        [_median(results, one, "rps") for one in _COUNTS[1:]],
+        direct=True,
+    )
     return [*lines, "", "The load generator's core is the limit of `direct` and of nginx.", ""]
 
 
@@ -98,7 +149,13 @@ def _latencies(results: Results) -> list[str]:
     loads = ("c1", *_RATES)
     columns = [f"{_TITLES[one]}, {share}" for one in loads for share in _SHARES]
     values = [_added(results, one, figure) for one in loads for figure in _SHARES]
-    lines = ["## Added latency, µs", "", "![Added latency](gateway-latency.svg)", "", *_table(results, columns, values, missing="over its capacity")]
+    lines = [
+        "## Added latency, µs",
+        "",
+        "![Added latency](gateway-latency.svg)",
+        "",
+        *_table(results, columns, values, missing="over its capacity"),
+    ]
     return [
         *lines,
         "",
@@ -111,29 +168,61 @@ def _streams(results: Results) -> list[str]:
     columns = [f"CPU µs a chunk: {_TITLES[one]}" for one in _STREAMS] + ["chunk in transit, p50 µs", "p99 µs"]
     values = [_median(results, one, "per_chunk") for one in _STREAMS]
     values += [_median(results, "trickle", "transit_p50"), _median(results, "trickle", "transit_p99")]
-    lines = ["## Streams", "", "![CPU time of a streamed chunk](gateway-chunk.svg)", "", *_table(results, columns, values, direct=True)]
-    return [*lines, "", "In transit: from the provider's send to the client's receive, of the streams that trickle.", ""]
+    lines = [
+        "## Streams",
+        "",
+        "![CPU time of a streamed chunk](gateway-chunk.svg)",
+        "",
+        *_table(results, columns, values, direct=True),
+    ]
+    return [
+        *lines,
+        "",
+        "In transit: from the provider's send to the client's receive, of the streams that trickle.",
+        "",
+    ]
 
 
 def _footprint(results: Results) -> list[str]:
     columns = ["at rest, MB", "1,000 open streams, MB", "start to first answer, s"]
     values = [_by(idle, results), _by(memory_with_streams, results), _by(start, results)]
-    return ["## Memory and start", "", "![Memory](gateway-memory.svg)", "", *_table(results, columns, values), ""]
+    return [
+        "## Memory and start",
+        "",
+        "![Memory](gateway-memory.svg)",
+        "",
+        *_table(results, columns, values),
+        "",
+    ]
 
 
 def _peers(results: Results) -> list[str]:
-    lines = ["## Who was measured", "", "| gateway | version | what it did of the job | failed requests |", "|---|---|---|---|"]
+    lines = [
+        "## Who was measured",
+        "",
+        "| gateway | version | what it did of the job | failed requests |",
+        "|---|---|---|---|",
+    ]
     for one in results.peers:
         failed = sum(run.bad + run.errors for run in results.runs if run.peer == one.name)
         what = one.does if one.missing is None else f"**not measured**: {' '.join(one.missing.split())}"
-        lines.append(f"| {one.name} | {one.version or '–'} | {what.replace('|', '/')} | {failed if one.missing is None else '–'} |")
+        lines.append(
+            f"| {one.name} | {one.version or '–'} | {what.replace('|', '/')} | {failed if one.missing is None else '–'} |"
+        )
     return lines
 
 
 Column = Callable[[str], float | None]
 
 
-def _table(results: Results, columns: Sequence[str], values: Sequence[Column], *, direct: bool = False, missing: str = "–") -> list[str]:
+def _table(
+    results: Results,
+    columns: Sequence[str],
+    values: Sequence[Column],
+    *,
+    direct: bool = False,
+    missing: str = "–",
+) -> list[str]:
     """One line for each gateway that was measured."""
     lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for peer in (["direct"] if direct else []) + results.measured:
@@ -142,16 +231,38 @@ def _table(results: Results, columns: Sequence[str], values: Sequence[Column], *
     return lines
 
 
-def _bars(results: Results, title: str, unit: str, values: Sequence[Column], series: Sequence[str] = ("",), *, straight: bool = False) -> str:
-    rows = [(peer, [max(cell, 0.1) for value in values if (cell := value(peer)) is not None]) for peer in results.measured]
+def _bars(
+    results: Results,
+    title: str,
+    unit: str,
+    values: Sequence[Column],
+    series: Sequence[str] = ("",),
+    *,
+    straight: bool = False,
+) -> str:
+    rows = [
+        (peer, [max(cell, 0.1) for value in values if (cell := value(peer)) is not None])
+        for peer in results.measured
+    ]
     whole = sorted(((peer, row) for peer, row in rows if len(row) == len(values)), key=lambda one: one[1][0])
     return svg.bars(title, unit, whole, series, straight=straight) if whole else ""
 
 
-def _lines(results: Results, title: str, across: str, loads: Mapping[str, float], labels: Sequence[str]) -> str:
-    series = {peer: [(x, y) for load, x in loads.items() if (y := results.median(load, peer, "per_request")) is not None] for peer in results.measured}
+def _lines(
+    results: Results, title: str, across: str, loads: Mapping[str, float], labels: Sequence[str]
+) -> str:
+    series = {
+        peer: [
+            (x, y)
+            for load, x in loads.items()
+            if (y := results.median(load, peer, "per_request")) is not None
+        ]
+        for peer in results.measured
+    }
     there = {peer: points for peer, points in series.items() if points}
-    return svg.lines(title, "µs", across, list(zip(loads.values(), labels, strict=True)), there) if there else ""
+    return (
+        svg.lines(title, "µs", across, list(zip(loads.values(), labels, strict=True)), there) if there else ""
+    )
 
 
 def _median(results: Results, load: str, figure: Figure) -> Column:
@@ -162,7 +273,11 @@ def _added(results: Results, load: str, figure: Figure) -> Column:
     """What a gateway adds to the same figure without one; nothing where it did not keep up."""
 
     def column(peer: str) -> float | None:
-        through, bare, kept = results.median(load, peer, figure), results.median(load, "direct", figure), results.median(load, peer, "rps")
+        through, bare, kept = (
+            results.median(load, peer, figure),
+            results.median(load, "direct", figure),
+            results.median(load, peer, "rps"),
+        )
         if through is None or bare is None or kept is None or kept < 0.97 * _RATES.get(load, 0.0):
             return None
         return through - bare

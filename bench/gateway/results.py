@@ -1,4 +1,5 @@
-"""What was measured, as data: it is written beside the page, and read back by whoever wants the figures or writes the page anew."""
+"""What was measured, as data: it is written beside the page, and read back by whoever wants the figures or
+writes the page anew."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ _QUIET = 0.1
 
 @dataclass(slots=True)
 class PeerReport:
-    """One peer: `missing` says why it was not measured; `starts` are seconds from its start to its first good answer."""
+    """One peer: `missing` says why it was not measured; `starts` are seconds from its start to its first good
+    answer."""
 
     name: str
     does: str
@@ -25,7 +27,8 @@ class PeerReport:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One load on one peer. CPU in seconds of all its processes, latencies in microseconds; `others` is how many cores somebody else used."""
+    """One load on one peer. CPU in seconds of all its processes, latencies in microseconds; `others` is how
+    many cores somebody else used."""
 
     load: str
     peer: str
@@ -91,7 +94,11 @@ class Results:
 
     def text(self) -> str:
         """As JSON, one run a line."""
-        head = json.dumps({"date": self.date, "machine": self.machine, "peers": [asdict(one) for one in self.peers]}, indent=1, ensure_ascii=False)
+        head = json.dumps(
+            {"date": self.date, "machine": self.machine, "peers": [asdict(one) for one in self.peers]},
+            indent=1,
+            ensure_ascii=False,
+        )
         runs = ",\n  ".join(json.dumps(asdict(one)) for one in self.runs)
         return f'{head[:-2]},\n "runs": [\n  {runs}\n ]\n}}\n'
 
@@ -99,4 +106,9 @@ class Results:
 def parse(text: str) -> Results:
     """What `Results.text` wrote."""
     told: dict[str, Any] = json.loads(text)
-    return Results(told["date"], told["machine"], [PeerReport(**one) for one in told["peers"]], [Run(**one) for one in told["runs"]])
+    return Results(
+        told["date"],
+        told["machine"],
+        [PeerReport(**one) for one in told["peers"]],
+        [Run(**one) for one in told["runs"]],
+    )

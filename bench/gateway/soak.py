@@ -1,8 +1,8 @@
-"""`python -m bench soak`: our gateway under a steady load for a long time. Its memory must stay flat and nothing may fail.
+"""`python -m bench soak`: our gateway under a steady load for a long time. Its memory must stay flat and
+nothing may fail.
 
-The load is plain requests at a fixed rate, half of what it can do unless told otherwise, and a few streams beside them. Ends with 1
-when a request failed or the memory grew.
-"""
+The load is plain requests at a fixed rate, half of what it can do unless told otherwise, and a few streams
+beside them. Ends with 1 when a request failed or the memory grew."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ _RATHER_SMALL = 3
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One stretch of the soak: when it ended (seconds), how large the gateway and its home were then, and what was served meanwhile."""
+    """One stretch of the soak: when it ended (seconds), how large the gateway and its home were then, and
+    what was served meanwhile."""
 
     at: float
     memory_mb: float
@@ -60,9 +61,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=30.0, help="how long (default 30)")
-    parser.add_argument("--rate", type=_rate, default=0.0, help="requests a second, or half: of what the gateway can do (default)")
+    parser.add_argument(
+        "--rate",
+        type=_rate,
+        default=0.0,
+        help="requests a second, or half: of what the gateway can do (default)",
+    )
     parser.add_argument("--every", type=float, default=30.0, help="seconds of one line (default 30)")
     return parser.parse_args(arguments)
 
@@ -74,15 +82,27 @@ def _rate(text: str) -> float:
 def _soak(seconds: float, rate: float, every: float) -> list[Sample]:
     compare.more_files()
     samples: list[Sample] = []
-    with load.provider() as (ports, _), tempfile.TemporaryDirectory() as home, compare.running(EVERYBODY["holdfast"], ports, Path(home)) as gateway:
+    with (
+        load.provider() as (ports, _),
+        tempfile.TemporaryDirectory() as home,
+        compare.running(EVERYBODY["holdfast"], ports, Path(home)) as gateway,
+    ):
         if not rate:
             progress("measuring: how much it can do")
             saturation = load.send(_SATURATION, gateway.target("json"))
             rate = saturation.ok / saturation.seconds / 2
         plain = Load("plain", "plain", connections=128, rate=rate, seconds=every, warmup=0.0)
-        streams = Load("streams", "streams", mode="trickle", connections=20, seconds=every, warmup=0.0, ramp=2.0)
-        print(f"{number(rate)} requests a second and {streams.connections} streams, for {seconds / 60:g} minutes\n")
-        print(_line("minute", "memory MB", "home MB", "requests", "chunks", "failed", "p50 µs", "p99 µs", "CPU µs"))
+        streams = Load(
+            "streams", "streams", mode="trickle", connections=20, seconds=every, warmup=0.0, ramp=2.0
+        )
+        print(
+            f"{number(rate)} requests a second and {streams.connections} streams, for {seconds / 60:g} minutes\n"
+        )
+        print(
+            _line(
+                "minute", "memory MB", "home MB", "requests", "chunks", "failed", "p50 µs", "p99 µs", "CPU µs"
+            )
+        )
         program, began = gateway.program, time.monotonic()
         assert program is not None
         with ThreadPoolExecutor(1) as beside:
@@ -94,14 +114,27 @@ def _soak(seconds: float, rate: float, every: float) -> list[Sample]:
                 used = (program.cpu() - cpu).total * 1e6 / max(1, seen.requests)
                 failed = seen.bad + seen.errors + streamed.bad + streamed.errors
                 at = time.monotonic() - began
-                samples.append(Sample(at, program.memory(), _size(Path(home)), seen.ok, streamed.chunks, failed, seen.p50, seen.p99, used))
+                samples.append(
+                    Sample(
+                        at,
+                        program.memory(),
+                        _size(Path(home)),
+                        seen.ok,
+                        streamed.chunks,
+                        failed,
+                        seen.p50,
+                        seen.p99,
+                        used,
+                    )
+                )
                 progress("")
                 print(_row(samples[-1]), flush=True)
     return samples
 
 
 def verdict(samples: Sequence[Sample]) -> tuple[str, bool]:
-    """What the samples say: how many requests failed, and how much the memory grew; and whether both are as they should be."""
+    """What the samples say: how many requests failed, and how much the memory grew; and whether both are as
+    they should be."""
     failed, served = sum(one.failed for one in samples), sum(one.ok for one in samples)
     said = f"{served:,} requests and {sum(one.chunks for one in samples):,} chunks served, {failed:,} failed"
     settled = [one for one in samples if one.at >= samples[-1].at / 5] if samples else []
@@ -119,7 +152,14 @@ def verdict(samples: Sequence[Sample]) -> tuple[str, bool]:
 def _row(one: Sample) -> str:
     latencies = [number(value) if value is not None else "–" for value in (one.p50, one.p99)]
     return _line(
-        f"{one.at / 60:.1f}", f"{one.memory_mb:.1f}", f"{one.home_mb:.1f}", f"{one.ok:,}", f"{one.chunks:,}", f"{one.failed:,}", *latencies, f"{one.cpu_us:.0f}"
+        f"{one.at / 60:.1f}",
+        f"{one.memory_mb:.1f}",
+        f"{one.home_mb:.1f}",
+        f"{one.ok:,}",
+        f"{one.chunks:,}",
+        f"{one.failed:,}",
+        *latencies,
+        f"{one.cpu_us:.0f}",
     )
 
 

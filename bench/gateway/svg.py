@@ -1,7 +1,8 @@
-"""Two kinds of plots as SVG text: bars that lie, and lines. Both are readable on light and on dark ground, and need no library.
+"""Two kinds of plots as SVG text: bars that lie, and lines. Both are readable on light and on dark ground,
+and need no library.
 
-A plot has no ground of its own. Where a viewer says that it prefers dark, text and grid follow; the colours stand out on either.
-"""
+A plot has no ground of its own. Where a viewer says that it prefers dark, text and grid follow; the colours
+stand out on either."""
 
 from __future__ import annotations
 
@@ -16,7 +17,13 @@ _STYLE = (
     ".grid{stroke:#8a919b;stroke-opacity:.3}.axis{stroke:#8a919b}"
     "@media(prefers-color-scheme:dark){text{fill:#d8dce2}.note{fill:#9aa2ad}}"
 )
-_COLOURS = {"holdfast": "#e8590c", "nginx": "#2f9e44", "tensorzero": "#1c7ed6", "portkey": "#ae3ec9", "litellm": "#8a7a5c"}
+_COLOURS = {
+    "holdfast": "#e8590c",
+    "nginx": "#2f9e44",
+    "tensorzero": "#1c7ed6",
+    "portkey": "#ae3ec9",
+    "litellm": "#8a7a5c",
+}
 _OTHER = "#868e96"
 Point = tuple[float, float]
 
@@ -32,31 +39,64 @@ class Axis:
     straight: bool = False
 
     def at(self, value: float) -> float:
-        return self.start + (self._of(value) - self._of(self.low)) / (self._of(self.high) - self._of(self.low)) * (self.end - self.start)
+        return self.start + (self._of(value) - self._of(self.low)) / (
+            self._of(self.high) - self._of(self.low)
+        ) * (self.end - self.start)
 
     def _of(self, value: float) -> float:
         return value if self.straight else math.log(value)
 
     def marks(self) -> list[float]:
-        """Powers of ten, with 2 and 5 between them where the range is small; on a straight axis about five round steps."""
+        """Powers of ten, with 2 and 5 between them where the range is small; on a straight axis about five
+        round steps."""
         if self.straight:
-            step = next(step for power in range(-3, 9) for one in (1, 2, 5) if (step := one * 10.0**power) * 6 >= self.high - self.low)
-            return [value for count in range(round(self.high / step) + 1) if (value := count * step) <= self.high]
+            step = next(
+                step
+                for power in range(-3, 9)
+                for one in (1, 2, 5)
+                if (step := one * 10.0**power) * 6 >= self.high - self.low
+            )
+            return [
+                value for count in range(round(self.high / step) + 1) if (value := count * step) <= self.high
+            ]
         steps = (1, 2, 5) if self.high / self.low < 300 else (1,)
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        return [value for power in powers for step in steps if self.low <= (value := step * 10.0**power) <= self.high]
+        return [
+            value
+            for power in powers
+            for step in steps
+            if self.low <= (value := step * 10.0**power) <= self.high
+        ]
 
 
 def number(value: float) -> str:
     """A figure with as many digits as say something: 7.3, 26, 37,545."""
-    return f"{value:,.0f}" if abs(value) >= 20 or value == round(value) else f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
+    return (
+        f"{value:,.0f}"
+        if abs(value) >= 20 or value == round(value)
+        else f"{value:.1f}"
+        if abs(value) >= 1
+        else f"{value:.2g}"
+    )
 
 
-def bars(title: str, unit: str, rows: Sequence[tuple[str, Sequence[float]]], series: Sequence[str] = ("",), *, straight: bool = False) -> str:
-    """One group of bars for each row, one bar for each of the series, named behind its value; the first series is the stronger."""
+def bars(
+    title: str,
+    unit: str,
+    rows: Sequence[tuple[str, Sequence[float]]],
+    series: Sequence[str] = ("",),
+    *,
+    straight: bool = False,
+) -> str:
+    """One group of bars for each row, one bar for each of the series, named behind its value; the first
+    series is the stronger."""
     values = [value for _, row in rows for value in row]
     ends = (120, _WIDTH - (30 if len(series) == 1 else 130))
-    axis = Axis(0, max(values), *ends, True) if straight else Axis(min(values) / 2.5, max(values) * (2.2 if len(series) == 1 else 1), *ends)
+    axis = (
+        Axis(0, max(values), *ends, True)
+        if straight
+        else Axis(min(values) / 2.5, max(values) * (2.2 if len(series) == 1 else 1), *ends)
+    )
     thick, gap = (22, 12) if len(series) == 1 else (16, 14)
     height = 64 + len(rows) * (thick * len(series) + gap) + 34
     parts = [_mark_x(axis, value, 54, height - 34) for value in axis.marks()]
@@ -75,7 +115,13 @@ def bars(title: str, unit: str, rows: Sequence[tuple[str, Sequence[float]]], ser
     return _drawing(height, title, f"{unit}{'' if straight else ', logarithmic'}; less is better", parts)
 
 
-def lines(title: str, unit: str, across: str, ticks: Sequence[tuple[float, str]], series: Mapping[str, Sequence[Point]]) -> str:
+def lines(
+    title: str,
+    unit: str,
+    across: str,
+    ticks: Sequence[tuple[float, str]],
+    series: Mapping[str, Sequence[Point]],
+) -> str:
     """One line for each of the series, both axes by their logarithm; each line is named at its end."""
     height, bottom = 420, 366
     xs = Axis(ticks[0][0], ticks[-1][0], 66, _WIDTH - 110)
@@ -85,7 +131,10 @@ def lines(title: str, unit: str, across: str, ticks: Sequence[tuple[float, str]]
         f'<line class="grid" x1="66" x2="{_WIDTH - 110}" y1="{ys.at(value):.1f}" y2="{ys.at(value):.1f}"/>{_text(58, ys.at(value) + 4, number(value), "end")}'
         for value in ys.marks()
     ]
-    parts += [f'<line class="axis" x1="{xs.at(x):.1f}" x2="{xs.at(x):.1f}" y1="{bottom}" y2="{bottom + 5}"/>' for x, _ in ticks]
+    parts += [
+        f'<line class="axis" x1="{xs.at(x):.1f}" x2="{xs.at(x):.1f}" y1="{bottom}" y2="{bottom + 5}"/>'
+        for x, _ in ticks
+    ]
     parts += [_text(xs.at(x), bottom + 21, label, "middle") for x, label in ticks]
     parts += [
         f'<line class="axis" x1="66" x2="{_WIDTH - 110}" y1="{bottom}" y2="{bottom}"/>',
@@ -94,9 +143,16 @@ def lines(title: str, unit: str, across: str, ticks: Sequence[tuple[float, str]]
     for name, points in series.items():
         path = " ".join(f"{xs.at(x):.1f},{ys.at(y):.1f}" for x, y in points)
         colour = _COLOURS.get(name, _OTHER)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5" stroke-linejoin="round"/>')
-        parts += [f'<circle cx="{xs.at(x):.1f}" cy="{ys.at(y):.1f}" r="3.5" fill="{colour}"/>' for x, y in points]
-    parts += [_text(_WIDTH - 100, y + 4, name, fill=_COLOURS.get(name, _OTHER)) for name, y in _apart({n: ys.at(p[-1][1]) for n, p in series.items() if p})]
+        parts.append(
+            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5" stroke-linejoin="round"/>'
+        )
+        parts += [
+            f'<circle cx="{xs.at(x):.1f}" cy="{ys.at(y):.1f}" r="3.5" fill="{colour}"/>' for x, y in points
+        ]
+    parts += [
+        _text(_WIDTH - 100, y + 4, name, fill=_COLOURS.get(name, _OTHER))
+        for name, y in _apart({n: ys.at(p[-1][1]) for n, p in series.items() if p})
+    ]
     return _drawing(height, title, f"{unit}, both axes logarithmic; less is better", parts)
 
 
@@ -121,4 +177,14 @@ def _text(x: float, y: float, said: str, anchor: str = "start", kind: str = "", 
 def _drawing(height: float, title: str, note: str, parts: Sequence[str]) -> str:
     size = f'viewBox="0 0 {_WIDTH} {height:g}" width="{_WIDTH}" height="{height:g}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(title)}">'
-    return "\n".join([head, f"<style>{_STYLE}</style>", _text(12, 22, title, kind="title"), _text(12, 42, note, kind="note"), *parts, "</svg>", ""])
+    return "\n".join(
+        [
+            head,
+            f"<style>{_STYLE}</style>",
+            _text(12, 22, title, kind="title"),
+            _text(12, 42, note, kind="note"),
+            *parts,
+            "</svg>",
+            "",
+        ]
+    )

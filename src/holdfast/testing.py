@@ -1,4 +1,5 @@
-"""For the tests of programs that use Holdfast: a provider that misbehaves by script, and the contract that every store keeps.
+"""For the tests of programs that use Holdfast: a provider that misbehaves by script, and the contract that
+every store keeps.
 
 with ScriptedProvider([status(429), ok("hi")]) as provider: ...        # a real loopback server
 class TestMyStore(StoreContract): ...                                # needs pytest
@@ -8,7 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .scripted import Behaviour, ScriptedProvider, empty, error_event, fails_for, ok, only_keys, reset, stall, status, truncated, wrong_door
+from .fake_provider import (
+    Behaviour,
+    ScriptedProvider,
+    empty,
+    error_event,
+    fails_for,
+    ok,
+    only_keys,
+    reset,
+    stall,
+    status,
+    truncated,
+    wrong_door,
+)
 
 if TYPE_CHECKING:
     from .store.contract import DurableStoreContract, ManualClock, StoreContract

@@ -1,4 +1,5 @@
-"""Installs the clients' environments where they differ from environments.toml. Needs PyPI, the npm registry, and node with npm."""
+"""Installs the clients' environments where they differ from environments.toml. Needs PyPI, the npm registry,
+and node with npm."""
 
 from __future__ import annotations
 
@@ -19,18 +20,27 @@ def python(name: str) -> Path:
 
 
 def ensure() -> None:
-    """Install what is missing or of another version. Raises CalledProcessError with the installer's own words above it."""
+    """Install what is missing or of another version. Raises CalledProcessError with the installer's own words
+    above it."""
     uv = str(Path(sys.executable).with_name("uv"))
     for name, packages in WANTED["python"].items():
         if not _is(PLACE / name, packages):
-            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(PLACE / name)], check=True)
-            subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python(name)), *packages], check=True)
+            subprocess.run(
+                [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(PLACE / name)], check=True
+            )
+            subprocess.run(
+                [uv, "pip", "install", "--quiet", "--python", str(python(name)), *packages], check=True
+            )
             _mark(PLACE / name, packages)
     node = PLACE / "node"
     if not _is(node, WANTED["node"]):
         node.mkdir(parents=True, exist_ok=True)
         (node / "package.json").write_text(json.dumps({"private": True, "dependencies": WANTED["node"]}))
-        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"], cwd=node, check=True)
+        subprocess.run(
+            ["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"],
+            cwd=node,
+            check=True,
+        )
         _mark(node, WANTED["node"])
 
 

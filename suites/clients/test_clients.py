@@ -1,4 +1,5 @@
-"""Real clients of other people, each in its own environment and process, through a gateway that runs as its users run it."""
+"""Real clients of other people, each in its own environment and process, through a gateway that runs as its
+users run it."""
 
 from __future__ import annotations
 
@@ -14,11 +15,21 @@ import environments
 import pytest
 
 from holdfast.core.identity import Dialect
-from holdfast.scripted import Behaviour, ScriptedProvider, Seen, ok, status
+from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok, status
 
 PROGRAMS = Path(__file__).with_name("programs")
 TEXT = "All is well — über die Brücke, 日本."
-REFUSED = status(401, {"error": {"message": "Incorrect API key provided", "type": "invalid_request_error", "param": None, "code": "invalid_api_key"}})
+REFUSED = status(
+    401,
+    {
+        "error": {
+            "message": "Incorrect API key provided",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "invalid_api_key",
+        }
+    },
+)
 
 
 class Client(NamedTuple):
@@ -32,9 +43,18 @@ class Client(NamedTuple):
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 CLIENTS = [
-    *(Client(f"openai chat, {era}", era, ("openai_chat.py",), CHAT) for era in ("sdk", "sdk_before", "sdk_old")),
-    *(Client(f"openai responses, {era}", era, ("openai_responses.py",), RESPONSES) for era in ("sdk", "sdk_before", "sdk_old")),
-    *(Client(f"anthropic, {era}", era, ("anthropic_messages.py",), MESSAGES) for era in ("sdk", "sdk_before", "sdk_old")),
+    *(
+        Client(f"openai chat, {era}", era, ("openai_chat.py",), CHAT)
+        for era in ("sdk", "sdk_before", "sdk_old")
+    ),
+    *(
+        Client(f"openai responses, {era}", era, ("openai_responses.py",), RESPONSES)
+        for era in ("sdk", "sdk_before", "sdk_old")
+    ),
+    *(
+        Client(f"anthropic, {era}", era, ("anthropic_messages.py",), MESSAGES)
+        for era in ("sdk", "sdk_before", "sdk_old")
+    ),
     Client("langchain-openai", "langchain", ("langchain_chat.py", "openai"), CHAT),
     Client("langchain-anthropic", "langchain", ("langchain_chat.py", "anthropic"), MESSAGES),
     Client("pydantic-ai, openai", "pydantic_ai", ("pydantic_ai_agent.py", "openai"), CHAT),
@@ -59,7 +79,7 @@ class Gateway(NamedTuple):
     provider: ScriptedProvider
 
 
-def _tool_call(seen: Seen) -> Behaviour:
+def _tool_call(seen: SeenRequest) -> Behaviour:
     """A whole answer that calls the first tool it was offered."""
     arguments = json.dumps({"city": "Kraków"})
     answers: dict[Dialect, dict[str, Any]] = {
@@ -75,7 +95,13 @@ def _tool_call(seen: Seen) -> Behaviour:
                     "message": {
                         "role": "assistant",
                         "content": None,
-                        "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": arguments}}],
+                        "tool_calls": [
+                            {
+                                "id": "call_1",
+                                "type": "function",
+                                "function": {"name": "look_up", "arguments": arguments},
+                            }
+                        ],
                     },
                 }
             ],
@@ -87,7 +113,16 @@ def _tool_call(seen: Seen) -> Behaviour:
             "created_at": 1,
             "model": seen.model,
             "status": "completed",
-            "output": [{"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "look_up", "arguments": arguments, "status": "completed"}],
+            "output": [
+                {
+                    "type": "function_call",
+                    "id": "fc_1",
+                    "call_id": "call_1",
+                    "name": "look_up",
+                    "arguments": arguments,
+                    "status": "completed",
+                }
+            ],
             "parallel_tool_calls": True,
             "tool_choice": "auto",
             "tools": [],
@@ -104,7 +139,9 @@ def _tool_call(seen: Seen) -> Behaviour:
             "type": "message",
             "role": "assistant",
             "model": seen.model,
-            "content": [{"type": "tool_use", "id": "toolu_1", "name": "look_up", "input": {"city": "Kraków"}}],
+            "content": [
+                {"type": "tool_use", "id": "toolu_1", "name": "look_up", "input": {"city": "Kraków"}}
+            ],
             "stop_reason": "tool_use",
             "stop_sequence": None,
             "usage": {"input_tokens": 3, "output_tokens": 7},
@@ -114,7 +151,7 @@ def _tool_call(seen: Seen) -> Behaviour:
     return status(200, answers[seen.dialect])
 
 
-def _answer(seen: Seen) -> Behaviour:
+def _answer(seen: SeenRequest) -> Behaviour:
     if seen.key != "sk-the-right-one":
         return REFUSED
     offered, called = b'"look_up"' in seen.body, b'"tool_call_id"' in seen.body
@@ -128,9 +165,21 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with ScriptedProvider(_answer, models=("gpt-scripted",)) as provider:
         endpoints = f'{{ openai-chat = "{provider.url}", openai-responses = "{provider.url}", anthropic-messages = "{provider.root}" }}'
         entry = '[provider.{}]\nendpoints = {}\nmodels = ["gpt-scripted"]\nkeys = ["env:{}"]\n'
-        (home / "holdfast.toml").write_text(entry.format("right", endpoints, "RIGHT_KEY") + entry.format("wrong", endpoints, "WRONG_KEY"))
-        env = os.environ | {"HOLDFAST_HOME": str(home), "RIGHT_KEY": "sk-the-right-one", "WRONG_KEY": "sk-a-wrong-one"}
-        command = [str(Path(sys.executable).with_name("holdfast")), "serve", "--listen", "127.0.0.1:0", "--json"]
+        (home / "holdfast.toml").write_text(
+            entry.format("right", endpoints, "RIGHT_KEY") + entry.format("wrong", endpoints, "WRONG_KEY")
+        )
+        env = os.environ | {
+            "HOLDFAST_HOME": str(home),
+            "RIGHT_KEY": "sk-the-right-one",
+            "WRONG_KEY": "sk-a-wrong-one",
+        }
+        command = [
+            str(Path(sys.executable).with_name("holdfast")),
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--json",
+        ]
         with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
             told = json.loads(server.stdout.readline())
@@ -142,12 +191,20 @@ def ask(client: Client, gateway: Gateway, kind: str, pin: str) -> dict[str, Any]
     """What the client's program told."""
     program, *more = client.command
     runtime = "node" if client.environment == "node" else str(environments.python(client.environment))
-    env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "GATEWAY": gateway.url, "TOKEN": gateway.token, "MODEL": pin}
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ["HOME"],
+        "GATEWAY": gateway.url,
+        "TOKEN": gateway.token,
+        "MODEL": pin,
+    }
     where = PROGRAMS / program
     if client.environment == "node":  # modules are sought beside the program
         where = environments.PLACE / "node" / program
         where.write_text((PROGRAMS / program).read_text())
-    done = subprocess.run([runtime, str(where), kind, *more], env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [runtime, str(where), kind, *more], env=env, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.stdout.strip(), done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -157,7 +214,9 @@ every_client = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: cli
 
 @every_client
 @pytest.mark.parametrize("kind", ["plain", "stream"])
-def test_the_client_reads_the_text_that_the_provider_wrote(client: Client, kind: str, gateway: Gateway) -> None:
+def test_the_client_reads_the_text_that_the_provider_wrote(
+    client: Client, kind: str, gateway: Gateway
+) -> None:
     before = len(gateway.provider.calls)
     assert ask(client, gateway, kind, "right/gpt-scripted") == {"text": TEXT}
     (seen,) = gateway.provider.calls[before:]
@@ -166,7 +225,10 @@ def test_the_client_reads_the_text_that_the_provider_wrote(client: Client, kind:
 
 @every_client
 def test_the_client_is_handed_the_tool_call(client: Client, gateway: Gateway) -> None:
-    assert ask(client, gateway, "tools", "right/gpt-scripted") == {"tool": "look_up", "arguments": {"city": "Kraków"}}
+    assert ask(client, gateway, "tools", "right/gpt-scripted") == {
+        "tool": "look_up",
+        "arguments": {"city": "Kraków"},
+    }
 
 
 @every_client

@@ -1,4 +1,5 @@
-"""Installs the real programs that are missing or of another version than programs.toml says. Needs npm, and PyPI for two of them."""
+"""Installs the real programs that are missing or of another version than programs.toml says. Needs npm, and
+PyPI for two of them."""
 
 from __future__ import annotations
 
@@ -19,14 +20,19 @@ COMMANDS = {"pi": "pi", "pi-old": "pi", "continue": "cn"}
 
 
 def directory(name: str) -> Path:
-    """A directory with this program, and no other, under the name that people type. Installs it if need be; raises CalledProcessError."""
+    """A directory with this program, and no other, under the name that people type. Installs it if need be;
+    raises CalledProcessError."""
     _ensure("node", WANTED["node"], _npm)
     kind = KINDS[name]
     _ensure(name, WANTED[kind][name], {"npm": _npm, "pack": _pack, "python": _python}[kind])
     shim = PLACE / "bin" / name / COMMANDS.get(name, name)
     shim.parent.mkdir(parents=True, exist_ok=True)
     start = WANTED[kind][name]["start"]
-    target = {"npm": f"{PLACE}/{name}/node_modules/.bin/{start}", "pack": f"{NODE}/node {PLACE}/{name}/{start}", "python": f"{PLACE}/{name}/bin/{start}"}[kind]
+    target = {
+        "npm": f"{PLACE}/{name}/node_modules/.bin/{start}",
+        "pack": f"{NODE}/node {PLACE}/{name}/{start}",
+        "python": f"{PLACE}/{name}/bin/{start}",
+    }[kind]
     shim.write_text(f'#!/bin/sh\nPATH="{NODE}:$PATH" exec {target} "$@"\n')
     shim.chmod(0o755)
     return shim.parent
@@ -45,12 +51,18 @@ def _ensure(name: str, wanted: dict[str, Any], install: Any) -> None:
 def _npm(place: Path, wanted: dict[str, Any]) -> None:
     # Programs of their own architecture are fetched by scripts of their packages.
     (place / "package.json").write_text('{"private": true}')
-    subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", wanted["package"]], cwd=place, check=True)
+    subprocess.run(
+        ["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", wanted["package"]],
+        cwd=place,
+        check=True,
+    )
 
 
 def _pack(place: Path, wanted: dict[str, Any]) -> None:
     """The package without its dependencies: its bundle holds them."""
-    packed = subprocess.run(["npm", "pack", "--silent", wanted["package"]], cwd=place, check=True, capture_output=True, text=True).stdout.split()[-1]
+    packed = subprocess.run(
+        ["npm", "pack", "--silent", wanted["package"]], cwd=place, check=True, capture_output=True, text=True
+    ).stdout.split()[-1]
     subprocess.run(["tar", "-xzf", packed, "--no-same-owner"], cwd=place, check=True)
     (place / packed).unlink()
 
@@ -58,7 +70,19 @@ def _pack(place: Path, wanted: dict[str, Any]) -> None:
 def _python(place: Path, wanted: dict[str, Any]) -> None:
     uv = str(Path(sys.executable).with_name("uv"))
     subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(place)], check=True)
-    subprocess.run([uv, "pip", "install", "--quiet", "--python", str(place / "bin" / "python"), wanted["package"], *wanted.get("extra", [])], check=True)
+    subprocess.run(
+        [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            str(place / "bin" / "python"),
+            wanted["package"],
+            *wanted.get("extra", []),
+        ],
+        check=True,
+    )
 
 
 if __name__ == "__main__":

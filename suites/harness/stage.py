@@ -1,4 +1,5 @@
-"""A home, two providers and a real program, handed over by the command line; while it runs, its processes are searched for the key."""
+"""A home, two providers and a real program, handed over by the command line; while it runs, its processes are
+searched for the key."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from pathlib import Path
 import programs
 
 from holdfast.core.identity import Dialect
-from holdfast.scripted import ScriptedProvider, ok, only_keys
+from holdfast.fake_provider import ScriptedProvider, ok, only_keys
 
 KEY = "sk-canary-real-93b1f0d2e7a64c58"
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
@@ -47,7 +48,8 @@ class Ended:
 
 @dataclass(slots=True)
 class Stage:
-    """One test's machine: HOME, HOLDFAST_HOME below it, a project to stand in, the provider, and one to which nothing may go."""
+    """One test's machine: HOME, HOLDFAST_HOME below it, a project to stand in, the provider, and one to which
+    nothing may go."""
 
     place: Path
     provider: ScriptedProvider
@@ -66,7 +68,9 @@ class Stage:
         provider = provider or self.provider
         return provider.root if dialect is MESSAGES else provider.url
 
-    def configure(self, dialect: Dialect, name: str = "mimo-plan", ref: str = "env:MIMO_KEY", more: str = "") -> None:
+    def configure(
+        self, dialect: Dialect, name: str = "mimo-plan", ref: str = "env:MIMO_KEY", more: str = ""
+    ) -> None:
         """One provider of this dialect."""
         self.home.mkdir(parents=True, exist_ok=True)
         text = f'{more}\n[provider.{name}]\nurl = "{self.url(dialect)}"\ndialect = "{dialect}"\nmodels = ["good-model", "other-model"]\nkeys = ["{ref}"]\n'
@@ -74,13 +78,34 @@ class Stage:
 
     def environment(self, program: str) -> dict[str, str]:
         path = f"{programs.directory(program)}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-        own = {"PATH": path, "HOME": str(self.place / "home"), "HOLDFAST_HOME": str(self.home), "MIMO_KEY": KEY, "LANG": "C.UTF-8", "TERM": "dumb"}
+        own = {
+            "PATH": path,
+            "HOME": str(self.place / "home"),
+            "HOLDFAST_HOME": str(self.home),
+            "MIMO_KEY": KEY,
+            "LANG": "C.UTF-8",
+            "TERM": "dumb",
+        }
         return own | self.more
 
-    def run(self, program: str, *arguments: str, pin: str | None = "mimo-plan/good-model", options: tuple[str, ...] = ()) -> Ended:
+    def run(
+        self,
+        program: str,
+        *arguments: str,
+        pin: str | None = "mimo-plan/good-model",
+        options: tuple[str, ...] = (),
+    ) -> Ended:
         """`holdfast run`, watched."""
         chosen = ("--pin", pin) if pin is not None else ()
-        command = ["holdfast", "run", _OURS.get(program, program), *chosen, *options, "--", *(arguments or ASK[program])]
+        command = [
+            "holdfast",
+            "run",
+            _OURS.get(program, program),
+            *chosen,
+            *options,
+            "--",
+            *(arguments or ASK[program]),
+        ]
         return self.start(command, self.environment(program))
 
     def start(self, command: list[str], environment: Mapping[str, str], seconds: float = 90.0) -> Ended:
@@ -106,7 +131,11 @@ class Stage:
 
     def files_with_key(self) -> list[str]:
         """Files anywhere on this stage that hold the key."""
-        return [str(one) for one in self.place.rglob("*") if one.is_file() and not one.is_symlink() and KEY.encode() in one.read_bytes()]
+        return [
+            str(one)
+            for one in self.place.rglob("*")
+            if one.is_file() and not one.is_symlink() and KEY.encode() in one.read_bytes()
+        ]
 
 
 @contextmanager
@@ -114,13 +143,17 @@ def stage(place: Path) -> Iterator[Stage]:
     """A stage whose provider answers slowly enough to be watched."""
     for name in ("project", "home"):
         (place / name).mkdir()
-    with ScriptedProvider(only_keys([KEY], ok("pong", delay=0.3)), models=["good-model"]) as provider, ScriptedProvider() as evil:
+    with (
+        ScriptedProvider(only_keys([KEY], ok("pong", delay=0.3)), models=["good-model"]) as provider,
+        ScriptedProvider() as evil,
+    ):
         yield Stage(place, provider, evil)
 
 
 @contextmanager
 def _watched(pid: int) -> Iterator[set[str]]:
-    """Search arguments and environment of every process below `pid`, again and again. Ours holds the key, and is left out."""
+    """Search arguments and environment of every process below `pid`, again and again. Ours holds the key, and
+    is left out."""
     leaks: set[str] = set()
     over = threading.Event()
 
@@ -128,11 +161,15 @@ def _watched(pid: int) -> Iterator[set[str]]:
         while not over.is_set():
             ours = _said(pid, "cmdline")
             for child in _below(pid):
-                if _said(child, "cmdline") == ours:  # forked and not begun yet: it still shows our own environment
+                if (
+                    _said(child, "cmdline") == ours
+                ):  # forked and not begun yet: it still shows our own environment
                     continue
                 for what in ("cmdline", "environ"):
                     text = _said(child, what)
-                    leaks.update(part.partition(b"=")[0].decode() for part in text.split(b"\0") if KEY.encode() in part)
+                    leaks.update(
+                        part.partition(b"=")[0].decode() for part in text.split(b"\0") if KEY.encode() in part
+                    )
             time.sleep(0.02)
 
     thread = threading.Thread(target=watch)

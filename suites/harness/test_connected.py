@@ -1,4 +1,5 @@
-"""Installed programs that `holdfast connect` pointed to a running gateway: they use it, and forget it again to the last byte."""
+"""Installed programs that `holdfast connect` pointed to a running gateway: they use it, and forget it again
+to the last byte."""
 
 from __future__ import annotations
 
@@ -17,7 +18,11 @@ PIN = "mimo-plan/good-model"
 USES: dict[str, tuple[Dialect, tuple[str, ...], str]] = {
     "pi": (CHAT, ("pi", "--provider", "holdfast", "--model", PIN, "-p", "Say pong."), ".pi/agent"),
     "claude": (MESSAGES, ("claude", "-p", "Say pong."), ".claude"),
-    "codex": (RESPONSES, ("codex", "exec", "--profile", "holdfast", "--skip-git-repo-check", "Say pong."), ".codex"),
+    "codex": (
+        RESPONSES,
+        ("codex", "exec", "--profile", "holdfast", "--skip-git-repo-check", "Say pong."),
+        ".codex",
+    ),
     "opencode": (CHAT, ("opencode", "run", "--model", f"holdfast/{PIN}", "Say pong."), ".config/opencode"),
 }
 
@@ -27,7 +32,14 @@ def serving(on_stage: Stage, program: str) -> Iterator[str]:
     """The gateway of the stage's home; its address is written into the configuration."""
     environment = on_stage.environment(program)
     command = ["holdfast", "serve", "--listen", "127.0.0.1:0", "--json"]
-    with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
         try:
             assert process.stdout is not None
             url = json.loads(process.stdout.readline())["url"]
@@ -40,11 +52,17 @@ def serving(on_stage: Stage, program: str) -> Iterator[str]:
 
 
 def contents(place: Path) -> dict[str, bytes]:
-    return {str(one.relative_to(place)): one.read_bytes() for one in place.rglob("*") if one.is_file()} if place.exists() else {}
+    return (
+        {str(one.relative_to(place)): one.read_bytes() for one in place.rglob("*") if one.is_file()}
+        if place.exists()
+        else {}
+    )
 
 
 @pytest.mark.parametrize("program", [*USES])
-def test_a_connected_program_uses_the_gateway_by_reference_and_forgets_it_without_a_trace(program: str, on_stage: Stage) -> None:
+def test_a_connected_program_uses_the_gateway_by_reference_and_forgets_it_without_a_trace(
+    program: str, on_stage: Stage
+) -> None:
     dialect, command, where = USES[program]
     on_stage.configure(dialect)
     environment = on_stage.environment(program)
@@ -54,7 +72,10 @@ def test_a_connected_program_uses_the_gateway_by_reference_and_forgets_it_withou
         connected = on_stage.start(["holdfast", "connect", program, "--pin", PIN], environment)
         assert connected.code == 0, connected.err
         written = contents(place)
-        ended = on_stage.start([*command], {name: value for name, value in environment.items() if name not in ("MIMO_KEY", "HOLDFAST_HOME")})
+        ended = on_stage.start(
+            [*command],
+            {name: value for name, value in environment.items() if name not in ("MIMO_KEY", "HOLDFAST_HOME")},
+        )
         assert ended.code == 0, ended.err
         assert {(one.key, one.model) for one in on_stage.provider.calls} == {(KEY, "good-model")}
         assert on_stage.files_with_key() == []

@@ -1,4 +1,5 @@
-"""The real programs, handed a connection: the right host, key and model at the provider, and the key nowhere else."""
+"""The real programs, handed a connection: the right host, key and model at the provider, and the key nowhere
+else."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import pytest
 from stage import ASK, CHAT, KEY, MESSAGES, RESPONSES, Stage
 
 from holdfast.core.identity import Dialect
-from holdfast.scripted import ok, only_keys, status
+from holdfast.fake_provider import ok, only_keys, status
 
 WIRES = [
     ("pi", CHAT),
@@ -34,20 +35,29 @@ FIRST = dict(reversed(WIRES))
 
 
 @pytest.mark.parametrize(("program", "dialect"), WIRES)
-def test_the_provider_sees_its_host_the_pin_s_model_and_its_key_and_the_key_is_nowhere_else(program: str, dialect: Dialect, on_stage: Stage) -> None:
+def test_the_provider_sees_its_host_the_pin_s_model_and_its_key_and_the_key_is_nowhere_else(
+    program: str, dialect: Dialect, on_stage: Stage
+) -> None:
     on_stage.configure(dialect)
     ended = on_stage.run(program)
     assert ended.code == 0, ended.err
-    assert {(one.key, one.model, one.dialect) for one in on_stage.provider.calls} == {(KEY, "good-model", dialect)}
+    assert {(one.key, one.model, one.dialect) for one in on_stage.provider.calls} == {
+        (KEY, "good-model", dialect)
+    }
     assert {one.headers["host"] for one in on_stage.provider.calls} == {f"127.0.0.1:{on_stage.provider.port}"}
     assert ended.leaks == set()
     assert KEY not in ended.out + ended.err
     assert on_stage.files_with_key() == []
-    assert f"mimo-plan/good-model at 127.0.0.1:{on_stage.provider.port} with key 'MIMO_KEY' answered" in ended.err
+    assert (
+        f"mimo-plan/good-model at 127.0.0.1:{on_stage.provider.port} with key 'MIMO_KEY' answered"
+        in ended.err
+    )
 
 
 @pytest.mark.parametrize(("program", "dialect"), [*FIRST.items()])
-def test_direct_the_key_stands_in_one_variable_of_the_program_and_nowhere_else(program: str, dialect: Dialect, on_stage: Stage) -> None:
+def test_direct_the_key_stands_in_one_variable_of_the_program_and_nowhere_else(
+    program: str, dialect: Dialect, on_stage: Stage
+) -> None:
     on_stage.configure(dialect, more="", ref="env:MIMO_KEY")
     if dialect is MESSAGES:
         text = (on_stage.home / "holdfast.toml").read_text()
@@ -64,14 +74,20 @@ def test_without_us_the_program_knows_nothing_of_the_provider(program: str, on_s
     """What the tests above would see if we did nothing: the user's key and endpoint alone lead nowhere."""
     on_stage.configure(FIRST[program])
     command = programs.COMMANDS.get(program, program)
-    arguments = ASK[program] if program in ("continue", "qwen", "codex", "opencode") else ("--model", "good-model", *ASK[program])
+    arguments = (
+        ASK[program]
+        if program in ("continue", "qwen", "codex", "opencode")
+        else ("--model", "good-model", *ASK[program])
+    )
     with contextlib.suppress(subprocess.TimeoutExpired):  # some wait for a login, or for the network
         on_stage.start([command, *arguments], on_stage.environment(program), 20)
     assert on_stage.provider.calls == []
 
 
 @pytest.mark.parametrize("program", ["pi", "claude", "codex", "opencode"])
-def test_gap_a_an_entry_that_is_named_like_a_known_maker_is_handed_over_like_any(program: str, on_stage: Stage) -> None:
+def test_gap_a_an_entry_that_is_named_like_a_known_maker_is_handed_over_like_any(
+    program: str, on_stage: Stage
+) -> None:
     name = "anthropic" if program == "claude" else "openai"
     on_stage.configure(FIRST[program], name=name)
     assert on_stage.run(program, pin=f"{name}/good-model").code == 0
@@ -88,7 +104,9 @@ def test_gap_c_another_model_that_answers_is_an_error(program: str, on_stage: St
 
 
 @pytest.mark.parametrize("program", ["pi", "claude", "codex", "opencode", "qwen", "llm", "aider"])
-def test_gap_c_a_model_that_the_pin_did_not_choose_is_refused_before_any_request(program: str, on_stage: Stage) -> None:
+def test_gap_c_a_model_that_the_pin_did_not_choose_is_refused_before_any_request(
+    program: str, on_stage: Stage
+) -> None:
     on_stage.configure(FIRST[program])
     ended = on_stage.run(program, "--model" if program != "llm" else "-m", "other-model", *ASK[program])
     assert ended.code == 2
@@ -107,7 +125,9 @@ def test_gap_e_the_variable_s_name_is_ours_to_read_and_the_program_need_not_know
 
 
 @pytest.mark.parametrize("program", ["pi", "claude", "codex", "opencode", "qwen"])
-def test_a_transient_refusal_of_a_good_key_is_not_noticed_by_the_program(program: str, on_stage: Stage) -> None:
+def test_a_transient_refusal_of_a_good_key_is_not_noticed_by_the_program(
+    program: str, on_stage: Stage
+) -> None:
     on_stage.configure(FIRST[program])
     assert on_stage.run(program).code == 0
     on_stage.provider.follow([status(401), only_keys([KEY], ok("pong"))])
@@ -117,7 +137,9 @@ def test_a_transient_refusal_of_a_good_key_is_not_noticed_by_the_program(program
 
 
 @pytest.mark.parametrize("program", ["pi", "claude", "codex"])
-def test_a_refusal_that_stays_is_told_once_and_the_program_does_not_repeat_it(program: str, on_stage: Stage) -> None:
+def test_a_refusal_that_stays_is_told_once_and_the_program_does_not_repeat_it(
+    program: str, on_stage: Stage
+) -> None:
     on_stage.configure(FIRST[program])
     on_stage.provider.follow(status(401))
     ended = on_stage.run(program)
@@ -125,7 +147,9 @@ def test_a_refusal_that_stays_is_told_once_and_the_program_does_not_repeat_it(pr
     assert len(on_stage.provider.calls) == 1
 
 
-def test_a_resumed_conversation_stays_on_its_pin_although_another_provider_could_be_used(on_stage: Stage) -> None:
+def test_a_resumed_conversation_stays_on_its_pin_although_another_provider_could_be_used(
+    on_stage: Stage,
+) -> None:
     """Alone, Pi sends the whole transcript to the other host, with exit code 0, and stays there."""
     on_stage.configure(CHAT)
     on_stage.more = {"OPENAI_API_KEY": "sk-ambient-other-0000000000", "OPENAI_BASE_URL": on_stage.evil.url}
@@ -144,9 +168,15 @@ def test_a_resumed_conversation_stays_on_its_pin_although_another_provider_could
 
 @pytest.mark.parametrize(
     ("program", "resume"),
-    [("codex", ("exec", "resume", "--last", "--skip-git-repo-check", "Second.")), ("claude", ("-c", "-p", "Second.")), ("opencode", ("run", "-c", "Second."))],
+    [
+        ("codex", ("exec", "resume", "--last", "--skip-git-repo-check", "Second.")),
+        ("claude", ("-c", "-p", "Second.")),
+        ("opencode", ("run", "-c", "Second.")),
+    ],
 )
-def test_the_program_s_own_resume_stays_on_the_pin(program: str, resume: tuple[str, ...], on_stage: Stage) -> None:
+def test_the_program_s_own_resume_stays_on_the_pin(
+    program: str, resume: tuple[str, ...], on_stage: Stage
+) -> None:
     on_stage.configure(FIRST[program])
     assert on_stage.run(program).code == 0
     before = len(on_stage.provider.calls)
@@ -158,7 +188,10 @@ def test_the_program_s_own_resume_stays_on_the_pin(program: str, resume: tuple[s
 
 
 def test_a_chat_only_provider_is_refused_for_codex_with_the_way_out(on_stage: Stage) -> None:
-    on_stage.configure(CHAT, more=f'[provider.router]\nurl = "{on_stage.provider.url}"\ndialect = "openai-responses"\nkeys = ["env:MIMO_KEY"]\n')
+    on_stage.configure(
+        CHAT,
+        more=f'[provider.router]\nurl = "{on_stage.provider.url}"\ndialect = "openai-responses"\nkeys = ["env:MIMO_KEY"]\n',
+    )
     ended = on_stage.run("codex")
     assert ended.code == 2
     assert "codex speaks openai-responses; provider 'mimo-plan' has openai-chat" in ended.err
@@ -169,7 +202,11 @@ def test_pi_says_itself_which_provider_model_and_address_it_is_on(on_stage: Stag
     on_stage.configure(CHAT)
     ended = on_stage.run("pi", "--mode", "json", "-p", "Say pong.")
     told = [json.loads(line) for line in ended.out.splitlines() if line.startswith("{")]
-    spoken = [one["message"] for one in told if one.get("type") == "message_end" and one["message"].get("role") == "assistant"]
+    spoken = [
+        one["message"]
+        for one in told
+        if one.get("type") == "message_end" and one["message"].get("role") == "assistant"
+    ]
     assert {(one["provider"], one["model"]) for one in spoken} == {("holdfast-mimo-plan", "good-model")}
 
 

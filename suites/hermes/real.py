@@ -1,4 +1,5 @@
-"""hermes-agent 0.19.0 itself, in an environment of its own (`.venv-hermes`), driven as its TUI and its editors drive it."""
+"""hermes-agent 0.19.0 itself, in an environment of its own (`.venv-hermes`), driven as its TUI and its
+editors drive it."""
 
 from __future__ import annotations
 
@@ -35,7 +36,11 @@ print(state.session_id)
 def environment(home: Path, **more: str) -> dict[str, str]:
     """An environment without anybody's keys and proxies, and a home of hermes's own."""
     foreign = ("_PROXY", "_proxy", "_API_KEY", "_BASE_URL")
-    kept = {name: value for name, value in os.environ.items() if not name.endswith(foreign) and not name.startswith("HERMES")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.endswith(foreign) and not name.startswith("HERMES")
+    }
     return {**kept, "HOME": str(home), "HERMES_HOME": str(home), "NO_PROXY": "*", **more}
 
 
@@ -46,7 +51,13 @@ class Tui:
         self._log = (home / "tui.log").open("a")
         command = [PYTHON, "-m", "tui_gateway.entry"]
         self._child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, env=environment(home, **more), cwd=home
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env=environment(home, **more),
+            cwd=home,
         )
         self._said: queue.Queue[Message] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -69,7 +80,9 @@ class Tui:
         assert self._child.stdin is not None
         self._count += 1
         count = self._count
-        self._child.stdin.write(json.dumps({"jsonrpc": "2.0", "id": count, "method": method, "params": params}) + "\n")
+        self._child.stdin.write(
+            json.dumps({"jsonrpc": "2.0", "id": count, "method": method, "params": params}) + "\n"
+        )
         self._child.stdin.flush()
         answer = self._until(lambda one: one.get("id") == count)
         assert "result" in answer, answer
@@ -115,15 +128,40 @@ def resume_in_tui(home: Path, session: str) -> None:
 
 def add_key(home: Path, provider: str, label: str, key: str) -> None:
     """`hermes auth add`: another key for the pool of a provider that hermes knows."""
-    command = [PYTHON.parent / "hermes", "auth", "add", provider, "--type", "api-key", "--label", label, "--api-key", key]
-    done = subprocess.run(command, env=environment(home), cwd=home, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    command = [
+        PYTHON.parent / "hermes",
+        "auth",
+        "add",
+        provider,
+        "--type",
+        "api-key",
+        "--label",
+        label,
+        "--api-key",
+        key,
+    ]
+    done = subprocess.run(
+        command,
+        env=environment(home),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
 
 
 def over_acp(home: Path, session: str = "new", **more: str) -> str:
     """A turn of a session as an editor takes it over ACP; its id."""
     done = subprocess.run(
-        [PYTHON, "-c", OVER_ACP, session], env=environment(home, **more), cwd=home, capture_output=True, text=True, timeout=PATIENCE, check=False
+        [PYTHON, "-c", OVER_ACP, session],
+        env=environment(home, **more),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout.split()[-1]

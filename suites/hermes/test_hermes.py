@@ -1,4 +1,5 @@
-"""hermes-agent 0.19.0 writes the sessions and loses whose they are; we heal them; it resumes them to the right host with the right key.
+"""hermes-agent 0.19.0 writes the sessions and loses whose they are; we heal them; it resumes them to the
+right host with the right key.
 
 What counts is what the providers saw: two scripted ones on loopback, which take one key each."""
 
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 import real
 
-from holdfast.scripted import ScriptedProvider, only_keys, status
+from holdfast.fake_provider import ScriptedProvider, only_keys, status
 
 KEYS = {"team-a": "sk-team-a-0f1e2d3c4b5a6978", "team-b": "sk-team-b-9a8b7c6d5e4f3021"}
 pytestmark = pytest.mark.timeout(600)
@@ -24,8 +25,17 @@ pytestmark = pytest.mark.timeout(600)
 def answer() -> Any:
     """A streamed answer that tells its usage, without which hermes notes no billing."""
     chunk = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "big"}
-    delta = {**chunk, "choices": [{"index": 0, "delta": {"role": "assistant", "content": "All quiet."}, "finish_reason": "stop"}]}
-    usage = {**chunk, "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}}
+    delta = {
+        **chunk,
+        "choices": [
+            {"index": 0, "delta": {"role": "assistant", "content": "All quiet."}, "finish_reason": "stop"}
+        ],
+    }
+    usage = {
+        **chunk,
+        "choices": [],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
+    }
     body = "".join(f"data: {json.dumps(one)}\n\n" for one in (delta, usage)) + "data: [DONE]\n\n"
     return status(200, body, {"content-type": "text/event-stream"})
 
@@ -45,9 +55,16 @@ def team_b() -> Iterator[ScriptedProvider]:
 def furnish(home: Path, default: str, **urls: str) -> None:
     """A home with an entry for each URL, and one of them as today's default."""
     home.mkdir(exist_ok=True)
-    entries = {name.replace("_", "-"): {"api": url, "key_env": name.upper() + "_KEY", "default_model": "big"} for name, url in urls.items()}
-    (home / "config.yaml").write_text(json.dumps({"model": {"default": "big", "provider": default}, "providers": entries}))
-    (home / ".env").write_text("".join(f"{name.upper().replace('-', '_')}_KEY={key}\n" for name, key in KEYS.items()))
+    entries = {
+        name.replace("_", "-"): {"api": url, "key_env": name.upper() + "_KEY", "default_model": "big"}
+        for name, url in urls.items()
+    }
+    (home / "config.yaml").write_text(
+        json.dumps({"model": {"default": "big", "provider": default}, "providers": entries})
+    )
+    (home / ".env").write_text(
+        "".join(f"{name.upper().replace('-', '_')}_KEY={key}\n" for name, key in KEYS.items())
+    )
 
 
 def heal(home: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -80,7 +97,10 @@ def test_a_session_that_would_resume_on_todays_default_returns_to_the_entry_it_w
     assert (keys_seen(team_a), keys_seen(team_b)) == ({KEYS["team-a"]}, set()), "the loss that is healed"
 
     code, told = heal(home)
-    assert (code, [(one["id"], one["state"], one["today"]["entry"], one["belongs"]) for one in told["sessions"]]) == (
+    assert (
+        code,
+        [(one["id"], one["state"], one["today"]["entry"], one["belongs"]) for one in told["sessions"]],
+    ) == (
         1,
         [(session, "wrong place", "team-a", "custom:team-b")],
     )
@@ -91,7 +111,9 @@ def test_a_session_that_would_resume_on_todays_default_returns_to_the_entry_it_w
     assert (code, told["healed"]) == (0, [])
 
 
-def test_a_session_of_an_editor_takes_no_openrouter_key_to_a_private_host(tmp_path: Path, team_a: ScriptedProvider, team_b: ScriptedProvider) -> None:
+def test_a_session_of_an_editor_takes_no_openrouter_key_to_a_private_host(
+    tmp_path: Path, team_a: ScriptedProvider, team_b: ScriptedProvider
+) -> None:
     home, copy = tmp_path / "hermes", tmp_path / "copy"
     furnish(home, "team-b", team_a=team_a.url, team_b=team_b.url)
     session = real.over_acp(home)
@@ -100,14 +122,18 @@ def test_a_session_of_an_editor_takes_no_openrouter_key_to_a_private_host(tmp_pa
     shutil.copytree(home, copy)
     stray = {"OPENROUTER" + "_API_KEY": "sk-or-v1-of-somebody-else"}
     real.over_acp(copy, session, **stray)
-    assert "sk-or-v1-of-somebody-else" in keys_seen(team_b), "the leak that is healed (NousResearch/hermes-agent#90088)"
+    assert "sk-or-v1-of-somebody-else" in keys_seen(team_b), (
+        "the leak that is healed (NousResearch/hermes-agent#90088)"
+    )
 
     assert heal(home, "--apply")[0] == 0
     real.over_acp(home, session, **stray)
     assert (keys_seen(team_a), keys_seen(team_b)) == (set(), {KEYS["team-b"]})
 
 
-def test_a_session_of_the_second_entry_at_one_url_is_asked_about_and_then_has_its_own_key(tmp_path: Path, team_b: ScriptedProvider) -> None:
+def test_a_session_of_the_second_entry_at_one_url_is_asked_about_and_then_has_its_own_key(
+    tmp_path: Path, team_b: ScriptedProvider
+) -> None:
     home = tmp_path / "hermes"
     furnish(home, "team-b", team_a=team_b.url, team_b=team_b.url)
     session = real.begin_in_tui(home)
@@ -115,7 +141,13 @@ def test_a_session_of_the_second_entry_at_one_url_is_asked_about_and_then_has_it
     keys_seen(team_b)
     code, told = heal(home, "--apply")
     (one,) = told["sessions"]
-    assert (code, one["state"], one["today"]["entry"], one["candidates"], told["healed"]) == (1, "cannot be told", "team-a", ["team-a", "team-b"], [])
+    assert (code, one["state"], one["today"]["entry"], one["candidates"], told["healed"]) == (
+        1,
+        "cannot be told",
+        "team-a",
+        ["team-a", "team-b"],
+        [],
+    )
 
     assert heal(home, "--choose", f"{session}=team-b", "--apply")[0] == 0
     real.resume_in_tui(home, session)

@@ -1,4 +1,5 @@
-"""Where we say that hermes-agent 0.19.0 sends a session is compared with what its own code decides, row by row."""
+"""Where we say that hermes-agent 0.19.0 sends a session is compared with what its own code decides, row by
+row."""
 
 from __future__ import annotations
 
@@ -16,17 +17,30 @@ from holdfast.importers.hermes_home import read_home
 from holdfast.importers.hermes_rows import goes_to, judge, row_of
 
 A, B, GONE = "http://127.0.0.1:9101/v1", "http://127.0.0.1:9102/v1", "http://127.0.0.1:9103/v1"
-ENTRIES = {"team-a": {"api": A, "key_env": "TEAM_A_KEY"}, "team-b": {"name": "Second Team", "api": B, "key_env": "TEAM_B_KEY"}}
+ENTRIES = {
+    "team-a": {"api": A, "key_env": "TEAM_A_KEY"},
+    "team-b": {"name": "Second Team", "api": B, "key_env": "TEAM_B_KEY"},
+}
 TWIN = {"team-a": {"api": A, "api_key": "sk-inline-team-a"}, "twin": {"api": A, "key_env": "TEAM_B_KEY"}}
 pytestmark = pytest.mark.timeout(600)
 HOMES: dict[str, dict[str, Any]] = {
     "two entries": {"model": {"default": "big", "provider": "team-a"}, "providers": ENTRIES},
-    "a list": {"model": {"default": "big", "provider": "custom:team-b"}, "custom_providers": [{"name": "Team B", "base_url": B, "key_env": "TEAM_B_KEY"}]},
+    "a list": {
+        "model": {"default": "big", "provider": "custom:team-b"},
+        "custom_providers": [{"name": "Team B", "base_url": B, "key_env": "TEAM_B_KEY"}],
+    },
     "one URL": {"model": {"default": "big", "provider": "twin"}, "providers": TWIN},
-    "no name": {"model": {"default": "big", "provider": "custom", "base_url": A, "api_key": "sk-in-the-block"}, "providers": {"team-b": ENTRIES["team-b"]}},
+    "no name": {
+        "model": {"default": "big", "provider": "custom", "base_url": A, "api_key": "sk-in-the-block"},
+        "providers": {"team-b": ENTRIES["team-b"]},
+    },
     "known": {"model": {"default": "big", "provider": "deepseek"}, "providers": ENTRIES},
 }
-KEYS = {"TEAM_A_KEY": "sk-team-a-0f1e2d3c4b5a6978", "TEAM_B_KEY": "sk-team-b-9a8b7c6d5e4f3021", "DEEPSEEK" + "_API_KEY": "sk-deepseek-0123456789"}
+KEYS = {
+    "TEAM_A_KEY": "sk-team-a-0f1e2d3c4b5a6978",
+    "TEAM_B_KEY": "sk-team-b-9a8b7c6d5e4f3021",
+    "DEEPSEEK" + "_API_KEY": "sk-deepseek-0123456789",
+}
 STRAY = "sk-or-v1-of-somebody-else"
 
 DECIDE = """
@@ -63,12 +77,33 @@ with open(sys.argv[1], "w") as out:  # hermes keeps stdout for itself
 
 def rows() -> Iterator[dict[str, Any]]:
     """Every combination of what the columns and `model_config` may say."""
-    providers = ("", "custom", "custom:team-b", "team-a", "custom:gone", "gone", "deepseek", "ollama", "auto", "openrouter")
+    providers = (
+        "",
+        "custom",
+        "custom:team-b",
+        "team-a",
+        "custom:gone",
+        "gone",
+        "deepseek",
+        "ollama",
+        "auto",
+        "openrouter",
+    )
     for source, provider, url, billed, billed_url in itertools.product(
         ("tui", "acp"), providers, ("", A, B, GONE), ("", "custom", "deepseek", "openrouter"), ("", A, B)
     ):
-        config = {"model": "big", **({"provider": provider} if provider else {}), **({"base_url": url} if url else {})}
-        columns = {"source": source, "model": "big", "model_config": json.dumps(config), "billing_provider": billed, "billing_base_url": billed_url}
+        config = {
+            "model": "big",
+            **({"provider": provider} if provider else {}),
+            **({"base_url": url} if url else {}),
+        }
+        columns = {
+            "source": source,
+            "model": "big",
+            "model_config": json.dumps(config),
+            "billing_provider": billed,
+            "billing_base_url": billed_url,
+        }
         yield {"id": f"{source}-{provider}-{url}-{billed}-{billed_url}", **columns}
 
 
@@ -88,7 +123,10 @@ def agrees(told: Any, decided: dict[str, str]) -> bool:
         return decided["key"] in ("", STRAY, "no-key-required")
     if told.key == "its key":
         return decided["key"] == "sk-in-the-block"
-    owners = {"hermes's key for openrouter": STRAY, "hermes's key for deepseek": KEYS["DEEPSEEK" + "_API_KEY"]}
+    owners = {
+        "hermes's key for openrouter": STRAY,
+        "hermes's key for deepseek": KEYS["DEEPSEEK" + "_API_KEY"],
+    }
     return not told.key or decided["key"] == owners[told.key]
 
 
@@ -106,7 +144,9 @@ def decide(home: Path, every: list[dict[str, Any]]) -> list[dict[str, str]]:
     """What hermes makes of these rows."""
     inside, out = real.environment(home, **{"OPENROUTER" + "_API_KEY": STRAY}), home / "decided.json"
     command = [real.PYTHON, "-c", DECIDE, str(out)]
-    done = subprocess.run(command, input=json.dumps(every), env=inside, cwd=home, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, input=json.dumps(every), env=inside, cwd=home, capture_output=True, text=True, check=False
+    )
     assert out.exists(), done.stderr[-2000:]
     decided: list[dict[str, str]] = json.loads(out.read_text())
     return decided
@@ -116,7 +156,11 @@ def test_what_we_say_of_a_session_is_what_hermes_decides(home: Path) -> None:
     known, every = read_home(home, {}), list(rows())
     told = [goes_to(known, row_of(one)) for one in every]
     decided = decide(home, every)
-    wrong = [f"{row['id']}: we say {ours}, hermes {theirs}" for row, ours, theirs in zip(every, told, decided, strict=True) if not agrees(ours, theirs)]
+    wrong = [
+        f"{row['id']}: we say {ours}, hermes {theirs}"
+        for row, ours, theirs in zip(every, told, decided, strict=True)
+        if not agrees(ours, theirs)
+    ]
     assert not wrong, f"{len(wrong)} of {len(every)}:\n" + "\n".join(wrong[:8])
 
 

@@ -1,5 +1,6 @@
-"""Story 1 as hermes-agent 0.19.0 itself plays it (NousResearch/hermes-agent#44070): a plan on a host of its own, a pool of two keys, and a
-429 for the first of them on turn 2. Alone it takes the second key to another host, where the session dies; through our gateway it goes on.
+"""Story 1 as hermes-agent 0.19.0 itself plays it (NousResearch/hermes-agent#44070): a plan on a host of its
+own, a pool of two keys, and a 429 for the first of them on turn 2. Alone it takes the second key to another
+host, where the session dies; through our gateway it goes on.
 
 What counts is what the hosts saw: the plan's, and the one that stands for the vendor's public address.
 """
@@ -15,11 +16,22 @@ import real
 from test_hermes import answer
 
 from gateway.served import eventually, serving
-from holdfast.scripted import Behaviour, ScriptedProvider, Seen, status, wrong_door
+from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, status, wrong_door
 
 A, B = "sk-plan-a-0f1e2d3c4b5a6978", "sk-plan-b-9a8b7c6d5e4f3021"
-THROTTLED = status(429, {"error": {"message": "Rate limit reached", "type": "rate_limit_error"}}, {"retry-after": "7"})
-UNKNOWN = status(401, {"error": {"message": "Incorrect API key provided", "type": "invalid_request_error", "code": "invalid_api_key"}})
+THROTTLED = status(
+    429, {"error": {"message": "Rate limit reached", "type": "rate_limit_error"}}, {"retry-after": "7"}
+)
+UNKNOWN = status(
+    401,
+    {
+        "error": {
+            "message": "Incorrect API key provided",
+            "type": "invalid_request_error",
+            "code": "invalid_api_key",
+        }
+    },
+)
 SAYS = "All quiet."
 KEYS = {A: "a", B: "b"}
 pytestmark = pytest.mark.timeout(600)
@@ -30,7 +42,7 @@ class Plan:
 
     throttles = False
 
-    def __call__(self, seen: Seen) -> Behaviour:
+    def __call__(self, seen: SeenRequest) -> Behaviour:
         if seen.key not in KEYS:
             return UNKNOWN
         return THROTTLED if self.throttles and seen.key == A else answer()
@@ -78,14 +90,20 @@ def turns(provider: ScriptedProvider) -> list[str]:
 def test_alone_it_takes_its_second_key_to_another_host_and_the_session_dies(
     hermes: Path, plan: ScriptedProvider, vendor: ScriptedProvider, state: Plan
 ) -> None:
-    (hermes / "config.yaml").write_text(json.dumps({"model": {"default": "deepseek-chat", "provider": "deepseek", "base_url": plan.url}}))
+    (hermes / "config.yaml").write_text(
+        json.dumps({"model": {"default": "deepseek-chat", "provider": "deepseek", "base_url": plan.url}})
+    )
     (hermes / ".env").write_text(f"DEEPSEEK_API_KEY={A}\n")
     real.add_key(hermes, "deepseek", "b", B)
     stored = hermes / "auth.json"
     public = "https://api.deepseek.com/v1"
-    assert {one["base_url"] for one in json.loads(stored.read_text())["credential_pool"]["deepseek"]} == {public}, "nobody asked for that address"
+    assert {one["base_url"] for one in json.loads(stored.read_text())["credential_pool"]["deepseek"]} == {
+        public
+    }, "nobody asked for that address"
     added = json.loads(stored.read_text())
-    added["credential_pool"]["deepseek"][1]["base_url"] = vendor.url  # so that we see what would go to the public address
+    added["credential_pool"]["deepseek"][1]["base_url"] = (
+        vendor.url
+    )  # so that we see what would go to the public address
     stored.write_text(json.dumps(added))
 
     with real.Tui(hermes) as tui:
@@ -107,10 +125,18 @@ def test_through_our_gateway_it_goes_on_at_the_same_host_with_the_second_key(
     ours = tmp_path / "holdfast"
     ours.mkdir(mode=0o700)
     keys = '[{ from = "env:PLAN_A", label = "a" }, { from = "env:PLAN_B", label = "b" }]'
-    (ours / "holdfast.toml").write_text(f'[provider.plan]\npreset = "deepseek"\nurl = "{plan.url}"\nmodels = ["big"]\nkeys = {keys}\n')
+    (ours / "holdfast.toml").write_text(
+        f'[provider.plan]\npreset = "deepseek"\nurl = "{plan.url}"\nmodels = ["big"]\nkeys = {keys}\n'
+    )
     with serving(ours, environ={"PLAN_A": A, "PLAN_B": B}) as served:
-        entry = {"api": f"http://127.0.0.1:{served.port}/s/hermes/v1", "key_env": "HOLDFAST_TOKEN", "default_model": "plan/big"}
-        (hermes / "config.yaml").write_text(json.dumps({"model": {"default": "plan/big", "provider": "held"}, "providers": {"held": entry}}))
+        entry = {
+            "api": f"http://127.0.0.1:{served.port}/s/hermes/v1",
+            "key_env": "HOLDFAST_TOKEN",
+            "default_model": "plan/big",
+        }
+        (hermes / "config.yaml").write_text(
+            json.dumps({"model": {"default": "plan/big", "provider": "held"}, "providers": {"held": entry}})
+        )
         (hermes / ".env").write_text(f"HOLDFAST_TOKEN={served.token}\n")
         with real.Tui(hermes) as tui:
             begun = tui.call("session.create")
@@ -124,7 +150,10 @@ def test_through_our_gateway_it_goes_on_at_the_same_host_with_the_second_key(
             assert tui.say(session) == SAYS
             assert turns(plan) == ["b"]
         with real.Tui(hermes) as tui:
-            assert tui.say(tui.call("session.resume", session_id=begun["stored_session_id"])["session_id"]) == SAYS
+            assert (
+                tui.say(tui.call("session.resume", session_id=begun["stored_session_id"])["session_id"])
+                == SAYS
+            )
         assert turns(plan) == ["b"], "and after a restart of hermes"
         told = served.ask("/holdfast/sessions").text
     assert "plan/big" in told

@@ -1,8 +1,9 @@
-"""A real LiteLLM proxy in an environment of its own: without a database, or with a PostgreSQL that comes as a wheel.
+"""A real LiteLLM proxy in an environment of its own: without a database, or with a PostgreSQL that comes as a
+wheel.
 
-Keys need the database, and the database needs Prisma's query engine, which Prisma fetches from its own host (binaries.prisma.sh) and no
-package registry has. Where that host cannot be reached, what needs keys fails and says so; nothing is skipped.
-"""
+Keys need the database, and the database needs Prisma's query engine, which Prisma fetches from its own host
+(binaries.prisma.sh) and no package registry has. Where that host cannot be reached, what needs keys fails and
+says so; nothing is skipped."""
 
 from __future__ import annotations
 
@@ -26,11 +27,14 @@ _PATIENCE = 120.0
 
 
 def ensure() -> None:
-    """Install what is missing or of another version. Raises CalledProcessError with the installer's own words above it."""
+    """Install what is missing or of another version. Raises CalledProcessError with the installer's own words
+    above it."""
     mark, uv = PLACE / ".installed", str(Path(sys.executable).with_name("uv"))
     if not mark.exists() or mark.read_text() != json.dumps(WANTED):
         subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(PLACE)], check=True)
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", str(PLACE / "bin" / "python"), *WANTED], check=True)
+        subprocess.run(
+            [uv, "pip", "install", "--quiet", "--python", str(PLACE / "bin" / "python"), *WANTED], check=True
+        )
         mark.write_text(json.dumps(WANTED))
 
 
@@ -38,24 +42,47 @@ def engine() -> str:
     """Fetch Prisma's engine and make LiteLLM's client; empty when done, else what stood in the way."""
     schema = next((PLACE / "lib").glob("python*/site-packages/litellm/proxy/schema.prisma"))
     ended = subprocess.run(
-        [str(PLACE / "bin" / "prisma"), "generate", "--schema", str(schema)], capture_output=True, text=True, timeout=300, check=False, env=_environment()
+        [str(PLACE / "bin" / "prisma"), "generate", "--schema", str(schema)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env=_environment(),
     )
     return "" if ended.returncode == 0 else (ended.stderr or ended.stdout).strip()[-400:]
 
 
 def _environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower() or "prisma" in name.lower()}
-    return kept | {"PATH": f"{PLACE / 'bin'}:{os.environ['PATH']}", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "HOLDFAST_HOME": "/nonexistent", **more}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if "proxy" not in name.lower() or "prisma" in name.lower()
+    }
+    return kept | {
+        "PATH": f"{PLACE / 'bin'}:{os.environ['PATH']}",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "HOLDFAST_HOME": "/nonexistent",
+        **more,
+    }
 
 
 Models = Sequence[str] | Mapping[str, Mapping[str, str]]
 
 
 def config(models: Models, path: Path) -> Path:
-    """The proxy's configuration: each model answers by itself, or as LiteLLM's parameters for it say. Nothing leaves this machine."""
-    by_itself = {name: {"model": "openai/gpt-4o", "api_key": "sk-upstream", "mock_response": f"{name} is here."} for name in models}
-    rows = [{"model_name": name, "litellm_params": params} for name, params in (models if isinstance(models, Mapping) else by_itself).items()]
-    path.write_text(json.dumps({"model_list": rows, "general_settings": {"master_key": MASTER}}))  # JSON is YAML
+    """The proxy's configuration: each model answers by itself, or as LiteLLM's parameters for it say. Nothing
+    leaves this machine."""
+    by_itself = {
+        name: {"model": "openai/gpt-4o", "api_key": "sk-upstream", "mock_response": f"{name} is here."}
+        for name in models
+    }
+    rows = [
+        {"model_name": name, "litellm_params": params}
+        for name, params in (models if isinstance(models, Mapping) else by_itself).items()
+    ]
+    path.write_text(
+        json.dumps({"model_list": rows, "general_settings": {"master_key": MASTER}})
+    )  # JSON is YAML
     return path
 
 
@@ -68,7 +95,15 @@ def free_port() -> int:
 def running(models: Models, directory: Path, port: int, database: str = "") -> Iterator[str]:
     """The proxy's address, while it runs."""
     more = {"DATABASE_URL": database} if database else {}
-    command = [str(PLACE / "bin" / "litellm"), "--config", str(config(models, directory / "config.yaml")), "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        str(PLACE / "bin" / "litellm"),
+        "--config",
+        str(config(models, directory / "config.yaml")),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     with (directory / "log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=directory, env=_environment(**more))
         try:

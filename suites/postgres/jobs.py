@@ -1,10 +1,11 @@
-"""What one of several processes does to one store; each is started anew, so that it shares nothing with the others."""
+"""What one of several processes does to one store; each is started anew, so that it shares nothing with the
+others."""
 
 from __future__ import annotations
 
 import os
 
-from holdfast.core.evidence import Failed
+from holdfast.core.changes import KeyFailed
 from holdfast.core.faults import FaultClass
 from holdfast.core.identity import Pin
 from holdfast.core.session import Session
@@ -16,10 +17,18 @@ ROUNDS = 50
 
 
 def count_up(url: str, number: int) -> None:
-    """Raise the one session's version as often as agreed, whoever else does so meanwhile, and write down evidence and a line each time."""
+    """Raise the one session's version as often as agreed, whoever else does so meanwhile, and write down
+    evidence and a line each time."""
     with PostgresStore(url) as store:
         for turn in range(ROUNDS):
-            store.apply([Failed(f"{number}-{turn}", "https://p.example/v1", FaultClass.AUTH_REJECTED, float(turn))], float(turn))
+            store.apply(
+                [
+                    KeyFailed(
+                        f"{number}-{turn}", "https://p.example/v1", FaultClass.AUTH_REJECTED, float(turn)
+                    )
+                ],
+                float(turn),
+            )
             store.record([Event(float(turn), EventKind.RESUMED, "shared", pin="p/m")])
             _choose(store)
 

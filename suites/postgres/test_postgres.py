@@ -1,4 +1,5 @@
-"""The store in PostgreSQL keeps the contract of every store, also for several processes and when its server goes away."""
+"""The store in PostgreSQL keeps the contract of every store, also for several processes and when its server
+goes away."""
 
 from __future__ import annotations
 
@@ -49,7 +50,10 @@ def test_processes_that_write_at_once_lose_nothing(url: str) -> None:
         assert len(store.evidence()) == len(store.journal(limit=1_000)) == PROCESSES * jobs.ROUNDS
         counted = store.session("shared")
         assert counted is not None
-        assert (counted.version, str(counted.pin)) == (PROCESSES * jobs.ROUNDS, f"p/{PROCESSES * jobs.ROUNDS}")
+        assert (counted.version, str(counted.pin)) == (
+            PROCESSES * jobs.ROUNDS,
+            f"p/{PROCESSES * jobs.ROUNDS}",
+        )
 
 
 def test_a_lease_is_held_by_one_process_at_a_time(url: str) -> None:
@@ -76,7 +80,9 @@ def test_a_broken_connection_costs_one_call(url: str) -> None:
         store.save_session(Session("s", Pin.parse("p/m")), None)
         assert store.sessions()
         with psycopg.connect(url, autocommit=True) as admin:
-            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'holdfast'")
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'holdfast'"
+            )
         with pytest.raises(StoreError, match=r"the store postgresql:///holdfast_\d+ failed"):
             store.sessions()
         assert [one.id for one in store.sessions()] == ["s"]
@@ -97,14 +103,24 @@ def test_a_server_that_is_not_there_is_named_without_its_user(url: str) -> None:
 
 
 def test_a_home_remembers_in_the_database_that_its_configuration_names(url: str, tmp_path: Path) -> None:
-    (tmp_path / "holdfast.toml").write_text(f'[provider.p]\nurl = "http://127.0.0.1:9/v1"\nauth = "none"\n[gateway]\nstore = "{url}"\n')
+    (tmp_path / "holdfast.toml").write_text(
+        f'[provider.p]\nurl = "http://127.0.0.1:9/v1"\nauth = "none"\n[gateway]\nstore = "{url}"\n'
+    )
     with holdfast.open(tmp_path) as hf:
         hf.session("s", "p/m")
     with open_store(url, tmp_path) as store:
         assert [str(one.pin) for one in store.sessions()] == ["p/m"]
-    for command, told in ((["session", "list"], "p/m"), (["why", "s"], "created on p/m"), (["doctor"], "the database answers")):
+    for command, told in (
+        (["session", "list"], "p/m"),
+        (["why", "s"], "created on p/m"),
+        (["doctor"], "the database answers"),
+    ):
         ran = subprocess.run(
-            [sys.executable, "-m", "holdfast", *command], check=False, env=os.environ | {"HOLDFAST_HOME": str(tmp_path)}, capture_output=True, text=True
+            [sys.executable, "-m", "holdfast", *command],
+            check=False,
+            env=os.environ | {"HOLDFAST_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
         )
         assert told in ran.stdout, f"{ran.stdout}{ran.stderr}"
     assert not (tmp_path / "state.db").exists()

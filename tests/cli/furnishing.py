@@ -44,7 +44,11 @@ def write(path: Path, text: str) -> None:
 def contents(home: Path) -> dict[str, bytes]:
     """Every file that matters: locks, SQLite's companions and the pepper come and go by themselves."""
     passing = (".lock", "-wal", "-shm", "pepper")
-    return {str(path.relative_to(home)): path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file() and not path.name.endswith(passing)}
+    return {
+        str(path.relative_to(home)): path.read_bytes()
+        for path in sorted(home.rglob("*"))
+        if path.is_file() and not path.name.endswith(passing)
+    }
 
 
 def child_environment(**more: str) -> dict[str, str]:

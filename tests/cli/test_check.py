@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.furnishing import CANARY, Cli, write
-from holdfast.scripted import ScriptedProvider, ok, only_keys, status
+from holdfast.fake_provider import ScriptedProvider, ok, only_keys, status
 
 
 @pytest.fixture
@@ -36,13 +36,17 @@ auth = "none"
 def test_a_pin_that_works_is_told_step_by_step(cli: Cli, provider: ScriptedProvider) -> None:
     result = cli("check", "good/small")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert [line.split()[:2] for line in result.stdout.splitlines()] == [["ok", step] for step in ("resolve", "key", "models", "call")]
+    assert [line.split()[:2] for line in result.stdout.splitlines()] == [
+        ["ok", step] for step in ("resolve", "key", "models", "call")
+    ]
     assert "'small' is one of them" in result.stdout
     assert [one.model for one in provider.calls] == ["small"]
     assert "worked at 127.0.0.1" in cli("key", "list", "good").stdout
 
 
-def test_a_check_leaves_no_session_behind_but_a_request_that_why_explains(cli: Cli, provider: ScriptedProvider) -> None:
+def test_a_check_leaves_no_session_behind_but_a_request_that_why_explains(
+    cli: Cli, provider: ScriptedProvider
+) -> None:
     told = json.loads(cli("check", "good/small", "--json").stdout)
     assert told["ok"] is True
     assert json.loads(cli("session", "list", "--json").stdout) == []
@@ -87,10 +91,14 @@ def test_an_endpoint_that_takes_no_key_is_checked_without_one(cli: Cli, provider
     assert [one.key for one in provider.calls] == [None]
 
 
-def test_a_list_that_fails_blames_nobody_and_the_call_decides(cli: Cli, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_fails_blames_nobody_and_the_call_decides(
+    cli: Cli, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from holdfast.core.faults import Reply
 
-    monkeypatch.setattr("holdfast.http.probe.list_models", lambda *_: Reply(401, body=b'{"error": "no list for you"}'))
+    monkeypatch.setattr(
+        "holdfast.calls.api_calls.list_models", lambda *_: Reply(401, body=b'{"error": "no list for you"}')
+    )
     result = cli("check", "good/small")
     assert (result.exit_code, "listed no models: auth_rejected (HTTP 401)" in result.stdout) == (0, True)
     assert cli("check", "good").exit_code == 1
@@ -99,36 +107,61 @@ def test_a_list_that_fails_blames_nobody_and_the_call_decides(cli: Cli, provider
     assert "never worked" not in cli("key", "list", "good").stdout
 
 
-def test_a_provider_that_nobody_has_ends_with_3_and_nothing_is_invented(cli: Cli, provider: ScriptedProvider) -> None:
+def test_a_provider_that_nobody_has_ends_with_3_and_nothing_is_invented(
+    cli: Cli, provider: ScriptedProvider
+) -> None:
     result = cli("check", "goof")
-    assert (result.exit_code, "did you mean 'good'?" in result.stderr, "any" in result.stderr) == (3, True, False)
+    assert (result.exit_code, "did you mean 'good'?" in result.stderr, "any" in result.stderr) == (
+        3,
+        True,
+        False,
+    )
     assert result.stderr.splitlines()[-1] == "  run: holdfast provider list"
 
 
-def test_a_refusal_without_a_session_is_explained_by_its_request(cli: Cli, provider: ScriptedProvider) -> None:
-    provider.follow(status(400, {"error": {"message": "Unknown parameter: 'max_tokens'", "type": "invalid_request_error"}}))
+def test_a_refusal_without_a_session_is_explained_by_its_request(
+    cli: Cli, provider: ScriptedProvider
+) -> None:
+    provider.follow(
+        status(
+            400, {"error": {"message": "Unknown parameter: 'max_tokens'", "type": "invalid_request_error"}}
+        )
+    )
     step = cli("check", "good/small").stderr.splitlines()[-1]
     command, _, request = step.rpartition(" ")
     assert (command, len(request)) == ("  run: holdfast why", 16)
     assert "attempt 1" in cli("why", request).stdout
 
 
-def test_one_of_two_keys_that_cannot_be_read_fails_the_check_after_the_call(cli: Cli, provider: ScriptedProvider, furnished: Path) -> None:
-    write(furnished / "holdfast.toml", f'[provider.two]\nurl = "{provider.url}"\nkeys = ["env:MIMO_KEY", "env:UNSET"]\n')
+def test_one_of_two_keys_that_cannot_be_read_fails_the_check_after_the_call(
+    cli: Cli, provider: ScriptedProvider, furnished: Path
+) -> None:
+    write(
+        furnished / "holdfast.toml",
+        f'[provider.two]\nurl = "{provider.url}"\nkeys = ["env:MIMO_KEY", "env:UNSET"]\n',
+    )
     result = cli("check", "two/small")
     assert result.exit_code == 1
     assert "wrong  key      'UNSET' cannot be read: env:UNSET: not set in this environment" in result.stdout
     assert "ok     call" in result.stdout
 
 
-def test_a_key_that_cannot_be_read_in_time_is_passed_over(cli: Cli, provider: ScriptedProvider, furnished: Path) -> None:
+def test_a_key_that_cannot_be_read_in_time_is_passed_over(
+    cli: Cli, provider: ScriptedProvider, furnished: Path
+) -> None:
     entry = f'[provider.two]\nurl = "{provider.url}"\nkeys = ["cmd:sh -c \'exit 3\'", "env:MIMO_KEY"]\n'
     write(furnished / "holdfast.toml", entry)
     result = cli("check", "two/small")
-    assert (result.exit_code, "answered" in result.stdout, [one.key for one in provider.calls]) == (1, True, [CANARY])
+    assert (result.exit_code, "answered" in result.stdout, [one.key for one in provider.calls]) == (
+        1,
+        True,
+        [CANARY],
+    )
 
 
-def test_a_provider_without_keys_says_how_to_give_it_one(cli: Cli, provider: ScriptedProvider, furnished: Path) -> None:
+def test_a_provider_without_keys_says_how_to_give_it_one(
+    cli: Cli, provider: ScriptedProvider, furnished: Path
+) -> None:
     write(furnished / "holdfast.toml", f'[provider.poor]\nurl = "{provider.url}"\n')
     result = cli("check", "poor/small")
     assert result.exit_code == 2
@@ -140,7 +173,9 @@ def test_an_answer_that_passes_by_is_repeated_and_told(cli: Cli, provider: Scrip
     assert (result.exit_code, "after 2 requests" in result.stdout) == (0, True)
 
 
-def test_a_server_that_is_not_there_ends_with_4_and_names_where_its_address_was_set(cli: Cli, furnished: Path) -> None:
+def test_a_server_that_is_not_there_ends_with_4_and_names_where_its_address_was_set(
+    cli: Cli, furnished: Path
+) -> None:
     result = cli("check", "local/small")
     assert result.exit_code == 4
     assert "holdfast.toml:" in result.stderr

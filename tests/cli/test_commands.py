@@ -9,26 +9,47 @@ from typing import Any
 import pytest
 
 from cli.furnishing import KEPT, Cli, contents
-from holdfast.configfile import Home, load
+from holdfast.config import Home, load
+from holdfast.core.changes import Cooldown, CooldownStarted, FallbackStarted, KeySucceeded
 from holdfast.core.errors import StoreError
-from holdfast.core.evidence import Cooldown, Cooled, StandInBegan, Worked
 from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Pin
+from holdfast.credentials import SecretsFile
 from holdfast.store.events import Event, EventKind
 from holdfast.store.sqlite import SqliteStore
-from holdfast.vault import SecretsFile
 
 TOLD = [
     (["provider", "list"], ["mimo", "openai-chat, anthropic-messages", "MIMO_KEY, team", "not declared"]),
-    (["provider", "show", "mimo"], ["https://mimo.example/v1", "(provider.mimo.url, holdfast.toml:3)", "team, account team", "mimo/mimo-pro, then both/big"]),
+    (
+        ["provider", "show", "mimo"],
+        [
+            "https://mimo.example/v1",
+            "(provider.mimo.url, holdfast.toml:3)",
+            "team, account team",
+            "mimo/mimo-pro, then both/big",
+        ],
+    ),
     (["key", "list"], ["env:MIMO_KEY", "…4c58", "store:team", "…4473"]),
     (["key", "list", "both"], ["env:BOTH_KEY"]),
     (["models"], ["mimo/mimo-pro", "local/small", "declared"]),
     (["models", "--harness", "codex", "--all"], ["it speaks openai-chat only"]),
     (["session", "list"], ["no session yet", "run: holdfast session pin SESSION PROVIDER/MODEL"]),
-    (["env"], ['export OPENAI_BASE_URL="http://127.0.0.1:4141/v1"', 'export ANTHROPIC_BASE_URL="http://127.0.0.1:4141"', '="$HOLDFAST_TOKEN"']),
-    (["env", "--session", "s-1", "--shell", "fish"], ['set -gx OPENAI_API_BASE "http://127.0.0.1:4141/s/s-1/v1"']),
-    (["env", "--session", "s-1", "--shell", "powershell"], ['$Env:ANTHROPIC_BASE_URL = "http://127.0.0.1:4141/s/s-1"', '"$Env:HOLDFAST_TOKEN"']),
+    (
+        ["env"],
+        [
+            'export OPENAI_BASE_URL="http://127.0.0.1:4141/v1"',
+            'export ANTHROPIC_BASE_URL="http://127.0.0.1:4141"',
+            '="$HOLDFAST_TOKEN"',
+        ],
+    ),
+    (
+        ["env", "--session", "s-1", "--shell", "fish"],
+        ['set -gx OPENAI_API_BASE "http://127.0.0.1:4141/s/s-1/v1"'],
+    ),
+    (
+        ["env", "--session", "s-1", "--shell", "powershell"],
+        ['$Env:ANTHROPIC_BASE_URL = "http://127.0.0.1:4141/s/s-1"', '"$Env:HOLDFAST_TOKEN"'],
+    ),
     (["completion", "bash"], ["_HOLDFAST_COMPLETE", "complete -o"]),
     (["completion", "zsh"], ["#compdef holdfast"]),
     (["completion", "fish"], ["complete --no-files --command holdfast"]),
@@ -37,7 +58,9 @@ TOLD = [
 
 
 @pytest.mark.parametrize(("arguments", "expected"), TOLD, ids=[" ".join(arguments) for arguments, _ in TOLD])
-def test_a_command_that_only_looks_tells_and_changes_nothing(arguments: list[str], expected: list[str], cli: Cli, furnished: Path) -> None:
+def test_a_command_that_only_looks_tells_and_changes_nothing(
+    arguments: list[str], expected: list[str], cli: Cli, furnished: Path
+) -> None:
     before = contents(furnished)
     result = cli(*arguments)
     assert (result.exit_code, result.stderr) == (0, "")
@@ -58,13 +81,23 @@ def test_every_list_and_show_has_a_stable_shape_in_json(cli: Cli, furnished: Pat
     assert mimo == {
         "name": "mimo",
         "preset": None,
-        "endpoints": [{"dialect": "openai-chat", "url": "https://mimo.example/v1", "auth": "bearer", "source": "provider.mimo.url, holdfast.toml:3"}],
+        "endpoints": [
+            {
+                "dialect": "openai-chat",
+                "url": "https://mimo.example/v1",
+                "auth": "bearer",
+                "source": "provider.mimo.url, holdfast.toml:3",
+            }
+        ],
         "keys": ["MIMO_KEY", "team"],
         "models": ["mimo-pro", "mimo-lite"],
         "strategy": "fill-first",
         "profile": None,
     }
-    assert shown(cli, "provider", "show", "mimo") == mimo | {"ladders": {"mimo/mimo-pro": ["both/big"]}, "sessions": ["s"]}
+    assert shown(cli, "provider", "show", "mimo") == mimo | {
+        "ladders": {"mimo/mimo-pro": ["both/big"]},
+        "sessions": ["s"],
+    }
     key = shown(cli, "key", "list")[1]
     assert key == {
         "provider": "mimo",
@@ -78,7 +111,12 @@ def test_every_list_and_show_has_a_stable_shape_in_json(cli: Cli, furnished: Pat
         "evidence": [],
         "verdicts": [],
     }
-    assert shown(cli, "models")[0] == {"pin": "mimo/mimo-pro", "dialects": ["openai-chat"], "declared": True, "why_not": ""}
+    assert shown(cli, "models")[0] == {
+        "pin": "mimo/mimo-pro",
+        "dialects": ["openai-chat"],
+        "declared": True,
+        "why_not": "",
+    }
     session = shown(cli, "session", "show", "s")
     assert shown(cli, "session", "list") == [session]
     assert {name: session[name] for name in ("id", "pin", "key", "stand_in", "resumes", "why_not")} == {
@@ -91,26 +129,36 @@ def test_every_list_and_show_has_a_stable_shape_in_json(cli: Cli, furnished: Pat
     }
     why = shown(cli, "why", "s")
     assert set(why) == {"subject", "connection", "events"}
-    assert [set(part) for part in why["connection"]] == [{"part", "value", "by", "source", "place", "changed", "changed_at"}] * 5
+    assert [set(part) for part in why["connection"]] == [
+        {"part", "value", "by", "source", "place", "changed", "changed_at"}
+    ] * 5
     assert [event["kind"] for event in why["events"]] == ["created"]
     findings = shown(cli, "doctor")
     assert findings["ok"] is True
     assert all(set(one) == {"check", "level", "what", "run"} for one in findings["findings"])
 
 
-def test_init_makes_a_private_home_that_reads_as_an_empty_configuration(cli: Cli, clean_environment: Path) -> None:
+def test_init_makes_a_private_home_that_reads_as_an_empty_configuration(
+    cli: Cli, clean_environment: Path
+) -> None:
     result = cli("init")
     path = clean_environment / "holdfast.toml"
     assert result.exit_code == 0
     assert (path.stat().st_mode & 0o777, clean_environment.stat().st_mode & 0o777) == (0o600, 0o700)
     assert load(Home.find()).providers == {}
-    uncommented = "\n".join(line.removeprefix("# ") for line in path.read_text().splitlines() if not line.startswith(("# What", "# A key")))
+    uncommented = "\n".join(
+        line.removeprefix("# ")
+        for line in path.read_text().splitlines()
+        if not line.startswith(("# What", "# A key"))
+    )
     path.write_text(uncommented)
     assert list(load(Home.find()).providers) == ["my-gateway", "bilingual", "router"]
 
 
-def test_init_offers_the_keys_it_finds_and_takes_none(cli: Cli, clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from holdfast import presets
+def test_init_offers_the_keys_it_finds_and_takes_none(
+    cli: Cli, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from holdfast.providers import presets
 
     variable = presets.rows()["openrouter"]["env"][0]
     monkeypatch.setenv(variable, "sk-or-canary-1234567890")
@@ -120,12 +168,42 @@ def test_init_offers_the_keys_it_finds_and_takes_none(cli: Cli, clean_environmen
 
 
 def test_a_provider_is_added_from_an_address_endpoints_or_a_preset(cli: Cli, furnished: Path) -> None:
-    assert "next: holdfast key add one" in cli("provider", "add", "one", "--url", "https://one.example/v1").stdout
+    assert (
+        "next: holdfast key add one"
+        in cli("provider", "add", "one", "--url", "https://one.example/v1").stdout
+    )
     chat, messages = "openai-chat=https://two.example/v1", "anthropic-messages=https://two.example/a"
-    added = cli("provider", "add", "two", "--endpoint", chat, "--endpoint", messages, "--model", "a", "--model", "b", "--key", "env:TWO")
+    added = cli(
+        "provider",
+        "add",
+        "two",
+        "--endpoint",
+        chat,
+        "--endpoint",
+        messages,
+        "--model",
+        "a",
+        "--model",
+        "b",
+        "--key",
+        "env:TWO",
+    )
     assert "next: holdfast check two/a" in added.stdout
     assert cli("provider", "add", "three", "--preset", "openrouter", "--key", "env:THREE").exit_code == 0
-    assert cli("provider", "add", "four", "--url", "https://four.example", "--dialect", "anthropic-messages", "--auth", "x-api-key").exit_code == 0
+    assert (
+        cli(
+            "provider",
+            "add",
+            "four",
+            "--url",
+            "https://four.example",
+            "--dialect",
+            "anthropic-messages",
+            "--auth",
+            "x-api-key",
+        ).exit_code
+        == 0
+    )
     providers = load(Home.find()).providers
     assert [*map(str, providers["two"].dialects)] == ["openai-chat", "anthropic-messages"]
     assert providers["two"].models == ("a", "b")
@@ -135,13 +213,35 @@ def test_a_provider_is_added_from_an_address_endpoints_or_a_preset(cli: Cli, fur
 
 
 def test_a_key_is_added_by_reference_and_labelled(cli: Cli, furnished: Path) -> None:
-    assert cli("key", "add", "mimo", "--from", "env:OTHER", "--label", "other", "--account", "team", "--url", "https://eu.example/v1").exit_code == 0
+    assert (
+        cli(
+            "key",
+            "add",
+            "mimo",
+            "--from",
+            "env:OTHER",
+            "--label",
+            "other",
+            "--account",
+            "team",
+            "--url",
+            "https://eu.example/v1",
+        ).exit_code
+        == 0
+    )
     key = load(Home.find()).providers["mimo"].keys[-1]
-    assert (key.label, key.ref, key.account, key.endpoints[0].url) == ("other", "env:OTHER", "team", "https://eu.example/v1")
+    assert (key.label, key.ref, key.account, key.endpoints[0].url) == (
+        "other",
+        "env:OTHER",
+        "team",
+        "https://eu.example/v1",
+    )
 
 
 def test_a_piped_key_is_kept_privately_and_referred_to(cli: Cli, furnished: Path) -> None:
-    result = cli("key", "add", "mimo", "--from", "-", "--label", "piped", input="sk-piped-canary-0123456789\n")
+    result = cli(
+        "key", "add", "mimo", "--from", "-", "--label", "piped", input="sk-piped-canary-0123456789\n"
+    )
     assert result.exit_code == 0
     assert load(Home.find()).providers["mimo"].keys[-1].ref == "store:piped"
     assert SecretsFile(furnished / "secrets.toml").get("mimo", "piped") is not None
@@ -149,13 +249,20 @@ def test_a_piped_key_is_kept_privately_and_referred_to(cli: Cli, furnished: Path
     assert "canary" not in (furnished / "holdfast.toml").read_text()
 
 
-def test_a_key_whose_kept_value_was_lost_is_given_again_and_one_that_is_there_is_not_replaced(cli: Cli, furnished: Path) -> None:
-    refused = cli("key", "add", "mimo", "--from", "-", "--label", "team", input="sk-piped-canary-0123456789\n")
+def test_a_key_whose_kept_value_was_lost_is_given_again_and_one_that_is_there_is_not_replaced(
+    cli: Cli, furnished: Path
+) -> None:
+    refused = cli(
+        "key", "add", "mimo", "--from", "-", "--label", "team", input="sk-piped-canary-0123456789\n"
+    )
     assert refused.exit_code == 2
     assert SecretsFile(furnished / "secrets.toml").get("mimo", "team").tail == KEPT[-4:]  # type: ignore[union-attr]
     (furnished / "secrets.toml").unlink()
     given = cli("key", "add", "mimo", "--from", "-", "--label", "team", input="sk-piped-canary-0123456789\n")
-    assert (given.exit_code, [key.label for key in load(Home.find()).providers["mimo"].keys]) == (0, ["MIMO_KEY", "team"])
+    assert (given.exit_code, [key.label for key in load(Home.find()).providers["mimo"].keys]) == (
+        0,
+        ["MIMO_KEY", "team"],
+    )
     assert SecretsFile(furnished / "secrets.toml").get("mimo", "team").tail == "6789"  # type: ignore[union-attr]
 
 
@@ -167,7 +274,9 @@ def test_removing_a_key_forgets_what_was_kept(cli: Cli, furnished: Path) -> None
 
 def test_listing_keys_runs_no_program(cli: Cli, home: Path, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
-    (home / "holdfast.toml").write_text(f'[provider.p]\nurl = "https://p.example/v1"\nkeys = ["cmd:touch {ran}"]\n')
+    (home / "holdfast.toml").write_text(
+        f'[provider.p]\nurl = "https://p.example/v1"\nkeys = ["cmd:touch {ran}"]\n'
+    )
     result = cli("key", "list")
     assert "not read" in result.stdout
     assert not ran.exists()
@@ -179,7 +288,7 @@ def store_of(home: Path) -> SqliteStore:
 
 def remember(cli: Cli, home: Path) -> None:
     """Let the key MIMO_KEY have worked, and the account `team` be out of quota for an hour."""
-    from holdfast.vault import Vault
+    from holdfast.credentials import Vault
 
     vault = Vault(home / "secrets.toml")
     key = load(Home.find()).providers["mimo"].keys[0]
@@ -189,11 +298,16 @@ def remember(cli: Cli, home: Path) -> None:
     with store_of(home) as store:
         now = store.now()
         fault = Fault(FaultClass.QUOTA_WINDOW, scope=Scope.ACCOUNT)
-        changes = [Worked(mark, url, "mimo-pro", "", now, durable=True), Cooled(Cooldown(f"account:mimo:team@{url}", now + 3600, now, 1, fault))]
+        changes = [
+            KeySucceeded(mark, url, "mimo-pro", "", now, durable=True),
+            CooldownStarted(Cooldown(f"account:mimo:team@{url}", now + 3600, now, 1, fault)),
+        ]
         store.apply(changes, now)
 
 
-def test_keys_are_listed_with_what_is_remembered_of_them_until_they_are_reset(cli: Cli, furnished: Path) -> None:
+def test_keys_are_listed_with_what_is_remembered_of_them_until_they_are_reset(
+    cli: Cli, furnished: Path
+) -> None:
     remember(cli, furnished)
     worked, cooling = shown(cli, "key", "list", "mimo")
     assert worked["evidence"][0]["last_ok"] > 0
@@ -204,12 +318,17 @@ def test_keys_are_listed_with_what_is_remembered_of_them_until_they_are_reset(cl
         "key 'MIMO_KEY' of provider 'mimo': 1 record forgotten",
         "key 'team' of provider 'mimo': 1 record forgotten",
     ]
-    assert [(one["evidence"], one["verdicts"]) for one in shown(cli, "key", "list", "mimo")] == [([], []), ([], [])]
+    assert [(one["evidence"], one["verdicts"]) for one in shown(cli, "key", "list", "mimo")] == [
+        ([], []),
+        ([], []),
+    ]
 
 
 def test_a_session_is_created_switched_shown_and_forgotten(cli: Cli, furnished: Path) -> None:
     assert "created" in cli("session", "pin", "s", "mimo/mimo-pro").stdout
-    assert "before that on mimo/mimo-pro" in cli("session", "pin", "s", "both/big", "--key", "BOTH_KEY").stdout
+    assert (
+        "before that on mimo/mimo-pro" in cli("session", "pin", "s", "both/big", "--key", "BOTH_KEY").stdout
+    )
     with store_of(furnished) as store:
         session = store.session("s")
         assert session is not None
@@ -218,17 +337,32 @@ def test_a_session_is_created_switched_shown_and_forgotten(cli: Cli, furnished: 
     assert cli("session", "remove", "s").exit_code == 0
     assert cli("session", "show", "s").exit_code == 3
     told = cli("why", "s").stdout
-    assert [word for word in ("created on mimo/mimo-pro", "switched by its user from mimo/mimo-pro to both/big", "removed") if word not in told] == []
+    assert [
+        word
+        for word in (
+            "created on mimo/mimo-pro",
+            "switched by its user from mimo/mimo-pro to both/big",
+            "removed",
+        )
+        if word not in told
+    ] == []
 
 
-def test_a_session_may_take_the_pin_that_the_project_selects(cli: Cli, furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_may_take_the_pin_that_the_project_selects(
+    cli: Cli, furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "project" / "src").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "project" / "src")
     refused = cli("session", "pin", "s1")
-    assert (refused.exit_code, refused.stderr.splitlines()[-1]) == (2, "  run: holdfast session pin s1 PROVIDER/MODEL")
+    assert (refused.exit_code, refused.stderr.splitlines()[-1]) == (
+        2,
+        "  run: holdfast session pin s1 PROVIDER/MODEL",
+    )
     file = tmp_path / "project" / ".holdfast.toml"
     file.write_text('pin = "mimo/mimo-pro"\n')
-    assert f"session 's1' is on mimo/mimo-pro, selected by {file}, created" in cli("session", "pin", "s1").stdout
+    assert (
+        f"session 's1' is on mimo/mimo-pro, selected by {file}, created" in cli("session", "pin", "s1").stdout
+    )
     why = cli("why", "s1").stdout
     assert f"from session 's1', selected by {file}" in why
     assert "chosen by its user" not in why
@@ -241,27 +375,37 @@ def test_a_session_may_take_the_pin_that_the_project_selects(cli: Cli, furnished
 def test_why_names_the_origin_of_each_part(cli: Cli, furnished: Path) -> None:
     cli("session", "pin", "s", "mimo/mimo-pro", "--key", "team")
     told = cli("why", "s").stdout
-    for expected in ("session 's', chosen by its user; created", "provider.mimo.url, holdfast.toml:3", "team (store:…)", "chosen for this session", "dialect"):
+    for expected in (
+        "session 's', chosen by its user; created",
+        "provider.mimo.url, holdfast.toml:3",
+        "team (store:…)",
+        "chosen for this session",
+        "dialect",
+    ):
         assert expected in told
 
 
 def test_why_tells_who_stands_in_and_until_when(cli: Cli, furnished: Path) -> None:
     cli("session", "pin", "s", "mimo/mimo-pro")
     with store_of(furnished) as store:
-        store.apply([StandInBegan("s", "both/big", "quota_window", store.now() + 600)], store.now())
+        store.apply([FallbackStarted("s", "both/big", "quota_window", store.now() + 600)], store.now())
     told = cli("why", "s").stdout
     assert "provider  both" in told
     assert "the ladder of mimo/mimo-pro (holdfast.toml:17), standing in until" in told
     assert "both/big stands in until" in cli("session", "list").stdout
     with store_of(furnished) as store:
-        store.apply([StandInBegan("s", "both/big", "quota_window", store.now() - 1)], store.now())
-    assert "stands in" not in cli("session", "list").stdout, "its end may lie behind it until the session's next turn"
+        store.apply([FallbackStarted("s", "both/big", "quota_window", store.now() - 1)], store.now())
+    assert "stands in" not in cli("session", "list").stdout, (
+        "its end may lie behind it until the session's next turn"
+    )
 
 
 def test_why_keeps_its_sources_when_the_journal_is_long(cli: Cli, furnished: Path) -> None:
     cli("session", "pin", "s", "mimo/mimo-pro")
     with store_of(furnished) as store:
-        store.record([Event(store.now() + number, EventKind.RESUMED, "s", "", "mimo/mimo-pro") for number in range(5)])
+        store.record(
+            [Event(store.now() + number, EventKind.RESUMED, "s", "", "mimo/mimo-pro") for number in range(5)]
+        )
     told = cli("why", "s", "--limit", "2").stdout
     assert told.count("resumed on") == 2
     assert "chosen by its user; changed 2" in told
@@ -269,11 +413,16 @@ def test_why_keeps_its_sources_when_the_journal_is_long(cli: Cli, furnished: Pat
 
 def test_a_pin_to_a_model_that_is_not_declared_is_taken_and_noted(cli: Cli, furnished: Path) -> None:
     result = cli("session", "pin", "s", "mimo/mimo-pr")
-    assert (result.exit_code, "note: 'mimo-pr' is not one of the models that 'mimo' declares" in result.stdout) == (0, True)
+    assert (
+        result.exit_code,
+        "note: 'mimo-pr' is not one of the models that 'mimo' declares" in result.stdout,
+    ) == (0, True)
     assert "note" not in cli("session", "pin", "t", "both/anything").stdout
 
 
-def test_a_rename_that_the_store_refuses_is_taken_back(cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rename_that_the_store_refuses_is_taken_back(
+    cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise StoreError("the disk is full", next_step="df")
 
@@ -281,7 +430,9 @@ def test_a_rename_that_the_store_refuses_is_taken_back(cli: Cli, furnished: Path
     before = contents(furnished)
     monkeypatch.setattr(SqliteStore, "rename_provider", full)
     assert cli("provider", "rename", "mimo", "plan").exit_code == 2
-    assert {name: text for name, text in contents(furnished).items() if name != "secrets.toml"} == {n: t for n, t in before.items() if n != "secrets.toml"}
+    assert {name: text for name, text in contents(furnished).items() if name != "secrets.toml"} == {
+        n: t for n, t in before.items() if n != "secrets.toml"
+    }
     assert SecretsFile(furnished / "secrets.toml").labels("mimo") == ("team",)
 
 
@@ -294,18 +445,27 @@ def test_a_rename_moves_the_file_the_kept_keys_and_the_sessions(cli: Cli, furnis
     assert "renamed from mimo/mimo-pro to plan/mimo-pro" in cli("why", "s").stdout
 
 
-def test_a_rename_that_was_interrupted_between_file_and_store_is_finished_by_the_same_command(cli: Cli, furnished: Path) -> None:
-    from holdfast import configfile
+def test_a_rename_that_was_interrupted_between_file_and_store_is_finished_by_the_same_command(
+    cli: Cli, furnished: Path
+) -> None:
+    from holdfast import config
 
     cli("session", "pin", "s", "mimo/mimo-pro")
-    configfile.rename_provider(Home.find(), "mimo", "plan")
+    config.rename_provider(Home.find(), "mimo", "plan")
     assert shown(cli, "session", "show", "s")["resumes"] is False
     assert cli("provider", "rename", "mimo", "plan").exit_code == 0
     assert shown(cli, "session", "show", "s")["resumes"] is True
 
 
 def test_classify_prints_one_class_for_each_line(cli: Cli, furnished: Path) -> None:
-    line = json.dumps({"provider": "openai", "status": 401, "headers": {}, "body": {"error": {"code": "invalid_api_key", "message": "no"}}})
+    line = json.dumps(
+        {
+            "provider": "openai",
+            "status": 401,
+            "headers": {},
+            "body": {"error": {"code": "invalid_api_key", "message": "no"}},
+        }
+    )
     result = cli("classify", input=f"{line}\nnot json\n")
     first, second = map(json.loads, result.stdout.splitlines())
     assert first["class"] == "auth_rejected"

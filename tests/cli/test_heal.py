@@ -10,7 +10,20 @@ from pathlib import Path
 import pytest
 
 from cli.furnishing import Cli
-from importers.homes import CONFIG, KEY_B, SHARED, A, B, add, billed, configs, everything, hermes_home, names, stored
+from importers.homes import (
+    CONFIG,
+    KEY_B,
+    SHARED,
+    A,
+    B,
+    add,
+    billed,
+    configs,
+    everything,
+    hermes_home,
+    names,
+    stored,
+)
 
 
 @pytest.fixture
@@ -22,7 +35,9 @@ def hermes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-def test_a_dry_run_says_where_each_session_goes_and_belongs_and_changes_nothing(cli: Cli, hermes: Path) -> None:
+def test_a_dry_run_says_where_each_session_goes_and_belongs_and_changes_nothing(
+    cli: Cli, hermes: Path
+) -> None:
     before, there = everything(hermes), names(hermes)
     told = cli("heal", "hermes")
     assert told.exit_code == 1
@@ -60,7 +75,9 @@ def test_the_users_word_settles_what_cannot_be_told(cli: Cli, hermes: Path) -> N
 
 
 @pytest.mark.parametrize("word", ["nobody=team-b", "bare=nobody", "bare"])
-def test_a_word_on_a_session_or_an_entry_that_is_not_there_is_refused(cli: Cli, hermes: Path, word: str) -> None:
+def test_a_word_on_a_session_or_an_entry_that_is_not_there_is_refused(
+    cli: Cli, hermes: Path, word: str
+) -> None:
     told = cli("heal", "hermes", "--choose", word, "--apply")
     assert told.exit_code == 2
     assert "entries: team-a, team-b" in told.stderr
@@ -96,7 +113,12 @@ def test_json_tells_everything_a_program_needs(cli: Cli, hermes: Path) -> None:
         "model": "big",
         "stored": {"provider": "custom", "url": B, "dialect": None},
         "state": "wrong place",
-        "today": {"entry": "team-a", "provider": "team-a", "host": "127.0.0.1:9101", "key": "the key of 'team-a' (TEAM_A_KEY)"},
+        "today": {
+            "entry": "team-a",
+            "provider": "team-a",
+            "host": "127.0.0.1:9101",
+            "key": "the key of 'team-a' (TEAM_A_KEY)",
+        },
         "belongs": "custom:team-b",
         "healable": True,
         "why": "",
@@ -110,15 +132,27 @@ def test_a_shared_url_is_pointed_out_and_profiles_too(cli: Cli, tmp_path: Path) 
     home = hermes_home(tmp_path / "shared", SHARED, stored("one", "custom:team-a", A))
     (home / "profiles").mkdir()
     told = cli("heal", "hermes", "--home", str(home))
-    assert (told.exit_code, "1 session may carry the name of another entry" in told.stdout, "profiles/NAME" in told.stdout) == (0, True, True)
-    assert "if that is wrong: --choose one=team-b" in cli("heal", "hermes", "--home", str(home), "--all").stdout
+    assert (
+        told.exit_code,
+        "1 session may carry the name of another entry" in told.stdout,
+        "profiles/NAME" in told.stdout,
+    ) == (0, True, True)
+    assert (
+        "if that is wrong: --choose one=team-b" in cli("heal", "hermes", "--home", str(home), "--all").stdout
+    )
 
 
-def test_a_home_that_is_not_there_or_broken_is_refused_with_the_next_command(cli: Cli, tmp_path: Path) -> None:
+def test_a_home_that_is_not_there_or_broken_is_refused_with_the_next_command(
+    cli: Cli, tmp_path: Path
+) -> None:
     assert cli("heal", "hermes", "--home", str(tmp_path / "gone")).exit_code == 2
     broken = hermes_home(tmp_path / "broken", f"a: b: {KEY_B}")
     told = cli("heal", "hermes", "--home", str(broken))
-    assert (told.exit_code, "is not plain YAML near line 1" in told.stderr, KEY_B in told.stderr) == (2, True, False)
+    assert (told.exit_code, "is not plain YAML near line 1" in told.stderr, KEY_B in told.stderr) == (
+        2,
+        True,
+        False,
+    )
 
 
 def test_no_key_is_ever_shown(cli: Cli, hermes: Path) -> None:

@@ -13,7 +13,9 @@ from cli.furnishing import Cli, write
 from holdfast.cli import app
 
 
-def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def walk(
+    command: click.Command, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     yield path, command
     if isinstance(command, click.Group):
         context = click.Context(command)
@@ -34,8 +36,14 @@ def test_every_command_has_a_help_with_an_example(path: tuple[str, ...], cli: Cl
     assert f"holdfast {' '.join(path)}".strip() in example
 
 
-@pytest.mark.parametrize("path", [path for path, one in EVERY.items() if isinstance(one, click.Group) and not one.invoke_without_command], ids=" ".join)
-def test_a_group_without_a_command_shows_its_help_with_no_summary_cut_off(path: tuple[str, ...], cli: Cli) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [path for path, one in EVERY.items() if isinstance(one, click.Group) and not one.invoke_without_command],
+    ids=" ".join,
+)
+def test_a_group_without_a_command_shows_its_help_with_no_summary_cut_off(
+    path: tuple[str, ...], cli: Cli
+) -> None:
     result = cli(*path)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("Usage: holdfast")
@@ -53,19 +61,28 @@ def test_every_example_is_a_command_line_that_is_understood(path: tuple[str, ...
                 found = EVERY[tuple(words[: taken + 1])]
                 taken += 1
             options = {name for parameter in found.params for name in parameter.opts}
-            own = words[: words.index("--")] if "--" in words else words  # what follows is for another program
+            own = (
+                words[: words.index("--")] if "--" in words else words
+            )  # what follows is for another program
             assert {word for word in own if word.startswith("--")} <= options, line
 
 
 def test_every_list_show_and_check_knows_json() -> None:
-    must = {path for path in EVERY if path and path[-1] in {"list", "show", "models", "check", "doctor", "why"}}
+    must = {
+        path for path in EVERY if path and path[-1] in {"list", "show", "models", "check", "doctor", "why"}
+    }
     assert len(must) >= 9
-    assert not [path for path in must if not any("--json" in parameter.opts for parameter in EVERY[path].params)]
+    assert not [
+        path for path in must if not any("--json" in parameter.opts for parameter in EVERY[path].params)
+    ]
 
 
 def completed(*words: str) -> list[str]:
     *given, incomplete = words
-    return [one.value for one in ShellComplete(app, {}, "holdfast", "_HOLDFAST_COMPLETE").get_completions(given, incomplete)]
+    return [
+        one.value
+        for one in ShellComplete(app, {}, "holdfast", "_HOLDFAST_COMPLETE").get_completions(given, incomplete)
+    ]
 
 
 COMPLETED = [
@@ -82,13 +99,19 @@ COMPLETED = [
 
 
 @pytest.mark.parametrize(("words", "expected"), COMPLETED, ids=[" ".join(words) for words, _ in COMPLETED])
-def test_the_names_that_the_user_gave_are_completed(words: tuple[str, ...], expected: list[str], cli: Cli, furnished: Path) -> None:
+def test_the_names_that_the_user_gave_are_completed(
+    words: tuple[str, ...], expected: list[str], cli: Cli, furnished: Path
+) -> None:
     cli("session", "pin", "issue-42", "mimo/mimo-pro")
     assert completed(*words) == expected
 
 
-@pytest.mark.parametrize("words", [words for words, _ in COMPLETED[1:] if "--preset" not in words], ids=" ".join)
-def test_completion_is_silent_when_something_is_broken(words: tuple[str, ...], furnished: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "words", [words for words, _ in COMPLETED[1:] if "--preset" not in words], ids=" ".join
+)
+def test_completion_is_silent_when_something_is_broken(
+    words: tuple[str, ...], furnished: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     write(furnished / "holdfast.toml", "[provider.")
     write(furnished / "state.db", "not a database")
     assert completed(*words) == []

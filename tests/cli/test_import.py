@@ -10,7 +10,7 @@ import pytest
 
 from cli.furnishing import CONFIG as OURS
 from cli.furnishing import Cli, contents, write
-from holdfast.vault import SecretsFile
+from holdfast.credentials import SecretsFile
 from importers.homes import CONFIG, KEY_B, A, B, billed, hermes_home, stored
 
 ENTRIES = {
@@ -29,7 +29,9 @@ def written(home: Path) -> dict[str, object]:
     return tomllib.loads((home / "holdfast.toml").read_text("utf-8"))
 
 
-def test_without_apply_it_shows_the_very_entries_and_writes_nothing(cli: Cli, home: Path, hermes: Path) -> None:
+def test_without_apply_it_shows_the_very_entries_and_writes_nothing(
+    cli: Cli, home: Path, hermes: Path
+) -> None:
     told = cli("import", "hermes", str(hermes))
     assert told.exit_code == 0
     shown, _, rest = told.stdout.partition("not carried:")
@@ -39,7 +41,9 @@ def test_without_apply_it_shows_the_very_entries_and_writes_nothing(cli: Cli, ho
     assert list(home.iterdir()) == []
 
 
-def test_apply_writes_what_was_shown_and_a_second_run_has_nothing_to_write(cli: Cli, home: Path, hermes: Path) -> None:
+def test_apply_writes_what_was_shown_and_a_second_run_has_nothing_to_write(
+    cli: Cli, home: Path, hermes: Path
+) -> None:
     write(home / "holdfast.toml", OURS)
     told = cli("import", "hermes", str(hermes), "--apply")
     assert (told.exit_code, told.stderr) == (0, "")
@@ -56,7 +60,10 @@ def test_a_name_that_means_another_url_here_is_never_touched(cli: Cli, home: Pat
     write(home / "holdfast.toml", '[provider.team-b]\nurl = "https://mine.example/v1"\nkeys = ["env:MINE"]\n')
     told = cli("import", "hermes", str(hermes), "--apply")
     assert told.exit_code == 1
-    assert "team-b: a provider of that name is there, at https://mine.example/v1: holdfast provider rename team-b" in told.stdout
+    assert (
+        "team-b: a provider of that name is there, at https://mine.example/v1: holdfast provider rename team-b"
+        in told.stdout
+    )
     assert written(home)["provider"]["team-b"] == {"url": "https://mine.example/v1", "keys": ["env:MINE"]}  # type: ignore[index]
     assert "ladder" not in written(home)
 
@@ -66,7 +73,9 @@ def test_a_key_that_an_entry_lacks_is_named_with_the_command(cli: Cli, home: Pat
     assert "holdfast key add team-a --from env:TEAM_A_KEY" in cli("import", "hermes", str(hermes)).stdout
 
 
-def test_values_are_copied_only_when_told_and_then_stand_in_our_secrets(cli: Cli, home: Path, hermes: Path) -> None:
+def test_values_are_copied_only_when_told_and_then_stand_in_our_secrets(
+    cli: Cli, home: Path, hermes: Path
+) -> None:
     cli("import", "hermes", str(hermes), "--apply")
     assert not (home / "secrets.toml").exists()
     (home / "holdfast.toml").unlink()
@@ -82,7 +91,9 @@ def test_values_are_copied_only_when_told_and_then_stand_in_our_secrets(cli: Cli
     assert KEY_B not in told.stdout + (home / "holdfast.toml").read_text("utf-8")
 
 
-def test_only_takes_one_entry_and_refuses_a_name_that_was_not_found(cli: Cli, home: Path, hermes: Path) -> None:
+def test_only_takes_one_entry_and_refuses_a_name_that_was_not_found(
+    cli: Cli, home: Path, hermes: Path
+) -> None:
     assert cli("import", "hermes", str(hermes), "--only", "team-a", "--apply").exit_code == 0
     assert written(home) == {"provider": {"team-a": ENTRIES["team-a"]}}
     told = cli("import", "hermes", str(hermes), "--only", "team-x")
@@ -117,7 +128,9 @@ def test_a_model_that_hermes_discovered_is_no_obstacle(cli: Cli, home: Path, tmp
     assert told["sessions"] == [{"id": "s-1", "pin": "team-b/brand-new"}]
 
 
-def test_sessions_on_providers_that_hermes_knows_itself_find_ours_of_that_name(cli: Cli, home: Path, tmp_path: Path) -> None:
+def test_sessions_on_providers_that_hermes_knows_itself_find_ours_of_that_name(
+    cli: Cli, home: Path, tmp_path: Path
+) -> None:
     rows = [stored("s-1", "deepseek", model="deepseek-chat"), stored("s-2", "xiaomi", model="mimo-v2")]
     path = hermes_home(tmp_path / "hermes", "{}", *rows)
     write(home / "holdfast.toml", '[provider.mine]\npreset = "deepseek"\nkeys = ["env:K"]\n')
@@ -142,7 +155,9 @@ def test_json_tells_what_would_be_written_and_what_not(cli: Cli, home: Path, her
     assert {"what", "why"} == set(told["left_out"][0])
 
 
-def test_the_environment_is_offered_without_reading_a_key(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_offered_without_reading_a_key(
+    cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-canary-93b1f0d2e7a64c58")
     told = cli("import", "env")
     assert "[provider.openrouter]" in told.stdout
@@ -159,25 +174,35 @@ def test_the_environment_is_offered_without_reading_a_key(cli: Cli, home: Path, 
         (("hermes",), "there is no Hermes home at"),
     ],
 )
-def test_what_cannot_be_imported_is_refused_with_the_next_command(cli: Cli, home: Path, arguments: tuple[str, ...], told: str) -> None:
+def test_what_cannot_be_imported_is_refused_with_the_next_command(
+    cli: Cli, home: Path, arguments: tuple[str, ...], told: str
+) -> None:
     result = cli("import", *arguments)
     assert (result.exit_code, told in result.stderr, "run: " in result.stderr) == (2, True, True)
 
 
 @pytest.mark.parametrize("program", ["litellm", "opencode", "pi", "codex"])
-def test_a_program_that_is_not_here_is_told_and_nothing_else(cli: Cli, home: Path, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_is_not_here_is_told_and_nothing_else(
+    cli: Cli, home: Path, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     told = cli("import", program)
-    assert (told.exit_code, "nothing new to write" in told.stdout, "not carried:" in told.stdout) == (0, True, True)
+    assert (told.exit_code, "nothing new to write" in told.stdout, "not carried:" in told.stdout) == (
+        0,
+        True,
+        True,
+    )
 
 
-def test_what_was_written_before_a_failure_is_told(cli: Cli, home: Path, hermes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_written_before_a_failure_is_told(
+    cli: Cli, home: Path, hermes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from holdfast.core.errors import ConfigError
     from holdfast.importers import plan
 
     def full(*_: object) -> None:
         raise ConfigError("no space left")
 
-    monkeypatch.setattr(plan, "set_ladder", full)
+    monkeypatch.setattr(plan, "set_fallback", full)
     told = cli("import", "hermes", str(hermes), "--apply")
     assert (told.exit_code, "written before that: team-a, team-b" in told.stderr) == (2, True)

@@ -1,5 +1,5 @@
-"""Sessions on the move (NousResearch/hermes-agent#37224, #22407, #76937: choose a key for a session, rebind a live one): a plan first, no
-guess, nothing that does not resolve, and never a key in a file."""
+"""Sessions on the move (NousResearch/hermes-agent#37224, #22407, #76937: choose a key for a session, rebind a
+live one): a plan first, no guess, nothing that does not resolve, and never a key in a file."""
 
 from __future__ import annotations
 
@@ -12,19 +12,27 @@ import pytest
 import holdfast
 from cli.furnishing import CANARY, KEPT, Cli, contents
 from cli.test_commands import shown, store_of
-from holdfast.configfile import Home
-from holdfast.configfile import load as load_config
+from holdfast.config import Home
+from holdfast.config import load as load_config
 from holdfast.core.session import Session
-from holdfast.moving import carry_out, plan
-from holdfast.scripted import ScriptedProvider, ok
+from holdfast.engine.session_moves import carry_out, plan
+from holdfast.fake_provider import ScriptedProvider, ok
 
 
 @pytest.fixture
 def moving(cli: Cli, furnished: Path) -> Path:
-    """Three sessions on mimo, one of them with a key that its user chose, and one elsewhere; `plan` declares one of mimo's models."""
+    """Three sessions on mimo, one of them with a key that its user chose, and one elsewhere; `plan` declares
+    one of mimo's models."""
     with (furnished / "holdfast.toml").open("a") as file:
-        file.write('[provider.plan]\nurl = "https://plan.example/v1"\nmodels = ["mimo-pro", "big"]\nkeys = ["env:MIMO_KEY"]\n')
-    for session, pin, *more in (("a", "mimo/mimo-pro"), ("b", "mimo/mimo-lite"), ("c", "mimo/mimo-pro", "--key", "team"), ("d", "both/big")):
+        file.write(
+            '[provider.plan]\nurl = "https://plan.example/v1"\nmodels = ["mimo-pro", "big"]\nkeys = ["env:MIMO_KEY"]\n'
+        )
+    for session, pin, *more in (
+        ("a", "mimo/mimo-pro"),
+        ("b", "mimo/mimo-lite"),
+        ("c", "mimo/mimo-pro", "--key", "team"),
+        ("d", "both/big"),
+    ):
         assert cli("session", "pin", session, pin, *more).exit_code == 0
     return furnished
 
@@ -34,7 +42,9 @@ def pins(home: Path) -> dict[str, tuple[str, str | None]]:
         return {one.id: (str(one.pin), one.key) for one in store.sessions()}
 
 
-def test_a_plan_says_of_each_session_where_it_would_go_or_why_it_stays_and_changes_nothing(cli: Cli, moving: Path) -> None:
+def test_a_plan_says_of_each_session_where_it_would_go_or_why_it_stays_and_changes_nothing(
+    cli: Cli, moving: Path
+) -> None:
     before = contents(moving)
     told = cli("session", "move", "--from", "mimo", "--to", "plan").stdout
     assert contents(moving) == before
@@ -48,7 +58,12 @@ def test_a_plan_says_of_each_session_where_it_would_go_or_why_it_stays_and_chang
 def test_apply_moves_what_the_plan_moves_and_says_what_stayed(cli: Cli, moving: Path) -> None:
     told = cli("session", "move", "--from", "mimo", "--to", "plan", "--model", "mimo-lite=big", "--apply")
     assert (told.exit_code, "2 sessions moved" in told.stdout) == (1, True)
-    assert pins(moving) == {"a": ("plan/mimo-pro", None), "b": ("plan/big", None), "c": ("mimo/mimo-pro", "team"), "d": ("both/big", None)}
+    assert pins(moving) == {
+        "a": ("plan/mimo-pro", None),
+        "b": ("plan/big", None),
+        "c": ("mimo/mimo-pro", "team"),
+        "d": ("both/big", None),
+    }
     again = cli("session", "move", "--from", "mimo", "--to", "plan", "--key", "MIMO_KEY", "--apply")
     assert again.exit_code == 0
     assert pins(moving)["c"] == ("plan/mimo-pro", "MIMO_KEY")
@@ -57,7 +72,11 @@ def test_apply_moves_what_the_plan_moves_and_says_what_stayed(cli: Cli, moving: 
 
 def test_a_plan_as_json_has_a_stable_shape(cli: Cli, moving: Path) -> None:
     told = shown(cli, "session", "move", "--from", "mimo", "--to", "plan")
-    assert {one["id"]: (one["to"], one["moved"]) for one in told} == {"a": ("plan/mimo-pro", False), "b": (None, False), "c": (None, False)}
+    assert {one["id"]: (one["to"], one["moved"]) for one in told} == {
+        "a": ("plan/mimo-pro", False),
+        "b": (None, False),
+        "c": (None, False),
+    }
     assert set(told[0]) == {"id", "pin", "to", "key", "why_not", "moved"}
 
 
@@ -69,12 +88,16 @@ def test_a_plan_as_json_has_a_stable_shape(cli: Cli, moving: Path) -> None:
         (("--from", "mimo", "--to", "plan", "--model", "mimo-lite"), 2, "--model takes OLD=NEW"),
     ],
 )
-def test_a_move_that_cannot_be_meant_is_refused(cli: Cli, moving: Path, arguments: tuple[str, ...], code: int, told: str) -> None:
+def test_a_move_that_cannot_be_meant_is_refused(
+    cli: Cli, moving: Path, arguments: tuple[str, ...], code: int, told: str
+) -> None:
     result = cli("session", "move", *arguments)
     assert (result.exit_code, told in result.stderr) == (code, True)
 
 
-def test_a_provider_without_a_declared_list_and_a_key_that_is_not_there_take_nobody(cli: Cli, moving: Path) -> None:
+def test_a_provider_without_a_declared_list_and_a_key_that_is_not_there_take_nobody(
+    cli: Cli, moving: Path
+) -> None:
     told = shown(cli, "session", "move", "--from", "mimo", "--to", "both")
     assert all("declares no list of models" in one["why_not"] for one in told)
     told = shown(cli, "session", "move", "--from", "mimo", "--to", "plan", "--key", "nope")
@@ -89,10 +112,17 @@ def test_a_session_that_somebody_changed_after_the_plan_stays_as_they_want(cli: 
     assert pins(moving)["a"] == ("both/big", None)
 
 
-def test_an_exported_session_holds_its_choice_and_no_secret_and_comes_back_whole(cli: Cli, moving: Path, tmp_path: Path) -> None:
+def test_an_exported_session_holds_its_choice_and_no_secret_and_comes_back_whole(
+    cli: Cli, moving: Path, tmp_path: Path
+) -> None:
     text = cli("session", "export", "c").stdout
     told = json.loads(text)
-    assert (told["holdfast"], told["version"], told["pin"], told["key"]) == ("session", 1, "mimo/mimo-pro", "team")
+    assert (told["holdfast"], told["version"], told["pin"], told["key"]) == (
+        "session",
+        1,
+        "mimo/mimo-pro",
+        "team",
+    )
     assert told["endpoints"] == {"openai-chat": "https://mimo.example/v1"}
     assert CANARY not in text
     assert KEPT not in text
@@ -111,9 +141,15 @@ def test_an_import_never_lands_on_a_session_or_at_a_place_that_was_not_meant(cli
     assert pins(moving)["a"] == ("plan/big", None)
     elsewhere = text.replace("https://mimo.example/v1", "https://other.example/v1")
     refused = cli("session", "import", "-", "--as", "x", input=elsewhere)
-    assert (refused.exit_code, "'mimo' is at https://mimo.example/v1 here, and was at https://other.example/v1" in refused.stderr) == (3, True)
+    assert (
+        refused.exit_code,
+        "'mimo' is at https://mimo.example/v1 here, and was at https://other.example/v1" in refused.stderr,
+    ) == (3, True)
     gone = cli("session", "import", "-", "--as", "x", input=text.replace("mimo/mimo-pro", "nobody/m"))
-    assert (gone.exit_code, "holdfast provider add nobody --url https://mimo.example/v1" in gone.stderr) == (3, True)
+    assert (gone.exit_code, "holdfast provider add nobody --url https://mimo.example/v1" in gone.stderr) == (
+        3,
+        True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,10 +163,15 @@ def test_an_import_never_lands_on_a_session_or_at_a_place_that_was_not_meant(cli
         ('{"holdfast": "session", "version": 1, "id": "../x", "pin": "mimo/m"}', "cannot be read"),
         ('{"holdfast": "session", "version": 1, "id": 5, "pin": "mimo/m"}', "cannot be read"),
         ('{"holdfast": "session", "version": 1, "id": "x", "pin": 5}', "cannot be read"),
-        ('{"holdfast": "session", "version": 1, "id": "x", "pin": "mimo/m", "endpoints": 7}', "no session that Holdfast exported"),
+        (
+            '{"holdfast": "session", "version": 1, "id": "x", "pin": "mimo/m", "endpoints": 7}',
+            "no session that Holdfast exported",
+        ),
     ],
 )
-def test_a_file_that_is_none_of_ours_is_refused_with_what_to_do(cli: Cli, moving: Path, text: str, told: str) -> None:
+def test_a_file_that_is_none_of_ours_is_refused_with_what_to_do(
+    cli: Cli, moving: Path, text: str, told: str
+) -> None:
     result = cli("session", "import", "-", input=text)
     assert (result.exit_code, told in result.stderr) == (2, True)
     assert cli("session", "import", str(moving / "nowhere.json")).exit_code == 2
@@ -150,17 +191,32 @@ def test_a_list_says_which_sessions_would_not_resume_today_and_why(cli: Cli, mov
         store.save_session(Session("gone", session.pin.parse("lost/m"), created_at=1.0), None)
     told = {one["id"]: one for one in shown(cli, "session", "list")}
     assert told["d"]["resumes"] is True
-    assert (told["gone"]["resumes"], told["gone"]["why_not"]) == (False, "there is no provider 'lost', which 'lost/m' names")
+    assert (told["gone"]["resumes"], told["gone"]["why_not"]) == (
+        False,
+        "there is no provider 'lost', which 'lost/m' names",
+    )
     assert told["gone"]["run"].startswith("holdfast provider add lost")
 
 
-def test_a_live_session_follows_a_key_and_a_move_that_another_process_chose(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_live_session_follows_a_key_and_a_move_that_another_process_chose(
+    cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("K1", "sk-key-one-1234567")
     monkeypatch.setenv("K2", "sk-key-two-1234567")
     with ScriptedProvider(ok("hi")) as old, ScriptedProvider(ok("hi")) as new:
         entries = [(name, one.url) for name, one in (("old", old), ("new", new))]
-        (home / "holdfast.toml").write_text("".join(f'[provider.{n}]\nurl = "{u}"\nmodels = ["m"]\nkeys = ["env:K1", "env:K2"]\n' for n, u in entries))
-        with holdfast.open() as hf, httpx2.Client(transport=hf.session("s", "old/m").transport(), base_url="http://holdfast.invalid/v1") as client:
+        (home / "holdfast.toml").write_text(
+            "".join(
+                f'[provider.{n}]\nurl = "{u}"\nmodels = ["m"]\nkeys = ["env:K1", "env:K2"]\n'
+                for n, u in entries
+            )
+        )
+        with (
+            holdfast.open() as hf,
+            httpx2.Client(
+                transport=hf.session("s", "old/m").transport(), base_url="http://holdfast.invalid/v1"
+            ) as client,
+        ):
 
             def ask() -> tuple[str, str]:
                 answer = client.post("/chat/completions", json={"model": "m", "messages": []})
@@ -170,7 +226,10 @@ def test_a_live_session_follows_a_key_and_a_move_that_another_process_chose(cli:
             assert cli("session", "pin", "s", "old/m", "--key", "K2").exit_code == 0
             hf.engine.look_again()
             assert ask() == ("old/m", "K2")
-            assert cli("session", "move", "--from", "old", "--to", "new", "--key", "K1", "--apply").exit_code == 0
+            assert (
+                cli("session", "move", "--from", "old", "--to", "new", "--key", "K1", "--apply").exit_code
+                == 0
+            )
             hf.engine.look_again()
             assert ask() == ("new/m", "K1")
         assert (len(old.calls), len(new.calls)) == (2, 1)

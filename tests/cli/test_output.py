@@ -29,7 +29,9 @@ def test_without_rows_a_sentence_stands_for_the_table(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("rich_is_there", [True, False])
-def test_a_terminal_gets_a_drawn_table_if_it_can_be_drawn(rich_is_there: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_a_drawn_table_if_it_can_be_drawn(
+    rich_is_there: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     load = builtins.__import__
 
     def without_rich(name: str, *arguments: Any) -> Any:
@@ -57,11 +59,18 @@ def test_what_came_from_outside_cannot_steer_a_terminal(capsys: pytest.CaptureFi
 
 def test_a_listed_name_that_cannot_be_a_model_hides_no_other(cli: Cli, furnished: Path) -> None:
     with SqliteStore(furnished / "state.db") as store:
-        store.save_models("both", "https://both.example/v1", ["evil\x1b[2J", "", " padded", "good"], store.now())
+        store.save_models(
+            "both", "https://both.example/v1", ["evil\x1b[2J", "", " padded", "good"], store.now()
+        )
     told = cli("models", "--provider", "both")
-    assert (told.exit_code, [line.split()[0] for line in told.stdout.splitlines()]) == (0, ["PIN", "both/good"])
+    assert (told.exit_code, [line.split()[0] for line in told.stdout.splitlines()]) == (
+        0,
+        ["PIN", "both/good"],
+    )
 
 
 def test_the_document_of_the_command_line_is_up_to_date() -> None:
-    checked = subprocess.run([sys.executable, ROOT / "docs" / "cli.py", "--check"], capture_output=True, text=True, check=False)
+    checked = subprocess.run(
+        [sys.executable, ROOT / "docs" / "cli.py", "--check"], capture_output=True, text=True, check=False
+    )
     assert (checked.returncode, checked.stderr) == (0, "")

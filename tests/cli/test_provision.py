@@ -1,4 +1,5 @@
-"""`holdfast provision` and `holdfast heal`: what a person is told, what a program reads, and what is never done without a yes."""
+"""`holdfast provision` and `holdfast heal`: what a person is told, what a program reads, and what is never
+done without a yes."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from cli.furnishing import Cli
-from holdfast.scripted import ScriptedProvider
-from holdfast.scripted.control import AmazeePlane, cut_off, refusing
+from holdfast.fake_provider import ScriptedProvider
+from holdfast.fake_provider.control import AmazeePlane, cut_off, refusing
 
 ROLES = ("--role", "answer=*sonnet*", "--role", "expand=*haiku*,*mini*")
 LISTS = ("/v1/models", "/model/info")
@@ -20,18 +21,21 @@ LISTS = ("/v1/models", "/model/info")
 
 @pytest.fixture
 def service(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AmazeePlane]:
-    plane = AmazeePlane()
-    plane.lists_openly = False
-    monkeypatch.setenv("PROXY_ADMIN", plane.master)
-    with ScriptedProvider(plane, models=None) as provider:
-        plane.root = provider.root
-        yield plane
+    gateway = AmazeePlane()
+    gateway.lists_openly = False
+    monkeypatch.setenv("PROXY_ADMIN", gateway.master)
+    with ScriptedProvider(gateway, models=None) as provider:
+        gateway.root = provider.root
+        yield gateway
 
 
 def test_without_accept_the_offer_is_shown_and_nothing_is_obtained(cli: Cli, service: AmazeePlane) -> None:
     told = cli("provision", "amazee", "--url", service.root)
     assert told.exit_code == 4
-    assert "it makes a user, a key with a small budget (about $2) and a database there, and cannot be asked for again" in told.stderr
+    assert (
+        "it makes a user, a key with a small budget (about $2) and a database there, and cannot be asked for again"
+        in told.stderr
+    )
     assert service.minted == service.attempts == 0
 
 
@@ -42,7 +46,10 @@ def test_a_provider_is_set_up_verified_and_shown(cli: Cli, service: AmazeePlane,
     assert "holdfast check amazee/claude-sonnet-4-5" in told.stdout
     assert cli("provision", "verify", "amazee").stdout.startswith("provider 'amazee' is verified")
     (shown,) = json.loads(cli("provision", "status", "--json").stdout)
-    assert (shown["state"], shown["roles"]) == ("verified", {"answer": "claude-sonnet-4-5", "expand": "claude-haiku-4-5"})
+    assert (shown["state"], shown["roles"]) == (
+        "verified",
+        {"answer": "claude-sonnet-4-5", "expand": "claude-haiku-4-5"},
+    )
     assert shown["consent"]["by"] == "the user of the command line"
     assert "claude-sonnet-4-5" in cli("provision", "status").stdout
     assert cli("provision", "amazee").exit_code == 0, "it is safe to repeat"
@@ -60,9 +67,14 @@ def test_an_unresolved_provider_is_told_and_healed(cli: Cli, service: AmazeePlan
     assert cli("heal").exit_code == 1, "it is not yet time to look again"
     with closing(sqlite3.connect(home / "state.db")) as database, database:
         (text,) = database.execute("SELECT record FROM provision").fetchone()
-        database.execute("UPDATE provision SET record = ?", (json.dumps(json.loads(text) | {"next_at": 0.0}),))
+        database.execute(
+            "UPDATE provision SET record = ?", (json.dumps(json.loads(text) | {"next_at": 0.0}),)
+        )
     told = cli("heal", "--json")
-    assert (told.exit_code, [(one["name"], one["ready"]) for one in json.loads(told.stdout)]) == (0, [("amazee", True)])
+    assert (told.exit_code, [(one["name"], one["ready"]) for one in json.loads(told.stdout)]) == (
+        0,
+        [("amazee", True)],
+    )
     assert service.minted == 1
 
 
@@ -72,15 +84,35 @@ def test_a_lost_trial_is_explained_and_can_be_adopted(cli: Cli, service: AmazeeP
     told = cli("provision", "repair", "amazee")
     assert "nobody knows if it was made" in told.stdout
     assert "holdfast provision amazee --accept --again" in told.stdout
-    told = cli("provision", "adopt", "amazee", "--url", service.root, "--from", "-", input=next(iter(service.keys)))
+    told = cli(
+        "provision", "adopt", "amazee", "--url", service.root, "--from", "-", input=next(iter(service.keys))
+    )
     assert (told.exit_code, service.minted) == (0, 1)
 
 
 def test_a_role_is_given_another_model_and_a_wrong_pattern_is_told(cli: Cli, service: AmazeePlane) -> None:
-    cli("provision", "team", "--kind", "litellm", "--url", service.root, "--admin", "env:PROXY_ADMIN", "--set", "budget=5", "--accept")
+    cli(
+        "provision",
+        "team",
+        "--kind",
+        "litellm",
+        "--url",
+        service.root,
+        "--admin",
+        "env:PROXY_ADMIN",
+        "--set",
+        "budget=5",
+        "--accept",
+    )
     told = cli("provision", "resolve", "team", "--role", "answer=*opus*")
-    assert (told.exit_code, "none of these does it: claude-sonnet-4-5, claude-haiku-4-5" in told.stderr) == (4, True)
-    assert "team/claude-haiku-4-5" in cli("provision", "resolve", "team", "--role", "answer=pin:claude-haiku-4-5").stdout
+    assert (told.exit_code, "none of these does it: claude-sonnet-4-5, claude-haiku-4-5" in told.stderr) == (
+        4,
+        True,
+    )
+    assert (
+        "team/claude-haiku-4-5"
+        in cli("provision", "resolve", "team", "--role", "answer=pin:claude-haiku-4-5").stdout
+    )
     told = cli("provision", "retire", "team")
     assert (told.stdout, service.keys) == ("'team' is retired; its key was given back\n", {})
     assert "only forgotten here" not in told.stdout
@@ -88,7 +120,17 @@ def test_a_role_is_given_another_model_and_a_wrong_pattern_is_told(cli: Cli, ser
 
 
 def test_what_was_retired_can_be_retired_again_and_obtained_again(cli: Cli, service: AmazeePlane) -> None:
-    obtain = ("provision", "team", "--kind", "litellm", "--url", service.root, "--admin", "env:PROXY_ADMIN", "--accept")
+    obtain = (
+        "provision",
+        "team",
+        "--kind",
+        "litellm",
+        "--url",
+        service.root,
+        "--admin",
+        "env:PROXY_ADMIN",
+        "--accept",
+    )
     cli(*obtain)
     for _ in range(2):
         told = cli("provision", "retire", "team")
@@ -101,7 +143,17 @@ def test_what_was_retired_can_be_retired_again_and_obtained_again(cli: Cli, serv
 
 def test_what_was_refused_can_be_retired_and_had_no_key(cli: Cli, service: AmazeePlane) -> None:
     service.spoil("/key/generate", refusing(403, {"detail": "not you"}))
-    cli("provision", "team", "--kind", "litellm", "--url", service.root, "--admin", "env:PROXY_ADMIN", "--accept")
+    cli(
+        "provision",
+        "team",
+        "--kind",
+        "litellm",
+        "--url",
+        service.root,
+        "--admin",
+        "env:PROXY_ADMIN",
+        "--accept",
+    )
     assert cli("provision", "retire", "team").stdout == "'team' is retired; it had no key\n"
 
 
@@ -110,13 +162,36 @@ _MINE = '[provider.team]  # mine\nurl = "https://mine.example/v1"\nkeys = ["env:
 
 def test_an_entry_that_its_user_wrote_is_not_adopted_into(cli: Cli, service: AmazeePlane, home: Path) -> None:
     (home / "holdfast.toml").write_text(_MINE)
-    told = cli("provision", "adopt", "team", "--kind", "litellm", "--url", service.root, "--from", "-", input="sk-another-key-000000")
+    told = cli(
+        "provision",
+        "adopt",
+        "team",
+        "--kind",
+        "litellm",
+        "--url",
+        service.root,
+        "--from",
+        "-",
+        input="sk-another-key-000000",
+    )
     assert (told.exit_code, "a key of your own" in told.stderr) == (2, True)
     assert (home / "holdfast.toml").read_text() == _MINE
 
 
-def test_an_entry_that_its_user_wrote_in_the_place_of_ours_stays_whatever_is_healed_or_retired(cli: Cli, service: AmazeePlane, home: Path) -> None:
-    cli("provision", "team", "--kind", "litellm", "--url", service.root, "--admin", "env:PROXY_ADMIN", "--accept")
+def test_an_entry_that_its_user_wrote_in_the_place_of_ours_stays_whatever_is_healed_or_retired(
+    cli: Cli, service: AmazeePlane, home: Path
+) -> None:
+    cli(
+        "provision",
+        "team",
+        "--kind",
+        "litellm",
+        "--url",
+        service.root,
+        "--admin",
+        "env:PROXY_ADMIN",
+        "--accept",
+    )
     (home / "holdfast.toml").write_text(_MINE)
     cli("heal")
     cli("provision", "resolve", "team")
@@ -128,7 +203,17 @@ def test_an_entry_that_its_user_wrote_in_the_place_of_ours_stays_whatever_is_hea
     "arguments",
     [
         ("provision", "nobody", "--accept"),
-        ("provision", "x", "--kind", "litellm", "--url", "https://h.example", "--admin", "sk-literal-key-0000000000", "--accept"),
+        (
+            "provision",
+            "x",
+            "--kind",
+            "litellm",
+            "--url",
+            "https://h.example",
+            "--admin",
+            "sk-literal-key-0000000000",
+            "--accept",
+        ),
         ("provision", "x", "--kind", "litellm", "--set", "budget", "--accept"),
         ("provision", "x", "--kind", "litellm", "--role", "answer", "--accept"),
         ("provision", "verify", "nobody"),
@@ -136,7 +221,9 @@ def test_an_entry_that_its_user_wrote_in_the_place_of_ours_stays_whatever_is_hea
         ("provision", "custom", "--kind", "amazee", "--accept"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_asked_and_no_key_is_repeated(cli: Cli, service: AmazeePlane, arguments: tuple[str, ...]) -> None:
+def test_what_cannot_be_is_refused_before_anything_is_asked_and_no_key_is_repeated(
+    cli: Cli, service: AmazeePlane, arguments: tuple[str, ...]
+) -> None:
     told = cli(*arguments)
     assert told.exit_code == 2
     assert "run: " in told.stderr
@@ -144,7 +231,9 @@ def test_what_cannot_be_is_refused_before_anything_is_asked_and_no_key_is_repeat
     assert service.attempts == service.minted == 0
 
 
-def test_a_record_that_cannot_be_read_is_shown_and_forgotten_on_request(cli: Cli, service: AmazeePlane, home: Path) -> None:
+def test_a_record_that_cannot_be_read_is_shown_and_forgotten_on_request(
+    cli: Cli, service: AmazeePlane, home: Path
+) -> None:
     cli("provision", "amazee", "--url", service.root, "--accept")
     with closing(sqlite3.connect(home / "state.db")) as database, database:
         database.execute("UPDATE provision SET record = '{'")
@@ -153,7 +242,9 @@ def test_a_record_that_cannot_be_read_is_shown_and_forgotten_on_request(cli: Cli
     assert cli("provision", "amazee", "--url", service.root, "--accept").exit_code == 4
     assert cli("provision", "repair", "amazee", "--discard").exit_code == 0
     told = cli("provision", "amazee", "--url", service.root, "--accept")
-    assert (told.exit_code, "with a key of your own" in told.stderr) == (2, True), "its key is still in the configuration"
+    assert (told.exit_code, "with a key of your own" in told.stderr) == (2, True), (
+        "its key is still in the configuration"
+    )
     assert service.minted == 1
 
 

@@ -43,8 +43,18 @@ WRONG: dict[str, tuple[Callable[[Path], None], list[str], int, list[str]]] = {
         2,
         ["holdfast.toml:20", "provider.x.base_url", "did you mean 'url'"],
     ),
-    "a literal secret": (added(f'[provider.x]\nurl = "https://x.example"\nkeys = ["{CANARY}"]'), ["models"], 2, ["holdfast.toml:21", "key add x --from env:"]),
-    "the name of a kind": (added('[provider.custom]\nurl = "https://x.example"'), ["session", "list"], 2, ["holdfast.toml:19", "'custom' is a kind", "run:"]),
+    "a literal secret": (
+        added(f'[provider.x]\nurl = "https://x.example"\nkeys = ["{CANARY}"]'),
+        ["models"],
+        2,
+        ["holdfast.toml:21", "key add x --from env:"],
+    ),
+    "the name of a kind": (
+        added('[provider.custom]\nurl = "https://x.example"'),
+        ["session", "list"],
+        2,
+        ["holdfast.toml:19", "'custom' is a kind", "run:"],
+    ),
     "a kind, when adding": (
         nothing,
         ["provider", "add", "custom", "--url", "https://x.example"],
@@ -57,47 +67,179 @@ WRONG: dict[str, tuple[Callable[[Path], None], list[str], int, list[str]]] = {
         2,
         ["carries credentials in the URL", "https://x.example/v1", "key add"],
     ),
-    "a metadata address": (nothing, ["provider", "add", "x", "--url", "http://169.254.169.254/v1"], 2, ["link-local"]),
-    "no address": (nothing, ["provider", "add", "openrouter"], 2, ["needs an address", "run: holdfast provider add openrouter --preset openrouter"]),
-    "a preset that is not known": (nothing, ["provider", "add", "x", "--preset", "openruter"], 2, ["openruter", "openrouter"]),
-    "an endpoint without dialect": (nothing, ["provider", "add", "x", "--endpoint", "https://x.example"], 2, ["is not DIALECT=URL", "run:"]),
+    "a metadata address": (
+        nothing,
+        ["provider", "add", "x", "--url", "http://169.254.169.254/v1"],
+        2,
+        ["link-local"],
+    ),
+    "no address": (
+        nothing,
+        ["provider", "add", "openrouter"],
+        2,
+        ["needs an address", "run: holdfast provider add openrouter --preset openrouter"],
+    ),
+    "a preset that is not known": (
+        nothing,
+        ["provider", "add", "x", "--preset", "openruter"],
+        2,
+        ["openruter", "openrouter"],
+    ),
+    "an endpoint without dialect": (
+        nothing,
+        ["provider", "add", "x", "--endpoint", "https://x.example"],
+        2,
+        ["is not DIALECT=URL", "run:"],
+    ),
     "a name that is taken": (
         nothing,
         ["provider", "add", "mimo", "--url", "https://x.example"],
         2,
         ["'mimo' exists already", "run: holdfast provider show mimo"],
     ),
-    "a literal key on the command line": (nothing, ["key", "add", "both", "--from", CANARY], 2, ["must be a reference"]),
-    "a key without a terminal": (nothing, ["key", "add", "mimo"], 2, ["there is no terminal", "--from env:VARIABLE"]),
-    "an empty key": (nothing, ["key", "add", "mimo", "--from", "-"], 2, ["this is no key", "run: holdfast key add mimo"]),
-    "a key that is not there": (nothing, ["key", "remove", "mimo", "tea"], 2, ["did you mean 'team'?", "run: holdfast key list mimo"]),
-    "a provider that is not there": (nothing, ["provider", "show", "mimmo"], 2, ["did you mean 'mimo'?", "run: holdfast provider list"]),
-    "a provider that a ladder needs": (nothing, ["provider", "remove", "both"], 2, ["was not changed", "both/big", "holdfast.toml:17"]),
-    "a pin without model": (nothing, ["session", "pin", "s", "mimo"], 2, ["'mimo' is not a pin", "run: holdfast models"]),
-    "a pin of nobody": (nothing, ["session", "pin", "s", "mimmo/mimo-pro"], 3, ["no provider 'mimmo'", "could be: mimo/mimo-pro", "run:"]),
-    "a key of nobody": (nothing, ["session", "pin", "s", "mimo/mimo-pro", "--key", "tea"], 3, ["has no key 'tea'", "run:"]),
-    "a session that is not there": (nothing, ["session", "show", "s"], 3, ["there is no session 's'", "run: holdfast session pin s PROVIDER/MODEL"]),
-    "a request that is not there": (nothing, ["why", "r"], 3, ["neither a session nor a request", "run: holdfast session list"]),
+    "a literal key on the command line": (
+        nothing,
+        ["key", "add", "both", "--from", CANARY],
+        2,
+        ["must be a reference"],
+    ),
+    "a key without a terminal": (
+        nothing,
+        ["key", "add", "mimo"],
+        2,
+        ["there is no terminal", "--from env:VARIABLE"],
+    ),
+    "an empty key": (
+        nothing,
+        ["key", "add", "mimo", "--from", "-"],
+        2,
+        ["this is no key", "run: holdfast key add mimo"],
+    ),
+    "a key that is not there": (
+        nothing,
+        ["key", "remove", "mimo", "tea"],
+        2,
+        ["did you mean 'team'?", "run: holdfast key list mimo"],
+    ),
+    "a provider that is not there": (
+        nothing,
+        ["provider", "show", "mimmo"],
+        2,
+        ["did you mean 'mimo'?", "run: holdfast provider list"],
+    ),
+    "a provider that a ladder needs": (
+        nothing,
+        ["provider", "remove", "both"],
+        2,
+        ["was not changed", "both/big", "holdfast.toml:17"],
+    ),
+    "a pin without model": (
+        nothing,
+        ["session", "pin", "s", "mimo"],
+        2,
+        ["'mimo' is not a pin", "run: holdfast models"],
+    ),
+    "a pin of nobody": (
+        nothing,
+        ["session", "pin", "s", "mimmo/mimo-pro"],
+        3,
+        ["no provider 'mimmo'", "could be: mimo/mimo-pro", "run:"],
+    ),
+    "a key of nobody": (
+        nothing,
+        ["session", "pin", "s", "mimo/mimo-pro", "--key", "tea"],
+        3,
+        ["has no key 'tea'", "run:"],
+    ),
+    "a session that is not there": (
+        nothing,
+        ["session", "show", "s"],
+        3,
+        ["there is no session 's'", "run: holdfast session pin s PROVIDER/MODEL"],
+    ),
+    "a request that is not there": (
+        nothing,
+        ["why", "r"],
+        3,
+        ["neither a session nor a request", "run: holdfast session list"],
+    ),
     "a session's id that is none": (nothing, ["env", "--session", "a b;c"], 2, ["cannot be a session id"]),
-    "a harness that is not known": (nothing, ["models", "--harness", "cloude"], 2, ["did you mean 'claude'?"]),
+    "a harness that is not known": (
+        nothing,
+        ["models", "--harness", "cloude"],
+        2,
+        ["did you mean 'claude'?"],
+    ),
     "a command that is not there": (nothing, ["modls"], 2, ["modls", "run: holdfast --help"]),
-    "an option that is not there": (nothing, ["key", "list", "--jsn"], 2, ["--jsn", "run: holdfast key list --help"]),
+    "an option that is not there": (
+        nothing,
+        ["key", "list", "--jsn"],
+        2,
+        ["--jsn", "run: holdfast key list --help"],
+    ),
     "an argument too few": (nothing, ["session", "pin"], 2, ["SESSION", "run: holdfast session pin --help"]),
-    "a pin that nobody chose": (nothing, ["session", "pin", "s"], 2, ["no pin was given", "run: holdfast session pin s PROVIDER/MODEL"]),
-    "a name with a slash": (nothing, ["provider", "add", "a/b", "--url", "https://x.example"], 2, ["cannot be a provider's name", "run: holdfast "]),
-    "an id with a slash": (nothing, ["session", "pin", "a/b", "mimo/mimo-pro"], 2, ["cannot be a session id", "run: holdfast session pin --help"]),
-    "a second key that is the first": (nothing, ["key", "add", "mimo", "--from", "env:MIMO_KEY"], 2, ["stands twice", "run: holdfast key add --help"]),
-    "a store whose changes only are left": (written("state.db-wal", b"x" * 500), ["session", "list"], 2, ["state.db is gone", "run: holdfast doctor"]),
-    "a corrupt store": (written("state.db", b"not a database" * 50), ["session", "list"], 2, ["state.db is not a database", "run: holdfast doctor"]),
+    "a pin that nobody chose": (
+        nothing,
+        ["session", "pin", "s"],
+        2,
+        ["no pin was given", "run: holdfast session pin s PROVIDER/MODEL"],
+    ),
+    "a name with a slash": (
+        nothing,
+        ["provider", "add", "a/b", "--url", "https://x.example"],
+        2,
+        ["cannot be a provider's name", "run: holdfast "],
+    ),
+    "an id with a slash": (
+        nothing,
+        ["session", "pin", "a/b", "mimo/mimo-pro"],
+        2,
+        ["cannot be a session id", "run: holdfast session pin --help"],
+    ),
+    "a second key that is the first": (
+        nothing,
+        ["key", "add", "mimo", "--from", "env:MIMO_KEY"],
+        2,
+        ["stands twice", "run: holdfast key add --help"],
+    ),
+    "a store whose changes only are left": (
+        written("state.db-wal", b"x" * 500),
+        ["session", "list"],
+        2,
+        ["state.db is gone", "run: holdfast doctor"],
+    ),
+    "a corrupt store": (
+        written("state.db", b"not a database" * 50),
+        ["session", "list"],
+        2,
+        ["state.db is not a database", "run: holdfast doctor"],
+    ),
     "an empty store": (written("state.db", b""), ["key", "list"], 2, ["cut off", "run: holdfast doctor"]),
-    "a corrupt store, when renaming": (written("state.db", b"x" * 500), ["provider", "rename", "mimo", "plan"], 2, ["state.db", "run: holdfast doctor"]),
-    "another program's store": (foreign, ["session", "pin", "s", "mimo/mimo-pro"], 2, ["another program", "left as it is", "run: holdfast doctor"]),
-    "a home that is initialised": (nothing, ["init"], 2, ["exists already; nothing was changed", "run: holdfast doctor"]),
+    "a corrupt store, when renaming": (
+        written("state.db", b"x" * 500),
+        ["provider", "rename", "mimo", "plan"],
+        2,
+        ["state.db", "run: holdfast doctor"],
+    ),
+    "another program's store": (
+        foreign,
+        ["session", "pin", "s", "mimo/mimo-pro"],
+        2,
+        ["another program", "left as it is", "run: holdfast doctor"],
+    ),
+    "a home that is initialised": (
+        nothing,
+        ["init"],
+        2,
+        ["exists already; nothing was changed", "run: holdfast doctor"],
+    ),
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_bad_input_is_refused_with_place_and_command_and_nothing_is_lost(wrong: str, cli: Cli, furnished: Path) -> None:
+def test_bad_input_is_refused_with_place_and_command_and_nothing_is_lost(
+    wrong: str, cli: Cli, furnished: Path
+) -> None:
     make, arguments, code, expected = WRONG[wrong]
     make(furnished)
     before = contents(furnished)
@@ -113,21 +255,32 @@ def test_bad_input_is_refused_with_place_and_command_and_nothing_is_lost(wrong: 
 def test_all_mistakes_in_the_file_are_told_at_once(cli: Cli, furnished: Path) -> None:
     added('[provider.x]\nurl = "ftp://x.example"\nmodel = "m"\n[settings]\nwait = 3')(furnished)
     told = cli("key", "list").stderr
-    assert [place for place in ("holdfast.toml:20", "holdfast.toml:21", "holdfast.toml:23") if place not in told] == []
+    assert [
+        place for place in ("holdfast.toml:20", "holdfast.toml:21", "holdfast.toml:23") if place not in told
+    ] == []
 
 
 def test_errors_are_json_where_json_was_asked_for(cli: Cli, furnished: Path) -> None:
     lost = json.loads(cli("session", "show", "s", "--json").stderr)["error"]
-    assert lost == {"kind": "ConnectionLost", "what": "there is no session 's'", "run": "holdfast session pin s PROVIDER/MODEL", "exit_code": 3}
+    assert lost == {
+        "kind": "ConnectionLost",
+        "what": "there is no session 's'",
+        "run": "holdfast session pin s PROVIDER/MODEL",
+        "exit_code": 3,
+    }
     added('[provider.x]\nurl = "ftp://x.example"')(furnished)
     wrong = json.loads(cli("key", "list", "--json").stderr)["error"]
     assert (wrong["kind"], wrong["exit_code"]) == ("ConfigError", 2)
-    assert [(one["place"], one["path"]) for one in wrong["problems"]] == [("holdfast.toml:20", "provider.x.url")]
+    assert [(one["place"], one["path"]) for one in wrong["problems"]] == [
+        ("holdfast.toml:20", "provider.x.url")
+    ]
     usage = json.loads(cli("key", "list", "--jsn", "--json").stderr)["error"]
     assert (usage["kind"], usage["exit_code"], usage["run"]) == ("Usage", 2, "holdfast key list --help")
 
 
-def test_an_unset_variable_is_told_by_list_doctor_and_check(cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unset_variable_is_told_by_list_doctor_and_check(
+    cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("BOTH_KEY")
     listed = cli("key", "list", "both")
     assert (listed.exit_code, "env:BOTH_KEY: not set in this environment" in listed.stdout) == (0, True)
@@ -139,14 +292,18 @@ def test_an_unset_variable_is_told_by_list_doctor_and_check(cli: Cli, furnished:
 
 
 def test_a_failing_program_is_told_with_its_exit_code_and_first_words(cli: Cli, furnished: Path) -> None:
-    added('[provider.x]\nurl = "http://127.0.0.1:9/v1"\nkeys = ["cmd:sh -c \'echo vault is locked >&2; exit 7\'"]')(furnished)
+    added(
+        '[provider.x]\nurl = "http://127.0.0.1:9/v1"\nkeys = ["cmd:sh -c \'echo vault is locked >&2; exit 7\'"]'
+    )(furnished)
     checked = cli("check", "x/m")
     assert checked.exit_code == 2
     assert "exit code 7: vault is locked" in checked.stderr
     assert "exit code 7: vault is locked" in cli("doctor").stdout
 
 
-def test_a_deleted_provider_is_told_by_every_command_that_meets_its_sessions(cli: Cli, furnished: Path) -> None:
+def test_a_deleted_provider_is_told_by_every_command_that_meets_its_sessions(
+    cli: Cli, furnished: Path
+) -> None:
     cli("session", "pin", "s", "local/small")
     refused = cli("provider", "remove", "local")
     assert refused.exit_code == 2
@@ -186,12 +343,18 @@ def test_a_session_whose_row_cannot_be_read_is_listed_and_mended(cli: Cli, furni
     assert "healed: now on both/big" in cli("why", "s").stdout
 
 
-def test_a_home_that_cannot_be_made_is_told_with_its_place(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_cannot_be_made_is_told_with_its_place(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("HOLDFAST_HOME", str(tmp_path / "file" / "home"))
     for arguments in (["init"], ["provider", "add", "x", "--url", "https://x.example"]):
         result = cli(*arguments)
-        assert (result.exit_code, str(tmp_path / "file" / "home") in result.stderr, "run: " in result.stderr) == (2, True, True), result.stderr
+        assert (
+            result.exit_code,
+            str(tmp_path / "file" / "home") in result.stderr,
+            "run: " in result.stderr,
+        ) == (2, True, True), result.stderr
     assert (tmp_path / "file").read_text() == "in the way"
 
 
@@ -200,15 +363,25 @@ def test_a_read_only_home_is_told_and_left_as_it_is(cli: Cli, furnished: Path) -
     before = contents(furnished)
     furnished.chmod(0o500)
     try:
-        for arguments in (["provider", "add", "x", "--url", "https://x.example"], ["session", "pin", "s", "mimo/mimo-pro"], ["key", "remove", "mimo", "team"]):
+        for arguments in (
+            ["provider", "add", "x", "--url", "https://x.example"],
+            ["session", "pin", "s", "mimo/mimo-pro"],
+            ["key", "remove", "mimo", "team"],
+        ):
             result = cli(*arguments)
-            assert (result.exit_code, "Permission denied" in result.stderr, "run: " in result.stderr) == (2, True, True)
+            assert (result.exit_code, "Permission denied" in result.stderr, "run: " in result.stderr) == (
+                2,
+                True,
+                True,
+            )
         assert contents(furnished) == before
     finally:
         furnished.chmod(0o700)
 
 
-def test_a_damaged_store_is_set_aside_only_when_asked_and_nothing_is_deleted(cli: Cli, furnished: Path) -> None:
+def test_a_damaged_store_is_set_aside_only_when_asked_and_nothing_is_deleted(
+    cli: Cli, furnished: Path
+) -> None:
     written("state.db", b"not a database" * 50)(furnished)
     examined = cli("doctor")
     assert examined.exit_code == 1
@@ -219,8 +392,13 @@ def test_a_damaged_store_is_set_aside_only_when_asked_and_nothing_is_deleted(cli
     assert "was moved to" not in cli("doctor", "--set-aside").stdout
 
 
-@pytest.mark.parametrize(("name", "moved"), [("SQLITE_READONLY", False), ("SQLITE_BUSY", False), ("SQLITE_FULL", False), ("SQLITE_CORRUPT", True)])
-def test_a_store_that_is_only_out_of_reach_is_never_set_aside(name: str, moved: bool, cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "moved"),
+    [("SQLITE_READONLY", False), ("SQLITE_BUSY", False), ("SQLITE_FULL", False), ("SQLITE_CORRUPT", True)],
+)
+def test_a_store_that_is_only_out_of_reach_is_never_set_aside(
+    name: str, moved: bool, cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cli("session", "pin", "s", "mimo/mimo-pro")
     error = sqlite3.OperationalError("as told")
     error.sqlite_errorname = name
@@ -244,7 +422,9 @@ def test_changes_of_a_store_that_is_gone_are_set_aside_when_asked(cli: Cli, furn
     assert (furnished / "state.db.aside-1-wal").read_bytes() == b"x" * 500
 
 
-def test_a_home_that_is_a_file_is_told_by_doctor_and_not_said_to_be_missing(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_is_a_file_is_told_by_doctor_and_not_said_to_be_missing(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "my file").write_text("in the way")
     monkeypatch.setenv("HOLDFAST_HOME", str(tmp_path / "my file"))
     result = cli("doctor")
@@ -273,7 +453,9 @@ def test_doctor_notes_a_command_that_seems_to_hold_a_key(cli: Cli, furnished: Pa
 
 def test_doctor_tells_open_files_plain_addresses_and_a_wrong_clock(cli: Cli, furnished: Path) -> None:
     (furnished / "secrets.toml").chmod(0o644)
-    added('[provider.plain]\nurl = "http://api.example.com/v1"\nkeys = ["env:MIMO_KEY"]\n[provider.lan]\nurl = "http://10.0.0.7/v1"\nauth = "none"')(furnished)
+    added(
+        '[provider.plain]\nurl = "http://api.example.com/v1"\nkeys = ["env:MIMO_KEY"]\n[provider.lan]\nurl = "http://10.0.0.7/v1"\nauth = "none"'
+    )(furnished)
     cli("session", "pin", "s", "mimo/mimo-pro")
     with closing(sqlite3.connect(furnished / "state.db")) as database:
         database.execute("UPDATE journal SET at = at + 3600")
@@ -309,7 +491,11 @@ def test_a_defect_of_ours_ends_as_a_message_and_as_a_traceback_only_when_asked(
         monkeypatch.setenv("HOLDFAST_DEBUG", debug)
         code = app.run(["models"])
         told = capfd.readouterr().err
-        assert (code, "this is a defect of Holdfast: ZeroDivisionError" in told, "Traceback" in told) == (1, True, bool(debug))
+        assert (code, "this is a defect of Holdfast: ZeroDivisionError" in told, "Traceback" in told) == (
+            1,
+            True,
+            bool(debug),
+        )
         assert CANARY not in told.rpartition("holdfast: ")[2]
 
 

@@ -12,7 +12,7 @@ import pytest
 from cli.furnishing import CANARY, CONFIG, KEPT, Cli, write
 from gateway.served import serving
 from holdfast.cli import app
-from holdfast.scripted import ScriptedProvider, status
+from holdfast.fake_provider import ScriptedProvider, status
 
 HIDDEN = (CANARY, KEPT, CANARY.removeprefix("sk-")[:12], KEPT.removeprefix("tp-")[:12])
 
@@ -20,7 +20,11 @@ HIDDEN = (CANARY, KEPT, CANARY.removeprefix("sk-")[:12], KEPT.removeprefix("tp-"
 @pytest.fixture
 def loud(furnished: Path) -> Iterator[ScriptedProvider]:
     """A provider that repeats the key which it was shown, in body and headers."""
-    shouting = status(401, {"error": {"message": f"Incorrect API key provided: {CANARY}", "code": "invalid_api_key"}}, {"x-key": CANARY})
+    shouting = status(
+        401,
+        {"error": {"message": f"Incorrect API key provided: {CANARY}", "code": "invalid_api_key"}},
+        {"x-key": CANARY},
+    )
     with ScriptedProvider(shouting) as provider:
         entry = f'[provider.loud]\nurl = "{provider.url}"\nkeys = ["env:MIMO_KEY", "cmd:sh -c \'echo {CANARY} >&2; exit 3\'", "cmd:printf {CANARY}"]\n'
         write(furnished / "holdfast.toml", f"{CONFIG}\n{entry}")
@@ -97,11 +101,15 @@ IN_A_PROCESS_OF_THEIR_OWN = {"demo", "serve"}
 
 
 @pytest.mark.parametrize("debug", ["", "1"])
-def test_no_command_prints_a_key(debug: str, cli: Cli, loud: ScriptedProvider, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_command_prints_a_key(
+    debug: str, cli: Cli, loud: ScriptedProvider, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOLDFAST_DEBUG", debug)
     shown = {}
     for line in COMMANDS:
-        typed = "{key}" in line and "session pin" in line  # a model's name is repeated: it is no place for a key
+        typed = (
+            "{key}" in line and "session pin" in line
+        )  # a model's name is repeated: it is no place for a key
         words = line.format(key="sk-typed-0123456789abcdef" if typed else CANARY, url=loud.root).split()
         result = cli(*words, input=f"{CANARY}\n{KEPT}")
         found = [value for value in HIDDEN if value in result.stdout + result.stderr]
@@ -110,7 +118,11 @@ def test_no_command_prints_a_key(debug: str, cli: Cli, loud: ScriptedProvider, h
     assert not shown
     assert "/key/generate" in {seen.path for seen in loud.requests}, "keys were really asked for"
     meant_for_keys = ("secrets.toml", "holdfast.toml")  # ours, and the user's own `cmd:`
-    assert not [path.name for path in home.rglob("*") if path.is_file() and path.name not in meant_for_keys and CANARY.encode() in path.read_bytes()]
+    assert not [
+        path.name
+        for path in home.rglob("*")
+        if path.is_file() and path.name not in meant_for_keys and CANARY.encode() in path.read_bytes()
+    ]
 
 
 def test_a_gateway_prints_and_answers_no_key(loud: ScriptedProvider, furnished: Path) -> None:
@@ -136,5 +148,9 @@ def test_every_command_was_tried(cli: Cli) -> None:
             assert found is not None
             yield from names(found, f"{path} {name}")
 
-    untried = {name for name in names(app) if not any(line == name or line.startswith(f"{name} ") for line in COMMANDS)}
+    untried = {
+        name
+        for name in names(app)
+        if not any(line == name or line.startswith(f"{name} ") for line in COMMANDS)
+    }
     assert untried == IN_A_PROCESS_OF_THEIR_OWN

@@ -12,17 +12,41 @@ from pathlib import Path
 import pytest
 
 from cli.furnishing import Cli, child_environment, contents
-from holdfast.vault import SecretsFile
+from holdfast.credentials import SecretsFile
 
-QUICK = [["key", "list"], ["session", "list"], ["env", "--session", "s"], ["provider", "list"], ["completion", "bash"]]
-HEAVY = {"asyncio", "httpx", "httpx2", "openai", "anthropic", "pydantic", "rich", "tomlkit", "subprocess", "holdfast.runtime", "holdfast.engine"}
+QUICK = [
+    ["key", "list"],
+    ["session", "list"],
+    ["env", "--session", "s"],
+    ["provider", "list"],
+    ["completion", "bash"],
+]
+HEAVY = {
+    "asyncio",
+    "httpx",
+    "httpx2",
+    "openai",
+    "anthropic",
+    "pydantic",
+    "rich",
+    "tomlkit",
+    "subprocess",
+    "holdfast.sdk.api",
+    "holdfast.engine.state",
+}
 LISTS_MODULES = "import json, sys; from holdfast.cli import main; code = main(sys.argv[1:]); print('\\n' + json.dumps([code, sorted(sys.modules)]))"
 
 
 @pytest.mark.parametrize("arguments", QUICK, ids=" ".join)
 def test_a_quick_command_imports_nothing_heavy(arguments: list[str], cli: Cli, furnished: Path) -> None:
     cli("session", "pin", "s", "mimo/mimo-pro")
-    done = subprocess.run([sys.executable, "-c", LISTS_MODULES, *arguments], env=child_environment(), capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LISTS_MODULES, *arguments],
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     code, modules = json.loads(done.stdout.splitlines()[-1])
     allowed = {"subprocess"} if arguments[0] == "completion" else set()  # click asks bash for its version
     assert (code, HEAVY.intersection(modules) - allowed) == (0, set())
@@ -41,22 +65,40 @@ def cpu(*command: str) -> float:
 
 
 @pytest.mark.parametrize("arguments", QUICK[:3], ids=" ".join)
-def test_a_quick_command_costs_little_more_than_its_command_line_library(arguments: list[str], cli: Cli, furnished: Path) -> None:
-    """The promise is 150 ms of CPU with compiled bytecode. Machines differ, so here it is measured in imports of click alone."""
+def test_a_quick_command_costs_little_more_than_its_command_line_library(
+    arguments: list[str], cli: Cli, furnished: Path
+) -> None:
+    """The promise is 150 ms of CPU with compiled bytecode. Machines differ, so here it is measured in imports
+    of click alone."""
     cli("session", "pin", "s", "mimo/mimo-pro")
     assert cpu(sys.executable, "-m", "holdfast", *arguments) < 4 * cpu(sys.executable, "-c", "import click")
 
 
 def test_without_click_it_says_how_to_install_it(furnished: Path) -> None:
     blocked = "import sys; sys.modules['click'] = None; from holdfast.cli import main; sys.exit(main(['key', 'list']))"
-    done = subprocess.run([sys.executable, "-c", blocked], env=child_environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", blocked], env=child_environment(), capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines() == ["holdfast: the command line needs the package 'click'", "  run: pip install 'holdfast[cli]'"]
+    assert done.stderr.splitlines() == [
+        "holdfast: the command line needs the package 'click'",
+        "  run: pip install 'holdfast[cli]'",
+    ]
 
 
 def test_the_program_ends_with_the_exit_code_of_its_command(furnished: Path) -> None:
-    for arguments, code in ((["provider", "list"], 0), (["session", "show", "s"], 3), (["provider", "show", "nobody"], 2)):
-        done = subprocess.run([sys.executable, "-m", "holdfast", *arguments], env=child_environment(), capture_output=True, text=True, check=False)
+    for arguments, code in (
+        (["provider", "list"], 0),
+        (["session", "show", "s"], 3),
+        (["provider", "show", "nobody"], 2),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "holdfast", *arguments],
+            env=child_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert (done.returncode, "Traceback" in done.stderr) == (code, False)
 
 
@@ -64,14 +106,19 @@ def test_a_reader_that_leaves_early_is_no_error(furnished: Path) -> None:
     many = "\n".join(f'[provider.p{number}]\nurl = "https://p{number}.example/v1"' for number in range(2000))
     (furnished / "holdfast.toml").write_text(many)
     command = f"set -o pipefail; {sys.executable} -m holdfast provider list --json | head -1"
-    done = subprocess.run(["bash", "-c", command], env=child_environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", command], env=child_environment(), capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "[\n", "")
 
 
 def on_a_terminal(arguments: list[str], answer: bytes) -> tuple[int, bytes]:
-    """Runs the program on a terminal of its own and types `answer` once it has asked. Its exit code and what the terminal showed."""
+    """Runs the program on a terminal of its own and types `answer` once it has asked. Its exit code and what
+    the terminal showed."""
     spawn = f"import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn({[sys.executable, '-m', 'holdfast', *arguments]!r})))"
-    with subprocess.Popen([sys.executable, "-c", spawn], env=child_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", spawn], env=child_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         told = b""

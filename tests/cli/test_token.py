@@ -39,8 +39,12 @@ def test_a_token_is_revoked_by_its_id_or_by_itself(whole: bool, cli: Cli, furnis
     assert "revoked 2" in cli("token", "list").stdout
 
 
-@pytest.mark.parametrize("arguments", [("token", "revoke", "nobody"), ("token", "new", "--session", "no good id")])
-def test_what_cannot_be_is_refused_and_nothing_is_made(arguments: tuple[str, ...], cli: Cli, furnished: Path) -> None:
+@pytest.mark.parametrize(
+    "arguments", [("token", "revoke", "nobody"), ("token", "new", "--session", "no good id")]
+)
+def test_what_cannot_be_is_refused_and_nothing_is_made(
+    arguments: tuple[str, ...], cli: Cli, furnished: Path
+) -> None:
     result = cli(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "run: " in result.stderr
@@ -57,8 +61,12 @@ def test_what_cannot_be_is_refused_and_nothing_is_made(arguments: tuple[str, ...
         ('store = "sqlite:else/where.db"', "store", "ok", "nothing is remembered yet"),
     ],
 )
-def test_doctor_says_what_serve_would_refuse(settings: str, check: str, level: str, what: str, cli: Cli, furnished: Path) -> None:
+def test_doctor_says_what_serve_would_refuse(
+    settings: str, check: str, level: str, what: str, cli: Cli, furnished: Path
+) -> None:
     with (furnished / "holdfast.toml").open("a") as file:
         file.write(f"[gateway]\n{settings}\n")
     findings = json.loads(cli("doctor", "--json").stdout)["findings"]
-    assert [what in one["what"] for one in findings if (one["check"], one["level"]) == (check, level)] == [True]
+    assert [what in one["what"] for one in findings if (one["check"], one["level"]) == (check, level)] == [
+        True
+    ]

@@ -1,4 +1,5 @@
-"""What recovery costs a provider that is down, and what it saves a lone agent: figures that are promised (docs/recovery.md)."""
+"""What recovery costs a provider that is down, and what it saves a lone agent: figures that are promised
+(docs/recovery.md)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from holdfast.core.steps import Send
 
 def test_an_outage_of_a_minute_at_fifty_requests_a_second_is_amplified_by_at_most_a_tenth() -> None:
     sim = w.Sim()
-    lane = w.lane(w.provider("plan", "a", "b"))
+    route = w.route(w.provider("plan", "a", "b"))
     begun, ended, requests, failed = sim.now + 5, sim.now + 65, 0, 0
 
     def script(send: Send, now: float) -> Reply | None:
@@ -22,7 +23,7 @@ def test_an_outage_of_a_minute_at_fifty_requests_a_second_is_amplified_by_at_mos
         sim.now = start + number / 50  # each request at its own time, however long the one before it took
         sends = len(sim.sends)
         down = begun <= sim.now < ended
-        outcome = sim.run(w.call(lane), script)
+        outcome = sim.run(w.call(route), script)
         requests += down
         failed += (len(sim.sends) - sends) * down
         assert down or outcome.fault is None, "before and after it every request is answered"
@@ -31,12 +32,14 @@ def test_an_outage_of_a_minute_at_fifty_requests_a_second_is_amplified_by_at_mos
 
 
 def test_a_lone_agent_among_five_percent_of_noise_loses_no_turn() -> None:
-    roll, sim = Random(4), w.Sim()
-    lane = w.lane(w.provider("plan", "a"))
+    jitter, sim = Random(4), w.Sim()
+    route = w.route(w.provider("plan", "a"))
     noise = (w.BROKEN, w.OVERLOADED, w.REFUSED_LINE)
     faults = 0
     for _ in range(2000):  # one request every five seconds, for nearly three hours
-        outcome = sim.run(w.call(lane), lambda send, now: roll.choice(noise) if roll.random() < 0.05 else None)
+        outcome = sim.run(
+            w.call(route), lambda send, now: jitter.choice(noise) if jitter.random() < 0.05 else None
+        )
         assert outcome.fault is None
         faults += len(outcome.attempts) - 1
         sim.now += 5

@@ -1,4 +1,5 @@
-"""The four lines, read as the person reads them who gets them: what happened, on which connection, what was tried, what to run."""
+"""The four lines, read as the person reads them who gets them: what happened, on which connection, what was
+tried, what to run."""
 
 from __future__ import annotations
 
@@ -15,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.core import explain as module
-from holdfast.core.evidence import Evidence
+from holdfast.core.changes import Evidence
 from holdfast.core.explain import Explanation, explain, since
 from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.steps import Attempt
-from holdfast.journal import utc
+from holdfast.engine.journal import utc
 
 C = FaultClass
 NOW = datetime(2026, 3, 2, 14, 31, tzinfo=UTC).timestamp()
@@ -32,8 +33,18 @@ CONNECTION = Connection(PROVIDER, Dialect.OPENAI_CHAT, KEYS[0], "mimo-v2.5-pro")
 SPARE = CONNECTION.with_key(KEYS[1])
 ROUTER = ProviderName("router")
 RUNG_KEY = Key(ROUTER, "main", "env:ROUTER_KEY")
-RUNG = Connection(Provider(ROUTER, (Endpoint("https://router.example/v1"),), (RUNG_KEY,)), Dialect.OPENAI_CHAT, RUNG_KEY, "xiaomi/mimo")
-LOCAL = Connection(Provider(ProviderName("den"), (Endpoint("http://127.0.0.1:8080/v1", auth=Auth.NONE),)), Dialect.OPENAI_CHAT, None, "llama")
+RUNG = Connection(
+    Provider(ROUTER, (Endpoint("https://router.example/v1"),), (RUNG_KEY,)),
+    Dialect.OPENAI_CHAT,
+    RUNG_KEY,
+    "xiaomi/mimo",
+)
+LOCAL = Connection(
+    Provider(ProviderName("den"), (Endpoint("http://127.0.0.1:8080/v1", auth=Auth.NONE),)),
+    Dialect.OPENAI_CHAT,
+    None,
+    "llama",
+)
 
 WORKED = Evidence("f1", URL, first_ok=NOW - 86_400, last_ok=NOW - 250)
 NEVER = Evidence("f1", URL)
@@ -49,15 +60,30 @@ def clock(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M")
 
 
-def told(fault: Fault, *attempts: Attempt, connection: Connection = CONNECTION, evidence: Evidence | None = NEVER) -> Explanation:
+def told(
+    fault: Fault, *attempts: Attempt, connection: Connection = CONNECTION, evidence: Evidence | None = NEVER
+) -> Explanation:
     attempts = attempts or (Attempt(1, connection, NOW - 1, NOW, fault),)
     place = "provider.mimo-plan.url, holdfast.toml:3"
-    return explain(fault, connection, attempts, evidence, NOW, key_shown="…3f9A", source=place, session="issue-42", clock=clock)
+    return explain(
+        fault,
+        connection,
+        attempts,
+        evidence,
+        NOW,
+        key_shown="…3f9A",
+        source=place,
+        session="issue-42",
+        clock=clock,
+    )
 
 
 def attempts(*rows: tuple[Connection, float, float, Fault | None, str, bool]) -> tuple[Attempt, ...]:
     """Attempts out of (connection, seconds from the start, seconds it took, fault, then, probe)."""
-    return tuple(Attempt(n, c, NOW + at, NOW + at + took, fault, probe, then) for n, (c, at, took, fault, then, probe) in enumerate(rows, start=1))
+    return tuple(
+        Attempt(n, c, NOW + at, NOW + at + took, fault, probe, then)
+        for n, (c, at, took, fault, then, probe) in enumerate(rows, start=1)
+    )
 
 
 REFUSED = Fault(C.AUTH_REJECTED, status=401, excerpt="Invalid API Key", request_id="req_7")
@@ -283,7 +309,12 @@ TABLE = [
     ),
     (
         "its certificate is another's",
-        Fault(C.ENDPOINT_MISMATCH, cause="certificate", phase=Phase.CONNECT, excerpt="ConnectError: certificate verify failed"),
+        Fault(
+            C.ENDPOINT_MISMATCH,
+            cause="certificate",
+            phase=Phase.CONNECT,
+            excerpt="ConnectError: certificate verify failed",
+        ),
         NEVER,
         f"The certificate at {URL} (set in provider.mimo-plan.url, holdfast.toml:3) is not trusted here, or not made for that name. The key was not changed.",
         f"Correct the address; if its authority is your own, name its file in SSL_CERT_FILE: {SHOW}",
@@ -326,8 +357,12 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "evidence", "what", "next_step"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_each_fault_says_what_it_is_and_what_to_run(fault: Fault, evidence: Evidence | None, what: str, next_step: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "evidence", "what", "next_step"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
+def test_each_fault_says_what_it_is_and_what_to_run(
+    fault: Fault, evidence: Evidence | None, what: str, next_step: str
+) -> None:
     explanation = told(fault, evidence=evidence)
     assert (explanation.what, explanation.next_step) == (what, next_step)
 
@@ -354,11 +389,18 @@ def test_nothing_is_said_of_a_key_where_there_is_none(kind: FaultClass) -> None:
 
 
 def test_without_a_key_the_way_to_ask_anew_is_a_check() -> None:
-    assert told(Fault(C.QUOTA_EXHAUSTED, status=402), connection=LOCAL).next_step == "Top up or raise the cap, then: holdfast check den/llama"
+    assert (
+        told(Fault(C.QUOTA_EXHAUSTED, status=402), connection=LOCAL).next_step
+        == "Top up or raise the cap, then: holdfast check den/llama"
+    )
 
 
 def test_every_sentence_of_the_table_is_spoken_by_some_fault() -> None:
-    spoken = [(fault.kind, case) for _, fault, evidence, *_ in TABLE for case in [_case(fault, CONNECTION, evidence)]]
+    spoken = [
+        (fault.kind, case)
+        for _, fault, evidence, *_ in TABLE
+        for case in [_case(fault, CONNECTION, evidence)]
+    ]
     keyless = {(kind, "takes no key") for kind in (C.AUTH_REJECTED, C.AUTH_EXPIRED, C.NOT_ENTITLED)}
     assert {(kind, case) for kind, case, _ in module.WHAT} == {*spoken, *keyless}
     assert {kind for kind, *_ in module.WHAT} == set(FaultClass)
@@ -385,12 +427,15 @@ def test_every_explanation_ends_with_a_command_that_exists(fault: Fault) -> None
 @pytest.mark.parametrize("kind", [C.PROVIDER_UNAVAILABLE, C.ENDPOINT_MISMATCH])
 def test_where_the_key_is_innocent_nothing_calls_it_invalid(kind: FaultClass) -> None:
     for cause in (None, "upstream_limit", "key_works_elsewhere"):
-        text = str(told(Fault(kind, status=401, cause=cause, hint="https://api.example/v1" if cause else None)))
+        text = str(
+            told(Fault(kind, status=401, cause=cause, hint="https://api.example/v1" if cause else None))
+        )
         assert "Your key is not to blame" in text or "The key was not changed" in text
         assert not re.search(r"invalid|refuses a key|not accept", text)
 
 
-# ------------------------------------------------------------------ whole messages, as they appear on a terminal
+# ------------------------------------------------------------------ whole messages, as they appear on a
+# terminal
 def test_a_good_key_that_is_suddenly_refused_reads_like_this() -> None:
     log = attempts(
         (CONNECTION, 0.0, 0.2, REFUSED, "asked again after 0.5 s: this key worked here before", False),
@@ -410,12 +455,19 @@ def test_a_good_key_that_is_suddenly_refused_reads_like_this() -> None:
 
 def test_a_verdict_from_memory_says_that_nothing_was_sent_and_for_how_long() -> None:
     text = explain(replace(REFUSED, reset_at=NOW + 300), CONNECTION, (), WORKED, NOW, clock=clock).tried
-    assert text == "nothing was sent; what mimo-plan/mimo-v2.5-pro key 'a' at token-plan-cn.xiaomimimo.com last answered is remembered until 14:36 (in 5 min)."
-    assert explain(REFUSED, CONNECTION, (), NEVER, NOW, clock=clock).tried.endswith("is remembered until the key or the URL changes.")
+    assert (
+        text
+        == "nothing was sent; what mimo-plan/mimo-v2.5-pro key 'a' at token-plan-cn.xiaomimimo.com last answered is remembered until 14:36 (in 5 min)."
+    )
+    assert explain(REFUSED, CONNECTION, (), NEVER, NOW, clock=clock).tried.endswith(
+        "is remembered until the key or the URL changes."
+    )
 
 
 def test_a_key_that_could_not_be_read_was_not_sent() -> None:
-    fault = Fault(C.AUTH_REJECTED, phase=Phase.UNSENT, sent=False, excerpt="SecretMissing: variable MIMO_KEY is not set")
+    fault = Fault(
+        C.AUTH_REJECTED, phase=Phase.UNSENT, sent=False, excerpt="SecretMissing: variable MIMO_KEY is not set"
+    )
     explanation = told(fault, evidence=None)
     assert explanation.tried == "nothing was sent; key 'a' could not be read."
     assert explanation.said == "The error was: “SecretMissing: variable MIMO_KEY is not set”"
@@ -434,7 +486,9 @@ def test_a_rung_that_stood_in_is_named_in_the_words_of_the_log() -> None:
 
 def test_a_rung_that_is_cooling_was_not_asked() -> None:
     down = Fault(C.PROVIDER_UNAVAILABLE, status=503, reset_at=NOW + 60)
-    log = attempts((CONNECTION, 0, 1, down, "let the next rung of your ladder stand in: router/xiaomi/mimo", False))
+    log = attempts(
+        (CONNECTION, 0, 1, down, "let the next rung of your ladder stand in: router/xiaomi/mimo", False)
+    )
     assert told(down, *log, connection=RUNG).tried == (
         "1 request with key 'a' (provider unavailable); let the next rung of your ladder stand in: router/xiaomi/mimo;"
         " what router/xiaomi/mimo key 'main' at router.example last answered is remembered until 14:32 (in 1 min)."
@@ -443,7 +497,9 @@ def test_a_rung_that_is_cooling_was_not_asked() -> None:
 
 def test_an_attempt_that_was_answered_is_told_as_one() -> None:
     log = attempts((CONNECTION, 0, 1, None, "", False))
-    assert told(Fault(C.TRANSIENT, phase=Phase.POST_OUTPUT), *log).tried == "1 request with key 'a' (answered)."
+    assert (
+        told(Fault(C.TRANSIENT, phase=Phase.POST_OUTPUT), *log).tried == "1 request with key 'a' (answered)."
+    )
 
 
 def test_an_answer_without_words_is_said_to_have_none() -> None:
@@ -460,7 +516,9 @@ def test_a_mask_without_a_tail_shows_none(shown: str) -> None:
 # ------------------------------------------------------------------ what holds for any log
 # Each verb of action, and what must stand in the log before it may be said.
 VERBS = {
-    r"\bask(ed|ing) again": lambda log: any(one.connection == after.connection for one, after in pairwise(_sent(log))),
+    r"\bask(ed|ing) again": lambda log: any(
+        one.connection == after.connection for one, after in pairwise(_sent(log))
+    ),
     r"\bswitched": lambda log: len({one.connection.key for one in _sent(log)}) > 1,
     r"\bto test a key": lambda log: any(one.probe for one in _sent(log)),
     r"\bstand in|\bstood in": lambda log: False,
@@ -486,7 +544,14 @@ faults = st.builds(
     cause=st.sampled_from([None, "upstream_limit", "key_works_elsewhere", "timeout"]),
     maybe_processed=st.booleans(),
 )
-steps = st.sampled_from(["", "tried again after 0.3 s", "the key had been replaced meanwhile: sent again with the new value", "waited for another request"])
+steps = st.sampled_from(
+    [
+        "",
+        "tried again after 0.3 s",
+        "the key had been replaced meanwhile: sent again with the new value",
+        "waited for another request",
+    ]
+)
 tries = st.builds(
     Attempt,
     st.integers(1, 9),
@@ -501,7 +566,9 @@ records = st.sampled_from([None, WORKED, NEVER])
 
 
 @given(faults, st.sampled_from([CONNECTION, RUNG, LOCAL]), st.lists(tries, max_size=6).map(tuple), records)
-def test_a_verb_is_spoken_only_if_an_attempt_backs_it(fault: Fault, connection: Connection, log: tuple[Attempt, ...], evidence: Evidence | None) -> None:
+def test_a_verb_is_spoken_only_if_an_attempt_backs_it(
+    fault: Fault, connection: Connection, log: tuple[Attempt, ...], evidence: Evidence | None
+) -> None:
     text = str(explain(fault, connection, log, evidence, NOW, clock=clock))
     backed_by_words = " ".join(one.then for one in log)
     for verb, backed in VERBS.items():
@@ -513,7 +580,9 @@ def test_a_verb_is_spoken_only_if_an_attempt_backs_it(fault: Fault, connection: 
 
 
 @given(faults, st.lists(tries, max_size=6).map(tuple), records)
-def test_every_explanation_has_four_lines_and_a_next_step(fault: Fault, log: tuple[Attempt, ...], evidence: Evidence | None) -> None:
+def test_every_explanation_has_four_lines_and_a_next_step(
+    fault: Fault, log: tuple[Attempt, ...], evidence: Evidence | None
+) -> None:
     lines = str(explain(fault, CONNECTION, log, evidence, NOW, clock=clock)).splitlines()
     assert len(lines) in (4, 5)
     assert lines[1].startswith(PIN)
@@ -521,14 +590,26 @@ def test_every_explanation_has_four_lines_and_a_next_step(fault: Fault, log: tup
     assert re.search(r"^Next: .*holdfast \w+", lines[3])
 
 
-SECRETS = ["sk-proj-AbCdEf0123456789xyz", "tp-0123456789abcdefghij", "0123456789abcdef0123456789abcdef", "Bearer abcdefghijklmnop", "someone@example.org"]
+SECRETS = [
+    "sk-proj-AbCdEf0123456789xyz",
+    "tp-0123456789abcdefghij",
+    "0123456789abcdef0123456789abcdef",
+    "Bearer abcdefghijklmnop",
+    "someone@example.org",
+]
 
 
 @given(st.sampled_from(SECRETS), st.sampled_from(list(FaultClass)), records)
-def test_nothing_shaped_like_a_secret_is_quoted(secret: str, kind: FaultClass, evidence: Evidence | None) -> None:
+def test_nothing_shaped_like_a_secret_is_quoted(
+    secret: str, kind: FaultClass, evidence: Evidence | None
+) -> None:
     key = Key(NAME, "a", f"cmd:print {secret}")
-    connection = Connection(Provider(NAME, (Endpoint(URL),), (key,)), Dialect.OPENAI_CHAT, key, "mimo-v2.5-pro")
-    fault = Fault(kind, status=401, excerpt=f"Incorrect API key provided: {secret}. Ask https://x.example/?key={secret}")
+    connection = Connection(
+        Provider(NAME, (Endpoint(URL),), (key,)), Dialect.OPENAI_CHAT, key, "mimo-v2.5-pro"
+    )
+    fault = Fault(
+        kind, status=401, excerpt=f"Incorrect API key provided: {secret}. Ask https://x.example/?key={secret}"
+    )
     text = str(explain(fault, connection, (), evidence, NOW, key_shown=secret, clock=clock))
     assert secret not in text
     assert len(text.splitlines()[-1]) < 220
@@ -564,7 +645,14 @@ def test_without_a_time_zone_the_clock_says_utc() -> None:
 
 def test_the_document_of_errors_says_what_the_code_says() -> None:
     root = Path(__file__).resolve().parents[2]
-    checked = subprocess.run([sys.executable, root / "docs" / "generate.py", "--check"], capture_output=True, text=True, check=False)
+    checked = subprocess.run(
+        [sys.executable, root / "docs" / "generate.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (checked.returncode, checked.stderr) == (0, "")
-    headings = re.findall(r"^## `(\w+)`$", (root / "docs" / "errors.md").read_text(encoding="utf-8"), re.MULTILINE)
+    headings = re.findall(
+        r"^## `(\w+)`$", (root / "docs" / "errors.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert headings == [str(kind) for kind in FaultClass]

@@ -1,4 +1,5 @@
-"""What the classifier promises about any answer: order of the signs, phases, transport faults, and that nothing makes it raise."""
+"""What the classifier promises about any answer: order of the signs, phases, transport faults, and that
+nothing makes it raise."""
 
 from __future__ import annotations
 
@@ -9,14 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast import profiles
-from holdfast.core.faults import Confidence, Fault, FaultClass, Origin, Phase, Profile, Reply, Scope, classify, looks_ok
+from holdfast.core.classify import classify, looks_ok
+from holdfast.core.faults import Confidence, Fault, FaultClass, Origin, Phase, Profile, Reply, Scope
+from holdfast.providers import profiles
 
 NOW = 1_794_900_000.0
 GENERIC = profiles.load(None)
 
 
-def read(status: int | None, body: object = b"", *headers: tuple[str, str], provider: str | None = None, **more: object) -> Fault:
+def read(
+    status: int | None,
+    body: object = b"",
+    *headers: tuple[str, str],
+    provider: str | None = None,
+    **more: object,
+) -> Fault:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return classify(Reply(status, headers, raw, **more), profiles.load(provider), now=NOW)  # type: ignore[arg-type]
 
@@ -49,7 +57,12 @@ def test_a_code_that_nobody_knows_is_read_as_words():
 
 def test_a_key_that_led_nowhere_was_never_sent_and_that_is_our_fault():
     fault = read(None, b"SecretMissing: variable MIMO_KEY is empty", phase=Phase.UNSENT)
-    assert (fault.kind, fault.sent, fault.origin, fault.scope) == (FaultClass.AUTH_REJECTED, False, Origin.US, Scope.KEY)
+    assert (fault.kind, fault.sent, fault.origin, fault.scope) == (
+        FaultClass.AUTH_REJECTED,
+        False,
+        Origin.US,
+        Scope.KEY,
+    )
     assert "MIMO_KEY" in fault.excerpt
 
 
@@ -61,17 +74,42 @@ def test_a_key_refused_while_it_is_renewed_is_a_dead_grant():
 @pytest.mark.parametrize(
     ("words", "host", "kind", "cause"),
     [
-        ("ConnectError: [Errno 111] Connection refused", "127.0.0.1:11434", "endpoint_mismatch", "server_not_running"),
-        ("ConnectError: All connection attempts failed", "http://localhost:1234/v1", "endpoint_mismatch", "server_not_running"),
+        (
+            "ConnectError: [Errno 111] Connection refused",
+            "127.0.0.1:11434",
+            "endpoint_mismatch",
+            "server_not_running",
+        ),
+        (
+            "ConnectError: All connection attempts failed",
+            "http://localhost:1234/v1",
+            "endpoint_mismatch",
+            "server_not_running",
+        ),
         ("ConnectError: [Errno 111] Connection refused", "api.example.com", "transient", "refused"),
         ("ConnectError: [Errno 11001] getaddrinfo failed", "api.example.com", "endpoint_mismatch", "dns"),
         ("ConnectError: [Errno -3] Temporary failure in name resolution", "", "transient", "dns"),
-        ("ConnectError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "", "endpoint_mismatch", "certificate"),
+        (
+            "ConnectError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed",
+            "",
+            "endpoint_mismatch",
+            "certificate",
+        ),
         ("ConnectError: [SSL: WRONG_VERSION_NUMBER] wrong version number", "", "endpoint_mismatch", "tls"),
-        ("UnsupportedProtocol: Request URL has an unsupported protocol 'ftp://'.", "", "endpoint_mismatch", "url"),
+        (
+            "UnsupportedProtocol: Request URL has an unsupported protocol 'ftp://'.",
+            "",
+            "endpoint_mismatch",
+            "url",
+        ),
         ("ReadTimeout: The read operation timed out", "", "transient", "timeout"),
         ("ConnectTimeout: timed out", "", "transient", "timeout"),
-        ("RemoteProtocolError: peer closed connection without sending complete message body", "", "transient", "truncated"),
+        (
+            "RemoteProtocolError: peer closed connection without sending complete message body",
+            "",
+            "transient",
+            "truncated",
+        ),
         ("WriteError: [Errno 32] Broken pipe", "", "transient", "network"),
         ("ProxyError: 407 Proxy Authentication Required", "", "blocked", "proxy"),
     ],
@@ -82,7 +120,11 @@ def test_what_never_became_an_answer_is_told_apart_by_its_words(words, host, kin
 
 
 def test_a_connection_that_broke_inside_a_stream_says_how():
-    fault = read(None, b"RemoteProtocolError: peer closed connection (incomplete chunked read)", phase=Phase.POST_OUTPUT)
+    fault = read(
+        None,
+        b"RemoteProtocolError: peer closed connection (incomplete chunked read)",
+        phase=Phase.POST_OUTPUT,
+    )
     assert (fault.kind, fault.cause, fault.maybe_processed) == (FaultClass.TRANSIENT, "truncated", True)
 
 
@@ -102,13 +144,25 @@ def test_only_a_request_that_was_written_and_met_silence_may_have_been_processed
 
 
 def test_the_supplier_of_a_relay_complains_about_its_own_key_not_ours():
-    relayed = error("Provider returned error", code=401, metadata={"provider_name": "X", "raw": '{"error": "invalid api key"}'})
+    relayed = error(
+        "Provider returned error",
+        code=401,
+        metadata={"provider_name": "X", "raw": '{"error": "invalid api key"}'},
+    )
     fault = read(401, relayed, provider="openrouter")
-    assert (fault.kind, fault.origin, fault.cause) == (FaultClass.PROVIDER_UNAVAILABLE, Origin.UPSTREAM, "upstream_credential")
+    assert (fault.kind, fault.origin, fault.cause) == (
+        FaultClass.PROVIDER_UNAVAILABLE,
+        Origin.UPSTREAM,
+        "upstream_credential",
+    )
 
 
 def test_the_supplier_of_a_relay_that_finds_the_prompt_too_long_is_right():
-    fault = read(400, error("litellm.BadRequestError: XException - prompt is too long: 2 tokens > 1 maximum"), ("llm_provider-date", "x"))
+    fault = read(
+        400,
+        error("litellm.BadRequestError: XException - prompt is too long: 2 tokens > 1 maximum"),
+        ("llm_provider-date", "x"),
+    )
     assert (fault.kind, fault.origin) == (FaultClass.CONTEXT_OVERFLOW, Origin.UPSTREAM)
 
 
@@ -117,9 +171,16 @@ def test_a_type_made_up_by_a_failing_server_does_not_blame_the_key():
 
 
 def test_more_than_the_whole_window_never_fits_however_long_one_waits():
-    fault = read(429, error("Rate limit: Limit 30,000, Requested 30,601", code="rate_limit_exceeded"), ("retry-after", "5"))
+    fault = read(
+        429,
+        error("Rate limit: Limit 30,000, Requested 30,601", code="rate_limit_exceeded"),
+        ("retry-after", "5"),
+    )
     assert (fault.kind, fault.cause) == (FaultClass.CONTEXT_OVERFLOW, "never_fits")
-    assert read(429, error("Limit 30,000, Used 29,000, Requested 2,000", code="rate_limit_exceeded")).kind is FaultClass.RATE_LIMITED
+    assert (
+        read(429, error("Limit 30,000, Used 29,000, Requested 2,000", code="rate_limit_exceeded")).kind
+        is FaultClass.RATE_LIMITED
+    )
 
 
 def test_a_rejected_subscription_window_is_known_by_its_headers_alone():
@@ -132,19 +193,53 @@ def test_a_rejected_subscription_window_is_known_by_its_headers_alone():
         ("anthropic-ratelimit-unified-overage-status", "rejected"),
         ("anthropic-ratelimit-unified-overage-reset", str(int(NOW) + 900_000)),
     )
-    assert (fault.kind, fault.retry_after, fault.confidence) == (FaultClass.QUOTA_WINDOW, 7_000, Confidence.HEADER)
+    assert (fault.kind, fault.retry_after, fault.confidence) == (
+        FaultClass.QUOTA_WINDOW,
+        7_000,
+        Confidence.HEADER,
+    )
 
 
 @pytest.mark.parametrize(
     ("phase", "body", "kind", "cause"),
     [
-        (Phase.PRE_OUTPUT, b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n', "transient", "empty"),
-        (Phase.POST_OUTPUT, b'data: {"choices":[{"delta":{"content":"an error occurred"}}]}\n\n', "transient", "truncated"),
-        (Phase.POST_OUTPUT, b'data: {"choices":[{"delta":{},"finish_reason":"content_filter"}]}\n\n', "content_blocked", None),
-        (Phase.PRE_OUTPUT, b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error"}}\n\n', "provider_unavailable", "capacity"),
+        (
+            Phase.PRE_OUTPUT,
+            b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n',
+            "transient",
+            "empty",
+        ),
+        (
+            Phase.POST_OUTPUT,
+            b'data: {"choices":[{"delta":{"content":"an error occurred"}}]}\n\n',
+            "transient",
+            "truncated",
+        ),
+        (
+            Phase.POST_OUTPUT,
+            b'data: {"choices":[{"delta":{},"finish_reason":"content_filter"}]}\n\n',
+            "content_blocked",
+            None,
+        ),
+        (
+            Phase.PRE_OUTPUT,
+            b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error"}}\n\n',
+            "provider_unavailable",
+            "capacity",
+        ),
         (Phase.PRE_OUTPUT, b'data: {"error":{"message":"boom","code":"500"}}\n\n', "transient", None),
-        (Phase.PRE_OUTPUT, b'[{\n  "error": {\n    "code": 503,\n    "status": "UNAVAILABLE"\n  }\n}]', "provider_unavailable", "capacity"),
-        (Phase.POST_OUTPUT, b'{"message":{"content":"a"},"done":false}\n{"error":"model runner has crashed: timed out"}\n', "transient", None),
+        (
+            Phase.PRE_OUTPUT,
+            b'[{\n  "error": {\n    "code": 503,\n    "status": "UNAVAILABLE"\n  }\n}]',
+            "provider_unavailable",
+            "capacity",
+        ),
+        (
+            Phase.POST_OUTPUT,
+            b'{"message":{"content":"a"},"done":false}\n{"error":"model runner has crashed: timed out"}\n',
+            "transient",
+            None,
+        ),
     ],
 )
 def test_a_stream_is_judged_by_its_events(phase, body, kind, cause):
@@ -159,10 +254,21 @@ def test_a_refusal_is_read_whole_whatever_type_its_body_claims():
 
 def test_an_error_inside_a_success_has_the_status_that_it_names():
     assert read(200, error("x", code=403)).kind is FaultClass.NOT_ENTITLED
-    assert read(200, {"type": "error", "error": {"type": "api_error", "message": "oops"}}).kind is FaultClass.TRANSIENT
+    assert (
+        read(200, {"type": "error", "error": {"type": "api_error", "message": "oops"}}).kind
+        is FaultClass.TRANSIENT
+    )
 
 
-@pytest.mark.parametrize(("body", "kind"), [(b"", "transient"), (b"{}", "transient"), (b"Ollama is running", "unknown"), (b"<html>", "endpoint_mismatch")])
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", "transient"),
+        (b"{}", "transient"),
+        (b"Ollama is running", "unknown"),
+        (b"<html>", "endpoint_mismatch"),
+    ],
+)
 def test_a_success_that_says_nothing_is_not_taken_for_one(body, kind):
     assert str(read(200, body).kind) == kind
 
@@ -178,7 +284,13 @@ def test_the_request_id_is_found_in_headers_and_in_the_body():
 
 
 def test_a_secret_echoed_by_the_provider_is_masked_before_it_is_cut():
-    fault = read(401, error("x" * 150 + " key sk-abcdefghijklmnopqrstuvwxyz0123456789 is wrong", code="sk-abcdefghijklmnopqrstuvwxyz"))
+    fault = read(
+        401,
+        error(
+            "x" * 150 + " key sk-abcdefghijklmnopqrstuvwxyz0123456789 is wrong",
+            code="sk-abcdefghijklmnopqrstuvwxyz",
+        ),
+    )
     assert "abcdef" not in fault.excerpt
     assert "abcdef" not in (fault.provider_code or "")
 
@@ -201,7 +313,13 @@ def test_a_secret_echoed_by_the_provider_is_masked_before_it_is_cut():
         (None, 200, "text/html; charset=utf-8", b"\n\nlogin", False),
         (None, 401, "application/json", b'{"choices":[]}', False),
         ("minimax", 200, "application/json", b'{"base_resp":{"status_code":1004,"status_msg":"x"}}', False),
-        ("minimax", 200, "application/json", b'{"choices":[],"base_resp":{"status_code":0,"status_msg":""}}', True),
+        (
+            "minimax",
+            200,
+            "application/json",
+            b'{"choices":[],"base_resp":{"status_code":0,"status_msg":""}}',
+            True,
+        ),
     ],
 )
 def test_a_success_is_screened(provider, status, kind, body, ok):
@@ -209,7 +327,13 @@ def test_a_success_is_screened(provider, status, kind, body, ok):
 
 
 def test_the_screen_costs_nothing_on_an_ordinary_success():
-    body = json.dumps({"id": "x", "choices": [{"index": 0, "message": {"role": "assistant", "content": "word " * 170}}], "usage": {}}).encode()
+    body = json.dumps(
+        {
+            "id": "x",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": "word " * 170}}],
+            "usage": {},
+        }
+    ).encode()
     best = min(_timed(lambda: looks_ok(200, "application/json", body, GENERIC)) for _ in range(5))
     assert best < 5e-6  # a microsecond on a quiet machine
 
@@ -226,7 +350,22 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(["error", "message", "code", "type", "status", "detail", "headers", "metadata", "retry_after", "resets_at", "base_resp", "x"]),
+            st.sampled_from(
+                [
+                    "error",
+                    "message",
+                    "code",
+                    "type",
+                    "status",
+                    "detail",
+                    "headers",
+                    "metadata",
+                    "retry_after",
+                    "resets_at",
+                    "base_resp",
+                    "x",
+                ]
+            ),
             inner,
             max_size=5,
         )
@@ -238,16 +377,44 @@ BODIES = st.one_of(
     JSON.map(lambda value: json.dumps(value).encode()),
     JSON.map(lambda value: b"data: " + json.dumps(value).encode() + b"\n\n"),
     st.sampled_from(
-        [b"[" * 100_000, b'{"error":' * 50_000, b'{"error":"' + b"{" * 60_000, b"\xff\xfe\x00" * 1_000, b'"' * 500, b"<" * 70_000, b"data:" * 20_000]
+        [
+            b"[" * 100_000,
+            b'{"error":' * 50_000,
+            b'{"error":"' + b"{" * 60_000,
+            b"\xff\xfe\x00" * 1_000,
+            b'"' * 500,
+            b"<" * 70_000,
+            b"data:" * 20_000,
+        ]
     ),
 )
 HEADERS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["retry-after", "retry-after-ms", "date", "content-type", "x-ratelimit-reset-tokens", "anthropic-ratelimit-unified-status", "x-amzn-errortype"]
+            [
+                "retry-after",
+                "retry-after-ms",
+                "date",
+                "content-type",
+                "x-ratelimit-reset-tokens",
+                "anthropic-ratelimit-unified-status",
+                "x-amzn-errortype",
+            ]
         ),
         st.one_of(
-            st.text(max_size=40), st.sampled_from(["nan", "inf", "-1", "1e999", "rejected", "text/event-stream", "Fri, 31 Dec 2099 23:59:59 GMT", "9" * 400])
+            st.text(max_size=40),
+            st.sampled_from(
+                [
+                    "nan",
+                    "inf",
+                    "-1",
+                    "1e999",
+                    "rejected",
+                    "text/event-stream",
+                    "Fri, 31 Dec 2099 23:59:59 GMT",
+                    "9" * 400,
+                ]
+            ),
         ),
     ),
     max_size=5,

@@ -1,4 +1,5 @@
-"""Profiles are data: found by name, alias and host, replaced by the user's own, refused with their name when they are wrong."""
+"""Profiles are data: found by name, alias and host, replaced by the user's own, refused with their name when
+they are wrong."""
 
 from __future__ import annotations
 
@@ -9,10 +10,10 @@ import sys
 
 import pytest
 
-from holdfast import profiles
-from holdfast.classify import classify_lines
 from holdfast.core.errors import ConfigError
 from holdfast.core.faults import FaultClass, Origin, Scope
+from holdfast.engine.classify_lines import classify_lines
+from holdfast.providers import profiles
 
 
 @pytest.mark.parametrize("name", profiles.names())
@@ -61,14 +62,21 @@ def test_a_profile_built_on_another_adds_to_it():
 
 
 def test_a_key_prefix_points_to_the_hosts_of_its_plan_from_elsewhere():
-    mimo, plan = profiles.load("mimo"), [f"token-plan-{region}.xiaomimimo.com" for region in ("cn", "sgp", "ams")]
+    mimo, plan = (
+        profiles.load("mimo"),
+        [f"token-plan-{region}.xiaomimimo.com" for region in ("cn", "sgp", "ams")],
+    )
     assert mimo.plan_host("tp-abc".startswith, "api.xiaomimimo.com") == " or ".join(plan)
-    assert [mimo.plan_host("tp-abc".startswith, host) for host in plan] == [None, None, None], "which of them it is, the prefix does not say"
+    assert [mimo.plan_host("tp-abc".startswith, host) for host in plan] == [None, None, None], (
+        "which of them it is, the prefix does not say"
+    )
     assert mimo.plan_host("sk-abc".startswith, "api.xiaomimimo.com") is None
 
 
 def test_the_users_own_profile_stands_before_ours(tmp_path):
-    (tmp_path / "house.toml").write_text('hosts = ["llm.house.example"]\n[codes]\nE77 = "quota_window key cause:lunch"\n', "utf-8")
+    (tmp_path / "house.toml").write_text(
+        'hosts = ["llm.house.example"]\n[codes]\nE77 = "quota_window key cause:lunch"\n', "utf-8"
+    )
     assert profiles.for_host("llm.house.example", tmp_path) == "house"
     verdict = profiles.load("house", tmp_path).own["e77"]
     assert (verdict.kind, verdict.scope, verdict.cause) == (FaultClass.QUOTA_WINDOW, Scope.KEY, "lunch")
@@ -105,17 +113,36 @@ def test_a_wrong_profile_is_refused_by_its_name(tmp_path, text):
 
 
 def lines(*rows: object) -> list[dict[str, object]]:
-    return [json.loads(line) for line in classify_lines(row if isinstance(row, str) else json.dumps(row) for row in rows)]
+    return [
+        json.loads(line)
+        for line in classify_lines(row if isinstance(row, str) else json.dumps(row) for row in rows)
+    ]
 
 
 def test_a_malformed_line_is_told_and_the_rest_goes_on():
-    answers = lines("{", "[1]", "", {"status": "401"}, {"status": True}, {"status": 401, "phase": "nowhere"}, {"status": 401, "headers": 3}, {"status": 401})
+    answers = lines(
+        "{",
+        "[1]",
+        "",
+        {"status": "401"},
+        {"status": True},
+        {"status": 401, "phase": "nowhere"},
+        {"status": 401, "headers": 3},
+        {"status": 401},
+    )
     assert ["error" in answer for answer in answers] == [True, True, True, True, True, True, False]
     assert answers[-1]["class"] == "auth_rejected"
 
 
 def test_a_line_tells_what_is_known_and_nothing_else():
-    (answer,) = lines({"provider": "openai", "status": 429, "headers": {"Retry-After": "7"}, "body": {"error": {"message": "Rate limit reached"}}})
+    (answer,) = lines(
+        {
+            "provider": "openai",
+            "status": 429,
+            "headers": {"Retry-After": "7"},
+            "body": {"error": {"message": "Rate limit reached"}},
+        }
+    )
     assert answer["class"] == "rate_limited"
     assert answer["retry_after"] == 7
     assert answer["confidence"] == "status"
@@ -123,13 +150,28 @@ def test_a_line_tells_what_is_known_and_nothing_else():
 
 
 def test_a_line_without_a_provider_is_known_by_its_host():
-    (answer,) = lines({"host": "api.minimax.io", "status": 200, "headers": {}, "body": '{"base_resp":{"status_code":1002}}'})
+    (answer,) = lines(
+        {"host": "api.minimax.io", "status": 200, "headers": {}, "body": '{"base_resp":{"status_code":1002}}'}
+    )
     assert answer["class"] == "rate_limited"
 
 
 def test_what_was_known_about_the_key_stands_beside_the_class_of_the_answer():
-    context = {"known_good": True, "known_good_host": "token-plan-sgp.xiaomimimo.com", "host": "token-plan-cn.xiaomimimo.com", "key_prefix": "tp-"}
-    (answer,) = lines({"provider": "mimo", "status": 401, "headers": {}, "body": '{"error":{"message":"Invalid API Key"}}', "context": context})
+    context = {
+        "known_good": True,
+        "known_good_host": "token-plan-sgp.xiaomimimo.com",
+        "host": "token-plan-cn.xiaomimimo.com",
+        "key_prefix": "tp-",
+    }
+    (answer,) = lines(
+        {
+            "provider": "mimo",
+            "status": 401,
+            "headers": {},
+            "body": '{"error":{"message":"Invalid API Key"}}',
+            "context": context,
+        }
+    )
     assert answer["class"] == "auth_rejected"
     assert answer["weighed"]["class"] == "endpoint_mismatch"
     assert answer["weighed"]["hint"] == "token-plan-sgp.xiaomimimo.com"
@@ -137,6 +179,6 @@ def test_what_was_known_about_the_key_stands_beside_the_class_of_the_answer():
 
 def test_it_runs_as_a_module(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.StringIO('{"status": 503}\n'))
-    monkeypatch.delitem(sys.modules, "holdfast.classify")
-    runpy.run_module("holdfast.classify", run_name="__main__")
+    monkeypatch.delitem(sys.modules, "holdfast.engine.classify_lines")
+    runpy.run_module("holdfast.engine.classify_lines", run_name="__main__")
     assert json.loads(capsys.readouterr().out)["class"] == "provider_unavailable"

@@ -1,4 +1,5 @@
-"""Every recorded answer gets its class: the data is the test. A new quirk of a provider is a line in tests/replies/."""
+"""Every recorded answer gets its class: the data is the test. A new quirk of a provider is a line in
+tests/replies/."""
 
 from __future__ import annotations
 
@@ -9,17 +10,29 @@ from typing import Any
 
 import pytest
 
-from holdfast import profiles
-from holdfast.classify import reply_of
-from holdfast.core.faults import Fault, Reply, classify
+from holdfast.core.classify import classify
+from holdfast.core.faults import Fault, Reply
+from holdfast.engine.classify_lines import reply_of
+from holdfast.providers import profiles
 
 REPLIES = Path(__file__).parents[1] / "replies"
 NOW = 1_794_900_000.0
 BLAMES = {"auth_rejected", "auth_expired", "quota_exhausted", "quota_window", "rate_limited", "not_entitled"}
-INNOCENT = {"provider_unavailable", "transient", "endpoint_mismatch", "bad_request", "context_overflow", "content_blocked", "model_unavailable", "blocked"}
+INNOCENT = {
+    "provider_unavailable",
+    "transient",
+    "endpoint_mismatch",
+    "bad_request",
+    "context_overflow",
+    "content_blocked",
+    "model_unavailable",
+    "blocked",
+}
 
 # 64 hex digits, prefixed keys longer than a mask, bearer strings: what must never be seen in a message
-SECRET_SHAPES = re.compile(r"[0-9a-f]{32,}|\b(?:sk|tp|gsk|xai)-[A-Za-z0-9]{12,}|Bearer [A-Za-z0-9]{8,}|eyJ[\w-]{10,}\.|\b(?:org|proj|user)-[A-Za-z0-9]{8,}")
+SECRET_SHAPES = re.compile(
+    r"[0-9a-f]{32,}|\b(?:sk|tp|gsk|xai)-[A-Za-z0-9]{12,}|Bearer [A-Za-z0-9]{8,}|eyJ[\w-]{10,}\.|\b(?:org|proj|user)-[A-Za-z0-9]{8,}"
+)
 
 
 def cases(name: str) -> list[dict[str, Any]]:
@@ -60,15 +73,23 @@ def attributes(fault: Fault) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("case", [case for case in ALL if case.get("expected_attrs")], ids=lambda case: f"{case['provider']}-{case['case']}")
+@pytest.mark.parametrize(
+    "case",
+    [case for case in ALL if case.get("expected_attrs")],
+    ids=lambda case: f"{case['provider']}-{case['case']}",
+)
 def test_an_answer_gets_its_attributes(case):
     fault = fault_of(case)
     got = attributes(fault)
     for name, wanted in case["expected_attrs"].items():
         if name == "scope":
             assert str(fault.scope) == ("request" if wanted == "key+route" else wanted)
-        elif name in got and wanted != "upstream?":  # "?" marks what even the author of the data could not know
-            assert got[name] == (pytest.approx(wanted, abs=1e-3) if isinstance(wanted, int | float) else wanted), name
+        elif (
+            name in got and wanted != "upstream?"
+        ):  # "?" marks what even the author of the data could not know
+            assert got[name] == (
+                pytest.approx(wanted, abs=1e-3) if isinstance(wanted, int | float) else wanted
+            ), name
 
 
 def test_no_innocent_key_is_blamed_even_when_the_provider_is_unknown():

@@ -6,14 +6,17 @@ import json
 
 import pytest
 
-from holdfast import profiles
-from holdfast.core.faults import FaultClass, Reply, classify
+from holdfast.core.classify import classify
+from holdfast.core.faults import FaultClass, Reply
+from holdfast.providers import profiles
 
 NOW = 1_794_900_000.0  # 2026-11-17 07:20:00 UTC
 LONGEST = 32 * 86_400
 
 
-def after(headers: dict[str, str], body: object = None, *, provider: str | None = None, status: int = 429) -> tuple[str, float | None]:
+def after(
+    headers: dict[str, str], body: object = None, *, provider: str | None = None, status: int = 429
+) -> tuple[str, float | None]:
     raw = json.dumps(body if body is not None else {"message": "Too many requests"}).encode()
     fault = classify(Reply(status, tuple(headers.items()), raw), profiles.load(provider), now=NOW)
     return str(fault.kind), None if fault.retry_after is None else round(fault.retry_after, 3)
@@ -30,11 +33,24 @@ def after(headers: dict[str, str], body: object = None, *, provider: str | None 
         ({"retry-after": "Tue, 17 Nov 2026 07:20:30 GMT"}, 30),
         ({"retry-after": "Tue, 17 Nov 2026 09:00:20 GMT", "date": "Tue, 17 Nov 2026 09:00:00 GMT"}, 20),
         ({"x-ratelimit-reset-requests": "2m59.56s", "x-ratelimit-reset-tokens": "7.66s"}, 7.66),
-        ({"x-ratelimit-reset-requests": "1m30s", "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-tokens": "2s"}, 90),
+        (
+            {
+                "x-ratelimit-reset-requests": "1m30s",
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-tokens": "2s",
+            },
+            90,
+        ),
         ({"x-ratelimit-reset-tokens": "479ms"}, 0.479),
         ({"x-ratelimit-reset": str(int(NOW) + 50)}, 50),
         ({"x-ratelimit-reset": str((int(NOW) + 50) * 1000)}, 50),
-        ({"anthropic-ratelimit-requests-reset": "2026-11-17T07:20:09Z", "anthropic-ratelimit-requests-remaining": "0"}, 9),
+        (
+            {
+                "anthropic-ratelimit-requests-reset": "2026-11-17T07:20:09Z",
+                "anthropic-ratelimit-requests-remaining": "0",
+            },
+            9,
+        ),
     ],
 )
 def test_a_hint_is_read_from_headers(headers, seconds):
@@ -53,7 +69,15 @@ def test_a_hint_is_read_from_headers(headers, seconds):
         ({"error": {"message": "Rate limit is exceeded. Try again in 2 seconds."}}, 2),
         ({"error": {"message": "retry after 1 minute 10 seconds please"}}, 70),
         ({"error": {"message": "Limit resets at: 2026-11-17 07:20:25 UTC"}}, 25),
-        ({"error": {"message": "slow down", "metadata": {"headers": {"X-RateLimit-Reset": str(int(NOW + 9) * 1000)}}}}, 9),
+        (
+            {
+                "error": {
+                    "message": "slow down",
+                    "metadata": {"headers": {"X-RateLimit-Reset": str(int(NOW + 9) * 1000)}},
+                }
+            },
+            9,
+        ),
         ({"error": {"message": "resets at 2026-11-17 07:20:25"}}, None),  # no zone: nobody knows which noon
         ({"error": {"message": "slow down", "retry_after": True}}, None),
         ({"error": {"message": "slow down", "retry_after": [1]}}, None),
@@ -66,7 +90,12 @@ def test_a_hint_is_read_from_the_body(body, seconds):
 
 
 def test_a_moment_without_a_zone_is_read_in_the_zone_of_its_provider():
-    body = {"error": {"code": "1308", "message": "Usage limit reached for 5 hour. Your limit will reset at 2026-11-17 17:20:00"}}
+    body = {
+        "error": {
+            "code": "1308",
+            "message": "Usage limit reached for 5 hour. Your limit will reset at 2026-11-17 17:20:00",
+        }
+    }
     assert after({}, body, provider="zai") == ("quota_window", 7_200)
 
 
@@ -112,7 +141,15 @@ def test_a_throttle_of_more_than_two_minutes_is_a_window_that_nobody_waits_for()
 
 
 def test_the_retry_info_of_a_daily_allowance_is_not_believed():
-    body = {"error": {"message": "quota", "details": [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProject"}]}, {"retryDelay": "37s"}]}}
+    body = {
+        "error": {
+            "message": "quota",
+            "details": [
+                {"violations": [{"quotaId": "GenerateRequestsPerDayPerProject"}]},
+                {"retryDelay": "37s"},
+            ],
+        }
+    }
     assert after({}, body, provider="gemini") == ("quota_window", None)
 
 

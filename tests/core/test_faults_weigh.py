@@ -1,10 +1,12 @@
-"""What is remembered about a key changes the verdict, and never claims more than the evidence gives (errors.md 4.2)."""
+"""What is remembered about a key changes the verdict, and never claims more than the evidence gives
+(errors.md 4.2)."""
 
 from __future__ import annotations
 
 import pytest
 
-from holdfast.core.faults import Fault, FaultClass, Phase, Scope, weigh
+from holdfast.core.classify import weigh
+from holdfast.core.faults import Fault, FaultClass, Phase, Scope
 
 REFUSED = Fault(FaultClass.AUTH_REJECTED, Scope.KEY, status=401, signs=("status:401",))
 CN, SGP = "token-plan-cn.xiaomimimo.com", "token-plan-sgp.xiaomimimo.com"
@@ -36,7 +38,9 @@ def test_a_wrong_door_names_the_host_where_the_key_works():
 
 
 def test_an_empty_account_that_may_be_the_wrong_door_gets_the_hint_and_keeps_its_class():
-    fault = weigh(Fault(FaultClass.QUOTA_EXHAUSTED, cause="wrong_door"), worked_here=False, worked_elsewhere=SGP)
+    fault = weigh(
+        Fault(FaultClass.QUOTA_EXHAUSTED, cause="wrong_door"), worked_here=False, worked_elsewhere=SGP
+    )
     assert (fault.kind, fault.hint) == (FaultClass.QUOTA_EXHAUSTED, SGP)
 
 

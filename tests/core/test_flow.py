@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.core.changes import (
+    CooldownStarted,
+    Evidence,
+    FallbackEnded,
+    FallbackStarted,
+    KeyFailed,
+    KeyKept,
+    KeySucceeded,
+)
 from holdfast.core.config import Limits
-from holdfast.core.evidence import Board, Cooled, Evidence, Failed, KeyKept, StandInBegan, StandInEnded, Worked
 from holdfast.core.faults import FaultClass, Reply
+from holdfast.core.health import HealthRegistry
 from holdfast.core.identity import Strategy
 from holdfast.core.steps import Answer, Probe, Refresh, Relist, Step
 from world import (
@@ -25,30 +34,30 @@ from world import (
     Sim,
     call,
     key,
-    lane,
     provider,
     reply,
+    route,
 )
 
 F = FaultClass
-ONE = lane(provider("mimo", "a"))
-TWO = lane(provider("mimo", "a", "b"))
-THREE = lane(provider("mimo", "a", "b", "c"))
-OPEN = lane(provider("local"))
-RUNG = lane(provider("router", "r"))
+ONE = route(provider("mimo", "a"))
+TWO = route(provider("mimo", "a", "b"))
+THREE = route(provider("mimo", "a", "b", "c"))
+OPEN = route(provider("local"))
+RUNG = route(provider("router", "r"))
 URL = "https://mimo.example/v1"
 
 
 def known_good(sim: Sim, *labels: str, ago: float = 240.0) -> None:
     """Make keys of `mimo` known-good."""
-    sim.board.load([Evidence(f"{label}0", URL, sim.now - 9999, sim.now - ago) for label in labels], [])
+    sim.health.load([Evidence(f"{label}0", URL, sim.now - 9999, sim.now - ago) for label in labels], [])
 
 
 def test_a_good_answer_takes_one_send_and_leaves_evidence() -> None:
     sim = Sim()
     outcome = sim.run(call(ONE), [None])
     assert outcome.fault is None
-    assert [type(change) for change in sim.changes] == [Worked]
+    assert [type(change) for change in sim.changes] == [KeySucceeded]
     assert len(sim.sends) == len(outcome.attempts) == 1
     sim.steps.clear()
     sim.run(call(ONE), [None])
@@ -69,7 +78,11 @@ def test_evidence_is_durable_at_first_and_then_once_a_minute() -> None:
 def test_a_key_that_never_worked_is_asked_once_and_then_answered_from_memory() -> None:
     sim = Sim()
     first = sim.run(call(ONE), [BAD_KEY])
-    assert (first.fault and first.fault.kind, len(sim.sends), first.from_memory) == (F.AUTH_REJECTED, 1, False)
+    assert (first.fault and first.fault.kind, len(sim.sends), first.from_memory) == (
+        F.AUTH_REJECTED,
+        1,
+        False,
+    )
     sim.now += 7 * 86400
     again = sim.run(call(ONE), [])
     assert again.from_memory
@@ -96,7 +109,7 @@ def test_the_first_use_of_a_key_is_one_request_and_the_others_wait_for_its_verdi
     sim = Sim()
 
     def found_bad(one: Sim) -> None:
-        Sim(one.board, one.now).run(call(ONE), [BAD_KEY])
+        Sim(one.health, one.now).run(call(ONE), [BAD_KEY])
 
     sim.busy_probes = [found_bad]
     outcome = sim.run(call(ONE), [])
@@ -158,10 +171,14 @@ def test_after_a_cool_down_one_request_tries_and_the_next_verdict_lasts_longer()
         assert sim.run(call(ONE), [BAD_KEY]).fault is not None
     assert lasted == [60, 300, 1800]
     assert len(sim.sends) == 7
-    assert all(isinstance(step, Probe) for before, step in zip(sim.steps[1:], sim.steps, strict=False) if before in sim.sends[4:])
+    assert all(
+        isinstance(step, Probe)
+        for before, step in zip(sim.steps[1:], sim.steps, strict=False)
+        if before in sim.sends[4:]
+    )
     sim.now = sim.cooled[-1].cooldown.until + 1
     assert sim.run(call(ONE), [None]).fault is None
-    assert sim.board.cooldown("a0", ONE.connection) is None
+    assert sim.health.cooldown("a0", ONE.connection) is None
 
 
 def test_the_others_wait_for_the_verdict_and_send_again_when_it_is_good() -> None:
@@ -170,7 +187,7 @@ def test_the_others_wait_for_the_verdict_and_send_again_when_it_is_good() -> Non
 
     def found_good(one: Sim) -> None:
         one.now += 3.5
-        one.board.apply(Worked("a0", URL, "m1", "", one.now, True))
+        one.health.apply(KeySucceeded("a0", URL, "m1", "", one.now, True))
 
     sim.busy_probes = [found_good]
     outcome = sim.run(call(ONE), [BAD_KEY, None])
@@ -184,7 +201,7 @@ def test_the_others_do_not_ask_again_when_the_verdict_is_bad() -> None:
     known_good(sim, "a")
 
     def found_bad(one: Sim) -> None:
-        other = Sim(one.board, one.now)
+        other = Sim(one.health, one.now)
         other.run(call(ONE), [BAD_KEY] * 4)
 
     sim.busy_probes = [found_bad]
@@ -207,7 +224,7 @@ def test_a_late_refusal_of_a_key_that_worked_since_is_sent_again_without_a_probe
 
     def answers(send: object, now: float) -> Reply | None:
         if len(sim.sends) == 1:
-            sim.board.apply(Worked("a0", URL, "m1", "", now + 0.05, False))
+            sim.health.apply(KeySucceeded("a0", URL, "m1", "", now + 0.05, False))
             return BAD_KEY
         return None
 
@@ -218,19 +235,20 @@ def test_a_late_refusal_of_a_key_that_worked_since_is_sent_again_without_a_probe
 def test_while_a_key_is_suspect_a_new_request_waits_for_the_verdict_before_it_sends() -> None:
     sim = Sim()
     known_good(sim, "a")
-    sim.board.apply(Failed("a0", URL, F.AUTH_REJECTED, sim.now - 1))
-    sim.busy_probes = [lambda one: one.board.apply(Worked("a0", URL, "m1", "", one.now, True))]
+    sim.health.apply(KeyFailed("a0", URL, F.AUTH_REJECTED, sim.now - 1))
+    sim.busy_probes = [lambda one: one.health.apply(KeySucceeded("a0", URL, "m1", "", one.now, True))]
     sim.run(call(ONE), [None])
     assert [type(step).__name__ for step in sim.steps] == ["Probe", "Send"]
 
 
 class LateLease(Sim):
-    """The lease is granted just after its holder found the key good: nobody holds it any more, and there is nothing left to find out."""
+    """The lease is granted just after its holder found the key good: nobody holds it any more, and there is
+    nothing left to find out."""
 
     def _answer(self, step: Step, script: Script) -> Answer:
         if isinstance(step, Probe):
             self.now += 1.0
-            self.board.apply(Worked("a0", URL, "m1", "", self.now, True))
+            self.health.apply(KeySucceeded("a0", URL, "m1", "", self.now, True))
         return super()._answer(step, script)
 
 
@@ -239,26 +257,32 @@ def test_a_lease_that_comes_after_the_verdict_is_not_used_for_another_probe(susp
     sim = LateLease()
     known_good(sim, "a")
     if suspect:
-        sim.board.apply(Failed("a0", URL, F.AUTH_REJECTED, sim.now - 1))
+        sim.health.apply(KeyFailed("a0", URL, F.AUTH_REJECTED, sim.now - 1))
     assert sim.run(call(ONE), [None] if suspect else [BAD_KEY, None]).fault is None
     assert sum(isinstance(step, Probe) for step in sim.steps) == 1
     assert not any(send.probe for send in sim.sends)
 
 
 def test_a_refusal_is_dated_when_its_request_left() -> None:
-    """A key that answered well meanwhile is not suspected because of an older request whose refusal took longer."""
+    """A key that answered well meanwhile is not suspected because of an older request whose refusal took
+    longer."""
     sim = Sim()
     known_good(sim, "a")
     sent = sim.now
     sim.run(call(ONE), [BAD_KEY] * 4)
-    assert next(change.at for change in sim.changes if isinstance(change, Failed)) == sent
+    assert next(change.at for change in sim.changes if isinstance(change, KeyFailed)) == sent
 
 
 def test_a_rotation_changes_the_key_and_nothing_else() -> None:
     sim = Sim()
     outcome = sim.run(call(TWO), [BROKE, None])
     first, second = (send.connection for send in sim.sends)
-    assert (first.endpoint, first.model, first.dialect, first.provider) == (second.endpoint, second.model, second.dialect, second.provider)
+    assert (first.endpoint, first.model, first.dialect, first.provider) == (
+        second.endpoint,
+        second.model,
+        second.dialect,
+        second.provider,
+    )
     assert sim.labels == ["a", "b"]
     assert outcome.attempts[0].then.startswith("went on with mimo/m1 key 'b'")
     assert KeyKept("s1", "b") in sim.changes
@@ -272,21 +296,25 @@ def test_a_hundred_simultaneous_failures_move_the_pool_once() -> None:
         sim.now = start
         sim.run(
             call(TWO, limits=Limits(probe_delays=())),
-            lambda send, now: BROKE if send.connection.key and send.connection.key.label == "a" and now <= start else None,
+            lambda send, now: (
+                BROKE if send.connection.key and send.connection.key.label == "a" and now <= start else None
+            ),
         )
     assert len(sim.cooled) == 1
     assert sim.cooled[0].cooldown.level == 0
 
 
 def test_keys_of_one_account_share_a_quota_verdict() -> None:
-    shared = lane(provider("mimo", keys=(key("mimo", "a", "team"), key("mimo", "b", "team"), key("mimo", "c", "mine"))))
+    shared = route(
+        provider("mimo", keys=(key("mimo", "a", "team"), key("mimo", "b", "team"), key("mimo", "c", "mine")))
+    )
     sim = Sim()
     assert sim.run(call(shared), [BROKE, None]).fault is None
     assert sim.labels == ["a", "c"]
 
 
 def test_at_most_three_sends_and_two_rotations_a_request() -> None:
-    four = lane(provider("mimo", "a", "b", "c", "d"))
+    four = route(provider("mimo", "a", "b", "c", "d"))
     sim = Sim()
     outcome = sim.run(call(four), [BROKE] * 9)
     assert sim.labels == ["a", "b", "c"]
@@ -334,7 +362,10 @@ def test_a_request_that_meets_a_throttled_key_waits_its_turn_within_its_budget()
 
 def test_a_wait_beyond_the_budget_is_answered_at_once() -> None:
     sim = Sim()
-    outcome = sim.run(call(ONE, limits=Limits(wait_budget=5)), [reply(429, "rate_limit_exceeded", headers={"retry-after": "40"})])
+    outcome = sim.run(
+        call(ONE, limits=Limits(wait_budget=5)),
+        [reply(429, "rate_limit_exceeded", headers={"retry-after": "40"})],
+    )
     assert outcome.fault is not None
     assert len(sim.sends) == 1
 
@@ -412,19 +443,19 @@ def test_a_side_door_is_tried_once_and_changes_nobodys_health() -> None:
     sim = Sim()
     known_good(sim, "a")
     for answer in (BAD_KEY, BROKE, THROTTLED, None):
-        sim.run(call(TWO, RUNG, side_door=True), [answer])
+        sim.run(call(TWO, RUNG, passthrough=True), [answer])
     assert sim.changes == []
     assert sim.labels == ["a"] * 4
 
 
 def test_another_key_of_the_choice_comes_before_any_rung() -> None:
     sim = Sim()
-    assert not sim.run(call(TWO, RUNG), [THROTTLED, THROTTLED, None]).stand_in
+    assert not sim.run(call(TWO, RUNG), [THROTTLED, THROTTLED, None]).active_fallback
     assert sim.labels == ["a", "a", "b"]
 
 
 def test_one_send_of_three_is_kept_for_the_rung_that_may_stand_in() -> None:
-    far = lane(provider("far", "f"))
+    far = route(provider("far", "f"))
     sim = Sim()
     outcome = sim.run(call(ONE, RUNG, far), [BROKEN] * 9)
     assert outcome.fault is not None
@@ -456,8 +487,8 @@ def test_without_any_key_that_can_be_read_nothing_is_sent() -> None:
 
 def test_a_key_whose_value_runs_out_at_once_is_not_read_for_ever() -> None:
     sim = Sim()
-    world = sim.world()._replace(fingerprint=lambda one: None)
-    sim.world = lambda: world  # type: ignore[method-assign]
+    context = sim.context()._replace(fingerprint=lambda one: None)
+    sim.context = lambda: context  # type: ignore[method-assign]
     outcome = sim.run(call(ONE), [])
     assert outcome.fault is not None
     assert [type(step) for step in sim.steps] == [Refresh]
@@ -478,7 +509,7 @@ def test_an_endpoint_without_a_key_is_used_without_one() -> None:
 
 def test_a_wrong_door_names_the_host_where_the_key_works_and_blames_no_key() -> None:
     sim = Sim()
-    sim.board.load([Evidence("a0", "https://plan.example/v1", 1.0, sim.now - 60)], [])
+    sim.health.load([Evidence("a0", "https://plan.example/v1", 1.0, sim.now - 60)], [])
     outcome = sim.run(call(TWO), [BAD_KEY])
     assert outcome.fault is not None
     assert outcome.fault.kind is F.ENDPOINT_MISMATCH
@@ -518,9 +549,12 @@ def test_the_session_keeps_its_key_while_it_is_healthy() -> None:
     assert not any(isinstance(change, KeyKept) for change in sim.changes)
 
 
-@pytest.mark.parametrize(("strategy", "labels"), [(Strategy.ROUND_ROBIN, "abcabc"), (Strategy.LEAST_USED, "abcabc"), (Strategy.FILL_FIRST, "aaaaaa")])
+@pytest.mark.parametrize(
+    ("strategy", "labels"),
+    [(Strategy.ROUND_ROBIN, "abcabc"), (Strategy.LEAST_USED, "abcabc"), (Strategy.FILL_FIRST, "aaaaaa")],
+)
 def test_the_strategy_decides_which_key_is_next(strategy: Strategy, labels: str) -> None:
-    pool = lane(provider("mimo", "a", "b", "c", strategy=strategy))
+    pool = route(provider("mimo", "a", "b", "c", strategy=strategy))
     sim = Sim()
     for _ in labels:
         sim.run(call(pool), [None])
@@ -530,24 +564,24 @@ def test_the_strategy_decides_which_key_is_next(strategy: Strategy, labels: str)
 def test_only_a_rung_that_the_user_wrote_stands_in_and_its_lease_ends() -> None:
     sim = Sim()
     outcome = sim.run(call(ONE, RUNG, return_after=600), [OVERLOADED, OVERLOADED, None])
-    assert outcome.stand_in
+    assert outcome.active_fallback
     assert outcome.connection == RUNG.connection
-    assert StandInBegan("s1", "router/m1", "provider_unavailable", sim.now + 600) in sim.changes
+    assert FallbackStarted("s1", "router/m1", "provider_unavailable", sim.now + 600) in sim.changes
     assert "next rung of your ladder" in outcome.attempts[1].then
     sim.now += 601
     back = sim.run(call(ONE, RUNG, returning=True), [None])
-    assert not back.stand_in
-    assert StandInEnded("s1") in sim.changes
+    assert not back.active_fallback
+    assert FallbackEnded("s1") in sim.changes
 
 
 def test_while_a_rung_stands_in_it_is_asked_first_and_the_choice_after_it() -> None:
     sim = Sim()
-    sim.run(call(ONE, RUNG, standing_in="router/m1"), [None])
+    sim.run(call(ONE, RUNG, on_fallback="router/m1"), [None])
     assert sim.labels == ["r"]
-    assert not any(isinstance(change, StandInBegan) for change in sim.changes)
-    outcome = sim.run(call(ONE, RUNG, standing_in="router/m1"), [BROKEN, BROKEN, None])
+    assert not any(isinstance(change, FallbackStarted) for change in sim.changes)
+    outcome = sim.run(call(ONE, RUNG, on_fallback="router/m1"), [BROKEN, BROKEN, None])
     assert sim.labels[1:] == ["r", "r", "a"]
-    assert StandInEnded("s1") in outcome.changes
+    assert FallbackEnded("s1") in outcome.changes
 
 
 def test_an_endpoint_that_is_cooling_lets_the_rung_answer_without_being_asked() -> None:
@@ -556,8 +590,8 @@ def test_an_endpoint_that_is_cooling_lets_the_rung_answer_without_being_asked() 
     sim.steps.clear()
     outcome = sim.run(call(ONE, RUNG), [None])
     assert sim.labels == ["r"]
-    assert outcome.stand_in
-    assert StandInBegan("s1", "router/m1", "provider_unavailable", sim.now + 600) in sim.changes
+    assert outcome.active_fallback
+    assert FallbackStarted("s1", "router/m1", "provider_unavailable", sim.now + 600) in sim.changes
 
 
 @pytest.mark.parametrize("answer", [BAD_KEY, NO_PAGE, WRONG, TOO_LONG])
@@ -584,15 +618,15 @@ def test_another_fault_during_the_probe_is_treated_as_what_it_is() -> None:
 
 
 def test_a_board_ignores_changes_that_are_not_about_keys() -> None:
-    board = Board()
-    board.apply(KeyKept("s", "a"))
-    assert board.evidence("a0", ONE.connection.endpoint) == Evidence("a0", URL)
+    health = HealthRegistry()
+    health.apply(KeyKept("s", "a"))
+    assert health.evidence("a0", ONE.connection.endpoint) == Evidence("a0", URL)
 
 
 def test_a_verdict_is_attributed_to_the_key_that_was_sent() -> None:
     sim = Sim()
     sim.run(call(TWO, kept_key="b"), [BROKE, None])
-    assert isinstance(sim.cooled[0], Cooled)
+    assert isinstance(sim.cooled[0], CooldownStarted)
     assert sim.cooled[0].cooldown.subject == f"key:b0@{URL}"
 
 
@@ -616,7 +650,7 @@ def test_a_good_key_is_tested_also_after_its_endpoint_was_overloaded(trouble: Re
 
 def throttle(sim: Sim, label: str) -> None:
     """Another request met a throttle on a key of `mimo`."""
-    Sim(board=sim.board, now=sim.now).run(call(ONE), [THROTTLED] * 3)
+    Sim(health=sim.health, now=sim.now).run(call(ONE), [THROTTLED] * 3)
 
 
 def test_verdicts_of_different_kinds_are_no_repetition_that_bars_a_key() -> None:
@@ -640,7 +674,8 @@ def test_a_key_that_worked_long_ago_is_refused_for_a_while_and_not_for_ever() ->
 
 
 def test_waiting_for_the_tests_of_others_is_within_the_budget_of_a_request() -> None:
-    """Each tester hangs and leaves without a verdict; whoever waits behind a hundred of them does not wait for all."""
+    """Each tester hangs and leaves without a verdict; whoever waits behind a hundred of them does not wait
+    for all."""
     sim = Sim(busy_probes=[lambda sim: setattr(sim, "now", sim.now + 10)] * 100)
     known_good(sim, "a")
     began = sim.now
@@ -651,7 +686,7 @@ def test_waiting_for_the_tests_of_others_is_within_the_budget_of_a_request() -> 
 
 def test_a_suspect_key_is_not_waited_for_longer_than_the_budget() -> None:
     sim = Sim(busy_probes=[lambda sim: setattr(sim, "now", sim.now + 10)] * 100)
-    sim.board.load([Evidence("a0", URL, sim.now - 9999, sim.now - 240, F.AUTH_REJECTED, sim.now - 5)], [])
+    sim.health.load([Evidence("a0", URL, sim.now - 9999, sim.now - 240, F.AUTH_REJECTED, sim.now - 5)], [])
     began = sim.now
     assert sim.run(call(ONE), [None]).fault is None
     assert sim.now - began < 80
@@ -668,6 +703,6 @@ def test_what_cannot_be_sent_twice_is_not_repeated_because_the_provider_saw_no_k
 def test_a_pin_named_by_one_request_changes_nothing_of_its_session() -> None:
     sim = Sim()
     outcome = sim.run(call(TWO, RUNG, chosen=False), [OVERLOADED, OVERLOADED, None])
-    assert (outcome.fault, outcome.stand_in) == (None, True)
+    assert (outcome.fault, outcome.active_fallback) == (None, True)
     sim.run(call(TWO, chosen=False), [None])
-    assert not [one for one in sim.changes if isinstance(one, KeyKept | StandInBegan | StandInEnded)]
+    assert not [one for one in sim.changes if isinstance(one, KeyKept | FallbackStarted | FallbackEnded)]

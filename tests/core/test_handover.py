@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.core.compatibility import confirm_model, dialect_for, same_model
 from holdfast.core.errors import CannotHandOver, ModelDropped
-from holdfast.core.handover import confirm_model, dialect_for, same_model
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Provider, ProviderName
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
@@ -16,7 +16,11 @@ def entry(name: str, *dialects: Dialect) -> Provider:
 
 
 def chosen_at_maker(model: str, **answers_as: str) -> Connection:
-    provider = Provider(ProviderName("maker"), (Endpoint("https://maker.example", auth=Auth.NONE),), answers_as=tuple(answers_as.items()))
+    provider = Provider(
+        ProviderName("maker"),
+        (Endpoint("https://maker.example", auth=Auth.NONE),),
+        answers_as=tuple(answers_as.items()),
+    )
     return Connection(provider, CHAT, None, model)
 
 
@@ -61,7 +65,9 @@ def test_a_maker_may_answer_with_its_own_name_for_the_chosen_model(chosen: str, 
         ("good-model", "auto"),
     ],
 )
-def test_what_is_another_model_by_its_maker_s_names_is_told_with_both_names(chosen: str, answered: str) -> None:
+def test_what_is_another_model_by_its_maker_s_names_is_told_with_both_names(
+    chosen: str, answered: str
+) -> None:
     dropped = confirm_model(chosen_at_maker(chosen), answered)
     assert isinstance(dropped, ModelDropped)
     assert answered in dropped.what
@@ -78,7 +84,9 @@ def test_a_provider_that_names_no_model_is_not_accused() -> None:
     ("answered", "is_told"),
     [("gpt-5-2025-08-07", False), ("gpt-5", False), ("ours", False), ("gpt-5-mini", True), ("gpt-4o", True)],
 )
-def test_a_name_of_the_user_s_own_is_answered_by_the_model_that_they_wrote_for_it(answered: str, is_told: bool) -> None:
+def test_a_name_of_the_user_s_own_is_answered_by_the_model_that_they_wrote_for_it(
+    answered: str, is_told: bool
+) -> None:
     assert (confirm_model(chosen_at_maker("ours", ours="gpt-5"), answered) is not None) is is_told
 
 
@@ -90,10 +98,15 @@ def test_a_refusal_at_the_gate_names_who_would_do() -> None:
     others = [entry("router", RESPONSES, CHAT), entry("plain", CHAT)]
     with pytest.raises(CannotHandOver) as caught:
         dialect_for("codex", (RESPONSES,), entry("mimo", CHAT, MESSAGES), others)
-    assert caught.value.what == "codex speaks openai-responses; provider 'mimo' has openai-chat, anthropic-messages"
+    assert (
+        caught.value.what
+        == "codex speaks openai-responses; provider 'mimo' has openai-chat, anthropic-messages"
+    )
     assert caught.value.details == ("of your providers, 'router' speaks openai-responses",)
 
 
 def test_a_program_with_a_wire_of_its_own_is_refused_by_that_name() -> None:
-    with pytest.raises(CannotHandOver, match="gemini speaks generateContent; provider 'mimo' has openai-chat"):
+    with pytest.raises(
+        CannotHandOver, match="gemini speaks generateContent; provider 'mimo' has openai-chat"
+    ):
         dialect_for("gemini", (), entry("mimo", CHAT), wire="generateContent")

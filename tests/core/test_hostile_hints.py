@@ -1,5 +1,5 @@
-"""What a provider says about time is a hint, and clocks are changed: no hint makes anybody wait beyond the budget, no clock prolongs a
-verdict, and keys of one account are one quota."""
+"""What a provider says about time is a hint, and clocks are changed: no hint makes anybody wait beyond the
+budget, no clock prolongs a verdict, and keys of one account are one quota."""
 
 from __future__ import annotations
 
@@ -10,18 +10,45 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast import profiles
+from holdfast.core.changes import CLOCK_SLACK, Cooldown
+from holdfast.core.classify import classify
 from holdfast.core.config import Limits
-from holdfast.core.evidence import CLOCK_SLACK, Board, Cooldown
-from holdfast.core.faults import FaultClass, Reply, Scope, classify
-from holdfast.core.reply import LONGEST_HINT
-from world import BAD_KEY, BROKE, THROTTLED, Sim, call, key, lane, provider, reply
+from holdfast.core.faults import FaultClass, Reply, Scope
+from holdfast.core.health import HealthRegistry
+from holdfast.core.response_parser import LONGEST_HINT
+from holdfast.providers import profiles
+from world import BAD_KEY, BROKE, THROTTLED, Sim, call, key, provider, reply, route
 
 GENERIC = profiles.load(None)
 NOW = 1_000_000.0
 PAST, FUTURE = "Mon, 05 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 2399 23:59:59 GMT"
-HOSTILE = ("-1", "-0.5", "nan", "inf", "-inf", "1e309", "99999999999999999999", "504641000", "", " ", "soon", "0x10", "1;2", "\x00", PAST, FUTURE, "2099-01-01")
-HINTS = ("retry-after", "retry-after-ms", "x-ms-retry-after-ms", "x-ratelimit-reset", "x-ratelimit-reset-requests", "anthropic-ratelimit-unified-reset")
+HOSTILE = (
+    "-1",
+    "-0.5",
+    "nan",
+    "inf",
+    "-inf",
+    "1e309",
+    "99999999999999999999",
+    "504641000",
+    "",
+    " ",
+    "soon",
+    "0x10",
+    "1;2",
+    "\x00",
+    PAST,
+    FUTURE,
+    "2099-01-01",
+)
+HINTS = (
+    "retry-after",
+    "retry-after-ms",
+    "x-ms-retry-after-ms",
+    "x-ratelimit-reset",
+    "x-ratelimit-reset-requests",
+    "anthropic-ratelimit-unified-reset",
+)
 
 
 @pytest.mark.parametrize(
@@ -38,15 +65,20 @@ HINTS = ("retry-after", "retry-after-ms", "x-ms-retry-after-ms", "x-ratelimit-re
         ({"x-ratelimit-reset-requests": "-3s"}, None),
     ],
 )
-def test_of_contradictory_hints_the_most_exact_that_can_be_believed_speaks(headers: dict[str, str], seconds: float | None) -> None:
+def test_of_contradictory_hints_the_most_exact_that_can_be_believed_speaks(
+    headers: dict[str, str], seconds: float | None
+) -> None:
     fault = classify(reply(429, "rate_limit_exceeded", "slow down", headers), GENERIC, now=NOW)
     assert fault.retry_after == (pytest.approx(seconds) if seconds is not None else None)
 
 
-_values = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=30), st.floats().map(str), st.integers().map(str))
+_values = st.one_of(
+    st.sampled_from(HOSTILE), st.text(max_size=30), st.floats().map(str), st.integers().map(str)
+)
 _headers = st.dictionaries(st.sampled_from(HINTS), _values, max_size=4)
 _fields = st.dictionaries(
-    st.sampled_from(["retry_after", "resets_in_seconds", "resets_at", "retryDelay"]), st.one_of(_values, st.floats(), st.integers(), st.none())
+    st.sampled_from(["retry_after", "resets_in_seconds", "resets_at", "retryDelay"]),
+    st.one_of(_values, st.floats(), st.integers(), st.none()),
 )
 
 
@@ -56,7 +88,9 @@ def _answer(status: int, headers: dict[str, str], fields: dict[str, object]) -> 
 
 
 @given(st.sampled_from([429, 503, 529, 402]), _headers, _fields)
-def test_a_hint_is_never_negative_endless_or_longer_than_the_longest_allowance(status: int, headers: dict[str, str], fields: dict[str, object]) -> None:
+def test_a_hint_is_never_negative_endless_or_longer_than_the_longest_allowance(
+    status: int, headers: dict[str, str], fields: dict[str, object]
+) -> None:
     fault = classify(_answer(status, headers, fields), GENERIC, now=NOW)
     for told in (fault.retry_after, fault.reset_at - NOW if fault.reset_at is not None else None):
         assert told is None or (isfinite(told) and 0 <= told <= LONGEST_HINT + 1e-6)
@@ -67,7 +101,10 @@ def test_no_hint_makes_a_request_wait_beyond_its_budget_or_rest_a_key_for_more_t
     status: int, headers: dict[str, str], fields: dict[str, object]
 ) -> None:
     sim = Sim()
-    outcome = sim.run(call(lane(provider("p", "a")), limits=Limits(wait_budget=20.0)), lambda send, now: _answer(status, headers, fields))
+    outcome = sim.run(
+        call(route(provider("p", "a")), limits=Limits(wait_budget=20.0)),
+        lambda send, now: _answer(status, headers, fields),
+    )
     assert outcome.fault is not None
     assert sum(send.after for send in sim.sends) <= 20.0
     assert len(sim.sends) <= 3
@@ -78,9 +115,11 @@ ACCOUNTS = st.lists(st.sampled_from(["x", "y", None]), min_size=2, max_size=5)
 
 
 @given(ACCOUNTS)
-def test_a_request_never_asks_two_keys_of_an_account_that_has_no_quota_left(accounts: list[str | None]) -> None:
+def test_a_request_never_asks_two_keys_of_an_account_that_has_no_quota_left(
+    accounts: list[str | None],
+) -> None:
     keys = tuple(key("p", f"k{number}", account) for number, account in enumerate(accounts))
-    sim, one = Sim(), lane(provider("p", keys=keys))
+    sim, one = Sim(), route(provider("p", keys=keys))
     for _ in range(4):
         sim.run(call(one), lambda send, now: BROKE)
     asked = [send.connection.account or send.connection.label for send in sim.sends]
@@ -90,20 +129,25 @@ def test_a_request_never_asks_two_keys_of_an_account_that_has_no_quota_left(acco
 def test_what_one_key_of_an_account_may_not_use_no_other_key_of_it_is_asked_for() -> None:
     keys = (key("p", "a", "team"), key("p", "b", "team"), key("p", "c", "other"), key("p", "d"))
     sim = Sim()
-    sim.run(call(lane(provider("p", keys=keys))), [reply(403, "model_not_allowed", "Your plan has no access to this model"), None])
+    sim.run(
+        call(route(provider("p", keys=keys))),
+        [reply(403, "model_not_allowed", "Your plan has no access to this model"), None],
+    )
     assert sim.labels == ["a", "c"]
 
 
 def test_an_account_is_one_only_within_its_provider() -> None:
     sim = Sim()
-    sim.run(call(lane(provider("p", keys=(key("p", "a", "team"),)))), [BROKE])
-    assert sim.run(call(lane(provider("q", keys=(key("q", "a2", "team"),)))), [None]).fault is None
+    sim.run(call(route(provider("p", keys=(key("p", "a", "team"),)))), [BROKE])
+    assert sim.run(call(route(provider("q", keys=(key("q", "a2", "team"),)))), [None]).fault is None
 
 
-@pytest.mark.parametrize("answer", [BROKE, THROTTLED, BAD_KEY], ids=["empty account", "throttle", "refused key"])
+@pytest.mark.parametrize(
+    "answer", [BROKE, THROTTLED, BAD_KEY], ids=["empty account", "throttle", "refused key"]
+)
 @pytest.mark.parametrize("back", [3_600.0, 86_400.0 * 365])
 def test_a_clock_that_is_set_back_prolongs_no_verdict(answer: Reply, back: float) -> None:
-    one = lane(provider("p", "a"))
+    one = route(provider("p", "a"))
     sim = Sim()
     sim.run(call(one), [None])
     sim.run(call(one, limits=Limits(probe_delays=(), wait_budget=0.01)), lambda send, now: answer)
@@ -113,7 +157,7 @@ def test_a_clock_that_is_set_back_prolongs_no_verdict(answer: Reply, back: float
 
 
 def test_after_the_clock_was_set_back_a_new_verdict_has_the_new_time() -> None:
-    one, sim = lane(provider("p", "a")), Sim()
+    one, sim = route(provider("p", "a")), Sim()
     sim.run(call(one), [BROKE])
     sim.now -= 86_400.0
     sim.run(call(one), [BROKE])
@@ -135,9 +179,11 @@ def test_after_the_clock_was_set_back_a_new_verdict_has_the_new_time() -> None:
         (inf, 100.0, -1e6, False),
     ],
 )
-def test_a_verdict_is_over_after_its_time_and_before_it_began(until: float, since: float, now: float, over: bool) -> None:
+def test_a_verdict_is_over_after_its_time_and_before_it_began(
+    until: float, since: float, now: float, over: bool
+) -> None:
     fault = classify(BAD_KEY, GENERIC, now=0.0)
     assert Cooldown("key:x", until, since, 0, fault).over(now) is over
     assert fault.scope is Scope.KEY
     assert fault.kind is FaultClass.AUTH_REJECTED
-    assert Board().cooled("key:x") is None
+    assert HealthRegistry().cooled("key:x") is None

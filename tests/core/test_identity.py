@@ -9,8 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.core.errors import IdentityError
-from holdfast.core.identity import KINDS, Auth, Connection, Dialect, Endpoint, Key, Ladder, Lane, Pin, Provider, ProviderName, is_loopback
-from world import CHAT, key, lane, provider
+from holdfast.core.identity import (
+    KINDS,
+    Auth,
+    Connection,
+    Dialect,
+    Endpoint,
+    FallbackChain,
+    Key,
+    Pin,
+    Provider,
+    ProviderName,
+    Route,
+    is_loopback,
+)
+from world import CHAT, key, provider, route
 
 MIMO = provider("mimo", "a", "b")
 TWIN = provider("twin", "a", url="https://mimo.example/v1")
@@ -29,7 +42,9 @@ def test_a_name_that_could_be_misread_is_refused(name: str) -> None:
 
 
 names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True).filter(lambda name: name not in KINDS)
-models = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=40).filter(lambda m: m == m.strip() and m.isprintable())
+models = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=40).filter(
+    lambda m: m == m.strip() and m.isprintable()
+)
 
 
 @given(names, models)
@@ -90,21 +105,46 @@ def test_a_url_that_no_provider_can_have_is_refused(url: str) -> None:
         Endpoint(url)
 
 
-@pytest.mark.parametrize("url", ["https://user:hunter2secret@a.example/v1", "https://user:hunter2secret@a.example:0/v1", "https://user:hunter2secret@[::1/v1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:hunter2secret@a.example/v1",
+        "https://user:hunter2secret@a.example:0/v1",
+        "https://user:hunter2secret@[::1/v1",
+    ],
+)
 def test_credentials_in_a_url_are_not_repeated_in_the_message(url: str) -> None:
     with pytest.raises(IdentityError) as refused:
         Endpoint(url)
     assert "hunter2secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("header", [("Authorization", "x"), ("x-api-key", "x"), ("api-key", "x"), ("Cookie", "x"), ("Host", "x"), ("x-a", "b\r\nc: d")])
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("Authorization", "x"),
+        ("x-api-key", "x"),
+        ("api-key", "x"),
+        ("Cookie", "x"),
+        ("Host", "x"),
+        ("x-a", "b\r\nc: d"),
+    ],
+)
 def test_a_header_that_carries_a_key_or_breaks_a_line_is_refused(header: tuple[str, str]) -> None:
     with pytest.raises(IdentityError):
         Endpoint("https://a.example", headers=(header,))
 
 
 @pytest.mark.parametrize(
-    ("host", "local"), [("localhost", True), ("a.localhost", True), ("127.0.0.9", True), ("[::1]", True), ("a.example", False), ("10.0.0.1", False)]
+    ("host", "local"),
+    [
+        ("localhost", True),
+        ("a.localhost", True),
+        ("127.0.0.9", True),
+        ("[::1]", True),
+        ("a.example", False),
+        ("10.0.0.1", False),
+    ],
 )
 def test_an_endpoint_knows_whether_it_is_on_this_machine(host: str, local: bool) -> None:
     assert is_loopback(f"http://{host}/v1") is local
@@ -112,7 +152,14 @@ def test_an_endpoint_knows_whether_it_is_on_this_machine(host: str, local: bool)
 
 @pytest.mark.parametrize(
     ("place", "local"),
-    [("localhost:4141", True), ("[::1]:80", True), ("127.0.0.1", True), ("https://a.example/v1", False), ("//[broken", False), ("", False)],
+    [
+        ("localhost:4141", True),
+        ("[::1]:80", True),
+        ("127.0.0.1", True),
+        ("https://a.example/v1", False),
+        ("//[broken", False),
+        ("", False),
+    ],
 )
 def test_a_place_without_a_scheme_is_recognised_too(place: str, local: bool) -> None:
     assert is_loopback(place) is local
@@ -121,13 +168,22 @@ def test_a_place_without_a_scheme_is_recognised_too(place: str, local: bool) -> 
 def test_a_rotation_can_change_the_key_and_nothing_else() -> None:
     first = Connection(MIMO, CHAT, MIMO.keys[0], "m1")
     second = first.with_key(MIMO.keys[1])
-    assert (second.provider, second.dialect, second.model, second.endpoint) == (first.provider, first.dialect, first.model, first.endpoint)
+    assert (second.provider, second.dialect, second.model, second.endpoint) == (
+        first.provider,
+        first.dialect,
+        first.model,
+        first.endpoint,
+    )
     assert second.key == MIMO.keys[1]
 
 
 def test_a_key_of_another_provider_never_enters_a_connection() -> None:
     connection = Connection(MIMO, CHAT, MIMO.keys[0], "m1")
-    for build in (lambda: connection.with_key(TWIN.keys[0]), lambda: replace(connection, provider=TWIN), lambda: Lane(connection, (TWIN.keys[0],))):
+    for build in (
+        lambda: connection.with_key(TWIN.keys[0]),
+        lambda: replace(connection, provider=TWIN),
+        lambda: Route(connection, (TWIN.keys[0],)),
+    ):
         with pytest.raises(IdentityError):
             build()
 
@@ -143,54 +199,72 @@ def test_the_endpoint_of_a_connection_cannot_be_set() -> None:
 def test_a_key_has_an_endpoint_of_its_own_only_if_somebody_gave_it_one() -> None:
     own = key("mimo", "eu", url="https://eu.example/v1")
     mixed = provider("mimo", keys=(key("mimo", "a"), own))
-    connections = lane(mixed).connections
+    connections = route(mixed).connections
     assert [c.endpoint.url for c in connections] == ["https://mimo.example/v1", "https://eu.example/v1"]
     assert connections[1].with_key(mixed.keys[0]).endpoint.url == "https://mimo.example/v1"
 
 
 def test_a_key_bound_to_another_dialect_is_not_in_the_lane() -> None:
-    bound = Key(ProviderName("mimo"), "b", "env:B", endpoints=(Endpoint("https://x.example", Dialect.ANTHROPIC_MESSAGES),))
-    both = (Endpoint("https://mimo.example/v1"), Endpoint("https://mimo.example/anthropic", Dialect.ANTHROPIC_MESSAGES))
+    bound = Key(
+        ProviderName("mimo"),
+        "b",
+        "env:B",
+        endpoints=(Endpoint("https://x.example", Dialect.ANTHROPIC_MESSAGES),),
+    )
+    both = (
+        Endpoint("https://mimo.example/v1"),
+        Endpoint("https://mimo.example/anthropic", Dialect.ANTHROPIC_MESSAGES),
+    )
     owner = Provider(ProviderName("mimo"), both, (key("mimo", "a"), bound))
-    assert [c.key.label for c in Lane.build(owner, CHAT, "m").connections if c.key] == ["a"]
-    assert [c.endpoint.url for c in Lane.build(owner, Dialect.ANTHROPIC_MESSAGES, "m").connections] == ["https://mimo.example/anthropic", "https://x.example"]
+    assert [c.key.label for c in Route.build(owner, CHAT, "m").connections if c.key] == ["a"]
+    assert [c.endpoint.url for c in Route.build(owner, Dialect.ANTHROPIC_MESSAGES, "m").connections] == [
+        "https://mimo.example/anthropic",
+        "https://x.example",
+    ]
     with pytest.raises(IdentityError, match="has no openai-chat endpoint"):
         Connection(owner, CHAT, bound, "m")
 
 
 def test_a_lane_on_one_chosen_key_has_no_spare() -> None:
-    assert [c.key.label for c in Lane.build(MIMO, CHAT, "m", "b").connections if c.key] == ["b"]
+    assert [c.key.label for c in Route.build(MIMO, CHAT, "m", "b").connections if c.key] == ["b"]
     with pytest.raises(IdentityError, match="no key 'z'"):
-        Lane.build(MIMO, CHAT, "m", "z")
+        Route.build(MIMO, CHAT, "m", "z")
 
 
 def test_no_key_is_a_statement_of_the_endpoint_and_never_a_placeholder() -> None:
     open_one = provider("local")
-    assert lane(open_one).connection.key is None
+    assert route(open_one).connection.key is None
     with pytest.raises(IdentityError, match="needs a key"):
-        Lane.build(Provider(ProviderName("mimo"), (Endpoint("https://mimo.example"),)), CHAT, "m")
-    keyed = Provider(ProviderName("local"), (Endpoint("http://localhost", auth=Auth.NONE),), (key("local", "a"),))
+        Route.build(Provider(ProviderName("mimo"), (Endpoint("https://mimo.example"),)), CHAT, "m")
+    keyed = Provider(
+        ProviderName("local"), (Endpoint("http://localhost", auth=Auth.NONE),), (key("local", "a"),)
+    )
     with pytest.raises(IdentityError, match="takes no key"):
         Connection(keyed, CHAT, keyed.keys[0], "m")
-    assert Lane.build(keyed, CHAT, "m").connections[0].key is None
+    assert Route.build(keyed, CHAT, "m").connections[0].key is None
 
 
 def test_a_dialect_that_the_provider_lacks_is_named_with_those_it_has() -> None:
     with pytest.raises(IdentityError, match=r"no anthropic-messages endpoint \(it speaks openai-chat\)"):
-        Lane.build(MIMO, Dialect.ANTHROPIC_MESSAGES, "m")
+        Route.build(MIMO, Dialect.ANTHROPIC_MESSAGES, "m")
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
         (lambda: Provider(ProviderName("x"), ()), "no endpoint"),
-        (lambda: Provider(ProviderName("x"), (Endpoint("https://a.example"), Endpoint("https://b.example"))), "dialect 'openai-chat' twice"),
+        (
+            lambda: Provider(
+                ProviderName("x"), (Endpoint("https://a.example"), Endpoint("https://b.example"))
+            ),
+            "dialect 'openai-chat' twice",
+        ),
         (lambda: provider("mimo", keys=(key("mimo", "a"), key("mimo", "a"))), "key label 'a' twice"),
         (lambda: provider("mimo", keys=(key("twin", "a"),)), "belongs to provider 'twin'"),
-        (lambda: Ladder(Pin.parse("a/m"), (Pin.parse("a/m"),)), "leads back"),
-        (lambda: Ladder(Pin.parse("a/m"), (Pin.parse("b/m"), Pin.parse("b/m"))), "twice"),
-        (lambda: Ladder(Pin.parse("a/m"), ()), "at least one rung"),
-        (lambda: Ladder(Pin.parse("a/m"), (Pin.parse("b/m"),), 0), "positive"),
+        (lambda: FallbackChain(Pin.parse("a/m"), (Pin.parse("a/m"),)), "leads back"),
+        (lambda: FallbackChain(Pin.parse("a/m"), (Pin.parse("b/m"), Pin.parse("b/m"))), "twice"),
+        (lambda: FallbackChain(Pin.parse("a/m"), ()), "at least one rung"),
+        (lambda: FallbackChain(Pin.parse("a/m"), (Pin.parse("b/m"),), 0), "positive"),
     ],
 )
 def test_entries_that_contradict_themselves_are_refused(build: object, message: str) -> None:
@@ -199,9 +273,9 @@ def test_entries_that_contradict_themselves_are_refused(build: object, message: 
 
 
 def test_values_tell_in_a_message_what_they_are() -> None:
-    assert str(lane(MIMO).connection) == "mimo/m1 key 'a' at mimo.example"
-    assert str(lane(provider("local")).connection) == "local/m1 at local.example"
-    assert lane(MIMO).connection.pin == Pin.parse("mimo/m1")
+    assert str(route(MIMO).connection) == "mimo/m1 key 'a' at mimo.example"
+    assert str(route(provider("local")).connection) == "local/m1 at local.example"
+    assert route(MIMO).connection.pin == Pin.parse("mimo/m1")
     assert ProviderName(MIMO.name) is MIMO.name
 
 

@@ -11,7 +11,8 @@ import pytest
 from holdfast.core.errors import IdentityError
 from holdfast.core.faults import Fault, FaultClass, Phase, Reply, Scope
 from holdfast.core.identity import ProviderName
-from holdfast.core.provision import (
+from holdfast.core.model_roles import Listed, Listing, OfferedModel, Role
+from holdfast.core.provisioning_state import (
     AFTER_UNKNOWN,
     MOVES,
     USABLE,
@@ -31,16 +32,17 @@ from holdfast.core.provision import (
     refused,
     unknown,
 )
-from holdfast.core.roles import Listed, Listing, Offer, Role
 
 ROLES = (Role("answer", ("*sonnet*",)), Role("expand", ("*haiku*",)))
-BOTH = Listing(Listed.OK, (Offer("claude-sonnet-4-5"), Offer("claude-haiku-4-5")))
+BOTH = Listing(Listed.OK, (OfferedModel("claude-sonnet-4-5"), OfferedModel("claude-haiku-4-5")))
 NOW = 1000.0
 
 
 def record(state: State = State.ABSENT, capability: Capability = Capability.ONE_SHOT, **more: Any) -> Record:
     """A record that can be in this state."""
-    given: dict[str, Any] = {"url": "https://proxy.example", "key": "store:amazee-1"} if state in WITH_KEY else {}
+    given: dict[str, Any] = (
+        {"url": "https://proxy.example", "key": "store:amazee-1"} if state in WITH_KEY else {}
+    )
     given |= {"models": ("claude-sonnet-4-5", "claude-haiku-4-5")} if state in USABLE else {}
     return Record(ProviderName("amazee"), "amazee", capability, state, **(given | more))
 
@@ -50,7 +52,9 @@ def intent(capability: Capability) -> Record:
 
 
 def key_only(**more: Any) -> Record:
-    return granted(replace(intent(Capability.ONE_SHOT), **more), NOW, url="https://proxy.example", key="store:amazee-1")
+    return granted(
+        replace(intent(Capability.ONE_SHOT), **more), NOW, url="https://proxy.example", key="store:amazee-1"
+    )
 
 
 @pytest.mark.parametrize("state", sorted(USABLE))
@@ -95,7 +99,8 @@ def test_a_move_raises_the_version_and_dates_the_state() -> None:
     assert len(again.to(State.INTENT, 11.0, "mint_unknown", "x" * 999).told) == 300
 
 
-# -- what comes next -------------------------------------------------------------------------------------------------------
+# -- what comes next
+# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("capability", Capability)
@@ -137,12 +142,15 @@ def test_the_next_step_follows_from_the_record(held: Record, consent: bool, step
 
 
 @pytest.mark.parametrize("capability", Capability)
-def test_what_is_done_about_an_abandoned_intent_depends_on_what_may_be_repeated(capability: Capability) -> None:
+def test_what_is_done_about_an_abandoned_intent_depends_on_what_may_be_repeated(
+    capability: Capability,
+) -> None:
     assert next_step(intent(capability), NOW) is AFTER_UNKNOWN[capability]
     assert set(AFTER_UNKNOWN) == set(Capability)
 
 
-# -- a key -----------------------------------------------------------------------------------------------------------------
+# -- a key
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_a_key_counts_as_made_from_the_intent_until_it_is_definitely_refused() -> None:
@@ -176,7 +184,9 @@ def test_refusals_are_further_and_further_apart() -> None:
         (Reply(None, phase=Phase.BODY), None),
     ],
 )
-def test_only_a_refusal_or_a_question_never_sent_says_that_no_key_was_made(reply: Reply, outcome: bool | None) -> None:
+def test_only_a_refusal_or_a_question_never_sent_says_that_no_key_was_made(
+    reply: Reply, outcome: bool | None
+) -> None:
     assert minted(reply) is outcome
 
 
@@ -203,7 +213,9 @@ def test_a_limit_is_waited_out_for_as_long_as_the_provider_counts(fault: Fault |
         (Capability.INTERACTIVE, State.ABSENT, 0),
     ],
 )
-def test_an_unknown_outcome_ends_where_nothing_is_paid_twice(capability: Capability, state: State, count: int) -> None:
+def test_an_unknown_outcome_ends_where_nothing_is_paid_twice(
+    capability: Capability, state: State, count: int
+) -> None:
     after = unknown(intent(capability), NOW, "cut off")
     assert (after.state, after.minted) == (state, count)
     assert next_step(after, NOW, consent=False) is not Step.MINT
@@ -218,24 +230,42 @@ def test_a_late_reply_belongs_to_the_intent_and_not_to_whoever_holds_the_lease()
 
 
 def test_a_new_key_voids_what_belonged_to_the_one_before() -> None:
-    old = record(State.VERIFIED, Capability.REPLAYABLE, reason="key_dead", bound={"answer": "claude-sonnet-4-5"}, gone=("x",), verified_at=1.0)
-    new = granted(intend(old, "i2", NOW), NOW, url="https://other.example", key="store:litellm-2", expires_at=9.0)
+    old = record(
+        State.VERIFIED,
+        Capability.REPLAYABLE,
+        reason="key_dead",
+        bound={"answer": "claude-sonnet-4-5"},
+        gone=("x",),
+        verified_at=1.0,
+    )
+    new = granted(
+        intend(old, "i2", NOW), NOW, url="https://other.example", key="store:litellm-2", expires_at=9.0
+    )
     assert (new.bound, new.models, new.gone, new.verified_at, new.epoch) == ({}, (), (), None, 1)
     assert (new.url, new.key, new.expires_at) == ("https://other.example", "store:litellm-2", 9.0)
 
 
-# -- models ----------------------------------------------------------------------------------------------------------------
+# -- models
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_a_list_binds_the_roles_and_makes_the_record_usable() -> None:
     ready = listed(key_only(roles=ROLES), BOTH, NOW)
-    assert (ready.state, ready.bound, ready.missing) == (State.RESOLVED, {"answer": "claude-sonnet-4-5", "expand": "claude-haiku-4-5"}, ())
+    assert (ready.state, ready.bound, ready.missing) == (
+        State.RESOLVED,
+        {"answer": "claude-sonnet-4-5", "expand": "claude-haiku-4-5"},
+        (),
+    )
     assert listed(key_only(), BOTH, NOW).models == ("claude-sonnet-4-5", "claude-haiku-4-5")
 
 
 def test_one_role_of_two_is_usable_and_the_other_is_looked_for_later() -> None:
-    ready = listed(key_only(roles=ROLES), Listing(Listed.OK, (Offer("claude-sonnet-4-5"),)), NOW)
-    assert (ready.state, ready.bound, ready.missing) == (State.RESOLVED, {"answer": "claude-sonnet-4-5"}, ("expand",))
+    ready = listed(key_only(roles=ROLES), Listing(Listed.OK, (OfferedModel("claude-sonnet-4-5"),)), NOW)
+    assert (ready.state, ready.bound, ready.missing) == (
+        State.RESOLVED,
+        {"answer": "claude-sonnet-4-5"},
+        ("expand",),
+    )
     assert (next_step(ready, NOW), next_step(ready, ready.next_at)) == (Step.WAIT, Step.LIST_MODELS)
 
 
@@ -243,16 +273,27 @@ def test_one_role_of_two_is_usable_and_the_other_is_looked_for_later() -> None:
     ("listing", "state", "reason"),
     [
         (Listing(Listed.EMPTY, told="the list is empty"), State.UNRESOLVABLE, "no_model_allowed"),
-        (Listing(Listed.OK, (Offer("gpt-5"), Offer("titan-embed"))), State.UNRESOLVABLE, "no_model_fits"),
+        (
+            Listing(Listed.OK, (OfferedModel("gpt-5"), OfferedModel("titan-embed"))),
+            State.UNRESOLVABLE,
+            "no_model_fits",
+        ),
         (Listing(Listed.FORBIDDEN, told="HTTP 403"), State.PROVISIONED, "list_forbidden"),
         (Listing(Listed.UNREACHABLE, told="HTTP 500"), State.PROVISIONED, "list_unreachable"),
         (Listing(Listed.MALFORMED, told="no list"), State.PROVISIONED, "list_malformed"),
         (Listing(Listed.REFUSED, told="HTTP 401"), State.PROVISIONED, "key_refused"),
     ],
 )
-def test_a_list_that_names_no_model_says_why_and_is_asked_again_later(listing: Listing, state: State, reason: str) -> None:
+def test_a_list_that_names_no_model_says_why_and_is_asked_again_later(
+    listing: Listing, state: State, reason: str
+) -> None:
     after = listed(key_only(roles=ROLES), listing, NOW)
-    assert (after.state, after.reason, after.next_at - NOW, after.key) == (state, reason, 30.0, "store:amazee-1")
+    assert (after.state, after.reason, after.next_at - NOW, after.key) == (
+        state,
+        reason,
+        30.0,
+        "store:amazee-1",
+    )
     assert after.told == (listing.told or "none of these does it: gpt-5")
     twice = listed(after, listing, NOW)
     assert twice.next_at - NOW == 60.0
@@ -260,26 +301,35 @@ def test_a_list_that_names_no_model_says_why_and_is_asked_again_later(listing: L
 
 @pytest.mark.parametrize("kind", [kind for kind in Listed if kind is not Listed.OK])
 def test_a_list_that_fails_later_overwrites_no_model(kind: Listed) -> None:
-    good = record(State.VERIFIED, roles=ROLES, bound={"answer": "claude-sonnet-4-5", "expand": "claude-haiku-4-5"})
+    good = record(
+        State.VERIFIED, roles=ROLES, bound={"answer": "claude-sonnet-4-5", "expand": "claude-haiku-4-5"}
+    )
     after = listed(good, Listing(kind), NOW)
     assert (after.state, after.bound, after.models, after.reason) == (good.state, good.bound, good.models, "")
 
 
 def test_a_newer_version_changes_nothing_that_works() -> None:
     good = record(State.VERIFIED, roles=ROLES[:1], bound={"answer": "claude-sonnet-4-5"})
-    after = listed(good, Listing(Listed.OK, (Offer("claude-sonnet-5"), Offer("claude-sonnet-4-5"))), NOW)
+    after = listed(
+        good, Listing(Listed.OK, (OfferedModel("claude-sonnet-5"), OfferedModel("claude-sonnet-4-5"))), NOW
+    )
     assert (after.state, after.bound) == (State.VERIFIED, good.bound)
     poor = listed(replace(good, state=State.DEGRADED, reason="budget"), BOTH, NOW)
     assert (poor.state, poor.reason) == (State.DEGRADED, "budget"), "a list says nothing of the budget"
 
 
-# -- calls -----------------------------------------------------------------------------------------------------------------
+# -- calls
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_an_answer_is_the_only_proof() -> None:
     assert answered(record(State.RESOLVED), NOW).verified_at == NOW
     assert answered(record(State.DEGRADED, reason="budget"), NOW).state is State.VERIFIED
-    for same in (record(State.VERIFIED), record(State.DEGRADED, reason="model_gone"), record(State.PROVISIONED)):
+    for same in (
+        record(State.VERIFIED),
+        record(State.DEGRADED, reason="model_gone"),
+        record(State.PROVISIONED),
+    ):
         assert answered(same, NOW) is same
 
 
@@ -306,7 +356,9 @@ F = FaultClass
         (record(State.PROVISIONED), Fault(F.AUTH_REJECTED), ""),
     ],
 )
-def test_a_failed_call_tells_of_the_record_what_it_is_about_and_no_more(held: Record, fault: Fault, reason: str) -> None:
+def test_a_failed_call_tells_of_the_record_what_it_is_about_and_no_more(
+    held: Record, fault: Fault, reason: str
+) -> None:
     after = failed(held, "claude-sonnet-4-5", fault, NOW)
     assert after.reason == reason
     assert (after is held) is not reason
@@ -325,8 +377,10 @@ def test_a_suspect_key_is_dead_only_when_it_stays_refused() -> None:
 def test_a_withdrawn_model_leaves_its_role_free_and_is_not_chosen_again() -> None:
     gone = failed(WORKED, "claude-sonnet-4-5", Fault(F.MODEL_UNAVAILABLE), NOW)
     assert (gone.bound, gone.gone) == ({}, ("claude-sonnet-4-5",))
-    still_listed = Listing(Listed.OK, (Offer("claude-sonnet-4-5"), Offer("claude-sonnet-4-20250514")))
+    still_listed = Listing(
+        Listed.OK, (OfferedModel("claude-sonnet-4-5"), OfferedModel("claude-sonnet-4-20250514"))
+    )
     assert listed(gone, still_listed, NOW).bound == {"answer": "claude-sonnet-4-20250514"}
     assert failed(WORKED, "a-typo-of-the-user", Fault(F.MODEL_UNAVAILABLE), NOW) is WORKED
-    none_left = listed(gone, Listing(Listed.OK, (Offer("claude-sonnet-4-5"),)), NOW)
+    none_left = listed(gone, Listing(Listed.OK, (OfferedModel("claude-sonnet-4-5"),)), NOW)
     assert (none_left.state, none_left.reason) == (State.DEGRADED, "model_gone")

@@ -1,4 +1,5 @@
-"""From a pin to its lane, from a request to its pin, and from rows of older software back to a pin: exactly, or a refusal."""
+"""From a pin to its lane, from a request to its pin, and from rows of older software back to a pin: exactly,
+or a refusal."""
 
 from __future__ import annotations
 
@@ -6,8 +7,8 @@ import pytest
 
 from holdfast.core.config import Config
 from holdfast.core.errors import ConnectionLost
-from holdfast.core.identity import Dialect, Endpoint, Ladder, Pin, Provider, ProviderName
-from holdfast.core.resolve import LegacyRow, lane_for, pin_for_request, recover_pin, rungs_for
+from holdfast.core.identity import Dialect, Endpoint, FallbackChain, Pin, Provider, ProviderName
+from holdfast.core.routing import LegacyRow, fallback_routes_for, pin_for_request, recover_pin, route_for
 from world import CHAT, key, provider
 
 URL = "https://token-plan-cn.example/v1"
@@ -15,38 +16,52 @@ MESSAGES = Dialect.ANTHROPIC_MESSAGES
 A = provider("team-a", "a", url=URL, models=("m1", "m2"))
 B = provider("team-b", "b", url=URL, models=("m1", "m3"))
 OTHER = provider("other", "o")
-SPEAKER = Provider(ProviderName("speaker"), (Endpoint("https://sp.example/v1"), Endpoint("https://sp.example", MESSAGES)), (key("speaker", "s"),), ("m9",))
-TWIN = Provider(ProviderName("twin"), (Endpoint("https://sp.example", MESSAGES),), (key("twin", "t"),), ("m9",))
+SPEAKER = Provider(
+    ProviderName("speaker"),
+    (Endpoint("https://sp.example/v1"), Endpoint("https://sp.example", MESSAGES)),
+    (key("speaker", "s"),),
+    ("m9",),
+)
+TWIN = Provider(
+    ProviderName("twin"), (Endpoint("https://sp.example", MESSAGES),), (key("twin", "t"),), ("m9",)
+)
 
 
-def config(*providers: Provider, ladders: tuple[Ladder, ...] = ()) -> Config:
-    return Config(providers={p.name: p for p in providers}, ladders={one.pin: one for one in ladders})
+def config(*providers: Provider, fallbacks: tuple[FallbackChain, ...] = ()) -> Config:
+    return Config(providers={p.name: p for p in providers}, fallbacks={one.pin: one for one in fallbacks})
 
 
 ALL = config(A, B, OTHER, SPEAKER, TWIN)
 
 
 def test_a_pin_leads_to_its_own_entry_even_if_another_shares_the_url() -> None:
-    assert lane_for(ALL, Pin.parse("team-b/m1"), CHAT).connection.key == B.keys[0]
+    assert route_for(ALL, Pin.parse("team-b/m1"), CHAT).connection.key == B.keys[0]
 
 
 def test_a_provider_that_is_gone_is_refused_with_its_neighbours() -> None:
-    with pytest.raises(ConnectionLost, match=r"no provider 'team-c'[\s\S]*could be: team-[\s\S]*run: holdfast provider add team-c") as lost:
-        lane_for(ALL, Pin.parse("team-c/m1"), CHAT)
+    with pytest.raises(
+        ConnectionLost,
+        match=r"no provider 'team-c'[\s\S]*could be: team-[\s\S]*run: holdfast provider add team-c",
+    ) as lost:
+        route_for(ALL, Pin.parse("team-c/m1"), CHAT)
     assert set(lost.value.candidates) == {"team-a/m1", "team-b/m1"}
 
 
 def test_a_chosen_key_that_is_gone_is_refused_with_those_there_are() -> None:
     with pytest.raises(ConnectionLost, match="no key 'old'") as lost:
-        lane_for(ALL, Pin.parse("team-a/m1"), CHAT, "old")
+        route_for(ALL, Pin.parse("team-a/m1"), CHAT, "old")
     assert lost.value.candidates == ("a",)
 
 
 def test_a_rung_that_cannot_stand_in_is_left_out() -> None:
-    ladder = Ladder(Pin.parse("team-a/m1"), (Pin.parse("gone/m"), Pin.parse("twin/m9"), Pin.parse("other/m5")))
-    rungs = rungs_for(config(A, OTHER, TWIN, ladders=(ladder,)), ladder.pin, CHAT)
-    assert [str(rung.connection.pin) for rung in rungs] == ["other/m5"]
-    assert rungs_for(ALL, ladder.pin, CHAT) == ()
+    fallback_chain = FallbackChain(
+        Pin.parse("team-a/m1"), (Pin.parse("gone/m"), Pin.parse("twin/m9"), Pin.parse("other/m5"))
+    )
+    fallbacks = fallback_routes_for(
+        config(A, OTHER, TWIN, fallbacks=(fallback_chain,)), fallback_chain.pin, CHAT
+    )
+    assert [str(fallback.connection.pin) for fallback in fallbacks] == ["other/m5"]
+    assert fallback_routes_for(ALL, fallback_chain.pin, CHAT) == ()
 
 
 @pytest.mark.parametrize(
@@ -66,15 +81,23 @@ def test_a_requests_model_is_the_sessions_or_exactly_one_other(asked: str | None
 
 
 def test_a_provider_without_a_declared_list_is_asked_itself() -> None:
-    assert str(pin_for_request(config(OTHER, A), Pin.parse("other/m5"), "text-embedding-3")) == "other/text-embedding-3"
+    assert (
+        str(pin_for_request(config(OTHER, A), Pin.parse("other/m5"), "text-embedding-3"))
+        == "other/text-embedding-3"
+    )
 
 
 def test_a_model_name_with_a_slash_belongs_to_the_provider_that_lists_it() -> None:
     router = provider("router", "r", models=("xiaomi/m1", "team-a/m1"))
-    assert str(pin_for_request(config(router, A), Pin.parse("router/xiaomi/m1"), "team-a/m1")) == "router/team-a/m1"
+    assert (
+        str(pin_for_request(config(router, A), Pin.parse("router/xiaomi/m1"), "team-a/m1"))
+        == "router/team-a/m1"
+    )
 
 
-@pytest.mark.parametrize(("asked", "message"), [("m9", "several providers list"), ("m0", "no provider lists a model 'm0'")])
+@pytest.mark.parametrize(
+    ("asked", "message"), [("m9", "several providers list"), ("m0", "no provider lists a model 'm0'")]
+)
 def test_a_model_that_nobody_or_several_list_is_never_guessed(asked: str, message: str) -> None:
     with pytest.raises(ConnectionLost, match=message) as lost:
         pin_for_request(ALL, Pin.parse("team-a/m1"), asked)
@@ -120,10 +143,22 @@ def test_a_row_that_no_or_several_entries_match_asks(row: LegacyRow, candidates:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        (LegacyRow("", "", "m1"), "the row names neither a provider nor a URL, so nobody can tell where it asked for model 'm1'"),
-        (LegacyRow("custom", "", "m1"), "the row names provider 'custom' and no URL, and no provider of yours is called that"),
-        (LegacyRow("", "https://gone.example/v1", "m1"), "no provider of yours serves model 'm1' at https://gone.example/v1"),
-        (LegacyRow("custom", URL, "m7"), f"no provider of yours serves model 'm7' at {URL} (the row calls it 'custom')"),
+        (
+            LegacyRow("", "", "m1"),
+            "the row names neither a provider nor a URL, so nobody can tell where it asked for model 'm1'",
+        ),
+        (
+            LegacyRow("custom", "", "m1"),
+            "the row names provider 'custom' and no URL, and no provider of yours is called that",
+        ),
+        (
+            LegacyRow("", "https://gone.example/v1", "m1"),
+            "no provider of yours serves model 'm1' at https://gone.example/v1",
+        ),
+        (
+            LegacyRow("custom", URL, "m7"),
+            f"no provider of yours serves model 'm7' at {URL} (the row calls it 'custom')",
+        ),
         (LegacyRow("", URL, "m1"), f"it is not certain which provider of yours serves model 'm1' at {URL}"),
     ],
 )

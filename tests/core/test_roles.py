@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from holdfast.core.errors import IdentityError
-from holdfast.core.roles import Listed, Listing, Offer, Role, bind, chats, choose, version
-from holdfast.provision.lists import merged, read_list
+from holdfast.core.model_roles import Listed, Listing, OfferedModel, Role, bind, chats, choose, version
+from holdfast.provisioning.model_lists import merged, read_list
 
 ANSWER = Role("answer", ("*sonnet*", "*gpt*"))
 
@@ -58,7 +58,9 @@ def test_a_date_or_a_size_is_no_version(name: str, numbers: tuple[int, ...]) -> 
         ([], None),
     ],
 )
-def test_the_first_pattern_that_fits_decides_and_then_the_highest_version(names: list[str], chosen: str | None) -> None:
+def test_the_first_pattern_that_fits_decides_and_then_the_highest_version(
+    names: list[str], chosen: str | None
+) -> None:
     assert choose(ANSWER, names) == chosen
     assert choose(ANSWER, names[::-1]) == chosen
 
@@ -72,10 +74,15 @@ def test_a_bound_role_stays_while_its_model_is_listed() -> None:
     names = ["claude-sonnet-5", "claude-sonnet-4"]
     assert bind([ANSWER], names, {"answer": "claude-sonnet-4"}) == {"answer": "claude-sonnet-4"}
     assert bind([ANSWER], names, {"answer": "gone"}) == {"answer": "claude-sonnet-5"}
-    assert bind([ANSWER, Role("expand", ("*haiku*",))], names, {}) == {"answer": "claude-sonnet-5"}, "never an empty name"
+    assert bind([ANSWER, Role("expand", ("*haiku*",))], names, {}) == {"answer": "claude-sonnet-5"}, (
+        "never an empty name"
+    )
 
 
-@pytest.mark.parametrize(("name", "patterns"), [("", ("*",)), ("Answer", ("*",)), ("a b", ("*",)), ("answer", ()), ("answer", ("",))])
+@pytest.mark.parametrize(
+    ("name", "patterns"),
+    [("", ("*",)), ("Answer", ("*",)), ("a b", ("*",)), ("answer", ()), ("answer", ("",))],
+)
 def test_a_role_needs_a_name_and_a_pattern(name: str, patterns: tuple[str, ...]) -> None:
     with pytest.raises(IdentityError):
         Role(name, patterns)
@@ -101,17 +108,19 @@ def test_a_role_needs_a_name_and_a_pattern(name: str, patterns: tuple[str, ...])
         (None, "ConnectError: refused", Listed.UNREACHABLE, []),
     ],
 )
-def test_a_list_is_read_in_any_shape_and_no_failure_is_an_empty_list(status: int | None, body: Any, kind: Listed, names: list[str]) -> None:
+def test_a_list_is_read_in_any_shape_and_no_failure_is_an_empty_list(
+    status: int | None, body: Any, kind: Listed, names: list[str]
+) -> None:
     read = read_list(status, body if isinstance(body, bytes) else json.dumps(body).encode(), "as told")
     assert (read.kind, [offer.name for offer in read.offers]) == (kind, names)
     assert status == 200 or read.told == "as told"
 
 
 def test_of_several_sources_the_first_with_names_counts_and_any_may_know_the_mode() -> None:
-    names = Listing(Listed.OK, (Offer("m"), Offer("e")))
-    modes = Listing(Listed.OK, (Offer("e", "embedding"), Offer("other", "chat")))
+    names = Listing(Listed.OK, (OfferedModel("m"), OfferedModel("e")))
+    modes = Listing(Listed.OK, (OfferedModel("e", "embedding"), OfferedModel("other", "chat")))
     closed, empty, away = (Listing(kind) for kind in (Listed.FORBIDDEN, Listed.EMPTY, Listed.UNREACHABLE))
-    assert merged([names, modes]).offers == (Offer("m"), Offer("e", "embedding"))
+    assert merged([names, modes]).offers == (OfferedModel("m"), OfferedModel("e", "embedding"))
     assert merged([closed, modes]) == modes
     assert merged([away, closed]) == closed
     assert merged([closed, empty]) == empty, "none allowed is an answer, not allowed to ask is none"
@@ -119,5 +128,12 @@ def test_of_several_sources_the_first_with_names_counts_and_any_may_know_the_mod
 
 
 def test_what_does_not_answer_in_words_does_no_job() -> None:
-    offers = [Offer("a", "chat"), Offer("b", "embedding"), Offer("text-embedding-3"), Offer("sonnet-embeddings-9"), Offer("m"), Offer("x-tts", "chat")]
+    offers = [
+        OfferedModel("a", "chat"),
+        OfferedModel("b", "embedding"),
+        OfferedModel("text-embedding-3"),
+        OfferedModel("sonnet-embeddings-9"),
+        OfferedModel("m"),
+        OfferedModel("x-tts", "chat"),
+    ]
     assert chats(offers) == ("a", "m", "x-tts")

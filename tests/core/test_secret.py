@@ -26,7 +26,18 @@ class Holder:
 
 @pytest.mark.parametrize(
     "shown",
-    [repr(KEY), str(KEY), f"{KEY}", f"{KEY:>30}", f"{KEY!r}", "%s" % KEY, "{}".format(KEY), repr(Holder(KEY)), repr([KEY]), repr({"k": KEY})],  # noqa: UP031, UP032
+    [
+        repr(KEY),
+        str(KEY),
+        f"{KEY}",
+        f"{KEY:>30}",
+        f"{KEY!r}",
+        "%s" % KEY,  # noqa: UP031
+        "{}".format(KEY),  # noqa: UP032
+        repr(Holder(KEY)),
+        repr([KEY]),
+        repr({"k": KEY}),
+    ],
 )
 def test_no_way_of_printing_shows_the_value(shown: str) -> None:
     assert VALUE not in shown
@@ -110,7 +121,11 @@ def test_what_looks_like_a_secret_is_masked(text: str, gone: str) -> None:
     assert shown.split()[0] == text.split(maxsplit=1)[0]
 
 
-@given(st.text(max_size=50), st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=40), st.text(max_size=50))
+@given(
+    st.text(max_size=50),
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=40),
+    st.text(max_size=50),
+)
 def test_a_known_secret_is_masked_whatever_it_looks_like(before: str, value: str, after: str) -> None:
     secret = Secret(value)
     shown = redact(before + value + after, [secret])

@@ -1,4 +1,5 @@
-"""The shape of an unknown answer: what is kept of it tells how to read the next one, and nothing about whoever asked."""
+"""The shape of an unknown answer: what is kept of it tells how to read the next one, and nothing about
+whoever asked."""
 
 from __future__ import annotations
 
@@ -9,20 +10,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast import profiles
-from holdfast.core.faults import Phase, Reply, classify
-from holdfast.core.shape import digest, shape
-from holdfast.unknowns import vocabulary
+from holdfast.core.anonymize import digest, shape
+from holdfast.core.classify import classify
+from holdfast.core.faults import Phase, Reply
+from holdfast.engine.unclassified import vocabulary
+from holdfast.providers import profiles
 
 WORDS = vocabulary(profiles.load(None))
 
 
 CODES = [
-    *("quota_hit", "RESOURCE_EXHAUSTED", "rate-limit-reached", "InvalidApiKey", "Throttling.RateQuota", "modelNotFound", "SSLCertVerificationError"),
+    *(
+        "quota_hit",
+        "RESOURCE_EXHAUSTED",
+        "rate-limit-reached",
+        "InvalidApiKey",
+        "Throttling.RateQuota",
+        "modelNotFound",
+        "SSLCertVerificationError",
+    ),
     *("tokens_per_minute_limit_exceeded", "OAuthError", "1113", "20012"),
 ]
 NO_CODES = [
-    *("xkqjzwvbnmplkjhgfdsaqwertyuiopzxcvbnmlkj", "xkqjzwvbnmplkjhgf", "QwErTyUiOpAsDfGh", "aBcDeFgHiJkLmNoP", "XKQJZWVBNMPLKJHGF", "abQWERTYUIOP"),
+    *(
+        "xkqjzwvbnmplkjhgfdsaqwertyuiopzxcvbnmlkj",
+        "xkqjzwvbnmplkjhgf",
+        "QwErTyUiOpAsDfGh",
+        "aBcDeFgHiJkLmNoP",
+        "XKQJZWVBNMPLKJHGF",
+        "abQWERTYUIOP",
+    ),
     *("abcd_efgh_ijkl_mnop_qrst_uvwx_yzab", "a1b2c3", "zork_x7Yz", "1234567"),
 ]
 """What stays nowhere: too long for a word, a mixture of cases that no word has, digits beside letters."""
@@ -45,7 +62,10 @@ def body(document: Any) -> Any:
         *(({"code": one}, {"code": f"<string {len(one)}>"}) for one in NO_CODES),
         ({"message": "Alice: quota exceeded acme"}, {"message": "… quota exceeded …"}),
         ({"message": "hello alice"}, {"message": "<string 11>"}),
-        ({"balance": 1234.5, "count": 3, "ok": False, "none": None}, {"balance": 0, "count": 0, "ok": False, "none": None}),
+        (
+            {"balance": 1234.5, "count": 3, "ok": False, "none": None},
+            {"balance": 0, "count": 0, "ok": False, "none": None},
+        ),
         ({"alice@acme.example": {"code": 7}}, {"<key>": {"code": 7}}),
         ({"items": [1, 2, 3, 4]}, {"items": [0, 0, 0]}),
         ({"a": {"b": {"c": {"d": {"e": {"f": {"g": 1}}}}}}}, {"a": {"b": {"c": {"d": {"e": {"f": {}}}}}}}),
@@ -56,9 +76,20 @@ def test_codes_and_known_words_stay_and_everything_else_is_its_length(document: 
 
 
 def test_headers_are_names_and_two_harmless_values() -> None:
-    headers = (("content-type", "application/json; boundary=alice"), ("retry-after", "30"), ("x-account", "alice"), ("x alice", "b"), ("set-cookie", "alice"))
+    headers = (
+        ("content-type", "application/json; boundary=alice"),
+        ("retry-after", "30"),
+        ("x-account", "alice"),
+        ("x alice", "b"),
+        ("set-cookie", "alice"),
+    )
     told = shape(Reply(418, headers), WORDS)
-    assert told["headers"] == {"content-type": "application/json", "retry-after": "30", "set-cookie": "", "x-account": ""}
+    assert told["headers"] == {
+        "content-type": "application/json",
+        "retry-after": "30",
+        "set-cookie": "",
+        "x-account": "",
+    }
 
 
 @pytest.mark.parametrize(
@@ -68,7 +99,10 @@ def test_headers_are_names_and_two_harmless_values() -> None:
         (Reply(None, body=b"alice 12: no", phase=Phase.CONNECT), "<error>"),
         (Reply(418, body=b"<html>alice, quota!"), "… quota"),
         (Reply(418, body=b'{"alice": '), "<broken JSON> <string 9>"),
-        (Reply(200, body=b': hi\n\ndata: {"code": "odd"}\n\ndata: [DONE]', phase=Phase.PRE_OUTPUT), 'data: {"code": "odd"}\n\ndata: <broken JSON> <string 6>'),
+        (
+            Reply(200, body=b': hi\n\ndata: {"code": "odd"}\n\ndata: [DONE]', phase=Phase.PRE_OUTPUT),
+            'data: {"code": "odd"}\n\ndata: <broken JSON> <string 6>',
+        ),
         (Reply(418), "<string 0>"),
     ],
 )
@@ -77,16 +111,26 @@ def test_what_is_no_json_is_reduced_as_well(reply: Reply, kept: str) -> None:
 
 
 def test_two_answers_of_one_shape_have_one_name() -> None:
-    one, two = (shape(Reply(418, (), json.dumps({"message": name, "code": "odd"}).encode()), WORDS) for name in ("alice", "carol"))
+    one, two = (
+        shape(Reply(418, (), json.dumps({"message": name, "code": "odd"}).encode()), WORDS)
+        for name in ("alice", "carol")
+    )
     assert digest(one) == digest(two)
     assert digest(one) != digest(shape(Reply(419), WORDS))
 
 
-@given(st.text(alphabet="bdfgjkqvwxz0123456789@.", min_size=6, max_size=60), st.sampled_from(["message", "code", "type", "x", "detail"]))
+@given(
+    st.text(alphabet="bdfgjkqvwxz0123456789@.", min_size=6, max_size=60),
+    st.sampled_from(["message", "code", "type", "x", "detail"]),
+)
 def test_no_private_word_gets_through_whatever_stands_where(secret: str, name: str) -> None:
     """A made-up value of letters and digits, wherever it stands, is not in what is kept."""
     value = f"9{secret}7"
-    reply = Reply(418, (("x-request", value), ("retry-after", value)), json.dumps({name: value, "list": [value], value: {"deep": value}}).encode())
+    reply = Reply(
+        418,
+        (("x-request", value), ("retry-after", value)),
+        json.dumps({name: value, "list": [value], value: {"deep": value}}).encode(),
+    )
     text = json.dumps(shape(reply, WORDS))
     assert value not in text
     classify(Reply(418, (), shape(reply, WORDS)["body"].encode()), profiles.load(None), now=0.0)

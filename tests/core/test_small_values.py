@@ -9,49 +9,87 @@ from math import inf
 import pytest
 
 from holdfast.core.catalog import options
+from holdfast.core.changes import (
+    NO_KEY,
+    Cooldown,
+    CooldownStarted,
+    Evidence,
+    KeyFailed,
+    KeySucceeded,
+    cleared_by,
+    subject,
+)
+from holdfast.core.compatibility import dialect_for, same_model
 from holdfast.core.config import Config
-from holdfast.core.errors import CannotHandOver, ConfigError, ConnectionLost, HoldfastError, IdentityError, Problem, Refused, SecretMissing
-from holdfast.core.evidence import NO_KEY, Board, Bucket, Cooldown, Cooled, Evidence, Failed, Worked, cleared_by, subject
+from holdfast.core.errors import (
+    CannotHandOver,
+    ConfigError,
+    ConnectionLost,
+    HoldfastError,
+    IdentityError,
+    Problem,
+    SecretMissing,
+)
 from holdfast.core.faults import Confidence, Fault, FaultClass, Origin, Phase, Scope
-from holdfast.core.handover import dialect_for, same_model
+from holdfast.core.health import HealthRegistry
 from holdfast.core.identity import Auth, Dialect, Endpoint, Pin, Provider, ProviderName
-from holdfast.core.recovery import FINAL, NEVER_WORKED, NO_KEY_SENT, ONCE_MORE, RULES, UNKNOWN_5XX, Failure, rule_for, verdict
-from holdfast.core.session import Session, StandIn
-from holdfast.core.steps import Attempt
-from holdfast.journal import attempt_event
+from holdfast.core.recovery_policy import (
+    FINAL,
+    NEVER_WORKED,
+    NO_KEY_SENT,
+    ONCE_MORE,
+    RULES,
+    UNKNOWN_5XX,
+    Failure,
+    rule_for,
+    verdict,
+)
+from holdfast.core.retry_budget import Bucket
+from holdfast.core.session import ActiveFallback, Session
+from holdfast.core.steps import Attempt, Refused
+from holdfast.engine.journal import attempt_event
 from holdfast.store.events import EventKind
 from holdfast.store.rows import dump_fault, load_fault
-from world import CHAT, key, lane, provider
+from world import CHAT, key, provider, route
 
 MIMO = provider("mimo", "a")
-CONNECTION = lane(MIMO).connection
+CONNECTION = route(MIMO).connection
 URL = CONNECTION.endpoint.url
 PIN = Pin.parse("mimo/m1")
 
 
-# -- session ---------------------------------------------------------------------------------------------------------------
+# -- session
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def test_a_choice_takes_nothing_of_the_old_one_along() -> None:
-    old = Session("s", PIN, "b", StandIn(Pin.parse("r/m"), "why", 9.0), "b", 1.0, 1.0, 3)
+    old = Session("s", PIN, "b", ActiveFallback(Pin.parse("r/m"), "why", 9.0), "b", 1.0, 1.0, 3)
     assert old.choose(Pin.parse("x/y"), 5.0) == Session("s", Pin.parse("x/y"), None, None, None, 1.0, 5.0, 4)
 
 
 def test_a_stand_in_ends_by_itself() -> None:
-    session = Session("s", PIN, stand_in=StandIn(Pin.parse("r/m"), "why", 9.0))
-    assert session.standing_in(8.9) == session.stand_in
-    assert session.standing_in(9.0) is None
-    assert Session("s", PIN).standing_in(0.0) is None
+    session = Session("s", PIN, active_fallback=ActiveFallback(Pin.parse("r/m"), "why", 9.0))
+    assert session.on_fallback(8.9) == session.active_fallback
+    assert session.on_fallback(9.0) is None
+    assert Session("s", PIN).on_fallback(0.0) is None
 
 
 def test_a_turn_is_waited_for_ten_minutes_after_its_session_could_have_returned() -> None:
-    stand_in = StandIn(Pin.parse("q/n"), "transient", 1_000.0)
-    assert [stand_in.waits_for_turn(now, 300.0, checked=False) for now in (1_000.0, 1_599.0, 1_600.0)] == [True, True, False]
-    assert [stand_in.waits_for_turn(now, 300.0, checked=True) for now in (1_000.0, 1_899.0, 1_900.0)] == [True, True, False]
-    assert [stand_in.is_released(now, 300.0) for now in (1_299.0, 1_300.0)] == [False, True]
-    released = stand_in.released(500.0, 300.0)
+    active_fallback = ActiveFallback(Pin.parse("q/n"), "transient", 1_000.0)
+    assert [
+        active_fallback.waits_for_turn(now, 300.0, checked=False) for now in (1_000.0, 1_599.0, 1_600.0)
+    ] == [True, True, False]
+    assert [
+        active_fallback.waits_for_turn(now, 300.0, checked=True) for now in (1_000.0, 1_899.0, 1_900.0)
+    ] == [True, True, False]
+    assert [active_fallback.is_released(now, 300.0) for now in (1_299.0, 1_300.0)] == [False, True]
+    released = active_fallback.released(500.0, 300.0)
     assert released.is_released(500.0, 300.0)
-    assert [released.waits_for_turn(now, 300.0, checked=True) for now in (500.0, 1_099.0, 1_100.0)] == [True, True, False]
+    assert [released.waits_for_turn(now, 300.0, checked=True) for now in (500.0, 1_099.0, 1_100.0)] == [
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("session_id", ["", " a", "a b", "a/b", "../x", "a" * 129, "a\n"])
@@ -60,7 +98,8 @@ def test_an_id_that_could_be_misread_in_a_path_is_refused(session_id: str) -> No
         Session(session_id, PIN)
 
 
-# -- events ----------------------------------------------------------------------------------------------------------------
+# -- events
+# ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -96,18 +135,33 @@ def test_an_attempt_is_kept_without_what_could_be_derived_or_must_not_be_kept() 
     good = attempt_event(Attempt(1, CONNECTION, 10.0, 10.5), "s", "r")
     assert (good.at, good.kind, good.pin) == (10.0, EventKind.ATTEMPT, "mimo/m1")
     assert good.detail == {"number": 1, "key": "a", "url": URL, "dialect": "openai-chat", "seconds": 0.5}
-    bad = attempt_event(Attempt(2, lane(provider("local")).connection, 1.0, 2.0, Fault(FaultClass.BLOCKED), True, "gave up"), "s", "r")
+    bad = attempt_event(
+        Attempt(2, route(provider("local")).connection, 1.0, 2.0, Fault(FaultClass.BLOCKED), True, "gave up"),
+        "s",
+        "r",
+    )
     assert bad.detail["fault"] == {"kind": "blocked"}
     assert (bad.detail["probe"], bad.detail["then"], bad.detail["key"]) == (True, "gave up", None)
 
 
-# -- errors ----------------------------------------------------------------------------------------------------------------
+# -- errors
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_every_error_of_ours_ends_with_the_command_to_run() -> None:
-    error = ConfigError("two things are wrong", problems=[Problem("a.b", "bad", "fix it", "f.toml:3"), Problem("c", "worse")], next_step="holdfast doctor")
-    assert str(error) == "two things are wrong\n  f.toml:3: a.b: bad\n    fix it\n  c: worse\n  run: holdfast doctor"
-    assert str(SecretMissing("no key", tried=["env:X: not set"], next_step="x")) == "no key\n  tried env:X: not set\n  run: x"
+    error = ConfigError(
+        "two things are wrong",
+        problems=[Problem("a.b", "bad", "fix it", "f.toml:3"), Problem("c", "worse")],
+        next_step="holdfast doctor",
+    )
+    assert (
+        str(error)
+        == "two things are wrong\n  f.toml:3: a.b: bad\n    fix it\n  c: worse\n  run: holdfast doctor"
+    )
+    assert (
+        str(SecretMissing("no key", tried=["env:X: not set"], next_step="x"))
+        == "no key\n  tried env:X: not set\n  run: x"
+    )
     assert str(ConnectionLost("gone", candidates=["a/b"], next_step="x")) == "gone\n  could be: a/b\n  run: x"
     assert str(HoldfastError("plain")) == "plain"
 
@@ -116,10 +170,14 @@ def test_errors_carry_their_facts_and_their_exit_code() -> None:
     fault = Fault(FaultClass.BLOCKED)
     refused = Refused("no", fault=fault, attempts=[Attempt(1, CONNECTION, 0, 1, fault)])
     assert (refused.fault, len(refused.attempts), refused.exit_code) == (fault, 1, 4)
-    assert [error.exit_code for error in (HoldfastError, ConfigError, IdentityError, SecretMissing, ConnectionLost, Refused)] == [1, 2, 2, 2, 3, 4]
+    assert [
+        error.exit_code
+        for error in (HoldfastError, ConfigError, IdentityError, SecretMissing, ConnectionLost, Refused)
+    ] == [1, 2, 2, 2, 3, 4]
 
 
-# -- evidence --------------------------------------------------------------------------------------------------------------
+# -- evidence
+# --------------------------------------------------------------------------------------------------------------
 
 
 def test_evidence_is_known_good_for_some_days_only() -> None:
@@ -142,7 +200,7 @@ def test_evidence_is_known_good_for_some_days_only() -> None:
     ],
 )
 def test_a_verdict_names_exactly_what_it_is_about(scope: Scope, name: str) -> None:
-    assert subject(scope, "f", lane(provider("mimo", keys=(key("mimo", "a", "team"),))).connection) == name
+    assert subject(scope, "f", route(provider("mimo", keys=(key("mimo", "a", "team"),))).connection) == name
 
 
 def test_without_an_account_a_verdict_on_the_account_is_one_on_the_key() -> None:
@@ -150,54 +208,69 @@ def test_without_an_account_a_verdict_on_the_account_is_one_on_the_key() -> None
 
 
 def cooldown(scope: Scope, until: float, fingerprint: str = "f") -> Cooldown:
-    return Cooldown(subject(scope, fingerprint, CONNECTION), until, 1.0, 0, Fault(FaultClass.QUOTA_EXHAUSTED, scope))
+    return Cooldown(
+        subject(scope, fingerprint, CONNECTION), until, 1.0, 0, Fault(FaultClass.QUOTA_EXHAUSTED, scope)
+    )
 
 
 def test_the_verdict_that_matters_is_the_hard_one_that_lasts_longest() -> None:
-    board = Board([], [cooldown(Scope.ENDPOINT, 900.0), cooldown(Scope.KEY, 50.0), cooldown(Scope.KEY_MODEL, 70.0)])
-    found = board.cooldown("f", CONNECTION)
+    health = HealthRegistry(
+        [], [cooldown(Scope.ENDPOINT, 900.0), cooldown(Scope.KEY, 50.0), cooldown(Scope.KEY_MODEL, 70.0)]
+    )
+    found = health.cooldown("f", CONNECTION)
     assert found is not None
     assert (found.until, found.hard) == (70.0, True)
-    soft = board.cooldown("g", CONNECTION)
+    soft = health.cooldown("g", CONNECTION)
     assert soft is not None
     assert not soft.hard
-    assert Board().cooldown("f", CONNECTION) is None
+    assert HealthRegistry().cooldown("f", CONNECTION) is None
 
 
 def test_a_good_answer_refutes_every_verdict_it_contradicts() -> None:
-    shared = lane(provider("mimo", keys=(key("mimo", "a", "team"),))).connection
-    verdicts = [Cooldown(subject(scope, "f", shared), 99.0, 1.0, 0, Fault(FaultClass.QUOTA_EXHAUSTED, scope)) for scope in Scope if subject(scope, "f", shared)]
-    board = Board([], [*verdicts, cooldown(Scope.KEY, 99.0, "other")])
-    change = Worked("f", URL, "m1", "mimo:team", 5.0, True)
-    board.apply(change)
-    assert board.cooldown("f", shared) is None
-    assert board.cooldown("other", CONNECTION) is not None
+    shared = route(provider("mimo", keys=(key("mimo", "a", "team"),))).connection
+    verdicts = [
+        Cooldown(subject(scope, "f", shared), 99.0, 1.0, 0, Fault(FaultClass.QUOTA_EXHAUSTED, scope))
+        for scope in Scope
+        if subject(scope, "f", shared)
+    ]
+    health = HealthRegistry([], [*verdicts, cooldown(Scope.KEY, 99.0, "other")])
+    change = KeySucceeded("f", URL, "m1", "mimo:team", 5.0, True)
+    health.apply(change)
+    assert health.cooldown("f", shared) is None
+    assert health.cooldown("other", CONNECTION) is not None
     assert len(cleared_by(change)) == 5
     assert len(cleared_by(change._replace(account=""))) == 4
 
 
 def test_a_success_seen_here_survives_an_older_one_from_the_store() -> None:
-    board = Board([Evidence("f", URL, 1.0, 10.0)], [])
-    board.apply(Worked("f", URL, "m1", "", 50.0, False))
-    board.load([Evidence("f", URL, 1.0, 10.0, FaultClass.AUTH_REJECTED, 40.0)], [])
-    assert board.evidence("f", CONNECTION.endpoint).last_ok == 50.0
-    assert board.evidence("f", CONNECTION.endpoint).stored_ok == 10.0
-    board.load([], [])
-    assert board.evidence("f", CONNECTION.endpoint) == Evidence("f", URL)
+    health = HealthRegistry([Evidence("f", URL, 1.0, 10.0)], [])
+    health.apply(KeySucceeded("f", URL, "m1", "", 50.0, False))
+    health.load([Evidence("f", URL, 1.0, 10.0, FaultClass.AUTH_REJECTED, 40.0)], [])
+    assert health.evidence("f", CONNECTION.endpoint).last_ok == 50.0
+    assert health.evidence("f", CONNECTION.endpoint).stored_ok == 10.0
+    health.load([], [])
+    assert health.evidence("f", CONNECTION.endpoint) == Evidence("f", URL)
 
 
 def test_a_key_is_suspect_after_it_was_refused_until_it_works() -> None:
-    board = Board([Evidence("f", URL, 1.0, 10.0)], [])
-    board.apply(Failed("f", URL, FaultClass.AUTH_REJECTED, 20.0))
-    assert board.evidence("f", CONNECTION.endpoint).suspect
-    board.apply(Worked("f", URL, "m1", "", 21.0, True))
-    assert not board.evidence("f", CONNECTION.endpoint).suspect
+    health = HealthRegistry([Evidence("f", URL, 1.0, 10.0)], [])
+    health.apply(KeyFailed("f", URL, FaultClass.AUTH_REJECTED, 20.0))
+    assert health.evidence("f", CONNECTION.endpoint).suspect
+    health.apply(KeySucceeded("f", URL, "m1", "", 21.0, True))
+    assert not health.evidence("f", CONNECTION.endpoint).suspect
 
 
 def test_the_host_where_a_key_works_is_known_from_evidence_alone() -> None:
-    board = Board([Evidence("f", "https://plan.example/v1", 1.0, 10.0), Evidence("f", "https://older.example/v1", 1.0, 5.0), Evidence("f", URL, 1.0, 99.0)], [])
-    assert board.works_elsewhere("f", CONNECTION.endpoint) == "https://plan.example/v1"
-    assert board.works_elsewhere("g", CONNECTION.endpoint) is None
+    health = HealthRegistry(
+        [
+            Evidence("f", "https://plan.example/v1", 1.0, 10.0),
+            Evidence("f", "https://older.example/v1", 1.0, 5.0),
+            Evidence("f", URL, 1.0, 99.0),
+        ],
+        [],
+    )
+    assert health.works_elsewhere("f", CONNECTION.endpoint) == "https://plan.example/v1"
+    assert health.works_elsewhere("g", CONNECTION.endpoint) is None
 
 
 def test_a_retry_budget_refills_slowly_and_never_beyond_its_size() -> None:
@@ -213,7 +286,8 @@ def test_a_retry_budget_refills_slowly_and_never_beyond_its_size() -> None:
     assert [full.take(0.0) for _ in range(11)].count(True) == 10
 
 
-# -- recovery --------------------------------------------------------------------------------------------------------------
+# -- recovery
+# --------------------------------------------------------------------------------------------------------------
 
 
 def test_every_class_has_its_row() -> None:
@@ -225,7 +299,11 @@ def test_every_class_has_its_row() -> None:
     [
         (Fault(FaultClass.AUTH_REJECTED, sent=False), True, NO_KEY_SENT),
         (Fault(FaultClass.AUTH_REJECTED, terminal=True, confidence=Confidence.CODE), True, FINAL),
-        (Fault(FaultClass.AUTH_REJECTED, terminal=True, confidence=Confidence.TEXT), True, RULES[FaultClass.AUTH_REJECTED]),
+        (
+            Fault(FaultClass.AUTH_REJECTED, terminal=True, confidence=Confidence.TEXT),
+            True,
+            RULES[FaultClass.AUTH_REJECTED],
+        ),
         (Fault(FaultClass.AUTH_REJECTED), False, NEVER_WORKED),
         (Fault(FaultClass.AUTH_REJECTED), True, RULES[FaultClass.AUTH_REJECTED]),
         (Fault(FaultClass.UNKNOWN, status=599), False, UNKNOWN_5XX),
@@ -255,29 +333,45 @@ def test_which_row_governs_depends_on_what_is_known(fault: Fault, worked: bool, 
 def test_how_long_a_verdict_lasts_depends_on_how_strong_its_sign_is(fault: Fault, seconds: float) -> None:
     fault = replace(fault, scope=Scope.KEY)
     failure = Failure(fault, rule_for(fault, worked_here=True), CONNECTION, "f", sent_at=0.0)
-    *_, cooled = verdict(failure, Board(), 10.0, 0.0)
-    assert isinstance(cooled, Cooled)
+    *_, cooled = verdict(failure, HealthRegistry(), 10.0, 0.0)
+    assert isinstance(cooled, CooldownStarted)
     assert cooled.cooldown.until - 10.0 == pytest.approx(seconds)
 
 
 def test_what_speaks_of_one_request_sets_nothing_aside() -> None:
     fault = Fault(FaultClass.QUOTA_EXHAUSTED, Scope.REQUEST, confidence=Confidence.TEXT)
-    assert not [*verdict(Failure(fault, rule_for(fault, worked_here=True), CONNECTION, "f", sent_at=0.0), Board(), 10.0, 0.0)]
+    assert not [
+        *verdict(
+            Failure(fault, rule_for(fault, worked_here=True), CONNECTION, "f", sent_at=0.0),
+            HealthRegistry(),
+            10.0,
+            0.0,
+        )
+    ]
 
 
 def test_a_failure_sent_before_the_last_verdict_adds_nothing_to_it() -> None:
-    fault, rule = Fault(FaultClass.QUOTA_EXHAUSTED, Scope.ACCOUNT, confidence=Confidence.CODE), RULES[FaultClass.QUOTA_EXHAUSTED]
-    board = Board([], [cooldown(Scope.KEY, 3600.0)])
-    assert not [*verdict(Failure(fault, rule, CONNECTION, "f", sent_at=0.5), board, 10.0, 0.0)]
-    assert [*verdict(Failure(fault, rule, CONNECTION, "f", sent_at=1.5), board, 10.0, 0.0)]
+    fault, rule = (
+        Fault(FaultClass.QUOTA_EXHAUSTED, Scope.ACCOUNT, confidence=Confidence.CODE),
+        RULES[FaultClass.QUOTA_EXHAUSTED],
+    )
+    health = HealthRegistry([], [cooldown(Scope.KEY, 3600.0)])
+    assert not [*verdict(Failure(fault, rule, CONNECTION, "f", sent_at=0.5), health, 10.0, 0.0)]
+    assert [*verdict(Failure(fault, rule, CONNECTION, "f", sent_at=1.5), health, 10.0, 0.0)]
 
 
 @pytest.mark.parametrize(
     ("error", "lines"),
     [
-        (ConnectionLost("it is gone", candidates=["a/m", "b/m"], next_step="x"), ["  could be: a/m", "  could be: b/m", "  run: x"]),
+        (
+            ConnectionLost("it is gone", candidates=["a/m", "b/m"], next_step="x"),
+            ["  could be: a/m", "  could be: b/m", "  run: x"],
+        ),
         (SecretMissing("no key", tried=["env:A: not set"]), ["  tried env:A: not set"]),
-        (ConfigError("wrong:", problems=[Problem("p.url", "is no URL", place="f:3")], next_step="x"), ["  f:3: p.url: is no URL", "  run: x"]),
+        (
+            ConfigError("wrong:", problems=[Problem("p.url", "is no URL", place="f:3")], next_step="x"),
+            ["  f:3: p.url: is no URL", "  run: x"],
+        ),
         (CannotHandOver("no dialect"), []),
     ],
 )
@@ -285,7 +379,8 @@ def test_an_error_is_one_sentence_and_what_stands_below_it(error: HoldfastError,
     assert str(error).split("\n") == [error.what, *lines]
 
 
-# -- catalogue and gate ----------------------------------------------------------------------------------------------------
+# -- catalogue and gate
+# ----------------------------------------------------------------------------------------------------
 
 BARE = provider("bare", "k", models=())
 OPEN = provider("open", "k")
@@ -300,7 +395,9 @@ def test_the_picker_offers_declared_and_discovered_models_with_their_connection(
     assert [(str(o.pin), o.declared) for o in found] == [
         ("open/o1", False), ("open/o2", False), ("keyless/k1", True), ("local/l1", True), ("listed/m2", True), ("listed/m1", True), ("listed/m3", False)
     ]  # fmt: skip
-    assert {str(o.pin): o.why_not for o in found if o.why_not} == {"keyless/k1": "it has no key (holdfast key add keyless --from env:NAME)"}
+    assert {str(o.pin): o.why_not for o in found if o.why_not} == {
+        "keyless/k1": "it has no key (holdfast key add keyless --from env:NAME)"
+    }
 
 
 @pytest.mark.parametrize("name", ["", " padded", "two\nlines", "bell\x07"])
@@ -315,9 +412,16 @@ def test_an_option_that_the_reader_cannot_speak_says_why() -> None:
 
 
 def test_the_gate_decides_by_dialect_alone() -> None:
-    both = Provider(ProviderName("both"), (Endpoint("https://b.example"), Endpoint("https://b.example", Dialect.ANTHROPIC_MESSAGES)), (key("both", "k"),))
+    both = Provider(
+        ProviderName("both"),
+        (Endpoint("https://b.example"), Endpoint("https://b.example", Dialect.ANTHROPIC_MESSAGES)),
+        (key("both", "k"),),
+    )
     assert dialect_for("claude-code", (Dialect.ANTHROPIC_MESSAGES, CHAT), both) is Dialect.ANTHROPIC_MESSAGES
-    with pytest.raises(CannotHandOver, match=r"codex speaks openai-responses; provider 'open' has openai-chat[\s\S]*--harness codex"):
+    with pytest.raises(
+        CannotHandOver,
+        match=r"codex speaks openai-responses; provider 'open' has openai-chat[\s\S]*--harness codex",
+    ):
         dialect_for("codex", (Dialect.OPENAI_RESPONSES,), OPEN)
 
 
@@ -335,9 +439,14 @@ def test_the_gate_decides_by_dialect_alone() -> None:
         ("gpt-5", "", False),
     ],
 )
-def test_the_model_that_answered_is_compared_with_the_one_chosen(chosen: str, answered: str, same: bool) -> None:
+def test_the_model_that_answered_is_compared_with_the_one_chosen(
+    chosen: str, answered: str, same: bool
+) -> None:
     assert same_model(chosen, answered) is same
 
 
 def test_what_takes_no_key_is_known_under_a_name_of_its_own() -> None:
-    assert subject(Scope.MODEL, NO_KEY, lane(provider("local")).connection) == "model:m1@https://local.example/v1"
+    assert (
+        subject(Scope.MODEL, NO_KEY, route(provider("local")).connection)
+        == "model:m1@https://local.example/v1"
+    )

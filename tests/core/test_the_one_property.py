@@ -1,5 +1,6 @@
-"""The property that rules them all: for any script of answers, switches, restarts and edits, every request that
-leaves has an (origin, key, model, dialect) that the session's pin, or a rung of its ladder, permits at that instant."""
+"""The property that rules them all: for any script of answers, switches, restarts and edits, every request
+that leaves has an (origin, key, model, dialect) that the session's pin, or a rung of its ladder, permits at
+that instant."""
 
 from __future__ import annotations
 
@@ -19,20 +20,20 @@ LIVES = 10
 
 @settings(max_examples=300)
 @given(st.randoms(use_true_random=False), st.integers(3, 25))
-def test_every_request_that_leaves_is_permitted_by_the_users_own_words(roll: Random, events: int) -> None:
-    life = born(roll)
+def test_every_request_that_leaves_is_permitted_by_the_users_own_words(jitter: Random, events: int) -> None:
+    life = born(jitter)
     for _ in range(events):
-        step(life, roll)
+        step(life, jitter)
 
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(LIVES))
 def test_a_long_life_has_no_request_that_its_user_did_not_permit(seed: int) -> None:
-    roll, sends = Random(seed), 0
+    jitter, sends = Random(seed), 0
     events = STEPS // LIVES
     while events > 0:
-        life = born(roll)
+        life = born(jitter)
         for _ in range(min(events, 200)):
-            step(life, roll)
+            step(life, jitter)
         events, sends = events - 200, sends + life.sends
     assert sends > STEPS // LIVES // 8, "a life in which little is sent proves little"

@@ -10,12 +10,21 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_tables_of_the_scenarios_are_those_of_the_tests() -> None:
-    checked = subprocess.run([sys.executable, ROOT / "docs" / "reported.py", "--check"], capture_output=True, text=True, check=False)
+    checked = subprocess.run(
+        [sys.executable, ROOT / "docs" / "reported.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert checked.returncode == 0, checked.stderr
 
 
 def test_every_report_is_told_or_is_said_to_be_told_elsewhere() -> None:
     text = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
     told = {line.split(" ")[1] for line in text.splitlines() if line.startswith("| ")}
-    wanted = {f"T{number}" for number in range(1, 33)} | {f"M{number}" for number in range(1, 10)} | {f"W{number}" for number in range(1, 31)}
+    wanted = (
+        {f"T{number}" for number in range(1, 33)}
+        | {f"M{number}" for number in range(1, 10)}
+        | {f"W{number}" for number in range(1, 31)}
+    )
     assert {one for one in wanted - told if f"**{one}**" not in text} == set()

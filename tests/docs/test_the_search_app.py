@@ -1,4 +1,5 @@
-"""The example application: it degrades where everybody can see it, heals by itself, and never obtains a key without a yes."""
+"""The example application: it degrades where everybody can see it, heals by itself, and never obtains a key
+without a yes."""
 
 from __future__ import annotations
 
@@ -9,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from holdfast import runtime
-from holdfast.scripted import ScriptedProvider, empty, ok, status
-from holdfast.scripted.control import AmazeePlane, refusing
+from holdfast.fake_provider import ScriptedProvider, empty, ok, status
+from holdfast.fake_provider.control import AmazeePlane, refusing
+from holdfast.sdk import api
 
 ROOT = Path(__file__).parents[2]
 LISTS = ("/v1/models", "/model/info")
@@ -31,19 +32,21 @@ def module() -> Any:
 
 
 @pytest.fixture
-def plane() -> Iterator[tuple[AmazeePlane, ScriptedProvider]]:
-    plane = AmazeePlane()
-    plane.lists_openly = False
-    with ScriptedProvider(plane, models=None) as provider:
-        plane.root = provider.root
-        yield plane, provider
+def gateway() -> Iterator[tuple[AmazeePlane, ScriptedProvider]]:
+    gateway = AmazeePlane()
+    gateway.lists_openly = False
+    with ScriptedProvider(gateway, models=None) as provider:
+        gateway.root = provider.root
+        yield gateway, provider
 
 
-def test_the_search_app_degrades_visibly_and_heals_by_itself(home: Path, module: Any, plane: tuple[AmazeePlane, ScriptedProvider]) -> None:
-    service, provider = plane
+def test_the_search_app_degrades_visibly_and_heals_by_itself(
+    home: Path, module: Any, gateway: tuple[AmazeePlane, ScriptedProvider]
+) -> None:
+    service, provider = gateway
     (home / "holdfast.toml").write_text("[settings]\nprobe_delays = [0.01]\n")
     corpus = ["Kelp grows in cold water", "A holdfast is no root"]
-    with runtime.open(home) as hf:
+    with api.open(home) as hf:
         app = module.SearchApp(hf, corpus, settings={"url": provider.root})
         page = app.search("kelp")
         assert (page.results, page.summary) == (corpus[:1], "")
@@ -52,7 +55,7 @@ def test_the_search_app_degrades_visibly_and_heals_by_itself(home: Path, module:
 
         for path in LISTS:
             service.spoil(path, refusing(403, {"detail": "not allowed to call this route"}))
-        with pytest.raises(runtime.HoldfastError, match="models are not known yet"):
+        with pytest.raises(api.HoldfastError, match="models are not known yet"):
             app.agree("the administrator")
         page = app.search("kelp")
         assert (page.results, page.summary, provider.calls) == (corpus[:1], "", [])
@@ -60,14 +63,18 @@ def test_the_search_app_degrades_visibly_and_heals_by_itself(home: Path, module:
 
         record = hf.engine.store.provision("amazee")
         assert record is not None
-        hf.provisioning.runner.change(record, lambda one, now: one.to(one.state, now, one.reason, one.told, next_at=0.0))  # half a minute later
+        hf.provisioning.runner.change(
+            record, lambda one, now: one.to(one.state, now, one.reason, one.told, next_at=0.0)
+        )  # half a minute later
         page = app.search("kelp")
         assert (page.summary, page.notice) == (ok().text, "")
         assert {seen.model for seen in provider.calls} == {"claude-haiku-4-5", "claude-sonnet-4-5"}
 
         service.models["claude-sonnet-4-20250514"] = service.models.pop("claude-sonnet-4-5")
         page = app.search("kelp")
-        assert (page.summary, page.notice) == (ok().text, ""), "a withdrawn model is replaced within the same page"
+        assert (page.summary, page.notice) == (ok().text, ""), (
+            "a withdrawn model is replaced within the same page"
+        )
 
         service.refuse("/v1/chat/completions", *[empty()] * 4)
         page = app.search("kelp")
@@ -82,12 +89,14 @@ def test_the_search_app_degrades_visibly_and_heals_by_itself(home: Path, module:
     assert (service.minted, service.attempts) == (1, 1)
 
 
-def test_with_a_key_of_its_users_own_the_search_app_asks_nobody_for_another(home: Path, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_a_key_of_its_users_own_the_search_app_asks_nobody_for_another(
+    home: Path, module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OWN", "sk-own-key-of-the-user")
     with ScriptedProvider(lambda seen: ok() if seen.dialect else status(500), models=None) as provider:
         entry = f'[provider.amazee]\nurl = "{provider.url}"\nkeys = ["env:OWN"]\nmodels = ["my-sonnet-4", "my-haiku-4"]\n'
         (home / "holdfast.toml").write_text(entry)
-        with runtime.open(home) as hf:
+        with api.open(home) as hf:
             assert module.SearchApp(hf, ["kelp"]).search("kelp").summary == ok().text
         assert {seen.key for seen in provider.requests} == {"sk-own-key-of-the-user"}
         assert len(provider.calls) == len(provider.requests) == 2

@@ -1,4 +1,5 @@
-"""The README and the pages of docs/ show what really happens: their commands, programs and configurations are run here."""
+"""The README and the pages of docs/ show what really happens: their commands, programs and configurations are
+run here."""
 
 from __future__ import annotations
 
@@ -15,15 +16,20 @@ from types import ModuleType
 import pytest
 
 import holdfast
-from holdfast import configfile, presets
-from holdfast.configfile.parse import parse
+from holdfast import config as config_file
+from holdfast.config.parse import parse
 from holdfast.core.config import Config
 from holdfast.core.errors import ConfigError
-from holdfast.scripted import ScriptedProvider, ok, only_keys
+from holdfast.fake_provider import ScriptedProvider, ok, only_keys
+from holdfast.providers import presets
 
 ROOT = Path(__file__).parents[2]
 TEXT = "Still here."
-PROVIDERS = {"mimo-plan": ("mimo-v2.5-pro", "openai-chat"), "deepseek": ("deepseek-chat", "openai-chat"), "kimi": ("kimi-k2", "anthropic-messages")}
+PROVIDERS = {
+    "mimo-plan": ("mimo-v2.5-pro", "openai-chat"),
+    "deepseek": ("deepseek-chat", "openai-chat"),
+    "kimi": ("kimi-k2", "anthropic-messages"),
+}
 
 
 def blocks(document: str, language: str) -> list[str]:
@@ -48,13 +54,24 @@ def reader(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             variable = f"KEY_{name.replace('-', '_').upper()}"
             monkeypatch.setenv(variable, f"key-of-{name}")
             url = provider.root if dialect == "anthropic-messages" else provider.url
-            configfile.add_provider(configfile.Home.at(home), name, {"url": url, "dialect": dialect, "models": [model], "keys": [f"env:{variable}"]})
+            config_file.add_provider(
+                config_file.Home.at(home),
+                name,
+                {"url": url, "dialect": dialect, "models": [model], "keys": [f"env:{variable}"]},
+            )
         yield home
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Python in a process of its own, in which a warning is an error."""
-    return subprocess.run([sys.executable, "-W", "error", *arguments], capture_output=True, text=True, timeout=50, check=False, env={**os.environ})
+    return subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        env={**os.environ},
+    )
 
 
 def test_the_tour_of_the_readme_prints_what_the_commands_print(home: Path) -> None:
@@ -66,7 +83,13 @@ def test_the_tour_of_the_readme_prints_what_the_commands_print(home: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("lie", "noticed"), [("answered in 0 s", False), ("answered in 3 s", False), ("refused in 0 s", True), ("answered in 0 s twice", True)]
+    ("lie", "noticed"),
+    [
+        ("answered in 0 s", False),
+        ("answered in 3 s", False),
+        ("refused in 0 s", True),
+        ("answered in 0 s twice", True),
+    ],
 )
 def test_only_times_and_request_ids_of_the_tour_may_differ(lie: str, noticed: bool) -> None:
     tour = tool("tour")
@@ -85,7 +108,9 @@ def test_every_program_of_the_librarys_page_runs_as_it_stands(reader: Path, tmp_
     assert "could be: mimo-plan/mimo-v2.5-pro" in done.stdout
 
 
-@pytest.mark.parametrize(("name", "pin"), [("openai_sync", "mimo-plan/mimo-v2.5-pro"), ("anthropic_streaming", "kimi/kimi-k2")])
+@pytest.mark.parametrize(
+    ("name", "pin"), [("openai_sync", "mimo-plan/mimo-v2.5-pro"), ("anthropic_streaming", "kimi/kimi-k2")]
+)
 def test_an_example_answers_and_goes_on_without_being_told_the_pin(name: str, pin: str, reader: Path) -> None:
     program = ROOT / "examples" / f"{name}.py"
     for arguments in (("issue-42", pin), ("issue-42",)):
@@ -109,7 +134,13 @@ def test_every_configuration_of_a_document_is_one() -> None:
 
 def test_the_defaults_that_the_configurations_page_names_are_the_codes() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `(\w+)` \| .*\(`([^`]+)`(?: \w+)?\)(?:;[^|]*)? \|$", page.partition("## `[settings]`")[2], re.MULTILINE))
+    rows = dict(
+        re.findall(
+            r"^\| `(\w+)` \| .*\(`([^`]+)`(?: \w+)?\)(?:;[^|]*)? \|$",
+            page.partition("## `[settings]`")[2],
+            re.MULTILINE,
+        )
+    )
     settings = rows.keys() & {"probe_delays", "replay_limit", "wait_budget", "known_good_days"}
     assert len(settings) == 4
     assert read("[settings]\n" + "\n".join(f"{name} = {rows[name]}" for name in settings)) == Config()
@@ -117,7 +148,11 @@ def test_the_defaults_that_the_configurations_page_names_are_the_codes() -> None
 
 
 @pytest.mark.parametrize(
-    "wrong", ["[provider.custom]\nurl = 'https://x.example'", "[provider.a]\nurl = 'https://x.example'\nkeys = ['sk-literal-key-0123456789']"]
+    "wrong",
+    [
+        "[provider.custom]\nurl = 'https://x.example'",
+        "[provider.a]\nurl = 'https://x.example'\nkeys = ['sk-literal-key-0123456789']",
+    ],
 )
 def test_what_the_configurations_page_calls_an_error_is_one(wrong: str) -> None:
     with pytest.raises(ConfigError):

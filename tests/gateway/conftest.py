@@ -1,16 +1,21 @@
 """A gateway for tests: the data plane in a thread of its own, on an ephemeral port, over a home of the test.
 
     def test_…(gateway: StartGateway, provider: ScriptedProvider) -> None:
-        plane = gateway(provider)                                 # a provider entry `mine` at the scripted provider, keys A and B
-        plane = gateway(config=TOML, bounds=Bounds(idle=0.2))     # or a configuration of the test's own; times as short as it likes
+        plane = gateway(provider)                                 # a provider entry `mine` at the scripted
+        provider, keys A and B
+        plane = gateway(config=TOML, bounds=Bounds(idle=0.2))     # or a configuration of the test's own;
+        times as short as it likes
         openai.OpenAI(base_url=plane.url, api_key=plane.token)    # `plane.root` for the Anthropic SDK
         status, headers, body = plane.post("chat/completions", {"model": "mine/scripted-1", "messages": []})
-        raw = plane.raw(b"POST /v1/… HTTP/1.1\\r\\n…")              # the bytes that came back until the connection closed or fell silent
-        plane.done[-1].outcome                                     # what metrics were told, one entry a request
-        plane.home, plane.holdfast                                 # its home, and a Holdfast over the same engine (journal, sessions)
+        raw = plane.raw(b"POST /v1/… HTTP/1.1\\r\\n…")              # the bytes that came back until the
+        connection closed or fell silent
+        plane.done[-1].outcome                                     # what metrics were told, one entry a
+                                                                   request
+        plane.home, plane.holdfast                                 # its home, and a Holdfast over the same
+        engine (journal, sessions)
 
-With `loop="asyncio"` it runs on the standard library's event loop instead of uvloop. Everything ends with the test.
-"""
+With `loop="asyncio"` it runs on the standard library's event loop instead of uvloop. Everything ends with the
+test."""
 
 from __future__ import annotations
 
@@ -30,7 +35,7 @@ import uvloop
 
 import holdfast
 from holdfast.core.identity import Pin
-from holdfast.gateway.plane import Bounds, Done, Plane
+from holdfast.gateway.gateway import Bounds, FinishedRequest, Gateway
 from holdfast.store.base import Token
 from holdfast.testing import ScriptedProvider
 
@@ -61,16 +66,33 @@ class Books:
     OPEN = frozenset({"/health/live"})
 
     def __init__(self) -> None:
-        self.tokens = {TOKEN.encode(): Token("1", "", "test"), BOUND.encode(): Token("2", "", "bound", session="theirs")}
+        self.tokens = {
+            TOKEN.encode(): Token("1", "", "test"),
+            BOUND.encode(): Token("2", "", "bound", session="theirs"),
+        }
         self.done: list[Finished] = []
 
     def check(self, value: bytes) -> Token | None:
         return self.tokens.get(value)
 
-    def finished(self, done: Done) -> None:
-        self.done.append(Finished(done.route, done.status, done.size, done.chunks, done.streamed, dict(done.usage), done.outcome, done.session, done.left))
+    def finished(self, done: FinishedRequest) -> None:
+        self.done.append(
+            Finished(
+                done.route,
+                done.status,
+                done.size,
+                done.chunks,
+                done.streamed,
+                dict(done.usage),
+                done.outcome,
+                done.session,
+                done.left,
+            )
+        )
 
-    def answer(self, plane: Plane, method: str, path: str, query: str, headers: Any, token: Token | None) -> Any:
+    def answer(
+        self, plane: Gateway, method: str, path: str, query: str, headers: Any, token: Token | None
+    ) -> Any:
         if path == "/health/live":
             return 200, [(b"content-type", b"text/plain")], b"live"
         if path == "/boom":
@@ -89,7 +111,9 @@ class Running:
         self.holdfast = holdfast.open(home)
         self.books = Books()
         self.token, self.home = TOKEN, home
-        self.plane = Plane(self.holdfast.engine, self.books, self.books, self.books, bounds=bounds, strict=strict)
+        self.plane = Gateway(
+            self.holdfast.engine, self.books, self.books, self.books, bounds=bounds, strict=strict
+        )
         self._loop = uvloop.new_event_loop() if loop == "uvloop" else asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="gateway", daemon=True)
         self._thread.start()
@@ -135,7 +159,12 @@ class Running:
 
 def request(route: str, body: bytes, *, method: str = "POST", **headers: str) -> bytes:
     """A request as bytes, with the token unless `authorization` is given."""
-    given = {"host": "localhost", "authorization": f"Bearer {TOKEN}", "content-type": "application/json", "content-length": str(len(body))}
+    given = {
+        "host": "localhost",
+        "authorization": f"Bearer {TOKEN}",
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+    }
     given |= {name.replace("_", "-"): value for name, value in headers.items()}
     path = route if route.startswith("/") else f"/v1/{route}"
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items() if value)]
@@ -183,9 +212,19 @@ def gateway(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartGatewa
     monkeypatch.setenv("KEY_A", "sk-aaaa-0123456789abcdef")
     monkeypatch.setenv("KEY_B", "sk-bbbb-0123456789abcdef")
 
-    def start(*providers: ScriptedProvider, config: str = "", bounds: Bounds = QUICK, strict: str = "", loop: str = "uvloop") -> Running:
-        text = config or "\n".join(entry(name, one) for name, one in zip(("mine", "other"), providers, strict=False))
-        (home / "holdfast.toml").write_text(text + "\n[settings]\nprobe_delays = [0, 0]\n" * (not config), "utf-8")
+    def start(
+        *providers: ScriptedProvider,
+        config: str = "",
+        bounds: Bounds = QUICK,
+        strict: str = "",
+        loop: str = "uvloop",
+    ) -> Running:
+        text = config or "\n".join(
+            entry(name, one) for name, one in zip(("mine", "other"), providers, strict=False)
+        )
+        (home / "holdfast.toml").write_text(
+            text + "\n[settings]\nprobe_delays = [0, 0]\n" * (not config), "utf-8"
+        )
         running.append(Running(home, bounds, Pin.parse(strict) if strict else None, loop))
         return running[-1]
 

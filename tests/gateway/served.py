@@ -40,7 +40,14 @@ def provider(name: str, url: str, *, keys: Sequence[str] = (), models: Sequence[
 class Served:
     """One running `holdfast serve`."""
 
-    def __init__(self, home: Path, *options: str, environ: Mapping[str, str] | None = None, token: str | None = None, cwd: Path | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *options: str,
+        environ: Mapping[str, str] | None = None,
+        token: str | None = None,
+        cwd: Path | None = None,
+    ) -> None:
         self.home = home
         self.process = subprocess.Popen(
             [sys.executable, "-m", "holdfast", "serve", "--listen", "127.0.0.1:0", "--json", *options],
@@ -51,7 +58,10 @@ class Served:
         )
         self._said: queue.Queue[bytes] = queue.Queue()
         self.errors: list[str] = []
-        self._readers = [threading.Thread(target=self._read_out, daemon=True), threading.Thread(target=self._read_errors, daemon=True)]
+        self._readers = [
+            threading.Thread(target=self._read_out, daemon=True),
+            threading.Thread(target=self._read_errors, daemon=True),
+        ]
         for one in self._readers:
             one.start()
         first = self._said.get(timeout=20)
@@ -80,7 +90,9 @@ class Served:
     def logged(self, event: str) -> list[dict[str, Any]]:
         return [one for one in self.log if one["event"] == event]
 
-    def ask(self, path: str, body: Any = None, *, token: str | None = None, **headers: str) -> httpx2.Response:
+    def ask(
+        self, path: str, body: Any = None, *, token: str | None = None, **headers: str
+    ) -> httpx2.Response:
         """One request; on a connection that is kept, as clients do."""
         method = "POST" if body is not None else "GET"
         try:
@@ -93,13 +105,18 @@ class Served:
             return self.client.request(method, path, headers=self._headers(token, headers))
 
     def chat(self, model: str = "p/m", *, token: str | None = None, **headers: str) -> httpx2.Response:
-        return self.ask(CHAT, {"model": model, "messages": [{"role": "user", "content": "hi"}]}, token=token, **headers)
+        return self.ask(
+            CHAT, {"model": model, "messages": [{"role": "user", "content": "hi"}]}, token=token, **headers
+        )
 
     @contextlib.contextmanager
     def stream(self, model: str = "p/m") -> Iterator[httpx2.Response]:
         """A stream whose head has come, on a connection of its own."""
         body = {"model": model, "stream": True, "messages": [{"role": "user", "content": "hi"}]}
-        with self.new_client() as client, client.stream("POST", CHAT, json=body, headers=self._headers(None, {})) as answer:
+        with (
+            self.new_client() as client,
+            client.stream("POST", CHAT, json=body, headers=self._headers(None, {})) as answer,
+        ):
             yield answer
 
     def alive(self) -> bool:
@@ -112,12 +129,18 @@ class Served:
 
     def _headers(self, token: str | None, more: Mapping[str, str]) -> dict[str, str]:
         token = self.token if token is None else token
-        return ({"authorization": f"Bearer {token}"} if token else {}) | {name.replace("_", "-"): value for name, value in more.items()}
+        return ({"authorization": f"Bearer {token}"} if token else {}) | {
+            name.replace("_", "-"): value for name, value in more.items()
+        }
 
     def metrics(self) -> dict[str, float]:
         found = self.ask("/metrics")
         assert found.status_code == 200, found.text
-        pairs = (re.fullmatch(r"holdfast_(\w+(?:\{.*\})?) (\S+)", line) for line in found.text.splitlines() if not line.startswith("#"))
+        pairs = (
+            re.fullmatch(r"holdfast_(\w+(?:\{.*\})?) (\S+)", line)
+            for line in found.text.splitlines()
+            if not line.startswith("#")
+        )
         return {one[1]: float(one[2]) for one in pairs if one is not None}
 
     def workers(self) -> list[dict[str, Any]]:

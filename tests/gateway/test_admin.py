@@ -11,11 +11,11 @@ import pytest
 
 import holdfast
 from gateway.test_models_list import FakePlane
+from holdfast.core.changes import Cooldown, CooldownStarted, KeySucceeded
 from holdfast.core.errors import ConfigError, StoreError
-from holdfast.core.evidence import Cooldown, Cooled, Worked
 from holdfast.core.faults import Fault, FaultClass, Scope
-from holdfast.gateway.metrics import Metrics
-from holdfast.gateway.sides import Sides
+from holdfast.gateway.admin.routes import AdminRoutes
+from holdfast.gateway.telemetry.metrics import Metrics
 from holdfast.store.base import Token
 from holdfast.store.events import Event, EventKind
 
@@ -23,7 +23,14 @@ CANARY = "sk-canary-5e0f6c1b9d3a4728"
 URL = "https://mimo.example/v1"
 CONFIG = f'[provider.mimo]\nurl = "{URL}"\nmodels = ["m"]\nkeys = ["env:MIMO_KEY", {{ from = "env:MISSING", label = "gone", account = "team" }}]\n'
 ANYBODY = Token("t", "", "laptop")
-ADMIN = ["/metrics", "/holdfast/status", "/holdfast/providers", "/holdfast/sessions", "/holdfast/session/a", "/holdfast/requests/r1"]
+ADMIN = [
+    "/metrics",
+    "/holdfast/status",
+    "/holdfast/providers",
+    "/holdfast/sessions",
+    "/holdfast/session/a",
+    "/holdfast/requests/r1",
+]
 
 
 @pytest.fixture
@@ -38,13 +45,34 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         engine.vault.secret(key)
         mark, now = engine.fingerprint(key), engine.store.now()
         fault = Fault(FaultClass.RATE_LIMITED, status=429, scope=Scope.KEY, excerpt=f"no more for {CANARY}")
-        engine.store.apply([Worked(str(mark), URL, "m", "", now - 60, True), Cooled(Cooldown(f"key:{mark}@{URL}", now + 60, now, 1, fault))], now)
-        engine.store.record([Event(now, EventKind.REFUSED, "a", "r1", "mimo/m", {"fault": "rate_limited", "key": "MIMO_KEY", "until": now + 60})])
+        engine.store.apply(
+            [
+                KeySucceeded(str(mark), URL, "m", "", now - 60, True),
+                CooldownStarted(Cooldown(f"key:{mark}@{URL}", now + 60, now, 1, fault)),
+            ],
+            now,
+        )
+        engine.store.record(
+            [
+                Event(
+                    now,
+                    EventKind.REFUSED,
+                    "a",
+                    "r1",
+                    "mimo/m",
+                    {"fault": "rate_limited", "key": "MIMO_KEY", "until": now + 60},
+                )
+            ]
+        )
         yield engine
 
 
-def asked(engine: Any, path: str, token: Token | None = ANYBODY, method: str = "GET", sent: bytes = b"") -> tuple[int, Any]:
-    found = Sides(Metrics(), "1.2").answer(FakePlane(engine), method, path, "", [(b"Authorization", b"Bearer " + sent)], token)  # type: ignore[arg-type]
+def asked(
+    engine: Any, path: str, token: Token | None = ANYBODY, method: str = "GET", sent: bytes = b""
+) -> tuple[int, Any]:
+    found = AdminRoutes(Metrics(), "1.2").answer(
+        FakePlane(engine), method, path, "", [(b"Authorization", b"Bearer " + sent)], token
+    )  # type: ignore[arg-type]
     if found is None:
         return 0, None
     status, headers, body = found  # type: ignore[misc]
@@ -52,10 +80,16 @@ def asked(engine: Any, path: str, token: Token | None = ANYBODY, method: str = "
 
 
 def test_only_what_says_nothing_needs_no_token() -> None:
-    assert {"/", "/health/live", "/health/ready", "/health/liveliness", "/health/readiness"} == Sides.OPEN
+    assert {
+        "/",
+        "/health/live",
+        "/health/ready",
+        "/health/liveliness",
+        "/health/readiness",
+    } == AdminRoutes.OPEN
 
 
-@pytest.mark.parametrize("path", [*ADMIN, *sorted(Sides.OPEN), "/v1/models", "/v1/models/mimo/m"])
+@pytest.mark.parametrize("path", [*ADMIN, *sorted(AdminRoutes.OPEN), "/v1/models", "/v1/models/mimo/m"])
 def test_no_page_holds_a_key_or_a_traceback(path: str, engine: Any) -> None:
     status, told = asked(engine, path)
     assert status == 200
@@ -63,12 +97,29 @@ def test_no_page_holds_a_key_or_a_traceback(path: str, engine: Any) -> None:
     assert "Traceback" not in json.dumps(told)
 
 
-@pytest.mark.parametrize("path", [*ADMIN, *sorted(Sides.OPEN), "/v1/models"])
+@pytest.mark.parametrize("path", [*ADMIN, *sorted(AdminRoutes.OPEN), "/v1/models"])
 def test_nothing_can_be_changed_from_here(path: str, engine: Any) -> None:
-    assert [asked(engine, path, method=method)[0] for method in ("POST", "PUT", "PATCH", "DELETE")] == [0, 0, 0, 0]
+    assert [asked(engine, path, method=method)[0] for method in ("POST", "PUT", "PATCH", "DELETE")] == [
+        0,
+        0,
+        0,
+        0,
+    ]
 
 
-@pytest.mark.parametrize("path", ["/holdfast", "/holdfast/", "/holdfast/session/", "/holdfast/nothing", "/v1", "/health", "/metrics/x", "/models/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/holdfast",
+        "/holdfast/",
+        "/holdfast/session/",
+        "/holdfast/nothing",
+        "/v1",
+        "/health",
+        "/metrics/x",
+        "/models/",
+    ],
+)
 def test_a_path_that_is_none_is_left_to_others(path: str, engine: Any) -> None:
     assert asked(engine, path) == (0, None)
 
@@ -76,7 +127,13 @@ def test_a_path_that_is_none_is_left_to_others(path: str, engine: Any) -> None:
 def test_a_provider_is_shown_with_what_its_keys_did_and_what_rests(engine: Any) -> None:
     _, (told,) = asked(engine, "/holdfast/providers")
     first, gone = told["keys"]
-    assert (told["name"], first["label"], first["kept_in"], gone["label"], gone["account"]) == ("mimo", "MIMO_KEY", "env", "gone", "team")
+    assert (told["name"], first["label"], first["kept_in"], gone["label"], gone["account"]) == (
+        "mimo",
+        "MIMO_KEY",
+        "env",
+        "gone",
+        "team",
+    )
     (resting,) = first["resting"]
     assert (resting["fault"], resting["about"], resting["url"]) == ("rate_limited", "key", URL)
     (seen,) = first["evidence"]
@@ -117,9 +174,14 @@ def test_a_token_of_one_session_sees_nothing_else(engine: Any) -> None:
     assert asked(engine, "/holdfast/session/b", bound)[0] == 200
 
 
-def test_readiness_tells_the_reason_only_to_whoever_has_a_token(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readiness_tells_the_reason_only_to_whoever_has_a_token(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert asked(engine, "/health/ready", None, sent=b"hf-guess") == (200, {"ready": True})
-    assert asked(engine, "/health/ready", None, sent=b"hf-good") == (200, {"ready": True, "store": "ok", "config": "ok", "draining": False})
+    assert asked(engine, "/health/ready", None, sent=b"hf-good") == (
+        200,
+        {"ready": True, "store": "ok", "config": "ok", "draining": False},
+    )
     engine.config_error = ConfigError("holdfast.toml is wrong", next_step="holdfast doctor")
     status, told = asked(engine, "/health/ready", sent=b"hf-good")
     assert (status, told["ready"]) == (200, True)  # the last good one serves on

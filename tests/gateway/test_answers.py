@@ -1,4 +1,5 @@
-"""What a provider says reaches the client byte for byte, and what it fails to say is told truthfully: cut anywhere, stalled, refused."""
+"""What a provider says reaches the client byte for byte, and what it fails to say is told truthfully: cut
+anywhere, stalled, refused."""
 
 from __future__ import annotations
 
@@ -17,12 +18,19 @@ from typing import Any
 
 import pytest
 
-from holdfast.gateway.plane import Bounds
+from holdfast.gateway.gateway import Bounds
 from holdfast.testing import ScriptedProvider, error_event, fails_for, ok, only_keys, stall, status, truncated
 
 CHAT = {"model": "mine/scripted-1", "messages": []}
 ROUTES = ["chat/completions", "responses", "messages"]
-PLAIN = json.dumps({"id": "x", "object": "chat.completion", "model": "scripted-1", "choices": [{"message": {"content": "é…" * 50}, "finish_reason": "stop"}]})
+PLAIN = json.dumps(
+    {
+        "id": "x",
+        "object": "chat.completion",
+        "model": "scripted-1",
+        "choices": [{"message": {"content": "é…" * 50}, "finish_reason": "stop"}],
+    }
+)
 NUMBER = re.compile(rb"\d+")
 EVENTS = (
     b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'
@@ -33,8 +41,9 @@ EVENTS = (
 
 @contextmanager
 def speaking(answer: Callable[[int], tuple[bytes, bool]]) -> Iterator[tuple[str, list[bytes]]]:
-    """A provider of raw bytes: for the n-th request what it says, and whether it then resets the connection (or closes it). A whole answer
-    says that it closes: the next request would else leave on the dying connection now and then, and cost an attempt."""
+    """A provider of raw bytes: for the n-th request what it says, and whether it then resets the connection
+    (or closes it). A whole answer says that it closes: the next request would else leave on the dying
+    connection now and then, and cost an attempt."""
     server, seen = socket.create_server(("127.0.0.1", 0)), []
     server.settimeout(0.05)
     over = threading.Event()
@@ -76,30 +85,44 @@ def config(url: str) -> str:
 def steady(plane: Any) -> None:
     """Let an endpoint that broke so often be tried again, and at once."""
     engine = plane.holdfast.engine
-    engine._roll = lambda: 0.0
-    engine.board.bucket(engine.config().providers["mine"].endpoints[0]).__init__()
+    engine._jitter = lambda: 0.0
+    engine.health.bucket(engine.config().providers["mine"].endpoints[0]).__init__()
 
 
 def whole(body: bytes, kind: str = "application/json", extra: bytes = b"") -> bytes:
-    return b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (kind.encode(), extra, len(body), body)
+    return b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (
+        kind.encode(),
+        extra,
+        len(body),
+        body,
+    )
 
 
 def chunked(body: bytes, *, step: int = 40, kind: bytes = b"text/event-stream") -> bytes:
     pieces = [body[i : i + step] for i in range(0, len(body), step)]
-    head = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n" % kind
+    head = (
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n"
+        % kind
+    )
     return head + b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_bodies_pass_byte_for_byte_plain_packed_and_streamed(gateway: Any, provider: ScriptedProvider, route: str, loop: str) -> None:
+def test_bodies_pass_byte_for_byte_plain_packed_and_streamed(
+    gateway: Any, provider: ScriptedProvider, route: str, loop: str
+) -> None:
     plane = gateway(provider, loop=loop)
     provider.follow(lambda seen: ok(compressed="gzip" in seen.headers.get("accept-encoding", "")))
     asked = {"model": "mine/scripted-1", "messages": [], "max_tokens": 5}
     _, _, plain = plane.post(route, asked)
     _, headers, packed = plane.post(route, asked, accept_encoding="gzip")
     assert (headers["content-encoding"], headers["holdfast-attempts"]) == ("gzip", "1")
-    strip = lambda text: {name: value for name, value in json.loads(text).items() if name not in ("id", "created", "created_at")}  # noqa: E731
+
+    def strip(text: bytes) -> dict[str, Any]:
+        ignored = ("id", "created", "created_at")
+        return {name: value for name, value in json.loads(text).items() if name not in ignored}
+
     assert strip(gzip.decompress(packed)) == strip(plain)
     code, headers, streamed = plane.post(route, asked | {"stream": True})
     assert (code, headers["content-type"]) == (200, "text/event-stream")
@@ -118,7 +141,10 @@ def test_bodies_pass_byte_for_byte_plain_packed_and_streamed(gateway: Any, provi
     ("said", "body"),
     [
         (whole(PLAIN.encode()), PLAIN.encode()),
-        (whole(gzip.compress(PLAIN.encode()), extra=b"content-encoding: gzip\r\n"), gzip.compress(PLAIN.encode())),
+        (
+            whole(gzip.compress(PLAIN.encode()), extra=b"content-encoding: gzip\r\n"),
+            gzip.compress(PLAIN.encode()),
+        ),
         (chunked(PLAIN.encode(), kind=b"application/json"), PLAIN.encode()),
         (chunked(EVENTS), EVENTS),
         (chunked(EVENTS, step=1), EVENTS),
@@ -127,11 +153,23 @@ def test_bodies_pass_byte_for_byte_plain_packed_and_streamed(gateway: Any, provi
     ],
     ids=["plain", "packed", "chunked", "stream", "stream of single bytes", "until close", "after a hint"],
 )
-def test_the_very_bytes_of_a_provider_arrive_and_nothing_that_is_not_for_clients(gateway: Any, said: bytes, body: bytes) -> None:
-    said = said.replace(b"\r\ncontent-type", b"\r\nset-cookie: a=b\r\nalt-svc: h3\r\nholdfast-pin: forged\r\nx-request-id: r1\r\ncontent-type", 1)
+def test_the_very_bytes_of_a_provider_arrive_and_nothing_that_is_not_for_clients(
+    gateway: Any, said: bytes, body: bytes
+) -> None:
+    said = said.replace(
+        b"\r\ncontent-type",
+        b"\r\nset-cookie: a=b\r\nalt-svc: h3\r\nholdfast-pin: forged\r\nx-request-id: r1\r\ncontent-type",
+        1,
+    )
     with speaking(lambda number: (said, False)) as (url, seen):
         plane = gateway(config=config(url))
-        code, headers, got = plane.post("chat/completions", CHAT | {"stream": b"event-stream" in said}, cookie="mine", x_forwarded_for="1.2.3.4", x_own="1")
+        code, headers, got = plane.post(
+            "chat/completions",
+            CHAT | {"stream": b"event-stream" in said},
+            cookie="mine",
+            x_forwarded_for="1.2.3.4",
+            x_own="1",
+        )
         assert (code, sha256(got).digest()) == (200, sha256(body).digest())
     assert headers["x-request-id"] == "r1"
     assert headers["holdfast-pin"] == "mine/scripted-1"
@@ -142,10 +180,15 @@ def test_the_very_bytes_of_a_provider_arrive_and_nothing_that_is_not_for_clients
 
 
 @pytest.mark.parametrize("resets", [True, False])
-def test_an_answer_that_breaks_at_any_byte_is_asked_for_again_and_never_handed_on_in_part(gateway: Any, resets: bool) -> None:
+def test_an_answer_that_breaks_at_any_byte_is_asked_for_again_and_never_handed_on_in_part(
+    gateway: Any, resets: bool
+) -> None:
     said = whole(PLAIN.encode())
     offsets = [*range(len(said) - len(PLAIN.encode()) + 4), len(said) - 9, len(said) - 1]
-    with speaking(lambda number: (said[: offsets[number // 2]], resets) if number % 2 else (said, False)) as (url, seen):
+    with speaking(lambda number: (said[: offsets[number // 2]], resets) if number % 2 else (said, False)) as (
+        url,
+        seen,
+    ):
         plane = gateway(config=config(url))
         for offset in offsets:
             steady(plane)
@@ -155,7 +198,9 @@ def test_an_answer_that_breaks_at_any_byte_is_asked_for_again_and_never_handed_o
 
 
 @pytest.mark.parametrize("resets", [True, False])
-def test_a_stream_that_breaks_at_any_byte_is_repeated_before_its_output_and_told_after(gateway: Any, resets: bool) -> None:
+def test_a_stream_that_breaks_at_any_byte_is_repeated_before_its_output_and_told_after(
+    gateway: Any, resets: bool
+) -> None:
     said = chunked(EVENTS)
     begun = said.index(b"hello") + 60
     offsets = [*range(0, len(said) - 2, 7), len(said) - 3]
@@ -179,7 +224,12 @@ def test_a_stream_that_breaks_at_any_byte_is_repeated_before_its_output_and_told
                 assert offset < begun
             else:
                 told = got.removeprefix(EVENTS)
-                assert got != EVENTS or not rest.endswith(b"0\r\n\r\n") or b"[DONE]" in said[:offset] or b"stream_truncated" in told, (offset, got)
+                assert (
+                    got != EVENTS
+                    or not rest.endswith(b"0\r\n\r\n")
+                    or b"[DONE]" in said[:offset]
+                    or b"stream_truncated" in told
+                ), (offset, got)
                 assert EVENTS.startswith(got) or b"stream_truncated" in got, (offset, got)
 
 
@@ -200,7 +250,9 @@ def _chunks(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_cut_stream_ends_with_an_error_of_its_dialect(gateway: Any, provider: ScriptedProvider, route: str) -> None:
+def test_a_cut_stream_ends_with_an_error_of_its_dialect(
+    gateway: Any, provider: ScriptedProvider, route: str
+) -> None:
     provider.follow(truncated(after=3))
     plane = gateway(provider)
     code, _, got = plane.post(route, CHAT | {"stream": True, "max_tokens": 5})
@@ -222,8 +274,12 @@ def test_the_next_key_answers_where_the_first_is_refused(gateway: Any, provider:
     assert (code, headers["holdfast-key"]) == (200, "KEY_B")
 
 
-def test_a_good_key_that_is_refused_for_a_moment_is_asked_again(gateway: Any, provider: ScriptedProvider) -> None:
-    plane = gateway(config=f'[provider.mine]\nurl = "{provider.url}"\nkeys = ["env:KEY_A"]\n[settings]\nprobe_delays = [0.05, 0.1]\n')
+def test_a_good_key_that_is_refused_for_a_moment_is_asked_again(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
+    plane = gateway(
+        config=f'[provider.mine]\nurl = "{provider.url}"\nkeys = ["env:KEY_A"]\n[settings]\nprobe_delays = [0.05, 0.1]\n'
+    )
     assert plane.post("chat/completions", CHAT)[0] == 200
     provider.follow(fails_for(0.05))
     code, headers, _ = plane.post("chat/completions", CHAT)
@@ -231,7 +287,9 @@ def test_a_good_key_that_is_refused_for_a_moment_is_asked_again(gateway: Any, pr
     assert int(headers["holdfast-attempts"]) >= 2
 
 
-def test_a_provider_that_stalls_is_given_up_in_time_before_and_after_its_output(gateway: Any, provider: ScriptedProvider) -> None:
+def test_a_provider_that_stalls_is_given_up_in_time_before_and_after_its_output(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     plane = gateway(provider, bounds=Bounds(look_every=0.02, answer=0.1, stall=0.15))
     provider.follow(stall())
     code, headers, got = plane.post("chat/completions", CHAT)
@@ -242,21 +300,27 @@ def test_a_provider_that_stalls_is_given_up_in_time_before_and_after_its_output(
     assert b"silent for 0.15 s" in got
 
 
-def test_a_client_that_waits_long_for_its_stream_is_told_that_we_are_here(gateway: Any, provider: ScriptedProvider) -> None:
+def test_a_client_that_waits_long_for_its_stream_is_told_that_we_are_here(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     plane = gateway(provider, bounds=Bounds(look_every=0.02, comment=0.1))
     provider.follow(ok(delay=0.35))
     code, _, got = plane.post("chat/completions", CHAT | {"stream": True})
     assert code == 200
     assert got.startswith(b": holdfast\n\n: holdfast\n\n")
     assert got.endswith(b"data: [DONE]\n\n")
-    provider.follow(replace(status(400, {"error": {"message": "bad thing", "type": "invalid_request_error"}}), delay=0.2))
+    provider.follow(
+        replace(status(400, {"error": {"message": "bad thing", "type": "invalid_request_error"}}), delay=0.2)
+    )
     code, _, got = plane.post("messages", CHAT | {"stream": True, "max_tokens": 1})
     assert code == 200
     assert b"event: error\n" in got
     assert b"bad thing" in got
 
 
-def test_a_client_that_leaves_ends_the_providers_stream_and_blames_nobody(gateway: Any, provider: ScriptedProvider) -> None:
+def test_a_client_that_leaves_ends_the_providers_stream_and_blames_nobody(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     plane = gateway(provider)
     provider.follow(ok("word " * 200, event_delay=0.02))
     with plane.connect() as sock:

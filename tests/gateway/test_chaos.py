@@ -1,5 +1,5 @@
-"""Providers that break off at any byte in any dialect, that stall while others answer, and clients that leave, thousands of times: no
-answer is wrong, nothing is left open, and the others go on."""
+"""Providers that break off at any byte in any dialect, that stall while others answer, and clients that
+leave, thousands of times: no answer is wrong, nothing is left open, and the others go on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from gateway.conftest import TOKEN, Running, parse, request
 from gateway.served import eventually
 from gateway.test_answers import chunked, speaking, steady, whole
-from holdfast.gateway.plane import Bounds
+from holdfast.gateway.gateway import Bounds
 from holdfast.testing import ScriptedProvider, ok, stall
 
 EVERY = 1 if os.environ.get("OFFSETS") == "all" else 17
@@ -30,16 +30,22 @@ ASK = {"model": "mine/m", "messages": [], "max_tokens": 9}
 
 
 def events(*rows: dict[str, Any]) -> bytes:
-    return b"".join(b"event: %b\ndata: %b\n\n" % (row["type"].encode(), json.dumps(row).encode()) for row in rows)
+    return b"".join(
+        b"event: %b\ndata: %b\n\n" % (row["type"].encode(), json.dumps(row).encode()) for row in rows
+    )
 
 
 CHAT_END = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 STREAMS = {
-    "chat/completions": b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\ndata: {"choices":[{"delta":{"content":"hello"}}]}\n\n' + CHAT_END,
+    "chat/completions": b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\ndata: {"choices":[{"delta":{"content":"hello"}}]}\n\n'
+    + CHAT_END,
     "responses": events(
         {"type": "response.created", "response": {"id": "r", "model": "m", "status": "in_progress"}},
         {"type": "response.output_text.delta", "delta": "hello", "output_index": 0},
-        {"type": "response.completed", "response": {"id": "r", "model": "m", "status": "completed", "output": []}},
+        {
+            "type": "response.completed",
+            "response": {"id": "r", "model": "m", "status": "completed", "output": []},
+        },
     ),
     "messages": events(
         {"type": "message_start", "message": {"id": "m", "model": "m", "content": []}},
@@ -49,15 +55,33 @@ STREAMS = {
     ),
 }
 PLAIN = {
-    "chat/completions": {"id": "c", "object": "chat.completion", "model": "m", "choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}]},
-    "responses": {"id": "r", "object": "response", "model": "m", "status": "completed", "output": [{"type": "message", "content": []}]},
-    "messages": {"id": "m", "type": "message", "model": "m", "content": [{"type": "text", "text": "hello"}], "stop_reason": "end_turn"},
+    "chat/completions": {
+        "id": "c",
+        "object": "chat.completion",
+        "model": "m",
+        "choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}],
+    },
+    "responses": {
+        "id": "r",
+        "object": "response",
+        "model": "m",
+        "status": "completed",
+        "output": [{"type": "message", "content": []}],
+    },
+    "messages": {
+        "id": "m",
+        "type": "message",
+        "model": "m",
+        "content": [{"type": "text", "text": "hello"}],
+        "stop_reason": "end_turn",
+    },
 }
 
 
 @contextmanager
 def breaking(gateway: Any, said: bytes) -> Iterator[tuple[Running, dict[str, int]]]:
-    """A gateway before a provider that resets its connection once, after `offset` bytes of its answer, and answers well afterwards."""
+    """A gateway before a provider that resets its connection once, after `offset` bytes of its answer, and
+    answers well afterwards."""
     state = {"offset": 0, "tries": 0}
 
     def answer(number: int) -> tuple[bytes, bool]:
@@ -67,7 +91,12 @@ def breaking(gateway: Any, said: bytes) -> Iterator[tuple[Running, dict[str, int
     with speaking(answer) as (url, _):
         root = url.removesuffix("/v1")
         endpoints = f'{{ openai-chat = "{url}", openai-responses = "{url}", anthropic-messages = "{root}" }}'
-        yield gateway(config=f'[provider.mine]\nendpoints = {endpoints}\nkeys = ["env:KEY_A"]\n[settings]\nprobe_delays = [0, 0]\n'), state
+        yield (
+            gateway(
+                config=f'[provider.mine]\nendpoints = {endpoints}\nkeys = ["env:KEY_A"]\n[settings]\nprobe_delays = [0, 0]\n'
+            ),
+            state,
+        )
 
 
 def each_offset(plane: Running, said: bytes, state: dict[str, int], ask: Callable[[int], None]) -> None:
@@ -76,12 +105,14 @@ def each_offset(plane: Running, said: bytes, state: dict[str, int], ask: Callabl
         engine = plane.holdfast.engine
         steady(plane)
         for endpoint in engine.config().providers["mine"].endpoints:  # type: ignore[index]
-            engine.board.bucket(endpoint).__init__()  # type: ignore[misc]
+            engine.health.bucket(endpoint).__init__()  # type: ignore[misc]
         ask(offset)
 
 
 @pytest.mark.parametrize("route", PLAIN)
-def test_an_answer_that_is_reset_at_any_byte_is_asked_for_again_in_every_dialect(gateway: Any, route: str) -> None:
+def test_an_answer_that_is_reset_at_any_byte_is_asked_for_again_in_every_dialect(
+    gateway: Any, route: str
+) -> None:
     body = json.dumps(PLAIN[route]).encode()
     said = whole(body)
     with breaking(gateway, said) as (plane, state):
@@ -94,14 +125,20 @@ def test_an_answer_that_is_reset_at_any_byte_is_asked_for_again_in_every_dialect
 
 
 @pytest.mark.parametrize("route", STREAMS)
-def test_a_stream_that_is_reset_at_any_byte_is_repeated_or_told_and_never_ends_well_by_itself(gateway: Any, route: str) -> None:
+def test_a_stream_that_is_reset_at_any_byte_is_repeated_or_told_and_never_ends_well_by_itself(
+    gateway: Any, route: str
+) -> None:
     stream = STREAMS[route]
     said = chunked(stream, step=64)
-    ends = {"chat/completions": b"[DONE]", "responses": b"response.completed", "messages": b"message_stop"}[route]
+    ends = {"chat/completions": b"[DONE]", "responses": b"response.completed", "messages": b"message_stop"}[
+        route
+    ]
     with breaking(gateway, said) as (plane, state):
 
         def ask(offset: int) -> None:
-            answer = plane.raw(request(route, json.dumps(ASK | {"stream": True}).encode(), connection="close"))
+            answer = plane.raw(
+                request(route, json.dumps(ASK | {"stream": True}).encode(), connection="close")
+            )
             head, _, rest = answer.partition(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200 "), offset
             finished = rest.endswith(b"0\r\n\r\n")
@@ -118,7 +155,14 @@ def test_providers_that_stall_hold_up_nobody_else(gateway: Any, provider: Script
     with ScriptedProvider(stall()) as silent:
         plane = gateway(silent, provider, bounds=Bounds(look_every=0.02, answer=PATIENCE))
         told: list[int] = []
-        waiting = [threading.Thread(target=lambda: told.append(plane.post("chat/completions", ASK | {"model": "mine/scripted-1"})[0])) for _ in range(20)]
+        waiting = [
+            threading.Thread(
+                target=lambda: told.append(
+                    plane.post("chat/completions", ASK | {"model": "mine/scripted-1"})[0]
+                )
+            )
+            for _ in range(20)
+        ]
         for one in waiting:
             one.start()
         eventually(lambda: len(silent.calls) >= 20)
@@ -147,8 +191,11 @@ def leave(sock: socket.socket, *, rudely: bool) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="what is open is read from /proc")
-def test_after_thousands_of_clients_that_left_nothing_is_open_and_nothing_is_kept(gateway: Any, provider: ScriptedProvider) -> None:
-    """They leave within their head, within their body, before the answer, and within the stream; politely and by a reset."""
+def test_after_thousands_of_clients_that_left_nothing_is_open_and_nothing_is_kept(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
+    """They leave within their head, within their body, before the answer, and within the stream; politely and
+    by a reset."""
     provider.follow(lambda seen: ok("word " * 50, event_delay=0.05) if seen.streams else ok(delay=0.05))
     plane = gateway(provider, bounds=Bounds(look_every=0.02, pool_idle=0.1))
     assert plane.post("chat/completions", ASK | {"model": "mine/scripted-1"})[0] == 200
@@ -169,7 +216,9 @@ def test_after_thousands_of_clients_that_left_nothing_is_open_and_nothing_is_kep
                 leave(sock, rudely=number % 8 < 4)
 
     def nothing_is_open() -> bool:
-        return not plane.plane.clients and not plane.plane.tasks and not provider._open and open_files() <= files
+        return (
+            not plane.plane.clients and not plane.plane.tasks and not provider._open and open_files() <= files
+        )
 
     eventually(lambda: not provider._open, 10)
     files = open_files()

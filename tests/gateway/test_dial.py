@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from holdfast.core.identity import Endpoint
-from holdfast.gateway import dial
-from holdfast.gateway.broken import ConnectError, ConnectTimeout, ProxyError
-from holdfast.gateway.dial import Place, connect, place_of
+from holdfast.gateway.http1 import connect as connect_module
+from holdfast.gateway.http1.connect import UpstreamAddress, address_of, connect
+from holdfast.gateway.http1.errors import ConnectError, ConnectTimeout, ProxyError
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -44,7 +44,9 @@ async def reach(proxy_talk: Talk, scheme: str, host: str = "provider.example") -
     port = server.sockets[0].getsockname()[1]
     seen = Seen()
     try:
-        await connect(Place(host, 8443, False, f"{scheme}://me:p%40ss@127.0.0.1:{port}"), lambda: seen, 5)
+        await connect(
+            UpstreamAddress(host, 8443, False, f"{scheme}://me:p%40ss@127.0.0.1:{port}"), lambda: seen, 5
+        )
         for _ in range(100):
             if seen.got:
                 break
@@ -64,7 +66,9 @@ def test_a_tunnel_is_asked_for_with_the_proxys_own_credentials() -> None:
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\nhello")
 
     assert asyncio.run(reach(proxy, "http")).got == b"hello"
-    assert heads == [b"CONNECT provider.example:8443 HTTP/1.1\r\nHost: provider.example:8443\r\nProxy-Authorization: Basic bWU6cEBzcw==\r\n\r\n"]
+    assert heads == [
+        b"CONNECT provider.example:8443 HTTP/1.1\r\nHost: provider.example:8443\r\nProxy-Authorization: Basic bWU6cEBzcw==\r\n\r\n"
+    ]
 
 
 def test_socks_is_given_the_name_and_resolves_it_itself() -> None:
@@ -79,7 +83,11 @@ def test_socks_is_given_the_name_and_resolves_it_itself() -> None:
         writer.write(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50hello")
 
     assert asyncio.run(reach(proxy, "socks5h")).got == b"hello"
-    assert said == [b"\x05\x02\x00\x02", b"\x01\x02me\x04p@ss", b"\x05\x01\x00\x03\x10provider.example\x20\xfb"]
+    assert said == [
+        b"\x05\x02\x00\x02",
+        b"\x01\x02me\x04p@ss",
+        b"\x05\x01\x00\x03\x10provider.example\x20\xfb",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +100,9 @@ def test_socks_is_given_the_name_and_resolves_it_itself() -> None:
         ("ftp", b"", "not supported"),
     ],
 )
-def test_a_proxy_that_does_not_let_us_through_is_told_apart_from_the_provider(scheme: str, answer: bytes, message: str) -> None:
+def test_a_proxy_that_does_not_let_us_through_is_told_apart_from_the_provider(
+    scheme: str, answer: bytes, message: str
+) -> None:
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
         writer.write(answer[:2] if scheme.startswith("socks") else answer)
@@ -109,7 +119,7 @@ def test_the_next_address_is_tried_while_the_first_keeps_silent(monkeypatch: pyt
         loop = asyncio.get_running_loop()
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        one = dial._one
+        one = connect_module._one
 
         async def slow(family: int, address: Any) -> socket.socket:
             if address[0] == "127.0.0.2":
@@ -117,13 +127,16 @@ def test_the_next_address_is_tried_while_the_first_keeps_silent(monkeypatch: pyt
             return await one(family, address)
 
         async def both(*args: Any, **more: Any) -> Any:
-            return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, port)) for host in ("127.0.0.2", "127.0.0.1")]
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, port))
+                for host in ("127.0.0.2", "127.0.0.1")
+            ]
 
-        monkeypatch.setattr(dial, "_one", slow)
-        monkeypatch.setattr(dial, "_HEAD_START", 0.01)
+        monkeypatch.setattr(connect_module, "_one", slow)
+        monkeypatch.setattr(connect_module, "_HEAD_START", 0.01)
         monkeypatch.setattr(loop, "getaddrinfo", both)
         seen = Seen()
-        await connect(Place("two.localhost", port, False, None), lambda: seen, 5)
+        await connect(UpstreamAddress("two.localhost", port, False, None), lambda: seen, 5)
         seen.transport.close()
         server.close()
         await asyncio.sleep(0.01)
@@ -136,13 +149,15 @@ def test_who_cannot_be_reached_is_said_to_be_unreached() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(ConnectError, match="refused"):
-        asyncio.run(connect(Place("127.0.0.1", port, False, None), Seen, 5))
+        asyncio.run(connect(UpstreamAddress("127.0.0.1", port, False, None), Seen, 5))
 
     async def silent() -> None:
         writers: list[asyncio.StreamWriter] = []
         server = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
         try:
-            await connect(Place("127.0.0.1", server.sockets[0].getsockname()[1], True, None), Seen, 0.1)
+            await connect(
+                UpstreamAddress("127.0.0.1", server.sockets[0].getsockname()[1], True, None), Seen, 0.1
+            )
         finally:
             for writer in writers:
                 writer.close()
@@ -157,8 +172,12 @@ def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest.Monke
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("ALL_PROXY", "socks5://proxy.example")
     monkeypatch.setenv("NO_PROXY", "near.example")
-    assert place_of(Endpoint("https://api.example/v1")) == Place("api.example", 443, True, "http://proxy.example:3128")
-    assert place_of(Endpoint("http://api.example:81/v1")) == Place("api.example", 81, False, "socks5://proxy.example")
-    assert place_of(Endpoint("https://near.example/v1")).proxy is None
-    assert place_of(Endpoint("https://127.0.0.1:8443/v1")).proxy is None
-    assert place_of(Endpoint("http://[::1]:81/v1")) == Place("::1", 81, False, None)
+    assert address_of(Endpoint("https://api.example/v1")) == UpstreamAddress(
+        "api.example", 443, True, "http://proxy.example:3128"
+    )
+    assert address_of(Endpoint("http://api.example:81/v1")) == UpstreamAddress(
+        "api.example", 81, False, "socks5://proxy.example"
+    )
+    assert address_of(Endpoint("https://near.example/v1")).proxy is None
+    assert address_of(Endpoint("https://127.0.0.1:8443/v1")).proxy is None
+    assert address_of(Endpoint("http://[::1]:81/v1")) == UpstreamAddress("::1", 81, False, None)

@@ -1,4 +1,5 @@
-"""A head that a connection sent before is known by its bytes; whoever is answered by that is answered as on a connection of its own."""
+"""A head that a connection sent before is known by its bytes; whoever is answered by that is answered as on a
+connection of its own."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.gateway.head import Head, seen_again
-from holdfast.gateway.plane import Bounds
+from holdfast.gateway.gateway import Bounds
+from holdfast.gateway.http1.request_head import Head, cacheable
 from holdfast.store.base import Token
 from holdfast.testing import ScriptedProvider, ok
 
@@ -27,7 +28,9 @@ OTHERS = {
     "a length too long to be one": FIRST.replace(b"content-length: ", b"content-length: " + b"0" * 15),
     "two lengths": FIRST.replace(b"\r\n\r\n", b"\r\ncontent-length: 3\r\n\r\n", 1),
     "a length and chunks": FIRST.replace(b"\r\n\r\n", b"\r\ntransfer-encoding: chunked\r\n\r\n", 1),
-    "a length that ends the line otherwise": FIRST.replace(b"content-length: %d\r\n" % len(BODY), b"content-length: %d\n" % len(BODY)),
+    "a length that ends the line otherwise": FIRST.replace(
+        b"content-length: %d\r\n" % len(BODY), b"content-length: %d\n" % len(BODY)
+    ),
     "a body that is too large": FIRST.replace(b"content-length: %d" % len(BODY), b"content-length: 4096"),
     "another session": request("chat/completions", BODY, holdfast_session="theirs"),
     "a session that cannot be": request("chat/completions", BODY, holdfast_session="no/session"),
@@ -40,15 +43,24 @@ OTHERS = {
 
 
 def _told(answer: bytes) -> tuple[bytes, list[bytes], bytes]:
-    """What says the same each time: the status, which headers there are and who answered, the body but for what names the request."""
+    """What says the same each time: the status, which headers there are and who answered, the body but for
+    what names the request."""
     head, _, body = answer.partition(b"\r\n\r\n")
     status, *lines = head.split(b"\r\n")
-    same = [line for line in lines if not line.lower().startswith((b"date:", b"holdfast-request-id:", b"x-request-id:", b"content-length:"))]
+    same = [
+        line
+        for line in lines
+        if not line.lower().startswith(
+            (b"date:", b"holdfast-request-id:", b"x-request-id:", b"content-length:")
+        )
+    ]
     return status, sorted(same), body.partition(b'"choices"')[2]
 
 
 @pytest.mark.parametrize("then", OTHERS.values(), ids=OTHERS)
-def test_a_second_request_is_answered_as_if_it_were_the_first(gateway: Any, provider: ScriptedProvider, then: bytes) -> None:
+def test_a_second_request_is_answered_as_if_it_were_the_first(
+    gateway: Any, provider: ScriptedProvider, then: bytes
+) -> None:
     provider.follow(lambda seen: ok())
     plane = gateway(provider, bounds=Bounds(look_every=0.02, body_bytes=1_000, body=0.1))
     plane.raw(FIRST, quiet=0.1)
@@ -63,7 +75,9 @@ def test_a_second_request_is_answered_as_if_it_were_the_first(gateway: Any, prov
 
 
 @pytest.mark.parametrize("cut", [1, 40, len(FIRST) - len(BODY) - 2, len(FIRST) - 1])
-def test_a_head_that_comes_in_two_parts_is_read_as_well(gateway: Any, provider: ScriptedProvider, cut: int) -> None:
+def test_a_head_that_comes_in_two_parts_is_read_as_well(
+    gateway: Any, provider: ScriptedProvider, cut: int
+) -> None:
     provider.follow(lambda seen: ok())
     plane = gateway(provider)
     with plane.connect() as sock:
@@ -75,7 +89,9 @@ def test_a_head_that_comes_in_two_parts_is_read_as_well(gateway: Any, provider: 
             assert _one(sock).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_token_that_is_revoked_or_bound_meanwhile_holds_at_once(gateway: Any, provider: ScriptedProvider) -> None:
+def test_a_token_that_is_revoked_or_bound_meanwhile_holds_at_once(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     provider.follow(lambda seen: ok())
     plane = gateway(provider)
     with plane.connect() as sock:
@@ -103,9 +119,11 @@ def test_a_token_that_is_revoked_or_bound_meanwhile_holds_at_once(gateway: Any, 
     ],
 )
 def test_a_head_is_known_again_only_where_that_is_certain(more: bytes) -> None:
-    head = Head(b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer bad\r\n" + more, 16, 64)
+    head = Head(
+        b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer bad\r\n" + more, 16, 64
+    )
     head.credential = b"good"
-    assert seen_again(head) is None
+    assert cacheable(head) is None
 
 
 def _one(sock: socket.socket) -> bytes:
@@ -121,7 +139,9 @@ def _one(sock: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("size", [262_143, 262_144, 400_000, 4 * 1024**2 - 1, 4 * 1024**2 + 300_000])
-def test_a_long_body_arrives_as_it_was_sent_also_twice_in_a_row(gateway: Any, provider: ScriptedProvider, size: int) -> None:
+def test_a_long_body_arrives_as_it_was_sent_also_twice_in_a_row(
+    gateway: Any, provider: ScriptedProvider, size: int
+) -> None:
     provider.follow(lambda seen: ok())
     plane = gateway(provider)
     start, end = b'{"messages":[{"content":"', b'"}],"model":"mine/scripted-1"}'

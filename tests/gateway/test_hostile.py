@@ -1,4 +1,5 @@
-"""Clients and providers that mean harm, or are only very slow: nobody else waits for them, and what they cost is bounded."""
+"""Clients and providers that mean harm, or are only very slow: nobody else waits for them, and what they cost
+is bounded."""
 
 from __future__ import annotations
 
@@ -14,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from holdfast.gateway.framing import _SIZES, Chunks
-from holdfast.gateway.listen import allow_many
-from holdfast.gateway.plane import Bounds
-from holdfast.gateway.server import Client
+from holdfast.gateway.gateway import Bounds
+from holdfast.gateway.http1.framing import _SIZES, Chunks
+from holdfast.gateway.http1.server_connection import ServerConnection
+from holdfast.gateway.process.listen import allow_many
 from holdfast.testing import ScriptedProvider
 
 from .conftest import request  # type: ignore[import-not-found]
@@ -28,7 +29,10 @@ ANSWER = b'{"id":"x","object":"chat.completion","model":"scripted-1","choices":[
 
 def answer(text: bytes = b"hi") -> bytes:
     body = ANSWER % text
-    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
 
 
 @contextmanager
@@ -105,7 +109,9 @@ def narrow(plane: Any) -> socket.socket:
     return sock
 
 
-def test_a_client_that_asks_on_and_on_and_reads_nothing_is_not_answered_on_and_on(gateway: Any, provider: ScriptedProvider) -> None:
+def test_a_client_that_asks_on_and_on_and_reads_nothing_is_not_answered_on_and_on(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     plane = gateway(provider, bounds=Bounds(look_every=0.02, high_water=16 * 1024))
     asked = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n" * 200
     with narrow(plane) as sock:
@@ -121,11 +127,15 @@ def test_a_client_that_asks_on_and_on_and_reads_nothing_is_not_answered_on_and_o
         with suppress(TimeoutError):
             while piece := sock.recv(65536):
                 got += piece
-    assert got.count(b"HTTP/1.1 200 OK") == got.count(b"HTTP/1.1 ") > 1000, "what was asked is answered once it is read"
+    assert got.count(b"HTTP/1.1 200 OK") == got.count(b"HTTP/1.1 ") > 1000, (
+        "what was asked is answered once it is read"
+    )
 
 
 @pytest.mark.parametrize("connection", ["close", "keep-alive"])
-def test_who_reads_nothing_of_an_answer_is_given_up_and_who_reads_slowly_is_not(gateway: Any, connection: str) -> None:
+def test_who_reads_nothing_of_an_answer_is_given_up_and_who_reads_slowly_is_not(
+    gateway: Any, connection: str
+) -> None:
     long = answer(b"x" * 900_000)
 
     def talk(sock: socket.socket, _: int) -> None:
@@ -151,15 +161,25 @@ def test_what_anybody_may_make_up_is_not_kept(gateway: Any, provider: ScriptedPr
     plane = gateway(provider)
     for number in range(3):
         plane.raw(request(f"/s/x/{'y' * 2000}{number}", b"", connection="close"))
-        plane.raw(request("/health/live", b"", method="GET", host=f"{'y' * 2000}{number}", connection="close"))
-        plane.raw(request("/health/live", b"", method="GET", origin=f"http://{'y' * 2000}{number}", connection="close"))
+        plane.raw(
+            request("/health/live", b"", method="GET", host=f"{'y' * 2000}{number}", connection="close")
+        )
+        plane.raw(
+            request(
+                "/health/live", b"", method="GET", origin=f"http://{'y' * 2000}{number}", connection="close"
+            )
+        )
         Chunks().feed(b"1;%d%b\r\n" % (number, b"y" * 900))
     inside = plane.plane
-    assert all(len(one) < 700 for kept in (inside.routes, inside._names, inside._origins, _SIZES) for one in kept)
+    assert all(
+        len(one) < 700 for kept in (inside.routes, inside._names, inside._origins, _SIZES) for one in kept
+    )
 
 
-def test_a_body_in_tiny_chunks_costs_no_object_for_each_of_them(gateway: Any, provider: ScriptedProvider) -> None:
-    client = Client(gateway(provider).plane)
+def test_a_body_in_tiny_chunks_costs_no_object_for_each_of_them(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
+    client = ServerConnection(gateway(provider).plane)
     client._chunks = Chunks()
     client._take_body(b"2\r\nab\r\n" * 1000)
     assert client._body == [b"ab" * 1000]
@@ -170,22 +190,38 @@ def test_it_may_hold_as_many_connections_as_the_system_permits() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(1000, hard), hard))
     try:
         allow_many()
-        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (64 * 1024 if hard == resource.RLIM_INFINITY else min(hard, 64 * 1024), hard)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (
+            64 * 1024 if hard == resource.RLIM_INFINITY else min(hard, 64 * 1024),
+            hard,
+        )
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.parametrize("model", ["mine/" + "m" * 600, "m" * 300_000 + "/m", "mine/a\r\nx: y", "mine/ a", "a\nb"], ids=range(5))
-def test_what_can_be_no_models_name_is_no_broken_configuration(gateway: Any, provider: ScriptedProvider, model: str) -> None:
+@pytest.mark.parametrize(
+    "model", ["mine/" + "m" * 600, "m" * 300_000 + "/m", "mine/a\r\nx: y", "mine/ a", "a\nb"], ids=range(5)
+)
+def test_what_can_be_no_models_name_is_no_broken_configuration(
+    gateway: Any, provider: ScriptedProvider, model: str
+) -> None:
     plane = gateway(provider)
     for _ in range(2):
-        status, headers, body = plane.post("chat/completions", json.dumps({"model": model, "messages": []}).encode())
-        assert (status, headers["x-should-retry"], json.loads(body)["error"]["code"]) == (404, "false", "model_not_found")
+        status, headers, body = plane.post(
+            "chat/completions", json.dumps({"model": model, "messages": []}).encode()
+        )
+        assert (status, headers["x-should-retry"], json.loads(body)["error"]["code"]) == (
+            404,
+            "false",
+            "model_not_found",
+        )
         assert len(body) < 1000
         plane.post("chat/completions", CHAT)
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/chat/completions/", "/v1//chat/completions", "/s/x//chat/completions//"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/chat/completions", "/chat/completions/", "/v1//chat/completions", "/s/x//chat/completions//"],
+)
 def test_a_provider_is_asked_for_the_routes_own_path(gateway: Any, path: str) -> None:
     asked: list[bytes] = []
 
@@ -196,11 +232,16 @@ def test_a_provider_is_asked_for_the_routes_own_path(gateway: Any, path: str) ->
     with speaking(talk) as url:
         plane = gateway(config=at(url))
         assert plane.post(path, CHAT)[0] == plane.post(f"{path}?beta=true", CHAT)[0] == 200
-    assert [one.split(b" ")[1] for one in asked] == [b"/v1/chat/completions", b"/v1/chat/completions?beta=true"]
+    assert [one.split(b" ")[1] for one in asked] == [
+        b"/v1/chat/completions",
+        b"/v1/chat/completions?beta=true",
+    ]
 
 
-def test_a_body_that_is_announced_costs_nothing_before_it_comes(gateway: Any, provider: ScriptedProvider) -> None:
-    client = Client(gateway(provider).plane)
+def test_a_body_that_is_announced_costs_nothing_before_it_comes(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
+    client = ServerConnection(gateway(provider).plane)
     client._need = 4_000_000
     tracemalloc.start()
     client._take_body(b"{")

@@ -1,5 +1,6 @@
-"""Keys that end, through the gateway: a sign-in's token (`oauth:`) and what a program's own function gives (`call:`). Twenty requests that
-need a new one at the same time get it by one renewal, and the event loop, on which all other clients wait, does none of that."""
+"""Keys that end, through the gateway: a sign-in's token (`oauth:`) and what a program's own function gives
+(`call:`). Twenty requests that need a new one at the same time get it by one renewal, and the event loop, on
+which all other clients wait, does none of that."""
 
 from __future__ import annotations
 
@@ -14,10 +15,10 @@ from typing import Any
 import pytest
 
 import holdfast
+from holdfast.calls import token_endpoint
 from holdfast.core.secret import Secret
-from holdfast.http import token
-from holdfast.scripted import Behaviour, ScriptedProvider, Seen, ok, status
-from holdfast.vault.file import Grant, SecretsFile
+from holdfast.credentials.secrets_file import Grant, SecretsFile
+from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok, status
 from signins.authority import Authority
 
 from .conftest import Running, StartGateway
@@ -54,17 +55,24 @@ def renewing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return noted
 
-    monkeypatch.setattr(token, "post_form", noting(token.post_form))
+    monkeypatch.setattr(token_endpoint, "post_form", noting(token_endpoint.post_form))
     monkeypatch.setattr(SecretsFile, "put_grant", noting(SecretsFile.put_grant))
     return threads
 
 
-@pytest.mark.parametrize("ends_in", [-10.0, 3000.0], ids=["its token ended", "its token was withdrawn before its end"])
-def test_a_sign_in_is_renewed_once_for_twenty_requests_and_never_on_the_loop(gateway: StartGateway, home: Path, renewing: list[str], ends_in: float) -> None:
+@pytest.mark.parametrize(
+    "ends_in", [-10.0, 3000.0], ids=["its token ended", "its token was withdrawn before its end"]
+)
+def test_a_sign_in_is_renewed_once_for_twenty_requests_and_never_on_the_loop(
+    gateway: StartGateway, home: Path, renewing: list[str], ends_in: float
+) -> None:
     with Authority(thinks=0.2) as authority:
         authority.issue()
         now = time.time()
-        SecretsFile(home / "secrets.toml").put_grant("corp", Grant("g1", 0, Secret(authority.access), Secret(authority.refresh), now - 3600, now + ends_in))
+        SecretsFile(home / "secrets.toml").put_grant(
+            "corp",
+            Grant("g1", 0, Secret(authority.access), Secret(authority.refresh), now - 3600, now + ends_in),
+        )
         renewing.clear()
         if ends_in > 0:
             authority.access = "withdrawn"
@@ -78,7 +86,8 @@ def test_a_sign_in_is_renewed_once_for_twenty_requests_and_never_on_the_loop(gat
 
 
 class Program:
-    """A program's function that takes its time, and the place where only its newest key is good. `lives` is for how long its first is."""
+    """A program's function that takes its time, and the place where only its newest key is good. `lives` is
+    for how long its first is."""
 
     def __init__(self, lives: float) -> None:
         self.lives = lives
@@ -87,24 +96,30 @@ class Program:
     def __call__(self) -> tuple[str, float]:
         self.threads.append(threading.current_thread().name)
         time.sleep(0.1)
-        return f"key-{len(self.threads):04d}-0123456789", time.time() + (self.lives if len(self.threads) == 1 else 3600.0)
+        return f"key-{len(self.threads):04d}-0123456789", time.time() + (
+            self.lives if len(self.threads) == 1 else 3600.0
+        )
 
     def __getitem__(self, number: int) -> str:
         return f"key-{number:04d}-0123456789"
 
 
-@pytest.mark.parametrize("lives", [0.4, 3600.0], ids=["its key ended", "its key was withdrawn before its end"])
+@pytest.mark.parametrize(
+    "lives", [0.4, 3600.0], ids=["its key ended", "its key was withdrawn before its end"]
+)
 def test_a_programs_function_is_called_once_for_twenty_requests_and_never_on_the_loop(
     gateway: StartGateway, monkeypatch: pytest.MonkeyPatch, lives: float
 ) -> None:
     program, good = Program(lives), [1]
 
-    def place(seen: Seen) -> Behaviour:
+    def place(seen: SeenRequest) -> Behaviour:
         return ok() if seen.key == program[good[0]] else ENDED
 
     monkeypatch.setattr(holdfast, "open", partial(holdfast.open, keys={"corp": program}))
     with ScriptedProvider(place) as provider:
-        plane = gateway(config=f'[provider.corp]\nurl = "{provider.url}"\nmodels = ["m"]\nkeys = ["call:corp"]\n')
+        plane = gateway(
+            config=f'[provider.corp]\nurl = "{provider.url}"\nmodels = ["m"]\nkeys = ["call:corp"]\n'
+        )
         assert ask(plane, "corp") == 200
         good[0] = 2
         time.sleep(0.25 if lives < 1 else 0.0)

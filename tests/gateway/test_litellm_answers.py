@@ -1,5 +1,5 @@
-"""What a real LiteLLM proxy said, replayed by a scripted provider through the gateway: the client gets the status and shape that its SDK
-acts on rightly, and no key rests for what was not its fault."""
+"""What a real LiteLLM proxy said, replayed by a scripted provider through the gateway: the client gets the
+status and shape that its SDK acts on rightly, and no key rests for what was not its fault."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from gateway.conftest import QUICK, Running
-from holdfast.scripted import Behaviour, ScriptedProvider, Seen
+from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest
 
 RECORDED = [
-    json.loads(line) for name in ("replies", "recorded") for line in (Path(__file__).parents[1] / f"replies/{name}.jsonl").read_text("utf-8").splitlines()
+    json.loads(line)
+    for name in ("replies", "recorded")
+    for line in (Path(__file__).parents[1] / f"replies/{name}.jsonl").read_text("utf-8").splitlines()
 ]
 ROUTES = {"chat": "chat/completions", "messages": "messages", "responses": "responses"}
 STATUS = {
@@ -29,10 +31,18 @@ BLAMES = {"auth_rejected", "auth_expired", "not_entitled", "quota_exhausted", "q
 
 def route_of(case: dict[str, Any]) -> str:
     """Which call was answered so; empty for what is none of ours."""
-    return ROUTES.get(case["case"].rpartition("_")[2].partition(".")[0], "") if case["case"].startswith("rec_") else ""
+    return (
+        ROUTES.get(case["case"].rpartition("_")[2].partition(".")[0], "")
+        if case["case"].startswith("rec_")
+        else ""
+    )
 
 
-CASES = [case for case in RECORDED if case["provider"] == "litellm" and case["status"] is not None and route_of(case)]
+CASES = [
+    case
+    for case in RECORDED
+    if case["provider"] == "litellm" and case["status"] is not None and route_of(case)
+]
 
 
 @pytest.fixture(scope="module")
@@ -41,28 +51,42 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     home = tmp_path_factory.mktemp("home") / "holdfast"
     home.mkdir(mode=0o700)
 
-    def answers(seen: Seen) -> Behaviour:
+    def answers(seen: SeenRequest) -> Behaviour:
         case = CASES[int((seen.key or "").rpartition("-")[2])]
-        return Behaviour(case["status"], body=case["body"].encode(), headers=tuple((name.lower(), value) for name, value in case["headers"].items()))
+        return Behaviour(
+            case["status"],
+            body=case["body"].encode(),
+            headers=tuple((name.lower(), value) for name, value in case["headers"].items()),
+        )
 
     with ScriptedProvider(answers, models=["m"]) as proxy, pytest.MonkeyPatch.context() as patch:
         tables = []
         for number, _ in enumerate(CASES):
             patch.setenv(f"KEY_{number}", f"sk-virtual-key-{number}")
             at = f"{proxy.root}/c{number}"
-            endpoints = f'{{ openai-chat = "{at}/v1", openai-responses = "{at}/v1", anthropic-messages = "{at}" }}'
-            tables.append(f'[provider.c{number}]\nprofile = "litellm"\nendpoints = {endpoints}\nmodels = ["m"]\nkeys = ["env:KEY_{number}"]\n')
-        (home / "holdfast.toml").write_text("\n".join([*tables, "[settings]\nprobe_delays = []\nwait_budget = 0\n"]))
+            endpoints = (
+                f'{{ openai-chat = "{at}/v1", openai-responses = "{at}/v1", anthropic-messages = "{at}" }}'
+            )
+            tables.append(
+                f'[provider.c{number}]\nprofile = "litellm"\nendpoints = {endpoints}\nmodels = ["m"]\nkeys = ["env:KEY_{number}"]\n'
+            )
+        (home / "holdfast.toml").write_text(
+            "\n".join([*tables, "[settings]\nprobe_delays = []\nwait_budget = 0\n"])
+        )
         running = Running(home, QUICK, None, "uvloop")
         yield running
         running.close()
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[case["case"] for case in CASES])
-def test_a_recorded_answer_of_a_proxy_reaches_the_client_as_what_it_means(relay: Running, number: int) -> None:
+def test_a_recorded_answer_of_a_proxy_reaches_the_client_as_what_it_means(
+    relay: Running, number: int
+) -> None:
     case, route = CASES[number], route_of(CASES[number])
     streams = case["status"] == 200 or ".stream" in case["case"]
-    status, headers, body = relay.post(route, {"model": f"c{number}/m", "messages": [], "max_tokens": 5, "stream": streams})
+    status, headers, body = relay.post(
+        route, {"model": f"c{number}/m", "messages": [], "max_tokens": 5, "stream": streams}
+    )
     told, anthropic = case["expected_class"], route == "messages"
     if status == 200:  # output had begun: it is told within the stream
         assert case["status"] == 200
@@ -70,16 +94,25 @@ def test_a_recorded_answer_of_a_proxy_reaches_the_client_as_what_it_means(relay:
         assert b"error" in body
     else:
         wanted = OF_ANTHROPIC.get(told, STATUS[told]) if anthropic else STATUS[told]
-        assert (headers["holdfast-fault"], status) == (told, 504 if told == "transient" and case["status"] == 408 else wanted)
+        assert (headers["holdfast-fault"], status) == (
+            told,
+            504 if told == "transient" and case["status"] == 408 else wanted,
+        )
         error = json.loads(body)
         assert (error.get("type") == "error") is anthropic
         assert error["error"]["holdfast"]["class"] == told
-        assert (headers.get("x-should-retry") == "false") is (told != "rate_limited" or "retry-after" not in headers)
+        assert (headers.get("x-should-retry") == "false") is (
+            told != "rate_limited" or "retry-after" not in headers
+        )
     if told not in BLAMES:
         store, vault = relay.holdfast.engine.store, relay.holdfast.engine.vault
-        (key,) = next(one for name, one in relay.holdfast.config.providers.items() if name == f"c{number}").keys
+        (key,) = next(
+            one for name, one in relay.holdfast.config.providers.items() if name == f"c{number}"
+        ).keys
         mark = vault.fingerprint(key, vault.pepper())
-        assert not [one for one in store.cooldowns() if mark in one.subject], "the key rests for what was not its fault"
+        assert not [one for one in store.cooldowns() if mark in one.subject], (
+            "the key rests for what was not its fault"
+        )
 
 
 def test_the_recorded_answers_of_all_kinds_are_there() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.gateway.log import Bridge, Log
-from holdfast.gateway.own import Own
+from holdfast.gateway.own import LocalResponse
+from holdfast.gateway.telemetry.log import Bridge, Log
 
 
 @pytest.fixture
@@ -28,27 +28,41 @@ def told(log: Log, written: list[bytes]) -> list[dict[str, Any]]:
     return [json.loads(one) for one in written]
 
 
-def test_what_went_wrong_inside_is_told_with_its_place_and_without_its_words(log: Log, written: list[bytes]) -> None:
+def test_what_went_wrong_inside_is_told_with_its_place_and_without_its_words(
+    log: Log, written: list[bytes]
+) -> None:
     bridge = Bridge(log)
     try:
         dict[str, str]()["a client's words"]
     except KeyError as error:
-        bridge.emit(logging.LogRecord("holdfast.gateway", logging.ERROR, "", 0, "a request failed", None, (KeyError, error, error.__traceback__)))
+        bridge.emit(
+            logging.LogRecord(
+                "holdfast.gateway",
+                logging.ERROR,
+                "",
+                0,
+                "a request failed",
+                None,
+                (KeyError, error, error.__traceback__),
+            )
+        )
     (line,) = told(log, written)
     assert (line["what"], line["error"]) == ("a request failed", "KeyError")
     assert line["where"][-1].startswith("test_log.py:")
     assert b"client's words" not in written[0]
 
 
-def test_a_flood_of_refusals_is_told_by_its_number(log: Log, written: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flood_of_refusals_is_told_by_its_number(
+    log: Log, written: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = 100.5
     monkeypatch.setattr(time, "monotonic", lambda: now)
     for _ in range(1000):
-        log.finished(Own("", 401, "invalid_token"))
+        log.finished(LocalResponse("", 401, "invalid_token"))
     now = 101.5
-    log.finished(Own("", 401, "invalid_token"))
+    log.finished(LocalResponse("", 401, "invalid_token"))
     for _ in range(100):
-        log.finished(Own("", 404, "unknown_route"))
+        log.finished(LocalResponse("", 404, "unknown_route"))
     lines = told(log, written)
     assert [one["more"] for one in lines if "more" in one] == [980, 81]
     assert len(lines) == 20 + 1 + 20 + 1
@@ -57,5 +71,5 @@ def test_a_flood_of_refusals_is_told_by_its_number(log: Log, written: list[bytes
 def test_every_refusal_is_told_where_every_request_is(written: list[bytes]) -> None:
     log = Log(access=True, write=written.append)
     for _ in range(100):
-        log.finished(Own("", 401, "invalid_token"))
+        log.finished(LocalResponse("", 401, "invalid_token"))
     assert len(told(log, written)) == 100

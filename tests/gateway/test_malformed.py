@@ -1,4 +1,5 @@
-"""Whatever two programs could read differently is refused, answered and cut off; the next connection is served as if nothing had been."""
+"""Whatever two programs could read differently is refused, answered and cut off; the next connection is
+served as if nothing had been."""
 
 from __future__ import annotations
 
@@ -9,11 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holdfast.gateway.server import Client
+from holdfast.gateway.http1.server_connection import ServerConnection
 from holdfast.testing import ScriptedProvider
 
 BODY = b'{"model":"mine/scripted-1","messages":[]}'
-HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer hf-test-0123456789\r\n"
+HEAD = (
+    b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer hf-test-0123456789\r\n"
+)
 LENGTH = b"content-length: %d\r\n" % len(BODY)
 CHUNKED = b"transfer-encoding: chunked\r\n"
 
@@ -73,7 +76,10 @@ TABLE = {
     "a chunk size without end": (400, HEAD + CHUNKED + b"\r\n" + b"f" * 17 + b"\r\n"),
     "a chunk that is longer than its size": (400, HEAD + CHUNKED + b"\r\n3\r\nabcde\r\n0\r\n\r\n"),
     "a chunk that ends with a bare LF": (400, HEAD + CHUNKED + b"\r\n5\nabcde\n0\n\n"),
-    "a chunk extension with a control character": (400, HEAD + CHUNKED + b"\r\n5;a=\x01\r\nabcde\r\n0\r\n\r\n"),
+    "a chunk extension with a control character": (
+        400,
+        HEAD + CHUNKED + b"\r\n5;a=\x01\r\nabcde\r\n0\r\n\r\n",
+    ),
     "a trailer that is none": (400, HEAD + CHUNKED + b"\r\n0\r\nnothing\r\n\r\n"),
     "trailers without end": (400, HEAD + CHUNKED + b"\r\n0\r\n" + b"x: y\r\n" * 3000),
     "chunks in HTTP/1.0": (400, HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + CHUNKED + b"\r\n0\r\n\r\n"),
@@ -83,7 +89,10 @@ TABLE = {
     "a body too large": (413, HEAD + b"content-length: 99999999999\r\n\r\n"),
     "an expectation": (417, HEAD + b"expect: miracles\r\n\r\n"),
     "a session that cannot be one": (400, b"GET /s/%00x/v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n"),
-    "a foreign host": (403, b"GET /v1/models HTTP/1.1\r\nhost: evil.example\r\nauthorization: Bearer hf-test-0123456789\r\n\r\n"),
+    "a foreign host": (
+        403,
+        b"GET /v1/models HTTP/1.1\r\nhost: evil.example\r\nauthorization: Bearer hf-test-0123456789\r\n\r\n",
+    ),
     "a foreign origin": (403, HEAD + b"origin: https://evil.example\r\n\r\n"),
     "no token": (401, b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n"),
     "a wrong token": (401, b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nx-api-key: hf-wrong\r\n\r\n"),
@@ -109,8 +118,19 @@ def test_what_is_malformed_is_answered_cut_off_and_forgotten(plane: Any, provide
     assert not plane.plane.clients
 
 
-def test_a_valid_request_is_the_same_however_its_bytes_were_cut(plane: Any, provider: ScriptedProvider) -> None:
-    chunked = HEAD + CHUNKED + b"connection: close\r\n\r\n" + b"5;x=y\r\n" + BODY[:5] + b"\r\n%x\r\n" % (len(BODY) - 5) + BODY[5:] + b"\r\n0\r\nx: y\r\n\r\n"
+def test_a_valid_request_is_the_same_however_its_bytes_were_cut(
+    plane: Any, provider: ScriptedProvider
+) -> None:
+    chunked = (
+        HEAD
+        + CHUNKED
+        + b"connection: close\r\n\r\n"
+        + b"5;x=y\r\n"
+        + BODY[:5]
+        + b"\r\n%x\r\n" % (len(BODY) - 5)
+        + BODY[5:]
+        + b"\r\n0\r\nx: y\r\n\r\n"
+    )
     for data in (HEAD + LENGTH + b"connection: close\r\n\r\n" + BODY, chunked):
         for at in range(1, len(data)):
             with socket.create_connection(("127.0.0.1", plane.port), timeout=5) as sock:
@@ -148,7 +168,7 @@ class Wire:
     abort = close
 
 
-class Reader(Client):
+class Reader(ServerConnection):
     """A client's side whose requests are answered as soon as they are complete."""
 
     def _dispatch(self, body: bytes) -> None:
@@ -163,7 +183,9 @@ PIECES = st.sampled_from([
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(PIECES | st.binary(max_size=20), max_size=12), st.integers(1, 60))
-def test_no_bytes_in_whatever_pieces_make_the_reader_fail_or_hang(plane: Any, parts: list[bytes], step: int) -> None:
+def test_no_bytes_in_whatever_pieces_make_the_reader_fail_or_hang(
+    plane: Any, parts: list[bytes], step: int
+) -> None:
     async def feed() -> tuple[bytes, bool, bool]:
         client, wire, data = Reader(plane.plane), Wire(), b"".join(parts)
         client.connection_made(wire)  # type: ignore[arg-type]

@@ -12,8 +12,8 @@ import pytest
 from holdfast.core.faults import Fault, FaultClass
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.steps import Attempt, Outcome
-from holdfast.gateway.counters import Cell, Shared
-from holdfast.gateway.metrics import Metrics
+from holdfast.gateway.telemetry.metrics import Metrics
+from holdfast.gateway.telemetry.shared_counters import Gauge, Shared
 
 NAME = ProviderName("mimo")
 KEYS = (Key(NAME, "a", "env:A"), Key(NAME, "b", "env:B"))
@@ -40,7 +40,9 @@ class Done:
     broken: Fault | None = None
 
 
-def attempt(number: int, on: Connection = ON[0], fault: Fault | None = None, *, probe: bool = False) -> Attempt:
+def attempt(
+    number: int, on: Connection = ON[0], fault: Fault | None = None, *, probe: bool = False
+) -> Attempt:
     return Attempt(number, on, 1.0, 2.0, fault, probe)
 
 
@@ -48,13 +50,18 @@ GOOD = Outcome(ON[0], (attempt(1),))
 
 
 def scraped(metrics: Metrics) -> dict[str, float]:
-    """Every line of a scrape: `name{labels}` to its value. Each must be well-formed, each family have its type."""
+    """Every line of a scrape: `name{labels}` to its value. Each must be well-formed, each family have its
+    type."""
     found: dict[str, float] = {}
     for line in metrics.render("1.2").decode().splitlines():
         if not line.startswith("# "):
             match = LINE.fullmatch(line)
             assert match, line
-            name = f"{match[1].removeprefix('holdfast_')}{{{match[2]}}}" if match[2] else match[1].removeprefix("holdfast_")
+            name = (
+                f"{match[1].removeprefix('holdfast_')}{{{match[2]}}}"
+                if match[2]
+                else match[1].removeprefix("holdfast_")
+            )
             assert name not in found, f"{name} stands twice"
             found[name] = float(match[3])
     return found
@@ -62,30 +69,58 @@ def scraped(metrics: Metrics) -> dict[str, float]:
 
 def test_a_good_request_is_counted_with_its_times_and_tokens() -> None:
     metrics = Metrics()
-    metrics.finished(Done(GOOD, seconds=0.2, first=0.03, streamed=True, usage={"prompt_tokens": 3, "completion_tokens": 7}))
+    metrics.finished(
+        Done(GOOD, seconds=0.2, first=0.03, streamed=True, usage={"prompt_tokens": 3, "completion_tokens": 7})
+    )
     metrics.finished(Done(GOOD, seconds=400.0, usage={"input_tokens": 10, "output_tokens": 1}))
     told = scraped(metrics)
     assert told['requests_total{provider="mimo",dialect="openai-chat",status="200"}'] == 2
     assert told['request_seconds_bucket{provider="mimo",le="0.1"}'] == 0
     assert told['request_seconds_bucket{provider="mimo",le="0.25"}'] == 1
     assert told['request_seconds_bucket{provider="mimo",le="300"}'] == 1
-    assert told['request_seconds_bucket{provider="mimo",le="+Inf"}'] == told['request_seconds_count{provider="mimo"}'] == 2
+    assert (
+        told['request_seconds_bucket{provider="mimo",le="+Inf"}']
+        == told['request_seconds_count{provider="mimo"}']
+        == 2
+    )
     assert told['request_seconds_sum{provider="mimo"}'] == pytest.approx(400.2)
-    assert (told['first_byte_seconds_count{provider="mimo"}'], told['first_byte_seconds_bucket{provider="mimo",le="0.05"}']) == (2, 1)
-    assert (told['tokens_total{provider="mimo",direction="in"}'], told['tokens_total{provider="mimo",direction="out"}']) == (13, 8)
+    assert (
+        told['first_byte_seconds_count{provider="mimo"}'],
+        told['first_byte_seconds_bucket{provider="mimo",le="0.05"}'],
+    ) == (2, 1)
+    assert (
+        told['tokens_total{provider="mimo",direction="in"}'],
+        told['tokens_total{provider="mimo",direction="out"}'],
+    ) == (13, 8)
     assert told['build_info{version="1.2"}'] == 1
 
 
 RECOVERED = [
     (
         Outcome(ON[1], (attempt(1, fault=BUSY), attempt(2, ON[1]))),
-        {'faults_total{provider="mimo",class="rate_limited"}': 1, 'retries_total{provider="mimo"}': 1, 'rotations_total{provider="mimo"}': 1},
+        {
+            'faults_total{provider="mimo",class="rate_limited"}': 1,
+            'retries_total{provider="mimo"}': 1,
+            'rotations_total{provider="mimo"}': 1,
+        },
     ),
-    (Outcome(ON[0], (attempt(1, fault=BUSY), attempt(2))), {'retries_total{provider="mimo"}': 1, 'rotations_total{provider="mimo"}': None}),
-    (Outcome(ON[0], (attempt(1, fault=BUSY), attempt(2, probe=True))), {'probes_total{provider="mimo",verdict="good"}': 1}),
-    (Outcome(ON[0], (attempt(1, probe=True, fault=BUSY),), BUSY), {'probes_total{provider="mimo",verdict="rate_limited"}': 1}),
-    (Outcome(ON[0], (attempt(1),), stand_in=True), {'stand_ins_total{provider="mimo"}': 1}),
-    (Outcome(ON[0], (), BUSY, from_memory=True), {'from_memory_total{provider="mimo"}': 1, 'faults_total{provider="mimo",class="rate_limited"}': None}),
+    (
+        Outcome(ON[0], (attempt(1, fault=BUSY), attempt(2))),
+        {'retries_total{provider="mimo"}': 1, 'rotations_total{provider="mimo"}': None},
+    ),
+    (
+        Outcome(ON[0], (attempt(1, fault=BUSY), attempt(2, probe=True))),
+        {'probes_total{provider="mimo",verdict="good"}': 1},
+    ),
+    (
+        Outcome(ON[0], (attempt(1, probe=True, fault=BUSY),), BUSY),
+        {'probes_total{provider="mimo",verdict="rate_limited"}': 1},
+    ),
+    (Outcome(ON[0], (attempt(1),), active_fallback=True), {'stand_ins_total{provider="mimo"}': 1}),
+    (
+        Outcome(ON[0], (), BUSY, from_memory=True),
+        {'from_memory_total{provider="mimo"}': 1, 'faults_total{provider="mimo",class="rate_limited"}': None},
+    ),
 ]
 
 
@@ -124,8 +159,8 @@ def test_whoever_is_asked_answers_for_all_workers() -> None:
     first.finished(Done(GOOD))
     second.finished(Done(GOOD))
     second.count("faults", "mimo", "transient")
-    first.slot[Cell.OPEN_STREAMS] = 2
-    second.slot[Cell.OPEN_STREAMS] = 1
+    first.slot[Gauge.OPEN_STREAMS] = 2
+    second.slot[Gauge.OPEN_STREAMS] = 1
     assert scraped(first) == scraped(second)
     told = scraped(first)
     assert told['requests_total{provider="mimo",dialect="openai-chat",status="200"}'] == 2
@@ -139,7 +174,7 @@ def test_a_killed_worker_leaves_its_counts_and_its_successor_counts_on() -> None
     pid = os.fork()
     if pid == 0:
         metrics = Metrics(shared, 1)
-        metrics.slot[Cell.OPEN_STREAMS] = 4
+        metrics.slot[Gauge.OPEN_STREAMS] = 4
         for _ in range(5):
             metrics.finished(Done(GOOD))
         os.kill(os.getpid(), 9)

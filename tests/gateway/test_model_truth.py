@@ -1,4 +1,5 @@
-"""The model that a provider says it answered with is compared with the chosen one on every answer, and another one is told."""
+"""The model that a provider says it answered with is compared with the chosen one on every answer, and
+another one is told."""
 
 from __future__ import annotations
 
@@ -16,13 +17,19 @@ HEADER = "holdfast-answered-model"
 
 def told(plane: Any) -> list[dict[str, Any]]:
     """What the journal holds of other models."""
-    plane.holdfast.engine.recorder.flush()
-    return [dict(event.detail) for event in plane.holdfast.engine.store.journal(session="token-test") if event.kind is EventKind.MODEL_DIFFERS]
+    plane.holdfast.engine.journal_writer.flush()
+    return [
+        dict(event.detail)
+        for event in plane.holdfast.engine.store.journal(session="token-test")
+        if event.kind is EventKind.MODEL_DIFFERS
+    ]
 
 
 @pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_another_model_is_told_in_a_header_and_written_down_once(gateway: Any, provider: ScriptedProvider, route: str, streams: bool) -> None:
+def test_another_model_is_told_in_a_header_and_written_down_once(
+    gateway: Any, provider: ScriptedProvider, route: str, streams: bool
+) -> None:
     provider.follow([ok(model="scripted-1-2026-01-01"), ok(model="scripted-lite")])
     plane = gateway(provider)
     asked = {"model": "mine/scripted-1", "messages": [], "max_tokens": 5, "stream": streams}
@@ -37,13 +44,22 @@ def test_a_deployment_answers_as_what_its_user_wrote(gateway: Any, provider: Scr
     plane = gateway(config=text)
     provider.follow(ok(model="gpt-5-2025-08-07"))
     assert HEADER not in plane.post("chat/completions", {"model": "azure/ours", "messages": []})[1]
-    assert plane.post("chat/completions", {"model": "azure/theirs", "messages": []})[1][HEADER] == "gpt-5-2025-08-07"
+    assert (
+        plane.post("chat/completions", {"model": "azure/theirs", "messages": []})[1][HEADER]
+        == "gpt-5-2025-08-07"
+    )
     assert told(plane) == [{"chosen": "theirs", "answered": "gpt-5-2025-08-07"}]
 
 
 def test_a_name_that_would_be_a_header_or_a_key_is_neither(gateway: Any, provider: ScriptedProvider) -> None:
     secret = "sk-aaaa-0123456789abcdef"
-    provider.follow(ok(body=json.dumps({"model": f"x\r\nholdfast-pin: forged {secret}", "choices": [{"message": {"content": "hi"}}]}).encode()))
+    provider.follow(
+        ok(
+            body=json.dumps(
+                {"model": f"x\r\nholdfast-pin: forged {secret}", "choices": [{"message": {"content": "hi"}}]}
+            ).encode()
+        )
+    )
     plane = gateway(provider)
     _, headers, _ = plane.post("chat/completions", {"model": "mine/scripted-1", "messages": []})
     assert headers["holdfast-pin"] == "mine/scripted-1"

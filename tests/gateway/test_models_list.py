@@ -14,8 +14,8 @@ import pytest
 import holdfast
 from holdfast.core.errors import StoreError
 from holdfast.core.identity import Pin
-from holdfast.gateway.metrics import Metrics
-from holdfast.gateway.sides import Sides
+from holdfast.gateway.admin.routes import AdminRoutes
+from holdfast.gateway.telemetry.metrics import Metrics
 
 CONFIG = """\
 [provider.mimo]
@@ -70,7 +70,9 @@ def engine(tmp_path: Path) -> Iterator[Any]:
 
 
 def asked(engine: Any, path: str, headers: Any = (), strict: Pin | None = None) -> tuple[int, Any]:
-    status, _, body = Sides(Metrics(), "1").answer(FakePlane(engine, strict), "GET", path, "", list(headers), None)  # type: ignore[misc, arg-type]
+    status, _, body = AdminRoutes(Metrics(), "1").answer(
+        FakePlane(engine, strict), "GET", path, "", list(headers), None
+    )  # type: ignore[misc, arg-type]
     return status, json.loads(body)
 
 
@@ -78,13 +80,24 @@ def ids(told: Any) -> list[str]:
     return [one["id"] for one in told["data"]]
 
 
-def test_the_list_has_what_is_declared_and_what_was_found_and_leaves_out_what_cannot_be_reached(engine: Any) -> None:
+def test_the_list_has_what_is_declared_and_what_was_found_and_leaves_out_what_cannot_be_reached(
+    engine: Any,
+) -> None:
     _, told = asked(engine, "/v1/models")
-    assert ids(told) == ["mimo/mimo-pro", "mimo/org/mimo-lite", "claude/opus", "claude/mimo-pro", "finds/alpha", "finds/zeta"]
+    assert ids(told) == [
+        "mimo/mimo-pro",
+        "mimo/org/mimo-lite",
+        "claude/opus",
+        "claude/mimo-pro",
+        "finds/alpha",
+        "finds/zeta",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("headers", "providers"), [(ANTHROPIC, {"claude"}), (OPENAI, {"mimo", "finds"}), ((), {"mimo", "claude", "finds"})], ids=["anthropic", "openai", "unknown"]
+    ("headers", "providers"),
+    [(ANTHROPIC, {"claude"}), (OPENAI, {"mimo", "finds"}), ((), {"mimo", "claude", "finds"})],
+    ids=["anthropic", "openai", "unknown"],
 )
 def test_a_caller_sees_what_it_can_speak_to(headers: Any, providers: set[str], engine: Any) -> None:
     _, told = asked(engine, "/models", headers)
@@ -103,7 +116,10 @@ def test_both_sdks_read_the_same_list(engine: Any) -> None:
 def test_an_empty_list_is_a_list(tmp_path: Path) -> None:
     (tmp_path / "holdfast.toml").write_text("")
     with holdfast.open(tmp_path) as held:
-        assert asked(held.engine, "/v1/models") == (200, {"object": "list", "data": [], "has_more": False, "first_id": None, "last_id": None})
+        assert asked(held.engine, "/v1/models") == (
+            200,
+            {"object": "list", "data": [], "has_more": False, "first_id": None, "last_id": None},
+        )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +132,9 @@ def test_an_empty_list_is_a_list(tmp_path: Path) -> None:
         ("org/mimo-lite", "mimo/org/mimo-lite"),
     ],
 )
-def test_one_model_is_found_by_its_pin_or_by_a_name_that_only_one_provider_has(name: str, expected: str, engine: Any) -> None:
+def test_one_model_is_found_by_its_pin_or_by_a_name_that_only_one_provider_has(
+    name: str, expected: str, engine: Any
+) -> None:
     status, told = asked(engine, f"/v1/models/{name}")
     assert (status, told["id"]) == (200, expected)
 

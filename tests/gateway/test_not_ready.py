@@ -1,4 +1,5 @@
-"""A provider that is half set up, asked for through the gateway: 503 with a reason for programs, and it heals beside the request."""
+"""A provider that is half set up, asked for through the gateway: 503 with a reason for programs, and it heals
+beside the request."""
 
 from __future__ import annotations
 
@@ -7,15 +8,17 @@ import json
 import pytest
 
 from holdfast.core.errors import NotReady
-from holdfast.scripted import ScriptedProvider
-from holdfast.scripted.control import AmazeePlane, refusing
+from holdfast.fake_provider import ScriptedProvider
+from holdfast.fake_provider.control import AmazeePlane, refusing
 
 from .conftest import StartGateway
 
 ASKED = {"model": "amazee/claude-sonnet-4-5", "messages": [{"role": "user", "content": "Where were we?"}]}
 
 
-def test_a_half_provisioned_provider_is_503_with_a_reason_and_heals_beside_the_request(gateway: StartGateway) -> None:
+def test_a_half_provisioned_provider_is_503_with_a_reason_and_heals_beside_the_request(
+    gateway: StartGateway,
+) -> None:
     service = AmazeePlane()
     service.lists_openly = False
     for path in ("/v1/models", "/model/info"):
@@ -25,7 +28,9 @@ def test_a_half_provisioned_provider_is_503_with_a_reason_and_heals_beside_the_r
         plane = gateway(config="")
         held = plane.holdfast
         with pytest.raises(NotReady):
-            held.ensure_ready("amazee", {"answer": ["*sonnet*"]}, settings={"url": provider.root}, consent="a test")
+            held.ensure_ready(
+                "amazee", {"answer": ["*sonnet*"]}, settings={"url": provider.root}, consent="a test"
+            )
         status, _, body = plane.post("chat/completions", ASKED)
         told = json.loads(body)["error"]
         assert (status, told["holdfast"]["reason"]) == (503, "model_unresolved")
@@ -34,14 +39,18 @@ def test_a_half_provisioned_provider_is_503_with_a_reason_and_heals_beside_the_r
 
         record = held.engine.store.provision("amazee")
         assert record is not None
-        held.provisioning.runner.change(record, lambda one, now: one.to(one.state, now, one.reason, one.told, next_at=0.0))
+        held.provisioning.runner.change(
+            record, lambda one, now: one.to(one.state, now, one.reason, one.told, next_at=0.0)
+        )
         assert plane.post("chat/completions", ASKED)[0] == 503
         assert held.provisioning.later.settle()
         assert plane.post("chat/completions", ASKED)[0] == 200
         assert (service.minted, service.attempts) == (1, 1)
 
 
-def test_a_configuration_that_broke_is_503_and_nothing_is_sent(gateway: StartGateway, provider: ScriptedProvider) -> None:
+def test_a_configuration_that_broke_is_503_and_nothing_is_sent(
+    gateway: StartGateway, provider: ScriptedProvider
+) -> None:
     """What a plane over an engine without a last good configuration says; `holdfast serve` keeps one."""
     plane = gateway(provider)
     (plane.home / "holdfast.toml").write_text("[provider.")

@@ -1,4 +1,5 @@
-"""A changed holdfast.toml counts from the next request on; a broken one is refused aloud; no request is lost by either."""
+"""A changed holdfast.toml counts from the next request on; a broken one is refused aloud; no request is lost
+by either."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.served import eventually, provider, serving, write_config
-from holdfast.scripted import Behaviour, ScriptedProvider, ok
+from holdfast.fake_provider import Behaviour, ScriptedProvider, ok
 
 
 def _errors(served: Any) -> set[str | None]:
@@ -31,7 +32,9 @@ def test_a_new_provider_and_a_new_key_count_from_the_next_request_on(workers: st
             assert "q/m" in served.ask("/v1/models").text
 
 
-@pytest.mark.parametrize("broken", ["[provider.", "[provider.p]\nurl = 3\n", "", None], ids=["syntax", "value", "empty", "gone"])
+@pytest.mark.parametrize(
+    "broken", ["[provider.", "[provider.p]\nurl = 3\n", "", None], ids=["syntax", "value", "empty", "gone"]
+)
 def test_a_broken_file_is_refused_aloud_while_requests_go_on(broken: str | None, home: Path) -> None:
     with ScriptedProvider(ok()) as behind:
         good = provider("p", behind.url)
@@ -87,8 +90,15 @@ def test_no_request_is_lost_while_good_and_broken_files_come_and_go(home: Path) 
             for one in threads:
                 one.start()
             for turn in range(4):
-                write_config(home, "[provider." if turn % 2 else f"# {turn}\n{good}" + provider(f"q{turn}", behind.url))
-                eventually(lambda turn=turn: len(served.logged("reload-refused" if turn % 2 else "reloaded")) >= 2 * (turn // 2 + 1))  # type: ignore[misc]
+                write_config(
+                    home, "[provider." if turn % 2 else f"# {turn}\n{good}" + provider(f"q{turn}", behind.url)
+                )
+                eventually(
+                    lambda turn=turn: (
+                        len(served.logged("reload-refused" if turn % 2 else "reloaded"))
+                        >= 2 * (turn // 2 + 1)
+                    )
+                )  # type: ignore[misc]
             stop.set()
             for one in threads:
                 one.join()

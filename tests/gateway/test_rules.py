@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from holdfast.core.identity import Pin
-from holdfast.gateway.plane import Bounds
+from holdfast.gateway.gateway import Bounds
 from holdfast.testing import ScriptedProvider, ok
 
 from .conftest import read_all, request  # type: ignore[import-not-found]
@@ -35,18 +35,24 @@ def chat(model: str | None = "mine/scripted-1", **more: Any) -> dict[str, Any]:
         "/s/a%3Ab/embeddings",
     ],
 )
-def test_every_data_route_is_served_with_and_without_version_and_session(gateway: Any, provider: ScriptedProvider, path: str) -> None:
+def test_every_data_route_is_served_with_and_without_version_and_session(
+    gateway: Any, provider: ScriptedProvider, path: str
+) -> None:
     plane = gateway(provider)
     provider.follow(lambda seen: ok() if seen.dialect else ok(body=b'{"input_tokens":3}'))
     code, headers, _ = plane.post(path, chat())
     assert code == 200
     assert headers["holdfast-session"] == ("a:b" if path.startswith("/s/") else "token-test")
     assert provider.requests[-1].path.startswith("/v1/")
-    assert provider.requests[-1].path.endswith(path.removeprefix("/s/a:b").removeprefix("/s/a%3Ab").removeprefix("/v1").rstrip("/"))
+    assert provider.requests[-1].path.endswith(
+        path.removeprefix("/s/a:b").removeprefix("/s/a%3Ab").removeprefix("/v1").rstrip("/")
+    )
     assert provider.requests[-1].model == "scripted-1"
 
 
-def test_a_session_is_made_by_the_first_request_that_says_what_it_wants(gateway: Any, provider: ScriptedProvider) -> None:
+def test_a_session_is_made_by_the_first_request_that_says_what_it_wants(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     plane = gateway(provider)
     code, _, body = plane.post("/s/new/v1/chat/completions", chat(None))
     assert (code, json.loads(body)["error"]["code"]) == (400, "model_ambiguous")
@@ -56,7 +62,9 @@ def test_a_session_is_made_by_the_first_request_that_says_what_it_wants(gateway:
     assert provider.calls[-1].model == "mine-only"
     assert plane.post("/s/new/v1/chat/completions", chat("mine/scripted-1"))[0] == 200
     assert provider.calls[-1].model == "scripted-1"
-    assert plane.holdfast.engine.store.session("new").pin == Pin.parse("mine/mine-only"), "another pin is that request's alone"
+    assert plane.holdfast.engine.store.session("new").pin == Pin.parse("mine/mine-only"), (
+        "another pin is that request's alone"
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +77,13 @@ def test_a_session_is_made_by_the_first_request_that_says_what_it_wants(gateway:
 )
 @pytest.mark.parametrize("route", ["chat/completions", "responses", "messages"])
 def test_a_model_that_means_no_one_pin_is_refused_with_the_candidates(
-    gateway: Any, provider: ScriptedProvider, route: str, model: str, status: int, code: str, candidates: list[str]
+    gateway: Any,
+    provider: ScriptedProvider,
+    route: str,
+    model: str,
+    status: int,
+    code: str,
+    candidates: list[str],
 ) -> None:
     plane = gateway(provider, provider)
     got, headers, body = plane.post(route, chat(model))
@@ -80,17 +94,23 @@ def test_a_model_that_means_no_one_pin_is_refused_with_the_candidates(
     assert not provider.requests
 
 
-def test_a_provider_that_does_not_speak_the_dialect_is_named_with_what_it_speaks(gateway: Any, provider: ScriptedProvider) -> None:
+def test_a_provider_that_does_not_speak_the_dialect_is_named_with_what_it_speaks(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     plane = gateway(config=f'[provider.mine]\nurl = "{provider.url}"\nkeys = ["env:KEY_A"]\n')
     code, _, body = plane.post("messages", chat())
     assert (code, json.loads(body)["error"]["holdfast"]["class"]) == (400, "wrong_dialect")
     assert b"openai-chat" in body
 
 
-def test_a_broken_configuration_is_told_and_a_lost_choice_is_a_conflict(gateway: Any, provider: ScriptedProvider) -> None:
+def test_a_broken_configuration_is_told_and_a_lost_choice_is_a_conflict(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     plane = gateway(provider)
     assert plane.post("chat/completions", chat())[0] == 200
-    (plane.home / "holdfast.toml").write_text(f'[provider.renamed]\nurl = "{provider.url}"\nkeys = ["env:KEY_A"]\n', "utf-8")
+    (plane.home / "holdfast.toml").write_text(
+        f'[provider.renamed]\nurl = "{provider.url}"\nkeys = ["env:KEY_A"]\n', "utf-8"
+    )
     plane.holdfast.engine.look_again()
     code, _, body = plane.post("chat/completions", chat(None))
     assert (code, json.loads(body)["error"]["code"]) == (409, "connection_lost")
@@ -118,13 +138,17 @@ def test_under_a_strict_pin_nothing_else_is_sent(gateway: Any, provider: Scripte
         ({"authorization": "Bearer hf-bound-0123456789", "session_id": "0f3e"}, "theirs"),
     ],
 )
-def test_the_session_is_the_first_that_is_named(gateway: Any, provider: ScriptedProvider, headers: dict[str, str], session: str) -> None:
+def test_the_session_is_the_first_that_is_named(
+    gateway: Any, provider: ScriptedProvider, headers: dict[str, str], session: str
+) -> None:
     code, answered, _ = gateway(provider).post("chat/completions", chat(), **headers)
     assert (code, answered["holdfast-session"]) == (200, session)
 
 
 def test_a_token_of_one_session_serves_no_other(gateway: Any, provider: ScriptedProvider) -> None:
-    code, _, body = gateway(provider).post("/s/else/v1/chat/completions", chat(), authorization="Bearer hf-bound-0123456789")
+    code, _, body = gateway(provider).post(
+        "/s/else/v1/chat/completions", chat(), authorization="Bearer hf-bound-0123456789"
+    )
     assert (code, json.loads(body)["error"]["code"]) == (403, "session_mismatch")
 
 
@@ -132,7 +156,9 @@ def test_a_token_of_one_session_serves_no_other(gateway: Any, provider: Scripted
     "body",
     [b"", b"no object", b"[1]", b"\x1f\x8b\x08", '{"model":"x"}'.encode("utf-16")],
 )
-def test_a_body_that_nobody_can_look_into_is_not_sent(gateway: Any, provider: ScriptedProvider, body: bytes) -> None:
+def test_a_body_that_nobody_can_look_into_is_not_sent(
+    gateway: Any, provider: ScriptedProvider, body: bytes
+) -> None:
     plane = gateway(provider)
     assert plane.post("chat/completions", chat())[0] == 200
     code, _, told = plane.post("chat/completions", body)
@@ -148,14 +174,21 @@ def test_a_body_that_nobody_can_look_into_is_not_sent(gateway: Any, provider: Sc
         b'{"model":"mine/scripted-1","mod\\u0065l":"mine/scripted-1","messages":[{"model":"inner"}]}',
     ],
 )
-def test_no_spelling_of_the_model_reaches_the_provider_but_the_one_decided(gateway: Any, provider: ScriptedProvider, body: bytes) -> None:
+def test_no_spelling_of_the_model_reaches_the_provider_but_the_one_decided(
+    gateway: Any, provider: ScriptedProvider, body: bytes
+) -> None:
     plane = gateway(provider)
     assert plane.post("chat/completions", body)[0] == 200
-    seen = json.loads(provider.calls[-1].body, object_pairs_hook=lambda pairs: [value for name, value in pairs if name == "model"])
+    seen = json.loads(
+        provider.calls[-1].body,
+        object_pairs_hook=lambda pairs: [value for name, value in pairs if name == "model"],
+    )
     assert set(seen) == {"scripted-1"}
 
 
-def test_requests_in_a_row_are_answered_in_their_order_one_at_a_time(gateway: Any, provider: ScriptedProvider) -> None:
+def test_requests_in_a_row_are_answered_in_their_order_one_at_a_time(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     provider.follow([ok("first", delay=0.05), ok("second"), ok("third")])
     plane = gateway(provider)
     one = request("chat/completions", json.dumps(chat()).encode())
@@ -165,25 +198,43 @@ def test_requests_in_a_row_are_answered_in_their_order_one_at_a_time(gateway: An
     assert got.index(b"first") < got.index(b"second") < got.index(b"third")
 
 
-def test_who_expects_a_word_before_sending_gets_it_or_the_refusal(gateway: Any, provider: ScriptedProvider) -> None:
+def test_who_expects_a_word_before_sending_gets_it_or_the_refusal(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     plane = gateway(provider)
     body = json.dumps(chat()).encode()
     with plane.connect() as sock:
-        sock.sendall(request("chat/completions", b"", expect="100-continue", content_length=str(len(body)), connection="close"))
+        sock.sendall(
+            request(
+                "chat/completions",
+                b"",
+                expect="100-continue",
+                content_length=str(len(body)),
+                connection="close",
+            )
+        )
         assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
         sock.sendall(body)
         assert read_all(sock).startswith(b"HTTP/1.1 200 OK")
-    assert plane.raw(request("chat/completions", b"", expect="100-continue", content_length="9", authorization="Bearer x")).startswith(b"HTTP/1.1 401 ")
+    assert plane.raw(
+        request("chat/completions", b"", expect="100-continue", content_length="9", authorization="Bearer x")
+    ).startswith(b"HTTP/1.1 401 ")
 
 
-def test_http_1_0_gets_an_answer_without_chunks_and_the_connection_closes(gateway: Any, provider: ScriptedProvider) -> None:
+def test_http_1_0_gets_an_answer_without_chunks_and_the_connection_closes(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     plane = gateway(provider)
-    got = plane.raw(request("chat/completions", json.dumps(chat(stream=True)).encode()).replace(b"HTTP/1.1", b"HTTP/1.0"))
+    got = plane.raw(
+        request("chat/completions", json.dumps(chat(stream=True)).encode()).replace(b"HTTP/1.1", b"HTTP/1.0")
+    )
     assert b"transfer-encoding" not in got
     assert got.endswith(b"data: [DONE]\n\n")
 
 
-def test_who_sends_too_slowly_is_told_and_who_says_nothing_is_closed(gateway: Any, provider: ScriptedProvider) -> None:
+def test_who_sends_too_slowly_is_told_and_who_says_nothing_is_closed(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     plane = gateway(provider, bounds=Bounds(look_every=0.02, idle=0.1, head=0.1, body=0.1))
     begun = time.monotonic()
     assert plane.raw(b"") == b""
@@ -199,7 +250,9 @@ def test_a_chunked_body_is_bounded_as_it_comes(gateway: Any, provider: ScriptedP
     assert plane.raw(head + b"ffffffff\r\n" + b"x" * 2000).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_gateway_that_ends_lets_running_answers_end_and_takes_no_more(gateway: Any, provider: ScriptedProvider) -> None:
+def test_a_gateway_that_ends_lets_running_answers_end_and_takes_no_more(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     provider.follow(ok("a few words", event_delay=0.05))
     plane = gateway(provider)
     idle, got = plane.connect(), []
@@ -217,7 +270,9 @@ def test_a_gateway_that_ends_lets_running_answers_end_and_takes_no_more(gateway:
         socket.create_connection(("127.0.0.1", plane.port))
 
 
-def test_a_request_that_has_only_begun_to_arrive_holds_up_no_end(gateway: Any, provider: ScriptedProvider) -> None:
+def test_a_request_that_has_only_begun_to_arrive_holds_up_no_end(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     plane = gateway(provider)
     begun = plane.connect()
     begun.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\n")
@@ -227,9 +282,13 @@ def test_a_request_that_has_only_begun_to_arrive_holds_up_no_end(gateway: Any, p
     begun.close()
 
 
-def test_side_routes_are_answered_at_once_or_later_and_fail_without_a_trace(gateway: Any, provider: ScriptedProvider) -> None:
+def test_side_routes_are_answered_at_once_or_later_and_fail_without_a_trace(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
     plane = gateway(provider)
-    assert plane.raw(b"GET /health/live HTTP/1.1\r\nhost: x.localhost:1\r\nconnection: close\r\n\r\n").endswith(b"live")
+    assert plane.raw(
+        b"GET /health/live HTTP/1.1\r\nhost: x.localhost:1\r\nconnection: close\r\n\r\n"
+    ).endswith(b"live")
     assert plane.raw(request("/late", b"", method="GET", connection="close")).endswith(b"late")
     code = plane.raw(request("/boom", b"", method="GET", connection="close"))
     assert code.startswith(b"HTTP/1.1 500 ")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from gateway.served import Served, eventually, provider, serving, write_config
-from holdfast.scripted import Behaviour, ScriptedProvider, ok, status, truncated
+from holdfast.fake_provider import Behaviour, ScriptedProvider, ok, status, truncated
 
 NOTHING = 'auth = "none"'
 
@@ -24,10 +24,19 @@ NOTHING = 'auth = "none"'
 def begun(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A serve that is expected to end by itself."""
     command = [sys.executable, "-m", "holdfast", "serve", *arguments]
-    return subprocess.run(command, env={**os.environ, "HOLDFAST_HOME": str(home)}, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(
+        command,
+        env={**os.environ, "HOLDFAST_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
 
 
-def test_it_tells_one_line_with_its_place_and_the_first_token_and_a_restart_keeps_the_token(home: Path) -> None:
+def test_it_tells_one_line_with_its_place_and_the_first_token_and_a_restart_keeps_the_token(
+    home: Path,
+) -> None:
     with ScriptedProvider(ok("hello")) as behind:
         write_config(home, provider("p", behind.url))
         with serving(home) as served:
@@ -40,13 +49,21 @@ def test_it_tells_one_line_with_its_place_and_the_first_token_and_a_restart_keep
         with serving(home, token=served.token) as again:
             assert set(again.told) == {"url", "pid", "workers"}
             assert again.chat().status_code == 200
-        assert served.token.encode() not in b"".join(path.read_bytes() for path in home.iterdir() if path.is_file())
+        assert served.token.encode() not in b"".join(
+            path.read_bytes() for path in home.iterdir() if path.is_file()
+        )
 
 
 def test_a_person_is_told_how_to_point_the_sdks_at_it(home: Path) -> None:
     write_config(home, "")
     command = [sys.executable, "-m", "holdfast", "serve", "--listen", "127.0.0.1:0"]
-    with subprocess.Popen(command, env={**os.environ, "HOLDFAST_HOME": str(home)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command,
+        env={**os.environ, "HOLDFAST_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
         assert process.stdout is not None
         told = "".join(process.stdout.readline() for _ in range(5))
         process.terminate()
@@ -69,7 +86,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("arguments", "config", "what", "run"), REFUSED)
-def test_what_cannot_be_served_is_refused_before_anything_begins(arguments: tuple[str, ...], config: str, what: str, run: str, home: Path) -> None:
+def test_what_cannot_be_served_is_refused_before_anything_begins(
+    arguments: tuple[str, ...], config: str, what: str, run: str, home: Path
+) -> None:
     write_config(home, config)
     listen = () if "--listen" in arguments else ("--listen", "127.0.0.1:0")
     done = begun(home, *arguments, *listen)
@@ -95,7 +114,13 @@ def test_a_port_that_is_taken_is_told_also_when_another_gateway_has_it(workers: 
 def test_another_address_is_served_where_that_was_asked_for(home: Path) -> None:
     write_config(home, '[gateway]\nlisten = "0.0.0.0:0"\npublic = true\n')
     command = [sys.executable, "-m", "holdfast", "serve", "--json"]
-    with subprocess.Popen(command, env={**os.environ, "HOLDFAST_HOME": str(home)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command,
+        env={**os.environ, "HOLDFAST_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
         process.terminate()
@@ -112,7 +137,9 @@ def test_a_store_that_cannot_be_opened_ends_it_with_what_to_do(home: Path) -> No
         assert "holdfast doctor" in done.stderr
 
 
-def test_a_module_that_lies_in_the_directory_where_it_is_called_is_not_run(home: Path, tmp_path: Path) -> None:
+def test_a_module_that_lies_in_the_directory_where_it_is_called_is_not_run(
+    home: Path, tmp_path: Path
+) -> None:
     trap = tmp_path / "project"
     trap.mkdir()
     for name in ("asyncio", "uvloop", "json"):
@@ -122,7 +149,12 @@ def test_a_module_that_lies_in_the_directory_where_it_is_called_is_not_run(home:
     program = "import sys; from holdfast.cli import main; sys.exit(main(['serve', '--listen', '127.0.0.1:0', '--json']))"
     command = [sys.executable, "-P", "-c", program]
     with subprocess.Popen(
-        command, env={**os.environ, "HOLDFAST_HOME": str(home)}, cwd=trap, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env={**os.environ, "HOLDFAST_HOME": str(home)},
+        cwd=trap,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -138,7 +170,13 @@ def test_told_to_end_it_lets_a_running_stream_end_and_takes_nothing_new(workers:
         with serving(home, "--workers", workers) as served, served.stream() as stream:
             pieces = stream.iter_text()
             text = next(pieces)
-            eventually(lambda: (told := served.metrics())["open_streams"] == told['open_connections{side="provider"}'] == 1)
+            eventually(
+                lambda: (
+                    (told := served.metrics())["open_streams"]
+                    == told['open_connections{side="provider"}']
+                    == 1
+                )
+            )
             ended: list[int] = []
             ending = threading.Thread(target=lambda: ended.append(served.end()))
             ending.start()
@@ -194,7 +232,9 @@ def test_an_interrupt_ends_it_with_130(workers: str, home: Path) -> None:
 
 def test_the_log_is_json_with_what_went_wrong_and_without_keys_or_prompts(home: Path) -> None:
     canary = "sk-canary-0f4e2b7d95c8a136"
-    refused = status(401, {"error": {"message": f"Incorrect API key provided: {canary}", "code": "invalid_api_key"}})
+    refused = status(
+        401, {"error": {"message": f"Incorrect API key provided: {canary}", "code": "invalid_api_key"}}
+    )
     answers = [ok("fine"), truncated(), refused]
     with ScriptedProvider(answers) as behind:
         write_config(home, provider("p", behind.url, keys=["env:CANARY"]) + "[settings]\nprobe_delays = []\n")
@@ -207,12 +247,28 @@ def test_the_log_is_json_with_what_went_wrong_and_without_keys_or_prompts(home: 
             served.chat(token="hf-00000000-guess")
             told = served.metrics()
         written = "".join(served.errors)
-    assert [one["event"] for one in served.log if one["event"] in ("started", "ended")] == ["started", "ended"]
+    assert [one["event"] for one in served.log if one["event"] in ("started", "ended")] == [
+        "started",
+        "ended",
+    ]
     (fault,) = served.logged("fault")
-    assert (fault["status"], fault["fault"], fault["pin"], fault["key"], fault["route"]) == (401, "auth_rejected", "p/m", "CANARY", "chat/completions")
+    assert (fault["status"], fault["fault"], fault["pin"], fault["key"], fault["route"]) == (
+        401,
+        "auth_rejected",
+        "p/m",
+        "CANARY",
+        "chat/completions",
+    )
     assert fault["request"]
-    assert [(one["status"], one["code"]) for one in served.logged("refused")] == [(404, "unknown_route"), (401, "invalid_token")]
-    assert told['own_answers_total{status="401",route="chat/completions"}'] == told['own_answers_total{status="404",route="other"}'] == 1
+    assert [(one["status"], one["code"]) for one in served.logged("refused")] == [
+        (404, "unknown_route"),
+        (401, "invalid_token"),
+    ]
+    assert (
+        told['own_answers_total{status="401",route="chat/completions"}']
+        == told['own_answers_total{status="404",route="other"}']
+        == 1
+    )
     (cut,) = served.logged("broken-stream")
     assert (cut["fault"], cut["status"], cut["pin"], cut["streamed"]) == ("transient", 200, "p/m", True)
     assert told['broken_streams_total{provider="p",class="transient"}'] == 1
@@ -228,12 +284,15 @@ def test_an_access_log_has_a_line_for_every_request_where_it_was_asked_for(home:
             for _ in range(3):
                 served.chat()
         lines = served.logged("answered")
-    assert [(one["status"], one["route"], one["pin"]) for one in lines] == [(200, "chat/completions", "p/m")] * 3
+    assert [(one["status"], one["route"], one["pin"]) for one in lines] == [
+        (200, "chat/completions", "p/m")
+    ] * 3
     assert all(one["seconds"] >= 0 and one["bytes"] > 0 for one in lines)
 
 
 def test_it_is_ready_at_once_and_small(home: Path) -> None:
-    """The promises are 0.5 s and 50 MB on a quiet machine. Machines differ and are shared, so time is CPU of the whole start."""
+    """The promises are 0.5 s and 50 MB on a quiet machine. Machines differ and are shared, so time is CPU of
+    the whole start."""
     write_config(home, "")
     with serving(home) as served:
         stat = Path(f"/proc/{served.process.pid}/stat")

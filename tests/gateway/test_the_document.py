@@ -1,4 +1,5 @@
-"""docs/gateway.md against the code: every metric, route, log event and setting that exists is written down, and nothing else."""
+"""docs/gateway.md against the code: every metric, route, log event and setting that exists is written down,
+and nothing else."""
 
 from __future__ import annotations
 
@@ -10,13 +11,13 @@ import pytest
 
 from gateway.test_metrics import GOOD, Done
 from holdfast.core.config import GatewaySettings
-from holdfast.gateway import sides
-from holdfast.gateway.metrics import Metrics
-from holdfast.gateway.plane import Bounds
-from holdfast.gateway.routes import DATA
-from holdfast.gateway.supervise import _DELAYS
+from holdfast.gateway.admin import routes as routes_module
+from holdfast.gateway.gateway import Bounds
+from holdfast.gateway.process.supervisor import _DELAYS
+from holdfast.gateway.routing import DATA
+from holdfast.gateway.telemetry.metrics import Metrics
 
-SOURCE = Path(sides.__file__).parent
+SOURCE = Path(routes_module.__file__).parent
 NOT_TOLD = {"build_info", "metrics_without_room_total"}
 
 
@@ -36,25 +37,40 @@ def test_every_metric_is_documented_and_every_documented_one_exists(text: str) -
 
 def test_every_route_is_documented(text: str) -> None:
     aliases = {"/health/liveliness", "/health/readiness", "/"}
-    routes = {*DATA, *(path.strip("/") for path in sides._ROUTES.keys() - aliases), *(start.strip("/") for start, _ in sides._BELOW)}
+    routes = {
+        *DATA,
+        *(path.strip("/") for path in routes_module._ROUTES.keys() - aliases),
+        *(start.strip("/") for start, _ in routes_module._BELOW),
+    }
     assert not [route for route in routes if route not in text]
 
 
 def test_every_event_of_the_log_is_documented(text: str) -> None:
     said = {
-        event for path in SOURCE.glob("*.py") for event in re.findall(r'(?:\bsay\(|event, level = \(|else \(|event = )"([a-z-]+)"', path.read_text("utf-8"))
+        event
+        for path in SOURCE.glob("*.py")
+        for event in re.findall(
+            r'(?:\bsay\(|event, level = \(|else \(|event = )"([a-z-]+)"', path.read_text("utf-8")
+        )
     }
     assert said >= {"started", "ended", "reloaded", "reload-refused", "worker-died", "fault", "recovered"}
     assert not [event for event in said - {"log-lines-lost"} if f"`{event}`" not in text]
 
 
 def test_every_setting_of_the_gateway_is_told_where_it_matters(text: str) -> None:
-    assert not [one.name for one in fields(GatewaySettings) if not re.search(rf"`(?:\[gateway\] )?{one.name}(?: = true)?`", text)]
+    assert not [
+        one.name
+        for one in fields(GatewaySettings)
+        if not re.search(rf"`(?:\[gateway\] )?{one.name}(?: = true)?`", text)
+    ]
 
 
 def test_the_numbers_are_those_of_the_code(text: str) -> None:
     bounds = Bounds()
-    assert f"up to {bounds.body_bytes // 1024**2} MiB, heads up to {bounds.head_bytes // 1024} KiB and {bounds.header_count} lines" in text
+    assert (
+        f"up to {bounds.body_bytes // 1024**2} MiB, heads up to {bounds.head_bytes // 1024} KiB and {bounds.header_count} lines"
+        in text
+    )
     assert f"`[gateway] drain` ({GatewaySettings().drain:.0f} s)" in text
     assert f"then after {_DELAYS[1]} to {_DELAYS[-1]:.0f} s" in text
     assert f"(`{GatewaySettings().listen}`)" in text

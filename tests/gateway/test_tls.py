@@ -1,5 +1,6 @@
-"""A provider behind a certificate of a private authority: reached where the authority is trusted and the name is right, else told and
-nothing sent. The certificates in `tls/` are for these tests alone and hold until 2126."""
+"""A provider behind a certificate of a private authority: reached where the authority is trusted and the name
+is right, else told and nothing sent. The certificates in `tls/` are for these tests alone and hold until
+2126."""
 
 from __future__ import annotations
 
@@ -13,13 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.gateway import dial
+from holdfast.gateway.http1 import connect
 
 from .conftest import StartGateway
 
 CERTIFICATES = Path(__file__).with_name("tls")
 CHAT = {"model": "mine/m", "messages": []}
-ANSWER = json.dumps({"object": "chat.completion", "model": "m", "choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}).encode()
+ANSWER = json.dumps(
+    {
+        "object": "chat.completion",
+        "model": "m",
+        "choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}],
+    }
+).encode()
 
 
 class Behind:
@@ -44,10 +51,15 @@ def behind(certificate: str) -> Iterator[Behind]:
             while piece := sock.recv(65536):
                 got += piece
                 head, end, body = got.partition(b"\r\n\r\n")
-                if end and len(body) == int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]):
+                if end and len(body) == int(
+                    head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+                ):
                     got = b""
                     seen.requests += 1
-                    sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(ANSWER), ANSWER))
+                    sock.sendall(
+                        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+                        % (len(ANSWER), ANSWER)
+                    )
 
     def serve() -> None:
         with suppress(OSError):
@@ -66,9 +78,9 @@ def behind(certificate: str) -> Iterator[Behind]:
 
 @pytest.fixture(autouse=True)
 def trusts_anew() -> Iterator[None]:
-    dial.trust.cache_clear()
+    connect.trust.cache_clear()
     yield
-    dial.trust.cache_clear()
+    connect.trust.cache_clear()
 
 
 def config(url: str) -> str:
@@ -91,11 +103,19 @@ def test_a_private_authority_is_trusted_where_the_environment_names_it_and_conne
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 @pytest.mark.parametrize(
     ("certificate", "trusted", "told"),
-    [("elsewhere.pem", True, "not valid for '127.0.0.1'"), ("here.pem", False, "unable to get local issuer certificate")],
+    [
+        ("elsewhere.pem", True, "not valid for '127.0.0.1'"),
+        ("here.pem", False, "unable to get local issuer certificate"),
+    ],
     ids=["another host's", "unknown authority"],
 )
 def test_a_certificate_that_is_not_the_providers_is_told_and_nothing_is_sent(
-    gateway: StartGateway, monkeypatch: pytest.MonkeyPatch, certificate: str, trusted: bool, told: str, loop: str
+    gateway: StartGateway,
+    monkeypatch: pytest.MonkeyPatch,
+    certificate: str,
+    trusted: bool,
+    told: str,
+    loop: str,
 ) -> None:
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / "ca.pem"))

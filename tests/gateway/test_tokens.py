@@ -31,7 +31,15 @@ def test_a_token_is_good_as_it_was_shown_and_in_no_other_form(clock: Clock) -> N
         token, shown = tokens.new("laptop", "issue-42")
         assert tokens.check(shown.encode()) == token
         assert (token.label, token.session) == ("laptop", "issue-42")
-        for wrong in (b"", shown[:-1].encode(), shown.upper().encode(), f"{shown} ".encode(), token.hash.encode(), token.id.encode(), b"\xff" * 50):
+        for wrong in (
+            b"",
+            shown[:-1].encode(),
+            shown.upper().encode(),
+            f"{shown} ".encode(),
+            token.hash.encode(),
+            token.id.encode(),
+            b"\xff" * 50,
+        ):
             assert tokens.check(wrong) is None
 
 

@@ -1,4 +1,5 @@
-"""The end of a stand-in through the gateway: a turn that began on the rung ends on it, in each dialect (a prompt is cached where it was sent)."""
+"""The end of a stand-in through the gateway: a turn that began on the rung ends on it, in each dialect (a
+prompt is cached where it was sent)."""
 
 from __future__ import annotations
 
@@ -7,16 +8,35 @@ from typing import Any
 
 import pytest
 
-from holdfast.scripted import Behaviour, ScriptedProvider, Seen, ok, status
+from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok, status
 
 from .conftest import Running, StartGateway
 
 DOWN = status(500, {"error": {"message": "The server had an error", "type": "server_error"}})
 USER: dict[str, Any] = {"role": "user", "content": "Where were we?"}
 TURNS: dict[str, tuple[str, list[Any], list[Any]]] = {
-    "chat/completions": ("messages", [USER], [USER, {"role": "assistant", "content": None}, {"role": "tool", "tool_call_id": "t1", "content": "3 files"}]),
-    "responses": ("input", [USER], [USER, {"type": "function_call_output", "call_id": "t1", "output": "3 files"}]),
-    "messages": ("messages", [USER], [USER, {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "3 files"}]}]),
+    "chat/completions": (
+        "messages",
+        [USER],
+        [
+            USER,
+            {"role": "assistant", "content": None},
+            {"role": "tool", "tool_call_id": "t1", "content": "3 files"},
+        ],
+    ),
+    "responses": (
+        "input",
+        [USER],
+        [USER, {"type": "function_call_output", "call_id": "t1", "output": "3 files"}],
+    ),
+    "messages": (
+        "messages",
+        [USER],
+        [
+            USER,
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "3 files"}]},
+        ],
+    ),
 }
 
 
@@ -25,7 +45,7 @@ class Mine:
 
     on = True
 
-    def __call__(self, seen: Seen) -> Behaviour:
+    def __call__(self, seen: SeenRequest) -> Behaviour:
         return ok() if self.on else DOWN
 
 
@@ -34,15 +54,21 @@ def test_a_turn_that_began_on_the_rung_ends_on_it(gateway: StartGateway, route: 
     where, begins, goes_on = TURNS[route]
     state = Mine()
     with ScriptedProvider(state) as mine, ScriptedProvider() as other:
-        endpoints = [f'{{ openai-chat = "{one.url}", openai-responses = "{one.url}", anthropic-messages = "{one.root}" }}' for one in (mine, other)]
-        tables = [f'[provider.{name}]\nmodels = ["m"]\nkeys = ["env:KEY_A"]\nendpoints = {at}\n' for name, at in zip(("mine", "other"), endpoints, strict=True)]
-        ladder = '[ladder]\n"mine/m" = { then = ["other/m"], return_after = "200ms" }\n'
-        plane = gateway(config="\n".join([*tables, ladder, "[settings]\nprobe_delays = [0, 0]\n"]))
+        endpoints = [
+            f'{{ openai-chat = "{one.url}", openai-responses = "{one.url}", anthropic-messages = "{one.root}" }}'
+            for one in (mine, other)
+        ]
+        tables = [
+            f'[provider.{name}]\nmodels = ["m"]\nkeys = ["env:KEY_A"]\nendpoints = {at}\n'
+            for name, at in zip(("mine", "other"), endpoints, strict=True)
+        ]
+        fallback_chain = '[ladder]\n"mine/m" = { then = ["other/m"], return_after = "200ms" }\n'
+        plane = gateway(config="\n".join([*tables, fallback_chain, "[settings]\nprobe_delays = [0, 0]\n"]))
 
         def said(items: list[Any]) -> str:
             code, headers, body = ask(plane, route, {"model": "mine/m", "max_tokens": 16, where: items})
             assert code == 200, body
-            assert plane.holdfast.homeward.later.settle()
+            assert plane.holdfast.failback.later.settle()
             return headers["holdfast-pin"]
 
         assert said(begins) == "mine/m"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from holdfast.http.usage import by_kind, usage_of
 from holdfast.store.events import EventKind
 from holdfast.testing import ScriptedProvider
+from holdfast.wire.usage import by_kind, usage_of
 
 
 @pytest.mark.parametrize(
@@ -19,25 +19,39 @@ from holdfast.testing import ScriptedProvider
             {"prompt_tokens": 12, "completion_tokens": 34, "total_tokens": 46},
             (12, 34),
         ),
-        (b'{"usage" : {"input_tokens" : 3, "output_tokens":7}}', {"input_tokens": 3, "output_tokens": 7}, (3, 7)),
+        (
+            b'{"usage" : {"input_tokens" : 3, "output_tokens":7}}',
+            {"input_tokens": 3, "output_tokens": 7},
+            (3, 7),
+        ),
         (b'{"content":"\\"usage\\": {\\"input_tokens\\": 9}"}', {}, (None, None)),
-        (b'{"usage":{"input_tokens":0,"output_tokens":1}}', {"input_tokens": 0, "output_tokens": 1}, (None, 1)),
+        (
+            b'{"usage":{"input_tokens":0,"output_tokens":1}}',
+            {"input_tokens": 0, "output_tokens": 1},
+            (None, 1),
+        ),
         (b"", {}, (None, None)),
     ],
 )
-def test_counts_are_read_where_they_stand(body: bytes, told: dict[str, int], kept: tuple[int | None, int | None]) -> None:
+def test_counts_are_read_where_they_stand(
+    body: bytes, told: dict[str, int], kept: tuple[int | None, int | None]
+) -> None:
     assert usage_of(body) == told
     kinds = by_kind(told)
     assert (kinds.get("input"), kinds.get("output")) == kept
 
 
-@pytest.mark.parametrize(("route", "stream"), [("chat/completions", False), ("messages", False), ("messages", True)])
-def test_the_journal_tells_what_the_provider_counted(gateway: Any, provider: ScriptedProvider, route: str, stream: bool) -> None:
+@pytest.mark.parametrize(
+    ("route", "stream"), [("chat/completions", False), ("messages", False), ("messages", True)]
+)
+def test_the_journal_tells_what_the_provider_counted(
+    gateway: Any, provider: ScriptedProvider, route: str, stream: bool
+) -> None:
     plane = gateway(provider)
     status, headers, _ = plane.post(route, {"model": "mine/scripted-1", "messages": [], "stream": stream})
     counted = dict(plane.done[-1].usage)
     assert status == 200
     assert counted
-    plane.holdfast.engine.recorder.flush()
+    plane.holdfast.engine.journal_writer.flush()
     lines = plane.holdfast.engine.store.journal(request=headers["holdfast-request-id"])
     assert [event.detail["tokens"] for event in lines if event.kind is EventKind.USAGE] == [by_kind(counted)]

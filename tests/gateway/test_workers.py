@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from gateway.served import CHAT, Served, eventually, provider, serving, write_config
-from holdfast.scripted import Behaviour, ScriptedProvider, Seen, ok, only_keys, status
+from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok, only_keys, status
 from holdfast.store.sqlite import SqliteStore
 
 GOOD, BAD = "sk-good-0000000000000001", "sk-bad-00000000000000002"
@@ -43,7 +43,10 @@ class Two:
         """For each worker how to ask it for an answer."""
         body = {"model": "p/m", "messages": [{"role": "user", "content": "hi"}]}
         headers = {"authorization": f"Bearer {self.served.token}"}
-        return [lambda client=client: client.post(CHAT, json=body, headers=headers) for client in self.clients.values()]  # type: ignore[misc]
+        return [
+            lambda client=client: client.post(CHAT, json=body, headers=headers)
+            for client in self.clients.values()
+        ]  # type: ignore[misc]
 
     def close(self) -> None:
         for one in (*self.clients.values(), *self._spare):
@@ -108,10 +111,11 @@ def test_a_key_that_never_worked_is_asked_once_by_all_workers_together(home: Pat
 
 
 def test_one_worker_probes_a_good_key_for_both(home: Path, two: Any) -> None:
-    """Twenty requests meet a provider that says 401 for a moment: one of them tests the key, the others wait for its verdict."""
+    """Twenty requests meet a provider that says 401 for a moment: one of them tests the key, the others wait
+    for its verdict."""
     begun: list[float] = []
 
-    def for_a_moment(seen: Seen) -> Behaviour:
+    def for_a_moment(seen: SeenRequest) -> Behaviour:
         if len(behind.calls) <= 2:
             return ok("warm")
         begun.append(seen.at)
@@ -124,7 +128,9 @@ def test_one_worker_probes_a_good_key_for_both(home: Path, two: Any) -> None:
             assert [one().status_code for one in asks] == [200, 200]
             time.sleep(PROMISED)
             told: list[int] = []
-            threads = [threading.Thread(target=lambda: told.append(served.chat().status_code)) for _ in range(20)]
+            threads = [
+                threading.Thread(target=lambda: told.append(served.chat().status_code)) for _ in range(20)
+            ]
             for one in threads:
                 one.start()
             for one in threads:
@@ -135,7 +141,11 @@ def test_one_worker_probes_a_good_key_for_both(home: Path, two: Any) -> None:
 
 
 def test_a_cool_down_is_obeyed_by_both(home: Path, two: Any) -> None:
-    throttled = status(429, {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}, {"retry-after": "600"})
+    throttled = status(
+        429,
+        {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}},
+        {"retry-after": "600"},
+    )
     with ScriptedProvider(throttled) as behind:
         write_config(home, provider("p", behind.url, keys=["env:KEY_A"]))
         with serving(home, "--workers", "2", environ=ENVIRON) as served:
@@ -172,7 +182,9 @@ def test_a_killed_worker_takes_nobody_along_and_is_started_again(home: Path, two
             def stream(pid: int) -> None:
                 body = {"model": "p/m", "stream": True, "messages": []}
                 try:
-                    with before.clients[pid].stream("POST", CHAT, json=body, headers={"authorization": f"Bearer {served.token}"}) as answer:
+                    with before.clients[pid].stream(
+                        "POST", CHAT, json=body, headers={"authorization": f"Bearer {served.token}"}
+                    ) as answer:
                         for piece in answer.iter_text():
                             texts[pid] = texts.get(pid, "") + piece
                 except httpx2.HTTPError:
@@ -189,7 +201,9 @@ def test_a_killed_worker_takes_nobody_along_and_is_started_again(home: Path, two
             assert all(told)
             assert texts[victim].endswith("(cut)")
             assert "[DONE]" in texts[survivor]
-            workers = eventually(lambda: [one for one in served.workers() if one["ready"]][1:] and served.workers())
+            workers = eventually(
+                lambda: [one for one in served.workers() if one["ready"]][1:] and served.workers()
+            )
             assert {survivor} < {one["pid"] for one in workers}
             assert sorted(one["starts"] for one in workers) == [1, 2]
             (died,) = served.logged("worker-died")
@@ -209,7 +223,12 @@ def test_the_counts_of_a_killed_worker_stay_and_are_not_counted_twice(home: Path
             assert served.metrics()[name] == 6
             victim = next(iter(before.clients))
             os.kill(victim, signal.SIGKILL)
-            eventually(lambda: victim not in {one["pid"] for one in served.workers()} and all(one["ready"] for one in served.workers()))
+            eventually(
+                lambda: (
+                    victim not in {one["pid"] for one in served.workers()}
+                    and all(one["ready"] for one in served.workers())
+                )
+            )
             assert served.metrics()[name] == 6
             served.chat()
             told = served.metrics()
@@ -233,7 +252,9 @@ def _alive(pid: int) -> bool:
     return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:1]
 
 
-def test_a_worker_that_dies_while_the_configuration_is_broken_is_started_with_the_last_good_one(home: Path) -> None:
+def test_a_worker_that_dies_while_the_configuration_is_broken_is_started_with_the_last_good_one(
+    home: Path,
+) -> None:
     with ScriptedProvider(ok()) as behind:
         write_config(home, provider("p", behind.url))
         with serving(home, "--workers", "2") as served:
@@ -241,7 +262,12 @@ def test_a_worker_that_dies_while_the_configuration_is_broken_is_started_with_th
             pids = {one["pid"] for one in served.workers()}
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
-            eventually(lambda: served.metrics().get("workers_ready") == 2 and not pids & {one["pid"] for one in served.workers()})
+            eventually(
+                lambda: (
+                    served.metrics().get("workers_ready") == 2
+                    and not pids & {one["pid"] for one in served.workers()}
+                )
+            )
             assert all(served.alive() for _ in range(5))
             assert served.chat().status_code == 200
 
@@ -252,14 +278,17 @@ def test_connections_are_spread_over_the_workers(home: Path) -> None:
         clients = [served.new_client() for _ in range(40)]
         for one in clients:
             one.get("/health/live")
-        counts = eventually(lambda: sum(found := [one["open_connections"] for one in served.workers()]) >= 40 and found)
+        counts = eventually(
+            lambda: sum(found := [one["open_connections"] for one in served.workers()]) >= 40 and found
+        )
         for one in clients:
             one.close()
     assert min(counts) >= 8
 
 
 def test_a_full_disk_slows_nobody(home: Path) -> None:
-    """The store cannot grow any more (a limit on the size of files); requests go on, and the lost lines of the journal are counted."""
+    """The store cannot grow any more (a limit on the size of files); requests go on, and the lost lines of
+    the journal are counted."""
     with ScriptedProvider(ok()) as behind:
         write_config(home, provider("p", behind.url, keys=["env:KEY_A"]))
         with serving(home, environ=ENVIRON) as served:
@@ -275,11 +304,14 @@ def test_a_full_disk_slows_nobody(home: Path) -> None:
             assert slowest < 2.0
             assert eventually(lambda: served.metrics()["journal_lost_total"]) > 0
             assert served.logged("warning")
-            resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            resource.prlimit(
+                served.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            )
 
 
 def test_a_full_disk_slows_none_of_two_workers(home: Path) -> None:
-    """The same where two workers share the store: each goes on, and the lines that each of them lost are in one sum."""
+    """The same where two workers share the store: each goes on, and the lines that each of them lost are in
+    one sum."""
     with ScriptedProvider(ok()) as behind:
         write_config(home, provider("p", behind.url, keys=["env:KEY_A"]))
         with serving(home, "--workers", "2", environ=ENVIRON) as served:

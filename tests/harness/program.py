@@ -1,9 +1,10 @@
-"""A program that reads what Pi reads and does what it is told, to be handed a connection: `program.py --do STEP…`.
+"""A program that reads what Pi reads and does what it is told, to be handed a connection: `program.py --do
+STEP…`.
 
-Steps: `ask` (the model it was given), `ask=MODEL`, `ask-direct=MODEL` (without looking into its file for the model), `report=PATH` (write
-down environment, arguments and files), `rewrite` (its own models.json), `signal=N` (send it to itself), `wait=PATH` (until it is there),
-`exit=N`. What it is not told to do, it does not.
-"""
+Steps: `ask` (the model it was given), `ask=MODEL`, `ask-direct=MODEL` (without looking into its file for the
+model), `report=PATH` (write down environment, arguments and files), `rewrite` (its own models.json),
+`signal=N` (send it to itself), `wait=PATH` (until it is there), `exit=N`. What it is not told to do, it does
+not."""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ from pathlib import Path
 
 def ask(model: str) -> tuple[int, str]:
     """One chat request to the provider that the file names, with the key that its reference leads to."""
-    (entry,) = json.loads(Path(os.environ["PI_CODING_AGENT_DIR"], "models.json").read_text())["providers"].values()
+    (entry,) = json.loads(Path(os.environ["PI_CODING_AGENT_DIR"], "models.json").read_text())[
+        "providers"
+    ].values()
     key = os.environ[entry["apiKey"].removeprefix("$")]
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hi"}]}).encode()
     host, _, path = entry["baseUrl"].removeprefix("http://").partition("/")
@@ -27,7 +30,9 @@ def ask(model: str) -> tuple[int, str]:
         connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         answer = connection.makefile("rb")
         status = int(answer.readline().split()[1])
-        headers = dict(line.decode().lower().strip().split(": ", 1) for line in iter(answer.readline, b"\r\n"))
+        headers = dict(
+            line.decode().lower().strip().split(": ", 1) for line in iter(answer.readline, b"\r\n")
+        )
         return status, answer.read(int(headers["content-length"])).decode()
 
 
@@ -46,7 +51,13 @@ def main(arguments: list[str]) -> int:
             files = {one.name: one.read_text() for one in directory.iterdir() if one.is_file()}
             command = Path(f"/proc/{os.getpid()}/cmdline")
             argv = command.read_bytes().decode() if command.exists() else " ".join(sys.argv)
-            told = {"environment": dict(os.environ), "argv": argv, "files": files, "answers": answers, "directory": str(directory)}
+            told = {
+                "environment": dict(os.environ),
+                "argv": argv,
+                "files": files,
+                "answers": answers,
+                "directory": str(directory),
+            }
             Path(value).write_text(json.dumps(told))
         elif name == "rewrite":
             Path(os.environ["PI_CODING_AGENT_DIR"], "models.json").write_text("{}")

@@ -1,4 +1,5 @@
-"""A plan put into effect: private files and an environment without keys; everything of ours is gone afterwards."""
+"""A plan put into effect: private files and an environment without keys; everything of ours is gone
+afterwards."""
 
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from harness.tasks import CHAT, VARIABLES, task
+from holdfast._files import write_private
 from holdfast.core.errors import CannotHandOver, ConfigError
 from holdfast.core.secret import Secret
 from holdfast.harness import HARNESSES, apply
 from holdfast.harness.base import TOKEN, File, Handover
-from holdfast.vault.atomic import write_private
 
 KEY = "sk-the-real-key-93b1f0d2"
 ODD = 'key/with+odd"signs>>>??\xff-7d3e'
@@ -31,7 +32,9 @@ def test_no_directory_on_the_way_is_open_to_others_whatever_the_umask(tmp_path: 
     before = os.umask(0)
     try:
         with apply.claimed(tmp_path / "run" / "pi" / "s", "s"):
-            assert [stat.S_IMODE((tmp_path / one).stat().st_mode) for one in ("run", "run/pi", "run/pi/s")] == [0o700] * 3
+            assert [
+                stat.S_IMODE((tmp_path / one).stat().st_mode) for one in ("run", "run/pi", "run/pi/s")
+            ] == [0o700] * 3
     finally:
         os.umask(before)
 
@@ -65,7 +68,9 @@ def test_a_file_that_the_program_rewrote_is_told_and_still_removed(tmp_path: Pat
 
 
 def test_what_a_killed_run_left_is_overwritten_or_removed_before_the_next(tmp_path: Path) -> None:
-    old = Handover("pi", ("pi",), (File("old.json", "stale"), File("models.json", "stale")), {}, (), "", PLAN.expected)
+    old = Handover(
+        "pi", ("pi",), (File("old.json", "stale"), File("models.json", "stale")), {}, (), "", PLAN.expected
+    )
     with apply.claimed(tmp_path, "s"):
         apply.lay_out(old, tmp_path, write_private)
     with apply.claimed(tmp_path, "s"):
@@ -97,7 +102,12 @@ def test_a_manifest_that_was_tampered_with_removes_nothing_outside(left: str, tm
 
 def test_a_second_run_of_a_session_is_refused_with_the_process_that_has_it(tmp_path: Path) -> None:
     with apply.claimed(tmp_path, "mine"):
-        with pytest.raises(CannotHandOver, match=rf"session 'mine' is running already \(process {os.getpid()}\)") as caught, apply.claimed(tmp_path, "mine"):
+        with (
+            pytest.raises(
+                CannotHandOver, match=rf"session 'mine' is running already \(process {os.getpid()}\)"
+            ) as caught,
+            apply.claimed(tmp_path, "mine"),
+        ):
             pass
         assert "--session" in caught.value.next_step
     with apply.claimed(tmp_path, "mine"):
@@ -107,7 +117,10 @@ def test_a_second_run_of_a_session_is_refused_with_the_process_that_has_it(tmp_p
 def test_a_place_that_cannot_be_written_is_told_before_anything_starts(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("x")
-    with pytest.raises(ConfigError, match=r"cannot make .*nothing was started") as caught, apply.claimed(blocked / "run", "s"):
+    with (
+        pytest.raises(ConfigError, match=r"cannot make .*nothing was started") as caught,
+        apply.claimed(blocked / "run", "s"),
+    ):
         pass
     assert "HOLDFAST_HOME" in caught.value.next_step
 
@@ -132,7 +145,9 @@ def test_the_child_inherits_no_key_under_whatever_name() -> None:
         "no_proxy": "intern.example",
         VARIABLES["groq"][0]: "gsk_x",
     }
-    child = apply.environment(PLAN, inherit, Secret("hf-token-for-this-run"), [Secret(KEY)], ["MIMO_KEY", VARIABLES["groq"][0]])
+    child = apply.environment(
+        PLAN, inherit, Secret("hf-token-for-this-run"), [Secret(KEY)], ["MIMO_KEY", VARIABLES["groq"][0]]
+    )
     assert KEY not in json.dumps(child)
     assert child == {
         "PATH": "/bin",
@@ -171,7 +186,13 @@ def test_a_variable_that_spells_a_key_in_another_way_is_removed_too(value: str) 
 
 
 def test_a_short_secret_in_base64_removes_what_is_exactly_it() -> None:
-    child = apply.environment(PLAN, {"A": b64encode(b"abcdef").decode(), "B": b64encode(b"abcdefg").decode()}, None, [Secret("abcdef")], [])
+    child = apply.environment(
+        PLAN,
+        {"A": b64encode(b"abcdef").decode(), "B": b64encode(b"abcdefg").decode()},
+        None,
+        [Secret("abcdef")],
+        [],
+    )
     assert ("A" in child, "B" in child) == (False, True)
 
 
@@ -192,7 +213,9 @@ def test_a_short_secret_removes_what_is_exactly_it_and_nothing_more() -> None:
         ("AIDER_WEAK_MODEL=x/y", "AIDER_WEAK_MODEL"),
     ],
 )
-def test_a_project_file_that_would_redirect_a_program_is_refused_with_its_line(line: str, found: str, tmp_path: Path) -> None:
+def test_a_project_file_that_would_redirect_a_program_is_refused_with_its_line(
+    line: str, found: str, tmp_path: Path
+) -> None:
     plan = HARNESSES["aider"].hand_over(task(CHAT))
     (tmp_path / ".git").mkdir()
     (tmp_path / ".env").write_text(f"# a project\nDATABASE=x\n{line}\n")

@@ -16,8 +16,8 @@ from cli.furnishing import Cli, write
 from holdfast.core.errors import ConfigError
 from holdfast.core.identity import Dialect
 from holdfast.harness import HARNESSES, jsonc
-from holdfast.harness import connect as shell
-from holdfast.harness.base import Offer
+from holdfast.harness import attach as shell
+from holdfast.harness.base import ConnectOffer
 from holdfast.store.sqlite import SqliteStore
 
 CONFIG = """\
@@ -35,7 +35,10 @@ models    = ["big"]
 keys      = ["env:BOTH_KEY"]
 """
 FILES = {
-    "pi": (".pi/agent/models.json", '{\n  // mine\n  "providers": {\n    "a": {"baseUrl": "https://a.example", "apiKey": "$A"}, // keep\n  },\n}\n'),
+    "pi": (
+        ".pi/agent/models.json",
+        '{\n  // mine\n  "providers": {\n    "a": {"baseUrl": "https://a.example", "apiKey": "$A"}, // keep\n  },\n}\n',
+    ),
     "claude": (".claude/settings.json", '{"theme": "dark", "env": {"FOO": "1"}}'),
     "codex": (".codex/config.toml", '# mine\nmodel = "gpt-5"\n'),
     "opencode": (".config/opencode/opencode.jsonc", '{\n\t/* mine */\n\t"theme": "x"\n}'),
@@ -71,7 +74,11 @@ def tokens(place: Path) -> list[tuple[str, bool]]:
 
 def outside(place: Path) -> dict[str, bytes]:
     """Every file of the user's that is not Holdfast's."""
-    return {str(one.relative_to(place)): one.read_bytes() for one in place.rglob("*") if one.is_file() and place / "holdfast" not in one.parents}
+    return {
+        str(one.relative_to(place)): one.read_bytes()
+        for one in place.rglob("*")
+        if one.is_file() and place / "holdfast" not in one.parents
+    }
 
 
 @pytest.mark.parametrize("name", CONNECTABLE)
@@ -97,16 +104,23 @@ def test_a_file_that_was_not_there_is_gone_again(name: str, cli: Cli, place: Pat
 
 
 @pytest.mark.parametrize("name", CONNECTABLE)
-def test_what_is_written_holds_neither_key_nor_token_and_nothing_is_lost_of_what_stood_there(name: str, cli: Cli, place: Path) -> None:
+def test_what_is_written_holds_neither_key_nor_token_and_nothing_is_lost_of_what_stood_there(
+    name: str, cli: Cli, place: Path
+) -> None:
     furnish(place, name)
     cli("connect", name, "--pin", "both/big")
     token = (place / "holdfast" / "connected" / f"{name}.token").read_text()
-    told = b"".join(outside(place).values()).decode() + (place / "holdfast" / "connected" / f"{name}.json").read_text()
+    told = (
+        b"".join(outside(place).values()).decode()
+        + (place / "holdfast" / "connected" / f"{name}.json").read_text()
+    )
     assert token.startswith("hf-")
     assert token not in told
     assert "canary" not in told
     assert f"connected/{name}.token" in told
-    assert {stat.S_IMODE(one.stat().st_mode) for one in (place / "holdfast" / "connected").iterdir()} == {0o600}
+    assert {stat.S_IMODE(one.stat().st_mode) for one in (place / "holdfast" / "connected").iterdir()} == {
+        0o600
+    }
     for word in ("mine", "keep", "dark", "FOO", "gpt-5"):
         assert (word in FILES[name][1]) <= (word in told)
 
@@ -119,9 +133,15 @@ def test_each_program_is_told_every_model_that_it_can_use_as_a_pin(cli: Cli, pla
     opencode = jsonc.parse((place / ".config/opencode/opencode.json").read_text())["provider"]["holdfast"]
     assert [*opencode["models"]] == ["mimo/mimo-pro", "both/big"]
     claude = jsonc.parse((place / ".claude/settings.json").read_text())
-    assert (claude["env"]["ANTHROPIC_BASE_URL"], claude["env"]["ANTHROPIC_MODEL"]) == ("http://127.0.0.1:4555", "both/big")
+    assert (claude["env"]["ANTHROPIC_BASE_URL"], claude["env"]["ANTHROPIC_MODEL"]) == (
+        "http://127.0.0.1:4555",
+        "both/big",
+    )
     codex = tomllib.loads((place / ".codex/holdfast.config.toml").read_text())
-    assert (codex["model"], codex["model_providers"]["holdfast"]["base_url"]) == ("both/big", "http://127.0.0.1:4555/v1")
+    assert (codex["model"], codex["model_providers"]["holdfast"]["base_url"]) == (
+        "both/big",
+        "http://127.0.0.1:4555/v1",
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +153,9 @@ def test_each_program_is_told_every_model_that_it_can_use_as_a_pin(cli: Cli, pla
         ("claude", '{"env": {"ANTHROPIC_BASE_URL": "https://mine"}}', "env.ANTHROPIC_BASE_URL"),
     ],
 )
-def test_what_its_user_wrote_is_never_overwritten(name: str, text: str, taken: str, cli: Cli, place: Path) -> None:
+def test_what_its_user_wrote_is_never_overwritten(
+    name: str, text: str, taken: str, cli: Cli, place: Path
+) -> None:
     path = furnish(place, name)
     path.write_text(text)
     result = cli("connect", name)
@@ -220,10 +242,16 @@ def test_a_file_that_holds_nothing_but_its_user_s_comment_stays(cli: Cli, place:
 
 
 @pytest.mark.parametrize("command", ["connect", "disconnect"])
-def test_what_a_killed_edit_left_beside_the_file_goes_with_the_next_one(command: str, cli: Cli, place: Path) -> None:
+def test_what_a_killed_edit_left_beside_the_file_goes_with_the_next_one(
+    command: str, cli: Cli, place: Path
+) -> None:
     path = furnish(place, "pi")
     cli("connect", "pi")
-    left = [path.with_name(f".{path.name}.holdfast-0123abcd"), path.with_name(f".{path.name}.holdfast-new"), path.with_name(".other.holdfast-0123abcd")]
+    left = [
+        path.with_name(f".{path.name}.holdfast-0123abcd"),
+        path.with_name(f".{path.name}.holdfast-new"),
+        path.with_name(".other.holdfast-0123abcd"),
+    ]
     for one in left:
         one.write_text("{}")
     os.utime(left[0], (1, 1))
@@ -247,14 +275,18 @@ def test_a_link_is_followed_and_stays_a_link(cli: Cli, place: Path) -> None:
     assert real.read_text() == FILES["pi"][1]
 
 
-def test_the_program_s_own_variable_says_where_its_files_are(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_program_s_own_variable_says_where_its_files_are(
+    cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PI_CODING_AGENT_DIR", str(place / "elsewhere"))
     cli("connect", "pi")
     assert [*outside(place)] == ["elsewhere/models.json"]
 
 
 def drifted(cli: Cli) -> list[dict[str, Any]]:
-    return [one for one in json.loads(cli("doctor", "--json").stdout)["findings"] if one["check"] == "connect"]
+    return [
+        one for one in json.loads(cli("doctor", "--json").stdout)["findings"] if one["check"] == "connect"
+    ]
 
 
 def test_doctor_says_when_a_connected_program_was_pointed_elsewhere(cli: Cli, place: Path) -> None:
@@ -267,7 +299,10 @@ def test_doctor_says_when_a_connected_program_was_pointed_elsewhere(cli: Cli, pl
         (lambda: path.write_text("{"), "cannot be read or understood"),
         (path.unlink, "is gone"),
         ((place / "holdfast/connected/pi.token").unlink, "token"),
-        (lambda: write(place / "holdfast/holdfast.toml", CONFIG.replace("4555", "4666")), "the gateway listens at http://127.0.0.1:4666"),
+        (
+            lambda: write(place / "holdfast/holdfast.toml", CONFIG.replace("4555", "4666")),
+            "the gateway listens at http://127.0.0.1:4666",
+        ),
         (lambda: (place / "holdfast/connected/pi.json").write_text("{"), "damaged"),
     ):
         change()
@@ -287,7 +322,9 @@ def test_doctor_says_when_the_profile_of_codex_was_changed(cli: Cli, place: Path
 
 
 @pytest.mark.parametrize("name", sorted(name for name, one in HARNESSES.items() if one.attach is None))
-def test_a_program_that_takes_no_key_by_reference_is_run_and_not_connected(name: str, cli: Cli, place: Path) -> None:
+def test_a_program_that_takes_no_key_by_reference_is_run_and_not_connected(
+    name: str, cli: Cli, place: Path
+) -> None:
     result = cli("connect", name)
     assert result.exit_code == 2
     assert "cannot be connected" in result.stderr
@@ -296,9 +333,15 @@ def test_a_program_that_takes_no_key_by_reference_is_run_and_not_connected(name:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), [(("claude", "--pin", "mimo/mimo-pro"), "speaks anthropic-messages"), (("nope",), "no harness is called 'nope'")]
+    ("arguments", "said"),
+    [
+        (("claude", "--pin", "mimo/mimo-pro"), "speaks anthropic-messages"),
+        (("nope",), "no harness is called 'nope'"),
+    ],
 )
-def test_a_connection_that_could_not_work_is_refused_before_anything_is_written(arguments: tuple[str, ...], said: str, cli: Cli, place: Path) -> None:
+def test_a_connection_that_could_not_work_is_refused_before_anything_is_written(
+    arguments: tuple[str, ...], said: str, cli: Cli, place: Path
+) -> None:
     result = cli("connect", *arguments)
     assert result.exit_code == 2
     assert said in result.stderr
@@ -316,11 +359,20 @@ def test_a_program_that_keeps_rewriting_its_file_is_asked_to_end_first(tmp_path:
         path.write_text(json.dumps({"n": next(turn)}))
 
     with pytest.raises(ConfigError, match="keeps changing"):
-        shell.connect("pi", attachment(Offer("http://127.0.0.1:1", "/t", (("a/b", Dialect.OPENAI_CHAT),))), path, "http://127.0.0.1:1", "/t", keep)
+        shell.connect(
+            "pi",
+            attachment(ConnectOffer("http://127.0.0.1:1", "/t", (("a/b", Dialect.OPENAI_CHAT),))),
+            path,
+            "http://127.0.0.1:1",
+            "/t",
+            keep,
+        )
     assert json.loads(path.read_text()) == {"n": 2}
 
 
-def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_beside_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_beside_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = furnish(place, "pi")
 
     def full(*_: Any) -> None:

@@ -25,27 +25,53 @@ COMMENTED = """\
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", "{ }\n", "{\n}\n", '{"a": 1}', '{"a": 1,}', '{\n\t"b": {\n\t\t"x": 1, // hi\n\t},\n}\n', COMMENTED, "{\n  // only a comment\n}\n"],
+    [
+        "",
+        "{}",
+        "{ }\n",
+        "{\n}\n",
+        '{"a": 1}',
+        '{"a": 1,}',
+        '{\n\t"b": {\n\t\t"x": 1, // hi\n\t},\n}\n',
+        COMMENTED,
+        "{\n  // only a comment\n}\n",
+    ],
 )
 @pytest.mark.parametrize("path", [("n",), ("m", "n"), ("m", "n", "o")])
-def test_a_member_is_put_in_and_taken_out_and_the_rest_says_what_it_said(text: str, path: tuple[str, ...]) -> None:
+def test_a_member_is_put_in_and_taken_out_and_the_rest_says_what_it_said(
+    text: str, path: tuple[str, ...]
+) -> None:
     edited = jsonc.put(text, path, {"k": [1, "ü"]})
     assert jsonc.get(edited, path) == {"k": [1, "ü"]}
     rest = jsonc.parse(edited)
     del rest[path[0]]
     assert rest == jsonc.parse(text)
     assert jsonc.parse(jsonc.drop(edited, path[:1])) == jsonc.parse(text)
-    for comment in ("// of the user", "// stays", "/* and this */", "// the last", "// only a comment", "// hi"):
+    for comment in (
+        "// of the user",
+        "// stays",
+        "/* and this */",
+        "// the last",
+        "// only a comment",
+        "// hi",
+    ):
         assert (comment in text) is (comment in edited)
 
 
 def test_a_new_member_stands_on_its_own_line_and_comments_stay_with_theirs() -> None:
-    assert jsonc.put(COMMENTED, ("c",), 1) == COMMENTED.replace('comment" // the last\n', 'comment", // the last\n  "c": 1\n')
+    assert jsonc.put(COMMENTED, ("c",), 1) == COMMENTED.replace(
+        'comment" // the last\n', 'comment", // the last\n  "c": 1\n'
+    )
     assert jsonc.put(COMMENTED, ("a", "y"), 1) == COMMENTED.replace("// stays\n", '// stays\n    "y": 1,\n')
 
 
 @pytest.mark.parametrize(
-    ("path", "left"), [(("a",), {"b": "http://not.a//comment"}), (("b",), {"a": {"x": [1, 2]}}), (("a", "x"), {"a": {}, "b": "http://not.a//comment"})]
+    ("path", "left"),
+    [
+        (("a",), {"b": "http://not.a//comment"}),
+        (("b",), {"a": {"x": [1, 2]}}),
+        (("a", "x"), {"a": {}, "b": "http://not.a//comment"}),
+    ],
 )
 def test_any_member_can_be_taken_out(path: tuple[str, ...], left: Any) -> None:
     assert jsonc.parse(jsonc.drop(COMMENTED, path)) == left
@@ -53,7 +79,7 @@ def test_any_member_can_be_taken_out(path: tuple[str, ...], left: Any) -> None:
 
 @pytest.mark.parametrize("path", [("a",), ("a", "x"), ("b", "z")])
 def test_what_stands_there_is_never_replaced(path: tuple[str, ...]) -> None:
-    with pytest.raises(jsonc.Malformed, match="is taken"):
+    with pytest.raises(jsonc.MalformedJsonc, match="is taken"):
         jsonc.put(COMMENTED, path, 1)
 
 
@@ -64,9 +90,24 @@ def test_what_is_not_there_cannot_be_taken_out(path: tuple[str, ...]) -> None:
         jsonc.drop(COMMENTED, path)
 
 
-@pytest.mark.parametrize("text", ["{", "[", '{"a"}', '{"a": }', "{} {}", '{"a": 1 "b": 2}', "[1 2]", "{'a': 1}", '{"a": nope}', "[" * 999, '{"a": "\n"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[",
+        '{"a"}',
+        '{"a": }',
+        "{} {}",
+        '{"a": 1 "b": 2}',
+        "[1 2]",
+        "{'a': 1}",
+        '{"a": nope}',
+        "[" * 999,
+        '{"a": "\n"}',
+    ],
+)
 def test_what_is_no_json_is_refused(text: str) -> None:
-    with pytest.raises(jsonc.Malformed):
+    with pytest.raises(jsonc.MalformedJsonc):
         jsonc.parse(text)
 
 
@@ -96,7 +137,7 @@ def test_a_file_of_nothing_but_comments_gets_its_first_object_behind_them(text: 
 
 
 def test_a_name_that_stands_twice_is_refused_because_programs_disagree_on_which_counts() -> None:
-    with pytest.raises(jsonc.Malformed, match="twice"):
+    with pytest.raises(jsonc.MalformedJsonc, match="twice"):
         jsonc.put('{"a": {"x": 1}, "a": {}}', ("a", "n"), 1)
 
 
@@ -107,7 +148,9 @@ _GAPS = st.sampled_from(["", " ", "\n", "\r\n  ", " // theirs 1\n", "/* theirs 2
 def _objects(draw: st.DrawFn) -> str:
     """A text with the members a, b and n in any order, and comments wherever they may stand."""
     names = draw(st.permutations(["a", "b", "n"]))[: draw(st.integers(1, 3))]
-    members = [f'"{name}"{draw(_GAPS)}:{draw(_GAPS)}{index}{draw(_GAPS)}' for index, name in enumerate({*names, "n"})]
+    members = [
+        f'"{name}"{draw(_GAPS)}:{draw(_GAPS)}{index}{draw(_GAPS)}' for index, name in enumerate({*names, "n"})
+    ]
     tail = draw(st.sampled_from(["", "," + draw(_GAPS)]))
     return draw(_GAPS) + "{" + draw(_GAPS) + ("," + draw(_GAPS)).join(members) + tail + "}" + draw(_GAPS)
 

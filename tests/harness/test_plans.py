@@ -1,4 +1,5 @@
-"""Each plan says exactly what its program reads: files in the program's own format, variables, arguments, and the one secret."""
+"""Each plan says exactly what its program reads: files in the program's own format, variables, arguments, and
+the one secret."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from holdfast.core.errors import CannotHandOver
 from holdfast.core.identity import Auth, Dialect, Pin
 from holdfast.harness import HARNESSES, SPEAKS
 from holdfast.harness.base import TOKEN, Handover, choosing, version_of
-from holdfast.harness.inventory import matches
+from holdfast.harness.environment import matches
 
 PLANNED = [(name, dialect) for name, one in HARNESSES.items() if not one.no_plan for dialect in one.speaks]
 REFERENCES = {"pi": f"${TOKEN}", "crush": f"${TOKEN}", "continue": f"${{{{ secrets.{TOKEN} }}}}"}
@@ -53,8 +54,18 @@ def test_every_plan_names_host_and_model_and_sets_one_secret(name: str, dialect:
 @pytest.mark.parametrize(("name", "dialect"), PLANNED)
 def test_every_plan_removes_whatever_could_give_the_program_another_way(name: str, dialect: Dialect) -> None:
     made = plan(name, dialect)
-    ambient = ["OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_ORG_ID", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "AWS_BEARER_TOKEN_BEDROCK", TOKEN]
-    ambient += VARIABLES["openai"] + VARIABLES["anthropic"] + VARIABLES["gemini"][:1] + VARIABLES["openrouter"][:1]
+    ambient = [
+        "OPENAI_BASE_URL",
+        "OPENAI_API_BASE",
+        "OPENAI_ORG_ID",
+        "ANTHROPIC_AUTH_TOKEN",
+        "ANTHROPIC_BASE_URL",
+        "AWS_BEARER_TOKEN_BEDROCK",
+        TOKEN,
+    ]
+    ambient += (
+        VARIABLES["openai"] + VARIABLES["anthropic"] + VARIABLES["gemini"][:1] + VARIABLES["openrouter"][:1]
+    )
     assert [one for one in ambient if not matches(one, made.unset)] == []
     assert matches(made.secret, (*made.unset, *(one for row in VARIABLES.values() for one in row)))
     assert not matches("PATH", made.unset)
@@ -72,7 +83,11 @@ def test_a_provider_never_gets_the_id_of_one_that_the_program_knows(name: str) -
 
 @pytest.mark.parametrize(
     ("dialect", "api", "url"),
-    [(CHAT, "openai-completions", GATEWAY[CHAT]), (RESPONSES, "openai-responses", GATEWAY[RESPONSES]), (MESSAGES, "anthropic-messages", GATEWAY[MESSAGES])],
+    [
+        (CHAT, "openai-completions", GATEWAY[CHAT]),
+        (RESPONSES, "openai-responses", GATEWAY[RESPONSES]),
+        (MESSAGES, "anthropic-messages", GATEWAY[MESSAGES]),
+    ],
 )
 def test_pi_reads_its_provider_from_a_directory_of_its_own(dialect: Dialect, api: str, url: str) -> None:
     made = plan("pi", dialect, version="1.5.2")
@@ -88,7 +103,14 @@ def test_pi_reads_its_provider_from_a_directory_of_its_own(dialect: Dialect, api
 
 @pytest.mark.parametrize(
     ("version", "reference"),
-    [("0.73.1", TOKEN), ("0.76.0", TOKEN), ("0.77.0", f"${TOKEN}"), ("0.79.4", f"${TOKEN}"), ("1.5.2", f"${TOKEN}"), ("", f"${TOKEN}")],
+    [
+        ("0.73.1", TOKEN),
+        ("0.76.0", TOKEN),
+        ("0.77.0", f"${TOKEN}"),
+        ("0.79.4", f"${TOKEN}"),
+        ("1.5.2", f"${TOKEN}"),
+        ("", f"${TOKEN}"),
+    ],
 )
 def test_pi_is_given_the_key_s_reference_in_the_dialect_of_its_version(version: str, reference: str) -> None:
     entry = document(plan("pi", CHAT, version=version), "models.json")["providers"]["holdfast-my_plan"]
@@ -117,7 +139,12 @@ def test_claude_code_is_told_by_settings_that_beat_a_project_and_every_alias_mea
         PIN.model,
     )
     assert env["CLAUDE_CODE_MAX_RETRIES"] == "0"
-    assert made.argv[1:5] == ("--setting-sources", "user", "--settings", f"{DIRECTORY}/holdfast-settings.json")
+    assert made.argv[1:5] == (
+        "--setting-sources",
+        "user",
+        "--settings",
+        f"{DIRECTORY}/holdfast-settings.json",
+    )
     assert env.items() <= made.set.items()
     assert made.secret == "ANTHROPIC_AUTH_TOKEN"
 
@@ -149,7 +176,9 @@ def test_codex_is_told_everything_by_overrides_that_its_own_parser_understands()
 
 def test_codex_shows_a_key_and_headers_as_the_endpoint_wants_them() -> None:
     headers = (("x-team", 'a "quoted" \\ one'),)
-    entry = overrides(plan("codex", RESPONSES, direct=True, auth=Auth.API_KEY, headers=headers))["model_providers"]["holdfast-my_plan"]
+    entry = overrides(plan("codex", RESPONSES, direct=True, auth=Auth.API_KEY, headers=headers))[
+        "model_providers"
+    ]["holdfast-my_plan"]
     assert entry["env_http_headers"] == {"api-key": TOKEN}
     assert entry["http_headers"] == dict(headers)
     assert "env_key" not in entry
@@ -165,7 +194,9 @@ def test_codex_shows_a_key_and_headers_as_the_endpoint_wants_them() -> None:
         (MESSAGES, "@ai-sdk/anthropic", f"{GATEWAY[MESSAGES]}/v1"),
     ],
 )
-def test_opencode_gets_its_whole_configuration_in_one_variable(dialect: Dialect, package: str, url: str) -> None:
+def test_opencode_gets_its_whole_configuration_in_one_variable(
+    dialect: Dialect, package: str, url: str
+) -> None:
     made = plan("opencode", dialect, "run", "hi")
     config = json.loads(made.set["OPENCODE_CONFIG_CONTENT"])
     entry = config["provider"]["holdfast-my_plan"]
@@ -173,7 +204,12 @@ def test_opencode_gets_its_whole_configuration_in_one_variable(dialect: Dialect,
     assert config["model"] == config["small_model"] == f"holdfast-my_plan/{PIN.model}"
     assert config["enabled_providers"] == ["holdfast-my_plan"]
     assert made.set["OPENCODE_DISABLE_PROJECT_CONFIG"] == "1"
-    assert {one for one in made.set if one.startswith("XDG_")} == {"XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"}
+    assert {one for one in made.set if one.startswith("XDG_")} == {
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_CACHE_HOME",
+        "XDG_STATE_HOME",
+    }
 
 
 @pytest.mark.parametrize(
@@ -185,12 +221,16 @@ def test_opencode_gets_its_whole_configuration_in_one_variable(dialect: Dialect,
         (("session", "list"), ("session", "list")),
     ],
 )
-def test_opencode_is_told_its_model_again_where_a_request_begins(given: tuple[str, ...], told: tuple[str, ...]) -> None:
+def test_opencode_is_told_its_model_again_where_a_request_begins(
+    given: tuple[str, ...], told: tuple[str, ...]
+) -> None:
     assert plan("opencode", CHAT, *given).argv[1:] == told
 
 
 def test_opencode_sends_no_key_where_none_is_wanted_and_others_by_header() -> None:
-    bare = json.loads(plan("opencode", CHAT, direct=True, auth=Auth.NONE).set["OPENCODE_CONFIG_CONTENT"])["provider"]["holdfast-my_plan"]["options"]
+    bare = json.loads(plan("opencode", CHAT, direct=True, auth=Auth.NONE).set["OPENCODE_CONFIG_CONTENT"])[
+        "provider"
+    ]["holdfast-my_plan"]["options"]
     assert "apiKey" not in bare
     azure = plan("opencode", CHAT, direct=True, auth=Auth.API_KEY, headers=(("x-team", "a"),))
     options = json.loads(azure.set["OPENCODE_CONFIG_CONTENT"])["provider"]["holdfast-my_plan"]["options"]
@@ -198,7 +238,9 @@ def test_opencode_sends_no_key_where_none_is_wanted_and_others_by_header() -> No
 
 
 @pytest.mark.parametrize(("dialect", "kind"), [(CHAT, "openai"), (MESSAGES, "anthropic")])
-def test_qwen_code_trusts_no_folder_by_itself_and_has_no_list_that_drops_a_model(dialect: Dialect, kind: str) -> None:
+def test_qwen_code_trusts_no_folder_by_itself_and_has_no_list_that_drops_a_model(
+    dialect: Dialect, kind: str
+) -> None:
     made = plan("qwen", dialect)
     settings = document(made, "settings.json")
     assert settings["security"] == {"auth": {"selectedType": kind}, "folderTrust": {"enabled": True}}
@@ -211,9 +253,15 @@ def test_qwen_code_trusts_no_folder_by_itself_and_has_no_list_that_drops_a_model
 def test_continue_reads_one_yaml_file_with_a_reference_for_the_key() -> None:
     made = plan("continue", MESSAGES)
     model = document(made, "config.yaml")["models"][0]
-    assert (model["provider"], model["apiBase"], model["apiKey"]) == ("anthropic", f"{GATEWAY[MESSAGES]}/v1/", f"${{{{ secrets.{TOKEN} }}}}")
+    assert (model["provider"], model["apiBase"], model["apiKey"]) == (
+        "anthropic",
+        f"{GATEWAY[MESSAGES]}/v1/",
+        f"${{{{ secrets.{TOKEN} }}}}",
+    )
     assert made.argv[1:] == ("--config", f"{DIRECTORY}/config.yaml")
-    headed = document(plan("continue", CHAT, direct=True, headers=(("x-team", "a"),)), "config.yaml")["models"][0]
+    headed = document(plan("continue", CHAT, direct=True, headers=(("x-team", "a"),)), "config.yaml")[
+        "models"
+    ][0]
     assert headed["requestOptions"] == {"headers": {"x-team": "a"}}
 
 
@@ -250,20 +298,47 @@ def test_llm_has_one_model_of_its_own_which_is_its_default_and_no_other_host_for
 
 def test_crush_and_goose_are_planned_from_their_documentation_and_marked_so() -> None:
     crush = document(plan("crush", CHAT, "run", "hi", headers=(("x-team", "a"),)), "crush.json")
-    assert crush["models"]["large"] == crush["models"]["small"] == {"provider": "holdfast-my_plan", "model": PIN.model}
+    assert (
+        crush["models"]["large"]
+        == crush["models"]["small"]
+        == {"provider": "holdfast-my_plan", "model": PIN.model}
+    )
     assert crush["providers"]["holdfast-my_plan"]["api_key"] == f"${TOKEN}"
-    assert plan("crush", CHAT, "run", "hi").argv == ("crush", "run", "--model", f"holdfast-my_plan/{PIN.model}", "hi")
+    assert plan("crush", CHAT, "run", "hi").argv == (
+        "crush",
+        "run",
+        "--model",
+        f"holdfast-my_plan/{PIN.model}",
+        "hi",
+    )
     goose = plan("goose", MESSAGES)
     assert (goose.set["GOOSE_PROVIDER"], goose.set["GOOSE_MODEL"]) == ("holdfast-my_plan", PIN.model)
-    assert {name for name, one in HARNESSES.items() if not one.tested and not one.no_plan} == {"crush", "goose"}
+    assert {name for name, one in HARNESSES.items() if not one.tested and not one.no_plan} == {
+        "crush",
+        "goose",
+    }
 
 
 def test_everything_that_stands_in_the_way_is_told_at_once() -> None:
     with pytest.raises(CannotHandOver) as caught:
-        plan("qwen", CHAT, "--model", "other", version="0.9.9", direct=True, auth=Auth.API_KEY, headers=(("x-team", "a"),))
+        plan(
+            "qwen",
+            CHAT,
+            "--model",
+            "other",
+            version="0.9.9",
+            direct=True,
+            auth=Auth.API_KEY,
+            headers=(("x-team", "a"),),
+        )
     assert caught.value.what == "Qwen Code cannot be handed my.plan/vendor/model-1 at plan.example directly"
     told = "\n".join(caught.value.details)
-    for part in ("version 0.9.9 is installed", "wants its key as 'api-key'", "needs the headers x-team", "'--model' would choose another connection"):
+    for part in (
+        "version 0.9.9 is installed",
+        "wants its key as 'api-key'",
+        "needs the headers x-team",
+        "'--model' would choose another connection",
+    ):
         assert part in told
     assert len(caught.value.details) == 4
 
@@ -283,14 +358,22 @@ def test_a_refusal_ends_with_the_way_out(name: str, auth: Auth, step: str) -> No
 
 
 def test_a_program_that_is_too_old_is_told_how_to_become_newer() -> None:
-    with pytest.raises(CannotHandOver, match=r"version 0\.60\.0 is installed, and 0\.73\.1 is the first") as caught:
+    with pytest.raises(
+        CannotHandOver, match=r"version 0\.60\.0 is installed, and 0\.73\.1 is the first"
+    ) as caught:
         plan("pi", CHAT, version="pi 0.60.0 (old)")
     assert "npm install" in caught.value.next_step
 
 
 @pytest.mark.parametrize(
     ("text", "version"),
-    [("1.5.2", (1, 5, 2)), ("codex-cli 0.169.0\n", (0, 169, 0)), ("2.1.329 (Claude Code)", (2, 1, 329)), ("llm, version 0.30", (0, 30)), ("nonsense", ())],
+    [
+        ("1.5.2", (1, 5, 2)),
+        ("codex-cli 0.169.0\n", (0, 169, 0)),
+        ("2.1.329 (Claude Code)", (2, 1, 329)),
+        ("llm, version 0.30", (0, 30)),
+        ("nonsense", ()),
+    ],
 )
 def test_versions_are_read_from_what_programs_print(text: str, version: tuple[int, ...]) -> None:
     assert version_of(text) == version
@@ -316,7 +399,9 @@ def test_versions_are_read_from_what_programs_print(text: str, version: tuple[in
         ("aider", ("--weak=x", "--yes", "--message", "hi"), ["--weak=x"]),
     ],
 )
-def test_arguments_that_would_choose_another_connection_are_found(name: str, arguments: tuple[str, ...], found: list[str]) -> None:
+def test_arguments_that_would_choose_another_connection_are_found(
+    name: str, arguments: tuple[str, ...], found: list[str]
+) -> None:
     harness = HARNESSES[name]
     assert choosing(arguments, harness.chooses, harness.abbreviates) == found
 

@@ -1,4 +1,5 @@
-"""`holdfast run`: a program gets a connection without its key, stays on the pin, and what answered is told afterwards.
+"""`holdfast run`: a program gets a connection without its key, stays on the pin, and what answered is told
+afterwards.
 
 The program is a small one of ours that reads what Pi reads; the real ones are driven in suites/harness.
 """
@@ -19,8 +20,8 @@ import pytest
 from click.testing import Result
 
 from cli.furnishing import Cli, child_environment, write
-from holdfast.runtime import open as open_home
-from holdfast.scripted import ScriptedProvider, ok, only_keys, status
+from holdfast.fake_provider import ScriptedProvider, ok, only_keys, status
+from holdfast.sdk.api import open as open_home
 
 KEY, SPARE = "sk-canary-real-93b1f0d2e7a64c58", "sk-canary-spare-5d0c7be1a9f2"
 PROGRAM = Path(__file__).with_name("program.py")
@@ -34,8 +35,9 @@ def provider() -> Iterator[ScriptedProvider]:
 
 
 @pytest.fixture
-def world(home: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A home with one provider, the program on PATH as `pi` (and `codex`), a project directory to stand in. Gives that directory."""
+def context(home: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A home with one provider, the program on PATH as `pi` (and `codex`), a project directory to stand in.
+    Gives that directory."""
     programs, project = tmp_path / "bin", tmp_path / "project"
     programs.mkdir()
     project.mkdir()
@@ -52,15 +54,18 @@ def world(home: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatc
 
 def configure(home: Path, provider: ScriptedProvider, more: str = "") -> None:
     keys = '["env:MIMO_KEY", { from = "env:MIMO_SPARE", label = "spare" }]'
-    write(home / "holdfast.toml", f'[provider.mimo]\nurl = "{provider.url}"\nmodels = ["pro", "lite"]\nkeys = {keys}\n{more}[settings]\nprobe_delays = []\n')
+    write(
+        home / "holdfast.toml",
+        f'[provider.mimo]\nurl = "{provider.url}"\nmodels = ["pro", "lite"]\nkeys = {keys}\n{more}[settings]\nprobe_delays = []\n',
+    )
 
 
 def run(cli: Cli, *steps: str, pin: str = "mimo/pro", options: tuple[str, ...] = ()) -> Result:
     return cli("run", "pi", "--pin", pin, *options, "--", "--do", *steps)
 
 
-def report(world: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((world / "report").read_text())
+def report(context: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((context / "report").read_text())
     return told
 
 
@@ -70,60 +75,71 @@ def left(home: Path) -> list[str]:
 
 
 def test_the_provider_sees_the_pin_and_its_key_and_the_program_sees_neither_the_key_nor_its_variable(
-    cli: Cli, world: Path, home: Path, provider: ScriptedProvider
+    cli: Cli, context: Path, home: Path, provider: ScriptedProvider
 ) -> None:
     result = run(cli, "ask", "report=report")
     assert result.exit_code == 0, result.stderr
     assert [(one.key, one.model) for one in provider.calls] == [(KEY, "pro")]
-    told = (world / "report").read_text()
+    told = (context / "report").read_text()
     assert KEY not in told
     assert SPARE not in told
-    environment = report(world)["environment"]
+    environment = report(context)["environment"]
     assert "MIMO_KEY" not in environment
     assert environment["HOLDFAST_TOKEN"].startswith("hf-")
-    assert environment["HOLDFAST_TOKEN"] not in json.dumps([report(world)["files"], report(world)["argv"]])
+    assert environment["HOLDFAST_TOKEN"] not in json.dumps(
+        [report(context)["files"], report(context)["argv"]]
+    )
     assert "HOLDFAST_HOME" not in environment
     assert "127.0.0.1" in environment["NO_PROXY"]
-    assert f"1 request, 1 attempt: mimo/pro at 127.0.0.1:{provider.port} with key 'MIMO_KEY' answered 1" in result.stderr
+    assert (
+        f"1 request, 1 attempt: mimo/pro at 127.0.0.1:{provider.port} with key 'MIMO_KEY' answered 1"
+        in result.stderr
+    )
     assert left(home) == [".holdfast.lock", "settings.json"]
     assert KEY not in result.stderr
 
 
-def test_an_ambient_key_and_a_foreign_address_never_reach_the_program(cli: Cli, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ambient_key_and_a_foreign_address_never_reach_the_program(
+    cli: Cli, context: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_" + "API_KEY", "sk-ambient-000000000000")
     monkeypatch.setenv("TOGETHERAI_" + "API_KEY", "tg-ambient-000000000000")
     monkeypatch.setenv("OPENAI_BASE_URL", "https://evil.example")
     monkeypatch.setenv("COPY_OF_IT", f"prefix {KEY} suffix")
     monkeypatch.setenv("MY_EDITOR", "vi")
     run(cli, "report=report")
-    environment = report(world)["environment"]
+    environment = report(context)["environment"]
     assert "-ambient-" not in json.dumps(environment)
     assert "evil.example" not in json.dumps(environment)
     assert KEY not in json.dumps(environment)
     assert environment["MY_EDITOR"] == "vi"
 
 
-def test_recovery_works_beneath_the_program(cli: Cli, world: Path, provider: ScriptedProvider) -> None:
+def test_recovery_works_beneath_the_program(cli: Cli, context: Path, provider: ScriptedProvider) -> None:
     provider.follow([status(500), ok()])
     result = run(cli, "ask", "report=report")
-    assert report(world)["answers"][0][0] == 200
+    assert report(context)["answers"][0][0] == 200
     assert "1 request, 2 attempts" in result.stderr
     provider.follow(only_keys([SPARE]))
     result = run(cli, "ask", "report=report", pin="mimo/lite")
-    assert report(world)["answers"][0][0] == 200
+    assert report(context)["answers"][0][0] == 200
     assert "with key 'spare' answered 1" in result.stderr
 
 
-def test_another_model_than_the_pin_s_is_refused_by_the_gateway_and_told_loudly(cli: Cli, world: Path, provider: ScriptedProvider) -> None:
+def test_another_model_than_the_pin_s_is_refused_by_the_gateway_and_told_loudly(
+    cli: Cli, context: Path, provider: ScriptedProvider
+) -> None:
     result = run(cli, "ask=lite", "report=report", "exit=0")
-    assert report(world)["answers"][0][0] == 409
+    assert report(context)["answers"][0][0] == 409
     assert provider.calls == []
     assert result.exit_code == 1
     assert "the program did not stay on 'mimo/pro'" in result.stderr
     assert "it asked for another model than 'mimo/pro', and was refused (1 request)" in result.stderr
 
 
-def test_another_model_that_answers_is_an_error_of_the_run(cli: Cli, world: Path, provider: ScriptedProvider) -> None:
+def test_another_model_that_answers_is_an_error_of_the_run(
+    cli: Cli, context: Path, provider: ScriptedProvider
+) -> None:
     provider.follow(ok(model="lite"))
     result = run(cli, "ask")
     assert result.exit_code == 1
@@ -132,31 +148,35 @@ def test_another_model_that_answers_is_an_error_of_the_run(cli: Cli, world: Path
 
 
 @pytest.mark.parametrize("code", [0, 1, 7, 255])
-def test_the_exit_code_is_passed_on(code: int, cli: Cli, world: Path) -> None:
+def test_the_exit_code_is_passed_on(code: int, cli: Cli, context: Path) -> None:
     assert run(cli, f"exit={code}").exit_code == code
 
 
-def test_an_exit_code_like_a_signal_s_is_not_called_one(cli: Cli, world: Path) -> None:
+def test_an_exit_code_like_a_signal_s_is_not_called_one(cli: Cli, context: Path) -> None:
     result = run(cli, "exit=200")
     assert (result.exit_code, "signal" in result.stderr) == (200, False)
 
 
-def test_a_program_that_a_signal_ended_says_so_and_leaves_nothing(cli: Cli, world: Path, home: Path) -> None:
+def test_a_program_that_a_signal_ended_says_so_and_leaves_nothing(
+    cli: Cli, context: Path, home: Path
+) -> None:
     result = run(cli, f"signal={int(signal.SIGKILL)}")
     assert result.exit_code == 128 + signal.SIGKILL
     assert "Pi was ended by signal 9" in result.stderr
     assert left(home) == [".holdfast.lock", "settings.json"]
 
 
-def test_a_run_without_requests_claims_nothing(cli: Cli, world: Path) -> None:
+def test_a_run_without_requests_claims_nothing(cli: Cli, context: Path) -> None:
     assert "holdfast: no request arrived" in run(cli, "exit=0").stderr
 
 
-def test_a_file_that_the_program_rewrote_is_told(cli: Cli, world: Path) -> None:
+def test_a_file_that_the_program_rewrote_is_told(cli: Cli, context: Path) -> None:
     assert "Pi rewrote models.json while it ran" in run(cli, "rewrite").stderr
 
 
-def test_the_session_keeps_its_choice_for_the_next_run_in_this_directory(cli: Cli, world: Path, provider: ScriptedProvider) -> None:
+def test_the_session_keeps_its_choice_for_the_next_run_in_this_directory(
+    cli: Cli, context: Path, provider: ScriptedProvider
+) -> None:
     run(cli, "ask", pin="mimo/lite")
     result = cli("run", "pi", "--", "--do", "ask")
     assert [one.model for one in provider.calls] == ["lite", "lite"]
@@ -167,15 +187,19 @@ def test_the_session_keeps_its_choice_for_the_next_run_in_this_directory(cli: Cl
     assert session["pin"] == "mimo/pro"
 
 
-def test_a_project_s_own_selection_serves_a_session_that_has_none(cli: Cli, world: Path, provider: ScriptedProvider) -> None:
-    (world / ".holdfast.toml").write_text('pin = "mimo/lite"\n')
+def test_a_project_s_own_selection_serves_a_session_that_has_none(
+    cli: Cli, context: Path, provider: ScriptedProvider
+) -> None:
+    (context / ".holdfast.toml").write_text('pin = "mimo/lite"\n')
     assert cli("run", "pi", "--", "--do", "ask").exit_code == 0
     assert [one.model for one in provider.calls] == ["lite"]
 
 
-def test_direct_gives_the_provider_s_own_address_and_the_key_in_one_variable(cli: Cli, world: Path, provider: ScriptedProvider) -> None:
+def test_direct_gives_the_provider_s_own_address_and_the_key_in_one_variable(
+    cli: Cli, context: Path, provider: ScriptedProvider
+) -> None:
     result = run(cli, "ask", "report=report", options=("--direct",))
-    told = report(world)
+    told = report(context)
     assert [(one.key, one.model) for one in provider.calls] == [(KEY, "pro")]
     assert [name for name, value in told["environment"].items() if KEY in value] == ["HOLDFAST_TOKEN"]
     assert KEY not in json.dumps([told["files"], told["argv"]])
@@ -184,10 +208,12 @@ def test_direct_gives_the_provider_s_own_address_and_the_key_in_one_variable(cli
     assert "it spoke to the provider itself: what it used can be seen there only" in result.stderr
 
 
-def test_an_older_program_is_told_in_its_own_dialect(cli: Cli, world: Path, monkeypatch: pytest.MonkeyPatch, provider: ScriptedProvider) -> None:
+def test_an_older_program_is_told_in_its_own_dialect(
+    cli: Cli, context: Path, monkeypatch: pytest.MonkeyPatch, provider: ScriptedProvider
+) -> None:
     monkeypatch.setenv("FAKE_VERSION", "0.76.0")
     assert run(cli, "ask", "report=report").exit_code == 0
-    assert '"apiKey": "HOLDFAST_TOKEN"' in report(world)["files"]["models.json"]
+    assert '"apiKey": "HOLDFAST_TOKEN"' in report(context)["files"]["models.json"]
     monkeypatch.setenv("FAKE_VERSION", "0.50.1")
     result = run(cli, "ask")
     assert (result.exit_code, "version 0.50.1 is installed" in result.stderr) == (2, True)
@@ -198,7 +224,11 @@ def test_an_older_program_is_told_in_its_own_dialect(cli: Cli, world: Path, monk
     ("arguments", "code", "said"),
     [
         (("nope", "--pin", "mimo/pro"), 2, "no harness is called 'nope'"),
-        (("opencode", "--pin", "mimo/pro"), 2, "opencode is not installed: there is no 'opencode' on PATH\n  run: npm install"),
+        (
+            ("opencode", "--pin", "mimo/pro"),
+            2,
+            "opencode is not installed: there is no 'opencode' on PATH\n  run: npm install",
+        ),
         (("codex", "--pin", "mimo/pro"), 2, "codex speaks openai-responses; provider 'mimo' has openai-chat"),
         (("gemini", "--pin", "mimo/pro"), 2, "gemini speaks generateContent"),
         (("pi",), 2, "Pi needs a pin"),
@@ -211,7 +241,13 @@ def test_an_older_program_is_told_in_its_own_dialect(cli: Cli, world: Path, monk
     ],
 )
 def test_what_cannot_be_handed_over_is_refused_before_anything_happens(
-    arguments: tuple[str, ...], code: int, said: str, cli: Cli, world: Path, home: Path, provider: ScriptedProvider
+    arguments: tuple[str, ...],
+    code: int,
+    said: str,
+    cli: Cli,
+    context: Path,
+    home: Path,
+    provider: ScriptedProvider,
 ) -> None:
     configure(home, provider, f'\n[provider.empty]\nurl = "{provider.url}"\nkeys = ["env:NOT_SET"]\n')
     result = cli("run", *arguments)
@@ -223,12 +259,23 @@ def test_what_cannot_be_handed_over_is_refused_before_anything_happens(
     assert not (home / "run").exists()
 
 
-def test_a_refusal_names_the_providers_that_would_do(cli: Cli, world: Path, home: Path, provider: ScriptedProvider) -> None:
-    configure(home, provider, f'\n[provider.router]\nurl = "{provider.url}"\ndialect = "openai-responses"\nkeys = ["env:MIMO_SPARE"]\n')
-    assert "of your providers, 'router' speaks openai-responses" in cli("run", "codex", "--pin", "mimo/pro").stderr
+def test_a_refusal_names_the_providers_that_would_do(
+    cli: Cli, context: Path, home: Path, provider: ScriptedProvider
+) -> None:
+    configure(
+        home,
+        provider,
+        f'\n[provider.router]\nurl = "{provider.url}"\ndialect = "openai-responses"\nkeys = ["env:MIMO_SPARE"]\n',
+    )
+    assert (
+        "of your providers, 'router' speaks openai-responses"
+        in cli("run", "codex", "--pin", "mimo/pro").stderr
+    )
 
 
-def test_a_home_that_cannot_be_written_is_told_and_nothing_starts(cli: Cli, world: Path, home: Path, provider: ScriptedProvider) -> None:
+def test_a_home_that_cannot_be_written_is_told_and_nothing_starts(
+    cli: Cli, context: Path, home: Path, provider: ScriptedProvider
+) -> None:
     (home / "run").write_text("a file where the directory should be")
     result = run(cli, "ask")
     assert result.exit_code == 2
@@ -237,7 +284,7 @@ def test_a_home_that_cannot_be_written_is_told_and_nothing_starts(cli: Cli, worl
     assert provider.calls == []
 
 
-def test_the_token_of_a_run_opens_nothing_afterwards(cli: Cli, world: Path, home: Path) -> None:
+def test_the_token_of_a_run_opens_nothing_afterwards(cli: Cli, context: Path, home: Path) -> None:
     run(cli, "ask")
     run(cli, "ask")
     with open_home() as holdfast:
@@ -249,7 +296,14 @@ def test_the_token_of_a_run_opens_nothing_afterwards(cli: Cli, world: Path, home
 def started(*arguments: str) -> subprocess.Popen[str]:
     """The command line as a process of its own."""
     command = [sys.executable, "-m", "holdfast", "run", "pi", "--pin", "mimo/pro", *arguments]
-    return subprocess.Popen(command, env=child_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        env=child_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def until(there: Callable[[], bool]) -> None:
@@ -259,52 +313,65 @@ def until(there: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_a_second_run_of_the_session_is_refused_and_the_first_goes_on(cli: Cli, world: Path, provider: ScriptedProvider) -> None:
+def test_a_second_run_of_the_session_is_refused_and_the_first_goes_on(
+    cli: Cli, context: Path, provider: ScriptedProvider
+) -> None:
     with started("--", "--do", "report=report", "wait=go", "ask") as first:
-        until((world / "report").exists)
+        until((context / "report").exists)
         second = run(cli, "ask")
         assert second.exit_code == 2
         assert "is running already (process" in second.stderr
         assert run(cli, "ask", options=("--session", "another")).exit_code == 0
-        (world / "go").touch()
+        (context / "go").touch()
         _, told = first.communicate(timeout=20)
     assert first.returncode == 0, told
     assert "1 request, 1 attempt" in told
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_for_us_is_one_for_the_program_and_everything_is_cleaned_up(number: signal.Signals, world: Path, home: Path) -> None:
+def test_a_signal_for_us_is_one_for_the_program_and_everything_is_cleaned_up(
+    number: signal.Signals, context: Path, home: Path
+) -> None:
     with started("--", "--do", "report=report", "wait=never") as process:
-        until((world / "report").exists)
+        until((context / "report").exists)
         process.send_signal(number)
         _, told = process.communicate(timeout=20)
-    assert process.returncode in (128 + number, 1), told  # Python turns an interrupt into a traceback and exit code 1
+    assert process.returncode in (128 + number, 1), (
+        told
+    )  # Python turns an interrupt into a traceback and exit code 1
     assert left(home) == [".holdfast.lock", "settings.json"]
 
 
-def test_what_a_killed_run_left_is_replaced_by_the_next_and_its_token_ended(cli: Cli, world: Path, home: Path) -> None:
+def test_what_a_killed_run_left_is_replaced_by_the_next_and_its_token_ended(
+    cli: Cli, context: Path, home: Path
+) -> None:
     with started("--", "--do", "report=report", "wait=never") as process:
-        until((world / "report").exists)
-        child = report(world)
+        until((context / "report").exists)
+        child = report(context)
         os.kill(process.pid, signal.SIGKILL)
         process.wait(timeout=20)
     assert "models.json" in left(home)
-    (world / "never").touch()
+    (context / "never").touch()
     assert run(cli, "ask", "report=report").exit_code == 0
-    assert report(world)["files"]["models.json"] != child["files"]["models.json"]
+    assert report(context)["files"]["models.json"] != child["files"]["models.json"]
     assert left(home) == [".holdfast.lock", "settings.json"]
     with open_home() as holdfast:
         assert all(one.revoked_at is not None for one in holdfast.engine.store.tokens())
 
 
-def test_a_key_that_is_replaced_while_it_runs_is_used_from_the_next_request_on(world: Path, home: Path, provider: ScriptedProvider) -> None:
+def test_a_key_that_is_replaced_while_it_runs_is_used_from_the_next_request_on(
+    context: Path, home: Path, provider: ScriptedProvider
+) -> None:
     secret = home / "key"
     write(secret, KEY)
-    write(home / "holdfast.toml", f'[provider.mimo]\nurl = "{provider.url}"\nmodels = ["pro"]\nkeys = ["file:{secret}"]\n')
+    write(
+        home / "holdfast.toml",
+        f'[provider.mimo]\nurl = "{provider.url}"\nmodels = ["pro"]\nkeys = ["file:{secret}"]\n',
+    )
     with started("--", "--do", "ask", "report=report", "wait=go", "ask") as process:
-        until((world / "report").exists)
+        until((context / "report").exists)
         write(secret, SPARE)
-        (world / "go").touch()
+        (context / "go").touch()
         _, told = process.communicate(timeout=20)
     assert process.returncode == 0, told
     assert [one.key for one in provider.calls] == [KEY, SPARE]

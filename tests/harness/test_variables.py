@@ -1,7 +1,8 @@
-"""One table says in which variable a maker's key is found. The tables of others disagree with it only where we decided so.
+"""One table says in which variable a maker's key is found. The tables of others disagree with it only where
+we decided so.
 
-tests/data/variables.json is a recorded copy of the tables inside Pi and models.dev. Whoever records a newer one decides here what is new.
-"""
+tests/data/variables.json is a recorded copy of the tables inside Pi and models.dev. Whoever records a newer
+one decides here what is new."""
 
 from __future__ import annotations
 
@@ -11,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from holdfast import presets
+from holdfast.providers import presets
 
-RECORDED: dict[str, Any] = json.loads(Path(__file__).parents[1].joinpath("data", "variables.json").read_text("utf-8"))
+RECORDED: dict[str, Any] = json.loads(
+    Path(__file__).parents[1].joinpath("data", "variables.json").read_text("utf-8")
+)
 ROWS = [(source, theirs, ours, tuple(variables)) for source, theirs, ours, variables in RECORDED["rows"]]
 
 OWN_HOST = "another host, which refuses the first one's keys: it owns a variable of its own"
@@ -60,9 +63,15 @@ def agrees(ours: str, variables: tuple[str, ...]) -> bool:
     return [*variables[:1]] == own[:1] and set(variables) <= set(own)
 
 
-@pytest.mark.parametrize(("source", "theirs", "ours", "variables"), [row for row in ROWS if row[2] is not None])
-def test_each_maker_s_variable_is_ours_or_the_disagreement_is_decided(source: str, theirs: str, ours: str, variables: tuple[str, ...]) -> None:
-    assert agrees(ours, variables) is ((source, theirs) not in DECIDED), f"{source} {theirs}: {variables}, ours: {presets.find(ours).get('env')}"
+@pytest.mark.parametrize(
+    ("source", "theirs", "ours", "variables"), [row for row in ROWS if row[2] is not None]
+)
+def test_each_maker_s_variable_is_ours_or_the_disagreement_is_decided(
+    source: str, theirs: str, ours: str, variables: tuple[str, ...]
+) -> None:
+    assert agrees(ours, variables) is ((source, theirs) not in DECIDED), (
+        f"{source} {theirs}: {variables}, ours: {presets.find(ours).get('env')}"
+    )
 
 
 def test_no_decision_is_left_over_from_an_older_table() -> None:
@@ -74,7 +83,12 @@ def test_a_variable_that_others_use_for_another_maker_stays_with_its_owner() -> 
     for _, _, ours, variables in ROWS:
         for variable in variables:
             owner = presets.owner_of_variable(variable)
-            assert owner is None or ours is None or owner == ours or any(ours == row[2] and (row[0], row[1]) in DECIDED for row in ROWS), (
+            assert (
+                owner is None
+                or ours is None
+                or owner == ours
+                or any(ours == row[2] and (row[0], row[1]) in DECIDED for row in ROWS)
+            ), (
                 variable,
                 owner,
                 ours,

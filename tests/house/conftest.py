@@ -22,7 +22,10 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def sources() -> dict[str, str]:
     """The Python files of the product, by their path inside the package."""
-    found = {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
+    found = {
+        path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
     assert "core/identity.py" in found
     return found
 
@@ -34,12 +37,23 @@ def trees(sources: dict[str, str]) -> dict[str, ast.Module]:
 
 @pytest.fixture(scope="session")
 def files() -> list[Path]:
-    """The files that belong to the project: what git tracks or would add, or, in an unpacked archive, what is not a tool's."""
+    """The files that belong to the project: what git tracks or would add, or, in an unpacked archive, what is
+    not a tool's."""
     if (ROOT / ".git").exists() and shutil.which("git"):
-        listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "-co", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         found = [ROOT / name for name in listed.stdout.split("\0") if name]
     else:
-        found = [path for path in ROOT.rglob("*") if not any(part in _NOT_OURS or part.startswith(".") for part in path.relative_to(ROOT).parts)]
+        found = [
+            path
+            for path in ROOT.rglob("*")
+            if not any(part in _NOT_OURS or part.startswith(".") for part in path.relative_to(ROOT).parts)
+        ]
     found = [path for path in found if path.is_file()]
     assert ROOT / "pyproject.toml" in found
     return found

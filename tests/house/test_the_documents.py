@@ -1,4 +1,5 @@
-"""The documents are checked against the code: what exists is written down, and what is written down exists."""
+"""The documents are checked against the code: what exists is written down, and what is written down
+exists."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import click
 import pytest
 
 import holdfast.cli
-from holdfast.configfile import parse as config
+from holdfast.config import parse as config
 from holdfast.core.faults import FaultClass
 
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
@@ -33,7 +34,14 @@ def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tup
 @pytest.fixture(scope="module")
 def every_command(root: Path) -> dict[str, click.Command]:
     """The command line as click sees it. Its root is a group named `main`, `cli` or `app` in holdfast.cli."""
-    top = next((found for name in ("main", "cli", "app") if isinstance(found := getattr(holdfast.cli, name, None), click.Group)), None)
+    top = next(
+        (
+            found
+            for name in ("main", "cli", "app")
+            if isinstance(found := getattr(holdfast.cli, name, None), click.Group)
+        ),
+        None,
+    )
     begun = len(list((root / "src" / "holdfast" / "cli").glob("*.py"))) > 1
     assert top is not None or not begun, "holdfast.cli has no group named main, cli or app"
     return dict(commands(top)) if top is not None else {}
@@ -42,10 +50,14 @@ def every_command(root: Path) -> dict[str, click.Command]:
 def fenced(text: str, language: str) -> list[str]:
     """The lines of the fenced blocks of one language; a prompt sign is not part of the command."""
     blocks = re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return [line.removeprefix("$ ").strip() for block in blocks for line in block.splitlines() if line.strip()]
+    return [
+        line.removeprefix("$ ").strip() for block in blocks for line in block.splitlines() if line.strip()
+    ]
 
 
-def test_every_command_is_documented_and_explains_itself(every_command: dict[str, click.Command], root: Path) -> None:
+def test_every_command_is_documented_and_explains_itself(
+    every_command: dict[str, click.Command], root: Path
+) -> None:
     text = (root / "docs" / "cli.md").read_text(encoding="utf-8")
     assert not [name for name in every_command if f"`holdfast {name}" not in text]
     assert not [name for name, command in every_command.items() if not (command.help or "").strip()]
@@ -75,7 +87,9 @@ def test_the_search_for_configuration_keys_finds_their_tables() -> None:
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
-def test_every_command_that_a_document_shows_exists(document: str, every_command: dict[str, click.Command], root: Path) -> None:
+def test_every_command_that_a_document_shows_exists(
+    document: str, every_command: dict[str, click.Command], root: Path
+) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for line in fenced((root / document).read_text(encoding="utf-8"), "sh"):
         tool, *words = line.partition("#")[0].split()
@@ -86,6 +100,15 @@ def test_every_command_that_a_document_shows_exists(document: str, every_command
 
 
 def test_every_link_between_documents_leads_to_a_file(files: list[Path], root: Path) -> None:
-    links = [(path, target) for path in files if path.suffix == ".md" for target in LINK.findall(path.read_text(encoding="utf-8"))]
+    links = [
+        (path, target)
+        for path in files
+        if path.suffix == ".md"
+        for target in LINK.findall(path.read_text(encoding="utf-8"))
+    ]
     assert links
-    assert not [f"{path.relative_to(root)} -> {target}" for path, target in links if not (path.parent / target).exists()]
+    assert not [
+        f"{path.relative_to(root)} -> {target}"
+        for path, target in links
+        if not (path.parent / target).exists()
+    ]

@@ -34,7 +34,10 @@ def test_an_asynchronous_connection_that_would_leave_fails_the_test() -> None:
 
 
 def test_a_connection_on_this_machine_is_let_through() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+    ):
         assert client.getpeername() == server.getsockname()
 
 

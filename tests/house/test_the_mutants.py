@@ -1,4 +1,5 @@
-"""The mutants follow the code: each breaks what it says it breaks. `make mutants` runs the tests against them."""
+"""The mutants follow the code: each breaks what it says it breaks. `make mutants` runs the tests against
+them."""
 
 from __future__ import annotations
 

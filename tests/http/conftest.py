@@ -9,20 +9,27 @@ from typing import Any
 
 import pytest
 
+from holdfast.core.classify import classify
 from holdfast.core.errors import SecretMissing
-from holdfast.core.faults import Fault, FaultClass, Phase, classify
+from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.secret import Secret
 from holdfast.core.steps import Answer, Attempt, Outcome, Probe, Send, Step
-from holdfast.http.transport import bind
-from holdfast.profiles import load
-from holdfast.scripted import ScriptedProvider
+from holdfast.fake_provider import ScriptedProvider
+from holdfast.providers.profiles import load
+from holdfast.sdk.transport import bind
 
 PROFILE = load(None)
 KEYS = {"a": "sk-aaaaaaaaaaaaaaaa", "b": "sk-bbbbbbbbbbbbbbbb"}
 
 
-def connect(provider: ScriptedProvider, dialect: Dialect = Dialect.OPENAI_CHAT, key: str = "a", model: str = "m", **endpoint: Any) -> Connection:
+def connect(
+    provider: ScriptedProvider,
+    dialect: Dialect = Dialect.OPENAI_CHAT,
+    key: str = "a",
+    model: str = "m",
+    **endpoint: Any,
+) -> Connection:
     """A connection to a scripted provider."""
     name = ProviderName("mine")
     url = provider.root if dialect is Dialect.ANTHROPIC_MESSAGES else provider.url
@@ -32,7 +39,8 @@ def connect(provider: ScriptedProvider, dialect: Dialect = Dialect.OPENAI_CHAT, 
 
 
 class FakeExchange:
-    """Takes the scripted steps in order until an answer is good or they run out. `turns` are what `perform` says, one by one."""
+    """Takes the scripted steps in order until an answer is good or they run out. `turns` are what `perform`
+    says, one by one."""
 
     def __init__(self, engine: FakeEngine) -> None:
         self.engine = engine
@@ -61,7 +69,9 @@ class FakeExchange:
         self.step = self.steps.pop(0) if self.steps and answer.reply is not None else None
         if self.step is None:
             fault = classify(answer.reply, PROFILE, now=answer.now) if answer.reply is not None else None
-            attempts = tuple(Attempt(n, connection, one.sent_at, one.now) for n, one in enumerate(self.answers, 1))
+            attempts = tuple(
+                Attempt(n, connection, one.sent_at, one.now) for n, one in enumerate(self.answers, 1)
+            )
             self.outcome = Outcome(connection, attempts, fault)
 
     def perform(self) -> bool:
@@ -73,11 +83,23 @@ class FakeExchange:
 
     def headers(self) -> dict[str, str]:
         assert self.outcome is not None
-        fault = {"holdfast-fault": str(self.outcome.fault.kind), "x-should-retry": "false"} if self.outcome.fault is not None else {}
-        return {"holdfast-request-id": "r1", "holdfast-key": "ä\r\nx: y" if self.engine.hostile else "a", "holdfast-attempts": str(len(self.answers))} | fault
+        fault = (
+            {"holdfast-fault": str(self.outcome.fault.kind), "x-should-retry": "false"}
+            if self.outcome.fault is not None
+            else {}
+        )
+        return {
+            "holdfast-request-id": "r1",
+            "holdfast-key": "ä\r\nx: y" if self.engine.hostile else "a",
+            "holdfast-attempts": str(len(self.answers)),
+        } | fault
 
     def explain(self) -> tuple[int, dict[str, str], bytes]:
-        return 503, {"content-type": "application/json", **self.headers()}, b'{"error":{"message":"explained","type":"x","code":null,"param":null}}'
+        return (
+            503,
+            {"content-type": "application/json", **self.headers()},
+            b'{"error":{"message":"explained","type":"x","code":null,"param":null}}',
+        )
 
     def explanation(self) -> str:
         return "what happened, and what to run"
@@ -95,7 +117,13 @@ class FakeExchange:
 class FakeEngine:
     """Begins exchanges that take `steps`; with `memory`, exchanges that end before anything is sent."""
 
-    def __init__(self, *steps: Step | Connection, turns: Sequence[bool] = (), memory: Outcome | None = None, refuses: Exception | None = None) -> None:
+    def __init__(
+        self,
+        *steps: Step | Connection,
+        turns: Sequence[bool] = (),
+        memory: Outcome | None = None,
+        refuses: Exception | None = None,
+    ) -> None:
         self.steps = [Send(step, 0.0, "") if isinstance(step, Connection) else step for step in steps]
         self.turns, self.memory, self.refuses = list(turns), memory, refuses
         self.missing: set[str] = set()
@@ -105,7 +133,15 @@ class FakeEngine:
         self.begun: list[tuple[Any, ...]] = []
 
     def begin(
-        self, session_id: str, dialect: Dialect, model: str | None, *, replayable: bool, client_retries: int, side_door: bool, body: bytes | None
+        self,
+        session_id: str,
+        dialect: Dialect,
+        model: str | None,
+        *,
+        replayable: bool,
+        client_retries: int,
+        passthrough: bool,
+        body: bytes | None,
     ) -> FakeExchange:
         self.begun.append((session_id, dialect, model, replayable, client_retries))
         if self.refuses is not None:
@@ -140,7 +176,11 @@ def client_for(module: Any) -> Iterator[Callable[..., Any]]:
     def make(engine: FakeEngine, inner: Any = None, **more: Any) -> Any:
         follow = more.pop("follow_redirects", False)
         opened.append(
-            module.Client(transport=bind(module).SyncTransport(engine, "s1", inner, **more), base_url="http://holdfast.invalid/v1", follow_redirects=follow)
+            module.Client(
+                transport=bind(module).SyncTransport(engine, "s1", inner, **more),
+                base_url="http://holdfast.invalid/v1",
+                follow_redirects=follow,
+            )
         )
         return opened[-1]
 

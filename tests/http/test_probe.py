@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from holdfast.calls import api_calls
+from holdfast.calls.api_calls import Checked, ask, check_call, list_models
 from holdfast.core.faults import Phase, Reply
 from holdfast.core.identity import Auth, Connection, Dialect
 from holdfast.core.secret import Secret
-from holdfast.http import probe
-from holdfast.http.probe import Checked, ask, check_call, list_models
-from holdfast.profiles import load
-from holdfast.scripted import Behaviour, ScriptedProvider, empty, ok, status, wrong_door
+from holdfast.fake_provider import Behaviour, ScriptedProvider, empty, ok, status, wrong_door
+from holdfast.providers.profiles import load
 
 SECRET = Secret("sk-aaaaaaaaaaaaaaaa")
 PROFILE = load(None)
@@ -23,7 +23,9 @@ class Listing(ScriptedProvider):
     """Answers every request, also for models, as the script says."""
 
     def __init__(self, *pages: Any) -> None:
-        super().__init__([page if isinstance(page, Behaviour) else status(200, page) for page in pages], models=None)
+        super().__init__(
+            [page if isinstance(page, Behaviour) else status(200, page) for page in pages], models=None
+        )
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
@@ -51,7 +53,16 @@ def test_every_known_shape_of_a_list_is_read(document: Any, names: tuple[str, ..
         assert list_models(fakes.connect(provider), SECRET) == names
 
 
-@pytest.mark.parametrize("answer", [empty(), wrong_door(), status(401), status(200, "<html>"), status(307, "", {"Location": "http://127.0.0.1:9/"})])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        empty(),
+        wrong_door(),
+        status(401),
+        status(200, "<html>"),
+        status(307, "", {"Location": "http://127.0.0.1:9/"}),
+    ],
+)
 def test_what_is_no_list_comes_back_as_a_reply(answer: Any, fakes: Any) -> None:
     with Listing(answer) as provider:
         reply = list_models(fakes.connect(provider), SECRET)
@@ -61,10 +72,13 @@ def test_what_is_no_list_comes_back_as_a_reply(answer: Any, fakes: Any) -> None:
 
 
 def test_pages_are_followed_but_not_for_ever(fakes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "_MOST_PAGES", 3)
+    monkeypatch.setattr(api_calls, "_MOST_PAGES", 3)
     with Listing({"data": [{"id": "a"}], "has_more": True, "last_id": "a&b"}) as provider:
         assert list_models(fakes.connect(provider, Dialect.ANTHROPIC_MESSAGES), SECRET) == ("a",)
-    assert [seen.path for seen in provider.requests] == ["/v1/models?limit=1000", *["/v1/models?limit=1000&after_id=a%26b"] * 2]
+    assert [seen.path for seen in provider.requests] == [
+        "/v1/models?limit=1000",
+        *["/v1/models?limit=1000&after_id=a%26b"] * 2,
+    ]
 
 
 def test_an_unreachable_endpoint_comes_back_as_a_reply(fakes: Any) -> None:
@@ -89,13 +103,20 @@ def test_a_check_is_one_real_call_of_the_connections_model(dialect: Dialect, aut
 
 
 def test_a_model_that_wants_another_name_for_its_limit_gets_it(fakes: Any) -> None:
-    refusal = {"error": {"message": "Unsupported parameter: use 'max_completion_tokens' instead", "code": "unsupported_parameter"}}
+    refusal = {
+        "error": {
+            "message": "Unsupported parameter: use 'max_completion_tokens' instead",
+            "code": "unsupported_parameter",
+        }
+    }
     with ScriptedProvider([status(400, refusal), ok()]) as provider:
         assert isinstance(check_call(fakes.connect(provider), SECRET, PROFILE), Checked)
     assert json.loads(provider.requests[1].body).keys() == {"model", "messages", "max_completion_tokens"}
 
 
-@pytest.mark.parametrize("answer", [empty(), wrong_door(), status(401), status(200, {"error": {"message": "no model is loaded"}})])
+@pytest.mark.parametrize(
+    "answer", [empty(), wrong_door(), status(401), status(200, {"error": {"message": "no model is loaded"}})]
+)
 def test_a_check_that_fails_gives_the_providers_reply(answer: Any, fakes: Any) -> None:
     with ScriptedProvider(answer) as provider:
         reply = check_call(fakes.connect(provider), SECRET, PROFILE)
@@ -114,7 +135,11 @@ def test_a_check_that_fails_gives_the_providers_reply(answer: Any, fakes: Any) -
 )
 def test_a_service_that_repeats_a_key_of_no_known_shape_is_not_repeated(question: Any, fakes: Any) -> None:
     key = Secret("a plain word/and another")
-    refusal = status(401, {"error": {"message": "no such key: a plain word/and another"}}, headers={"x-key": "a plain word/and another"})
+    refusal = status(
+        401,
+        {"error": {"message": "no such key: a plain word/and another"}},
+        headers={"x-key": "a plain word/and another"},
+    )
     with ScriptedProvider(refusal, models=None) as provider:
         reply = question(fakes.connect(provider), key)
     assert reply.status == 401

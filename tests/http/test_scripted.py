@@ -13,13 +13,25 @@ import httpx2
 import pytest
 
 from holdfast.core.identity import Dialect
-from holdfast.scripted import ScriptedProvider, empty, fails_for, ok, only_keys, reset, stall, status, wrong_door
+from holdfast.fake_provider import (
+    ScriptedProvider,
+    empty,
+    fails_for,
+    ok,
+    only_keys,
+    reset,
+    stall,
+    status,
+    wrong_door,
+)
 
 CHAT = {"model": "m", "messages": []}
 
 
 def post(provider: ScriptedProvider, key: str = "k", **more: Any) -> httpx2.Response:
-    return httpx2.post(f"{provider.url}/chat/completions", json=CHAT | more, headers={"Authorization": f"Bearer {key}"})
+    return httpx2.post(
+        f"{provider.url}/chat/completions", json=CHAT | more, headers={"Authorization": f"Bearer {key}"}
+    )
 
 
 def test_it_starts_at_once_and_records_what_arrives(provider: ScriptedProvider) -> None:
@@ -27,7 +39,11 @@ def test_it_starts_at_once_and_records_what_arrives(provider: ScriptedProvider) 
     with ScriptedProvider():
         pass
     assert time.perf_counter() - start < 0.5
-    httpx2.post(f"{provider.root}/v1/messages?beta=true", json={"model": "m", "stream": True}, headers={"X-Api-Key": "k2", "X-Stainless-Retry-Count": "1"})
+    httpx2.post(
+        f"{provider.root}/v1/messages?beta=true",
+        json={"model": "m", "stream": True},
+        headers={"X-Api-Key": "k2", "X-Stainless-Retry-Count": "1"},
+    )
     [seen] = provider.requests
     assert (seen.number, seen.method, seen.path, seen.key, seen.model, seen.dialect) == (
         1,
@@ -68,8 +84,13 @@ def test_a_compressed_answer_says_so(provider: ScriptedProvider) -> None:
         assert json.loads(gzip.decompress(b"".join(response.iter_raw())))["model"] == "m"
 
 
-@pytest.mark.parametrize(("behaviour", "error"), [(reset(), httpx2.ReadError), (stall(0.0), httpx2.RemoteProtocolError), (stall(), httpx2.ReadTimeout)])
-def test_a_connection_can_be_reset_dropped_or_left_hanging(behaviour: Any, error: type[Exception], provider: ScriptedProvider) -> None:
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [(reset(), httpx2.ReadError), (stall(0.0), httpx2.RemoteProtocolError), (stall(), httpx2.ReadTimeout)],
+)
+def test_a_connection_can_be_reset_dropped_or_left_hanging(
+    behaviour: Any, error: type[Exception], provider: ScriptedProvider
+) -> None:
     provider.follow(behaviour)
     with pytest.raises(error):
         httpx2.post(f"{provider.url}/chat/completions", json=CHAT, timeout=0.3)
@@ -87,7 +108,9 @@ def test_two_hundred_connections_at_once_are_served(provider: ScriptedProvider) 
 
     async def main() -> list[int]:
         async with httpx2.AsyncClient(limits=httpx2.Limits(max_connections=200), timeout=30) as client:
-            answers = await asyncio.gather(*(client.post(f"{provider.url}/chat/completions", json=CHAT) for _ in range(200)))
+            answers = await asyncio.gather(
+                *(client.post(f"{provider.url}/chat/completions", json=CHAT) for _ in range(200))
+            )
             return [answer.status_code for answer in answers]
 
     assert asyncio.run(main()) == [200] * 200

@@ -1,4 +1,5 @@
-"""The real SDKs of both generations over the real engine: what their users see when a provider behaves, and when it does not."""
+"""The real SDKs of both generations over the real engine: what their users see when a provider behaves, and
+when it does not."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ import anthropic
 import openai
 import pytest
 
-from holdfast import runtime
-from holdfast.scripted import ScriptedProvider, error_event, ok, reset, status, truncated
+from holdfast.fake_provider import ScriptedProvider, error_event, ok, reset, status, truncated
+from holdfast.sdk import api
 
 MESSAGES: list[Any] = [{"role": "user", "content": "hello"}]
 Call = Callable[[Any], Any]
@@ -47,23 +48,31 @@ def whole_text(answer: Any) -> str:
 SDKS = {
     "openai-chat": ("for_openai", openai.OpenAI, openai.AsyncOpenAI, chat, openai.APIError),
     "openai-responses": ("for_openai", openai.OpenAI, openai.AsyncOpenAI, responses, openai.APIError),
-    "anthropic-messages": ("for_anthropic", anthropic.Anthropic, anthropic.AsyncAnthropic, messages, anthropic.APIError),
+    "anthropic-messages": (
+        "for_anthropic",
+        anthropic.Anthropic,
+        anthropic.AsyncAnthropic,
+        messages,
+        anthropic.APIError,
+    ),
 }
 
 
 @pytest.fixture
-def session(home: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch) -> Iterator[runtime.Session]:
+def session(home: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch) -> Iterator[api.Session]:
     monkeypatch.setenv("MINE_KEY", "sk-aaaaaaaaaaaaaaaa")
     endpoints = f'openai-chat = "{provider.url}", openai-responses = "{provider.url}", anthropic-messages = "{provider.root}"'
-    (home / "holdfast.toml").write_text(f'[provider.mine]\nendpoints = {{ {endpoints} }}\nmodels = ["m"]\nkeys = ["env:MINE_KEY"]\n')
-    with runtime.open(home) as opened:
+    (home / "holdfast.toml").write_text(
+        f'[provider.mine]\nendpoints = {{ {endpoints} }}\nmodels = ["m"]\nkeys = ["env:MINE_KEY"]\n'
+    )
+    with api.open(home) as opened:
         yield opened.session("s1", "mine/m")
 
 
 class Caller:
     """One SDK, blocking or not, that asks and gives back the text; `error` is what its users catch."""
 
-    def __init__(self, session: runtime.Session, name: str, asynchronous: bool) -> None:
+    def __init__(self, session: api.Session, name: str, asynchronous: bool) -> None:
         options, sync_class, async_class, self._call, self.error = SDKS[name]
         make = getattr(session, f"{options}_async" if asynchronous else options)
         self._make = lambda: (async_class if asynchronous else sync_class)(**make())
@@ -85,13 +94,15 @@ class Caller:
 
 
 @pytest.fixture(params=[f"{name} {kind}" for name in SDKS for kind in ("sync", "async")])
-def caller(request: pytest.FixtureRequest, session: runtime.Session) -> Caller:
+def caller(request: pytest.FixtureRequest, session: api.Session) -> Caller:
     name, kind = request.param.split()
     return Caller(session, name, kind == "async")
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_answer_reaches_the_user_and_the_key_only_the_provider(stream: bool, caller: Caller, provider: ScriptedProvider) -> None:
+def test_an_answer_reaches_the_user_and_the_key_only_the_provider(
+    stream: bool, caller: Caller, provider: ScriptedProvider
+) -> None:
     provider.follow(ok("grüße vom tang"))
     assert caller.text(stream=stream) == "grüße vom tang"
     [seen] = provider.requests
@@ -101,7 +112,9 @@ def test_an_answer_reaches_the_user_and_the_key_only_the_provider(stream: bool, 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("behaviour", [reset(), status(502), error_event("no capacity", "overloaded_error")])
-def test_a_passing_failure_is_not_seen_by_the_user(stream: bool, behaviour: Any, caller: Caller, provider: ScriptedProvider) -> None:
+def test_a_passing_failure_is_not_seen_by_the_user(
+    stream: bool, behaviour: Any, caller: Caller, provider: ScriptedProvider
+) -> None:
     if behaviour.error and not stream:
         behaviour = status(503, {"error": dict(behaviour.error)})
     provider.follow([behaviour, ok("recovered")])
@@ -110,7 +123,9 @@ def test_a_passing_failure_is_not_seen_by_the_user(stream: bool, behaviour: Any,
 
 
 @pytest.mark.parametrize("behaviour", [truncated(3), error_event("no capacity", "overloaded_error", after=3)])
-def test_a_stream_that_is_cut_raises_the_sdks_own_error(behaviour: Any, caller: Caller, provider: ScriptedProvider, request: pytest.FixtureRequest) -> None:
+def test_a_stream_that_is_cut_raises_the_sdks_own_error(
+    behaviour: Any, caller: Caller, provider: ScriptedProvider, request: pytest.FixtureRequest
+) -> None:
     if behaviour.error and "responses" in request.node.name:
         pytest.skip("this SDK hands a provider's own error event out as data")
     provider.follow(behaviour)
@@ -120,7 +135,9 @@ def test_a_stream_that_is_cut_raises_the_sdks_own_error(behaviour: Any, caller: 
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_providers_refusal_is_the_sdks_own_error_and_not_retried(stream: bool, caller: Caller, provider: ScriptedProvider) -> None:
+def test_the_providers_refusal_is_the_sdks_own_error_and_not_retried(
+    stream: bool, caller: Caller, provider: ScriptedProvider
+) -> None:
     provider.follow(status(400, {"error": {"message": "bad parameter", "type": "invalid_request_error"}}))
     with pytest.raises(caller.error, match="bad parameter") as caught:
         caller.text(stream=stream)
@@ -137,8 +154,13 @@ def test_the_error_that_a_user_logs_holds_no_key(caller: Caller, provider: Scrip
     assert "sk-aaaa" not in told
 
 
-def test_sdks_that_retry_by_themselves_do_not_multiply_our_sends(session: runtime.Session, provider: ScriptedProvider) -> None:
+def test_sdks_that_retry_by_themselves_do_not_multiply_our_sends(
+    session: api.Session, provider: ScriptedProvider
+) -> None:
     provider.follow(status(503))
-    with openai.OpenAI(**session.for_openai() | {"max_retries": 2}) as client, pytest.raises(openai.InternalServerError):
+    with (
+        openai.OpenAI(**session.for_openai() | {"max_retries": 2}) as client,
+        pytest.raises(openai.InternalServerError),
+    ):
         chat(client)
     assert len(provider.requests) <= 3

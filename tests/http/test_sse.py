@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.core.identity import Dialect
-from holdfast.http import sse
-from holdfast.http.sse import StreamWatch
+from holdfast.wire import sse
+from holdfast.wire.sse import StreamWatch
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 
@@ -25,7 +25,12 @@ def named(kind: str, **more: Any) -> bytes:
     return f"event: {kind}\ndata: {json.dumps({'type': kind} | more)}\n\n".encode()
 
 
-ROLE, WORD, END, DONE = chunk({"role": "assistant", "content": ""}), chunk({"content": "hi"}), chunk({}, "stop"), b"data: [DONE]\n\n"
+ROLE, WORD, END, DONE = (
+    chunk({"role": "assistant", "content": ""}),
+    chunk({"content": "hi"}),
+    chunk({}, "stop"),
+    b"data: [DONE]\n\n",
+)
 START = named("message_start", message={"model": "claude", "usage": {"input_tokens": 3}})
 DELTA = named("content_block_delta", index=0, delta={"type": "text_delta", "text": "hi"})
 CREATED = named("response.created", response={"model": "gpt"})
@@ -63,23 +68,47 @@ def watched(dialect: Dialect, *parts: bytes, close: bool = False) -> StreamWatch
         (RESPONSES, CREATED + named("response.in_progress"), False, False, False),
         (RESPONSES, CREATED + named("response.output_text.delta", delta="hi"), True, False, False),
         (RESPONSES, CREATED + named("response.failed", response={"error": {}}), False, True, True),
-        (RESPONSES, named("response.output_text.delta", delta="hi") + named("response.completed", response={}), True, True, False),
+        (
+            RESPONSES,
+            named("response.output_text.delta", delta="hi") + named("response.completed", response={}),
+            True,
+            True,
+            False,
+        ),
         (RESPONSES, named("response.incomplete", response={}), True, True, False),
         (RESPONSES, named("error", message="no"), False, False, True),
         (MESSAGES, START + named("ping"), False, False, False),
         (MESSAGES, START + named("content_block_start", index=0), True, False, False),
-        (MESSAGES, START + DELTA + named("message_delta", delta={"stop_reason": "end_turn"}), True, False, False),
+        (
+            MESSAGES,
+            START + DELTA + named("message_delta", delta={"stop_reason": "end_turn"}),
+            True,
+            False,
+            False,
+        ),
         (MESSAGES, DELTA + named("message_stop"), True, True, False),
         (MESSAGES, START + named("error", error={"type": "overloaded_error"}), False, False, True),
         (MESSAGES, DELTA + named("error", error={"type": "overloaded_error"}), True, False, True),
     ],
 )
-def test_a_stream_begins_ends_and_fails_as_its_dialect_says(dialect: Dialect, stream: bytes, started: bool, ended: bool, failed: bool) -> None:
+def test_a_stream_begins_ends_and_fails_as_its_dialect_says(
+    dialect: Dialect, stream: bytes, started: bool, ended: bool, failed: bool
+) -> None:
     watch = watched(dialect, stream)
     assert (watch.started, watch.ended, watch.error is not None) == (started, ended, failed)
 
 
-@pytest.mark.parametrize("text", ['"finish_reason":"stop"', '"error": {}', "[DONE]", '{"type":"message_stop"}', '"usage":{"a":1}', "data: [DONE]\n\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"finish_reason":"stop"',
+        '"error": {}',
+        "[DONE]",
+        '{"type":"message_stop"}',
+        '"usage":{"a":1}',
+        "data: [DONE]\n\n",
+    ],
+)
 @pytest.mark.parametrize("dialect", list(Dialect))
 def test_what_a_model_writes_is_never_taken_for_a_sign(dialect: Dialect, text: str) -> None:
     event = {
@@ -97,24 +126,47 @@ def test_what_a_model_writes_is_never_taken_for_a_sign(dialect: Dialect, text: s
 @pytest.mark.parametrize(
     ("dialect", "stream", "model", "usage"),
     [
-        (CHAT, WORD + END + b'data: {"choices":[],"usage":{"total_tokens":9,"details":{}}}\n\n' + DONE, "m", {"total_tokens": 9}),
-        (RESPONSES, CREATED + named("response.completed", response={"usage": {"output_tokens": 2}}), "gpt", {"output_tokens": 2}),
-        (MESSAGES, START + DELTA + named("message_delta", usage={"output_tokens": 7}), "claude", {"input_tokens": 3, "output_tokens": 7}),
+        (
+            CHAT,
+            WORD + END + b'data: {"choices":[],"usage":{"total_tokens":9,"details":{}}}\n\n' + DONE,
+            "m",
+            {"total_tokens": 9},
+        ),
+        (
+            RESPONSES,
+            CREATED + named("response.completed", response={"usage": {"output_tokens": 2}}),
+            "gpt",
+            {"output_tokens": 2},
+        ),
+        (
+            MESSAGES,
+            START + DELTA + named("message_delta", usage={"output_tokens": 7}),
+            "claude",
+            {"input_tokens": 3, "output_tokens": 7},
+        ),
     ],
 )
-def test_model_and_usage_are_noted_where_the_provider_tells_them(dialect: Dialect, stream: bytes, model: str, usage: dict[str, int]) -> None:
+def test_model_and_usage_are_noted_where_the_provider_tells_them(
+    dialect: Dialect, stream: bytes, model: str, usage: dict[str, int]
+) -> None:
     watch = watched(dialect, stream)
     assert (watch.model, watch.usage) == (model, usage)
 
 
 STREAMS = {
     CHAT: b"\xef\xbb\xbf: ping\n\n" + ROLE + chunk({"content": "gr\u00fc\u00df"}) + END + DONE,
-    RESPONSES: CREATED + named("response.output_text.delta", delta="\u00e9") + named("response.completed", response={"usage": {"n": 1}}),
+    RESPONSES: CREATED
+    + named("response.output_text.delta", delta="\u00e9")
+    + named("response.completed", response={"usage": {"n": 1}}),
     MESSAGES: START + named("ping") + DELTA + named("message_stop"),
 }
 
 
-@given(st.sampled_from(list(Dialect)), st.sampled_from([b"\n", b"\r\n", b"\r"]), st.lists(st.integers(1, 400), max_size=12))
+@given(
+    st.sampled_from(list(Dialect)),
+    st.sampled_from([b"\n", b"\r\n", b"\r"]),
+    st.lists(st.integers(1, 400), max_size=12),
+)
 def test_cuts_and_line_ends_change_nothing(dialect: Dialect, line_end: bytes, cuts: list[int]) -> None:
     stream = STREAMS[dialect].replace(b"\n", line_end)
     edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
@@ -134,7 +186,10 @@ def test_a_name_is_not_lost_when_a_line_end_is_cut_in_two() -> None:
 
 
 def test_an_event_over_several_lines_is_read_as_one() -> None:
-    assert watched(CHAT, b'data: {"error":\ndata: {"message":"no"}}\n\n').error == b'{"error":\n {"message":"no"}}'
+    assert (
+        watched(CHAT, b'data: {"error":\ndata: {"message":"no"}}\n\n').error
+        == b'{"error":\n {"message":"no"}}'
+    )
 
 
 def test_the_last_event_counts_without_its_blank_line() -> None:
@@ -151,7 +206,9 @@ def test_between_events_another_may_be_appended() -> None:
     assert not watched(CHAT, WORD, b'data: {"choices":[]}\n').whole
 
 
-def test_an_event_that_is_too_long_is_forgotten_and_the_next_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_that_is_too_long_is_forgotten_and_the_next_is_understood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sse, "EVENT_LIMIT", 1000)
     watch = watched(CHAT, WORD, b"data: ", *[b"x" * 400] * 20)
     assert sum(map(len, watch._parts)) <= 1000

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from holdfast.calls import token_endpoint
 from holdfast.core.secret import Secret
-from holdfast.http import token
 
 
 @contextmanager
@@ -53,4 +53,4 @@ PACKED = gzip.compress(b"\0" * 10_000_000)
 )
 def test_an_answer_is_taken_as_it_came_and_followed_nowhere(said: bytes, told: tuple[int, bytes]) -> None:
     with answering([said]) as url:
-        assert token.post_form(url, {"refresh_token": Secret("a-refresh-token")}) == told
+        assert token_endpoint.post_form(url, {"refresh_token": Secret("a-refresh-token")}) == told

@@ -1,4 +1,5 @@
-"""The transports of both modules obey the steps of a scripted engine over real sockets, and hand on exactly what came."""
+"""The transports of both modules obey the steps of a scripted engine over real sockets, and hand on exactly
+what came."""
 
 from __future__ import annotations
 
@@ -18,18 +19,28 @@ import pytest
 from holdfast.core.errors import ConnectionLost
 from holdfast.core.faults import FaultClass, Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Provider, ProviderName
-from holdfast.http import kit as kit_module
-from holdfast.http.talk import Bounds
-from holdfast.http.transport import bind
-from holdfast.scripted import ScriptedProvider, empty, error_event, ok, reset, stall, status, truncated
+from holdfast.fake_provider import ScriptedProvider, empty, error_event, ok, reset, stall, status, truncated
+from holdfast.sdk import httpx_compat as kit_module
+from holdfast.sdk.transport import bind
+from holdfast.wire.conversation import Bounds
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
-PATHS = {Dialect.OPENAI_CHAT: "/chat/completions", Dialect.OPENAI_RESPONSES: "/responses", Dialect.ANTHROPIC_MESSAGES: "/messages"}
+PATHS = {
+    Dialect.OPENAI_CHAT: "/chat/completions",
+    Dialect.OPENAI_RESPONSES: "/responses",
+    Dialect.ANTHROPIC_MESSAGES: "/messages",
+}
 
 
-def test_a_good_answer_is_handed_on_with_our_labels(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_good_answer_is_handed_on_with_our_labels(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     engine = fakes.Engine(fakes.connect(provider))
-    response = client_for(engine).post("/chat/completions", json=CHAT, headers={"Authorization": "Bearer caller", "X-Stainless-Retry-Count": "1"})
+    response = client_for(engine).post(
+        "/chat/completions",
+        json=CHAT,
+        headers={"Authorization": "Bearer caller", "X-Stainless-Retry-Count": "1"},
+    )
     assert response.json()["model"] == "m"
     assert (response.headers["holdfast-request-id"], response.headers["holdfast-attempts"]) == ("r1", "1")
     assert response.headers["x-request-id"] == "scripted-1"
@@ -41,7 +52,9 @@ def test_a_good_answer_is_handed_on_with_our_labels(provider: ScriptedProvider, 
     assert not engine.last.abandoned
 
 
-def test_a_failed_answer_is_reported_and_the_next_step_is_taken(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_failed_answer_is_reported_and_the_next_step_is_taken(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     provider.follow([status(401, {"error": {"message": "no"}}, {"X-Own": "1"}), ok("second")])
     engine = fakes.Engine(fakes.connect(provider), fakes.connect(provider, key="b"))
     response = client_for(engine).post("/chat/completions", json=CHAT)
@@ -54,28 +67,52 @@ def test_a_failed_answer_is_reported_and_the_next_step_is_taken(provider: Script
     assert engine.last.answers[0].sent_at <= engine.last.answers[0].now
 
 
-def test_at_the_end_of_recovery_the_providers_own_answer_is_handed_on(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
-    provider.follow(status(429, {"error": {"message": "slow down"}}, {"Retry-After": "86400", "X-Should-Retry": "true", "Holdfast-Pin": "forged"}))
+def test_at_the_end_of_recovery_the_providers_own_answer_is_handed_on(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
+    provider.follow(
+        status(
+            429,
+            {"error": {"message": "slow down"}},
+            {"Retry-After": "86400", "X-Should-Retry": "true", "Holdfast-Pin": "forged"},
+        )
+    )
     response = client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", json=CHAT)
     assert (response.status_code, response.json()) == (429, {"error": {"message": "slow down"}})
-    assert (response.headers["x-should-retry"], response.headers["holdfast-fault"]) == ("false", "quota_window")
+    assert (response.headers["x-should-retry"], response.headers["holdfast-fault"]) == (
+        "false",
+        "quota_window",
+    )
     assert "retry-after" not in response.headers
     assert "holdfast-pin" not in response.headers
 
 
 @pytest.mark.parametrize(
-    "behaviour", [empty(), status(200, {"error": {"message": "no model is loaded"}}), status(200, "<html>welcome</html>"), status(200, b"")]
+    "behaviour",
+    [
+        empty(),
+        status(200, {"error": {"message": "no model is loaded"}}),
+        status(200, "<html>welcome</html>"),
+        status(200, b""),
+    ],
 )
-def test_a_success_that_is_none_is_a_fault_and_never_handed_on_as_success(behaviour: Any, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_success_that_is_none_is_a_fault_and_never_handed_on_as_success(
+    behaviour: Any, provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     provider.follow([behaviour, ok()])
     client = client_for(fakes.Engine(fakes.connect(provider), fakes.connect(provider)))
     assert client.post("/chat/completions", json=CHAT).status_code == 200
     assert len(provider.requests) == 2
     provider.follow(behaviour)
-    assert client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", json=CHAT).status_code == 503
+    assert (
+        client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", json=CHAT).status_code
+        == 503
+    )
 
 
-def test_a_redirect_is_a_fault_and_neither_key_nor_prompt_follows_it(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_redirect_is_a_fault_and_neither_key_nor_prompt_follows_it(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     with ScriptedProvider() as elsewhere:
         provider.follow(status(307, "", {"Location": f"{elsewhere.url}/chat/completions"}))
         engine = fakes.Engine(fakes.connect(provider))
@@ -86,33 +123,50 @@ def test_a_redirect_is_a_fault_and_neither_key_nor_prompt_follows_it(provider: S
         assert elsewhere.requests == []
 
 
-def test_the_host_of_a_request_is_never_believed(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_the_host_of_a_request_is_never_believed(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     with ScriptedProvider() as elsewhere:
         client = client_for(fakes.Engine(fakes.connect(provider)))
         client.post(
-            f"{elsewhere.url}/chat/completions", json=CHAT, headers={"Host": "elsewhere"}, extensions={"target": b"/other", "sni_hostname": "elsewhere"}
+            f"{elsewhere.url}/chat/completions",
+            json=CHAT,
+            headers={"Host": "elsewhere"},
+            extensions={"target": b"/other", "sni_hostname": "elsewhere"},
         )
         assert elsewhere.requests == []
-        assert [(seen.path, seen.headers["host"]) for seen in provider.requests] == [("/v1/chat/completions", f"127.0.0.1:{provider.port}")]
+        assert [(seen.path, seen.headers["host"]) for seen in provider.requests] == [
+            ("/v1/chat/completions", f"127.0.0.1:{provider.port}")
+        ]
 
 
-def test_an_answer_from_memory_reaches_no_provider(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_an_answer_from_memory_reaches_no_provider(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     engine = fakes.Engine(memory=fakes.remembered(fakes.connect(provider)))
     response = client_for(engine).post("/chat/completions", json=CHAT)
     assert (response.status_code, response.json()["error"]["message"]) == (503, "explained")
     assert provider.requests == []
 
 
-@pytest.mark.parametrize(("path", "shape"), [("/chat/completions", {"error"}), ("/messages", {"type", "error"})])
-def test_a_choice_that_no_longer_resolves_is_told_in_the_callers_dialect(path: str, shape: set[str], client_for: Any, fakes: Any) -> None:
-    response = client_for(fakes.Engine(refuses=ConnectionLost("provider 'mine' is gone", next_step="holdfast provider list"))).post(path, json=CHAT)
+@pytest.mark.parametrize(
+    ("path", "shape"), [("/chat/completions", {"error"}), ("/messages", {"type", "error"})]
+)
+def test_a_choice_that_no_longer_resolves_is_told_in_the_callers_dialect(
+    path: str, shape: set[str], client_for: Any, fakes: Any
+) -> None:
+    response = client_for(
+        fakes.Engine(refuses=ConnectionLost("provider 'mine' is gone", next_step="holdfast provider list"))
+    ).post(path, json=CHAT)
     assert response.status_code == 409
     assert response.headers["x-should-retry"] == "false"
     assert response.json().keys() == shape
     assert response.json()["error"]["message"] == "provider 'mine' is gone\n  run: holdfast provider list"
 
 
-def test_a_key_that_went_away_is_reported_as_never_sent(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_key_that_went_away_is_reported_as_never_sent(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     engine = fakes.Engine(fakes.connect(provider), fakes.connect(provider, key="b"))
     engine.missing = {"a"}
     assert client_for(engine).post("/chat/completions", json=CHAT).status_code == 200
@@ -124,10 +178,20 @@ def test_a_key_that_went_away_is_reported_as_never_sent(provider: ScriptedProvid
 
 @pytest.mark.parametrize(
     ("behaviour", "name", "phase"),
-    [(reset(), "ReadError", Phase.HEADERS), (stall(0.0), "RemoteProtocolError", Phase.HEADERS), (stall(30.0), "ReadTimeout", Phase.HEADERS)],
+    [
+        (reset(), "ReadError", Phase.HEADERS),
+        (stall(0.0), "RemoteProtocolError", Phase.HEADERS),
+        (stall(30.0), "ReadTimeout", Phase.HEADERS),
+    ],
 )
 def test_a_dead_end_raises_the_modules_own_error_with_our_explanation(
-    behaviour: Any, name: str, phase: Phase, provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any
+    behaviour: Any,
+    name: str,
+    phase: Phase,
+    provider: ScriptedProvider,
+    client_for: Any,
+    module: Any,
+    fakes: Any,
 ) -> None:
     provider.follow(behaviour)
     engine = fakes.Engine(fakes.connect(provider))
@@ -139,7 +203,9 @@ def test_a_dead_end_raises_the_modules_own_error_with_our_explanation(
     assert reply.host == f"127.0.0.1:{provider.port}"
 
 
-def test_a_refused_connection_is_reported_as_unsent_and_recovered_from(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_refused_connection_is_reported_as_unsent_and_recovered_from(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     with ScriptedProvider() as gone:
         pass
     engine = fakes.Engine(fakes.connect(gone), fakes.connect(provider))
@@ -149,15 +215,19 @@ def test_a_refused_connection_is_reported_as_unsent_and_recovered_from(provider:
     assert b"refused" in reply.body
 
 
-def test_a_malformed_request_blames_nobody_and_leaves_nothing(provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any) -> None:
+def test_a_malformed_request_blames_nobody_and_leaves_nothing(
+    provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any
+) -> None:
     engine = fakes.Engine(fakes.connect(provider), fakes.connect(provider, key="b"))
     with pytest.raises((module.LocalProtocolError, ValueError)):
         client_for(engine).post("/chat/completions", json=CHAT, headers={"X-Hostile": "a\r\nX-Api-Key: b"})
     assert provider.requests == []
-    assert all(exchange.abandoned and not exchange.answers for exchange in engine.exchanges)
+    assert all(request_run.abandoned and not request_run.answers for request_run in engine.exchanges)
 
 
-def test_a_label_with_a_line_break_adds_no_header(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_label_with_a_line_break_adds_no_header(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     engine = fakes.Engine(fakes.connect(provider))
     engine.hostile = True
     response = client_for(engine).post("/chat/completions", json=CHAT)
@@ -165,7 +235,9 @@ def test_a_label_with_a_line_break_adds_no_header(provider: ScriptedProvider, cl
     assert "\\r\\n" in response.headers["holdfast-key"]
 
 
-def test_the_model_is_rewritten_only_where_the_connection_says_another(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_the_model_is_rewritten_only_where_the_connection_says_another(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     body = b'{ "model" : "mine/m", "messages": [] }'
     client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", content=body)
     client_for(fakes.Engine(fakes.connect(provider, model="mine/m"))).post("/chat/completions", content=body)
@@ -174,23 +246,36 @@ def test_the_model_is_rewritten_only_where_the_connection_says_another(provider:
 
 @pytest.mark.parametrize("coding", [None, "gzip"])
 @pytest.mark.parametrize("size", [10, 5_000, 3_000_000])
-def test_the_bytes_of_a_success_are_the_providers(coding: str | None, size: int, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_the_bytes_of_a_success_are_the_providers(
+    coding: str | None, size: int, provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     body = json.dumps({"model": "m", "choices": [{"message": {"content": "xy" * size}}]}, indent=3).encode()
     raw = gzip.compress(body) if coding else body
-    provider.follow(status(200, raw, {"Content-Type": "application/json", "X-Twice": "1"} | ({"Content-Encoding": coding} if coding else {})))
+    provider.follow(
+        status(
+            200,
+            raw,
+            {"Content-Type": "application/json", "X-Twice": "1"}
+            | ({"Content-Encoding": coding} if coding else {}),
+        )
+    )
     engine = fakes.Engine(fakes.connect(provider))
     with client_for(engine).stream("POST", "/chat/completions", json=CHAT) as response:
         assert hashlib.sha256(b"".join(response.iter_raw())).digest() == hashlib.sha256(raw).digest()
     assert response.headers.get("content-encoding") == coding
     assert response.headers["content-length"] == str(len(raw))
     assert client_for(engine).post("/chat/completions", json=CHAT).content == body
-    assert all(len(exchange.ended) == 1 for exchange in engine.exchanges)
+    assert all(len(request_run.ended) == 1 for request_run in engine.exchanges)
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_huge_error_body_is_read_no_further_than_needed(packed: bool, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_huge_error_body_is_read_no_further_than_needed(
+    packed: bool, provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     body = b'{"error":{"message":"' + b"A" * 10_000_000 + b'"}}'
-    provider.follow(status(500, gzip.compress(body) if packed else body, {"Content-Encoding": "gzip"} if packed else {}))
+    provider.follow(
+        status(500, gzip.compress(body) if packed else body, {"Content-Encoding": "gzip"} if packed else {})
+    )
     engine = fakes.Engine(fakes.connect(provider))
     response = client_for(engine).post("/chat/completions", json=CHAT)
     assert response.status_code == 500
@@ -202,20 +287,25 @@ def test_a_stalled_error_body_is_judged_by_what_came(client_for: Any, fakes: Any
     with raw_server(head) as port:
         engine = fakes.Engine(at(port))
         start = time.monotonic()
-        response = client_for(engine, bounds=Bounds(fault_seconds=0.2)).post("/chat/completions", json=CHAT, timeout=30)
+        response = client_for(engine, bounds=Bounds(fault_seconds=0.2)).post(
+            "/chat/completions", json=CHAT, timeout=30
+        )
     assert time.monotonic() - start < 5
     assert (response.status_code, response.content) == (503, b"{no capacity")
     assert engine.last.answers[0].reply.body == b"{no capacity"
 
 
-def test_a_success_that_breaks_off_before_its_end_is_recovered_from(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_success_that_breaks_off_before_its_end_is_recovered_from(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     with raw_server(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{", close=True) as port:
         engine = fakes.Engine(at(port), fakes.connect(provider))
         assert client_for(engine).post("/chat/completions", json=CHAT).status_code == 200
     assert engine.last.answers[0].reply.phase is Phase.BODY
 
 
-# Streams ------------------------------------------------------------------------------------------------------------------
+# Streams
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def streamed(client: Any, path: str = "/chat/completions") -> bytes:
@@ -239,10 +329,14 @@ def test_a_stream_passes_byte_for_byte_and_is_told_to_have_ended_well(
     assert engine.last.ended == [(None, "m")]
 
 
-def test_a_stream_is_not_held_back_once_its_output_began(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_stream_is_not_held_back_once_its_output_began(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     provider.follow(ok("one two three four", event_delay=0.1))
     start = time.monotonic()
-    with client_for(fakes.Engine(fakes.connect(provider))).stream("POST", "/chat/completions", json=CHAT | {"stream": True}) as response:
+    with client_for(fakes.Engine(fakes.connect(provider))).stream(
+        "POST", "/chat/completions", json=CHAT | {"stream": True}
+    ) as response:
         arrivals = [time.monotonic() - start for _ in response.iter_raw()]
     assert arrivals[-1] - arrivals[0] > 0.25
 
@@ -262,7 +356,9 @@ def test_what_goes_wrong_before_the_first_output_is_recovered_from(
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
-def test_an_error_event_after_output_is_passed_on_and_nothing_is_replayed(dialect: Dialect, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_an_error_event_after_output_is_passed_on_and_nothing_is_replayed(
+    dialect: Dialect, provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     provider.follow(error_event("no capacity", "overloaded_error", after=3))
     engine = fakes.Engine(fakes.connect(provider, dialect), fakes.connect(provider, dialect))
     received = streamed(client_for(engine), PATHS[dialect])
@@ -274,18 +370,25 @@ def test_an_error_event_after_output_is_passed_on_and_nothing_is_replayed(dialec
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
-def test_a_stream_without_its_end_is_given_an_error_and_no_forged_end(dialect: Dialect, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_stream_without_its_end_is_given_an_error_and_no_forged_end(
+    dialect: Dialect, provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     provider.follow(truncated(3))
     engine = fakes.Engine(fakes.connect(provider, dialect))
     received = streamed(client_for(engine), PATHS[dialect])
     last = received.rstrip().rpartition(b"\n\n")[2]
     assert b"stream ended without its terminal event" in last
-    assert not any(mark in received for mark in (b"[DONE]", b"message_stop", b"response.completed", b'"finish_reason": "'))
+    assert not any(
+        mark in received
+        for mark in (b"[DONE]", b"message_stop", b"response.completed", b'"finish_reason": "')
+    )
     [(fault, _)] = engine.last.ended
     assert (fault.kind, fault.phase) == (FaultClass.TRANSIENT, Phase.POST_OUTPUT)
 
 
-def test_a_cut_stream_raises_where_the_setting_says_so(provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any) -> None:
+def test_a_cut_stream_raises_where_the_setting_says_so(
+    provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any
+) -> None:
     provider.follow(truncated(3))
     engine = fakes.Engine(fakes.connect(provider))
     with pytest.raises(module.RemoteProtocolError, match="without its terminal event"):
@@ -295,14 +398,18 @@ def test_a_cut_stream_raises_where_the_setting_says_so(provider: ScriptedProvide
 
 def test_a_stream_cut_in_the_middle_of_an_event_raises(client_for: Any, module: Any, fakes: Any) -> None:
     event = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\ndata: {"choi'
-    with raw_server(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n" + event, close=True) as port:
+    with raw_server(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n" + event, close=True
+    ) as port:
         engine = fakes.Engine(at(port))
         with pytest.raises(module.RemoteProtocolError, match="without its terminal event"):
             streamed(client_for(engine))
     assert engine.last.ended[0][0].kind is FaultClass.TRANSIENT
 
 
-def test_a_connection_that_breaks_after_output_says_what_that_means(provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any) -> None:
+def test_a_connection_that_breaks_after_output_says_what_that_means(
+    provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any
+) -> None:
     provider.follow(reset(after=2))
     engine = fakes.Engine(fakes.connect(provider))
     with pytest.raises(module.ReadError, match="may have been billed"):
@@ -325,7 +432,10 @@ def test_a_stream_that_only_pings_is_passed_on_after_a_while(client_for: Any, fa
     pings = b": ping\n\n" * 10_000
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
     asked = CHAT | {"stream": True}
-    with raw_server(head + pings) as port, client_for(fakes.Engine(at(port))).stream("POST", "/chat/completions", json=asked) as response:
+    with (
+        raw_server(head + pings) as port,
+        client_for(fakes.Engine(at(port))).stream("POST", "/chat/completions", json=asked) as response,
+    ):
         assert next(response.iter_raw()).startswith(b": ping")
 
 
@@ -336,64 +446,91 @@ def test_a_compressed_stream_passes_untouched(client_for: Any, fakes: Any) -> No
         assert streamed(client_for(fakes.Engine(at(port)))) == packed
 
 
-# Request bodies, waiting, side doors --------------------------------------------------------------------------------------
+# Request bodies, waiting, side doors
+# --------------------------------------------------------------------------------------
 
 
-def test_the_model_of_a_body_of_unknown_length_is_known_before_it_is_sent(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_the_model_of_a_body_of_unknown_length_is_known_before_it_is_sent(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     engine = fakes.Engine(fakes.connect(provider))
-    client_for(engine, bounds=Bounds(replay=10)).post("/chat/completions", content=iter([b'{"model":', b'"other"}']))
+    client_for(engine, bounds=Bounds(replay=10)).post(
+        "/chat/completions", content=iter([b'{"model":', b'"other"}'])
+    )
     assert provider.requests[0].body == b'{"model":"m"}'
     assert engine.begun == [("s1", Dialect.OPENAI_CHAT, "other", False, 0)]
 
 
-def test_a_body_of_unknown_length_streams_past_a_side_door_and_is_sent_once(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_body_of_unknown_length_streams_past_a_side_door_and_is_sent_once(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     engine = fakes.Engine(fakes.connect(provider))
     client_for(engine).post("/files", content=iter([b"one ", b"two"]))
     assert provider.requests[0].body == b"one two"
     assert engine.begun == [("s1", Dialect.OPENAI_CHAT, None, False, 0)]
 
 
-def test_a_body_beyond_the_limit_is_sent_but_never_again(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_body_beyond_the_limit_is_sent_but_never_again(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     engine = fakes.Engine(fakes.connect(provider))
     client_for(engine, bounds=Bounds(replay=10)).post("/chat/completions", json=CHAT)
     assert engine.begun[0][2:4] == ("m", False)
     assert provider.requests[0].model == "m"
 
 
-def test_a_delay_is_waited_for_and_a_turn_is_asked_for_again(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_delay_is_waited_for_and_a_turn_is_asked_for_again(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     connection = fakes.connect(provider)
-    engine = fakes.Engine(fakes.Probe(connection, "f"), fakes.Send(connection, 0.2, "throttled"), turns=[False, False, True])
+    engine = fakes.Engine(
+        fakes.Probe(connection, "f"), fakes.Send(connection, 0.2, "throttled"), turns=[False, False, True]
+    )
     start = time.monotonic()
     assert client_for(engine).post("/chat/completions", json=CHAT).status_code == 200
     assert time.monotonic() - start > 0.3
     assert engine.performed == 3
 
 
-def test_the_callers_time_out_holds_for_every_attempt(provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any) -> None:
+def test_the_callers_time_out_holds_for_every_attempt(
+    provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any
+) -> None:
     provider.follow(stall(30.0))
     start = time.monotonic()
     with pytest.raises(module.ReadTimeout):
-        client_for(fakes.Engine(fakes.connect(provider), fakes.connect(provider))).post("/chat/completions", json=CHAT, timeout=0.2)
+        client_for(fakes.Engine(fakes.connect(provider), fakes.connect(provider))).post(
+            "/chat/completions", json=CHAT, timeout=0.2
+        )
     assert time.monotonic() - start < 3
     assert len(provider.requests) == 2
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/models"), ("GET", "/responses/resp_1"), ("DELETE", "/files/1")])
-def test_side_doors_are_passed_on_without_being_judged(method: str, path: str, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/models"), ("GET", "/responses/resp_1"), ("DELETE", "/files/1")]
+)
+def test_side_doors_are_passed_on_without_being_judged(
+    method: str, path: str, provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     provider.follow(status(200, b""))
-    engine = fakes.Engine(fakes.connect(provider, Dialect.OPENAI_RESPONSES if "responses" in path else Dialect.OPENAI_CHAT))
+    engine = fakes.Engine(
+        fakes.connect(provider, Dialect.OPENAI_RESPONSES if "responses" in path else Dialect.OPENAI_CHAT)
+    )
     assert client_for(engine).request(method, path).status_code == 200
     assert engine.last.answers[0].reply is None
 
 
-def test_the_list_of_models_is_asked_for_in_the_dialect_of_the_sdk(provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_the_list_of_models_is_asked_for_in_the_dialect_of_the_sdk(
+    provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     engine = fakes.Engine(fakes.connect(provider, Dialect.ANTHROPIC_MESSAGES))
     client_for(engine).get("/models", headers={"anthropic-version": "2026-10-21"})
     assert engine.begun[0][1] is Dialect.ANTHROPIC_MESSAGES
     assert provider.requests[0].headers["anthropic-version"] == "2026-10-21"
 
 
-def test_an_inner_transport_of_the_module_can_be_given(module: Any, client_for: Any, provider: ScriptedProvider, fakes: Any) -> None:
+def test_an_inner_transport_of_the_module_can_be_given(
+    module: Any, client_for: Any, provider: ScriptedProvider, fakes: Any
+) -> None:
     seen: list[Any] = []
 
     def answer(request: Any) -> Any:
@@ -401,7 +538,10 @@ def test_an_inner_transport_of_the_module_can_be_given(module: Any, client_for: 
         return module.Response(200, json={"model": "m", "choices": []})
 
     engine = fakes.Engine(fakes.connect(provider))
-    assert client_for(engine, module.MockTransport(answer)).post("/chat/completions", json=CHAT).json()["model"] == "m"
+    assert (
+        client_for(engine, module.MockTransport(answer)).post("/chat/completions", json=CHAT).json()["model"]
+        == "m"
+    )
     assert seen[0].url == f"{provider.url}/chat/completions"
     assert seen[0].extensions.keys() == {"timeout"}
     assert provider.requests == []
@@ -413,7 +553,11 @@ def test_an_inner_transport_of_the_module_can_be_given(module: Any, client_for: 
         ("https://api.example.com/v1", {"HTTPS_PROXY": "proxy.example:3128"}, "http://proxy.example:3128"),
         ("https://api.example.com/v1", {"ALL_PROXY": "http://proxy.example:1"}, "http://proxy.example:1"),
         ("https://api.example.com/v1", {"HTTP_PROXY": "http://proxy.example:1"}, None),
-        ("https://api.example.com/v1", {"HTTPS_PROXY": "http://proxy.example:1", "NO_PROXY": "example.com"}, None),
+        (
+            "https://api.example.com/v1",
+            {"HTTPS_PROXY": "http://proxy.example:1", "NO_PROXY": "example.com"},
+            None,
+        ),
         ("http://127.0.0.1:1/v1", {"HTTP_PROXY": "http://proxy.example:1"}, None),
     ],
 )
@@ -424,7 +568,7 @@ def test_the_environments_proxies_are_used_as_the_module_does(
         monkeypatch.setenv(name, value)
     used: list[Any] = []
     monkeypatch.setattr(module, "HTTPTransport", lambda **options: used.append(options["proxy"]))
-    routes = kit_module.Routes(kit_module.Kit(module), asynchronous=False)
+    routes = kit_module.ChannelTable(kit_module.HttpxAdapter(module), asynchronous=False)
     way = routes.to(Endpoint(url))
     assert used == ([proxy] if proxy else [])
     assert routes.to(Endpoint(url + "/more")) is way
@@ -433,7 +577,8 @@ def test_the_environments_proxies_are_used_as_the_module_does(
             pool.close()
 
 
-# Asynchronous -------------------------------------------------------------------------------------------------------------
+# Asynchronous
+# -------------------------------------------------------------------------------------------------------------
 
 
 def run(module: Any, engine: Any, act: Callable[[Any], Any], backend: str = "asyncio", **more: Any) -> Any:
@@ -448,7 +593,9 @@ def run(module: Any, engine: Any, act: Callable[[Any], Any], backend: str = "asy
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_the_asynchronous_transport_takes_the_same_steps(backend: str, module: Any, provider: ScriptedProvider, fakes: Any) -> None:
+def test_the_asynchronous_transport_takes_the_same_steps(
+    backend: str, module: Any, provider: ScriptedProvider, fakes: Any
+) -> None:
     if backend == "trio":
         pytest.importorskip("trio")
     provider.follow([status(503), ok("recovered")])
@@ -465,7 +612,9 @@ def test_the_asynchronous_transport_takes_the_same_steps(backend: str, module: A
     assert engine.last.ended == [(None, "m")]
 
 
-def test_an_asynchronous_stream_that_fails_before_its_output_is_recovered_from(module: Any, provider: ScriptedProvider, fakes: Any) -> None:
+def test_an_asynchronous_stream_that_fails_before_its_output_is_recovered_from(
+    module: Any, provider: ScriptedProvider, fakes: Any
+) -> None:
     provider.follow([error_event(), ok("recovered")])
     engine = fakes.Engine(fakes.connect(provider), fakes.connect(provider))
 
@@ -478,7 +627,9 @@ def test_an_asynchronous_stream_that_fails_before_its_output_is_recovered_from(m
 
 
 @pytest.mark.parametrize(("behaviour", "error"), [(truncated(3), None), (reset(after=2), "ReadError")])
-def test_an_asynchronous_stream_that_is_cut_says_so(behaviour: Any, error: str | None, module: Any, provider: ScriptedProvider, fakes: Any) -> None:
+def test_an_asynchronous_stream_that_is_cut_says_so(
+    behaviour: Any, error: str | None, module: Any, provider: ScriptedProvider, fakes: Any
+) -> None:
     provider.follow(behaviour)
     engine = fakes.Engine(fakes.connect(provider))
 
@@ -494,7 +645,9 @@ def test_an_asynchronous_stream_that_is_cut_says_so(behaviour: Any, error: str |
     assert engine.last.ended[0][0].kind is FaultClass.TRANSIENT
 
 
-def test_an_asynchronous_caller_who_is_cancelled_blames_nobody(module: Any, provider: ScriptedProvider, fakes: Any) -> None:
+def test_an_asynchronous_caller_who_is_cancelled_blames_nobody(
+    module: Any, provider: ScriptedProvider, fakes: Any
+) -> None:
     provider.follow(stall(30.0))
     engine = fakes.Engine(fakes.connect(provider))
 
@@ -507,7 +660,9 @@ def test_an_asynchronous_caller_who_is_cancelled_blames_nobody(module: Any, prov
     assert engine.last.answers == []
 
 
-def test_an_asynchronous_caller_who_leaves_early_blames_nobody(module: Any, provider: ScriptedProvider, fakes: Any) -> None:
+def test_an_asynchronous_caller_who_leaves_early_blames_nobody(
+    module: Any, provider: ScriptedProvider, fakes: Any
+) -> None:
     provider.follow(ok("one two three", event_delay=0.2))
     engine = fakes.Engine(fakes.connect(provider))
 
@@ -519,7 +674,8 @@ def test_an_asynchronous_caller_who_leaves_early_blames_nobody(module: Any, prov
     assert engine.last.ended == [(None, "m")]
 
 
-# Servers that speak less than HTTP ----------------------------------------------------------------------------------------
+# Servers that speak less than HTTP
+# ----------------------------------------------------------------------------------------
 
 
 class raw_server:  # noqa: N801 - reads as a verb in a with statement
@@ -563,21 +719,34 @@ class raw_server:  # noqa: N801 - reads as a verb in a with statement
 
 def at(port: int) -> Connection:
     """A connection without key to a port of this machine."""
-    return Connection(Provider(ProviderName("raw"), (Endpoint(f"http://127.0.0.1:{port}/v1", auth=Auth.NONE),)), Dialect.OPENAI_CHAT, None, "m")
+    return Connection(
+        Provider(ProviderName("raw"), (Endpoint(f"http://127.0.0.1:{port}/v1", auth=Auth.NONE),)),
+        Dialect.OPENAI_CHAT,
+        None,
+        "m",
+    )
 
 
 @pytest.mark.parametrize(
     "body",
-    [gzip.compress(b'{"model":"other"}'), '{"model":"other"}'.encode("utf-16"), '{"model":"other"}'.encode("utf-16-le")],
+    [
+        gzip.compress(b'{"model":"other"}'),
+        '{"model":"other"}'.encode("utf-16"),
+        '{"model":"other"}'.encode("utf-16-le"),
+    ],
     ids=["gzip", "utf-16", "utf-16-le"],
 )
-def test_a_body_whose_model_cannot_be_read_is_not_sent(body: bytes, provider: ScriptedProvider, client_for: Any, fakes: Any) -> None:
+def test_a_body_whose_model_cannot_be_read_is_not_sent(
+    body: bytes, provider: ScriptedProvider, client_for: Any, fakes: Any
+) -> None:
     response = client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", content=body)
     assert (response.status_code, provider.requests) == (409, [])
     assert "UTF-8" in response.json()["error"]["message"]
 
 
-def test_an_error_of_the_modules_own_transport_is_not_its_own_cause(module: Any, client_for: Any, fakes: Any, provider: ScriptedProvider) -> None:
+def test_an_error_of_the_modules_own_transport_is_not_its_own_cause(
+    module: Any, client_for: Any, fakes: Any, provider: ScriptedProvider
+) -> None:
     broken = module.ReadError("cut")
 
     class Body(module.SyncByteStream):  # type: ignore[misc, name-defined]
@@ -585,15 +754,27 @@ def test_an_error_of_the_modules_own_transport_is_not_its_own_cause(module: Any,
             yield b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
             raise broken
 
-    inner = module.MockTransport(lambda request: module.Response(200, headers={"content-type": "text/event-stream"}, stream=Body()))
-    with pytest.raises(module.ReadError), client_for(fakes.Engine(fakes.connect(provider)), inner).stream("POST", "/chat/completions", json=CHAT) as response:
+    inner = module.MockTransport(
+        lambda request: module.Response(200, headers={"content-type": "text/event-stream"}, stream=Body())
+    )
+    with (
+        pytest.raises(module.ReadError),
+        client_for(fakes.Engine(fakes.connect(provider)), inner).stream(
+            "POST", "/chat/completions", json=CHAT
+        ) as response,
+    ):
         response.read()
     assert broken.__cause__ is not broken
 
 
 def test_a_compressed_answer_longer_than_what_is_looked_at_is_no_fault(client_for: Any, fakes: Any) -> None:
     body = gzip.compress(json.dumps({"output": [{"error": {"text": "x" * 5_000}}]}).encode())
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body)
+    head = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n"
+        % len(body)
+    )
     with raw_server(head + body, close=True) as port:
-        response = client_for(fakes.Engine(at(port)), bounds=Bounds(whole=1_000)).post("/responses", json=CHAT)
+        response = client_for(fakes.Engine(at(port)), bounds=Bounds(whole=1_000)).post(
+            "/responses", json=CHAT
+        )
     assert (response.status_code, len(response.json()["output"])) == (200, 1)

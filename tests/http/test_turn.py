@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast.core.identity import Dialect
-from holdfast.http.turn import continues_turn
+from holdfast.wire.turns import continues_turn
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 USER: dict[str, Any] = {"role": "user", "content": "Where were we?"}
@@ -20,19 +20,47 @@ REMINDER: dict[str, Any] = {"type": "text", "text": "<system-reminder>be brief</
     ("dialect", "said", "continues"),
     [
         (CHAT, [USER], False),
-        (CHAT, [USER, {"role": "assistant", "tool_calls": []}, {"role": "tool", "tool_call_id": "t1", "content": "3 files"}], True),
+        (
+            CHAT,
+            [
+                USER,
+                {"role": "assistant", "tool_calls": []},
+                {"role": "tool", "tool_call_id": "t1", "content": "3 files"},
+            ],
+            True,
+        ),
         (CHAT, [USER, {"role": "function", "name": "ls", "content": "3 files"}], True),
-        (CHAT, [{"role": "tool", "content": "3 files"}, {"role": "assistant", "content": "Done."}, USER], False),
+        (
+            CHAT,
+            [{"role": "tool", "content": "3 files"}, {"role": "assistant", "content": "Done."}, USER],
+            False,
+        ),
         (CHAT, [USER, {"role": "assistant", "content": "Once upon"}], False),
         (RESPONSES, [USER], False),
-        (RESPONSES, [USER, {"type": "function_call"}, {"type": "function_call_output", "call_id": "c1", "output": "3 files"}], True),
+        (
+            RESPONSES,
+            [
+                USER,
+                {"type": "function_call"},
+                {"type": "function_call_output", "call_id": "c1", "output": "3 files"},
+            ],
+            True,
+        ),
         (RESPONSES, [USER, {"type": "local_shell_call_output"}], True),
-        (RESPONSES, [{"type": "function_call_output"}, {"type": "message", "role": "user", "content": "And now?"}], False),
+        (
+            RESPONSES,
+            [{"type": "function_call_output"}, {"type": "message", "role": "user", "content": "And now?"}],
+            False,
+        ),
         (RESPONSES, "Where were we?", False),
         (MESSAGES, [USER], False),
         (MESSAGES, [USER, {"role": "assistant", "content": []}, {"role": "user", "content": [RESULT]}], True),
         (MESSAGES, [{"role": "user", "content": [RESULT, REMINDER]}], True),
-        (MESSAGES, [{"role": "user", "content": [RESULT]}, {"role": "assistant", "content": "Done."}, USER], False),
+        (
+            MESSAGES,
+            [{"role": "user", "content": [RESULT]}, {"role": "assistant", "content": "Done."}, USER],
+            False,
+        ),
         (MESSAGES, [{"role": "user", "content": [REMINDER, {"type": "text", "text": "And now?"}]}], False),
         (MESSAGES, [{"role": "user", "content": ["tool_result"]}], False),
         (CHAT, [], False),
@@ -40,12 +68,18 @@ REMINDER: dict[str, Any] = {"type": "text", "text": "<system-reminder>be brief</
         (CHAT, {"role": "tool"}, False),
     ],
 )
-def test_a_request_that_brings_a_tools_result_goes_on_with_a_turn(dialect: Dialect, said: Any, continues: bool) -> None:
+def test_a_request_that_brings_a_tools_result_goes_on_with_a_turn(
+    dialect: Dialect, said: Any, continues: bool
+) -> None:
     where = "input" if dialect is RESPONSES else "messages"
-    assert continues_turn(dialect, json.dumps({"model": "m1", where: said, "tools": []}).encode()) is continues
+    assert (
+        continues_turn(dialect, json.dumps({"model": "m1", where: said, "tools": []}).encode()) is continues
+    )
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
-@pytest.mark.parametrize("body", [None, b"", b"no json", b"[1]", b"3", b"\xff\xfe", b'{"messages": ' + b"[" * 100_000, b"{}"])
+@pytest.mark.parametrize(
+    "body", [None, b"", b"no json", b"[1]", b"3", b"\xff\xfe", b'{"messages": ' + b"[" * 100_000, b"{}"]
+)
 def test_what_nobody_can_read_goes_on_with_nothing(dialect: Dialect, body: bytes | None) -> None:
     assert not continues_turn(dialect, body)

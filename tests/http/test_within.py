@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from holdfast.calls.api_calls import ask
+from holdfast.calls.token_endpoint import post_form
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Provider, ProviderName
-from holdfast.http.probe import ask
-from holdfast.http.token import post_form
 
 STARTS = {
     "body": b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n",
@@ -52,6 +52,8 @@ def test_a_sign_in_s_answer_that_drips_for_ever_is_given_up(start: bytes) -> Non
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
 def test_an_answer_that_drips_for_ever_is_a_time_out(start: bytes) -> None:
     with dripping(start) as url:
-        connection = Connection(Provider(ProviderName("drip"), (Endpoint(url, auth=Auth.NONE),)), Dialect.OPENAI_CHAT, None, "m")
+        connection = Connection(
+            Provider(ProviderName("drip"), (Endpoint(url, auth=Auth.NONE),)), Dialect.OPENAI_CHAT, None, "m"
+        )
         reply = ask(connection, None, "GET", "/", seconds=0.2)
     assert (reply.status, reply.body.partition(b":")[0]) == (None, b"ReadTimeout")

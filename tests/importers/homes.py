@@ -1,4 +1,5 @@
-"""Hermes homes as hermes-agent 0.19.0 leaves them: its tables (schema version 22, dumped from a file that it made), its three files.
+"""Hermes homes as hermes-agent 0.19.0 leaves them: its tables (schema version 22, dumped from a file that it
+made), its three files.
 
 `make test-hermes` lets hermes write such homes itself; these are the same without it."""
 
@@ -62,7 +63,14 @@ CREATE INDEX idx_sessions_started ON sessions(started_at DESC);
 _OLD_SCHEMA = "CREATE TABLE sessions (id TEXT PRIMARY KEY, source TEXT NOT NULL, model TEXT, model_config TEXT, started_at REAL NOT NULL);"
 
 
-def hermes_home(directory: Path, config: str = CONFIG, *sessions: dict[str, Any], env: str = "", auth: object = None, old: bool = False) -> Path:
+def hermes_home(
+    directory: Path,
+    config: str = CONFIG,
+    *sessions: dict[str, Any],
+    env: str = "",
+    auth: object = None,
+    old: bool = False,
+) -> Path:
     """A home with these files and sessions; `old` is the schema from before sessions knew what they cost."""
     directory.mkdir(exist_ok=True)
     (directory / "config.yaml").write_text(config, "utf-8")
@@ -82,7 +90,9 @@ def add(connection: sqlite3.Connection, *sessions: dict[str, Any]) -> None:
     for number, row in enumerate(sessions):
         full = {"source": "tui", "model": "big", "started_at": 1000.0 + number, **row}
         values = [json.dumps(value) if isinstance(value, dict) else value for value in full.values()]
-        connection.execute(f"INSERT INTO sessions ({', '.join(full)}) VALUES ({', '.join('?' * len(full))})", values)
+        connection.execute(
+            f"INSERT INTO sessions ({', '.join(full)}) VALUES ({', '.join('?' * len(full))})", values
+        )
     connection.commit()
 
 
@@ -93,13 +103,25 @@ def billed(session: str, url: str, **more: Any) -> dict[str, Any]:
 
 def stored(session: str, provider: str, url: str = "", **more: Any) -> dict[str, Any]:
     """What the TUI and ACP store: a `model_config` with the provider."""
-    return {"id": session, "model_config": {"model": "big", "provider": provider, **({"base_url": url} if url else {}), **more.pop("config", {})}, **more}
+    return {
+        "id": session,
+        "model_config": {
+            "model": "big",
+            "provider": provider,
+            **({"base_url": url} if url else {}),
+            **more.pop("config", {}),
+        },
+        **more,
+    }
 
 
 def configs(home: Path) -> dict[str, Any]:
     """The `model_config` of each session."""
     with closing(sqlite3.connect(home / "state.db")) as connection:
-        return {one: json.loads(text) if text else None for one, text in connection.execute("SELECT id, model_config FROM sessions")}
+        return {
+            one: json.loads(text) if text else None
+            for one, text in connection.execute("SELECT id, model_config FROM sessions")
+        }
 
 
 def names(home: Path) -> list[str]:
@@ -109,4 +131,6 @@ def names(home: Path) -> list[str]:
 
 def everything(home: Path) -> dict[str, bytes]:
     """Each file of the home, byte for byte."""
-    return {str(path.relative_to(home)): path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(home)): path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file()
+    }

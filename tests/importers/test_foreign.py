@@ -1,4 +1,5 @@
-"""Files of other programs may be broken or hostile: what comes of them is a value or one clear refusal, without a word of their content."""
+"""Files of other programs may be broken or hostile: what comes of them is a value or one clear refusal,
+without a word of their content."""
 
 from __future__ import annotations
 
@@ -10,11 +11,15 @@ from pathlib import Path
 import pytest
 
 from holdfast.core.errors import ConfigError
-from holdfast.importers.foreign import LONGEST, LONGEST_SLOW, table_of, variables_of
+from holdfast.importers.read_files import LONGEST, LONGEST_SLOW, table_of, variables_of
 
 SECRET = "sk-canary-4d1c0b7e9f2a5836"
-BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(9))
-MERGES = "a: &a {k: v, l: w}\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)}\n  <<: [*{chr(97 + n)}, *{chr(97 + n)}]\n" for n in range(22))
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(9)
+)
+MERGES = "a: &a {k: v, l: w}\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)}\n  <<: [*{chr(97 + n)}, *{chr(97 + n)}]\n" for n in range(22)
+)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +28,11 @@ MERGES = "a: &a {k: v, l: w}\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)}\n  <<:
         ("c.yaml", BOMB, "holds more, or deeper"),
         ("c.yaml", MERGES, "merges more than belongs|holds more"),
         ("c.yaml", "a: &a\n  b: *a\n", "holds more, or deeper"),
-        ("c.yaml", f"x: !!python/object/apply:os.system ['echo {SECRET}']\n", "is not plain YAML near line 1"),
+        (
+            "c.yaml",
+            f"x: !!python/object/apply:os.system ['echo {SECRET}']\n",
+            "is not plain YAML near line 1",
+        ),
         ("c.yaml", f"a: b: {SECRET}\n", "is not plain YAML near line 1"),
         ("c.yaml", f"? [{SECRET}]\n: 1\n", "is not plain YAML"),
         ("c.yaml", "x: 2001-99-99\n", "holds a value that cannot be read"),
@@ -39,14 +48,24 @@ MERGES = "a: &a {k: v, l: w}\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)}\n  <<:
         ("c.toml", f'key = "{SECRET}', "is not TOML"),
         ("c.toml", "a = " + "[" * 5000, "nested too deeply|is not TOML"),
         ("c.json", " " * (LONGEST + 1), "is longer than"),
-        ("c.yaml", "- a\n" * 140_000, "is longer than 262144 bytes, which no configuration in this format is"),
+        (
+            "c.yaml",
+            "- a\n" * 140_000,
+            "is longer than 262144 bytes, which no configuration in this format is",
+        ),
         ("c.yml", " " * (LONGEST_SLOW + 1), "is longer than 262144 bytes"),
         ("c.toml", "a" + ".a" * 300_000 + " = 1\n", "is longer than 262144 bytes"),
-        ("c.toml", "a" + ".a" * 20_000 + " = 1\n", "has a name of more parts than belong into a configuration"),
+        (
+            "c.toml",
+            "a" + ".a" * 20_000 + " = 1\n",
+            "has a name of more parts than belong into a configuration",
+        ),
         ("c.toml", "x = {a" + ".a" * 20_000 + " = 1}\n", "has a name of more parts"),
     ],
 )
-def test_a_hostile_or_broken_file_is_refused_at_once_and_without_its_content(tmp_path: Path, name: str, text: str, told: str) -> None:
+def test_a_hostile_or_broken_file_is_refused_at_once_and_without_its_content(
+    tmp_path: Path, name: str, text: str, told: str
+) -> None:
     (tmp_path / name).write_text(text)
     began = time.process_time()
     with pytest.raises(ConfigError, match=told) as refusal:
@@ -79,26 +98,41 @@ def test_a_link_is_followed_because_people_link_their_dot_files(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ('// head\n{"a": "http://x/*no comment*/", /* c */ "b": [1, 2,], }\n', {"a": "http://x/*no comment*/", "b": [1, 2]}),
+        (
+            '// head\n{"a": "http://x/*no comment*/", /* c */ "b": [1, 2,], }\n',
+            {"a": "http://x/*no comment*/", "b": [1, 2]},
+        ),
         ('{"a": "quote \\" // still text", "b": ",}"}', {"a": 'quote " // still text', "b": ",}"}),
         ("", {}),
         ("\ufeff{}", {}),
     ],
 )
-def test_json_with_comments_and_trailing_commas_is_read_as_its_programs_read_it(tmp_path: Path, text: str, value: object) -> None:
+def test_json_with_comments_and_trailing_commas_is_read_as_its_programs_read_it(
+    tmp_path: Path, text: str, value: object
+) -> None:
     (tmp_path / "c.jsonc").write_text(text, "utf-8")
     assert table_of(tmp_path / "c.jsonc") == value
 
 
 def test_anchors_and_merges_of_ordinary_size_are_understood(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("base: &base {key: a, url: u}\none: {<<: *base, key: b}\nempty:\n")
-    assert table_of(tmp_path / "c.yaml") == {"base": {"key": "a", "url": "u"}, "one": {"key": "b", "url": "u"}, "empty": None}
+    assert table_of(tmp_path / "c.yaml") == {
+        "base": {"key": "a", "url": "u"},
+        "one": {"key": "b", "url": "u"},
+        "empty": None,
+    }
 
 
 def test_variables_of_a_dotenv_are_read_and_nothing_in_it_is_run(tmp_path: Path) -> None:
     text = "# note\nA=1\nexport B='two words' # c\nC=\"x#y\"\nD=$(touch gone) # c\nE=\nnot a line\n2F=no\n"
     (tmp_path / ".env").write_text(text)
-    assert variables_of(tmp_path / ".env") == {"A": "1", "B": "two words", "C": "x#y", "D": "$(touch gone)", "E": ""}
+    assert variables_of(tmp_path / ".env") == {
+        "A": "1",
+        "B": "two words",
+        "C": "x#y",
+        "D": "$(touch gone)",
+        "E": "",
+    }
     assert variables_of(tmp_path / "gone") == {}
 
 

@@ -1,4 +1,5 @@
-"""The file of Hermes's sessions: read without a trace, healed or left exactly as it was, restored byte for byte."""
+"""The file of Hermes's sessions: read without a trace, healed or left exactly as it was, restored byte for
+byte."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def holder(home: Path) -> subprocess.Popen[str]:
     """Another program that has the file open, with a row in the write-ahead log."""
-    child = subprocess.Popen([sys.executable, "-c", HOLD, str(home / "state.db")], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(home / "state.db")], stdout=subprocess.PIPE, text=True
+    )
     assert child.stdout is not None
     assert child.stdout.readline() == "ready\n"
     yield child  # type: ignore[misc]
@@ -86,7 +89,9 @@ def test_a_pipe_is_not_waited_for_and_a_computation_not_begun(tmp_path: Path) ->
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match="is not a regular file"):
         hermes_db.read(tmp_path / "pipe")
-    endless = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT n AS id, 'm' AS model FROM t"
+    endless = (
+        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT n AS id, 'm' AS model FROM t"
+    )
     with closing(sqlite3.connect(tmp_path / "view.db")) as database:
         database.execute(f"CREATE VIEW sessions AS {endless}")
     with pytest.raises(ConfigError, match="no table of sessions"):
@@ -95,7 +100,9 @@ def test_a_pipe_is_not_waited_for_and_a_computation_not_begun(tmp_path: Path) ->
 
 def test_an_older_schema_is_read_by_the_columns_it_has(tmp_path: Path) -> None:
     home = hermes_home(tmp_path / "hermes", CONFIG, {"id": "s1"}, old=True)
-    assert hermes_db.read(home / "state.db") == [{"id": "s1", "source": "tui", "model": "big", "model_config": None, "started_at": 1000.0}]
+    assert hermes_db.read(home / "state.db") == [
+        {"id": "s1", "source": "tui", "model": "big", "model_config": None, "started_at": 1000.0}
+    ]
 
 
 def test_healing_writes_what_was_decided_and_keeps_a_private_backup_beside_the_file(home: Path) -> None:
@@ -133,7 +140,9 @@ def test_undo_refuses_a_file_that_is_no_database_any_more(home: Path) -> None:
     assert (home / "state.db").read_bytes() == b"something else" * 100
 
 
-def test_a_healing_that_failed_at_its_end_leaves_the_one_before_undoable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_healing_that_failed_at_its_end_leaves_the_one_before_undoable(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = (home / "state.db").read_bytes()
     hermes_db.heal(home, CHANGE, fine)
     write = hermes_db.write_private
@@ -166,7 +175,10 @@ def test_nothing_is_healed_while_another_program_has_the_file_open(
     with pytest.raises(hermes_db.InUse, match=r"has .*state\.db open; nothing was changed") as refusal:
         hermes_db.heal(home, CHANGE, fine)
     assert (str(holder.pid) in str(refusal.value)) == proc
-    assert ({name: one for name, one in everything(home).items() if not name.endswith("-shm")}, listing(home)) == (
+    assert (
+        {name: one for name, one in everything(home).items() if not name.endswith("-shm")},
+        listing(home),
+    ) == (
         {name: one for name, one in before.items() if not name.endswith("-shm")},
         names,
     )
@@ -179,12 +191,20 @@ def test_a_gateway_that_runs_is_told_by_its_pid_file_and_a_dead_one_is_not(home:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     used_again = f'{{"pid": {os.getpid()}, "start_time": 1}}'
-    for text in (f'{{"pid": {gone.pid}}}', used_again, "rubbish", '{"pid": "x"}', '{"pid": 99999999999999999999}'):
+    for text in (
+        f'{{"pid": {gone.pid}}}',
+        used_again,
+        "rubbish",
+        '{"pid": "x"}',
+        '{"pid": 99999999999999999999}',
+    ):
         (home / "gateway.pid").write_text(text)
         assert hermes_db.running(home) == ""
 
 
-def test_what_a_killed_hermes_left_in_its_log_is_healed_too(home: Path, holder: subprocess.Popen[str]) -> None:
+def test_what_a_killed_hermes_left_in_its_log_is_healed_too(
+    home: Path, holder: subprocess.Popen[str]
+) -> None:
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert (home / "state.db-wal").stat().st_size
@@ -199,10 +219,16 @@ def test_what_a_killed_hermes_left_in_its_log_is_healed_too(home: Path, holder: 
     [
         ({**CHANGE, "s2": ("{}", "{}")}, fine, "session s2 has changed meanwhile"),
         ({**CHANGE, "gone": (None, "{}")}, fine, "session gone has changed meanwhile"),
-        (CHANGE, lambda rows: "session s1 would not resume", "session s1 would not resume; nothing was changed"),
+        (
+            CHANGE,
+            lambda rows: "session s1 would not resume",
+            "session s1 would not resume; nothing was changed",
+        ),
     ],
 )
-def test_healing_happens_wholly_or_not_at_all(home: Path, changes: dict[str, tuple[str | None, str]], check: object, told: str) -> None:
+def test_healing_happens_wholly_or_not_at_all(
+    home: Path, changes: dict[str, tuple[str | None, str]], check: object, told: str
+) -> None:
     before, names = (home / "state.db").read_bytes(), listing(home)
     with pytest.raises(HoldfastError, match=told):
         hermes_db.heal(home, changes, check)  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
-"""Where a session of Hermes would go, and where it belongs: each row is one that hermes-agent wrote in somebody's home."""
+"""Where a session of Hermes would go, and where it belongs: each row is one that hermes-agent wrote in
+somebody's home."""
 
 from __future__ import annotations
 
@@ -29,7 +30,11 @@ def home_of(tmp_path: Path, config: str = THREE, env: dict[str, str] | None = No
 
 def judged(home: HermesHome, row: dict[str, Any], chosen: str | None = None) -> Verdict:
     columns = {"source": "tui", "model": "big", **row}
-    columns["model_config"] = json.dumps(columns["model_config"]) if isinstance(columns.get("model_config"), dict) else columns.get("model_config")
+    columns["model_config"] = (
+        json.dumps(columns["model_config"])
+        if isinstance(columns.get("model_config"), dict)
+        else columns.get("model_config")
+    )
     return judge(home, row_of(columns), chosen)
 
 
@@ -43,9 +48,19 @@ def judged(home: HermesHome, row: dict[str, Any], chosen: str | None = None) -> 
         (billed("s", B.removesuffix("/v1")), "wrong place", "team-a", "custom:team-b"),
         # #44108: the class beside a URL; healed by hermes at the first entry there, whatever the model says.
         (stored("s", "custom", B), "resumes", "team-b", "custom:team-b"),
-        (stored("s", "custom", B, model="slow", config={"model": "slow"}), "wrong place", "team-b", "custom:slow"),
+        (
+            stored("s", "custom", B, model="slow", config={"model": "slow"}),
+            "wrong place",
+            "team-b",
+            "custom:slow",
+        ),
         # #102725: one URL, one model, two dialects.
-        (stored("s", "custom", B, config={"api_mode": "anthropic_messages"}), "wrong place", "team-b", "custom:claude"),
+        (
+            stored("s", "custom", B, config={"api_mode": "anthropic_messages"}),
+            "wrong place",
+            "team-b",
+            "custom:claude",
+        ),
         (stored("s", "custom"), "cannot be told", "team-a", None),
         (stored("s", "auto"), "cannot be told", "whatever provider a key is found for", None),
         # The name is there.
@@ -55,34 +70,96 @@ def judged(home: HermesHome, row: dict[str, Any], chosen: str | None = None) -> 
         # The entry was moved: its key would go to the old host.
         (stored("s", "custom:team-a", "http://127.0.0.1:9999/v1"), "cannot be told", "team-a", None),
         # The entry was renamed.
-        (stored("s", "custom:gone", A), "wrong place", "nowhere: hermes refuses 'custom:gone', which is no entry any more", "custom:team-a"),
-        (stored("s", "custom:gone"), "cannot be told", "nowhere: hermes refuses 'custom:gone', which is no entry any more", None),
+        (
+            stored("s", "custom:gone", A),
+            "wrong place",
+            "nowhere: hermes refuses 'custom:gone', which is no entry any more",
+            "custom:team-a",
+        ),
+        (
+            stored("s", "custom:gone"),
+            "cannot be told",
+            "nowhere: hermes refuses 'custom:gone', which is no entry any more",
+            None,
+        ),
         # #101130, #90088: over ACP the class goes to OpenRouter's resolver, and its key to the stored URL.
-        (stored("s", "custom", A, source="acp"), "wrong place", "OpenRouter, for want of an entry", "custom:team-a"),
-        (billed("s", A, source="acp", model_config={"cwd": "."}), "wrong place", "OpenRouter, for want of an entry", "custom:team-a"),
+        (
+            stored("s", "custom", A, source="acp"),
+            "wrong place",
+            "OpenRouter, for want of an entry",
+            "custom:team-a",
+        ),
+        (
+            billed("s", A, source="acp", model_config={"cwd": "."}),
+            "wrong place",
+            "OpenRouter, for want of an entry",
+            "custom:team-a",
+        ),
         # Hermes's own providers keep their names, but for one: #57588.
-        ({"id": "s", "billing_provider": "deepseek", "billing_base_url": "https://api.deepseek.com/v1"}, "resumes", "deepseek", "deepseek"),
-        ({"id": "s", "billing_provider": "openrouter", "billing_base_url": "https://openrouter.ai/api/v1"}, "wrong place", "team-a", "openrouter"),
+        (
+            {"id": "s", "billing_provider": "deepseek", "billing_base_url": "https://api.deepseek.com/v1"},
+            "resumes",
+            "deepseek",
+            "deepseek",
+        ),
+        (
+            {"id": "s", "billing_provider": "openrouter", "billing_base_url": "https://openrouter.ai/api/v1"},
+            "wrong place",
+            "team-a",
+            "openrouter",
+        ),
         (stored("s", "openrouter"), "resumes", "openrouter", "openrouter"),
         (stored("s", "openrouter", A), "cannot be told", "openrouter", None),
         (stored("s", "deepseek", "https://api.deepseek.com"), "resumes", "deepseek", "deepseek"),
-        (stored("s", "gone", A), "wrong place", "nowhere: hermes refuses 'gone', which is no entry any more", "custom:team-a"),
-        ({"id": "s", "billing_provider": "openrouter", "billing_base_url": A}, "resumes", "team-a", "custom:team-a"),
+        (
+            stored("s", "gone", A),
+            "wrong place",
+            "nowhere: hermes refuses 'gone', which is no entry any more",
+            "custom:team-a",
+        ),
+        (
+            {"id": "s", "billing_provider": "openrouter", "billing_base_url": A},
+            "resumes",
+            "team-a",
+            "custom:team-a",
+        ),
         # What says nothing.
         ({"id": "s"}, "cannot be told", "team-a", None),
         ({"id": "s", "model_config": "not json"}, "cannot be told", "team-a", None),
         ({"id": "s", "model_config": "[1]"}, "cannot be told", "team-a", None),
-        ({"id": "s", "model_config": "[" * 100_000, "started_at": "yesterday"}, "cannot be told", "team-a", None),
+        (
+            {"id": "s", "model_config": "[" * 100_000, "started_at": "yesterday"},
+            "cannot be told",
+            "team-a",
+            None,
+        ),
         (stored("s", "openrouter", "http://[half"), "resumes", "openrouter", "openrouter"),
         (stored("s", "custom", "http://[half"), "cannot be told", "team-a", None),
         (billed("s", B, model=None), "cannot be told", "team-a", None),
         (billed("s", "http://127.0.0.1:9999/v1"), "cannot be told", "team-a", None),
         # The gateway's own note of what ran, and of a fall-back that ran instead.
-        ({"id": "s", "model_config": {"gateway_runtime": {"provider": "custom", "base_url": A}}}, "resumes", "team-a", "custom:team-a"),
-        ({"id": "s", "model_config": {"gateway_runtime": {"provider": "custom", "base_url": A, "fallback_active": True}}}, "cannot be told", "team-a", None),
+        (
+            {"id": "s", "model_config": {"gateway_runtime": {"provider": "custom", "base_url": A}}},
+            "resumes",
+            "team-a",
+            "custom:team-a",
+        ),
+        (
+            {
+                "id": "s",
+                "model_config": {
+                    "gateway_runtime": {"provider": "custom", "base_url": A, "fallback_active": True}
+                },
+            },
+            "cannot be told",
+            "team-a",
+            None,
+        ),
     ],
 )
-def test_a_row_resumes_goes_to_the_wrong_place_or_cannot_be_told(tmp_path: Path, row: dict[str, Any], state: str, today: str, belongs: str | None) -> None:
+def test_a_row_resumes_goes_to_the_wrong_place_or_cannot_be_told(
+    tmp_path: Path, row: dict[str, Any], state: str, today: str, belongs: str | None
+) -> None:
     verdict = judged(home_of(tmp_path), row)
     assert (str(verdict.state), verdict.today.provider, verdict.belongs) == (state, today, belongs)
     assert (verdict.config is not None) == (state == "wrong place")
@@ -92,12 +169,20 @@ def test_a_row_resumes_goes_to_the_wrong_place_or_cannot_be_told(tmp_path: Path,
 @pytest.mark.parametrize("row", [billed("s", A), stored("s", "custom", A)])
 def test_two_entries_at_one_url_are_never_guessed_between(tmp_path: Path, row: dict[str, Any]) -> None:
     verdict = judged(home_of(tmp_path, SHARED), row)
-    assert (str(verdict.state), verdict.candidates, verdict.config) == ("cannot be told", ("team-a", "team-b"), None)
+    assert (str(verdict.state), verdict.candidates, verdict.config) == (
+        "cannot be told",
+        ("team-a", "team-b"),
+        None,
+    )
 
 
 def test_the_user_decides_between_two_entries_at_one_url(tmp_path: Path) -> None:
     verdict = judged(home_of(tmp_path, SHARED), billed("s", A), "team-b")
-    assert (str(verdict.state), verdict.belongs, verdict.config) == ("wrong place", "custom:team-b", '{"provider": "custom:team-b"}')
+    assert (str(verdict.state), verdict.belongs, verdict.config) == (
+        "wrong place",
+        "custom:team-b",
+        '{"provider": "custom:team-b"}',
+    )
 
 
 def test_a_name_that_hermes_may_have_made_up_is_doubted_aloud(tmp_path: Path) -> None:
@@ -108,9 +193,18 @@ def test_a_name_that_hermes_may_have_made_up_is_doubted_aloud(tmp_path: Path) ->
 
 def test_a_healed_row_keeps_what_else_it_says_and_names_no_other_url_than_its_entry(tmp_path: Path) -> None:
     home = home_of(tmp_path)
-    row = stored("s", "custom", B.removesuffix("/v1") + "/", model="slow", config={"service_tier": "priority", "model": "slow"})
+    row = stored(
+        "s",
+        "custom",
+        B.removesuffix("/v1") + "/",
+        model="slow",
+        config={"service_tier": "priority", "model": "slow"},
+    )
     verdict = judged(home, row)
-    assert verdict.config == f'{{"model": "slow", "provider": "custom:slow", "base_url": "{B}", "service_tier": "priority"}}'
+    assert (
+        verdict.config
+        == f'{{"model": "slow", "provider": "custom:slow", "base_url": "{B}", "service_tier": "priority"}}'
+    )
     again = judged(home, {**row, "model_config": verdict.config})
     assert (str(again.state), again.today.host) == ("resumes", "127.0.0.1:9102")
 
@@ -118,16 +212,30 @@ def test_a_healed_row_keeps_what_else_it_says_and_names_no_other_url_than_its_en
 @pytest.mark.parametrize(
     ("config", "row", "told"),
     [
-        (THREE, stored("s", "custom:team-a", "http://127.0.0.1:9999/v1"), "team-a at 127.0.0.1:9999 with the key of 'team-a' (TEAM_A_KEY)"),
-        (f"providers: {{plain: {{api: {A}}}}}", stored("s", "plain"), "plain at 127.0.0.1:9101 with no key of 'plain' (a placeholder)"),
+        (
+            THREE,
+            stored("s", "custom:team-a", "http://127.0.0.1:9999/v1"),
+            "team-a at 127.0.0.1:9999 with the key of 'team-a' (TEAM_A_KEY)",
+        ),
+        (
+            f"providers: {{plain: {{api: {A}}}}}",
+            stored("s", "plain"),
+            "plain at 127.0.0.1:9101 with no key of 'plain' (a placeholder)",
+        ),
         (BARE_DEFAULT, billed("s", A), "the block 'model:' at 127.0.0.1:9109 with its key"),
         (BARE_DEFAULT, stored("s", "custom", A), "no entry at 127.0.0.1:9101 with no key (a placeholder)"),
-        ("model: big", stored("s", "ollama"), "OpenRouter, for want of an entry at openrouter.ai with the OpenRouter key, if there is one"),
+        (
+            "model: big",
+            stored("s", "ollama"),
+            "OpenRouter, for want of an entry at openrouter.ai with the OpenRouter key, if there is one",
+        ),
         ("{}", billed("s", A), "whatever provider a key is found for"),
         ("model: {provider: xai}", {"id": "s"}, "xai with hermes's key for xai"),
     ],
 )
-def test_where_a_session_goes_today_is_told_with_its_host_and_key(tmp_path: Path, config: str, row: dict[str, Any], told: str) -> None:
+def test_where_a_session_goes_today_is_told_with_its_host_and_key(
+    tmp_path: Path, config: str, row: dict[str, Any], told: str
+) -> None:
     assert str(judged(home_of(tmp_path, config), row).today) == told
 
 
@@ -154,12 +262,20 @@ custom_providers:
 """
     home = home_of(tmp_path, config)
     assert [one.name for one in home.entries] == ["first"]
-    assert [why for _, why in home.ignored] == ["enabled: false", "it has no URL", "an earlier entry has its name", "it has no name", "it has no name"]
+    assert [why for _, why in home.ignored] == [
+        "enabled: false",
+        "it has no URL",
+        "an earlier entry has its name",
+        "it has no name",
+        "it has no name",
+    ]
 
 
 def test_variables_of_the_home_stand_for_urls_and_keys(tmp_path: Path) -> None:
     path = hermes_home(
-        tmp_path / "hermes", "providers: {one: {api: 'http://${HOST}/v1', api_key: '${ONE_KEY}'}}", env="HOST=127.0.0.1:9\nexport ONE_KEY='sk-in-dotenv-1'\n"
+        tmp_path / "hermes",
+        "providers: {one: {api: 'http://${HOST}/v1', api_key: '${ONE_KEY}'}}",
+        env="HOST=127.0.0.1:9\nexport ONE_KEY='sk-in-dotenv-1'\n",
     )
     (entry,) = read_home(path, {}).entries
     assert entry.url == "http://127.0.0.1:9/v1"

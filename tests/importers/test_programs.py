@@ -1,4 +1,5 @@
-"""What each program's own files become: entries with references, and a reason for whatever was not carried."""
+"""What each program's own files become: entries with references, and a reason for whatever was not
+carried."""
 
 from __future__ import annotations
 
@@ -45,11 +46,18 @@ def test_hermes_gives_its_entries_its_known_providers_and_its_chain(tmp_path: Pa
                 {"source": "manual", "auth_type": "api_key", "label": "spare one", "access_token": LITERAL},
             ],
             "deepseek": [{"source": "env:DS_KEY", "auth_type": "api_key"}],
-            "anthropic": [{"source": "claude_code", "auth_type": "oauth", "label": "max", "refresh_token": LITERAL}],
+            "anthropic": [
+                {"source": "claude_code", "auth_type": "oauth", "label": "max", "refresh_token": LITERAL}
+            ],
             "nobody-knows": [{"source": "manual", "auth_type": "api_key", "access_token": LITERAL}],
         }
     }
-    home = hermes_home(tmp_path / "hermes", CONFIG, env=f"TEAM_A_KEY={LITERAL}-a\nOPENROUTER_API_KEY=sk-or-v1-0f1e2d3c\nKIMI_API_KEY={LITERAL}\n", auth=auth)
+    home = hermes_home(
+        tmp_path / "hermes",
+        CONFIG,
+        env=f"TEAM_A_KEY={LITERAL}-a\nOPENROUTER_API_KEY=sk-or-v1-0f1e2d3c\nKIMI_API_KEY={LITERAL}\n",
+        auth=auth,
+    )
     found = hermes.read(home, {"DS_KEY": "x" * 9})
     assert tables(found) == {
         "team-a": {"url": A, "keys": ["env:TEAM_A_KEY"]},
@@ -57,19 +65,36 @@ def test_hermes_gives_its_entries_its_known_providers_and_its_chain(tmp_path: Pa
         "deepseek": {"preset": "deepseek", "keys": ["env:DS_KEY"]},
         "openrouter": {"preset": "openrouter", "keys": ["env:OPENROUTER_API_KEY"]},
     }
-    assert values(found) == {"team-a": ["TEAM_A_KEY"], "team-b": ["team-b", "spare-one"], "deepseek": [], "openrouter": ["OPENROUTER_API_KEY"]}
-    assert found.ladders == (("team-a/big", ("team-b/small",)),)
-    for part in ("the sign-in 'max' of 'anthropic'", "'nobody-knows'", "does not begin like one of preset kimi-coding"):
+    assert values(found) == {
+        "team-a": ["TEAM_A_KEY"],
+        "team-b": ["team-b", "spare-one"],
+        "deepseek": [],
+        "openrouter": ["OPENROUTER_API_KEY"],
+    }
+    assert found.fallbacks == (("team-a/big", ("team-b/small",)),)
+    for part in (
+        "the sign-in 'max' of 'anthropic'",
+        "'nobody-knows'",
+        "does not begin like one of preset kimi-coding",
+    ):
         assert part in why(found)
 
 
 def test_hermes_sends_a_known_providers_key_where_its_home_says(tmp_path: Path) -> None:
-    home = hermes_home(tmp_path / "hermes", "{}", env=f"XIAOMI_API_KEY={LITERAL}\nXIAOMI_BASE_URL=https://token-plan-cn.xiaomimimo.com/v1\n")
-    assert tables(hermes.read(home, {})) == {"mimo": {"url": "https://token-plan-cn.xiaomimimo.com/v1", "keys": ["env:XIAOMI_API_KEY"]}}
+    home = hermes_home(
+        tmp_path / "hermes",
+        "{}",
+        env=f"XIAOMI_API_KEY={LITERAL}\nXIAOMI_BASE_URL=https://token-plan-cn.xiaomimimo.com/v1\n",
+    )
+    assert tables(hermes.read(home, {})) == {
+        "mimo": {"url": "https://token-plan-cn.xiaomimimo.com/v1", "keys": ["env:XIAOMI_API_KEY"]}
+    }
 
 
 def test_the_unnamed_endpoint_of_hermes_gets_a_name_because_a_class_is_none(tmp_path: Path) -> None:
-    home = hermes_home(tmp_path / "hermes", f"model: {{default: big, provider: custom, base_url: {A}, api_key: {LITERAL}}}")
+    home = hermes_home(
+        tmp_path / "hermes", f"model: {{default: big, provider: custom, base_url: {A}, api_key: {LITERAL}}}"
+    )
     found = hermes.read(home, {})
     assert tables(found) == {"hermes-custom": {"url": A, "models": ["big"]}}
     assert "it is called 'hermes-custom' here" in why(found)
@@ -100,16 +125,32 @@ def test_litellm_gives_one_entry_for_each_place_with_its_keys_as_a_pool(tmp_path
         "openai": {"preset": "openai", "models": ["gpt-5"], "keys": ["env:OPENAI_KEY_1", "env:OPENAI_KEY_2"]},
         "together": {"preset": "together", "models": ["deepseek-ai/DeepSeek-V3"]},
         "10.0.0.5-8000": {"url": "http://10.0.0.5:8000/v1", "models": ["qwen"], "keys": ["env:MINE"]},
-        "relay.example": {"url": "https://relay.example", "dialect": "anthropic-messages", "auth": "x-api-key", "models": ["claude-5"], "keys": ["env:RELAY"]},
+        "relay.example": {
+            "url": "https://relay.example",
+            "dialect": "anthropic-messages",
+            "auth": "x-api-key",
+            "models": ["claude-5"],
+            "keys": ["env:RELAY"],
+        },
         "openrouter": {"preset": "openrouter", "keys": ["env:ROUTER"]},
     }
-    assert found.ladders == (("openai/gpt-5", ("together/deepseek-ai/DeepSeek-V3", "10.0.0.5-8000/qwen")),)
-    for part in ("azure", "its model names no provider", "'gone' was not carried", "master_key", "context_window_fallbacks", "it is the pin openai/gpt-5 here"):
+    assert found.fallbacks == (("openai/gpt-5", ("together/deepseek-ai/DeepSeek-V3", "10.0.0.5-8000/qwen")),)
+    for part in (
+        "azure",
+        "its model names no provider",
+        "'gone' was not carried",
+        "master_key",
+        "context_window_fallbacks",
+        "it is the pin openai/gpt-5 here",
+    ):
         assert part in why(found)
 
 
 def test_litellm_accounts_with_different_models_stay_apart(tmp_path: Path) -> None:
-    rows = [{"model_name": m, "litellm_params": {"model": f"openai/{m}", "api_key": f"os.environ/{k}"}} for m, k in (("a", "K1"), ("b", "K2"))]
+    rows = [
+        {"model_name": m, "litellm_params": {"model": f"openai/{m}", "api_key": f"os.environ/{k}"}}
+        for m, k in (("a", "K1"), ("b", "K2"))
+    ]
     found = litellm.read(laid(tmp_path / "c.yaml", json.dumps({"model_list": rows})), {})
     assert tables(found) == {
         "openai": {"preset": "openai", "models": ["a"], "keys": ["env:K1"]},
@@ -120,26 +161,50 @@ def test_litellm_accounts_with_different_models_stay_apart(tmp_path: Path) -> No
 def test_opencode_gives_its_providers_with_their_references(tmp_path: Path) -> None:
     config = {
         "provider": {
-            "relay": {"npm": "@ai-sdk/openai-compatible", "options": {"baseURL": "https://relay.example/v1", "apiKey": "{env:RELAY}", "headers": {"x": "y"}}},
-            "messages": {"npm": "@ai-sdk/anthropic", "options": {"baseURL": "https://m.example/v1", "apiKey": "{file:./key.txt}"}, "models": {"m1": {}}},
+            "relay": {
+                "npm": "@ai-sdk/openai-compatible",
+                "options": {
+                    "baseURL": "https://relay.example/v1",
+                    "apiKey": "{env:RELAY}",
+                    "headers": {"x": "y"},
+                },
+            },
+            "messages": {
+                "npm": "@ai-sdk/anthropic",
+                "options": {"baseURL": "https://m.example/v1", "apiKey": "{file:./key.txt}"},
+                "models": {"m1": {}},
+            },
             "local": {
                 "npm": "@ai-sdk/openai-compatible",
                 "options": {"baseURL": "http://127.0.0.1:11434/v1", "apiKey": "ollama"},
                 "models": {"q": {"id": "qwen"}},
             },
-            "declared": {"api": "https://d.example/v1", "env": ["D_KEY"], "models": {"a": {}, "b": {"provider": {"npm": "@ai-sdk/anthropic"}}}},
+            "declared": {
+                "api": "https://d.example/v1",
+                "env": ["D_KEY"],
+                "models": {"a": {}, "b": {"provider": {"npm": "@ai-sdk/anthropic"}}},
+            },
             "bedrock": {"npm": "@ai-sdk/amazon-bedrock", "options": {}},
             "dynamic": {"npm": "@ai-sdk/openai-compatible", "options": {"baseURL": "{env:WHERE}"}},
             "off": {"options": {"baseURL": "https://off.example"}},
         },
         "disabled_providers": ["off"],
     }
-    laid(tmp_path / "share/opencode/auth.json", {"togetherai": {"type": "api", "key": LITERAL}, "anthropic": {"type": "oauth", "refresh": LITERAL}})
+    laid(
+        tmp_path / "share/opencode/auth.json",
+        {"togetherai": {"type": "api", "key": LITERAL}, "anthropic": {"type": "oauth", "refresh": LITERAL}},
+    )
     path = laid(tmp_path / "opencode.jsonc", f"// mine\n{json.dumps(config)[:-1]},}}")
     found = opencode.read(path, {"XDG_DATA_HOME": str(tmp_path / "share")})
     assert tables(found) == {
         "relay": {"url": "https://relay.example/v1", "keys": ["env:RELAY"]},
-        "messages": {"url": "https://m.example", "dialect": "anthropic-messages", "auth": "x-api-key", "models": ["m1"], "keys": [f"file:{tmp_path}/key.txt"]},
+        "messages": {
+            "url": "https://m.example",
+            "dialect": "anthropic-messages",
+            "auth": "x-api-key",
+            "models": ["m1"],
+            "keys": [f"file:{tmp_path}/key.txt"],
+        },
         "local": {"url": "http://127.0.0.1:11434/v1", "models": ["qwen"], "auth": "none"},
         "declared": {"url": "https://d.example/v1", "models": ["a"], "keys": ["env:D_KEY"]},
         "togetherai": {"preset": "together"},
@@ -161,30 +226,66 @@ def test_pi_gives_its_providers_in_either_of_its_spellings(tmp_path: Path) -> No
         tmp_path / "models.json",
         {
             "providers": {
-                "plan": {"baseUrl": "https://p.example/v1", "api": "openai-completions", "apiKey": "$PLAN_KEY", "models": [{"id": "a"}, {"id": "b:high"}]},
-                "old": {"baseUrl": "https://o.example/v1", "api": "openai-completions", "apiKey": "OLD_KEY", "models": [{"id": "a"}]},
-                "vault": {"baseUrl": "https://v.example/anthropic", "api": "anthropic-messages", "apiKey": "!op read 'op://v/k'", "headers": {"X-A": "1"}},
+                "plan": {
+                    "baseUrl": "https://p.example/v1",
+                    "api": "openai-completions",
+                    "apiKey": "$PLAN_KEY",
+                    "models": [{"id": "a"}, {"id": "b:high"}],
+                },
+                "old": {
+                    "baseUrl": "https://o.example/v1",
+                    "api": "openai-completions",
+                    "apiKey": "OLD_KEY",
+                    "models": [{"id": "a"}],
+                },
+                "vault": {
+                    "baseUrl": "https://v.example/anthropic",
+                    "api": "anthropic-messages",
+                    "apiKey": "!op read 'op://v/k'",
+                    "headers": {"X-A": "1"},
+                },
                 "inline": {"baseUrl": "https://i.example/v1", "api": "openai-responses", "apiKey": LITERAL},
                 "google": {"baseUrl": "https://g.example", "api": "google-generative-ai", "apiKey": "$G"},
-                "mixed": {"baseUrl": "https://m.example", "models": [{"id": "a", "api": "openai-completions"}, {"id": "b", "api": "anthropic-messages"}]},
+                "mixed": {
+                    "baseUrl": "https://m.example",
+                    "models": [
+                        {"id": "a", "api": "openai-completions"},
+                        {"id": "b", "api": "anthropic-messages"},
+                    ],
+                },
                 "nowhere": {"apiKey": "$N"},
             }
         },
     )
     laid(
         tmp_path / "auth.json",
-        {"zai": {"type": "api_key", "key": "$ZAI"}, "anthropic": {"type": "oauth", "refresh": LITERAL}, "plan": {"type": "api_key", "key": "$NEWER"}},
+        {
+            "zai": {"type": "api_key", "key": "$ZAI"},
+            "anthropic": {"type": "oauth", "refresh": LITERAL},
+            "plan": {"type": "api_key", "key": "$NEWER"},
+        },
     )
     found = pi.read(tmp_path, {})
     assert tables(found) == {
         "plan": {"url": "https://p.example/v1", "models": ["a", "b:high"], "keys": ["env:NEWER"]},
         "old": {"url": "https://o.example/v1", "models": ["a"], "keys": ["env:OLD_KEY"]},
-        "vault": {"url": "https://v.example/anthropic", "dialect": "anthropic-messages", "auth": "x-api-key", "keys": ["cmd:op read 'op://v/k'"]},
+        "vault": {
+            "url": "https://v.example/anthropic",
+            "dialect": "anthropic-messages",
+            "auth": "x-api-key",
+            "keys": ["cmd:op read 'op://v/k'"],
+        },
         "inline": {"url": "https://i.example/v1", "dialect": "openai-responses"},
         "zai": {"preset": "zai-coding", "keys": ["env:ZAI"]},
     }
     assert values(found)["inline"] == ["inline"]
-    for part in ("google-generative-ai", "endpoints of their own", "no preset has its name", "headers of 'vault' (X-A)", "the sign-in of 'anthropic'"):
+    for part in (
+        "google-generative-ai",
+        "endpoints of their own",
+        "no preset has its name",
+        "headers of 'vault' (X-A)",
+        "the sign-in of 'anthropic'",
+    ):
         assert part in why(found)
 
 
@@ -218,9 +319,18 @@ def test_codex_gives_its_model_providers(tmp_path: Path) -> None:
     laid(tmp_path / "auth.json", {"OPENAI_API_KEY": LITERAL, "tokens": {"refresh_token": LITERAL}})
     found = codex.read(tmp_path, {})
     assert tables(found) == {
-        "mine": {"url": "https://mine.example/v1", "dialect": "openai-responses", "models": ["gpt-5-codex", "gpt-5"], "keys": ["env:MINE"]},
+        "mine": {
+            "url": "https://mine.example/v1",
+            "dialect": "openai-responses",
+            "models": ["gpt-5-codex", "gpt-5"],
+            "keys": ["env:MINE"],
+        },
         "old": {"url": "https://old.example/v1"},
-        "helper": {"url": "https://helper.example/v1", "dialect": "openai-responses", "keys": ["cmd:'get key' -n -n"]},
+        "helper": {
+            "url": "https://helper.example/v1",
+            "dialect": "openai-responses",
+            "keys": ["cmd:'get key' -n -n"],
+        },
         "openai": {"preset": "openai"},
     }
     assert (values(found)["old"], values(found)["openai"]) == (["old"], ["codex"])
@@ -229,7 +339,16 @@ def test_codex_gives_its_model_providers(tmp_path: Path) -> None:
 
 
 def test_the_environment_gives_the_presets_whose_variables_are_set(tmp_path: Path) -> None:
-    found = env.read(None, {"OPENROUTER_API_KEY": "x" * 9, "GEMINI_API_KEY": "y" * 9, "GOOGLE_API_KEY": "z" * 9, "GROQ_API_KEY": " ", "PATH": "/bin"})
+    found = env.read(
+        None,
+        {
+            "OPENROUTER_API_KEY": "x" * 9,
+            "GEMINI_API_KEY": "y" * 9,
+            "GOOGLE_API_KEY": "z" * 9,
+            "GROQ_API_KEY": " ",
+            "PATH": "/bin",
+        },
+    )
     assert tables(found) == {
         "gemini": {"preset": "gemini", "keys": ["env:GEMINI_API_KEY"]},
         "openrouter": {"preset": "openrouter", "keys": ["env:OPENROUTER_API_KEY"]},
@@ -239,16 +358,38 @@ def test_the_environment_gives_the_presets_whose_variables_are_set(tmp_path: Pat
     assert values(env.read(dotenv, {})) == {"groq": ["GROQ_API_KEY"]}
 
 
-@pytest.mark.parametrize("read", [codex.read, pi.read, opencode.read, litellm.read], ids=["codex", "pi", "opencode", "litellm"])
-@pytest.mark.parametrize("content", [{"provider": 1, "providers": [1], "model_providers": "x", "model_list": {"a": 1}}, {"provider": {"a": [1], "b": None}}])
-def test_values_of_wrong_types_say_nothing_and_break_nothing(tmp_path: Path, read: Read, content: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "read", [codex.read, pi.read, opencode.read, litellm.read], ids=["codex", "pi", "opencode", "litellm"]
+)
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"provider": 1, "providers": [1], "model_providers": "x", "model_list": {"a": 1}},
+        {"provider": {"a": [1], "b": None}},
+    ],
+)
+def test_values_of_wrong_types_say_nothing_and_break_nothing(
+    tmp_path: Path, read: Read, content: dict[str, Any]
+) -> None:
     found = read(laid(tmp_path / "c.json", content), {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)})
     assert found.entries == ()
 
 
 def test_wrong_types_in_a_hermes_home_break_nothing(tmp_path: Path) -> None:
-    wrong = {"model": [1], "providers": {"a": "x", "b": {"api": 7, "models": 3}}, "custom_providers": {"c": 1}, "fallback_providers": "x"}
-    found = hermes.read(hermes_home(tmp_path / "hermes", json.dumps(wrong), auth={"credential_pool": {"x": [1, {"source": 3}], "y": "z"}}), {})
+    wrong = {
+        "model": [1],
+        "providers": {"a": "x", "b": {"api": 7, "models": 3}},
+        "custom_providers": {"c": 1},
+        "fallback_providers": "x",
+    }
+    found = hermes.read(
+        hermes_home(
+            tmp_path / "hermes",
+            json.dumps(wrong),
+            auth={"credential_pool": {"x": [1, {"source": 3}], "y": "z"}},
+        ),
+        {},
+    )
     assert found.entries == ()
     assert "it is no list, so hermes ignores all of it" in why(found)
 
@@ -262,7 +403,9 @@ def test_wrong_types_in_a_hermes_home_break_nothing(tmp_path: Path) -> None:
         ("ftp://host.example", "not an http"),
     ],
 )
-def test_an_endpoint_that_we_would_refuse_is_left_out_with_the_reason(tmp_path: Path, url: str, told: str) -> None:
+def test_an_endpoint_that_we_would_refuse_is_left_out_with_the_reason(
+    tmp_path: Path, url: str, told: str
+) -> None:
     content = {"model_providers": {}, "provider": {"p": {"options": {"baseURL": url, "apiKey": "{env:K}"}}}}
     found = opencode.read(laid(tmp_path / "c.json", content), {"XDG_DATA_HOME": str(tmp_path)})
     assert found.entries == ()
@@ -271,7 +414,16 @@ def test_an_endpoint_that_we_would_refuse_is_left_out_with_the_reason(tmp_path: 
 
 
 def test_a_model_whose_name_cannot_be_pinned_costs_nothing_but_itself(tmp_path: Path) -> None:
-    home = hermes_home(tmp_path / "hermes", json.dumps({"providers": {"p": {"api": "https://p.example/v1", "models": {"good": {}, "bad\n": {}, " ": {}}}}}))
+    home = hermes_home(
+        tmp_path / "hermes",
+        json.dumps(
+            {
+                "providers": {
+                    "p": {"api": "https://p.example/v1", "models": {"good": {}, "bad\n": {}, " ": {}}}
+                }
+            }
+        ),
+    )
     found = hermes.read(home, {})
     assert tables(found) == {"p": {"url": "https://p.example/v1", "models": ["good"]}}
     assert why(found).count("a model of 'p'") == 2

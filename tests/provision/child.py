@@ -1,8 +1,9 @@
-"""Another program of the same user: `child.py JOB`, with a JSON object of its facts as the first line on stdin.
+"""Another program of the same user: `child.py JOB`, with a JSON object of its facts as the first line on
+stdin.
 
-`killed`: asks for the provider and kills itself (SIGKILL) when the step `at` is on the disk. `calls`: says "ready", waits for a line, asks
-`count` times, and tells as JSON how often which reason came (`ready` for a provider that is).
-"""
+`killed`: asks for the provider and kills itself (SIGKILL) when the step `at` is on the disk. `calls`: says
+"ready", waits for a line, asks `count` times, and tells as JSON how often which reason came (`ready` for a
+provider that is)."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ import sys
 from collections import Counter
 from typing import Any
 
-from holdfast import runtime
 from holdfast.core.errors import NotReady
+from holdfast.sdk import api
 
 
 def tell(line: str) -> None:
@@ -22,9 +23,16 @@ def tell(line: str) -> None:
     sys.stdout.flush()
 
 
-def ask(held: runtime.Holdfast, facts: dict[str, Any]) -> str:
+def ask(held: api.Holdfast, facts: dict[str, Any]) -> str:
     try:
-        held.ensure_ready("trial", facts["roles"], kind=facts["kind"], settings=facts["settings"], consent="a test", patience=facts.get("patience", 0.0))
+        held.ensure_ready(
+            "trial",
+            facts["roles"],
+            kind=facts["kind"],
+            settings=facts["settings"],
+            consent="a test",
+            patience=facts.get("patience", 0.0),
+        )
     except NotReady as refused:
         return refused.reason
     return "ready"
@@ -32,9 +40,11 @@ def ask(held: runtime.Holdfast, facts: dict[str, Any]) -> str:
 
 def main(job: str) -> None:
     facts = json.loads(sys.stdin.readline())
-    with runtime.open() as held:
+    with api.open() as held:
         if job == "killed":
-            held.provisioning.tell_steps(lambda step, record: os.kill(os.getpid(), signal.SIGKILL) if step == facts["at"] else None)
+            held.provisioning.tell_steps(
+                lambda step, record: os.kill(os.getpid(), signal.SIGKILL) if step == facts["at"] else None
+            )
             ask(held, facts)
             return
         tell("ready")

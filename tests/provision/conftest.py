@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from holdfast import runtime
 from holdfast.core.errors import NotReady
-from holdfast.core.provision import Record
-from holdfast.provisioning import Ready
-from holdfast.runtime import Holdfast
-from holdfast.scripted import ScriptedProvider
-from holdfast.scripted.control import AmazeePlane
+from holdfast.core.provisioning_state import Record
+from holdfast.engine.provisioning import Ready
+from holdfast.fake_provider import ScriptedProvider
+from holdfast.fake_provider.control import AmazeePlane
+from holdfast.sdk import api
+from holdfast.sdk.api import Holdfast
 
 ROLES = {"answer": ["*sonnet*"], "expand": ["*haiku*"]}
 TRIAL, GENERATE = "/auth/generate-trial-access", "/key/generate"
@@ -27,10 +27,11 @@ _CHILD = Path(__file__).with_name("child.py")
 
 
 class Place:
-    """One user's home and the service they get a key from: Amazee's (a trial, once) or a LiteLLM proxy (any number, by our own value)."""
+    """One user's home and the service they get a key from: Amazee's (a trial, once) or a LiteLLM proxy (any
+    number, by our own value)."""
 
-    def __init__(self, home: Path, plane: AmazeePlane, provider: ScriptedProvider) -> None:
-        self.home, self.plane, self.provider = home, plane, provider
+    def __init__(self, home: Path, gateway: AmazeePlane, provider: ScriptedProvider) -> None:
+        self.home, self.gateway, self.provider = home, gateway, provider
         self.kind = "amazee"
 
     @property
@@ -44,13 +45,20 @@ class Place:
 
     @contextmanager
     def open(self) -> Iterator[Holdfast]:
-        with runtime.open(self.home) as held:
+        with api.open(self.home) as held:
             yield held
 
     def asks(self, held: Holdfast, consent: str | None = "a test", **more: Any) -> Ready | str:
         """Ask for the provider: ready, or the reason why not."""
         try:
-            return held.ensure_ready("trial", more.pop("roles", ROLES), kind=self.kind, settings=self.settings, consent=consent, **more)
+            return held.ensure_ready(
+                "trial",
+                more.pop("roles", ROLES),
+                kind=self.kind,
+                settings=self.settings,
+                consent=consent,
+                **more,
+            )
         except NotReady as refused:
             return refused.reason
 
@@ -70,7 +78,10 @@ class Place:
         with self.open() as held:
             record = held.engine.store.provision("trial")
             assert record is not None
-            held.provisioning.runner.change(record, lambda one, now: one.to(one.state, now, one.reason, one.told, **{"next_at": 0.0, **changes}))
+            held.provisioning.runner.change(
+                record,
+                lambda one, now: one.to(one.state, now, one.reason, one.told, **{"next_at": 0.0, **changes}),
+            )
 
     def leases_end(self) -> None:
         """What time does to the lease of a program that was killed."""
@@ -82,9 +93,17 @@ class Place:
 
     def child(self, job: str, **facts: Any) -> subprocess.Popen[str]:
         """Another program; see child.py."""
-        process = subprocess.Popen([sys.executable, str(_CHILD), job], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, str(_CHILD), job],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         assert process.stdin is not None
-        process.stdin.write(json.dumps({"kind": self.kind, "settings": self.settings, "roles": ROLES, **facts}) + "\n")
+        process.stdin.write(
+            json.dumps({"kind": self.kind, "settings": self.settings, "roles": ROLES, **facts}) + "\n"
+        )
         process.stdin.flush()
         return process
 
@@ -98,10 +117,10 @@ class Place:
 
 @pytest.fixture
 def place(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    plane = AmazeePlane()
-    plane.lists_openly = False
+    gateway = AmazeePlane()
+    gateway.lists_openly = False
     (home / "holdfast.toml").write_text("[settings]\nprobe_delays = [0.01]\n")
-    monkeypatch.setenv("PROXY_ADMIN", plane.master)
-    with ScriptedProvider(plane, models=None) as provider:
-        plane.root = provider.root
-        yield Place(home, plane, provider)
+    monkeypatch.setenv("PROXY_ADMIN", gateway.master)
+    with ScriptedProvider(gateway, models=None) as provider:
+        gateway.root = provider.root
+        yield Place(home, gateway, provider)

@@ -1,4 +1,5 @@
-"""kill -9 at every step, several processes at once, late answers: never two keys, never a key lost whose answer was kept."""
+"""kill -9 at every step, several processes at once, late answers: never two keys, never a key lost whose
+answer was kept."""
 
 from __future__ import annotations
 
@@ -9,14 +10,15 @@ from signal import SIGKILL
 
 import pytest
 
-from holdfast.core.provision import State
-from holdfast.provisioning import Ready
-from holdfast.scripted import Seen, status
-from holdfast.scripted.control import cut_off, halved, refusing, slow
+from holdfast.core.provisioning_state import State
+from holdfast.engine.provisioning import Ready
+from holdfast.fake_provider import SeenRequest, status
+from holdfast.fake_provider.control import cut_off, halved, refusing, slow
 
 from .conftest import GENERATE, TRIAL, Place
 
-# The steps as they are on the disk, in their order; before `sealed` a one-shot key cannot be had again, and only its operator decides.
+# The steps as they are on the disk, in their order; before `sealed` a one-shot key cannot be had again, and
+# only its operator decides.
 STEPS = ("intent", "answered", "sealed", "kept", "provisioned", "entered", "asked-for-models", "resolved")
 LOST = ("intent", "answered")
 
@@ -26,29 +28,31 @@ def test_a_trial_survives_a_kill_at_any_step_and_is_never_asked_for_twice(place:
     assert place.killed(step) == -SIGKILL
     again = [place.start(), place.start()]
     assert len(place.mints) == (0 if step == "intent" else 1)
-    assert place.plane.minted <= 1
+    assert place.gateway.minted <= 1
     if step in LOST:
         assert again == ["needs_operator"] * 2
         assert place.record().state is State.AMBIGUOUS
     else:
         assert all(isinstance(one, Ready) for one in again)
-        assert [seen.key for seen in place.provider.requests if seen.path != TRIAL] == ["sk-amazee-trial-0001-not-a-real-key"] * len(
-            place.provider.requests[1:]
-        )
+        assert [seen.key for seen in place.provider.requests if seen.path != TRIAL] == [
+            "sk-amazee-trial-0001-not-a-real-key"
+        ] * len(place.provider.requests[1:])
 
 
 @pytest.mark.parametrize("step", ["intent", "answered", "sealed", "kept", "provisioned", "asked-for-models"])
 def test_a_key_of_our_own_value_is_always_there_after_a_kill_and_always_one(place: Place, step: str) -> None:
     place.kind = "litellm"
     assert place.killed(step) == -SIGKILL
-    assert isinstance(place.start(consent=None), Ready), "an intent was agreed to: it is completed, not asked for anew"
-    assert (place.plane.minted, len(place.plane.keys)) == (1, 1)
+    assert isinstance(place.start(consent=None), Ready), (
+        "an intent was agreed to: it is completed, not asked for anew"
+    )
+    assert (place.gateway.minted, len(place.gateway.keys)) == (1, 1)
 
 
 @pytest.mark.parametrize("kind", ["amazee", "litellm"])
 def test_eight_programs_that_ask_four_times_each_get_one_key_between_them(place: Place, kind: str) -> None:
     place.kind = kind
-    place.plane.spoil(TRIAL if kind == "amazee" else GENERATE, slow(0.3))
+    place.gateway.spoil(TRIAL if kind == "amazee" else GENERATE, slow(0.3))
     children = [place.child("calls", count=4, patience=10.0 if number % 2 else 0.0) for number in range(8)]
     for one in children:
         assert one.stdout is not None
@@ -62,43 +66,53 @@ def test_eight_programs_that_ask_four_times_each_get_one_key_between_them(place:
         out, errors = one.communicate(timeout=50)
         assert one.returncode == 0, errors
         total.update(json.loads(out))
-    assert (place.plane.minted, len(place.mints)) == (1, 1)
+    assert (place.gateway.minted, len(place.mints)) == (1, 1)
     assert set(total) <= {"ready", "busy"}
     assert total["ready"] >= 16, "who waits, gets it"
 
 
 @pytest.mark.parametrize(
     ("spoiler", "reason"),
-    [(cut_off, "needs_operator"), (halved, "needs_operator"), (refusing(502), "needs_operator"), (refusing(408), "needs_operator")],
+    [
+        (cut_off, "needs_operator"),
+        (halved, "needs_operator"),
+        (refusing(502), "needs_operator"),
+        (refusing(408), "needs_operator"),
+    ],
 )
-def test_a_trial_of_unknown_outcome_is_left_to_its_operator(place: Place, spoiler: object, reason: str) -> None:
-    place.plane.spoil(TRIAL, spoiler)  # type: ignore[arg-type]
+def test_a_trial_of_unknown_outcome_is_left_to_its_operator(
+    place: Place, spoiler: object, reason: str
+) -> None:
+    place.gateway.spoil(TRIAL, spoiler)  # type: ignore[arg-type]
     assert [place.start() for _ in range(3)] == [reason] * 3
-    assert (place.plane.minted, place.plane.attempts) == (1, 1)
+    assert (place.gateway.minted, place.gateway.attempts) == (1, 1)
 
 
 @pytest.mark.parametrize("spoiler", [cut_off, halved, refusing(500), refusing(429)])
 def test_a_key_of_our_own_value_is_asked_for_again_by_the_same_intent(place: Place, spoiler: object) -> None:
     place.kind = "litellm"
-    place.plane.spoil(GENERATE, spoiler)  # type: ignore[arg-type]
+    place.gateway.spoil(GENERATE, spoiler)  # type: ignore[arg-type]
     first = place.start()
     assert isinstance(first, str)
     place.change()
     ready = place.start(consent=None if first == "mint_unknown" else "a test")
     assert isinstance(ready, Ready)
-    assert len(place.plane.keys) == (1 if first == "mint_unknown" else 2), "after a refusal it is another intent"
+    assert len(place.gateway.keys) == (1 if first == "mint_unknown" else 2), (
+        "after a refusal it is another intent"
+    )
 
 
 def test_an_answer_that_comes_late_is_taken_although_its_lease_went_to_another(place: Place) -> None:
-    """The first program still waits while a second one finds the abandoned-looking intent and calls it ambiguous."""
+    """The first program still waits while a second one finds the abandoned-looking intent and calls it
+    ambiguous."""
     asked, go_on = threading.Event(), threading.Event()
-    honest = place.plane._trial
+    honest = place.gateway._trial
 
-    def waiting(seen: Seen) -> object:
+    def waiting(seen: SeenRequest) -> object:
         asked.set()
         return honest(seen)
 
-    place.plane._trial = waiting  # type: ignore[method-assign, assignment]
+    place.gateway._trial = waiting  # type: ignore[method-assign, assignment]
     with place.open() as first, place.open() as second:
 
         def pause(step: str, _: object) -> None:
@@ -116,11 +130,11 @@ def test_an_answer_that_comes_late_is_taken_although_its_lease_went_to_another(p
         thread.join(20)
         assert isinstance(got[0], Ready)
         assert isinstance(place.asks(second, consent=None), Ready)
-    assert place.plane.minted == 1
+    assert place.gateway.minted == 1
 
 
 def test_a_limit_is_waited_out_across_restarts(place: Place) -> None:
-    place.plane.refuse(TRIAL, status(429, {"detail": "Too many trial accounts"}))
+    place.gateway.refuse(TRIAL, status(429, {"detail": "Too many trial accounts"}))
     assert [place.start() for _ in range(4)] == ["refused"] * 4
     record = place.record()
     assert (len(place.mints), record.state, record.minted) == (1, State.ABSENT, 0)

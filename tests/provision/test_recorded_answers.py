@@ -1,7 +1,8 @@
-"""Every recorded answer of LiteLLM 1.106.2 and 1.81.0, and what each makes of a record: the two versions differ in their statuses only.
+"""Every recorded answer of LiteLLM 1.106.2 and 1.81.0, and what each makes of a record: the two versions
+differ in their statuses only.
 
-`litellm.jsonl` was recorded from both proxies with scripted upstreams; bodies and the headers that decide are unchanged.
-"""
+`litellm.jsonl` was recorded from both proxies with scripted upstreams; bodies and the headers that decide are
+unchanged."""
 
 from __future__ import annotations
 
@@ -12,18 +13,31 @@ from typing import Any
 
 import pytest
 
-from holdfast import profiles
-from holdfast.core.faults import Phase, Reply, classify
+from holdfast.core.classify import classify
+from holdfast.core.faults import Phase, Reply
 from holdfast.core.identity import ProviderName
-from holdfast.core.provision import Capability, Record, State, failed, minted
-from holdfast.provision.base import Question, Tools, endpoint
+from holdfast.core.provisioning_state import Capability, Record, State, failed, minted
+from holdfast.providers import profiles
+from holdfast.provisioning.base import Question, Tools, endpoint
 
-ROWS: list[dict[str, Any]] = [json.loads(line) for line in Path(__file__).with_name("litellm.jsonl").read_text("utf-8").splitlines()]
+ROWS: list[dict[str, Any]] = [
+    json.loads(line) for line in Path(__file__).with_name("litellm.jsonl").read_text("utf-8").splitlines()
+]
 PROFILE = profiles.load("litellm")
-GOOD = Record(ProviderName("team"), "litellm", Capability.REPLAYABLE, State.VERIFIED, url="https://p.example", key="store:k", models=("m",), verified_at=1.0)
+GOOD = Record(
+    ProviderName("team"),
+    "litellm",
+    Capability.REPLAYABLE,
+    State.VERIFIED,
+    url="https://p.example",
+    key="store:k",
+    models=("m",),
+    verified_at=1.0,
+)
 CALLS = ("/chat/completions", "/messages", "/responses")
 
-# What the case is called -> what it makes of a record that worked. The first that fits counts; each row must fit one.
+# What the case is called -> what it makes of a record that worked. The first that fits counts; each row must
+# fit one.
 CALL_CASES = (
     (r"over_budget|team_blocked", "budget"),  # the recorded team was over its budget before it was blocked
     (r"expired|deleted|\.blocked", "key_dead"),
@@ -35,14 +49,20 @@ CALL_CASES = (
 )
 LIST_CASES = (
     (r"no_default_models", "empty|ok"),  # 1.81 lists names that this key may not use
-    (r"wrongkey|noauth|expired|blocked|notsk|key_without_sk", "refused|unreachable"),  # without a database: HTTP 500
+    (
+        r"wrongkey|noauth|expired|blocked|notsk|key_without_sk",
+        "refused|unreachable",
+    ),  # without a database: HTTP 500
     (r"over_budget", "ok|unreachable"),
     (r"v2_model_info", "unreachable"),
     (r"routes_no_model_info\.model_info|amazee_like\.v1_model_info", "ok|forbidden"),
     (r"", "ok"),
 )
 MINT_CASES = (
-    (r"by_virtual_key|dup_alias|wrongkey|client_chosen_key\.replay$", "no"),  # the replay had an alias, which is taken by then
+    (
+        r"by_virtual_key|dup_alias|wrongkey|client_chosen_key\.replay$",
+        "no",
+    ),  # the replay had an alias, which is taken by then
     (r"bad_duration|nodb", "unknown"),
     (r"^key_generate$", "yes|unknown"),
     (r"", "yes"),
@@ -56,7 +76,8 @@ def reply_of(row: dict[str, Any]) -> Reply:
 
 
 def outcome_of(row: dict[str, Any]) -> tuple[str, tuple[tuple[str, str], ...]] | None:
-    """What an answer makes of a record, and the table that says what it should; None for routes that we never ask."""
+    """What an answer makes of a record, and the table that says what it should; None for routes that we never
+    ask."""
     path, reply = row["request"].partition(" ")[2], reply_of(row)
     if path.endswith(CALLS):
         if row["status"] == 200:
@@ -86,8 +107,16 @@ def test_every_recorded_answer_makes_of_a_record_what_it_should(version: str) ->
 
 def test_only_our_own_credential_is_ever_blamed_for_a_gateways_refusal() -> None:
     """A call id says that the gateway took our key: whatever follows is its own supplier's fault."""
-    accepted = [row for row in ROWS if "x-litellm-call-id" in row["headers"] and row["status"] != 200 and row["request"].endswith(CALLS)]
-    blamed = [row["case"] for row in accepted if failed(GOOD, "m", classify(reply_of(row), PROFILE, now=0.0), 2.0).reason.startswith("key")]
+    accepted = [
+        row
+        for row in ROWS
+        if "x-litellm-call-id" in row["headers"] and row["status"] != 200 and row["request"].endswith(CALLS)
+    ]
+    blamed = [
+        row["case"]
+        for row in accepted
+        if failed(GOOD, "m", classify(reply_of(row), PROFILE, now=0.0), 2.0).reason.startswith("key")
+    ]
     assert len(accepted) > 60
     assert not blamed
 
@@ -95,9 +124,16 @@ def test_only_our_own_credential_is_ever_blamed_for_a_gateways_refusal() -> None
 def test_the_same_fault_means_the_same_in_both_versions_whatever_its_status() -> None:
     by_case: dict[str, dict[str, tuple[int, str]]] = {}
     for row in ROWS:
-        if row["mode"].startswith(("db", "db-1.81.0")) and row["mode"] != "db-cooldown" and row["status"] != 200 and row["request"].endswith(CALLS):
+        if (
+            row["mode"].startswith(("db", "db-1.81.0"))
+            and row["mode"] != "db-cooldown"
+            and row["status"] != 200
+            and row["request"].endswith(CALLS)
+        ):
             reason = failed(GOOD, "m", classify(reply_of(row), PROFILE, now=0.0), 2.0).reason
             by_case.setdefault(row["case"], {})[row["version"]] = (row["status"], reason)
     both = {case: list(found.values()) for case, found in by_case.items() if len(found) == 2}
     assert not {case: found for case, found in both.items() if found[0][1] != found[1][1]}
-    assert [case for case, found in both.items() if found[0][0] != found[1][0]], "or the status would have been enough"
+    assert [case for case, found in both.items() if found[0][0] != found[1][0]], (
+        "or the status would have been enough"
+    )

@@ -1,9 +1,10 @@
-"""A provisioned gateway names its models as it likes; what it calls one means nothing to a provider that is asked directly."""
+"""A provisioned gateway names its models as it likes; what it calls one means nothing to a provider that is
+asked directly."""
 
 from __future__ import annotations
 
-from holdfast.provisioning import Ready
-from holdfast.scripted import ScriptedProvider, ok
+from holdfast.engine.provisioning import Ready
+from holdfast.fake_provider import ScriptedProvider, ok
 from stories.told import ask
 
 from .conftest import Place

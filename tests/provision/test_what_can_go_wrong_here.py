@@ -1,4 +1,5 @@
-"""Full disks, broken records, edited files, missing keys: nothing is obtained twice, nothing is read as absent that is not."""
+"""Full disks, broken records, edited files, missing keys: nothing is obtained twice, nothing is read as
+absent that is not."""
 
 from __future__ import annotations
 
@@ -11,14 +12,14 @@ from typing import Any
 import pytest
 
 from holdfast.core.errors import ConfigError, HoldfastError, IdentityError, NotReady, StoreError
-from holdfast.core.provision import State, granted
+from holdfast.core.provisioning_state import State, granted
 from holdfast.core.secret import Secret
-from holdfast.provisioning import Provisioning, Ready
-from holdfast.runtime import Holdfast
-from holdfast.scripted import status
+from holdfast.credentials.secrets_file import SecretsFile
+from holdfast.engine.provisioning import Provisioning, Ready
+from holdfast.fake_provider import status
+from holdfast.provisioning.sealed_replies import Sealed
+from holdfast.sdk.api import Holdfast
 from holdfast.store.sqlite import SqliteStore
-from holdfast.vault.file import SecretsFile
-from holdfast.vault.sealed import Sealed
 from stories.told import ask, refusal
 
 from .conftest import TRIAL, Place
@@ -34,11 +35,16 @@ def full_directory(*_: object, **__: object) -> None:
     raise ConfigError("cannot write it: No space left on device", next_step="df")
 
 
-# -- a full disk -----------------------------------------------------------------------------------------------------------
+# -- a full disk
+# -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("owner", "name", "how"), [(SqliteStore, "save_provision", full), (Sealed, "reserve", full_directory)])
-def test_where_nothing_can_be_written_nothing_is_asked_for(place: Place, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, how: Any) -> None:
+@pytest.mark.parametrize(
+    ("owner", "name", "how"), [(SqliteStore, "save_provision", full), (Sealed, "reserve", full_directory)]
+)
+def test_where_nothing_can_be_written_nothing_is_asked_for(
+    place: Place, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, how: Any
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, how)
         for _ in range(3):
@@ -46,28 +52,34 @@ def test_where_nothing_can_be_written_nothing_is_asked_for(place: Place, monkeyp
                 place.start()
     assert place.mints == []
     assert isinstance(place.start(), Ready)
-    assert place.plane.minted == 1
+    assert place.gateway.minted == 1
 
 
-@pytest.mark.parametrize(("owner", "name", "how"), [(SecretsFile, "put", full_directory), (Provisioning, "_enter", full_directory)])
-def test_a_disk_that_fills_up_after_the_answer_loses_no_key(place: Place, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, how: Any) -> None:
+@pytest.mark.parametrize(
+    ("owner", "name", "how"), [(SecretsFile, "put", full_directory), (Provisioning, "_enter", full_directory)]
+)
+def test_a_disk_that_fills_up_after_the_answer_loses_no_key(
+    place: Place, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, how: Any
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, how)
         for _ in range(3):
             with pytest.raises(ConfigError):
                 place.start()
     assert isinstance(place.start(consent=None), Ready)
-    assert (place.plane.minted, len(place.mints)) == (1, 1)
+    assert (place.gateway.minted, len(place.mints)) == (1, 1)
 
 
-def test_an_answer_that_the_disk_refuses_is_held_by_the_process_that_got_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_the_disk_refuses_is_held_by_the_process_that_got_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with place.open() as held:
         with monkeypatch.context() as patch:
             patch.setattr(Sealed, "fill", full_directory)
             with pytest.raises(ConfigError):
                 place.asks(held)
         assert isinstance(place.asks(held, consent=None), Ready)
-    assert (place.plane.minted, len(place.mints)) == (1, 1)
+    assert (place.gateway.minted, len(place.mints)) == (1, 1)
 
 
 def test_room_for_the_answer_is_on_the_disk_before_it_is_asked_for(place: Place) -> None:
@@ -82,7 +94,8 @@ def test_room_for_the_answer_is_on_the_disk_before_it_is_asked_for(place: Place)
     assert (sealed.text(room.name), room.stat().st_size) == ("short", 5)
 
 
-# -- broken records --------------------------------------------------------------------------------------------------------
+# -- broken records
+# --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -90,7 +103,9 @@ def test_room_for_the_answer_is_on_the_disk_before_it_is_asked_for(place: Place)
     ["", "{", "{}", "[]", "null", '{"format": 2}', '{"format": 1}', '{"format": 1, "state": "verified"}'],
     ids=["nothing", "cut off", "empty", "list", "null", "newer", "no fields", "one field"],
 )
-def test_a_record_that_cannot_be_read_is_quarantined_and_never_taken_for_absent(place: Place, text: str) -> None:
+def test_a_record_that_cannot_be_read_is_quarantined_and_never_taken_for_absent(
+    place: Place, text: str
+) -> None:
     assert isinstance(place.start(), Ready)
     place.sql("UPDATE provision SET record = ?", text)
     before = len(place.provider.requests)
@@ -101,7 +116,16 @@ def test_a_record_that_cannot_be_read_is_quarantined_and_never_taken_for_absent(
         assert [name for name, _ in held.engine.store.broken_provisions()] == ["trial"]
 
 
-@pytest.mark.parametrize(("field", "value"), [("state", "wonderful"), ("models", []), ("key", ""), ("bound", {"answer": ""}), ("roles", [{"name": "x"}])])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("state", "wonderful"),
+        ("models", []),
+        ("key", ""),
+        ("bound", {"answer": ""}),
+        ("roles", [{"name": "x"}]),
+    ],
+)
 def test_a_record_that_says_what_cannot_be_is_quarantined(place: Place, field: str, value: object) -> None:
     place.start()
     with place.open() as held:
@@ -124,38 +148,48 @@ def test_a_record_whose_entry_was_deleted_by_hand_is_entered_again_and_costs_not
 def test_the_store_never_holds_the_key_and_the_vault_does(place: Place) -> None:
     place.start()
     with place.open() as held:
-        held.engine.recorder.flush()
+        held.engine.journal_writer.flush()
     stored = b"".join(path.read_bytes() for path in place.home.glob("state.db*"))
     assert TOKEN.encode() not in stored
     assert TOKEN not in (place.home / "holdfast.toml").read_text()
     assert TOKEN in (place.home / "secrets.toml").read_text()
-    assert list((place.home / "sealed").iterdir()) == [], "the answer is forgotten when its key is in the vault"
+    assert list((place.home / "sealed").iterdir()) == [], (
+        "the answer is forgotten when its key is in the vault"
+    )
 
 
-# -- whose provider it is --------------------------------------------------------------------------------------------------
+# -- whose provider it is
+# --------------------------------------------------------------------------------------------------
 
 
-def test_a_provider_that_the_user_wrote_is_never_completed_and_nobody_is_asked(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_that_the_user_wrote_is_never_completed_and_nobody_is_asked(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OWN", "sk-own-key-of-the-user")
     entry = f'[provider.trial]\nurl = "{place.provider.url}"\nkeys = ["env:OWN"]\nmodels = ["my-sonnet-4"]\n'
     (place.home / "holdfast.toml").write_text(entry)
     with place.open() as held:
         ready = place.asks(held)
         assert isinstance(ready, Ready)
-        assert (ready.own, {role: str(pin) for role, pin in ready.pins.items()}) == (True, {"answer": "trial/my-sonnet-4"})
+        assert (ready.own, {role: str(pin) for role, pin in ready.pins.items()}) == (
+            True,
+            {"answer": "trial/my-sonnet-4"},
+        )
         with pytest.raises(IdentityError, match="a key of your own"):
             held.provisioning.provision(held.provisioning.begin("trial", "amazee", place.settings), "a test")
     assert place.provider.requests == []
     assert (place.home / "holdfast.toml").read_text() == entry
 
 
-def test_the_users_keys_and_settings_stay_in_an_entry_that_is_completed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_keys_and_settings_stay_in_an_entry_that_is_completed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OWN", "sk-own-key-of-the-user")
     place.start()
     path = place.home / "holdfast.toml"
     path.write_text(path.read_text().replace("keys = [", 'strategy = "round-robin"\nkeys = ["env:OWN", '))
     place.change(gone=("claude-sonnet-4-5",))
-    place.plane.models["claude-sonnet-4-20250514"] = "chat"
+    place.gateway.models["claude-sonnet-4-20250514"] = "chat"
     with place.open() as held:
         record = held.engine.store.provision("trial")
         assert record is not None
@@ -191,9 +225,11 @@ def test_without_consent_no_path_obtains_a_key(place: Place, state: State | None
 
 
 def test_a_refusal_names_its_reason_for_programs_and_a_command_for_people(place: Place) -> None:
-    place.plane.models.clear()
+    place.gateway.models.clear()
     with place.open() as held, pytest.raises(NotReady) as caught:
-        held.ensure_ready("trial", {"answer": ["*sonnet*"]}, kind="amazee", settings=place.settings, consent="a test")
+        held.ensure_ready(
+            "trial", {"answer": ["*sonnet*"]}, kind="amazee", settings=place.settings, consent="a test"
+        )
     assert (caught.value.reason, caught.value.exit_code) == ("model_unresolved", 4)
     assert caught.value.retry_at is not None
     assert "the list is empty: this key may use no model" in str(caught.value)
@@ -214,14 +250,14 @@ def test_an_adopted_key_ends_an_ambiguous_trial(place: Place) -> None:
 
 
 def test_an_operator_may_pay_for_a_second_trial_and_only_by_saying_so(place: Place) -> None:
-    place.plane.spoil(TRIAL, lambda answer: answer.__class__(status=200, body=b"<html>"))
+    place.gateway.spoil(TRIAL, lambda answer: answer.__class__(status=200, body=b"<html>"))
     assert place.start() == "needs_operator"
     with place.open() as held:
         record = held.engine.store.provision("trial")
         assert record is not None
         assert held.provisioning.provision(record, "a test").state is State.AMBIGUOUS
         assert held.provisioning.provision(record, "a test", again=True).state is State.RESOLVED
-    assert (place.plane.minted, len(place.mints)) == (2, 2)
+    assert (place.gateway.minted, len(place.mints)) == (2, 2)
 
 
 def test_a_request_in_flight_with_the_key_before_says_nothing_of_the_new_one(place: Place) -> None:
@@ -232,15 +268,27 @@ def test_a_request_in_flight_with_the_key_before_says_nothing_of_the_new_one(pla
         session = held.session("work", ready.pin("answer"))
         assert ask(session)
         assert held.provisioning.later.settle()
-        expired = status(401, {"error": {"message": "Authentication Error - Expired Key.", "type": "expired_key", "code": "401"}})
-        place.plane.refuse("/v1/chat/completions", replace(expired, delay=0.5))
+        expired = status(
+            401,
+            {
+                "error": {
+                    "message": "Authentication Error - Expired Key.",
+                    "type": "expired_key",
+                    "code": "401",
+                }
+            },
+        )
+        place.gateway.refuse("/v1/chat/completions", replace(expired, delay=0.5))
         thread = threading.Thread(target=lambda: refusal(session))
         thread.start()
         while len(place.provider.calls) < 2:
             time.sleep(0.01)
         record = held.engine.store.provision("trial")
         assert record is not None
-        held.provisioning.runner.change(record, lambda one, now: granted(one.to(State.INTENT, now), now, url=one.url, key="store:litellm-9-new"))
+        held.provisioning.runner.change(
+            record,
+            lambda one, now: granted(one.to(State.INTENT, now), now, url=one.url, key="store:litellm-9-new"),
+        )
         thread.join(10)
         assert held.provisioning.later.settle()
     assert (place.record().state, place.record().reason) == (State.PROVISIONED, "")

@@ -1,7 +1,8 @@
-"""Every message for every class of fault, as people are told it: written to messages.txt by the code, and read by a person there.
+"""Every message for every class of fault, as people are told it: written to messages.txt by the code, and
+read by a person there.
 
-python -m scenarios.messages --write     (in tests/) brings the file up to date; what changed is then read in the diff
-"""
+python -m scenarios.messages --write     (in tests/) brings the file up to date; what changed is then read in
+the diff"""
 
 from __future__ import annotations
 
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import world as w
-from holdfast.core.evidence import NO_KEY, Worked
+from holdfast.core.changes import NO_KEY, KeySucceeded
 from holdfast.core.explain import Explanation, explain
 from holdfast.core.faults import FaultClass, Reply
-from holdfast.core.identity import Connection, Lane
+from holdfast.core.identity import Connection, Route
 from holdfast.core.steps import Outcome
 
 FILE = Path(__file__).with_name("messages.txt")
@@ -23,16 +24,25 @@ SAYS: dict[FaultClass, tuple[Reply, ...]] = {
     C.AUTH_REJECTED: (w.BAD_KEY, w.DELETED),
     C.AUTH_EXPIRED: (w.reply(401, "token_expired", "The token has expired"),),
     C.NOT_ENTITLED: (w.reply(403, "model_not_allowed", "Your plan does not include this model"),),
-    C.BLOCKED: (w.reply(403, "unsupported_country_region_territory", "Country, region, or territory not supported"),),
+    C.BLOCKED: (
+        w.reply(403, "unsupported_country_region_territory", "Country, region, or territory not supported"),
+    ),
     C.QUOTA_EXHAUSTED: (w.BROKE,),
-    C.QUOTA_WINDOW: (w.reply(429, "usage_limit_reached", "You have reached your 5-hour limit", {"retry-after": "7800"}),),
+    C.QUOTA_WINDOW: (
+        w.reply(429, "usage_limit_reached", "You have reached your 5-hour limit", {"retry-after": "7800"}),
+    ),
     C.RATE_LIMITED: (w.reply(429, "rate_limit_exceeded", "Rate limit reached", {"retry-after": "12"}),),
-    C.PROVIDER_UNAVAILABLE: (w.OVERLOADED, w.reply(500, message="litellm.AuthenticationError: OpenAIException - Incorrect API key provided")),
+    C.PROVIDER_UNAVAILABLE: (
+        w.OVERLOADED,
+        w.reply(500, message="litellm.AuthenticationError: OpenAIException - Incorrect API key provided"),
+    ),
     C.TRANSIENT: (w.BROKEN, w.REFUSED_LINE, Reply(200, (("content-type", "application/json"),), b"{}")),
     C.MODEL_UNAVAILABLE: (w.NO_MODEL,),
     C.ENDPOINT_MISMATCH: (w.NO_PAGE,),
     C.CONTEXT_OVERFLOW: (w.TOO_LONG,),
-    C.CONTENT_BLOCKED: (w.reply(400, "content_policy_violation", "Your request was flagged by the safety system"),),
+    C.CONTENT_BLOCKED: (
+        w.reply(400, "content_policy_violation", "Your request was flagged by the safety system"),
+    ),
     C.BAD_REQUEST: (w.WRONG,),
     C.UNKNOWN: (w.reply(418, message="I am a teapot"),),
 }
@@ -44,7 +54,7 @@ class Situation(NamedTuple):
     name: str
     keys: tuple[str, ...]
     worked: bool = False
-    rung: bool = False
+    fallback: bool = False
     again: bool = False
 
 
@@ -52,7 +62,7 @@ SITUATIONS = (
     Situation("one key that never worked", ("a",)),
     Situation("one key that worked 4 min ago", ("a",), worked=True),
     Situation("two keys that worked", ("a", "b"), worked=True),
-    Situation("two keys that never worked, and a ladder", ("a", "b"), rung=True),
+    Situation("two keys that never worked, and a ladder", ("a", "b"), fallback=True),
     Situation("one key that worked; asked once more", ("a",), worked=True, again=True),
     Situation("an endpoint that takes no key", ()),
 )
@@ -74,14 +84,27 @@ def messages() -> Iterator[tuple[str, Outcome, Explanation]]:
 def happened(situation: Situation, said: Reply, *, missing: bool = False) -> tuple[Outcome, Explanation]:
     """One request to a provider that always says this."""
     plan = w.provider("plan", *situation.keys, url="https://plan.example/v1")
-    lane, sim = w.lane(plan), w.Sim(models=("m1-large", "m2"))
-    rungs: tuple[Lane, ...] = (w.lane(w.provider("proxy", "c", url="https://proxy.example/v1"), "x/m9"),) if situation.rung else ()
+    route, sim = w.route(plan), w.Sim(models=("m1-large", "m2"))
+    fallbacks: tuple[Route, ...] = (
+        (w.route(w.provider("proxy", "c", url="https://proxy.example/v1"), "x/m9"),)
+        if situation.fallback
+        else ()
+    )
     if situation.worked:
-        for one in lane.connections:
-            sim.board.apply(Worked(sim.fingerprint(one.key) or NO_KEY if one.key else NO_KEY, one.endpoint.url, one.model, "", sim.now - 240, durable=True))
+        for one in route.connections:
+            sim.health.apply(
+                KeySucceeded(
+                    sim.fingerprint(one.key) or NO_KEY if one.key else NO_KEY,
+                    one.endpoint.url,
+                    one.model,
+                    "",
+                    sim.now - 240,
+                    durable=True,
+                )
+            )
     if missing:
         sim.missing |= set(situation.keys)
-    call = w.call(lane, *rungs, return_after=600.0)
+    call = w.call(route, *fallbacks, return_after=600.0)
     for _ in range(1 + situation.again):
         outcome = sim.run(call, lambda send, now: said)
     return outcome, told_of(sim, outcome)
@@ -92,15 +115,27 @@ def told_of(sim: w.Sim, outcome: Outcome) -> Explanation:
     assert outcome.fault is not None
     connection: Connection = outcome.connection
     fingerprint = NO_KEY if connection.key is None else sim.fingerprint(connection.key)
-    evidence = sim.board.evidence(fingerprint, connection.endpoint) if fingerprint is not None else None
+    evidence = sim.health.evidence(fingerprint, connection.endpoint) if fingerprint is not None else None
     shown = "…3f9A" if connection.key is not None else ""
     source = "provider.plan.url, holdfast.toml:3"
 
     def clock(at: float) -> str:
         minutes = 14 * 60 + 30 + int((at - 1_000_000.0) // 60)
-        return f"{minutes // 60 % 24:02}:{minutes % 60:02}" + (f" in {minutes // 1440} days" if minutes >= 1440 else "")
+        return f"{minutes // 60 % 24:02}:{minutes % 60:02}" + (
+            f" in {minutes // 1440} days" if minutes >= 1440 else ""
+        )
 
-    return explain(outcome.fault, connection, outcome.attempts, evidence, sim.now, key_shown=shown, source=source, session="work", clock=clock)
+    return explain(
+        outcome.fault,
+        connection,
+        outcome.attempts,
+        evidence,
+        sim.now,
+        key_shown=shown,
+        source=source,
+        session="work",
+        clock=clock,
+    )
 
 
 def text() -> str:
@@ -108,7 +143,12 @@ def text() -> str:
     sharing: dict[str, list[str]] = {}
     for title, _, told in messages():
         sharing.setdefault(str(told), []).append(title)
-    return "\n\n".join("\n".join([*(f"## {title}" for title in titles), said]) for said, titles in sharing.items()) + "\n"
+    return (
+        "\n\n".join(
+            "\n".join([*(f"## {title}" for title in titles), said]) for said, titles in sharing.items()
+        )
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

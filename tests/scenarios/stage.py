@@ -1,4 +1,5 @@
-"""What the scenarios are told with: one user's home, and a face through which their turns go: the library or the gateway.
+"""What the scenarios are told with: one user's home, and a face through which their turns go: the library or
+the gateway.
 
     @scenario("T9", HERMES(45715), elsewhere="what other programs do", here="what happens here")
     def test_…(stage: Stage) -> None:                              # told once through each face
@@ -9,9 +10,8 @@
         assert stage.ask("work").text == TEXT                      # one turn of a real SDK
         stage.restart()                                            # nothing but the files is kept
 
-The scenarios see what a user sees: what the SDK gave them, and what arrived at the providers. The table in docs/scenarios.md is made of
-the decorators, so that it cannot say what no test tells.
-"""
+The scenarios see what a user sees: what the SDK gave them, and what arrived at the providers. The table in
+docs/scenarios.md is made of the decorators, so that it cannot say what no test tells."""
 
 from __future__ import annotations
 
@@ -28,15 +28,30 @@ import openai
 import pytest
 
 from gateway.conftest import QUICK, TOKEN, Running
-from holdfast import runtime
 from holdfast.core.errors import HoldfastError
 from holdfast.core.identity import Dialect
-from holdfast.engine import Engine
-from holdfast.runtime import Holdfast
-from holdfast.scripted import Behaviour, ScriptedProvider, status
+from holdfast.engine.state import Engine
+from holdfast.fake_provider import Behaviour, ScriptedProvider, status
+from holdfast.sdk import api
+from holdfast.sdk.api import Holdfast
 from stories.told import SAYS, TEXT, House, bad_key, entry, keys_seen, value_of
 
-__all__ = ["CHAT", "MESSAGES", "TEXT", "Stage", "bad_key", "broke", "entry", "hermes", "keys_seen", "refused", "scenario", "status", "throttled", "value_of"]
+__all__ = [
+    "CHAT",
+    "MESSAGES",
+    "TEXT",
+    "Stage",
+    "bad_key",
+    "broke",
+    "entry",
+    "hermes",
+    "keys_seen",
+    "refused",
+    "scenario",
+    "status",
+    "throttled",
+    "value_of",
+]
 
 CHAT, MESSAGES = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES
 Test = TypeVar("Test", bound=Callable[..., None])
@@ -55,8 +70,8 @@ BOTH = (Face.LIBRARY, Face.GATEWAY)
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One row of docs/scenarios.md. `ids` are T1 to T32 (reports about Hermes), M… (measured there) and W1 to W30 (what users of such
-    programs ask for); `issues` are owner/name#number."""
+    """One row of docs/scenarios.md. `ids` are T1 to T32 (reports about Hermes), M… (measured there) and W1 to
+    W30 (what users of such programs ask for); `issues` are owner/name#number."""
 
     ids: tuple[str, ...]
     issues: tuple[str, ...]
@@ -65,8 +80,11 @@ class Scenario:
     faces: tuple[Face, ...]
 
 
-def scenario(ids: str, *issues: str, elsewhere: str, here: str, only: Face | None = None) -> Callable[[Test], Test]:
-    """Mark a test as the telling of what was reported. With `only`, the surface is one that no other face has."""
+def scenario(
+    ids: str, *issues: str, elsewhere: str, here: str, only: Face | None = None
+) -> Callable[[Test], Test]:
+    """Mark a test as the telling of what was reported. With `only`, the surface is one that no other face
+    has."""
     row = Scenario(tuple(ids.split()), issues, elsewhere, here, (only,) if only is not None else BOTH)
 
     def mark(test: Test) -> Test:
@@ -84,7 +102,8 @@ def hermes(*numbers: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a turn gave to the SDK's user: a text, or an error with its status and message. `headers` are those of the answer."""
+    """What a turn gave to the SDK's user: a text, or an error with its status and message. `headers` are
+    those of the answer."""
 
     text: str = ""
     status: int = 200
@@ -102,7 +121,8 @@ class Told:
 
 
 class Stage(House):
-    """A house whose turns go through one face. Face and clients are opened by the first turn and live until `restart`."""
+    """A house whose turns go through one face. Face and clients are opened by the first turn and live until
+    `restart`."""
 
     def __init__(self, face: Face, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(path, monkeypatch)
@@ -124,9 +144,10 @@ class Stage(House):
 
     def open(self) -> AbstractContextManager[Holdfast]:
         """A Holdfast of its own, beside the face that runs."""
-        return runtime.open(self.path)
+        return api.open(self.path)
 
-    # The user's own doing: through a Holdfast of its own, as the command line's is, beside the face that runs.
+    # The user's own doing: through a Holdfast of its own, as the command line's is, beside the face that
+    # runs.
 
     def choose(self, session: str, pin: str, key: str | None = None) -> None:
         """Begin a session, or choose anew in one. Raises HoldfastError where the choice is refused."""
@@ -149,7 +170,7 @@ class Stage(House):
 
     def why(self, session: str) -> str:
         """What `holdfast why` tells of a session."""
-        self.engine.recorder.flush()
+        self.engine.journal_writer.flush()
         with self.open() as user:
             return user.session(session).why()
 
@@ -162,7 +183,11 @@ class Stage(House):
 
     @property
     def engine(self) -> Engine:
-        return self._running.holdfast.engine if self.way is Face.GATEWAY and self._gateway() and self._running else self._library().engine
+        return (
+            self._running.holdfast.engine
+            if self.way is Face.GATEWAY and self._gateway() and self._running
+            else self._library().engine
+        )
 
     def _library(self) -> Holdfast:
         if self._held is None:
@@ -176,32 +201,51 @@ class Stage(House):
         return self._running
 
     def client(self, session: str, dialect: Dialect = CHAT) -> Any:
-        """The SDK's client of this session, made as the README says. Raises HoldfastError where the library refuses the session."""
+        """The SDK's client of this session, made as the README says. Raises HoldfastError where the library
+        refuses the session."""
         is_anthropic = dialect is MESSAGES
         made = self._clients.get((session, is_anthropic))
         if made is None:
-            made = self._clients[session, is_anthropic] = self._open.enter_context(self._made(session, is_anthropic))
+            made = self._clients[session, is_anthropic] = self._open.enter_context(
+                self._made(session, is_anthropic)
+            )
         return made
 
     def _made(self, session: str, is_anthropic: bool) -> Any:
         if self.way is Face.LIBRARY:
             mine = self._library().session(session)
-            return anthropic.Anthropic(**mine.for_anthropic()) if is_anthropic else openai.OpenAI(**mine.for_openai())
+            return (
+                anthropic.Anthropic(**mine.for_anthropic())
+                if is_anthropic
+                else openai.OpenAI(**mine.for_openai())
+            )
         url, direct = f"{self._gateway().root}/s/{session}", {"verify": False, "trust_env": False}
         if is_anthropic:
-            return anthropic.Anthropic(base_url=url, api_key=TOKEN, http_client=anthropic.DefaultHttpxClient(**direct))
-        return openai.OpenAI(base_url=f"{url}/v1", api_key=TOKEN, http_client=openai.DefaultHttpxClient(**direct))
+            return anthropic.Anthropic(
+                base_url=url, api_key=TOKEN, http_client=anthropic.DefaultHttpxClient(**direct)
+            )
+        return openai.OpenAI(
+            base_url=f"{url}/v1", api_key=TOKEN, http_client=openai.DefaultHttpxClient(**direct)
+        )
 
     def ask(self, session: str, model: str = "m1", dialect: Dialect = CHAT, *, stream: bool = False) -> Told:
         """One turn."""
         try:
             client = self.client(session, dialect)
             raw = _RAW[dialect](client, model, stream)
-            return Told(_text(raw.parse()), headers={name.lower(): value for name, value in raw.headers.items()})
+            return Told(
+                _text(raw.parse()), headers={name.lower(): value for name, value in raw.headers.items()}
+            )
         except (openai.APIStatusError, anthropic.APIStatusError) as error:
             headers = {name.lower(): value for name, value in error.response.headers.items()}
-            said = self._library().session(session).explain() if self.way is Face.LIBRARY and "holdfast-fault" in headers else ""
-            return Told("", error.status_code, f"{error}\n{said}", headers, str(getattr(error, "code", "") or ""))
+            said = (
+                self._library().session(session).explain()
+                if self.way is Face.LIBRARY and "holdfast-fault" in headers
+                else ""
+            )
+            return Told(
+                "", error.status_code, f"{error}\n{said}", headers, str(getattr(error, "code", "") or "")
+            )
         except (openai.APIError, anthropic.APIError) as error:
             return Told("", 0, str(error))
         except HoldfastError as error:
@@ -230,13 +274,22 @@ def _text(answer: Any) -> str:
         return str(answer.choices[0].message.content)
     if hasattr(answer, "content"):
         return str(answer.content[0].text)
-    pieces = [one.choices[0].delta.content if hasattr(one, "choices") else getattr(getattr(one, "delta", None), "text", None) for one in answer]
+    pieces = [
+        one.choices[0].delta.content
+        if hasattr(one, "choices")
+        else getattr(getattr(one, "delta", None), "text", None)
+        for one in answer
+    ]
     return "".join(filter(None, pieces))
 
 
 _RAW: dict[Dialect, Callable[[Any, str, bool], Any]] = {
-    CHAT: lambda client, model, stream: client.chat.completions.with_raw_response.create(model=model, messages=SAYS, stream=stream),
-    MESSAGES: lambda client, model, stream: client.messages.with_raw_response.create(model=model, max_tokens=9, messages=SAYS, stream=stream),
+    CHAT: lambda client, model, stream: client.chat.completions.with_raw_response.create(
+        model=model, messages=SAYS, stream=stream
+    ),
+    MESSAGES: lambda client, model, stream: client.messages.with_raw_response.create(
+        model=model, max_tokens=9, messages=SAYS, stream=stream
+    ),
 }
 
 
@@ -252,9 +305,20 @@ def refused(message: str = "Incorrect API key provided") -> Behaviour:
 
 def throttled(after: str = "30") -> Behaviour:
     """Too many requests."""
-    return status(429, {"error": {"message": "Rate limit reached", "type": "rate_limit_error"}}, {"retry-after": after})
+    return status(
+        429, {"error": {"message": "Rate limit reached", "type": "rate_limit_error"}}, {"retry-after": after}
+    )
 
 
 def broke() -> Behaviour:
     """No balance left."""
-    return status(402, {"error": {"message": "Insufficient balance", "type": "insufficient_quota", "code": "insufficient_quota"}})
+    return status(
+        402,
+        {
+            "error": {
+                "message": "Insufficient balance",
+                "type": "insufficient_quota",
+                "code": "insufficient_quota",
+            }
+        },
+    )

@@ -1,4 +1,5 @@
-"""What Hermes itself has stored, as it left it: healed where it is certain, asked about where it is not (`holdfast heal hermes`)."""
+"""What Hermes itself has stored, as it left it: healed where it is certain, asked about where it is not
+(`holdfast heal hermes`)."""
 
 from __future__ import annotations
 
@@ -66,7 +67,10 @@ def test_an_imported_entry_keeps_its_url_and_its_key(stage: Stage, theirs: Path)
     stage.own("a")
     plan = stage.provider()
     config = f"model: {{default: m1, provider: plan}}\nproviders:\n  plan: {{api: {plan.url}, key_env: KEY_A, models: [m1]}}\ncustom_providers:\n"
-    hermes_home(theirs, config + f"  - {{name: Other, base_url: {B}, api_key: sk-other-0f1e2d3c4b5a6978, models: [m1]}}\n")
+    hermes_home(
+        theirs,
+        config + f"  - {{name: Other, base_url: {B}, api_key: sk-other-0f1e2d3c4b5a6978, models: [m1]}}\n",
+    )
     done = stage.command("import", "hermes", "--apply")
     assert done.returncode == 0, done.stderr + done.stdout
     stage.choose("work", "plan/m1")

@@ -1,4 +1,5 @@
-"""What an answer means, and what is done with it: nobody is blamed for what they did not do, and nobody pays twice."""
+"""What an answer means, and what is done with it: nobody is blamed for what they did not do, and nobody pays
+twice."""
 
 from __future__ import annotations
 
@@ -7,13 +8,28 @@ from typing import Any
 
 import pytest
 
-from holdfast.scripted import Behaviour, empty, error_event, fails_for, ok, truncated
-from scenarios.stage import CHAT, MESSAGES, TEXT, Stage, broke, entry, hermes, keys_seen, refused, scenario, status, value_of
+from holdfast.fake_provider import Behaviour, empty, error_event, fails_for, ok, truncated
+from scenarios.stage import (
+    CHAT,
+    MESSAGES,
+    TEXT,
+    Stage,
+    broke,
+    entry,
+    hermes,
+    keys_seen,
+    refused,
+    scenario,
+    status,
+    value_of,
+)
 
 
 def error(code: int, message: str, kind: str = "", name: str = "") -> Behaviour:
     """An error in OpenAI's form."""
-    return status(code, {"error": {"message": message, "type": kind or None, "param": None, "code": name or None}})
+    return status(
+        code, {"error": {"message": message, "type": kind or None, "param": None, "code": name or None}}
+    )
 
 
 @scenario(
@@ -24,7 +40,10 @@ def error(code: int, message: str, kind: str = "", name: str = "") -> Behaviour:
 )
 @pytest.mark.parametrize(
     "answer",
-    [error(403, "The server had an error while processing your request", "server_error", "server_error"), error(403, "Quota exceeded, reset after 2s")],
+    [
+        error(403, "The server had an error while processing your request", "server_error", "server_error"),
+        error(403, "Quota exceeded, reset after 2s"),
+    ],
     ids=["server_error", "reset after"],
 )
 def test_a_403_that_does_not_speak_of_the_key_does_not_cost_it(stage: Stage, answer: Behaviour) -> None:
@@ -92,10 +111,22 @@ def test_a_key_that_was_withdrawn_is_told_as_such(stage: Stage) -> None:
     [
         (broke(), {"quota_exhausted"}),
         (
-            error(429, "You exceeded your current quota, please check your plan and billing details.", "insufficient_quota", "insufficient_quota"),
+            error(
+                429,
+                "You exceeded your current quota, please check your plan and billing details.",
+                "insufficient_quota",
+                "insufficient_quota",
+            ),
             {"quota_exhausted"},
         ),
-        (error(429, "You have reached your monthly usage limit. It resets at 2031-01-01T00:00:00Z", "usage_limit_reached"), {"quota_window"}),
+        (
+            error(
+                429,
+                "You have reached your monthly usage limit. It resets at 2031-01-01T00:00:00Z",
+                "usage_limit_reached",
+            ),
+            {"quota_window"},
+        ),
     ],
     ids=["402", "429 quota", "429 window"],
 )
@@ -125,7 +156,9 @@ def test_a_402_that_asks_for_less_is_no_verdict_on_the_account(stage: Stage) -> 
     assert stage.ask("work").text == TEXT, "a shorter request is let through"
 
 
-OVERFLOW = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."
+OVERFLOW = (
+    "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."
+)
 
 
 @scenario(
@@ -138,7 +171,12 @@ OVERFLOW = "This model's maximum context length is 8192 tokens. However, your me
     ("answer", "fault"),
     [
         (error(400, OVERFLOW, "invalid_request_error", "context_length_exceeded"), "context_overflow"),
-        (error(400, "Unsupported parameter: 'max_tokens'", "invalid_request_error", "unsupported_parameter"), "bad_request"),
+        (
+            error(
+                400, "Unsupported parameter: 'max_tokens'", "invalid_request_error", "unsupported_parameter"
+            ),
+            "bad_request",
+        ),
         (error(400, "Invalid value: tool_calls", "invalid_request_error", "invalid_value"), "bad_request"),
     ],
     ids=["overflow", "parameter", "value"],
@@ -163,7 +201,9 @@ def test_only_a_true_overflow_is_called_one(stage: Stage, answer: Behaviour, fau
     elsewhere="The provider is down for two or three minutes, and the session is lost.",
     here="The turns fail, aloud and cheaply; the session is what it was, and goes on when the provider does.",
 )
-@pytest.mark.parametrize("down", [error(500, "Internal server error", "server_error"), Behaviour(reset=True, silent=True)])
+@pytest.mark.parametrize(
+    "down", [error(500, "Internal server error", "server_error"), Behaviour(reset=True, silent=True)]
+)
 def test_a_session_outlives_an_outage(stage: Stage, down: Behaviour) -> None:
     stage.own("a", "b")
     plan = stage.provider()
@@ -271,6 +311,11 @@ def test_a_wrong_door_is_told_as_such(stage: Stage) -> None:
     assert stage.ask("one").text == TEXT
     told = stage.ask("two")
     assert told.fault == "endpoint_mismatch"
-    for words in (f"This key works at {right.url}", f"the call went to {wrong.url}", "holdfast.toml:", "The key was not changed"):
+    for words in (
+        f"This key works at {right.url}",
+        f"the call went to {wrong.url}",
+        "holdfast.toml:",
+        "The key was not changed",
+    ):
         assert words in told.said, told.said
     assert value_of("a") not in told.said

@@ -5,8 +5,20 @@ from __future__ import annotations
 import pytest
 
 from holdfast.core.errors import HoldfastError
-from holdfast.scripted import Behaviour, ok, only_keys
-from scenarios.stage import CHAT, MESSAGES, TEXT, Stage, broke, entry, hermes, keys_seen, refused, scenario, value_of
+from holdfast.fake_provider import Behaviour, ok, only_keys
+from scenarios.stage import (
+    CHAT,
+    MESSAGES,
+    TEXT,
+    Stage,
+    broke,
+    entry,
+    hermes,
+    keys_seen,
+    refused,
+    scenario,
+    value_of,
+)
 
 
 @scenario(
@@ -80,7 +92,9 @@ def test_no_other_account_ever_pays(stage: Stage, failing: Behaviour | None) -> 
 def test_an_unknown_model_is_never_another_one(stage: Stage) -> None:
     stage.own("a", "b")
     plan, other = stage.provider(), stage.provider()
-    stage.write(entry("plan", plan, "a", models=("m1", "coder-large")), entry("other", other, "b", models=("x9",)))
+    stage.write(
+        entry("plan", plan, "a", models=("m1", "coder-large")), entry("other", other, "b", models=("x9",))
+    )
     stage.choose("work", "plan/m1")
     told = stage.ask("work", "coder-larg")
     assert told.status == 404
@@ -115,7 +129,9 @@ def test_an_answer_of_another_model_is_written_down(stage: Stage) -> None:
 def test_a_known_provider_behind_an_own_url_keeps_its_key(stage: Stage) -> None:
     stage.own("a")
     mine = stage.provider()
-    stage.write(f'[provider.router]\npreset = "openrouter"\nurl = "{mine.url}"\nmodels = ["m1"]\nkeys = [{{ from = "env:KEY_A", label = "a" }}]\n')
+    stage.write(
+        f'[provider.router]\npreset = "openrouter"\nurl = "{mine.url}"\nmodels = ["m1"]\nkeys = [{{ from = "env:KEY_A", label = "a" }}]\n'
+    )
     stage.choose("work", "router/m1")
     assert stage.ask("work").text == TEXT
     assert keys_seen(mine) == ["a"]
@@ -202,7 +218,9 @@ def test_a_url_in_the_environment_moves_nobody(stage: Stage) -> None:
 )
 def test_which_key_served_is_told_and_the_key_is_nowhere(stage: Stage) -> None:
     stage.own("a", "b")
-    plan = stage.provider(only_keys([value_of("b")], otherwise=refused(f"Incorrect API key provided: {value_of('a')}")))
+    plan = stage.provider(
+        only_keys([value_of("b")], otherwise=refused(f"Incorrect API key provided: {value_of('a')}"))
+    )
     stage.write(entry("plan", plan, "a", "b"))
     stage.choose("work", "plan/m1")
     assert stage.ask("work").headers["holdfast-key"] == "b"

@@ -1,4 +1,5 @@
-"""What people are told when a request fails: every class, in every situation, each verb backed by an attempt, each command one that runs."""
+"""What people are told when a request fails: every class, in every situation, each verb backed by an attempt,
+each command one that runs."""
 
 from __future__ import annotations
 
@@ -17,14 +18,28 @@ from holdfast.core.faults import FaultClass, Phase
 from holdfast.core.steps import Refresh, Send
 from scenarios.messages import FILE, messages, text, told_of
 
-SHAPE = re.compile(r"\S.*[.?]\n\S+ → \S+ · \S+ · .+\nTried: .+\.\nNext: .+: holdfast [a-z].*(?:\n(?:The provider said|The error was).+)?")
-WORDS = {"provider": "plan", "ref": "env:A", "host": "plan.example", "again": "holdfast key reset plan a", "check": "holdfast check plan/m1"}
-WORDS |= {"choose": "holdfast session pin work PROVIDER/MODEL", "models": "holdfast models --provider plan", "why": "holdfast why work"}
+SHAPE = re.compile(
+    r"\S.*[.?]\n\S+ → \S+ · \S+ · .+\nTried: .+\.\nNext: .+: holdfast [a-z].*(?:\n(?:The provider said|The error was).+)?"
+)
+WORDS = {
+    "provider": "plan",
+    "ref": "env:A",
+    "host": "plan.example",
+    "again": "holdfast key reset plan a",
+    "check": "holdfast check plan/m1",
+}
+WORDS |= {
+    "choose": "holdfast session pin work PROVIDER/MODEL",
+    "models": "holdfast models --provider plan",
+    "why": "holdfast why work",
+}
 WORDS |= {"show": "holdfast provider show plan"}
 
 
 def test_the_messages_are_those_that_were_read() -> None:
-    assert FILE.read_text("utf-8") == text(), "read what changed: (cd tests; python -m scenarios.messages --write; git diff)"
+    assert FILE.read_text("utf-8") == text(), (
+        "read what changed: (cd tests; python -m scenarios.messages --write; git diff)"
+    )
 
 
 def test_every_class_is_told_in_four_lines_that_end_with_a_command() -> None:
@@ -41,13 +56,19 @@ def parsed(command: str) -> str:
     while isinstance(found, click.Group):
         name, found, words = found.resolve_command(context, words)  # type: ignore[assignment]
         assert found is not None
-        context = click.Context(found, info_name=name, parent=context) if isinstance(found, click.Group) else context
+        context = (
+            click.Context(found, info_name=name, parent=context)
+            if isinstance(found, click.Group)
+            else context
+        )
     with found.make_context(found.name, words, parent=context):
         return str(found.name)
 
 
 def test_every_command_in_a_message_is_one_that_the_command_line_has() -> None:
-    commands = {explanation.command for _, _, explanation in messages()} | {command.format_map(WORDS) for _, command in NEXT.values()}
+    commands = {explanation.command for _, _, explanation in messages()} | {
+        command.format_map(WORDS) for _, command in NEXT.values()
+    }
     assert len({parsed(command) for command in commands}) >= 6
     with pytest.raises(click.ClickException):
         parsed("holdfast key reset")
@@ -59,23 +80,29 @@ def test_every_sentence_has_a_next_step() -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_every_verb_is_backed_by_an_attempt(seed: int) -> None:
-    """Long lives of sessions (core/life.py): whatever a message says was done stands in the steps that were taken."""
-    roll, seen = Random(seed), 0
-    life = born(roll)
+    """Long lives of sessions (core/life.py): whatever a message says was done stands in the steps that were
+    taken."""
+    jitter, seen = Random(seed), 0
+    life = born(jitter)
     for number in range(400):
         if number % 80 == 0:
-            life = born(roll)
+            life = born(jitter)
         life.outcome = None
-        step(life, roll)
+        step(life, jitter)
         if life.outcome is None or life.outcome.fault is None:
             continue
         seen += 1
         said, steps = str(told_of(life.sim, life.outcome)), life.sim.steps
         sends = [one for one in steps if isinstance(one, Send)]
-        sent = [one for one in life.outcome.attempts if one.fault is None or one.fault.phase is not Phase.UNSENT]
+        sent = [
+            one for one in life.outcome.attempts if one.fault is None or one.fault.phase is not Phase.UNSENT
+        ]
         assert len(sent) == len(sends)
         same = [after.connection == before.connection for before, after in pairwise(sent)]
-        keys = [after.connection.pin == before.connection.pin and after.connection != before.connection for before, after in pairwise(sent)]
+        keys = [
+            after.connection.pin == before.connection.pin and after.connection != before.connection
+            for before, after in pairwise(sent)
+        ]
         pins = [after.connection.pin != before.connection.pin for before, after in pairwise(sent)]
         read_again = [one for one in steps if isinstance(one, Refresh) and one.fingerprint is not None]
         backed = {
@@ -94,5 +121,7 @@ def test_every_verb_is_backed_by_an_attempt(seed: int) -> None:
         total = re.search(r"Tried: (\d+) requests over", said)
         assert total is None or int(total[1]) == len(sends)
         assert sum(int(one) for one in re.findall(r"(\d+) requests? with", said)) == len(sends)
-        assert not re.search(r"\b(?:retried|probed|rotated|refreshed|repeated)\b", said), "no other verb claims an action"
+        assert not re.search(r"\b(?:retried|probed|rotated|refreshed|repeated)\b", said), (
+            "no other verb claims an action"
+        )
     assert seen > 30

@@ -7,8 +7,20 @@ import time
 import pytest
 
 from holdfast.core.identity import Strategy
-from holdfast.scripted import Behaviour, Seen, ok, only_keys, status
-from scenarios.stage import TEXT, Face, Stage, broke, entry, hermes, keys_seen, refused, scenario, throttled, value_of
+from holdfast.fake_provider import Behaviour, SeenRequest, ok, only_keys, status
+from scenarios.stage import (
+    TEXT,
+    Face,
+    Stage,
+    broke,
+    entry,
+    hermes,
+    keys_seen,
+    refused,
+    scenario,
+    throttled,
+    value_of,
+)
 
 
 def good_only(label: str, otherwise: Behaviour) -> object:
@@ -44,7 +56,9 @@ def test_a_rotation_stays_at_the_url(stage: Stage, first: Behaviour) -> None:
     stage.own("a", "b")
     plan = stage.provider(good_only("b", first))  # type: ignore[arg-type]
     keys = '[{ from = "env:KEY_A", label = "a" }, { from = "env:KEY_B", label = "b" }]'
-    stage.write(f'[provider.plan]\npreset = "deepseek"\nurl = "{plan.url}"\nmodels = ["m1", "m2"]\nkeys = {keys}\n')
+    stage.write(
+        f'[provider.plan]\npreset = "deepseek"\nurl = "{plan.url}"\nmodels = ["m1", "m2"]\nkeys = {keys}\n'
+    )
     stage.choose("work", "plan/m1")
     assert stage.ask("work").text == TEXT
     stage.choose("work", "plan/m2")
@@ -66,7 +80,9 @@ def test_a_key_with_its_own_url_goes_only_there(stage: Stage) -> None:
     plan, europe, moved = stage.provider(refused()), stage.provider(), stage.provider()
 
     def tables(url: str) -> str:
-        keys = f'[{{ from = "env:KEY_A", label = "a" }}, {{ from = "env:KEY_EU", label = "eu", url = "{url}" }}]'
+        keys = (
+            f'[{{ from = "env:KEY_A", label = "a" }}, {{ from = "env:KEY_EU", label = "eu", url = "{url}" }}]'
+        )
         return f'[provider.plan]\nurl = "{plan.url}"\nmodels = ["m1"]\nkeys = {keys}\n'
 
     stage.write(tables(europe.url))
@@ -85,7 +101,19 @@ def test_a_key_with_its_own_url_goes_only_there(stage: Stage) -> None:
 )
 @pytest.mark.parametrize(
     "passing",
-    [throttled("0.1"), status(403, {"error": {"message": "Invalid API key", "type": "authentication_error", "code": "invalid_api_key"}})],
+    [
+        throttled("0.1"),
+        status(
+            403,
+            {
+                "error": {
+                    "message": "Invalid API key",
+                    "type": "authentication_error",
+                    "code": "invalid_api_key",
+                }
+            },
+        ),
+    ],
     ids=["429", "403"],
 )
 def test_one_passing_refusal_costs_nothing(stage: Stage, passing: Behaviour) -> None:
@@ -173,8 +201,12 @@ def test_a_value_replaced_under_a_running_program_is_used(stage: Stage) -> None:
 def test_a_failure_is_booked_on_the_key_that_was_sent(stage: Stage) -> None:
     stage.own("a", "b")
 
-    def script(seen: Seen) -> Behaviour:
-        return Behaviour(429, body=b"{}", headers=(("retry-after", "30"),), delay=0.05) if seen.key == value_of("a") else ok()
+    def script(seen: SeenRequest) -> Behaviour:
+        return (
+            Behaviour(429, body=b"{}", headers=(("retry-after", "30"),), delay=0.05)
+            if seen.key == value_of("a")
+            else ok()
+        )
 
     plan = stage.provider(script)
     stage.write(entry("plan", plan, "a", "b"))
@@ -289,10 +321,14 @@ def test_what_two_programs_learn_both_holds(stage: Stage) -> None:
 def test_a_late_refusal_does_not_shorten_the_rest(stage: Stage) -> None:
     stage.own("a")
 
-    def script(seen: Seen) -> Behaviour:
+    def script(seen: SeenRequest) -> Behaviour:
         after, delay = ("9000", 0.05) if seen.number == 2 else ("600", 0.3)
         headers = (("retry-after", after), ("content-type", "application/json"))
-        return Behaviour(429, body=b'{"error":{"type":"rate_limit_error"}}', headers=headers, delay=delay) if seen.number > 1 else ok()
+        return (
+            Behaviour(429, body=b'{"error":{"type":"rate_limit_error"}}', headers=headers, delay=delay)
+            if seen.number > 1
+            else ok()
+        )
 
     plan = stage.provider(script)
     stage.write(entry("plan", plan, "a"))
@@ -315,7 +351,9 @@ def test_a_late_refusal_does_not_shorten_the_rest(stage: Stage) -> None:
 def test_a_token_is_renewed_once_for_all(stage: Stage) -> None:
     stage.own("a", "b")
     log, script = stage.path / "runs", stage.path / "token.sh"
-    script.write_text(f"#!/bin/sh\nsleep 0.05\necho run >> {log}\n[ -e {stage.path}/renewed ] && printf {value_of('b')} || printf {value_of('a')}\n")
+    script.write_text(
+        f"#!/bin/sh\nsleep 0.05\necho run >> {log}\n[ -e {stage.path}/renewed ] && printf {value_of('b')} || printf {value_of('a')}\n"
+    )
     script.chmod(0o700)
     plan = stage.provider()
     stage.write(f'[provider.plan]\nurl = "{plan.url}"\nmodels = ["m1"]\nkeys = ["cmd:{script}"]\n')
@@ -358,7 +396,9 @@ def test_a_usual_variable_does_not_replace_the_key(stage: Stage) -> None:
     stage.own("a")
     stage.set("OPENROUTER_API_KEY", "sk-or-of-somebody-else")
     plan = stage.provider()
-    stage.write(f'[provider.router]\npreset = "openrouter"\nurl = "{plan.url}"\nmodels = ["m1"]\nkeys = ["env:KEY_A"]\n')
+    stage.write(
+        f'[provider.router]\npreset = "openrouter"\nurl = "{plan.url}"\nmodels = ["m1"]\nkeys = ["env:KEY_A"]\n'
+    )
     stage.choose("work", "router/m1")
     assert stage.ask("work").text == TEXT
     assert keys_seen(plan) == ["a"]

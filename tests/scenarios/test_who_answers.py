@@ -1,12 +1,26 @@
-"""Who answers a session: what its user chose, after restarts, renames, edits and switches, whatever else lies about."""
+"""Who answers a session: what its user chose, after restarts, renames, edits and switches, whatever else lies
+about."""
 
 from __future__ import annotations
 
 import pytest
 
 from holdfast.core.errors import HoldfastError
-from holdfast.scripted import ok, only_keys
-from scenarios.stage import CHAT, MESSAGES, TEXT, Face, Stage, broke, entry, hermes, keys_seen, refused, scenario, value_of
+from holdfast.fake_provider import ok, only_keys
+from scenarios.stage import (
+    CHAT,
+    MESSAGES,
+    TEXT,
+    Face,
+    Stage,
+    broke,
+    entry,
+    hermes,
+    keys_seen,
+    refused,
+    scenario,
+    value_of,
+)
 
 
 @scenario(
@@ -166,7 +180,10 @@ def test_a_session_never_changes_its_dialect(stage: Stage) -> None:
         assert stage.ask("one", dialect=CHAT).text == TEXT
         assert stage.ask("two", dialect=MESSAGES).text == TEXT
         stage.restart()
-    assert [(seen.path, key) for seen, key in zip(plan.calls, keys_seen(plan), strict=True)] == [("/v1/chat/completions", "a"), ("/v1/messages", "b")] * 2
+    assert [(seen.path, key) for seen, key in zip(plan.calls, keys_seen(plan), strict=True)] == [
+        ("/v1/chat/completions", "a"),
+        ("/v1/messages", "b"),
+    ] * 2
     told = stage.ask("two", dialect=CHAT)
     assert told.status in (400, 409)
     assert "no openai-chat endpoint" in told.said

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 
-from holdfast.scripted import Behaviour, ok, only_keys
+from holdfast.fake_provider import Behaviour, ok, only_keys
 from scenarios.stage import TEXT, Stage, broke, entry, hermes, keys_seen, scenario, status, value_of
 
 DOWN = status(500, {"error": {"message": "The server had an error", "type": "server_error"}})
 
 
-def ladder(*rungs: str, after: str = "300ms") -> str:
-    """The table by which rungs stand in for plan/m1, and the request that finds its time over asks the plan itself."""
-    return f'[ladder]\n"plan/m1" = {{ then = {list(rungs)!r}, return_after = "{after}", check = false }}\n'
+def fallback_chain(*fallbacks: str, after: str = "300ms") -> str:
+    """The table by which rungs stand in for plan/m1, and the request that finds its time over asks the plan
+    itself."""
+    return (
+        f'[ladder]\n"plan/m1" = {{ then = {list(fallbacks)!r}, return_after = "{after}", check = false }}\n'
+    )
 
 
 @scenario(
@@ -24,10 +27,18 @@ def ladder(*rungs: str, after: str = "300ms") -> str:
 def test_a_stand_in_is_a_whole_connection(stage: Stage) -> None:
     stage.own("a", "c", "d")
     plan, proxy = stage.provider(broke()), stage.provider(only_keys([value_of("d")], otherwise=broke()))
-    stage.write(entry("plan", plan, "a"), entry("proxy", proxy, "c", "d", models=("x/m9",)), ladder("proxy/x/m9"))
+    stage.write(
+        entry("plan", plan, "a"),
+        entry("proxy", proxy, "c", "d", models=("x/m9",)),
+        fallback_chain("proxy/x/m9"),
+    )
     stage.choose("work", "plan/m1")
     told = stage.ask("work")
-    assert (told.text, told.headers["holdfast-stand-in"], told.headers["holdfast-key"]) == (TEXT, "proxy/x/m9", "d")
+    assert (told.text, told.headers["holdfast-stand-in"], told.headers["holdfast-key"]) == (
+        TEXT,
+        "proxy/x/m9",
+        "d",
+    )
     assert keys_seen(plan) == ["a"]
     assert keys_seen(proxy) == ["c", "d"]
     assert {seen.model for seen in proxy.calls} == {"x/m9"}
@@ -42,7 +53,7 @@ def test_a_stand_in_is_a_whole_connection(stage: Stage) -> None:
 def test_the_same_model_elsewhere_may_stand_in(stage: Stage) -> None:
     stage.own("a", "b")
     plan, mirror = stage.provider(DOWN), stage.provider()
-    stage.write(entry("plan", plan, "a"), entry("mirror", mirror, "b"), ladder("mirror/m1"))
+    stage.write(entry("plan", plan, "a"), entry("mirror", mirror, "b"), fallback_chain("mirror/m1"))
     stage.choose("work", "plan/m1")
     assert stage.ask("work").text == TEXT
     assert keys_seen(mirror) == ["b"]
@@ -59,7 +70,7 @@ def test_the_same_model_elsewhere_may_stand_in(stage: Stage) -> None:
 def test_a_stand_in_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
     stage.own("a", "c")
     plan, proxy = stage.provider(), stage.provider()
-    stage.write(entry("plan", plan, "a"), entry("proxy", proxy, "c"), ladder("proxy/m1"))
+    stage.write(entry("plan", plan, "a"), entry("proxy", proxy, "c"), fallback_chain("proxy/m1"))
     stage.choose("work", "plan/m1")
     for _ in range(2):
         plan.follow(DOWN)
@@ -71,7 +82,11 @@ def test_a_stand_in_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
         plan.follow(ok())
         time.sleep(0.32)
         told = stage.ask("work")
-        assert (told.text, told.headers.get("holdfast-stand-in"), told.headers["holdfast-pin"]) == (TEXT, None, "plan/m1")
+        assert (told.text, told.headers.get("holdfast-stand-in"), told.headers["holdfast-pin"]) == (
+            TEXT,
+            None,
+            "plan/m1",
+        )
     proxy.follow(DOWN)
     plan.follow(DOWN)
     assert stage.ask("work").refused
@@ -91,7 +106,11 @@ def test_a_stand_in_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
 def test_a_stand_in_is_never_the_choice(stage: Stage) -> None:
     stage.own("a", "c")
     plan, proxy = stage.provider(DOWN), stage.provider()
-    stage.write(entry("plan", plan, "a"), entry("proxy", proxy, "c", models=("x9",)), ladder("proxy/x9", after="1h"))
+    stage.write(
+        entry("plan", plan, "a"),
+        entry("proxy", proxy, "c", models=("x9",)),
+        fallback_chain("proxy/x9", after="1h"),
+    )
     stage.choose("work", "plan/m1")
     assert stage.ask("work").headers["holdfast-stand-in"] == "proxy/x9"
     assert stage.pin("work") == "plan/m1"
@@ -110,7 +129,7 @@ def test_a_stand_in_is_never_the_choice(stage: Stage) -> None:
 def test_while_nobody_can_be_reached_nobody_stands_in(stage: Stage) -> None:
     stage.own("a", "c")
     plan, proxy = stage.provider(), stage.provider()
-    stage.write(entry("plan", plan, "a"), entry("proxy", proxy, "c"), ladder("proxy/m1", after="1h"))
+    stage.write(entry("plan", plan, "a"), entry("proxy", proxy, "c"), fallback_chain("proxy/m1", after="1h"))
     stage.choose("work", "plan/m1")
     assert stage.ask("work").text == TEXT
     gone = Behaviour(reset=True, silent=True)
@@ -131,9 +150,18 @@ def test_while_nobody_can_be_reached_nobody_stands_in(stage: Stage) -> None:
 )
 def test_a_request_at_fault_goes_no_further(stage: Stage) -> None:
     stage.own("a", "c")
-    wrong = status(400, {"error": {"message": "Invalid value for 'temperature'", "type": "invalid_request_error", "code": "invalid_value"}})
+    wrong = status(
+        400,
+        {
+            "error": {
+                "message": "Invalid value for 'temperature'",
+                "type": "invalid_request_error",
+                "code": "invalid_value",
+            }
+        },
+    )
     plan, proxy = stage.provider(wrong), stage.provider()
-    stage.write(entry("plan", plan, "a"), entry("proxy", proxy, "c"), ladder("proxy/m1"))
+    stage.write(entry("plan", plan, "a"), entry("proxy", proxy, "c"), fallback_chain("proxy/m1"))
     stage.choose("work", "plan/m1")
     assert stage.ask("work").status == 400
     assert proxy.requests == []

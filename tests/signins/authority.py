@@ -1,5 +1,5 @@
-"""A sign-in service on loopback whose refresh tokens are good for one use, and the API that its tokens open. Whoever uses a refresh token
-twice ends the sign-in for everybody, as RFC 9700 section 4.14.2 wants it."""
+"""A sign-in service on loopback whose refresh tokens are good for one use, and the API that its tokens open.
+Whoever uses a refresh token twice ends the sign-in for everybody, as RFC 9700 section 4.14.2 wants it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ CANARY = "canary-7d41"
 
 
 class Authority:
-    """`life` is how long its tokens say they live (seconds), `thinks` how long it takes for a renewal; `pending` polls of a device code
-    are answered with "not yet"; `broken` answers every renewal with 503."""
+    """`life` is how long its tokens say they live (seconds), `thinks` how long it takes for a renewal;
+    `pending` polls of a device code are answered with "not yet"; `broken` answers every renewal with 503."""
 
     def __init__(self, life: float | None = 3600.0, thinks: float = 0.0) -> None:
         self.life, self.thinks, self.pending, self.broken = life, thinks, 1, False
@@ -35,7 +35,11 @@ class Authority:
     def issue(self) -> dict[str, Any]:
         """Another pair of tokens; those before are dead."""
         self.number += 1
-        self.access, self.refresh, self.alive = f"at-{CANARY}-{self.number:04d}", f"rt-{CANARY}-{self.number:04d}", True
+        self.access, self.refresh, self.alive = (
+            f"at-{CANARY}-{self.number:04d}",
+            f"rt-{CANARY}-{self.number:04d}",
+            True,
+        )
         told = {"access_token": self.access, "refresh_token": self.refresh, "token_type": "Bearer"}
         return told | ({"expires_in": self.life} if self.life is not None else {})
 
@@ -46,7 +50,11 @@ class Authority:
             return (400, {"error": "authorization_pending"}) if self.pending >= 0 else (200, self.issue())
         if kind == "authorization_code":
             proof = urlsafe_b64encode(sha256(asked["code_verifier"].encode()).digest()).rstrip(b"=").decode()
-            good = proof == self.challenge and asked["redirect_uri"] == self.redirect and asked["code"] == f"code-{CANARY}"
+            good = (
+                proof == self.challenge
+                and asked["redirect_uri"] == self.redirect
+                and asked["code"] == f"code-{CANARY}"
+            )
             return (200, self.issue()) if good else (400, {"error": "invalid_grant"})
         time.sleep(self.thinks)
         if self.broken:
@@ -83,7 +91,10 @@ class _Handler(BaseHTTPRequestHandler):
         assert asked["code_challenge_method"] == "S256"
         authority.challenge, authority.redirect = asked["code_challenge"], asked["redirect_uri"]
         self.send_response(302)
-        self.send_header("location", f"{asked['redirect_uri']}?{urlencode({'code': f'code-{CANARY}', 'state': asked['state']})}")
+        self.send_header(
+            "location",
+            f"{asked['redirect_uri']}?{urlencode({'code': f'code-{CANARY}', 'state': asked['state']})}",
+        )
         self.send_header("content-length", "0")
         self.end_headers()
 
@@ -93,17 +104,34 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/v1/chat/completions":
             good = authority.alive and self.headers["authorization"] == f"Bearer {authority.access}"
             with authority.lock:
-                authority.served, authority.turned_away = authority.served + good, authority.turned_away + (not good)
+                authority.served, authority.turned_away = (
+                    authority.served + good,
+                    authority.turned_away + (not good),
+                )
             message = {"role": "assistant", "content": "hi"}
-            fine = {"id": "1", "object": "chat.completion", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
-            self.tell(200 if good else 401, fine if good else {"error": {"message": "token expired", "code": "token_expired"}})
+            fine = {
+                "id": "1",
+                "object": "chat.completion",
+                "model": "m",
+                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            }
+            self.tell(
+                200 if good else 401,
+                fine if good else {"error": {"message": "token expired", "code": "token_expired"}},
+            )
             return
         asked = dict(parse_qsl(body.decode()))
         authority.posts.append((self.path, asked))
         if self.path == "/device":
             self.tell(
                 200,
-                {"device_code": f"dc-{CANARY}", "user_code": "WDJB-MJHT", "verification_uri": "https://corp.example/device", "interval": 1, "expires_in": 600},
+                {
+                    "device_code": f"dc-{CANARY}",
+                    "user_code": "WDJB-MJHT",
+                    "verification_uri": "https://corp.example/device",
+                    "interval": 1,
+                    "expires_in": 600,
+                },
             )
         else:
             self.tell(*authority.token(asked))

@@ -1,5 +1,6 @@
-"""Refresh tokens that are good for one use (NousResearch/hermes-agent#22903, anomalyco/opencode#49439, anthropics/claude-code#84440):
-whoever needs a token at the same time, in however many processes, one asks and all go on."""
+"""Refresh tokens that are good for one use (NousResearch/hermes-agent#22903, anomalyco/opencode#49439,
+anthropics/claude-code#84440): whoever needs a token at the same time, in however many processes, one asks and
+all go on."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ import pytest
 
 import holdfast
 from holdfast.core.secret import Secret
-from holdfast.vault.file import Grant, SecretsFile
+from holdfast.credentials.secrets_file import Grant, SecretsFile
 from signins.authority import CANARY, Authority
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -32,14 +33,19 @@ def signed_in(home: Path, authority: Authority, ends_in: float | None) -> Secret
     authority.issue()
     file, now = SecretsFile(home / "secrets.toml"), time.time()
     ends = now + ends_in if ends_in is not None else None
-    file.put_grant("corp", Grant("g1", 0, Secret(authority.access), Secret(authority.refresh), now - 3600, ends))
+    file.put_grant(
+        "corp", Grant("g1", 0, Secret(authority.access), Secret(authority.refresh), now - 3600, ends)
+    )
     return file
 
 
 def together(home: Path, processes: int, requests: int) -> int:
     """How many requests of all processes were answered well."""
     command = [sys.executable, str(WORKER), str(home), str(requests)]
-    children = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+    children = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
     try:
         for child in children:
             assert child.stdout is not None
@@ -62,29 +68,42 @@ def ask(home: Path) -> httpx2.Response:
             return client.post("/chat/completions", json={"model": "m", "messages": []})
 
 
-def test_a_hundred_requests_of_four_processes_renew_an_ended_token_once_and_all_succeed(home: Path, authority: Authority) -> None:
+def test_a_hundred_requests_of_four_processes_renew_an_ended_token_once_and_all_succeed(
+    home: Path, authority: Authority
+) -> None:
     signed_in(home, authority, ends_in=-10.0)
     assert together(home, 4, 25) == 100
     assert (authority.refreshes, authority.refused, authority.turned_away) == (1, 0, 0)
 
 
-def test_a_hundred_requests_whose_token_was_withdrawn_before_its_end_renew_it_once(home: Path, authority: Authority) -> None:
+def test_a_hundred_requests_whose_token_was_withdrawn_before_its_end_renew_it_once(
+    home: Path, authority: Authority
+) -> None:
     signed_in(home, authority, ends_in=3000.0)
     authority.access = "withdrawn"
     assert together(home, 4, 25) == 100
     assert (authority.refreshes, authority.refused) == (1, 0)
 
 
-def test_the_new_refresh_token_is_on_the_disk_before_the_access_token_is_used(home: Path, authority: Authority) -> None:
+def test_the_new_refresh_token_is_on_the_disk_before_the_access_token_is_used(
+    home: Path, authority: Authority
+) -> None:
     file = signed_in(home, authority, ends_in=-10.0)
     assert ask(home).status_code == 200
     grant = file.grant("corp")
     assert grant is not None
-    assert (grant.id, grant.generation, grant.refresh, grant.access) == ("g1", 1, Secret(authority.refresh), Secret(authority.access))
+    assert (grant.id, grant.generation, grant.refresh, grant.access) == (
+        "g1",
+        1,
+        Secret(authority.refresh),
+        Secret(authority.access),
+    )
     assert (home / "secrets.toml").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_sign_in_that_is_over_names_the_command_and_is_asked_about_once(home: Path, authority: Authority) -> None:
+def test_a_sign_in_that_is_over_names_the_command_and_is_asked_about_once(
+    home: Path, authority: Authority
+) -> None:
     signed_in(home, authority, ends_in=-10.0)
     authority.alive = False
     for _ in range(2):
@@ -120,6 +139,8 @@ def test_no_token_stands_in_the_store_or_in_a_message(home: Path, authority: Aut
     ask(home)
     authority.alive = False
     text = ask(home).text
-    stored = b"".join(path.read_bytes() for path in home.iterdir() if path.is_file() and path.name != "secrets.toml")
+    stored = b"".join(
+        path.read_bytes() for path in home.iterdir() if path.is_file() and path.name != "secrets.toml"
+    )
     assert CANARY not in text
     assert CANARY.encode() not in stored

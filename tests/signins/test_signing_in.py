@@ -1,4 +1,5 @@
-"""Signing in from the command line: a code typed elsewhere, or a browser that comes back; and keys that the program itself supplies."""
+"""Signing in from the command line: a code typed elsewhere, or a browser that comes back; and keys that the
+program itself supplies."""
 
 from __future__ import annotations
 
@@ -17,12 +18,12 @@ import pytest
 
 import holdfast
 from cli.furnishing import Cli
-from holdfast import signin
-from holdfast.configfile import Home
-from holdfast.configfile import load as load_config
+from holdfast.config import Home
+from holdfast.config import load as load_config
 from holdfast.core.errors import ConfigError
 from holdfast.core.secret import Secret
-from holdfast.vault.file import Grant, SecretsFile
+from holdfast.credentials.secrets_file import Grant, SecretsFile
+from holdfast.engine import login
 from signins.authority import CANARY, Authority
 
 
@@ -38,14 +39,20 @@ def chat(session: holdfast.Session) -> httpx2.Response:
         return client.post("/chat/completions", json={"model": "m", "messages": []})
 
 
-def test_a_code_typed_on_another_device_signs_in_and_the_token_serves(cli: Cli, home: Path, authority: Authority) -> None:
+def test_a_code_typed_on_another_device_signs_in_and_the_token_serves(
+    cli: Cli, home: Path, authority: Authority
+) -> None:
     authority.pending = 0
     told = cli("key", "login", "corp", "--device")
     assert told.exit_code == 0, told.stderr
     assert "type the code WDJB-MJHT" in told.stdout
     assert CANARY not in told.stdout + told.stderr
     asked = authority.posts[-1][1]
-    assert asked == {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": f"dc-{CANARY}", "client_id": "holdfast-test"}
+    assert asked == {
+        "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
+        "device_code": f"dc-{CANARY}",
+        "client_id": "holdfast-test",
+    }
     with holdfast.open() as hf:
         assert chat(hf.session("s", "corp/m")).status_code == 200
     listed = cli("key", "list", "corp").stdout
@@ -53,30 +60,51 @@ def test_a_code_typed_on_another_device_signs_in_and_the_token_serves(cli: Cli, 
     assert CANARY not in listed
 
 
-def test_a_browser_that_comes_back_signs_in_with_a_proof_that_only_this_process_holds(authority: Authority, home: Path) -> None:
+def test_a_browser_that_comes_back_signs_in_with_a_proof_that_only_this_process_holds(
+    authority: Authority, home: Path
+) -> None:
     def visit(url: str) -> None:
         threading.Thread(target=lambda: httpx2.get(url, follow_redirects=True, trust_env=False)).start()
 
     said: list[str] = []
     sign_in = load_config(Home.at(home)).sign_ins["corp"]
-    grant = signin.by_browser(sign_in, said.append, visit=visit)
-    assert (grant.access, grant.refresh, grant.generation) == (Secret(authority.access), Secret(authority.refresh), 0)
+    grant = login.by_browser(sign_in, said.append, visit=visit)
+    assert (grant.access, grant.refresh, grant.generation) == (
+        Secret(authority.access),
+        Secret(authority.refresh),
+        0,
+    )
     asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(said[0].split()[-1]).query))
-    assert (asked["code_challenge_method"], asked["scope"], asked["client_id"]) == ("S256", "chat", "holdfast-test")
+    assert (asked["code_challenge_method"], asked["scope"], asked["client_id"]) == (
+        "S256",
+        "chat",
+        "holdfast-test",
+    )
     assert authority.posts[-1][1]["code_verifier"] not in said[0]
 
 
-def test_a_service_that_repeats_what_it_was_sent_does_not_get_it_printed(authority: Authority, home: Path) -> None:
+def test_a_service_that_repeats_what_it_was_sent_does_not_get_it_printed(
+    authority: Authority, home: Path
+) -> None:
     offer = json.dumps({"device_code": "quiet-device-code", "user_code": "u", "expires_in": 60}).encode()
-    echo = json.dumps({"error": "invalid_request", "error_description": "no device quiet-device-code here"}).encode()
+    echo = json.dumps(
+        {"error": "invalid_request", "error_description": "no device quiet-device-code here"}
+    ).encode()
     answers = [(200, offer), (400, echo)]
-    with pytest.raises(signin.NotSignedIn) as caught:
-        signin.by_device(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, send=lambda url, fields: answers.pop(0), sleep=lambda _: None)
+    with pytest.raises(login.NotSignedIn) as caught:
+        login.by_device(
+            load_config(Home.at(home)).sign_ins["corp"],
+            lambda _: None,
+            send=lambda url, fields: answers.pop(0),
+            sleep=lambda _: None,
+        )
     assert "quiet-device-code" not in str(caught.value)
     assert "invalid_request no device …code here" in str(caught.value)
 
 
-def test_a_stranger_who_comes_to_the_port_without_our_state_is_sent_away(authority: Authority, home: Path) -> None:
+def test_a_stranger_who_comes_to_the_port_without_our_state_is_sent_away(
+    authority: Authority, home: Path
+) -> None:
     statuses: list[int] = []
 
     def visit(url: str) -> None:
@@ -89,14 +117,14 @@ def test_a_stranger_who_comes_to_the_port_without_our_state_is_sent_away(authori
 
         threading.Thread(target=strangers).start()
 
-    grant = signin.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, visit=visit)
+    grant = login.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, visit=visit)
     assert statuses == [404, 404, 404]
     assert grant.access == Secret(authority.access)
 
 
 def test_nobody_who_comes_back_in_time_is_no_sign_in(authority: Authority, home: Path) -> None:
-    with pytest.raises(signin.NotSignedIn, match="nobody came back"):
-        signin.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, patience=0.05)
+    with pytest.raises(login.NotSignedIn, match="nobody came back"):
+        login.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, patience=0.05)
 
 
 @pytest.mark.parametrize(
@@ -106,12 +134,29 @@ def test_nobody_who_comes_back_in_time_is_no_sign_in(authority: Authority, home:
         ([(0, b"ConnectError")], "ConnectError"),
         ([(200, b"<html>")], "HTTP 200"),
         ([(200, b'{"device_code": "two\\nlines", "user_code": "u"}')], "a code that can be none"),
-        ([(200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'), (400, b'{"error": "access_denied"}')], "access_denied"),
-        ([(200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'), (400, b'{"error": "slow_down"}')], "nobody typed the code"),
-        ([(200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'), (503, b"")], "nobody typed the code"),
+        (
+            [
+                (200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'),
+                (400, b'{"error": "access_denied"}'),
+            ],
+            "access_denied",
+        ),
+        (
+            [
+                (200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'),
+                (400, b'{"error": "slow_down"}'),
+            ],
+            "nobody typed the code",
+        ),
+        (
+            [(200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'), (503, b"")],
+            "nobody typed the code",
+        ),
     ],
 )
-def test_a_sign_in_that_does_not_come_about_says_why(authority: Authority, home: Path, answers: list[tuple[int, bytes]], told: str) -> None:
+def test_a_sign_in_that_does_not_come_about_says_why(
+    authority: Authority, home: Path, answers: list[tuple[int, bytes]], told: str
+) -> None:
     now = [0.0]
 
     def sleep(seconds: float) -> None:
@@ -120,11 +165,19 @@ def test_a_sign_in_that_does_not_come_about_says_why(authority: Authority, home:
     def send(url: str, fields: Any) -> tuple[int, bytes]:
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
-    with pytest.raises(signin.NotSignedIn, match=told):
-        signin.by_device(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, send=send, sleep=sleep, clock=lambda: now[0])
+    with pytest.raises(login.NotSignedIn, match=told):
+        login.by_device(
+            load_config(Home.at(home)).sign_ins["corp"],
+            lambda _: None,
+            send=send,
+            sleep=sleep,
+            clock=lambda: now[0],
+        )
 
 
-def test_a_pause_longer_than_the_life_of_the_code_does_not_keep_it_from_being_asked_for_once(authority: Authority, home: Path) -> None:
+def test_a_pause_longer_than_the_life_of_the_code_does_not_keep_it_from_being_asked_for_once(
+    authority: Authority, home: Path
+) -> None:
     now, asked = [0.0], []
 
     def sleep(seconds: float) -> None:
@@ -132,23 +185,34 @@ def test_a_pause_longer_than_the_life_of_the_code_does_not_keep_it_from_being_as
 
     def send(url: str, fields: Any) -> tuple[int, bytes]:
         asked.append(now[0])
-        return (200, b'{"access_token": "a-token", "device_code": "a-device-code", "user_code": "u", "expires_in": 20, "interval": 700}')
+        return (
+            200,
+            b'{"access_token": "a-token", "device_code": "a-device-code", "user_code": "u", "expires_in": 20, "interval": 700}',
+        )
 
-    grant = signin.by_device(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, send=send, sleep=sleep, clock=lambda: now[0])
+    grant = login.by_device(
+        load_config(Home.at(home)).sign_ins["corp"],
+        lambda _: None,
+        send=send,
+        sleep=sleep,
+        clock=lambda: now[0],
+    )
     assert grant.access == Secret("a-token")
     assert asked == [0.0, pytest.approx(18.0)]
 
 
 def test_a_stranger_who_never_finishes_a_request_holds_nobody_up(authority: Authority, home: Path) -> None:
     def visit(url: str) -> None:
-        place = urllib.parse.urlsplit(dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))["redirect_uri"])
+        place = urllib.parse.urlsplit(
+            dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))["redirect_uri"]
+        )
         strangers.append(socket.create_connection((place.hostname, place.port)))
         strangers[0].sendall(b"GET /call")
         threading.Thread(target=lambda: httpx2.get(url, follow_redirects=True, trust_env=False)).start()
 
     strangers: list[socket.socket] = []
     began = time.monotonic()
-    grant = signin.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, visit=visit)
+    grant = login.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, visit=visit)
     with strangers[0]:
         assert grant.access == Secret(authority.access)
         assert time.monotonic() - began < 4
@@ -156,13 +220,17 @@ def test_a_stranger_who_never_finishes_a_request_holds_nobody_up(authority: Auth
 
 def test_a_stranger_who_never_finishes_a_request_prolongs_no_wait(authority: Authority, home: Path) -> None:
     def visit(url: str) -> None:
-        place = urllib.parse.urlsplit(dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))["redirect_uri"])
+        place = urllib.parse.urlsplit(
+            dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))["redirect_uri"]
+        )
         strangers.append(socket.create_connection((place.hostname, place.port)))
 
     strangers: list[socket.socket] = []
     began = time.monotonic()
-    with pytest.raises(signin.NotSignedIn, match="nobody came back"):
-        signin.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, visit=visit, patience=0.2)
+    with pytest.raises(login.NotSignedIn, match="nobody came back"):
+        login.by_browser(
+            load_config(Home.at(home)).sign_ins["corp"], lambda _: None, visit=visit, patience=0.2
+        )
     with strangers[0]:
         assert time.monotonic() - began < 3
 
@@ -170,11 +238,23 @@ def test_a_stranger_who_never_finishes_a_request_prolongs_no_wait(authority: Aut
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        ('[provider.p]\nurl = "https://p.example"\nkeys = ["oauth:corp"]\n', "there is no table [signin.corp]"),
-        ('[signin.corp]\nclient_id = "c"\ntoken_url = "https://a.example/t"\n', "neither a device_url nor an authorize_url"),
+        (
+            '[provider.p]\nurl = "https://p.example"\nkeys = ["oauth:corp"]\n',
+            "there is no table [signin.corp]",
+        ),
+        (
+            '[signin.corp]\nclient_id = "c"\ntoken_url = "https://a.example/t"\n',
+            "neither a device_url nor an authorize_url",
+        ),
         ('[signin.corp]\nclient_id = "c"\ndevice_url = "https://a.example/t"\n', "has no token_url"),
-        ('[signin.corp]\nclient_id = "c"\ntoken_url = "http://a.example/t"\ndevice_url = "https://a.example/t"\n', "is not https"),
-        ('[signin.corp]\nclient_id = "c"\ntoken_url = "https://169.254.169.254/t"\ndevice_url = "https://a.example/t"\n', "metadata"),
+        (
+            '[signin.corp]\nclient_id = "c"\ntoken_url = "http://a.example/t"\ndevice_url = "https://a.example/t"\n',
+            "is not https",
+        ),
+        (
+            '[signin.corp]\nclient_id = "c"\ntoken_url = "https://169.254.169.254/t"\ndevice_url = "https://a.example/t"\n',
+            "metadata",
+        ),
     ],
 )
 def test_a_sign_in_that_cannot_be_is_refused_with_its_place(home: Path, config: str, told: str) -> None:
@@ -203,7 +283,9 @@ def test_a_provider_without_a_sign_in_cannot_be_signed_in_for(cli: Cli, furnishe
     assert "no key that somebody signs in for" in told.stderr
 
 
-def test_a_function_of_the_program_supplies_a_key_until_it_says_that_it_has_ended(home: Path, authority: Authority) -> None:
+def test_a_function_of_the_program_supplies_a_key_until_it_says_that_it_has_ended(
+    home: Path, authority: Authority
+) -> None:
     config = authority.config().replace("oauth:corp", "call:corp")
     (home / "holdfast.toml").write_text(config)
     calls: list[float] = []
@@ -231,10 +313,14 @@ def test_a_key_that_has_ended_is_never_read_on_the_event_loop(home: Path, author
         return authority.access, time.time() + 0.05
 
     async def turns(session: holdfast.Session) -> list[int]:
-        async with httpx2.AsyncClient(transport=session.async_transport(), base_url="http://holdfast.invalid/v1") as client:
+        async with httpx2.AsyncClient(
+            transport=session.async_transport(), base_url="http://holdfast.invalid/v1"
+        ) as client:
             told = []
             for _ in range(3):
-                told.append((await client.post("/chat/completions", json={"model": "m", "messages": []})).status_code)
+                told.append(
+                    (await client.post("/chat/completions", json={"model": "m", "messages": []})).status_code
+                )
                 await asyncio.sleep(0.06)
             return told
 
@@ -254,7 +340,9 @@ def test_a_key_that_has_ended_is_never_read_on_the_event_loop(home: Path, author
         (lambda: ("token", time.time() - 1), "has expired already"),
     ],
 )
-def test_a_function_that_gives_no_key_is_told_without_its_words(home: Path, authority: Authority, supply: Any, told: str) -> None:
+def test_a_function_that_gives_no_key_is_told_without_its_words(
+    home: Path, authority: Authority, supply: Any, told: str
+) -> None:
     (home / "holdfast.toml").write_text(authority.config().replace("oauth:corp", "call:corp"))
     with holdfast.open(keys={"corp": supply} if supply else None) as hf:
         session = hf.session("s", "corp/m")

@@ -12,7 +12,9 @@ import holdfast
 
 
 async def ask_all(session: holdfast.Session, count: int) -> list[int]:
-    async with httpx2.AsyncClient(transport=session.async_transport(), base_url="http://holdfast.invalid/v1", timeout=60) as client:
+    async with httpx2.AsyncClient(
+        transport=session.async_transport(), base_url="http://holdfast.invalid/v1", timeout=60
+    ) as client:
 
         async def ask() -> int:
             return (await client.post("/chat/completions", json={"model": "m", "messages": []})).status_code

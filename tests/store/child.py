@@ -1,4 +1,5 @@
-"""One of several processes on one store; started by `test_processes.py` as `child.py JOB STATE [ARG]`, goes when told to on stdin."""
+"""One of several processes on one store; started by `test_processes.py` as `child.py JOB STATE [ARG]`, goes
+when told to on stdin."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from holdfast.core.changes import Cooldown, CooldownStarted, KeyFailed
 from holdfast.core.errors import StoreError
-from holdfast.core.evidence import Cooldown, Cooled, Failed
 from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Pin
 from holdfast.core.session import Session
@@ -36,7 +37,13 @@ def upserts(state: Path, arg: str) -> None:
     with SqliteStore(state) as store:
         wait_for_go()
         for number in range(250):
-            store.apply([Failed(f"{arg}-{number}", URL, FaultClass.AUTH_REJECTED, 1.0), Failed("shared", URL, FaultClass.AUTH_REJECTED, float(number))], 1.0)
+            store.apply(
+                [
+                    KeyFailed(f"{arg}-{number}", URL, FaultClass.AUTH_REJECTED, 1.0),
+                    KeyFailed("shared", URL, FaultClass.AUTH_REJECTED, float(number)),
+                ],
+                1.0,
+            )
             if number % 5 == 0:
                 store.record([Event(1.0, EventKind.RESUMED, f"s{arg}")])
                 _count_up(store)
@@ -47,7 +54,9 @@ def _count_up(store: SqliteStore) -> None:
         session = store.session("shared")
         assert session is not None
         try:
-            return store.save_session(session.choose(Pin.parse(f"p/{session.version + 1}"), 1.0), session.version)
+            return store.save_session(
+                session.choose(Pin.parse(f"p/{session.version + 1}"), 1.0), session.version
+            )
         except StaleSession:
             continue
 
@@ -80,7 +89,9 @@ def until_killed(state: Path, arg: str) -> None:
         while True:
             number += 1
             cooldown = Cooldown(f"key:{number}@{URL}", 9e9, 1.0, 1, FAULT)
-            store.apply([Failed(str(number), URL, FaultClass.AUTH_REJECTED, 1.0), Cooled(cooldown)], 1.0)
+            store.apply(
+                [KeyFailed(str(number), URL, FaultClass.AUTH_REJECTED, 1.0), CooldownStarted(cooldown)], 1.0
+            )
 
 
 def first_start(state: Path, arg: str) -> None:
@@ -93,7 +104,11 @@ def first_start(state: Path, arg: str) -> None:
 def migrates(state: Path, arg: str) -> None:
     """Knows two more schema steps, slow ones that cannot be done twice."""
     slow = "INSERT INTO done SELECT count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT i FROM n)"
-    sqlite.MIGRATIONS = (*sqlite.MIGRATIONS, ("CREATE TABLE done (number BIGINT)", slow), ("ALTER TABLE done ADD COLUMN more TEXT",))
+    sqlite.MIGRATIONS = (
+        *sqlite.MIGRATIONS,
+        ("CREATE TABLE done (number BIGINT)", slow),
+        ("ALTER TABLE done ADD COLUMN more TEXT",),
+    )
     wait_for_go()
     with SqliteStore(state) as store:
         store.save_session(Session(f"s{arg}", Pin.parse("p/m")), None)
@@ -104,7 +119,10 @@ def forks(state: Path, arg: str) -> None:
     with SqliteStore(state) as store:
         store.save_session(Session("before", Pin.parse("p/m")), None)
         inherited = (store._writer, store._reader)
-        with store._writing, store._reading:  # as that thread would hold them: in the child nobody is left to let them go
+        with (
+            store._writing,
+            store._reading,
+        ):  # as that thread would hold them: in the child nobody is left to let them go
             child = os.fork()
         if child == 0:
             try:
@@ -121,7 +139,9 @@ def forks(state: Path, arg: str) -> None:
         assert {one.id for one in store.sessions()} == {"before", "child", "parent"}
 
 
-JOBS: dict[str, Callable[[Path, str], None]] = {job.__name__: job for job in (upserts, alone, until_killed, first_start, migrates, forks)}
+JOBS: dict[str, Callable[[Path, str], None]] = {
+    job.__name__: job for job in (upserts, alone, until_killed, first_start, migrates, forks)
+}
 
 if __name__ == "__main__":
     JOBS[sys.argv[1]](Path(sys.argv[2]), sys.argv[3])

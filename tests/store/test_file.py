@@ -1,4 +1,5 @@
-"""The state file: made whole, recognised, never replaced, and every trouble told with its place and the command."""
+"""The state file: made whole, recognised, never replaced, and every trouble told with its place and the
+command."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ import pytest
 
 from holdfast.core.errors import StoreError
 from holdfast.core.identity import Pin
-from holdfast.core.session import Session, StandIn
+from holdfast.core.session import ActiveFallback, Session
 from holdfast.store import StaleSession, dbfile, migrations, sqlite
 from holdfast.store.dbfile import set_aside
 from holdfast.store.events import Event, EventKind
@@ -95,17 +96,29 @@ def page_overwritten(path: Path) -> None:
     ("put", "told"),
     [
         pytest.param(foreign_database, "another program", id="a foreign database"),
-        pytest.param(newer_schema, r"newer Holdfast: it has schema \d+, this version knows \d+", id="a newer schema"),
-        pytest.param(lambda path: path.write_bytes(b"no database, but long enough to be one\n" * 9), "not a database", id="a text file"),
+        pytest.param(
+            newer_schema, r"newer Holdfast: it has schema \d+, this version knows \d+", id="a newer schema"
+        ),
+        pytest.param(
+            lambda path: path.write_bytes(b"no database, but long enough to be one\n" * 9),
+            "not a database",
+            id="a text file",
+        ),
         pytest.param(lambda path: path.write_bytes(b""), "cut off: it has 0 bytes", id="an empty file"),
         pytest.param(header_only, "cut off: it has 60 bytes", id="half a header"),
         pytest.param(truncated, "damaged", id="half a database"),
         pytest.param(page_overwritten, "damaged", id="a page overwritten"),
         pytest.param(lambda path: path.mkdir(), "directory", id="a directory"),
-        pytest.param(lambda path: path.with_name("state.db-wal").write_bytes(b"changes"), "is gone, but state.db-wal", id="only the log is left"),
+        pytest.param(
+            lambda path: path.with_name("state.db-wal").write_bytes(b"changes"),
+            "is gone, but state.db-wal",
+            id="only the log is left",
+        ),
     ],
 )
-def test_what_is_no_store_of_ours_is_refused_by_name_and_left_as_it_was(state: Path, put: Callable[[Path], object], told: str) -> None:
+def test_what_is_no_store_of_ours_is_refused_by_name_and_left_as_it_was(
+    state: Path, put: Callable[[Path], object], told: str
+) -> None:
     state.parent.mkdir()
     put(state)
     before = {path: path.read_bytes() for path in state.parent.iterdir() if path.is_file()}
@@ -129,7 +142,10 @@ def test_set_aside_moves_the_store_with_all_it_has_and_overwrites_nothing(filled
     log = filled.with_name("state.db-wal")
     log.write_bytes(b"log")
     first = set_aside(filled)
-    assert sorted(path.name for path in filled.parent.iterdir()) == ["state.db.aside-1", "state.db.aside-1-wal"]
+    assert sorted(path.name for path in filled.parent.iterdir()) == [
+        "state.db.aside-1",
+        "state.db.aside-1-wal",
+    ]
     with SqliteStore(filled) as store:
         assert store.sessions() == []
     second = set_aside(filled)
@@ -148,7 +164,9 @@ def test_set_aside_that_cannot_be_done_says_so(filled: Path, monkeypatch: pytest
         set_aside(filled)
 
 
-def test_a_file_system_without_hard_links_gets_its_store_too(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_hard_links_gets_its_store_too(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(self: Path, target: Path) -> None:
         raise OSError(95, "Operation not supported")
 
@@ -158,7 +176,9 @@ def test_a_file_system_without_hard_links_gets_its_store_too(state: Path, monkey
     assert [path.name for path in state.parent.iterdir()] == ["state.db"]
 
 
-def test_of_two_that_make_the_file_at_once_the_second_takes_the_first_ones(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_that_make_the_file_at_once_the_second_takes_the_first_ones(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build = sqlite._build
 
     def while_another_is_faster(path: Path) -> None:
@@ -173,14 +193,20 @@ def test_of_two_that_make_the_file_at_once_the_second_takes_the_first_ones(state
     assert [path.name for path in state.parent.iterdir()] == ["state.db"]
 
 
-def test_a_store_that_cannot_be_made_leaves_nothing_half_made(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "MIGRATIONS", (*migrations.MIGRATIONS, ("CREATE TABLE half (a TEXT)", "no sql")))
+def test_a_store_that_cannot_be_made_leaves_nothing_half_made(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        sqlite, "MIGRATIONS", (*migrations.MIGRATIONS, ("CREATE TABLE half (a TEXT)", "no sql"))
+    )
     with pytest.raises(StoreError, match="syntax error"):
         SqliteStore(state)
     assert list(state.parent.iterdir()) == []
 
 
-def test_a_store_that_vanishes_while_it_is_opened_is_not_made_anew(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_vanishes_while_it_is_opened_is_not_made_anew(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state.parent.mkdir()
     monkeypatch.setattr(sqlite, "ensure", lambda path, build: None)
     with pytest.raises(StoreError, match="cannot be written"):
@@ -188,8 +214,12 @@ def test_a_store_that_vanishes_while_it_is_opened_is_not_made_anew(state: Path, 
     assert list(state.parent.iterdir()) == []
 
 
-def test_a_migration_that_fails_leaves_the_schema_before_it(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "MIGRATIONS", (*migrations.MIGRATIONS, ("CREATE TABLE half (a TEXT)", "no sql")))
+def test_a_migration_that_fails_leaves_the_schema_before_it(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        sqlite, "MIGRATIONS", (*migrations.MIGRATIONS, ("CREATE TABLE half (a TEXT)", "no sql"))
+    )
     with pytest.raises(StoreError, match="syntax error"):
         SqliteStore(filled)
     monkeypatch.undo()
@@ -231,17 +261,19 @@ def test_a_full_disk_refuses_choices_and_journal_loses_nothing_and_still_reads(f
         store._writer.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StoreError, match="disk is full"):
             store.record([Event(1.0, EventKind.CREATED, "s", detail={"text": "x" * 200_000})])
-        long = StandIn(Pin.parse("q/m"), "x" * 200_000, 1.0)
+        long = ActiveFallback(Pin.parse("q/m"), "x" * 200_000, 1.0)
         with pytest.raises(StoreError, match="disk is full") as error:
-            store.save_session(Session("s", Pin.parse("q/m"), stand_in=long, version=1), 0)
+            store.save_session(Session("s", Pin.parse("q/m"), active_fallback=long, version=1), 0)
         assert not isinstance(error.value, StaleSession)
         assert store.session("s") == SESSION
         store._writer.execute("PRAGMA max_page_count = 1000000")
-        store.save_session(Session("s", Pin.parse("q/m"), stand_in=long, version=1), 0)
+        store.save_session(Session("s", Pin.parse("q/m"), active_fallback=long, version=1), 0)
         assert len(store.journal(limit=1000)) == 500
 
 
-def test_a_write_waits_for_other_processes_only_so_long_and_reads_do_not_wait(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_waits_for_other_processes_only_so_long_and_reads_do_not_wait(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     with SqliteStore(filled) as store, closing(sqlite3.connect(filled, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -29,7 +29,9 @@ def test_a_relative_path_starts_in_the_home(setting: str, file: str | None) -> N
 
 
 def test_a_home_remembers_where_its_configuration_says(tmp_path: Path) -> None:
-    (tmp_path / "holdfast.toml").write_text('[provider.p]\nurl = "http://127.0.0.1:9/v1"\nauth = "none"\n[gateway]\nstore = "sqlite:deeper/other.db"\n')
+    (tmp_path / "holdfast.toml").write_text(
+        '[provider.p]\nurl = "http://127.0.0.1:9/v1"\nauth = "none"\n[gateway]\nstore = "sqlite:deeper/other.db"\n'
+    )
     with holdfast.open(tmp_path) as hf:
         hf.session("s", "p/m")
     assert (tmp_path / "deeper" / "other.db").exists()
@@ -47,8 +49,12 @@ def test_a_store_that_this_version_lacks_is_refused_with_what_to_write(tmp_path:
         open_store("mysql://db/holdfast", tmp_path)
 
 
-def test_a_store_whose_package_is_not_installed_is_refused_with_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_whose_package_is_not_installed_is_refused_with_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     monkeypatch.delitem(sys.modules, "holdfast.store.postgres", raising=False)
-    with pytest.raises(ConfigError, match=r"needs the package psycopg[\s\S]+pip install 'holdfast\[postgres\]'"):
+    with pytest.raises(
+        ConfigError, match=r"needs the package psycopg[\s\S]+pip install 'holdfast\[postgres\]'"
+    ):
         open_store("postgresql://db/holdfast", tmp_path)

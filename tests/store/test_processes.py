@@ -34,7 +34,9 @@ class Children:
 
     def start(self, job: str, state: Path, *args: str) -> subprocess.Popen[str]:
         command = [sys.executable, str(CHILD), job, str(state), *args]
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         self.running.append(child)
         return child
 
@@ -86,7 +88,9 @@ def test_a_lease_is_held_by_one_process_at_a_time(state: Path, children: Childre
         assert lease.fence == 81
 
 
-def test_a_process_killed_in_the_middle_leaves_a_whole_store_and_its_lease_ends(state: Path, children: Children) -> None:
+def test_a_process_killed_in_the_middle_leaves_a_whole_store_and_its_lease_ends(
+    state: Path, children: Children
+) -> None:
     ttl = 1.0
     child = children.start("until_killed", state, str(ttl))
     assert child.stdout is not None
@@ -100,7 +104,9 @@ def test_a_process_killed_in_the_middle_leaves_a_whole_store_and_its_lease_ends(
         assert store.lease("refresh", "the living", 5) is None
         written = {one.fingerprint for one in store.evidence()}
         assert len(written) > 10
-        assert {one.subject for one in store.cooldowns()} == {f"key:{name}@https://plan.example/v1" for name in written}
+        assert {one.subject for one in store.cooldowns()} == {
+            f"key:{name}@https://plan.example/v1" for name in written
+        }
         time.sleep(max(0.0, held.until - time.time()) + 0.01)
         lease = store.lease("refresh", "the living", 5)
         assert lease is not None

@@ -1,8 +1,9 @@
-"""The faces through which a story is told: the library in the program, or a gateway that the program's SDK is pointed to.
+"""The faces through which a story is told: the library in the program, or a gateway that the program's SDK is
+pointed to.
 
-A story opens its home with `house.open()`. Through a gateway what comes out is the same Holdfast, but the SDKs are given the gateway's
-address and token and nothing else of ours: no transport, and their own retries as their makers set them.
-"""
+A story opens its home with `house.open()`. Through a gateway what comes out is the same Holdfast, but the
+SDKs are given the gateway's address and token and nothing else of ours: no transport, and their own retries
+as their makers set them."""
 
 from __future__ import annotations
 
@@ -20,9 +21,9 @@ import pytest
 
 from gateway.conftest import QUICK, Running
 from gateway.served import Served, eventually, serving
-from holdfast import runtime
 from holdfast.gateway.tokens import issue
-from holdfast.runtime import Holdfast, Session
+from holdfast.sdk import api
+from holdfast.sdk.api import Holdfast, Session
 from holdfast.store.events import Event
 
 _SETTLED = 0.4
@@ -40,9 +41,12 @@ class Face(StrEnum):
 
 
 library_only = pytest.mark.faces(Face.LIBRARY)
-"""For stories of the transports themselves, of programs that share a home, and of what has no request in it."""
+"""For stories of the transports themselves, of programs that share a home, and of what has no request in
+it."""
 with_two_workers = pytest.mark.faces(*Face)
-at_leisure_with_two_workers = pytest.mark.faces(*(face for face in Face if face is not Face.WORKERS or os.environ.get("STORIES") == "all"))
+at_leisure_with_two_workers = pytest.mark.faces(
+    *(face for face in Face if face is not Face.WORKERS or os.environ.get("STORIES") == "all")
+)
 """Two workers of every story take long to start: `make test-workers` tells these."""
 
 
@@ -54,7 +58,8 @@ class Door(NamedTuple):
 
 
 class Fronted:
-    """A home whose sessions are used through a gateway. All that is not the SDKs' way in is the Holdfast behind it."""
+    """A home whose sessions are used through a gateway. All that is not the SDKs' way in is the Holdfast
+    behind it."""
 
     def __init__(self, held: Holdfast, door: Door, *, elsewhere: bool) -> None:
         self._held, self._door, self._elsewhere = held, door, elsewhere
@@ -70,22 +75,43 @@ class FrontedSession:
     """A session as the user of a gateway has it: a path, with which any client can be made."""
 
     def __init__(self, session: Session, door: Door, *, elsewhere: bool) -> None:
-        self._session, self._root, self._token, self._elsewhere = session, f"{door.root}/s/{session.id}", door.token, elsewhere
+        self._session, self._root, self._token, self._elsewhere = (
+            session,
+            f"{door.root}/s/{session.id}",
+            door.token,
+            elsewhere,
+        )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
     def for_openai(self) -> dict[str, Any]:
-        return {"base_url": f"{self._root}/v1", "api_key": self._token, "http_client": openai.DefaultHttpxClient(trust_env=False)}
+        return {
+            "base_url": f"{self._root}/v1",
+            "api_key": self._token,
+            "http_client": openai.DefaultHttpxClient(trust_env=False),
+        }
 
     def for_openai_async(self) -> dict[str, Any]:
-        return {"base_url": f"{self._root}/v1", "api_key": self._token, "http_client": openai.DefaultAsyncHttpxClient(trust_env=False)}
+        return {
+            "base_url": f"{self._root}/v1",
+            "api_key": self._token,
+            "http_client": openai.DefaultAsyncHttpxClient(trust_env=False),
+        }
 
     def for_anthropic(self) -> dict[str, Any]:
-        return {"base_url": self._root, "api_key": self._token, "http_client": anthropic.DefaultHttpxClient(trust_env=False)}
+        return {
+            "base_url": self._root,
+            "api_key": self._token,
+            "http_client": anthropic.DefaultHttpxClient(trust_env=False),
+        }
 
     def for_anthropic_async(self) -> dict[str, Any]:
-        return {"base_url": self._root, "api_key": self._token, "http_client": anthropic.DefaultAsyncHttpxClient(trust_env=False)}
+        return {
+            "base_url": self._root,
+            "api_key": self._token,
+            "http_client": anthropic.DefaultAsyncHttpxClient(trust_env=False),
+        }
 
     def transport(self) -> Any:
         raise AssertionError("a gateway is reached by its address: this story is the library's alone")
@@ -106,7 +132,7 @@ class FrontedSession:
 def through(face: Face, home: Path) -> Iterator[Any]:
     """The home, opened as this face opens it."""
     if face is Face.LIBRARY:
-        with runtime.open(home) as held:
+        with api.open(home) as held:
             yield held
     elif face is Face.GATEWAY:
         running = Running(home, QUICK, None, "uvloop")
@@ -115,7 +141,7 @@ def through(face: Face, home: Path) -> Iterator[Any]:
         finally:
             running.close()
     else:
-        with runtime.open(home) as held:
+        with api.open(home) as held:
             _, token = issue(held.engine.store, "story")
             with serving(home, "--workers", "2", token=token) as served:
                 both_are_there(served)

@@ -1,9 +1,9 @@
 """Story 0: identity lost on resume.
 
-What was reported (NousResearch/hermes-agent#44108 and its relatives): an agent stores what it resolved, `custom`, instead of the entry
-its user named. On resume it finds no provider, or sends a placeholder key and gets a 401, or, where two entries share one URL, sends
-somebody else's key without any error. What must be true: a resume restores exactly what was chosen, or refuses and says how to mend it.
-"""
+What was reported (NousResearch/hermes-agent#44108 and its relatives): an agent stores what it resolved,
+`custom`, instead of the entry its user named. On resume it finds no provider, or sends a placeholder key and
+gets a 401, or, where two entries share one URL, sends somebody else's key without any error. What must be
+true: a resume restores exactly what was chosen, or refuses and says how to mend it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,24 @@ import pytest
 from holdfast.core.config import Config
 from holdfast.core.errors import ConfigError, ConnectionLost, IdentityError
 from holdfast.core.identity import KINDS, Dialect
-from holdfast.core.resolve import LegacyRow, recover_pin
-from holdfast.runtime import Session
-from holdfast.scripted import ScriptedProvider, ok, status
+from holdfast.core.routing import LegacyRow, recover_pin
+from holdfast.fake_provider import ScriptedProvider, ok, status
+from holdfast.sdk.api import Session
 from stories.faces import at_leisure_with_two_workers, library_only
-from stories.told import TEXT, WAYS, House, Way, ask, bad_key, entry, keys_seen, openai_client, refusal, value_of, workers
+from stories.told import (
+    TEXT,
+    WAYS,
+    House,
+    Way,
+    ask,
+    bad_key,
+    entry,
+    keys_seen,
+    openai_client,
+    refusal,
+    value_of,
+    workers,
+)
 
 
 @pytest.fixture
@@ -46,7 +59,9 @@ def lost(session: Session) -> str:
 
 
 @library_only
-def test_a_session_resumes_exactly_in_another_process_after_kill_9_in_the_middle_of_an_answer(house: House, plan: ScriptedProvider) -> None:
+def test_a_session_resumes_exactly_in_another_process_after_kill_9_in_the_middle_of_an_answer(
+    house: House, plan: ScriptedProvider
+) -> None:
     plan.follow(ok("word " * 500, event_delay=0.05))
     with workers("work", "streams", 1, "team-b/m1") as (first,):
         first.go()
@@ -72,7 +87,9 @@ def test_two_entries_on_one_url_never_mix(house: House, plan: ScriptedProvider, 
     assert keys_seen(plan) == ["a", "b", "a", "b"]
 
 
-def test_what_is_stored_is_what_the_user_typed_and_nothing_that_was_resolved(house: House, plan: ScriptedProvider) -> None:
+def test_what_is_stored_is_what_the_user_typed_and_nothing_that_was_resolved(
+    house: House, plan: ScriptedProvider
+) -> None:
     choose_team_b(house)
     with closing(sqlite3.connect(house.path / "state.db")) as stored:
         stored.row_factory = sqlite3.Row
@@ -84,7 +101,9 @@ def test_what_is_stored_is_what_the_user_typed_and_nothing_that_was_resolved(hou
 
 
 @at_leisure_with_two_workers
-def test_a_resume_keeps_the_choice_whatever_default_a_program_offers(house: House, plan: ScriptedProvider) -> None:
+def test_a_resume_keeps_the_choice_whatever_default_a_program_offers(
+    house: House, plan: ScriptedProvider
+) -> None:
     choose_team_b(house)
     with house.open() as held:
         assert str(held.session("work", "team-a/m1").pin) == "team-b/m1"
@@ -109,7 +128,9 @@ def test_a_rename_does_not_disturb_a_program_that_is_running(house: House, plan:
             for new, old in (("team-b", "team-b"), ("blue", "team-b"), ("red", "blue")):
                 if new != old:
                     assert house.command("provider", "rename", old, new).returncode == 0
-                assert client.chat.completions.create(model="m1", messages=[]).choices[0].message.content == TEXT
+                assert (
+                    client.chat.completions.create(model="m1", messages=[]).choices[0].message.content == TEXT
+                )
                 assert str(session.pin) == f"{new}/m1"
     assert keys_seen(plan) == ["b"] * 3
 
@@ -122,7 +143,9 @@ def by_hand(house: House, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-def test_a_provider_renamed_by_hand_is_refused_with_the_name_it_could_have_now(house: House, plan: ScriptedProvider) -> None:
+def test_a_provider_renamed_by_hand_is_refused_with_the_name_it_could_have_now(
+    house: House, plan: ScriptedProvider
+) -> None:
     choose_team_b(house)
     by_hand(house, "[provider.team-b]", "[provider.blue]")
     with house.open() as held:
@@ -139,11 +162,15 @@ def test_a_provider_renamed_by_hand_is_refused_with_the_name_it_could_have_now(h
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way.streams == way.is_async], ids=str)
-def test_a_provider_that_was_removed_is_refused_and_its_neighbour_never_steps_in(house: House, plan: ScriptedProvider, way: Way) -> None:
+def test_a_provider_that_was_removed_is_refused_and_its_neighbour_never_steps_in(
+    house: House, plan: ScriptedProvider, way: Way
+) -> None:
     with house.open() as held:
         session = held.session("work", "team-b/m1")
         house.write(entry("team-a", plan, "a"))
-        held.engine._config_due = 0.0  # a program looks at the file twice a second; this story does not wait for it
+        held.engine._config_due = (
+            0.0  # a program looks at the file twice a second; this story does not wait for it
+        )
         with pytest.raises(way.sdk.ConflictError, match="there is no provider 'team-b'"):
             way.say(session, max_retries=5)
     with house.open() as held, pytest.raises(ConnectionLost):
@@ -152,7 +179,9 @@ def test_a_provider_that_was_removed_is_refused_and_its_neighbour_never_steps_in
 
 
 @library_only
-def test_removing_a_provider_tells_whose_sessions_it_strands_and_loses_none(house: House, plan: ScriptedProvider) -> None:
+def test_removing_a_provider_tells_whose_sessions_it_strands_and_loses_none(
+    house: House, plan: ScriptedProvider
+) -> None:
     choose_team_b(house)
     done = house.command("provider", "remove", "team-b")
     assert "work" in done.stdout + done.stderr
@@ -163,7 +192,9 @@ def test_removing_a_provider_tells_whose_sessions_it_strands_and_loses_none(hous
         assert [str(row.pin) for row in held.sessions()] == ["team-b/m1"], "only the user changes the choice"
 
 
-def test_a_provider_that_moved_to_another_url_is_followed_there_with_its_own_key(house: House, plan: ScriptedProvider) -> None:
+def test_a_provider_that_moved_to_another_url_is_followed_there_with_its_own_key(
+    house: House, plan: ScriptedProvider
+) -> None:
     choose_team_b(house)
     moved = house.provider()
     house.write(entry("team-a", plan, "a"), entry("team-b", moved, "b"))
@@ -173,17 +204,23 @@ def test_a_provider_that_moved_to_another_url_is_followed_there_with_its_own_key
     assert len(plan.calls) == 1
 
 
-def test_what_is_known_of_a_key_stays_with_the_url_where_it_was_learnt(house: House, plan: ScriptedProvider) -> None:
+def test_what_is_known_of_a_key_stays_with_the_url_where_it_was_learnt(
+    house: House, plan: ScriptedProvider
+) -> None:
     choose_team_b(house)
     moved = house.provider(status(401, bad_key()))
     house.write(entry("team-b", moved, "b"))
     with house.open() as held:
         error = refusal(held.session("work"))
-    assert error.response.headers["holdfast-fault"] == "endpoint_mismatch", "the key works at the old URL: it is not called bad"
+    assert error.response.headers["holdfast-fault"] == "endpoint_mismatch", (
+        "the key works at the old URL: it is not called bad"
+    )
     assert len(moved.calls) == 1
 
 
-def test_a_session_on_a_chosen_key_refuses_when_that_key_is_gone(house: House, plan: ScriptedProvider) -> None:
+def test_a_session_on_a_chosen_key_refuses_when_that_key_is_gone(
+    house: House, plan: ScriptedProvider
+) -> None:
     house.write(entry("team", plan, "a", "b"))
     with house.open() as held:
         session = held.session("work", "team/m1", key="b")
@@ -200,7 +237,9 @@ def test_a_session_on_a_chosen_key_refuses_when_that_key_is_gone(house: House, p
 
 
 @library_only
-def test_a_session_that_was_removed_is_not_created_again_by_a_running_program(house: House, plan: ScriptedProvider) -> None:
+def test_a_session_that_was_removed_is_not_created_again_by_a_running_program(
+    house: House, plan: ScriptedProvider
+) -> None:
     with house.open() as held:
         session = held.session("work", "team-b/m1")
         ask(session)
@@ -210,14 +249,22 @@ def test_a_session_that_was_removed_is_not_created_again_by_a_running_program(ho
     assert len(plan.calls) == 1
 
 
-# A placeholder key does not exist -----------------------------------------------------------------------------------------
+# A placeholder key does not exist
+# -----------------------------------------------------------------------------------------
 
 
-def test_without_a_key_nothing_is_sent_and_the_message_names_the_variable(house: House, plan: ScriptedProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_nothing_is_sent_and_the_message_names_the_variable(
+    house: House, plan: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("KEY_B")
     with house.open() as held:
         session = held.session("work", "team-b/m1")
-        with openai_client(session) as client, pytest.raises(openai.AuthenticationError, match=r"No key was sent: env:KEY_B leads to no value here"):
+        with (
+            openai_client(session) as client,
+            pytest.raises(
+                openai.AuthenticationError, match=r"No key was sent: env:KEY_B leads to no value here"
+            ),
+        ):
             client.chat.completions.create(model="m1", messages=[])
     assert plan.requests == []
 
@@ -226,7 +273,9 @@ def test_without_a_key_nothing_is_sent_and_the_message_names_the_variable(house:
 def test_an_endpoint_without_keys_gets_none_not_even_the_sdks(house: House, way: Way) -> None:
     local = house.provider()
     dialect_url = local.url.removesuffix("/v1") if way.dialect is Dialect.ANTHROPIC_MESSAGES else local.url
-    house.write(f'[provider.local]\nendpoints = {{ {way.dialect} = {{ url = "{dialect_url}", auth = "none" }} }}\nmodels = ["m1"]\n')
+    house.write(
+        f'[provider.local]\nendpoints = {{ {way.dialect} = {{ url = "{dialect_url}", auth = "none" }} }}\nmodels = ["m1"]\n'
+    )
     with house.open() as held:
         assert way.say(held.session("work", "local/m1")) == TEXT
     assert [seen.key for seen in local.calls] == [None]
@@ -243,7 +292,8 @@ def test_a_kind_is_never_accepted_as_a_name(house: House, plan: ScriptedProvider
         pass
 
 
-# Rows that older software left --------------------------------------------------------------------------------------------
+# Rows that older software left
+# --------------------------------------------------------------------------------------------
 
 PLAN, GATEWAY, BOTH = "https://token-plan-cn.example/v1", "https://gateway.example/v1", "https://both.example"
 CHAT, MESSAGES = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES
@@ -251,7 +301,8 @@ CHAT, MESSAGES = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES
 
 @pytest.fixture
 def known(house: House) -> Config:
-    """What the user has now: two teams on one URL, a gateway of their own, a host that speaks two dialects under two entries."""
+    """What the user has now: two teams on one URL, a gateway of their own, a host that speaks two dialects
+    under two entries."""
     house.write(
         f'[provider.team-a]\nurl = "{PLAN}"\nmodels = ["pro", "flash"]\nkeys = ["env:KEY_A"]\n',
         f'[provider.team-b]\nurl = "{PLAN}"\nmodels = ["pro", "vision"]\nkeys = ["env:KEY_B"]\n',
@@ -268,36 +319,76 @@ def known(house: House) -> Config:
     ("report", "row", "pin"),
     [
         ("#44108: the class instead of the name", LegacyRow("custom", GATEWAY, "any"), "my-gateway/any"),
-        ("#44022: only the class for billing, and a URL", LegacyRow("custom", GATEWAY + "/", "x/y:free"), "my-gateway/x/y:free"),
-        ("#102725: one URL twice, the model is known to one entry", LegacyRow("custom", PLAN, "vision"), "team-b/vision"),
+        (
+            "#44022: only the class for billing, and a URL",
+            LegacyRow("custom", GATEWAY + "/", "x/y:free"),
+            "my-gateway/x/y:free",
+        ),
+        (
+            "#102725: one URL twice, the model is known to one entry",
+            LegacyRow("custom", PLAN, "vision"),
+            "team-b/vision",
+        ),
         ("#45578: the repaired form keeps the name", LegacyRow("custom:team-b", PLAN, "pro"), "team-b/pro"),
         ("#45578: and a display name", LegacyRow("custom:Team B", PLAN, "pro"), "team-b/pro"),
-        ("#102725: one URL and model twice, the dialect is known", LegacyRow("custom", BOTH, "m", MESSAGES), "both-messages/m"),
-        ("#16878: stored without /v1", LegacyRow("custom", "https://gateway.example", "any"), "my-gateway/any"),
-        ("#57588: a genuine OpenRouter session under a name of its user's", LegacyRow("openrouter", "https://openrouter.ai/api/v1", "any"), "router/any"),
+        (
+            "#102725: one URL and model twice, the dialect is known",
+            LegacyRow("custom", BOTH, "m", MESSAGES),
+            "both-messages/m",
+        ),
+        (
+            "#16878: stored without /v1",
+            LegacyRow("custom", "https://gateway.example", "any"),
+            "my-gateway/any",
+        ),
+        (
+            "#57588: a genuine OpenRouter session under a name of its user's",
+            LegacyRow("openrouter", "https://openrouter.ai/api/v1", "any"),
+            "router/any",
+        ),
         ("#74628: the entry's own name, no URL", LegacyRow("my-gateway", "", "any"), "my-gateway/any"),
     ],
 )
 @library_only
-def test_a_row_of_older_software_is_healed_when_exactly_one_entry_can_be_meant(known: Config, report: str, row: LegacyRow, pin: str) -> None:
+def test_a_row_of_older_software_is_healed_when_exactly_one_entry_can_be_meant(
+    known: Config, report: str, row: LegacyRow, pin: str
+) -> None:
     assert str(recover_pin(known, row)) == pin, report
 
 
 @pytest.mark.parametrize(
     ("report", "row", "candidates"),
     [
-        ("#14141: two entries, one URL: the first one's key was sent", LegacyRow("custom", PLAN, "pro"), {"team-a/pro", "team-b/pro"}),
-        ("#102725: one URL and model twice, the dialect is not known", LegacyRow("custom", BOTH, "m"), {"both-chat/m", "both-messages/m"}),
+        (
+            "#14141: two entries, one URL: the first one's key was sent",
+            LegacyRow("custom", PLAN, "pro"),
+            {"team-a/pro", "team-b/pro"},
+        ),
+        (
+            "#102725: one URL and model twice, the dialect is not known",
+            LegacyRow("custom", BOTH, "m"),
+            {"both-chat/m", "both-messages/m"},
+        ),
         ("#74628: the bare class: another provider's key went out", LegacyRow("custom", "", "any"), set()),
         ("#44022: `auto` fell back to the global default", LegacyRow("auto", "", "any"), set()),
-        ("#109765: a URL that nobody has: OpenRouter was billed", LegacyRow("custom", "https://gone.example/v1", "any"), set()),
+        (
+            "#109765: a URL that nobody has: OpenRouter was billed",
+            LegacyRow("custom", "https://gone.example/v1", "any"),
+            set(),
+        ),
         ("#44022: no model: the old model's name on a new provider", LegacyRow("custom", GATEWAY, ""), set()),
         ("#45578: a model that neither entry has", LegacyRow("custom", PLAN, "elsewhere"), set()),
-        ("#45578: the name of one entry and the URL of another", LegacyRow("custom:team-a", GATEWAY, "pro"), {"team-a/pro", "my-gateway/pro"}),
+        (
+            "#45578: the name of one entry and the URL of another",
+            LegacyRow("custom:team-a", GATEWAY, "pro"),
+            {"team-a/pro", "my-gateway/pro"},
+        ),
     ],
 )
 @library_only
-def test_a_row_that_none_or_several_entries_match_asks_and_takes_none(known: Config, report: str, row: LegacyRow, candidates: set[str]) -> None:
+def test_a_row_that_none_or_several_entries_match_asks_and_takes_none(
+    known: Config, report: str, row: LegacyRow, candidates: set[str]
+) -> None:
     with pytest.raises(ConnectionLost, match="holdfast session pin") as asked:
         recover_pin(known, row)
     assert set(asked.value.candidates) == candidates, report

@@ -1,9 +1,10 @@
-"""Story 1: the first 401 or 429 swapped in another key of the pool, together with that key's registry-default URL.
+"""Story 1: the first 401 or 429 swapped in another key of the pool, together with that key's registry-default
+URL.
 
-What was reported (NousResearch/hermes-agent#44070): a session on a plan's own host met one refused request; the pool's next key brought
-the vendor's default URL with it, and from then on every request ended in "404 page not found", also after a model switch and after the
-end of a fall-back. What must be true: a rotation changes the key and nothing else.
-"""
+What was reported (NousResearch/hermes-agent#44070): a session on a plan's own host met one refused request;
+the pool's next key brought the vendor's default URL with it, and from then on every request ended in "404
+page not found", also after a model switch and after the end of a fall-back. What must be true: a rotation
+changes the key and nothing else."""
 
 from __future__ import annotations
 
@@ -13,22 +14,50 @@ from typing import Any
 
 import pytest
 
-from holdfast.runtime import Holdfast
-from holdfast.scripted import Behaviour, ScriptedProvider, Seen, ok, only_keys, status, wrong_door
+from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok, only_keys, status, wrong_door
+from holdfast.sdk.api import Holdfast
 from holdfast.store.events import EventKind
 from stories.faces import with_two_workers
-from stories.told import SAYS, TEXT, WAYS, House, Way, ask, bad_key, entry, keys_seen, kinds, models_asked, openai_client, refusal, value_of
+from stories.told import (
+    SAYS,
+    TEXT,
+    WAYS,
+    House,
+    Way,
+    ask,
+    bad_key,
+    entry,
+    keys_seen,
+    kinds,
+    models_asked,
+    openai_client,
+    refusal,
+    value_of,
+)
 
 FIRST_REFUSALS = {
     "401": status(401, bad_key()),
-    "402": status(402, {"error": {"message": "Insufficient balance", "type": "insufficient_quota", "code": "insufficient_quota"}}),
-    "429": status(429, {"error": {"message": "Rate limit reached", "type": "rate_limit_error"}}, {"retry-after": "30"}),
+    "402": status(
+        402,
+        {
+            "error": {
+                "message": "Insufficient balance",
+                "type": "insufficient_quota",
+                "code": "insufficient_quota",
+            }
+        },
+    ),
+    "429": status(
+        429, {"error": {"message": "Rate limit reached", "type": "rate_limit_error"}}, {"retry-after": "30"}
+    ),
 }
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way.streams == way.is_async], ids=str)
 @pytest.mark.parametrize("refusal_of_a", FIRST_REFUSALS)
-def test_the_first_refusal_brings_the_next_key_and_changes_nothing_else(house: House, way: Way, refusal_of_a: str) -> None:
+def test_the_first_refusal_brings_the_next_key_and_changes_nothing_else(
+    house: House, way: Way, refusal_of_a: str
+) -> None:
     house.own("a", "b")
     plan = house.provider(only_keys([value_of("b")], otherwise=FIRST_REFUSALS[refusal_of_a]))
     house.write(entry("plan", plan, "a", "b"))
@@ -40,9 +69,13 @@ def test_the_first_refusal_brings_the_next_key_and_changes_nothing_else(house: H
     assert different(first, second) <= {"authorization"}
 
 
-def different(one: Seen, other: Seen) -> set[str]:
+def different(one: SeenRequest, other: SeenRequest) -> set[str]:
     """The headers in which two requests differ."""
-    return {name for name in one.headers.keys() | other.headers.keys() if one.headers.get(name) != other.headers.get(name)}
+    return {
+        name
+        for name in one.headers.keys() | other.headers.keys()
+        if one.headers.get(name) != other.headers.get(name)
+    }
 
 
 @with_two_workers
@@ -66,39 +99,46 @@ class Down:
     def __init__(self, *labels: str) -> None:
         self.on, self.labels = True, labels
 
-    def __call__(self, seen: Seen) -> Behaviour:
+    def __call__(self, seen: SeenRequest) -> Behaviour:
         if not self.on:
             return OUT_OF_ORDER
         return ok() if seen.key in map(value_of, self.labels) else FIRST_REFUSALS["429"]
 
 
-def furnish(house: House, ladder: str) -> Any:
-    """Two known vendors, each behind a URL that its user wrote: the plan's own host, and a company's proxy. One stands in for the other."""
+def furnish(house: House, fallback_chain: str) -> Any:
+    """Two known vendors, each behind a URL that its user wrote: the plan's own host, and a company's proxy.
+    One stands in for the other."""
     house.own("a", "b", "c", "d")
     plan_state, proxy_state = Down("a"), Down("c")
     plan, proxy = house.provider(plan_state), house.provider(proxy_state)
 
     def vendor(name: str, preset: str, at: ScriptedProvider, one: str, other: str) -> str:
-        keys = ", ".join(f'{{ from = "env:KEY_{label.upper()}", label = "{label}" }}' for label in (one, other))
+        keys = ", ".join(
+            f'{{ from = "env:KEY_{label.upper()}", label = "{label}" }}' for label in (one, other)
+        )
         return f'[provider.{name}]\npreset = "{preset}"\nurl = "{at.url}"\nmodels = ["m1"]\nkeys = [{keys}]\n'
 
-    rungs = f'[ladder]\n"plan/m1" = {{ then = ["proxy/m1"], {ladder} }}\n'
-    house.write(vendor("plan", "deepseek", plan, "a", "b"), vendor("proxy", "openrouter", proxy, "c", "d"), rungs)
+    fallbacks = f'[ladder]\n"plan/m1" = {{ then = ["proxy/m1"], {fallback_chain} }}\n'
+    house.write(
+        vendor("plan", "deepseek", plan, "a", "b"), vendor("proxy", "openrouter", proxy, "c", "d"), fallbacks
+    )
     return plan, proxy, plan_state, proxy_state
 
 
 @pytest.fixture
-def ladder(house: House) -> Any:
+def fallback_chain(house: House) -> Any:
     """A ladder whose stand-in ends by the clock alone: the next request tries the plan."""
     return furnish(house, 'return_after = "300ms", check = false')
 
 
-def test_a_url_that_the_user_wrote_over_a_presets_is_never_left(house: House, ladder: Any) -> None:
-    """Rotation, fall-back, rotation of the stand-in, its end, and a restart after each: any other host would fail this test by itself."""
-    plan, proxy, plan_state, proxy_state = ladder
+def test_a_url_that_the_user_wrote_over_a_presets_is_never_left(house: House, fallback_chain: Any) -> None:
+    """Rotation, fall-back, rotation of the stand-in, its end, and a restart after each: any other host would
+    fail this test by itself."""
+    plan, proxy, plan_state, proxy_state = fallback_chain
 
     def turn() -> str:
-        """One turn of a program that was started for it. Where it arrived, and with which key it was answered."""
+        """One turn of a program that was started for it. Where it arrived, and with which key it was
+        answered."""
         plan.requests.clear()
         proxy.requests.clear()
         with house.open() as held:
@@ -124,8 +164,8 @@ def test_a_url_that_the_user_wrote_over_a_presets_is_never_left(house: House, la
 
 
 @with_two_workers
-def test_a_stand_in_is_written_down_with_its_reason_and_its_end(house: House, ladder: Any) -> None:
-    _, _, plan_state, _ = ladder
+def test_a_stand_in_is_written_down_with_its_reason_and_its_end(house: House, fallback_chain: Any) -> None:
+    _, _, plan_state, _ = fallback_chain
     with house.open() as held:
         session = held.session("work", "plan/m1")
         ask(session)
@@ -134,7 +174,10 @@ def test_a_stand_in_is_written_down_with_its_reason_and_its_end(house: House, la
         plan_state.on = True
         time.sleep(0.35)
         ask(session)
-        assert [kind for kind in kinds(session) if kind in (EventKind.STOOD_IN, EventKind.RETURNED)] == [EventKind.STOOD_IN, EventKind.RETURNED]
+        assert [kind for kind in kinds(session) if kind in (EventKind.STOOD_IN, EventKind.RETURNED)] == [
+            EventKind.STOOD_IN,
+            EventKind.RETURNED,
+        ]
         told = session.why()
     assert "proxy/m1 stands in until" in told
     assert "because of transient" in told
@@ -143,7 +186,11 @@ def test_a_stand_in_is_written_down_with_its_reason_and_its_end(house: House, la
 
 WITH_A_RESULT: list[Any] = [
     *SAYS,
-    {"role": "assistant", "content": None, "tool_calls": [{"id": "t1", "type": "function", "function": {"name": "ls", "arguments": "{}"}}]},
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "t1", "type": "function", "function": {"name": "ls", "arguments": "{}"}}],
+    },
     {"role": "tool", "tool_call_id": "t1", "content": "3 files"},
 ]
 
@@ -162,7 +209,7 @@ class Program:
         with openai_client(self.session) as client:
             answer = client.chat.completions.with_raw_response.create(model="m1", messages=messages)
         assert answer.http_response.json()["choices"][0]["message"]["content"] == TEXT
-        assert self.held.homeward.later.settle()
+        assert self.held.failback.later.settle()
         return str(answer.headers["holdfast-pin"])
 
     @property
@@ -171,9 +218,12 @@ class Program:
         return sum(json.loads(seen.body)["messages"] != SAYS for seen in self.plan.calls)
 
 
-def test_no_turn_pays_for_the_question_whether_the_plan_is_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """openclaw/openclaw#72697: every end of a fall-back cost a turn its time-outs. #64083: without one it never ended."""
-    monkeypatch.setattr("holdfast.homeward._AT_MOST_EVERY", 0.0)
+def test_no_turn_pays_for_the_question_whether_the_plan_is_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """openclaw/openclaw#72697: every end of a fall-back cost a turn its time-outs. #64083: without one it
+    never ended."""
+    monkeypatch.setattr("holdfast.engine.failback._AT_MOST_EVERY", 0.0)
     plan, proxy, plan_state, _ = furnish(house, 'return_after = "600ms"')
     with house.open() as held:
         program = Program(held, plan, proxy)
@@ -182,7 +232,9 @@ def test_no_turn_pays_for_the_question_whether_the_plan_is_back(house: House, mo
         assert program.ask() == "proxy/m1"
         time.sleep(0.65)
         assert program.ask() == "proxy/m1", "the lease is over, and the plan is asked beside the turn"
-        assert (len(plan.calls), program.beside, len(proxy.calls)) == (1, 1, 1), "which is dead: the turn never met it"
+        assert (len(plan.calls), program.beside, len(proxy.calls)) == (1, 1, 1), (
+            "which is dead: the turn never met it"
+        )
         plan_state.on = True
         assert program.ask() == "proxy/m1"
         assert plan.calls == [], "another lease"
@@ -198,7 +250,8 @@ def test_no_turn_pays_for_the_question_whether_the_plan_is_back(house: House, mo
 
 
 def test_a_turn_that_began_on_the_rung_ends_on_it(house: House) -> None:
-    """A prompt is cached where it was sent: to leave in the middle of a tool loop is to pay for all of it again."""
+    """A prompt is cached where it was sent: to leave in the middle of a tool loop is to pay for all of it
+    again."""
     plan, proxy, plan_state, _ = furnish(house, 'return_after = "300ms"')
     with house.open() as held:
         program = Program(held, plan, proxy)
@@ -276,7 +329,8 @@ def test_every_request_of_a_session_names_its_model_whichever_key_carries_it(hou
 
 
 def test_a_key_that_works_on_another_host_of_its_user_is_not_called_bad(house: House) -> None:
-    """The same key under two entries: where it never worked, its refusal says where it does (#47828: the error blamed the key)."""
+    """The same key under two entries: where it never worked, its refusal says where it does (#47828: the
+    error blamed the key)."""
     house.own("a")
     right, wrong = house.provider(), house.provider(status(401, bad_key()))
     house.write(entry("right", right, "a"), entry("wrong", wrong, "a"))

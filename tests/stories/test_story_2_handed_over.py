@@ -1,9 +1,10 @@
-"""Story 2: a custom provider handed to another program (the core's part; the harnesses' own files have tests of their own).
+"""Story 2: a custom provider handed to another program (the core's part; the harnesses' own files have tests
+of their own).
 
-What was reported: a gate refused the user's own endpoint because its kind was the name of a known vendor; the picker never showed
-the models of the user's entry; another model than the chosen one answered, with HTTP 200 and no word about it; and the map from
-providers to environment variables stood in three files that had drifted apart (`TOGETHERAI_API_KEY`).
-"""
+What was reported: a gate refused the user's own endpoint because its kind was the name of a known vendor; the
+picker never showed the models of the user's entry; another model than the chosen one answered, with HTTP 200
+and no word about it; and the map from providers to environment variables stood in three files that had
+drifted apart (`TOGETHERAI_API_KEY`)."""
 
 from __future__ import annotations
 
@@ -11,20 +12,25 @@ from collections import Counter
 
 import pytest
 
-from holdfast import presets
 from holdfast.core.catalog import options
+from holdfast.core.compatibility import dialect_for, same_model
 from holdfast.core.config import Config
 from holdfast.core.errors import CannotHandOver
-from holdfast.core.handover import dialect_for, same_model
 from holdfast.core.identity import Auth, Dialect, Endpoint, Key, Provider, ProviderName
+from holdfast.providers import presets
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 
 
-def entry(name: str, *dialects: Dialect, models: tuple[str, ...] | None = None, keyless: bool = False) -> Provider:
+def entry(
+    name: str, *dialects: Dialect, models: tuple[str, ...] | None = None, keyless: bool = False
+) -> Provider:
     """An entry of the user's configuration, on a host of its own."""
     owner = ProviderName(name)
-    endpoints = tuple(Endpoint(f"https://{name}.example", dialect, Auth.NONE if keyless else Auth.BEARER) for dialect in dialects)
+    endpoints = tuple(
+        Endpoint(f"https://{name}.example", dialect, Auth.NONE if keyless else Auth.BEARER)
+        for dialect in dialects
+    )
     return Provider(owner, endpoints, () if keyless else (Key(owner, "work", "env:WORK"),), models)
 
 
@@ -40,12 +46,17 @@ def entry(name: str, *dialects: Dialect, models: tuple[str, ...] | None = None, 
         ("pi", (CHAT,), entry("anthropic", CHAT), CHAT),
     ],
 )
-def test_the_gate_asks_only_which_dialects_both_sides_have(harness: str, speaks: tuple[Dialect, ...], provider: Provider, expected: Dialect) -> None:
+def test_the_gate_asks_only_which_dialects_both_sides_have(
+    harness: str, speaks: tuple[Dialect, ...], provider: Provider, expected: Dialect
+) -> None:
     assert dialect_for(harness, speaks, provider) is expected
 
 
 def test_a_refusal_at_the_gate_names_what_both_sides_speak() -> None:
-    with pytest.raises(CannotHandOver, match=r"codex speaks openai-responses; provider 'mimo-plan' has openai-chat, anthropic-messages[\s\S]*--harness codex"):
+    with pytest.raises(
+        CannotHandOver,
+        match=r"codex speaks openai-responses; provider 'mimo-plan' has openai-chat, anthropic-messages[\s\S]*--harness codex",
+    ):
         dialect_for("codex", (RESPONSES,), entry("mimo-plan", CHAT, MESSAGES))
 
 
@@ -88,7 +99,12 @@ OFFERS_NOTHING = entry("embeddings", CHAT, models=())
 LOCAL = entry("local", CHAT, keyless=True)
 NO_KEY = Provider(ProviderName("empty"), (Endpoint("https://empty.example"),), (), ("m",))
 ALL = Config({one.name: one for one in (DECLARES, DISCOVERS, OFFERS_NOTHING, LOCAL, NO_KEY)})
-DISCOVERED = {"mimo-plan": ["mimo-flash", "mimo-v2.5-pro"], "my-gateway": ["z", "a"], "embeddings": ["never-offered"], "local": ["qwen3"]}
+DISCOVERED = {
+    "mimo-plan": ["mimo-flash", "mimo-v2.5-pro"],
+    "my-gateway": ["z", "a"],
+    "embeddings": ["never-offered"],
+    "local": ["qwen3"],
+}
 
 
 def test_the_picker_shows_the_models_of_every_entry_and_each_carries_its_connection() -> None:

@@ -1,22 +1,22 @@
 """Story 3: half-provisioned credentials.
 
-What was reported: a program obtained a trial key, stored token and URL, and then the model list failed. The record looked valid for ever:
-a dated default model was sent and refused with 400, the endpoint answered 200 `{}`, and only a second trial helped. What must be true: a
-record without a model is not ready, heals with the key it has, and costs one trial.
-"""
+What was reported: a program obtained a trial key, stored token and URL, and then the model list failed. The
+record looked valid for ever: a dated default model was sent and refused with 400, the endpoint answered 200
+`{}`, and only a second trial helped. What must be true: a record without a model is not ready, heals with the
+key it has, and costs one trial."""
 
 from __future__ import annotations
 
 import httpx2
 import pytest
 
+from holdfast.calls.api_calls import list_models
 from holdfast.core.errors import IdentityError, NotReady
 from holdfast.core.identity import Connection, Dialect, ProviderName
-from holdfast.http.probe import list_models
-from holdfast.provisioning import Ready
-from holdfast.runtime import Holdfast
-from holdfast.scripted import ScriptedProvider, empty, ok, status
-from holdfast.scripted.control import AmazeePlane, cut_off, refusing
+from holdfast.engine.provisioning import Ready
+from holdfast.fake_provider import ScriptedProvider, empty, ok, status
+from holdfast.fake_provider.control import AmazeePlane, cut_off, refusing
+from holdfast.sdk.api import Holdfast
 from stories.faces import library_only
 from stories.told import TEXT, WAYS, House, Way, ask, attempts, bad_key, entry, keys_seen, refusal
 
@@ -25,7 +25,8 @@ ROLES = {"answer": ("*sonnet*",), "expand": ("*haiku*",)}
 
 
 class Program:
-    """An application that wants a trial of its own: whatever it knows after a start, it knows from the user's files."""
+    """An application that wants a trial of its own: whatever it knows after a start, it knows from the user's
+    files."""
 
     def __init__(self, house: House) -> None:
         self.house, self.plane = house, AmazeePlane()
@@ -43,28 +44,40 @@ class Program:
 
     def asks(self, held: Holdfast, consent: str | None = None) -> Ready | str:
         try:
-            return held.ensure_ready("trial", ROLES, kind="amazee", settings={"url": self.provider.root}, consent=consent)
+            return held.ensure_ready(
+                "trial", ROLES, kind="amazee", settings={"url": self.provider.root}, consent=consent
+            )
         except NotReady as refused:
             return refused.reason
 
     def close_lists(self, body: object = None) -> None:
         """Let the next look at the models be refused."""
         for path in LISTS:
-            self.plane.spoil(path, refusing(403, body or {"detail": "Virtual key is not allowed to call this route."}))
+            self.plane.spoil(
+                path, refusing(403, body or {"detail": "Virtual key is not allowed to call this route."})
+            )
 
     def wait_is_over(self) -> None:
         """What time does to a record."""
         with self.house.open() as held:
             record = held.engine.store.provision("trial")
             assert record is not None
-            held.provisioning.runner.change(record, lambda one, now: one.to(one.state, now, one.reason, one.told, next_at=0.0))
+            held.provisioning.runner.change(
+                record, lambda one, now: one.to(one.state, now, one.reason, one.told, next_at=0.0)
+            )
 
 
 def test_a_set_up_whose_model_list_fails_heals_with_its_key_and_costs_one_trial(house: House) -> None:
     program = Program(house)
     program.close_lists()
     assert program.start("the user") == "model_unresolved"
-    for failure in (status(500), status(401, bad_key()), empty(), status(200, {"data": []}), status(200, "<html>Sign in</html>")):
+    for failure in (
+        status(500),
+        status(401, bad_key()),
+        empty(),
+        status(200, {"data": []}),
+        status(200, "<html>Sign in</html>"),
+    ):
         program.wait_is_over()
         for path in LISTS:
             program.plane.refuse(path, failure)
@@ -77,7 +90,9 @@ def test_a_set_up_whose_model_list_fails_heals_with_its_key_and_costs_one_trial(
         assert ask(held.session("work", ready.pin("answer")), model="claude-sonnet-4-5") == TEXT
     assert (program.plane.minted, program.plane.attempts) == (1, 1)
     assert {seen.key for seen in program.provider.requests if seen.path.startswith("/v1")} == house.keys
-    assert {seen.model for seen in program.provider.calls} == {"claude-sonnet-4-5"}, "no default, dated or otherwise"
+    assert {seen.model for seen in program.provider.calls} == {"claude-sonnet-4-5"}, (
+        "no default, dated or otherwise"
+    )
 
 
 @library_only
@@ -152,12 +167,19 @@ def test_an_empty_object_with_status_200_is_a_fault_and_no_answer(house: House, 
 @library_only
 def test_a_failing_model_list_says_nothing_about_the_key(house: House) -> None:
     house.own("a")
-    plan = house.provider(lambda seen: status(403, bad_key()) if seen.path.endswith("/models") else ok(), models=None)
+    plan = house.provider(
+        lambda seen: status(403, bad_key()) if seen.path.endswith("/models") else ok(), models=None
+    )
     house.write(entry("plan", plan, "a"))
     with house.open() as held:
         provider = held.config.providers[ProviderName("plan")]
         key = provider.keys[0]
         for _ in range(3):
-            assert not isinstance(list_models(Connection(provider, Dialect.OPENAI_CHAT, key, "-"), held.engine.vault.secret(key)), tuple)
+            assert not isinstance(
+                list_models(
+                    Connection(provider, Dialect.OPENAI_CHAT, key, "-"), held.engine.vault.secret(key)
+                ),
+                tuple,
+            )
         assert ask(held.session("work", "plan/m1")) == TEXT
     assert keys_seen(plan) == ["a"]

@@ -1,9 +1,9 @@
-"""Story 4: a gateway under load answers 401 to a key that is good, and the client tells its user that the key is invalid.
+"""Story 4: a gateway under load answers 401 to a key that is good, and the client tells its user that the key
+is invalid.
 
-What must be true: a key that worked here is asked again by one request for all that wait, a few times within seconds. A key that never
-worked is asked once. What is known of a key outlives the program, is shared by all programs of the user, and the message says which
-of the two it is.
-"""
+What must be true: a key that worked here is asked again by one request for all that wait, a few times within
+seconds. A key that never worked is asked once. What is known of a key outlives the program, is shared by all
+programs of the user, and the message says which of the two it is."""
 
 from __future__ import annotations
 
@@ -12,10 +12,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from holdfast.runtime import Session
-from holdfast.scripted import ScriptedProvider, fails_for, ok, only_keys, status
+from holdfast.fake_provider import ScriptedProvider, fails_for, ok, only_keys, status
+from holdfast.sdk.api import Session
 from stories.faces import at_leisure_with_two_workers, library_only, with_two_workers
-from stories.told import TEXT, House, ask, ask_many, attempts, bad_key, entry, keys_seen, refusal, together, value_of, workers
+from stories.told import (
+    TEXT,
+    House,
+    ask,
+    ask_many,
+    attempts,
+    bad_key,
+    entry,
+    keys_seen,
+    refusal,
+    together,
+    value_of,
+    workers,
+)
 
 REFUSED = status(401, bad_key())
 DEFAULT_PROBES = (0.5, 1.0, 2.0)
@@ -39,16 +52,21 @@ def work_once(house: House, gateway: ScriptedProvider) -> None:
 
 
 ONE_SEQUENCE = 4
-"""A turn that begins while the key is under suspicion is a test itself; after it, or after any other turn, three more follow."""
+"""A turn that begins while the key is under suspicion is a test itself; after it, or after any other turn,
+three more follow."""
 
 
 def probes(session: Session) -> int:
     """How many requests were sent to test the key."""
-    return sum("probe" in event.detail for event in session.attempts(limit=1000) if event.detail.get("number"))
+    return sum(
+        "probe" in event.detail for event in session.attempts(limit=1000) if event.detail.get("number")
+    )
 
 
 @with_two_workers
-def test_a_hundred_turns_survive_two_and_a_half_seconds_of_401(house: House, gateway: ScriptedProvider) -> None:
+def test_a_hundred_turns_survive_two_and_a_half_seconds_of_401(
+    house: House, gateway: ScriptedProvider
+) -> None:
     house.write(entry("gateway", gateway, "a"), probe=DEFAULT_PROBES)
     work_once(house, gateway)
     gateway.follow(fails_for(2.5, REFUSED))
@@ -57,7 +75,9 @@ def test_a_hundred_turns_survive_two_and_a_half_seconds_of_401(house: House, gat
         assert ask_many(session, 100) == [TEXT] * 100
         assert 1 <= probes(session) <= ONE_SEQUENCE, "one request asks again for all"
     first = gateway.calls[0].at
-    assert sum(seen.at - first < 2.5 for seen in gateway.calls) <= 100 + ONE_SEQUENCE, "each turn was refused at most once"
+    assert sum(seen.at - first < 2.5 for seen in gateway.calls) <= 100 + ONE_SEQUENCE, (
+        "each turn was refused at most once"
+    )
     assert len(gateway.calls) <= 100 + ONE_SEQUENCE + 99
 
 
@@ -97,7 +117,9 @@ def test_a_revoked_key_costs_four_requests_and_then_none(house: House, gateway: 
 
 
 @at_leisure_with_two_workers
-def test_a_hundred_turns_at_once_on_a_revoked_key_probe_it_once(house: House, gateway: ScriptedProvider) -> None:
+def test_a_hundred_turns_at_once_on_a_revoked_key_probe_it_once(
+    house: House, gateway: ScriptedProvider
+) -> None:
     work_once(house, gateway)
     gateway.follow(REFUSED)
     with house.open() as held:
@@ -112,12 +134,16 @@ def test_a_hundred_turns_at_once_on_a_revoked_key_probe_it_once(house: House, ga
 
 
 @library_only
-def test_four_programs_probe_a_revoked_key_once_and_then_ask_no_more(house: House, gateway: ScriptedProvider) -> None:
+def test_four_programs_probe_a_revoked_key_once_and_then_ask_no_more(
+    house: House, gateway: ScriptedProvider
+) -> None:
     work_once(house, gateway)
     gateway.follow(REFUSED)
     with workers("work", "turns", 26, processes=4) as started:
         assert together(started) == {"401": 104}
-    assert len(gateway.calls) <= 4 + ONE_SEQUENCE, "each program was refused at most once; one of them probed for all"
+    assert len(gateway.calls) <= 4 + ONE_SEQUENCE, (
+        "each program was refused at most once; one of them probed for all"
+    )
 
 
 @library_only
@@ -132,7 +158,9 @@ def test_a_key_that_never_worked_is_asked_once(house: House, gateway: ScriptedPr
 
 
 @with_two_workers
-def test_a_hundred_turns_at_once_on_a_key_that_never_worked_ask_once(house: House, gateway: ScriptedProvider) -> None:
+def test_a_hundred_turns_at_once_on_a_key_that_never_worked_ask_once(
+    house: House, gateway: ScriptedProvider
+) -> None:
     gateway.follow(REFUSED)
     with house.open() as held:
         answers = ask_many(held.session("work", "gateway/m1"), 100)
@@ -141,7 +169,9 @@ def test_a_hundred_turns_at_once_on_a_key_that_never_worked_ask_once(house: Hous
 
 
 @library_only
-def test_four_programs_ask_once_whether_a_key_that_never_worked_is_good(house: House, gateway: ScriptedProvider) -> None:
+def test_four_programs_ask_once_whether_a_key_that_never_worked_is_good(
+    house: House, gateway: ScriptedProvider
+) -> None:
     gateway.follow(REFUSED)
     with house.open() as held:
         held.session("work", "gateway/m1")
@@ -151,7 +181,9 @@ def test_four_programs_ask_once_whether_a_key_that_never_worked_is_good(house: H
 
 
 @at_leisure_with_two_workers
-def test_a_restart_forgets_neither_that_a_key_worked_nor_that_it_was_refused(house: House, gateway: ScriptedProvider) -> None:
+def test_a_restart_forgets_neither_that_a_key_worked_nor_that_it_was_refused(
+    house: House, gateway: ScriptedProvider
+) -> None:
     work_once(house, gateway)
     gateway.follow([REFUSED, ok()])
     with house.open() as held:
@@ -164,8 +196,11 @@ def test_a_restart_forgets_neither_that_a_key_worked_nor_that_it_was_refused(hou
         assert len(gateway.calls) == expected, "the verdict is known after each restart"
 
 
-def test_the_message_says_whether_the_key_ever_worked_and_claims_only_what_was_tried(house: House, gateway: ScriptedProvider) -> None:
-    """The turn that was refused gets the provider's own answer; those that follow are told what is known. The journal tells it all."""
+def test_the_message_says_whether_the_key_ever_worked_and_claims_only_what_was_tried(
+    house: House, gateway: ScriptedProvider
+) -> None:
+    """The turn that was refused gets the provider's own answer; those that follow are told what is known. The
+    journal tells it all."""
     gateway.follow(REFUSED)
     house.own("b")
     house.write(entry("gateway", gateway, "a"), entry("other", gateway, "b"))
@@ -192,7 +227,8 @@ def test_the_message_says_whether_the_key_ever_worked_and_claims_only_what_was_t
 
 
 def test_one_bad_moment_does_not_bench_the_only_key(house: House, gateway: ScriptedProvider) -> None:
-    """NousResearch/hermes-agent#8283 and #53041: the session died, or its key was set aside for an hour, for one refused request."""
+    """NousResearch/hermes-agent#8283 and #53041: the session died, or its key was set aside for an hour, for
+    one refused request."""
     work_once(house, gateway)
     gateway.follow([REFUSED, ok()])
     with house.open() as held:
@@ -204,7 +240,9 @@ def test_one_bad_moment_does_not_bench_the_only_key(house: House, gateway: Scrip
     assert len(gateway.calls) == 6
 
 
-def test_a_new_value_of_a_refused_key_is_used_at_once(house: House, gateway: ScriptedProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_value_of_a_refused_key_is_used_at_once(
+    house: House, gateway: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """NousResearch/hermes-agent#119162: a replaced key inherited the verdict on the old one."""
     gateway.follow(lambda seen: ok() if seen.key == "sk-story-new-value-of-a" else REFUSED)
     with house.open() as held:
@@ -216,7 +254,9 @@ def test_a_new_value_of_a_refused_key_is_used_at_once(house: House, gateway: Scr
 
 
 @at_leisure_with_two_workers
-def test_a_refused_key_that_is_replaced_in_its_file_is_read_again(house: House, gateway: ScriptedProvider) -> None:
+def test_a_refused_key_that_is_replaced_in_its_file_is_read_again(
+    house: House, gateway: ScriptedProvider
+) -> None:
     file = house.path / "key"
     file.write_text(value_of("old"))
     house.keys |= {value_of("old"), value_of("new")}
@@ -232,7 +272,9 @@ def test_a_refused_key_that_is_replaced_in_its_file_is_read_again(house: House, 
 
 
 @at_leisure_with_two_workers
-def test_when_all_keys_rest_the_answer_is_the_last_true_refusal_and_nobody_is_asked(house: House, gateway: ScriptedProvider) -> None:
+def test_when_all_keys_rest_the_answer_is_the_last_true_refusal_and_nobody_is_asked(
+    house: House, gateway: ScriptedProvider
+) -> None:
     house.own("b")
     house.write(entry("gateway", gateway, "a", "b"))
     weekly = {"error": {"message": "Weekly limit reached", "type": "rate_limit_error"}}
@@ -241,8 +283,9 @@ def test_when_all_keys_rest_the_answer_is_the_last_true_refusal_and_nobody_is_as
         session = held.session("work", "gateway/m1")
         ended = [refusal(session) for _ in range(6)]
     assert keys_seen(gateway) == ["a", "b"]
-    assert {(one.status_code, one.response.headers["holdfast-fault"], one.response.headers["x-should-retry"]) for one in ended} == {
-        (429, "quota_window", "false")
-    }
+    assert {
+        (one.status_code, one.response.headers["holdfast-fault"], one.response.headers["x-should-retry"])
+        for one in ended
+    } == {(429, "quota_window", "false")}
     assert "Weekly limit reached" in str(ended[-1])
     assert 504_000 < float(ended[-1].response.headers["holdfast-reset-at"]) - time.time() < 504_642

@@ -1,8 +1,7 @@
 """Security: a key goes only to the endpoint it was granted to, and its value stands nowhere else.
 
-Whatever a provider answers, a caller asks for, or the environment says: no other host sees the key or the prompt, and neither logs, files,
-errors nor anything that can be printed holds the key.
-"""
+Whatever a provider answers, a caller asks for, or the environment says: no other host sees the key or the
+prompt, and neither logs, files, errors nor anything that can be printed holds the key."""
 
 from __future__ import annotations
 
@@ -14,8 +13,8 @@ from typing import Any
 import openai
 import pytest
 
-from holdfast.runtime import Holdfast, Session
-from holdfast.scripted import Behaviour, ScriptedProvider, error_event, ok, reset, status, truncated
+from holdfast.fake_provider import Behaviour, ScriptedProvider, error_event, ok, reset, status, truncated
+from holdfast.sdk.api import Holdfast, Session
 from stories.faces import library_only
 from stories.told import SAYS, TEXT, WAYS, House, Way, ask, attempts, bad_key, entry, openai_client, value_of
 
@@ -49,12 +48,15 @@ def session(held: Holdfast) -> Session:
     return held.session("work", "plan/m1")
 
 
-# Only to its own origin ---------------------------------------------------------------------------------------------------
+# Only to its own origin
+# ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("way", HALF, ids=str)
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-def test_a_redirect_carries_neither_key_nor_prompt_away(session: Session, plan: ScriptedProvider, stranger: ScriptedProvider, way: Way, code: int) -> None:
+def test_a_redirect_carries_neither_key_nor_prompt_away(
+    session: Session, plan: ScriptedProvider, stranger: ScriptedProvider, way: Way, code: int
+) -> None:
     plan.follow(status(code, "", {"location": f"{stranger.url}/chat/completions"}))
     with pytest.raises(way.sdk.APIStatusError) as caught:
         way.say(session, max_retries=5)
@@ -64,7 +66,9 @@ def test_a_redirect_carries_neither_key_nor_prompt_away(session: Session, plan: 
 
 
 @library_only
-def test_a_user_who_lets_the_sdk_follow_redirects_still_goes_nowhere(session: Session, plan: ScriptedProvider, stranger: ScriptedProvider) -> None:
+def test_a_user_who_lets_the_sdk_follow_redirects_still_goes_nowhere(
+    session: Session, plan: ScriptedProvider, stranger: ScriptedProvider
+) -> None:
     plan.follow(status(307, "", {"location": f"{stranger.url}/chat/completions"}))
     options = session.for_openai()
     options["http_client"].follow_redirects = True
@@ -74,7 +78,9 @@ def test_a_user_who_lets_the_sdk_follow_redirects_still_goes_nowhere(session: Se
 
 @pytest.mark.parametrize("way", HALF, ids=str)
 @library_only
-def test_another_base_url_changes_nothing(session: Session, plan: ScriptedProvider, stranger: ScriptedProvider, way: Way) -> None:
+def test_another_base_url_changes_nothing(
+    session: Session, plan: ScriptedProvider, stranger: ScriptedProvider, way: Way
+) -> None:
     elsewhere = stranger.url if way.sdk is openai else stranger.url.removesuffix("/v1")
     assert way.say(session, base_url=elsewhere, api_key="sk-callers-own") == TEXT
     assert [seen.headers["host"] for seen in plan.calls] == [f"127.0.0.1:{plan.port}"]
@@ -82,7 +88,9 @@ def test_another_base_url_changes_nothing(session: Session, plan: ScriptedProvid
 
 @pytest.mark.parametrize("way", HALF, ids=str)
 @library_only
-def test_headers_of_the_caller_change_neither_host_nor_key(session: Session, plan: ScriptedProvider, stranger: ScriptedProvider, way: Way) -> None:
+def test_headers_of_the_caller_change_neither_host_nor_key(
+    session: Session, plan: ScriptedProvider, stranger: ScriptedProvider, way: Way
+) -> None:
     headers = {
         "Host": f"127.0.0.1:{stranger.port}", "Authorization": "Bearer sk-callers-own", "X-Api-Key": "sk-callers-own", "api-key": "sk-callers-own",
         "Cookie": "session=callers", "Proxy-Authorization": "Basic Y2FsbGVycw==", "holdfast-pin": "other/m2",
@@ -96,13 +104,24 @@ def test_headers_of_the_caller_change_neither_host_nor_key(session: Session, pla
 
 
 @pytest.mark.parametrize(
-    "path", ["/@{}/chat/completions", "//{}/v1/chat/completions", "http://{}/v1/chat/completions", "/..//..//@{}/", "/chat/completions?to=http://{}/"]
+    "path",
+    [
+        "/@{}/chat/completions",
+        "//{}/v1/chat/completions",
+        "http://{}/v1/chat/completions",
+        "/..//..//@{}/",
+        "/chat/completions?to=http://{}/",
+    ],
 )
 @library_only
-def test_no_path_leads_to_another_host(session: Session, plan: ScriptedProvider, stranger: ScriptedProvider, path: str) -> None:
+def test_no_path_leads_to_another_host(
+    session: Session, plan: ScriptedProvider, stranger: ScriptedProvider, path: str
+) -> None:
     """The SDKs accept whole URLs where they expect a path."""
     with openai_client(session) as client:
-        client.post(path.format(f"127.0.0.1:{stranger.port}"), cast_to=object, body={"model": "m1", "messages": SAYS})
+        client.post(
+            path.format(f"127.0.0.1:{stranger.port}"), cast_to=object, body={"model": "m1", "messages": SAYS}
+        )
     assert [seen.headers["host"] for seen in plan.requests] == [f"127.0.0.1:{plan.port}"]
 
 
@@ -111,7 +130,8 @@ def test_no_path_leads_to_another_host(session: Session, plan: ScriptedProvider,
 def test_the_environment_lends_no_key_url_or_proxy(
     house: House, session: Session, stranger: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, way: Way
 ) -> None:
-    """NousResearch/hermes-agent#28660: the key of one vendor, found in the environment, went to another host."""
+    """NousResearch/hermes-agent#28660: the key of one vendor, found in the environment, went to another
+    host."""
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENROUTER_API_KEY"):
         monkeypatch.setenv(name, "sk-ambient")
     for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
@@ -119,7 +139,9 @@ def test_the_environment_lends_no_key_url_or_proxy(
     assert way.say(session) == TEXT
 
 
-def test_a_cookie_of_one_provider_does_not_follow_the_session_to_another(house: House, plan: ScriptedProvider) -> None:
+def test_a_cookie_of_one_provider_does_not_follow_the_session_to_another(
+    house: House, plan: ScriptedProvider
+) -> None:
     house.own("b")
     plan.follow(ok(headers=(("set-cookie", "route=one; Path=/"),)))
     other = house.provider()
@@ -133,7 +155,9 @@ def test_a_cookie_of_one_provider_does_not_follow_the_session_to_another(house: 
     assert not [seen for seen in (*plan.calls, *other.calls) if "cookie" in seen.headers]
 
 
-def test_a_model_that_names_another_provider_brings_that_providers_key(house: House, plan: ScriptedProvider) -> None:
+def test_a_model_that_names_another_provider_brings_that_providers_key(
+    house: House, plan: ScriptedProvider
+) -> None:
     house.own("b")
     other = house.provider()
     house.write(entry("plan", plan, "a"), entry("other", other, "b", models=("m2",)))
@@ -146,14 +170,25 @@ def test_a_model_that_names_another_provider_brings_that_providers_key(house: Ho
     assert [(seen.key, seen.model) for seen in other.calls] == [(value_of("b"), "m2")] * 2
 
 
-# Nowhere else -------------------------------------------------------------------------------------------------------------
+# Nowhere else
+# -------------------------------------------------------------------------------------------------------------
 
 CANARY = "Hunter2~canary~of~no~known~shape"
 MISHAPS: dict[str, Behaviour] = {
     "good": ok(),
     "401": status(401, bad_key()),
-    "401 that repeats the key": status(401, {"error": {"message": f"Incorrect API key provided: {CANARY}.", "code": "invalid_api_key"}}),
-    "400 that repeats the headers": status(400, {"error": {"message": f"authorization: Bearer {CANARY} is malformed", "type": "invalid_request_error"}}),
+    "401 that repeats the key": status(
+        401, {"error": {"message": f"Incorrect API key provided: {CANARY}.", "code": "invalid_api_key"}}
+    ),
+    "400 that repeats the headers": status(
+        400,
+        {
+            "error": {
+                "message": f"authorization: Bearer {CANARY} is malformed",
+                "type": "invalid_request_error",
+            }
+        },
+    ),
     "404 as a page that repeats the key": status(404, f"<html>no route for {CANARY}</html>"),
     "500": status(500),
     "an error event that repeats the key": error_event(f"bad key {CANARY}"),
@@ -186,7 +221,17 @@ def test_a_canary_is_found_nowhere(
 ) -> None:
     monkeypatch.setenv("KEY_A", CANARY)
     house.keys.add(CANARY)
-    for name in (None, "httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic", "asyncio", "holdfast"):
+    for name in (
+        None,
+        "httpx",
+        "httpx2",
+        "httpcore",
+        "httpcore2",
+        "openai",
+        "anthropic",
+        "asyncio",
+        "holdfast",
+    ):
         logging.getLogger(name).setLevel(logging.DEBUG)
     plan.follow(MISHAPS[mishap])
     told = ""
@@ -199,13 +244,25 @@ def test_a_canary_is_found_nowhere(
     assert plan.calls[0].key == CANARY
     engine: Any = held.engine
     secret = engine.vault.secret(held.config.providers[session.pin.provider].keys[0])
-    for one in (held, session, session.row, held.config, engine, engine.vault, engine.board, engine.store, secret, session.attempts(), session.for_openai()):
+    for one in (
+        held,
+        session,
+        session.row,
+        held.config,
+        engine,
+        engine.vault,
+        engine.health,
+        engine.store,
+        secret,
+        session.attempts(),
+        session.for_openai(),
+    ):
         told += f"{one!r} {one}"
-    told += f"{vars(engine)}{vars(engine.board)}{attempts(session)}{session.why()}"
+    told += f"{vars(engine)}{vars(engine.health)}{attempts(session)}{session.why()}"
     assert CANARY not in told
     assert CANARY not in caplog.text
     assert CANARY not in str([record.__dict__ for record in caplog.records])
-    engine.recorder.flush()
+    engine.journal_writer.flush()
     for path in house.path.rglob("*"):
         if path.is_file():
             assert CANARY.encode() not in path.read_bytes(), path.name

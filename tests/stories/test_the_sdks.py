@@ -1,8 +1,9 @@
-"""What a user of the OpenAI and Anthropic SDKs sees, and what the provider sees, for each way a provider can behave.
+"""What a user of the OpenAI and Anthropic SDKs sees, and what the provider sees, for each way a provider can
+behave.
 
-Every row runs over real sockets with the real SDKs: sync and async, streaming and not, chat completions, responses and messages. The
-provider counts: whatever the SDK or the user thinks about retries, a turn costs what the row says.
-"""
+Every row runs over real sockets with the real SDKs: sync and async, streaming and not, chat completions,
+responses and messages. The provider counts: whatever the SDK or the user thinks about retries, a turn costs
+what the row says."""
 
 from __future__ import annotations
 
@@ -18,8 +19,18 @@ import openai
 import pytest
 
 from holdfast.core.identity import Dialect
-from holdfast.runtime import Session
-from holdfast.scripted import Behaviour, ScriptedProvider, error_event, ok, reset, stall, status, truncated, wrong_door
+from holdfast.fake_provider import (
+    Behaviour,
+    ScriptedProvider,
+    error_event,
+    ok,
+    reset,
+    stall,
+    status,
+    truncated,
+    wrong_door,
+)
+from holdfast.sdk.api import Session
 from holdfast.store.events import EventKind
 from stories.faces import Face, library_only
 from stories.told import SAYS, STREAMS, TEXT, WAYS, House, Way, bad_key, entry, kinds
@@ -47,8 +58,14 @@ def after_a_good_turn(way: Way, session: Session, provider: ScriptedProvider, *s
     provider.follow(script)
 
 
-SLOW_DOWN = status(429, {"error": {"message": "Rate limit reached", "type": "rate_limit_error", "code": "rate_limit_exceeded"}}, {"retry-after": "0.1"})
-SERVER_ERROR = status(500, {"error": {"message": "The server had an error", "type": "server_error", "code": None}})
+SLOW_DOWN = status(
+    429,
+    {"error": {"message": "Rate limit reached", "type": "rate_limit_error", "code": "rate_limit_exceeded"}},
+    {"retry-after": "0.1"},
+)
+SERVER_ERROR = status(
+    500, {"error": {"message": "The server had an error", "type": "server_error", "code": None}}
+)
 RECOVERED = {
     "good at once": (1, [ok()]),
     "one 401 on a key that worked": (2, [status(401, bad_key()), ok()]),
@@ -62,7 +79,9 @@ RECOVERED = {
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
 @pytest.mark.parametrize("case", RECOVERED)
-def test_the_user_sees_only_the_good_answer(session: Session, provider: ScriptedProvider, way: Way, case: str) -> None:
+def test_the_user_sees_only_the_good_answer(
+    session: Session, provider: ScriptedProvider, way: Way, case: str
+) -> None:
     sends, script = RECOVERED[case]
     after_a_good_turn(way, session, provider, *script)
     assert way.say(session) == TEXT
@@ -70,7 +89,9 @@ def test_the_user_sees_only_the_good_answer(session: Session, provider: Scripted
 
 
 @pytest.mark.parametrize("way", STREAMS, ids=str)
-def test_an_error_as_the_first_event_of_a_stream_is_recovered_from(session: Session, provider: ScriptedProvider, way: Way) -> None:
+def test_an_error_as_the_first_event_of_a_stream_is_recovered_from(
+    session: Session, provider: ScriptedProvider, way: Way
+) -> None:
     after_a_good_turn(way, session, provider, error_event(), ok())
     assert way.say(session) == TEXT
     assert len(provider.calls) == 2
@@ -85,8 +106,8 @@ def failing(message: str, kind: str = "invalid_request_error") -> dict[str, Any]
 
 
 class Refusal(NamedTuple):
-    """A turn that cannot succeed: the script, the SDK's error class, its status, and how often the provider is asked. A gateway says for
-    itself what its provider's failure is to its client."""
+    """A turn that cannot succeed: the script, the SDK's error class, its status, and how often the provider
+    is asked. A gateway says for itself what its provider's failure is to its client."""
 
     script: Behaviour
     error: str
@@ -97,19 +118,37 @@ class Refusal(NamedTuple):
 
 REFUSALS = {
     "a bad key": Refusal(status(401, bad_key()), "AuthenticationError", 401, 4),
-    "no permission": Refusal(status(403, failing("You do not have access to this model", "permission_error")), "PermissionDeniedError", 403, 1),
-    "a wrong parameter": Refusal(status(400, failing("Invalid value for 'temperature'")), "BadRequestError", 400, 1),
+    "no permission": Refusal(
+        status(403, failing("You do not have access to this model", "permission_error")),
+        "PermissionDeniedError",
+        403,
+        1,
+    ),
+    "a wrong parameter": Refusal(
+        status(400, failing("Invalid value for 'temperature'")), "BadRequestError", 400, 1
+    ),
     "an unknown path": Refusal(wrong_door(), "NotFoundError", 404, 1, ("BadRequestError", 400)),
-    "a weekly limit": Refusal(status(429, failing("Weekly limit reached", "rate_limit_error"), {"retry-after": "504641"}), "RateLimitError", 429, 1),
+    "a weekly limit": Refusal(
+        status(429, failing("Weekly limit reached", "rate_limit_error"), {"retry-after": "504641"}),
+        "RateLimitError",
+        429,
+        1,
+    ),
     "a broken server": Refusal(SERVER_ERROR, "InternalServerError", 500, 3, ("InternalServerError", 502)),
 }
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way.streams == way.is_async], ids=str)
 @pytest.mark.parametrize("case", REFUSALS)
-def test_a_refusal_is_the_sdks_own_error_and_no_sdk_repeats_it(house: House, session: Session, provider: ScriptedProvider, way: Way, case: str) -> None:
+def test_a_refusal_is_the_sdks_own_error_and_no_sdk_repeats_it(
+    house: House, session: Session, provider: ScriptedProvider, way: Way, case: str
+) -> None:
     expected = REFUSALS[case]
-    error, code = (expected.error, expected.code) if house.face is Face.LIBRARY or expected.by_gateway is None else expected.by_gateway
+    error, code = (
+        (expected.error, expected.code)
+        if house.face is Face.LIBRARY or expected.by_gateway is None
+        else expected.by_gateway
+    )
     after_a_good_turn(way, session, provider, expected.script)
     before = time.monotonic()
     with pytest.raises(getattr(way.sdk, error)) as caught:
@@ -121,7 +160,9 @@ def test_a_refusal_is_the_sdks_own_error_and_no_sdk_repeats_it(house: House, ses
 
 
 @pytest.mark.parametrize("way", STREAMS, ids=str)
-def test_a_stream_that_ends_early_is_an_error_and_never_a_finished_answer(session: Session, provider: ScriptedProvider, way: Way) -> None:
+def test_a_stream_that_ends_early_is_an_error_and_never_a_finished_answer(
+    session: Session, provider: ScriptedProvider, way: Way
+) -> None:
     after_a_good_turn(way, session, provider, truncated(after=6))
     with pytest.raises(way.sdk.APIError, match="without its terminal event"):
         way.say(session, max_retries=5)
@@ -131,7 +172,9 @@ def test_a_stream_that_ends_early_is_an_error_and_never_a_finished_answer(sessio
 
 @pytest.mark.parametrize("way", STREAMS, ids=str)
 @library_only
-def test_a_stream_that_breaks_off_says_so_and_is_not_sent_again(session: Session, provider: ScriptedProvider, way: Way) -> None:
+def test_a_stream_that_breaks_off_says_so_and_is_not_sent_again(
+    session: Session, provider: ScriptedProvider, way: Way
+) -> None:
     after_a_good_turn(way, session, provider, reset(after=6))
     # Some SDKs hand out the transport's exception as it is, some wrap it in theirs.
     with pytest.raises((way.sdk.APIConnectionError, *BROKEN)) as caught:
@@ -143,7 +186,9 @@ def test_a_stream_that_breaks_off_says_so_and_is_not_sent_again(session: Session
 
 @pytest.mark.parametrize("way", [way for way in WAYS if not way.streams], ids=str)
 @library_only
-def test_a_connection_that_keeps_breaking_ends_as_the_sdks_connection_error(session: Session, provider: ScriptedProvider, way: Way) -> None:
+def test_a_connection_that_keeps_breaking_ends_as_the_sdks_connection_error(
+    session: Session, provider: ScriptedProvider, way: Way
+) -> None:
     after_a_good_turn(way, session, provider, reset())
     with pytest.raises(way.sdk.APIConnectionError) as caught:
         way.say(session)
@@ -153,8 +198,11 @@ def test_a_connection_that_keeps_breaking_ends_as_the_sdks_connection_error(sess
 
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[-2]], ids=str)
 @library_only
-def test_a_user_who_insists_on_the_sdks_retries_pays_for_them_one_by_one(house: House, session: Session, provider: ScriptedProvider, way: Way) -> None:
-    """An exception carries no `x-should-retry`, so an SDK that was told to repeat does; its repetitions add to ours and never multiply them."""
+def test_a_user_who_insists_on_the_sdks_retries_pays_for_them_one_by_one(
+    house: House, session: Session, provider: ScriptedProvider, way: Way
+) -> None:
+    """An exception carries no `x-should-retry`, so an SDK that was told to repeat does; its repetitions add
+    to ours and never multiply them."""
     house.clients_may_repeat = True
     after_a_good_turn(way, session, provider, reset())
     with pytest.raises(way.sdk.APIConnectionError):
@@ -165,7 +213,9 @@ def test_a_user_who_insists_on_the_sdks_retries_pays_for_them_one_by_one(house: 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if not way.streams], ids=str)
 @library_only
-def test_a_provider_that_says_nothing_ends_as_the_sdks_timeout(session: Session, provider: ScriptedProvider, way: Way) -> None:
+def test_a_provider_that_says_nothing_ends_as_the_sdks_timeout(
+    session: Session, provider: ScriptedProvider, way: Way
+) -> None:
     after_a_good_turn(way, session, provider, stall())
     with pytest.raises(way.sdk.APITimeoutError):
         way.say(session, timeout=0.3)
@@ -173,8 +223,11 @@ def test_a_provider_that_says_nothing_ends_as_the_sdks_timeout(session: Session,
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way.streams == way.is_async], ids=str)
-def test_an_answer_from_memory_is_the_usual_error_with_our_words(session: Session, provider: ScriptedProvider, way: Way) -> None:
-    """The key was never good: the provider is asked once, and the next turns are told what it said then and what to do now."""
+def test_an_answer_from_memory_is_the_usual_error_with_our_words(
+    session: Session, provider: ScriptedProvider, way: Way
+) -> None:
+    """The key was never good: the provider is asked once, and the next turns are told what it said then and
+    what to do now."""
     provider.follow(status(401, bad_key()))
     for _ in range(3):
         with pytest.raises(way.sdk.AuthenticationError) as caught:
@@ -188,10 +241,20 @@ def test_an_answer_from_memory_is_the_usual_error_with_our_words(session: Sessio
     assert caught.value.response.headers["holdfast-fault"] == "auth_rejected"
 
 
-# What leaves for the provider is what the SDK wrote ----------------------------------------------------------------------
+# What leaves for the provider is what the SDK wrote
+# ----------------------------------------------------------------------
 
-SEARCH = {"type": "object", "properties": {"q": {"type": "string", "description": 'say "model": "m2" · ünïcode \\u2028'}}, "required": ["q"]}
-CALLED = {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "search", "arguments": '{"model": "m9"}'}}]}
+SEARCH = {
+    "type": "object",
+    "properties": {"q": {"type": "string", "description": 'say "model": "m2" · ünïcode \\u2028'}},
+    "required": ["q"],
+}
+CALLED = {
+    "role": "assistant",
+    "tool_calls": [
+        {"id": "c1", "type": "function", "function": {"name": "search", "arguments": '{"model": "m9"}'}}
+    ],
+}
 BODIES: dict[str, tuple[Any, str, Callable[[Any], object]]] = {
     "chat": (
         openai,
@@ -207,27 +270,37 @@ BODIES: dict[str, tuple[Any, str, Callable[[Any], object]]] = {
         openai,
         "for_openai",
         lambda client: client.responses.create(
-            model="m1", input="Where?", tools=[{"type": "function", "name": "search", "parameters": SEARCH, "strict": False}]
+            model="m1",
+            input="Where?",
+            tools=[{"type": "function", "name": "search", "parameters": SEARCH, "strict": False}],
         ),
     ),
     "messages": (
         anthropic,
         "for_anthropic",
-        lambda client: client.messages.create(model="m1", max_tokens=9, messages=SAYS, tools=[{"name": "search", "input_schema": SEARCH}]),
+        lambda client: client.messages.create(
+            model="m1", max_tokens=9, messages=SAYS, tools=[{"name": "search", "input_schema": SEARCH}]
+        ),
     ),
 }
 
 
 @pytest.mark.parametrize("name", BODIES)
 @library_only
-def test_a_request_with_tools_passes_byte_for_byte(house: House, session: Session, provider: ScriptedProvider, name: str) -> None:
+def test_a_request_with_tools_passes_byte_for_byte(
+    house: House, session: Session, provider: ScriptedProvider, name: str
+) -> None:
     sdk, options, talk = BODIES[name]
     make = sdk.OpenAI if sdk is openai else sdk.Anthropic
     with make(**getattr(session, options)()) as client:
         talk(client)
     bare = house.provider()
     house.keys.add("bare-sdk-key")
-    with make(api_key="bare-sdk-key", base_url=bare.url if sdk is openai else bare.url.removesuffix("/v1"), max_retries=0) as client:
+    with make(
+        api_key="bare-sdk-key",
+        base_url=bare.url if sdk is openai else bare.url.removesuffix("/v1"),
+        max_retries=0,
+    ) as client:
         talk(client)
     ours, theirs = provider.calls[0], bare.calls[0]
     assert ours.body == theirs.body
@@ -238,7 +311,14 @@ def test_a_request_with_tools_passes_byte_for_byte(house: House, session: Sessio
 
 def test_an_answer_passes_byte_for_byte(session: Session, provider: ScriptedProvider) -> None:
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "ü"}}
-    odd = {"id": "c", "object": "chat.completion", "created": 1, "model": "m1", "choices": [choice], "x": [1.0, None]}
+    odd = {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m1",
+        "choices": [choice],
+        "x": [1.0, None],
+    }
     body = json.dumps(odd, indent=3, ensure_ascii=False).encode()
     provider.follow(status(200, body, {"content-type": "application/json", "x-vendor": "kept"}))
     with openai.OpenAI(**session.for_openai()) as client:
@@ -249,7 +329,9 @@ def test_an_answer_passes_byte_for_byte(session: Session, provider: ScriptedProv
     assert raw.headers["holdfast-attempts"] == "1"
 
 
-def test_a_model_that_was_not_chosen_answers_and_the_journal_says_so(session: Session, provider: ScriptedProvider) -> None:
+def test_a_model_that_was_not_chosen_answers_and_the_journal_says_so(
+    session: Session, provider: ScriptedProvider
+) -> None:
     provider.follow([ok(model="m1-2026-01-01"), ok(model="some-other-model")])
     for told in (None, "some-other-model"):
         with openai.OpenAI(**session.for_openai()) as client:
@@ -259,7 +341,9 @@ def test_a_model_that_was_not_chosen_answers_and_the_journal_says_so(session: Se
     assert "another model answered than the one chosen: some-other-model for m1" in session.why()
 
 
-def test_the_chosen_dialect_is_the_one_that_the_sdk_speaks(session: Session, provider: ScriptedProvider) -> None:
+def test_the_chosen_dialect_is_the_one_that_the_sdk_speaks(
+    session: Session, provider: ScriptedProvider
+) -> None:
     for way in WAYS:
         way.say(session)
     assert {(seen.path, seen.dialect) for seen in provider.calls} == {

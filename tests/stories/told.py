@@ -1,8 +1,8 @@
-"""What the stories are told with: a home with keys, providers on real sockets, the SDKs as users call them, and other processes.
+"""What the stories are told with: a home with keys, providers on real sockets, the SDKs as users call them,
+and other processes.
 
-Whatever a story is about, when it ends the house looks at every request that any of its providers saw: only keys that the story's user
-owns may have arrived, and no SDK may have repeated a request by itself.
-"""
+Whatever a story is about, when it ends the house looks at every request that any of its providers saw: only
+keys that the story's user owns may have arrived, and no SDK may have repeated a request by itself."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ import openai
 import pytest
 
 from holdfast.core.identity import Dialect
-from holdfast.runtime import Holdfast, Session
-from holdfast.scripted import Behaviour, Script, ScriptedProvider, Seen
+from holdfast.fake_provider import Behaviour, Script, ScriptedProvider, SeenRequest
+from holdfast.sdk.api import Holdfast, Session
 from holdfast.store.events import Event, EventKind
 from stories.faces import Face, through
 
@@ -39,14 +39,25 @@ def value_of(label: str) -> str:
 
 def bad_key() -> dict[str, Any]:
     """How a provider words a 401."""
-    return {"error": {"message": "Incorrect API key provided", "type": "invalid_request_error", "param": None, "code": "invalid_api_key"}}
+    return {
+        "error": {
+            "message": "Incorrect API key provided",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "invalid_api_key",
+        }
+    }
 
 
-def entry(name: str, at: ScriptedProvider | str, *labels: str, models: Sequence[str] = ("m1",), more: str = "") -> str:
+def entry(
+    name: str, at: ScriptedProvider | str, *labels: str, models: Sequence[str] = ("m1",), more: str = ""
+) -> str:
     """A provider's table, with one endpoint in each dialect; its keys are the variables KEY_A, KEY_B, …"""
     url = at if isinstance(at, str) else at.url
     keys = ", ".join(f'{{ from = "env:KEY_{label.upper()}", label = "{label}" }}' for label in labels)
-    endpoints = f'openai-chat = "{url}", openai-responses = "{url}", anthropic-messages = "{url.removesuffix("/v1")}"'
+    endpoints = (
+        f'openai-chat = "{url}", openai-responses = "{url}", anthropic-messages = "{url.removesuffix("/v1")}"'
+    )
     return f"[provider.{name}]\nendpoints = {{ {endpoints} }}\nmodels = {list(models)!r}\nkeys = [{keys}]\n{more}\n"
 
 
@@ -65,24 +76,38 @@ class House:
             self._patch.setenv(f"KEY_{label.upper()}", value_of(label))
             self.keys.add(value_of(label))
 
-    def provider(self, script: Script | Sequence[Behaviour | Script] | Behaviour = (), models: Sequence[str] | None = ("m1",)) -> ScriptedProvider:
-        """A provider that follows this script; without one it answers well. With `models` None the script answers for its list too."""
+    def provider(
+        self,
+        script: Script | Sequence[Behaviour | Script] | Behaviour = (),
+        models: Sequence[str] | None = ("m1",),
+    ) -> ScriptedProvider:
+        """A provider that follows this script; without one it answers well. With `models` None the script
+        answers for its list too."""
         self.providers.append(ScriptedProvider(script, models=models))
         return self.providers[-1]
 
     def write(self, *tables: str, probe: Sequence[float] = FAST) -> None:
         """Write holdfast.toml."""
-        (self.path / "holdfast.toml").write_text("\n".join([f"[settings]\nprobe_delays = {list(probe)}\n", *tables]))
+        (self.path / "holdfast.toml").write_text(
+            "\n".join([f"[settings]\nprobe_delays = {list(probe)}\n", *tables])
+        )
 
     @contextmanager
     def open(self) -> Iterator[Holdfast]:
-        """Holdfast as a program opens it, or a gateway to which one is pointed. Opening it anew is a restart: nothing but the files is kept."""
+        """Holdfast as a program opens it, or a gateway to which one is pointed. Opening it anew is a restart:
+        nothing but the files is kept."""
         with through(self.face, self.path) as held:
             yield held
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command line in a process of its own."""
-        return subprocess.run([sys.executable, "-m", "holdfast", *arguments], capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(
+            [sys.executable, "-m", "holdfast", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
 
     def leave(self) -> None:
         """Close the providers and look at all that arrived there."""
@@ -91,7 +116,9 @@ class House:
         arrived = [seen for provider in self.providers for seen in provider.requests]
         strangers = {seen.key for seen in arrived} - self.keys - {None}
         assert not strangers, "a provider saw a key that nobody owns"
-        assert self.clients_may_repeat or not [seen for seen in arrived if seen.retry_count], "an SDK repeated a request"
+        assert self.clients_may_repeat or not [seen for seen in arrived if seen.retry_count], (
+            "an SDK repeated a request"
+        )
 
 
 @contextmanager
@@ -104,7 +131,12 @@ def openai_client(session: Session, **more: Any) -> Iterator[openai.OpenAI]:
 def ask(session: Session, model: str | None = None) -> str:
     """One turn through the OpenAI SDK, as text."""
     with openai_client(session) as client:
-        return client.chat.completions.create(model=model or session.model, messages=SAYS).choices[0].message.content or ""
+        return (
+            client.chat.completions.create(model=model or session.model, messages=SAYS)
+            .choices[0]
+            .message.content
+            or ""
+        )
 
 
 def ask_many(session: Session, count: int) -> list[str | openai.APIError]:
@@ -141,7 +173,8 @@ def attempts(session: Session) -> list[Event]:
     return [event for event in session.attempts() if event.kind is EventKind.ATTEMPT]
 
 
-# The SDKs -----------------------------------------------------------------------------------------------------------------
+# The SDKs
+# -----------------------------------------------------------------------------------------------------------------
 
 
 class Way(NamedTuple):
@@ -152,7 +185,9 @@ class Way(NamedTuple):
     streams: bool
 
     def __str__(self) -> str:
-        return f"{self.dialect}-{'async' if self.is_async else 'sync'}-{'stream' if self.streams else 'whole'}"
+        return (
+            f"{self.dialect}-{'async' if self.is_async else 'sync'}-{'stream' if self.streams else 'whole'}"
+        )
 
     @property
     def sdk(self) -> Any:
@@ -166,14 +201,18 @@ class Way(NamedTuple):
         """Let `talk` use a client of this SDK. A sync client runs outside of any event loop."""
         name = "for_anthropic" if self.sdk is anthropic else "for_openai"
         if self.is_async:
-            client = (anthropic.AsyncAnthropic if self.sdk is anthropic else openai.AsyncOpenAI)(**{**getattr(session, f"{name}_async")(), **more})
+            client = (anthropic.AsyncAnthropic if self.sdk is anthropic else openai.AsyncOpenAI)(
+                **{**getattr(session, f"{name}_async")(), **more}
+            )
 
             async def going() -> str:
                 async with client:
                     return await talk(client)
 
             return asyncio.run(going())
-        client = (anthropic.Anthropic if self.sdk is anthropic else openai.OpenAI)(**{**getattr(session, name)(), **more})
+        client = (anthropic.Anthropic if self.sdk is anthropic else openai.OpenAI)(
+            **{**getattr(session, name)(), **more}
+        )
         with client:
             return _run_sync(talk(client))
 
@@ -188,7 +227,8 @@ def _run_sync(coroutine: Awaitable[str]) -> str:
 
 
 class _There:
-    """Lets one text serve sync and async clients: what is there already can be awaited and iterated over too."""
+    """Lets one text serve sync and async clients: what is there already can be awaited and iterated over
+    too."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -226,7 +266,9 @@ async def talk_responses(client: Any, streams: bool, **more: Any) -> str:
 
 async def talk_messages(client: Any, streams: bool, **more: Any) -> str:
     """A turn of messages."""
-    answer = await _There(client.messages.create(model="m1", max_tokens=100, messages=SAYS, stream=streams, **more))
+    answer = await _There(
+        client.messages.create(model="m1", max_tokens=100, messages=SAYS, stream=streams, **more)
+    )
     if not streams:
         return str(answer.content[0].text)
     return "".join([one.delta.text async for one in _pieces(answer) if one.type == "content_block_delta"])
@@ -237,16 +279,22 @@ _TALKS: dict[Dialect, Callable[..., Any]] = {
     Dialect.OPENAI_RESPONSES: talk_responses,
     Dialect.ANTHROPIC_MESSAGES: talk_messages,
 }
-WAYS = [Way(dialect, is_async, streams) for dialect in Dialect for is_async in (False, True) for streams in (False, True)]
+WAYS = [
+    Way(dialect, is_async, streams)
+    for dialect in Dialect
+    for is_async in (False, True)
+    for streams in (False, True)
+]
 STREAMS = [way for way in WAYS if way.streams]
 
 
-def models_asked(seen: Sequence[Seen]) -> set[str | None]:
+def models_asked(seen: Sequence[SeenRequest]) -> set[str | None]:
     """The models that requests named."""
     return {one.model for one in seen}
 
 
-# Other processes ----------------------------------------------------------------------------------------------------------
+# Other processes
+# ----------------------------------------------------------------------------------------------------------
 
 WORKER = Path(__file__).with_name("worker.py")
 
@@ -256,7 +304,9 @@ class Worker:
 
     def __init__(self, session: str, job: str, count: int = 1, *pin: str) -> None:
         command = [sys.executable, str(WORKER), session, job, str(count), *pin]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
 
     def line(self) -> str:
         """What it says next."""

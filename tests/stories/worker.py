@@ -1,7 +1,8 @@
-"""Another program of the same user: `worker.py SESSION JOB COUNT [PIN]`. Says "ready", waits for a line, does its job, and tells as JSON what came of it.
+"""Another program of the same user: `worker.py SESSION JOB COUNT [PIN]`. Says "ready", waits for a line, does
+its job, and tells as JSON what came of it.
 
-It has no SDK, because four of them take long to start: a client of httpx2 over the session's transport is what an SDK is underneath.
-"""
+It has no SDK, because four of them take long to start: a client of httpx2 over the session's transport is
+what an SDK is underneath."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from typing import Any
 
 import httpx2
 
-from holdfast import runtime
-from holdfast.runtime import Session
+from holdfast.sdk import api
+from holdfast.sdk.api import Session
 
 PATH = "http://holdfast.invalid/v1/chat/completions"
 
@@ -41,14 +42,22 @@ def together(session: Session, count: int) -> list[int]:
 
     async def all_at_once() -> list[int]:
         async with httpx2.AsyncClient(transport=session.async_transport(), timeout=30) as client:
-            return [one.status_code for one in await asyncio.gather(*[client.post(PATH, json=body(session)) for _ in range(count)])]
+            return [
+                one.status_code
+                for one in await asyncio.gather(
+                    *[client.post(PATH, json=body(session)) for _ in range(count)]
+                )
+            ]
 
     return asyncio.run(all_at_once())
 
 
 def streams(session: Session, count: int) -> list[int]:
     """One streamed answer; every line of it is told as it comes."""
-    with httpx2.Client(transport=session.transport()) as client, client.stream("POST", PATH, json=body(session, stream=True)) as answer:
+    with (
+        httpx2.Client(transport=session.transport()) as client,
+        client.stream("POST", PATH, json=body(session, stream=True)) as answer,
+    ):
         for line in answer.iter_lines():
             tell(line)
         return [answer.status_code]
@@ -56,11 +65,15 @@ def streams(session: Session, count: int) -> list[int]:
 
 def main(session_id: str, job: str, count: str, pin: str | None = None) -> None:
     """Resume the session, or create it on the pin; wait for the word to go, do the job."""
-    with runtime.open() as held:
+    with api.open() as held:
         session = held.session(session_id, pin)
         tell("ready")
         sys.stdin.readline()
-        tell(json.dumps(Counter({"turns": turns, "together": together, "streams": streams}[job](session, int(count)))))
+        tell(
+            json.dumps(
+                Counter({"turns": turns, "together": together, "streams": streams}[job](session, int(count)))
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""How users write against the public names. Never run; `make types` checks that it type-checks as it stands."""
+"""How users write against the public names. Never run; `make types` checks that it type-checks as it
+stands."""
 
 from __future__ import annotations
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from holdfast import _files
 from holdfast.core.errors import ConfigError
 from holdfast.core.secret import Secret
-from holdfast.vault import SecretsFile, atomic
-from holdfast.vault.file import Grant
+from holdfast.credentials import SecretsFile
+from holdfast.credentials.secrets_file import Grant
 
 
 @pytest.fixture
@@ -27,7 +28,11 @@ def test_what_is_put_is_got_by_whoever_asks_next(file: SecretsFile) -> None:
     file.put("mimo", "b", awkward)
     file.put("my.gateway", "b", Secret("other"))
     again = SecretsFile(file.path)
-    assert (again.get("mimo", "b"), again.get("my.gateway", "b"), again.get("mimo", "c")) == (awkward, Secret("other"), None)
+    assert (again.get("mimo", "b"), again.get("my.gateway", "b"), again.get("mimo", "c")) == (
+        awkward,
+        Secret("other"),
+        None,
+    )
     assert again.labels("mimo") == ("b",)
 
 
@@ -80,7 +85,9 @@ def test_a_label_of_whatever_characters_is_read_as_it_was_written(file: SecretsF
     ],
     ids=["half a character", "endless", "no number"],
 )
-def test_what_the_file_cannot_hold_is_refused_and_the_file_stays(file: SecretsFile, change: Callable[[SecretsFile], None]) -> None:
+def test_what_the_file_cannot_hold_is_refused_and_the_file_stays(
+    file: SecretsFile, change: Callable[[SecretsFile], None]
+) -> None:
     file.put("mimo", "b", Secret("value-of-b"))
     before = file.path.read_bytes()
     with pytest.raises(ConfigError, match="nothing was changed"):
@@ -95,9 +102,19 @@ def test_removing_what_is_not_there_writes_nothing(file: SecretsFile) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b'[mimo]\nb = "unfinished', b"\xff\xfe", b'b = "no table"\n', b"[mimo]\nb = 3\n", b'[mimo]\nb = ""\n', b"a = " + b"[" * 50_000]
+    "content",
+    [
+        b'[mimo]\nb = "unfinished',
+        b"\xff\xfe",
+        b'b = "no table"\n',
+        b"[mimo]\nb = 3\n",
+        b'[mimo]\nb = ""\n',
+        b"a = " + b"[" * 50_000,
+    ],
 )
-def test_a_file_that_cannot_be_understood_is_set_aside_and_never_read_as_empty(file: SecretsFile, content: bytes) -> None:
+def test_a_file_that_cannot_be_understood_is_set_aside_and_never_read_as_empty(
+    file: SecretsFile, content: bytes
+) -> None:
     file.path.parent.mkdir()
     file.path.write_bytes(content)
     aside = file.path.with_name("secrets.toml.corrupt-19700101T000000")
@@ -122,7 +139,7 @@ def test_a_write_never_replaces_a_file_that_was_not_understood(file: SecretsFile
 def test_who_misses_a_key_then_learns_of_the_file_that_was_set_aside(file: SecretsFile) -> None:
     from holdfast.core.errors import SecretMissing
     from holdfast.core.identity import Key, ProviderName
-    from holdfast.vault import Vault
+    from holdfast.credentials import Vault
 
     file.path.parent.mkdir()
     file.path.write_text("nonsense")
@@ -130,7 +147,10 @@ def test_who_misses_a_key_then_learns_of_the_file_that_was_set_aside(file: Secre
     key = Key(ProviderName("mimo"), "b", "store:b")
     with pytest.raises(ConfigError, match="set aside"):
         vault.secret(key)
-    with pytest.raises(SecretMissing, match=r"an older file that could not be understood is kept as .*secrets\.toml\.corrupt-"):
+    with pytest.raises(
+        SecretMissing,
+        match=r"an older file that could not be understood is kept as .*secrets\.toml\.corrupt-",
+    ):
         vault.secret(key)
 
 
@@ -167,29 +187,35 @@ def test_a_write_that_fails_leaves_the_old_keys(file: SecretsFile, monkeypatch: 
 
 def test_writers_in_several_processes_lose_nothing(file: SecretsFile) -> None:
     code = (
-        "import sys; from pathlib import Path; from holdfast.vault import SecretsFile; from holdfast.core.secret import Secret\n"
+        "import sys; from pathlib import Path; from holdfast.credentials import SecretsFile; from holdfast.core.secret import Secret\n"
         "file = SecretsFile(Path(sys.argv[1]))\n"
         "for number in range(10): file.put('mimo', f'{sys.argv[2]}-{number}', Secret('value'))"
     )
-    children = [subprocess.Popen([sys.executable, "-c", code, str(file.path), str(child)]) for child in range(4)]
+    children = [
+        subprocess.Popen([sys.executable, "-c", code, str(file.path), str(child)]) for child in range(4)
+    ]
     assert [child.wait() for child in children] == [0] * 4
     assert len(file.labels("mimo")) == 40
 
 
 def test_what_a_killed_writer_left_behind_goes_with_the_next_write(file: SecretsFile) -> None:
     file.put("mimo", "b", Secret("value-of-b"))
-    draft, other = (file.path.with_name(name) for name in (".secrets.toml.4711.0123abcd", ".secrets.toml.mine"))
+    draft, other = (
+        file.path.with_name(name) for name in (".secrets.toml.4711.0123abcd", ".secrets.toml.mine")
+    )
     draft.write_text("a key")
     other.write_text("the user's own")
     file.put("mimo", "b", Secret("value-of-b"))
     assert (draft.exists(), other.exists()) == (False, True)
 
 
-def test_homes_that_link_to_one_file_share_its_lock(file: SecretsFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_homes_that_link_to_one_file_share_its_lock(
+    file: SecretsFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file.put("mimo", "b", Secret("value-of-b"))
     (tmp_path / "linked.toml").symlink_to(file.path)
-    monkeypatch.setattr(atomic, "_LOCK_PATIENCE", 0.0)
-    with atomic.locked(file.path), pytest.raises(ConfigError, match="is being changed by another process"):
+    monkeypatch.setattr(_files, "_LOCK_PATIENCE", 0.0)
+    with _files.locked(file.path), pytest.raises(ConfigError, match="is being changed by another process"):
         SecretsFile(tmp_path / "linked.toml").put("mimo", "c", Secret("value-of-c"))
     SecretsFile(tmp_path / "linked.toml").put("mimo", "c", Secret("value-of-c"))
     assert ((tmp_path / "linked.toml").is_symlink(), file.labels("mimo")) == (True, ("b", "c"))
@@ -197,7 +223,7 @@ def test_homes_that_link_to_one_file_share_its_lock(file: SecretsFile, tmp_path:
 
 def test_a_lock_that_is_never_released_is_told(file: SecretsFile, monkeypatch: pytest.MonkeyPatch) -> None:
     file.put("mimo", "b", Secret("value-of-b"))
-    monkeypatch.setattr(atomic, "_LOCK_PATIENCE", 0.0)
+    monkeypatch.setattr(_files, "_LOCK_PATIENCE", 0.0)
     with (file.path.parent / ".secrets.toml.lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(ConfigError, match="is being changed by another process"):

@@ -1,4 +1,5 @@
-"""Tokens that end: the formats of the programs that hand them out, renewal ahead of the end, and a sign-in's rare accidents."""
+"""Tokens that end: the formats of the programs that hand them out, renewal ahead of the end, and a sign-in's
+rare accidents."""
 
 from __future__ import annotations
 
@@ -9,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from holdfast import _files
 from holdfast.core.errors import ConfigError, NotRenewed, SecretMissing, SignInEnded
 from holdfast.core.identity import Key, ProviderName
 from holdfast.core.secret import Secret
-from holdfast.vault import Vault, atomic
-from holdfast.vault.file import Grant, SecretsFile
+from holdfast.credentials import Vault
+from holdfast.credentials.secrets_file import Grant, SecretsFile
 
 NOW = 1_000_000.0
 PEPPER = b"p" * 32
@@ -49,7 +51,17 @@ class Desk:
         return answer if isinstance(answer, tuple) else answer()
 
     def sign_in(self, ends: float | None = NOW - 1, generation: int = 0) -> None:
-        self.file.put_grant("corp", Grant("g", generation, Secret(f"access-{generation}"), Secret(f"refresh-{generation}"), NOW - 600, ends))
+        self.file.put_grant(
+            "corp",
+            Grant(
+                "g",
+                generation,
+                Secret(f"access-{generation}"),
+                Secret(f"refresh-{generation}"),
+                NOW - 600,
+                ends,
+            ),
+        )
 
 
 @pytest.fixture
@@ -58,8 +70,15 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def token(number: int, **more: object) -> tuple[int, bytes]:
-    told = {"access_token": f"access-{number}", "refresh_token": f"refresh-{number}", "token_type": "Bearer", "expires_in": 600}
-    return 200, json.dumps({name: value for name, value in (told | more).items() if value is not None}).encode()
+    told = {
+        "access_token": f"access-{number}",
+        "refresh_token": f"refresh-{number}",
+        "token_type": "Bearer",
+        "expires_in": 600,
+    }
+    return 200, json.dumps(
+        {name: value for name, value in (told | more).items() if value is not None}
+    ).encode()
 
 
 UNUSABLE = [
@@ -76,7 +95,13 @@ GRANT_OVER = (400, b'{"error": "invalid_grant"}')
 @pytest.mark.parametrize(
     ("prints", "ends"),
     [
-        ({"kind": "ExecCredential", "status": {"token": "a-token", "expirationTimestamp": "1970-01-12T13:50:00Z"}}, NOW + 200),
+        (
+            {
+                "kind": "ExecCredential",
+                "status": {"token": "a-token", "expirationTimestamp": "1970-01-12T13:50:00Z"},
+            },
+            NOW + 200,
+        ),
         ({"credential": {"access_token": "a-token", "token_expiry": "1970-01-12T13:50:00Z"}}, NOW + 200),
         ({"accessToken": "a-token", "expires_on": NOW + 200}, NOW + 200),
         ({"access_token": "a-token", "expires_at": (NOW + 200) * 1000 + 1e12}, (NOW + 200) + 1e9),
@@ -86,7 +111,9 @@ GRANT_OVER = (400, b'{"error": "invalid_grant"}')
         (b"a-token\n", None),
     ],
 )
-def test_a_program_may_print_its_token_as_its_kind_does(desk: Desk, prints: object, ends: float | None) -> None:
+def test_a_program_may_print_its_token_as_its_kind_does(
+    desk: Desk, prints: object, ends: float | None
+) -> None:
     desk.prints = prints
     assert desk.vault.secret(TOOL) == Secret("a-token")
     assert desk.vault.ends(TOOL) == (pytest.approx(ends) if ends is not None else None)
@@ -138,14 +165,19 @@ def test_a_clock_that_is_set_back_prolongs_no_token(desk: Desk) -> None:
     assert desk.vault.peek(TOOL) is None
 
 
-def test_a_sign_in_keeps_its_fingerprint_while_its_tokens_change_and_a_new_one_starts_afresh(desk: Desk) -> None:
+def test_a_sign_in_keeps_its_fingerprint_while_its_tokens_change_and_a_new_one_starts_afresh(
+    desk: Desk,
+) -> None:
     desk.sign_in()
     assert desk.vault.fingerprint(OAUTH, PEPPER) is None
     desk.answers = [token(1), token(2)]
     desk.vault.secret(OAUTH)
     first = desk.vault.fingerprint(OAUTH, PEPPER)
     assert desk.vault.reread(OAUTH)
-    assert (desk.vault.fingerprint(OAUTH, PEPPER), desk.asked) == (first, [Secret("refresh-0"), Secret("refresh-1")])
+    assert (desk.vault.fingerprint(OAUTH, PEPPER), desk.asked) == (
+        first,
+        [Secret("refresh-0"), Secret("refresh-1")],
+    )
     desk.file.put_grant("corp", Grant("another", 0, Secret("access-9"), None, NOW, NOW + 600))
     assert desk.another().secret(OAUTH) == Secret("access-9")
     desk.vault.reread(OAUTH)
@@ -194,9 +226,20 @@ def test_a_sign_in_that_is_over_is_asked_about_once_by_all_processes(desk: Desk)
 
 
 @pytest.mark.parametrize(
-    "answer", [(503, b""), (0, b"ConnectError"), (200, b"<html>"), (200, b"{}"), (429, b'{"error": "slow_down"}'), (200, b"\xff"), *UNUSABLE]
+    "answer",
+    [
+        (503, b""),
+        (0, b"ConnectError"),
+        (200, b"<html>"),
+        (200, b"{}"),
+        (429, b'{"error": "slow_down"}'),
+        (200, b"\xff"),
+        *UNUSABLE,
+    ],
 )
-def test_a_service_that_cannot_answer_is_asked_again_after_a_rest_that_grows(desk: Desk, answer: tuple[int, bytes]) -> None:
+def test_a_service_that_cannot_answer_is_asked_again_after_a_rest_that_grows(
+    desk: Desk, answer: tuple[int, bytes]
+) -> None:
     desk.sign_in()
     desk.answers = [answer, answer, token(1)]
     for waited in (0.0, 1.0, 1.5, 3.0):
@@ -234,7 +277,7 @@ def test_a_service_that_gives_no_new_refresh_token_keeps_the_old_one(desk: Desk)
 
 def fills_up(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """The disk takes so many files more."""
-    rest, write = [after], atomic.write_private
+    rest, write = [after], _files.write_private
 
     def refuse(path: Path, text: str) -> None:
         rest[0] -= 1
@@ -242,10 +285,12 @@ def fills_up(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
             raise ConfigError("cannot write: no space left on device")
         write(path, text)
 
-    monkeypatch.setattr("holdfast.vault.file.write_private", refuse)
+    monkeypatch.setattr("holdfast.credentials.secrets_file.write_private", refuse)
 
 
-def test_a_token_that_renews_is_not_spent_while_the_file_cannot_be_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_that_renews_is_not_spent_while_the_file_cannot_be_written(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.sign_in()
     desk.answers = [token(1)]
     with monkeypatch.context() as full:
@@ -256,7 +301,9 @@ def test_a_token_that_renews_is_not_spent_while_the_file_cannot_be_written(desk:
     assert desk.vault.secret(OAUTH) == Secret("access-1")
 
 
-def test_a_renewal_that_cannot_be_written_is_not_used_and_not_lost(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_renewal_that_cannot_be_written_is_not_used_and_not_lost(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.sign_in()
     desk.answers = [token(1)]
     with monkeypatch.context() as full:
@@ -271,7 +318,9 @@ def test_a_renewal_that_cannot_be_written_is_not_used_and_not_lost(desk: Desk, m
     assert grant.refresh == Secret("refresh-1")
 
 
-def test_a_sign_in_without_the_package_says_which_extra_is_missing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sign_in_without_the_package_says_which_extra_is_missing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import sys
 
     desk.sign_in()

@@ -18,8 +18,8 @@ import pytest
 from holdfast.core.errors import ConfigError, SecretMissing
 from holdfast.core.identity import Key, ProviderName
 from holdfast.core.secret import Secret
-from holdfast.vault import SecretsFile, Vault
-from holdfast.vault.references import run_program
+from holdfast.credentials import SecretsFile, Vault
+from holdfast.credentials.sources import run_program
 
 PEPPER = b"p" * 32
 
@@ -39,7 +39,12 @@ class World:
         self.ring: dict[tuple[str, str], str] = {}
         self.beside: list[Callable[[], None]] = []
         self.vault = Vault(
-            directory / "secrets.toml", environ=self.environ, run=self.run, keyring=lambda: self, clock=lambda: self.now, beside=self.beside.append
+            directory / "secrets.toml",
+            environ=self.environ,
+            run=self.run,
+            keyring=lambda: self,
+            clock=lambda: self.now,
+            beside=self.beside.append,
         )
 
     def run(self, argv: Sequence[str], seconds: float) -> tuple[int, bytes, bytes]:
@@ -54,60 +59,67 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def context(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def missing(world: World, ref: str) -> SecretMissing:
+def missing(context: World, ref: str) -> SecretMissing:
     with pytest.raises(SecretMissing) as caught:
-        world.vault.secret(key(ref))
-    assert world.vault.peek(key(ref)) is None
+        context.vault.secret(key(ref))
+    assert context.vault.peek(key(ref)) is None
     assert caught.value.next_step
     return caught.value
 
 
-def test_a_variable_is_looked_at_every_time(world: World) -> None:
-    world.environ["MIMO_KEY"] = " first-value \n"
-    assert world.vault.secret(key("env:MIMO_KEY")) == Secret("first-value")
-    world.environ["MIMO_KEY"] = "second-value"
-    assert world.vault.peek(key("env:MIMO_KEY")) == Secret("second-value")
-    del world.environ["MIMO_KEY"]
-    assert world.vault.peek(key("env:MIMO_KEY")) is None
+def test_a_variable_is_looked_at_every_time(context: World) -> None:
+    context.environ["MIMO_KEY"] = " first-value \n"
+    assert context.vault.secret(key("env:MIMO_KEY")) == Secret("first-value")
+    context.environ["MIMO_KEY"] = "second-value"
+    assert context.vault.peek(key("env:MIMO_KEY")) == Secret("second-value")
+    del context.environ["MIMO_KEY"]
+    assert context.vault.peek(key("env:MIMO_KEY")) is None
 
 
-def test_a_variable_that_did_not_change_gives_the_same_object(world: World) -> None:
-    world.environ["MIMO_KEY"] = "first-value"
-    assert world.vault.secret(key("env:MIMO_KEY")) is world.vault.peek(key("env:MIMO_KEY"))
+def test_a_variable_that_did_not_change_gives_the_same_object(context: World) -> None:
+    context.environ["MIMO_KEY"] = "first-value"
+    assert context.vault.secret(key("env:MIMO_KEY")) is context.vault.peek(key("env:MIMO_KEY"))
 
 
 @pytest.mark.parametrize(
-    ("value", "why"), [(None, "not set in this environment"), ("  ", "its value cannot be empty"), ("a\nb", "its value cannot hold control characters")]
+    ("value", "why"),
+    [
+        (None, "not set in this environment"),
+        ("  ", "its value cannot be empty"),
+        ("a\nb", "its value cannot hold control characters"),
+    ],
 )
-def test_a_variable_that_holds_no_key_says_so(world: World, value: str | None, why: str) -> None:
+def test_a_variable_that_holds_no_key_says_so(context: World, value: str | None, why: str) -> None:
     if value is not None:
-        world.environ["MIMO_KEY"] = value
-    error = missing(world, "env:MIMO_KEY")
+        context.environ["MIMO_KEY"] = value
+    error = missing(context, "env:MIMO_KEY")
     assert error.tried[0].startswith(f"env:MIMO_KEY: {why}")
     assert "key 'a' of provider 'mimo' leads nowhere" in str(error)
     assert "export MIMO_KEY=…" in error.next_step
 
 
-def test_a_file_is_read_once_until_it_changes(world: World, tmp_path: Path) -> None:
+def test_a_file_is_read_once_until_it_changes(context: World, tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("first-value\n")
     one = key(f"file:{path}")
-    assert world.vault.peek(one) is None
-    first = world.vault.secret(one)
-    assert world.vault.peek(one) is first
+    assert context.vault.peek(one) is None
+    first = context.vault.secret(one)
+    assert context.vault.peek(one) is first
     path.write_text("second-value-is-longer\n")
-    assert world.vault.peek(one) is None
-    assert world.vault.secret(one) == Secret("second-value-is-longer")
+    assert context.vault.peek(one) is None
+    assert context.vault.secret(one) == Secret("second-value-is-longer")
 
 
-def test_a_file_may_be_written_with_a_tilde(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_may_be_written_with_a_tilde(
+    context: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "key").write_text("at-home")
-    assert world.vault.secret(key("file:~/key")) == Secret("at-home")
+    assert context.vault.secret(key("file:~/key")) == Secret("at-home")
 
 
 @pytest.mark.parametrize(
@@ -120,44 +132,51 @@ def test_a_file_may_be_written_with_a_tilde(world: World, tmp_path: Path, monkey
         (b"x" * 65537, "larger than 65536 bytes"),
     ],
 )
-def test_a_file_that_holds_no_key_says_so(world: World, tmp_path: Path, content: bytes | None, why: str) -> None:
+def test_a_file_that_holds_no_key_says_so(
+    context: World, tmp_path: Path, content: bytes | None, why: str
+) -> None:
     path = tmp_path / "key"
     if content is not None:
         path.write_bytes(content)
-    assert missing(world, f"file:{path}").tried[0].startswith(f"file:{path}: {why}")
+    assert missing(context, f"file:{path}").tried[0].startswith(f"file:{path}: {why}")
 
 
-def test_a_pipe_or_a_directory_is_never_waited_for(world: World, tmp_path: Path) -> None:
+def test_a_pipe_or_a_directory_is_never_waited_for(context: World, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert "not a regular file" in str(missing(world, f"file:{tmp_path / 'pipe'}"))
-    assert "not a regular file" in str(missing(world, f"file:{tmp_path}"))
-    assert "not a regular file" in str(missing(world, "file:/dev/zero"))
+    assert "not a regular file" in str(missing(context, f"file:{tmp_path / 'pipe'}"))
+    assert "not a regular file" in str(missing(context, f"file:{tmp_path}"))
+    assert "not a regular file" in str(missing(context, "file:/dev/zero"))
     (tmp_path / "my keys").write_text("")
-    assert missing(world, f"file:{tmp_path}/my keys").next_step == f"ls -l '{tmp_path}/my keys'"
+    assert missing(context, f"file:{tmp_path}/my keys").next_step == f"ls -l '{tmp_path}/my keys'"
 
 
-def test_what_others_can_read_is_noted_not_refused(world: World, tmp_path: Path) -> None:
+def test_what_others_can_read_is_noted_not_refused(context: World, tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("a-value")
     path.chmod(0o644)
-    assert world.vault.secret(key(f"file:{path}")) == Secret("a-value")
-    assert world.vault.note(key(f"file:{path}")) == f"{path} can be read by others (mode 0644): chmod 600 {path}"
+    assert context.vault.secret(key(f"file:{path}")) == Secret("a-value")
+    assert (
+        context.vault.note(key(f"file:{path}"))
+        == f"{path} can be read by others (mode 0644): chmod 600 {path}"
+    )
     path.chmod(0o600)
-    assert world.vault.note(key(f"file:{path}")) == ""
-    assert [world.vault.note(key(ref)) for ref in ("file:/nowhere", "env:A", "cmd:a", "keyring:a/b", "store:a")] == [""] * 5
+    assert context.vault.note(key(f"file:{path}")) == ""
+    assert [
+        context.vault.note(key(ref)) for ref in ("file:/nowhere", "env:A", "cmd:a", "keyring:a/b", "store:a")
+    ] == [""] * 5
 
 
-def test_a_program_is_run_without_a_shell_and_kept_for_five_minutes(world: World) -> None:
+def test_a_program_is_run_without_a_shell_and_kept_for_five_minutes(context: World) -> None:
     one = key("cmd:op read 'op://vault/an item'; rm -rf /")
-    assert world.vault.peek(one) is None
-    assert world.vault.secret(one) == Secret("from-a-program")
-    assert world.runs == [["op", "read", "op://vault/an item;", "rm", "-rf", "/"]]
-    world.now += 299
-    assert world.vault.peek(one) == Secret("from-a-program")
-    world.now += 1
-    assert world.vault.peek(one) is None
-    world.vault.secret(one)
-    assert len(world.runs) == 2
+    assert context.vault.peek(one) is None
+    assert context.vault.secret(one) == Secret("from-a-program")
+    assert context.runs == [["op", "read", "op://vault/an item;", "rm", "-rf", "/"]]
+    context.now += 299
+    assert context.vault.peek(one) == Secret("from-a-program")
+    context.now += 1
+    assert context.vault.peek(one) is None
+    context.vault.secret(one)
+    assert len(context.runs) == 2
 
 
 @pytest.mark.parametrize(
@@ -170,19 +189,22 @@ def test_a_program_is_run_without_a_shell_and_kept_for_five_minutes(world: World
         (b'{"token": "the-token"}', 300),
     ],
 )
-def test_a_program_may_say_how_long_its_key_lives(world: World, printed: bytes, lives: float) -> None:
-    world.answer = (0, printed, b"")
-    assert world.vault.secret(key("cmd:x")) == Secret("the-token")
-    world.now += lives - 0.5
-    assert world.vault.peek(key("cmd:x")) is not None
-    world.now += 1
-    assert world.vault.peek(key("cmd:x")) is None
+def test_a_program_may_say_how_long_its_key_lives(context: World, printed: bytes, lives: float) -> None:
+    context.answer = (0, printed, b"")
+    assert context.vault.secret(key("cmd:x")) == Secret("the-token")
+    context.now += lives - 0.5
+    assert context.vault.peek(key("cmd:x")) is not None
+    context.now += 1
+    assert context.vault.peek(key("cmd:x")) is None
 
 
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        ((3, b"", b"\n  not signed in: token sk-abcdefghijklmnop1234\nmore"), "exit code 3: not signed in: token ****"),
+        (
+            (3, b"", b"\n  not signed in: token sk-abcdefghijklmnop1234\nmore"),
+            "exit code 3: not signed in: token ****",
+        ),
         ((1, b"", b""), "exit code 1"),
         ((0, b" \n", b""), "printed nothing"),
         ((0, b"x" * 65537, b""), "printed more than 65536 bytes"),
@@ -193,27 +215,32 @@ def test_a_program_may_say_how_long_its_key_lives(world: World, printed: bytes, 
         ((0, b'{"token": "x", "expires_at": "tomorrow"}', b""), "printed an expiry that is neither"),
         ((0, b'{"token": "x", "expires_in": -5}', b""), "the key it gave has expired already"),
         (TimeoutError(), "gave no answer within 10 s"),
-        (FileNotFoundError(2, "No such file or directory"), "could not be started: No such file or directory"),
+        (
+            FileNotFoundError(2, "No such file or directory"),
+            "could not be started: No such file or directory",
+        ),
     ],
 )
-def test_a_program_that_gives_no_key_says_why_without_a_secret(world: World, answer: Any, why: str) -> None:
-    world.answer = answer
-    error = missing(world, "cmd:op read x")
+def test_a_program_that_gives_no_key_says_why_without_a_secret(context: World, answer: Any, why: str) -> None:
+    context.answer = answer
+    error = missing(context, "cmd:op read x")
     assert error.tried[0].startswith(f"cmd:op read x: {why}")
     assert error.next_step.startswith("op read x")
 
 
-def test_a_token_inside_a_command_is_repeated_nowhere(world: World) -> None:
-    world.answer = (3, b"", b"denied")
-    error = missing(world, "cmd:curl -H 'Authorization: Bearer abcdef123456' https://keys.example")
-    assert error.tried[0].startswith("cmd:curl -H 'Authorization: Bearer ****' https://keys.example: exit code 3")
+def test_a_token_inside_a_command_is_repeated_nowhere(context: World) -> None:
+    context.answer = (3, b"", b"denied")
+    error = missing(context, "cmd:curl -H 'Authorization: Bearer abcdef123456' https://keys.example")
+    assert error.tried[0].startswith(
+        "cmd:curl -H 'Authorization: Bearer ****' https://keys.example: exit code 3"
+    )
     assert "abcdef" not in f"{error}{error.what}{error.details}{error.next_step}"
 
 
 @pytest.mark.parametrize("command", ["'unclosed", "#", "''"])
-def test_what_is_no_command_line_is_not_run(world: World, command: str) -> None:
-    world.answer = PermissionError(13, "Permission denied")
-    assert missing(world, f"cmd:{command}").tried
+def test_what_is_no_command_line_is_not_run(context: World, command: str) -> None:
+    context.answer = PermissionError(13, "Permission denied")
+    assert missing(context, f"cmd:{command}").tried
 
 
 def test_a_real_program_is_run_without_input_and_ended_with_its_children(tmp_path: Path) -> None:
@@ -226,14 +253,18 @@ def test_a_real_program_is_run_without_input_and_ended_with_its_children(tmp_pat
 
 
 def test_an_agent_that_a_program_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
-    agent = "import subprocess, sys; subprocess.Popen(['sleep', '30'], start_new_session=True); print('the-key')"
+    agent = (
+        "import subprocess, sys; subprocess.Popen(['sleep', '30'], start_new_session=True); print('the-key')"
+    )
     started = time.monotonic()
     assert run_program([sys.executable, "-c", agent], 20) == (0, b"the-key\n", b"")
     assert time.monotonic() - started < 10
 
 
 def test_a_program_that_gives_its_output_away_is_still_ended_in_time() -> None:
-    agent = "import subprocess, time; subprocess.Popen(['sleep', '30'], start_new_session=True); time.sleep(30)"
+    agent = (
+        "import subprocess, time; subprocess.Popen(['sleep', '30'], start_new_session=True); time.sleep(30)"
+    )
     started = time.monotonic()
     with pytest.raises(TimeoutError):
         run_program([sys.executable, "-c", agent], 0.5)
@@ -253,13 +284,13 @@ def test_what_a_program_tells_as_an_error_is_read_in_part_and_never_blocks_it() 
     assert (code, out, len(err) < 200_000) == (0, b"the-key\n", True)
 
 
-def test_the_keyring_is_asked_by_service_and_user_and_kept(world: World) -> None:
-    world.ring["mimo", "me/b"] = "from-the-ring"
-    assert world.vault.peek(key("keyring:mimo/me/b")) is None
-    assert world.vault.secret(key("keyring:mimo/me/b")) == Secret("from-the-ring")
-    world.ring.clear()
-    assert world.vault.peek(key("keyring:mimo/me/b")) == Secret("from-the-ring")
-    assert "no entry: keyring set mimo you" in str(missing(world, "keyring:mimo/you"))
+def test_the_keyring_is_asked_by_service_and_user_and_kept(context: World) -> None:
+    context.ring["mimo", "me/b"] = "from-the-ring"
+    assert context.vault.peek(key("keyring:mimo/me/b")) is None
+    assert context.vault.secret(key("keyring:mimo/me/b")) == Secret("from-the-ring")
+    context.ring.clear()
+    assert context.vault.peek(key("keyring:mimo/me/b")) == Secret("from-the-ring")
+    assert "no entry: keyring set mimo you" in str(missing(context, "keyring:mimo/you"))
 
 
 def test_a_keyring_that_is_missing_or_broken_is_told_without_its_words(tmp_path: Path) -> None:
@@ -269,76 +300,79 @@ def test_a_keyring_that_is_missing_or_broken_is_told_without_its_words(tmp_path:
     def refuse(*_: str) -> str:
         raise RuntimeError("the password is hunter2")
 
-    for load, why in ((absent, "pip install 'holdfast[keyring]'"), (lambda: SimpleNamespace(get_password=refuse), "the keyring refused: RuntimeError")):
+    for load, why in (
+        (absent, "pip install 'holdfast[keyring]'"),
+        (lambda: SimpleNamespace(get_password=refuse), "the keyring refused: RuntimeError"),
+    ):
         with pytest.raises(SecretMissing) as caught:
             Vault(tmp_path / "s", keyring=load).secret(key("keyring:a/b"))
         assert why in str(caught.value)
         assert "hunter2" not in str(caught.value)
 
 
-def test_a_kept_key_belongs_to_its_provider_and_follows_other_processes(world: World) -> None:
-    SecretsFile(world.vault.file.path).put("mimo", "b", Secret("value-of-b"))
-    SecretsFile(world.vault.file.path).put("other", "c", Secret("value-of-c"))
+def test_a_kept_key_belongs_to_its_provider_and_follows_other_processes(context: World) -> None:
+    SecretsFile(context.vault.file.path).put("mimo", "b", Secret("value-of-b"))
+    SecretsFile(context.vault.file.path).put("other", "c", Secret("value-of-c"))
     one = key("store:b")
-    assert world.vault.peek(one) is None
-    assert world.vault.secret(one) == Secret("value-of-b")
-    assert world.vault.peek(one) == Secret("value-of-b")
-    assert f"not in {world.vault.file.path}" in str(missing(world, "store:c"))
-    SecretsFile(world.vault.file.path).put("mimo", "b", Secret("another-value-of-b"))
-    assert world.vault.peek(one) is None
-    assert world.vault.secret(one) == Secret("another-value-of-b")
+    assert context.vault.peek(one) is None
+    assert context.vault.secret(one) == Secret("value-of-b")
+    assert context.vault.peek(one) == Secret("value-of-b")
+    assert f"not in {context.vault.file.path}" in str(missing(context, "store:c"))
+    SecretsFile(context.vault.file.path).put("mimo", "b", Secret("another-value-of-b"))
+    assert context.vault.peek(one) is None
+    assert context.vault.secret(one) == Secret("another-value-of-b")
 
 
-def test_reading_again_says_whether_the_value_changed(world: World) -> None:
+def test_reading_again_says_whether_the_value_changed(context: World) -> None:
     one = key("cmd:x")
-    world.vault.secret(one)
-    assert world.vault.reread(one) is False
-    world.answer = (0, b"a-new-token", b"")
-    assert world.vault.peek(one) == Secret("from-a-program")
-    assert world.vault.reread(one) is True
-    assert world.vault.peek(one) == Secret("a-new-token")
-    world.answer = (1, b"", b"")
+    context.vault.secret(one)
+    assert context.vault.reread(one) is False
+    context.answer = (0, b"a-new-token", b"")
+    assert context.vault.peek(one) == Secret("from-a-program")
+    assert context.vault.reread(one) is True
+    assert context.vault.peek(one) == Secret("a-new-token")
+    context.answer = (1, b"", b"")
     with pytest.raises(SecretMissing):
-        world.vault.reread(one)
-    assert world.vault.peek(one) is None
+        context.vault.reread(one)
+    assert context.vault.peek(one) is None
 
 
-def test_many_threads_run_a_program_once(world: World) -> None:
+def test_many_threads_run_a_program_once(context: World) -> None:
     started = threading.Barrier(8)
     found: list[Secret] = []
 
     def ask() -> None:
         started.wait()
-        found.append(world.vault.secret(key("cmd:x")))
+        found.append(context.vault.secret(key("cmd:x")))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (len(found), len(world.runs)) == (8, 1)
+    assert (len(found), len(context.runs)) == (8, 1)
 
 
-def test_a_fingerprint_is_of_the_secret_and_for_a_program_of_the_command(world: World) -> None:
-    world.environ["A"] = "one-value"
-    assert world.vault.fingerprint(key("env:A"), PEPPER) == Secret("one-value").fingerprint(PEPPER)
-    assert world.vault.fingerprint(key("env:A"), b"q" * 32) == Secret("one-value").fingerprint(b"q" * 32)
-    world.environ["A"] = "other-value"
-    assert world.vault.fingerprint(key("env:A"), PEPPER) == Secret("other-value").fingerprint(PEPPER)
-    assert world.vault.fingerprint(key("env:B"), PEPPER) is None
-    before = world.vault.fingerprint(key("cmd:x"), PEPPER)
-    world.vault.secret(key("cmd:x"))
-    assert world.vault.fingerprint(key("cmd:x"), PEPPER) == before is not None
-    assert world.vault.fingerprint(key("cmd:y"), PEPPER) != before
+def test_a_fingerprint_is_of_the_secret_and_for_a_program_of_the_command(context: World) -> None:
+    context.environ["A"] = "one-value"
+    assert context.vault.fingerprint(key("env:A"), PEPPER) == Secret("one-value").fingerprint(PEPPER)
+    assert context.vault.fingerprint(key("env:A"), b"q" * 32) == Secret("one-value").fingerprint(b"q" * 32)
+    context.environ["A"] = "other-value"
+    assert context.vault.fingerprint(key("env:A"), PEPPER) == Secret("other-value").fingerprint(PEPPER)
+    assert context.vault.fingerprint(key("env:B"), PEPPER) is None
+    before = context.vault.fingerprint(key("cmd:x"), PEPPER)
+    context.vault.secret(key("cmd:x"))
+    assert context.vault.fingerprint(key("cmd:x"), PEPPER) == before is not None
+    assert context.vault.fingerprint(key("cmd:y"), PEPPER) != before
 
 
-def test_every_secret_seen_of_late_is_known_for_redaction(world: World) -> None:
-    world.environ["A"] = "value-0"
+def test_every_secret_seen_of_late_is_known_for_redaction(context: World) -> None:
+    context.environ["A"] = "value-0"
     for number in range(9):
-        world.environ["A"] = f"value-{number}"
-        world.vault.peek(key("env:A"))
-    world.vault.secret(key("cmd:x"))
-    known = world.vault.known()
+        context.environ["A"] = f"value-{number}"
+        context.vault.peek(key("env:A"))
+    context.vault.secret(key("cmd:x"))
+    known = context.vault.known()
     assert {Secret("value-8"), Secret("value-7"), Secret("from-a-program")} <= set(known)
     assert len(known) == 5
 
@@ -365,12 +399,17 @@ def test_a_home_that_is_made_is_private_all_the_way_whatever_the_umask(tmp_path:
         Vault(tmp_path / "a" / "b" / "secrets.toml").pepper()
     finally:
         os.umask(before)
-    made = [tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "pepper", tmp_path / "a" / "b" / ".pepper.lock"]
+    made = [
+        tmp_path / "a",
+        tmp_path / "a" / "b",
+        tmp_path / "a" / "b" / "pepper",
+        tmp_path / "a" / "b" / ".pepper.lock",
+    ]
     assert [path.stat().st_mode & 0o777 for path in made] == [0o700, 0o700, 0o600, 0o600]
 
 
 def test_processes_that_make_the_pepper_at_the_same_time_get_the_same(tmp_path: Path) -> None:
-    code = f"from holdfast.vault import Vault; from pathlib import Path; print(Vault(Path({str(tmp_path)!r}, 'secrets.toml')).pepper().hex())"
+    code = f"from holdfast.credentials import Vault; from pathlib import Path; print(Vault(Path({str(tmp_path)!r}, 'secrets.toml')).pepper().hex())"
     children = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(4)]
     assert len({child.communicate()[0] for child in children}) == 1
 
@@ -393,6 +432,19 @@ def test_a_pepper_that_cannot_be_read_or_made_is_told(tmp_path: Path) -> None:
 
 
 def test_importing_the_vault_and_the_configuration_file_is_cheap() -> None:
-    code = "import sys, holdfast.configfile, holdfast.vault; print(*sys.modules)"
-    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
-    assert not loaded & {"tomlkit", "platformdirs", "subprocess", "keyring", "pydantic", "tomllib", "shlex", "fcntl"}
+    code = "import sys, holdfast.config, holdfast.credentials; print(*sys.modules)"
+    loaded = set(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
+    assert not loaded & {
+        "tomlkit",
+        "platformdirs",
+        "subprocess",
+        "keyring",
+        "pydantic",
+        "tomllib",
+        "shlex",
+        "fcntl",
+    }

@@ -1,4 +1,5 @@
-"""The command line: `main()` is the program `holdfast`. It works without its packages too, by saying how to install them."""
+"""The command line: `main()` is the program `holdfast`. It works without its packages too, by saying how to
+install them."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
-        print("holdfast: the command line needs the package 'click'\n  run: pip install 'holdfast[cli]'", file=sys.stderr)
+        print(
+            "holdfast: the command line needs the package 'click'\n  run: pip install 'holdfast[cli]'",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         return 130

@@ -6,21 +6,22 @@ import sys
 
 import click
 
-from .opened import Opened
+from .context import CliContext
 
 
 @click.command()
 @click.pass_obj
-def command(opened: Opened) -> None:
+def command(context: CliContext) -> None:
     """Classify answers of providers, one JSON object a line.
 
-    A line on standard input holds provider, status, headers and body, perhaps phase, host and context; a line that cannot be read gives {"error": …}.
+    A line on standard input holds provider, status, headers and body, perhaps phase, host and context; a line
+    that cannot be read gives {"error": …}.
 
     \b
     Example:
-      echo '{"provider": "openai", "status": 429, "headers": {}, "body": "insufficient_quota"}' | holdfast classify
+      echo '{"provider": "openai", "status": 429, "body": "insufficient_quota"}' | holdfast classify
     """
-    from ..classify import classify_lines
+    from ..engine.classify_lines import classify_lines
 
-    for line in classify_lines(sys.stdin, directory=opened.home.config.parent / "profiles"):
+    for line in classify_lines(sys.stdin, directory=context.home.config.parent / "profiles"):
         print(line)

@@ -1,4 +1,5 @@
-"""`holdfast completion`: what a shell reads to complete our commands, and your providers, pins, sessions and keys."""
+"""`holdfast completion`: what a shell reads to complete our commands, and your providers, pins, sessions and
+keys."""
 
 from __future__ import annotations
 

@@ -8,7 +8,11 @@ from .output import json_option
 
 
 @click.command()
-@click.option("--program", type=click.Choice(["openai", "httpx2"]), help="What speaks to the providers; by default the first that is installed.")
+@click.option(
+    "--program",
+    type=click.Choice(["openai", "httpx2"]),
+    help="What speaks to the providers; by default the first that is installed.",
+)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, program: str | None, as_json: bool) -> None:

@@ -1,4 +1,5 @@
-"""`holdfast doctor`: everything that can be seen to be wrong without asking a provider, each with the command that mends it."""
+"""`holdfast doctor`: everything that can be seen to be wrong without asking a provider, each with the command
+that mends it."""
 
 from __future__ import annotations
 
@@ -11,14 +12,14 @@ from urllib.parse import urlsplit
 
 import click
 
+from .._files import quoted
 from ..core.config import Config
 from ..core.errors import ConfigError, HoldfastError
 from ..core.identity import Endpoint
 from ..core.secret import redact
 from ..store.base import Store
-from ..vault.atomic import quoted
-from .on_disk import Finding, files, integrity, moved
-from .opened import Opened
+from .context import CliContext
+from .doctor_files import Finding, files, integrity, moved
 from .output import clock, count, json_option, say, show_json
 
 _SKEW = 60.0
@@ -26,13 +27,16 @@ _LOCAL_NAMES = (".local", ".lan", ".internal", ".home.arpa", ".test", ".localhos
 
 
 @click.command()
-@click.option("--set-aside", is_flag=True, help="Move a store that cannot be read out of the way. Nothing is deleted.")
+@click.option(
+    "--set-aside", is_flag=True, help="Move a store that cannot be read out of the way. Nothing is deleted."
+)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, set_aside: bool, as_json: bool) -> None:
     """Look for what is wrong, and say what mends it.
 
-    Files, configuration, keys, store, sessions and clock are looked at; no provider is asked. Exit 1 if something is wrong.
+    Files, configuration, keys, store, sessions and clock are looked at; no provider is asked. Exit 1 if
+    something is wrong.
 
     \b
     Example:
@@ -45,7 +49,10 @@ def command(ctx: click.Context, set_aside: bool, as_json: bool) -> None:
         show_json({"ok": healthy, "findings": [asdict(one) for one in findings]})
     else:
         for one in findings:
-            say(f"{one.level:<5}  {one.check:<8}  {one.what}" + (f"\n{'':17}run: {one.run}" if one.run else ""))
+            say(
+                f"{one.level:<5}  {one.check:<8}  {one.what}"
+                + (f"\n{'':17}run: {one.run}" if one.run else "")
+            )
         say("", "nothing is wrong" if healthy else f"{sum(one.level == 'wrong' for one in findings)} wrong")
     ctx.exit(0 if healthy else 1)
 
@@ -53,16 +60,16 @@ def command(ctx: click.Context, set_aside: bool, as_json: bool) -> None:
 class _Examination:
     """Looks at one home. What cannot be read is a finding, and what depends on it is left out."""
 
-    def __init__(self, opened: Opened) -> None:
-        self.opened = opened
+    def __init__(self, context: CliContext) -> None:
+        self.context = context
 
     def findings(self) -> Iterator[Finding]:
         yield self.versions()
-        yield from files(self.opened)
+        yield from files(self.context)
         yield from self.configuration()
         yield from self.addresses()
         yield from self.keys()
-        yield from integrity(self.opened, self.config)
+        yield from integrity(self.context, self.config)
         yield from self.sessions()
         yield from self.verdicts()
         yield from self.connected()
@@ -72,14 +79,14 @@ class _Examination:
     @cached_property
     def config(self) -> Config | None:
         try:
-            return self.opened.config
+            return self.context.config
         except HoldfastError:
             return None
 
     @cached_property
     def store(self) -> Store | None:
         try:
-            return self.opened.memory
+            return self.context.memory
         except HoldfastError:
             return None
 
@@ -94,11 +101,15 @@ class _Examination:
                 return f"{name} not installed"
 
         known = ", ".join(map(of, ("httpx2", "httpx", "openai", "anthropic", "click")))
-        return Finding("versions", "ok", f"{of('holdfast')}, Python {sys.version.partition(' ')[0]}, SQLite {sqlite3.sqlite_version}, {known}")
+        return Finding(
+            "versions",
+            "ok",
+            f"{of('holdfast')}, Python {sys.version.partition(' ')[0]}, SQLite {sqlite3.sqlite_version}, {known}",
+        )
 
     def configuration(self) -> Iterator[Finding]:
         try:
-            config = self.opened.config
+            config = self.context.config
         except ConfigError as error:
             if not error.problems:
                 yield Finding("config", "wrong", error.what, error.next_step)
@@ -107,38 +118,65 @@ class _Examination:
                 line = problem.place.partition(":")[2].partition(":")[0] or "1"
                 is_command = problem.fix.startswith("holdfast ")
                 more = f"; {problem.fix}" if problem.fix and not is_command else ""
-                step = problem.fix if is_command else f"${{EDITOR:-vi}} +{line} {quoted(self.opened.home.config)}"
+                step = (
+                    problem.fix
+                    if is_command
+                    else f"${{EDITOR:-vi}} +{line} {quoted(self.context.home.config)}"
+                )
                 yield Finding("config", "wrong", f"{where}{problem.path}: {problem.what}{more}", step)
         except HoldfastError as error:
             yield Finding("config", "wrong", error.what, error.next_step)
         else:
-            yield Finding("config", "ok", f"{count(len(config.providers), 'provider')}, {count(len(config.ladders), 'ladder')}")
+            yield Finding(
+                "config",
+                "ok",
+                f"{count(len(config.providers), 'provider')}, {count(len(config.fallbacks), 'ladder')}",
+            )
 
     def addresses(self) -> Iterator[Finding]:
         """A key and a prompt never cross a public network in the clear."""
         for provider in self.config.providers.values() if self.config is not None else ():
-            for endpoint in dict.fromkeys((*provider.endpoints, *(one for key in provider.keys for one in key.endpoints))):
+            for endpoint in dict.fromkeys(
+                (*provider.endpoints, *(one for key in provider.keys for one in key.endpoints))
+            ):
                 if endpoint.origin.startswith("http:") and _is_public(endpoint):
-                    step = f"${{EDITOR:-vi}} {quoted(self.opened.home.config)}   (write https://{endpoint.host}…)"
-                    yield Finding("address", "wrong", f"provider '{provider.name}' sends keys and prompts in the clear to {endpoint.url}", step)
+                    step = f"${{EDITOR:-vi}} {quoted(self.context.home.config)}   (write https://{endpoint.host}…)"
+                    yield Finding(
+                        "address",
+                        "wrong",
+                        f"provider '{provider.name}' sends keys and prompts in the clear to {endpoint.url}",
+                        step,
+                    )
 
     def keys(self) -> Iterator[Finding]:
         """Each reference is followed, programs and keyrings too."""
         for provider in self.config.providers.values() if self.config is not None else ():
             for key in provider.keys:
                 try:
-                    self.opened.vault.secret(key)
-                    note = self.opened.vault.note(key)
+                    self.context.vault.secret(key)
+                    note = self.context.vault.note(key)
                 except HoldfastError as error:
-                    yield Finding("key", "wrong", ": ".join(filter(None, (error.what, "; ".join(error.details)))), error.next_step)
+                    yield Finding(
+                        "key",
+                        "wrong",
+                        ": ".join(filter(None, (error.what, "; ".join(error.details)))),
+                        error.next_step,
+                    )
                 else:
                     if key.ref.startswith("cmd:") and redact(key.ref, limit=len(key.ref)) != key.ref:
                         what = f"the command of key '{key.label}' of provider '{key.provider}' seems to hold a secret or an address: {redact(key.ref)}"
                         yield Finding(
-                            "key", "note", what, f"${{EDITOR:-vi}} {quoted(self.opened.home.config)}   (let the command read it from where it is kept)"
+                            "key",
+                            "note",
+                            what,
+                            f"${{EDITOR:-vi}} {quoted(self.context.home.config)}   (let the command read it from where it is kept)",
                         )
                     what, _, step = note.partition(": ")
-                    yield Finding("key", "wrong", what, step) if note else Finding("key", "ok", f"'{key.label}' of provider '{provider.name}' can be read")
+                    yield (
+                        Finding("key", "wrong", what, step)
+                        if note
+                        else Finding("key", "ok", f"'{key.label}' of provider '{provider.name}' can be read")
+                    )
 
     def sessions(self) -> Iterator[Finding]:
         from .session import rows, view
@@ -151,7 +189,12 @@ class _Examination:
             return  # a damaged store has been told
         for one in views:
             if not one["resumes"]:
-                yield Finding("session", "wrong", f"'{one['id']}' on {one['pin']} would not resume: {one['why_not']}", one["run"])
+                yield Finding(
+                    "session",
+                    "wrong",
+                    f"'{one['id']}' on {one['pin']} would not resume: {one['why_not']}",
+                    one["run"],
+                )
         if all(one["resumes"] for one in views):
             yield Finding("session", "ok", f"{count(len(views), 'session')} would resume")
 
@@ -164,16 +207,18 @@ class _Examination:
             active = [one for one in self.store.cooldowns() if one.until > now]
             if not active:
                 return
-            pepper = self.opened.vault.pepper()
+            pepper = self.context.vault.pepper()
             keys = [key for provider in self.config.providers.values() for key in provider.keys]
             for key in keys:
-                mark = self.opened.vault.fingerprint(key, pepper)
+                mark = self.context.vault.fingerprint(key, pepper)
                 about = (f"key:{mark}@", f"account:{key.provider}:{key.account}@")
                 for one in active:
                     if one.subject.startswith(about):
                         what = f"key '{key.label}' of provider '{key.provider}': {one.fault.kind} until "
                         until = clock(one.until) if one.until != float("inf") else "it changes"
-                        yield Finding("verdict", "note", what + until, f"holdfast key reset {key.provider} {key.label}")
+                        yield Finding(
+                            "verdict", "note", what + until, f"holdfast key reset {key.provider} {key.label}"
+                        )
         except HoldfastError:
             return
 
@@ -181,13 +226,17 @@ class _Examination:
         """Programs that `connect` pointed to the gateway still say so."""
         from .connect import alarms
 
-        for name, drifted in alarms(self.opened):
+        for name, drifted in alarms(self.context):
             step = f"holdfast connect {name}   (writes it anew; holdfast disconnect {name} takes it back)"
-            yield Finding("connect", "wrong", drifted, step) if drifted else Finding("connect", "ok", f"{name} knows the gateway")
+            yield (
+                Finding("connect", "wrong", drifted, step)
+                if drifted
+                else Finding("connect", "ok", f"{name} knows the gateway")
+            )
 
     def gateway(self) -> Iterator[Finding]:
         """What `holdfast serve` would refuse."""
-        from ..gateway.listen import Listen
+        from ..gateway.process.listen import Listen
 
         if self.config is None:
             return
@@ -195,7 +244,7 @@ class _Examination:
         try:
             Listen.parse(settings.listen).check(public=settings.public)
         except ConfigError as error:
-            step = f'${{EDITOR:-vi}} {quoted(self.opened.home.config)}   (write listen = "127.0.0.1:4141", or public = true)'
+            step = f'${{EDITOR:-vi}} {quoted(self.context.home.config)}   (write listen = "127.0.0.1:4141", or public = true)'
             yield Finding("gateway", "wrong", error.what, step)
         else:
             yield Finding("gateway", "ok", f"holdfast serve would listen on {settings.listen}")
@@ -210,7 +259,12 @@ class _Examination:
         except HoldfastError:
             return
         if ahead > _SKEW:
-            yield Finding("clock", "wrong", f"the journal ends {ahead:.0f} s in the future: the clock was set back, or another machine's is ahead", "date")
+            yield Finding(
+                "clock",
+                "wrong",
+                f"the journal ends {ahead:.0f} s in the future: the clock was set back, or another machine's is ahead",
+                "date",
+            )
         else:
             yield Finding("clock", "ok", clock(self.store.now()))
 

@@ -1,13 +1,19 @@
-"""`holdfast env`: what a client needs in its environment to talk to a running gateway. Tokens by reference, never by value."""
+"""`holdfast env`: what a client needs in its environment to talk to a running gateway. Tokens by reference,
+never by value."""
 
 from __future__ import annotations
 
 import click
 
 from . import complete
-from .opened import Opened
+from .context import CliContext
 
-_LINES = {"bash": "export {name}={value}", "zsh": "export {name}={value}", "fish": "set -gx {name} {value}", "powershell": "$Env:{name} = {value}"}
+_LINES = {
+    "bash": "export {name}={value}",
+    "zsh": "export {name}={value}",
+    "fish": "set -gx {name} {value}",
+    "powershell": "$Env:{name} = {value}",
+}
 _TOKEN = {"powershell": "$Env:HOLDFAST_TOKEN"}
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - nothing is bound here: an address to listen on is none to connect to
 
@@ -16,17 +22,20 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - nothing 
 @click.option("--session", help="The session that requests belong to.", shell_complete=complete.sessions)
 @click.option("--shell", type=click.Choice(list(_LINES)), default="bash", show_default=True)
 @click.pass_obj
-def command(opened: Opened, session: str | None, shell: str) -> None:
-    """Print the exports by which a client finds the gateway. Put the gateway's token into HOLDFAST_TOKEN first.
+def command(context: CliContext, session: str | None, shell: str) -> None:
+    """Print the exports by which a client finds the gateway. Put the gateway's token into HOLDFAST_TOKEN
+    first.
 
     \b
     Example:
       eval "$(holdfast env --session issue-42)"
       holdfast env --shell fish | source
     """
-    from ..presets import rows
+    from ..providers.presets import rows
 
-    base = f"http://{_address(opened.config.gateway.listen)}" + (f"/s/{_checked(session)}" if session else "")
+    base = f"http://{_address(context.config.gateway.listen)}" + (
+        f"/s/{_checked(session)}" if session else ""
+    )
     token = f'"{_TOKEN.get(shell, "$HOLDFAST_TOKEN")}"'
     openai, anthropic = (rows()[name]["env"][0] for name in ("openai", "anthropic"))
     values = {

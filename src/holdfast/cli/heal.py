@@ -1,4 +1,5 @@
-"""`holdfast heal`: what became of the sessions that other software stored without the name its user chose, and their repair."""
+"""`holdfast heal`: what became of the sessions that other software stored without the name its user chose,
+and their repair."""
 
 from __future__ import annotations
 
@@ -27,24 +28,41 @@ def command(ctx: click.Context, as_json: bool) -> None:
       holdfast heal hermes
     """
     if ctx.invoked_subcommand is None:
-        from .provisioned import heal_providers
+        from .provision_views import heal_providers
 
         ctx.exit(heal_providers(ctx.obj, as_json=as_json))
 
 
 @command.command()
-@click.option("--home", "directory", type=click.Path(path_type=Path), help="The Hermes home; without it HERMES_HOME, else ~/.hermes.")
-@click.option("--apply", is_flag=True, help="Mend what is certain, with a backup beside the file. Without it nothing is changed.")
+@click.option(
+    "--home",
+    "directory",
+    type=click.Path(path_type=Path),
+    help="The Hermes home; without it HERMES_HOME, else ~/.hermes.",
+)
+@click.option(
+    "--apply",
+    is_flag=True,
+    help="Mend what is certain, with a backup beside the file. Without it nothing is changed.",
+)
 @click.option("--undo", is_flag=True, help="Put the latest backup back, if nothing was written since.")
-@click.option("--choose", "chosen", multiple=True, metavar="SESSION=ENTRY", help="Your word on a session that cannot be told; may be repeated.")
+@click.option(
+    "--choose",
+    "chosen",
+    multiple=True,
+    metavar="SESSION=ENTRY",
+    help="Your word on a session that cannot be told; may be repeated.",
+)
 @click.option("--all", "everything", is_flag=True, help="Show the sessions that resume, too.")
 @json_option
-def hermes(directory: Path | None, apply: bool, undo: bool, chosen: Sequence[str], everything: bool, as_json: bool) -> int:
+def hermes(
+    directory: Path | None, apply: bool, undo: bool, chosen: Sequence[str], everything: bool, as_json: bool
+) -> int:
     """Say for each session of Hermes whether it resumes where it belongs.
 
-    Reads config.yaml, .env, auth.json and state.db of hermes-agent 0.19 or older, and changes nothing. With --apply it writes the name of
-    the entry (custom:NAME) into those rows that only one entry fits, in one transaction. Exit 1: there are sessions that go to the wrong
-    place or cannot be told.
+    Reads config.yaml, .env, auth.json and state.db of hermes-agent 0.19 or older, and changes nothing. With
+    --apply it writes the name of the entry (custom:NAME) into those rows that only one entry fits, in one
+    transaction. Exit 1: there are sessions that go to the wrong place or cannot be told.
 
     \b
     Example:
@@ -68,7 +86,9 @@ def hermes(directory: Path | None, apply: bool, undo: bool, chosen: Sequence[str
     healable = [one for one in verdicts if one.config is not None]
     backup = None
     if apply and healable:
-        changes = {one.row.id: (one.row.model_config, one.config) for one in healable if one.config is not None}
+        changes = {
+            one.row.id: (one.row.model_config, one.config) for one in healable if one.config is not None
+        }
         backup = hermes_db.heal(path, changes, lambda rows: _wrong_still(home, rows, verdicts))
         verdicts = _verdicts(home, ())
     if as_json:
@@ -85,7 +105,9 @@ def _undone(path: Path, as_json: bool) -> None:
     if as_json:
         show_json({"restored": str(backup), "sessions": healed})
     else:
-        say(f"{path / 'state.db'} is again what it was before {count(len(healed), 'session')} were healed; the backup stays: {backup}")
+        say(
+            f"{path / 'state.db'} is again what it was before {count(len(healed), 'session')} were healed; the backup stays: {backup}"
+        )
 
 
 def _verdicts(home: HermesHome, chosen: Iterable[str]) -> list[Verdict]:
@@ -95,15 +117,23 @@ def _verdicts(home: HermesHome, chosen: Iterable[str]) -> list[Verdict]:
 
     words = {session: entry for session, _, entry in (one.partition("=") for one in chosen)}
     rows = [row_of(one) for one in hermes_db.read(home.database)]
-    strange = [f"{session}={entry}" for session, entry in words.items() if session not in {row.id for row in rows} or not home.named(entry)]
+    strange = [
+        f"{session}={entry}"
+        for session, entry in words.items()
+        if session not in {row.id for row in rows} or not home.named(entry)
+    ]
     if strange:
         names = ", ".join(one.name for one in home.entries) or "none"
-        raise ConfigError(f"--choose {strange[0]}: there is no such session or no such entry (entries: {names})", next_step="holdfast heal hermes --all")
+        raise ConfigError(
+            f"--choose {strange[0]}: there is no such session or no such entry (entries: {names})",
+            next_step="holdfast heal hermes --all",
+        )
     return [judge(home, row, words.get(row.id)) for row in rows]
 
 
 def _wrong_still(home: HermesHome, rows: Sequence[Any], before: Sequence[Verdict]) -> str:
-    """What is not as it should be before the commit: a healed row that would not resume, or another one that changed."""
+    """What is not as it should be before the commit: a healed row that would not resume, or another one that
+    changed."""
     from ..importers.hermes_rows import judge, row_of
 
     after = {row.id: row for row in map(row_of, rows)}
@@ -113,13 +143,20 @@ def _wrong_still(home: HermesHome, rows: Sequence[Any], before: Sequence[Verdict
             return f"session {one.row.id} would have changed"
         if (
             one.config is not None
-            and judge(home, row, (one.belongs or "").removeprefix("custom:") if home.named(one.belongs or "") else None).state != "resumes"
+            and judge(
+                home,
+                row,
+                (one.belongs or "").removeprefix("custom:") if home.named(one.belongs or "") else None,
+            ).state
+            != "resumes"
         ):
             return f"session {one.row.id} would not resume"
     return ""
 
 
-def _as_json(home: HermesHome, verdicts: Sequence[Verdict], healed: Sequence[Verdict], backup: Path | None) -> dict[str, Any]:
+def _as_json(
+    home: HermesHome, verdicts: Sequence[Verdict], healed: Sequence[Verdict], backup: Path | None
+) -> dict[str, Any]:
     return {
         "home": str(home.path),
         "sessions": [
@@ -128,9 +165,17 @@ def _as_json(home: HermesHome, verdicts: Sequence[Verdict], healed: Sequence[Ver
                 "source": one.row.source,
                 "title": one.row.title,
                 "model": one.row.model,
-                "stored": {"provider": one.row.provider or one.row.billed_provider, "url": one.row.at, "dialect": one.row.dialect},
+                "stored": {
+                    "provider": one.row.provider or one.row.billed_provider,
+                    "url": one.row.at,
+                    "dialect": one.row.dialect,
+                },
                 "state": str(one.state),
-                "today": {"entry": one.today.entry.name if one.today.entry else None, "provider": one.today.provider, "host": one.today.host}
+                "today": {
+                    "entry": one.today.entry.name if one.today.entry else None,
+                    "provider": one.today.provider,
+                    "host": one.today.host,
+                }
                 | {"key": one.today.key},
                 "belongs": one.belongs,
                 "healable": one.config is not None,
@@ -146,7 +191,13 @@ def _as_json(home: HermesHome, verdicts: Sequence[Verdict], healed: Sequence[Ver
     }
 
 
-def _show(home: HermesHome, verdicts: Sequence[Verdict], everything: bool, healable: Sequence[Verdict], backup: Path | None) -> None:
+def _show(
+    home: HermesHome,
+    verdicts: Sequence[Verdict],
+    everything: bool,
+    healable: Sequence[Verdict],
+    backup: Path | None,
+) -> None:
     shown = [one for one in verdicts if everything or one.state != "resumes"]
     cells = [[one.row.id, one.row.model, str(one.state), str(one.today), _verdict(one)] for one in shown]
     if cells:
@@ -155,22 +206,32 @@ def _show(home: HermesHome, verdicts: Sequence[Verdict], everything: bool, heala
         if one.note and everything:
             say(f"  {one.row.id}: {one.note}")
     doubtful = sum(bool(one.note) for one in verdicts)
-    sums = {state: sum(one.state == state for one in verdicts) for state in ("resumes", "wrong place", "cannot be told")}
+    sums = {
+        state: sum(one.state == state for one in verdicts)
+        for state in ("resumes", "wrong place", "cannot be told")
+    }
     told = f"{sums['resumes']} resume, {sums['wrong place']} would go to the wrong place, {sums['cannot be told']} cannot be told"
     say(f"{count(len(verdicts), 'session')} in {home.database}: {told}")
     if backup is not None:
-        say(f"{count(len(healable), 'session')} healed; the file as it was: {backup}", "  to take it back: holdfast heal hermes --undo")
+        say(
+            f"{count(len(healable), 'session')} healed; the file as it was: {backup}",
+            "  to take it back: holdfast heal hermes --undo",
+        )
     elif healable:
         say(f"  run: holdfast heal hermes --apply   (mends {len(healable)}; hermes must not run)")
     if doubtful and not everything:
-        say(f"  {count(doubtful, 'session')} may carry the name of another entry at the same URL: holdfast heal hermes --all")
+        say(
+            f"  {count(doubtful, 'session')} may carry the name of another entry at the same URL: holdfast heal hermes --all"
+        )
     if sums["cannot be told"]:
         say("  to decide yourself: holdfast heal hermes --choose SESSION=ENTRY --apply")
     for what, why in home.ignored:
         say(f"  not used by hermes: {what}: {why}")
     profiles = home.path / "profiles"
     if profiles.is_dir():
-        say(f"  each directory in {profiles} is a home of its own: holdfast heal hermes --home {profiles}/NAME")
+        say(
+            f"  each directory in {profiles} is a home of its own: holdfast heal hermes --home {profiles}/NAME"
+        )
 
 
 def _verdict(one: Verdict) -> str:

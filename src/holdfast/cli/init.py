@@ -1,4 +1,5 @@
-"""`holdfast init`: the home and a commented holdfast.toml. It offers what the environment holds as commands and runs none."""
+"""`holdfast init`: the home and a commented holdfast.toml. It offers what the environment holds as commands
+and runs none."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Mapping
 
 import click
 
-from .opened import Opened
+from .context import CliContext
 from .output import say
 
 _TEMPLATE = """\
@@ -41,17 +42,17 @@ _TEMPLATE = """\
 
 @click.command()
 @click.pass_obj
-def command(opened: Opened) -> None:
+def command(context: CliContext) -> None:
     """Make the home directory and a commented holdfast.toml. What stands there is never overwritten.
 
     \b
     Example:
       HOLDFAST_HOME=~/.holdfast holdfast init
     """
+    from .._files import locked, write_private
     from ..core.errors import ConfigError
-    from ..vault.atomic import locked, write_private
 
-    path = opened.home.config
+    path = context.home.config
     with locked(path):
         if path.exists():
             raise ConfigError(f"{path} exists already; nothing was changed", next_step="holdfast doctor")
@@ -66,7 +67,7 @@ def command(opened: Opened) -> None:
 
 def _offers(environ: Mapping[str, str]) -> list[str]:
     """The commands that would use the keys which the environment seems to hold."""
-    from .. import presets
+    from ..providers import presets
 
     found = []
     for name, row in presets.rows().items():

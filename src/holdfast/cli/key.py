@@ -1,4 +1,5 @@
-"""`holdfast key`: references to keys, what is remembered of them, and the file in which we keep keys if asked to."""
+"""`holdfast key`: references to keys, what is remembered of them, and the file in which we keep keys if asked
+to."""
 
 from __future__ import annotations
 
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import complete
-from .opened import Opened
+from .context import CliContext
+from .key_login import login
 from .output import clock, count, finite, json_option, say, show_json, table
-from .signing import login
 
 if TYPE_CHECKING:
-    from ..core.evidence import Cooldown, Evidence
+    from ..core.changes import Cooldown, Evidence
     from ..core.identity import Key, Provider
     from ..core.secret import Secret
     from ..store.base import Store
@@ -44,9 +45,13 @@ command.add_command(login)
 @click.option("--from", "ref", metavar="REF", help=_FROM)
 @click.option("--label", help="Its name in messages, logs and commands.")
 @click.option("--account", help="Keys of one account share the verdicts on its quota.")
-@click.option("--url", help="The only place where this key may be used, when it is another than the provider's.")
+@click.option(
+    "--url", help="The only place where this key may be used, when it is another than the provider's."
+)
 @click.pass_obj
-def add(opened: Opened, /, provider: str, ref: str | None, label: str | None, **given: str | None) -> None:
+def add(
+    context: CliContext, /, provider: str, ref: str | None, label: str | None, **given: str | None
+) -> None:
     """Give a provider a key. Without --from it asks for the key, and keeps it in secrets.toml (mode 0600).
 
     \b
@@ -55,26 +60,32 @@ def add(opened: Opened, /, provider: str, ref: str | None, label: str | None, **
       holdfast key add mimo-plan --label team
       pass show mimo | holdfast key add mimo-plan --from - --label team
     """
-    from .. import configfile
+    from .. import config as config_file
 
-    entry = opened.provider(provider)
+    entry = context.provider(provider)
     secret = None
     if ref is None or ref == "-" or ref.startswith("store:"):
-        kept = ref.removeprefix("store:") if ref is not None and ref.startswith("store:") else label or _free_label(entry)
+        kept = (
+            ref.removeprefix("store:")
+            if ref is not None and ref.startswith("store:")
+            else label or _free_label(entry)
+        )
         known = next((key for key in entry.keys if key.ref == f"store:{kept}"), None)
         if known is not None:
-            _check_unkept(opened, known)
+            _check_unkept(context, known)
         secret = _given_secret(provider, from_stdin=ref == "-")
         if known is not None:
-            opened.vault.file.put(provider, kept, secret)
-            say(f"key '{known.label}' of provider '{provider}' is kept again in {opened.home.secrets}")
+            context.vault.file.put(provider, kept, secret)
+            say(f"key '{known.label}' of provider '{provider}' is kept again in {context.home.secrets}")
             return
         ref = f"store:{kept}"
     fields = {"from": ref, "label": label, **given}
-    config = configfile.add_key(opened.home, provider, {name: value for name, value in fields.items() if value is not None}, secret)
+    config = config_file.add_key(
+        context.home, provider, {name: value for name, value in fields.items() if value is not None}, secret
+    )
     added = config.providers[entry.name].keys[-1]
-    value = f", its value in {opened.home.secrets}" if secret is not None else ""
-    say(f"key '{added.label}' of provider '{provider}' now stands in {opened.home.config}{value}")
+    value = f", its value in {context.home.secrets}" if secret is not None else ""
+    say(f"key '{added.label}' of provider '{provider}' now stands in {context.home.config}{value}")
     say(f"  next: holdfast check {provider}")
 
 
@@ -83,15 +94,18 @@ def _free_label(provider: Provider) -> str:
     return next(label for number in range(1, len(taken) + 2) if (label := f"k{number}") not in taken)
 
 
-def _check_unkept(opened: Opened, key: Key) -> None:
+def _check_unkept(context: CliContext, key: Key) -> None:
     """A kept key is replaced only when its value is lost. Raises ConfigError otherwise."""
     from ..core.errors import ConfigError, SecretMissing
 
     try:
-        opened.vault.secret(key)
+        context.vault.secret(key)
     except SecretMissing:
         return
-    raise ConfigError(f"provider '{key.provider}' has a key '{key.label}' already", next_step=f"holdfast key remove {key.provider} {key.label}")
+    raise ConfigError(
+        f"provider '{key.provider}' has a key '{key.label}' already",
+        next_step=f"holdfast key remove {key.provider} {key.label}",
+    )
 
 
 def _given_secret(provider: str, *, from_stdin: bool) -> Secret:
@@ -102,7 +116,11 @@ def _given_secret(provider: str, *, from_stdin: bool) -> Secret:
     if not from_stdin and not sys.stdin.isatty():
         step = f"holdfast key add {provider} --from env:VARIABLE   (or --from - to read the key from standard input)"
         raise ConfigError("there is no terminal to ask for the key on", next_step=step)
-    text = sys.stdin.read() if from_stdin else click.prompt(f"Key of provider '{provider}' (not shown)", hide_input=True, err=True)
+    text = (
+        sys.stdin.read()
+        if from_stdin
+        else click.prompt(f"Key of provider '{provider}' (not shown)", hide_input=True, err=True)
+    )
     try:
         return Secret(text)
     except ValueError as error:
@@ -113,7 +131,7 @@ def _given_secret(provider: str, *, from_stdin: bool) -> Secret:
 @click.argument("provider", required=False, shell_complete=complete.providers)
 @json_option
 @click.pass_obj
-def list_(opened: Opened, provider: str | None, as_json: bool) -> None:
+def list_(context: CliContext, provider: str | None, as_json: bool) -> None:
     """List keys with what is remembered of them.
 
     Only the last characters of a key are shown; no program or keyring is asked.
@@ -122,24 +140,38 @@ def list_(opened: Opened, provider: str | None, as_json: bool) -> None:
     Example:
       holdfast key list mimo-plan
     """
-    providers = [opened.provider(provider)] if provider else list(opened.config.providers.values())
-    memory = opened.memory
+    providers = [context.provider(provider)] if provider else list(context.config.providers.values())
+    memory = context.memory
     evidence = memory.evidence() if memory is not None else []
     verdicts = [one for one in memory.cooldowns() if one.until > memory.now()] if memory is not None else []
-    views = [_view(opened, one, key, evidence, verdicts) for one in providers for key in one.keys]
+    views = [_view(context, one, key, evidence, verdicts) for one in providers for key in one.keys]
     if as_json:
         show_json(views)
         return
-    rows = [[one["provider"], one["label"], one["reference"], one["tail"] or one["state"], "; ".join(_told(one))] for one in views]
-    table(("PROVIDER", "LABEL", "REFERENCE", "KEY", "REMEMBERED"), rows, empty="no key yet\n  run: holdfast key add PROVIDER --from env:VARIABLE")
+    rows = [
+        [one["provider"], one["label"], one["reference"], one["tail"] or one["state"], "; ".join(_told(one))]
+        for one in views
+    ]
+    table(
+        ("PROVIDER", "LABEL", "REFERENCE", "KEY", "REMEMBERED"),
+        rows,
+        empty="no key yet\n  run: holdfast key add PROVIDER --from env:VARIABLE",
+    )
 
 
-def _view(opened: Opened, provider: Provider, key: Key, evidence: Sequence[Evidence], verdicts: Sequence[Cooldown]) -> dict[str, Any]:
-    """A key as JSON values. `state`: found, missing (`why` says so) or not read; `until` null is a verdict without an end."""
+def _view(
+    context: CliContext,
+    provider: Provider,
+    key: Key,
+    evidence: Sequence[Evidence],
+    verdicts: Sequence[Cooldown],
+) -> dict[str, Any]:
+    """A key as JSON values. `state`: found, missing (`why` says so) or not read; `until` null is a verdict
+    without an end."""
     from ..core.secret import redact
 
-    tail, state, why = _read(opened, key)
-    mark = opened.vault.fingerprint(key, opened.vault.pepper()) if evidence or verdicts else None
+    tail, state, why = _read(context, key)
+    mark = context.vault.fingerprint(key, context.vault.pepper()) if evidence or verdicts else None
     subjects = (f"key:{mark}@", f"account:{provider.name}:{key.account}@")
     return {
         "provider": provider.name,
@@ -149,33 +181,44 @@ def _view(opened: Opened, provider: Provider, key: Key, evidence: Sequence[Evide
         "tail": tail,
         "state": state,
         "why": why,
-        "ends": opened.vault.ends(key),
+        "ends": context.vault.ends(key),
         "evidence": [
-            {"url": e.url, "first_ok": e.first_ok, "last_ok": e.last_ok, "last_fault": e.last_fault and str(e.last_fault), "last_fault_at": e.last_fault_at}
+            {
+                "url": e.url,
+                "first_ok": e.first_ok,
+                "last_ok": e.last_ok,
+                "last_fault": e.last_fault and str(e.last_fault),
+                "last_fault_at": e.last_fault_at,
+            }
             for e in evidence
             if e.fingerprint == mark
         ],
         "verdicts": [
-            {"about": c.subject.partition("@")[2], "fault": str(c.fault.kind), "since": c.since, "until": finite(c.until)}
+            {
+                "about": c.subject.partition("@")[2],
+                "fault": str(c.fault.kind),
+                "since": c.since,
+                "until": finite(c.until),
+            }
             for c in verdicts
             if c.subject.startswith(subjects[: 2 if key.account else 1])
         ],
     }
 
 
-def _read(opened: Opened, key: Key) -> tuple[str, str, str]:
+def _read(context: CliContext, key: Key) -> tuple[str, str, str]:
     """(tail, state, why) of a key's value."""
     from ..core.errors import SecretMissing
 
     scheme, _, name = key.ref.partition(":")
     if scheme == "oauth":
-        grant = opened.vault.file.grant(name)
+        grant = context.vault.file.grant(name)
         why = grant.ended if grant is not None else "nobody is signed in"
         return "", "missing" if why else "found", f"{why}: holdfast key login {key.provider}" if why else ""
     if scheme not in _FREE_TO_READ:
         return "", "not read", ""
     try:
-        return str(opened.vault.secret(key)), "found", ""
+        return str(context.vault.secret(key)), "found", ""
     except SecretMissing as error:
         return "", "missing", "; ".join(error.tried)
 
@@ -188,7 +231,11 @@ def _told(one: dict[str, Any]) -> Iterator[str]:
         yield f"its token ends {clock(one['ends'])} and is renewed by itself"
     for e in one["evidence"]:
         host = e["url"].partition("://")[2].partition("/")[0]
-        yield f"worked at {host} {clock(e['last_ok'])}" if e["last_ok"] is not None else f"never worked at {host}"
+        yield (
+            f"worked at {host} {clock(e['last_ok'])}"
+            if e["last_ok"] is not None
+            else f"never worked at {host}"
+        )
         if e["last_fault"] and (e["last_fault_at"] or 0) > (e["last_ok"] or 0):
             yield f"{e['last_fault']} {clock(e['last_fault_at'])}"
     for verdict in one["verdicts"]:
@@ -200,7 +247,7 @@ def _told(one: dict[str, Any]) -> Iterator[str]:
 @click.argument("provider", shell_complete=complete.providers)
 @click.argument("label", required=False, shell_complete=complete.labels)
 @click.pass_obj
-def reset(opened: Opened, provider: str, label: str | None) -> None:
+def reset(context: CliContext, provider: str, label: str | None) -> None:
     """Forget what is remembered of a provider's keys.
 
     The next request then asks the provider again.
@@ -209,21 +256,25 @@ def reset(opened: Opened, provider: str, label: str | None) -> None:
     Example:
       holdfast key reset mimo-plan team
     """
-    entry = opened.provider(provider)
+    entry = context.provider(provider)
     keys = [_key(entry, label)] if label else list(entry.keys)
-    memory = opened.memory
+    memory = context.memory
     for key in keys:
-        forgotten = _forget(opened, memory, key) if memory is not None else 0
+        forgotten = _forget(context, memory, key) if memory is not None else 0
         say(f"key '{key.label}' of provider '{provider}': {count(forgotten, 'record')} forgotten")
 
 
-def _forget(opened: Opened, memory: Store, key: Key) -> int:
+def _forget(context: CliContext, memory: Store, key: Key) -> int:
     """Evidence and verdicts of a key and its account. Raises SecretMissing: by its value is a key known."""
-    opened.vault.secret(key)
-    mark = opened.vault.fingerprint(key, opened.vault.pepper())
+    context.vault.secret(key)
+    mark = context.vault.fingerprint(key, context.vault.pepper())
     forgotten = memory.forget(mark) if mark is not None else 0
     if key.account:
-        forgotten += sum(memory.clear(one.subject) for one in memory.cooldowns() if one.subject.startswith(f"account:{key.provider}:{key.account}@"))
+        forgotten += sum(
+            memory.clear(one.subject)
+            for one in memory.cooldowns()
+            if one.subject.startswith(f"account:{key.provider}:{key.account}@")
+        )
     return forgotten
 
 
@@ -234,38 +285,55 @@ def _key(provider: Provider, label: str) -> Key:
     found = next((key for key in provider.keys if key.label == label), None)
     if found is None:
         known = near(label, [key.label for key in provider.keys])
-        raise ConfigError(f"provider '{provider.name}' has no key '{label}': {known}", next_step=f"holdfast key list {provider.name}")
+        raise ConfigError(
+            f"provider '{provider.name}' has no key '{label}': {known}",
+            next_step=f"holdfast key list {provider.name}",
+        )
     return found
 
 
 @command.command()
 @click.argument("provider", shell_complete=complete.providers)
 @click.argument("label", shell_complete=complete.labels)
-@click.option("--force", is_flag=True, help="Also while sessions chose it; they are kept, and refuse until they get another key.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Also while sessions chose it; they are kept, and refuse until they get another key.",
+)
 @click.pass_obj
-def remove(opened: Opened, provider: str, label: str, force: bool) -> None:
+def remove(context: CliContext, provider: str, label: str, force: bool) -> None:
     """Remove a key from holdfast.toml, and its value if we kept it.
 
     \b
     Example:
       holdfast key remove mimo-plan team
     """
-    from .. import configfile
+    from .. import config as config_file
     from .provider import refuse_while_named
 
-    key = _key(opened.provider(provider), label)
-    memory = opened.memory
-    named = [one for one in memory.sessions() if one.pin.provider == provider and one.key == label] if memory is not None else []
+    key = _key(context.provider(provider), label)
+    memory = context.memory
+    named = (
+        [one for one in memory.sessions() if one.pin.provider == provider and one.key == label]
+        if memory is not None
+        else []
+    )
     if named and not force:
-        refuse_while_named(f"key '{label}' of provider '{provider}'", named, f"holdfast key remove {provider} {label} --force")
-    configfile.remove_key(opened.home, provider, label)
-    sign_out(opened, key.ref)
-    say(f"key '{label}' of provider '{provider}' was removed from {opened.home.config}")
+        refuse_while_named(
+            f"key '{label}' of provider '{provider}'",
+            named,
+            f"holdfast key remove {provider} {label} --force",
+        )
+    config_file.remove_key(context.home, provider, label)
+    sign_out(context, key.ref)
+    say(f"key '{label}' of provider '{provider}' was removed from {context.home.config}")
 
 
-def sign_out(opened: Opened, ref: str) -> None:
+def sign_out(context: CliContext, ref: str) -> None:
     """Forget what a sign-in left when the last key that used it is gone."""
-    from ..configfile.home import load
+    from ..config.home import load
 
-    if ref.startswith("oauth:") and not any(key.ref == ref for one in load(opened.home).providers.values() for key in one.keys):
-        opened.vault.file.put_grant(ref.removeprefix("oauth:"), None)
+    if ref.startswith("oauth:") and not any(
+        key.ref == ref for one in load(context.home).providers.values() for key in one.keys
+    ):
+        context.vault.file.put_grant(ref.removeprefix("oauth:"), None)

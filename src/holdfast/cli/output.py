@@ -1,5 +1,5 @@
-"""How commands speak: lines and tables on stdout, refusals on stderr, JSON where it was asked for. What came from outside loses
-its control characters before it reaches a terminal."""
+"""How commands speak: lines and tables on stdout, refusals on stderr, JSON where it was asked for. What came
+from outside loses its control characters before it reaches a terminal."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def plain(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
-    """Rows under their heads: by rich on a terminal that has it, else as aligned text. Without rows, the sentence `empty`."""
+    """Rows under their heads: by rich on a terminal that has it, else as aligned text. Without rows, the
+    sentence `empty`."""
     head, *cells = [[plain(cell).replace("\n", " ") for cell in row] for row in (head, *rows)]
     if not cells:
         say(empty)
@@ -65,7 +66,7 @@ def _drawn(head: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
 
 def clock(at: float) -> str:
     """Epoch seconds in the user's own time zone."""
-    from ..journal import local
+    from ..engine.journal import local
 
     return local(at)
 
@@ -79,14 +80,29 @@ def refuse(error: HoldfastError, *, as_json: bool, otherwise: str = "holdfast --
     """An error on stderr: what, then what to run; `otherwise` where the error itself does not know."""
     step = error.next_step or otherwise
     said = str(error) if error.next_step else f"{error}\n  run: {step}"
-    shown = json.dumps({"error": described(error) | {"run": step}}, indent=2, ensure_ascii=False) if as_json else f"holdfast: {plain(said)}"
+    shown = (
+        json.dumps({"error": described(error) | {"run": step}}, indent=2, ensure_ascii=False)
+        if as_json
+        else f"holdfast: {plain(said)}"
+    )
     sys.stdout.flush()  # what was said before comes before, also where both go into one file
     print(shown, file=sys.stderr)
 
 
 def described(error: HoldfastError) -> dict[str, Any]:
-    """An error as JSON values: kind, what, run, exit_code, and its problems, candidates or tried sources where it has any."""
-    details: dict[str, list[Any]] = {name: list(found) for name in ("tried", "candidates") if (found := getattr(error, name, ()))}
+    """An error as JSON values: kind, what, run, exit_code, and its problems, candidates or tried sources
+    where it has any."""
+    details: dict[str, list[Any]] = {
+        name: list(found) for name in ("tried", "candidates") if (found := getattr(error, name, ()))
+    }
     if problems := getattr(error, "problems", ()):
-        details["problems"] = [{"path": one.path, "what": one.what, "fix": one.fix, "place": one.place} for one in problems]
-    return {"kind": type(error).__name__.lstrip("_"), "what": error.what, "run": error.next_step, "exit_code": error.exit_code, **details}
+        details["problems"] = [
+            {"path": one.path, "what": one.what, "fix": one.fix, "place": one.place} for one in problems
+        ]
+    return {
+        "kind": type(error).__name__.lstrip("_"),
+        "what": error.what,
+        "run": error.next_step,
+        "exit_code": error.exit_code,
+        **details,
+    }

@@ -1,7 +1,8 @@
-"""`holdfast provision`: obtain a key on the user's word, complete what is half done, and tell what stands in the way.
+"""`holdfast provision`: obtain a key on the user's word, complete what is half done, and tell what stands in
+the way.
 
-Only `obtain` (which `holdfast provision NAME` is short for) ever makes a key, and only with --accept or a yes at the terminal.
-"""
+Only `obtain` (which `holdfast provision NAME` is short for) ever makes a key, and only with --accept or a yes
+at the terminal."""
 
 from __future__ import annotations
 
@@ -12,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import complete
-from .opened import Opened
+from .context import CliContext
 from .output import json_option, say, show_json, table
-from .provisioned import provisioning_of, report, shown_roles, view, ways_out, why
+from .provision_views import provisioning_of, report, shown_roles, view, ways_out, why
 
 if TYPE_CHECKING:
-    from ..core.provision import Record
-    from ..core.roles import Role
+    from ..core.model_roles import Role
+    from ..core.provisioning_state import Record
     from ..core.secret import Secret
-    from ..provisioning import Provisioning
+    from ..engine.provisioning import Provisioning
 
 _HERE = "the user of the command line"
 
@@ -28,7 +29,9 @@ _HERE = "the user of the command line"
 class _ByName(click.Group):
     """`holdfast provision NAME` is `holdfast provision obtain NAME`."""
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             args = ["obtain", *args]
         return super().resolve_command(ctx, args)
@@ -46,46 +49,91 @@ def command() -> None:
 
 
 _roles = click.option(
-    "--role", "roles", multiple=True, metavar="ROLE=PATTERN,…", help="A job and the models that may do it, best first; pin:NAME is one model."
+    "--role",
+    "roles",
+    multiple=True,
+    metavar="ROLE=PATTERN,…",
+    help="A job and the models that may do it, best first; pin:NAME is one model.",
 )
 _name = click.argument("name", shell_complete=complete.providers)
 
 
 @command.command()
 @_name
-@click.option("--kind", help="What the service is: litellm, amazee, amazee-account, openrouter, openrouter-signin, github-models or token.")
+@click.option(
+    "--kind",
+    help="What the service is: litellm, amazee, amazee-account, openrouter, openrouter-signin, github-models or token.",
+)
 @click.option("--url", help="The service's address, where the kind does not know it.")
 @click.option("--admin", metavar="REF", help="A key that may make keys, such as env:LITELLM_MASTER_KEY.")
-@click.option("--ref", metavar="REF", help="Where the token is that another tool has, such as 'cmd:gh auth token'.")
 @click.option(
-    "--set", "more", multiple=True, metavar="NAME=VALUE", help="A limit or option of the key: budget, budget_period, expires_in, models, rpm, tpm, region."
+    "--ref", metavar="REF", help="Where the token is that another tool has, such as 'cmd:gh auth token'."
+)
+@click.option(
+    "--set",
+    "more",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A limit or option of the key: budget, budget_period, expires_in, models, rpm, tpm, region.",
 )
 @_roles
 @click.option("--email", help="amazee-account: the address of the account; a code is mailed there.")
 @click.option("--code", help="The code that was mailed, or that a sign-in brought back.")
-@click.option("--accept", is_flag=True, help="Agree to what is offered; without a terminal nothing is obtained without this.")
-@click.option("--again", is_flag=True, help="Also where a key may have been made already: it may be paid for a second time.")
+@click.option(
+    "--accept",
+    is_flag=True,
+    help="Agree to what is offered; without a terminal nothing is obtained without this.",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Also where a key may have been made already: it may be paid for a second time.",
+)
 @json_option
 @click.pass_obj
 def obtain(
-    opened: Opened, /, name: str, kind: str | None, more: Sequence[str], roles: Sequence[str], accept: bool, again: bool, as_json: bool, **given: str | None
+    context: CliContext,
+    /,
+    name: str,
+    kind: str | None,
+    more: Sequence[str],
+    roles: Sequence[str],
+    accept: bool,
+    again: bool,
+    as_json: bool,
+    **given: str | None,
 ) -> None:
     """Obtain a key for a provider, with your consent.
 
-    NAME is what the provider is called from then on; `holdfast provision NAME` is short for this. It is safe to repeat: what is there is
-    completed, and nothing is made twice.
-    Exit 4: it is not ready, and the message says why.
+    NAME is what the provider is called from then on; `holdfast provision NAME` is short for this. It is safe
+    to repeat: what is there is completed, and nothing is made twice. Exit 4: it is not ready, and the message
+    says why.
 
     \b
     Example:
       holdfast provision obtain amazee --role answer=*sonnet* --role expand=*haiku* --accept
-      holdfast provision obtain team --kind litellm --url https://llm.example --admin env:LITELLM_MASTER_KEY --set budget=5 --accept
+      holdfast provision obtain team --kind litellm --url https://llm.example --admin env:ADMIN --accept
     """
-    with provisioning_of(opened) as provisioning:
+    with provisioning_of(context) as provisioning:
         stored = provisioning.engine.store.provision(name)
-        settings = _settings(more, {field: value for field, value in given.items() if value is not None and field in ("url", "admin", "ref")})
-        record = provisioning.begin(name, kind or (stored.kind if stored is not None else None), settings or None, _parsed(roles), stored)
-        if not (stored is not None and stored.key and stored.state != "retired" and stored.reason != "key_dead"):
+        settings = _settings(
+            more,
+            {
+                field: value
+                for field, value in given.items()
+                if value is not None and field in ("url", "admin", "ref")
+            },
+        )
+        record = provisioning.begin(
+            name,
+            kind or (stored.kind if stored is not None else None),
+            settings or None,
+            _parsed(roles),
+            stored,
+        )
+        if not (
+            stored is not None and stored.key and stored.state != "retired" and stored.reason != "key_dead"
+        ):
             record = _signed_in(provisioning, record, given)
             _ask_consent(provisioning, record, accept)
         report(provisioning.provision(record, _HERE, again=again), as_json)
@@ -95,21 +143,34 @@ def obtain(
 @click.argument("name", required=False, shell_complete=complete.providers)
 @json_option
 @click.pass_obj
-def status(opened: Opened, name: str | None, as_json: bool) -> None:
+def status(context: CliContext, name: str | None, as_json: bool) -> None:
     """Show what was set up, and what stands in the way.
 
     \b
     Example:
       holdfast provision status
     """
-    memory = opened.memory
+    memory = context.memory
     records = [one for one in (memory.provisions() if memory is not None else []) if name in (None, one.name)]
-    broken = [one for one in (memory.broken_provisions() if memory is not None else []) if name in (None, one[0])]
+    broken = [
+        one for one in (memory.broken_provisions() if memory is not None else []) if name in (None, one[0])
+    ]
     if as_json:
-        show_json([*map(view, records), *({"name": one, "state": "quarantined", "why": wrong} for one, wrong in broken)])
+        show_json(
+            [
+                *map(view, records),
+                *({"name": one, "state": "quarantined", "why": wrong} for one, wrong in broken),
+            ]
+        )
         return
-    rows = [[one.name, one.kind, one.state, shown_roles(one), why(one)] for one in records] + [[one, "", "quarantined", "", wrong] for one, wrong in broken]
-    table(("PROVIDER", "KIND", "STATE", "ROLES", "WHY"), rows, empty="nothing was set up yet\n  run: holdfast provision --help")
+    rows = [[one.name, one.kind, one.state, shown_roles(one), why(one)] for one in records] + [
+        [one, "", "quarantined", "", wrong] for one, wrong in broken
+    ]
+    table(
+        ("PROVIDER", "KIND", "STATE", "ROLES", "WHY"),
+        rows,
+        empty="nothing was set up yet\n  run: holdfast provision --help",
+    )
 
 
 @command.command()
@@ -117,14 +178,14 @@ def status(opened: Opened, name: str | None, as_json: bool) -> None:
 @_roles
 @json_option
 @click.pass_obj
-def resolve(opened: Opened, name: str, roles: Sequence[str], as_json: bool) -> None:
+def resolve(context: CliContext, name: str, roles: Sequence[str], as_json: bool) -> None:
     """Ask for the models now, and give each role the one that fits.
 
     \b
     Example:
       holdfast provision resolve team --role answer=pin:claude-sonnet-4-5
     """
-    with provisioning_of(opened) as provisioning:
+    with provisioning_of(context) as provisioning:
         report(provisioning.resolve(_stored(provisioning, name), _parsed(roles)), as_json)
 
 
@@ -132,16 +193,16 @@ def resolve(opened: Opened, name: str, roles: Sequence[str], as_json: bool) -> N
 @_name
 @json_option
 @click.pass_obj
-def verify(opened: Opened, name: str, as_json: bool) -> None:
+def verify(context: CliContext, name: str, as_json: bool) -> None:
     """Make one cheap real call for each role: the only proof there is.
 
     \b
     Example:
       holdfast provision verify team
     """
-    from ..core.provision import USABLE
+    from ..core.provisioning_state import USABLE
 
-    with provisioning_of(opened) as provisioning:
+    with provisioning_of(context) as provisioning:
         record = provisioning.heal(_stored(provisioning, name))
         if record.state in USABLE:
             record = provisioning.verify(record)
@@ -150,21 +211,28 @@ def verify(opened: Opened, name: str, as_json: bool) -> None:
 
 @command.command()
 @_name
-@click.option("--discard", is_flag=True, help="Forget a record that cannot be read. A key that it told of is not given back.")
+@click.option(
+    "--discard",
+    is_flag=True,
+    help="Forget a record that cannot be read. A key that it told of is not given back.",
+)
 @json_option
 @click.pass_obj
-def repair(opened: Opened, name: str, discard: bool, as_json: bool) -> None:
+def repair(context: CliContext, name: str, discard: bool, as_json: bool) -> None:
     """Go on from where a set-up stopped, and say what only you can do.
 
     \b
     Example:
       holdfast provision repair amazee
     """
-    with provisioning_of(opened) as provisioning:
+    with provisioning_of(context) as provisioning:
         store = provisioning.engine.store
         if discard and name in [one for one, _ in store.broken_provisions()]:
             store.remove_provision(name)
-            say(f"the record of '{name}' was forgotten", f"  next: holdfast provision adopt {name}   (if its key still stands in {opened.home.secrets})")
+            say(
+                f"the record of '{name}' was forgotten",
+                f"  next: holdfast provision adopt {name}   (if its key still stands in {context.home.secrets})",
+            )
             return
         record = provisioning.heal(_stored(provisioning, name))
         if not as_json:
@@ -176,20 +244,35 @@ def repair(opened: Opened, name: str, discard: bool, as_json: bool) -> None:
 @_name
 @click.option("--kind", help="What the service is, where nothing is known of it yet.")
 @click.option("--url", required=True, help="The address that the key is for.")
-@click.option("--from", "source", metavar="-", help="'-' reads the key from standard input; without it the terminal is asked.")
+@click.option(
+    "--from",
+    "source",
+    metavar="-",
+    help="'-' reads the key from standard input; without it the terminal is asked.",
+)
 @_roles
 @json_option
 @click.pass_obj
-def adopt(opened: Opened, name: str, kind: str | None, url: str, source: str | None, roles: Sequence[str], as_json: bool) -> None:
+def adopt(
+    context: CliContext,
+    name: str,
+    kind: str | None,
+    url: str,
+    source: str | None,
+    roles: Sequence[str],
+    as_json: bool,
+) -> None:
     """Take a key that you have, for a provider that waits for one.
 
     \b
     Example:
       pass show amazee | holdfast provision adopt amazee --url https://llm.example --from -
     """
-    with provisioning_of(opened) as provisioning:
+    with provisioning_of(context) as provisioning:
         stored = provisioning.engine.store.provision(name)
-        record = provisioning.begin(name, kind or (stored.kind if stored is not None else None), None, _parsed(roles), stored)
+        record = provisioning.begin(
+            name, kind or (stored.kind if stored is not None else None), None, _parsed(roles), stored
+        )
         report(provisioning.adopt(record, _typed(name, source), url), as_json)
 
 
@@ -197,23 +280,28 @@ def adopt(opened: Opened, name: str, kind: str | None, url: str, source: str | N
 @_name
 @json_option
 @click.pass_obj
-def retire(opened: Opened, name: str, as_json: bool) -> None:
+def retire(context: CliContext, name: str, as_json: bool) -> None:
     """Give a key back where that is possible, and forget it here.
 
     \b
     Example:
       holdfast provision retire team
     """
-    with provisioning_of(opened) as provisioning:
+    with provisioning_of(context) as provisioning:
         record, given_back = provisioning.retire(_stored(provisioning, name))
         if as_json:
             show_json(view(record) | {"given_back": given_back})
             return
-        key = "its key was given back" if given_back else "its key was only forgotten here: the service still knows it"
+        key = (
+            "its key was given back"
+            if given_back
+            else "its key was only forgotten here: the service still knows it"
+        )
         say(f"'{name}' is retired; {key if record.key else 'it had no key'}")
 
 
-# What they have in common ----------------------------------------------------------------------------------------------------
+# What they have in common
+# ----------------------------------------------------------------------------------------------------
 
 
 def _stored(provisioning: Provisioning, name: str) -> Record:
@@ -224,13 +312,16 @@ def _stored(provisioning: Provisioning, name: str) -> Record:
     found = provisioning.engine.store.provision(name)
     if found is None:
         known = [one.name for one in provisioning.engine.store.provisions()]
-        raise ConfigError(f"nothing was set up under the name '{name}': {near(name, known)}", next_step="holdfast provision status")
+        raise ConfigError(
+            f"nothing was set up under the name '{name}': {near(name, known)}",
+            next_step="holdfast provision status",
+        )
     return found
 
 
 def _parsed(roles: Iterable[str]) -> list[Role]:
     from ..core.errors import ConfigError
-    from ..core.roles import Role
+    from ..core.model_roles import Role
 
     found = []
     for text in roles:
@@ -242,8 +333,9 @@ def _parsed(roles: Iterable[str]) -> list[Role]:
 
 
 def _settings(more: Sequence[str], given: dict[str, Any]) -> dict[str, Any]:
-    """The provisioner's options as they are stored: numbers as numbers, `models` as a list. Raises ConfigError."""
-    from ..configfile.parse import checked_reference
+    """The provisioner's options as they are stored: numbers as numbers, `models` as a list. Raises
+    ConfigError."""
+    from ..config.parse import checked_reference
     from ..core.errors import ConfigError
 
     for text in more:
@@ -251,7 +343,15 @@ def _settings(more: Sequence[str], given: dict[str, Any]) -> dict[str, Any]:
         if not equals or not value:
             raise ConfigError(f"'{name}' is not NAME=VALUE", next_step="holdfast provision --help")
         number = value.replace(".", "", 1).isdigit()
-        given[name] = value.split(",") if name == "models" else float(value) if number and "." in value else int(value) if number else value
+        given[name] = (
+            value.split(",")
+            if name == "models"
+            else float(value)
+            if number and "." in value
+            else int(value)
+            if number
+            else value
+        )
     for name in ("admin", "ref"):
         try:
             if name in given:
@@ -262,23 +362,36 @@ def _settings(more: Sequence[str], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _signed_in(provisioning: Provisioning, record: Record, given: dict[str, str | None]) -> Record:
-    """The record with what its user brings from a sign-in, where its kind wants one. Asks at the terminal, else says what to run."""
+    """The record with what its user brings from a sign-in, where its kind wants one. Asks at the terminal,
+    else says what to run."""
     from dataclasses import replace
 
-    from ..provision import amazee, openrouter
+    from ..provisioning import amazee, openrouter
 
     tools, settings = provisioning.tools(record), dict(record.settings)
     if record.kind == "openrouter-signin":
         settings["attempt"] = str(record.epoch)
         record = replace(record, settings=settings)
         if given["code"] is None:
-            say(f"agree here: {openrouter.consent_page(record, 'http://localhost:3000/', tools)}", "  then copy what follows code= in the browser's address")
-        settings["code"] = given["code"] or _prompt(record.name, "Code", f"holdfast provision {record.name} --kind openrouter-signin --accept --code CODE")
+            say(
+                f"agree here: {openrouter.consent_page(record, 'http://localhost:3000/', tools)}",
+                "  then copy what follows code= in the browser's address",
+            )
+        settings["code"] = given["code"] or _prompt(
+            record.name,
+            "Code",
+            f"holdfast provision {record.name} --kind openrouter-signin --accept --code CODE",
+        )
     if record.kind == "amazee-account" and given["email"]:
         if given["code"] is None:
             amazee.mail_code(record, given["email"], tools)
         again = f"holdfast provision {record.name} --kind amazee-account --email {given['email']} --accept --code CODE"
-        token = amazee.sign_in(record, given["email"], given["code"] or _prompt(record.name, "Code that was mailed", again), tools)
+        token = amazee.sign_in(
+            record,
+            given["email"],
+            given["code"] or _prompt(record.name, "Code that was mailed", again),
+            tools,
+        )
         provisioning.engine.vault.file.put(record.name, "session", token)
         settings["session"] = "store:session"
     return replace(record, settings=settings)
@@ -288,7 +401,11 @@ def _prompt(name: str, what: str, again: str) -> str:
     from ..core.errors import NotReady
 
     if not sys.stdin.isatty():
-        raise NotReady(f"'{name}' needs a code, and there is no terminal to ask for it on", reason="needs_operator", next_step=again)
+        raise NotReady(
+            f"'{name}' needs a code, and there is no terminal to ask for it on",
+            reason="needs_operator",
+            next_step=again,
+        )
     return str(click.prompt(what, err=True))
 
 

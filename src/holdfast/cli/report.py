@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .opened import Opened
+from .context import CliContext
 from .output import clock, json_option, say, show_json, table
 
 if TYPE_CHECKING:
-    from ..unknowns import Unknowns
+    from ..engine.unclassified import UnclassifiedReplies
 
 
 @click.command()
@@ -18,19 +18,20 @@ if TYPE_CHECKING:
 @click.option("--list", "listed", is_flag=True, help="List the answers that are kept.")
 @json_option
 @click.pass_obj
-def command(opened: Opened, shape: str | None, listed: bool, as_json: bool) -> None:
+def command(context: CliContext, shape: str | None, listed: bool, as_json: bool) -> None:
     """Show an answer that has no class yet.
 
-    Prints it as one line of JSON, fit for a report: structure, codes and known words, never a sentence. Nothing is sent anywhere.
+    Prints it as one line of JSON, fit for a report: structure, codes and known words, never a sentence.
+    Nothing is sent anywhere.
 
     \b
     Example:
       holdfast report --list
     """
     from ..core.errors import ConfigError
-    from ..unknowns import Unknowns
+    from ..engine.unclassified import UnclassifiedReplies
 
-    kept = Unknowns(opened.home.state)
+    kept = UnclassifiedReplies(context.home.state)
     if shape is None or listed:
         _list(kept, as_json=as_json)
         return
@@ -40,9 +41,27 @@ def command(opened: Opened, shape: str | None, listed: bool, as_json: bool) -> N
     say(found.line())
 
 
-def _list(kept: Unknowns, *, as_json: bool) -> None:
+def _list(kept: UnclassifiedReplies, *, as_json: bool) -> None:
     if as_json:
-        show_json([{"id": o.id, "profile": o.profile, "status": o.shape.get("status"), "count": o.count, "last_at": o.last_at} for o in kept.all()])
+        show_json(
+            [
+                {
+                    "id": o.id,
+                    "profile": o.profile,
+                    "status": o.shape.get("status"),
+                    "count": o.count,
+                    "last_at": o.last_at,
+                }
+                for o in kept.all()
+            ]
+        )
         return
-    rows = [[one.id, one.profile, str(one.shape.get("status") or "none"), str(one.count), clock(one.last_at)] for one in kept.all()]
-    table(("ID", "WORDS OF", "STATUS", "TIMES", "LAST"), rows, empty="every answer so far had a class\n  run: holdfast why SESSION   (tells what was answered)")
+    rows = [
+        [one.id, one.profile, str(one.shape.get("status") or "none"), str(one.count), clock(one.last_at)]
+        for one in kept.all()
+    ]
+    table(
+        ("ID", "WORDS OF", "STATUS", "TIMES", "LAST"),
+        rows,
+        empty="every answer so far had a class\n  run: holdfast why SESSION   (tells what was answered)",
+    )

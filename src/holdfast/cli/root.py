@@ -1,5 +1,5 @@
-"""The root of the command line: finds a command's module when it is called, and turns whatever goes wrong into a message on
-stderr and an exit code. A traceback is shown only with HOLDFAST_DEBUG=1."""
+"""The root of the command line: finds a command's module when it is called, and turns whatever goes wrong
+into a message on stderr and an exit code. A traceback is shown only with HOLDFAST_DEBUG=1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 
 from ..core.errors import HoldfastError
 from . import output
-from .opened import Opened
+from .context import CliContext
 
 COMMANDS = (
     "demo", "init", "provider", "key", "models", "check", "doctor", "serve", "token", "session", "why", "env", "run", "connect", "disconnect",
@@ -24,7 +24,8 @@ _INTERRUPTED = 130
 
 
 class Root(click.Group):
-    """Each command is the `command` of the module of its name, imported when it is called: start-up costs one noun."""
+    """Each command is the `command` of the module of its name, imported when it is called: start-up costs one
+    noun."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -59,7 +60,8 @@ class Root(click.Group):
             print("holdfast: interrupted", file=sys.stderr)
             return _INTERRUPTED
         except BrokenPipeError:
-            # Whoever read our output has seen enough. What is still buffered must not fail at the interpreter's end.
+            # Whoever read our output has seen enough. What is still buffered must not fail at the
+            # interpreter's end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except Exception as error:
@@ -118,7 +120,10 @@ def _defect(error: Exception) -> HoldfastError:
     """Something that we did not foresee. Its words are redacted: nobody knows what is in them."""
     from ..core.secret import redact
 
-    return HoldfastError(f"this is a defect of Holdfast: {type(error).__name__}: {redact(str(error))}", next_step="HOLDFAST_DEBUG=1 holdfast …   (shows where)")
+    return HoldfastError(
+        f"this is a defect of Holdfast: {type(error).__name__}: {redact(str(error))}",
+        next_step="HOLDFAST_DEBUG=1 holdfast …   (shows where)",
+    )
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -130,7 +135,9 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
 @click.pass_context
 def app(ctx: click.Context) -> None:
     """Keep a session on the provider, endpoint, key and model that its user chose.
@@ -144,5 +151,5 @@ def app(ctx: click.Context) -> None:
       holdfast key add mimo-plan --from env:MIMO_KEY
       holdfast check mimo-plan/mimo-v2.5-pro
     """
-    ctx.obj = Opened()
+    ctx.obj = CliContext()
     ctx.call_on_close(ctx.obj.close)

@@ -1,4 +1,5 @@
-"""`holdfast serve`: becomes the gateway. The program that runs then is another one, without the command line's packages."""
+"""`holdfast serve`: becomes the gateway. The program that runs then is another one, without the command
+line's packages."""
 
 from __future__ import annotations
 
@@ -11,16 +12,26 @@ from .output import json_option
 
 
 @click.command()
-@click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 is any free one. Otherwise [gateway] listen says it, else 127.0.0.1:4141.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="How many processes share the port.")
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    help="Where to listen; port 0 is any free one. Otherwise [gateway] listen says it, else 127.0.0.1:4141.",
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 256),
+    help="How many processes share the port.",
+)
 @click.option("--public", is_flag=True, help="Allow an address that other machines can reach.")
 @click.option("--access-log", is_flag=True, help="Log every request, not only what went wrong.")
 @json_option
 def command(listen: str | None, workers: int, public: bool, access_log: bool, as_json: bool) -> None:
     """Run the gateway, which any client can point its base URL at.
 
-    It says where it is once it takes requests; for a home without a gateway token it makes the first one and shows it this once. SIGTERM lets
-    running answers end first, SIGHUP reads the configuration again.
+    It says where it is once it takes requests; for a home without a gateway token it makes the first one and
+    shows it this once. SIGTERM lets running answers end first, SIGHUP reads the configuration again.
 
     \b
     Example:
@@ -28,6 +39,11 @@ def command(listen: str | None, workers: int, public: bool, access_log: bool, as
       holdfast serve --listen 127.0.0.1:0 --workers 2 --json
     """
     flags = {"--public": public, "--access-log": access_log, "--json": as_json}
-    given = [*(["--listen", listen] if listen else []), "--workers", str(workers), *(name for name, wanted in flags.items() if wanted)]
+    given = [
+        *(["--listen", listen] if listen else []),
+        "--workers",
+        str(workers),
+        *(name for name, wanted in flags.items() if wanted),
+    ]
     # -P: what lies in the directory where this was called is no module of ours.
     os.execv(sys.executable, [sys.executable, "-P", "-m", "holdfast.gateway", *given])  # noqa: S606 - no shell is wanted

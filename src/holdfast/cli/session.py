@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import complete
-from .carrying import export, import_, move
-from .opened import Opened
+from .context import CliContext
 from .output import clock, json_option, say, show_json, table
+from .session_transfer import export, import_, move
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ for _one in (move, export, import_):
 @command.command("list")
 @json_option
 @click.pass_obj
-def list_(opened: Opened, as_json: bool) -> None:
+def list_(context: CliContext, as_json: bool) -> None:
     """List the sessions, the last changed first.
 
     Those that would not resume today say why.
@@ -47,13 +47,19 @@ def list_(opened: Opened, as_json: bool) -> None:
     Example:
       holdfast session list
     """
-    config, memory = opened.config, opened.memory
+    config, memory = context.config, context.memory
     views = [view(config, one) for one in rows(memory)] if memory is not None else []
     if as_json:
         show_json(views)
         return
-    cells = [[one["id"], str(one["pin"]), one["key"] or "", one["why_not"] or _standing(one)] for one in views]
-    table(("SESSION", "PIN", "KEY", "STATE"), cells, empty="no session yet\n  run: holdfast session pin SESSION PROVIDER/MODEL")
+    cells = [
+        [one["id"], str(one["pin"]), one["key"] or "", one["why_not"] or _standing(one)] for one in views
+    ]
+    table(
+        ("SESSION", "PIN", "KEY", "STATE"),
+        cells,
+        empty="no session yet\n  run: holdfast session pin SESSION PROVIDER/MODEL",
+    )
 
 
 def rows(store: Store) -> list[Session | BrokenSession]:
@@ -62,26 +68,50 @@ def rows(store: Store) -> list[Session | BrokenSession]:
 
 
 def _standing(one: dict[str, Any]) -> str:
-    stand_in = one["stand_in"]
-    return f"{stand_in['rung']} stands in until {clock(stand_in['until'])}: {stand_in['reason']}" if stand_in and stand_in["until"] > time.time() else "resumes"
+    active_fallback = one["stand_in"]
+    return (
+        f"{active_fallback['rung']} stands in until {clock(active_fallback['until'])}: {active_fallback['reason']}"
+        if active_fallback and active_fallback["until"] > time.time()
+        else "resumes"
+    )
 
 
 def view(config: Config, session: Session | BrokenSession) -> dict[str, Any]:
-    """A session as JSON values; `why_not` is empty when it would resume, `broken` says that its row cannot be read."""
+    """A session as JSON values; `why_not` is empty when it would resume, `broken` says that its row cannot be
+    read."""
     from ..core.session import Session
-    from ..moving import obstacle
+    from ..engine.session_moves import obstacle
 
     if not isinstance(session, Session):
-        pin, why, run = session.raw.get("pin"), f"its row cannot be read: {session.why}", f"holdfast session pin {session.id} PROVIDER/MODEL"
-        return {"id": session.id, "pin": pin, "key": None, "stand_in": None, "resumes": False, "why_not": why, "run": run, "broken": True}
+        pin, why, run = (
+            session.raw.get("pin"),
+            f"its row cannot be read: {session.why}",
+            f"holdfast session pin {session.id} PROVIDER/MODEL",
+        )
+        return {
+            "id": session.id,
+            "pin": pin,
+            "key": None,
+            "stand_in": None,
+            "resumes": False,
+            "why_not": why,
+            "run": run,
+            "broken": True,
+        }
     lost = obstacle(config, session)
-    stand_in = session.stand_in
+    active_fallback = session.active_fallback
     return {
         "id": session.id,
         "pin": str(session.pin),
         "key": session.key,
         "kept_key": session.kept_key,
-        "stand_in": {"rung": str(stand_in.rung), "reason": stand_in.reason, "until": stand_in.until} if stand_in is not None else None,
+        "stand_in": {
+            "rung": str(active_fallback.fallback),
+            "reason": active_fallback.reason,
+            "until": active_fallback.until,
+        }
+        if active_fallback is not None
+        else None,
         "created_at": session.created_at,
         "changed_at": session.changed_at,
         "version": session.version,
@@ -96,14 +126,14 @@ def view(config: Config, session: Session | BrokenSession) -> dict[str, Any]:
 @click.argument("session", shell_complete=complete.sessions)
 @json_option
 @click.pass_obj
-def show(opened: Opened, session: str, as_json: bool) -> None:
+def show(context: CliContext, session: str, as_json: bool) -> None:
     """Show one session.
 
     \b
     Example:
       holdfast session show issue-42
     """
-    one = view(opened.config, _stored(opened, session))
+    one = view(context.config, _stored(context, session))
     if as_json:
         show_json(one)
         return
@@ -113,32 +143,42 @@ def show(opened: Opened, session: str, as_json: bool) -> None:
     elif one.get("kept_key"):
         say(f"  key      {one['kept_key']}, kept while it is healthy")
     if not one["broken"]:
-        say(f"  created  {clock(one['created_at'])}", f"  changed  {clock(one['changed_at'])} (version {one['version']})")
+        say(
+            f"  created  {clock(one['created_at'])}",
+            f"  changed  {clock(one['changed_at'])} (version {one['version']})",
+        )
     say(f"  state    {one['why_not'] or _standing(one)}")
     say(f"  run: {one['run'] or 'holdfast why ' + one['id']}")
 
 
-def _stored(opened: Opened, session: str) -> Session | BrokenSession:
+def _stored(context: CliContext, session: str) -> Session | BrokenSession:
     """The row, readable or not. Raises ConnectionLost when there is none."""
     from ..core.errors import ConnectionLost
 
-    memory = opened.memory
+    memory = context.memory
     found = next((one for one in rows(memory) if one.id == session), None) if memory is not None else None
     if found is None:
-        raise ConnectionLost(f"there is no session '{session}'", next_step=f"holdfast session pin {session} PROVIDER/MODEL")
+        raise ConnectionLost(
+            f"there is no session '{session}'", next_step=f"holdfast session pin {session} PROVIDER/MODEL"
+        )
     return found
 
 
 @command.command()
 @click.argument("session", shell_complete=complete.sessions)
 @click.argument("pin", required=False, shell_complete=complete.pins)
-@click.option("--key", metavar="LABEL", help="Use this key of the provider and no other.", shell_complete=complete.labels)
+@click.option(
+    "--key",
+    metavar="LABEL",
+    help="Use this key of the provider and no other.",
+    shell_complete=complete.labels,
+)
 @click.pass_obj
-def pin(opened: Opened, session: str, pin: str | None, key: str | None) -> None:
+def pin(context: CliContext, session: str, pin: str | None, key: str | None) -> None:
     """Choose a session's provider and model.
 
-    Creates the session, switches it, or mends one whose row cannot be read. Without PIN it takes the one that the .holdfast.toml of the
-    project selects in which you are.
+    Creates the session, switches it, or mends one whose row cannot be read. Without PIN it takes the one that
+    the .holdfast.toml of the project selects in which you are.
 
     \b
     Example:
@@ -147,43 +187,58 @@ def pin(opened: Opened, session: str, pin: str | None, key: str | None) -> None:
     """
     from ..core.identity import Pin
     from ..core.session import Session
-    from ..moving import obstacle
+    from ..engine.session_moves import obstacle
 
-    wanted, project = (Pin.parse(pin), None) if pin is not None else _selected(opened, session)
-    memory = opened.memory
-    lost = obstacle(opened.config, Session(session, wanted, key))
+    wanted, project = (Pin.parse(pin), None) if pin is not None else _selected(context, session)
+    memory = context.memory
+    lost = obstacle(context.config, Session(session, wanted, key))
     if lost is not None:
         raise lost
     stored = next((one for one in rows(memory) if one.id == session), None) if memory is not None else None
-    now = opened.store.now()
+    now = context.store.now()
     if isinstance(stored, Session):
         chosen, expected = stored.choose(wanted, now, key), stored.version
     else:
         version = stored.raw["version"] if stored is not None else -1
         expected = version if isinstance(version, int) else -1
         chosen = Session(session, wanted, key, created_at=now, changed_at=now, version=expected + 1)
-    opened.store.save_session(chosen, expected if stored is not None else None)
-    _record(opened, chosen, stored, project)
-    before = f", before that on {stored.pin}" if isinstance(stored, Session) else ", mended" if stored is not None else ", created"
-    say(f"session '{session}' is on {chosen.pin}" + (f" with key '{key}'" if key else "") + (f", selected by {project}" if project else "") + before)
-    models = opened.config.providers[wanted.provider].models
+    context.store.save_session(chosen, expected if stored is not None else None)
+    _record(context, chosen, stored, project)
+    before = (
+        f", before that on {stored.pin}"
+        if isinstance(stored, Session)
+        else ", mended"
+        if stored is not None
+        else ", created"
+    )
+    say(
+        f"session '{session}' is on {chosen.pin}"
+        + (f" with key '{key}'" if key else "")
+        + (f", selected by {project}" if project else "")
+        + before
+    )
+    models = context.config.providers[wanted.provider].models
     if models is not None and wanted.model not in models:
-        say(f"  note: '{wanted.model}' is not one of the models that '{wanted.provider}' declares: holdfast models --provider {wanted.provider}")
+        say(
+            f"  note: '{wanted.model}' is not one of the models that '{wanted.provider}' declares: holdfast models --provider {wanted.provider}"
+        )
 
 
-def _selected(opened: Opened, session: str) -> tuple[Pin, Path | None]:
+def _selected(context: CliContext, session: str) -> tuple[Pin, Path | None]:
     """The project's choice. Raises ConfigError when there is none."""
-    from ..configfile import project_pin
+    from ..config import project_pin
     from ..core.errors import ConfigError
 
-    selected = project_pin(opened.config)
+    selected = project_pin(context.config)
     if selected is None:
         what = "no pin was given, and no .holdfast.toml selects one here or in a directory above"
         raise ConfigError(what, next_step=f"holdfast session pin {session} PROVIDER/MODEL")
     return selected
 
 
-def _record(opened: Opened, chosen: Session, before: Session | BrokenSession | None, project: Path | None) -> None:
+def _record(
+    context: CliContext, chosen: Session, before: Session | BrokenSession | None, project: Path | None
+) -> None:
     from ..core.session import Session
     from ..store.events import Event, EventKind
 
@@ -194,13 +249,13 @@ def _record(opened: Opened, chosen: Session, before: Session | BrokenSession | N
         kind, detail = EventKind.HEALED, {"before": str(before.raw.get("pin"))}
     detail |= {"key": chosen.key} if chosen.key else {}
     detail |= {"project": str(project)} if project is not None else {}
-    opened.store.record([Event(opened.store.now(), kind, chosen.id, "", str(chosen.pin), detail)])
+    context.store.record([Event(context.store.now(), kind, chosen.id, "", str(chosen.pin), detail)])
 
 
 @command.command()
 @click.argument("session", shell_complete=complete.sessions)
 @click.pass_obj
-def remove(opened: Opened, session: str) -> None:
+def remove(context: CliContext, session: str) -> None:
     """Forget a session. What it did stays in the journal.
 
     \b
@@ -209,8 +264,8 @@ def remove(opened: Opened, session: str) -> None:
     """
     from ..store.events import Event, EventKind
 
-    stored = _stored(opened, session)
-    opened.store.remove_session(session)
+    stored = _stored(context, session)
+    context.store.remove_session(session)
     pin = str(getattr(stored, "pin", ""))
-    opened.store.record([Event(opened.store.now(), EventKind.REMOVED, session, "", pin)])
+    context.store.record([Event(context.store.now(), EventKind.REMOVED, session, "", pin)])
     say(f"session '{session}' is forgotten" + (f"; it was on {pin}" if pin else ""))

@@ -1,4 +1,5 @@
-"""`holdfast token`: who may use the gateway. A token is shown once, when it is made; only its hash is kept."""
+"""`holdfast token`: who may use the gateway. A token is shown once, when it is made; only its hash is
+kept."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import complete
-from .opened import Opened
+from .context import CliContext
 from .output import clock, json_option, say, show_json, table
 
 if TYPE_CHECKING:
@@ -26,10 +27,14 @@ def command() -> None:
 
 @command.command()
 @click.option("--label", default="", help="What you will know it by.")
-@click.option("--session", help="Bind it to this session: it can use and see nothing else.", shell_complete=complete.sessions)
+@click.option(
+    "--session",
+    help="Bind it to this session: it can use and see nothing else.",
+    shell_complete=complete.sessions,
+)
 @json_option
 @click.pass_obj
-def new(opened: Opened, label: str, session: str | None, as_json: bool) -> None:
+def new(context: CliContext, label: str, session: str | None, as_json: bool) -> None:
     """Make a token and show it, this once.
 
     \b
@@ -39,7 +44,7 @@ def new(opened: Opened, label: str, session: str | None, as_json: bool) -> None:
     """
     from ..gateway.tokens import issue
 
-    token, shown = issue(opened.store, label, _checked(session))
+    token, shown = issue(context.store, label, _checked(session))
     if as_json:
         show_json(_view(token) | {"token": shown})
     else:
@@ -49,26 +54,30 @@ def new(opened: Opened, label: str, session: str | None, as_json: bool) -> None:
 @command.command("list")
 @json_option
 @click.pass_obj
-def list_(opened: Opened, as_json: bool) -> None:
+def list_(context: CliContext, as_json: bool) -> None:
     """List the tokens, revoked ones too. What was shown when they were made is nowhere to be had.
 
     \b
     Example:
       holdfast token list
     """
-    tokens = opened.memory.tokens() if opened.memory is not None else []
+    tokens = context.memory.tokens() if context.memory is not None else []
     if as_json:
         show_json([_view(one) for one in tokens])
         return
     cells = [[one.id, one.label, one.session or "any", clock(one.created_at), _state(one)] for one in tokens]
-    table(("ID", "LABEL", "SESSION", "MADE", "STATE"), cells, empty="no gateway token yet\n  run: holdfast token new")
+    table(
+        ("ID", "LABEL", "SESSION", "MADE", "STATE"),
+        cells,
+        empty="no gateway token yet\n  run: holdfast token new",
+    )
 
 
 @command.command()
 @click.argument("token_id", metavar="ID", shell_complete=complete.tokens)
 @json_option
 @click.pass_obj
-def revoke(opened: Opened, token_id: str, as_json: bool) -> None:
+def revoke(context: CliContext, token_id: str, as_json: bool) -> None:
     """Revoke a token. Running gateways refuse it from the next moment on; answers under way end undisturbed.
 
     \b
@@ -77,7 +86,7 @@ def revoke(opened: Opened, token_id: str, as_json: bool) -> None:
     """
     from ..core.errors import ConfigError
 
-    memory = opened.memory
+    memory = context.memory
     name = token_id.removeprefix("hf-").partition("-")[0]  # people paste the whole token
     found = memory.token(name) if memory is not None else None
     if memory is None or found is None:
@@ -86,7 +95,9 @@ def revoke(opened: Opened, token_id: str, as_json: bool) -> None:
     if as_json:
         show_json(_view(memory.token(name) or found))
     else:
-        say(f"token {name}{f' ({found.label})' if found.label else ''} {'is revoked' if changed else 'was revoked before'}")
+        say(
+            f"token {name}{f' ({found.label})' if found.label else ''} {'is revoked' if changed else 'was revoked before'}"
+        )
 
 
 def _checked(session: str | None) -> str | None:
@@ -102,4 +113,10 @@ def _state(token: Token) -> str:
 
 
 def _view(token: Token) -> dict[str, Any]:
-    return {"id": token.id, "label": token.label, "session": token.session, "created_at": token.created_at, "revoked_at": token.revoked_at}
+    return {
+        "id": token.id,
+        "label": token.label,
+        "session": token.session,
+        "created_at": token.created_at,
+        "revoked_at": token.revoked_at,
+    }

@@ -1,1 +1,2 @@
-"""The decisions: who answers, what a fault means, what to do next. No I/O, no clock, no dice, no third party."""
+"""The decisions: who answers, what a fault means, what to do next. No I/O, no clock, no dice, no third
+party."""

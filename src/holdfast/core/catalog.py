@@ -1,4 +1,5 @@
-"""The one list of models that every picker shows: declared and discovered together, each option with its connection."""
+"""The one list of models that every picker shows: declared and discovered together, each option with its
+connection."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ from .identity import Dialect, Endpoint, Pin, Provider, can_be_pinned
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One choice and its connection. `dialects` are those the provider speaks and the reader can use, in the reader's order; requests
-    go to `endpoint`, that of the first one. `why_not` says what stands in the way of an option that cannot be reached ("" when it can)."""
+    """One choice and its connection. `dialects` are those the provider speaks and the reader can use, in the
+    reader's order; requests go to `endpoint`, that of the first one. `why_not` says what stands in the way of
+    an option that cannot be reached ("" when it can)."""
 
     pin: Pin
     dialects: tuple[Dialect, ...]
@@ -21,13 +23,14 @@ class Option:
     endpoint: Endpoint | None = None
 
 
-def options(config: Config, discovered: Mapping[str, Collection[str]], speaks: Collection[Dialect] | None = None) -> list[Option]:
-    """All options in the order of the configuration, for a reader that speaks `speaks` (None: all dialects; a tuple: in
-    the order of its liking).
+def options(
+    config: Config, discovered: Mapping[str, Collection[str]], speaks: Collection[Dialect] | None = None
+) -> list[Option]:
+    """All options in the order of the configuration, for a reader that speaks `speaks` (None: all dialects; a
+    tuple: in the order of its liking).
 
-    A provider that declares `models = []` offers nothing, whatever was discovered; one that declares no list offers what was
-    discovered. A discovered name that no pin can write is left out.
-    """
+    A provider that declares `models = []` offers nothing, whatever was discovered; one that declares no list
+    offers what was discovered. A discovered name that no pin can write is left out."""
     found: list[Option] = []
     for provider in config.providers.values():
         order = speaks if isinstance(speaks, tuple) else provider.dialects
@@ -35,8 +38,14 @@ def options(config: Config, discovered: Mapping[str, Collection[str]], speaks: C
         endpoint = next((e for d in dialects[:1] for e in provider.endpoints if e.dialect is d), None)
         why_not, declared = _why_not(provider, dialects), provider.models or ()
         listed = discovered.get(provider.name, ()) if provider.models != () else ()
-        offered = [*((model, True) for model in declared), *((model, False) for model in sorted({*listed} - {*declared}) if can_be_pinned(model))]
-        found += [Option(Pin(provider.name, model), dialects, is_declared, why_not, endpoint) for model, is_declared in offered]
+        offered = [
+            *((model, True) for model in declared),
+            *((model, False) for model in sorted({*listed} - {*declared}) if can_be_pinned(model)),
+        ]
+        found += [
+            Option(Pin(provider.name, model), dialects, is_declared, why_not, endpoint)
+            for model, is_declared in offered
+        ]
     return found
 
 

@@ -1,7 +1,8 @@
-"""What the user decided, as values: providers, ladders and settings, and for each endpoint where it was written.
+"""What the user decided, as values: providers, ladders and settings, and for each endpoint where it was
+written.
 
-`configfile` makes a Config from holdfast.toml, or one error that lists everything wrong with it; nothing here opens a file.
-"""
+`configfile` makes a Config from holdfast.toml, or one error that lists everything wrong with it; nothing here
+opens a file."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from .errors import IdentityError
-from .identity import Dialect, Endpoint, Key, Ladder, Pin, Provider, ProviderName, is_loopback
+from .identity import Dialect, Endpoint, FallbackChain, Key, Pin, Provider, ProviderName, is_loopback
 
 Place = Callable[[str], str]
 """From a TOML path to where it stands: `holdfast.toml:12`."""
@@ -21,11 +22,10 @@ class Limits:
     """How much one request may cost: the table `[settings]`, and two numbers that no file changes.
 
     probe_delays      seconds before each probe of a known-good key that was refused (an empty list: no probe)
-    replay_limit      bytes of request body kept for recovery ("32MiB" or a number); a larger body is sent once
-    wait_budget       seconds ("60s" or a number) that recovery may wait in all for one request
-    known_good_days   days for which a key that worked on a host counts as known-good there
-    sends, rotations  of all classes together
-    """
+    replay_limit      bytes of request body kept for recovery ("32MiB" or a number); a larger body is sent
+    once wait_budget       seconds ("60s" or a number) that recovery may wait in all for one request
+    known_good_days   days for which a key that worked on a host counts as known-good there sends, rotations
+    of all classes together"""
 
     probe_delays: tuple[float, ...] = (0.5, 1.0, 2.0)
     replay_limit: int = 32 * 1024**2
@@ -37,9 +37,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """The table `[gateway]`: where it listens (host:port), its store (sqlite:PATH, memory: or postgresql://…, never with a
-    password), `public`, without which only a loopback address is served, for how long (seconds) running answers may go on when it
-    is told to end, and further host names by which clients call it."""
+    """The table `[gateway]`: where it listens (host:port), its store (sqlite:PATH, memory: or postgresql://…,
+    never with a password), `public`, without which only a loopback address is served, for how long (seconds)
+    running answers may go on when it is told to end, and further host names by which clients call it."""
 
     listen: str = "127.0.0.1:4141"
     store: str = "sqlite:state.db"
@@ -50,8 +50,9 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A table `[signin.NAME]`: where keys of the form `oauth:NAME` come from. `token_url` gives and renews tokens; the user signs in at
-    `device_url` (RFC 8628) or `authorize_url` (RFC 7636, 8252). Only these places are ever sent what a sign-in left us."""
+    """A table `[signin.NAME]`: where keys of the form `oauth:NAME` come from. `token_url` gives and renews
+    tokens; the user signs in at `device_url` (RFC 8628) or `authorize_url` (RFC 7636, 8252). Only these
+    places are ever sent what a sign-in left us."""
 
     name: str
     client_id: str
@@ -62,7 +63,9 @@ class SignIn:
 
     def __post_init__(self) -> None:
         if not self.device_url and not self.authorize_url:
-            raise IdentityError(f"sign-in '{self.name}' has neither a device_url nor an authorize_url: nobody could sign in")
+            raise IdentityError(
+                f"sign-in '{self.name}' has neither a device_url nor an authorize_url: nobody could sign in"
+            )
         for url in filter(None, (self.token_url, self.device_url, self.authorize_url)):
             Endpoint(url)
             if not url.startswith("https://") and not is_loopback(url):
@@ -71,19 +74,22 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything the user decided. `sources` says for each endpoint in force (provider, label of the key whose own it is or "",
-    dialect) which path wrote it ("" if none) and over which preset."""
+    """Everything the user decided. `sources` says for each endpoint in force (provider, label of the key
+    whose own it is or "", dialect) which path wrote it ("" if none) and over which preset."""
 
     providers: Mapping[ProviderName, Provider] = field(default_factory=dict)
-    ladders: Mapping[Pin, Ladder] = field(default_factory=dict)
+    fallbacks: Mapping[Pin, FallbackChain] = field(default_factory=dict)
     settings: Limits = Limits()
     gateway: GatewaySettings = GatewaySettings()
     sign_ins: Mapping[str, SignIn] = field(default_factory=dict)
-    sources: Mapping[tuple[str, str, Dialect], tuple[str, str]] = field(default_factory=dict, compare=False, repr=False)
+    sources: Mapping[tuple[str, str, Dialect], tuple[str, str]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
     place: Place = field(default=str, compare=False, repr=False)
 
     def endpoint_source(self, provider: Provider, dialect: Dialect, key: Key | None = None) -> str:
-        """Who set the URL of a connection: `provider.mimo.url, holdfast.toml:3, overriding preset mimo`, or `preset mimo`."""
+        """Who set the URL of a connection: `provider.mimo.url, holdfast.toml:3, overriding preset mimo`, or
+        `preset mimo`."""
         owner = key.label if key is not None and key.endpoints else ""
         written, preset = self.sources.get((provider.name, owner, dialect), ("", ""))
         if not written:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .faults import Fault
-    from .steps import Attempt
 
 
 class HoldfastError(Exception):
-    """Base of all errors of ours: `what` is the bare sentence, `details` are the lines below it, `next_step` is what to run now.
-    `exit_code` is what the command line ends with."""
+    """Base of all errors of ours: `what` is the bare sentence, `details` are the lines below it, `next_step`
+    is what to run now. `exit_code` is what the command line ends with."""
 
     exit_code = 1
 
@@ -24,7 +19,8 @@ class HoldfastError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a configuration: the key's path, what is wrong, how to mend it, and where it stands."""
+    """One thing wrong in a configuration: the key's path, what is wrong, how to mend it, and where it
+    stands."""
 
     path: str
     what: str
@@ -41,7 +37,9 @@ class ConfigError(HoldfastError):
 
     exit_code = 2
 
-    def __init__(self, what: str, *, problems: Sequence[Problem] = (), details: Iterable[str] = (), next_step: str = "") -> None:
+    def __init__(
+        self, what: str, *, problems: Sequence[Problem] = (), details: Iterable[str] = (), next_step: str = ""
+    ) -> None:
         self.problems = tuple(problems)
         super().__init__(what, details=[*map(str, problems), *details], next_step=next_step)
 
@@ -55,7 +53,8 @@ class WrongDialect(IdentityError):
 
 
 class SecretMissing(ConfigError):
-    """A key's reference leads nowhere. `tried` lists each source with its reason; a secret is never part of it."""
+    """A key's reference leads nowhere. `tried` lists each source with its reason; a secret is never part of
+    it."""
 
     def __init__(self, what: str, *, tried: Sequence[str] = (), next_step: str = "") -> None:
         self.tried = tuple(tried)
@@ -63,7 +62,8 @@ class SecretMissing(ConfigError):
 
 
 class ConnectionLost(HoldfastError):
-    """The chosen pin no longer resolves. `candidates` are what the user could mean; none of them was taken."""
+    """The chosen pin no longer resolves. `candidates` are what the user could mean; none of them was
+    taken."""
 
     exit_code = 3
 
@@ -73,7 +73,9 @@ class ConnectionLost(HoldfastError):
 
     def about(self, session: str) -> ConnectionLost:
         """The same with the session's name in its command."""
-        return type(self)(self.what, candidates=self.candidates, next_step=self.next_step.replace("SESSION", session))
+        return type(self)(
+            self.what, candidates=self.candidates, next_step=self.next_step.replace("SESSION", session)
+        )
 
 
 class NoSession(ConnectionLost):
@@ -85,7 +87,8 @@ class UnknownModel(ConnectionLost):
 
 
 class AmbiguousModel(ConnectionLost):
-    """A request names no model, or one that several providers list, where its session has none; `candidates` are those."""
+    """A request names no model, or one that several providers list, where its session has none; `candidates`
+    are those."""
 
 
 class SignInEnded(SecretMissing):
@@ -93,7 +96,8 @@ class SignInEnded(SecretMissing):
 
 
 class NotRenewed(SecretMissing):
-    """The sign-in behind a key could not be renewed now: whoever renews it does not answer. The next request asks again."""
+    """The sign-in behind a key could not be renewed now: whoever renews it does not answer. The next request
+    asks again."""
 
 
 class CannotHandOver(HoldfastError):
@@ -106,17 +110,6 @@ class ModelDropped(HoldfastError):
     """Another model answered than the one that was chosen."""
 
 
-class Refused(HoldfastError):
-    """Recovery ended and the provider still refuses. `fault` says why, `attempts` what was tried."""
-
-    exit_code = 4
-
-    def __init__(self, what: str, *, fault: Fault, attempts: Sequence[Attempt] = (), next_step: str = "") -> None:
-        self.fault = fault
-        self.attempts = tuple(attempts)
-        super().__init__(what, next_step=next_step)
-
-
 class StoreError(HoldfastError):
     """The store cannot be opened, read or written; nothing was changed."""
 
@@ -124,11 +117,20 @@ class StoreError(HoldfastError):
 
 
 class NotReady(HoldfastError):
-    """A provider that a program sets up cannot be used yet, or not now. `reason` is for machines (docs/provisioning.md lists them);
-    `retry_at` (epoch seconds) is when the next attempt may be made, None when time alone changes nothing. A gateway answers 503."""
+    """A provider that a program sets up cannot be used yet, or not now. `reason` is for machines
+    (docs/provisioning.md lists them); `retry_at` (epoch seconds) is when the next attempt may be made, None
+    when time alone changes nothing. A gateway answers 503."""
 
     exit_code = 4
 
-    def __init__(self, what: str, *, reason: str, retry_at: float | None = None, details: Iterable[str] = (), next_step: str = "") -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        reason: str,
+        retry_at: float | None = None,
+        details: Iterable[str] = (),
+        next_step: str = "",
+    ) -> None:
         self.reason, self.retry_at = reason, retry_at
         super().__init__(what, details=details, next_step=next_step)

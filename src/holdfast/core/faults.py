@@ -1,21 +1,26 @@
-"""What a failed answer means: fourteen classes and `unknown`. The body before the status; codes before words; our own
-evidence last, and never over a structured code that is final. What follows from each class: docs/recovery.md."""
+"""What a failed answer means: fourteen classes and `unknown`. The body before the status; codes before words;
+our own evidence last, and never over a structured code that is final. What follows from each class:
+docs/recovery.md."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
 
-from .detect import Profile, Rule, Verdict
-from .identity import is_loopback
-from .reply import Facts, hint_seconds, read, unified_reset, words
-from .secret import redact
+from .vocabulary import Profile, Rule, Verdict
 
-__all__ = ["Confidence", "Fault", "FaultClass", "Origin", "Phase", "Profile", "Reply", "Rule", "Scope", "Verdict", "classify", "looks_ok", "weigh"]
+__all__ = [
+    "Confidence",
+    "Fault",
+    "FaultClass",
+    "Origin",
+    "Phase",
+    "Profile",
+    "Reply",
+    "Rule",
+    "Scope",
+    "Verdict",
+]
 
 
 class FaultClass(StrEnum):
@@ -107,8 +112,9 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A failed (or doubtful) answer as the core may see it: status None means no HTTP answer, and `body` is then the
-    transport exception as `Class: message`. Header names are lower case; `body` is decoded and at most 64 KiB."""
+    """A failed (or doubtful) answer as the core may see it: status None means no HTTP answer, and `body` is
+    then the transport exception as `Class: message`. Header names are lower case; `body` is decoded and at
+    most 64 KiB."""
 
     status: int | None
     headers: tuple[tuple[str, str], ...] = ()
@@ -116,176 +122,3 @@ class Reply:
     phase: Phase = Phase.HEADERS
     host: str = ""
     request_written: bool = True
-
-
-_K = FaultClass
-LONGEST_WAIT = 120.0  # seconds: a longer hint is a window that opens later, not a wait in line
-
-_SCOPES = dict.fromkeys((_K.AUTH_REJECTED, _K.AUTH_EXPIRED), Scope.KEY)
-_SCOPES |= dict.fromkeys((_K.NOT_ENTITLED, _K.RATE_LIMITED), Scope.KEY_MODEL)
-_SCOPES |= dict.fromkeys((_K.QUOTA_EXHAUSTED, _K.QUOTA_WINDOW), Scope.ACCOUNT)
-_SCOPES |= dict.fromkeys((_K.PROVIDER_UNAVAILABLE, _K.MODEL_UNAVAILABLE), Scope.MODEL)
-_SCOPES |= dict.fromkeys((_K.BLOCKED, _K.ENDPOINT_MISMATCH), Scope.ENDPOINT)
-_ORIGINS = {_K.BAD_REQUEST: Origin.US, _K.CONTEXT_OVERFLOW: Origin.US}
-
-# What a relay's supplier says of the relay's own key is not about ours: the key is innocent.
-_RELAYED = dict.fromkeys((_K.AUTH_REJECTED, _K.AUTH_EXPIRED, _K.NOT_ENTITLED, _K.QUOTA_EXHAUSTED, _K.BLOCKED), "upstream_credential")
-_RELAYED |= dict.fromkeys((_K.RATE_LIMITED, _K.QUOTA_WINDOW), "upstream_limit")
-# Why a key could not be read, by the name of the error; any other is a key that is not there.
-_UNREAD = {
-    b"SignInEnded": Verdict(_K.AUTH_EXPIRED, origin=Origin.US, sent=False, terminal=True),
-    b"NotRenewed": Verdict(_K.AUTH_EXPIRED, origin=Origin.NETWORK, sent=False),
-}
-_REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-litellm-call-id", "x-trace-id", "trace-id", "cf-ray")
-_NEVER_FITS = re.compile(r"limit:? *(\d[\d,]{0,17})\b.{0,60}?requested:? *~?(\d[\d,]{0,17})", re.IGNORECASE | re.DOTALL)
-_MAYBE_PROCESSED = frozenset({None, 200, 408, 499, 502, 504, 520, 522, 523, 524})
-
-
-class _Finding(NamedTuple):
-    verdict: Verdict
-    sign: str
-    confidence: Confidence
-
-
-def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
-    """The fault that `reply` tells of, read with `profile`; `now` in epoch seconds. Pure, bounded, never raises.
-
-    What is remembered about the key enters later, in `weigh`."""
-    facts = read(reply)
-    if reply.phase is Phase.UNSENT:
-        verdict = _UNREAD.get(reply.body.partition(b":")[0], Verdict(_K.AUTH_REJECTED, origin=Origin.US, sent=False))
-        found = _Finding(verdict, "unsent", Confidence.CODE)
-    else:
-        found = next(step for step in _steps(reply, facts, profile) if step is not None)
-    verdict = found.verdict
-    if facts.relayed and verdict.kind in _RELAYED:
-        verdict = Verdict(_K.PROVIDER_UNAVAILABLE, cause=_RELAYED[verdict.kind])
-    after, source = hint_seconds(facts, now, utc_offset=profile.utc_offset, window=verdict.kind is _K.QUOTA_WINDOW)
-    if verdict.kind is _K.RATE_LIMITED and after is not None and after > LONGEST_WAIT:
-        verdict = replace(verdict, kind=_K.QUOTA_WINDOW, scope=None)
-    if verdict.kind is _K.AUTH_REJECTED and reply.phase is Phase.REFRESH:
-        verdict = replace(verdict, kind=_K.AUTH_EXPIRED, terminal=True)
-    kind = verdict.kind
-    request_id = next((facts.headers[name] for name in _REQUEST_IDS if name in facts.headers), None) or facts.fields.get("request_id")
-    return Fault(
-        kind=kind,
-        scope=verdict.scope or _SCOPES.get(kind, Scope.REQUEST),
-        origin=verdict.origin or (Origin.UPSTREAM if facts.relayed else Origin.NETWORK if reply.status is None else _ORIGINS.get(kind, Origin.ENDPOINT)),
-        phase=reply.phase,
-        status=reply.status,
-        terminal=verdict.terminal,
-        sent=verdict.sent,
-        retry_after=after,
-        reset_at=now + after if after else None,
-        confidence=found.confidence,
-        signs=(found.sign, *(("relayed",) if facts.relayed else ()), *((f"hint:{source}",) if source else ())),
-        cause=verdict.cause or ("capacity" if kind is _K.PROVIDER_UNAVAILABLE else None),
-        provider_code=redact(facts.tokens[0], limit=80) if facts.tokens else None,
-        request_id=redact(str(request_id), limit=80) if request_id else None,
-        # redacted before it is cut, so that no secret is cut into something that no shape matches
-        excerpt=redact(" ".join(facts.message[:2_000].split()), limit=160),
-        maybe_processed=kind is _K.TRANSIENT and reply.phase is not Phase.CONNECT and reply.request_written and reply.status in _MAYBE_PROCESSED,
-    )
-
-
-def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | None]:
-    """The steps of understanding, in their order: the first that finds something decides, the later ones are not run."""
-    status = str(facts.status)
-    if reply.status is None:  # no answer at all: only the exception's words tell refused, DNS, certificate and a cut apart (3.3)
-        yield _by_rule(profile.transport, facts.words, "loopback" if is_loopback(reply.host) else "remote", "transport")
-        yield _Finding(Verdict(_K.TRANSIENT, cause="network"), "transport", Confidence.HEURISTIC)
-    if facts.page:
-        yield _by_rule(profile.pages, facts.words, status, "page")
-    yield _by_code(profile.own, facts, profile.name)
-    # Codes that nobody knows are read as words: an unknown `plan_quota_exhausted` still says what it is.
-    spoken = facts.words + words(" ".join(code for code in facts.tokens if code not in profile.types and code not in profile.vague))
-    yield _by_rule(profile.phrases, spoken, status, profile.name)
-    yield _never_fits(facts)
-    yield _by_code(profile.codes, facts, "code")
-    if facts.status == 429 and unified_reset(facts.headers, 0.0) is not None:
-        yield _Finding(Verdict(_K.QUOTA_WINDOW), "header:unified-status", Confidence.HEADER)
-    # The type, or else the status, gives the order of the words: one word means different things on a 403 and a 429.
-    row, confidence = _row(facts, profile)
-    rules = profile.rows[row] if row in profile.rows else profile.rows.get(f"{row[:1]}xx", ())
-    yield _by_rule(rules, spoken, status, "words", max(confidence, Confidence.TEXT))
-    verdict = profile.statuses.get(row) or profile.statuses.get(f"{row[:1]}xx")
-    if verdict is None and facts.status < 300:  # no error in it: a stream that stopped or said nothing, an empty body, or something that is no API
-        cause = "truncated" if facts.stream and not facts.ended else "empty" if facts.stream or facts.empty else None
-        verdict = Verdict(_K.TRANSIENT, cause=cause) if cause else None
-    yield _Finding(verdict or Verdict(_K.UNKNOWN), f"{'type' if confidence is Confidence.TYPE else 'status'}:{row}", confidence)
-
-
-def _by_rule(rules: tuple[Rule, ...], spoken: str, status: str, sign: str, confidence: Confidence = Confidence.TEXT) -> _Finding | None:
-    rule = next((rule for rule in rules if rule.matches(spoken, status)), None)
-    return None if rule is None else _Finding(rule.verdict, f"{sign}:{rule.name}", confidence)
-
-
-def _by_code(codes: Mapping[str, Verdict], facts: Facts, sign: str) -> _Finding | None:
-    for code in facts.tokens:
-        verdict = codes.get(f"{code}@{facts.status}") or codes.get(code)
-        if verdict is not None:
-            return _Finding(verdict, f"{sign}:{code}", Confidence.CODE)
-    return None
-
-
-def _never_fits(facts: Facts) -> _Finding | None:
-    """`Limit 30000, Requested 30601`: larger than the whole window, so no waiting helps."""
-    match = _NEVER_FITS.search(facts.message)
-    if match is None or int(match[2].replace(",", "")) <= int(match[1].replace(",", "")):
-        return None
-    return _Finding(Verdict(_K.CONTEXT_OVERFLOW, cause="never_fits"), "requested > limit", Confidence.TEXT)
-
-
-def _row(facts: Facts, profile: Profile) -> tuple[str, Confidence]:
-    """Which row of rules reads the words. A server's fault does not become the key's by a type that its front made up."""
-    rows = [row for row in map(profile.types.get, facts.tokens) if row is not None and not (facts.status >= 500 and row in ("401", "403"))]
-    if rows:
-        return ("rate" if "rate" in rows else rows[0]), Confidence.TYPE
-    if facts.status < 300:
-        return next((profile.vague[code] for code in facts.tokens if code in profile.vague), "200"), Confidence.STATUS
-    return str(facts.status), Confidence.STATUS
-
-
-def weigh(fault: Fault, *, worked_here: bool, worked_elsewhere: str | None = None, key_prefix_host: str | None = None) -> Fault:
-    """`fault` read again in the light of what this key last did (design/003).
-
-    `worked_elsewhere` is another host of the same provider on which this key worked; `key_prefix_host` is the host that
-    the profile knows for keys of this prefix, when it is not the one called. A key that works elsewhere and never worked
-    here stands at the wrong door. A prefix alone proves nothing, it only adds a hint. A structured code that is final,
-    and a key that was never sent, stay as they are.
-    """
-    refused = fault.kind in (_K.AUTH_REJECTED, _K.AUTH_EXPIRED)
-    host = worked_elsewhere or key_prefix_host
-    if worked_here or host is None or fault.terminal or not fault.sent or fault.phase is Phase.REFRESH:
-        return fault
-    if refused and worked_elsewhere is not None:
-        signs = (*fault.signs, "evidence:worked elsewhere")
-        return replace(fault, kind=_K.ENDPOINT_MISMATCH, scope=Scope.ENDPOINT, cause="key_works_elsewhere", hint=host, signs=signs)
-    if refused or fault.kind is _K.ENDPOINT_MISMATCH or fault.cause == "wrong_door":
-        return replace(fault, hint=host, signs=(*fault.signs, "evidence:host"))
-    return fault
-
-
-_FAULT_KEY = re.compile(rb'(?<!\\)"(?:error|base_resp)"\s*+:\s*+(?!null)')
-
-
-def looks_ok(status: int, content_type: str, body: bytes, profile: Profile) -> bool:
-    """Whether an answer that says success is one: a cheap screen, under a microsecond for an ordinary body.
-
-    HTTP 200 is a fault when the body is empty, an empty object, a page, or holds an error at its top level (LM Studio
-    answers `{"error": …}`, MiniMax `base_resp` with a code that is not 0). A stream is judged by its events, not here.
-    """
-    if not 200 <= status < 300 or "html" in content_type:
-        return False
-    if "event-stream" in content_type:
-        return True
-    if b'"error"' not in body and not any(map(body.__contains__, profile.ok_markers)):
-        return len(body) > 2 and body[:1] != b"<"
-    if not _FAULT_KEY.search(body):
-        return True
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    base = document.get("base_resp") if isinstance(document, dict) else None
-    return not (isinstance(document, dict) and document.get("error")) and not (isinstance(base, dict) and base.get("status_code"))

@@ -1,8 +1,8 @@
 """Who answers: the values that name a connection. They are immutable, checked at birth, and travel whole.
 
-What the user typed is the identity (a Pin); everything else is derived from it. Nothing here has a URL that can be set
-from outside: `Connection.endpoint` follows from provider, dialect and key, and a rotation can change the key only.
-"""
+What the user typed is the identity (a Pin); everything else is derived from it. Nothing here has a URL that
+can be set from outside: `Connection.endpoint` follows from provider, dialect and key, and a rotation can
+change the key only."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from .secret import redact
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LONGEST_MODEL = 512
-KINDS = frozenset({"custom", "auto", "default", "none", "any", "provider", "openai-compatible", "anthropic-compatible"})
+KINDS = frozenset(
+    {"custom", "auto", "default", "none", "any", "provider", "openai-compatible", "anthropic-compatible"}
+)
 _METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "instance-data"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class ProviderName(str):
-    """The name of an entry of the user's configuration. Kinds such as `custom` are refused: they name nobody (story 0)."""
+    """The name of an entry of the user's configuration. Kinds such as `custom` are refused: they name nobody
+    (story 0)."""
 
     __slots__ = ()
 
@@ -33,15 +36,21 @@ class ProviderName(str):
             return name
         if name in KINDS:
             kind = f"'{name}' is a kind, not a name: two such entries could not be told apart"
-            raise IdentityError(kind, next_step="holdfast provider add NAME --url URL   (a name of your own, such as 'my-gateway')")
+            raise IdentityError(
+                kind,
+                next_step="holdfast provider add NAME --url URL   (a name of your own, such as 'my-gateway')",
+            )
         if not _NAME.fullmatch(name):
-            raise IdentityError(f"'{name}' cannot be a provider's name: up to 64 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit")
+            raise IdentityError(
+                f"'{name}' cannot be a provider's name: up to 64 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit"
+            )
         return str.__new__(cls, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """The user's choice as one string, `provider/model`, split at the first slash. This is what a session stores."""
+    """The user's choice as one string, `provider/model`, split at the first slash. This is what a session
+    stores."""
 
     provider: ProviderName
     model: str
@@ -49,11 +58,15 @@ class Pin:
     def __post_init__(self) -> None:
         object.__setattr__(self, "provider", ProviderName(self.provider))
         if not can_be_pinned(self.model):
-            raise IdentityError(f"'{self}' names no model: a pin is provider/model", next_step=f"holdfast models --provider {self.provider}")
+            raise IdentityError(
+                f"'{self}' names no model: a pin is provider/model",
+                next_step=f"holdfast models --provider {self.provider}",
+            )
 
     @classmethod
     def parse(cls, text: str) -> Pin:
-        """The pin that `text` writes. Raises IdentityError when there is no slash, no model, or a kind for a name."""
+        """The pin that `text` writes. Raises IdentityError when there is no slash, no model, or a kind for a
+        name."""
         provider, slash, model = text.partition("/")
         if not slash:
             raise IdentityError(f"'{text}' is not a pin: write provider/model", next_step="holdfast models")
@@ -64,7 +77,8 @@ class Pin:
 
 
 def can_be_pinned(model: str) -> bool:
-    """Whether a pin can write this model's name: not empty, not padded, printable, and no longer than any name is."""
+    """Whether a pin can write this model's name: not empty, not padded, printable, and no longer than any
+    name is."""
     return 0 < len(model) <= _LONGEST_MODEL and model == model.strip() and model.isprintable()
 
 
@@ -77,7 +91,8 @@ class Dialect(StrEnum):
 
 
 class Auth(StrEnum):
-    """How a key is shown to the endpoint. `NONE` is a statement ("this endpoint takes no key"), never a placeholder."""
+    """How a key is shown to the endpoint. `NONE` is a statement ("this endpoint takes no key"), never a
+    placeholder."""
 
     BEARER = "bearer"
     X_API_KEY = "x-api-key"
@@ -87,11 +102,12 @@ class Auth(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A URL with its dialect, auth style and extra headers. `url` is normalised; `origin` is scheme://host[:port] (RFC 6454).
+    """A URL with its dialect, auth style and extra headers. `url` is normalised; `origin` is
+    scheme://host[:port] (RFC 6454).
 
-    Raises IdentityError for another scheme than http(s), credentials, a query or a fragment in the URL, a host that
-    is link-local, a metadata service or the unspecified address, and for headers that carry authentication.
-    """
+    Raises IdentityError for another scheme than http(s), credentials, a query or a fragment in the URL, a
+    host that is link-local, a metadata service or the unspecified address, and for headers that carry
+    authentication."""
 
     url: str
     dialect: Dialect = Dialect.OPENAI_CHAT
@@ -107,8 +123,17 @@ class Endpoint:
         object.__setattr__(self, "url", origin + parts.path.rstrip("/"))
         object.__setattr__(self, "origin", origin)
         for name, value in self.headers:
-            if name.lower() in {"authorization", "x-api-key", "api-key", "cookie", "host", "proxy-authorization"}:
-                raise IdentityError(f"header '{name}' of {self.url} carries authentication or routing: a key belongs into keys, not into headers")
+            if name.lower() in {
+                "authorization",
+                "x-api-key",
+                "api-key",
+                "cookie",
+                "host",
+                "proxy-authorization",
+            }:
+                raise IdentityError(
+                    f"header '{name}' of {self.url} carries authentication or routing: a key belongs into keys, not into headers"
+                )
             if any(ch < " " for ch in name + value):
                 raise IdentityError(f"header '{name}' of {self.url} holds a control character")
 
@@ -145,15 +170,24 @@ def _checked(url: str) -> SplitResult:
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or not port_is_valid or not url.isascii():
         raise IdentityError(f"'{redact(url)}' is not an http(s) URL")
     if parts.username is not None or parts.password is not None:
-        raise IdentityError(f"{shown} carries credentials in the URL: remove them", next_step="holdfast key add PROVIDER --from env:NAME")
+        raise IdentityError(
+            f"{shown} carries credentials in the URL: remove them",
+            next_step="holdfast key add PROVIDER --from env:NAME",
+        )
     if parts.query or parts.fragment:
-        raise IdentityError(f"{shown} must end with its path: a query or fragment cannot be part of an endpoint")
+        raise IdentityError(
+            f"{shown} must end with its path: a query or fragment cannot be part of an endpoint"
+        )
     if any(ch <= " " or ch == "\x7f" for ch in url.strip()):
         raise IdentityError(f"{shown!r} holds white space or control characters")
     address = _address(parts.hostname)
     address = getattr(address, "ipv4_mapped", None) or address
-    if parts.hostname in _METADATA_HOSTS or (address is not None and (address.is_link_local or address.is_unspecified or address.is_multicast)):
-        raise IdentityError(f"{shown} points to a link-local, metadata or unspecified address, which no provider has")
+    if parts.hostname in _METADATA_HOSTS or (
+        address is not None and (address.is_link_local or address.is_unspecified or address.is_multicast)
+    ):
+        raise IdentityError(
+            f"{shown} points to a link-local, metadata or unspecified address, which no provider has"
+        )
     return parts
 
 
@@ -161,9 +195,9 @@ def _checked(url: str) -> SplitResult:
 class Key:
     """One credential of one provider: a label and a reference to where the value is, never the value.
 
-    `endpoints`, when not empty, are the only places where this key may be used: given by the user or by whoever
-    provisioned the key, never taken from a table of defaults (story 1). Keys of one `account` share quota verdicts.
-    """
+    `endpoints`, when not empty, are the only places where this key may be used: given by the user or by
+    whoever provisioned the key, never taken from a table of defaults (story 1). Keys of one `account` share
+    quota verdicts."""
 
     provider: ProviderName
     label: str
@@ -182,8 +216,9 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A named entry of the user's configuration. `models` is None when not declared; an empty tuple offers nothing. `answers_as`: for
-    names that the user gave (a deployment), the model that the provider will say answered."""
+    """A named entry of the user's configuration. `models` is None when not declared; an empty tuple offers
+    nothing. `answers_as`: for names that the user gave (a deployment), the model that the provider will say
+    answered."""
 
     name: ProviderName
     endpoints: tuple[Endpoint, ...]
@@ -196,14 +231,22 @@ class Provider:
 
     def __post_init__(self) -> None:
         if not self.endpoints:
-            raise IdentityError(f"provider '{self.name}' has no endpoint", next_step=f"holdfast provider add {self.name} --url URL")
-        for what, names in (("dialect", [e.dialect for e in self.endpoints]), ("key label", [k.label for k in self.keys])):
+            raise IdentityError(
+                f"provider '{self.name}' has no endpoint",
+                next_step=f"holdfast provider add {self.name} --url URL",
+            )
+        for what, names in (
+            ("dialect", [e.dialect for e in self.endpoints]),
+            ("key label", [k.label for k in self.keys]),
+        ):
             twice = next((n for i, n in enumerate(names) if n in names[:i]), None)
             if twice is not None:
                 raise IdentityError(f"provider '{self.name}' has {what} '{twice}' twice")
         for key in self.keys:
             if key.provider != self.name:
-                raise IdentityError(f"key '{key.label}' belongs to provider '{key.provider}', not to '{self.name}'")
+                raise IdentityError(
+                    f"key '{key.label}' belongs to provider '{key.provider}', not to '{self.name}'"
+                )
 
     @property
     def dialects(self) -> tuple[Dialect, ...]:
@@ -211,7 +254,9 @@ class Provider:
 
     def keys_for(self, dialect: Dialect) -> tuple[Key, ...]:
         """The keys that may speak `dialect`: a key with endpoints of its own is bound to these."""
-        return tuple(key for key in self.keys if not key.endpoints or any(e.dialect is dialect for e in key.endpoints))
+        return tuple(
+            key for key in self.keys if not key.endpoints or any(e.dialect is dialect for e in key.endpoints)
+        )
 
     def takes_no_key(self, dialect: Dialect) -> bool:
         """Whether the endpoint of this dialect says `auth = "none"`."""
@@ -219,18 +264,27 @@ class Provider:
 
 
 def _endpoint_of(provider: Provider, dialect: Dialect, key: Key | None) -> Endpoint:
-    """The one rule by which a connection gets its URL: the key's own endpoint if it has any, else the provider's."""
+    """The one rule by which a connection gets its URL: the key's own endpoint if it has any, else the
+    provider's."""
     for endpoint in key.endpoints if key is not None and key.endpoints else provider.endpoints:
         if endpoint.dialect is dialect:
             return endpoint
-    owner = f"key '{key.label}' of provider '{provider.name}'" if key is not None and key.endpoints else f"provider '{provider.name}'"
+    owner = (
+        f"key '{key.label}' of provider '{provider.name}'"
+        if key is not None and key.endpoints
+        else f"provider '{provider.name}'"
+    )
     spoken = ", ".join(provider.dialects)
-    raise WrongDialect(f"{owner} has no {dialect} endpoint (it speaks {spoken})", next_step=f"holdfast provider show {provider.name}")
+    raise WrongDialect(
+        f"{owner} has no {dialect} endpoint (it speaks {spoken})",
+        next_step=f"holdfast provider show {provider.name}",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Provider, dialect, key and model as one value. `endpoint` is derived; inside a lane only the key can change."""
+    """Provider, dialect, key and model as one value. `endpoint` is derived; inside a lane only the key can
+    change."""
 
     provider: Provider
     dialect: Dialect
@@ -245,7 +299,10 @@ class Connection:
         endpoint = _endpoint_of(self.provider, self.dialect, self.key)
         if (self.key is None) != (endpoint.auth is Auth.NONE):
             want = 'takes no key (auth = "none")' if endpoint.auth is Auth.NONE else "needs a key"
-            raise IdentityError(f"provider '{self.provider.name}' {want}", next_step=f"holdfast key add {self.provider.name} --from env:NAME")
+            raise IdentityError(
+                f"provider '{self.provider.name}' {want}",
+                next_step=f"holdfast key add {self.provider.name} --from env:NAME",
+            )
         object.__setattr__(self, "pin", Pin(self.provider.name, self.model))
         object.__setattr__(self, "endpoint", endpoint)
 
@@ -269,8 +326,9 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
-    """A connection and the spare keys of the same provider: the only home of a pool. It lives and dies with its provider."""
+class Route:
+    """A connection and the spare keys of the same provider: the only home of a pool. It lives and dies with
+    its provider."""
 
     connection: Connection
     spares: tuple[Key, ...] = ()
@@ -281,24 +339,31 @@ class Lane:
         keys = [key for key in self.connection.provider.keys if key in mine]
         spares = [self.connection.with_key(key) for key in keys if key != self.connection.key]
         if len(spares) != len(self.spares):
-            raise IdentityError(f"a spare key of '{self.connection.pin}' is not a key of provider '{self.connection.provider.name}'")
+            raise IdentityError(
+                f"a spare key of '{self.connection.pin}' is not a key of provider '{self.connection.provider.name}'"
+            )
         object.__setattr__(self, "connections", (self.connection, *spares))
 
     @classmethod
-    def build(cls, provider: Provider, dialect: Dialect, model: str, only_key: str | None = None) -> Lane:
-        """The lane of a provider: its first usable key and the others as spares; with `only_key`, that key and no spare."""
+    def build(cls, provider: Provider, dialect: Dialect, model: str, only_key: str | None = None) -> Route:
+        """The lane of a provider: its first usable key and the others as spares; with `only_key`, that key
+        and no spare."""
         keys = tuple(key for key in provider.keys_for(dialect) if only_key in (None, key.label))
         if only_key is not None and not keys:
-            raise IdentityError(f"provider '{provider.name}' has no key '{only_key}' for {dialect}", next_step=f"holdfast key list {provider.name}")
+            raise IdentityError(
+                f"provider '{provider.name}' has no key '{only_key}' for {dialect}",
+                next_step=f"holdfast key list {provider.name}",
+            )
         if provider.takes_no_key(dialect):
             return cls(Connection(provider, dialect, None, model))
         return cls(Connection(provider, dialect, keys[0] if keys else None, model), keys[1:])
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
-    """The pins that the user listed to stand in for `pin`, in order, and for how long one stands in (seconds). With `check` the pin is
-    asked in the background when that time is over, else by the next request."""
+class FallbackChain:
+    """The pins that the user listed to stand in for `pin`, in order, and for how long one stands in
+    (seconds). With `check` the pin is asked in the background when that time is over, else by the next
+    request."""
 
     pin: Pin
     then: tuple[Pin, ...]
@@ -309,4 +374,6 @@ class Ladder:
         if self.pin in self.then or len(set(self.then)) != len(self.then):
             raise IdentityError(f"the ladder of '{self.pin}' names a rung twice or leads back to itself")
         if not self.then or self.return_after <= 0:
-            raise IdentityError(f"the ladder of '{self.pin}' needs at least one rung and a positive return_after")
+            raise IdentityError(
+                f"the ladder of '{self.pin}' needs at least one rung and a positive return_after"
+            )

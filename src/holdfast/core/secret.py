@@ -1,4 +1,5 @@
-"""The only type that holds a key. It shows a mask everywhere; the value comes out only where `.reveal()` is written."""
+"""The only type that holds a key. It shows a mask everywhere; the value comes out only where `.reveal()` is
+written."""
 
 from __future__ import annotations
 
@@ -19,10 +20,9 @@ _SHORTEST_WITHIN = 8
 class Secret:
     """An opaque credential value.
 
-    repr, str, format and tracebacks show a mask; pickling, JSON and copying by state are refused. Raises ValueError for an
-    empty value or one that cannot be sent in a header (a line break, a character outside latin-1): a placeholder for a
-    missing key does not exist, `auth = "none"` says that no key is needed.
-    """
+    repr, str, format and tracebacks show a mask; pickling, JSON and copying by state are refused. Raises
+    ValueError for an empty value or one that cannot be sent in a header (a line break, a character outside
+    latin-1): a placeholder for a missing key does not exist, `auth = "none"` says that no key is needed."""
 
     __slots__ = ("__value", "__weakref__")
 
@@ -31,16 +31,20 @@ class Secret:
         if not value:
             raise ValueError("a secret cannot be empty")
         if any(ch < " " or ch == "\x7f" or ch > "\xff" for ch in value):
-            raise ValueError("a secret cannot hold control characters, line breaks or characters outside latin-1")
+            raise ValueError(
+                "a secret cannot hold control characters, line breaks or characters outside latin-1"
+            )
         self.__value = value
 
     def reveal(self) -> str:
-        """The plain value. Allowed in three places only: the HTTP wire, the vault's write, a child's environment."""
+        """The plain value. Allowed in three places only: the HTTP wire, the vault's write, a child's
+        environment."""
         return self.__value
 
     @property
     def tail(self) -> str:
-        """The last four characters for messages; empty for keys so short that a tail would give too much away."""
+        """The last four characters for messages; empty for keys so short that a tail would give too much
+        away."""
         return self.__value[-_TAIL:] if len(self.__value) >= _SHORTEST_WITH_TAIL else ""
 
     def starts_with(self, prefix: str) -> bool:
@@ -52,11 +56,20 @@ class Secret:
         return fingerprint(self.__value, pepper)
 
     def scrub(self, text: str) -> str:
-        """`text` with this value, as JSON and URLs may write it too, replaced by its mask; a short value only where it is a word of its
-        own, or every other word would lose letters."""
-        for written in (self.__value, json.dumps(self.__value)[1:-1], self.__value.replace("/", "\\/"), quote(self.__value, safe="")):
+        """`text` with this value, as JSON and URLs may write it too, replaced by its mask; a short value only
+        where it is a word of its own, or every other word would lose letters."""
+        for written in (
+            self.__value,
+            json.dumps(self.__value)[1:-1],
+            self.__value.replace("/", "\\/"),
+            quote(self.__value, safe=""),
+        ):
             within = len(self.__value) >= _SHORTEST_WITHIN
-            text = text.replace(written, str(self)) if within else re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", _MASK, text)
+            text = (
+                text.replace(written, str(self))
+                if within
+                else re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", _MASK, text)
+            )
         return text
 
     def scrub_bytes(self, raw: bytes) -> bytes:
@@ -85,7 +98,8 @@ class Secret:
 
 
 def fingerprint(value: str, pepper: bytes) -> str:
-    """A keyed HMAC-SHA256 of `value`, 16 hex digits. The pepper lives in the home directory and never leaves it."""
+    """A keyed HMAC-SHA256 of `value`, 16 hex digits. The pepper lives in the home directory and never leaves
+    it."""
     return hmac.new(pepper, value.encode(), hashlib.sha256).hexdigest()[:16]
 
 
@@ -93,7 +107,12 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(\w+://)[^/\s@]+@"), r"\1"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), r"\1 " + _MASK),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?"), _MASK),
-    (re.compile(r"\b(?:sk|tp|pk|rk|gsk|xai|nvapi|hf|ghp|gho|ghu|ghs|glpat|AKIA|ASIA|AIza|key)[-_]?[A-Za-z0-9][A-Za-z0-9_*.-]{10,}"), _MASK),
+    (
+        re.compile(
+            r"\b(?:sk|tp|pk|rk|gsk|xai|nvapi|hf|ghp|gho|ghu|ghs|glpat|AKIA|ASIA|AIza|key)[-_]?[A-Za-z0-9][A-Za-z0-9_*.-]{10,}"
+        ),
+        _MASK,
+    ),
     (re.compile(r"\b[0-9a-fA-F]{32,}\b"), _MASK),
     (re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"), "…@…"),
     (re.compile(r"\b(org|proj|acct|user)[-_][A-Za-z0-9]{8,}"), r"\1-" + _MASK),
@@ -102,8 +121,8 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def redact(text: str, known: Iterable[Secret] = (), *, limit: int = 500) -> str:
-    """`text` fit for logs, the store and messages: known secrets by value, key shapes, e-mail addresses, organisation ids
-    and the query parts of URLs are masked, and at most `limit` characters stay."""
+    """`text` fit for logs, the store and messages: known secrets by value, key shapes, e-mail addresses,
+    organisation ids and the query parts of URLs are masked, and at most `limit` characters stay."""
     for secret in known:
         text = secret.scrub(text)
     for shape, mask in _SHAPES:

@@ -18,20 +18,22 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
 
 def is_session_id(text: str) -> bool:
-    """Whether a session can be called this: up to 128 letters, digits and . _ : @ - , starting with a letter or digit."""
+    """Whether a session can be called this: up to 128 letters, digits and . _ : @ - , starting with a letter
+    or digit."""
     return _ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
-class StandIn:
+class ActiveFallback:
     """A rung of the user's ladder in use: which, why, and until when (epoch seconds)."""
 
-    rung: Pin
+    fallback: Pin
     reason: str
     until: float
 
-    def released(self, now: float, return_after: float) -> StandIn:
-        """The stand-in when its choice answers again: nobody asks any more, and what begins from now on goes home."""
+    def released(self, now: float, return_after: float) -> ActiveFallback:
+        """The stand-in when its choice answers again: nobody asks any more, and what begins from now on goes
+        home."""
         return replace(self, until=now - return_after)
 
     def is_released(self, now: float, return_after: float) -> bool:
@@ -39,19 +41,21 @@ class StandIn:
         return now >= self.until + return_after
 
     def waits_for_turn(self, now: float, return_after: float, *, checked: bool) -> bool:
-        """Whether a request in the middle of a turn stays on the rung, where its prompt is cached, though a new turn would go home."""
+        """Whether a request in the middle of a turn stays on the rung, where its prompt is cached, though a
+        new turn would go home."""
         return now < self.until + (return_after if checked else 0.0) + TURN_PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`pin` is the choice; `key` is the label of a key the user chose for this session; `kept_key` is the label that the pool
-    last used (affinity only). `version` counts the user's changes, so that two writers cannot overwrite each other."""
+    """`pin` is the choice; `key` is the label of a key the user chose for this session; `kept_key` is the
+    label that the pool last used (affinity only). `version` counts the user's changes, so that two writers
+    cannot overwrite each other."""
 
     id: str
     pin: Pin
     key: str | None = None
-    stand_in: StandIn | None = None
+    active_fallback: ActiveFallback | None = None
     kept_key: str | None = None
     created_at: float = 0.0
     changed_at: float = 0.0
@@ -59,12 +63,27 @@ class Session:
 
     def __post_init__(self) -> None:
         if not is_session_id(self.id):
-            raise IdentityError(f"'{self.id[:40]}' cannot be a session id: up to 128 letters, digits and . _ : @ - , starting with a letter or digit")
+            raise IdentityError(
+                f"'{self.id[:40]}' cannot be a session id: up to 128 letters, digits and . _ : @ - , starting with a letter or digit"
+            )
 
     def choose(self, pin: Pin, now: float, key: str | None = None) -> Session:
-        """The session on another choice of its user. Whatever belonged to the old choice (stand-in, key) is gone."""
-        return replace(self, pin=pin, key=key, stand_in=None, kept_key=None, changed_at=now, version=self.version + 1)
+        """The session on another choice of its user. Whatever belonged to the old choice (stand-in, key) is
+        gone."""
+        return replace(
+            self,
+            pin=pin,
+            key=key,
+            active_fallback=None,
+            kept_key=None,
+            changed_at=now,
+            version=self.version + 1,
+        )
 
-    def standing_in(self, now: float) -> StandIn | None:
+    def on_fallback(self, now: float) -> ActiveFallback | None:
         """The stand-in whose lease has not ended at `now`."""
-        return self.stand_in if self.stand_in is not None and now < self.stand_in.until else None
+        return (
+            self.active_fallback
+            if self.active_fallback is not None and now < self.active_fallback.until
+            else None
+        )

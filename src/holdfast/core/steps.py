@@ -1,29 +1,33 @@
-"""What the flow and its drivers say to each other: the call, the steps, the answers, and the outcome. All are plain values."""
+"""What the flow and its drivers say to each other: the call, the steps, the answers, and the outcome. All are
+plain values."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from .changes import Change
 from .config import Limits
-from .evidence import Change
+from .errors import HoldfastError
 from .faults import Fault, Reply
-from .identity import Connection, Key, Lane
+from .identity import Connection, Key, Route
 
 
 class Call(NamedTuple):
-    """One request as the core sees it: the lane of its pin, the lanes that may stand in for it, and what bounds it. A `side_door`
-    (a model list, a file) changes nobody's health, and a pin that only this request names (not `chosen`) nothing of its session."""
+    """One request as the core sees it: the lane of its pin, the lanes that may stand in for it, and what
+    bounds it. A `side_door` (a model list, a file) changes nobody's health, and a pin that only this request
+    names (not `chosen`) nothing of its session."""
 
     request_id: str
     session: str
-    lane: Lane
-    rungs: tuple[Lane, ...] = ()
-    standing_in: str | None = None
+    route: Route
+    fallbacks: tuple[Route, ...] = ()
+    on_fallback: str | None = None
     returning: bool = False
     return_after: float = 600.0
     kept_key: str | None = None
     replayable: bool = True
-    side_door: bool = False
+    passthrough: bool = False
     client_retries: int = 0
     limits: Limits = Limits()
     chosen: bool = True
@@ -42,8 +46,8 @@ class Attempt(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Send the request on this connection, `after` seconds from now; `why` is told to the user. While `probe` holds, the
-    lease on the key's test stays ours."""
+    """Send the request on this connection, `after` seconds from now; `why` is told to the user. While `probe`
+    holds, the lease on the key's test stays ours."""
 
     connection: Connection
     after: float
@@ -53,8 +57,8 @@ class Send(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """Take the lease on testing this connection's key and answer `yes`, or wait until its holder has come to a verdict, or has
-    kept silent for `patience` seconds."""
+    """Take the lease on testing this connection's key and answer `yes`, or wait until its holder has come to
+    a verdict, or has kept silent for `patience` seconds."""
 
     connection: Connection
     fingerprint: str
@@ -82,8 +86,8 @@ Step = Send | Probe | Refresh | Relist
 
 
 class Answer(NamedTuple):
-    """What came of a step, at `now` on the store's clock. For a Send, `reply` is None when the answer is good, and `sent_at`
-    is when the request left."""
+    """What came of a step, at `now` on the store's clock. For a Send, `reply` is None when the answer is
+    good, and `sent_at` is when the request left."""
 
     now: float
     reply: Reply | None = None
@@ -93,12 +97,26 @@ class Answer(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How it ended: on which connection, with which fault (None: a good answer), after which attempts. `from_memory`: the
-    fault was known before and nothing was sent for it. `changes` are to be persisted, as those of every step."""
+    """How it ended: on which connection, with which fault (None: a good answer), after which attempts.
+    `from_memory`: the fault was known before and nothing was sent for it. `changes` are to be persisted, as
+    those of every step."""
 
     connection: Connection
     attempts: tuple[Attempt, ...]
     fault: Fault | None = None
     changes: tuple[Change, ...] = ()
     from_memory: bool = False
-    stand_in: bool = False
+    active_fallback: bool = False
+
+
+class Refused(HoldfastError):
+    """Recovery ended and the provider still refuses. `fault` says why, `attempts` what was tried."""
+
+    exit_code = 4
+
+    def __init__(
+        self, what: str, *, fault: Fault, attempts: Sequence[Attempt] = (), next_step: str = ""
+    ) -> None:
+        self.fault = fault
+        self.attempts = tuple(attempts)
+        super().__init__(what, next_step=next_step)

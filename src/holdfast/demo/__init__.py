@@ -1,7 +1,8 @@
-"""`holdfast demo`: the five stories, told live on this machine's own sockets. Needs no key and no network, and leaves nothing behind.
+"""`holdfast demo`: the five stories, told live on this machine's own sockets. Needs no key and no network,
+and leaves nothing behind.
 
-What is ours is the real thing; only the providers are played. A promise counts as held only if the providers saw it so.
-"""
+What is ours is the real thing; only the providers are played. A promise counts as held only if the providers
+saw it so."""
 
 from __future__ import annotations
 
@@ -10,18 +11,25 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from ..journal import why
-from ..runtime import Session
+from ..engine.journal import why
+from ..sdk.api import Session
 from . import cost, handover, provisioning, resume, rotation, transient
 from .show import Show, held, on_stdout
 from .speakers import Speaker, speaker
 from .stage import Stage, hosts, keys
 
-SCENES: tuple[Callable[[Stage], None], ...] = (resume.play, rotation.play, handover.play, provisioning.play, transient.play)
+SCENES: tuple[Callable[[Stage], None], ...] = (
+    resume.play,
+    rotation.play,
+    handover.play,
+    provisioning.play,
+    transient.play,
+)
 
 
 def main(json: bool = False, program: str | None = None) -> int:
-    """Play all scenes. `program`: `openai` or `httpx2`, by default the first that is installed. 0 when every promise held, else 1."""
+    """Play all scenes. `program`: `openai` or `httpx2`, by default the first that is installed. 0 when every
+    promise held, else 1."""
     show = Show(None) if json else on_stdout()
     play(show, speaker(program), SCENES)
     if json:
@@ -49,12 +57,26 @@ def play(show: Show, program: Speaker, scenes: Sequence[Callable[[Stage], None]]
 def finish(stage: Stage) -> None:
     """What all providers saw together, what the session remembers, and what it cost."""
     show = stage.show
-    show.scene(None, "What the providers saw", "Every request of this show, at every provider, was compared with the keys that the user gave to that address.")
+    show.scene(
+        None,
+        "What the providers saw",
+        "Every request of this show, at every provider, was compared with the keys that the user gave to that address.",
+    )
     requests = [seen for one in stage.providers for seen in one.requests]
-    strays, told = stage.strays(), f"{len(requests)} requests, {len(set(keys(requests)))} keys, {len(hosts(requests))} hosts"
-    show.promise("No key came to a host that it was not given to", bool(requests) and not strays, f"{told}, {len(strays)} strays")
+    strays, told = (
+        stage.strays(),
+        f"{len(requests)} requests, {len(set(keys(requests)))} keys, {len(hosts(requests))} hosts",
+    )
+    show.promise(
+        "No key came to a host that it was not given to",
+        bool(requests) and not strays,
+        f"{told}, {len(strays)} strays",
+    )
     show.heading(f"holdfast why {resume.SESSION}")
-    show.facts["why"] = why(Session(stage.hf, resume.SESSION).attempts(), clock=lambda at: time.strftime("%H:%M:%S", time.localtime(at)))
+    show.facts["why"] = why(
+        Session(stage.hf, resume.SESSION).attempts(),
+        clock=lambda at: time.strftime("%H:%M:%S", time.localtime(at)),
+    )
     show.entries(show.facts["why"], hang=10)
     if stage.hf.engine.session(resume.SESSION) is not None:
         cost.measure(stage)

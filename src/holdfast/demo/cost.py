@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from math import inf
 
-from ..core.evidence import Board
-from ..core.flow import flow
+from ..core.health import HealthRegistry
 from ..core.identity import Dialect
-from ..core.pool import World
+from ..core.key_selection import DecisionContext
+from ..core.request_flow import flow
 from ..core.steps import Answer, Call
-from ..runtime import Session
+from ..sdk.api import Session
 from .resume import SESSION
 from .stage import Stage
 
@@ -18,23 +18,26 @@ _REQUESTS, _SECONDS = 300, 0.25
 
 
 def core_microseconds(stage: Stage) -> float:
-    """Microseconds of the core for one request on the session's connection; the best round, as other programs run too."""
+    """Microseconds of the core for one request on the session's connection; the best round, as other programs
+    run too."""
     engine = stage.hf.engine
-    lane, rungs = engine.lanes(Session(stage.hf, SESSION).pin, Dialect.OPENAI_CHAT, None)
-    key = lane.connection.key
-    call = Call("cost", SESSION, lane, rungs, kept_key=key.label if key is not None else None)
-    fingerprints = {key: engine.fingerprint(key) for key in lane.connection.provider.keys}
-    world = World(Board(engine.store.evidence()), fingerprints.__getitem__, engine.profile)
+    route, fallbacks = engine.routes(Session(stage.hf, SESSION).pin, Dialect.OPENAI_CHAT, None)
+    key = route.connection.key
+    call = Call("cost", SESSION, route, fallbacks, kept_key=key.label if key is not None else None)
+    fingerprints = {key: engine.fingerprint(key) for key in route.connection.provider.keys}
+    context = DecisionContext(
+        HealthRegistry(engine.store.evidence()), fingerprints.__getitem__, engine.profile
+    )
     now, end, best = engine.store.now(), time.perf_counter() + _SECONDS, inf
     while time.perf_counter() < end:
-        best = min(best, _round(call, world, now))
+        best = min(best, _round(call, context, now))
     return best
 
 
-def _round(call: Call, world: World, now: float) -> float:
+def _round(call: Call, context: DecisionContext, now: float) -> float:
     began = time.perf_counter()
     for _ in range(_REQUESTS):
-        going = flow(call, world, now)
+        going = flow(call, context, now)
         next(going)
         try:
             going.send(Answer(now, sent_at=now))
@@ -48,4 +51,6 @@ def measure(stage: Stage) -> None:
     cost = core_microseconds(stage)
     stage.show.facts["core_microseconds"] = round(cost, 1)
     stage.show.line()
-    stage.show.prose(f"What all this adds to a request that simply succeeds: {cost:.1f} µs for the decision, measured just now.")
+    stage.show.prose(
+        f"What all this adds to a request that simply succeeds: {cost:.1f} µs for the decision, measured just now."
+    )

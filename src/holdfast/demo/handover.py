@@ -1,13 +1,14 @@
-"""Story 2, as far as the core goes: the gate before other programs, the one list of models, and the model that really answered."""
+"""Story 2, as far as the core goes: the gate before other programs, the one list of models, and the model
+that really answered."""
 
 from __future__ import annotations
 
 from ..core.catalog import options
+from ..core.compatibility import dialect_for
 from ..core.errors import CannotHandOver
-from ..core.handover import dialect_for
-from ..core.identity import Dialect, Lane, Provider, ProviderName
+from ..core.identity import Dialect, Provider, ProviderName, Route
+from ..fake_provider import ScriptedProvider, ok
 from ..harness import SPEAKS
-from ..scripted import ScriptedProvider, ok
 from ..store.events import EventKind
 from .stage import Stage, counted
 
@@ -52,13 +53,23 @@ def _gate(stage: Stage, provider: Provider) -> None:
 def _picker(stage: Stage, provider: Provider) -> None:
     """The list of everything that can be chosen: declared in the file, or listed by the provider."""
     show, engine = stage.show, stage.hf.engine
-    connection = Lane.build(provider, Dialect.OPENAI_CHAT, "any").connection
+    connection = Route.build(provider, Dialect.OPENAI_CHAT, "any").connection
     key = connection.key
-    discovered = {str(provider.name): engine.relist(connection, engine.vault.secret(key) if key is not None else None)}
+    discovered = {
+        str(provider.name): engine.relist(connection, engine.vault.secret(key) if key is not None else None)
+    }
     found = options(stage.hf.config, discovered)
-    show.tell("picker", "\n".join(f"{one.pin!s:<28} {'declared' if one.declared else 'listed by the provider'}" for one in found))
+    show.tell(
+        "picker",
+        "\n".join(
+            f"{one.pin!s:<28} {'declared' if one.declared else 'listed by the provider'}" for one in found
+        ),
+    )
     pins = [str(one.pin) for one in found]
-    complete = all(f"{provider.name}/{model}" in pins for model in _LISTED) and {"team-a/north-1", "team-b/north-1"} <= set(pins)
+    complete = all(f"{provider.name}/{model}" in pins for model in _LISTED) and {
+        "team-a/north-1",
+        "team-b/north-1",
+    } <= set(pins)
     show.promise(
         "One list of models, each with its connection",
         complete and len(set(pins)) == len(pins),
@@ -76,7 +87,11 @@ def _wrong_model(stage: Stage, other: ScriptedProvider) -> None:
     show.tell("holdfast", said.text)
     none_sent = stage.requests() == visits
     near = said.status == 404 and "could be: mimo-plan/mimo-v2.5-pro" in said.text
-    show.promise("A mistyped model is refused, with near names", near and none_sent, f"{stage.requests() - visits} requests anywhere")
+    show.promise(
+        "A mistyped model is refused, with near names",
+        near and none_sent,
+        f"{stage.requests() - visits} requests anywhere",
+    )
 
     other.follow(ok(model="north-1-mini"))
     session = stage.hf.session("dropped", "deepseek-eu/north-2-preview")
@@ -88,5 +103,6 @@ def _wrong_model(stage: Stage, other: ScriptedProvider) -> None:
     show.promise(
         "Another model that answers is written down",
         said.ok and asked and len(noted) == 1,
-        counted(other.calls, "deepseek-eu") + f", all for {', '.join(one.model or '' for one in other.calls)}",
+        counted(other.calls, "deepseek-eu")
+        + f", all for {', '.join(one.model or '' for one in other.calls)}",
     )

@@ -1,12 +1,13 @@
-"""Story 3: a provider that a program sets up by itself is not ready before a model is known, and never costs a second trial."""
+"""Story 3: a provider that a program sets up by itself is not ready before a model is known, and never costs
+a second trial."""
 
 from __future__ import annotations
 
 from ..core.errors import NotReady
-from ..core.provision import Record
-from ..provisioning import Ready
-from ..scripted import ScriptedProvider, empty
-from ..scripted.control import AmazeePlane, refusing
+from ..core.provisioning_state import Record
+from ..engine.provisioning import Ready
+from ..fake_provider import ScriptedProvider, empty
+from ..fake_provider.control import AmazeePlane, refusing
 from .stage import Stage, counted, key_of, keys, many
 
 _NAME = "trial"
@@ -23,30 +24,43 @@ def play(stage: Stage) -> None:
         "and a default model was sent that the provider refused."
     )
     show.scene(3, "A half-finished set-up heals, and costs one trial", intro)
-    plane = AmazeePlane(models={"claude-sonnet-4-20250514": "chat", "claude-sonnet-4-5": "chat", "claude-haiku-4-5": "chat", "titan-embed-2": "embedding"})
-    plane.value, plane.lists_openly = (lambda *_: key_of("trial")), False
-    provider = ScriptedProvider(plane, models=None)
+    gateway = AmazeePlane(
+        models={
+            "claude-sonnet-4-20250514": "chat",
+            "claude-sonnet-4-5": "chat",
+            "claude-haiku-4-5": "chat",
+            "titan-embed-2": "embedding",
+        }
+    )
+    gateway.value, gateway.lists_openly = (lambda *_: key_of("trial")), False
+    provider = ScriptedProvider(gateway, models=None)
     stage.providers.append(provider)
-    plane.root = provider.root
+    gateway.root = provider.root
     show.tell("program", f"asks for '{_NAME}', ready to answer and to expand a query")
     show.tell("holdfast", _asked(stage, provider, consent=None))
-    show.promise("Without the user's consent nothing is asked for", not provider.requests, f"{many(len(provider.requests), 'request')} to the service")
+    show.promise(
+        "Without the user's consent nothing is asked for",
+        not provider.requests,
+        f"{many(len(provider.requests), 'request')} to the service",
+    )
 
     stage.grant(provider, ["trial"])
     for path in ("/v1/models", "/model/info"):
-        plane.spoil(path, refusing(403, _CLOSED))
+        gateway.spoil(path, refusing(403, _CLOSED))
     show.tell("user", "agrees to one trial; the key comes, and the list of its models is refused (HTTP 403)")
     show.tell("holdfast", _asked(stage, provider, consent="the user of this demo"))
     said = stage.ask(stage.hf.session("trial-1", f"{_NAME}/claude-sonnet-4-5"))
-    shown = f"{len(provider.calls)} requests for an answer, {many(plane.minted, 'trial')}"
+    shown = f"{len(provider.calls)} requests for an answer, {many(gateway.minted, 'trial')}"
     show.promise("Without a model nothing is sent", said.status == 503 and not provider.calls, shown)
 
     stage.restart()
-    show.tell("later", "after a restart there is a key without models, so the models are listed with that key")
+    show.tell(
+        "later", "after a restart there is a key without models, so the models are listed with that key"
+    )
     record = stage.hf.provisioning.resolve(_record(stage))
     answer, expand = record.bound.get("answer", ""), record.bound.get("expand", "")
     show.tell("holdfast", f"{answer} answers, {expand} expands: a date in a name is no version")
-    plane.refuse("/v1/chat/completions", *[empty()] * 2)
+    gateway.refuse("/v1/chat/completions", *[empty()] * 2)
     session = stage.hf.session("trial-1")
     said = stage.ask(session)
     show.tell("provider", "the first answer is HTTP 200 with the body {}")
@@ -62,37 +76,45 @@ def play(stage: Stage) -> None:
         good = stage.ask(session)
     lists = [one for one in provider.requests if one.path == "/v1/models"]
     healed = good.ok and answer == "claude-sonnet-4-5" and keys(lists) == keys(provider.calls) == ["trial"]
-    told = f"{many(plane.minted, 'trial')} minted, {counted(lists, 'the model list')}, then an answer"
-    show.promise("It heals with the stored key, never by a second trial", healed and plane.minted == plane.attempts == 1, told)
-    _withdrawn(stage, plane)
+    told = f"{many(gateway.minted, 'trial')} minted, {counted(lists, 'the model list')}, then an answer"
+    show.promise(
+        "It heals with the stored key, never by a second trial",
+        healed and gateway.minted == gateway.attempts == 1,
+        told,
+    )
+    _withdrawn(stage, gateway)
 
 
-def _withdrawn(stage: Stage, plane: AmazeePlane) -> None:
+def _withdrawn(stage: Stage, gateway: AmazeePlane) -> None:
     """The provider takes the model away; the role gets the next one that fits, and the program is told."""
     show = stage.show
     heard: list[str] = []
     stage.hf.ensure_ready(_NAME, _ROLES, on_models=lambda pins: heard.append(str(pins["answer"])))
     heard.clear()
-    del plane.models["claude-sonnet-4-5"]
+    del gateway.models["claude-sonnet-4-5"]
     refused = stage.ask(stage.hf.session("trial-1"))
     stage.hf.provisioning.later.settle()
     again = stage.hf.ensure_ready(_NAME, _ROLES)
     session = stage.hf.session("trial-1")
     session.switch(again.pin("answer"))
     show.tell("provider", "withdraws claude-sonnet-4-5")
-    show.tell("holdfast", f"tells the program that its role 'answer' is {again.pin('answer').model} from now on")
+    show.tell(
+        "holdfast", f"tells the program that its role 'answer' is {again.pin('answer').model} from now on"
+    )
     good = stage.ask(session)
     show.promise(
         "A withdrawn model is found once, and its role is given to the next that fits",
-        not refused.ok and good.ok and heard == [f"{_NAME}/claude-sonnet-4-20250514"] and plane.minted == 1,
-        f"{many(len(heard), 'word')} to the program, {many(plane.minted, 'trial')} as before",
+        not refused.ok and good.ok and heard == [f"{_NAME}/claude-sonnet-4-20250514"] and gateway.minted == 1,
+        f"{many(len(heard), 'word')} to the program, {many(gateway.minted, 'trial')} as before",
     )
 
 
 def _asked(stage: Stage, at: ScriptedProvider, consent: str | None) -> str:
     """What a program hears that wants the provider now."""
     try:
-        ready: Ready = stage.hf.ensure_ready(_NAME, _ROLES, kind="amazee", settings={"url": at.root}, consent=consent)
+        ready: Ready = stage.hf.ensure_ready(
+            _NAME, _ROLES, kind="amazee", settings={"url": at.root}, consent=consent
+        )
     except NotReady as refusal:
         return f"{refusal.what} ({refusal.reason})"
     return f"ready: {', '.join(map(str, ready.pins.values()))}"

@@ -1,4 +1,5 @@
-"""Story 0: a session stores the name that its user chose, and a restart resumes exactly that, or refuses (hermes-agent#44108)."""
+"""Story 0: a session stores the name that its user chose, and a restart resumes exactly that, or refuses
+(hermes-agent#44108)."""
 
 from __future__ import annotations
 
@@ -8,15 +9,18 @@ import subprocess
 import sys
 from threading import Timer
 
-from ..configfile import load, remove_provider
+from ..config import load, remove_provider
 from ..core.errors import ConnectionLost
-from ..core.resolve import LegacyRow, recover_pin
-from ..scripted import ScriptedProvider, ok
+from ..core.routing import LegacyRow, recover_pin
+from ..fake_provider import ScriptedProvider, ok
 from .stage import Stage, counted, key_of, keys
 
 SESSION = "issue-42"
 _PIN = "team-b/north-1"
-_LONG = ok("This answer is long enough for somebody to pull the plug while it is still being given, word by word by word.", event_delay=0.06)
+_LONG = ok(
+    "This answer is long enough for somebody to pull the plug while it is still being given, word by word by word.",
+    event_delay=0.06,
+)
 _ENOUGH_WORDS = 5
 _LONGEST = 15.0
 
@@ -44,7 +48,9 @@ def play(stage: Stage) -> None:
     show.tell("stayed", f"entry team-b, its key, {gateway.url}, model {said.model}")
     mine = keys(gateway.calls) == ["team-b"]
     show.promise(
-        "Two entries on one URL never mix, even after kill -9", said.ok and code != 0 and str(pin) == _PIN and mine, counted(gateway.calls, "the gateway")
+        "Two entries on one URL never mix, even after kill -9",
+        said.ok and code != 0 and str(pin) == _PIN and mine,
+        counted(gateway.calls, "the gateway"),
     )
     _old_rows(stage, gateway)
     _removed(stage, gateway)
@@ -54,25 +60,32 @@ def _killed(stage: Stage) -> tuple[str, int]:
     """Start the child, hear its first words, kill it. The words, and how it ended."""
     command = [sys.executable, "-m", "holdfast.demo.child", SESSION, _PIN]
     environment = {**os.environ, "HOLDFAST_HOME": str(stage.directory)}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8") as child:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as child:
         words: list[str] = []
         watch = Timer(_LONGEST, child.kill)
         watch.start()
         for line in child.stdout or ():
             if line.startswith("data: {"):
-                words.append(json.loads(line.removeprefix("data: "))["choices"][0]["delta"].get("content", ""))
+                words.append(
+                    json.loads(line.removeprefix("data: "))["choices"][0]["delta"].get("content", "")
+                )
             if len(words) > _ENOUGH_WORDS:
                 break
         child.kill()
         code = child.wait()
         watch.cancel()
         if not words and child.stderr is not None:
-            raise RuntimeError(f"the program could not begin: {child.stderr.read().strip().rpartition(chr(10))[2]}")
+            raise RuntimeError(
+                f"the program could not begin: {child.stderr.read().strip().rpartition(chr(10))[2]}"
+            )
     return "".join(words).strip(), code
 
 
 def _old_rows(stage: Stage, gateway: ScriptedProvider) -> None:
-    """What another program stored as 'custom' and a URL is healed when it can mean one entry, and asked about when it can mean two."""
+    """What another program stored as 'custom' and a URL is healed when it can mean one entry, and asked about
+    when it can mean two."""
     show, before, config = stage.show, len(gateway.requests), load(stage.home)
     try:
         recovered = f"took {recover_pin(config, LegacyRow('custom', gateway.url, 'north-1'))}"
@@ -112,5 +125,7 @@ def _removed(stage: Stage, gateway: ScriptedProvider) -> None:
     show.promise(
         "A choice that is gone is refused, with the command to run",
         typed and back,
-        f"0 requests while it was gone, key {', '.join(keys(gateway.calls[before:]))} after" if silent else counted(gateway.calls[before:], "the gateway"),
+        f"0 requests while it was gone, key {', '.join(keys(gateway.calls[before:]))} after"
+        if silent
+        else counted(gateway.calls[before:], "the gateway"),
     )

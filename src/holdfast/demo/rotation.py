@@ -1,13 +1,14 @@
-"""Story 1: a rotation changes the key and nothing else; a switch, a stand-in and its end move the whole connection (hermes-agent#44070)."""
+"""Story 1: a rotation changes the key and nothing else; a switch, a stand-in and its end move the whole
+connection (hermes-agent#44070)."""
 
 from __future__ import annotations
 
 import time
 
-from ..configfile import set_ladder
+from ..config import set_fallback
 from ..core.identity import Pin
-from ..runtime import Session
-from ..scripted import ScriptedProvider, only_keys, status, wrong_door
+from ..fake_provider import ScriptedProvider, only_keys, status, wrong_door
+from ..sdk.api import Session
 from .resume import SESSION
 from .stage import Stage, counted, hosts, key_of, keys, many
 
@@ -15,8 +16,28 @@ _PIN, _RUNG = Pin.parse("mimo-plan/mimo-v2.5-pro"), Pin.parse("standby/north-min
 _RETURN_AFTER = 1.2
 _LOOKS = 20
 _NO_MONEY = "You exceeded your current quota, please check your plan and billing details."
-_QUOTA = status(429, {"error": {"message": _NO_MONEY, "type": "insufficient_quota", "param": None, "code": "insufficient_quota"}})
-_DOWN = status(500, {"error": {"message": "The server had an error while processing your request", "type": "server_error", "param": None, "code": None}})
+_QUOTA = status(
+    429,
+    {
+        "error": {
+            "message": _NO_MONEY,
+            "type": "insufficient_quota",
+            "param": None,
+            "code": "insufficient_quota",
+        }
+    },
+)
+_DOWN = status(
+    500,
+    {
+        "error": {
+            "message": "The server had an error while processing your request",
+            "type": "server_error",
+            "param": None,
+            "code": None,
+        }
+    },
+)
 
 
 def play(stage: Stage) -> None:
@@ -33,7 +54,7 @@ def play(stage: Stage) -> None:
     stage.entry("mimo-plan", plan, ["first", "second"], [_PIN.model])
     stage.entry("mimo-usual", usual, ["usual"], [_PIN.model])
     stage.entry("standby", standby, ["standby"], [_RUNG.model])
-    set_ladder(stage.home, _PIN, [_RUNG], f"{_RETURN_AFTER}s")
+    set_fallback(stage.home, _PIN, [_RUNG], f"{_RETURN_AFTER}s")
     before = stage.providers[0]
     visits = len(before.requests)
 
@@ -43,9 +64,16 @@ def play(stage: Stage) -> None:
     said = stage.ask(session)
     show.tell("provider", stage.heard(session))
     show.tell("holdfast", f"{stage.explained(session, 0).what} The next key of mimo-plan is asked.")
-    show.tell("stayed", f"provider, {plan.url}, model {said.model}; answered after {said.seconds * 1000:.0f} ms")
+    show.tell(
+        "stayed", f"provider, {plan.url}, model {said.model}; answered after {said.seconds * 1000:.0f} ms"
+    )
     again = stage.ask(session)
-    unmoved = said.ok and again.ok and keys(plan.calls) == ["first", "second"] and hosts(plan.calls) == {f"127.0.0.1:{plan.port}"}
+    unmoved = (
+        said.ok
+        and again.ok
+        and keys(plan.calls) == ["first", "second"]
+        and hosts(plan.calls) == {f"127.0.0.1:{plan.port}"}
+    )
     same = {(one.path, one.model) for one in plan.calls} == {("/v1/chat/completions", _PIN.model)}
     show.promise(
         "A spent key is replaced, and the address stays",
@@ -71,7 +99,10 @@ def _stands_in(stage: Stage, session: Session, plan: ScriptedProvider, standby: 
     tried = len(plan.calls) - before
     show.tell("provider", f"{stage.heard(session)}, {tried} times")
     show.tell("holdfast", f"{stage.explained(session, 0).what} The user listed {_RUNG} to stand in.")
-    show.tell("program", f"answered by {said.model}, with the header holdfast-stand-in: {said.labels.get('holdfast-stand-in')}")
+    show.tell(
+        "program",
+        f"answered by {said.model}, with the header holdfast-stand-in: {said.labels.get('holdfast-stand-in')}",
+    )
     during = stage.ask(session)
     calm = len(plan.calls) - before == tried
     plan.follow(only_keys({key_of("second")}, otherwise=_QUOTA))
@@ -85,10 +116,17 @@ def _stands_in(stage: Stage, session: Session, plan: ScriptedProvider, standby: 
     told = f"after {_RETURN_AFTER} s (return_after) the choice is asked beside a request, and the next one is back on {back.labels.get('holdfast-pin')}"
     show.tell("holdfast", told)
     last = plan.calls[-1]
-    show.tell("stayed", f"the choice, all the time: {session.pin}; now again {plan.url}, key '{back.labels.get('holdfast-key')}', model {back.model}")
+    show.tell(
+        "stayed",
+        f"the choice, all the time: {session.pin}; now again {plan.url}, key '{back.labels.get('holdfast-key')}', model {back.model}",
+    )
     labelled = said.ok and during.ok and said.labels.get("holdfast-stand-in") == str(_RUNG)
     separate = keys(standby.calls) == ["standby"] and {one.model for one in standby.calls} == {_RUNG.model}
-    whole = back.ok and "holdfast-stand-in" not in back.labels and (last.key, last.model) == (key_of("second"), _PIN.model)
+    whole = (
+        back.ok
+        and "holdfast-stand-in" not in back.labels
+        and (last.key, last.model) == (key_of("second"), _PIN.model)
+    )
     show.promise(
         "A stand-in is the user's, labelled, and ends by itself",
         labelled and separate and whole and calm and tried <= 3,
@@ -108,7 +146,10 @@ def _wrong_address(stage: Stage, plan: ScriptedProvider, usual: ScriptedProvider
     show.tell("holdfast", explanation)
     stage.move(usual, plan, [])
     back = stage.ask(stage.restart().session(SESSION))
-    show.tell("you", f"the address is corrected; the next request is answered by {back.model} with key '{back.labels.get('holdfast-key')}'")
+    show.tell(
+        "you",
+        f"the address is corrected; the next request is answered by {back.model} with key '{back.labels.get('holdfast-key')}'",
+    )
     knew = plan.url in explanation and "holdfast.toml:" in explanation
     once = len(usual.calls) == 1 and len(plan.calls) - before == 1
     show.promise(

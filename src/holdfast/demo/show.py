@@ -1,4 +1,5 @@
-"""Tells the demo as it happens, and keeps what was told for JSON. It judges nothing: a promise comes with its verdict and proof."""
+"""Tells the demo as it happens, and keeps what was told for JSON. It judges nothing: a promise comes with its
+verdict and proof."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What was told under one title: the steps as (label, text), and the promises that were checked. No story: all of them."""
+    """What was told under one title: the steps as (label, text), and the promises that were checked. No
+    story: all of them."""
 
     story: int | None
     title: str
@@ -35,11 +37,17 @@ class Scene:
 
 
 class Show:
-    """`out` None: nothing is printed, only kept. Colours appear on a terminal, unless NO_COLOR is set (no-color.org)."""
+    """`out` None: nothing is printed, only kept. Colours appear on a terminal, unless NO_COLOR is set
+    (no-color.org)."""
 
     def __init__(self, out: TextIO | None) -> None:
         self._out = out
-        self._colours = out is not None and out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self._colours = (
+            out is not None
+            and out.isatty()
+            and not os.environ.get("NO_COLOR")
+            and os.environ.get("TERM") != "dumb"
+        )
         self._began = time.monotonic()
         self._last = ""
         self.scenes: list[Scene] = []
@@ -58,7 +66,9 @@ class Show:
         """One line as it is."""
         self._last = text
         if self._out is not None:
-            print(f"\x1b[{style}m{text}\x1b[0m" if style and self._colours else text, file=self._out, flush=True)
+            print(
+                f"\x1b[{style}m{text}\x1b[0m" if style and self._colours else text, file=self._out, flush=True
+            )
 
     def scene(self, story: int | None, title: str, intro: str) -> None:
         """Begin a scene."""
@@ -103,26 +113,41 @@ class Show:
         self.heading("What was promised, and what the providers saw", "story")
         for one in self.promises:
             self._labelled(
-                verdict(one.held), f"{one.text:<{WIDTH - _LABEL - 6}} {one.story if one.story is not None else 'all':>3}", _GREEN if one.held else _RED
+                verdict(one.held),
+                f"{one.text:<{WIDTH - _LABEL - 6}} {one.story if one.story is not None else 'all':>3}",
+                _GREEN if one.held else _RED,
             )
             self._labelled("", one.evidence, _DIM)
         broken = [one.text for one in self.promises if not one.held]
         kept = len(self.promises) - len(broken)
         self.line()
-        self.line(f"  {kept} of {len(self.promises)} promises held, in {self.seconds:.1f} s.", _GREEN if not broken else _RED)
+        self.line(
+            f"  {kept} of {len(self.promises)} promises held, in {self.seconds:.1f} s.",
+            _GREEN if not broken else _RED,
+        )
         for text in broken:
             self.line(f"  broken: {text}", _RED)
 
     def document(self) -> dict[str, Any]:
         """Everything that was told, as JSON values."""
-        scenes = [{**asdict(one), "steps": [{"label": label, "text": text} for label, text in one.steps]} for one in self.scenes]
-        return {"held": held(self.promises), "seconds": round(self.seconds, 2), "scenes": scenes, **self.facts}
+        scenes = [
+            {**asdict(one), "steps": [{"label": label, "text": text} for label, text in one.steps]}
+            for one in self.scenes
+        ]
+        return {
+            "held": held(self.promises),
+            "seconds": round(self.seconds, 2),
+            "scenes": scenes,
+            **self.facts,
+        }
 
     def _labelled(self, label: str, text: str, style: str) -> None:
         for part in text.splitlines() or [""]:
             for one in textwrap.wrap(part, WIDTH - _LABEL - 2, break_on_hyphens=False) or [""]:
                 head = f"{label:<{_LABEL}}"
-                self.line(f"  {head if not self._colours or not style else f'{chr(27)}[{style}m{head}{chr(27)}[0m'}{one}".rstrip())
+                self.line(
+                    f"  {head if not self._colours or not style else f'{chr(27)}[{style}m{head}{chr(27)}[0m'}{one}".rstrip()
+                )
                 label = ""
 
 

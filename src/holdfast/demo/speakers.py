@@ -1,4 +1,5 @@
-"""The program that talks to a model: the real `openai` client where it is installed, else plain HTTP over our transport.
+"""The program that talks to a model: the real `openai` client where it is installed, else plain HTTP over our
+transport.
 
 Neither knows a URL or a key: both are given a session's transport and a base URL that leads nowhere.
 """
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from ..runtime import NOWHERE, Session
+from ..sdk.api import NOWHERE, Session
 
 _PROMPT = [{"role": "user", "content": "Are you still there?"}]
 _PATIENCE = 15.0
@@ -39,7 +40,8 @@ class Speaker(Protocol):
     name: str
 
     def ask(self, session: Session, model: str | None = None) -> Said:
-        """Ask a question in `session`; `model` is what the program names in the body, by default the session's."""
+        """Ask a question in `session`; `model` is what the program names in the body, by default the
+        session's."""
         ...
 
     def close(self) -> None:
@@ -63,11 +65,21 @@ class OpenAISpeaker:
             client = self._clients[session] = self._sdk.OpenAI(**session.for_openai())
         began = time.monotonic()
         try:
-            raw = client.chat.completions.with_raw_response.create(model=model or session.model, messages=_PROMPT, timeout=_PATIENCE)
+            raw = client.chat.completions.with_raw_response.create(
+                model=model or session.model, messages=_PROMPT, timeout=_PATIENCE
+            )
         except self._sdk.APIStatusError as error:
-            return Said(error.status_code, _words(error.response.text), "", error.response.headers, time.monotonic() - began)
+            return Said(
+                error.status_code,
+                _words(error.response.text),
+                "",
+                error.response.headers,
+                time.monotonic() - began,
+            )
         answer = raw.parse()
-        return Said(200, answer.choices[0].message.content, answer.model, raw.headers, time.monotonic() - began)
+        return Said(
+            200, answer.choices[0].message.content, answer.model, raw.headers, time.monotonic() - began
+        )
 
     def close(self) -> None:
         for client in self._clients.values():
@@ -88,14 +100,20 @@ class PlainSpeaker:
     def ask(self, session: Session, model: str | None = None) -> Said:
         client = self._clients.get(session)
         if client is None:
-            client = self._clients[session] = self._http.Client(transport=session.transport(), base_url=f"{NOWHERE}/v1", timeout=_PATIENCE)
+            client = self._clients[session] = self._http.Client(
+                transport=session.transport(), base_url=f"{NOWHERE}/v1", timeout=_PATIENCE
+            )
         began = time.monotonic()
-        response = client.post("/chat/completions", json={"model": model or session.model, "messages": _PROMPT})
+        response = client.post(
+            "/chat/completions", json={"model": model or session.model, "messages": _PROMPT}
+        )
         seconds = time.monotonic() - began
         if response.status_code != 200:
             return Said(response.status_code, _words(response.text), "", response.headers, seconds)
         answer = response.json()
-        return Said(200, answer["choices"][0]["message"]["content"], answer["model"], response.headers, seconds)
+        return Said(
+            200, answer["choices"][0]["message"]["content"], answer["model"], response.headers, seconds
+        )
 
     def close(self) -> None:
         for client in self._clients.values():

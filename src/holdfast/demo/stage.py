@@ -1,7 +1,7 @@
 """The stage of the demo: a home of its own, providers on this machine's sockets, and what they saw.
 
-Everything that is ours is the real thing (configuration file, vault, store, journal); only the providers are played.
-"""
+Everything that is ours is the real thing (configuration file, vault, store, journal); only the providers are
+played."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ from math import inf
 from pathlib import Path
 from typing import Any, Self
 
-from .. import runtime
-from ..configfile import Home, add_key, add_provider
+from ..config import Home, add_key, add_provider
 from ..core.explain import Explanation
 from ..core.identity import Connection, Dialect, Pin
 from ..core.secret import Secret
 from ..core.steps import Attempt
-from ..runtime import Holdfast, Session
-from ..scripted import Behaviour, Script, ScriptedProvider, Seen
+from ..fake_provider import Behaviour, Script, ScriptedProvider, SeenRequest
+from ..sdk import api
+from ..sdk.api import Holdfast, Session
 from ..store.events import Event, EventKind
 from ..store.rows import load_fault
 from .show import Show
 from .speakers import Said, Speaker
 
 PROBES = (0.4, 0.8, 1.2)
-"""The waits before a key that worked is asked again. The default is 0.5, 1 and 2 s; a show is a little more hurried."""
+"""The waits before a key that worked is asked again. The default is 0.5, 1 and 2 s; a show is a little more
+hurried."""
 _HEAD = f"# The configuration of the demo. It is deleted at the end.\n[settings]\nprobe_delays = [{', '.join(f'{one:g}' for one in PROBES)}]\n"
 
 Plan = Script | Sequence[Behaviour | Script] | Behaviour
 
 
 class Stage:
-    """The home, the providers and the program of one show. A context manager: nothing of it stays on the machine."""
+    """The home, the providers and the program of one show. A context manager: nothing of it stays on the
+    machine."""
 
     def __init__(self, show: Show, speaker: Speaker) -> None:
         self.show, self.speaker = show, speaker
@@ -46,7 +48,8 @@ class Stage:
         self._granted: dict[tuple[str, int], float] = {}
         self._opened: Holdfast | None = None
 
-    # Providers -----------------------------------------------------------------------------------------------------------
+    # Providers
+    # -----------------------------------------------------------------------------------------------------------
 
     def provider(self, plan: Plan, models: Sequence[str] = ()) -> ScriptedProvider:
         """Start a provider."""
@@ -54,10 +57,15 @@ class Stage:
         self.providers.append(started)
         return started
 
-    def entry(self, name: str, at: ScriptedProvider, keys: Sequence[str], models: Sequence[str] | None = None) -> None:
-        """What `holdfast provider add` and `holdfast key add` do: an entry of the configuration, and its keys in the vault."""
+    def entry(
+        self, name: str, at: ScriptedProvider, keys: Sequence[str], models: Sequence[str] | None = None
+    ) -> None:
+        """What `holdfast provider add` and `holdfast key add` do: an entry of the configuration, and its keys
+        in the vault."""
         self.grant(at, keys)
-        add_provider(self.home, name, {"url": at.url} | ({"models": list(models)} if models is not None else {}))
+        add_provider(
+            self.home, name, {"url": at.url} | ({"models": list(models)} if models is not None else {})
+        )
         for label in keys:
             add_key(self.home, name, {"from": f"store:{label}"}, Secret(key_of(label)))
 
@@ -69,19 +77,23 @@ class Stage:
     def move(self, old: ScriptedProvider, new: ScriptedProvider, keys: Sequence[str]) -> None:
         """What a user does with an editor: the first entry at `old` is now at `new`, and so are its keys."""
         self.grant(new, keys)
-        self.home.config.write_text(self.home.config.read_text("utf-8").replace(f'"{old.url}"', f'"{new.url}"', 1), "utf-8")
+        self.home.config.write_text(
+            self.home.config.read_text("utf-8").replace(f'"{old.url}"', f'"{new.url}"', 1), "utf-8"
+        )
 
-    # The program ---------------------------------------------------------------------------------------------------------
+    # The program
+    # ---------------------------------------------------------------------------------------------------------
 
     @property
     def hf(self) -> Holdfast:
         """The opened home."""
         if self._opened is None:
-            self._opened = runtime.open(self.directory)
+            self._opened = api.open(self.directory)
         return self._opened
 
     def restart(self) -> Holdfast:
-        """What the end of a process and the start of the next one do: close everything, and open it from what is on disk."""
+        """What the end of a process and the start of the next one do: close everything, and open it from what
+        is on disk."""
         self.speaker.close()
         if self._opened is not None:
             self._opened.close()
@@ -107,25 +119,35 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # What was seen -------------------------------------------------------------------------------------------------------
+    # What was seen
+    # -------------------------------------------------------------------------------------------------------
 
     def requests(self) -> int:
         """How many requests all providers saw so far."""
         return sum(len(one.requests) for one in self.providers)
 
-    def strays(self) -> list[Seen]:
+    def strays(self) -> list[SeenRequest]:
         """Requests whose key came to a provider that the user had not given it to at that time."""
         everything = [(seen, one.port) for one in self.providers for seen in one.requests]
-        return [seen for seen, port in everything if seen.key and seen.at < self._granted.get((seen.key, port), inf)]
+        return [
+            seen
+            for seen, port in everything
+            if seen.key and seen.at < self._granted.get((seen.key, port), inf)
+        ]
 
     def heard(self, session: Session) -> str:
         """The provider's own words when it last refused a request of the session, from the journal."""
         refused = [event.detail for event in session.attempts() if "fault" in event.detail]
         fault: Any = refused[-1]["fault"] if refused else {}
-        return f"HTTP {fault.get('status')} to key '{refused[-1]['key']}': “{fault.get('excerpt')}”" if refused else "refused nothing"
+        return (
+            f"HTTP {fault.get('status')} to key '{refused[-1]['key']}': “{fault.get('excerpt')}”"
+            if refused
+            else "refused nothing"
+        )
 
     def explained(self, session: Session, number: int = -1) -> Explanation:
-        """The four lines about one attempt (by default the last) of the session's last request, as every face of Holdfast tells them."""
+        """The four lines about one attempt (by default the last) of the session's last request, as every face
+        of Holdfast tells them."""
         events = [event for event in session.attempts() if event.kind is EventKind.ATTEMPT]
         attempts = [self._attempt(event) for event in events if event.request == events[-1].request]
         told = attempts[number]
@@ -145,8 +167,10 @@ class Stage:
         )
 
     def _connection(self, event: Event) -> Connection:
-        lane, _ = self.hf.engine.lanes(Pin.parse(event.pin), Dialect(str(event.detail["dialect"])), None)
-        return next(one for one in lane.connections if one.key is not None and one.key.label == event.detail["key"])
+        route, _ = self.hf.engine.routes(Pin.parse(event.pin), Dialect(str(event.detail["dialect"])), None)
+        return next(
+            one for one in route.connections if one.key is not None and one.key.label == event.detail["key"]
+        )
 
 
 def key_of(label: str) -> str:
@@ -154,20 +178,24 @@ def key_of(label: str) -> str:
     return f"sk-demo-0000-not-a-real-key-{label}"
 
 
-def keys(requests: Iterable[Seen]) -> list[str]:
+def keys(requests: Iterable[SeenRequest]) -> list[str]:
     """The labels of the keys that came with these requests, each once, in order."""
     return list(dict.fromkeys((one.key or "no key").removeprefix(key_of("")) for one in requests))
 
 
-def hosts(requests: Iterable[Seen]) -> set[str]:
+def hosts(requests: Iterable[SeenRequest]) -> set[str]:
     """The hosts that these requests named."""
     return {one.headers.get("host", "") for one in requests}
 
 
-def counted(requests: Sequence[Seen], where: str) -> str:
+def counted(requests: Sequence[SeenRequest], where: str) -> str:
     """`2 requests at mimo-plan (keys a, b)`."""
     these = f"{many(len(requests), 'request')} at {where}"
-    return f"{these} (key{'' if len(keys(requests)) == 1 else 's'} {', '.join(keys(requests))})" if requests else these
+    return (
+        f"{these} (key{'' if len(keys(requests)) == 1 else 's'} {', '.join(keys(requests))})"
+        if requests
+        else these
+    )
 
 
 def many(number: int, what: str) -> str:

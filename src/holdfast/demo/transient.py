@@ -1,20 +1,25 @@
-"""Story 4: what a key last did here is remembered; a 401 on a good key is probed once for all, a key that never worked is asked once."""
+"""Story 4: what a key last did here is remembered; a 401 on a good key is probed once for all, a key that
+never worked is asked once."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from ..scripted import fails_for, ok, only_keys, status
+from ..fake_provider import fails_for, ok, only_keys, status
 from .stage import PROBES, Stage, counted, key_of, many
 
 _CROWD, _OUTAGE = 30, 2.0
 _MORE = 20
 _WORDS = "Incorrect API key provided"
-_REFUSED = status(401, {"error": {"message": _WORDS, "type": "invalid_request_error", "param": None, "code": "invalid_api_key"}})
+_REFUSED = status(
+    401,
+    {"error": {"message": _WORDS, "type": "invalid_request_error", "param": None, "code": "invalid_api_key"}},
+)
 
 
 def play(stage: Stage) -> None:
-    """A gateway that refuses a good key for two seconds, a key that never worked, and a key that was revoked."""
+    """A gateway that refuses a good key for two seconds, a key that never worked, and a key that was
+    revoked."""
     show = stage.show
     waits = ", ".join(f"{one:g}" for one in PROBES)
     intro = (
@@ -43,13 +48,23 @@ def _overload(stage: Stage) -> None:
     refused = len(calls) - good
     probing = [event for event in session.attempts() if event.detail.get("probe")]
     show.tell("provider", f"{stage.heard(session)}, for {_OUTAGE:g} s; it had just worked")
-    show.tell("holdfast", f"The key worked here before, so one request asks again for all: {many(len(probing), 'probe')} until it is accepted.")
-    show.tell("program", f"{good} of {_CROWD} requests answered; the slowest waited {max(one.seconds for one in answers):.1f} s")
+    show.tell(
+        "holdfast",
+        f"The key worked here before, so one request asks again for all: {many(len(probing), 'probe')} until it is accepted.",
+    )
+    show.tell(
+        "program",
+        f"{good} of {_CROWD} requests answered; the slowest waited {max(one.seconds for one in answers):.1f} s",
+    )
     # Those that had left before the first refusal may be refused once each; after it only the probes may.
     askers = len({event.request for event in probing})
     shared = askers == 1 and len(probing) <= 1 + len(PROBES) and refused <= _CROWD + len(PROBES)
     evidence = f"{many(refused, 'refusal')}, then {many(good, 'answer')}; {many(len(probing), 'probe')} by {many(askers, 'request')}"
-    show.promise(f"{_CROWD} requests at once survive {_OUTAGE:g} s of 401", known and good == _CROWD and shared, evidence)
+    show.promise(
+        f"{_CROWD} requests at once survive {_OUTAGE:g} s of 401",
+        known and good == _CROWD and shared,
+        evidence,
+    )
 
 
 def _never_worked(stage: Stage) -> None:
@@ -63,9 +78,18 @@ def _never_worked(stage: Stage) -> None:
     session = stage.restart().session("mistake")
     later = [stage.ask(session) for _ in range(_MORE)]
     fastest = min(one.seconds for one in later)
-    show.tell("holdfast", f"after a restart, the next {_MORE} requests are answered from memory, in {fastest * 1000:.1f} ms:\n{later[-1].text}")
-    remembered = first.status == 401 and all(one.status == 401 and "never worked" in one.text for one in later)
-    show.promise("A key that never worked is asked once", remembered and len(strict.calls) == 1, f"{counted(strict.calls, 'strict')}, {1 + _MORE} asked for")
+    show.tell(
+        "holdfast",
+        f"after a restart, the next {_MORE} requests are answered from memory, in {fastest * 1000:.1f} ms:\n{later[-1].text}",
+    )
+    remembered = first.status == 401 and all(
+        one.status == 401 and "never worked" in one.text for one in later
+    )
+    show.promise(
+        "A key that never worked is asked once",
+        remembered and len(strict.calls) == 1,
+        f"{counted(strict.calls, 'strict')}, {1 + _MORE} asked for",
+    )
 
 
 def _revoked(stage: Stage) -> None:
@@ -85,5 +109,7 @@ def _revoked(stage: Stage) -> None:
     more = len(closing.calls) - before - asked
     fair = known and not first.ok and all(one.status == 401 for one in later)
     show.promise(
-        "A revoked key is asked at most four times", fair and asked <= 1 + len(PROBES) and more == 0, f"{asked} requests, then {more} for the next {_MORE}"
+        "A revoked key is asked at most four times",
+        fair and asked <= 1 + len(PROBES) and more == 0,
+        f"{asked} requests, then {more} for the next {_MORE}",
     )

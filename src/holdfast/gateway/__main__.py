@@ -1,8 +1,8 @@
-"""`holdfast serve`: prepares what can go wrong before anything runs, then serves. Needs no package of the command line's.
+"""`holdfast serve`: prepares what can go wrong before anything runs, then serves. Needs no package of the
+command line's.
 
-Standard output gets one announcement, when requests are taken: a JSON line or a text for people. Everything later goes to the log, on
-standard error.
-"""
+Standard output gets one announcement, when requests are taken: a JSON line or a text for people. Everything
+later goes to the log, on standard error."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..configfile import Home, load, revision
+from ..config import Home, load, revision
 from ..core.errors import ConfigError, HoldfastError
 
 if TYPE_CHECKING:
-    from ..engine import Engine
+    from ..engine.state import Engine
     from ..store.base import Store
-    from .worker import Options, Place
+    from .process.worker import Options, Place
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to end; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m holdfast.gateway", description="What `holdfast serve` runs.")
+    parser = argparse.ArgumentParser(
+        prog="python -m holdfast.gateway", description="What `holdfast serve` runs."
+    )
     parser.add_argument("--listen")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--public", action="store_true")
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(given: argparse.Namespace) -> Options:
-    from .worker import Options
+    from .process.worker import Options
 
     if given.workers < 1:
         raise ConfigError("at least one worker is needed", next_step="holdfast serve --workers 1")
@@ -50,15 +52,18 @@ def _options(given: argparse.Namespace) -> Options:
 
 
 def _serve(options: Options) -> int:
-    from .counters import Cell, Shared
-    from .listen import Listen, allow_many, bind
-    from .worker import Place, work
+    from .process.listen import Listen, allow_many, bind
+    from .process.worker import Place, work
+    from .telemetry.shared_counters import Gauge, Shared
 
     home = Home.find()
     config = _Current(home)
     settings = config.value.gateway
     if options.workers > 1 and settings.store.startswith("memory:"):
-        raise ConfigError('several workers share what they know through the store, and "memory:" shares nothing', next_step="holdfast serve --workers 1")
+        raise ConfigError(
+            'several workers share what they know through the store, and "memory:" shares nothing',
+            next_step="holdfast serve --workers 1",
+        )
     listen = Listen.parse(options.listen or settings.listen)
     listen.check(public=options.public or settings.public)
     allow_many()
@@ -67,13 +72,22 @@ def _serve(options: Options) -> int:
     shared = Shared(options.workers)
     if options.workers == 1:
         place = Place(listen, sockets[0], shared)
-        shared.put(0, Cell.STARTS, 1)
-        return 130 if work(home, config.value, options, place, lambda engine: _announce(options, place, engine.store)) else 0
-    return _supervise(home, config, options, [Place(listen, one, shared, number) for number, one in enumerate(sockets)])
+        shared.put(0, Gauge.STARTS, 1)
+        return (
+            130
+            if work(
+                home, config.value, options, place, lambda engine: _announce(options, place, engine.store)
+            )
+            else 0
+        )
+    return _supervise(
+        home, config, options, [Place(listen, one, shared, number) for number, one in enumerate(sockets)]
+    )
 
 
 class _Current:
-    """The last good configuration, for workers that are started while the file is broken. Raises ConfigError at first."""
+    """The last good configuration, for workers that are started while the file is broken. Raises ConfigError
+    at first."""
 
     def __init__(self, home: Home) -> None:
         self._home, self._seen = home, revision(home)
@@ -93,21 +107,34 @@ def _supervise(home: Home, config: _Current, options: Options, places: Sequence[
     from dataclasses import replace
 
     from ..store.opening import open_store
-    from .supervise import Supervisor
-    from .worker import work
+    from .process.supervisor import Supervisor
+    from .process.worker import work
 
     def start(number: int, told: int, life: int) -> int:
         def ready(_: Engine) -> None:
             os.write(told, bytes([number]))
 
-        _close(one for one in places if one.socket is not places[number].socket)  # each of the others' has an owner
-        return _guarded(lambda: work(home, config.value, options, replace(places[number], lifeline=life), ready), as_json=options.as_json)
+        _close(
+            one for one in places if one.socket is not places[number].socket
+        )  # each of the others' has an owner
+        return _guarded(
+            lambda: work(home, config.value, options, replace(places[number], lifeline=life), ready),
+            as_json=options.as_json,
+        )
 
     def announce() -> None:
         with open_store(config.value.gateway.store, home.state) as store:
             _announce(options, places[0], store)
 
-    return Supervisor(options.workers, places[0].shared, start, announce, config.look, lambda: _close(places), lambda: config.value.gateway.drain).run()
+    return Supervisor(
+        options.workers,
+        places[0].shared,
+        start,
+        announce,
+        config.look,
+        lambda: _close(places),
+        lambda: config.value.gateway.drain,
+    ).run()
 
 
 def _close(places: Iterable[Place]) -> None:
@@ -132,19 +159,27 @@ def _announce(options: Options, place: Place, store: Store) -> None:
     shown = issue(store, "first")[1] if not store.tokens() else None
     usable = shown is not None or any(one.revoked_at is None for one in store.tokens())
     told: dict[str, Any] = {"url": place.listen.url, "pid": os.getpid(), "workers": options.workers}
-    text = json.dumps(told | ({"token": shown} if shown else {})) if options.as_json else _for_people(place.listen.url, shown, usable=usable)
+    text = (
+        json.dumps(told | ({"token": shown} if shown else {}))
+        if options.as_json
+        else _for_people(place.listen.url, shown, usable=usable)
+    )
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def _for_people(url: str, shown: str | None, *, usable: bool) -> str:
-    from ..presets import rows
+    from ..providers.presets import rows
 
     openai, anthropic = (rows()[name]["env"][0] for name in ("openai", "anthropic"))
     if shown:
         known = f"token  {shown}   (shown this once; another: holdfast token new)"
     else:
-        known = "token  as before (another: holdfast token new)" if usable else "token  every one is revoked, so nobody gets in: holdfast token new"
+        known = (
+            "token  as before (another: holdfast token new)"
+            if usable
+            else "token  every one is revoked, so nobody gets in: holdfast token new"
+        )
     return "\n".join(
         [
             f"holdfast serves at {url}",
@@ -159,7 +194,13 @@ def _for_people(url: str, shown: str | None, *, usable: bool) -> str:
 def _refuse(error: HoldfastError, *, as_json: bool) -> None:
     step = error.next_step or "holdfast serve --help"
     said = str(error) if error.next_step else f"{error}\n  run: {step}"
-    told = {"kind": type(error).__name__, "what": error.what, "run": step, "exit_code": error.exit_code, "details": list(error.details)}
+    told = {
+        "kind": type(error).__name__,
+        "what": error.what,
+        "run": step,
+        "exit_code": error.exit_code,
+        "details": list(error.details),
+    }
     sys.stderr.write(f"{json.dumps({'error': told}) if as_json else f'holdfast: {said}'}\n")
 
 

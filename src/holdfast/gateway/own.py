@@ -1,4 +1,5 @@
-"""A request that the gateway answered itself, as metrics and logs read it: refusals, and everything that is no request to a provider."""
+"""A request that the gateway answered itself, as metrics and logs read it: refusals, and everything that is
+no request to a provider."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import NamedTuple
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
-class Own(NamedTuple):
+class LocalResponse(NamedTuple):
     """A `plane.Done` for which nothing was begun."""
 
     route: str

@@ -1,4 +1,5 @@
-"""What the gateway itself says no to, in the caller's dialect: status, type and code, what to do next, and the machine's part."""
+"""What the gateway itself says no to, in the caller's dialect: status, type and code, what to do next, and
+the machine's part."""
 
 from __future__ import annotations
 
@@ -7,10 +8,26 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from ..core.errors import AmbiguousModel, ConfigError, ConnectionLost, HoldfastError, NotReady, StoreError, UnknownModel, WrongDialect
+from ..core.errors import (
+    AmbiguousModel,
+    ConfigError,
+    ConnectionLost,
+    HoldfastError,
+    NotReady,
+    StoreError,
+    UnknownModel,
+    WrongDialect,
+)
 from ..core.identity import Dialect
 
-_ANTHROPIC = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large", 500: "api_error", 503: "api_error"}
+_ANTHROPIC = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    500: "api_error",
+    503: "api_error",
+}
 _OPENAI = {401: "authentication_error", 403: "permission_error", 500: "server_error", 503: "server_error"}
 
 # The first row whose class it is speaks: a subclass stands before its base.
@@ -37,7 +54,12 @@ class Refusal(NamedTuple):
         """In the shape that the caller's SDK reads."""
         error: dict[str, Any] = {"message": self.what, "holdfast": {"class": self.code, **self.machine}}
         if dialect is Dialect.ANTHROPIC_MESSAGES:
-            return json.dumps({"type": "error", "error": {"type": _ANTHROPIC.get(self.status, "invalid_request_error"), **error}}).encode()
+            return json.dumps(
+                {
+                    "type": "error",
+                    "error": {"type": _ANTHROPIC.get(self.status, "invalid_request_error"), **error},
+                }
+            ).encode()
         kind = _OPENAI.get(self.status, "invalid_request_error")
         return json.dumps({"error": {"type": kind, "param": None, "code": self.code, **error}}).encode()
 
@@ -49,7 +71,9 @@ def refusal(status: int, code: str, what: str, **machine: Any) -> Refusal:
 
 def of_error(error: HoldfastError) -> Refusal:
     """What an error of ours becomes."""
-    status, code = next(((status, code) for kind, status, code in _STATUS if isinstance(error, kind)), (500, "internal"))
+    status, code = next(
+        ((status, code) for kind, status, code in _STATUS if isinstance(error, kind)), (500, "internal")
+    )
     machine: dict[str, Any] = {"next_step": error.next_step}
     if isinstance(error, ConnectionLost):
         machine["candidates"] = list(error.candidates)

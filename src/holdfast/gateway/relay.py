@@ -1,5 +1,6 @@
-"""One request on its way: drives `http.talk` from the callbacks of two connections, without a task of its own. It decides nothing: the
-conversation says what to open, read or wait for, and this carries it out, then hands on what came of it."""
+"""One request on its way: drives `http.talk` from the callbacks of two connections, without a task of its
+own. It decides nothing: the conversation says what to open, read or wait for, and this carries it out, then
+hands on what came of it."""
 
 from __future__ import annotations
 
@@ -12,22 +13,33 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import HoldfastError, NoSession
 from ..core.faults import Fault
 from ..core.steps import Outcome
-from ..exchange import Exchange
-from ..http.asked import is_plain
-from ..http.tail import Tail, error_event, event_of
-from ..http.talk import Close, Good, Perform, Read, Talk, Told, Wait, Whole, converse
-from ..http.wire import Leaving, header_lines
-from ..runtime import begin_session
-from .ask import GatewayAsk
-from .broken import Broken, GatewayFaults, ReadTimeout
+from ..engine.request import RequestRun
+from ..sdk.api import begin_session
+from ..wire.conversation import (
+    Close,
+    Conversation,
+    ConversationResult,
+    GoodAnswer,
+    Perform,
+    Read,
+    Wait,
+    Whole,
+    run_conversation,
+)
+from ..wire.request_body import is_plain
+from ..wire.request_head import OutboundRequest
+from ..wire.response_head import header_lines
+from ..wire.response_stream import ResponseStream, error_event, event_of
+from .ask import GatewayRequest
+from .http1.errors import GatewayFaults, ReadTimeout, UpstreamError
 from .refusals import Refusal, of_error, refusal
 
 if TYPE_CHECKING:
-    from .head import Head
-    from .plane import Plane
-    from .routes import Route
-    from .server import Client
-    from .upstream import AnswerHead, Up
+    from .gateway import Gateway
+    from .http1.request_head import Head
+    from .http1.server_connection import ServerConnection
+    from .http1.upstream_pool import ResponseHead, UpstreamConnection
+    from .routing import HttpRoute
 
 _log = logging.getLogger("holdfast.gateway")
 _FAULTS = GatewayFaults()
@@ -37,28 +49,63 @@ _SSE = [b"content-type: text/event-stream", b"cache-control: no-cache"]
 
 
 class Relay:
-    """A request between its client and a provider. Also what metrics and logs read of it once it is over (`plane.Done`)."""
+    """A request between its client and a provider. Also what metrics and logs read of it once it is over
+    (`plane.Done`)."""
 
     __slots__ = (
-        "_client", "_comments", "_ended", "_engine", "_leaving", "_limit", "_pieces", "_plane", "_quiet", "_retries",
-        "_tail", "_talk", "_timer", "_waiting", "ask", "began", "chunks", "exchange", "first", "left", "over", "route", "seconds", "session", "size",
-        "status", "streamed", "up", "usage",
+        "_client",
+        "_comments",
+        "_ended",
+        "_engine",
+        "_gateway",
+        "_leaving",
+        "_limit",
+        "_pieces",
+        "_quiet",
+        "_retries",
+        "_tail",
+        "_talk",
+        "_timer",
+        "_waiting",
+        "ask",
+        "began",
+        "chunks",
+        "first",
+        "left",
+        "over",
+        "request_run",
+        "route",
+        "seconds",
+        "session",
+        "size",
+        "status",
+        "streamed",
+        "up",
+        "usage",
     )  # fmt: skip
 
-    def __init__(self, plane: Plane, client: Client, head: Head, route: Route, session: str, body: bytes) -> None:
-        self._plane, self._client, self._engine = plane, client, plane.engine
-        self.ask = GatewayAsk(head, route, body)
+    def __init__(
+        self,
+        gateway: Gateway,
+        client: ServerConnection,
+        head: Head,
+        route: HttpRoute,
+        session: str,
+        body: bytes,
+    ) -> None:
+        self._gateway, self._client, self._engine = gateway, client, gateway.engine
+        self.ask = GatewayRequest(head, route, body)
         self.route, self.session, self._retries = route.name, session, head.retries
-        self.exchange: Exchange | None = None
-        self._talk: Talk | None = None
-        self.up: Up | None = None
-        self._tail: Tail | None = None
-        self._leaving: Leaving | None = None
+        self.request_run: RequestRun | None = None
+        self._talk: Conversation | None = None
+        self.up: UpstreamConnection | None = None
+        self._tail: ResponseStream | None = None
+        self._leaving: OutboundRequest | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: type | None = None
         self._pieces: list[bytes] = []
         self._ended, self._limit, self._comments = False, 0, 0
-        self.began = self._quiet = plane.loop.time()
+        self.began = self._quiet = gateway.loop.time()
         self.status = self.size = self.chunks = 0
         self.seconds = 0.0
         self.streamed = self.left = self.over = False
@@ -73,41 +120,48 @@ class Relay:
     @property
     def outcome(self) -> Outcome | None:
         """How it ended, None where nothing was begun."""
-        return self.exchange.outcome if self.exchange is not None else None
+        return self.request_run.outcome if self.request_run is not None else None
 
     @property
     def request_id(self) -> str:
         """By which the journal knows it."""
-        return self.exchange.call.request_id if self.exchange is not None else ""
+        return self.request_run.call.request_id if self.request_run is not None else ""
 
     def start(self) -> None:
         """Begin. A session that does not exist yet is made first, off the loop."""
-        ask, plane = self.ask, self._plane
+        ask, gateway = self.ask, self._gateway
         body = ask.body or b""
         if not is_plain(body):
             what = "the request's body is no JSON object in plain UTF-8, so nobody can tell which model it asks for: nothing was sent"
             self._refuse(refusal(400, "unreadable_body", what))
             return
         try:
-            exchange = self._engine.begin(
-                self.session, ask.dialect, ask.asked.model, replayable=len(body) <= plane.talk.replay, client_retries=self._retries, body=body
+            request_run = self._engine.begin(
+                self.session,
+                ask.dialect,
+                ask.asked.model,
+                replayable=len(body) <= gateway.talk.replay,
+                client_retries=self._retries,
+                body=body,
             )
         except NoSession:
-            making = plane.in_thread(partial(begin_session, self._engine, self.session, ask.asked.model))
+            making = gateway.in_thread(partial(begin_session, self._engine, self.session, ask.asked.model))
             making.add_done_callback(self._made)
             return
         except HoldfastError as error:
             self._refuse(of_error(error))
             return
-        self.exchange = exchange
-        pin = exchange.call.lane.connection.pin
-        if plane.strict is not None and pin != plane.strict:
-            exchange.abandon()
-            self.exchange = None
-            what = f"this run is bound to '{plane.strict}', and the request asks for '{pin}': nothing was sent"
-            self._refuse(refusal(409, "pin_mismatch", what, chosen=str(plane.strict), requested=str(pin)))
+        self.request_run = request_run
+        pin = request_run.call.route.connection.pin
+        if gateway.strict is not None and pin != gateway.strict:
+            request_run.abandon()
+            self.request_run = None
+            what = (
+                f"this run is bound to '{gateway.strict}', and the request asks for '{pin}': nothing was sent"
+            )
+            self._refuse(refusal(409, "pin_mismatch", what, chosen=str(gateway.strict), requested=str(pin)))
             return
-        self._talk = converse(_FAULTS, self._engine, exchange, ask, plane.talk)
+        self._talk = run_conversation(_FAULTS, self._engine, request_run, ask, gateway.talk)
         self._go(None)
 
     def _made(self, making: asyncio.Future[None]) -> None:
@@ -130,7 +184,7 @@ class Relay:
             op = talk.send(got) if error is None else talk.throw(error)
             while True:
                 kind = type(op)
-                if kind is Leaving:
+                if kind is OutboundRequest:
                     self._open(op)  # type: ignore[arg-type]
                     return
                 if kind is Whole:
@@ -146,7 +200,7 @@ class Relay:
                     self._drop()
                     got = None
                 elif kind is Wait:
-                    self._timer = self._plane.loop.call_later(op.seconds, self._go, None)  # type: ignore[union-attr]
+                    self._timer = self._gateway.loop.call_later(op.seconds, self._go, None)  # type: ignore[union-attr]
                     break
                 else:
                     self._perform(op)  # type: ignore[arg-type]
@@ -160,7 +214,7 @@ class Relay:
             self._bug(bug)
 
     def _perform(self, op: Perform) -> None:
-        self._plane.in_thread(op.call).add_done_callback(self._performed)
+        self._gateway.in_thread(op.call).add_done_callback(self._performed)
 
     def _performed(self, done: asyncio.Future[Any]) -> None:
         if self.over or done.cancelled():
@@ -171,18 +225,18 @@ class Relay:
         else:
             self._go(done.result())
 
-    def _open(self, leaving: Leaving) -> None:
-        self._leaving, self._waiting, self._ended = leaving, Leaving, False
+    def _open(self, leaving: OutboundRequest) -> None:
+        self._leaving, self._waiting, self._ended = leaving, OutboundRequest, False
         self._pieces.clear()
-        self._quiet = self._plane.loop.time()
-        pool = self._plane.upstreams.to(leaving.endpoint)
+        self._quiet = self._gateway.loop.time()
+        pool = self._gateway.upstreams.to(leaving.endpoint)
         up = self.up = pool.take()
         if up is not None:
             up.send(self, leaving)
         else:
-            self._plane.spawn(pool.dial(self))
+            self._gateway.spawn(pool.dial(self))
 
-    def dialled(self, up: Up | None, error: Broken | None) -> None:
+    def dialled(self, up: UpstreamConnection | None, error: UpstreamError | None) -> None:
         """A connection was made for us, or could not be."""
         if self.over:
             if up is not None:
@@ -194,13 +248,14 @@ class Relay:
             up.send(self, self._leaving)
 
     def resend(self) -> None:
-        """A kept connection turned out to be closed before it was written to, or in good order and before any byte of an answer: the
-        provider never took up the request, and it goes out once on a fresh one (as Go's net/http does)."""
+        """A kept connection turned out to be closed before it was written to, or in good order and before any
+        byte of an answer: the provider never took up the request, and it goes out once on a fresh one (as
+        Go's net/http does)."""
         if self._leaving is not None and not self.over:
             self.up = None
-            self._plane.spawn(self._plane.upstreams.to(self._leaving.endpoint).dial(self))
+            self._gateway.spawn(self._gateway.upstreams.to(self._leaving.endpoint).dial(self))
 
-    def answered(self, head: AnswerHead, pieces: list[bytes], *, ended: bool) -> None:
+    def answered(self, head: ResponseHead, pieces: list[bytes], *, ended: bool) -> None:
         """The head of the answer, perhaps with all of its body."""
         self._pieces, self._ended = pieces, ended
         if ended:
@@ -237,7 +292,7 @@ class Relay:
             return
         if self._tail is not None:
             self._broke_off(self._tail, error)
-        elif self._waiting in (Leaving, Read, Whole):
+        elif self._waiting in (OutboundRequest, Read, Whole):
             self._go(None, error)
 
     def _drop(self) -> None:
@@ -245,21 +300,21 @@ class Relay:
         if up is not None:
             up.drop()
 
-    def _hand(self, told: Told) -> None:
+    def _hand(self, told: ConversationResult) -> None:
         """Hand on what came of the conversation."""
-        exchange = self.exchange
-        if exchange is None:
+        request_run = self.request_run
+        if request_run is None:
             raise RuntimeError("a conversation without an exchange")
         good = told.good
         if self._comments:
-            self._hand_late(exchange, good)
+            self._hand_late(request_run, good)
         elif good is None:
-            status, ours, body = exchange.explain()
+            status, ours, body = request_run.explain()
             self._client.answer(status, header_lines(ours), body)
             self._finish(status, len(body))
         else:
             head: Any = good.head
-            lines = head.kept + header_lines(exchange.headers())
+            lines = head.kept + header_lines(request_run.headers())
             if good.tail is None:
                 body = good.chunks[0]
                 self._client.answer(head.status, lines, body)
@@ -269,13 +324,18 @@ class Relay:
                 self._client.begin(head.status, lines, head.length)
                 self._follow(good, good.tail)
 
-    def _hand_late(self, exchange: Exchange, good: Good | None) -> None:
-        """The same when the client was sent comments meanwhile: its status is gone, so what went wrong is told in the stream."""
+    def _hand_late(self, request_run: RequestRun, good: GoodAnswer | None) -> None:
+        """The same when the client was sent comments meanwhile: its status is gone, so what went wrong is
+        told in the stream."""
         if good is not None and good.tail is not None and not good.head.coding:
             self._follow(good, good.tail)
             return
-        body = exchange.explain()[2] if good is None else None
-        last = event_of(self.ask.dialect, body) if body is not None else error_event(self.ask.dialect, _NOT_A_STREAM)
+        body = request_run.explain()[2] if good is None else None
+        last = (
+            event_of(self.ask.dialect, body)
+            if body is not None
+            else error_event(self.ask.dialect, _NOT_A_STREAM)
+        )
         if good is not None and good.tail is not None:
             good.tail.left()
             self._drop()
@@ -283,10 +343,10 @@ class Relay:
         self._client.end()
         self._finish(200, len(last))
 
-    def _follow(self, good: Good, tail: Tail) -> None:
+    def _follow(self, good: GoodAnswer, tail: ResponseStream) -> None:
         """Pass on what was held back, then what comes."""
         self._tail, self.status, self.streamed = tail, good.head.status, True
-        self._quiet = self._plane.loop.time()
+        self._quiet = self._gateway.loop.time()
         self.first = self._quiet - self.began
         held = good.chunks + self._pieces
         for late in self._pieces:
@@ -295,7 +355,7 @@ class Relay:
         data = held[0] if len(held) == 1 else b"".join(held)
         self._pass(tail, data, ended=self._ended, fed=True)
 
-    def _pass(self, tail: Tail, data: bytes, *, ended: bool, fed: bool = False) -> None:
+    def _pass(self, tail: ResponseStream, data: bytes, *, ended: bool, fed: bool = False) -> None:
         if data:
             if not fed:
                 tail.feed(data)
@@ -305,7 +365,7 @@ class Relay:
         if ended:
             try:
                 last = tail.finish()
-            except Broken:
+            except UpstreamError:
                 self._client.cut()
             else:
                 if last:
@@ -313,7 +373,7 @@ class Relay:
                 self._client.end()
             self._finish(self.status, self.size)
 
-    def _broke_off(self, tail: Tail, error: Exception) -> None:
+    def _broke_off(self, tail: ResponseStream, error: Exception) -> None:
         last = tail.cut_off(error)
         if last and not self._client.sized:
             self._client.send(last)
@@ -337,7 +397,9 @@ class Relay:
             return
         self._drop()
         if self._tail is None and not self._comments:
-            self._client.refuse(refusal(500, "internal", "the gateway failed; its log says why"), self.ask.dialect)
+            self._client.refuse(
+                refusal(500, "internal", "the gateway failed; its log says why"), self.ask.dialect
+            )
         else:
             self._client.cut()
         if self._talk is not None:
@@ -349,18 +411,18 @@ class Relay:
             return
         self.over = True
         self.status, self.size = status, size
-        self.seconds = self._plane.loop.time() - self.began
+        self.seconds = self._gateway.loop.time() - self.began
         if self._tail is not None:
             self.usage = self._tail.usage
         self._client.finished()
-        self._plane.metrics.finished(self)
+        self._gateway.metrics.finished(self)
 
     def gone(self) -> None:
         """The client went away: the provider's stream is closed at once, and nobody is blamed."""
         if self.over:
             return
         self.over = self.left = True
-        self.seconds = self._plane.loop.time() - self.began
+        self.seconds = self._gateway.loop.time() - self.began
         if self._timer is not None:
             self._timer.cancel()
         self._drop()
@@ -369,18 +431,21 @@ class Relay:
         if self._tail is not None:
             self._tail.left()
             self.usage = self._tail.usage
-        self._plane.metrics.finished(self)
+        self._gateway.metrics.finished(self)
 
     def look(self, now: float) -> None:
-        """Time has passed: whoever is silent for too long is given up, and a client that waits is told that we are here."""
+        """Time has passed: whoever is silent for too long is given up, and a client that waits is told that
+        we are here."""
         if self.over:
             return
-        bounds = self._plane.bounds
+        bounds = self._gateway.bounds
         up = self.up
         if up is not None and (up.heard or self._client.paused):
             up.heard, self._quiet = False, now
-        limit = bounds.answer if self._waiting is Leaving else bounds.stall
-        if (self._waiting in (Leaving, Read, Whole) or self._tail is not None) and now - self._quiet > limit:
+        limit = bounds.answer if self._waiting is OutboundRequest else bounds.stall
+        if (
+            self._waiting in (OutboundRequest, Read, Whole) or self._tail is not None
+        ) and now - self._quiet > limit:
             self._drop()
             self.broke(ReadTimeout(f"the provider was silent for {limit:g} s"))
             return
@@ -389,11 +454,20 @@ class Relay:
         self._comment(now - self.began)
 
     def _comment(self, waited: float) -> None:
-        """Tell a client that waits long for its stream that we are here. From then on nothing can change its status."""
-        if self.over or self._tail is not None or not self.ask.asked.streams or waited <= self._plane.bounds.comment * (self._comments + 1):
+        """Tell a client that waits long for its stream that we are here. From then on nothing can change its
+        status."""
+        if (
+            self.over
+            or self._tail is not None
+            or not self.ask.asked.streams
+            or waited <= self._gateway.bounds.comment * (self._comments + 1)
+        ):
             return
         if not self._comments:
-            early = [b"holdfast-request-id: " + self.request_id.encode(), b"holdfast-session: " + self.session.encode()]
+            early = [
+                b"holdfast-request-id: " + self.request_id.encode(),
+                b"holdfast-session: " + self.session.encode(),
+            ]
             self._client.begin(200, [*_SSE, *early], None)
         self._comments += 1
         self._client.send(_COMMENT)

@@ -1,9 +1,9 @@
 """The gateway's tokens: random, shown once, kept as a hash, checked without a query.
 
-A token is `hf-<id>-<256 random bits>`. What is looked up is the SHA-256 of the bytes that a client sent, so how long a look-up takes says
-nothing about a token; with 256 random bits a slow or salted hash would add nothing. Every process sees a revoked token within 50 ms,
-a new one within 2. No token is ever logged or stored.
-"""
+A token is `hf-<id>-<256 random bits>`. What is looked up is the SHA-256 of the bytes that a client sent, so
+how long a look-up takes says nothing about a token; with 256 random bits a slow or salted hash would add
+nothing. Every process sees a revoked token within 50 ms, a new one within 2. No token is ever logged or
+stored."""
 
 from __future__ import annotations
 
@@ -21,15 +21,23 @@ _ID_BYTES, _RANDOM_BYTES = 4, 32
 
 
 class Tokens:
-    """The tokens of a store that are in force. One per process; `check` is for one thread or many. Raises StoreError."""
+    """The tokens of a store that are in force. One per process; `check` is for one thread or many. Raises
+    StoreError."""
 
-    def __init__(self, store: Store, *, tell: Callable[[StoreError], None] = lambda _: None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        tell: Callable[[StoreError], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store, self._tell, self._clock = store, tell, clock
         self._seen, self._due = store.revision(), 0.0
         self._known = _in_force(store)
 
     def check(self, value: bytes) -> Token | None:
-        """The token that a client sent, None for anything else. A store that cannot be asked changes nothing: no token becomes good by it."""
+        """The token that a client sent, None for anything else. A store that cannot be asked changes nothing:
+        no token becomes good by it."""
         now = self._clock()
         if now >= self._due:
             self._look(now)
@@ -40,7 +48,8 @@ class Tokens:
         return found
 
     def new(self, label: str, session: str | None = None) -> tuple[Token, str]:
-        """A new token, and the one time that it is shown. `session` binds its requests to one session. Raises StoreError."""
+        """A new token, and the one time that it is shown. `session` binds its requests to one session. Raises
+        StoreError."""
         token, shown = issue(self._store, label, session)
         self._due = 0.0
         return token, shown
@@ -66,4 +75,8 @@ def issue(store: Store, label: str, session: str | None = None) -> tuple[Token, 
 
 
 def _in_force(store: Store) -> dict[bytes, Token]:
-    return {bytes.fromhex(one.hash): one for one in store.tokens() if one.revoked_at is None and len(one.hash) == 2 * sha256().digest_size}
+    return {
+        bytes.fromhex(one.hash): one
+        for one in store.tokens()
+        if one.revoked_at is None and len(one.hash) == 2 * sha256().digest_size
+    }

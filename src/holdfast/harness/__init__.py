@@ -1,4 +1,5 @@
-"""Agent programs we can hand a connection to: one file per harness, each a pure plan. Never runs a harness by itself."""
+"""Agent programs we can hand a connection to: one file per harness, each a pure plan. Never runs a harness by
+itself."""
 
 from __future__ import annotations
 
@@ -25,4 +26,5 @@ _KNOWN = (
 HARNESSES: Mapping[str, Harness] = {one.name: one for one in _KNOWN}
 """All programs by the name that `holdfast run` takes."""
 SPEAKS: Mapping[str, tuple[Dialect, ...]] = {name: one.speaks for name, one in sorted(HARNESSES.items())}
-"""What each program can speak to an address of the user's own, as far as we speak it too; measured on the wire."""
+"""What each program can speak to an address of the user's own, as far as we speak it too; measured on the
+wire."""

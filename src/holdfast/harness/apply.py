@@ -1,7 +1,8 @@
-"""Puts a plan into effect: a private directory with its files, an environment without anybody's keys, and the files gone again.
+"""Puts a plan into effect: a private directory with its files, an environment without anybody's keys, and the
+files gone again.
 
-Never touches the program's own configuration (`connect` does, and undoes it), and never writes a secret into a file.
-"""
+Never touches the program's own configuration (`connect` does, and undoes it), and never writes a secret into
+a file."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from urllib.parse import unquote, unquote_plus
 from ..core.errors import CannotHandOver, ConfigError
 from ..core.secret import Secret
 from .base import Handover
-from .inventory import beyond, hijacks, inherited
+from .environment import inherited, no_proxy_with_loopback, overriding_lines
 
 Write = Callable[[Path, str], None]
 """Replaces a file whole, mode 0600, durable. Raises ConfigError."""
@@ -29,8 +30,8 @@ _BASE64, _HEX = re.compile(r"[A-Za-z0-9+/_-]{4,}"), re.compile(r"[0-9A-Fa-f]{2,}
 
 @contextmanager
 def claimed(directory: Path, session: str) -> Iterator[None]:
-    """The private directory of one run, 0700, for this process alone. Raises CannotHandOver while another run has it, ConfigError
-    when it cannot be made or is not ours."""
+    """The private directory of one run, 0700, for this process alone. Raises CannotHandOver while another run
+    has it, ConfigError when it cannot be made or is not ours."""
     import fcntl
 
     _make_private(directory)
@@ -47,8 +48,8 @@ def claimed(directory: Path, session: str) -> Iterator[None]:
 
 
 def lay_out(plan: Handover, directory: Path, write: Write) -> None:
-    """Write the plan's files, remove what an earlier run left there of other names, and look whether they stand as they should.
-    Raises ConfigError."""
+    """Write the plan's files, remove what an earlier run left there of other names, and look whether they
+    stand as they should. Raises ConfigError."""
     for stale in _left(directory) - {one.path for one in plan.files}:
         with suppress(OSError):
             (directory / stale).unlink()
@@ -65,7 +66,8 @@ def lay_out(plan: Handover, directory: Path, write: Write) -> None:
 
 
 def withdraw(plan: Handover, directory: Path) -> list[str]:
-    """Remove the plan's files, and say which of them no longer said what we wrote. What the program made itself (its history) stays."""
+    """Remove the plan's files, and say which of them no longer said what we wrote. What the program made
+    itself (its history) stays."""
     rewritten: list[str] = []
     for one in plan.files:
         path = directory / one.path
@@ -81,33 +83,47 @@ def withdraw(plan: Handover, directory: Path) -> list[str]:
     return rewritten
 
 
-def environment(plan: Handover, inherit: Mapping[str, str], secret: Secret | None, known: Iterable[Secret], foreign: Iterable[str]) -> dict[str, str]:
-    """The child's environment: what it inherits without the plan's inventory, without the variables `foreign` and without every
-    variable that holds a known secret under whatever name; then what the plan sets, and the one variable with the secret."""
+def environment(
+    plan: Handover,
+    inherit: Mapping[str, str],
+    secret: Secret | None,
+    known: Iterable[Secret],
+    foreign: Iterable[str],
+) -> dict[str, str]:
+    """The child's environment: what it inherits without the plan's inventory, without the variables `foreign`
+    and without every variable that holds a known secret under whatever name; then what the plan sets, and the
+    one variable with the secret."""
     secrets = [*known]
     child = inherited(inherit, (*plan.unset, *foreign))
     child = {name: value for name, value in child.items() if not _holds(value, secrets)}
     child |= plan.set
     for name in ("NO_PROXY", "no_proxy"):
-        child[name] = beyond(child.get(name, ""))
+        child[name] = no_proxy_with_loopback(child.get(name, ""))
     if plan.secret and secret is not None:
         child[plan.secret] = secret.reveal()
     return child
 
 
 def refuse_project(plan: Handover, working: Path) -> None:
-    """Raises CannotHandOver when a file of the project, which this program obeys above everything, would redirect it."""
+    """Raises CannotHandOver when a file of the project, which this program obeys above everything, would
+    redirect it."""
     found: list[str] = []
     for directory in _upwards(working):
         for name in plan.project:
             path = directory / name
             with suppress(OSError):
                 text = path.read_bytes()[:1_000_000].decode("utf-8", "replace")
-                told = [f"{path}:{line} sets {variable}" for line, variable in hijacks(text, plan.unset)]
+                told = [
+                    f"{path}:{line} sets {variable}" for line, variable in overriding_lines(text, plan.unset)
+                ]
                 found += told if name.startswith(".env") else [f"{path} stands above what we can tell it"]
     if found:
         what = f"files of this project would redirect {plan.harness}"
-        raise CannotHandOver(what, details=found, next_step=f"holdfast run {plan.harness} …   (after removing these lines, or in another directory)")
+        raise CannotHandOver(
+            what,
+            details=found,
+            next_step=f"holdfast run {plan.harness} …   (after removing these lines, or in another directory)",
+        )
 
 
 def _upwards(working: Path) -> list[Path]:
@@ -128,8 +144,9 @@ def _says(raw: bytes, secret: Secret) -> bool:
 
 
 def _readings(value: str) -> Iterator[bytes]:
-    """What a text says as it stands, as a URL or a form, and in each run of base64 (of both alphabets) or hex digits. Such a run may begin
-    with letters that are none of it, so it is read from each place at which the first group may begin."""
+    """What a text says as it stands, as a URL or a form, and in each run of base64 (of both alphabets) or hex
+    digits. Such a run may begin with letters that are none of it, so it is read from each place at which the
+    first group may begin."""
     for text in {value, unquote(value), unquote_plus(value)}:
         yield text.encode("utf-8", "surrogateescape")
     packed = "".join(unquote(value).split())
@@ -165,12 +182,18 @@ def _left(directory: Path) -> set[str]:
         names = json.loads((directory / _MANIFEST).read_text("utf-8"))
     except (OSError, ValueError):
         return set()
-    return {one for one in names if isinstance(one, str) and not one.startswith("/") and ".." not in one} if isinstance(names, list) else set()
+    return (
+        {one for one in names if isinstance(one, str) and not one.startswith("/") and ".." not in one}
+        if isinstance(names, list)
+        else set()
+    )
 
 
 def _make_private(directory: Path) -> None:
     try:
-        for missing in reversed([one for one in directory.parents if not one.exists()]):  # `parents=True` would leave them to the umask
+        for missing in reversed(
+            [one for one in directory.parents if not one.exists()]
+        ):  # `parents=True` would leave them to the umask
             missing.mkdir(mode=0o700, exist_ok=True)
         directory.mkdir(mode=0o700, exist_ok=True)
         status = directory.lstat()
@@ -179,7 +202,9 @@ def _make_private(directory: Path) -> None:
         directory.chmod(0o700)
     except OSError as error:
         what = f"cannot make {directory}: {error.strerror or type(error).__name__}; nothing was started"
-        raise ConfigError(what, next_step=f"ls -ld {directory.parent}   (or set HOLDFAST_HOME to another directory)") from None
+        raise ConfigError(
+            what, next_step=f"ls -ld {directory.parent}   (or set HOLDFAST_HOME to another directory)"
+        ) from None
 
 
 @contextmanager
@@ -188,7 +213,9 @@ def _opened(path: Path) -> Iterator[int]:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         what = f"cannot write {path}: {error.strerror or type(error).__name__}; nothing was started"
-        raise ConfigError(what, next_step=f"ls -ld {path.parent}   (or set HOLDFAST_HOME to another directory)") from None
+        raise ConfigError(
+            what, next_step=f"ls -ld {path.parent}   (or set HOLDFAST_HOME to another directory)"
+        ) from None
     try:
         yield handle
     finally:

@@ -1,17 +1,27 @@
 """Codex: everything by `-c`, which beats its own files and a project's. It speaks the Responses API only.
 
-A project cannot change the provider (it is told so and goes on), a trusted one could change the model: so the model is said as well.
-Its shells do not see the token.
-"""
+A project cannot change the provider (it is told so and goes on), a trusted one could change the model: so the
+model is said as well. Its shells do not see the token."""
 
 from __future__ import annotations
 
 from ..core.identity import Auth, Dialect
-from .base import ANY_AUTH, TOKEN, Attachment, Handover, Harness, Offer, Task, Way, compact, expected
-from .inventory import EVERYWHERE
+from .base import (
+    ANY_AUTH,
+    TOKEN,
+    Attachment,
+    ConnectOffer,
+    Handover,
+    Harness,
+    LaunchRequest,
+    Target,
+    compact,
+    expected,
+)
+from .environment import EVERYWHERE
 
 
-def table(way: Way) -> dict[str, object]:
+def table(way: Target) -> dict[str, object]:
     """The entry of `model_providers`."""
     entry: dict[str, object] = {"name": way.slug, "base_url": way.url, "wire_api": "responses"}
     if way.endpoint.auth is Auth.BEARER:
@@ -32,7 +42,7 @@ def inline(value: object) -> str:
     return compact(value)
 
 
-def _plan(task: Task) -> Handover:
+def _plan(task: LaunchRequest) -> Handover:
     way = task.way
     said = {
         "model_provider": way.slug,
@@ -53,7 +63,7 @@ def _plan(task: Task) -> Handover:
     )
 
 
-def _attach(offer: Offer) -> Attachment:
+def _attach(offer: ConnectOffer) -> Attachment:
     """A profile in a file of its own (0.169 reads no other): nothing of the user's is edited."""
     provider = {
         "name": "Holdfast",
@@ -63,9 +73,20 @@ def _attach(offer: Offer) -> Attachment:
         "stream_max_retries": 0,
         "auth": {"command": "cat", "args": [offer.token_file]},
     }
-    told = {"model_provider": "holdfast", "model": offer.pin or next((pin for pin, _ in offer.models), ""), "model_providers": {"holdfast": provider}}
+    told = {
+        "model_provider": "holdfast",
+        "model": offer.pin or next((pin for pin, _ in offer.models), ""),
+        "model_providers": {"holdfast": provider},
+    }
     text = "".join(f"{name} = {inline(value)}\n" for name, value in told.items())
-    return Attachment("CODEX_HOME", ".codex", ("holdfast.config.toml",), (), "codex --profile holdfast", f"# Written by `holdfast connect codex`.\n{text}")
+    return Attachment(
+        "CODEX_HOME",
+        ".codex",
+        ("holdfast.config.toml",),
+        (),
+        "codex --profile holdfast",
+        f"# Written by `holdfast connect codex`.\n{text}",
+    )
 
 
 HARNESS = Harness(
@@ -79,5 +100,16 @@ HARNESS = Harness(
     tested="0.169.0",
     shows={Dialect.OPENAI_RESPONSES: ANY_AUTH},
     attach=_attach,
-    chooses=("-m", "--model", "--oss", "--local-provider", "-p", "--profile", "-c model", "--config model", "-c profile", "--config profile"),
+    chooses=(
+        "-m",
+        "--model",
+        "--oss",
+        "--local-provider",
+        "-p",
+        "--profile",
+        "-c model",
+        "--config model",
+        "-c profile",
+        "--config profile",
+    ),
 )

@@ -6,14 +6,14 @@ A variable that is not set is sent as the literal reference; we always set it.
 from __future__ import annotations
 
 from ..core.identity import Auth, Dialect
-from .base import TOKEN, File, Handover, Harness, Task, expected, pretty
-from .inventory import EVERYWHERE
+from .base import TOKEN, File, Handover, Harness, LaunchRequest, expected, pretty
+from .environment import EVERYWHERE
 
 _PROVIDERS = {Dialect.OPENAI_CHAT: "openai", Dialect.ANTHROPIC_MESSAGES: "anthropic"}
 _CONFIG = "config.yaml"
 
 
-def _plan(task: Task) -> Handover:
+def _plan(task: LaunchRequest) -> Handover:
     way = task.way
     model: dict[str, object] = {
         "name": f"{way.slug}/{way.model}",
@@ -46,6 +46,9 @@ HARNESS = Harness(
     _plan,
     oldest="1.5",
     tested="1.5.47",
-    shows={Dialect.OPENAI_CHAT: frozenset({Auth.BEARER}), Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.X_API_KEY})},
+    shows={
+        Dialect.OPENAI_CHAT: frozenset({Auth.BEARER}),
+        Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.X_API_KEY}),
+    },
     chooses=("--config", "--model", "--org", "--agent"),
 )

@@ -1,15 +1,16 @@
-"""Goose, from its documentation; never driven. A declarative provider in a root of its own, chosen by two variables."""
+"""Goose, from its documentation; never driven. A declarative provider in a root of its own, chosen by two
+variables."""
 
 from __future__ import annotations
 
 from ..core.identity import Auth, Dialect
-from .base import TOKEN, File, Handover, Harness, Task, expected, pretty
-from .inventory import EVERYWHERE
+from .base import TOKEN, File, Handover, Harness, LaunchRequest, expected, pretty
+from .environment import EVERYWHERE
 
 _ENGINES = {Dialect.OPENAI_CHAT: "openai", Dialect.ANTHROPIC_MESSAGES: "anthropic"}
 
 
-def _plan(task: Task) -> Handover:
+def _plan(task: LaunchRequest) -> Handover:
     way = task.way
     provider = {
         "name": way.slug,
@@ -46,6 +47,9 @@ HARNESS = Harness(
     "brew install block-goose-cli",
     (Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES),
     _plan,
-    shows={Dialect.OPENAI_CHAT: frozenset({Auth.BEARER}), Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.X_API_KEY})},
+    shows={
+        Dialect.OPENAI_CHAT: frozenset({Auth.BEARER}),
+        Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.X_API_KEY}),
+    },
     chooses=("--model", "--provider"),
 )

@@ -1,8 +1,8 @@
-"""JSON with comments, edited as text: a member is put in or taken out, and every other byte stays where it was.
+"""JSON with comments, edited as text: a member is put in or taken out, and every other byte stays where it
+was.
 
-What programs read as configuration is JSON with `//` and `/* */` comments and trailing commas; a parser that writes it anew would lose
-what its user wrote beside it.
-"""
+What programs read as configuration is JSON with `//` and `/* */` comments and trailing commas; a parser that
+writes it anew would lose what its user wrote beside it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ _DEEPEST = 200
 Path = tuple[str, ...]
 
 
-class Malformed(ValueError):
+class MalformedJsonc(ValueError):
     """The text is no JSON with comments."""
 
 
 @dataclass(slots=True)
 class _Node:
-    """A value with its place in the text; `members` are those of an object, with the place where each name begins."""
+    """A value with its place in the text; `members` are those of an object, with the place where each name
+    begins."""
 
     start: int
     end: int
@@ -52,29 +53,38 @@ def has(text: str, path: Path) -> bool:
 
 
 def is_bare(text: str, path: Path) -> bool:
-    """Whether an object stands at a path (or, for none, is the whole text) with nothing in it, not even a comment."""
+    """Whether an object stands at a path (or, for none, is the whole text) with nothing in it, not even a
+    comment."""
     found = _find(_root(text), path)
     if found is None or found.value != {}:
         return False
-    return (text[found.start + 1 : found.end - 1] if path else text.strip().removeprefix("{").removesuffix("}")).strip() == ""
+    return (
+        text[found.start + 1 : found.end - 1] if path else text.strip().removeprefix("{").removesuffix("}")
+    ).strip() == ""
 
 
 def put(text: str, path: Path, value: object) -> str:
-    """The text with a new member at `path`, and with the objects above it where they are missing. Raises Malformed when something
-    stands there already, or where one of the objects should be."""
+    """The text with a new member at `path`, and with the objects above it where they are missing. Raises
+    Malformed when something stands there already, or where one of the objects should be."""
     root = _root(text)
     if not root.end:  # nothing but white space and comments
-        return text + ("\n" if text.strip() else "") + json.dumps(_nested(path, value), indent=2, ensure_ascii=False) + "\n"
+        return (
+            text
+            + ("\n" if text.strip() else "")
+            + json.dumps(_nested(path, value), indent=2, ensure_ascii=False)
+            + "\n"
+        )
     node, depth = root, 0
     while depth < len(path) and path[depth] in node.members:
         node, depth = node.members[path[depth]][1], depth + 1
     if depth == len(path) or not isinstance(node.value, dict):
-        raise Malformed(f"{'.'.join(path[:depth])} is taken")
+        raise MalformedJsonc(f"{'.'.join(path[:depth])} is taken")
     return _inserted(text, node, path[depth], _nested(path[depth + 1 :], value))
 
 
 def drop(text: str, path: Path) -> str:
-    """The text without the member at `path`, its comma and the line it stood on; comments stay. Raises KeyError when there is none."""
+    """The text without the member at `path`, its comma and the line it stood on; comments stay. Raises
+    KeyError when there is none."""
     node = _find(_root(text), path[:-1])
     if node is None or path[-1] not in node.members:
         raise KeyError(".".join(path))
@@ -113,7 +123,9 @@ def _inserted(text: str, node: _Node, name: str, value: object) -> str:
     inner = _indent(text, next(iter(node.members.values()))[0]) if node.members else None
     outer = _indent(text, node.start) or ""
     step = inner if inner is not None else outer + "  "
-    written = f"{json.dumps(name)}: {json.dumps(value, indent=2, ensure_ascii=False)}".replace("\n", "\n" + step)
+    written = f"{json.dumps(name)}: {json.dumps(value, indent=2, ensure_ascii=False)}".replace(
+        "\n", "\n" + step
+    )
     if not node.members:
         rest = text[node.start + 1 :] if text[node.start + 1 : node.end - 1].strip() else text[node.end - 1 :]
         return f"{text[: node.start + 1]}\n{step}{written}\n{outer}{rest}"
@@ -127,7 +139,8 @@ def _inserted(text: str, node: _Node, name: str, value: object) -> str:
 
 
 def _remark(text: str, place: int) -> int:
-    """Where a comment at the end of this line ends, which belongs to what stands before it; else the place itself."""
+    """Where a comment at the end of this line ends, which belongs to what stands before it; else the place
+    itself."""
     found = _REMARK.match(text, place)
     return found.end() if found is not None else place
 
@@ -157,24 +170,24 @@ def _root(text: str) -> _Node:
         return _Node(0, 0, {})
     node = _value(text, place, 0)
     if _after(text, node.end) != len(text):
-        raise Malformed(f"something follows at {node.end}")
+        raise MalformedJsonc(f"something follows at {node.end}")
     return node
 
 
 def _value(text: str, place: int, depth: int) -> _Node:
     if depth > _DEEPEST or place >= len(text):
-        raise Malformed("it ends too early, or is nested too deeply")
+        raise MalformedJsonc("it ends too early, or is nested too deeply")
     if text[place] == "{":
         return _object(text, place, depth)
     if text[place] == "[":
         return _array(text, place, depth)
     found = _STRING.match(text, place) or _SCALAR.match(text, place)
     if found is None:
-        raise Malformed(f"no value at {place}")
+        raise MalformedJsonc(f"no value at {place}")
     try:
         return _Node(place, found.end(), json.loads(found[0]))
     except ValueError:
-        raise Malformed(f"no value at {place}") from None
+        raise MalformedJsonc(f"no value at {place}") from None
 
 
 def _object(text: str, start: int, depth: int) -> _Node:
@@ -183,14 +196,14 @@ def _object(text: str, start: int, depth: int) -> _Node:
         name = _STRING.match(text, place)
         colon = _after(text, name.end()) if name is not None else len(text)
         if name is None or colon >= len(text) or text[colon] != ":":
-            raise Malformed(f"no name at {place}")
+            raise MalformedJsonc(f"no name at {place}")
         called, child = json.loads(name[0]), _value(text, _after(text, colon + 1), depth + 1)
         if called in node.members:
-            raise Malformed(f"a name stands there twice, again at {place}")
+            raise MalformedJsonc(f"a name stands there twice, again at {place}")
         node.members[called], node.value[called] = (place, child), child.value
         place, node.trailing = _comma(text, child.end, "}")
     if place >= len(text):
-        raise Malformed("an object does not end")
+        raise MalformedJsonc("an object does not end")
     node.end = place + 1
     return node
 
@@ -202,7 +215,7 @@ def _array(text: str, start: int, depth: int) -> _Node:
         node.value.append(child.value)
         place, _ = _comma(text, child.end, "]")
     if place >= len(text):
-        raise Malformed("an array does not end")
+        raise MalformedJsonc("an array does not end")
     node.end = place + 1
     return node
 
@@ -214,5 +227,5 @@ def _comma(text: str, end: int, closing: str) -> tuple[int, int]:
         beyond = _after(text, place + 1)
         return beyond, place if beyond < len(text) and text[beyond] == closing else -1
     if place < len(text) and text[place] != closing:
-        raise Malformed(f"no comma at {place}")
+        raise MalformedJsonc(f"no comma at {place}")
     return place, -1

@@ -1,19 +1,23 @@
 """llm (the command of Simon Willison): one model in a directory of its own, which is the default there.
 
-A model with an address of its own takes the key from OpenAI's variable; the built-in models get our address too, so that the key has
-nowhere else to go.
-"""
+A model with an address of its own takes the key from OpenAI's variable; the built-in models get our address
+too, so that the key has nowhere else to go."""
 
 from __future__ import annotations
 
 from ..core.identity import Auth, Dialect
-from .base import File, Handover, Harness, Task, expected, pretty
-from .inventory import EVERYWHERE
+from .base import File, Handover, Harness, LaunchRequest, expected, pretty
+from .environment import EVERYWHERE
 
 
-def _plan(task: Task) -> Handover:
+def _plan(task: LaunchRequest) -> Handover:
     way = task.way
-    model: dict[str, object] = {"model_id": f"{way.slug}/{way.model}", "model_name": way.model, "api_base": way.url, "api_key_name": "openai"}
+    model: dict[str, object] = {
+        "model_id": f"{way.slug}/{way.model}",
+        "model_name": way.model,
+        "api_base": way.url,
+        "api_key_name": "openai",
+    }
     if way.endpoint.headers:
         model["headers"] = dict(way.endpoint.headers)
     return Handover(

@@ -1,12 +1,13 @@
-"""Programs that cannot be handed a connection, with the reason: their wire is none of ours, or they keep keys in the clear."""
+"""Programs that cannot be handed a connection, with the reason: their wire is none of ours, or they keep keys
+in the clear."""
 
 from __future__ import annotations
 
 from ..core.identity import Dialect
-from .base import Handover, Harness, Task
+from .base import Handover, Harness, LaunchRequest
 
 
-def _none(task: Task) -> Handover:
+def _none(task: LaunchRequest) -> Handover:
     raise AssertionError(f"no plan for {task.way.pin}")  # pragma: no cover - hand_over refuses before
 
 

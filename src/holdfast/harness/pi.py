@@ -1,16 +1,29 @@
-"""Pi (@earendil-works/pi-coding-agent, before 0.74 @mariozechner/pi-coding-agent): models.json in a directory of its own.
+"""Pi (@earendil-works/pi-coding-agent, before 0.74 @mariozechner/pi-coding-agent): models.json in a directory
+of its own.
 
-Its reference to a variable changed with its versions: `NAME` up to 0.76, `$NAME` from 0.77 on. The wrong one sends the variable's
-name as the key. Its models.json beats its own table, its auth.json beats models.json: ours is empty.
-"""
+Its reference to a variable changed with its versions: `NAME` up to 0.76, `$NAME` from 0.77 on. The wrong one
+sends the variable's name as the key. Its models.json beats its own table, its auth.json beats models.json:
+ours is empty."""
 
 from __future__ import annotations
 
 from shlex import quote
 
 from ..core.identity import Auth, Dialect
-from .base import ANY_AUTH, TOKEN, Attachment, File, Handover, Harness, Offer, Task, Way, expected, pretty
-from .inventory import EVERYWHERE
+from .base import (
+    ANY_AUTH,
+    TOKEN,
+    Attachment,
+    ConnectOffer,
+    File,
+    Handover,
+    Harness,
+    LaunchRequest,
+    Target,
+    expected,
+    pretty,
+)
+from .environment import EVERYWHERE
 
 _APIS = {
     Dialect.OPENAI_CHAT: "openai-completions",
@@ -26,7 +39,7 @@ def reference(version: tuple[int, ...]) -> str:
     return f"${TOKEN}" if not version or version >= _DOLLAR_SINCE else TOKEN
 
 
-def provider(way: Way, token: str, models: list[str]) -> dict[str, object]:
+def provider(way: Target, token: str, models: list[str]) -> dict[str, object]:
     """The entry of models.json. `token` is Pi's reference to the key."""
     native = Auth.X_API_KEY if way.dialect is Dialect.ANTHROPIC_MESSAGES else Auth.BEARER
     headers = dict(way.endpoint.headers)
@@ -38,10 +51,14 @@ def provider(way: Way, token: str, models: list[str]) -> dict[str, object]:
         "apiKey": token,
         "models": [{"id": model, "name": model} for model in models],
     }
-    return entry | ({"headers": headers} if headers else {}) | ({"authHeader": True} if way.endpoint.auth is Auth.BEARER and native is not Auth.BEARER else {})
+    return (
+        entry
+        | ({"headers": headers} if headers else {})
+        | ({"authHeader": True} if way.endpoint.auth is Auth.BEARER and native is not Auth.BEARER else {})
+    )
 
 
-def _plan(task: Task) -> Handover:
+def _plan(task: LaunchRequest) -> Handover:
     way = task.way
     models = {"providers": {way.slug: provider(way, reference(task.version), [way.model])}}
     # Under the gateway recovery has one owner; a file of the user's settings stays theirs once it is there.
@@ -49,22 +66,43 @@ def _plan(task: Task) -> Handover:
     return Handover(
         "pi",
         ("pi", "--provider", way.slug, "--model", way.model, *task.arguments),
-        (File("models.json", pretty(models)), File("auth.json", "{}\n"), File("settings.json", pretty(settings), keep=True)),
-        {"PI_CODING_AGENT_DIR": task.directory, "PI_OFFLINE": "1", "PI_SKIP_VERSION_CHECK": "1", "PI_TELEMETRY": "0"},
+        (
+            File("models.json", pretty(models)),
+            File("auth.json", "{}\n"),
+            File("settings.json", pretty(settings), keep=True),
+        ),
+        {
+            "PI_CODING_AGENT_DIR": task.directory,
+            "PI_OFFLINE": "1",
+            "PI_SKIP_VERSION_CHECK": "1",
+            "PI_TELEMETRY": "0",
+        },
         (*EVERYWHERE, "PI_*"),
         TOKEN,
         expected(way),
-        preflight=("auth", "check", "--provider", way.slug, "--model", way.model, "--json") if task.version >= (1,) else (),
+        preflight=("auth", "check", "--provider", way.slug, "--model", way.model, "--json")
+        if task.version >= (1,)
+        else (),
         proof="`get_state` of its RPC mode, or provider and model in the events of --mode json",
     )
 
 
-def _attach(offer: Offer) -> Attachment:
+def _attach(offer: ConnectOffer) -> Attachment:
     """One provider with every pin as a model; each model says which dialect it is asked for in."""
-    models = [{"id": pin, "name": pin, "api": _APIS[dialect], "baseUrl": offer.url(dialect)} for pin, dialect in offer.models]
-    entry = {"baseUrl": offer.url(Dialect.OPENAI_CHAT), "api": _APIS[Dialect.OPENAI_CHAT], "apiKey": f"!cat {quote(offer.token_file)}", "models": models}
+    models = [
+        {"id": pin, "name": pin, "api": _APIS[dialect], "baseUrl": offer.url(dialect)}
+        for pin, dialect in offer.models
+    ]
+    entry = {
+        "baseUrl": offer.url(Dialect.OPENAI_CHAT),
+        "api": _APIS[Dialect.OPENAI_CHAT],
+        "apiKey": f"!cat {quote(offer.token_file)}",
+        "models": models,
+    }
     use = f"pi --provider holdfast --model {offer.pin or 'PROVIDER/MODEL'}   (or choose it with /model)"
-    return Attachment("PI_CODING_AGENT_DIR", ".pi/agent", ("models.json",), ((("providers", "holdfast"), entry),), use)
+    return Attachment(
+        "PI_CODING_AGENT_DIR", ".pi/agent", ("models.json",), ((("providers", "holdfast"), entry),), use
+    )
 
 
 HARNESS = Harness(

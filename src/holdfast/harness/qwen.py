@@ -1,19 +1,19 @@
 """Qwen Code: variables and arguments, in a home of its own in which folders are trusted only by their user.
 
-A project's .qwen/settings.json would beat everything, the process's environment too, unless `folderTrust` is on. With `modelProviders`
-configured it drops a model that is not listed without a word: so there are none.
+A project's .qwen/settings.json would beat everything, the process's environment too, unless `folderTrust` is
+on. With `modelProviders` configured it drops a model that is not listed without a word: so there are none.
 """
 
 from __future__ import annotations
 
 from ..core.identity import Auth, Dialect
-from .base import File, Handover, Harness, Task, expected, pretty
-from .inventory import EVERYWHERE
+from .base import File, Handover, Harness, LaunchRequest, expected, pretty
+from .environment import EVERYWHERE
 
 _TYPES = {Dialect.OPENAI_CHAT: "openai", Dialect.ANTHROPIC_MESSAGES: "anthropic"}
 
 
-def _plan(task: Task) -> Handover:
+def _plan(task: LaunchRequest) -> Handover:
     way, kind = task.way, _TYPES[task.way.dialect]
     maker = kind.upper()
     settings = {
@@ -42,7 +42,18 @@ HARNESS = Harness(
     _plan,
     oldest="0.10",
     tested="0.24.4",
-    shows={Dialect.OPENAI_CHAT: frozenset({Auth.BEARER}), Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.BEARER})},
-    chooses=("-m", "--model", "--auth-type", "--openai-api-key", "--openai-base-url", "--openaiApiKey", "--openaiBaseUrl"),
+    shows={
+        Dialect.OPENAI_CHAT: frozenset({Auth.BEARER}),
+        Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.BEARER}),
+    },
+    chooses=(
+        "-m",
+        "--model",
+        "--auth-type",
+        "--openai-api-key",
+        "--openai-base-url",
+        "--openaiApiKey",
+        "--openaiBaseUrl",
+    ),
     takes_headers=False,
 )

@@ -1,5 +1,6 @@
-"""What an importer finds: entries that could stand in holdfast.toml, ladders, and what it could not carry, with the reason. Keys are
-references; a value that stood in somebody's file is held as a Secret and goes nowhere unless the user says so."""
+"""What an importer finds: entries that could stand in holdfast.toml, ladders, and what it could not carry,
+with the reason. Keys are references; a value that stood in somebody's file is held as a Secret and goes
+nowhere unless the user says so."""
 
 from __future__ import annotations
 
@@ -9,11 +10,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from .. import presets
-from ..configfile.parse import parse
+from ..config.parse import parse
 from ..core.errors import ConfigError
 from ..core.identity import KINDS, Provider, ProviderName, can_be_pinned, is_loopback
 from ..core.secret import Secret
+from ..providers import presets
 
 DIALECTS: Mapping[str, str] = {
     "chat": "openai-chat", "openai-completions": "openai-chat", "chat_completions": "openai-chat", "openai": "openai-chat",
@@ -30,8 +31,8 @@ _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """A key of somebody's entry: the reference by which we could read it too, or its value, or both (a variable that only their file
-    sets). `place` says where the value stands."""
+    """A key of somebody's entry: the reference by which we could read it too, or its value, or both (a
+    variable that only their file sets). `place` says where the value stands."""
 
     ref: str = ""
     secret: Secret | None = None
@@ -56,7 +57,9 @@ class Entry:
 
     def provider(self) -> Provider:
         """The value that the entry makes. Raises ConfigError with what is wrong with it."""
-        config = parse({"provider": {self.name: self.table(copied=True)}}, presets=presets.find, place=lambda _: "")
+        config = parse(
+            {"provider": {self.name: self.table(copied=True)}}, presets=presets.find, place=lambda _: ""
+        )
         return config.providers[self.name]
 
 
@@ -65,30 +68,35 @@ class Found:
     """All that one import found. `ladders` are pins as text, with those that stood in for them there."""
 
     entries: tuple[Entry, ...] = ()
-    ladders: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    fallbacks: tuple[tuple[str, tuple[str, ...]], ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
 class Gathering:
-    """What an importer has found so far. An entry that we would refuse is left out with the reason and not half carried."""
+    """What an importer has found so far. An entry that we would refuse is left out with the reason and not
+    half carried."""
 
     program: str
     entries: dict[ProviderName, Entry] = field(default_factory=dict)
-    ladders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    fallbacks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: list[tuple[str, str]] = field(default_factory=list)
 
     def leave(self, what: str, why: str) -> None:
         """Something could not be carried."""
         self.left_out.append((what, why))
 
-    def add(self, called: str, fields: Mapping[str, object], keys: Iterable[FoundKey] = (), place: str = "") -> ProviderName | None:
+    def add(
+        self, called: str, fields: Mapping[str, object], keys: Iterable[FoundKey] = (), place: str = ""
+    ) -> ProviderName | None:
         """One entry; gives the name it got, or None when it was left out."""
         name = unused(name_for(called, self.program), self.entries)
         models = fields.get("models")
         if isinstance(models, list | tuple):
             strange = sum(not can_be_pinned(one) for one in models)
-            self.left_out += [(f"a model of '{called}'", "its name is empty, padded or cannot be printed")] * strange
+            self.left_out += [
+                (f"a model of '{called}'", "its name is empty, padded or cannot be printed")
+            ] * strange
             fields = {**fields, "models": [one for one in models if can_be_pinned(one)] or None}
         fields = {key: value for key, value in fields.items() if value not in (None, "")}
         held = _labelled(keys)
@@ -102,22 +110,25 @@ class Gathering:
             self.leave(f"{called} ({place})" if place else called, why)
             return None
         if name != called:
-            self.leave(f"the name '{called}'", f"it is called '{name}' here: a name is up to 64 of a-z, 0-9, '.', '_' and '-', no kind, and its own")
+            self.leave(
+                f"the name '{called}'",
+                f"it is called '{name}' here: a name is up to 64 of a-z, 0-9, '.', '_' and '-', no kind, and its own",
+            )
         self.entries[name] = entry
         return name
 
     def found(self) -> Found:
         """What was gathered; ladders only between entries that were carried."""
         known = self.entries
-        ladders = []
-        for pin, then in self.ladders.items():
+        fallbacks = []
+        for pin, then in self.fallbacks.items():
             kept = tuple(one for one in dict.fromkeys(then) if one != pin and one.partition("/")[0] in known)
             if pin.partition("/")[0] in known and kept:
-                ladders.append((pin, kept))
+                fallbacks.append((pin, kept))
             for one in then:
                 if one not in kept and one != pin:
                     self.leave(f"{one} as stand-in for {pin}", "its provider was not carried")
-        return Found(tuple(known.values()), tuple(ladders), tuple(self.left_out))
+        return Found(tuple(known.values()), tuple(fallbacks), tuple(self.left_out))
 
 
 def _labelled(keys: Iterable[FoundKey]) -> tuple[FoundKey, ...]:
@@ -126,7 +137,9 @@ def _labelled(keys: Iterable[FoundKey]) -> tuple[FoundKey, ...]:
     for key in keys:
         label = re.sub(r"[^A-Za-z0-9._-]+", "-", key.label).strip("-._")[:40] or "imported"
         taken = {one.label for one in found}
-        label = next(one for one in (label, *(f"{label}-{number}" for number in range(2, 10_000))) if one not in taken)
+        label = next(
+            one for one in (label, *(f"{label}-{number}" for number in range(2, 10_000))) if one not in taken
+        )
         if key.ref or key.secret is not None:
             found.append(FoundKey(key.ref, key.secret, label, key.place))
     return tuple(found)
@@ -141,7 +154,11 @@ def name_for(called: str, program: str) -> ProviderName:
 def unused(name: ProviderName, taken: Iterable[str]) -> ProviderName:
     """`name`, or with the first number that makes it nobody else's."""
     taken = set(taken)
-    return next(ProviderName(one) for one in (name, *(f"{name}-{number}" for number in range(2, 10_000))) if one not in taken)
+    return next(
+        ProviderName(one)
+        for one in (name, *(f"{name}-{number}" for number in range(2, 10_000)))
+        if one not in taken
+    )
 
 
 def literal(value: str, place: str, label: str = "imported") -> FoundKey | None:
@@ -154,12 +171,17 @@ def literal(value: str, place: str, label: str = "imported") -> FoundKey | None:
         return None
 
 
-def variable(name: str, environ: Mapping[str, str], set_by: Mapping[str, str] | None = None, place: str = "") -> FoundKey | None:
-    """A key that stands in a variable: of the environment, else of a file of theirs that sets it. None for what is no variable."""
+def variable(
+    name: str, environ: Mapping[str, str], set_by: Mapping[str, str] | None = None, place: str = ""
+) -> FoundKey | None:
+    """A key that stands in a variable: of the environment, else of a file of theirs that sets it. None for
+    what is no variable."""
     if not _VARIABLE.fullmatch(name):
         return None
     here = None if environ.get(name, "").strip() else literal((set_by or {}).get(name, ""), place, name)
-    return FoundKey(f"env:{name}", here.secret if here is not None else None, name, place if here is not None else "")
+    return FoundKey(
+        f"env:{name}", here.secret if here is not None else None, name, place if here is not None else ""
+    )
 
 
 @cache
@@ -182,16 +204,19 @@ def preset_for(program: str, called: str) -> str | None:
 
 
 def base_of(url: str, dialect: str) -> str:
-    """A base URL as our endpoints write it: without the call, and for Anthropic's dialect without the version."""
+    """A base URL as our endpoints write it: without the call, and for Anthropic's dialect without the
+    version."""
     url = url.strip().rstrip("/")
-    for tail in {"openai-chat": ("/chat/completions",), "openai-responses": ("/responses",)}.get(dialect, ("/messages", "/v1")):
+    for tail in {"openai-chat": ("/chat/completions",), "openai-responses": ("/responses",)}.get(
+        dialect, ("/messages", "/v1")
+    ):
         url = url.removesuffix(tail).rstrip("/")
     return url
 
 
 def address(url: str, dialect: str, **more: Any) -> dict[str, Any]:
-    """The fields of an entry at a URL; what is usual is not written. Anthropic's SDK, which these programs use, shows its key as
-    x-api-key, unless a preset knows better for the very URL."""
+    """The fields of an entry at a URL; what is usual is not written. Anthropic's SDK, which these programs
+    use, shows its key as x-api-key, unless a preset knows better for the very URL."""
     base = base_of(url, dialect)
     fields = {"url": base, **({"dialect": str(dialect)} if dialect != "openai-chat" else {})}
     if dialect == "anthropic-messages":

@@ -1,8 +1,9 @@
-"""The file in which Hermes keeps its sessions: read without a trace, healed in one transaction, restored byte for byte.
+"""The file in which Hermes keeps its sessions: read without a trace, healed in one transaction, restored byte
+for byte.
 
-Reading opens the file as immutable, or a private copy while there is a write-ahead log, so that not even a companion file appears. Healing
-needs the file for itself: SQLite's exclusive lock is refused while any program has it open, and keeps all others out until we are done.
-"""
+Reading opens the file as immutable, or a private copy while there is a write-ahead log, so that not even a
+companion file appears. Healing needs the file for itself: SQLite's exclusive lock is refused while any
+program has it open, and keeps all others out until we are done."""
 
 from __future__ import annotations
 
@@ -19,11 +20,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from .._files import quoted, write_private
 from ..core.errors import ConfigError, HoldfastError
-from ..vault.atomic import quoted, write_private
-from .foreign import mapping, table_of
+from .read_files import mapping, table_of
 
-_COLUMNS = ("id", "source", "title", "model", "model_config", "billing_provider", "billing_base_url", "billing_mode", "started_at")
+_COLUMNS = (
+    "id",
+    "source",
+    "title",
+    "model",
+    "model_config",
+    "billing_provider",
+    "billing_base_url",
+    "billing_mode",
+    "started_at",
+)
 _MARK = "holdfast-backup"
 
 
@@ -32,18 +43,24 @@ class InUse(HoldfastError):
 
 
 def read(database: Path) -> list[dict[str, Any]]:
-    """The sessions, the oldest first; none when there is no file. Raises ConfigError. Changes and creates nothing beside the file."""
+    """The sessions, the oldest first; none when there is no file. Raises ConfigError. Changes and creates
+    nothing beside the file."""
     if not database.exists():
         return []
     if not database.is_file():  # a pipe would be waited for, a device has no end
         raise ConfigError(f"{database} is not a regular file", next_step=f"ls -ld {quoted(database)}")
     try:
-        with _at_rest(database) as still, closing(sqlite3.connect(f"file:{quote(str(still))}?mode=ro&immutable=1", uri=True)) as connection:
+        with (
+            _at_rest(database) as still,
+            closing(sqlite3.connect(f"file:{quote(str(still))}?mode=ro&immutable=1", uri=True)) as connection,
+        ):
             return _rows(connection)
     except sqlite3.Error as error:
         raise _unreadable(database, error) from None
     except OSError as error:
-        raise ConfigError(f"cannot read {database}: {error.strerror}", next_step=f"ls -l {quoted(database)}") from None
+        raise ConfigError(
+            f"cannot read {database}: {error.strerror}", next_step=f"ls -l {quoted(database)}"
+        ) from None
 
 
 def _rows(connection: sqlite3.Connection) -> list[dict[str, Any]]:
@@ -74,7 +91,10 @@ def _at_rest(database: Path) -> Iterator[Path]:
             if (_stamp(database), _stamp(log)) == before:
                 break
         else:
-            raise InUse(f"{database} is being written all the time", next_step="hermes gateway stop   (and leave its other programs), then run this again")
+            raise InUse(
+                f"{database} is being written all the time",
+                next_step="hermes gateway stop   (and leave its other programs), then run this again",
+            )
         with closing(sqlite3.connect(copy)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         yield copy
@@ -89,11 +109,15 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _unreadable(database: Path, error: sqlite3.Error) -> ConfigError:
-    return ConfigError(f"{database} cannot be read as Hermes's sessions: {error}", next_step="hermes sessions list   (what does it say itself?)")
+    return ConfigError(
+        f"{database} cannot be read as Hermes's sessions: {error}",
+        next_step="hermes sessions list   (what does it say itself?)",
+    )
 
 
 def running(home: Path) -> str:
-    """Who uses the home, as far as can be told: a live gateway by its pid file, programs that hold the database open (Linux); else ""."""
+    """Who uses the home, as far as can be told: a live gateway by its pid file, programs that hold the
+    database open (Linux); else ""."""
     record = mapping(_told(home / "gateway.pid"))
     pid = record.get("pid")
     if isinstance(pid, int) and pid > 0 and _lives(pid, record.get("start_time")):
@@ -111,7 +135,8 @@ def _told(path: Path) -> Any:
 
 
 def _lives(pid: int, started: object) -> bool:
-    """Whether the process is there, and the one that was noted: a pid is used again, with another time of its start (in clock ticks)."""
+    """Whether the process is there, and the one that was noted: a pid is used again, with another time of its
+    start (in clock ticks)."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -126,7 +151,11 @@ def _lives(pid: int, started: object) -> bool:
 
 def _pids() -> list[int]:
     try:
-        return [int(one.name) for one in Path("/proc").iterdir() if one.name.isdecimal() and int(one.name) != os.getpid()]
+        return [
+            int(one.name)
+            for one in Path("/proc").iterdir()
+            if one.name.isdecimal() and int(one.name) != os.getpid()
+        ]
     except OSError:
         return []
 
@@ -140,18 +169,27 @@ def _open_files(pid: int) -> set[str]:
     return found
 
 
-def heal(home: Path, changes: Mapping[str, tuple[str | None, str]], check: Callable[[Sequence[Mapping[str, Any]]], str]) -> Path:
-    """Writes `model_config` of each session id, from what it was to what it should be, all or none; gives the backup's path.
+def heal(
+    home: Path,
+    changes: Mapping[str, tuple[str | None, str]],
+    check: Callable[[Sequence[Mapping[str, Any]]], str],
+) -> Path:
+    """Writes `model_config` of each session id, from what it was to what it should be, all or none; gives the
+    backup's path.
 
-    `check` sees all rows before the commit and says what is wrong with them, "" when nothing is. Raises InUse while hermes runs or when a
-    row has changed meanwhile, ConfigError when the file cannot be written. Whatever is raised, the file is what it was.
-    """
+    `check` sees all rows before the commit and says what is wrong with them, "" when nothing is. Raises InUse
+    while hermes runs or when a row has changed meanwhile, ConfigError when the file cannot be written.
+    Whatever is raised, the file is what it was."""
     if who := running(home):
-        raise InUse(f"{who}; nothing was changed", next_step="hermes gateway stop   (and leave its other programs), then run this again")
+        raise InUse(
+            f"{who}; nothing was changed",
+            next_step="hermes gateway stop   (and leave its other programs), then run this again",
+        )
     database = Path(os.path.realpath(home / "state.db"))
     try:
         with ExitStack() as held:
-            # Closing any handle of a file drops this process's locks on it (POSIX), so ours is closed after SQLite's.
+            # Closing any handle of a file drops this process's locks on it (POSIX), so ours is closed after
+            # SQLite's.
             original = held.enter_context(database.open("rb"))
             connection = held.enter_context(closing(_alone(database)))
             _refuse_triggers(connection, database)
@@ -162,37 +200,63 @@ def heal(home: Path, changes: Mapping[str, tuple[str | None, str]], check: Calla
                 connection.execute("COMMIT")
             except BaseException:
                 connection.execute("ROLLBACK")
-                for ours in (backup, _receipt_of(backup)):  # a receipt without its backup would stand before the last good one
+                for ours in (
+                    backup,
+                    _receipt_of(backup),
+                ):  # a receipt without its backup would stand before the last good one
                     ours.unlink(missing_ok=True)
                 raise
     except sqlite3.Error as error:
-        raise ConfigError(f"{database} cannot be healed: {error}; nothing was changed", next_step="holdfast heal hermes") from None
+        raise ConfigError(
+            f"{database} cannot be healed: {error}; nothing was changed", next_step="holdfast heal hermes"
+        ) from None
     except OSError as error:
-        raise ConfigError(f"cannot write beside {database}: {error.strerror}; nothing was changed", next_step=f"ls -ld {quoted(database.parent)}") from None
+        raise ConfigError(
+            f"cannot write beside {database}: {error.strerror}; nothing was changed",
+            next_step=f"ls -ld {quoted(database.parent)}",
+        ) from None
     try:
         _receipt(backup, changes, _digest(database))
     except (ConfigError, OSError):
         what = f"{database} was healed, and the receipt by which --undo knows it could not be written"
-        raise ConfigError(what, next_step=f"cp {quoted(backup)} {quoted(database)}   (takes it back, with hermes stopped)") from None
+        raise ConfigError(
+            what, next_step=f"cp {quoted(backup)} {quoted(database)}   (takes it back, with hermes stopped)"
+        ) from None
     return backup
 
 
 def _refuse_triggers(connection: sqlite3.Connection, database: Path) -> None:
-    """Raises ConfigError when a change of a session would set off something else, which no look at the sessions would show."""
-    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = 'sessions' ORDER BY name").fetchone()
+    """Raises ConfigError when a change of a session would set off something else, which no look at the
+    sessions would show."""
+    found = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = 'sessions' ORDER BY name"
+    ).fetchone()
     if found is not None:
         what = f"{database} has the trigger '{found[0]}' on its sessions, which would change more than a healing should; nothing was changed"
         raise ConfigError(what, next_step=f"sqlite3 {quoted(database)} .schema   (shows what it does)")
 
 
-def _write(connection: sqlite3.Connection, changes: Mapping[str, tuple[str | None, str]], check: Callable[[Sequence[Mapping[str, Any]]], str]) -> None:
+def _write(
+    connection: sqlite3.Connection,
+    changes: Mapping[str, tuple[str | None, str]],
+    check: Callable[[Sequence[Mapping[str, Any]]], str],
+) -> None:
     connection.execute("BEGIN IMMEDIATE")
     for session, (before, after) in changes.items():
-        done = connection.execute("UPDATE sessions SET model_config = ? WHERE id = ? AND model_config IS ?", (after, session, before))
+        done = connection.execute(
+            "UPDATE sessions SET model_config = ? WHERE id = ? AND model_config IS ?",
+            (after, session, before),
+        )
         if done.rowcount != 1:
-            raise InUse(f"session {session} has changed meanwhile; nothing was changed", next_step="holdfast heal hermes")
+            raise InUse(
+                f"session {session} has changed meanwhile; nothing was changed",
+                next_step="holdfast heal hermes",
+            )
     if wrong := check(_rows(connection)):
-        raise HoldfastError(f"healing would not do what it should: {wrong}; nothing was changed", next_step="holdfast heal hermes --json")
+        raise HoldfastError(
+            f"healing would not do what it should: {wrong}; nothing was changed",
+            next_step="holdfast heal hermes --json",
+        )
 
 
 def _receipt(backup: Path, changes: Mapping[str, object], after: str) -> None:
@@ -205,8 +269,11 @@ def _receipt_of(backup: Path) -> Path:
 
 
 def _alone(database: Path) -> sqlite3.Connection:
-    """A connection that nobody shares, with the write-ahead log played into the file. Raises InUse when somebody else has it open."""
-    connection = sqlite3.connect(f"file:{quote(str(database))}?mode=rw", uri=True, timeout=0, isolation_level=None)
+    """A connection that nobody shares, with the write-ahead log played into the file. Raises InUse when
+    somebody else has it open."""
+    connection = sqlite3.connect(
+        f"file:{quote(str(database))}?mode=rw", uri=True, timeout=0, isolation_level=None
+    )
     try:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA synchronous = FULL")
@@ -217,7 +284,9 @@ def _alone(database: Path) -> sqlite3.Connection:
         connection.close()
         if "locked" in str(error) or "busy" in str(error):
             what = f"another program has {database} open; nothing was changed"
-            raise InUse(what, next_step="hermes gateway stop   (and leave its other programs), then run this again") from None
+            raise InUse(
+                what, next_step="hermes gateway stop   (and leave its other programs), then run this again"
+            ) from None
         raise
     return connection
 
@@ -225,7 +294,10 @@ def _alone(database: Path) -> sqlite3.Connection:
 def _backup(original: Any, database: Path) -> Path:
     """A copy beside the file that only its owner can read, durable when this returns."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    names = (f"{database.name}.{_MARK}-{stamp}{again}" for again in ("", *(f"-{number}" for number in range(2, 1000))))
+    names = (
+        f"{database.name}.{_MARK}-{stamp}{again}"
+        for again in ("", *(f"-{number}" for number in range(2, 1000)))
+    )
     path = next(one for name in names if not os.path.lexists(one := database.with_name(name)))
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
@@ -254,19 +326,28 @@ def _digest(path: Path) -> str:
 
 
 def undo(home: Path) -> tuple[Path, list[str]]:
-    """Puts the latest backup back; gives its path and the sessions that were healed. Raises ConfigError when there is none or when
-    anything was written since, InUse while hermes runs."""
+    """Puts the latest backup back; gives its path and the sessions that were healed. Raises ConfigError when
+    there is none or when anything was written since, InUse while hermes runs."""
     database = Path(os.path.realpath(home / "state.db"))
     receipts = sorted(database.parent.glob(f"{database.name}.{_MARK}-*.json"))
     if not receipts:
         raise ConfigError(f"there is no backup of ours beside {database}", next_step="holdfast heal hermes")
     receipt, backup = mapping(_told(receipts[-1])), receipts[-1].with_suffix("")
     if who := running(home):
-        raise InUse(f"{who}; nothing was changed", next_step="hermes gateway stop   (and leave its other programs), then run this again")
+        raise InUse(
+            f"{who}; nothing was changed",
+            next_step="hermes gateway stop   (and leave its other programs), then run this again",
+        )
     if not backup.exists() or _digest(backup) != receipt.get("before"):
-        raise ConfigError(f"{backup} is not the backup that was made; nothing was changed", next_step=f"ls -l {quoted(backup.parent)}")
+        raise ConfigError(
+            f"{backup} is not the backup that was made; nothing was changed",
+            next_step=f"ls -l {quoted(backup.parent)}",
+        )
     what = f"{database} was written since it was healed, and a restore would lose that; nothing was changed"
-    written = ConfigError(what, next_step=f"cp {quoted(backup)} {quoted(database)}   (if you want it all the same, with hermes stopped)")
+    written = ConfigError(
+        what,
+        next_step=f"cp {quoted(backup)} {quoted(database)}   (if you want it all the same, with hermes stopped)",
+    )
     with ExitStack() as held:
         current = held.enter_context(database.open("rb"))
         try:
@@ -288,7 +369,10 @@ def undo(home: Path) -> tuple[Path, list[str]]:
 def _replace(backup: Path, database: Path, status: os.stat_result) -> None:
     draft = database.with_name(f".{database.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file, backup.open("rb") as source:
+        with (
+            os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
+            backup.open("rb") as source,
+        ):
             shutil.copyfileobj(source, file, 1024 * 1024)
             os.fchmod(file.fileno(), status.st_mode & 0o7777)
             file.flush()

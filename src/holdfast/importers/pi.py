@@ -1,4 +1,5 @@
-"""`holdfast import pi`: models.json and auth.json of Pi's agent directory (pi-coding-agent 0.73 to 1.5: its docs/models.md, providers.md)."""
+"""`holdfast import pi`: models.json and auth.json of Pi's agent directory (pi-coding-agent 0.73 to 1.5: its
+docs/models.md, providers.md)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .base import DIALECTS, Found, FoundKey, Gathering, address, literal, preset_for, variable
-from .foreign import mapping, table_of, word, words
+from .read_files import mapping, table_of, word, words
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))", re.ASCII)
 _BARE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", re.ASCII)
@@ -25,7 +26,10 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
     path = path or default_path(environ)
     directory = path if path.is_dir() else path.parent
     gathered = Gathering("pi")
-    models, auth = table_of(directory / "models.json" if path.is_dir() else path), mapping(table_of(directory / "auth.json"))
+    models, auth = (
+        table_of(directory / "models.json" if path.is_dir() else path),
+        mapping(table_of(directory / "auth.json")),
+    )
     if models is None and not auth:
         gathered.leave(str(directory), "it has neither models.json nor auth.json")
     providers = mapping(mapping(models).get("providers"))
@@ -37,7 +41,13 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
     return gathered.found()
 
 
-def _provider(gathered: Gathering, name: str, raw: Mapping[str, Any], auth: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+def _provider(
+    gathered: Gathering,
+    name: str,
+    raw: Mapping[str, Any],
+    auth: Mapping[str, Any],
+    environ: Mapping[str, str],
+) -> None:
     place = f"providers.{name}" if raw else f"auth.json: {name}"
     rows = [mapping(one) for one in raw.get("models", ())] if isinstance(raw.get("models"), list) else []
     spoken = {word(one.get("api")) or word(raw.get("api")) for one in rows} or {word(raw.get("api"))}
@@ -45,13 +55,24 @@ def _provider(gathered: Gathering, name: str, raw: Mapping[str, Any], auth: Mapp
     url, preset = word(raw.get("baseUrl")), preset_for("pi", name)
     foreign = [kind for kind, dialect in dialects.items() if dialect is None]
     if foreign or not (url or preset):
-        gathered.leave(f"{name} ({place})", f"api '{foreign[0]}' is not one that we speak" if foreign else "it has no baseUrl, and no preset has its name")
+        gathered.leave(
+            f"{name} ({place})",
+            f"api '{foreign[0]}' is not one that we speak"
+            if foreign
+            else "it has no baseUrl, and no preset has its name",
+        )
         return
     if len(set(dialects.values())) > 1 or any(word(one.get("baseUrl")) not in ("", url) for one in rows):
-        gathered.leave(f"{name} ({place})", "its models have endpoints of their own: holdfast provider add NAME --endpoint DIALECT=URL, once for each")
+        gathered.leave(
+            f"{name} ({place})",
+            "its models have endpoints of their own: holdfast provider add NAME --endpoint DIALECT=URL, once for each",
+        )
         return
     if mapping(raw.get("headers")) or any(mapping(one.get("headers")) for one in rows):
-        gathered.leave(f"headers of '{name}' ({', '.join(words(raw.get('headers')))})", "they may hold keys: write headers = { … } yourself")
+        gathered.leave(
+            f"headers of '{name}' ({', '.join(words(raw.get('headers')))})",
+            "they may hold keys: write headers = { … } yourself",
+        )
     if word(auth.get("type")) == "oauth":
         gathered.leave(f"the sign-in of '{name}' (auth.json)", "a refresh token has one owner, and it is Pi")
         if not url:
@@ -60,7 +81,9 @@ def _provider(gathered: Gathering, name: str, raw: Mapping[str, Any], auth: Mapp
     fields: dict[str, Any] = address(url, dialect) if url else {"preset": preset}
     key = _key(word(auth.get("key")), environ, name) or _key(word(raw.get("apiKey")), environ, name)
     if key is None and url and not word(raw.get("apiKey")):
-        gathered.leave(f"the key of '{name}'", f"none stands there: holdfast key add {name} --from env:VARIABLE")
+        gathered.leave(
+            f"the key of '{name}'", f"none stands there: holdfast key add {name} --from env:VARIABLE"
+        )
     gathered.add(name, {**fields, "models": words(rows) or None}, [key] if key is not None else [], place)
 
 
@@ -72,4 +95,8 @@ def _key(text: str, environ: Mapping[str, str], label: str) -> FoundKey | None:
         return variable(match[1] or match[2], environ)
     if _BARE.fullmatch(text):
         return variable(text, environ)
-    return literal(text.replace("$$", "$").replace("$!", "!"), "models.json or auth.json", label) if text and not _VARIABLE.search(text) else None
+    return (
+        literal(text.replace("$$", "$").replace("$!", "!"), "models.json or auth.json", label)
+        if text and not _VARIABLE.search(text)
+        else None
+    )

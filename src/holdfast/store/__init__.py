@@ -1,4 +1,5 @@
-"""What is remembered: sessions, evidence, cool-downs, leases and the journal. Never a key, only keyed fingerprints."""
+"""What is remembered: sessions, evidence, cool-downs, leases and the journal. Never a key, only keyed
+fingerprints."""
 
 from __future__ import annotations
 

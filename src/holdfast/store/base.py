@@ -1,12 +1,13 @@
-"""The store: what every process of one user remembers together. A small synchronous protocol; `contract.py` is its test suite.
+"""The store: what every process of one user remembers together. A small synchronous protocol; `contract.py`
+is its test suite.
 
-A store keeps the user's choices (sessions, as `str(Pin)`), what keys did (evidence and cool-downs, under keyed fingerprints), who
-may act alone (leases), the journal, the gateway's tokens (hashed) and the models that providers listed. It never holds a key, a
-session's URL, or anything that could be derived again from the configuration.
+A store keeps the user's choices (sessions, as `str(Pin)`), what keys did (evidence and cool-downs, under
+keyed fingerprints), who may act alone (leases), the journal, the gateway's tokens (hashed) and the models
+that providers listed. It never holds a key, a session's URL, or anything that could be derived again from the
+configuration.
 
-Every method is safe to call from several threads and several processes, is atomic, and raises StoreError when it could not be done;
-nothing was changed then.
-"""
+Every method is safe to call from several threads and several processes, is atomic, and raises StoreError when
+it could not be done; nothing was changed then."""
 
 from __future__ import annotations
 
@@ -15,23 +16,26 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+from ..core.changes import Change, Cooldown, Evidence
 from ..core.errors import StoreError
-from ..core.evidence import Change, Cooldown, Evidence
-from ..core.provision import Record
+from ..core.provisioning_state import Record
 from ..core.session import Session
 from .events import Event
 
 COOLDOWN_KEPT = 30 * 86400.0
-"""For how long (seconds) an ended cool-down is remembered: its level makes the next verdict in a row a longer one."""
+"""For how long (seconds) an ended cool-down is remembered: its level makes the next verdict in a row a longer
+one."""
 
 
 class StaleSession(StoreError):
-    """The session is not in the version that the caller had read; somebody else changed, created or removed it."""
+    """The session is not in the version that the caller had read; somebody else changed, created or removed
+    it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenSession:
-    """A session's row that cannot be read (older software, edits by hand). `raw` is the row as it stands, `why` what is wrong.
+    """A session's row that cannot be read (older software, edits by hand). `raw` is the row as it stands,
+    `why` what is wrong.
 
     It is mended by `save_session(..., expect_version=raw["version"])` or removed by `remove_session`.
     """
@@ -45,8 +49,8 @@ class BrokenSession:
 class Lease:
     """The right to act alone under `name` until `until` (epoch seconds of the store's clock).
 
-    `fence` grows with every grant of that name: whoever guards the outcome refuses a lower one than it has seen.
-    """
+    `fence` grows with every grant of that name: whoever guards the outcome refuses a lower one than it has
+    seen."""
 
     name: str
     owner: str
@@ -56,7 +60,8 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A gateway token as it is kept: only its hash. `session` binds it to one session. Times are epoch seconds."""
+    """A gateway token as it is kept: only its hash. `session` binds it to one session. Times are epoch
+    seconds."""
 
     id: str
     hash: str
@@ -74,14 +79,16 @@ class Store(Protocol):
         ...
 
     def revision(self) -> int:
-        """Another number whenever sessions, evidence, cool-downs or tokens were changed by anybody, this store included.
+        """Another number whenever sessions, evidence, cool-downs or tokens were changed by anybody, this
+        store included.
 
         Cheap enough to ask before every request. The journal, leases and model lists do not move it.
         """
         ...
 
     def session(self, session_id: str) -> Session | None:
-        """The session as it was saved, or None. Raises StoreError naming the repair when its row cannot be read."""
+        """The session as it was saved, or None. Raises StoreError naming the repair when its row cannot be
+        read."""
         ...
 
     def sessions(self) -> list[Session]:
@@ -93,10 +100,11 @@ class Store(Protocol):
         ...
 
     def save_session(self, session: Session, expect_version: int | None) -> None:
-        """Write the user's choice if the stored version still is `expect_version` (None: there is no such session yet).
+        """Write the user's choice if the stored version still is `expect_version` (None: there is no such
+        session yet).
 
-        Raises StaleSession otherwise, and ValueError when a change does not raise the version: the next writer could not see it.
-        """
+        Raises StaleSession otherwise, and ValueError when a change does not raise the version: the next
+        writer could not see it."""
         ...
 
     def remove_session(self, session_id: str) -> bool:
@@ -104,7 +112,8 @@ class Store(Protocol):
         ...
 
     def rename_provider(self, old: str, new: str) -> list[str]:
-        """Make every pin and stand-in of provider `old` name `new`, in one step. The ids of the changed sessions, sorted.
+        """Make every pin and stand-in of provider `old` name `new`, in one step. The ids of the changed
+        sessions, sorted.
 
         Raises IdentityError when `new` cannot be a provider's name.
         """
@@ -121,10 +130,10 @@ class Store(Protocol):
     def apply(self, changes: Iterable[Change], at: float) -> None:
         """Take over what the core decided at the time `at`: all of `changes`, or none.
 
-        Writers race, so time decides and not order: an older verdict never replaces a later one, a good answer refutes only
-        verdicts that are not later than itself, and what happened before a session's user changed it does not touch it.
-        Stand-ins and kept keys are not the user's changes: pin and version stay. A `Worked` that is not durable is skipped.
-        """
+        Writers race, so time decides and not order: an older verdict never replaces a later one, a good
+        answer refutes only verdicts that are not later than itself, and what happened before a session's user
+        changed it does not touch it. Stand-ins and kept keys are not the user's changes: pin and version
+        stay. A `Worked` that is not durable is skipped."""
         ...
 
     def forget(self, fingerprint: str) -> int:
@@ -136,15 +145,19 @@ class Store(Protocol):
         ...
 
     def record(self, events: Iterable[Event]) -> None:
-        """Append to the journal. Raises StoreError like every write; the caller decides whether to go on without."""
+        """Append to the journal. Raises StoreError like every write; the caller decides whether to go on
+        without."""
         ...
 
-    def journal(self, session: str | None = None, request: str | None = None, limit: int = 200) -> list[Event]:
+    def journal(
+        self, session: str | None = None, request: str | None = None, limit: int = 200
+    ) -> list[Event]:
         """The last `limit` events, of one session or one request if given, the newest last."""
         ...
 
     def prune(self, keep_days: float) -> int:
-        """Remove journal lines older than `keep_days` and cool-downs past `COOLDOWN_KEPT`; how many records that were."""
+        """Remove journal lines older than `keep_days` and cool-downs past `COOLDOWN_KEPT`; how many records
+        that were."""
         ...
 
     def lease(self, name: str, owner: str, ttl: float) -> Lease | None:
@@ -152,7 +165,8 @@ class Store(Protocol):
         ...
 
     def renew(self, lease: Lease, ttl: float) -> bool:
-        """Prolong a lease to `ttl` seconds from now; False when it had ended, and then nothing may be done under it."""
+        """Prolong a lease to `ttl` seconds from now; False when it had ended, and then nothing may be done
+        under it."""
         ...
 
     def release(self, lease: Lease) -> None:
@@ -184,11 +198,13 @@ class Store(Protocol):
         ...
 
     def models(self, provider: str, url: str) -> tuple[tuple[str, ...], float] | None:
-        """What was listed at this very URL and when: an edited endpoint is not served the models of the old one."""
+        """What was listed at this very URL and when: an edited endpoint is not served the models of the old
+        one."""
         ...
 
     def provision(self, name: str) -> Record | None:
-        """The provisioning record of a provider, or None. Raises NotReady (`quarantined`) when its row cannot be read."""
+        """The provisioning record of a provider, or None. Raises NotReady (`quarantined`) when its row cannot
+        be read."""
         ...
 
     def provisions(self) -> list[Record]:
@@ -196,12 +212,14 @@ class Store(Protocol):
         ...
 
     def broken_provisions(self) -> list[tuple[str, str]]:
-        """Name, and what is wrong, of the rows that cannot be read; they stay as they are until `remove_provision`."""
+        """Name, and what is wrong, of the rows that cannot be read; they stay as they are until
+        `remove_provision`."""
         ...
 
     def save_provision(self, record: Record, expect_version: int | None) -> bool:
-        """Write a record if the stored one still has `expect_version` (None: there is none yet); False otherwise. Unlike all else here
-        it is on the disk when this returns: a key may be asked for on the strength of it."""
+        """Write a record if the stored one still has `expect_version` (None: there is none yet); False
+        otherwise. Unlike all else here it is on the disk when this returns: a key may be asked for on the
+        strength of it."""
         ...
 
     def remove_provision(self, name: str) -> bool:
@@ -209,9 +227,12 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back files and locks. Every other method raises StoreError afterwards; closing twice is fine."""
+        """Give back files and locks. Every other method raises StoreError afterwards; closing twice is
+        fine."""
         ...
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

@@ -1,8 +1,8 @@
-"""The database file: made whole or not at all, checked before SQLite touches it, moved aside only when asked to.
+"""The database file: made whole or not at all, checked before SQLite touches it, moved aside only when asked
+to.
 
-A new file is complete (schema, application id, WAL) before it gets its name. So an empty file is a damaged one, and two processes
-that start at once open the same database.
-"""
+A new file is complete (schema, application id, WAL) before it gets its name. So an empty file is a damaged
+one, and two processes that start at once open the same database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from pathlib import Path
 from ..core.errors import StoreError
 
 APPLICATION_ID = 0x48464454
-"""`HFDT` in bytes 68-71 of the file: by this SQLite's header tells our database from another program's (sqlite.org/fileformat.html)."""
+"""`HFDT` in bytes 68-71 of the file: by this SQLite's header tells our database from another program's
+(sqlite.org/fileformat.html)."""
 _MAGIC = b"SQLite format 3\x00"
 _HEADER_SIZE = 100
 _ID_AT = slice(68, 72)
@@ -33,11 +34,17 @@ def ensure(path: Path, build: Callable[[Path], None]) -> None:
         with path.open("rb") as file:
             header = file.read(_HEADER_SIZE)
     except OSError as error:
-        raise StoreError(f"the store {path} cannot be opened: {error.strerror or error}", next_step=DOCTOR) from error
+        raise StoreError(
+            f"the store {path} cannot be opened: {error.strerror or error}", next_step=DOCTOR
+        ) from error
     if len(header) < _HEADER_SIZE:
-        raise StoreError(f"the store {path} is cut off: it has {len(header)} bytes and no header", next_step=DOCTOR)
+        raise StoreError(
+            f"the store {path} is cut off: it has {len(header)} bytes and no header", next_step=DOCTOR
+        )
     if not header.startswith(_MAGIC):
-        raise StoreError(f"{path} is not a database: something else was put there, or it was overwritten", next_step=DOCTOR)
+        raise StoreError(
+            f"{path} is not a database: something else was put there, or it was overwritten", next_step=DOCTOR
+        )
     if header[_ID_AT] != APPLICATION_ID.to_bytes(4, "big"):
         raise StoreError(f"{path} is the database of another program: it was left as it is", next_step=DOCTOR)
 
@@ -46,8 +53,12 @@ def _create(path: Path, build: Callable[[Path], None]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     wal = path.with_name(path.name + "-wal")
     if wal.exists() and not path.exists():  # SQLite would replay it into the new file
-        raise StoreError(f"the store {path} is gone, but {wal.name} still holds changes of it", next_step=DOCTOR)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600 from birth; SQLite gives its companions the same mode
+        raise StoreError(
+            f"the store {path} is gone, but {wal.name} still holds changes of it", next_step=DOCTOR
+        )
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.name}.", dir=path.parent
+    )  # 0600 from birth; SQLite gives its companions the same mode
     os.close(handle)
     new = Path(name)
     try:
@@ -69,16 +80,26 @@ def _name(new: Path, path: Path) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Move a database and its companions out of the way, so that the next start makes a new one. Gives the new path.
+    """Move a database and its companions out of the way, so that the next start makes a new one. Gives the
+    new path.
 
     Nothing is deleted or overwritten. Only ever called because the user asked for it. Raises StoreError.
     """
-    aside = next(new for new in (path.with_name(f"{path.name}.aside-{number}") for number in range(1, 10_000)) if not new.exists())
+    aside = next(
+        new
+        for new in (path.with_name(f"{path.name}.aside-{number}") for number in range(1, 10_000))
+        if not new.exists()
+    )
     try:
-        for companion in (*_COMPANIONS, ""):  # the database last: its changes must not stay behind for the next one
+        for companion in (
+            *_COMPANIONS,
+            "",
+        ):  # the database last: its changes must not stay behind for the next one
             source = path.with_name(path.name + companion)
             if source.exists():
                 source.rename(aside.with_name(aside.name + companion))
     except OSError as error:
-        raise StoreError(f"the store {path} cannot be moved aside: {error.strerror or error}", next_step=DOCTOR) from error
+        raise StoreError(
+            f"the store {path} cannot be moved aside: {error.strerror or error}", next_step=DOCTOR
+        ) from error
     return aside

@@ -1,4 +1,5 @@
-"""What the journal holds: attempts and changes, append-only, in plain words and without secrets. `why` reads nothing else."""
+"""What the journal holds: attempts and changes, append-only, in plain words and without secrets. `why` reads
+nothing else."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class EventKind(StrEnum):
 
 
 class Event(NamedTuple):
-    """One line of the journal. `detail` holds JSON values only; `at` is epoch seconds of the store's clock."""
+    """One line of the journal. `detail` holds JSON values only; `at` is epoch seconds of the store's
+    clock."""
 
     at: float
     kind: EventKind

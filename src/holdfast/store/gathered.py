@@ -1,10 +1,10 @@
 """Journal lines that are alike, many in one row: what requests leave that were answered at their first send.
 
-Such a line is told by its request, its time and one value of its own; the rest it shares with its like. Written one by one, these
-lines would cost more than all else that a request costs. A row holds lines of one session, one connection and one second: the first
-eight characters of a request's id, which are the time at which it began. They stand in the column `request`, so that a request is
-found by the index. Whoever reads the journal gets the very events that were recorded.
-"""
+Such a line is told by its request, its time and one value of its own; the rest it shares with its like.
+Written one by one, these lines would cost more than all else that a request costs. A row holds lines of one
+session, one connection and one second: the first eight characters of a request's id, which are the time at
+which it began. They stand in the column `request`, so that a request is found by the index. Whoever reads the
+journal gets the very events that were recorded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def second(request: str) -> str:
 
 
 def rows(events: Iterable[Event]) -> Iterator[Row]:
-    """The rows for these events, in the order of `sql.EVENT_COLUMNS`: lines that are alike in one, every other in its own."""
+    """The rows for these events, in the order of `sql.EVENT_COLUMNS`: lines that are alike in one, every
+    other in its own."""
     groups: dict[tuple[object, ...], list[Event]] = {}
     for event in events:
         _, kind, session, request, pin, detail = event
@@ -59,9 +60,13 @@ def _together(group: list[Event]) -> Row:
 
 
 def events(row: Row) -> list[Event]:
-    """The events of one row, as they were recorded. Raises ValueError, KeyError or TypeError for a row that cannot be read."""
+    """The events of one row, as they were recorded. Raises ValueError, KeyError or TypeError for a row that
+    cannot be read."""
     at, kind, session, request, pin, detail = row
     if kind != KIND:
         return [Event(at, EventKind(kind), session, request, pin, json.loads(detail))]
     of, shared, own, told = json.loads(detail)
-    return [Event(at, EventKind(of), session, request + rest, pin, {**shared, own: value}) for rest, at, value in told]
+    return [
+        Event(at, EventKind(of), session, request + rest, pin, {**shared, own: value})
+        for rest, at, value in told
+    ]

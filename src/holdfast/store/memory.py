@@ -1,7 +1,8 @@
-"""The store without a file: the SQLite store on `:memory:`, so that there is one truth about what a store does.
+"""The store without a file: the SQLite store on `:memory:`, so that there is one truth about what a store
+does.
 
-For tests, and for a library user who wants nothing on disk. Threads of one process share it; it ends with the process.
-"""
+For tests, and for a library user who wants nothing on disk. Threads of one process share it; it ends with the
+process."""
 
 from __future__ import annotations
 

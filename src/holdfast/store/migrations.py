@@ -1,8 +1,9 @@
-"""The schema as a list of numbered steps, forward only. A released step is never edited: the next change is a new step at the end.
+"""The schema as a list of numbered steps, forward only. A released step is never edited: the next change is a
+new step at the end.
 
-`{serial}` stands for the engine's counting key column; everything else is the SQL that SQLite and PostgreSQL share.
-Each step is a tuple of statements, run in one transaction together with the new schema number (see `sqlite.py`).
-"""
+`{serial}` stands for the engine's counting key column; everything else is the SQL that SQLite and PostgreSQL
+share. Each step is a tuple of statements, run in one transaction together with the new schema number (see
+`sqlite.py`)."""
 
 from __future__ import annotations
 
@@ -32,5 +33,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         "CREATE TABLE counter (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
         "INSERT INTO counter (name, value) VALUES ('revision', 0)",
     ),
-    ("CREATE TABLE provision (name TEXT PRIMARY KEY, state TEXT NOT NULL, version BIGINT NOT NULL, record TEXT NOT NULL)",),
+    (
+        "CREATE TABLE provision (name TEXT PRIMARY KEY, state TEXT NOT NULL, version BIGINT NOT NULL, record TEXT NOT NULL)",
+    ),
 )

@@ -1,4 +1,5 @@
-"""The setting `[gateway] store` becomes a store: where its file is, and which engine opens it. Engines are imported when they are asked for."""
+"""The setting `[gateway] store` becomes a store: where its file is, and which engine opens it. Engines are
+imported when they are asked for."""
 
 from __future__ import annotations
 
@@ -9,13 +10,15 @@ from .base import Store
 
 
 def database(setting: str, directory: Path) -> Path | None:
-    """The file of a `sqlite:PATH`, which a relative path names within `directory`; None for a store without a file of ours."""
+    """The file of a `sqlite:PATH`, which a relative path names within `directory`; None for a store without a
+    file of ours."""
     scheme, _, rest = setting.partition(":")
     return directory / Path(rest or "state.db").expanduser() if scheme == "sqlite" else None
 
 
 def open_store(setting: str, directory: Path) -> Store:
-    """The store that `setting` names. Raises StoreError when it cannot be opened, ConfigError when this version has no such store."""
+    """The store that `setting` names. Raises StoreError when it cannot be opened, ConfigError when this
+    version has no such store."""
     path = database(setting, directory)
     if path is not None:
         from .sqlite import SqliteStore

@@ -1,11 +1,13 @@
-"""The store in a PostgreSQL database, for gateways on several machines. Needs the extra `postgres` (psycopg 3).
+"""The store in a PostgreSQL database, for gateways on several machines. Needs the extra `postgres` (psycopg
+3).
 
-Two connections, each behind a lock: one writes, one reads. All who write to one database take turns (an advisory lock for each
-transaction), as they do in SQLite's file, so that what a transaction reads stays true. A connection that broke is replaced at the next
-call; a write is never sent twice, because nobody knows whether the first one was done.
+Two connections, each behind a lock: one writes, one reads. All who write to one database take turns (an
+advisory lock for each transaction), as they do in SQLite's file, so that what a transaction reads stays true.
+A connection that broke is replaced at the next call; a write is never sent twice, because nobody knows
+whether the first one was done.
 
-The setting never holds a password: libpq takes it from PGPASSWORD or ~/.pgpass. A clock is each machine's own: keep them in step.
-"""
+The setting never holds a password: libpq takes it from PGPASSWORD or ~/.pgpass. A clock is each machine's
+own: keep them in step."""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ try:
     import psycopg
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 except ImportError as missing:
-    raise ConfigError("gateway.store: a store in PostgreSQL needs the package psycopg", next_step="pip install 'holdfast[postgres]'") from missing
+    raise ConfigError(
+        "gateway.store: a store in PostgreSQL needs the package psycopg",
+        next_step="pip install 'holdfast[postgres]'",
+    ) from missing
 
 BUSY_SECONDS = 5
 """For how long a write waits for other processes, and a new connection for the server, before it gives up."""
@@ -39,7 +44,8 @@ _SCHEMA = "CREATE TABLE IF NOT EXISTS holdfast_schema (number BIGINT NOT NULL)"
 _PARAMETER = re.compile(r":([a-z_]+)")
 _NEXT_STEP = "holdfast doctor"
 
-# Parameters are merged by the client: nothing stays prepared on the server, which a pooler in between could not keep.
+# Parameters are merged by the client: nothing stays prepared on the server, which a pooler in between could
+# not keep.
 Connection = psycopg.Connection[tuple[Any, ...]]
 _Connections = tuple[Connection, Connection]
 
@@ -57,8 +63,13 @@ class PostgresStore(RelationalStore):
         self._inherited: list[Connection] = []
         self._begin()
         with self._explained:
-            usual: dict[str, str | int | None] = {"connect_timeout": BUSY_SECONDS, "application_name": "holdfast"}
-            self._url = make_conninfo(url, **{name: value for name, value in usual.items() if name not in conninfo_to_dict(url)})
+            usual: dict[str, str | int | None] = {
+                "connect_timeout": BUSY_SECONDS,
+                "application_name": "holdfast",
+            }
+            self._url = make_conninfo(
+                url, **{name: value for name, value in usual.items() if name not in conninfo_to_dict(url)}
+            )
         try:
             with self._write() as transaction:
                 _migrate(transaction)
@@ -73,7 +84,8 @@ class PostgresStore(RelationalStore):
         self._reader: Connection | None = None
 
     def _here(self) -> None:
-        """A forked child begins with connections of its own; it never touches its parent's, nor lets them be collected."""
+        """A forked child begins with connections of its own; it never touches its parent's, nor lets them be
+        collected."""
         if self._pid != os.getpid():
             self._inherited += [one for one in (self._writer, self._reader) if one is not None]
             self._begin()
@@ -151,7 +163,8 @@ def _migrate(turn: Transaction) -> None:
 
 
 class _Explained:
-    """The server's errors, and values it cannot take, as a StoreError that names the database and the command."""
+    """The server's errors, and values it cannot take, as a StoreError that names the database and the
+    command."""
 
     __slots__ = ("_shown",)
 
@@ -164,8 +177,15 @@ class _Explained:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, psycopg.DataError | UnicodeError | OverflowError):
-            raise StoreError(f"the store {self._shown} cannot keep this value: {error}", next_step=_NEXT_STEP) from error
+            raise StoreError(
+                f"the store {self._shown} cannot keep this value: {error}", next_step=_NEXT_STEP
+            ) from error
         if isinstance(error, psycopg.errors.LockNotAvailable):
-            raise StoreError(f"the store {self._shown} failed: another process kept it locked for {BUSY_SECONDS} s", next_step=_NEXT_STEP) from error
+            raise StoreError(
+                f"the store {self._shown} failed: another process kept it locked for {BUSY_SECONDS} s",
+                next_step=_NEXT_STEP,
+            ) from error
         if isinstance(error, psycopg.Error):
-            raise StoreError(f"the store {self._shown} failed: {' '.join(str(error).split())}", next_step=_NEXT_STEP) from error
+            raise StoreError(
+                f"the store {self._shown} failed: {' '.join(str(error).split())}", next_step=_NEXT_STEP
+            ) from error

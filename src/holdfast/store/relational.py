@@ -1,5 +1,5 @@
-"""The store over any SQL engine: what is written together, and what a number of changed rows means. An engine adds only how
-to read, how to run one transaction, and its revision."""
+"""The store over any SQL engine: what is written together, and what a number of changed rows means. An engine
+adds only how to read, how to run one transaction, and its revision."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Protocol, Self
 
+from ..core.changes import Change, Cooldown, Evidence
 from ..core.errors import NotReady, StoreError
-from ..core.evidence import Change, Cooldown, Evidence
 from ..core.identity import ProviderName
-from ..core.provision import Record
+from ..core.provisioning_state import Record
 from ..core.session import Session
 from . import gathered, provisions, rows, sql
 from .base import COOLDOWN_KEPT, BrokenSession, Lease, StaleSession, Token
@@ -60,7 +60,8 @@ class RelationalStore(ABC):
     def _write(self) -> AbstractContextManager[Transaction]: ...
 
     def _durable(self) -> AbstractContextManager[Transaction]:
-        """A transaction that is on the disk when it ends; an engine whose ordinary ones may lag behind overrides this."""
+        """A transaction that is on the disk when it ends; an engine whose ordinary ones may lag behind
+        overrides this."""
         return self._write()
 
     def now(self) -> float:
@@ -69,11 +70,14 @@ class RelationalStore(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _change(self, *statements: rows.Statement) -> int:
-        """Run statements in one transaction and move the revision if they changed anything; how many rows they changed."""
+        """Run statements in one transaction and move the revision if they changed anything; how many rows
+        they changed."""
         if not statements:
             return 0
         with self._write() as transaction:
@@ -86,7 +90,10 @@ class RelationalStore(ABC):
         for row in self._read(sql.SESSION, {"id": session_id}):
             found = rows.session(row)
             if isinstance(found, BrokenSession):
-                raise StoreError(f"session '{session_id}' cannot be read: {found.why}", next_step=f"holdfast session pin {session_id} PROVIDER/MODEL")
+                raise StoreError(
+                    f"session '{session_id}' cannot be read: {found.why}",
+                    next_step=f"holdfast session pin {session_id} PROVIDER/MODEL",
+                )
             return found
         return None
 
@@ -94,15 +101,29 @@ class RelationalStore(ABC):
         return [one for one in map(rows.session, self._read(sql.SESSIONS, {})) if isinstance(one, Session)]
 
     def broken_sessions(self) -> list[BrokenSession]:
-        return [one for one in map(rows.session, self._read(sql.SESSIONS, {})) if isinstance(one, BrokenSession)]
+        return [
+            one for one in map(rows.session, self._read(sql.SESSIONS, {})) if isinstance(one, BrokenSession)
+        ]
 
     def save_session(self, session: Session, expect_version: int | None) -> None:
         if expect_version is not None and session.version <= expect_version:
-            raise ValueError(f"a change of session '{session.id}' must raise its version above {expect_version}")
+            raise ValueError(
+                f"a change of session '{session.id}' must raise its version above {expect_version}"
+            )
         params = rows.session_params(session)
-        if not self._change((sql.SESSION_INSERT, params) if expect_version is None else (sql.SESSION_UPDATE, params | {"expect": expect_version})):
-            what = "exists already" if expect_version is None else f"is not in version {expect_version} any more: it was changed or removed meanwhile"
-            raise StaleSession(f"session '{session.id}' {what}", next_step=f"holdfast session show {session.id}")
+        if not self._change(
+            (sql.SESSION_INSERT, params)
+            if expect_version is None
+            else (sql.SESSION_UPDATE, params | {"expect": expect_version})
+        ):
+            what = (
+                "exists already"
+                if expect_version is None
+                else f"is not in version {expect_version} any more: it was changed or removed meanwhile"
+            )
+            raise StaleSession(
+                f"session '{session.id}' {what}", next_step=f"holdfast session show {session.id}"
+            )
 
     def remove_session(self, session_id: str) -> bool:
         return self._change((sql.SESSION_DELETE, {"id": session_id})) > 0
@@ -111,7 +132,9 @@ class RelationalStore(ABC):
         prefix = f"{old}/"
         named = {"old": prefix, "new": f"{ProviderName(new)}/", "size": len(prefix)}
         with self._write() as transaction:
-            renamed = [str(session_id) for (session_id,) in transaction.execute(sql.RENAMED, named).fetchall()]
+            renamed = [
+                str(session_id) for (session_id,) in transaction.execute(sql.RENAMED, named).fetchall()
+            ]
             if renamed:
                 transaction.execute(sql.RENAME, named | {"now": self.now()})
                 transaction.execute(sql.BUMP, {})
@@ -129,7 +152,9 @@ class RelationalStore(ABC):
     def forget(self, fingerprint: str) -> int:
         prefix = f"key:{fingerprint}@"
         cooldowns: Params = {"prefix": prefix, "size": len(prefix)}
-        return self._change((sql.FORGET_EVIDENCE, {"fingerprint": fingerprint}), (sql.FORGET_COOLDOWNS, cooldowns))
+        return self._change(
+            (sql.FORGET_EVIDENCE, {"fingerprint": fingerprint}), (sql.FORGET_COOLDOWNS, cooldowns)
+        )
 
     def clear(self, subject: str) -> bool:
         return self._change((sql.CLEAR, {"subject": subject})) > 0
@@ -140,12 +165,25 @@ class RelationalStore(ABC):
             with self._write() as transaction:
                 transaction.executemany(sql.RECORD, lines)
 
-    def journal(self, session: str | None = None, request: str | None = None, limit: int = 200) -> list[Event]:
+    def journal(
+        self, session: str | None = None, request: str | None = None, limit: int = 200
+    ) -> list[Event]:
         query = sql.journal(by_session=session is not None, by_request=request is not None)
-        params: Params = {"session": session, "request": request, "second": gathered.second(request or ""), "limit": limit}
+        params: Params = {
+            "session": session,
+            "request": request,
+            "second": gathered.second(request or ""),
+            "limit": limit,
+        }
         newest_first: Sequence[Row] = self._read(query, params)
-        told = [event for events in rows.readable(newest_first[::-1], gathered.events) for event in events if request in (None, event.request)]
-        # A row is dated by its last event: among as many rows as events are asked for are all of the newest events.
+        told = [
+            event
+            for events in rows.readable(newest_first[::-1], gathered.events)
+            for event in events
+            if request in (None, event.request)
+        ]
+        # A row is dated by its last event: among as many rows as events are asked for are all of the newest
+        # events.
         return sorted(told, key=lambda event: event.at)[-limit:]
 
     def prune(self, keep_days: float) -> int:
@@ -156,8 +194,16 @@ class RelationalStore(ABC):
 
     def lease(self, name: str, owner: str, ttl: float) -> Lease | None:
         with self._write() as transaction:
-            now = self.now()  # read after the wait for the transaction: that wait must not shorten anybody's lease
-            params = {"name": name, "owner": owner, "until": now + ttl, "now": now, "latest": now + _LONGEST_LEASE}
+            now = (
+                self.now()
+            )  # read after the wait for the transaction: that wait must not shorten anybody's lease
+            params = {
+                "name": name,
+                "owner": owner,
+                "until": now + ttl,
+                "now": now,
+                "latest": now + _LONGEST_LEASE,
+            }
             if not transaction.execute(sql.LEASE_TAKE, params).rowcount:
                 return None
             return rows.lease(transaction.execute(sql.LEASE, {"name": name}).fetchall()[0])
@@ -174,7 +220,14 @@ class RelationalStore(ABC):
 
     def holder(self, name: str) -> Lease | None:
         now = self.now()
-        return next((lease for lease in map(rows.lease, self._read(sql.LEASE, {"name": name})) if now < lease.until <= now + _LONGEST_LEASE), None)
+        return next(
+            (
+                lease
+                for lease in map(rows.lease, self._read(sql.LEASE, {"name": name}))
+                if now < lease.until <= now + _LONGEST_LEASE
+            ),
+            None,
+        )
 
     def add_token(self, token: Token) -> None:
         if not self._change((sql.TOKEN_ADD, rows.token_params(token))):
@@ -191,7 +244,10 @@ class RelationalStore(ABC):
 
     def save_models(self, provider: str, url: str, models: Iterable[str], at: float) -> None:
         with self._write() as transaction:
-            transaction.execute(sql.MODELS_SAVE, {"provider": provider, "url": url, "models": json.dumps(list(models)), "at": at})
+            transaction.execute(
+                sql.MODELS_SAVE,
+                {"provider": provider, "url": url, "models": json.dumps(list(models)), "at": at},
+            )
 
     def provision(self, name: str) -> Record | None:
         for row in self._read(sql.PROVISION, {"name": name}):
@@ -203,14 +259,24 @@ class RelationalStore(ABC):
         return None
 
     def provisions(self) -> list[Record]:
-        return [one for one in map(provisions.record, self._read(sql.PROVISIONS, {})) if isinstance(one, Record)]
+        return [
+            one for one in map(provisions.record, self._read(sql.PROVISIONS, {})) if isinstance(one, Record)
+        ]
 
     def broken_provisions(self) -> list[tuple[str, str]]:
-        return [one for one in map(provisions.record, self._read(sql.PROVISIONS, {})) if not isinstance(one, Record)]
+        return [
+            one
+            for one in map(provisions.record, self._read(sql.PROVISIONS, {}))
+            if not isinstance(one, Record)
+        ]
 
     def save_provision(self, record: Record, expect_version: int | None) -> bool:
         params = provisions.params(record)
-        text, params = (sql.PROVISION_INSERT, params) if expect_version is None else (sql.PROVISION_UPDATE, params | {"expect": expect_version})
+        text, params = (
+            (sql.PROVISION_INSERT, params)
+            if expect_version is None
+            else (sql.PROVISION_UPDATE, params | {"expect": expect_version})
+        )
         with self._durable() as transaction:
             changed = transaction.execute(text, params).rowcount
             if changed:

@@ -1,7 +1,7 @@
 """Rows to values and back: the one place that knows in which column something stands. Both engines share it.
 
-What was written by newer software or by hand and cannot be read never becomes something else: a session is told to be broken, a
-verdict or a journal line is left out, a fault class we do not know reads as `unknown`.
+What was written by newer software or by hand and cannot be read never becomes something else: a session is
+told to be broken, a verdict or a journal line is left out, a fault class we do not know reads as `unknown`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
+from ..core.changes import (
+    Change,
+    Cooldown,
+    CooldownStarted,
+    Evidence,
+    FallbackEnded,
+    FallbackStarted,
+    KeyFailed,
+    KeyKept,
+    KeySucceeded,
+    cleared_by,
+)
 from ..core.errors import IdentityError
-from ..core.evidence import Change, Cooldown, Cooled, Evidence, Failed, KeyKept, StandInBegan, StandInEnded, Worked, cleared_by
 from ..core.faults import Confidence, Fault, FaultClass, Origin, Phase, Scope
 from ..core.identity import Pin
-from ..core.session import Session, StandIn
+from ..core.session import ActiveFallback, Session
 from . import sql
 from .base import BrokenSession, Lease, Token
 
@@ -32,13 +43,22 @@ _PLAIN = Fault(FaultClass.UNKNOWN)
 def dump_fault(fault: Fault) -> dict[str, object]:
     """A fault as JSON values, without the fields that say nothing."""
     usual = asdict(_PLAIN)
-    return {"kind": str(fault.kind)} | {name: value for name, value in asdict(fault).items() if name != "kind" and value != usual[name]}
+    return {"kind": str(fault.kind)} | {
+        name: value for name, value in asdict(fault).items() if name != "kind" and value != usual[name]
+    }
 
 
 def load_fault(data: Mapping[str, object]) -> Fault:
     """The fault that `dump_fault` wrote. Raises KeyError or ValueError for anything else."""
     known: dict[str, object] = {name: data[name] for name in asdict(_PLAIN) if name in data}
-    read = {"kind": FaultClass, "scope": Scope, "origin": Origin, "phase": Phase, "confidence": Confidence, "signs": tuple}
+    read = {
+        "kind": FaultClass,
+        "scope": Scope,
+        "origin": Origin,
+        "phase": Phase,
+        "confidence": Confidence,
+        "signs": tuple,
+    }
     for name, make in read.items():
         if name in known:
             known[name] = make(known[name])
@@ -46,33 +66,58 @@ def load_fault(data: Mapping[str, object]) -> Fault:
 
 
 def session(row: Row) -> Session | BrokenSession:
-    """A session, or what is wrong with its row. A stand-in that cannot be read has ended: the choice is the pin."""
-    session_id, pin, key, rung, reason, until, kept_key, created_at, changed_at, version = row
+    """A session, or what is wrong with its row. A stand-in that cannot be read has ended: the choice is the
+    pin."""
+    session_id, pin, key, fallback, reason, until, kept_key, created_at, changed_at, version = row
     try:
-        return Session(session_id, Pin.parse(pin), key, _stand_in(rung, reason, until), kept_key, float(created_at), float(changed_at), int(version))
+        return Session(
+            session_id,
+            Pin.parse(pin),
+            key,
+            _active_fallback(fallback, reason, until),
+            kept_key,
+            float(created_at),
+            float(changed_at),
+            int(version),
+        )
     except _UNREADABLE as error:
         why = error.what if isinstance(error, IdentityError) else str(error)
         return BrokenSession(str(session_id), dict(zip(sql.SESSION_COLUMNS, row, strict=True)), why)
 
 
-def _stand_in(rung: Any, reason: Any, until: Any) -> StandIn | None:
+def _active_fallback(fallback: Any, reason: Any, until: Any) -> ActiveFallback | None:
     try:
-        return None if rung is None else StandIn(Pin.parse(rung), str(reason), float(until))
+        return None if fallback is None else ActiveFallback(Pin.parse(fallback), str(reason), float(until))
     except _UNREADABLE:
         return None
 
 
 def session_params(session: Session) -> dict[str, object]:
-    stand_in = session.stand_in
-    rung = (str(stand_in.rung), stand_in.reason, stand_in.until) if stand_in is not None else (None, None, None)
-    row = (session.id, str(session.pin), session.key, *rung, session.kept_key, session.created_at, session.changed_at, session.version)
+    active_fallback = session.active_fallback
+    fallback = (
+        (str(active_fallback.fallback), active_fallback.reason, active_fallback.until)
+        if active_fallback is not None
+        else (None, None, None)
+    )
+    row = (
+        session.id,
+        str(session.pin),
+        session.key,
+        *fallback,
+        session.kept_key,
+        session.created_at,
+        session.changed_at,
+        session.version,
+    )
     return dict(zip(sql.SESSION_COLUMNS, row, strict=True))
 
 
 def evidence(row: Row) -> Evidence:
     fingerprint, url, first_ok, last_ok, last_fault, last_fault_at = row
     known = FaultClass._value2member_map_
-    kind = None if last_fault is None else FaultClass(last_fault) if last_fault in known else FaultClass.UNKNOWN
+    kind = (
+        None if last_fault is None else FaultClass(last_fault) if last_fault in known else FaultClass.UNKNOWN
+    )
     return Evidence(fingerprint, url, first_ok, last_ok, kind, last_fault_at)
 
 
@@ -107,18 +152,27 @@ def readable(rows: Iterable[Row], make: Callable[[Row], T]) -> list[T]:
 def statements(change: Change, at: float) -> Iterator[Statement]:
     """What a change of the core writes; nothing for a `Worked` that the store knows already."""
     match change:
-        case Worked(fingerprint, url, durable=True):
+        case KeySucceeded(fingerprint, url, durable=True):
             yield sql.WORKED, {"fingerprint": fingerprint, "url": url, "at": change.at}
             for name in cleared_by(change):
                 yield sql.REFUTED, {"subject": name, "at": change.at}
-        case Failed():
+        case KeyFailed():
             yield sql.FAILED, change._asdict()
-        case Cooled(cooldown):
+        case CooldownStarted(cooldown):
             fault = json.dumps(dump_fault(cooldown.fault))
-            yield sql.COOLED, {"subject": cooldown.subject, "until": cooldown.until, "since": cooldown.since, "level": cooldown.level, "fault": fault}
-        case StandInBegan():
+            yield (
+                sql.COOLED,
+                {
+                    "subject": cooldown.subject,
+                    "until": cooldown.until,
+                    "since": cooldown.since,
+                    "level": cooldown.level,
+                    "fault": fault,
+                },
+            )
+        case FallbackStarted():
             yield sql.STAND_IN, {**change._asdict(), "at": at}
-        case StandInEnded(session_id):
+        case FallbackEnded(session_id):
             yield sql.STAND_IN_END, {"session": session_id, "at": at}
         case KeyKept(session_id, label):
             yield sql.KEEP_KEY, {"session": session_id, "label": label, "at": at}

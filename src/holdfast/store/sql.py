@@ -1,6 +1,6 @@
-"""Every statement the store runs, once. Named parameters (`:name`) and the SQL that SQLite and PostgreSQL share: upserts, but no
-engine's own functions; `CASE` where one has `max()` and the other `greatest()`, `substr` where LIKE would read `_` as a wildcard.
-"""
+"""Every statement the store runs, once. Named parameters (`:name`) and the SQL that SQLite and PostgreSQL
+share: upserts, but no engine's own functions; `CASE` where one has `max()` and the other `greatest()`,
+`substr` where LIKE would read `_` as a wildcard."""
 
 # ruff: noqa: S608, S105 - only constants of this file are joined, every value is a parameter; a gateway token's SQL is no password
 
@@ -17,7 +17,7 @@ SESSIONS = f"SELECT {_SESSION} FROM session ORDER BY changed_at DESC, id"
 SESSION_INSERT = f"INSERT INTO session ({_SESSION}) VALUES ({', '.join(f':{name}' for name in SESSION_COLUMNS)}) ON CONFLICT (id) DO NOTHING"
 SESSION_UPDATE = f"UPDATE session SET {', '.join(f'{name} = :{name}' for name in SESSION_COLUMNS[1:])} WHERE id = :id AND version = :expect"
 SESSION_DELETE = "DELETE FROM session WHERE id = :id"
-STAND_IN = """UPDATE session SET stand_in = :rung, stand_in_reason = :reason, stand_in_until = :until
+STAND_IN = """UPDATE session SET stand_in = :fallback, stand_in_reason = :reason, stand_in_until = :until
     WHERE id = :session AND changed_at <= :at"""
 STAND_IN_END = """UPDATE session SET stand_in = NULL, stand_in_reason = NULL, stand_in_until = NULL
     WHERE id = :session AND changed_at <= :at AND stand_in IS NOT NULL"""
@@ -58,8 +58,12 @@ PRUNE_JOURNAL = "DELETE FROM journal WHERE at < :oldest"
 
 
 def journal(*, by_session: bool, by_request: bool) -> str:
-    """The query for the newest rows, with the filters that are asked for. For a request these are all rows of its second."""
-    filters = [*(["session = :session"] if by_session else []), *(["request IN (:request, :second) AND request <> ''"] if by_request else [])]
+    """The query for the newest rows, with the filters that are asked for. For a request these are all rows of
+    its second."""
+    filters = [
+        *(["session = :session"] if by_session else []),
+        *(["request IN (:request, :second) AND request <> ''"] if by_request else []),
+    ]
     where = f" WHERE {' AND '.join(filters)}" if filters else ""
     return f"SELECT {_EVENT} FROM journal{where} ORDER BY at DESC, id DESC{'' if by_request else ' LIMIT :limit'}"
 

@@ -1,8 +1,8 @@
 """The store in one SQLite file, shared by all processes of a user. Standard library only.
 
-Two connections, each behind a lock: one writes, one reads. With WAL a reader never waits for a writer, so a thread that asks for the
-revision is not held up while another one waits for another process's transaction. A connection for each thread was measured and
-costs the same per call, but leaks with every thread that ends.
+Two connections, each behind a lock: one writes, one reads. With WAL a reader never waits for a writer, so a
+thread that asks for the revision is not held up while another one waits for another process's transaction. A
+connection for each thread was measured and costs the same per call, but leaks with every thread that ends.
 
 A fork is noticed at the next call: the child opens connections of its own and never touches its parent's.
 """
@@ -37,15 +37,16 @@ _REASONS = {
     "SQLITE_NOTADB": "the file is damaged or not a database",
     "SQLITE_READONLY": "it can be read but not written",
 }
-# The connections that a forked child inherited: closing or collecting them there would disturb the parent's locks.
+# The connections that a forked child inherited: closing or collecting them there would disturb the parent's
+# locks.
 _inherited: list[sqlite3.Connection] = []
 
 
 class SqliteStore(RelationalStore):
     """A `Store` in the file `path`, made on first use (0600, in a directory of 0700).
 
-    Raises StoreError when the file is damaged, another program's, or of a newer version; it is never replaced.
-    """
+    Raises StoreError when the file is damaged, another program's, or of a newer version; it is never
+    replaced."""
 
     def __init__(self, path: str | Path, *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(clock)
@@ -115,9 +116,13 @@ class SqliteStore(RelationalStore):
 def connect(path: Path | str) -> sqlite3.Connection:
     """A connection in autocommit that threads may share under a lock. It never makes a file."""
     name = path if isinstance(path, str) else f"{path.absolute().as_uri()}?mode=rw"
-    connection = sqlite3.connect(name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+    connection = sqlite3.connect(
+        name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+    )
     try:
-        connection.execute("PRAGMA synchronous = NORMAL")  # with WAL: a power cut may cost the last commits, never the consistency
+        connection.execute(
+            "PRAGMA synchronous = NORMAL"
+        )  # with WAL: a power cut may cost the last commits, never the consistency
     except BaseException:
         connection.close()
         raise
@@ -125,7 +130,8 @@ def connect(path: Path | str) -> sqlite3.Connection:
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the schema up to this version, step by step. Several processes may do so at once: each step is done by one."""
+    """Bring the schema up to this version, step by step. Several processes may do so at once: each step is
+    done by one."""
     while (number := _schema(connection)) < len(MIGRATIONS):
         with _immediate(connection):
             if _schema(connection) == number:
@@ -150,7 +156,8 @@ def _build(path: Path) -> None:
 
 @contextmanager
 def _immediate(connection: sqlite3.Connection) -> Iterator[None]:
-    """One transaction that holds the right to write from its first statement, so that what it reads stays true."""
+    """One transaction that holds the right to write from its first statement, so that what it reads stays
+    true."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -162,8 +169,8 @@ def _immediate(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 class _Explained:
-    """SQLite's errors, and values it cannot take, as a StoreError that names the file and the command. One for all calls of a
-    store: a generator for each call would cost a third of asking for the revision."""
+    """SQLite's errors, and values it cannot take, as a StoreError that names the file and the command. One
+    for all calls of a store: a generator for each call would cost a third of asking for the revision."""
 
     __slots__ = ("_path",)
 
@@ -173,10 +180,14 @@ class _Explained:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if isinstance(error, sqlite3.Error):
             name = getattr(error, "sqlite_errorname", "")
             reason = next((text for known, text in _REASONS.items() if name.startswith(known)), str(error))
             raise StoreError(f"the store {self._path} failed: {reason}", next_step=DOCTOR) from error
         if isinstance(error, UnicodeError | OverflowError):
-            raise StoreError(f"the store {self._path} cannot keep this value: {error}", next_step=DOCTOR) from error
+            raise StoreError(
+                f"the store {self._path} cannot keep this value: {error}", next_step=DOCTOR
+            ) from error

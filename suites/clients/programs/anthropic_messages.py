@@ -9,7 +9,11 @@ import sys
 import anthropic
 
 client = anthropic.Anthropic(base_url=os.environ["GATEWAY"], api_key=os.environ["TOKEN"])
-ASK = {"model": os.environ["MODEL"], "max_tokens": 64, "messages": [{"role": "user", "content": "Say something."}]}
+ASK = {
+    "model": os.environ["MODEL"],
+    "max_tokens": 64,
+    "messages": [{"role": "user", "content": "Say something."}],
+}
 TOOL = {"name": "look_up", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
 
 
@@ -23,7 +27,9 @@ def stream() -> dict:
 
 
 def tools() -> dict:
-    use = next(block for block in client.messages.create(**ASK, tools=[TOOL]).content if block.type == "tool_use")
+    use = next(
+        block for block in client.messages.create(**ASK, tools=[TOOL]).content if block.type == "tool_use"
+    )
     return {"tool": use.name, "arguments": use.input}
 
 

@@ -1,4 +1,5 @@
-"""LangChain's OpenAI or Anthropic chat model: one question of the kind asked for, what came of it as one line of JSON."""
+"""LangChain's OpenAI or Anthropic chat model: one question of the kind asked for, what came of it as one line
+of JSON."""
 
 from __future__ import annotations
 
@@ -12,11 +13,15 @@ kind, vendor = sys.argv[1], sys.argv[2]
 if vendor == "openai":
     from langchain_openai import ChatOpenAI
 
-    model = ChatOpenAI(model=os.environ["MODEL"], base_url=os.environ["GATEWAY"] + "/v1", api_key=os.environ["TOKEN"])
+    model = ChatOpenAI(
+        model=os.environ["MODEL"], base_url=os.environ["GATEWAY"] + "/v1", api_key=os.environ["TOKEN"]
+    )
 else:
     from langchain_anthropic import ChatAnthropic
 
-    model = ChatAnthropic(model=os.environ["MODEL"], base_url=os.environ["GATEWAY"], api_key=os.environ["TOKEN"])
+    model = ChatAnthropic(
+        model=os.environ["MODEL"], base_url=os.environ["GATEWAY"], api_key=os.environ["TOKEN"]
+    )
 
 
 @tool
@@ -40,7 +45,16 @@ def plain() -> dict:
 
 
 try:
-    told = {"plain": plain, "error": plain, "stream": lambda: {"text": "".join(text(part) for part in model.stream("Say something."))}, "tools": tools}[kind]()
+    told = {
+        "plain": plain,
+        "error": plain,
+        "stream": lambda: {"text": "".join(text(part) for part in model.stream("Say something."))},
+        "tools": tools,
+    }[kind]()
 except Exception as error:  # noqa: BLE001 - whichever SDK it wraps
-    told = {"status": getattr(error, "status_code", None), "kind": type(error).__name__, "message": str(error)}
+    told = {
+        "status": getattr(error, "status_code", None),
+        "kind": type(error).__name__,
+        "message": str(error),
+    }
 print(json.dumps(told))

@@ -11,7 +11,13 @@ import litellm
 kind, vendor = sys.argv[1], sys.argv[2]
 litellm.suppress_debug_info = True
 base = os.environ["GATEWAY"] + ("/v1" if vendor == "openai" else "")
-TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "look_up",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+}
 ASK = {
     "model": f"{vendor}/{os.environ['MODEL']}",
     "api_base": base,
@@ -26,7 +32,11 @@ def plain() -> dict:
 
 
 def stream() -> dict:
-    return {"text": "".join(chunk.choices[0].delta.content or "" for chunk in litellm.completion(**ASK, stream=True))}
+    return {
+        "text": "".join(
+            chunk.choices[0].delta.content or "" for chunk in litellm.completion(**ASK, stream=True)
+        )
+    }
 
 
 def tools() -> dict:
@@ -37,5 +47,9 @@ def tools() -> dict:
 try:
     told = {"plain": plain, "error": plain, "stream": stream, "tools": tools}[kind]()
 except Exception as error:  # noqa: BLE001 - litellm has an exception class for every vendor
-    told = {"status": getattr(error, "status_code", None), "kind": type(error).__name__, "message": str(error)}
+    told = {
+        "status": getattr(error, "status_code", None),
+        "kind": type(error).__name__,
+        "message": str(error),
+    }
 print(json.dumps(told))

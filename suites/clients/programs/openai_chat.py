@@ -1,4 +1,5 @@
-"""The official OpenAI SDK, chat completions: one question of the kind asked for, what came of it as one line of JSON."""
+"""The official OpenAI SDK, chat completions: one question of the kind asked for, what came of it as one line
+of JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +12,13 @@ import openai
 client = openai.OpenAI(base_url=os.environ["GATEWAY"] + "/v1", api_key=os.environ["TOKEN"])
 MODEL = os.environ["MODEL"]
 SAY = [{"role": "user", "content": "Say something."}]
-TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "look_up",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+}
 
 
 def plain() -> dict:
@@ -24,7 +31,11 @@ def stream() -> dict:
 
 
 def tools() -> dict:
-    call = client.chat.completions.create(model=MODEL, messages=SAY, tools=[TOOL]).choices[0].message.tool_calls[0]
+    call = (
+        client.chat.completions.create(model=MODEL, messages=SAY, tools=[TOOL])
+        .choices[0]
+        .message.tool_calls[0]
+    )
     return {"tool": call.function.name, "arguments": json.loads(call.function.arguments)}
 
 

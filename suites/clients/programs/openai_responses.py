@@ -1,4 +1,5 @@
-"""The official OpenAI SDK, responses: one question of the kind asked for, what came of it as one line of JSON."""
+"""The official OpenAI SDK, responses: one question of the kind asked for, what came of it as one line of
+JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +11,12 @@ import openai
 
 client = openai.OpenAI(base_url=os.environ["GATEWAY"] + "/v1", api_key=os.environ["TOKEN"])
 MODEL = os.environ["MODEL"]
-TOOL = {"type": "function", "name": "look_up", "strict": False, "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+TOOL = {
+    "type": "function",
+    "name": "look_up",
+    "strict": False,
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
 
 
 def plain() -> dict:
@@ -23,7 +29,11 @@ def stream() -> dict:
 
 
 def tools() -> dict:
-    call = next(item for item in client.responses.create(model=MODEL, input="Weather?", tools=[TOOL]).output if item.type == "function_call")
+    call = next(
+        item
+        for item in client.responses.create(model=MODEL, input="Weather?", tools=[TOOL]).output
+        if item.type == "function_call"
+    )
     return {"tool": call.name, "arguments": json.loads(call.arguments)}
 
 

@@ -1,4 +1,5 @@
-"""pydantic-ai's agent on the OpenAI or Anthropic model: one question of the kind asked for, what came of it as one line of JSON."""
+"""pydantic-ai's agent on the OpenAI or Anthropic model: one question of the kind asked for, what came of it
+as one line of JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +15,10 @@ if vendor == "openai":
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    model = OpenAIChatModel(os.environ["MODEL"], provider=OpenAIProvider(base_url=os.environ["GATEWAY"] + "/v1", api_key=os.environ["TOKEN"]))
+    model = OpenAIChatModel(
+        os.environ["MODEL"],
+        provider=OpenAIProvider(base_url=os.environ["GATEWAY"] + "/v1", api_key=os.environ["TOKEN"]),
+    )
 else:
     from anthropic import AsyncAnthropic
     from pydantic_ai.models.anthropic import AnthropicModel

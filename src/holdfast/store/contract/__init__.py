@@ -1,5 +1,5 @@
-"""What every store must do, as tests: subclass `StoreContract` (or `DurableStoreContract`) in a test module of yours and say how
-your store is opened. Needs pytest, which nothing else here does.
+"""What every store must do, as tests: subclass `StoreContract` (or `DurableStoreContract`) in a test module
+of yours and say how your store is opened. Needs pytest, which nothing else here does.
 
     class TestMyStore(StoreContract):
         def open_store(self, clock):
@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ...core.changes import KeyFailed
 from ...core.errors import StoreError
-from ...core.evidence import Failed
 from ...core.faults import FaultClass
 from ...core.identity import Pin
 from ...core.session import Session
@@ -35,7 +35,7 @@ class StoreContract(SessionContract, VerdictContract, RecordContract, LeaseContr
 
     def test_threads_share_one_store_and_lose_nothing(self, store: Store) -> None:
         def work(number: int) -> bool:
-            store.apply([Failed(f"{number:016}", URL, FaultClass.AUTH_REJECTED, START)], START)
+            store.apply([KeyFailed(f"{number:016}", URL, FaultClass.AUTH_REJECTED, START)], START)
             store.record([Event(START, EventKind.CREATED, f"s{number}")])
             store.evidence()
             return store.lease("n", str(number), 60) is not None
@@ -54,7 +54,8 @@ class StoreContract(SessionContract, VerdictContract, RecordContract, LeaseContr
 
 
 class DurableStoreContract(StoreContract):
-    """The behaviour of a store that outlives its process: `open_store` opens the same memory again within a test."""
+    """The behaviour of a store that outlives its process: `open_store` opens the same memory again within a
+    test."""
 
     def test_everything_is_there_after_a_restart(self, store: Store, clock: ManualClock) -> None:
         store.save_session(Session("s", Pin.parse("p/m")), None)
@@ -67,7 +68,9 @@ class DurableStoreContract(StoreContract):
             assert len(again.evidence()) == len(again.cooldowns()) == len(again.journal()) == 1
             assert again.holder("n") == lease
 
-    def test_two_that_are_open_at_once_see_each_others_changes(self, store: Store, clock: ManualClock) -> None:
+    def test_two_that_are_open_at_once_see_each_others_changes(
+        self, store: Store, clock: ManualClock
+    ) -> None:
         with self.open_store(clock) as other:
             before = other.revision()
             store.record([Event(START, EventKind.CREATED, "s")])

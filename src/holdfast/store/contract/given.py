@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ...core.evidence import Cooldown, Cooled, Worked
+from ...core.changes import Cooldown, CooldownStarted, KeySucceeded
 from ...core.faults import Confidence, Fault, FaultClass, Phase, Scope
 from ...core.identity import Pin
 from ...core.session import Session
@@ -16,7 +16,14 @@ START = 1_750_000_000.0
 FP, URL = "0123456789abcdef", "https://plan.example/v1"
 KEY = f"key:{FP}@{URL}"
 FAULT = Fault(
-    FaultClass.RATE_LIMITED, Scope.KEY, phase=Phase.BODY, status=429, retry_after=2.5, confidence=Confidence.CODE, signs=("code:1113",), excerpt="zu viel ☹"
+    FaultClass.RATE_LIMITED,
+    Scope.KEY,
+    phase=Phase.BODY,
+    status=429,
+    retry_after=2.5,
+    confidence=Confidence.CODE,
+    signs=("code:1113",),
+    excerpt="zu viel ☹",
 )
 
 
@@ -30,12 +37,14 @@ class ManualClock:
         return self.now
 
 
-def worked(at: float = START, *, model: str = "m", account: str = "", durable: bool = True) -> Worked:
-    return Worked(FP, URL, model, account, at, durable)
+def worked(at: float = START, *, model: str = "m", account: str = "", durable: bool = True) -> KeySucceeded:
+    return KeySucceeded(FP, URL, model, account, at, durable)
 
 
-def cooled(subject: str = KEY, *, until: float = START + 60, since: float = START, level: int = 1) -> Cooled:
-    return Cooled(Cooldown(subject, until, since, level, FAULT))
+def cooled(
+    subject: str = KEY, *, until: float = START + 60, since: float = START, level: int = 1
+) -> CooldownStarted:
+    return CooldownStarted(Cooldown(subject, until, since, level, FAULT))
 
 
 def written_by_older_software(session_id: str, pin: str = "custom/m") -> Session:
@@ -47,7 +56,7 @@ def written_by_older_software(session_id: str, pin: str = "custom/m") -> Session
     return Session(session_id, broken, version=3)
 
 
-class Opened:
+class OpenedStore:
     """Opens the store of a test and closes it."""
 
     def open_store(self, clock: Callable[[], float]) -> Store:

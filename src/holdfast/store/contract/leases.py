@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..base import Store
-from .given import START, ManualClock, Opened
+from .given import START, ManualClock, OpenedStore
 
 
-class LeaseContract(Opened):
+class LeaseContract(OpenedStore):
     """The right to act alone."""
 
     def test_a_lease_has_one_holder_the_same_owner_included(self, store: Store) -> None:
@@ -21,7 +21,9 @@ class LeaseContract(Opened):
         assert store.holder("probe:k") == lease
         assert store.lease("probe:other", "you", 5) is not None
 
-    def test_a_lease_is_taken_over_when_its_time_has_passed_and_its_fence_grows(self, store: Store, clock: ManualClock) -> None:
+    def test_a_lease_is_taken_over_when_its_time_has_passed_and_its_fence_grows(
+        self, store: Store, clock: ManualClock
+    ) -> None:
         first = store.lease("n", "a", 5)
         clock.now += 5
         assert store.holder("n") is None
@@ -34,7 +36,9 @@ class LeaseContract(Opened):
         assert third is not None
         assert third.fence > second.fence
 
-    def test_a_lease_is_prolonged_while_it_lasts_and_never_after(self, store: Store, clock: ManualClock) -> None:
+    def test_a_lease_is_prolonged_while_it_lasts_and_never_after(
+        self, store: Store, clock: ManualClock
+    ) -> None:
         lease = store.lease("n", "a", 5)
         assert lease is not None
         clock.now += 4
@@ -44,7 +48,9 @@ class LeaseContract(Opened):
         clock.now += 1
         assert store.renew(lease, 5) is False
 
-    def test_a_stale_holder_neither_releases_nor_prolongs_the_next_ones_lease(self, store: Store, clock: ManualClock) -> None:
+    def test_a_stale_holder_neither_releases_nor_prolongs_the_next_ones_lease(
+        self, store: Store, clock: ManualClock
+    ) -> None:
         stale = store.lease("n", "a", 5)
         clock.now += 6
         current = store.lease("n", "a", 5)
@@ -61,7 +67,9 @@ class LeaseContract(Opened):
         assert store.renew(lease, 5) is False
         assert store.lease("n", "b", 5) is not None
 
-    def test_a_lease_from_before_the_clock_was_set_back_holds_nobody_up(self, store: Store, clock: ManualClock) -> None:
+    def test_a_lease_from_before_the_clock_was_set_back_holds_nobody_up(
+        self, store: Store, clock: ManualClock
+    ) -> None:
         assert store.lease("n", "killed", 5) is not None
         clock.now -= 86_400
         assert store.holder("n") is None

@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...core.identity import ProviderName
-from ...core.provision import Capability, Consent, Record, State
-from ...core.roles import Role
+from ...core.model_roles import Role
+from ...core.provisioning_state import Capability, Consent, Record, State
 from ..base import Store
-from .given import START, Opened
+from .given import START, OpenedStore
 
 RECORD = Record(
     ProviderName("amazee"), "amazee", Capability.ONE_SHOT, State.RESOLVED, "budget", "said ☹", 2, "i2", START, 1,
@@ -18,7 +18,7 @@ RECORD = Record(
 )  # fmt: skip
 
 
-class ProvisionContract(Opened):
+class ProvisionContract(OpenedStore):
     """A record is read as it was written, and overwritten only by whoever had read it last."""
 
     def test_a_record_comes_back_as_it_was(self, store: Store) -> None:

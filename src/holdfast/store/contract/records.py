@@ -10,14 +10,20 @@ import pytest
 from ...core.errors import StoreError
 from ..base import COOLDOWN_KEPT, Store, Token
 from ..events import Event, EventKind
-from .given import START, URL, ManualClock, Opened, cooled, worked
+from .given import START, URL, ManualClock, OpenedStore, cooled, worked
 
 
-class RecordContract(Opened):
+class RecordContract(OpenedStore):
     """What is kept in rows of its own."""
 
     def test_the_journal_gives_back_what_happened_the_newest_last(self, store: Store) -> None:
-        detail = {"number": 1, "fault": {"kind": "transient"}, "seconds": 0.25, "key": None, "text": "日本 \udcff"}
+        detail = {
+            "number": 1,
+            "fault": {"kind": "transient"},
+            "seconds": 0.25,
+            "key": None,
+            "text": "日本 \udcff",
+        }
         events = [
             Event(START + 1, EventKind.ATTEMPT, "s", "r1", "p/m", detail),
             Event(START, EventKind.CREATED, "s", pin="p/m"),
@@ -36,15 +42,37 @@ class RecordContract(Opened):
         assert store.journal(session="s") == events
 
     def test_many_requests_that_went_well_read_as_if_each_had_a_line_of_its_own(self, store: Store) -> None:
-        events = [_answered(f"{int(START) + number // 40:08x}{number:08x}", START + number / 50, f"s{number % 3}", number % 2) for number in range(200)]
-        broke_off = Event(START + 1.501, EventKind.TRUNCATED, "s0", events[60].request, "p/m", {"fault": "transient"})
-        counted = [Event(one.at + 0.001, EventKind.USAGE, one.session, one.request, one.pin, {"tokens": {"input": 1, "output": 2}}) for one in events[:50]]
+        events = [
+            _answered(
+                f"{int(START) + number // 40:08x}{number:08x}",
+                START + number / 50,
+                f"s{number % 3}",
+                number % 2,
+            )
+            for number in range(200)
+        ]
+        broke_off = Event(
+            START + 1.501, EventKind.TRUNCATED, "s0", events[60].request, "p/m", {"fault": "transient"}
+        )
+        counted = [
+            Event(
+                one.at + 0.001,
+                EventKind.USAGE,
+                one.session,
+                one.request,
+                one.pin,
+                {"tokens": {"input": 1, "output": 2}},
+            )
+            for one in events[:50]
+        ]
         told = sorted([*events, broke_off, *counted], key=lambda event: event.at)
         for first in range(0, len(told), 100):
             store.record(told[first : first + 100])
         assert store.journal(limit=1000) == told
         for session in ("s0", "s1", "s2"):
-            assert store.journal(session=session, limit=1000) == [one for one in told if one.session == session]
+            assert store.journal(session=session, limit=1000) == [
+                one for one in told if one.session == session
+            ]
         for limit in (1, 7, 100):
             assert store.journal(limit=limit) == told[-limit:]
         assert store.journal(request=events[60].request) == [events[60], broke_off]
@@ -53,14 +81,21 @@ class RecordContract(Opened):
         assert store.journal(request=events[40].request[:8]) == []
 
     def test_pruning_removes_what_is_old_and_nothing_that_decides(self, store: Store) -> None:
-        store.record([Event(START - 8 * 86400, EventKind.CREATED, "s"), Event(START - 86400, EventKind.RESUMED, "s")])
-        store.apply([worked(START - 9e7), cooled(until=START - COOLDOWN_KEPT - 1), cooled("endpoint:x")], START)
+        store.record(
+            [Event(START - 8 * 86400, EventKind.CREATED, "s"), Event(START - 86400, EventKind.RESUMED, "s")]
+        )
+        store.apply(
+            [worked(START - 9e7), cooled(until=START - COOLDOWN_KEPT - 1), cooled("endpoint:x")], START
+        )
         assert store.prune(keep_days=7) == 2
         assert [one.kind for one in store.journal()] == [EventKind.RESUMED]
         assert len(store.evidence()) == len(store.cooldowns()) == 1
 
     def test_a_token_is_kept_as_its_hash_and_revoked_once(self, store: Store, clock: ManualClock) -> None:
-        bound, free = Token("t1", "hash-1", "laptop", "s", START), Token("t2", "hash-2", "ci", created_at=START + 1)
+        bound, free = (
+            Token("t1", "hash-1", "laptop", "s", START),
+            Token("t2", "hash-2", "ci", created_at=START + 1),
+        )
         store.add_token(free)
         store.add_token(bound)
         assert store.tokens() == [bound, free]

@@ -7,20 +7,27 @@ from dataclasses import replace
 
 import pytest
 
+from ...core.changes import Change, FallbackEnded, FallbackStarted, KeyKept
 from ...core.errors import IdentityError, StoreError
-from ...core.evidence import Change, KeyKept, StandInBegan, StandInEnded
 from ...core.identity import Pin
-from ...core.session import Session, StandIn
+from ...core.session import ActiveFallback, Session
 from ..base import StaleSession, Store
-from .given import START, ManualClock, Opened, written_by_older_software
+from .given import START, ManualClock, OpenedStore, written_by_older_software
 
 
-class SessionContract(Opened):
+class SessionContract(OpenedStore):
     """The user's choices."""
 
     def test_a_session_comes_back_exactly_as_it_was_chosen(self, store: Store) -> None:
         plain = Session("issue-42", Pin.parse("router/xiaomi/mimo-v2.5"), created_at=START, changed_at=START)
-        full = replace(plain, id="b", key="eu", stand_in=StandIn(Pin.parse("q/other:free"), "429 on every key", START + 600.125), kept_key="a", version=7)
+        full = replace(
+            plain,
+            id="b",
+            key="eu",
+            active_fallback=ActiveFallback(Pin.parse("q/other:free"), "429 on every key", START + 600.125),
+            kept_key="a",
+            version=7,
+        )
         store.save_session(plain, None)
         store.save_session(full, None)
         assert store.session("issue-42") == plain
@@ -77,11 +84,21 @@ class SessionContract(Opened):
         assert store.broken_sessions() == []
         assert store.session("bad") == Session("bad", Pin.parse("p/m"), version=4)
 
-    def test_renaming_a_provider_moves_pins_and_stand_ins_and_nothing_else(self, store: Store, clock: ManualClock) -> None:
+    def test_renaming_a_provider_moves_pins_and_stand_ins_and_nothing_else(
+        self, store: Store, clock: ManualClock
+    ) -> None:
         rows = {
             "pin": Session("pin", Pin.parse("a_b/x/a_b/y")),
-            "rung": Session("rung", Pin.parse("q/m"), stand_in=StandIn(Pin.parse("a_b/m"), "why", START)),
-            "both": Session("both", Pin.parse("a_b/m"), key="k", stand_in=StandIn(Pin.parse("a_b/n"), "why", START), kept_key="l"),
+            "rung": Session(
+                "rung", Pin.parse("q/m"), active_fallback=ActiveFallback(Pin.parse("a_b/m"), "why", START)
+            ),
+            "both": Session(
+                "both",
+                Pin.parse("a_b/m"),
+                key="k",
+                active_fallback=ActiveFallback(Pin.parse("a_b/n"), "why", START),
+                kept_key="l",
+            ),
             "near": Session("near", Pin.parse("axb/m")),
             "longer": Session("longer", Pin.parse("a_b2/a_b/m")),
         }
@@ -89,9 +106,22 @@ class SessionContract(Opened):
             store.save_session(session, None)
         clock.now += 5
         assert store.rename_provider("a_b", "new") == ["both", "pin", "rung"]
-        assert store.session("pin") == replace(rows["pin"], pin=Pin.parse("new/x/a_b/y"), version=1, changed_at=START + 5)
-        assert store.session("rung") == replace(rows["rung"], stand_in=StandIn(Pin.parse("new/m"), "why", START), version=1, changed_at=START + 5)
-        both = replace(rows["both"], pin=Pin.parse("new/m"), stand_in=StandIn(Pin.parse("new/n"), "why", START), version=1, changed_at=START + 5)
+        assert store.session("pin") == replace(
+            rows["pin"], pin=Pin.parse("new/x/a_b/y"), version=1, changed_at=START + 5
+        )
+        assert store.session("rung") == replace(
+            rows["rung"],
+            active_fallback=ActiveFallback(Pin.parse("new/m"), "why", START),
+            version=1,
+            changed_at=START + 5,
+        )
+        both = replace(
+            rows["both"],
+            pin=Pin.parse("new/m"),
+            active_fallback=ActiveFallback(Pin.parse("new/n"), "why", START),
+            version=1,
+            changed_at=START + 5,
+        )
         assert store.session("both") == both
         assert [store.session(name) for name in ("near", "longer")] == [rows["near"], rows["longer"]]
 
@@ -104,14 +134,24 @@ class SessionContract(Opened):
     def test_stand_ins_and_kept_keys_are_no_changes_of_the_user(self, store: Store) -> None:
         session = Session("s", Pin.parse("p/m"), key="k", changed_at=START, version=2)
         store.save_session(session, None)
-        store.apply([StandInBegan("s", "q/rung", "all keys cooling", START + 600), KeyKept("s", "b")], START + 1)
-        assert store.session("s") == replace(session, stand_in=StandIn(Pin.parse("q/rung"), "all keys cooling", START + 600), kept_key="b")
-        store.apply([StandInEnded("s")], START + 2)
+        store.apply(
+            [FallbackStarted("s", "q/rung", "all keys cooling", START + 600), KeyKept("s", "b")], START + 1
+        )
+        assert store.session("s") == replace(
+            session,
+            active_fallback=ActiveFallback(Pin.parse("q/rung"), "all keys cooling", START + 600),
+            kept_key="b",
+        )
+        store.apply([FallbackEnded("s")], START + 2)
         assert store.session("s") == replace(session, kept_key="b")
         assert store.sessions() == [replace(session, kept_key="b")]
 
-    @pytest.mark.parametrize("late", [StandInBegan("s", "q/rung", "why", START + 600), KeyKept("s", "old-key")])
-    def test_what_belonged_to_the_old_choice_does_not_reach_the_new_one(self, store: Store, late: Change) -> None:
+    @pytest.mark.parametrize(
+        "late", [FallbackStarted("s", "q/rung", "why", START + 600), KeyKept("s", "old-key")]
+    )
+    def test_what_belonged_to_the_old_choice_does_not_reach_the_new_one(
+        self, store: Store, late: Change
+    ) -> None:
         session = Session("s", Pin.parse("p/m"), changed_at=START)
         store.save_session(session, None)
         switched = session.choose(Pin.parse("other/m"), START + 10)

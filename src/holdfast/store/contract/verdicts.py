@@ -1,4 +1,5 @@
-"""Evidence and cool-downs: time decides and not the order of writing; the revision tells whoever must read again."""
+"""Evidence and cool-downs: time decides and not the order of writing; the revision tells whoever must read
+again."""
 # ruff: noqa: S101 - these are tests
 
 from __future__ import annotations
@@ -8,17 +9,17 @@ from collections.abc import Callable
 
 import pytest
 
+from ...core.changes import CooldownStarted, Evidence, FallbackEnded, FallbackStarted, KeyFailed, KeyKept
 from ...core.errors import StoreError
-from ...core.evidence import Cooled, Evidence, Failed, KeyKept, StandInBegan, StandInEnded
 from ...core.faults import FaultClass
 from ...core.identity import Pin
 from ...core.session import Session
 from ..base import COOLDOWN_KEPT, Store, Token
 from ..events import Event, EventKind
-from .given import FP, KEY, START, URL, ManualClock, Opened, cooled, worked
+from .given import FP, KEY, START, URL, ManualClock, OpenedStore, cooled, worked
 
 
-class VerdictContract(Opened):
+class VerdictContract(OpenedStore):
     """What keys did."""
 
     def test_evidence_keeps_the_first_and_the_last_success(self, store: Store) -> None:
@@ -27,13 +28,13 @@ class VerdictContract(Opened):
         assert store.evidence() == [Evidence(FP, URL, START, START + 9)]
 
     def test_a_refusal_keeps_what_worked_before_and_the_latest_refusal_counts(self, store: Store) -> None:
-        store.apply([Failed(FP, URL, FaultClass.AUTH_REJECTED, START + 9), worked(START)], START)
-        store.apply([Failed(FP, URL, FaultClass.AUTH_EXPIRED, START + 3)], START)
+        store.apply([KeyFailed(FP, URL, FaultClass.AUTH_REJECTED, START + 9), worked(START)], START)
+        store.apply([KeyFailed(FP, URL, FaultClass.AUTH_EXPIRED, START + 3)], START)
         assert store.evidence() == [Evidence(FP, URL, START, START, FaultClass.AUTH_REJECTED, START + 9)]
 
     def test_a_key_has_its_evidence_at_each_url_apart(self, store: Store) -> None:
         elsewhere = "https://eu.example/v1"
-        store.apply([worked(START), Failed(FP, elsewhere, FaultClass.AUTH_REJECTED, START)], START)
+        store.apply([worked(START), KeyFailed(FP, elsewhere, FaultClass.AUTH_REJECTED, START)], START)
         assert {one.url: one.last_ok for one in store.evidence()} == {URL: START, elsewhere: None}
 
     def test_a_success_that_the_store_knows_already_writes_nothing(self, store: Store) -> None:
@@ -49,18 +50,36 @@ class VerdictContract(Opened):
     @pytest.mark.parametrize(
         ("second", "stands"),
         [
-            pytest.param(cooled(since=START + 5, until=START + 90), cooled(since=START + 5, until=START + 90), id="a later verdict replaces"),
-            pytest.param(cooled(since=START - 5, until=START + 90, level=2), cooled(), id="an earlier one does not"),
-            pytest.param(cooled(since=START + 5, until=START + 10), cooled(since=START + 5), id="nor does one of the same level shorten"),
-            pytest.param(cooled(since=START + 5, until=START + 10, level=2), cooled(since=START + 5, until=START + 10, level=2), id="one of another level may"),
+            pytest.param(
+                cooled(since=START + 5, until=START + 90),
+                cooled(since=START + 5, until=START + 90),
+                id="a later verdict replaces",
+            ),
+            pytest.param(
+                cooled(since=START - 5, until=START + 90, level=2), cooled(), id="an earlier one does not"
+            ),
+            pytest.param(
+                cooled(since=START + 5, until=START + 10),
+                cooled(since=START + 5),
+                id="nor does one of the same level shorten",
+            ),
+            pytest.param(
+                cooled(since=START + 5, until=START + 10, level=2),
+                cooled(since=START + 5, until=START + 10, level=2),
+                id="one of another level may",
+            ),
         ],
     )
-    def test_of_two_verdicts_on_one_subject(self, store: Store, second: Cooled, stands: Cooled) -> None:
+    def test_of_two_verdicts_on_one_subject(
+        self, store: Store, second: CooldownStarted, stands: CooldownStarted
+    ) -> None:
         store.apply([cooled()], START)
         store.apply([second], START)
         assert store.cooldowns() == [stands.cooldown]
 
-    def test_one_good_answer_refutes_what_was_held_against_its_key_model_account_and_endpoint(self, store: Store) -> None:
+    def test_one_good_answer_refutes_what_was_held_against_its_key_model_account_and_endpoint(
+        self, store: Store
+    ) -> None:
         refuted = (KEY, f"{KEY}#m", f"model:m@{URL}", f"endpoint:{URL}", f"account:p:team@{URL}")
         innocent = (f"key:other@{URL}", f"{KEY}#n", f"model:n@{URL}", f"account:p:others@{URL}")
         store.apply([cooled(subject) for subject in refuted + innocent], START)
@@ -73,7 +92,7 @@ class VerdictContract(Opened):
         assert store.cooldowns() == [cooled(since=START + 2).cooldown]
 
     def test_changes_are_applied_all_or_none(self, store: Store) -> None:
-        unspeakable = Failed("\udcff", URL, FaultClass.AUTH_REJECTED, START)
+        unspeakable = KeyFailed("\udcff", URL, FaultClass.AUTH_REJECTED, START)
         before = store.revision()
         with pytest.raises(StoreError):
             store.apply([worked(), cooled(), unspeakable], START)
@@ -89,7 +108,12 @@ class VerdictContract(Opened):
     def test_forgetting_a_key_removes_what_it_did_and_nothing_of_others(self, store: Store) -> None:
         other = f"key:{FP}0@{URL}"
         store.apply(
-            [worked(), Failed(FP, "https://eu.example", FaultClass.AUTH_REJECTED, START), Failed(FP + "0", URL, FaultClass.AUTH_REJECTED, START)], START
+            [
+                worked(),
+                KeyFailed(FP, "https://eu.example", FaultClass.AUTH_REJECTED, START),
+                KeyFailed(FP + "0", URL, FaultClass.AUTH_REJECTED, START),
+            ],
+            START,
         )
         store.apply([cooled(), cooled(f"{KEY}#m"), cooled(other), cooled(f"endpoint:{URL}")], START + 1)
         assert store.forget(FP) == 4
@@ -111,16 +135,18 @@ class VerdictContract(Opened):
             lambda store: store.remove_session("s"),
             lambda store: store.rename_provider("p", "q"),
             lambda store: store.apply([worked(START + 100)], START + 100),
-            lambda store: store.apply([Failed(FP, URL, FaultClass.AUTH_REJECTED, START)], START),
+            lambda store: store.apply([KeyFailed(FP, URL, FaultClass.AUTH_REJECTED, START)], START),
             lambda store: store.apply([cooled("endpoint:x")], START),
-            lambda store: store.apply([StandInBegan("s", "q/m", "why", START)], START),
+            lambda store: store.apply([FallbackStarted("s", "q/m", "why", START)], START),
             lambda store: store.apply([KeyKept("s", "a")], START),
             lambda store: store.forget(FP),
             lambda store: store.clear(KEY),
             lambda store: store.add_token(Token("t", "hash", "label")),
         ],
     )
-    def test_the_revision_tells_every_change_that_others_must_learn(self, store: Store, change: Callable[[Store], object]) -> None:
+    def test_the_revision_tells_every_change_that_others_must_learn(
+        self, store: Store, change: Callable[[Store], object]
+    ) -> None:
         store.save_session(Session("s", Pin.parse("p/m")), None)
         store.apply([worked(), cooled()], START)
         before = store.revision()
@@ -135,11 +161,20 @@ class VerdictContract(Opened):
             lambda store: store.lease("n", "o", 5),
             lambda store: store.save_models("p", URL, ["m"], START),
             lambda store: store.prune(1),
-            lambda store: store.apply([KeyKept("s", "a"), StandInEnded("s"), KeyKept("unknown", "a")], START),
-            lambda store: (store.clear("nothing"), store.forget("nobody"), store.remove_session("none"), store.rename_provider("x", "y")),
+            lambda store: store.apply(
+                [KeyKept("s", "a"), FallbackEnded("s"), KeyKept("unknown", "a")], START
+            ),
+            lambda store: (
+                store.clear("nothing"),
+                store.forget("nobody"),
+                store.remove_session("none"),
+                store.rename_provider("x", "y"),
+            ),
         ],
     )
-    def test_the_revision_stays_when_nobody_has_to_read_again(self, store: Store, quiet: Callable[[Store], object]) -> None:
+    def test_the_revision_stays_when_nobody_has_to_read_again(
+        self, store: Store, quiet: Callable[[Store], object]
+    ) -> None:
         store.record([])
         store.save_session(Session("s", Pin.parse("p/m"), kept_key="a"), None)
         before = store.revision()

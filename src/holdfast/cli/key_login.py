@@ -1,0 +1,93 @@
+"""`holdfast key login`: sign in for a key that is given out for a while and renews itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from . import complete
+from .context import CliContext
+from .output import clock, say
+
+if TYPE_CHECKING:
+    from ..core.config import SignIn
+    from ..core.identity import Key, Provider
+
+_TABLE = '[signin.NAME] with client_id, token_url and device_url or authorize_url, and a key "oauth:NAME"'
+
+
+@click.command()
+@click.argument("provider", shell_complete=complete.providers)
+@click.option(
+    "--key",
+    "label",
+    metavar="LABEL",
+    help="Which of the provider's sign-ins, if it has several.",
+    shell_complete=complete.labels,
+)
+@click.option(
+    "--device",
+    "how",
+    flag_value="device",
+    help="Type a code on any device (RFC 8628). The default where the service offers it.",
+)
+@click.option(
+    "--browser",
+    "how",
+    flag_value="browser",
+    help="Use a browser on this machine (authorization code with PKCE).",
+)
+@click.pass_obj
+def login(context: CliContext, provider: str, label: str | None, how: str | None) -> None:
+    """Sign in for a provider whose key is `oauth:NAME`.
+
+    What comes of it is kept in secrets.toml (mode 0600), renewed by itself, and sent only to the token
+    address of [signin.NAME].
+
+    \b
+    Example:
+      holdfast key login corp --device
+    """
+    from ..engine.login import by_browser, by_device
+
+    key, sign_in = _signed(context, context.provider(provider), label)
+    how = how or ("device" if sign_in.device_url else "browser")
+    _check(sign_in, how, provider)
+    grant = by_device(sign_in, say) if how == "device" else by_browser(sign_in, say, visit=click.launch)
+    context.vault.file.put_grant(sign_in.name, grant)
+    ends = f"; its first token ends {clock(grant.expires_at)}" if grant.expires_at is not None else ""
+    say(f"signed in: key '{key.label}' of provider '{provider}' is kept in {context.home.secrets}{ends}")
+    if grant.refresh is None:
+        say(
+            "  note: the service gave no token that renews it, so you will have to sign in again when it ends"
+        )
+    say(f"  next: holdfast check {provider}")
+
+
+def _signed(context: CliContext, provider: Provider, label: str | None) -> tuple[Key, SignIn]:
+    """The key to sign in for. Raises ConfigError when none or several could be meant."""
+    from ..core.errors import ConfigError
+
+    found = [key for key in provider.keys if key.ref.startswith("oauth:") and label in (None, key.label)]
+    if len(found) != 1:
+        what = f"provider '{provider.name}' has {'several keys' if found else 'no key'} that somebody signs in for"
+        step = (
+            f"holdfast key login {provider.name} --key {found[0].label}"
+            if found
+            else f"holdfast key list {provider.name}   (the file needs {_TABLE})"
+        )
+        raise ConfigError(what, next_step=step)
+    return found[0], context.config.sign_ins[found[0].ref.removeprefix("oauth:")]
+
+
+def _check(sign_in: SignIn, how: str, provider: str) -> None:
+    from ..core.errors import ConfigError
+
+    ways = {"device": sign_in.device_url, "browser": sign_in.authorize_url}
+    if not ways[how]:
+        other = next(name for name, url in ways.items() if url)
+        field = {"device": "device_url", "browser": "authorize_url"}[how]
+        raise ConfigError(
+            f"[signin.{sign_in.name}] has no {field}", next_step=f"holdfast key login {provider} --{other}"
+        )

@@ -1,0 +1,73 @@
+"""What answered during a run: read from the journal, told in one line. A sentence without an attempt behind
+it is not said (law 7)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.errors import ModelDropped
+from ..core.identity import Pin
+from ..store.events import Event, EventKind
+from .output import count
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The requests of one run. `answered` counts them by (pin, host, key); `drift` says each way in which
+    another model or host than the chosen one was used or asked for."""
+
+    requests: int
+    attempts: int
+    answered: tuple[tuple[tuple[str, str, str], int], ...]
+    drift: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.requests:
+            return "no request arrived"
+        told = [
+            f"{pin} at {host}" + (f" with key '{key}'" if key else "") + f" answered {number}"
+            for (pin, host, key), number in self.answered
+        ]
+        asked = f"{count(self.requests, 'request')}, {count(self.attempts, 'attempt')}"
+        return f"{asked}: {'; '.join(told)}" if told else f"{asked}: none was answered"
+
+
+def account(events: Iterable[Event], pin: Pin, fallbacks: Collection[Pin] = (), refused: int = 0) -> Account:
+    """The account of a run on `pin`. `rungs` are those of the user's ladder, which may stand in; `refused`
+    counts its requests for other models, which the gateway turned away."""
+    allowed = {str(pin), *map(str, fallbacks)}
+    requests, answered, drift = set(), Counter[tuple[str, str, str]](), []
+    attempts = 0
+    for event in events:
+        detail: dict[str, Any] = dict(event.detail)
+        if event.kind is EventKind.MODEL_DIFFERS:
+            drift.append(
+                f"'{detail.get('answered')}' answered, and '{detail.get('chosen')}' was chosen (request {event.request})"
+            )
+        if event.kind is not EventKind.ATTEMPT:
+            continue
+        host = str(detail.get("url", "")).partition("://")[2].partition("/")[0]
+        attempts += 1
+        requests.add(event.request)
+        if event.pin not in allowed:
+            drift.append(f"{event.pin} at {host} was used, and '{pin}' was chosen (request {event.request})")
+        if "fault" not in detail:
+            answered[event.pin, host, str(detail.get("key") or "")] += 1
+    if refused:
+        drift.append(
+            f"it asked for another model than '{pin}', and was refused ({count(refused, 'request')})"
+        )
+    return Account(len(requests), attempts, tuple(answered.most_common()), tuple(dict.fromkeys(drift)))
+
+
+def insist(found: Account, pin: Pin, session: str) -> None:
+    """Raises ModelDropped when something else than the pin was used or asked for."""
+    if found.drift:
+        raise ModelDropped(
+            f"the program did not stay on '{pin}'",
+            details=found.drift[:5],
+            next_step=f"holdfast why {session}",
+        )

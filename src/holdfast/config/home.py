@@ -1,0 +1,175 @@
+"""Where the files are, and what holdfast.toml says as it stands."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._files import cannot, quoted, stamp
+from ..core.config import Config
+from ..core.errors import ConfigError, ConnectionLost, IdentityError, Problem
+from ..core.identity import Pin
+from ..core.routing import provider_of
+from ..providers import presets
+from .parse import parse
+from .positions import Lines, join
+
+_SYNTAX = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
+_PROJECT_FILE = ".holdfast.toml"
+_LONGEST_PROJECT_FILE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where the files are: `config` is holdfast.toml, `secrets` is secrets.toml, `state` the directory of
+    state.db."""
+
+    config: Path
+    state: Path
+    secrets: Path
+
+    @classmethod
+    def find(cls, environ: Mapping[str, str] = os.environ) -> Home:
+        """HOLDFAST_HOME if it is set, else the platform's directories for configuration, state and data."""
+        if chosen := environ.get("HOLDFAST_HOME"):
+            return cls.at(Path(chosen))
+        import platformdirs
+
+        place = platformdirs.PlatformDirs("holdfast", appauthor=False)
+        return cls(
+            place.user_config_path / "holdfast.toml",
+            place.user_state_path,
+            place.user_data_path / "secrets.toml",
+        )
+
+    @classmethod
+    def at(cls, directory: Path) -> Home:
+        """Everything in one directory."""
+        directory = directory.expanduser().absolute()
+        return cls(directory / "holdfast.toml", directory, directory / "secrets.toml")
+
+
+def load(home: Home, *, in_use: bool = False) -> Config:
+    """The configuration as it stands; a file that is missing is an empty one. Raises ConfigError with every
+    problem in it, and for a missing or empty file that is `in_use`: an editor is at work, or it was lost."""
+    text = read(home.config)
+    if in_use and not text:
+        raise ConfigError(f"{home.config} is gone or empty", next_step="holdfast init")
+    return understood(text, home.config, Lines(text, home.config.name).place, f"{home.config} is wrong:")
+
+
+def revision(home: Home) -> tuple[int, int, int] | None:
+    """Changes whenever the file does; costs one stat. None when there is no file."""
+    return stamp(home.config)
+
+
+def project_pin(config: Config, directory: Path | None = None) -> tuple[Pin, Path] | None:
+    """The pin that a project's .holdfast.toml selects, from `directory` (where this process runs) upwards,
+    and that file; None without one.
+
+    Such a file comes with other people's code: it may select among the user's providers, never define or
+    redirect one. Raises ConfigError when it says anything else, ConnectionLost when the provider that it
+    selects is none of the user's."""
+    try:
+        directory = directory or Path.cwd()
+    except FileNotFoundError:  # it was deleted under us
+        return None
+    places = (place / _PROJECT_FILE for place in (directory, *directory.parents))
+    path = next((path for path in places if os.path.isfile(path)), None)  # noqa: PTH113 - it is False, and no error, where we may not look
+    if path is None:
+        return None
+    pin = _selected(path)
+    try:
+        provider_of(config, pin)
+    except ConnectionLost as lost:
+        what = f"{path} selects '{pin}', and no provider of yours is called '{pin.provider}'"
+        raise ConnectionLost(
+            what,
+            candidates=lost.candidates,
+            next_step="holdfast session pin SESSION PROVIDER/MODEL   (your own choice)",
+        ) from None
+    return pin, path
+
+
+def _selected(path: Path) -> Pin:
+    text = read(path, _LONGEST_PROJECT_FILE)
+    document, lines = document_of(text, path), Lines(text, str(path))
+    written, problems = document.pop("pin", None), []
+    for name in (join("", name) for name in document):
+        what = "a project may select a pin and nothing else: it never defines or redirects a provider"
+        problems.append(
+            Problem(
+                name, what, "remove it here; a provider stands in your own holdfast.toml", lines.place(name)
+            )
+        )
+    try:
+        if isinstance(written, str) and not problems:
+            return Pin.parse(written)
+        if not isinstance(written, str):
+            problems.append(
+                Problem(
+                    "pin",
+                    "must be the only line: a provider and a model",
+                    'pin = "provider/model"',
+                    lines.place("pin"),
+                )
+            )
+    except IdentityError as error:
+        problems.append(Problem("pin", error.what, 'pin = "provider/model"', lines.place("pin")))
+    raise ConfigError(
+        f"{path} is wrong:", problems=problems, next_step="holdfast models   (lists what can be selected)"
+    )
+
+
+def read(path: Path, longest: int = -1) -> str:
+    """The file's text, "" when there is none. Raises ConfigError, also when more than `longest` bytes stand
+    there."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(longest + 1 if longest >= 0 else -1)
+        if len(raw) > longest >= 0:
+            raise ConfigError(
+                f"{path} is longer than {longest} bytes, which nothing that belongs there is",
+                next_step=f"head {quoted(path)}",
+            )
+        return raw.decode("utf-8-sig")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text", next_step=f"file {quoted(path)}") from None
+    except OSError as error:
+        raise cannot("read", path, error) from None
+
+
+def document_of(text: str, path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError(
+            f"{path} is nested too deeply to be read", next_step=f"${{EDITOR:-vi}} {quoted(path)}"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        match = _SYNTAX.fullmatch(str(error))
+        what, line, column = match.groups() if match else (str(error), None, None)
+        what, place = (
+            (what, f"{path.name}:{line}:{column}")
+            if line
+            else (f"{what}: the file ends too early", path.name)
+        )
+        step = f"${{EDITOR:-vi}} +{line or '$'} {quoted(path)}"
+        raise ConfigError(
+            f"{path} is not TOML:", problems=[Problem("syntax", what, "", place)], next_step=step
+        ) from None
+
+
+def understood(text: str, path: Path, place: Callable[[str], str], otherwise: str) -> Config:
+    try:
+        return parse(document_of(text, path), presets=presets.find, place=place)
+    except ConfigError as error:
+        raise ConfigError(otherwise, problems=error.problems, next_step=error.next_step) from None

@@ -1,0 +1,426 @@
+"""A parsed holdfast.toml becomes a Config, or one ConfigError that lists everything wrong with it
+(docs/configuration.md).
+
+The tables below say what may stand where; whatever they do not name is an error. Nothing here opens a file,
+knows a secret, or repeats one: a literal key that somebody wrote into the file never appears in a message.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from ..core.config import Config, GatewaySettings, Limits, Place, SignIn, near
+from ..core.errors import ConfigError, IdentityError, Problem
+from ..core.identity import Auth, Dialect, Endpoint, FallbackChain, Key, Pin, Provider, ProviderName, Strategy
+from ..core.secret import redact
+from .positions import join
+
+T = TypeVar("T")
+_Kind = TypeVar("_Kind", bound=StrEnum)
+Presets = Callable[[str], Mapping[str, object] | None]
+_Endpoints = dict[Dialect, tuple[str, Endpoint]]  # with the path that wrote the URL, "" for none
+
+REFERENCES: Mapping[str, tuple[str, str]] = {
+    "env": (r"[A-Za-z_]\w*", "env:VARIABLE"),
+    "file": (r"[~/].+", "file:/PATH or file:~/PATH"),
+    "cmd": (r".+", "cmd:PROGRAM ARGUMENTS"),
+    "keyring": (r"[^/]+/.+", "keyring:SERVICE/USER"),
+    "store": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "store:LABEL"),
+    "oauth": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "oauth:NAME, with a table [signin.NAME]"),
+    "call": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "call:NAME"),
+}
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_USERINFO = re.compile(r"//[^/\s']*@")
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|KiB|MiB|GiB)")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+# People paste the address of one call; the endpoint is what precedes it (and for Anthropic's dialect what
+# precedes /v1).
+_CALLS = {
+    Dialect.OPENAI_CHAT: ["/chat/completions"], Dialect.OPENAI_RESPONSES: ["/responses"], Dialect.ANTHROPIC_MESSAGES: ["/v1/messages", "/messages", "/v1"],
+}  # fmt: skip
+# What other software calls our keys, where spelling alone would not lead there.
+_FOREIGN = {
+    "base_url": "url",
+    "api_base": "url",
+    "baseURL": "url",
+    "api": "dialect",
+    "type": "dialect",
+    "api_mode": "dialect",
+    "fallback": "then",
+}
+_SECRET_NAMES = frozenset({"api_key", "apikey", "apiKey", "token", "auth_token", "secret", "password"})
+
+
+def checked_reference(text: str) -> str:
+    """`text` if it is a reference to a key. Raises ValueError without repeating it: it may be a key
+    itself."""
+    scheme, _, rest = text.partition(":")
+    if scheme not in REFERENCES:
+        raise ValueError(
+            f"must be a reference ({':, '.join(REFERENCES)}:): a literal key never stands in this file"
+        )
+    shape, wanted = REFERENCES[scheme]
+    if not re.fullmatch(shape, rest, re.ASCII):
+        raise ValueError(f"must look like {wanted}")
+    return text
+
+
+def _rule(holds: Callable[[Any], object], wanted: str, made: Callable[[Any], T]) -> Callable[[Any], T]:
+    def convert(value: Any) -> T:
+        if not holds(value):
+            raise ValueError(f"must be {wanted}")
+        return made(value)
+
+    return convert
+
+
+def _one_of(kind: type[_Kind]) -> Callable[[Any], _Kind]:
+    return _rule(lambda v: v in list(kind), f"one of {', '.join(kind)}", kind)
+
+
+def _like(pattern: str, wanted: str) -> Callable[[Any], str]:
+    return _rule(lambda v: isinstance(v, str) and re.fullmatch(pattern, v), wanted, str.strip)
+
+
+def _amount(value: Any) -> float:
+    if match := _QUANTITY.fullmatch(value) if isinstance(value, str) else None:
+        value = float(match[1]) * _UNITS[match[2]]
+    return (
+        float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+        else math.nan
+    )
+
+
+_text = _like(r".*\S.*", "a string that is not empty")
+_list = _rule(lambda v: isinstance(v, list), "a list", list)
+_table = _rule(lambda v: isinstance(v, Mapping), "a table", dict)
+_texts = _rule(
+    lambda v: isinstance(v, list) and all(isinstance(one, str) for one in v) and len({*v}) == len(v),
+    "a list of strings, none twice",
+    tuple,
+)
+_seconds = _rule(
+    lambda v: not math.isnan(_amount(v)),
+    'a number that is not negative, or a string such as "90s", "10m" or "32MiB"',
+    _amount,
+)
+_dialect = _one_of(Dialect)
+_headers = _rule(
+    lambda v: (
+        isinstance(v, Mapping)
+        and all(
+            _HEADER.fullmatch(name) and isinstance(text, str) and text.isascii() for name, text in v.items()
+        )
+    ),
+    "a table of header names and ASCII strings",
+    lambda v: tuple(v.items()),
+)
+_names = _rule(
+    lambda v: isinstance(v, Mapping) and all(isinstance(text, str) and text.strip() for text in v.values()),
+    'a table of names, such as { "my-deployment" = "gpt-5" }',
+    lambda v: tuple(v.items()),
+)
+_label = _like(_LABEL.pattern, "a short name of letters, digits, '.', '_' and '-'")
+_listen = _like(r".+:\d{1,5}", 'host:port, such as "127.0.0.1:4141"')
+_store = _like(
+    r"(?:sqlite|memory):.*|postgresql://(?!.*password=)(?:[^:@/]*@)?[^@]*",
+    '"sqlite:PATH", "memory:" or "postgresql://…" (its password in PGPASSWORD or ~/.pgpass)',
+)
+
+_Fields = Mapping[str, Callable[[Any], Any]]
+_TOP: _Fields = dict.fromkeys(("provider", "ladder", "gateway", "settings", "signin"), _table)
+_ENDPOINT: _Fields = {"url": _text, "auth": _one_of(Auth), "headers": _headers}
+_PROVIDER: _Fields = {
+    **_ENDPOINT, "preset": _text, "dialect": _dialect, "endpoints": _table, "models": _texts, "keys": _list, "strategy": _one_of(Strategy), "profile": _text,
+    "answers_as": _names,
+}  # fmt: skip
+_KEY: _Fields = {"from": _text, "label": _label, "account": _text, "url": _text, "endpoints": _table}
+_switch = _rule(lambda v: isinstance(v, bool), "true or false", bool)
+_LADDER: _Fields = {"then": _texts, "return_after": _seconds, "check": _switch}
+_SIGN_IN: _Fields = {
+    "client_id": _text,
+    "token_url": _text,
+    "device_url": _text,
+    "authorize_url": _text,
+    "scopes": _texts,
+}
+_SETTINGS: _Fields = {
+    "probe_delays": lambda v: tuple(map(_seconds, _list(v))), "replay_limit": lambda v: int(_seconds(v)), "wait_budget": _seconds, "known_good_days": _seconds,
+}  # fmt: skip
+_GATEWAY: _Fields = {
+    "listen": _listen, "store": _store, "public": _switch, "drain": _seconds, "names": _texts,
+}  # fmt: skip
+
+
+def parse(document: Mapping[str, object], *, presets: Presets, place: Place) -> Config:
+    """The configuration that `document` writes. `presets` gives the row of a known provider or None; `place`
+    says where a TOML path stands ("holdfast.toml:12") and is asked only for errors and sources. Raises
+    ConfigError with all problems."""
+    reader = _Reader(presets, place)
+    top = reader.fields("", document, _TOP)
+    entries = top.get("provider", {})
+    reader.sign_ins = {name: reader.sign_in(name, raw) for name, raw in top.get("signin", {}).items()}
+    providers = [reader.provider(name, raw) for name, raw in entries.items()]
+    fallbacks = [reader.fallback_chain(pin, raw, entries) for pin, raw in top.get("ladder", {}).items()]
+    settings = Limits(**reader.fields("settings", top.get("settings", {}), _SETTINGS))
+    gateway = GatewaySettings(**reader.fields("gateway", top.get("gateway", {}), _GATEWAY))
+    if reader.problems:
+        raise ConfigError(
+            "the configuration is wrong:",
+            problems=reader.problems,
+            next_step="holdfast doctor   (after mending the file)",
+        )
+    named, stepped = {one.name: one for one in providers if one}, {one.pin: one for one in fallbacks if one}
+    signed = {name: one for name, one in reader.sign_ins.items() if one}
+    return Config(named, stepped, settings, gateway, signed, reader.sources, place)
+
+
+def _endpoint(url: str, dialect: Dialect, auth: Auth, headers: tuple[tuple[str, str], ...]) -> Endpoint:
+    endpoint = Endpoint(url, dialect, auth, headers)
+    for tail in _CALLS[dialect]:
+        if endpoint.url.endswith(tail):
+            raise IdentityError(
+                f"an {dialect} endpoint is what precedes '{tail}'",
+                next_step=f'write "{endpoint.url.removesuffix(tail)}"',
+            )
+    return endpoint
+
+
+class _Reader:
+    """Reads tables and collects what is wrong with them; a part that is wrong is left out, so that one slip
+    is told once."""
+
+    def __init__(self, presets: Presets, place: Place) -> None:
+        self.presets, self.place = presets, place
+        self.problems: list[Problem] = []
+        self.sources: dict[tuple[str, str, Dialect], tuple[str, str]] = {}
+        self.sign_ins: dict[str, SignIn | None] = {}
+
+    def wrong(self, path: str, what: str, fix: str = "") -> None:
+        self.problems.append(Problem(path, what, fix, self.place(path)))
+
+    def tried(self, path: str, make: Callable[..., T], *args: object, fix: str = "") -> T | None:
+        """What `make` gives, or None and a problem that tells the refusal without repeating a secret."""
+        try:
+            return make(*args)
+        except IdentityError as error:
+            self.wrong(path, redact(_USERINFO.sub("//", error.what)), error.next_step or fix)
+        except ValueError as error:
+            self.wrong(path, str(error), fix)
+        return None
+
+    def fields(self, path: str, value: object, allowed: _Fields, owner: str = "NAME") -> dict[str, Any]:
+        """The converted fields of one table; unknown ones are problems with the nearest known name."""
+        found: dict[str, Any] = {}
+        for name, raw in (self.tried(path, _table, value) or {}).items():
+            here, foreign = join(path, name), _FOREIGN.get(name, "")
+            if name in allowed:
+                found[name] = self.tried(here, allowed[name], raw)
+            elif name in _SECRET_NAMES:
+                self.wrong(
+                    here,
+                    "a literal key never stands in this file",
+                    f"holdfast key add {owner} --from env:VARIABLE",
+                )
+            else:
+                self.wrong(
+                    here,
+                    f"unknown key '{name}'",
+                    f"did you mean '{foreign}'?" if foreign in allowed else near(name, allowed),
+                )
+        return {name: made for name, made in found.items() if made is not None}
+
+    def provider(self, name: str, raw: object) -> Provider | None:
+        path, before = join("provider", name), len(self.problems)
+        owner = self.tried(path, ProviderName, name) or ProviderName("new-name")
+        given = self.fields(path, raw, _PROVIDER, name)
+        row = self.preset(join(path, "preset"), given.get("preset"))
+        base = {dialect: endpoint for dialect, (_, endpoint) in self.endpoints("", row, {}).items()}
+        found = self.endpoints(path, given, base, all_of_base=True)
+        self.sources |= {
+            (owner, "", one): (written, given["preset"] if one in base else "")
+            for one, (written, _) in found.items()
+        }
+        endpoints = {dialect: endpoint for dialect, (_, endpoint) in found.items()}
+        keys = self.keys(path, owner, given.get("keys", []), endpoints)
+        for model in given.get("models", ()):
+            self.tried(join(path, "models"), Pin, owner, model)
+        for model, _ in given.get("answers_as", ()):
+            self.tried(join(path, "answers_as"), Pin, owner, model)
+        if keys and endpoints and all(endpoint.auth is Auth.NONE for endpoint in endpoints.values()):
+            self.wrong(
+                join(path, "keys"),
+                'this provider takes no key (auth = "none")',
+                'write auth = "bearer", or remove the keys',
+            )
+        if len(self.problems) > before:
+            return None
+        strategy, profile = (
+            given.get("strategy", Strategy.FILL_FIRST),
+            given.get("profile", row.get("profile")),
+        )
+        more = (given.get("models"), strategy, given.get("preset"), profile, given.get("answers_as", ()))
+        return self.tried(path, Provider, owner, tuple(endpoints.values()), keys, *more)
+
+    def row(self, name: str) -> Mapping[str, object]:
+        row = self.presets(name)
+        if row is None:
+            raise IdentityError(f"no preset is called '{name}'")
+        return row
+
+    def preset(self, path: str, name: str | None) -> dict[str, Any]:
+        """The row of a preset, as far as it says what a provider's own table may say."""
+        row = self.tried(path, self.row, name) if name else {}
+        return self.fields(
+            "", {key: value for key, value in (row or {}).items() if key in _PROVIDER}, _PROVIDER
+        )
+
+    def endpoints(
+        self,
+        path: str,
+        given: Mapping[str, Any],
+        base: Mapping[Dialect, Endpoint],
+        *,
+        all_of_base: bool = False,
+    ) -> _Endpoints:
+        """The endpoints that a table writes, and with `all_of_base` those it leaves as they are; what is not
+        given comes from `base`."""
+        by_url = "url" in given
+        if by_url and "endpoints" in given:
+            self.wrong(
+                join(path, "endpoints"),
+                "stands beside url: an endpoint has one owner",
+                "write one of the two",
+            )
+        elif "dialect" in given and not by_url:
+            self.wrong(
+                join(path, "dialect"),
+                "says what url speaks, but there is no url",
+                'write url = "https://…" too',
+            )
+        raws = (
+            {given.get("dialect", Dialect.OPENAI_CHAT): given["url"]}
+            if by_url
+            else given.get("endpoints", {})
+        )
+        found: _Endpoints = {}
+        for name in dict.fromkeys((*(base if all_of_base else ()), *raws)):
+            here = join(path, "url") if by_url else join(join(path, "endpoints"), name)
+            raw, dialect = raws.get(name, {}), self.tried(here, _dialect, name)
+            own = {"url": raw} if isinstance(raw, str) else self.fields(here, raw, _ENDPOINT)
+            if dialect is None:
+                continue
+            merged = (
+                {"url": "", "auth": Auth.BEARER, "headers": ()}
+                | _parts(base.get(dialect))
+                | {k: v for k, v in given.items() if k != "url"}
+                | own
+            )
+            endpoint = self.tried(here, _endpoint, merged["url"], dialect, merged["auth"], merged["headers"])
+            if endpoint is not None:
+                found[dialect] = (here if "url" in own else "", endpoint)
+        return found
+
+    def keys(
+        self, path: str, owner: ProviderName, raws: list[object], endpoints: Mapping[Dialect, Endpoint]
+    ) -> tuple[Key, ...]:
+        found: list[Key] = []
+        for position, raw in enumerate(raws):
+            here = f"{path}.keys[{position}]"
+            key = self.key(here, owner, position, raw, endpoints)
+            twice = [
+                what
+                for what in ("ref", "label")
+                if key and getattr(key, what) in [getattr(one, what) for one in found]
+            ]
+            if twice:
+                self.wrong(
+                    here,
+                    f"'{getattr(key, twice[0])}' stands twice",
+                    "remove one of the two" if "ref" in twice else 'give it another label = "…"',
+                )
+            found += [key] if key else []
+        return tuple(found)
+
+    def key(
+        self,
+        here: str,
+        owner: ProviderName,
+        position: int,
+        raw: object,
+        endpoints: Mapping[Dialect, Endpoint],
+    ) -> Key | None:
+        fix = f"holdfast key add {owner} --from env:VARIABLE"
+        given = {"from": raw} if isinstance(raw, str) else self.fields(here, raw, _KEY, owner)
+        if isinstance(raw, Mapping) and "from" not in raw:
+            self.wrong(here, "has no 'from': a key is a reference to where it is kept", fix)
+        ref = (
+            self.tried(
+                here if isinstance(raw, str) else join(here, "from"),
+                checked_reference,
+                given["from"],
+                fix=fix,
+            )
+            if "from" in given
+            else None
+        )
+        if "url" in given and len(endpoints) > 1:
+            what = f"'{owner}' speaks {', '.join(endpoints)}: which one does this URL speak?"
+            self.wrong(join(here, "url"), what, 'write endpoints = { DIALECT = "https://…" }')
+            return None
+        found = self.endpoints(
+            here,
+            given | ({"dialect": next(iter(endpoints), Dialect.OPENAI_CHAT)} if "url" in given else {}),
+            endpoints,
+        )
+        if ref is None:
+            return None
+        scheme, _, rest = ref.partition(":")
+        if scheme == "oauth" and rest not in self.sign_ins:
+            self.wrong(here, f"there is no table [signin.{rest}]", near(rest, self.sign_ins))
+        label = given.get("label") or (
+            rest
+            if scheme in ("env", "store", "oauth", "call") and _LABEL.fullmatch(rest)
+            else f"k{position + 1}"
+        )
+        self.sources |= {(owner, label, dialect): (written, "") for dialect, (written, _) in found.items()}
+        return Key(owner, label, ref, given.get("account"), tuple(endpoint for _, endpoint in found.values()))
+
+    def sign_in(self, name: str, raw: object) -> SignIn | None:
+        path, before = join("signin", name), len(self.problems)
+        self.tried(path, _label, name)
+        given = self.fields(path, raw, _SIGN_IN)
+        for needed in ("client_id", "token_url"):
+            if needed not in given and len(self.problems) == before:
+                self.wrong(path, f"has no {needed}", f'write {needed} = "…"')
+        return None if len(self.problems) > before else self.tried(path, lambda: SignIn(name, **given))
+
+    def fallback_chain(self, text: str, raw: object, entries: Iterable[str]) -> FallbackChain | None:
+        path, fallbacks = join("ladder", text), join(join("ladder", text), "then")
+        given, pin = self.fields(path, raw, _LADDER), self.tried(path, Pin.parse, text)
+        then = [(fallbacks, self.tried(fallbacks, Pin.parse, one)) for one in given.get("then", ())]
+        for at, one in ((path, pin), *then):
+            if one is not None and one.provider not in entries:
+                self.wrong(at, f"'{one}' names no provider of this file", near(one.provider, entries))
+        if pin is None or any(one is None for _, one in then):
+            return None
+        return self.tried(
+            path,
+            FallbackChain,
+            pin,
+            tuple(one for _, one in then),
+            given.get("return_after", 600.0),
+            given.get("check", True),
+        )
+
+
+def _parts(endpoint: Endpoint | None) -> dict[str, Any]:
+    return (
+        {} if endpoint is None else {"url": endpoint.url, "auth": endpoint.auth, "headers": endpoint.headers}
+    )

@@ -1,0 +1,266 @@
+"""One request under way, between a driver and the core: it takes the steps that need no provider's answer,
+persists what was learnt before the next step is taken, and says what is handed on. It contains no rule of
+recovery."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ..core.compatibility import confirm_model
+from ..core.errors import SecretMissing, StoreError
+from ..core.explain import Explanation
+from ..core.faults import Fault, FaultClass, Phase, Reply
+from ..core.identity import Connection, Pin
+from ..core.request_flow import flow
+from ..core.secret import Secret, redact
+from ..core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
+from ..store.base import Lease
+from ..store.events import Event, EventKind
+from ..wire.error_bodies import error_body, retry_headers
+from .journal import events_of, usage_event
+
+if TYPE_CHECKING:
+    from .state import Engine
+
+
+_UNTOLD: Mapping[str, int] = MappingProxyType({})
+
+
+_LONGEST_NAME = 200
+_SLOW = ("cmd:", "keyring:", "oauth:", "call:")
+
+
+class RequestRun:
+    """One request under way: a driver takes `step`, reports what came of it with `answer`, until `outcome` is
+    there."""
+
+    __slots__ = (
+        "_answered", "_began", "_differs", "_flow", "_gone", "_held", "_patience", "_sent_at", "_used", "_waiting", "call", "engine", "outcome", "pin", "step",
+    )  # fmt: skip
+
+    def __init__(self, engine: Engine, call: Call, pin: Pin, now: float) -> None:
+        self.engine, self.call, self.pin = engine, call, pin
+        self.outcome: Outcome | None = None
+        self._began = now
+        self._gone = False
+        self._answered = self._differs = ""
+        self._held: Lease | None = None
+        self._waiting, self._patience = False, 0.0
+        self._used: Secret | None = None
+        self._sent_at = 0.0
+        self._flow: Generator[Step, Answer, Outcome] = flow(call, engine.context(), now)
+        self.step: Step | None = None
+        self._advance(None)
+
+    def now(self) -> float:
+        return self.engine.store.now()
+
+    def knows(self, connection: Connection) -> bool:
+        """Whether the key to send with is known now; where not, `secret` may block on a program or a file."""
+        key = connection.key
+        return key is None or not key.ref.startswith(_SLOW) or self.engine.vault.peek(key) is not None
+
+    def secret(self, connection: Connection) -> Secret | None:
+        """The key to send with; None where the endpoint takes none. Raises SecretMissing when it went away
+        meanwhile."""
+        self._used = self.engine.vault.secret(connection.key) if connection.key is not None else None
+        self._sent_at = self.now()
+        return self._used
+
+    def answer(self, answer: Answer) -> None:
+        """Report what came of the step, and learn the next one."""
+        self._advance(answer)
+
+    def perform(self) -> bool:
+        """Take a step that needs no driver (a key's reference, the probe's lease, a model list) and report
+        it. May block on a program or the network. False: somebody else is probing the key; ask again in a
+        moment."""
+        step = self.step
+        if isinstance(step, Probe):
+            return self._take_probe(step)
+        if isinstance(step, Refresh):
+            self._advance(self._read(step))
+        elif isinstance(step, Relist):
+            self._advance(Answer(self.now(), models=self.engine.relist(step.connection, self._used)))
+        return True
+
+    def explain(self) -> tuple[int, dict[str, str], bytes]:
+        """Our own answer for a fault for which there is no answer of the provider's: status, headers, body in
+        the caller's dialect."""
+        outcome = self._ended()
+        if outcome.fault is None:
+            raise ValueError("a good answer needs no explanation")
+        status, body = error_body(
+            self.call.route.connection.dialect,
+            outcome.fault,
+            self.explanation(),
+            request_id=self.call.request_id,
+            session=self.call.session,
+            pin=str(self.pin),
+            attempts=outcome.attempts,
+            now=self.now(),
+        )
+        return status, {"content-type": "application/json", **self.headers()}, body
+
+    def explanation(self) -> Explanation:
+        """The four lines about the outcome's fault."""
+        outcome, engine = self._ended(), self.engine
+        return engine.explain(
+            outcome.connection, outcome.fault, outcome.attempts, self.call.session or self.call.request_id
+        )
+
+    def headers(self) -> dict[str, str]:
+        """What we add to the answer: who answered, after how many attempts; after a fault, that nobody need
+        retry (law 10)."""
+        outcome = self._ended()
+        key = outcome.connection.key
+        told = {
+            "holdfast-request-id": self.call.request_id,
+            "holdfast-session": self.call.session,
+            "holdfast-pin": str(outcome.connection.pin),
+            "holdfast-attempts": str(len(outcome.attempts)),
+        }
+        if key is not None:
+            told["holdfast-key"] = key.label
+        if self._differs:
+            told["holdfast-answered-model"] = self._differs
+        if outcome.active_fallback:
+            told["holdfast-stand-in"] = str(outcome.connection.pin)
+        if outcome.fault is not None:
+            told |= {"holdfast-fault": str(outcome.fault.kind), **retry_headers(outcome.fault, self.now())}
+        return told
+
+    def answered_by(self, model: str) -> None:
+        """The model that the provider says answered, as soon as it is known; "" where it says none. Another
+        one than the chosen is written down, and told in `headers` if these have not left yet."""
+        connection = self._ended().connection
+        if model in ("", connection.model, self._answered):
+            return
+        self._answered = model
+        if confirm_model(connection, model) is not None:
+            self._differs = redact(model, self.engine.vault.known(), limit=_LONGEST_NAME)
+            told = {"chosen": connection.model, "answered": self._differs}
+            self.engine.journal(
+                Event(
+                    self.now(),
+                    EventKind.MODEL_DIFFERS,
+                    self.call.session,
+                    self.call.request_id,
+                    str(connection.pin),
+                    told,
+                )
+            )
+
+    def stream_ended(
+        self, fault: Fault | None, answered_model: str = "", usage: Mapping[str, int] = _UNTOLD
+    ) -> None:
+        """What an answer told after its first part had been passed on: nothing is replayed, but it is written
+        down. `usage` is what the provider counted, by a name for each kind of token (`input`, `output`,
+        …)."""
+        connection = self._ended().connection
+        if fault is not None:
+            detail = {
+                "fault": str(fault.kind),
+                "cause": fault.cause or "",
+                "excerpt": redact(fault.excerpt, self.engine.vault.known()),
+            }
+            self.engine.journal(
+                Event(
+                    self.now(),
+                    EventKind.TRUNCATED,
+                    self.call.session,
+                    self.call.request_id,
+                    str(connection.pin),
+                    detail,
+                )
+            )
+        self.answered_by(answered_model)
+        if usage:
+            self.engine.journal_writer.journal(usage_event, self.now(), self.call, connection, usage)
+
+    def abandon(self) -> None:
+        """The driver gives up (the caller went away): whatever is held is given back, and nobody is blamed. A
+        thread that is taking a step at this moment gives back what it gets."""
+        self._gone, self.step = True, None
+        if self._held is not None:
+            self._keep_or_release(self._held)
+
+    def _ended(self) -> Outcome:
+        if self.outcome is None:
+            raise RuntimeError("the exchange has not ended yet")
+        return self.outcome
+
+    def _take_probe(self, step: Probe) -> bool:
+        store, name = self.engine.store, f"probe:{step.fingerprint}@{step.connection.endpoint.url}"
+        alone = False
+        try:
+            if self._waiting and store.holder(name) is not None:
+                return False
+            if not self._waiting:
+                self._held, self._patience = (
+                    store.lease(name, self.engine.owner, step.patience),
+                    step.patience,
+                )
+                if self._held is None:
+                    self._waiting = True
+                    return False
+        except StoreError as error:  # nobody can be asked to wait: this request tests the key for itself
+            self.engine.journal_writer.tell(error)
+            alone = True
+        self._waiting = False
+        self.engine.catch_up()
+        self._advance(Answer(self.now(), yes=alone or self._held is not None))
+        return True
+
+    def _read(self, step: Refresh) -> Answer:
+        try:
+            changed = self.engine.read_again(
+                step.key, self._used if step.fingerprint is not None else None, self._sent_at
+            )
+        except SecretMissing as missing:
+            return Answer(
+                self.now(),
+                Reply(None, body=f"{type(missing).__name__}: {missing}".encode(), phase=Phase.UNSENT),
+            )
+        return Answer(self.now(), yes=changed)
+
+    def _advance(self, answer: Answer | None) -> None:
+        if self._gone:
+            if self._held is not None:
+                self._keep_or_release(self._held)
+            return
+        try:
+            self.step = next(self._flow) if answer is None else self._flow.send(answer)
+            changes = self.step.changes
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            self.step, self.outcome, changes = None, outcome, outcome.changes
+            self.engine.journal_writer.journal(events_of, outcome, self.call, self._began)
+            if not self.call.passthrough:
+                self.engine.watch(outcome)
+            if outcome.fault is not None:
+                if (
+                    outcome.fault.kind is FaultClass.UNKNOWN
+                    and answer is not None
+                    and answer.reply is not None
+                ):
+                    self.engine.journal_writer.journal(self.engine.unknown, answer.reply, outcome.connection)
+                self.engine.remember(self.call.session, str(self.explanation()))
+        if changes:
+            self.engine.persist(changes, self._began)
+        if self._held is not None and not isinstance(self.step, Refresh):
+            # A key under test is read again under the same lease: whoever waits for the verdict begins no
+            # test of its own.
+            self._keep_or_release(self._held)
+
+    def _keep_or_release(self, held: Lease) -> None:
+        try:
+            if isinstance(self.step, Send) and self.step.probe and not self._gone:
+                self.engine.store.renew(held, self._patience + self.step.after)
+            else:
+                self._held = None
+                self.engine.store.release(held)
+        except StoreError as error:  # it ends by itself
+            self.engine.journal_writer.tell(error)

@@ -1,0 +1,222 @@
+"""Good answers in the three dialects, whole and as events, as the providers' documentation shows them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..core.identity import Dialect
+from .script import Behaviour, SeenRequest
+
+_PREAMBLE = 2
+"""How many events of each dialect come before the output begins."""
+_ENDS = {
+    "/chat/completions": Dialect.OPENAI_CHAT,
+    "/embeddings": Dialect.OPENAI_CHAT,
+    "/responses": Dialect.OPENAI_RESPONSES,
+    "/messages": Dialect.ANTHROPIC_MESSAGES,
+}
+
+
+def dialect_of(path: str) -> Dialect | None:
+    """The dialect that a request to this path speaks; None for side doors."""
+    return next((dialect for end, dialect in _ENDS.items() if path.partition("?")[0].endswith(end)), None)
+
+
+def model_list(models: Sequence[str]) -> dict[str, Any]:
+    """One list that both SDKs read."""
+    items = [
+        {
+            "id": name,
+            "object": "model",
+            "type": "model",
+            "display_name": name,
+            "created": 1,
+            "created_at": "2026-01-01T00:00:00Z",
+            "owned_by": "scripted",
+        }
+        for name in models
+    ]
+    return {
+        "object": "list",
+        "data": items,
+        "has_more": False,
+        "first_id": models[0] if models else None,
+        "last_id": models[-1] if models else None,
+    }
+
+
+def answer(seen: SeenRequest, behaviour: Behaviour) -> dict[str, Any]:
+    """A whole good answer."""
+    model, text = behaviour.model or seen.model or "scripted-1", behaviour.text
+    if seen.path.partition("?")[0].endswith("/embeddings"):
+        return {
+            "object": "list",
+            "model": model,
+            "data": [{"object": "embedding", "index": 0, "embedding": [0.25, 0.5]}],
+            "usage": {"prompt_tokens": 3, "total_tokens": 3},
+        }
+    if seen.dialect is Dialect.ANTHROPIC_MESSAGES:
+        return _message(seen, model, [{"type": "text", "text": text}], "end_turn")
+    if seen.dialect is Dialect.OPENAI_RESPONSES:
+        return _response(seen, model, text)
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 3, "completion_tokens": 7, "total_tokens": 10}
+    return {
+        "id": f"chatcmpl-{seen.number}",
+        "object": "chat.completion",
+        "created": int(seen.at),
+        "model": model,
+        "choices": [choice],
+        "usage": usage,
+    }
+
+
+def _message(
+    seen: SeenRequest, model: str, content: list[dict[str, Any]], stop: str | None
+) -> dict[str, Any]:
+    usage = {"input_tokens": 3, "output_tokens": 7}
+    return {
+        "id": f"msg_{seen.number}",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": content,
+        "stop_reason": stop,
+        "stop_sequence": None,
+        "usage": usage,
+    }
+
+
+def _response(seen: SeenRequest, model: str, text: str | None) -> dict[str, Any]:
+    message = {
+        "type": "message",
+        "id": "msg_1",
+        "status": "completed",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": text, "annotations": []}],
+    }
+    usage = {
+        "input_tokens": 3,
+        "output_tokens": 7,
+        "total_tokens": 10,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    }
+    done = text is not None
+    state = {
+        "status": "completed" if done else "in_progress",
+        "output": [message] if done else [],
+        "usage": usage if done else None,
+        "error": None,
+    }
+    rest = {
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "metadata": {},
+        "instructions": None,
+        "incomplete_details": None,
+    }
+    return {
+        "id": f"resp_{seen.number}",
+        "object": "response",
+        "created_at": int(seen.at),
+        "model": model,
+        **state,
+        **rest,
+    }
+
+
+def events(seen: SeenRequest, dialect: Dialect, behaviour: Behaviour) -> tuple[list[bytes], list[bytes]]:
+    """The preamble of a stream and its output events up to the terminal one, one piece of text each."""
+    model = behaviour.model or seen.model or "scripted-1"
+    pieces = [word + " " for word in behaviour.text.split(" ")]
+    pieces[-1] = pieces[-1][:-1]
+    make: dict[Dialect, Callable[[SeenRequest, str, list[str]], Iterator[bytes]]] = {
+        Dialect.OPENAI_CHAT: _chat_events,
+        Dialect.OPENAI_RESPONSES: _response_events,
+        Dialect.ANTHROPIC_MESSAGES: _message_events,
+    }
+    told = list(make[dialect](seen, model, pieces))
+    return told[:_PREAMBLE], told[_PREAMBLE:]
+
+
+def _chat_events(seen: SeenRequest, model: str, pieces: list[str]) -> Iterator[bytes]:
+    def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
+        choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
+        event = {
+            "id": f"chatcmpl-{seen.number}",
+            "object": "chat.completion.chunk",
+            "created": int(seen.at),
+            "model": model,
+            "choices": choices,
+        }
+        return f"data: {json.dumps(event)}\n\n".encode()
+
+    yield b": scripted\n\n"
+    yield chunk({"role": "assistant", "content": ""})
+    yield from (chunk({"content": piece}) for piece in pieces)
+    yield chunk({}, "stop")
+    yield b"data: [DONE]\n\n"
+
+
+def _named(kind: str, **more: Any) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps({'type': kind} | more)}\n\n".encode()
+
+
+def _response_events(seen: SeenRequest, model: str, pieces: list[str]) -> Iterator[bytes]:
+    text = "".join(pieces)
+    at = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    yield _named("response.created", sequence_number=0, response=_response(seen, model, None))
+    yield _named("response.in_progress", sequence_number=1, response=_response(seen, model, None))
+    item = {"type": "message", "id": "msg_1", "status": "in_progress", "role": "assistant", "content": []}
+    yield _named("response.output_item.added", sequence_number=2, output_index=0, item=item)
+    yield _named(
+        "response.content_part.added",
+        sequence_number=3,
+        **at,
+        part={"type": "output_text", "text": "", "annotations": []},
+    )
+    for number, piece in enumerate(pieces, start=4):
+        yield _named("response.output_text.delta", sequence_number=number, **at, delta=piece, logprobs=[])
+    yield _named("response.output_text.done", sequence_number=len(pieces) + 4, **at, text=text, logprobs=[])
+    yield _named(
+        "response.output_item.done",
+        sequence_number=len(pieces) + 5,
+        output_index=0,
+        item=_response(seen, model, text)["output"][0],
+    )
+    yield _named("response.completed", sequence_number=len(pieces) + 6, response=_response(seen, model, text))
+
+
+def _message_events(seen: SeenRequest, model: str, pieces: list[str]) -> Iterator[bytes]:
+    yield _named("message_start", message=_message(seen, model, [], None))
+    yield _named("ping")
+    yield _named("content_block_start", index=0, content_block={"type": "text", "text": ""})
+    yield from (
+        _named("content_block_delta", index=0, delta={"type": "text_delta", "text": piece})
+        for piece in pieces
+    )
+    yield _named("content_block_stop", index=0)
+    yield _named(
+        "message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 7}
+    )
+    yield _named("message_stop")
+
+
+def error(dialect: Dialect, told: Mapping[str, Any]) -> bytes:
+    """An error event of the dialect."""
+    if dialect is Dialect.OPENAI_CHAT:
+        return f"data: {json.dumps({'error': dict(told)})}\n\n".encode()
+    if dialect is Dialect.ANTHROPIC_MESSAGES:
+        return _named("error", error=dict(told))
+    return _named(
+        "error",
+        **{name: value for name, value in told.items() if name != "type"},
+        sequence_number=9,
+        param=None,
+    )

@@ -1,0 +1,235 @@
+"""The server of a scripted provider: one thread with one event loop, keep-alive, any number of
+connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+from ..core.identity import Dialect
+from .answers import answer, dialect_of, error, events, model_list
+from .script import Behaviour, Script, SeenRequest, chosen, ok, status
+
+
+class ScriptedProvider:
+    """The server. `script` is a function of the request, or a list that is worked off in order, its last
+    entry for ever.
+
+    `models` is what `GET /models` lists, whatever the script says; with None the script answers that too.
+    Raises OSError when no port can be had."""
+
+    def __init__(
+        self,
+        script: Script | Sequence[Behaviour | Script] | Behaviour = (),
+        *,
+        models: Sequence[str] | None = ("scripted-1",),
+    ) -> None:
+        self._script: Script | Sequence[Behaviour | Script] = (
+            [script] if isinstance(script, Behaviour) else script
+        )
+        self._turn = 0
+        self.models = tuple(models) if models is not None else None
+        self.requests: list[SeenRequest] = []
+        self._open: set[asyncio.Task[None]] = set()
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port: int = self._socket.getsockname()[1]
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name=f"scripted-provider-{self.port}", daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """The endpoint's URL for the OpenAI dialects."""
+        return f"{self.root}/v1"
+
+    @property
+    def root(self) -> str:
+        """The endpoint's URL for the Anthropic dialect, whose client adds the version itself."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def calls(self) -> list[SeenRequest]:
+        """The requests that asked for an answer, without those to side doors."""
+        return [one for one in self.requests if one.dialect is not None]
+
+    def follow(self, script: Script | Sequence[Behaviour | Script] | Behaviour) -> None:
+        """Follow another script from the next request on; a list starts at its beginning."""
+        self._script, self._turn = [script] if isinstance(script, Behaviour) else script, 0
+
+    def close(self) -> None:
+        """Stop; connections that are open are cut."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        with contextlib.closing(self._loop):
+            self._loop.run_until_complete(self._serve())
+
+    async def _serve(self) -> None:
+        server = await asyncio.start_server(self._connection, sock=self._socket, limit=1024 * 1024)
+        await self._stop.wait()
+        # Accept nothing more; what is being accepted is accepted to its end and then cut, or its socket would
+        # be lost.
+        self._loop.remove_reader(self._socket.fileno())
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in self._open:
+                task.cancel()
+            await asyncio.wait(others, timeout=0.05)
+        server.close()
+        # Each cut connection is told so in a later turn of the loop.
+        await asyncio.sleep(0.001)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine always runs in a task
+        self._open.add(task)
+        try:
+            while await self._request_run(reader, writer):
+                pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            writer.transport.abort()
+        finally:
+            self._open.discard(task)
+            writer.close()
+
+    async def _request_run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """One request and its answer. Whether the connection stays open."""
+        arrived = await _receive(reader)
+        seen = replace(arrived, number=len(self.requests) + 1)
+        self.requests.append(seen)
+        lists = seen.method == "GET" and seen.path.partition("?")[0].endswith("/models")
+        behaviour = (
+            status(200, model_list(self.models))
+            if lists and self.models is not None
+            else self._behaviour(seen)
+        )
+        await asyncio.sleep(behaviour.delay)
+        if behaviour.silent:
+            return await _break_off(behaviour, writer)
+        if behaviour.body is None and seen.streams and seen.dialect is not None:
+            return await _stream(seen, seen.dialect, behaviour, writer)
+        body = behaviour.body if behaviour.body is not None else json.dumps(answer(seen, behaviour)).encode()
+        headers = (
+            dict(behaviour.headers)
+            if behaviour.body is not None
+            else {"content-type": "application/json", **dict(behaviour.headers)}
+        )
+        if behaviour.compressed:
+            body, headers["content-encoding"] = gzip.compress(body), "gzip"
+        head = {"x-request-id": f"scripted-{seen.number}", **headers, "content-length": str(len(body))}
+        writer.write(_head(behaviour.status, head) + body)
+        await writer.drain()
+        return True
+
+    def _behaviour(self, seen: SeenRequest) -> Behaviour:
+        if callable(self._script):
+            return self._script(seen)
+        script = self._script or [ok()]
+        self._turn += 1
+        return chosen(script[min(self._turn, len(script)) - 1], seen)
+
+
+async def _receive(reader: asyncio.StreamReader) -> SeenRequest:
+    start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip().split("\r\n")
+    at = time.time()
+    method, path, _ = start.split(" ", 2)
+    headers = {
+        name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
+    if headers.get("transfer-encoding") == "chunked":
+        body = b"".join([part async for part in _chunks(reader)])
+    else:
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+    asked: Any = None
+    with contextlib.suppress(ValueError):
+        asked = json.loads(body)
+    asked = asked if isinstance(asked, dict) else {}
+    key = (
+        headers.get("x-api-key")
+        or headers.get("api-key")
+        or headers.get("authorization", "").removeprefix("Bearer ")
+        or None
+    )
+    return SeenRequest(
+        0,
+        at,
+        method,
+        path,
+        key,
+        asked.get("model"),
+        dialect_of(path),
+        bool(asked.get("stream")),
+        headers,
+        body,
+    )
+
+
+async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    while size := int(await reader.readline(), 16):
+        yield await reader.readexactly(size)
+        await reader.readline()
+    await reader.readline()
+
+
+def _head(code: int, headers: Mapping[str, str]) -> bytes:
+    lines = [f"HTTP/1.1 {code} Scripted", *(f"{name}: {value}" for name, value in headers.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+async def _break_off(behaviour: Behaviour, writer: asyncio.StreamWriter) -> bool:
+    await asyncio.sleep(behaviour.stall)
+    if behaviour.reset:
+        # Linger for 0 seconds: closing sends a reset instead of an orderly end.
+        writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+    writer.transport.abort()
+    return False
+
+
+async def _stream(
+    seen: SeenRequest, dialect: Dialect, behaviour: Behaviour, writer: asyncio.StreamWriter
+) -> bool:
+    head = {
+        "content-type": "text/event-stream",
+        "x-request-id": f"scripted-{seen.number}",
+        **dict(behaviour.headers),
+        "transfer-encoding": "chunked",
+    }
+    writer.write(_head(behaviour.status, head))
+    preamble, output = events(seen, dialect, behaviour)
+    cut = behaviour.cut_after
+    for event in [*preamble, *(output if cut is None else output[:cut])]:
+        _write_chunk(writer, event)
+        await writer.drain()
+        if behaviour.event_delay:
+            await asyncio.sleep(behaviour.event_delay)
+    if behaviour.error is not None:
+        _write_chunk(writer, error(dialect, behaviour.error))
+    await writer.drain()
+    if behaviour.stall or behaviour.reset:
+        return await _break_off(behaviour, writer)
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
+    return True
+
+
+def _write_chunk(writer: asyncio.StreamWriter, data: bytes) -> None:
+    writer.write(b"%x\r\n%s\r\n" % (len(data), data))

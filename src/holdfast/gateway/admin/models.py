@@ -1,0 +1,88 @@
+"""The model list: what can be asked for, as pins, in one shape that the OpenAI and the Anthropic SDKs both
+read.
+
+It is `core.catalog`, what is declared and what providers listed of late, without what cannot be reached. No
+provider is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ...core.catalog import Option, options
+from ...core.config import Config, near
+from ...core.errors import StoreError
+from ...core.identity import Dialect, Pin
+from ...engine.state import Engine
+
+ANTHROPIC = frozenset({Dialect.ANTHROPIC_MESSAGES})
+OPENAI = frozenset(Dialect) - ANTHROPIC
+_UNKNOWN_DATE = "1970-01-01T00:00:00Z"  # what Anthropic's API says where a date is not known
+
+
+def spoken(headers: Mapping[bytes, bytes]) -> frozenset[Dialect] | None:
+    """What the caller speaks, as far as its headers tell: Anthropic's clients must send their version,
+    OpenAI's SDKs say who they are."""
+    if b"anthropic-version" in headers:
+        return ANTHROPIC
+    return OPENAI if b"x-stainless-lang" in headers else None
+
+
+def listing(engine: Engine, speaks: Collection[Dialect] | None, strict: Pin | None) -> dict[str, Any]:
+    """All models, in the order of the configuration; with a strict pin only that one."""
+    items = [_item(one) for one in _reachable(engine, speaks) if strict in (None, one.pin)]
+    ids = [item["id"] for item in items]
+    return {
+        "object": "list",
+        "data": items,
+        "has_more": False,
+        "first_id": ids[0] if ids else None,
+        "last_id": ids[-1] if ids else None,
+    }
+
+
+def one(
+    engine: Engine, name: str, speaks: Collection[Dialect] | None, strict: Pin | None
+) -> dict[str, Any] | str:
+    """The model of this pin, or of this bare name where only one provider has it; else a sentence that says
+    what there is."""
+    found = [option for option in _reachable(engine, speaks) if strict in (None, option.pin)]
+    named = [option for option in found if str(option.pin) == name] or [
+        option for option in found if option.pin.model == name
+    ]
+    if len(named) == 1:
+        return _item(named[0])
+    if named:
+        return f"several providers have a model '{name}': {', '.join(str(option.pin) for option in named)}"
+    return f"no model is called '{name}': {near(name, [str(option.pin) for option in found])}"
+
+
+def _reachable(engine: Engine, speaks: Collection[Dialect] | None) -> list[Option]:
+    config = engine.config()
+    return [option for option in options(config, _discovered(engine, config), speaks) if not option.why_not]
+
+
+def _discovered(engine: Engine, config: Config) -> dict[str, list[str]]:
+    """What each provider listed at the addresses that it has now."""
+    found: dict[str, list[str]] = {}
+    try:
+        for provider in config.providers.values():
+            seen = [engine.store.models(provider.name, endpoint.url) for endpoint in provider.endpoints]
+            found[provider.name] = [model for one in seen if one is not None for model in one[0]]
+    except StoreError as error:  # what is declared can be told all the same
+        engine.journal_writer.tell(error)
+    return found
+
+
+def _item(option: Option) -> dict[str, Any]:
+    return {
+        "id": str(option.pin),
+        "object": "model",
+        "created": 0,
+        "owned_by": option.pin.provider,
+        "type": "model",
+        "display_name": option.pin.model,
+        "created_at": _UNKNOWN_DATE,
+        "lifecycle": "active",
+        "holdfast": {"dialects": [*map(str, option.dialects)], "declared": option.declared},
+    }

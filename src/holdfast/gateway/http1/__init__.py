@@ -1,0 +1,1 @@
+"""HTTP/1.1 for clients and providers; knows nothing of language models."""

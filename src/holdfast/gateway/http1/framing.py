@@ -1,0 +1,185 @@
+"""How HTTP/1.1 says where a message ends, read strictly: whatever two programs could read differently is
+refused (RFC 9112 11.2).
+
+The same rules hold for clients and providers. Does no I/O and keeps at most one unfinished line.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+CRLF = b"\r\n"
+LEGAL = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))
+"""The bytes that may stand in a head line: no control character, so that nothing but CRLF ends a line."""
+
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
+_LONGEST_LINE = 1024
+_LONGEST_TRAILER = 8 * 1024
+_MOST_NAMES = 4096
+MOST_DIGITS = 15
+
+
+class MalformedMessage(Exception):
+    """The bytes are no HTTP message, or one that could be read in two ways. `status` is what a client is
+    answered."""
+
+    def __init__(self, what: str, status: int = 400) -> None:
+        super().__init__(what)
+        self.what, self.status = what, status
+
+
+def lines_of(head: bytes, most: int) -> list[bytes]:
+    """The lines of a head without its blank line. Raises Malformed for a control character, a lone CR or LF,
+    or too many lines."""
+    lines = head.split(CRLF)
+    if head.translate(None, LEGAL) != CRLF * (len(lines) - 1):
+        raise MalformedMessage(
+            "the head holds a control character, or a line that ends otherwise than with CRLF"
+        )
+    if len(lines) > most + 1:
+        raise MalformedMessage(f"the head has more than {most} lines", 431)
+    return lines
+
+
+class HeaderNames(dict[bytes, int]):
+    """From a header's name as it was written to what becomes of it; a name that cannot be one raises
+    Malformed. Bounded."""
+
+    def __init__(self, fates: dict[bytes, int], other: int, rule: re.Pattern[bytes]) -> None:
+        """`fates` by lower-case name; of the others those that `rule` matches have fate 0, the rest fate
+        `other`."""
+        super().__init__()
+        self._fates, self._other, self._rule = fates, other, rule
+
+    def __missing__(self, name: bytes) -> int:
+        if not _NAME.fullmatch(name):
+            raise MalformedMessage(
+                "a header line has no name, white space before its colon, or continues the one before"
+            )
+        lower = name.lower()
+        fate = self._fates.get(lower)
+        if fate is None:
+            fate = 0 if self._rule.fullmatch(lower) else self._other
+        if len(self) >= _MOST_NAMES:
+            self.clear()
+        self[name] = fate
+        return fate
+
+
+def length_of(value: bytes) -> int:
+    """The value of a content-length. Raises Malformed for anything but digits."""
+    value = value.strip(b" \t")
+    if not value.isdigit() or len(value) > MOST_DIGITS:
+        raise MalformedMessage("the content-length is no number")
+    return int(value)
+
+
+class _Sizes(dict[bytes, int]):
+    def __missing__(self, line: bytes) -> int:
+        found = _SIZE.fullmatch(line)
+        if found is None:
+            raise MalformedMessage("the size of a chunk is no hexadecimal number")
+        size = int(found[1], 16)
+        if len(self) < _MOST_NAMES and len(line) <= MOST_DIGITS:
+            self[line] = size
+        return size
+
+
+_SIZES = _Sizes()
+
+
+class Chunks:
+    """Reads a chunked body, wherever its bytes were cut. Extensions and trailers are dropped (RFC 9112 7.1).
+
+    `done`: the last chunk was seen; `rest` are then the bytes that follow it.
+    """
+
+    __slots__ = ("_between", "_held", "_need", "_trailer", "done", "rest")
+
+    def __init__(self) -> None:
+        self.done, self.rest = False, b""
+        self._held, self._need, self._trailer = b"", 0, -1
+        self._between = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The next bytes of the body. Raises Malformed."""
+        if not (self._need or self._held or self._between) and self._trailer < 0 and data.endswith(CRLF):
+            # One whole chunk, as streams bring one at a time.
+            start = data.find(CRLF) + 2
+            size = _SIZES.get(data[: start - 2])
+            if size and len(data) == start + size + 2:
+                return [data[start:-2]]
+        if self._held:
+            data, self._held = self._held + data, b""
+        out: list[bytes] = []
+        at, end, need = 0, len(data), self._need
+        while at < end:
+            if need:
+                piece = data[at : at + need]
+                out.append(piece)
+                at += len(piece)
+                need -= len(piece)
+                self._between = not need
+                continue
+            line_end = data.find(CRLF, at)
+            if line_end < 0:
+                self._hold(data[at:])
+                break
+            line = data[at:line_end]
+            at = line_end + 2
+            if self._between:
+                if line:
+                    raise MalformedMessage("a chunk is longer than its size")
+                self._between = False
+            elif self._trailer < 0:
+                need = _SIZES[line]
+                if not need:
+                    self._trailer = 0
+            elif line:
+                self._skip(line)
+            else:
+                self.done, self.rest = True, data[at:]
+                break
+        self._need = need
+        return out
+
+    def _hold(self, line: bytes) -> None:
+        """Keep an unfinished line, if it can become one."""
+        if (
+            len(line) > (1 if self._between else _LONGEST_LINE)
+            or (self._between and line != b"\r")
+            or b"\n" in line
+        ):
+            raise MalformedMessage("a line between chunks is too long, or none")
+        self._held = line
+
+    def _skip(self, line: bytes) -> None:
+        self._trailer += len(line) + 2
+        if self._trailer > _LONGEST_TRAILER or line.translate(None, LEGAL) or b":" not in line:
+            raise MalformedMessage("the trailers after the last chunk are too long, or none")
+
+
+LONG_BODIES = range(256 * 1024, 4 * 1024**2)
+"""Lengths (bytes) of bodies that come together in one piece of memory."""
+
+
+class BodyBuffer:
+    """Where a long body of known length comes together: each piece is copied to its place as it comes, so
+    that the memory of one piece serves for all of them."""
+
+    __slots__ = ("_room",)
+
+    def __init__(self) -> None:
+        self._room = bytearray()  # grows with what came: anybody may announce a body and never send it
+
+    def add(self, piece: bytes) -> None:
+        """The next bytes."""
+        self._room += piece
+
+    def whole(self, last: bytes) -> bytes:
+        """All of it, with its last piece. Nobody changes it any more: it is read, searched and sent as bytes
+        are."""
+        self.add(last)
+        return cast("bytes", self._room)

@@ -1,0 +1,217 @@
+"""The head of a client's request: read once, strictly, and only as far as the gateway needs it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from .framing import MOST_DIGITS, HeaderNames, MalformedMessage, length_of, lines_of
+
+if TYPE_CHECKING:
+    from ...wire.request_head import PreparedHead
+
+RawHeaders = list[tuple[bytes, bytes]]
+_END = b"\r\n\r\n"
+
+# What becomes of a client's header: those up to HARNESS may stand there once, and their values are kept by
+# these numbers.
+(
+    KEPT,
+    DROPPED,
+    LENGTH,
+    CODING,
+    CONNECTION,
+    HOST,
+    ORIGIN,
+    EXPECT,
+    BEARER,
+    API_KEY,
+    SESSION,
+    HARNESS,
+    ACCEPTS,
+    RETRIES,
+    VERSION,
+) = range(15)
+_HEADER_RULES: Final[dict[bytes, int]] = {
+    b"content-length": LENGTH,
+    b"transfer-encoding": CODING,
+    b"connection": CONNECTION,
+    b"host": HOST,
+    b"origin": ORIGIN,
+    b"expect": EXPECT,
+    b"authorization": BEARER,
+    b"x-api-key": API_KEY,
+    b"holdfast-session": SESSION,
+    # What the harnesses call their own session by, Codex of today and of before.
+    b"x-claude-code-session-id": HARNESS,
+    b"session-id": HARNESS,
+    b"session_id": HARNESS,
+    b"accept-encoding": ACCEPTS,
+    b"x-stainless-retry-count": RETRIES,
+    b"anthropic-version": VERSION,
+}
+# What else goes along: what an API reads, the marks by which callers find their requests again, and vendors'
+# own headers. Neither credentials nor what tells about the way to us.
+_ALONG = re.compile(
+    rb"(?:accept|accept-language|content-type|user-agent|idempotency-key|traceparent|tracestate|http-referer|originator|version|thread-id|conversation_id"
+    rb"|(?:anthropic|openai|helicone|copilot|editor|cf-aig|nvcf)-(?!organization$|project$)[a-z0-9_-]+"
+    rb"|x-(?!forwarded-|real-|api-key|auth|amz-|goog-api-key|csrf|xsrf|original-|envoy-|should-retry|remote-|client-ip)[a-z0-9_-]+)"
+)
+HEADER_RULES = HeaderNames(_HEADER_RULES, DROPPED, _ALONG)
+_VERSIONS = {b"HTTP/1.1": True, b"HTTP/1.0": False}
+_METHOD = re.compile(rb"[A-Z]{1,20}")
+_OPTIONS_OF_CONNECTION = frozenset({b"close", b"keep-alive", b"te", b"upgrade", b""})
+
+
+class Head:
+    """One request's head. `kept` are the lines that go along; `once` holds the values of headers that may
+    stand there once only, by their fate; `credential` is the one of them that was good, `dressed` how it last
+    left. Raises Malformed, with the status to answer."""
+
+    __slots__ = (
+        "accepts", "block", "chunked", "credential", "dressed", "keep", "kept", "length", "method", "modern", "once", "path", "query", "retries",
+        "versioned",
+    )  # fmt: skip
+
+    def __init__(self, block: bytes, most: int, longest_target: int) -> None:
+        lines = lines_of(block, most)
+        self.block = block
+        first = lines[0].split(b" ")
+        if (
+            len(first) != 3
+            or first[2] not in _VERSIONS
+            or not _METHOD.fullmatch(first[0])
+            or not first[1].startswith(b"/")
+        ):
+            raise MalformedMessage("the first line is no request of HTTP/1.1 with a path")
+        self.method, target, version = first
+        if len(target) > longest_target:
+            raise MalformedMessage(f"the path is longer than {longest_target} bytes", 414)
+        if not target.isascii() or b"\t" in target:
+            raise MalformedMessage("the path holds characters that have to be percent-encoded")
+        self.path, _, self.query = target.partition(b"?")
+        self.modern = self.keep = _VERSIONS[version]
+        self.kept: list[bytes] = []
+        self.once: dict[int, bytes] = {}
+        self.accepts: bytes | None = None
+        self.retries, self.versioned, self.chunked = 0, False, False
+        self.length = 0
+        self.credential = b""
+        self.dressed: PreparedHead | None = None
+        self._read(lines)
+        if len(self.once) > 1 or self.once.keys() - {HOST}:
+            self._weigh()
+        elif HOST not in self.once and self.modern:
+            raise MalformedMessage("a request of HTTP/1.1 names its host")
+
+    def _read(self, lines: list[bytes]) -> None:
+        kept, fates, once = self.kept, HEADER_RULES, self.once
+        del lines[0]
+        for line in lines:
+            name, colon, value = line.partition(b":")
+            fate = fates[name] if colon else fates[b""]
+            if fate == KEPT:
+                kept.append(line)
+            elif fate == DROPPED:
+                continue
+            elif fate < ACCEPTS:
+                if fate in once and fate not in (CONNECTION, HARNESS):
+                    raise MalformedMessage(f"the header {name.decode()} stands there twice")
+                once[fate] = (
+                    once[fate] + b"," + value if fate in once and fate == CONNECTION else value.strip(b" \t")
+                )
+            elif fate == ACCEPTS:
+                self.accepts = value.strip(b" \t")
+            else:
+                kept.append(line)
+                if fate == VERSION:
+                    self.versioned = True
+                elif (count := value.strip(b" \t")).isdigit() and len(count) < 4:
+                    self.retries = int(count)
+
+    def _weigh(self) -> None:
+        """What the headers say together about where the body ends and what happens to the connection."""
+        once = self.once
+        if HOST not in once and self.modern:
+            raise MalformedMessage("a request of HTTP/1.1 names its host")
+        if LENGTH in once:
+            self.length = length_of(once[LENGTH])
+        if CODING in once:
+            if LENGTH in once or not self.modern or once[CODING].lower() != b"chunked":
+                raise MalformedMessage("the body's end is told in two ways, or in one that is not understood")
+            self.chunked = True
+        if CONNECTION in once:
+            options = {one.strip(b" \t") for one in once[CONNECTION].lower().split(b",")}
+            self.keep = self.modern and b"close" not in options
+            named = options - _OPTIONS_OF_CONNECTION
+            if named:
+                self.kept = [line for line in self.kept if line.partition(b":")[0].lower() not in named]
+        if EXPECT in once and once[EXPECT].lower() != b"100-continue":
+            raise MalformedMessage("the request expects something unknown", 417)
+
+    @property
+    def expects(self) -> bool:
+        """Whether the client waits for a word before it sends the body."""
+        return EXPECT in self.once and self.modern
+
+    @property
+    def credentials(self) -> list[bytes]:
+        """What may be the gateway's token, in the order of trust."""
+        bearer, key = self.once.get(BEARER), self.once.get(API_KEY)
+        found = [bearer[7:].strip(b" \t")] if bearer is not None and bearer[:7].lower() == b"bearer " else []
+        return [*found, key] if key is not None else found
+
+    @property
+    def headers(self) -> RawHeaders:
+        """All of them, as they came, for what is not on the way of a request to a provider."""
+        pairs = (line.partition(b":") for line in self.block.split(b"\r\n")[1:])
+        return [(name.lower(), value.strip(b" \t")) for name, _, value in pairs]
+
+
+_LENGTHS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+"""As clients write it; whoever writes it otherwise is read anew each time."""
+
+
+class CachedHead(NamedTuple):
+    """A head as the bytes before and after the digits of its length: whoever sends these again has sent the
+    same head."""
+
+    head: Head
+    credential: bytes
+    before: bytes
+    after: bytes
+
+    def at(self, data: bytes) -> tuple[int, int] | None:
+        """Where the digits stand, if `data` begins with this head."""
+        start = len(self.before)
+        if not data.startswith(self.before):
+            return None
+        end = data.find(b"\r", start, start + MOST_DIGITS + 1)
+        return (
+            (start, end)
+            if end > start and data.startswith(self.after, end) and data[start:end].isdigit()
+            else None
+        )
+
+
+def cacheable(head: Head) -> CachedHead | None:
+    """By what this head is known again, where that is certain."""
+    block = head.block
+    name = next((one for one in _LENGTHS if one in block), None)
+    if name is None or EXPECT in head.once or head.credentials[:1] != [head.credential]:
+        return None
+    before, _, rest = block.partition(name)
+    digits, ended, after = rest.partition(b"\r\n")
+    if not digits.isdigit():
+        return None
+    return CachedHead(head, head.credential, before + name, ended + after + _END)
+
+
+def host_of(value: bytes) -> str:
+    """The host that a Host or Origin header names, "" for none that can be read."""
+    text = value.decode("latin-1")
+    try:
+        return (urlsplit(text if "://" in text else f"//{text}").hostname or "").lower()
+    except ValueError:
+        return ""

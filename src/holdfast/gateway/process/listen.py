@@ -1,0 +1,126 @@
+"""Where the gateway listens: which addresses may be served, and the sockets, bound before any worker is
+started.
+
+On Linux every worker gets a listening socket of its own (SO_REUSEPORT), so that the kernel spreads
+connections evenly; the supervisor keeps them all, so that connections which wait in a killed worker's queue
+are served by its successor. Elsewhere the workers share one socket."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from contextlib import ExitStack, suppress
+from typing import NamedTuple
+
+from ...core.errors import ConfigError
+from ...core.identity import is_loopback
+
+_BACKLOG = 4096
+_MOST_FILES = 64 * 1024
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - an address to listen on is none to connect to
+
+
+class Listen(NamedTuple):
+    """host and port, as `[gateway] listen` or `--listen` writes them."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Listen:
+        """Raises ConfigError."""
+        host, _, port = text.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+            raise ConfigError(
+                f"'{text}' is no address to listen on", next_step="holdfast serve --listen 127.0.0.1:4141"
+            )
+        return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine finds it."""
+        host = _EVERYWHERE.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def check(self, *, public: bool) -> None:
+        """Raises ConfigError for an address that others can reach, unless that was asked for."""
+        if not public and not is_loopback(f"[{self.host}]" if ":" in self.host else self.host):
+            what = f"{self.host} can be reached from other machines, and whoever has a token could use your keys from there"
+            step = "holdfast serve --listen 127.0.0.1:4141   (or, if that is meant and TLS ends in front of it: add --public)"
+            raise ConfigError(what, next_step=step)
+
+
+def bind(listen: Listen, workers: int) -> list[socket.socket]:
+    """A bound socket for each worker; their port is the one that was given, or the one that the system chose.
+    Raises ConfigError."""
+    own = sys.platform == "linux"
+    with ExitStack() as undo:
+        try:
+            first = undo.enter_context(_bound(listen, shared_later=own and workers > 1))
+            port = first.getsockname()[1]
+            found = [
+                first,
+                *(
+                    undo.enter_context(_bound(listen._replace(port=port), shared=True)) if own else first
+                    for _ in range(workers - 1)
+                ),
+            ]
+            for one in found:
+                one.listen(_BACKLOG)
+                one.setblocking(False)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {listen.host}:{listen.port}: {_reason(error)}", next_step=_step(listen)
+            ) from None
+        undo.pop_all()
+    return found
+
+
+def allow_many() -> None:
+    """Let this process hold as many connections as the system's hard limit permits: the usual soft limit of
+    1,024 files is 500 streams."""
+    try:
+        import resource
+    except ImportError:  # no such limit here
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _bound(listen: Listen, *, shared: bool = False, shared_later: bool = False) -> socket.socket:
+    """The first socket is bound alone, so that a port in use is noticed, also one of another gateway; then it
+    lets the others join."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.bind(address)
+        if shared_later:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def _reason(error: OSError) -> str:
+    import errno
+
+    known = {
+        errno.EADDRINUSE: "the port is taken by another program",
+        errno.EACCES: "you may not use this port",
+        errno.EADDRNOTAVAIL: "this machine has no such address",
+    }
+    return known.get(error.errno or 0, error.strerror or str(error))
+
+
+def _step(listen: Listen) -> str:
+    host = f"[{listen.host}]" if ":" in listen.host else listen.host
+    return f"holdfast serve --listen {host}:0   (any free port)"

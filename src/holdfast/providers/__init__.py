@@ -1,0 +1,1 @@
+"""What is known of providers: presets, and profiles of how each words its errors."""

@@ -1,0 +1,1 @@
+"""The public library: transports that drop into the OpenAI and Anthropic SDKs."""

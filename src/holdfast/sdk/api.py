@@ -1,0 +1,333 @@
+"""Holdfast for programs: open a home, choose or resume a session, and hand its transport to an SDK."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypedDict
+
+from ..config import Home, project_pin
+from ..config import load as load_config
+from ..core.config import Config
+from ..core.errors import ConnectionLost, HoldfastError
+from ..core.identity import Pin
+from ..core.routing import pin_for_first, provider_of
+from ..core.session import Session as Row
+from ..engine.failback import FailbackMonitor
+from ..engine.journal import local, why
+from ..engine.provisioning import Provisioning, Ready
+from ..engine.state import Engine
+from ..store.base import StaleSession
+from ..store.events import Event, EventKind
+
+if TYPE_CHECKING:
+    from types import ModuleType, TracebackType
+
+    from ..credentials import Vault
+    from ..credentials.callback_source import Supplier
+    from ..engine.provenance import Why
+    from ..store.base import Store
+
+NOWHERE = "http://holdfast.invalid"
+"""The base URL that SDKs are given: a name that never resolves (RFC 6761), so that a request past our
+transport has no route."""
+_UNUSED_KEY = "held-by-holdfast"
+
+
+class ClientOptions(TypedDict):
+    """What `openai.OpenAI(**…)` and its relatives take. The SDK's own retries are off: one owner retries (law
+    10)."""
+
+    base_url: str
+    api_key: str
+    http_client: Any
+    max_retries: int
+
+
+def open(
+    home: str | Path | Home | None = None,
+    *,
+    keys: Mapping[str, Supplier] | None = None,
+    store: Store | None = None,
+    vault: Vault | None = None,
+    serving: Config | None = None,
+) -> Holdfast:
+    """Open a home directory (default: HOLDFAST_HOME, else the platform's directories). With `serving`, the
+    last good configuration stays in force while the file is broken, at first this one. `keys` are functions
+    of your own, sync or async, for the keys that the configuration writes as `call:NAME`: each gives a key,
+    or the key and when it ends, and is called again when it has.
+
+    Raises ConfigError when its configuration is broken, StoreError when its memory cannot be opened.
+    """
+    from ..credentials import Vault as FileVault
+    from ..engine.login import renewals
+
+    place = home if isinstance(home, Home) else Home.at(Path(home)) if home is not None else Home.find()
+    vault = vault or FileVault(place.secrets, ask=renewals(place), suppliers=keys)
+    return Holdfast(Engine(place, vault, store or open_store(place), _list_models, serving=serving))
+
+
+def open_store(home: Home) -> Store:
+    """The store that the home's configuration names, by default SQLite in its state file. Raises ConfigError
+    and StoreError."""
+    from ..store.opening import open_store as open_at
+
+    return open_at(load_config(home).gateway.store, home.state)
+
+
+def _list_models(connection: Any, secret: Any) -> Any:
+    from ..calls.api_calls import list_models
+
+    return list_models(connection, secret)
+
+
+class Holdfast:
+    """One opened home. Use as a context manager, or `close()` when done; the journal is complete after
+    either."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.failback = FailbackMonitor(engine)
+        self.provisioning = Provisioning(engine)
+        """Providers that programs set up; `ensure_ready` is what applications ask."""
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force. Raises ConfigError when the file is broken."""
+        return self.engine.config()
+
+    def session(self, session_id: str, pin: str | Pin | None = None, *, key: str | None = None) -> Session:
+        """Resume a session exactly as its user chose it, or create it on `pin` (and, if given, on the key
+        labelled `key`).
+
+        An existing session keeps its own choice whatever `pin` says: `switch` changes it. A new one without a
+        pin takes the one that the `.holdfast.toml` of the project selects in which this process runs. Raises
+        ConnectionLost when the session's provider or key is gone, or when nobody chose a pin; IdentityError
+        for a bad pin or id; ConfigError for a project file that says more."""
+        self.engine.look_again()
+        row = self.engine.session(session_id)
+        if row is not None:
+            _check(self.engine, row)
+            self.engine.note(row, EventKind.RESUMED)
+            return Session(self, row.id)
+        selected = project_pin(self.config) if pin is None else None
+        pin = selected[0] if selected is not None else pin
+        if pin is None:
+            raise ConnectionLost(
+                f"there is no session '{session_id}'",
+                next_step=f"holdfast session pin {session_id} PROVIDER/MODEL",
+            )
+        now = self.engine.store.now()
+        row = Row(
+            session_id, pin if isinstance(pin, Pin) else Pin.parse(pin), key, created_at=now, changed_at=now
+        )
+        _check(self.engine, row)
+        if not _create(self.engine, row, **({"project": str(selected[1])} if selected is not None else {})):
+            return self.session(session_id)
+        return Session(self, row.id)
+
+    def sessions(self) -> list[Row]:
+        """All sessions, newest change first."""
+        return self.engine.store.sessions()
+
+    def ensure_ready(self, name: str, roles: Mapping[str, Sequence[str]] | None = None, **more: Any) -> Ready:
+        """The provider `name`, ready to be used, with a pin for each of `roles`; what was half done is
+        completed with its stored key.
+
+        It costs nothing of anybody's where the user wrote the provider, and obtains a key only with
+        `consent=` (`Provisioning.ensure_ready` tells the rest). Raises NotReady with a reason for programs.
+        """
+        return self.provisioning.ensure_ready(name, roles, **more)
+
+    def close(self) -> None:
+        self.failback.close()
+        self.provisioning.close()
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def begin_session(engine: Engine, session_id: str, model: str | None) -> None:
+    """Create the session that a request to the gateway is the first of, on the pin that its model means; one
+    that exists meanwhile stays as it is. Raises UnknownModel, AmbiguousModel and IdentityError; may block on
+    the store."""
+    engine.look_again()
+    now = engine.store.now()
+    row = Row(session_id, pin_for_first(engine.config(), model), created_at=now, changed_at=now)
+    _check(engine, row)
+    _create(engine, row, model=model)
+
+
+def _create(engine: Engine, row: Row, **told: object) -> bool:
+    """Store a new session. False: another program created it since we looked."""
+    try:
+        engine.store.save_session(row, None)
+    except StaleSession:
+        return False
+    finally:
+        engine.catch_up()
+    engine.note(row, EventKind.CREATED, **told)
+    return True
+
+
+def _check(engine: Engine, row: Row) -> None:
+    """Whether the choice resolves today. Raises ConnectionLost with what it could mean, the entry at the URL
+    that the session used last among it; nothing is taken by itself."""
+    config = engine.config()
+    try:
+        provider_of(config, row.pin, row.key)
+    except ConnectionLost as lost:
+        engine.journal_writer.flush()
+        urls = [
+            event.detail.get("url")
+            for event in engine.store.journal(session=row.id)
+            if event.kind is EventKind.ATTEMPT
+        ][-1:]
+        others = (provider for provider in config.providers.values() if provider.name != row.pin.provider)
+        at_url = [
+            f"{provider.name}/{row.pin.model}"
+            for provider in others
+            if any(e.url in urls for e in provider.endpoints)
+        ]
+        candidates = list(dict.fromkeys([*at_url, *lost.candidates]))
+        raise ConnectionLost(
+            lost.what, candidates=candidates, next_step=lost.next_step.replace("SESSION", row.id)
+        ) from None
+
+
+class Session:
+    """One session, held fast: every request leaves on its pin, with a key of its provider, or on a rung that
+    its user listed."""
+
+    def __init__(self, owner: Holdfast, session_id: str) -> None:
+        self._owner, self.id = owner, session_id
+
+    @property
+    def row(self) -> Row:
+        """The stored choice as it stands now. Raises ConnectionLost when the session was removed."""
+        self._owner.engine.catch_up()
+        row = self._owner.engine.session(self.id)
+        if row is None:
+            raise ConnectionLost(
+                f"there is no session '{self.id}' any more", next_step="holdfast session list"
+            )
+        return row
+
+    @property
+    def pin(self) -> Pin:
+        return self.row.pin
+
+    @property
+    def model(self) -> str:
+        """The model's name, as the SDK's `model=` wants it."""
+        return self.pin.model
+
+    def switch(self, pin: str | Pin, *, key: str | None = None) -> None:
+        """The user's new choice. Endpoint, keys and model change together; nothing of the old provider stays
+        attached."""
+        engine, row = self._owner.engine, self.row
+        chosen = row.choose(pin if isinstance(pin, Pin) else Pin.parse(pin), engine.store.now(), key)
+        _check(engine, chosen)
+        engine.store.save_session(chosen, row.version)
+        engine.catch_up()
+        engine.note(chosen, EventKind.SWITCHED, before=str(row.pin))
+
+    def attempts(self, limit: int = 200) -> list[Event]:
+        """The journal of this session: attempts and changes, newest last."""
+        engine = self._owner.engine
+        engine.journal_writer.flush()
+        return engine.store.journal(session=self.id, limit=limit)
+
+    def why(self, limit: int = 200) -> str:
+        """What happened to this session and why it is where it is, as text."""
+        return "\n".join(why(self.attempts(limit), clock=local))
+
+    def origin(self, limit: int = 200) -> Why:
+        """For provider, model, endpoint, key and dialect each: what set it, where that is written and what
+        changed it last; and the journal. Raises ConnectionLost when the session was removed."""
+        from ..engine.provenance import Why, session_origin
+
+        engine, row, events = self._owner.engine, self.row, self.attempts(limit)
+        return Why(
+            self.id, session_origin(engine.config(), row, events, engine.store.now(), local), tuple(events)
+        )
+
+    def explain(self) -> str:
+        """What happened to the session's last request that failed in this process, on which connection, what
+        was tried and what to do next; empty when none failed."""
+        return self._owner.engine.explained.get(self.id, "")
+
+    def transport(self, module: ModuleType | None = None) -> Any:
+        """A sync transport for a client of `httpx2` (default) or `httpx`."""
+        return _bound(module).SyncTransport(self._owner.engine, self.id, bounds=self._bounds())
+
+    def async_transport(self, module: ModuleType | None = None) -> Any:
+        """An async transport for a client of `httpx2` (default) or `httpx`."""
+        return _bound(module).AsyncTransport(self._owner.engine, self.id, bounds=self._bounds())
+
+    def _bounds(self) -> Any:
+        from ..wire.conversation import Bounds
+
+        return Bounds(replay=self._owner.config.settings.replay_limit)
+
+    def for_openai(self) -> ClientOptions:
+        """Keyword arguments for `openai.OpenAI`."""
+        import openai
+
+        return self._options(openai.DefaultHttpxClient, f"{NOWHERE}/v1")
+
+    def for_openai_async(self) -> ClientOptions:
+        """Keyword arguments for `openai.AsyncOpenAI`."""
+        import openai
+
+        return self._options(openai.DefaultAsyncHttpxClient, f"{NOWHERE}/v1")
+
+    def for_anthropic(self) -> ClientOptions:
+        """Keyword arguments for `anthropic.Anthropic`."""
+        import anthropic
+
+        return self._options(anthropic.DefaultHttpxClient, NOWHERE)
+
+    def for_anthropic_async(self) -> ClientOptions:
+        """Keyword arguments for `anthropic.AsyncAnthropic`."""
+        import anthropic
+
+        return self._options(anthropic.DefaultAsyncHttpxClient, NOWHERE)
+
+    def _options(self, client: Any, base: str) -> ClientOptions:
+        """The SDK's own client class with its own time-outs, over our transport; the SDK says itself which
+        httpx it is built on."""
+        module = next(
+            sys.modules[c.__module__.partition(".")[0]]
+            for c in client.__mro__
+            if c.__module__.partition(".")[0] in ("httpx", "httpx2")
+        )
+        transport = (
+            self.async_transport(module) if issubclass(client, module.AsyncClient) else self.transport(module)
+        )
+        return {
+            "base_url": base,
+            "api_key": _UNUSED_KEY,
+            "http_client": client(transport=transport, follow_redirects=False),
+            "max_retries": 0,
+        }
+
+
+def _bound(module: ModuleType | None) -> Any:
+    from .transport import bind
+
+    if module is None:
+        import httpx2
+
+        module = httpx2
+    return bind(module)
+
+
+__all__: Sequence[str] = ["ClientOptions", "Holdfast", "HoldfastError", "Session", "open", "open_store"]

@@ -1,0 +1,172 @@
+"""What the library's caller asks for and gets: the request of an SDK as the conversation takes it, and its
+end as a response: the provider's own, so that users keep catching their SDK's errors, or ours where the
+provider said nothing that an SDK could read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from typing import Any, NamedTuple
+
+from ..core.errors import AmbiguousModel, ConfigError, HoldfastError, NotReady, UnknownModel, WrongDialect
+from ..core.identity import Connection, Dialect
+from ..core.secret import Secret
+from ..wire.conversation import Bounds, ConversationResult, Op, run_conversation, succeeded
+from ..wire.ports import Engine, Open, RawHeaders, RequestRun, Timeout
+from ..wire.request_body import inspect_body, is_plain
+from ..wire.request_head import build_request, dialect_of, filter_headers
+from ..wire.response_head import labelled, outward, told_by
+from ..wire.response_stream import ResponseStream
+from .httpx_compat import HttpxAdapter, OpenedResponse, RequestLike
+
+_JSON = (b"{", b"[")
+
+
+class SdkResponse(NamedTuple):
+    """What the caller gets. With a tail the answer is still open: `chunks` were read already, the rest passes
+    through the tail."""
+
+    status: int
+    headers: RawHeaders
+    chunks: list[bytes]
+    extensions: dict[str, Any]
+    tail: ResponseStream | None = None
+
+
+class SdkHead:
+    """The head of an answer as `httpx` or its core gives it, looked at once."""
+
+    __slots__ = ("coding", "extensions", "headers", "status", "type")
+
+    def __init__(self, opened: OpenedResponse) -> None:
+        self.status, self.headers, _, self.extensions = opened
+        self.type = self.coding = b""
+        for name, value in self.headers:
+            told = told_by(name)
+            if told == "content-type":
+                self.type = value.lower()
+            elif told == "content-encoding" and value.lower() != b"identity":
+                self.coding = value.strip().lower()
+
+
+class SdkRequest:
+    """What an SDK asked for, looked at once."""
+
+    __slots__ = ("asked", "body", "dialect", "headers", "judged", "path", "request", "timeout")
+
+    def __init__(self, request: RequestLike, body: bytes | None) -> None:
+        self.request, self.body = request, body
+        self.headers = filter_headers(request.headers.raw)
+        self.path = request.url.raw_path.decode("ascii")
+        dialect = dialect_of(self.path)
+        # Only answers of a model are looked into; a file, a list or a picture is passed on.
+        self.judged = dialect is not None and request.method == "POST"
+        self.dialect = dialect or (
+            Dialect.ANTHROPIC_MESSAGES if self.headers.versioned else Dialect.OPENAI_CHAT
+        )
+        self.asked = inspect_body(body)
+        self.timeout: Timeout = dict(request.extensions.get("timeout") or {})
+
+    def opening(self, connection: Connection, secret: Secret | None) -> Open:
+        """The request as it leaves for `connection`."""
+        url, headers, body = build_request(connection, secret, self.path, self.headers, self.body, self.asked)
+        return Open(
+            connection.endpoint,
+            self.request.method,
+            url,
+            headers,
+            self.request.stream if body is None else body,
+            self.timeout.copy(),
+        )
+
+
+def serve(
+    adapter: HttpxAdapter, engine: Engine, session: str, ask: SdkRequest, bounds: Bounds
+) -> Generator[Op, Any, SdkResponse]:
+    """Carry one request to its end. Raises what the module raises when the connection cannot be made and
+    recovery ended."""
+    try:
+        if ask.judged and ask.body and not is_plain(ask.body):
+            raise ConfigError(
+                "the request's body is no JSON object in plain UTF-8, so nobody can tell which model it asks for: nothing was sent"
+            )
+        request_run = engine.begin(
+            session,
+            ask.dialect,
+            ask.asked.model,
+            replayable=ask.body is not None and len(ask.body) <= bounds.replay,
+            client_retries=ask.headers.client_retries,
+            passthrough=not ask.judged,
+            body=ask.body,
+        )
+    except HoldfastError as error:
+        return _refusal(ask.dialect, error)
+    return _handed(request_run, (yield from run_conversation(adapter, engine, request_run, ask, bounds)))
+
+
+def _handed(request_run: RequestRun, told: ConversationResult) -> SdkResponse:
+    good, bad = told
+    if good is not None:
+        head: Any = good.head
+        return SdkResponse(
+            head.status,
+            labelled(head.headers, request_run.headers()),
+            good.chunks,
+            head.extensions,
+            good.tail,
+        )
+    if bad is not None and bad.error is not None:
+        bad.error.args = (f"{bad.error}\n{request_run.explanation()}",)
+        raise bad.error
+    head = bad.head if bad is not None else None
+    if bad is not None and head is not None and not succeeded(head.status):
+        if bad.body.lstrip()[:1] in _JSON:
+            return SdkResponse(
+                head.status, outward(bad.headers, request_run.headers()), [bad.body], head.extensions
+            )
+        # A page or a bare line tells an SDK's user nothing: the provider's status, and in our words what it
+        # means.
+        _, ours, body = request_run.explain()
+        return SdkResponse(head.status, labelled([], ours), [body], head.extensions)
+    status, ours, body = request_run.explain()
+    return SdkResponse(status, labelled([], ours), [body], {})
+
+
+_STATUS: tuple[tuple[type[HoldfastError], int], ...] = (
+    (NotReady, 503),
+    (UnknownModel, 404),
+    (AmbiguousModel, 400),
+    (WrongDialect, 400),
+)
+
+
+def _refusal(dialect: Dialect, error: HoldfastError) -> SdkResponse:
+    """Our own refusal before anything was sent, in the caller's dialect."""
+    headers: RawHeaders = [(b"content-type", b"application/json"), (b"x-should-retry", b"false")]
+    return SdkResponse(refusal_status(error), headers, [refusal_body(dialect, error)], {})
+
+
+def refusal_status(error: HoldfastError) -> int:
+    """What an SDK makes the right exception of; 409: the session's choice is in conflict with what is."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 409)
+
+
+def refusal_body(dialect: Dialect, error: HoldfastError, **more: Any) -> bytes:
+    """An error of ours as the caller's SDK reads it; `more` goes into the machine's part."""
+    if isinstance(error, NotReady):
+        more = {"reason": error.reason, "retry_at": error.retry_at, **more}
+    kind = "api_error" if isinstance(error, NotReady) else "invalid_request_error"
+    told: dict[str, Any] = {
+        "type": kind,
+        "message": str(error),
+        "holdfast": {"class": type(error).__name__, **more},
+    }
+    if dialect is Dialect.ANTHROPIC_MESSAGES:
+        return json.dumps({"type": "error", "error": told}).encode()
+    return json.dumps(
+        {"error": told | {"param": None, "code": "holdfast_" + _snake(type(error).__name__)}}
+    ).encode()
+
+
+def _snake(name: str) -> str:
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")
