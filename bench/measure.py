@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
-PACKAGES = ("holdfast", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "openai", "anthropic")
+PACKAGES = ("holdfast-llm", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "openai", "anthropic")
 
 
 @dataclass(frozen=True, slots=True)

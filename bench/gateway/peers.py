@@ -142,7 +142,7 @@ class Holdfast(Peer):
     )
 
     def install(self) -> str:
-        return version("holdfast")
+        return version("holdfast-llm")
 
     def launch(self, place: Path, port: int, stub: Ports) -> Launch:
         tables = [

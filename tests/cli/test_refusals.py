@@ -301,6 +301,16 @@ def test_a_failing_program_is_told_with_its_exit_code_and_first_words(cli: Cli, 
     assert "exit code 7: vault is locked" in cli("doctor").stdout
 
 
+def test_a_package_of_another_owner_in_our_place_is_told_by_doctor(
+    cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.cli.doctor.namesake", lambda: "0.5.1")
+    examined = cli("doctor")
+    assert examined.exit_code == 1
+    assert "another package, 'holdfast' 0.5.1, is installed too" in examined.stdout
+    assert "uninstall -y holdfast holdfast-llm && " in examined.stdout
+
+
 def test_a_deleted_provider_is_told_by_every_command_that_meets_its_sessions(
     cli: Cli, furnished: Path
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from cli.furnishing import Cli, child_environment, contents
 from holdfast.credentials import SecretsFile
+from holdfast.distribution import install_command
 
 QUICK = [
     ["key", "list"],
@@ -82,7 +83,7 @@ def test_without_click_it_says_how_to_install_it(furnished: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         "holdfast: the command line needs the package 'click'",
-        "  run: pip install 'holdfast[cli]'",
+        f"  run: {install_command('cli')}",
     ]
 
 

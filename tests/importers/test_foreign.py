@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.core.errors import ConfigError
+from holdfast.distribution import install_command
 from holdfast.importers.read_files import LONGEST, LONGEST_SLOW, table_of, variables_of
 
 SECRET = "sk-canary-4d1c0b7e9f2a5836"
@@ -141,7 +142,7 @@ def test_without_pyyaml_the_package_is_named(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "c.yaml").write_text("a: 1")
     with pytest.raises(ConfigError, match="needs the package 'pyyaml'") as refusal:
         table_of(tmp_path / "c.yaml")
-    assert refusal.value.next_step == "pip install 'holdfast[import]'"
+    assert refusal.value.next_step == install_command("import")
 
 
 def test_a_line_of_many_spaces_is_read_in_one_pass(tmp_path: Path) -> None:

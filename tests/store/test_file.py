@@ -17,6 +17,7 @@ import pytest
 from holdfast.core.errors import StoreError
 from holdfast.core.identity import Pin
 from holdfast.core.session import ActiveFallback, Session
+from holdfast.distribution import update_command
 from holdfast.store import StaleSession, dbfile, migrations, sqlite
 from holdfast.store.dbfile import set_aside
 from holdfast.store.events import Event, EventKind
@@ -125,7 +126,7 @@ def test_what_is_no_store_of_ours_is_refused_by_name_and_left_as_it_was(
     with pytest.raises(StoreError, match=told) as error, SqliteStore(state) as store:
         store.sessions()
     assert str(state) in str(error.value)
-    assert error.value.next_step in {"holdfast doctor", "pip install --upgrade holdfast"}
+    assert error.value.next_step in {"holdfast doctor", update_command()}
     assert {path: path.read_bytes() for path in before} == before
 
 

@@ -20,6 +20,7 @@ from holdfast.core.identity import Key, ProviderName
 from holdfast.core.secret import Secret
 from holdfast.credentials import SecretsFile, Vault
 from holdfast.credentials.sources import run_program
+from holdfast.distribution import install_command
 
 PEPPER = b"p" * 32
 
@@ -301,7 +302,7 @@ def test_a_keyring_that_is_missing_or_broken_is_told_without_its_words(tmp_path:
         raise RuntimeError("the password is hunter2")
 
     for load, why in (
-        (absent, "pip install 'holdfast[keyring]'"),
+        (absent, install_command("keyring")),
         (lambda: SimpleNamespace(get_password=refuse), "the keyring refused: RuntimeError"),
     ):
         with pytest.raises(SecretMissing) as caught:

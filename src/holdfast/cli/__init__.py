@@ -20,8 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
+        from ..distribution import install_command
+
         print(
-            "holdfast: the command line needs the package 'click'\n  run: pip install 'holdfast[cli]'",
+            f"holdfast: the command line needs the package 'click'\n  run: {install_command('cli')}",
             file=sys.stderr,
         )
         return 2

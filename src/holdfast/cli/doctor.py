@@ -17,6 +17,7 @@ from ..core.config import Config
 from ..core.errors import ConfigError, HoldfastError
 from ..core.identity import Endpoint
 from ..core.secret import redact
+from ..distribution import DISTRIBUTION, namesake, without_namesake_command
 from ..store.base import Store
 from .context import CliContext
 from .doctor_files import Finding, files, integrity, moved
@@ -64,7 +65,7 @@ class _Examination:
         self.context = context
 
     def findings(self) -> Iterator[Finding]:
-        yield self.versions()
+        yield from self.versions()
         yield from files(self.context)
         yield from self.configuration()
         yield from self.addresses()
@@ -90,7 +91,7 @@ class _Examination:
         except HoldfastError:
             return None
 
-    def versions(self) -> Finding:
+    def versions(self) -> Iterator[Finding]:
         import sqlite3
         from importlib.metadata import PackageNotFoundError, version
 
@@ -101,11 +102,15 @@ class _Examination:
                 return f"{name} not installed"
 
         known = ", ".join(map(of, ("httpx2", "httpx", "openai", "anthropic", "click")))
-        return Finding(
-            "versions",
-            "ok",
-            f"{of('holdfast')}, Python {sys.version.partition(' ')[0]}, SQLite {sqlite3.sqlite_version}, {known}",
+        python = sys.version.partition(" ")[0]
+        yield Finding(
+            "versions", "ok", f"{of(DISTRIBUTION)}, Python {python}, SQLite {sqlite3.sqlite_version}, {known}"
         )
+        if other := namesake():
+            what = (
+                f"another package, 'holdfast' {other}, is installed too and holds modules of the same names"
+            )
+            yield Finding("versions", "wrong", what, without_namesake_command())
 
     def configuration(self) -> Iterator[Finding]:
         try:

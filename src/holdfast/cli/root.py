@@ -128,9 +128,9 @@ def _defect(error: Exception) -> HoldfastError:
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from importlib.metadata import version
+        from ..distribution import version
 
-        output.say(f"holdfast {version('holdfast')}")
+        output.say(f"holdfast {version()}")
         ctx.exit()
 
 

@@ -12,6 +12,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from ..core.secret import Secret, redact
+from ..distribution import install_command
 from .sources import LONGEST, Run, Unread, secret_of
 
 DEFAULT_CACHE = 300.0
@@ -184,7 +185,7 @@ def from_keyring(place: str, load: Callable[[], Any]) -> tuple[str, float | None
     try:
         keyring = load()
     except ImportError:
-        raise Unread("the keyring extra is not installed: pip install 'holdfast[keyring]'") from None
+        raise Unread(f"the package 'keyring' is not installed; run: {install_command('keyring')}") from None
     try:
         text = keyring.get_password(service, user)
     except Exception as error:  # a backend may raise anything, and its words may hold anything

@@ -15,6 +15,7 @@ from typing import Any
 from .._files import locked
 from ..core.errors import ConfigError
 from ..core.secret import Secret, redact
+from ..distribution import install_command
 from .cached_source import OVER, Life
 from .secrets_file import Grant, SecretsFile
 from .sources import Ended, NotRenewed, Unread
@@ -175,7 +176,7 @@ def understood(body: bytes) -> tuple[dict[str, Any] | None, str]:
     try:
         from oauthlib.oauth2 import Client, OAuth2Error
     except ImportError:
-        raise Unread("the oauth extra is not installed: pip install 'holdfast[oauth]'") from None
+        raise Unread(f"the package 'oauthlib' is not installed; run: {install_command('oauth')}") from None
     try:
         token = Client("").parse_request_body_response(body.decode())
     except OAuth2Error as error:

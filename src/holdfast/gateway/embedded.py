@@ -8,12 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from ..core.errors import HoldfastError
 from ..core.identity import Auth, Dialect, Endpoint, Pin
 from ..core.secret import Secret
+from ..distribution import version
 
 if TYPE_CHECKING:
     from ..engine.state import Engine
@@ -75,9 +75,7 @@ def _thread(engine: Engine, gate: Gate, pin: Pin) -> Iterator[None]:
         from .telemetry.metrics import Metrics
         from .tokens import Tokens
 
-        gateway = Gateway(
-            engine, Tokens(engine.store), gate, AdminRoutes(Metrics(), version("holdfast")), strict=pin
-        )
+        gateway = Gateway(engine, Tokens(engine.store), gate, AdminRoutes(Metrics(), version()), strict=pin)
         try:
             await gateway.serve("127.0.0.1", 0)
             host, port = gateway.addresses[0]

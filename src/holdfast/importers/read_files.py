@@ -14,6 +14,7 @@ from typing import Any
 
 from .._files import cannot, quoted
 from ..core.errors import ConfigError
+from ..distribution import install_command
 
 LONGEST, LONGEST_SLOW = 1024 * 1024, 256 * 1024
 """How many bytes are read of a file; the second of YAML and TOML, whose parsers take seconds for a
@@ -116,7 +117,7 @@ def _yaml(text: str) -> Any:
         import yaml
     except ModuleNotFoundError:
         raise ConfigError(
-            "reading YAML needs the package 'pyyaml'", next_step="pip install 'holdfast[import]'"
+            "reading YAML needs the package 'pyyaml'", next_step=install_command("import")
         ) from None
 
     class Loader(yaml.SafeLoader):

@@ -21,6 +21,7 @@ from functools import cache
 from typing import Any
 
 from ..core.errors import ConfigError, StoreError
+from ..distribution import install_command, update_command
 from . import sql
 from .migrations import MIGRATIONS
 from .relational import RelationalStore, Transaction
@@ -32,7 +33,7 @@ try:
 except ImportError as missing:
     raise ConfigError(
         "gateway.store: a store in PostgreSQL needs the package psycopg",
-        next_step="pip install 'holdfast[postgres]'",
+        next_step=install_command("postgres"),
     ) from missing
 
 BUSY_SECONDS = 5
@@ -155,7 +156,7 @@ def _migrate(turn: Transaction) -> None:
     number = int(turn.execute("SELECT count(*) FROM holdfast_schema", {}).fetchall()[0][0])
     if number > len(MIGRATIONS):
         what = f"the store was written by a newer Holdfast: it has schema {number}, this version knows {len(MIGRATIONS)}"
-        raise StoreError(what, next_step="pip install --upgrade holdfast")
+        raise StoreError(what, next_step=update_command())
     for step, statements in enumerate(MIGRATIONS[number:], start=number + 1):
         for statement in statements:
             turn.execute(statement.format(serial=_SERIAL), {})

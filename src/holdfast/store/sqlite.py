@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..core.errors import StoreError
+from ..distribution import update_command
 from . import sql
 from .dbfile import APPLICATION_ID, DOCTOR, ensure
 from .migrations import MIGRATIONS
@@ -140,7 +141,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute(f"PRAGMA user_version = {number + 1}")
     if number > len(MIGRATIONS):
         what = f"the store {path} was written by a newer Holdfast: it has schema {number}, this version knows {len(MIGRATIONS)}"
-        raise StoreError(what, next_step="pip install --upgrade holdfast")
+        raise StoreError(what, next_step=update_command())
 
 
 def _schema(connection: sqlite3.Connection) -> int:

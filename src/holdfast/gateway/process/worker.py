@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ...core.config import Config
 from ...core.errors import ConfigError
+from ...distribution import version
 from ...sdk import api
 from ...store.opening import open_store
 from ..admin.routes import AdminRoutes
@@ -195,10 +196,3 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-def version() -> str:
-    """The version of Holdfast that runs."""
-    from importlib.metadata import version as of
-
-    return of("holdfast")

@@ -1,0 +1,121 @@
+"""Holdfast as an installed package: its version, and the commands that install it with an extra or update it.
+
+The distribution is called `holdfast-llm`; a package called `holdfast` on the public index belongs to somebody
+else. Ours is not published yet, so every command names the checkout or the wheel that the running copy was
+installed from (PEP 610)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+DISTRIBUTION = "holdfast-llm"
+UNKNOWN_ORIGIN = "/path/to/holdfast"
+"""Stands for a checkout in a command when the running copy does not say where it came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The checkout or the wheel that this copy was installed from. An editable copy is the checkout
+    itself."""
+
+    path: Path
+    editable: bool = False
+
+
+def version() -> str:
+    """Return the version of Holdfast that runs, or `unknown` when it was never installed."""
+    from importlib import metadata
+
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def origin() -> Origin | None:
+    """Return where this copy was installed from, or None when that is unknown or no longer there."""
+    from importlib import metadata
+
+    try:
+        recorded = json.loads(metadata.distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+    url = urlsplit(recorded.get("url", ""))
+    path = Path(unquote(url.path))
+    if url.scheme != "file" or not path.exists():
+        return None
+    return Origin(path, editable=recorded.get("dir_info", {}).get("editable", False))
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs this copy again with the packages of `extra`
+    ([project.optional-dependencies])."""
+    return _install(origin(), extra)
+
+
+def update_command() -> str:
+    """Return the command that brings a newer version: it pulls the checkout, or shows where the path of one
+    belongs."""
+    source = origin()
+    if source is None or not (source.path / ".git").exists():
+        return _install(None)
+    pull = f"git -C {_quoted(str(source.path))} pull"
+    if source.editable:
+        return pull
+    return f"{pull} && {_install(source)}"
+
+
+def namesake() -> str:
+    """Return the version of the package `holdfast` that stands beside ours and holds the same modules, or
+    nothing."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("holdfast")
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def without_namesake_command() -> str:
+    """Return the command that removes the package `holdfast`, and ours with it, since they share files, and
+    installs ours."""
+    uninstall = f"{_python()} -m pip uninstall -y"
+    if not _has_pip():
+        uninstall = f"uv pip uninstall --python {_python()}"
+    return f"{uninstall} holdfast {DISTRIBUTION} && {_install(origin())}"
+
+
+def _install(source: Origin | None, extra: str = "") -> str:
+    """Return the command that installs `source` into the environment that runs now."""
+    words = [f"{_python()} -m pip install"]
+    if not _has_pip():
+        words = [f"uv pip install --python {_python()}"]
+    if source is not None and source.editable:
+        words.append("-e")
+    target = UNKNOWN_ORIGIN
+    if source is not None:
+        target = str(source.path)
+    if extra:
+        target += f"[{extra}]"
+    words.append(_quoted(target))
+    return " ".join(words)
+
+
+def _quoted(word: str) -> str:
+    from shlex import quote
+
+    return quote(word)
+
+
+def _python() -> str:
+    return _quoted(sys.executable)
+
+
+def _has_pip() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("pip") is not None
