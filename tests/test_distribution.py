@@ -1,5 +1,4 @@
-"""The commands that install Holdfast name the copy that runs: its checkout, its wheel, or a place for the
-path of one."""
+"""The commands that install Holdfast name what runs: its checkout, its wheel or a path to fill in."""
 
 from __future__ import annotations
 

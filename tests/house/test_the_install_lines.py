@@ -1,8 +1,8 @@
-"""No text of ours tells anybody to install a package of another owner: `holdfast` on the public index is
-somebody else's.
+"""No text of ours tells anybody to install `holdfast` from an index: there it is somebody else's package.
 
 Until `holdfast-llm` is published, a checkout or a built wheel is installed by its path;
-`holdfast.distribution` makes the command."""
+`holdfast.distribution` makes the command.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ import pytest
 
 from holdfast import distribution
 
-# A requirement: `holdfast` or `holdfast-llm` by name, with extras, a version or nothing, but no path, file or
-# subcommand.
+# A requirement: `holdfast` or `holdfast-llm` by name, with extras, a version or nothing; no path or command.
 _NAME = r"(?<![\w./~@-])holdfast(?:[-_]llm)?"
+_PROGRAM = r"\b(?:pip3?|pipx|uv|poetry|pdm|rye|conda|brew)\b"
+_VERB = r"\b(?:install|add|inject|upgrade|download|run --with)\b"
+_SAME_COMMAND = r"[^\n;|&]*?"
+_END = r"(?=$|[\s`'\"\[<>=~!@,)])"
 _INSTALLS = re.compile(
-    r"\b(?:pip3?|pipx|uv|poetry|pdm|rye|conda|brew)\b[^\n;|&]*?\b(?:install|add|inject|upgrade|download|run --with)\b[^\n;|&]*?"
-    + _NAME
-    + r"(?=$|[\s`'\"\[<>=~!@,)])"
-    rf"|\buvx\s+(?:--from\s+)?['\"]?{_NAME}"
+    rf"{_PROGRAM}{_SAME_COMMAND}{_VERB}{_SAME_COMMAND}{_NAME}{_END}|\buvx\s+(?:--from\s+)?['\"]?{_NAME}"
 )
 _WITH_EXTRAS = re.compile(_NAME + r"\[(?:all|cli|gateway|httpx|import|keyring|oauth|postgres)\b")
 OWN_EXTRA = 'all = ["holdfast-llm['
-"""The extra that stands for the others refers to its own distribution (pyproject.toml), which names no
-index."""
+"""The extra that holds the others refers to its own distribution (pyproject.toml); that asks no index."""
 
 
 def index_installs(text: str) -> list[str]:

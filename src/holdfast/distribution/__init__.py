@@ -2,7 +2,8 @@
 
 The distribution is called `holdfast-llm`; a package called `holdfast` on the public index belongs to somebody
 else. Ours is not published yet, so every command names the checkout or the wheel that the running copy was
-installed from (PEP 610)."""
+installed from (PEP 610).
+"""
 
 from __future__ import annotations
 
@@ -19,8 +20,7 @@ UNKNOWN_ORIGIN = "/path/to/holdfast"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The checkout or the wheel that this copy was installed from. An editable copy is the checkout
-    itself."""
+    """The checkout or the wheel that this copy was installed from; editable: it runs there."""
 
     path: Path
     editable: bool = False
@@ -52,14 +52,12 @@ def origin() -> Origin | None:
 
 
 def install_command(extra: str) -> str:
-    """Return the command that installs this copy again with the packages of `extra`
-    ([project.optional-dependencies])."""
+    """Return the command that installs this copy again, with the packages of `extra` (pyproject.toml)."""
     return _install(origin(), extra)
 
 
 def update_command() -> str:
-    """Return the command that brings a newer version: it pulls the checkout, or shows where the path of one
-    belongs."""
+    """Return the command that updates: pull the checkout, or install one from a path to fill in."""
     source = origin()
     if source is None or not (source.path / ".git").exists():
         return _install(None)
@@ -70,8 +68,7 @@ def update_command() -> str:
 
 
 def namesake() -> str:
-    """Return the version of the package `holdfast` that stands beside ours and holds the same modules, or
-    nothing."""
+    """Return the version of a package called `holdfast` that overwrites ours, or nothing."""
     from importlib import metadata
 
     try:
@@ -81,8 +78,7 @@ def namesake() -> str:
 
 
 def without_namesake_command() -> str:
-    """Return the command that removes the package `holdfast`, and ours with it, since they share files, and
-    installs ours."""
+    """Return the command that removes the package `holdfast` and ours, which share files, and adds ours."""
     uninstall = f"{_python()} -m pip uninstall -y"
     if not _has_pip():
         uninstall = f"uv pip uninstall --python {_python()}"
