@@ -302,9 +302,9 @@ def files(texts: Iterable[Text]) -> Iterator[Use]:
 
 
 def definitions(texts: Iterable[Text]) -> Iterator[Use]:
-    """Find classes, functions and constants of modules that are called by an old name."""
+    """Find classes, functions and constants of the product that are called by an old name."""
     for text in texts:
-        if not text.is_python:
+        if not text.is_python or area_of(text.path) != "src":
             continue
         for node in text.nodes:
             if (
