@@ -14,7 +14,22 @@ from house import words
 
 # {(group, area) of house.words: limit of today}. The goal is 0 everywhere. Lower a limit when you have
 # cleaned up; never raise one.
-LIMITS: dict[tuple[str, str], int] = {}
+LIMITS: dict[tuple[str, str], int] = {
+    ("files", "src"): 2,
+    ("files", "tests"): 15,
+    ("definitions", "src"): 18,
+    ("variables", "src"): 660,
+    ("variables", "tests"): 870,
+    ("variables", "docs"): 14,
+    ("identifiers", "src"): 16,
+    ("identifiers", "tests"): 93,
+    ("terms", "src"): 195,
+    ("terms", "tests"): 122,
+    ("terms", "docs"): 153,
+    ("phrases", "src"): 34,
+    ("phrases", "tests"): 28,
+    ("phrases", "docs"): 22,
+}
 
 
 @pytest.fixture(scope="module")
