@@ -93,7 +93,7 @@ def _head(results: Results) -> list[str]:
         if others > 0.1
         else []
     )
-    lines += ["How to read this, and how to run it: [docs/performance.md](../../docs/performance.md).", ""]
+    lines += ["How to read this: [docs/reference/performance.md](../../docs/reference/performance.md).", ""]
     return lines
 
 

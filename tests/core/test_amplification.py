@@ -1,5 +1,5 @@
 """What recovery costs a provider that is down, and what it saves a lone agent: figures that are promised
-(docs/recovery.md)."""
+(docs/concepts/recovery.md)."""
 
 from __future__ import annotations
 

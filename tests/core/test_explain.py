@@ -646,13 +646,13 @@ def test_without_a_time_zone_the_clock_says_utc() -> None:
 def test_the_document_of_errors_says_what_the_code_says() -> None:
     root = Path(__file__).resolve().parents[2]
     checked = subprocess.run(
-        [sys.executable, root / "docs" / "generate.py", "--check"],
+        [sys.executable, root / "docs" / "_generate" / "errors.py", "--check"],
         capture_output=True,
         text=True,
         check=False,
     )
     assert (checked.returncode, checked.stderr) == (0, "")
     headings = re.findall(
-        r"^## `(\w+)`$", (root / "docs" / "errors.md").read_text(encoding="utf-8"), re.MULTILINE
+        r"^## `(\w+)`$", (root / "docs" / "reference" / "errors.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert headings == [str(kind) for kind in FaultClass]

@@ -1,4 +1,4 @@
-"""docs/scenarios.md says what the tests of tests/scenarios tell, about every report that is to be told."""
+"""docs/reference/scenarios.md says what the tests of tests/scenarios show, about every report of the list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_tables_of_the_scenarios_are_those_of_the_tests() -> None:
     checked = subprocess.run(
-        [sys.executable, ROOT / "docs" / "reported.py", "--check"],
+        [sys.executable, ROOT / "docs" / "_generate" / "reported.py", "--check"],
         capture_output=True,
         text=True,
         check=False,
@@ -20,7 +20,7 @@ def test_the_tables_of_the_scenarios_are_those_of_the_tests() -> None:
 
 
 def test_every_report_is_told_or_is_said_to_be_told_elsewhere() -> None:
-    text = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "scenarios.md").read_text(encoding="utf-8")
     told = {line.split(" ")[1] for line in text.splitlines() if line.startswith("| ")}
     wanted = (
         {f"T{number}" for number in range(1, 33)}

@@ -38,7 +38,7 @@ def blocks(document: str, language: str) -> list[str]:
 
 
 def tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / "_generate" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -97,7 +97,7 @@ def test_only_times_and_request_ids_of_the_tour_may_differ(lie: str, noticed: bo
 
 
 def test_every_program_of_the_librarys_page_runs_as_it_stands(reader: Path, tmp_path: Path) -> None:
-    programs = blocks("docs/library.md", "python")
+    programs = blocks("docs/reference/library.md", "python")
     assert len(programs) > 3
     script = tmp_path / "library.py"
     script.write_text("\n\n".join(programs), encoding="utf-8")
@@ -126,14 +126,14 @@ def read(text: str) -> Config:
 
 
 def test_every_configuration_of_a_document_is_one() -> None:
-    examples = blocks("docs/configuration.md", "toml")
+    examples = blocks("docs/reference/configuration.md", "toml")
     assert len(examples) > 3
     for example in examples:
         assert read(example) != Config(), example
 
 
 def test_the_defaults_that_the_configurations_page_names_are_the_codes() -> None:
-    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
     rows = dict(
         re.findall(
             r"^\| `(\w+)` \| .*\(`([^`]+)`(?: \w+)?\)(?:;[^|]*)? \|$",
@@ -160,5 +160,5 @@ def test_what_the_configurations_page_calls_an_error_is_one(wrong: str) -> None:
 
 
 def test_every_public_name_is_told_on_the_librarys_page() -> None:
-    page = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "library.md").read_text(encoding="utf-8")
     assert not [name for name in holdfast.__all__ if f"{name}" not in page]

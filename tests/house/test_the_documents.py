@@ -15,6 +15,7 @@ import holdfast.cli
 from holdfast.config import parse as config
 from holdfast.core.faults import FaultClass
 
+KINDS = ("guides", "concepts", "reference")
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 
 
@@ -58,13 +59,13 @@ def fenced(text: str, language: str) -> list[str]:
 def test_every_command_is_documented_and_explains_itself(
     every_command: dict[str, click.Command], root: Path
 ) -> None:
-    text = (root / "docs" / "cli.md").read_text(encoding="utf-8")
+    text = (root / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
     assert not [name for name in every_command if f"`holdfast {name}" not in text]
     assert not [name for name, command in every_command.items() if not (command.help or "").strip()]
 
 
 def test_every_fault_class_has_a_row_with_its_meaning(root: Path) -> None:
-    text = (root / "docs" / "faults.md").read_text(encoding="utf-8")
+    text = (root / "docs" / "reference" / "faults.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| .{10,} \|$", text, re.MULTILINE)
     assert rows == [str(one) for one in FaultClass]
 
@@ -76,7 +77,7 @@ def config_tables() -> dict[str, Any]:
 
 @pytest.mark.parametrize("table", sorted(config_tables()))
 def test_every_key_of_the_configuration_is_documented(table: str, root: Path) -> None:
-    text = (root / "docs" / "configuration.md").read_text(encoding="utf-8")
+    text = (root / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"`\[?(\w+)[`.\]]", text))
     assert not config_tables()[table].keys() - documented
 
@@ -97,6 +98,19 @@ def test_every_command_that_a_document_shows_exists(
             assert next(word for word in words if "=" not in word) in targets, line
         elif tool.endswith("holdfast") and every_command and words:
             assert words[0] in {name.split()[0] for name in every_command} or words[0].startswith("-"), line
+
+
+def test_every_page_is_a_guide_a_concept_or_a_reference(root: Path) -> None:
+    pages = {path.relative_to(root / "docs") for path in (root / "docs").rglob("*.md")} - {Path("README.md")}
+    assert not [str(page) for page in pages if page.parts[0] not in KINDS or len(page.parts) != 2]
+
+
+def test_the_index_lists_every_page(root: Path) -> None:
+    docs = root / "docs"
+    listed = set(LINK.findall((docs / "README.md").read_text(encoding="utf-8")))
+    assert not [
+        page for path in docs.glob("*/*.md") if (page := path.relative_to(docs).as_posix()) not in listed
+    ]
 
 
 def test_every_link_between_documents_leads_to_a_file(files: list[Path], root: Path) -> None:

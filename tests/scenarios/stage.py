@@ -11,7 +11,7 @@ the gateway.
         stage.restart()                                            # nothing but the files is kept
 
 The scenarios see what a user sees: what the SDK gave them, and what arrived at the providers. The table in
-docs/scenarios.md is made of the decorators, so that it cannot say what no test tells."""
+docs/reference/scenarios.md is made of the decorators, so that it cannot say what no test tells."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ BOTH = (Face.LIBRARY, Face.GATEWAY)
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One row of docs/scenarios.md. `ids` are T1 to T32 (reports about Hermes), M… (measured there) and W1 to
-    W30 (what users of such programs ask for); `issues` are owner/name#number."""
+    """One row of docs/reference/scenarios.md. `ids` are T1 to T32 (reports about Hermes), M… (measured there) and
+    W1 to W30 (what users of such programs ask for); `issues` are owner/name#number."""
 
     ids: tuple[str, ...]
     issues: tuple[str, ...]

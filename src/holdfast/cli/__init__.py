@@ -14,7 +14,7 @@ __all__ = ["app", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and give its exit code (docs/cli.md)."""
+    """Run one command line and give its exit code (docs/reference/cli.md)."""
     try:
         from .root import app
     except ModuleNotFoundError as error:

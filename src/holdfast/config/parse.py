@@ -1,5 +1,5 @@
 """A parsed holdfast.toml becomes a Config, or one ConfigError that lists everything wrong with it
-(docs/configuration.md).
+(docs/reference/configuration.md).
 
 The tables below say what may stand where; whatever they do not name is an error. Nothing here opens a file,
 knows a secret, or repeats one: a literal key that somebody wrote into the file never appears in a message.

@@ -3,7 +3,7 @@ what to do next.
 
 A verb of action stands in a message only if an attempt in the log backs it (law 7), every message ends with a
 command, and nothing shaped like a secret is quoted. Nothing is decided here. The texts stand in
-docs/errors.md."""
+docs/reference/errors.md."""
 
 from __future__ import annotations
 

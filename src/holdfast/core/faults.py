@@ -1,6 +1,6 @@
 """What a failed answer means: fourteen classes and `unknown`. The body before the status; codes before words;
 our own evidence last, and never over a structured code that is final. What follows from each class:
-docs/recovery.md."""
+docs/concepts/recovery.md."""
 
 from __future__ import annotations
 

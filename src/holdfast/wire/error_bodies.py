@@ -1,6 +1,6 @@
 """A fault as the caller's SDK is to see it: status, type and code of its dialect, the four lines as the
-message, and the machine's part beside them. Nothing is decided here (docs/library.md says what an SDK
-sees)."""
+message, and the machine's part beside them. Nothing is decided here (docs/reference/library.md says what an
+SDK sees)."""
 
 from __future__ import annotations
 

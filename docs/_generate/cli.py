@@ -1,8 +1,8 @@
-"""Writes the part of docs/cli.md that the command line says about itself: every command with its options and
-examples.
+"""Write the part of docs/reference/cli.md that the command line says about itself: every command with its
+options and examples.
 
-python docs/cli.py --write     bring the document up to date
-python docs/cli.py --check     exit 1 if it is not
+python docs/_generate/cli.py --write     bring the document up to date
+python docs/_generate/cli.py --check     exit 1 if it is not
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import click
 
 from holdfast.cli import app
 
-DOCUMENT = Path(__file__).with_name("cli.md")
+DOCUMENT = Path(__file__).parents[1] / "reference" / "cli.md"
 BLOCK = re.compile(r"(<!-- generated: commands -->\n).*(<!-- end -->)", re.DOTALL)
 
 ESCAPED = "\\|"
@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{__doc__}\n")
         return 2
     elif after != before:
-        sys.stderr.write("docs/cli.md is not what the command line says: python docs/cli.py --write\n")
+        sys.stderr.write("docs/reference/cli.md is out of date; run: python docs/_generate/cli.py --write\n")
         return 1
     return 0
 

@@ -1,8 +1,8 @@
-"""Writes the parts of docs/errors.md and docs/recovery.md that the code decides: what Holdfast does, says and
-answers for each class of fault, and the numbers by which recovery is bounded.
+"""Write the parts of docs/reference/errors.md and docs/concepts/recovery.md that the code decides: what
+Holdfast does, says and answers for each class of fault, and the limits of recovery.
 
-python docs/generate.py --write     bring the documents up to date
-python docs/generate.py --check     exit 1 if one is not
+python docs/_generate/errors.py --write     bring the documents up to date
+python docs/_generate/errors.py --check     exit 1 if one is not
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from holdfast.store.base import COOLDOWN_KEPT
 from holdfast.wire.conversation import Bounds
 from holdfast.wire.error_bodies import outward
 
-HERE = Path(__file__).parent
+DOCS = Path(__file__).parents[1]
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 RESTS = {
     Scope.KEY: "rests the key at this URL",
@@ -162,8 +162,8 @@ def limits() -> str:
 
 
 DOCUMENTS: dict[str, Callable[[str], str]] = {
-    "errors.md": lambda name: block(FaultClass(name)),
-    "recovery.md": lambda name: {"rules": rules, "limits": limits}[name](),
+    "reference/errors.md": lambda name: block(FaultClass(name)),
+    "concepts/recovery.md": lambda name: {"rules": rules, "limits": limits}[name](),
 }
 
 
@@ -178,14 +178,16 @@ def main(arguments: list[str]) -> int:
         return 2
     stale = 0
     for document in DOCUMENTS:
-        path = HERE / document
+        path = DOCS / document
         before = path.read_text(encoding="utf-8")
         after = generated(document, before)
         if arguments == ["--write"]:
             path.write_text(after, encoding="utf-8")
         elif after != before:
             stale = 1
-            sys.stderr.write(f"docs/{document} is not what the code says: python docs/generate.py --write\n")
+            sys.stderr.write(
+                f"docs/{document} is out of date; run: python docs/_generate/errors.py --write\n"
+            )
     return stale
 
 

@@ -4,8 +4,9 @@ Each ```console block is a piece of one shell session, each ```python block is s
 next command runs. `python examples/provider.py` is started in the background; its address stands for the one
 that the README shows.
 
-python docs/tour.py --write     bring README.md up to date python docs/tour.py --check     exit 1 if it says
-something else than the commands do, times and request ids apart"""
+python docs/_generate/tour.py --write     bring README.md up to date
+python docs/_generate/tour.py --check     exit 1 if the commands print something else, times and request ids
+                                          apart"""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "README.md"
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN_PORT, SHOWN_HOME = "41017", "/home/you"
@@ -109,7 +110,9 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{__doc__}\n")
         return 2
     elif steady(after) != steady(before):
-        sys.stderr.write("README.md shows what the commands do not say: python docs/tour.py --write\n")
+        sys.stderr.write(
+            "README.md shows what the commands do not say: python docs/_generate/tour.py --write\n"
+        )
         return 1
     return 0
 

@@ -1,8 +1,8 @@
-"""Writes the tables of docs/scenarios.md from the tests that tell the scenarios (tests/scenarios): what the
-table says, a test tells.
+"""Write the tables of docs/reference/scenarios.md from the tests of tests/scenarios: what a row says, a test
+shows.
 
-python docs/reported.py --write    bring the document up to date
-python docs/reported.py --check    exit 1 if it is not
+python docs/_generate/reported.py --write    bring the document up to date
+python docs/_generate/reported.py --check    exit 1 if it is not
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 sys.path += [str(ROOT / "tests"), str(ROOT)]
 
-DOCUMENT = ROOT / "docs" / "scenarios.md"
+DOCUMENT = ROOT / "docs" / "reference" / "scenarios.md"
 BLOCK = re.compile(r"(<!-- generated: (\w) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -64,7 +64,9 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{__doc__}\n")
         return 2
     elif after != before:
-        sys.stderr.write("docs/scenarios.md is not what the tests tell: python docs/reported.py --write\n")
+        sys.stderr.write(
+            "docs/reference/scenarios.md is out of date; run: python docs/_generate/reported.py --write\n"
+        )
         return 1
     return 0
 
