@@ -14,16 +14,16 @@ from itertools import count as counter
 from pathlib import Path
 
 from holdfast.core.changes import KeySucceeded
-from holdfast.core.identity import Pin
+from holdfast.core.identity import Dialect, Pin
 from holdfast.core.session import Session
-from holdfast.store.events import Event, EventKind
+from holdfast.store.journal_events import Attempted, Event
 from holdfast.store.sqlite import SqliteStore
 
 from .measure import Figure, figure, in_turn
 
 _TIMES = 7
 _URL = "https://bench.example/v1"
-_DETAIL = {"number": 1, "key": "main", "url": _URL, "dialect": "openai-chat", "seconds": 1.25}
+_DETAIL = Attempted(number=1, key="main", url=_URL, dialect=Dialect.OPENAI_CHAT, seconds=1.25)
 
 
 def store_figures(rounds: int) -> list[Figure]:
@@ -35,7 +35,7 @@ def store_figures(rounds: int) -> list[Figure]:
         store.save_session(Session("bench", Pin.parse("bench/bench-1")), None)
         for number in range(50):
             store.apply([KeySucceeded(f"k{number}", _URL, "bench-1", "", 1.0, True)], 1.0)
-        event = Event(1.0, EventKind.ATTEMPT, "bench", "request", "bench/bench-1", _DETAIL)
+        event = Event(at=1.0, detail=_DETAIL, session="bench", request="request", pin="bench/bench-1")
         clock = counter(2)
 
         def lease() -> None:

@@ -22,7 +22,7 @@ from holdfast.credentials import Vault
 from holdfast.engine.journal import why
 from holdfast.engine.request import RequestRun
 from holdfast.engine.state import Engine
-from holdfast.store.events import EventKind
+from holdfast.store.journal_events import EventKind, RequestRefused
 from holdfast.store.sqlite import SqliteStore
 from world import BAD_KEY, BROKEN, CHAT, NO_MODEL, OVERLOADED, THROTTLED
 
@@ -140,7 +140,7 @@ def test_a_refusal_from_memory_is_in_the_journal_and_can_be_explained_afterwards
     context.run(engine)
     engine.journal_writer.flush()
     last = engine.store.journal(session="s1")[-1]
-    assert (last.kind, last.detail["fault"]) == (EventKind.REFUSED, "auth_rejected")
+    assert last.detail == RequestRefused(FaultClass.AUTH_REJECTED, "MIMO_A", None)
     assert "remembered" in why([last])[0]
     assert "nothing was sent" in engine.explained["s1"]
 

@@ -17,7 +17,7 @@ from holdfast.core.identity import Endpoint, Pin
 from holdfast.core.session import Session
 from holdfast.engine.failback import FailbackMonitor
 from holdfast.engine.state import Engine
-from holdfast.store.events import EventKind
+from holdfast.store.journal_events import EventKind
 from test_engine import CONFIG, World
 from world import BAD_KEY, BROKE, OVERLOADED
 

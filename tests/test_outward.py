@@ -19,7 +19,28 @@ from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.steps import Attempt
 from holdfast.engine.journal import attempt_event, utc, why
-from holdfast.store.events import Event, EventKind
+from holdfast.store.journal_events import (
+    KINDS,
+    AnswerTruncated,
+    Attempted,
+    ChoiceAnswers,
+    Detail,
+    Event,
+    FellBack,
+    KeyChanged,
+    ModelDiffered,
+    ProviderRenamed,
+    ProvisioningChanged,
+    RequestRefused,
+    ReturnedToChoice,
+    SessionCreated,
+    SessionHealed,
+    SessionRemoved,
+    SessionResumed,
+    SessionSwitched,
+    UnknownEvent,
+    UsageCounted,
+)
 from holdfast.wire.error_bodies import error_body, outward, retry_headers
 
 C = FaultClass
@@ -273,69 +294,74 @@ def clock(at: float) -> str:
 
 
 PIN = "mimo-plan/mimo-pro"
-JOURNAL = [
-    (EventKind.CREATED, PIN, {}, "created on mimo-plan/mimo-pro"),
-    (EventKind.RESUMED, PIN, {}, "resumed on mimo-plan/mimo-pro"),
+JOURNAL: list[tuple[Detail, str, str]] = [
+    (SessionCreated(), PIN, "created on mimo-plan/mimo-pro"),
+    (SessionCreated(key="a", project="/p"), PIN, "created on mimo-plan/mimo-pro (key: a, project: /p)"),
+    (SessionResumed(), PIN, "resumed on mimo-plan/mimo-pro"),
+    (SessionSwitched(before="router/x"), PIN, "switched by its user from router/x to mimo-plan/mimo-pro"),
     (
-        EventKind.SWITCHED,
+        RequestRefused(C.QUOTA_WINDOW, "team", NOW + 600),
         PIN,
-        {"before": "router/x"},
-        "switched by its user from router/x to mimo-plan/mimo-pro",
-    ),
-    (
-        EventKind.REFUSED,
-        PIN,
-        {"fault": "quota_window", "key": "team", "until": NOW + 600},
         f"nothing sent on {PIN} with key 'team': its last verdict was quota_window, and is remembered (until: 14:10:00)",
     ),
     (
-        EventKind.STOOD_IN,
+        RequestRefused(C.BLOCKED, "", None),
+        PIN,
+        f"nothing sent on {PIN} with no key: its last verdict was blocked, and is remembered",
+    ),
+    (
+        FellBack("transient", NOW + 600),
         "router/x",
-        {"reason": "transient", "until": NOW + 600},
         "router/x stands in until 14:10:00, because of transient",
     ),
     (
-        EventKind.ANSWERS_AGAIN,
+        FellBack("", None),
+        "router/x",
+        "router/x stands in until (not recorded), because of (not recorded)",
+    ),
+    (
+        ChoiceAnswers(),
         PIN,
-        {},
         "mimo-plan/mimo-pro answers again, asked beside the requests: the next turn goes there",
     ),
-    (EventKind.RETURNED, PIN, {}, "back on mimo-plan/mimo-pro"),
-    (EventKind.KEY_CHANGED, PIN, {"key": "a"}, "the value of key 'a' changed"),
+    (ReturnedToChoice(), PIN, "back on mimo-plan/mimo-pro"),
+    (KeyChanged("a"), PIN, "the value of key 'a' changed"),
     (
-        EventKind.TRUNCATED,
+        AnswerTruncated(C.TRANSIENT, "truncated", ""),
         PIN,
-        {"fault": "transient", "cause": "truncated", "excerpt": ""},
         "the answer broke off after its first part had been passed on: transient (cause: truncated)",
     ),
-    (EventKind.HEALED, PIN, {"row": 7}, "healed: now on mimo-plan/mimo-pro (row: 7)"),
-    (EventKind.RENAMED, PIN, {}, "renamed from (not recorded) to mimo-plan/mimo-pro"),
-    (EventKind.REMOVED, PIN, {}, "removed"),
+    (SessionHealed(before="", more=(("row", 7),)), PIN, "healed: now on mimo-plan/mimo-pro (row: 7)"),
+    (ProviderRenamed(before=""), PIN, "renamed from (not recorded) to mimo-plan/mimo-pro"),
+    (SessionRemoved(), PIN, "removed"),
+    (ModelDiffered("glm-5", "glm-4"), PIN, "another model answered than the one chosen: glm-4 for glm-5"),
+    (ProvisioningChanged("ready", "", ""), "mimo-plan", "setting up mimo-plan: ready"),
+    (UsageCounted({"input": 12, "output": 34}), PIN, "the provider counted 12 input, 34 output tokens"),
     (
-        EventKind.MODEL_DIFFERS,
+        UnknownEvent("of-tomorrow", {"a": 1}),
         PIN,
-        {"chosen": "glm-5", "answered": "glm-4"},
-        "another model answered than the one chosen: glm-4 for glm-5",
+        "an event that this version does not know: of-tomorrow (a: 1)",
     ),
-    (EventKind.PROVISIONED, "mimo-plan", {"state": "ready"}, "setting up mimo-plan: ready"),
     (
-        EventKind.USAGE,
+        Attempted(0, None, "", None, None),
         PIN,
-        {"tokens": {"input": 12, "output": 34}},
-        "the provider counted 12 input, 34 output tokens",
+        "attempt (not recorded): no key at (not recorded): answered in (not recorded)",
+    ),
+    (
+        Attempted(1, "a", "https://x.example/v1", None, 1.0, more=(("dialect", "telex"),)),
+        PIN,
+        "attempt 1: key 'a' at x.example: answered in 1 s (dialect: telex)",
     ),
 ]
 
 
-@pytest.mark.parametrize(("kind", "pin", "detail", "text"), JOURNAL, ids=[str(row[0]) for row in JOURNAL])
-def test_each_event_of_the_journal_is_one_sentence(
-    kind: EventKind, pin: str, detail: dict[str, object], text: str
-) -> None:
-    assert why([Event(NOW, kind, "issue-42", "", pin, detail)], clock=clock) == [f"14:00:00  {text}"]
+@pytest.mark.parametrize(("detail", "pin", "text"), JOURNAL, ids=[type(row[0]).__name__ for row in JOURNAL])
+def test_each_event_of_the_journal_is_one_sentence(detail: Detail, pin: str, text: str) -> None:
+    assert why([Event(NOW, detail, "issue-42", pin=pin)], clock=clock) == [f"14:00:00  {text}"]
 
 
 def test_every_kind_of_event_has_its_sentence() -> None:
-    assert {row[0] for row in JOURNAL} | {EventKind.ATTEMPT} == set(EventKind)
+    assert {type(row[0]) for row in JOURNAL} == {*KINDS, UnknownEvent}
 
 
 def test_the_attempts_of_a_request_read_in_order() -> None:
@@ -363,4 +389,4 @@ def test_the_attempts_of_a_request_read_in_order() -> None:
 
 
 def test_without_a_clock_the_journal_is_told_in_utc() -> None:
-    assert why([Event(NOW, EventKind.REMOVED, "issue-42")]) == ["2026-03-02 14:00:00 UTC  removed"]
+    assert why([Event(NOW, SessionRemoved(), "issue-42")]) == ["2026-03-02 14:00:00 UTC  removed"]

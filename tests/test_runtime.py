@@ -12,7 +12,7 @@ import pytest
 
 import holdfast
 from holdfast.fake_provider import ScriptedProvider, ok, status
-from holdfast.store.events import EventKind
+from holdfast.store.journal_events import EventKind
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from holdfast.core.faults import FaultClass
 from holdfast.core.identity import Pin
 from holdfast.core.session import Session
 from holdfast.store import StaleSession
-from holdfast.store.events import Event, EventKind
+from holdfast.store.journal_events import Event, SessionResumed
 from holdfast.store.postgres import PostgresStore
 
 ROUNDS = 50
@@ -29,7 +29,7 @@ def count_up(url: str, number: int) -> None:
                 ],
                 float(turn),
             )
-            store.record([Event(float(turn), EventKind.RESUMED, "shared", pin="p/m")])
+            store.record([Event(float(turn), SessionResumed(), "shared", pin="p/m")])
             _choose(store)
 
 

@@ -15,7 +15,7 @@ from holdfast.core.errors import StoreError
 from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Pin
 from holdfast.credentials import SecretsFile
-from holdfast.store.events import Event, EventKind
+from holdfast.store.journal_events import Event, SessionResumed
 from holdfast.store.sqlite import SqliteStore
 
 TOLD = [
@@ -404,7 +404,7 @@ def test_why_keeps_its_sources_when_the_journal_is_long(cli: Cli, furnished: Pat
     cli("session", "pin", "s", "mimo/mimo-pro")
     with store_of(furnished) as store:
         store.record(
-            [Event(store.now() + number, EventKind.RESUMED, "s", "", "mimo/mimo-pro") for number in range(5)]
+            [Event(store.now() + number, SessionResumed(), "s", pin="mimo/mimo-pro") for number in range(5)]
         )
     told = cli("why", "s", "--limit", "2").stdout
     assert told.count("resumed on") == 2

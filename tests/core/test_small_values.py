@@ -48,8 +48,8 @@ from holdfast.core.retry_budget import Bucket
 from holdfast.core.session import ActiveFallback, Session
 from holdfast.core.steps import Attempt, Refused
 from holdfast.engine.journal import attempt_event
-from holdfast.store.events import EventKind
-from holdfast.store.rows import dump_fault, load_fault
+from holdfast.store.journal_events import Attempted
+from holdfast.store.stored_faults import dump_fault, load_fault
 from world import CHAT, key, provider, route
 
 MIMO = provider("mimo", "a")
@@ -133,15 +133,14 @@ def test_a_fault_comes_back_from_the_journal_as_it_was(fault: Fault) -> None:
 
 def test_an_attempt_is_kept_without_what_could_be_derived_or_must_not_be_kept() -> None:
     good = attempt_event(Attempt(1, CONNECTION, 10.0, 10.5), "s", "r")
-    assert (good.at, good.kind, good.pin) == (10.0, EventKind.ATTEMPT, "mimo/m1")
-    assert good.detail == {"number": 1, "key": "a", "url": URL, "dialect": "openai-chat", "seconds": 0.5}
-    bad = attempt_event(
-        Attempt(2, route(provider("local")).connection, 1.0, 2.0, Fault(FaultClass.BLOCKED), True, "gave up"),
-        "s",
-        "r",
+    assert (good.at, good.session, good.request, good.pin) == (10.0, "s", "r", "mimo/m1")
+    assert good.detail == Attempted(number=1, key="a", url=URL, dialect=CHAT, seconds=0.5)
+    refused = Attempt(
+        2, route(provider("local")).connection, 1.0, 2.0, Fault(FaultClass.BLOCKED), True, "gave up"
     )
-    assert bad.detail["fault"] == {"kind": "blocked"}
-    assert (bad.detail["probe"], bad.detail["then"], bad.detail["key"]) == (True, "gave up", None)
+    bad = attempt_event(refused, "s", "r").detail
+    assert (bad.fault, bad.probe, bad.then, bad.key) == (Fault(FaultClass.BLOCKED), True, "gave up", None)
+    assert bad.attempt(refused.connection, 1.0) == refused
 
 
 # -- errors

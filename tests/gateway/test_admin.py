@@ -17,7 +17,7 @@ from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.gateway.admin.routes import AdminRoutes
 from holdfast.gateway.telemetry.metrics import Metrics
 from holdfast.store.base import Token
-from holdfast.store.events import Event, EventKind
+from holdfast.store.journal_events import Event, RequestRefused
 
 CANARY = "sk-canary-5e0f6c1b9d3a4728"
 URL = "https://mimo.example/v1"
@@ -55,12 +55,11 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         engine.store.record(
             [
                 Event(
-                    now,
-                    EventKind.REFUSED,
-                    "a",
-                    "r1",
-                    "mimo/m",
-                    {"fault": "rate_limited", "key": "MIMO_KEY", "until": now + 60},
+                    at=now,
+                    detail=RequestRefused(FaultClass.RATE_LIMITED, "MIMO_KEY", now + 60),
+                    session="a",
+                    request="r1",
+                    pin="mimo/m",
                 )
             ]
         )

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.store.events import EventKind
+from holdfast.store.journal_events import ModelDiffered, of_type
+from holdfast.store.stored_events import stored
 from holdfast.testing import ScriptedProvider, ok
 
 ROUTES = ["chat/completions", "responses", "messages"]
@@ -19,9 +20,8 @@ def told(plane: Any) -> list[dict[str, Any]]:
     """What the journal holds of other models."""
     plane.holdfast.engine.journal_writer.flush()
     return [
-        dict(event.detail)
-        for event in plane.holdfast.engine.store.journal(session="token-test")
-        if event.kind is EventKind.MODEL_DIFFERS
+        stored(event.detail)
+        for event in of_type(plane.holdfast.engine.store.journal(session="token-test"), ModelDiffered)
     ]
 
 

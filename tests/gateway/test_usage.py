@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.store.events import EventKind
+from holdfast.store.journal_events import UsageCounted, of_type
 from holdfast.testing import ScriptedProvider
 from holdfast.wire.usage import by_kind, usage_of
 
@@ -54,4 +54,4 @@ def test_the_journal_tells_what_the_provider_counted(
     assert counted
     plane.holdfast.engine.journal_writer.flush()
     lines = plane.holdfast.engine.store.journal(request=headers["holdfast-request-id"])
-    assert [event.detail["tokens"] for event in lines if event.kind is EventKind.USAGE] == [by_kind(counted)]
+    assert [event.detail.tokens for event in of_type(lines, UsageCounted)] == [by_kind(counted)]

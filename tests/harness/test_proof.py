@@ -6,8 +6,9 @@ import pytest
 
 from holdfast.cli.run_report import account, insist
 from holdfast.core.errors import ModelDropped
-from holdfast.core.identity import Pin
-from holdfast.store.events import Event, EventKind
+from holdfast.core.faults import Fault, FaultClass
+from holdfast.core.identity import Dialect, Pin
+from holdfast.store.journal_events import Attempted, Detail, Event, ModelDiffered, SessionCreated
 
 PIN, RUNG = Pin.parse("mimo/pro"), Pin.parse("router/pro")
 
@@ -19,11 +20,12 @@ def attempt(
     failed: bool = False,
     host: str = "mimo.example",
     key: str | None = "a",
-) -> Event:
-    detail: dict[str, object] = {"url": f"https://{host}/v1", "key": key} | (
-        {"fault": {"kind": "transient"}} if failed else {}
+) -> Event[Detail]:
+    fault = Fault(FaultClass.TRANSIENT) if failed else None
+    detail = Attempted(
+        number=1, key=key, url=f"https://{host}/v1", dialect=Dialect.OPENAI_CHAT, seconds=0.5, fault=fault
     )
-    return Event(1.0, EventKind.ATTEMPT, "s", request, pin, detail)
+    return Event(at=1.0, detail=detail, session="s", request=request, pin=pin)
 
 
 def test_requests_attempts_and_who_answered_are_counted() -> None:
@@ -32,7 +34,7 @@ def test_requests_attempts_and_who_answered_are_counted() -> None:
         attempt("1"),
         attempt("2"),
         attempt("3", key=None),
-        Event(1.0, EventKind.CREATED, "s"),
+        Event(1.0, SessionCreated(), "s"),
     ]
     assert str(account(events, PIN)) == (
         "3 requests, 4 attempts: mimo/pro at mimo.example with key 'a' answered 2; mimo/pro at mimo.example answered 1"
@@ -61,11 +63,7 @@ def test_a_rung_of_the_user_s_ladder_may_stand_in_and_is_named() -> None:
             "router/pro at router.example was used, and 'mimo/pro' was chosen (request 1)",
         ),
         (
-            [
-                Event(
-                    1.0, EventKind.MODEL_DIFFERS, "s", "2", "mimo/pro", {"answered": "lite", "chosen": "pro"}
-                )
-            ],
+            [Event(at=1.0, detail=ModelDiffered("pro", "lite"), session="s", request="2", pin="mimo/pro")],
             0,
             "'lite' answered, and 'pro' was chosen",
         ),
@@ -73,7 +71,7 @@ def test_a_rung_of_the_user_s_ladder_may_stand_in_and_is_named() -> None:
     ],
 )
 def test_everything_else_than_the_pin_is_drift_and_an_error(
-    events: list[Event], refused: int, said: str
+    events: list[Event[Detail]], refused: int, said: str
 ) -> None:
     found = account(events, PIN, (), refused)
     with pytest.raises(ModelDropped) as caught:

@@ -15,7 +15,7 @@ from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Pin
 from holdfast.core.session import Session
 from holdfast.store import StaleSession, sqlite
-from holdfast.store.events import Event, EventKind
+from holdfast.store.journal_events import Event, SessionResumed
 from holdfast.store.sqlite import SqliteStore
 
 URL = "https://plan.example/v1"
@@ -45,7 +45,7 @@ def upserts(state: Path, arg: str) -> None:
                 1.0,
             )
             if number % 5 == 0:
-                store.record([Event(1.0, EventKind.RESUMED, f"s{arg}")])
+                store.record([Event(1.0, SessionResumed(), f"s{arg}")])
                 _count_up(store)
 
 

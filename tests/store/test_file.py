@@ -20,12 +20,12 @@ from holdfast.core.session import ActiveFallback, Session
 from holdfast.distribution import update_command
 from holdfast.store import StaleSession, dbfile, migrations, sqlite
 from holdfast.store.dbfile import set_aside
-from holdfast.store.events import Event, EventKind
+from holdfast.store.journal_events import Event, SessionCreated, UnknownEvent
 from holdfast.store.memory import MemoryStore
 from holdfast.store.sqlite import SqliteStore
 
 SESSION = Session("s", Pin.parse("p/m"))
-EVENT = Event(1.0, EventKind.CREATED, "s")
+EVENT = Event(1.0, SessionCreated(), "s")
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ def test_a_full_disk_refuses_choices_and_journal_loses_nothing_and_still_reads(f
         (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
         store._writer.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StoreError, match="disk is full"):
-            store.record([Event(1.0, EventKind.CREATED, "s", detail={"text": "x" * 200_000})])
+            store.record([Event(1.0, SessionCreated(imported="x" * 200_000), "s")])
         long = ActiveFallback(Pin.parse("q/m"), "x" * 200_000, 1.0)
         with pytest.raises(StoreError, match="disk is full") as error:
             store.save_session(Session("s", Pin.parse("q/m"), active_fallback=long, version=1), 0)
@@ -292,7 +292,9 @@ def test_rows_of_newer_software_or_of_a_hand_are_read_as_far_as_they_can_be(fill
         "INSERT INTO evidence VALUES ('f', 'u', 1.0, 2.0, 'a_class_of_tomorrow', 3.0)",
         "INSERT INTO cooldown VALUES ('endpoint:u', 9e9, 1.0, 1, 'no json')",
         "INSERT INTO cooldown VALUES ('endpoint:v', 9e9, 1.0, 1, '{\"kind\": \"transient\"}')",
-        "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, 'a-kind-of-tomorrow', 't', '', '', '{}')",
+        "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, 'a-kind-of-tomorrow', 't', '', '', '{\"a\": 1}')",
+        "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, 'created', 't', '', '', 'no json')",
+        "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, 'created', 't', '', '', '[1]')",
         "INSERT INTO session VALUES ('rung', 'p/m', NULL, 'custom/x', 'why', 9e9, NULL, 1.0, 1.0, 0)",
         "INSERT INTO session VALUES ('version', 'p/m', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 'many')",
         "INSERT INTO session VALUES ('blob', x'ff', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 0)",
@@ -300,7 +302,9 @@ def test_rows_of_newer_software_or_of_a_hand_are_read_as_far_as_they_can_be(fill
     with SqliteStore(filled) as store:
         assert [(one.last_ok, one.last_fault) for one in store.evidence()] == [(2.0, "unknown")]
         assert [one.subject for one in store.cooldowns()] == ["endpoint:v"]
-        assert store.journal(session="t") == []
+        assert [one.detail for one in store.journal(session="t")] == [
+            UnknownEvent("a-kind-of-tomorrow", {"a": 1})
+        ]
         assert store.session("rung") == Session("rung", Pin.parse("p/m"), created_at=1.0, changed_at=1.0)
         assert {one.id for one in store.broken_sessions()} == {"version", "blob"}
         assert store.remove_session("version") is True

@@ -24,7 +24,7 @@ from gateway.served import Served, eventually, serving
 from holdfast.gateway.tokens import issue
 from holdfast.sdk import api
 from holdfast.sdk.api import Holdfast, Session
-from holdfast.store.events import Event
+from holdfast.store.journal_events import Detail, Event
 
 _SETTLED = 0.4
 """Seconds after which what several processes write beside their requests is in the journal."""
@@ -118,7 +118,7 @@ class FrontedSession:
 
     async_transport = transport
 
-    def attempts(self, **more: Any) -> list[Event]:
+    def attempts(self, **more: Any) -> list[Event[Detail]]:
         if self._elsewhere:
             time.sleep(_SETTLED)
         return self._session.attempts(**more)

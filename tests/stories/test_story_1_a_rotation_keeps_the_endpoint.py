@@ -16,7 +16,7 @@ import pytest
 
 from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok, only_keys, status, wrong_door
 from holdfast.sdk.api import Holdfast
-from holdfast.store.events import EventKind
+from holdfast.store.journal_events import EventKind
 from stories.faces import with_two_workers
 from stories.told import (
     SAYS,

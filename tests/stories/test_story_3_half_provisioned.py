@@ -158,7 +158,10 @@ def test_an_empty_object_with_status_200_is_a_fault_and_no_answer(house: House, 
         with pytest.raises(way.sdk.InternalServerError, match="may have been processed") as caught:
             way.say(session, max_retries=5)
         assert caught.value.response.headers["x-should-retry"] == "false"
-        assert [event.detail["fault"]["cause"] for event in attempts(session)] == ["empty", "empty"]
+        assert [event.detail.fault and event.detail.fault.cause for event in attempts(session)] == [
+            "empty",
+            "empty",
+        ]
         plan.follow(ok())
         assert way.say(session) == TEXT, "the key is not to blame"
     assert keys_seen(plan) == ["a"] * 3

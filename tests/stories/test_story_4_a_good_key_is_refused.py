@@ -14,6 +14,7 @@ import pytest
 
 from holdfast.fake_provider import ScriptedProvider, fails_for, ok, only_keys, status
 from holdfast.sdk.api import Session
+from holdfast.store.journal_events import Attempted, of_type
 from stories.faces import at_leisure_with_two_workers, library_only, with_two_workers
 from stories.told import (
     TEXT,
@@ -58,9 +59,7 @@ three more follow."""
 
 def probes(session: Session) -> int:
     """How many requests were sent to test the key."""
-    return sum(
-        "probe" in event.detail for event in session.attempts(limit=1000) if event.detail.get("number")
-    )
+    return sum(event.detail.probe for event in of_type(session.attempts(limit=1000), Attempted))
 
 
 @with_two_workers

@@ -31,7 +31,7 @@ from holdfast.fake_provider import (
     wrong_door,
 )
 from holdfast.sdk.api import Session
-from holdfast.store.events import EventKind
+from holdfast.store.journal_events import EventKind
 from stories.faces import Face, library_only
 from stories.told import SAYS, STREAMS, TEXT, WAYS, House, Way, bad_key, entry, kinds
 

@@ -23,7 +23,7 @@ import pytest
 from holdfast.core.identity import Dialect
 from holdfast.fake_provider import Behaviour, Script, ScriptedProvider, SeenRequest
 from holdfast.sdk.api import Holdfast, Session
-from holdfast.store.events import Event, EventKind
+from holdfast.store.journal_events import Attempted, Event, of_type
 from stories.faces import Face, through
 
 FAST = (0.05, 0.1, 0.2)
@@ -163,14 +163,14 @@ def keys_seen(provider: ScriptedProvider) -> list[str | None]:
     return [seen.key.split("-")[2] if seen.key else None for seen in provider.calls]
 
 
-def kinds(session: Session) -> list[EventKind]:
+def kinds(session: Session) -> list[str]:
     """What the journal of a session holds, in order."""
     return [event.kind for event in session.attempts()]
 
 
-def attempts(session: Session) -> list[Event]:
+def attempts(session: Session) -> list[Event[Attempted]]:
     """The attempts in the journal of a session."""
-    return [event for event in session.attempts() if event.kind is EventKind.ATTEMPT]
+    return of_type(session.attempts(), Attempted)
 
 
 # The SDKs

@@ -128,12 +128,12 @@ def _with(context: CliContext, planned: Plan, applied: bool) -> Config:
 
 
 def _create(context: CliContext, sessions: Sequence[Session]) -> None:
-    from ..store.events import Event, EventKind
+    from ..store.journal_events import Event, SessionCreated
 
     for one in sessions:
         context.store.save_session(one, None)
         context.store.record(
-            [Event(context.store.now(), EventKind.CREATED, one.id, "", str(one.pin), {"imported": "hermes"})]
+            [Event(context.store.now(), SessionCreated(imported="hermes"), session=one.id, pin=str(one.pin))]
         )
 
 

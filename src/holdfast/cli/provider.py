@@ -248,12 +248,12 @@ def rename(context: CliContext, old: str, new: str) -> None:
 
 
 def _record_renamed(store: Store, old: str, new: str, moved: Sequence[str]) -> None:
-    from ..store.events import Event, EventKind
+    from ..store.journal_events import Event, ProviderRenamed
 
     pins = {one.id: one.pin for one in store.sessions() if one.id in moved}
     at = store.now()
     store.record(
-        Event(at, EventKind.RENAMED, name, "", str(pin), {"before": f"{old}/{pin.model}"})
+        Event(at, ProviderRenamed(before=f"{old}/{pin.model}"), session=name, pin=str(pin))
         for name, pin in pins.items()
         if pin.provider == new
     )

@@ -6,11 +6,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from ..core.errors import ModelDropped
 from ..core.identity import Pin
-from ..store.events import Event, EventKind
+from ..store.journal_events import Attempted, Detail, Event, ModelDiffered
 from .output import count
 
 
@@ -35,27 +34,29 @@ class Account:
         return f"{asked}: {'; '.join(told)}" if told else f"{asked}: none was answered"
 
 
-def account(events: Iterable[Event], pin: Pin, fallbacks: Collection[Pin] = (), refused: int = 0) -> Account:
+def account(
+    events: Iterable[Event[Detail]], pin: Pin, fallbacks: Collection[Pin] = (), refused: int = 0
+) -> Account:
     """The account of a run on `pin`. `rungs` are those of the user's ladder, which may stand in; `refused`
     counts its requests for other models, which the gateway turned away."""
     allowed = {str(pin), *map(str, fallbacks)}
     requests, answered, drift = set(), Counter[tuple[str, str, str]](), []
     attempts = 0
     for event in events:
-        detail: dict[str, Any] = dict(event.detail)
-        if event.kind is EventKind.MODEL_DIFFERS:
+        detail = event.detail
+        if isinstance(detail, ModelDiffered):
             drift.append(
-                f"'{detail.get('answered')}' answered, and '{detail.get('chosen')}' was chosen (request {event.request})"
+                f"'{detail.answered}' answered, and '{detail.chosen}' was chosen (request {event.request})"
             )
-        if event.kind is not EventKind.ATTEMPT:
+        if not isinstance(detail, Attempted):
             continue
-        host = str(detail.get("url", "")).partition("://")[2].partition("/")[0]
+        host = detail.host
         attempts += 1
         requests.add(event.request)
         if event.pin not in allowed:
             drift.append(f"{event.pin} at {host} was used, and '{pin}' was chosen (request {event.request})")
-        if "fault" not in detail:
-            answered[event.pin, host, str(detail.get("key") or "")] += 1
+        if detail.fault is None:
+            answered[event.pin, host, detail.key or ""] += 1
     if refused:
         drift.append(
             f"it asked for another model than '{pin}', and was refused ({count(refused, 'request')})"

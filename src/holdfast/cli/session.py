@@ -240,16 +240,15 @@ def _record(
     context: CliContext, chosen: Session, before: Session | BrokenSession | None, project: Path | None
 ) -> None:
     from ..core.session import Session
-    from ..store.events import Event, EventKind
+    from ..store.journal_events import Choice, Event, SessionCreated, SessionHealed, SessionSwitched
 
-    kind, detail = EventKind.CREATED, {}
+    key, selected = chosen.key or "", str(project or "")
+    detail: Choice = SessionCreated(key=key, project=selected)
     if isinstance(before, Session):
-        kind, detail = EventKind.SWITCHED, {"before": str(before.pin)}
+        detail = SessionSwitched(before=str(before.pin), key=key, project=selected)
     elif before is not None:
-        kind, detail = EventKind.HEALED, {"before": str(before.raw.get("pin"))}
-    detail |= {"key": chosen.key} if chosen.key else {}
-    detail |= {"project": str(project)} if project is not None else {}
-    context.store.record([Event(context.store.now(), kind, chosen.id, "", str(chosen.pin), detail)])
+        detail = SessionHealed(before=str(before.raw.get("pin")), key=key, project=selected)
+    context.store.record([Event(context.store.now(), detail, session=chosen.id, pin=str(chosen.pin))])
 
 
 @command.command()
@@ -262,10 +261,10 @@ def remove(context: CliContext, session: str) -> None:
     Example:
       holdfast session remove issue-42
     """
-    from ..store.events import Event, EventKind
+    from ..store.journal_events import Event, SessionRemoved
 
     stored = _stored(context, session)
     context.store.remove_session(session)
     pin = str(getattr(stored, "pin", ""))
-    context.store.record([Event(context.store.now(), EventKind.REMOVED, session, "", pin)])
+    context.store.record([Event(context.store.now(), SessionRemoved(), session=session, pin=pin)])
     say(f"session '{session}' is forgotten" + (f"; it was on {pin}" if pin else ""))

@@ -163,7 +163,7 @@ def import_(context: CliContext, file: str, name: str | None, pin: str | None, r
     from ..core.errors import ConfigError
     from ..core.identity import Pin
     from ..engine import session_moves
-    from ..store.events import Event, EventKind
+    from ..store.journal_events import Choice, Event, SessionCreated, SessionSwitched
 
     session = session_moves.imported(
         context.config,
@@ -181,10 +181,10 @@ def import_(context: CliContext, file: str, name: str | None, pin: str | None, r
     now = context.store.now()
     chosen = before.choose(session.pin, now, session.key) if before is not None else session
     context.store.save_session(chosen, before.version if before is not None else None)
-    kind, detail = (
-        (EventKind.SWITCHED, {"before": str(before.pin)}) if before is not None else (EventKind.CREATED, {})
-    )
-    context.store.record([Event(now, kind, chosen.id, "", str(chosen.pin), detail | {"imported": file})])
+    detail: Choice = SessionCreated(imported=file)
+    if before is not None:
+        detail = SessionSwitched(before=str(before.pin), imported=file)
+    context.store.record([Event(now, detail, session=chosen.id, pin=str(chosen.pin))])
     say(
         f"session '{chosen.id}' is on {chosen.pin}"
         + (f" with key '{chosen.key}'" if chosen.key else "")

@@ -9,7 +9,7 @@ from ..core.errors import CannotHandOver
 from ..core.identity import Dialect, Provider, ProviderName, Route
 from ..fake_provider import ScriptedProvider, ok
 from ..harness import SPEAKS
-from ..store.events import EventKind
+from ..store.journal_events import ModelDiffered, of_type
 from .stage import Stage, counted
 
 _LISTED = ("north-1", "north-1-mini", "north-2-preview")
@@ -96,7 +96,7 @@ def _wrong_model(stage: Stage, other: ScriptedProvider) -> None:
     other.follow(ok(model="north-1-mini"))
     session = stage.hf.session("dropped", "deepseek-eu/north-2-preview")
     said = stage.ask(session)
-    noted = [event for event in session.attempts() if event.kind is EventKind.MODEL_DIFFERS]
+    noted = of_type(session.attempts(), ModelDiffered)
     show.tell("provider", f"HTTP 200, but by model {said.model} instead of {session.model}")
     show.tell("holdfast", session.why().splitlines()[-1].partition("  ")[2])
     asked = {one.model for one in other.calls} == {"north-2-preview"}

@@ -12,18 +12,16 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from ..config import Home, add_key, add_provider
 from ..core.explain import Explanation
 from ..core.identity import Connection, Dialect, Pin
 from ..core.secret import Secret
-from ..core.steps import Attempt
 from ..fake_provider import Behaviour, Script, ScriptedProvider, SeenRequest
 from ..sdk import api
 from ..sdk.api import Holdfast, Session
-from ..store.events import Event, EventKind
-from ..store.rows import load_fault
+from ..store.journal_events import Attempted, Event, of_type
 from .show import Show
 from .speakers import Said, Speaker
 
@@ -137,39 +135,25 @@ class Stage:
 
     def heard(self, session: Session) -> str:
         """The provider's own words when it last refused a request of the session, from the journal."""
-        refused = [event.detail for event in session.attempts() if "fault" in event.detail]
-        fault: Any = refused[-1]["fault"] if refused else {}
-        return (
-            f"HTTP {fault.get('status')} to key '{refused[-1]['key']}': “{fault.get('excerpt')}”"
-            if refused
-            else "refused nothing"
-        )
+        for event in reversed(of_type(session.attempts(), Attempted)):
+            fault = event.detail.fault
+            if fault is not None:
+                return f"HTTP {fault.status} to key '{event.detail.key}': “{fault.excerpt}”"
+        return "refused nothing"
 
     def explained(self, session: Session, number: int = -1) -> Explanation:
         """The four lines about one attempt (by default the last) of the session's last request, as every face
         of Holdfast tells them."""
-        events = [event for event in session.attempts() if event.kind is EventKind.ATTEMPT]
-        attempts = [self._attempt(event) for event in events if event.request == events[-1].request]
+        events = of_type(session.attempts(), Attempted)
+        last = [event for event in events if event.request == events[-1].request]
+        attempts = [event.detail.attempt(self._connection(event), event.at) for event in last]
         told = attempts[number]
         return self.hf.engine.explain(told.connection, told.fault, attempts, session.id)
 
-    def _attempt(self, event: Event) -> Attempt:
-        detail = event.detail
-        fault = detail.get("fault")
-        return Attempt(
-            int(str(detail["number"])),
-            self._connection(event),
-            event.at,
-            event.at + float(str(detail["seconds"])),
-            load_fault(fault) if isinstance(fault, dict) else None,
-            bool(detail.get("probe")),
-            str(detail.get("then", "")),
-        )
-
-    def _connection(self, event: Event) -> Connection:
-        route, _ = self.hf.engine.routes(Pin.parse(event.pin), Dialect(str(event.detail["dialect"])), None)
+    def _connection(self, event: Event[Attempted]) -> Connection:
+        route, _ = self.hf.engine.routes(Pin.parse(event.pin), Dialect(str(event.detail.dialect)), None)
         return next(
-            one for one in route.connections if one.key is not None and one.key.label == event.detail["key"]
+            one for one in route.connections if one.key is not None and one.key.label == event.detail.key
         )
 
 

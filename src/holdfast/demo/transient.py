@@ -6,6 +6,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from ..fake_provider import fails_for, ok, only_keys, status
+from ..store.journal_events import Attempted, of_type
 from .stage import PROBES, Stage, counted, key_of, many
 
 _CROWD, _OUTAGE = 30, 2.0
@@ -46,7 +47,7 @@ def _overload(stage: Stage) -> None:
     good = sum(one.ok for one in answers)
     calls = gateway.calls[began:]
     refused = len(calls) - good
-    probing = [event for event in session.attempts() if event.detail.get("probe")]
+    probing = [event for event in of_type(session.attempts(), Attempted) if event.detail.probe]
     show.tell("provider", f"{stage.heard(session)}, for {_OUTAGE:g} s; it had just worked")
     show.tell(
         "holdfast",

@@ -25,7 +25,7 @@ from ..core.identity import Endpoint, Route
 from ..core.key_selection import select_key
 from ..core.session import Session
 from ..core.steps import Call
-from ..store.events import Event, EventKind
+from ..store.journal_events import ChoiceAnswers, Detail, Event, FellBack
 from .background import BackgroundWorker
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class FailbackMonitor:
         now = engine.store.now()
         until = now + return_after * (1.0 - _JITTER * self._jitter())
         changes: list[Change] = []
-        events: list[Event] = []
+        events: list[Event[Detail]] = []
         for row in engine.store.sessions():
             active_fallback = row.active_fallback
             if (
@@ -162,17 +162,10 @@ class FailbackMonitor:
             changes.append(FallbackStarted(row.id, str(lasts.fallback), lasts.reason, lasts.until))
             if fault:
                 events.append(
-                    Event(
-                        now,
-                        EventKind.STOOD_IN,
-                        row.id,
-                        "",
-                        str(lasts.fallback),
-                        {"reason": fault, "until": until},
-                    )
+                    Event(at=now, detail=FellBack(fault, until), session=row.id, pin=str(lasts.fallback))
                 )
             else:
-                events.append(Event(now, EventKind.ANSWERS_AGAIN, row.id, "", str(row.pin)))
+                events.append(Event(at=now, detail=ChoiceAnswers(), session=row.id, pin=str(row.pin)))
         engine.persist(changes, now)
         engine.journal(*events)
         engine.catch_up()

@@ -7,16 +7,33 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from ..core.changes import FallbackEnded, FallbackStarted
 from ..core.explain import Clock, since
 from ..core.identity import Connection
 from ..core.steps import Attempt, Call, Outcome
-from ..store.events import Event, EventKind
-from ..store.rows import dump_fault
-
-K = EventKind
+from ..store.journal_events import (
+    AnswerTruncated,
+    Attempted,
+    ChoiceAnswers,
+    Detail,
+    Event,
+    FellBack,
+    KeyChanged,
+    ModelDiffered,
+    ProviderRenamed,
+    ProvisioningChanged,
+    RequestRefused,
+    ReturnedToChoice,
+    SessionCreated,
+    SessionHealed,
+    SessionRemoved,
+    SessionResumed,
+    SessionSwitched,
+    UnknownEvent,
+    UsageCounted,
+)
+from ..store.stored_events import stored
 
 
 def utc(at: float) -> str:
@@ -29,132 +46,127 @@ def local(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
-def attempt_event(attempt: Attempt, session: str, request: str) -> Event:
-    """An attempt as the journal keeps it: which connection, what came of it, why the next step was taken."""
+def attempt_event(attempt: Attempt, session: str, request: str) -> Event[Attempted]:
+    """Return an attempt as the journal keeps it: which connection, what came of it, why the next step was
+    taken."""
     connection = attempt.connection
-    detail: dict[str, object] = {
-        "number": attempt.number,
-        "key": connection.key.label if connection.key is not None else None,
-        "url": connection.endpoint.url,
-        "dialect": str(connection.dialect),
-        "seconds": round(attempt.ended_at - attempt.sent_at, 4),
-    }
-    if attempt.probe:
-        detail["probe"] = True
-    if attempt.fault is not None:
-        detail |= {"fault": dump_fault(attempt.fault), "then": attempt.then}
-    return Event(
-        attempt.sent_at,
-        EventKind.ATTEMPT,
-        session,
-        request,
-        f"{connection.provider.name}/{connection.model}",
-        detail,
-    )
+    pin = f"{connection.provider.name}/{connection.model}"
+    # In the order of the fields: by their names it costs more, and every request passes here.
+    return Event._make((attempt.sent_at, Attempted.of(attempt), session, request, pin))
 
 
-def events_of(outcome: Outcome, call: Call, began: float) -> list[Event]:
-    """The journal of one request: its attempts, a refusal from memory, the change of rung if there was
-    one."""
-    events = [attempt_event(attempt, call.session, call.request_id) for attempt in outcome.attempts]
-    at = outcome.attempts[-1].ended_at if outcome.attempts else began
+def events_of(outcome: Outcome, call: Call, began: float) -> list[Event[Detail]]:
+    """Return the journal of one request: its attempts, a refusal from memory, the beginning or end of a
+    fallback if there was one."""
+    at, session, request = began, call.session, call.request_id
+    events: list[Event[Detail]] = []
+    for attempt in outcome.attempts:
+        events.append(attempt_event(attempt, session, request))
+        at = attempt.ended_at
     if outcome.from_memory and outcome.fault is not None:
-        detail: dict[str, object] = {
-            "fault": str(outcome.fault.kind),
-            "key": outcome.connection.label,
-            "until": outcome.fault.reset_at,
-        }
-        events.append(
-            Event(at, EventKind.REFUSED, call.session, call.request_id, str(outcome.connection.pin), detail)
-        )
+        refused = RequestRefused(outcome.fault.kind, outcome.connection.label, outcome.fault.reset_at)
+        pin = str(outcome.connection.pin)
+        events.append(Event(at=at, detail=refused, session=session, request=request, pin=pin))
     for change in outcome.changes:
         if isinstance(change, FallbackStarted):
-            events.append(
-                Event(
-                    at,
-                    EventKind.STOOD_IN,
-                    call.session,
-                    call.request_id,
-                    change.fallback,
-                    {"reason": change.reason, "until": change.until},
-                )
-            )
+            fell = FellBack(change.reason, change.until)
+            events.append(Event(at=at, detail=fell, session=session, request=request, pin=change.fallback))
         elif isinstance(change, FallbackEnded):
-            events.append(
-                Event(at, EventKind.RETURNED, call.session, call.request_id, str(call.route.connection.pin))
-            )
+            pin = str(call.route.connection.pin)
+            events.append(Event(at=at, detail=ReturnedToChoice(), session=session, request=request, pin=pin))
     return events
 
 
-def usage_event(at: float, call: Call, connection: Connection, usage: Mapping[str, int]) -> list[Event]:
-    """What the provider counted for one answer."""
-    return [
-        Event(
-            at, EventKind.USAGE, call.session, call.request_id, str(connection.pin), {"tokens": dict(usage)}
-        )
-    ]
+def usage_event(
+    at: float, call: Call, connection: Connection, usage: Mapping[str, int]
+) -> list[Event[Detail]]:
+    """Return what the provider counted for one answer."""
+    return [Event._make((at, UsageCounted(dict(usage)), call.session, call.request_id, str(connection.pin)))]
 
 
-_SENTENCES: dict[EventKind, str] = {
-    K.ATTEMPT: "attempt {number}: {test}{whose} at {host}: {result} in {took}",
-    K.USAGE: "the provider counted {tokens} tokens",
-    K.CREATED: "created on {pin}",
-    K.RESUMED: "resumed on {pin}",
-    K.SWITCHED: "switched by its user from {before} to {pin}",
-    K.REFUSED: "nothing sent on {pin} with key '{key}': its last verdict was {fault}, and is remembered",
-    K.STOOD_IN: "{pin} stands in until {until}, because of {reason}",
-    K.ANSWERS_AGAIN: "{pin} answers again, asked beside the requests: the next turn goes there",
-    K.RETURNED: "back on {pin}",
-    K.KEY_CHANGED: "the value of key '{key}' changed",
-    K.TRUNCATED: "the answer broke off after its first part had been passed on: {fault}",
-    K.HEALED: "healed: now on {pin}",
-    K.RENAMED: "renamed from {before} to {pin}",
-    K.REMOVED: "removed",
-    K.PROVISIONED: "setting up {pin}: {state}",
-    K.MODEL_DIFFERS: "another model answered than the one chosen: {answered} for {chosen}",
+_MISSING = "(not recorded)"
+_ATTEMPT = "attempt {number}: {test}{key} at {host}: {result} in {seconds}"
+_SENTENCES: Mapping[type, str] = {
+    UsageCounted: "the provider counted {tokens} tokens",
+    SessionCreated: "created on {pin}",
+    SessionResumed: "resumed on {pin}",
+    SessionSwitched: "switched by its user from {before} to {pin}",
+    RequestRefused: "nothing sent on {pin} with {key}: its last verdict was {fault}, and is remembered",
+    FellBack: "{pin} stands in until {until}, because of {reason}",
+    ChoiceAnswers: "{pin} answers again, asked beside the requests: the next turn goes there",
+    ReturnedToChoice: "back on {pin}",
+    KeyChanged: "the value of key '{key}' changed",
+    AnswerTruncated: "the answer broke off after its first part had been passed on: {fault}",
+    SessionHealed: "healed: now on {pin}",
+    ProviderRenamed: "renamed from {before} to {pin}",
+    SessionRemoved: "removed",
+    ProvisioningChanged: "setting up {pin}: {state}",
+    ModelDiffered: "another model answered than the one chosen: {answered} for {chosen}",
+    UnknownEvent: "an event that this version does not know: {kind}",
 }
 
 
-def why(events: Iterable[Event], *, clock: Clock = utc) -> list[str]:
-    """The journal as one line an event, in order."""
+def why(events: Iterable[Event[Detail]], *, clock: Clock = utc) -> list[str]:
+    """Return the journal as one line an event, in order."""
     return [f"{clock(event.at)}  {_sentence(event, clock)}" for event in events]
 
 
-def _sentence(event: Event, clock: Clock) -> str:
-    """One event in words. What it tells beyond its sentence follows in brackets; what it lacks is said to be
-    missing."""
-    detail: dict[str, Any] = dict(event.detail)
-    if event.kind is K.ATTEMPT:
+def _sentence(event: Event[Detail], clock: Clock) -> str:
+    """Put one event into words. What it tells beyond its sentence follows in brackets; what it lacks is said
+    to be missing."""
+    detail = event.detail
+    if isinstance(detail, Attempted):
         return _attempt(detail)
-    if isinstance(tokens := detail.get("tokens"), dict):
-        detail["tokens"] = ", ".join(f"{count} {name}" for name, count in tokens.items())
-    if isinstance(until := detail.get("until"), int | float):
-        detail["until"] = clock(until)
-    template = _SENTENCES[event.kind]
-    more = ", ".join(
-        f"{name}: {value}" for name, value in detail.items() if value and f"{{{name}}}" not in template
-    )
-    return template.format_map(defaultdict(lambda: "(not recorded)", detail, pin=event.pin)) + (
-        f" ({more})" if more else ""
-    )
+    words = _words(detail, clock)
+    template = _SENTENCES[type(detail)]
+    sentence = template.format_map(defaultdict(lambda: _MISSING, words, pin=event.pin, kind=event.kind))
+    return sentence + _more({name: value for name, value in words.items() if f"{{{name}}}" not in template})
 
 
-def _attempt(detail: dict[str, Any]) -> str:
-    """What `attempt_event` wrote, in words."""
-    fault, then, host = (
-        detail.get("fault") or {},
-        detail.get("then"),
-        detail["url"].partition("://")[2].partition("/")[0],
+def _words(detail: Detail, clock: Clock) -> dict[str, object]:
+    """Return the words for what an event tells, by the names that sentences use; nothing for what says
+    nothing."""
+    words: dict[str, object] = {name: value for name, value in stored(detail).items() if value}
+    if isinstance(detail, UsageCounted):
+        words["tokens"] = ", ".join(f"{count} {name}" for name, count in detail.tokens.items())
+    if isinstance(detail, RequestRefused):
+        words["key"] = _key(detail.key)
+    if isinstance(detail, RequestRefused | FellBack) and detail.until is not None:
+        words["until"] = clock(detail.until)
+    return words
+
+
+def _key(label: str | None) -> str:
+    if not label:
+        return "no key"
+    return f"key '{label}'"
+
+
+def _attempt(attempted: Attempted) -> str:
+    """Put an attempt into words."""
+    words: dict[str, object] = defaultdict(
+        lambda: _MISSING, test="", key=_key(attempted.key), result="answered"
     )
-    result = fault.get("kind", "answered") + (f" (HTTP {fault['status']})" if "status" in fault else "")
-    whose = f"key '{detail['key']}'" if detail["key"] else "no key"
-    test = "test of " if detail.get("probe") else ""
-    line = _SENTENCES[K.ATTEMPT].format(
-        number=detail["number"],
-        test=test,
-        whose=whose,
-        host=host,
-        result=result,
-        took=since(detail["seconds"]),
-    )
-    return f"{line}; {then}" if then else line
+    if attempted.number:
+        words["number"] = attempted.number
+    if attempted.probe:
+        words["test"] = "test of "
+    if attempted.host:
+        words["host"] = attempted.host
+    if attempted.fault is not None:
+        words["result"] = str(attempted.fault.kind)
+        if attempted.fault.status is not None:
+            words["result"] = f"{attempted.fault.kind} (HTTP {attempted.fault.status})"
+    if attempted.seconds is not None:
+        words["seconds"] = since(attempted.seconds)
+    line = _ATTEMPT.format_map(words) + _more(dict(attempted.more))
+    if attempted.then:
+        line += f"; {attempted.then}"
+    return line
+
+
+def _more(words: Mapping[str, object]) -> str:
+    """Return what a sentence leaves out, in brackets."""
+    if not words:
+        return ""
+    return f" ({', '.join(f'{name}: {value}' for name, value in words.items())})"

@@ -14,7 +14,7 @@ from typing import TypeVarTuple
 
 from ..core.changes import Change
 from ..store.base import Store
-from ..store.events import Event
+from ..store.journal_events import Detail, Event
 
 Ts = TypeVarTuple("Ts")
 _log = logging.getLogger("holdfast")
@@ -31,7 +31,9 @@ class JournalWriter:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._events: deque[tuple[Callable[..., Iterable[Event]], tuple[object, ...]]] = deque(maxlen=_QUEUE)
+        self._events: deque[tuple[Callable[..., Iterable[Event[Detail]]], tuple[object, ...]]] = deque(
+            maxlen=_QUEUE
+        )
         self._changes: deque[tuple[float, Change]] = deque(maxlen=_QUEUE)
         self._wake, self._closing, self._writing = threading.Event(), threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
@@ -40,7 +42,7 @@ class JournalWriter:
         """How many journal entries were dropped: the queue was full, or the store could not be written."""
         atexit.register(_flush_if_alive, weakref.ref(self))
 
-    def journal(self, make: Callable[[*Ts], Iterable[Event]], *told: *Ts) -> None:
+    def journal(self, make: Callable[[*Ts], Iterable[Event[Detail]]], *told: *Ts) -> None:
         """Queue journal lines; `make(*told)` is called by the writer, so that a request pays for none of
         them."""
         self.lost += len(self._events) == _QUEUE

@@ -16,11 +16,9 @@ from ..core.explain import Clock
 from ..core.identity import Dialect, Key, Pin, Provider
 from ..core.routing import provider_of
 from ..core.session import Session
-from ..store.events import Event, EventKind
+from ..store.journal_events import Attempted, Choice, Detail, Event, FellBack, of_type
+from ..store.stored_events import event_values
 from .journal import utc, why
-
-_CHOICES = frozenset({EventKind.CREATED, EventKind.SWITCHED, EventKind.HEALED, EventKind.RENAMED})
-"""Events by which a session's pin came to be what it is."""
 
 
 class SetBy(StrEnum):
@@ -63,12 +61,12 @@ class Why:
 
     subject: str
     parts: tuple[Field, ...]
-    events: tuple[Event, ...]
+    events: tuple[Event[Detail], ...]
 
     @property
-    def attempts(self) -> tuple[Event, ...]:
+    def attempts(self) -> tuple[Event[Attempted], ...]:
         """What was sent, in order."""
-        return tuple(event for event in self.events if event.kind is EventKind.ATTEMPT)
+        return tuple(of_type(self.events, Attempted))
 
     def part(self, name: str) -> Field:
         """The first part of that name. Raises KeyError when there is none."""
@@ -100,39 +98,34 @@ class Why:
             }
             for p in self.parts
         ]
-        events = [
-            {
-                "at": e.at,
-                "kind": str(e.kind),
-                "session": e.session,
-                "request": e.request,
-                "pin": e.pin,
-                "detail": dict(e.detail),
-            }
-            for e in self.events
-        ]
-        return {"subject": self.subject, "connection": told, "events": events}
+        return {
+            "subject": self.subject,
+            "connection": told,
+            "events": [event_values(event) for event in self.events],
+        }
 
 
 def session_origin(
-    config: Config, session: Session, events: Sequence[Event], now: float, clock: Clock = utc
+    config: Config, session: Session, events: Sequence[Event[Detail]], now: float, clock: Clock = utc
 ) -> tuple[Field, ...]:
     """Where a session's connection comes from as it stands; `events` are the session's."""
-    chosen = next((event for event in reversed(events) if event.kind in _CHOICES), None)
+    choices = of_type(events, Choice)
+    chosen = choices[-1] if choices else None
     active = session.on_fallback(now)
     pin = active.fallback if active is not None else session.pin
     by, source, place = SetBy.SESSION, f"session '{session.id}', chosen by its user", ""
     kind, at = (str(chosen.kind), chosen.at) if chosen is not None else ("changed", session.changed_at)
-    if chosen is not None and (project := chosen.detail.get("project")):
-        by, source, place = SetBy.PROJECT, f"session '{session.id}', selected by {project}", str(project)
+    if chosen is not None and chosen.detail.project:
+        place = chosen.detail.project
+        by, source = SetBy.PROJECT, f"session '{session.id}', selected by {place}"
     if active is not None:
         place = config.place(join("ladder", str(session.pin)))
         by, source = (
             SetBy.LADDER,
             f"the ladder of {session.pin} ({place}), standing in until {clock(active.until)}: {active.reason}",
         )
-        began = next((event for event in reversed(events) if event.kind is EventKind.STOOD_IN), None)
-        kind, at = ("stood in", began.at) if began is not None else ("", session.changed_at)
+        begun = of_type(events, FellBack)
+        kind, at = ("stood in", begun[-1].at) if begun else ("", session.changed_at)
     head = [
         Field(name, value, by, source, place, kind, at if kind else None)
         for name, value in (("provider", pin.provider), ("model", pin.model))
@@ -141,17 +134,13 @@ def session_origin(
         provider = provider_of(config, pin)
     except HoldfastError as error:
         return (*head, Field("endpoint", "none", SetBy.NOBODY, f"nowhere: {error.what}"))
-    attempts = [
-        event
-        for event in events
-        if event.kind is EventKind.ATTEMPT and event.pin.partition("/")[0] == pin.provider
-    ]
+    attempts = [event for event in of_type(events, Attempted) if event.pin.partition("/")[0] == pin.provider]
     label = session.key if active is None else None
-    last = attempts[-1] if attempts else None
-    used = label or (str(last.detail.get("key") or "") if last is not None else "") or session.kept_key
+    last = attempts[-1].detail if attempts else None
+    used = label or (last.key if last is not None else None) or session.kept_key
     key = next((one for one in provider.keys if one.label == used), None)
     endpoints = [_endpoint(config, provider, dialect, key, attempts) for dialect in provider.dialects]
-    spoken = str(last.detail.get("dialect")) if last is not None else ""
+    spoken = str(last.dialect or "") if last is not None else ""
     dialect = Field(
         "dialect",
         spoken or ", ".join(provider.dialects),
@@ -167,7 +156,11 @@ def _spoken(config: Config, provider: Provider, spoken: str) -> tuple[str, str]:
 
 
 def _endpoint(
-    config: Config, provider: Provider, dialect: Dialect, key: Key | None, attempts: Sequence[Event]
+    config: Config,
+    provider: Provider,
+    dialect: Dialect,
+    key: Key | None,
+    attempts: Sequence[Event[Attempted]],
 ) -> Field:
     """The address of one dialect, who wrote it, and since when requests go there instead of elsewhere."""
     owner = key if key is not None and any(one.dialect is dialect for one in key.endpoints) else None
@@ -181,10 +174,10 @@ def _endpoint(
     )
     by = SetBy.FILE if written else SetBy.PRESET if preset else SetBy.NOBODY
     source = config.endpoint_source(provider, dialect, owner) or "the configuration"
-    spoken = [event for event in attempts if event.detail.get("dialect") == str(dialect)]
-    before = next((event for event in reversed(spoken) if event.detail.get("url") != endpoint.url), None)
+    spoken = [event for event in attempts if event.detail.dialect is dialect and event.detail.url]
+    before = next((event for event in reversed(spoken) if event.detail.url != endpoint.url), None)
     after = next((event for event in spoken if before is not None and event.at > before.at), None)
-    changed = f"before that {before.detail.get('url')}, until" if before is not None else ""
+    changed = f"before that {before.detail.url}, until" if before is not None else ""
     at = (after.at if after is not None else before.at) if before is not None else None
     return Field(
         "endpoint",
@@ -198,7 +191,7 @@ def _endpoint(
 
 
 def _keys(
-    config: Config, provider: Provider, key: Key | None, attempts: Sequence[Event], chosen_for: str
+    config: Config, provider: Provider, key: Key | None, attempts: Sequence[Event[Attempted]], chosen_for: str
 ) -> tuple[Field, ...]:
     """The key in use, or those that could be."""
     if not provider.keys:
@@ -212,30 +205,27 @@ def _keys(
     place = config.place(f"{path}.keys[{provider.keys.index(key)}]")
     which = "chosen for this session" if chosen_for else "the last one that was used"
     by, source = SetBy.SESSION if chosen_for else SetBy.POOL, f"provider '{provider.name}' ({place}), {which}"
-    other = next((event for event in reversed(attempts) if event.detail.get("key") != key.label), None)
+    other = next((event for event in reversed(attempts) if event.detail.key != key.label), None)
     changed, at = "", None
     if other is not None and not chosen_for:
-        fault: Any = other.detail.get("fault")
-        changed = f"before that key '{other.detail.get('key')}'" + (
-            f", left because of {fault['kind']}," if isinstance(fault, dict) and "kind" in fault else ","
-        )
+        changed = f"before that key '{other.detail.key}',"
+        if other.detail.fault is not None:
+            changed += f" left because of {other.detail.fault.kind},"
         at = other.at
     return (Field("key", f"{key.label} ({key.ref.partition(':')[0]}:…)", by, source, place, changed, at),)
 
 
 def request_origin(
-    config: Config, request: str, events: Sequence[Event], before: Iterable[Event] = ()
+    config: Config, request: str, events: Sequence[Event[Detail]], before: Iterable[Event[Detail]] = ()
 ) -> tuple[Field, ...]:
     """Where the connection of a request's last attempt came from. `events` are the request's, `before` those
     of its session: by them the choice that held then is known. Empty without an attempt."""
-    last = next(
-        (event for event in reversed(events) if event.kind is EventKind.ATTEMPT and event.request == request),
-        None,
-    )
+    attempts = of_type(events, Attempted)
+    last = next((event for event in reversed(attempts) if event.request == request), None)
     if last is None:
         return ()
     pin = Pin.parse(last.pin)
-    choices = [event for event in before if event.kind in _CHOICES and event.at <= last.at]
+    choices = [event for event in of_type(before, Choice) if event.at <= last.at]
     chosen = choices[-1] if choices else None
     by, source, at = SetBy.COMMAND, "the command line", None
     if chosen is not None and chosen.pin == last.pin:
@@ -261,20 +251,10 @@ def request_origin(
             f"session '{last.session}', or a rung of its ladder, or the request itself",
         )
     changed = str(chosen.kind) if chosen is not None and at is not None else ""
-    url, dialect, label = (
-        str(last.detail.get("url")),
-        str(last.detail.get("dialect")),
-        str(last.detail.get("key") or ""),
-    )
+    url, dialect, label = last.detail.url, str(last.detail.dialect or ""), last.detail.key or ""
     written, where = _address(config, pin.provider, url, dialect)
-    rotated = [
-        event
-        for event in events
-        if event.kind is EventKind.ATTEMPT
-        and (event.detail.get("key") or "") != label
-        and event.pin == last.pin
-    ]
-    why_key = f"key '{rotated[-1].detail.get('key')}' was tried first" if rotated else ""
+    rotated = [event for event in attempts if (event.detail.key or "") != label and event.pin == last.pin]
+    why_key = f"key '{rotated[-1].detail.key}' was tried first" if rotated else ""
     return (
         Field("provider", pin.provider, by, source, "", changed, at if changed else None),
         Field("model", pin.model, by, source, "", changed, at if changed else None),

@@ -24,7 +24,7 @@ from ..core.steps import Outcome
 from ..providers.profiles import load as load_profile
 from ..provisioning import KINDS, Provisioner, ProvisioningPorts, Question, Runner, Tools, obstacle
 from ..provisioning.sealed_replies import Sealed
-from ..store.events import Event, EventKind
+from ..store.journal_events import Event, ProvisioningChanged
 from .background import BackgroundWorker
 
 if TYPE_CHECKING:
@@ -377,10 +377,8 @@ class Provisioning:
 
     def _done(self, step: str, record: Record) -> None:
         if step == record.state:
-            detail = {"state": str(record.state), "reason": record.reason, "told": record.told}
-            self.engine.journal(
-                Event(self.engine.store.now(), EventKind.PROVISIONED, "", "", record.name, detail)
-            )
+            detail = ProvisioningChanged(str(record.state), record.reason, record.told)
+            self.engine.journal(Event(self.engine.store.now(), detail, pin=record.name))
         for told in self._also_told:
             told(step, record)
 

@@ -17,7 +17,7 @@ from ..core.request_flow import flow
 from ..core.secret import Secret, redact
 from ..core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
 from ..store.base import Lease
-from ..store.events import Event, EventKind
+from ..store.journal_events import AnswerTruncated, Event, ModelDiffered
 from ..wire.error_bodies import error_body, retry_headers
 from .journal import events_of, usage_event
 
@@ -141,17 +141,7 @@ class RequestRun:
         self._answered = model
         if confirm_model(connection, model) is not None:
             self._differs = redact(model, self.engine.vault.known(), limit=_LONGEST_NAME)
-            told = {"chosen": connection.model, "answered": self._differs}
-            self.engine.journal(
-                Event(
-                    self.now(),
-                    EventKind.MODEL_DIFFERS,
-                    self.call.session,
-                    self.call.request_id,
-                    str(connection.pin),
-                    told,
-                )
-            )
+            self._note(ModelDiffered(connection.model, self._differs))
 
     def stream_ended(
         self, fault: Fault | None, answered_model: str = "", usage: Mapping[str, int] = _UNTOLD
@@ -161,21 +151,8 @@ class RequestRun:
         …)."""
         connection = self._ended().connection
         if fault is not None:
-            detail = {
-                "fault": str(fault.kind),
-                "cause": fault.cause or "",
-                "excerpt": redact(fault.excerpt, self.engine.vault.known()),
-            }
-            self.engine.journal(
-                Event(
-                    self.now(),
-                    EventKind.TRUNCATED,
-                    self.call.session,
-                    self.call.request_id,
-                    str(connection.pin),
-                    detail,
-                )
-            )
+            excerpt = redact(fault.excerpt, self.engine.vault.known())
+            self._note(AnswerTruncated(fault.kind, fault.cause or "", excerpt))
         self.answered_by(answered_model)
         if usage:
             self.engine.journal_writer.journal(usage_event, self.now(), self.call, connection, usage)
@@ -186,6 +163,13 @@ class RequestRun:
         self._gone, self.step = True, None
         if self._held is not None:
             self._keep_or_release(self._held)
+
+    def _note(self, detail: AnswerTruncated | ModelDiffered) -> None:
+        """Write down what the answer turned out to be."""
+        call, pin = self.call, str(self._ended().connection.pin)
+        self.engine.journal(
+            Event(at=self.now(), detail=detail, session=call.session, request=call.request_id, pin=pin)
+        )
 
     def _ended(self) -> Outcome:
         if self.outcome is None:

@@ -15,7 +15,7 @@ from ..core.identity import Pin, Provider, ProviderName
 from ..core.routing import provider_of, route_for
 from ..core.session import Session
 from ..store.base import StaleSession, Store
-from ..store.events import Event, EventKind
+from ..store.journal_events import Event, SessionSwitched
 
 _FORMAT, _VERSION = "session", 1
 _LONGEST = 64 * 1024
@@ -108,11 +108,10 @@ def carry_out(store: Store, moves: Iterable[Move]) -> list[Move]:
         except StaleSession:
             changed.append(move)
             continue
-        detail = {
-            "before": str(move.session.pin),
-            "moved": f"with all sessions of {move.session.pin.provider}",
-        }
-        store.record([Event(now, EventKind.SWITCHED, chosen.id, "", str(chosen.pin), detail)])
+        detail = SessionSwitched(
+            before=str(move.session.pin), moved=f"with all sessions of {move.session.pin.provider}"
+        )
+        store.record([Event(now, detail, session=chosen.id, pin=str(chosen.pin))])
     return changed
 
 

@@ -42,7 +42,7 @@ from ..credentials import Vault
 from ..providers.profiles import for_host
 from ..providers.profiles import load as load_profile
 from ..store.base import Store
-from ..store.events import Event, EventKind
+from ..store.journal_events import Detail, Event
 from ..wire.turns import continues_turn
 from .journal import local
 from .journal_writer import JournalWriter
@@ -334,12 +334,12 @@ class Engine:
             except StoreError as error:  # it holds in this process all the same
                 self.journal_writer.tell(error)
 
-    def journal(self, *events: Event) -> None:
+    def journal(self, *events: Event[Detail]) -> None:
         self.journal_writer.journal(tuple, events)
 
-    def note(self, session: Session, kind: EventKind, **detail: object) -> None:
+    def note(self, session: Session, detail: Detail) -> None:
         """Write down what its user did with a session."""
-        self.journal(Event(self.store.now(), kind, session.id, "", str(session.pin), detail))
+        self.journal(Event(self.store.now(), detail, session=session.id, pin=str(session.pin)))
 
     def read_again(self, key: Key, used: Secret | None, since: float) -> bool:
         """Read a key's reference once for all who ask. Whether its value is another than `used`. Raises
@@ -410,7 +410,7 @@ class Engine:
             if len(self.explained) > _MOST_EXPLAINED:
                 del self.explained[next(iter(self.explained))]
 
-    def unknown(self, reply: Reply, connection: Connection) -> tuple[Event, ...]:
+    def unknown(self, reply: Reply, connection: Connection) -> tuple[Event[Detail], ...]:
         """Keep the shape of an answer that has no class; the writer's thread does it, which asks for journal
         lines and gets none."""
         self.unknowns.keep(reply, self.profile(connection), self.store.now())

@@ -19,7 +19,15 @@ from ..engine.journal import local, why
 from ..engine.provisioning import Provisioning, Ready
 from ..engine.state import Engine
 from ..store.base import StaleSession
-from ..store.events import Event, EventKind
+from ..store.journal_events import (
+    Attempted,
+    Detail,
+    Event,
+    SessionCreated,
+    SessionResumed,
+    SessionSwitched,
+    of_type,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType
@@ -109,7 +117,7 @@ class Holdfast:
         row = self.engine.session(session_id)
         if row is not None:
             _check(self.engine, row)
-            self.engine.note(row, EventKind.RESUMED)
+            self.engine.note(row, SessionResumed())
             return Session(self, row.id)
         selected = project_pin(self.config) if pin is None else None
         pin = selected[0] if selected is not None else pin
@@ -123,7 +131,9 @@ class Holdfast:
             session_id, pin if isinstance(pin, Pin) else Pin.parse(pin), key, created_at=now, changed_at=now
         )
         _check(self.engine, row)
-        if not _create(self.engine, row, **({"project": str(selected[1])} if selected is not None else {})):
+        if not _create(
+            self.engine, row, SessionCreated(project=str(selected[1]) if selected is not None else "")
+        ):
             return self.session(session_id)
         return Session(self, row.id)
 
@@ -162,10 +172,10 @@ def begin_session(engine: Engine, session_id: str, model: str | None) -> None:
     now = engine.store.now()
     row = Row(session_id, pin_for_first(engine.config(), model), created_at=now, changed_at=now)
     _check(engine, row)
-    _create(engine, row, model=model)
+    _create(engine, row, SessionCreated(model=model or ""))
 
 
-def _create(engine: Engine, row: Row, **told: object) -> bool:
+def _create(engine: Engine, row: Row, told: SessionCreated) -> bool:
     """Store a new session. False: another program created it since we looked."""
     try:
         engine.store.save_session(row, None)
@@ -173,7 +183,7 @@ def _create(engine: Engine, row: Row, **told: object) -> bool:
         return False
     finally:
         engine.catch_up()
-    engine.note(row, EventKind.CREATED, **told)
+    engine.note(row, told)
     return True
 
 
@@ -185,11 +195,7 @@ def _check(engine: Engine, row: Row) -> None:
         provider_of(config, row.pin, row.key)
     except ConnectionLost as lost:
         engine.journal_writer.flush()
-        urls = [
-            event.detail.get("url")
-            for event in engine.store.journal(session=row.id)
-            if event.kind is EventKind.ATTEMPT
-        ][-1:]
+        urls = [event.detail.url for event in of_type(engine.store.journal(session=row.id), Attempted)][-1:]
         others = (provider for provider in config.providers.values() if provider.name != row.pin.provider)
         at_url = [
             f"{provider.name}/{row.pin.model}"
@@ -237,9 +243,9 @@ class Session:
         _check(engine, chosen)
         engine.store.save_session(chosen, row.version)
         engine.catch_up()
-        engine.note(chosen, EventKind.SWITCHED, before=str(row.pin))
+        engine.note(chosen, SessionSwitched(before=str(row.pin)))
 
-    def attempts(self, limit: int = 200) -> list[Event]:
+    def attempts(self, limit: int = 200) -> list[Event[Detail]]:
         """The journal of this session: attempts and changes, newest last."""
         engine = self._owner.engine
         engine.journal_writer.flush()

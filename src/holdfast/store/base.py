@@ -20,7 +20,7 @@ from ..core.changes import Change, Cooldown, Evidence
 from ..core.errors import StoreError
 from ..core.provisioning_state import Record
 from ..core.session import Session
-from .events import Event
+from .journal_events import Detail, Event
 
 COOLDOWN_KEPT = 30 * 86400.0
 """For how long (seconds) an ended cool-down is remembered: its level makes the next verdict in a row a longer
@@ -144,14 +144,14 @@ class Store(Protocol):
         """End one cool-down; whether there was one."""
         ...
 
-    def record(self, events: Iterable[Event]) -> None:
+    def record(self, events: Iterable[Event[Detail]]) -> None:
         """Append to the journal. Raises StoreError like every write; the caller decides whether to go on
         without."""
         ...
 
     def journal(
         self, session: str | None = None, request: str | None = None, limit: int = 200
-    ) -> list[Event]:
+    ) -> list[Event[Detail]]:
         """The last `limit` events, of one session or one request if given, the newest last."""
         ...
 

@@ -9,64 +9,86 @@ journal gets the very events that were recorded."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .events import Event, EventKind
+from .journal_events import Attempted, Detail, Event, ModelDiffered, UsageCounted
+from .stored_events import read, stored
 
 Row = tuple[Any, ...]
 KIND = "gathered"
 _SECOND = 8
-# Of what a line must consist to be gathered, and of nothing else; the last value is its own.
-_ATTEMPT = ("number", "key", "url", "dialect", "seconds")
-_USAGE = ("tokens",)
-_DIFFERS = ("chosen", "answered")
-_A, _U, _D = EventKind.ATTEMPT, EventKind.USAGE, EventKind.MODEL_DIFFERS
+_OWN: Mapping[type, str] = {Attempted: "seconds", UsageCounted: "tokens", ModelDiffered: "answered"}
+"""The events that are gathered, each with the field that is not shared."""
 _encode = json.JSONEncoder(default=str).encode
 
 
 def second(request: str) -> str:
-    """Where the lines of a request are gathered."""
+    """Return where the lines of a request are gathered."""
     return request[:_SECOND]
 
 
-def rows(events: Iterable[Event]) -> Iterator[Row]:
-    """The rows for these events, in the order of `sql.EVENT_COLUMNS`: lines that are alike in one, every
+def rows(events: Iterable[Event[Detail]]) -> Iterator[Row]:
+    """Make the rows for these events, in the order of `sql.EVENT_COLUMNS`: lines that are alike in one, every
     other in its own."""
-    groups: dict[tuple[object, ...], list[Event]] = {}
+    groups: dict[tuple[object, ...], list[Event[Detail]]] = {}
     for event in events:
-        _, kind, session, request, pin, detail = event
-        # By identity: the hash of an enum's member is computed in Python, and every request passes here.
-        shape = _ATTEMPT if kind is _A else _USAGE if kind is _U else _DIFFERS if kind is _D else None
-        if shape is None or len(request) <= _SECOND or tuple(detail) != shape:
+        place = _place(event)
+        if place is None:
             groups[len(groups),] = [event]
             continue
-        place = (session, request[:_SECOND], pin, *detail.values())[:-1]
         group = groups.get(place)
         if group is None:
             groups[place] = [event]
         else:
             group.append(event)
     for group in groups.values():
-        yield _together(group) if len(group) > 1 else (*group[0][:5], _encode(dict(group[0].detail)))
+        yield _together(group) if len(group) > 1 else _alone(group[0])
 
 
-def _together(group: list[Event]) -> Row:
-    *shared, own = group[0].detail
-    told = [(event.request[_SECOND:], event.at, event.detail[own]) for event in group]
+def _place(event: Event[Detail]) -> tuple[object, ...] | None:
+    """Return what an event shares with its like; None for an event that has a row of its own. Every request
+    passes here."""
+    _, detail, session, request, pin = event
+    if len(request) <= _SECOND:
+        return None
+    if type(detail) is Attempted:
+        number, key, url, dialect, _, probe, fault, then, more = detail
+        if fault is not None or probe or then or more:
+            return None
+        return session, request[:_SECOND], pin, number, key, url, dialect
+    if type(detail) is UsageCounted and not detail.more:
+        return session, request[:_SECOND], pin
+    if type(detail) is ModelDiffered and not detail.more:
+        return session, request[:_SECOND], pin, detail.chosen
+    return None
+
+
+def _alone(event: Event[Detail]) -> Row:
+    return event.at, event.kind, event.session, event.request, event.pin, _encode(stored(event.detail))
+
+
+def _together(group: list[Event[Detail]]) -> Row:
     first = group[0]
-    detail = _encode([first.kind, {name: first.detail[name] for name in shared}, own, told])
-    return max(at for _, at, _ in told), KIND, first.session, second(first.request), first.pin, detail
+    own = _OWN[type(first.detail)]
+    shared = stored(first.detail)
+    del shared[own]
+    lines = [(event.request[_SECOND:], event.at, getattr(event.detail, own)) for event in group]
+    detail = _encode([first.kind, shared, own, lines])
+    return max(at for _, at, _ in lines), KIND, first.session, second(first.request), first.pin, detail
 
 
-def events(row: Row) -> list[Event]:
-    """The events of one row, as they were recorded. Raises ValueError, KeyError or TypeError for a row that
-    cannot be read."""
+def events(row: Row) -> list[Event[Detail]]:
+    """Return the events of one row, as they were recorded. Raises ValueError, KeyError or TypeError for a row
+    that cannot be read."""
     at, kind, session, request, pin, detail = row
+    values = json.loads(detail)
     if kind != KIND:
-        return [Event(at, EventKind(kind), session, request, pin, json.loads(detail))]
-    of, shared, own, told = json.loads(detail)
+        return [Event(at=at, detail=read(kind, values), session=session, request=request, pin=pin)]
+    of, shared, own, lines = values
     return [
-        Event(at, EventKind(of), session, request + rest, pin, {**shared, own: value})
-        for rest, at, value in told
+        Event(
+            at=at, detail=read(of, {**shared, own: value}), session=session, request=request + rest, pin=pin
+        )
+        for rest, at, value in lines
     ]

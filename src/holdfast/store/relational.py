@@ -17,7 +17,7 @@ from ..core.provisioning_state import Record
 from ..core.session import Session
 from . import gathered, provisions, rows, sql
 from .base import COOLDOWN_KEPT, BrokenSession, Lease, StaleSession, Token
-from .events import Event
+from .journal_events import Detail, Event
 from .rows import Params, Row
 
 _LONGEST_LEASE = 3600.0
@@ -159,7 +159,7 @@ class RelationalStore(ABC):
     def clear(self, subject: str) -> bool:
         return self._change((sql.CLEAR, {"subject": subject})) > 0
 
-    def record(self, events: Iterable[Event]) -> None:
+    def record(self, events: Iterable[Event[Detail]]) -> None:
         lines = [dict(zip(sql.EVENT_COLUMNS, row, strict=True)) for row in gathered.rows(events)]
         if lines:
             with self._write() as transaction:
@@ -167,7 +167,7 @@ class RelationalStore(ABC):
 
     def journal(
         self, session: str | None = None, request: str | None = None, limit: int = 200
-    ) -> list[Event]:
+    ) -> list[Event[Detail]]:
         query = sql.journal(by_session=session is not None, by_request=request is not None)
         params: Params = {
             "session": session,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 from ..core.changes import (
@@ -24,45 +23,18 @@ from ..core.changes import (
     cleared_by,
 )
 from ..core.errors import IdentityError
-from ..core.faults import Confidence, Fault, FaultClass, Origin, Phase, Scope
+from ..core.faults import FaultClass
 from ..core.identity import Pin
 from ..core.session import ActiveFallback, Session
 from . import sql
 from .base import BrokenSession, Lease, Token
+from .stored_faults import dump_fault, load_fault
 
 Row = tuple[Any, ...]
 Params = Mapping[str, object]
 Statement = tuple[str, Params]
 T = TypeVar("T")
 _UNREADABLE = (IdentityError, AttributeError, KeyError, TypeError, ValueError)
-
-
-_PLAIN = Fault(FaultClass.UNKNOWN)
-
-
-def dump_fault(fault: Fault) -> dict[str, object]:
-    """A fault as JSON values, without the fields that say nothing."""
-    usual = asdict(_PLAIN)
-    return {"kind": str(fault.kind)} | {
-        name: value for name, value in asdict(fault).items() if name != "kind" and value != usual[name]
-    }
-
-
-def load_fault(data: Mapping[str, object]) -> Fault:
-    """The fault that `dump_fault` wrote. Raises KeyError or ValueError for anything else."""
-    known: dict[str, object] = {name: data[name] for name in asdict(_PLAIN) if name in data}
-    read = {
-        "kind": FaultClass,
-        "scope": Scope,
-        "origin": Origin,
-        "phase": Phase,
-        "confidence": Confidence,
-        "signs": tuple,
-    }
-    for name, make in read.items():
-        if name in known:
-            known[name] = make(known[name])
-    return Fault(**known)  # type: ignore[arg-type]
 
 
 def session(row: Row) -> Session | BrokenSession:

@@ -14,6 +14,7 @@ from ..core.faults import Fault, FaultClass
 from ..core.identity import Dialect
 from ..core.steps import Attempt
 from ..engine.journal import attempt_event
+from ..store.stored_events import stored
 
 C = FaultClass
 
@@ -83,7 +84,7 @@ def error_body(
     machine = {
         "class": fault.kind,
         "pin": pin,
-        "key": events[-1].detail["key"] if events else None,
+        "key": events[-1].detail.key if events else None,
         "session": session,
         "request_id": request_id,
         "from": fault.origin,
@@ -92,7 +93,7 @@ def error_body(
         "provider_status": fault.status,
         "provider_request_id": fault.request_id,
         "next_step": explanation.next_step,
-        "attempts": [{"pin": one.pin, **one.detail} for one in events],
+        "attempts": [{"pin": one.pin, **stored(one.detail)} for one in events],
     }
     error = {"message": str(explanation), "holdfast": machine}
     if dialect is Dialect.ANTHROPIC_MESSAGES:

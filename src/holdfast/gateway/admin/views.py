@@ -16,7 +16,8 @@ from ...core.session import Session
 from ...engine.journal import why
 from ...engine.session_moves import obstacle
 from ...engine.state import Engine
-from ...store.events import Event
+from ...store.journal_events import Detail, Event
+from ...store.stored_events import event_values
 from ..telemetry.shared_counters import Gauge, Shared
 
 if TYPE_CHECKING:
@@ -180,17 +181,6 @@ def _row(engine: Engine, row: Session) -> dict[str, Any]:
     }
 
 
-def _story(events: list[Event]) -> dict[str, Any]:
+def _story(events: list[Event[Detail]]) -> dict[str, Any]:
     """The journal in words and as values; times are UTC in the words, epoch seconds in the values."""
-    told = [
-        {
-            "at": e.at,
-            "kind": str(e.kind),
-            "session": e.session,
-            "request": e.request,
-            "pin": e.pin,
-            "detail": dict(e.detail),
-        }
-        for e in events
-    ]
-    return {"why": why(events), "events": told}
+    return {"why": why(events), "events": [event_values(event) for event in events]}

@@ -19,7 +19,7 @@ from ...core.faults import FaultClass
 from ...core.identity import Pin
 from ...core.session import Session
 from ..base import Store
-from ..events import Event, EventKind
+from ..journal_events import Event, SessionCreated
 from .given import START, URL, ManualClock, cooled, worked
 from .leases import LeaseContract
 from .provisions import ProvisionContract
@@ -36,7 +36,7 @@ class StoreContract(SessionContract, VerdictContract, RecordContract, LeaseContr
     def test_threads_share_one_store_and_lose_nothing(self, store: Store) -> None:
         def work(number: int) -> bool:
             store.apply([KeyFailed(f"{number:016}", URL, FaultClass.AUTH_REJECTED, START)], START)
-            store.record([Event(START, EventKind.CREATED, f"s{number}")])
+            store.record([Event(START, SessionCreated(), f"s{number}")])
             store.evidence()
             return store.lease("n", str(number), 60) is not None
 
@@ -50,7 +50,7 @@ class StoreContract(SessionContract, VerdictContract, RecordContract, LeaseContr
         with pytest.raises(StoreError, match="closed"):
             store.sessions()
         with pytest.raises(StoreError, match="closed"):
-            store.record([Event(START, EventKind.CREATED, "s")])
+            store.record([Event(START, SessionCreated(), "s")])
 
 
 class DurableStoreContract(StoreContract):
@@ -60,7 +60,7 @@ class DurableStoreContract(StoreContract):
     def test_everything_is_there_after_a_restart(self, store: Store, clock: ManualClock) -> None:
         store.save_session(Session("s", Pin.parse("p/m")), None)
         store.apply([worked(), cooled(since=START + 1)], START)
-        store.record([Event(START, EventKind.CREATED, "s")])
+        store.record([Event(START, SessionCreated(), "s")])
         lease = store.lease("n", "a", 60)
         store.close()
         with self.open_store(clock) as again:
@@ -73,7 +73,7 @@ class DurableStoreContract(StoreContract):
     ) -> None:
         with self.open_store(clock) as other:
             before = other.revision()
-            store.record([Event(START, EventKind.CREATED, "s")])
+            store.record([Event(START, SessionCreated(), "s")])
             assert other.revision() == before
             store.apply([worked()], START)
             assert other.revision() == store.revision() != before

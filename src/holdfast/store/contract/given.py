@@ -8,9 +8,10 @@ import pytest
 
 from ...core.changes import Cooldown, CooldownStarted, KeySucceeded
 from ...core.faults import Confidence, Fault, FaultClass, Phase, Scope
-from ...core.identity import Pin
+from ...core.identity import Dialect, Pin
 from ...core.session import Session
 from ..base import Store
+from ..journal_events import Attempted
 
 START = 1_750_000_000.0
 FP, URL = "0123456789abcdef", "https://plan.example/v1"
@@ -25,6 +26,8 @@ FAULT = Fault(
     signs=("code:1113",),
     excerpt="zu viel ☹",
 )
+
+ATTEMPTED = Attempted(number=1, key="k", url=URL, dialect=Dialect.OPENAI_CHAT, seconds=0.25)
 
 
 class ManualClock:

@@ -8,26 +8,37 @@ from dataclasses import replace
 import pytest
 
 from ...core.errors import StoreError
+from ...core.faults import FaultClass
 from ..base import COOLDOWN_KEPT, Store, Token
-from ..events import Event, EventKind
-from .given import START, URL, ManualClock, OpenedStore, cooled, worked
+from ..journal_events import (
+    AnswerTruncated,
+    Detail,
+    Event,
+    SessionCreated,
+    SessionResumed,
+    UnknownEvent,
+    UsageCounted,
+)
+from .given import ATTEMPTED, FAULT, START, URL, ManualClock, OpenedStore, cooled, worked
 
 
 class RecordContract(OpenedStore):
     """What is kept in rows of its own."""
 
     def test_the_journal_gives_back_what_happened_the_newest_last(self, store: Store) -> None:
-        detail = {
-            "number": 1,
-            "fault": {"kind": "transient"},
-            "seconds": 0.25,
-            "key": None,
-            "text": "日本 \udcff",
-        }
-        events = [
-            Event(START + 1, EventKind.ATTEMPT, "s", "r1", "p/m", detail),
-            Event(START, EventKind.CREATED, "s", pin="p/m"),
-            Event(START + 2, EventKind.ATTEMPT, "t", "r2", "p/m", {}),
+        failed = ATTEMPTED._replace(
+            key=None, fault=FAULT, then="日本 \udcff", more=(("of tomorrow", {"a": [1, None]}),)
+        )
+        events: list[Event[Detail]] = [
+            Event(at=START + 1, detail=failed, session="s", request="r1", pin="p/m"),
+            Event(START, SessionCreated(), "s", pin="p/m"),
+            Event(
+                at=START + 2,
+                detail=UnknownEvent("of-tomorrow", {"a": 1}),
+                session="t",
+                request="r2",
+                pin="p/m",
+            ),
         ]
         store.record(events)
         assert store.journal() == [events[1], events[0], events[2]]
@@ -37,7 +48,7 @@ class RecordContract(OpenedStore):
         assert store.journal(limit=2) == [events[0], events[2]]
 
     def test_events_of_one_instant_keep_their_order(self, store: Store) -> None:
-        events = [Event(START, EventKind.ATTEMPT, "s", f"r{number}") for number in range(20)]
+        events = [Event(START, ATTEMPTED, "s", f"r{number}") for number in range(20)]
         store.record(events)
         assert store.journal(session="s") == events
 
@@ -51,20 +62,12 @@ class RecordContract(OpenedStore):
             )
             for number in range(200)
         ]
+        truncated = AnswerTruncated(FaultClass.TRANSIENT, "", "")
         broke_off = Event(
-            START + 1.501, EventKind.TRUNCATED, "s0", events[60].request, "p/m", {"fault": "transient"}
+            at=START + 1.501, detail=truncated, session="s0", request=events[60].request, pin="p/m"
         )
-        counted = [
-            Event(
-                one.at + 0.001,
-                EventKind.USAGE,
-                one.session,
-                one.request,
-                one.pin,
-                {"tokens": {"input": 1, "output": 2}},
-            )
-            for one in events[:50]
-        ]
+        usage = UsageCounted({"input": 1, "output": 2})
+        counted = [one._replace(at=one.at + 0.001, detail=usage) for one in events[:50]]
         told = sorted([*events, broke_off, *counted], key=lambda event: event.at)
         for first in range(0, len(told), 100):
             store.record(told[first : first + 100])
@@ -82,13 +85,13 @@ class RecordContract(OpenedStore):
 
     def test_pruning_removes_what_is_old_and_nothing_that_decides(self, store: Store) -> None:
         store.record(
-            [Event(START - 8 * 86400, EventKind.CREATED, "s"), Event(START - 86400, EventKind.RESUMED, "s")]
+            [Event(START - 8 * 86400, SessionCreated(), "s"), Event(START - 86400, SessionResumed(), "s")]
         )
         store.apply(
             [worked(START - 9e7), cooled(until=START - COOLDOWN_KEPT - 1), cooled("endpoint:x")], START
         )
         assert store.prune(keep_days=7) == 2
-        assert [one.kind for one in store.journal()] == [EventKind.RESUMED]
+        assert [one.detail for one in store.journal()] == [SessionResumed()]
         assert len(store.evidence()) == len(store.cooldowns()) == 1
 
     def test_a_token_is_kept_as_its_hash_and_revoked_once(self, store: Store, clock: ManualClock) -> None:
@@ -124,6 +127,6 @@ class RecordContract(OpenedStore):
         assert store.models("p", URL) == (("new",), START + 1)
 
 
-def _answered(request: str, at: float, session: str, key: int) -> Event:
-    detail = {"number": 1, "key": f"k{key}", "url": URL, "dialect": "openai-chat", "seconds": 0.25}
-    return Event(at, EventKind.ATTEMPT, session, request, "p/m", detail)
+def _answered(request: str, at: float, session: str, key: int) -> Event[Detail]:
+    detail = ATTEMPTED._replace(key=f"k{key}")
+    return Event(at=at, detail=detail, session=session, request=request, pin="p/m")

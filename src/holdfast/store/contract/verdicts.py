@@ -15,7 +15,7 @@ from ...core.faults import FaultClass
 from ...core.identity import Pin
 from ...core.session import Session
 from ..base import COOLDOWN_KEPT, Store, Token
-from ..events import Event, EventKind
+from ..journal_events import Event, SessionCreated
 from .given import FP, KEY, START, URL, ManualClock, OpenedStore, cooled, worked
 
 
@@ -157,7 +157,7 @@ class VerdictContract(OpenedStore):
     @pytest.mark.parametrize(
         "quiet",
         [
-            lambda store: store.record([Event(START, EventKind.CREATED, "s")]),
+            lambda store: store.record([Event(START, SessionCreated(), "s")]),
             lambda store: store.lease("n", "o", 5),
             lambda store: store.save_models("p", URL, ["m"], START),
             lambda store: store.prune(1),
