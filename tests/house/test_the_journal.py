@@ -65,3 +65,13 @@ def test_the_detail_of_an_event_is_nowhere_read_by_a_name_in_a_string(files: lis
 )
 def test_the_search_for_loose_reads_finds_every_way_to_read(snippet: str, count: int) -> None:
     assert len(loose_reads(ast.parse(snippet))) == count
+
+
+def test_one_module_stores_choices_and_tells_of_them(trees: dict[str, ast.Module]) -> None:
+    asked = [
+        name
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("save_session", "remove_session")
+    ]
+    assert {name for name in asked if not name.startswith("store/")} == {"engine/sessions.py"}

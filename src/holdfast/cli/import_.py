@@ -128,13 +128,10 @@ def _with(context: CliContext, planned: Plan, applied: bool) -> Config:
 
 
 def _create(context: CliContext, sessions: Sequence[Session]) -> None:
-    from ..store.journal_events import Event, SessionCreated
+    from ..engine.sessions import Reason, create
 
     for one in sessions:
-        context.store.save_session(one, None)
-        context.store.record(
-            [Event(context.store.now(), SessionCreated(imported="hermes"), session=one.id, pin=str(one.pin))]
-        )
+        create(context.store, one, Reason(imported="hermes"))
 
 
 def _as_json(

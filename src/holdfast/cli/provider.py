@@ -240,22 +240,9 @@ def rename(context: CliContext, old: str, new: str) -> None:
             if not finishing:
                 config_file.rename_provider(context.home, new, old)
             raise
-        _record_renamed(memory, old, new, moved)
     say(
         f"provider '{old}' is now '{new}'"
         + (f", also in {count(len(moved), 'session')}: {', '.join(moved)}" if moved else "")
-    )
-
-
-def _record_renamed(store: Store, old: str, new: str, moved: Sequence[str]) -> None:
-    from ..store.journal_events import Event, ProviderRenamed
-
-    pins = {one.id: one.pin for one in store.sessions() if one.id in moved}
-    at = store.now()
-    store.record(
-        Event(at, ProviderRenamed(before=f"{old}/{pin.model}"), session=name, pin=str(pin))
-        for name, pin in pins.items()
-        if pin.provider == new
     )
 
 

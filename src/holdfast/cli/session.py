@@ -187,6 +187,7 @@ def pin(context: CliContext, session: str, pin: str | None, key: str | None) -> 
     """
     from ..core.identity import Pin
     from ..core.session import Session
+    from ..engine import sessions
     from ..engine.session_moves import obstacle
 
     wanted, project = (Pin.parse(pin), None) if pin is not None else _selected(context, session)
@@ -196,14 +197,8 @@ def pin(context: CliContext, session: str, pin: str | None, key: str | None) -> 
         raise lost
     stored = next((one for one in rows(memory) if one.id == session), None) if memory is not None else None
     now = context.store.now()
-    if isinstance(stored, Session):
-        chosen, expected = stored.choose(wanted, now, key), stored.version
-    else:
-        version = stored.raw["version"] if stored is not None else -1
-        expected = version if isinstance(version, int) else -1
-        chosen = Session(session, wanted, key, created_at=now, changed_at=now, version=expected + 1)
-    context.store.save_session(chosen, expected if stored is not None else None)
-    _record(context, chosen, stored, project)
+    new = Session(session, wanted, key, created_at=now, changed_at=now)
+    chosen = sessions.pin(context.store, stored, new, sessions.Reason(project=str(project or "")))
     before = (
         f", before that on {stored.pin}"
         if isinstance(stored, Session)
@@ -236,21 +231,6 @@ def _selected(context: CliContext, session: str) -> tuple[Pin, Path | None]:
     return selected
 
 
-def _record(
-    context: CliContext, chosen: Session, before: Session | BrokenSession | None, project: Path | None
-) -> None:
-    from ..core.session import Session
-    from ..store.journal_events import Choice, Event, SessionCreated, SessionHealed, SessionSwitched
-
-    key, selected = chosen.key or "", str(project or "")
-    detail: Choice = SessionCreated(key=key, project=selected)
-    if isinstance(before, Session):
-        detail = SessionSwitched(before=str(before.pin), key=key, project=selected)
-    elif before is not None:
-        detail = SessionHealed(before=str(before.raw.get("pin")), key=key, project=selected)
-    context.store.record([Event(context.store.now(), detail, session=chosen.id, pin=str(chosen.pin))])
-
-
 @command.command()
 @click.argument("session", shell_complete=complete.sessions)
 @click.pass_obj
@@ -261,10 +241,9 @@ def remove(context: CliContext, session: str) -> None:
     Example:
       holdfast session remove issue-42
     """
-    from ..store.journal_events import Event, SessionRemoved
+    from ..engine import sessions
 
     stored = _stored(context, session)
-    context.store.remove_session(session)
+    sessions.remove(context.store, stored)
     pin = str(getattr(stored, "pin", ""))
-    context.store.record([Event(context.store.now(), SessionRemoved(), session=session, pin=pin)])
     say(f"session '{session}' is forgotten" + (f"; it was on {pin}" if pin else ""))

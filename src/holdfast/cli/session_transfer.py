@@ -162,8 +162,7 @@ def import_(context: CliContext, file: str, name: str | None, pin: str | None, r
     """
     from ..core.errors import ConfigError
     from ..core.identity import Pin
-    from ..engine import session_moves
-    from ..store.journal_events import Choice, Event, SessionCreated, SessionSwitched
+    from ..engine import session_moves, sessions
 
     session = session_moves.imported(
         context.config,
@@ -178,13 +177,7 @@ def import_(context: CliContext, file: str, name: str | None, pin: str | None, r
             f"there is a session '{session.id}' already",
             next_step=f"holdfast session import {file} --as OTHER-ID   (or --replace)",
         )
-    now = context.store.now()
-    chosen = before.choose(session.pin, now, session.key) if before is not None else session
-    context.store.save_session(chosen, before.version if before is not None else None)
-    detail: Choice = SessionCreated(imported=file)
-    if before is not None:
-        detail = SessionSwitched(before=str(before.pin), imported=file)
-    context.store.record([Event(now, detail, session=chosen.id, pin=str(chosen.pin))])
+    chosen = sessions.pin(context.store, before, session, sessions.Reason(imported=file))
     say(
         f"session '{chosen.id}' is on {chosen.pin}"
         + (f" with key '{chosen.key}'" if chosen.key else "")

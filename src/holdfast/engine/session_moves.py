@@ -15,7 +15,7 @@ from ..core.identity import Pin, Provider, ProviderName
 from ..core.routing import provider_of, route_for
 from ..core.session import Session
 from ..store.base import StaleSession, Store
-from ..store.journal_events import Event, SessionSwitched
+from .sessions import Reason, switch
 
 _FORMAT, _VERSION = "session", 1
 _LONGEST = 64 * 1024
@@ -101,17 +101,12 @@ def carry_out(store: Store, moves: Iterable[Move]) -> list[Move]:
     for move in moves:
         if move.to is None:
             continue
-        now = store.now()
-        chosen = move.session.choose(move.to, now, move.key)
+        chosen = move.session.choose(move.to, store.now(), move.key)
+        reason = Reason(moved=f"with all sessions of {move.session.pin.provider}")
         try:
-            store.save_session(chosen, move.session.version)
+            switch(store, move.session, chosen, reason)
         except StaleSession:
             changed.append(move)
-            continue
-        detail = SessionSwitched(
-            before=str(move.session.pin), moved=f"with all sessions of {move.session.pin.provider}"
-        )
-        store.record([Event(now, detail, session=chosen.id, pin=str(chosen.pin))])
     return changed
 
 

@@ -14,20 +14,14 @@ from ..core.errors import ConnectionLost, HoldfastError
 from ..core.identity import Pin
 from ..core.routing import pin_for_first, provider_of
 from ..core.session import Session as Row
+from ..engine import sessions
 from ..engine.failback import FailbackMonitor
 from ..engine.journal import local, why
 from ..engine.provisioning import Provisioning, Ready
+from ..engine.sessions import Reason
 from ..engine.state import Engine
 from ..store.base import StaleSession
-from ..store.journal_events import (
-    Attempted,
-    Detail,
-    Event,
-    SessionCreated,
-    SessionResumed,
-    SessionSwitched,
-    of_type,
-)
+from ..store.journal_events import Attempted, Detail, Event, SessionResumed, of_type
 
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType
@@ -131,9 +125,7 @@ class Holdfast:
             session_id, pin if isinstance(pin, Pin) else Pin.parse(pin), key, created_at=now, changed_at=now
         )
         _check(self.engine, row)
-        if not _create(
-            self.engine, row, SessionCreated(project=str(selected[1]) if selected is not None else "")
-        ):
+        if not _create(self.engine, row, Reason(project=str(selected[1]) if selected is not None else "")):
             return self.session(session_id)
         return Session(self, row.id)
 
@@ -172,18 +164,17 @@ def begin_session(engine: Engine, session_id: str, model: str | None) -> None:
     now = engine.store.now()
     row = Row(session_id, pin_for_first(engine.config(), model), created_at=now, changed_at=now)
     _check(engine, row)
-    _create(engine, row, SessionCreated(model=model or ""))
+    _create(engine, row, Reason(model=model or ""))
 
 
-def _create(engine: Engine, row: Row, told: SessionCreated) -> bool:
+def _create(engine: Engine, row: Row, reason: Reason) -> bool:
     """Store a new session. False: another program created it since we looked."""
     try:
-        engine.store.save_session(row, None)
+        sessions.create(engine.store, row, reason)
     except StaleSession:
         return False
     finally:
         engine.catch_up()
-    engine.note(row, told)
     return True
 
 
@@ -241,9 +232,8 @@ class Session:
         engine, row = self._owner.engine, self.row
         chosen = row.choose(pin if isinstance(pin, Pin) else Pin.parse(pin), engine.store.now(), key)
         _check(engine, chosen)
-        engine.store.save_session(chosen, row.version)
+        sessions.switch(engine.store, row, chosen)
         engine.catch_up()
-        engine.note(chosen, SessionSwitched(before=str(row.pin)))
 
     def attempts(self, limit: int = 200) -> list[Event[Detail]]:
         """The journal of this session: attempts and changes, newest last."""

@@ -99,21 +99,24 @@ class Store(Protocol):
         """The rows that cannot be read; never part of `sessions()`, never dropped."""
         ...
 
-    def save_session(self, session: Session, expect_version: int | None) -> None:
-        """Write the user's choice if the stored version still is `expect_version` (None: there is no such
-        session yet).
+    def save_session(
+        self, session: Session, expect_version: int | None, events: Iterable[Event[Detail]] = ()
+    ) -> None:
+        """Write the user's choice, and the journal's `events` that tell of it, in one step, if the stored
+        version still is `expect_version` (None: there is no such session yet).
 
         Raises StaleSession otherwise, and ValueError when a change does not raise the version: the next
         writer could not see it."""
         ...
 
-    def remove_session(self, session_id: str) -> bool:
-        """Forget a session, readable or not. Whether there was one. Its journal stays."""
+    def remove_session(self, session_id: str, events: Iterable[Event[Detail]] = ()) -> bool:
+        """Forget a session, readable or not, and write the `events` that tell of it in the same step. Return
+        whether there was one. Its journal stays."""
         ...
 
     def rename_provider(self, old: str, new: str) -> list[str]:
-        """Make every pin and stand-in of provider `old` name `new`, in one step. The ids of the changed
-        sessions, sorted.
+        """Make every pin and stand-in of provider `old` name `new`, and tell each session whose pin it was
+        (`ProviderRenamed`), in one step. Return the ids of the changed sessions, sorted.
 
         Raises IdentityError when `new` cannot be a provider's name.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Protocol, Self
@@ -17,7 +17,7 @@ from ..core.provisioning_state import Record
 from ..core.session import Session
 from . import gathered, provisions, rows, sql
 from .base import COOLDOWN_KEPT, BrokenSession, Lease, StaleSession, Token
-from .journal_events import Detail, Event
+from .journal_events import Detail, Event, ProviderRenamed
 from .rows import Params, Row
 
 _LONGEST_LEASE = 3600.0
@@ -75,15 +75,16 @@ class RelationalStore(ABC):
     ) -> None:
         self.close()
 
-    def _change(self, *statements: rows.Statement) -> int:
-        """Run statements in one transaction and move the revision if they changed anything; how many rows
-        they changed."""
+    def _change(self, *statements: rows.Statement, events: Iterable[Event[Detail]] = ()) -> int:
+        """Run statements in one transaction; if they changed anything, move the revision and write the
+        `events`. Return how many rows they changed."""
         if not statements:
             return 0
         with self._write() as transaction:
             changed = sum(transaction.execute(text, params).rowcount for text, params in statements)
             if changed:
                 transaction.execute(sql.BUMP, {})
+                _record(transaction, events)
         return changed
 
     def session(self, session_id: str) -> Session | None:
@@ -105,40 +106,39 @@ class RelationalStore(ABC):
             one for one in map(rows.session, self._read(sql.SESSIONS, {})) if isinstance(one, BrokenSession)
         ]
 
-    def save_session(self, session: Session, expect_version: int | None) -> None:
+    def save_session(
+        self, session: Session, expect_version: int | None, events: Iterable[Event[Detail]] = ()
+    ) -> None:
         if expect_version is not None and session.version <= expect_version:
             raise ValueError(
                 f"a change of session '{session.id}' must raise its version above {expect_version}"
             )
         params = rows.session_params(session)
-        if not self._change(
-            (sql.SESSION_INSERT, params)
-            if expect_version is None
-            else (sql.SESSION_UPDATE, params | {"expect": expect_version})
-        ):
-            what = (
-                "exists already"
-                if expect_version is None
-                else f"is not in version {expect_version} any more: it was changed or removed meanwhile"
-            )
+        if expect_version is None:
+            write, what = (sql.SESSION_INSERT, params), "exists already"
+        else:
+            write = (sql.SESSION_UPDATE, params | {"expect": expect_version})
+            what = f"is not in version {expect_version} any more: it was changed or removed meanwhile"
+        if not self._change(write, events=events):
             raise StaleSession(
                 f"session '{session.id}' {what}", next_step=f"holdfast session show {session.id}"
             )
 
-    def remove_session(self, session_id: str) -> bool:
-        return self._change((sql.SESSION_DELETE, {"id": session_id})) > 0
+    def remove_session(self, session_id: str, events: Iterable[Event[Detail]] = ()) -> bool:
+        return self._change((sql.SESSION_DELETE, {"id": session_id}), events=events) > 0
 
     def rename_provider(self, old: str, new: str) -> list[str]:
         prefix = f"{old}/"
-        named = {"old": prefix, "new": f"{ProviderName(new)}/", "size": len(prefix)}
+        replaced = f"{ProviderName(new)}/"
+        named = {"old": prefix, "new": replaced, "size": len(prefix)}
         with self._write() as transaction:
-            renamed = [
-                str(session_id) for (session_id,) in transaction.execute(sql.RENAMED, named).fetchall()
-            ]
+            renamed = transaction.execute(sql.RENAMED, named).fetchall()
             if renamed:
-                transaction.execute(sql.RENAME, named | {"now": self.now()})
+                now = self.now()
+                transaction.execute(sql.RENAME, named | {"now": now})
                 transaction.execute(sql.BUMP, {})
-        return sorted(renamed)
+                _record(transaction, _renamed(renamed, prefix, replaced, now))
+        return sorted(str(session_id) for session_id, _ in renamed)
 
     def evidence(self) -> list[Evidence]:
         return [rows.evidence(row) for row in self._read(sql.EVIDENCE, {})]
@@ -160,7 +160,7 @@ class RelationalStore(ABC):
         return self._change((sql.CLEAR, {"subject": subject})) > 0
 
     def record(self, events: Iterable[Event[Detail]]) -> None:
-        lines = [dict(zip(sql.EVENT_COLUMNS, row, strict=True)) for row in gathered.rows(events)]
+        lines = _lines(events)
         if lines:
             with self._write() as transaction:
                 transaction.executemany(sql.RECORD, lines)
@@ -290,3 +290,25 @@ class RelationalStore(ABC):
         for models, at in self._read(sql.MODELS, {"provider": provider, "url": url}):
             return tuple(json.loads(models)), at
         return None
+
+
+def _lines(events: Iterable[Event[Detail]]) -> list[Params]:
+    """Return the journal's rows for these events."""
+    return [dict(zip(sql.EVENT_COLUMNS, row, strict=True)) for row in gathered.rows(events)]
+
+
+def _record(transaction: Transaction, events: Iterable[Event[Detail]]) -> None:
+    """Write events within a transaction."""
+    lines = _lines(events)
+    if lines:
+        transaction.executemany(sql.RECORD, lines)
+
+
+def _renamed(renamed: Iterable[Row], old: str, new: str, at: float) -> Iterator[Event[Detail]]:
+    """Tell each session whose pin began with `old` that it begins with `new`."""
+    for session_id, pin in renamed:
+        before = str(pin)
+        if before.startswith(old):
+            yield Event(
+                at, ProviderRenamed(before=before), session=session_id, pin=new + before.removeprefix(old)
+            )

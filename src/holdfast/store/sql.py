@@ -23,7 +23,7 @@ STAND_IN_END = """UPDATE session SET stand_in = NULL, stand_in_reason = NULL, st
     WHERE id = :session AND changed_at <= :at AND stand_in IS NOT NULL"""
 KEEP_KEY = """UPDATE session SET kept_key = :label
     WHERE id = :session AND changed_at <= :at AND (kept_key IS NULL OR kept_key <> :label)"""
-RENAMED = "SELECT id FROM session WHERE substr(pin, 1, :size) = :old OR substr(stand_in, 1, :size) = :old ORDER BY id"
+RENAMED = "SELECT id, pin FROM session WHERE substr(pin, 1, :size) = :old OR substr(stand_in, 1, :size) = :old ORDER BY id"
 RENAME = """UPDATE session SET version = version + 1, changed_at = :now,
     pin = CASE WHEN substr(pin, 1, :size) = :old THEN :new || substr(pin, :size + 1) ELSE pin END,
     stand_in = CASE WHEN substr(stand_in, 1, :size) = :old THEN :new || substr(stand_in, :size + 1) ELSE stand_in END

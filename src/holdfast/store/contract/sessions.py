@@ -12,6 +12,7 @@ from ...core.errors import IdentityError, StoreError
 from ...core.identity import Pin
 from ...core.session import ActiveFallback, Session
 from ..base import StaleSession, Store
+from ..journal_events import Event, ProviderRenamed, SessionCreated, SessionRemoved, SessionSwitched
 from .given import START, ManualClock, OpenedStore, written_by_older_software
 
 
@@ -158,3 +159,45 @@ class SessionContract(OpenedStore):
         store.save_session(switched, 0)
         store.apply([late], START + 9)
         assert store.session("s") == switched
+
+    def test_a_choice_and_the_line_that_tells_of_it_are_written_together(self, store: Store) -> None:
+        first = Session("s", Pin.parse("p/m"))
+        created = Event(START, SessionCreated(), "s", pin="p/m")
+        store.save_session(first, None, [created])
+        switched = Event(START + 1, SessionSwitched(before="p/m"), "s", pin="q/m")
+        store.save_session(first.choose(Pin.parse("q/m"), START + 1), 0, [switched])
+        assert store.journal(session="s") == [created, switched]
+        removed = Event(START + 2, SessionRemoved(), "s", pin="q/m")
+        assert store.remove_session("s", [removed]) is True
+        assert store.journal(session="s") == [created, switched, removed]
+
+    def test_no_line_tells_of_a_choice_that_was_refused(self, store: Store) -> None:
+        session = Session("s", Pin.parse("p/m"))
+        store.save_session(session, None)
+        told = Event(START, SessionCreated(), "s", pin="p/m")
+        with pytest.raises(StaleSession):
+            store.save_session(session, None, [told])
+        with pytest.raises(StaleSession):
+            store.save_session(replace(session, version=9), 7, [told])
+        assert store.remove_session("other", [told]) is False
+        assert store.journal() == []
+
+    def test_a_choice_whose_line_cannot_be_kept_is_not_made(self, store: Store) -> None:
+        told = Event(START, SessionCreated(), "s\udcff", pin="p/m")
+        with pytest.raises(StoreError):
+            store.save_session(Session("s", Pin.parse("p/m")), None, [told])
+        assert store.sessions() == []
+        assert store.journal() == []
+
+    def test_a_renamed_provider_is_told_of_each_session_whose_choice_it_is(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        store.save_session(Session("pin", Pin.parse("old/m")), None)
+        store.save_session(
+            Session(
+                "fallback", Pin.parse("q/m"), active_fallback=ActiveFallback(Pin.parse("old/m"), "why", START)
+            ),
+            None,
+        )
+        assert store.rename_provider("old", "new") == ["fallback", "pin"]
+        assert store.journal() == [Event(clock.now, ProviderRenamed(before="old/m"), "pin", pin="new/m")]

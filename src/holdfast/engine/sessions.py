@@ -1,0 +1,86 @@
+"""The one place where a session's choice is made and written down: its row and the journal's line about it,
+in one step.
+
+Whether a choice resolves is asked before, by whoever knows the configuration. Each function raises
+StaleSession when somebody else created, changed or removed the session meanwhile; then nothing was written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+from ..core.session import Session
+from ..store.base import BrokenSession, Store
+from ..store.journal_events import (
+    Choice,
+    Event,
+    SessionCreated,
+    SessionHealed,
+    SessionRemoved,
+    SessionSwitched,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What led to a choice: the `project` file that selected the pin, the program or file that the session
+    was `imported` from, the move by which it `moved`, or the `model` that its first request named. Empty
+    where its user simply chose."""
+
+    project: str = ""
+    imported: str = ""
+    moved: str = ""
+    model: str = ""
+
+
+CHOSEN = Reason()
+
+
+def create(store: Store, session: Session, reason: Reason = CHOSEN) -> None:
+    """Store a new session. Raises StaleSession when there is one of its id."""
+    _save(store, session, None, SessionCreated(key=session.key or "", **asdict(reason)))
+
+
+def switch(store: Store, before: Session, after: Session, reason: Reason = CHOSEN) -> None:
+    """Store the new choice of a session's user; `after` comes from `before.choose`."""
+    detail = SessionSwitched(before=str(before.pin), key=after.key or "", **asdict(reason))
+    _save(store, after, before.version, detail)
+
+
+def pin(
+    store: Store, stored: Session | BrokenSession | None, wanted: Session, reason: Reason = CHOSEN
+) -> Session:
+    """Put a session on the pin and the key of `wanted`, whatever is stored under its id: create it, switch
+    it, or mend its row. Return the session as it is stored now."""
+    if stored is None:
+        create(store, wanted, reason)
+        return wanted
+    if isinstance(stored, Session):
+        after = stored.choose(wanted.pin, wanted.changed_at, wanted.key)
+        switch(store, stored, after, reason)
+        return after
+    return _heal(store, stored, wanted, reason)
+
+
+def remove(store: Store, stored: Session | BrokenSession) -> bool:
+    """Forget a session, and return whether there still was one. What it did stays in the journal."""
+    last = str(getattr(stored, "pin", ""))
+    return store.remove_session(
+        stored.id, [Event(store.now(), SessionRemoved(), session=stored.id, pin=last)]
+    )
+
+
+def _heal(store: Store, broken: BrokenSession, wanted: Session, reason: Reason) -> Session:
+    """Replace a row that cannot be read."""
+    version = broken.raw.get("version")
+    if not isinstance(version, int):
+        version = -1
+    healed = replace(wanted, version=version + 1)
+    detail = SessionHealed(before=str(broken.raw.get("pin")), key=wanted.key or "", **asdict(reason))
+    _save(store, healed, version, detail)
+    return healed
+
+
+def _save(store: Store, session: Session, expect_version: int | None, detail: Choice) -> None:
+    event = Event(session.changed_at, detail, session=session.id, pin=str(session.pin))
+    store.save_session(session, expect_version, [event])
