@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cli.furnishing import Cli, write
+from holdfast._files import write_keeping_mode
 from holdfast.core.errors import ConfigError
 from holdfast.core.identity import Dialect
 from holdfast.harness import HARNESSES, jsonc
@@ -247,11 +248,8 @@ def test_what_a_killed_edit_left_beside_the_file_goes_with_the_next_one(
 ) -> None:
     path = furnish(place, "pi")
     cli("connect", "pi")
-    left = [
-        path.with_name(f".{path.name}.holdfast-0123abcd"),
-        path.with_name(f".{path.name}.holdfast-new"),
-        path.with_name(".other.holdfast-0123abcd"),
-    ]
+    names = (f".{path.name}.4711.0123abcd", f".{path.name}.mine.0123abcd", ".other.4711.0123abcd")
+    left = [path.with_name(name) for name in names]
     for one in left:
         one.write_text("{}")
     os.utime(left[0], (1, 1))
@@ -378,9 +376,9 @@ def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_beside_it(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(shell.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     text = path.read_text()
     with pytest.raises(ConfigError, match=r"cannot write .*No space left on device; nothing was changed"):
-        shell.replace(path, "{}")
+        write_keeping_mode(path, "{}")
     assert path.read_text() == text
     assert [one.name for one in path.parent.iterdir()] == ["models.json"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 
 import pytest
@@ -23,6 +24,15 @@ MAY_BE_IMPORTED_BY_CORE = frozenset(
     itertools json math operator re string types typing typing_extensions unicodedata urllib.parse
     """.split()
 )
+# Law 11. `_files` writes every file that outlives the call; what else may write one, and why.
+WRITES_A_FILE = frozenset(
+    """
+    O_CREAT fsync write_text write_bytes mkstemp NamedTemporaryFile hardlink_to flock lockf
+    """.split()
+)
+MAY_WRITE: dict[str, set[str]] = {
+    "importers/hermes_db.py": {"wb"},  # the copy of a database into a draft that `_files` gave
+}
 READS_A_CLOCK = frozenset({"now", "utcnow", "today", "localtime", "gmtime"})
 
 
@@ -102,6 +112,29 @@ def test_the_core_never_reads_a_clock(trees: dict[str, ast.Module]) -> None:
         if isinstance(func, ast.Attribute) and func.attr in READS_A_CLOCK
     }
     assert not found
+
+
+def writing(tree: ast.Module) -> set[str]:
+    """Return how a tree writes or locks files: system calls, temporary names, and modes of `open` that
+    write."""
+    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    found = names & WRITES_A_FILE
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or "open" not in (
+            getattr(node.func, "attr", ""),
+            getattr(node.func, "id", ""),
+        ):
+            continue
+        modes = [
+            one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)
+        ]
+        found |= {mode for mode in modes if re.fullmatch(r"[rb]*[wax+][wax+bt]*", mode)}
+    return found
+
+
+def test_files_are_written_and_locked_by_one_module_only(trees: dict[str, ast.Module]) -> None:
+    found = {name: names for name, tree in trees.items() if name != "_files.py" and (names := writing(tree))}
+    assert found == MAY_WRITE
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,23 @@ def test_undo_restores_byte_for_byte_and_once(home: Path) -> None:
         hermes_db.undo(home)
 
 
+def test_a_restore_that_a_full_disk_stops_is_told_and_changes_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hermes_db.heal(home, CHANGE, fine)
+    before = everything(home)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(ConfigError, match="No space left on device; nothing was changed"):
+            hermes_db.undo(home)
+    assert everything(home) == before
+    assert hermes_db.undo(home)[1] == ["s1"]
+
+
 def test_undo_refuses_when_hermes_wrote_meanwhile(home: Path) -> None:
     hermes_db.heal(home, CHANGE, fine)
     with closing(sqlite3.connect(home / "state.db")) as connection:

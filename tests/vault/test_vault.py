@@ -130,7 +130,7 @@ def test_a_file_may_be_written_with_a_tilde(
         (b"", "its value cannot be empty"),
         (b"a\nb", "its value cannot hold"),
         (b"\xff\xfe", "not UTF-8 text"),
-        (b"x" * 65537, "larger than 65536 bytes"),
+        (b"x" * 65537, "longer than 65536 bytes"),
     ],
 )
 def test_a_file_that_holds_no_key_says_so(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._files import cannot, quoted, stamp
+from .._files import quoted, read_text, stamp
 from ..core.config import Config
 from ..core.errors import ConfigError, ConnectionLost, IdentityError, Problem
 from ..core.identity import Pin
@@ -125,24 +125,10 @@ def _selected(path: Path) -> Pin:
     )
 
 
-def read(path: Path, longest: int = -1) -> str:
-    """The file's text, "" when there is none. Raises ConfigError, also when more than `longest` bytes stand
-    there."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(longest + 1 if longest >= 0 else -1)
-        if len(raw) > longest >= 0:
-            raise ConfigError(
-                f"{path} is longer than {longest} bytes, which nothing that belongs there is",
-                next_step=f"head {quoted(path)}",
-            )
-        return raw.decode("utf-8-sig")
-    except FileNotFoundError:
-        return ""
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text", next_step=f"file {quoted(path)}") from None
-    except OSError as error:
-        raise cannot("read", path, error) from None
+def read(path: Path, longest: int | None = None) -> str:
+    """Return the file's text, "" when there is none. Raises ConfigError, also for one of more than
+    `longest` bytes."""
+    return read_text(path, longest) or ""
 
 
 def document_of(text: str, path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from .._files import quoted, stamp
+from .._files import NotRead, quoted, read_regular, stamp
 from ..core.secret import Secret
 from .secrets_file import SecretsFile
 
@@ -106,7 +106,9 @@ class FileSource:
     def read(self) -> Secret:
         self._secret, self._stamp = None, stamp(self._path)
         try:
-            text = _regular(self._path).decode()
+            text = read_regular(self._path, LONGEST).decode()
+        except NotRead as reason:
+            raise Unread(str(reason)) from None
         except OSError as error:
             raise Unread(error.strerror or "cannot be read") from None
         except UnicodeDecodeError:
@@ -124,23 +126,6 @@ class FileSource:
             if mode & 0o077
             else ""
         )
-
-
-def _regular(path: str) -> bytes:
-    """What stands in a regular file. The opened file is looked at, not its name, and is read no further than
-    allowed: a pipe is not waited for, and what grows or has no size (in /proc) ends as well. Raises Unread
-    and OSError."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise Unread("not a regular file")
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            raw = file.read(LONGEST + 1)
-    finally:
-        os.close(handle)
-    if len(raw) > LONGEST:
-        raise Unread(f"larger than {LONGEST} bytes")
-    return raw
 
 
 class StoreSource:

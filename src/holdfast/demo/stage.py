@@ -14,6 +14,7 @@ from math import inf
 from pathlib import Path
 from typing import Self
 
+from .._files import write_private
 from ..config import Home, add_key, add_provider
 from ..core.explain import Explanation
 from ..core.identity import Connection, Dialect, Pin
@@ -41,7 +42,7 @@ class Stage:
         self.show, self.speaker = show, speaker
         self.directory = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
         self.home = Home.at(self.directory)
-        self.home.config.write_text(_HEAD, "utf-8")
+        write_private(self.home.config, _HEAD)
         self.providers: list[ScriptedProvider] = []
         self._granted: dict[tuple[str, int], float] = {}
         self._opened: Holdfast | None = None
@@ -75,9 +76,8 @@ class Stage:
     def move(self, old: ScriptedProvider, new: ScriptedProvider, keys: Sequence[str]) -> None:
         """What a user does with an editor: the first entry at `old` is now at `new`, and so are its keys."""
         self.grant(new, keys)
-        self.home.config.write_text(
-            self.home.config.read_text("utf-8").replace(f'"{old.url}"', f'"{new.url}"', 1), "utf-8"
-        )
+        edited = self.home.config.read_text("utf-8").replace(f'"{old.url}"', f'"{new.url}"', 1)
+        write_private(self.home.config, edited)
 
     # The program
     # ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, unquote_plus
 
+from .._files import make_private_directory, open_lock, take_lock
 from ..core.errors import CannotHandOver, ConfigError
 from ..core.secret import Secret
 from .base import Handover
@@ -32,16 +33,12 @@ _BASE64, _HEX = re.compile(r"[A-Za-z0-9+/_-]{4,}"), re.compile(r"[0-9A-Fa-f]{2,}
 def claimed(directory: Path, session: str) -> Iterator[None]:
     """The private directory of one run, 0700, for this process alone. Raises CannotHandOver while another run
     has it, ConfigError when it cannot be made or is not ours."""
-    import fcntl
-
     _make_private(directory)
     with _opened(directory / _LOCK) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take_lock(lock):
             holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "another process"
             what = f"session '{session}' is running already (process {holder}): two programs would write one history"
-            raise CannotHandOver(what, next_step="holdfast run HARNESS --session ANOTHER -- ARGS") from None
+            raise CannotHandOver(what, next_step="holdfast run HARNESS --session ANOTHER -- ARGS")
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         yield
@@ -191,11 +188,7 @@ def _left(directory: Path) -> set[str]:
 
 def _make_private(directory: Path) -> None:
     try:
-        for missing in reversed(
-            [one for one in directory.parents if not one.exists()]
-        ):  # `parents=True` would leave them to the umask
-            missing.mkdir(mode=0o700, exist_ok=True)
-        directory.mkdir(mode=0o700, exist_ok=True)
+        make_private_directory(directory)
         status = directory.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             raise ConfigError(f"{directory} is not a directory of ours", next_step=f"ls -ld {directory}")
@@ -210,7 +203,7 @@ def _make_private(directory: Path) -> None:
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        handle = open_lock(path)
     except OSError as error:
         what = f"cannot write {path}: {error.strerror or type(error).__name__}; nothing was started"
         raise ConfigError(

@@ -8,24 +8,19 @@ what they made of ours is theirs."""
 from __future__ import annotations
 
 import json
-import os
-import stat
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from glob import escape
 from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
 
+from .._files import NotRead, cannot, quoted, read_regular, remove_drafts, write_keeping_mode
 from ..core.errors import CannotHandOver, ConfigError
 from . import jsonc
 from .base import Attachment
 
 Write = Callable[[Path, str], None]
 _TRIES = 3
-_AT_WORK = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +54,7 @@ def place(attachment: Attachment, environ: Mapping[str, str]) -> Path:
 def connect(harness: str, attachment: Attachment, path: Path, root: str, token: str, keep: Write) -> Receipt:
     """Add the members to the file, and keep the receipt first (`keep` writes it). Raises CannotHandOver when
     one of them is the user's already, ConfigError when the file cannot be read, understood or written."""
-    _sweep(path)
+    remove_drafts(path)
     for _ in range(_TRIES):
         text = _read(path)
         _unclaimed(path, text, attachment)
@@ -85,7 +80,7 @@ def connect(harness: str, attachment: Attachment, path: Path, root: str, token: 
         )
         keep(path, json.dumps(asdict(receipt)))
         if _read(path) == text:
-            replace(path, edited)
+            write_keeping_mode(path, edited)
             return receipt
     raise ConfigError(
         f"{path} keeps changing while it is edited: the program is running",
@@ -97,7 +92,7 @@ def disconnect(receipt: Receipt) -> list[str]:
     """Take back what the receipt says; the members that somebody changed meanwhile are left to them and told.
     Raises ConfigError."""
     path = Path(receipt.path)
-    _sweep(path)
+    remove_drafts(path)
     for _ in range(_TRIES):
         text = _read(path)
         if text is None:
@@ -108,7 +103,7 @@ def disconnect(receipt: Receipt) -> list[str]:
         if restored is None:
             path.unlink()
         elif restored != text:
-            replace(path, restored)
+            write_keeping_mode(path, restored)
         return kept
     raise ConfigError(
         f"{path} keeps changing while it is edited: the program is running",
@@ -145,43 +140,6 @@ def receipt_of(text: str) -> Receipt:
         return Receipt(**told)
     except (ValueError, TypeError, KeyError):
         raise ConfigError("a receipt of `holdfast connect` is damaged", next_step="holdfast doctor") from None
-
-
-def replace(path: Path, text: str) -> None:
-    """Replace a file of the user's whole, with the mode that it has (0600 for a new one), behind a link where
-    it is one. Raises ConfigError."""
-    target = Path(os.path.realpath(path))
-    draft = target.with_name(f".{target.name}.holdfast-{os.urandom(4).hex()}")
-    try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o600
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            draft.chmod(mode)
-            draft.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                draft.unlink()
-            raise
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {path}: {error.strerror or type(error).__name__}; nothing was changed",
-            next_step=f"ls -ld {path.parent} {path}",
-        ) from None
-
-
-def _sweep(path: Path) -> None:
-    """Remove what a `replace` left beside the file when it was killed; one that may still be at work keeps
-    its draft."""
-    target = Path(os.path.realpath(path))
-    for draft in target.parent.glob(f".{escape(target.name)}.holdfast-{'[0-9a-f]' * 8}"):
-        with suppress(OSError):
-            if time.time() - draft.lstat().st_mtime > _AT_WORK:
-                draft.unlink()
 
 
 def _unclaimed(path: Path, text: str | None, attachment: Attachment) -> None:
@@ -256,15 +214,16 @@ def _common(one: str, other: str) -> int:
 
 
 def _read(path: Path) -> str | None:
+    """Return the text of the user's file to the last byte; None where there is none. Raises ConfigError."""
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_regular(path).decode("utf-8")
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}",
-            next_step=f"ls -ld {path.parent} {path}",
-        ) from None
+    except (NotRead, UnicodeDecodeError) as error:
+        reason = str(error) if isinstance(error, NotRead) else "not UTF-8 text"
+        raise ConfigError(f"cannot read {path}: it is {reason}", next_step=f"ls -ld {quoted(path)}") from None
+    except OSError as error:
+        raise cannot("read", path, error, ours=False) from None
 
 
 def _hash(text: str | None) -> str:

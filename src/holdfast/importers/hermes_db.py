@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .._files import quoted, write_private
+from .._files import cannot, creating, quoted, replacing, write_private
 from ..core.errors import ConfigError, HoldfastError
 from .read_files import mapping, table_of
 
@@ -299,25 +299,10 @@ def _backup(original: Any, database: Path) -> Path:
         for again in ("", *(f"-{number}" for number in range(2, 1000)))
     )
     path = next(one for name in names if not os.path.lexists(one := database.with_name(name)))
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
-            original.seek(0)
-            shutil.copyfileobj(original, copy, 1024 * 1024)
-            copy.flush()
-            os.fsync(copy.fileno())
-        _sync(path.parent)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
+    with creating(path) as draft, draft.open("wb") as copy:
+        original.seek(0)
+        shutil.copyfileobj(original, copy, 1024 * 1024)
     return path
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _digest(path: Path) -> str:
@@ -357,28 +342,14 @@ def undo(home: Path) -> tuple[Path, list[str]]:
         with closing(alone):  # nobody can write it any more, and a log is played into it
             if hashlib.file_digest(current, "sha256").hexdigest() != receipt.get("after"):
                 raise written
-            _replace(backup, database, os.fstat(current.fileno()))
+            try:
+                with replacing(database) as file, backup.open("rb") as source:
+                    shutil.copyfileobj(source, file, 1024 * 1024)
+            except OSError as error:
+                raise cannot("write", database, error, ours=False) from None
     for companion in ("-wal", "-shm"):
         with suppress(FileNotFoundError):
             database.with_name(database.name + companion).unlink()
     receipts[-1].unlink()
     healed = receipt.get("healed")
     return backup, [str(one) for one in healed] if isinstance(healed, list) else []
-
-
-def _replace(backup: Path, database: Path, status: os.stat_result) -> None:
-    draft = database.with_name(f".{database.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    try:
-        with (
-            os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
-            backup.open("rb") as source,
-        ):
-            shutil.copyfileobj(source, file, 1024 * 1024)
-            os.fchmod(file.fileno(), status.st_mode & 0o7777)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(database)
-        _sync(database.parent)
-    finally:
-        with suppress(FileNotFoundError):
-            draft.unlink()

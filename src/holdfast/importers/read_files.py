@@ -7,12 +7,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .._files import cannot, quoted
+from .._files import quoted, read_text
 from ..core.errors import ConfigError
 from ..distribution import install_command
 
@@ -32,30 +31,9 @@ class _NotRead(ValueError):
 
 
 def text_of(path: Path) -> str | None:
-    """What stands in a regular file of at most LONGEST bytes of UTF-8; None when there is none. Raises
+    """Return what stands in a regular file of at most LONGEST bytes of UTF-8; None when there is none. Raises
     ConfigError."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
-        try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise ConfigError(f"{path} is not a regular file", next_step=f"ls -ld {quoted(path)}")
-            with os.fdopen(handle, "rb", closefd=False) as file:
-                raw = file.read(LONGEST + 1)
-        finally:
-            os.close(handle)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise cannot("read", path, error) from None
-    if len(raw) > LONGEST:
-        raise ConfigError(
-            f"{path} is longer than {LONGEST} bytes, which no configuration is",
-            next_step=f"ls -l {quoted(path)}",
-        )
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text", next_step=f"file {quoted(path)}") from None
+    return read_text(path, LONGEST, ours=False) if os.path.lexists(path) else None
 
 
 def table_of(path: Path) -> dict[str, Any] | None:

@@ -6,11 +6,10 @@ no key."""
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
-from .._files import cannot, make_private_directory
+from .._files import cannot, write_in_place
 
 _ROOM = 64 * 1024
 
@@ -23,40 +22,25 @@ class Sealed:
 
     def reserve(self, intent: str) -> None:
         """Take room on the disk. Raises ConfigError when there is none; nothing may be asked for then."""
-        self._write(intent, b" " * _ROOM, os.O_CREAT | os.O_EXCL)
+        write_in_place(self._directory / intent, b" " * _ROOM, new=True)
 
     def fill(self, intent: str, text: str) -> None:
         """Keep an answer, durable when this returns. Raises ConfigError."""
-        self._write(intent, text.encode("utf-8", "replace"), os.O_CREAT)
+        write_in_place(self._directory / intent, text.encode("utf-8", "replace"))
 
     def text(self, intent: str) -> str | None:
-        """The answer that was kept, or None. Raises ConfigError when it cannot be read."""
+        """Return the answer that was kept, or None. Raises ConfigError when it cannot be read."""
         path = self._directory / intent
         try:
             return path.read_text("utf-8").strip() or None
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeError) as error:
-            raise cannot("read", path, error if isinstance(error, OSError) else OSError(str(error))) from None
+        except UnicodeError:
+            raise cannot("read", path, OSError(0, "not UTF-8 text")) from None
+        except OSError as error:
+            raise cannot("read", path, error) from None
 
     def remove(self, intent: str) -> None:
         """Forget an answer; its key is somewhere else by now, or there was none."""
         with suppress(OSError):
             (self._directory / intent).unlink(missing_ok=True)
-
-    def _write(self, intent: str, data: bytes, how: int) -> None:
-        """Into the room that was taken, which is given back only behind what was written."""
-        path = self._directory / intent
-        try:
-            make_private_directory(self._directory)
-            handle = os.open(path, os.O_WRONLY | how, 0o600)
-            try:
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[os.write(handle, rest) :]
-                os.ftruncate(handle, len(data))
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        except OSError as error:
-            raise cannot("write", path, error) from None

@@ -6,11 +6,11 @@ one, and two processes that start at once open the same database."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from .._files import creating, remove_drafts
 from ..core.errors import StoreError
 
 APPLICATION_ID = 0x48464454
@@ -50,33 +50,17 @@ def ensure(path: Path, build: Callable[[Path], None]) -> None:
 
 
 def _create(path: Path, build: Callable[[Path], None]) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    wal = path.with_name(path.name + "-wal")
-    if wal.exists() and not path.exists():  # SQLite would replay it into the new file
+    real = path.resolve()  # beside which SQLite keeps its companions
+    wal = real.with_name(real.name + "-wal")
+    if wal.exists() and not real.exists():  # SQLite would replay it into the new file
         raise StoreError(
             f"the store {path} is gone, but {wal.name} still holds changes of it", next_step=DOCTOR
         )
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.name}.", dir=path.parent
-    )  # 0600 from birth; SQLite gives its companions the same mode
-    os.close(handle)
-    new = Path(name)
-    try:
+    remove_drafts(real)
+    # The draft is private from birth, and SQLite gives its companions the same mode. The file of a process
+    # that was faster is as good.
+    with suppress(FileExistsError), creating(real) as new:
         build(new)
-        _name(new, path)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def _name(new: Path, path: Path) -> None:
-    """Give the finished file its name, unless another process was faster: its file is as good."""
-    try:
-        path.hardlink_to(new)
-    except FileExistsError:
-        return
-    except OSError:  # a file system without hard links (exFAT, Android)
-        if not path.exists():
-            new.rename(path)
 
 
 def set_aside(path: Path) -> Path:
