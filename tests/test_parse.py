@@ -184,7 +184,7 @@ def test_a_ladder_lists_pins_and_a_time() -> None:
 
 def test_settings_and_gateway_are_read_with_their_units() -> None:
     config = read({
-        "settings": {"probe_delays": [1, "500ms"], "replay_limit": "1MiB", "wait_budget": "2m", "known_good_days": 3},
+        "settings": {"probe_delays": [1, "500ms"], "replay_limit": "1MiB", "wait_budget": "1m60s", "known_good_days": 3},
         "gateway": {"listen": "[::1]:0", "store": "postgresql://db/holdfast", "public": True},
     })  # fmt: skip
     assert config.settings == Limits((1.0, 0.5), 1024**2, 120.0, 3.0)
@@ -231,7 +231,7 @@ def test_places_are_looked_up_only_for_what_is_wrong() -> None:
 
 
 URL = "https://x.example/v1"
-NO_AMOUNT = 'must be a number that is not negative, or a string such as "90s", "10m" or "32MiB" | '
+NO_AMOUNT = 'must be seconds, or a string such as "90s", "10m" or "1h30m" | '
 NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:, call:): a literal key never stands in this file | holdfast key add p --from env:VARIABLE"
 
 
@@ -383,10 +383,21 @@ def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(
         ),
         (
             {"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["p/n"], "return_after": "soon"}}},
-            'ladder."p/m".return_after: must be a number that is not negative, or a string such as "90s", "10m" or "32MiB" | ',
+            f'ladder."p/m".return_after: {NO_AMOUNT}',
         ),
         ({"settings": {"wait_budget": True}}, f"settings.wait_budget: {NO_AMOUNT}"),
         ({"settings": {"wait_budget": float("inf")}}, f"settings.wait_budget: {NO_AMOUNT}"),
+        ({"settings": {"wait_budget": "90"}}, f"settings.wait_budget: {NO_AMOUNT}"),
+        ({"settings": {"wait_budget": "1MiB"}}, f"settings.wait_budget: {NO_AMOUNT}"),
+        ({"settings": {"wait_budget": "-5s"}}, f"settings.wait_budget: {NO_AMOUNT}"),
+        (
+            {"settings": {"replay_limit": "10m"}},
+            'settings.replay_limit: must be a number of bytes, or a string such as "32MiB" | ',
+        ),
+        (
+            {"settings": {"known_good_days": "7d"}},
+            "settings.known_good_days: must be a number that is not negative | ",
+        ),
         ({"settings": {"probe_delays": [-1]}}, f"settings.probe_delays: {NO_AMOUNT}"),
         ({"gateway": {"listen": "4141"}}, 'gateway.listen: must be host:port, such as "127.0.0.1:4141" | '),
         ({"gateway": {"listen": "h:http"}}, 'gateway.listen: must be host:port, such as "127.0.0.1:4141" | '),

@@ -33,6 +33,7 @@ WRITES_A_FILE = frozenset(
 MAY_WRITE: dict[str, set[str]] = {
     "importers/hermes_db.py": {"wb"},  # the copy of a database into a draft that `_files` gave
 }
+READS_A_TIME = frozenset({"fromisoformat", "strptime", "parsedate_to_datetime", "parsedate", "parsedate_tz"})
 READS_A_CLOCK = frozenset({"now", "utcnow", "today", "localtime", "gmtime"})
 
 
@@ -135,6 +136,16 @@ def writing(tree: ast.Module) -> set[str]:
 def test_files_are_written_and_locked_by_one_module_only(trees: dict[str, ast.Module]) -> None:
     found = {name: names for name, tree in trees.items() if name != "_files.py" and (names := writing(tree))}
     assert found == MAY_WRITE
+
+
+def test_times_of_other_programs_are_read_by_one_module_only(trees: dict[str, ast.Module]) -> None:
+    used = {
+        (name, node.attr if isinstance(node, ast.Attribute) else node.id)
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute | ast.Name)
+    }
+    assert {name for name, word in used if word in READS_A_TIME} == {"core/times.py"}
 
 
 @pytest.mark.parametrize(

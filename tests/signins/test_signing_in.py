@@ -175,8 +175,9 @@ def test_a_sign_in_that_does_not_come_about_says_why(
         )
 
 
+@pytest.mark.parametrize("as_text", [(), ("expires_in",), ("expires_in", "interval")])
 def test_a_pause_longer_than_the_life_of_the_code_does_not_keep_it_from_being_asked_for_once(
-    authority: Authority, home: Path
+    authority: Authority, home: Path, as_text: tuple[str, ...]
 ) -> None:
     now, asked = [0.0], []
 
@@ -185,10 +186,14 @@ def test_a_pause_longer_than_the_life_of_the_code_does_not_keep_it_from_being_as
 
     def send(url: str, fields: Any) -> tuple[int, bytes]:
         asked.append(now[0])
-        return (
-            200,
-            b'{"access_token": "a-token", "device_code": "a-device-code", "user_code": "u", "expires_in": 20, "interval": 700}',
-        )
+        told = {
+            "access_token": "a-token",
+            "device_code": "a-device-code",
+            "user_code": "u",
+            "expires_in": 20,
+            "interval": 700,
+        }
+        return 200, json.dumps(told | dict.fromkeys(as_text, "20")).encode()
 
     grant = login.by_device(
         load_config(Home.at(home)).sign_ins["corp"],

@@ -107,6 +107,9 @@ GRANT_OVER = (400, b'{"error": "invalid_grant"}')
         ({"access_token": "a-token", "expires_at": (NOW + 200) * 1000 + 1e12}, (NOW + 200) + 1e9),
         ({"apiKey": "a-token", "expiration": "1970-01-12T13:50:00+00:00"}, NOW + 200),
         ({"token": "a-token", "expires_in": 200, "expires_at": 5}, NOW + 200),
+        ({"token": "a-token", "expires_in": "200s"}, NOW + 200),
+        ({"token": "a-token", "expiry": "1970-01-12T13:50:00"}, NOW + 200),
+        ({"token": "a-token", "expiry": "1970-01-12T13:50:00.5Z"}, NOW + 200.5),
         ({"token": "a-token"}, None),
         (b"a-token\n", None),
     ],
@@ -119,9 +122,10 @@ def test_a_program_may_print_its_token_as_its_kind_does(
     assert desk.vault.ends(TOOL) == (pytest.approx(ends) if ends is not None else None)
 
 
-@pytest.mark.parametrize("expiry", [True, "soon", float("inf"), {}, "nan"])
-def test_an_expiry_that_is_none_is_refused(desk: Desk, expiry: object) -> None:
-    desk.prints = json.dumps({"token": "a-token", "expires_at": expiry}).encode()
+@pytest.mark.parametrize("name", ["expires_at", "expires_in"])
+@pytest.mark.parametrize("expiry", [True, "soon", float("inf"), {}, "nan", 10**400])
+def test_an_expiry_that_is_none_is_refused(desk: Desk, name: str, expiry: object) -> None:
+    desk.prints = json.dumps({"token": "a-token", name: expiry}).encode()
     with pytest.raises(SecretMissing, match="neither a number of seconds"):
         desk.vault.secret(TOOL)
 
@@ -256,6 +260,16 @@ def test_a_life_beyond_all_reason_is_shortened_and_can_be_written_down(desk: Des
     desk.answers = [token(1, expires_in=10**400)]
     assert desk.vault.secret(OAUTH) == Secret("access-1")
     assert NOW < (desk.another().ends(OAUTH) or 0) < NOW * 1000
+
+
+@pytest.mark.parametrize(
+    ("told", "lives"), [(600, 600), ("600", 600), (600.0, 600), (0, None), (-1, None), (True, None)]
+)
+def test_the_life_of_a_token_is_also_read_from_text(desk: Desk, told: object, lives: float | None) -> None:
+    desk.sign_in()
+    desk.answers = [token(1, expires_in=told)]
+    desk.vault.secret(OAUTH)
+    assert desk.another().ends(OAUTH) == (None if lives is None else NOW + lives)
 
 
 def test_a_service_that_repeats_the_refresh_token_is_not_repeated(desk: Desk) -> None:

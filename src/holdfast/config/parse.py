@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from ..core import times
 from ..core.config import Config, GatewaySettings, Limits, Place, SignIn, near
 from ..core.errors import ConfigError, IdentityError, Problem
 from ..core.identity import Auth, Dialect, Endpoint, FallbackChain, Key, Pin, Provider, ProviderName, Strategy
@@ -36,8 +37,8 @@ REFERENCES: Mapping[str, tuple[str, str]] = {
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _USERINFO = re.compile(r"//[^/\s']*@")
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|KiB|MiB|GiB)")
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)", re.ASCII)
+_UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 # People paste the address of one call; the endpoint is what precedes it (and for Anthropic's dialect what
 # precedes /v1).
 _CALLS = {
@@ -88,13 +89,23 @@ def _like(pattern: str, wanted: str) -> Callable[[Any], str]:
 
 
 def _amount(value: Any) -> float:
-    if match := _QUANTITY.fullmatch(value) if isinstance(value, str) else None:
-        value = float(match[1]) * _UNITS[match[2]]
-    return (
-        float(value)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
-        else math.nan
-    )
+    """Return a number that is not negative, or NaN."""
+    found = None if isinstance(value, str) else times.number(value)
+    return found if found is not None and found >= 0 else math.nan
+
+
+def _span(value: Any) -> float:
+    """Return a number of seconds, or those of a text with units; NaN for anything else."""
+    if not isinstance(value, str) or times.number(value) is not None:
+        return _amount(value)
+    seconds = times.duration(value)
+    return math.nan if seconds is None else seconds
+
+
+def _bytes(value: Any) -> float:
+    """Return a number of bytes, or those of a text with a unit; NaN for anything else."""
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    return _amount(value) if match is None else _amount(float(match[1]) * _UNITS[match[2]])
 
 
 _text = _like(r".*\S.*", "a string that is not empty")
@@ -105,11 +116,11 @@ _texts = _rule(
     "a list of strings, none twice",
     tuple,
 )
+_number = _rule(lambda v: not math.isnan(_amount(v)), "a number that is not negative", _amount)
 _seconds = _rule(
-    lambda v: not math.isnan(_amount(v)),
-    'a number that is not negative, or a string such as "90s", "10m" or "32MiB"',
-    _amount,
+    lambda v: not math.isnan(_span(v)), 'seconds, or a string such as "90s", "10m" or "1h30m"', _span
 )
+_size = _rule(lambda v: not math.isnan(_bytes(v)), 'a number of bytes, or a string such as "32MiB"', _bytes)
 _dialect = _one_of(Dialect)
 _headers = _rule(
     lambda v: (
@@ -151,7 +162,7 @@ _SIGN_IN: _Fields = {
     "scopes": _texts,
 }
 _SETTINGS: _Fields = {
-    "probe_delays": lambda v: tuple(map(_seconds, _list(v))), "replay_limit": lambda v: int(_seconds(v)), "wait_budget": _seconds, "known_good_days": _seconds,
+    "probe_delays": lambda v: tuple(map(_seconds, _list(v))), "replay_limit": lambda v: int(_size(v)), "wait_budget": _seconds, "known_good_days": _number,
 }  # fmt: skip
 _GATEWAY: _Fields = {
     "listen": _listen, "store": _store, "public": _switch, "drain": _seconds, "names": _texts,

@@ -9,8 +9,10 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, timedelta, timezone
 from typing import TYPE_CHECKING, Any
+
+from . import times
 
 if TYPE_CHECKING:
     from .faults import Reply
@@ -208,22 +210,10 @@ def _say(text: str, facts: Facts, queue: list[tuple[bool, Any]]) -> None:
         facts.texts.append(text.strip()[:_MOST_TEXT])
 
 
-_DURATION = re.compile(r"(\d{1,15}(?:\.\d+)?)\s*(ms|milli|d|h|mi?n?|s)?[a-z]*")
-_SECONDS = {
-    "ms": 0.001,
-    "milli": 0.001,
-    "d": 86_400.0,
-    "h": 3_600.0,
-    "m": 60.0,
-    "mi": 60.0,
-    "min": 60.0,
-    "mn": 60.0,
-    "s": 1.0,
-    "": 1.0,
-}
 _AGAIN = re.compile(
-    r"(?:try again|retry|resets?|wait|available)(?: again)? (?:in|after) ((?:\d+(?:\.\d+)? ?[a-z]* ?){1,6})",
-    re.IGNORECASE,
+    r"(?:try again|retry|resets?|wait|available)(?: again)? (?:in|after)"
+    rf" ({times.WRITTEN}|\d{{1,15}}(?:\.\d{{1,15}})?(?!\d|\.\d| ?[a-z]))",
+    re.ASCII | re.IGNORECASE,
 )
 _MOMENT = re.compile(
     r"reset[a-z]*(?: at)?:? (\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?) ?(UTC|Z|GMT)?", re.IGNORECASE
@@ -255,23 +245,20 @@ def hint_seconds(
 
 def _hints(facts: Facts, now: float, utc_offset: float | None) -> Iterator[tuple[float | None, str]]:
     headers = facts.headers
-    sent = _moment(headers.get("date", "")) or now
+    sent = times.moment(headers.get("date", "")) or now
     for name in _HINTS:
         value = headers.get(name) if "-" in name else facts.fields.get(name)
-        yield (
-            (
-                _number(value, 0.001)
-                if name.endswith("-ms")
-                else _span(value, sent if name.endswith("retry-after") else now)
-            ),
-            name,
-        )
+        if name.endswith("-ms"):
+            milliseconds = times.number(value)
+            yield (None if milliseconds is None else milliseconds / 1000), name
+        else:
+            yield times.wait(value, sent if name.endswith("retry-after") else now), name
     moment = _MOMENT.search(facts.message)
     if moment and (moment[2] or utc_offset is not None):
-        at = _moment(moment[1], UTC if moment[2] else timezone(timedelta(hours=utc_offset or 0)))
+        at = times.moment(moment[1], UTC if moment[2] else timezone(timedelta(hours=utc_offset or 0)))
         yield (None if at is None else at - now), "words"
     again = _AGAIN.search(facts.message)
-    yield (_span(again[1], now) if again else None), "words"
+    yield (times.wait(again[1], now) if again else None), "words"
     yield _bucket(headers, now), "x-ratelimit-reset-*"
 
 
@@ -287,7 +274,7 @@ def _bucket(headers: Mapping[str, str], now: float) -> float | None:
     ]
     used_up = [name for name in names if headers.get(name.replace("reset", "remaining")) == "0"]
     return min(
-        (span for span in (_span(headers[name], now) for name in used_up or names) if span is not None),
+        (span for span in (times.wait(headers[name], now) for name in used_up or names) if span is not None),
         default=None,
     )
 
@@ -304,45 +291,7 @@ def unified_reset(headers: Mapping[str, str], now: float) -> float | None:
         for name, value in headers.items()
         if name.startswith(family) and value == "rejected" and "overage" not in name
     ]
-    spans = (_span(headers.get(f"{name}-reset"), now) for name in rejected)
+    spans = (times.wait(headers.get(f"{name}-reset"), now) for name in rejected)
     return min(
         max((span for span in spans if span is not None and 0 <= span < math.inf), default=0.0), LONGEST_HINT
     )
-
-
-def _number(value: Any, unit: float = 1.0) -> float | None:
-    try:
-        return None if isinstance(value, bool) else float(value) * unit
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _span(value: Any, now: float) -> float | None:
-    """Seconds from now: of a number of seconds, an epoch time in s or ms, a duration (`2m59.56s`, `7
-    seconds`) or a date."""
-    number = _number(value)
-    if number is not None:
-        number = number / 1000 if number > 1e11 else number
-        return number - now if number > 1e9 else number
-    if not isinstance(value, str) or len(value) > 100:
-        return None
-    moment = _moment(value)
-    if moment is not None:
-        return moment - now
-    parts = _DURATION.findall(value.lower())
-    return (
-        sum(float(amount) * _SECONDS[unit] for amount, unit in parts) if parts and "-" not in value else None
-    )
-
-
-def _moment(value: str, zone: timezone = UTC) -> float | None:
-    """Epoch seconds of an HTTP date or an ISO 8601 one; a date without a zone is read in `zone`."""
-    from email.utils import parsedate_to_datetime  # costs 7 ms, and few answers need it
-
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            moment = parse(value)
-            return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
-        except (ValueError, TypeError, OverflowError, IndexError):
-            continue
-    return None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, NamedTuple
 
+from ..core import times
 from ..core.secret import Secret, redact
 from ..distribution import install_command
 from .sources import LONGEST, Run, Unread, secret_of
@@ -153,30 +154,15 @@ def issued(answer: Mapping[str, Any], now: float) -> tuple[str, float | None]:
     if value is None:
         raise Unread("printed JSON without a string 'token', 'key' or 'api_key'")
     if answer.get("expires_in") is not None:
-        return value, now + _number(answer["expires_in"])
+        return value, now + _known(times.duration(answer["expires_in"]))
     moment = next((answer[name] for name in _ENDS if answer.get(name) is not None), None)
-    return value, _moment(moment) if moment is not None else None
+    return value, None if moment is None else _known(times.moment(moment))
 
 
-def _moment(value: Any) -> float:
-    """Epoch seconds of a number (milliseconds where it can be nothing else) or an ISO 8601 time."""
-    number = _number(value)
-    return number / 1000 if number > 1e11 else number
-
-
-def _number(value: Any) -> float:
-    """Seconds, or the epoch seconds of an ISO 8601 time."""
-    from datetime import datetime
-    from math import isfinite
-
-    try:
-        written = isinstance(value, str) and not value.replace(".", "", 1).isdigit()
-        number = datetime.fromisoformat(value).timestamp() if written else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = inf
-    if isinstance(value, bool) or not isfinite(number):
+def _known(seconds: float | None) -> float:
+    if seconds is None:
         raise Unread("printed an expiry that is neither a number of seconds nor an ISO 8601 time")
-    return number
+    return seconds
 
 
 def from_keyring(place: str, load: Callable[[], Any]) -> tuple[str, float | None]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._files import locked
+from ..core import times
 from ..core.errors import ConfigError
 from ..core.secret import Secret, redact
 from ..distribution import install_command
@@ -199,14 +200,20 @@ def _can_be_secret(value: object) -> bool:
 def renewed_grant(before: Grant, token: dict[str, Any], now: float) -> Grant:
     """The grant after a token answer: a sign-in that hands out no new token for renewing keeps the old one
     (RFC 6749 section 6)."""
-    refresh, seconds = token.get("refresh_token"), token.get("expires_in")
+    refresh, seconds = token.get("refresh_token"), _life(token.get("expires_in"))
     return Grant(
         before.id,
         before.generation + 1,
         Secret(token["access_token"]),
         Secret(refresh) if refresh else before.refresh,
         now,
-        now + float(min(seconds, _LONGEST_LIFE))
-        if isinstance(seconds, int | float) and seconds > 0
-        else None,
+        None if seconds is None else now + seconds,
     )
+
+
+def _life(told: object) -> float | None:
+    """Return the seconds that a token lives, at most ten years; None where its answer does not say."""
+    if isinstance(told, int) and told > _LONGEST_LIFE:  # it may have more digits than any number of seconds
+        return _LONGEST_LIFE
+    seconds = times.duration(told)
+    return min(seconds, _LONGEST_LIFE) if seconds is not None and seconds > 0 else None

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ..config import Home
 from ..config import load as load_config
+from ..core import times
 from ..core.config import SignIn
 from ..core.errors import ConfigError, HoldfastError
 from ..core.secret import Secret, redact
@@ -225,8 +226,5 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _seconds(value: object, otherwise: float) -> float:
-    return (
-        float(value)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 86_400
-        else otherwise
-    )
+    seconds = times.duration(value)
+    return seconds if seconds is not None and 0 < seconds < 86_400 else otherwise

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..core import times
 from ..core.config import Config
 from ..core.errors import ConfigError, ConnectionLost, HoldfastError, IdentityError
 from ..core.identity import Pin, Provider, ProviderName
@@ -174,8 +175,9 @@ def imported(
 
 
 def _moment(value: object, now: float) -> float:
-    """When a session began, as its file says; now where it does not, or says what cannot be."""
-    return float(value) if isinstance(value, int | float) and 0 < value <= now else now
+    """Return when a session began, as its file says; now where it does not, or says what cannot be."""
+    began = times.moment(value)
+    return began if began is not None and 0 < began <= now else now
 
 
 def _read(text: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 
+from ..core import times
 from ..core.identity import ProviderName
 from ..core.model_roles import Listing
 from ..core.provisioning_state import Capability, Record
@@ -76,7 +76,7 @@ class LiteLLM:
         if value != _value(record, tools):
             raise MalformedAnswer("the answer holds another key than the one that was asked for")
         return ProvisionedKey(
-            root_of(record.settings["url"]), Secret(value), expires_at=_moment(answer.get("expires"))
+            root_of(record.settings["url"]), Secret(value), expires_at=times.moment(answer.get("expires"))
         )
 
     def reconcile(self, record: Record, tools: Tools) -> ProvisionedKey | None:  # noqa: ARG002 - asking again is enough
@@ -105,10 +105,3 @@ class LiteLLM:
 
 def _value(record: Record, tools: Tools) -> str:
     return f"sk-{tools.derive(record.intent)}"
-
-
-def _moment(text: object) -> float | None:
-    try:
-        return datetime.fromisoformat(text).timestamp() if isinstance(text, str) else None
-    except ValueError:
-        return None
