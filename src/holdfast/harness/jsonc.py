@@ -1,5 +1,4 @@
-"""JSON with comments, edited as text: a member is put in or taken out, and every other byte stays where it
-was.
+"""JSON with comments: read, and edited as text, so that a member goes in or out and every other byte stays.
 
 What programs read as configuration is JSON with `//` and `/* */` comments and trailing commas; a parser that
 writes it anew would lose what its user wrote beside it."""
@@ -21,7 +20,11 @@ Path = tuple[str, ...]
 
 
 class MalformedJsonc(ValueError):
-    """The text is no JSON with comments."""
+    """The text is no JSON with comments; says why and in which line, and repeats nothing of it."""
+
+    def __init__(self, why: str, text: str = "", place: int = 0) -> None:
+        self.line = text.count("\n", 0, place) + 1
+        super().__init__(f"{why} (line {self.line})" if text else why)
 
 
 @dataclass(slots=True)
@@ -170,24 +173,31 @@ def _root(text: str) -> _Node:
         return _Node(0, 0, {})
     node = _value(text, place, 0)
     if _after(text, node.end) != len(text):
-        raise MalformedJsonc(f"something follows at {node.end}")
+        raise MalformedJsonc("something follows the value", text, node.end)
     return node
 
 
 def _value(text: str, place: int, depth: int) -> _Node:
     if depth > _DEEPEST or place >= len(text):
-        raise MalformedJsonc("it ends too early, or is nested too deeply")
+        raise MalformedJsonc("it ends too early, or is nested too deeply", text, place)
     if text[place] == "{":
         return _object(text, place, depth)
     if text[place] == "[":
         return _array(text, place, depth)
     found = _STRING.match(text, place) or _SCALAR.match(text, place)
     if found is None:
-        raise MalformedJsonc(f"no value at {place}")
+        raise MalformedJsonc("a value is missing", text, place)
     try:
         return _Node(place, found.end(), json.loads(found[0]))
     except ValueError:
-        raise MalformedJsonc(f"no value at {place}") from None
+        raise MalformedJsonc("a value cannot be read", text, place) from None
+
+
+def _string(text: str, found: re.Match[str]) -> str:
+    try:
+        return str(json.loads(found[0]))
+    except ValueError:
+        raise MalformedJsonc("a name cannot be read", text, found.start()) from None
 
 
 def _object(text: str, start: int, depth: int) -> _Node:
@@ -196,14 +206,14 @@ def _object(text: str, start: int, depth: int) -> _Node:
         name = _STRING.match(text, place)
         colon = _after(text, name.end()) if name is not None else len(text)
         if name is None or colon >= len(text) or text[colon] != ":":
-            raise MalformedJsonc(f"no name at {place}")
-        called, child = json.loads(name[0]), _value(text, _after(text, colon + 1), depth + 1)
+            raise MalformedJsonc("a name is missing", text, place)
+        called, child = _string(text, name), _value(text, _after(text, colon + 1), depth + 1)
         if called in node.members:
-            raise MalformedJsonc(f"a name stands there twice, again at {place}")
+            raise MalformedJsonc("a name stands there twice", text, place)
         node.members[called], node.value[called] = (place, child), child.value
         place, node.trailing = _comma(text, child.end, "}")
     if place >= len(text):
-        raise MalformedJsonc("an object does not end")
+        raise MalformedJsonc("an object does not end", text, start)
     node.end = place + 1
     return node
 
@@ -215,7 +225,7 @@ def _array(text: str, start: int, depth: int) -> _Node:
         node.value.append(child.value)
         place, _ = _comma(text, child.end, "]")
     if place >= len(text):
-        raise MalformedJsonc("an array does not end")
+        raise MalformedJsonc("an array does not end", text, start)
     node.end = place + 1
     return node
 
@@ -227,5 +237,5 @@ def _comma(text: str, end: int, closing: str) -> tuple[int, int]:
         beyond = _after(text, place + 1)
         return beyond, place if beyond < len(text) and text[beyond] == closing else -1
     if place < len(text) and text[place] != closing:
-        raise MalformedJsonc(f"no comma at {place}")
+        raise MalformedJsonc("a comma is missing", text, place)
     return place, -1

@@ -4,7 +4,6 @@ there: it may be a key."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -14,15 +13,13 @@ from typing import Any
 from .._files import quoted, read_text
 from ..core.errors import ConfigError
 from ..distribution import install_command
+from ..harness import jsonc
 
 LONGEST, LONGEST_SLOW = 1024 * 1024, 256 * 1024
 """How many bytes are read of a file; the second of YAML and TOML, whose parsers take seconds for a
 megabyte."""
 _MOST_DOTS = 200  # in one line: the time for a dotted name grows with the square of its parts
 _DEEPEST, _MOST = 64, 100_000
-# What does not end goes to the end of the text, and is looked through once.
-_JSONC = re.compile(r'("(?:\\.|[^"\\])*(?:"|\Z))|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
-_TRAILING = re.compile(r'("(?:\\.|[^"\\])*(?:"|\Z))|,(?=\s{0,1000}[}\]])', re.DOTALL)
 _DOTENV = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=(.*)", re.ASCII)
 
 
@@ -71,11 +68,10 @@ def _wrong(path: Path, what: str) -> ConfigError:
 
 
 def _json(text: str) -> Any:
-    plain = _TRAILING.sub(lambda one: one[1] or "", _JSONC.sub(lambda one: one[1] or " ", text))
     try:
-        return json.loads(plain) if plain.strip() else None
-    except json.JSONDecodeError as error:
-        raise _NotRead(f"is not JSON near line {error.lineno}") from None
+        return jsonc.parse(text)
+    except jsonc.MalformedJsonc as error:
+        raise _NotRead(f"is not JSON near line {error.line}") from None
 
 
 def _toml(text: str) -> Any:
