@@ -44,7 +44,8 @@ def test_the_models_of_an_endpoint_are_listed_in_its_order(dialect: Dialect, fak
         ({"object": "list", "data": [{"id": "a"}, {"id": "b"}]}, ("a", "b")),
         ([{"id": "a", "name": "A"}], ("a",)),
         ({"models": [{"name": "a", "model": "a"}]}, ("a",)),
-        ({"data": ["a", 7, None, {}]}, ("a",)),
+        ({"data": ["a", 7, None, {}, {"id": "\x1b[2J"}]}, ("a",)),
+        ({"data": [{"model_name": "a", "id": "7f3c"}]}, ("a",)),
         ({"data": []}, ()),
     ],
 )
@@ -60,6 +61,7 @@ def test_every_known_shape_of_a_list_is_read(document: Any, names: tuple[str, ..
         wrong_door(),
         status(401),
         status(200, "<html>"),
+        status(200, '{"data": [{}]}'),
         status(307, "", {"Location": "http://127.0.0.1:9/"}),
     ],
 )

@@ -18,6 +18,7 @@ import httpx2
 from ..core.classify import looks_ok
 from ..core.faults import Phase, Reply
 from ..core.identity import Connection, Dialect, is_loopback
+from ..core.model_list import read_models
 from ..core.secret import Secret
 from ..core.vocabulary import Profile
 from ..wire.conversation import succeeded
@@ -92,10 +93,10 @@ def list_models(
             if isinstance(got, Reply):
                 return got
             document = _json(got.body)
-            found = _names(document) if got.status == 200 else None
+            found = read_models(document) if got.status == 200 else None
             if found is None:
                 return _refused(got, connection, secret)
-            names += found
+            names += [offer.name for offer in found]
             last = (
                 document.get("last_id") if isinstance(document, dict) and document.get("has_more") else None
             )
@@ -248,21 +249,3 @@ def _json(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
-
-
-def _names(document: Any) -> list[str] | None:
-    """The names in a model list of any known shape: OpenAI's and Anthropic's `data`, a bare array, Ollama's
-    `models`."""
-    items = document
-    if isinstance(document, dict):
-        items = document.get("data", document.get("models"))
-    if not isinstance(items, list):
-        return None
-    named = (
-        item
-        if isinstance(item, str)
-        else next((item[k] for k in ("id", "model", "name") if item.get(k)), None)
-        for item in items
-        if isinstance(item, str | dict)
-    )
-    return [name for name in named if isinstance(name, str)]

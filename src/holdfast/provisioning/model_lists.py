@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
-from ..core.identity import can_be_pinned
+from ..core.model_list import read_models
 from ..core.model_roles import Listed, Listing, OfferedModel
 
 _STATUSES = {
@@ -19,8 +18,7 @@ _STATUSES = {
 
 
 def read_list(status: int | None, body: bytes, told: str = "", *, refused: bool = False) -> Listing:
-    """The list in an answer of any known shape: OpenAI's and Anthropic's `data`, LiteLLM's `/model/info`, a
-    bare array, Ollama's `models`. `told` is what a message may say of a failure; `refused` that it speaks of
+    """Return what an answer lists. `told` is what a message may say of a failure; `refused` that it speaks of
     the key, at whatever status. Never raises."""
     if status != 200:
         return Listing(
@@ -30,26 +28,12 @@ def read_list(status: int | None, body: bytes, told: str = "", *, refused: bool 
         document = json.loads(body)
     except (ValueError, RecursionError):
         document = None
-    items = document.get("data", document.get("models")) if isinstance(document, dict) else document
-    if not isinstance(items, list):
+    offers = read_models(document)
+    if offers is None:
         return Listing(Listed.MALFORMED, told="the answer is no list of models")
-    offers = tuple({offer.name: offer for offer in map(_offer, items) if can_be_pinned(offer.name)}.values())
-    if items and not offers:
-        return Listing(Listed.MALFORMED, told="the answer lists things without a name")
-    return Listing(
-        Listed.OK if offers else Listed.EMPTY,
-        offers,
-        "" if offers else "the list is empty: this key may use no model",
-    )
-
-
-def _offer(item: Any) -> OfferedModel:
-    if not isinstance(item, dict):
-        return OfferedModel(item if isinstance(item, str) else "")
-    info = item.get("model_info")
-    name = next((item[key] for key in ("model_name", "id", "model", "name") if item.get(key)), "")
-    mode = info.get("mode") if isinstance(info, dict) else item.get("mode")
-    return OfferedModel(name if isinstance(name, str) else "", mode if isinstance(mode, str) else "")
+    if not offers:
+        return Listing(Listed.EMPTY, told="the list is empty: this key may use no model")
+    return Listing(Listed.OK, offers)
 
 
 def merged(listings: Sequence[Listing]) -> Listing:
