@@ -109,6 +109,12 @@ WRONG: dict[str, tuple[Callable[[Path], None], list[str], int, list[str]]] = {
         2,
         ["there is no terminal", "--from env:VARIABLE"],
     ),
+    "an address that nobody can listen on": (
+        added('[gateway]\nlisten = "127.0.0.1:99999"'),
+        ["env"],
+        2,
+        ["'127.0.0.1:99999' is no address to listen on", "run: holdfast serve --listen"],
+    ),
     "an empty key": (
         nothing,
         ["key", "add", "mimo", "--from", "-"],

@@ -15,7 +15,6 @@ _LINES = {
     "powershell": "$Env:{name} = {value}",
 }
 _TOKEN = {"powershell": "$Env:HOLDFAST_TOKEN"}
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - nothing is bound here: an address to listen on is none to connect to
 
 
 @click.command()
@@ -31,11 +30,10 @@ def command(context: CliContext, session: str | None, shell: str) -> None:
       eval "$(holdfast env --session issue-42)"
       holdfast env --shell fish | source
     """
+    from ..gateway.process.listen import Listen
     from ..providers.presets import rows
 
-    base = f"http://{_address(context.config.gateway.listen)}" + (
-        f"/s/{_checked(session)}" if session else ""
-    )
+    base = Listen.parse(context.config.gateway.listen).url + (f"/s/{_checked(session)}" if session else "")
     token = f'"{_TOKEN.get(shell, "$HOLDFAST_TOKEN")}"'
     openai, anthropic = (rows()[name]["env"][0] for name in ("openai", "anthropic"))
     values = {
@@ -47,11 +45,6 @@ def command(context: CliContext, session: str | None, shell: str) -> None:
     }
     for name, value in values.items():
         print(_LINES[shell].format(name=name, value=value))
-
-
-def _address(listen: str) -> str:
-    host, _, port = listen.rpartition(":")
-    return f"{_EVERYWHERE.get(host, host)}:{port}"
 
 
 def _checked(session: str) -> str:

@@ -3,7 +3,6 @@ to."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +12,11 @@ from . import complete
 from .context import CliContext
 from .key_login import login
 from .output import clock, count, finite, json_option, say, show_json, table
+from .prompts import given_secret
 
 if TYPE_CHECKING:
     from ..core.changes import Cooldown, Evidence
     from ..core.identity import Key, Provider
-    from ..core.secret import Secret
     from ..store.base import Store
 
 _FREE_TO_READ = ("env", "file", "store")
@@ -73,7 +72,9 @@ def add(
         known = next((key for key in entry.keys if key.ref == f"store:{kept}"), None)
         if known is not None:
             _check_unkept(context, known)
-        secret = _given_secret(provider, from_stdin=ref == "-")
+        again = f"holdfast key add {provider}"
+        otherwise = f"{again} --from env:VARIABLE   (or --from - to read the key from standard input)"
+        secret = given_secret(provider, from_stdin=ref == "-", otherwise=otherwise, again=again)
         if known is not None:
             context.vault.file.put(provider, kept, secret)
             say(f"key '{known.label}' of provider '{provider}' is kept again in {context.home.secrets}")
@@ -106,25 +107,6 @@ def _check_unkept(context: CliContext, key: Key) -> None:
         f"provider '{key.provider}' has a key '{key.label}' already",
         next_step=f"holdfast key remove {key.provider} {key.label}",
     )
-
-
-def _given_secret(provider: str, *, from_stdin: bool) -> Secret:
-    """The key as it is piped or typed. Raises ConfigError without repeating it."""
-    from ..core.errors import ConfigError
-    from ..core.secret import Secret
-
-    if not from_stdin and not sys.stdin.isatty():
-        step = f"holdfast key add {provider} --from env:VARIABLE   (or --from - to read the key from standard input)"
-        raise ConfigError("there is no terminal to ask for the key on", next_step=step)
-    text = (
-        sys.stdin.read()
-        if from_stdin
-        else click.prompt(f"Key of provider '{provider}' (not shown)", hide_input=True, err=True)
-    )
-    try:
-        return Secret(text)
-    except ValueError as error:
-        raise ConfigError(f"this is no key: {error}", next_step=f"holdfast key add {provider}") from None
 
 
 @command.command("list")

@@ -15,12 +15,12 @@ import click
 from . import complete
 from .context import CliContext
 from .output import json_option, say, show_json, table
+from .prompts import given_code, given_secret
 from .provision_views import provisioning_of, report, shown_roles, view, ways_out, why
 
 if TYPE_CHECKING:
     from ..core.model_roles import Role
     from ..core.provisioning_state import Record
-    from ..core.secret import Secret
     from ..engine.provisioning import Provisioning
 
 _HERE = "the user of the command line"
@@ -273,7 +273,9 @@ def adopt(
         record = provisioning.begin(
             name, kind or (stored.kind if stored is not None else None), None, _parsed(roles), stored
         )
-        report(provisioning.adopt(record, _typed(name, source), url), as_json)
+        again = f"holdfast provision adopt {name} --url {url}"
+        secret = given_secret(name, from_stdin=source == "-", otherwise=f"{again} --from -", again=again)
+        report(provisioning.adopt(record, secret, url), as_json)
 
 
 @command.command()
@@ -377,7 +379,7 @@ def _signed_in(provisioning: Provisioning, record: Record, given: dict[str, str 
                 f"agree here: {openrouter.consent_page(record, 'http://localhost:3000/', tools)}",
                 "  then copy what follows code= in the browser's address",
             )
-        settings["code"] = given["code"] or _prompt(
+        settings["code"] = given["code"] or given_code(
             record.name,
             "Code",
             f"holdfast provision {record.name} --kind openrouter-signin --accept --code CODE",
@@ -389,24 +391,12 @@ def _signed_in(provisioning: Provisioning, record: Record, given: dict[str, str 
         token = amazee.sign_in(
             record,
             given["email"],
-            given["code"] or _prompt(record.name, "Code that was mailed", again),
+            given["code"] or given_code(record.name, "Code that was mailed", again),
             tools,
         )
         provisioning.engine.vault.file.put(record.name, "session", token)
         settings["session"] = "store:session"
     return replace(record, settings=settings)
-
-
-def _prompt(name: str, what: str, again: str) -> str:
-    from ..core.errors import NotReady
-
-    if not sys.stdin.isatty():
-        raise NotReady(
-            f"'{name}' needs a code, and there is no terminal to ask for it on",
-            reason="needs_operator",
-            next_step=again,
-        )
-    return str(click.prompt(what, err=True))
 
 
 def _ask_consent(provisioning: Provisioning, record: Record, accept: bool) -> None:
@@ -422,9 +412,3 @@ def _ask_consent(provisioning: Provisioning, record: Record, accept: bool) -> No
             reason="consent_needed",
             next_step=f"holdfast provision {record.name} … --accept   (the same command, with your consent)",
         )
-
-
-def _typed(name: str, source: str | None) -> Secret:
-    from .key import _given_secret
-
-    return _given_secret(name, from_stdin=source == "-")

@@ -52,7 +52,6 @@ class Scope(StrEnum):
     MODEL = "model"
     ACCOUNT = "account"
     ENDPOINT = "endpoint"
-    CLIENT = "client"
 
 
 class Phase(StrEnum):

@@ -110,10 +110,9 @@ class Handover:
     argv      the program and all its arguments files     written to the private directory, 0600, before it
     starts; no secret in any of them set       variables of its environment; no secret in any of them unset
     names and patterns (`OPENAI_*`) of variables that it must not inherit secret    the one variable that
-    receives the token or key; "" when none is needed expected  what the provider's side sees preflight
-    arguments of a check by the program itself that sends nothing; () when it has none proof     where it can
-    be seen afterwards what was used project   files of the working directory that it obeys above everything:
-    refused when they set a variable of `unset`"""
+    receives the token or key; "" when none is needed expected  what the provider's side sees proof     where
+    it can be seen afterwards what was used project   files of the working directory that it obeys above
+    everything: refused when they set a variable of `unset`"""
 
     harness: str
     argv: tuple[str, ...]
@@ -122,7 +121,6 @@ class Handover:
     unset: tuple[str, ...]
     secret: str
     expected: Expected
-    preflight: tuple[str, ...] = ()
     proof: str = ""
     project: tuple[str, ...] = ()
 

@@ -80,9 +80,6 @@ def _plan(task: LaunchRequest) -> Handover:
         (*EVERYWHERE, "PI_*"),
         TOKEN,
         expected(way),
-        preflight=("auth", "check", "--provider", way.slug, "--model", way.model, "--json")
-        if task.version >= (1,)
-        else (),
         proof="`get_state` of its RPC mode, or provider and model in the events of --mode json",
     )
 

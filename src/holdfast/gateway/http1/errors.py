@@ -19,10 +19,6 @@ class ProxyError(UpstreamError):
     """The proxy did not let us through."""
 
 
-class WriteError(UpstreamError):
-    """The connection broke before the request had left."""
-
-
 class ReadError(UpstreamError):
     """The connection broke before the answer was complete."""
 

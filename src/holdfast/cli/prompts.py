@@ -1,0 +1,41 @@
+"""What is asked at the terminal: keys and codes. Without a terminal the command that needs none is named."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ..core.secret import Secret
+
+
+def given_secret(provider: str, *, from_stdin: bool, otherwise: str, again: str) -> Secret:
+    """Return a key as it is piped or typed. Raises ConfigError without repeating it.
+
+    `otherwise` is the command for whoever has no terminal, `again` the one to try once more.
+    """
+    from ..core.errors import ConfigError
+    from ..core.secret import Secret
+
+    if from_stdin:
+        text = sys.stdin.read()
+    elif sys.stdin.isatty():
+        text = click.prompt(f"Key of provider '{provider}' (not shown)", hide_input=True, err=True)
+    else:
+        raise ConfigError("there is no terminal to ask for the key on", next_step=otherwise)
+    try:
+        return Secret(text)
+    except ValueError as error:
+        raise ConfigError(f"this is no key: {error}", next_step=again) from None
+
+
+def given_code(name: str, what: str, otherwise: str) -> str:
+    """Return a code as it is typed. Raises NotReady with the command for whoever has no terminal."""
+    from ..core.errors import NotReady
+
+    if not sys.stdin.isatty():
+        what = f"'{name}' needs a code, and there is no terminal to ask for it on"
+        raise NotReady(what, reason="needs_operator", next_step=otherwise)
+    return str(click.prompt(what, err=True))
