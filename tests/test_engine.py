@@ -405,7 +405,7 @@ def test_news_is_written_before_the_request_ends_and_one_more_success_of_a_good_
     context: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = context.engine()
-    monkeypatch.setattr(engine.journal_writer, "_start", lambda: None)
+    monkeypatch.setattr(engine.journal_writer._worker, "_rouse", lambda: None)
     context.run(engine, None)
     first = context.now
     assert [one.last_ok for one in engine.store.evidence()] == [first], (
@@ -538,7 +538,7 @@ def test_a_program_that_fails_is_run_once_for_all_that_failed_together(
 def test_a_forked_child_is_not_stopped_by_what_its_parent_was_doing(context: World) -> None:
     engine = context.engine()
     context.run(engine, None)
-    with engine.journal_writer._writing, engine._lock, warnings.catch_warnings():
+    with engine.journal_writer._worker._working, engine._lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
         if child == 0:

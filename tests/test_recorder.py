@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from holdfast.core.changes import Change, KeySucceeded
 from holdfast.engine import journal_writer
 from holdfast.engine.journal_writer import JournalWriter
 from holdfast.store.journal_events import Event, SessionCreated
@@ -36,6 +39,46 @@ def test_closing_does_not_wait_for_more_to_gather(monkeypatch: pytest.MonkeyPatc
     writer.close()
     assert time.monotonic() - began < 2.0
     assert len(store.journal(session="s1")) == 1
+
+
+def test_a_store_that_answers_nothing_holds_up_neither_requests_nor_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journal_writer, "_GATHER", 0.0)
+    monkeypatch.setattr(journal_writer, "_PATIENCE", 0.05)
+    go_on, begun = threading.Event(), threading.Event()
+
+    class Stuck(MemoryStore):
+        def record(self, events: Iterable[Event]) -> None:
+            begun.set()
+            go_on.wait(30)
+
+    writer = JournalWriter(Stuck())
+    writer.journal(lambda: [Event(1.0, EventKind.CREATED, "s1")])
+    assert begun.wait(10)
+    writer.journal(lambda: [Event(1.0, EventKind.CREATED, "s2")])
+    began = time.monotonic()
+    writer.close()
+    assert time.monotonic() - began < 5.0
+    go_on.set()
+
+
+def test_a_change_of_evidence_is_written_before_the_lines_that_tell_of_it() -> None:
+    written: list[object] = []
+
+    class Noting(MemoryStore):
+        def apply(self, changes: Iterable[Change], at: float) -> None:
+            written.extend((*changes, at))
+
+        def record(self, events: Iterable[Event]) -> None:
+            written.extend(event.session for event in events)
+
+    writer = JournalWriter(Noting())
+    change = KeySucceeded("f", "https://mimo.example/v1", "m1", "", 5.0, durable=True)
+    writer.journal(lambda: [Event(1.0, EventKind.CREATED, "s1")])
+    writer.note(change, 7.0)
+    writer.close()
+    assert written == [change, 7.0, "s1"]
 
 
 def test_a_line_that_cannot_be_made_costs_its_batch_and_not_the_writer(

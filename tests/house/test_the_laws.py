@@ -33,6 +33,15 @@ WRITES_A_FILE = frozenset(
 MAY_WRITE: dict[str, set[str]] = {
     "importers/hermes_db.py": {"wb"},  # the copy of a database into a draft that `_files` gave
 }
+# Law 11. `later` has the one pattern of a thread that works beside the requests; what else starts one, and
+# why.
+MAY_START_A_THREAD: dict[str, str] = {
+    "gateway/embedded.py": "the gateway under `run` has an event loop of its own",
+    "fake_provider/server.py": "so has the fake provider",
+    "signin.py": "a listener that ends with the sign-in",
+    "credentials/callback_source.py": "the user's own function, which may never return",
+    "credentials/vault.py": "one renewal, which may take as long as its program",
+}
 READS_A_TIME = frozenset({"fromisoformat", "strptime", "parsedate_to_datetime", "parsedate", "parsedate_tz"})
 READS_A_CLOCK = frozenset({"now", "utcnow", "today", "localtime", "gmtime"})
 
@@ -136,6 +145,26 @@ def writing(tree: ast.Module) -> set[str]:
 def test_files_are_written_and_locked_by_one_module_only(trees: dict[str, ast.Module]) -> None:
     found = {name: names for name, tree in trees.items() if name != "_files.py" and (names := writing(tree))}
     assert found == MAY_WRITE
+
+
+def test_a_thread_beside_the_requests_has_one_pattern(trees: dict[str, ast.Module]) -> None:
+    """Whatever starts a thread of its own is listed with its reason; the hooks of a fork belong to the
+    pattern."""
+    names = {
+        (name, node.attr if isinstance(node, ast.Attribute) else node.id)
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute | ast.Name)
+    }
+    assert {name for name, word in names if word == "register_at_fork"} == {"later.py"}
+    started = {
+        name
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and "Thread" in (getattr(node.func, "attr", ""), getattr(node.func, "id", ""))
+    }
+    assert started == {"later.py", *MAY_START_A_THREAD}
 
 
 def test_times_of_other_programs_are_read_by_one_module_only(trees: dict[str, ast.Module]) -> None:

@@ -26,7 +26,7 @@ from ..core.key_selection import select_key
 from ..core.session import Session
 from ..core.steps import Call
 from ..store.journal_events import ChoiceAnswers, Detail, Event, FellBack
-from .background import BackgroundWorker
+from .background import NamedJobs
 
 if TYPE_CHECKING:
     from .state import Engine
@@ -68,7 +68,7 @@ class FailbackMonitor:
             jitter,
             clock,
         )
-        self.later = BackgroundWorker(engine.journal_writer.tell)
+        self.later = NamedJobs("holdfast-failback", engine.journal_writer.tell)
         self._asked: dict[str, float] = {}
         engine.failback = self.stays
 

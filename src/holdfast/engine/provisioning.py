@@ -25,7 +25,7 @@ from ..providers.profiles import load as load_profile
 from ..provisioning import KINDS, Provisioner, ProvisioningPorts, Question, Runner, Tools, obstacle
 from ..provisioning.sealed_replies import Sealed
 from ..store.journal_events import Event, ProvisioningChanged
-from .background import BackgroundWorker
+from .background import NamedJobs
 
 if TYPE_CHECKING:
     from .state import Engine
@@ -62,7 +62,7 @@ class Provisioning:
 
     def __init__(self, engine: Engine, kinds: Mapping[str, Provisioner] = KINDS) -> None:
         self.engine, self.kinds = engine, kinds
-        self.later = BackgroundWorker(engine.journal_writer.tell)
+        self.later = NamedJobs("holdfast-provisioning", engine.journal_writer.tell)
         self._also_told: list[Callable[[str, Record], None]] = []
         self._offers_nothing = engine.unready
         engine.watch, engine.unready = self.seen, self.unready

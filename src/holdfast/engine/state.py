@@ -4,12 +4,10 @@ recovery."""
 
 from __future__ import annotations
 
-import os
 import random
 import secrets
 import threading
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,6 +42,7 @@ from ..providers.profiles import load as load_profile
 from ..store.base import Store
 from ..store.journal_events import Detail, Event
 from ..wire.turns import continues_turn
+from .background import renew_after_fork
 from .journal import local
 from .journal_writer import JournalWriter
 from .request import RequestRun
@@ -117,8 +116,7 @@ class Engine:
         self.unready: Callable[[Provider], HoldfastError] = _offers_nothing
         self.failback: Callable[[Session, Call], bool] = lambda session, call: False  # noqa: ARG005 - nobody asks in the background
         self.config()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=partial(_renew, weakref.ref(self)))
+        renew_after_fork(self)
 
     def config(self) -> Config:
         """The configuration as it stands; a changed file is read again. A broken file raises ConfigError and
@@ -427,7 +425,6 @@ class Engine:
         self._lock = threading.RLock()
         self._reads.clear()
         self.vault.renew()
-        self.journal_writer.renew()
 
 
 def _offers_nothing(provider: Provider) -> NotReady:
@@ -441,9 +438,3 @@ def _routes_of(
     config: Config, pin: Pin, dialect: Dialect, key: str | None
 ) -> tuple[Route, tuple[Route, ...]]:
     return route_for(config, pin, dialect, key), fallback_routes_for(config, pin, dialect)
-
-
-def _renew(ref: weakref.ref[Engine]) -> None:
-    engine = ref()
-    if engine is not None:
-        engine.renew()

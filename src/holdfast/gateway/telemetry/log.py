@@ -11,21 +11,23 @@ import json
 import logging
 import os
 import sys
-import threading
 import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...core.secret import Secret, redact
+from ...engine.background import BackgroundWorker
 
 if TYPE_CHECKING:
     from ..gateway import FinishedRequest
 
+_Line = tuple[float, str, str, dict[str, object]]
+"""When, the event, its level and its facts."""
 _QUEUE = 10_000
+_PATIENCE = 2.0
 _LONGEST = 2000
 _REFUSALS_A_SECOND = 20
 _MOST_FRAMES = 12
@@ -44,19 +46,15 @@ class Log:
     ) -> None:
         self._known, self.access = known, access
         self._write = write or _to_stderr
-        self._lines: deque[tuple[float, str, str, dict[str, object]]] = deque(maxlen=_QUEUE)
-        self._dropped = self._refused = self._untold = 0
+        self._worker: BackgroundWorker[_Line] = BackgroundWorker(
+            "holdfast-log", self._put_all, most=_QUEUE, failed=_nobody_reads
+        )
+        self._told_lost = self._refused = self._untold = 0
         self._second = 0
-        self._wake, self._closing = threading.Event(), False
-        self._thread = threading.Thread(target=self._run, name="holdfast-log", daemon=True)
-        self._thread.start()
 
     def say(self, event: str, level: str = "info", /, **facts: object) -> None:
         """Write one line. Facts that are None or empty are left out."""
-        if len(self._lines) == _QUEUE:
-            self._dropped += 1
-        self._lines.append((time.time(), event, level, facts))
-        self._wake.set()
+        self._worker.submit((time.time(), event, level, facts))
 
     def finished(self, done: FinishedRequest) -> None:
         """A request came to its end: a line if something went wrong or a rung stood in, and for every one
@@ -124,22 +122,17 @@ class Log:
             self._untold = 0
 
     def close(self) -> None:
-        """Write what is queued and end."""
+        """Write what is queued, for a while, and end."""
         self._tell_untold()
-        self._closing = True
-        self._wake.set()
-        self._thread.join(timeout=2.0)
+        self._worker.close(_PATIENCE)
 
-    def _run(self) -> None:
-        while not self._closing or self._lines:
-            self._wake.wait()
-            self._wake.clear()
-            while self._lines:
-                at, event, level, facts = self._lines.popleft()
-                self._put(event, level, facts, at)
-            if self._dropped:
-                dropped, self._dropped = self._dropped, 0
-                self._put("log-lines-lost", "warning", {"count": dropped}, time.time())
+    def _put_all(self, lines: Sequence[_Line]) -> None:
+        for at, event, level, facts in lines:
+            self._put(event, level, facts, at)
+        lost = self._worker.lost
+        if lost > self._told_lost:
+            self._put("log-lines-lost", "warning", {"count": lost - self._told_lost}, time.time())
+            self._told_lost = lost
 
     def _put(self, event: str, level: str, facts: Mapping[str, object], at: float) -> None:
         with suppress(OSError):  # nobody reads stderr any more: that is no reason to stop serving
@@ -206,6 +199,11 @@ def _clean(value: object, known: Collection[Secret]) -> object:
     if isinstance(value, list | tuple):
         return [_clean(one, known) for one in value]
     return value
+
+
+def _nobody_reads(_: Exception) -> None:
+    """Tell nobody of a line that could not be made: it would be told in this very log, which counts it as
+    lost."""
 
 
 def _to_stderr(line: bytes) -> None:
