@@ -7,7 +7,6 @@ word, and an unknown outcome is left to its operator."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from ..core.identity import is_loopback
 from ..core.model_roles import Listed, Listing
 from ..core.provisioning_state import Capability, Record
 from ..core.secret import Secret
-from .base import MalformedAnswer, ProvisionedKey, Question, Tools, endpoint, key_at, secret_of, text_of
+from .base import ProvisionedKey, Question, Tools, document_of, endpoint, key_at, secret_of, text_of
 from .litellm import endpoints_of, models_at, root_of
 from .model_lists import merged
 
@@ -36,10 +35,7 @@ class _Amazee:
     profile = "litellm"
 
     def read(self, record: Record, text: str, tools: Tools) -> ProvisionedKey:  # noqa: ARG002 - the protocol's
-        try:
-            answer = json.loads(text)
-        except (ValueError, RecursionError):
-            raise MalformedAnswer("the answer is not JSON") from None
+        answer = document_of(text)
         return _grant(record, answer.get("key", answer) if isinstance(answer, dict) else answer)
 
     def models(self, record: Record, tools: Tools) -> Listing:
@@ -94,7 +90,7 @@ class AmazeeAccount(_Amazee):
         return f"one private key of your account at {endpoint(control_of(record)).host}, region {record.settings.get('region') or '(the only one)'}"
 
     def mint(self, record: Record, tools: Tools) -> Question:
-        regions = _json(self._ask(record, tools, "/regions"))
+        regions = document_of(self._ask(record, tools, "/regions"))
         wanted, active = (
             record.settings.get("region"),
             [one for one in _rows(regions) if one.get("is_active", True)],
@@ -114,7 +110,7 @@ class AmazeeAccount(_Amazee):
     def reconcile(self, record: Record, tools: Tools) -> ProvisionedKey | None:
         found = [
             one
-            for one in _rows(_json(self._ask(record, tools, "/private-ai-keys")))
+            for one in _rows(document_of(self._ask(record, tools, "/private-ai-keys")))
             if one.get("name") == _name(record)
         ]
         return _grant(record, found[0]) if found else None
@@ -147,7 +143,9 @@ def mail_code(record: Record, email: str, tools: Tools) -> None:
 
 def sign_in(record: Record, email: str, code: str, tools: Tools) -> Secret:
     """The token of an account, for the code that was mailed. Raises NotReady."""
-    answer = _json(_keyless(record, tools, "/auth/sign-in", {"username": email, "verification_code": code}))
+    answer = document_of(
+        _keyless(record, tools, "/auth/sign-in", {"username": email, "verification_code": code})
+    )
     return secret_of(text_of(answer, "access_token"))
 
 
@@ -176,10 +174,3 @@ def _name(record: Record) -> str:
 
 def _rows(document: Any) -> list[dict[str, Any]]:
     return [one for one in document if isinstance(one, dict)] if isinstance(document, list) else []
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise MalformedAnswer("the answer is not JSON") from None

@@ -3,6 +3,7 @@ others."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -127,6 +128,14 @@ def key_at(name: ProviderName, ref: str) -> Key:
 def endpoint(url: str, *, keyless: bool = False) -> Endpoint:
     """An endpoint to ask. Raises IdentityError."""
     return Endpoint(url, auth=Auth.NONE if keyless else Auth.BEARER)
+
+
+def document_of(text: str | bytes) -> Any:
+    """Return what an answer in JSON holds. Raises Malformed."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise MalformedAnswer("the answer is not JSON") from None
 
 
 def text_of(document: Any, *path: str) -> str:

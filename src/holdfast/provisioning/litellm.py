@@ -6,7 +6,6 @@ An alias would spoil that: the second time it is refused with 400, because it is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from ..core import times
@@ -14,7 +13,17 @@ from ..core.identity import ProviderName
 from ..core.model_roles import Listing
 from ..core.provisioning_state import Capability, Record
 from ..core.secret import Secret
-from .base import MalformedAnswer, ProvisionedKey, Question, Tools, endpoint, key_at, key_of, text_of
+from .base import (
+    MalformedAnswer,
+    ProvisionedKey,
+    Question,
+    Tools,
+    document_of,
+    endpoint,
+    key_at,
+    key_of,
+    text_of,
+)
 from .model_lists import merged
 
 _CALLS = ("/v1/chat/completions", "/chat/completions", "/v1/messages", "/v1")
@@ -68,10 +77,7 @@ class LiteLLM:
         return self._admin(record, "POST", "/key/generate", named | limits)
 
     def read(self, record: Record, text: str, tools: Tools) -> ProvisionedKey:
-        try:
-            answer = json.loads(text)
-        except (ValueError, RecursionError):
-            raise MalformedAnswer("the answer is not JSON") from None
+        answer = document_of(text)
         value = text_of(answer, "key")
         if value != _value(record, tools):
             raise MalformedAnswer("the answer holds another key than the one that was asked for")

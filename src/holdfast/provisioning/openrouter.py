@@ -15,17 +15,7 @@ from urllib.parse import urlencode
 from ..core.errors import NotReady
 from ..core.model_roles import Listing
 from ..core.provisioning_state import Capability, Record
-from .base import (
-    MalformedAnswer,
-    ProvisionedKey,
-    Question,
-    Tools,
-    endpoint,
-    key_at,
-    key_of,
-    secret_of,
-    text_of,
-)
+from .base import ProvisionedKey, Question, Tools, document_of, endpoint, key_at, key_of, secret_of, text_of
 
 API = "https://openrouter.ai/api/v1"
 _SITE = "https://openrouter.ai/auth"
@@ -41,10 +31,7 @@ class _OpenRouter:
     profile, window = "openrouter", 60.0
 
     def read(self, record: Record, text: str, tools: Tools) -> ProvisionedKey:  # noqa: ARG002 - the protocol's
-        try:
-            answer = json.loads(text)
-        except (ValueError, RecursionError):
-            raise MalformedAnswer("the answer is not JSON") from None
+        answer = document_of(text)
         return ProvisionedKey(_api(record), secret_of(text_of(answer, "key")))
 
     def models(self, record: Record, tools: Tools) -> Listing:
