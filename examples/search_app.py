@@ -84,7 +84,7 @@ class SearchApp:
             notice = session.explain().partition("\n")[0]
             if answer.headers.get("holdfast-fault") not in ("model_unavailable", "not_entitled"):
                 break
-            self.hf.provisioning.later.settle()
+            self.hf.provisioning.jobs.settle()
         return "", f"The search works without its assistant: {notice}"
 
 

@@ -222,7 +222,7 @@ def test_a_file_that_is_no_text_or_cannot_be_read_is_told(home: Home) -> None:
         config_file.load(home)
     home.config.unlink()
     home.config.mkdir()
-    with pytest.raises(ConfigError, match=r"cannot read .*holdfast\.toml: Is a directory"):
+    with pytest.raises(ConfigError, match=r"holdfast\.toml is not a regular file"):
         config_file.load(home)
 
 

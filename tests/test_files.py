@@ -110,7 +110,7 @@ def test_a_link_stays_a_link_and_its_file_is_replaced(write: Writer, tmp_path: P
     link.symlink_to(target)
     write(link)
     assert (link.is_symlink(), target.read_text()) == (True, "new")
-    assert [one.name for one in target.parent.iterdir()] == ["file"]
+    assert [item.name for item in target.parent.iterdir()] == ["file"]
 
 
 def test_a_link_that_leads_nowhere_leads_to_the_new_file(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_what_is_no_regular_file_is_never_replaced(write: Writer, kind: str, tmp
     with pytest.raises(FAILED):
         write(path)
     assert path.lstat().st_ino == before
-    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+    assert [item.name for item in tmp_path.iterdir()] == ["file"]
 
 
 def test_room_on_the_disk_is_never_taken_behind_a_link(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_write_that_fails_leaves_the_old_content_and_no_draft(
         patch.setattr(os, call, full)
         with pytest.raises(FAILED, match="No space left on device"):
             write(path)
-    assert [one.read_text() for one in tmp_path.iterdir()] == ([] if write is created else ["old"])
+    assert [item.read_text() for item in tmp_path.iterdir()] == ([] if write is created else ["old"])
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -177,7 +177,7 @@ def test_creating_replaces_nothing_that_came_meanwhile(
     with pytest.raises(FileExistsError), _files.creating(path) as draft:  # noqa: PT012
         draft.write_text("ours")
         path.write_text("theirs")
-    assert [one.read_text() for one in tmp_path.iterdir()] == ["theirs"]
+    assert [item.read_text() for item in tmp_path.iterdir()] == ["theirs"]
 
 
 @pytest.mark.parametrize(
@@ -216,9 +216,11 @@ def test_only_drafts_of_killed_writers_are_removed(tmp_path: Path) -> None:
         (tmp_path / name).write_text("a key")
     os.utime(tmp_path / names[0], (1, 1))
     _files.remove_drafts(tmp_path / "file")
-    assert {one.name for one in tmp_path.iterdir()} == {*names[1:]}, "one that is young may still be at work"
+    assert {item.name for item in tmp_path.iterdir()} == {*names[1:]}, (
+        "one that is young may still be at work"
+    )
     with _files.locked(tmp_path / "file"):
-        left = {one.name for one in tmp_path.iterdir()}
+        left = {item.name for item in tmp_path.iterdir()}
         assert left == {*names[2:], ".file.lock"}, "nobody else writes under our lock"
 
 
@@ -232,8 +234,8 @@ def test_a_lock_is_never_opened_behind_a_link(tmp_path: Path) -> None:
 def test_a_lock_that_another_has_is_waited_for_and_then_told(tmp_path: Path) -> None:
     with (tmp_path / ".file.lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        told = "is being changed by another process"
-        with pytest.raises(ConfigError, match=told), _files.locked(tmp_path / "file", 0.0):
+        message = "is being changed by another process"
+        with pytest.raises(ConfigError, match=message), _files.locked(tmp_path / "file", 0.0):
             pass
     with _files.locked(tmp_path / "file", 0.0):
         pass
@@ -243,7 +245,7 @@ def test_a_lock_that_another_has_is_waited_for_and_then_told(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda path: path.mkdir(), "is not a regular file"),
         (os.mkfifo, "is not a regular file"),
@@ -254,10 +256,10 @@ def test_a_lock_that_another_has_is_waited_for_and_then_told(tmp_path: Path) -> 
     ],
 )
 def test_what_cannot_be_read_is_told_and_never_waited_for(
-    make: Callable[[Path], object], told: str, tmp_path: Path
+    make: Callable[[Path], object], message: str, tmp_path: Path
 ) -> None:
     make(tmp_path / "file")
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         _files.read_text(tmp_path / "file", 8)
 
 
@@ -275,8 +277,8 @@ def test_a_text_is_read_without_its_byte_order_mark(
 @pytest.mark.parametrize("ours", [True, False])
 def test_a_file_of_another_program_has_nothing_to_do_with_our_home(ours: bool, tmp_path: Path) -> None:
     (tmp_path / "file").mkdir()
-    told = _files.cannot("read", tmp_path / "file", OSError(13, "Permission denied"), ours=ours)
-    assert ("HOLDFAST_HOME" in told.next_step) is ours
+    error = _files.cannot("read", tmp_path / "file", OSError(13, "Permission denied"), ours=ours)
+    assert ("HOLDFAST_HOME" in error.next_step) is ours
 
 
 # -- who uses it
@@ -296,5 +298,5 @@ def test_the_directories_of_a_new_store_are_private_and_its_link_stays_one(tmp_p
             SqliteStore(path).close()
     finally:
         os.umask(before)
-    assert (link.is_symlink(), [one.name for one in target.parent.iterdir()]) == (True, ["state.db"])
+    assert (link.is_symlink(), [item.name for item in target.parent.iterdir()]) == (True, ["state.db"])
     assert (mode(deep), mode(deep.parent), mode(deep.parent.parent)) == (0o600, 0o700, 0o700)

@@ -58,7 +58,7 @@ class Home:
     def turn(self, *answers: Reply | None, engine: Engine | None = None, body: bytes | None = None) -> str:
         """One request; the pin that answered it. The background look is over when this returns."""
         request_run = self.context.run(engine or self.engine, *(answers or (None,)), body=body)
-        assert self.way.later.settle()
+        assert self.way.jobs.settle()
         assert request_run.outcome is not None
         return str(request_run.outcome.connection.pin)
 

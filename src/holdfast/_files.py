@@ -110,7 +110,7 @@ def write_in_place(path: Path, data: bytes, *, new: bool = False) -> None:
 def make_private_directory(directory: Path) -> None:
     """Create `directory` and what is missing above it with mode 0700 (as the XDG specification wants it);
     what exists keeps its mode. Raises OSError."""
-    for missing in reversed([one for one in (directory, *directory.parents) if not os.path.lexists(one)]):
+    for missing in reversed([path for path in (directory, *directory.parents) if not os.path.lexists(path)]):
         with suppress(FileExistsError):
             missing.mkdir(mode=0o700)
     directory.mkdir(mode=0o700, exist_ok=True)
@@ -122,7 +122,7 @@ def remove_drafts(path: Path, older_than: float = _STALE_AFTER) -> None:
     target = Path(os.path.realpath(path))
     ours = re.compile(rf"\.{re.escape(target.name)}\.\d+\.[0-9a-f]{{8}}")
     with suppress(OSError):
-        for draft in [one for one in target.parent.iterdir() if ours.fullmatch(one.name)]:
+        for draft in [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]:
             with suppress(OSError):
                 if time.time() - draft.lstat().st_mtime >= older_than:
                     draft.unlink()

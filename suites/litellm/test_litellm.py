@@ -51,7 +51,7 @@ def ask(hf: Holdfast, record: Record, model: str = "") -> httpx2.Response:
 
 
 def stored(hf: Holdfast) -> Record:
-    assert hf.provisioning.later.settle(30)
+    assert hf.provisioning.jobs.settle(30)
     record = hf.engine.store.provision("team")
     assert record is not None
     return record

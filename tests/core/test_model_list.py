@@ -42,7 +42,7 @@ NO_LISTS: list[Any] = [
 def test_a_list_is_read_in_every_shape_that_is_known(
     document: Any, wanted: list[str | tuple[str, str]]
 ) -> None:
-    offers = tuple(OfferedModel(one) if isinstance(one, str) else OfferedModel(*one) for one in wanted)
+    offers = tuple(OfferedModel(item) if isinstance(item, str) else OfferedModel(*item) for item in wanted)
     assert read_models(document) == offers
     assert read_list(200, json.dumps(document).encode()).offers == offers
 

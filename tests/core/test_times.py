@@ -22,12 +22,12 @@ HOSTILE: list[object] = [
 
 @pytest.mark.parametrize("value", HOSTILE, ids=lambda value: repr(value)[:20])
 def test_what_says_no_time_is_not_believed(value: object) -> None:
-    found = [times.number(value), times.duration(value), times.moment(value), times.wait(value, NOW)]
-    assert found == [None] * 4
+    results = [times.number(value), times.duration(value), times.moment(value), times.wait(value, NOW)]
+    assert results == [None] * 4
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "result"),
     [
         (0, 0),
         (12, 12),
@@ -43,9 +43,9 @@ def test_what_says_no_time_is_not_believed(value: object) -> None:
         ("1E-3", 0.001),
     ],
 )
-def test_a_number_is_read_with_its_sign(value: object, found: float) -> None:
-    assert times.number(value) == found
-    assert times.duration(value) == found
+def test_a_number_is_read_with_its_sign(value: object, result: float) -> None:
+    assert times.number(value) == result
+    assert times.duration(value) == result
 
 
 @pytest.mark.parametrize(
@@ -170,5 +170,5 @@ _written = st.from_regex(times.WRITTEN, fullmatch=True)
 
 @given(st.one_of(st.text(max_size=120), st.floats(), st.integers(), _written, st.datetimes().map(str)))
 def test_whatever_is_read_is_a_finite_number_or_none(value: object) -> None:
-    for found in (times.number(value), times.duration(value), times.moment(value), times.wait(value, NOW)):
-        assert found is None or isfinite(found)
+    for result in (times.number(value), times.duration(value), times.moment(value), times.wait(value, NOW)):
+        assert result is None or isfinite(result)

@@ -84,7 +84,7 @@ def test_the_search_app_degrades_visibly_and_heals_by_itself(
         for key in service.keys.values():
             key.blocked = True
         assert "deleted, blocked or reported as leaked" in app.search("kelp").notice
-        assert hf.provisioning.later.settle()
+        assert hf.provisioning.jobs.settle()
         assert "is not accepted any more (holdfast provision repair amazee)" in app.search("kelp").notice
     assert (service.minted, service.attempts) == (1, 1)
 

@@ -43,7 +43,7 @@ def test_a_half_provisioned_provider_is_503_with_a_reason_and_heals_beside_the_r
             record, lambda one, now: one.to(one.state, now, one.reason, one.told, next_at=0.0)
         )
         assert plane.post("chat/completions", ASKED)[0] == 503
-        assert held.provisioning.later.settle()
+        assert held.provisioning.jobs.settle()
         assert plane.post("chat/completions", ASKED)[0] == 200
         assert (service.minted, service.attempts) == (1, 1)
 

@@ -68,7 +68,7 @@ def test_a_turn_that_began_on_the_rung_ends_on_it(gateway: StartGateway, route: 
         def said(items: list[Any]) -> str:
             code, headers, body = ask(plane, route, {"model": "mine/m", "max_tokens": 16, where: items})
             assert code == 200, body
-            assert plane.holdfast.failback.later.settle()
+            assert plane.holdfast.failback.jobs.settle()
             return headers["holdfast-pin"]
 
         assert said(begins) == "mine/m"

@@ -33,12 +33,12 @@ WRITES_A_FILE = frozenset(
 MAY_WRITE: dict[str, set[str]] = {
     "importers/hermes_db.py": {"wb"},  # the copy of a database into a draft that `_files` gave
 }
-# Law 11. `later` has the one pattern of a thread that works beside the requests; what else starts one, and
+# Law 11. `engine/background` has the one pattern of a thread that works beside the requests; what else starts one, and
 # why.
 MAY_START_A_THREAD: dict[str, str] = {
     "gateway/embedded.py": "the gateway under `run` has an event loop of its own",
     "fake_provider/server.py": "so has the fake provider",
-    "signin.py": "a listener that ends with the sign-in",
+    "engine/login.py": "a listener that ends with the sign-in",
     "credentials/callback_source.py": "the user's own function, which may never return",
     "credentials/vault.py": "one renewal, which may take as long as its program",
 }
@@ -128,7 +128,7 @@ def writing(tree: ast.Module) -> set[str]:
     """Return how a tree writes or locks files: system calls, temporary names, and modes of `open` that
     write."""
     names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    found = names & WRITES_A_FILE
+    ways = names & WRITES_A_FILE
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or "open" not in (
             getattr(node.func, "attr", ""),
@@ -136,10 +136,12 @@ def writing(tree: ast.Module) -> set[str]:
         ):
             continue
         modes = [
-            one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)
+            argument.value
+            for argument in node.args
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
         ]
-        found |= {mode for mode in modes if re.fullmatch(r"[rb]*[wax+][wax+bt]*", mode)}
-    return found
+        ways |= {mode for mode in modes if re.fullmatch(r"[rb]*[wax+][wax+bt]*", mode)}
+    return ways
 
 
 def test_files_are_written_and_locked_by_one_module_only(trees: dict[str, ast.Module]) -> None:
@@ -156,7 +158,7 @@ def test_a_thread_beside_the_requests_has_one_pattern(trees: dict[str, ast.Modul
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute | ast.Name)
     }
-    assert {name for name, word in names if word == "register_at_fork"} == {"later.py"}
+    assert {name for name, word in names if word == "register_at_fork"} == {"engine/background.py"}
     started = {
         name
         for name, tree in trees.items()
@@ -164,7 +166,7 @@ def test_a_thread_beside_the_requests_has_one_pattern(trees: dict[str, ast.Modul
         if isinstance(node, ast.Call)
         and "Thread" in (getattr(node.func, "attr", ""), getattr(node.func, "id", ""))
     }
-    assert started == {"later.py", *MAY_START_A_THREAD}
+    assert started == {"engine/background.py", *MAY_START_A_THREAD}
 
 
 def test_times_of_other_programs_are_read_by_one_module_only(trees: dict[str, ast.Module]) -> None:

@@ -201,7 +201,7 @@ def test_the_users_keys_and_settings_stay_in_an_entry_that_is_completed(
 
 def _unconsented(held: Holdfast, place: Place) -> None:
     place.asks(held, consent=None)
-    held.provisioning.later.settle()
+    held.provisioning.jobs.settle()
     held.sessions()
 
 
@@ -218,7 +218,7 @@ def test_without_consent_no_path_obtains_a_key(place: Place, state: State | None
         for record in held.engine.store.provisions():
             held.provisioning.heal(record)
             held.provisioning.soon(record)
-        assert held.provisioning.later.settle()
+        assert held.provisioning.jobs.settle()
     with place.open() as held:
         _unconsented(held, place)
     assert place.mints == []
@@ -267,7 +267,7 @@ def test_a_request_in_flight_with_the_key_before_says_nothing_of_the_new_one(pla
         assert isinstance(ready, Ready)
         session = held.session("work", ready.pin("answer"))
         assert ask(session)
-        assert held.provisioning.later.settle()
+        assert held.provisioning.jobs.settle()
         expired = status(
             401,
             {
@@ -290,5 +290,5 @@ def test_a_request_in_flight_with_the_key_before_says_nothing_of_the_new_one(pla
             lambda one, now: granted(one.to(State.INTENT, now), now, url=one.url, key="store:litellm-9-new"),
         )
         thread.join(10)
-        assert held.provisioning.later.settle()
+        assert held.provisioning.jobs.settle()
     assert (place.record().state, place.record().reason) == (State.PROVISIONED, "")

@@ -28,7 +28,7 @@ def working(place: Place, held: Holdfast) -> Session:
     assert isinstance(ready, Ready)
     session = held.session("search", ready.pin("answer"))
     ask(session)
-    assert held.provisioning.later.settle()
+    assert held.provisioning.jobs.settle()
     assert place_state(held) == (State.VERIFIED, "")
     return session
 
@@ -49,16 +49,16 @@ def after_refusal(place: Place, answer: object, times: int = 6) -> tuple[str, tu
             if isinstance(answer, str)
             else refusal(session).response.headers["holdfast-fault"]
         )
-        assert held.provisioning.later.settle()
+        assert held.provisioning.jobs.settle()
         return said, place_state(held)
 
 
 def test_row_1_several_programs_burn_one_trial_between_them(place: Place) -> None:
     place.gateway.spoil(TRIAL, slow(0.2))
     with place.open() as one, place.open() as other:
-        one.provisioning.later.do("a", lambda: place.asks(one))
+        one.provisioning.jobs.submit("a", lambda: place.asks(one))
         assert isinstance(place.asks(other, patience=10.0), Ready)
-        assert one.provisioning.later.settle()
+        assert one.provisioning.jobs.settle()
     assert place.gateway.minted == 1
 
 
@@ -165,7 +165,7 @@ def test_row_13_a_model_withdrawn_after_it_was_chosen_is_resolved_again_once(pla
         heard.clear()
         del place.gateway.models["claude-sonnet-4-5"]
         assert refusal(session).response.headers["holdfast-fault"] == "model_unavailable"
-        assert held.provisioning.later.settle()
+        assert held.provisioning.jobs.settle()
         assert heard == ["trial/claude-sonnet-4-20250514"]
         ready = place.asks(held)
         assert isinstance(ready, Ready)

@@ -186,14 +186,14 @@ def test_a_pause_longer_than_the_life_of_the_code_does_not_keep_it_from_being_as
 
     def send(url: str, fields: Any) -> tuple[int, bytes]:
         asked.append(now[0])
-        told = {
+        answer = {
             "access_token": "a-token",
             "device_code": "a-device-code",
             "user_code": "u",
             "expires_in": 20,
             "interval": 700,
         }
-        return 200, json.dumps(told | dict.fromkeys(as_text, "20")).encode()
+        return 200, json.dumps(answer | dict.fromkeys(as_text, "20")).encode()
 
     grant = login.by_device(
         load_config(Home.at(home)).sign_ins["corp"],

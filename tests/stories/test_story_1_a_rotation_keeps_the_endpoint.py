@@ -209,7 +209,7 @@ class Program:
         with openai_client(self.session) as client:
             answer = client.chat.completions.with_raw_response.create(model="m1", messages=messages)
         assert answer.http_response.json()["choices"][0]["message"]["content"] == TEXT
-        assert self.held.failback.later.settle()
+        assert self.held.failback.jobs.settle()
         return str(answer.headers["holdfast-pin"])
 
     @property

@@ -120,7 +120,7 @@ def test_an_unresolved_provider_refuses_a_request_and_heals_beside_it(house: Hou
         session = held.session("work", "trial/claude-sonnet-4-5")
         refused = refusal(session, "claude-sonnet-4-5")
         assert (refused.status_code, refused.body["holdfast"]["reason"]) == (503, "model_unresolved")
-        assert held.provisioning.later.settle()
+        assert held.provisioning.jobs.settle()
         assert ask(session, "claude-sonnet-4-5") == TEXT
 
 

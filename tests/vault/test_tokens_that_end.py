@@ -263,11 +263,13 @@ def test_a_life_beyond_all_reason_is_shortened_and_can_be_written_down(desk: Des
 
 
 @pytest.mark.parametrize(
-    ("told", "lives"), [(600, 600), ("600", 600), (600.0, 600), (0, None), (-1, None), (True, None)]
+    ("answered", "lives"), [(600, 600), ("600", 600), (600.0, 600), (0, None), (-1, None), (True, None)]
 )
-def test_the_life_of_a_token_is_also_read_from_text(desk: Desk, told: object, lives: float | None) -> None:
+def test_the_life_of_a_token_is_also_read_from_text(
+    desk: Desk, answered: object, lives: float | None
+) -> None:
     desk.sign_in()
-    desk.answers = [token(1, expires_in=told)]
+    desk.answers = [token(1, expires_in=answered)]
     desk.vault.secret(OAUTH)
     assert desk.another().ends(OAUTH) == (None if lives is None else NOW + lives)
 

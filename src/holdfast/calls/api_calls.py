@@ -93,14 +93,14 @@ def list_models(
             if isinstance(got, Reply):
                 return got
             document = _json(got.body)
-            found = read_models(document) if got.status == 200 else None
-            if found is None:
+            offers = read_models(document) if got.status == 200 else None
+            if offers is None:
                 return _refused(got, connection, secret)
-            names += [offer.name for offer in found]
+            names += [offer.name for offer in offers]
             last = (
                 document.get("last_id") if isinstance(document, dict) and document.get("has_more") else None
             )
-            if not pages or not found or not isinstance(last, str):
+            if not pages or not offers or not isinstance(last, str):
                 break
             query = f"&after_id={quote(last, safe='')}"
     return tuple(dict.fromkeys(names))

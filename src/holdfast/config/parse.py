@@ -90,8 +90,8 @@ def _like(pattern: str, wanted: str) -> Callable[[Any], str]:
 
 def _amount(value: Any) -> float:
     """Return a number that is not negative, or NaN."""
-    found = None if isinstance(value, str) else times.number(value)
-    return found if found is not None and found >= 0 else math.nan
+    number = None if isinstance(value, str) else times.number(value)
+    return number if number is not None and number >= 0 else math.nan
 
 
 def _span(value: Any) -> float:

@@ -51,10 +51,10 @@ def number(value: object) -> float | None:
         if len(value) > _LONGEST_TEXT or _NUMBER.fullmatch(value) is None:
             return None
     try:
-        found = float(value)
+        result = float(value)
     except OverflowError:
         return None
-    return found if math.isfinite(found) else None
+    return result if math.isfinite(result) else None
 
 
 def duration(value: object) -> float | None:
@@ -90,10 +90,10 @@ def moment(value: object, zone: timezone = UTC) -> float | None:
         (parsedate_to_datetime, text),
     ):
         try:
-            found = parse(written)
-            if found.tzinfo is None:
-                found = found.replace(tzinfo=zone)
-            return found.timestamp()
+            result = parse(written)
+            if result.tzinfo is None:
+                result = result.replace(tzinfo=zone)
+            return result.timestamp()
         except (ValueError, TypeError, OverflowError, IndexError):
             continue
     return None

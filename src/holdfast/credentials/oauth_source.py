@@ -211,9 +211,11 @@ def renewed_grant(before: Grant, token: dict[str, Any], now: float) -> Grant:
     )
 
 
-def _life(told: object) -> float | None:
+def _life(answered: object) -> float | None:
     """Return the seconds that a token lives, at most ten years; None where its answer does not say."""
-    if isinstance(told, int) and told > _LONGEST_LIFE:  # it may have more digits than any number of seconds
+    if (
+        isinstance(answered, int) and answered > _LONGEST_LIFE
+    ):  # it may have more digits than any number of seconds
         return _LONGEST_LIFE
-    seconds = times.duration(told)
+    seconds = times.duration(answered)
     return min(seconds, _LONGEST_LIFE) if seconds is not None and seconds > 0 else None

@@ -93,7 +93,7 @@ def _withdrawn(stage: Stage, gateway: AmazeePlane) -> None:
     heard.clear()
     del gateway.models["claude-sonnet-4-5"]
     refused = stage.ask(stage.hf.session("trial-1"))
-    stage.hf.provisioning.later.settle()
+    stage.hf.provisioning.jobs.settle()
     again = stage.hf.ensure_ready(_NAME, _ROLES)
     session = stage.hf.session("trial-1")
     session.switch(again.pin("answer"))

@@ -32,9 +32,9 @@ _renewed: weakref.WeakSet[Renewed] = weakref.WeakSet()
 _flushed: weakref.WeakSet[BackgroundWorker[Any]] = weakref.WeakSet()
 
 
-def renew_after_fork(one: Renewed) -> None:
+def renew_after_fork(item: Renewed) -> None:
     """Have `renew` called in every forked child, as long as `one` lives."""
-    _renewed.add(one)
+    _renewed.add(item)
 
 
 class BackgroundWorker(Generic[T]):
@@ -173,7 +173,7 @@ class NamedJobs:
         self._lock = threading.Lock()
         renew_after_fork(self)
 
-    def do(self, name: str, job: Callable[[], object]) -> None:
+    def submit(self, name: str, job: Callable[[], object]) -> None:
         """Do this job soon, unless one of this name waits already."""
         with self._lock:
             if name in self._waiting:
@@ -184,7 +184,7 @@ class NamedJobs:
     def settle(self, patience: float = 10.0) -> bool:
         """Wait until everything that was asked for so far is done; whether it was in time."""
         done = threading.Event()
-        self.do(f"{id(done)}", done.set)
+        self.submit(f"{id(done)}", done.set)
         return done.wait(patience)
 
     def close(self, patience: float = 2.0) -> None:
@@ -220,8 +220,8 @@ def _run(
 
 
 def _renew_all() -> None:
-    for one in list(_renewed):
-        one.renew()
+    for item in list(_renewed):
+        item.renew()
 
 
 def _flush_all() -> None:

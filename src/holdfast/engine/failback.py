@@ -68,7 +68,7 @@ class FailbackMonitor:
             jitter,
             clock,
         )
-        self.later = NamedJobs("holdfast-failback", engine.journal_writer.tell)
+        self.jobs = NamedJobs("holdfast-failback", engine.journal_writer.tell)
         self._asked: dict[str, float] = {}
         engine.failback = self.stays
 
@@ -82,11 +82,11 @@ class FailbackMonitor:
         now = self._clock()
         if now - self._asked.get(name, -_AT_MOST_EVERY) >= _AT_MOST_EVERY:
             self._asked[name] = now
-            self.later.do(name, partial(self._look, name, session, call))
+            self.jobs.submit(name, partial(self._look, name, session, call))
         return True
 
     def close(self) -> None:
-        self.later.close()
+        self.jobs.close()
 
     def _look(self, name: str, session: Session, call: Call) -> None:
         """Ask the chosen connection, and act on its answer. One process of all does it."""

@@ -33,14 +33,14 @@ class JournalWriter:
         self._store = store
         self._told = self._pruned = False
         self._worker: BackgroundWorker[_Entry] = BackgroundWorker(
-            "holdfast-recorder", self._write, most=_QUEUE, gather=_GATHER, failed=self.tell, at_exit=True
+            "holdfast-journal", self._write, most=_QUEUE, gather=_GATHER, failed=self.tell, at_exit=True
         )
         self._submit = self._worker.submit
 
-    def journal(self, make: Callable[[*Ts], Iterable[Event[Detail]]], *told: *Ts) -> None:
-        """Queue journal lines; `make(*told)` is called by the writer, so that a request pays for none of
+    def journal(self, make: Callable[[*Ts], Iterable[Event[Detail]]], *arguments: *Ts) -> None:
+        """Queue journal lines; `make(*arguments)` is called by the writer, so that a request pays for none of
         them."""
-        self._submit((make, told))
+        self._submit((make, arguments))
 
     def note(self, change: Change, at: float) -> None:
         """Queue a change of the time `at` that another process may learn a little later."""
@@ -78,10 +78,10 @@ class JournalWriter:
         if not self._pruned:
             self._pruned = True
             self._store.prune(_KEEP_DAYS)
-        for make, told in entries:
+        for make, arguments in entries:
             if make is None:
-                change, at = cast("tuple[Change, float]", told)
+                change, at = cast("tuple[Change, float]", arguments)
                 self._store.apply([change], at)
-        events = [event for make, told in entries if make is not None for event in make(*told)]
+        events = [event for make, arguments in entries if make is not None for event in make(*arguments)]
         if events:
             self._store.record(events)

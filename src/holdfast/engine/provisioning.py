@@ -62,7 +62,7 @@ class Provisioning:
 
     def __init__(self, engine: Engine, kinds: Mapping[str, Provisioner] = KINDS) -> None:
         self.engine, self.kinds = engine, kinds
-        self.later = NamedJobs("holdfast-provisioning", engine.journal_writer.tell)
+        self.jobs = NamedJobs("holdfast-provisioning", engine.journal_writer.tell)
         self._also_told: list[Callable[[str, Record], None]] = []
         self._offers_nothing = engine.unready
         engine.watch, engine.unready = self.seen, self.unready
@@ -261,14 +261,14 @@ class Provisioning:
         nothing is written here."""
         if self.engine.revision != self._known_at:
             if self._listeners:  # what they do is not for a request to wait for
-                self.later.do("look", lambda: self._look_and_learn(outcome))
+                self.jobs.submit("look", lambda: self._look_and_learn(outcome))
                 return
             try:
                 self.look()
             except StoreError as error:  # the request is answered all the same
                 self.engine.journal_writer.tell(error)
         if (lesson := self._lesson(outcome)) is not None:
-            self.later.do(outcome.connection.provider.name, lesson)
+            self.jobs.submit(outcome.connection.provider.name, lesson)
 
     def unready(self, provider: Provider) -> HoldfastError:
         """Why a provider that offers no model cannot be used; what can be done about it begins now, beside
@@ -287,7 +287,7 @@ class Provisioning:
 
     def soon(self, record: Record) -> None:
         """Heal a record on a thread of its own; at most one at a time for each."""
-        self.later.do(record.name, lambda: self.heal(record))
+        self.jobs.submit(record.name, lambda: self.heal(record))
 
     def look(self) -> None:
         """Take over what other processes did, and tell who listens."""
@@ -325,7 +325,7 @@ class Provisioning:
         return None if after is record else lambda: self._learn_and_heal(record, model, fault)
 
     def close(self) -> None:
-        self.later.close()
+        self.jobs.close()
 
     # What the runner is given
     # ------------------------------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ Path = tuple[str, ...]
 class MalformedJsonc(ValueError):
     """The text is no JSON with comments; says why and in which line, and repeats nothing of it."""
 
-    def __init__(self, why: str, text: str = "", place: int = 0) -> None:
-        self.line = text.count("\n", 0, place) + 1
+    def __init__(self, why: str, text: str = "", at: int = 0) -> None:
+        self.line = text.count("\n", 0, at) + 1
         super().__init__(f"{why} (line {self.line})" if text else why)
 
 
@@ -193,11 +193,11 @@ def _value(text: str, place: int, depth: int) -> _Node:
         raise MalformedJsonc("a value cannot be read", text, place) from None
 
 
-def _string(text: str, found: re.Match[str]) -> str:
+def _string(text: str, match: re.Match[str]) -> str:
     try:
-        return str(json.loads(found[0]))
+        return str(json.loads(match[0]))
     except ValueError:
-        raise MalformedJsonc("a name cannot be read", text, found.start()) from None
+        raise MalformedJsonc("a name cannot be read", text, match.start()) from None
 
 
 def _object(text: str, start: int, depth: int) -> _Node:

@@ -1,4 +1,4 @@
-"""The recorder takes the journal off the request's path, and holds nobody up when its home is closed."""
+"""The journal writer takes the journal off the request's path, and holds nobody up when its home is closed."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def test_a_store_that_answers_nothing_holds_up_neither_requests_nor_the_end(
             go_on.wait(30)
 
     writer = JournalWriter(Stuck())
-    writer.journal(lambda: [Event(1.0, EventKind.CREATED, "s1")])
+    writer.journal(lambda: [Event(1.0, SessionCreated(), "s1")])
     assert begun.wait(10)
-    writer.journal(lambda: [Event(1.0, EventKind.CREATED, "s2")])
+    writer.journal(lambda: [Event(1.0, SessionCreated(), "s2")])
     began = time.monotonic()
     writer.close()
     assert time.monotonic() - began < 5.0
@@ -75,7 +75,7 @@ def test_a_change_of_evidence_is_written_before_the_lines_that_tell_of_it() -> N
 
     writer = JournalWriter(Noting())
     change = KeySucceeded("f", "https://mimo.example/v1", "m1", "", 5.0, durable=True)
-    writer.journal(lambda: [Event(1.0, EventKind.CREATED, "s1")])
+    writer.journal(lambda: [Event(1.0, SessionCreated(), "s1")])
     writer.note(change, 7.0)
     writer.close()
     assert written == [change, 7.0, "s1"]

@@ -74,15 +74,15 @@ def test_whoever_submits_waits_for_nobody_and_closing_waits_no_longer_than_it_ma
 
 
 def test_an_error_is_counted_and_told_once_and_ends_nothing(desk: Desk) -> None:
-    told: list[Exception] = []
-    worker = BackgroundWorker("test", desk.work, most=10, failed=told.append)
+    errors: list[Exception] = []
+    worker = BackgroundWorker("test", desk.work, most=10, failed=errors.append)
     for number in range(3):
         worker.submit(ValueError(str(number)))
         worker.flush()
     worker.submit("good")
     assert worker.close(10)
     assert (desk.done[-1], worker.failures, worker.lost) == ("good", 3, 3)
-    assert [str(error) for error in told] == ["0"]
+    assert [str(error) for error in errors] == ["0"]
 
 
 def test_an_error_that_nobody_asked_to_be_told_of_is_logged(
@@ -117,7 +117,7 @@ def test_the_thread_of_a_worker_that_nobody_needs_any_more_ends(desk: Desk) -> N
     worker = BackgroundWorker("to be forgotten", desk.work, most=None)
     worker.submit(1)
     worker.flush()
-    (thread,) = [one for one in threading.enumerate() if one.name == "to be forgotten"]
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "to be forgotten"]
     del worker
     gc.collect()
     thread.join(10)
@@ -130,14 +130,14 @@ def test_a_forked_child_begins_anew_and_leaves_its_parent_what_is_its_own(desk: 
     worker = BackgroundWorker("test", desk.work, most=None, gather=10.0)
     jobs = NamedJobs("jobs", lambda error: None)
     begun, go_on = threading.Event(), threading.Event()
-    jobs.do("busy", lambda: (begun.set(), go_on.wait(10)))
+    jobs.submit("busy", lambda: (begun.set(), go_on.wait(10)))
     assert begun.wait(10)
-    jobs.do("same", lambda: None)
+    jobs.submit("same", lambda: None)
     worker.submit("the parent's")
     child = os.fork()
     if child == 0:
         done = threading.Event()
-        jobs.do("same", done.set)
+        jobs.submit("same", done.set)
         worker.submit("the child's")
         fine = done.wait(10) and worker.close(10) and desk.done == ["the child's"]
         os._exit(0 if fine else 1)
@@ -180,14 +180,14 @@ def test_what_is_asked_for_while_we_close_is_done_and_may_be_asked_for_again(
         begun.set()
         go_on.wait(5)
 
-    later.do("long", long)
+    later.submit("long", long)
     assert begun.wait(5)
-    later.do("before", done.release)
+    later.submit("before", done.release)
     later.close(patience=0)
-    later.do("after", done.release)
+    later.submit("after", done.release)
     go_on.set()
     assert all(done.acquire(timeout=5) for _ in range(2))
-    later.do("after", done.release)
+    later.submit("after", done.release)
     assert done.acquire(timeout=5)
     assert later.settle()
     later.close()
@@ -214,15 +214,15 @@ def test_a_name_waits_once_and_a_job_that_fails_holds_up_no_other(
     def job(name: str) -> Callable[[], object]:
         return lambda: done.append(name)
 
-    later.do("long", lambda: (begun.set(), go_on.wait(5)))
+    later.submit("long", lambda: (begun.set(), go_on.wait(5)))
     assert begun.wait(5)
-    later.do("bad", lambda: 1 // 0)
+    later.submit("bad", lambda: 1 // 0)
     for _ in range(3):
-        later.do("a", job("a"))
-        later.do("b", job("b"))
+        later.submit("a", job("a"))
+        later.submit("b", job("b"))
     go_on.set()
     assert later.settle()
     assert (done, [type(error) for error in failed]) == (["a", "b"], [ZeroDivisionError])
-    later.do("a", job("a"))
+    later.submit("a", job("a"))
     assert later.settle()
     assert done == ["a", "b", "a"]
