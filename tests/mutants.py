@@ -224,10 +224,10 @@ MUTANTS = (
     Mutant(
         "retry-storm",
         "wire/error_bodies.py",
-        'return told | {"x-should-retry": "false"}',
+        "return told | _NO_RETRY",
         "return told",
         "after our own recovery nobody else retries (law 10)",
-        "tests/test_wire/error_bodies.py",
+        "tests/http/test_error_bodies.py",
     ),
 )
 

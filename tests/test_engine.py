@@ -117,7 +117,7 @@ def test_a_good_answer_says_who_answered_and_is_in_the_journal(context: World) -
     engine.journal_writer.flush()
     assert [event.kind for event in engine.store.journal(session="s1")] == [EventKind.ATTEMPT]
     with pytest.raises(ValueError, match="good answer"):
-        request_run.explain()
+        request_run.client_error()
 
 
 def test_what_one_engine_learns_the_others_know_before_their_next_request(context: World) -> None:
@@ -126,12 +126,12 @@ def test_what_one_engine_learns_the_others_know_before_their_next_request(contex
     request_run = context.run(other)
     assert request_run.outcome is not None
     assert request_run.outcome.from_memory
-    status, headers, body = request_run.explain()
-    assert status == 401
-    assert headers["x-should-retry"] == "false"
-    assert headers["holdfast-fault"] == "auth_rejected"
-    assert b"never worked" in body
-    assert b"sk-mimo" not in body
+    error = request_run.client_error()
+    assert error.status(CHAT) == 401
+    assert error.headers["x-should-retry"] == "false"
+    assert error.headers["holdfast-fault"] == "auth_rejected"
+    assert b"never worked" in error.body(CHAT)
+    assert b"sk-mimo" not in error.body(CHAT)
 
 
 def test_a_refusal_from_memory_is_in_the_journal_and_can_be_explained_afterwards(context: World) -> None:
@@ -237,7 +237,7 @@ def test_a_variable_that_is_unset_is_told_with_its_name_and_nothing_is_sent(cont
     engine = context.engine()
     context.environ.clear()
     request_run = context.run(engine)
-    _, _, body = request_run.explain()
+    body = request_run.client_error().body(CHAT)
     assert b"env:MIMO_B" in body
     assert b"No key was sent" in body
 

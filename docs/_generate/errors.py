@@ -1,5 +1,5 @@
 """Write the parts of docs/reference/errors.md and docs/concepts/recovery.md that the code decides: what
-Holdfast does, says and answers for each class of fault, and the limits of recovery.
+Holdfast does, says and answers for each class of fault, its own errors and refusals, and the limits of recovery.
 
 python docs/_generate/errors.py --write     bring the documents up to date
 python docs/_generate/errors.py --check     exit 1 if one is not
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 from holdfast.core.config import Limits
+from holdfast.core.errors import HoldfastError
 from holdfast.core.explain import NEXT, WHAT, since
-from holdfast.core.faults import Fault, FaultClass, Scope
-from holdfast.core.identity import Dialect
+from holdfast.core.faults import FaultClass, Scope
 from holdfast.core.recovery_policy import (
     FINAL,
     NEVER_WORKED,
@@ -29,7 +30,7 @@ from holdfast.core.recovery_policy import (
 from holdfast.core.retry_budget import Bucket
 from holdfast.store.base import COOLDOWN_KEPT
 from holdfast.wire.conversation import Bounds
-from holdfast.wire.error_bodies import outward
+from holdfast.wire.error_kinds import ERRORS, FAULTS, REFUSALS, ErrorKind
 
 DOCS = Path(__file__).parents[1]
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -93,7 +94,7 @@ def rests(rule: Rule) -> str:
 
 def block(kind: FaultClass) -> str:
     """The generated part of one class."""
-    openai, anthropic = outward(Fault(kind)), outward(Fault(kind), Dialect.ANTHROPIC_MESSAGES)
+    seen = FAULTS[kind]
     lines = [f"- Holdfast {deeds(RULES[kind])}."]
     lines += [f"- When {case}, it {deeds(rule)}." for case, rule in SPECIAL.get(kind, ())]
     for case, what in [(case, what) for one, case, what in WHAT if one is kind]:
@@ -102,7 +103,7 @@ def block(kind: FaultClass) -> str:
         )
         lines.append(f"- It says{f' ({case})' if case else ''}: “{said}” “{step}”")
     lines.append(
-        f"- Clients get {openai.status} `{openai.openai_type}` / `{openai.openai_code}` (OpenAI), {anthropic.status} `{anthropic.anthropic_type}` (Anthropic)."
+        f"- Clients get {seen.status} `{seen.openai_type}` / `{seen.code}` (OpenAI), {seen.anthropic_status} `{seen.anthropic_type}` (Anthropic)."
     )
     return "\n".join(lines) + "\n"
 
@@ -161,8 +162,58 @@ def limits() -> str:
     )
 
 
+DEFINE_ERRORS = ("holdfast.store.base", "holdfast.engine.login", "holdfast.importers.hermes_db")
+OWN = "| class | status | type (OpenAI, Anthropic) | when |\n|---|---|---|---|\n"
+REFUSED = "| class | status | type (OpenAI, Anthropic) | sentence | next step |\n|---|---|---|---|---|\n"
+
+
+def columns(kind: ErrorKind) -> str:
+    """Return the cells of a row that a client acts on; Anthropic's status only where it differs."""
+    return f"| `{kind.name}` | {kind.status} | `{kind.openai_type}`, `{kind.anthropic_type}` |"
+
+
+def own_errors() -> str:
+    """Return the errors that our own calls raise, with the first sentence of what their classes say of
+    themselves."""
+    for module in DEFINE_ERRORS:
+        import_module(module)
+    when = {
+        kind.__name__: " ".join((kind.__doc__ or "").split()).split(". ")[0]
+        for kind in subclasses(HoldfastError)
+    }
+    rows = [f"{columns(kind)} `{name}`: {when[name].rstrip('.')} |\n" for name, kind in ERRORS.items()]
+    return OWN + "".join(rows)
+
+
+def subclasses(kind: type[HoldfastError]) -> Iterator[type[HoldfastError]]:
+    """Yield a class of errors and all classes below it."""
+    yield kind
+    for below in kind.__subclasses__():
+        yield from subclasses(below)
+
+
+def refusals() -> str:
+    """Return what is refused or cut short without an exception."""
+    rows: list[str] = []
+    for refusal in REFUSALS.values():
+        sentence, step = (
+            text.format_map(Shown()) for text in (refusal.sentence, refusal.command or refusal.advice)
+        )
+        shown = f"`{step}`" if refusal.command else step
+        rows.append(f"{columns(refusal.kind)} {sentence} | {shown} |\n")
+    return REFUSED + "".join(rows)
+
+
+def part_of_errors(name: str) -> str:
+    """Return a generated part of errors.md: a table, or what is said of one class of faults."""
+    tables = {"own_errors": own_errors, "refusals": refusals}
+    if name in tables:
+        return tables[name]()
+    return block(FaultClass(name))
+
+
 DOCUMENTS: dict[str, Callable[[str], str]] = {
-    "reference/errors.md": lambda name: block(FaultClass(name)),
+    "reference/errors.md": part_of_errors,
     "concepts/recovery.md": lambda name: {"rules": rules, "limits": limits}[name](),
 }
 

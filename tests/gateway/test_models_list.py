@@ -141,14 +141,14 @@ def test_one_model_is_found_by_its_pin_or_by_a_name_that_only_one_provider_has(
 
 def test_a_name_of_several_providers_is_refused_with_the_candidates(engine: Any) -> None:
     status, told = asked(engine, "/v1/models/mimo-pro")
-    assert (status, told["error"]["code"]) == (404, "model_not_found")
-    assert "mimo/mimo-pro, claude/mimo-pro" in told["error"]["message"]
+    assert (status, told["error"]["code"]) == (400, "model_ambiguous")
+    assert told["error"]["holdfast"]["candidates"] == ["mimo/mimo-pro", "claude/mimo-pro"]
 
 
 def test_an_unknown_model_is_refused_in_the_callers_shape_with_a_near_name(engine: Any) -> None:
     status, told = asked(engine, "/v1/models/claude/opsu", ANTHROPIC)
     assert (status, told["type"], told["error"]["type"]) == (404, "error", "not_found_error")
-    assert "did you mean 'claude/opus'?" in told["error"]["message"]
+    assert told["error"]["holdfast"]["candidates"][0] == "claude/opus"
 
 
 def test_a_strict_gateway_lists_its_one_pin(engine: Any) -> None:

@@ -18,6 +18,8 @@ from holdfast.core.steps import Answer, Attempt, Outcome, Probe, Send, Step
 from holdfast.fake_provider import ScriptedProvider
 from holdfast.providers.profiles import load
 from holdfast.sdk.transport import bind
+from holdfast.wire.error_bodies import ClientError
+from holdfast.wire.error_kinds import ERRORS
 
 PROFILE = load(None)
 KEYS = {"a": "sk-aaaaaaaaaaaaaaaa", "b": "sk-bbbbbbbbbbbbbbbb"}
@@ -94,12 +96,9 @@ class FakeExchange:
             "holdfast-attempts": str(len(self.answers)),
         } | fault
 
-    def explain(self) -> tuple[int, dict[str, str], bytes]:
-        return (
-            503,
-            {"content-type": "application/json", **self.headers()},
-            b'{"error":{"message":"explained","type":"x","code":null,"param":null}}',
-        )
+    def client_error(self) -> ClientError:
+        headers = {"content-type": "application/json", **self.headers()}
+        return ClientError(ERRORS["StoreError"], "explained", {}, headers)
 
     def explanation(self) -> str:
         return "what happened, and what to run"

@@ -740,7 +740,7 @@ def test_a_body_whose_model_cannot_be_read_is_not_sent(
     body: bytes, provider: ScriptedProvider, client_for: Any, fakes: Any
 ) -> None:
     response = client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", content=body)
-    assert (response.status_code, provider.requests) == (409, [])
+    assert (response.status_code, provider.requests) == (400, [])
     assert "UTF-8" in response.json()["error"]["message"]
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -78,31 +77,8 @@ def finite(at: float | None) -> float | None:
 
 def refuse(error: HoldfastError, *, as_json: bool, otherwise: str = "holdfast --help") -> None:
     """An error on stderr: what, then what to run; `otherwise` where the error itself does not know."""
-    step = error.next_step or otherwise
-    said = str(error) if error.next_step else f"{error}\n  run: {step}"
-    shown = (
-        json.dumps({"error": described(error) | {"run": step}}, indent=2, ensure_ascii=False)
-        if as_json
-        else f"holdfast: {plain(said)}"
-    )
+    shown = f"holdfast: {plain(error.message(otherwise))}"
+    if as_json:
+        shown = json.dumps({"error": error.described(otherwise)}, indent=2, ensure_ascii=False)
     sys.stdout.flush()  # what was said before comes before, also where both go into one file
     print(shown, file=sys.stderr)
-
-
-def described(error: HoldfastError) -> dict[str, Any]:
-    """An error as JSON values: kind, what, run, exit_code, and its problems, candidates or tried sources
-    where it has any."""
-    details: dict[str, list[Any]] = {
-        name: list(found) for name in ("tried", "candidates") if (found := getattr(error, name, ()))
-    }
-    if problems := getattr(error, "problems", ()):
-        details["problems"] = [
-            {"path": one.path, "what": one.what, "fix": one.fix, "place": one.place} for one in problems
-        ]
-    return {
-        "kind": type(error).__name__.lstrip("_"),
-        "what": error.what,
-        "run": error.next_step,
-        "exit_code": error.exit_code,
-        **details,
-    }

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 class HoldfastError(Exception):
-    """Base of all errors of ours: `what` is the bare sentence, `details` are the lines below it, `next_step`
+    """Base of all errors of ours. `what` is the bare sentence, `details` are the lines below it, `next_step`
     is what to run now. `exit_code` is what the command line ends with."""
 
     exit_code = 1
 
     def __init__(self, what: str, *, details: Iterable[str] = (), next_step: str = "") -> None:
         self.what, self.details, self.next_step = what, tuple(details), next_step
-        super().__init__("\n  ".join([what, *self.details, *([f"run: {next_step}"] if next_step else [])]))
+        super().__init__(message_of(what, self.details, next_step))
+
+    def message(self, otherwise: str) -> str:
+        """Return all lines of the error; the last says to run `otherwise` where the error has no next
+        step."""
+        return message_of(self.what, self.details, self.next_step or otherwise)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the error's class knows beyond its sentence, as JSON values for programs."""
+        return {}
+
+    def described(self, otherwise: str) -> dict[str, Any]:
+        """Return the error as `--json` prints it: kind, sentence, command, exit code, and facts that are not
+        empty."""
+        kind, run = type(self).__name__.lstrip("_"), self.next_step or otherwise
+        told = {"kind": kind, "what": self.what, "run": run, "exit_code": self.exit_code}
+        return told | {name: fact for name, fact in self.facts().items() if fact}
+
+
+def message_of(what: str, details: Iterable[str], next_step: str) -> str:
+    """Return the lines that people read: what happened, its details, and what to run."""
+    last = [f"run: {next_step}"] if next_step else []
+    return "\n  ".join([what, *details, *last])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +66,9 @@ class ConfigError(HoldfastError):
         self.problems = tuple(problems)
         super().__init__(what, details=[*map(str, problems), *details], next_step=next_step)
 
+    def facts(self) -> dict[str, Any]:
+        return {"problems": [asdict(problem) for problem in self.problems]} if self.problems else {}
+
 
 class IdentityError(ConfigError):
     """A name, endpoint or key stands where it cannot stand."""
@@ -60,6 +86,9 @@ class SecretMissing(ConfigError):
         self.tried = tuple(tried)
         super().__init__(what, details=[f"tried {one}" for one in tried], next_step=next_step)
 
+    def facts(self) -> dict[str, Any]:
+        return {"tried": list(self.tried)} if self.tried else {}
+
 
 class ConnectionLost(HoldfastError):
     """The chosen pin no longer resolves. `candidates` are what the user could mean; none of them was
@@ -70,6 +99,9 @@ class ConnectionLost(HoldfastError):
     def __init__(self, what: str, *, candidates: Sequence[str] = (), next_step: str = "") -> None:
         self.candidates = tuple(candidates)
         super().__init__(what, details=[f"could be: {one}" for one in candidates], next_step=next_step)
+
+    def facts(self) -> dict[str, Any]:
+        return {"candidates": list(self.candidates)}
 
     def about(self, session: str) -> ConnectionLost:
         """The same with the session's name in its command."""
@@ -134,3 +166,6 @@ class NotReady(HoldfastError):
     ) -> None:
         self.reason, self.retry_at = reason, retry_at
         super().__init__(what, details=details, next_step=next_step)
+
+    def facts(self) -> dict[str, Any]:
+        return {"reason": self.reason, "retry_at": self.retry_at}

@@ -18,8 +18,9 @@ from ..core.secret import Secret, redact
 from ..core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
 from ..store.base import Lease
 from ..store.journal_events import AnswerTruncated, Event, ModelDiffered
-from ..wire.error_bodies import error_body, retry_headers
-from .journal import events_of, usage_event
+from ..store.stored_events import stored
+from ..wire.error_bodies import ClientError, from_fault, retry_headers
+from .journal import attempt_event, events_of, usage_event
 
 if TYPE_CHECKING:
     from .state import Engine
@@ -86,23 +87,22 @@ class RequestRun:
             self._advance(Answer(self.now(), models=self.engine.relist(step.connection, self._used)))
         return True
 
-    def explain(self) -> tuple[int, dict[str, str], bytes]:
-        """Our own answer for a fault for which there is no answer of the provider's: status, headers, body in
-        the caller's dialect."""
-        outcome = self._ended()
+    def client_error(self) -> ClientError:
+        """Return our own answer to the outcome's fault, for which there is none of the provider's."""
+        outcome, call = self._ended(), self.call
         if outcome.fault is None:
             raise ValueError("a good answer needs no explanation")
-        status, body = error_body(
-            self.call.route.connection.dialect,
+        events = [attempt_event(attempt, call.session, call.request_id) for attempt in outcome.attempts]
+        return from_fault(
             outcome.fault,
             self.explanation(),
-            request_id=self.call.request_id,
-            session=self.call.session,
+            [{"pin": event.pin, **stored(event.detail)} for event in events],
+            self.headers(),
+            session=call.session,
             pin=str(self.pin),
-            attempts=outcome.attempts,
+            request_id=call.request_id,
             now=self.now(),
         )
-        return status, {"content-type": "application/json", **self.headers()}, body
 
     def explanation(self) -> Explanation:
         """The four lines about the outcome's fault."""

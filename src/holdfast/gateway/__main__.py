@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..store.base import Store
     from .process.worker import Options, Place
 
+_HELP = "holdfast serve --help"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to end; the exit code."""
@@ -192,16 +194,10 @@ def _for_people(url: str, shown: str | None, *, usable: bool) -> str:
 
 
 def _refuse(error: HoldfastError, *, as_json: bool) -> None:
-    step = error.next_step or "holdfast serve --help"
-    said = str(error) if error.next_step else f"{error}\n  run: {step}"
-    told = {
-        "kind": type(error).__name__,
-        "what": error.what,
-        "run": step,
-        "exit_code": error.exit_code,
-        "details": list(error.details),
-    }
-    sys.stderr.write(f"{json.dumps({'error': told}) if as_json else f'holdfast: {said}'}\n")
+    shown = f"holdfast: {error.message(_HELP)}"
+    if as_json:
+        shown = json.dumps({"error": error.described(_HELP)})
+    sys.stderr.write(f"{shown}\n")
 
 
 if __name__ == "__main__":

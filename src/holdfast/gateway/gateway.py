@@ -22,7 +22,7 @@ from ..core.steps import Outcome
 from ..engine.state import Engine
 from ..store.base import Token
 from ..wire.conversation import Bounds as TalkBounds
-from .http1.request_head import host_of
+from .http1.request_head import Head, host_of
 from .http1.server_connection import ServerConnection
 from .http1.upstream_pool import Upstreams
 from .routing import HttpRoutes
@@ -212,6 +212,16 @@ class Gateway:
         for _ in range(_TURNS):  # a connection that was cut is given back in a later turn of the loop
             await asyncio.sleep(0)
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def token_of(self, head: Head) -> Token | None:
+        """Return the token of the first good credential, which the head remembers; None where there is
+        none."""
+        for value in head.credentials:
+            token = self.tokens.check(value)
+            if token is not None:
+                head.credential = value
+                return token
+        return None
 
     def session_of(self, token: Token) -> str:
         """The session of a token's requests that name none."""

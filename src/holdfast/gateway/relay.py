@@ -26,13 +26,13 @@ from ..wire.conversation import (
     Whole,
     run_conversation,
 )
+from ..wire.error_bodies import ClientError, from_error, refusal
 from ..wire.request_body import is_plain
 from ..wire.request_head import OutboundRequest
 from ..wire.response_head import header_lines
-from ..wire.response_stream import ResponseStream, error_event, event_of
+from ..wire.response_stream import ResponseStream
 from .ask import GatewayRequest
 from .http1.errors import GatewayFaults, ReadTimeout, UpstreamError
-from .refusals import Refusal, of_error, refusal
 
 if TYPE_CHECKING:
     from .gateway import Gateway
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("holdfast.gateway")
 _FAULTS = GatewayFaults()
 _COMMENT = b": holdfast\n\n"
-_NOT_A_STREAM = "the provider answered with something else than the stream that was asked for"
 _SSE = [b"content-type: text/event-stream", b"cache-control: no-cache"]
 
 
@@ -132,8 +131,7 @@ class Relay:
         ask, gateway = self.ask, self._gateway
         body = ask.body or b""
         if not is_plain(body):
-            what = "the request's body is no JSON object in plain UTF-8, so nobody can tell which model it asks for: nothing was sent"
-            self._refuse(refusal(400, "unreadable_body", what))
+            self._refuse(refusal("unreadable_body"))
             return
         try:
             request_run = self._engine.begin(
@@ -149,17 +147,19 @@ class Relay:
             making.add_done_callback(self._made)
             return
         except HoldfastError as error:
-            self._refuse(of_error(error))
+            self._refuse(from_error(error))
             return
         self.request_run = request_run
         pin = request_run.call.route.connection.pin
         if gateway.strict is not None and pin != gateway.strict:
             request_run.abandon()
             self.request_run = None
-            what = (
-                f"this run is bound to '{gateway.strict}', and the request asks for '{pin}': nothing was sent"
-            )
-            self._refuse(refusal(409, "pin_mismatch", what, chosen=str(gateway.strict), requested=str(pin)))
+            facts = {
+                "chosen": str(gateway.strict),
+                "requested": str(pin),
+                "candidates": [str(gateway.strict)],
+            }
+            self._refuse(refusal("pin_mismatch", facts=facts, chosen=gateway.strict, requested=pin))
             return
         self._talk = run_conversation(_FAULTS, self._engine, request_run, ask, gateway.talk)
         self._go(None)
@@ -169,7 +169,7 @@ class Relay:
             return
         error = making.exception()
         if isinstance(error, HoldfastError):
-            self._refuse(of_error(error))
+            self._refuse(from_error(error))
         elif error is not None:
             self._bug(error)
         else:
@@ -302,16 +302,13 @@ class Relay:
 
     def _hand(self, told: ConversationResult) -> None:
         """Hand on what came of the conversation."""
-        request_run = self.request_run
+        request_run, good = self.request_run, told.good
         if request_run is None:
             raise RuntimeError("a conversation without an exchange")
-        good = told.good
-        if self._comments:
-            self._hand_late(request_run, good)
-        elif good is None:
-            status, ours, body = request_run.explain()
-            self._client.answer(status, header_lines(ours), body)
-            self._finish(status, len(body))
+        if good is None:
+            self._refuse(request_run.client_error())
+        elif self._comments:
+            self._hand_late(good)
         else:
             head: Any = good.head
             lines = head.kept + header_lines(request_run.headers())
@@ -324,24 +321,15 @@ class Relay:
                 self._client.begin(head.status, lines, head.length)
                 self._follow(good, good.tail)
 
-    def _hand_late(self, request_run: RequestRun, good: GoodAnswer | None) -> None:
-        """The same when the client was sent comments meanwhile: its status is gone, so what went wrong is
-        told in the stream."""
-        if good is not None and good.tail is not None and not good.head.coding:
+    def _hand_late(self, good: GoodAnswer) -> None:
+        """Pass on a good answer after comments: only a stream can follow them."""
+        if good.tail is not None and not good.head.coding:
             self._follow(good, good.tail)
             return
-        body = request_run.explain()[2] if good is None else None
-        last = (
-            event_of(self.ask.dialect, body)
-            if body is not None
-            else error_event(self.ask.dialect, _NOT_A_STREAM)
-        )
-        if good is not None and good.tail is not None:
+        if good.tail is not None:
             good.tail.left()
             self._drop()
-        self._client.send(last)
-        self._client.end()
-        self._finish(200, len(last))
+        self._refuse(refusal("not_a_stream", request=self.request_id))
 
     def _follow(self, good: GoodAnswer, tail: ResponseStream) -> None:
         """Pass on what was held back, then what comes."""
@@ -382,13 +370,17 @@ class Relay:
             self._client.cut()
         self._finish(self.status, self.size)
 
-    def _refuse(self, told: Refusal) -> None:
+    def _refuse(self, error: ClientError) -> None:
+        """Answer with an error of ours: as an event where comments have begun a stream, since its status is
+        gone."""
+        dialect = self.ask.dialect
         if self._comments:
-            self._client.send(event_of(self.ask.dialect, told.body(self.ask.dialect)))
+            last = error.event(dialect)
+            self._client.send(last)
             self._client.end()
+            self._finish(200, len(last))
         else:
-            self._client.refuse(told, self.ask.dialect)
-        self._finish(told.status, 0)
+            self._finish(error.status(dialect), self._client.refuse(error, dialect))
 
     def _bug(self, error: BaseException) -> None:
         """Something of ours went wrong: told to the log, not to the client."""
@@ -397,9 +389,7 @@ class Relay:
             return
         self._drop()
         if self._tail is None and not self._comments:
-            self._client.refuse(
-                refusal(500, "internal", "the gateway failed; its log says why"), self.ask.dialect
-            )
+            self._client.refuse(refusal("internal"), self.ask.dialect)
         else:
             self._client.cut()
         if self._talk is not None:

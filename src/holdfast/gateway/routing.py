@@ -9,9 +9,9 @@ from urllib.parse import unquote_to_bytes
 from ..core.identity import Dialect
 from ..core.session import is_session_id
 from ..store.base import Token
+from ..wire.error_bodies import ClientError, refusal
 from .http1.framing import MalformedMessage
 from .http1.request_head import HARNESS, SESSION
-from .refusals import Refusal, refusal
 
 DATA: dict[str, Dialect] = {
     "chat/completions": Dialect.OPENAI_CHAT,
@@ -62,17 +62,23 @@ class HttpRoutes(dict[bytes, HttpRoute]):
         return route
 
 
-def session_for(token: Token, route: HttpRoute, once: Mapping[int, bytes], own: str) -> str | Refusal:
+def session_for(token: Token, route: HttpRoute, once: Mapping[int, bytes], own: str) -> str | ClientError:
     """Whose request it is: the token's session, else that of the path, of the header, of what a harness
     sends, else the token's `own`."""
     named = route.session or (once[SESSION].decode("latin-1") if SESSION in once else "")
     if token.session is not None:
         if named and named != token.session:
-            return refusal(403, "session_mismatch", f"this token is bound to session '{token.session}'")
+            return refusal("session_mismatch", session=token.session)
         return token.session
     if named:
         if named != route.session and not is_session_id(named):
-            return refusal(400, "bad_session", f"'{named[:40]}' cannot be a session's id")
+            return refusal("bad_session", session=named[:40])
         return named
     sent = once[HARNESS].decode("latin-1") if HARNESS in once else ""
     return sent if is_session_id(sent) else own
+
+
+def there_is_no(path: str) -> ClientError:
+    """Return the refusal of a path that is no route; it names those that are."""
+    routes = [f"/v1/{name}" for name in (*DATA, "models")]
+    return refusal("unknown_route", path=path, routes=", ".join(routes), facts={"candidates": routes})

@@ -4,14 +4,14 @@ provider said nothing that an SDK could read."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator
 from typing import Any, NamedTuple
 
-from ..core.errors import AmbiguousModel, ConfigError, HoldfastError, NotReady, UnknownModel, WrongDialect
+from ..core.errors import HoldfastError
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from ..wire.conversation import Bounds, ConversationResult, Op, run_conversation, succeeded
+from ..wire.error_bodies import ClientError, from_error, refusal
 from ..wire.ports import Engine, Open, RawHeaders, RequestRun, Timeout
 from ..wire.request_body import inspect_body, is_plain
 from ..wire.request_head import build_request, dialect_of, filter_headers
@@ -87,9 +87,7 @@ def serve(
     recovery ended."""
     try:
         if ask.judged and ask.body and not is_plain(ask.body):
-            raise ConfigError(
-                "the request's body is no JSON object in plain UTF-8, so nobody can tell which model it asks for: nothing was sent"
-            )
+            return _told(ask.dialect, refusal("unreadable_body"))
         request_run = engine.begin(
             session,
             ask.dialect,
@@ -100,11 +98,13 @@ def serve(
             body=ask.body,
         )
     except HoldfastError as error:
-        return _refusal(ask.dialect, error)
-    return _handed(request_run, (yield from run_conversation(adapter, engine, request_run, ask, bounds)))
+        return _told(ask.dialect, from_error(error))
+    return _handed(
+        request_run, ask.dialect, (yield from run_conversation(adapter, engine, request_run, ask, bounds))
+    )
 
 
-def _handed(request_run: RequestRun, told: ConversationResult) -> SdkResponse:
+def _handed(request_run: RequestRun, dialect: Dialect, told: ConversationResult) -> SdkResponse:
     good, bad = told
     if good is not None:
         head: Any = good.head
@@ -126,47 +126,11 @@ def _handed(request_run: RequestRun, told: ConversationResult) -> SdkResponse:
             )
         # A page or a bare line tells an SDK's user nothing: the provider's status, and in our words what it
         # means.
-        _, ours, body = request_run.explain()
-        return SdkResponse(head.status, labelled([], ours), [body], head.extensions)
-    status, ours, body = request_run.explain()
-    return SdkResponse(status, labelled([], ours), [body], {})
+        ours = request_run.client_error()
+        return SdkResponse(head.status, labelled([], ours.headers), [ours.body(dialect)], head.extensions)
+    return _told(dialect, request_run.client_error())
 
 
-_STATUS: tuple[tuple[type[HoldfastError], int], ...] = (
-    (NotReady, 503),
-    (UnknownModel, 404),
-    (AmbiguousModel, 400),
-    (WrongDialect, 400),
-)
-
-
-def _refusal(dialect: Dialect, error: HoldfastError) -> SdkResponse:
-    """Our own refusal before anything was sent, in the caller's dialect."""
-    headers: RawHeaders = [(b"content-type", b"application/json"), (b"x-should-retry", b"false")]
-    return SdkResponse(refusal_status(error), headers, [refusal_body(dialect, error)], {})
-
-
-def refusal_status(error: HoldfastError) -> int:
-    """What an SDK makes the right exception of; 409: the session's choice is in conflict with what is."""
-    return next((status for kind, status in _STATUS if isinstance(error, kind)), 409)
-
-
-def refusal_body(dialect: Dialect, error: HoldfastError, **more: Any) -> bytes:
-    """An error of ours as the caller's SDK reads it; `more` goes into the machine's part."""
-    if isinstance(error, NotReady):
-        more = {"reason": error.reason, "retry_at": error.retry_at, **more}
-    kind = "api_error" if isinstance(error, NotReady) else "invalid_request_error"
-    told: dict[str, Any] = {
-        "type": kind,
-        "message": str(error),
-        "holdfast": {"class": type(error).__name__, **more},
-    }
-    if dialect is Dialect.ANTHROPIC_MESSAGES:
-        return json.dumps({"type": "error", "error": told}).encode()
-    return json.dumps(
-        {"error": told | {"param": None, "code": "holdfast_" + _snake(type(error).__name__)}}
-    ).encode()
-
-
-def _snake(name: str) -> str:
-    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")
+def _told(dialect: Dialect, error: ClientError) -> SdkResponse:
+    """Return an answer of our own, in the caller's dialect."""
+    return SdkResponse(error.status(dialect), labelled([], error.headers), [error.body(dialect)], {})

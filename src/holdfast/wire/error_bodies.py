@@ -1,120 +1,172 @@
-"""A fault as the caller's SDK is to see it: status, type and code of its dialect, the four lines as the
-message, and the machine's part beside them. Nothing is decided here (docs/reference/library.md says what an
-SDK sees)."""
+"""What a client is answered when something went wrong, for both faces: status, headers, and the error in the
+shape that the SDK of its dialect reads, as a body or as the event that ends a stream.
+
+An error of ours, a fault of a provider's, or a refusal becomes one `ClientError`; the library and the gateway
+only write it out. The statuses and codes stand in `error_kinds`."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
+from ..core.errors import HoldfastError, NotReady, message_of
 from ..core.explain import Explanation
 from ..core.faults import Fault, FaultClass
 from ..core.identity import Dialect
-from ..core.steps import Attempt
-from ..engine.journal import attempt_event
-from ..store.stored_events import stored
+from ..core.steps import Refused
+from .error_kinds import ERRORS, FAULTS, REFUSALS, TIMED_OUT, UNREADABLE, ErrorKind
 
-C = FaultClass
-
-
-class ClientError(NamedTuple):
-    """What a client's SDK is to see."""
-
-    status: int
-    openai_type: str
-    openai_code: str
-    anthropic_type: str
-
-
-_OUTWARD: dict[FaultClass, ClientError] = {
-    C.AUTH_REJECTED: ClientError(401, "authentication_error", "auth_rejected", "authentication_error"),
-    C.AUTH_EXPIRED: ClientError(401, "authentication_error", "auth_expired", "authentication_error"),
-    C.NOT_ENTITLED: ClientError(403, "permission_error", "not_entitled", "permission_error"),
-    C.BLOCKED: ClientError(403, "permission_error", "blocked", "permission_error"),
-    C.QUOTA_EXHAUSTED: ClientError(429, "insufficient_quota", "insufficient_quota", "billing_error"),
-    C.QUOTA_WINDOW: ClientError(429, "insufficient_quota", "insufficient_quota", "rate_limit_error"),
-    C.RATE_LIMITED: ClientError(429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_error"),
-    C.PROVIDER_UNAVAILABLE: ClientError(503, "server_error", "provider_unavailable", "overloaded_error"),
-    C.TRANSIENT: ClientError(502, "server_error", "transient", "api_error"),
-    C.MODEL_UNAVAILABLE: ClientError(404, "invalid_request_error", "model_not_found", "not_found_error"),
-    C.ENDPOINT_MISMATCH: ClientError(
-        400, "invalid_request_error", "endpoint_mismatch", "invalid_request_error"
-    ),
-    C.CONTEXT_OVERFLOW: ClientError(
-        400, "invalid_request_error", "context_length_exceeded", "invalid_request_error"
-    ),
-    C.CONTENT_BLOCKED: ClientError(400, "invalid_request_error", "content_filter", "invalid_request_error"),
-    C.BAD_REQUEST: ClientError(400, "invalid_request_error", "bad_request", "invalid_request_error"),
-    C.UNKNOWN: ClientError(502, "server_error", "unknown", "api_error"),
-}
-_ANTHROPIC_STATUS = {C.QUOTA_EXHAUSTED: 400, C.PROVIDER_UNAVAILABLE: 529}
 _TIMEOUTS = (408, 504, 524)
-_LONGEST_RETRY = 60.0
+_LONGEST_RETRY = 60.0  # seconds
+_JSON = {"content-type": "application/json"}
+_NO_RETRY = {"x-should-retry": "false"}
+_OTHERWISE = "holdfast doctor"
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-def outward(fault: Fault, dialect: Dialect = Dialect.OPENAI_CHAT) -> ClientError:
-    """Status and types by which a client of `dialect` acts rightly on `fault`."""
-    row = _OUTWARD[fault.kind]
-    if fault.kind is C.TRANSIENT and (fault.status in _TIMEOUTS or fault.cause == "timeout"):
-        return row._replace(status=504)
-    return (
-        row._replace(status=_ANTHROPIC_STATUS.get(fault.kind, row.status))
-        if dialect is Dialect.ANTHROPIC_MESSAGES
-        else row
-    )
+@dataclass(frozen=True, slots=True)
+class ClientError:
+    """One error as a client gets it. `details` is the part for programs: `error.holdfast`, in every
+    dialect."""
+
+    kind: ErrorKind
+    message: str
+    details: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=lambda: _JSON | _NO_RETRY)
+    request_id: str = ""
+
+    def status(self, dialect: Dialect) -> int:
+        """Return the HTTP status for a client of `dialect`."""
+        if dialect is Dialect.ANTHROPIC_MESSAGES:
+            return self.kind.anthropic_status
+        return self.kind.status
+
+    def body(self, dialect: Dialect) -> bytes:
+        """Return the whole body of an answer, as JSON."""
+        return json.dumps(self._value(dialect)).encode()
+
+    def event(self, dialect: Dialect) -> bytes:
+        """Return the event by which an SDK of `dialect` raises, for a client that was promised a stream."""
+        value = self._value(dialect)
+        if dialect is Dialect.OPENAI_CHAT:
+            return f"data: {json.dumps(value)}\n\n".encode()
+        if dialect is Dialect.OPENAI_RESPONSES:
+            # Its SDK hands an event out as data unless it has a member `error`; the API's own event has the
+            # others.
+            value |= {"type": "error", "code": self.kind.code, "message": self.message, "param": None}
+        return f"event: error\ndata: {json.dumps(value)}\n\n".encode()
+
+    def _value(self, dialect: Dialect) -> dict[str, Any]:
+        machine = {"class": self.kind.name, **self.details}
+        told: dict[str, Any] = {"message": self.message, "holdfast": machine}
+        if dialect is Dialect.ANTHROPIC_MESSAGES:
+            named = {"request_id": self.request_id} if self.request_id else {}
+            return {"type": "error", "error": {"type": self.kind.anthropic_type, **told}, **named}
+        return {"error": {"type": self.kind.openai_type, "code": self.kind.code, "param": None, **told}}
 
 
-def error_body(
-    dialect: Dialect,
+def from_error(error: HoldfastError) -> ClientError:
+    """Return what an error of our own calls becomes."""
+    details = {"next_step": error.next_step or _OTHERWISE, **error.facts()}
+    headers = _JSON | _NO_RETRY
+    if isinstance(error, NotReady) and error.retry_at is not None:
+        headers["holdfast-reset-at"] = str(math.ceil(error.retry_at))
+    return ClientError(kind_of_error(error), error.message(_OTHERWISE), details, headers)
+
+
+def kind_of_error(error: HoldfastError) -> ErrorKind:
+    """Return the row of an error's class, or of its nearest base that has one."""
+    if isinstance(error, Refused):
+        return kind_of_fault(error.fault)
+    names = [base.__name__ for base in type(error).__mro__]
+    return next(ERRORS[name] for name in names if name in ERRORS)
+
+
+def refusal(
+    name: str,
+    *,
+    facts: Mapping[str, Any] = NOTHING,
+    headers: Mapping[str, str] = NOTHING,
+    **words: object,
+) -> ClientError:
+    """Return the refusal `name` of the table, its sentence filled in with `words`.
+
+    `facts` are added to the part for programs, `headers` to the answer.
+    """
+    row = REFUSALS[name]
+    what, command, advice = (text.format_map(words) for text in (row.sentence, row.command, row.advice))
+    lines = [f"next: {advice}"] if advice else []
+    details = {"next_step": command or advice, **facts}
+    return ClientError(row.kind, message_of(what, lines, command), details, {**_JSON, **_NO_RETRY, **headers})
+
+
+def unreadable(status: int, what: str) -> ClientError:
+    """Return the refusal of a request that cannot be read as HTTP, or is too large for it."""
+    return refusal(UNREADABLE[status], what=what)
+
+
+def kind_of_fault(fault: Fault) -> ErrorKind:
+    """Return the row of a fault's class; a timeout has one of its own."""
+    timed_out = fault.status in _TIMEOUTS or fault.cause == "timeout"
+    if fault.kind is FaultClass.TRANSIENT and timed_out:
+        return TIMED_OUT
+    return FAULTS[fault.kind]
+
+
+def from_fault(
     fault: Fault,
     explanation: Explanation,
+    attempts: Sequence[Mapping[str, Any]],
+    labels: Mapping[str, str],
     *,
-    request_id: str,
     session: str,
     pin: str,
-    attempts: Sequence[Attempt],
+    request_id: str,
     now: float,
-) -> tuple[int, bytes]:
-    """Status and body of our own answer: the four lines as the message, and the machine's part beside it
-    under `holdfast`."""
-    status, openai_type, code, anthropic_type = outward(fault, dialect)
-    events = [attempt_event(one, session, request_id) for one in attempts]
-    machine = {
-        "class": fault.kind,
+) -> ClientError:
+    """Return what a provider's fault becomes once recovery has ended: four lines for people, the same for
+    programs.
+
+    `attempts` are the request's sends as JSON values, `labels` the answer's headers, `now` is in epoch
+    seconds."""
+    ahead = fault.reset_at is not None and fault.reset_at > now
+    details = {
         "pin": pin,
-        "key": events[-1].detail.key if events else None,
+        "key": attempts[-1]["key"] if attempts else None,
         "session": session,
         "request_id": request_id,
         "from": fault.origin,
-        "from_memory": not events,
-        "reset_at": fault.reset_at if fault.reset_at is not None and fault.reset_at > now else None,
+        "from_memory": not attempts,
+        "reset_at": fault.reset_at if ahead else None,
         "provider_status": fault.status,
         "provider_request_id": fault.request_id,
         "next_step": explanation.next_step,
-        "attempts": [{"pin": one.pin, **stored(one.detail)} for one in events],
+        "attempts": list(attempts),
     }
-    error = {"message": str(explanation), "holdfast": machine}
-    if dialect is Dialect.ANTHROPIC_MESSAGES:
-        return status, json.dumps(
-            {"type": "error", "error": {"type": anthropic_type, **error}, "request_id": request_id}
-        ).encode()
-    return status, json.dumps({"error": {"type": openai_type, "param": None, "code": code, **error}}).encode()
+    return ClientError(kind_of_fault(fault), str(explanation), details, {**_JSON, **labels}, request_id)
 
 
 def retry_headers(fault: Fault, now: float) -> dict[str, str]:
-    """What we say about retrying: nobody should (law 10), except after a throttle that ends within a minute.
-    SDKs sleep as long as they are told, so a longer wait never stands in retry-after; the true reset stands
-    in a header of ours."""
-    wait = (
-        fault.reset_at - now
-        if fault.reset_at is not None
-        else fault.retry_after
-        if fault.retry_after is not None
-        else math.inf
-    )
+    """Return what an answer says about retrying: nobody should (law 10), but after a throttle of at most a
+    minute.
+
+    SDKs sleep as long as they are told, so `retry-after` never holds a longer wait. The true reset, however
+    far away, is in `holdfast-reset-at`. `now` is in epoch seconds."""
+    wait = _seconds_left(fault, now)
     told = {"holdfast-reset-at": str(math.ceil(now + wait))} if 0 < wait < math.inf else {}
-    if fault.kind is C.RATE_LIMITED and -math.inf < wait <= _LONGEST_RETRY:
+    if fault.kind is FaultClass.RATE_LIMITED and -math.inf < wait <= _LONGEST_RETRY:
         return told | {"retry-after": str(max(1, math.ceil(wait)))}
-    return told | {"x-should-retry": "false"}
+    return told | _NO_RETRY
+
+
+def _seconds_left(fault: Fault, now: float) -> float:
+    """Return how long a fault lasts from `now` on; infinity where nobody said."""
+    if fault.reset_at is not None:
+        return fault.reset_at - now
+    if fault.retry_after is not None:
+        return fault.retry_after
+    return math.inf

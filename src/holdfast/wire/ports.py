@@ -14,6 +14,7 @@ from ..core.identity import Connection, Dialect, Endpoint
 from ..core.secret import Secret
 from ..core.steps import Answer, Outcome, Step
 from ..core.vocabulary import Profile
+from .error_bodies import ClientError
 
 
 class RequestRun(Protocol):
@@ -48,8 +49,8 @@ class RequestRun(Protocol):
         """What we add to the answer that is handed on. Only when the outcome is there."""
         ...
 
-    def explain(self) -> tuple[int, Mapping[str, str], bytes]:
-        """Our own answer for the outcome's fault, in the caller's dialect: status, headers, body."""
+    def client_error(self) -> ClientError:
+        """Return our own answer to the outcome's fault."""
         ...
 
     def explanation(self) -> object:

@@ -3,13 +3,13 @@ written down once."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from ..core.classify import classify
 from ..core.faults import Fault, Phase, Reply
-from ..core.identity import Connection, Dialect
+from ..core.identity import Connection
+from .error_bodies import ClientError, refusal
 from .ports import Engine, Faults, RequestRun
 from .response_head import BODY_LIMIT, reply_of_error
 from .sse import StreamWatch
@@ -17,9 +17,6 @@ from .usage import by_kind
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
 """No token was counted."""
-
-_CUT = "stream ended without its terminal event: the answer of {} is cut short; it may have been billed, repeat the turn"
-_BROKE = "{}: the answer of {} broke off; it may have been billed, repeat the turn"
 
 
 class ResponseStream:
@@ -78,24 +75,32 @@ class ResponseStream:
             self.left()
         else:
             self._tell(Reply(200, (), b"", Phase.POST_OUTPUT, host))
-            message = _CUT.format(self._connection)
+            cut = self._truncated("stream ended without its terminal event")
             if self._raises or not whole:
-                raise self._adapter.cut(message)
-            return error_event(self._connection.dialect, message)
+                raise self._adapter.cut(cut.message)
+            return cut.event(self._connection.dialect)
         return b""
 
     def broke(self, error: Exception) -> Exception:
-        """The connection broke: the same exception, with what it means here."""
-        self._tell(reply_of_error(error, Phase.POST_OUTPUT, self._connection.endpoint.host))
-        error.args = (_BROKE.format(error, self._connection),)
+        """Return the exception by which the connection broke, with what it means here as its message."""
+        error.args = (self._broken(error).message,)
         return error
 
     def cut_off(self, error: Exception) -> bytes:
-        """The connection broke: what is still to be passed on, an error event, or nothing where half an event
-        was passed on already."""
+        """Return what is still to be passed on once the connection broke: an error event; nothing after half
+        an event."""
         whole = self._watch is not None and self._watch.whole
-        message = str(self.broke(error))
-        return error_event(self._connection.dialect, message) if whole else b""
+        told = self._broken(error)
+        return told.event(self._connection.dialect) if whole else b""
+
+    def _broken(self, error: Exception) -> ClientError:
+        self._tell(reply_of_error(error, Phase.POST_OUTPUT, self._connection.endpoint.host))
+        return self._truncated(str(error) or type(error).__name__)
+
+    def _truncated(self, what: str) -> ClientError:
+        """Return what the caller is told of a stream without an end."""
+        request = self._request_run.headers()["holdfast-request-id"]
+        return refusal("stream_truncated", what=what, connection=self._connection, request=request)
 
     @property
     def usage(self) -> Mapping[str, int]:
@@ -125,32 +130,3 @@ class ResponseStream:
 
 def _unseen(chunk: bytes) -> None:
     """What is no stream of events is not looked at."""
-
-
-def error_event(dialect: Dialect, message: str) -> bytes:
-    """An event of the dialect by which its SDK raises. The Responses SDK hands out an `error` event as data
-    unless it has `error`."""
-    error = {"type": "api_error", "code": "stream_truncated", "message": message}
-    if dialect is Dialect.OPENAI_CHAT:
-        return f"data: {json.dumps({'error': error | {'param': None}})}\n\n".encode()
-    event: dict[str, object] = {"type": "error", "error": error}
-    if dialect is Dialect.OPENAI_RESPONSES:
-        event |= {"code": "stream_truncated", "message": message, "param": None}
-    return f"event: error\ndata: {json.dumps(event)}\n\n".encode()
-
-
-def event_of(dialect: Dialect, body: bytes) -> bytes:
-    """An error body of ours as an event, for a client that was promised a stream."""
-    if dialect is Dialect.OPENAI_CHAT:
-        return b"data: %b\n\n" % body
-    told = json.loads(body)
-    if dialect is Dialect.OPENAI_RESPONSES:
-        error = told["error"]
-        told = {
-            "type": "error",
-            "error": error,
-            "code": error["code"],
-            "message": error["message"],
-            "param": None,
-        }
-    return b"event: error\ndata: %b\n\n" % json.dumps(told).encode()

@@ -7,11 +7,12 @@ provider is asked."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from ...core.catalog import Option, options
-from ...core.config import Config, near
-from ...core.errors import StoreError
+from ...core.config import Config
+from ...core.errors import AmbiguousModel, StoreError, UnknownModel
 from ...core.identity import Dialect, Pin
 from ...engine.state import Engine
 
@@ -41,11 +42,11 @@ def listing(engine: Engine, speaks: Collection[Dialect] | None, strict: Pin | No
     }
 
 
-def one(
-    engine: Engine, name: str, speaks: Collection[Dialect] | None, strict: Pin | None
-) -> dict[str, Any] | str:
-    """The model of this pin, or of this bare name where only one provider has it; else a sentence that says
-    what there is."""
+def one(engine: Engine, name: str, speaks: Collection[Dialect] | None, strict: Pin | None) -> dict[str, Any]:
+    """Return the model of this pin, or of this bare name where only one provider has it.
+
+    Raises UnknownModel and AmbiguousModel, with what could be meant.
+    """
     found = [option for option in _reachable(engine, speaks) if strict in (None, option.pin)]
     named = [option for option in found if str(option.pin) == name] or [
         option for option in found if option.pin.model == name
@@ -53,8 +54,12 @@ def one(
     if len(named) == 1:
         return _item(named[0])
     if named:
-        return f"several providers have a model '{name}': {', '.join(str(option.pin) for option in named)}"
-    return f"no model is called '{name}': {near(name, [str(option.pin) for option in found])}"
+        pins = [str(option.pin) for option in named]
+        raise AmbiguousModel(
+            f"several providers list a model '{name}'", candidates=pins, next_step="holdfast models"
+        )
+    alike = get_close_matches(name, [str(option.pin) for option in found], n=3, cutoff=0.5)
+    raise UnknownModel(f"no provider lists a model '{name}'", candidates=alike, next_step="holdfast models")
 
 
 def _reachable(engine: Engine, speaks: Collection[Dialect] | None) -> list[Option]:

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from ...core.errors import HoldfastError
 from ...core.identity import Dialect
 from ...store.base import Token
-from ..refusals import refusal
+from ...wire.error_bodies import ClientError, from_error, refusal
 from ..telemetry.metrics import CONTENT_TYPE, Metrics
 from . import models, views
 
@@ -83,9 +83,7 @@ class AdminRoutes:
             token,
         )
         if handler in _OF_ALL and _only(asked) is not None:
-            return _refused(
-                None, 403, "session_token", "this token is bound to a session, and sees nothing else"
-            )
+            return _refused(None, refusal("session_token"))
         return handler(asked) if handler in _QUICK else gateway.in_thread(partial(handler, asked))
 
 
@@ -137,10 +135,10 @@ def _models(asked: AdminRequest) -> SideAnswer:
 
 def _model(asked: AdminRequest) -> SideAnswer:
     speaks = models.spoken(asked.headers)
-    found = models.one(asked.gateway.engine, asked.rest, speaks, asked.gateway.strict)
-    if isinstance(found, dict):
-        return _json(200, found)
-    return _refused(speaks, 404, "model_not_found", found)
+    try:
+        return _json(200, models.one(asked.gateway.engine, asked.rest, speaks, asked.gateway.strict))
+    except HoldfastError as error:
+        return _refused(speaks, from_error(error))
 
 
 def _status(asked: AdminRequest) -> SideAnswer:
@@ -157,20 +155,16 @@ def _sessions(asked: AdminRequest) -> SideAnswer:
 
 def _session(asked: AdminRequest) -> SideAnswer:
     told = views.session(asked.gateway.engine, asked.rest) if _only(asked) in (None, asked.rest) else None
-    return (
-        _json(200, told)
-        if told is not None
-        else _refused(None, 404, "no_such_session", f"there is no session '{asked.rest}'")
-    )
+    if told is None:
+        return _refused(None, refusal("no_such_session", session=asked.rest))
+    return _json(200, told)
 
 
 def _request(asked: AdminRequest) -> SideAnswer:
     told = views.request(asked.gateway.engine, asked.rest, _only(asked))
-    return (
-        _json(200, told)
-        if told is not None
-        else _refused(None, 404, "no_such_request", f"no request is called '{asked.rest}'")
-    )
+    if told is None:
+        return _refused(None, refusal("no_such_request", request=asked.rest))
+    return _json(200, told)
 
 
 def _has_token(asked: AdminRequest) -> bool:
@@ -226,11 +220,10 @@ def _json(status: int, value: object) -> SideAnswer:
     return status, [(b"content-type", b"application/json")], json.dumps(value, ensure_ascii=False).encode()
 
 
-def _refused(speaks: frozenset[Dialect] | None, status: int, code: str, what: str) -> SideAnswer:
-    """A refusal in the caller's shape, which no SDK retries."""
-    dialect = Dialect.ANTHROPIC_MESSAGES if speaks == models.ANTHROPIC else Dialect.OPENAI_CHAT
-    return (
-        status,
-        [(b"content-type", b"application/json"), (b"x-should-retry", b"false")],
-        refusal(status, code, what).body(dialect),
-    )
+def _refused(speaks: frozenset[Dialect] | None, error: ClientError) -> SideAnswer:
+    """Return a refusal in the caller's shape, which no SDK retries."""
+    dialect = Dialect.OPENAI_CHAT
+    if speaks == models.ANTHROPIC:
+        dialect = Dialect.ANTHROPIC_MESSAGES
+    headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
+    return error.status(dialect), headers, error.body(dialect)

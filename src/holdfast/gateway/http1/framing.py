@@ -7,6 +7,8 @@ The same rules hold for clients and providers. Does no I/O and keeps at most one
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from http import HTTPStatus
 from typing import cast
 
 CRLF = b"\r\n"
@@ -28,6 +30,16 @@ class MalformedMessage(Exception):
     def __init__(self, what: str, status: int = 400) -> None:
         super().__init__(what)
         self.what, self.status = what, status
+
+
+@lru_cache(maxsize=256)
+def status_line(status: int) -> bytes:
+    """Return the first line of an answer."""
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    return b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode())
 
 
 def lines_of(head: bytes, most: int) -> list[bytes]:

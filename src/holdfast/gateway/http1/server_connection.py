@@ -10,13 +10,15 @@ import logging
 import math
 from typing import TYPE_CHECKING, cast
 
+from ...core.errors import HoldfastError
 from ...core.identity import Dialect
 from ...store.base import Token
+from ...wire.error_bodies import ClientError, from_error, refusal, unreadable
+from ...wire.response_head import header_lines
 from ..own import LocalResponse
-from ..refusals import Refusal, refusal, status_line
 from ..relay import Relay
-from ..routing import HttpRoute, session_for
-from .framing import LONG_BODIES, BodyBuffer, Chunks, MalformedMessage
+from ..routing import HttpRoute, session_for, there_is_no
+from .framing import LONG_BODIES, BodyBuffer, Chunks, MalformedMessage, status_line
 from .request_head import HOST, ORIGIN, CachedHead, Head, cacheable
 
 if TYPE_CHECKING:
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("holdfast.gateway")
 _END = b"\r\n\r\n"
 _CLOSE = b"connection: close"
-_NO_RETRY = b"x-should-retry: false"
-_JSON = b"content-type: application/json"
 
 
 class ServerConnection(asyncio.Protocol):
@@ -130,7 +130,7 @@ class ServerConnection(asyncio.Protocol):
         if now < self.deadline or self._tr is None:
             return
         if self._state == self._BODY or (self._state == self._HEAD and self._held):
-            self._reject(refusal(408, "request_timeout", "the request did not arrive in time"))
+            self._reject(refusal("request_timeout"))
         elif self._state != self._BUSY:
             before, self.unread = self.unread, self._tr.get_write_buffer_size()
             if not 0 < self.unread < before:
@@ -150,13 +150,11 @@ class ServerConnection(asyncio.Protocol):
             while data and self._state in (self._HEAD, self._BODY):
                 data = self._take_head(data) if self._state == self._HEAD else self._take_body(data)
         except MalformedMessage as error:
-            self._reject(
-                refusal(error.status, "malformed_request", f"the request cannot be read: {error.what}")
-            )
+            self._reject(unreadable(error.status, error.what))
             return
         except Exception as error:
             _log.error("a request failed inside the gateway", exc_info=error)
-            self._reject(refusal(500, "internal", "the gateway failed; its log says why"))
+            self._reject(refusal("internal"))
             return
         if data and self._state in (self._BUSY, self._FULL) and self._tr is not None:
             self._held += data
@@ -228,9 +226,7 @@ class ServerConnection(asyncio.Protocol):
         """Make ready for the body, if it is not too long."""
         bounds = self._gateway.bounds
         if length > bounds.body_bytes:
-            self._reject(
-                refusal(413, "request_too_large", f"the body is larger than {bounds.body_bytes} bytes")
-            )
+            self._reject(unreadable(413, f"its body is larger than {bounds.body_bytes} bytes"))
             return
         self._state, self._need, self._chunks = self._BODY, length, None
         if head.chunked:
@@ -238,40 +234,25 @@ class ServerConnection(asyncio.Protocol):
         if head.expects and self._tr is not None:
             self._tr.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _barred(self, head: Head, route: HttpRoute) -> Refusal | None:
+    def _barred(self, head: Head, route: HttpRoute) -> ClientError | None:
         """Why this request may not go on, if it may not."""
         gateway, once = self._gateway, head.once
         if not gateway.may_be_called(once.get(HOST, b"")):
-            return refusal(
-                403,
-                "foreign_host",
-                "this gateway is not called by that name: the Host header is none of its own",
-            )
+            return refusal("foreign_host")
         origin = once.get(ORIGIN)
         if origin is not None and not gateway.may_ask(origin):
-            return refusal(403, "foreign_origin", "a page of another origin may not use this gateway")
+            return refusal("foreign_origin")
         if route.path not in gateway.sides.OPEN:
-            for value in head.credentials:
-                self._token = gateway.tokens.check(value)
-                if self._token is not None:
-                    head.credential = value
-                    break
-            else:
-                what = (
-                    "no gateway token was sent"
-                    if not head.credentials
-                    else "this is no token of this gateway"
-                )
-                return refusal(
-                    401, "invalid_token", f"{what}\n  run: holdfast token new", next_step="holdfast token new"
-                )
+            self._token = gateway.token_of(head)
+            if self._token is None:
+                return refusal("invalid_token" if head.credentials else "no_token")
         if not route.name:
             return None
         if head.method != b"POST":
-            return refusal(405, "method_not_allowed", f"/{route.name} takes POST")
+            return refusal("method_not_allowed", path=route.path, allow="POST", headers={"allow": "POST"})
         token = cast("Token", self._token)
         chosen = session_for(token, route, once, gateway.session_of(token))
-        if isinstance(chosen, Refusal):
+        if isinstance(chosen, ClientError):
             return chosen
         self._session = chosen
         return None
@@ -284,7 +265,7 @@ class ServerConnection(asyncio.Protocol):
             self._body.append(b"".join(pieces))  # one object, however small the pieces are
             self._need += len(self._body[-1])
             if self._need > bounds.body_bytes:
-                raise MalformedMessage(f"the body is larger than {bounds.body_bytes} bytes", 413)
+                raise MalformedMessage(f"its body is larger than {bounds.body_bytes} bytes", 413)
             if not self._chunks.done:
                 self.deadline = self._gateway.loop.time() + bounds.body
                 return b""
@@ -333,16 +314,18 @@ class ServerConnection(asyncio.Protocol):
     async def _aside(self, found: Awaitable[SideAnswer | None]) -> None:
         try:
             answer = await found
+        except HoldfastError as error:
+            self._reject(from_error(error))
         except Exception as error:
             _log.error("a side route failed", exc_info=error)
-            self._reject(refusal(500, "internal", "the gateway failed; its log says why"))
+            self._reject(refusal("internal"))
         else:
             self._answer_aside(answer)
 
     def _answer_aside(self, answer: SideAnswer | None) -> None:
         if answer is None:
             route = cast("HttpRoute", self._route)
-            self.refuse(refusal(404, "unknown_route", f"there is no {route.path} here"), route.dialect)
+            self.refuse(there_is_no(route.path), route.dialect)
             self._told(404, "unknown_route")
         else:
             status, headers, body = answer
@@ -404,9 +387,11 @@ class ServerConnection(asyncio.Protocol):
         if self._tr is not None and self._chunked_out:
             self._tr.write(b"0\r\n\r\n")
 
-    def refuse(self, told: Refusal, dialect: Dialect) -> None:
-        """Answer a complete request with an error of ours."""
-        self.answer(told.status, [_JSON, _NO_RETRY], told.body(dialect))
+    def refuse(self, told: ClientError, dialect: Dialect) -> int:
+        """Answer a complete request with an error of ours. Returns the length of its body."""
+        body = told.body(dialect)
+        self.answer(told.status(dialect), header_lines(told.headers), body)
+        return len(body)
 
     def finished(self) -> None:
         """The answer is written: on to the next request, once the client takes what it has, or to the end."""
@@ -437,7 +422,7 @@ class ServerConnection(asyncio.Protocol):
             self._tr.resume_reading()
             self.data_received(waiting)
 
-    def _reject(self, told: Refusal) -> None:
+    def _reject(self, told: ClientError) -> None:
         """Answer a request whose rest is not wanted, and close once the client has had time to read why (RFC
         9112 9.6)."""
         if self._tr is None:
@@ -446,7 +431,7 @@ class ServerConnection(asyncio.Protocol):
         self._held.clear()
         dialect = self._route.dialect if self._route is not None else Dialect.OPENAI_CHAT
         self.refuse(told, dialect)
-        self._told(told.status, told.code)
+        self._told(told.status(dialect), told.kind.name)
         self.deadline = self._gateway.loop.time() + self._gateway.bounds.linger
         if self._tr.can_write_eof():
             self._tr.write_eof()

@@ -1,11 +1,10 @@
-"""What leaves us when recovery ended: a status and a body on which the caller's SDK acts rightly, and what
-`why` reads aloud."""
+"""What a provider's fault becomes for a client: a status, headers and a body on which its SDK acts
+rightly."""
 
 from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime
 from typing import Any
 
 import anthropic
@@ -15,33 +14,12 @@ import pytest
 
 from holdfast.core.changes import Evidence
 from holdfast.core.explain import explain
-from holdfast.core.faults import Fault, FaultClass, Phase
-from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
+from holdfast.core.faults import Fault, FaultClass
+from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.steps import Attempt
-from holdfast.engine.journal import attempt_event, utc, why
-from holdfast.store.journal_events import (
-    KINDS,
-    AnswerTruncated,
-    Attempted,
-    ChoiceAnswers,
-    Detail,
-    Event,
-    FellBack,
-    KeyChanged,
-    ModelDiffered,
-    ProviderRenamed,
-    ProvisioningChanged,
-    RequestRefused,
-    ReturnedToChoice,
-    SessionCreated,
-    SessionHealed,
-    SessionRemoved,
-    SessionResumed,
-    SessionSwitched,
-    UnknownEvent,
-    UsageCounted,
-)
-from holdfast.wire.error_bodies import error_body, outward, retry_headers
+from holdfast.engine.journal import attempt_event, utc
+from holdfast.store.stored_events import stored
+from holdfast.wire.error_bodies import from_fault, kind_of_fault, retry_headers
 
 C = FaultClass
 NOW = 1_772_460_000.0
@@ -50,17 +28,11 @@ KEY = Key(NAME, "a", "env:MIMO_KEY")
 CONNECTION = Connection(
     Provider(NAME, (Endpoint("https://plan.example/v1"),), (KEY,)), Dialect.OPENAI_CHAT, KEY, "mimo-pro"
 )
-KEYLESS = Connection(
-    Provider(ProviderName("den"), (Endpoint("http://127.0.0.1:8080/v1", auth=Auth.NONE),)),
-    Dialect.OPENAI_CHAT,
-    None,
-    "llama",
-)
 OPENAI, RESPONSES, ANTHROPIC = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 
 # class: (OpenAI's status, type and code, and what its SDK raises), (Anthropic's status and type, and what its
 # SDK raises)
-OUTWARD = {
+ANSWERS = {
     C.AUTH_REJECTED: (
         (401, "authentication_error", "auth_rejected", "AuthenticationError"),
         (401, "authentication_error", "AuthenticationError"),
@@ -138,17 +110,12 @@ def answer(fault: Fault, dialect: Dialect, *, sent: bool = True) -> tuple[int, b
         key_shown="…3f9A",
         clock=utc,
     )
-    status, body = error_body(
-        dialect,
-        fault,
-        explanation,
-        request_id="hf_1",
-        session="issue-42",
-        pin="mimo-plan/mimo-pro",
-        attempts=attempts,
-        now=NOW,
+    events = [attempt_event(attempt, "issue-42", "hf_1") for attempt in attempts]
+    told = [{"pin": event.pin, **stored(event.detail)} for event in events]
+    error = from_fault(
+        fault, explanation, told, {}, request_id="hf_1", session="issue-42", pin="mimo-plan/mimo-pro", now=NOW
     )
-    return status, body, str(explanation).splitlines()
+    return error.status(dialect), error.body(dialect), str(explanation).splitlines()
 
 
 def raised(module: Any, status: int, body: bytes) -> Any:
@@ -173,7 +140,7 @@ def raised(module: Any, status: int, body: bytes) -> Any:
 
 @pytest.mark.parametrize("kind", list(FaultClass))
 def test_the_openai_sdk_raises_the_error_of_the_class_with_our_lines(kind: FaultClass) -> None:
-    status, kind_of_error, code, name = OUTWARD[kind][0]
+    status, kind_of_error, code, name = ANSWERS[kind][0]
     sent, body, lines = answer(Fault(kind, status=400, excerpt='{"error": "it\'s gone"}'), OPENAI)
     error = raised(openai, sent, body)
     assert (sent, error.status_code, error.type, error.code, type(error).__name__) == (
@@ -189,7 +156,7 @@ def test_the_openai_sdk_raises_the_error_of_the_class_with_our_lines(kind: Fault
 
 @pytest.mark.parametrize("kind", list(FaultClass))
 def test_the_anthropic_sdk_raises_the_error_of_the_class_with_our_lines(kind: FaultClass) -> None:
-    status, kind_of_error, name = OUTWARD[kind][1]
+    status, kind_of_error, name = ANSWERS[kind][1]
     sent, body, lines = answer(Fault(kind, status=400, excerpt="some words"), ANTHROPIC)
     error = raised(anthropic, sent, body)
     assert (sent, error.status_code, error.body["error"]["type"], type(error).__name__) == (
@@ -217,8 +184,13 @@ def test_an_overflow_keeps_the_words_on_which_programs_compact(dialect: Dialect)
 
 @pytest.mark.parametrize(("status", "cause"), [(408, None), (504, None), (524, None), (None, "timeout")])
 def test_a_timeout_is_told_as_a_gateway_timeout(status: int | None, cause: str | None) -> None:
-    assert outward(Fault(C.TRANSIENT, status=status, cause=cause)).status == 504
-    assert outward(Fault(C.TRANSIENT, status=status, cause=cause), ANTHROPIC).status == 504
+    kind = kind_of_fault(Fault(C.TRANSIENT, status=status, cause=cause))
+    assert (kind.name, kind.status, kind.anthropic_status, kind.anthropic_type) == (
+        "transient",
+        504,
+        504,
+        "timeout_error",
+    )
 
 
 def test_the_machines_part_holds_what_the_lines_say() -> None:
@@ -286,107 +258,3 @@ def test_an_answer_from_memory_says_so_and_shows_no_attempt_and_no_past_reset() 
 )
 def test_nobody_behind_us_is_told_to_wait_longer_than_a_minute(fault: Fault, headers: dict[str, str]) -> None:
     assert retry_headers(fault, NOW) == headers
-
-
-# ------------------------------------------------------------------ the journal, read aloud
-def clock(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
-
-
-PIN = "mimo-plan/mimo-pro"
-JOURNAL: list[tuple[Detail, str, str]] = [
-    (SessionCreated(), PIN, "created on mimo-plan/mimo-pro"),
-    (SessionCreated(key="a", project="/p"), PIN, "created on mimo-plan/mimo-pro (key: a, project: /p)"),
-    (SessionResumed(), PIN, "resumed on mimo-plan/mimo-pro"),
-    (SessionSwitched(before="router/x"), PIN, "switched by its user from router/x to mimo-plan/mimo-pro"),
-    (
-        RequestRefused(C.QUOTA_WINDOW, "team", NOW + 600),
-        PIN,
-        f"nothing sent on {PIN} with key 'team': its last verdict was quota_window, and is remembered (until: 14:10:00)",
-    ),
-    (
-        RequestRefused(C.BLOCKED, "", None),
-        PIN,
-        f"nothing sent on {PIN} with no key: its last verdict was blocked, and is remembered",
-    ),
-    (
-        FellBack("transient", NOW + 600),
-        "router/x",
-        "router/x stands in until 14:10:00, because of transient",
-    ),
-    (
-        FellBack("", None),
-        "router/x",
-        "router/x stands in until (not recorded), because of (not recorded)",
-    ),
-    (
-        ChoiceAnswers(),
-        PIN,
-        "mimo-plan/mimo-pro answers again, asked beside the requests: the next turn goes there",
-    ),
-    (ReturnedToChoice(), PIN, "back on mimo-plan/mimo-pro"),
-    (KeyChanged("a"), PIN, "the value of key 'a' changed"),
-    (
-        AnswerTruncated(C.TRANSIENT, "truncated", ""),
-        PIN,
-        "the answer broke off after its first part had been passed on: transient (cause: truncated)",
-    ),
-    (SessionHealed(before="", more=(("row", 7),)), PIN, "healed: now on mimo-plan/mimo-pro (row: 7)"),
-    (ProviderRenamed(before=""), PIN, "renamed from (not recorded) to mimo-plan/mimo-pro"),
-    (SessionRemoved(), PIN, "removed"),
-    (ModelDiffered("glm-5", "glm-4"), PIN, "another model answered than the one chosen: glm-4 for glm-5"),
-    (ProvisioningChanged("ready", "", ""), "mimo-plan", "setting up mimo-plan: ready"),
-    (UsageCounted({"input": 12, "output": 34}), PIN, "the provider counted 12 input, 34 output tokens"),
-    (
-        UnknownEvent("of-tomorrow", {"a": 1}),
-        PIN,
-        "an event that this version does not know: of-tomorrow (a: 1)",
-    ),
-    (
-        Attempted(0, None, "", None, None),
-        PIN,
-        "attempt (not recorded): no key at (not recorded): answered in (not recorded)",
-    ),
-    (
-        Attempted(1, "a", "https://x.example/v1", None, 1.0, more=(("dialect", "telex"),)),
-        PIN,
-        "attempt 1: key 'a' at x.example: answered in 1 s (dialect: telex)",
-    ),
-]
-
-
-@pytest.mark.parametrize(("detail", "pin", "text"), JOURNAL, ids=[type(row[0]).__name__ for row in JOURNAL])
-def test_each_event_of_the_journal_is_one_sentence(detail: Detail, pin: str, text: str) -> None:
-    assert why([Event(NOW, detail, "issue-42", pin=pin)], clock=clock) == [f"14:00:00  {text}"]
-
-
-def test_every_kind_of_event_has_its_sentence() -> None:
-    assert {type(row[0]) for row in JOURNAL} == {*KINDS, UnknownEvent}
-
-
-def test_the_attempts_of_a_request_read_in_order() -> None:
-    refused = Fault(C.AUTH_REJECTED, status=401)
-    cut = Fault(C.TRANSIENT, phase=Phase.CONNECT)
-    log = [
-        Attempt(
-            1,
-            CONNECTION,
-            NOW,
-            NOW + 0.25,
-            refused,
-            then="asked again after 0.5 s: this key worked here before",
-        ),
-        Attempt(2, CONNECTION, NOW + 1, NOW + 1.1, refused, probe=True),
-        Attempt(3, KEYLESS, NOW + 2, NOW + 2.3, cut, then="tried again after 0.1 s"),
-        Attempt(4, KEYLESS, NOW + 3, NOW + 4),
-    ]
-    assert why([attempt_event(one, "issue-42", "hf_1") for one in log], clock=clock) == [
-        "14:00:00  attempt 1: key 'a' at plan.example: auth_rejected (HTTP 401) in 0.2 s; asked again after 0.5 s: this key worked here before",
-        "14:00:01  attempt 2: test of key 'a' at plan.example: auth_rejected (HTTP 401) in 0.1 s",
-        "14:00:02  attempt 3: no key at 127.0.0.1:8080: transient in 0.3 s; tried again after 0.1 s",
-        "14:00:03  attempt 4: no key at 127.0.0.1:8080: answered in 1 s",
-    ]
-
-
-def test_without_a_clock_the_journal_is_told_in_utc() -> None:
-    assert why([Event(NOW, SessionRemoved(), "issue-42")]) == ["2026-03-02 14:00:00 UTC  removed"]

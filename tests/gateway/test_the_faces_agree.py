@@ -1,0 +1,337 @@
+"""The library and the gateway tell the same error alike in every dialect: same status, code, class and so
+on."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import anthropic
+import httpx2
+import openai
+import pytest
+
+import holdfast
+from holdfast.core.errors import HoldfastError, NoSession, NotReady
+from holdfast.core.faults import Fault, FaultClass, Phase
+from holdfast.core.identity import Dialect
+from holdfast.core.steps import Call, Outcome, Refused
+from holdfast.testing import ScriptedProvider
+from holdfast.wire.error_bodies import from_error, refusal, unreadable
+from holdfast.wire.error_kinds import ERRORS, FAULTS, REFUSALS, UNREADABLE, ErrorKind
+
+from .conftest import Running, StartGateway  # type: ignore[import-not-found]
+
+ROUTES = {
+    Dialect.OPENAI_CHAT: "chat/completions",
+    Dialect.OPENAI_RESPONSES: "responses",
+    Dialect.ANTHROPIC_MESSAGES: "messages",
+}
+BODY: dict[str, Any] = {"model": "mine/scripted-1", "messages": []}
+ANTHROPIC_TYPES = {
+    "invalid_request_error",
+    "authentication_error",
+    "billing_error",
+    "permission_error",
+    "not_found_error",
+    "request_too_large",
+    "rate_limit_error",
+    "timeout_error",
+    "api_error",
+    "overloaded_error",
+}
+
+# What each error is told as: status and code. A new error fails until somebody decides about it here.
+DECIDED: dict[str, tuple[int, str]] = {
+    "AmbiguousModel": (400, "model_ambiguous"),
+    "CannotHandOver": (409, "cannot_hand_over"),
+    "ConfigError": (503, "config_broken"),
+    "ConnectionLost": (409, "connection_lost"),
+    "HoldfastError": (500, "internal"),
+    "IdentityError": (409, "identity_error"),
+    "InUse": (409, "in_use"),
+    "ModelDropped": (409, "model_dropped"),
+    "NoSession": (409, "no_session"),
+    "NotReady": (503, "not_ready"),
+    "NotRenewed": (503, "not_renewed"),
+    "NotSignedIn": (409, "not_signed_in"),
+    "Refused": (401, "auth_rejected"),
+    "SecretMissing": (409, "secret_missing"),
+    "SignInEnded": (409, "sign_in_ended"),
+    "StaleSession": (409, "session_changed"),
+    "StoreError": (503, "store_unavailable"),
+    "UnknownModel": (404, "model_not_found"),
+    "WrongDialect": (400, "wrong_dialect"),
+}
+
+
+def subclasses(kind: type[HoldfastError]) -> Iterator[type[HoldfastError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from subclasses(below)
+
+
+def every_error() -> list[type[HoldfastError]]:
+    """Return all classes of errors, wherever they stand; but not the command line's own, which reach no
+    client."""
+    for module in pkgutil.walk_packages(holdfast.__path__, "holdfast."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    found = {kind for kind in subclasses(HoldfastError) if kind.__module__.startswith("holdfast.")}
+    seen_by_clients = [kind for kind in found if not kind.__module__.startswith("holdfast.cli")]
+    return sorted(seen_by_clients, key=lambda kind: kind.__name__)
+
+
+EVERY_ERROR = every_error()
+
+
+def made(kind: type[HoldfastError]) -> HoldfastError:
+    """Return an error of this class with all that it can hold."""
+    more: dict[str, Any] = {"next_step": "holdfast provider list"}
+    if issubclass(kind, NotReady):
+        more |= {"reason": "busy", "retry_at": 1_772_460_000.5}
+    if issubclass(kind, Refused):
+        more |= {"fault": Fault(FaultClass.AUTH_REJECTED, status=401)}
+    try:
+        return kind("what is wrong", candidates=["mine/scripted-1"], **more)  # type: ignore[call-arg]
+    except TypeError:
+        return kind("what is wrong", **more)
+
+
+class Seen(NamedTuple):
+    """One answer, as far as the faces must agree."""
+
+    status: int
+    type: str
+    code: str | None
+    name: str
+    next_step: str
+    candidates: list[str] | None
+    message: str
+    retry: tuple[str | None, ...]
+
+
+def seen(status: int, headers: Any, body: bytes) -> Seen:
+    told = json.loads(body)
+    error = told["error"]
+    machine = error["holdfast"]
+    return Seen(
+        status,
+        error["type"],
+        error.get("code"),
+        machine["class"],
+        machine["next_step"],
+        machine.get("candidates"),
+        error["message"],
+        tuple(
+            headers.get(name)
+            for name in ("x-should-retry", "retry-after", "holdfast-reset-at", "content-type")
+        ),
+    )
+
+
+def through_the_library(plane: Running, dialect: Dialect) -> httpx2.Response:
+    with httpx2.Client(
+        transport=plane.holdfast.session("work").transport(), base_url="http://holdfast.invalid/v1"
+    ) as client:
+        return client.post(f"/{ROUTES[dialect]}", json=BODY)
+
+
+def through_both(plane: Running, dialect: Dialect) -> tuple[Seen, Seen]:
+    """Return what the library and what the gateway answer to one request in `dialect`."""
+    plane.holdfast.session("work", "mine/scripted-1")
+    answer = through_the_library(plane, dialect)
+    return (
+        seen(answer.status_code, answer.headers, answer.content),
+        seen(*plane.post(ROUTES[dialect], BODY, holdfast_session="work")),
+    )
+
+
+Fails = Callable[[HoldfastError], None]
+
+
+@pytest.fixture
+def plane(gateway: StartGateway, provider: ScriptedProvider) -> Running:
+    return gateway(provider)
+
+
+@pytest.fixture
+def fails(plane: Running, monkeypatch: pytest.MonkeyPatch) -> Fails:
+    """Let every request of both faces end with this error before anything is sent."""
+
+    def fail(error: HoldfastError) -> None:
+        def begin(*_: Any, **__: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(plane.holdfast.engine, "begin", begin)
+
+    return fail
+
+
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault], None]:
+    """Let every request of both faces end with this fault, without anything that was sent."""
+
+    def end(fault: Fault) -> None:
+        def flow(call: Call, *_: Any) -> Iterator[Any]:
+            yield from ()
+            return Outcome(call.route.connection, (), fault)
+
+        monkeypatch.setattr("holdfast.engine.request.flow", flow)
+
+    return end
+
+
+def test_somebody_decided_about_every_error_that_a_client_may_see() -> None:
+    assert {kind.__name__ for kind in EVERY_ERROR} == DECIDED.keys()
+    assert {name for name in DECIDED if name != "Refused"} == ERRORS.keys()
+    assert set(FaultClass) == FAULTS.keys()
+
+
+# A session that is not there is an error of the library's alone: the gateway begins it.
+@pytest.mark.parametrize(
+    "kind", [kind for kind in EVERY_ERROR if kind is not NoSession], ids=lambda kind: kind.__name__
+)
+def test_an_error_of_ours_is_told_alike_by_both_faces(
+    kind: type[HoldfastError], plane: Running, fails: Fails
+) -> None:
+    error = made(kind)
+    status, code = DECIDED[kind.__name__]
+    fails(error)
+    for dialect in Dialect:
+        library, ours = through_both(plane, dialect)
+        assert library == ours
+        assert (ours.status, ours.name, ours.next_step) == (status, code, "holdfast provider list")
+        assert ours.code == (None if dialect is Dialect.ANTHROPIC_MESSAGES else code)
+        assert ours.candidates == (list(error.candidates) if hasattr(error, "candidates") else None)
+        assert ours.message == str(error)
+        assert ours.retry[:2] == ("false", None)
+
+
+@pytest.mark.parametrize("kind", list(FaultClass))
+def test_a_fault_is_told_alike_by_both_faces(
+    kind: FaultClass, plane: Running, ends: Callable[[Fault], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plane.holdfast.engine.store, "now", lambda: 1_772_460_000.0)
+    ends(Fault(kind, phase=Phase.HEADERS, status=400, retry_after=30.0, excerpt="some words"))
+    for dialect in Dialect:
+        library, ours = through_both(plane, dialect)
+        assert library == ours
+        assert ours.name == kind
+        assert ours.next_step in ours.message
+        throttled = kind is FaultClass.RATE_LIMITED
+        assert ours.retry[:2] == ((None, "30") if throttled else ("false", None))
+
+
+def test_a_body_without_a_model_is_refused_alike_by_both_faces(plane: Running) -> None:
+    plane.holdfast.session("work", "mine/scripted-1")
+    for dialect, route in ROUTES.items():
+        with httpx2.Client(
+            transport=plane.holdfast.session("work").transport(), base_url="http://holdfast.invalid/v1"
+        ) as client:
+            library = client.post(f"/{route}", content=b"no object")
+        ours = seen(*plane.post(route, b"no object", holdfast_session="work"))
+        assert seen(library.status_code, library.headers, library.content) == ours
+        assert (ours.status, ours.name) == (400, "unreadable_body"), dialect
+
+
+@pytest.mark.parametrize(
+    "name", ["UnknownModel", "ConnectionLost", "NotReady", "AmbiguousModel", "HoldfastError"]
+)
+def test_the_sdks_raise_the_same_exception_from_both_faces(name: str, plane: Running, fails: Fails) -> None:
+    kind = next(one for one in EVERY_ERROR if one.__name__ == name)
+    session = plane.holdfast.session("work", "mine/scripted-1")
+    fails(made(kind))
+    direct: dict[str, Any] = {"verify": False, "trust_env": False}
+    root = f"{plane.root}/s/work"
+    clients = [
+        openai.OpenAI(**session.for_openai()),
+        openai.OpenAI(
+            base_url=f"{root}/v1", api_key=plane.token, http_client=openai.DefaultHttpxClient(**direct)
+        ),
+        anthropic.Anthropic(**session.for_anthropic()),
+        anthropic.Anthropic(
+            base_url=root, api_key=plane.token, http_client=anthropic.DefaultHttpxClient(**direct)
+        ),
+    ]
+    raised: list[tuple[Any, ...]] = []
+    for client in clients:
+        turn: dict[str, Any] = {"model": "scripted-1", "messages": [{"role": "user", "content": "hello"}]}
+        ask: Any = (
+            client.messages.create
+            if isinstance(client, anthropic.Anthropic)
+            else client.chat.completions.create
+        )
+        with client, pytest.raises((openai.APIStatusError, anthropic.APIStatusError)) as caught:
+            ask(max_tokens=9, **turn)
+        raised.append((type(caught.value), caught.value.status_code, str(caught.value), caught.value.body))
+    assert raised[0] == raised[1]
+    assert raised[2] == raised[3]
+    assert raised[0][1] == raised[2][1] == DECIDED[name][0]
+
+
+# ------------------------------------------------------------------ the table itself
+EVERY_KIND: list[ErrorKind] = [
+    *dict.fromkeys([*FAULTS.values(), *ERRORS.values(), *(one.kind for one in REFUSALS.values())])
+]
+
+
+def test_no_two_rows_of_the_table_have_the_same_class() -> None:
+    names = [kind.name for kind in EVERY_KIND]
+    assert sorted(names) == sorted(set(names))
+    assert set(UNREADABLE.values()) <= REFUSALS.keys()
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda kind: kind.name)
+def test_every_type_is_one_that_the_vendor_knows(kind: ErrorKind) -> None:
+    assert kind.anthropic_type in ANTHROPIC_TYPES
+    assert 400 <= kind.status < 600
+    assert 400 <= kind.anthropic_status < 600
+
+
+@pytest.mark.parametrize("kind", [*ERRORS.values()], ids=lambda kind: kind.name)
+def test_no_error_of_ours_looks_like_a_bad_key(kind: ErrorKind) -> None:
+    assert not {kind.status, kind.anthropic_status} & {401, 403}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_every_refusal_says_what_to_do_next(name: str) -> None:
+    words = dict.fromkeys("what session request path routes allow chosen requested connection".split(), "W")
+    error = refusal(name, **words)
+    assert "{" not in error.message
+    assert error.details["next_step"]
+    assert error.message.endswith(error.details["next_step"])
+    assert error.headers["x-should-retry"] == "false"
+
+
+def test_an_error_without_a_next_step_of_its_own_is_told_with_one() -> None:
+    error = from_error(HoldfastError("what is wrong"))
+    assert error.details["next_step"] == "holdfast doctor"
+    assert error.message == "what is wrong\n  run: holdfast doctor"
+
+
+def test_a_time_of_the_next_attempt_stands_in_a_header_that_no_sdk_waits_for() -> None:
+    headers = from_error(NotReady("busy", reason="busy", retry_at=1_772_460_000.5)).headers
+    assert (headers["holdfast-reset-at"], headers["x-should-retry"]) == ("1772460001", "false")
+    assert "holdfast-reset-at" not in from_error(NotReady("busy", reason="busy")).headers
+
+
+# ------------------------------------------------------------------ events of a stream
+@pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_an_event_holds_the_error_of_the_body(kind: ErrorKind, dialect: Dialect) -> None:
+    error = unreadable(400, "x")
+    error = type(error)(kind, "what is wrong", {"next_step": "holdfast doctor"}, request_id="hf_1")
+    body, event = json.loads(error.body(dialect)), error.event(dialect)
+    name, _, data = event.rpartition(b"data: ")
+    told = json.loads(data)
+    assert data.endswith(b"\n\n")
+    assert told["error"] == body["error"]
+    assert name == (b"" if dialect is Dialect.OPENAI_CHAT else b"event: error\n")
+    if dialect is Dialect.OPENAI_RESPONSES:
+        assert (told["type"], told["code"], told["message"]) == ("error", kind.code, "what is wrong")
+    else:
+        assert told == body

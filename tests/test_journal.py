@@ -1,0 +1,151 @@
+"""The journal, read aloud: what `why` prints of each event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from holdfast.core.faults import Fault, FaultClass, Phase
+from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
+from holdfast.core.steps import Attempt
+from holdfast.engine.journal import attempt_event, why
+from holdfast.store.journal_events import (
+    KINDS,
+    AnswerTruncated,
+    Attempted,
+    ChoiceAnswers,
+    Detail,
+    Event,
+    FellBack,
+    KeyChanged,
+    ModelDiffered,
+    ProviderRenamed,
+    ProvisioningChanged,
+    RequestRefused,
+    ReturnedToChoice,
+    SessionCreated,
+    SessionHealed,
+    SessionRemoved,
+    SessionResumed,
+    SessionSwitched,
+    UnknownEvent,
+    UsageCounted,
+)
+
+C = FaultClass
+NOW = 1_772_460_000.0
+NAME = ProviderName("mimo-plan")
+KEY = Key(NAME, "a", "env:MIMO_KEY")
+CONNECTION = Connection(
+    Provider(NAME, (Endpoint("https://plan.example/v1"),), (KEY,)), Dialect.OPENAI_CHAT, KEY, "mimo-pro"
+)
+KEYLESS = Connection(
+    Provider(ProviderName("den"), (Endpoint("http://127.0.0.1:8080/v1", auth=Auth.NONE),)),
+    Dialect.OPENAI_CHAT,
+    None,
+    "llama",
+)
+
+
+def clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
+
+
+PIN = "mimo-plan/mimo-pro"
+JOURNAL: list[tuple[Detail, str, str]] = [
+    (SessionCreated(), PIN, "created on mimo-plan/mimo-pro"),
+    (SessionCreated(key="a", project="/p"), PIN, "created on mimo-plan/mimo-pro (key: a, project: /p)"),
+    (SessionResumed(), PIN, "resumed on mimo-plan/mimo-pro"),
+    (SessionSwitched(before="router/x"), PIN, "switched by its user from router/x to mimo-plan/mimo-pro"),
+    (
+        RequestRefused(C.QUOTA_WINDOW, "team", NOW + 600),
+        PIN,
+        f"nothing sent on {PIN} with key 'team': its last verdict was quota_window, and is remembered (until: 14:10:00)",
+    ),
+    (
+        RequestRefused(C.BLOCKED, "", None),
+        PIN,
+        f"nothing sent on {PIN} with no key: its last verdict was blocked, and is remembered",
+    ),
+    (
+        FellBack("transient", NOW + 600),
+        "router/x",
+        "router/x stands in until 14:10:00, because of transient",
+    ),
+    (
+        FellBack("", None),
+        "router/x",
+        "router/x stands in until (not recorded), because of (not recorded)",
+    ),
+    (
+        ChoiceAnswers(),
+        PIN,
+        "mimo-plan/mimo-pro answers again, asked beside the requests: the next turn goes there",
+    ),
+    (ReturnedToChoice(), PIN, "back on mimo-plan/mimo-pro"),
+    (KeyChanged("a"), PIN, "the value of key 'a' changed"),
+    (
+        AnswerTruncated(C.TRANSIENT, "truncated", ""),
+        PIN,
+        "the answer broke off after its first part had been passed on: transient (cause: truncated)",
+    ),
+    (SessionHealed(before="", more=(("row", 7),)), PIN, "healed: now on mimo-plan/mimo-pro (row: 7)"),
+    (ProviderRenamed(before=""), PIN, "renamed from (not recorded) to mimo-plan/mimo-pro"),
+    (SessionRemoved(), PIN, "removed"),
+    (ModelDiffered("glm-5", "glm-4"), PIN, "another model answered than the one chosen: glm-4 for glm-5"),
+    (ProvisioningChanged("ready", "", ""), "mimo-plan", "setting up mimo-plan: ready"),
+    (UsageCounted({"input": 12, "output": 34}), PIN, "the provider counted 12 input, 34 output tokens"),
+    (
+        UnknownEvent("of-tomorrow", {"a": 1}),
+        PIN,
+        "an event that this version does not know: of-tomorrow (a: 1)",
+    ),
+    (
+        Attempted(0, None, "", None, None),
+        PIN,
+        "attempt (not recorded): no key at (not recorded): answered in (not recorded)",
+    ),
+    (
+        Attempted(1, "a", "https://x.example/v1", None, 1.0, more=(("dialect", "telex"),)),
+        PIN,
+        "attempt 1: key 'a' at x.example: answered in 1 s (dialect: telex)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("detail", "pin", "text"), JOURNAL, ids=[type(row[0]).__name__ for row in JOURNAL])
+def test_each_event_of_the_journal_is_one_sentence(detail: Detail, pin: str, text: str) -> None:
+    assert why([Event(NOW, detail, "issue-42", pin=pin)], clock=clock) == [f"14:00:00  {text}"]
+
+
+def test_every_kind_of_event_has_its_sentence() -> None:
+    assert {type(row[0]) for row in JOURNAL} == {*KINDS, UnknownEvent}
+
+
+def test_the_attempts_of_a_request_read_in_order() -> None:
+    refused = Fault(C.AUTH_REJECTED, status=401)
+    cut = Fault(C.TRANSIENT, phase=Phase.CONNECT)
+    log = [
+        Attempt(
+            1,
+            CONNECTION,
+            NOW,
+            NOW + 0.25,
+            refused,
+            then="asked again after 0.5 s: this key worked here before",
+        ),
+        Attempt(2, CONNECTION, NOW + 1, NOW + 1.1, refused, probe=True),
+        Attempt(3, KEYLESS, NOW + 2, NOW + 2.3, cut, then="tried again after 0.1 s"),
+        Attempt(4, KEYLESS, NOW + 3, NOW + 4),
+    ]
+    assert why([attempt_event(one, "issue-42", "hf_1") for one in log], clock=clock) == [
+        "14:00:00  attempt 1: key 'a' at plan.example: auth_rejected (HTTP 401) in 0.2 s; asked again after 0.5 s: this key worked here before",
+        "14:00:01  attempt 2: test of key 'a' at plan.example: auth_rejected (HTTP 401) in 0.1 s",
+        "14:00:02  attempt 3: no key at 127.0.0.1:8080: transient in 0.3 s; tried again after 0.1 s",
+        "14:00:03  attempt 4: no key at 127.0.0.1:8080: answered in 1 s",
+    ]
+
+
+def test_without_a_clock_the_journal_is_told_in_utc() -> None:
+    assert why([Event(NOW, SessionRemoved(), "issue-42")]) == ["2026-03-02 14:00:00 UTC  removed"]
