@@ -55,7 +55,7 @@ def test_the_last_failure_can_be_explained_to_the_user_of_an_sdk(provider: Scrip
     with holdfast.open() as hf:
         session = hf.session("s1", "mimo/m1")
         assert session.explain() == ""
-        assert ask(session).status_code == 402
+        assert ask(session).status_code == 429
         assert "Top up" in session.explain()
         assert "holdfast key reset mimo K1" in session.explain()
 

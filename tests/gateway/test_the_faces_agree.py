@@ -19,7 +19,7 @@ from holdfast.core.errors import HoldfastError, NoSession, NotReady
 from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Dialect
 from holdfast.core.steps import Call, Outcome, Refused
-from holdfast.testing import ScriptedProvider
+from holdfast.testing import Behaviour, ScriptedProvider, status, wrong_door
 from holdfast.wire.error_bodies import from_error, refusal, unreadable
 from holdfast.wire.error_kinds import ERRORS, FAULTS, REFUSALS, UNREADABLE, ErrorKind
 
@@ -114,12 +114,12 @@ class Seen(NamedTuple):
     retry: tuple[str | None, ...]
 
 
-def seen(status: int, headers: Any, body: bytes) -> Seen:
+def seen(code: int, headers: Any, body: bytes) -> Seen:
     told = json.loads(body)
     error = told["error"]
     machine = error["holdfast"]
     return Seen(
-        status,
+        code,
         error["type"],
         error.get("code"),
         machine["class"],
@@ -199,12 +199,12 @@ def test_an_error_of_ours_is_told_alike_by_both_faces(
     kind: type[HoldfastError], plane: Running, fails: Fails
 ) -> None:
     error = made(kind)
-    status, code = DECIDED[kind.__name__]
+    expected, code = DECIDED[kind.__name__]
     fails(error)
     for dialect in Dialect:
         library, ours = through_both(plane, dialect)
         assert library == ours
-        assert (ours.status, ours.name, ours.next_step) == (status, code, "holdfast provider list")
+        assert (ours.status, ours.name, ours.next_step) == (expected, code, "holdfast provider list")
         assert ours.code == (None if dialect is Dialect.ANTHROPIC_MESSAGES else code)
         assert ours.candidates == (list(error.candidates) if hasattr(error, "candidates") else None)
         assert ours.message == str(error)
@@ -224,6 +224,53 @@ def test_a_fault_is_told_alike_by_both_faces(
         assert ours.next_step in ours.message
         throttled = kind is FaultClass.RATE_LIMITED
         assert ours.retry[:2] == ((None, "30") if throttled else ("false", None))
+
+
+def failing(code: str, message: str = "no", kind: str = "invalid_request_error") -> dict[str, Any]:
+    return {"type": "error", "error": {"type": kind, "code": code, "message": message}}
+
+
+# What a provider may answer, and the class that it means.
+ANSWERED: dict[FaultClass, Behaviour] = {
+    FaultClass.AUTH_REJECTED: status(401, failing("invalid_api_key", kind="authentication_error")),
+    FaultClass.NOT_ENTITLED: status(403, failing("", "You have no access to this model", "permission_error")),
+    FaultClass.QUOTA_EXHAUSTED: status(402, failing("insufficient_quota", "Insufficient balance")),
+    FaultClass.QUOTA_WINDOW: status(429, failing("", "Weekly limit reached"), {"retry-after": "504641"}),
+    FaultClass.RATE_LIMITED: status(429, failing("", "slow down", "rate_limit_error"), {"retry-after": "9"}),
+    FaultClass.PROVIDER_UNAVAILABLE: status(503, failing("", "overloaded", "overloaded_error")),
+    FaultClass.TRANSIENT: status(500, failing("", "server error", "api_error")),
+    FaultClass.MODEL_UNAVAILABLE: status(404, failing("model_not_found", "no such model")),
+    FaultClass.ENDPOINT_MISMATCH: wrong_door(),
+    FaultClass.CONTEXT_OVERFLOW: status(400, failing("context_length_exceeded", "prompt is too long")),
+    FaultClass.BAD_REQUEST: status(400, failing("invalid_value", "Invalid value for 'temperature'")),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERED)
+def test_what_a_provider_refuses_is_told_alike_by_both_faces(
+    kind: FaultClass, gateway: StartGateway, provider: ScriptedProvider
+) -> None:
+    speaks = f'openai-chat = "{provider.url}", openai-responses = "{provider.url}", anthropic-messages = "{provider.root}"'
+    one_key = f'[provider.mine]\nmodels = ["scripted-1"]\nkeys = ["env:KEY_A"]\nendpoints = {{ {speaks} }}\n'
+    plane = gateway(config=f"{one_key}[settings]\nwait_budget = 0\nprobe_delays = [0]\n")
+    provider.follow(ANSWERED[kind])
+    for dialect in Dialect:
+        library, ours = through_both(plane, dialect)
+        assert library[:6] == ours[:6]
+        assert ours.name == kind
+        assert ours.retry[0] == library.retry[0]
+
+
+def test_what_is_no_request_to_a_model_fails_as_its_provider_said(
+    plane: Running, provider: ScriptedProvider
+) -> None:
+    theirs = {"error": {"message": "No such file", "type": "invalid_request_error"}}
+    provider.follow(status(404, theirs))
+    session = plane.holdfast.session("work", "mine/scripted-1")
+    with httpx2.Client(transport=session.transport(), base_url="http://holdfast.invalid/v1") as client:
+        answer = client.get("/files/file-1")
+    assert (answer.status_code, answer.json()) == (404, theirs)
+    assert answer.headers["holdfast-fault"]
 
 
 def test_a_body_without_a_model_is_refused_alike_by_both_faces(plane: Running) -> None:

@@ -98,7 +98,7 @@ class FakeExchange:
 
     def client_error(self) -> ClientError:
         headers = {"content-type": "application/json", **self.headers()}
-        return ClientError(ERRORS["StoreError"], "explained", {}, headers)
+        return ClientError(ERRORS["StoreError"], "explained", {"next_step": "holdfast why r1"}, headers)
 
     def explanation(self) -> str:
         return "what happened, and what to run"

@@ -67,18 +67,17 @@ def test_a_failed_answer_is_reported_and_the_next_step_is_taken(
     assert engine.last.answers[0].sent_at <= engine.last.answers[0].now
 
 
-def test_at_the_end_of_recovery_the_providers_own_answer_is_handed_on(
+def test_at_the_end_of_recovery_our_answer_holds_the_providers_own_error_and_headers(
     provider: ScriptedProvider, client_for: Any, fakes: Any
 ) -> None:
-    provider.follow(
-        status(
-            429,
-            {"error": {"message": "slow down"}},
-            {"Retry-After": "86400", "X-Should-Retry": "true", "Holdfast-Pin": "forged"},
-        )
-    )
+    theirs = {"error": {"message": "slow down", "param": "n"}}
+    headers = {"Retry-After": "86400", "X-Should-Retry": "true", "Holdfast-Pin": "forged", "X-Vendor": "kept"}
+    provider.follow(status(429, theirs, headers))
     response = client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", json=CHAT)
-    assert (response.status_code, response.json()) == (429, {"error": {"message": "slow down"}})
+    error = response.json()["error"]
+    assert (response.status_code, error["message"]) == (503, "explained")
+    assert error["holdfast"]["provider_error"] == theirs
+    assert (response.headers["x-vendor"], response.headers["content-type"]) == ("kept", "application/json")
     assert (response.headers["x-should-retry"], response.headers["holdfast-fault"]) == (
         "false",
         "quota_window",
@@ -117,7 +116,7 @@ def test_a_redirect_is_a_fault_and_neither_key_nor_prompt_follows_it(
         provider.follow(status(307, "", {"Location": f"{elsewhere.url}/chat/completions"}))
         engine = fakes.Engine(fakes.connect(provider))
         response = client_for(engine, follow_redirects=True).post("/chat/completions", json=CHAT)
-        assert response.status_code == 307
+        assert response.status_code == 503
         assert "location" not in response.headers
         assert engine.last.answers[0].reply.status == 307
         assert elsewhere.requests == []
@@ -278,8 +277,8 @@ def test_a_huge_error_body_is_read_no_further_than_needed(
     )
     engine = fakes.Engine(fakes.connect(provider))
     response = client_for(engine).post("/chat/completions", json=CHAT)
-    assert response.status_code == 500
-    assert len(response.content) == len(engine.last.answers[0].reply.body) == 64 * 1024
+    assert response.json()["error"]["message"] == "explained"
+    assert len(engine.last.answers[0].reply.body) == 64 * 1024
 
 
 def test_a_stalled_error_body_is_judged_by_what_came(client_for: Any, fakes: Any) -> None:
@@ -291,7 +290,7 @@ def test_a_stalled_error_body_is_judged_by_what_came(client_for: Any, fakes: Any
             "/chat/completions", json=CHAT, timeout=30
         )
     assert time.monotonic() - start < 5
-    assert (response.status_code, response.content) == (503, b"{no capacity")
+    assert (response.status_code, response.json()["error"]["message"]) == (503, "explained")
     assert engine.last.answers[0].reply.body == b"{no capacity"
 
 

@@ -32,7 +32,7 @@ from holdfast.fake_provider import (
 )
 from holdfast.sdk.api import Session
 from holdfast.store.journal_events import EventKind
-from stories.faces import Face, library_only
+from stories.faces import library_only
 from stories.told import SAYS, STREAMS, TEXT, WAYS, House, Way, bad_key, entry, kinds
 
 
@@ -107,13 +107,12 @@ def failing(message: str, kind: str = "invalid_request_error") -> dict[str, Any]
 
 class Refusal(NamedTuple):
     """A turn that cannot succeed: the script, the SDK's error class, its status, and how often the provider
-    is asked. A gateway says for itself what its provider's failure is to its client."""
+    is asked."""
 
     script: Behaviour
     error: str
     code: int
     sends: int
-    by_gateway: tuple[str, int] | None = None
 
 
 REFUSALS = {
@@ -127,33 +126,28 @@ REFUSALS = {
     "a wrong parameter": Refusal(
         status(400, failing("Invalid value for 'temperature'")), "BadRequestError", 400, 1
     ),
-    "an unknown path": Refusal(wrong_door(), "NotFoundError", 404, 1, ("BadRequestError", 400)),
+    "an unknown path": Refusal(wrong_door(), "BadRequestError", 400, 1),
     "a weekly limit": Refusal(
         status(429, failing("Weekly limit reached", "rate_limit_error"), {"retry-after": "504641"}),
         "RateLimitError",
         429,
         1,
     ),
-    "a broken server": Refusal(SERVER_ERROR, "InternalServerError", 500, 3, ("InternalServerError", 502)),
+    "a broken server": Refusal(SERVER_ERROR, "InternalServerError", 502, 3),
 }
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way.streams == way.is_async], ids=str)
 @pytest.mark.parametrize("case", REFUSALS)
 def test_a_refusal_is_the_sdks_own_error_and_no_sdk_repeats_it(
-    house: House, session: Session, provider: ScriptedProvider, way: Way, case: str
+    session: Session, provider: ScriptedProvider, way: Way, case: str
 ) -> None:
     expected = REFUSALS[case]
-    error, code = (
-        (expected.error, expected.code)
-        if house.face is Face.LIBRARY or expected.by_gateway is None
-        else expected.by_gateway
-    )
     after_a_good_turn(way, session, provider, expected.script)
     before = time.monotonic()
-    with pytest.raises(getattr(way.sdk, error)) as caught:
+    with pytest.raises(getattr(way.sdk, expected.error)) as caught:
         way.say(session, max_retries=5)
-    assert caught.value.status_code == code
+    assert caught.value.status_code == expected.code
     assert caught.value.response.headers["x-should-retry"] == "false"
     assert len(provider.calls) == expected.sends
     assert time.monotonic() - before < 5

@@ -1,6 +1,6 @@
 """What the library's caller asks for and gets: the request of an SDK as the conversation takes it, and its
-end as a response: the provider's own, so that users keep catching their SDK's errors, or ours where the
-provider said nothing that an SDK could read."""
+end as a response: the provider's good answer, or the error of its class in the SDK's dialect, as the gateway
+tells it too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..core.errors import HoldfastError
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
-from ..wire.conversation import Bounds, ConversationResult, Op, run_conversation, succeeded
+from ..wire.conversation import Bounds, ConversationResult, Op, run_conversation
 from ..wire.error_bodies import ClientError, from_error, refusal
 from ..wire.ports import Engine, Open, RawHeaders, RequestRun, Timeout
 from ..wire.request_body import inspect_body, is_plain
@@ -99,15 +99,14 @@ def serve(
         )
     except HoldfastError as error:
         return _told(ask.dialect, from_error(error))
-    return _handed(
-        request_run, ask.dialect, (yield from run_conversation(adapter, engine, request_run, ask, bounds))
-    )
+    return _handed(request_run, ask, (yield from run_conversation(adapter, engine, request_run, ask, bounds)))
 
 
-def _handed(request_run: RequestRun, dialect: Dialect, told: ConversationResult) -> SdkResponse:
+def _handed(request_run: RequestRun, ask: SdkRequest, told: ConversationResult) -> SdkResponse:
     good, bad = told
+    head: Any
     if good is not None:
-        head: Any = good.head
+        head = good.head
         return SdkResponse(
             head.status,
             labelled(head.headers, request_run.headers()),
@@ -118,17 +117,18 @@ def _handed(request_run: RequestRun, dialect: Dialect, told: ConversationResult)
     if bad is not None and bad.error is not None:
         bad.error.args = (f"{bad.error}\n{request_run.explanation()}",)
         raise bad.error
-    head = bad.head if bad is not None else None
-    if bad is not None and head is not None and not succeeded(head.status):
-        if bad.body.lstrip()[:1] in _JSON:
-            return SdkResponse(
-                head.status, outward(bad.headers, request_run.headers()), [bad.body], head.extensions
-            )
-        # A page or a bare line tells an SDK's user nothing: the provider's status, and in our words what it
-        # means.
-        ours = request_run.client_error()
-        return SdkResponse(head.status, labelled([], ours.headers), [ours.body(dialect)], head.extensions)
-    return _told(dialect, request_run.client_error())
+    if bad is None or bad.head is None or bad.body.lstrip()[:1] not in _JSON:
+        return _told(ask.dialect, request_run.client_error())
+    head = bad.head
+    if not ask.judged:  # what is no request to a model is passed on as it came, errors too
+        return SdkResponse(
+            head.status, outward(bad.headers, request_run.headers()), [bad.body], head.extensions
+        )
+    error = request_run.client_error().with_provider_error(bad.body)
+    theirs = [pair for pair in bad.headers if pair[0].lower() != b"content-type"]
+    return _told(ask.dialect, error)._replace(
+        headers=outward(theirs, error.headers), extensions=head.extensions
+    )
 
 
 def _told(dialect: Dialect, error: ClientError) -> SdkResponse:

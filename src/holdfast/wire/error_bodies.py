@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -44,6 +44,15 @@ class ClientError:
         if dialect is Dialect.ANTHROPIC_MESSAGES:
             return self.kind.anthropic_status
         return self.kind.status
+
+    def with_provider_error(self, body: bytes) -> ClientError:
+        """Return the same with what the provider answered, if that is JSON, as `provider_error` for
+        programs."""
+        try:
+            told = json.loads(body)
+        except (ValueError, RecursionError):
+            return self
+        return replace(self, details={**self.details, "provider_error": told})
 
     def body(self, dialect: Dialect) -> bytes:
         """Return the whole body of an answer, as JSON."""
