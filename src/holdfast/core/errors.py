@@ -79,7 +79,7 @@ class WrongDialect(IdentityError):
 
 
 class SecretMissing(ConfigError):
-    """A key's reference leads nowhere. `tried` lists each source with its reason; a secret is never part of
+    """A key's value cannot be read. `tried` lists each source with its reason; a secret is never part of
     it."""
 
     def __init__(self, what: str, *, tried: Sequence[str] = (), next_step: str = "") -> None:
