@@ -48,10 +48,18 @@ MUTANTS = (
     Mutant(
         "default-url",
         "core/identity.py",
-        "for endpoint in key.endpoints if key is not None and key.endpoints else provider.endpoints:",
-        "for endpoint in provider.endpoints:",
+        "for endpoint in key.endpoints if key is not None and key.endpoints else self.endpoints:",
+        "for endpoint in self.endpoints:",
         "a key with an endpoint of its own is used there and nowhere else (story 1)",
         "tests/core/test_identity.py",
+    ),
+    Mutant(
+        "mixed-addresses",
+        "config/endpoints.py",
+        "        return of_table\n",
+        '        return {one: ("", end) for one, end in of_preset.items()} | of_table\n',
+        "an address that the user writes leaves nothing of the preset's addresses (4.2)",
+        "tests/core/test_the_one_property.py -k long_life",
     ),
     Mutant(
         "foreign-key",

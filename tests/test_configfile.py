@@ -102,9 +102,9 @@ def test_the_file_is_read_with_presets_and_with_the_line_of_each_url(example: Ho
     assert mimo.profile == "mimo"
     assert (
         config.endpoint_source(mimo, Dialect.OPENAI_CHAT)
-        == "provider.mimo.url, holdfast.toml:4, overriding preset mimo-plan-cn"
+        == "provider.mimo.url, holdfast.toml:4, instead of preset mimo-plan-cn"
     )
-    assert config.endpoint_source(mimo, Dialect.ANTHROPIC_MESSAGES) == "preset mimo-plan-cn"
+    assert mimo.dialects == (Dialect.OPENAI_CHAT,)
 
 
 def test_a_mark_of_the_byte_order_is_no_syntax_error(home: Home) -> None:
@@ -252,7 +252,7 @@ def test_a_provider_is_added_without_touching_what_stands_there(example: Home) -
         + '\n[provider."my.local"]\npreset = "ollama"\nendpoints = {openai-chat = "http://127.0.0.1:1/v1"}\n'
     )
     source = config.endpoint_source(config.providers[ProviderName("my.local")], Dialect.OPENAI_CHAT)
-    assert source == 'provider."my.local".endpoints.openai-chat, holdfast.toml:25, overriding preset ollama'
+    assert source == 'provider."my.local".endpoints.openai-chat, holdfast.toml:25, instead of preset ollama'
 
 
 @pytest.mark.parametrize(

@@ -95,15 +95,6 @@ def test_a_preset_gives_endpoints_and_profile_and_no_models() -> None:
     assert provider(url="https://x.example/v1").profile is None
 
 
-def test_a_url_beside_a_preset_overrides_the_same_dialect_only_and_keeps_its_auth() -> None:
-    one = provider(preset="two-doors", endpoints={"anthropic-messages": "https://mine.example"})
-    assert urls(one) == {
-        "openai-chat": "https://two.example/v1",
-        "anthropic-messages": "https://mine.example",
-    }
-    assert one.endpoints[1].auth is Auth.X_API_KEY
-
-
 def test_auth_beside_a_preset_holds_for_all_its_endpoints() -> None:
     assert {e.auth for e in provider(preset="two-doors", auth="api-key").endpoints} == {Auth.API_KEY}
     assert provider(preset="local", auth="bearer", keys=["env:A"]).endpoints[0].auth is Auth.BEARER
@@ -204,14 +195,14 @@ def test_each_url_knows_who_set_it() -> None:
     chat, messages = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES
     assert (
         config.endpoint_source(one, chat)
-        == "provider.p.url, file:provider.p.url, overriding preset two-doors"
+        == "provider.p.url, file:provider.p.url, instead of preset two-doors"
     )
     assert config.endpoint_source(one, chat, one.keys[0]) == config.endpoint_source(one, chat)
     assert (
         config.endpoint_source(one, chat, one.keys[1])
         == "provider.p.keys[1].endpoints.openai-chat, file:provider.p.keys[1].endpoints.openai-chat"
     )
-    assert config.endpoint_source(one, messages) == "preset two-doors"
+    assert config.endpoint_source(one, messages) == ""
     assert (
         config.endpoint_source(dotted, chat)
         == 'provider."q.r".endpoints.openai-chat, file:provider."q.r".endpoints.openai-chat'
@@ -232,6 +223,9 @@ def test_places_are_looked_up_only_for_what_is_wrong() -> None:
 
 URL = "https://x.example/v1"
 NO_AMOUNT = 'must be seconds, or a string such as "90s", "10m" or "1h30m" | '
+NO_ADDRESS = (
+    'endpoints.openai-chat: has no url, and no address is taken from elsewhere | write url = "https://…"'
+)
 NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:, call:): a literal key never stands in this file | holdfast key add p --from env:VARIABLE"
 
 
@@ -265,9 +259,11 @@ NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:
             {"endpoints": {"openai": URL}},
             "endpoints.openai: must be one of openai-chat, openai-responses, anthropic-messages | ",
         ),
+        ({"endpoints": {"openai-chat": {"auth": "bearer"}}}, NO_ADDRESS),
+        ({"preset": "two-doors", "endpoints": {"openai-chat": {"auth": "bearer"}}}, NO_ADDRESS),
         (
-            {"endpoints": {"openai-chat": {"auth": "bearer"}}},
-            "endpoints.openai-chat: '' is not an http(s) URL | ",
+            {"url": URL, "keys": [{"from": "env:A", "endpoints": {"openai-chat": {"auth": "api-key"}}}]},
+            f"keys[0].{NO_ADDRESS}",
         ),
         ({"url": URL, "auth": "beerer"}, "auth: must be one of bearer, x-api-key, api-key, none | "),
         (
@@ -356,6 +352,10 @@ def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(
         ({"provider": {"p": "https://x.example"}}, "provider.p: must be a table | "),
         (
             {"provider": {"p": {}}},
+            "provider.p: provider 'p' has no endpoint | holdfast provider add p --url URL",
+        ),
+        (
+            {"provider": {"p": {"preset": "two-doors", "endpoints": {}}}},
             "provider.p: provider 'p' has no endpoint | holdfast provider add p --url URL",
         ),
         (

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import world as w
+from core.addresses import OWN, URLS, Written, an_address, keys_of, means, read
 from holdfast.core import provisioning_state as p
 from holdfast.core.changes import (
     CooldownStarted,
@@ -62,27 +63,15 @@ ANSWERS = (
 )
 NAMES = ("mimo", "router", "twin")
 TRIAL = ProviderName("trial")
-URLS = ("https://one.example/v1", "https://two.example/v1", "https://one.example/plan/v1")
 DIALECTS = (Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES)
 MODELS = ("m1", "x/m2")
 
 
-def entry(name: str, url: str, keys: int, own: bool, strategy: Strategy = Strategy.FILL_FIRST) -> Provider:
-    """An entry with so many keys; with `own` the second has a URL of its own."""
-
-    def key(n: int) -> Key:
-        ends = (Endpoint("https://own.example/v1"),) if own and n == 1 else ()
-        return Key(
-            ProviderName(name), f"{name}{n}", f"env:{name.upper()}{n}", "team" if n < 2 else None, ends
-        )
-
-    return Provider(
-        ProviderName(name),
-        (Endpoint(url), Endpoint(url, Dialect.OPENAI_RESPONSES)),
-        tuple(map(key, range(keys))),
-        None,
-        strategy,
-    )
+def entry(
+    name: str, written: Written, keys: int, own: bool, strategy: Strategy = Strategy.FILL_FIRST
+) -> Provider:
+    """An entry at this address with so many keys; with `own` the second has a URL of its own."""
+    return read(name, written, keys=keys_of(name, keys, own), strategy=strategy)
 
 
 @dataclass
@@ -93,6 +82,8 @@ class Life:
     session: Session
     sim: w.Sim = field(default_factory=w.Sim)
     stored: list[Any] = field(default_factory=list)
+    written: dict[str, Written] = field(default_factory=dict)
+    """The address of each entry as its user wrote it."""
     record: p.Record = field(default_factory=lambda: p.Record(TRIAL, "fake", next(iter(p.Capability))))
     sends: int = 0
     outcome: Outcome | None = None
@@ -105,10 +96,16 @@ class Life:
     def edit(self, made: Provider) -> None:
         self.config = replace(self.config, providers={**self.config.providers, made.name: made})
 
-    def move(self, name: str, url: str) -> None:
-        """The endpoint of an entry is edited, and nothing else of it."""
+    def write(self, name: str, written: Written, keys: int, own: bool, strategy: Strategy) -> None:
+        """An entry is written, or written anew."""
+        self.written[name] = written
+        self.edit(entry(name, written, keys, own, strategy))
+
+    def move(self, name: str, written: Written) -> None:
+        """The address of an entry is edited, and nothing else of it."""
         if (found := self.config.providers.get(ProviderName(name))) is not None:
-            self.edit(replace(found, endpoints=(Endpoint(url), Endpoint(url, Dialect.OPENAI_RESPONSES))))
+            self.written[name] = written
+            self.edit(replace(found, endpoints=read(name, written).endpoints))
 
     def rekey(self, name: str, drop: int, account: str) -> None:
         """A key is taken out of an entry, the others change places, and one gets another account."""
@@ -134,6 +131,7 @@ class Life:
             return
         name = ProviderName(new)
         self.remove(old)
+        self.written[new] = self.written[old]
         self.edit(replace(found, name=name, keys=tuple(replace(key, provider=name) for key in found.keys)))
 
         def moved(pin: Pin) -> Pin:
@@ -289,16 +287,24 @@ class Life:
         mine = [
             key for key in owner.keys if (key.label, key.ref) == (connection.key.label, connection.key.ref)
         ]
-        urls = {one.url for one in (mine[0].endpoints or owner.endpoints)} if mine else set()
-        if owner.name == TRIAL:
-            record = self.record
-            urls &= {record.url} if record.state in p.USABLE and connection.key.ref == record.key else set()
         named = on_its_own or pin in map(str, fallback_chain.then if fallback_chain else ())
+        right_dialect = {connection.endpoint.dialect, connection.dialect} == {dialect}
         return (
             named
-            and connection.endpoint.url in urls
-            and {connection.endpoint.dialect, connection.dialect} == {dialect}
+            and right_dialect
+            and bool(mine)
+            and connection.endpoint.url == self._address(owner, mine[0], dialect)
         )
+
+    def _address(self, owner: Provider, key: Key, dialect: Dialect) -> str | None:
+        """Where a key may go in a dialect by the words of whoever wrote it; None: nowhere."""
+        if owner.name == TRIAL:
+            record = self.record
+            usable = record.state in p.USABLE and key.ref == record.key
+            return record.url if usable else None
+        if key.endpoints:
+            return {Dialect.OPENAI_CHAT: OWN}.get(dialect)
+        return means(self.written[owner.name]).get(dialect)
 
 
 def _urls(found: Provider) -> set[str]:
@@ -307,14 +313,15 @@ def _urls(found: Provider) -> set[str]:
 
 def born(jitter: Random) -> Life:
     """A new life."""
-    made = [a_provider(jitter, name) for name in jitter.sample(NAMES, jitter.randint(1, 3))]
-    return Life(Config(providers={one.name: one for one in made}), Session("s1", a_pin(jitter)))
+    life = Life(Config(), Session("s1", a_pin(jitter)))
+    for name in jitter.sample(NAMES, jitter.randint(1, 3)):
+        a_provider(life, jitter, name)
+    return life
 
 
-def a_provider(jitter: Random, name: str) -> Provider:
-    return entry(
-        name, jitter.choice(URLS), jitter.randint(1, 4), jitter.random() < 0.5, jitter.choice(list(Strategy))
-    )
+def a_provider(life: Life, jitter: Random, name: str) -> None:
+    strategy = jitter.choice(list(Strategy))
+    life.write(name, an_address(jitter), jitter.randint(1, 4), jitter.random() < 0.5, strategy)
 
 
 def a_pin(jitter: Random) -> Pin:
@@ -345,8 +352,8 @@ EVENTS: tuple[tuple[int, Callable[[Life, Random], None]], ...] = (
     ),
     (6, lambda life, jitter: life.ask([None], Dialect.OPENAI_CHAT)),
     (5, lambda life, jitter: life.switch(*a_wish(life, jitter))),
-    (3, lambda life, jitter: life.edit(a_provider(jitter, jitter.choice(NAMES)))),
-    (2, lambda life, jitter: life.move(jitter.choice(NAMES), jitter.choice(URLS))),
+    (3, lambda life, jitter: a_provider(life, jitter, jitter.choice(NAMES))),
+    (2, lambda life, jitter: life.move(jitter.choice(NAMES), an_address(jitter))),
     (
         2,
         lambda life, jitter: life.rekey(

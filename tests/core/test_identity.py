@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.core.errors import IdentityError
+from holdfast.core.errors import IdentityError, WrongDialect
 from holdfast.core.identity import (
     KINDS,
     Auth,
@@ -223,6 +223,38 @@ def test_a_key_bound_to_another_dialect_is_not_in_the_lane() -> None:
     ]
     with pytest.raises(IdentityError, match="has no openai-chat endpoint"):
         Connection(owner, CHAT, bound, "m")
+
+
+def test_a_chosen_key_that_cannot_speak_the_dialect_is_refused_by_its_name() -> None:
+    bound = Key(
+        ProviderName("mimo"),
+        "b",
+        "env:B",
+        endpoints=(Endpoint("https://x.example", Dialect.ANTHROPIC_MESSAGES),),
+    )
+    owner = provider("mimo", keys=(key("mimo", "a"), bound))
+    with pytest.raises(
+        WrongDialect,
+        match=r"key 'b' of provider 'mimo' has no openai-chat endpoint \(it speaks anthropic-messages\)",
+    ):
+        Route.build(owner, CHAT, "m", "b")
+    with pytest.raises(
+        WrongDialect, match=r"^provider 'mimo' has no openai-responses endpoint \(it speaks openai-chat\)"
+    ):
+        Route.build(owner, Dialect.OPENAI_RESPONSES, "m", "a")
+
+
+def test_a_dialect_that_only_a_key_speaks_is_one_of_its_providers() -> None:
+    bound = Key(
+        ProviderName("mimo"),
+        "b",
+        "env:B",
+        endpoints=(Endpoint("https://x.example", Dialect.ANTHROPIC_MESSAGES),),
+    )
+    owner = provider("mimo", keys=(key("mimo", "a"), bound))
+    assert owner.dialects == (CHAT, Dialect.ANTHROPIC_MESSAGES)
+    spoken = Route.build(owner, Dialect.ANTHROPIC_MESSAGES, "m").connections
+    assert [(one.key, one.endpoint.url) for one in spoken] == [(bound, "https://x.example")]
 
 
 def test_a_lane_on_one_chosen_key_has_no_spare() -> None:

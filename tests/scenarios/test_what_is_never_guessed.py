@@ -6,6 +6,7 @@ import pytest
 
 from holdfast.core.errors import HoldfastError
 from holdfast.fake_provider import Behaviour, ok, only_keys
+from holdfast.providers import presets
 from scenarios.stage import (
     CHAT,
     MESSAGES,
@@ -124,17 +125,26 @@ def test_an_answer_of_another_model_is_written_down(stage: Stage) -> None:
     "anomalyco/opencode#21737",
     "anomalyco/opencode#21738",
     elsewhere="A known provider with a base URL of the user's own loses its key.",
-    here="The user's URL replaces the preset's, and the key goes there.",
+    here="The user's URL replaces every address of the preset, and the key goes there and nowhere else: what it does not speak is refused.",
 )
-def test_a_known_provider_behind_an_own_url_keeps_its_key(stage: Stage) -> None:
+def test_a_known_provider_behind_an_own_url_keeps_its_key(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage.own("a")
+    vendor = stage.provider()
+    router = {**presets.find("openrouter"), "endpoints": {CHAT: vendor.url, MESSAGES: vendor.root}}
+    monkeypatch.setattr(presets, "rows", lambda: {"openrouter": router})
     mine = stage.provider()
     stage.write(
         f'[provider.router]\npreset = "openrouter"\nurl = "{mine.url}"\nmodels = ["m1"]\nkeys = [{{ from = "env:KEY_A", label = "a" }}]\n'
     )
     stage.choose("work", "router/m1")
     assert stage.ask("work").text == TEXT
+    told = stage.ask("work", dialect=MESSAGES)
+    assert told.status == 400
+    assert "provider 'router' has no anthropic-messages endpoint (it speaks openai-chat)" in told.said
     assert keys_seen(mine) == ["a"]
+    assert vendor.requests == []
 
 
 @scenario(

@@ -72,12 +72,7 @@ def _steps(context: CliContext, text: str) -> Iterator[Step]:
 
     pin = Pin.parse(text) if "/" in text else None
     provider = _resolved(context, pin, text)
-    yield Step(
-        "resolve",
-        ok=True,
-        what=f"provider '{provider.name}'"
-        + "".join(f", {one.dialect} at {one.url}" for one in provider.endpoints),
-    )
+    yield Step("resolve", ok=True, what=f"provider '{provider.name}', {', '.join(_places(provider))}")
     readable, reading = _read_keys(context, provider)
     yield from reading
     for dialect in provider.dialects:
@@ -88,6 +83,15 @@ def _steps(context: CliContext, text: str) -> Iterator[Step]:
         )
     else:
         yield from _call(context, provider, pin)
+
+
+def _places(provider: Provider) -> Iterator[str]:
+    """Yield where each dialect is spoken, and where single keys are used instead."""
+    for endpoint in provider.endpoints:
+        yield f"{endpoint.dialect} at {endpoint.url}"
+    for key in provider.keys:
+        for endpoint in key.endpoints:
+            yield f"{endpoint.dialect} with key '{key.label}' at {endpoint.url}"
 
 
 def _resolved(context: CliContext, pin: Pin | None, text: str) -> Provider:

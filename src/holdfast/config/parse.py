@@ -18,12 +18,12 @@ from ..core.config import Config, GatewaySettings, Limits, Place, SignIn, near
 from ..core.errors import ConfigError, IdentityError, Problem
 from ..core.identity import Auth, Dialect, Endpoint, FallbackChain, Key, Pin, Provider, ProviderName, Strategy
 from ..core.secret import redact
+from . import endpoints as endpoints_of
 from .positions import join
 
 T = TypeVar("T")
 _Kind = TypeVar("_Kind", bound=StrEnum)
 Presets = Callable[[str], Mapping[str, object] | None]
-_Endpoints = dict[Dialect, tuple[str, Endpoint]]  # with the path that wrote the URL, "" for none
 
 REFERENCES: Mapping[str, tuple[str, str]] = {
     "env": (r"[A-Za-z_]\w*", "env:VARIABLE"),
@@ -39,11 +39,6 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _USERINFO = re.compile(r"//[^/\s']*@")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)", re.ASCII)
 _UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-# People paste the address of one call; the endpoint is what precedes it (and for Anthropic's dialect what
-# precedes /v1).
-_CALLS = {
-    Dialect.OPENAI_CHAT: ["/chat/completions"], Dialect.OPENAI_RESPONSES: ["/responses"], Dialect.ANTHROPIC_MESSAGES: ["/v1/messages", "/messages", "/v1"],
-}  # fmt: skip
 # What other software calls our keys, where spelling alone would not lead there.
 _FOREIGN = {
     "base_url": "url",
@@ -192,17 +187,6 @@ def parse(document: Mapping[str, object], *, presets: Presets, place: Place) -> 
     return Config(named, stepped, settings, gateway, signed, reader.sources, place)
 
 
-def _endpoint(url: str, dialect: Dialect, auth: Auth, headers: tuple[tuple[str, str], ...]) -> Endpoint:
-    endpoint = Endpoint(url, dialect, auth, headers)
-    for tail in _CALLS[dialect]:
-        if endpoint.url.endswith(tail):
-            raise IdentityError(
-                f"an {dialect} endpoint is what precedes '{tail}'",
-                next_step=f'write "{endpoint.url.removesuffix(tail)}"',
-            )
-    return endpoint
-
-
 class _Reader:
     """Reads tables and collects what is wrong with them; a part that is wrong is left out, so that one slip
     is told once."""
@@ -252,11 +236,9 @@ class _Reader:
         owner = self.tried(path, ProviderName, name) or ProviderName("new-name")
         given = self.fields(path, raw, _PROVIDER, name)
         row = self.preset(join(path, "preset"), given.get("preset"))
-        base = {dialect: endpoint for dialect, (_, endpoint) in self.endpoints("", row, {}).items()}
-        found = self.endpoints(path, given, base, all_of_base=True)
+        found = endpoints_of.of_provider(self, path, given, row)
         self.sources |= {
-            (owner, "", one): (written, given["preset"] if one in base else "")
-            for one, (written, _) in found.items()
+            (owner, "", one): (written, given.get("preset", "")) for one, (written, _) in found.items()
         }
         endpoints = {dialect: endpoint for dialect, (_, endpoint) in found.items()}
         keys = self.keys(path, owner, given.get("keys", []), endpoints)
@@ -292,51 +274,11 @@ class _Reader:
             "", {key: value for key, value in (row or {}).items() if key in _PROVIDER}, _PROVIDER
         )
 
-    def endpoints(
-        self,
-        path: str,
-        given: Mapping[str, Any],
-        base: Mapping[Dialect, Endpoint],
-        *,
-        all_of_base: bool = False,
-    ) -> _Endpoints:
-        """The endpoints that a table writes, and with `all_of_base` those it leaves as they are; what is not
-        given comes from `base`."""
-        by_url = "url" in given
-        if by_url and "endpoints" in given:
-            self.wrong(
-                join(path, "endpoints"),
-                "stands beside url: an endpoint has one owner",
-                "write one of the two",
-            )
-        elif "dialect" in given and not by_url:
-            self.wrong(
-                join(path, "dialect"),
-                "says what url speaks, but there is no url",
-                'write url = "https://…" too',
-            )
-        raws = (
-            {given.get("dialect", Dialect.OPENAI_CHAT): given["url"]}
-            if by_url
-            else given.get("endpoints", {})
-        )
-        found: _Endpoints = {}
-        for name in dict.fromkeys((*(base if all_of_base else ()), *raws)):
-            here = join(path, "url") if by_url else join(join(path, "endpoints"), name)
-            raw, dialect = raws.get(name, {}), self.tried(here, _dialect, name)
-            own = {"url": raw} if isinstance(raw, str) else self.fields(here, raw, _ENDPOINT)
-            if dialect is None:
-                continue
-            merged = (
-                {"url": "", "auth": Auth.BEARER, "headers": ()}
-                | _parts(base.get(dialect))
-                | {k: v for k, v in given.items() if k != "url"}
-                | own
-            )
-            endpoint = self.tried(here, _endpoint, merged["url"], dialect, merged["auth"], merged["headers"])
-            if endpoint is not None:
-                found[dialect] = (here if "url" in own else "", endpoint)
-        return found
+    def dialect(self, path: str, name: object) -> Dialect | None:
+        return self.tried(path, _dialect, name)
+
+    def endpoint_fields(self, path: str, value: object) -> dict[str, Any]:
+        return self.fields(path, value, _ENDPOINT)
 
     def keys(
         self, path: str, owner: ProviderName, raws: list[object], endpoints: Mapping[Dialect, Endpoint]
@@ -385,11 +327,7 @@ class _Reader:
             what = f"'{owner}' speaks {', '.join(endpoints)}: which one does this URL speak?"
             self.wrong(join(here, "url"), what, 'write endpoints = { DIALECT = "https://…" }')
             return None
-        found = self.endpoints(
-            here,
-            given | ({"dialect": next(iter(endpoints), Dialect.OPENAI_CHAT)} if "url" in given else {}),
-            endpoints,
-        )
+        found = endpoints_of.written(self, here, given, endpoints)
         if ref is None:
             return None
         scheme, _, rest = ref.partition(":")
@@ -429,9 +367,3 @@ class _Reader:
             given.get("return_after", 600.0),
             given.get("check", True),
         )
-
-
-def _parts(endpoint: Endpoint | None) -> dict[str, Any]:
-    return (
-        {} if endpoint is None else {"url": endpoint.url, "auth": endpoint.auth, "headers": endpoint.headers}
-    )

@@ -35,7 +35,7 @@ def options(
     for provider in config.providers.values():
         order = speaks if isinstance(speaks, tuple) else provider.dialects
         dialects = tuple(d for d in order if d in provider.dialects and (speaks is None or d in speaks))
-        endpoint = next((e for d in dialects[:1] for e in provider.endpoints if e.dialect is d), None)
+        endpoint = _reached(provider, dialects[0]) if dialects else None
         why_not, declared = _why_not(provider, dialects), provider.models or ()
         listed = discovered.get(provider.name, ()) if provider.models != () else ()
         offered = [
@@ -47,6 +47,12 @@ def options(
             for model, is_declared in offered
         ]
     return found
+
+
+def _reached(provider: Provider, dialect: Dialect) -> Endpoint | None:
+    """Return where a request in this dialect goes: with the first key that can speak it, if there is any."""
+    keys = provider.keys_for(dialect)
+    return provider.endpoint_for(dialect, keys[0] if keys else None)
 
 
 def _why_not(provider: Provider, dialects: tuple[Dialect, ...]) -> str:

@@ -74,8 +74,9 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything the user decided. `sources` says for each endpoint in force (provider, label of the key
-    whose own it is or "", dialect) which path wrote it ("" if none) and over which preset."""
+    """Everything the user decided. `sources` says for each endpoint (provider, label of the key whose own it
+    is or "", dialect) which path wrote it ("" if its preset did) and which preset its provider names ("" if
+    none)."""
 
     providers: Mapping[ProviderName, Provider] = field(default_factory=dict)
     fallbacks: Mapping[Pin, FallbackChain] = field(default_factory=dict)
@@ -88,13 +89,13 @@ class Config:
     place: Place = field(default=str, compare=False, repr=False)
 
     def endpoint_source(self, provider: Provider, dialect: Dialect, key: Key | None = None) -> str:
-        """Who set the URL of a connection: `provider.mimo.url, holdfast.toml:3, overriding preset mimo`, or
-        `preset mimo`."""
+        """Return who set the URL of a connection: `provider.mimo.url, holdfast.toml:3, instead of preset
+        mimo`, or `preset mimo`."""
         owner = key.label if key is not None and key.endpoints else ""
         written, preset = self.sources.get((provider.name, owner, dialect), ("", ""))
         if not written:
             return f"preset {preset}" if preset else ""
-        return f"{written}, {self.place(written)}" + (f", overriding preset {preset}" if preset else "")
+        return f"{written}, {self.place(written)}" + (f", instead of preset {preset}" if preset else "")
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -250,13 +250,21 @@ class Provider:
 
     @property
     def dialects(self) -> tuple[Dialect, ...]:
-        return tuple(endpoint.dialect for endpoint in self.endpoints)
+        """Return what can be spoken here: at the provider's endpoints, then at those of single keys."""
+        owned = (endpoint for key in self.keys for endpoint in key.endpoints)
+        return tuple(dict.fromkeys(endpoint.dialect for endpoint in (*self.endpoints, *owned)))
+
+    def endpoint_for(self, dialect: Dialect, key: Key | None = None) -> Endpoint | None:
+        """Return where `dialect` is spoken with `key`, by the one rule: the key's own endpoint if it has any,
+        else the provider's."""
+        for endpoint in key.endpoints if key is not None and key.endpoints else self.endpoints:
+            if endpoint.dialect is dialect:
+                return endpoint
+        return None
 
     def keys_for(self, dialect: Dialect) -> tuple[Key, ...]:
-        """The keys that may speak `dialect`: a key with endpoints of its own is bound to these."""
-        return tuple(
-            key for key in self.keys if not key.endpoints or any(e.dialect is dialect for e in key.endpoints)
-        )
+        """Return the keys that may speak `dialect`: a key with endpoints of its own is bound to these."""
+        return tuple(key for key in self.keys if self.endpoint_for(dialect, key) is not None)
 
     def takes_no_key(self, dialect: Dialect) -> bool:
         """Whether the endpoint of this dialect says `auth = "none"`."""
@@ -264,21 +272,17 @@ class Provider:
 
 
 def _endpoint_of(provider: Provider, dialect: Dialect, key: Key | None) -> Endpoint:
-    """The one rule by which a connection gets its URL: the key's own endpoint if it has any, else the
-    provider's."""
-    for endpoint in key.endpoints if key is not None and key.endpoints else provider.endpoints:
-        if endpoint.dialect is dialect:
-            return endpoint
-    owner = (
-        f"key '{key.label}' of provider '{provider.name}'"
-        if key is not None and key.endpoints
-        else f"provider '{provider.name}'"
-    )
-    spoken = ", ".join(provider.dialects)
-    raise WrongDialect(
-        f"{owner} has no {dialect} endpoint (it speaks {spoken})",
-        next_step=f"holdfast provider show {provider.name}",
-    )
+    """Return the endpoint of a connection. Raises WrongDialect that names who has none, and what is spoken
+    there."""
+    found = provider.endpoint_for(dialect, key)
+    if found is not None:
+        return found
+    owner, endpoints = f"provider '{provider.name}'", provider.endpoints
+    if key is not None and key.endpoints:
+        owner, endpoints = f"key '{key.label}' of provider '{provider.name}'", key.endpoints
+    spoken = ", ".join(endpoint.dialect for endpoint in endpoints)
+    what = f"{owner} has no {dialect} endpoint (it speaks {spoken})"
+    raise WrongDialect(what, next_step=f"holdfast provider show {provider.name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,12 +350,14 @@ class Route:
 
     @classmethod
     def build(cls, provider: Provider, dialect: Dialect, model: str, only_key: str | None = None) -> Route:
-        """The lane of a provider: its first usable key and the others as spares; with `only_key`, that key
-        and no spare."""
-        keys = tuple(key for key in provider.keys_for(dialect) if only_key in (None, key.label))
+        """Return the lane of a provider: its first usable key and the others as spares; with `only_key`, that
+        key and no spare."""
+        keys = provider.keys_for(dialect)
+        if only_key is not None:  # a chosen key that cannot speak the dialect is refused by its connection
+            keys = tuple(key for key in provider.keys if key.label == only_key)
         if only_key is not None and not keys:
             raise IdentityError(
-                f"provider '{provider.name}' has no key '{only_key}' for {dialect}",
+                f"provider '{provider.name}' has no key '{only_key}'",
                 next_step=f"holdfast key list {provider.name}",
             )
         if provider.takes_no_key(dialect):

@@ -139,7 +139,10 @@ def session_origin(
     last = attempts[-1].detail if attempts else None
     used = label or (last.key if last is not None else None) or session.kept_key
     key = next((one for one in provider.keys if one.label == used), None)
-    endpoints = [_endpoint(config, provider, dialect, key, attempts) for dialect in provider.dialects]
+    reached = [
+        one for one in provider.dialects if provider.endpoint_for(one, key) or provider.endpoint_for(one)
+    ]
+    endpoints = [_endpoint(config, provider, dialect, key, attempts) for dialect in reached]
     spoken = str(last.dialect or "") if last is not None else ""
     dialect = Field(
         "dialect",
