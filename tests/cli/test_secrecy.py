@@ -38,6 +38,8 @@ COMMANDS = [
     "provider add x --url https://x.example/v1 --key {key}",
     "provider add x --url https://me:{key}@x.example/v1",
     "provider add x --url https://x.example/v1?key={key}",
+    "provider endpoint both openai-responses=https://me:{key}@x.example/v1",
+    "provider endpoint both openai-responses=https://x.example/v1 --auth {key}",
     "key list",
     "key list --json",
     "key login mimo",

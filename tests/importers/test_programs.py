@@ -75,7 +75,7 @@ def test_hermes_gives_its_entries_its_known_providers_and_its_chain(tmp_path: Pa
     for part in (
         "the sign-in 'max' of 'anthropic'",
         "'nobody-knows'",
-        "does not begin like one of preset kimi-coding",
+        "it begins with sk-, and the keys of preset 'kimi-coding', whose host is api.kimi.com, begin with sk-kimi-",
     ):
         assert part in why(found)
 
@@ -354,7 +354,7 @@ def test_the_environment_gives_the_presets_whose_variables_are_set(tmp_path: Pat
         "openrouter": {"preset": "openrouter", "keys": ["env:OPENROUTER_API_KEY"]},
     }
     assert "GOOGLE_API_KEY: GEMINI_API_KEY is taken" in why(found)
-    dotenv = laid(tmp_path / ".env", f"GROQ_API_KEY={LITERAL}\n")
+    dotenv = laid(tmp_path / ".env", f"GROQ_API_KEY=gsk_{LITERAL}\n")
     assert values(env.read(dotenv, {})) == {"groq": ["GROQ_API_KEY"]}
 
 

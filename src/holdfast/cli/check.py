@@ -13,6 +13,7 @@ import click
 
 from . import complete
 from .context import CliContext
+from .endpoints import misplaced
 from .output import json_option, say, show_json
 
 if TYPE_CHECKING:
@@ -29,11 +30,19 @@ _ASK_AGAIN = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the way, in order."""
+    """One step of the way, in order. A `note` is no failure: it may be right as it is."""
 
     step: str
     ok: bool
     what: str
+    note: bool = False
+
+    @property
+    def level(self) -> str:
+        """Return how it went, in a word."""
+        if self.note:
+            return "note"
+        return "ok" if self.ok else "wrong"
 
 
 @click.command()
@@ -57,7 +66,7 @@ def command(ctx: click.Context, pin: str, as_json: bool) -> None:
         for step in _steps(ctx.obj, pin):
             steps.append(step)
             if not as_json:
-                say(f"{'ok   ' if step.ok else 'wrong'}  {step.step:<7}  {step.what}")
+                say(f"{step.level:<5}  {step.step:<7}  {step.what}")
     finally:
         if as_json:
             show_json(
@@ -129,6 +138,11 @@ def _read_keys(context: CliContext, provider: Provider) -> tuple[list[Key], list
             steps.append(
                 Step("key", ok=True, what=f"'{key.label}' {secret} from {key.ref.partition(':')[0]}:")
             )
+            wrong = misplaced(context, provider, key)
+            if wrong is not None:
+                what = f"'{key.label}' may be in the wrong place: {wrong.what}"
+                what += f" ({wrong.command(key.ref)})" if wrong.owners else ""
+                steps.append(Step("key", ok=True, what=what, note=True))
     if missing and not readable:
         raise missing[0]
     if not provider.keys and not any(provider.takes_no_key(dialect) for dialect in provider.dialects):

@@ -135,8 +135,14 @@ def _pin(context: CliContext, program: Harness, text: str | None) -> Pin | None:
         return None
     pin = Pin.parse(text)
     config = context.config
+    provider = provider_of(config, pin)
     dialect_for(
-        program.name, program.speaks, provider_of(config, pin), config.providers.values(), wire=program.wire
+        program.name,
+        program.speaks,
+        provider,
+        [one for one in config.providers.values() if one is not provider],
+        wire=program.wire,
+        known_at=config.known_at,
     )
     return pin
 

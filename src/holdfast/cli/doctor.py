@@ -16,11 +16,13 @@ from .._files import quoted
 from ..core.config import Config
 from ..core.errors import ConfigError, HoldfastError
 from ..core.identity import Endpoint
+from ..core.known_hosts import offer
 from ..core.secret import redact
 from ..distribution import DISTRIBUTION, namesake, without_namesake_command
 from ..store.base import Store
 from .context import CliContext
 from .doctor_files import Finding, files, integrity, moved
+from .endpoints import misplaced, step_for
 from .output import clock, count, json_option, say, show_json
 
 _SKEW = 60.0
@@ -139,7 +141,8 @@ class _Examination:
             )
 
     def addresses(self) -> Iterator[Finding]:
-        """A key and a prompt never cross a public network in the clear."""
+        """A key and a prompt never cross a public network in the clear; and a host may be known to speak
+        more."""
         for provider in self.config.providers.values() if self.config is not None else ():
             for endpoint in dict.fromkeys(
                 (*provider.endpoints, *(one for key in provider.keys for one in key.endpoints))
@@ -152,6 +155,14 @@ class _Examination:
                         f"provider '{provider.name}' sends keys and prompts in the clear to {endpoint.url}",
                         step,
                     )
+            more = offer(self.config.known_at, provider) if self.config is not None else None
+            if more is not None:
+                yield Finding(
+                    "address",
+                    "note",
+                    f"provider '{provider.name}': {more.what}",
+                    f"{more.command}   (adds it)",
+                )
 
     def keys(self) -> Iterator[Finding]:
         """Each reference is followed, programs and keyrings too."""
@@ -176,6 +187,10 @@ class _Examination:
                             what,
                             f"${{EDITOR:-vi}} {quoted(self.context.home.config)}   (let the command read it from where it is kept)",
                         )
+                    wrong = misplaced(self.context, provider, key)
+                    if wrong is not None:
+                        what = f"key '{key.label}' of provider '{provider.name}' may be in the wrong place: {wrong.what}"
+                        yield Finding("key", "note", what, step_for(provider, key, wrong))
                     what, _, step = note.partition(": ")
                     yield (
                         Finding("key", "wrong", what, step)

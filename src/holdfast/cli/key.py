@@ -10,6 +10,7 @@ import click
 
 from . import complete
 from .context import CliContext
+from .endpoints import of_its_keys
 from .key_login import login
 from .output import clock, count, finite, json_option, say, show_json, table
 from .prompts import given_secret
@@ -84,10 +85,12 @@ def add(
     config = config_file.add_key(
         context.home, provider, {name: value for name, value in fields.items() if value is not None}, secret
     )
-    added = config.providers[entry.name].keys[-1]
+    provider_now = config.providers[entry.name]
+    added = provider_now.keys[-1]
     value = f", its value in {context.home.secrets}" if secret is not None else ""
     say(f"key '{added.label}' of provider '{provider}' now stands in {context.home.config}{value}")
-    say(f"  next: holdfast check {provider}")
+    misplaced = list(of_its_keys(context, provider_now, [added]))
+    say(*(misplaced or [f"  next: holdfast check {provider}"]))
 
 
 def _free_label(provider: Provider) -> str:

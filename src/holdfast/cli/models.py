@@ -57,7 +57,11 @@ def command(
         show_json(_grouped(context, found) if harness else [_described(one) for one in found])
     elif harness:
         rows = [[one.pin.provider, str(one.pin), *_where(one), _state(one)] for one in found]
-        table(("PROVIDER", "PIN", "BY", "AT", "STATE"), rows, empty=_nothing(everything, refresh, provider))
+        table(
+            ("PROVIDER", "PIN", "BY", "AT", "STATE"),
+            rows,
+            empty=_nothing_for(harness, everything, refresh, provider),
+        )
     else:
         rows = [[str(one.pin), ", ".join(one.dialects), _state(one)] for one in found]
         table(("PIN", "DIALECTS", "STATE"), rows, empty=_nothing(everything, refresh, provider))
@@ -122,6 +126,15 @@ def _nothing(everything: bool, refreshed: bool, provider: str | None) -> str:
         else f"models{only} --refresh"
     )
     return f"no model to choose from\n  run: holdfast {step}"
+
+
+def _nothing_for(harness: str, everything: bool, refreshed: bool, provider: str | None) -> str:
+    """Return what to say where a program can use nothing: with --all it is shown why, after that only a list
+    can help."""
+    if everything:
+        return _nothing(everything, refreshed, provider)
+    only = f" --provider {provider}" if provider else ""
+    return f"no model that {harness} can use\n  run: holdfast models{only} --harness {harness} --all"
 
 
 def _spoken(harness: str | None) -> tuple[Dialect, ...] | None:

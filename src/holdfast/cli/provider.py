@@ -9,6 +9,7 @@ import click
 
 from . import complete
 from .context import CliContext
+from .endpoints import endpoint, of_its_host, of_its_keys, parsed
 from .output import count, json_option, say, show_json, table
 
 if TYPE_CHECKING:
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Add, list, show, rename and remove providers.
+    """Add, list, show, extend, rename and remove providers.
 
     \b
     Example:
       holdfast provider add mimo-plan --url https://token-plan-cn.xiaomimimo.com/v1
     """
+
+
+command.add_command(endpoint)
 
 
 @command.command()
@@ -76,11 +80,18 @@ def add(
 
     entry: dict[str, object] = {field: value for field, value in given.items() if value is not None}
     _check_address(name, entry, endpoints)
-    entry |= {"endpoints": dict(map(_endpoint, endpoints))} if endpoints else {}
+    entry |= (
+        {"endpoints": dict(parsed(one, "holdfast provider add --help") for one in endpoints)}
+        if endpoints
+        else {}
+    )
     entry |= {field: list(values) for field, values in (("models", models), ("keys", keys)) if values}
     config = config_file.add_provider(context.home, name, entry)
     provider = next(one for one in config.providers.values() if one.name == name)
-    say(f"provider '{name}' now stands in {context.home.config}")
+    misplaced = list(of_its_keys(context, provider, provider.keys))
+    say(f"provider '{name}' now stands in {context.home.config}", *of_its_host(context, provider), *misplaced)
+    if misplaced:
+        return  # a check would send the key there
     if not provider.keys and not all(provider.takes_no_key(dialect) for dialect in provider.dialects):
         say(f"  next: holdfast key add {name} --from env:VARIABLE   (without --from it asks for the key)")
     else:
@@ -99,17 +110,6 @@ def _check_address(name: str, entry: dict[str, object], endpoints: Sequence[str]
             f"provider '{name}' needs an address: --url, --endpoint or --preset",
             next_step=f"holdfast provider add {name} {step}",
         )
-
-
-def _endpoint(text: str) -> tuple[str, str]:
-    from ..core.errors import ConfigError
-
-    dialect, equals, url = text.partition("=")
-    if not equals:
-        raise ConfigError(
-            f"'{dialect.partition('://')[0]}' is not DIALECT=URL", next_step="holdfast provider add --help"
-        )
-    return dialect.strip(), url.strip()
 
 
 @command.command("list")

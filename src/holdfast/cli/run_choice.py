@@ -85,7 +85,9 @@ def choice(holdfast: Holdfast, session: str, harness: Harness, pin: Pin, key: st
     config = holdfast.config
     provider = provider_of(config, pin, key)
     others = [one for one in config.providers.values() if one is not provider]
-    dialect = dialect_for(harness.name, harness.speaks, provider, others, wire=harness.wire)
+    dialect = dialect_for(
+        harness.name, harness.speaks, provider, others, wire=harness.wire, known_at=config.known_at
+    )
     _offered(provider, pin)
     connection, secret = _readable(holdfast.engine.vault, config, pin, dialect, key)
     return Choice(harness, session, pin, connection, secret)

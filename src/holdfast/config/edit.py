@@ -135,6 +135,32 @@ def remove_key(home: Home, provider: str, label: str) -> Config:
     return config
 
 
+def set_endpoints(home: Home, provider: str, given: Mapping[str, object]) -> Config:
+    """Write endpoints of a provider, a URL or a table for each dialect; what it has in other dialects stays
+    as it is.
+
+    A `url` becomes the endpoint that it is, and so does the `url` of a key. Endpoints that are its preset's
+    are written out: with one of the user's own it has none of the preset's. Raises ConfigError; nothing is
+    then changed."""
+
+    def change(document: Any, config: Config) -> None:
+        entry, table = _known(config, provider), document["provider"][provider]
+        if "endpoints" in table:
+            for dialect, endpoint in given.items():
+                _put(table["endpoints"], dialect, item(endpoint))
+            return
+        comment = table["url"].trivia.comment.lstrip("# ") if "url" in table else ""
+        keys: list[Any] = [key for key in table.get("keys", ()) if isinstance(key, Mapping) and "url" in key]
+        for key in keys:
+            key["endpoints"] = item({str(entry.endpoints[0].dialect): str(key.pop("url"))})
+        for field in ("url", "dialect"):
+            table.pop(field, None)
+        written = item({str(one.dialect): one.url for one in entry.endpoints} | dict(given))
+        _put(table, "endpoints", written.comment(comment) if comment else written)
+
+    return rewrite(home, _by_tomlkit(change), again="holdfast provider endpoint --help")
+
+
 def set_models(home: Home, provider: str, models: Sequence[str] | None) -> Config:
     """Declares which models a provider offers; None declares nothing."""
 
@@ -228,6 +254,16 @@ def item(value: object) -> Any:
         array.extend(item(one) for one in value)
         return array
     return value
+
+
+def _put(table: Any, name: str, value: object) -> None:
+    """Set a value; a new one stands before the blank lines and comments at the end, which belong to the next
+    table."""
+    body, trailing = table.value.body, []
+    while name not in table and body and body[-1][0] is None:
+        trailing.append(body.pop())
+    table[name] = value
+    body.extend(reversed(trailing))
 
 
 def _known(config: Config, name: str) -> Provider:

@@ -156,6 +156,6 @@ def document_of(text: str, path: Path) -> dict[str, Any]:
 
 def understood(text: str, path: Path, place: Callable[[str], str], otherwise: str) -> Config:
     try:
-        return parse(document_of(text, path), presets=presets.find, place=place)
+        return parse(document_of(text, path), presets=presets.find, place=place, known_at=presets.known_at)
     except ConfigError as error:
         raise ConfigError(otherwise, problems=error.problems, next_step=error.next_step) from None

@@ -17,6 +17,7 @@ from ..core import times
 from ..core.config import Config, GatewaySettings, Limits, Place, SignIn, near
 from ..core.errors import ConfigError, IdentityError, Problem
 from ..core.identity import Auth, Dialect, Endpoint, FallbackChain, Key, Pin, Provider, ProviderName, Strategy
+from ..core.known_hosts import KnownAt, nobody_knows
 from ..core.secret import redact
 from . import endpoints as endpoints_of
 from .positions import join
@@ -164,10 +165,12 @@ _GATEWAY: _Fields = {
 }  # fmt: skip
 
 
-def parse(document: Mapping[str, object], *, presets: Presets, place: Place) -> Config:
-    """The configuration that `document` writes. `presets` gives the row of a known provider or None; `place`
-    says where a TOML path stands ("holdfast.toml:12") and is asked only for errors and sources. Raises
-    ConfigError with all problems."""
+def parse(
+    document: Mapping[str, object], *, presets: Presets, place: Place, known_at: KnownAt = nobody_knows
+) -> Config:
+    """Return the configuration that `document` writes. `presets` gives the row of a known provider or None;
+    `place` says where a TOML path stands ("holdfast.toml:12"), and `known_at` which preset has a URL: both
+    are asked only for messages. Raises ConfigError with all problems."""
     reader = _Reader(presets, place)
     top = reader.fields("", document, _TOP)
     entries = top.get("provider", {})
@@ -184,7 +187,7 @@ def parse(document: Mapping[str, object], *, presets: Presets, place: Place) -> 
         )
     named, stepped = {one.name: one for one in providers if one}, {one.pin: one for one in fallbacks if one}
     signed = {name: one for name, one in reader.sign_ins.items() if one}
-    return Config(named, stepped, settings, gateway, signed, reader.sources, place)
+    return Config(named, stepped, settings, gateway, signed, reader.sources, place, known_at)
 
 
 class _Reader:

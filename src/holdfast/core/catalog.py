@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .config import Config
 from .identity import Dialect, Endpoint, Pin, Provider, can_be_pinned
+from .known_hosts import offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def options(
         order = speaks if isinstance(speaks, tuple) else provider.dialects
         dialects = tuple(d for d in order if d in provider.dialects and (speaks is None or d in speaks))
         endpoint = _reached(provider, dialects[0]) if dialects else None
-        why_not, declared = _why_not(provider, dialects), provider.models or ()
+        why_not, declared = _why_not(config, provider, dialects, speaks or ()), provider.models or ()
         listed = discovered.get(provider.name, ()) if provider.models != () else ()
         offered = [
             *((model, True) for model in declared),
@@ -55,9 +56,17 @@ def _reached(provider: Provider, dialect: Dialect) -> Endpoint | None:
     return provider.endpoint_for(dialect, keys[0] if keys else None)
 
 
-def _why_not(provider: Provider, dialects: tuple[Dialect, ...]) -> str:
+def _why_not(
+    config: Config, provider: Provider, dialects: tuple[Dialect, ...], wanted: Collection[Dialect]
+) -> str:
     if not dialects:
-        return f"it speaks {', '.join(provider.dialects)} only"
+        spoken = f"it speaks {', '.join(provider.dialects)} only"
+        more = offer(config.known_at, provider, wanted)
+        return (
+            spoken
+            if more is None
+            else f"{spoken} (preset '{more.preset}' knows more of its host: {more.command})"
+        )
     if not any(provider.keys_for(d) or provider.takes_no_key(d) for d in dialects):
         return f"it has no key (holdfast key add {provider.name} --from env:NAME)"
     return ""

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from .errors import CannotHandOver, ModelDropped
 from .identity import Connection, Dialect, Provider
+from .known_hosts import KnownAt, nobody_knows, offer
 
 # How a maker dates or names an edition of a model; what precedes is the model. Sources: the makers' lists of
 # models, 2026-11.
@@ -50,21 +51,33 @@ def dialect_for(
     others: Iterable[Provider] = (),
     *,
     wire: str = "",
+    known_at: KnownAt = nobody_knows,
 ) -> Dialect:
-    """The first dialect in the harness's order that the provider has. Raises CannotHandOver naming both
-    sides, and which of the `others` would do; `wire` says what it speaks where that is none of our
+    """Return the first dialect in the harness's order that the provider has.
+
+    Raises CannotHandOver that names both sides, and what would do: a dialect that a preset has at the
+    provider's host, or which of the `others`. `wire` says what the harness speaks where that is none of our
     dialects."""
     for dialect in speaks:
         if dialect in provider.dialects:
             return dialect
     fitting = [one for one in others if set(one.dialects) & set(speaks)]
+    details = [
+        f"of your providers, '{one.name}' speaks {', '.join(d for d in one.dialects if d in speaks)}"
+        for one in fitting
+    ]
+    step = f"holdfast models --harness {harness}"
+    more = offer(known_at, provider, speaks)
+    if more is not None:
+        details, step = [more.what, *details], more.command
+    elif fitting:
+        step += "   (shows which of your providers it can use)"
+    else:
+        step += " --all   (none of your providers speaks that; it shows why)"
     raise CannotHandOver(
         f"{harness} speaks {', '.join(speaks) or wire}; provider '{provider.name}' has {', '.join(provider.dialects)}",
-        details=[
-            f"of your providers, '{one.name}' speaks {', '.join(d for d in one.dialects if d in speaks)}"
-            for one in fitting
-        ],
-        next_step=f"holdfast models --harness {harness}   (shows which of your providers it can use)",
+        details=details,
+        next_step=step,
     )
 
 

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 
 from .errors import IdentityError
 from .identity import Dialect, Endpoint, FallbackChain, Key, Pin, Provider, ProviderName, is_loopback
+from .known_hosts import KnownAt, nobody_knows
 
 Place = Callable[[str], str]
 """From a TOML path to where it stands: `holdfast.toml:12`."""
@@ -76,7 +77,7 @@ class SignIn:
 class Config:
     """Everything the user decided. `sources` says for each endpoint (provider, label of the key whose own it
     is or "", dialect) which path wrote it ("" if its preset did) and which preset its provider names ("" if
-    none)."""
+    none). `known_at` is asked only for refusals and hints."""
 
     providers: Mapping[ProviderName, Provider] = field(default_factory=dict)
     fallbacks: Mapping[Pin, FallbackChain] = field(default_factory=dict)
@@ -87,6 +88,7 @@ class Config:
         default_factory=dict, compare=False, repr=False
     )
     place: Place = field(default=str, compare=False, repr=False)
+    known_at: KnownAt = field(default=nobody_knows, compare=False, repr=False)
 
     def endpoint_source(self, provider: Provider, dialect: Dialect, key: Key | None = None) -> str:
         """Return who set the URL of a connection: `provider.mimo.url, holdfast.toml:3, instead of preset

@@ -281,8 +281,10 @@ def _endpoint_of(provider: Provider, dialect: Dialect, key: Key | None) -> Endpo
     if key is not None and key.endpoints:
         owner, endpoints = f"key '{key.label}' of provider '{provider.name}'", key.endpoints
     spoken = ", ".join(endpoint.dialect for endpoint in endpoints)
-    what = f"{owner} has no {dialect} endpoint (it speaks {spoken})"
-    raise WrongDialect(what, next_step=f"holdfast provider show {provider.name}")
+    step = f"holdfast provider endpoint {provider.name} {dialect}=URL   (if it has such an address)"
+    if provider.endpoint_for(dialect) is not None:
+        step = f"holdfast provider show {provider.name}"
+    raise WrongDialect(f"{owner} has no {dialect} endpoint (it speaks {spoken})", next_step=step)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from .config import Config
-from .errors import AmbiguousModel, ConnectionLost, HoldfastError, UnknownModel
+from .errors import AmbiguousModel, ConnectionLost, HoldfastError, UnknownModel, WrongDialect
 from .identity import Dialect, Pin, Provider, ProviderName, Route, can_be_pinned
+from .known_hosts import offer
 
 
 def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provider:
@@ -31,9 +32,17 @@ def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provid
 
 
 def route_for(config: Config, pin: Pin, dialect: Dialect, only_key: str | None = None) -> Route:
-    """The lane of a pin in one dialect. Raises ConnectionLost when the provider or the chosen key is gone,
-    IdentityError when it has no endpoint or no key for this dialect."""
-    return Route.build(provider_of(config, pin, only_key), dialect, pin.model, only_key)
+    """Return the lane of a pin in one dialect. Raises ConnectionLost when the provider or the chosen key is
+    gone, IdentityError when it has no key for this dialect, WrongDialect when it has no endpoint for it, with
+    the command that adds one that a preset knows."""
+    provider = provider_of(config, pin, only_key)
+    try:
+        return Route.build(provider, dialect, pin.model, only_key)
+    except WrongDialect as refused:
+        more = offer(config.known_at, provider, (dialect,))
+        if more is None:
+            raise
+        raise WrongDialect(refused.what, details=[more.what], next_step=more.command) from None
 
 
 def fallback_routes_for(config: Config, pin: Pin, dialect: Dialect) -> tuple[Route, ...]:
@@ -43,7 +52,7 @@ def fallback_routes_for(config: Config, pin: Pin, dialect: Dialect) -> tuple[Rou
     routes: list[Route] = []
     for fallback in fallback_chain.then if fallback_chain is not None else ():
         try:
-            routes.append(route_for(config, fallback, dialect))
+            routes.append(Route.build(provider_of(config, fallback), dialect, fallback.model))
         except HoldfastError:
             continue
     return tuple(routes)

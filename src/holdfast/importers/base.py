@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -32,12 +32,14 @@ _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class FoundKey:
     """A key of somebody's entry: the reference by which we could read it too, or its value, or both (a
-    variable that only their file sets). `place` says where the value stands."""
+    variable that only their file sets). `place` says where the value stands. `seen` is the value that the
+    reference has now, only to look at how it begins."""
 
     ref: str = ""
     secret: Secret | None = None
     label: str = "imported"
     place: str = ""
+    seen: Secret | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +106,13 @@ class Gathering:
             fields["auth"] = "none"  # what these programs fill with a placeholder, we say
         entry = Entry(name, fields, held, place)
         try:
-            entry.provider()
+            entry = self._in_their_place(entry)
         except ConfigError as error:
             why = "; ".join(problem.what for problem in error.problems) or error.what
             self.leave(f"{called} ({place})" if place else called, why)
             return None
+        if held and not entry.keys and "preset" in fields:
+            return None  # nothing of it is left: its keys were told
         if name != called:
             self.leave(
                 f"the name '{called}'",
@@ -116,6 +120,21 @@ class Gathering:
             )
         self.entries[name] = entry
         return name
+
+    def _in_their_place(self, entry: Entry) -> Entry:
+        """Return the entry without the keys that would go to a host of another preset than theirs; each is
+        told. A key whose address the other program's files give stays, unless it is certain that it is
+        another's. Raises ConfigError."""
+        places, kept = entry.provider().endpoints, []
+        for key in entry.keys:
+            value = key.secret or key.seen
+            wrong = presets.misplaced(value.starts_with, places) if value is not None else None
+            if wrong is None or ("url" in entry.fields and not wrong.owners):
+                kept.append(key)
+            else:
+                what = key.ref.removeprefix("env:") or f"key '{key.label}'"
+                self.leave(f"{what} for '{entry.name}'", f"{wrong.what}: {wrong.command(key.ref)}")
+        return replace(entry, keys=tuple(kept))
 
     def found(self) -> Found:
         """What was gathered; ladders only between entries that were carried."""
@@ -141,7 +160,7 @@ def _labelled(keys: Iterable[FoundKey]) -> tuple[FoundKey, ...]:
             one for one in (label, *(f"{label}-{number}" for number in range(2, 10_000))) if one not in taken
         )
         if key.ref or key.secret is not None:
-            found.append(FoundKey(key.ref, key.secret, label, key.place))
+            found.append(replace(key, label=label))
     return tuple(found)
 
 
@@ -178,10 +197,18 @@ def variable(
     what is no variable."""
     if not _VARIABLE.fullmatch(name):
         return None
-    here = None if environ.get(name, "").strip() else literal((set_by or {}).get(name, ""), place, name)
-    return FoundKey(
-        f"env:{name}", here.secret if here is not None else None, name, place if here is not None else ""
-    )
+    value = environ.get(name, "").strip()
+    if value:
+        return FoundKey(f"env:{name}", label=name, seen=_secret(value))
+    here = literal((set_by or {}).get(name, ""), place, name)
+    return FoundKey(f"env:{name}", label=name) if here is None else replace(here, ref=f"env:{name}")
+
+
+def _secret(value: str) -> Secret | None:
+    try:
+        return Secret(value)
+    except ValueError:
+        return None
 
 
 @cache

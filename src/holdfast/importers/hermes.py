@@ -98,13 +98,6 @@ def _known(
         key = variable(name, environ, home.variables, str(home.path / ".env")) if preset else None
         if preset is None or key is None or not home.variables[name].strip():
             continue
-        prefixes = presets.find(preset).get("key_prefixes", ())
-        if key.secret is not None and prefixes and not any(key.secret.starts_with(one) for one in prefixes):
-            gathered.leave(
-                f"{name} (.env)",
-                f"its key does not begin like one of preset {preset} ({', '.join(prefixes)}): holdfast provider add NAME --url URL",
-            )
-            continue
         keys.setdefault(preset, []).append(key)
     for preset, rows in keys.items():
         elsewhere = _moved_to(home, preset)

@@ -1,0 +1,111 @@
+"""What our table of presets knows of a host: which preset is there, in which dialects, and whose keys begin
+like this one.
+
+The table is read by `presets`; these are its answers as values, and the words in which every face tells them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .identity import Dialect, Endpoint
+
+if TYPE_CHECKING:
+    from .identity import Key, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class KnownHost:
+    """A preset, and its endpoints: one for each dialect that is spoken there."""
+
+    preset: str
+    endpoints: tuple[Endpoint, ...]
+
+
+KnownAt = Callable[[str], KnownHost | None]
+"""From a URL to the one preset that has its address or, alone, its host."""
+
+
+def nobody_knows(_: str) -> KnownHost | None:
+    """Return what a table without presets knows of a URL: nothing."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Dialects that a provider's entry lacks although a preset has them at the very host: `endpoints` could
+    be added."""
+
+    provider: str
+    host: str
+    preset: str
+    endpoints: tuple[Endpoint, ...]
+
+    @property
+    def what(self) -> str:
+        """Return the sentence that tells it."""
+        more = " and ".join(f"{one.dialect} at {one.url}" for one in self.endpoints)
+        return f"{self.host} is the host of preset '{self.preset}', which also speaks {more}"
+
+    @property
+    def command(self) -> str:
+        """Return the command that adds the endpoints to the provider."""
+        more = " ".join(f"{one.dialect}={one.url}" for one in self.endpoints)
+        return f"holdfast provider endpoint {self.provider} {more}"
+
+
+def offer(
+    known_at: KnownAt, provider: Provider, wanted: Collection[Dialect] = tuple(Dialect)
+) -> Offer | None:
+    """Return which of the `wanted` dialects the provider lacks and a preset has at one of its hosts; None
+    where there are none."""
+    for endpoint in provider.endpoints:
+        known = known_at(endpoint.url)
+        if known is None:
+            continue
+        more = tuple(
+            one for one in known.endpoints if one.dialect in wanted and one.dialect not in provider.dialects
+        )
+        if more:
+            return Offer(provider.name, endpoint.host, known.preset, more)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """A key that would go to a host of `preset`, and does not begin as keys do that are made for it.
+
+    `prefix` is how it begins, `usual` how the preset's keys do, as far as that is known. `owners` are the
+    presets of one maker whose keys begin like it: then it is certain that it is theirs. They are empty where
+    keys of many makers begin like that."""
+
+    prefix: str
+    preset: str
+    host: str
+    usual: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """Return what is wrong, as the end of a sentence about the key."""
+        if self.owners:
+            owners = " or ".join(f"'{one}'" for one in self.owners)
+            return f"it begins with {self.prefix} like a key of preset {owners}, and {self.host} is the host of preset '{self.preset}'"
+        usual = " or ".join(self.usual)
+        return f"it begins with {self.prefix}, and the keys of preset '{self.preset}', whose host is {self.host}, begin with {usual}"
+
+    def command(self, ref: str) -> str:
+        """Return the command that gives the key, by its reference, to a provider that it fits."""
+        key = f" --key {ref}" if ref and not ref.startswith("store:") else ""
+        if not self.owners:
+            return f"holdfast provider add NAME --preset {self.preset}{key}   (if it is one of these all the same)"
+        owner = self.owners[0] if len(self.owners) == 1 else "PRESET"
+        return f"holdfast provider add NAME --preset {owner}{key}"
+
+
+def places_of(provider: Provider, key: Key) -> tuple[Endpoint, ...]:
+    """Return where a key of the provider may go: to its own endpoints if it has any, else to the
+    provider's."""
+    return key.endpoints or provider.endpoints
