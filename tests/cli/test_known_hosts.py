@@ -97,7 +97,7 @@ def test_the_first_address_at_which_a_key_is_wrong_is_told() -> None:
     assert (found.preset, found.owners, found.command("env:X")) == (
         "anthropic",
         ("xai",),
-        "holdfast provider add NAME --preset xai --key env:X",
+        "holdfast provider add xai --preset xai --key env:X",
     )
 
 

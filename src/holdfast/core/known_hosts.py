@@ -100,9 +100,10 @@ class Misplaced:
         """Return the command that gives the key, by its reference, to a provider that it fits."""
         key = f" --key {ref}" if ref and not ref.startswith("store:") else ""
         if not self.owners:
-            return f"holdfast provider add NAME --preset {self.preset}{key}   (if it is one of these all the same)"
-        owner = self.owners[0] if len(self.owners) == 1 else "PRESET"
-        return f"holdfast provider add NAME --preset {owner}{key}"
+            return f"holdfast provider add {self.preset} --preset {self.preset}{key}   (if it is one of these all the same)"
+        if len(self.owners) > 1:
+            return f"holdfast provider add NAME --preset PRESET{key}"
+        return f"holdfast provider add {self.owners[0]} --preset {self.owners[0]}{key}"
 
 
 def places_of(provider: Provider, key: Key) -> tuple[Endpoint, ...]:
