@@ -24,7 +24,7 @@ from holdfast.config.parse import parse
 from holdfast.core.errors import HoldfastError
 from holdfast.core.identity import Auth, Dialect, Pin, ProviderName
 from holdfast.fake_provider import ScriptedProvider
-from holdfast.providers import presets
+from preset_table import replace_presets
 
 CHAT, RESPONSES, MESSAGES = Dialect
 PATHS = {CHAT: "/v1/chat/completions", RESPONSES: "/v1/responses", MESSAGES: "/v1/messages"}
@@ -95,11 +95,11 @@ CASES = {
 def placed(value: Any, places: Mapping[str, str]) -> Any:
     """The same with the names of places replaced by their addresses."""
     if isinstance(value, Mapping):
-        return {str(name): placed(one, places) for name, one in value.items()}
+        return {str(name): placed(item, places) for name, item in value.items()}
     if isinstance(value, list):
-        return [placed(one, places) for one in value]
-    place, slash, version = value.partition("/")
-    return f"{places[place]}{slash}{version}" if place in places else value
+        return [placed(item, places) for item in value]
+    name, slash, version = value.partition("/")
+    return f"{places[name]}{slash}{version}" if name in places else value
 
 
 class Ground:
@@ -108,12 +108,12 @@ class Ground:
     def __init__(self, home: Path, case: Case, places: Mapping[str, str], patch: pytest.MonkeyPatch) -> None:
         self.places, self.home = places, home
         rows = placed(ROWS, places)
-        patch.setattr(presets, "rows", lambda: rows)
+        replace_presets(patch, rows)
         patch.setenv("THE_KEY", "sk-the-key-0123456789")
         entry = {"models": ["m"], **placed(case.entry, places)}
         (home / "holdfast.toml").write_text(tomlkit.dumps({"provider": {"p": entry}}), "utf-8")
 
-    def place(self, url: str) -> str:
+    def name_of(self, url: str) -> str:
         """The name of the place where a URL leads."""
         return next(name for name, address in self.places.items() if url.removesuffix("/v1") == address)
 
@@ -125,16 +125,16 @@ class Ground:
 
 def as_shown(ground: Ground) -> dict[Dialect, str]:
     shown = ground.command("provider", "show", "p")["endpoints"]
-    return {Dialect(one["dialect"]): ground.place(one["url"]) for one in shown}
+    return {Dialect(endpoint["dialect"]): ground.name_of(endpoint["url"]) for endpoint in shown}
 
 
 def as_listed(ground: Ground) -> dict[Dialect, str]:
-    found: dict[Dialect, str] = {}
+    result: dict[Dialect, str] = {}
     for dialect, program in SPEAKERS.items():
         for group in ground.command("models", "--harness", program):
-            (one,) = group["options"]
-            found[dialect] = ground.place(one["connection"]["url"])
-    return found
+            (option,) = group["options"]
+            result[dialect] = ground.name_of(option["connection"]["url"])
+    return result
 
 
 def as_connected(ground: Ground) -> dict[Dialect, str]:
@@ -142,33 +142,35 @@ def as_connected(ground: Ground) -> dict[Dialect, str]:
     from holdfast.cli.connect import _models
     from holdfast.cli.context import CliContext
 
-    found: dict[Dialect, str] = {}
+    result: dict[Dialect, str] = {}
     for dialect, program in SPEAKERS.items():
         try:
             ((_, spoken),) = _models(CliContext(), known(program))
         except HoldfastError:
             continue
         assert spoken is dialect
-        found[dialect] = "offered"
-    return found
+        result[dialect] = "offered"
+    return result
 
 
 def as_run(ground: Ground) -> dict[Dialect, str]:
-    found: dict[Dialect, str] = {}
+    result: dict[Dialect, str] = {}
     with holdfast.open() as held:
         for dialect, program in SPEAKERS.items():
             try:
                 handed = choice(held, "s", known(program), Pin.parse("p/m"), None)
             except HoldfastError:
                 continue
-            found[dialect] = ground.place(handed.connection.endpoint.url)
-    return found
+            result[dialect] = ground.name_of(handed.connection.endpoint.url)
+    return result
 
 
 def as_doctor_warns(ground: Ground) -> set[str]:
     """The places that `doctor` finds to be reached in the clear."""
-    found = [one["what"] for one in ground.command("doctor")["findings"] if one["check"] == "address"]
-    return {ground.place(what.rpartition(" ")[2]) for what in found}
+    warnings = [
+        finding["what"] for finding in ground.command("doctor")["findings"] if finding["check"] == "address"
+    ]
+    return {ground.name_of(what.rpartition(" ")[2]) for what in warnings}
 
 
 OFFLINE = {"vendor": "http://vendor.example", "mine": "http://mine.example", "eu": "http://eu.example"}
@@ -181,7 +183,7 @@ def test_every_command_names_the_same_addresses(
     ground = Ground(home, case, OFFLINE, monkeypatch)
     assert as_listed(ground) == as_run(ground) == case.means
     assert as_connected(ground) == dict.fromkeys(case.means, "offered")
-    has_its_own = any(isinstance(one, dict) for one in case.entry["keys"])  # type: ignore[attr-defined]
+    has_its_own = any(isinstance(key, dict) for key in case.entry["keys"])  # type: ignore[attr-defined]
     if not has_its_own:
         assert as_shown(ground) == case.means
         assert as_doctor_warns(ground) == set(case.means.values())
@@ -193,14 +195,17 @@ def test_every_command_names_the_same_addresses(
 def online() -> Iterator[dict[str, ScriptedProvider]]:
     made = {name: ScriptedProvider(models=["m"]) for name in ("vendor", "mine", "eu")}
     yield made
-    for one in made.values():
-        one.close()
+    for server in made.values():
+        server.close()
 
 
 def arrived(online: Mapping[str, ScriptedProvider]) -> dict[Dialect, str]:
     """Which dialect was asked for where."""
     return {
-        seen.dialect: name for name, one in online.items() for seen in one.calls if seen.dialect is not None
+        seen.dialect: name
+        for name, server in online.items()
+        for seen in server.calls
+        if seen.dialect is not None
     }
 
 
@@ -231,10 +236,10 @@ def test_each_dialect_is_asked_for_where_its_owner_says_or_nowhere(
     online: dict[str, ScriptedProvider],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ground = Ground(home, case, {name: one.root for name, one in online.items()}, monkeypatch)
+    ground = Ground(home, case, {name: server.root for name, server in online.items()}, monkeypatch)
     face(ground)
     assert arrived(online) == case.means
-    strangers = {name for name, one in online.items() if one.requests} - set(case.means.values())
+    strangers = {name for name, server in online.items() if server.requests} - set(case.means.values())
     assert not strangers
 
 
@@ -242,9 +247,9 @@ def test_each_dialect_is_asked_for_where_its_owner_says_or_nowhere(
 def test_a_check_asks_no_address_but_those_of_the_owner(
     case: Case, home: Path, online: dict[str, ScriptedProvider], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ground = Ground(home, case, {name: one.root for name, one in online.items()}, monkeypatch)
+    ground = Ground(home, case, {name: server.root for name, server in online.items()}, monkeypatch)
     ground.command("check", "p/m")
-    assert {name for name, one in online.items() if one.requests} == set(case.means.values())
+    assert {name for name, server in online.items() if server.requests} == set(case.means.values())
 
 
 # How a key is shown where the user's address stands over a preset: as the preset shows it in that dialect.
@@ -275,7 +280,7 @@ def test_a_preset_keeps_its_auth_style_where_the_user_gives_the_address(
     rows = placed(ROWS, OFFLINE)
     config = parse({"provider": {"p": entry}}, presets=rows.get, place=str)
     made = config.providers[ProviderName("p")]
-    assert {one.dialect: one.auth for one in made.endpoints} == shown
+    assert {endpoint.dialect: endpoint.auth for endpoint in made.endpoints} == shown
     assert made.preset == entry["preset"]
 
 

@@ -45,16 +45,16 @@ PLAN = "https://token-plan-cn.xiaomimimo.com"
 def test_a_host_is_known_by_its_address_or_where_one_preset_alone_has_it(
     url: str, preset: str | None
 ) -> None:
-    found = presets.known_at(url)
-    assert (found.preset if found is not None else None) == preset
+    known_host = presets.known_at(url)
+    assert (known_host.preset if known_host is not None else None) == preset
 
 
 @pytest.mark.parametrize("name", presets.rows())
 def test_every_address_of_a_preset_leads_back_to_it(name: str) -> None:
     for url in presets.find(name)["endpoints"].values():
-        found = presets.known_at(url)
-        assert found is not None
-        assert found.preset == name
+        known_host = presets.known_at(url)
+        assert known_host is not None
+        assert known_host.preset == name
 
 
 CERTAIN = "like a key of preset"
@@ -78,13 +78,15 @@ MISPLACED = [
 ]
 
 
-@pytest.mark.parametrize(("value", "url", "told"), MISPLACED)
-def test_a_key_is_told_apart_by_how_it_begins_and_where_it_would_go(value: str, url: str, told: str) -> None:
-    found = presets.misplaced(value.startswith, [Endpoint(url)])
-    assert (found is None) == (not told)
-    if found is not None:
-        assert told in found.what
-        assert bool(found.owners) == (told == CERTAIN)
+@pytest.mark.parametrize(("value", "url", "expected"), MISPLACED)
+def test_a_key_is_told_apart_by_how_it_begins_and_where_it_would_go(
+    value: str, url: str, expected: str
+) -> None:
+    misplaced = presets.misplaced(value.startswith, [Endpoint(url)])
+    assert (misplaced is None) == (not expected)
+    if misplaced is not None:
+        assert expected in misplaced.what
+        assert bool(misplaced.owners) == (expected == CERTAIN)
 
 
 def test_the_first_address_at_which_a_key_is_wrong_is_told() -> None:
@@ -92,9 +94,9 @@ def test_the_first_address_at_which_a_key_is_wrong_is_told() -> None:
         Endpoint("https://llm.corp.example/v1"),
         Endpoint("https://api.anthropic.com", Dialect.ANTHROPIC_MESSAGES),
     ]
-    found = presets.misplaced("xai-0123456789".startswith, places)
-    assert found is not None
-    assert (found.preset, found.owners, found.command("env:X")) == (
+    misplaced = presets.misplaced("xai-0123456789".startswith, places)
+    assert misplaced is not None
+    assert (misplaced.preset, misplaced.owners, misplaced.command("env:X")) == (
         "anthropic",
         ("xai",),
         "holdfast provider add xai --preset xai --key env:X",
@@ -156,9 +158,9 @@ def by_run(_: Path) -> str:
 def test_a_refused_dialect_names_the_preset_that_has_it_and_the_command(
     plan: Path, face: Callable[[Path], str]
 ) -> None:
-    told = face(plan)
-    assert SAYS in told
-    assert f"run: {COMMAND}" in told
+    output = face(plan)
+    assert SAYS in output
+    assert f"run: {COMMAND}" in output
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,9 @@ def test_nothing_is_said_where_the_entry_has_all_that_is_known(cli: Cli, home: P
     )
     assert "preset" not in cli("provider", "add", "corp", "--url", "https://llm.corp.example/v1").stdout
     assert [
-        one for one in json.loads(cli("doctor", "--json").stdout)["findings"] if one["check"] == "address"
+        finding
+        for finding in json.loads(cli("doctor", "--json").stdout)["findings"]
+        if finding["check"] == "address"
     ] == []
 
 
@@ -216,8 +220,8 @@ def test_every_offer_of_the_table_can_be_taken(cli: Cli, home: Path, name: str) 
     ]
     assert cli(*command.split()).exit_code == 0
     (made,) = load(Home.find()).providers.values()
-    assert {one.dialect: one.url for one in made.endpoints} == row["endpoints"]
-    assert {str(one.auth) for one in made.endpoints} == {row.get("auth", "bearer")}
+    assert {endpoint.dialect: endpoint.url for endpoint in made.endpoints} == row["endpoints"]
+    assert {str(endpoint.auth) for endpoint in made.endpoints} == {row.get("auth", "bearer")}
 
 
 # What is told of a key, by every face.
@@ -236,34 +240,34 @@ def astray(plan: Path) -> Path:
 def test_a_key_that_is_given_to_another_presets_provider_is_told(cli: Cli, astray: Path) -> None:
     added = cli("provider", "add", "other", "--preset", "mimo", "--key", "env:PLAN_KEY").stdout
     given = cli("key", "add", "payg", "--from", "-", "--label", "b", input="tp-9876543210\n").stdout
-    for told in (added, given):
-        assert WRONG_PLACE in told
-        assert "run: holdfast provider add NAME --preset PRESET" in told
-        assert "next: holdfast check" not in told
+    for output in (added, given):
+        assert WRONG_PLACE in output
+        assert "run: holdfast provider add NAME --preset PRESET" in output
+        assert "next: holdfast check" not in output
 
 
 def test_doctor_and_check_say_whose_key_it_seems_to_be(
     cli: Cli, astray: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = json.loads(cli("doctor", "--json").stdout)["findings"]
-    (note,) = [one for one in found if one["check"] == "key" and one["level"] == "note"]
+    findings = json.loads(cli("doctor", "--json").stdout)["findings"]
+    (note,) = [finding for finding in findings if finding["check"] == "key" and finding["level"] == "note"]
     assert WRONG_PLACE in note["what"]
     assert note["run"] == "holdfast provider add NAME --preset PRESET --key env:PLAN_KEY"
     monkeypatch.setattr("holdfast.cli.check.list_models", lambda *_: ())
-    told = cli("check", "payg")
+    output = cli("check", "payg")
     assert [
-        line for line in told.stdout.splitlines() if line.startswith("note   key") and WRONG_PLACE in line
+        line for line in output.stdout.splitlines() if line.startswith("note   key") and WRONG_PLACE in line
     ]
-    assert told.exit_code == 0
+    assert output.exit_code == 0
 
 
 def test_a_key_that_may_be_right_is_left_to_the_provider_to_judge(
     cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLAN_KEY", "sk-0123456789")
-    told = cli("provider", "add", "plan", "--url", f"{PLAN}/v1", "--key", "env:PLAN_KEY").stdout
-    assert "begin with tp-" in told
-    assert "run: holdfast check plan   (asks the provider)" in told
+    output = cli("provider", "add", "plan", "--url", f"{PLAN}/v1", "--key", "env:PLAN_KEY").stdout
+    assert "begin with tp-" in output
+    assert "run: holdfast check plan   (asks the provider)" in output
 
 
 SECRET = "tp-plan-7c1d0b4e9f2a5836"
@@ -325,9 +329,9 @@ def from_codex(at: Path, environ: Mapping[str, str]) -> Found:
 def test_no_importer_carries_a_key_to_the_host_of_another_preset(
     tmp_path: Path, read: Callable[[Path, Mapping[str, str]], Found]
 ) -> None:
-    found = read(tmp_path, {"HOME": str(tmp_path)})
-    assert [key for one in found.entries for key in one.keys] == []
-    told = "\n".join(f"{what}: {why}" for what, why in found.left_out)
-    assert WRONG_PLACE in told
-    assert "holdfast provider add NAME --preset PRESET" in told
-    assert SECRET not in told
+    result = read(tmp_path, {"HOME": str(tmp_path)})
+    assert [key for entry in result.entries for key in entry.keys] == []
+    output = "\n".join(f"{what}: {why}" for what, why in result.left_out)
+    assert WRONG_PLACE in output
+    assert "holdfast provider add NAME --preset PRESET" in output
+    assert SECRET not in output

@@ -55,7 +55,7 @@ def test_an_entry_of_any_form_gets_the_endpoint_and_keeps_its_others(
     written(home, text)
     done = cli("provider", "endpoint", "x", MESSAGES)
     assert (done.exit_code, done.stderr) == (0, "")
-    assert {one.dialect: one.url for one in the_provider().endpoints} == means
+    assert {endpoint.dialect: endpoint.url for endpoint in the_provider().endpoints} == means
     assert "provider 'x' speaks anthropic-messages at https://x.example/anthropic" in done.stdout
     after = (home / "holdfast.toml").read_text()
     assert after.startswith("# my own words\n")
@@ -71,7 +71,7 @@ def test_a_keys_own_url_becomes_the_endpoint_that_it_was(cli: Cli, home: Path) -
     )
     assert cli("provider", "endpoint", "x", MESSAGES).exit_code == 0
     plain, own = the_provider().keys
-    assert (plain.endpoints, [(one.dialect, one.url) for one in own.endpoints]) == (
+    assert (plain.endpoints, [(endpoint.dialect, endpoint.url) for endpoint in own.endpoints]) == (
         (),
         [(Dialect.OPENAI_CHAT, "https://eu.example/v1")],
     )
@@ -90,17 +90,17 @@ def test_the_key_is_shown_as_said_else_as_a_preset_of_the_host_says(
 ) -> None:
     written(home, 'url = "https://x.example/v1"')
     assert cli("provider", "endpoint", "x", *given).exit_code == 0
-    assert [one.auth for one in the_provider().endpoints] == [Auth.BEARER, shown]
+    assert [endpoint.auth for endpoint in the_provider().endpoints] == [Auth.BEARER, shown]
 
 
 def test_a_providers_own_auth_style_holds_for_the_new_endpoint_too(cli: Cli, home: Path) -> None:
     written(home, 'url = "https://x.example/v1"\nauth = "api-key"')
     assert cli("provider", "endpoint", "x", MESSAGES).exit_code == 0
-    assert [one.auth for one in the_provider().endpoints] == [Auth.API_KEY, Auth.API_KEY]
+    assert [endpoint.auth for endpoint in the_provider().endpoints] == [Auth.API_KEY, Auth.API_KEY]
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "expected"),
     [
         ("https://x.example", "'https' is not DIALECT=URL"),
         ("openai=https://x.example", "must be one of openai-chat"),
@@ -109,12 +109,12 @@ def test_a_providers_own_auth_style_holds_for_the_new_endpoint_too(cli: Cli, hom
     ],
 )
 def test_what_is_no_endpoint_is_refused_and_nothing_is_changed(
-    cli: Cli, home: Path, given: str, told: str
+    cli: Cli, home: Path, given: str, expected: str
 ) -> None:
     written(home, 'url = "https://x.example/v1"')
     before = (home / "holdfast.toml").read_bytes()
     refused = cli("provider", "endpoint", "x", given)
     assert refused.exit_code == 2
-    assert told in refused.stderr
+    assert expected in refused.stderr
     assert "run: holdfast provider endpoint --help" in refused.stderr
     assert (home / "holdfast.toml").read_bytes() == before

@@ -7,6 +7,7 @@ import pytest
 from holdfast.core.errors import HoldfastError
 from holdfast.fake_provider import Behaviour, ok, only_keys
 from holdfast.providers import presets
+from preset_table import replace_presets
 from scenarios.stage import (
     CHAT,
     MESSAGES,
@@ -133,7 +134,7 @@ def test_a_known_provider_behind_an_own_url_keeps_its_key(
     stage.own("a")
     vendor = stage.provider()
     router = {**presets.find("openrouter"), "endpoints": {CHAT: vendor.url, MESSAGES: vendor.root}}
-    monkeypatch.setattr(presets, "rows", lambda: {"openrouter": router})
+    replace_presets(monkeypatch, {"openrouter": router})
     mine = stage.provider()
     stage.write(
         f'[provider.router]\npreset = "openrouter"\nurl = "{mine.url}"\nmodels = ["m1"]\nkeys = [{{ from = "env:KEY_A", label = "a" }}]\n'

@@ -16,7 +16,7 @@ from .._files import quoted
 from ..core.config import Config
 from ..core.errors import ConfigError, HoldfastError
 from ..core.identity import Endpoint
-from ..core.known_hosts import offer
+from ..core.known_hosts import more_dialects
 from ..core.secret import redact
 from ..distribution import DISTRIBUTION, namesake, without_namesake_command
 from ..store.base import Store
@@ -155,7 +155,7 @@ class _Examination:
                         f"provider '{provider.name}' sends keys and prompts in the clear to {endpoint.url}",
                         step,
                     )
-            more = offer(self.config.known_at, provider) if self.config is not None else None
+            more = more_dialects(self.config.known_at, provider) if self.config is not None else None
             if more is not None:
                 yield Finding(
                     "address",

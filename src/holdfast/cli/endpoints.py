@@ -44,8 +44,8 @@ def endpoint(context: CliContext, name: str, endpoints: Sequence[str], auth: str
     }
     config = config_file.set_endpoints(context.home, name, written)
     provider = config.providers[provider.name]
-    for one in provider.endpoints:
-        say(f"provider '{name}' speaks {one.dialect} at {one.url}")
+    for endpoint in provider.endpoints:
+        say(f"provider '{name}' speaks {endpoint.dialect} at {endpoint.url}")
     say(f"  next: holdfast check {name}" + (f"/{provider.models[0]}" if provider.models else ""))
 
 
@@ -61,7 +61,9 @@ def parsed(text: str, step: str) -> tuple[str, str]:
 
 def _as_written(provider: Provider, url: str, auth: str | None) -> object:
     """Return what stands in the file: the URL alone where it means the same."""
-    if auth is None or (auth == "bearer" and all(one.auth == "bearer" for one in provider.endpoints)):
+    if auth is None or (
+        auth == "bearer" and all(endpoint.auth == "bearer" for endpoint in provider.endpoints)
+    ):
         return url
     return {"url": url, "auth": auth}
 
@@ -71,18 +73,18 @@ def _usual_auth(dialect: str, url: str) -> str | None:
     from ..providers import presets
 
     known = presets.known_at(url)
-    for one in known.endpoints if known is not None else ():
-        if one.dialect == dialect:
-            return str(one.auth)
+    for endpoint in known.endpoints if known is not None else ():
+        if endpoint.dialect == dialect:
+            return str(endpoint.auth)
     return None
 
 
 def of_its_host(context: CliContext, provider: Provider) -> Iterator[str]:
     """Yield what a preset knows of a provider's host beyond what its entry says, and the command that adds
     it."""
-    from ..core.known_hosts import offer
+    from ..core.known_hosts import more_dialects
 
-    more = offer(context.config.known_at, provider)
+    more = more_dialects(context.config.known_at, provider)
     if more is not None:
         yield f"  {more.what}\n  run: {more.command}   (adds it)"
 

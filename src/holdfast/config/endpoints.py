@@ -40,12 +40,12 @@ def of_provider(tables: Tables, path: str, given: Mapping[str, Any], row: Mappin
     of_table = written(tables, path, given, of_preset)
     if "url" in given or "endpoints" in given:
         return of_table
-    found: Found = {}
+    result: Found = {}
     for dialect, endpoint in of_preset.items():
         made = tables.tried(join(join(path, "endpoints"), dialect), _styled, endpoint, given)
         if made is not None:
-            found[dialect] = ("", made)
-    return found
+            result[dialect] = ("", made)
+    return result
 
 
 def written(tables: Tables, path: str, given: Mapping[str, Any], base: Mapping[Dialect, Endpoint]) -> Found:
@@ -65,7 +65,7 @@ def written(tables: Tables, path: str, given: Mapping[str, Any], base: Mapping[D
     raws = given.get("endpoints", {})
     if by_url:
         raws = {given.get("dialect", spoken_by_url(base)): given["url"]}
-    found: Found = {}
+    result: Found = {}
     for name, raw in raws.items():
         here = join(path, "url") if by_url else join(join(path, "endpoints"), name)
         dialect, own = tables.dialect(here, name), _own(tables, here, raw)
@@ -74,8 +74,8 @@ def written(tables: Tables, path: str, given: Mapping[str, Any], base: Mapping[D
         merged = _style(base.get(dialect)) | {field: given[field] for field in _STYLE if field in given} | own
         endpoint = tables.tried(here, _endpoint, merged["url"], dialect, merged["auth"], merged["headers"])
         if endpoint is not None:
-            found[dialect] = (here, endpoint)
-    return found
+            result[dialect] = (here, endpoint)
+    return result
 
 
 def spoken_by_url(base: Mapping[Dialect, Endpoint]) -> Dialect:

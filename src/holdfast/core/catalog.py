@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .config import Config
 from .identity import Dialect, Endpoint, Pin, Provider, can_be_pinned
-from .known_hosts import offer
+from .known_hosts import more_dialects
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,10 @@ def _why_not(
 ) -> str:
     if not dialects:
         spoken = f"it speaks {', '.join(provider.dialects)} only"
-        more = offer(config.known_at, provider, wanted)
-        return (
-            spoken
-            if more is None
-            else f"{spoken} (preset '{more.preset}' knows more of its host: {more.command})"
-        )
+        more = more_dialects(config.known_at, provider, wanted)
+        if more is None:
+            return spoken
+        return f"{spoken} (preset '{more.preset}' knows more of its host: {more.command})"
     if not any(provider.keys_for(d) or provider.takes_no_key(d) for d in dialects):
         return f"it has no key (holdfast key add {provider.name} --from env:NAME)"
     return ""

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from .errors import CannotHandOver, ModelDropped
 from .identity import Connection, Dialect, Provider
-from .known_hosts import KnownAt, nobody_knows, offer
+from .known_hosts import KnownAt, more_dialects, nobody_knows
 
 # How a maker dates or names an edition of a model; what precedes is the model. Sources: the makers' lists of
 # models, 2026-11.
@@ -67,7 +67,7 @@ def dialect_for(
         for one in fitting
     ]
     step = f"holdfast models --harness {harness}"
-    more = offer(known_at, provider, speaks)
+    more = more_dialects(known_at, provider, speaks)
     if more is not None:
         details, step = [more.what, *details], more.command
     elif fitting:

@@ -34,7 +34,7 @@ def nobody_knows(_: str) -> KnownHost | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class MoreDialects:
     """Dialects that a provider's entry lacks although a preset has them at the very host: `endpoints` could
     be added."""
 
@@ -46,30 +46,32 @@ class Offer:
     @property
     def what(self) -> str:
         """Return the sentence that tells it."""
-        more = " and ".join(f"{one.dialect} at {one.url}" for one in self.endpoints)
+        more = " and ".join(f"{endpoint.dialect} at {endpoint.url}" for endpoint in self.endpoints)
         return f"{self.host} is the host of preset '{self.preset}', which also speaks {more}"
 
     @property
     def command(self) -> str:
         """Return the command that adds the endpoints to the provider."""
-        more = " ".join(f"{one.dialect}={one.url}" for one in self.endpoints)
+        more = " ".join(f"{endpoint.dialect}={endpoint.url}" for endpoint in self.endpoints)
         return f"holdfast provider endpoint {self.provider} {more}"
 
 
-def offer(
+def more_dialects(
     known_at: KnownAt, provider: Provider, wanted: Collection[Dialect] = tuple(Dialect)
-) -> Offer | None:
+) -> MoreDialects | None:
     """Return which of the `wanted` dialects the provider lacks and a preset has at one of its hosts; None
     where there are none."""
-    for endpoint in provider.endpoints:
-        known = known_at(endpoint.url)
+    for here in provider.endpoints:
+        known = known_at(here.url)
         if known is None:
             continue
         more = tuple(
-            one for one in known.endpoints if one.dialect in wanted and one.dialect not in provider.dialects
+            endpoint
+            for endpoint in known.endpoints
+            if endpoint.dialect in wanted and endpoint.dialect not in provider.dialects
         )
         if more:
-            return Offer(provider.name, endpoint.host, known.preset, more)
+            return MoreDialects(provider.name, here.host, known.preset, more)
     return None
 
 
@@ -91,7 +93,7 @@ class Misplaced:
     def what(self) -> str:
         """Return what is wrong, as the end of a sentence about the key."""
         if self.owners:
-            owners = " or ".join(f"'{one}'" for one in self.owners)
+            owners = " or ".join(f"'{owner}'" for owner in self.owners)
             return f"it begins with {self.prefix} like a key of preset {owners}, and {self.host} is the host of preset '{self.preset}'"
         usual = " or ".join(self.usual)
         return f"it begins with {self.prefix}, and the keys of preset '{self.preset}', whose host is {self.host}, begin with {usual}"

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from .config import Config
 from .errors import AmbiguousModel, ConnectionLost, HoldfastError, UnknownModel, WrongDialect
 from .identity import Dialect, Pin, Provider, ProviderName, Route, can_be_pinned
-from .known_hosts import offer
+from .known_hosts import more_dialects
 
 
 def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provider:
@@ -39,7 +39,7 @@ def route_for(config: Config, pin: Pin, dialect: Dialect, only_key: str | None =
     try:
         return Route.build(provider, dialect, pin.model, only_key)
     except WrongDialect as refused:
-        more = offer(config.known_at, provider, (dialect,))
+        more = more_dialects(config.known_at, provider, (dialect,))
         if more is None:
             raise
         raise WrongDialect(refused.what, details=[more.what], next_step=more.command) from None
