@@ -1,11 +1,15 @@
-"""A provider on this machine that misbehaves as real ones did. The tour of the README talks to it; Ctrl-C
-ends it.
+"""Run a provider on this machine that misbehaves as real ones did, for docs/guides/tour.md. Ctrl-C ends it.
 
-Key one is out of credit after its first answer. Key two is refused once for no reason, with its second
-request. Others are unknown."""
+Key one has no credit left after its first answer. Key two is rejected once without a reason, with its second
+request. Other keys are unknown.
+
+python examples/provider.py [--port PORT]     port 41017 unless you name another; 0 takes a free one
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 import threading
 from collections import Counter
 from contextlib import suppress
@@ -22,11 +26,13 @@ BAD_KEY = {
     "type": "invalid_request_error",
     "code": "invalid_api_key",
 }
+PORT = 41017
+"""The port that the tour shows."""
 asked: Counter[str | None] = Counter()
 
 
 def answer(seen: SeenRequest) -> Behaviour:
-    """What this request gets, by its key and how often that key was seen."""
+    """Answer by the key, and by how often that key was seen."""
     asked[seen.key] += 1
     match seen.key, asked[seen.key]:
         case ("tour-key-number-one", 1) | ("tour-key-number-two", 1 | 3 | 4):
@@ -37,8 +43,21 @@ def answer(seen: SeenRequest) -> Behaviour:
             return status(401, {"error": BAD_KEY})
 
 
+def main() -> int:
+    """Serve until Ctrl-C. Return 1 when the port is in use."""
+    parser = argparse.ArgumentParser(description="A provider that misbehaves, for the tour.")
+    parser.add_argument("--port", type=int, default=PORT, help=f"default: {PORT}; 0 takes a free port")
+    port = parser.parse_args().port
+    try:
+        provider = ScriptedProvider(answer, models=["mimo-v2.5-pro"], port=port)
+    except OSError as error:
+        print(f"Cannot listen on port {port}: {error.strerror}. Choose another with --port.", file=sys.stderr)
+        return 1
+    with provider, suppress(KeyboardInterrupt):
+        print(f"A provider that misbehaves listens at {provider.url}", flush=True)
+        threading.Event().wait()
+    return 0
+
+
 if __name__ == "__main__":
-    with ScriptedProvider(answer, models=["mimo-v2.5-pro"]) as provider:
-        print(f"a provider that misbehaves listens at {provider.url}", flush=True)
-        with suppress(KeyboardInterrupt):
-            threading.Event().wait()
+    sys.exit(main())

@@ -1,5 +1,4 @@
-"""The README and the pages of docs/ show what really happens: their commands, programs and configurations are
-run here."""
+"""The pages of docs/ show what really happens: their commands, programs and configurations are run here."""
 
 from __future__ import annotations
 
@@ -74,12 +73,18 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_tour_of_the_readme_prints_what_the_commands_print(home: Path) -> None:
+def test_the_tour_prints_what_the_commands_print(home: Path) -> None:
     tour = tool("tour")
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    commands = [command for body in blocks("README.md", "console") for command in tour.commands(body)]
+    page = "docs/guides/tour.md"
+    text = (ROOT / page).read_text(encoding="utf-8")
+    commands = [command for body in blocks(page, "console") for command in tour.commands(body)]
     assert len(commands) > 8
     assert tour.steady(tour.played(text, home)) == tour.steady(text)
+
+
+def test_the_tour_shows_the_port_that_its_provider_takes_by_default() -> None:
+    program = (ROOT / "examples" / "provider.py").read_text(encoding="utf-8")
+    assert f"PORT = {tool('tour').SHOWN_PORT}\n" in program
 
 
 @pytest.mark.parametrize(
@@ -94,6 +99,19 @@ def test_the_tour_of_the_readme_prints_what_the_commands_print(home: Path) -> No
 def test_only_times_and_request_ids_of_the_tour_may_differ(lie: str, noticed: bool) -> None:
     tour = tool("tour")
     assert (tour.steady(lie) != tour.steady("answered in 0 s")) is noticed
+
+
+def test_every_program_of_the_librarys_guide_runs_as_it_stands(reader: Path, tmp_path: Path) -> None:
+    programs = blocks("docs/guides/library.md", "python")
+    assert len(programs) > 3
+    script = tmp_path / "guide.py"
+    script.write_text("\n\n".join(programs), encoding="utf-8")
+    done = run(script)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count(TEXT) == 2
+    assert "deepseek/deepseek-chat\n" in done.stdout
+    assert "could be: mimo-plan/mimo-v2.5-pro" in done.stdout
+    assert done.stdout.endswith("True\n")
 
 
 def test_every_program_of_the_librarys_page_runs_as_it_stands(reader: Path, tmp_path: Path) -> None:

@@ -15,6 +15,13 @@ import holdfast.cli
 from holdfast.config import parse as config
 from holdfast.core.faults import FaultClass
 
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs" / "guides").glob("*.md"))),
+]
 KINDS = ("guides", "concepts", "reference")
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 
@@ -87,7 +94,7 @@ def test_the_search_for_configuration_keys_finds_their_tables() -> None:
     assert {"provider", "ladder", "gateway", "url", "keys", "from", "then", "listen"} <= keys
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_command_that_a_document_shows_exists(
     document: str, every_command: dict[str, click.Command], root: Path
 ) -> None:

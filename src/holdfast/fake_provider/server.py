@@ -25,13 +25,14 @@ class ScriptedProvider:
     entry for ever.
 
     `models` is what `GET /models` lists, whatever the script says; with None the script answers that too.
-    Raises OSError when no port can be had."""
+    `port` 0 takes a free one. Raises OSError when the port is in use."""
 
     def __init__(
         self,
         script: Script | Sequence[Behaviour | Script] | Behaviour = (),
         *,
         models: Sequence[str] | None = ("scripted-1",),
+        port: int = 0,
     ) -> None:
         self._script: Script | Sequence[Behaviour | Script] = (
             [script] if isinstance(script, Behaviour) else script
@@ -40,7 +41,7 @@ class ScriptedProvider:
         self.models = tuple(models) if models is not None else None
         self.requests: list[SeenRequest] = []
         self._open: set[asyncio.Task[None]] = set()
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._socket = socket.create_server(("127.0.0.1", port), backlog=512)
         self.port: int = self._socket.getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
