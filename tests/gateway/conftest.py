@@ -34,6 +34,7 @@ import pytest
 import uvloop
 
 import holdfast
+from holdfast.core.errors import StoreError
 from holdfast.core.identity import Pin
 from holdfast.gateway.gateway import Bounds, FinishedRequest, Gateway
 from holdfast.store.base import Token
@@ -97,7 +98,12 @@ class Books:
             return 200, [(b"content-type", b"text/plain")], b"live"
         if path == "/boom":
             raise RuntimeError("a side route that fails")
+        if path == "/away":
+            return self._away()
         return self._late() if path == "/late" else None
+
+    async def _away(self) -> Any:
+        raise StoreError("the store is away", next_step="holdfast doctor")
 
     async def _late(self) -> Any:
         await asyncio.sleep(0)

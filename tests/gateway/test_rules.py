@@ -294,3 +294,27 @@ def test_side_routes_are_answered_at_once_or_later_and_fail_without_a_trace(
     assert code.startswith(b"HTTP/1.1 500 ")
     assert b"Traceback" not in code
     assert plane.raw(request("/nowhere", b"", method="GET", connection="close")).startswith(b"HTTP/1.1 404 ")
+
+
+def test_a_store_that_is_away_behind_an_admin_page_is_told_as_what_it_is(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
+    got = gateway(provider).raw(request("/away", b"", method="GET", connection="close"))
+    assert got.startswith(b"HTTP/1.1 503 ")
+    assert json.loads(got.partition(b"\r\n\r\n")[2])["error"]["code"] == "store_unavailable"
+
+
+def test_a_path_that_is_no_route_is_told_which_routes_there_are(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
+    code, _, body = gateway(provider).post("v1/v1/chat", chat())
+    error = json.loads(body)["error"]
+    assert (code, error["code"]) == (404, "unknown_route")
+    assert "/v1/chat/completions" in error["holdfast"]["candidates"]
+    assert "/v1/chat/completions" in error["message"]
+
+
+def test_a_wrong_method_is_told_which_one_is_right(gateway: Any, provider: ScriptedProvider) -> None:
+    got = gateway(provider).raw(request("chat/completions", b"", method="GET", connection="close"))
+    assert got.startswith(b"HTTP/1.1 405 ")
+    assert b"allow: POST\r\n" in got
