@@ -39,7 +39,7 @@ X-Team = "a"
 preset = "openrouter"
 keys   = ["env:ROUTER_KEY"]
 
-[ladder]
+[fallback]
 "mimo/mimo-v2.5-pro" = { then = ["router/xiaomi/mimo-v2.5-pro"], return_after = "10m" }   # agreed
 """
 
@@ -124,7 +124,7 @@ def test_the_revision_changes_with_the_file(example: Home) -> None:
     ("path", "line"),
     [
         ("provider.mimo", 2), ("provider.mimo.url", 4), ("provider.mimo.keys", 6), ("provider.mimo.keys[0]", 7), ("provider.mimo.keys[1]", 9),
-        ("provider.mimo.keys[1].label", 9), ("provider.mimo.headers.X-Team", 13), ('ladder."mimo/mimo-v2.5-pro".then[0]', 21), ("provider.mimo.strategy", 2),
+        ("provider.mimo.keys[1].label", 9), ("provider.mimo.headers.X-Team", 13), ('fallback."mimo/mimo-v2.5-pro".then[0]', 21), ("provider.mimo.strategy", 2),
         ("provider.router.keys[4].from", 18),
     ],
 )  # fmt: skip
@@ -343,7 +343,7 @@ def test_a_provider_that_a_ladder_names_is_not_removed(example: Home) -> None:
     with pytest.raises(ConfigError) as caught:
         config_file.remove_provider(example, "router")
     assert (
-        "holdfast.toml:21: ladder.\"mimo/mimo-v2.5-pro\".then: 'router/xiaomi/mimo-v2.5-pro' names no provider"
+        "holdfast.toml:21: fallback.\"mimo/mimo-v2.5-pro\".then: 'router/xiaomi/mimo-v2.5-pro' names no provider"
         in str(caught.value)
     )
     assert example.config.read_text() == EXAMPLE
@@ -509,7 +509,7 @@ def test_a_directory_that_was_deleted_selects_nothing(
         ('pin = "evil/b"\nprovider.evil.url = "https://evil.example/v1"\n', ".holdfast.toml:2: provider: a project may select a pin and nothing else"),
         ('pin = "mimo/b"\nurl = "https://evil.example/v1"\n', ".holdfast.toml:2: url: a project may select a pin and nothing else"),
         ('pin = "mimo/b"\nkey = "cmd:evil"\n', ".holdfast.toml:2: key: a project may select a pin and nothing else"),
-        ('pin = "mimo/b"\n[ladder]\n"mimo/b" = { then = ["evil/b"] }\n', ".holdfast.toml:2: ladder: a project may select"),
+        ('pin = "mimo/b"\n[fallback]\n"mimo/b" = { then = ["evil/b"] }\n', ".holdfast.toml:2: fallback: a project may select"),
         ('[gateway]\nlisten = "0.0.0.0:1"\n', ".holdfast.toml:1: gateway: a project may select"),
         ('pin = "mimo/b"\n"\\u001b[31m" = 1\n', '.holdfast.toml:2: "\\u001b[31m": a project may select'),
         ("pin = 3\n", '.holdfast.toml:1: pin: must be the only line: a provider and a model\n    pin = "provider/model"'),

@@ -33,7 +33,7 @@ keys = ["env:MIMO_A", "env:MIMO_B"]
 [provider.router]
 url = "https://router.example/v1"
 keys = ["env:ROUTER"]
-[ladder]
+[fallback]
 "mimo/m1" = { then = ["router/m1"], return_after = "10m" }
 [settings]
 probe_delays = [0, 0]
@@ -118,6 +118,24 @@ def test_a_good_answer_says_who_answered_and_is_in_the_journal(context: World) -
     assert [event.kind for event in engine.store.journal(session="s1")] == [EventKind.ATTEMPT]
     with pytest.raises(ValueError, match="good answer"):
         request_run.client_error()
+
+
+@pytest.mark.parametrize(
+    ("unset", "answers", "attempts"),
+    [
+        ((), [None], "1"),
+        (("MIMO_A",), [None], "1"),
+        (("MIMO_A",), [OVERLOADED, None], "2"),
+        (("MIMO_A", "MIMO_B", "ROUTER"), [], "0"),
+    ],
+    ids=["all keys read", "one key unread", "one key unread, and one send repeated", "no key read"],
+)
+def test_a_key_that_cannot_be_read_is_no_send(
+    context: World, unset: tuple[str, ...], answers: list[Reply | None], attempts: str
+) -> None:
+    for variable in unset:
+        del context.environ[variable]
+    assert context.run(context.engine(), *answers).headers()["holdfast-attempts"] == attempts
 
 
 def test_what_one_engine_learns_the_others_know_before_their_next_request(context: World) -> None:
@@ -299,7 +317,7 @@ def test_a_choice_that_no_longer_resolves_is_refused_before_anything_is_sent(
 def test_a_rung_stands_in_under_a_lease_that_every_engine_sees_and_that_ends(context: World) -> None:
     one, other = context.engine(), context.engine()
     first = context.run(one, OVERLOADED, OVERLOADED, None)
-    assert first.headers()["holdfast-stand-in"] == "router/m1"
+    assert first.headers()["holdfast-fallback"] == "router/m1"
     row = other.store.session("s1")
     assert row is not None
     assert row.active_fallback == ActiveFallback(
@@ -316,7 +334,7 @@ def test_a_rung_stands_in_under_a_lease_that_every_engine_sees_and_that_ends(con
     other.journal_writer.flush()
     one.journal_writer.flush()
     kinds = [event.kind for event in one.store.journal(session="s1")]
-    assert EventKind.STOOD_IN in kinds
+    assert EventKind.FELL_BACK in kinds
     assert EventKind.RETURNED in kinds
 
 
@@ -473,7 +491,7 @@ def test_a_rung_of_another_pin_never_stands_in_for_the_sessions_own(context: Wor
     where it is."""
     context.write(CONFIG + '\n[provider.other]\nurl = "https://other.example/v1"\nkeys = ["env:ROUTER"]\n')
     text = context.home.config.read_text("utf-8")
-    context.write(text.replace("[ladder]", '[ladder]\n"other/m2" = { then = ["router/m1"] }'))
+    context.write(text.replace("[fallback]", '[fallback]\n"other/m2" = { then = ["router/m1"] }'))
     engine = context.engine()
     request_run = context.run(engine, OVERLOADED, OVERLOADED, None, model="other/m2")
     assert request_run.outcome is not None

@@ -108,7 +108,7 @@ def test_in_the_middle_of_a_turn_a_session_stays_where_its_prompt_is_cached(home
     home.context.now += 601
     assert [home.turn(body=LOOP) for _ in range(4)] == [RUNG] * 4
     assert home.asked == ["mimo/m1 MIMO_A"]
-    assert home.told(EventKind.STOOD_IN) == ["stood-in router/m1"], "to stay is no new lease"
+    assert home.told(EventKind.FELL_BACK) == ["fell-back router/m1"], "to stay is no new lease"
     again = home.context.engine()
     home.way = home.look_out(again)
     assert home.turn(engine=again, body=LOOP) == RUNG, "a restart does not tear the turn apart"
@@ -137,7 +137,7 @@ def test_without_the_background_look_a_turn_is_waited_for_as_well(home: Home) ->
 
 def test_a_rung_that_its_user_took_away_keeps_no_turn(home: Home) -> None:
     home.context.write(
-        CONFIG.replace("[ladder]", "[x]").partition("[x]")[0] + "[settings]\nprobe_delays = [0, 0]\n"
+        CONFIG.replace("[fallback]", "[x]").partition("[x]")[0] + "[settings]\nprobe_delays = [0, 0]\n"
     )
     home.engine.look_again()
     home.context.now += 601

@@ -71,19 +71,19 @@ JOURNAL: list[tuple[Detail, str, str]] = [
     (
         FellBack("transient", NOW + 600),
         "router/x",
-        "router/x stands in until 14:10:00, because of transient",
+        "fell back to router/x until 14:10:00, because of transient",
     ),
     (
         FellBack("", None),
         "router/x",
-        "router/x stands in until (not recorded), because of (not recorded)",
+        "fell back to router/x until (not recorded), because of (not recorded)",
     ),
     (
         ChoiceAnswers(),
         PIN,
         "mimo-plan/mimo-pro answers again, asked beside the requests: the next turn goes there",
     ),
-    (ReturnedToChoice(), PIN, "back on mimo-plan/mimo-pro"),
+    (ReturnedToChoice(), PIN, "returned to mimo-plan/mimo-pro"),
     (KeyChanged("a"), PIN, "the value of key 'a' changed"),
     (
         AnswerTruncated(C.TRANSIENT, "truncated", ""),

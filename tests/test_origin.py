@@ -29,7 +29,7 @@ def provider(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedPr
     with ScriptedProvider(ok("hi")) as made:
         (home / "holdfast.toml").write_text(
             f'[provider.mimo]\nurl = "{made.url}"\nkeys = ["env:K1", "env:K2"]\n\n'
-            f'[provider.twin]\nurl = "{made.url}"\nkeys = ["env:K1"]\n\n[ladder]\n"mimo/m1" = {{ then = ["twin/m2"] }}\n'
+            f'[provider.twin]\nurl = "{made.url}"\nkeys = ["env:K1"]\n\n[fallback]\n"mimo/m1" = {{ then = ["twin/m2"] }}\n'
         )
         yield made
 
@@ -119,14 +119,14 @@ def test_a_request_tells_its_session_its_rung_and_its_own_model_apart(provider: 
     assert {name: (part.value, part.by) for name, part in told.items()} == {
         "plain": ("m1", SetBy.SESSION),
         "own": ("other", SetBy.REQUEST),
-        "rung": ("m2", SetBy.LADDER),
+        "rung": ("m2", SetBy.FALLBACK),
     }
-    assert "the ladder of mimo/m1 (holdfast.toml:10)" in told["rung"].source
+    assert "a fallback of mimo/m1 (holdfast.toml:10)" in told["rung"].source
     assert (standing.value, standing.by, standing.place, standing.changed) == (
         "twin",
-        SetBy.LADDER,
+        SetBy.FALLBACK,
         "holdfast.toml:10",
-        "stood in",
+        "fell back",
     )
 
 

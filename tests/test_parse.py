@@ -166,7 +166,7 @@ def test_a_ladder_lists_pins_and_a_time() -> None:
     config = read(
         {
             "provider": {"a": entry, "b": entry},
-            "ladder": {"a/m": {"then": ["b/x/y"], "return_after": "10m"}, "b/m": {"then": ["a/m"]}},
+            "fallback": {"a/m": {"then": ["b/x/y"], "return_after": "10m"}, "b/m": {"then": ["a/m"]}},
         }
     )
     assert config.fallbacks[Pin.parse("a/m")].then == (Pin.parse("b/x/y"),)
@@ -366,24 +366,24 @@ def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(
             ),
         ),
         (
-            {"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["pp/m"]}}},
-            "ladder.\"p/m\".then: 'pp/m' names no provider of this file | did you mean 'p'?",
+            {"provider": {"p": {"url": URL}}, "fallback": {"p/m": {"then": ["pp/m"]}}},
+            "fallback.\"p/m\".then: 'pp/m' names no provider of this file | did you mean 'p'?",
         ),
         (
-            {"provider": {"p": {"url": URL}}, "ladder": {"p": {"then": ["p/m"]}}},
-            "ladder.p: 'p' is not a pin: write provider/model | holdfast models",
+            {"provider": {"p": {"url": URL}}, "fallback": {"p": {"then": ["p/m"]}}},
+            "fallback.p: 'p' is not a pin: write provider/model | holdfast models",
         ),
         (
-            {"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["m"]}}},
-            "ladder.\"p/m\".then: 'm' is not a pin: write provider/model | holdfast models",
+            {"provider": {"p": {"url": URL}}, "fallback": {"p/m": {"then": ["m"]}}},
+            "fallback.\"p/m\".then: 'm' is not a pin: write provider/model | holdfast models",
         ),
         (
-            {"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["p/m"]}}},
-            "ladder.\"p/m\": the ladder of 'p/m' names a rung twice or leads back to itself | ",
+            {"provider": {"p": {"url": URL}}, "fallback": {"p/m": {"then": ["p/m"]}}},
+            "fallback.\"p/m\": the fallbacks of 'p/m' name a pin twice, or 'p/m' itself | ",
         ),
         (
-            {"provider": {"p": {"url": URL}}, "ladder": {"p/m": {"then": ["p/n"], "return_after": "soon"}}},
-            f'ladder."p/m".return_after: {NO_AMOUNT}',
+            {"provider": {"p": {"url": URL}}, "fallback": {"p/m": {"then": ["p/n"], "return_after": "soon"}}},
+            f'fallback."p/m".return_after: {NO_AMOUNT}',
         ),
         ({"settings": {"wait_budget": True}}, f"settings.wait_budget: {NO_AMOUNT}"),
         ({"settings": {"wait_budget": float("inf")}}, f"settings.wait_budget: {NO_AMOUNT}"),
@@ -453,7 +453,7 @@ def test_a_literal_key_is_never_repeated_wherever_it_stands(secret: str) -> None
     assert caught.value.exit_code == 2
 
 
-NAMES = ["provider", "p", "custom", "url", "endpoints", "openai-chat", "auth", "headers", "models", "keys", "from", "label", "preset", "dialect", "ladder",
+NAMES = ["provider", "p", "custom", "url", "endpoints", "openai-chat", "auth", "headers", "models", "keys", "from", "label", "preset", "dialect", "fallback",
          "p/m", "then", "return_after", "settings", "probe_delays", "gateway", "listen", "store", "", "x y"]  # fmt: skip
 LEAVES = st.one_of(
     st.sampled_from(["env:A", "two-doors", "p/m", "https://x.example/v1", "http://[", "//@", "", "bearer", "openai-chat", "10m"]), st.text(max_size=5),

@@ -38,8 +38,8 @@ RESTS = {
     Scope.KEY: "rests the key at this URL",
     Scope.KEY_MODEL: "rests the key with this model",
     Scope.ACCOUNT: "rests the account (else the key) at this URL",
-    Scope.MODEL: "prefers another rung of your ladder to this model",
-    Scope.ENDPOINT: "prefers another rung of your ladder to this URL",
+    Scope.MODEL: "prefers a fallback of yours to this model",
+    Scope.ENDPOINT: "prefers a fallback of yours to this URL",
 }
 # The cases in which another row than that of the class governs (core.recovery.rule_for).
 SPECIAL: dict[FaultClass, tuple[tuple[str, Rule], ...]] = {
@@ -79,7 +79,7 @@ def deeds(rule: Rule) -> str:
         (f"repeats up to {rule.retries} times (first after about {since(rule.base)})", rule.retries),
         ("uses another key of the same provider", rule.rotate),
         ("asks for the model list, for near names", rule.relist),
-        ("lets a rung of your ladder stand in", rule.active_fallback),
+        ("uses a fallback of yours", rule.active_fallback),
         ("asks this key no more until its value or the URL changes", rule.barred),
         (f"{RESTS.get(rule.scope or Scope.REQUEST)} {rests(rule)}", rule.cool),
     ]
@@ -118,7 +118,7 @@ SCOPES = {
 
 
 def row(case: str, rule: Rule) -> str:
-    """One row of the overview: repeats, tests, other key, stand-in, what rests."""
+    """One row of the overview: repeats, tests, other key, fallback, what rests."""
     rest = (
         f"{SCOPES[rule.scope]}: {'until it changes' if rule.barred else rests(rule).removeprefix('for ')}"
         if rule.scope is not None
@@ -134,7 +134,7 @@ def row(case: str, rule: Rule) -> str:
 
 def rules() -> str:
     """The table of core.recovery, with the cases in which another row than that of the class governs."""
-    head = "| class | repeats | shared probe | reads key again | other key | stand-in | what rests, for how long |\n|---|---|---|---|---|---|---|\n"
+    head = "| class | repeats | shared probe | reads key again | other key | fallback | what rests, for how long |\n|---|---|---|---|---|---|---|\n"
     named = [(f"`{kind}`", rule) for kind, rule in RULES.items()]
     special = [(f"`{kind}`, {case}", rule) for kind, cases in SPECIAL.items() for case, rule in cases]
     return head + "".join(row(*one) for one in (*named, *special))

@@ -27,7 +27,7 @@ url    = "http://127.0.0.1:9/v1"
 auth   = "none"
 models = ["small"]
 
-[ladder]
+[fallback]
 "mimo/mimo-pro" = { then = ["both/big"] }
 """
 SECRETS = f'[mimo]\nteam = "{KEPT}"\n'

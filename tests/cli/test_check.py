@@ -26,7 +26,7 @@ keys = ["env:BOTH_KEY"]
 [provider.keyless]
 url  = "{server.url}"
 auth = "none"
-[ladder]
+[fallback]
 "bad/small" = {{ then = ["good/small"] }}
 """
         write(furnished / "holdfast.toml", entries)

@@ -95,7 +95,7 @@ def test_every_list_and_show_has_a_stable_shape_in_json(cli: Cli, furnished: Pat
         "profile": None,
     }
     assert shown(cli, "provider", "show", "mimo") == mimo | {
-        "ladders": {"mimo/mimo-pro": ["both/big"]},
+        "fallbacks": {"mimo/mimo-pro": ["both/big"]},
         "sessions": ["s"],
     }
     key = shown(cli, "key", "list")[1]
@@ -119,11 +119,11 @@ def test_every_list_and_show_has_a_stable_shape_in_json(cli: Cli, furnished: Pat
     }
     session = shown(cli, "session", "show", "s")
     assert shown(cli, "session", "list") == [session]
-    assert {name: session[name] for name in ("id", "pin", "key", "stand_in", "resumes", "why_not")} == {
+    assert {name: session[name] for name in ("id", "pin", "key", "fallback", "resumes", "why_not")} == {
         "id": "s",
         "pin": "mimo/mimo-pro",
         "key": "team",
-        "stand_in": None,
+        "fallback": None,
         "resumes": True,
         "why_not": "",
     }
@@ -385,17 +385,17 @@ def test_why_names_the_origin_of_each_part(cli: Cli, furnished: Path) -> None:
         assert expected in told
 
 
-def test_why_tells_who_stands_in_and_until_when(cli: Cli, furnished: Path) -> None:
+def test_why_tells_the_fallback_in_use_and_until_when(cli: Cli, furnished: Path) -> None:
     cli("session", "pin", "s", "mimo/mimo-pro")
     with store_of(furnished) as store:
         store.apply([FallbackStarted("s", "both/big", "quota_window", store.now() + 600)], store.now())
     told = cli("why", "s").stdout
     assert "provider  both" in told
-    assert "the ladder of mimo/mimo-pro (holdfast.toml:17), standing in until" in told
-    assert "both/big stands in until" in cli("session", "list").stdout
+    assert "the fallbacks of mimo/mimo-pro (holdfast.toml:17), in use until" in told
+    assert "fallback both/big until" in cli("session", "list").stdout
     with store_of(furnished) as store:
         store.apply([FallbackStarted("s", "both/big", "quota_window", store.now() - 1)], store.now())
-    assert "stands in" not in cli("session", "list").stdout, (
+    assert "fallback" not in cli("session", "list").stdout, (
         "its end may lie behind it until the session's next turn"
     )
 

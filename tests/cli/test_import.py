@@ -35,7 +35,10 @@ def test_without_apply_it_shows_the_very_entries_and_writes_nothing(
     told = cli("import", "hermes", str(hermes))
     assert told.exit_code == 0
     shown, _, rest = told.stdout.partition("not carried:")
-    assert tomllib.loads(shown) == {"provider": ENTRIES, "ladder": {"team-a/big": {"then": ["team-b/small"]}}}
+    assert tomllib.loads(shown) == {
+        "provider": ENTRIES,
+        "fallback": {"team-a/big": {"then": ["team-b/small"]}},
+    }
     assert "it stands as a value in" in rest
     assert f"run: holdfast import hermes {hermes} --apply" in rest
     assert list(home.iterdir()) == []
@@ -65,7 +68,7 @@ def test_a_name_that_means_another_url_here_is_never_touched(cli: Cli, home: Pat
         in told.stdout
     )
     assert written(home)["provider"]["team-b"] == {"url": "https://mine.example/v1", "keys": ["env:MINE"]}  # type: ignore[index]
-    assert "ladder" not in written(home)
+    assert "fallback" not in written(home)
 
 
 def test_a_key_that_an_entry_lacks_is_named_with_the_command(cli: Cli, home: Path, hermes: Path) -> None:
@@ -144,14 +147,14 @@ def test_a_ladder_of_your_own_is_kept(cli: Cli, home: Path, hermes: Path) -> Non
     path = home / "holdfast.toml"
     write(path, path.read_text("utf-8").replace("team-b/small", "team-b/big"))
     told = cli("import", "hermes", str(hermes), "--apply")
-    assert "you have a ladder for it already" in told.stdout
+    assert "you have fallbacks for it already" in told.stdout
     assert "team-b/big" in path.read_text("utf-8")
 
 
 def test_json_tells_what_would_be_written_and_what_not(cli: Cli, home: Path, hermes: Path) -> None:
     told = json.loads(cli("import", "hermes", str(hermes), "--json").stdout)
     assert [one["name"] for one in told["entries"]] == ["team-a", "team-b"]
-    assert (told["written"], told["refused"], told["ladders"]) == ([], [], {"team-a/big": ["team-b/small"]})
+    assert (told["written"], told["refused"], told["fallbacks"]) == ([], [], {"team-a/big": ["team-b/small"]})
     assert {"what", "why"} == set(told["left_out"][0])
 
 

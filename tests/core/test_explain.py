@@ -474,23 +474,20 @@ def test_a_key_that_could_not_be_read_was_not_sent() -> None:
     assert explanation.where.endswith("key 'a' …3f9A (env:MIMO_KEY)")
 
 
-def test_a_rung_that_stood_in_is_named_in_the_words_of_the_log() -> None:
+def test_a_fallback_that_answered_is_named_in_the_words_of_the_log() -> None:
     down = Fault(C.TRANSIENT, status=502)
-    step = "let the next rung of your ladder stand in: router/xiaomi/mimo"
+    step = "fell back to router/xiaomi/mimo"
     log = attempts((CONNECTION, 0, 1, down, step, False), (RUNG, 1, 1, down, "", False))
     assert told(down, *log, connection=RUNG).tried == (
-        "2 requests over 2 s: 1 request with key 'a' (transient);"
-        " let the next rung of your ladder stand in: router/xiaomi/mimo: 1 request with key 'main' (transient)."
+        "2 requests over 2 s: 1 request with key 'a' (transient); fell back to router/xiaomi/mimo: 1 request with key 'main' (transient)."
     )
 
 
-def test_a_rung_that_is_cooling_was_not_asked() -> None:
+def test_a_fallback_that_is_cooling_was_not_asked() -> None:
     down = Fault(C.PROVIDER_UNAVAILABLE, status=503, reset_at=NOW + 60)
-    log = attempts(
-        (CONNECTION, 0, 1, down, "let the next rung of your ladder stand in: router/xiaomi/mimo", False)
-    )
+    log = attempts((CONNECTION, 0, 1, down, "fell back to router/xiaomi/mimo", False))
     assert told(down, *log, connection=RUNG).tried == (
-        "1 request with key 'a' (provider unavailable); let the next rung of your ladder stand in: router/xiaomi/mimo;"
+        "1 request with key 'a' (provider unavailable); fell back to router/xiaomi/mimo;"
         " what router/xiaomi/mimo key 'main' at router.example last answered is remembered until 14:32 (in 1 min)."
     )
 
@@ -521,7 +518,7 @@ VERBS = {
     ),
     r"\bswitched": lambda log: len({one.connection.key for one in _sent(log)}) > 1,
     r"\bto test a key": lambda log: any(one.probe for one in _sent(log)),
-    r"\bstand in|\bstood in": lambda log: False,
+    r"\bf[ae]ll(s|en)? back": lambda log: False,
     r"\bretr(y|ied)": lambda log: False,
     r"\brefreshed|\brenewed|\bwaited|\bread anew": lambda log: False,
 }

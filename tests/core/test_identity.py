@@ -293,9 +293,9 @@ def test_a_dialect_that_the_provider_lacks_is_named_with_those_it_has() -> None:
         ),
         (lambda: provider("mimo", keys=(key("mimo", "a"), key("mimo", "a"))), "key label 'a' twice"),
         (lambda: provider("mimo", keys=(key("twin", "a"),)), "belongs to provider 'twin'"),
-        (lambda: FallbackChain(Pin.parse("a/m"), (Pin.parse("a/m"),)), "leads back"),
+        (lambda: FallbackChain(Pin.parse("a/m"), (Pin.parse("a/m"),)), "or 'a/m' itself"),
         (lambda: FallbackChain(Pin.parse("a/m"), (Pin.parse("b/m"), Pin.parse("b/m"))), "twice"),
-        (lambda: FallbackChain(Pin.parse("a/m"), ()), "at least one rung"),
+        (lambda: FallbackChain(Pin.parse("a/m"), ()), "one pin or more"),
         (lambda: FallbackChain(Pin.parse("a/m"), (Pin.parse("b/m"),), 0), "positive"),
     ],
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from holdfast.core.faults import Fault, FaultClass
+from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.steps import Attempt, Outcome
 from holdfast.gateway.telemetry.metrics import Metrics
@@ -20,6 +20,7 @@ KEYS = (Key(NAME, "a", "env:A"), Key(NAME, "b", "env:B"))
 PROVIDER = Provider(NAME, (Endpoint("https://mimo.example/v1", Dialect.OPENAI_CHAT),), KEYS)
 ON = [Connection(PROVIDER, Dialect.OPENAI_CHAT, key, "m") for key in KEYS]
 BUSY = Fault(FaultClass.RATE_LIMITED, status=429)
+UNREAD = Fault(FaultClass.AUTH_REJECTED, phase=Phase.UNSENT)
 LINE = re.compile(r"(holdfast_\w+)(?:\{(.*)\})? (\S+)")
 
 
@@ -116,7 +117,11 @@ RECOVERED = [
         Outcome(ON[0], (attempt(1, probe=True, fault=BUSY),), BUSY),
         {'probes_total{provider="mimo",verdict="rate_limited"}': 1},
     ),
-    (Outcome(ON[0], (attempt(1),), active_fallback=True), {'stand_ins_total{provider="mimo"}': 1}),
+    (
+        Outcome(ON[1], (attempt(1, fault=UNREAD), attempt(2, ON[1]))),
+        {'retries_total{provider="mimo"}': None, 'rotations_total{provider="mimo"}': 1},
+    ),
+    (Outcome(ON[0], (attempt(1),), active_fallback=True), {'fallbacks_total{provider="mimo"}': 1}),
     (
         Outcome(ON[0], (), BUSY, from_memory=True),
         {'from_memory_total{provider="mimo"}': 1, 'faults_total{provider="mimo",class="rate_limited"}': None},
@@ -137,8 +142,8 @@ def test_what_clients_make_up_becomes_no_label() -> None:
     for number in range(5000):
         metrics.finished(Done(None, 404, route=f"made/up/{number}"))
     told = scraped(metrics)
-    assert told['own_answers_total{status="404",route="other"}'] == 5000
-    assert told["metrics_without_room_total"] == 0
+    assert told['local_responses_total{status="404",route="other"}'] == 5000
+    assert told["metrics_dropped_total"] == 0
 
 
 def test_labels_without_room_are_told_and_disturb_no_other_number() -> None:
@@ -149,7 +154,7 @@ def test_labels_without_room_are_told_and_disturb_no_other_number() -> None:
     for _ in range(3):
         metrics.finished(Done(GOOD, 503))
     told = scraped(metrics)
-    assert told["metrics_without_room_total"] > 0
+    assert told["metrics_dropped_total"] > 0
     assert told['requests_total{provider="mimo",dialect="openai-chat",status="200"}'] == 1
 
 

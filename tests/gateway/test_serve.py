@@ -265,8 +265,8 @@ def test_the_log_is_json_with_what_went_wrong_and_without_keys_or_prompts(home: 
         (401, "invalid_token"),
     ]
     assert (
-        told['own_answers_total{status="401",route="chat/completions"}']
-        == told['own_answers_total{status="404",route="other"}']
+        told['local_responses_total{status="401",route="chat/completions"}']
+        == told['local_responses_total{status="404",route="other"}']
         == 1
     )
     (cut,) = served.logged("broken-stream")

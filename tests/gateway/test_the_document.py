@@ -21,7 +21,7 @@ SOURCE = Path(routes_module.__file__).parents[1]
 EVENT = re.compile(
     r'(?:\bsay\(\s*|event, level(?:, fault)? = \(?\s*|else \(|^\s+\(|event = )"([a-z-]+)"', re.MULTILINE
 )
-NOT_TOLD = {"build_info", "metrics_without_room_total"}
+NOT_TOLD = {"build_info", "metrics_dropped_total"}
 
 
 @pytest.fixture(scope="module")

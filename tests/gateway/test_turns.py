@@ -62,7 +62,7 @@ def test_a_turn_that_began_on_the_rung_ends_on_it(gateway: StartGateway, route: 
             f'[provider.{name}]\nmodels = ["m"]\nkeys = ["env:KEY_A"]\nendpoints = {at}\n'
             for name, at in zip(("mine", "other"), endpoints, strict=True)
         ]
-        fallback_chain = '[ladder]\n"mine/m" = { then = ["other/m"], return_after = "200ms" }\n'
+        fallback_chain = '[fallback]\n"mine/m" = { then = ["other/m"], return_after = "200ms" }\n'
         plane = gateway(config="\n".join([*tables, fallback_chain, "[settings]\nprobe_delays = [0, 0]\n"]))
 
         def said(items: list[Any]) -> str:

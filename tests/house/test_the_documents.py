@@ -91,7 +91,7 @@ def test_every_key_of_the_configuration_is_documented(table: str, root: Path) ->
 
 def test_the_search_for_configuration_keys_finds_their_tables() -> None:
     keys = {key for table in config_tables().values() for key in table}
-    assert {"provider", "ladder", "gateway", "url", "keys", "from", "then", "listen"} <= keys
+    assert {"provider", "fallback", "gateway", "url", "keys", "from", "then", "listen"} <= keys
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

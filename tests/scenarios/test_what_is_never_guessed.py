@@ -67,7 +67,7 @@ def test_a_variable_that_is_not_set_is_named_and_nothing_is_sent(stage: Stage) -
     "T25",
     *hermes(107366, 36759),
     elsewhere="A session or a side task is billed to an account that its user never chose; a hundred dollars on a metered one, once.",
-    here="Without a ladder of the user's own nobody else is ever asked, whatever fails; a side task's model must be one that is listed.",
+    here="Without a fallback of the user's own nobody else is ever asked, whatever fails; a side task's model must be one that is listed.",
 )
 @pytest.mark.parametrize("failing", [refused(), broke(), None], ids=["401", "402", "down"])
 def test_no_other_account_ever_pays(stage: Stage, failing: Behaviour | None) -> None:

@@ -109,7 +109,7 @@ def test_every_verb_is_backed_by_an_attempt(seed: int) -> None:
             "nothing was sent": not sends,
             "asked again after": any(same),
             "switched to another key": any(keys),
-            "next rung of your ladder": any(pins),
+            "fell back to": any(pins),
             "to test a key that had worked": any(one.probe for one in sends),
             "the key had been replaced meanwhile": bool(read_again),
             "could not be read": len(life.outcome.attempts) > len(sent),

@@ -11,10 +11,10 @@ DOWN = status(500, {"error": {"message": "The server had an error", "type": "ser
 
 
 def fallback_chain(*fallbacks: str, after: str = "300ms") -> str:
-    """The table by which rungs stand in for plan/m1, and the request that finds its time over asks the plan
+    """The table by which fallbacks answer for plan/m1, and the request that finds its time over asks the plan
     itself."""
     return (
-        f'[ladder]\n"plan/m1" = {{ then = {list(fallbacks)!r}, return_after = "{after}", check = false }}\n'
+        f'[fallback]\n"plan/m1" = {{ then = {list(fallbacks)!r}, return_after = "{after}", check = false }}\n'
     )
 
 
@@ -22,7 +22,7 @@ def fallback_chain(*fallbacks: str, after: str = "300ms") -> str:
     "T13",
     *hermes(15743, 24092, 12239, 33163, 2705),
     elsewhere="The fall-back goes to the primary's URL, to OpenRouter, or without its own key.",
-    here="A rung is a whole connection: its own URL, its own keys, its own model; the answer says who gave it.",
+    here="A fallback is a whole connection: its own URL, its own keys, its own model; the answer says who gave it.",
 )
 def test_a_stand_in_is_a_whole_connection(stage: Stage) -> None:
     stage.own("a", "c", "d")
@@ -34,7 +34,7 @@ def test_a_stand_in_is_a_whole_connection(stage: Stage) -> None:
     )
     stage.choose("work", "plan/m1")
     told = stage.ask("work")
-    assert (told.text, told.headers["holdfast-stand-in"], told.headers["holdfast-key"]) == (
+    assert (told.text, told.headers["holdfast-fallback"], told.headers["holdfast-key"]) == (
         TEXT,
         "proxy/x/m9",
         "d",
@@ -65,7 +65,7 @@ def test_the_same_model_elsewhere_may_stand_in(stage: Stage) -> None:
     "openclaw/openclaw#64083",
     "openclaw/openclaw#140308",
     elsewhere="After one exhaustion nothing falls back any more; or the fall-back stays for ever; or its end brings another key, or the default URL.",
-    here="A stand-in is a lease: it ends by itself, also over a restart, with the whole connection back; and it can begin again, any number of times.",
+    here="A fallback is a lease: it ends by itself, also over a restart, with the whole connection back; and it can begin again, any number of times.",
 )
 def test_a_stand_in_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
     stage.own("a", "c")
@@ -74,15 +74,15 @@ def test_a_stand_in_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
     stage.choose("work", "plan/m1")
     for _ in range(2):
         plan.follow(DOWN)
-        assert stage.ask("work").headers["holdfast-stand-in"] == "proxy/m1"
+        assert stage.ask("work").headers["holdfast-fallback"] == "proxy/m1"
         sent = len(plan.calls)
         stage.restart()
-        assert stage.ask("work").headers["holdfast-stand-in"] == "proxy/m1"
+        assert stage.ask("work").headers["holdfast-fallback"] == "proxy/m1"
         assert len(plan.calls) == sent, "meanwhile the plan is left alone"
         plan.follow(ok())
         time.sleep(0.32)
         told = stage.ask("work")
-        assert (told.text, told.headers.get("holdfast-stand-in"), told.headers["holdfast-pin"]) == (
+        assert (told.text, told.headers.get("holdfast-fallback"), told.headers["holdfast-pin"]) == (
             TEXT,
             None,
             "plan/m1",
@@ -112,12 +112,12 @@ def test_a_stand_in_is_never_the_choice(stage: Stage) -> None:
         fallback_chain("proxy/x9", after="1h"),
     )
     stage.choose("work", "plan/m1")
-    assert stage.ask("work").headers["holdfast-stand-in"] == "proxy/x9"
+    assert stage.ask("work").headers["holdfast-fallback"] == "proxy/x9"
     assert stage.pin("work") == "plan/m1"
-    assert "proxy/x9 stands in until" in stage.why("work")
+    assert "fell back to proxy/x9 until" in stage.why("work")
     stage.choose("work", "plan/m1")
     plan.follow(ok())
-    assert stage.ask("work").headers.get("holdfast-stand-in") is None, "the user's word ends it"
+    assert stage.ask("work").headers.get("holdfast-fallback") is None, "the user's word ends it"
 
 
 @scenario(

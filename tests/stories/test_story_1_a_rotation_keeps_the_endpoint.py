@@ -118,7 +118,7 @@ def furnish(house: House, fallback_chain: str) -> Any:
         )
         return f'[provider.{name}]\npreset = "{preset}"\nurl = "{at.url}"\nmodels = ["m1"]\nkeys = [{keys}]\n'
 
-    fallbacks = f'[ladder]\n"plan/m1" = {{ then = ["proxy/m1"], {fallback_chain} }}\n'
+    fallbacks = f'[fallback]\n"plan/m1" = {{ then = ["proxy/m1"], {fallback_chain} }}\n'
     house.write(
         vendor("plan", "deepseek", plan, "a", "b"), vendor("proxy", "openrouter", proxy, "c", "d"), fallbacks
     )
@@ -174,14 +174,14 @@ def test_a_stand_in_is_written_down_with_its_reason_and_its_end(house: House, fa
         plan_state.on = True
         time.sleep(0.35)
         ask(session)
-        assert [kind for kind in kinds(session) if kind in (EventKind.STOOD_IN, EventKind.RETURNED)] == [
-            EventKind.STOOD_IN,
+        assert [kind for kind in kinds(session) if kind in (EventKind.FELL_BACK, EventKind.RETURNED)] == [
+            EventKind.FELL_BACK,
             EventKind.RETURNED,
         ]
         told = session.why()
-    assert "proxy/m1 stands in until" in told
+    assert "fell back to proxy/m1 until" in told
     assert "because of transient" in told
-    assert "back on plan/m1" in told
+    assert "returned to plan/m1" in told
 
 
 WITH_A_RESULT: list[Any] = [
@@ -246,7 +246,7 @@ def test_no_turn_pays_for_the_question_whether_the_plan_is_back(
         assert (len(plan.calls), program.beside, proxy.calls) == (1, 0, [])
         told = program.session.why()
     assert "plan/m1 answers again, asked beside the requests" in told
-    assert told.rindex("back on plan/m1") > told.rindex("answers again")
+    assert told.rindex("returned to plan/m1") > told.rindex("answers again")
 
 
 def test_a_turn_that_began_on_the_rung_ends_on_it(house: House) -> None:

@@ -134,11 +134,8 @@ class _Examination:
         except HoldfastError as error:
             yield Finding("config", "wrong", error.what, error.next_step)
         else:
-            yield Finding(
-                "config",
-                "ok",
-                f"{count(len(config.providers), 'provider')}, {count(len(config.fallbacks), 'ladder')}",
-            )
+            fallbacks = count(len(config.fallbacks), "fallback")
+            yield Finding("config", "ok", f"{count(len(config.providers), 'provider')}, {fallbacks}")
 
     def addresses(self) -> Iterator[Finding]:
         """A key and a prompt never cross a public network in the clear; and a host may be known to speak

@@ -145,7 +145,7 @@ def _as_json(
             {"name": one.name, "place": one.place, **one.table(copied=planned.copied)} for one in planned.new
         ],
         "toml": planned.text(),
-        "ladders": dict(planned.fallbacks),
+        "fallbacks": dict(planned.fallbacks),
         "present": list(planned.present),
         "refused": pairs(planned.refused),
         "left_out": pairs(planned.notes),

@@ -28,7 +28,7 @@ _TEMPLATE = """\
 # preset = "openrouter"                          # a known provider; `holdfast provider add NAME --preset PRESET`
 # keys   = ["env:ROUTER_KEY"]
 
-# [ladder]                                       # what may stand in while a choice cannot answer; nothing else ever does
+# [fallback]                                     # what may answer while a choice cannot; no other ever does
 # "my-gateway/some-model" = { then = ["router/vendor/some-model"], return_after = "10m" }
 
 # [settings]

@@ -178,14 +178,11 @@ def show(context: CliContext, name: str, as_json: bool) -> None:
       holdfast provider show mimo-plan
     """
     provider = context.provider(name)
-    fallbacks = [
-        (str(pin), [str(fallback) for fallback in fallback_chain.then])
-        for pin, fallback_chain in context.config.fallbacks.items()
-        if pin.provider == name
-    ]
+    lists = [one for one in context.config.fallbacks.values() if one.pin.provider == name]
+    fallbacks = {str(one.pin): [str(pin) for pin in one.then] for one in lists}
     memory = context.memory
     shown = view(context.config, provider) | {
-        "ladders": dict(fallbacks),
+        "fallbacks": fallbacks,
         "sessions": [one.id for one in memory.sessions() if one.pin.provider == name]
         if memory is not None
         else [],
@@ -204,8 +201,8 @@ def show(context: CliContext, name: str, as_json: bool) -> None:
         "  models    "
         + ("not declared" if provider.models is None else ", ".join(provider.models) or "none on offer")
     )
-    for pin, then in fallbacks:
-        say(f"  ladder    {pin}, then {', then '.join(then)}")
+    for pin, then in fallbacks.items():
+        say(f"  fallback  {pin}, then {', then '.join(then)}")
     say("  sessions  " + (", ".join(shown["sessions"]) or "none"))
 
 

@@ -17,7 +17,7 @@ from . import output
 from .context import CliContext
 
 COMMANDS = (
-    "demo", "init", "provider", "key", "models", "check", "doctor", "serve", "token", "session", "why", "env", "run", "connect", "disconnect",
+    "demo", "init", "config", "provider", "key", "models", "check", "doctor", "serve", "token", "session", "why", "env", "run", "connect", "disconnect",
     "provision", "heal", "import", "classify", "report", "completion",
 )  # fmt: skip
 _INTERRUPTED = 130

@@ -68,12 +68,10 @@ def rows(store: Store) -> list[Session | BrokenSession]:
 
 
 def _standing(one: dict[str, Any]) -> str:
-    active_fallback = one["stand_in"]
-    return (
-        f"{active_fallback['rung']} stands in until {clock(active_fallback['until'])}: {active_fallback['reason']}"
-        if active_fallback and active_fallback["until"] > time.time()
-        else "resumes"
-    )
+    fallback = one["fallback"]
+    if fallback and fallback["until"] > time.time():
+        return f"fallback {fallback['pin']} until {clock(fallback['until'])}: {fallback['reason']}"
+    return "resumes"
 
 
 def view(config: Config, session: Session | BrokenSession) -> dict[str, Any]:
@@ -92,7 +90,7 @@ def view(config: Config, session: Session | BrokenSession) -> dict[str, Any]:
             "id": session.id,
             "pin": pin,
             "key": None,
-            "stand_in": None,
+            "fallback": None,
             "resumes": False,
             "why_not": why,
             "run": run,
@@ -105,13 +103,7 @@ def view(config: Config, session: Session | BrokenSession) -> dict[str, Any]:
         "pin": str(session.pin),
         "key": session.key,
         "kept_key": session.kept_key,
-        "stand_in": {
-            "rung": str(active_fallback.fallback),
-            "reason": active_fallback.reason,
-            "until": active_fallback.until,
-        }
-        if active_fallback is not None
-        else None,
+        "fallback": active_fallback.values() if active_fallback is not None else None,
         "created_at": session.created_at,
         "changed_at": session.changed_at,
         "version": session.version,

@@ -39,14 +39,14 @@ def provider_text(name: str, entry: Mapping[str, object]) -> str:
 
 
 def fallback_text(pin: str, then: Sequence[str]) -> str:
-    """A ladder as it is written, under its header."""
+    """Return the fallbacks of a pin as they are written, under their header."""
     import tomlkit
 
-    return tomlkit.dumps({"ladder": {pin: item({"then": list(then)})}})
+    return tomlkit.dumps({"fallback": {pin: item({"then": list(then)})}})
 
 
 def rename_provider(home: Home, old: str, new: str) -> Config:
-    """The same provider under another name, in its tables, in the ladder and among the kept keys."""
+    """The same provider under another name, in its tables, among the fallbacks and among the kept keys."""
 
     def change(text: str, config: Config) -> str:
         _known(config, old)
@@ -57,10 +57,9 @@ def rename_provider(home: Home, old: str, new: str) -> Config:
         wanted["provider"] = {
             new if name == old else name: entry for name, entry in wanted["provider"].items()
         }
-        fallback_chain = wanted.get("ladder", {}).items()
-        wanted["ladder"] = {
+        wanted["fallback"] = {
             _moved(pin, old, new): row | {"then": [_moved(one, old, new) for one in row["then"]]}
-            for pin, row in fallback_chain
+            for pin, row in wanted.get("fallback", {}).items()
         }
         return _only(renamed, wanted, home)
 
@@ -73,7 +72,7 @@ def rename_provider(home: Home, old: str, new: str) -> Config:
 
 
 def remove_provider(home: Home, name: str) -> Config:
-    """The file without the provider, and its kept keys forgotten. Raises ConfigError while a ladder still
+    """Remove the provider from the file, and forget its kept keys. Raises ConfigError while a fallback still
     names it."""
 
     def change(text: str, config: Config) -> str:
@@ -176,10 +175,10 @@ def set_models(home: Home, provider: str, models: Sequence[str] | None) -> Confi
 
 
 def set_fallback(home: Home, pin: Pin, then: Sequence[Pin], return_after: str | None = None) -> Config:
-    """Lists what may stand in for `pin`; an empty list removes its ladder."""
+    """List the fallbacks of `pin`; an empty list removes them."""
 
     def change(document: Any, _: Config) -> None:
-        fallback_chain = document.setdefault("ladder", {})
+        fallback_chain = document.setdefault("fallback", {})
         if then:
             fallback_chain[str(pin)] = item(
                 {
@@ -292,11 +291,9 @@ def _renamed(section: Section, old: str, new: str) -> str:
         return re.sub(
             rf"""(\[\s*provider\s*\.\s*)(["']?){re.escape(old)}\2""", rf"\g<1>{_key(new)}", text, count=1
         )
-    return (
-        re.sub(rf"""(["']){re.escape(old)}/""", rf"\g<1>{new}/", text)
-        if section.path[:1] == ("ladder",)
-        else text
-    )
+    if section.path[:1] == ("fallback",):
+        return re.sub(rf"""(["']){re.escape(old)}/""", rf"\g<1>{new}/", text)
+    return text
 
 
 def _moved(pin: str, old: str, new: str) -> str:

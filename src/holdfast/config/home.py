@@ -15,6 +15,7 @@ from ..core.errors import ConfigError, ConnectionLost, IdentityError, Problem
 from ..core.identity import Pin
 from ..core.routing import provider_of
 from ..providers import presets
+from . import old_words
 from .parse import parse
 from .positions import Lines, join
 
@@ -155,7 +156,16 @@ def document_of(text: str, path: Path) -> dict[str, Any]:
 
 
 def understood(text: str, path: Path, place: Callable[[str], str], otherwise: str) -> Config:
+    """Return the configuration that `text` writes. Raises ConfigError: `otherwise`, then every problem."""
+    document = document_of(text, path)
+    old = old_words.problems(document, text, path.name)
     try:
-        return parse(document_of(text, path), presets=presets.find, place=place, known_at=presets.known_at)
+        place = old_words.as_written(place, document)
+        today = old_words.renamed(document)
+        config = parse(today, presets=presets.find, place=place, known_at=presets.known_at)
     except ConfigError as error:
-        raise ConfigError(otherwise, problems=error.problems, next_step=error.next_step) from None
+        step = f"{old_words.UPGRADE}   (after correcting the other lines)" if old else error.next_step
+        raise ConfigError(otherwise, problems=[*old, *error.problems], next_step=step) from None
+    if old:
+        raise ConfigError(otherwise, problems=old, next_step=old_words.UPGRADE)
+    return config

@@ -141,7 +141,7 @@ _store = _like(
 )
 
 _Fields = Mapping[str, Callable[[Any], Any]]
-_TOP: _Fields = dict.fromkeys(("provider", "ladder", "gateway", "settings", "signin"), _table)
+_TOP: _Fields = dict.fromkeys(("provider", "fallback", "gateway", "settings", "signin"), _table)
 _ENDPOINT: _Fields = {"url": _text, "auth": _one_of(Auth), "headers": _headers}
 _PROVIDER: _Fields = {
     **_ENDPOINT, "preset": _text, "dialect": _dialect, "endpoints": _table, "models": _texts, "keys": _list, "strategy": _one_of(Strategy), "profile": _text,
@@ -176,7 +176,7 @@ def parse(
     entries = top.get("provider", {})
     reader.sign_ins = {name: reader.sign_in(name, raw) for name, raw in top.get("signin", {}).items()}
     providers = [reader.provider(name, raw) for name, raw in entries.items()]
-    fallbacks = [reader.fallback_chain(pin, raw, entries) for pin, raw in top.get("ladder", {}).items()]
+    fallbacks = [reader.fallback_chain(pin, raw, entries) for pin, raw in top.get("fallback", {}).items()]
     settings = Limits(**reader.fields("settings", top.get("settings", {}), _SETTINGS))
     gateway = GatewaySettings(**reader.fields("gateway", top.get("gateway", {}), _GATEWAY))
     if reader.problems:
@@ -354,7 +354,8 @@ class _Reader:
         return None if len(self.problems) > before else self.tried(path, lambda: SignIn(name, **given))
 
     def fallback_chain(self, text: str, raw: object, entries: Iterable[str]) -> FallbackChain | None:
-        path, fallbacks = join("ladder", text), join(join("ladder", text), "then")
+        path = join("fallback", text)
+        fallbacks = join(path, "then")
         given, pin = self.fields(path, raw, _LADDER), self.tried(path, Pin.parse, text)
         then = [(fallbacks, self.tried(fallbacks, Pin.parse, one)) for one in given.get("then", ())]
         for at, one in ((path, pin), *then):

@@ -342,7 +342,7 @@ def _tried(
 ) -> str:
     """What the log shows, and nothing else: requests, who got them, the pauses between them, why the last
     step was taken."""
-    sent = [one for one in attempts if one.fault is None or one.fault.phase is not Phase.UNSENT]
+    sent = [one for one in attempts if one.was_sent]
     told: list[str] = [] if sent else ["nothing was sent"]
     before: Attempt | None = None
     for to, group in groupby(sent, key=lambda one: one.connection):

@@ -380,8 +380,8 @@ class FallbackChain:
 
     def __post_init__(self) -> None:
         if self.pin in self.then or len(set(self.then)) != len(self.then):
-            raise IdentityError(f"the ladder of '{self.pin}' names a rung twice or leads back to itself")
+            raise IdentityError(f"the fallbacks of '{self.pin}' name a pin twice, or '{self.pin}' itself")
         if not self.then or self.return_after <= 0:
             raise IdentityError(
-                f"the ladder of '{self.pin}' needs at least one rung and a positive return_after"
+                f"the fallbacks of '{self.pin}' need one pin or more and a positive return_after"
             )

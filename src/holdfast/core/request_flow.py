@@ -108,11 +108,7 @@ class _RequestState:
     @property
     def sent(self) -> set[str]:
         """The labels of the keys that the request left with."""
-        return {
-            attempt.connection.label
-            for attempt in self.attempts
-            if attempt.fault is None or attempt.fault.phase is not Phase.UNSENT
-        }
+        return {attempt.connection.label for attempt in self.attempts if attempt.was_sent}
 
 
 def flow(call: Call, context: DecisionContext, now: float) -> Flow:
@@ -245,9 +241,8 @@ def _try(
     health, fingerprint = run.context.health, choice.fingerprint or NO_KEY
     after, probing, tries = choice.after, choice.probing, 0
     if run.attempts:
-        run.decide(
-            f"went on with {'the next rung of your ladder, ' if connection.pin != run.connection.pin else ''}{connection}"
-        )
+        falls_back = connection.pin not in (run.connection.pin, run.call.route.connection.pin)
+        run.decide(f"{'fell back to' if falls_back else 'went on with'} {connection}")
     refused = health.cooldown(fingerprint, connection)
     delays = (
         []

@@ -31,6 +31,10 @@ class ActiveFallback:
     reason: str
     until: float
 
+    def values(self) -> dict[str, str | float]:
+        """Return the fallback in use as JSON values, as every face shows it; `until` in epoch seconds."""
+        return {"pin": str(self.fallback), "reason": self.reason, "until": self.until}
+
     def released(self, now: float, return_after: float) -> ActiveFallback:
         """The stand-in when its choice answers again: nobody asks any more, and what begins from now on goes
         home."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .changes import Change
 from .config import Limits
 from .errors import HoldfastError
-from .faults import Fault, Reply
+from .faults import Fault, Phase, Reply
 from .identity import Connection, Key, Route
 
 
@@ -43,6 +43,11 @@ class Attempt(NamedTuple):
     fault: Fault | None = None
     probe: bool = False
     then: str = ""
+
+    @property
+    def was_sent(self) -> bool:
+        """Return whether a request was sent: not where the key could not be read."""
+        return self.fault is None or self.fault.phase is not Phase.UNSENT
 
 
 class Send(NamedTuple):
@@ -107,6 +112,11 @@ class Outcome(NamedTuple):
     changes: tuple[Change, ...] = ()
     from_memory: bool = False
     active_fallback: bool = False
+
+    @property
+    def sends(self) -> int:
+        """Return how many requests were sent; a key that could not be read is an attempt, but no send."""
+        return sum(attempt.was_sent for attempt in self.attempts)
 
 
 class Refused(HoldfastError):

@@ -1,5 +1,8 @@
-"""Story 1: a rotation changes the key and nothing else; a switch, a stand-in and its end move the whole
-connection (hermes-agent#44070)."""
+"""Story 1: a rotation changes the key and nothing else; a switch, a fallback and its end move the whole
+connection.
+
+Reported as hermes-agent#44070.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from .resume import SESSION
 from .stage import Stage, counted, hosts, key_of, keys, many
 
 _PIN, _RUNG = Pin.parse("mimo-plan/mimo-v2.5-pro"), Pin.parse("standby/north-mini")
+_HEADER = "holdfast-fallback"
 _RETURN_AFTER = 1.2
 _LOOKS = 20
 _NO_MONEY = "You exceeded your current quota, please check your plan and billing details."
@@ -92,24 +96,21 @@ def play(stage: Stage) -> None:
 
 
 def _stands_in(stage: Stage, session: Session, plan: ScriptedProvider, standby: ScriptedProvider) -> None:
-    """Break the provider; the rung that the user listed answers, labelled, and gives way by itself."""
+    """Break the provider; the fallback that the user listed answers, labelled, and ends by itself."""
     show, before = stage.show, len(plan.calls)
     plan.follow(_DOWN)
     said = stage.ask(session)
     tried = len(plan.calls) - before
     show.tell("provider", f"{stage.heard(session)}, {tried} times")
-    show.tell("holdfast", f"{stage.explained(session, 0).what} The user listed {_RUNG} to stand in.")
-    show.tell(
-        "program",
-        f"answered by {said.model}, with the header holdfast-stand-in: {said.labels.get('holdfast-stand-in')}",
-    )
+    show.tell("holdfast", f"{stage.explained(session, 0).what} The user listed {_RUNG} as a fallback.")
+    show.tell("program", f"answered by {said.model}, with the header {_HEADER}: {said.labels.get(_HEADER)}")
     during = stage.ask(session)
     calm = len(plan.calls) - before == tried
     plan.follow(only_keys({key_of("second")}, otherwise=_QUOTA))
     time.sleep(_RETURN_AFTER)
     back = stage.ask(session)
     for _ in range(_LOOKS):
-        if "holdfast-stand-in" not in back.labels:
+        if _HEADER not in back.labels:
             break
         time.sleep(0.1)
         back = stage.ask(session)
@@ -120,15 +121,12 @@ def _stands_in(stage: Stage, session: Session, plan: ScriptedProvider, standby: 
         "stayed",
         f"the choice, all the time: {session.pin}; now again {plan.url}, key '{back.labels.get('holdfast-key')}', model {back.model}",
     )
-    labelled = said.ok and during.ok and said.labels.get("holdfast-stand-in") == str(_RUNG)
+    labelled = said.ok and during.ok and said.labels.get(_HEADER) == str(_RUNG)
     separate = keys(standby.calls) == ["standby"] and {one.model for one in standby.calls} == {_RUNG.model}
-    whole = (
-        back.ok
-        and "holdfast-stand-in" not in back.labels
-        and (last.key, last.model) == (key_of("second"), _PIN.model)
-    )
+    at_home = (last.key, last.model) == (key_of("second"), _PIN.model)
+    whole = back.ok and _HEADER not in back.labels and at_home
     show.promise(
-        "A stand-in is the user's, labelled, and ends by itself",
+        "A fallback is the user's, labelled, and ends by itself",
         labelled and separate and whole and calm and tried <= 3,
         f"{many(tried, 'request')} at mimo-plan, {counted(standby.calls, 'standby')}, then key second at mimo-plan",
     )

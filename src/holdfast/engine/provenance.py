@@ -26,7 +26,7 @@ class SetBy(StrEnum):
 
     SESSION = "session"
     PROJECT = "project"
-    LADDER = "ladder"
+    FALLBACK = "fallback"
     REQUEST = "request"
     FILE = "file"
     PRESET = "preset"
@@ -119,13 +119,13 @@ def session_origin(
         place = chosen.detail.project
         by, source = SetBy.PROJECT, f"session '{session.id}', selected by {place}"
     if active is not None:
-        place = config.place(join("ladder", str(session.pin)))
-        by, source = (
-            SetBy.LADDER,
-            f"the ladder of {session.pin} ({place}), standing in until {clock(active.until)}: {active.reason}",
+        place = config.place(join("fallback", str(session.pin)))
+        by = SetBy.FALLBACK
+        source = (
+            f"the fallbacks of {session.pin} ({place}), in use until {clock(active.until)}: {active.reason}"
         )
         begun = of_type(events, FellBack)
-        kind, at = ("stood in", begun[-1].at) if begun else ("", session.changed_at)
+        kind, at = ("fell back", begun[-1].at) if begun else ("", session.changed_at)
     head = [
         Field(name, value, by, source, place, kind, at if kind else None)
         for name, value in (("provider", pin.provider), ("model", pin.model))
@@ -238,11 +238,8 @@ def request_origin(
         and (fallback_chain := config.fallbacks.get(Pin.parse(chosen.pin))) is not None
         and pin in fallback_chain.then
     ):
-        by, source, at = (
-            SetBy.LADDER,
-            f"a rung of the ladder of {chosen.pin} ({config.place(join('ladder', chosen.pin))})",
-            last.at,
-        )
+        place = config.place(join("fallback", chosen.pin))
+        by, source, at = SetBy.FALLBACK, f"a fallback of {chosen.pin} ({place})", last.at
     elif chosen is not None:
         by, source = (
             SetBy.REQUEST,
@@ -251,7 +248,7 @@ def request_origin(
     elif last.session:
         by, source = (
             SetBy.SESSION,
-            f"session '{last.session}', or a rung of its ladder, or the request itself",
+            f"session '{last.session}', or one of its fallbacks, or the request itself",
         )
     changed = str(chosen.kind) if chosen is not None and at is not None else ""
     url, dialect, label = last.detail.url, str(last.detail.dialect or ""), last.detail.key or ""

@@ -120,14 +120,14 @@ class RequestRun:
             "holdfast-request-id": self.call.request_id,
             "holdfast-session": self.call.session,
             "holdfast-pin": str(outcome.connection.pin),
-            "holdfast-attempts": str(len(outcome.attempts)),
+            "holdfast-attempts": str(outcome.sends),
         }
         if key is not None:
             told["holdfast-key"] = key.label
         if self._differs:
             told["holdfast-answered-model"] = self._differs
         if outcome.active_fallback:
-            told["holdfast-stand-in"] = str(outcome.connection.pin)
+            told["holdfast-fallback"] = str(outcome.connection.pin)
         if outcome.fault is not None:
             told |= {"holdfast-fault": str(outcome.fault.kind), **retry_headers(outcome.fault, self.now())}
         return told

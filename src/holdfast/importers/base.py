@@ -146,7 +146,7 @@ class Gathering:
                 fallbacks.append((pin, kept))
             for one in then:
                 if one not in kept and one != pin:
-                    self.leave(f"{one} as stand-in for {pin}", "its provider was not carried")
+                    self.leave(f"{one} as fallback for {pin}", "its provider was not carried")
         return Found(tuple(known.values()), tuple(fallbacks), tuple(self.left_out))
 
 

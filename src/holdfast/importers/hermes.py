@@ -1,5 +1,5 @@
 """`holdfast import hermes`: the entries of config.yaml, the providers whose variables .env sets, the keys of
-auth.json by reference, and the fall-back chain as a ladder of the default model."""
+auth.json by reference, and the fall-back chain as the fallbacks of the default model."""
 
 from __future__ import annotations
 
@@ -156,10 +156,8 @@ def _fallback_chain(gathered: Gathering, home: HermesHome, names: Mapping[str, s
     default = home.named(home.provider) or home.first_at(home.url)
     owner = names.get(f"custom:{default.name}") if default is not None else names.get(home.provider)
     if not owner or not home.model:
-        gathered.leave(
-            "the fall-back chain",
-            "the default model has no provider here that it could stand in for: [ladder] in holdfast.toml",
-        )
+        why = "the default model has no provider here: list its fallbacks under [fallback] in holdfast.toml"
+        gathered.leave("the fall-back chain", why)
         return
     pins = []
     for row in home.fallbacks:

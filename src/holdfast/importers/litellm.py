@@ -61,9 +61,9 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
         if not owners.get(id(one)) or not one.model:
             continue
         if one.group in pins and pins[one.group] != pin:
+            why = f"a name leads to one place here, and '{one.group}' is {pins[one.group]}"
             gathered.leave(
-                f"'{one.group}' at {pin}",
-                f"a name leads to one place here, and '{one.group}' is {pins[one.group]}: list it as [ladder] if it may stand in",
+                f"'{one.group}' at {pin}", f"{why}: list it under [fallback] if it may answer instead"
             )
         elif one.group not in pins and one.group != one.model:
             gathered.leave(f"the name '{one.group}'", f"it is the pin {pin} here")
@@ -171,7 +171,7 @@ def _fallbacks(gathered: Gathering, config: Mapping[str, Any], pins: Mapping[str
             if field != "fallbacks":
                 if rows:
                     gathered.leave(
-                        field, "a ladder here is written for one pin, and used when it cannot answer"
+                        field, "a fallback here is written for one pin, and used when it cannot answer"
                     )
                 continue
             for row in rows if isinstance(rows, list) else []:

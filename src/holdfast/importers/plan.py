@@ -68,7 +68,7 @@ def plan(found: Found, config: Config, only: Collection[str] = (), *, copied: bo
         if all(each.partition("/")[0] in known - {name for name, _ in refused} for each in (pin, *then))
     ]
     notes += [
-        (f"the fall-backs of {pin}", "you have a ladder for it already")
+        (f"the fallbacks of {pin}", "you have fallbacks for it already")
         for pin, then in fallbacks
         if _other(config, pin, then)
     ]

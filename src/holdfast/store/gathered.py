@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .journal_events import Attempted, Detail, Event, ModelDiffered, UsageCounted
-from .stored_events import read, stored
+from .stored_events import read, stored, stored_kind
 
 Row = tuple[Any, ...]
 KIND = "gathered"
@@ -65,7 +65,8 @@ def _place(event: Event[Detail]) -> tuple[object, ...] | None:
 
 
 def _alone(event: Event[Detail]) -> Row:
-    return event.at, event.kind, event.session, event.request, event.pin, _encode(stored(event.detail))
+    kind = stored_kind(event.kind)
+    return event.at, kind, event.session, event.request, event.pin, _encode(stored(event.detail))
 
 
 def _together(group: list[Event[Detail]]) -> Row:

@@ -25,7 +25,7 @@ More = tuple[tuple[str, object], ...]
 
 
 class EventKind(StrEnum):
-    """What happened, as it is stored."""
+    """What happened, as programs read it; in the database some have an older word (`stored_events`)."""
 
     ATTEMPT = "attempt"
     USAGE = "usage"
@@ -33,7 +33,7 @@ class EventKind(StrEnum):
     RESUMED = "resumed"
     SWITCHED = "switched"
     REFUSED = "refused"
-    STOOD_IN = "stood-in"
+    FELL_BACK = "fell-back"
     ANSWERS_AGAIN = "answers-again"
     RETURNED = "returned"
     KEY_CHANGED = "key-changed"
@@ -240,7 +240,7 @@ KINDS: Mapping[type, EventKind] = {
     SessionResumed: EventKind.RESUMED,
     SessionSwitched: EventKind.SWITCHED,
     RequestRefused: EventKind.REFUSED,
-    FellBack: EventKind.STOOD_IN,
+    FellBack: EventKind.FELL_BACK,
     ChoiceAnswers: EventKind.ANSWERS_AGAIN,
     ReturnedToChoice: EventKind.RETURNED,
     KeyChanged: EventKind.KEY_CHANGED,
@@ -284,7 +284,7 @@ class Event(NamedTuple, Generic[D_co]):
 
     @property
     def kind(self) -> str:
-        """The kind as it is stored: an `EventKind`, or the name that another release gave it."""
+        """The kind: an `EventKind`, or the name that another release gave it."""
         if isinstance(self.detail, UnknownEvent):
             return self.detail.kind
         return KINDS[type(self.detail)]

@@ -143,7 +143,8 @@ def statements(change: Change, at: float) -> Iterator[Statement]:
                 },
             )
         case FallbackStarted():
-            yield sql.STAND_IN, {**change._asdict(), "at": at}
+            until: Params = {"stand_in_until": change.until, "stand_in_reason": change.reason}
+            yield sql.STAND_IN, {"session": change.session, "stand_in": change.fallback, **until, "at": at}
         case FallbackEnded(session_id):
             yield sql.STAND_IN_END, {"session": session_id, "at": at}
         case KeyKept(session_id, label):

@@ -17,7 +17,8 @@ SESSIONS = f"SELECT {_SESSION} FROM session ORDER BY changed_at DESC, id"
 SESSION_INSERT = f"INSERT INTO session ({_SESSION}) VALUES ({', '.join(f':{name}' for name in SESSION_COLUMNS)}) ON CONFLICT (id) DO NOTHING"
 SESSION_UPDATE = f"UPDATE session SET {', '.join(f'{name} = :{name}' for name in SESSION_COLUMNS[1:])} WHERE id = :id AND version = :expect"
 SESSION_DELETE = "DELETE FROM session WHERE id = :id"
-STAND_IN = """UPDATE session SET stand_in = :fallback, stand_in_reason = :reason, stand_in_until = :until
+STAND_IN = """UPDATE session
+    SET stand_in = :stand_in, stand_in_reason = :stand_in_reason, stand_in_until = :stand_in_until
     WHERE id = :session AND changed_at <= :at"""
 STAND_IN_END = """UPDATE session SET stand_in = NULL, stand_in_reason = NULL, stand_in_until = NULL
     WHERE id = :session AND changed_at <= :at AND stand_in IS NOT NULL"""

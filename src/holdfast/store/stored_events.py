@@ -10,10 +10,19 @@ from typing import Any, NamedTuple, get_type_hints
 
 from ..core.faults import Fault, FaultClass
 from ..core.identity import Dialect
-from .journal_events import KINDS, Attempted, Detail, Event, UnknownEvent
+from .journal_events import KINDS, Attempted, Detail, Event, EventKind, UnknownEvent
 from .stored_faults import dump_fault, load_fault
 
-_TYPES: Mapping[str, type] = {str(kind): made for made, kind in KINDS.items()}
+_STORED_KINDS: Mapping[str, str] = {EventKind.FELL_BACK: "stood-in"}
+"""Kinds that keep the word of older versions in the database."""
+
+
+def stored_kind(kind: str) -> str:
+    """Return the word under which the database keeps events of this kind."""
+    return _STORED_KINDS.get(kind, str(kind))
+
+
+_TYPES: Mapping[str, type] = {stored_kind(kind): made for made, kind in KINDS.items()}
 
 
 class _Form(NamedTuple):
@@ -105,7 +114,7 @@ def _stored_attempt(detail: Attempted) -> dict[str, object]:
 
 
 def read(kind: str, values: Mapping[str, object]) -> Detail:
-    """Return what an event of this kind tells. Whatever cannot be read, of this release or another, is kept
+    """Return what an event of this stored kind tells. Whatever cannot be read, of this release or another, is kept
     in `more`. Raises TypeError or ValueError where the values are no JSON object."""
     more = dict(values)
     made = _TYPES.get(kind)

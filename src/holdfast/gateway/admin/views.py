@@ -51,7 +51,7 @@ def status(gateway: Gateway, shared: Shared, version: str) -> dict[str, Any]:
         "config": {
             "file": str(engine.home.config),
             "providers": len(config.providers),
-            "ladders": len(config.fallbacks),
+            "fallbacks": len(config.fallbacks),
             "error": str(error) if error is not None else None,
         },
     }
@@ -166,13 +166,7 @@ def _row(engine: Engine, row: Session) -> dict[str, Any]:
         "pin": str(row.pin),
         "key": row.key,
         "kept_key": row.kept_key,
-        "stand_in": {
-            "rung": str(active_fallback.fallback),
-            "reason": active_fallback.reason,
-            "until": active_fallback.until,
-        }
-        if active_fallback is not None
-        else None,
+        "fallback": active_fallback.values() if active_fallback is not None else None,
         "created_at": row.created_at,
         "changed_at": row.changed_at,
         "resumes": lost is None,

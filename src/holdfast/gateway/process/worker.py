@@ -180,12 +180,8 @@ class _Worker:
             self._log.say("reload-refused", "error", file=str(self._engine.home.config), what=str(error))
         elif error is None and (config is not self._seen[0] or self._seen[1] is not None):
             self._metrics.count("reloads", "taken")
-            self._log.say(
-                "reloaded",
-                file=str(self._engine.home.config),
-                providers=len(config.providers),
-                fallbacks=len(config.fallbacks),
-            )
+            known = {"providers": len(config.providers), "fallbacks": len(config.fallbacks)}
+            self._log.say("reloaded", file=str(self._engine.home.config), **known)
         self._metrics.slot[Gauge.CONFIG_BROKEN] = error is not None
         self._seen = now
 

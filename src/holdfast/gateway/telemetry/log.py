@@ -1,7 +1,7 @@
 """The gateway's log: one JSON object a line on stderr, for what somebody may have to act on. Never a key,
 never a prompt.
 
-Faults, stand-ins, refusals, reloads, start and end are written always, one line for every request only where
+Faults, fallbacks, refusals, reloads, start and end are written always, one line for every request only where
 it was asked for. A thread of its own writes: a reader of stderr that is slow costs lines (how many is told),
 never a request."""
 
@@ -57,8 +57,8 @@ class Log:
         self._worker.submit((time.time(), event, level, facts))
 
     def finished(self, done: FinishedRequest) -> None:
-        """A request came to its end: a line if something went wrong or a rung stood in, and for every one
-        with `access`."""
+        """Write a line for a request that ended: if something went wrong or a fallback answered, or with
+        `access`."""
         outcome = done.outcome
         if outcome is None:
             if self.access or (done.status >= 400 and self._may_tell()):
@@ -77,13 +77,12 @@ class Log:
             and len(outcome.attempts) == 1
         ):
             return
-        event, level = (
-            ("fault", "warning")
-            if fault is not None
-            else ("stand-in", "warning")
-            if outcome.active_fallback
-            else ("answered", "info")
-        )
+        if fault is not None:
+            event, level = "fault", "warning"
+        elif outcome.active_fallback:
+            event, level = "fallback", "warning"
+        else:
+            event, level = "answered", "info"
         failed = [one for one in outcome.attempts if one.fault is not None]
         if event == "answered" and failed:
             event = "recovered"
@@ -96,7 +95,7 @@ class Log:
             **_request(done),
             pin=str(connection.pin),
             key=connection.key.label if connection.key is not None else None,
-            attempts=len(outcome.attempts),
+            attempts=outcome.sends,
             fault=str(fault.kind) if fault is not None else None,
             provider_status=fault.status if fault is not None else None,
             before=[
@@ -189,7 +188,7 @@ def _request(done: FinishedRequest) -> dict[str, object]:
         "seconds": round(done.seconds, 4),
         "streamed": done.streamed or None,
         "bytes": done.size,
-        "client_left": done.left or None,
+        "client_closed": done.left or None,
     }
 
 

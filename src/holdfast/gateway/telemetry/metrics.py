@@ -36,9 +36,9 @@ COUNTERS: dict[str, tuple[tuple[str, ...], str]] = {
         ("provider", "class"),
         "Failed attempts by the class of their fault, also where a later attempt answered.",
     ),
-    "retries": (("provider",), "Attempts after the first one of a request."),
+    "retries": (("provider",), "Sends after the first one of a request."),
     "rotations": (("provider",), "Changes to another key of the same provider within a request."),
-    "stand_ins": (("provider",), "Requests that a rung of a ladder answered, by the provider that stood in."),
+    "fallbacks": (("provider",), "Requests that a fallback answered, by its provider."),
     "probes": (("provider", "verdict"), "Tests of a key that had worked: good, or the class of the fault."),
     "from_memory": (
         ("provider",),
@@ -48,10 +48,7 @@ COUNTERS: dict[str, tuple[tuple[str, ...], str]] = {
         ("provider", "class"),
         "Streams that failed after their first part had been passed on.",
     ),
-    "own_answers": (
-        ("status", "route"),
-        "Requests that the gateway answered itself: refusals, and everything that is no request to a provider.",
-    ),
+    "local_responses": (("status", "route"), "Requests that the gateway answered itself, such as refusals."),
     "reloads": (
         ("result",),
         "Readings of a changed holdfast.toml, by every worker: taken, or refused because it is broken.",
@@ -77,7 +74,7 @@ _TOTALS: tuple[tuple[str, Gauge, str], ...] = (
         "Journal entries that were dropped because the store was too slow or failed.",
     ),
     ("worker_starts", Gauge.STARTS, "Worker processes started, the first ones included."),
-    ("metrics_without_room", Gauge.UNNAMED, "Label sets that found no room and are not counted."),
+    ("metrics_dropped", Gauge.UNNAMED, "Label sets that found no room and are not counted."),
 )
 
 
@@ -98,7 +95,7 @@ class Metrics:
         """One request came to its end."""
         outcome = done.outcome
         if outcome is None:
-            self.count("own_answers", str(done.status), done.route if done.route in DATA else "other")
+            self.count("local_responses", str(done.status), done.route if done.route in DATA else "other")
             return
         connection, seconds, usage = outcome.connection, done.seconds, done.usage
         place = connection.provider.name, connection.dialect, done.status
@@ -151,12 +148,13 @@ class Metrics:
                     one.connection.provider.name,
                     "good" if one.fault is None else str(one.fault.kind),
                 )
+        for again in [one for one in outcome.attempts if one.was_sent][1:]:
+            self.count("retries", again.connection.provider.name)
         for before, after in pairwise(outcome.attempts):
-            self.count("retries", after.connection.provider.name)
             if _rotated(before, after):
                 self.count("rotations", after.connection.provider.name)
         if outcome.active_fallback:
-            self.count("stand_ins", name)
+            self.count("fallbacks", name)
         if outcome.from_memory:
             self.count("from_memory", name)
 

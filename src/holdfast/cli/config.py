@@ -1,0 +1,54 @@
+"""`holdfast config`: the configuration file itself."""
+
+from __future__ import annotations
+
+import click
+
+from .context import CliContext
+from .output import json_option, say, show_json
+
+
+@click.group()
+def command() -> None:
+    """Maintain holdfast.toml.
+
+    \b
+    Example:
+      holdfast config upgrade
+    """
+
+
+@command.command()
+@json_option
+@click.pass_obj
+def upgrade(context: CliContext, as_json: bool) -> None:
+    """Rewrite old words in holdfast.toml.
+
+    Comments, order and layout stay, and the file as it was is kept beside it. Without old words nothing
+    happens.
+
+    \b
+    Example:
+      holdfast config upgrade
+    """
+    from ..config.old_words import key_of
+    from ..config.upgrade import upgrade as rewrite
+
+    file = context.home.config
+    done = rewrite(context.home)
+    changes = [
+        {"line": line.number, "before": key_of(line.before), "after": key_of(line.after)}
+        for line in done.lines
+    ]
+    if as_json:
+        show_json(
+            {"file": str(file), "changes": changes, "backup": str(done.backup) if done.backup else None}
+        )
+        return
+    if done.backup is None:
+        say(f"{file} has no old words. Nothing was changed.")
+        return
+    say(f"Upgraded {file}:")
+    for change in changes:
+        say(f"  line {change['line']}: {change['before']} is now {change['after']}")
+    say(f"The file as it was: {done.backup}")

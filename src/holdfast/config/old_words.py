@@ -1,0 +1,117 @@
+"""Words of older versions in holdfast.toml: where they stand, and how the file reads with the words of today.
+
+There is no second spelling: a file with an old word is refused with the line as it has to be
+(`home.understood`), and `holdfast config upgrade` rewrites it (`upgrade`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ..core.errors import Problem
+from .positions import sections
+
+RENAMED: Mapping[str, str] = {"ladder": "fallback"}
+"""Tables of holdfast.toml under the name that they had, and what each is called today."""
+UPGRADE = "holdfast config upgrade"
+
+_OLD_KEY = re.compile(rf"""\s*(?:\[\s*)?(["']?)({"|".join(RENAMED)})\1(?=[\s.=\]])""")
+_HEADER = re.compile(r"""\[(?:[^\]#"']|"[^"]*"|'[^']*')*\]""")
+
+
+class OldLine(NamedTuple):
+    """A line that has an old word. `number` counts from 1; `before` and `after` are the line without its
+    end."""
+
+    number: int
+    word: str
+    before: str
+    after: str
+
+
+def old_lines(text: str) -> list[OldLine]:
+    """Return the lines of a TOML text in which an old word can be replaced where it stands."""
+    lines = []
+    for section in sections(text):
+        for offset, line in enumerate(section.lines):
+            match = _OLD_KEY.match(line)
+            if match is None or not _begins_here(section.path, section.lines[:offset]):
+                continue
+            before = line.rstrip("\r\n")
+            after = before[: match.start(2)] + RENAMED[match[2]] + before[match.end(2) :]
+            lines.append(OldLine(section.start + offset + 1, match[2], before, after))
+    return lines
+
+
+def _begins_here(header: tuple[str, ...], before: list[str]) -> bool:
+    """Return whether a line that comes after `before` in its section is its header, or begins a value."""
+    import tomllib
+
+    if header:
+        return not before
+    try:
+        tomllib.loads("".join(before))
+    except tomllib.TOMLDecodeError:  # the line is part of a list or of a long string
+        return False
+    return True
+
+
+def rewritten(text: str) -> str:
+    """Return `text` with the words of today; everything else stays as it is, to the byte."""
+    lines = re.findall(r"[^\n]*\n|[^\n]+", text)
+    for old in old_lines(text):
+        line = lines[old.number - 1]
+        lines[old.number - 1] = line.replace(old.before, old.after, 1)
+    return "".join(lines)
+
+
+def renamed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document under the names of today. A table that is there under both names becomes one."""
+    current: dict[str, Any] = {}
+    for written, value in document.items():
+        name = RENAMED.get(written, written)
+        before = current.get(name)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            current[name] = {**before, **value}
+        else:
+            current[name] = value
+    return current
+
+
+def problems(document: Mapping[str, Any], text: str, file: str) -> list[Problem]:
+    """Return a problem for each line that has an old word, with the line as it has to be."""
+    words = [name for name in document if name in RENAMED]
+    if not words:
+        return []
+    lines = old_lines(text)
+    located = {line.word for line in lines}
+    return [
+        *(_problem(line.word, key_of(line.after), f"{file}:{line.number}") for line in lines),
+        *(_problem(word, f"[{RENAMED[word]}]", file) for word in words if word not in located),
+    ]
+
+
+def _problem(word: str, line: str, place: str) -> Problem:
+    return Problem(word, f"'{word}' is called '{RENAMED[word]}' now: write {line}", UPGRADE, place)
+
+
+def key_of(line: str) -> str:
+    """Return what a line names: its header, or the key before its value, which is never repeated."""
+    header = _HEADER.match(line.strip())
+    if header is not None:
+        return header[0]
+    return f"{line.partition('=')[0].strip()} = …"
+
+
+def as_written(place: Callable[[str], str], document: Mapping[str, Any]) -> Callable[[str], str]:
+    """Return `place` for paths under the names of today, in a document that may have the old ones."""
+    before = {new: old for old, new in RENAMED.items() if old in document and new not in document}
+
+    def written(path: str) -> str:
+        for name, old in before.items():
+            if path == name or path.startswith(f"{name}."):
+                return place(old + path.removeprefix(name))
+        return place(path)
+
+    return written

@@ -1,0 +1,98 @@
+"""`holdfast config upgrade`: holdfast.toml with the words of today.
+
+Comments, order and layout stay, and so do the file's mode and its time: what it says is what it said before,
+and whoever asks since when that holds is not told another day."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from .._files import cannot, creating, locked, quoted, replacing
+from ..core.errors import ConfigError
+from .home import Home, document_of, read, understood
+from .old_words import RENAMED, OldLine, old_lines, problems, renamed, rewritten
+from .positions import Lines
+
+_BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
+
+
+class Upgraded(NamedTuple):
+    """What was rewritten, and where the file as it was is kept; no line and None where nothing had to be."""
+
+    lines: tuple[OldLine, ...]
+    backup: Path | None
+
+
+def upgrade(home: Home) -> Upgraded:
+    """Rewrite the old words of holdfast.toml. Raises ConfigError, also for a broken file; it stays as it is."""
+    path = home.config
+    if not path.exists():
+        return Upgraded((), None)
+    with locked(path):
+        text = read(path)
+        document = document_of(text, path)
+        if not any(name in RENAMED for name in document):
+            understood(text, path, Lines(text, path.name).place, f"{path} is wrong:")
+            return Upgraded((), None)
+        after = rewritten(text)
+        if not _says(after, renamed(document), path):
+            what = f"{path} has old words that cannot be rewritten safely; nothing was changed:"
+            step = f"${{EDITOR:-vi}} {quoted(path)}"
+            raise ConfigError(what, problems=problems(document, text, path.name), next_step=step)
+        otherwise = f"{path} has other mistakes, to be corrected first; nothing was changed:"
+        understood(after, path, Lines(after, path.name).place, otherwise)
+        backup = _keep(path)
+        try:
+            _replace(path, _mark(path) + after)
+        except OSError as error:
+            with suppress(OSError):
+                backup.unlink()
+            raise cannot("write", path, error) from None
+        return Upgraded(tuple(old_lines(text)), backup)
+
+
+def _says(text: str, wanted: dict[str, object], path: Path) -> bool:
+    """Return whether `text` is TOML that says exactly what is wanted."""
+    try:
+        return document_of(text, path) == wanted
+    except ConfigError:
+        return False
+
+
+def _mark(path: Path) -> str:
+    """Return the byte order mark that the file begins with, or nothing."""
+    with path.open(encoding="utf-8") as file:
+        begins = file.read(1)
+    return begins if begins == _BYTE_ORDER_MARK else ""
+
+
+def _replace(path: Path, text: str) -> None:
+    """Replace the file by `text`; its mode and its times stay. Raises OSError."""
+    status = path.stat()
+    with replacing(path) as file:
+        file.write(text.encode())
+        file.flush()
+        os.utime(file.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _keep(path: Path) -> Path:
+    """Copy the file beside itself, under a name that nothing has. Raises ConfigError."""
+    stem = f"{path.name}.backup-{time.strftime('%Y%m%d-%H%M%S')}"
+    number = 1
+    while True:
+        backup = path.with_name(stem if number == 1 else f"{stem}-{number}")
+        try:
+            with creating(backup) as draft:
+                shutil.copyfile(path, draft)
+                shutil.copymode(path, draft)
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise cannot("write", backup, error) from None
+        else:
+            return backup
