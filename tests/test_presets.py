@@ -13,7 +13,7 @@ import holdfast
 from holdfast.config.parse import parse
 from holdfast.core.errors import IdentityError
 from holdfast.core.identity import Auth, Dialect, ProviderName, is_loopback
-from holdfast.providers import presets
+from holdfast.providers import presets, profiles
 
 COLUMNS = {"name", "docs", "profile", "env", "auth", "endpoints", "models_path", "key_prefixes"}
 SOURCE = Path(holdfast.__file__).parent
@@ -83,6 +83,11 @@ def test_the_vocabulary_of_errors_that_a_preset_names_is_there() -> None:
     named = {row["profile"] for row in presets.rows().values() if "profile" in row}
     assert named
     assert not {name for name in named if not (SOURCE / "providers" / "profiles" / f"{name}.toml").is_file()}
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_every_vocabulary_of_errors_can_be_read(name: str) -> None:
+    assert profiles.load(name).codes
 
 
 def test_who_needs_a_key_has_a_variable_for_it() -> None:

@@ -195,6 +195,7 @@ def test_evidence_is_known_good_for_some_days_only() -> None:
         (Scope.MODEL, f"model:m1@{URL}"),
         (Scope.ENDPOINT, f"endpoint:{URL}"),
         (Scope.REQUEST, ""),
+        (Scope.CLIENT, ""),
     ],
 )
 def test_a_verdict_names_exactly_what_it_is_about(scope: Scope, name: str) -> None:

@@ -52,6 +52,8 @@ class Scope(StrEnum):
     MODEL = "model"
     ACCOUNT = "account"
     ENDPOINT = "endpoint"
+    CLIENT = "client"
+    """The caller's own program; named in profiles/anthropic.toml."""
 
 
 class Phase(StrEnum):
