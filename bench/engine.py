@@ -64,7 +64,7 @@ def _rounds(
 
 
 def _request(engine: Engine, session: str, usage: dict[str, int] | None) -> None:
-    request_run = engine.begin(session, Dialect.OPENAI_CHAT, "bench-1")
+    request_run = engine.start_request(session, Dialect.OPENAI_CHAT, "bench-1")
     while (step := request_run.step) is not None:
         if isinstance(step, Send):
             request_run.secret(step.connection)

@@ -78,7 +78,7 @@ class World:
         self, engine: Engine, *answers: Reply | None, model: str | None = None, body: bytes | None = None
     ) -> RequestRun:
         """Drive one request with scripted answers; each send takes 0.1 s."""
-        request_run = engine.begin("s1", CHAT, model, body=body)
+        request_run = engine.start_request("s1", CHAT, model, body=body)
         left = iter(answers)
         while request_run.step is not None:
             if isinstance(request_run.step, Send):
@@ -94,7 +94,7 @@ class World:
 
 @pytest.fixture
 def context(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr("holdfast.engine.state._OTHERS_LOOKED_AT_EVERY", 0.0)
+    monkeypatch.setattr("holdfast.engine.state._LOOK_AT_OTHERS_EVERY", 0.0)
     made = World(home)
     yield made
     for engine in made.engines:
@@ -184,11 +184,11 @@ def test_a_store_that_cannot_be_used_stops_no_request(
     for name in ("revision", "lease", "renew", "release", "save_models", "apply", "record"):
         monkeypatch.setattr(engine.store, name, broken)
     assert context.run(engine, BAD_KEY, BAD_KEY, None).outcome is not None
-    assert engine.relist(engine.begin("s1", CHAT, None).call.route.connection, None) == ("m1-pro",)
+    assert engine.relist(engine.start_request("s1", CHAT, None).call.route.connection, None) == ("m1-pro",)
 
 
 def test_an_exchange_that_has_not_ended_gives_no_outcome_away(context: World) -> None:
-    request_run = context.engine().begin("s1", CHAT, None)
+    request_run = context.engine().start_request("s1", CHAT, None)
     while isinstance(request_run.step, Refresh):
         request_run.perform()
     with pytest.raises(RuntimeError, match="not ended"):
@@ -202,7 +202,7 @@ def test_one_engine_probes_and_the_other_waits_for_its_verdict(context: World) -
     context.now += 10
 
     def refused(engine: Engine) -> RequestRun:
-        request_run = engine.begin("s1", CHAT, None)
+        request_run = engine.start_request("s1", CHAT, None)
         while not isinstance(request_run.step, Probe):
             if isinstance(request_run.step, Send):
                 request_run.secret(request_run.step.connection)
@@ -229,7 +229,7 @@ def test_a_prober_that_goes_away_gives_the_lease_back(context: World) -> None:
     engine = context.engine()
     context.run(engine, None)
     context.now += 10
-    request_run = engine.begin("s1", CHAT, None)
+    request_run = engine.start_request("s1", CHAT, None)
     while not (isinstance(request_run.step, Send) and request_run.step.probe):
         if isinstance(request_run.step, Send):
             request_run.secret(request_run.step.connection)
@@ -263,11 +263,11 @@ def test_a_variable_that_is_unset_is_told_with_its_name_and_nothing_is_sent(cont
 def test_the_configuration_is_read_again_when_the_file_changes(
     context: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("holdfast.engine.state._CONFIG_LOOKED_AT_EVERY", 0.0)
+    monkeypatch.setattr("holdfast.engine.config_watch._LOOK_EVERY", 0.0)
     engine = context.engine()
-    before = engine.begin("s1", CHAT, None)
+    before = engine.start_request("s1", CHAT, None)
     context.write(CONFIG.replace("https://mimo.example/v1", "https://moved.example/v1"))
-    after = engine.begin("s1", CHAT, None)
+    after = engine.start_request("s1", CHAT, None)
     assert [one.call.route.connection.endpoint.url for one in (before, after)] == [
         "https://mimo.example/v1",
         "https://moved.example/v1",
@@ -286,7 +286,7 @@ def test_a_request_is_routed_by_one_configuration_even_if_the_file_is_read_again
     engine.config()
     row = engine.session("s1")
     assert row is not None
-    plan = engine._plan(row, old, CHAT, None)
+    plan = engine.dispatcher.plan(row, old, CHAT, None)
     assert plan.config is old
     assert plan.call.route.connection.endpoint.url == "https://mimo.example/v1"
 
@@ -294,11 +294,11 @@ def test_a_request_is_routed_by_one_configuration_even_if_the_file_is_read_again
 def test_a_broken_file_is_refused_loudly_and_changes_nothing(
     context: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("holdfast.engine.state._CONFIG_LOOKED_AT_EVERY", 0.0)
+    monkeypatch.setattr("holdfast.engine.config_watch._LOOK_EVERY", 0.0)
     engine = context.engine()
     context.write(CONFIG + "\n[provider.custom]\nurl = 'x'\n")
     with pytest.raises(ConfigError, match=r"holdfast.toml:\d+"):
-        engine.begin("s1", CHAT, None)
+        engine.start_request("s1", CHAT, None)
     context.write(CONFIG)
     assert context.run(engine, None).outcome is not None
 
@@ -307,11 +307,11 @@ def test_a_broken_file_is_refused_loudly_and_changes_nothing(
 def test_a_choice_that_no_longer_resolves_is_refused_before_anything_is_sent(
     context: World, monkeypatch: pytest.MonkeyPatch, session: str
 ) -> None:
-    monkeypatch.setattr("holdfast.engine.state._CONFIG_LOOKED_AT_EVERY", 0.0)
+    monkeypatch.setattr("holdfast.engine.config_watch._LOOK_EVERY", 0.0)
     engine = context.engine()
     context.write(CONFIG.replace("mimo", "nemo").replace("MIMO", "NEMO"))
     with pytest.raises(ConnectionLost, match="holdfast session"):
-        engine.begin(session, CHAT, None)
+        engine.start_request(session, CHAT, None)
 
 
 def test_a_rung_stands_in_under_a_lease_that_every_engine_sees_and_that_ends(context: World) -> None:
@@ -383,7 +383,7 @@ def test_a_plan_key_at_one_of_its_plan_s_hosts_is_not_sent_to_another(context: W
 def test_without_any_earlier_list_a_failing_side_door_gives_no_models(context: World) -> None:
     engine = context.engine()
     context.models = Reply(500, body=b"")
-    assert engine.relist(engine.begin("s1", CHAT, None).call.route.connection, None) == ()
+    assert engine.relist(engine.start_request("s1", CHAT, None).call.route.connection, None) == ()
 
 
 def test_a_full_disk_costs_journal_lines_and_no_request(
@@ -481,7 +481,7 @@ def test_a_reference_is_read_again_once_for_all_that_failed_together(
 
 def test_every_class_of_fault_can_be_explained(context: World) -> None:
     engine = context.engine()
-    connection = engine.begin("s1", CHAT, None).call.route.connection
+    connection = engine.start_request("s1", CHAT, None).call.route.connection
     for kind in FaultClass:
         assert "holdfast " in engine.explain(connection, Fault(kind), (), "s1").next_step
 
@@ -496,7 +496,7 @@ def test_a_rung_of_another_pin_never_stands_in_for_the_sessions_own(context: Wor
     request_run = context.run(engine, OVERLOADED, OVERLOADED, None, model="other/m2")
     assert request_run.outcome is not None
     assert (request_run.outcome.fault, request_run.outcome.active_fallback) == (None, True)
-    own = engine.begin("s1", CHAT, None)
+    own = engine.start_request("s1", CHAT, None)
     assert own.call.on_fallback is None
     row = engine.store.session("s1")
     assert row is not None
@@ -515,7 +515,7 @@ def test_a_switch_by_another_process_is_seen_although_what_is_known_of_keys_cann
         raise StoreError("the disk is gone")
 
     monkeypatch.setattr(one.store, "evidence", unreadable)
-    assert str(one.begin("s1", CHAT, None).pin) == "router/m1"
+    assert str(one.start_request("s1", CHAT, None).pin) == "router/m1"
 
 
 def test_a_store_that_cannot_be_read_costs_near_names_and_not_the_providers_answer(

@@ -41,10 +41,10 @@ def test_reading_a_refused_key_again_does_not_let_a_second_request_test_it(home:
         lambda connection, secret: (),
     )
 
-    first = engine.begin("s1", CHAT, None)
+    first = engine.start_request("s1", CHAT, None)
     assert first.perform(), "the key is read for the first time"
     sent(first, None)
-    refused = engine.begin("s1", CHAT, None)
+    refused = engine.start_request("s1", CHAT, None)
     sent(refused, BAD_KEY)
     assert isinstance(refused.step, Refresh)
     assert refused.perform()
@@ -52,7 +52,7 @@ def test_reading_a_refused_key_again_does_not_let_a_second_request_test_it(home:
 
     # It has not begun its test yet when another request, which has read nothing again so far, takes the lease
     # before it.
-    tester = engine.begin("s1", CHAT, None)
+    tester = engine.start_request("s1", CHAT, None)
     assert isinstance(tester.step, Probe)
     assert tester.perform()
     sent(tester, BAD_KEY)
@@ -86,7 +86,7 @@ def test_a_caller_who_leaves_while_the_lease_is_being_taken_keeps_it_from_nobody
         store,
         lambda connection, secret: (),
     )
-    first = engine.begin("s1", CHAT, None)
+    first = engine.start_request("s1", CHAT, None)
     assert isinstance(first.step, Probe)
     name = f"probe:{first.step.fingerprint}@{first.step.connection.endpoint.url}"
     taken = store.lease

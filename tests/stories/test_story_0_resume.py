@@ -226,7 +226,7 @@ def test_a_session_on_a_chosen_key_refuses_when_that_key_is_gone(
         session = held.session("work", "team/m1", key="b")
         assert ask(session) == TEXT
         house.write(entry("team", plan, "a"))
-        held.engine._config_due = 0.0
+        held.engine.config_watch.expire()
         assert "has no key 'b'" in lost(session)
     with house.open() as held:
         with pytest.raises(ConnectionLost, match="has no key 'b'") as refused:

@@ -3,7 +3,6 @@ key is remembered."""
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,15 +16,12 @@ from .endpoints import misplaced
 from .output import json_option, say, show_json
 
 if TYPE_CHECKING:
-    from ..calls.api_calls import Checked
-    from ..core.identity import Connection, Dialect, Key, Pin, Provider
-    from ..core.steps import Outcome
-    from ..engine.request import RequestRun
-    from ..engine.state import Engine
+    from ..core.explain import Explanation
+    from ..core.identity import Dialect, Key, Pin, Provider
+    from ..core.steps import Outcome, Refused
 
 _ANY_MODEL = "any"
 """Stands in a connection that only lists models; it is never sent."""
-_ASK_AGAIN = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,84 +210,41 @@ def list_models(
 def _call(context: CliContext, provider: Provider, pin: Pin) -> Iterator[Step]:
     """One real call, with the recovery that every request has, on this pin alone. Raises Refused."""
     from ..core.compatibility import confirm_model
-    from ..core.steps import Refused
+    from ..core.identity import Route
+    from ..engine.check import check_route
     from ..sdk.api import open as open_home
 
     with open_home(store=context.store, vault=context.vault) as holdfast:
-        request_run, outcome, answer = _request_run(holdfast.engine, provider, pin)
-        if outcome.fault is not None:
-            told = request_run.explanation()
-            yield Step("call", ok=False, what=f"{outcome.fault.kind}, request {request_run.call.request_id}")
-            lines = (told.what, told.where, f"Tried: {told.tried}", told.said, f"Next: {told.advice}:")
-            raise Refused(
-                "\n  ".join(line for line in lines if line),
-                fault=outcome.fault,
-                attempts=outcome.attempts,
-                next_step=told.command,
-            )
+        engine = holdfast.engine
+        route = Route.build(provider, provider.dialects[0], pin.model)
+        request, outcome, answer = check_route(engine, route, engine.config().settings)
+        if outcome.fault is not None or answer is None:
+            explanation = request.explanation()
+            kind = outcome.fault.kind if outcome.fault is not None else "unknown"
+            yield Step("call", ok=False, what=f"{kind}, request {request.call.request_id}")
+            raise _refused(outcome, explanation)
     key = outcome.connection.key
     with_key = f" with key '{key.label}'" if key is not None else ""
     asked = f"after {len(outcome.attempts)} requests, " if len(outcome.attempts) > 1 else ""
     yield Step(
         "call",
         ok=True,
-        what=f"{asked}{outcome.connection.dialect} answered in {answer.seconds:.1f} s{with_key}, request {request_run.call.request_id}",
+        what=f"{asked}{outcome.connection.dialect} answered in {answer.seconds:.1f} s{with_key}, request {request.call.request_id}",
     )
     if (dropped := confirm_model(outcome.connection, answer.model)) is not None:
         yield Step("model", ok=False, what=dropped.what)
 
 
-def _request_run(engine: Engine, provider: Provider, pin: Pin) -> tuple[RequestRun, Outcome, Checked]:
-    """Drive one exchange without session and ladder: nothing may stand in for what is being checked."""
-    from ..calls.api_calls import Checked
-    from ..core.identity import Route
-    from ..core.steps import Call, Send
-    from ..engine.request import RequestRun
+def _refused(outcome: Outcome, explanation: Explanation) -> Refused:
+    """Build the error of a refused call from the four lines about it."""
+    from ..core.faults import Fault, FaultClass
+    from ..core.steps import Refused
 
-    engine.catch_up()
-    call = Call(
-        secrets.token_hex(8),
-        "",
-        Route.build(provider, provider.dialects[0], pin.model),
-        limits=engine.config().settings,
+    lines = [explanation.what, explanation.where, f"Tried: {explanation.tried}", explanation.said]
+    lines.append(f"Next: {explanation.advice}:")
+    return Refused(
+        "\n  ".join(line for line in lines if line),
+        fault=outcome.fault or Fault(FaultClass.UNKNOWN),
+        attempts=outcome.attempts,
+        next_step=explanation.command,
     )
-    request_run = RequestRun(engine, call, pin, engine.store.now())
-    answer = Checked("", 0.0)
-    try:
-        while (step := request_run.step) is not None:
-            if isinstance(step, Send):
-                time.sleep(step.after)
-                answer = _send(request_run, step.connection) or answer
-            elif not request_run.perform():
-                time.sleep(_ASK_AGAIN)
-    except BaseException:
-        request_run.abandon()
-        raise
-    if request_run.outcome is None:
-        raise RuntimeError("an exchange without a next step has no outcome")
-    return request_run, request_run.outcome, answer
-
-
-def _send(request_run: RequestRun, connection: Connection) -> Checked | None:
-    """Take a Send and report what came of it; the answer, if it was good."""
-    from ..calls.api_calls import check_call
-    from ..core.errors import SecretMissing
-    from ..core.faults import Phase, Reply
-    from ..core.steps import Answer
-
-    got: Checked | Reply
-    sent_at = request_run.now()
-    try:
-        secret = request_run.secret(connection)
-    except SecretMissing as missing:
-        got = Reply(
-            None, body=f"SecretMissing: {missing}".encode(), phase=Phase.UNSENT, request_written=False
-        )
-    else:
-        got = check_call(connection, secret, request_run.engine.profile(connection))
-    if isinstance(got, Reply):
-        request_run.answer(Answer(request_run.now(), got, sent_at=sent_at))
-        return None
-    request_run.answer(Answer(request_run.now(), sent_at=sent_at))
-    request_run.stream_ended(None, got.model)
-    return got

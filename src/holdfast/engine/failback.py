@@ -1,12 +1,12 @@
-"""The way home from a stand-in: when its lease has ended, the chosen connection is asked beside the requests,
-never by a user's turn.
+"""The return from a fallback to the chosen connection, tested in the background and never by a user's turn.
 
-The request that comes after the end stays on its rung, and one small call of the chosen model goes out beside
-it, for all processes of this home. If it is answered well, every session on that pin returns with its next
-turn; a request in the middle of one (it brings a tool's result) stays where its prompt is cached, for ten
-minutes at most. If not, the stand-in goes on for another lease. While this machine itself is offline nothing
-is concluded. Nothing of this is ever written as anybody's choice, and where nobody asks, the lease still
-ends: a turn that begins later than a second lease goes to the chosen connection itself."""
+When a fallback's time is over, the next request stays on it, and one small call of the chosen model goes out beside
+the requests, once for all processes of this home. If it is answered well, every session on that pin returns with its
+next turn; a request in the middle of a turn (it brings a tool's result) stays where its prompt is cached, for ten
+minutes at most. If not, the fallback goes on for another lease. While this machine is offline nothing is concluded.
+Nothing of this is ever stored as a user's choice. Without any test the lease still ends: a turn that begins later than
+a second lease goes to the chosen connection itself.
+"""
 
 from __future__ import annotations
 
@@ -15,157 +15,117 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
-from ..core.changes import NO_KEY, Change, FallbackStarted, key_succeeded
-from ..core.classify import classify
-from ..core.errors import SecretMissing
-from ..core.faults import FaultClass, Phase, Reply
-from ..core.identity import Endpoint, Route
-from ..core.key_selection import select_key
-from ..core.session import Session
+from ..calls.api_calls import check_call
+from ..calls.reachability import reachable as can_reach
+from ..core.changes import Change, FallbackStarted
+from ..core.faults import Phase
+from ..core.identity import Endpoint
+from ..core.session import ActiveFallback, Session
 from ..core.steps import Call
 from ..store.journal_events import ChoiceAnswers, Detail, Event, FellBack
 from .background import NamedJobs
+from .check import AskOnce, check_route
+from .state import Engine
 
-if TYPE_CHECKING:
-    from .state import Engine
-
-Check = Callable[[Any, Any, Any], object]
 _LEASE = 90.0
+"""Seconds for which one process of all does the test."""
 _AT_MOST_EVERY = 30.0
+"""Seconds between two tests of one pin by this process."""
 _JITTER = 0.2
-
-
-def _check(connection: Any, secret: Any, profile: Any) -> object:
-    from ..calls.api_calls import check_call
-
-    return check_call(connection, secret, profile)
-
-
-def _reachable(endpoint: Endpoint) -> bool:
-    from ..calls.reachability import reachable
-
-    return reachable(endpoint)
+"""The part of a lease by which it may be shorter, so that sessions do not return together."""
 
 
 class FailbackMonitor:
-    """One per engine. `roll` in [0, 1) is the jitter of the next look."""
+    """Tests the chosen connections of sessions that are on a fallback. One per engine.
+
+    `ask` makes the small call, `reachable` says whether an endpoint's host takes connections, `jitter` gives a number
+    in [0, 1), `clock` monotonic seconds.
+    """
 
     def __init__(
         self,
         engine: Engine,
         *,
-        check: Check = _check,
-        reachable: Callable[[Endpoint], bool] = _reachable,
+        check: AskOnce = check_call,
+        reachable: Callable[[Endpoint], bool] = can_reach,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.engine, self._ask, self._reachable, self._jitter, self._clock = (
-            engine,
-            check,
-            reachable,
-            jitter,
-            clock,
-        )
+        self.engine = engine
         self.jobs = NamedJobs("holdfast-failback", engine.journal_writer.tell)
+        self._ask, self._reachable = check, reachable
+        self._jitter, self._clock = jitter, clock
         self._asked: dict[str, float] = {}
-        engine.failback = self.stays
+        engine.dispatcher.failback = self.should_stay
 
-    def stays(self, session: Session, call: Call) -> bool:
-        """Whether a request whose stand-in has just ended stays on its rung, because the chosen connection is
-        asked beside it."""
-        fallback_chain = self.engine.config().fallbacks.get(session.pin)
-        if fallback_chain is None or not fallback_chain.check or session.active_fallback is None:
+    def should_stay(self, session: Session, call: Call) -> bool:
+        """Return whether a request whose fallback has just ended stays on it, because a test is under way."""
+        chain = self.engine.config().fallbacks.get(session.pin)
+        if chain is None or not chain.check or session.active_fallback is None:
             return False
-        name = f"home:{session.pin}:{session.key or ''}"
+        name = f"home:{session.pin}:{session.key or ''}"  # the lease's name in the store, shared with older software
         now = self._clock()
         if now - self._asked.get(name, -_AT_MOST_EVERY) >= _AT_MOST_EVERY:
             self._asked[name] = now
-            self.jobs.submit(name, partial(self._look, name, session, call))
+            self.jobs.submit(name, partial(self._test, name, session, call))
         return True
 
     def close(self) -> None:
         self.jobs.close()
 
-    def _look(self, name: str, session: Session, call: Call) -> None:
+    def _test(self, name: str, session: Session, call: Call) -> None:
         """Ask the chosen connection, and act on its answer. One process of all does it."""
-        engine = self.engine
-        lease = engine.store.lease(name, engine.owner, _LEASE)
+        store, owner = self.engine.store, self.engine.owner
+        lease = store.lease(name, owner, _LEASE)
         if lease is None:
             return
         try:
-            fault = self._fault(call.route, call.fallbacks)
+            fault = self._fault(call)
             if fault is not None:
                 self._settle(session, call.return_after, fault)
         finally:
-            engine.store.release(lease)
+            store.release(lease)
 
-    def _fault(self, route: Route, fallbacks: tuple[Route, ...]) -> str | None:
-        """What is wrong with the chosen connection; "" when it answers, None when nobody can tell from
-        here."""
+    def _fault(self, call: Call) -> str | None:
+        """Return what is wrong with the chosen connection: "" if it answers, None if it cannot be told from here."""
         engine = self.engine
-        now = engine.store.now()
-        choice = select_key(route, engine.context(), now, (), kept_key=None, patience=0.0)
-        connection = choice.connection
-        if connection is None or choice.verdict is not None:
-            return (
-                str(choice.verdict.fault.kind)
-                if choice.verdict is not None
-                else str(FaultClass.AUTH_REJECTED)
-            )
-        try:
-            secret = engine.vault.secret(connection.key) if connection.key is not None else None
-        except SecretMissing:
-            return str(FaultClass.AUTH_REJECTED)
-        got = self._ask(connection, secret, engine.profile(connection))
-        if isinstance(got, Reply):
-            alone = got.status is None and got.phase is not Phase.BODY
-            if alone and not any(self._reachable(fallback.connection.endpoint) for fallback in fallbacks):
-                return None  # neither can be reached: it is this machine that is offline
-            return str(classify(got, engine.profile(connection), now=now).kind)
-        fingerprint = engine.fingerprint(connection.key) if connection.key is not None else NO_KEY
-        if fingerprint is not None:
-            good = key_succeeded(
-                engine.health.evidence(fingerprint, connection.endpoint),
-                connection,
-                engine.store.now(),
-                was_cooled=True,
-            )
-            engine.health.apply(good)
-            engine.persist([good], now)
-        return ""
+        limits = replace(engine.config().settings, wait_budget=0.0, probe_delays=())
+        fault = check_route(engine, call.route, limits, ask=self._ask).outcome.fault
+        if fault is None:
+            return ""
+        unreachable = fault.sent and fault.status is None and fault.phase is not Phase.BODY
+        if unreachable and not any(self._reachable(route.connection.endpoint) for route in call.fallbacks):
+            return None  # neither can be reached: this machine is offline
+        return str(fault.kind)
 
-    def _settle(self, asked: Session, return_after: float, fault: str) -> None:
-        """Let the sessions of this pin go home with their next turn, or their rungs stand in for another
-        lease."""
+    def _settle(self, tested: Session, return_after: float, fault: str) -> None:
+        """Let the sessions of this pin return with their next turn, or give their fallbacks another lease."""
         engine = self.engine
         now = engine.store.now()
         until = now + return_after * (1.0 - _JITTER * self._jitter())
         changes: list[Change] = []
         events: list[Event[Detail]] = []
-        for row in engine.store.sessions():
-            active_fallback = row.active_fallback
-            if (
-                active_fallback is None
-                or (row.pin, row.key) != (asked.pin, asked.key)
-                or active_fallback.is_released(now, return_after)
-            ):
+        for session in engine.store.sessions():
+            fallback = session.active_fallback
+            if fallback is None or (session.pin, session.key) != (tested.pin, tested.key):
                 continue
-            if fault and active_fallback.until > now:
+            if fallback.is_released(now, return_after) or (fault and fallback.until > now):
                 continue
-            lasts = (
-                replace(active_fallback, reason=fault, until=until)
-                if fault
-                else active_fallback.released(now, return_after)
-            )
-            changes.append(FallbackStarted(row.id, str(lasts.fallback), lasts.reason, lasts.until))
             if fault:
-                events.append(
-                    Event(at=now, detail=FellBack(fault, until), session=row.id, pin=str(lasts.fallback))
-                )
+                changed = replace(fallback, reason=fault, until=until)
+                detail: Detail = FellBack(fault, until)
+                pin = changed.fallback
             else:
-                events.append(Event(at=now, detail=ChoiceAnswers(), session=row.id, pin=str(row.pin)))
+                changed = fallback.released(now, return_after)
+                detail = ChoiceAnswers()
+                pin = session.pin
+            changes.append(_started(session, changed))
+            events.append(Event(at=now, detail=detail, session=session.id, pin=str(pin)))
         engine.persist(changes, now)
         engine.journal(*events)
         engine.catch_up()
+
+
+def _started(session: Session, fallback: ActiveFallback) -> FallbackStarted:
+    return FallbackStarted(session.id, str(fallback.fallback), fallback.reason, fallback.until)

@@ -64,8 +64,9 @@ class Provisioning:
         self.engine, self.kinds = engine, kinds
         self.jobs = NamedJobs("holdfast-provisioning", engine.journal_writer.tell)
         self._also_told: list[Callable[[str, Record], None]] = []
-        self._offers_nothing = engine.unready
-        engine.watch, engine.unready = self.seen, self.unready
+        self._offers_nothing = engine.dispatcher.unready
+        engine.watch = self.seen
+        engine.dispatcher.unready = self.unready
         self._known: dict[str, Record] = {}
         self._known_at: int | None = None
         self._listeners: dict[str, list[Listener]] = {}

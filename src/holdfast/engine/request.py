@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from ..core.compatibility import confirm_model
 from ..core.errors import SecretMissing, StoreError
@@ -21,10 +20,7 @@ from ..store.journal_events import AnswerTruncated, Event, ModelDiffered
 from ..store.stored_events import stored
 from ..wire.error_bodies import ClientError, from_fault, retry_headers
 from .journal import attempt_event, events_of, usage_event
-
-if TYPE_CHECKING:
-    from .state import Engine
-
+from .ports import RequestContext
 
 _UNTOLD: Mapping[str, int] = MappingProxyType({})
 
@@ -38,10 +34,24 @@ class RequestRun:
     there."""
 
     __slots__ = (
-        "_answered", "_began", "_differs", "_flow", "_gone", "_held", "_patience", "_sent_at", "_used", "_waiting", "call", "engine", "outcome", "pin", "step",
-    )  # fmt: skip
+        "_answered",
+        "_began",
+        "_differs",
+        "_flow",
+        "_gone",
+        "_held",
+        "_patience",
+        "_sent_at",
+        "_used",
+        "_waiting",
+        "call",
+        "engine",
+        "outcome",
+        "pin",
+        "step",
+    )
 
-    def __init__(self, engine: Engine, call: Call, pin: Pin, now: float) -> None:
+    def __init__(self, engine: RequestContext, call: Call, pin: Pin, now: float) -> None:
         self.engine, self.call, self.pin = engine, call, pin
         self.outcome: Outcome | None = None
         self._began = now

@@ -1,6 +1,8 @@
-"""Between the pure core and the drivers: it gathers what the core may know, begins requests, and makes what
-they learn known to the other processes. Every face drives the same engine; it contains no rule of
-recovery."""
+"""The engine: between the pure core and the drivers.
+
+It gathers what the core may know, starts requests, and makes what they learn known to the other processes. Every face
+drives the same engine. It contains no rule of recovery.
+"""
 
 from __future__ import annotations
 
@@ -9,77 +11,46 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
 from ..config import Home
-from ..config import load as load_config
-from ..config import revision as config_revision
-from ..core.changes import CLOCK_SLACK, NO_KEY, Change, FallbackEnded, FallbackStarted, KeyKept, KeySucceeded
+from ..core.changes import NO_KEY, Change, FallbackEnded, FallbackStarted, KeyKept, KeySucceeded
 from ..core.config import Config
-from ..core.errors import (
-    ConfigError,
-    ConnectionLost,
-    HoldfastError,
-    NoSession,
-    NotReady,
-    SecretMissing,
-    StoreError,
-)
+from ..core.errors import ConfigError, StoreError
 from ..core.explain import Explanation, explain
 from ..core.faults import Fault, FaultClass, Profile, Reply
 from ..core.health import HealthRegistry
-from ..core.identity import Connection, Dialect, Key, Pin, Provider, Route
+from ..core.identity import Connection, Dialect, Key, Pin, Route
 from ..core.key_selection import DecisionContext
-from ..core.routing import fallback_routes_for, pin_for_request, route_for
 from ..core.secret import Secret
-from ..core.session import ActiveFallback, Session
-from ..core.steps import Attempt, Call, Outcome
+from ..core.session import Session
+from ..core.steps import Attempt, Outcome
 from ..credentials import Vault
 from ..providers.profiles import for_host
 from ..providers.profiles import load as load_profile
 from ..store.base import Store
 from ..store.journal_events import Detail, Event
-from ..wire.turns import continues_turn
 from .background import renew_after_fork
+from .config_watch import ConfigWatch
+from .dispatch import Dispatcher, routes_of
 from .journal import local
 from .journal_writer import JournalWriter
+from .key_reads import KeyReads
+from .model_lists import ListModels, ModelLists
 from .request import RequestRun
 from .unclassified import UnclassifiedReplies
 
-_CONFIG_LOOKED_AT_EVERY = 0.5
-_OTHERS_LOOKED_AT_EVERY = (
-    0.005  # asking costs a fifth of all that we add to a request; one in flight is much longer behind
-)
-_RELIST_EVERY = 600.0
-_MOST_PLANS = 10_000
+_LOOK_AT_OTHERS_EVERY = 0.005
+"""Seconds. Asking costs a fifth of all that we add to a request; a request under way is much longer behind."""
 _MOST_EXPLAINED = 1_000
-ListModels = Callable[[Connection, Secret | None], "tuple[str, ...] | Reply"]
-
-
-@dataclass(slots=True)
-class _KeyRead:
-    """When a key's reference was last read again, and the lock that lets one thread do it for all."""
-
-    at: float = 0.0
-    failed: SecretMissing | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-class _RequestPlan(NamedTuple):
-    """What all requests of a session for one model have in common, as long as its row and the configuration
-    are these very objects."""
-
-    session: Session
-    config: Config
-    active_fallback: ActiveFallback | None
-    call: Call
 
 
 class Engine:
-    """One per process and home. Thread-safe. `serving` is the configuration to go by while the file is
-    broken: for a process that must not end because somebody edits it."""
+    """One per process and home. Thread-safe.
+
+    `serving` is the configuration to go by while the file is broken, for a process that must not end because somebody
+    edits the file. `watch` is called with every request's outcome and must cost next to nothing.
+    """
 
     def __init__(
         self,
@@ -92,53 +63,40 @@ class Engine:
         serving: Config | None = None,
     ) -> None:
         self.home, self.vault, self.store = home, vault, store
-        self.journal_writer = JournalWriter(store)
         self.owner = secrets.token_hex(8)
+        self.journal_writer = JournalWriter(store)
         self.health = HealthRegistry()
-        self._list_models, self._jitter = list_models, jitter
+        self.unknowns = UnclassifiedReplies(home.state)
+        self.explained: dict[str, str] = {}
+        self.watch: Callable[[Outcome], None] = _ignore
+        self.config_watch = ConfigWatch(home, serving)
+        self.dispatcher = Dispatcher(self)
+        self._key_reads = KeyReads(vault, store.now)
+        self._model_lists = ModelLists(store, list_models, self.journal_writer.tell)
+        self._jitter = jitter
         self._pepper = vault.pepper()
         self._ready = partial(vault.ready, pepper=self._pepper)
-        self._config, self._config_due = serving or Config(), 0.0
-        self._config_seen: object = self
-        self.serving = serving is not None
-        self.config_error: ConfigError | None = None
-        self._revision: int | None = None
-        self._lock = threading.RLock()
-        self._others_due = 0.0
-        self._sessions: dict[str, Session | None] = {}
-        self._plans: dict[tuple[str, Dialect, str | None], _RequestPlan] = {}
         self._profiles: dict[tuple[str | None, str], Profile] = {}
-        self._reads: dict[Key, _KeyRead] = {}
-        self.explained: dict[str, str] = {}
-        self.unknowns = UnclassifiedReplies(home.state)
-        self.watch: Callable[[Outcome], None] = lambda _: None
-        """Is told of every request that ended; must cost next to nothing."""
-        self.unready: Callable[[Provider], HoldfastError] = _offers_nothing
-        self.failback: Callable[[Session, Call], bool] = lambda session, call: False  # noqa: ARG005 - nobody asks in the background
+        self._sessions: dict[str, Session | None] = {}
+        self._revision: int | None = None
+        self._others_due = 0.0
+        self._lock = threading.RLock()
         self.config()
         renew_after_fork(self)
 
     def config(self) -> Config:
-        """The configuration as it stands; a changed file is read again. A broken file raises ConfigError and
-        changes nothing; where `serving`, the last good one stays in force and `config_error` says what is
-        wrong with the file."""
-        now = time.monotonic()
-        if now >= self._config_due:
-            with self._lock:
-                seen = config_revision(self.home)
-                if seen != self._config_seen:
-                    try:
-                        self._config, self.config_error = (
-                            load_config(self.home, in_use=self.serving and bool(self._config.providers)),
-                            None,
-                        )
-                    except ConfigError as error:
-                        if not self.serving:
-                            raise
-                        self.config_error = error
-                    self._config_seen = seen
-                self._config_due = now + _CONFIG_LOOKED_AT_EVERY
-        return self._config
+        """Return the configuration in force. Raises ConfigError for a broken file, unless serving."""
+        return self.config_watch.current()
+
+    @property
+    def config_error(self) -> ConfigError | None:
+        """The error of a broken file while the last good configuration stays in force."""
+        return self.config_watch.error
+
+    @property
+    def serving(self) -> bool:
+        """True for a process that keeps its last good configuration."""
+        return self.config_watch.serving
 
     def catch_up(self) -> None:
         """Take over what other processes wrote since the last look."""
@@ -148,12 +106,12 @@ class Engine:
                 with self._lock:
                     # What users chose comes first: it is looked at anew also where the rest cannot be read.
                     self._sessions.clear()
-                    self._plans.clear()
+                    self.dispatcher.forget()
                     self.health.load(self.store.evidence(), self.store.cooldowns())
                     self._revision = revision
         except StoreError as error:  # what is known already serves on
             self.journal_writer.tell(error)
-        self._others_due = time.monotonic() + _OTHERS_LOOKED_AT_EVERY
+        self._others_due = time.monotonic() + _LOOK_AT_OTHERS_EVERY
 
     @property
     def revision(self) -> int | None:
@@ -162,7 +120,7 @@ class Engine:
 
     def look_again(self) -> None:
         """Take over at once what others changed in the configuration and in the store."""
-        self._config_due = 0.0
+        self.config_watch.expire()
         self.catch_up()
 
     def session(self, session_id: str) -> Session | None:
@@ -187,56 +145,17 @@ class Engine:
         return found
 
     def _plan_host(self, connection: Connection) -> str | None:
-        """The hosts that the provider's profile knows for keys that begin like this one, where the one called
-        is not among them."""
+        """Return the hosts that the profile knows for keys that begin like this one, if the one called is not one."""
         secret = self.vault.peek(connection.key) if connection.key is not None else None
-        return (
-            self.profile(connection).plan_host(secret.starts_with, connection.endpoint.host)
-            if secret is not None
-            else None
-        )
+        if secret is None:
+            return None
+        return self.profile(connection).plan_host(secret.starts_with, connection.endpoint.host)
 
     def routes(self, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Route, tuple[Route, ...]]:
-        """The lane of a pin and those of its ladder."""
-        return _routes_of(self._config, pin, dialect, key)
+        """Return the route of a pin and those of its fallbacks. Raises ConnectionLost, IdentityError."""
+        return routes_of(self.config_watch.last, pin, dialect, key)
 
-    def _plan(self, session: Session, config: Config, dialect: Dialect, model: str | None) -> _RequestPlan:
-        """Where a request goes; worked out once for a session, a dialect and a model. Raises ConnectionLost,
-        IdentityError and NotReady."""
-        place = session.id, dialect, model
-        found = self._plans.get(place)
-        if found is not None and found.session is session and found.config is config:
-            return found
-        pin = pin_for_request(config, session.pin, model)
-        own, fallback_chain = pin.provider == session.pin.provider, config.fallbacks.get(pin)
-        named = config.providers.get(pin.provider)
-        if named is not None and named.models == ():
-            raise self.unready(named)
-        call = Call(
-            "",
-            session.id,
-            *_routes_of(config, pin, dialect, session.key if own else None),
-            return_after=fallback_chain.return_after if fallback_chain is not None else 0.0,
-            kept_key=session.kept_key if own else None,
-            limits=config.settings,
-            chosen=pin == session.pin,
-        )
-        if len(self._plans) >= _MOST_PLANS:  # models are named by callers: their number is not ours
-            self._plans.clear()
-        self._plans[place] = plan = _RequestPlan(
-            session, config, session.active_fallback if pin == session.pin else None, call
-        )
-        return plan
-
-    def _chosen(self, session_id: str, dialect: Dialect, model: str | None) -> tuple[Session, _RequestPlan]:
-        """The session and the way of its request, by what is known now. Raises ConnectionLost and
-        IdentityError."""
-        config, session = self.config(), self.session(session_id)
-        if session is None:
-            raise NoSession(f"there is no session '{session_id}' any more", next_step="holdfast session list")
-        return session, self._plan(session, config, dialect, model)
-
-    def begin(
+    def start_request(
         self,
         session_id: str,
         dialect: Dialect,
@@ -247,63 +166,24 @@ class Engine:
         passthrough: bool = False,
         body: bytes | None = None,
     ) -> RequestRun:
-        """Start one request of a session; its `body` is looked into only where a stand-in ends. Raises
-        ConnectionLost when its pin no longer resolves, ConfigError when the configuration is broken."""
+        """Start one request of a session; its `body` is looked into only where a fallback ends.
+
+        Raises ConnectionLost when the session's pin no longer resolves, ConfigError when the configuration is broken.
+        """
         if time.monotonic() >= self._others_due:
             self.catch_up()
-        try:
-            session, plan = self._chosen(session_id, dialect, model)
-        except ConnectionLost:  # what another process just renamed is on disk already
-            self.look_again()
-            try:
-                session, plan = self._chosen(session_id, dialect, model)
-            except ConnectionLost as lost:
-                raise lost.about(session_id) from None
-        now, active_fallback, going = self.store.now(), plan.active_fallback, plan.call
-        # One that seems to last longer than the ladder allows was begun before the clock was set back, or the
-        # ladder was edited.
-        active = (
-            active_fallback is not None
-            and now < active_fallback.until <= now + going.return_after + CLOCK_SLACK
-        )
-        if active_fallback is not None and not active and active_fallback.until <= now:
-            active = self._stays(session, plan, active_fallback, now, body)
-        call = Call(
-            # The time first: the journal finds requests by their id, and an index that grows at its end costs
-            # half.
-            f"{int(now):08x}{random.getrandbits(32):08x}",
+        now = self.store.now()
+        session, call = self.dispatcher.call(
             session_id,
-            going.route,
-            going.fallbacks,
-            str(active_fallback.fallback) if active_fallback is not None and active else None,
-            active_fallback is not None and not active,
-            going.return_after,
-            going.kept_key,
-            replayable,
-            passthrough,
-            client_retries,
-            going.limits,
-            going.chosen,
+            dialect,
+            model,
+            now,
+            replayable=replayable,
+            client_retries=client_retries,
+            passthrough=passthrough,
+            body=body,
         )
         return RequestRun(self, call, session.pin, now)
-
-    def _stays(
-        self,
-        session: Session,
-        plan: _RequestPlan,
-        active_fallback: ActiveFallback,
-        now: float,
-        body: bytes | None,
-    ) -> bool:
-        """Whether a request stays on its rung after the lease's end: until the choice was asked beside it,
-        and to the end of a turn."""
-        going, fallback_chain = plan.call, plan.config.fallbacks.get(session.pin)
-        if fallback_chain is None:
-            return False
-        if not active_fallback.is_released(now, going.return_after) and self.failback(session, going):
-            return True
-        waits = active_fallback.waits_for_turn(now, going.return_after, checked=fallback_chain.check)
-        return waits and continues_turn(going.route.connection.dialect, body)
 
     def context(self) -> DecisionContext:
         return DecisionContext(self.health, self._ready, self.profile, self._jitter(), self._plan_host)
@@ -340,46 +220,15 @@ class Engine:
         self.journal(Event(self.store.now(), detail, session=session.id, pin=str(session.pin)))
 
     def read_again(self, key: Key, used: Secret | None, since: float) -> bool:
-        """Read a key's reference once for all who ask. Whether its value is another than `used`. Raises
-        SecretMissing."""
-        if used is None:
-            return self.vault.secret(key) is not None
-        read = self._reads.setdefault(key, _KeyRead())
-        with read.lock:
-            at_hand = self.vault.peek(key)
-            if (
-                at_hand is not None and at_hand != used
-            ):  # renewed since that request left: what it was refused with is no longer in use
-                return True
-            if read.at < since:
-                read.at, read.failed = self.store.now(), None
-                try:
-                    self.vault.reread(key)
-                except SecretMissing as missing:
-                    read.failed = missing
-            if read.failed is not None:
-                raise read.failed
-        return self.vault.secret(key) != used
+        """Read a key's reference once for all who ask. Return whether its value differs from `used`.
+
+        `since` is in epoch seconds. Raises SecretMissing.
+        """
+        return self._key_reads.read_again(key, used, since)
 
     def relist(self, connection: Connection, used: Secret | None) -> tuple[str, ...]:
-        """The endpoint's models: those listed in the last ten minutes, else asked for now. A side door's
-        failure blames no key."""
-        name, url = connection.provider.name, connection.endpoint.url
-        try:
-            seen = self.store.models(name, url)
-        except StoreError as error:
-            self.journal_writer.tell(error)
-            seen = None
-        if seen is not None and self.store.now() - seen[1] < _RELIST_EVERY:
-            return seen[0]
-        listed = self._list_models(connection, used)
-        if isinstance(listed, Reply):
-            return seen[0] if seen is not None else ()
-        try:
-            self.store.save_models(name, url, listed, self.store.now())
-        except StoreError as error:
-            self.journal_writer.tell(error)
-        return listed
+        """Return the models of a connection's endpoint, at most ten minutes old; a failure blames no key."""
+        return self._model_lists.of(connection, used)
 
     def explain(
         self, connection: Connection, fault: Fault | None, attempts: Sequence[Attempt], session: str
@@ -395,7 +244,7 @@ class Engine:
             self.health.evidence(fingerprint, connection.endpoint) if fingerprint is not None else None,
             self.store.now(),
             key_shown=str(secret) if secret is not None else "",
-            source=self._config.endpoint_source(connection.provider, connection.dialect, key),
+            source=self.config_watch.last.endpoint_source(connection.provider, connection.dialect, key),
             session=session,
             clock=local,
         )
@@ -423,18 +272,10 @@ class Engine:
     def renew(self) -> None:
         """Begin anew in a forked child: a lock that a thread of the parent held would stay held for ever."""
         self._lock = threading.RLock()
-        self._reads.clear()
+        self.config_watch.renew()
+        self._key_reads.renew()
         self.vault.renew()
 
 
-def _offers_nothing(provider: Provider) -> NotReady:
-    what = f"provider '{provider.name}' offers no model (models = [])"
-    return NotReady(
-        what, reason="model_unresolved", next_step=f"holdfast models --provider {provider.name} --refresh"
-    )
-
-
-def _routes_of(
-    config: Config, pin: Pin, dialect: Dialect, key: str | None
-) -> tuple[Route, tuple[Route, ...]]:
-    return route_for(config, pin, dialect, key), fallback_routes_for(config, pin, dialect)
+def _ignore(_outcome: Outcome) -> None:
+    """Watch nothing."""

@@ -134,7 +134,7 @@ class Relay:
             self._refuse(refusal("unreadable_body"))
             return
         try:
-            request_run = self._engine.begin(
+            request_run = self._engine.start_request(
                 self.session,
                 ask.dialect,
                 ask.asked.model,

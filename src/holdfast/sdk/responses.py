@@ -88,7 +88,7 @@ def serve(
     try:
         if ask.judged and ask.body and not is_plain(ask.body):
             return _told(ask.dialect, refusal("unreadable_body"))
-        request_run = engine.begin(
+        request_run = engine.start_request(
             session,
             ask.dialect,
             ask.asked.model,

@@ -74,7 +74,7 @@ class RequestRun(Protocol):
 class Engine(Protocol):
     """Begins exchanges, and knows each provider's words for errors."""
 
-    def begin(
+    def start_request(
         self,
         session_id: str,
         dialect: Dialect,

@@ -1,0 +1,78 @@
+"""One real call on a route, with the recovery that every request has, on no session's behalf.
+
+`holdfast check` and the fail-back monitor both drive the core's flow through here.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..calls.api_calls import Checked, check_call
+from ..core.config import Limits
+from ..core.errors import SecretMissing
+from ..core.faults import Phase, Profile, Reply
+from ..core.identity import Connection, Route
+from ..core.secret import Secret
+from ..core.steps import Answer, Call, Outcome, Send
+from .request import RequestRun
+from .state import Engine
+
+_ASK_AGAIN = 0.1
+"""Seconds between two looks while another request tests the key."""
+
+AskOnce = Callable[[Connection, Secret | None, Profile], "Checked | Reply"]
+"""Makes one small call; returns what answered, or the failed answer."""
+
+
+class CheckResult(NamedTuple):
+    """What came of a check. `answer` is the last good answer, None if there was none."""
+
+    request: RequestRun
+    outcome: Outcome
+    answer: Checked | None
+
+
+def check_route(engine: Engine, route: Route, limits: Limits, *, ask: AskOnce = check_call) -> CheckResult:
+    """Make one small call on `route` within `limits`; what it teaches about its keys is remembered.
+
+    No fallback may answer for what is being checked. Blocks until the flow has ended.
+    """
+    engine.catch_up()
+    call = Call(request_id=secrets.token_hex(8), session="", route=route, limits=limits)
+    request = RequestRun(engine, call, route.connection.pin, engine.store.now())
+    answer: Checked | None = None
+    try:
+        while (step := request.step) is not None:
+            if isinstance(step, Send):
+                time.sleep(step.after)
+                answer = _send(engine, request, step.connection, ask) or answer
+            elif not request.perform():
+                time.sleep(_ASK_AGAIN)
+    except BaseException:
+        request.abandon()
+        raise
+    if request.outcome is None:
+        raise RuntimeError("a request without a next step has no outcome")
+    return CheckResult(request, request.outcome, answer)
+
+
+def _send(engine: Engine, request: RequestRun, connection: Connection, ask: AskOnce) -> Checked | None:
+    """Take a Send and report what came of it. Return the answer, if it was good."""
+    sent_at = request.now()
+    try:
+        secret = request.secret(connection)
+    except SecretMissing as missing:
+        body = f"SecretMissing: {missing}".encode()
+        unsent = Reply(None, body=body, phase=Phase.UNSENT, request_written=False)
+        request.answer(Answer(request.now(), unsent, sent_at=sent_at))
+        return None
+    got = ask(connection, secret, engine.profile(connection))
+    if isinstance(got, Reply):
+        request.answer(Answer(request.now(), got, sent_at=sent_at))
+        return None
+    request.answer(Answer(request.now(), sent_at=sent_at))
+    request.stream_ended(None, got.model)
+    return got

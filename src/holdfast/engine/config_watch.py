@@ -1,0 +1,62 @@
+"""The configuration of a running process: read again when its file changes, kept when the new file is broken."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from ..config import Home
+from ..config import load as load_config
+from ..config import revision as config_revision
+from ..core.config import Config
+from ..core.errors import ConfigError
+
+_LOOK_EVERY = 0.5
+"""Seconds between two looks at the file."""
+
+
+class ConfigWatch:
+    """The configuration in force. Thread-safe.
+
+    With `serving`, a configuration to start with, a broken file does not end the process: the last good configuration
+    stays in force, and `error` says what is wrong with the file.
+    """
+
+    def __init__(self, home: Home, serving: Config | None = None) -> None:
+        self._home = home
+        self.serving = serving is not None
+        self.error: ConfigError | None = None
+        self.last: Config = serving or Config()
+        self._due = 0.0
+        self._seen: object = self  # equal to no revision of a file
+        self._lock = threading.RLock()
+
+    def current(self) -> Config:
+        """Return the configuration as it stands. Raises ConfigError for a broken file unless `serving`."""
+        now = time.monotonic()
+        if now >= self._due:
+            with self._lock:
+                self._read_if_changed()
+                self._due = now + _LOOK_EVERY
+        return self.last
+
+    def expire(self) -> None:
+        """Make the next `current` look at the file, however short ago the last look was."""
+        self._due = 0.0
+
+    def renew(self) -> None:
+        """Replace the lock in a forked child: a thread of the parent may have held it."""
+        self._lock = threading.RLock()
+
+    def _read_if_changed(self) -> None:
+        seen = config_revision(self._home)
+        if seen == self._seen:
+            return
+        try:
+            self.last = load_config(self._home, in_use=self.serving and bool(self.last.providers))
+            self.error = None
+        except ConfigError as error:
+            if not self.serving:
+                raise
+            self.error = error
+        self._seen = seen

@@ -1,0 +1,197 @@
+"""Where a session's request goes: the route of its pin, its fallbacks, and whether a fallback answers for now.
+
+What all requests of a session for one model have in common is worked out once and kept while the session's row and the
+configuration are the same objects.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from ..core.changes import CLOCK_SLACK
+from ..core.config import Config
+from ..core.errors import ConnectionLost, HoldfastError, NoSession, NotReady
+from ..core.identity import Dialect, Pin, Provider, Route
+from ..core.routing import fallback_routes_for, pin_for_request, route_for
+from ..core.session import ActiveFallback, Session
+from ..core.steps import Call
+from ..wire.turns import continues_turn
+
+_MOST_PLANS = 10_000
+
+
+class Choices(Protocol):
+    """What a dispatcher reads: the configuration, and the sessions that their users chose."""
+
+    def config(self) -> Config:
+        """Return the configuration in force. Raises ConfigError."""
+        ...
+
+    def session(self, session_id: str) -> Session | None:
+        """Return the session's row, None where there is none. Raises StoreError."""
+        ...
+
+    def look_again(self) -> None:
+        """Take over at once what others changed in the configuration and in the store."""
+        ...
+
+
+class _RequestPlan(NamedTuple):
+    """What the requests of a session for one model share, as long as `session` and `config` are these objects."""
+
+    session: Session
+    config: Config
+    active_fallback: ActiveFallback | None
+    call: Call
+
+
+class Dispatcher:
+    """Plans requests.
+
+    `unready` makes the error for a provider that offers no model. `failback` says of a request whose fallback has
+    just ended whether it stays there, because the chosen connection is being tested in the background.
+    """
+
+    def __init__(self, choices: Choices) -> None:
+        self._choices = choices
+        self._plans: dict[tuple[str, Dialect, str | None], _RequestPlan] = {}
+        self.unready: Callable[[Provider], HoldfastError] = _offers_nothing
+        self.failback: Callable[[Session, Call], bool] = _never
+
+    def forget(self) -> None:
+        """Drop all plans, since sessions may have changed."""
+        self._plans.clear()
+
+    def call(
+        self,
+        session_id: str,
+        dialect: Dialect,
+        model: str | None,
+        now: float,
+        *,
+        replayable: bool,
+        client_retries: int,
+        passthrough: bool,
+        body: bytes | None,
+    ) -> tuple[Session, Call]:
+        """Return the session and the core's call for one request that begins at `now` (epoch seconds).
+
+        Raises ConnectionLost when the pin no longer resolves, IdentityError, ConfigError, NotReady, StoreError.
+        """
+        session, plan = self._find(session_id, dialect, model)
+        fallback, common = plan.active_fallback, plan.call
+        on_fallback = fallback is not None and self._is_on(fallback, session, plan, now, body)
+        call = Call(
+            # The time comes first: the journal finds requests by id, and an index that grows at its end costs half.
+            request_id=f"{int(now):08x}{random.getrandbits(32):08x}",
+            session=session_id,
+            route=common.route,
+            fallbacks=common.fallbacks,
+            on_fallback=str(fallback.fallback) if fallback is not None and on_fallback else None,
+            returning=fallback is not None and not on_fallback,
+            return_after=common.return_after,
+            kept_key=common.kept_key,
+            replayable=replayable,
+            passthrough=passthrough,
+            client_retries=client_retries,
+            limits=common.limits,
+            chosen=common.chosen,
+        )
+        return session, call
+
+    def _find(self, session_id: str, dialect: Dialect, model: str | None) -> tuple[Session, _RequestPlan]:
+        """Return a session and its plan; where the pin does not resolve, after a second look at what others wrote."""
+        try:
+            return self._chosen(session_id, dialect, model)
+        except ConnectionLost:
+            self._choices.look_again()
+        try:
+            return self._chosen(session_id, dialect, model)
+        except ConnectionLost as lost:
+            raise lost.about(session_id) from None
+
+    def _chosen(self, session_id: str, dialect: Dialect, model: str | None) -> tuple[Session, _RequestPlan]:
+        config = self._choices.config()
+        session = self._choices.session(session_id)
+        if session is None:
+            raise NoSession(f"there is no session '{session_id}' any more", next_step="holdfast session list")
+        return session, self.plan(session, config, dialect, model)
+
+    def plan(self, session: Session, config: Config, dialect: Dialect, model: str | None) -> _RequestPlan:
+        """Return the plan for a session, a dialect and a model. Raises ConnectionLost, IdentityError, NotReady."""
+        subject = session.id, dialect, model
+        known = self._plans.get(subject)
+        if known is not None and known.session is session and known.config is config:
+            return known
+        plan = self._planned(session, config, dialect, model)
+        if len(self._plans) >= _MOST_PLANS:  # callers name models: their number has no bound of ours
+            self._plans.clear()
+        self._plans[subject] = plan
+        return plan
+
+    def _planned(self, session: Session, config: Config, dialect: Dialect, model: str | None) -> _RequestPlan:
+        pin = pin_for_request(config, session.pin, model)
+        provider = config.providers.get(pin.provider)
+        if provider is not None and provider.models == ():
+            raise self.unready(provider)
+        of_own_provider = pin.provider == session.pin.provider
+        is_session_pin = pin == session.pin
+        chain = config.fallbacks.get(pin)
+        route, fallbacks = routes_of(config, pin, dialect, session.key if of_own_provider else None)
+        call = Call(
+            request_id="",
+            session=session.id,
+            route=route,
+            fallbacks=fallbacks,
+            return_after=chain.return_after if chain is not None else 0.0,
+            kept_key=session.kept_key if of_own_provider else None,
+            limits=config.settings,
+            chosen=is_session_pin,
+        )
+        return _RequestPlan(session, config, session.active_fallback if is_session_pin else None, call)
+
+    def _is_on(
+        self, fallback: ActiveFallback, session: Session, plan: _RequestPlan, now: float, body: bytes | None
+    ) -> bool:
+        """Return whether the session's fallback answers this request.
+
+        One that seems to last longer than the configuration allows was begun before the clock was set back, or the
+        configuration was edited: it counts as ended.
+        """
+        if fallback.until > now:
+            return fallback.until <= now + plan.call.return_after + CLOCK_SLACK
+        return self._stays(fallback, session, plan, now, body)
+
+    def _stays(
+        self, fallback: ActiveFallback, session: Session, plan: _RequestPlan, now: float, body: bytes | None
+    ) -> bool:
+        """Return whether a request stays on a fallback whose time is over.
+
+        It does until the chosen connection was tested in the background, and to the end of a turn of tool calls.
+        """
+        chain = plan.config.fallbacks.get(session.pin)
+        if chain is None:
+            return False
+        return_after = plan.call.return_after
+        if not fallback.is_released(now, return_after) and self.failback(session, plan.call):
+            return True
+        waits = fallback.waits_for_turn(now, return_after, checked=chain.check)
+        return waits and continues_turn(plan.call.route.connection.dialect, body)
+
+
+def routes_of(config: Config, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Route, tuple[Route, ...]]:
+    """Return the route of a pin and those of its fallbacks. Raises ConnectionLost, IdentityError."""
+    return route_for(config, pin, dialect, key), fallback_routes_for(config, pin, dialect)
+
+
+def _offers_nothing(provider: Provider) -> NotReady:
+    what = f"provider '{provider.name}' offers no model (models = [])"
+    command = f"holdfast models --provider {provider.name} --refresh"
+    return NotReady(what, reason="model_unresolved", next_step=command)
+
+
+def _never(_session: Session, _call: Call) -> bool:
+    """Answer for an engine that tests nothing in the background."""
+    return False

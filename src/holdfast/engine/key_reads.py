@@ -1,0 +1,59 @@
+"""Reading a key's reference again after a refusal: once for all requests that ask."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..core.errors import SecretMissing
+from ..core.identity import Key
+from ..core.secret import Secret
+from ..credentials import Vault
+
+
+@dataclass(slots=True)
+class _LastRead:
+    """When a key was last read again (epoch seconds), what that raised, and the lock under which one thread reads."""
+
+    at: float = 0.0
+    failed: SecretMissing | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class KeyReads:
+    """Reads keys again. Thread-safe; `now` gives the store's time in epoch seconds."""
+
+    def __init__(self, vault: Vault, now: Callable[[], float]) -> None:
+        self._vault, self._now = vault, now
+        self._reads: dict[Key, _LastRead] = {}
+
+    def read_again(self, key: Key, used: Secret | None, since: float) -> bool:
+        """Read a key's reference, unless somebody did after `since`. Return whether its value differs from `used`.
+
+        Raises SecretMissing.
+        """
+        if used is None:
+            return self._vault.secret(key) is not None
+        read = self._reads.setdefault(key, _LastRead())
+        with read.lock:
+            at_hand = self._vault.peek(key)
+            if at_hand is not None and at_hand != used:
+                return True  # renewed after the request left: the refused value is no longer in use
+            if read.at < since:
+                self._reread(key, read)
+            if read.failed is not None:
+                raise read.failed
+        return self._vault.secret(key) != used
+
+    def renew(self) -> None:
+        """Forget all locks in a forked child: a thread of the parent may have held one."""
+        self._reads.clear()
+
+    def _reread(self, key: Key, read: _LastRead) -> None:
+        read.at = self._now()
+        read.failed = None
+        try:
+            self._vault.reread(key)
+        except SecretMissing as missing:
+            read.failed = missing

@@ -1,0 +1,51 @@
+"""The models that an endpoint lists, remembered in the store for ten minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..core.errors import StoreError
+from ..core.faults import Reply
+from ..core.identity import Connection
+from ..core.secret import Secret
+from ..store.base import Store
+
+_ASK_EVERY = 600.0
+"""Seconds for which a stored list is good enough."""
+
+ListModels = Callable[[Connection, Secret | None], "tuple[str, ...] | Reply"]
+"""Asks an endpoint for its models; returns them, or the answer that is no list."""
+
+
+class ModelLists:
+    """Lists of models by provider and URL. `on_store_error` is told of errors of the store, which stop nothing."""
+
+    def __init__(
+        self, store: Store, list_models: ListModels, on_store_error: Callable[[StoreError], object]
+    ) -> None:
+        self._store, self._ask, self._on_store_error = store, list_models, on_store_error
+
+    def of(self, connection: Connection, used: Secret | None) -> tuple[str, ...]:
+        """Return the models of a connection's endpoint: stored ones of the last ten minutes, else newly asked for.
+
+        `used` is the key to ask with. A failure returns what is stored, blames no key, and raises nothing.
+        """
+        name, url = connection.provider.name, connection.endpoint.url
+        known: tuple[str, ...] = ()
+        try:
+            stored = self._store.models(name, url)
+        except StoreError as error:
+            self._on_store_error(error)
+            stored = None
+        if stored is not None:
+            known, at = stored
+            if self._store.now() - at < _ASK_EVERY:
+                return known
+        listed = self._ask(connection, used)
+        if isinstance(listed, Reply):
+            return known
+        try:
+            self._store.save_models(name, url, listed, self._store.now())
+        except StoreError as error:
+            self._on_store_error(error)
+        return listed

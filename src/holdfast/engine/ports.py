@@ -1,0 +1,66 @@
+"""What one request needs of the engine that began it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ..core.changes import Change
+from ..core.explain import Explanation
+from ..core.faults import Fault, Reply
+from ..core.identity import Connection, Key
+from ..core.key_selection import DecisionContext
+from ..core.secret import Secret
+from ..core.steps import Attempt, Outcome
+from ..credentials import Vault
+from ..store.base import Store
+from ..store.journal_events import Detail, Event
+from .journal_writer import JournalWriter
+
+
+class RequestContext(Protocol):
+    """The engine as a request sees it. Times are epoch seconds of the store's clock."""
+
+    vault: Vault
+    store: Store
+    journal_writer: JournalWriter
+    owner: str
+    watch: Callable[[Outcome], None]
+
+    def context(self) -> DecisionContext:
+        """Return what the core may know while it decides."""
+        ...
+
+    def catch_up(self) -> None:
+        """Take over what other processes wrote since the last look."""
+        ...
+
+    def persist(self, changes: Sequence[Change], at: float) -> None:
+        """Make changes of a request begun at `at` known to the other processes."""
+        ...
+
+    def journal(self, *events: Event[Detail]) -> None:
+        """Write events down soon."""
+        ...
+
+    def read_again(self, key: Key, used: Secret | None, since: float) -> bool:
+        """Read a key's reference again. Return whether its value differs from `used`. Raises SecretMissing."""
+        ...
+
+    def relist(self, connection: Connection, used: Secret | None) -> tuple[str, ...]:
+        """Return the models that the connection's endpoint lists."""
+        ...
+
+    def explain(
+        self, connection: Connection, fault: Fault | None, attempts: Sequence[Attempt], session: str
+    ) -> Explanation:
+        """Return what happened, on which connection, what was tried, and what to do next."""
+        ...
+
+    def remember(self, session: str, explanation: str) -> None:
+        """Keep the explanation of a session's last fault."""
+        ...
+
+    def unknown(self, reply: Reply, connection: Connection) -> tuple[Event[Detail], ...]:
+        """Keep the shape of an answer that has no class. Return no events."""
+        ...
