@@ -3,6 +3,7 @@ exists."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +119,40 @@ def test_the_index_lists_every_page(root: Path) -> None:
     assert not [
         page for path in docs.glob("*/*.md") if (page := path.relative_to(docs).as_posix()) not in listed
     ]
+
+
+def steps_of_the_request(text: str) -> list[tuple[str, str]]:
+    """Return (file, function) of each row in the walk through one request of CONTRIBUTING."""
+    rows = re.findall(r"^\| \d+ \| `([\w/]+\.py)` \| (.+?) \|", text, re.MULTILINE)
+    return [(file, name) for file, names in rows for name in re.findall(r"`([\w.]+)`", names)]
+
+
+def definitions(tree: ast.Module) -> set[str]:
+    """Return the functions, classes and methods (`Class.method`) that a module defines."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    names = {node.name for node in tree.body if isinstance(node, kinds)}
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    methods = [(outer, inner) for outer in classes for inner in outer.body if isinstance(inner, kinds)]
+    return names | {f"{outer.name}.{inner.name}" for outer, inner in methods}
+
+
+def test_the_request_that_contributing_follows_takes_functions_that_exist(root: Path) -> None:
+    steps = steps_of_the_request((root / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert len(steps) > 20
+    source = root / "src" / "holdfast"
+    gone = [
+        f"{file}: {name}"
+        for file, name in steps
+        if not (source / file).exists()
+        or name not in definitions(ast.parse((source / file).read_text(encoding="utf-8")))
+    ]
+    assert not gone, "CONTRIBUTING.md, 'One request through the house', names what is not there"
+
+
+def test_the_picture_of_the_house_names_every_package(root: Path) -> None:
+    picture = (root / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## One request")[0]
+    packages = {path.parent.name for path in (root / "src" / "holdfast").glob("*/__init__.py")}
+    assert not {name for name in packages if not re.search(rf"^  (?:.*\b)?{name}\b", picture, re.MULTILINE)}
 
 
 def test_every_link_between_documents_leads_to_a_file(files: list[Path], root: Path) -> None:
