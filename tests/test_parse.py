@@ -399,6 +399,10 @@ def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(
             "settings.known_good_days: must be a number that is not negative | ",
         ),
         ({"settings": {"probe_delays": [-1]}}, f"settings.probe_delays: {NO_AMOUNT}"),
+        (
+            {"gateway": {"listen": "h:65536"}},
+            'gateway.listen: must be host:port, such as "127.0.0.1:4141" | ',
+        ),
         ({"gateway": {"listen": "4141"}}, 'gateway.listen: must be host:port, such as "127.0.0.1:4141" | '),
         ({"gateway": {"listen": "h:http"}}, 'gateway.listen: must be host:port, such as "127.0.0.1:4141" | '),
         ({"gateway": {"public": "yes"}}, "gateway.public: must be true or false | "),

@@ -113,7 +113,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], list[str], int, list[str]]] = {
         added('[gateway]\nlisten = "127.0.0.1:99999"'),
         ["env"],
         2,
-        ["'127.0.0.1:99999' is no address to listen on", "run: holdfast serve --listen"],
+        ["holdfast.toml:20", 'gateway.listen: must be host:port, such as "127.0.0.1:4141"'],
     ),
     "an empty key": (
         nothing,

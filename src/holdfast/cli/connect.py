@@ -88,7 +88,7 @@ def disconnecting(context: CliContext, harness: str) -> None:
 
 def root(context: CliContext) -> str:
     """Where the gateway of this home listens, by its configuration."""
-    from ..gateway.process.listen import Listen
+    from ..core.config import Listen
 
     return Listen.parse(context.config.gateway.listen).url
 

@@ -253,7 +253,7 @@ class _Examination:
 
     def gateway(self) -> Iterator[Finding]:
         """What `holdfast serve` would refuse."""
-        from ..gateway.process.listen import Listen
+        from ..core.config import Listen
 
         if self.config is None:
             return

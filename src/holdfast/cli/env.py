@@ -30,7 +30,7 @@ def command(context: CliContext, session: str | None, shell: str) -> None:
       eval "$(holdfast env --session issue-42)"
       holdfast env --shell fish | source
     """
-    from ..gateway.process.listen import Listen
+    from ..core.config import Listen
     from ..providers.presets import rows
 
     base = Listen.parse(context.config.gateway.listen).url + (f"/s/{_checked(session)}" if session else "")

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from ..core import times
-from ..core.config import Config, GatewaySettings, Limits, Place, SignIn, near
+from ..core.config import Config, GatewaySettings, Limits, Listen, Place, SignIn, near
 from ..core.errors import ConfigError, IdentityError, Problem
 from ..core.identity import Auth, Dialect, Endpoint, FallbackChain, Key, Pin, Provider, ProviderName, Strategy
 from ..core.known_hosts import KnownAt, nobody_knows
@@ -112,6 +112,15 @@ _texts = _rule(
     "a list of strings, none twice",
     tuple,
 )
+
+
+def _is_address(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(Listen.parse(value))
+    except ConfigError:
+        return False
+
+
 _number = _rule(lambda v: not math.isnan(_amount(v)), "a number that is not negative", _amount)
 _seconds = _rule(
     lambda v: not math.isnan(_span(v)), 'seconds, or a string such as "90s", "10m" or "1h30m"', _span
@@ -134,7 +143,7 @@ _names = _rule(
     lambda v: tuple(v.items()),
 )
 _label = _like(_LABEL.pattern, "a short name of letters, digits, '.', '_' and '-'")
-_listen = _like(r".+:\d{1,5}", 'host:port, such as "127.0.0.1:4141"')
+_listen = _rule(_is_address, 'host:port, such as "127.0.0.1:4141"', str)
 _store = _like(
     r"(?:sqlite|memory):.*|postgresql://(?!.*password=)(?:[^:@/]*@)?[^@]*",
     '"sqlite:PATH", "memory:" or "postgresql://…" (its password in PGPASSWORD or ~/.pgpass)',

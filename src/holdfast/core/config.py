@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import NamedTuple
 
-from .errors import IdentityError
+from .errors import ConfigError, IdentityError
 from .identity import Dialect, Endpoint, FallbackChain, Key, Pin, Provider, ProviderName, is_loopback
 from .known_hosts import KnownAt, nobody_knows
 
+_LAST_PORT = 65_535
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
 Place = Callable[[str], str]
 """From a TOML path to where it stands: `holdfast.toml:12`."""
 
@@ -23,10 +26,11 @@ class Limits:
     """How much one request may cost: the table `[settings]`, and two numbers that no file changes.
 
     probe_delays      seconds before each probe of a known-good key that was refused (an empty list: no probe)
-    replay_limit      bytes of request body kept for recovery ("32MiB" or a number); a larger body is sent
-    once wait_budget       seconds ("60s" or a number) that recovery may wait in all for one request
-    known_good_days   days for which a key that worked on a host counts as known-good there sends, rotations
-    of all classes together"""
+    replay_limit      bytes of request body kept for recovery ("32MiB" or a number); a larger one is sent once
+    wait_budget       seconds ("60s" or a number) that recovery may wait in all for one request
+    known_good_days   days for which a key that worked on a host counts as known-good there
+    sends, rotations  of all classes together
+    """
 
     probe_delays: tuple[float, ...] = (0.5, 1.0, 2.0)
     replay_limit: int = 32 * 1024**2
@@ -34,6 +38,39 @@ class Limits:
     known_good_days: float = 7.0
     sends: int = 3
     rotations: int = 2
+
+
+class Listen(NamedTuple):
+    """An address to listen on, as `[gateway] listen` or `--listen` writes it: host:port."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Listen:
+        """Return the address that `text` writes. Raises ConfigError."""
+        host, _, port = text.rpartition(":")
+        if not host.strip() or not port.isascii() or not port.isdigit() or int(port) > _LAST_PORT:
+            step = "holdfast serve --listen 127.0.0.1:4141"
+            raise ConfigError(f"'{text}' is no address to listen on", next_step=step)
+        return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine finds it: an address to listen on may be none to connect to."""
+        return f"http://{_bracketed(_EVERYWHERE.get(self.host, self.host))}:{self.port}"
+
+    def check(self, *, public: bool) -> None:
+        """Raise ConfigError for an address that others can reach, unless that was asked for."""
+        if public or is_loopback(_bracketed(self.host)):
+            return
+        what = f"{self.host} can be reached from other machines"
+        step = "holdfast serve --listen 127.0.0.1:4141   (or, if that is meant and TLS ends in front of it: add --public)"
+        raise ConfigError(f"{what}, and whoever has a token could use your keys from there", next_step=step)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ..core import times
 from .script import Behaviour, SeenRequest, ok, reset, status
 
 Spoiler = Callable[[Behaviour], Behaviour]
@@ -235,12 +236,8 @@ class LiteLLMPlane:
             )
         if value not in self.keys:
             self.minted += 1
-            lasts = asked.get("duration")
-            ends = (
-                time.time() + float(lasts.rstrip("s"))
-                if isinstance(lasts, str) and lasts.rstrip("s").isdigit()
-                else None
-            )
+            lasts = times.duration(asked.get("duration"))
+            ends = None if lasts is None else time.time() + lasts
             self.keys[value] = Granted(
                 value, alias, tuple(asked.get("models") or ()), asked.get("max_budget"), expires_at=ends
             )

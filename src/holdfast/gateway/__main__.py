@@ -54,7 +54,8 @@ def _options(given: argparse.Namespace) -> Options:
 
 
 def _serve(options: Options) -> int:
-    from .process.listen import Listen, allow_many, bind
+    from ..core.config import Listen
+    from .process.listen import allow_many, bind
     from .process.worker import Place, work
     from .telemetry.shared_counters import Gauge, Shared
 

@@ -107,12 +107,16 @@ class Handover:
     """A plan: what is written, set and removed so that a program uses exactly this connection, and how that
     is proven.
 
-    argv      the program and all its arguments files     written to the private directory, 0600, before it
-    starts; no secret in any of them set       variables of its environment; no secret in any of them unset
-    names and patterns (`OPENAI_*`) of variables that it must not inherit secret    the one variable that
-    receives the token or key; "" when none is needed expected  what the provider's side sees proof     where
-    it can be seen afterwards what was used project   files of the working directory that it obeys above
-    everything: refused when they set a variable of `unset`"""
+    argv      the program and all its arguments
+    files     written to the private directory, 0600, before it starts; no secret in any of them
+    set       variables of its environment; no secret in any of them
+    unset     names and patterns (`OPENAI_*`) of variables that it must not inherit
+    secret    the one variable that receives the token or key; "" when none is needed
+    expected  what the provider's side sees
+    proof     where it can be seen afterwards what was used
+    project   files of the working directory that it obeys above everything: refused when they set a variable
+              of `unset`
+    """
 
     harness: str
     argv: tuple[str, ...]
@@ -161,12 +165,16 @@ class Harness:
     """An agent program. `speaks` is in the order of its liking; `wire` says what it speaks where that is no
     dialect of ours.
 
-    shows     how it can be told to show a key, by dialect; the gateway takes a bearer token or x-api-key
-    oldest    the first version that reads what we write; `tested` the one we drove, "" when the plan is from
-    its documentation chooses   its own arguments that would choose another connection: refused, because the
-    pin chooses abbreviates  whether it takes an argument by its first letters takes_headers  whether extra
-    headers of an endpoint can be handed over no_plan   why it cannot be handed anything attach    what
-    `connect` adds to its configuration; None where it takes a key neither from a file nor from a command"""
+    shows          how it can be told to show a key, by dialect; the gateway takes a bearer token or x-api-key
+    oldest         the first version that reads what we write
+    tested         the version that we drove, "" when the plan is from its documentation
+    chooses        its own arguments that would choose another connection: refused, because the pin chooses
+    abbreviates    whether it takes an argument by its first letters
+    takes_headers  whether extra headers of an endpoint can be handed over
+    no_plan        why it cannot be handed anything
+    attach         what `connect` adds to its configuration; None where it takes a key neither from a file nor
+                   from a command
+    """
 
     name: str
     title: str

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..core import times
 from ..core.config import Config
 from ..core.errors import ConnectionLost, HoldfastError
 from ..core.identity import Dialect, Endpoint, Provider, ProviderName
@@ -133,7 +134,7 @@ def row_of(columns: Mapping[str, Any]) -> Row:
         word(columns.get("billing_mode")) or word(live.get("api_mode")),
         live.get("fallback_active") is True,
         raw if isinstance(raw, str) else None,
-        float(started) if isinstance(started := columns.get("started_at"), int | float) else 0.0,
+        times.moment(columns.get("started_at")) or 0.0,
     )
 
 

@@ -1,5 +1,4 @@
-"""Where the gateway listens: which addresses may be served, and the sockets, bound before any worker is
-started.
+"""The sockets on which the gateway listens, bound before any worker is started.
 
 On Linux every worker gets a listening socket of its own (SO_REUSEPORT), so that the kernel spreads
 connections evenly; the supervisor keeps them all, so that connections which wait in a killed worker's queue
@@ -10,44 +9,12 @@ from __future__ import annotations
 import socket
 import sys
 from contextlib import ExitStack, suppress
-from typing import NamedTuple
 
+from ...core.config import Listen
 from ...core.errors import ConfigError
-from ...core.identity import is_loopback
 
 _BACKLOG = 4096
 _MOST_FILES = 64 * 1024
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - an address to listen on is none to connect to
-
-
-class Listen(NamedTuple):
-    """host and port, as `[gateway] listen` or `--listen` writes them."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Listen:
-        """Raises ConfigError."""
-        host, _, port = text.rpartition(":")
-        if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-            raise ConfigError(
-                f"'{text}' is no address to listen on", next_step="holdfast serve --listen 127.0.0.1:4141"
-            )
-        return cls(host.removeprefix("[").removesuffix("]"), int(port))
-
-    @property
-    def url(self) -> str:
-        """Where a client on this machine finds it."""
-        host = _EVERYWHERE.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
-
-    def check(self, *, public: bool) -> None:
-        """Raises ConfigError for an address that others can reach, unless that was asked for."""
-        if not public and not is_loopback(f"[{self.host}]" if ":" in self.host else self.host):
-            what = f"{self.host} can be reached from other machines, and whoever has a token could use your keys from there"
-            step = "holdfast serve --listen 127.0.0.1:4141   (or, if that is meant and TLS ends in front of it: add --public)"
-            raise ConfigError(what, next_step=step)
 
 
 def bind(listen: Listen, workers: int) -> list[socket.socket]:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...core.config import Config
+from ...core.config import Config, Listen
 from ...core.errors import ConfigError
 from ...distribution import version
 from ...sdk import api
@@ -28,7 +28,6 @@ from ..telemetry.log import Bridge, Log
 from ..telemetry.metrics import Metrics
 from ..telemetry.shared_counters import Gauge, Shared
 from ..tokens import Tokens
-from .listen import Listen
 
 if TYPE_CHECKING:
     from ...config import Home
