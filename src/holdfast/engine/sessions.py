@@ -1,24 +1,32 @@
 """The one place where a session's choice is made and written down: its row and the journal's line about it,
 in one step.
 
-Whether a choice resolves is asked before, by whoever knows the configuration. Each function raises
-StaleSession when somebody else created, changed or removed the session meanwhile; then nothing was written.
+Whether a choice resolves is asked before (`check`). `create`, `switch`, `pin` and `remove` raise StaleSession
+when somebody else created, changed or removed the session meanwhile; then nothing was written.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
+from ..core.errors import ConnectionLost
+from ..core.routing import pin_for_first, provider_of
 from ..core.session import Session
-from ..store.base import BrokenSession, Store
+from ..store.base import BrokenSession, StaleSession, Store
 from ..store.journal_events import (
+    Attempted,
     Choice,
     Event,
     SessionCreated,
     SessionHealed,
     SessionRemoved,
     SessionSwitched,
+    of_type,
 )
+
+if TYPE_CHECKING:
+    from .state import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,54 @@ CHOSEN = Reason()
 def create(store: Store, session: Session, reason: Reason = CHOSEN) -> None:
     """Store a new session. Raises StaleSession when there is one of its id."""
     _save(store, session, None, SessionCreated(key=session.key or "", **asdict(reason)))
+
+
+def begin_session(engine: Engine, session_id: str, model: str | None) -> None:
+    """Create the session of a first request, on the pin that its model means.
+
+    One that exists meanwhile stays as it is. May block on the store. Raises UnknownModel, AmbiguousModel and
+    IdentityError.
+    """
+    engine.look_again()
+    now = engine.store.now()
+    session = Session(session_id, pin_for_first(engine.config(), model), created_at=now, changed_at=now)
+    check(engine, session)
+    create_first(engine, session, Reason(model=model or ""))
+
+
+def create_first(engine: Engine, session: Session, reason: Reason) -> bool:
+    """Store a new session. Return False where another program created it since the engine looked."""
+    try:
+        create(engine.store, session, reason)
+    except StaleSession:
+        return False
+    finally:
+        engine.catch_up()
+    return True
+
+
+def check(engine: Engine, session: Session) -> None:
+    """Check that a choice resolves today.
+
+    Raises ConnectionLost with what it could mean, first the provider at the URL that the session used last;
+    nothing is chosen for the user.
+    """
+    config = engine.config()
+    try:
+        provider_of(config, session.pin, session.key)
+    except ConnectionLost as lost:
+        engine.journal_writer.flush()
+        attempts = of_type(engine.store.journal(session=session.id), Attempted)
+        urls = [event.detail.url for event in attempts][-1:]
+        others = (item for item in config.providers.values() if item.name != session.pin.provider)
+        at_url = [
+            f"{provider.name}/{session.pin.model}"
+            for provider in others
+            if any(endpoint.url in urls for endpoint in provider.endpoints)
+        ]
+        candidates = list(dict.fromkeys([*at_url, *lost.candidates]))
+        step = lost.next_step.replace("SESSION", session.id)
+        raise ConnectionLost(lost.what, candidates=candidates, next_step=step) from None
 
 
 def switch(store: Store, before: Session, after: Session, reason: Reason = CHOSEN) -> None:

@@ -14,7 +14,7 @@ from ..core.errors import HoldfastError, NoSession
 from ..core.faults import Fault
 from ..core.steps import Outcome
 from ..engine.request import RequestRun
-from ..sdk.api import begin_session
+from ..engine.sessions import begin_session
 from ..wire.conversation import (
     Close,
     Conversation,

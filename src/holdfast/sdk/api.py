@@ -5,26 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ..config import Home, project_pin
-from ..config import load as load_config
 from ..core.config import Config
 from ..core.errors import ConnectionLost, HoldfastError
 from ..core.identity import Pin
-from ..core.routing import pin_for_first, provider_of
 from ..core.session import Session as Row
 from ..engine import sessions
-from ..engine.failback import FailbackMonitor
 from ..engine.journal import local, why
-from ..engine.provisioning import Provisioning, Ready
-from ..engine.sessions import Reason
-from ..engine.state import Engine
-from ..store.base import StaleSession
-from ..store.journal_events import Attempted, Detail, Event, SessionResumed, of_type
+from ..engine.opening import OpenHome, build_engine, open_store
+from ..engine.provisioning import Ready
+from ..engine.sessions import CHOSEN, Reason
+from ..store.journal_events import Detail, Event, SessionResumed
 
 if TYPE_CHECKING:
-    from types import ModuleType, TracebackType
+    from types import ModuleType
 
     from ..credentials import Vault
     from ..credentials.callback_source import Supplier
@@ -62,37 +58,13 @@ def open(
 
     Raises ConfigError when its configuration is broken, StoreError when its memory cannot be opened.
     """
-    from ..credentials import Vault as FileVault
-    from ..engine.login import renewals
-
     place = home if isinstance(home, Home) else Home.at(Path(home)) if home is not None else Home.find()
-    vault = vault or FileVault(place.secrets, ask=renewals(place), suppliers=keys)
-    return Holdfast(Engine(place, vault, store or open_store(place), _list_models, serving=serving))
+    return Holdfast(build_engine(place, keys=keys, store=store, vault=vault, serving=serving))
 
 
-def open_store(home: Home) -> Store:
-    """The store that the home's configuration names, by default SQLite in its state file. Raises ConfigError
-    and StoreError."""
-    from ..store.opening import open_store as open_at
-
-    return open_at(load_config(home).gateway.store, home.state)
-
-
-def _list_models(connection: Any, secret: Any) -> Any:
-    from ..calls.api_calls import list_models
-
-    return list_models(connection, secret)
-
-
-class Holdfast:
+class Holdfast(OpenHome):
     """One opened home. Use as a context manager, or `close()` when done; the journal is complete after
     either."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.failback = FailbackMonitor(engine)
-        self.provisioning = Provisioning(engine)
-        """Providers that programs set up; `ensure_ready` is what applications ask."""
 
     @property
     def config(self) -> Config:
@@ -110,7 +82,7 @@ class Holdfast:
         self.engine.look_again()
         row = self.engine.session(session_id)
         if row is not None:
-            _check(self.engine, row)
+            sessions.check(self.engine, row)
             self.engine.note(row, SessionResumed())
             return Session(self, row.id)
         selected = project_pin(self.config) if pin is None else None
@@ -124,8 +96,9 @@ class Holdfast:
         row = Row(
             session_id, pin if isinstance(pin, Pin) else Pin.parse(pin), key, created_at=now, changed_at=now
         )
-        _check(self.engine, row)
-        if not _create(self.engine, row, Reason(project=str(selected[1]) if selected is not None else "")):
+        sessions.check(self.engine, row)
+        reason = Reason(project=str(selected[1])) if selected is not None else CHOSEN
+        if not sessions.create_first(self.engine, row, reason):
             return self.session(session_id)
         return Session(self, row.id)
 
@@ -141,62 +114,6 @@ class Holdfast:
         `consent=` (`Provisioning.ensure_ready` tells the rest). Raises NotReady with a reason for programs.
         """
         return self.provisioning.ensure_ready(name, roles, **more)
-
-    def close(self) -> None:
-        self.failback.close()
-        self.provisioning.close()
-        self.engine.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def begin_session(engine: Engine, session_id: str, model: str | None) -> None:
-    """Create the session that a request to the gateway is the first of, on the pin that its model means; one
-    that exists meanwhile stays as it is. Raises UnknownModel, AmbiguousModel and IdentityError; may block on
-    the store."""
-    engine.look_again()
-    now = engine.store.now()
-    row = Row(session_id, pin_for_first(engine.config(), model), created_at=now, changed_at=now)
-    _check(engine, row)
-    _create(engine, row, Reason(model=model or ""))
-
-
-def _create(engine: Engine, row: Row, reason: Reason) -> bool:
-    """Store a new session. False: another program created it since we looked."""
-    try:
-        sessions.create(engine.store, row, reason)
-    except StaleSession:
-        return False
-    finally:
-        engine.catch_up()
-    return True
-
-
-def _check(engine: Engine, row: Row) -> None:
-    """Whether the choice resolves today. Raises ConnectionLost with what it could mean, the entry at the URL
-    that the session used last among it; nothing is taken by itself."""
-    config = engine.config()
-    try:
-        provider_of(config, row.pin, row.key)
-    except ConnectionLost as lost:
-        engine.journal_writer.flush()
-        urls = [event.detail.url for event in of_type(engine.store.journal(session=row.id), Attempted)][-1:]
-        others = (provider for provider in config.providers.values() if provider.name != row.pin.provider)
-        at_url = [
-            f"{provider.name}/{row.pin.model}"
-            for provider in others
-            if any(e.url in urls for e in provider.endpoints)
-        ]
-        candidates = list(dict.fromkeys([*at_url, *lost.candidates]))
-        raise ConnectionLost(
-            lost.what, candidates=candidates, next_step=lost.next_step.replace("SESSION", row.id)
-        ) from None
 
 
 class Session:
@@ -231,7 +148,7 @@ class Session:
         attached."""
         engine, row = self._owner.engine, self.row
         chosen = row.choose(pin if isinstance(pin, Pin) else Pin.parse(pin), engine.store.now(), key)
-        _check(engine, chosen)
+        sessions.check(engine, chosen)
         sessions.switch(engine.store, row, chosen)
         engine.catch_up()
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ...core.config import Config, Listen
 from ...core.errors import ConfigError
 from ...distribution import version
-from ...sdk import api
+from ...engine.opening import OpenHome, build_engine
 from ...store.opening import open_store
 from ..admin.routes import AdminRoutes
 from ..gateway import Gateway
@@ -75,12 +75,13 @@ def work(home: Home, config: Config, options: Options, place: Place, ready: Call
     """Serve until told to end; whether a terminal's interrupt said so. `config` holds until the file has been
     read again; `ready` is called once requests are taken. Raises StoreError when the store cannot be
     opened."""
-    with api.open(home, store=open_store(config.gateway.store, home.state), serving=config) as held:
-        log = Log(held.engine.vault.known, access=options.access_log)
+    store = open_store(config.gateway.store, home.state)
+    with OpenHome(build_engine(home, store=store, serving=config)) as opened:
+        log = Log(opened.engine.vault.known, access=options.access_log)
         bridge = Bridge(log)
         logging.getLogger("holdfast").addHandler(bridge)
         try:
-            return _runner()(_Worker(held.engine, place, log, ready).run())
+            return _runner()(_Worker(opened.engine, place, log, ready).run())
         finally:
             logging.getLogger("holdfast").removeHandler(bridge)
             log.close()

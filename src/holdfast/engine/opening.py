@@ -1,0 +1,84 @@
+"""Opens a home: builds its vault, its store and the engine over both. The library and the gateway ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from ..config import Home
+from ..config import load as load_config
+from ..core.config import Config
+from .failback import FailbackMonitor
+from .provisioning import Provisioning
+from .state import Engine
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ..credentials import Vault
+    from ..credentials.callback_source import Supplier
+    from ..store.base import Store
+
+
+class OpenHome:
+    """One opened home: its engine and what works beside the requests.
+
+    Use as a context manager, or `close()` when done; the journal is complete after either.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.failback = FailbackMonitor(engine)
+        self.provisioning = Provisioning(engine)
+        """Providers that programs set up; `ensure_ready` is what applications ask."""
+
+    def close(self) -> None:
+        """End the work in the background, write the journal and close the store."""
+        self.failback.close()
+        self.provisioning.close()
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def build_engine(
+    home: Home,
+    *,
+    keys: Mapping[str, Supplier] | None = None,
+    store: Store | None = None,
+    vault: Vault | None = None,
+    serving: Config | None = None,
+) -> Engine:
+    """Build the engine of a home; a vault and a store that are not given are opened.
+
+    `keys` are the functions for keys that the configuration writes as `call:NAME`. With `serving`, the last
+    good configuration stays in force while the file is broken, at first this one. Raises ConfigError when
+    the configuration is broken, StoreError when the store cannot be opened.
+    """
+    from ..credentials import Vault as FileVault
+    from .login import renewals
+
+    vault = vault or FileVault(home.secrets, ask=renewals(home), suppliers=keys)
+    return Engine(home, vault, store or open_store(home), _list_models, serving=serving)
+
+
+def open_store(home: Home) -> Store:
+    """Open the store that the home's configuration names, by default SQLite in its state file.
+
+    Raises ConfigError and StoreError.
+    """
+    from ..store.opening import open_store as open_at
+
+    return open_at(load_config(home).gateway.store, home.state)
+
+
+def _list_models(connection: Any, secret: Any) -> Any:
+    from ..calls.api_calls import list_models
+
+    return list_models(connection, secret)
