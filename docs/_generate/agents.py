@@ -10,7 +10,8 @@ import re
 import sys
 from pathlib import Path
 
-from holdfast.harness import HARNESSES, Harness
+from holdfast.harness import HARNESSES
+from holdfast.harness.base import Harness
 
 DOCUMENT = Path(__file__).parents[1] / "reference" / "coding-agents.md"
 BLOCK = re.compile(r"(<!-- generated: agents -->\n).*(<!-- end -->)", re.DOTALL)

@@ -49,8 +49,8 @@ def section(command: click.Command, context: click.Context) -> str:
     ]
     options = [
         record
-        for one in command.params
-        if isinstance(one, click.Option) and (record := one.get_help_record(context))
+        for option in command.params
+        if isinstance(option, click.Option) and (record := option.get_help_record(context))
     ]
     if options:
         lines += [
@@ -64,7 +64,7 @@ def section(command: click.Command, context: click.Context) -> str:
 
 def generated(text: str) -> str:
     """The document with its generated part as the command line is today."""
-    sections = "\n".join(section(*one) for one in commands(app, click.Context(app, info_name="holdfast")))
+    sections = "\n".join(section(*entry) for entry in commands(app, click.Context(app, info_name="holdfast")))
     return BLOCK.sub(lambda match: f"{match[1]}\n{sections}\n{match[2]}", text)
 
 

@@ -1,5 +1,6 @@
-"""Write the parts of docs/reference/errors.md and docs/concepts/recovery.md that the code decides: what
-Holdfast does, says and answers for each class of fault, its own errors and refusals, and the limits of recovery.
+"""Write the parts of docs/reference/errors.md and docs/reference/recovery.md that the code decides: what
+Holdfast does, says and answers for each class of fault, its own errors and refusals, and the limits of
+recovery.
 
 python docs/_generate/errors.py --write     bring the documents up to date
 python docs/_generate/errors.py --check     exit 1 if one is not
@@ -13,10 +14,12 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
+from holdfast.core.changes import Evidence
 from holdfast.core.config import Limits
 from holdfast.core.errors import HoldfastError
-from holdfast.core.explain import NEXT, WHAT, since
-from holdfast.core.faults import FaultClass, Scope
+from holdfast.core.explain import NEXT, WHAT, explain, since
+from holdfast.core.faults import Fault, FaultClass, Scope
+from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.recovery_policy import (
     FINAL,
     NEVER_WORKED,
@@ -28,20 +31,21 @@ from holdfast.core.recovery_policy import (
     Rule,
 )
 from holdfast.core.retry_budget import Bucket
+from holdfast.core.steps import Attempt
 from holdfast.store.base import COOLDOWN_KEPT
 from holdfast.wire.conversation import Bounds
 from holdfast.wire.error_kinds import ERRORS, FAULTS, REFUSALS, ErrorKind
 
 DOCS = Path(__file__).parents[1]
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-RESTS = {
-    Scope.KEY: "rests the key at this URL",
-    Scope.KEY_MODEL: "rests the key with this model",
-    Scope.ACCOUNT: "rests the account (else the key) at this URL",
-    Scope.MODEL: "prefers a fallback of yours to this model",
-    Scope.ENDPOINT: "prefers a fallback of yours to this URL",
+COOLDOWNS = {
+    Scope.KEY: "does not use the key at this URL",
+    Scope.KEY_MODEL: "does not use the key with this model",
+    Scope.ACCOUNT: "does not use the keys of this account at this URL",
+    Scope.MODEL: "prefers your fallback to this model",
+    Scope.ENDPOINT: "prefers your fallback to this URL",
 }
-# The cases in which another row than that of the class governs (core.recovery.rule_for).
+# The cases in which another row than that of the class governs (core.recovery_policy.rule_for).
 SPECIAL: dict[FaultClass, tuple[tuple[str, Rule], ...]] = {
     FaultClass.AUTH_REJECTED: (
         ("no key was sent", NO_KEY_SENT),
@@ -65,47 +69,70 @@ COMMANDS = {
 
 
 class Shown(dict[str, str]):
-    """What stands for a word of a message: its name in capitals where no example reads better."""
+    """The words that a message is filled with: a name in capitals where no example reads better."""
 
     def __missing__(self, name: str) -> str:
         return name.upper()
 
 
-def deeds(rule: Rule) -> str:
-    """A row of the recovery table in words, in the order in which the steps are taken."""
-    told = [
+def steps(rule: Rule) -> str:
+    """Return a row of the recovery table in words, in the order in which the steps are taken."""
+    taken = [
         ("reads the key's reference again", rule.refresh),
-        ("tests a key that worked here with one shared probe", rule.probe),
-        (f"repeats up to {rule.retries} times (first after about {since(rule.base)})", rule.retries),
+        ("tests a key that worked here with one shared request", rule.probe),
+        (f"sends again up to {rule.retries} times (first after about {since(rule.base)})", rule.retries),
         ("uses another key of the same provider", rule.rotate),
-        ("asks for the model list, for near names", rule.relist),
-        ("uses a fallback of yours", rule.active_fallback),
-        ("asks this key no more until its value or the URL changes", rule.barred),
-        (f"{RESTS.get(rule.scope or Scope.REQUEST)} {rests(rule)}", rule.cool),
+        ("asks for the list of models, to name similar ones", rule.relist),
+        ("uses your fallback", rule.active_fallback),
+        ("does not use this key again until its value or the URL changes", rule.barred),
+        (f"{COOLDOWNS.get(rule.scope or Scope.REQUEST)} {length(rule)}", rule.cool),
     ]
-    return "; ".join(text for text, holds in told if holds) or "passes the answer on and leaves the key alone"
+    return (
+        "; ".join(text for text, holds in taken if holds) or "passes the answer on and leaves the key alone"
+    )
 
 
-def rests(rule: Rule) -> str:
+def length(rule: Rule) -> str:
+    """Return how long a cooldown is, the first time and when it repeats."""
     if rule is RULES[FaultClass.QUOTA_WINDOW]:
         return f"until its reset, at most a day (unknown: {since(rule.cool[0])})"
-    return f"for {', then '.join(since(one) for one in rule.cool)}"
+    return f"for {', then '.join(map(since, rule.cool))}"
 
 
 def block(kind: FaultClass) -> str:
-    """The generated part of one class."""
+    """Return the generated part of one class."""
     seen = FAULTS[kind]
-    lines = [f"- Holdfast {deeds(RULES[kind])}."]
-    lines += [f"- When {case}, it {deeds(rule)}." for case, rule in SPECIAL.get(kind, ())]
-    for case, what in [(case, what) for one, case, what in WHAT if one is kind]:
-        said, step = (
-            text.format_map(Shown(COMMANDS)) for text in (what, ": ".join(NEXT.get(case, NEXT[kind])))
-        )
-        lines.append(f"- It says{f' ({case})' if case else ''}: “{said}” “{step}”")
+    lines = [f"- Holdfast {steps(RULES[kind])}."]
+    lines += [f"- When {case}, it {steps(rule)}." for case, rule in SPECIAL.get(kind, ())]
+    lines += [message(kind, case, what) for of, case, what in WHAT if of is kind]
     lines.append(
-        f"- Clients get {seen.status} `{seen.openai_type}` / `{seen.code}` (OpenAI), {seen.anthropic_status} `{seen.anthropic_type}` (Anthropic)."
+        f"- Clients get {seen.status} `{seen.openai_type}` / `{seen.code}` (OpenAI), "
+        f"{seen.anthropic_status} `{seen.anthropic_type}` (Anthropic)."
     )
     return "\n".join(lines) + "\n"
+
+
+def message(kind: FaultClass, case: str, what: str) -> str:
+    """Return one message of a class, with its next step; `case` says when, "" is the usual one."""
+    words = Shown(COMMANDS)
+    next_step = ": ".join(NEXT.get(case, NEXT[kind]))
+    when = f" ({case})" if case else ""
+    return f"- Message{when}: “{what.format_map(words)}” Next: “{next_step.format_map(words)}”"
+
+
+def sample() -> str:
+    """Return a whole message, as a person sees it."""
+    name = ProviderName("acme")
+    key = Key(name, "ACME_KEY", "env:ACME_KEY")
+    provider = Provider(name, (Endpoint("https://llm.acme.example/v1"),), (key,))
+    connection = Connection(provider, Dialect.OPENAI_CHAT, key, "big-model")
+    fault = Fault(FaultClass.QUOTA_EXHAUSTED, status=429, excerpt="Out of credit", request_id="req_7")
+    attempts = (Attempt(1, connection, 0.0, 1.0, fault),)
+    worked = Evidence("", connection.endpoint.url, first_ok=0.0, last_ok=0.0)
+    text = explain(
+        fault, connection, attempts, worked, 240.0, key_shown="…3f9A", session="issue-42", clock=str
+    )
+    return f"```text\n{text}\n```\n"
 
 
 SCOPES = {
@@ -118,48 +145,59 @@ SCOPES = {
 
 
 def row(case: str, rule: Rule) -> str:
-    """One row of the overview: repeats, tests, other key, fallback, what rests."""
-    rest = (
-        f"{SCOPES[rule.scope]}: {'until it changes' if rule.barred else rests(rule).removeprefix('for ')}"
-        if rule.scope is not None
-        else ""
-    )
-    cells = (
-        rule.retries or "",
-        *("yes" if one else "" for one in (rule.probe, rule.refresh, rule.rotate, rule.active_fallback)),
-        rest,
-    )
+    """Return one row of the overview."""
+    flags = (rule.probe, rule.refresh, rule.rotate, rule.active_fallback)
+    cells = [rule.retries or "", *("yes" if flag else "" for flag in flags), cooldown(rule)]
     return f"| {case} | {' | '.join(map(str, cells))} |\n"
 
 
+def cooldown(rule: Rule) -> str:
+    """Return the last cell of a row: what is not used, and for how long."""
+    if rule.scope is None:
+        return ""
+    if rule.barred:
+        return f"{SCOPES[rule.scope]}: until it changes"
+    return f"{SCOPES[rule.scope]}: {length(rule).removeprefix('for ')}"
+
+
+HEAD = (
+    "| class | sent again | shared test | key read again | other key | fallback | cooldown |\n"
+    "|---|---|---|---|---|---|---|\n"
+)
+
+
 def rules() -> str:
-    """The table of core.recovery, with the cases in which another row than that of the class governs."""
-    head = "| class | repeats | shared probe | reads key again | other key | fallback | what rests, for how long |\n|---|---|---|---|---|---|---|\n"
+    """Return the table of core.recovery_policy, and the cases in which another row than its class's holds."""
     named = [(f"`{kind}`", rule) for kind, rule in RULES.items()]
     special = [(f"`{kind}`, {case}", rule) for kind, cases in SPECIAL.items() for case, rule in cases]
-    return head + "".join(row(*one) for one in (*named, *special))
+    return HEAD + "".join(row(case, rule) for case, rule in (*named, *special))
 
 
 def limits() -> str:
-    """How much one request may cost, and what a retry costs an endpoint."""
+    """Return how much one request may cost, and what a retry costs an endpoint."""
     costs, bounds = Limits(), Bounds()
-    mebibyte = 1024 * 1024
+    mebibyte, held = 1024 * 1024, bounds.peek // 1024
     facts = {
-        "sends for one request, all classes together; probes are not among them": costs.sends,
+        "sends for one request, all classes together; tests of a key are not counted": costs.sends,
         "changes of the key for one request": costs.rotations,
         "waiting in all for one request": since(costs.wait_budget),
-        "waits before the probes of a key that worked": ", ".join(since(one) for one in costs.probe_delays),
-        "a key that worked counts as known-good for": f"{costs.known_good_days:g} days",
+        "waits before the tests of a key that worked": ", ".join(map(since, costs.probe_delays)),
+        "a key that worked counts as good for": f"{costs.known_good_days:g} days",
         "a throttled key is waited for, while a spare one is healthy, at most": since(RATE_PATIENCE),
-        "retries that an endpoint has in reserve": f"{Bucket.SIZE:g}, +{Bucket.PER_SUCCESS:g} a success, +{Bucket.PER_SECOND:g} a second",
+        "retries that an endpoint has in reserve": reserve(),
         "a request body that can be sent again": f"{bounds.replay // mebibyte} MiB",
         "a whole answer that is looked at before it is passed on": f"{bounds.whole // mebibyte} MiB",
-        "a stream that has not begun its output is held back for": f"{since(bounds.peek_seconds)} or {bounds.peek // 1024} KiB",
-        "a cool-down's level is remembered, after its end, for": f"{COOLDOWN_KEPT / 86400:g} days",
+        "a stream is held back, until its output begins, for": f"{since(bounds.peek_seconds)} or {held} KiB",
+        "the length of a cooldown is remembered, after its end, for": f"{COOLDOWN_KEPT / 86400:g} days",
     }
     return "| what | how much |\n|---|---|\n" + "".join(
         f"| {what} | {much} |\n" for what, much in facts.items()
     )
+
+
+def reserve() -> str:
+    """Return the size of an endpoint's retry budget, and how it fills."""
+    return f"{Bucket.SIZE:g}, +{Bucket.PER_SUCCESS:g} a success, +{Bucket.PER_SECOND:g} a second"
 
 
 DEFINE_ERRORS = ("holdfast.store.base", "holdfast.engine.login", "holdfast.importers.hermes_db")
@@ -206,7 +244,7 @@ def refusals() -> str:
 
 def part_of_errors(name: str) -> str:
     """Return a generated part of errors.md: a table, or what is said of one class of faults."""
-    tables = {"own_errors": own_errors, "refusals": refusals}
+    tables = {"own_errors": own_errors, "refusals": refusals, "sample": sample}
     if name in tables:
         return tables[name]()
     return block(FaultClass(name))
@@ -214,12 +252,12 @@ def part_of_errors(name: str) -> str:
 
 DOCUMENTS: dict[str, Callable[[str], str]] = {
     "reference/errors.md": part_of_errors,
-    "concepts/recovery.md": lambda name: {"rules": rules, "limits": limits}[name](),
+    "reference/recovery.md": lambda name: {"rules": rules, "limits": limits}[name](),
 }
 
 
 def generated(document: str, text: str) -> str:
-    """The document with every generated part as the code has it today."""
+    """Return the document with every generated part as the code has it today."""
     return BLOCK.sub(lambda match: f"{match[1]}{DOCUMENTS[document](match[2])}{match[3]}", text)
 
 

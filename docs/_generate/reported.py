@@ -39,14 +39,17 @@ def link(issue: str) -> str:
 
 def rows(kind: str) -> str:
     """The table of one kind of scenarios: T, M or W."""
-    told = [
-        (one, row, file, name) for file, name, row in scenarios() for one in row.ids if one.startswith(kind)
+    entries = [
+        (number, row, file, name)
+        for file, name, row in scenarios()
+        for number in row.ids
+        if number.startswith(kind)
     ]
     lines = ["| id | reported | elsewhere | here | told by |", "|---|---|---|---|---|"]
-    for one, row, file, name in sorted(told, key=lambda entry: int(entry[0][1:])):
+    for number, row, file, name in sorted(entries, key=lambda entry: int(entry[0][1:])):
         only = f" ({row.faces[0]} only)" if len(row.faces) == 1 else ""
         issues = " ".join(map(link, row.issues)) or "measured"
-        lines.append(f"| {one} | {issues} | {row.elsewhere} | {row.here} | `{file}.py` `{name}`{only} |")
+        lines.append(f"| {number} | {issues} | {row.elsewhere} | {row.here} | `{file}.py` `{name}`{only} |")
     return "\n".join(lines) + "\n"
 
 

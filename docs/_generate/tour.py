@@ -37,7 +37,7 @@ PASSING = (
 @contextmanager
 def provider() -> Iterator[str]:
     """Run the example's provider on a free port and yield that port."""
-    command = [sys.executable, ROOT / "examples" / "provider.py", "--port", "0"]
+    command = [sys.executable, str(ROOT / "examples" / "provider.py"), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout is not None else ""

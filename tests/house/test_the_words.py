@@ -20,15 +20,15 @@ LIMITS: dict[tuple[str, str], int] = {
     ("definitions", "src"): 18,
     ("variables", "src"): 660,
     ("variables", "tests"): 870,
-    ("variables", "docs"): 14,
+    ("variables", "docs"): 2,
     ("identifiers", "src"): 16,
     ("identifiers", "tests"): 93,
     ("terms", "src"): 195,
     ("terms", "tests"): 122,
-    ("terms", "docs"): 146,
+    ("terms", "docs"): 18,
     ("phrases", "src"): 34,
     ("phrases", "tests"): 28,
-    ("phrases", "docs"): 20,
+    ("phrases", "docs"): 19,
 }
 
 

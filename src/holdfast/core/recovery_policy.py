@@ -1,4 +1,4 @@
-"""What to do about a fault: one table, one row a class (told in docs/concepts/recovery.md).
+"""What to do about a fault: one table, one row a class (docs/reference/recovery.md shows it).
 
 Rules that hold for every row: a step happens only before the first byte reached the caller and while the
 request's budget lasts; a rotation changes the key and nothing else; only a rung that the user wrote may stand
