@@ -200,7 +200,7 @@ def reserve() -> str:
     return f"{Bucket.SIZE:g}, +{Bucket.PER_SUCCESS:g} a success, +{Bucket.PER_SECOND:g} a second"
 
 
-DEFINE_ERRORS = ("holdfast.store.base", "holdfast.engine.login", "holdfast.importers.hermes_db")
+DEFINE_ERRORS = ("holdfast.store.base", "holdfast.engine.login", "holdfast.importers.hermes_running")
 OWN = "| class | status | type (OpenAI, Anthropic) | when |\n|---|---|---|---|\n"
 REFUSED = "| class | status | type (OpenAI, Anthropic) | sentence | next step |\n|---|---|---|---|---|\n"
 

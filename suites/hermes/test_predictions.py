@@ -14,7 +14,9 @@ import pytest
 import real
 
 from holdfast.importers.hermes_home import read_home
-from holdfast.importers.hermes_rows import goes_to, judge, row_of
+from holdfast.importers.hermes_resume import goes_to
+from holdfast.importers.hermes_rows import row_of
+from holdfast.importers.hermes_verdicts import judge
 
 A, B, GONE = "http://127.0.0.1:9101/v1", "http://127.0.0.1:9102/v1", "http://127.0.0.1:9103/v1"
 ENTRIES = {

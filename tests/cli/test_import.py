@@ -39,7 +39,7 @@ def test_without_apply_it_shows_the_very_entries_and_writes_nothing(
         "provider": ENTRIES,
         "fallback": {"team-a/big": {"then": ["team-b/small"]}},
     }
-    assert "it stands as a value in" in rest
+    assert "its value is in" in rest
     assert f"run: holdfast import hermes {hermes} --apply" in rest
     assert list(home.iterdir()) == []
 
@@ -64,7 +64,7 @@ def test_a_name_that_means_another_url_here_is_never_touched(cli: Cli, home: Pat
     told = cli("import", "hermes", str(hermes), "--apply")
     assert told.exit_code == 1
     assert (
-        "team-b: a provider of that name is there, at https://mine.example/v1: holdfast provider rename team-b"
+        "team-b: you have a provider of that name, at https://mine.example/v1: holdfast provider rename team-b"
         in told.stdout
     )
     assert written(home)["provider"]["team-b"] == {"url": "https://mine.example/v1", "keys": ["env:MINE"]}  # type: ignore[index]
@@ -147,7 +147,7 @@ def test_a_ladder_of_your_own_is_kept(cli: Cli, home: Path, hermes: Path) -> Non
     path = home / "holdfast.toml"
     write(path, path.read_text("utf-8").replace("team-b/small", "team-b/big"))
     told = cli("import", "hermes", str(hermes), "--apply")
-    assert "you have fallbacks for it already" in told.stdout
+    assert "you have other fallbacks for it" in told.stdout
     assert "team-b/big" in path.read_text("utf-8")
 
 

@@ -26,9 +26,9 @@ MERGES = "a: &a {k: v, l: w}\n" + "".join(
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("c.yaml", BOMB, "holds more, or deeper"),
-        ("c.yaml", MERGES, "merges more than belongs|holds more"),
-        ("c.yaml", "a: &a\n  b: *a\n", "holds more, or deeper"),
+        ("c.yaml", BOMB, "holds more values, or deeper"),
+        ("c.yaml", MERGES, "merges more values|holds more"),
+        ("c.yaml", "a: &a\n  b: *a\n", "holds more values, or deeper"),
         (
             "c.yaml",
             f"x: !!python/object/apply:os.system ['echo {SECRET}']\n",
@@ -41,7 +41,7 @@ MERGES = "a: &a {k: v, l: w}\n" + "".join(
         ("c.json", f'{{"x": {"9" * 5000}}}', "is not JSON near line 1"),
         ("c.json", '{"a": 1,\n"a": 2}', "is not JSON near line 2"),
         ("c.json", '{"\\u00": 1}', "is not JSON near line 1"),
-        ("c.json", "[" + "[]," * 349_000 + "[]]", "holds more, or deeper"),
+        ("c.json", "[" + "[]," * 349_000 + "[]]", "holds more values, or deeper"),
         ("c.json", '{"a": [1, 2\n// and more\n3]}', "is not JSON near line 3"),
         ("c.json", '"' + '\\"' * 400_000, "is not JSON near line 1"),
         ("c.json", "/*" * 400_000, "is not JSON|is not a table"),
@@ -63,7 +63,7 @@ MERGES = "a: &a {k: v, l: w}\n" + "".join(
         (
             "c.toml",
             "a" + ".a" * 20_000 + " = 1\n",
-            "has a name of more parts than belong into a configuration",
+            "has a name of more parts than a configuration has",
         ),
         ("c.toml", "x = {a" + ".a" * 20_000 + " = 1}\n", "has a name of more parts"),
     ],

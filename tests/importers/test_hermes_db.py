@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.core.errors import ConfigError, HoldfastError
-from holdfast.importers import hermes_db
+from holdfast.importers import hermes_db, hermes_running
 from importers.homes import CONFIG, A, B, add, billed, configs, everything, hermes_home
 from importers.homes import names as listing
 
@@ -187,7 +187,7 @@ def test_nothing_is_healed_while_another_program_has_the_file_open(
     home: Path, holder: subprocess.Popen[str], proc: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not proc:
-        monkeypatch.setattr(hermes_db, "_pids", list)
+        monkeypatch.setattr(hermes_running, "_pids", list)
     before, names = everything(home), listing(home)
     with pytest.raises(hermes_db.InUse, match=r"has .*state\.db open; nothing was changed") as refusal:
         hermes_db.heal(home, CHANGE, fine)
@@ -216,7 +216,7 @@ def test_a_gateway_that_runs_is_told_by_its_pid_file_and_a_dead_one_is_not(home:
         '{"pid": 99999999999999999999}',
     ):
         (home / "gateway.pid").write_text(text)
-        assert hermes_db.running(home) == ""
+        assert hermes_running.running(home) == ""
 
 
 def test_what_a_killed_hermes_left_in_its_log_is_healed_too(

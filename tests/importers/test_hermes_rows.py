@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from holdfast.importers.hermes_home import HermesHome, read_home
-from holdfast.importers.hermes_rows import Verdict, judge, row_of
+from holdfast.importers.hermes_rows import row_of
+from holdfast.importers.hermes_verdicts import Verdict, judge
 from importers.homes import SHARED, A, B, billed, hermes_home, stored
 
 THREE = f"""\
@@ -73,26 +74,26 @@ def judged(home: HermesHome, row: dict[str, Any], chosen: str | None = None) -> 
         (
             stored("s", "custom:gone", A),
             "wrong place",
-            "nowhere: hermes refuses 'custom:gone', which is no entry any more",
+            "nowhere: hermes refuses 'custom:gone', which is not an entry any more",
             "custom:team-a",
         ),
         (
             stored("s", "custom:gone"),
             "cannot be told",
-            "nowhere: hermes refuses 'custom:gone', which is no entry any more",
+            "nowhere: hermes refuses 'custom:gone', which is not an entry any more",
             None,
         ),
         # #101130, #90088: over ACP the class goes to OpenRouter's resolver, and its key to the stored URL.
         (
             stored("s", "custom", A, source="acp"),
             "wrong place",
-            "OpenRouter, for want of an entry",
+            "OpenRouter, as there is no entry",
             "custom:team-a",
         ),
         (
             billed("s", A, source="acp", model_config={"cwd": "."}),
             "wrong place",
-            "OpenRouter, for want of an entry",
+            "OpenRouter, as there is no entry",
             "custom:team-a",
         ),
         # Hermes's own providers keep their names, but for one: #57588.
@@ -114,7 +115,7 @@ def judged(home: HermesHome, row: dict[str, Any], chosen: str | None = None) -> 
         (
             stored("s", "gone", A),
             "wrong place",
-            "nowhere: hermes refuses 'gone', which is no entry any more",
+            "nowhere: hermes refuses 'gone', which is not an entry any more",
             "custom:team-a",
         ),
         (
@@ -227,7 +228,7 @@ def test_a_healed_row_keeps_what_else_it_says_and_names_no_other_url_than_its_en
         (
             "model: big",
             stored("s", "ollama"),
-            "OpenRouter, for want of an entry at openrouter.ai with the OpenRouter key, if there is one",
+            "OpenRouter, as there is no entry at openrouter.ai with the OpenRouter key, if there is one",
         ),
         ("{}", billed("s", A), "whatever provider a key is found for"),
         ("model: {provider: xai}", {"id": "s"}, "xai with hermes's key for xai"),

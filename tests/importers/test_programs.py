@@ -214,7 +214,7 @@ def test_opencode_gives_its_providers_with_their_references(tmp_path: Path) -> N
         "headers of 'relay' (x)",
         "'@ai-sdk/amazon-bedrock' speaks no dialect",
         "made of variables",
-        "off: it stands among",
+        "off: it is one of disabled_providers",
         "declared/b",
         "the sign-in of 'anthropic'",
     ):
@@ -353,7 +353,7 @@ def test_the_environment_gives_the_presets_whose_variables_are_set(tmp_path: Pat
         "gemini": {"preset": "gemini", "keys": ["env:GEMINI_API_KEY"]},
         "openrouter": {"preset": "openrouter", "keys": ["env:OPENROUTER_API_KEY"]},
     }
-    assert "GOOGLE_API_KEY: GEMINI_API_KEY is taken" in why(found)
+    assert "GOOGLE_API_KEY: GEMINI_API_KEY is used" in why(found)
     dotenv = laid(tmp_path / ".env", f"GROQ_API_KEY=gsk_{LITERAL}\n")
     assert values(env.read(dotenv, {})) == {"groq": ["GROQ_API_KEY"]}
 
@@ -391,7 +391,7 @@ def test_wrong_types_in_a_hermes_home_break_nothing(tmp_path: Path) -> None:
         {},
     )
     assert found.entries == ()
-    assert "it is no list, so hermes ignores all of it" in why(found)
+    assert "it is not a list, so hermes ignores all of it" in why(found)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from .output import count, json_option, say, show_json, table
 
 if TYPE_CHECKING:
     from ..importers.hermes_home import HermesHome
-    from ..importers.hermes_rows import Verdict
+    from ..importers.hermes_verdicts import Verdict
 
 
 @click.group(invoke_without_command=True)
@@ -113,7 +113,8 @@ def _undone(path: Path, as_json: bool) -> None:
 def _verdicts(home: HermesHome, chosen: Iterable[str]) -> list[Verdict]:
     from ..core.errors import ConfigError
     from ..importers import hermes_db
-    from ..importers.hermes_rows import judge, row_of
+    from ..importers.hermes_rows import row_of
+    from ..importers.hermes_verdicts import judge
 
     words = {session: entry for session, _, entry in (one.partition("=") for one in chosen)}
     rows = [row_of(one) for one in hermes_db.read(home.database)]
@@ -134,7 +135,8 @@ def _verdicts(home: HermesHome, chosen: Iterable[str]) -> list[Verdict]:
 def _wrong_still(home: HermesHome, rows: Sequence[Any], before: Sequence[Verdict]) -> str:
     """What is not as it should be before the commit: a healed row that would not resume, or another one that
     changed."""
-    from ..importers.hermes_rows import judge, row_of
+    from ..importers.hermes_rows import row_of
+    from ..importers.hermes_verdicts import judge
 
     after = {row.id: row for row in map(row_of, rows)}
     for one in before:

@@ -95,7 +95,8 @@ def _sessions(
 
     from ..importers import hermes, hermes_db
     from ..importers.hermes_home import default_path, read_home
-    from ..importers.hermes_rows import judge, row_of
+    from ..importers.hermes_rows import row_of
+    from ..importers.hermes_verdicts import judge
 
     home = read_home(path or default_path())
     verdicts = [judge(home, row_of(one)) for one in hermes_db.read(home.database)]
@@ -142,7 +143,8 @@ def _as_json(
 
     return {
         "entries": [
-            {"name": one.name, "place": one.place, **one.table(copied=planned.copied)} for one in planned.new
+            {"name": one.name, "place": one.location, **one.table(copied=planned.copied)}
+            for one in planned.new
         ],
         "toml": planned.text(),
         "fallbacks": dict(planned.fallbacks),

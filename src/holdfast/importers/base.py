@@ -1,64 +1,86 @@
-"""What an importer finds: entries that could stand in holdfast.toml, ladders, and what it could not carry,
-with the reason. Keys are references; a value that stood in somebody's file is held as a Secret and goes
-nowhere unless the user says so."""
+"""The result of an import: entries for holdfast.toml, fallbacks, and what could not be carried, with the
+reason. Keys are references; a value from another program's file is held as a Secret and is written nowhere
+unless the user asks for it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 from ..config.parse import parse
 from ..core.errors import ConfigError
-from ..core.identity import KINDS, Provider, ProviderName, can_be_pinned, is_loopback
+from ..core.identity import Provider, ProviderName, can_be_pinned, is_loopback
 from ..core.secret import Secret
 from ..providers import presets
+from .names import first_free, name_for, unused
 
 DIALECTS: Mapping[str, str] = {
-    "chat": "openai-chat", "openai-completions": "openai-chat", "chat_completions": "openai-chat", "openai": "openai-chat",
-    "responses": "openai-responses", "openai-responses": "openai-responses", "codex_responses": "openai-responses",
-    "anthropic-messages": "anthropic-messages", "anthropic_messages": "anthropic-messages", "anthropic": "anthropic-messages",
-}  # fmt: skip
-"""How other programs name the dialects that we speak."""
+    "chat": "openai-chat",
+    "openai-completions": "openai-chat",
+    "chat_completions": "openai-chat",
+    "openai": "openai-chat",
+    "responses": "openai-responses",
+    "openai-responses": "openai-responses",
+    "codex_responses": "openai-responses",
+    "anthropic-messages": "anthropic-messages",
+    "anthropic_messages": "anthropic-messages",
+    "anthropic": "anthropic-messages",
+}
+"""Names that other programs give to the dialects that we speak."""
+_CALLS = {
+    "openai-chat": ("/chat/completions",),
+    "openai-responses": ("/responses",),
+    "anthropic-messages": ("/messages", "/v1"),
+}
+"""Ends of a URL, by dialect, that our base URLs do without."""
 _PLACEHOLDER = re.compile(
-    r"\**|(?i:change[_-]?me|your[_-]?(?:api[_-]?)?key(?:[_-]here)?|placeholder|example|dummy|fake|null|none|empty|x+|no[_-]?key.*|not[_-]needed|sk-no-key.*"
-    r"|ollama|lm[_-]?studio|vllm|llama[._-]?cpp|local)"
+    r"\**|(?i:change[_-]?me|your[_-]?(?:api[_-]?)?key(?:[_-]here)?|placeholder|example|dummy|fake|null|none"
+    r"|empty|x+|no[_-]?key.*|not[_-]needed|sk-no-key.*|ollama|lm[_-]?studio|vllm|llama[._-]?cpp|local)"
 )
+_SHORTEST_KEY = 4  # characters
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """A key of somebody's entry: the reference by which we could read it too, or its value, or both (a
-    variable that only their file sets). `place` says where the value stands. `seen` is the value that the
-    reference has now, only to look at how it begins."""
+    """A key of another program's entry: the reference by which we could read it too, or its value, or both (a
+    variable that only their file sets). `location` says where the value was read. `seen` is the value that
+    the reference has now, kept only to look at its first characters."""
 
     ref: str = ""
     secret: Secret | None = None
     label: str = "imported"
-    place: str = ""
+    location: str = ""
     seen: Secret | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What could stand as `[provider.NAME]`: its fields, its keys, and where it stood."""
+    """A candidate for `[provider.NAME]`: its fields, its keys, and its location in the other program's
+    files."""
 
     name: ProviderName
     fields: Mapping[str, object]
     keys: tuple[FoundKey, ...] = ()
-    place: str = ""
+    location: str = ""
 
     def table(self, *, copied: bool) -> dict[str, object]:
-        """The entry with its references; with `copied` as it stands once its values are kept by us."""
-        refs = [f"store:{key.label}" if copied and key.secret is not None else key.ref for key in self.keys]
-        refs = list(dict.fromkeys(ref for ref in refs if ref))
-        return {**self.fields, **({"keys": refs} if refs else {})}
+        """Return the fields with the keys' references; with `copied`, as they are once we keep its values."""
+        refs: list[str] = []
+        for key in self.keys:
+            if copied and key.secret is not None:
+                refs.append(f"store:{key.label}")
+            elif key.ref:
+                refs.append(key.ref)
+        table = dict(self.fields)
+        if refs:
+            table["keys"] = list(dict.fromkeys(refs))
+        return table
 
     def provider(self) -> Provider:
-        """The value that the entry makes. Raises ConfigError with what is wrong with it."""
+        """Return the provider that the entry defines. Raises ConfigError with what is wrong with it."""
         config = parse(
             {"provider": {self.name: self.table(copied=True)}}, presets=presets.find, place=lambda _: ""
         )
@@ -67,7 +89,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All that one import found. `ladders` are pins as text, with those that stood in for them there."""
+    """The result of one import. `fallbacks` are pins as text, each with its fallbacks in that program;
+    `left_out` are pairs of what and why."""
 
     entries: tuple[Entry, ...] = ()
     fallbacks: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -76,8 +99,8 @@ class Found:
 
 @dataclass
 class Gathering:
-    """What an importer has found so far. An entry that we would refuse is left out with the reason and not
-    half carried."""
+    """Collects the result of an import. An entry that we would refuse is left out with the reason, and never
+    carried by half."""
 
     program: str
     entries: dict[ProviderName, Entry] = field(default_factory=dict)
@@ -85,50 +108,78 @@ class Gathering:
     left_out: list[tuple[str, str]] = field(default_factory=list)
 
     def leave(self, what: str, why: str) -> None:
-        """Something could not be carried."""
+        """Note something that cannot be carried."""
         self.left_out.append((what, why))
 
     def add(
-        self, called: str, fields: Mapping[str, object], keys: Iterable[FoundKey] = (), place: str = ""
+        self, called: str, fields: Mapping[str, object], keys: Iterable[FoundKey] = (), location: str = ""
     ) -> ProviderName | None:
-        """One entry; gives the name it got, or None when it was left out."""
+        """Add one entry; return the name that it got, or None when it was left out."""
         name = unused(name_for(called, self.program), self.entries)
-        models = fields.get("models")
-        if isinstance(models, list | tuple):
-            strange = sum(not can_be_pinned(one) for one in models)
-            self.left_out += [
-                (f"a model of '{called}'", "its name is empty, padded or cannot be printed")
-            ] * strange
-            fields = {**fields, "models": [one for one in models if can_be_pinned(one)] or None}
-        fields = {key: value for key, value in fields.items() if value not in (None, "")}
-        held = _labelled(keys)
-        if not held and is_loopback(str(fields.get("url", "https:"))):
-            fields["auth"] = "none"  # what these programs fill with a placeholder, we say
-        entry = Entry(name, fields, held, place)
+        given = {**fields, "models": self._pinnable(called, fields.get("models"))}
+        usable = {key: value for key, value in given.items() if value not in (None, "")}
+        labelled = _labelled(keys)
+        if not labelled and is_loopback(str(usable.get("url", "https:"))):
+            usable["auth"] = "none"  # other programs write a placeholder as the key here
+        entry = Entry(name, usable, labelled, location)
         try:
-            entry = self._in_their_place(entry)
+            entry = self._without_misplaced_keys(entry)
         except ConfigError as error:
             why = "; ".join(problem.what for problem in error.problems) or error.what
-            self.leave(f"{called} ({place})" if place else called, why)
+            shown = f"{called} ({location})" if location else called
+            self.leave(shown, why)
             return None
-        if held and not entry.keys and "preset" in fields:
-            return None  # nothing of it is left: its keys were told
+        if labelled and not entry.keys and "preset" in usable:
+            return None  # nothing of it is left, and each of its keys was noted
         if name != called:
             self.leave(
                 f"the name '{called}'",
-                f"it is called '{name}' here: a name is up to 64 of a-z, 0-9, '.', '_' and '-', no kind, and its own",
+                f"it is called '{name}' here: a name has at most 64 of a-z, 0-9, '.', '_' and '-', "
+                "is not the name of a kind, and is used once",
             )
         self.entries[name] = entry
         return name
 
-    def _in_their_place(self, entry: Entry) -> Entry:
-        """Return the entry without the keys that would go to a host of another preset than theirs; each is
-        told. A key whose address the other program's files give stays, unless it is certain that it is
-        another's. Raises ConfigError."""
-        places, kept = entry.provider().endpoints, []
+    def found(self) -> Found:
+        """Return what was gathered, with fallbacks only between entries that were carried."""
+        fallbacks = []
+        for pin, then in self.fallbacks.items():
+            others = [other for other in dict.fromkeys(then) if other != pin]
+            kept = tuple(other for other in others if self._is_carried(other))
+            if kept and self._is_carried(pin):
+                fallbacks.append((pin, kept))
+            for other in others:
+                if other not in kept:
+                    self.leave(f"{other} as a fallback for {pin}", "its provider was not carried")
+        return Found(tuple(self.entries.values()), tuple(fallbacks), tuple(self.left_out))
+
+    def _is_carried(self, pin: str) -> bool:
+        return pin.partition("/")[0] in self.entries
+
+    def _pinnable(self, called: str, models: object) -> object:
+        """Return the models whose names can be part of a pin; note each of the others."""
+        if not isinstance(models, list | tuple):
+            return models
+        pinnable = [model for model in models if can_be_pinned(model)]
+        for _ in range(len(models) - len(pinnable)):
+            self.leave(
+                f"a model of '{called}'",
+                "its name is empty, begins or ends with a space, or cannot be printed",
+            )
+        return pinnable or None
+
+    def _without_misplaced_keys(self, entry: Entry) -> Entry:
+        """Return the entry without the keys that would go to a host of another preset than theirs; note each.
+
+        A key whose address the other program's files give stays, unless it certainly is another provider's.
+        Raises ConfigError."""
+        endpoints = entry.provider().endpoints
+        kept: list[FoundKey] = []
         for key in entry.keys:
             value = key.secret or key.seen
-            wrong = presets.misplaced(value.starts_with, places) if value is not None else None
+            wrong = None
+            if value is not None:
+                wrong = presets.misplaced(value.starts_with, endpoints)
             if wrong is None or ("url" in entry.fields and not wrong.owners):
                 kept.append(key)
             else:
@@ -136,72 +187,76 @@ class Gathering:
                 self.leave(f"{what} for '{entry.name}'", f"{wrong.what}: {wrong.command(key.ref)}")
         return replace(entry, keys=tuple(kept))
 
-    def found(self) -> Found:
-        """What was gathered; ladders only between entries that were carried."""
-        known = self.entries
-        fallbacks = []
-        for pin, then in self.fallbacks.items():
-            kept = tuple(one for one in dict.fromkeys(then) if one != pin and one.partition("/")[0] in known)
-            if pin.partition("/")[0] in known and kept:
-                fallbacks.append((pin, kept))
-            for one in then:
-                if one not in kept and one != pin:
-                    self.leave(f"{one} as fallback for {pin}", "its provider was not carried")
-        return Found(tuple(known.values()), tuple(fallbacks), tuple(self.left_out))
 
-
-def _labelled(keys: Iterable[FoundKey]) -> tuple[FoundKey, ...]:
-    """The keys, those with a value under labels that are all different and can stand in a reference."""
-    found: list[FoundKey] = []
-    for key in keys:
-        label = re.sub(r"[^A-Za-z0-9._-]+", "-", key.label).strip("-._")[:40] or "imported"
-        taken = {one.label for one in found}
-        label = next(
-            one for one in (label, *(f"{label}-{number}" for number in range(2, 10_000))) if one not in taken
-        )
-        if key.ref or key.secret is not None:
-            found.append(replace(key, label=label))
-    return tuple(found)
-
-
-def name_for(called: str, program: str) -> ProviderName:
-    """A provider's name as near to what the other program calls it as ours may be."""
-    name = re.sub(r"[^a-z0-9._-]+", "-", called.strip().lower()).strip("-._")[:56] or program
-    return ProviderName(f"{program}-{name}" if name in KINDS else name)
-
-
-def unused(name: ProviderName, taken: Iterable[str]) -> ProviderName:
-    """`name`, or with the first number that makes it nobody else's."""
-    taken = set(taken)
-    return next(
-        ProviderName(one)
-        for one in (name, *(f"{name}-{number}" for number in range(2, 10_000)))
-        if one not in taken
-    )
-
-
-def literal(value: str, place: str, label: str = "imported") -> FoundKey | None:
-    """A key whose value stands in somebody's file; None for a placeholder or what cannot be a key."""
-    if _PLACEHOLDER.fullmatch(value.strip()) or len(value.strip()) < 4:
+def literal(value: str, location: str, label: str = "imported") -> FoundKey | None:
+    """Return the key whose value is in a file; None for a placeholder or what cannot be a key."""
+    text = value.strip()
+    if _PLACEHOLDER.fullmatch(text) or len(text) < _SHORTEST_KEY:
         return None
-    try:
-        return FoundKey("", Secret(value), label, place)
-    except ValueError:
+    secret = _secret(value)
+    if secret is None:
         return None
+    return FoundKey("", secret, label, location)
 
 
 def variable(
-    name: str, environ: Mapping[str, str], set_by: Mapping[str, str] | None = None, place: str = ""
+    name: str, environ: Mapping[str, str], set_by: Mapping[str, str] | None = None, location: str = ""
 ) -> FoundKey | None:
-    """A key that stands in a variable: of the environment, else of a file of theirs that sets it. None for
-    what is no variable."""
+    """Return the key in a variable: of the environment, else of a file (at `location`) that sets it. None for
+    what is not a variable's name."""
     if not _VARIABLE.fullmatch(name):
         return None
+    key = FoundKey(f"env:{name}", label=name)
     value = environ.get(name, "").strip()
     if value:
-        return FoundKey(f"env:{name}", label=name, seen=_secret(value))
-    here = literal((set_by or {}).get(name, ""), place, name)
-    return FoundKey(f"env:{name}", label=name) if here is None else replace(here, ref=f"env:{name}")
+        return replace(key, seen=_secret(value))
+    in_file = literal((set_by or {}).get(name, ""), location, name)
+    if in_file is None:
+        return key
+    return replace(in_file, ref=key.ref)
+
+
+def base_of(url: str, dialect: str) -> str:
+    """Return a base URL as our endpoints write it: without the call, and for Anthropic's dialect (also taken
+    for an unknown one) without the version."""
+    url = url.strip().rstrip("/")
+    for tail in _CALLS.get(dialect, _CALLS["anthropic-messages"]):
+        url = url.removesuffix(tail).rstrip("/")
+    return url
+
+
+def address(url: str, dialect: str, **more: Any) -> dict[str, Any]:
+    """Return the fields of an entry at a URL, without those that have their usual value. Anthropic's SDK,
+    which these programs use, sends its key as x-api-key, unless a preset says otherwise for this very URL."""
+    base = base_of(url, dialect)
+    fields: dict[str, Any] = {"url": base}
+    if dialect != "openai-chat":
+        fields["dialect"] = str(dialect)
+    if dialect == "anthropic-messages":
+        known = (row for row in presets.rows().values() if row["endpoints"].get(dialect) == base)
+        auth = next((row.get("auth", "bearer") for row in known), "x-api-key")
+        if auth != "bearer":
+            fields["auth"] = auth
+    return {**fields, **more}
+
+
+def url_or_preset(url: str, dialect: str, preset: str | None) -> dict[str, Any]:
+    """Return the fields of an entry at its own URL, else those of a preset."""
+    if url:
+        return address(url, dialect)
+    return {"preset": preset}
+
+
+def _labelled(keys: Iterable[FoundKey]) -> tuple[FoundKey, ...]:
+    """Return the usable keys under labels that are all different and can be part of a reference."""
+    labelled: dict[str, FoundKey] = {}
+    for key in keys:
+        if not key.ref and key.secret is None:
+            continue
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", key.label).strip("-._")[:40] or "imported"
+        label = first_free(plain, labelled)
+        labelled[label] = replace(key, label=label)
+    return tuple(labelled.values())
 
 
 def _secret(value: str) -> Secret | None:
@@ -209,45 +264,3 @@ def _secret(value: str) -> Secret | None:
         return Secret(value)
     except ValueError:
         return None
-
-
-@cache
-def _names() -> Mapping[str, Mapping[str, str]]:
-    import tomllib
-    from importlib.resources import files
-
-    return tomllib.loads(files("holdfast.importers").joinpath("names.toml").read_text("utf-8"))
-
-
-def own_names(program: str) -> frozenset[str]:
-    """The providers that `program` knows by itself."""
-    return frozenset(_names()["own"].get(program, "").split())
-
-
-def preset_for(program: str, called: str) -> str | None:
-    """The preset that `program` means by a name of its own table; None when we have none."""
-    name = _names().get(program, {}).get(called, called)
-    return name if name in presets.rows() else None
-
-
-def base_of(url: str, dialect: str) -> str:
-    """A base URL as our endpoints write it: without the call, and for Anthropic's dialect without the
-    version."""
-    url = url.strip().rstrip("/")
-    for tail in {"openai-chat": ("/chat/completions",), "openai-responses": ("/responses",)}.get(
-        dialect, ("/messages", "/v1")
-    ):
-        url = url.removesuffix(tail).rstrip("/")
-    return url
-
-
-def address(url: str, dialect: str, **more: Any) -> dict[str, Any]:
-    """The fields of an entry at a URL; what is usual is not written. Anthropic's SDK, which these programs
-    use, shows its key as x-api-key, unless a preset knows better for the very URL."""
-    base = base_of(url, dialect)
-    fields = {"url": base, **({"dialect": str(dialect)} if dialect != "openai-chat" else {})}
-    if dialect == "anthropic-messages":
-        known = (row for row in presets.rows().values() if row["endpoints"].get(dialect) == base)
-        auth = next((row.get("auth", "bearer") for row in known), "x-api-key")
-        fields |= {"auth": auth} if auth != "bearer" else {}
-    return {**fields, **more}

@@ -6,85 +6,107 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .base import DIALECTS, Found, FoundKey, Gathering, address, literal, preset_for, variable
+from .base import DIALECTS, Found, FoundKey, Gathering, literal, url_or_preset, variable
+from .names import preset_for
 from .read_files import mapping, table_of, word, words
+
+_NOT_CARRIED = {
+    "query_params": "an endpoint has no query",
+    "http_headers": "they may hold keys: write headers = { … } yourself",
+    "env_http_headers": "they may hold keys: write headers = { … } yourself",
+}
 
 
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """CODEX_HOME, else ~/.codex."""
+    """Return config.toml in CODEX_HOME, else in ~/.codex."""
     return Path(environ.get("CODEX_HOME") or "~/.codex").expanduser() / "config.toml"
 
 
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
-    """What config.toml defines, and the API key beside it in auth.json. Raises ConfigError when one cannot be
-    read."""
+    """Return what config.toml defines, and the API key beside it in auth.json. Raises ConfigError when one of
+    them cannot be read."""
     path = path or default_path(environ)
-    path = path / "config.toml" if path.is_dir() else path
+    if path.is_dir():
+        path = path / "config.toml"
     config = table_of(path)
     gathered = Gathering("codex")
     if config is None:
         gathered.leave(str(path), "there is no such file")
         return gathered.found()
-    chosen: dict[str, list[str]] = {}
-    for table in (config, *map(mapping, mapping(config.get("profiles")).values())):
-        provider, model = word(table.get("model_provider")) or "openai", word(table.get("model"))
-        if model and model not in chosen.setdefault(provider, []):
-            chosen[provider].append(model)
+    models = _models_by_provider(config)
     for name, raw in mapping(config.get("model_providers")).items():
-        _provider(gathered, name, mapping(raw), chosen.get(name, []), environ)
-    _sign_in(gathered, path.with_name("auth.json"))
+        _Provider(name, mapping(raw), environ).gather(gathered, models.get(name, []))
+    _gather_api_key(gathered, path.with_name("auth.json"))
     return gathered.found()
 
 
-def _provider(
-    gathered: Gathering, name: str, raw: Mapping[str, Any], models: list[str], environ: Mapping[str, str]
-) -> None:
-    place, dialect = f"model_providers.{name}", DIALECTS.get(word(raw.get("wire_api")) or "chat")
-    url, preset = word(raw.get("base_url")), preset_for("codex", name)
-    if dialect is None or not (url or preset):
-        gathered.leave(
-            f"{name} ({place})",
-            "it has no base_url"
-            if dialect
-            else f"wire_api '{word(raw.get('wire_api'))}' is not one that we speak",
-        )
-        return
-    for field in ("query_params", "http_headers", "env_http_headers"):
-        if mapping(raw.get(field)):
-            names = ", ".join(words(raw.get(field)))
-            gathered.leave(
-                f"{field} of '{name}' ({names})",
-                "an endpoint has no query"
-                if field == "query_params"
-                else "they may hold keys: write headers yourself",
-            )
-    keys = [key for key in (_key(name, raw, environ),) if key is not None]
-    gathered.add(
-        name,
-        {**(address(url, dialect) if url else {"preset": preset}), "models": tuple(models) or None},
-        keys,
-        place,
-    )
+def _models_by_provider(config: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the models that the file and its profiles choose, by provider, each once."""
+    models: dict[str, list[str]] = {}
+    for table in (config, *map(mapping, mapping(config.get("profiles")).values())):
+        provider = word(table.get("model_provider")) or "openai"
+        model = word(table.get("model"))
+        if model and model not in models.setdefault(provider, []):
+            models[provider].append(model)
+    return models
 
 
-def _key(name: str, raw: Mapping[str, Any], environ: Mapping[str, str]) -> FoundKey | None:
-    """`env_key`, else the program of `auth`, else a token that stands there."""
-    auth = mapping(raw.get("auth"))
-    if command := word(auth.get("command")):
-        arguments = auth.get("args") if isinstance(auth.get("args"), list) else []
-        return FoundKey(f"cmd:{shlex.join([command, *map(str, arguments or [])])}")
-    return variable(word(raw.get("env_key")), environ) or literal(
-        word(raw.get("experimental_bearer_token")), f"model_providers.{name}", name
-    )
+@dataclass(frozen=True, slots=True)
+class _Provider:
+    """A table `[model_providers.NAME]`."""
+
+    name: str
+    raw: Mapping[str, Any]
+    environ: Mapping[str, str]
+
+    @property
+    def location(self) -> str:
+        return f"model_providers.{self.name}"
+
+    def gather(self, gathered: Gathering, models: list[str]) -> None:
+        """Add the provider to `gathered`, or note why it is left out."""
+        wire_api = word(self.raw.get("wire_api")) or "chat"
+        dialect = DIALECTS.get(wire_api)
+        url, preset = word(self.raw.get("base_url")), preset_for("codex", self.name)
+        shown = f"{self.name} ({self.location})"
+        if dialect is None:
+            gathered.leave(shown, f"wire_api '{wire_api}' is not one that we speak")
+            return
+        if not url and not preset:
+            gathered.leave(shown, "it has no base_url")
+            return
+        for field, why in _NOT_CARRIED.items():
+            if mapping(self.raw.get(field)):
+                names = ", ".join(words(self.raw.get(field)))
+                gathered.leave(f"{field} of '{self.name}' ({names})", why)
+        fields = {**url_or_preset(url, dialect, preset), "models": tuple(models) or None}
+        key = self._key()
+        gathered.add(self.name, fields, [key] if key is not None else [], self.location)
+
+    def _key(self) -> FoundKey | None:
+        """Return the key: of the program in `auth`, else of `env_key`, else the token in the file."""
+        auth = mapping(self.raw.get("auth"))
+        command, arguments = word(auth.get("command")), auth.get("args")
+        if command:
+            if not isinstance(arguments, list):
+                arguments = []
+            return FoundKey(f"cmd:{shlex.join([command, *map(str, arguments)])}")
+        token = word(self.raw.get("experimental_bearer_token"))
+        named = variable(word(self.raw.get("env_key")), self.environ)
+        return named or literal(token, self.location, self.name)
 
 
-def _sign_in(gathered: Gathering, path: Path) -> None:
+def _gather_api_key(gathered: Gathering, path: Path) -> None:
     auth = mapping(table_of(path))
-    value = next((word(one) for name, one in auth.items() if name.endswith("_KEY")), "")
-    if key := literal(value, str(path), "codex"):
+    value = next((word(value) for name, value in auth.items() if name.endswith("_KEY")), "")
+    key = literal(value, str(path), "codex")
+    if key is not None:
         gathered.add("openai", {"preset": "openai"}, [key], str(path))
     if mapping(auth.get("tokens")):
-        gathered.leave(f"the ChatGPT sign-in ({path})", "a refresh token has one owner, and it is Codex")
+        gathered.leave(
+            f"the ChatGPT sign-in ({path})", "a refresh token works for one program only, and Codex uses it"
+        )

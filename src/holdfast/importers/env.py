@@ -13,20 +13,22 @@ from .read_files import variables_of
 
 
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
-    """One entry for each preset; a PATH is a .env file to look into as well. Raises ConfigError when that
-    cannot be read."""
+    """Return one entry for each preset that has a variable; `path` is a .env file to read as well. Raises
+    ConfigError when that cannot be read."""
     gathered = Gathering("env")
-    set_by = variables_of(path) if path is not None else {}
-    for name, row in presets.rows().items():
-        there = [one for one in row.get("env", ()) if (environ.get(one) or set_by.get(one, "")).strip()]
-        keys = [key for one in there if (key := variable(one, environ, set_by, str(path)))]
-        if keys:
-            gathered.add(
-                name, {"preset": name}, keys[:1], "the environment" if keys[0].secret is None else str(path)
-            )
-        for more in there[1:]:
-            gathered.leave(
-                more,
-                f"{there[0]} is taken for '{name}'; to use both: holdfast key add {name} --from env:{more}",
-            )
+    set_by: Mapping[str, str] = {}
+    if path is not None:
+        set_by = variables_of(path)
+    for preset, row in presets.rows().items():
+        names = [name for name in row.get("env", ()) if (environ.get(name) or set_by.get(name, "")).strip()]
+        if not names:
+            continue
+        first, *others = names
+        key = variable(first, environ, set_by, str(path))
+        if key is not None:
+            location = "the environment" if key.secret is None else str(path)
+            gathered.add(preset, {"preset": preset}, [key], location)
+        for name in others:
+            why = f"{first} is used for '{preset}'; to use both: holdfast key add {preset} --from env:{name}"
+            gathered.leave(name, why)
     return gathered.found()

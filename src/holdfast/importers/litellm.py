@@ -1,4 +1,4 @@
-"""`holdfast import litellm`: `model_list` and the fall-backs of a proxy's config.yaml (LiteLLM 1.109:
+"""`holdfast import litellm`: `model_list` and the fallbacks of a proxy's config.yaml (LiteLLM 1.109:
 docs/proxy/configs, reliability)."""
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .base import Found, FoundKey, Gathering, address, literal, preset_for, variable
+from .base import Found, FoundKey, Gathering, literal, url_or_preset, variable
+from .names import preset_for
 from .read_files import mapping, table_of, word
 
 _ANYWHERE = {
@@ -20,15 +21,16 @@ _ANYWHERE = {
     "hosted_vllm": "openai-chat",
     "anthropic": "anthropic-messages",
 }
-_FALLBACKS = ("fallbacks", "default_fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+_OTHER_FALLBACKS = ("default_fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+_ENVIRON = "os.environ/"
 
 
 @dataclass(frozen=True, slots=True)
 class _Deployment:
-    """One row of model_list: the group that clients name, and where it leads."""
+    """A row of model_list: the group that clients name, and the model, place and key that it means."""
 
     group: str
-    place: str
+    location: str
     family: str
     model: str
     url: str
@@ -39,14 +41,21 @@ class _Deployment:
     def where(self) -> tuple[str, str]:
         return self.family, self.url
 
+    @property
+    def account(self) -> tuple[str, object]:
+        """Return what tells two keys apart."""
+        if self.key is None:
+            return "", None
+        return self.key.ref, self.key.secret
+
 
 def default_path() -> Path:
-    """The file that a proxy is usually started with."""
+    """Return the file that a proxy is usually started with."""
     return Path("config.yaml")
 
 
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
-    """What the file deploys. Raises ConfigError when it cannot be read."""
+    """Return what the file deploys. Raises ConfigError when it cannot be read."""
     path = path or default_path()
     config = table_of(path)
     gathered = Gathering("litellm")
@@ -54,21 +63,10 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
         gathered.leave(str(path), "there is no such file: holdfast import litellm PATH")
         return gathered.found()
     deployments = list(_deployments(gathered, config, environ))
-    owners = _providers(gathered, deployments)
-    pins: dict[str, str] = {}
-    for one in deployments:
-        pin = f"{owners.get(id(one), '')}/{one.model}"
-        if not owners.get(id(one)) or not one.model:
-            continue
-        if one.group in pins and pins[one.group] != pin:
-            why = f"a name leads to one place here, and '{one.group}' is {pins[one.group]}"
-            gathered.leave(
-                f"'{one.group}' at {pin}", f"{why}: list it under [fallback] if it may answer instead"
-            )
-        elif one.group not in pins and one.group != one.model:
-            gathered.leave(f"the name '{one.group}'", f"it is the pin {pin} here")
-        pins.setdefault(one.group, pin)
-    _fallbacks(gathered, config, pins)
+    owners = _gather_providers(gathered, deployments)
+    pins = _pins(gathered, deployments, owners)
+    for settings in (mapping(config.get("router_settings")), mapping(config.get("litellm_settings"))):
+        _gather_fallbacks(gathered, settings, pins)
     if mapping(config.get("general_settings")).get("master_key") is not None:
         gathered.leave("master_key", "our gateway has tokens of its own: holdfast token new")
     return gathered.found()
@@ -78,107 +76,143 @@ def _deployments(
     gathered: Gathering, config: Mapping[str, Any], environ: Mapping[str, str]
 ) -> Iterator[_Deployment]:
     rows = config.get("model_list")
-    for at, raw in enumerate(rows if isinstance(rows, list) else []):
+    if not isinstance(rows, list):
+        return
+    for at, raw in enumerate(rows):
         row = mapping(raw)
         given = mapping(row.get("litellm_params"))
-        group, place = word(row.get("model_name")), f"model_list[{at}]"
-        named, url = (
-            word(given.get("model")),
-            _plain(word(given.get("api_base")) or word(given.get("base_url")), environ),
-        )
-        family = word(given.get("custom_llm_provider")).lower()
-        if not family:
-            family, slash, rest = named.partition("/")
-            family, named = (family, rest) if slash else ("openai" if url else "", named)
-        preset = preset_for("litellm", family) if family else None
-        if not family or (family not in _ANYWHERE and preset is None) or (not url and preset is None):
-            why = (
-                "its model names no provider"
-                if not family
-                else f"'{family}' needs more than a URL and a key"
-                if url
-                else f"we have no preset for '{family}'"
-            )
-            gathered.leave(f"{group or named} ({place})", f"{why}: holdfast provider add NAME --url URL")
+        location = f"model_list[{at}]"
+        url = _expanded(word(given.get("api_base")) or word(given.get("base_url")), environ)
+        family, model = _family_and_model(given, url)
+        group = word(row.get("model_name")) or model
+        why = _why_left_out(family, url)
+        if why:
+            gathered.leave(f"{group} ({location})", f"{why}: holdfast provider add NAME --url URL")
             continue
-        key = _key(word(given.get("api_key")), environ, family, place)
         yield _Deployment(
-            group or named,
-            place,
+            group,
+            location,
             family,
-            "" if "*" in named else named,
-            url,
-            _ANYWHERE.get(family, "openai-chat"),
-            key,
+            model="" if "*" in model else model,
+            url=url,
+            dialect=_ANYWHERE.get(family, "openai-chat"),
+            key=_key(word(given.get("api_key")), environ, family, location),
         )
 
 
-def _plain(text: str, environ: Mapping[str, str]) -> str:
-    """A value, or what `os.environ/NAME` stands for."""
-    return (
-        environ.get(text.removeprefix("os.environ/"), "").strip() if text.startswith("os.environ/") else text
-    )
+def _family_and_model(given: Mapping[str, Any], url: str) -> tuple[str, str]:
+    """Return LiteLLM's name of a provider ("" for none) and the model's name without it."""
+    model = word(given.get("model"))
+    family = word(given.get("custom_llm_provider")).lower()
+    if family:
+        return family, model
+    prefix, slash, rest = model.partition("/")
+    if slash:
+        return prefix, rest
+    return ("openai" if url else ""), model
 
 
-def _key(text: str, environ: Mapping[str, str], label: str, place: str) -> FoundKey | None:
-    if text.startswith("os.environ/"):
-        return variable(text.removeprefix("os.environ/"), environ)
-    return literal(text, place, label) if text else None
+def _why_left_out(family: str, url: str) -> str:
+    """Return why a deployment cannot be carried; "" when it can."""
+    if not family:
+        return "its model names no provider"
+    if preset_for("litellm", family) is not None or (url and family in _ANYWHERE):
+        return ""
+    if url:
+        return f"'{family}' needs more than a URL and a key"
+    return f"we have no preset for '{family}'"
 
 
-def _providers(gathered: Gathering, deployments: list[_Deployment]) -> dict[int, str]:
-    """One entry for each place and set of models: keys with the same models there are a pool, others are
-    accounts of their own."""
+def _expanded(text: str, environ: Mapping[str, str]) -> str:
+    """Return a text, or the value of the variable that `os.environ/NAME` names."""
+    if text.startswith(_ENVIRON):
+        return environ.get(text.removeprefix(_ENVIRON), "").strip()
+    return text
+
+
+def _key(text: str, environ: Mapping[str, str], label: str, location: str) -> FoundKey | None:
+    if text.startswith(_ENVIRON):
+        return variable(text.removeprefix(_ENVIRON), environ)
+    return literal(text, location, label)
+
+
+def _gather_providers(gathered: Gathering, deployments: list[_Deployment]) -> dict[str, str]:
+    """Add one entry for each place and set of models: keys with the same models there are a pool, others are
+    accounts of their own. Return the entries' names by the location of a deployment."""
     places: dict[tuple[str, str], dict[tuple[str, object], list[_Deployment]]] = {}
-    for one in deployments:
-        whose = (one.key.ref, one.key.secret) if one.key is not None else ("", None)
-        places.setdefault(one.where, {}).setdefault(whose, []).append(one)
-    owners: dict[int, str] = {}
-    for (family, url), keyed in places.items():
+    for row in deployments:
+        places.setdefault(row.where, {}).setdefault(row.account, []).append(row)
+    owners: dict[str, str] = {}
+    for accounts in places.values():
         pools: dict[frozenset[str], list[_Deployment]] = {}
-        for rows in keyed.values():
+        for rows in accounts.values():
             pools.setdefault(frozenset(row.model for row in rows), []).extend(rows)
         for rows in pools.values():
-            preset = preset_for("litellm", family)
-            fields: dict[str, Any] = address(url, rows[0].dialect) if url else {"preset": preset}
-            models = tuple(dict.fromkeys(row.model for row in rows))
-            keys = {(row.key.ref, row.key.secret): row.key for row in rows if row.key is not None}
-            name = gathered.add(
-                _called(family, url, preset),
-                {**fields, "models": models if all(models) else None},
-                keys.values(),
-                rows[0].place,
-            )
-            owners |= {id(row): name for row in rows if name}
+            name = _gather_pool(gathered, rows)
+            if name:
+                owners |= {row.location: name for row in rows}
     return owners
 
 
-def _called(family: str, url: str, preset: str | None) -> str:
-    """The preset's name where it is the maker's own host, else the host's."""
+def _gather_pool(gathered: Gathering, rows: list[_Deployment]) -> str | None:
+    """Add the entry of deployments at one place; return its name, None when it was left out."""
+    first = rows[0]
+    preset = preset_for("litellm", first.family)
+    models = tuple(dict.fromkeys(row.model for row in rows))
+    fields = url_or_preset(first.url, first.dialect, preset)
+    if all(models):
+        fields["models"] = models
+    keys = {row.account: row.key for row in rows if row.key is not None}
+    return gathered.add(_name_of(first.family, first.url, preset), fields, keys.values(), first.location)
+
+
+def _name_of(family: str, url: str, preset: str | None) -> str:
+    """Return the preset's name where it is the maker's own host, else the host's."""
     if not url:
         return preset or family
     try:
         parts = urlsplit(url)
-        return (parts.hostname or family) + (f"-{parts.port}" if parts.port else "")
+        name = parts.hostname or family
+        if parts.port:
+            name += f"-{parts.port}"
     except ValueError:
         return family
+    return name
 
 
-def _fallbacks(gathered: Gathering, config: Mapping[str, Any], pins: Mapping[str, str]) -> None:
-    for settings in (mapping(config.get("router_settings")), mapping(config.get("litellm_settings"))):
-        for field in _FALLBACKS:
-            rows = settings.get(field)
-            if field != "fallbacks":
-                if rows:
-                    gathered.leave(
-                        field, "a fallback here is written for one pin, and used when it cannot answer"
-                    )
-                continue
-            for row in rows if isinstance(rows, list) else []:
-                for group, then in mapping(row).items():
-                    names = [word(one) for one in then] if isinstance(then, list) else []
-                    missing = [one for one in (group, *names) if one not in pins]
-                    if missing:
-                        gathered.leave(f"the fall-back of '{group}'", f"'{missing[0]}' was not carried")
-                    else:
-                        gathered.fallbacks[pins[group]] = tuple(pins[one] for one in names)
+def _pins(gathered: Gathering, deployments: list[_Deployment], owners: Mapping[str, str]) -> dict[str, str]:
+    """Return the pin of each group: its first deployment that was carried. Note the names that change."""
+    pins: dict[str, str] = {}
+    for row in deployments:
+        owner, group = owners.get(row.location), row.group
+        if not owner or not row.model:
+            continue
+        pin = f"{owner}/{row.model}"
+        if group not in pins:
+            pins[group] = pin
+            if group != row.model:
+                gathered.leave(f"the name '{group}'", f"it is the pin {pin} here")
+        elif pins[group] != pin:
+            gathered.leave(
+                f"'{group}' at {pin}",
+                f"a name means one model here, and '{group}' is {pins[group]}: "
+                f"list {pin} in [fallback] if it may answer too",
+            )
+    return pins
+
+
+def _gather_fallbacks(gathered: Gathering, settings: Mapping[str, Any], pins: Mapping[str, str]) -> None:
+    for field in _OTHER_FALLBACKS:
+        if settings.get(field):
+            gathered.leave(field, "a fallback here is written for one pin, and used when that cannot answer")
+    rows = settings.get("fallbacks")
+    if not isinstance(rows, list):
+        return
+    for row in rows:
+        for group, then in mapping(row).items():
+            names = [word(name) for name in then] if isinstance(then, list) else []
+            missing = [name for name in (group, *names) if name not in pins]
+            if missing:
+                gathered.leave(f"the fallback of '{group}'", f"'{missing[0]}' was not carried")
+            else:
+                gathered.fallbacks[pins[group]] = tuple(pins[name] for name in names)

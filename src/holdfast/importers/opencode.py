@@ -6,121 +6,159 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .base import Found, FoundKey, Gathering, address, literal, preset_for, variable
+from .base import Found, FoundKey, Gathering, literal, url_or_preset, variable
+from .names import preset_for
 from .read_files import mapping, table_of, word, words
 
 _DIALECTS = {
-    "@ai-sdk/openai-compatible": "openai-chat", "@ai-sdk/openai": "openai-responses", "@ai-sdk/anthropic": "anthropic-messages",
-    "@openrouter/ai-sdk-provider": "openai-chat", "@ai-sdk/groq": "openai-chat", "@ai-sdk/mistral": "openai-chat", "@ai-sdk/xai": "openai-chat",
-    "@ai-sdk/deepinfra": "openai-chat", "@ai-sdk/cerebras": "openai-chat", "@ai-sdk/togetherai": "openai-chat",
-}  # fmt: skip
+    "@ai-sdk/openai-compatible": "openai-chat",
+    "@ai-sdk/openai": "openai-responses",
+    "@ai-sdk/anthropic": "anthropic-messages",
+    "@openrouter/ai-sdk-provider": "openai-chat",
+    "@ai-sdk/groq": "openai-chat",
+    "@ai-sdk/mistral": "openai-chat",
+    "@ai-sdk/xai": "openai-chat",
+    "@ai-sdk/deepinfra": "openai-chat",
+    "@ai-sdk/cerebras": "openai-chat",
+    "@ai-sdk/togetherai": "openai-chat",
+}
+_USUAL_PACKAGES = {"anthropic": "@ai-sdk/anthropic"}
+_USUAL_PACKAGE = "@ai-sdk/openai-compatible"
 _REFERENCE = re.compile(r"\{(env|file):([^}]+)\}")
 
 
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """OPENCODE_CONFIG, else the global opencode.jsonc or opencode.json."""
-    if chosen := environ.get("OPENCODE_CONFIG"):
+    """Return OPENCODE_CONFIG, else the global opencode.jsonc or opencode.json."""
+    chosen = environ.get("OPENCODE_CONFIG")
+    if chosen:
         return Path(chosen).expanduser()
     directory = Path(environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "opencode"
-    return next(
-        (one for name in ("opencode.jsonc", "opencode.json") if (one := directory / name).exists()),
-        directory / "opencode.json",
-    )
+    with_comments = directory / "opencode.jsonc"
+    if with_comments.exists():
+        return with_comments
+    return directory / "opencode.json"
 
 
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
-    """What the file and the sign-ins define. A project's file may redirect a provider, so only the global
-    one, or the one that you name, is read. Raises ConfigError when one cannot be read."""
+    """Return what the file and the sign-ins define. A project's file may redirect a provider, so only the
+    global one, or the one that you name, is read. Raises ConfigError when one of them cannot be read."""
     path = path or default_path(environ)
     data = Path(environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "opencode" / "auth.json"
-    config, auth = table_of(path), mapping(table_of(data))
+    config, sign_ins = table_of(path), mapping(table_of(data))
     gathered = Gathering("opencode")
-    if config is None and not auth:
+    if config is None and not sign_ins:
         gathered.leave(str(path), "there is no such file")
     providers = mapping(mapping(config).get("provider"))
     disabled = words(mapping(config).get("disabled_providers"))
-    for name in dict.fromkeys((*providers, *auth)):
+    for name in dict.fromkeys((*providers, *sign_ins)):
         if name in disabled:
-            gathered.leave(name, "it stands among disabled_providers")
-        else:
-            _provider(gathered, name, mapping(providers.get(name)), mapping(auth.get(name)), path, environ)
+            gathered.leave(name, "it is one of disabled_providers")
+            continue
+        provider = _Provider(
+            name,
+            raw=mapping(providers.get(name)),
+            sign_in=mapping(sign_ins.get(name)),
+            path=path,
+            environ=environ,
+        )
+        provider.gather(gathered)
     return gathered.found()
 
 
-def _provider(
-    gathered: Gathering,
-    name: str,
-    raw: Mapping[str, Any],
-    auth: Mapping[str, Any],
-    path: Path,
-    environ: Mapping[str, str],
-) -> None:
-    place = f"provider.{name}" if raw else f"auth.json: {name}"
-    options, preset = mapping(raw.get("options")), preset_for("opencode", name)
-    package, url = word(raw.get("npm")), word(options.get("baseURL")) or word(raw.get("api"))
-    dialect = _DIALECTS.get(
-        package or ("@ai-sdk/anthropic" if name == "anthropic" else "@ai-sdk/openai-compatible")
-    )
-    if dialect is None or not (url or preset):
-        gathered.leave(
-            f"{name} ({place})",
-            f"'{package}' speaks no dialect of ours"
-            if dialect is None
-            else "it has no baseURL, and no preset has its name",
-        )
-        return
-    if _REFERENCE.search(url):
-        gathered.leave(
-            f"{name} ({place})", "its baseURL is made of variables: holdfast provider add NAME --url URL"
-        )
-        return
-    if mapping(options.get("headers")):
-        gathered.leave(
-            f"headers of '{name}' ({', '.join(words(options.get('headers')))})",
-            "they may hold keys: write headers = { … } yourself",
-        )
-    if word(auth.get("type")) in ("oauth", "wellknown"):
-        gathered.leave(
-            f"the sign-in of '{name}' (auth.json)",
-            "it belongs to opencode, and a refresh token has one owner",
-        )
-        if not url:
+@dataclass(frozen=True, slots=True)
+class _Provider:
+    """A provider of opencode: its table in the file (`raw`) and its sign-in in auth.json; either may be
+    empty."""
+
+    name: str
+    raw: Mapping[str, Any]
+    sign_in: Mapping[str, Any]
+    path: Path
+    environ: Mapping[str, str]
+
+    @property
+    def location(self) -> str:
+        if self.raw:
+            return f"provider.{self.name}"
+        return f"auth.json: {self.name}"
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        return mapping(self.raw.get("options"))
+
+    @property
+    def url(self) -> str:
+        return word(self.options.get("baseURL")) or word(self.raw.get("api"))
+
+    @property
+    def package(self) -> str:
+        return word(self.raw.get("npm"))
+
+    def gather(self, gathered: Gathering) -> None:
+        """Add the provider to `gathered`, or note why it is left out."""
+        shown, preset = f"{self.name} ({self.location})", preset_for("opencode", self.name)
+        dialect = _DIALECTS.get(self.package or _USUAL_PACKAGES.get(self.name, _USUAL_PACKAGE))
+        if dialect is None:
+            gathered.leave(shown, f"'{self.package}' speaks no dialect of ours")
             return
-    named = next(
-        (one for one in words(raw.get("env")) if environ.get(one)), next(iter(words(raw.get("env"))), "")
-    )
-    key = (
-        _key(word(options.get("apiKey")), path, environ, name)
-        or literal(word(auth.get("key")), "auth.json", name)
-        or variable(named, environ)
-    )
-    listed = {called: mapping(one) for called, one in mapping(raw.get("models")).items()}
-    for called in [
-        called
-        for called, one in listed.items()
-        if word(mapping(one.get("provider")).get("npm")) not in ("", package)
-    ]:
-        gathered.leave(f"{name}/{called}", "it speaks through another package than its provider")
-        del listed[called]
-    models = tuple(word(one.get("id")) or called for called, one in listed.items())
-    fields: dict[str, Any] = address(url, dialect) if url else {"preset": preset}
-    gathered.add(
-        name,
-        {**fields, "models": models if models and url else None},
-        [key] if key is not None else [],
-        place,
-    )
+        if not self.url and not preset:
+            gathered.leave(shown, "it has no baseURL, and no preset has its name")
+            return
+        if _REFERENCE.search(self.url):
+            gathered.leave(shown, "its baseURL is made of variables: holdfast provider add NAME --url URL")
+            return
+        headers = self.options.get("headers")
+        if mapping(headers):
+            gathered.leave(
+                f"headers of '{self.name}' ({', '.join(words(headers))})",
+                "they may hold keys: write headers = { … } yourself",
+            )
+        if word(self.sign_in.get("type")) in ("oauth", "wellknown"):
+            gathered.leave(
+                f"the sign-in of '{self.name}' (auth.json)",
+                "a refresh token works for one program only, and opencode uses it",
+            )
+            if not self.url:
+                return
+        key, models = self._key(), self._models(gathered)
+        fields = url_or_preset(self.url, dialect, preset)
+        if models and self.url:
+            fields["models"] = models
+        gathered.add(self.name, fields, [key] if key is not None else [], self.location)
 
+    def _key(self) -> FoundKey | None:
+        """Return the key: of the options, else of the sign-in, else of the first variable that is set."""
+        names = words(self.raw.get("env"))
+        name = next((name for name in names if self.environ.get(name)), "")
+        if not name and names:
+            name = names[0]
+        return (
+            self._key_of_options(word(self.options.get("apiKey")))
+            or literal(word(self.sign_in.get("key")), "auth.json", self.name)
+            or variable(name, self.environ)
+        )
 
-def _key(text: str, path: Path, environ: Mapping[str, str], label: str) -> FoundKey | None:
-    """`{env:NAME}`, `{file:PATH}` (relative to the file that says so) or a literal."""
-    match = _REFERENCE.fullmatch(text)
-    if match is None:
-        return literal(text, path.name, label) if text else None
-    if match[1] == "env":
-        return variable(match[2].strip(), environ)
-    place = Path(match[2].strip()).expanduser()
-    return FoundKey(f"file:{place if place.is_absolute() else path.absolute().parent / place}")
+    def _key_of_options(self, text: str) -> FoundKey | None:
+        """Read `{env:NAME}`, `{file:PATH}` (relative to the file that says so) or a literal."""
+        match = _REFERENCE.fullmatch(text)
+        if match is None:
+            return literal(text, self.path.name, self.name)
+        if match[1] == "env":
+            return variable(match[2].strip(), self.environ)
+        file = Path(match[2].strip()).expanduser()
+        return FoundKey(f"file:{self.path.absolute().parent / file}")
+
+    def _models(self, gathered: Gathering) -> tuple[str, ...]:
+        """Return the models that are asked through the provider's package; note each of the others."""
+        models = []
+        for called, raw in mapping(self.raw.get("models")).items():
+            row = mapping(raw)
+            if word(mapping(row.get("provider")).get("npm")) in ("", self.package):
+                models.append(word(row.get("id")) or called)
+            else:
+                gathered.leave(f"{self.name}/{called}", "it speaks through another package than its provider")
+        return tuple(models)

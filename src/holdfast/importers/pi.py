@@ -6,10 +6,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .base import DIALECTS, Found, FoundKey, Gathering, address, literal, preset_for, variable
+from .base import DIALECTS, Found, FoundKey, Gathering, literal, url_or_preset, variable
+from .names import preset_for
 from .read_files import mapping, table_of, word, words
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))", re.ASCII)
@@ -17,86 +19,121 @@ _BARE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", re.ASCII)
 
 
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """PI_CODING_AGENT_DIR, else ~/.pi/agent."""
+    """Return PI_CODING_AGENT_DIR, else ~/.pi/agent."""
     return Path(environ.get("PI_CODING_AGENT_DIR") or "~/.pi/agent").expanduser()
 
 
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
-    """What the directory defines. Raises ConfigError when a file of it cannot be read."""
+    """Return what the directory, or the file of models at `path`, defines. Raises ConfigError when a file of
+    it cannot be read."""
     path = path or default_path(environ)
-    directory = path if path.is_dir() else path.parent
+    directory, models_file = path.parent, path
+    if path.is_dir():
+        directory, models_file = path, path / "models.json"
+    config = table_of(models_file)
+    sign_ins = mapping(table_of(directory / "auth.json"))
     gathered = Gathering("pi")
-    models, auth = (
-        table_of(directory / "models.json" if path.is_dir() else path),
-        mapping(table_of(directory / "auth.json")),
-    )
-    if models is None and not auth:
+    if config is None and not sign_ins:
         gathered.leave(str(directory), "it has neither models.json nor auth.json")
-    providers = mapping(mapping(models).get("providers"))
-    for name, raw in providers.items():
-        _provider(gathered, name, mapping(raw), mapping(auth.get(name)), environ)
-    for name in auth:
-        if name not in providers:
-            _provider(gathered, name, {}, mapping(auth[name]), environ)
+    providers = mapping(mapping(config).get("providers"))
+    for name in dict.fromkeys((*providers, *sign_ins)):
+        provider = _Provider(name, mapping(providers.get(name)), mapping(sign_ins.get(name)), environ)
+        provider.gather(gathered)
     return gathered.found()
 
 
-def _provider(
-    gathered: Gathering,
-    name: str,
-    raw: Mapping[str, Any],
-    auth: Mapping[str, Any],
-    environ: Mapping[str, str],
-) -> None:
-    place = f"providers.{name}" if raw else f"auth.json: {name}"
-    rows = [mapping(one) for one in raw.get("models", ())] if isinstance(raw.get("models"), list) else []
-    spoken = {word(one.get("api")) or word(raw.get("api")) for one in rows} or {word(raw.get("api"))}
-    dialects = {kind: DIALECTS.get(kind or "chat") for kind in spoken}
-    url, preset = word(raw.get("baseUrl")), preset_for("pi", name)
-    foreign = [kind for kind, dialect in dialects.items() if dialect is None]
-    if foreign or not (url or preset):
-        gathered.leave(
-            f"{name} ({place})",
-            f"api '{foreign[0]}' is not one that we speak"
-            if foreign
-            else "it has no baseUrl, and no preset has its name",
-        )
-        return
-    if len(set(dialects.values())) > 1 or any(word(one.get("baseUrl")) not in ("", url) for one in rows):
-        gathered.leave(
-            f"{name} ({place})",
-            "its models have endpoints of their own: holdfast provider add NAME --endpoint DIALECT=URL, once for each",
-        )
-        return
-    if mapping(raw.get("headers")) or any(mapping(one.get("headers")) for one in rows):
-        gathered.leave(
-            f"headers of '{name}' ({', '.join(words(raw.get('headers')))})",
-            "they may hold keys: write headers = { … } yourself",
-        )
-    if word(auth.get("type")) == "oauth":
-        gathered.leave(f"the sign-in of '{name}' (auth.json)", "a refresh token has one owner, and it is Pi")
-        if not url:
+@dataclass(frozen=True, slots=True)
+class _Provider:
+    """A provider of Pi: its table in models.json (`raw`) and its sign-in in auth.json; either may be
+    empty."""
+
+    name: str
+    raw: Mapping[str, Any]
+    sign_in: Mapping[str, Any]
+    environ: Mapping[str, str]
+
+    @property
+    def location(self) -> str:
+        if self.raw:
+            return f"providers.{self.name}"
+        return f"auth.json: {self.name}"
+
+    @property
+    def url(self) -> str:
+        return word(self.raw.get("baseUrl"))
+
+    def gather(self, gathered: Gathering) -> None:
+        """Add the provider to `gathered`, or note why it is left out."""
+        models, preset = self._models(), preset_for("pi", self.name)
+        shown = f"{self.name} ({self.location})"
+        dialects: set[str] = set()
+        for api in self._apis(models):
+            dialect = DIALECTS.get(api or "chat")
+            if dialect is None:
+                gathered.leave(shown, f"api '{api}' is not one that we speak")
+                return
+            dialects.add(dialect)
+        if not self.url and not preset:
+            gathered.leave(shown, "it has no baseUrl, and no preset has its name")
             return
-    dialect = next(iter(dialects.values())) or "openai-chat"
-    fields: dict[str, Any] = address(url, dialect) if url else {"preset": preset}
-    key = _key(word(auth.get("key")), environ, name) or _key(word(raw.get("apiKey")), environ, name)
-    if key is None and url and not word(raw.get("apiKey")):
-        gathered.leave(
-            f"the key of '{name}'", f"none stands there: holdfast key add {name} --from env:VARIABLE"
-        )
-    gathered.add(name, {**fields, "models": words(rows) or None}, [key] if key is not None else [], place)
+        if len(dialects) > 1 or any(word(model.get("baseUrl")) not in ("", self.url) for model in models):
+            gathered.leave(
+                shown,
+                "its models have endpoints of their own: "
+                "holdfast provider add NAME --endpoint DIALECT=URL, once for each",
+            )
+            return
+        headers = self.raw.get("headers")
+        if mapping(headers) or any(mapping(model.get("headers")) for model in models):
+            gathered.leave(
+                f"headers of '{self.name}' ({', '.join(words(headers))})",
+                "they may hold keys: write headers = { … } yourself",
+            )
+        if word(self.sign_in.get("type")) == "oauth":
+            gathered.leave(
+                f"the sign-in of '{self.name}' (auth.json)",
+                "a refresh token works for one program only, and Pi uses it",
+            )
+            if not self.url:
+                return
+        fields = url_or_preset(self.url, dialects.pop(), preset)
+        fields["models"] = words(models) or None
+        key = self._key(gathered)
+        gathered.add(self.name, fields, [key] if key is not None else [], self.location)
 
+    def _models(self) -> list[Mapping[str, Any]]:
+        rows = self.raw.get("models")
+        if not isinstance(rows, list):
+            return []
+        return [mapping(row) for row in rows]
 
-def _key(text: str, environ: Mapping[str, str], label: str) -> FoundKey | None:
-    """`$NAME`, `!command` or a literal; up to 0.79.3 a bare NAME was a variable too."""
-    if text.startswith("!") and text[1:].strip():
-        return FoundKey(f"cmd:{text[1:].strip()}")
-    if match := _VARIABLE.fullmatch(text):
-        return variable(match[1] or match[2], environ)
-    if _BARE.fullmatch(text):
-        return variable(text, environ)
-    return (
-        literal(text.replace("$$", "$").replace("$!", "!"), "models.json or auth.json", label)
-        if text and not _VARIABLE.search(text)
-        else None
-    )
+    def _apis(self, models: list[Mapping[str, Any]]) -> set[str]:
+        """Return the names of the dialects that the models, or else the provider, are asked in."""
+        usual = word(self.raw.get("api"))
+        return {word(model.get("api")) or usual for model in models} or {usual}
+
+    def _key(self, gathered: Gathering) -> FoundKey | None:
+        """Return the key of the sign-in, else of models.json; note when a provider at a URL has none."""
+        own = word(self.raw.get("apiKey"))
+        key = self._read_key(word(self.sign_in.get("key"))) or self._read_key(own)
+        if key is None and self.url and not own:
+            gathered.leave(
+                f"the key of '{self.name}'",
+                f"the file has none: holdfast key add {self.name} --from env:VARIABLE",
+            )
+        return key
+
+    def _read_key(self, text: str) -> FoundKey | None:
+        """Read `$NAME`, `!command` or a literal; up to 0.79.3 a bare NAME was a variable too."""
+        command = text[1:].strip()
+        if text.startswith("!") and command:
+            return FoundKey(f"cmd:{command}")
+        match = _VARIABLE.fullmatch(text)
+        if match is not None:
+            return variable(match[1] or match[2], self.environ)
+        if _BARE.fullmatch(text):
+            return variable(text, self.environ)
+        if _VARIABLE.search(text):
+            return None
+        unescaped = text.replace("$$", "$").replace("$!", "!")
+        return literal(unescaped, "models.json or auth.json", self.name)

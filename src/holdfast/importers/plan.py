@@ -1,10 +1,10 @@
-"""What an import would write into holdfast.toml, against what stands there: new entries, those that are there
-already, and those whose name is taken by another URL, which are left to the user. Writing keeps the file's
-comments and replaces nothing."""
+"""The changes that an import would make to holdfast.toml: new entries, those that are there already, and
+those whose name the user has for another URL, which are left to the user. Writing keeps the file's comments
+and replaces nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ..config import add_key, add_provider, set_fallback
@@ -13,122 +13,148 @@ from ..config.home import Home
 from ..core.config import Config, near
 from ..core.errors import ConfigError, HoldfastError
 from ..core.identity import Pin, Provider
-from .base import Entry, Found
+from .base import Entry, Found, FoundKey
+
+Fallbacks = tuple[str, tuple[str, ...]]
+"""A pin and its fallbacks, as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`copied` says whether values are kept by us. `refused` and `notes` are (what, why)."""
+    """The entries to write and the rest. With `copied`, we keep the values of keys. `refused` and `notes` are
+    pairs of what and why."""
 
     new: tuple[Entry, ...]
     present: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
-    fallbacks: tuple[tuple[str, tuple[str, ...]], ...]
+    fallbacks: tuple[Fallbacks, ...]
     notes: tuple[tuple[str, str], ...]
     copied: bool
 
     def text(self) -> str:
-        """The TOML that would be written."""
-        entries = [provider_text(one.name, one.table(copied=self.copied)) for one in self.new]
+        """Return the TOML that would be written."""
+        entries = [provider_text(entry.name, entry.table(copied=self.copied)) for entry in self.new]
         return "\n".join([*entries, *(fallback_text(pin, then) for pin, then in self.fallbacks)])
 
 
-def plan(found: Found, config: Config, only: Collection[str] = (), *, copied: bool = False) -> Plan:
-    """What would be done. Raises ConfigError when `only` names something that was not found."""
-    names = [one.name for one in found.entries]
-    if strange := [one for one in only if one not in names]:
-        raise ConfigError(
-            f"nothing called '{strange[0]}' was found: {near(strange[0], names)}",
-            next_step="holdfast import --help",
-        )
-    wanted = [one for one in found.entries if not only or one.name in only]
-    new, present, refused, notes = [], [], [], list(found.left_out if not only else ())
-    for one in wanted:
-        there = config.providers.get(one.name)
-        if there is None:
-            new.append(one)
-        elif _places(there) == _places(one.provider()):
-            present.append(str(one.name))
-            notes += [
-                (ref, f"'{one.name}' is there without it: holdfast key add {one.name} --from {ref}")
-                for ref in _lacking(one, there)
-            ]
+def plan(result: Found, config: Config, only: Collection[str] = (), *, copied: bool = False) -> Plan:
+    """Return what would be done with the result of an import, or with the entries `only` of it. Raises
+    ConfigError when one of these was not found."""
+    _refuse_unknown(only, [entry.name for entry in result.entries])
+    new: list[Entry] = []
+    present: list[str] = []
+    refused: dict[str, str] = {}
+    notes: list[tuple[str, str]] = []
+    if not only:
+        notes += result.left_out
+    for entry in result.entries:
+        if only and entry.name not in only:
+            continue
+        ours = config.providers.get(entry.name)
+        if ours is None:
+            new.append(entry)
+        elif _urls(ours) == _urls(entry.provider()):
+            present.append(entry.name)
+            notes += _missing_keys(entry, ours)
         else:
-            url = there.endpoints[0].url
-            refused.append(
-                (
-                    str(one.name),
-                    f"a provider of that name is there, at {url}: holdfast provider rename {one.name} NEW-NAME   (yours), then again",
-                )
+            refused[entry.name] = (
+                f"you have a provider of that name, at {ours.endpoints[0].url}: "
+                f"holdfast provider rename {entry.name} NEW-NAME   (renames yours), then run this again"
             )
-    known = {*config.providers, *(one.name for one in new)}
-    fallbacks = [
-        (pin, then)
-        for pin, then in found.fallbacks
-        if all(each.partition("/")[0] in known - {name for name, _ in refused} for each in (pin, *then))
-    ]
-    notes += [
-        (f"the fallbacks of {pin}", "you have fallbacks for it already")
-        for pin, then in fallbacks
-        if _other(config, pin, then)
-    ]
-    fallbacks = [(pin, then) for pin, then in fallbacks if Pin.parse(pin) not in config.fallbacks]
-    notes += [_value(one, copied) for one in new if _value(one, copied)[1]]
-    return Plan(tuple(new), tuple(present), tuple(refused), tuple(fallbacks), tuple(notes), copied)
-
-
-def _places(provider: Provider) -> set[tuple[str, str]]:
-    return {(one.url, str(one.dialect)) for one in provider.endpoints}
-
-
-def _other(config: Config, pin: str, then: tuple[str, ...]) -> bool:
-    """Whether another ladder than this one stands there."""
-    there = config.fallbacks.get(Pin.parse(pin))
-    return there is not None and tuple(map(str, there.then)) != then
-
-
-def _lacking(entry: Entry, provider: Provider) -> list[str]:
-    return [key.ref for key in entry.keys if key.ref and key.ref not in [one.ref for one in provider.keys]]
-
-
-def _value(entry: Entry, copied: bool) -> tuple[str, str]:
-    """What has to be said about a value that is not copied."""
-    values = [key for key in entry.keys if key.secret is not None]
-    if copied or not values:
-        return f"the key of '{entry.name}'", ""
-    one = values[0]
-    if one.ref:
-        return (
-            f"the key of '{entry.name}'",
-            f"{one.place} sets {one.ref.partition(':')[2]}, and Holdfast does not read that: export it, or --copy-secrets",
-        )
-    return (
-        f"the key of '{entry.name}'",
-        f"it stands as a value in {one.place}: --copy-secrets keeps a copy in secrets.toml",
+    available = {*config.providers, *(entry.name for entry in new)} - refused.keys()
+    fallbacks = []
+    for pin, then in result.fallbacks:
+        if not all(name.partition("/")[0] in available for name in (pin, *then)):
+            continue
+        ours_then = _fallbacks_of(config, pin)
+        if ours_then is None:
+            fallbacks.append((pin, then))
+        elif ours_then != then:
+            notes.append((f"the fallbacks of {pin}", "you have other fallbacks for it"))
+    if not copied:
+        notes += [note for entry in new for note in _uncopied_value(entry)]
+    return Plan(
+        tuple(new),
+        tuple(present),
+        refused=tuple(refused.items()),
+        fallbacks=tuple(fallbacks),
+        notes=tuple(notes),
+        copied=copied,
     )
 
 
 def apply(home: Home, planned: Plan) -> tuple[str, ...]:
-    """Writes the plan, entry by entry; gives the names that stand now. Raises ConfigError that says which had
-    been written before."""
+    """Write the plan, entry by entry; return the names that were written. Raises a ConfigError that says
+    which had been written before."""
     written: list[str] = []
     try:
-        for one in planned.new:
-            table = one.table(copied=False)
-            values = [key for key in one.keys if planned.copied and key.secret is not None]
-            refs = [key.ref for key in one.keys if key.ref and key not in values]
-            add_provider(
-                home,
-                one.name,
-                {name: value for name, value in table.items() if name != "keys"}
-                | ({"keys": refs} if refs else {}),
-            )
-            written.append(str(one.name))
-            for key in values:
-                add_key(home, one.name, {"from": f"store:{key.label}"}, key.secret)
+        for entry in planned.new:
+            _write(home, entry, planned.copied, written)
         for pin, then in planned.fallbacks:
             set_fallback(home, Pin.parse(pin), [Pin.parse(fallback) for fallback in then])
     except HoldfastError as error:
-        before = f"written before that: {', '.join(written)}" if written else "nothing was written"
+        before = "nothing was written"
+        if written:
+            before = f"written before that: {', '.join(written)}"
         raise ConfigError(error.what, details=[*error.details, before], next_step=error.next_step) from None
     return tuple(written)
+
+
+def _write(home: Home, entry: Entry, copied: bool, written: list[str]) -> None:
+    """Write one entry, then the values of its keys if they are copied; add its name to `written` between
+    these steps."""
+    values: list[FoundKey] = []
+    if copied:
+        values = [key for key in entry.keys if key.secret is not None]
+    refs = [key.ref for key in entry.keys if key.ref and key not in values]
+    fields: Mapping[str, object] = entry.fields
+    if refs:
+        fields = {**fields, "keys": refs}
+    add_provider(home, entry.name, fields)
+    written.append(entry.name)
+    for key in values:
+        add_key(home, entry.name, {"from": f"store:{key.label}"}, key.secret)
+
+
+def _refuse_unknown(only: Collection[str], names: Collection[str]) -> None:
+    for name in only:
+        if name not in names:
+            raise ConfigError(
+                f"nothing called '{name}' was found: {near(name, names)}",
+                next_step="holdfast import --help",
+            )
+
+
+def _urls(provider: Provider) -> set[tuple[str, str]]:
+    return {(endpoint.url, str(endpoint.dialect)) for endpoint in provider.endpoints}
+
+
+def _missing_keys(entry: Entry, ours: Provider) -> list[tuple[str, str]]:
+    """Return a note for each key of the entry that our provider does not have."""
+    name, our_refs = entry.name, {key.ref for key in ours.keys}
+    refs = [key.ref for key in entry.keys if key.ref and key.ref not in our_refs]
+    return [(ref, f"your '{name}' does not have it: holdfast key add {name} --from {ref}") for ref in refs]
+
+
+def _fallbacks_of(config: Config, pin: str) -> tuple[str, ...] | None:
+    """Return the fallbacks that the configuration has for a pin; None for none."""
+    fallbacks = config.fallbacks.get(Pin.parse(pin))
+    if fallbacks is None:
+        return None
+    return tuple(map(str, fallbacks.then))
+
+
+def _uncopied_value(entry: Entry) -> list[tuple[str, str]]:
+    """Return a note on the first key of the entry whose value is in a file and is not copied."""
+    for key in entry.keys:
+        if key.secret is None:
+            continue
+        why = f"its value is in {key.location}: --copy-secrets keeps a copy in secrets.toml"
+        if key.ref:
+            name = key.ref.partition(":")[2]
+            why = (
+                f"{key.location} sets {name}, and Holdfast does not read that file: "
+                "export it, or use --copy-secrets"
+            )
+        return [(f"the key of '{entry.name}'", why)]
+    return []
