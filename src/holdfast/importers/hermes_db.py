@@ -27,15 +27,8 @@ from .names import numbered
 from .read_files import mapping, table_of
 
 _COLUMNS = (
-    "id",
-    "source",
-    "title",
-    "model",
-    "model_config",
-    "billing_provider",
-    "billing_base_url",
-    "billing_mode",
-    "started_at",
+    *("id", "source", "title", "model", "model_config", "started_at"),
+    *("billing_provider", "billing_base_url", "billing_mode"),
 )
 _MARK = "holdfast-backup"
 _CHUNK = 1024 * 1024  # bytes
