@@ -167,11 +167,18 @@ _SIGN_IN: _Fields = {
     "scopes": _texts,
 }
 _SETTINGS: _Fields = {
-    "probe_delays": lambda v: tuple(map(_seconds, _list(v))), "replay_limit": lambda v: int(_size(v)), "wait_budget": _seconds, "known_good_days": _number,
-}  # fmt: skip
+    "probe_delays": lambda v: tuple(map(_seconds, _list(v))),
+    "replay_limit": lambda v: int(_size(v)),
+    "wait_budget": _seconds,
+    "known_good_days": _number,
+}
 _GATEWAY: _Fields = {
-    "listen": _listen, "store": _store, "public": _switch, "drain": _seconds, "names": _texts,
-}  # fmt: skip
+    "listen": _listen,
+    "store": _store,
+    "public": _switch,
+    "drain": _seconds,
+    "names": _texts,
+}
 
 
 def parse(

@@ -65,7 +65,8 @@ class Listen(NamedTuple):
         if public or is_loopback(_bracketed(self.host)):
             return
         what = f"{self.host} can be reached from other machines"
-        step = "holdfast serve --listen 127.0.0.1:4141   (or, if that is meant and TLS ends in front of it: add --public)"
+        step = "holdfast serve --listen 127.0.0.1:4141"
+        step += "   (or, if that is meant and TLS ends in front of it: add --public)"
         raise ConfigError(f"{what}, and whoever has a token could use your keys from there", next_step=step)
 
 

@@ -97,7 +97,7 @@ class BackgroundWorker(Generic[T]):
             entries += [self._queue.popleft() for _ in range(len(self._queue))]
             if entries:
                 self._work(entries)
-        except Exception as error:  # noqa: BLE001 - whatever one entry runs into, the thread and the requests go on
+        except Exception as error:  # noqa: BLE001 - whatever an entry runs into, the thread goes on
             self.lost += len(entries)
             self.fail(error)
         finally:
