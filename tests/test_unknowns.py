@@ -74,7 +74,7 @@ def test_an_unknown_answer_is_kept_as_a_shape_and_reported_as_a_line(
 def test_an_id_that_nothing_has_names_the_list(cli: Cli) -> None:
     refused = cli("report", "7c1e")
     assert (refused.exit_code, "holdfast report --list" in refused.stderr) == (2, True)
-    assert "every answer so far had a class" in cli("report").stdout
+    assert "no unrecognised error so far" in cli("report").stdout
 
 
 def test_only_so_many_shapes_are_kept_and_a_damaged_one_is_passed_over(tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ def test_a_sign_in_that_cannot_be_is_refused_with_its_place(home: Path, config: 
 def test_a_list_says_who_is_not_signed_in_and_a_removed_key_takes_its_sign_in_along(
     cli: Cli, home: Path, authority: Authority, removed: tuple[str, ...]
 ) -> None:
-    assert "nobody is signed in: holdfast key login corp" in cli("key", "list").stdout
+    assert "not signed in: holdfast key login corp" in cli("key", "list").stdout
     file = SecretsFile(home / "secrets.toml")
     file.put_grant("corp", Grant("g", 0, Secret("a-token"), None, 0.0, None))
     assert "found" in cli("key", "list").stdout

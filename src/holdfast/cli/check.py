@@ -46,10 +46,9 @@ class Step:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, pin: str, as_json: bool) -> None:
-    """Check a pin, step by step, up to one cheap real call.
+    """Test a provider/model with one small call.
 
-    It is resolved, its keys are read, the models are listed, one is called. A provider alone is checked
-    without the call.
+    Reads the keys, lists the models and makes one small call. Without a model there is no call.
 
     Exit 1: a step failed. 3: the pin names no provider of yours. 4: the provider refused the call.
 

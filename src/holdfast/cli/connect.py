@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("harness")
-@click.option("--pin", help="The provider/model that the program begins with.", shell_complete=complete.pins)
+@click.option("--pin", help="The provider/model that the program starts with.", shell_complete=complete.pins)
 @click.pass_obj
 def command(context: CliContext, harness: str, pin: str | None) -> None:
-    """Point an installed program to the gateway, reversibly.
+    """Point an installed program to the gateway. `holdfast disconnect` undoes it.
 
-    Its configuration gets one entry, with every model that it can use as a pin and its token by reference;
-    nothing that stands there is changed. The gateway must be running (holdfast serve) when the program is
-    used. Connecting again brings the entry up to date.
+    Adds one entry to its configuration, with every model that it can use as a pin and its token by reference.
+    Nothing else there is changed. The gateway must be running (holdfast serve) when the program is used.
+    Connect again to bring the entry up to date.
 
     \b
     Example:
@@ -60,17 +60,20 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
     except BaseException:
         _forget(context, program.name)
         raise
-    say(f"{program.title} knows the gateway at {root(context)} now ({path})", f"  run: {attachment.use}")
+    say(
+        f"{program.title} is connected to the gateway at {root(context)} ({path})",
+        f"  run: {attachment.use}",
+    )
 
 
 @click.command()
 @click.argument("harness")
 @click.pass_obj
 def disconnecting(context: CliContext, harness: str) -> None:
-    """Take back what `holdfast connect` added.
+    """Undo `holdfast connect`.
 
-    A file that nobody changed meanwhile is what it was, byte for byte; in one that somebody changed, only
-    ours goes. Its token is revoked.
+    A file that was not changed meanwhile is restored byte for byte. In one that was changed, only the entry of
+    Holdfast is removed. The program's token is revoked.
 
     \b
     Example:
@@ -83,7 +86,7 @@ def disconnecting(context: CliContext, harness: str) -> None:
     if not _receipt(context, program.name).is_file():
         raise ConfigError(f"{program.title} is not connected", next_step=f"holdfast connect {program.name}")
     path = _undo(context, program.name)
-    say(f"{program.title} no longer knows the gateway ({path})")
+    say(f"{program.title} is no longer connected to the gateway ({path})")
 
 
 def root(context: CliContext) -> str:
@@ -186,7 +189,7 @@ def _undo(context: CliContext, name: str) -> str:
     receipt = receipt_of(kept_at.read_text("utf-8"))
     for member in disconnect(receipt):
         click.echo(
-            f"holdfast: {plain(member)} was changed since, and is left as it is in {plain(receipt.path)}",
+            f"holdfast: {plain(member)} was changed since, and was left as it is in {plain(receipt.path)}",
             err=True,
         )
     _forget(context, name)

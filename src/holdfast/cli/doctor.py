@@ -36,10 +36,9 @@ _LOCAL_NAMES = (".local", ".lan", ".internal", ".home.arpa", ".test", ".localhos
 @json_option
 @click.pass_context
 def command(ctx: click.Context, set_aside: bool, as_json: bool) -> None:
-    """Look for what is wrong, and say what mends it.
+    """Check configuration, keys and store, and suggest fixes.
 
-    Files, configuration, keys, store, sessions and clock are looked at; no provider is asked. Exit 1 if
-    something is wrong.
+    Looks at files, addresses, sessions and the clock, too. No provider is asked. Exit 1 if something is wrong.
 
     \b
     Example:
@@ -56,7 +55,7 @@ def command(ctx: click.Context, set_aside: bool, as_json: bool) -> None:
                 f"{one.level:<5}  {one.check:<8}  {one.what}"
                 + (f"\n{'':17}run: {one.run}" if one.run else "")
             )
-        say("", "nothing is wrong" if healthy else f"{sum(one.level == 'wrong' for one in findings)} wrong")
+        say("", "Nothing is wrong." if healthy else f"{sum(one.level == 'wrong' for one in findings)} wrong")
     ctx.exit(0 if healthy else 1)
 
 
@@ -244,11 +243,11 @@ class _Examination:
         from .connect import alarms
 
         for name, drifted in alarms(self.context):
-            step = f"holdfast connect {name}   (writes it anew; holdfast disconnect {name} takes it back)"
+            step = f"holdfast connect {name}   (writes it again; holdfast disconnect {name} removes it)"
             yield (
                 Finding("connect", "wrong", drifted, step)
                 if drifted
-                else Finding("connect", "ok", f"{name} knows the gateway")
+                else Finding("connect", "ok", f"{name} is connected to the gateway")
             )
 
     def gateway(self) -> Iterator[Finding]:

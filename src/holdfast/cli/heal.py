@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Heal providers half set up, or sessions that others lost.
+    """Repair incomplete providers, or sessions stored by other tools.
 
     \b
     Example:
@@ -43,26 +43,26 @@ def command(ctx: click.Context, as_json: bool) -> None:
 @click.option(
     "--apply",
     is_flag=True,
-    help="Mend what is certain, with a backup beside the file. Without it nothing is changed.",
+    help="Repair the certain cases, with a backup beside the file. Without it nothing is changed.",
 )
-@click.option("--undo", is_flag=True, help="Put the latest backup back, if nothing was written since.")
+@click.option("--undo", is_flag=True, help="Restore the latest backup, if nothing was written since.")
 @click.option(
     "--choose",
     "chosen",
     multiple=True,
     metavar="SESSION=ENTRY",
-    help="Your word on a session that cannot be told; may be repeated.",
+    help="Decide an unclear session yourself; may be repeated.",
 )
 @click.option("--all", "everything", is_flag=True, help="Show the sessions that resume, too.")
 @json_option
 def hermes(
     directory: Path | None, apply: bool, undo: bool, chosen: Sequence[str], everything: bool, as_json: bool
 ) -> int:
-    """Say for each session of Hermes whether it resumes where it belongs.
+    """Check whether each session of Hermes resumes where it belongs.
 
     Reads config.yaml, .env, auth.json and state.db of hermes-agent 0.19 or older, and changes nothing. With
     --apply it writes the name of the entry (custom:NAME) into those rows that only one entry fits, in one
-    transaction. Exit 1: there are sessions that go to the wrong place or cannot be told.
+    transaction. Exit 1: some sessions would resume in the wrong place or are unclear.
 
     \b
     Example:

@@ -43,7 +43,7 @@ _TEMPLATE = """\
 @click.command()
 @click.pass_obj
 def command(context: CliContext) -> None:
-    """Make the home directory and a commented holdfast.toml. What stands there is never overwritten.
+    """Create the home directory and a commented holdfast.toml. An existing file is never overwritten.
 
     \b
     Example:
@@ -57,10 +57,10 @@ def command(context: CliContext) -> None:
         if path.exists():
             raise ConfigError(f"{path} exists already; nothing was changed", next_step="holdfast doctor")
         write_private(path, _TEMPLATE)
-    say(f"{path} is made (mode 0600), with examples to uncomment")
+    say(f"Created {path} (mode 0600) with commented examples")
     offers = _offers(os.environ)
     if offers:
-        say("", "In this environment there seem to be keys. Nothing was read from them; to use one:", *offers)
+        say("", "Your environment seems to hold keys. None was read. To use one:", *offers)
     else:
         say("  next: holdfast provider add NAME --url URL --key env:VARIABLE")
 

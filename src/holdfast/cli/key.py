@@ -11,6 +11,7 @@ import click
 from . import complete
 from .context import CliContext
 from .endpoints import of_its_keys
+from .guards import refuse_while_used, sign_out
 from .key_login import login
 from .output import clock, count, finite, json_option, say, show_json, table
 from .prompts import given_secret
@@ -43,16 +44,14 @@ command.add_command(login)
 @command.command()
 @click.argument("provider", shell_complete=complete.providers)
 @click.option("--from", "ref", metavar="REF", help=_FROM)
-@click.option("--label", help="Its name in messages, logs and commands.")
-@click.option("--account", help="Keys of one account share the verdicts on its quota.")
-@click.option(
-    "--url", help="The only place where this key may be used, when it is another than the provider's."
-)
+@click.option("--label", help="The key's name in messages, logs and commands.")
+@click.option("--account", help="The account the key belongs to. Keys of one account share its quota.")
+@click.option("--url", help="The only URL where this key may be used, if it is not the provider's.")
 @click.pass_obj
 def add(
     context: CliContext, /, provider: str, ref: str | None, label: str | None, **given: str | None
 ) -> None:
-    """Give a provider a key. Without --from it asks for the key, and keeps it in secrets.toml (mode 0600).
+    """Add a key to a provider. Without --from it asks for the key and stores it in secrets.toml (mode 0600).
 
     \b
     Example:
@@ -78,7 +77,7 @@ def add(
         secret = given_secret(provider, from_stdin=ref == "-", otherwise=otherwise, again=again)
         if known is not None:
             context.vault.file.put(provider, kept, secret)
-            say(f"key '{known.label}' of provider '{provider}' is kept again in {context.home.secrets}")
+            say(f"Stored key '{known.label}' of provider '{provider}' again in {context.home.secrets}")
             return
         ref = f"store:{kept}"
     fields = {"from": ref, "label": label, **given}
@@ -87,8 +86,8 @@ def add(
     )
     provider_now = config.providers[entry.name]
     added = provider_now.keys[-1]
-    value = f", its value in {context.home.secrets}" if secret is not None else ""
-    say(f"key '{added.label}' of provider '{provider}' now stands in {context.home.config}{value}")
+    value = f" (its value is in {context.home.secrets})" if secret is not None else ""
+    say(f"Added key '{added.label}' of provider '{provider}' to {context.home.config}{value}")
     misplaced = list(of_its_keys(context, provider_now, [added]))
     say(*(misplaced or [f"  next: holdfast check {provider}"]))
 
@@ -117,9 +116,9 @@ def _check_unkept(context: CliContext, key: Key) -> None:
 @json_option
 @click.pass_obj
 def list_(context: CliContext, provider: str | None, as_json: bool) -> None:
-    """List keys with what is remembered of them.
+    """List keys and what happened with them.
 
-    Only the last characters of a key are shown; no program or keyring is asked.
+    Only the last characters of a key are shown. No program or keyring is asked.
 
     \b
     Example:
@@ -138,7 +137,7 @@ def list_(context: CliContext, provider: str | None, as_json: bool) -> None:
         for one in views
     ]
     table(
-        ("PROVIDER", "LABEL", "REFERENCE", "KEY", "REMEMBERED"),
+        ("PROVIDER", "LABEL", "REFERENCE", "KEY", "HISTORY"),
         rows,
         empty="no key yet\n  run: holdfast key add PROVIDER --from env:VARIABLE",
     )
@@ -198,7 +197,7 @@ def _read(context: CliContext, key: Key) -> tuple[str, str, str]:
     scheme, _, name = key.ref.partition(":")
     if scheme == "oauth":
         grant = context.vault.file.grant(name)
-        why = grant.ended if grant is not None else "nobody is signed in"
+        why = grant.ended if grant is not None else "not signed in"
         return "", "missing" if why else "found", f"{why}: holdfast key login {key.provider}" if why else ""
     if scheme not in _FREE_TO_READ:
         return "", "not read", ""
@@ -233,9 +232,9 @@ def _told(one: dict[str, Any]) -> Iterator[str]:
 @click.argument("label", required=False, shell_complete=complete.labels)
 @click.pass_obj
 def reset(context: CliContext, provider: str, label: str | None) -> None:
-    """Forget what is remembered of a provider's keys.
+    """Forget the history of a provider's keys.
 
-    The next request then asks the provider again.
+    The next request asks the provider again.
 
     \b
     Example:
@@ -283,42 +282,25 @@ def _key(provider: Provider, label: str) -> Key:
 @click.option(
     "--force",
     is_flag=True,
-    help="Also while sessions chose it; they are kept, and refuse until they get another key.",
+    help="Remove it although sessions use it. They are kept, and refuse requests until they get another key.",
 )
 @click.pass_obj
 def remove(context: CliContext, provider: str, label: str, force: bool) -> None:
-    """Remove a key from holdfast.toml, and its value if we kept it.
+    """Remove a key from holdfast.toml, and its stored value.
 
     \b
     Example:
       holdfast key remove mimo-plan team
     """
     from .. import config as config_file
-    from .provider import refuse_while_named
 
     key = _key(context.provider(provider), label)
     memory = context.memory
-    named = (
-        [one for one in memory.sessions() if one.pin.provider == provider and one.key == label]
-        if memory is not None
-        else []
-    )
-    if named and not force:
-        refuse_while_named(
-            f"key '{label}' of provider '{provider}'",
-            named,
-            f"holdfast key remove {provider} {label} --force",
-        )
+    sessions = memory.sessions() if memory is not None else []
+    using = [session for session in sessions if session.pin.provider == provider and session.key == label]
+    if not force:
+        forced = f"holdfast key remove {provider} {label} --force"
+        refuse_while_used(f"key '{label}' of provider '{provider}'", using, forced)
     config_file.remove_key(context.home, provider, label)
     sign_out(context, key.ref)
-    say(f"key '{label}' of provider '{provider}' was removed from {context.home.config}")
-
-
-def sign_out(context: CliContext, ref: str) -> None:
-    """Forget what a sign-in left when the last key that used it is gone."""
-    from ..config.home import load
-
-    if ref.startswith("oauth:") and not any(
-        key.ref == ref for one in load(context.home).providers.values() for key in one.keys
-    ):
-        context.vault.file.put_grant(ref.removeprefix("oauth:"), None)
+    say(f"Removed key '{label}' of provider '{provider}' from {context.home.config}")

@@ -10,13 +10,12 @@ import click
 from . import complete
 from .context import CliContext
 from .endpoints import endpoint, of_its_host, of_its_keys, parsed
+from .guards import refuse_while_used, sessions_of, sign_out
 from .output import count, json_option, say, show_json, table
 
 if TYPE_CHECKING:
     from ..core.config import Config
-    from ..core.identity import Provider
-    from ..core.session import Session
-    from ..store.base import Store
+    from ..core.identity import Key, Provider
 
 
 @click.group()
@@ -48,7 +47,7 @@ command.add_command(endpoint)
     help="Instead of --url, once per dialect.",
 )
 @click.option("--preset", help="A known provider to start from.", shell_complete=complete.presets)
-@click.option("--auth", help="How a key is shown: bearer (the default), x-api-key, api-key, or none.")
+@click.option("--auth", help="How a key is sent: bearer (the default), x-api-key, api-key, or none.")
 @click.option("--model", "models", multiple=True, help="A model it offers; may be repeated.")
 @click.option(
     "--key",
@@ -67,7 +66,7 @@ def add(
     keys: Sequence[str],
     **given: str | None,
 ) -> None:
-    """Write a provider into holdfast.toml.
+    """Add a provider to holdfast.toml.
 
     \b
     Example:
@@ -77,39 +76,49 @@ def add(
       holdfast provider add local --url http://127.0.0.1:8080/v1 --auth none
     """
     from .. import config as config_file
+    from ..core.identity import ProviderName
 
     entry: dict[str, object] = {field: value for field, value in given.items() if value is not None}
     _check_address(name, entry, endpoints)
-    entry |= (
-        {"endpoints": dict(parsed(one, "holdfast provider add --help") for one in endpoints)}
-        if endpoints
-        else {}
-    )
-    entry |= {field: list(values) for field, values in (("models", models), ("keys", keys)) if values}
+    if endpoints:
+        entry["endpoints"] = dict(parsed(text, "holdfast provider add --help") for text in endpoints)
+    if models:
+        entry["models"] = list(models)
+    if keys:
+        entry["keys"] = list(keys)
     config = config_file.add_provider(context.home, name, entry)
-    provider = next(one for one in config.providers.values() if one.name == name)
+    provider = config.providers[ProviderName(name)]
     misplaced = list(of_its_keys(context, provider, provider.keys))
-    say(f"provider '{name}' now stands in {context.home.config}", *of_its_host(context, provider), *misplaced)
-    if misplaced:
-        return  # a check would send the key there
-    if not provider.keys and not all(provider.takes_no_key(dialect) for dialect in provider.dialects):
-        say(f"  next: holdfast key add {name} --from env:VARIABLE   (without --from it asks for the key)")
-    else:
-        say(f"  next: holdfast check {name}" + (f"/{provider.models[0]}" if provider.models else ""))
+    say(f"Added provider '{name}' to {context.home.config}", *of_its_host(context, provider), *misplaced)
+    if not misplaced:  # a check would send a misplaced key
+        say(_next_step(provider))
 
 
 def _check_address(name: str, entry: dict[str, object], endpoints: Sequence[str]) -> None:
+    """Raise ConfigError unless the command line gives the provider exactly one kind of address."""
     from ..core.errors import ConfigError
     from ..providers import presets
 
     if endpoints and "url" in entry:
         raise ConfigError("--url and --endpoint exclude each other", next_step="holdfast provider add --help")
-    if not endpoints and "url" not in entry and "preset" not in entry:
-        step = f"--preset {name}" if name in presets.rows() else "--url URL"
-        raise ConfigError(
-            f"provider '{name}' needs an address: --url, --endpoint or --preset",
-            next_step=f"holdfast provider add {name} {step}",
-        )
+    if endpoints or "url" in entry or "preset" in entry:
+        return
+    step = f"--preset {name}" if name in presets.rows() else "--url URL"
+    raise ConfigError(
+        f"provider '{name}' needs an address: --url, --endpoint or --preset",
+        next_step=f"holdfast provider add {name} {step}",
+    )
+
+
+def _next_step(provider: Provider) -> str:
+    """Return the line that tells what to do with a new provider."""
+    works_without_key = all(provider.takes_no_key(dialect) for dialect in provider.dialects)
+    if not provider.keys and not works_without_key:
+        step = f"holdfast key add {provider.name} --from env:VARIABLE"
+        return f"  next: {step}   (without --from it asks for the key)"
+    if provider.models:
+        return f"  next: holdfast check {provider.name}/{provider.models[0]}"
+    return f"  next: holdfast check {provider.name}"
 
 
 @command.command("list")
@@ -122,31 +131,30 @@ def list_(context: CliContext, as_json: bool) -> None:
     Example:
       holdfast provider list
     """
-    views = [view(context.config, one) for one in context.config.providers.values()]
+    views = [view(context.config, provider) for provider in context.config.providers.values()]
     if as_json:
         show_json(views)
         return
-    rows = [[one["name"], *_summary(one)] for one in views]
     table(
         ("PROVIDER", "DIALECTS", "URL", "KEYS", "MODELS"),
-        rows,
+        [_cells(shown) for shown in views],
         empty="no provider yet\n  run: holdfast provider add NAME --url URL",
     )
 
 
 def view(config: Config, provider: Provider) -> dict[str, Any]:
-    """A provider as JSON values. `models` is null when none are declared."""
+    """Return a provider as JSON values. `models` is null when none are declared."""
     return {
         "name": provider.name,
         "preset": provider.preset,
         "endpoints": [
             {
-                "dialect": str(one.dialect),
-                "url": one.url,
-                "auth": str(one.auth),
-                "source": config.endpoint_source(provider, one.dialect),
+                "dialect": str(endpoint.dialect),
+                "url": endpoint.url,
+                "auth": str(endpoint.auth),
+                "source": config.endpoint_source(provider, endpoint.dialect),
             }
-            for one in provider.endpoints
+            for endpoint in provider.endpoints
         ],
         "keys": [key.label for key in provider.keys],
         "models": list(provider.models) if provider.models is not None else None,
@@ -155,13 +163,15 @@ def view(config: Config, provider: Provider) -> dict[str, Any]:
     }
 
 
-def _summary(one: dict[str, Any]) -> list[str]:
-    urls = list(dict.fromkeys(endpoint["url"] for endpoint in one["endpoints"]))
-    models = "not declared" if one["models"] is None else str(len(one["models"]))
+def _cells(shown: dict[str, Any]) -> list[str]:
+    """Return a provider's row of the table."""
+    urls = dict.fromkeys(endpoint["url"] for endpoint in shown["endpoints"])
+    models = "not declared" if shown["models"] is None else str(len(shown["models"]))
     return [
-        ", ".join(e["dialect"] for e in one["endpoints"]),
+        shown["name"],
+        ", ".join(endpoint["dialect"] for endpoint in shown["endpoints"]),
         ", ".join(urls),
-        ", ".join(one["keys"]) or "none",
+        ", ".join(shown["keys"]) or "none",
         models,
     ]
 
@@ -178,32 +188,39 @@ def show(context: CliContext, name: str, as_json: bool) -> None:
       holdfast provider show mimo-plan
     """
     provider = context.provider(name)
-    lists = [one for one in context.config.fallbacks.values() if one.pin.provider == name]
-    fallbacks = {str(one.pin): [str(pin) for pin in one.then] for one in lists}
+    chains = [chain for chain in context.config.fallbacks.values() if chain.pin.provider == name]
     memory = context.memory
+    sessions = memory.sessions() if memory is not None else []
     shown = view(context.config, provider) | {
-        "fallbacks": fallbacks,
-        "sessions": [one.id for one in memory.sessions() if one.pin.provider == name]
-        if memory is not None
-        else [],
+        "fallbacks": {str(chain.pin): [str(pin) for pin in chain.then] for chain in chains},
+        "sessions": [session.id for session in sessions if session.pin.provider == name],
     }
     if as_json:
         show_json(shown)
         return
-    say(f"provider {name}" + (f", from preset {provider.preset}" if provider.preset else ""))
-    for one in shown["endpoints"]:
-        say(f"  endpoint  {one['dialect']}  {one['url']}  auth {one['auth']}  ({one['source']})")
+    origin = f", from preset {provider.preset}" if provider.preset else ""
+    say(f"provider {name}{origin}")
+    for address in shown["endpoints"]:
+        say("  endpoint  {dialect}  {url}  auth {auth}  ({source})".format_map(address))
     for key in provider.keys:
-        own = "".join(f", only for {one.dialect} at {one.url}" for one in key.endpoints)
-        say(f"  key       {key.label}" + (f", account {key.account}" if key.account else "") + own)
+        say(f"  key       {_key_line(key)}")
     say(f"  strategy  {provider.strategy}")
-    say(
-        "  models    "
-        + ("not declared" if provider.models is None else ", ".join(provider.models) or "none on offer")
-    )
-    for pin, then in fallbacks.items():
+    say(f"  models    {_models_line(provider)}")
+    for pin, then in shown["fallbacks"].items():
         say(f"  fallback  {pin}, then {', then '.join(then)}")
-    say("  sessions  " + (", ".join(shown["sessions"]) or "none"))
+    say(f"  sessions  {', '.join(shown['sessions']) or 'none'}")
+
+
+def _key_line(key: Key) -> str:
+    account = f", account {key.account}" if key.account else ""
+    own = "".join(f", only for {endpoint.dialect} at {endpoint.url}" for endpoint in key.endpoints)
+    return f"{key.label}{account}{own}"
+
+
+def _models_line(provider: Provider) -> str:
+    if provider.models is None:
+        return "not declared"
+    return ", ".join(provider.models) or "none on offer"
 
 
 @command.command()
@@ -211,9 +228,9 @@ def show(context: CliContext, name: str, as_json: bool) -> None:
 @click.argument("new")
 @click.pass_obj
 def rename(context: CliContext, old: str, new: str) -> None:
-    """Rename a provider wherever it is named.
+    """Rename a provider wherever it is used.
 
-    That is in holdfast.toml, among the kept keys, and in the sessions.
+    That is in holdfast.toml, among the stored keys, and in the sessions.
 
     \b
     Example:
@@ -222,11 +239,11 @@ def rename(context: CliContext, old: str, new: str) -> None:
     from .. import config as config_file
     from ..core.errors import StoreError
 
-    memory = context.memory  # a store that cannot be read is told before anything is changed
-    named = naming(memory, old) if memory is not None else []
+    memory = context.memory  # a store that cannot be read is reported before anything is changed
+    using = sessions_of(memory, old)
     # An interruption between the file and the store leaves sessions on the old name: the same command then
     # finishes them.
-    finishing = bool(named) and old not in context.config.providers and new in context.config.providers
+    finishing = bool(using) and old not in context.config.providers and new in context.config.providers
     if not finishing:
         config_file.rename_provider(context.home, old, new)
     moved = []
@@ -237,10 +254,8 @@ def rename(context: CliContext, old: str, new: str) -> None:
             if not finishing:
                 config_file.rename_provider(context.home, new, old)
             raise
-    say(
-        f"provider '{old}' is now '{new}'"
-        + (f", also in {count(len(moved), 'session')}: {', '.join(moved)}" if moved else "")
-    )
+    also = f", also in {count(len(moved), 'session')}: {', '.join(moved)}" if moved else ""
+    say(f"provider '{old}' is now '{new}'{also}")
 
 
 @command.command()
@@ -248,52 +263,27 @@ def rename(context: CliContext, old: str, new: str) -> None:
 @click.option(
     "--force",
     is_flag=True,
-    help="Also while sessions name it; they are kept, and refuse until they get another pin.",
+    help="Remove it although sessions use it. They are kept, and refuse requests until they get another pin.",
 )
 @click.pass_obj
 def remove(context: CliContext, name: str, force: bool) -> None:
-    """Remove a provider and the keys that were kept for it.
+    """Remove a provider and the keys that were stored for it.
 
-    Refused while sessions name it.
+    Refused while sessions use it.
 
     \b
     Example:
       holdfast provider remove mimo-plan
     """
     from .. import config as config_file
-    from .key import sign_out
 
-    entry = context.provider(name)
-    memory = context.memory
-    named = naming(memory, name) if memory is not None else []
-    if named and not force:
-        refuse_while_named(f"provider '{name}'", named, f"holdfast provider remove {name} --force")
+    provider = context.provider(name)
+    using = sessions_of(context.memory, name)
+    if not force:
+        refuse_while_used(f"provider '{name}'", using, f"holdfast provider remove {name} --force")
     config_file.remove_provider(context.home, name)
-    for key in entry.keys:
+    for key in provider.keys:
         sign_out(context, key.ref)
-    say(f"provider '{name}' was removed from {context.home.config}")
-    for one in named:
-        say(f"  session {one.id} still names it: holdfast session pin {one.id} PROVIDER/MODEL")
-
-
-def naming(store: Store, provider: str) -> list[Session]:
-    """The sessions whose pin or stand-in is one of the provider's."""
-    return [
-        one
-        for one in store.sessions()
-        if one.pin.provider == provider
-        or (one.active_fallback is not None and one.active_fallback.fallback.provider == provider)
-    ]
-
-
-def refuse_while_named(what: str, named: Sequence[Session], forced: str) -> None:
-    """Raises ConfigError that lists the sessions which would be left without what they chose."""
-    from ..core.errors import ConfigError
-
-    lines = [
-        f"{what} is named by {count(len(named), 'session')}; nothing was changed",
-        *(f"  {one.id} on {one.pin}" for one in named),
-    ]
-    raise ConfigError(
-        "\n".join(lines), next_step=f"holdfast session pin SESSION PROVIDER/MODEL   (or: {forced})"
-    )
+    say(f"Removed provider '{name}' from {context.home.config}")
+    for session in using:
+        say(f"  session {session.id} still uses it: holdfast session pin {session.id} PROVIDER/MODEL")

@@ -39,7 +39,7 @@ class _ByName(click.Group):
 
 @click.group(cls=_ByName)
 def command() -> None:
-    """Obtain keys, and complete what is half done.
+    """Obtain keys, and complete unfinished set-ups.
 
     \b
     Example:
@@ -53,7 +53,7 @@ _roles = click.option(
     "roles",
     multiple=True,
     metavar="ROLE=PATTERN,…",
-    help="A job and the models that may do it, best first; pin:NAME is one model.",
+    help="A role and the models that may fill it, best first; pin:NAME is one exact model.",
 )
 _name = click.argument("name", shell_complete=complete.providers)
 
@@ -64,11 +64,9 @@ _name = click.argument("name", shell_complete=complete.providers)
     "--kind",
     help="What the service is: litellm, amazee, amazee-account, openrouter, openrouter-signin, github-models or token.",
 )
-@click.option("--url", help="The service's address, where the kind does not know it.")
-@click.option("--admin", metavar="REF", help="A key that may make keys, such as env:LITELLM_MASTER_KEY.")
-@click.option(
-    "--ref", metavar="REF", help="Where the token is that another tool has, such as 'cmd:gh auth token'."
-)
+@click.option("--url", help="The service's address, if the kind does not imply it.")
+@click.option("--admin", metavar="REF", help="A key that may create keys, such as env:LITELLM_MASTER_KEY.")
+@click.option("--ref", metavar="REF", help="Where another tool keeps the token, such as 'cmd:gh auth token'.")
 @click.option(
     "--set",
     "more",
@@ -78,16 +76,16 @@ _name = click.argument("name", shell_complete=complete.providers)
 )
 @_roles
 @click.option("--email", help="amazee-account: the address of the account; a code is mailed there.")
-@click.option("--code", help="The code that was mailed, or that a sign-in brought back.")
+@click.option("--code", help="The code from the mail or from the sign-in page.")
 @click.option(
     "--accept",
     is_flag=True,
-    help="Agree to what is offered; without a terminal nothing is obtained without this.",
+    help="Agree to the offer. Without a terminal nothing is obtained without this.",
 )
 @click.option(
     "--again",
     is_flag=True,
-    help="Also where a key may have been made already: it may be paid for a second time.",
+    help="Go on even if a key may exist already: you may pay for a second one.",
 )
 @json_option
 @click.pass_obj
@@ -105,9 +103,9 @@ def obtain(
 ) -> None:
     """Obtain a key for a provider, with your consent.
 
-    NAME is what the provider is called from then on; `holdfast provision NAME` is short for this. It is safe
-    to repeat: what is there is completed, and nothing is made twice. Exit 4: it is not ready, and the message
-    says why.
+    NAME will be the provider's name; `holdfast provision NAME` is short for this. It is safe to repeat: an
+    unfinished set-up is completed, and no key is made twice. Exit 4: the provider is not ready, and the
+    message says why.
 
     \b
     Example:
@@ -144,7 +142,7 @@ def obtain(
 @json_option
 @click.pass_obj
 def status(context: CliContext, name: str | None, as_json: bool) -> None:
-    """Show what was set up, and what stands in the way.
+    """Show what was set up, and what is missing.
 
     \b
     Example:
@@ -179,7 +177,7 @@ def status(context: CliContext, name: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def resolve(context: CliContext, name: str, roles: Sequence[str], as_json: bool) -> None:
-    """Ask for the models now, and give each role the one that fits.
+    """List the models now, and give each role the one that fits.
 
     \b
     Example:
@@ -194,7 +192,7 @@ def resolve(context: CliContext, name: str, roles: Sequence[str], as_json: bool)
 @json_option
 @click.pass_obj
 def verify(context: CliContext, name: str, as_json: bool) -> None:
-    """Make one cheap real call for each role: the only proof there is.
+    """Make one small call for each role, to prove that it works.
 
     \b
     Example:
@@ -214,12 +212,12 @@ def verify(context: CliContext, name: str, as_json: bool) -> None:
 @click.option(
     "--discard",
     is_flag=True,
-    help="Forget a record that cannot be read. A key that it told of is not given back.",
+    help="Forget a record that cannot be read. A key that it names is not given back.",
 )
 @json_option
 @click.pass_obj
 def repair(context: CliContext, name: str, discard: bool, as_json: bool) -> None:
-    """Go on from where a set-up stopped, and say what only you can do.
+    """Continue a set-up that stopped, and show what only you can do.
 
     \b
     Example:
@@ -231,7 +229,7 @@ def repair(context: CliContext, name: str, discard: bool, as_json: bool) -> None
             store.remove_provision(name)
             say(
                 f"the record of '{name}' was forgotten",
-                f"  next: holdfast provision adopt {name}   (if its key still stands in {context.home.secrets})",
+                f"  next: holdfast provision adopt {name}   (if its key is still in {context.home.secrets})",
             )
             return
         record = provisioning.heal(_stored(provisioning, name))
@@ -242,13 +240,13 @@ def repair(context: CliContext, name: str, discard: bool, as_json: bool) -> None
 
 @command.command()
 @_name
-@click.option("--kind", help="What the service is, where nothing is known of it yet.")
+@click.option("--kind", help="What the service is, if the provider is new.")
 @click.option("--url", required=True, help="The address that the key is for.")
 @click.option(
     "--from",
     "source",
     metavar="-",
-    help="'-' reads the key from standard input; without it the terminal is asked.",
+    help="'-' reads the key from standard input; without it you are asked for it.",
 )
 @_roles
 @json_option
@@ -262,7 +260,7 @@ def adopt(
     roles: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Take a key that you have, for a provider that waits for one.
+    """Use a key you already have.
 
     \b
     Example:
@@ -283,7 +281,7 @@ def adopt(
 @json_option
 @click.pass_obj
 def retire(context: CliContext, name: str, as_json: bool) -> None:
-    """Give a key back where that is possible, and forget it here.
+    """Give a key back where the service allows it, and forget it here.
 
     \b
     Example:

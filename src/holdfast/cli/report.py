@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("shape", metavar="ID", required=False)
-@click.option("--list", "listed", is_flag=True, help="List the answers that are kept.")
+@click.option("--list", "listed", is_flag=True, help="List the stored errors.")
 @json_option
 @click.pass_obj
 def command(context: CliContext, shape: str | None, listed: bool, as_json: bool) -> None:
-    """Show an answer that has no class yet.
+    """Show unrecognised provider errors, anonymised.
 
-    Prints it as one line of JSON, fit for a report: structure, codes and known words, never a sentence.
+    Prints one as a line of JSON for a bug report: its structure, codes and known words, never a sentence.
     Nothing is sent anywhere.
 
     \b
@@ -37,7 +37,7 @@ def command(context: CliContext, shape: str | None, listed: bool, as_json: bool)
         return
     found = kept.find(shape)
     if found is None:
-        raise ConfigError(f"no answer that is kept is called '{shape}'", next_step="holdfast report --list")
+        raise ConfigError(f"there is no stored error '{shape}'", next_step="holdfast report --list")
     say(found.line())
 
 
@@ -61,7 +61,7 @@ def _list(kept: UnclassifiedReplies, *, as_json: bool) -> None:
         for one in kept.all()
     ]
     table(
-        ("ID", "WORDS OF", "STATUS", "TIMES", "LAST"),
+        ("ID", "PROFILE", "STATUS", "TIMES", "LAST"),
         rows,
-        empty="every answer so far had a class\n  run: holdfast why SESSION   (tells what was answered)",
+        empty="no unrecognised error so far\n  run: holdfast why SESSION   (shows what was answered)",
     )

@@ -31,28 +31,28 @@ _ALL_EVENTS = 1_000_000
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--pin",
-    help="Choose this provider/model for the session; without it the session keeps its own.",
+    help="Choose this provider/model for the session; without it the session keeps its choice.",
     shell_complete=complete.pins,
 )
 @click.option(
     "--session",
-    help="Another session than that of this program in this directory.",
+    help="Use this session, not the one of this program in this directory.",
     shell_complete=complete.sessions,
 )
 @click.option(
     "--direct",
     is_flag=True,
-    help="Straight to the provider: no gateway, no recovery, and the key in the program's environment.",
+    help="Connect straight to the provider: no gateway, no recovery, and the key in the program's environment.",
 )
-@click.option("--list", "listing", is_flag=True, help="List the programs that can be handed a connection.")
+@click.option("--list", "listing", is_flag=True, help="List the programs that can be run.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:
     """Run a program on a pin, without giving it the key.
 
-    What follows `--` is for the program. Its requests go through a gateway that lives as long as it does,
-    takes no other model, and recovers as for every session. Its exit code is passed on; exit 1 also if it did
-    not stay on the pin.
+    Arguments after `--` go to the program. Its requests go through a gateway that runs as long as the program
+    and accepts only this model; retries and fallback work as usual. The program's exit code is passed on;
+    exit 1 also if it did not stay on the pin.
 
     \b
     Example:

@@ -15,7 +15,7 @@ from .output import json_option
 @click.option(
     "--listen",
     metavar="HOST:PORT",
-    help="Where to listen; port 0 is any free one. Otherwise [gateway] listen says it, else 127.0.0.1:4141.",
+    help="Where to listen; port 0 is any free port. The default is [gateway] listen, else 127.0.0.1:4141.",
 )
 @click.option(
     "--workers",
@@ -28,10 +28,11 @@ from .output import json_option
 @click.option("--access-log", is_flag=True, help="Log every request, not only what went wrong.")
 @json_option
 def command(listen: str | None, workers: int, public: bool, access_log: bool, as_json: bool) -> None:
-    """Run the gateway, which any client can point its base URL at.
+    """Start the gateway.
 
-    It says where it is once it takes requests; for a home without a gateway token it makes the first one and
-    shows it this once. SIGTERM lets running answers end first, SIGHUP reads the configuration again.
+    Prints its URL once it accepts requests: any client can use it as its base URL. If there is no gateway
+    token yet, it creates the first one and shows it once. SIGTERM lets running answers finish, SIGHUP reads
+    the configuration again.
 
     \b
     Example:
