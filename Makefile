@@ -3,6 +3,7 @@
 #   make demo    the stories, told live, without key or network      make bench   the benchmarks
 #   make test    the tests (ARGS="-k resume" passes on)              make fix     format and repair what can be repaired
 #   make lock    resolve the dependencies anew                       make mutants break each invariant once; the tests must notice
+#   make docs    write the parts of docs/ that the code decides
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -21,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # An active environment of the caller's must not receive our packages.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: setup demo test nightly test-legacy test-clients test-harness test-pi test-hermes test-postgres test-litellm test-workers test-offsets check lint types layers coverage bench mutants fix lock clean
+.PHONY: setup demo test nightly test-legacy test-clients test-harness test-pi test-hermes test-postgres test-litellm test-workers test-offsets check lint types layers coverage bench mutants fix docs lock clean
 
 setup: .venv/.installed
 
@@ -110,6 +111,9 @@ mutants: setup
 fix: setup
 	@$(BIN)/ruff check --fix-only -q .
 	@$(BIN)/ruff format .
+
+docs: setup
+	@for part in cli errors agents reported tour; do $(BIN)/python docs/_generate/$$part.py --write; done
 
 # The lock files name no registry: versions and hashes are the same wherever they are fetched. UPGRADE=1 takes newer ones.
 COMPILE = $(BIN)/uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

@@ -21,10 +21,10 @@ def test_the_tables_of_the_scenarios_are_those_of_the_tests() -> None:
 
 def test_every_report_is_told_or_is_said_to_be_told_elsewhere() -> None:
     text = (ROOT / "docs" / "reference" / "scenarios.md").read_text(encoding="utf-8")
-    told = {line.split(" ")[1] for line in text.splitlines() if line.startswith("| ")}
+    listed = {line.split(" ")[1] for line in text.splitlines() if line.startswith("| ")}
     wanted = (
         {f"T{number}" for number in range(1, 33)}
         | {f"M{number}" for number in range(1, 10)}
         | {f"W{number}" for number in range(1, 31)}
     )
-    assert {one for one in wanted - told if f"**{one}**" not in text} == set()
+    assert {number for number in wanted - listed if f"**{number}**" not in text} == set()

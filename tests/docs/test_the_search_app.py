@@ -23,12 +23,12 @@ def module() -> Any:
     spec = importlib.util.spec_from_file_location("search_app", ROOT / "examples" / "search_app.py")
     assert spec is not None
     assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
+    program = importlib.util.module_from_spec(spec)
     import sys
 
-    sys.modules["search_app"] = found
-    spec.loader.exec_module(found)
-    return found
+    sys.modules["search_app"] = program
+    spec.loader.exec_module(program)
+    return program
 
 
 @pytest.fixture
