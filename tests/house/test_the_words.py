@@ -24,11 +24,11 @@ LIMITS: dict[tuple[str, str], int] = {
     ("identifiers", "src"): 16,
     ("identifiers", "tests"): 93,
     ("terms", "src"): 195,
-    ("terms", "tests"): 122,
-    ("terms", "docs"): 18,
+    ("terms", "tests"): 82,
+    ("terms", "docs"): 4,
     ("phrases", "src"): 34,
     ("phrases", "tests"): 28,
-    ("phrases", "docs"): 19,
+    ("phrases", "docs"): 17,
 }
 
 

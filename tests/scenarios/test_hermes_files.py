@@ -22,7 +22,7 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     "T1 T2 T3",
     *hermes(44108, 44022, 74628),
     elsewhere="Rows of the terminal and of ACP that hold only `custom` and a URL resume on whatever is the default today, or at OpenRouter.",
-    here="`holdfast heal hermes` says for every row where it goes and where it belongs; `--apply` writes the entry's name, `--undo` takes it back.",
+    here="`holdfast heal hermes` shows for every row where it goes and where it belongs; `--apply` writes the entry's name, `--undo` restores the file.",
     only=Face.COMMAND_LINE,
 )
 def test_rows_that_lost_their_entry_get_it_back(stage: Stage, theirs: Path) -> None:
@@ -44,7 +44,7 @@ def test_rows_that_lost_their_entry_get_it_back(stage: Stage, theirs: Path) -> N
     "T6 T7",
     *hermes(9315, 14141, 102725),
     elsewhere="Two entries share a URL; a row that holds the URL only resumes with the first one's key, without a word.",
-    here="It cannot be told, so it is not: both are named, nothing is changed, and `--choose SESSION=ENTRY` settles it.",
+    here="Nothing is guessed: both entries are named, nothing is changed, and `--choose SESSION=ENTRY` decides.",
     only=Face.COMMAND_LINE,
 )
 def test_a_row_that_could_be_two_entries_is_asked_about(stage: Stage, theirs: Path) -> None:

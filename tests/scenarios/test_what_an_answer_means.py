@@ -143,7 +143,7 @@ def test_what_costs_money_is_asked_once(stage: Stage, answer: Behaviour, fault: 
     "T26",
     *hermes(49769),
     elsewhere="`402: you requested up to 65536 tokens, but can only afford 8000` is a dead account for an hour.",
-    here="It is told with the provider's words; the account is left to what it can still pay.",
+    here="The message quotes the provider, and the account can still be used for smaller requests.",
 )
 def test_a_402_that_asks_for_less_is_no_verdict_on_the_account(stage: Stage) -> None:
     stage.own("a")
@@ -283,7 +283,7 @@ def test_an_error_before_the_first_word_is_recovered_from(stage: Stage, dialect:
     "BerriAI/litellm#29808",
     "KarpelesLab/teamclaude#391",
     elsewhere="A stream that breaks off is ended with an invented `[DONE]`; half an answer passes for a whole one.",
-    here="The client is told that it broke; nothing is replayed, nothing is invented, and it stands in the journal.",
+    here="The client gets an error; nothing is sent again, no end is invented, and the journal shows it.",
 )
 @pytest.mark.parametrize("dialect", [CHAT, MESSAGES])
 def test_a_stream_that_breaks_off_is_told_as_broken(stage: Stage, dialect: Any) -> None:

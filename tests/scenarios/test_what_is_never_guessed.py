@@ -67,7 +67,7 @@ def test_a_variable_that_is_not_set_is_named_and_nothing_is_sent(stage: Stage) -
     "T25",
     *hermes(107366, 36759),
     elsewhere="A session or a side task is billed to an account that its user never chose; a hundred dollars on a metered one, once.",
-    here="Without a fallback of the user's own nobody else is ever asked, whatever fails; a side task's model must be one that is listed.",
+    here="Without a fallback of the user's own no other provider is asked, whatever fails; a side task's model must be a listed one.",
 )
 @pytest.mark.parametrize("failing", [refused(), broke(), None], ids=["401", "402", "down"])
 def test_no_other_account_ever_pays(stage: Stage, failing: Behaviour | None) -> None:
@@ -89,7 +89,7 @@ def test_no_other_account_ever_pays(stage: Stage, failing: Behaviour | None) -> 
     "NVIDIA/NemoClaw#994",
     *hermes(3535),
     elsewhere="A model that the provider does not have becomes its default one with HTTP 200; `/model x` on a custom entry asks openrouter.ai.",
-    here="A model that nobody lists is a 404 with near names, and nothing is sent.",
+    here="A model that no provider lists is a 404 with similar names, and nothing is sent.",
 )
 def test_an_unknown_model_is_never_another_one(stage: Stage) -> None:
     stage.own("a", "b")
@@ -108,7 +108,7 @@ def test_an_unknown_model_is_never_another_one(stage: Stage) -> None:
     "W26",
     "icebear0828/codex-proxy#660",
     elsewhere="Nobody notices that another model answered.",
-    here="The answer passes as it is; that another model gave it stands in `holdfast why`, and the session keeps its choice.",
+    here="The answer is passed on; `holdfast why` shows that another model gave it, and the session keeps its choice.",
 )
 def test_an_answer_of_another_model_is_written_down(stage: Stage) -> None:
     stage.own("a")
@@ -224,8 +224,8 @@ def test_a_url_in_the_environment_moves_nobody(stage: Stage) -> None:
     "W30",
     "BerriAI/litellm#7603",
     "BerriAI/litellm#14034",
-    elsewhere="Keys stand in logs; and which key served a request, nobody can say.",
-    here="The answer names the key by its label, `holdfast why` too; the key itself stands in no file, message or journal.",
+    elsewhere="Logs contain keys, and do not say which key served a request.",
+    here="The answer and `holdfast why` name the key by its label; the key itself is in no file, message or journal.",
 )
 def test_which_key_served_is_told_and_the_key_is_nowhere(stage: Stage) -> None:
     stage.own("a", "b")

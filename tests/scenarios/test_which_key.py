@@ -73,7 +73,7 @@ def test_a_rotation_stays_at_the_url(stage: Stage, first: Behaviour) -> None:
     "T11",
     *hermes(61746, 5908, 54011),
     elsewhere="A credential's own endpoint is stale, or forgotten: an enterprise key at the public host, a plan key at the pay-as-you-go one.",
-    here="A key's own URL stands beside it in the configuration: it goes there and nowhere else, and an edit holds at once.",
+    here="A key's own URL is written beside it in the configuration: it goes there and nowhere else, and an edit takes effect at once.",
 )
 def test_a_key_with_its_own_url_goes_only_there(stage: Stage) -> None:
     stage.own("a", "eu")
@@ -388,7 +388,7 @@ def test_a_key_that_never_worked_is_asked_once(stage: Stage) -> None:
 @scenario(
     "M9 W9",
     "askalf/dario#944",
-    elsewhere="What stands in the environment, or in a file of the project, overrides what the user chose.",
+    elsewhere="A value in the environment, or in a file of the project, overrides what the user chose.",
     here="A session's key is its provider's; another value under the same host's usual variable changes nothing.",
     only=Face.LIBRARY,
 )

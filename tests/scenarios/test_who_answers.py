@@ -68,7 +68,7 @@ def test_a_kind_is_no_choice(stage: Stage, kind: str) -> None:
     "omnigent-ai/omnigent#7603",
     "pchalasani/claude-code-tools#143",
     elsewhere="A resume that cannot place its provider takes another one's key to the private URL, or ends the turn without a word.",
-    here="A refusal that names the lost entry, what it could mean today and the command; nothing is sent; one command mends it.",
+    here="A refusal that names the lost entry, the candidates and the command; nothing is sent; one command repairs it.",
 )
 def test_a_lost_entry_is_refused_aloud_and_mended_by_one_command(stage: Stage) -> None:
     stage.own("a", "b")
@@ -126,7 +126,7 @@ def test_a_scheduled_job_follows_the_entry_that_it_names(stage: Stage) -> None:
     "T5",
     *hermes(85215),
     elsewhere="A pinned job that met one 402 stays dead for days, although the account was topped up.",
-    here="A 402 rests the account for an hour; `holdfast key reset` takes the verdict back at once.",
+    here="After a 402 the account is not used for an hour; `holdfast key reset` ends that at once.",
 )
 def test_a_topped_up_account_works_again_at_the_users_word(stage: Stage) -> None:
     stage.own("a")
@@ -145,7 +145,7 @@ def test_a_topped_up_account_works_again_at_the_users_word(stage: Stage) -> None
     "T6 W7",
     *hermes(14141, 9315, 81818, 19083),
     "anomalyco/opencode#6217",
-    elsewhere="Two entries on one URL are told apart by nothing: the first one's key pays for both.",
+    elsewhere="Two entries on one URL cannot be told apart: the first one's key pays for both.",
     here="An entry is its name. Each session sends the key of its own entry, also after a restart.",
 )
 def test_two_accounts_on_one_url_never_mix(stage: Stage) -> None:

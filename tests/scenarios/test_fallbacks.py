@@ -21,7 +21,7 @@ def fallback_chain(*fallbacks: str, after: str = "300ms") -> str:
 @scenario(
     "T13",
     *hermes(15743, 24092, 12239, 33163, 2705),
-    elsewhere="The fall-back goes to the primary's URL, to OpenRouter, or without its own key.",
+    elsewhere="The fallback goes to the primary's URL, to OpenRouter, or without its own key.",
     here="A fallback is a whole connection: its own URL, its own keys, its own model; the answer says who gave it.",
 )
 def test_a_stand_in_is_a_whole_connection(stage: Stage) -> None:
@@ -47,7 +47,7 @@ def test_a_stand_in_is_a_whole_connection(stage: Stage) -> None:
 @scenario(
     "T14",
     *hermes(54251),
-    elsewhere="A fall-back with the same model is skipped as a duplicate, although its URL is another one.",
+    elsewhere="A fallback with the same model is skipped as a duplicate, although its URL is another one.",
     here="Another entry is another connection, whatever its model is called.",
 )
 def test_the_same_model_elsewhere_may_stand_in(stage: Stage) -> None:
@@ -64,7 +64,7 @@ def test_the_same_model_elsewhere_may_stand_in(stage: Stage) -> None:
     *hermes(57582, 75041, 25205, 56374),
     "openclaw/openclaw#64083",
     "openclaw/openclaw#140308",
-    elsewhere="After one exhaustion nothing falls back any more; or the fall-back stays for ever; or its end brings another key, or the default URL.",
+    elsewhere="After one exhaustion nothing falls back any more; or the fallback stays for ever; or its end brings another key, or the default URL.",
     here="A fallback is a lease: it ends by itself, also over a restart, with the whole connection back; and it can begin again, any number of times.",
 )
 def test_a_stand_in_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
@@ -100,8 +100,8 @@ def test_a_stand_in_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
     "W4 W24",
     "decolua/9router#3692",
     "openclaw/openclaw#72697",
-    elsewhere="The answer is stamped with the fall-back's name, which becomes the session's choice and breaks its resume.",
-    here="Only the user changes the choice: it is what was typed, while somebody stands in and after.",
+    elsewhere="The answer is stamped with the fallback's name, which becomes the session's choice and breaks its resume.",
+    here="Only the user changes the choice: it is what was typed, during a fallback and after it.",
 )
 def test_a_stand_in_is_never_the_choice(stage: Stage) -> None:
     stage.own("a", "c")
@@ -123,8 +123,8 @@ def test_a_stand_in_is_never_the_choice(stage: Stage) -> None:
 @scenario(
     "W25",
     "can1357/oh-my-pi#11795",
-    elsewhere="The machine's own network is away for a moment, and the fall-back is burnt.",
-    here="Where nobody can be reached nobody stands in: no lease begins, no key pays, and the next turn asks the chosen one.",
+    elsewhere="The machine's own network is away for a moment, and the fallback is used up.",
+    here="While no provider can be reached no fallback begins and no key pays, and the next turn asks the chosen provider.",
 )
 def test_while_nobody_can_be_reached_nobody_stands_in(stage: Stage) -> None:
     stage.own("a", "c")
@@ -145,8 +145,8 @@ def test_while_nobody_can_be_reached_nobody_stands_in(stage: Stage) -> None:
 @scenario(
     "T25",
     *hermes(107366, 31443),
-    elsewhere="A fall-back takes over on an error that is the request's own, and is billed for it.",
-    here="A request that nobody would accept is nobody else's: it goes no further.",
+    elsewhere="A fallback takes over on an error that is the request's own, and is billed for it.",
+    here="A request that every provider would reject is not sent to another one.",
 )
 def test_a_request_at_fault_goes_no_further(stage: Stage) -> None:
     stage.own("a", "c")
