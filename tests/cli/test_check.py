@@ -76,7 +76,7 @@ def test_a_provider_alone_is_checked_without_a_call(cli: Cli, provider: Scripted
 
 
 def test_a_model_that_is_not_listed_is_told_with_near_names(cli: Cli, provider: ScriptedProvider) -> None:
-    assert "'smal' is not one of them; near: small" in cli("check", "good/smal").stdout
+    assert "'smal' is not one of them; similar: small" in cli("check", "good/smal").stdout
 
 
 def test_another_model_than_the_chosen_one_fails_the_check(cli: Cli, provider: ScriptedProvider) -> None:

@@ -285,7 +285,7 @@ def test_a_list_says_who_is_not_signed_in_and_a_removed_key_takes_its_sign_in_al
 def test_a_provider_without_a_sign_in_cannot_be_signed_in_for(cli: Cli, furnished: Path) -> None:
     told = cli("key", "login", "mimo")
     assert told.exit_code == 2
-    assert "no key that somebody signs in for" in told.stderr
+    assert "no key to sign in for" in told.stderr
 
 
 def test_a_function_of_the_program_supplies_a_key_until_it_says_that_it_has_ended(

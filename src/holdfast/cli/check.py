@@ -1,5 +1,4 @@
-"""`holdfast check`: the way to a provider, step by step, up to one cheap real call. What it teaches about a
-key is remembered."""
+"""`holdfast check`: test a provider step by step, up to one small call. The key's evidence is stored."""
 
 from __future__ import annotations
 
@@ -21,12 +20,12 @@ if TYPE_CHECKING:
     from ..core.steps import Outcome, Refused
 
 _ANY_MODEL = "any"
-"""Stands in a connection that only lists models; it is never sent."""
+"""The model of a connection that only lists models; it is never sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the way, in order. A `note` is no failure: it may be right as it is."""
+    """A step of the test. A `note` is no failure: it may be right as it is."""
 
     step: str
     ok: bool
@@ -64,14 +63,16 @@ def command(ctx: click.Context, pin: str, as_json: bool) -> None:
                 say(f"{step.level:<5}  {step.step:<7}  {step.what}")
     finally:
         if as_json:
-            show_json(
-                {"subject": pin, "ok": all(one.ok for one in steps), "steps": [asdict(one) for one in steps]}
-            )
-    ctx.exit(0 if all(one.ok for one in steps) else 1)
+            show_json({"subject": pin, "ok": _passed(steps), "steps": [asdict(step) for step in steps]})
+    ctx.exit(0 if _passed(steps) else 1)
+
+
+def _passed(steps: list[Step]) -> bool:
+    return all(step.ok for step in steps)
 
 
 def _steps(context: CliContext, text: str) -> Iterator[Step]:
-    """The steps as they are done. Raises ConnectionLost, SecretMissing or Refused where the way ends."""
+    """Yield the steps as they are done. Raises ConnectionLost, SecretMissing or Refused when one fails."""
     from ..core.identity import Pin
 
     pin = Pin.parse(text) if "/" in text else None
@@ -80,7 +81,7 @@ def _steps(context: CliContext, text: str) -> Iterator[Step]:
     readable, reading = _read_keys(context, provider)
     yield from reading
     for dialect in provider.dialects:
-        yield _listing(context, provider, dialect, readable, pin)
+        yield _listing(context, provider, dialect, readable=readable, pin=pin)
     if pin is None:
         yield Step(
             "call", ok=True, what=f"not made: a call needs a model (holdfast check {provider.name}/MODEL)"
@@ -99,6 +100,7 @@ def _places(provider: Provider) -> Iterator[str]:
 
 
 def _resolved(context: CliContext, pin: Pin | None, text: str) -> Provider:
+    """Return the provider that a pin or a name means. Raises ConnectionLost with the nearest name."""
     from ..core.config import near
     from ..core.errors import ConnectionLost
     from ..core.identity import ProviderName
@@ -106,17 +108,17 @@ def _resolved(context: CliContext, pin: Pin | None, text: str) -> Provider:
 
     if pin is not None:
         return provider_of(context.config, pin)
-    found = context.config.providers.get(ProviderName(text))
-    if found is None:
+    provider = context.config.providers.get(ProviderName(text))
+    if provider is None:
         raise ConnectionLost(
             f"no provider is called '{text}': {near(text, context.config.providers)}",
             next_step="holdfast provider list",
         )
-    return found
+    return provider
 
 
 def _read_keys(context: CliContext, provider: Provider) -> tuple[list[Key], list[Step]]:
-    """The keys that can be read, and a step for each. Raises SecretMissing when there is none that can be."""
+    """Return the keys that can be read, and a step for each. Raises SecretMissing when no key can be read."""
     from ..core.errors import ConfigError, SecretMissing
 
     readable, steps, missing = [], [], []
@@ -125,19 +127,14 @@ def _read_keys(context: CliContext, provider: Provider) -> tuple[list[Key], list
             secret = context.vault.secret(key)
         except SecretMissing as error:
             missing.append(error)
-            steps.append(
-                Step("key", ok=False, what=f"'{key.label}' cannot be read: {'; '.join(error.tried)}")
-            )
-        else:
-            readable.append(key)
-            steps.append(
-                Step("key", ok=True, what=f"'{key.label}' {secret} from {key.ref.partition(':')[0]}:")
-            )
-            wrong = misplaced(context, provider, key)
-            if wrong is not None:
-                what = f"'{key.label}' may be in the wrong place: {wrong.what}"
-                what += f" ({wrong.command(key.ref)})" if wrong.owners else ""
-                steps.append(Step("key", ok=True, what=what, note=True))
+            steps.append(_key_step(key, f"cannot be read: {'; '.join(error.tried)}", ok=False))
+            continue
+        readable.append(key)
+        steps.append(_key_step(key, f"{secret} from {key.ref.partition(':')[0]}:"))
+        wrong = misplaced(context, provider, key)
+        if wrong is not None:
+            step = f" ({wrong.command(key.ref)})" if wrong.owners else ""
+            steps.append(_key_step(key, f"may be in the wrong place: {wrong.what}{step}", note=True))
     if missing and not readable:
         raise missing[0]
     if not provider.keys and not any(provider.takes_no_key(dialect) for dialect in provider.dialects):
@@ -148,38 +145,39 @@ def _read_keys(context: CliContext, provider: Provider) -> tuple[list[Key], list
     return readable, steps
 
 
-def _listing(
-    context: CliContext, provider: Provider, dialect: Dialect, readable: list[Key], pin: Pin | None
-) -> Step:
-    from difflib import get_close_matches
+def _key_step(key: Key, text: str, *, ok: bool = True, note: bool = False) -> Step:
+    return Step("key", ok=ok, what=f"'{key.label}' {text}", note=note)
 
+
+def _listing(
+    context: CliContext, provider: Provider, dialect: Dialect, *, readable: list[Key], pin: Pin | None
+) -> Step:
+    """List the models of one dialect, and look for the pin's among them."""
     from ..core.errors import HoldfastError
 
     try:
         listed = list_models(context, provider, dialect, readable)
     except HoldfastError as error:
-        # Many endpoints have no list. It says nothing about a key, and for a pin the call decides.
+        # Many endpoints have no list. That says nothing about a key, and for a pin the call decides.
         return Step("models", ok=pin is not None, what=f"{dialect}: {error.what}")
-    if pin is None or pin.model in listed:
-        return Step(
-            "models",
-            ok=True,
-            what=f"{dialect}: {len(listed)} listed"
-            + (f", '{pin.model}' is one of them" if pin is not None else ""),
-        )
-    near = get_close_matches(pin.model, listed, n=3)
-    return Step(
-        "models",
-        ok=True,
-        what=f"{dialect}: {len(listed)} listed, '{pin.model}' is not one of them"
-        + (f"; near: {', '.join(near)}" if near else ""),
-    )
+    about_model = _whether_listed(pin.model, listed) if pin is not None else ""
+    return Step("models", ok=True, what=f"{dialect}: {len(listed)} listed{about_model}")
+
+
+def _whether_listed(model: str, listed: tuple[str, ...]) -> str:
+    from difflib import get_close_matches
+
+    if model in listed:
+        return f", '{model}' is one of them"
+    near = get_close_matches(model, listed, n=3)
+    similar = f"; similar: {', '.join(near)}" if near else ""
+    return f", '{model}' is not one of them{similar}"
 
 
 def list_models(
     context: CliContext, provider: Provider, dialect: Dialect, readable: list[Key] | None = None
 ) -> tuple[str, ...]:
-    """Ask an endpoint for its models, and remember them. Raises HoldfastError when it gives none; no key is
+    """Ask an endpoint for its models, and store them. Raises HoldfastError when it gives none; no key is
     blamed for that."""
     from ..calls import api_calls
     from ..core.classify import classify
@@ -188,13 +186,7 @@ def list_models(
     from ..core.identity import Connection
     from ..providers.profiles import load
 
-    usable = provider.keys_for(dialect)
-    keys: list[Key | None] = (
-        [None]
-        if provider.takes_no_key(dialect)
-        else [key for key in usable if readable is None or key in readable]
-    )
-    connection = Connection(provider, dialect, keys[0] if keys else None, _ANY_MODEL)
+    connection = Connection(provider, dialect, _first_key(provider, dialect, readable), _ANY_MODEL)
     secret = context.vault.secret(connection.key) if connection.key is not None else None
     listed = api_calls.list_models(connection, secret)
     if isinstance(listed, Reply):
@@ -206,8 +198,16 @@ def list_models(
     return listed
 
 
+def _first_key(provider: Provider, dialect: Dialect, readable: list[Key] | None) -> Key | None:
+    """Return the first usable key of a dialect; None where it needs none or has none."""
+    if provider.takes_no_key(dialect):
+        return None
+    keys = [key for key in provider.keys_for(dialect) if readable is None or key in readable]
+    return keys[0] if keys else None
+
+
 def _call(context: CliContext, provider: Provider, pin: Pin) -> Iterator[Step]:
-    """One real call, with the recovery that every request has, on this pin alone. Raises Refused."""
+    """Make one call on this pin, with the usual recovery but no fallback. Raises Refused."""
     from ..core.compatibility import confirm_model
     from ..core.identity import Route
     from ..engine.check import check_route
@@ -225,11 +225,8 @@ def _call(context: CliContext, provider: Provider, pin: Pin) -> Iterator[Step]:
     key = outcome.connection.key
     with_key = f" with key '{key.label}'" if key is not None else ""
     asked = f"after {len(outcome.attempts)} requests, " if len(outcome.attempts) > 1 else ""
-    yield Step(
-        "call",
-        ok=True,
-        what=f"{asked}{outcome.connection.dialect} answered in {answer.seconds:.1f} s{with_key}, request {request.call.request_id}",
-    )
+    answered = f"{outcome.connection.dialect} answered in {answer.seconds:.1f} s{with_key}"
+    yield Step("call", ok=True, what=f"{asked}{answered}, request {request.call.request_id}")
     if (dropped := confirm_model(outcome.connection, answer.model)) is not None:
         yield Step("model", ok=False, what=dropped.what)
 

@@ -1,9 +1,7 @@
-"""`holdfast key`: references to keys, what is remembered of them, and the file in which we keep keys if asked
-to."""
+"""`holdfast key`: references to keys, their history, and the file in which Holdfast stores keys."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,20 +10,19 @@ from . import complete
 from .context import CliContext
 from .endpoints import of_its_keys
 from .guards import refuse_while_used, sign_out
+from .key_history import History, lines_of
 from .key_login import login
-from .output import clock, count, finite, json_option, say, show_json, table
+from .output import count, json_option, say, show_json, table
 from .prompts import given_secret
 
 if TYPE_CHECKING:
-    from ..core.changes import Cooldown, Evidence
     from ..core.identity import Key, Provider
     from ..store.base import Store
 
-_FREE_TO_READ = ("env", "file", "store")
-"""References that are read just to be listed; a program or a keyring is not asked for that."""
-
-
-_FROM = "env:VARIABLE, file:PATH, cmd:PROGRAM, keyring:SERVICE/USER, store:LABEL, oauth:SIGN-IN or call:NAME; '-' reads the key from standard input."
+_FROM = (
+    "env:VARIABLE, file:PATH, cmd:PROGRAM, keyring:SERVICE/USER, store:LABEL, oauth:SIGN-IN or call:NAME; "
+    "'-' reads the key from standard input."
+)
 
 
 @click.group()
@@ -98,7 +95,7 @@ def _free_label(provider: Provider) -> str:
 
 
 def _check_unkept(context: CliContext, key: Key) -> None:
-    """A kept key is replaced only when its value is lost. Raises ConfigError otherwise."""
+    """Raise ConfigError unless the value of a stored key is lost: only then it may be replaced."""
     from ..core.errors import ConfigError, SecretMissing
 
     try:
@@ -125,16 +122,14 @@ def list_(context: CliContext, provider: str | None, as_json: bool) -> None:
       holdfast key list mimo-plan
     """
     providers = [context.provider(provider)] if provider else list(context.config.providers.values())
-    memory = context.memory
-    evidence = memory.evidence() if memory is not None else []
-    verdicts = [one for one in memory.cooldowns() if one.until > memory.now()] if memory is not None else []
-    views = [_view(context, one, key, evidence, verdicts) for one in providers for key in one.keys]
+    history = History.of(context)
+    views = [history.view(entry, key) for entry in providers for key in entry.keys]
     if as_json:
         show_json(views)
         return
     rows = [
-        [one["provider"], one["label"], one["reference"], one["tail"] or one["state"], "; ".join(_told(one))]
-        for one in views
+        [shown["provider"], shown["label"], shown["reference"], shown["tail"] or shown["state"], _text(shown)]
+        for shown in views
     ]
     table(
         ("PROVIDER", "LABEL", "REFERENCE", "KEY", "HISTORY"),
@@ -143,88 +138,9 @@ def list_(context: CliContext, provider: str | None, as_json: bool) -> None:
     )
 
 
-def _view(
-    context: CliContext,
-    provider: Provider,
-    key: Key,
-    evidence: Sequence[Evidence],
-    verdicts: Sequence[Cooldown],
-) -> dict[str, Any]:
-    """A key as JSON values. `state`: found, missing (`why` says so) or not read; `until` null is a verdict
-    without an end."""
-    from ..core.secret import redact
-
-    tail, state, why = _read(context, key)
-    mark = context.vault.fingerprint(key, context.vault.pepper()) if evidence or verdicts else None
-    subjects = (f"key:{mark}@", f"account:{provider.name}:{key.account}@")
-    return {
-        "provider": provider.name,
-        "label": key.label,
-        "reference": redact(key.ref),
-        "account": key.account,
-        "tail": tail,
-        "state": state,
-        "why": why,
-        "ends": context.vault.ends(key),
-        "evidence": [
-            {
-                "url": e.url,
-                "first_ok": e.first_ok,
-                "last_ok": e.last_ok,
-                "last_fault": e.last_fault and str(e.last_fault),
-                "last_fault_at": e.last_fault_at,
-            }
-            for e in evidence
-            if e.fingerprint == mark
-        ],
-        "verdicts": [
-            {
-                "about": c.subject.partition("@")[2],
-                "fault": str(c.fault.kind),
-                "since": c.since,
-                "until": finite(c.until),
-            }
-            for c in verdicts
-            if c.subject.startswith(subjects[: 2 if key.account else 1])
-        ],
-    }
-
-
-def _read(context: CliContext, key: Key) -> tuple[str, str, str]:
-    """(tail, state, why) of a key's value."""
-    from ..core.errors import SecretMissing
-
-    scheme, _, name = key.ref.partition(":")
-    if scheme == "oauth":
-        grant = context.vault.file.grant(name)
-        why = grant.ended if grant is not None else "not signed in"
-        return "", "missing" if why else "found", f"{why}: holdfast key login {key.provider}" if why else ""
-    if scheme not in _FREE_TO_READ:
-        return "", "not read", ""
-    try:
-        return str(context.vault.secret(key)), "found", ""
-    except SecretMissing as error:
-        return "", "missing", "; ".join(error.tried)
-
-
-def _told(one: dict[str, Any]) -> Iterator[str]:
-    """What is remembered of a key, for reading."""
-    if one["why"]:
-        yield one["why"]
-    if one["ends"] is not None:
-        yield f"its token ends {clock(one['ends'])} and is renewed by itself"
-    for e in one["evidence"]:
-        host = e["url"].partition("://")[2].partition("/")[0]
-        yield (
-            f"worked at {host} {clock(e['last_ok'])}"
-            if e["last_ok"] is not None
-            else f"never worked at {host}"
-        )
-        if e["last_fault"] and (e["last_fault_at"] or 0) > (e["last_ok"] or 0):
-            yield f"{e['last_fault']} {clock(e['last_fault_at'])}"
-    for verdict in one["verdicts"]:
-        until = clock(verdict["until"]) if verdict["until"] is not None else "the key changes"
-        yield f"{verdict['fault']} until {until} (holdfast key reset {one['provider']} {one['label']})"
+def _text(shown: dict[str, Any]) -> str:
+    """Return the history of a key in one cell of the table."""
+    return "; ".join(lines_of(shown))
 
 
 @command.command()
@@ -249,31 +165,35 @@ def reset(context: CliContext, provider: str, label: str | None) -> None:
 
 
 def _forget(context: CliContext, memory: Store, key: Key) -> int:
-    """Evidence and verdicts of a key and its account. Raises SecretMissing: by its value is a key known."""
+    """Forget evidence and cooldowns of a key and its account, and return how many rows that were.
+
+    Raises SecretMissing when the key cannot be read: its rows are found by the key's value.
+    """
     context.vault.secret(key)
     mark = context.vault.fingerprint(key, context.vault.pepper())
     forgotten = memory.forget(mark) if mark is not None else 0
-    if key.account:
-        forgotten += sum(
-            memory.clear(one.subject)
-            for one in memory.cooldowns()
-            if one.subject.startswith(f"account:{key.provider}:{key.account}@")
-        )
+    if not key.account:
+        return forgotten
+    prefix = f"account:{key.provider}:{key.account}@"
+    for cooldown in memory.cooldowns():
+        if cooldown.subject.startswith(prefix):
+            forgotten += memory.clear(cooldown.subject)
     return forgotten
 
 
 def _key(provider: Provider, label: str) -> Key:
+    """Return the key with this label. Raises ConfigError with the nearest label."""
     from ..core.config import near
     from ..core.errors import ConfigError
 
-    found = next((key for key in provider.keys if key.label == label), None)
-    if found is None:
-        known = near(label, [key.label for key in provider.keys])
-        raise ConfigError(
-            f"provider '{provider.name}' has no key '{label}': {known}",
-            next_step=f"holdfast key list {provider.name}",
-        )
-    return found
+    for key in provider.keys:
+        if key.label == label:
+            return key
+    known = near(label, [key.label for key in provider.keys])
+    raise ConfigError(
+        f"provider '{provider.name}' has no key '{label}': {known}",
+        next_step=f"holdfast key list {provider.name}",
+    )
 
 
 @command.command()

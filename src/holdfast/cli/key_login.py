@@ -1,4 +1,4 @@
-"""`holdfast key login`: sign in for a key that is given out for a while and renews itself."""
+"""`holdfast key login`: sign in for a key that expires and is renewed automatically."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TABLE = '[signin.NAME] with client_id, token_url and device_url or authorize_ur
     "--key",
     "label",
     metavar="LABEL",
-    help="Which of the provider's sign-ins, if it has several.",
+    help="The key to sign in for, if the provider has several.",
     shell_complete=complete.labels,
 )
 @click.option(
@@ -42,7 +42,7 @@ _TABLE = '[signin.NAME] with client_id, token_url and device_url or authorize_ur
 def login(context: CliContext, provider: str, label: str | None, how: str | None) -> None:
     """Sign in for a provider whose key is `oauth:NAME`.
 
-    What comes of it is kept in secrets.toml (mode 0600), renewed by itself, and sent only to the token
+    The tokens are stored in secrets.toml (mode 0600), renewed automatically, and sent only to the token
     address of [signin.NAME].
 
     \b
@@ -57,37 +57,39 @@ def login(context: CliContext, provider: str, label: str | None, how: str | None
     grant = by_device(sign_in, say) if how == "device" else by_browser(sign_in, say, visit=click.launch)
     context.vault.file.put_grant(sign_in.name, grant)
     ends = f"; its first token ends {clock(grant.expires_at)}" if grant.expires_at is not None else ""
-    say(f"signed in: key '{key.label}' of provider '{provider}' is kept in {context.home.secrets}{ends}")
+    say(f"signed in: key '{key.label}' of provider '{provider}' is stored in {context.home.secrets}{ends}")
     if grant.refresh is None:
-        say(
-            "  note: the service gave no token that renews it, so you will have to sign in again when it ends"
-        )
+        say("  note: the service gave no refresh token; sign in again when this one ends")
     say(f"  next: holdfast check {provider}")
 
 
 def _signed(context: CliContext, provider: Provider, label: str | None) -> tuple[Key, SignIn]:
-    """The key to sign in for. Raises ConfigError when none or several could be meant."""
+    """Return the key to sign in for, and its sign-in. Raises ConfigError when there is none, or several."""
     from ..core.errors import ConfigError
 
-    found = [key for key in provider.keys if key.ref.startswith("oauth:") and label in (None, key.label)]
-    if len(found) != 1:
-        what = f"provider '{provider.name}' has {'several keys' if found else 'no key'} that somebody signs in for"
-        step = (
-            f"holdfast key login {provider.name} --key {found[0].label}"
-            if found
-            else f"holdfast key list {provider.name}   (the file needs {_TABLE})"
+    keys = [key for key in provider.keys if key.ref.startswith("oauth:") and label in (None, key.label)]
+    if not keys:
+        raise ConfigError(
+            f"provider '{provider.name}' has no key to sign in for",
+            next_step=f"holdfast key list {provider.name}   (the file needs {_TABLE})",
         )
-        raise ConfigError(what, next_step=step)
-    return found[0], context.config.sign_ins[found[0].ref.removeprefix("oauth:")]
+    if len(keys) > 1:
+        raise ConfigError(
+            f"provider '{provider.name}' has several keys to sign in for",
+            next_step=f"holdfast key login {provider.name} --key {keys[0].label}",
+        )
+    return keys[0], context.config.sign_ins[keys[0].ref.removeprefix("oauth:")]
 
 
 def _check(sign_in: SignIn, how: str, provider: str) -> None:
+    """Raise ConfigError unless the sign-in offers this way; `how` is device or browser."""
     from ..core.errors import ConfigError
 
-    ways = {"device": sign_in.device_url, "browser": sign_in.authorize_url}
-    if not ways[how]:
-        other = next(name for name, url in ways.items() if url)
-        field = {"device": "device_url", "browser": "authorize_url"}[how]
-        raise ConfigError(
-            f"[signin.{sign_in.name}] has no {field}", next_step=f"holdfast key login {provider} --{other}"
-        )
+    urls = {"device": sign_in.device_url, "browser": sign_in.authorize_url}
+    if urls[how]:
+        return
+    fields = {"device": "device_url", "browser": "authorize_url"}
+    other = next(name for name, url in urls.items() if url)
+    raise ConfigError(
+        f"[signin.{sign_in.name}] has no {fields[how]}", next_step=f"holdfast key login {provider} --{other}"
+    )

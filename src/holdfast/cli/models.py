@@ -1,4 +1,4 @@
-"""`holdfast models`: the one list of what can be chosen, declared and discovered together."""
+"""`holdfast models`: all models that can be chosen, declared and discovered together."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--provider", help="Only of this provider.", shell_complete=complete.providers)
-@click.option("--harness", help="Only what this program can speak to, such as pi, claude or codex.")
+@click.option("--harness", help="Only what this program can use, such as pi, claude or codex.")
 @click.option(
-    "--refresh", is_flag=True, help="Ask the providers for their lists first. This never blames a key."
+    "--refresh", is_flag=True, help="Ask the providers for their lists first. A failure blames no key."
 )
-@click.option("--all", "everything", is_flag=True, help="Also what cannot be reached, with the reason.")
+@click.option("--all", "everything", is_flag=True, help="Also show what cannot be used, with the reason.")
 @json_option
 @click.pass_context
 def command(
@@ -35,8 +35,8 @@ def command(
 ) -> None:
     """List the models of your providers as pins.
 
-    With --harness: grouped by provider, each with the endpoint that this program would be handed. Exit 1:
-    with --refresh, none of the providers gave a list.
+    With --harness: grouped by provider, each with the endpoint that this program would use. Exit 1: with
+    --refresh, no provider gave a list.
 
     \b
     Example:
@@ -46,91 +46,96 @@ def command(
 
     context: CliContext = ctx.obj
     providers = [context.provider(provider)] if provider else list(context.config.providers.values())
-    failures = [said for one in providers if (said := _ask(context, one))] if refresh else []
-    discovered: dict[str, list[str]] = {one.name: known_models(context, one) for one in providers}
-    found = [
-        one
-        for one in options(context.config, discovered, _spoken(harness))
-        if one.pin.provider in discovered and (everything or not one.why_not)
+    failures = _refresh(context, providers) if refresh else []
+    discovered: dict[str, list[str]] = {entry.name: known_models(context, entry) for entry in providers}
+    shown = [
+        option
+        for option in options(context.config, discovered, _spoken(harness))
+        if option.pin.provider in discovered and (everything or not option.why_not)
     ]
     if as_json:
-        show_json(_grouped(context, found) if harness else [_described(one) for one in found])
+        show_json(_grouped(context, shown) if harness else [_described(option) for option in shown])
     elif harness:
-        rows = [[one.pin.provider, str(one.pin), *_where(one), _state(one)] for one in found]
         table(
             ("PROVIDER", "PIN", "BY", "AT", "STATE"),
-            rows,
+            [[option.pin.provider, str(option.pin), *_where(option), _state(option)] for option in shown],
             empty=_nothing_for(harness, everything, refresh, provider),
         )
     else:
-        rows = [[str(one.pin), ", ".join(one.dialects), _state(one)] for one in found]
-        table(("PIN", "DIALECTS", "STATE"), rows, empty=_nothing(everything, refresh, provider))
-    for said in failures:
-        click.echo(f"holdfast: {plain(said)}", err=True)
+        table(
+            ("PIN", "DIALECTS", "STATE"),
+            [[str(option.pin), ", ".join(option.dialects), _state(option)] for option in shown],
+            empty=_nothing(everything, refresh, provider),
+        )
+    for failure in failures:
+        click.echo(f"holdfast: {plain(failure)}", err=True)
     ctx.exit(1 if failures and len(failures) == len(providers) else 0)
 
 
-def _described(one: Option) -> dict[str, Any]:
+def _described(option: Option) -> dict[str, Any]:
     return {
-        "pin": str(one.pin),
-        "dialects": [*map(str, one.dialects)],
-        "declared": one.declared,
-        "why_not": one.why_not,
+        "pin": str(option.pin),
+        "dialects": [*map(str, option.dialects)],
+        "declared": option.declared,
+        "why_not": option.why_not,
     }
 
 
-def _grouped(context: CliContext, found: list[Option]) -> list[dict[str, Any]]:
-    """The options as pickers show them: a group a provider, and in each option the connection that it stands
-    for."""
-    groups: list[dict[str, Any]] = []
-    for name, options in groupby(found, key=lambda one: one.pin.provider):
-        listed = []
-        for one in options:
-            keys = (
-                [key.label for key in context.provider(name).keys_for(one.dialects[0])]
-                if one.dialects
-                else []
-            )
-            at = (
-                {
-                    "dialect": str(one.endpoint.dialect),
-                    "url": one.endpoint.url,
-                    "auth": str(one.endpoint.auth),
-                }
-                if one.endpoint is not None
-                else {}
-            )
-            connection = {"provider": str(name), **at, "keys": keys} if one.endpoint is not None else None
-            listed.append(
-                {"label": one.pin.model, "value": str(one.pin), **_described(one), "connection": connection}
-            )
-        groups.append({"label": str(name), "options": listed})
-    return groups
+def _grouped(context: CliContext, shown: list[Option]) -> list[dict[str, Any]]:
+    """Return the options as pickers show them: a group for each provider, and in each option the connection
+    that it means."""
+    return [
+        {
+            "label": str(name),
+            "options": [
+                {"label": option.pin.model, "value": str(option.pin)}
+                | _described(option)
+                | {"connection": _connection(context, option)}
+                for option in group
+            ],
+        }
+        for name, group in groupby(shown, key=lambda option: option.pin.provider)
+    ]
 
 
-def _where(one: Option) -> tuple[str, str]:
-    return (str(one.endpoint.dialect), one.endpoint.host) if one.endpoint is not None else ("", "")
+def _connection(context: CliContext, option: Option) -> dict[str, Any] | None:
+    """Return the connection of an option as JSON values; None when it has no endpoint."""
+    endpoint = option.endpoint
+    if endpoint is None:
+        return None
+    keys = context.provider(option.pin.provider).keys_for(option.dialects[0]) if option.dialects else ()
+    return {
+        "provider": str(option.pin.provider),
+        "dialect": str(endpoint.dialect),
+        "url": endpoint.url,
+        "auth": str(endpoint.auth),
+        "keys": [key.label for key in keys],
+    }
 
 
-def _state(one: Option) -> str:
-    return one.why_not or ("declared" if one.declared else "listed by the provider")
+def _where(option: Option) -> tuple[str, str]:
+    if option.endpoint is None:
+        return "", ""
+    return str(option.endpoint.dialect), option.endpoint.host
+
+
+def _state(option: Option) -> str:
+    if option.why_not:
+        return option.why_not
+    return "declared" if option.declared else "listed by the provider"
 
 
 def _nothing(everything: bool, refreshed: bool, provider: str | None) -> str:
+    """Return the line for an empty list, with what to try next."""
     only = f" --provider {provider}" if provider else ""
-    step = (
-        "provider list"
-        if everything and refreshed
-        else f"models{only} --all"
-        if refreshed
-        else f"models{only} --refresh"
-    )
+    step = f"models{only} --refresh"
+    if refreshed:
+        step = "provider list" if everything else f"models{only} --all"
     return f"no model to choose from\n  run: holdfast {step}"
 
 
 def _nothing_for(harness: str, everything: bool, refreshed: bool, provider: str | None) -> str:
-    """Return what to say where a program can use nothing: with --all it is shown why, after that only a list
-    can help."""
+    """Return the line for a program that can use no model: --all shows why."""
     if everything:
         return _nothing(everything, refreshed, provider)
     only = f" --provider {provider}" if provider else ""
@@ -138,7 +143,7 @@ def _nothing_for(harness: str, everything: bool, refreshed: bool, provider: str 
 
 
 def _spoken(harness: str | None) -> tuple[Dialect, ...] | None:
-    """The dialects of a program. Raises ConfigError for one that is not known."""
+    """Return the dialects of a program; None without one. Raises ConfigError for an unknown program."""
     if harness is None:
         return None
     from ..core.config import near
@@ -153,24 +158,32 @@ def _spoken(harness: str | None) -> tuple[Dialect, ...] | None:
 
 
 def known_models(context: CliContext, provider: Provider) -> list[str]:
-    """What the provider listed at the addresses that it has now."""
+    """Return the models that the provider listed at its present addresses."""
     memory = context.memory
-    seen = [memory.models(provider.name, one.url) for one in provider.endpoints] if memory is not None else []
-    return [model for one in seen if one is not None for model in one[0]]
+    if memory is None:
+        return []
+    lists = [memory.models(provider.name, endpoint.url) for endpoint in provider.endpoints]
+    return [model for stored in lists if stored is not None for model in stored[0]]
+
+
+def _refresh(context: CliContext, providers: list[Provider]) -> list[str]:
+    """Ask the providers for their lists and store them. Return a sentence for each that gave none."""
+    failures = [_ask(context, provider) for provider in providers]
+    return [failure for failure in failures if failure]
 
 
 def _ask(context: CliContext, provider: Provider) -> str:
-    """Ask the provider for its list at its first endpoint that has one, and remember it; what to say if none
-    answers."""
+    """Ask the provider for its list at its first endpoint that has one, and store it. Return what to say if
+    none answers, else nothing."""
     from ..core.errors import HoldfastError
     from .check import list_models
 
-    said = ""
+    failure = ""
     for dialect in provider.dialects:
         try:
             list_models(context, provider, dialect)
         except HoldfastError as error:
-            said = said or f"{provider.name}: {error}"
+            failure = failure or f"{provider.name}: {error}"
         else:
             return ""
-    return said
+    return failure

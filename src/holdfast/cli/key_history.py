@@ -1,0 +1,120 @@
+"""What `holdfast key list` shows of a key: its value's last characters, and what happened with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .context import CliContext
+from .output import clock, finite
+
+if TYPE_CHECKING:
+    from ..core.changes import Cooldown, Evidence
+    from ..core.identity import Key, Provider
+
+_FREE_TO_READ = ("env", "file", "store")
+"""References that are read just to be listed. A program or a keyring is not asked for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Evidence and active cooldowns of all keys, as the store knows them now."""
+
+    context: CliContext
+    evidence: Sequence[Evidence] = ()
+    cooldowns: Sequence[Cooldown] = ()
+
+    @classmethod
+    def of(cls, context: CliContext) -> History:
+        """Read the history from the store, if there is one."""
+        memory = context.memory
+        if memory is None:
+            return cls(context)
+        now = memory.now()
+        active = [cooldown for cooldown in memory.cooldowns() if cooldown.until > now]
+        return cls(context, memory.evidence(), active)
+
+    def view(self, provider: Provider, key: Key) -> dict[str, Any]:
+        """Return a key as JSON values.
+
+        `state` is found, missing (`why` gives the reason) or not read; a cooldown without an
+        end has null as `until`.
+        """
+        from ..core.secret import redact
+
+        vault = self.context.vault
+        tail, state, why = _read(self.context, key)
+        known = self.evidence or self.cooldowns
+        fingerprint = vault.fingerprint(key, vault.pepper()) if known else None
+        subjects = [f"key:{fingerprint}@"]
+        if key.account:
+            subjects.append(f"account:{provider.name}:{key.account}@")
+        return {
+            "provider": provider.name,
+            "label": key.label,
+            "reference": redact(key.ref),
+            "account": key.account,
+            "tail": tail,
+            "state": state,
+            "why": why,
+            "ends": vault.ends(key),
+            "evidence": [_evidence(row) for row in self.evidence if row.fingerprint == fingerprint],
+            "verdicts": [_cooldown(row) for row in self.cooldowns if row.subject.startswith(tuple(subjects))],
+        }
+
+
+def lines_of(shown: dict[str, Any]) -> Iterator[str]:
+    """Yield what happened with a key, in phrases; `shown` is its view."""
+    if shown["why"]:
+        yield shown["why"]
+    if shown["ends"] is not None:
+        yield f"its token ends {clock(shown['ends'])} and is renewed automatically"
+    for evidence in shown["evidence"]:
+        host = evidence["url"].partition("://")[2].partition("/")[0]
+        last_ok = evidence["last_ok"]
+        yield f"never worked at {host}" if last_ok is None else f"worked at {host} {clock(last_ok)}"
+        if evidence["last_fault"] and (evidence["last_fault_at"] or 0) > (last_ok or 0):
+            yield f"{evidence['last_fault']} {clock(evidence['last_fault_at'])}"
+    for cooldown in shown["verdicts"]:
+        until = "the key changes" if cooldown["until"] is None else clock(cooldown["until"])
+        reset = f"holdfast key reset {shown['provider']} {shown['label']}"
+        yield f"{cooldown['fault']} until {until} ({reset})"
+
+
+def _evidence(row: Evidence) -> dict[str, Any]:
+    return {
+        "url": row.url,
+        "first_ok": row.first_ok,
+        "last_ok": row.last_ok,
+        "last_fault": row.last_fault and str(row.last_fault),
+        "last_fault_at": row.last_fault_at,
+    }
+
+
+def _cooldown(row: Cooldown) -> dict[str, Any]:
+    return {
+        "about": row.subject.partition("@")[2],
+        "fault": str(row.fault.kind),
+        "since": row.since,
+        "until": finite(row.until),
+    }
+
+
+def _read(context: CliContext, key: Key) -> tuple[str, str, str]:
+    """Return (last characters, state, reason) of a key's value."""
+    from ..core.errors import SecretMissing
+
+    scheme, _, name = key.ref.partition(":")
+    if scheme == "oauth":
+        grant = context.vault.file.grant(name)
+        why = grant.ended if grant is not None else "not signed in"
+        if why:
+            return "", "missing", f"{why}: holdfast key login {key.provider}"
+        return "", "found", ""
+    if scheme not in _FREE_TO_READ:
+        return "", "not read", ""
+    try:
+        return str(context.vault.secret(key)), "found", ""
+    except SecretMissing as error:
+        return "", "missing", "; ".join(error.tried)
