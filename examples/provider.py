@@ -9,6 +9,7 @@ python examples/provider.py [--port PORT]     port 41017 unless you name another
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import threading
 from collections import Counter
@@ -51,7 +52,8 @@ def main() -> int:
     try:
         provider = ScriptedProvider(answer, models=["mimo-v2.5-pro"], port=port)
     except OSError as error:
-        print(f"Cannot listen on port {port}: {error.strerror}. Choose another with --port.", file=sys.stderr)
+        reason = os.strerror(error.errno or 0)
+        print(f"Cannot listen on port {port}: {reason}. Choose another with --port.", file=sys.stderr)
         return 1
     with provider, suppress(KeyboardInterrupt):
         print(f"A provider that misbehaves listens at {provider.url}", flush=True)
