@@ -105,15 +105,35 @@ def test_auth_beside_a_preset_holds_for_all_its_endpoints() -> None:
     [
         (["env:MIMO_KEY"], ["MIMO_KEY"]),
         (["store:b"], ["b"]),
-        (["file:/run/secrets/a", "cmd:op read x", "keyring:s/u"], ["k1", "k2", "k3"]),
+        (
+            ["file:/run/secrets/a", "cmd:op read x", "keyring:s/u"],
+            ["file-d88eb6b8", "cmd-7e43c497", "keyring-388eec80"],
+        ),
         ([{"from": "env:A", "label": "main"}, "env:B"], ["main", "B"]),
-        (["env:" + "A" * 65], ["k1"]),
+        (["env:" + "A" * 65, "env:_A"], ["env-acab3753", "env-4614f977"]),
+        (["call:mine"], ["mine"]),
     ],
 )
 def test_a_key_is_labelled_by_its_user_else_by_where_it_is_kept(
     keys: list[object], labels: list[str]
 ) -> None:
     assert [key.label for key in provider(url="https://x.example/v1", keys=keys).keys] == labels
+
+
+REFERENCES = ["env:A", "env:_A", "store:k2", "file:~/a", "file:~/b", "cmd:op read a", "keyring:s/u", "call:c"]
+
+
+@given(
+    st.lists(st.sampled_from(REFERENCES), unique=True).flatmap(
+        lambda some: st.tuples(st.just(some), st.permutations(some))
+    )
+)
+def test_a_label_never_depends_on_where_a_key_stands_or_what_stands_beside_it(
+    drawn: tuple[list[str], list[str]],
+) -> None:
+    written, reordered = (provider(url="https://x.example/v1", keys=some).keys for some in drawn)
+    alone = [key for ref in drawn[0] for key in provider(url="https://x.example/v1", keys=[ref]).keys]
+    assert set(written) == set(reordered) == set(alone)
 
 
 def test_a_key_may_have_an_account_and_endpoints_of_its_own() -> None:

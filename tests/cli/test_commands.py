@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,18 @@ def test_a_piped_key_is_kept_privately_and_referred_to(cli: Cli, furnished: Path
     assert SecretsFile(furnished / "secrets.toml").get("mimo", "piped") is not None
     assert (furnished / "secrets.toml").stat().st_mode & 0o777 == 0o600
     assert "canary" not in (furnished / "holdfast.toml").read_text()
+
+
+def test_a_key_that_is_kept_without_a_label_gets_a_name_that_is_no_position(
+    cli: Cli, furnished: Path
+) -> None:
+    for _ in range(2):
+        assert cli("key", "add", "both", "--from", "-", input="sk-piped-canary-0123456789\n").exit_code == 0
+    one, two = [key.label for key in load(Home.find()).providers["both"].keys[1:]]
+    assert one != two
+    assert all(re.fullmatch("kept-[0-9a-f]{8}", label) for label in (one, two))
+    assert cli("key", "remove", "both", one).exit_code == 0
+    assert [key.label for key in load(Home.find()).providers["both"].keys] == ["BOTH_KEY", two]
 
 
 def test_a_key_whose_kept_value_was_lost_is_given_again_and_one_that_is_there_is_not_replaced(

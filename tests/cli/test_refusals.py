@@ -13,6 +13,7 @@ import pytest
 
 from cli.furnishing import CANARY, CONFIG, Cli, contents, write
 from holdfast.cli import app
+from holdfast.core.key_labels import label_of
 
 
 def added(text: str) -> Callable[[Path], None]:
@@ -463,7 +464,11 @@ def test_a_home_that_may_not_be_looked_into_is_told_by_doctor(cli: Cli, furnishe
 def test_doctor_notes_a_command_that_seems_to_hold_a_key(cli: Cli, furnished: Path) -> None:
     added(f"[provider.x]\nurl = \"https://x.example\"\nkeys = ['cmd:echo {CANARY}']\n")(furnished)
     result = cli("doctor")
-    assert "note   key       the command of key 'k1' of provider 'x' seems to hold a secret" in result.stdout
+    label = label_of(f"cmd:echo {CANARY}")
+    assert (
+        f"note   key       the command of key '{label}' of provider 'x' seems to hold a secret"
+        in result.stdout
+    )
     assert CANARY not in result.stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,7 +65,7 @@ def add(
         kept = (
             ref.removeprefix("store:")
             if ref is not None and ref.startswith("store:")
-            else label or _free_label(entry)
+            else label or _new_label()
         )
         known = next((key for key in entry.keys if key.ref == f"store:{kept}"), None)
         if known is not None:
@@ -89,9 +90,9 @@ def add(
     say(*(misplaced or [f"  next: holdfast check {provider}"]))
 
 
-def _free_label(provider: Provider) -> str:
-    taken = {key.label for key in provider.keys}
-    return next(label for number in range(1, len(taken) + 2) if (label := f"k{number}") not in taken)
+def _new_label() -> str:
+    """Return a label for a key that is kept without one: by chance, because a number would be a position."""
+    return f"kept-{os.urandom(4).hex()}"
 
 
 def _check_unkept(context: CliContext, key: Key) -> None:

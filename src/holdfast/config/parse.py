@@ -17,6 +17,7 @@ from ..core import times
 from ..core.config import Config, GatewaySettings, Limits, Listen, Place, SignIn, near
 from ..core.errors import ConfigError, IdentityError, Problem
 from ..core.identity import Auth, Dialect, Endpoint, FallbackChain, Key, Pin, Provider, ProviderName, Strategy
+from ..core.key_labels import LABEL, label_of
 from ..core.known_hosts import KnownAt, nobody_knows
 from ..core.secret import redact
 from . import endpoints as endpoints_of
@@ -35,7 +36,6 @@ REFERENCES: Mapping[str, tuple[str, str]] = {
     "oauth": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "oauth:NAME, with a table [signin.NAME]"),
     "call": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "call:NAME"),
 }
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _USERINFO = re.compile(r"//[^/\s']*@")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)", re.ASCII)
@@ -142,7 +142,7 @@ _names = _rule(
     'a table of names, such as { "my-deployment" = "gpt-5" }',
     lambda v: tuple(v.items()),
 )
-_label = _like(_LABEL.pattern, "a short name of letters, digits, '.', '_' and '-'")
+_label = _like(LABEL.pattern, "a short name of letters, digits, '.', '_' and '-'")
 _listen = _rule(_is_address, 'host:port, such as "127.0.0.1:4141"', str)
 _store = _like(
     r"(?:sqlite|memory):.*|postgresql://(?!.*password=)(?:[^:@/]*@)?[^@]*",
@@ -305,7 +305,7 @@ class _Reader:
         found: list[Key] = []
         for position, raw in enumerate(raws):
             here = f"{path}.keys[{position}]"
-            key = self.key(here, owner, position, raw, endpoints)
+            key = self.key(here, owner, raw, endpoints)
             twice = [
                 what
                 for what in ("ref", "label")
@@ -321,12 +321,7 @@ class _Reader:
         return tuple(found)
 
     def key(
-        self,
-        here: str,
-        owner: ProviderName,
-        position: int,
-        raw: object,
-        endpoints: Mapping[Dialect, Endpoint],
+        self, here: str, owner: ProviderName, raw: object, endpoints: Mapping[Dialect, Endpoint]
     ) -> Key | None:
         fix = f"holdfast key add {owner} --from env:VARIABLE"
         given = {"from": raw} if isinstance(raw, str) else self.fields(here, raw, _KEY, owner)
@@ -352,11 +347,7 @@ class _Reader:
         scheme, _, rest = ref.partition(":")
         if scheme == "oauth" and rest not in self.sign_ins:
             self.wrong(here, f"there is no table [signin.{rest}]", near(rest, self.sign_ins))
-        label = given.get("label") or (
-            rest
-            if scheme in ("env", "store", "oauth", "call") and _LABEL.fullmatch(rest)
-            else f"k{position + 1}"
-        )
+        label = given.get("label") or label_of(ref)
         self.sources |= {(owner, label, dialect): (written, "") for dialect, (written, _) in found.items()}
         return Key(owner, label, ref, given.get("account"), tuple(endpoint for _, endpoint in found.values()))
 
