@@ -7,8 +7,15 @@ import pytest
 
 from holdfast.core.config import Config
 from holdfast.core.errors import ConnectionLost
-from holdfast.core.identity import Dialect, Endpoint, FallbackChain, Pin, Provider, ProviderName
-from holdfast.core.routing import LegacyRow, fallback_routes_for, pin_for_request, recover_pin, route_for
+from holdfast.core.identity import Auth, Dialect, Endpoint, FallbackChain, Pin, Provider, ProviderName
+from holdfast.core.routing import (
+    LegacyRow,
+    fallback_routes_for,
+    pin_for_request,
+    provider_of,
+    recover_pin,
+    route_for,
+)
 from world import CHAT, key, provider
 
 URL = "https://token-plan-cn.example/v1"
@@ -51,6 +58,38 @@ def test_a_chosen_key_that_is_gone_is_refused_with_those_there_are() -> None:
     with pytest.raises(ConnectionLost, match="no key 'old'") as lost:
         route_for(ALL, Pin.parse("team-a/m1"), CHAT, "old")
     assert lost.value.candidates == ("a",)
+
+
+KEYLESS = Provider(ProviderName("keyless"), (Endpoint("https://k.example"),))
+OPEN = Provider(ProviderName("open"), (Endpoint("http://127.0.0.1:9", auth=Auth.NONE),))
+PAIR = provider("pair", "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("pin", "run"),
+    [
+        ("team-a/m1", "holdfast session pin SESSION team-a/m1 --key a"),
+        ("pair/m1", "holdfast session pin SESSION pair/m1 --key LABEL"),
+        (
+            "keyless/m",
+            "holdfast key add keyless --from env:VARIABLE   (then: holdfast session pin SESSION keyless/m)",
+        ),
+        ("open/m", "holdfast session pin SESSION open/m"),
+    ],
+)
+def test_the_command_for_a_chosen_key_that_is_gone_is_one_that_works_there(pin: str, run: str) -> None:
+    with pytest.raises(ConnectionLost) as lost:
+        provider_of(config(A, PAIR, KEYLESS, OPEN), Pin.parse(pin), "old")
+    assert lost.value.next_step == run
+
+
+@pytest.mark.parametrize(
+    ("label", "told"), [("k2", True), ("k9999", True), ("k0", False), ("old", False), ("k2a", False)]
+)
+def test_a_chosen_key_that_may_be_a_position_is_told_to_be_none_any_more(label: str, told: bool) -> None:
+    with pytest.raises(ConnectionLost) as lost:
+        provider_of(ALL, Pin.parse("team-a/m1"), label)
+    assert ("is not called by its position any more" in lost.value.what) is told
 
 
 def test_a_rung_that_cannot_stand_in_is_left_out() -> None:

@@ -7,6 +7,7 @@ true: a resume restores exactly what was chosen, or refuses and says how to mend
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 
@@ -16,6 +17,7 @@ import pytest
 from holdfast.core.config import Config
 from holdfast.core.errors import ConfigError, ConnectionLost, IdentityError
 from holdfast.core.identity import KINDS, Dialect
+from holdfast.core.key_labels import label_of
 from holdfast.core.routing import LegacyRow, recover_pin
 from holdfast.fake_provider import ScriptedProvider, ok, status
 from holdfast.sdk.api import Session
@@ -234,6 +236,62 @@ def test_a_session_on_a_chosen_key_refuses_when_that_key_is_gone(
         assert refused.value.candidates == ("a",)
     assert house.command("session", "show", "work").stdout.count("has no key 'b'") == 1
     assert keys_seen(plan) == ["b"]
+
+
+def key_file(house: House, label: str) -> str:
+    """A file with the key of this label; the reference to it."""
+    house.own(label)
+    (house.path / label).write_text(value_of(label))
+    return f"file:{house.path / label}"
+
+
+def pool(plan: ScriptedProvider, *references: str) -> str:
+    """The table of a provider whose keys have no labels of their own."""
+    return f'[provider.team]\nurl = "{plan.url}"\nmodels = ["m1"]\nkeys = {list(references)!r}\n'
+
+
+def test_a_chosen_key_without_a_label_stays_the_session_s_wherever_it_stands(
+    house: House, plan: ScriptedProvider
+) -> None:
+    one, two = key_file(house, "a"), key_file(house, "b")
+    house.write(pool(plan, one, two))
+    with house.open() as held:
+        session = held.session("work", "team/m1", key=label_of(two))
+        assert ask(session) == TEXT
+        house.write(pool(plan, two, one))
+        held.engine._config_due = 0.0
+        assert ask(session) == TEXT
+    assert keys_seen(plan) == ["b", "b"]
+
+
+def test_a_chosen_key_that_is_gone_is_refused_everywhere_also_when_one_is_left(
+    house: House, plan: ScriptedProvider
+) -> None:
+    one, two = key_file(house, "a"), key_file(house, "b")
+    house.write(pool(plan, one, two))
+    repair = f"holdfast session pin work team/m1 --key {label_of(one)}"
+    with house.open() as held:
+        session = held.session("work", "team/m1", key=label_of(two))
+        house.write(pool(plan, one))
+        held.engine._config_due = 0.0
+        refused = lost(session)
+        assert f"has no key '{label_of(two)}'" in refused
+        assert f"could be: {label_of(one)}" in refused
+        assert f"run: {repair}" in refused
+    with house.open() as held, pytest.raises(ConnectionLost, match=repair):
+        held.session("work")
+    (told,) = json.loads(house.command("session", "list", "--json").stdout)
+    assert (told["resumes"], told["candidates"], told["run"]) == (False, [label_of(one)], repair)
+    for command in (("session", "show", "work"), ("doctor",), ("run", "claude", "--session", "work")):
+        done = house.command(*command)
+        assert label_of(one) in done.stdout + done.stderr, command
+        assert repair in done.stdout + done.stderr, command
+    assert f"nowhere: provider 'team' has no key '{label_of(two)}'" in house.command("why", "work").stdout
+    assert plan.calls == []
+    assert house.command(*repair.split()[1:]).returncode == 0
+    with house.open() as held:
+        assert ask(held.session("work")) == TEXT
+    assert keys_seen(plan) == ["a"]
 
 
 @library_only

@@ -205,12 +205,10 @@ class _Examination:
             return  # a damaged store has been told
         for one in views:
             if not one["resumes"]:
-                yield Finding(
-                    "session",
-                    "wrong",
-                    f"'{one['id']}' on {one['pin']} would not resume: {one['why_not']}",
-                    one["run"],
-                )
+                what = f"'{one['id']}' on {one['pin']} would not resume: {one['why_not']}"
+                if one["candidates"]:
+                    what += f"; it could be: {', '.join(one['candidates'])}"
+                yield Finding("session", "wrong", what, one["run"])
         if all(one["resumes"] for one in views):
             yield Finding("session", "ok", f"{count(len(views), 'session')} would resume")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..config import project_pin
 from ..core.compatibility import dialect_for
 from ..core.config import Config, near
-from ..core.errors import CannotHandOver, ConfigError, SecretMissing
+from ..core.errors import CannotHandOver, ConfigError, ConnectionLost, SecretMissing
 from ..core.identity import Connection, Dialect, Pin, Provider
 from ..core.routing import provider_of, route_for
 from ..core.secret import Secret
@@ -83,7 +83,10 @@ def choice(holdfast: Holdfast, session: str, harness: Harness, pin: Pin, key: st
     does not resolve."""
     Session(session, pin, key)  # an id that could be misread in a path is refused before there is one
     config = holdfast.config
-    provider = provider_of(config, pin, key)
+    try:
+        provider = provider_of(config, pin, key)
+    except ConnectionLost as lost:
+        raise lost.about(session) from None
     others = [one for one in config.providers.values() if one is not provider]
     dialect = dialect_for(
         harness.name, harness.speaks, provider, others, wire=harness.wire, known_at=config.known_at

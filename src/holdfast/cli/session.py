@@ -93,6 +93,7 @@ def view(config: Config, session: Session | BrokenSession) -> dict[str, Any]:
             "fallback": None,
             "resumes": False,
             "why_not": why,
+            "candidates": [],
             "run": run,
             "broken": True,
         }
@@ -109,7 +110,8 @@ def view(config: Config, session: Session | BrokenSession) -> dict[str, Any]:
         "version": session.version,
         "resumes": lost is None,
         "why_not": lost.what if lost is not None else "",
-        "run": lost.next_step.replace("SESSION", session.id) if lost is not None else "",
+        "candidates": list(getattr(lost, "candidates", ())),
+        "run": lost.next_step if lost is not None else "",
         "broken": False,
     }
 
@@ -139,7 +141,10 @@ def show(context: CliContext, session: str, as_json: bool) -> None:
             f"  created  {clock(one['created_at'])}",
             f"  changed  {clock(one['changed_at'])} (version {one['version']})",
         )
-    say(f"  state    {one['why_not'] or _standing(one)}")
+    say(
+        f"  state    {one['why_not'] or _standing(one)}",
+        *(f"  could be {each}" for each in one["candidates"]),
+    )
     say(f"  run: {one['run'] or 'holdfast why ' + one['id']}")
 
 

@@ -9,6 +9,7 @@ import re
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NAMING_SCHEMES = ("env", "store", "oauth", "call")
 _HEX_DIGITS = 8
+_POSITION = re.compile(r"k[1-9]\d{0,3}")
 
 
 def label_of(reference: str) -> str:
@@ -18,3 +19,8 @@ def label_of(reference: str) -> str:
     if scheme in _NAMING_SCHEMES and LABEL.fullmatch(name):
         return name
     return f"{scheme}-{hashlib.sha256(reference.encode()).hexdigest()[:_HEX_DIGITS]}"
+
+
+def is_position(label: str) -> bool:
+    """Return whether older software may have made this label from the position of a key."""
+    return _POSITION.fullmatch(label) is not None

@@ -4,6 +4,7 @@ a typed refusal with the candidates and the command; never a first match, a defa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -11,6 +12,7 @@ from .config import Config
 from .errors import AmbiguousModel, ConnectionLost, HoldfastError, UnknownModel, WrongDialect
 from .identity import Dialect, Pin, Provider, ProviderName, Route, can_be_pinned
 from .known_hosts import more_dialects
+from .key_labels import is_position
 
 
 def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provider:
@@ -25,10 +27,23 @@ def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provid
     labels = [key.label for key in provider.keys]
     if only_key is not None and only_key not in labels:
         lost = f"provider '{provider.name}' has no key '{only_key}', which was chosen"
-        raise ConnectionLost(
-            lost, candidates=labels, next_step=f"holdfast session pin SESSION {pin} --key LABEL"
-        )
+        if is_position(only_key):
+            lost += " (a key is not called by its position any more)"
+        raise ConnectionLost(lost, candidates=labels, next_step=_choosing_a_key(provider, pin, labels))
     return provider
+
+
+def _choosing_a_key(provider: Provider, pin: Pin, labels: Sequence[str]) -> str:
+    """Return the command by which a user chooses again where the chosen key is gone; of several keys none is
+    offered before the others."""
+    again = f"holdfast session pin SESSION {pin}"
+    if len(labels) == 1:
+        return f"{again} --key {labels[0]}"
+    if labels:
+        return f"{again} --key LABEL"
+    if any(provider.takes_no_key(dialect) for dialect in provider.dialects):
+        return again
+    return f"holdfast key add {provider.name} --from env:VARIABLE   (then: {again})"
 
 
 def route_for(config: Config, pin: Pin, dialect: Dialect, only_key: str | None = None) -> Route:

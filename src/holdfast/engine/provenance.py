@@ -11,7 +11,7 @@ from typing import Any
 
 from ..config.positions import join
 from ..core.config import Config
-from ..core.errors import HoldfastError
+from ..core.errors import ConnectionLost, HoldfastError
 from ..core.explain import Clock
 from ..core.identity import Dialect, Key, Pin, Provider
 from ..core.routing import provider_of
@@ -150,6 +150,10 @@ def session_origin(
         SetBy.REQUEST if spoken else SetBy.FILE,
         *_spoken(config, provider, spoken),
     )
+    try:
+        provider_of(config, pin, label)
+    except ConnectionLost as lost:
+        return (*head, *endpoints, Field("key", str(label), SetBy.NOBODY, f"nowhere: {lost.what}"), dialect)
     return (*head, *endpoints, *_keys(config, provider, key, attempts, session.id if label else ""), dialect)
 
 

@@ -27,14 +27,14 @@ def obstacle(config: Config, session: Session) -> HoldfastError | None:
     least."""
     found: HoldfastError | None = None
     try:
-        for dialect in provider_of(config, session.pin).dialects:
+        for dialect in provider_of(config, session.pin, session.key).dialects:
             try:
                 route_for(config, session.pin, dialect, session.key)
                 return None
             except HoldfastError as error:
                 found = found or error
-    except HoldfastError as error:
-        return error
+    except ConnectionLost as lost:
+        return lost.about(session.id)
     return found
 
 
@@ -153,7 +153,7 @@ def imported(
     lost = obstacle(config, session)
     url = next(iter(told.get("endpoints", {}).values()), "URL")
     if lost is not None:
-        step = lost.next_step.replace("--url URL", f"--url {url}").replace("SESSION", session.id)
+        step = lost.next_step.replace("--url URL", f"--url {url}")
         raise ConnectionLost(lost.what, candidates=getattr(lost, "candidates", ()), next_step=step)
     here = {str(one.dialect): one.url for one in config.providers[chosen.provider].endpoints}
     moved = {

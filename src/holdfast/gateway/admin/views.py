@@ -171,6 +171,7 @@ def _row(engine: Engine, row: Session) -> dict[str, Any]:
         "changed_at": row.changed_at,
         "resumes": lost is None,
         "why_not": lost.what if lost is not None else "",
+        "candidates": list(getattr(lost, "candidates", ())),
         "run": lost.next_step if lost is not None else "",
     }
 
