@@ -255,11 +255,11 @@ def test_a_key_that_is_kept_without_a_label_gets_a_name_that_is_no_position(
 ) -> None:
     for _ in range(2):
         assert cli("key", "add", "both", "--from", "-", input="sk-piped-canary-0123456789\n").exit_code == 0
-    one, two = [key.label for key in load(Home.find()).providers["both"].keys[1:]]
-    assert one != two
-    assert all(re.fullmatch("kept-[0-9a-f]{8}", label) for label in (one, two))
-    assert cli("key", "remove", "both", one).exit_code == 0
-    assert [key.label for key in load(Home.find()).providers["both"].keys] == ["BOTH_KEY", two]
+    first, second = [key.label for key in load(Home.find()).providers["both"].keys[1:]]
+    assert first != second
+    assert all(re.fullmatch("kept-[0-9a-f]{8}", label) for label in (first, second))
+    assert cli("key", "remove", "both", first).exit_code == 0
+    assert [key.label for key in load(Home.find()).providers["both"].keys] == ["BOTH_KEY", second]
 
 
 def test_a_key_whose_kept_value_was_lost_is_given_again_and_one_that_is_there_is_not_replaced(

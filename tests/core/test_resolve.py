@@ -84,12 +84,12 @@ def test_the_command_for_a_chosen_key_that_is_gone_is_one_that_works_there(pin: 
 
 
 @pytest.mark.parametrize(
-    ("label", "told"), [("k2", True), ("k9999", True), ("k0", False), ("old", False), ("k2a", False)]
+    ("label", "is_said"), [("k2", True), ("k9999", True), ("k0", False), ("old", False), ("k2a", False)]
 )
-def test_a_chosen_key_that_may_be_a_position_is_told_to_be_none_any_more(label: str, told: bool) -> None:
+def test_a_chosen_key_that_may_be_a_position_is_told_to_be_none_any_more(label: str, is_said: bool) -> None:
     with pytest.raises(ConnectionLost) as lost:
         provider_of(ALL, Pin.parse("team-a/m1"), label)
-    assert ("is not called by its position any more" in lost.value.what) is told
+    assert ("are no longer called by their position" in lost.value.what) is is_said
 
 
 def test_a_rung_that_cannot_stand_in_is_left_out() -> None:

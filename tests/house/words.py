@@ -220,6 +220,10 @@ PHRASES = {
 MAY_SAY: dict[str, str] = {
     "tests/house/words.py": "the list itself",
     "tests/house/test_the_words.py": "its own test",
+    "tests/fixtures/make_home_6f19264.py": "calls the software of then by its names",
+    "tests/fixtures/home_6f19264/README.md": "says what that software left",
+    "tests/fixtures/home_6f19264/home/holdfast.toml": "what that software left",
+    "tests/fixtures/home_6f19264/made_from/holdfast.toml": "what that software left",
 }
 """Files that may say any of it, with the reason: they refuse, map or rewrite what older versions wrote."""
 

@@ -253,12 +253,12 @@ def pool(plan: ScriptedProvider, *references: str) -> str:
 def test_a_chosen_key_without_a_label_stays_the_session_s_wherever_it_stands(
     house: House, plan: ScriptedProvider
 ) -> None:
-    one, two = key_file(house, "a"), key_file(house, "b")
-    house.write(pool(plan, one, two))
+    first, second = key_file(house, "a"), key_file(house, "b")
+    house.write(pool(plan, first, second))
     with house.open() as held:
-        session = held.session("work", "team/m1", key=label_of(two))
+        session = held.session("work", "team/m1", key=label_of(second))
         assert ask(session) == TEXT
-        house.write(pool(plan, two, one))
+        house.write(pool(plan, second, first))
         held.engine._config_due = 0.0
         assert ask(session) == TEXT
     assert keys_seen(plan) == ["b", "b"]
@@ -267,26 +267,26 @@ def test_a_chosen_key_without_a_label_stays_the_session_s_wherever_it_stands(
 def test_a_chosen_key_that_is_gone_is_refused_everywhere_also_when_one_is_left(
     house: House, plan: ScriptedProvider
 ) -> None:
-    one, two = key_file(house, "a"), key_file(house, "b")
-    house.write(pool(plan, one, two))
-    repair = f"holdfast session pin work team/m1 --key {label_of(one)}"
+    first, second = key_file(house, "a"), key_file(house, "b")
+    house.write(pool(plan, first, second))
+    repair = f"holdfast session pin work team/m1 --key {label_of(first)}"
     with house.open() as held:
-        session = held.session("work", "team/m1", key=label_of(two))
-        house.write(pool(plan, one))
+        session = held.session("work", "team/m1", key=label_of(second))
+        house.write(pool(plan, first))
         held.engine._config_due = 0.0
         refused = lost(session)
-        assert f"has no key '{label_of(two)}'" in refused
-        assert f"could be: {label_of(one)}" in refused
+        assert f"has no key '{label_of(second)}'" in refused
+        assert f"could be: {label_of(first)}" in refused
         assert f"run: {repair}" in refused
     with house.open() as held, pytest.raises(ConnectionLost, match=repair):
         held.session("work")
-    (told,) = json.loads(house.command("session", "list", "--json").stdout)
-    assert (told["resumes"], told["candidates"], told["run"]) == (False, [label_of(one)], repair)
+    (row,) = json.loads(house.command("session", "list", "--json").stdout)
+    assert (row["resumes"], row["candidates"], row["run"]) == (False, [label_of(first)], repair)
     for command in (("session", "show", "work"), ("doctor",), ("run", "claude", "--session", "work")):
         done = house.command(*command)
-        assert label_of(one) in done.stdout + done.stderr, command
+        assert label_of(first) in done.stdout + done.stderr, command
         assert repair in done.stdout + done.stderr, command
-    assert f"nowhere: provider 'team' has no key '{label_of(two)}'" in house.command("why", "work").stdout
+    assert f"nowhere: provider 'team' has no key '{label_of(second)}'" in house.command("why", "work").stdout
     assert plan.calls == []
     assert house.command(*repair.split()[1:]).returncode == 0
     with house.open() as held:

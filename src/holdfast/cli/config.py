@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from .context import CliContext
@@ -33,9 +35,10 @@ def upgrade(context: CliContext, as_json: bool) -> None:
     """
     from ..config.old_words import key_of
     from ..config.upgrade import upgrade as rewrite
+    from ..engine.home_store import settle
 
     file = context.home.config
-    done = rewrite(context.home)
+    done = rewrite(context.home, partial(settle, context.home))
     changes = [
         {"line": line.number, "before": key_of(line.before), "after": key_of(line.after)}
         for line in done.lines

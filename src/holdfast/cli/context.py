@@ -43,9 +43,15 @@ class CliContext:
     def store(self) -> Store:
         """Made on first use; a command that only looks asks for `memory`. Raises ConfigError and
         StoreError."""
-        from ..store.opening import open_store
+        from ..core.errors import ConfigError
+        from ..engine.home_store import open_store
+        from ..store.opening import open_store as open_as_it_is
 
-        return open_store(self._setting, self.home.state)
+        try:
+            config = self.config
+        except ConfigError:
+            return open_as_it_is(self._setting, self.home.state)
+        return open_store(self.home, config)
 
     @cached_property
     def database(self) -> Path:
@@ -73,6 +79,17 @@ class CliContext:
 
         elsewhere = database(self._setting, self.home.state) is None
         return self.store if elsewhere or self.has_database else None
+
+    @property
+    def editable(self) -> Home:
+        """The home, for an edit of holdfast.toml. What older software left in the store is brought up to date
+        first: it is understood by the file as it was."""
+        from ..core.errors import ConfigError
+        from ..engine.home_store import settle
+
+        with suppress(ConfigError):  # the edit says what is wrong
+            settle(self.home, self.config)
+        return self.home
 
     @property
     def has_database(self) -> bool:

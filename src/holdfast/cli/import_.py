@@ -78,7 +78,7 @@ def command(
         raise ConfigError(f"there is nothing at {path}", next_step="holdfast import --help")
     found = import_module(f"..importers.{program}", __package__).read(path)
     planned = plan(found, context.config, only, copied=copy_secrets)
-    written = write(context.home, planned) if apply else ()
+    written = write(context.editable, planned) if apply else ()
     made, refused = _sessions(context, path, planned, apply) if sessions else ([], [])
     if as_json:
         show_json(_as_json(planned, written, made, refused))

@@ -80,7 +80,10 @@ def add(
         ref = f"store:{kept}"
     fields = {"from": ref, "label": label, **given}
     config = config_file.add_key(
-        context.home, provider, {name: value for name, value in fields.items() if value is not None}, secret
+        context.editable,
+        provider,
+        {name: value for name, value in fields.items() if value is not None},
+        secret,
     )
     provider_now = config.providers[entry.name]
     added = provider_now.keys[-1]

@@ -86,7 +86,7 @@ def add(
         entry["models"] = list(models)
     if keys:
         entry["keys"] = list(keys)
-    config = config_file.add_provider(context.home, name, entry)
+    config = config_file.add_provider(context.editable, name, entry)
     provider = config.providers[ProviderName(name)]
     misplaced = list(of_its_keys(context, provider, provider.keys))
     say(f"Added provider '{name}' to {context.home.config}", *of_its_host(context, provider), *misplaced)

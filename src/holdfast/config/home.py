@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,9 @@ from .positions import Lines, join
 _SYNTAX = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _PROJECT_FILE = ".holdfast.toml"
 _LONGEST_PROJECT_FILE = 4096
+_SECOND = 1_000_000_000
+_COARSE_CLOCK, _FINE_CLOCK = 2 * _SECOND, _SECOND // 50
+"""How far (nanoseconds) a file's times may lie before the moment at which it was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,25 @@ def load(home: Home, *, in_use: bool = False) -> Config:
 def revision(home: Home) -> tuple[int, int, int] | None:
     """Changes whenever the file does; costs one stat. None when there is no file."""
     return stamp(home.config)
+
+
+def unchanged_since(home: Home) -> float:
+    """Return the time (epoch seconds) since when holdfast.toml stands there as it does; infinite where nobody
+    can tell.
+
+    The time of the file's own entry counts beside that of its content, which whoever copies or restores a
+    file may set back. A link may have been pointed elsewhere, and neither file would tell. The clock of a
+    file system is a little behind; one that counts whole seconds (FAT counts every other one) is so by two.
+    """
+    try:
+        status = home.config.lstat()
+    except OSError:
+        return math.inf
+    if not stat.S_ISREG(status.st_mode) or home.config.parent.is_symlink():
+        return math.inf
+    latest = max(status.st_mtime_ns, status.st_ctime_ns)
+    behind = _COARSE_CLOCK if latest % _SECOND == 0 else _FINE_CLOCK
+    return (latest + behind) / _SECOND
 
 
 def project_pin(config: Config, directory: Path | None = None) -> tuple[Pin, Path] | None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from .._files import cannot, creating, locked, quoted, replacing
+from ..core.config import Config
 from ..core.errors import ConfigError
 from .home import Home, document_of, read, understood
 from .old_words import RENAMED, OldLine, old_lines, problems, renamed, rewritten
@@ -28,8 +30,10 @@ class Upgraded(NamedTuple):
     backup: Path | None
 
 
-def upgrade(home: Home) -> Upgraded:
-    """Rewrite the old words of holdfast.toml. Raises ConfigError, also for a broken file; it stays as it is."""
+def upgrade(home: Home, first: Callable[[Config], None]) -> Upgraded:
+    """Rewrite the old words of holdfast.toml. Raises ConfigError, also for a broken file; it stays as it is.
+
+    `first` gets what the file says, just before it is written: whatever is judged by the file as it was."""
     path = home.config
     if not path.exists():
         return Upgraded((), None)
@@ -45,7 +49,7 @@ def upgrade(home: Home) -> Upgraded:
             step = f"${{EDITOR:-vi}} {quoted(path)}"
             raise ConfigError(what, problems=problems(document, text, path.name), next_step=step)
         otherwise = f"{path} has other mistakes, to be corrected first; nothing was changed:"
-        understood(after, path, Lines(after, path.name).place, otherwise)
+        first(understood(after, path, Lines(after, path.name).place, otherwise))
         backup = _keep(path)
         try:
             _replace(path, _mark(path) + after)

@@ -11,8 +11,8 @@ from difflib import get_close_matches
 from .config import Config
 from .errors import AmbiguousModel, ConnectionLost, HoldfastError, UnknownModel, WrongDialect
 from .identity import Dialect, Pin, Provider, ProviderName, Route, can_be_pinned
-from .known_hosts import more_dialects
 from .key_labels import is_position
+from .known_hosts import more_dialects
 
 
 def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provider:
@@ -28,7 +28,7 @@ def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provid
     if only_key is not None and only_key not in labels:
         lost = f"provider '{provider.name}' has no key '{only_key}', which was chosen"
         if is_position(only_key):
-            lost += " (a key is not called by its position any more)"
+            lost += " (keys are no longer called by their position)"
         raise ConnectionLost(lost, candidates=labels, next_step=_choosing_a_key(provider, pin, labels))
     return provider
 

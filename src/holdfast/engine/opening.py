@@ -73,9 +73,9 @@ def open_store(home: Home) -> Store:
 
     Raises ConfigError and StoreError.
     """
-    from ..store.opening import open_store as open_at
+    from . import home_store
 
-    return open_at(load_config(home).gateway.store, home.state)
+    return home_store.open_store(home, load_config(home))
 
 
 def _list_models(connection: Any, secret: Any) -> Any:

@@ -109,7 +109,7 @@ class _Current:
 def _supervise(home: Home, config: _Current, options: Options, places: Sequence[Place]) -> int:
     from dataclasses import replace
 
-    from ..store.opening import open_store
+    from ..engine.home_store import open_store
     from .process.supervisor import Supervisor
     from .process.worker import work
 
@@ -126,7 +126,7 @@ def _supervise(home: Home, config: _Current, options: Options, places: Sequence[
         )
 
     def announce() -> None:
-        with open_store(config.value.gateway.store, home.state) as store:
+        with open_store(home, config.value) as store:
             _announce(options, places[0], store)
 
     return Supervisor(

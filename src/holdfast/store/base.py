@@ -11,7 +11,7 @@ it could not be done; nothing was changed then."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -71,6 +71,11 @@ class Token:
     revoked_at: float | None = None
 
 
+Relabel = Callable[[Sequence[Session], Collection[str]], Iterable[tuple[Session, Event[Detail]]]]
+"""From sessions, and the ids of those that were last changed with their provider's name, to those whose keys
+get other labels, each with the journal line that tells it."""
+
+
 class Store(Protocol):
     """The protocol. Times are epoch seconds of the store's clock, `now()`."""
 
@@ -120,6 +125,14 @@ class Store(Protocol):
 
         Raises IdentityError when `new` cannot be a provider's name.
         """
+        ...
+
+    def relabel_once(self, relabel: Relabel) -> bool:
+        """Replace the positions by which older software stored keys, once in the life of this store.
+
+        `relabel` gets every session that may store one. The labels of the sessions that it returns are
+        written, and nothing else of them, with their journal lines and the mark that this is done, all in one
+        transaction: who comes second waits for it, and returns False."""
         ...
 
     def evidence(self) -> list[Evidence]:

@@ -40,6 +40,7 @@ class EventKind(StrEnum):
     TRUNCATED = "truncated"
     HEALED = "healed"
     RENAMED = "renamed"
+    RELABELLED = "relabelled"
     REMOVED = "removed"
     MODEL_DIFFERS = "model-differs"
     PROVISIONED = "provisioned"
@@ -148,6 +149,17 @@ class ProviderRenamed(Choice):
 
 
 @dataclass(frozen=True, slots=True)
+class KeysRelabelled:
+    """The labels of keys that older software took from their position were replaced: the chosen key that was
+    called `before` is called `key` now, and the kept key `forgotten` is no longer kept."""
+
+    before: str = ""
+    key: str = ""
+    forgotten: str = ""
+    more: More = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SessionResumed:
     """A program went on with the session."""
 
@@ -247,6 +259,7 @@ KINDS: Mapping[type, EventKind] = {
     AnswerTruncated: EventKind.TRUNCATED,
     SessionHealed: EventKind.HEALED,
     ProviderRenamed: EventKind.RENAMED,
+    KeysRelabelled: EventKind.RELABELLED,
     SessionRemoved: EventKind.REMOVED,
     ModelDiffered: EventKind.MODEL_DIFFERS,
     ProvisioningChanged: EventKind.PROVISIONED,
@@ -257,6 +270,7 @@ Detail = (
     | UsageCounted
     | ModelDiffered
     | Choice
+    | KeysRelabelled
     | SessionResumed
     | SessionRemoved
     | RequestRefused

@@ -16,7 +16,7 @@ from ..core.identity import ProviderName
 from ..core.provisioning_state import Record
 from ..core.session import Session
 from . import gathered, provisions, rows, sql
-from .base import COOLDOWN_KEPT, BrokenSession, Lease, StaleSession, Token
+from .base import COOLDOWN_KEPT, BrokenSession, Lease, Relabel, StaleSession, Token
 from .journal_events import Detail, Event, ProviderRenamed
 from .rows import Params, Row
 
@@ -139,6 +139,25 @@ class RelationalStore(ABC):
                 transaction.execute(sql.BUMP, {})
                 _record(transaction, _renamed(renamed, prefix, replaced, now))
         return sorted(str(session_id) for session_id, _ in renamed)
+
+    def relabel_once(self, relabel: Relabel) -> bool:
+        if self._read(sql.POSITIONS_REPLACED, {}):
+            return False
+        with self._write() as transaction:
+            if transaction.execute(sql.POSITIONS_REPLACED, {}).fetchall():
+                return False
+            read = map(rows.session, transaction.execute(sql.WITH_POSITIONS, {}).fetchall())
+            renamed = {
+                str(session_id)
+                for (session_id,) in transaction.execute(sql.CHANGED_BY_RENAMING, {}).fetchall()
+            }
+            changed = list(relabel([row for row in read if isinstance(row, Session)], renamed))
+            for session, _ in changed:
+                transaction.execute(sql.RELABEL, rows.session_params(session))
+            _record(transaction, (event for _, event in changed))
+            transaction.execute(sql.MARK_POSITIONS_REPLACED, {})
+            transaction.execute(sql.BUMP, {})
+        return True
 
     def evidence(self) -> list[Evidence]:
         return [rows.evidence(row) for row in self._read(sql.EVIDENCE, {})]

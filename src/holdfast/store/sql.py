@@ -24,6 +24,16 @@ STAND_IN_END = """UPDATE session SET stand_in = NULL, stand_in_reason = NULL, st
     WHERE id = :session AND changed_at <= :at AND stand_in IS NOT NULL"""
 KEEP_KEY = """UPDATE session SET kept_key = :label
     WHERE id = :session AND changed_at <= :at AND (kept_key IS NULL OR kept_key <> :label)"""
+# Labels of keys that older software took from their position; the mark says that the store holds none any
+# more.
+POSITIONS_REPLACED = "SELECT value FROM counter WHERE name = 'positions_replaced'"
+MARK_POSITIONS_REPLACED = "INSERT INTO counter (name, value) VALUES ('positions_replaced', 1)"
+WITH_POSITIONS = (
+    f"SELECT {_SESSION} FROM session WHERE substr(chosen_key, 1, 1) = 'k' OR substr(kept_key, 1, 1) = 'k'"
+)
+CHANGED_BY_RENAMING = """SELECT DISTINCT session.id FROM session JOIN journal ON journal.session = session.id
+    WHERE journal.kind = 'renamed' AND journal.at >= session.changed_at"""
+RELABEL = "UPDATE session SET chosen_key = :chosen_key, kept_key = :kept_key WHERE id = :id"
 RENAMED = "SELECT id, pin FROM session WHERE substr(pin, 1, :size) = :old OR substr(stand_in, 1, :size) = :old ORDER BY id"
 RENAME = """UPDATE session SET version = version + 1, changed_at = :now,
     pin = CASE WHEN substr(pin, 1, :size) = :old THEN :new || substr(pin, :size + 1) ELSE pin END,

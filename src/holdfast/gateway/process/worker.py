@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from ...core.config import Config, Listen
 from ...core.errors import ConfigError
 from ...distribution import version
+from ...engine.home_store import open_store
 from ...engine.opening import OpenHome, build_engine
-from ...store.opening import open_store
 from ..admin.routes import AdminRoutes
 from ..gateway import Gateway
 from ..telemetry.log import Bridge, Log
@@ -75,7 +75,7 @@ def work(home: Home, config: Config, options: Options, place: Place, ready: Call
     """Serve until told to end; whether a terminal's interrupt said so. `config` holds until the file has been
     read again; `ready` is called once requests are taken. Raises StoreError when the store cannot be
     opened."""
-    store = open_store(config.gateway.store, home.state)
+    store = open_store(home, config)
     with OpenHome(build_engine(home, store=store, serving=config)) as opened:
         log = Log(opened.engine.vault.known, access=options.access_log)
         bridge = Bridge(log)

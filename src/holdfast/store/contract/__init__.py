@@ -21,6 +21,7 @@ from ...core.session import Session
 from ..base import Store
 from ..journal_events import Event, SessionCreated
 from .given import START, URL, ManualClock, cooled, worked
+from .labels import LabelContract
 from .leases import LeaseContract
 from .provisions import ProvisionContract
 from .records import RecordContract
@@ -30,7 +31,9 @@ from .verdicts import VerdictContract
 __all__ = ["DurableStoreContract", "ManualClock", "StoreContract"]
 
 
-class StoreContract(SessionContract, VerdictContract, RecordContract, LeaseContract, ProvisionContract):
+class StoreContract(
+    SessionContract, LabelContract, VerdictContract, RecordContract, LeaseContract, ProvisionContract
+):
     """The behaviour of any store, in one process."""
 
     def test_threads_share_one_store_and_lose_nothing(self, store: Store) -> None:
