@@ -25,7 +25,10 @@ def ask(model: str) -> tuple[int, str]:
     key = os.environ[entry["apiKey"].removeprefix("$")]
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hi"}]}).encode()
     host, _, path = entry["baseUrl"].removeprefix("http://").partition("/")
-    head = f"POST /{path}/chat/completions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n"
+    head = (
+        f"POST /{path}/chat/completions HTTP/1.1\r\nhost: {host}\r\n"
+        f"authorization: Bearer {key}\r\ncontent-type: application/json\r\n"
+    )
     with socket.create_connection((host.partition(":")[0], int(host.partition(":")[2]))) as connection:
         connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         answer = connection.makefile("rb")

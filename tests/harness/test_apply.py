@@ -233,5 +233,5 @@ def test_a_project_file_that_redirects_nothing_is_left_alone(tmp_path: Path) -> 
 
 def test_a_configuration_of_the_project_that_beats_ours_is_refused(tmp_path: Path) -> None:
     (tmp_path / "crush.json").write_text("{}")
-    with pytest.raises(CannotHandOver, match=r"crush\.json stands above what we can tell it"):
+    with pytest.raises(CannotHandOver, match=r"crush\.json overrides everything that we can set"):
         apply.refuse_project(HARNESSES["crush"].hand_over(task(CHAT)), tmp_path)

@@ -31,14 +31,20 @@ models = ["mimo-pro"]
 keys   = ["env:MIMO_KEY"]
 
 [provider.both]
-endpoints = { openai-chat = "https://both.example/v1", anthropic-messages = "https://both.example", openai-responses = "https://both.example/v1" }
-models    = ["big"]
-keys      = ["env:BOTH_KEY"]
+models = ["big"]
+keys   = ["env:BOTH_KEY"]
+[provider.both.endpoints]
+openai-chat        = "https://both.example/v1"
+anthropic-messages = "https://both.example"
+openai-responses   = "https://both.example/v1"
 """
 FILES = {
     "pi": (
         ".pi/agent/models.json",
-        '{\n  // mine\n  "providers": {\n    "a": {"baseUrl": "https://a.example", "apiKey": "$A"}, // keep\n  },\n}\n',
+        (
+            '{\n  // mine\n  "providers": {\n'
+            '    "a": {"baseUrl": "https://a.example", "apiKey": "$A"}, // keep\n  },\n}\n'
+        ),
     ),
     "claude": (".claude/settings.json", '{"theme": "dark", "env": {"FOO": "1"}}'),
     "codex": (".codex/config.toml", '# mine\nmodel = "gpt-5"\n'),

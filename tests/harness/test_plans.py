@@ -359,7 +359,7 @@ def test_a_refusal_ends_with_the_way_out(name: str, auth: Auth, step: str) -> No
 
 def test_a_program_that_is_too_old_is_told_how_to_become_newer() -> None:
     with pytest.raises(
-        CannotHandOver, match=r"version 0\.60\.0 is installed, and 0\.73\.1 is the first"
+        CannotHandOver, match=r"version 0\.60\.0 is installed, and we need 0\.73\.1 or newer"
     ) as caught:
         plan("pi", CHAT, version="pi 0.60.0 (old)")
     assert "npm install" in caught.value.next_step

@@ -37,7 +37,8 @@ def test_requests_attempts_and_who_answered_are_counted() -> None:
         Event(1.0, SessionCreated(), "s"),
     ]
     assert str(account(events, PIN)) == (
-        "3 requests, 4 attempts: mimo/pro at mimo.example with key 'a' answered 2; mimo/pro at mimo.example answered 1"
+        "3 requests, 4 attempts: mimo/pro at mimo.example with key 'a' answered 2; "
+        "mimo/pro at mimo.example answered 1"
     )
 
 

@@ -56,7 +56,8 @@ def configure(home: Path, provider: ScriptedProvider, more: str = "") -> None:
     keys = '["env:MIMO_KEY", { from = "env:MIMO_SPARE", label = "spare" }]'
     write(
         home / "holdfast.toml",
-        f'[provider.mimo]\nurl = "{provider.url}"\nmodels = ["pro", "lite"]\nkeys = {keys}\n{more}[settings]\nprobe_delays = []\n',
+        f'[provider.mimo]\nurl = "{provider.url}"\nmodels = ["pro", "lite"]\nkeys = {keys}\n{more}'
+        "[settings]\nprobe_delays = []\n",
     )
 
 
@@ -265,7 +266,8 @@ def test_a_refusal_names_the_providers_that_would_do(
     configure(
         home,
         provider,
-        f'\n[provider.router]\nurl = "{provider.url}"\ndialect = "openai-responses"\nkeys = ["env:MIMO_SPARE"]\n',
+        f'\n[provider.router]\nurl = "{provider.url}"\n'
+        'dialect = "openai-responses"\nkeys = ["env:MIMO_SPARE"]\n',
     )
     assert (
         "of your providers, 'router' speaks openai-responses"

@@ -22,7 +22,10 @@ providers:
   slow:   {{api: {B}, key_env: SLOW_KEY, default_model: slow, transport: chat_completions}}
   claude: {{api: {B}, key_env: TEAM_B_KEY, transport: anthropic_messages, default_model: claude-1}}
 """
-BARE_DEFAULT = "model: {default: big, provider: custom, base_url: http://127.0.0.1:9109/v1, api_key: sk-in-the-model-block}\n"
+BARE_DEFAULT = (
+    "model: {default: big, provider: custom, base_url: http://127.0.0.1:9109/v1,"
+    " api_key: sk-in-the-model-block}\n"
+)
 
 
 def home_of(tmp_path: Path, config: str = THREE, env: dict[str, str] | None = None) -> HermesHome:
@@ -241,7 +244,10 @@ def test_where_a_session_goes_today_is_told_with_its_host_and_key(
 
 
 def test_an_entry_is_found_by_every_name_that_hermes_knows_it_by(tmp_path: Path) -> None:
-    config = f"providers: {{my-key: {{name: My Fine Plan, api: {A}}}}}\ncustom_providers: [{{name: Other Plan, base_url: {B}}}]\n"
+    config = (
+        f"providers: {{my-key: {{name: My Fine Plan, api: {A}}}}}\n"
+        f"custom_providers: [{{name: Other Plan, base_url: {B}}}]\n"
+    )
     home = home_of(tmp_path, config)
     names = ["my-key", "My-Key", "custom:my-key", "My Fine Plan", "my-fine-plan", "custom:my-fine-plan"]
     assert {home.named(one) for one in names} == {home.entries[0]}

@@ -49,7 +49,7 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
     attachment = program.attach(
         ConnectOffer(root(context), str(token), _models(context, program), str(chosen or ""))
     )
-    path = shell.place(attachment, os.environ)
+    path = shell.config_path(attachment, os.environ)
 
     def keep(_: Path, text: str) -> None:
         write_private(_receipt(context, program.name), text)

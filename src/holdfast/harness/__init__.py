@@ -1,5 +1,5 @@
-"""Agent programs we can hand a connection to: one file per harness, each a pure plan. Never runs a harness by
-itself."""
+"""Agent programs that we can hand a connection to: one file per harness, each a pure plan. Importing this
+package runs none of them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ _KNOWN = (
     others.CLINE,
     others.GEMINI,
 )
-HARNESSES: Mapping[str, Harness] = {one.name: one for one in _KNOWN}
+HARNESSES: Mapping[str, Harness] = {harness.name: harness for harness in _KNOWN}
 """All programs by the name that `holdfast run` takes."""
-SPEAKS: Mapping[str, tuple[Dialect, ...]] = {name: one.speaks for name, one in sorted(HARNESSES.items())}
-"""What each program can speak to an address of the user's own, as far as we speak it too; measured on the
-wire."""
+SPEAKS: Mapping[str, tuple[Dialect, ...]] = {
+    name: harness.speaks for name, harness in sorted(HARNESSES.items())
+}
+"""The dialects of ours that each program speaks to an address of the user's own; measured on the wire."""

@@ -1,8 +1,8 @@
-"""Puts a plan into effect: a private directory with its files, an environment without anybody's keys, and the
-files gone again.
+"""Put a plan into effect: a private directory with its files, an environment without anyone's keys, and the
+removal of the files.
 
-Never touches the program's own configuration (`connect` does, and undoes it), and never writes a secret into
-a file."""
+This module never touches the program's own configuration (`connect` does, and undoes it), and never writes a
+secret into a file."""
 
 from __future__ import annotations
 
@@ -26,53 +26,58 @@ Write = Callable[[Path, str], None]
 """Replaces a file whole, mode 0600, durable. Raises ConfigError."""
 _MANIFEST = ".holdfast.json"
 _LOCK = ".holdfast.lock"
-_BASE64, _HEX = re.compile(r"[A-Za-z0-9+/_-]{4,}"), re.compile(r"[0-9A-Fa-f]{2,}")
+_MOST_OF_A_PROJECT_FILE = 1_000_000  # bytes
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{4,}")
+_HEX = re.compile(r"[0-9A-Fa-f]{2,}")
 
 
 @contextmanager
 def claimed(directory: Path, session: str) -> Iterator[None]:
-    """The private directory of one run, 0700, for this process alone. Raises CannotHandOver while another run
-    has it, ConfigError when it cannot be made or is not ours."""
+    """Hold the private directory of one run, 0700, for this process alone. Raises CannotHandOver while
+    another run has it, ConfigError when it cannot be created or is not ours."""
     _make_private(directory)
     with _opened(directory / _LOCK) as lock:
         if not take_lock(lock):
             holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "another process"
-            what = f"session '{session}' is running already (process {holder}): two programs would write one history"
-            raise CannotHandOver(what, next_step="holdfast run HARNESS --session ANOTHER -- ARGS")
+            what = f"session '{session}' is running already (process {holder})"
+            raise CannotHandOver(
+                f"{what}: two programs would write one history",
+                next_step="holdfast run HARNESS --session ANOTHER -- ARGS",
+            )
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         yield
 
 
 def lay_out(plan: Handover, directory: Path, write: Write) -> None:
-    """Write the plan's files, remove what an earlier run left there of other names, and look whether they
-    stand as they should. Raises ConfigError."""
-    for stale in _left(directory) - {one.path for one in plan.files}:
+    """Write the plan's files, remove other files that an earlier run left there, and check what was written.
+    Raises ConfigError."""
+    for stale in _left_by_a_killed_run(directory) - {file.path for file in plan.files}:
         with suppress(OSError):
             (directory / stale).unlink()
-    write(directory / _MANIFEST, json.dumps(sorted(one.path for one in plan.files if not one.keep)))
-    for one in plan.files:
-        path = directory / one.path
-        if one.keep and path.is_file() and not path.is_symlink():
+    write(directory / _MANIFEST, json.dumps(sorted(file.path for file in plan.files if not file.keep)))
+    for file in plan.files:
+        path = directory / file.path
+        if file.keep and path.is_file() and not path.is_symlink():
             continue
-        if path.is_symlink():  # whatever it led to is not ours to write
+        if path.is_symlink():  # its target is not ours to write
             path.unlink()
-        write(path, one.content)
-        if path.read_text("utf-8") != one.content or stat.S_IMODE(path.stat().st_mode) & 0o077:
+        write(path, file.content)
+        if path.read_text("utf-8") != file.content or stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise ConfigError(f"{path} does not hold what was written to it", next_step=f"ls -l {path}")
 
 
 def withdraw(plan: Handover, directory: Path) -> list[str]:
-    """Remove the plan's files, and say which of them no longer said what we wrote. What the program made
-    itself (its history) stays."""
+    """Remove the plan's files; return those that no longer held what we wrote. Files that the program made
+    itself (its history) stay."""
     rewritten: list[str] = []
-    for one in plan.files:
-        path = directory / one.path
-        if one.keep:
+    for file in plan.files:
+        path = directory / file.path
+        if file.keep:
             continue
         with suppress(OSError):
-            if not _holds_all(path.read_text("utf-8"), one.content):
-                rewritten.append(one.path)
+            if not _still_holds(path.read_text("utf-8"), file.content):
+                rewritten.append(file.path)
         with suppress(OSError):
             path.unlink()
     with suppress(OSError):
@@ -87,9 +92,9 @@ def environment(
     known: Iterable[Secret],
     foreign: Iterable[str],
 ) -> dict[str, str]:
-    """The child's environment: what it inherits without the plan's inventory, without the variables `foreign`
-    and without every variable that holds a known secret under whatever name; then what the plan sets, and the
-    one variable with the secret."""
+    """Return the child's environment: the inherited one without the variables that the plan removes, the
+    variables `foreign`, and every variable that holds a known secret; then the variables that the plan sets,
+    and the one with the secret."""
     secrets = [*known]
     child = inherited(inherit, (*plan.unset, *foreign))
     child = {name: value for name, value in child.items() if not _holds(value, secrets)}
@@ -102,63 +107,70 @@ def environment(
 
 
 def refuse_project(plan: Handover, working: Path) -> None:
-    """Raises CannotHandOver when a file of the project, which this program obeys above everything, would
+    """Raise CannotHandOver when a file of the project, which this program obeys above everything, would
     redirect it."""
-    found: list[str] = []
+    reasons: list[str] = []
     for directory in _upwards(working):
         for name in plan.project:
-            path = directory / name
             with suppress(OSError):
-                text = path.read_bytes()[:1_000_000].decode("utf-8", "replace")
-                told = [
-                    f"{path}:{line} sets {variable}" for line, variable in overriding_lines(text, plan.unset)
-                ]
-                found += told if name.startswith(".env") else [f"{path} stands above what we can tell it"]
-    if found:
-        what = f"files of this project would redirect {plan.harness}"
+                reasons += _redirections(directory / name, plan.unset)
+    if reasons:
         raise CannotHandOver(
-            what,
-            details=found,
-            next_step=f"holdfast run {plan.harness} …   (after removing these lines, or in another directory)",
+            f"files of this project would redirect {plan.harness}",
+            details=reasons,
+            next_step=f"holdfast run {plan.harness} …   (after removing these lines, or in another folder)",
         )
 
 
+def _redirections(path: Path, unset: Sequence[str]) -> list[str]:
+    """Return the reasons why a file of the project would redirect a program. Raises OSError without the
+    file."""
+    text = path.read_bytes()[:_MOST_OF_A_PROJECT_FILE].decode("utf-8", "replace")
+    if not path.name.startswith(".env"):
+        return [f"{path} overrides everything that we can set"]
+    return [f"{path}:{line} sets {variable}" for line, variable in overriding_lines(text, unset)]
+
+
 def _upwards(working: Path) -> list[Path]:
-    """The directory and those above it up to the repository's root, if it is in one."""
-    line = [working, *working.parents]
-    root = next((index for index, one in enumerate(line) if (one / ".git").exists()), 0)
-    return line[: root + 1]
+    """Return the directory and those above it up to the repository's root, if it is in one."""
+    directories = [working, *working.parents]
+    root = next((index for index, path in enumerate(directories) if (path / ".git").exists()), 0)
+    return directories[: root + 1]
 
 
 def _holds(value: str, secrets: Sequence[Secret]) -> bool:
-    """Whether a text contains one of the secrets, however it is spelt; a short one must be all of it."""
-    return any(_says(raw, one) for raw in _readings(value) for one in secrets)
+    """Tell if a text contains one of the secrets, however it is encoded; a short one must be all of it."""
+    return any(_is_in(raw, secret) for raw in _readings(value) for secret in secrets)
 
 
-def _says(raw: bytes, secret: Secret) -> bool:
+def _is_in(raw: bytes, secret: Secret) -> bool:
     scrubbed = secret.scrub_bytes(raw)
-    return scrubbed != raw if secret.tail else scrubbed == str(secret).encode() != raw
+    if secret.tail:
+        return scrubbed != raw
+    return scrubbed == str(secret).encode() != raw
 
 
 def _readings(value: str) -> Iterator[bytes]:
-    """What a text says as it stands, as a URL or a form, and in each run of base64 (of both alphabets) or hex
-    digits. Such a run may begin with letters that are none of it, so it is read from each place at which the
-    first group may begin."""
+    """Yield a text as it is, decoded as a URL or a form, and each run of base64 (of both alphabets) or hex
+    digits in it, decoded. Such a run may begin with letters that are not part of the code, so it is decoded
+    from each position at which the first group may begin."""
     for text in {value, unquote(value), unquote_plus(value)}:
         yield text.encode("utf-8", "surrogateescape")
     packed = "".join(unquote(value).split())
     for run in _BASE64.findall(packed):
         for start in range(4):
-            digits = run[start:]
-            whole = digits[: len(digits) - (len(digits) % 4 == 1)]  # one digit alone is less than a byte
-            yield urlsafe_b64decode(whole.replace("+", "-").replace("/", "_") + "=" * (-len(whole) % 4))
+            digits = run[start:].replace("+", "-").replace("/", "_")
+            if len(digits) % 4 == 1:  # one digit alone is less than a byte
+                digits = digits[:-1]
+            yield urlsafe_b64decode(digits + "=" * (-len(digits) % 4))
     for run in _HEX.findall(packed):
         for start in range(2):
-            yield bytes.fromhex(run[start : start + (len(run) - start) // 2 * 2])
+            end = start + (len(run) - start) // 2 * 2
+            yield bytes.fromhex(run[start:end])
 
 
-def _holds_all(text: str, ours: str) -> bool:
-    """Whether a file still says all that we wrote; a program may add to it."""
+def _still_holds(text: str, ours: str) -> bool:
+    """Tell if a file still holds all that we wrote; a program may add to it."""
     if text == ours:
         return True
     try:
@@ -173,17 +185,19 @@ def _within(ours: object, theirs: object) -> bool:
     return ours == theirs
 
 
-def _left(directory: Path) -> set[str]:
-    """What an earlier run wrote and, being killed, did not remove."""
+def _left_by_a_killed_run(directory: Path) -> set[str]:
+    """Return the files that an earlier run wrote and, being killed, did not remove."""
     try:
         names = json.loads((directory / _MANIFEST).read_text("utf-8"))
     except (OSError, ValueError):
         return set()
-    return (
-        {one for one in names if isinstance(one, str) and not one.startswith("/") and ".." not in one}
-        if isinstance(names, list)
-        else set()
-    )
+    if not isinstance(names, list):
+        return set()
+    return {name for name in names if _is_inside(name)}
+
+
+def _is_inside(name: object) -> bool:
+    return isinstance(name, str) and not name.startswith("/") and ".." not in name
 
 
 def _make_private(directory: Path) -> None:

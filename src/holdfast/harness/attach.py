@@ -1,9 +1,9 @@
-"""`connect` and its way back: members added to a program's own configuration file, and a receipt of exactly
+"""`connect` and `disconnect`: members added to a program's own configuration file, and a receipt of exactly
 that.
 
-Nothing that stands there is ever overwritten. Undoing gives back the very bytes when the file is as we left
-it; when somebody changed it meanwhile, ours go and theirs stay (base from the receipt, theirs, ours), and
-what they made of ours is theirs."""
+Nothing in the file is ever overwritten. Undoing restores the very bytes when the file is as we left it; when
+it was changed meanwhile, our members go and the others stay, and a member of ours that was changed stays,
+too."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What one `connect` did to one file: which members were added with which values, which objects above
-    them were made (`made`), and the one splice that turns `after` back into `before` (both as SHA-256;
-    `before` is "" where there was no file)."""
+    """The record of one `connect` to one file: the members that were added with their values, the objects
+    above them that were created (`made`), and the one splice that turns `after` back into `before` (both as
+    SHA-256; `before` is "" where there was no file)."""
 
     harness: str
     path: str
@@ -42,41 +42,39 @@ class Receipt:
     inserted: str
 
 
-def place(attachment: Attachment, environ: Mapping[str, str]) -> Path:
-    """The file that the program reads: the one that exists, else the one that it would make."""
-    directory = Path(
-        environ.get(attachment.variable) or Path(environ.get("HOME", "~")).expanduser() / attachment.directory
-    )
-    found = [directory / name for name in attachment.names]
-    return next((one for one in found if one.is_file()), found[-1])
+def config_path(attachment: Attachment, environ: Mapping[str, str]) -> Path:
+    """Return the file that the program reads: the one that exists, else the one that it would create."""
+    home = Path(environ.get("HOME", "~")).expanduser()
+    directory = Path(environ.get(attachment.variable) or home / attachment.directory)
+    paths = [directory / name for name in attachment.names]
+    return next((path for path in paths if path.is_file()), paths[-1])
 
 
 def connect(harness: str, attachment: Attachment, path: Path, root: str, token: str, keep: Write) -> Receipt:
-    """Add the members to the file, and keep the receipt first (`keep` writes it). Raises CannotHandOver when
-    one of them is the user's already, ConfigError when the file cannot be read, understood or written."""
+    """Add the members to the file, after `keep` wrote the receipt; return the receipt. Raises CannotHandOver
+    when the user has one of them already, ConfigError when the file cannot be read, understood or written."""
     remove_drafts(path)
     for _ in range(_TRIES):
         text = _read(path)
-        _unclaimed(path, text, attachment)
-        edited, made = attachment.whole or text or "", []
+        _refuse_taken(path, text, attachment)
+        edited = attachment.whole or text or ""
+        made: list[tuple[str, ...]] = []
         for member, value in attachment.members:
-            made += [
-                member[:depth] for depth in range(1, len(member)) if not jsonc.has(edited, member[:depth])
-            ]
+            made += [above for above in _above(member) if not jsonc.has(edited, above)]
             edited = jsonc.put(edited, member, value)
         at, removed, inserted = _splice(text or "", edited)
         receipt = Receipt(
-            harness,
-            str(path),
-            root,
-            token,
-            attachment.members,
-            tuple(made),
-            _hash(text),
-            _hash(edited),
-            at,
-            removed,
-            inserted,
+            harness=harness,
+            path=str(path),
+            root=root,
+            token=token,
+            members=attachment.members,
+            made=tuple(made),
+            before=_hash(text),
+            after=_hash(edited),
+            at=at,
+            removed=removed,
+            inserted=inserted,
         )
         keep(path, json.dumps(asdict(receipt)))
         if _read(path) == text:
@@ -89,8 +87,8 @@ def connect(harness: str, attachment: Attachment, path: Path, root: str, token: 
 
 
 def disconnect(receipt: Receipt) -> list[str]:
-    """Take back what the receipt says; the members that somebody changed meanwhile are left to them and told.
-    Raises ConfigError."""
+    """Remove the members in the receipt; return those that were changed meanwhile, which stay. Raises
+    ConfigError."""
     path = Path(receipt.path)
     remove_drafts(path)
     for _ in range(_TRIES):
@@ -112,75 +110,83 @@ def disconnect(receipt: Receipt) -> list[str]:
 
 
 def drift(receipt: Receipt, root: str) -> str:
-    """What is no longer as it was connected; "" when all is. `root` is where the gateway listens now."""
+    """Return in words how the file differs from what `connect` wrote; "" when it does not. `root` is the
+    gateway's URL of now."""
     if root != receipt.root:
-        return f"{receipt.path} points to {receipt.root}, and the gateway listens at {root}"
+        return f"{receipt.path} points to {receipt.root}, but the gateway listens at {root}"
     if not Path(receipt.token).is_file():
-        return f"{receipt.path} looks for its token in {receipt.token}, which is gone"
+        return f"{receipt.path} reads its token from {receipt.token}, which is gone"
     try:
         text = _read(Path(receipt.path))
         if text is None:
             return f"{receipt.path} is gone"
-        if not receipt.members:
-            return (
-                "" if _hash(text) == receipt.after else f"{receipt.path} was changed since it was connected"
-            )
-        gone = [".".join(member) for member, value in receipt.members if jsonc.get(text, member) != value]
+        changed = [".".join(member) for member, value in receipt.members if jsonc.get(text, member) != value]
     except (ConfigError, jsonc.MalformedJsonc):
         return f"{receipt.path} cannot be read or understood any more"
-    return f"{receipt.path} was changed since it was connected: {', '.join(gone)}" if gone else ""
+    if changed:
+        return f"{receipt.path} was changed since it was connected: {', '.join(changed)}"
+    if not receipt.members and _hash(text) != receipt.after:
+        return f"{receipt.path} was changed since it was connected"
+    return ""
 
 
 def receipt_of(text: str) -> Receipt:
-    """A receipt as it was kept. Raises ConfigError for what is none."""
+    """Return a receipt from its text. Raises ConfigError when it is damaged."""
     try:
-        told = json.loads(text)
-        told["members"] = tuple((tuple(member), value) for member, value in told["members"])
-        told["made"] = tuple(tuple(one) for one in told["made"])
-        return Receipt(**told)
+        fields = json.loads(text)
+        fields["members"] = tuple((tuple(member), value) for member, value in fields["members"])
+        fields["made"] = tuple(map(tuple, fields["made"]))
+        return Receipt(**fields)
     except (ValueError, TypeError, KeyError):
         raise ConfigError("a receipt of `holdfast connect` is damaged", next_step="holdfast doctor") from None
 
 
-def _unclaimed(path: Path, text: str | None, attachment: Attachment) -> None:
-    """Raises CannotHandOver when something of the user's stands where ours would, ConfigError when the file
-    cannot be understood."""
+def _refuse_taken(path: Path, text: str | None, attachment: Attachment) -> None:
+    """Raise CannotHandOver when the user has a member that we would add, ConfigError when the file cannot be
+    understood."""
     if attachment.whole:
         taken = [str(path)] if text is not None else []
     else:
-        try:
-            jsonc.parse(text or "")
-            taken = [".".join(member) for member, _ in attachment.members if _taken(text or "", member)]
-        except jsonc.MalformedJsonc as error:
-            raise ConfigError(
-                f"{path} is not JSON: {error}; nothing was changed", next_step=f"${{EDITOR:-vi}} {path}"
-            ) from None
+        taken = _taken_members(path, text or "", attachment)
     if taken:
-        what = f"{path} says something of its user's where the connection would stand; nothing was changed"
         raise CannotHandOver(
-            what,
+            f"{path} has settings of yours that the connection would need; nothing was changed",
             details=taken,
             next_step="holdfast run HARNESS   (needs no change there; or remove these and connect again)",
         )
 
 
-def _taken(text: str, member: tuple[str, ...]) -> bool:
-    above: object = next(
-        (
-            jsonc.get(text, member[:depth])
-            for depth in range(len(member) - 1, 0, -1)
-            if jsonc.has(text, member[:depth])
-        ),
-        {},
+def _taken_members(path: Path, text: str, attachment: Attachment) -> list[str]:
+    try:
+        jsonc.parse(text)
+        return [".".join(member) for member, _ in attachment.members if _is_taken(text, member)]
+    except jsonc.MalformedJsonc as error:
+        raise ConfigError(
+            f"{path} is not JSON: {error}; nothing was changed", next_step=f"${{EDITOR:-vi}} {path}"
+        ) from None
+
+
+def _is_taken(text: str, member: tuple[str, ...]) -> bool:
+    """Tell if a member is there, or a value that is not an object is in the place of one above it."""
+    if jsonc.has(text, member):
+        return True
+    return any(
+        jsonc.has(text, above) and not isinstance(jsonc.get(text, above), dict) for above in _above(member)
     )
-    return jsonc.has(text, member) or not isinstance(above, dict)
+
+
+def _above(member: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the paths of the objects above a member, the outermost first."""
+    return [member[:depth] for depth in range(1, len(member))]
 
 
 def _restored(receipt: Receipt, text: str) -> tuple[str | None, list[str]]:
-    """The text without ours (None: the file goes), and the members that are somebody else's now."""
+    """Return the text without our members (None: the file goes), and those of them that were changed."""
     if _hash(text) == receipt.after:
+        if not receipt.before:
+            return None, []
         end = receipt.at + len(receipt.inserted)
-        return (text[: receipt.at] + receipt.removed + text[end:] if receipt.before else None), []
+        return text[: receipt.at] + receipt.removed + text[end:], []
     if not receipt.members:
         return text, [receipt.path]
     try:
@@ -194,23 +200,25 @@ def _restored(receipt: Receipt, text: str) -> tuple[str | None, list[str]]:
             if jsonc.is_bare(text, made):
                 text = jsonc.drop(text, made)
     except jsonc.MalformedJsonc as error:
-        step = f"${{EDITOR:-vi}} {receipt.path}   (mend it, then: holdfast disconnect {receipt.harness})"
+        step = f"${{EDITOR:-vi}} {receipt.path}   (repair it, then: holdfast disconnect {receipt.harness})"
         raise ConfigError(
             f"{receipt.path} is not JSON any more: {error}; nothing was changed", next_step=step
         ) from None
-    return (None if not receipt.before and jsonc.is_bare(text, ()) else text), kept
+    if not receipt.before and jsonc.is_bare(text, ()):
+        return None, kept
+    return text, kept
 
 
 def _splice(before: str, after: str) -> tuple[int, str, str]:
-    """The one change between two texts: where, what went, what came."""
-    at = _common(before, after)
-    tail = _common(before[at:][::-1], after[at:][::-1])
+    """Return the one change between two texts: its position, the text removed, the text inserted."""
+    at = _common_length(before, after)
+    tail = _common_length(before[at:][::-1], after[at:][::-1])
     return at, before[at : len(before) - tail], after[at : len(after) - tail]
 
 
-def _common(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+def _common_length(first: str, second: str) -> int:
+    """Return the number of characters at the beginning that two texts share."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 
 
 def _read(path: Path) -> str | None:
@@ -219,12 +227,17 @@ def _read(path: Path) -> str | None:
         return read_regular(path).decode("utf-8")
     except FileNotFoundError:
         return None
-    except (NotRead, UnicodeDecodeError) as error:
-        reason = str(error) if isinstance(error, NotRead) else "not UTF-8 text"
-        raise ConfigError(f"cannot read {path}: it is {reason}", next_step=f"ls -ld {quoted(path)}") from None
+    except NotRead as error:
+        raise ConfigError(f"cannot read {path}: it is {error}", next_step=f"ls -ld {quoted(path)}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"cannot read {path}: it is not UTF-8 text", next_step=f"ls -ld {quoted(path)}"
+        ) from None
     except OSError as error:
         raise cannot("read", path, error, ours=False) from None
 
 
 def _hash(text: str | None) -> str:
-    return sha256(text.encode()).hexdigest() if text is not None else ""
+    if text is None:
+        return ""
+    return sha256(text.encode()).hexdigest()

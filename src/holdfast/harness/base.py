@@ -1,5 +1,5 @@
-"""What a hand-over is made of: where the program shall send its requests (Way), what we were asked (Task),
-and the plan (Handover).
+"""The parts of a hand-over: the place that a program sends its requests to (Target), the launch that we were
+asked for (LaunchRequest), and the plan (Handover).
 
 Everything here is a value. A plan holds no secret: it names the one variable in which the child finds its
 token or key."""
@@ -18,14 +18,14 @@ from ..core.identity import Auth, Dialect, Endpoint, Pin
 TOKEN = "HOLDFAST_TOKEN"  # noqa: S105 - a variable's name
 """The variable that holds the gateway's token, or with `--direct` the key, where a program lets us choose the
 name."""
-_DIGITS = re.compile(r"\d+")
+_VERSION = re.compile(r"\d+(?:\.\d+)+")
 ANY_AUTH = frozenset(Auth)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a program is to send its requests: to the gateway, or straight to the provider. `endpoint.url` is
-    as everywhere: with the version for the OpenAI dialects, without it for Anthropic's."""
+    """The place that a program sends its requests to: the gateway, or the provider itself (`direct`).
+    `endpoint.url` has the version for the OpenAI dialects, and not for Anthropic's, as everywhere."""
 
     pin: Pin
     endpoint: Endpoint
@@ -33,8 +33,8 @@ class Target:
 
     @property
     def slug(self) -> str:
-        """The provider's id inside the program: never that of one which the program knows by itself, and fit
-        for dotted paths."""
+        """Return the provider's id inside the program: never that of one which the program knows by itself,
+        and without dots, so that it can be part of a dotted path."""
         return f"holdfast-{self.pin.provider.replace('.', '_')}"
 
     @property
@@ -47,44 +47,43 @@ class Target:
 
     @property
     def url(self) -> str:
-        """The endpoint's URL as it is configured."""
+        """Return the endpoint's URL as it is configured."""
         return self.endpoint.url
 
     @property
     def versioned_url(self) -> str:
-        """The URL for programs that want the version in it, whatever the dialect."""
-        return (
-            self.url
-            if self.dialect is not Dialect.ANTHROPIC_MESSAGES or self.url.endswith("/v1")
-            else f"{self.url}/v1"
-        )
+        """Return the URL for programs that want the version in it, whatever the dialect."""
+        if self.dialect is Dialect.ANTHROPIC_MESSAGES and not self.url.endswith("/v1"):
+            return f"{self.url}/v1"
+        return self.url
 
     @property
     def bare_url(self) -> str:
-        """The URL for programs that add the version by themselves."""
+        """Return the URL for programs that add the version by themselves."""
         return self.url.removesuffix("/v1")
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchRequest:
-    """One hand-over to be planned: the way, the private directory (absolute), the program's version (empty if
-    it did not tell), the user's own arguments, and the variables that known providers' keys are found in
+    """A launch to be planned: the target, the private directory (absolute), the program's version (empty if
+    it is not known), the user's own arguments, and the variables that hold the keys of known providers
     (presets.toml)."""
 
-    way: Target
+    target: Target
     directory: str
     version: tuple[int, ...] = ()
     arguments: tuple[str, ...] = ()
     variables: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def variable(self, preset: str) -> str:
-        """The name under which a program looks for the key of this maker, where it lets us choose none."""
+        """Return the variable in which a program looks for the key of this maker, where it lets us choose
+        none."""
         return self.variables[preset][0]
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of the private directory. `keep`: it belongs to the program once it is there; we only begin
+    """A file of the private directory. With `keep` it belongs to the program once it is there; we only create
     it."""
 
     path: str
@@ -94,8 +93,8 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the other end should see of every request: its URL begins with this, it names this model, it shows
-    its key like this."""
+    """The marks that every request should have at the other end: the beginning of its URL, its model, and the
+    style in which it sends its key."""
 
     url: str
     model: str
@@ -104,15 +103,15 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """A plan: what is written, set and removed so that a program uses exactly this connection, and how that
-    is proven.
+    """A plan: the files and variables that make a program use exactly this connection, and how that is
+    proven.
 
     argv      the program and all its arguments
     files     written to the private directory, 0600, before it starts; no secret in any of them
     set       variables of its environment; no secret in any of them
     unset     names and patterns (`OPENAI_*`) of variables that it must not inherit
     secret    the one variable that receives the token or key; "" when none is needed
-    expected  what the provider's side sees
+    expected  the marks of its requests
     proof     where it can be seen afterwards what was used
     project   files of the working directory that it obeys above everything: refused when they set a variable
               of `unset`
@@ -131,9 +130,9 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class ConnectOffer:
-    """What an installed program is to find when it is connected: the gateway's root URL, the file that holds
-    its token, every model as a pin with the dialect in which this program asks for it, and the pin to begin
-    with ("" if none was named)."""
+    """The values that an installed program gets when it is connected: the gateway's root URL, the file that
+    holds its token, every model as a pin with the dialect in which this program asks for it, and the pin to
+    begin with ("" if none was named)."""
 
     root: str
     token_file: str
@@ -141,16 +140,18 @@ class ConnectOffer:
     pin: str = ""
 
     def url(self, dialect: Dialect) -> str:
-        """Where a client of this dialect is pointed to, as `Way.url` is written."""
-        return self.root if dialect is Dialect.ANTHROPIC_MESSAGES else f"{self.root}/v1"
+        """Return the URL for a client of this dialect, in the form of `Target.url`."""
+        if dialect is Dialect.ANTHROPIC_MESSAGES:
+            return self.root
+        return f"{self.root}/v1"
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What `connect` adds to one file of a program's own configuration: members by path, never in the place
-    of something that is there. `variable` and `directory` say where the program looks (its variable, else
-    below HOME); of `names` the first that exists is edited, else the last is made. `whole`: the file as a
-    whole is ours. `use` is how the program is started on it."""
+    """The members, by path, that `connect` adds to one file of a program's own configuration; they replace
+    nothing. The program looks in the directory that `variable` names, else in `directory` below HOME; of
+    `names` the first that exists is edited, else the last is created. With `whole`, that text is the whole
+    file. `use` is the command that starts the program on it."""
 
     variable: str
     directory: str
@@ -162,10 +163,11 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Harness:
-    """An agent program. `speaks` is in the order of its liking; `wire` says what it speaks where that is no
+    """An agent program. `speaks` is in its order of preference; `wire` names its protocol where that is no
     dialect of ours.
 
-    shows          how it can be told to show a key, by dialect; the gateway takes a bearer token or x-api-key
+    shows          the styles in which it can send a key, by dialect; the gateway takes a bearer token or
+                   x-api-key
     oldest         the first version that reads what we write
     tested         the version that we drove, "" when the plan is from its documentation
     chooses        its own arguments that would choose another connection: refused, because the pin chooses
@@ -192,91 +194,106 @@ class Harness:
     no_plan: str = ""
     attach: Callable[[ConnectOffer], Attachment] | None = None
 
-    def hand_over(self, task: LaunchRequest) -> Handover:
-        """The plan for a task. Raises CannotHandOver with everything that stands in its way, not the
+    def hand_over(self, request: LaunchRequest) -> Handover:
+        """Return the plan for a request. Raises CannotHandOver with all reasons against it, not only the
         first."""
-        missing = [*self._too_old(task), *self._auth(task), *self._chosen(task)]
-        if missing:
-            what = f"{self.title} cannot be handed {task.way.pin} at {task.way.endpoint.host}" + (
-                " directly" if task.way.direct else ""
-            )
-            raise CannotHandOver(what, details=missing, next_step=self._way_out(task, missing))
-        return self.plan(task)
+        reasons = [*self._too_old(request), *self._lacking(request), *self._choosing(request)]
+        if reasons:
+            target = request.target
+            what = f"{self.title} cannot be handed {target.pin} at {target.endpoint.host}"
+            if target.direct:
+                what += " directly"
+            raise CannotHandOver(what, details=reasons, next_step=self._next_step(request))
+        return self.plan(request)
 
-    def _too_old(self, task: LaunchRequest) -> list[str]:
-        if not task.version or task.version >= version_of(self.oldest):
+    def _too_old(self, request: LaunchRequest) -> list[str]:
+        if not request.version or request.version >= version_of(self.oldest):
             return []
+        installed = ".".join(map(str, request.version))
+        return [f"version {installed} is installed, and we need {self.oldest} or newer: {self.install}"]
+
+    def _lacking(self, request: LaunchRequest) -> list[str]:
+        """Return what the program, or its way to send a key and headers, lacks for the target."""
+        target, reasons = request.target, []
+        if self.no_plan:
+            reasons.append(self.no_plan)
+        if not target.direct:
+            return reasons
+        auth = target.endpoint.auth
+        if auth not in self.shows.get(target.dialect, frozenset()):
+            if auth is Auth.NONE:
+                reasons.append("the endpoint takes no key, and this program sends no request without one")
+            else:
+                reasons.append(f"the endpoint wants its key as '{auth}', which this program cannot send")
+        if target.endpoint.headers and not self.takes_headers:
+            names = ", ".join(name for name, _ in target.endpoint.headers)
+            reasons.append(f"the endpoint needs the headers {names}, which this program cannot send")
+        return reasons
+
+    def _choosing(self, request: LaunchRequest) -> list[str]:
+        arguments = choosing(request.arguments, self.chooses, self.abbreviates)
         return [
-            f"version {'.'.join(map(str, task.version))} is installed, and {self.oldest} is the first that reads what we write: {self.install}"
+            f"its argument '{argument}' would choose another connection: the pin chooses"
+            for argument in arguments
         ]
 
-    def _auth(self, task: LaunchRequest) -> list[str]:
-        way, missing = task.way, [self.no_plan] if self.no_plan else []
-        if not way.direct:
-            return missing
-        if way.endpoint.auth not in self.shows.get(way.dialect, frozenset()):
-            wants = (
-                "takes no key, and it sends none of its requests without one"
-                if way.endpoint.auth is Auth.NONE
-                else f"wants its key as '{way.endpoint.auth}'"
-            )
-            missing.append(f"the endpoint {wants}")
-        if way.endpoint.headers and not self.takes_headers:
-            missing.append(
-                f"the endpoint needs the headers {', '.join(name for name, _ in way.endpoint.headers)}, which it cannot be told"
-            )
-        return missing
-
-    def _chosen(self, task: LaunchRequest) -> list[str]:
-        said = choosing(task.arguments, self.chooses, self.abbreviates)
-        return [f"its argument '{one}' would choose another connection: the pin chooses" for one in said]
-
-    def _way_out(self, task: LaunchRequest, missing: list[str]) -> str:
+    def _next_step(self, request: LaunchRequest) -> str:
         if self.no_plan:
             return "holdfast run --list   (shows the programs that can be handed a connection)"
-        if any("the pin chooses" in one for one in missing):
+        if self._choosing(request):
             return f"holdfast run {self.name} --pin PROVIDER/MODEL -- ARGS"
-        if task.way.direct:
-            return f"holdfast run {self.name} --pin {task.way.pin}   (without --direct: the gateway shows the key)"
+        if request.target.direct:
+            pin = request.target.pin
+            return f"holdfast run {self.name} --pin {pin}   (without --direct: the gateway sends the key)"
         return self.install
 
 
 def version_of(text: str) -> tuple[int, ...]:
-    """The numbers of the first version in a text, such as `codex-cli 0.169.0`; () when there is none."""
-    found = re.search(r"\d+(?:\.\d+)+", text)
-    return tuple(int(one) for one in _DIGITS.findall(found[0])) if found else ()
+    """Return the numbers of the first version in a text, such as `codex-cli 0.169.0`; () when there is
+    none."""
+    match = _VERSION.search(text)
+    if match is None:
+        return ()
+    return tuple(map(int, match[0].split(".")))
 
 
 def choosing(arguments: Sequence[str], chooses: Sequence[str], abbreviates: bool = False) -> list[str]:
-    """The arguments that begin with one of these, alone, with `=`, a short one also with its value attached,
-    or (where it has a space) together with the next. What follows `--` is text."""
-    own = [*(arguments[: arguments.index("--")] if "--" in arguments else arguments)]
+    """Return the arguments that begin with one of the flags `chooses`: alone, with `=`, a short one also with
+    its value attached, or (a flag with a space) together with the next argument. Arguments after `--` are
+    text."""
+    own = list(arguments)
+    if "--" in own:
+        own = own[: own.index("--")]
     return [
-        one
-        for one, after in zip_longest(own, own[1:], fillvalue="")
-        if any(_says(one, after, flag, abbreviates) for flag in chooses)
+        argument
+        for argument, following in zip_longest(own, own[1:], fillvalue="")
+        if any(_is_flag(argument, following, flag, abbreviates) for flag in chooses)
     ]
 
 
-def _says(one: str, after: str, flag: str, abbreviates: bool) -> bool:
-    flag, _, value = flag.partition(" ")
-    name, equals, attached = one.partition("=")
-    if len(flag) == 2 and one.startswith(flag) and one != flag:
-        name, equals, attached = flag, "=", one.removeprefix(flag).removeprefix("=")
-    same = name == flag or (abbreviates and len(name) > len("--") and flag.startswith(name))
-    return same and (attached if equals else after).strip().startswith(value)
-
-
 def compact(value: object) -> str:
-    """JSON in one line; a string of it is a TOML string and a YAML scalar as well."""
+    """Return JSON in one line; a string of it is a TOML string and a YAML scalar as well."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def pretty(value: object) -> str:
-    """JSON as a file."""
+    """Return JSON as the text of a file."""
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
-def expected(way: Target) -> Expected:
-    """What the other end sees, if all is well."""
-    return Expected(way.url, way.model, way.endpoint.auth)
+def expected(target: Target) -> Expected:
+    """Return the marks of the requests that go to `target`."""
+    return Expected(target.url, target.model, target.endpoint.auth)
+
+
+def _is_flag(argument: str, following: str, flag: str, abbreviates: bool) -> bool:
+    """Tell if an argument is a flag, or (`-c model`) a flag with a value that begins so."""
+    flag, _, wanted = flag.partition(" ")
+    name, equals, value = argument.partition("=")
+    if len(flag) == len("-x") and argument.startswith(flag) and argument != flag:
+        name, equals, value = flag, "=", argument.removeprefix(flag).removeprefix("=")
+    if name != flag and not (abbreviates and len(name) > len("--") and flag.startswith(name)):
+        return False
+    if not equals:
+        value = following
+    return value.strip().startswith(wanted)

@@ -1,7 +1,7 @@
-"""Claude Code: variables, and a settings file of ours that beats both the project's and its own.
+"""Claude Code: variables, and a settings file of ours that overrides both the project's and its own.
 
-Its settings' `env` beats the process's environment, in a project's .claude/settings.json too: so only the
-user's source is read, from a directory of its own, and `--settings` says last where the requests go. Aliases
+The `env` of its settings overrides the process's environment, in a project's .claude/settings.json too: so
+only the user's source is read, from a directory of its own, and `--settings` has the last word. Aliases
 (`haiku`, `opus`) all mean the pin's model."""
 
 from __future__ import annotations
@@ -17,70 +17,79 @@ _SETTINGS = "holdfast-settings.json"
 
 
 def routes(root: str, model: str) -> dict[str, str]:
-    """The variables that say where requests go and what every alias means."""
+    """Return the variables that set where requests go and what every alias means."""
     models = {f"ANTHROPIC_DEFAULT_{alias}_MODEL": model for alias in _ALIASES}
     own = {"ANTHROPIC_MODEL": model, "ANTHROPIC_SMALL_FAST_MODEL": model, "CLAUDE_CODE_SUBAGENT_MODEL": model}
     return {"ANTHROPIC_BASE_URL": root, **own, **models}
 
 
-def _plan(task: LaunchRequest) -> Handover:
-    way = task.way
-    where = routes(way.bare_url, way.model)
-    if way.endpoint.headers:
+def _plan(request: LaunchRequest) -> Handover:
+    target = request.target
+    where = routes(target.bare_url, target.model)
+    if target.endpoint.headers:
         where["ANTHROPIC_CUSTOM_HEADERS"] = "\n".join(
-            f"{name}: {value}" for name, value in way.endpoint.headers
+            f"{name}: {value}" for name, value in target.endpoint.headers
         )
-    if not way.direct:
+    if not target.direct:
         where["CLAUDE_CODE_MAX_RETRIES"] = "0"
     return Handover(
-        "claude",
-        (
+        harness="claude",
+        argv=(
             "claude",
             "--setting-sources",
             "user",
             "--settings",
-            f"{task.directory}/{_SETTINGS}",
+            f"{request.directory}/{_SETTINGS}",
             "--model",
-            way.model,
-            *task.arguments,
+            target.model,
+            *request.arguments,
         ),
-        (
+        files=(
             File(_SETTINGS, pretty({"env": where})),
             File("settings.json", "{}\n"),
             File(".claude.json", pretty({"hasCompletedOnboarding": True}), keep=True),
         ),
-        {
-            "CLAUDE_CONFIG_DIR": task.directory,
+        set={
+            "CLAUDE_CONFIG_DIR": request.directory,
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
             **where,
         },
-        (*EVERYWHERE, "CLAUDE_*", "CLAUDECODE"),
-        task.variable("anthropic") if way.endpoint.auth is Auth.X_API_KEY else "ANTHROPIC_AUTH_TOKEN",
-        expected(way),
+        unset=(*EVERYWHERE, "CLAUDE_*", "CLAUDECODE"),
+        secret=request.variable("anthropic")
+        if target.endpoint.auth is Auth.X_API_KEY
+        else "ANTHROPIC_AUTH_TOKEN",
+        expected=expected(target),
         proof="`modelUsage` of --output-format json",
     )
 
 
 def _attach(offer: ConnectOffer) -> Attachment:
-    """A command for the key, and the address; with a pin, the model that every alias means. Its picker asks
-    the gateway for the others."""
-    env = {"ANTHROPIC_BASE_URL": offer.root, "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1"} | (
-        routes(offer.root, offer.pin) if offer.pin else {}
-    )
+    """Attach by a command for the key, and the address; with a pin, also the model that every alias means.
+    The program's own picker asks the gateway for the other models."""
+    env = {"ANTHROPIC_BASE_URL": offer.root, "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1"}
+    use = "claude --model PROVIDER/MODEL"
+    if offer.pin:
+        env |= routes(offer.root, offer.pin)
+        use = "claude"
     members: list[tuple[tuple[str, ...], object]] = [(("env", name), value) for name, value in env.items()]
     members.append((("apiKeyHelper",), f"cat {quote(offer.token_file)}"))
-    use = "claude" + ("" if offer.pin else " --model PROVIDER/MODEL")
-    return Attachment("CLAUDE_CONFIG_DIR", ".claude", ("settings.json",), tuple(members), use)
+    return Attachment(
+        variable="CLAUDE_CONFIG_DIR",
+        directory=".claude",
+        names=("settings.json",),
+        members=tuple(members),
+        use=use,
+    )
 
 
 HARNESS = Harness(
-    "claude",
-    "Claude Code",
-    "claude",
-    "npm install -g @anthropic-ai/claude-code",
-    (Dialect.ANTHROPIC_MESSAGES,),
-    _plan,
+    name="claude",
+    title="Claude Code",
+    executable="claude",
+    install="npm install -g @anthropic-ai/claude-code",
+    speaks=(Dialect.ANTHROPIC_MESSAGES,),
+    plan=_plan,
     oldest="2.0",
     tested="2.1.329",
     shows={Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.BEARER, Auth.X_API_KEY})},

@@ -1,7 +1,7 @@
-"""Codex: everything by `-c`, which beats its own files and a project's. It speaks the Responses API only.
+"""Codex: everything by `-c`, which overrides its own files and a project's. It speaks the Responses API only.
 
-A project cannot change the provider (it is told so and goes on), a trusted one could change the model: so the
-model is said as well. Its shells do not see the token."""
+A project cannot change the provider (Codex warns and goes on), but a trusted one could change the model, so
+we set the model as well. The shells that it starts do not see the token."""
 
 from __future__ import annotations
 
@@ -21,50 +21,53 @@ from .base import (
 from .environment import EVERYWHERE
 
 
-def table(way: Target) -> dict[str, object]:
-    """The entry of `model_providers`."""
-    entry: dict[str, object] = {"name": way.slug, "base_url": way.url, "wire_api": "responses"}
-    if way.endpoint.auth is Auth.BEARER:
+def table(target: Target) -> dict[str, object]:
+    """Return the entry of `model_providers`."""
+    entry: dict[str, object] = {"name": target.slug, "base_url": target.url, "wire_api": "responses"}
+    if target.endpoint.auth is Auth.BEARER:
         entry["env_key"] = TOKEN
-    elif way.endpoint.auth is not Auth.NONE:
-        entry["env_http_headers"] = {str(way.endpoint.auth): TOKEN}
-    if way.endpoint.headers:
-        entry["http_headers"] = dict(way.endpoint.headers)
-    if not way.direct:
+    elif target.endpoint.auth is not Auth.NONE:
+        entry["env_http_headers"] = {str(target.endpoint.auth): TOKEN}
+    if target.endpoint.headers:
+        entry["http_headers"] = dict(target.endpoint.headers)
+    if not target.direct:
         entry |= {"request_max_retries": 0, "stream_max_retries": 0}
     return entry
 
 
 def inline(value: object) -> str:
-    """A value as TOML in one line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{compact(name)} = {inline(one)}" for name, one in value.items()) + "}"
-    return compact(value)
+    """Return a value as TOML in one line."""
+    if not isinstance(value, dict):
+        return compact(value)
+    fields = (f"{compact(name)} = {inline(field)}" for name, field in value.items())
+    return "{" + ", ".join(fields) + "}"
 
 
-def _plan(task: LaunchRequest) -> Handover:
-    way = task.way
-    said = {
-        "model_provider": way.slug,
-        f"model_providers.{way.slug}": table(way),
-        "model": way.model,
+def _plan(request: LaunchRequest) -> Handover:
+    target = request.target
+    settings = {
+        "model_provider": target.slug,
+        f"model_providers.{target.slug}": table(target),
+        "model": target.model,
         "shell_environment_policy.exclude": ["HOLDFAST_*"],
     }
-    told = [part for name, value in said.items() for part in ("-c", f"{name}={inline(value)}")]
+    options: list[str] = []
+    for name, value in settings.items():
+        options += ["-c", f"{name}={inline(value)}"]
     return Handover(
-        "codex",
-        ("codex", *told, *task.arguments),
-        (),
-        {"CODEX_HOME": task.directory},
-        (*EVERYWHERE, "CODEX_*"),
-        "" if way.endpoint.auth is Auth.NONE else TOKEN,
-        expected(way),
+        harness="codex",
+        argv=("codex", *options, *request.arguments),
+        files=(),
+        set={"CODEX_HOME": request.directory},
+        unset=(*EVERYWHERE, "CODEX_*"),
+        secret="" if target.endpoint.auth is Auth.NONE else TOKEN,
+        expected=expected(target),
         proof="provider and model in the first event of `exec --json`, and in its session file",
     )
 
 
 def _attach(offer: ConnectOffer) -> Attachment:
-    """A profile in a file of its own (0.169 reads no other): nothing of the user's is edited."""
+    """Attach by a profile in a file of its own (0.169 reads no other): no file of the user's is edited."""
     provider = {
         "name": "Holdfast",
         "base_url": offer.url(Dialect.OPENAI_RESPONSES),
@@ -73,29 +76,29 @@ def _attach(offer: ConnectOffer) -> Attachment:
         "stream_max_retries": 0,
         "auth": {"command": "cat", "args": [offer.token_file]},
     }
-    told = {
+    settings = {
         "model_provider": "holdfast",
         "model": offer.pin or next((pin for pin, _ in offer.models), ""),
         "model_providers": {"holdfast": provider},
     }
-    text = "".join(f"{name} = {inline(value)}\n" for name, value in told.items())
+    text = "".join(f"{name} = {inline(value)}\n" for name, value in settings.items())
     return Attachment(
-        "CODEX_HOME",
-        ".codex",
-        ("holdfast.config.toml",),
-        (),
-        "codex --profile holdfast",
-        f"# Written by `holdfast connect codex`.\n{text}",
+        variable="CODEX_HOME",
+        directory=".codex",
+        names=("holdfast.config.toml",),
+        members=(),
+        use="codex --profile holdfast",
+        whole=f"# Written by `holdfast connect codex`.\n{text}",
     )
 
 
 HARNESS = Harness(
-    "codex",
-    "Codex",
-    "codex",
-    "npm install -g @openai/codex",
-    (Dialect.OPENAI_RESPONSES,),
-    _plan,
+    name="codex",
+    title="Codex",
+    executable="codex",
+    install="npm install -g @openai/codex",
+    speaks=(Dialect.OPENAI_RESPONSES,),
+    plan=_plan,
     oldest="0.60",
     tested="0.169.0",
     shows={Dialect.OPENAI_RESPONSES: ANY_AUTH},

@@ -13,37 +13,37 @@ _PROVIDERS = {Dialect.OPENAI_CHAT: "openai", Dialect.ANTHROPIC_MESSAGES: "anthro
 _CONFIG = "config.yaml"
 
 
-def _plan(task: LaunchRequest) -> Handover:
-    way = task.way
+def _plan(request: LaunchRequest) -> Handover:
+    target = request.target
     model: dict[str, object] = {
-        "name": f"{way.slug}/{way.model}",
-        "provider": _PROVIDERS[way.dialect],
-        "model": way.model,
-        "apiBase": f"{way.versioned_url}/",
+        "name": f"{target.slug}/{target.model}",
+        "provider": _PROVIDERS[target.dialect],
+        "model": target.model,
+        "apiBase": f"{target.versioned_url}/",
         "apiKey": f"${{{{ secrets.{TOKEN} }}}}",
         "roles": ["chat", "edit", "apply", "summarize"],
     }
-    if way.endpoint.headers:
-        model["requestOptions"] = {"headers": dict(way.endpoint.headers)}
+    if target.endpoint.headers:
+        model["requestOptions"] = {"headers": dict(target.endpoint.headers)}
     config = {"name": "holdfast", "version": "1.0.0", "schema": "v1", "models": [model]}  # JSON is YAML
     return Handover(
-        "continue",
-        ("cn", "--config", f"{task.directory}/{_CONFIG}", *task.arguments),
-        (File(_CONFIG, pretty(config)),),
-        {"CONTINUE_GLOBAL_DIR": task.directory, "CONTINUE_TELEMETRY_ENABLED": "0"},
-        (*EVERYWHERE, "CONTINUE_*"),
-        TOKEN,
-        expected(way),
+        harness="continue",
+        argv=("cn", "--config", f"{request.directory}/{_CONFIG}", *request.arguments),
+        files=(File(_CONFIG, pretty(config)),),
+        set={"CONTINUE_GLOBAL_DIR": request.directory, "CONTINUE_TELEMETRY_ENABLED": "0"},
+        unset=(*EVERYWHERE, "CONTINUE_*"),
+        secret=TOKEN,
+        expected=expected(target),
     )
 
 
 HARNESS = Harness(
-    "continue",
-    "Continue",
-    "cn",
-    "npm install -g @continuedev/cli",
-    (Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES),
-    _plan,
+    name="continue",
+    title="Continue",
+    executable="cn",
+    install="npm install -g @continuedev/cli",
+    speaks=(Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES),
+    plan=_plan,
     oldest="1.5",
     tested="1.5.47",
     shows={

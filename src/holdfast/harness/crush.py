@@ -1,5 +1,5 @@
 """Crush, from its documentation and source (37f36e93); never driven. Its configuration is a file of its own;
-`run` gets the model said."""
+`run` gets the model as an argument."""
 
 from __future__ import annotations
 
@@ -10,52 +10,57 @@ from .environment import EVERYWHERE
 _TYPES = {Dialect.OPENAI_CHAT: "openai-compat", Dialect.ANTHROPIC_MESSAGES: "anthropic"}
 
 
-def _plan(task: LaunchRequest) -> Handover:
-    way = task.way
+def _plan(request: LaunchRequest) -> Handover:
+    target = request.target
     entry: dict[str, object] = {
-        "name": way.slug,
-        "type": _TYPES[way.dialect],
-        "base_url": way.versioned_url,
+        "name": target.slug,
+        "type": _TYPES[target.dialect],
+        "base_url": target.versioned_url,
         "api_key": f"${TOKEN}",
         "models": [
-            {"id": way.model, "name": way.model, "context_window": 128_000, "default_max_tokens": 16_384}
+            {
+                "id": target.model,
+                "name": target.model,
+                "context_window": 128_000,
+                "default_max_tokens": 16_384,
+            }
         ],
     }
-    if way.endpoint.headers:
-        entry["extra_headers"] = dict(way.endpoint.headers)
-    both = {size: {"provider": way.slug, "model": way.model} for size in ("large", "small")}
+    if target.endpoint.headers:
+        entry["extra_headers"] = dict(target.endpoint.headers)
+    both = {size: {"provider": target.slug, "model": target.model} for size in ("large", "small")}
     config = {
-        "providers": {way.slug: entry},
+        "providers": {target.slug: entry},
         "models": both,
         "options": {"disable_default_providers": True, "disable_provider_auto_update": True},
     }
-    arguments = task.arguments
+    arguments = request.arguments
     if arguments[:1] == ("run",):
-        arguments = ("run", "--model", f"{way.slug}/{way.model}", *arguments[1:])
+        arguments = ("run", "--model", f"{target.slug}/{target.model}", *arguments[1:])
     return Handover(
-        "crush",
-        ("crush", *arguments),
-        (File("crush.json", pretty(config)),),
-        {
-            "CRUSH_GLOBAL_CONFIG": task.directory,
-            "CRUSH_GLOBAL_DATA": task.directory,
+        harness="crush",
+        argv=("crush", *arguments),
+        files=(File("crush.json", pretty(config)),),
+        set={
+            "CRUSH_GLOBAL_CONFIG": request.directory,
+            "CRUSH_GLOBAL_DATA": request.directory,
             "CRUSH_DISABLE_DEFAULT_PROVIDERS": "1",
             "CRUSH_DISABLE_PROVIDER_AUTO_UPDATE": "1",
         },
-        (*EVERYWHERE, "CRUSH_*"),
-        TOKEN,
-        expected(way),
+        unset=(*EVERYWHERE, "CRUSH_*"),
+        secret=TOKEN,
+        expected=expected(target),
         project=("crush.json", ".crush.json", ".crushrc"),
     )
 
 
 HARNESS = Harness(
-    "crush",
-    "Crush",
-    "crush",
-    "npm install -g @charmland/crush",
-    (Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES),
-    _plan,
+    name="crush",
+    title="Crush",
+    executable="crush",
+    install="npm install -g @charmland/crush",
+    speaks=(Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES),
+    plan=_plan,
     shows={
         Dialect.OPENAI_CHAT: frozenset({Auth.BEARER}),
         Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.X_API_KEY}),

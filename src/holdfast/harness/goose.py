@@ -10,43 +10,43 @@ from .environment import EVERYWHERE
 _ENGINES = {Dialect.OPENAI_CHAT: "openai", Dialect.ANTHROPIC_MESSAGES: "anthropic"}
 
 
-def _plan(task: LaunchRequest) -> Handover:
-    way = task.way
+def _plan(request: LaunchRequest) -> Handover:
+    target = request.target
     provider = {
-        "name": way.slug,
-        "engine": _ENGINES[way.dialect],
-        "display_name": way.slug,
+        "name": target.slug,
+        "engine": _ENGINES[target.dialect],
+        "display_name": target.slug,
         "description": "handed over by Holdfast",
         "api_key_env": TOKEN,
-        "base_url": way.versioned_url,
-        "models": [{"name": way.model, "context_limit": 128_000}],
-        "headers": dict(way.endpoint.headers) or None,
+        "base_url": target.versioned_url,
+        "models": [{"name": target.model, "context_limit": 128_000}],
+        "headers": dict(target.endpoint.headers) or None,
         "supports_streaming": True,
         "requires_auth": True,
     }
     return Handover(
-        "goose",
-        ("goose", *task.arguments),
-        (File(f"config/custom_providers/{way.slug}.json", pretty(provider)),),
-        {
-            "GOOSE_PATH_ROOT": task.directory,
-            "GOOSE_PROVIDER": way.slug,
-            "GOOSE_MODEL": way.model,
+        harness="goose",
+        argv=("goose", *request.arguments),
+        files=(File(f"config/custom_providers/{target.slug}.json", pretty(provider)),),
+        set={
+            "GOOSE_PATH_ROOT": request.directory,
+            "GOOSE_PROVIDER": target.slug,
+            "GOOSE_MODEL": target.model,
             "GOOSE_DISABLE_KEYRING": "1",
         },
-        (*EVERYWHERE, "GOOSE_*"),
-        TOKEN,
-        expected(way),
+        unset=(*EVERYWHERE, "GOOSE_*"),
+        secret=TOKEN,
+        expected=expected(target),
     )
 
 
 HARNESS = Harness(
-    "goose",
-    "Goose",
-    "goose",
-    "brew install block-goose-cli",
-    (Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES),
-    _plan,
+    name="goose",
+    title="Goose",
+    executable="goose",
+    install="brew install block-goose-cli",
+    speaks=(Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES),
+    plan=_plan,
     shows={
         Dialect.OPENAI_CHAT: frozenset({Auth.BEARER}),
         Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.X_API_KEY}),

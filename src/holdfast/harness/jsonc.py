@@ -1,7 +1,7 @@
 """JSON with comments: read, and edited as text, so that a member goes in or out and every other byte stays.
 
-What programs read as configuration is JSON with `//` and `/* */` comments and trailing commas; a parser that
-writes it anew would lose what its user wrote beside it."""
+Configuration files of programs are JSON with `//` and `/* */` comments and trailing commas; a parser that
+writes them anew would lose the comments of their user."""
 
 from __future__ import annotations
 
@@ -20,63 +20,65 @@ Path = tuple[str, ...]
 
 
 class MalformedJsonc(ValueError):
-    """The text is no JSON with comments; says why and in which line, and repeats nothing of it."""
+    """The text is not JSON with comments; says why and in which line, and quotes nothing of it."""
 
     def __init__(self, why: str, text: str = "", at: int = 0) -> None:
         self.line = text.count("\n", 0, at) + 1
-        super().__init__(f"{why} (line {self.line})" if text else why)
+        if text:
+            why = f"{why} (line {self.line})"
+        super().__init__(why)
 
 
 @dataclass(slots=True)
 class _Node:
-    """A value with its place in the text; `members` are those of an object, with the place where each name
-    begins."""
+    """A value with its position in the text; `members` are those of an object, each with the position where
+    its name begins."""
 
     start: int
     end: int
     value: Any
     members: dict[str, tuple[int, _Node]] = field(default_factory=dict)
-    trailing: int = -1  # where a comma after the last member stands
+    trailing: int = -1  # position of a comma after the last member
 
 
 def parse(text: str) -> Any:
-    """The value of a text; an empty one is an empty object. Raises Malformed."""
+    """Return the value of a text; an empty one is an empty object. Raises MalformedJsonc."""
     return _root(text).value
 
 
 def get(text: str, path: Path) -> Any:
-    """The value at a path; None when there is none."""
-    found = _find(_root(text), path)
-    return found.value if found is not None else None
+    """Return the value at a path; None when there is none."""
+    node = _find(_root(text), path)
+    if node is None:
+        return None
+    return node.value
 
 
 def has(text: str, path: Path) -> bool:
-    """Whether something stands at a path, be it null."""
+    """Tell if there is a value at a path, be it null."""
     return _find(_root(text), path) is not None
 
 
 def is_bare(text: str, path: Path) -> bool:
-    """Whether an object stands at a path (or, for none, is the whole text) with nothing in it, not even a
+    """Tell if the object at a path (for an empty path, the whole text) has nothing in it, not even a
     comment."""
-    found = _find(_root(text), path)
-    if found is None or found.value != {}:
+    node = _find(_root(text), path)
+    if node is None or node.value != {}:
         return False
-    return (
-        text[found.start + 1 : found.end - 1] if path else text.strip().removeprefix("{").removesuffix("}")
-    ).strip() == ""
+    inner = text.strip().removeprefix("{").removesuffix("}")
+    if path:
+        inner = text[node.start + 1 : node.end - 1]
+    return not inner.strip()
 
 
 def put(text: str, path: Path, value: object) -> str:
-    """The text with a new member at `path`, and with the objects above it where they are missing. Raises
-    Malformed when something stands there already, or where one of the objects should be."""
+    """Return the text with a new member at `path`, and with the objects above it where they are missing.
+    Raises MalformedJsonc when there is a value already, or another value in the place of such an object."""
     root = _root(text)
     if not root.end:  # nothing but white space and comments
-        return (
-            text
-            + ("\n" if text.strip() else "")
-            + json.dumps(_nested(path, value), indent=2, ensure_ascii=False)
-            + "\n"
-        )
+        if text.strip():
+            text += "\n"
+        return text + json.dumps(_nested(path, value), indent=2, ensure_ascii=False) + "\n"
     node, depth = root, 0
     while depth < len(path) and path[depth] in node.members:
         node, depth = node.members[path[depth]][1], depth + 1
@@ -86,32 +88,50 @@ def put(text: str, path: Path, value: object) -> str:
 
 
 def drop(text: str, path: Path) -> str:
-    """The text without the member at `path`, its comma and the line it stood on; comments stay. Raises
-    KeyError when there is none."""
+    """Return the text without the member at `path`, its comma and its line; comments stay. Raises KeyError
+    when there is none."""
     node = _find(_root(text), path[:-1])
     if node is None or path[-1] not in node.members:
         raise KeyError(".".join(path))
-    members, at = [*node.members.values()], [*node.members].index(path[-1])
-    begin, (start, value) = members[at - 1][1].end if at else node.start + 1, members[at]
-    if at + 1 < len(members):
-        close = members[at + 1][0]
-        after = _without_comma(text[value.end : close])
-        ended = _LINE_END.match(after)
-        return text[:start] + (after[ended.end() if ended else 0 :] if after.strip() else "") + text[close:]
-    close = node.end - 1
+    members = list(node.members.values())
+    index = list(node.members).index(path[-1])
+    start, value = members[index]
+    if index + 1 == len(members):
+        return _without_last(text, node)
+    following, _ = members[index + 1]
+    after = _without_comma(text[value.end : following])
+    if not after.strip():
+        after = ""
+    line_end = _LINE_END.match(after)
+    if line_end is not None:
+        after = after[line_end.end() :]
+    return text[:start] + after + text[following:]
+
+
+def _without_last(text: str, node: _Node) -> str:
+    """Return the text without the last member of an object."""
+    *others, (start, value) = node.members.values()
+    begin, close = node.start + 1, node.end - 1
+    if others:
+        begin = others[-1][1].end
     before, after = text[begin:start], text[value.end : close]
     if node.trailing >= 0:  # the one before keeps its comma
         after = _without_comma(after)
-    elif at:
+    elif others:
         before = _without_comma(before)
-    before = before.rstrip(" \t") if before.strip(", \t\r\n") else before.strip()
+    if before.strip(", \t\r\n"):
+        before = before.rstrip(" \t")
+    else:
+        before = before.strip()
     if _LINE_END.match(after):
         before = before.rstrip("\r\n")
-    return text[:begin] + before + (after if after.strip() or before or at else "") + text[close:]
+    if not (after.strip() or before or others):
+        after = ""
+    return text[:begin] + before + after + text[close:]
 
 
 def _without_comma(between: str) -> str:
-    """What stands between two members without the comma; comments stay."""
+    """Return the text between two members without the comma; comments stay."""
     comma = _after(between, 0)
     return between[:comma] + between[comma + 1 :]
 
@@ -123,35 +143,53 @@ def _nested(path: Path, value: object) -> object:
 
 
 def _inserted(text: str, node: _Node, name: str, value: object) -> str:
-    inner = _indent(text, next(iter(node.members.values()))[0]) if node.members else None
-    outer = _indent(text, node.start) or ""
-    step = inner if inner is not None else outer + "  "
-    written = f"{json.dumps(name)}: {json.dumps(value, indent=2, ensure_ascii=False)}".replace(
-        "\n", "\n" + step
-    )
+    """Return the text with a new last member in an object, written as its others are."""
     if not node.members:
-        rest = text[node.start + 1 :] if text[node.start + 1 : node.end - 1].strip() else text[node.end - 1 :]
-        return f"{text[: node.start + 1]}\n{step}{written}\n{outer}{rest}"
-    last = [*node.members.values()][-1][1].end
-    if inner is None:
-        return f"{text[:last]}, {written}{text[last:]}"
-    comma = node.trailing if node.trailing >= 0 else last
-    end = _remark(text, comma + (node.trailing >= 0))
-    between = text[comma:end] if node.trailing >= 0 else f",{text[last:end]}"
-    return f"{text[:comma]}{between}\n{step}{written}{',' if node.trailing >= 0 else ''}{text[end:]}"
+        return _with_first(text, node, name, value)
+    members = list(node.members.values())
+    (first, _), (_, last) = members[0], members[-1]
+    indent = _indent(text, first)
+    if indent is None:
+        step = (_indent(text, node.start) or "") + "  "
+        return f"{text[: last.end]}, {_written(name, value, step)}{text[last.end :]}"
+    written = _written(name, value, indent)
+    if node.trailing >= 0:
+        end = _end_of_remark(text, node.trailing + 1)
+        return f"{text[:end]}\n{indent}{written},{text[end:]}"
+    end = _end_of_remark(text, last.end)
+    return f"{text[: last.end]},{text[last.end : end]}\n{indent}{written}{text[end:]}"
 
 
-def _remark(text: str, place: int) -> int:
-    """Where a comment at the end of this line ends, which belongs to what stands before it; else the place
-    itself."""
-    found = _REMARK.match(text, place)
-    return found.end() if found is not None else place
+def _with_first(text: str, node: _Node, name: str, value: object) -> str:
+    """Return the text with the first member of an object that has none; comments in it stay."""
+    outer = _indent(text, node.start) or ""
+    step = outer + "  "
+    rest = text[node.start + 1 :]
+    if not text[node.start + 1 : node.end - 1].strip():
+        rest = text[node.end - 1 :]
+    return f"{text[: node.start + 1]}\n{step}{_written(name, value, step)}\n{outer}{rest}"
 
 
-def _indent(text: str, place: int) -> str | None:
-    """The white space before a place when nothing else stands before it on its line."""
-    before = text[text.rfind("\n", 0, place) + 1 : place]
-    return before if not before.strip() and "\n" in text[:place] else None
+def _written(name: str, value: object, indent: str) -> str:
+    member = f"{json.dumps(name)}: {json.dumps(value, indent=2, ensure_ascii=False)}"
+    return member.replace("\n", "\n" + indent)
+
+
+def _end_of_remark(text: str, position: int) -> int:
+    """Return the end of a comment that follows on the same line; without one, the position itself."""
+    match = _REMARK.match(text, position)
+    if match is None:
+        return position
+    return match.end()
+
+
+def _indent(text: str, position: int) -> str | None:
+    """Return the white space before a position; None when something else precedes it on its line, or it is on
+    the first line."""
+    before = text[text.rfind("\n", 0, position) + 1 : position]
+    if before.strip() or "\n" not in text[:position]:
+        return None
+    return before
 
 
 def _find(node: _Node, path: Path) -> _Node | None:
@@ -162,80 +200,94 @@ def _find(node: _Node, path: Path) -> _Node | None:
     return node
 
 
-def _after(text: str, place: int) -> int:
-    found = _SKIP.match(text, place)
-    return found.end() if found is not None else place
+def _after(text: str, position: int) -> int:
+    """Return the position after white space and comments."""
+    match = _SKIP.match(text, position)
+    if match is None:
+        return position
+    return match.end()
 
 
 def _root(text: str) -> _Node:
-    place = _after(text, 0)
-    if place == len(text):
+    start = _after(text, 0)
+    if start == len(text):
         return _Node(0, 0, {})
-    node = _value(text, place, 0)
+    node = _value(text, start, 0)
     if _after(text, node.end) != len(text):
-        raise MalformedJsonc("something follows the value", text, node.end)
+        raise MalformedJsonc("there is text after the value", text, node.end)
     return node
 
 
-def _value(text: str, place: int, depth: int) -> _Node:
-    if depth > _DEEPEST or place >= len(text):
-        raise MalformedJsonc("it ends too early, or is nested too deeply", text, place)
-    if text[place] == "{":
-        return _object(text, place, depth)
-    if text[place] == "[":
-        return _array(text, place, depth)
-    found = _STRING.match(text, place) or _SCALAR.match(text, place)
-    if found is None:
-        raise MalformedJsonc("a value is missing", text, place)
+def _value(text: str, start: int, depth: int) -> _Node:
+    if depth > _DEEPEST or start >= len(text):
+        raise MalformedJsonc("it ends too early, or is nested too deeply", text, start)
+    if text[start] == "{":
+        return _object(text, start, depth)
+    if text[start] == "[":
+        return _array(text, start, depth)
+    match = _STRING.match(text, start) or _SCALAR.match(text, start)
+    if match is None:
+        raise MalformedJsonc("a value is missing", text, start)
     try:
-        return _Node(place, found.end(), json.loads(found[0]))
+        return _Node(start, match.end(), json.loads(match[0]))
     except ValueError:
-        raise MalformedJsonc("a value cannot be read", text, place) from None
-
-
-def _string(text: str, match: re.Match[str]) -> str:
-    try:
-        return str(json.loads(match[0]))
-    except ValueError:
-        raise MalformedJsonc("a name cannot be read", text, match.start()) from None
+        raise MalformedJsonc("a value cannot be read", text, start) from None
 
 
 def _object(text: str, start: int, depth: int) -> _Node:
-    node, place = _Node(start, start, {}), _after(text, start + 1)
-    while place < len(text) and text[place] != "}":
-        name = _STRING.match(text, place)
-        colon = _after(text, name.end()) if name is not None else len(text)
-        if name is None or colon >= len(text) or text[colon] != ":":
-            raise MalformedJsonc("a name is missing", text, place)
-        called, child = _string(text, name), _value(text, _after(text, colon + 1), depth + 1)
-        if called in node.members:
-            raise MalformedJsonc("a name stands there twice", text, place)
-        node.members[called], node.value[called] = (place, child), child.value
-        place, node.trailing = _comma(text, child.end, "}")
-    if place >= len(text):
+    node = _Node(start, start, {})
+    position = _after(text, start + 1)
+    while position < len(text) and text[position] != "}":
+        name, begin = _name(text, position)
+        child = _value(text, begin, depth + 1)
+        if name in node.members:
+            raise MalformedJsonc("a name is used twice", text, position)
+        node.members[name] = (position, child)
+        node.value[name] = child.value
+        position, node.trailing = _comma(text, child.end, "}")
+    if position >= len(text):
         raise MalformedJsonc("an object does not end", text, start)
-    node.end = place + 1
+    node.end = position + 1
     return node
 
 
+def _name(text: str, position: int) -> tuple[str, int]:
+    """Return the name of a member, and the position of its value behind the colon."""
+    match = _STRING.match(text, position)
+    if match is None:
+        raise MalformedJsonc("a name is missing", text, position)
+    colon = _after(text, match.end())
+    if colon >= len(text) or text[colon] != ":":
+        raise MalformedJsonc("a name is missing", text, position)
+    try:
+        name = str(json.loads(match[0]))
+    except ValueError:
+        raise MalformedJsonc("a name cannot be read", text, match.start()) from None
+    return name, _after(text, colon + 1)
+
+
 def _array(text: str, start: int, depth: int) -> _Node:
-    node, place = _Node(start, start, []), _after(text, start + 1)
-    while place < len(text) and text[place] != "]":
-        child = _value(text, place, depth + 1)
+    node = _Node(start, start, [])
+    position = _after(text, start + 1)
+    while position < len(text) and text[position] != "]":
+        child = _value(text, position, depth + 1)
         node.value.append(child.value)
-        place, _ = _comma(text, child.end, "]")
-    if place >= len(text):
+        position, _ = _comma(text, child.end, "]")
+    if position >= len(text):
         raise MalformedJsonc("an array does not end", text, start)
-    node.end = place + 1
+    node.end = position + 1
     return node
 
 
 def _comma(text: str, end: int, closing: str) -> tuple[int, int]:
-    """Where the next thing begins, and where a comma stood if it was the last before the closing bracket."""
-    place = _after(text, end)
-    if place < len(text) and text[place] == ",":
-        beyond = _after(text, place + 1)
-        return beyond, place if beyond < len(text) and text[beyond] == closing else -1
-    if place < len(text) and text[place] != closing:
-        raise MalformedJsonc("a comma is missing", text, place)
-    return place, -1
+    """Return the position of the next member or the closing bracket, and that of a comma before the bracket
+    (-1 for none)."""
+    comma = _after(text, end)
+    if comma < len(text) and text[comma] == ",":
+        following = _after(text, comma + 1)
+        if following < len(text) and text[following] == closing:
+            return following, comma
+        return following, -1
+    if comma < len(text) and text[comma] != closing:
+        raise MalformedJsonc("a comma is missing", text, comma)
+    return comma, -1

@@ -10,40 +10,44 @@ from .base import File, Handover, Harness, LaunchRequest, expected, pretty
 from .environment import EVERYWHERE
 
 
-def _plan(task: LaunchRequest) -> Handover:
-    way = task.way
+def _plan(request: LaunchRequest) -> Handover:
+    target = request.target
     model: dict[str, object] = {
-        "model_id": f"{way.slug}/{way.model}",
-        "model_name": way.model,
-        "api_base": way.url,
+        "model_id": f"{target.slug}/{target.model}",
+        "model_name": target.model,
+        "api_base": target.url,
         "api_key_name": "openai",
     }
-    if way.endpoint.headers:
-        model["headers"] = dict(way.endpoint.headers)
+    if target.endpoint.headers:
+        model["headers"] = dict(target.endpoint.headers)
     return Handover(
-        "llm",
-        ("llm", *task.arguments),
-        (
+        harness="llm",
+        argv=("llm", *request.arguments),
+        files=(
             File("extra-openai-models.yaml", pretty([model])),  # JSON is YAML
             File("default_model.txt", str(model["model_id"])),
             File("keys.json", "{}\n"),
             File("aliases.json", "{}\n"),
         ),
-        {"LLM_USER_PATH": task.directory, "LLM_MODEL": str(model["model_id"]), "OPENAI_BASE_URL": way.url},
-        EVERYWHERE,
-        task.variable("openai"),
-        expected(way),
+        set={
+            "LLM_USER_PATH": request.directory,
+            "LLM_MODEL": str(model["model_id"]),
+            "OPENAI_BASE_URL": target.url,
+        },
+        unset=EVERYWHERE,
+        secret=request.variable("openai"),
+        expected=expected(target),
         proof="`llm logs` names the model",
     )
 
 
 HARNESS = Harness(
-    "llm",
-    "llm",
-    "llm",
-    "pipx install llm",
-    (Dialect.OPENAI_CHAT,),
-    _plan,
+    name="llm",
+    title="llm",
+    executable="llm",
+    install="pipx install llm",
+    speaks=(Dialect.OPENAI_CHAT,),
+    plan=_plan,
     oldest="0.20",
     tested="0.30",
     shows={Dialect.OPENAI_CHAT: frozenset({Auth.BEARER})},

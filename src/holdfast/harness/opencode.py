@@ -1,5 +1,5 @@
-"""opencode: its whole configuration in one variable, which beats a project's file; its own directories are
-private.
+"""opencode: its whole configuration in one variable, which overrides a project's file; its own directories
+are private.
 
 Without its key's variable it would send requests that carry no key; `enabled_providers` and `small_model`
 keep its side requests here."""
@@ -36,38 +36,38 @@ _NAMES = {
     Dialect.OPENAI_RESPONSES: "holdfast-responses",
     Dialect.ANTHROPIC_MESSAGES: "holdfast-messages",
 }
-_TOLD = ("run",)
+_RUN = ("run",)
 
 
-def entry(way: Target, token: str, models: list[str]) -> dict[str, object]:
-    """The entry of `provider`. `token` is opencode's reference to the key."""
-    options: dict[str, object] = {"baseURL": way.versioned_url, "apiKey": token}
-    headers = dict(way.endpoint.headers)
-    if way.endpoint.auth not in (Auth.NONE, Auth.BEARER, _NATIVE[way.dialect]):
-        headers[str(way.endpoint.auth)] = token
-    if way.endpoint.auth is Auth.NONE:
+def entry(target: Target, token: str, models: list[str]) -> dict[str, object]:
+    """Return the entry of `provider`. `token` is opencode's reference to the key."""
+    options: dict[str, object] = {"baseURL": target.versioned_url, "apiKey": token}
+    headers = dict(target.endpoint.headers)
+    if target.endpoint.auth not in (Auth.NONE, Auth.BEARER, _NATIVE[target.dialect]):
+        headers[str(target.endpoint.auth)] = token
+    if target.endpoint.auth is Auth.NONE:
         del options["apiKey"]
     if headers:
         options["headers"] = headers
     return {
-        "npm": _PACKAGES[way.dialect],
-        "name": way.slug,
+        "npm": _PACKAGES[target.dialect],
+        "name": target.slug,
         "options": options,
         "models": {model: {} for model in models},
     }
 
 
-def _plan(task: LaunchRequest) -> Handover:
-    way, model = task.way, f"{task.way.slug}/{task.way.model}"
+def _plan(request: LaunchRequest) -> Handover:
+    target, model = request.target, f"{request.target.slug}/{request.target.model}"
     config = {
         "model": model,
         "small_model": model,
-        "enabled_providers": [way.slug],
+        "enabled_providers": [target.slug],
         "share": "disabled",
-        "provider": {way.slug: entry(way, f"{{env:{TOKEN}}}", [way.model])},
+        "provider": {target.slug: entry(target, f"{{env:{TOKEN}}}", [target.model])},
     }
     own = {
-        f"XDG_{kind}_HOME": f"{task.directory}/{kind.lower()}"
+        f"XDG_{kind}_HOME": f"{request.directory}/{kind.lower()}"
         for kind in ("CONFIG", "DATA", "CACHE", "STATE")
     }
     switches = dict.fromkeys(
@@ -75,38 +75,43 @@ def _plan(task: LaunchRequest) -> Handover:
         "1",
     )
     return Handover(
-        "opencode",
-        ("opencode", *_placed(task.arguments, model)),
-        (),
-        {**own, **switches, "OPENCODE_CONFIG_CONTENT": compact(config)},
-        (*EVERYWHERE, "OPENCODE_*"),
-        "" if way.endpoint.auth is Auth.NONE else TOKEN,
-        expected(way),
+        harness="opencode",
+        argv=("opencode", *_with_model(request.arguments, model)),
+        files=(),
+        set={**own, **switches, "OPENCODE_CONFIG_CONTENT": compact(config)},
+        unset=(*EVERYWHERE, "OPENCODE_*"),
+        secret="" if target.endpoint.auth is Auth.NONE else TOKEN,
+        expected=expected(target),
         proof="providerID and modelID in the events of `run --format json`",
     )
 
 
-def _placed(arguments: tuple[str, ...], model: str) -> tuple[str, ...]:
-    """The model said again where a request begins: a resumed session would take the one it remembers."""
-    if arguments[:1] == _TOLD:
-        return (*_TOLD, "--model", model, *arguments[1:])
-    return ("--model", model, *arguments) if not arguments or arguments[0].startswith("-") else arguments
+def _with_model(arguments: tuple[str, ...], model: str) -> tuple[str, ...]:
+    """Return the arguments with the model where a request begins: a resumed session would take the one that
+    it had."""
+    if arguments[:1] == _RUN:
+        return (*_RUN, "--model", model, *arguments[1:])
+    if arguments and not arguments[0].startswith("-"):
+        return arguments  # another subcommand
+    return ("--model", model, *arguments)
 
 
 def _attach(offer: ConnectOffer) -> Attachment:
-    """A provider for each dialect that is needed, because the package decides the wire; the key comes from a
-    file."""
+    """Attach by a provider for each dialect that is needed, because the package decides the dialect; the key
+    comes from a file."""
     members: list[tuple[tuple[str, ...], object]] = []
     for dialect in dict.fromkeys(dialect for _, dialect in offer.models):
-        version = "/v1" if dialect is Dialect.ANTHROPIC_MESSAGES else ""
+        url = offer.url(dialect)
+        if dialect is Dialect.ANTHROPIC_MESSAGES:
+            url += "/v1"
         entry = {
             "npm": _PACKAGES[dialect],
             "name": f"Holdfast ({dialect})",
             "options": {
-                "baseURL": f"{offer.url(dialect)}{version}",
+                "baseURL": url,
                 "apiKey": f"{{file:{offer.token_file}}}",
             },
-            "models": {pin: {} for pin, one in offer.models if one is dialect},
+            "models": {pin: {} for pin, spoken in offer.models if spoken is dialect},
         }
         members.append((("provider", _NAMES[dialect]), entry))
     begin = next(
@@ -114,21 +119,21 @@ def _attach(offer: ConnectOffer) -> Attachment:
         "holdfast/PROVIDER/MODEL",
     )
     return Attachment(
-        "XDG_CONFIG_HOME",
-        ".config",
-        ("opencode/opencode.jsonc", "opencode/opencode.json"),
-        tuple(members),
-        f"opencode --model {begin}",
+        variable="XDG_CONFIG_HOME",
+        directory=".config",
+        names=("opencode/opencode.jsonc", "opencode/opencode.json"),
+        members=tuple(members),
+        use=f"opencode --model {begin}",
     )
 
 
 HARNESS = Harness(
-    "opencode",
-    "opencode",
-    "opencode",
-    "npm install -g opencode-ai",
-    (Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES),
-    _plan,
+    name="opencode",
+    title="opencode",
+    executable="opencode",
+    install="npm install -g opencode-ai",
+    speaks=(Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES),
+    plan=_plan,
     oldest="1.0",
     tested="1.18.33",
     shows={

@@ -2,8 +2,8 @@
 of its own.
 
 Its reference to a variable changed with its versions: `NAME` up to 0.76, `$NAME` from 0.77 on. The wrong one
-sends the variable's name as the key. Its models.json beats its own table, its auth.json beats models.json:
-ours is empty."""
+sends the variable's name as the key. Its models.json overrides its own table, and its auth.json overrides
+models.json: ours is empty."""
 
 from __future__ import annotations
 
@@ -35,57 +35,63 @@ _KEYED = ANY_AUTH - {Auth.NONE}
 
 
 def reference(version: tuple[int, ...]) -> str:
-    """How this version is told to look into the variable; the newest way where the version is not known."""
-    return f"${TOKEN}" if not version or version >= _DOLLAR_SINCE else TOKEN
+    """Return how this version refers to the variable; the newest form where the version is not known."""
+    if version and version < _DOLLAR_SINCE:
+        return TOKEN
+    return f"${TOKEN}"
 
 
-def provider(way: Target, token: str, models: list[str]) -> dict[str, object]:
-    """The entry of models.json. `token` is Pi's reference to the key."""
-    native = Auth.X_API_KEY if way.dialect is Dialect.ANTHROPIC_MESSAGES else Auth.BEARER
-    headers = dict(way.endpoint.headers)
-    if way.endpoint.auth not in (native, Auth.BEARER):
-        headers[str(way.endpoint.auth)] = token
+def provider(target: Target, token: str, models: list[str]) -> dict[str, object]:
+    """Return the entry of models.json. `token` is Pi's reference to the key."""
+    url, native = target.url, Auth.BEARER
+    if target.dialect is Dialect.ANTHROPIC_MESSAGES:
+        url, native = target.bare_url, Auth.X_API_KEY
+    auth, headers = target.endpoint.auth, dict(target.endpoint.headers)
+    if auth not in (native, Auth.BEARER):
+        headers[str(auth)] = token
     entry: dict[str, object] = {
-        "baseUrl": way.bare_url if way.dialect is Dialect.ANTHROPIC_MESSAGES else way.url,
-        "api": _APIS[way.dialect],
+        "baseUrl": url,
+        "api": _APIS[target.dialect],
         "apiKey": token,
         "models": [{"id": model, "name": model} for model in models],
     }
-    return (
-        entry
-        | ({"headers": headers} if headers else {})
-        | ({"authHeader": True} if way.endpoint.auth is Auth.BEARER and native is not Auth.BEARER else {})
-    )
+    if headers:
+        entry["headers"] = headers
+    if auth is Auth.BEARER and native is not Auth.BEARER:
+        entry["authHeader"] = True
+    return entry
 
 
-def _plan(task: LaunchRequest) -> Handover:
-    way = task.way
-    models = {"providers": {way.slug: provider(way, reference(task.version), [way.model])}}
+def _plan(request: LaunchRequest) -> Handover:
+    target = request.target
+    models = {"providers": {target.slug: provider(target, reference(request.version), [target.model])}}
     # Under the gateway recovery has one owner; a file of the user's settings stays theirs once it is there.
-    settings = {} if way.direct else {"retry": {"enabled": False}}
+    settings: dict[str, object] = {}
+    if not target.direct:
+        settings["retry"] = {"enabled": False}
     return Handover(
-        "pi",
-        ("pi", "--provider", way.slug, "--model", way.model, *task.arguments),
-        (
+        harness="pi",
+        argv=("pi", "--provider", target.slug, "--model", target.model, *request.arguments),
+        files=(
             File("models.json", pretty(models)),
             File("auth.json", "{}\n"),
             File("settings.json", pretty(settings), keep=True),
         ),
-        {
-            "PI_CODING_AGENT_DIR": task.directory,
+        set={
+            "PI_CODING_AGENT_DIR": request.directory,
             "PI_OFFLINE": "1",
             "PI_SKIP_VERSION_CHECK": "1",
             "PI_TELEMETRY": "0",
         },
-        (*EVERYWHERE, "PI_*"),
-        TOKEN,
-        expected(way),
+        unset=(*EVERYWHERE, "PI_*"),
+        secret=TOKEN,
+        expected=expected(target),
         proof="`get_state` of its RPC mode, or provider and model in the events of --mode json",
     )
 
 
 def _attach(offer: ConnectOffer) -> Attachment:
-    """One provider with every pin as a model; each model says which dialect it is asked for in."""
+    """Attach by one provider with every pin as a model; each model has its own dialect."""
     models = [
         {"id": pin, "name": pin, "api": _APIS[dialect], "baseUrl": offer.url(dialect)}
         for pin, dialect in offer.models
@@ -98,17 +104,21 @@ def _attach(offer: ConnectOffer) -> Attachment:
     }
     use = f"pi --provider holdfast --model {offer.pin or 'PROVIDER/MODEL'}   (or choose it with /model)"
     return Attachment(
-        "PI_CODING_AGENT_DIR", ".pi/agent", ("models.json",), ((("providers", "holdfast"), entry),), use
+        variable="PI_CODING_AGENT_DIR",
+        directory=".pi/agent",
+        names=("models.json",),
+        members=((("providers", "holdfast"), entry),),
+        use=use,
     )
 
 
 HARNESS = Harness(
-    "pi",
-    "Pi",
-    "pi",
-    "npm install -g @earendil-works/pi-coding-agent",
-    (Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES),
-    _plan,
+    name="pi",
+    title="Pi",
+    executable="pi",
+    install="npm install -g @earendil-works/pi-coding-agent",
+    speaks=(Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES),
+    plan=_plan,
     oldest="0.73.1",
     tested="1.5.2",
     shows=dict.fromkeys(_APIS, _KEYED),

@@ -1,5 +1,5 @@
-"""A program as our child: found, asked for its version, run with the terminal and our signals, and its end
-passed on."""
+"""A program as our child process: find it, ask for its version, run it with the terminal and our signals, and
+pass on its exit code."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from types import FrameType
 from ..core.errors import CannotHandOver
 from .base import Harness, version_of
 
-_PATIENCE = 30.0
+_PATIENCE = 30.0  # seconds for `--version`
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def find(harness: Harness, environ: Mapping[str, str]) -> str:
-    """The program's path. Raises CannotHandOver when it is not installed."""
-    found = shutil.which(harness.executable, path=environ.get("PATH"))
-    if found is None:
+    """Return the program's path. Raises CannotHandOver when it is not installed."""
+    path = shutil.which(harness.executable, path=environ.get("PATH"))
+    if path is None:
         raise CannotHandOver(
             f"{harness.title} is not installed: there is no '{harness.executable}' on PATH",
             next_step=harness.install,
         )
-    return found
+    return path
 
 
 def version(program: str, environ: Mapping[str, str], directory: Path) -> tuple[int, ...]:
-    """The version that the program tells, () when it tells none. Raises CannotHandOver when it cannot be
-    started."""
+    """Return the version that the program prints; () when it prints none. Raises CannotHandOver when it
+    cannot be started."""
     try:
-        told = subprocess.run(
+        ended = subprocess.run(
             [program, "--version"],
             env=dict(environ),
             cwd=directory,
@@ -50,29 +50,27 @@ def version(program: str, environ: Mapping[str, str], directory: Path) -> tuple[
             f"{program} cannot be started: {error.strerror or type(error).__name__}",
             next_step=f"ls -l {program}",
         ) from None
-    return version_of((told.stdout + b"\n" + told.stderr).decode("utf-8", "replace"))
+    return version_of((ended.stdout + b"\n" + ended.stderr).decode("utf-8", "replace"))
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run a program to its end in our terminal; its exit code, or less than 0 the signal that ended it.
-    Signals for us are signals for it: those of the terminal reach it by themselves, the others are passed on.
-    Raises CannotHandOver when it cannot be started."""
+    """Run a program to its end in our terminal; return its exit code, or, below 0, the signal that ended it.
+
+    Signals for us are passed on to it, except those that the terminal sends to both. Raises CannotHandOver
+    when it cannot be started."""
     waiting: list[int] = []
     child: list[subprocess.Popen[bytes]] = []
 
     def forward(number: int, _: FrameType | None) -> None:
-        for one in child:
-            one.send_signal(number)
+        for process in child:
+            process.send_signal(number)
         if not child:
             waiting.append(number)
 
-    forwarded = _FORWARDED if sys.stdin is not None and sys.stdin.isatty() else (*_FORWARDED, signal.SIGINT)
-    before = {number: signal.signal(number, forward) for number in forwarded}
-    before |= {
-        number: signal.signal(number, lambda *_: None)
-        for number in (signal.SIGINT, signal.SIGQUIT)
-        if number not in before
-    }
+    before = {number: signal.signal(number, forward) for number in _forwarded()}
+    for ignored in (signal.SIGINT, signal.SIGQUIT):
+        if ignored not in before:
+            before[ignored] = signal.signal(ignored, lambda *_: None)
     try:
         child.append(subprocess.Popen(list(argv), env=dict(environ)))
         for number in waiting:
@@ -84,10 +82,17 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             next_step=f"ls -l {argv[0]}",
         ) from None
     finally:
-        for one in child:
-            if one.poll() is None:  # we are leaving for a reason of our own, and it would outlive its gateway
-                one.terminate()
-                one.wait()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for process in child:
+            if process.poll() is None:  # an error ends us, and the program would outlive its gateway
+                process.terminate()
+                process.wait()
+        for forwarded, handler in before.items():
+            signal.signal(forwarded, handler)
     return code
+
+
+def _forwarded() -> tuple[signal.Signals, ...]:
+    """Return the signals to pass on; the terminal, if there is one, sends SIGINT to the child by itself."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        return _FORWARDED
+    return (*_FORWARDED, signal.SIGINT)

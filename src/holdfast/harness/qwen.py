@@ -1,8 +1,7 @@
 """Qwen Code: variables and arguments, in a home of its own in which folders are trusted only by their user.
 
-A project's .qwen/settings.json would beat everything, the process's environment too, unless `folderTrust` is
-on. With `modelProviders` configured it drops a model that is not listed without a word: so there are none.
-"""
+A project's .qwen/settings.json would override everything, the process's environment too, unless `folderTrust`
+is on. With `modelProviders` configured it silently drops a model that is not listed, so we write none."""
 
 from __future__ import annotations
 
@@ -13,33 +12,33 @@ from .environment import EVERYWHERE
 _TYPES = {Dialect.OPENAI_CHAT: "openai", Dialect.ANTHROPIC_MESSAGES: "anthropic"}
 
 
-def _plan(task: LaunchRequest) -> Handover:
-    way, kind = task.way, _TYPES[task.way.dialect]
+def _plan(request: LaunchRequest) -> Handover:
+    target, kind = request.target, _TYPES[request.target.dialect]
     maker = kind.upper()
     settings = {
         "security": {"auth": {"selectedType": kind}, "folderTrust": {"enabled": True}},
-        "model": {"name": way.model},
+        "model": {"name": target.model},
         "privacy": {"usageStatisticsEnabled": False},
     }
     return Handover(
-        "qwen",
-        ("qwen", "--auth-type", kind, "--model", way.model, *task.arguments),
-        (File("settings.json", pretty(settings)),),
-        {"QWEN_HOME": task.directory, f"{maker}_BASE_URL": way.url, f"{maker}_MODEL": way.model},
-        (*EVERYWHERE, "QWEN_*", "DASHSCOPE_*", "BAILIAN_*"),
-        task.variable(kind),
-        expected(way),
+        harness="qwen",
+        argv=("qwen", "--auth-type", kind, "--model", target.model, *request.arguments),
+        files=(File("settings.json", pretty(settings)),),
+        set={"QWEN_HOME": request.directory, f"{maker}_BASE_URL": target.url, f"{maker}_MODEL": target.model},
+        unset=(*EVERYWHERE, "QWEN_*", "DASHSCOPE_*", "BAILIAN_*"),
+        secret=request.variable(kind),
+        expected=expected(target),
         proof="the model in the events of --output-format json",
     )
 
 
 HARNESS = Harness(
-    "qwen",
-    "Qwen Code",
-    "qwen",
-    "npm install -g @qwen-code/qwen-code",
-    (Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES),
-    _plan,
+    name="qwen",
+    title="Qwen Code",
+    executable="qwen",
+    install="npm install -g @qwen-code/qwen-code",
+    speaks=(Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES),
+    plan=_plan,
     oldest="0.10",
     tested="0.24.4",
     shows={
