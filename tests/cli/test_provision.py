@@ -82,7 +82,7 @@ def test_a_lost_trial_is_explained_and_can_be_adopted(cli: Cli, service: AmazeeP
     service.spoil("/auth/generate-trial-access", cut_off)
     assert cli("provision", "amazee", "--url", service.root, *ROLES, "--accept").exit_code == 4
     told = cli("provision", "repair", "amazee")
-    assert "nobody knows if it was made" in told.stdout
+    assert "It is unknown if it was created" in told.stdout
     assert "holdfast provision amazee --accept --again" in told.stdout
     told = cli(
         "provision", "adopt", "amazee", "--url", service.root, "--from", "-", input=next(iter(service.keys))
@@ -255,7 +255,7 @@ def test_a_record_that_cannot_be_read_is_shown_and_forgotten_on_request(
 
 
 def test_where_nothing_was_set_up_nothing_is_made(cli: Cli, home: Path) -> None:
-    assert cli("heal").stdout == "nothing was set up that could be healed\n"
+    assert cli("heal").stdout == "no provider to repair\n"
     assert json.loads(cli("heal", "--json").stdout) == []
     assert "nothing was set up yet" in cli("provision", "status").stdout
     assert list(home.iterdir()) == []

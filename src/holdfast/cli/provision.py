@@ -1,25 +1,24 @@
-"""`holdfast provision`: obtain a key on the user's word, complete what is half done, and tell what stands in
-the way.
+"""`holdfast provision`: obtain keys with the user's consent, complete unfinished set-ups, and show what is
+missing.
 
-Only `obtain` (which `holdfast provision NAME` is short for) ever makes a key, and only with --accept or a yes
-at the terminal."""
+Only `obtain` (which `holdfast provision NAME` is short for) ever creates a key, and only with --accept or
+a yes at the terminal."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from . import complete
 from .context import CliContext
 from .output import json_option, say, show_json, table
-from .prompts import given_code, given_secret
+from .prompts import given_secret
+from .provision_options import ask_consent, roles_of, settings_of, signed_in
 from .provision_views import provisioning_of, report, shown_roles, view, ways_out, why
 
 if TYPE_CHECKING:
-    from ..core.model_roles import Role
     from ..core.provisioning_state import Record
     from ..engine.provisioning import Provisioning
 
@@ -62,7 +61,8 @@ _name = click.argument("name", shell_complete=complete.providers)
 @_name
 @click.option(
     "--kind",
-    help="What the service is: litellm, amazee, amazee-account, openrouter, openrouter-signin, github-models or token.",
+    help="What the service is: litellm, amazee, amazee-account, openrouter, openrouter-signin, github-models "
+    "or token.",
 )
 @click.option("--url", help="The service's address, if the kind does not imply it.")
 @click.option("--admin", metavar="REF", help="A key that may create keys, such as env:LITELLM_MASTER_KEY.")
@@ -114,26 +114,16 @@ def obtain(
     """
     with provisioning_of(context) as provisioning:
         stored = provisioning.engine.store.provision(name)
-        settings = _settings(
-            more,
-            {
-                field: value
-                for field, value in given.items()
-                if value is not None and field in ("url", "admin", "ref")
-            },
-        )
         record = provisioning.begin(
             name,
-            kind or (stored.kind if stored is not None else None),
-            settings or None,
-            _parsed(roles),
-            stored,
+            kind=kind or (stored.kind if stored is not None else None),
+            settings=settings_of(more, given) or None,
+            roles=roles_of(roles),
+            stored=stored,
         )
-        if not (
-            stored is not None and stored.key and stored.state != "retired" and stored.reason != "key_dead"
-        ):
-            record = _signed_in(provisioning, record, given)
-            _ask_consent(provisioning, record, accept)
+        if not _has_live_key(stored):
+            record = signed_in(provisioning, record, email=given["email"], code=given["code"])
+            ask_consent(provisioning, record, accept)
         report(provisioning.provision(record, _HERE, again=again), as_json)
 
 
@@ -149,21 +139,17 @@ def status(context: CliContext, name: str | None, as_json: bool) -> None:
       holdfast provision status
     """
     memory = context.memory
-    records = [one for one in (memory.provisions() if memory is not None else []) if name in (None, one.name)]
-    broken = [
-        one for one in (memory.broken_provisions() if memory is not None else []) if name in (None, one[0])
-    ]
+    records = memory.provisions() if memory is not None else []
+    broken = memory.broken_provisions() if memory is not None else []
+    if name is not None:
+        records = [record for record in records if record.name == name]
+        broken = [(lost, reason) for lost, reason in broken if lost == name]
     if as_json:
-        show_json(
-            [
-                *map(view, records),
-                *({"name": one, "state": "quarantined", "why": wrong} for one, wrong in broken),
-            ]
-        )
+        unread = [{"name": lost, "state": "quarantined", "why": reason} for lost, reason in broken]
+        show_json([*map(view, records), *unread])
         return
-    rows = [[one.name, one.kind, one.state, shown_roles(one), why(one)] for one in records] + [
-        [one, "", "quarantined", "", wrong] for one, wrong in broken
-    ]
+    rows = [[record.name, record.kind, record.state, shown_roles(record), why(record)] for record in records]
+    rows += [[lost, "", "quarantined", "", reason] for lost, reason in broken]
     table(
         ("PROVIDER", "KIND", "STATE", "ROLES", "WHY"),
         rows,
@@ -184,7 +170,7 @@ def resolve(context: CliContext, name: str, roles: Sequence[str], as_json: bool)
       holdfast provision resolve team --role answer=pin:claude-sonnet-4-5
     """
     with provisioning_of(context) as provisioning:
-        report(provisioning.resolve(_stored(provisioning, name), _parsed(roles)), as_json)
+        report(provisioning.resolve(_stored(provisioning, name), roles_of(roles)), as_json)
 
 
 @command.command()
@@ -225,10 +211,10 @@ def repair(context: CliContext, name: str, discard: bool, as_json: bool) -> None
     """
     with provisioning_of(context) as provisioning:
         store = provisioning.engine.store
-        if discard and name in [one for one, _ in store.broken_provisions()]:
+        if discard and name in dict(store.broken_provisions()):
             store.remove_provision(name)
             say(
-                f"the record of '{name}' was forgotten",
+                f"Forgot the record of '{name}'",
                 f"  next: holdfast provision adopt {name}   (if its key is still in {context.home.secrets})",
             )
             return
@@ -269,7 +255,11 @@ def adopt(
     with provisioning_of(context) as provisioning:
         stored = provisioning.engine.store.provision(name)
         record = provisioning.begin(
-            name, kind or (stored.kind if stored is not None else None), None, _parsed(roles), stored
+            name,
+            kind=kind or (stored.kind if stored is not None else None),
+            settings=None,
+            roles=roles_of(roles),
+            stored=stored,
         )
         again = f"holdfast provision adopt {name} --url {url}"
         secret = given_secret(name, from_stdin=source == "-", otherwise=f"{again} --from -", again=again)
@@ -292,121 +282,35 @@ def retire(context: CliContext, name: str, as_json: bool) -> None:
         if as_json:
             show_json(view(record) | {"given_back": given_back})
             return
-        key = (
-            "its key was given back"
-            if given_back
-            else "its key was only forgotten here: the service still knows it"
-        )
-        say(f"'{name}' is retired; {key if record.key else 'it had no key'}")
+        say(f"'{name}' is retired; {_fate_of_key(record, given_back=given_back)}")
 
 
-# What they have in common
-# ----------------------------------------------------------------------------------------------------
+def _fate_of_key(record: Record, *, given_back: bool) -> str:
+    if not record.key:
+        return "it had no key"
+    if given_back:
+        return "its key was given back"
+    return "its key was only forgotten here: the service still accepts it"
 
 
 def _stored(provisioning: Provisioning, name: str) -> Record:
-    """The record of a provider. Raises ConfigError with what was set up."""
+    """Return the record of a provider. Raises ConfigError with the nearest name that was set up."""
     from ..core.config import near
     from ..core.errors import ConfigError
 
-    found = provisioning.engine.store.provision(name)
-    if found is None:
-        known = [one.name for one in provisioning.engine.store.provisions()]
+    store = provisioning.engine.store
+    record = store.provision(name)
+    if record is None:
+        known = [other.name for other in store.provisions()]
         raise ConfigError(
             f"nothing was set up under the name '{name}': {near(name, known)}",
             next_step="holdfast provision status",
         )
-    return found
+    return record
 
 
-def _parsed(roles: Iterable[str]) -> list[Role]:
-    from ..core.errors import ConfigError
-    from ..core.model_roles import Role
-
-    found = []
-    for text in roles:
-        name, equals, patterns = text.partition("=")
-        if not equals:
-            raise ConfigError(f"'{text}' is not ROLE=PATTERN", next_step="holdfast provision --help")
-        found.append(Role(name.strip(), tuple(one.strip() for one in patterns.split(",") if one.strip())))
-    return found
-
-
-def _settings(more: Sequence[str], given: dict[str, Any]) -> dict[str, Any]:
-    """The provisioner's options as they are stored: numbers as numbers, `models` as a list. Raises
-    ConfigError."""
-    from ..config.parse import checked_reference
-    from ..core.errors import ConfigError
-
-    for text in more:
-        name, equals, value = text.partition("=")
-        if not equals or not value:
-            raise ConfigError(f"'{name}' is not NAME=VALUE", next_step="holdfast provision --help")
-        number = value.replace(".", "", 1).isdigit()
-        given[name] = (
-            value.split(",")
-            if name == "models"
-            else float(value)
-            if number and "." in value
-            else int(value)
-            if number
-            else value
-        )
-    for name in ("admin", "ref"):
-        try:
-            if name in given:
-                checked_reference(given[name])
-        except ValueError as error:
-            raise ConfigError(f"--{name} {error}", next_step="holdfast provision --help") from None
-    return given
-
-
-def _signed_in(provisioning: Provisioning, record: Record, given: dict[str, str | None]) -> Record:
-    """The record with what its user brings from a sign-in, where its kind wants one. Asks at the terminal,
-    else says what to run."""
-    from dataclasses import replace
-
-    from ..provisioning import amazee, openrouter
-
-    tools, settings = provisioning.tools(record), dict(record.settings)
-    if record.kind == "openrouter-signin":
-        settings["attempt"] = str(record.epoch)
-        record = replace(record, settings=settings)
-        if given["code"] is None:
-            say(
-                f"agree here: {openrouter.consent_page(record, 'http://localhost:3000/', tools)}",
-                "  then copy what follows code= in the browser's address",
-            )
-        settings["code"] = given["code"] or given_code(
-            record.name,
-            "Code",
-            f"holdfast provision {record.name} --kind openrouter-signin --accept --code CODE",
-        )
-    if record.kind == "amazee-account" and given["email"]:
-        if given["code"] is None:
-            amazee.mail_code(record, given["email"], tools)
-        again = f"holdfast provision {record.name} --kind amazee-account --email {given['email']} --accept --code CODE"
-        token = amazee.sign_in(
-            record,
-            given["email"],
-            given["code"] or given_code(record.name, "Code that was mailed", again),
-            tools,
-        )
-        provisioning.engine.vault.file.put(record.name, "session", token)
-        settings["session"] = "store:session"
-    return replace(record, settings=settings)
-
-
-def _ask_consent(provisioning: Provisioning, record: Record, accept: bool) -> None:
-    """Raises NotReady unless the user agrees."""
-    from ..core.errors import NotReady
-
-    offer = provisioning.offer(record)
-    if not accept and sys.stdin.isatty():
-        accept = click.confirm(f"This makes {offer}.\nAgree?", err=True)
-    if not accept:
-        raise NotReady(
-            f"nothing was obtained: it would make {offer}",
-            reason="consent_needed",
-            next_step=f"holdfast provision {record.name} … --accept   (the same command, with your consent)",
-        )
+def _has_live_key(stored: Record | None) -> bool:
+    """Tell whether a provider has a key already that may still work, so that none is to be created."""
+    if stored is None or not stored.key:
+        return False
+    return stored.state != "retired" and stored.reason != "key_dead"

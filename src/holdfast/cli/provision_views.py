@@ -1,4 +1,4 @@
-"""How the commands show what was set up: in words, as JSON values, and with what only a person can do."""
+"""How the commands show a provisioned provider: as text, as JSON values, and what its user can do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def provisioning_of(context: CliContext) -> Iterator[Provisioning]:
-    """The providers that were set up in this home, opened as a program opens them."""
+    """Open the provisioned providers of this home, as a program opens them."""
     from ..sdk import api
 
     with api.open(context.home) as held:
@@ -24,15 +24,17 @@ def provisioning_of(context: CliContext) -> Iterator[Provisioning]:
 
 
 def heal_providers(context: CliContext, *, as_json: bool) -> int:
-    """`holdfast heal`: take every step that can be taken for every provider, with what is there. 1 when one
-    is not ready."""
+    """Take every step that can be taken for every provider. Return the exit code: 1 when one is not ready."""
     from ..core.errors import NotReady
     from ..provisioning import obstacle
 
     if context.memory is None or not (context.memory.provisions() or context.memory.broken_provisions()):
-        say("nothing was set up that could be healed") if not as_json else show_json([])
+        if as_json:
+            show_json([])
+        else:
+            say("no provider to repair")
         return 0
-    told: list[dict[str, Any]] = []
+    views: list[dict[str, Any]] = []
     with provisioning_of(context) as provisioning:
         for record in provisioning.engine.store.provisions():
             try:
@@ -40,12 +42,10 @@ def heal_providers(context: CliContext, *, as_json: bool) -> int:
                 refused = obstacle(after)
             except NotReady as error:
                 after, refused = record, error
-            told.append(
-                view(after)
-                | {"ready": refused is None, "run": refused.next_step if refused is not None else ""}
-            )
+            step = refused.next_step if refused is not None else ""
+            views.append(view(after) | {"ready": refused is None, "run": step})
         broken = provisioning.engine.store.broken_provisions()
-    told += [
+    views += [
         {
             "name": name,
             "state": "quarantined",
@@ -56,18 +56,21 @@ def heal_providers(context: CliContext, *, as_json: bool) -> int:
         for name, wrong in broken
     ]
     if as_json:
-        show_json(told)
+        show_json(views)
     else:
         table(
             ("PROVIDER", "STATE", "READY", "NEXT"),
-            [[one["name"], one["state"], "yes" if one["ready"] else "no", one["run"]] for one in told],
+            [
+                [shown["name"], shown["state"], "yes" if shown["ready"] else "no", shown["run"]]
+                for shown in views
+            ],
             empty="",
         )
-    return 0 if all(one["ready"] for one in told) else 1
+    return 0 if all(shown["ready"] for shown in views) else 1
 
 
 def report(record: Record, as_json: bool) -> None:
-    """Raises NotReady when the record is not ready."""
+    """Show a record. Raises NotReady when it is not ready."""
     from ..provisioning import obstacle
 
     in_the_way = obstacle(record) or next((obstacle(record, role) for role in record.missing), None)
@@ -76,10 +79,8 @@ def report(record: Record, as_json: bool) -> None:
     if in_the_way is not None:
         raise in_the_way
     if not as_json:
-        say(
-            f"provider '{record.name}' is {record.state}"
-            + (f" ({record.reason}: {record.told})" if record.reason else "")
-        )
+        reason = f" ({record.reason}: {record.told})" if record.reason else ""
+        say(f"provider '{record.name}' is {record.state}{reason}")
         for role, model in record.bound.items():
             say(f"  {role}: {record.name}/{model}")
         model = next(iter(record.bound.values()), record.models[0])
@@ -87,8 +88,10 @@ def report(record: Record, as_json: bool) -> None:
 
 
 def view(record: Record) -> dict[str, Any]:
-    """A record as JSON values: no secret is part of it."""
-    consent = record.consent
+    """Return a record as JSON values. It holds no secret."""
+    consent = None
+    if record.consent is not None:
+        consent = {"what": record.consent.what, "by": record.consent.by, "at": record.consent.at}
     return {
         "name": record.name,
         "kind": record.kind,
@@ -104,9 +107,7 @@ def view(record: Record) -> dict[str, Any]:
         "models": list(record.models),
         "verified_at": record.verified_at,
         "announced_expiry": record.expires_at,
-        "consent": {"what": consent.what, "by": consent.by, "at": consent.at}
-        if consent is not None
-        else None,
+        "consent": consent,
     }
 
 
@@ -115,19 +116,22 @@ def shown_roles(record: Record) -> str:
 
 
 def why(record: Record) -> str:
-    again = f"; tried again from {clock(record.next_at)}" if record.next_at else ""
-    return f"{record.reason}: {record.told}{again}" if record.reason else ""
+    if not record.reason:
+        return ""
+    again = f"; next try at {clock(record.next_at)}" if record.next_at else ""
+    return f"{record.reason}: {record.told}{again}"
 
 
 def ways_out(record: Record) -> list[str]:
-    """What only a person can do about a record."""
+    """Return the lines that tell what only the user can do about a record."""
     name = record.name
     if record.state == "ambiguous":
+        asked_at = clock(record.intent_at)
         return [
-            f"a key of '{name}' was asked for at {clock(record.intent_at)}, and nobody knows if it was made ({record.told})",
+            f"a key of '{name}' was requested at {asked_at}. It is unknown if it was created ({record.told})",
             f"  if you have it:      holdfast provision adopt {name} --url URL",
             f"  to pay for another:  holdfast provision {name} --accept --again",
-            f"  to let it be:        holdfast provision retire {name}",
+            f"  to give up:          holdfast provision retire {name}",
         ]
     if record.reason in ("key_dead", "key_refused"):
         return [

@@ -1,0 +1,128 @@
+"""What `holdfast provision` is given: roles, settings, what a sign-in brings, and the user's consent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .output import say
+from .prompts import given_code
+
+if TYPE_CHECKING:
+    from ..core.model_roles import Role
+    from ..core.provisioning_state import Record
+    from ..engine.provisioning import Provisioning
+
+_SETTINGS = ("url", "admin", "ref")
+"""Settings of a provisioner that are options of their own."""
+
+
+def roles_of(texts: Iterable[str]) -> list[Role]:
+    """Read each `ROLE=PATTERN,...`. Raises ConfigError for anything else."""
+    from ..core.errors import ConfigError
+    from ..core.model_roles import Role
+
+    roles = []
+    for text in texts:
+        name, equals, patterns = text.partition("=")
+        if not equals:
+            raise ConfigError(f"'{text}' is not ROLE=PATTERN", next_step="holdfast provision --help")
+        stripped = (pattern.strip() for pattern in patterns.split(","))
+        roles.append(Role(name.strip(), tuple(filter(None, stripped))))
+    return roles
+
+
+def settings_of(more: Sequence[str], given: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return the provisioner's settings as they are stored. Raises ConfigError.
+
+    `more` holds the texts of --set, `given` the other options by name.
+    """
+    from ..config.parse import checked_reference
+    from ..core.errors import ConfigError
+
+    settings: dict[str, Any] = {name: value for name in _SETTINGS if (value := given.get(name)) is not None}
+    for text in more:
+        name, equals, value = text.partition("=")
+        if not equals or not value:
+            raise ConfigError(f"'{name}' is not NAME=VALUE", next_step="holdfast provision --help")
+        settings[name] = _parse_setting(name, value)
+    for name in ("admin", "ref"):
+        try:
+            if name in settings:
+                checked_reference(settings[name])
+        except ValueError as error:
+            raise ConfigError(f"--{name} {error}", next_step="holdfast provision --help") from None
+    return settings
+
+
+def _parse_setting(name: str, value: str) -> object:
+    """Return a setting's value: `models` as a list, numbers as numbers, anything else as text."""
+    if name == "models":
+        return value.split(",")
+    if not value.replace(".", "", 1).isdigit():
+        return value
+    if "." in value:
+        return float(value)
+    return int(value)
+
+
+def signed_in(provisioning: Provisioning, record: Record, *, email: str | None, code: str | None) -> Record:
+    """Return the record with what its user brings from a sign-in, where its kind needs one.
+
+    Asks for a missing code at the terminal. Raises NotReady with the command to run where there is none.
+    """
+    if record.kind == "openrouter-signin":
+        return _with_consent_code(provisioning, record, code)
+    if record.kind == "amazee-account" and email:
+        return _with_account_token(provisioning, record, email, code)
+    return record
+
+
+def _with_consent_code(provisioning: Provisioning, record: Record, code: str | None) -> Record:
+    """Add the code that OpenRouter's consent page shows."""
+    from ..provisioning import openrouter
+
+    settings = {**record.settings, "attempt": str(record.epoch)}
+    record = replace(record, settings=settings)
+    if code is None:
+        tools = provisioning.tools(record)
+        say(
+            f"agree here: {openrouter.consent_page(record, 'http://localhost:3000/', tools)}",
+            "  then copy what follows code= in the browser's address",
+        )
+        again = f"holdfast provision {record.name} --kind openrouter-signin --accept --code CODE"
+        code = given_code(record.name, "Code", again)
+    return replace(record, settings={**settings, "code": code})
+
+
+def _with_account_token(provisioning: Provisioning, record: Record, email: str, code: str | None) -> Record:
+    """Sign in to the amazee account with a code that is mailed, and store its token."""
+    from ..provisioning import amazee
+
+    tools = provisioning.tools(record)
+    if code is None:
+        amazee.mail_code(record, email, tools)
+        again = f"holdfast provision {record.name} --kind amazee-account --email {email} --accept --code CODE"
+        code = given_code(record.name, "Code that was mailed", again)
+    token = amazee.sign_in(record, email, code, tools)
+    provisioning.engine.vault.file.put(record.name, "session", token)
+    return replace(record, settings={**record.settings, "session": "store:session"})
+
+
+def ask_consent(provisioning: Provisioning, record: Record, accept: bool) -> None:
+    """Raise NotReady unless the user agrees, by --accept or at the terminal."""
+    from ..core.errors import NotReady
+
+    offer = provisioning.offer(record)
+    if not accept and sys.stdin.isatty():
+        accept = click.confirm(f"This creates {offer}.\nAgree?", err=True)
+    if not accept:
+        raise NotReady(
+            f"nothing was obtained: it would create {offer}",
+            reason="consent_needed",
+            next_step=f"holdfast provision {record.name} … --accept   (the same command, with your consent)",
+        )
