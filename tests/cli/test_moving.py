@@ -119,7 +119,7 @@ def test_an_exported_session_holds_its_choice_and_no_secret_and_comes_back_whole
     told = json.loads(text)
     assert (told["holdfast"], told["version"], told["pin"], told["key"]) == (
         "session",
-        1,
+        2,
         "mimo/mimo-pro",
         "team",
     )
@@ -132,6 +132,48 @@ def test_an_exported_session_holds_its_choice_and_no_secret_and_comes_back_whole
     assert pins(moving)["c"] == ("mimo/mimo-pro", "team")
     assert cli("session", "import", "-", "--as", "c2", input=text).exit_code == 0
     assert pins(moving)["c2"] == ("mimo/mimo-pro", "team")
+
+
+# What `holdfast session export` of 6f19264 printed, but for the key.
+EXPORTED_BY_6F19264 = """\
+{
+  "holdfast": "session",
+  "version": 1,
+  "id": "old",
+  "pin": "mimo/mimo-pro",
+  "key": KEY,
+  "created_at": 1795978497.25,
+  "endpoints": {
+    "openai-chat": "https://mimo.example/v1"
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("key", ["team", None])
+def test_a_session_that_older_software_exported_comes_back_whole(
+    cli: Cli, moving: Path, key: str | None
+) -> None:
+    text = EXPORTED_BY_6F19264.replace("KEY", json.dumps(key))
+    assert cli("session", "import", "-", input=text).exit_code == 0
+    assert pins(moving)["old"] == ("mimo/mimo-pro", key)
+
+
+def test_a_key_that_an_older_file_names_by_a_position_is_never_taken(cli: Cli, moving: Path) -> None:
+    config = moving / "holdfast.toml"
+    config.write_text(config.read_text().replace('label = "team"', 'label = "k2"'))
+    text = EXPORTED_BY_6F19264.replace("KEY", '"k2"')
+    refused = cli("session", "import", "-", input=text)
+    assert refused.exit_code == 3
+    assert "could be: MIMO_KEY\n  could be: k2" in refused.stderr
+    step = refused.stderr.splitlines()[-1]
+    again, choose = step.removeprefix("  run: holdfast ").removesuffix(")").split("   (then: holdfast ")
+    assert cli(*again.replace("FILE", "-").split(), input=text).exit_code == 0
+    assert cli(*choose.replace("LABEL", "k2").split()).exit_code == 0
+    assert pins(moving)["old"] == ("mimo/mimo-pro", "k2")
+    today = text.replace('"version": 1', '"version": 2').replace('"old"', '"new"')
+    assert cli("session", "import", "-", input=today).exit_code == 0
+    assert pins(moving)["new"] == ("mimo/mimo-pro", "k2")
 
 
 def test_an_import_never_lands_on_a_session_or_at_a_place_that_was_not_meant(cli: Cli, moving: Path) -> None:
@@ -157,7 +199,9 @@ def test_an_import_never_lands_on_a_session_or_at_a_place_that_was_not_meant(cli
     [
         ("", "no session that Holdfast exported"),
         ("[" * 100_000, "no session that Holdfast exported"),
-        ('{"holdfast": "session", "version": 2}', "reads version 1"),
+        ('{"holdfast": "session", "version": 3}', "reads versions 1 to 2"),
+        ('{"holdfast": "session", "version": "1"}', "reads versions 1 to 2"),
+        ('{"holdfast": "session"}', "reads versions 1 to 2"),
         ('{"holdfast": "session", "version": 1, "id": "x"}', "cannot be read"),
         ('{"holdfast": "session", "version": 1, "id": "x", "pin": "custom/m"}', "cannot be read"),
         ('{"holdfast": "session", "version": 1, "id": "../x", "pin": "mimo/m"}', "cannot be read"),

@@ -4,15 +4,17 @@ upgrade`."""
 from __future__ import annotations
 
 import json
-import os
 import stat
+from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from cli.furnishing import Cli, contents, write
 from fixtures.plain_config import plain
+from holdfast import _files
 from holdfast.config import Home, load, upgrade
 from holdfast.core.errors import ConfigError
 
@@ -21,7 +23,6 @@ READ_BY_6F19264 = json.loads((OLD / "as_read.json").read_text())
 FILES = sorted(READ_BY_6F19264)
 PROVIDERS = '\n[provider.a]\nurl = "https://a.example/v1"\n[provider.b]\nurl = "https://b.example/v1"\n'
 TABLE = '[ladder]\n"a/m" = { then = ["b/m"] }\n' + PROVIDERS
-LONG_AGO = 1_700_000_000_123_456_789
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def problems(toml: Path) -> list[tuple[str, str, str]]:
     """What is said to be wrong: the place, what, and what mends it."""
     with pytest.raises(ConfigError) as refused:
         load(Home.at(toml.parent))
-    return [(one.place, one.what, one.fix) for one in refused.value.problems]
+    return [(problem.place, problem.what, problem.fix) for problem in refused.value.problems]
 
 
 # What the file begins with, and for each line with an old word what has to stand there (line None: nobody
@@ -84,8 +85,8 @@ def test_other_mistakes_are_told_beside_an_old_word_with_their_own_lines(toml: P
 
 def test_doctor_sends_to_the_command_that_rewrites_the_file(toml: Path, cli: Cli) -> None:
     write(toml, TABLE)
-    found = json.loads(cli("doctor", "--json").stdout)["findings"]
-    assert [one["run"] for one in found if one["check"] == "config"] == ["holdfast config upgrade"]
+    findings = json.loads(cli("doctor", "--json").stdout)["findings"]
+    assert [row["run"] for row in findings if row["check"] == "config"] == ["holdfast config upgrade"]
 
 
 def test_no_other_command_edits_a_file_with_an_old_word(toml: Path, cli: Cli) -> None:
@@ -96,11 +97,21 @@ def test_no_other_command_edits_a_file_with_an_old_word(toml: Path, cli: Cli) ->
     assert toml.read_text() == TABLE
 
 
+def with_lasting_labels(read: dict[str, Any]) -> dict[str, Any]:
+    """The same with the names that keys have today which were called by their position then."""
+    for provider in read["providers"].values():
+        for position, key in enumerate(provider["keys"], start=1):
+            scheme = key["ref"].partition(":")[0]
+            if key["label"] == f"k{position}" and scheme in ("file", "cmd", "keyring"):
+                key["label"] = f"{scheme}-{sha256(key['ref'].encode()).hexdigest()[:8]}"
+    return read
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_an_upgraded_file_says_what_older_software_read_in_it(name: str, toml: Path, cli: Cli) -> None:
     toml.write_bytes((OLD / name).read_bytes())
     assert cli("config", "upgrade").exit_code == 0
-    assert plain(load(Home.at(toml.parent))) == READ_BY_6F19264[name]
+    assert plain(load(Home.at(toml.parent))) == with_lasting_labels(READ_BY_6F19264[name])
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -127,14 +138,12 @@ def test_a_second_upgrade_finds_nothing_to_do(name: str, toml: Path, cli: Cli) -
     assert contents(toml.parent) == before
 
 
-def test_an_upgrade_keeps_the_mode_the_time_and_the_first_bytes_of_the_file(toml: Path, cli: Cli) -> None:
+def test_an_upgrade_keeps_the_mode_and_the_first_bytes_of_the_file(toml: Path, cli: Cli) -> None:
     text = ("\N{ZERO WIDTH NO-BREAK SPACE}" + TABLE.replace("\n", "\r\n")).encode()
     toml.write_bytes(text)
     toml.chmod(0o640)
-    os.utime(toml, ns=(LONG_AGO, LONG_AGO))
     cli("config", "upgrade")
-    status = toml.stat()
-    assert (stat.S_IMODE(status.st_mode), status.st_mtime_ns) == (0o640, LONG_AGO)
+    assert stat.S_IMODE(toml.stat().st_mode) == 0o640
     assert toml.read_bytes() == text.replace(b"[ladder]", b"[fallback]")
 
 
@@ -204,7 +213,7 @@ def test_a_broken_file_is_not_upgraded_and_nothing_is_changed(
     before = contents(toml.parent)
     refused = cli("config", "upgrade")
     assert refused.exit_code == 2
-    assert [one for one in says if one not in refused.stderr] == []
+    assert [words for words in says if words not in refused.stderr] == []
     assert contents(toml.parent) == before
 
 
@@ -214,16 +223,16 @@ def test_tables_under_both_words_become_one_where_that_is_safe(toml: Path, cli: 
     assert sorted(plain(load(Home.at(toml.parent)))["fallbacks"]) == ["a/m", "a/n"]
 
 
-@pytest.mark.parametrize("failing", ["creating", "replacing"])
+@pytest.mark.parametrize(("module", "failing"), [(upgrade, "creating"), (_files, "replacing")])
 def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(
-    failing: str, toml: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    module: ModuleType, failing: str, toml: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> Any:
         raise OSError(28, "No space left on device")
 
     write(toml, TABLE)
     before = contents(toml.parent)
-    monkeypatch.setattr(upgrade, failing, full)
+    monkeypatch.setattr(module, failing, full)
     refused = cli("config", "upgrade")
     assert refused.exit_code == 2
     assert "No space left on device; nothing was changed" in refused.stderr

@@ -6,9 +6,10 @@ There is no second spelling: a file with an old word is refused with the line as
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ..core.config import Place
 from ..core.errors import Problem
 from .positions import sections
 
@@ -92,8 +93,8 @@ def problems(document: Mapping[str, Any], text: str, file: str) -> list[Problem]
     ]
 
 
-def _problem(word: str, line: str, place: str) -> Problem:
-    return Problem(word, f"'{word}' is called '{RENAMED[word]}' now: write {line}", UPGRADE, place)
+def _problem(word: str, line: str, where: str) -> Problem:
+    return Problem(word, f"'{word}' is called '{RENAMED[word]}' now: write {line}", UPGRADE, where)
 
 
 def key_of(line: str) -> str:
@@ -104,14 +105,14 @@ def key_of(line: str) -> str:
     return f"{line.partition('=')[0].strip()} = …"
 
 
-def as_written(place: Callable[[str], str], document: Mapping[str, Any]) -> Callable[[str], str]:
-    """Return `place` for paths under the names of today, in a document that may have the old ones."""
+def as_written(line_of: Place, document: Mapping[str, Any]) -> Place:
+    """Return `line_of` for paths under the names of today, in a document that may have the old ones."""
     before = {new: old for old, new in RENAMED.items() if old in document and new not in document}
 
     def written(path: str) -> str:
         for name, old in before.items():
             if path == name or path.startswith(f"{name}."):
-                return place(old + path.removeprefix(name))
-        return place(path)
+                return line_of(old + path.removeprefix(name))
+        return line_of(path)
 
     return written

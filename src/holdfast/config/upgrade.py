@@ -1,11 +1,7 @@
-"""`holdfast config upgrade`: holdfast.toml with the words of today.
-
-Comments, order and layout stay, and so do the file's mode and its time: what it says is what it said before,
-and whoever asks since when that holds is not told another day."""
+"""`holdfast config upgrade`: holdfast.toml with the words of today. Comments, order, layout and mode stay."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -13,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from .._files import cannot, creating, locked, quoted, replacing
+from .._files import cannot, creating, locked, quoted, write_keeping_mode
 from ..core.config import Config
 from ..core.errors import ConfigError
 from .home import Home, document_of, read, understood
@@ -52,11 +48,11 @@ def upgrade(home: Home, first: Callable[[Config], None]) -> Upgraded:
         first(understood(after, path, Lines(after, path.name).place, otherwise))
         backup = _keep(path)
         try:
-            _replace(path, _mark(path) + after)
-        except OSError as error:
+            write_keeping_mode(path, _mark(path) + after)
+        except ConfigError:
             with suppress(OSError):
                 backup.unlink()
-            raise cannot("write", path, error) from None
+            raise
         return Upgraded(tuple(old_lines(text)), backup)
 
 
@@ -73,15 +69,6 @@ def _mark(path: Path) -> str:
     with path.open(encoding="utf-8") as file:
         begins = file.read(1)
     return begins if begins == _BYTE_ORDER_MARK else ""
-
-
-def _replace(path: Path, text: str) -> None:
-    """Replace the file by `text`; its mode and its times stay. Raises OSError."""
-    status = path.stat()
-    with replacing(path) as file:
-        file.write(text.encode())
-        file.flush()
-        os.utime(file.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _keep(path: Path) -> Path:

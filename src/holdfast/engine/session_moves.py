@@ -13,12 +13,16 @@ from ..core import times
 from ..core.config import Config
 from ..core.errors import ConfigError, ConnectionLost, HoldfastError, IdentityError
 from ..core.identity import Pin, Provider, ProviderName
+from ..core.key_labels import is_position
 from ..core.routing import provider_of, route_for
 from ..core.session import Session
 from ..store.base import StaleSession, Store
 from .sessions import Reason, switch
 
-_FORMAT, _VERSION = "session", 1
+_FORMAT = "session"
+_VERSION = 2
+"""Of the files that are written. In version 1 (6f19264) a key's label may be its position among the keys."""
+_READABLE = (1, 2)
 _LONGEST = 64 * 1024
 
 
@@ -155,6 +159,8 @@ def imported(
     if lost is not None:
         step = lost.next_step.replace("--url URL", f"--url {url}")
         raise ConnectionLost(lost.what, candidates=getattr(lost, "candidates", ()), next_step=step)
+    if told["version"] == 1 and session.key is not None and is_position(session.key):
+        raise _by_position(config.providers[chosen.provider], session)
     here = {str(one.dialect): one.url for one in config.providers[chosen.provider].endpoints}
     moved = {
         dialect: there
@@ -172,6 +178,15 @@ def imported(
             next_step=f"holdfast session import FILE --pin {chosen}   (if it is the same all the same)",
         )
     return session
+
+
+def _by_position(provider: Provider, session: Session) -> ConnectionLost:
+    """Return the refusal of a key that an older file names by what may be its position."""
+    what = f"the file names the key '{session.key}', which may be its position among the keys of another home"
+    again = f"holdfast session import FILE --pin {session.pin}"
+    choose = f"holdfast session pin {session.id} {session.pin} --key LABEL"
+    candidates = [key.label for key in provider.keys]
+    return ConnectionLost(what, candidates=candidates, next_step=f"{again}   (then: {choose})")
 
 
 def _moment(value: object, now: float) -> float:
@@ -193,9 +208,8 @@ def _read(text: str) -> dict[str, Any]:
         raise ConfigError(
             "this is no session that Holdfast exported", next_step="holdfast session export SESSION > FILE"
         )
-    if told.get("version") != _VERSION:
-        raise ConfigError(
-            f"the file has version {told.get('version')!r}, and this Holdfast reads version {_VERSION}",
-            next_step="holdfast --version",
-        )
+    version = told.get("version")
+    if version not in _READABLE:
+        what = f"the file has version {version!r}, and this Holdfast reads versions 1 to {_VERSION}"
+        raise ConfigError(what, next_step="holdfast --version")
     return told
