@@ -57,9 +57,9 @@ def test_every_event_of_the_log_is_documented(text: str) -> None:
 
 def test_every_setting_of_the_gateway_is_told_where_it_matters(text: str) -> None:
     assert not [
-        one.name
-        for one in fields(GatewaySettings)
-        if not re.search(rf"`(?:\[gateway\] )?{one.name}(?: = true)?`", text)
+        setting.name
+        for setting in fields(GatewaySettings)
+        if not re.search(rf"`(?:\[gateway\] )?{setting.name}(?: = true)?`", text)
     ]
 
 

@@ -24,6 +24,8 @@ DOCUMENTS = [
     *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs" / "guides").glob("*.md"))),
 ]
 KINDS = ("guides", "concepts", "reference")
+PATH = re.compile(r"`((?:bench|design|docs|examples|packaging|src|suites|tests)/[\w./*-]+)`")
+MODULE = re.compile(r"`(?!bench/|docs/|examples/|suites/|tests/|src/)(\w+/[\w/]+\.(?:py|toml))`")
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 
 
@@ -151,6 +153,29 @@ def test_the_picture_of_the_house_names_every_package(root: Path) -> None:
     picture = (root / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## One request")[0]
     packages = {path.parent.name for path in (root / "src" / "holdfast").glob("*/__init__.py")}
     assert not {name for name in packages if not re.search(rf"^  (?:.*\b)?{name}\b", picture, re.MULTILINE)}
+
+
+def test_every_file_that_a_document_names_exists(files: list[Path], root: Path) -> None:
+    named = [
+        (path, name)
+        for path in files
+        if path.suffix == ".md" and path.relative_to(root).parts[0] not in ("news", "CHANGELOG.md")
+        for name in PATH.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 40
+    assert not [f"{path.relative_to(root)}: {name}" for path, name in named if not any(root.glob(name))]
+
+
+def test_every_module_that_a_document_names_exists(files: list[Path], root: Path) -> None:
+    named = [
+        (path, name)
+        for path in files
+        if path.suffix == ".md" and path.relative_to(root).parts[0] != "news"
+        for name in MODULE.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 30
+    source = root / "src" / "holdfast"
+    assert not [f"{path.relative_to(root)}: {name}" for path, name in named if not (source / name).exists()]
 
 
 def test_every_link_between_documents_leads_to_a_file(files: list[Path], root: Path) -> None:

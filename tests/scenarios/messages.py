@@ -91,12 +91,12 @@ def happened(situation: Situation, said: Reply, *, missing: bool = False) -> tup
         else ()
     )
     if situation.worked:
-        for one in route.connections:
+        for connection in route.connections:
             sim.health.apply(
                 KeySucceeded(
-                    sim.fingerprint(one.key) or NO_KEY if one.key else NO_KEY,
-                    one.endpoint.url,
-                    one.model,
+                    sim.fingerprint(connection.key) or NO_KEY if connection.key else NO_KEY,
+                    connection.endpoint.url,
+                    connection.model,
                     "",
                     sim.now - 240,
                     durable=True,

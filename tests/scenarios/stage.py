@@ -165,7 +165,7 @@ class Stage(House):
     def pin(self, session: str) -> str:
         """What is stored of a session's choice."""
         with self.open() as user:
-            (row,) = [one for one in user.sessions() if one.id == session]
+            (row,) = [stored for stored in user.sessions() if stored.id == session]
             return str(row.pin)
 
     def why(self, session: str) -> str:
@@ -275,10 +275,10 @@ def _text(answer: Any) -> str:
     if hasattr(answer, "content"):
         return str(answer.content[0].text)
     pieces = [
-        one.choices[0].delta.content
-        if hasattr(one, "choices")
-        else getattr(getattr(one, "delta", None), "text", None)
-        for one in answer
+        event.choices[0].delta.content
+        if hasattr(event, "choices")
+        else getattr(getattr(event, "delta", None), "text", None)
+        for event in answer
     ]
     return "".join(filter(None, pieces))
 

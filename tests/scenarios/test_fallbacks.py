@@ -1,4 +1,4 @@
-"""Who stands in when the chosen one cannot answer, and how it ends."""
+"""Which fallback answers when the chosen provider cannot, and how that ends."""
 
 from __future__ import annotations
 

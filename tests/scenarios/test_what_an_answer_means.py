@@ -241,8 +241,8 @@ def test_a_status_that_lies_is_not_believed(stage: Stage, code: int, body: Any, 
     plan = stage.provider(status(code, body))
     stage.write(entry("plan", plan, "a"))
     stage.choose("work", "plan/m1")
-    found = stage.ask("work").fault
-    assert found == fault or {found, fault} == {"auth_expired", "auth_rejected"}
+    kind = stage.ask("work").fault
+    assert kind == fault or {kind, fault} == {"auth_expired", "auth_rejected"}
 
 
 @scenario(
