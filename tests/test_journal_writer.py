@@ -1,4 +1,5 @@
-"""The journal writer takes the journal off the request's path, and holds nobody up when its home is closed."""
+"""The journal writer takes the journal off the request's path, and holds nobody up when its home is
+closed."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from holdfast.core.changes import Evidence
 from holdfast.core.config import Limits
 from holdfast.core.errors import HoldfastError
-from holdfast.core.explain import NEXT, WHAT, explain, since
+from holdfast.core.explain import explain, since
+from holdfast.core.fault_texts import NEXT, WHAT
 from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.recovery_policy import (
@@ -104,7 +105,7 @@ def block(kind: FaultClass) -> str:
     seen = FAULTS[kind]
     lines = [f"- Holdfast {steps(RULES[kind])}."]
     lines += [f"- When {case}, it {steps(rule)}." for case, rule in SPECIAL.get(kind, ())]
-    lines += [message(kind, case, what) for of, case, what in WHAT if of is kind]
+    lines += [message(kind, case, what) for case, what in WHAT[kind].items()]
     lines.append(
         f"- Clients get {seen.status} `{seen.openai_type}` / `{seen.code}` (OpenAI), "
         f"{seen.anthropic_status} `{seen.anthropic_type}` (Anthropic)."

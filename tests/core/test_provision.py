@@ -185,7 +185,7 @@ def test_refusals_are_further_and_further_apart() -> None:
     ],
 )
 def test_only_a_refusal_or_a_question_never_sent_says_that_no_key_was_made(
-    reply: Reply, outcome: bool | None
+    reply: Reply, outcome: Minted
 ) -> None:
     assert minted(reply) is outcome
 

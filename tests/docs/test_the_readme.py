@@ -1,5 +1,5 @@
-"""The README's first steps are followed as printed, with a provider on this machine in place of the reader's, and
-a small program in place of Pi."""
+"""The README's first steps are followed as printed, with a provider on this machine in place of the reader's,
+and a small program in place of Pi."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ STATUS = {
     "provider_unavailable": 503, "transient": 502, "model_unavailable": 404, "endpoint_mismatch": 400, "context_overflow": 400, "content_blocked": 400,
     "bad_request": 400,
 }  # fmt: skip
-"""docs/reference/faults.md, for clients of OpenAI's dialects. Anthropic's have words of their own for two of them."""
+"""docs/reference/faults.md, for clients of OpenAI's dialects. Anthropic's have words of their own for two of
+them."""
 OF_ANTHROPIC = {"quota_exhausted": 400, "provider_unavailable": 529}
 BLAMES = {"auth_rejected", "auth_expired", "not_entitled", "quota_exhausted", "quota_window", "rate_limited"}
 

@@ -1,5 +1,5 @@
-"""docs/reference/gateway.md against the code: every metric, route, log event and setting that exists is written
-down, and nothing else."""
+"""docs/reference/gateway.md against the code: every metric, route, log event and setting that exists is
+written down, and nothing else."""
 
 from __future__ import annotations
 

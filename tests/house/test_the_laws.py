@@ -33,8 +33,8 @@ WRITES_A_FILE = frozenset(
 MAY_WRITE: dict[str, set[str]] = {
     "importers/hermes_db.py": {"wb"},  # the copy of a database into a draft that `_files` gave
 }
-# Law 11. `engine/background` has the one pattern of a thread that works beside the requests; what else starts one, and
-# why.
+# Law 11. `engine/background` has the one pattern of a thread that works beside the requests; what else starts
+# one, and why.
 MAY_START_A_THREAD: dict[str, str] = {
     "gateway/embedded.py": "the gateway under `run` has an event loop of its own",
     "fake_provider/server.py": "so has the fake provider",

@@ -70,8 +70,8 @@ BOTH = (Face.LIBRARY, Face.GATEWAY)
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One row of docs/reference/scenarios.md. `ids` are T1 to T32 (reports about Hermes), M… (measured there) and
-    W1 to W30 (what users of such programs ask for); `issues` are owner/name#number."""
+    """One row of docs/reference/scenarios.md. `ids` are T1 to T32 (reports about Hermes), M… (measured there)
+    and W1 to W30 (what users of such programs ask for); `issues` are owner/name#number."""
 
     ids: tuple[str, ...]
     issues: tuple[str, ...]

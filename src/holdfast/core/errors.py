@@ -150,8 +150,8 @@ class StoreError(HoldfastError):
 
 class NotReady(HoldfastError):
     """A provider that a program sets up cannot be used yet, or not now. `reason` is for machines
-    (docs/reference/provisioning.md lists them); `retry_at` (epoch seconds) is when the next attempt may be made,
-    None when time alone changes nothing. A gateway answers 503."""
+    (docs/reference/provisioning.md lists them); `retry_at` (epoch seconds) is when the next attempt may be
+    made, None when time alone changes nothing. A gateway answers 503."""
 
     exit_code = 4
 

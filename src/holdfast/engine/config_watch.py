@@ -1,4 +1,5 @@
-"""The configuration of a running process: read again when its file changes, kept when the new file is broken."""
+"""The configuration of a running process: read again when its file changes, kept when the new file is
+broken."""
 
 from __future__ import annotations
 
@@ -18,9 +19,8 @@ _LOOK_EVERY = 0.5
 class ConfigWatch:
     """The configuration in force. Thread-safe.
 
-    With `serving`, a configuration to start with, a broken file does not end the process: the last good configuration
-    stays in force, and `error` says what is wrong with the file.
-    """
+    With `serving`, a configuration to start with, a broken file does not end the process: the last good
+    configuration stays in force, and `error` says what is wrong with the file."""
 
     def __init__(self, home: Home, serving: Config | None = None) -> None:
         self._home = home

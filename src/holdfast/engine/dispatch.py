@@ -1,8 +1,8 @@
-"""Where a session's request goes: the route of its pin, its fallbacks, and whether a fallback answers for now.
+"""Where a session's request goes: the route of its pin, its fallbacks, and whether a fallback answers for
+now.
 
-What all requests of a session for one model have in common is worked out once and kept while the session's row and the
-configuration are the same objects.
-"""
+What all requests of a session for one model have in common is worked out once and kept while the session's
+row and the configuration are the same objects."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class Choices(Protocol):
 
 
 class _RequestPlan(NamedTuple):
-    """What the requests of a session for one model share, as long as `session` and `config` are these objects."""
+    """What the requests of a session for one model share, as long as `session` and `config` are these
+    objects."""
 
     session: Session
     config: Config
@@ -50,8 +51,8 @@ class _RequestPlan(NamedTuple):
 class Dispatcher:
     """Plans requests.
 
-    `unready` makes the error for a provider that offers no model. `failback` says of a request whose fallback has
-    just ended whether it stays there, because the chosen connection is being tested in the background.
+    `unready` makes the error for a provider that offers no model. `failback` says of a request whose fallback
+    has just ended whether it stays there, because the chosen connection is being tested in the background.
     """
 
     def __init__(self, choices: Choices) -> None:
@@ -78,13 +79,14 @@ class Dispatcher:
     ) -> tuple[Session, Call]:
         """Return the session and the core's call for one request that begins at `now` (epoch seconds).
 
-        Raises ConnectionLost when the pin no longer resolves, IdentityError, ConfigError, NotReady, StoreError.
-        """
+        Raises ConnectionLost when the pin no longer resolves, IdentityError, ConfigError, NotReady,
+        StoreError."""
         session, plan = self._find(session_id, dialect, model)
         fallback, common = plan.active_fallback, plan.call
         on_fallback = fallback is not None and self._is_on(fallback, session, plan, now, body)
         call = Call(
-            # The time comes first: the journal finds requests by id, and an index that grows at its end costs half.
+            # The time comes first: the journal finds requests by id, and an index that grows at its end costs
+            # half.
             request_id=f"{int(now):08x}{random.getrandbits(32):08x}",
             session=session_id,
             route=common.route,
@@ -102,7 +104,8 @@ class Dispatcher:
         return session, call
 
     def _find(self, session_id: str, dialect: Dialect, model: str | None) -> tuple[Session, _RequestPlan]:
-        """Return a session and its plan; where the pin does not resolve, after a second look at what others wrote."""
+        """Return a session and its plan; where the pin does not resolve, after a second look at what others
+        wrote."""
         try:
             return self._chosen(session_id, dialect, model)
         except ConnectionLost:
@@ -120,7 +123,8 @@ class Dispatcher:
         return session, self.plan(session, config, dialect, model)
 
     def plan(self, session: Session, config: Config, dialect: Dialect, model: str | None) -> _RequestPlan:
-        """Return the plan for a session, a dialect and a model. Raises ConnectionLost, IdentityError, NotReady."""
+        """Return the plan for a session, a dialect and a model. Raises ConnectionLost, IdentityError,
+        NotReady."""
         subject = session.id, dialect, model
         known = self._plans.get(subject)
         if known is not None and known.session is session and known.config is config:
@@ -157,9 +161,8 @@ class Dispatcher:
     ) -> bool:
         """Return whether the session's fallback answers this request.
 
-        One that seems to last longer than the configuration allows was begun before the clock was set back, or the
-        configuration was edited: it counts as ended.
-        """
+        One that seems to last longer than the configuration allows was begun before the clock was set back,
+        or the configuration was edited: it counts as ended."""
         if fallback.until > now:
             return fallback.until <= now + plan.call.return_after + CLOCK_SLACK
         return self._stays(fallback, session, plan, now, body)
@@ -169,8 +172,8 @@ class Dispatcher:
     ) -> bool:
         """Return whether a request stays on a fallback whose time is over.
 
-        It does until the chosen connection was tested in the background, and to the end of a turn of tool calls.
-        """
+        It does until the chosen connection was tested in the background, and to the end of a turn of tool
+        calls."""
         chain = plan.config.fallbacks.get(session.pin)
         if chain is None:
             return False

@@ -1,12 +1,11 @@
 """The return from a fallback to the chosen connection, tested in the background and never by a user's turn.
 
-When a fallback's time is over, the next request stays on it, and one small call of the chosen model goes out beside
-the requests, once for all processes of this home. If it is answered well, every session on that pin returns with its
-next turn; a request in the middle of a turn (it brings a tool's result) stays where its prompt is cached, for ten
-minutes at most. If not, the fallback goes on for another lease. While this machine is offline nothing is concluded.
-Nothing of this is ever stored as a user's choice. Without any test the lease still ends: a turn that begins later than
-a second lease goes to the chosen connection itself.
-"""
+When a fallback's time is over, the next request stays on it, and one small call of the chosen model goes out
+beside the requests, once for all processes of this home. If it is answered well, every session on that pin
+returns with its next turn; a request in the middle of a turn (it brings a tool's result) stays where its
+prompt is cached, for ten minutes at most. If not, the fallback goes on for another lease. While this machine
+is offline nothing is concluded. Nothing of this is ever stored as a user's choice. Without any test the lease
+still ends: a turn that begins later than a second lease goes to the chosen connection itself."""
 
 from __future__ import annotations
 
@@ -39,9 +38,8 @@ _JITTER = 0.2
 class FailbackMonitor:
     """Tests the chosen connections of sessions that are on a fallback. One per engine.
 
-    `ask` makes the small call, `reachable` says whether an endpoint's host takes connections, `jitter` gives a number
-    in [0, 1), `clock` monotonic seconds.
-    """
+    `ask` makes the small call, `reachable` says whether an endpoint's host takes connections, `jitter` gives
+    a number in [0, 1), `clock` monotonic seconds."""
 
     def __init__(
         self,
@@ -64,7 +62,8 @@ class FailbackMonitor:
         chain = self.engine.config().fallbacks.get(session.pin)
         if chain is None or not chain.check or session.active_fallback is None:
             return False
-        name = f"home:{session.pin}:{session.key or ''}"  # the lease's name in the store, shared with older software
+        # the lease's name in the store, shared with older software
+        name = f"home:{session.pin}:{session.key or ''}"
         now = self._clock()
         if now - self._asked.get(name, -_AT_MOST_EVERY) >= _AT_MOST_EVERY:
             self._asked[name] = now
@@ -88,7 +87,8 @@ class FailbackMonitor:
             store.release(lease)
 
     def _fault(self, call: Call) -> str | None:
-        """Return what is wrong with the chosen connection: "" if it answers, None if it cannot be told from here."""
+        """Return what is wrong with the chosen connection: "" if it answers, None if it cannot be told from
+        here."""
         engine = self.engine
         limits = replace(engine.config().settings, wait_budget=0.0, probe_delays=())
         fault = check_route(engine, call.route, limits, ask=self._ask).outcome.fault

@@ -14,7 +14,8 @@ from ..credentials import Vault
 
 @dataclass(slots=True)
 class _LastRead:
-    """When a key was last read again (epoch seconds), what that raised, and the lock under which one thread reads."""
+    """When a key was last read again (epoch seconds), what that raised, and the lock under which one thread
+    reads."""
 
     at: float = 0.0
     failed: SecretMissing | None = None
@@ -29,7 +30,8 @@ class KeyReads:
         self._reads: dict[Key, _LastRead] = {}
 
     def read_again(self, key: Key, used: Secret | None, since: float) -> bool:
-        """Read a key's reference, unless somebody did after `since`. Return whether its value differs from `used`.
+        """Read a key's reference, unless somebody did after `since`. Return whether its value differs from
+        `used`.
 
         Raises SecretMissing.
         """

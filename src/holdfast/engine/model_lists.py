@@ -18,7 +18,8 @@ ListModels = Callable[[Connection, Secret | None], "tuple[str, ...] | Reply"]
 
 
 class ModelLists:
-    """Lists of models by provider and URL. `on_store_error` is told of errors of the store, which stop nothing."""
+    """Lists of models by provider and URL. `on_store_error` is told of errors of the store, which stop
+    nothing."""
 
     def __init__(
         self, store: Store, list_models: ListModels, on_store_error: Callable[[StoreError], object]
@@ -26,7 +27,8 @@ class ModelLists:
         self._store, self._ask, self._on_store_error = store, list_models, on_store_error
 
     def of(self, connection: Connection, used: Secret | None) -> tuple[str, ...]:
-        """Return the models of a connection's endpoint: stored ones of the last ten minutes, else newly asked for.
+        """Return the models of a connection's endpoint: stored ones of the last ten minutes, else newly asked
+        for.
 
         `used` is the key to ask with. A failure returns what is stored, blames no key, and raises nothing.
         """

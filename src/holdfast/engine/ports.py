@@ -44,7 +44,8 @@ class RequestContext(Protocol):
         ...
 
     def read_again(self, key: Key, used: Secret | None, since: float) -> bool:
-        """Read a key's reference again. Return whether its value differs from `used`. Raises SecretMissing."""
+        """Read a key's reference again. Return whether its value differs from `used`. Raises
+        SecretMissing."""
         ...
 
     def relist(self, connection: Connection, used: Secret | None) -> tuple[str, ...]:

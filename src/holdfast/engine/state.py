@@ -1,8 +1,7 @@
 """The engine: between the pure core and the drivers.
 
-It gathers what the core may know, starts requests, and makes what they learn known to the other processes. Every face
-drives the same engine. It contains no rule of recovery.
-"""
+It gathers what the core may know, starts requests, and makes what they learn known to the other processes.
+Every face drives the same engine. It contains no rule of recovery."""
 
 from __future__ import annotations
 
@@ -41,16 +40,16 @@ from .request import RequestRun
 from .unclassified import UnclassifiedReplies
 
 _LOOK_AT_OTHERS_EVERY = 0.005
-"""Seconds. Asking costs a fifth of all that we add to a request; a request under way is much longer behind."""
+"""Seconds. Asking costs a fifth of all that we add to a request; a request under way is much longer
+behind."""
 _MOST_EXPLAINED = 1_000
 
 
 class Engine:
     """One per process and home. Thread-safe.
 
-    `serving` is the configuration to go by while the file is broken, for a process that must not end because somebody
-    edits the file. `watch` is called with every request's outcome and must cost next to nothing.
-    """
+    `serving` is the configuration to go by while the file is broken, for a process that must not end because
+    somebody edits the file. `watch` is called with every request's outcome and must cost next to nothing."""
 
     def __init__(
         self,
@@ -145,7 +144,8 @@ class Engine:
         return found
 
     def _plan_host(self, connection: Connection) -> str | None:
-        """Return the hosts that the profile knows for keys that begin like this one, if the one called is not one."""
+        """Return the hosts that the profile knows for keys that begin like this one, if the one called is not
+        one."""
         secret = self.vault.peek(connection.key) if connection.key is not None else None
         if secret is None:
             return None
@@ -168,8 +168,8 @@ class Engine:
     ) -> RequestRun:
         """Start one request of a session; its `body` is looked into only where a fallback ends.
 
-        Raises ConnectionLost when the session's pin no longer resolves, ConfigError when the configuration is broken.
-        """
+        Raises ConnectionLost when the session's pin no longer resolves, ConfigError when the configuration is
+        broken."""
         if time.monotonic() >= self._others_due:
             self.catch_up()
         now = self.store.now()

@@ -196,9 +196,9 @@ class Runner:
         reply = tools.ask(asked)
         self.house.done("answered", record)
         made, told, now = minted(reply), tools.told(reply), records.now()
-        if made:
+        if made is Minted.YES:
             return self._receive(record, self._seal(record, reply)) or record
-        if made is False and first:
+        if made is Minted.NO and first:
             self.house.answers.remove(record.intent)
             return self._save(record, refused(record, now, told, tools.fault(reply), provisioner.window))
         return self._save(record, unknown(record, now, told))

@@ -114,8 +114,8 @@ def _stored_attempt(detail: Attempted) -> dict[str, object]:
 
 
 def read(kind: str, values: Mapping[str, object]) -> Detail:
-    """Return what an event of this stored kind tells. Whatever cannot be read, of this release or another, is kept
-    in `more`. Raises TypeError or ValueError where the values are no JSON object."""
+    """Return what an event of this stored kind tells. Whatever cannot be read, of this release or another, is
+    kept in `more`. Raises TypeError or ValueError where the values are no JSON object."""
     more = dict(values)
     made = _TYPES.get(kind)
     if made is None:

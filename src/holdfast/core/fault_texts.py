@@ -1,0 +1,146 @@
+"""The sentences about faults: what happened, and what to do next, for each class and case.
+
+`explain` chooses among them and fills them in. A sentence claims nothing that the request did not show."""
+
+from __future__ import annotations
+
+from .faults import FaultClass
+
+C = FaultClass
+
+WHAT: dict[FaultClass, dict[str, str]] = {
+    C.AUTH_REJECTED: {
+        "takes no key": "{host} asks for a key, but this endpoint is configured to use none.",
+        "unread": "No key was sent: cannot read {ref}.",
+        "not sent": "{host} says that no key came with the request.",
+        "deleted": (
+            "The provider says that this key, or its account, was deleted, blocked or reported as leaked."
+        ),
+        "no database": "{host} runs without its database: it accepts only its master key.",
+        "worked here": "{host} rejected a key that it accepted {worked} ago.",
+        "belongs elsewhere": (
+            "{host} does not accept this key. It has never worked there; keys like this one belong to {hint}."
+        ),
+        "never worked": "{host} does not accept this key. It has never worked there.",
+        "": "{host} does not accept this key.",
+    },
+    C.AUTH_EXPIRED: {
+        "takes no key": "{host} asks for a key, but this endpoint is configured to use none.",
+        "signed in": "The sign-in behind this connection has ended. Other sessions that use it stop as well.",
+        "unrenewed": "The token of {ref} has expired, and its sign-in service could not renew it now.",
+        "final": (
+            "The sign-in behind this connection has ended for good. Other sessions that use it stop as well."
+        ),
+        "": "The sign-in behind this connection has expired.",
+    },
+    C.NOT_ENTITLED: {
+        "takes no key": (
+            "{host} asks for a key for {model} or for this request, but this endpoint is configured to "
+            "use none."
+        ),
+        "": "The key is accepted, but not for {model}, or not for what was asked of it.",
+    },
+    C.BLOCKED: {
+        "": (
+            "A region rule, network rule or firewall blocked the request before the provider's API. "
+            "Another key would not help."
+        ),
+    },
+    C.QUOTA_EXHAUSTED: {
+        "too dear": "The account behind this key has not enough credit left for a request of this size.",
+        "": "The account behind this key has no balance left, or reached its spending cap.",
+    },
+    C.QUOTA_WINDOW: {
+        "": "The plan's allowance for this period is used up.",
+    },
+    C.RATE_LIMITED: {
+        "": "Too many requests: the rate limit of this key or account is reached.",
+    },
+    C.PROVIDER_UNAVAILABLE: {
+        "supplier": "The supplier behind {host} refused {host}. Your key is not to blame.",
+        "": "{host} cannot answer now: overloaded or out of service. Your key is not to blame.",
+    },
+    C.TRANSIENT: {
+        "after output": (
+            "The answer of {host} broke off after part of it had reached the client. Such a request is "
+            "not sent again."
+        ),
+        "empty": "{host} sent an empty answer (HTTP {status}).",
+        "error status": "{host} failed with HTTP {status}.",
+        "": "The connection to {host} broke before any output.",
+    },
+    C.MODEL_UNAVAILABLE: {
+        "": "{host} has no model named {model}.",
+    },
+    C.ENDPOINT_MISMATCH: {
+        "works elsewhere": (
+            "This key works at {hint}, but the call went to {url}{source}. The key was not changed."
+        ),
+        "belongs elsewhere": (
+            "Keys like this one belong to {hint}, but the call went to {url}{source}. The key was not changed."
+        ),
+        "certificate": (
+            "The certificate at {url}{source} is not trusted here, or not made for that name. The key "
+            "was not changed."
+        ),
+        "no answer": (
+            "Nothing that speaks the expected API answers at {url}{source}. The key was not changed."
+        ),
+        "": "{url}{source} does not speak the expected API. The key was not changed.",
+    },
+    C.CONTEXT_OVERFLOW: {
+        "": "This prompt is too long: it exceeds the maximum context length of {model}.",
+    },
+    C.CONTENT_BLOCKED: {
+        "": "The provider's policy refused this input or output. Your key is unaffected.",
+    },
+    C.BAD_REQUEST: {
+        "": "{host} rejects the request itself, with any key.",
+    },
+    C.UNKNOWN: {
+        "": "{host} sent an answer that Holdfast does not recognise.",
+    },
+}
+"""What happened, by class and case. The first case of a class that holds speaks; the empty one always
+holds."""
+
+NEXT: dict[str, tuple[str, str]] = {
+    "takes no key": ("Give the provider a key", "holdfast key add {provider} --from env:NAME"),
+    "unread": ("Provide the value, or another key", "holdfast key add {provider} --from env:NAME"),
+    "deleted": ("Make a new key there and replace the value of {ref} with it, then", "{again}"),
+    "too dear": ("Ask for a shorter answer, or add credit. See what was sent", "{why}"),
+    "not sent": ("Check how the endpoint sends the key", "{show}"),
+    "signed in": ("Sign in again", "holdfast key login {provider}"),
+    "unrenewed": ("Try again in a moment. If it still fails, sign in again", "holdfast key login {provider}"),
+    "no database": (
+        "Let the operator of {host} connect its database, or use its master key, then",
+        "{again}",
+    ),
+    "worked here": ("This often passes by itself. If not, replace the value of {ref}, then", "{again}"),
+    "supplier": ("Tell the operator of {host}; meanwhile choose another connection", "{choose}"),
+    "certificate": (
+        "Correct the address; if its authority is your own, name its file in SSL_CERT_FILE",
+        "{show}",
+    ),
+    "no answer": ("Start the server, or correct the address", "{show}"),
+    "belongs elsewhere": ("Correct the address", "{show}"),
+    C.AUTH_REJECTED: ("Check that {ref} holds a live key of this host, then", "{again}"),
+    C.AUTH_EXPIRED: ("Sign in where {ref} gets its value, then", "{again}"),
+    C.NOT_ENTITLED: ("Choose a model that it may use, or change the plan", "{models}"),
+    C.BLOCKED: ("Check VPN, proxy and IP allow-list, then", "{check}"),
+    C.QUOTA_EXHAUSTED: ("Top up or raise the cap, then", "{again}"),
+    C.QUOTA_WINDOW: ("Wait (the session stays saved), or choose another connection", "{choose}"),
+    C.RATE_LIMITED: ("Send fewer requests at once, or choose another connection", "{choose}"),
+    C.PROVIDER_UNAVAILABLE: ("Try again later, or choose another connection", "{choose}"),
+    C.TRANSIENT: ("Try again. If it still fails", "{check}"),
+    C.MODEL_UNAVAILABLE: ("Choose a model that it has", "{models}"),
+    C.ENDPOINT_MISMATCH: ("Correct the address", "{show}"),
+    C.CONTEXT_OVERFLOW: ("Compact the conversation, or choose a model with a larger window", "{models}"),
+    C.CONTENT_BLOCKED: ("Change the content. See what was sent", "{why}"),
+    C.BAD_REQUEST: ("Correct what the provider names, or update the client. See what was sent", "{why}"),
+    C.UNKNOWN: (
+        "Report its shape, which holds nothing private, so that it gets a class. It is listed by",
+        "holdfast report --list",
+    ),
+}
+"""What to do next and the command for it: by case where the case has a row, else by class."""
