@@ -21,16 +21,20 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}")
 _WORD = r"(?:[a-z]{1,16}|[A-Z]{1,16}|[a-z]{0,16}[A-Z]{0,4}(?:[A-Z][a-z]{2,15}){1,5})"
 _CODE = re.compile(rf"{_WORD}(?:[_.-]{_WORD}){{0,7}}|\d{{1,6}}")
 _CODING = frozenset(
-    "code type status reason error_code err_code errorcode errcode error_type status_code finish_reason object param".split()
+    """
+    code type status reason error_code err_code errorcode errcode error_type status_code finish_reason object param
+    """.split()
 )
 _SPOKEN_HEADERS = {"content-type": re.compile(r"[a-z]+/[a-z.+-]+"), "retry-after": re.compile(r"\d{1,6}")}
 _LONGEST_CODE = 32
 
 
 def shape(reply: Reply, vocabulary: Collection[str]) -> dict[str, Any]:
-    """The shape of `reply` as JSON values: `status`, `phase`, `headers` (names; two values that are
-    harmless), `body` as text that can be classified. Strings stand as `<string N>` with their length, unless
-    they are codes; numbers as 0, unless they are."""
+    """Return the shape of `reply` as JSON values: `status`, `phase`, `headers` (names; two values that are harmless),
+    and `body` as text that can be classified.
+
+    Strings become `<string N>` with their length, unless they are codes; numbers become 0, unless they are codes.
+    """
     headers = {name: _header(name, value) for name, value in reply.headers if _NAME.fullmatch(name)}
     body = _body(reply, vocabulary)
     return {
@@ -42,14 +46,14 @@ def shape(reply: Reply, vocabulary: Collection[str]) -> dict[str, Any]:
 
 
 def digest(of: dict[str, Any]) -> str:
-    """By what a shape is named: the same shape, the same 12 hex digits."""
+    """Return the name of a shape, 12 hex digits: the same for the same shape."""
     return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _header(name: str, value: str) -> str:
     harmless = _SPOKEN_HEADERS.get(name)
-    found = harmless.match(value) if harmless is not None else None
-    return found.group() if found else ""
+    match = harmless.match(value) if harmless is not None else None
+    return match.group() if match is not None else ""
 
 
 def _body(reply: Reply, vocabulary: Collection[str]) -> str:
@@ -75,37 +79,48 @@ def _document(text: str, vocabulary: Collection[str]) -> str:
 
 def _value(value: Any, name: str, depth: int, vocabulary: Collection[str]) -> Any:
     if isinstance(value, dict):
-        inner = value.items() if depth < _DEEPEST else ()
-        return {
-            key if _NAME.fullmatch(key) else "<key>": _value(one, key, depth + 1, vocabulary)
-            for key, one in list(inner)[:_MOST_KEYS]
-        }
+        return _members(value, depth, vocabulary)
     if isinstance(value, list):
-        return (
-            [_value(one, name, depth + 1, vocabulary) for one in value[:_MOST_ITEMS]]
-            if depth < _DEEPEST
-            else []
-        )
+        items = value[:_MOST_ITEMS] if depth < _DEEPEST else []
+        return [_value(item, name, depth + 1, vocabulary) for item in items]
     if value is None or isinstance(value, bool):
         return value
     coding = name.lower() in _CODING
     if isinstance(value, str):
-        return (_code(value) if coding else "") or _sentence(value, vocabulary)
-    return value if coding and isinstance(value, int) and abs(value) < 1_000_000 else 0
+        return (coding and _code(value)) or _sentence(value, vocabulary)
+    if coding and isinstance(value, int) and abs(value) < 1_000_000:
+        return value
+    return 0
+
+
+def _members(value: dict[str, Any], depth: int, vocabulary: Collection[str]) -> dict[str, Any]:
+    """Return the shape of an object; a name that could be data becomes `<key>`."""
+    shapes: dict[str, Any] = {}
+    if depth >= _DEEPEST:
+        return shapes
+    for key, member in list(value.items())[:_MOST_KEYS]:
+        shown = key if _NAME.fullmatch(key) else "<key>"
+        shapes[shown] = _value(member, key, depth + 1, vocabulary)
+    return shapes
 
 
 def _code(text: str) -> str:
-    """`text` if it is a short code as programs write them, without a digit beside a letter, and nothing that
-    looks like a key."""
-    return text if len(text) <= _LONGEST_CODE and _CODE.fullmatch(text) and redact(text) == text else ""
+    """Return `text` if it is a short code as programs write them, without a digit beside a letter, and nothing that
+    looks like a key; else an empty string."""
+    if len(text) > _LONGEST_CODE or not _CODE.fullmatch(text) or redact(text) != text:
+        return ""
+    return text
 
 
 def _sentence(text: str, vocabulary: Collection[str]) -> str:
-    """The words of `text` that stand in the vocabulary, in order, `…` for the others; how long it is where
-    none does."""
-    told: list[str] = []
+    """Return the words of `text` that stand in the vocabulary, in order, with `…` for the others; its length where no
+    word does."""
+    kept: list[str] = []
     for word in words(text[:4_000]).split()[: _MOST_WORDS * 4]:
-        kept = word if word in vocabulary and word.isalpha() else "…"
-        if kept != "…" or told[-1:] != ["…"]:
-            told.append(kept)
-    return " ".join(told[:_MOST_WORDS]) if any(word != "…" for word in told) else f"<string {len(text)}>"
+        if word in vocabulary and word.isalpha():
+            kept.append(word)
+        elif kept[-1:] != ["…"]:
+            kept.append("…")
+    if all(word == "…" for word in kept):
+        return f"<string {len(text)}>"
+    return " ".join(kept[:_MOST_WORDS])

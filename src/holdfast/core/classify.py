@@ -105,20 +105,20 @@ def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
     if verdict.kind is _K.AUTH_REJECTED and reply.phase is Phase.REFRESH:
         verdict = replace(verdict, kind=_K.AUTH_EXPIRED, terminal=True)
     kind = verdict.kind
-    request_id = next(
-        (facts.headers[name] for name in _REQUEST_IDS if name in facts.headers), None
-    ) or facts.fields.get("request_id")
+    request_id = next((facts.headers[name] for name in _REQUEST_IDS if name in facts.headers), None)
+    request_id = request_id or facts.fields.get("request_id")
+    cause = verdict.cause
+    if cause is None and kind is _K.PROVIDER_UNAVAILABLE:
+        cause = "capacity"
+    signs = [found.sign]
+    if facts.relayed:
+        signs.append("relayed")
+    if source:
+        signs.append(f"hint:{source}")
     return Fault(
         kind=kind,
         scope=verdict.scope or _SCOPES.get(kind, Scope.REQUEST),
-        origin=verdict.origin
-        or (
-            Origin.UPSTREAM
-            if facts.relayed
-            else Origin.NETWORK
-            if reply.status is None
-            else _ORIGINS.get(kind, Origin.ENDPOINT)
-        ),
+        origin=verdict.origin or _origin(kind, reply, facts),
         phase=reply.phase,
         status=reply.status,
         terminal=verdict.terminal,
@@ -126,12 +126,8 @@ def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
         retry_after=after,
         reset_at=now + after if after else None,
         confidence=found.confidence,
-        signs=(
-            found.sign,
-            *(("relayed",) if facts.relayed else ()),
-            *((f"hint:{source}",) if source else ()),
-        ),
-        cause=verdict.cause or ("capacity" if kind is _K.PROVIDER_UNAVAILABLE else None),
+        signs=tuple(signs),
+        cause=cause,
         provider_code=redact(facts.tokens[0], limit=80) if facts.tokens else None,
         request_id=redact(str(request_id), limit=80) if request_id else None,
         # redacted before it is cut, so that no secret is cut into something that no shape matches
@@ -143,16 +139,22 @@ def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
     )
 
 
+def _origin(kind: FaultClass, reply: Reply, facts: Facts) -> Origin:
+    """Return who failed, where no rule says it."""
+    if facts.relayed:
+        return Origin.UPSTREAM
+    if reply.status is None:
+        return Origin.NETWORK
+    return _ORIGINS.get(kind, Origin.ENDPOINT)
+
+
 def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | None]:
-    """The steps of understanding, in their order: the first that finds something decides, the later ones are
-    not run."""
+    """Give what each rule finds, in order: the first that finds something decides, and the later ones are not run."""
     status = str(facts.status)
-    if (
-        reply.status is None
-    ):  # no answer at all: only the exception's words tell refused, DNS, certificate and a cut apart (3.3)
-        yield _by_rule(
-            profile.transport, facts.words, "loopback" if is_loopback(reply.host) else "remote", "transport"
-        )
+    if reply.status is None:
+        # Without an answer only the exception's words tell refused, DNS, certificate and a cut apart (3.3).
+        side = "loopback" if is_loopback(reply.host) else "remote"
+        yield _by_rule(profile.transport, facts.words, side, "transport")
         yield _Finding(Verdict(_K.TRANSIENT, cause="network"), "transport", Confidence.HEURISTIC)
     if facts.page:
         yield _by_rule(profile.pages, facts.words, status, "page")
@@ -169,32 +171,32 @@ def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | 
     # The type, or else the status, gives the order of the words: one word means different things on a 403 and
     # a 429.
     row, confidence = _row(facts, profile)
-    rules = profile.rows[row] if row in profile.rows else profile.rows.get(f"{row[:1]}xx", ())
+    family = f"{row[:1]}xx"
+    rules = profile.rows.get(row, profile.rows.get(family, ()))
     yield _by_rule(rules, spoken, status, "words", max(confidence, Confidence.TEXT))
-    verdict = profile.statuses.get(row) or profile.statuses.get(f"{row[:1]}xx")
-    if (
-        verdict is None and facts.status < 300
-    ):  # no error in it: a stream that stopped or said nothing, an empty body, or something that is no API
-        cause = (
-            "truncated"
-            if facts.stream and not facts.ended
-            else "empty"
-            if facts.stream or facts.empty
-            else None
-        )
-        verdict = Verdict(_K.TRANSIENT, cause=cause) if cause else None
-    yield _Finding(
-        verdict or Verdict(_K.UNKNOWN),
-        f"{'type' if confidence is Confidence.TYPE else 'status'}:{row}",
-        confidence,
-    )
+    verdict = profile.statuses.get(row) or profile.statuses.get(family)
+    if verdict is None and facts.status < 300:
+        verdict = _without_error(facts)
+    by = "type" if confidence is Confidence.TYPE else "status"
+    yield _Finding(verdict or Verdict(_K.UNKNOWN), f"{by}:{row}", confidence)
+
+
+def _without_error(facts: Facts) -> Verdict | None:
+    """Return the verdict on a good status without an error: a stream that stopped or said nothing, an empty body."""
+    if facts.stream and not facts.ended:
+        return Verdict(_K.TRANSIENT, cause="truncated")
+    if facts.stream or facts.empty:
+        return Verdict(_K.TRANSIENT, cause="empty")
+    return None
 
 
 def _by_rule(
     rules: tuple[Rule, ...], spoken: str, status: str, sign: str, confidence: Confidence = Confidence.TEXT
 ) -> _Finding | None:
     rule = next((rule for rule in rules if rule.matches(spoken, status)), None)
-    return None if rule is None else _Finding(rule.verdict, f"{sign}:{rule.name}", confidence)
+    if rule is None:
+        return None
+    return _Finding(rule.verdict, f"{sign}:{rule.name}", confidence)
 
 
 def _by_code(codes: Mapping[str, Verdict], facts: Facts, sign: str) -> _Finding | None:

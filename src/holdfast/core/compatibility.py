@@ -61,11 +61,11 @@ def dialect_for(
     for dialect in speaks:
         if dialect in provider.dialects:
             return dialect
-    fitting = [one for one in others if set(one.dialects) & set(speaks)]
-    details = [
-        f"of your providers, '{one.name}' speaks {', '.join(d for d in one.dialects if d in speaks)}"
-        for one in fitting
-    ]
+    fitting = [other for other in others if set(other.dialects) & set(speaks)]
+    details = []
+    for other in fitting:
+        common = [dialect for dialect in other.dialects if dialect in speaks]
+        details.append(f"of your providers, '{other.name}' speaks {', '.join(common)}")
     step = f"holdfast models --harness {harness}"
     more = more_dialects(known_at, provider, speaks)
     if more is not None:
@@ -74,25 +74,21 @@ def dialect_for(
         step += "   (shows which of your providers it can use)"
     else:
         step += " --all   (none of your providers speaks that; it shows why)"
-    raise CannotHandOver(
-        f"{harness} speaks {', '.join(speaks) or wire}; provider '{provider.name}' has {', '.join(provider.dialects)}",
-        details=details,
-        next_step=step,
-    )
+    spoken, offered = ", ".join(speaks) or wire, ", ".join(provider.dialects)
+    what = f"{harness} speaks {spoken}; provider '{provider.name}' has {offered}"
+    raise CannotHandOver(what, details=details, next_step=step)
 
 
 def confirm_model(connection: Connection, answered: str) -> ModelDropped | None:
-    """What to say when another model answered than the connection's; None when it is the same, or when the
-    provider did not say. A name of the user's own may answer as what they wrote in `answers_as`, too."""
+    """Return the error for an answer of another model than the connection's; None when it is the same, or unknown.
+
+    A name of the user's own may also answer as what they wrote in `answers_as`.
+    """
     chosen, provider = connection.model, connection.provider
-    if (
-        not answered
-        or answered == chosen
-        or any(
-            same_model(one, answered)
-            for one in (chosen, *(to for own, to in provider.answers_as if own == chosen))
-        )
-    ):
+    if not answered or answered == chosen:
+        return None
+    accepted = {chosen, *(name for own, name in provider.answers_as if own == chosen)}
+    if any(same_model(name, answered) for name in accepted):
         return None
     what = f"another model answered: '{answered[:80]}', and '{connection.pin}' was chosen"
     return ModelDropped(what, next_step=f"holdfast models --provider {provider.name}")
@@ -100,23 +96,28 @@ def confirm_model(connection: Connection, answered: str) -> ModelDropped | None:
 
 @lru_cache(maxsize=1024)
 def same_model(chosen: str, answered: str) -> bool:
-    """Whether the model that a provider says it answered with is the chosen one.
+    """Return whether the model that a provider says it answered with is the chosen one.
 
     Case, the path of a vendor (`models/…`, `xiaomi/…`) and a relay's route (`:free`) make no difference. A
     name without a date may be answered by any edition of it, `latest` by any date; two dates are two models.
     """
     if not answered:
         return False
-    (name, edition), (other, told) = _parts(chosen), _parts(answered)
-    fits = edition == told or edition in _FLOATING or told in _FLOATING
-    return (fits and name == other) or any(
-        found.fullmatch(name) and re.fullmatch(found.sub(to, name), other) for found, to in _ALIASES
+    name, edition = _parts(chosen)
+    other, other_edition = _parts(answered)
+    if name == other and (edition == other_edition or not _FLOATING.isdisjoint({edition, other_edition})):
+        return True
+    return any(
+        alias.fullmatch(name) and re.fullmatch(alias.sub(target, name), other) for alias, target in _ALIASES
     )
 
 
 def _parts(model: str) -> tuple[str, str]:
-    """A name as (model, edition)."""
+    """Return a name as (model, edition)."""
     name, _, tag = model.lower().rsplit("/", 1)[-1].partition(":")
-    name = name if not tag or tag in _ROUTES else f"{name}:{tag}"
-    found = _EDITION.fullmatch(name)
-    return (found[1], found[2].removesuffix("-preview")) if found else (name, "")
+    if tag and tag not in _ROUTES:
+        name = f"{name}:{tag}"
+    match = _EDITION.fullmatch(name)
+    if match is None:
+        return name, ""
+    return match[1], match[2].removesuffix("-preview")

@@ -74,9 +74,19 @@ AFTER_UNKNOWN = dict(
 )
 MINT_WAITS, LIST_WAITS = (60.0, 3600.0), (30.0, 900.0)
 """Seconds: the first wait after a failure, doubled each time up to the second."""
+_WAITS = frozenset({Step.MINT, Step.REPLAY, Step.RECONCILE, Step.LIST_MODELS})
+"""Steps that wait for `next_at`."""
 _SUSPECT_FOR = 600.0
 _DOUBTFUL = frozenset({408, 409, 425})
 _TEXT = 300
+
+
+class Minted(StrEnum):
+    """What an answer to a mint says: a key was made, none was, or it does not tell."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,21 +170,34 @@ def next_step(record: Record, now: float, *, consent: bool = False) -> Step:
     """What comes next; asked by whoever holds the record's lease, so an intent that is found belongs to
     nobody who still works at it. `consent`: the user agrees now. Nothing here obtains a key without that, and
     a one-shot key is never asked for twice."""
-    step, state = Step.NOTHING, record.state
+    step = _step(record, consent=consent)
+    if step in _WAITS and now < record.next_at:
+        return Step.WAIT
+    return step
+
+
+def _step(record: Record, *, consent: bool) -> Step:
+    """Return what comes next, however soon."""
+    state = record.state
     if state in (S.ABSENT, S.RETIRED) or record.reason == "key_dead":
-        step = (
-            Step.MINT
-            if consent or (state in WITH_KEY and record.capability is C.DERIVED)
-            else Step.ASK_CONSENT
-        )
-        if step is Step.MINT and record.capability is C.ONE_SHOT and record.minted:
-            step = Step.ASK_OPERATOR
-    elif state in (S.INTENT, S.AMBIGUOUS):
-        step = AFTER_UNKNOWN[record.capability] if state is S.INTENT else Step.ASK_OPERATOR
-    elif state in (S.PROVISIONED, S.UNRESOLVABLE) or record.missing or record.reason == "model_gone":
-        step = Step.LIST_MODELS
-    patient = step in (Step.MINT, Step.REPLAY, Step.RECONCILE, Step.LIST_MODELS) and now < record.next_at
-    return Step.WAIT if patient else step
+        return _before_minting(record, consent=consent)
+    if state is S.INTENT:
+        return AFTER_UNKNOWN[record.capability]
+    if state is S.AMBIGUOUS:
+        return Step.ASK_OPERATOR
+    if state in (S.PROVISIONED, S.UNRESOLVABLE) or record.missing or record.reason == "model_gone":
+        return Step.LIST_MODELS
+    return Step.NOTHING
+
+
+def _before_minting(record: Record, *, consent: bool) -> Step:
+    """Return what comes before a key is obtained: consent, or the operator where a one-shot key was made already."""
+    free = record.state in WITH_KEY and record.capability is C.DERIVED
+    if not consent and not free:
+        return Step.ASK_CONSENT
+    if record.capability is C.ONE_SHOT and record.minted:
+        return Step.ASK_OPERATOR
+    return Step.MINT
 
 
 def intend(record: Record, intent: str, now: float) -> Record:
@@ -211,34 +234,28 @@ def _wait(record: Record, now: float, bounds: tuple[float, float], told: float) 
     }
 
 
-def minted(reply: Reply) -> bool | None:
-    """What an answer to a mint says: a key was made, none was (refused, or nothing was ever sent), or, with
-    None, nobody knows."""
+def minted(reply: Reply) -> Minted:
+    """Return what an answer to a mint says about the key. A request that was never sent made none."""
     if reply.status is None:
-        return False if reply.phase is Phase.CONNECT else None
-    return (
-        True
-        if 200 <= reply.status < 300
-        else False
-        if 400 <= reply.status < 500 and reply.status not in _DOUBTFUL
-        else None
-    )
+        return Minted.NO if reply.phase is Phase.CONNECT else Minted.UNKNOWN
+    if 200 <= reply.status < 300:
+        return Minted.YES
+    if 400 <= reply.status < 500 and reply.status not in _DOUBTFUL:
+        return Minted.NO
+    return Minted.UNKNOWN
 
 
 def refused(record: Record, now: float, told: str, fault: Fault | None = None, window: float = 0.0) -> Record:
     """The mint was refused, or never sent: nothing was made. A limit is waited out at least for the `window`
     in which attempts count."""
     limited = fault is not None and fault.kind in (FaultClass.RATE_LIMITED, FaultClass.QUOTA_WINDOW)
-    wait = max(fault.retry_after or 0.0 if fault is not None else 0.0, window if limited else 0.0)
-    return record.to(
-        S.ABSENT,
-        now,
-        "mint_refused",
-        told,
-        minted=record.minted - 1,
-        intent="",
-        **_wait(record, now, MINT_WAITS, wait),
-    )
+    wait = 0.0
+    if fault is not None:
+        wait = fault.retry_after or 0.0
+    if limited:
+        wait = max(wait, window)
+    waits = _wait(record, now, MINT_WAITS, wait)
+    return record.to(S.ABSENT, now, "mint_refused", told, minted=record.minted - 1, intent="", **waits)
 
 
 def unknown(record: Record, now: float, told: str) -> Record:
@@ -257,65 +274,66 @@ def listed(record: Record, listing: Listing, now: float) -> Record:
     names = tuple(name for name in chats(listing.offers) if name not in record.gone)
     bound = bind(record.roles, names, record.bound)
     if names and (bound or not record.roles):
-        whole: dict[str, Any] = (
-            {"tries": 0, "next_at": 0.0}
-            if len(bound) == len(record.roles)
-            else _wait(record, now, LIST_WAITS, 0.0)
-        )
-        held = bool(record.models) and bound == record.bound and record.reason != "model_gone"
-        known = (record.state, now, record.reason, record.told) if held else (S.RESOLVED, now)
-        return record.to(*known, bound=bound, models=names, **whole)
+        waits: dict[str, Any] = {"tries": 0, "next_at": 0.0}
+        if len(bound) < len(record.roles):
+            waits = _wait(record, now, LIST_WAITS, 0.0)
+        unchanged = bool(record.models) and bound == record.bound and record.reason != "model_gone"
+        if unchanged:
+            return record.to(
+                record.state, now, record.reason, record.told, bound=bound, models=names, **waits
+            )
+        return record.to(S.RESOLVED, now, bound=bound, models=names, **waits)
     reason = {
         Listed.OK: "no_model_fits",
         Listed.EMPTY: "no_model_allowed",
         Listed.REFUSED: "key_refused",
     }.get(listing.kind, f"list_{listing.kind}")
     told = listing.told or f"none of these does it: {', '.join(names)}"
-    state = (
-        record.state
-        if record.models
-        else S.UNRESOLVABLE
-        if listing.kind in (Listed.OK, Listed.EMPTY)
-        else S.PROVISIONED
-    )
-    return record.to(
-        state, now, record.reason if record.models else reason, told, **_wait(record, now, LIST_WAITS, 0.0)
-    )
+    waits = _wait(record, now, LIST_WAITS, 0.0)
+    if record.models:
+        return record.to(record.state, now, record.reason, told, **waits)
+    if listing.kind in (Listed.OK, Listed.EMPTY):
+        return record.to(S.UNRESOLVABLE, now, reason, told, **waits)
+    return record.to(S.PROVISIONED, now, reason, told, **waits)
 
 
 def answered(record: Record, now: float) -> Record:
-    """A model answered well: the only proof there is."""
-    return (
-        record.to(S.VERIFIED, now, verified_at=now)
-        if record.state in (S.RESOLVED, S.DEGRADED) and record.reason != "model_gone"
-        else record
-    )
+    """Return the record after a model answered well: the only proof there is."""
+    if record.state not in (S.RESOLVED, S.DEGRADED) or record.reason == "model_gone":
+        return record
+    return record.to(S.VERIFIED, now, verified_at=now)
 
 
 def failed(record: Record, model: str, fault: Fault, now: float) -> Record:
-    """What a refused call tells of the record; the same record when it tells nothing (a limit, an outage, a
-    gateway's own supplier)."""
-    changes: dict[str, Any] = {}
-    kind, reason = fault.kind, ""
+    """Return the record after a refused call; the same record when the fault tells nothing about it (a limit, an outage,
+    a gateway's own supplier)."""
     if record.state not in USABLE:
         return record
-    if kind in (FaultClass.AUTH_REJECTED, FaultClass.AUTH_EXPIRED) and fault.sent:
-        lasting = record.reason == "key_suspect" and now - record.since >= _SUSPECT_FOR
-        final = fault.terminal or kind is FaultClass.AUTH_EXPIRED or record.verified_at is None or lasting
-        reason = "key_dead" if final or record.reason == "key_dead" else "key_suspect"
-    elif kind in (FaultClass.QUOTA_EXHAUSTED, FaultClass.QUOTA_WINDOW):
-        reason = "budget"
-    elif (
-        kind is FaultClass.MODEL_UNAVAILABLE
-        or (kind is FaultClass.NOT_ENTITLED and fault.scope is Scope.KEY_MODEL)
-    ) and model in record.models:
-        reason = "model_gone"
-        changes = {
-            "gone": (*record.gone, model),
-            "bound": {role: name for role, name in record.bound.items() if name != model},
-        }
-    return (
-        record
-        if not reason or (reason == record.reason and not changes)
-        else record.to(S.DEGRADED, now, reason, fault.excerpt, **changes)
-    )
+    if model in record.models and _withdraws_model(fault):
+        bound = {role: name for role, name in record.bound.items() if name != model}
+        gone = (*record.gone, model)
+        return record.to(S.DEGRADED, now, "model_gone", fault.excerpt, gone=gone, bound=bound)
+    reason = _degraded_by(record, fault, now)
+    if reason in ("", record.reason):
+        return record
+    return record.to(S.DEGRADED, now, reason, fault.excerpt)
+
+
+def _withdraws_model(fault: Fault) -> bool:
+    """Return whether a fault says that the model is gone for this key."""
+    if fault.kind is FaultClass.NOT_ENTITLED:
+        return fault.scope is Scope.KEY_MODEL
+    return fault.kind is FaultClass.MODEL_UNAVAILABLE
+
+
+def _degraded_by(record: Record, fault: Fault, now: float) -> str:
+    """Return why a fault degrades a record; empty when it does not."""
+    if fault.kind in (FaultClass.QUOTA_EXHAUSTED, FaultClass.QUOTA_WINDOW):
+        return "budget"
+    if fault.kind not in (FaultClass.AUTH_REJECTED, FaultClass.AUTH_EXPIRED) or not fault.sent:
+        return ""
+    lasting = record.reason == "key_suspect" and now - record.since >= _SUSPECT_FOR
+    final = fault.terminal or fault.kind is FaultClass.AUTH_EXPIRED
+    if final or lasting or record.verified_at is None or record.reason == "key_dead":
+        return "key_dead"
+    return "key_suspect"

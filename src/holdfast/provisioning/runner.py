@@ -19,6 +19,7 @@ from ..core.provisioning_state import (
     WITH_KEY,
     Capability,
     Consent,
+    Minted,
     Record,
     State,
     Step,
