@@ -1,8 +1,8 @@
-"""`holdfast demo`: the five stories, told live on this machine's own sockets. Needs no key and no network,
+"""`holdfast demo`: the five stories, shown live on this machine's own sockets. Needs no key and no network,
 and leaves nothing behind.
 
-What is ours is the real thing; only the providers are played. A promise counts as held only if the providers
-saw it so."""
+Holdfast is the real one; only the providers are played. A promise counts as held only if the providers saw it
+so."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SCENES: tuple[Callable[[Stage], None], ...] = (
 
 
 def main(json: bool = False, program: str | None = None) -> int:
-    """Play all scenes. `program`: `openai` or `httpx2`, by default the first that is installed. 0 when every
-    promise held, else 1."""
+    """Play all scenes; return 0 when every promise held, else 1. `program` is `openai` or `httpx2`, by
+    default the first that is installed."""
     show = Show(None) if json else on_stdout()
     play(show, speaker(program), SCENES)
     if json:
         sys.stdout.write(json_text.dumps(show.document(), indent=2, ensure_ascii=False) + "\n")
-    return 0 if held(show.promises) else 1
+    return int(not held(show.promises))
 
 
 def play(show: Show, program: Speaker, scenes: Sequence[Callable[[Stage], None]]) -> None:
@@ -42,8 +42,8 @@ def play(show: Show, program: Speaker, scenes: Sequence[Callable[[Stage], None]]
     show.facts["program"] = program.name
     show.line("Holdfast: a session stays on the provider, endpoint, key and model you chose.", "1")
     show.prose(
-        f"The providers below are played on this machine and misbehave as real ones did. They are spoken to by {program.name}. "
-        "No key, no network; every promise is checked by what the providers saw."
+        "The providers below are played on this machine and misbehave as real ones did. They are spoken to "
+        f"by {program.name}. No key, no network; every promise is checked by what the providers saw."
     )
     with Stage(show, program) as stage:
         for scene in (*scenes, finish):
@@ -55,22 +55,21 @@ def play(show: Show, program: Speaker, scenes: Sequence[Callable[[Stage], None]]
 
 
 def finish(stage: Stage) -> None:
-    """What all providers saw together, what the session remembers, and what it cost."""
+    """Show the requests that all providers saw, the history of the session, and the cost of the core."""
     show = stage.show
     show.scene(
         None,
         "What the providers saw",
-        "Every request of this show, at every provider, was compared with the keys that the user gave to that address.",
+        "Every request of this show, at every provider, was compared with the keys that the user gave to "
+        "that address.",
     )
-    requests = [seen for one in stage.providers for seen in one.requests]
-    strays, told = (
-        stage.strays(),
-        f"{len(requests)} requests, {len(set(keys(requests)))} keys, {len(hosts(requests))} hosts",
-    )
+    requests = [request for provider in stage.providers for request in provider.requests]
+    strays = stage.strays()
+    counts = f"{len(requests)} requests, {len(set(keys(requests)))} keys, {len(hosts(requests))} hosts"
     show.promise(
         "No key came to a host that it was not given to",
         bool(requests) and not strays,
-        f"{told}, {len(strays)} strays",
+        f"{counts}, {len(strays)} strays",
     )
     show.heading(f"holdfast why {resume.SESSION}")
     show.facts["why"] = why(

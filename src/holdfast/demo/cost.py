@@ -1,4 +1,4 @@
-"""What it costs: the core's decision on a request that simply succeeds, measured here and now."""
+"""The cost of Holdfast: the core's decision on a request that simply succeeds, measured here and now."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from ..sdk.api import Session
 from .resume import SESSION
 from .stage import Stage
 
-_REQUESTS, _SECONDS = 300, 0.25
+_REQUESTS = 300
+_SECONDS = 0.25
 
 
 def core_microseconds(stage: Stage) -> float:
-    """Microseconds of the core for one request on the session's connection; the best round, as other programs
-    run too."""
+    """Return the microseconds of the core for one request on the session's connection: those of the best
+    round, as other programs run too."""
     engine = stage.hf.engine
     route, fallbacks = engine.routes(Session(stage.hf, SESSION).pin, Dialect.OPENAI_CHAT, None)
     key = route.connection.key
-    call = Call("cost", SESSION, route, fallbacks, kept_key=key.label if key is not None else None)
+    label = None if key is None else key.label
+    call = Call("cost", SESSION, route, fallbacks, kept_key=label)
     fingerprints = {key: engine.fingerprint(key) for key in route.connection.provider.keys}
     context = DecisionContext(
         HealthRegistry(engine.store.evidence()), fingerprints.__getitem__, engine.profile
@@ -47,10 +49,11 @@ def _round(call: Call, context: DecisionContext, now: float) -> float:
 
 
 def measure(stage: Stage) -> None:
-    """Tell it."""
+    """Show the cost."""
     cost = core_microseconds(stage)
     stage.show.facts["core_microseconds"] = round(cost, 1)
     stage.show.line()
     stage.show.prose(
-        f"What all this adds to a request that simply succeeds: {cost:.1f} µs for the decision, measured just now."
+        f"Cost of all this for a request that simply succeeds: {cost:.1f} µs for the decision, "
+        "measured just now."
     )

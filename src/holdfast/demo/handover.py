@@ -19,8 +19,8 @@ def play(stage: Stage) -> None:
     """Show who may be handed what, what can be chosen, and what becomes of a name that is wrong."""
     show = stage.show
     intro = (
-        "Elsewhere, an entry of the user's own was refused because it was named like a known maker, its models could not be picked, "
-        "and a model that could not be set was dropped without a word."
+        "Elsewhere, an entry of the user's own was refused because it was named like a known maker, its "
+        "models could not be picked, and a model that could not be set was silently dropped."
     )
     show.scene(2, "A provider of your own is as good as a known one", intro)
     other = stage.provider(ok(), models=_LISTED)
@@ -34,15 +34,18 @@ def play(stage: Stage) -> None:
 
 def _gate(stage: Stage, provider: Provider) -> None:
     """Ask for every program which dialect carries the entry."""
-    show, told, visits = stage.show, {}, stage.requests()
+    show, visits = stage.show, stage.requests()
+    results: dict[str, str] = {}
     for program in ("pi", "codex"):
         try:
-            told[program] = f"can use {provider.name}, by {dialect_for(program, SPEAKS[program], provider)}"
+            results[program] = (
+                f"can use {provider.name}, by {dialect_for(program, SPEAKS[program], provider)}"
+            )
         except CannotHandOver as refusal:
-            told[program] = refusal.what
-        show.tell(program, told[program])
-    passed = "openai-chat" in told["pi"]
-    both = all(one in told["codex"] for one in ("openai-responses", "openai-chat"))
+            results[program] = refusal.what
+        show.tell(program, results[program])
+    passed = "openai-chat" in results["pi"]
+    both = all(dialect in results["codex"] for dialect in ("openai-responses", "openai-chat"))
     show.promise(
         "The gate asks for the dialect, never for a name",
         passed and both and stage.requests() == visits,
@@ -51,21 +54,21 @@ def _gate(stage: Stage, provider: Provider) -> None:
 
 
 def _picker(stage: Stage, provider: Provider) -> None:
-    """The list of everything that can be chosen: declared in the file, or listed by the provider."""
+    """Show the list of all models that can be chosen: declared in the file, or listed by the provider."""
     show, engine = stage.show, stage.hf.engine
     connection = Route.build(provider, Dialect.OPENAI_CHAT, "any").connection
     key = connection.key
-    discovered = {
-        str(provider.name): engine.relist(connection, engine.vault.secret(key) if key is not None else None)
-    }
-    found = options(stage.hf.config, discovered)
+    secret = None if key is None else engine.vault.secret(key)
+    discovered = {str(provider.name): engine.relist(connection, secret)}
+    choices = options(stage.hf.config, discovered)
     show.tell(
         "picker",
         "\n".join(
-            f"{one.pin!s:<28} {'declared' if one.declared else 'listed by the provider'}" for one in found
+            f"{choice.pin!s:<28} {'declared' if choice.declared else 'listed by the provider'}"
+            for choice in choices
         ),
     )
-    pins = [str(one.pin) for one in found]
+    pins = [str(choice.pin) for choice in choices]
     complete = all(f"{provider.name}/{model}" in pins for model in _LISTED) and {
         "team-a/north-1",
         "team-b/north-1",
@@ -78,15 +81,15 @@ def _picker(stage: Stage, provider: Provider) -> None:
 
 
 def _wrong_model(stage: Stage, other: ScriptedProvider) -> None:
-    """A mistyped model is refused before any request; another model that answers is written down."""
+    """Mistype a model, which is refused before any request; then let another model answer, which is noted."""
     show = stage.show
     visits = stage.requests()
     session = stage.hf.session("picky", "mimo-plan/mimo-v2.5-pro")
-    said = stage.ask(session, "mimo-v2.5-prp")
+    reply = stage.ask(session, "mimo-v2.5-prp")
     show.tell("program", "asks for model mimo-v2.5-prp")
-    show.tell("holdfast", said.text)
+    show.tell("holdfast", reply.text)
     none_sent = stage.requests() == visits
-    near = said.status == 404 and "could be: mimo-plan/mimo-v2.5-pro" in said.text
+    near = reply.status == 404 and "could be: mimo-plan/mimo-v2.5-pro" in reply.text
     show.promise(
         "A mistyped model is refused, with near names",
         near and none_sent,
@@ -95,14 +98,14 @@ def _wrong_model(stage: Stage, other: ScriptedProvider) -> None:
 
     other.follow(ok(model="north-1-mini"))
     session = stage.hf.session("dropped", "deepseek-eu/north-2-preview")
-    said = stage.ask(session)
+    reply = stage.ask(session)
     noted = of_type(session.attempts(), ModelDiffered)
-    show.tell("provider", f"HTTP 200, but by model {said.model} instead of {session.model}")
+    show.tell("provider", f"HTTP 200, but by model {reply.model} instead of {session.model}")
     show.tell("holdfast", session.why().splitlines()[-1].partition("  ")[2])
-    asked = {one.model for one in other.calls} == {"north-2-preview"}
+    asked = {call.model for call in other.calls} == {"north-2-preview"}
     show.promise(
         "Another model that answers is written down",
-        said.ok and asked and len(noted) == 1,
+        reply.ok and asked and len(noted) == 1,
         counted(other.calls, "deepseek-eu")
-        + f", all for {', '.join(one.model or '' for one in other.calls)}",
+        + f", all for {', '.join(call.model or '' for call in other.calls)}",
     )

@@ -17,11 +17,12 @@ _TRIALS = "/auth/generate-trial-access"
 
 
 def play(stage: Stage) -> None:
-    """Set up a trial whose model list fails, end the process, and let the next one mend it."""
+    """Set up a trial whose model list fails, end the process, and let the next one repair it."""
     show = stage.show
     intro = (
-        "A program gets itself a trial key. Key and URL are stored, then no model can be found. Elsewhere, such a record looked whole for ever, "
-        "and a default model was sent that the provider refused."
+        "A program gets itself a trial key. Key and URL are stored, then no model can be found. "
+        "Elsewhere, such a record looked complete for ever, and a default model was sent that the "
+        "provider refused."
     )
     show.scene(3, "A half-finished set-up heals, and costs one trial", intro)
     gateway = AmazeePlane(
@@ -32,7 +33,8 @@ def play(stage: Stage) -> None:
             "titan-embed-2": "embedding",
         }
     )
-    gateway.value, gateway.lists_openly = (lambda *_: key_of("trial")), False
+    gateway.value = lambda *_: key_of("trial")
+    gateway.lists_openly = False
     provider = ScriptedProvider(gateway, models=None)
     stage.providers.append(provider)
     gateway.root = provider.root
@@ -49,9 +51,9 @@ def play(stage: Stage) -> None:
         gateway.spoil(path, refusing(403, _CLOSED))
     show.tell("user", "agrees to one trial; the key comes, and the list of its models is refused (HTTP 403)")
     show.tell("holdfast", _asked(stage, provider, consent="the user of this demo"))
-    said = stage.ask(stage.hf.session("trial-1", f"{_NAME}/claude-sonnet-4-5"))
+    reply = stage.ask(stage.hf.session("trial-1", f"{_NAME}/claude-sonnet-4-5"))
     shown = f"{len(provider.calls)} requests for an answer, {many(gateway.minted, 'trial')}"
-    show.promise("Without a model nothing is sent", said.status == 503 and not provider.calls, shown)
+    show.promise("Without a model nothing is sent", reply.status == 503 and not provider.calls, shown)
 
     stage.restart()
     show.tell(
@@ -62,31 +64,32 @@ def play(stage: Stage) -> None:
     show.tell("holdfast", f"{answer} answers, {expand} expands: a date in a name is no version")
     gateway.refuse("/v1/chat/completions", *[empty()] * 2)
     session = stage.hf.session("trial-1")
-    said = stage.ask(session)
+    reply = stage.ask(session)
     show.tell("provider", "the first answer is HTTP 200 with the body {}")
-    show.tell("holdfast", f"HTTP {said.status} to the program: {said.text.partition(chr(10))[0]}")
+    show.tell("holdfast", f"HTTP {reply.status} to the program: {reply.text.partition(chr(10))[0]}")
     hollow = len(provider.calls)
     show.promise(
         "An empty answer is refused, whatever its status",
-        not said.ok and said.text != "" and 1 <= hollow <= 3,
+        not reply.ok and reply.text != "" and 1 <= hollow <= 3,
         f"{hollow} empty answers, none of them handed on as good",
     )
     good = stage.ask(session)
     if not good.ok:
         good = stage.ask(session)
-    lists = [one for one in provider.requests if one.path == "/v1/models"]
+    lists = [request for request in provider.requests if request.path == "/v1/models"]
     healed = good.ok and answer == "claude-sonnet-4-5" and keys(lists) == keys(provider.calls) == ["trial"]
-    told = f"{many(gateway.minted, 'trial')} minted, {counted(lists, 'the model list')}, then an answer"
+    evidence = f"{many(gateway.minted, 'trial')} minted, {counted(lists, 'the model list')}, then an answer"
     show.promise(
         "It heals with the stored key, never by a second trial",
         healed and gateway.minted == gateway.attempts == 1,
-        told,
+        evidence,
     )
     _withdrawn(stage, gateway)
 
 
 def _withdrawn(stage: Stage, gateway: AmazeePlane) -> None:
-    """The provider takes the model away; the role gets the next one that fits, and the program is told."""
+    """Withdraw the model at the provider; the role gets the next one that fits, and the program hears of
+    it."""
     show = stage.show
     heard: list[str] = []
     stage.hf.ensure_ready(_NAME, _ROLES, on_models=lambda pins: heard.append(str(pins["answer"])))
@@ -110,7 +113,7 @@ def _withdrawn(stage: Stage, gateway: AmazeePlane) -> None:
 
 
 def _asked(stage: Stage, at: ScriptedProvider, consent: str | None) -> str:
-    """What a program hears that wants the provider now."""
+    """Ask for the provider as a program does; return the answer in words."""
     try:
         ready: Ready = stage.hf.ensure_ready(
             _NAME, _ROLES, kind="amazee", settings={"url": at.root}, consent=consent

@@ -18,7 +18,7 @@ from .stage import Stage, counted, key_of, keys
 SESSION = "issue-42"
 _PIN = "team-b/north-1"
 _LONG = ok(
-    "This answer is long enough for somebody to pull the plug while it is still being given, word by word by word.",
+    "This answer is long enough for someone to pull the plug while it is still being given, word by word.",
     event_delay=0.06,
 )
 _ENOUGH_WORDS = 5
@@ -29,8 +29,9 @@ def play(stage: Stage) -> None:
     """Kill a program in the middle of an answer, resume its session, then take its provider away."""
     show = stage.show
     intro = (
-        "Two entries, team-a and team-b, share one URL; only the key tells them apart. A program works on team-b. Elsewhere, a session stored the kind "
-        "'custom' instead of the name, and woke up on the wrong account or on none."
+        "Two entries, team-a and team-b, share one URL; only the key tells them apart. A program works "
+        "on team-b. Elsewhere, a session stored the kind 'custom' instead of the name, and woke up on "
+        "the wrong account or on none."
     )
     show.scene(0, "A restart resumes exactly what was chosen", intro)
     gateway = stage.provider(_LONG, models=("north-1",))
@@ -42,14 +43,14 @@ def play(stage: Stage) -> None:
     gateway.follow(ok())
 
     session = stage.restart().session(SESSION)
-    said, pin = stage.ask(session), session.pin
+    reply, pin = stage.ask(session), session.pin
     show.tell("holdfast", f"a new process opens session {SESSION} and names nothing else: resumed on {pin}")
-    show.tell("provider", f"“{said.text}”")
-    show.tell("stayed", f"entry team-b, its key, {gateway.url}, model {said.model}")
+    show.tell("provider", f"“{reply.text}”")
+    show.tell("stayed", f"entry team-b, its key, {gateway.url}, model {reply.model}")
     mine = keys(gateway.calls) == ["team-b"]
     show.promise(
         "Two entries on one URL never mix, even after kill -9",
-        said.ok and code != 0 and str(pin) == _PIN and mine,
+        reply.ok and code != 0 and str(pin) == _PIN and mine,
         counted(gateway.calls, "the gateway"),
     )
     _old_rows(stage, gateway)
@@ -57,7 +58,7 @@ def play(stage: Stage) -> None:
 
 
 def _killed(stage: Stage) -> tuple[str, int]:
-    """Start the child, hear its first words, kill it. The words, and how it ended."""
+    """Start the child and kill it after its first words; return these words and its exit code."""
     command = [sys.executable, "-m", "holdfast.demo.child", SESSION, _PIN]
     environment = {**os.environ, "HOLDFAST_HOME": str(stage.directory)}
     with subprocess.Popen(
@@ -84,7 +85,7 @@ def _killed(stage: Stage) -> tuple[str, int]:
 
 
 def _old_rows(stage: Stage, gateway: ScriptedProvider) -> None:
-    """What another program stored as 'custom' and a URL is healed when it can mean one entry, and asked about
+    """Recover a row of another program, 'custom' and a URL: healed when it can mean one entry, asked about
     when it can mean two."""
     show, before, config = stage.show, len(gateway.requests), load(stage.home)
     try:
@@ -106,7 +107,8 @@ def _old_rows(stage: Stage, gateway: ScriptedProvider) -> None:
 
 
 def _removed(stage: Stage, gateway: ScriptedProvider) -> None:
-    """Take the entry away: a typed refusal with the command; put it back: the session goes on."""
+    """Remove the entry, which gives a typed refusal with the command; add it again, and the session goes
+    on."""
     show, before = stage.show, len(gateway.calls)
     remove_provider(stage.home, "team-b")
     show.tell("you", "holdfast provider remove team-b")
@@ -118,14 +120,15 @@ def _removed(stage: Stage, gateway: ScriptedProvider) -> None:
     show.tell("holdfast", refused)
     silent = len(gateway.calls) == before
     stage.entry("team-b", gateway, ["team-b"], ["north-1"])
-    said = stage.ask(stage.restart().session(SESSION))
+    reply = stage.ask(stage.restart().session(SESSION))
     show.tell("you", "the entry comes back; the session goes on where it was")
     typed = "holdfast provider add team-b" in refused and silent
-    back = said.ok and {one.key for one in gateway.calls} == {key_of("team-b")}
+    back = reply.ok and {call.key for call in gateway.calls} == {key_of("team-b")}
+    evidence = counted(gateway.calls[before:], "the gateway")
+    if silent:
+        evidence = f"0 requests while it was gone, key {', '.join(keys(gateway.calls[before:]))} after"
     show.promise(
         "A choice that is gone is refused, with the command to run",
         typed and back,
-        f"0 requests while it was gone, key {', '.join(keys(gateway.calls[before:]))} after"
-        if silent
-        else counted(gateway.calls[before:], "the gateway"),
+        evidence,
     )

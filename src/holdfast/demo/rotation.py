@@ -15,7 +15,8 @@ from ..sdk.api import Session
 from .resume import SESSION
 from .stage import Stage, counted, hosts, key_of, keys, many
 
-_PIN, _RUNG = Pin.parse("mimo-plan/mimo-v2.5-pro"), Pin.parse("standby/north-mini")
+_PIN = Pin.parse("mimo-plan/mimo-v2.5-pro")
+_FALLBACK = Pin.parse("standby/north-mini")
 _HEADER = "holdfast-fallback"
 _RETURN_AFTER = 1.2
 _LOOKS = 20
@@ -48,8 +49,9 @@ def play(stage: Stage) -> None:
     """Spend one key, switch, break the provider for a moment, and mistype its address."""
     show = stage.show
     intro = (
-        "mimo-plan has two keys, and an address of its own: a plan's, not the maker's usual one. The usual one listens here too, as mimo-usual. "
-        "Elsewhere, the first rotation moved the session there for ever: 404 page not found."
+        "mimo-plan has two keys, and an address of its own: a plan's, not the maker's usual one. The "
+        "usual one listens here too, as mimo-usual. Elsewhere, the first rotation moved the session "
+        "there for ever: 404 page not found."
     )
     show.scene(1, "A rotation changes the key and nothing else", intro)
     plan = stage.provider(only_keys({key_of("second")}, otherwise=_QUOTA))
@@ -57,28 +59,24 @@ def play(stage: Stage) -> None:
     standby = stage.provider(only_keys({key_of("standby")}))
     stage.entry("mimo-plan", plan, ["first", "second"], [_PIN.model])
     stage.entry("mimo-usual", usual, ["usual"], [_PIN.model])
-    stage.entry("standby", standby, ["standby"], [_RUNG.model])
-    set_fallback(stage.home, _PIN, [_RUNG], f"{_RETURN_AFTER}s")
+    stage.entry("standby", standby, ["standby"], [_FALLBACK.model])
+    set_fallback(stage.home, _PIN, [_FALLBACK], f"{_RETURN_AFTER}s")
     before = stage.providers[0]
     visits = len(before.requests)
 
     session = stage.restart().session(SESSION)
     session.switch(_PIN)
     show.tell("you", f"session.switch('{_PIN}')")
-    said = stage.ask(session)
+    reply = stage.ask(session)
     show.tell("provider", stage.heard(session))
     show.tell("holdfast", f"{stage.explained(session, 0).what} The next key of mimo-plan is asked.")
     show.tell(
-        "stayed", f"provider, {plan.url}, model {said.model}; answered after {said.seconds * 1000:.0f} ms"
+        "stayed", f"provider, {plan.url}, model {reply.model}; answered after {reply.seconds * 1000:.0f} ms"
     )
     again = stage.ask(session)
-    unmoved = (
-        said.ok
-        and again.ok
-        and keys(plan.calls) == ["first", "second"]
-        and hosts(plan.calls) == {f"127.0.0.1:{plan.port}"}
-    )
-    same = {(one.path, one.model) for one in plan.calls} == {("/v1/chat/completions", _PIN.model)}
+    rotated = keys(plan.calls) == ["first", "second"]
+    unmoved = reply.ok and again.ok and rotated and hosts(plan.calls) == {f"127.0.0.1:{plan.port}"}
+    same = {(call.path, call.model) for call in plan.calls} == {("/v1/chat/completions", _PIN.model)}
     show.promise(
         "A spent key is replaced, and the address stays",
         unmoved and same and not usual.requests,
@@ -89,21 +87,24 @@ def play(stage: Stage) -> None:
     show.promise(
         "After a switch nothing of the old provider is left",
         clean,
-        f"{many(len(before.requests) - visits, 'request')} at team-b's gateway, {len(foreign)} of its keys at mimo-plan",
+        f"{many(len(before.requests) - visits, 'request')} at team-b's gateway, "
+        f"{len(foreign)} of its keys at mimo-plan",
     )
-    _stands_in(stage, session, plan, standby)
+    _fallback_answers(stage, session, plan, standby)
     _wrong_address(stage, plan, usual)
 
 
-def _stands_in(stage: Stage, session: Session, plan: ScriptedProvider, standby: ScriptedProvider) -> None:
+def _fallback_answers(
+    stage: Stage, session: Session, plan: ScriptedProvider, standby: ScriptedProvider
+) -> None:
     """Break the provider; the fallback that the user listed answers, labelled, and ends by itself."""
     show, before = stage.show, len(plan.calls)
     plan.follow(_DOWN)
-    said = stage.ask(session)
+    reply = stage.ask(session)
     tried = len(plan.calls) - before
     show.tell("provider", f"{stage.heard(session)}, {tried} times")
-    show.tell("holdfast", f"{stage.explained(session, 0).what} The user listed {_RUNG} as a fallback.")
-    show.tell("program", f"answered by {said.model}, with the header {_HEADER}: {said.labels.get(_HEADER)}")
+    show.tell("holdfast", f"{stage.explained(session, 0).what} The user listed {_FALLBACK} as a fallback.")
+    show.tell("program", f"answered by {reply.model}, with the header {_HEADER}: {reply.labels.get(_HEADER)}")
     during = stage.ask(session)
     calm = len(plan.calls) - before == tried
     plan.follow(only_keys({key_of("second")}, otherwise=_QUOTA))
@@ -114,21 +115,28 @@ def _stands_in(stage: Stage, session: Session, plan: ScriptedProvider, standby: 
             break
         time.sleep(0.1)
         back = stage.ask(session)
-    told = f"after {_RETURN_AFTER} s (return_after) the choice is asked beside a request, and the next one is back on {back.labels.get('holdfast-pin')}"
-    show.tell("holdfast", told)
+    show.tell(
+        "holdfast",
+        f"after {_RETURN_AFTER} s (return_after) the choice is asked beside a request, "
+        f"and the next one is back on {back.labels.get('holdfast-pin')}",
+    )
     last = plan.calls[-1]
     show.tell(
         "stayed",
-        f"the choice, all the time: {session.pin}; now again {plan.url}, key '{back.labels.get('holdfast-key')}', model {back.model}",
+        f"the choice, all the time: {session.pin}; now again {plan.url}, "
+        f"key '{back.labels.get('holdfast-key')}', model {back.model}",
     )
-    labelled = said.ok and during.ok and said.labels.get(_HEADER) == str(_RUNG)
-    separate = keys(standby.calls) == ["standby"] and {one.model for one in standby.calls} == {_RUNG.model}
+    labelled = reply.ok and during.ok and reply.labels.get(_HEADER) == str(_FALLBACK)
+    separate = keys(standby.calls) == ["standby"] and {call.model for call in standby.calls} == {
+        _FALLBACK.model
+    }
     at_home = (last.key, last.model) == (key_of("second"), _PIN.model)
     whole = back.ok and _HEADER not in back.labels and at_home
     show.promise(
         "A fallback is the user's, labelled, and ends by itself",
         labelled and separate and whole and calm and tried <= 3,
-        f"{many(tried, 'request')} at mimo-plan, {counted(standby.calls, 'standby')}, then key second at mimo-plan",
+        f"{many(tried, 'request')} at mimo-plan, {counted(standby.calls, 'standby')}, "
+        "then key second at mimo-plan",
     )
 
 
@@ -138,7 +146,7 @@ def _wrong_address(stage: Stage, plan: ScriptedProvider, usual: ScriptedProvider
     stage.move(plan, usual, ["first", "second"])
     session = stage.restart().session(SESSION)
     show.tell("you", f"an editor puts the usual host into holdfast.toml: {usual.url}")
-    said = stage.ask(session)
+    reply = stage.ask(session)
     show.tell("provider", stage.heard(session))
     explanation = str(stage.explained(session))
     show.tell("holdfast", explanation)
@@ -146,12 +154,14 @@ def _wrong_address(stage: Stage, plan: ScriptedProvider, usual: ScriptedProvider
     back = stage.ask(stage.restart().session(SESSION))
     show.tell(
         "you",
-        f"the address is corrected; the next request is answered by {back.model} with key '{back.labels.get('holdfast-key')}'",
+        f"the address is corrected; the next request is answered by {back.model} "
+        f"with key '{back.labels.get('holdfast-key')}'",
     )
     knew = plan.url in explanation and "holdfast.toml:" in explanation
     once = len(usual.calls) == 1 and len(plan.calls) - before == 1
     show.promise(
         "A wrong address is explained, not hammered",
-        said.status == 404 and knew and once and back.ok,
-        f"{many(len(usual.calls), 'request')} at the wrong address, {len(plan.calls) - before} at the right one after",
+        reply.status == 404 and knew and once and back.ok,
+        f"{many(len(usual.calls), 'request')} at the wrong address, "
+        f"{len(plan.calls) - before} at the right one after",
     )

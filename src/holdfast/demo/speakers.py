@@ -1,7 +1,8 @@
 """The program that talks to a model: the real `openai` client where it is installed, else plain HTTP over our
 transport.
 
-Neither knows a URL or a key: both are given a session's transport and a base URL that leads nowhere.
+Neither knows a URL or a key: both are given a session's transport and a base URL that no
+server has.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ _PATIENCE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What the program got: words of the model, or of a refusal; `labels` are the response's headers."""
+class Reply:
+    """The reply that the program got: words of the model, or of a refusal; `labels` are the response's
+    headers, `seconds` the time it took."""
 
     status: int
     text: str
@@ -39,7 +41,7 @@ class Speaker(Protocol):
 
     name: str
 
-    def ask(self, session: Session, model: str | None = None) -> Said:
+    def ask(self, session: Session, model: str | None = None) -> Reply:
         """Ask a question in `session`; `model` is what the program names in the body, by default the
         session's."""
         ...
@@ -59,7 +61,7 @@ class OpenAISpeaker:
         self.name = f"the openai client {openai.__version__}"
         self._clients: dict[Session, Any] = {}
 
-    def ask(self, session: Session, model: str | None = None) -> Said:
+    def ask(self, session: Session, model: str | None = None) -> Reply:
         client = self._clients.get(session)
         if client is None:
             client = self._clients[session] = self._sdk.OpenAI(**session.for_openai())
@@ -69,17 +71,13 @@ class OpenAISpeaker:
                 model=model or session.model, messages=_PROMPT, timeout=_PATIENCE
             )
         except self._sdk.APIStatusError as error:
-            return Said(
-                error.status_code,
-                _words(error.response.text),
-                "",
-                error.response.headers,
-                time.monotonic() - began,
+            text = _words(error.response.text)
+            return Reply(
+                error.status_code, text, "", error.response.headers, seconds=time.monotonic() - began
             )
         answer = raw.parse()
-        return Said(
-            200, answer.choices[0].message.content, answer.model, raw.headers, time.monotonic() - began
-        )
+        text = answer.choices[0].message.content
+        return Reply(200, text, answer.model, raw.headers, seconds=time.monotonic() - began)
 
     def close(self) -> None:
         for client in self._clients.values():
@@ -97,7 +95,7 @@ class PlainSpeaker:
         self.name = f"an httpx2 client {httpx2.__version__}"
         self._clients: dict[Session, Any] = {}
 
-    def ask(self, session: Session, model: str | None = None) -> Said:
+    def ask(self, session: Session, model: str | None = None) -> Reply:
         client = self._clients.get(session)
         if client is None:
             client = self._clients[session] = self._http.Client(
@@ -109,11 +107,10 @@ class PlainSpeaker:
         )
         seconds = time.monotonic() - began
         if response.status_code != 200:
-            return Said(response.status_code, _words(response.text), "", response.headers, seconds)
+            return Reply(response.status_code, _words(response.text), "", response.headers, seconds=seconds)
         answer = response.json()
-        return Said(
-            200, answer["choices"][0]["message"]["content"], answer["model"], response.headers, seconds
-        )
+        text = answer["choices"][0]["message"]["content"]
+        return Reply(200, text, answer["model"], response.headers, seconds=seconds)
 
     def close(self) -> None:
         for client in self._clients.values():
@@ -122,17 +119,23 @@ class PlainSpeaker:
 
 
 def speaker(name: str | None = None) -> Speaker:
-    """The program called `openai` or `httpx2`; without a name, the first of them that is installed."""
+    """Return the program called `openai` or `httpx2`; without a name, the first of them that is installed."""
     if name is None:
         name = "openai" if find_spec("openai") is not None else "httpx2"
-    return OpenAISpeaker() if name == "openai" else PlainSpeaker()
+    if name == "openai":
+        return OpenAISpeaker()
+    return PlainSpeaker()
 
 
 def _words(body: str) -> str:
-    """The message of an error body, whoever wrote it; else the body."""
+    """Return the message of an error body of any form; else the body."""
     try:
-        told = json.loads(body)
+        payload = json.loads(body)
     except ValueError:
         return body.strip()
-    error = told.get("error") if isinstance(told, dict) else None
-    return str(error.get("message", error)) if isinstance(error, dict) else str(error or told)
+    error = payload
+    if isinstance(payload, dict):
+        error = payload.get("error") or payload
+    if isinstance(error, dict):
+        error = error.get("message", error)
+    return str(error)

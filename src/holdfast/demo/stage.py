@@ -24,12 +24,16 @@ from ..sdk import api
 from ..sdk.api import Holdfast, Session
 from ..store.journal_events import Attempted, Event, of_type
 from .show import Show
-from .speakers import Said, Speaker
+from .speakers import Reply, Speaker
 
 PROBES = (0.4, 0.8, 1.2)
 """The waits before a key that worked is asked again. The default is 0.5, 1 and 2 s; a show is a little more
 hurried."""
-_HEAD = f"# The configuration of the demo. It is deleted at the end.\n[settings]\nprobe_delays = [{', '.join(f'{one:g}' for one in PROBES)}]\n"
+_HEAD = f"""\
+# The configuration of the demo. It is deleted at the end.
+[settings]
+probe_delays = [{", ".join(f"{seconds:g}" for seconds in PROBES)}]
+"""
 
 Plan = Script | Sequence[Behaviour | Script] | Behaviour
 
@@ -47,8 +51,7 @@ class Stage:
         self._granted: dict[tuple[str, int], float] = {}
         self._opened: Holdfast | None = None
 
-    # Providers
-    # -----------------------------------------------------------------------------------------------------------
+    # --- providers ---
 
     def provider(self, plan: Plan, models: Sequence[str] = ()) -> ScriptedProvider:
         """Start a provider."""
@@ -59,12 +62,13 @@ class Stage:
     def entry(
         self, name: str, at: ScriptedProvider, keys: Sequence[str], models: Sequence[str] | None = None
     ) -> None:
-        """What `holdfast provider add` and `holdfast key add` do: an entry of the configuration, and its keys
-        in the vault."""
+        """Add an entry to the configuration, and its keys to the vault, as `holdfast provider add` and
+        `holdfast key add` do."""
         self.grant(at, keys)
-        add_provider(
-            self.home, name, {"url": at.url} | ({"models": list(models)} if models is not None else {})
-        )
+        fields: dict[str, object] = {"url": at.url}
+        if models is not None:
+            fields["models"] = list(models)
+        add_provider(self.home, name, fields)
         for label in keys:
             add_key(self.home, name, {"from": f"store:{label}"}, Secret(key_of(label)))
 
@@ -74,31 +78,30 @@ class Stage:
             self._granted.setdefault((key_of(label), at.port), time.time())
 
     def move(self, old: ScriptedProvider, new: ScriptedProvider, keys: Sequence[str]) -> None:
-        """What a user does with an editor: the first entry at `old` is now at `new`, and so are its keys."""
+        """Edit the file as a user does: the first entry at `old` is now at `new`, and so are its keys."""
         self.grant(new, keys)
         edited = self.home.config.read_text("utf-8").replace(f'"{old.url}"', f'"{new.url}"', 1)
         write_private(self.home.config, edited)
 
-    # The program
-    # ---------------------------------------------------------------------------------------------------------
+    # --- the program ---
 
     @property
     def hf(self) -> Holdfast:
-        """The opened home."""
+        """Return the opened home."""
         if self._opened is None:
             self._opened = api.open(self.directory)
         return self._opened
 
     def restart(self) -> Holdfast:
-        """What the end of a process and the start of the next one do: close everything, and open it from what
-        is on disk."""
+        """Close everything and open it from disk, as the end of a process and the start of the next one
+        do."""
         self.speaker.close()
         if self._opened is not None:
             self._opened.close()
             self._opened = None
         return self.hf
 
-    def ask(self, session: Session, model: str | None = None) -> Said:
+    def ask(self, session: Session, model: str | None = None) -> Reply:
         """Let the program ask its question."""
         return self.speaker.ask(session, model)
 
@@ -107,8 +110,8 @@ class Stage:
             self.speaker.close()
             if self._opened is not None:
                 self._opened.close()
-        for one in self.providers:
-            one.close()
+        for provider in self.providers:
+            provider.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self) -> Self:
@@ -117,16 +120,15 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # What was seen
-    # -------------------------------------------------------------------------------------------------------
+    # --- the requests ---
 
     def requests(self) -> int:
-        """How many requests all providers saw so far."""
-        return sum(len(one.requests) for one in self.providers)
+        """Return the number of requests that all providers saw so far."""
+        return sum(len(provider.requests) for provider in self.providers)
 
     def strays(self) -> list[SeenRequest]:
-        """Requests whose key came to a provider that the user had not given it to at that time."""
-        everything = [(seen, one.port) for one in self.providers for seen in one.requests]
+        """Return the requests whose key came to a provider that the user had not given it to at that time."""
+        everything = [(seen, provider.port) for provider in self.providers for seen in provider.requests]
         return [
             seen
             for seen, port in everything
@@ -142,46 +144,50 @@ class Stage:
         return "refused nothing"
 
     def explained(self, session: Session, number: int = -1) -> Explanation:
-        """The four lines about one attempt (by default the last) of the session's last request, as every face
-        of Holdfast tells them."""
+        """Return the four lines about one attempt (by default the last) of the session's last request."""
         events = of_type(session.attempts(), Attempted)
         last = [event for event in events if event.request == events[-1].request]
         attempts = [event.detail.attempt(self._connection(event), event.at) for event in last]
-        told = attempts[number]
-        return self.hf.engine.explain(told.connection, told.fault, attempts, session.id)
+        attempt = attempts[number]
+        return self.hf.engine.explain(attempt.connection, attempt.fault, attempts, session.id)
 
     def _connection(self, event: Event[Attempted]) -> Connection:
         route, _ = self.hf.engine.routes(Pin.parse(event.pin), Dialect(str(event.detail.dialect)), None)
+        label = event.detail.key
         return next(
-            one for one in route.connections if one.key is not None and one.key.label == event.detail.key
+            connection
+            for connection in route.connections
+            if connection.key is not None and connection.key.label == label
         )
 
 
 def key_of(label: str) -> str:
-    """The value of the demo's key of this label, recognisable by its end."""
+    """Return the value of the demo's key of this label, recognisable by its end."""
     return f"sk-demo-0000-not-a-real-key-{label}"
 
 
 def keys(requests: Iterable[SeenRequest]) -> list[str]:
-    """The labels of the keys that came with these requests, each once, in order."""
-    return list(dict.fromkeys((one.key or "no key").removeprefix(key_of("")) for one in requests))
+    """Return the labels of the keys that came with these requests, each once, in order."""
+    return list(dict.fromkeys((request.key or "no key").removeprefix(key_of("")) for request in requests))
 
 
 def hosts(requests: Iterable[SeenRequest]) -> set[str]:
-    """The hosts that these requests named."""
-    return {one.headers.get("host", "") for one in requests}
+    """Return the hosts that these requests named."""
+    return {request.headers.get("host", "") for request in requests}
 
 
 def counted(requests: Sequence[SeenRequest], where: str) -> str:
-    """`2 requests at mimo-plan (keys a, b)`."""
-    these = f"{many(len(requests), 'request')} at {where}"
-    return (
-        f"{these} (key{'' if len(keys(requests)) == 1 else 's'} {', '.join(keys(requests))})"
-        if requests
-        else these
-    )
+    """Return requests in words: `2 requests at mimo-plan (keys a, b)`."""
+    text = f"{many(len(requests), 'request')} at {where}"
+    labels = keys(requests)
+    if not labels:
+        return text
+    word = "key" if len(labels) == 1 else "keys"
+    return f"{text} ({word} {', '.join(labels)})"
 
 
 def many(number: int, what: str) -> str:
-    """`1 request`, `2 requests`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    """Return a number with its word: `1 request`, `2 requests`."""
+    if number == 1:
+        return f"1 {what}"
+    return f"{number} {what}s"

@@ -22,10 +22,10 @@ def play(stage: Stage) -> None:
     """A gateway that refuses a good key for two seconds, a key that never worked, and a key that was
     revoked."""
     show = stage.show
-    waits = ", ".join(f"{one:g}" for one in PROBES)
+    waits = ", ".join(f"{seconds:g}" for seconds in PROBES)
     intro = (
-        f"Elsewhere, one 401 from a busy gateway made a good key invalid. Here, a key that worked is asked again after {waits} s, by one request for "
-        "all; a key that never worked is asked once."
+        "Elsewhere, one 401 from a busy gateway made a good key invalid. Here, a key that worked is "
+        f"asked again after {waits} s, by one request for all; a key that never worked is asked once."
     )
     show.scene(4, "A 401 on a good key is not the end of it", intro)
     _overload(stage)
@@ -34,7 +34,7 @@ def play(stage: Stage) -> None:
 
 
 def _overload(stage: Stage) -> None:
-    """Thirty requests at once run into two seconds of 401."""
+    """Send thirty requests at once into two seconds of 401."""
     show = stage.show
     gateway = stage.provider(ok())
     stage.entry("busy", gateway, ["busy"], ["north-1"])
@@ -44,23 +44,26 @@ def _overload(stage: Stage) -> None:
     gateway.follow(fails_for(_OUTAGE, _REFUSED))
     with ThreadPoolExecutor(_CROWD) as pool:
         answers = list(pool.map(lambda _: stage.ask(session), range(_CROWD)))
-    good = sum(one.ok for one in answers)
+    good = sum(answer.ok for answer in answers)
     calls = gateway.calls[began:]
     refused = len(calls) - good
     probing = [event for event in of_type(session.attempts(), Attempted) if event.detail.probe]
+    slowest = max(answer.seconds for answer in answers)
     show.tell("provider", f"{stage.heard(session)}, for {_OUTAGE:g} s; it had just worked")
     show.tell(
         "holdfast",
-        f"The key worked here before, so one request asks again for all: {many(len(probing), 'probe')} until it is accepted.",
+        "The key worked here before, so one request asks again for all: "
+        f"{many(len(probing), 'probe')} until it is accepted.",
     )
     show.tell(
         "program",
-        f"{good} of {_CROWD} requests answered; the slowest waited {max(one.seconds for one in answers):.1f} s",
+        f"{good} of {_CROWD} requests answered; the slowest waited {slowest:.1f} s",
     )
     # Those that had left before the first refusal may be refused once each; after it only the probes may.
     askers = len({event.request for event in probing})
     shared = askers == 1 and len(probing) <= 1 + len(PROBES) and refused <= _CROWD + len(PROBES)
-    evidence = f"{many(refused, 'refusal')}, then {many(good, 'answer')}; {many(len(probing), 'probe')} by {many(askers, 'request')}"
+    probes = f"{many(len(probing), 'probe')} by {many(askers, 'request')}"
+    evidence = f"{many(refused, 'refusal')}, then {many(good, 'answer')}; {probes}"
     show.promise(
         f"{_CROWD} requests at once survive {_OUTAGE:g} s of 401",
         known and good == _CROWD and shared,
@@ -69,7 +72,7 @@ def _overload(stage: Stage) -> None:
 
 
 def _never_worked(stage: Stage) -> None:
-    """A key that is simply wrong: one request, then the answer is known."""
+    """Use a key that is simply wrong: one request, then the answer is known."""
     show = stage.show
     strict = stage.provider(only_keys({key_of("right")}))
     stage.entry("strict", strict, ["wrong"], ["north-1"])
@@ -78,13 +81,14 @@ def _never_worked(stage: Stage) -> None:
     show.tell("provider", stage.heard(session))
     session = stage.restart().session("mistake")
     later = [stage.ask(session) for _ in range(_MORE)]
-    fastest = min(one.seconds for one in later)
+    fastest = min(reply.seconds for reply in later)
     show.tell(
         "holdfast",
-        f"after a restart, the next {_MORE} requests are answered from memory, in {fastest * 1000:.1f} ms:\n{later[-1].text}",
+        f"after a restart, the next {_MORE} requests are answered from memory, "
+        f"in {fastest * 1000:.1f} ms:\n{later[-1].text}",
     )
     remembered = first.status == 401 and all(
-        one.status == 401 and "never worked" in one.text for one in later
+        reply.status == 401 and "never worked" in reply.text for reply in later
     )
     show.promise(
         "A key that never worked is asked once",
@@ -94,7 +98,7 @@ def _never_worked(stage: Stage) -> None:
 
 
 def _revoked(stage: Stage) -> None:
-    """A key that worked and is then revoked for good."""
+    """Use a key that worked and is then revoked for good."""
     show = stage.show
     closing = stage.provider(ok())
     stage.entry("closing", closing, ["closing"], ["north-1"])
@@ -108,7 +112,7 @@ def _revoked(stage: Stage) -> None:
     show.tell("holdfast", str(stage.explained(session)))
     later = [stage.ask(session) for _ in range(_MORE)]
     more = len(closing.calls) - before - asked
-    fair = known and not first.ok and all(one.status == 401 for one in later)
+    fair = known and not first.ok and all(reply.status == 401 for reply in later)
     show.promise(
         "A revoked key is asked at most four times",
         fair and asked <= 1 + len(PROBES) and more == 0,
