@@ -29,6 +29,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "local": {"auth": "none", "endpoints": {"openai-chat": "http://127.0.0.1:11434/v1"}},
 }
 
+NEVER_PASSES = "it never passes between a caller and a provider"
+KEY_OF_THE_PROVIDER = (
+    "remove it; the provider's own key belongs into keys (holdfast key add PROVIDER --from env:NAME)"
+)
+
 
 def read(document: Mapping[str, object]) -> Config:
     return parse(document, presets=PRESETS.get, place=lambda path: f"file:{path}")
@@ -41,7 +46,7 @@ def provider(**table: object) -> Provider:
 def problems(document: Mapping[str, object]) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         read(document)
-    return [f"{one.path}: {one.what} | {one.fix}" for one in caught.value.problems]
+    return [f"{problem.path}: {problem.what} | {problem.fix}" for problem in caught.value.problems]
 
 
 def urls(one: Provider) -> dict[str, str]:
@@ -60,14 +65,29 @@ def test_a_url_speaks_openai_chat_with_a_bearer_key_unless_something_else_is_sai
         Auth.BEARER,
         (),
     )
-    (said,) = provider(
+    (endpoint,) = provider(
         url="https://x.example", dialect="anthropic-messages", auth="x-api-key", headers={"X-Team": "a"}
     ).endpoints
-    assert (said.dialect, said.auth, said.headers) == (
+    assert (endpoint.dialect, endpoint.auth, endpoint.headers) == (
         Dialect.ANTHROPIC_MESSAGES,
         Auth.X_API_KEY,
         (("X-Team", "a"),),
     )
+
+
+def test_a_provider_may_name_further_headers_that_pass() -> None:
+    assert provider(
+        url="https://x.example", forward_headers=["X-Team", "x-user-id", "x-team"]
+    ).forward_headers == (
+        "x-team",
+        "x-user-id",
+    )
+    assert provider(url="https://x.example").forward_headers == ()
+
+
+def test_an_endpoints_own_headers_may_say_where_a_gateway_product_sends_a_request() -> None:
+    (endpoint,) = provider(url="https://x.example", headers={"x-portkey-provider": "openai"}).endpoints
+    assert endpoint.headers == (("x-portkey-provider", "openai"),)
 
 
 def test_each_dialect_may_have_its_own_url_auth_and_headers() -> None:
@@ -291,8 +311,35 @@ NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:
             "headers: must be a table of header names and ASCII strings | ",
         ),
         (
-            {"url": URL, "headers": {"Cookie": "a"}},
-            f"url: header 'Cookie' of {URL} carries authentication or routing: a key belongs into keys, not into headers | ",
+            {"url": URL, "headers": {"X-Goog-Api-Key": "a"}},
+            "headers: header 'X-Goog-Api-Key' carries a credential: a key belongs into keys, not into headers | ",
+        ),
+        (
+            {"url": URL, "headers": {"Content-Length": "1"}},
+            "headers: header 'Content-Length' says how one connection carries a message, which each side writes for itself | ",
+        ),
+        ({"url": URL, "headers": {"X-A": "a\x7f"}}, "headers: header 'X-A' holds a control character | "),
+        ({"url": URL, "forward_headers": "X-A"}, "forward_headers: must be a list of strings, none twice | "),
+        (
+            {"url": URL, "forward_headers": ["x a"]},
+            "forward_headers: 'x a' is no name of a header | write one name, such as 'x-team'",
+        ),
+        (
+            {"url": URL, "forward_headers": ["x-team", "X-Vault-Token"]},
+            "forward_headers: 'X-Vault-Token' carries a credential: "
+            + NEVER_PASSES
+            + " | "
+            + KEY_OF_THE_PROVIDER,
+        ),
+        (
+            {"url": URL, "forward_headers": ["x-portkey-config"]},
+            "forward_headers: 'x-portkey-config' tells a proxy or a gateway who asks, or where the request is to go: "
+            + NEVER_PASSES
+            + ' | remove it; a value that is the same for every request belongs into headers = { NAME = "…" }',
+        ),
+        (
+            {"url": URL, "forward_headers": ["Location"]},
+            f"forward_headers: 'Location' tells a browser, a proxy or an SDK what to do with an answer: {NEVER_PASSES} | remove it",
         ),
         ({"url": URL, "models": ["a", 3]}, "models: must be a list of strings, none twice | "),
         ({"url": URL, "models": ["a", "a"]}, "models: must be a list of strings, none twice | "),
@@ -312,7 +359,7 @@ NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:
         ({"url": URL, "base_url": URL}, "base_url: unknown key 'base_url' | did you mean 'url'?"),
         (
             {"url": URL, "zzz": 1},
-            "zzz: unknown key 'zzz' | known here: answers_as, auth, dialect, endpoints, headers, keys, models, preset, profile, strategy, url",
+            "zzz: unknown key 'zzz' | known here: answers_as, auth, dialect, endpoints, forward_headers, headers, keys, models, preset, profile, strategy, url",
         ),
         (
             {"url": URL, "api_key": "sk-abcdefghijklmnopqrst"},

@@ -1,6 +1,7 @@
-"""Write the parts of docs/reference/errors.md and docs/reference/recovery.md that the code decides: what
-Holdfast does, says and answers for each class of fault, its own errors and refusals, and the limits of
-recovery.
+"""Write the parts of errors.md, recovery.md and headers.md in docs/reference that the code decides.
+
+That is what Holdfast does, says and answers for each class of fault, its own errors and refusals, the limits
+of recovery, and the names of the headers that pass.
 
 python docs/_generate/errors.py --write     bring the documents up to date
 python docs/_generate/errors.py --check     exit 1 if one is not
@@ -36,6 +37,7 @@ from holdfast.core.steps import Attempt
 from holdfast.store.base import COOLDOWN_KEPT
 from holdfast.wire.conversation import Bounds
 from holdfast.wire.error_kinds import ERRORS, FAULTS, REFUSALS, ErrorKind
+from holdfast.wire.header_policy import ANSWER, ANSWER_FAMILIES, REQUEST
 
 DOCS = Path(__file__).parents[1]
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -251,8 +253,19 @@ def part_of_errors(name: str) -> str:
     return block(FaultClass(name))
 
 
+def header_names(direction: str) -> str:
+    """Return the names of headers that pass in one direction, by who sends or reads them."""
+    listed = {"request_headers": REQUEST, "answer_headers": ANSWER}[direction]
+    rows = [(what, ", ".join(f"`{name}`" for name in group)) for what, group in listed.items()]
+    if listed is ANSWER:
+        families = ", ".join(f"`{family}…`" for family in ANSWER_FAMILIES)
+        rows.append(("limits and what is left of them", families))
+    return "| | names |\n|---|---|\n" + "".join(f"| {what} | {cell} |\n" for what, cell in rows)
+
+
 DOCUMENTS: dict[str, Callable[[str], str]] = {
     "reference/errors.md": part_of_errors,
+    "reference/headers.md": header_names,
     "reference/recovery.md": lambda name: {"rules": rules, "limits": limits}[name](),
 }
 

@@ -94,6 +94,7 @@ def test_every_list_and_show_has_a_stable_shape_in_json(cli: Cli, furnished: Pat
         "models": ["mimo-pro", "mimo-lite"],
         "strategy": "fill-first",
         "profile": None,
+        "forward_headers": [],
     }
     assert shown(cli, "provider", "show", "mimo") == mimo | {
         "fallbacks": {"mimo/mimo-pro": ["both/big"]},

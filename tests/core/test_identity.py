@@ -119,18 +119,8 @@ def test_credentials_in_a_url_are_not_repeated_in_the_message(url: str) -> None:
     assert "hunter2secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        ("Authorization", "x"),
-        ("x-api-key", "x"),
-        ("api-key", "x"),
-        ("Cookie", "x"),
-        ("Host", "x"),
-        ("x-a", "b\r\nc: d"),
-    ],
-)
-def test_a_header_that_carries_a_key_or_breaks_a_line_is_refused(header: tuple[str, str]) -> None:
+@pytest.mark.parametrize("header", [("x-a", "b\r\nc: d"), ("x-a", "b\x7f"), ("x-a", "b\x00"), ("x\na", "b")])
+def test_a_header_that_breaks_a_line_is_refused(header: tuple[str, str]) -> None:
     with pytest.raises(IdentityError):
         Endpoint("https://a.example", headers=(header,))
 

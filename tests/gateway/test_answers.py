@@ -168,13 +168,13 @@ def test_the_very_bytes_of_a_provider_arrive_and_nothing_that_is_not_for_clients
             CHAT | {"stream": b"event-stream" in said},
             cookie="mine",
             x_forwarded_for="1.2.3.4",
-            x_own="1",
+            x_title="1",
         )
         assert (code, sha256(got).digest()) == (200, sha256(body).digest())
     assert headers["x-request-id"] == "r1"
     assert headers["holdfast-pin"] == "mine/scripted-1"
     assert not {"set-cookie", "alt-svc"} & headers.keys()
-    assert b"x-own: 1" in seen[0]
+    assert b"x-title: 1" in seen[0]
     assert b"cookie" not in seen[0]
     assert b"forwarded" not in seen[0]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from holdfast.gateway.gateway import Bounds
+from holdfast.gateway.header_rules import REQUEST_NAMES
 from holdfast.gateway.http1.request_head import Head, cacheable
 from holdfast.store.base import Token
 from holdfast.testing import ScriptedProvider, ok
@@ -119,9 +120,8 @@ def test_a_token_that_is_revoked_or_bound_meanwhile_holds_at_once(
     ],
 )
 def test_a_head_is_known_again_only_where_that_is_certain(more: bytes) -> None:
-    head = Head(
-        b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer bad\r\n" + more, 16, 64
-    )
+    block = b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer bad\r\n" + more
+    head = Head(block, 16, 64, REQUEST_NAMES)
     head.credential = b"good"
     assert cacheable(head) is None
 

@@ -219,7 +219,7 @@ def test_a_malformed_request_blames_nobody_and_leaves_nothing(
 ) -> None:
     engine = fakes.Engine(fakes.connect(provider), fakes.connect(provider, key="b"))
     with pytest.raises((module.LocalProtocolError, ValueError)):
-        client_for(engine).post("/chat/completions", json=CHAT, headers={"X-Hostile": "a\r\nX-Api-Key: b"})
+        client_for(engine).post("/chat/completions", json=CHAT, headers={"X-Title": "a\r\nX-Api-Key: b"})
     assert provider.requests == []
     assert all(request_run.abandoned and not request_run.answers for request_run in engine.exchanges)
 

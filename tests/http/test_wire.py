@@ -147,10 +147,10 @@ def test_what_holds_for_one_hop_stays_behind_and_the_rest_goes_along() -> None:
             (b"Upgrade", b"h2c"),
             (b"Content-Length", b"9"),
             (b"anthropic-version", b"2026-10-21"),
-            (b"X-Own", b"1"),
+            (b"X-Title", b"1"),
         ]
     )
-    assert headers.keys() == {b"host", b"authorization", b"content-length", b"anthropic-version", b"x-own"}
+    assert headers.keys() == {b"host", b"authorization", b"content-length", b"anthropic-version", b"x-title"}
     assert headers[b"content-length"] == b"%d" % len(b'{"model":"chosen"}')
     assert headers[b"anthropic-version"] == b"2026-10-21"
 
@@ -362,10 +362,10 @@ def test_a_broken_connection_tells_how_far_it_came(name: str, phase: Phase, writ
 
 def test_a_provider_cannot_speak_in_our_name() -> None:
     headers = labelled(
-        [(b"Holdfast-Fault", b"forged"), (b"X-Should-Retry", b"true"), (b"x-own", b"1")],
+        [(b"Holdfast-Fault", b"forged"), (b"X-Should-Retry", b"true"), (b"x-request-id", b"1")],
         {"holdfast-pin": "mine/m"},
     )
-    assert headers == [(b"x-own", b"1"), (b"holdfast-pin", b"mine/m")]
+    assert headers == [(b"x-request-id", b"1"), (b"holdfast-pin", b"mine/m")]
 
 
 def test_a_label_cannot_break_out_of_its_header() -> None:

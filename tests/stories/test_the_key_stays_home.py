@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 
@@ -101,6 +102,104 @@ def test_headers_of_the_caller_change_neither_host_nor_key(
     assert seen.headers["host"] == f"127.0.0.1:{plan.port}"
     assert "callers" not in str(dict(seen.headers))
     assert not [name for name in seen.headers if name.startswith("holdfast")]
+
+
+STRAY = """
+    x-goog-api-key openai-api-key anthropic-api-key private-token x-auth-token x-api-token
+    x-amz-security-token x-vault-token x-secret x-password helicone-auth cf-aig-authorization
+    x-portkey-api-key x-litellm-api-key x-jwt-assertion x-portkey-custom-host x-portkey-config
+    helicone-target-url x-litellm-api-base cf-aig-custom-base-url x-forwarded-host x-forwarded-for
+    forwarded via x-real-ip x-original-url x-rewrite-url x-http-method-override x-host x-bf-vk x-custom
+    baggage openai-organization openai-project holdfast-pin
+    """.split()
+USEFUL = """
+    anthropic-beta openai-beta x-title http-referer traceparent tracestate x-client-request-id
+    idempotency-key x-app originator x-claude-code-session-id session_id x-codex-turn-state
+    x-session-affinity copilot-integration-id
+    """.split()
+
+
+@pytest.mark.parametrize("way", HALF, ids=str)
+def test_of_a_callers_headers_only_those_that_are_listed_reach_a_provider(
+    session: Session, plan: ScriptedProvider, way: Way
+) -> None:
+    headers = {name: f"stray-{name}" for name in STRAY} | {name: f"useful-{name}" for name in USEFUL}
+    assert way.say(session, default_headers=headers) == TEXT
+    (seen,) = plan.calls
+    assert "stray" not in str(dict(seen.headers))
+    assert {name: value for name, value in seen.headers.items() if value.startswith("useful")} == {
+        name: headers[name] for name in USEFUL
+    }
+
+
+@pytest.mark.parametrize("way", HALF, ids=str)
+def test_what_the_sdk_presents_as_its_key_is_in_no_header_and_no_query_that_leaves(
+    session: Session, plan: ScriptedProvider, way: Way
+) -> None:
+    shown = getattr(session, "for_anthropic" if way.sdk is anthropic else "for_openai")()["api_key"]
+    headers = {"x-title": f"of {shown}", "x-client-request-id": shown, "user-agent": "kept"}
+    query = {"api_key": shown, "trace": f"t-{shown}", "key": "sk-callers-own", "beta": "true"}
+    assert way.say(session, default_headers=headers, default_query=query) == TEXT
+    (seen,) = plan.calls
+    assert shown not in f"{dict(seen.headers)} {seen.path}"
+    assert seen.path.partition("?")[2] == "beta=true"
+    assert seen.headers["user-agent"] == "kept"
+
+
+@pytest.mark.parametrize("way", HALF, ids=str)
+def test_a_header_passes_both_ways_where_the_providers_entry_names_it(
+    house: House, plan: ScriptedProvider, way: Way
+) -> None:
+    other = house.provider()
+    for server in (plan, other):
+        server.follow(
+            lambda seen: ok(
+                headers=(("x-vendor-cost", "1"), ("x-sendfile", "/etc/hostname"), ("set-cookie", "a=b"))
+            )
+        )
+    house.write(
+        entry("plan", plan, "a", more='forward_headers = ["X-Team", "x-vendor-cost"]'),
+        entry("other", other, "a"),
+    )
+    came: list[set[str]] = []
+    with house.open() as held:
+        for pin in ("plan/m1", "other/m1"):
+            session = held.session(pin.partition("/")[0], pin)
+            way.with_client(
+                session,
+                lambda client: _headers(client, way, came),
+                default_headers={"x-team": "t", "x-user-id": "u"},
+            )
+    assert [names & {"x-vendor-cost", "x-sendfile", "set-cookie"} for names in came] == [
+        {"x-vendor-cost"},
+        set(),
+    ]
+    assert [
+        ("x-team" in seen.headers, "x-user-id" in seen.headers) for seen in (*plan.calls, *other.calls)
+    ] == [(True, False), (False, False)]
+
+
+@pytest.mark.parametrize("way", HALF, ids=str)
+def test_what_a_refusal_says_of_limits_comes_back_beside_our_error(
+    session: Session, plan: ScriptedProvider, way: Way
+) -> None:
+    theirs = {"x-request-id": "r1", "x-ratelimit-reset-tokens": "6ms", "set-cookie": "a=b", "x-vendor": "v"}
+    plan.follow(status(402, {"error": {"message": "no credit", "code": "insufficient_quota"}}, theirs))
+    with pytest.raises(way.sdk.APIStatusError) as caught:
+        way.say(session)
+    headers = caught.value.response.headers
+    assert (headers["x-request-id"], headers["x-ratelimit-reset-tokens"]) == ("r1", "6ms")
+    assert headers.get_list("content-type") == ["application/json"]
+    assert not {"set-cookie", "x-vendor"} & headers.keys()
+
+
+async def _headers(client: Any, way: Way, came: list[set[str]]) -> str:
+    """One turn whose answer's headers are looked at."""
+    resource = client.messages if way.sdk is anthropic else client.chat.completions
+    raw = resource.with_raw_response.create(model="m1", messages=SAYS, max_tokens=9)
+    answer = await raw if way.is_async else raw
+    came.append({name.lower() for name in answer.headers})
+    return TEXT
 
 
 @pytest.mark.parametrize(
@@ -202,8 +301,8 @@ MISHAPS: dict[str, Behaviour] = {
 def printed(error: BaseException) -> str:
     """All that an error can print: itself, its causes, its traceback, and what the SDKs attach to it."""
     text = "".join(traceback.format_exception(error)) + repr(error)
-    for one in (getattr(error, "response", None), getattr(error, "request", None)):
-        text += f"{one!r} {list(one.headers.raw)}" if one is not None else ""
+    for message in (getattr(error, "response", None), getattr(error, "request", None)):
+        text += f"{message!r} {list(message.headers.raw)}" if message is not None else ""
     return text + str(getattr(error, "body", ""))
 
 
@@ -234,17 +333,17 @@ def test_a_canary_is_found_nowhere(
     ):
         logging.getLogger(name).setLevel(logging.DEBUG)
     plan.follow(MISHAPS[mishap])
-    told = ""
+    shown = ""
     for _ in range(2):
         try:
-            told += way.say(session)
+            shown += way.say(session)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not hold the key
             # What began as output passes as it comes, unread: only what we keep and say of it is ours.
-            told += printed(error) if "after output" not in mishap else ""
+            shown += printed(error) if "after output" not in mishap else ""
     assert plan.calls[0].key == CANARY
     engine: Any = held.engine
     secret = engine.vault.secret(held.config.providers[session.pin.provider].keys[0])
-    for one in (
+    for holder in (
         held,
         session,
         session.row,
@@ -257,9 +356,9 @@ def test_a_canary_is_found_nowhere(
         session.attempts(),
         session.for_openai(),
     ):
-        told += f"{one!r} {one}"
-    told += f"{vars(engine)}{vars(engine.health)}{attempts(session)}{session.why()}"
-    assert CANARY not in told
+        shown += f"{holder!r} {holder}"
+    shown += f"{vars(engine)}{vars(engine.health)}{attempts(session)}{session.why()}"
+    assert CANARY not in shown
     assert CANARY not in caplog.text
     assert CANARY not in str([record.__dict__ for record in caplog.records])
     engine.journal_writer.flush()

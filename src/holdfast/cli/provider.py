@@ -160,6 +160,7 @@ def view(config: Config, provider: Provider) -> dict[str, Any]:
         "models": list(provider.models) if provider.models is not None else None,
         "strategy": str(provider.strategy),
         "profile": provider.profile,
+        "forward_headers": list(provider.forward_headers),
     }
 
 
@@ -206,6 +207,8 @@ def show(context: CliContext, name: str, as_json: bool) -> None:
         say(f"  key       {_key_line(key)}")
     say(f"  strategy  {provider.strategy}")
     say(f"  models    {_models_line(provider)}")
+    if provider.forward_headers:
+        say(f"  forwards  {', '.join(provider.forward_headers)}")
     for pin, then in shown["fallbacks"].items():
         say(f"  fallback  {pin}, then {', then '.join(then)}")
     say(f"  sessions  {', '.join(shown['sessions']) or 'none'}")

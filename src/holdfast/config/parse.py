@@ -20,6 +20,7 @@ from ..core.identity import Auth, Dialect, Endpoint, FallbackChain, Key, Pin, Pr
 from ..core.key_labels import LABEL, label_of
 from ..core.known_hosts import KnownAt, nobody_knows
 from ..core.secret import redact
+from ..wire.header_names import checked_forward, is_header_name, why_not_configured
 from . import endpoints as endpoints_of
 from .positions import join
 
@@ -36,7 +37,6 @@ REFERENCES: Mapping[str, tuple[str, str]] = {
     "oauth": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "oauth:NAME, with a table [signin.NAME]"),
     "call": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "call:NAME"),
 }
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _USERINFO = re.compile(r"//[^/\s']*@")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)", re.ASCII)
 _UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -127,16 +127,29 @@ _seconds = _rule(
 )
 _size = _rule(lambda v: not math.isnan(_bytes(v)), 'a number of bytes, or a string such as "32MiB"', _bytes)
 _dialect = _one_of(Dialect)
-_headers = _rule(
+_ascii_table = _rule(
     lambda v: (
         isinstance(v, Mapping)
-        and all(
-            _HEADER.fullmatch(name) and isinstance(text, str) and text.isascii() for name, text in v.items()
-        )
+        and all(is_header_name(one) and isinstance(text, str) and text.isascii() for one, text in v.items())
     ),
     "a table of header names and ASCII strings",
     lambda v: tuple(v.items()),
 )
+
+
+def _headers(value: Any) -> tuple[tuple[str, str], ...]:
+    pairs = _ascii_table(value)
+    for name, text in pairs:
+        why_not = why_not_configured(name, text)
+        if why_not:
+            raise ValueError(why_not)
+    return pairs
+
+
+def _forwarded(value: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(checked_forward, _texts(value))))
+
+
 _names = _rule(
     lambda v: isinstance(v, Mapping) and all(isinstance(text, str) and text.strip() for text in v.values()),
     'a table of names, such as { "my-deployment" = "gpt-5" }',
@@ -154,7 +167,7 @@ _TOP: _Fields = dict.fromkeys(("provider", "fallback", "gateway", "settings", "s
 _ENDPOINT: _Fields = {"url": _text, "auth": _one_of(Auth), "headers": _headers}
 _PROVIDER: _Fields = {
     **_ENDPOINT, "preset": _text, "dialect": _dialect, "endpoints": _table, "models": _texts, "keys": _list, "strategy": _one_of(Strategy), "profile": _text,
-    "answers_as": _names,
+    "answers_as": _names, "forward_headers": _forwarded,
 }  # fmt: skip
 _KEY: _Fields = {"from": _text, "label": _label, "account": _text, "url": _text, "endpoints": _table}
 _switch = _rule(lambda v: isinstance(v, bool), "true or false", bool)
@@ -277,7 +290,8 @@ class _Reader:
             given.get("strategy", Strategy.FILL_FIRST),
             given.get("profile", row.get("profile")),
         )
-        more = (given.get("models"), strategy, given.get("preset"), profile, given.get("answers_as", ()))
+        passed = (given.get("answers_as", ()), given.get("forward_headers", ()))
+        more = (given.get("models"), strategy, given.get("preset"), profile, *passed)
         return self.tried(path, Provider, owner, tuple(endpoints.values()), keys, *more)
 
     def row(self, name: str) -> Mapping[str, object]:

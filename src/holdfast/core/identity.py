@@ -106,8 +106,8 @@ class Endpoint:
     scheme://host[:port] (RFC 6454).
 
     Raises IdentityError for another scheme than http(s), credentials, a query or a fragment in the URL, a
-    host that is link-local, a metadata service or the unspecified address, and for headers that carry
-    authentication."""
+    host that is link-local, a metadata service or the unspecified address, and for a header that holds a
+    control character. Which headers may be written is for `wire/header_names` to say."""
 
     url: str
     dialect: Dialect = Dialect.OPENAI_CHAT
@@ -123,19 +123,8 @@ class Endpoint:
         object.__setattr__(self, "url", origin + parts.path.rstrip("/"))
         object.__setattr__(self, "origin", origin)
         for name, value in self.headers:
-            if name.lower() in {
-                "authorization",
-                "x-api-key",
-                "api-key",
-                "cookie",
-                "host",
-                "proxy-authorization",
-            }:
-                raise IdentityError(
-                    f"header '{name}' of {self.url} carries authentication or routing: a key belongs into keys, not into headers"
-                )
-            if any(ch < " " for ch in name + value):
-                raise IdentityError(f"header '{name}' of {self.url} holds a control character")
+            if any(letter < " " or letter == "\x7f" for letter in name + value):
+                raise IdentityError(f"header {name!r} of {self.url} holds a control character")
 
     @property
     def host(self) -> str:
@@ -218,7 +207,8 @@ class Strategy(StrEnum):
 class Provider:
     """A named entry of the user's configuration. `models` is None when not declared; an empty tuple offers
     nothing. `answers_as`: for names that the user gave (a deployment), the model that the provider will say
-    answered."""
+    answered. `forward_headers`: names of headers, in lower case, that pass to and from this provider beside
+    those that always do."""
 
     name: ProviderName
     endpoints: tuple[Endpoint, ...]
@@ -228,6 +218,7 @@ class Provider:
     preset: str | None = None
     profile: str | None = None
     answers_as: tuple[tuple[str, str], ...] = ()
+    forward_headers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.endpoints:

@@ -8,6 +8,7 @@ from ..core.identity import Connection
 from ..core.secret import Secret
 from ..wire.request_body import RequestInfo, inspect_body
 from ..wire.request_head import OutboundRequest, PreparedHead, readable
+from .header_rules import forwarded
 
 if TYPE_CHECKING:
     from .http1.request_head import Head
@@ -38,5 +39,8 @@ class GatewayRequest:
                 if head.accepts is None
                 else [*head.kept, b"accept-encoding: " + readable(head.accepts, streams)]
             )
+            names = connection.provider.forward_headers
+            if names and head.optional:
+                lines = lines + forwarded(head.optional, names)
             dressed = head.dressed = PreparedHead(connection, secret, streams, self.path, lines)
         return dressed.leave(self.body or b"", self.asked)

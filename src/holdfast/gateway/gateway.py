@@ -22,6 +22,7 @@ from ..core.steps import Outcome
 from ..engine.state import Engine
 from ..store.base import Token
 from ..wire.conversation import Bounds as TalkBounds
+from .header_rules import ANSWER_NAMES, REQUEST_NAMES
 from .http1.request_head import Head, host_of
 from .http1.server_connection import ServerConnection
 from .http1.upstream_pool import Upstreams
@@ -148,7 +149,8 @@ class Gateway:
         self.clients: set[ServerConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False
-        self.upstreams = Upstreams(bounds)
+        self.request_names = REQUEST_NAMES
+        self.upstreams = Upstreams(bounds, ANSWER_NAMES)
         self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="holdfast-step")
         self._servers: list[asyncio.Server] = []
         self._look: asyncio.TimerHandle | None = None

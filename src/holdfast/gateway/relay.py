@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from ..wire.request_head import OutboundRequest
 from ..wire.response_head import header_lines
 from ..wire.response_stream import ResponseStream
 from .ask import GatewayRequest
+from .header_rules import error_lines, passing
 from .http1.errors import GatewayFaults, ReadTimeout, UpstreamError
 
 if TYPE_CHECKING:
@@ -306,12 +307,12 @@ class Relay:
         if request_run is None:
             raise RuntimeError("a conversation without an exchange")
         if good is None:
-            self._refuse(request_run.client_error())
+            self._refuse(request_run.client_error(), error_lines(told.bad, self.outcome))
         elif self._comments:
             self._hand_late(good)
         else:
             head: Any = good.head
-            lines = head.kept + header_lines(request_run.headers())
+            lines = passing(head, self.outcome) + header_lines(request_run.headers())
             if good.tail is None:
                 body = good.chunks[0]
                 self._client.answer(head.status, lines, body)
@@ -370,7 +371,7 @@ class Relay:
             self._client.cut()
         self._finish(self.status, self.size)
 
-    def _refuse(self, error: ClientError) -> None:
+    def _refuse(self, error: ClientError, theirs: Sequence[bytes] = ()) -> None:
         """Answer with an error of ours: as an event where comments have begun a stream, since its status is
         gone."""
         dialect = self.ask.dialect
@@ -380,7 +381,7 @@ class Relay:
             self._client.end()
             self._finish(200, len(last))
         else:
-            self._finish(error.status(dialect), self._client.refuse(error, dialect))
+            self._finish(error.status(dialect), self._client.refuse(error, dialect, theirs))
 
     def _bug(self, error: BaseException) -> None:
         """Something of ours went wrong: told to the log, not to the client."""

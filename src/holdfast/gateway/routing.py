@@ -11,7 +11,7 @@ from ..core.session import is_session_id
 from ..store.base import Token
 from ..wire.error_bodies import ClientError, refusal
 from .http1.framing import MalformedMessage
-from .http1.request_head import HARNESS, SESSION
+from .http1.header_actions import HARNESS, SESSION
 
 DATA: dict[str, Dialect] = {
     "chat/completions": Dialect.OPENAI_CHAT,

@@ -12,10 +12,11 @@ from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from ..wire.conversation import Bounds, ConversationResult, Op, run_conversation
 from ..wire.error_bodies import ClientError, from_error, refusal
+from ..wire.header_policy import query_without_credentials
 from ..wire.ports import Engine, Open, RawHeaders, RequestRun, Timeout
 from ..wire.request_body import inspect_body, is_plain
 from ..wire.request_head import build_request, dialect_of, filter_headers
-from ..wire.response_head import labelled, outward, told_by
+from ..wire.response_head import beside_error, labelled, outward, told_by
 from ..wire.response_stream import ResponseStream
 from .httpx_compat import HttpxAdapter, OpenedResponse, RequestLike
 
@@ -57,7 +58,7 @@ class SdkRequest:
     def __init__(self, request: RequestLike, body: bytes | None) -> None:
         self.request, self.body = request, body
         self.headers = filter_headers(request.headers.raw)
-        self.path = request.url.raw_path.decode("ascii")
+        self.path = _path(request.url.raw_path, self.headers.credentials)
         dialect = dialect_of(self.path)
         # Only answers of a model are looked into; a file, a list or a picture is passed on.
         self.judged = dialect is not None and request.method == "POST"
@@ -102,14 +103,31 @@ def serve(
     return _handed(request_run, ask, (yield from run_conversation(adapter, engine, request_run, ask, bounds)))
 
 
+def _path(raw: bytes, credentials: tuple[bytes, ...]) -> str:
+    """Return the caller's path with what of its query may leave."""
+    path, _, query = raw.partition(b"?")
+    query = query_without_credentials(query, credentials)
+    if query:
+        path += b"?" + query
+    return path.decode("ascii")
+
+
+def _forward_headers(request_run: RequestRun) -> tuple[str, ...]:
+    """Return the names that the entry of the provider that answered adds to those that pass."""
+    if request_run.outcome is None:
+        return ()
+    return request_run.outcome.connection.provider.forward_headers
+
+
 def _handed(request_run: RequestRun, ask: SdkRequest, told: ConversationResult) -> SdkResponse:
     good, bad = told
+    forwarded = _forward_headers(request_run)
     head: Any
     if good is not None:
         head = good.head
         return SdkResponse(
             head.status,
-            labelled(head.headers, request_run.headers()),
+            labelled(head.headers, request_run.headers(), forwarded),
             good.chunks,
             head.extensions,
             good.tail,
@@ -122,12 +140,12 @@ def _handed(request_run: RequestRun, ask: SdkRequest, told: ConversationResult) 
     head = bad.head
     if not ask.judged:  # what is no request to a model is passed on as it came, errors too
         return SdkResponse(
-            head.status, outward(bad.headers, request_run.headers()), [bad.body], head.extensions
+            head.status, outward(bad.headers, request_run.headers(), forwarded), [bad.body], head.extensions
         )
     error = request_run.client_error().with_provider_error(bad.body)
-    theirs = [pair for pair in bad.headers if pair[0].lower() != b"content-type"]
+    theirs = beside_error(bad.headers, forwarded)
     return _told(ask.dialect, error)._replace(
-        headers=outward(theirs, error.headers), extensions=head.extensions
+        headers=labelled(theirs, error.headers, forwarded), extensions=head.extensions
     )
 
 

@@ -12,9 +12,10 @@ from urllib.parse import urlencode
 
 from ..core.identity import Auth, Connection, Dialect, Endpoint
 from ..core.secret import Secret
+from .header_names import read_connection
+from .header_policy import Verdict, forwarded, request_verdict, without_credentials
 from .ports import RawHeaders, Timeout
 from .request_body import RequestInfo, append_model, inspect_body, literal, replace_model
-from .response_head import _OWN_PREFIX
 
 _DIALECTS: tuple[tuple[str, Dialect], ...] = (
     ("/chat/completions", Dialect.OPENAI_CHAT),
@@ -24,12 +25,6 @@ _DIALECTS: tuple[tuple[str, Dialect], ...] = (
     ("/completions", Dialect.OPENAI_CHAT),
 )
 _NEEDS_MODEL = frozenset({*(prefix for prefix, _ in _DIALECTS), "/messages/count_tokens"})
-# Credentials of the caller, what holds for one hop only (RFC 9110 7.6.1), and what is computed anew for every
-# request.
-_NEVER_SENT = frozenset(
-    b"authorization x-api-key api-key cookie proxy-authorization openai-organization openai-project proxy-authenticate connection keep-alive "
-    b"proxy-connection te trailer transfer-encoding upgrade host content-length".split()
-)
 _AUTH: dict[Auth, tuple[bytes, str]] = {
     Auth.BEARER: (b"authorization", "Bearer "),
     Auth.X_API_KEY: (b"x-api-key", ""),
@@ -77,65 +72,94 @@ def _url(base: str, dialect: Dialect, path: str) -> str:
 
 
 class ClientHeaders(NamedTuple):
-    """A caller's headers without what never leaves, and what they told. `sizes` are the length headers, for a
-    body that streams past."""
+    """A caller's headers as `header_policy` lets them pass, and what they told. `optional` pass where a
+    provider's `forward_headers` name them; `sizes` are the length headers, for a body that streams past;
+    `credentials` are what the caller presented."""
 
     kept: RawHeaders
     sizes: RawHeaders
     accepts: bytes | None
     client_retries: int
     versioned: bool
+    optional: RawHeaders
+    credentials: tuple[bytes, ...]
 
 
 class _HeaderRule(IntEnum):
     """What becomes of a caller's header."""
 
-    KEPT = 0
-    DROPPED = 1
-    SIZE = 2
-    ACCEPTS = 3
-    RETRIES = 4
-    VERSION = 5
+    OPTIONAL = 1
+    DROPPED = 2
+    SIZE = 3
+    ACCEPTS = 4
+    CONNECTION = 5
+    CREDENTIAL = 6
+    RETRIES = 7
+    VERSION = 8
 
 
 _HEADER_RULES = {
     b"content-length": _HeaderRule.SIZE,
     b"transfer-encoding": _HeaderRule.SIZE,
     b"accept-encoding": _HeaderRule.ACCEPTS,
+    b"connection": _HeaderRule.CONNECTION,
+    b"authorization": _HeaderRule.CREDENTIAL,
+    b"x-api-key": _HeaderRule.CREDENTIAL,
+    b"api-key": _HeaderRule.CREDENTIAL,
+    b"x-stainless-retry-count": _HeaderRule.RETRIES,
+    b"anthropic-version": _HeaderRule.VERSION,
 }
-_HEADER_RULES |= {b"x-stainless-retry-count": _HeaderRule.RETRIES, b"anthropic-version": _HeaderRule.VERSION}
+_OPTIONAL, _DROPPED, _SIZE, _ACCEPTS, _CONNECTION, _CREDENTIAL, _RETRIES, _VERSION = _HeaderRule
+_BY_VERDICT = {
+    Verdict.PASSES: None,
+    Verdict.OPTIONAL: _HeaderRule.OPTIONAL,
+    Verdict.DROPPED: _HeaderRule.DROPPED,
+}
 
 
 @lru_cache(maxsize=1024)
-def _fate(name: bytes) -> _HeaderRule | None:
-    """The fate of a header by its name; None is KEPT, by far the most frequent."""
+def _rule_of(name: bytes) -> _HeaderRule | None:
+    """Return what becomes of a header by its name; None is kept, by far the most frequent."""
     lower = name.lower()
-    return _HEADER_RULES.get(lower) or (
-        _HeaderRule.DROPPED if lower in _NEVER_SENT or lower.startswith(_OWN_PREFIX) else None
-    )
+    if lower in _HEADER_RULES:
+        return _HEADER_RULES[lower]
+    return _BY_VERDICT[request_verdict(lower)]
 
 
 def filter_headers(headers: RawHeaders) -> ClientHeaders:
-    """Look at a caller's headers once; what is left can be dressed for any connection."""
+    """Return what a caller's headers tell, looked at once; what is kept can leave for any connection."""
     kept: RawHeaders = []
+    optional: RawHeaders = []
     sizes: RawHeaders = []
+    credentials: list[bytes] = []
+    named: frozenset[bytes] = frozenset()
     accepts, retries, versioned = None, 0, False
     for pair in headers:
-        fate = _fate(pair[0])
-        if fate is None:
+        rule = _rule_of(pair[0])
+        if rule is None:
             kept.append(pair)
-        elif fate is _HeaderRule.DROPPED:
+        elif rule is _DROPPED:
             continue
-        elif fate is _HeaderRule.SIZE:
+        elif rule is _OPTIONAL:
+            optional.append(pair)
+        elif rule is _SIZE:
             sizes.append(pair)
-        elif fate is _HeaderRule.ACCEPTS:
+        elif rule is _ACCEPTS:
             accepts = pair[1]
+        elif rule is _CREDENTIAL:
+            credentials.append(pair[1].rpartition(b" ")[2])
+        elif rule is _CONNECTION:
+            named |= read_connection(pair[1])[1]
         else:
             kept.append(pair)
-            versioned = versioned or fate is _HeaderRule.VERSION
-            if fate is _HeaderRule.RETRIES and pair[1].isdigit():
+            versioned = versioned or rule is _VERSION
+            if rule is _RETRIES and pair[1].isdigit():
                 retries = int(pair[1])
-    return ClientHeaders(kept, sizes, accepts, retries, versioned)
+    if named:
+        kept = [pair for pair in kept if pair[0].lower() not in named]
+        optional = [pair for pair in optional if pair[0].lower() not in named]
+    kept, optional = without_credentials(kept, credentials), without_credentials(optional, credentials)
+    return ClientHeaders(kept, sizes, accepts, retries, versioned, optional, tuple(credentials))
 
 
 def _shown(secret: Secret) -> str:
@@ -163,6 +187,8 @@ def build_request(
     asked = asked or inspect_body(body)
     endpoint = connection.endpoint
     headers: RawHeaders = [(b"Host", endpoint.host.encode("ascii")), *incoming.kept]
+    if incoming.optional:
+        headers += forwarded(incoming.optional, connection.provider.forward_headers)
     if incoming.accepts is not None:
         headers.append((b"accept-encoding", readable(incoming.accepts, asked.streams)))
     if endpoint.headers:
@@ -265,7 +291,3 @@ def readable(accepted: bytes, stream: bool) -> bytes:
         one.strip() for one in accepted.split(b",") if one.partition(b";")[0].strip().lower() in _READABLE
     ]
     return b"identity" if stream or not codings else b", ".join(codings)
-
-
-# What came back
-# -----------------------------------------------------------------------------------------------------------

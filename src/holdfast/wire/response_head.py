@@ -7,18 +7,11 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ..core.faults import Phase, Reply
+from .header_policy import BODY_HEADERS, OURS_AFTER_A_FAULT, Verdict, answer_verdict, forwarded
 from .ports import RawHeaders
 
 BODY_LIMIT = 64 * 1024
 """Decoded bytes of a failed answer that are read, kept and handed on."""
-
-
-_OWN_PREFIX = b"holdfast-"
-
-
-_NEVER_RETURNED = frozenset(
-    b"connection keep-alive proxy-connection trailer transfer-encoding upgrade content-length content-encoding location retry-after retry-after-ms".split()
-)
 
 
 class Decoder:
@@ -92,22 +85,44 @@ def reply_of_error(error: Exception, phase: Phase, host: str) -> Reply:
     )
 
 
-def outward(headers: RawHeaders, ours: Mapping[str, str]) -> RawHeaders:
-    """A provider's headers as a caller may see them after a fault, with ours.
+def outward(
+    headers: RawHeaders, ours: Mapping[str, str], forward_headers: tuple[str, ...] = ()
+) -> RawHeaders:
+    """Return a provider's headers as a caller may see them after a fault, with ours.
 
-    Length and coding are gone because the body is handed on decoded; `location` because nobody may follow it
-    with a prompt; `retry-after` because ours is the true one."""
-    return labelled([pair for pair in headers if pair[0].lower() not in _NEVER_RETURNED], ours)
+    Length and coding are gone because the body is handed on decoded; `retry-after` because ours is the true
+    one.
+    """
+    changed = BODY_HEADERS | OURS_AFTER_A_FAULT
+    return labelled([pair for pair in headers if pair[0].lower() not in changed], ours, forward_headers)
 
 
-def labelled(headers: RawHeaders, ours: Mapping[str, str]) -> RawHeaders:
-    """`headers` with ours added; a provider cannot speak in our name."""
-    kept = [pair for pair in headers if not _speaks_as_us(pair[0])]
-    kept += [
-        (name.encode("ascii"), value.encode() if value.isprintable() else _escaped(value))
-        for name, value in ours.items()
-    ]
-    return kept
+def beside_error(headers: RawHeaders, forward_headers: tuple[str, ...] = ()) -> RawHeaders:
+    """Return those headers of a failed answer that pass beside an error of ours, whose body is not theirs."""
+    theirs = [pair for pair in headers if pair[0].lower() != b"content-type"]
+    return outward(theirs, {}, forward_headers)
+
+
+def labelled(
+    headers: RawHeaders, ours: Mapping[str, str], forward_headers: tuple[str, ...] = ()
+) -> RawHeaders:
+    """Return the headers of a provider that pass, by its `forward_headers` too, with ours added."""
+    kept = [pair for pair in headers if _passes(pair[0])]
+    if forward_headers:
+        optional = [pair for pair in headers if answer_verdict(pair[0].lower()) is Verdict.OPTIONAL]
+        kept += forwarded(optional, forward_headers)
+    return kept + [(name.encode("ascii"), _header_value(value)) for name, value in ours.items()]
+
+
+@lru_cache(maxsize=1024)
+def _passes(name: bytes) -> bool:
+    return answer_verdict(name.lower()) is Verdict.PASSES
+
+
+def _header_value(value: str) -> bytes:
+    if value.isprintable():
+        return value.encode()
+    return _escaped(value)
 
 
 def header_lines(ours: Mapping[str, str]) -> list[bytes]:
@@ -127,12 +142,6 @@ def told_by(name: bytes) -> str | None:
     """Which of the headers that we look at in an answer this is."""
     lower = name.lower()
     return lower.decode("ascii") if lower in (b"content-type", b"content-encoding") else None
-
-
-@lru_cache(maxsize=1024)
-def _speaks_as_us(name: bytes) -> bool:
-    lower = name.lower()
-    return lower.startswith(_OWN_PREFIX) or lower == b"x-should-retry"
 
 
 def _escaped(value: str) -> bytes:

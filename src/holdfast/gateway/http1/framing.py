@@ -7,6 +7,7 @@ The same rules hold for clients and providers. Does no I/O and keeps at most one
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import cast
@@ -59,25 +60,21 @@ class HeaderNames(dict[bytes, int]):
     """From a header's name as it was written to what becomes of it; a name that cannot be one raises
     Malformed. Bounded."""
 
-    def __init__(self, fates: dict[bytes, int], other: int, rule: re.Pattern[bytes]) -> None:
-        """`fates` by lower-case name; of the others those that `rule` matches have fate 0, the rest fate
-        `other`."""
+    def __init__(self, rule: Callable[[bytes], int]) -> None:
+        """`rule` gives the action of a name in lower case (`header_actions`)."""
         super().__init__()
-        self._fates, self._other, self._rule = fates, other, rule
+        self._rule = rule
 
     def __missing__(self, name: bytes) -> int:
         if not _NAME.fullmatch(name):
             raise MalformedMessage(
                 "a header line has no name, white space before its colon, or continues the one before"
             )
-        lower = name.lower()
-        fate = self._fates.get(lower)
-        if fate is None:
-            fate = 0 if self._rule.fullmatch(lower) else self._other
+        action = self._rule(name.lower())
         if len(self) >= _MOST_NAMES:
             self.clear()
-        self[name] = fate
-        return fate
+        self[name] = action
+        return action
 
 
 def length_of(value: bytes) -> int:

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from ...wire.header_names import read_connection
 from .framing import MOST_DIGITS, HeaderNames, MalformedMessage, length_of, lines_of
+from .header_actions import (
+    ACCEPTS,
+    API_KEY,
+    BEARER,
+    CODING,
+    CONNECTION,
+    DROPPED,
+    EXPECT,
+    HARNESS,
+    HOST,
+    KEPT,
+    LENGTH,
+    OPTIONAL,
+    ORIGIN,
+    VERSION,
+)
 
 if TYPE_CHECKING:
     from ...wire.request_head import PreparedHead
@@ -14,67 +31,22 @@ if TYPE_CHECKING:
 RawHeaders = list[tuple[bytes, bytes]]
 _END = b"\r\n\r\n"
 
-# What becomes of a client's header: those up to HARNESS may stand there once, and their values are kept by
-# these numbers.
-(
-    KEPT,
-    DROPPED,
-    LENGTH,
-    CODING,
-    CONNECTION,
-    HOST,
-    ORIGIN,
-    EXPECT,
-    BEARER,
-    API_KEY,
-    SESSION,
-    HARNESS,
-    ACCEPTS,
-    RETRIES,
-    VERSION,
-) = range(15)
-_HEADER_RULES: Final[dict[bytes, int]] = {
-    b"content-length": LENGTH,
-    b"transfer-encoding": CODING,
-    b"connection": CONNECTION,
-    b"host": HOST,
-    b"origin": ORIGIN,
-    b"expect": EXPECT,
-    b"authorization": BEARER,
-    b"x-api-key": API_KEY,
-    b"holdfast-session": SESSION,
-    # What the harnesses call their own session by, Codex of today and of before.
-    b"x-claude-code-session-id": HARNESS,
-    b"session-id": HARNESS,
-    b"session_id": HARNESS,
-    b"accept-encoding": ACCEPTS,
-    b"x-stainless-retry-count": RETRIES,
-    b"anthropic-version": VERSION,
-}
-# What else goes along: what an API reads, the marks by which callers find their requests again, and vendors'
-# own headers. Neither credentials nor what tells about the way to us.
-_ALONG = re.compile(
-    rb"(?:accept|accept-language|content-type|user-agent|idempotency-key|traceparent|tracestate|http-referer|originator|version|thread-id|conversation_id"
-    rb"|(?:anthropic|openai|helicone|copilot|editor|cf-aig|nvcf)-(?!organization$|project$)[a-z0-9_-]+"
-    rb"|x-(?!forwarded-|real-|api-key|auth|amz-|goog-api-key|csrf|xsrf|original-|envoy-|should-retry|remote-|client-ip)[a-z0-9_-]+)"
-)
-HEADER_RULES = HeaderNames(_HEADER_RULES, DROPPED, _ALONG)
 _VERSIONS = {b"HTTP/1.1": True, b"HTTP/1.0": False}
 _METHOD = re.compile(rb"[A-Z]{1,20}")
-_OPTIONS_OF_CONNECTION = frozenset({b"close", b"keep-alive", b"te", b"upgrade", b""})
 
 
 class Head:
-    """One request's head. `kept` are the lines that go along; `once` holds the values of headers that may
-    stand there once only, by their fate; `credential` is the one of them that was good, `dressed` how it last
-    left. Raises Malformed, with the status to answer."""
+    """One request's head. `kept` are the lines that go along, `optional` those that do where the provider's
+    `forward_headers` name them; `once` holds the values of headers that may stand there once only, by their
+    action; `credential` is the one of them that was good, `dressed` how it last left. `names` says what
+    becomes of each line. Raises MalformedMessage, with the status to answer."""
 
     __slots__ = (
-        "accepts", "block", "chunked", "credential", "dressed", "keep", "kept", "length", "method", "modern", "once", "path", "query", "retries",
-        "versioned",
+        "accepts", "block", "chunked", "credential", "dressed", "keep", "kept", "length", "method", "modern",
+        "once", "optional", "path", "query", "retries", "versioned",
     )  # fmt: skip
 
-    def __init__(self, block: bytes, most: int, longest_target: int) -> None:
+    def __init__(self, block: bytes, most: int, longest_target: int, names: HeaderNames) -> None:
         lines = lines_of(block, most)
         self.block = block
         first = lines[0].split(b" ")
@@ -93,42 +65,51 @@ class Head:
         self.path, _, self.query = target.partition(b"?")
         self.modern = self.keep = _VERSIONS[version]
         self.kept: list[bytes] = []
+        self.optional: tuple[bytes, ...] = ()
         self.once: dict[int, bytes] = {}
         self.accepts: bytes | None = None
         self.retries, self.versioned, self.chunked = 0, False, False
         self.length = 0
         self.credential = b""
         self.dressed: PreparedHead | None = None
-        self._read(lines)
+        self._read(lines, names)
         if len(self.once) > 1 or self.once.keys() - {HOST}:
             self._weigh()
         elif HOST not in self.once and self.modern:
             raise MalformedMessage("a request of HTTP/1.1 names its host")
 
-    def _read(self, lines: list[bytes]) -> None:
-        kept, fates, once = self.kept, HEADER_RULES, self.once
+    def _read(self, lines: list[bytes], actions: HeaderNames) -> None:
+        keep, once = self.kept.append, self.once
         del lines[0]
         for line in lines:
             name, colon, value = line.partition(b":")
-            fate = fates[name] if colon else fates[b""]
-            if fate == KEPT:
-                kept.append(line)
-            elif fate == DROPPED:
+            action = actions[name] if colon else actions[b""]
+            if action == KEPT:
+                keep(line)
+            elif action == DROPPED:
                 continue
-            elif fate < ACCEPTS:
-                if fate in once and fate not in (CONNECTION, HARNESS):
-                    raise MalformedMessage(f"the header {name.decode()} stands there twice")
-                once[fate] = (
-                    once[fate] + b"," + value if fate in once and fate == CONNECTION else value.strip(b" \t")
-                )
-            elif fate == ACCEPTS:
+            elif action < ACCEPTS:
+                if action == HARNESS:
+                    keep(line)
+                elif action in once:
+                    value = self._once_more(action, name, value)
+                once[action] = value.strip(b" \t")
+            elif action == ACCEPTS:
                 self.accepts = value.strip(b" \t")
+            elif action == OPTIONAL:
+                self.optional += (line,)
             else:
-                kept.append(line)
-                if fate == VERSION:
+                keep(line)
+                if action == VERSION:
                     self.versioned = True
                 elif (count := value.strip(b" \t")).isdigit() and len(count) < 4:
                     self.retries = int(count)
+
+    def _once_more(self, action: int, name: bytes, value: bytes) -> bytes:
+        """Return the value of a header that was written twice. Raises MalformedMessage if that is wrong."""
+        if action != CONNECTION:
+            raise MalformedMessage(f"the header {name.decode()} stands there twice")
+        return self.once[action] + b"," + value
 
     def _weigh(self) -> None:
         """What the headers say together about where the body ends and what happens to the connection."""
@@ -142,13 +123,25 @@ class Head:
                 raise MalformedMessage("the body's end is told in two ways, or in one that is not understood")
             self.chunked = True
         if CONNECTION in once:
-            options = {one.strip(b" \t") for one in once[CONNECTION].lower().split(b",")}
-            self.keep = self.modern and b"close" not in options
-            named = options - _OPTIONS_OF_CONNECTION
+            closes, named = read_connection(once[CONNECTION])
+            self.keep = self.modern and not closes
             if named:
                 self.kept = [line for line in self.kept if line.partition(b":")[0].lower() not in named]
+                self.optional = tuple(
+                    line for line in self.optional if line.partition(b":")[0].lower() not in named
+                )
         if EXPECT in once and once[EXPECT].lower() != b"100-continue":
             raise MalformedMessage("the request expects something unknown", 417)
+
+    @property
+    def host(self) -> bytes:
+        """What the Host header names, empty where there is none."""
+        return self.once.get(HOST, b"")
+
+    @property
+    def origin(self) -> bytes | None:
+        """The origin of the page that sent the request, None for what no page sent."""
+        return self.once.get(ORIGIN)
 
     @property
     def expects(self) -> bool:

@@ -15,14 +15,15 @@ from ...core.identity import Dialect
 from ...store.base import Token
 from ...wire.error_bodies import ClientError, from_error, refusal, unreadable
 from ...wire.response_head import header_lines
+from ..header_rules import withhold_credentials
 from ..own import LocalResponse
 from ..relay import Relay
 from ..routing import HttpRoute, session_for, there_is_no
 from .framing import LONG_BODIES, BodyBuffer, Chunks, MalformedMessage, status_line
-from .request_head import HOST, ORIGIN, CachedHead, Head, cacheable
+from .request_head import CachedHead, Head, cacheable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
     from ..gateway import Gateway, SideAnswer
 
@@ -184,7 +185,7 @@ class ServerConnection(asyncio.Protocol):
         if held:
             data = bytes(held)
             held.clear()
-        head = Head(data[:end], bounds.header_count, bounds.target_bytes)
+        head = Head(data[:end], bounds.header_count, bounds.target_bytes, self._gateway.request_names)
         self._begin(head)
         if self._state != self._BODY:
             return b""
@@ -236,11 +237,10 @@ class ServerConnection(asyncio.Protocol):
 
     def _barred(self, head: Head, route: HttpRoute) -> ClientError | None:
         """Why this request may not go on, if it may not."""
-        gateway, once = self._gateway, head.once
-        if not gateway.may_be_called(once.get(HOST, b"")):
+        gateway = self._gateway
+        if not gateway.may_be_called(head.host):
             return refusal("foreign_host")
-        origin = once.get(ORIGIN)
-        if origin is not None and not gateway.may_ask(origin):
+        if head.origin is not None and not gateway.may_ask(head.origin):
             return refusal("foreign_origin")
         if route.path not in gateway.sides.OPEN:
             self._token = gateway.token_of(head)
@@ -248,10 +248,11 @@ class ServerConnection(asyncio.Protocol):
                 return refusal("invalid_token" if head.credentials else "no_token")
         if not route.name:
             return None
+        withhold_credentials(head)
         if head.method != b"POST":
             return refusal("method_not_allowed", path=route.path, allow="POST", headers={"allow": "POST"})
         token = cast("Token", self._token)
-        chosen = session_for(token, route, once, gateway.session_of(token))
+        chosen = session_for(token, route, head.once, gateway.session_of(token))
         if isinstance(chosen, ClientError):
             return chosen
         self._session = chosen
@@ -387,10 +388,11 @@ class ServerConnection(asyncio.Protocol):
         if self._tr is not None and self._chunked_out:
             self._tr.write(b"0\r\n\r\n")
 
-    def refuse(self, told: ClientError, dialect: Dialect) -> int:
-        """Answer a complete request with an error of ours. Returns the length of its body."""
+    def refuse(self, told: ClientError, dialect: Dialect, theirs: Sequence[bytes] = ()) -> int:
+        """Answer a complete request with an error of ours, and with lines of the provider's head. Returns the
+        length of its body."""
         body = told.body(dialect)
-        self.answer(told.status(dialect), header_lines(told.headers), body)
+        self.answer(told.status(dialect), [*theirs, *header_lines(told.headers)], body)
         return len(body)
 
     def finished(self) -> None:

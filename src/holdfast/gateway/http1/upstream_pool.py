@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from ...core.identity import Endpoint
 from ...wire.request_head import OutboundRequest
 from .connect import UpstreamAddress, address_of, connect
 from .errors import ReadError, RemoteProtocolError, UpstreamError
 from .framing import CRLF, Chunks, HeaderNames, MalformedMessage, length_of, lines_of
+from .header_actions import CODING, DROPPED, KEPT, LENGTH, OPTIONAL, PACKED, TYPE
 
 if TYPE_CHECKING:
     from ..gateway import Bounds
@@ -19,21 +20,6 @@ if TYPE_CHECKING:
 
 RawHeaders = list[tuple[bytes, bytes]]
 _END = CRLF + CRLF
-_LENGTH, _CODING, _CONNECTION, _TYPE, _PACKED, _DROPPED = range(1, 7)
-_FATES: Final = {
-    b"content-length": _LENGTH,
-    b"transfer-encoding": _CODING,
-    b"connection": _CONNECTION,
-    b"content-type": _TYPE,
-    b"content-encoding": _PACKED,
-}
-# What a client may learn: nothing that holds for one hop, sets a cookie, leads elsewhere, or speaks in our
-# name.
-_ALONG = re.compile(
-    rb"(?:date|server|via|age|vary|etag|cache-control|content-language|content-disposition|last-modified|request-id|cf-ray|traceparent"
-    rb"|(?:anthropic|openai|helicone|apim|mistral|deepseek|llm|ratelimit|azureml|nvcf)-[a-z0-9_-]+|x-(?!should-retry|accel-|forwarded-|real-)[a-z0-9_-]+)"
-)
-_NAMES = HeaderNames(_FATES, _DROPPED, _ALONG)
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: .*)?")
 _MOST_LINES = 256
 _LONGEST_HEAD = 256 * 1024
@@ -41,12 +27,13 @@ _BODILESS = frozenset({204, 304})
 
 
 class ResponseHead:
-    """The head of a provider's answer. `kept` are the lines that go on to the client; `length` is None where
-    the body's end is told otherwise."""
+    """The head of a provider's answer. `kept` are the lines that go on to the client, `optional` those that
+    do where the provider's `forward_headers` name them; `length` is None where the body's end is told
+    otherwise. `names` says what becomes of each line."""
 
-    __slots__ = ("_lines", "chunked", "coding", "keep", "kept", "length", "status", "type")
+    __slots__ = ("_lines", "chunked", "coding", "keep", "kept", "length", "optional", "status", "type")
 
-    def __init__(self, block: bytes) -> None:
+    def __init__(self, block: bytes, names: HeaderNames) -> None:
         lines = self._lines = lines_of(block, _MOST_LINES)
         first = _STATUS.fullmatch(lines[0])
         if first is None:
@@ -54,36 +41,41 @@ class ResponseHead:
         self.status = int(first[2])
         self.keep = first[1] == b"1"
         self.kept: list[bytes] = []
+        self.optional: tuple[bytes, ...] = ()
         self.type = self.coding = b""
         self.length: int | None = None
         self.chunked = False
-        kept, names = self.kept, _NAMES
+        keep = self.kept.append
         for line in lines[1:]:
             name, colon, value = line.partition(b":")
-            fate = names[name] if colon else names[b""]
-            if fate == 0:
-                kept.append(line)
-            elif fate != _DROPPED:
-                self._note(fate, line, value.strip(b" \t"))
+            action = names[name] if colon else names[b""]
+            if action == KEPT:
+                keep(line)
+            elif action == DROPPED:
+                continue
+            elif action == OPTIONAL:
+                self.optional += (line,)
+            else:
+                self._note(action, line, value.strip(b" \t"))
         if self.chunked and self.length is not None:
             raise MalformedMessage("the answer tells its end in two ways")
         if self.status in _BODILESS:
             self.length, self.chunked = 0, False
 
-    def _note(self, fate: int, line: bytes, value: bytes) -> None:
-        if fate == _TYPE:
+    def _note(self, action: int, line: bytes, value: bytes) -> None:
+        if action == TYPE:
             self.type = value.lower()
             self.kept.append(line)
-        elif fate == _LENGTH:
+        elif action == LENGTH:
             length = length_of(value)
             if self.length not in (None, length):
                 raise MalformedMessage("the answer has two lengths")
             self.length = length
-        elif fate == _CODING:
+        elif action == CODING:
             if value.lower() != b"chunked" or self.chunked:
                 raise MalformedMessage("the answer has a transfer coding that is not understood")
             self.chunked = True
-        elif fate == _PACKED:
+        elif action == PACKED:
             self.coding = b"" if value.lower() == b"identity" else value.lower()
             self.kept.append(line)
         elif b"close" in value.lower():
@@ -193,7 +185,7 @@ class UpstreamConnection(asyncio.Protocol):
                     raise MalformedMessage("its head is too long")
                 self._held = data
                 return
-            head = ResponseHead(data[:end])
+            head = ResponseHead(data[:end], self.pool.names)
             if head.status >= 200:
                 break
             if head.status == 101:
@@ -275,10 +267,12 @@ class UpstreamConnection(asyncio.Protocol):
 class Pool:
     """The connections to one place, the last one used first."""
 
-    __slots__ = ("bounds", "idle", "loop", "open", "place")
+    __slots__ = ("bounds", "idle", "loop", "names", "open", "place")
 
-    def __init__(self, place: UpstreamAddress, bounds: Bounds, loop: asyncio.AbstractEventLoop) -> None:
-        self.place, self.bounds, self.loop = place, bounds, loop
+    def __init__(
+        self, place: UpstreamAddress, bounds: Bounds, loop: asyncio.AbstractEventLoop, names: HeaderNames
+    ) -> None:
+        self.place, self.bounds, self.loop, self.names = place, bounds, loop, names
         self.idle: list[UpstreamConnection] = []
         self.open: set[UpstreamConnection] = set()
 
@@ -327,10 +321,10 @@ class Pool:
 
 
 class Upstreams:
-    """The pools of one process, one for each place."""
+    """The pools of one process, one for each place. `names` says what becomes of the headers of answers."""
 
-    def __init__(self, bounds: Bounds) -> None:
-        self._bounds = bounds
+    def __init__(self, bounds: Bounds, names: HeaderNames) -> None:
+        self._bounds, self._names = bounds, names
         self._pools: dict[str, Pool] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -344,7 +338,8 @@ class Upstreams:
         if pool is None:
             if self._loop is None:
                 raise RuntimeError("the plane does not serve yet")
-            pool = self._pools[endpoint.origin] = Pool(address_of(endpoint), self._bounds, self._loop)
+            pool = Pool(address_of(endpoint), self._bounds, self._loop, self._names)
+            self._pools[endpoint.origin] = pool
         return pool
 
     def open(self) -> int:
