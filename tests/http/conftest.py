@@ -131,7 +131,7 @@ class FakeEngine:
         self.exchanges: list[FakeExchange] = []
         self.begun: list[tuple[Any, ...]] = []
 
-    def begin(
+    def start_request(
         self,
         session_id: str,
         dialect: Dialect,
