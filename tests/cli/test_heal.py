@@ -88,7 +88,7 @@ def test_undo_takes_it_back(cli: Cli, hermes: Path) -> None:
     cli("heal", "hermes", "--apply")
     told = cli("heal", "hermes", "--undo")
     assert (told.exit_code, (hermes / "state.db").read_bytes()) == (0, before)
-    assert "is again what it was before 2 sessions were healed" in told.stdout
+    assert "as it was before 2 sessions were healed" in told.stdout
     assert cli("heal", "hermes", "--undo", "--json").exit_code == 2
     assert cli("heal", "hermes", "--undo", "--apply").exit_code == 2
 

@@ -64,8 +64,8 @@ def test_a_name_that_means_another_url_here_is_never_touched(cli: Cli, home: Pat
     told = cli("import", "hermes", str(hermes), "--apply")
     assert told.exit_code == 1
     assert (
-        "team-b: you have a provider of that name, at https://mine.example/v1: holdfast provider rename team-b"
-        in told.stdout
+        "team-b: you have a provider of that name, at https://mine.example/v1: "
+        "holdfast provider rename team-b" in told.stdout
     )
     assert written(home)["provider"]["team-b"] == {"url": "https://mine.example/v1", "keys": ["env:MINE"]}  # type: ignore[index]
     assert "fallback" not in written(home)

@@ -198,7 +198,8 @@ def test_the_command_that_is_offered_adds_what_it_says(cli: Cli, plan: Path) -> 
     done = cli(*COMMAND.split()[1:])
     assert (done.exit_code, done.stderr) == (0, "")
     assert (plan / "holdfast.toml").read_text() == (
-        f'[provider.plan]\nmodels = ["m"]\nkeys = ["env:PLAN_KEY"]\nendpoints = {{openai-chat = "{PLAN}/v1", anthropic-messages = "{PLAN}/anthropic"}} # mine\n'
+        '[provider.plan]\nmodels = ["m"]\nkeys = ["env:PLAN_KEY"]\n'
+        f'endpoints = {{openai-chat = "{PLAN}/v1", anthropic-messages = "{PLAN}/anthropic"}} # mine\n'
     )
     with holdfast.open() as held:
         handed = choice(held, "s", known("claude"), Pin.parse("plan/m"), None)

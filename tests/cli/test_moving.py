@@ -25,7 +25,8 @@ def moving(cli: Cli, furnished: Path) -> Path:
     one of mimo's models."""
     with (furnished / "holdfast.toml").open("a") as file:
         file.write(
-            '[provider.plan]\nurl = "https://plan.example/v1"\nmodels = ["mimo-pro", "big"]\nkeys = ["env:MIMO_KEY"]\n'
+            '[provider.plan]\nurl = "https://plan.example/v1"\n'
+            'models = ["mimo-pro", "big"]\nkeys = ["env:MIMO_KEY"]\n'
         )
     for session, pin, *more in (
         ("a", "mimo/mimo-pro"),

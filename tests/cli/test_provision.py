@@ -33,8 +33,8 @@ def test_without_accept_the_offer_is_shown_and_nothing_is_obtained(cli: Cli, ser
     told = cli("provision", "amazee", "--url", service.root)
     assert told.exit_code == 4
     assert (
-        "it makes a user, a key with a small budget (about $2) and a database there, and cannot be asked for again"
-        in told.stderr
+        "it makes a user, a key with a small budget (about $2) and a database there, "
+        "and cannot be asked for again" in told.stderr
     )
     assert service.minted == service.attempts == 0
 

@@ -300,7 +300,8 @@ def test_an_unset_variable_is_told_by_list_doctor_and_check(
 
 def test_a_failing_program_is_told_with_its_exit_code_and_first_words(cli: Cli, furnished: Path) -> None:
     added(
-        '[provider.x]\nurl = "http://127.0.0.1:9/v1"\nkeys = ["cmd:sh -c \'echo vault is locked >&2; exit 7\'"]'
+        '[provider.x]\nurl = "http://127.0.0.1:9/v1"\n'
+        "keys = [\"cmd:sh -c 'echo vault is locked >&2; exit 7'\"]"
     )(furnished)
     checked = cli("check", "x/m")
     assert checked.exit_code == 2
@@ -355,7 +356,7 @@ def test_a_session_whose_row_cannot_be_read_is_listed_and_mended(cli: Cli, furni
     assert "its row cannot be read" in cli("session", "list").stdout
     assert cli("session", "show", "s").exit_code == 0
     assert "holdfast session pin s PROVIDER/MODEL" in cli("doctor").stdout
-    assert "mended" in cli("session", "pin", "s", "both/big").stdout
+    assert "repaired" in cli("session", "pin", "s", "both/big").stdout
     assert json.loads(cli("session", "show", "s", "--json").stdout)["resumes"] is True
     assert "healed: now on both/big" in cli("why", "s").stdout
 
@@ -475,7 +476,8 @@ def test_doctor_notes_a_command_that_seems_to_hold_a_key(cli: Cli, furnished: Pa
 def test_doctor_tells_open_files_plain_addresses_and_a_wrong_clock(cli: Cli, furnished: Path) -> None:
     (furnished / "secrets.toml").chmod(0o644)
     added(
-        '[provider.plain]\nurl = "http://api.example.com/v1"\nkeys = ["env:MIMO_KEY"]\n[provider.lan]\nurl = "http://10.0.0.7/v1"\nauth = "none"'
+        '[provider.plain]\nurl = "http://api.example.com/v1"\nkeys = ["env:MIMO_KEY"]\n'
+        '[provider.lan]\nurl = "http://10.0.0.7/v1"\nauth = "none"'
     )(furnished)
     cli("session", "pin", "s", "mimo/mimo-pro")
     with closing(sqlite3.connect(furnished / "state.db")) as database:

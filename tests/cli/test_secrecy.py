@@ -26,7 +26,10 @@ def loud(furnished: Path) -> Iterator[ScriptedProvider]:
         {"x-key": CANARY},
     )
     with ScriptedProvider(shouting) as provider:
-        entry = f'[provider.loud]\nurl = "{provider.url}"\nkeys = ["env:MIMO_KEY", "cmd:sh -c \'echo {CANARY} >&2; exit 3\'", "cmd:printf {CANARY}"]\n'
+        entry = (
+            f'[provider.loud]\nurl = "{provider.url}"\nkeys = ["env:MIMO_KEY", '
+            f'"cmd:sh -c \'echo {CANARY} >&2; exit 3\'", "cmd:printf {CANARY}"]\n'
+        )
         write(furnished / "holdfast.toml", f"{CONFIG}\n{entry}")
         yield provider
 
@@ -56,6 +59,7 @@ COMMANDS = [
     "check loud/m --json",
     "doctor",
     "doctor --json",
+    "config upgrade",
     "session pin s loud/m",
     "session pin s mimo/{key}",
     "session list",

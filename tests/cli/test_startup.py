@@ -35,7 +35,10 @@ HEAVY = {
     "holdfast.sdk.api",
     "holdfast.engine.state",
 }
-LISTS_MODULES = "import json, sys; from holdfast.cli import main; code = main(sys.argv[1:]); print('\\n' + json.dumps([code, sorted(sys.modules)]))"
+LISTS_MODULES = (
+    "import json, sys; from holdfast.cli import main; code = main(sys.argv[1:]); "
+    "print('\\n' + json.dumps([code, sorted(sys.modules)]))"
+)
 
 
 @pytest.mark.parametrize("arguments", QUICK, ids=" ".join)
@@ -76,7 +79,10 @@ def test_a_quick_command_costs_little_more_than_its_command_line_library(
 
 
 def test_without_click_it_says_how_to_install_it(furnished: Path) -> None:
-    blocked = "import sys; sys.modules['click'] = None; from holdfast.cli import main; sys.exit(main(['key', 'list']))"
+    blocked = (
+        "import sys; sys.modules['click'] = None; "
+        "from holdfast.cli import main; sys.exit(main(['key', 'list']))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", blocked], env=child_environment(), capture_output=True, text=True, check=False
     )
@@ -116,7 +122,8 @@ def test_a_reader_that_leaves_early_is_no_error(furnished: Path) -> None:
 def on_a_terminal(arguments: list[str], answer: bytes) -> tuple[int, bytes]:
     """Runs the program on a terminal of its own and types `answer` once it has asked. Its exit code and what
     the terminal showed."""
-    spawn = f"import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn({[sys.executable, '-m', 'holdfast', *arguments]!r})))"
+    command = [sys.executable, "-m", "holdfast", *arguments]
+    spawn = f"import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn({command!r})))"
     with subprocess.Popen(
         [sys.executable, "-c", spawn], env=child_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:

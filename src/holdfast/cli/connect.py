@@ -1,5 +1,4 @@
-"""`holdfast connect` and `disconnect`: an installed program learns the way to the gateway, and forgets it
-again to the last byte."""
+"""`holdfast connect` and `disconnect`: point an installed program to the gateway, and undo that exactly."""
 
 from __future__ import annotations
 
@@ -56,7 +55,7 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
 
     write_private(token, _issue(context, program.name))
     try:
-        shell.connect(program.name, attachment, path, root(context), str(token), keep)
+        shell.connect(program.name, attachment, path, root=root(context), token=str(token), keep=keep)
     except BaseException:
         _forget(context, program.name)
         raise
@@ -72,8 +71,8 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
 def disconnecting(context: CliContext, harness: str) -> None:
     """Undo `holdfast connect`.
 
-    A file that was not changed meanwhile is restored byte for byte. In one that was changed, only the entry of
-    Holdfast is removed. The program's token is revoked.
+    A file that was not changed meanwhile is restored byte for byte. If it was changed, only our entry is
+    removed. The program's token is revoked.
 
     \b
     Example:
@@ -90,14 +89,14 @@ def disconnecting(context: CliContext, harness: str) -> None:
 
 
 def root(context: CliContext) -> str:
-    """Where the gateway of this home listens, by its configuration."""
+    """Return the URL where the gateway of this home listens by its configuration."""
     from ..core.config import Listen
 
     return Listen.parse(context.config.gateway.listen).url
 
 
 def alarms(context: CliContext) -> Iterator[tuple[str, str]]:
-    """Each connected program, and what of it is no longer as it was connected ("" when all is)."""
+    """Yield each connected program, and what changed since it was connected ("" when nothing did)."""
     from ..core.errors import HoldfastError
     from ..harness.attach import drift, receipt_of
 
@@ -109,7 +108,7 @@ def alarms(context: CliContext) -> Iterator[tuple[str, str]]:
 
 
 def directory(context: CliContext) -> Path:
-    """Where receipts and tokens are."""
+    """Return the directory of receipts and tokens."""
     return context.home.state / "connected"
 
 
@@ -129,7 +128,7 @@ def _unconnectable(program: Harness) -> Exception:
 
 
 def _pin(context: CliContext, program: Harness, text: str | None) -> Pin | None:
-    """The pin to begin with, checked like that of a run."""
+    """Return the pin to start with, checked like that of a run."""
     from ..core.compatibility import dialect_for
     from ..core.identity import Pin
     from ..core.routing import provider_of
@@ -143,7 +142,7 @@ def _pin(context: CliContext, program: Harness, text: str | None) -> Pin | None:
         program.name,
         program.speaks,
         provider,
-        [one for one in config.providers.values() if one is not provider],
+        [other for other in config.providers.values() if other is not provider],
         wire=program.wire,
         known_at=config.known_at,
     )
@@ -151,26 +150,26 @@ def _pin(context: CliContext, program: Harness, text: str | None) -> Pin | None:
 
 
 def _models(context: CliContext, program: Harness) -> tuple[tuple[str, Dialect], ...]:
-    """The one list of what can be chosen, as far as this program can speak to it. Raises CannotHandOver when
-    there is nothing."""
+    """Return the models that this program can use, each with its dialect. Raises CannotHandOver when there
+    are none."""
     from ..core.catalog import options
     from ..core.errors import CannotHandOver
     from .models import known_models
 
     listed: dict[str, list[str]] = {
-        one.name: known_models(context, one) for one in context.config.providers.values()
+        provider.name: known_models(context, provider) for provider in context.config.providers.values()
     }
-    found = [
-        (str(one.pin), one.dialects[0])
-        for one in options(context.config, listed, program.speaks)
-        if not one.why_not
+    usable = [
+        (str(option.pin), option.dialects[0])
+        for option in options(context.config, listed, program.speaks)
+        if not option.why_not
     ]
-    if not found:
+    if not usable:
         raise CannotHandOver(
             f"none of your models can be used by {program.title}",
             next_step=f"holdfast models --harness {program.name} --all",
         )
-    return tuple(found)
+    return tuple(usable)
 
 
 def _issue(context: CliContext, name: str) -> str:
@@ -180,7 +179,7 @@ def _issue(context: CliContext, name: str) -> str:
 
 
 def _undo(context: CliContext, name: str) -> str:
-    """Take back what an earlier connect did, if one did; the file it is about."""
+    """Undo an earlier connect, if there was one. Return the path of the program's file."""
     from ..harness.attach import disconnect, receipt_of
 
     kept_at = _receipt(context, name)

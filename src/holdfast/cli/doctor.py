@@ -1,5 +1,4 @@
-"""`holdfast doctor`: everything that can be seen to be wrong without asking a provider, each with the command
-that mends it."""
+"""`holdfast doctor`: find faults without asking a provider, each with the command that repairs it."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ import click
 from .._files import quoted
 from ..core.config import Config
 from ..core.errors import ConfigError, HoldfastError
-from ..core.identity import Endpoint
+from ..core.identity import Endpoint, Key, Provider
 from ..core.known_hosts import more_dialects
 from ..core.secret import redact
 from ..distribution import DISTRIBUTION, namesake, without_namesake_command
@@ -31,14 +30,15 @@ _LOCAL_NAMES = (".local", ".lan", ".internal", ".home.arpa", ".test", ".localhos
 
 @click.command()
 @click.option(
-    "--set-aside", is_flag=True, help="Move a store that cannot be read out of the way. Nothing is deleted."
+    "--set-aside", is_flag=True, help="Move an unreadable store out of the way. Nothing is deleted."
 )
 @json_option
 @click.pass_context
 def command(ctx: click.Context, set_aside: bool, as_json: bool) -> None:
     """Check configuration, keys and store, and suggest fixes.
 
-    Looks at files, addresses, sessions and the clock, too. No provider is asked. Exit 1 if something is wrong.
+    Looks at files, addresses, sessions and the clock, too. No provider is asked. Exit 1 if something is
+    wrong.
 
     \b
     Example:
@@ -46,21 +46,20 @@ def command(ctx: click.Context, set_aside: bool, as_json: bool) -> None:
     """
     examination = _Examination(ctx.obj)
     findings = [*(moved(ctx.obj) if set_aside else ()), *examination.findings()]
-    healthy = all(one.level != "wrong" for one in findings)
+    wrong = sum(finding.level == "wrong" for finding in findings)
     if as_json:
-        show_json({"ok": healthy, "findings": [asdict(one) for one in findings]})
+        show_json({"ok": not wrong, "findings": [asdict(finding) for finding in findings]})
     else:
-        for one in findings:
-            say(
-                f"{one.level:<5}  {one.check:<8}  {one.what}"
-                + (f"\n{'':17}run: {one.run}" if one.run else "")
-            )
-        say("", "Nothing is wrong." if healthy else f"{sum(one.level == 'wrong' for one in findings)} wrong")
-    ctx.exit(0 if healthy else 1)
+        for finding in findings:
+            say(f"{finding.level:<5}  {finding.check:<8}  {finding.what}")
+            if finding.run:
+                say(f"{'':17}run: {finding.run}")
+        say("", f"{wrong} wrong" if wrong else "Nothing is wrong.")
+    ctx.exit(1 if wrong else 0)
 
 
 class _Examination:
-    """Looks at one home. What cannot be read is a finding, and what depends on it is left out."""
+    """The examination of one home. What cannot be read is a finding, and what depends on it is left out."""
 
     def __init__(self, context: CliContext) -> None:
         self.context = context
@@ -137,62 +136,56 @@ class _Examination:
             yield Finding("config", "ok", f"{count(len(config.providers), 'provider')}, {fallbacks}")
 
     def addresses(self) -> Iterator[Finding]:
-        """A key and a prompt never cross a public network in the clear; and a host may be known to speak
-        more."""
-        for provider in self.config.providers.values() if self.config is not None else ():
-            for endpoint in dict.fromkeys(
-                (*provider.endpoints, *(one for key in provider.keys for one in key.endpoints))
-            ):
+        """Find public addresses without encryption, and hosts that are known to speak more dialects."""
+        if self.config is None:
+            return
+        for provider in self.config.providers.values():
+            own = (endpoint for key in provider.keys for endpoint in key.endpoints)
+            for endpoint in dict.fromkeys((*provider.endpoints, *own)):
                 if endpoint.origin.startswith("http:") and _is_public(endpoint):
-                    step = f"${{EDITOR:-vi}} {quoted(self.context.home.config)}   (write https://{endpoint.host}…)"
-                    yield Finding(
-                        "address",
-                        "wrong",
-                        f"provider '{provider.name}' sends keys and prompts in the clear to {endpoint.url}",
-                        step,
-                    )
-            more = more_dialects(self.config.known_at, provider) if self.config is not None else None
+                    what = f"provider '{provider.name}' sends keys and prompts in the clear to {endpoint.url}"
+                    yield Finding("address", "wrong", what, self.edit(f"write https://{endpoint.host}…"))
+            more = more_dialects(self.config.known_at, provider)
             if more is not None:
-                yield Finding(
-                    "address",
-                    "note",
-                    f"provider '{provider.name}': {more.what}",
-                    f"{more.command}   (adds it)",
-                )
+                what = f"provider '{provider.name}': {more.what}"
+                yield Finding("address", "note", what, f"{more.command}   (adds it)")
 
     def keys(self) -> Iterator[Finding]:
-        """Each reference is followed, programs and keyrings too."""
-        for provider in self.config.providers.values() if self.config is not None else ():
+        """Read each key, from programs and keyrings too."""
+        if self.config is None:
+            return
+        for provider in self.config.providers.values():
             for key in provider.keys:
-                try:
-                    self.context.vault.secret(key)
-                    note = self.context.vault.note(key)
-                except HoldfastError as error:
-                    yield Finding(
-                        "key",
-                        "wrong",
-                        ": ".join(filter(None, (error.what, "; ".join(error.details)))),
-                        error.next_step,
-                    )
-                else:
-                    if key.ref.startswith("cmd:") and redact(key.ref, limit=len(key.ref)) != key.ref:
-                        what = f"the command of key '{key.label}' of provider '{key.provider}' seems to hold a secret or an address: {redact(key.ref)}"
-                        yield Finding(
-                            "key",
-                            "note",
-                            what,
-                            f"${{EDITOR:-vi}} {quoted(self.context.home.config)}   (let the command read it from where it is kept)",
-                        )
-                    wrong = misplaced(self.context, provider, key)
-                    if wrong is not None:
-                        what = f"key '{key.label}' of provider '{provider.name}' may be in the wrong place: {wrong.what}"
-                        yield Finding("key", "note", what, step_for(provider, key, wrong))
-                    what, _, step = note.partition(": ")
-                    yield (
-                        Finding("key", "wrong", what, step)
-                        if note
-                        else Finding("key", "ok", f"'{key.label}' of provider '{provider.name}' can be read")
-                    )
+                yield from self.key(provider, key)
+
+    def key(self, provider: Provider, key: Key) -> Iterator[Finding]:
+        """Read one key, and look at where it would go."""
+        try:
+            self.context.vault.secret(key)
+            note = self.context.vault.note(key)
+        except HoldfastError as error:
+            reasons = "; ".join(error.details)
+            what = f"{error.what}: {reasons}" if reasons else error.what
+            yield Finding("key", "wrong", what, error.next_step)
+            return
+        name = f"key '{key.label}' of provider '{provider.name}'"
+        if key.ref.startswith("cmd:") and redact(key.ref, limit=len(key.ref)) != key.ref:
+            what = f"the command of {name} seems to hold a secret or an address: {redact(key.ref)}"
+            step = self.edit("let the command read it from where it is kept")
+            yield Finding("key", "note", what, step)
+        wrong = misplaced(self.context, provider, key)
+        if wrong is not None:
+            what = f"{name} may be in the wrong place: {wrong.what}"
+            yield Finding("key", "note", what, step_for(provider, key, wrong))
+        if note:
+            what, _, step = note.partition(": ")
+            yield Finding("key", "wrong", what, step)
+        else:
+            yield Finding("key", "ok", f"'{key.label}' of provider '{provider.name}' can be read")
+
+    def edit(self, hint: str) -> str:
+        """Return the command that edits the configuration, with what to do there."""
+        return f"${{EDITOR:-vi}} {quoted(self.context.home.config)}   ({hint})"
 
     def sessions(self) -> Iterator[Finding]:
         from .session import rows, view
@@ -200,25 +193,25 @@ class _Examination:
         if self.store is None or self.config is None:
             return
         try:
-            views = [view(self.config, one) for one in rows(self.store)]
+            views = [view(self.config, row) for row in rows(self.store)]
         except HoldfastError:
-            return  # a damaged store has been told
-        for one in views:
-            if not one["resumes"]:
-                what = f"'{one['id']}' on {one['pin']} would not resume: {one['why_not']}"
-                if one["candidates"]:
-                    what += f"; it could be: {', '.join(one['candidates'])}"
-                yield Finding("session", "wrong", what, one["run"])
-        if all(one["resumes"] for one in views):
+            return  # a damaged store has been reported
+        for shown in views:
+            if not shown["resumes"]:
+                what = f"'{shown['id']}' on {shown['pin']} would not resume: {shown['why_not']}"
+                if shown["candidates"]:
+                    what += f"; it could be: {', '.join(shown['candidates'])}"
+                yield Finding("session", "wrong", what, shown["run"])
+        if all(shown["resumes"] for shown in views):
             yield Finding("session", "ok", f"{count(len(views), 'session')} would resume")
 
     def verdicts(self) -> Iterator[Finding]:
-        """Keys that are answered for from memory now."""
+        """Find keys that have a cooldown now."""
         if self.store is None or self.config is None:
             return
         try:
             now = self.store.now()
-            active = [one for one in self.store.cooldowns() if one.until > now]
+            active = [cooldown for cooldown in self.store.cooldowns() if cooldown.until > now]
             if not active:
                 return
             pepper = self.context.vault.pepper()
@@ -237,7 +230,7 @@ class _Examination:
             return
 
     def connected(self) -> Iterator[Finding]:
-        """Programs that `connect` pointed to the gateway still say so."""
+        """Compare the programs that `connect` pointed to the gateway with what it wrote."""
         from .connect import alarms
 
         for name, drifted in alarms(self.context):
@@ -249,7 +242,7 @@ class _Examination:
             )
 
     def gateway(self) -> Iterator[Finding]:
-        """What `holdfast serve` would refuse."""
+        """Find what `holdfast serve` would refuse."""
         from ..core.config import Listen
 
         if self.config is None:
@@ -258,13 +251,13 @@ class _Examination:
         try:
             Listen.parse(settings.listen).check(public=settings.public)
         except ConfigError as error:
-            step = f'${{EDITOR:-vi}} {quoted(self.context.home.config)}   (write listen = "127.0.0.1:4141", or public = true)'
+            step = self.edit('write listen = "127.0.0.1:4141", or public = true')
             yield Finding("gateway", "wrong", error.what, step)
         else:
             yield Finding("gateway", "ok", f"holdfast serve would listen on {settings.listen}")
 
     def time(self) -> Iterator[Finding]:
-        """A clock that was set back keeps verdicts longer than they were given."""
+        """Find a clock that was set back: cooldowns then last too long."""
         if self.store is None:
             return
         try:
@@ -276,7 +269,8 @@ class _Examination:
             yield Finding(
                 "clock",
                 "wrong",
-                f"the journal ends {ahead:.0f} s in the future: the clock was set back, or another machine's is ahead",
+                f"the journal ends {ahead:.0f} s in the future: the clock was set back, "
+                "or another machine's is ahead",
                 "date",
             )
         else:
@@ -284,7 +278,7 @@ class _Examination:
 
 
 def _is_public(endpoint: Endpoint) -> bool:
-    """Whether the way to a host leads over networks that are not its user's, as far as its name tells."""
+    """Tell whether a host is outside the user's own network, as far as its name shows."""
     host = urlsplit(endpoint.url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_global

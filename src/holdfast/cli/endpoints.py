@@ -60,7 +60,7 @@ def parsed(text: str, step: str) -> tuple[str, str]:
 
 
 def _as_written(provider: Provider, url: str, auth: str | None) -> object:
-    """Return what stands in the file: the URL alone where it means the same."""
+    """Return what to write into the file: the URL alone where it means the same."""
     if auth is None or (
         auth == "bearer" and all(endpoint.auth == "bearer" for endpoint in provider.endpoints)
     ):
@@ -95,7 +95,8 @@ def of_its_keys(context: CliContext, provider: Provider, keys: Sequence[Key]) ->
     for key in keys:
         wrong = misplaced(context, provider, key) if key.ref.partition(":")[0] in _FREE_TO_READ else None
         if wrong is not None:
-            yield f"  key '{key.label}' may be in the wrong place: {wrong.what}\n  run: {step_for(provider, key, wrong)}"
+            yield f"  key '{key.label}' may be in the wrong place: {wrong.what}"
+            yield f"  run: {step_for(provider, key, wrong)}"
 
 
 def step_for(provider: Provider, key: Key, wrong: Misplaced) -> str:

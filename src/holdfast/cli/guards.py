@@ -28,8 +28,7 @@ def _uses(session: Session, provider: str) -> bool:
 def refuse_while_used(what: str, sessions: Sequence[Session], forced: str) -> None:
     """Raise ConfigError if there are sessions that would lose what they chose.
 
-    `what` is the thing to be removed, as the message names it; `forced` is the command that removes it all the
-    same.
+    `what` names the thing to be removed; `forced` is the command that removes it all the same.
     """
     from ..core.errors import ConfigError
 

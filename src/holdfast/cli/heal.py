@@ -106,7 +106,8 @@ def _undone(path: Path, as_json: bool) -> None:
         show_json({"restored": str(backup), "sessions": healed})
     else:
         say(
-            f"{path / 'state.db'} is again what it was before {count(len(healed), 'session')} were healed; the backup stays: {backup}"
+            f"Restored {path / 'state.db'} as it was before {count(len(healed), 'session')} were healed",
+            f"  the backup stays: {backup}",
         )
 
 
@@ -133,8 +134,7 @@ def _verdicts(home: HermesHome, chosen: Iterable[str]) -> list[Verdict]:
 
 
 def _wrong_still(home: HermesHome, rows: Sequence[Any], before: Sequence[Verdict]) -> str:
-    """What is not as it should be before the commit: a healed row that would not resume, or another one that
-    changed."""
+    """Return what is wrong before the commit: a healed row that would not resume, or another changed row."""
     from ..importers.hermes_rows import row_of
     from ..importers.hermes_verdicts import judge
 
@@ -212,18 +212,21 @@ def _show(
         state: sum(one.state == state for one in verdicts)
         for state in ("resumes", "wrong place", "cannot be told")
     }
-    told = f"{sums['resumes']} resume, {sums['wrong place']} would go to the wrong place, {sums['cannot be told']} cannot be told"
-    say(f"{count(len(verdicts), 'session')} in {home.database}: {told}")
+    say(
+        f"{count(len(verdicts), 'session')} in {home.database}: {sums['resumes']} resume, "
+        f"{sums['wrong place']} would go to the wrong place, {sums['cannot be told']} cannot be told"
+    )
     if backup is not None:
         say(
             f"{count(len(healable), 'session')} healed; the file as it was: {backup}",
             "  to take it back: holdfast heal hermes --undo",
         )
     elif healable:
-        say(f"  run: holdfast heal hermes --apply   (mends {len(healable)}; hermes must not run)")
+        say(f"  run: holdfast heal hermes --apply   (repairs {len(healable)}; hermes must not run)")
     if doubtful and not everything:
         say(
-            f"  {count(doubtful, 'session')} may carry the name of another entry at the same URL: holdfast heal hermes --all"
+            f"  {count(doubtful, 'session')} may carry the name of another entry at the same URL",
+            "  run: holdfast heal hermes --all",
         )
     if sums["cannot be told"]:
         say("  to decide yourself: holdfast heal hermes --choose SESSION=ENTRY --apply")
@@ -231,9 +234,8 @@ def _show(
         say(f"  not used by hermes: {what}: {why}")
     profiles = home.path / "profiles"
     if profiles.is_dir():
-        say(
-            f"  each directory in {profiles} is a home of its own: holdfast heal hermes --home {profiles}/NAME"
-        )
+        say(f"  each directory in {profiles} is a home of its own")
+        say(f"  run: holdfast heal hermes --home {profiles}/NAME")
 
 
 def _verdict(one: Verdict) -> str:

@@ -12,8 +12,9 @@ from .context import CliContext
 from .output import say
 
 _TEMPLATE = """\
-# What you decided. `holdfast provider` and `holdfast key` edit this file and keep its comments; `holdfast doctor` checks it.
-# A key never stands here, only a reference to it: env:VARIABLE, file:PATH, cmd:PROGRAM ARGUMENTS, keyring:SERVICE/USER, store:LABEL.
+# Your decisions. `holdfast provider` and `holdfast key` edit this file and keep its comments.
+# `holdfast doctor` checks it. A key is never written here, only a reference to it:
+# env:VARIABLE, file:PATH, cmd:PROGRAM ARGUMENTS, keyring:SERVICE/USER, store:LABEL.
 
 # [provider.my-gateway]
 # url    = "https://gateway.example/v1"          # with dialect = "openai-chat", the default
@@ -25,15 +26,15 @@ _TEMPLATE = """\
 # keys   = ["env:BILINGUAL_KEY"]
 
 # [provider.router]
-# preset = "openrouter"                          # a known provider; `holdfast provider add NAME --preset PRESET`
+# preset = "openrouter"                          # a known provider
 # keys   = ["env:ROUTER_KEY"]
 
 # [fallback]                                     # what may answer while a choice cannot; no other ever does
 # "my-gateway/some-model" = { then = ["router/vendor/some-model"], return_after = "10m" }
 
 # [settings]
-# probe_delays = [0.5, 1.0, 2.0]                 # seconds before each test of a key that worked and is suddenly refused
-# wait_budget  = "60s"                           # for how long recovery may wait in all for one request
+# probe_delays = [0.5, 1.0, 2.0]                 # seconds before each test of a key that used to work
+# wait_budget  = "60s"                           # how long recovery may wait for one request
 
 # [gateway]
 # listen = "127.0.0.1:4141"
@@ -66,12 +67,12 @@ def command(context: CliContext) -> None:
 
 
 def _offers(environ: Mapping[str, str]) -> list[str]:
-    """The commands that would use the keys which the environment seems to hold."""
+    """Return the commands that would use the keys which the environment seems to hold."""
     from ..providers import presets
 
-    found = []
+    commands = []
     for name, row in presets.rows().items():
-        variable = next((one for one in row.get("env", ()) if environ.get(one, "").strip()), None)
-        if variable is not None:
-            found.append(f"  holdfast provider add {name} --preset {name} --key env:{variable}")
-    return found
+        filled = [variable for variable in row.get("env", ()) if environ.get(variable, "").strip()]
+        if filled:
+            commands.append(f"  holdfast provider add {name} --preset {name} --key env:{filled[0]}")
+    return commands

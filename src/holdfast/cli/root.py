@@ -17,9 +17,29 @@ from . import output
 from .context import CliContext
 
 COMMANDS = (
-    "demo", "init", "config", "provider", "key", "models", "check", "doctor", "serve", "token", "session", "why", "env", "run", "connect", "disconnect",
-    "provision", "heal", "import", "classify", "report", "completion",
-)  # fmt: skip
+    "demo",
+    "init",
+    "config",
+    "provider",
+    "key",
+    "models",
+    "check",
+    "doctor",
+    "serve",
+    "token",
+    "session",
+    "why",
+    "env",
+    "run",
+    "connect",
+    "disconnect",
+    "provision",
+    "heal",
+    "import",
+    "classify",
+    "report",
+    "completion",
+)
 _INTERRUPTED = 130
 
 
@@ -38,7 +58,7 @@ class Root(click.Group):
         return found
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
-        """How click and its test runner start a group."""
+        """Run a command line and exit: click and its test runner start a group here."""
         sys.exit(self.run(sys.argv[1:] if args is None else args))
 
     def run(self, arguments: Sequence[str]) -> int:

@@ -42,7 +42,7 @@ _ALL_EVENTS = 1_000_000
 @click.option(
     "--direct",
     is_flag=True,
-    help="Connect straight to the provider: no gateway, no recovery, and the key in the program's environment.",
+    help="Connect straight to the provider: no gateway, no recovery, the key in the program's environment.",
 )
 @click.option("--list", "listing", is_flag=True, help="List the programs that can be run.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")

@@ -70,10 +70,8 @@ def chosen(holdfast: Holdfast, name: str, pin: str | None, harness: Harness) -> 
     selected = project_pin(holdfast.config)
     if selected is None:
         what = f"{harness.title} needs a pin: nobody chose one for session '{name}'"
-        raise ConfigError(
-            what,
-            next_step=f"holdfast run {harness.name} --pin PROVIDER/MODEL   (holdfast models --harness {harness.name} lists them)",
-        )
+        models = f"holdfast models --harness {harness.name} lists them"
+        raise ConfigError(what, next_step=f"holdfast run {harness.name} --pin PROVIDER/MODEL   ({models})")
     return selected[0], None
 
 

@@ -174,8 +174,8 @@ def _stored(context: CliContext, session: str) -> Session | BrokenSession:
 def pin(context: CliContext, session: str, pin: str | None, key: str | None) -> None:
     """Choose a session's provider and model.
 
-    Creates the session, switches it, or mends one whose row cannot be read. Without PIN it takes the one that
-    the .holdfast.toml of the project selects in which you are.
+    Creates the session, switches it, or repairs one whose row cannot be read. Without PIN it takes the pin in
+    the .holdfast.toml of the current project.
 
     \b
     Example:
@@ -199,7 +199,7 @@ def pin(context: CliContext, session: str, pin: str | None, key: str | None) -> 
     before = (
         f", before that on {stored.pin}"
         if isinstance(stored, Session)
-        else ", mended"
+        else ", repaired"
         if stored is not None
         else ", created"
     )
@@ -211,9 +211,8 @@ def pin(context: CliContext, session: str, pin: str | None, key: str | None) -> 
     )
     models = context.config.providers[wanted.provider].models
     if models is not None and wanted.model not in models:
-        say(
-            f"  note: '{wanted.model}' is not one of the models that '{wanted.provider}' declares: holdfast models --provider {wanted.provider}"
-        )
+        say(f"  note: '{wanted.model}' is not one of the models that '{wanted.provider}' declares")
+        say(f"  run: holdfast models --provider {wanted.provider}")
 
 
 def _selected(context: CliContext, session: str) -> tuple[Pin, Path | None]:

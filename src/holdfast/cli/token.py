@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Make, list and revoke the gateway's tokens.
+    """Create, list and revoke the gateway's tokens.
 
     \b
     Example:
@@ -26,7 +26,7 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--label", default="", help="What you will know it by.")
+@click.option("--label", default="", help="A name to recognise it by.")
 @click.option(
     "--session",
     help="Bind it to this session: it can use and see nothing else.",
@@ -35,7 +35,7 @@ def command() -> None:
 @json_option
 @click.pass_obj
 def new(context: CliContext, label: str, session: str | None, as_json: bool) -> None:
-    """Make a token and show it, this once.
+    """Create a token and show it, this once.
 
     \b
     Example:
@@ -55,7 +55,7 @@ def new(context: CliContext, label: str, session: str | None, as_json: bool) -> 
 @json_option
 @click.pass_obj
 def list_(context: CliContext, as_json: bool) -> None:
-    """List the tokens, revoked ones too. What was shown when they were made is nowhere to be had.
+    """List the tokens, revoked ones too. Their values cannot be shown again.
 
     \b
     Example:
@@ -88,16 +88,15 @@ def revoke(context: CliContext, token_id: str, as_json: bool) -> None:
 
     memory = context.memory
     name = token_id.removeprefix("hf-").partition("-")[0]  # people paste the whole token
-    found = memory.token(name) if memory is not None else None
-    if memory is None or found is None:
+    token = memory.token(name) if memory is not None else None
+    if memory is None or token is None:
         raise ConfigError(f"no token has the id '{name}'", next_step="holdfast token list")
     changed = memory.revoke_token(name)
     if as_json:
-        show_json(_view(memory.token(name) or found))
+        show_json(_view(memory.token(name) or token))
     else:
-        say(
-            f"token {name}{f' ({found.label})' if found.label else ''} {'is revoked' if changed else 'was revoked before'}"
-        )
+        label = f" ({token.label})" if token.label else ""
+        say(f"token {name}{label} {'is revoked' if changed else 'was revoked before'}")
 
 
 def _checked(session: str | None) -> str | None:
