@@ -114,12 +114,8 @@ class LiteLLMPlane:
         if isinstance(key, Behaviour):
             return key
         if key.routes is not None and not any(path.endswith(route) for route in key.routes):
-            return status(
-                403,
-                {
-                    "detail": f"Virtual key is not allowed to call this route. Only allowed to call routes: {list(key.routes)}"
-                },
-            )
+            allowed = f"Only allowed to call routes: {list(key.routes)}"
+            return status(403, {"detail": f"Virtual key is not allowed to call this route. {allowed}"})
         if path.endswith(_CALLS):
             return self._call(seen, key)
         names = [name for name in self.models if not key.models or name in key.models]
