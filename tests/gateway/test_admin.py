@@ -181,7 +181,7 @@ def test_readiness_tells_the_reason_only_to_whoever_has_a_token(
         200,
         {"ready": True, "store": "ok", "config": "ok", "draining": False},
     )
-    engine.config_error = ConfigError("holdfast.toml is wrong", next_step="holdfast doctor")
+    engine.config_watch.error = ConfigError("holdfast.toml is wrong", next_step="holdfast doctor")
     status, told = asked(engine, "/health/ready", sent=b"hf-good")
     assert (status, told["ready"]) == (200, True)  # the last good one serves on
     assert "holdfast.toml is wrong" in told["config"]
