@@ -36,7 +36,9 @@ import uvloop
 import holdfast
 from holdfast.core.errors import StoreError
 from holdfast.core.identity import Pin
-from holdfast.gateway.gateway import Bounds, FinishedRequest, Gateway
+from holdfast.gateway.gateway import Gateway
+from holdfast.gateway.limits import Bounds
+from holdfast.gateway.ports import AdminContext, FinishedRequest
 from holdfast.store.base import Token
 from holdfast.testing import ScriptedProvider
 
@@ -92,7 +94,7 @@ class Books:
         )
 
     def answer(
-        self, plane: Gateway, method: str, path: str, query: str, headers: Any, token: Token | None
+        self, gateway: AdminContext, method: str, path: str, query: str, headers: Any, token: Token | None
     ) -> Any:
         if path == "/health/live":
             return 200, [(b"content-type", b"text/plain")], b"live"

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.gateway.gateway import Bounds
+from holdfast.gateway.limits import Bounds
 from holdfast.testing import ScriptedProvider, error_event, fails_for, ok, only_keys, stall, status, truncated
 
 CHAT = {"model": "mine/scripted-1", "messages": []}
@@ -343,7 +343,7 @@ def test_a_slow_reader_makes_the_provider_wait(gateway: Any) -> None:
             time.sleep(0.3)
             (client,) = plane.plane.clients
             assert client.paused
-            assert client._tr.get_write_buffer_size() < 4_000_000
+            assert client._transport.get_write_buffer_size() < 4_000_000
             pieces = []
             while piece := sock.recv(1 << 20):
                 pieces.append(piece)

@@ -19,7 +19,7 @@ import pytest
 from gateway.conftest import TOKEN, Running, parse, request
 from gateway.served import eventually
 from gateway.test_answers import chunked, speaking, steady, whole
-from holdfast.gateway.gateway import Bounds
+from holdfast.gateway.limits import Bounds
 from holdfast.testing import ScriptedProvider, ok, stall
 
 EVERY = 1 if os.environ.get("OFFSETS") == "all" else 17

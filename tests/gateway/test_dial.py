@@ -11,8 +11,9 @@ import pytest
 
 from holdfast.core.identity import Endpoint
 from holdfast.gateway.http1 import connect as connect_module
-from holdfast.gateway.http1.connect import UpstreamAddress, address_of, connect
+from holdfast.gateway.http1.connect import UpstreamAddress, connect
 from holdfast.gateway.http1.errors import ConnectError, ConnectTimeout, ProxyError
+from holdfast.gateway.upstream_address import address_of
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -172,12 +173,12 @@ def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest.Monke
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("ALL_PROXY", "socks5://proxy.example")
     monkeypatch.setenv("NO_PROXY", "near.example")
-    assert address_of(Endpoint("https://api.example/v1")) == UpstreamAddress(
+    assert address_of(Endpoint("https://api.example/v1").origin) == UpstreamAddress(
         "api.example", 443, True, "http://proxy.example:3128"
     )
-    assert address_of(Endpoint("http://api.example:81/v1")) == UpstreamAddress(
+    assert address_of(Endpoint("http://api.example:81/v1").origin) == UpstreamAddress(
         "api.example", 81, False, "socks5://proxy.example"
     )
-    assert address_of(Endpoint("https://near.example/v1")).proxy is None
-    assert address_of(Endpoint("https://127.0.0.1:8443/v1")).proxy is None
-    assert address_of(Endpoint("http://[::1]:81/v1")) == UpstreamAddress("::1", 81, False, None)
+    assert address_of(Endpoint("https://near.example/v1").origin).proxy is None
+    assert address_of(Endpoint("https://127.0.0.1:8443/v1").origin).proxy is None
+    assert address_of(Endpoint("http://[::1]:81/v1").origin) == UpstreamAddress("::1", 81, False, None)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from holdfast.gateway.gateway import Bounds
 from holdfast.gateway.header_rules import REQUEST_NAMES
 from holdfast.gateway.http1.request_head import Head, cacheable
+from holdfast.gateway.limits import Bounds
 from holdfast.store.base import Token
 from holdfast.testing import ScriptedProvider, ok
 

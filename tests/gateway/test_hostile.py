@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from holdfast.gateway.gateway import Bounds
 from holdfast.gateway.http1.framing import _SIZES, Chunks
 from holdfast.gateway.http1.server_connection import ServerConnection
+from holdfast.gateway.limits import Bounds
 from holdfast.gateway.process.listen import allow_many
 from holdfast.testing import ScriptedProvider
 
@@ -105,7 +105,7 @@ def narrow(plane: Any) -> socket.socket:
     sock.settimeout(0.3)
     while not (new := {*plane.plane.clients} - before):
         time.sleep(0.002)
-    new.pop()._tr.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    new.pop()._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     return sock
 
 
@@ -122,7 +122,7 @@ def test_a_client_that_asks_on_and_on_and_reads_nothing_is_not_answered_on_and_o
                 sent += 1
         assert sent < 2000, "it was read on and on"
         (client,) = plane.plane.clients
-        assert client._tr.get_write_buffer_size() < 32 * 1024
+        assert client._transport.get_write_buffer_size() < 32 * 1024
         got = b""
         with suppress(TimeoutError):
             while piece := sock.recv(65536):
@@ -170,9 +170,11 @@ def test_what_anybody_may_make_up_is_not_kept(gateway: Any, provider: ScriptedPr
             )
         )
         Chunks().feed(b"1;%d%b\r\n" % (number, b"y" * 900))
-    inside = plane.plane
+    inside = plane.plane.admission
     assert all(
-        len(one) < 700 for kept in (inside.routes, inside._names, inside._origins, _SIZES) for one in kept
+        len(one) < 700
+        for kept in (inside.routes, inside._known_hosts, inside._known_origins, _SIZES)
+        for one in kept
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.gateway.own import LocalResponse
+from holdfast.gateway.handler import LocalResponse
 from holdfast.gateway.telemetry.log import Bridge, Log
 
 

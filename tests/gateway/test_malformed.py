@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from holdfast.gateway.http1.ports import ClientConnection
+from holdfast.gateway.http1.request_head import Head
 from holdfast.gateway.http1.server_connection import ServerConnection
 from holdfast.testing import ScriptedProvider
 
@@ -168,11 +170,22 @@ class Wire:
     abort = close
 
 
+class AtOnce:
+    """A gateway's handler, but for that it ends every request as soon as it is complete."""
+
+    def __init__(self, handler: Any) -> None:
+        self.admit, self.still_admits, self.answer_to = handler.admit, handler.still_admits, handler.answer_to
+
+    def handle(self, connection: ClientConnection, head: Head, admission: Any, body: bytes) -> None:
+        connection.finished()
+
+
 class Reader(ServerConnection):
     """A client's side whose requests are answered as soon as they are complete."""
 
-    def _dispatch(self, body: bytes) -> None:
-        self.finished()
+    def __init__(self, server: Any) -> None:
+        super().__init__(server)
+        self._handler = AtOnce(server.handler)
 
 
 PIECES = st.sampled_from([

@@ -45,7 +45,8 @@ class FakePlane:
     """As much of a plane as side routes need; threads are not."""
 
     def __init__(self, engine: Any, strict: Pin | None = None) -> None:
-        self.engine, self.strict, self.draining, self.clients, self.tokens = engine, strict, False, (), self
+        self.engine, self.strict, self.draining, self.tokens = engine, strict, False, self
+        self.open_clients = self.open_streams = 0
 
     @property
     def upstreams(self) -> FakePlane:

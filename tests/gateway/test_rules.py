@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from holdfast.core.identity import Pin
-from holdfast.gateway.gateway import Bounds
+from holdfast.gateway.limits import Bounds
 from holdfast.testing import ScriptedProvider, ok
 
 from .conftest import read_all, request  # type: ignore[import-not-found]

@@ -12,7 +12,7 @@ import pytest
 from gateway.test_metrics import GOOD, Done
 from holdfast.core.config import GatewaySettings
 from holdfast.gateway.admin import routes as routes_module
-from holdfast.gateway.gateway import Bounds
+from holdfast.gateway.limits import Bounds
 from holdfast.gateway.process.supervisor import _DELAYS
 from holdfast.gateway.routing import DATA
 from holdfast.gateway.telemetry.metrics import Metrics

@@ -43,7 +43,7 @@ FILES = {
     "plane": "gateway/gateway",
     "sides": "gateway/admin/routes",
     "own": "gateway/handler",
-    "ask": "gateway/relay",
+    "ask": "gateway/client_request",
     "broken": "gateway/http1/errors",
     "head": "gateway/http1/request_head",
     "dial": "gateway/http1/connect",

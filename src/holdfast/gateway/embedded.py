@@ -17,7 +17,7 @@ from ..distribution import version
 
 if TYPE_CHECKING:
     from ..engine.state import Engine
-    from .gateway import FinishedRequest
+    from .ports import FinishedRequest
 
 _CONFLICT = 409
 _PATIENCE = 10.0

@@ -1,169 +1,91 @@
-"""The data plane of one process: what its connections share, where it listens, and how it ends.
+"""The gateway of one process: what its connections share, where it listens, and how it ends.
 
-It decides nothing about a request: `server` reads it, the engine and `http.talk` decide, `upstream` carries
-it. Nothing here blocks."""
+It decides nothing about a request: `http1` reads it, the handler and the engine decide, `relay` carries it. Nothing
+here blocks.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from ..core.errors import ConfigError
-from ..core.faults import Fault
-from ..core.identity import Pin, is_loopback
-from ..core.session import is_session_id
-from ..core.steps import Outcome
+from ..core.identity import Pin
 from ..engine.state import Engine
-from ..store.base import Token
-from ..wire.conversation import Bounds as TalkBounds
+from ..wire.conversation import Bounds as ConversationBounds
+from .admission import AdmissionControl
+from .handler import Handler
 from .header_rules import ANSWER_NAMES, REQUEST_NAMES
-from .http1.request_head import Head, host_of
+from .http1.ports import ServedConnection
 from .http1.server_connection import ServerConnection
-from .http1.upstream_pool import Upstreams
-from .routing import HttpRoutes
+from .http1.upstream_pool import UpstreamPools
+from .limits import Bounds
+from .ports import AdminHandler, Metrics, Tokens
+from .upstream_address import address_of
 
 T = TypeVar("T")
-_MOST_REMEMBERED, _LONGEST_REMEMBERED = 1024, 300
+_BOUNDS = Bounds()
 _TURNS = 5
-RawHeaders = list[tuple[bytes, bytes]]
-SideAnswer = tuple[int, RawHeaders, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one client or provider may cost. Sizes in bytes, times in seconds; every time is looked at every
-    `look_every`.
-
-    `idle`: a connection without a request. `head`, `body`: until a request's head is complete, and between
-    two pieces of its body. `connect`, `answer`, `stall`: until a provider is reached, until the head of its
-    answer, between two pieces of it. `comment`: after so long without output a client that asked for a stream
-    is sent comments. `high_water`: unsent bytes to a slow reader at which the other side is paused. `linger`:
-    how long the rest of a refused request is read and thrown away."""
-
-    head_bytes: int = 64 * 1024
-    header_count: int = 128
-    target_bytes: int = 8 * 1024
-    body_bytes: int = 64 * 1024**2
-    high_water: int = 256 * 1024
-    idle: float = 120.0
-    head: float = 20.0
-    body: float = 30.0
-    connect: float = 10.0
-    answer: float = 600.0
-    stall: float = 300.0
-    comment: float = 15.0
-    linger: float = 2.0
-    look_every: float = 0.5
-    pool_idle: float = 30.0
-    pool_age: float = 600.0
-    pool_size: int = 512
-
-
-class FinishedRequest(Protocol):
-    """One finished request, as metrics and logs may read it. `route` is the path without session and version
-    (`chat/completions`), "" for what is none; `outcome` is None where nothing was begun; `left`: the client
-    went away before the end; `first`: seconds until the first piece of a stream was passed on; `broken`: what
-    went wrong with it after that."""
-
-    @property
-    def route(self) -> str: ...
-    @property
-    def status(self) -> int: ...
-    @property
-    def seconds(self) -> float: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def chunks(self) -> int: ...
-    @property
-    def streamed(self) -> bool: ...
-    @property
-    def usage(self) -> Mapping[str, int]: ...
-    @property
-    def outcome(self) -> Outcome | None: ...
-    @property
-    def session(self) -> str: ...
-    @property
-    def request_id(self) -> str: ...
-    @property
-    def left(self) -> bool: ...
-    @property
-    def first(self) -> float | None: ...
-    @property
-    def broken(self) -> Fault | None: ...
-
-
-class Tokens(Protocol):
-    """Who may use the gateway."""
-
-    def check(self, value: bytes) -> Token | None:
-        """The token with this raw value, or None; in constant time, and without asking the disk."""
-        ...
-
-
-class Metrics(Protocol):
-    """Is told of every request once, after its last byte was handed to the client's connection."""
-
-    def finished(self, done: FinishedRequest) -> None: ...
-
-
-class AdminHandler(Protocol):
-    """Everything that is no data route. Paths in `OPEN` need no token."""
-
-    OPEN: frozenset[str]
-
-    def answer(
-        self, gateway: Gateway, method: str, path: str, query: str, headers: RawHeaders, token: Token | None
-    ) -> SideAnswer | Awaitable[SideAnswer | None] | None: ...
+_THREADS = 32
 
 
 class Gateway:
-    """One process's gateway. `hosts` are further names under which it may be called; `strict` is the only pin
-    that `run` permits."""
+    """One process's gateway.
+
+    `hosts` are further names under which it may be called; `strict` is the only pin that `holdfast run` permits.
+    """
 
     def __init__(
         self,
         engine: Engine,
         tokens: Tokens,
         metrics: Metrics,
-        sides: AdminHandler,
+        admin: AdminHandler,
         *,
-        bounds: Bounds = Bounds(),
+        bounds: Bounds = _BOUNDS,
         strict: Pin | None = None,
         hosts: Sequence[str] = (),
     ) -> None:
-        self.engine, self.tokens, self.metrics, self.sides = engine, tokens, metrics, sides
-        self.bounds, self.strict = bounds, strict
-        self.hosts = {host.lower() for host in hosts}
-        self.talk = TalkBounds(replay=engine.config().settings.replay_limit)
-        self.routes = HttpRoutes()
-        self._names: dict[bytes, bool] = {}
-        self._origins: dict[bytes, bool] = {}
-        self._own_sessions: dict[str, str] = {}
-        self.clients: set[ServerConnection] = set()
+        self.engine, self.tokens, self.metrics = engine, tokens, metrics
+        self.bounds = self.limits = bounds
+        self.strict = strict
+        self.conversation_bounds = ConversationBounds(replay=engine.config().settings.replay_limit)
+        self._hosts = {host.lower() for host in hosts}
+        self.admission = AdmissionControl(tokens, admin.OPEN, self._hosts)
+        self.handler = Handler(self, self.admission, admin)
+        self.header_names = REQUEST_NAMES
+        self.upstreams = UpstreamPools(bounds, ANSWER_NAMES, address_of)
+        self.clients: set[ServedConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False
-        self.request_names = REQUEST_NAMES
-        self.upstreams = Upstreams(bounds, ANSWER_NAMES)
-        self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="holdfast-step")
+        self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="holdfast-step")
         self._servers: list[asyncio.Server] = []
         self._look: asyncio.TimerHandle | None = None
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Where it listens, as (host, port)."""
-        return [one.getsockname()[:2] for server in self._servers for one in server.sockets]
+        """The addresses on which it listens, as (host, port)."""
+        return [sock.getsockname()[:2] for server in self._servers for sock in server.sockets]
 
     @property
     def busy(self) -> int:
-        """How many requests are under way."""
+        """The number of requests under way."""
         return sum(client.busy for client in self.clients)
+
+    @property
+    def open_clients(self) -> int:
+        """The number of open connections of clients."""
+        return len(self.clients)
+
+    @property
+    def open_streams(self) -> int:
+        """The number of answers being streamed. May be asked from any thread."""
+        running = [client.running for client in [*self.clients]]
+        return sum(request is not None and request.streamed for request in running)
 
     async def serve(
         self,
@@ -177,17 +99,18 @@ class Gateway:
         self.loop = asyncio.get_running_loop()
         self.upstreams.begin(self.loop)
         listen = {"sock": sock} if sock is not None else {"host": host, "port": port}
-        self._servers.append(
-            await self.loop.create_server(lambda: ServerConnection(self), backlog=backlog, **listen)
-        )
+        server = await self.loop.create_server(lambda: ServerConnection(self), backlog=backlog, **listen)
+        self._servers.append(server)
         if sock is None:
-            self.hosts.add(host.lower())
+            self._hosts.add(host.lower())
         if self._look is None:
             self._look = self.loop.call_later(self.bounds.look_every, self._look_round)
 
     async def drain(self, seconds: float) -> bool:
-        """Stop accepting, close what is idle, and let the answers under way end. Whether all of them did
-        within `seconds`."""
+        """Stop accepting, close what is idle, and let the answers under way end.
+
+        Return whether all of them did within `seconds`.
+        """
         self.draining = True
         for server in self._servers:
             server.close()
@@ -215,76 +138,35 @@ class Gateway:
             await asyncio.sleep(0)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def token_of(self, head: Head) -> Token | None:
-        """Return the token of the first good credential, which the head remembers; None where there is
-        none."""
-        for value in head.credentials:
-            token = self.tokens.check(value)
-            if token is not None:
-                head.credential = value
-                return token
-        return None
+    def opened(self, connection: ServedConnection) -> None:
+        """Take note of a client's new connection."""
+        self.clients.add(connection)
 
-    def session_of(self, token: Token) -> str:
-        """The session of a token's requests that name none."""
-        named = self._own_sessions.get(token.id)
-        if named is None:
-            named = f"token-{token.label}"
-            self._own_sessions[token.id] = named = named if is_session_id(named) else f"token-{token.id}"
-        return named
-
-    def may_be_called(self, host: bytes) -> bool:
-        """Whether a Host header is one of ours: a name that somebody else points at us is a rebinding page's
-        (a literal address, and no header at all, never come from a page of a foreign name)."""
-        known = self._names.get(host)
-        if known is None:
-            known = _remember(self._names, host, self._is_ours(host_of(host), literal=True) or not host)
-        return known
-
-    def may_ask(self, origin: bytes) -> bool:
-        """Whether a page of this origin may use us."""
-        known = self._origins.get(origin)
-        if known is None:
-            known = _remember(self._origins, origin, self._is_ours(host_of(origin), literal=False))
-        return known
-
-    def _is_ours(self, host: str, *, literal: bool) -> bool:
-        if host in self.hosts or is_loopback(f"[{host}]" if ":" in host else host):
-            return True
-        return literal and _is_address(host)
+    def closed(self, connection: ServedConnection) -> None:
+        """Forget a client's connection."""
+        self.clients.discard(connection)
 
     def in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
-        """Run what may block in a thread."""
+        """Run in a thread what may block."""
         return self.loop.run_in_executor(self._threads, call)
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:
-        """Run `work` as a task that `close` ends."""
+        """Run a coroutine as a task that `close` ends."""
         task = self.loop.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
     def _look_round(self) -> None:
-        """The one clock of all connections: a timer of its own for each would cost more than the rest of its
-        request."""
+        """Check the time limits of all connections.
+
+        They share this one timer: a timer for each would cost more than the rest of its request.
+        """
         now = self.loop.time()
         for client in [*self.clients]:
             client.look(now)
         self.upstreams.sweep(now)
-        with suppress(ConfigError):  # told where it is read for a request
+        with suppress(ConfigError):  # reported where it is read for a request
             replay = self.engine.config().settings.replay_limit
-            self.talk = self.talk if self.talk.replay == replay else TalkBounds(replay=replay)
+            if replay != self.conversation_bounds.replay:
+                self.conversation_bounds = ConversationBounds(replay=replay)
         self._look = self.loop.call_later(self.bounds.look_every, self._look_round)
-
-
-def _remember(known: dict[bytes, bool], value: bytes, what: bool) -> bool:
-    if len(known) < _MOST_REMEMBERED and len(value) < _LONGEST_REMEMBERED:
-        known[value] = what
-    return what
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -37,14 +37,13 @@ from .http1.header_actions import (
     RETRIES,
     SESSION,
     TYPE,
-    VERSION,
 )
 
 if TYPE_CHECKING:
     from ..core.steps import Outcome
     from ..wire.conversation import SendFailed
     from .http1.request_head import Head
-    from .http1.upstream_pool import ResponseHead
+    from .http1.response_head import ResponseHead
 
 _BY_VERDICT: Final = {Verdict.PASSES: KEPT, Verdict.DROPPED: DROPPED, Verdict.OPTIONAL: OPTIONAL}
 _REQUEST: Final = {
@@ -60,7 +59,6 @@ _REQUEST: Final = {
     **{name.encode("ascii"): HARNESS for name in SESSION_HEADERS},
     b"accept-encoding": ACCEPTS,
     b"x-stainless-retry-count": RETRIES,
-    b"anthropic-version": VERSION,
 }
 _ANSWER: Final = {
     b"content-length": LENGTH,

@@ -21,7 +21,8 @@ from ..telemetry.metrics import CONTENT_TYPE, Metrics
 from . import models, views
 
 if TYPE_CHECKING:
-    from ..gateway import Gateway, RawHeaders, SideAnswer
+    from ..http1.framing import RawHeaders
+    from ..ports import AdminAnswer, AdminContext
 
 _PAGE = """\
 Holdfast gateway {version}: it keeps a session on the provider, endpoint, key and model that its user chose.
@@ -41,7 +42,7 @@ GET /holdfast/status, /holdfast/providers, /holdfast/sessions, /holdfast/session
 class AdminRequest(NamedTuple):
     """One request: what stands behind the route's own path is `rest`."""
 
-    gateway: Gateway
+    gateway: AdminContext
     metrics: Metrics
     version: str
     rest: str
@@ -49,7 +50,7 @@ class AdminRequest(NamedTuple):
     token: Token | None
 
 
-Handler = Callable[[AdminRequest], "SideAnswer"]
+Handler = Callable[[AdminRequest], "AdminAnswer"]
 
 
 class AdminRoutes:
@@ -62,13 +63,13 @@ class AdminRoutes:
 
     def answer(
         self,
-        gateway: Gateway,
+        gateway: AdminContext,
         method: str,
         path: str,
         query: str,  # noqa: ARG002 - no route reads a query yet
         headers: RawHeaders,
         token: Token | None,
-    ) -> SideAnswer | Future[SideAnswer] | None:
+    ) -> AdminAnswer | Future[AdminAnswer] | None:
         """The answer to a GET, None for a path that is none of ours. What reads the store is done in a
         thread."""
         handler, rest = _found(path)
@@ -87,11 +88,11 @@ class AdminRoutes:
         return handler(asked) if handler in _QUICK else gateway.in_thread(partial(handler, asked))
 
 
-def _live(_: AdminRequest) -> SideAnswer:
+def _live(_: AdminRequest) -> AdminAnswer:
     return _json(200, {"live": True})
 
 
-def _ready(asked: AdminRequest) -> SideAnswer:
+def _ready(asked: AdminRequest) -> AdminAnswer:
     """Whether requests can be served. What is wrong with the configuration or the store is told to whoever
     has a token."""
     engine = asked.gateway.engine
@@ -112,12 +113,12 @@ def _ready(asked: AdminRequest) -> SideAnswer:
     return _json(200 if ready else 503, told)
 
 
-def _metrics(asked: AdminRequest) -> SideAnswer:
+def _metrics(asked: AdminRequest) -> AdminAnswer:
     asked.metrics.measure(asked.gateway)
     return 200, [(b"content-type", CONTENT_TYPE.encode())], asked.metrics.render(asked.version)
 
 
-def _page(asked: AdminRequest) -> SideAnswer:
+def _page(asked: AdminRequest) -> AdminAnswer:
     host = asked.headers.get(b"host", b"127.0.0.1:4141").decode("latin-1")
     text = _PAGE.format(version=asked.version, base=f"http://{host}")
     return (
@@ -127,13 +128,13 @@ def _page(asked: AdminRequest) -> SideAnswer:
     )
 
 
-def _models(asked: AdminRequest) -> SideAnswer:
+def _models(asked: AdminRequest) -> AdminAnswer:
     return _json(
         200, models.listing(asked.gateway.engine, models.spoken(asked.headers), asked.gateway.strict)
     )
 
 
-def _model(asked: AdminRequest) -> SideAnswer:
+def _model(asked: AdminRequest) -> AdminAnswer:
     speaks = models.spoken(asked.headers)
     try:
         return _json(200, models.one(asked.gateway.engine, asked.rest, speaks, asked.gateway.strict))
@@ -141,26 +142,26 @@ def _model(asked: AdminRequest) -> SideAnswer:
         return _refused(speaks, from_error(error))
 
 
-def _status(asked: AdminRequest) -> SideAnswer:
+def _status(asked: AdminRequest) -> AdminAnswer:
     return _json(200, views.status(asked.gateway, asked.metrics.shared, asked.version))
 
 
-def _providers(asked: AdminRequest) -> SideAnswer:
+def _providers(asked: AdminRequest) -> AdminAnswer:
     return _json(200, views.providers(asked.gateway.engine))
 
 
-def _sessions(asked: AdminRequest) -> SideAnswer:
+def _sessions(asked: AdminRequest) -> AdminAnswer:
     return _json(200, views.sessions(asked.gateway.engine, _only(asked)))
 
 
-def _session(asked: AdminRequest) -> SideAnswer:
+def _session(asked: AdminRequest) -> AdminAnswer:
     told = views.session(asked.gateway.engine, asked.rest) if _only(asked) in (None, asked.rest) else None
     if told is None:
         return _refused(None, refusal("no_such_session", session=asked.rest))
     return _json(200, told)
 
 
-def _request(asked: AdminRequest) -> SideAnswer:
+def _request(asked: AdminRequest) -> AdminAnswer:
     told = views.request(asked.gateway.engine, asked.rest, _only(asked))
     if told is None:
         return _refused(None, refusal("no_such_request", request=asked.rest))
@@ -216,11 +217,11 @@ def _found(path: str) -> tuple[Handler | None, str]:
     )
 
 
-def _json(status: int, value: object) -> SideAnswer:
+def _json(status: int, value: object) -> AdminAnswer:
     return status, [(b"content-type", b"application/json")], json.dumps(value, ensure_ascii=False).encode()
 
 
-def _refused(speaks: frozenset[Dialect] | None, error: ClientError) -> SideAnswer:
+def _refused(speaks: frozenset[Dialect] | None, error: ClientError) -> AdminAnswer:
     """Return a refusal in the caller's shape, which no SDK retries."""
     dialect = Dialect.OPENAI_CHAT
     if speaks == models.ANTHROPIC:

@@ -21,12 +21,12 @@ from ...store.stored_events import event_values
 from ..telemetry.shared_counters import Gauge, Shared
 
 if TYPE_CHECKING:
-    from ..gateway import Gateway
+    from ..ports import AdminContext
 
 _LINES = 200
 
 
-def status(gateway: Gateway, shared: Shared, version: str) -> dict[str, Any]:
+def status(gateway: AdminContext, shared: Shared, version: str) -> dict[str, Any]:
     """The gateway as a whole: version, workers, configuration."""
     engine, now = gateway.engine, time.time()
     error = engine.config_error

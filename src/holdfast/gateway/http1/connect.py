@@ -14,8 +14,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from ...core.identity import Endpoint, is_loopback
-from ...wire.proxies import proxy_for
 from .errors import ConnectError, ConnectTimeout, ProxyError, UpstreamError
 
 _HEAD_START = 0.25
@@ -43,14 +41,6 @@ class UpstreamAddress(NamedTuple):
     port: int
     secure: bool
     proxy: str | None
-
-
-def address_of(endpoint: Endpoint) -> UpstreamAddress:
-    """The place of an endpoint."""
-    parts = urlsplit(endpoint.url)
-    secure = parts.scheme == "https"
-    proxy = None if is_loopback(endpoint.url) else proxy_for(endpoint.url)
-    return UpstreamAddress(parts.hostname or "", parts.port or (443 if secure else 80), secure, proxy)
 
 
 @lru_cache(maxsize=1)

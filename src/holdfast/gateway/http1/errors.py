@@ -29,12 +29,3 @@ class ReadTimeout(UpstreamError):
 
 class RemoteProtocolError(UpstreamError):
     """The provider did not speak HTTP, or closed the connection too early."""
-
-
-class GatewayFaults:
-    """What the conversation needs to know of them."""
-
-    def __init__(self) -> None:
-        self.broken: tuple[type[Exception], ...] = (UpstreamError,)
-        self.not_theirs: tuple[type[Exception], ...] = ()
-        self.cut: type[Exception] = RemoteProtocolError

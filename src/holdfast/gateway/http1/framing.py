@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import cast
 
 CRLF = b"\r\n"
+RawHeaders = list[tuple[bytes, bytes]]
 LEGAL = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))
 """The bytes that may stand in a head line: no control character, so that nothing but CRLF ends a line."""
 

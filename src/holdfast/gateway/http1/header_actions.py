@@ -9,6 +9,6 @@ from __future__ import annotations
 # fmt: off
 (
     KEPT, DROPPED, LENGTH, CODING, CONNECTION, HOST, ORIGIN, EXPECT, BEARER, API_KEY, SESSION, HARNESS,
-    ACCEPTS, RETRIES, VERSION, OPTIONAL, TYPE, PACKED,
-) = range(18)
+    ACCEPTS, RETRIES, OPTIONAL, TYPE, PACKED,
+) = range(17)
 # fmt: on

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ...wire.header_names import read_connection
-from .framing import MOST_DIGITS, HeaderNames, MalformedMessage, length_of, lines_of
+from .framing import MOST_DIGITS, HeaderNames, MalformedMessage, RawHeaders, length_of, lines_of
 from .header_actions import (
     ACCEPTS,
     API_KEY,
@@ -22,17 +22,36 @@ from .header_actions import (
     LENGTH,
     OPTIONAL,
     ORIGIN,
-    VERSION,
 )
 
-if TYPE_CHECKING:
-    from ...wire.request_head import PreparedHead
-
-RawHeaders = list[tuple[bytes, bytes]]
 _END = b"\r\n\r\n"
-
 _VERSIONS = {b"HTTP/1.1": True, b"HTTP/1.0": False}
 _METHOD = re.compile(rb"[A-Z]{1,20}")
+
+
+def split_head(held: bytearray, data: bytes, most: int) -> tuple[bytes, bytes] | None:
+    """Return a whole head of `most` bytes and what follows it, None as long as its end is missing.
+
+    `held` keeps what came of it so far. Raises MalformedMessage where the head is too long.
+    """
+    if held:
+        searched = max(0, len(held) - len(_END) + 1)
+        held += data
+        end, size = held.find(_END, searched), len(held)
+    else:
+        if data[:1] in (b"\r", b"\n"):  # blank lines between two requests (RFC 9112 2.2)
+            data = data.lstrip(b"\r\n")
+        end, size = data.find(_END), len(data)
+    if end > most or (end < 0 and size > most):
+        raise MalformedMessage(f"its head is longer than {most} bytes", 431)
+    if end < 0:
+        if data and not held:
+            held += data
+        return None
+    if held:
+        data = bytes(held)
+        held.clear()
+    return data[:end], data[end + len(_END) :]
 
 
 class Head:
@@ -42,9 +61,22 @@ class Head:
     becomes of each line. Raises MalformedMessage, with the status to answer."""
 
     __slots__ = (
-        "accepts", "block", "chunked", "credential", "dressed", "keep", "kept", "length", "method", "modern",
-        "once", "optional", "path", "query", "retries", "versioned",
-    )  # fmt: skip
+        "accepts",
+        "block",
+        "chunked",
+        "credential",
+        "keep",
+        "kept",
+        "length",
+        "method",
+        "modern",
+        "once",
+        "optional",
+        "path",
+        "prepared",
+        "query",
+        "retries",
+    )
 
     def __init__(self, block: bytes, most: int, longest_target: int, names: HeaderNames) -> None:
         lines = lines_of(block, most)
@@ -68,10 +100,11 @@ class Head:
         self.optional: tuple[bytes, ...] = ()
         self.once: dict[int, bytes] = {}
         self.accepts: bytes | None = None
-        self.retries, self.versioned, self.chunked = 0, False, False
+        self.chunked = False
+        self.retries = 0
         self.length = 0
         self.credential = b""
-        self.dressed: PreparedHead | None = None
+        self.prepared: Any = None
         self._read(lines, names)
         if len(self.once) > 1 or self.once.keys() - {HOST}:
             self._weigh()
@@ -100,9 +133,7 @@ class Head:
                 self.optional += (line,)
             else:
                 keep(line)
-                if action == VERSION:
-                    self.versioned = True
-                elif (count := value.strip(b" \t")).isdigit() and len(count) < 4:
+                if (count := value.strip(b" \t")).isdigit() and len(count) < 4:
                     self.retries = int(count)
 
     def _once_more(self, action: int, name: bytes, value: bytes) -> bytes:
@@ -175,17 +206,15 @@ class CachedHead(NamedTuple):
     before: bytes
     after: bytes
 
-    def at(self, data: bytes) -> tuple[int, int] | None:
-        """Where the digits stand, if `data` begins with this head."""
+    def find_length(self, data: bytes) -> tuple[int, int] | None:
+        """Return where the digits of the length begin and end, None where `data` begins with another head."""
         start = len(self.before)
         if not data.startswith(self.before):
             return None
         end = data.find(b"\r", start, start + MOST_DIGITS + 1)
-        return (
-            (start, end)
-            if end > start and data.startswith(self.after, end) and data[start:end].isdigit()
-            else None
-        )
+        if end > start and data.startswith(self.after, end) and data[start:end].isdigit():
+            return start, end
+        return None
 
 
 def cacheable(head: Head) -> CachedHead | None:

@@ -32,7 +32,7 @@ from ..tokens import Tokens
 if TYPE_CHECKING:
     from ...config import Home
     from ...engine.state import Engine
-    from ..gateway import FinishedRequest
+    from ..ports import FinishedRequest
 
 _LOOK_EVERY = 0.4
 

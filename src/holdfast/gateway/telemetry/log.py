@@ -22,7 +22,7 @@ from ...core.secret import Secret, redact
 from ...engine.background import BackgroundWorker
 
 if TYPE_CHECKING:
-    from ..gateway import FinishedRequest
+    from ..ports import FinishedRequest
 
 _Line = tuple[float, str, str, dict[str, object]]
 """When, the event, its level and its facts."""

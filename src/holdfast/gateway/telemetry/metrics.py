@@ -17,7 +17,7 @@ from ..routing import DATA
 from .shared_counters import Gauge, Shared, WorkerSlot
 
 if TYPE_CHECKING:
-    from ..gateway import FinishedRequest, Gateway
+    from ..ports import AdminContext, FinishedRequest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -123,13 +123,11 @@ class Metrics:
         """Add one to a counter of COUNTERS."""
         self._cells[self.slot.place(counter, *labels)] += 1
 
-    def measure(self, gateway: Gateway) -> None:
+    def measure(self, gateway: AdminContext) -> None:
         """How things stand in this worker now. From any thread."""
-        slot, journal_writer, clients = self.slot, gateway.engine.journal_writer, [*gateway.clients]
-        slot[Gauge.OPEN_CLIENTS], slot[Gauge.OPEN_PROVIDERS] = len(clients), gateway.upstreams.open()
-        slot[Gauge.OPEN_STREAMS] = sum(
-            relay is not None and relay.streamed for relay in [client.relay for client in clients]
-        )
+        slot, journal_writer = self.slot, gateway.engine.journal_writer
+        slot[Gauge.OPEN_CLIENTS], slot[Gauge.OPEN_PROVIDERS] = gateway.open_clients, gateway.upstreams.open()
+        slot[Gauge.OPEN_STREAMS] = gateway.open_streams
         slot[Gauge.JOURNAL_QUEUE], slot[Gauge.JOURNAL_LOST] = journal_writer.waiting, journal_writer.lost
 
     def render(self, version: str) -> bytes:

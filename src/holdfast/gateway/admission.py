@@ -1,0 +1,145 @@
+"""Decides from a request's head alone whether the request may go on: host, origin, token, route and session."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection
+
+from ..core.identity import Dialect, is_loopback
+from ..core.session import is_session_id
+from ..store.base import Token
+from ..wire.error_bodies import ClientError, refusal
+from ..wire.response_head import header_lines
+from .header_rules import withhold_credentials
+from .http1.ports import LocalAnswer
+from .http1.request_head import Head, host_of
+from .ports import Tokens
+from .routing import HttpRoute, HttpRoutes, session_for
+
+_MOST_REMEMBERED = 1024
+_LONGEST_REMEMBERED = 300
+
+
+class Admission:
+    """The decision about one head: its route, token and session, or the error that its client gets.
+
+    `repeatable`: the same head may be admitted again without being read (data routes only).
+    """
+
+    __slots__ = ("credential", "error", "refusal", "repeatable", "route", "session", "token")
+
+    def __init__(self, route: HttpRoute) -> None:
+        self.route = route
+        self.token: Token | None = None
+        self.session = ""
+        self.credential = b""
+        self.error: ClientError | None = None
+        self.refusal: LocalAnswer | None = None
+        self.repeatable = False
+
+
+class AdmissionControl:
+    """The admission of all requests of one gateway. Paths in `open_paths` need no token; `hosts` are the further
+    names under which it may be called, in lower case."""
+
+    def __init__(self, tokens: Tokens, open_paths: Collection[str], hosts: set[str]) -> None:
+        self._tokens, self._open_paths, self._hosts = tokens, open_paths, hosts
+        self.routes = HttpRoutes()
+        self._known_hosts: dict[bytes, bool] = {}
+        self._known_origins: dict[bytes, bool] = {}
+        self._own_sessions: dict[str, str] = {}
+
+    def admit(self, head: Head) -> Admission:
+        """Decide about a head. Raises MalformedMessage for a session that cannot be one."""
+        admission = Admission(self.routes[head.path])
+        admission.error = self._barred(head, admission)
+        if admission.error is None and admission.route.name:
+            admission.repeatable, admission.credential = True, head.credential
+        return admission
+
+    def _barred(self, head: Head, admission: Admission) -> ClientError | None:
+        """Return the error for a request that may not go on; fill in `admission` for the others."""
+        route = admission.route
+        if not self.may_be_called(head.host):
+            return refusal("foreign_host")
+        if head.origin is not None and not self.may_ask(head.origin):
+            return refusal("foreign_origin")
+        token = None
+        if route.path not in self._open_paths:
+            token = admission.token = self._token_of(head)
+            if token is None:
+                return refusal("invalid_token" if head.credentials else "no_token")
+        if not route.name or token is None:
+            return None
+        withhold_credentials(head)
+        if head.method != b"POST":
+            return refusal("method_not_allowed", path=route.path, allow="POST", headers={"allow": "POST"})
+        chosen = session_for(token, route, head.once, self.session_of(token))
+        if isinstance(chosen, ClientError):
+            return chosen
+        admission.session = chosen
+        return None
+
+    def _token_of(self, head: Head) -> Token | None:
+        """Return the token of the first good credential, which the head remembers; None where there is none."""
+        for value in head.credentials:
+            token = self._tokens.check(value)
+            if token is not None:
+                head.credential = value
+                return token
+        return None
+
+    def session_of(self, token: Token) -> str:
+        """Return the session of a token's requests that name none."""
+        named = self._own_sessions.get(token.id)
+        if named is None:
+            named = f"token-{token.label}"
+            if not is_session_id(named):
+                named = f"token-{token.id}"
+            self._own_sessions[token.id] = named
+        return named
+
+    def may_be_called(self, host: bytes) -> bool:
+        """Return whether a Host header names this gateway.
+
+        A name that somebody else points at us belongs to a DNS rebinding page. A literal address, and no header at
+        all, never come from a page with a foreign name.
+        """
+        known = self._known_hosts.get(host)
+        if known is None:
+            name = host_of(host)
+            known = not host or self._is_ours(name) or _is_address(name)
+            _remember(self._known_hosts, host, known)
+        return known
+
+    def may_ask(self, origin: bytes) -> bool:
+        """Return whether a page of this origin may use the gateway."""
+        known = self._known_origins.get(origin)
+        if known is None:
+            known = self._is_ours(host_of(origin))
+            _remember(self._known_origins, origin, known)
+        return known
+
+    def _is_ours(self, host: str) -> bool:
+        if ":" in host:
+            return host in self._hosts or is_loopback(f"[{host}]")
+        return host in self._hosts or is_loopback(host)
+
+
+def local_answer(error: ClientError, dialect: Dialect) -> LocalAnswer:
+    """Return an error as an answer in the client's dialect."""
+    return LocalAnswer(error.status(dialect), header_lines(error.headers), error.body(dialect))
+
+
+def _remember(known: dict[bytes, bool], value: bytes, verdict: bool) -> None:
+    """Keep a verdict. Anybody can make up any number of values, of any length."""
+    if len(known) < _MOST_REMEMBERED and len(value) < _LONGEST_REMEMBERED:
+        known[value] = verdict
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,228 @@
+"""The client's side of one request: what its client gets, and what metrics and logs read once it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..core.faults import Fault
+from ..core.steps import Outcome
+from ..engine.request import RequestRun
+from ..wire.conversation import ConversationResult, GoodAnswer
+from ..wire.error_bodies import ClientError, refusal
+from ..wire.response_head import header_lines
+from ..wire.response_stream import ResponseStream
+from .admission import local_answer
+from .client_request import ClientRequest
+from .header_rules import error_lines, passing
+from .http1.errors import UpstreamError
+from .http1.ports import ClientConnection, UpstreamLink
+from .http1.request_head import Head
+from .ports import RelayContext
+from .routing import HttpRoute
+
+_COMMENT = b": holdfast\n\n"
+_SSE = [b"content-type: text/event-stream", b"cache-control: no-cache"]
+
+
+class ClientAnswer:
+    """Passes on to a client what came of its request (`ports.FinishedRequest`).
+
+    `began`, `_quiet`: when the request came, and when the provider was last heard, in seconds of the loop's clock.
+    `_pieces` are pieces of the provider's answer that are not passed on yet; `_ended` says that its last one came.
+    `_comments` counts the comments that were sent while the client waited for its stream.
+    """
+
+    __slots__ = (
+        "_client",
+        "_comments",
+        "_ended",
+        "_gateway",
+        "_pieces",
+        "_quiet",
+        "_stream",
+        "_up",
+        "began",
+        "chunks",
+        "first",
+        "left",
+        "over",
+        "request",
+        "request_run",
+        "route",
+        "seconds",
+        "session",
+        "size",
+        "status",
+        "streamed",
+        "usage",
+    )
+
+    def __init__(
+        self,
+        gateway: RelayContext,
+        client: ClientConnection,
+        head: Head,
+        route: HttpRoute,
+        session: str,
+        body: bytes,
+    ) -> None:
+        self._gateway, self._client = gateway, client
+        self.request = ClientRequest(head, route, body)
+        self.route, self.session = route.name, session
+        self.request_run: RequestRun | None = None
+        self._up: UpstreamLink | None = None
+        self._stream: ResponseStream | None = None
+        self._pieces: list[bytes] = []
+        self._ended = False
+        self._comments = 0
+        self.began = self._quiet = gateway.loop.time()
+        self.status = self.size = self.chunks = 0
+        self.seconds = 0.0
+        self.streamed = self.left = self.over = False
+        self.usage: Mapping[str, int] = {}
+        self.first: float | None = None
+
+    @property
+    def broken(self) -> Fault | None:
+        """The fault that ended the answer after its first piece had been passed on."""
+        if self._stream is None:
+            return None
+        return self._stream.fault
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The outcome, None where nothing was begun."""
+        if self.request_run is None:
+            return None
+        return self.request_run.outcome
+
+    @property
+    def request_id(self) -> str:
+        """The id by which the journal knows the request."""
+        if self.request_run is None:
+            return ""
+        return self.request_run.call.request_id
+
+    def _drop(self) -> None:
+        """Close the connection to the provider."""
+        up, self._up = self._up, None
+        if up is not None:
+            up.drop()
+
+    def _hand(self, result: ConversationResult) -> None:
+        """Pass on the result of the conversation."""
+        request_run, good = self.request_run, result.good
+        if request_run is None:
+            raise RuntimeError("a conversation without a request")
+        if good is None:
+            self._refuse(request_run.client_error(), error_lines(result.bad, self.outcome))
+            return
+        if self._comments:
+            self._hand_late(good)
+            return
+        head: Any = good.head
+        lines = passing(head, self.outcome) + header_lines(request_run.headers())
+        if good.tail is not None:
+            self._client.begin(head.status, lines, head.length)
+            self._follow(good, good.tail)
+            return
+        body = good.chunks[0]
+        self._client.answer(head.status, lines, body)
+        self.usage = good.usage
+        self._finish(head.status, len(body))
+
+    def _hand_late(self, good: GoodAnswer) -> None:
+        """Pass on a good answer after comments: only a stream can follow them."""
+        if good.tail is not None and not good.head.coding:
+            self._follow(good, good.tail)
+            return
+        if good.tail is not None:
+            good.tail.left()
+            self._drop()
+        self._refuse(refusal("not_a_stream", request=self.request_id))
+
+    def _follow(self, good: GoodAnswer, stream: ResponseStream) -> None:
+        """Pass on what was held back, and from then on what comes."""
+        self._stream, self.status, self.streamed = stream, good.head.status, True
+        self._quiet = self._gateway.loop.time()
+        self.first = self._quiet - self.began
+        held = good.chunks + self._pieces
+        for late in self._pieces:
+            stream.feed(late)
+        self._pieces = []
+        self._write(held[0] if len(held) == 1 else b"".join(held))
+        if self._ended:
+            self._end_stream(stream)
+
+    def _write(self, data: bytes) -> None:
+        """Write a piece that the stream knows already."""
+        if data:
+            self.chunks += 1
+            self.size += len(data)
+            self._client.send(data)
+
+    def _end_stream(self, stream: ResponseStream) -> None:
+        """End the answer, or cut the connection where the provider's stream broke off."""
+        try:
+            last = stream.finish()
+        except UpstreamError:
+            self._client.cut()
+        else:
+            if last:
+                self._client.send(last)
+            self._client.end()
+        self._finish(self.status, self.size)
+
+    def _break_off(self, stream: ResponseStream, error: Exception) -> None:
+        """End a stream whose connection broke: with an error event where our own framing allows one."""
+        last = stream.cut_off(error)
+        if last and not self._client.sized:
+            self._client.send(last)
+            self._client.end()
+        else:
+            self._client.cut()
+        self._finish(self.status, self.size)
+
+    def _refuse(self, error: ClientError, theirs: Sequence[bytes] = ()) -> None:
+        """Answer with an error of ours and the provider's lines `theirs`.
+
+        It is an event where comments have begun a stream, since the status is gone.
+        """
+        dialect = self.request.dialect
+        if self._comments:
+            last = error.event(dialect)
+            self._client.send(last)
+            self._client.end()
+            self._finish(200, len(last))
+            return
+        answer = local_answer(error, dialect)
+        self._client.answer(answer.status, [*theirs, *answer.lines], answer.body)
+        self._finish(answer.status, len(answer.body))
+
+    def _finish(self, status: int, size: int) -> None:
+        if self.over:
+            return
+        self.over = True
+        self.status, self.size = status, size
+        self.seconds = self._gateway.loop.time() - self.began
+        if self._stream is not None:
+            self.usage = self._stream.usage
+        self._client.finished()
+        self._gateway.metrics.finished(self)
+
+    def _comment(self, waited: float) -> None:
+        """Send a comment to a client that waits long for its stream. From then on its status is fixed.
+
+        `waited` is in seconds since the request came.
+        """
+        if self.over or self._stream is not None or not self.request.asked.streams:
+            return
+        if waited <= self._gateway.bounds.comment * (self._comments + 1):
+            return
+        if not self._comments:
+            names = {"holdfast-request-id": self.request_id, "holdfast-session": self.session}
+            early = [f"{name}: {value}".encode() for name, value in names.items()]
+            self._client.begin(200, [*_SSE, *early], None)
+        self._comments += 1
+        self._client.send(_COMMENT)

@@ -1,0 +1,130 @@
+"""Answers the requests of clients: a data route goes to a provider, everything else is answered here."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+from ..core.errors import HoldfastError
+from ..core.identity import Dialect
+from ..wire.error_bodies import ClientError, from_error, refusal, unreadable
+from .admission import Admission, AdmissionControl, local_answer
+from .http1.framing import MalformedMessage
+from .http1.ports import ClientConnection, LocalAnswer, RequestTimeout
+from .http1.request_head import Head
+from .ports import AdminAnswer, AdminContext, AdminHandler, RelayContext
+from .relay import Relay
+from .routing import there_is_no
+
+_log = logging.getLogger("holdfast.gateway")
+_NOTHING: Mapping[str, int] = MappingProxyType({})
+
+
+class LocalResponse(NamedTuple):
+    """A request that the gateway answered itself, as metrics and logs read it (`ports.FinishedRequest`)."""
+
+    route: str
+    status: int
+    code: str = ""
+    session: str = ""
+    seconds: float = 0.0
+    size: int = 0
+    chunks: int = 0
+    streamed: bool = False
+    usage: Mapping[str, int] = _NOTHING
+    outcome: None = None
+    request_id: str = ""
+    left: bool = False
+    first: None = None
+    broken: None = None
+
+
+class HandlerContext(RelayContext, AdminContext, Protocol):
+    """The gateway as its handler sees it."""
+
+
+class Handler:
+    """Handles the requests of one gateway's connections (`http1.ports.RequestHandler`)."""
+
+    def __init__(self, gateway: HandlerContext, admission: AdmissionControl, admin: AdminHandler) -> None:
+        self._gateway, self._admission, self._admin = gateway, admission, admin
+
+    def admit(self, head: Head) -> Admission:
+        """Decide from the head whether the request's body is wanted. Raises MalformedMessage."""
+        admission = self._admission.admit(head)
+        if admission.error is not None:
+            admission.refusal = self._refused(admission.error, admission)
+        return admission
+
+    def handle(self, connection: ClientConnection, head: Head, admission: Admission, body: bytes) -> None:
+        """Answer a complete request, now or later."""
+        if admission.route.name:
+            relay = Relay(self._gateway, connection, head, admission.route, admission.session, body)
+            connection.running = relay
+            relay.start()
+        else:
+            self._answer_locally(connection, head, admission)
+
+    def still_admits(self, admission: Admission) -> bool:
+        """Return whether the head of a data route would be admitted in the same way now."""
+        token = self._gateway.tokens.check(admission.credential)
+        return token is admission.token or token == admission.token
+
+    def answer_to(self, error: Exception, admission: Admission | None) -> LocalAnswer:
+        """Return the answer to a request that cannot be read, took too long, or failed inside us."""
+        if isinstance(error, MalformedMessage):
+            return self._refused(unreadable(error.status, error.what), admission)
+        if isinstance(error, RequestTimeout):
+            return self._refused(refusal("request_timeout"), admission)
+        _log.error("a request failed inside the gateway", exc_info=error)
+        return self._refused(refusal("internal"), admission)
+
+    def _answer_locally(self, connection: ClientConnection, head: Head, admission: Admission) -> None:
+        answer = self._admin.answer(
+            gateway=self._gateway,
+            method=head.method.decode("ascii"),
+            path=admission.route.path,
+            query=head.query.decode("ascii"),
+            headers=head.headers,
+            token=admission.token,
+        )
+        if inspect.isawaitable(answer):
+            self._gateway.spawn(self._answer_later(connection, admission, answer))
+        else:
+            self._finish(connection, admission, answer)
+
+    async def _answer_later(
+        self, connection: ClientConnection, admission: Admission, answer: Awaitable[AdminAnswer | None]
+    ) -> None:
+        try:
+            value = await answer
+        except HoldfastError as error:
+            connection.reject(self._refused(from_error(error), admission))
+        except Exception as error:
+            _log.error("a page of the gateway failed", exc_info=error)
+            connection.reject(self._refused(refusal("internal"), admission))
+        else:
+            self._finish(connection, admission, value)
+
+    def _finish(self, connection: ClientConnection, admission: Admission, answer: AdminAnswer | None) -> None:
+        route = admission.route
+        if answer is None:
+            connection.answer(*local_answer(there_is_no(route.path), route.dialect))
+            self._gateway.metrics.finished(LocalResponse(route.name, 404, "unknown_route"))
+        else:
+            status, headers, body = answer
+            connection.answer(status, [b"%b: %b" % pair for pair in headers], body)
+            self._gateway.metrics.finished(LocalResponse(route.name, status))
+        connection.finished()
+
+    def _refused(self, error: ClientError, admission: Admission | None) -> LocalAnswer:
+        """Return an error as an answer, and tell metrics and logs of it."""
+        route, dialect = "", Dialect.OPENAI_CHAT
+        if admission is not None:
+            route, dialect = admission.route.name, admission.route.dialect
+        answer = local_answer(error, dialect)
+        self._gateway.metrics.finished(LocalResponse(route, answer.status, error.kind.name))
+        return answer

@@ -1,0 +1,215 @@
+"""What the connections need of the program above them.
+
+`ServerConnection` reads a client's requests for a `RequestHandler`; `UpstreamConnection` reads a provider's answer
+for a `ResponseSink`. What a request means is known only behind these two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, NamedTuple, Protocol
+
+from .framing import HeaderNames
+from .limits import HttpLimits
+from .request_head import Head
+from .response_head import ResponseHead
+
+
+class LocalAnswer(NamedTuple):
+    """A whole answer that no provider gave. `lines` are header lines without the body's length."""
+
+    status: int
+    lines: list[bytes]
+    body: bytes
+
+
+class RequestTimeout(Exception):
+    """A request was not complete in time."""
+
+
+class Admission(Protocol):
+    """The decision about a request that was made from its head alone.
+
+    `refusal` is the answer to a request that may not go on. `repeatable` allows that the same head is admitted
+    again without being read, as long as `RequestHandler.still_admits` agrees.
+    """
+
+    @property
+    def refusal(self) -> LocalAnswer | None: ...
+    @property
+    def repeatable(self) -> bool: ...
+
+
+class RunningRequest(Protocol):
+    """A request between its complete arrival and the end of its answer."""
+
+    @property
+    def streamed(self) -> bool:
+        """True while its answer is passed on piece by piece."""
+        ...
+
+    def look(self, now: float) -> None:
+        """Check the time limits. `now` is the loop's time in seconds."""
+        ...
+
+    def gone(self) -> None:
+        """Give up, since the client closed its connection."""
+        ...
+
+    def pause(self) -> None:
+        """Stop the provider, since the client reads too slowly."""
+        ...
+
+    def resume(self) -> None:
+        """Let the provider go on."""
+        ...
+
+
+class ClientConnection(Protocol):
+    """A client's connection as a handler and its requests use it.
+
+    `paused`: the client reads more slowly than we write. `sized`: the answer under way has an announced length.
+    """
+
+    running: RunningRequest | None
+    paused: bool
+    sized: bool
+
+    def answer(self, status: int, lines: list[bytes], body: bytes) -> None:
+        """Write a whole answer."""
+        ...
+
+    def begin(self, status: int, lines: list[bytes], length: int | None) -> None:
+        """Write the head of an answer whose body follows in pieces. `length` is None where it is not known."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Write the next piece of a body."""
+        ...
+
+    def end(self) -> None:
+        """Write the end of a body."""
+        ...
+
+    def finished(self) -> None:
+        """Go on to the next request, since the answer is written."""
+        ...
+
+    def reject(self, answer: LocalAnswer) -> None:
+        """Write an answer to a request whose rest is not wanted, and close."""
+        ...
+
+    def cut(self) -> None:
+        """Close in the middle of an answer."""
+        ...
+
+
+class RequestHandler(Protocol):
+    """Decides about requests and answers them. `admission` is what its `admit` returned."""
+
+    def admit(self, head: Head) -> Admission:
+        """Decide from the head whether the request's body is wanted. Raises MalformedMessage."""
+        ...
+
+    def still_admits(self, admission: Any) -> bool:
+        """Return whether the same head would be admitted in the same way now."""
+        ...
+
+    def handle(self, connection: ClientConnection, head: Head, admission: Any, body: bytes) -> None:
+        """Answer a complete request, now or later."""
+        ...
+
+    def answer_to(self, error: Exception, admission: Any) -> LocalAnswer:
+        """Return the answer to a request that cannot be read (MalformedMessage), took too long (RequestTimeout) or
+        failed inside us (any other error)."""
+        ...
+
+
+class Server(Protocol):
+    """What the connections of one listening process share."""
+
+    @property
+    def handler(self) -> RequestHandler: ...
+    @property
+    def limits(self) -> HttpLimits: ...
+    @property
+    def header_names(self) -> HeaderNames: ...
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+    @property
+    def draining(self) -> bool: ...
+
+    def opened(self, connection: ServedConnection) -> None:
+        """Take note of a new connection."""
+        ...
+
+    def closed(self, connection: ServedConnection) -> None:
+        """Forget a connection."""
+        ...
+
+
+class ServedConnection(ClientConnection, Protocol):
+    """A client's connection as its server uses it."""
+
+    @property
+    def busy(self) -> bool:
+        """True while a request is under way."""
+        ...
+
+    def look(self, now: float) -> None:
+        """Check the time limits. `now` is the loop's time in seconds."""
+        ...
+
+    def retire(self) -> None:
+        """Take no further request; close at once if none is under way."""
+        ...
+
+
+class UpstreamLink(Protocol):
+    """A connection to a provider as the receiver of its answer uses it. `heard`: bytes came since the last look."""
+
+    heard: bool
+
+    def send(self, sink: ResponseSink, pieces: tuple[bytes | memoryview, ...]) -> None:
+        """Send a request; its answer goes to `sink`."""
+        ...
+
+    def give_back(self) -> None:
+        """Return an unused connection to its pool."""
+        ...
+
+    def drop(self) -> None:
+        """Close at once, whatever is under way."""
+        ...
+
+    def pause(self) -> None:
+        """Stop reading."""
+        ...
+
+    def resume(self) -> None:
+        """Read on."""
+        ...
+
+
+class ResponseSink(Protocol):
+    """Receives what comes of a request to a provider."""
+
+    def connected(self, link: UpstreamLink) -> None:
+        """Take the connection that was opened for this request."""
+        ...
+
+    def answered(self, head: ResponseHead, pieces: list[bytes], *, ended: bool) -> None:
+        """Take the head of the answer; where `ended`, with all of its body."""
+        ...
+
+    def fed(self, data: bytes, *, ended: bool) -> None:
+        """Take the next piece of the body."""
+        ...
+
+    def broke(self, error: Exception) -> None:
+        """Take note that no connection could be opened, or that it broke."""
+        ...
+
+    def resend(self) -> None:
+        """Send the request once more, on a fresh connection: a kept one was closed before it took the request."""
+        ...

@@ -1,0 +1,79 @@
+"""The head of a provider's answer: read strictly, and only as far as it has to be passed on."""
+
+from __future__ import annotations
+
+import re
+
+from .framing import HeaderNames, MalformedMessage, RawHeaders, length_of, lines_of
+from .header_actions import CODING, DROPPED, KEPT, LENGTH, OPTIONAL, PACKED, TYPE
+
+_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: .*)?")
+_MOST_LINES = 256
+_BODILESS = frozenset({204, 304})
+
+
+class ResponseHead:
+    """The head of a provider's answer.
+
+    `kept` are the lines that go on to the client, `optional` those that do where the provider's settings name them.
+    `type` is the content type, `coding` the content coding, b"" for none. `length` is None where the body's end is
+    marked otherwise. `names` gives the action for each line. Raises MalformedMessage.
+    """
+
+    __slots__ = ("_lines", "chunked", "coding", "keep", "kept", "length", "optional", "status", "type")
+
+    def __init__(self, block: bytes, names: HeaderNames) -> None:
+        lines = self._lines = lines_of(block, _MOST_LINES)
+        first = _STATUS.fullmatch(lines[0])
+        if first is None:
+            raise MalformedMessage("the answer's first line is no status of HTTP/1.1")
+        self.status = int(first[2])
+        self.keep = first[1] == b"1"
+        self.kept: list[bytes] = []
+        self.optional: tuple[bytes, ...] = ()
+        self.type = self.coding = b""
+        self.length: int | None = None
+        self.chunked = False
+        keep = self.kept.append
+        for line in lines[1:]:
+            name, colon, value = line.partition(b":")
+            action = names[name if colon else b""]
+            if action == KEPT:
+                keep(line)
+            elif action == DROPPED:
+                continue
+            elif action == OPTIONAL:
+                self.optional += (line,)
+            else:
+                self._note(action, line, value.strip(b" \t"))
+        if self.chunked and self.length is not None:
+            raise MalformedMessage("the answer marks its end in two ways")
+        if self.status in _BODILESS:
+            self.length, self.chunked = 0, False
+
+    def _note(self, action: int, line: bytes, value: bytes) -> None:
+        if action == TYPE:
+            self.type = value.lower()
+            self.kept.append(line)
+        elif action == LENGTH:
+            length = length_of(value)
+            if self.length not in (None, length):
+                raise MalformedMessage("the answer has two lengths")
+            self.length = length
+        elif action == CODING:
+            if value.lower() != b"chunked" or self.chunked:
+                raise MalformedMessage("the answer has an unknown transfer coding")
+            self.chunked = True
+        elif action == PACKED:
+            coding = value.lower()
+            if coding != b"identity":
+                self.coding = coding
+            self.kept.append(line)
+        elif b"close" in value.lower():
+            self.keep = False
+
+    @property
+    def headers(self) -> RawHeaders:
+        """All headers as they came, for the classification of a failed answer."""
+        pairs = (line.partition(b":") for line in self._lines[1:])
+        return [(name, value.strip(b" \t")) for name, _, value in pairs]

@@ -1,0 +1,226 @@
+"""One connection to a provider: sends a request, and reads its answer as it comes.
+
+What an answer means is not looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol, cast
+
+from .errors import ReadError, RemoteProtocolError
+from .framing import CRLF, Chunks, HeaderNames, MalformedMessage
+from .limits import HttpLimits
+from .ports import ResponseSink
+from .response_head import ResponseHead
+
+_END = CRLF + CRLF
+_LONGEST_HEAD = 256 * 1024
+
+
+class Owner(Protocol):
+    """The pool of a connection, as the connection uses it. `names` gives the action for each header."""
+
+    limits: HttpLimits
+    names: HeaderNames
+    loop: asyncio.AbstractEventLoop
+
+    def put(self, connection: UpstreamConnection) -> None:
+        """Keep a connection that is free."""
+        ...
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """Take out a connection that is closed."""
+        ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to a provider; it carries one request at a time.
+
+    `born`, `since`: when it was made, and when it was last put into its pool, in seconds of the loop's clock.
+    `heard`: bytes came since whoever looks after it last looked. `served`: how many requests were sent on it.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_held",
+        "_keep",
+        "_need",
+        "_pool",
+        "_sink",
+        "_spoke",
+        "_state",
+        "_transport",
+        "born",
+        "heard",
+        "served",
+        "since",
+    )
+
+    _HEAD, _LENGTH, _CHUNKED, _CLOSE = range(4)
+
+    def __init__(self, pool: Owner) -> None:
+        self._pool = pool
+        self._sink: ResponseSink | None = None
+        self._transport: asyncio.Transport | None = None
+        self._state, self._need = self._HEAD, 0
+        self._held = b""
+        self._keep = self._spoke = False
+        self._chunks: Chunks | None = None
+        self.served = 0
+        self.born = self.since = 0.0
+        self.heard = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(self._pool.limits.high_water)
+        self.born = self._pool.loop.time()
+
+    def send(self, sink: ResponseSink, pieces: tuple[bytes | memoryview, ...]) -> None:
+        """Send a request; its answer goes to `sink`."""
+        transport = self._transport
+        if transport is None:
+            raise RuntimeError("the connection is not open")
+        self._sink, self._state = sink, self._HEAD
+        self._held, self._spoke = b"", False
+        self.served += 1
+        if len(pieces) == 1:
+            transport.write(pieces[0])
+        else:
+            transport.writelines(pieces)
+
+    @property
+    def usable(self) -> bool:
+        """True where another request can be sent."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def give_back(self) -> None:
+        """Return an unused connection to its pool."""
+        self._pool.put(self)
+
+    def drop(self) -> None:
+        """Close at once, whatever is under way."""
+        self._sink = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause(self) -> None:
+        """Stop reading, so that the provider waits for a slow reader."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        sink = self._sink
+        if sink is None:  # an answer without a request: nothing on this connection can be trusted any more
+            self.drop()
+            return
+        self.heard = self._spoke = True
+        try:
+            if self._state == self._HEAD:
+                self._read_head(sink, data)
+            else:
+                self._read_body(sink, data)
+        except MalformedMessage as error:
+            self.drop()
+            sink.broke(RemoteProtocolError(f"the provider's answer is not HTTP: {error.what}"))
+
+    def _read_head(self, sink: ResponseSink, data: bytes) -> None:
+        if self._held:
+            data = self._held + data
+        while True:
+            end = data.find(_END)
+            if end < 0:
+                if len(data) > _LONGEST_HEAD:
+                    raise MalformedMessage("its head is too long")
+                self._held = data
+                return
+            head = ResponseHead(data[:end], self._pool.names)
+            if head.status >= 200:
+                break
+            if head.status == 101:
+                raise MalformedMessage("it changed the protocol")
+            data = data[end + len(_END) :]
+        self._held, self._keep = b"", head.keep
+        rest = data[end + len(_END) :]
+        if head.chunked:
+            self._state, self._chunks = self._CHUNKED, Chunks()
+        elif head.length is None:
+            self._state, self._keep = self._CLOSE, False
+        elif len(rest) >= head.length:
+            self._hand_whole(sink, head, rest, head.length)
+            return
+        else:
+            self._state, self._need = self._LENGTH, head.length
+        sink.answered(head, [], ended=False)
+        if rest and self._sink is sink:
+            self._read_body(sink, rest)
+
+    def _hand_whole(self, sink: ResponseSink, head: ResponseHead, body: bytes, length: int) -> None:
+        """Hand over an answer that is complete already. The connection is free before anybody reads the answer."""
+        self._state, self._need = self._LENGTH, length
+        if len(body) > length:
+            self._keep, body = False, body[:length]
+        self._release()
+        pieces = [body] if body else []
+        sink.answered(head, pieces, ended=True)
+
+    def _read_body(self, sink: ResponseSink, data: bytes) -> None:
+        ended = False
+        if self._state == self._CHUNKED:
+            chunks = cast("Chunks", self._chunks)
+            pieces = chunks.feed(data)
+            ended = chunks.done
+            if len(pieces) == 1:
+                data = pieces[0]
+            else:
+                data = b"".join(pieces)
+            if ended and chunks.rest:
+                self._keep = False
+        elif self._state == self._LENGTH:
+            if len(data) > self._need:
+                self._keep, data = False, data[: self._need]
+            self._need -= len(data)
+            ended = not self._need
+        if ended:
+            self._release()
+        sink.fed(data, ended=ended)
+
+    def _release(self) -> None:
+        """Keep the connection for the next request, if both sides will, since the answer is complete."""
+        self._sink = None
+        transport = self._transport
+        # An answer may come before all of the request has left: the next one would wait behind its rest.
+        if (
+            self._keep
+            and transport is not None
+            and not transport.is_closing()
+            and not transport.get_write_buffer_size()
+        ):
+            self._pool.put(self)
+        else:
+            self.drop()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        sink, self._sink = self._sink, None
+        self._transport = None
+        self._pool.forget(self)
+        if sink is None:
+            return
+        if self._state == self._CLOSE and exc is None:
+            sink.fed(b"", ended=True)
+        elif not self._spoke and self.served > 1 and (exc is None or isinstance(exc, BrokenPipeError)):
+            sink.resend()
+        elif exc is not None:
+            sink.broke(ReadError(str(exc) or type(exc).__name__))
+        elif self._state == self._HEAD:
+            sink.broke(RemoteProtocolError("Server disconnected without sending a response."))
+        else:
+            sink.broke(RemoteProtocolError("peer closed connection without sending complete message body"))
