@@ -60,7 +60,7 @@ class Finished:
     usage: dict[str, int]
     outcome: Any
     session: str
-    left: bool
+    client_left: bool
 
 
 class Books:
@@ -89,7 +89,7 @@ class Books:
                 dict(done.usage),
                 done.outcome,
                 done.session,
-                done.left,
+                done.client_left,
             )
         )
 

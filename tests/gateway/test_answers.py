@@ -326,7 +326,7 @@ def test_a_client_that_leaves_ends_the_providers_stream_and_blames_nobody(
     with plane.connect() as sock:
         sock.sendall(b"".join(_ask(CHAT | {"stream": True})))
         assert sock.recv(1000)
-    assert plane.done[-1].left
+    assert plane.done[-1].client_left
     deadline = time.monotonic() + 3
     while provider._open and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -228,7 +228,7 @@ def test_after_thousands_of_clients_that_left_nothing_is_open_and_nothing_is_kep
     rounds(40)
     eventually(nothing_is_open, 10)
     assert memory() - before < 16 * 1024**2
-    assert plane.books.done[-1].left
+    assert plane.books.done[-1].client_left
     assert not plane.holdfast.engine.store.cooldowns(), "nobody is blamed"
     provider.follow(ok())
     assert plane.post("chat/completions", ASK | {"model": "mine/scripted-1"})[0] == 200

@@ -37,7 +37,7 @@ class Done:
     streamed: bool = False
     session: str = "s"
     request_id: str = "r"
-    left: bool = False
+    client_left: bool = False
     broken: Fault | None = None
 
 

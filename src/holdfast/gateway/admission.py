@@ -1,4 +1,5 @@
-"""Decides from a request's head alone whether the request may go on: host, origin, token, route and session."""
+"""Decides from a request's head alone whether the request may go on: host, origin, token, route and
+session."""
 
 from __future__ import annotations
 
@@ -39,8 +40,8 @@ class Admission:
 
 
 class AdmissionControl:
-    """The admission of all requests of one gateway. Paths in `open_paths` need no token; `hosts` are the further
-    names under which it may be called, in lower case."""
+    """The admission of all requests of one gateway. Paths in `open_paths` need no token; `hosts` are the
+    further names under which it may be called, in lower case."""
 
     def __init__(self, tokens: Tokens, open_paths: Collection[str], hosts: set[str]) -> None:
         self._tokens, self._open_paths, self._hosts = tokens, open_paths, hosts
@@ -81,7 +82,8 @@ class AdmissionControl:
         return None
 
     def _token_of(self, head: Head) -> Token | None:
-        """Return the token of the first good credential, which the head remembers; None where there is none."""
+        """Return the token of the first good credential, which the head remembers; None where there is
+        none."""
         for value in head.credentials:
             token = self._tokens.check(value)
             if token is not None:
@@ -102,8 +104,8 @@ class AdmissionControl:
     def may_be_called(self, host: bytes) -> bool:
         """Return whether a Host header names this gateway.
 
-        A name that somebody else points at us belongs to a DNS rebinding page. A literal address, and no header at
-        all, never come from a page with a foreign name.
+        A name that somebody else points at us belongs to a DNS rebinding page. A literal address, and no
+        header at all, never come from a page with a foreign name.
         """
         known = self._known_hosts.get(host)
         if known is None:

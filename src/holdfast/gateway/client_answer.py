@@ -28,9 +28,9 @@ _SSE = [b"content-type: text/event-stream", b"cache-control: no-cache"]
 class ClientAnswer:
     """Passes on to a client what came of its request (`ports.FinishedRequest`).
 
-    `began`, `_quiet`: when the request came, and when the provider was last heard, in seconds of the loop's clock.
-    `_pieces` are pieces of the provider's answer that are not passed on yet; `_ended` says that its last one came.
-    `_comments` counts the comments that were sent while the client waited for its stream.
+    `began`, `_quiet`: when the request came, and when the provider was last heard, in seconds of the loop's
+    clock. `_pieces` are pieces of the provider's answer that are not passed on yet; `_ended` says that its
+    last one came. `_comments` counts the comments that were sent while the client waited for its stream.
     """
 
     __slots__ = (
@@ -44,8 +44,8 @@ class ClientAnswer:
         "_up",
         "began",
         "chunks",
+        "client_left",
         "first",
-        "left",
         "over",
         "request",
         "request_run",
@@ -79,7 +79,7 @@ class ClientAnswer:
         self.began = self._quiet = gateway.loop.time()
         self.status = self.size = self.chunks = 0
         self.seconds = 0.0
-        self.streamed = self.left = self.over = False
+        self.streamed = self.client_left = self.over = False
         self.usage: Mapping[str, int] = {}
         self.first: float | None = None
 

@@ -1,7 +1,7 @@
 """The gateway of one process: what its connections share, where it listens, and how it ends.
 
-It decides nothing about a request: `http1` reads it, the handler and the engine decide, `relay` carries it. Nothing
-here blocks.
+It decides nothing about a request: `http1` reads it, the handler and the engine decide, `relay` carries it.
+Nothing here blocks.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ _THREADS = 32
 class Gateway:
     """One process's gateway.
 
-    `hosts` are further names under which it may be called; `strict` is the only pin that `holdfast run` permits.
+    `hosts` are further names under which it may be called; `strict` is the only pin that `holdfast run`
+    permits.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class Gateway:
         for client in [*self.clients]:
             client.retire()
         until = self.loop.time() + seconds
-        while self.clients and self.loop.time() < until:  # noqa: ASYNC110 - an end is waited for once in a process's life
+        while self.clients and self.loop.time() < until:  # noqa: ASYNC110 - once in a process's life
             await asyncio.sleep(min(0.02, max(0.0, until - self.loop.time())))
         return not self.clients
 

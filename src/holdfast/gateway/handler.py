@@ -37,7 +37,7 @@ class LocalResponse(NamedTuple):
     usage: Mapping[str, int] = _NOTHING
     outcome: None = None
     request_id: str = ""
-    left: bool = False
+    client_left: bool = False
     first: None = None
     broken: None = None
 

@@ -24,9 +24,9 @@ AdminAnswer = tuple[int, RawHeaders, bytes]
 class FinishedRequest(Protocol):
     """One finished request, as metrics and logs may read it.
 
-    `route` is the path without session and version (`chat/completions`), "" for no data route; `outcome` is None
-    where nothing was begun; `left`: the client went away before the end; `first`: seconds until the first piece of
-    a stream was passed on; `broken`: the fault that ended it after that.
+    `route` is the path without session and version (`chat/completions`), "" for no data route; `outcome` is
+    None where nothing was begun; `client_left`: the client went away before the end; `first`: seconds until
+    the first piece of a stream was passed on; `broken`: the fault that ended it after that.
     """
 
     @property
@@ -50,7 +50,7 @@ class FinishedRequest(Protocol):
     @property
     def request_id(self) -> str: ...
     @property
-    def left(self) -> bool: ...
+    def client_left(self) -> bool: ...
     @property
     def first(self) -> float | None: ...
     @property
@@ -74,7 +74,10 @@ class Metrics(Protocol):
 
 
 class RelayContext(Protocol):
-    """The gateway as one request sees it. `strict` is the only pin that a gateway of `holdfast run` permits."""
+    """The gateway as one request sees it.
+
+    `strict` is the only pin that a gateway of `holdfast run` permits.
+    """
 
     engine: Engine
     metrics: Metrics

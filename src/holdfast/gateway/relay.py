@@ -1,7 +1,8 @@
-"""One request on its way: drives the conversation from the callbacks of two connections, without a task of its own.
+"""One request on its way: drives the conversation from the callbacks of two connections, without a task of
+its own.
 
-It decides nothing: the conversation says what to open, read or wait for, and this carries it out, then passes on the
-result.
+It decides nothing: the conversation says what to open, read or wait for, and this carries it out, then passes
+on the result.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class Relay(ClientAnswer):
         elif isinstance(error, HoldfastError):
             self._refuse(from_error(error))
         else:
-            self._fail(error)
+            self._fail_inside(error)
 
     def _go(self, result: Any, error: Exception | None = None) -> None:
         """Let the conversation go on with a result or an error, as far as it can without waiting."""
@@ -144,7 +145,7 @@ class Relay(ClientAnswer):
                     self._drop()
                     result = None
                 elif kind is Wait:
-                    self._timer = self._gateway.loop.call_later(op.seconds, self._go, None)  # type: ignore[union-attr]
+                    self._wait(op)  # type: ignore[arg-type]
                     break
                 else:
                     self._perform(op)  # type: ignore[arg-type]
@@ -155,13 +156,16 @@ class Relay(ClientAnswer):
             self._conversation = None
             self._hand(end.value)
         except Exception as failure:
-            self._fail(failure)
+            self._fail_inside(failure)
 
     def _next_piece(self) -> bytes | None:
         """Return the next piece of the body that came, None at its end."""
         if self._pieces:
             return self._pieces.pop(0)
         return None
+
+    def _wait(self, op: Wait) -> None:
+        self._timer = self._gateway.loop.call_later(op.seconds, self._go, None)
 
     def _perform(self, op: Perform) -> None:
         self._gateway.in_thread(op.call).add_done_callback(self._performed)
@@ -171,7 +175,7 @@ class Relay(ClientAnswer):
             return
         error = done.exception()
         if error is not None:
-            self._fail(error)
+            self._fail_inside(error)
         else:
             self._go(done.result())
 
@@ -198,8 +202,8 @@ class Relay(ClientAnswer):
     def resend(self) -> None:
         """Send the request once more, on a fresh connection.
 
-        A kept connection turned out to be closed before any byte of an answer, so the provider never took up the
-        request (Go's net/http does the same).
+        A kept connection turned out to be closed before any byte of an answer, so the provider never took up
+        the request (Go's net/http does the same).
         """
         if self._leaving is not None and not self.over:
             self._up = None
@@ -238,7 +242,7 @@ class Relay(ClientAnswer):
             pieces, self._pieces = self._pieces, []
             self._go(pieces)
 
-    def broke(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
         """Take note that no connection could be opened, or that it broke."""
         self._up = None
         if self.over:
@@ -274,7 +278,7 @@ class Relay(ClientAnswer):
         reads = self._waiting in (OutboundRequest, Read, Whole) or self._stream is not None
         if reads and now - self._quiet > limit:
             self._drop()
-            self.broke(ReadTimeout(f"the provider was silent for {limit:g} s"))
+            self.failed(ReadTimeout(f"the provider was silent for {limit:g} s"))
             return
         if self._waiting is Read:
             self._go(b"")
@@ -284,7 +288,7 @@ class Relay(ClientAnswer):
         """Give up, since the client left: the provider's stream is closed at once, and no key is blamed."""
         if self.over:
             return
-        self.over = self.left = True
+        self.over = self.client_left = True
         self.seconds = self._gateway.loop.time() - self.began
         if self._timer is not None:
             self._timer.cancel()
@@ -296,7 +300,7 @@ class Relay(ClientAnswer):
             self.usage = self._stream.usage
         self._gateway.metrics.finished(self)
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail_inside(self, error: BaseException) -> None:
         """Log an error of ours, and end the request without telling the client more than that."""
         _log.error("a request failed inside the gateway", exc_info=error)
         if self.over:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 class HttpLimits:
     """Limits of the connections of clients and providers. Sizes in bytes, times in seconds.
 
-    `high_water`: unsent bytes to a slow reader at which the other side is paused. `idle`: a connection without a
-    request. `head`, `body`: until a request's head is complete, and between two pieces of its body. `linger`: how
-    long the rest of a refused request is read and thrown away. `connect`: until a provider is reached. `pool_idle`,
-    `pool_age`: how long a connection to a provider is kept without work, and at all.
+    `high_water`: unsent bytes to a slow reader at which the other side is paused. `idle`: a connection
+    without a request. `head`, `body`: until a request's head is complete, and between two pieces of its body.
+    `linger`: how long the rest of a refused request is read and thrown away. `connect`: until a provider is
+    reached. `pool_idle`, `pool_age`: how long a connection to a provider is kept without work, and at all.
     """
 
     head_bytes: int = 64 * 1024

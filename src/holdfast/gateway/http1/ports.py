@@ -1,7 +1,7 @@
 """What the connections need of the program above them.
 
-`ServerConnection` reads a client's requests for a `RequestHandler`; `UpstreamConnection` reads a provider's answer
-for a `ResponseSink`. What a request means is known only behind these two.
+`ServerConnection` reads a client's requests for a `RequestHandler`; `UpstreamConnection` reads a provider's
+answer for a `ResponseSink`. What a request means is known only behind these two.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class RequestTimeout(Exception):
 class Admission(Protocol):
     """The decision about a request that was made from its head alone.
 
-    `refusal` is the answer to a request that may not go on. `repeatable` allows that the same head is admitted
-    again without being read, as long as `RequestHandler.still_admits` agrees.
+    `refusal` is the answer to a request that may not go on. `repeatable` allows that the same head is
+    admitted again without being read, as long as `RequestHandler.still_admits` agrees.
     """
 
     @property
@@ -68,7 +68,8 @@ class RunningRequest(Protocol):
 class ClientConnection(Protocol):
     """A client's connection as a handler and its requests use it.
 
-    `paused`: the client reads more slowly than we write. `sized`: the answer under way has an announced length.
+    `paused`: the client reads more slowly than we write. `sized`: the answer under way has an announced
+    length.
     """
 
     running: RunningRequest | None
@@ -80,7 +81,10 @@ class ClientConnection(Protocol):
         ...
 
     def begin(self, status: int, lines: list[bytes], length: int | None) -> None:
-        """Write the head of an answer whose body follows in pieces. `length` is None where it is not known."""
+        """Write the head of an answer whose body follows in pieces.
+
+        `length` is None where it is not known.
+        """
         ...
 
     def send(self, data: bytes) -> None:
@@ -120,8 +124,8 @@ class RequestHandler(Protocol):
         ...
 
     def answer_to(self, error: Exception, admission: Any) -> LocalAnswer:
-        """Return the answer to a request that cannot be read (MalformedMessage), took too long (RequestTimeout) or
-        failed inside us (any other error)."""
+        """Return the answer to a request that cannot be read (MalformedMessage), took too long
+        (RequestTimeout) or failed inside us (any other error)."""
         ...
 
 
@@ -166,7 +170,10 @@ class ServedConnection(ClientConnection, Protocol):
 
 
 class UpstreamLink(Protocol):
-    """A connection to a provider as the receiver of its answer uses it. `heard`: bytes came since the last look."""
+    """A connection to a provider as the receiver of its answer uses it.
+
+    `heard`: bytes came since the last look.
+    """
 
     heard: bool
 
@@ -206,10 +213,11 @@ class ResponseSink(Protocol):
         """Take the next piece of the body."""
         ...
 
-    def broke(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
         """Take note that no connection could be opened, or that it broke."""
         ...
 
     def resend(self) -> None:
-        """Send the request once more, on a fresh connection: a kept one was closed before it took the request."""
+        """Send the request once more, on a fresh connection: a kept one was closed before it took the
+        request."""
         ...

@@ -15,9 +15,9 @@ _BODILESS = frozenset({204, 304})
 class ResponseHead:
     """The head of a provider's answer.
 
-    `kept` are the lines that go on to the client, `optional` those that do where the provider's settings name them.
-    `type` is the content type, `coding` the content coding, b"" for none. `length` is None where the body's end is
-    marked otherwise. `names` gives the action for each line. Raises MalformedMessage.
+    `kept` are the lines that go on to the client, `optional` those that do where the provider's settings name
+    them. `type` is the content type, `coding` the content coding, b"" for none. `length` is None where the
+    body's end is marked otherwise. `names` gives the action for each line. Raises MalformedMessage.
     """
 
     __slots__ = ("_lines", "chunked", "coding", "keep", "kept", "length", "optional", "status", "type")

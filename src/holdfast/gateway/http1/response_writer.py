@@ -40,7 +40,10 @@ class ResponseWriter(asyncio.Protocol):
             transport.writelines((head, body))
 
     def begin(self, status: int, lines: list[bytes], length: int | None) -> None:
-        """Write the head of an answer whose body follows in pieces. `length` is None where it is not known."""
+        """Write the head of an answer whose body follows in pieces.
+
+        `length` is None where it is not known.
+        """
         if self._transport is None:
             return
         self.sized, self._chunked_out = length is not None, False

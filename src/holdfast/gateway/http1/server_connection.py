@@ -38,7 +38,8 @@ class ServerConnection(ResponseWriter):
         "running",
     )
 
-    # Reading a head or a body; a request is under way; its answer waits for a slow reader; the connection ends.
+    # Reading a head or a body; a request is under way; its answer waits for a slow reader; the connection
+    # ends.
     _HEAD_STATE, _BODY, _BUSY, _FULL, _LINGER = range(5)
 
     def __init__(self, server: Server) -> None:
@@ -70,7 +71,7 @@ class ServerConnection(ResponseWriter):
         if self._server.draining:
             self._transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it was lost makes no difference
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the cause makes no difference
         self._transport = None
         self._server.closed(self)
         running, self.running = self.running, None
@@ -172,8 +173,8 @@ class ServerConnection(ResponseWriter):
     def _take_again(self, cached: CachedHead, data: bytes) -> bytes | None:
         """Do what `_take_head` does, for a head that this connection's last request had too.
 
-        A client sends the same head again and again, but for its length. Return None where it is another one, or
-        where it would not be admitted as before.
+        A client sends the same head again and again, but for its length. Return None where it is another one,
+        or where it would not be admitted as before.
         """
         digits = cached.find_length(data)
         if digits is None or not self._handler.still_admits(self._admission):

@@ -127,7 +127,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._read_body(sink, data)
         except MalformedMessage as error:
             self.drop()
-            sink.broke(RemoteProtocolError(f"the provider's answer is not HTTP: {error.what}"))
+            sink.failed(RemoteProtocolError(f"the provider's answer is not HTTP: {error.what}"))
 
     def _read_head(self, sink: ResponseSink, data: bytes) -> None:
         if self._held:
@@ -161,7 +161,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._read_body(sink, rest)
 
     def _hand_whole(self, sink: ResponseSink, head: ResponseHead, body: bytes, length: int) -> None:
-        """Hand over an answer that is complete already. The connection is free before anybody reads the answer."""
+        """Hand over an answer that is complete already.
+
+        The connection is free before anybody reads the answer.
+        """
         self._state, self._need = self._LENGTH, length
         if len(body) > length:
             self._keep, body = False, body[:length]
@@ -219,8 +222,8 @@ class UpstreamConnection(asyncio.Protocol):
         elif not self._spoke and self.served > 1 and (exc is None or isinstance(exc, BrokenPipeError)):
             sink.resend()
         elif exc is not None:
-            sink.broke(ReadError(str(exc) or type(exc).__name__))
+            sink.failed(ReadError(str(exc) or type(exc).__name__))
         elif self._state == self._HEAD:
-            sink.broke(RemoteProtocolError("Server disconnected without sending a response."))
+            sink.failed(RemoteProtocolError("Server disconnected without sending a response."))
         else:
-            sink.broke(RemoteProtocolError("peer closed connection without sending complete message body"))
+            sink.failed(RemoteProtocolError("peer closed connection without sending complete message body"))

@@ -59,13 +59,13 @@ class Pool:
         try:
             await connect(self._address, lambda: connection, self.limits.connect)
         except UpstreamError as error:
-            sink.broke(error)
+            sink.failed(error)
             return
         self.open.add(connection)
         if connection.usable:
             sink.connected(connection)
         else:
-            sink.broke(ReadError("the connection was closed as soon as it was made"))
+            sink.failed(ReadError("the connection was closed as soon as it was made"))
 
     def sweep(self, now: float) -> None:
         """Close the connections that have been idle for too long: the oldest come first."""

@@ -188,7 +188,7 @@ def _request(done: FinishedRequest) -> dict[str, object]:
         "seconds": round(done.seconds, 4),
         "streamed": done.streamed or None,
         "bytes": done.size,
-        "client_closed": done.left or None,
+        "client_closed": done.client_left or None,
     }
 
 
