@@ -1,8 +1,8 @@
-"""The model list: what can be asked for, as pins, in one shape that the OpenAI and the Anthropic SDKs both
-read.
+"""The model list as pins, in one shape that the OpenAI and the Anthropic SDKs both read.
 
-It is `core.catalog`, what is declared and what providers listed of late, without what cannot be reached. No
-provider is asked."""
+It holds what is declared and what providers listed of late (`core.catalog`), without what cannot be reached.
+No provider is asked.
+"""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _UNKNOWN_DATE = "1970-01-01T00:00:00Z"  # what Anthropic's API says where a date
 
 
 def spoken(headers: Mapping[bytes, bytes]) -> frozenset[Dialect] | None:
-    """What the caller speaks, as far as its headers tell: Anthropic's clients must send their version,
-    OpenAI's SDKs say who they are."""
+    """Return the dialects that the caller speaks, None where its headers do not show it.
+
+    Anthropic's clients must send their version; OpenAI's SDKs send their language.
+    """
     if b"anthropic-version" in headers:
         return ANTHROPIC
-    return OPENAI if b"x-stainless-lang" in headers else None
+    if b"x-stainless-lang" in headers:
+        return OPENAI
+    return None
 
 
 def listing(engine: Engine, speaks: Collection[Dialect] | None, strict: Pin | None) -> dict[str, Any]:
-    """All models, in the order of the configuration; with a strict pin only that one."""
-    items = [_item(one) for one in _reachable(engine, speaks) if strict in (None, one.pin)]
-    ids = [item["id"] for item in items]
-    return {
-        "object": "list",
-        "data": items,
-        "has_more": False,
-        "first_id": ids[0] if ids else None,
-        "last_id": ids[-1] if ids else None,
-    }
+    """Return all models, in the order of the configuration; with a strict pin only that one."""
+    items = [_item(option) for option in _reachable(engine, speaks) if strict in (None, option.pin)]
+    first = last = None
+    if items:
+        first, last = items[0]["id"], items[-1]["id"]
+    return {"object": "list", "data": items, "has_more": False, "first_id": first, "last_id": last}
 
 
 def one(engine: Engine, name: str, speaks: Collection[Dialect] | None, strict: Pin | None) -> dict[str, Any]:
@@ -47,10 +47,10 @@ def one(engine: Engine, name: str, speaks: Collection[Dialect] | None, strict: P
 
     Raises UnknownModel and AmbiguousModel, with what could be meant.
     """
-    found = [option for option in _reachable(engine, speaks) if strict in (None, option.pin)]
-    named = [option for option in found if str(option.pin) == name] or [
-        option for option in found if option.pin.model == name
-    ]
+    offered = [option for option in _reachable(engine, speaks) if strict in (None, option.pin)]
+    named = [option for option in offered if str(option.pin) == name]
+    if not named:
+        named = [option for option in offered if option.pin.model == name]
     if len(named) == 1:
         return _item(named[0])
     if named:
@@ -58,7 +58,7 @@ def one(engine: Engine, name: str, speaks: Collection[Dialect] | None, strict: P
         raise AmbiguousModel(
             f"several providers list a model '{name}'", candidates=pins, next_step="holdfast models"
         )
-    alike = get_close_matches(name, [str(option.pin) for option in found], n=3, cutoff=0.5)
+    alike = get_close_matches(name, [str(option.pin) for option in offered], n=3, cutoff=0.5)
     raise UnknownModel(f"no provider lists a model '{name}'", candidates=alike, next_step="holdfast models")
 
 
@@ -68,15 +68,18 @@ def _reachable(engine: Engine, speaks: Collection[Dialect] | None) -> list[Optio
 
 
 def _discovered(engine: Engine, config: Config) -> dict[str, list[str]]:
-    """What each provider listed at the addresses that it has now."""
-    found: dict[str, list[str]] = {}
+    """Return the models that each provider listed at the addresses that it has now."""
+    listed: dict[str, list[str]] = {}
     try:
         for provider in config.providers.values():
-            seen = [engine.store.models(provider.name, endpoint.url) for endpoint in provider.endpoints]
-            found[provider.name] = [model for one in seen if one is not None for model in one[0]]
-    except StoreError as error:  # what is declared can be told all the same
+            models = listed.setdefault(provider.name, [])
+            for endpoint in provider.endpoints:
+                stored = engine.store.models(provider.name, endpoint.url)
+                if stored is not None:
+                    models += stored[0]
+    except StoreError as error:  # the declared models can be listed all the same
         engine.journal_writer.tell(error)
-    return found
+    return listed
 
 
 def _item(option: Option) -> dict[str, Any]:

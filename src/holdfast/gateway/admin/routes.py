@@ -1,8 +1,9 @@
-"""What the gateway answers itself: model lists, health, metrics, and the admin pages as JSON. Nothing here
-starts a process, asks a provider or changes anything; no answer holds a key or a prompt.
+"""The routes that the gateway answers itself: model lists, health, metrics, and the admin pages as JSON.
 
-A path needs the gateway's token unless it stands in `Sides.OPEN`: those say nothing but whether the gateway
-is up. A token that is bound to a session sees that session only."""
+Nothing here starts a process, asks a provider or changes anything; no answer holds a key or a prompt. A path
+needs the gateway's token unless it is in `AdminRoutes.OPEN`: those say only whether the gateway is up. A
+token that is bound to a session sees that session only.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ GET /holdfast/status, /holdfast/providers, /holdfast/sessions, /holdfast/session
 
 
 class AdminRequest(NamedTuple):
-    """One request: what stands behind the route's own path is `rest`."""
+    """One request. `rest` is the part of the path that follows the route's own part."""
 
     gateway: AdminContext
     metrics: Metrics
@@ -54,7 +55,7 @@ Handler = Callable[[AdminRequest], "AdminAnswer"]
 
 
 class AdminRoutes:
-    """The side routes of one process; a row of `_ROUTES` each."""
+    """The admin routes of one process; a row of `_ROUTES` each."""
 
     OPEN = frozenset({"/", "/health/live", "/health/ready", "/health/liveliness", "/health/readiness"})
 
@@ -70,57 +71,59 @@ class AdminRoutes:
         headers: RawHeaders,
         token: Token | None,
     ) -> AdminAnswer | Future[AdminAnswer] | None:
-        """The answer to a GET, None for a path that is none of ours. What reads the store is done in a
-        thread."""
-        handler, rest = _found(path)
+        """Return the answer to a GET, None for an unknown path.
+
+        A route that reads the store runs in a thread.
+        """
+        handler, rest = _route_of(path)
         if handler is None or method not in ("GET", "HEAD"):
             return None
-        asked = AdminRequest(
-            gateway,
-            self.metrics,
-            self.version,
-            unquote(rest),
-            {name.lower(): value for name, value in headers},
-            token,
+        request = AdminRequest(
+            gateway=gateway,
+            metrics=self.metrics,
+            version=self.version,
+            rest=unquote(rest),
+            headers={name.lower(): value for name, value in headers},
+            token=token,
         )
-        if handler in _OF_ALL and _only(asked) is not None:
+        if handler in _OF_ALL and _only(request) is not None:
             return _refused(None, refusal("session_token"))
-        return handler(asked) if handler in _QUICK else gateway.in_thread(partial(handler, asked))
+        if handler in _QUICK:
+            return handler(request)
+        return gateway.in_thread(partial(handler, request))
 
 
 def _live(_: AdminRequest) -> AdminAnswer:
     return _json(200, {"live": True})
 
 
-def _ready(asked: AdminRequest) -> AdminAnswer:
-    """Whether requests can be served. What is wrong with the configuration or the store is told to whoever
-    has a token."""
-    engine = asked.gateway.engine
+def _ready(request: AdminRequest) -> AdminAnswer:
+    """Return whether requests can be served; to a caller with a token also the state of store and
+    configuration."""
+    engine = request.gateway.engine
     try:
         engine.store.revision()
         store = "ok"
     except HoldfastError as error:
         store = str(error)
-    config = engine.config_error
-    ready = store == "ok" and not asked.gateway.draining
-    told: dict[str, object] = {"ready": ready}
-    if _has_token(asked):
-        told |= {
-            "store": store,
-            "config": "ok" if config is None else str(config),
-            "draining": asked.gateway.draining,
-        }
-    return _json(200 if ready else 503, told)
+    ready = store == "ok" and not request.gateway.draining
+    value: dict[str, object] = {"ready": ready}
+    if _has_token(request):
+        config = str(engine.config_error or "ok")
+        value |= {"store": store, "config": config, "draining": request.gateway.draining}
+    if ready:
+        return _json(200, value)
+    return _json(503, value)
 
 
-def _metrics(asked: AdminRequest) -> AdminAnswer:
-    asked.metrics.measure(asked.gateway)
-    return 200, [(b"content-type", CONTENT_TYPE.encode())], asked.metrics.render(asked.version)
+def _metrics(request: AdminRequest) -> AdminAnswer:
+    request.metrics.measure(request.gateway)
+    return 200, [(b"content-type", CONTENT_TYPE.encode())], request.metrics.render(request.version)
 
 
-def _page(asked: AdminRequest) -> AdminAnswer:
-    host = asked.headers.get(b"host", b"127.0.0.1:4141").decode("latin-1")
-    text = _PAGE.format(version=asked.version, base=f"http://{host}")
+def _page(request: AdminRequest) -> AdminAnswer:
+    host = request.headers.get(b"host", b"127.0.0.1:4141").decode("latin-1")
+    text = _PAGE.format(version=request.version, base=f"http://{host}")
     return (
         200,
         [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")],
@@ -128,58 +131,62 @@ def _page(asked: AdminRequest) -> AdminAnswer:
     )
 
 
-def _models(asked: AdminRequest) -> AdminAnswer:
+def _models(request: AdminRequest) -> AdminAnswer:
     return _json(
-        200, models.listing(asked.gateway.engine, models.spoken(asked.headers), asked.gateway.strict)
+        200, models.listing(request.gateway.engine, models.spoken(request.headers), request.gateway.strict)
     )
 
 
-def _model(asked: AdminRequest) -> AdminAnswer:
-    speaks = models.spoken(asked.headers)
+def _model(request: AdminRequest) -> AdminAnswer:
+    speaks = models.spoken(request.headers)
     try:
-        return _json(200, models.one(asked.gateway.engine, asked.rest, speaks, asked.gateway.strict))
+        return _json(200, models.one(request.gateway.engine, request.rest, speaks, request.gateway.strict))
     except HoldfastError as error:
         return _refused(speaks, from_error(error))
 
 
-def _status(asked: AdminRequest) -> AdminAnswer:
-    return _json(200, views.status(asked.gateway, asked.metrics.shared, asked.version))
+def _status(request: AdminRequest) -> AdminAnswer:
+    return _json(200, views.status(request.gateway, request.metrics.shared, request.version))
 
 
-def _providers(asked: AdminRequest) -> AdminAnswer:
-    return _json(200, views.providers(asked.gateway.engine))
+def _providers(request: AdminRequest) -> AdminAnswer:
+    return _json(200, views.providers(request.gateway.engine))
 
 
-def _sessions(asked: AdminRequest) -> AdminAnswer:
-    return _json(200, views.sessions(asked.gateway.engine, _only(asked)))
+def _sessions(request: AdminRequest) -> AdminAnswer:
+    return _json(200, views.sessions(request.gateway.engine, _only(request)))
 
 
-def _session(asked: AdminRequest) -> AdminAnswer:
-    told = views.session(asked.gateway.engine, asked.rest) if _only(asked) in (None, asked.rest) else None
-    if told is None:
-        return _refused(None, refusal("no_such_session", session=asked.rest))
-    return _json(200, told)
+def _session(request: AdminRequest) -> AdminAnswer:
+    value = None
+    if _only(request) in (None, request.rest):
+        value = views.session(request.gateway.engine, request.rest)
+    if value is None:
+        return _refused(None, refusal("no_such_session", session=request.rest))
+    return _json(200, value)
 
 
-def _request(asked: AdminRequest) -> AdminAnswer:
-    told = views.request(asked.gateway.engine, asked.rest, _only(asked))
-    if told is None:
-        return _refused(None, refusal("no_such_request", request=asked.rest))
-    return _json(200, told)
+def _request(request: AdminRequest) -> AdminAnswer:
+    value = views.request(request.gateway.engine, request.rest, _only(request))
+    if value is None:
+        return _refused(None, refusal("no_such_request", request=request.rest))
+    return _json(200, value)
 
 
-def _has_token(asked: AdminRequest) -> bool:
-    """Whether a token was sent along where none is needed."""
+def _has_token(request: AdminRequest) -> bool:
+    """Return whether a good token was sent along where none is needed."""
     sent = (
-        asked.headers.get(b"authorization", b"").rpartition(b" ")[2],
-        asked.headers.get(b"x-api-key", b""),
+        request.headers.get(b"authorization", b"").rpartition(b" ")[2],
+        request.headers.get(b"x-api-key", b""),
     )
-    return any(asked.gateway.tokens.check(value) is not None for value in sent if value)
+    return any(request.gateway.tokens.check(value) is not None for value in sent if value)
 
 
-def _only(asked: AdminRequest) -> str | None:
-    """The one session that this token may see; None: all."""
-    return asked.token.session if asked.token is not None else None
+def _only(request: AdminRequest) -> str | None:
+    """Return the only session that this token may see; None for all."""
+    if request.token is None:
+        return None
+    return request.token.session
 
 
 _ROUTES: dict[str, Handler] = {
@@ -201,20 +208,21 @@ _BELOW: tuple[tuple[str, Handler], ...] = (
 )
 _QUICK = (_live, _page)
 _OF_ALL = (_metrics, _status, _providers)
-"""What tells of all sessions together: not for a token of one."""
+"""Routes that show all sessions together: not for a token of one."""
 
 
-def _found(path: str) -> tuple[Handler | None, str]:
-    """The handler of a path, with or without /v1, and what stands behind its own part."""
+def _route_of(path: str) -> tuple[Handler | None, str]:
+    """Return the handler of a path, with or without /v1, and the part of the path that follows its own
+    part."""
     while path.startswith("/v1/"):
         path = path[3:]
     handler = _ROUTES.get(path)
     if handler is not None:
         return handler, ""
-    return next(
-        ((below, path[len(start) :]) for start, below in _BELOW if path.startswith(start) and path != start),
-        (None, ""),
-    )
+    for start, below in _BELOW:
+        if path.startswith(start) and path != start:
+            return below, path[len(start) :]
+    return None, ""
 
 
 def _json(status: int, value: object) -> AdminAnswer:

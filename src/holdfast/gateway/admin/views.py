@@ -1,7 +1,7 @@
-"""What the admin pages tell, as values of plain JSON types: read-only, from memory and the store, without a
-key's value.
+"""The contents of the admin pages as plain JSON values: read-only, from memory and the store, without keys'
+values.
 
-The store is read here, so nothing of this runs on the event loop.
+The store is read here, so none of this runs on the event loop.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ...core.changes import NO_KEY, Cooldown
+from ...core.changes import NO_KEY, Cooldown, Evidence
 from ...core.identity import Endpoint, Key, Provider
 from ...core.session import Session
 from ...engine.journal import why
@@ -27,155 +27,178 @@ _LINES = 200
 
 
 def status(gateway: AdminContext, shared: Shared, version: str) -> dict[str, Any]:
-    """The gateway as a whole: version, workers, configuration."""
-    engine, now = gateway.engine, time.time()
-    error = engine.config_error
-    workers = [
-        {
-            "pid": int(fixed[Gauge.PID]),
-            "ready": bool(fixed[Gauge.READY]),
-            "uptime": round(now - fixed[Gauge.STARTED_AT], 1) if fixed[Gauge.STARTED_AT] else 0.0,
-            "starts": int(fixed[Gauge.STARTS]),
-            "open_connections": int(fixed[Gauge.OPEN_CLIENTS]),
-            "config_broken": bool(fixed[Gauge.CONFIG_BROKEN]),
-        }
-        for fixed in map(shared.fixed, range(shared.slots))
-    ]
-    config = engine.config()
+    """Return the gateway as a whole: version, workers, configuration."""
+    engine, config = gateway.engine, gateway.engine.config()
+    error = None
+    if engine.config_error is not None:
+        error = str(engine.config_error)
     return {
         "version": version,
         "now": engine.store.now(),
-        "workers": workers,
+        "workers": [_worker(shared.fixed(slot)) for slot in range(shared.slots)],
         "draining": gateway.draining,
         "journal_queue": engine.journal_writer.waiting,
         "config": {
             "file": str(engine.home.config),
             "providers": len(config.providers),
             "fallbacks": len(config.fallbacks),
-            "error": str(error) if error is not None else None,
+            "error": error,
         },
     }
 
 
+def _worker(gauges: dict[Gauge, float]) -> dict[str, Any]:
+    uptime = 0.0
+    if gauges[Gauge.STARTED_AT]:
+        uptime = round(time.time() - gauges[Gauge.STARTED_AT], 1)
+    return {
+        "pid": int(gauges[Gauge.PID]),
+        "ready": bool(gauges[Gauge.READY]),
+        "uptime": uptime,
+        "starts": int(gauges[Gauge.STARTS]),
+        "open_connections": int(gauges[Gauge.OPEN_CLIENTS]),
+        "config_broken": bool(gauges[Gauge.CONFIG_BROKEN]),
+    }
+
+
 def providers(engine: Engine) -> list[dict[str, Any]]:
-    """Every provider with its endpoints, and for each key what it last did at each of them and what rests."""
+    """Return every provider with its endpoints and keys, their evidence and their cooldowns."""
     engine.catch_up()
     now = engine.store.now()
-    resting = [one for one in engine.store.cooldowns() if one.until > now]
-    return [_provider(engine, one, resting) for one in engine.config().providers.values()]
+    cooldowns = [item for item in engine.store.cooldowns() if item.until > now]
+    return [_provider(engine, provider, cooldowns) for provider in engine.config().providers.values()]
 
 
-def _provider(engine: Engine, provider: Provider, resting: Iterable[Cooldown]) -> dict[str, Any]:
+def _provider(engine: Engine, provider: Provider, cooldowns: Iterable[Cooldown]) -> dict[str, Any]:
+    models = None
+    if provider.models is not None:
+        models = list(provider.models)
     return {
         "name": provider.name,
         "preset": provider.preset,
         "strategy": str(provider.strategy),
-        "models": list(provider.models) if provider.models is not None else None,
-        "endpoints": [_endpoint(engine, one, resting) for one in provider.endpoints],
-        "keys": [_key(engine, provider, key, resting) for key in provider.keys],
+        "models": models,
+        "endpoints": [_endpoint(engine, endpoint, cooldowns) for endpoint in provider.endpoints],
+        "keys": [_key(engine, provider, key, cooldowns) for key in provider.keys],
     }
 
 
-def _endpoint(engine: Engine, endpoint: Endpoint, resting: Iterable[Cooldown]) -> dict[str, Any]:
-    told: dict[str, Any] = {"url": endpoint.url, "dialect": str(endpoint.dialect), "auth": str(endpoint.auth)}
-    told["resting"] = [
-        _cooldown(one)
-        for one in resting
-        if one.subject == f"endpoint:{endpoint.url}" or _is_model_at(one.subject, endpoint.url)
-    ]
+def _endpoint(engine: Engine, endpoint: Endpoint, cooldowns: Iterable[Cooldown]) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "url": endpoint.url,
+        "dialect": str(endpoint.dialect),
+        "auth": str(endpoint.auth),
+        "resting": [_cooldown(item) for item in cooldowns if _is_about(item.subject, endpoint.url)],
+    }
     evidence = engine.health.evidence(NO_KEY, endpoint)
-    return told | ({"last_ok": evidence.last_ok} if evidence.last_ok is not None else {})
+    if evidence.last_ok is not None:
+        value["last_ok"] = evidence.last_ok
+    return value
 
 
-def _is_model_at(subject: str, url: str) -> bool:
-    return subject.startswith("model:") and subject.endswith(f"@{url}")
+def _is_about(subject: str, url: str) -> bool:
+    """Return whether a cooldown rests an endpoint, or a model at it."""
+    return subject == f"endpoint:{url}" or (subject.startswith("model:") and subject.endswith(f"@{url}"))
 
 
-def _key(engine: Engine, provider: Provider, key: Key, resting: Iterable[Cooldown]) -> dict[str, Any]:
-    mark = engine.fingerprint(key)
-    mine = (f"key:{mark}@", f"account:{provider.name}:{key.account}@") if key.account else (f"key:{mark}@",)
-    seen = (
-        [engine.health.evidence(mark, endpoint) for endpoint in (*provider.endpoints, *key.endpoints)]
-        if mark is not None
-        else []
-    )
+def _key(engine: Engine, provider: Provider, key: Key, cooldowns: Iterable[Cooldown]) -> dict[str, Any]:
+    fingerprint = engine.fingerprint(key)
+    evidence: list[Evidence] = []
+    resting: list[Cooldown] = []
+    if fingerprint is not None:
+        subjects = [f"key:{fingerprint}@"]
+        if key.account:
+            subjects.append(f"account:{provider.name}:{key.account}@")
+        resting = [item for item in cooldowns if item.subject.startswith(tuple(subjects))]
+        endpoints = (*provider.endpoints, *key.endpoints)
+        evidence = [engine.health.evidence(fingerprint, endpoint) for endpoint in endpoints]
     return {
         "label": key.label,
         "kept_in": key.ref.partition(":")[0],
         "account": key.account,
-        "read": mark is not None,
+        "read": fingerprint is not None,
         "evidence": [
             {
-                "url": one.url,
-                "last_ok": one.last_ok,
-                "last_fault": one.last_fault and str(one.last_fault),
-                "last_fault_at": one.last_fault_at,
+                "url": item.url,
+                "last_ok": item.last_ok,
+                "last_fault": item.last_fault and str(item.last_fault),
+                "last_fault_at": item.last_fault_at,
             }
-            for one in seen
-            if not one.untested
+            for item in evidence
+            if not item.untested
         ],
-        "resting": [_cooldown(one) for one in resting if mark is not None and one.subject.startswith(mine)],
+        "resting": [_cooldown(item) for item in resting],
     }
 
 
-def _cooldown(one: Cooldown) -> dict[str, Any]:
+def _cooldown(cooldown: Cooldown) -> dict[str, Any]:
+    until: float | None = cooldown.until
+    if until == float("inf"):  # JSON has no infinity
+        until = None
     return {
-        "about": one.subject.partition(":")[0],
-        "url": one.subject.rpartition("@")[2],
-        "fault": str(one.fault.kind),
-        "since": one.since,
-        "until": one.until if one.until != float("inf") else None,
+        "about": cooldown.subject.partition(":")[0],
+        "url": cooldown.subject.rpartition("@")[2],
+        "fault": str(cooldown.fault.kind),
+        "since": cooldown.since,
+        "until": until,
     }
 
 
 def sessions(engine: Engine, only: str | None) -> list[dict[str, Any]]:
-    """All sessions, the last changed first; or the `only` one that may be seen."""
-    return [_row(engine, one) for one in engine.store.sessions() if only in (None, one.id)]
+    """Return all sessions, the last changed first; or the `only` one that may be seen."""
+    return [_session(engine, item) for item in engine.store.sessions() if only in (None, item.id)]
 
 
 def session(engine: Engine, session_id: str) -> dict[str, Any] | None:
-    """One session and why it is where it is; None when there never was one."""
+    """Return one session and why it is where it is; None when there never was one."""
     engine.journal_writer.flush()
-    row = engine.store.session(session_id)
+    stored = engine.store.session(session_id)
     events = engine.store.journal(session=session_id, limit=_LINES)
-    if row is None and not events:
+    if stored is None and not events:
         return None
-    told = _row(engine, row) if row is not None else {"id": session_id, "removed": True}
-    return told | {"last_explanation": engine.explained.get(session_id), **_story(events)}
+    value: dict[str, Any] = {"id": session_id, "removed": True}
+    if stored is not None:
+        value = _session(engine, stored)
+    return value | {"last_explanation": engine.explained.get(session_id), **_story(events)}
 
 
 def request(engine: Engine, request_id: str, only: str | None) -> dict[str, Any] | None:
-    """What happened to one request; None when nothing is known of it, or it was another session's than the
-    `only` one."""
+    """Return the journal of one request.
+
+    None when nothing is known of it, or when it was of another session than the `only` one that may be seen.
+    """
     engine.journal_writer.flush()
-    events = [
-        one for one in engine.store.journal(request=request_id, limit=_LINES) if only in (None, one.session)
-    ]
-    return (
-        {"id": request_id, "session": events[-1].session, "pin": events[-1].pin, **_story(events)}
-        if events
-        else None
-    )
+    known = engine.store.journal(request=request_id, limit=_LINES)
+    events = [event for event in known if only in (None, event.session)]
+    if not events:
+        return None
+    return {"id": request_id, "session": events[-1].session, "pin": events[-1].pin, **_story(events)}
 
 
-def _row(engine: Engine, row: Session) -> dict[str, Any]:
-    lost = obstacle(engine.config(), row)
-    active_fallback = row.on_fallback(engine.store.now())
-    return {
-        "id": row.id,
-        "pin": str(row.pin),
-        "key": row.key,
-        "kept_key": row.kept_key,
-        "fallback": active_fallback.values() if active_fallback is not None else None,
-        "created_at": row.created_at,
-        "changed_at": row.changed_at,
-        "resumes": lost is None,
-        "why_not": lost.what if lost is not None else "",
-        "candidates": list(getattr(lost, "candidates", ())),
-        "run": lost.next_step if lost is not None else "",
+def _session(engine: Engine, stored: Session) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "id": stored.id,
+        "pin": str(stored.pin),
+        "key": stored.key,
+        "kept_key": stored.kept_key,
+        "fallback": None,
+        "created_at": stored.created_at,
+        "changed_at": stored.changed_at,
+        "resumes": True,
+        "why_not": "",
+        "candidates": [],
+        "run": "",
     }
+    active_fallback = stored.on_fallback(engine.store.now())
+    if active_fallback is not None:
+        value["fallback"] = active_fallback.values()
+    lost = obstacle(engine.config(), stored)
+    if lost is not None:
+        candidates = list(getattr(lost, "candidates", ()))
+        value |= {"resumes": False, "why_not": lost.what, "candidates": candidates, "run": lost.next_step}
+    return value
 
 
 def _story(events: list[Event[Detail]]) -> dict[str, Any]:
-    """The journal in words and as values; times are UTC in the words, epoch seconds in the values."""
+    """Return the journal as text and as values; times are UTC in the text, epoch seconds in the values."""
     return {"why": why(events), "events": [event_values(event) for event in events]}

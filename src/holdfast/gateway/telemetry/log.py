@@ -1,9 +1,9 @@
-"""The gateway's log: one JSON object a line on stderr, for what somebody may have to act on. Never a key,
-never a prompt.
+"""The gateway's log on stderr: one JSON object a line for events that somebody may have to act on.
 
-Faults, fallbacks, refusals, reloads, start and end are written always, one line for every request only where
-it was asked for. A thread of its own writes: a reader of stderr that is slow costs lines (how many is told),
-never a request."""
+It never holds a key or a prompt. Faults, fallbacks, refusals, reloads, start and end are written always, a
+line for every request only on demand. A thread of its own writes: a slow reader of stderr costs lines (their
+number is logged), never a request.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from ...core.secret import Secret, redact
+from ...core.steps import Outcome
 from ...engine.background import BackgroundWorker
 
 if TYPE_CHECKING:
@@ -34,8 +36,10 @@ _MOST_FRAMES = 12
 
 
 class Log:
-    """One per process. `known` gives the secrets that must not be written, whatever shape they have. `close`
-    writes what is left."""
+    """The log of one process. `known` gives the secrets that must not be written, whatever shape they have.
+
+    `access` asks for a line for every request. `close` writes what is left.
+    """
 
     def __init__(
         self,
@@ -47,9 +51,9 @@ class Log:
         self._known, self.access = known, access
         self._write = write or _to_stderr
         self._worker: BackgroundWorker[_Line] = BackgroundWorker(
-            "holdfast-log", self._put_all, most=_QUEUE, failed=_nobody_reads
+            "holdfast-log", self._put_all, most=_QUEUE, failed=_ignore
         )
-        self._told_lost = self._refused = self._untold = 0
+        self._reported_lost = self._refused = self._unreported = 0
         self._second = 0
 
     def say(self, event: str, level: str = "info", /, **facts: object) -> None:
@@ -61,122 +65,124 @@ class Log:
         `access`."""
         outcome = done.outcome
         if outcome is None:
-            if self.access or (done.status >= 400 and self._may_tell()):
-                self.say(
-                    "answered" if done.status < 400 else "refused",
-                    **_request(done),
-                    code=getattr(done, "code", None) or None,
-                )
+            self._answered_here(done)
             return
-        fault = outcome.fault
-        if (
-            fault is None
-            and done.broken is None
-            and not self.access
-            and not outcome.active_fallback
-            and len(outcome.attempts) == 1
-        ):
+        fault = done.broken or outcome.fault
+        smooth = fault is None and not outcome.active_fallback and len(outcome.attempts) == 1
+        if smooth and not self.access:
             return
-        if fault is not None:
-            event, level = "fault", "warning"
-        elif outcome.active_fallback:
-            event, level = "fallback", "warning"
-        else:
-            event, level = "answered", "info"
-        failed = [one for one in outcome.attempts if one.fault is not None]
-        if event == "answered" and failed:
-            event = "recovered"
-        if done.broken is not None:
-            event, level, fault = "broken-stream", "warning", done.broken
+        event, level = _event_of(done, outcome)
         connection = outcome.connection
-        self.say(
-            event,
-            level,
-            **_request(done),
-            pin=str(connection.pin),
-            key=connection.key.label if connection.key is not None else None,
-            attempts=outcome.sends,
-            fault=str(fault.kind) if fault is not None else None,
-            provider_status=fault.status if fault is not None else None,
-            before=[
-                str(one.fault.kind) for one in failed if one.fault is not None and one.fault is not fault
-            ],
-            from_memory=outcome.from_memory or None,
-        )
+        facts: dict[str, object] = {"pin": str(connection.pin)}
+        if connection.key is not None:
+            facts["key"] = connection.key.label
+        facts["attempts"] = outcome.sends
+        if fault is not None:
+            facts["fault"], facts["provider_status"] = str(fault.kind), fault.status
+        before = [attempt.fault for attempt in outcome.attempts if attempt.fault is not None]
+        facts["before"] = [str(earlier.kind) for earlier in before if earlier is not fault]
+        facts["from_memory"] = outcome.from_memory or None
+        self.say(event, level, **_request(done), **facts)
 
-    def _may_tell(self) -> bool:
-        """Whether one more refusal may be told now: anybody can cause any number of them. Those left out are
-        counted."""
+    def _answered_here(self, done: FinishedRequest) -> None:
+        """Write a line for a request that the gateway answered itself."""
+        refused = done.status >= 400
+        if not self.access and not (refused and self._may_report()):
+            return
+        event = "answered"
+        if refused:
+            event = "refused"
+        self.say(event, **_request(done), code=getattr(done, "code", None) or None)
+
+    def _may_report(self) -> bool:
+        """Return whether one more refusal may be logged now, and count those that may not.
+
+        Anybody can cause any number of them.
+        """
         second = int(time.monotonic())
         if second != self._second:
-            self._tell_untold()
+            self._report_rest()
             self._second, self._refused = second, 0
         self._refused += 1
-        self._untold += self._refused > _REFUSALS_A_SECOND
+        self._unreported += self._refused > _REFUSALS_A_SECOND
         return self._refused <= _REFUSALS_A_SECOND
 
-    def _tell_untold(self) -> None:
-        if self._untold:
-            self.say("refused", "warning", more=self._untold)
-            self._untold = 0
+    def _report_rest(self) -> None:
+        if self._unreported:
+            self.say("refused", "warning", more=self._unreported)
+            self._unreported = 0
 
     def close(self) -> None:
         """Write what is queued, for a while, and end."""
-        self._tell_untold()
+        self._report_rest()
         self._worker.close(_PATIENCE)
 
     def _put_all(self, lines: Sequence[_Line]) -> None:
         for at, event, level, facts in lines:
             self._put(event, level, facts, at)
         lost = self._worker.lost
-        if lost > self._told_lost:
-            self._put("log-lines-lost", "warning", {"count": lost - self._told_lost}, time.time())
-            self._told_lost = lost
+        if lost > self._reported_lost:
+            self._put("log-lines-lost", "warning", {"count": lost - self._reported_lost}, time.time())
+            self._reported_lost = lost
 
     def _put(self, event: str, level: str, facts: Mapping[str, object], at: float) -> None:
-        with suppress(OSError):  # nobody reads stderr any more: that is no reason to stop serving
+        with suppress(OSError):  # a closed stderr is no reason to stop serving
             self._write(line(event, level, facts, list(self._known()), at))
 
 
 def line(
     event: str, level: str, facts: Mapping[str, object], known: Collection[Secret], at: float | None = None
 ) -> bytes:
-    """One line of the log: a JSON object without what is None or empty, and without a secret."""
-    now = time.time() if at is None else at
-    when = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now * 1000) % 1000:03d}Z"
-    told = {name: _clean(value, known) for name, value in facts.items() if value is not None and value != []}
-    return (
-        json.dumps(
-            {"at": when, "level": level, "event": event, "pid": os.getpid(), **told},
-            ensure_ascii=False,
-            default=str,
-        ).encode("utf-8", "replace")
-        + b"\n"
-    )
+    """Return one line of the log: a JSON object without values that are None or empty, and without a secret.
+
+    `at` is in epoch seconds, by default now.
+    """
+    if at is None:
+        at = time.time()
+    when = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(at))}.{int(at * 1000) % 1000:03d}Z"
+    values: dict[str, object] = {"at": when, "level": level, "event": event, "pid": os.getpid()}
+    for name, value in facts.items():
+        if value is not None and value != []:
+            values[name] = _clean(value, known)
+    return json.dumps(values, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
 
 
 class Bridge(logging.Handler):
-    """What the rest of the product warns of, in the same log."""
+    """Writes the warnings of the rest of the product into the same log."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(logging.WARNING)
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        # Where it was and of which kind, never what it said: that may repeat what a client sent.
-        frames = [*traceback.walk_tb(error.__traceback__)][-_MOST_FRAMES:] if error is not None else []
-        where = [
-            f"{Path(frame.f_code.co_filename).name}:{number} {frame.f_code.co_name}"
-            for frame, number in frames
-        ]
-        self._log.say(
-            "warning",
-            record.levelname.lower(),
-            what=record.getMessage(),
-            error=type(error).__name__ if error is not None else None,
-            where=where,
-        )
+        level, what = record.levelname.lower(), record.getMessage()
+        error = None
+        if record.exc_info:
+            error = record.exc_info[1]
+        if error is None:
+            self._log.say("warning", level, what=what)
+            return
+        # Where it was and of which kind, never its message: that may repeat what a client sent.
+        frames = [*traceback.walk_tb(error.__traceback__)][-_MOST_FRAMES:]
+        where = [_place(frame, number) for frame, number in frames]
+        self._log.say("warning", level, what=what, error=type(error).__name__, where=where)
+
+
+def _place(frame: FrameType, number: int) -> str:
+    return f"{Path(frame.f_code.co_filename).name}:{number} {frame.f_code.co_name}"
+
+
+def _event_of(done: FinishedRequest, outcome: Outcome) -> tuple[str, str]:
+    """Return the event and the level of a request that went to a provider."""
+    if done.broken is not None:
+        return "broken-stream", "warning"
+    if outcome.fault is not None:
+        return "fault", "warning"
+    if outcome.active_fallback:
+        return "fallback", "warning"
+    if any(attempt.fault is not None for attempt in outcome.attempts):
+        return "recovered", "info"
+    return "answered", "info"
 
 
 def _request(done: FinishedRequest) -> dict[str, object]:
@@ -196,15 +202,14 @@ def _clean(value: object, known: Collection[Secret]) -> object:
     if isinstance(value, str):
         return redact(value, known, limit=_LONGEST)
     if isinstance(value, list | tuple):
-        return [_clean(one, known) for one in value]
+        return [_clean(item, known) for item in value]
     return value
 
 
-def _nobody_reads(_: Exception) -> None:
-    """Tell nobody of a line that could not be made: it would be told in this very log, which counts it as
-    lost."""
+def _ignore(_: Exception) -> None:
+    """Ignore a line that could not be made: the log itself counts it as lost."""
 
 
 def _to_stderr(line: bytes) -> None:
-    """Whole lines, so that those of several workers do not mix (pipes keep up to 4 KiB together)."""
+    """Write whole lines, so that those of several workers do not mix (pipes keep up to 4 KiB together)."""
     os.write(sys.stderr.fileno(), line)
