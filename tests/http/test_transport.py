@@ -71,13 +71,21 @@ def test_at_the_end_of_recovery_our_answer_holds_the_providers_own_error_and_hea
     provider: ScriptedProvider, client_for: Any, fakes: Any
 ) -> None:
     theirs = {"error": {"message": "slow down", "param": "n"}}
-    headers = {"Retry-After": "86400", "X-Should-Retry": "true", "Holdfast-Pin": "forged", "X-Vendor": "kept"}
+    headers = {
+        "Retry-After": "86400",
+        "X-Should-Retry": "true",
+        "Holdfast-Pin": "forged",
+        "X-Request-Id": "kept",
+    }
     provider.follow(status(429, theirs, headers))
     response = client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", json=CHAT)
     error = response.json()["error"]
     assert (response.status_code, error["message"]) == (503, "explained")
     assert error["holdfast"]["provider_error"] == theirs
-    assert (response.headers["x-vendor"], response.headers["content-type"]) == ("kept", "application/json")
+    assert (response.headers["x-request-id"], response.headers["content-type"]) == (
+        "kept",
+        "application/json",
+    )
     assert (response.headers["x-should-retry"], response.headers["holdfast-fault"]) == (
         "false",
         "quota_window",
