@@ -184,7 +184,7 @@ def test_a_row_that_no_or_several_entries_match_asks(row: LegacyRow, candidates:
     [
         (
             LegacyRow("", "", "m1"),
-            "the row names neither a provider nor a URL, so nobody can tell where it asked for model 'm1'",
+            "the row names neither a provider nor a URL, so it cannot be told where it asked for model 'm1'",
         ),
         (
             LegacyRow("custom", "", "m1"),

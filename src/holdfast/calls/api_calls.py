@@ -18,10 +18,10 @@ import httpx2
 from ..core.classify import looks_ok
 from ..core.faults import Phase, Reply
 from ..core.identity import Connection, Dialect, is_loopback
-from ..core.model_list import read_models
 from ..core.secret import Secret
 from ..core.vocabulary import Profile
 from ..wire.conversation import succeeded
+from ..wire.model_list import read_models
 from ..wire.ports import RawHeaders
 from ..wire.request_body import requested_model
 from ..wire.request_head import build_request, filter_headers

@@ -30,11 +30,11 @@ _LONGEST_CODE = 32
 
 
 def shape(reply: Reply, vocabulary: Collection[str]) -> dict[str, Any]:
-    """Return the shape of `reply` as JSON values: `status`, `phase`, `headers` (names; two values that are harmless),
-    and `body` as text that can be classified.
+    """Return the shape of `reply` as JSON values: `status`, `phase`, `headers` (names; two values that are
+    harmless), and `body` as text that can be classified.
 
-    Strings become `<string N>` with their length, unless they are codes; numbers become 0, unless they are codes.
-    """
+    Strings become `<string N>` with their length, unless they are codes; numbers become 0, unless they are
+    codes."""
     headers = {name: _header(name, value) for name, value in reply.headers if _NAME.fullmatch(name)}
     body = _body(reply, vocabulary)
     return {
@@ -105,16 +105,16 @@ def _members(value: dict[str, Any], depth: int, vocabulary: Collection[str]) -> 
 
 
 def _code(text: str) -> str:
-    """Return `text` if it is a short code as programs write them, without a digit beside a letter, and nothing that
-    looks like a key; else an empty string."""
+    """Return `text` if it is a short code as programs write them, without a digit beside a letter, and
+    nothing that looks like a key; else an empty string."""
     if len(text) > _LONGEST_CODE or not _CODE.fullmatch(text) or redact(text) != text:
         return ""
     return text
 
 
 def _sentence(text: str, vocabulary: Collection[str]) -> str:
-    """Return the words of `text` that stand in the vocabulary, in order, with `…` for the others; its length where no
-    word does."""
+    """Return the words of `text` that stand in the vocabulary, in order, with `…` for the others; its length
+    where no word does."""
     kept: list[str] = []
     for word in words(text[:4_000]).split()[: _MOST_WORDS * 4]:
         if word in vocabulary and word.isalpha():

@@ -149,7 +149,8 @@ def _origin(kind: FaultClass, reply: Reply, facts: Facts) -> Origin:
 
 
 def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | None]:
-    """Give what each rule finds, in order: the first that finds something decides, and the later ones are not run."""
+    """Give what each rule finds, in order: the first that finds something decides, and the later ones are not
+    run."""
     status = str(facts.status)
     if reply.status is None:
         # Without an answer only the exception's words tell refused, DNS, certificate and a cut apart (3.3).
@@ -182,7 +183,8 @@ def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | 
 
 
 def _without_error(facts: Facts) -> Verdict | None:
-    """Return the verdict on a good status without an error: a stream that stopped or said nothing, an empty body."""
+    """Return the verdict on a good status without an error: a stream that stopped or said nothing, an empty
+    body."""
     if facts.stream and not facts.ended:
         return Verdict(_K.TRANSIENT, cause="truncated")
     if facts.stream or facts.empty:

@@ -80,7 +80,8 @@ def dialect_for(
 
 
 def confirm_model(connection: Connection, answered: str) -> ModelDropped | None:
-    """Return the error for an answer of another model than the connection's; None when it is the same, or unknown.
+    """Return the error for an answer of another model than the connection's; None when it is the same, or
+    unknown.
 
     A name of the user's own may also answer as what they wrote in `answers_as`.
     """

@@ -77,7 +77,8 @@ WHAT: dict[FaultClass, dict[str, str]] = {
             "This key works at {hint}, but the call went to {url}{source}. The key was not changed."
         ),
         "belongs elsewhere": (
-            "Keys like this one belong to {hint}, but the call went to {url}{source}. The key was not changed."
+            "Keys like this one belong to {hint}, but the call went to {url}{source}. "
+            "The key was not changed."
         ),
         "certificate": (
             "The certificate at {url}{source} is not trusted here, or not made for that name. The key "

@@ -42,7 +42,8 @@ class ProviderName(str):
             )
         if not _NAME.fullmatch(name):
             raise IdentityError(
-                f"'{name}' cannot be a provider's name: up to 64 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit"
+                f"'{name}' cannot be a provider's name: up to 64 of a-z, 0-9, '.', '_' and '-', "
+                "starting with a letter or digit"
             )
         return str.__new__(cls, name)
 
@@ -337,7 +338,8 @@ class Route:
         spares = [self.connection.with_key(key) for key in keys if key != self.connection.key]
         if len(spares) != len(self.spares):
             raise IdentityError(
-                f"a spare key of '{self.connection.pin}' is not a key of provider '{self.connection.provider.name}'"
+                f"a spare key of '{self.connection.pin}' is not a key of provider "
+                f"'{self.connection.provider.name}'"
             )
         object.__setattr__(self, "connections", (self.connection, *spares))
 

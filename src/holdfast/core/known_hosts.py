@@ -94,15 +94,22 @@ class Misplaced:
         """Return what is wrong, as the end of a sentence about the key."""
         if self.owners:
             owners = " or ".join(f"'{owner}'" for owner in self.owners)
-            return f"it begins with {self.prefix} like a key of preset {owners}, and {self.host} is the host of preset '{self.preset}'"
+            return (
+                f"it begins with {self.prefix} like a key of preset {owners}, "
+                f"and {self.host} is the host of preset '{self.preset}'"
+            )
         usual = " or ".join(self.usual)
-        return f"it begins with {self.prefix}, and the keys of preset '{self.preset}', whose host is {self.host}, begin with {usual}"
+        return (
+            f"it begins with {self.prefix}, and the keys of preset '{self.preset}', "
+            f"whose host is {self.host}, begin with {usual}"
+        )
 
     def command(self, ref: str) -> str:
         """Return the command that gives the key, by its reference, to a provider that it fits."""
         key = f" --key {ref}" if ref and not ref.startswith("store:") else ""
         if not self.owners:
-            return f"holdfast provider add {self.preset} --preset {self.preset}{key}   (if it is one of these all the same)"
+            command = f"holdfast provider add {self.preset} --preset {self.preset}{key}"
+            return f"{command}   (if it is one of these all the same)"
         if len(self.owners) > 1:
             return f"holdfast provider add NAME --preset PRESET{key}"
         return f"holdfast provider add {self.owners[0]} --preset {self.owners[0]}{key}"

@@ -191,7 +191,8 @@ def _step(record: Record, *, consent: bool) -> Step:
 
 
 def _before_minting(record: Record, *, consent: bool) -> Step:
-    """Return what comes before a key is obtained: consent, or the operator where a one-shot key was made already."""
+    """Return what comes before a key is obtained: consent, or the operator where a one-shot key was made
+    already."""
     free = record.state in WITH_KEY and record.capability is C.DERIVED
     if not consent and not free:
         return Step.ASK_CONSENT
@@ -305,8 +306,8 @@ def answered(record: Record, now: float) -> Record:
 
 
 def failed(record: Record, model: str, fault: Fault, now: float) -> Record:
-    """Return the record after a refused call; the same record when the fault tells nothing about it (a limit, an outage,
-    a gateway's own supplier)."""
+    """Return the record after a refused call; the same record when the fault tells nothing about it (a limit,
+    an outage, a gateway's own supplier)."""
     if record.state not in USABLE:
         return record
     if model in record.models and _withdraws_model(fault):

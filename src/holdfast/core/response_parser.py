@@ -23,10 +23,15 @@ _MOST_TEXT = 4_000
 _MOST_VALUES = 400
 
 _SPEAKING = frozenset(
-    "message msg error detail details description error_description error_message error_msg errormessage status_msg raw title body".split()
+    """
+    message msg error detail details description error_description error_message error_msg errormessage status_msg raw
+    title body
+    """.split()
 )
 _CODING = frozenset(
-    "code type status reason errorcode errcode errortype quotaid statuscode finishreason blockreason name".split()
+    """
+    code type status reason errorcode errcode errortype quotaid statuscode finishreason blockreason name
+    """.split()
 )
 _STATUS = frozenset({"code", "status", "status_code", "statuscode", "http_code", "error_code"})
 _URL = re.compile(r"https?://\S+")
@@ -39,11 +44,13 @@ _BRACKETED = re.compile(r"[\[(](\d{4,5})[\])]")
 # postscript is no news.
 _OWN_ERROR = re.compile(r"\blitellm\.(\w+):")
 _RELAYED = re.compile(
-    r"(?is)\blitellm\.\w+: .{0,200}?(?:Exception|Error)\b[\w :]{0,60} - |^\w{1,40}Error: \w{1,40}Exception - |\berror from provider ?\("
+    r"(?is)\blitellm\.\w+: .{0,200}?(?:Exception|Error)\b[\w :]{0,60} - "
+    r"|^\w{1,40}Error: \w{1,40}Exception - |\berror from provider ?\("
     r"|^(?=.{0,2000}No fallback model group found)"
 )
 _POSTSCRIPT = re.compile(
-    r"(?:LiteLLM: model group|Received Model Group=|model=\S{1,100} context_window_fallbacks|Deployment Info:).*",
+    r"(?:LiteLLM: model group|Received Model Group=|model=\S{1,100} context_window_fallbacks"
+    r"|Deployment Info:).*",
     re.DOTALL,
 )
 _FINISHED = re.compile(r'"(?:finish_?[rR]eason|stop_reason|blockReason)"\s*:\s*"(\w+)"')
@@ -221,7 +228,8 @@ _MOMENT = re.compile(
 # The headers (with hyphens) and body fields that say when to come back, the most exact first.
 _HINTS = """
     retry-after-ms x-ms-retry-after-ms llm_provider-retry-after-ms retry-after llm_provider-retry-after
-    retrydelay quotaresetdelay resets_in_seconds reset_seconds retry_after_seconds retry_after resets_at reset_at reset_time
+    retrydelay quotaresetdelay resets_in_seconds reset_seconds retry_after_seconds retry_after resets_at reset_at
+    reset_time
     anthropic-ratelimit-unified-reset x-ratelimit-reset
 """.split()
 

@@ -21,7 +21,8 @@ def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provid
     provider = config.providers.get(pin.provider)
     if provider is None:
         near = get_close_matches(pin.provider, config.providers, n=3, cutoff=0.6)
-        mend = f"holdfast provider add {pin.provider} --url URL   (or: holdfast session pin SESSION PROVIDER/MODEL)"
+        mend = f"holdfast provider add {pin.provider} --url URL"
+        mend += "   (or: holdfast session pin SESSION PROVIDER/MODEL)"
         lost = f"there is no provider '{pin.provider}', which '{pin}' names"
         raise ConnectionLost(lost, candidates=[f"{name}/{pin.model}" for name in near], next_step=mend)
     labels = [key.label for key in provider.keys]
@@ -173,7 +174,10 @@ def recover_pin(config: Config, row: LegacyRow) -> Pin:
 def _unrecovered(row: LegacyRow, *, certain: bool) -> str:
     """Why no pin can be recovered; `certain` that none can be meant, else there are several."""
     if not row.url and not row.provider:
-        return f"the row names neither a provider nor a URL, so nobody can tell where it asked for model '{row.model}'"
+        return (
+            "the row names neither a provider nor a URL, "
+            f"so it cannot be told where it asked for model '{row.model}'"
+        )
     if not row.url:
         return f"the row names provider '{row.provider}' and no URL, and no provider of yours is called that"
     which = "no provider of yours serves" if certain else "it is not certain which provider of yours serves"

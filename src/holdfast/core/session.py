@@ -68,7 +68,8 @@ class Session:
     def __post_init__(self) -> None:
         if not is_session_id(self.id):
             raise IdentityError(
-                f"'{self.id[:40]}' cannot be a session id: up to 128 letters, digits and . _ : @ - , starting with a letter or digit"
+                f"'{self.id[:40]}' cannot be a session id: up to 128 letters, digits and . _ : @ - , "
+                "starting with a letter or digit"
             )
 
     def choose(self, pin: Pin, now: float, key: str | None = None) -> Session:

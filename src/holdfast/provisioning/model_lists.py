@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from ..core.model_list import read_models
 from ..core.model_roles import Listed, Listing, OfferedModel
+from ..wire.model_list import read_models
 
 _STATUSES = {
     401: Listed.REFUSED,

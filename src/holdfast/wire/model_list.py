@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .identity import can_be_pinned
-from .model_roles import OfferedModel
+from ..core.identity import can_be_pinned
+from ..core.model_roles import OfferedModel
 
 # The members of an answer that hold the list: OpenAI's and Anthropic's, then Ollama's and Gemini's.
 _LISTS = ("data", "models")

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.core.identity import can_be_pinned
-from holdfast.core.model_list import read_models
 from holdfast.core.model_roles import OfferedModel
 from holdfast.provisioning.model_lists import read_list
+from holdfast.wire.model_list import read_models
 
 LISTS: list[tuple[Any, list[str | tuple[str, str]]]] = [
     ({"object": "list", "data": [{"id": "b"}, {"id": "a"}, {"id": "b"}]}, ["b", "a"]),
