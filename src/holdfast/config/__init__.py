@@ -16,6 +16,17 @@ from .home import Home, load, project_pin, revision
 from .positions import Lines
 
 __all__ = [
-    "Home", "Lines", "add_key", "add_provider", "load", "project_pin", "remove_key", "remove_provider", "rename_provider", "revision",
-    "set_endpoints", "set_fallback", "set_models",
-]  # fmt: skip
+    "Home",
+    "Lines",
+    "add_key",
+    "add_provider",
+    "load",
+    "project_pin",
+    "remove_key",
+    "remove_provider",
+    "rename_provider",
+    "revision",
+    "set_endpoints",
+    "set_fallback",
+    "set_models",
+]

@@ -166,12 +166,20 @@ _Fields = Mapping[str, Callable[[Any], Any]]
 _TOP: _Fields = dict.fromkeys(("provider", "fallback", "gateway", "settings", "signin"), _table)
 _ENDPOINT: _Fields = {"url": _text, "auth": _one_of(Auth), "headers": _headers}
 _PROVIDER: _Fields = {
-    **_ENDPOINT, "preset": _text, "dialect": _dialect, "endpoints": _table, "models": _texts, "keys": _list, "strategy": _one_of(Strategy), "profile": _text,
-    "answers_as": _names, "forward_headers": _forwarded,
-}  # fmt: skip
+    **_ENDPOINT,
+    "preset": _text,
+    "dialect": _dialect,
+    "endpoints": _table,
+    "models": _texts,
+    "keys": _list,
+    "strategy": _one_of(Strategy),
+    "profile": _text,
+    "answers_as": _names,
+    "forward_headers": _forwarded,
+}
 _KEY: _Fields = {"from": _text, "label": _label, "account": _text, "url": _text, "endpoints": _table}
 _switch = _rule(lambda v: isinstance(v, bool), "true or false", bool)
-_LADDER: _Fields = {"then": _texts, "return_after": _seconds, "check": _switch}
+_FALLBACK: _Fields = {"then": _texts, "return_after": _seconds, "check": _switch}
 _SIGN_IN: _Fields = {
     "client_id": _text,
     "token_url": _text,
@@ -220,8 +228,7 @@ def parse(
 
 
 class _Reader:
-    """Reads tables and collects what is wrong with them; a part that is wrong is left out, so that one slip
-    is told once."""
+    """Reads tables and collects what is wrong with them. What is wrong is left out, and told once."""
 
     def __init__(self, presets: Presets, place: Place) -> None:
         self.presets, self.place = presets, place
@@ -377,7 +384,7 @@ class _Reader:
     def fallback_chain(self, text: str, raw: object, entries: Iterable[str]) -> FallbackChain | None:
         path = join("fallback", text)
         fallbacks = join(path, "then")
-        given, pin = self.fields(path, raw, _LADDER), self.tried(path, Pin.parse, text)
+        given, pin = self.fields(path, raw, _FALLBACK), self.tried(path, Pin.parse, text)
         then = [(fallbacks, self.tried(fallbacks, Pin.parse, one)) for one in given.get("then", ())]
         for at, one in ((path, pin), *then):
             if one is not None and one.provider not in entries:

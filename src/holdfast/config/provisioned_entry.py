@@ -49,7 +49,9 @@ def enter(
 
         document: Any = tomlkit.parse(text)
         if name not in document.get("provider", {}):
-            return f"{text.rstrip()}\n\n{tomlkit.dumps({'provider': {name: {field: item(value) for field, value in wanted({}).items()}}})}".lstrip()
+            fields = {field: item(value) for field, value in wanted({}).items()}
+            added = tomlkit.dumps({"provider": {name: fields}})
+            return f"{text.rstrip()}\n\n{added}".lstrip()
         table = document["provider"][name]
         after = wanted(table.unwrap())
         for field in [field for field in table if field not in after]:

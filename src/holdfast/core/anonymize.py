@@ -22,7 +22,8 @@ _WORD = r"(?:[a-z]{1,16}|[A-Z]{1,16}|[a-z]{0,16}[A-Z]{0,4}(?:[A-Z][a-z]{2,15}){1
 _CODE = re.compile(rf"{_WORD}(?:[_.-]{_WORD}){{0,7}}|\d{{1,6}}")
 _CODING = frozenset(
     """
-    code type status reason error_code err_code errorcode errcode error_type status_code finish_reason object param
+    code type status reason error_code err_code errorcode errcode error_type status_code
+    finish_reason object param
     """.split()
 )
 _SPOKEN_HEADERS = {"content-type": re.compile(r"[a-z]+/[a-z.+-]+"), "retry-after": re.compile(r"\d{1,6}")}

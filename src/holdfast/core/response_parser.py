@@ -24,8 +24,8 @@ _MOST_VALUES = 400
 
 _SPEAKING = frozenset(
     """
-    message msg error detail details description error_description error_message error_msg errormessage status_msg raw
-    title body
+    message msg error detail details description error_description error_message error_msg errormessage
+    status_msg raw title body
     """.split()
 )
 _CODING = frozenset(
@@ -228,8 +228,8 @@ _MOMENT = re.compile(
 # The headers (with hyphens) and body fields that say when to come back, the most exact first.
 _HINTS = """
     retry-after-ms x-ms-retry-after-ms llm_provider-retry-after-ms retry-after llm_provider-retry-after
-    retrydelay quotaresetdelay resets_in_seconds reset_seconds retry_after_seconds retry_after resets_at reset_at
-    reset_time
+    retrydelay quotaresetdelay resets_in_seconds reset_seconds retry_after_seconds retry_after resets_at
+    reset_at reset_time
     anthropic-ratelimit-unified-reset x-ratelimit-reset
 """.split()
 

@@ -136,7 +136,7 @@ class SecretsFile:
         except (
             ValueError
         ):  # half a character, a number without end: no file is better than one that nobody can read
-            what = f"{self.path} cannot hold one of the names or numbers that should be kept in it; nothing was changed"
+            what = f"{self.path} cannot hold one of the names or numbers to be kept; nothing was changed"
             raise ConfigError(what, next_step="holdfast key list") from None
         write_private(self.path, text)
 
@@ -204,8 +204,14 @@ def _strings(labels: object) -> list[tuple[str, str]]:
 
 
 _GRANT_FIELDS: Mapping[str, type | tuple[type, ...]] = {
-    "id": str, "generation": int, "access": str, "refresh": str, "issued_at": (int, float), "expires_at": (int, float), "ended": str,
-}  # fmt: skip
+    "id": str,
+    "generation": int,
+    "access": str,
+    "refresh": str,
+    "issued_at": (int, float),
+    "expires_at": (int, float),
+    "ended": str,
+}
 
 
 def _grant(table: Any) -> Grant:

@@ -190,10 +190,12 @@ class Provisioning:
     def _refuse_own(self, record: Record) -> None:
         """A provider that its user wrote keeps its address: its keys would follow ours elsewhere."""
         if self.users_own(record.name, self.engine.store.provision(record.name)) is not None:
-            what = f"'{record.name}' stands in your configuration with a key of your own; nothing is obtained for it"
+            what = (
+                f"'{record.name}' is in your configuration with a key of your own; no key is obtained for it"
+            )
             raise IdentityError(
                 what,
-                next_step=f"holdfast provision ANOTHER-NAME --kind {record.kind} …   (the same command, under another name)",
+                next_step=f"holdfast provision ANOTHER-NAME --kind {record.kind} …   (under another name)",
             )
 
     def heal(self, record: Record, patience: float = 0.0) -> Record:

@@ -92,7 +92,7 @@ def _move(
         return Move(
             session,
             None,
-            why_not=f"its user chose the key '{session.key}', which '{provider.name}' cannot have: --key LABEL",
+            why_not=f"its user chose key '{session.key}', which '{provider.name}' cannot have: --key LABEL",
         )
     pin, label = Pin(provider.name, model), key if session.key is not None else None
     lost = obstacle(config, session.choose(pin, 0.0, label))

@@ -65,7 +65,10 @@ class AmazeeTrial(_Amazee):
 
     def offer(self, record: Record) -> str:
         where = endpoint(control_of(record)).host
-        return f"one trial at {where}: it makes a user, a key with a small budget (about $2) and a database there, and cannot be asked for again"
+        return (
+            f"one trial at {where}: it makes a user, a key with a small budget (about $2) and a database "
+            "there, and cannot be asked for again"
+        )
 
     def mint(self, record: Record, tools: Tools) -> Question:  # noqa: ARG002 - nothing of ours is sent
         return Question(
@@ -87,7 +90,8 @@ class AmazeeAccount(_Amazee):
     kind, capability, window = "amazee-account", Capability.RECONCILABLE, 60.0
 
     def offer(self, record: Record) -> str:
-        return f"one private key of your account at {endpoint(control_of(record)).host}, region {record.settings.get('region') or '(the only one)'}"
+        region = record.settings.get("region") or "(the only one)"
+        return f"one private key of your account at {endpoint(control_of(record)).host}, region {region}"
 
     def mint(self, record: Record, tools: Tools) -> Question:
         regions = document_of(self._ask(record, tools, "/regions"))

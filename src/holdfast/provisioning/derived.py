@@ -53,7 +53,8 @@ class Token:
     kind, profile, capability, window = "token", "generic", Capability.DERIVED, 0.0
 
     def offer(self, record: Record) -> str:
-        return f"the use of {record.settings['ref']} for {endpoint(record.settings['url']).host}; nothing is made there"
+        host = endpoint(record.settings["url"]).host
+        return f"the use of {record.settings['ref']} for {host}; nothing is made there"
 
     def mint(self, record: Record, tools: Tools) -> ProvisionedKey:  # noqa: ARG002 - the protocol's
         return ProvisionedKey(endpoint(record.settings["url"]).url, None, record.settings["ref"])

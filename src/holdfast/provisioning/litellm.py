@@ -67,7 +67,8 @@ class LiteLLM:
         limits = ", ".join(
             f"{name} {record.settings[name]}" for name in _OPTIONS if record.settings.get(name)
         )
-        return f"one virtual key at {root_of(record.settings['url'])} ({limits or 'without a limit of its own'}), made with {record.settings['admin']}"
+        root, admin = root_of(record.settings["url"]), record.settings["admin"]
+        return f"one virtual key at {root} ({limits or 'without a limit of its own'}), made with {admin}"
 
     def mint(self, record: Record, tools: Tools) -> Question:
         limits = {

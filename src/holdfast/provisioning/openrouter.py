@@ -57,7 +57,8 @@ class OpenRouterKey(_OpenRouter):
         limits = ", ".join(
             f"{name} {record.settings[name]}" for name in _OPTIONS if record.settings.get(name)
         )
-        return f"one key at OpenRouter ({limits or 'without a limit of its own: it spends your credits'}), made with {record.settings['admin']}"
+        limits = limits or "without a limit of its own: it spends your credits"
+        return f"one key at OpenRouter ({limits}), made with {record.settings['admin']}"
 
     def mint(self, record: Record, tools: Tools) -> Question:  # noqa: ARG002 - the protocol's
         limits = {
@@ -113,7 +114,10 @@ class OpenRouterSignIn(_OpenRouter):
     kind, capability = "openrouter-signin", Capability.INTERACTIVE
 
     def offer(self, record: Record) -> str:  # noqa: ARG002 - the protocol's
-        return "one key of your OpenRouter account, which spends your credits; you can withdraw it at openrouter.ai/settings/keys"
+        return (
+            "one key of your OpenRouter account, which spends your credits; "
+            "you can withdraw it at openrouter.ai/settings/keys"
+        )
 
     def mint(self, record: Record, tools: Tools) -> Question:
         code = record.settings.get("code")
@@ -141,7 +145,8 @@ def consent_page(record: Record, callback: str, tools: Tools) -> str:
         .rstrip(b"=")
         .decode()
     )
-    return f"{_SITE}?{urlencode({'callback_url': callback, 'code_challenge': challenge, 'code_challenge_method': 'S256'})}"
+    query = {"callback_url": callback, "code_challenge": challenge, "code_challenge_method": "S256"}
+    return f"{_SITE}?{urlencode(query)}"
 
 
 def _verifier(record: Record, tools: Tools) -> str:

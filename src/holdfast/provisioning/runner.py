@@ -147,7 +147,6 @@ class Runner:
         return stored or given
 
     # The steps
-    # ---------------------------------------------------------------------------------------------------------------
 
     def _step(self, record: Record, consent: Consent | None, again: bool) -> Record | None:
         """One step, and the record after it; None when there is nothing to be done now."""

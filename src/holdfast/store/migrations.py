@@ -14,26 +14,33 @@ MIGRATIONS: tuple[Migration, ...] = (
         """CREATE TABLE session (
             id TEXT PRIMARY KEY, pin TEXT NOT NULL, chosen_key TEXT,
             stand_in TEXT, stand_in_reason TEXT, stand_in_until DOUBLE PRECISION, kept_key TEXT,
-            created_at DOUBLE PRECISION NOT NULL, changed_at DOUBLE PRECISION NOT NULL, version BIGINT NOT NULL)""",
+            created_at DOUBLE PRECISION NOT NULL, changed_at DOUBLE PRECISION NOT NULL,
+            version BIGINT NOT NULL)""",
         """CREATE TABLE evidence (
             fingerprint TEXT NOT NULL, url TEXT NOT NULL, first_ok DOUBLE PRECISION, last_ok DOUBLE PRECISION,
             last_fault TEXT, last_fault_at DOUBLE PRECISION, PRIMARY KEY (fingerprint, url))""",
         """CREATE TABLE cooldown (
-            subject TEXT PRIMARY KEY, until DOUBLE PRECISION NOT NULL, since DOUBLE PRECISION NOT NULL, level BIGINT NOT NULL, fault TEXT NOT NULL)""",
+            subject TEXT PRIMARY KEY, until DOUBLE PRECISION NOT NULL, since DOUBLE PRECISION NOT NULL,
+            level BIGINT NOT NULL, fault TEXT NOT NULL)""",
         """CREATE TABLE journal (
-            id {serial}, at DOUBLE PRECISION NOT NULL, kind TEXT NOT NULL, session TEXT NOT NULL, request TEXT NOT NULL,
+            id {serial}, at DOUBLE PRECISION NOT NULL, kind TEXT NOT NULL, session TEXT NOT NULL,
+            request TEXT NOT NULL,
             pin TEXT NOT NULL, detail TEXT NOT NULL)""",
         "CREATE INDEX journal_at ON journal (at)",
         "CREATE INDEX journal_session ON journal (session, at)",
         "CREATE INDEX journal_request ON journal (request) WHERE request <> ''",
-        "CREATE TABLE lease (name TEXT PRIMARY KEY, owner TEXT NOT NULL, fence BIGINT NOT NULL, until DOUBLE PRECISION NOT NULL)",
+        """CREATE TABLE lease (name TEXT PRIMARY KEY, owner TEXT NOT NULL, fence BIGINT NOT NULL,
+            until DOUBLE PRECISION NOT NULL)""",
         """CREATE TABLE token (
-            id TEXT PRIMARY KEY, hash TEXT NOT NULL, label TEXT NOT NULL, session TEXT, created_at DOUBLE PRECISION NOT NULL, revoked_at DOUBLE PRECISION)""",
-        "CREATE TABLE models (provider TEXT NOT NULL, url TEXT NOT NULL, models TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, PRIMARY KEY (provider, url))",
+            id TEXT PRIMARY KEY, hash TEXT NOT NULL, label TEXT NOT NULL, session TEXT,
+            created_at DOUBLE PRECISION NOT NULL, revoked_at DOUBLE PRECISION)""",
+        """CREATE TABLE models (provider TEXT NOT NULL, url TEXT NOT NULL, models TEXT NOT NULL,
+            at DOUBLE PRECISION NOT NULL, PRIMARY KEY (provider, url))""",
         "CREATE TABLE counter (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
         "INSERT INTO counter (name, value) VALUES ('revision', 0)",
     ),
     (
-        "CREATE TABLE provision (name TEXT PRIMARY KEY, state TEXT NOT NULL, version BIGINT NOT NULL, record TEXT NOT NULL)",
+        """CREATE TABLE provision (name TEXT PRIMARY KEY, state TEXT NOT NULL, version BIGINT NOT NULL,
+            record TEXT NOT NULL)""",
     ),
 )

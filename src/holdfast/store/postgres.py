@@ -155,7 +155,8 @@ def _migrate(turn: Transaction) -> None:
     turn.execute(_SCHEMA, {})
     number = int(turn.execute("SELECT count(*) FROM holdfast_schema", {}).fetchall()[0][0])
     if number > len(MIGRATIONS):
-        what = f"the store was written by a newer Holdfast: it has schema {number}, this version knows {len(MIGRATIONS)}"
+        what = "the store was written by a newer Holdfast: "
+        what += f"it has schema {number}, this version knows {len(MIGRATIONS)}"
         raise StoreError(what, next_step=update_command())
     for step, statements in enumerate(MIGRATIONS[number:], start=number + 1):
         for statement in statements:

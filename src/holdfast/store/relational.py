@@ -273,7 +273,7 @@ class RelationalStore(ABC):
             found = provisions.record(row)
             if isinstance(found, Record):
                 return found
-            what = f"the provisioning record of '{name}' cannot be read ({found[1]}); it stays as it is, and nothing is obtained for it"
+            what = f"the provisioning record of '{name}' cannot be read ({found[1]}); it stays as it is"
             raise NotReady(what, reason="quarantined", next_step=f"holdfast provision repair {name}")
         return None
 

@@ -10,12 +10,17 @@ BUMP = "UPDATE counter SET value = value + 1 WHERE name = 'revision'"
 REVISION = "SELECT value FROM counter WHERE name = 'revision'"
 
 # Sessions: a row is the user's choice; only `version` decides who may overwrite it.
-_SESSION = "id, pin, chosen_key, stand_in, stand_in_reason, stand_in_until, kept_key, created_at, changed_at, version"
+_SESSION = (
+    "id, pin, chosen_key, stand_in, stand_in_reason, stand_in_until, kept_key, "
+    "created_at, changed_at, version"
+)
 SESSION_COLUMNS = tuple(_SESSION.split(", "))
 SESSION = f"SELECT {_SESSION} FROM session WHERE id = :id"
 SESSIONS = f"SELECT {_SESSION} FROM session ORDER BY changed_at DESC, id"
-SESSION_INSERT = f"INSERT INTO session ({_SESSION}) VALUES ({', '.join(f':{name}' for name in SESSION_COLUMNS)}) ON CONFLICT (id) DO NOTHING"
-SESSION_UPDATE = f"UPDATE session SET {', '.join(f'{name} = :{name}' for name in SESSION_COLUMNS[1:])} WHERE id = :id AND version = :expect"
+_SESSION_VALUES = ", ".join(f":{name}" for name in SESSION_COLUMNS)
+_SESSION_CHANGES = ", ".join(f"{name} = :{name}" for name in SESSION_COLUMNS[1:])
+SESSION_INSERT = f"INSERT INTO session ({_SESSION}) VALUES ({_SESSION_VALUES}) ON CONFLICT (id) DO NOTHING"
+SESSION_UPDATE = f"UPDATE session SET {_SESSION_CHANGES} WHERE id = :id AND version = :expect"
 SESSION_DELETE = "DELETE FROM session WHERE id = :id"
 STAND_IN = """UPDATE session
     SET stand_in = :stand_in, stand_in_reason = :stand_in_reason, stand_in_until = :stand_in_until
@@ -34,10 +39,12 @@ WITH_POSITIONS = (
 CHANGED_BY_RENAMING = """SELECT DISTINCT session.id FROM session JOIN journal ON journal.session = session.id
     WHERE journal.kind = 'renamed' AND journal.at >= session.changed_at"""
 RELABEL = "UPDATE session SET chosen_key = :chosen_key, kept_key = :kept_key WHERE id = :id"
-RENAMED = "SELECT id, pin FROM session WHERE substr(pin, 1, :size) = :old OR substr(stand_in, 1, :size) = :old ORDER BY id"
+RENAMED = """SELECT id, pin FROM session
+    WHERE substr(pin, 1, :size) = :old OR substr(stand_in, 1, :size) = :old ORDER BY id"""
 RENAME = """UPDATE session SET version = version + 1, changed_at = :now,
     pin = CASE WHEN substr(pin, 1, :size) = :old THEN :new || substr(pin, :size + 1) ELSE pin END,
-    stand_in = CASE WHEN substr(stand_in, 1, :size) = :old THEN :new || substr(stand_in, :size + 1) ELSE stand_in END
+    stand_in = CASE WHEN substr(stand_in, 1, :size) = :old THEN :new || substr(stand_in, :size + 1)
+        ELSE stand_in END
     WHERE substr(pin, 1, :size) = :old OR substr(stand_in, 1, :size) = :old"""
 
 # Evidence and cool-downs: time decides, not the order in which processes write.
@@ -45,14 +52,19 @@ EVIDENCE = "SELECT fingerprint, url, first_ok, last_ok, last_fault, last_fault_a
 WORKED = """INSERT INTO evidence (fingerprint, url, first_ok, last_ok) VALUES (:fingerprint, :url, :at, :at)
     ON CONFLICT (fingerprint, url) DO UPDATE SET
         first_ok = COALESCE(evidence.first_ok, excluded.first_ok),
-        last_ok = CASE WHEN evidence.last_ok > excluded.last_ok THEN evidence.last_ok ELSE excluded.last_ok END"""
-FAILED = """INSERT INTO evidence (fingerprint, url, last_fault, last_fault_at) VALUES (:fingerprint, :url, :kind, :at)
-    ON CONFLICT (fingerprint, url) DO UPDATE SET last_fault = excluded.last_fault, last_fault_at = excluded.last_fault_at
+        last_ok = CASE WHEN evidence.last_ok > excluded.last_ok THEN evidence.last_ok
+            ELSE excluded.last_ok END"""
+FAILED = """INSERT INTO evidence (fingerprint, url, last_fault, last_fault_at)
+    VALUES (:fingerprint, :url, :kind, :at)
+    ON CONFLICT (fingerprint, url) DO UPDATE SET last_fault = excluded.last_fault,
+        last_fault_at = excluded.last_fault_at
     WHERE evidence.last_fault_at IS NULL OR evidence.last_fault_at <= excluded.last_fault_at"""
 COOLDOWNS = "SELECT subject, until, since, level, fault FROM cooldown WHERE until > :oldest"
-COOLED = """INSERT INTO cooldown (subject, until, since, level, fault) VALUES (:subject, :until, :since, :level, :fault)
+COOLED = """INSERT INTO cooldown (subject, until, since, level, fault)
+    VALUES (:subject, :until, :since, :level, :fault)
     ON CONFLICT (subject) DO UPDATE SET
-        until = CASE WHEN cooldown.level = excluded.level AND cooldown.until > excluded.until THEN cooldown.until ELSE excluded.until END,
+        until = CASE WHEN cooldown.level = excluded.level AND cooldown.until > excluded.until
+            THEN cooldown.until ELSE excluded.until END,
         since = excluded.since, level = excluded.level, fault = excluded.fault
     WHERE cooldown.since <= excluded.since"""
 REFUTED = "DELETE FROM cooldown WHERE subject = :subject AND since <= :at"
@@ -76,7 +88,8 @@ def journal(*, by_session: bool, by_request: bool) -> str:
         *(["request IN (:request, :second) AND request <> ''"] if by_request else []),
     ]
     where = f" WHERE {' AND '.join(filters)}" if filters else ""
-    return f"SELECT {_EVENT} FROM journal{where} ORDER BY at DESC, id DESC{'' if by_request else ' LIMIT :limit'}"
+    limit = "" if by_request else " LIMIT :limit"
+    return f"SELECT {_EVENT} FROM journal{where} ORDER BY at DESC, id DESC{limit}"
 
 
 # Leases: a row stays for ever, so that its fence only grows.
@@ -92,15 +105,19 @@ _TOKEN = "id, hash, label, session, created_at, revoked_at"
 TOKEN_COLUMNS = tuple(_TOKEN.split(", "))
 TOKEN = f"SELECT {_TOKEN} FROM token WHERE id = :id"
 TOKENS = f"SELECT {_TOKEN} FROM token ORDER BY created_at, id"
-TOKEN_ADD = f"INSERT INTO token ({_TOKEN}) VALUES ({', '.join(f':{name}' for name in TOKEN_COLUMNS)}) ON CONFLICT (id) DO NOTHING"
+_TOKEN_VALUES = ", ".join(f":{name}" for name in TOKEN_COLUMNS)
+TOKEN_ADD = f"INSERT INTO token ({_TOKEN}) VALUES ({_TOKEN_VALUES}) ON CONFLICT (id) DO NOTHING"
 TOKEN_REVOKE = "UPDATE token SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL"
 MODELS = "SELECT models, at FROM models WHERE provider = :provider AND url = :url"
 MODELS_SAVE = """INSERT INTO models (provider, url, models, at) VALUES (:provider, :url, :models, :at)
-    ON CONFLICT (provider, url) DO UPDATE SET models = excluded.models, at = excluded.at WHERE models.at <= excluded.at"""
+    ON CONFLICT (provider, url) DO UPDATE SET models = excluded.models, at = excluded.at
+    WHERE models.at <= excluded.at"""
 
 # Provisioning records: one JSON text each, because they are read whole and written whole.
 PROVISION = "SELECT name, state, version, record FROM provision WHERE name = :name"
 PROVISIONS = "SELECT name, state, version, record FROM provision ORDER BY name"
-PROVISION_INSERT = """INSERT INTO provision (name, state, version, record) VALUES (:name, :state, :version, :record) ON CONFLICT (name) DO NOTHING"""
-PROVISION_UPDATE = "UPDATE provision SET state = :state, version = :version, record = :record WHERE name = :name AND version = :expect"
+PROVISION_INSERT = """INSERT INTO provision (name, state, version, record)
+    VALUES (:name, :state, :version, :record) ON CONFLICT (name) DO NOTHING"""
+PROVISION_UPDATE = """UPDATE provision SET state = :state, version = :version, record = :record
+    WHERE name = :name AND version = :expect"""
 PROVISION_DELETE = "DELETE FROM provision WHERE name = :name"

@@ -140,7 +140,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
                     connection.execute(statement.format(serial=_SERIAL))
                 connection.execute(f"PRAGMA user_version = {number + 1}")
     if number > len(MIGRATIONS):
-        what = f"the store {path} was written by a newer Holdfast: it has schema {number}, this version knows {len(MIGRATIONS)}"
+        what = f"the store {path} was written by a newer Holdfast: "
+        what += f"it has schema {number}, this version knows {len(MIGRATIONS)}"
         raise StoreError(what, next_step=update_command())
 
 

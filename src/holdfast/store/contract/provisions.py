@@ -12,10 +12,31 @@ from ..base import Store
 from .given import START, OpenedStore
 
 RECORD = Record(
-    ProviderName("amazee"), "amazee", Capability.ONE_SHOT, State.RESOLVED, "budget", "said ☹", 2, "i2", START, 1,
-    Consent("one trial", "me", START), {"url": "https://a.example", "budget": 5, "models": ["m"]}, "https://l.example", "store:amazee-2",
-    START + 9, (Role("answer", ("*sonnet*", "pin:m")),), {"answer": "m"}, ("m", "n"), ("o",), 3, START + 1.5, START, None, 7,
-)  # fmt: skip
+    ProviderName("amazee"),
+    "amazee",
+    Capability.ONE_SHOT,
+    State.RESOLVED,
+    "budget",
+    "said ☹",
+    2,
+    "i2",
+    START,
+    1,
+    Consent("one trial", "me", START),
+    {"url": "https://a.example", "budget": 5, "models": ["m"]},
+    "https://l.example",
+    "store:amazee-2",
+    START + 9,
+    (Role("answer", ("*sonnet*", "pin:m")),),
+    {"answer": "m"},
+    ("m", "n"),
+    ("o",),
+    3,
+    START + 1.5,
+    START,
+    None,
+    7,
+)
 
 
 class ProvisionContract(OpenedStore):
