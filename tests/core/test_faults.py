@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.core.classify import classify, looks_ok
-from holdfast.core.faults import Confidence, Fault, FaultClass, Origin, Phase, Profile, Reply, Scope
+from holdfast.core.faults import Confidence, Fault, FaultClass, Origin, Phase, Reply, Scope
+from holdfast.core.vocabulary import Profile
 from holdfast.providers import profiles
 
 NOW = 1_794_900_000.0

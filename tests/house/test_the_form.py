@@ -11,20 +11,20 @@ from house import form
 
 # {measure of house.form: (limit of today, goal)}. Lower a limit when you have cleaned up; never raise one.
 LIMITS: dict[str, tuple[float, float]] = {
-    "lines over 110 columns": (190, 0),
-    "conditional expressions per 1,000 lines": (30.8, 12),
-    "nested conditional expressions": (35, 0),
-    "dense statements": (15, 0),
-    "positional calls": (190, 0),
-    "bool | None": (2, 0),
-    "functions over 60 lines": (3, 0),
-    "files over 300 lines": (23, 8),
-    "files over 400 lines": (6, 0),
+    "lines over 110 columns": (17, 0),
+    "conditional expressions per 1,000 lines": (18.3, 12),
+    "nested conditional expressions": (10, 0),
+    "dense statements": (4, 0),
+    "positional calls": (114, 0),
+    "bool | None": (1, 0),
+    "functions over 60 lines": (1, 0),
+    "files over 300 lines": (14, 8),
+    "files over 400 lines": (1, 0),
     "import circles at start": (0, 0),
-    "import circles with lazy imports": (1, 0),
-    "import circles with types": (4, 0),
+    "import circles with lazy imports": (0, 0),
+    "import circles with types": (0, 0),
     "modules outside a folder": (0, 0),
-    "weak docstrings": (335, 0),
+    "weak docstrings": (229, 0),
 }
 
 

@@ -15,20 +15,18 @@ from house import words
 # {(group, area) of house.words: limit of today}. The goal is 0 everywhere. Lower a limit when you have
 # cleaned up; never raise one.
 LIMITS: dict[tuple[str, str], int] = {
-    ("files", "src"): 2,
-    ("files", "tests"): 15,
-    ("definitions", "src"): 18,
-    ("variables", "src"): 660,
-    ("variables", "tests"): 866,
+    ("files", "tests"): 13,
+    ("definitions", "src"): 10,
+    ("variables", "src"): 324,
+    ("variables", "tests"): 849,
     ("variables", "docs"): 2,
-    ("identifiers", "src"): 16,
-    ("identifiers", "tests"): 93,
-    ("terms", "src"): 195,
+    ("identifiers", "src"): 6,
+    ("identifiers", "tests"): 89,
+    ("terms", "src"): 91,
     ("terms", "tests"): 82,
-    ("terms", "docs"): 4,
-    ("phrases", "src"): 34,
-    ("phrases", "tests"): 28,
-    ("phrases", "docs"): 17,
+    ("terms", "docs"): 1,
+    ("phrases", "src"): 3,
+    ("phrases", "tests"): 16,
 }
 
 

@@ -7,21 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from .vocabulary import Profile, Rule, Verdict
-
-__all__ = [
-    "Confidence",
-    "Fault",
-    "FaultClass",
-    "Origin",
-    "Phase",
-    "Profile",
-    "Reply",
-    "Rule",
-    "Scope",
-    "Verdict",
-]
-
 
 class FaultClass(StrEnum):
     """The class of a failed answer. It, not the status, owns the recovery plan."""

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from .changes import NO_KEY, Cooldown
-from .faults import Fault, FaultClass, Profile
+from .faults import Fault, FaultClass
 from .health import HealthRegistry
 from .identity import Connection, Key, Route, Strategy
+from .vocabulary import Profile
 
 
 class DecisionContext(NamedTuple):

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .faults import FaultClass, Origin, Scope
+from .faults import FaultClass, Origin, Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from typing import NamedTuple
 from ..calls.api_calls import Checked, check_call
 from ..core.config import Limits
 from ..core.errors import SecretMissing
-from ..core.faults import Phase, Profile, Reply
+from ..core.faults import Phase, Reply
 from ..core.identity import Connection, Route
 from ..core.secret import Secret
 from ..core.steps import Answer, Call, Outcome, Send
+from ..core.vocabulary import Profile
 from .request import RequestRun
 from .state import Engine
 

@@ -17,13 +17,14 @@ from ..core.changes import NO_KEY, Change, FallbackEnded, FallbackStarted, KeyKe
 from ..core.config import Config
 from ..core.errors import ConfigError, StoreError
 from ..core.explain import Explanation, explain
-from ..core.faults import Fault, FaultClass, Profile, Reply
+from ..core.faults import Fault, FaultClass, Reply
 from ..core.health import HealthRegistry
 from ..core.identity import Connection, Dialect, Key, Pin, Route
 from ..core.key_selection import DecisionContext
 from ..core.secret import Secret
 from ..core.session import Session
 from ..core.steps import Attempt, Outcome
+from ..core.vocabulary import Profile
 from ..credentials import Vault
 from ..providers.profiles import for_host
 from ..providers.profiles import load as load_profile
