@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import resource
+import select
 import subprocess
 import sys
+import termios
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -120,22 +125,30 @@ def test_a_reader_that_leaves_early_is_no_error(furnished: Path) -> None:
 
 
 def on_a_terminal(arguments: list[str], answer: bytes) -> tuple[int, bytes]:
-    """Runs the program on a terminal of its own and types `answer` once it has asked. Its exit code and what
-    the terminal showed."""
+    """Run the program on a terminal of its own and type `answer` once it asks for a secret.
+
+    Return its exit code and what the terminal showed. What is typed before the program turned echoing off is
+    discarded by the terminal, so that is waited for.
+    """
+    master, slave = pty.openpty()
     command = [sys.executable, "-m", "holdfast", *arguments]
-    spawn = f"import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn({command!r})))"
-    with subprocess.Popen(
-        [sys.executable, "-c", spawn], env=child_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        told = b""
-        while b"not shown" not in told:
-            told += os.read(process.stdout.fileno(), 1024)
-        process.stdin.write(answer)
-        process.stdin.flush()
-        told += process.stdout.read()
-        return process.wait(), told
+    login = partial(os.login_tty, slave)
+    with subprocess.Popen(command, env=child_environment(), preexec_fn=login) as process:  # noqa: PLW1509
+        try:
+            shown = b""
+            while b"not shown" not in shown:
+                shown += os.read(master, 1024)
+            while termios.tcgetattr(slave)[3] & termios.ECHO:
+                time.sleep(0.01)
+            os.write(master, answer)
+            code = process.wait(timeout=30)
+            while select.select([master], [], [], 0)[0]:
+                shown += os.read(master, 1024)
+        finally:
+            process.kill()
+            os.close(slave)
+            os.close(master)
+    return code, shown
 
 
 def test_a_key_is_asked_for_on_a_terminal_and_never_shown(furnished: Path) -> None:
