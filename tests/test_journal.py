@@ -19,6 +19,7 @@ from holdfast.store.journal_events import (
     Event,
     FellBack,
     KeyChanged,
+    KeysRelabelled,
     ModelDiffered,
     ProviderRenamed,
     ProvisioningChanged,
@@ -96,6 +97,11 @@ JOURNAL: list[tuple[Detail, str, str]] = [
     (ModelDiffered("glm-5", "glm-4"), PIN, "another model answered than the one chosen: glm-4 for glm-5"),
     (ProvisioningChanged("ready", "", ""), "mimo-plan", "setting up mimo-plan: ready"),
     (UsageCounted({"input": 12, "output": 34}), PIN, "the provider counted 12 input, 34 output tokens"),
+    (
+        KeysRelabelled(before="k1", key="file-1a2b3c4d"),
+        PIN,
+        "its keys are no longer called by their position (before: k1, key: file-1a2b3c4d)",
+    ),
     (
         UnknownEvent("of-tomorrow", {"a": 1}),
         PIN,

@@ -19,7 +19,8 @@ from holdfast.gateway.telemetry.metrics import Metrics
 
 SOURCE = Path(routes_module.__file__).parents[1]
 EVENT = re.compile(
-    r'(?:\bsay\(\s*|event, level(?:, fault)? = \(?\s*|else \(|^\s+\(|event = )"([a-z-]+)"', re.MULTILINE
+    r'(?:\bsay\(\s*|event, level(?:, fault)? = \(?\s*|else \(|^\s+\(|event = |return )"([a-z-]+)"(?!\.)',
+    re.MULTILINE,
 )
 NOT_TOLD = {"build_info", "metrics_dropped_total"}
 

@@ -163,10 +163,10 @@ def fails(plane: Running, monkeypatch: pytest.MonkeyPatch) -> Fails:
     """Let every request of both faces end with this error before anything is sent."""
 
     def fail(error: HoldfastError) -> None:
-        def begin(*_: Any, **__: Any) -> None:
+        def start_request(*_: Any, **__: Any) -> None:
             raise error
 
-        monkeypatch.setattr(plane.holdfast.engine, "begin", begin)
+        monkeypatch.setattr(plane.holdfast.engine, "start_request", start_request)
 
     return fail
 

@@ -215,7 +215,7 @@ def test_what_somebody_made_of_ours_is_theirs_and_told(cli: Cli, place: Path) ->
     cli("connect", "claude")
     path.write_text(path.read_text().replace("http://127.0.0.1:4555", "https://mine.example"))
     result = cli("disconnect", "claude")
-    assert "env.ANTHROPIC_BASE_URL was changed since, and is left as it is" in result.stderr
+    assert "env.ANTHROPIC_BASE_URL was changed since, and was left as it is" in result.stderr
     assert jsonc.parse(path.read_text())["env"] == {"FOO": "1", "ANTHROPIC_BASE_URL": "https://mine.example"}
 
 
@@ -321,7 +321,7 @@ def test_doctor_says_when_the_profile_of_codex_was_changed(cli: Cli, place: Path
     path.write_text(path.read_text() + "# more\n")
     assert "was changed since" in drifted(cli)[0]["what"]
     result = cli("disconnect", "codex")
-    assert "is left as it is" in result.stderr
+    assert "was left as it is" in result.stderr
     assert path.exists()
 
 

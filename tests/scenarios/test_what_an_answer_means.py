@@ -90,7 +90,7 @@ def test_a_key_that_was_withdrawn_is_told_as_such(stage: Stage) -> None:
     stage.ask("work")
     told = stage.ask("work")
     assert told.status == 401
-    assert "suddenly refuses a key that worked there" in told.said
+    assert "rejected a key that it accepted" in told.said
     assert "to test a key that had worked" in told.said
     sent = len(plan.calls)
     assert sent == 5

@@ -54,7 +54,7 @@ def test_a_variable_that_is_not_set_is_named_and_nothing_is_sent(stage: Stage) -
     for _ in range(2):
         told = stage.ask("work")
         assert (told.status, told.fault) == (401, "auth_rejected")
-        assert "env:KEY_A leads to no value here" in told.said
+        assert "cannot read env:KEY_A" in told.said
         assert "nothing was sent" in told.said
     assert plan.requests == []
     stage.own("a")

@@ -141,7 +141,7 @@ def test_while_all_keys_rest_the_true_reason_is_told(stage: Stage) -> None:
     assert keys_seen(plan) == ["a", "b"]
     told = stage.ask("work")
     assert (told.status, told.fault, told.headers["x-should-retry"]) == (429, "quota_exhausted", "false")
-    assert "It may be used again from" in told.said
+    assert "Estimated retry time:" in told.said
     assert "Insufficient balance" in told.said
     assert "nothing was sent" in told.said
     assert keys_seen(plan) == ["a", "b"]

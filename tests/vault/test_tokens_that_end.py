@@ -4,6 +4,7 @@ rare accidents."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from holdfast.core.identity import Key, ProviderName
 from holdfast.core.secret import Secret
 from holdfast.credentials import Vault
 from holdfast.credentials.secrets_file import Grant, SecretsFile
+from holdfast.distribution import install_command
 
 NOW = 1_000_000.0
 PEPPER = b"p" * 32
@@ -342,5 +344,5 @@ def test_a_sign_in_without_the_package_says_which_extra_is_missing(
     desk.sign_in()
     desk.answers = [token(1)]
     monkeypatch.setitem(sys.modules, "oauthlib.oauth2", None)
-    with pytest.raises(SecretMissing, match=r"holdfast\[oauth\]"):
+    with pytest.raises(SecretMissing, match=re.escape(install_command("oauth"))):
         desk.vault.secret(OAUTH)

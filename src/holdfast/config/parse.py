@@ -1,9 +1,8 @@
-"""A parsed holdfast.toml becomes a Config, or one ConfigError that lists everything wrong with it
-(docs/reference/configuration.md).
+"""Make a Config of a parsed holdfast.toml, or one ConfigError with all its mistakes.
 
-The tables below say what may stand where; whatever they do not name is an error. Nothing here opens a file,
-knows a secret, or repeats one: a literal key that somebody wrote into the file never appears in a message.
-"""
+docs/reference/configuration.md. The tables below say what may stand where; whatever they do not name is an
+error. Nothing here opens a file, knows a secret, or repeats one: a literal key that somebody wrote into the
+file never appears in a message."""
 
 from __future__ import annotations
 
