@@ -3,12 +3,12 @@ rightly."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from typing import Any
 
 import anthropic
-import httpx2
 import openai
 import pytest
 
@@ -118,20 +118,26 @@ def answer(fault: Fault, dialect: Dialect, *, sent: bool = True) -> tuple[int, b
     return error.status(dialect), error.body(dialect), str(explanation).splitlines()
 
 
+def httpx_of(sdk: Any) -> Any:
+    """Return the module whose clients the SDK takes: httpx2, or httpx before its newest generation."""
+    client = sdk.DefaultHttpxClient.__mro__[1]
+    return importlib.import_module(client.__module__.partition(".")[0])
+
+
 def raised(module: Any, status: int, body: bytes) -> Any:
     """What the SDK raises when our gateway answers so."""
     headers = {"content-type": "application/json", "x-should-retry": "false"}
     message = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hello"}]}
-    with httpx2.Client(
-        transport=httpx2.MockTransport(lambda request: httpx2.Response(status, headers=headers, content=body))
-    ) as http:
+    http = httpx_of(module)
+    transport = http.MockTransport(lambda request: http.Response(status, headers=headers, content=body))
+    with http.Client(transport=transport) as client:
         if module is openai:
             create: Any = openai.OpenAI(
-                api_key="hf-token", base_url="http://127.0.0.1/v1", http_client=http
+                api_key="hf-token", base_url="http://127.0.0.1/v1", http_client=client
             ).chat.completions.create
         else:
             create = anthropic.Anthropic(
-                api_key="hf-token", base_url="http://127.0.0.1", http_client=http
+                api_key="hf-token", base_url="http://127.0.0.1", http_client=client
             ).messages.create
         with pytest.raises(module.APIStatusError) as caught:
             create(**message)
