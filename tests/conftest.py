@@ -7,11 +7,14 @@ import ipaddress
 import os
 import re
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from holdfast.fake_provider import ScriptedProvider
 
 # No deadline: the machines that run this are shared. The examples are the same in every run;
 # HYPOTHESIS_PROFILE=search looks for new ones.
@@ -83,3 +86,10 @@ def home(clean_environment: Path) -> Path:
     """HOLDFAST_HOME of this test, made and empty."""
     clean_environment.mkdir(mode=0o700)
     return clean_environment
+
+
+@pytest.fixture
+def provider() -> Iterator[ScriptedProvider]:
+    """A provider on loopback that answers by script, and well without one."""
+    with ScriptedProvider() as server:
+        yield server

@@ -67,7 +67,7 @@ MUTANTS = (
         "hashlib.sha256(reference.encode())",
         "hashlib.sha256(scheme.encode())",
         "a key's label is made from the whole of its own reference (story 0)",
-        "tests/test_parse.py",
+        "tests/config/test_parse.py",
     ),
     Mutant(
         "unproven-position",
@@ -75,7 +75,7 @@ MUTANTS = (
         "unchanged_since < before.changed_at <= now",
         "unchanged_since > before.changed_at <= now",
         "a stored position is a key's only where the list is certainly the one it was chosen from",
-        "tests/test_home_store.py",
+        "tests/engine/test_home_store.py",
     ),
     Mutant(
         "chosen-key-gone",
@@ -83,7 +83,7 @@ MUTANTS = (
         "if only_key is not None and only_key not in labels:",
         "if only_key is not None and len(labels) > 1 and only_key not in labels:",
         "a chosen key that is gone is refused, also where one key is left",
-        "tests/core/test_resolve.py",
+        "tests/core/test_routing.py",
     ),
     Mutant(
         "foreign-key",
@@ -131,7 +131,7 @@ MUTANTS = (
         "if len(agreed) == 1:",
         "if agreed:",
         "a lossy row is healed when exactly one entry matches, else we ask (story 0)",
-        "tests/core/test_resolve.py",
+        "tests/core/test_routing.py",
     ),
     Mutant(
         "stubborn",
@@ -139,7 +139,7 @@ MUTANTS = (
         "if fault.kind is C.AUTH_REJECTED and not worked_here:",
         "if fault.kind is C.AUTH_REJECTED and fault.terminal:",
         "a key that never worked is asked once",
-        "tests/core/test_flow.py",
+        "tests/core/test_request_flow.py",
     ),
     Mutant(
         "everybody-probes",
@@ -147,7 +147,7 @@ MUTANTS = (
         "told = yield from _shared_check(run, failure)",
         "told = None",
         "a key that worked and is refused gets one shared probe (story 4)",
-        "tests/core/test_flow.py",
+        "tests/core/test_request_flow.py",
     ),
     Mutant(
         "counted-twice",
@@ -155,7 +155,7 @@ MUTANTS = (
         "if before is not None and sent_at < before.since and",
         "if before is not None and sent_at > now and",
         "a hundred simultaneous failures are one verdict",
-        "tests/core/test_flow.py tests/core/test_small_values.py",
+        "tests/core/test_request_flow.py tests/core/test_small_values.py",
     ),
     Mutant(
         "wrong-door-rotates",
@@ -163,7 +163,7 @@ MUTANTS = (
         "C.BAD_REQUEST, C.UNKNOWN), Rule()\n",
         "C.BAD_REQUEST, C.UNKNOWN), Rule(rotate=True)\n",
         "a wrong endpoint blames no key and rotates none (story 1)",
-        "tests/core/test_flow.py",
+        "tests/core/test_request_flow.py",
     ),
     Mutant(
         "away-without-end",
@@ -171,7 +171,7 @@ MUTANTS = (
         "run.now + call.return_after",
         'float("inf")',
         "whatever stands in has a lease that ends",
-        "tests/core/test_flow.py",
+        "tests/core/test_request_flow.py",
     ),
     Mutant(
         "self-made-ladder",
@@ -179,7 +179,7 @@ MUTANTS = (
         "for fallback in fallback_chain.then if fallback_chain is not None else ():",
         "for fallback in fallback_chain.then if fallback_chain is not None else tuple(Pin(name, pin.model) for name in config.providers if name != pin.provider):",
         "only a rung that the user wrote may stand in",
-        "tests/core/test_resolve.py",
+        "tests/core/test_routing.py",
     ),
     Mutant(
         "for-ever-away",
@@ -187,7 +187,7 @@ MUTANTS = (
         "return fallback.until <= now + plan.call.return_after + CLOCK_SLACK",
         "return True",
         "a stand-in ends by itself",
-        "tests/test_engine.py",
+        "tests/engine/test_engine.py",
     ),
     Mutant(
         "turn-torn-apart",
@@ -195,7 +195,7 @@ MUTANTS = (
         "return waits and continues_turn(plan.call.route.connection.dialect, body)",
         "return False",
         "a turn that began on a rung ends there",
-        "tests/test_homeward.py",
+        "tests/engine/test_failback.py",
     ),
     Mutant(
         "turn-without-end",
@@ -211,7 +211,7 @@ MUTANTS = (
         "if self.state in USABLE and not self.models:",
         "if self.state is State.VERIFIED and not self.models:",
         "without a model nothing is ready, and there is no default model (story 3)",
-        "tests/core/test_provision.py",
+        "tests/core/test_provisioning_state.py",
     ),
     Mutant(
         "success-by-status",
@@ -219,7 +219,7 @@ MUTANTS = (
         "if whole and not looks_ok(",
         "if not head.status and not looks_ok(",
         "an answer of HTTP 200 can be a fault",
-        "tests/http/test_transport.py -k httpx2",
+        "tests/sdk/test_transport.py -k httpx2",
     ),
     Mutant(
         "played-again",
@@ -227,7 +227,7 @@ MUTANTS = (
         "            if watch.started:\n                break\n",
         "            if watch.started and watch.ended:\n                break\n",
         "a stream whose output began is handed on and never replayed",
-        "tests/http/test_transport.py -k httpx2",
+        "tests/sdk/test_transport.py -k httpx2",
     ),
     Mutant(
         "sent-twice",
@@ -235,7 +235,7 @@ MUTANTS = (
         "return ((self.call.replayable and not self.call.passthrough) or not self.sent) and (",
         "return (",
         "a body that cannot be replayed is sent once",
-        "tests/core/test_flow.py",
+        "tests/core/test_request_flow.py",
     ),
     Mutant(
         "further-this-way",
@@ -243,7 +243,7 @@ MUTANTS = (
         "expect-ct feature-policy link location nel",
         "expect-ct feature-policy link nel",
         "nobody is handed a place to follow with a prompt",
-        "tests/http/test_header_names.py",
+        "tests/wire/test_header_names.py",
     ),
     Mutant(
         "callers-own-key",
@@ -251,7 +251,7 @@ MUTANTS = (
         "return words[-1] in _CREDENTIAL_ENDINGS",
         "return False",
         "the caller's credentials never leave, whatever their header is called",
-        "tests/http/test_header_names.py",
+        "tests/wire/test_header_names.py",
     ),
     Mutant(
         "unlisted-header",
@@ -259,7 +259,7 @@ MUTANTS = (
         "        return Verdict.DROPPED\n    return Verdict.OPTIONAL",
         "        return Verdict.DROPPED\n    return Verdict.PASSES",
         "a header that is not listed leaves only for a provider that names it",
-        "tests/http/test_header_policy.py",
+        "tests/wire/test_header_policy.py",
     ),
     Mutant(
         "token-goes-along",
@@ -267,7 +267,7 @@ MUTANTS = (
         "if credential in value:",
         "if credential == value:",
         "a header that holds what the caller presented does not leave",
-        "tests/http/test_header_policy.py",
+        "tests/wire/test_header_policy.py",
     ),
     Mutant(
         "retry-storm",
@@ -275,7 +275,7 @@ MUTANTS = (
         "return told | _NO_RETRY",
         "return told",
         "after our own recovery nobody else retries (law 10)",
-        "tests/http/test_error_bodies.py",
+        "tests/wire/test_error_bodies.py",
     ),
 )
 

@@ -247,9 +247,3 @@ def entry(name: str, provider: ScriptedProvider) -> str:
         f'[provider.{name}]\nmodels = ["scripted-1", "{name}-only"]\nkeys = ["env:KEY_A", "env:KEY_B"]\n'
         f'endpoints = {{ openai-chat = "{provider.url}", openai-responses = "{provider.url}", anthropic-messages = "{provider.root}" }}\n'
     )
-
-
-@pytest.fixture
-def provider() -> Iterator[ScriptedProvider]:
-    with ScriptedProvider() as server:
-        yield server

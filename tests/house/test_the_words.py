@@ -15,7 +15,6 @@ from house import words
 # {(group, area) of house.words: limit of today}. The goal is 0 everywhere. Lower a limit when you have
 # cleaned up; never raise one.
 LIMITS: dict[tuple[str, str], int] = {
-    ("files", "tests"): 13,
     ("definitions", "src"): 10,
     ("variables", "src"): 324,
     ("variables", "tests"): 849,

@@ -34,7 +34,7 @@ from holdfast.engine.state import Engine
 from holdfast.fake_provider import Behaviour, ScriptedProvider, status
 from holdfast.sdk import api
 from holdfast.sdk.api import Holdfast
-from stories.told import SAYS, TEXT, House, bad_key, entry, keys_seen, value_of
+from stories.story import SAYS, TEXT, House, bad_key, entry, keys_seen, value_of
 
 __all__ = [
     "CHAT",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stories.faces import Face
-from stories.told import House
+from stories.story import House
 
 BOTH = (Face.LIBRARY, Face.GATEWAY)
 

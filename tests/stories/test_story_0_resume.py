@@ -22,7 +22,7 @@ from holdfast.core.routing import LegacyRow, recover_pin
 from holdfast.fake_provider import ScriptedProvider, ok, status
 from holdfast.sdk.api import Session
 from stories.faces import at_leisure_with_two_workers, library_only
-from stories.told import (
+from stories.story import (
     TEXT,
     WAYS,
     House,

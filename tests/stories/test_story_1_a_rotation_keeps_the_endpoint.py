@@ -18,7 +18,7 @@ from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok,
 from holdfast.sdk.api import Holdfast
 from holdfast.store.journal_events import EventKind
 from stories.faces import with_two_workers
-from stories.told import (
+from stories.story import (
     SAYS,
     TEXT,
     WAYS,

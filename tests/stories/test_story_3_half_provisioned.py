@@ -18,7 +18,7 @@ from holdfast.fake_provider import ScriptedProvider, empty, ok, status
 from holdfast.fake_provider.control import AmazeePlane, cut_off, refusing
 from holdfast.sdk.api import Holdfast
 from stories.faces import library_only
-from stories.told import TEXT, WAYS, House, Way, ask, attempts, bad_key, entry, keys_seen, refusal
+from stories.story import TEXT, WAYS, House, Way, ask, attempts, bad_key, entry, keys_seen, refusal
 
 TRIAL, LISTS = "/auth/generate-trial-access", ("/v1/models", "/model/info")
 ROLES = {"answer": ("*sonnet*",), "expand": ("*haiku*",)}

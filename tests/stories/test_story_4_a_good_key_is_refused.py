@@ -16,7 +16,7 @@ from holdfast.fake_provider import ScriptedProvider, fails_for, ok, only_keys, s
 from holdfast.sdk.api import Session
 from holdfast.store.journal_events import Attempted, of_type
 from stories.faces import at_leisure_with_two_workers, library_only, with_two_workers
-from stories.told import (
+from stories.story import (
     TEXT,
     House,
     ask,

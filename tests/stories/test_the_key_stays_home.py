@@ -17,7 +17,7 @@ import pytest
 from holdfast.fake_provider import Behaviour, ScriptedProvider, error_event, ok, reset, status, truncated
 from holdfast.sdk.api import Holdfast, Session
 from stories.faces import library_only
-from stories.told import SAYS, TEXT, WAYS, House, Way, ask, attempts, bad_key, entry, openai_client, value_of
+from stories.story import SAYS, TEXT, WAYS, House, Way, ask, attempts, bad_key, entry, openai_client, value_of
 
 HALF = [way for way in WAYS if way.streams == way.is_async]
 

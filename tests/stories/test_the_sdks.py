@@ -33,7 +33,7 @@ from holdfast.fake_provider import (
 from holdfast.sdk.api import Session
 from holdfast.store.journal_events import EventKind
 from stories.faces import library_only
-from stories.told import SAYS, STREAMS, TEXT, WAYS, House, Way, bad_key, entry, kinds
+from stories.story import SAYS, STREAMS, TEXT, WAYS, House, Way, bad_key, entry, kinds
 
 
 @pytest.fixture

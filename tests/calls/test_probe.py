@@ -14,6 +14,7 @@ from holdfast.core.identity import Auth, Connection, Dialect
 from holdfast.core.secret import Secret
 from holdfast.fake_provider import Behaviour, ScriptedProvider, empty, ok, status, wrong_door
 from holdfast.providers.profiles import load
+from sdk.fakes import connect
 
 SECRET = Secret("sk-aaaaaaaaaaaaaaaa")
 PROFILE = load(None)
@@ -29,9 +30,9 @@ class Listing(ScriptedProvider):
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
-def test_the_models_of_an_endpoint_are_listed_in_its_order(dialect: Dialect, fakes: Any) -> None:
+def test_the_models_of_an_endpoint_are_listed_in_its_order(dialect: Dialect) -> None:
     with ScriptedProvider(models=["b", "a", "b"]) as provider:
-        assert list_models(fakes.connect(provider, dialect), SECRET) == ("b", "a")
+        assert list_models(connect(provider, dialect), SECRET) == ("b", "a")
     [seen] = provider.requests
     assert seen.path.partition("?")[0] == "/v1/models"
     assert seen.key == "sk-aaaaaaaaaaaaaaaa"
@@ -49,9 +50,9 @@ def test_the_models_of_an_endpoint_are_listed_in_its_order(dialect: Dialect, fak
         ({"data": []}, ()),
     ],
 )
-def test_every_known_shape_of_a_list_is_read(document: Any, names: tuple[str, ...], fakes: Any) -> None:
+def test_every_known_shape_of_a_list_is_read(document: Any, names: tuple[str, ...]) -> None:
     with Listing(document) as provider:
-        assert list_models(fakes.connect(provider), SECRET) == names
+        assert list_models(connect(provider), SECRET) == names
 
 
 @pytest.mark.parametrize(
@@ -65,27 +66,27 @@ def test_every_known_shape_of_a_list_is_read(document: Any, names: tuple[str, ..
         status(307, "", {"Location": "http://127.0.0.1:9/"}),
     ],
 )
-def test_what_is_no_list_comes_back_as_a_reply(answer: Any, fakes: Any) -> None:
+def test_what_is_no_list_comes_back_as_a_reply(answer: Any) -> None:
     with Listing(answer) as provider:
-        reply = list_models(fakes.connect(provider), SECRET)
+        reply = list_models(connect(provider), SECRET)
     assert isinstance(reply, Reply)
     assert (reply.status, reply.body) == (answer.status, answer.body)
     assert len(provider.requests) == 1
 
 
-def test_pages_are_followed_but_not_for_ever(fakes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_are_followed_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_calls, "_MOST_PAGES", 3)
     with Listing({"data": [{"id": "a"}], "has_more": True, "last_id": "a&b"}) as provider:
-        assert list_models(fakes.connect(provider, Dialect.ANTHROPIC_MESSAGES), SECRET) == ("a",)
+        assert list_models(connect(provider, Dialect.ANTHROPIC_MESSAGES), SECRET) == ("a",)
     assert [seen.path for seen in provider.requests] == [
         "/v1/models?limit=1000",
         *["/v1/models?limit=1000&after_id=a%26b"] * 2,
     ]
 
 
-def test_an_unreachable_endpoint_comes_back_as_a_reply(fakes: Any) -> None:
+def test_an_unreachable_endpoint_comes_back_as_a_reply() -> None:
     with ScriptedProvider() as provider:
-        connection = fakes.connect(provider)
+        connection = connect(provider)
     reply = list_models(connection, SECRET)
     assert isinstance(reply, Reply)
     assert (reply.status, reply.phase) == (None, Phase.CONNECT)
@@ -93,9 +94,9 @@ def test_an_unreachable_endpoint_comes_back_as_a_reply(fakes: Any) -> None:
 
 @pytest.mark.parametrize("dialect", list(Dialect))
 @pytest.mark.parametrize("auth", [Auth.BEARER, Auth.X_API_KEY])
-def test_a_check_is_one_real_call_of_the_connections_model(dialect: Dialect, auth: Auth, fakes: Any) -> None:
+def test_a_check_is_one_real_call_of_the_connections_model(dialect: Dialect, auth: Auth) -> None:
     with ScriptedProvider(ok(model="m-2026")) as provider:
-        checked = check_call(fakes.connect(provider, dialect, auth=auth), SECRET, PROFILE)
+        checked = check_call(connect(provider, dialect, auth=auth), SECRET, PROFILE)
     assert isinstance(checked, Checked)
     assert checked.model == "m-2026"
     assert 0 < checked.seconds < 5
@@ -104,7 +105,7 @@ def test_a_check_is_one_real_call_of_the_connections_model(dialect: Dialect, aut
     assert len(seen.body) < 200
 
 
-def test_a_model_that_wants_another_name_for_its_limit_gets_it(fakes: Any) -> None:
+def test_a_model_that_wants_another_name_for_its_limit_gets_it() -> None:
     refusal = {
         "error": {
             "message": "Unsupported parameter: use 'max_completion_tokens' instead",
@@ -112,16 +113,16 @@ def test_a_model_that_wants_another_name_for_its_limit_gets_it(fakes: Any) -> No
         }
     }
     with ScriptedProvider([status(400, refusal), ok()]) as provider:
-        assert isinstance(check_call(fakes.connect(provider), SECRET, PROFILE), Checked)
+        assert isinstance(check_call(connect(provider), SECRET, PROFILE), Checked)
     assert json.loads(provider.requests[1].body).keys() == {"model", "messages", "max_completion_tokens"}
 
 
 @pytest.mark.parametrize(
     "answer", [empty(), wrong_door(), status(401), status(200, {"error": {"message": "no model is loaded"}})]
 )
-def test_a_check_that_fails_gives_the_providers_reply(answer: Any, fakes: Any) -> None:
+def test_a_check_that_fails_gives_the_providers_reply(answer: Any) -> None:
     with ScriptedProvider(answer) as provider:
-        reply = check_call(fakes.connect(provider), SECRET, PROFILE)
+        reply = check_call(connect(provider), SECRET, PROFILE)
     assert isinstance(reply, Reply)
     assert (reply.status, reply.body) == (answer.status, answer.body)
 
@@ -135,7 +136,7 @@ def test_a_check_that_fails_gives_the_providers_reply(answer: Any, fakes: Any) -
     ],
     ids=["list", "check", "ask"],
 )
-def test_a_service_that_repeats_a_key_of_no_known_shape_is_not_repeated(question: Any, fakes: Any) -> None:
+def test_a_service_that_repeats_a_key_of_no_known_shape_is_not_repeated(question: Any) -> None:
     key = Secret("a plain word/and another")
     refusal = status(
         401,
@@ -143,15 +144,15 @@ def test_a_service_that_repeats_a_key_of_no_known_shape_is_not_repeated(question
         headers={"x-key": "a plain word/and another"},
     )
     with ScriptedProvider(refusal, models=None) as provider:
-        reply = question(fakes.connect(provider), key)
+        reply = question(connect(provider), key)
     assert reply.status == 401
     assert "plain word" not in f"{reply}"
 
 
-def test_a_client_that_was_given_is_left_open(fakes: Any) -> None:
+def test_a_client_that_was_given_is_left_open() -> None:
     import httpx2
 
     with ScriptedProvider() as provider, httpx2.Client() as client:
-        connection: Connection = fakes.connect(provider)
+        connection: Connection = connect(provider)
         list_models(connection, SECRET, client)
         assert isinstance(check_call(connection, SECRET, PROFILE, client), Checked)

@@ -19,10 +19,12 @@ import pytest
 from holdfast.core.errors import ConnectionLost
 from holdfast.core.faults import FaultClass, Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Provider, ProviderName
+from holdfast.core.steps import Probe, Send
 from holdfast.fake_provider import ScriptedProvider, empty, error_event, ok, reset, stall, status, truncated
 from holdfast.sdk import httpx_compat as kit_module
 from holdfast.sdk.transport import bind
 from holdfast.wire.conversation import Bounds
+from sdk.fakes import KEYS, FakeEngine, connect, remembered
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 PATHS = {
@@ -32,10 +34,8 @@ PATHS = {
 }
 
 
-def test_a_good_answer_is_handed_on_with_our_labels(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
-) -> None:
-    engine = fakes.Engine(fakes.connect(provider))
+def test_a_good_answer_is_handed_on_with_our_labels(provider: ScriptedProvider, client_for: Any) -> None:
+    engine = FakeEngine(connect(provider))
     response = client_for(engine).post(
         "/chat/completions",
         json=CHAT,
@@ -45,7 +45,7 @@ def test_a_good_answer_is_handed_on_with_our_labels(
     assert (response.headers["holdfast-request-id"], response.headers["holdfast-attempts"]) == ("r1", "1")
     assert response.headers["x-request-id"] == "scripted-1"
     assert [(seen.path, seen.key, seen.headers["host"]) for seen in provider.requests] == [
-        ("/v1/chat/completions", fakes.keys["a"], f"127.0.0.1:{provider.port}")
+        ("/v1/chat/completions", KEYS["a"], f"127.0.0.1:{provider.port}")
     ]
     assert engine.begun == [("s1", Dialect.OPENAI_CHAT, "m", True, 1)]
     assert engine.last.ended == [(None, "m")]
@@ -53,13 +53,13 @@ def test_a_good_answer_is_handed_on_with_our_labels(
 
 
 def test_a_failed_answer_is_reported_and_the_next_step_is_taken(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
+    provider: ScriptedProvider, client_for: Any
 ) -> None:
     provider.follow([status(401, {"error": {"message": "no"}}, {"X-Own": "1"}), ok("second")])
-    engine = fakes.Engine(fakes.connect(provider), fakes.connect(provider, key="b"))
+    engine = FakeEngine(connect(provider), connect(provider, key="b"))
     response = client_for(engine).post("/chat/completions", json=CHAT)
     assert response.json()["choices"][0]["message"]["content"] == "second"
-    assert [seen.key for seen in provider.requests] == [fakes.keys["a"], fakes.keys["b"]]
+    assert [seen.key for seen in provider.requests] == [KEYS["a"], KEYS["b"]]
     assert len({seen.body for seen in provider.requests}) == 1
     reply = engine.last.answers[0].reply
     assert (reply.status, reply.body, reply.phase) == (401, b'{"error": {"message": "no"}}', Phase.HEADERS)
@@ -68,7 +68,7 @@ def test_a_failed_answer_is_reported_and_the_next_step_is_taken(
 
 
 def test_at_the_end_of_recovery_our_answer_holds_the_providers_own_error_and_headers(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
+    provider: ScriptedProvider, client_for: Any
 ) -> None:
     theirs = {"error": {"message": "slow down", "param": "n"}}
     headers = {
@@ -78,7 +78,7 @@ def test_at_the_end_of_recovery_our_answer_holds_the_providers_own_error_and_hea
         "X-Request-Id": "kept",
     }
     provider.follow(status(429, theirs, headers))
-    response = client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", json=CHAT)
+    response = client_for(FakeEngine(connect(provider))).post("/chat/completions", json=CHAT)
     error = response.json()["error"]
     assert (response.status_code, error["message"]) == (503, "explained")
     assert error["holdfast"]["provider_error"] == theirs
@@ -104,25 +104,22 @@ def test_at_the_end_of_recovery_our_answer_holds_the_providers_own_error_and_hea
     ],
 )
 def test_a_success_that_is_none_is_a_fault_and_never_handed_on_as_success(
-    behaviour: Any, provider: ScriptedProvider, client_for: Any, fakes: Any
+    behaviour: Any, provider: ScriptedProvider, client_for: Any
 ) -> None:
     provider.follow([behaviour, ok()])
-    client = client_for(fakes.Engine(fakes.connect(provider), fakes.connect(provider)))
+    client = client_for(FakeEngine(connect(provider), connect(provider)))
     assert client.post("/chat/completions", json=CHAT).status_code == 200
     assert len(provider.requests) == 2
     provider.follow(behaviour)
-    assert (
-        client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", json=CHAT).status_code
-        == 503
-    )
+    assert client_for(FakeEngine(connect(provider))).post("/chat/completions", json=CHAT).status_code == 503
 
 
 def test_a_redirect_is_a_fault_and_neither_key_nor_prompt_follows_it(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
+    provider: ScriptedProvider, client_for: Any
 ) -> None:
     with ScriptedProvider() as elsewhere:
         provider.follow(status(307, "", {"Location": f"{elsewhere.url}/chat/completions"}))
-        engine = fakes.Engine(fakes.connect(provider))
+        engine = FakeEngine(connect(provider))
         response = client_for(engine, follow_redirects=True).post("/chat/completions", json=CHAT)
         assert response.status_code == 503
         assert "location" not in response.headers
@@ -130,11 +127,9 @@ def test_a_redirect_is_a_fault_and_neither_key_nor_prompt_follows_it(
         assert elsewhere.requests == []
 
 
-def test_the_host_of_a_request_is_never_believed(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
-) -> None:
+def test_the_host_of_a_request_is_never_believed(provider: ScriptedProvider, client_for: Any) -> None:
     with ScriptedProvider() as elsewhere:
-        client = client_for(fakes.Engine(fakes.connect(provider)))
+        client = client_for(FakeEngine(connect(provider)))
         client.post(
             f"{elsewhere.url}/chat/completions",
             json=CHAT,
@@ -147,10 +142,8 @@ def test_the_host_of_a_request_is_never_believed(
         ]
 
 
-def test_an_answer_from_memory_reaches_no_provider(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
-) -> None:
-    engine = fakes.Engine(memory=fakes.remembered(fakes.connect(provider)))
+def test_an_answer_from_memory_reaches_no_provider(provider: ScriptedProvider, client_for: Any) -> None:
+    engine = FakeEngine(memory=remembered(connect(provider)))
     response = client_for(engine).post("/chat/completions", json=CHAT)
     assert (response.status_code, response.json()["error"]["message"]) == (503, "explained")
     assert provider.requests == []
@@ -160,10 +153,10 @@ def test_an_answer_from_memory_reaches_no_provider(
     ("path", "shape"), [("/chat/completions", {"error"}), ("/messages", {"type", "error"})]
 )
 def test_a_choice_that_no_longer_resolves_is_told_in_the_callers_dialect(
-    path: str, shape: set[str], client_for: Any, fakes: Any
+    path: str, shape: set[str], client_for: Any
 ) -> None:
     response = client_for(
-        fakes.Engine(refuses=ConnectionLost("provider 'mine' is gone", next_step="holdfast provider list"))
+        FakeEngine(refuses=ConnectionLost("provider 'mine' is gone", next_step="holdfast provider list"))
     ).post(path, json=CHAT)
     assert response.status_code == 409
     assert response.headers["x-should-retry"] == "false"
@@ -171,13 +164,11 @@ def test_a_choice_that_no_longer_resolves_is_told_in_the_callers_dialect(
     assert response.json()["error"]["message"] == "provider 'mine' is gone\n  run: holdfast provider list"
 
 
-def test_a_key_that_went_away_is_reported_as_never_sent(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
-) -> None:
-    engine = fakes.Engine(fakes.connect(provider), fakes.connect(provider, key="b"))
+def test_a_key_that_went_away_is_reported_as_never_sent(provider: ScriptedProvider, client_for: Any) -> None:
+    engine = FakeEngine(connect(provider), connect(provider, key="b"))
     engine.missing = {"a"}
     assert client_for(engine).post("/chat/completions", json=CHAT).status_code == 200
-    assert [seen.key for seen in provider.requests] == [fakes.keys["b"]]
+    assert [seen.key for seen in provider.requests] == [KEYS["b"]]
     assert engine.last.answers[0].reply.phase is Phase.UNSENT
     engine.missing = {"a", "b"}
     assert client_for(engine).post("/chat/completions", json=CHAT).status_code == 503
@@ -198,10 +189,9 @@ def test_a_dead_end_raises_the_modules_own_error_with_our_explanation(
     provider: ScriptedProvider,
     client_for: Any,
     module: Any,
-    fakes: Any,
 ) -> None:
     provider.follow(behaviour)
-    engine = fakes.Engine(fakes.connect(provider))
+    engine = FakeEngine(connect(provider))
     with pytest.raises(getattr(module, name), match="what happened, and what to run"):
         client_for(engine).post("/chat/completions", json=CHAT, timeout=0.2)
     reply = engine.last.answers[0].reply
@@ -211,11 +201,11 @@ def test_a_dead_end_raises_the_modules_own_error_with_our_explanation(
 
 
 def test_a_refused_connection_is_reported_as_unsent_and_recovered_from(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
+    provider: ScriptedProvider, client_for: Any
 ) -> None:
     with ScriptedProvider() as gone:
         pass
-    engine = fakes.Engine(fakes.connect(gone), fakes.connect(provider))
+    engine = FakeEngine(connect(gone), connect(provider))
     assert client_for(engine).post("/chat/completions", json=CHAT).status_code == 200
     reply = engine.last.answers[0].reply
     assert (reply.phase, reply.request_written) == (Phase.CONNECT, False)
@@ -223,19 +213,17 @@ def test_a_refused_connection_is_reported_as_unsent_and_recovered_from(
 
 
 def test_a_malformed_request_blames_nobody_and_leaves_nothing(
-    provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any
+    provider: ScriptedProvider, client_for: Any, module: Any
 ) -> None:
-    engine = fakes.Engine(fakes.connect(provider), fakes.connect(provider, key="b"))
+    engine = FakeEngine(connect(provider), connect(provider, key="b"))
     with pytest.raises((module.LocalProtocolError, ValueError)):
         client_for(engine).post("/chat/completions", json=CHAT, headers={"X-Title": "a\r\nX-Api-Key: b"})
     assert provider.requests == []
     assert all(request_run.abandoned and not request_run.answers for request_run in engine.exchanges)
 
 
-def test_a_label_with_a_line_break_adds_no_header(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
-) -> None:
-    engine = fakes.Engine(fakes.connect(provider))
+def test_a_label_with_a_line_break_adds_no_header(provider: ScriptedProvider, client_for: Any) -> None:
+    engine = FakeEngine(connect(provider))
     engine.hostile = True
     response = client_for(engine).post("/chat/completions", json=CHAT)
     assert "x" not in response.headers
@@ -243,18 +231,18 @@ def test_a_label_with_a_line_break_adds_no_header(
 
 
 def test_the_model_is_rewritten_only_where_the_connection_says_another(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
+    provider: ScriptedProvider, client_for: Any
 ) -> None:
     body = b'{ "model" : "mine/m", "messages": [] }'
-    client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", content=body)
-    client_for(fakes.Engine(fakes.connect(provider, model="mine/m"))).post("/chat/completions", content=body)
+    client_for(FakeEngine(connect(provider))).post("/chat/completions", content=body)
+    client_for(FakeEngine(connect(provider, model="mine/m"))).post("/chat/completions", content=body)
     assert [seen.body for seen in provider.requests] == [b'{ "model" : "m", "messages": [] }', body]
 
 
 @pytest.mark.parametrize("coding", [None, "gzip"])
 @pytest.mark.parametrize("size", [10, 5_000, 3_000_000])
 def test_the_bytes_of_a_success_are_the_providers(
-    coding: str | None, size: int, provider: ScriptedProvider, client_for: Any, fakes: Any
+    coding: str | None, size: int, provider: ScriptedProvider, client_for: Any
 ) -> None:
     body = json.dumps({"model": "m", "choices": [{"message": {"content": "xy" * size}}]}, indent=3).encode()
     raw = gzip.compress(body) if coding else body
@@ -266,7 +254,7 @@ def test_the_bytes_of_a_success_are_the_providers(
             | ({"Content-Encoding": coding} if coding else {}),
         )
     )
-    engine = fakes.Engine(fakes.connect(provider))
+    engine = FakeEngine(connect(provider))
     with client_for(engine).stream("POST", "/chat/completions", json=CHAT) as response:
         assert hashlib.sha256(b"".join(response.iter_raw())).digest() == hashlib.sha256(raw).digest()
     assert response.headers.get("content-encoding") == coding
@@ -277,22 +265,22 @@ def test_the_bytes_of_a_success_are_the_providers(
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_huge_error_body_is_read_no_further_than_needed(
-    packed: bool, provider: ScriptedProvider, client_for: Any, fakes: Any
+    packed: bool, provider: ScriptedProvider, client_for: Any
 ) -> None:
     body = b'{"error":{"message":"' + b"A" * 10_000_000 + b'"}}'
     provider.follow(
         status(500, gzip.compress(body) if packed else body, {"Content-Encoding": "gzip"} if packed else {})
     )
-    engine = fakes.Engine(fakes.connect(provider))
+    engine = FakeEngine(connect(provider))
     response = client_for(engine).post("/chat/completions", json=CHAT)
     assert response.json()["error"]["message"] == "explained"
     assert len(engine.last.answers[0].reply.body) == 64 * 1024
 
 
-def test_a_stalled_error_body_is_judged_by_what_came(client_for: Any, fakes: Any) -> None:
+def test_a_stalled_error_body_is_judged_by_what_came(client_for: Any) -> None:
     head = b"HTTP/1.1 503 x\r\ncontent-length: 100\r\n\r\n{no capacity"
     with raw_server(head) as port:
-        engine = fakes.Engine(at(port))
+        engine = FakeEngine(at(port))
         start = time.monotonic()
         response = client_for(engine, bounds=Bounds(fault_seconds=0.2)).post(
             "/chat/completions", json=CHAT, timeout=30
@@ -303,10 +291,10 @@ def test_a_stalled_error_body_is_judged_by_what_came(client_for: Any, fakes: Any
 
 
 def test_a_success_that_breaks_off_before_its_end_is_recovered_from(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
+    provider: ScriptedProvider, client_for: Any
 ) -> None:
     with raw_server(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{", close=True) as port:
-        engine = fakes.Engine(at(port), fakes.connect(provider))
+        engine = FakeEngine(at(port), connect(provider))
         assert client_for(engine).post("/chat/completions", json=CHAT).status_code == 200
     assert engine.last.answers[0].reply.phase is Phase.BODY
 
@@ -322,10 +310,10 @@ def streamed(client: Any, path: str = "/chat/completions") -> bytes:
 
 @pytest.mark.parametrize("dialect", list(Dialect))
 def test_a_stream_passes_byte_for_byte_and_is_told_to_have_ended_well(
-    dialect: Dialect, provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any
+    dialect: Dialect, provider: ScriptedProvider, client_for: Any, module: Any
 ) -> None:
     provider.follow(lambda seen: ok("grüße aus dem watt " * 30))
-    engine = fakes.Engine(fakes.connect(provider, dialect))
+    engine = FakeEngine(connect(provider, dialect))
     through = streamed(client_for(engine), PATHS[dialect])
     with module.Client() as bare:
         direct = bare.post(provider.url + PATHS[dialect], json=CHAT | {"stream": True}).content
@@ -336,12 +324,10 @@ def test_a_stream_passes_byte_for_byte_and_is_told_to_have_ended_well(
     assert engine.last.ended == [(None, "m")]
 
 
-def test_a_stream_is_not_held_back_once_its_output_began(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
-) -> None:
+def test_a_stream_is_not_held_back_once_its_output_began(provider: ScriptedProvider, client_for: Any) -> None:
     provider.follow(ok("one two three four", event_delay=0.1))
     start = time.monotonic()
-    with client_for(fakes.Engine(fakes.connect(provider))).stream(
+    with client_for(FakeEngine(connect(provider))).stream(
         "POST", "/chat/completions", json=CHAT | {"stream": True}
     ) as response:
         arrivals = [time.monotonic() - start for _ in response.iter_raw()]
@@ -351,10 +337,10 @@ def test_a_stream_is_not_held_back_once_its_output_began(
 @pytest.mark.parametrize("dialect", list(Dialect))
 @pytest.mark.parametrize("behaviour", [error_event("no capacity"), truncated(0), reset(after=0)])
 def test_what_goes_wrong_before_the_first_output_is_recovered_from(
-    behaviour: Any, dialect: Dialect, provider: ScriptedProvider, client_for: Any, fakes: Any
+    behaviour: Any, dialect: Dialect, provider: ScriptedProvider, client_for: Any
 ) -> None:
     provider.follow([behaviour, ok("recovered")])
-    engine = fakes.Engine(fakes.connect(provider, dialect), fakes.connect(provider, dialect, key="b"))
+    engine = FakeEngine(connect(provider, dialect), connect(provider, dialect, key="b"))
     received = streamed(client_for(engine), PATHS[dialect])
     assert b"recovered" in received
     assert b"no capacity" not in received
@@ -364,10 +350,10 @@ def test_what_goes_wrong_before_the_first_output_is_recovered_from(
 
 @pytest.mark.parametrize("dialect", list(Dialect))
 def test_an_error_event_after_output_is_passed_on_and_nothing_is_replayed(
-    dialect: Dialect, provider: ScriptedProvider, client_for: Any, fakes: Any
+    dialect: Dialect, provider: ScriptedProvider, client_for: Any
 ) -> None:
     provider.follow(error_event("no capacity", "overloaded_error", after=3))
-    engine = fakes.Engine(fakes.connect(provider, dialect), fakes.connect(provider, dialect))
+    engine = FakeEngine(connect(provider, dialect), connect(provider, dialect))
     received = streamed(client_for(engine), PATHS[dialect])
     assert received.count(b"no capacity") == 1
     assert b"stream_truncated" not in received
@@ -378,10 +364,10 @@ def test_an_error_event_after_output_is_passed_on_and_nothing_is_replayed(
 
 @pytest.mark.parametrize("dialect", list(Dialect))
 def test_a_stream_without_its_end_is_given_an_error_and_no_forged_end(
-    dialect: Dialect, provider: ScriptedProvider, client_for: Any, fakes: Any
+    dialect: Dialect, provider: ScriptedProvider, client_for: Any
 ) -> None:
     provider.follow(truncated(3))
-    engine = fakes.Engine(fakes.connect(provider, dialect))
+    engine = FakeEngine(connect(provider, dialect))
     received = streamed(client_for(engine), PATHS[dialect])
     last = received.rstrip().rpartition(b"\n\n")[2]
     assert b"stream ended without its terminal event" in last
@@ -394,63 +380,63 @@ def test_a_stream_without_its_end_is_given_an_error_and_no_forged_end(
 
 
 def test_a_cut_stream_raises_where_the_setting_says_so(
-    provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any
+    provider: ScriptedProvider, client_for: Any, module: Any
 ) -> None:
     provider.follow(truncated(3))
-    engine = fakes.Engine(fakes.connect(provider))
+    engine = FakeEngine(connect(provider))
     with pytest.raises(module.RemoteProtocolError, match="without its terminal event"):
         streamed(client_for(engine, bounds=Bounds(raise_when_cut=True)))
     assert len(engine.last.ended) == 1
 
 
-def test_a_stream_cut_in_the_middle_of_an_event_raises(client_for: Any, module: Any, fakes: Any) -> None:
+def test_a_stream_cut_in_the_middle_of_an_event_raises(client_for: Any, module: Any) -> None:
     event = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\ndata: {"choi'
     with raw_server(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n" + event, close=True
     ) as port:
-        engine = fakes.Engine(at(port))
+        engine = FakeEngine(at(port))
         with pytest.raises(module.RemoteProtocolError, match="without its terminal event"):
             streamed(client_for(engine))
     assert engine.last.ended[0][0].kind is FaultClass.TRANSIENT
 
 
 def test_a_connection_that_breaks_after_output_says_what_that_means(
-    provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any
+    provider: ScriptedProvider, client_for: Any, module: Any
 ) -> None:
     provider.follow(reset(after=2))
-    engine = fakes.Engine(fakes.connect(provider))
+    engine = FakeEngine(connect(provider))
     with pytest.raises(module.ReadError, match="may have been billed"):
         streamed(client_for(engine))
     [(fault, _)] = engine.last.ended
     assert (fault.kind, fault.phase) == (FaultClass.TRANSIENT, Phase.POST_OUTPUT)
 
 
-def test_a_caller_who_leaves_early_blames_nobody_and_frees_the_provider(client_for: Any, fakes: Any) -> None:
+def test_a_caller_who_leaves_early_blames_nobody_and_frees_the_provider(client_for: Any) -> None:
     event = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n'
     with raw_server(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + event) as port:
-        engine = fakes.Engine(at(port))
+        engine = FakeEngine(at(port))
         with client_for(engine).stream("POST", "/chat/completions", json=CHAT | {"stream": True}) as response:
             assert next(response.iter_raw()) == event
         assert engine.last.ended == [(None, "")]
         raw_server.closed.get(timeout=2)  # type: ignore[attr-defined]
 
 
-def test_a_stream_that_only_pings_is_passed_on_after_a_while(client_for: Any, fakes: Any) -> None:
+def test_a_stream_that_only_pings_is_passed_on_after_a_while(client_for: Any) -> None:
     pings = b": ping\n\n" * 10_000
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
     asked = CHAT | {"stream": True}
     with (
         raw_server(head + pings) as port,
-        client_for(fakes.Engine(at(port))).stream("POST", "/chat/completions", json=asked) as response,
+        client_for(FakeEngine(at(port))).stream("POST", "/chat/completions", json=asked) as response,
     ):
         assert next(response.iter_raw()).startswith(b": ping")
 
 
-def test_a_compressed_stream_passes_untouched(client_for: Any, fakes: Any) -> None:
+def test_a_compressed_stream_passes_untouched(client_for: Any) -> None:
     packed = gzip.compress(b'data: {"choices":[]}\n\n')
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n"
     with raw_server(head + packed, close=True) as port:
-        assert streamed(client_for(fakes.Engine(at(port)))) == packed
+        assert streamed(client_for(FakeEngine(at(port)))) == packed
 
 
 # Request bodies, waiting, side doors
@@ -458,9 +444,9 @@ def test_a_compressed_stream_passes_untouched(client_for: Any, fakes: Any) -> No
 
 
 def test_the_model_of_a_body_of_unknown_length_is_known_before_it_is_sent(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
+    provider: ScriptedProvider, client_for: Any
 ) -> None:
-    engine = fakes.Engine(fakes.connect(provider))
+    engine = FakeEngine(connect(provider))
     client_for(engine, bounds=Bounds(replay=10)).post(
         "/chat/completions", content=iter([b'{"model":', b'"other"}'])
     )
@@ -469,29 +455,27 @@ def test_the_model_of_a_body_of_unknown_length_is_known_before_it_is_sent(
 
 
 def test_a_body_of_unknown_length_streams_past_a_side_door_and_is_sent_once(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
+    provider: ScriptedProvider, client_for: Any
 ) -> None:
-    engine = fakes.Engine(fakes.connect(provider))
+    engine = FakeEngine(connect(provider))
     client_for(engine).post("/files", content=iter([b"one ", b"two"]))
     assert provider.requests[0].body == b"one two"
     assert engine.begun == [("s1", Dialect.OPENAI_CHAT, None, False, 0)]
 
 
-def test_a_body_beyond_the_limit_is_sent_but_never_again(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
-) -> None:
-    engine = fakes.Engine(fakes.connect(provider))
+def test_a_body_beyond_the_limit_is_sent_but_never_again(provider: ScriptedProvider, client_for: Any) -> None:
+    engine = FakeEngine(connect(provider))
     client_for(engine, bounds=Bounds(replay=10)).post("/chat/completions", json=CHAT)
     assert engine.begun[0][2:4] == ("m", False)
     assert provider.requests[0].model == "m"
 
 
 def test_a_delay_is_waited_for_and_a_turn_is_asked_for_again(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
+    provider: ScriptedProvider, client_for: Any
 ) -> None:
-    connection = fakes.connect(provider)
-    engine = fakes.Engine(
-        fakes.Probe(connection, "f"), fakes.Send(connection, 0.2, "throttled"), turns=[False, False, True]
+    connection = connect(provider)
+    engine = FakeEngine(
+        Probe(connection, "f"), Send(connection, 0.2, "throttled"), turns=[False, False, True]
     )
     start = time.monotonic()
     assert client_for(engine).post("/chat/completions", json=CHAT).status_code == 200
@@ -500,12 +484,12 @@ def test_a_delay_is_waited_for_and_a_turn_is_asked_for_again(
 
 
 def test_the_callers_time_out_holds_for_every_attempt(
-    provider: ScriptedProvider, client_for: Any, module: Any, fakes: Any
+    provider: ScriptedProvider, client_for: Any, module: Any
 ) -> None:
     provider.follow(stall(30.0))
     start = time.monotonic()
     with pytest.raises(module.ReadTimeout):
-        client_for(fakes.Engine(fakes.connect(provider), fakes.connect(provider))).post(
+        client_for(FakeEngine(connect(provider), connect(provider))).post(
             "/chat/completions", json=CHAT, timeout=0.2
         )
     assert time.monotonic() - start < 3
@@ -516,27 +500,27 @@ def test_the_callers_time_out_holds_for_every_attempt(
     ("method", "path"), [("GET", "/models"), ("GET", "/responses/resp_1"), ("DELETE", "/files/1")]
 )
 def test_side_doors_are_passed_on_without_being_judged(
-    method: str, path: str, provider: ScriptedProvider, client_for: Any, fakes: Any
+    method: str, path: str, provider: ScriptedProvider, client_for: Any
 ) -> None:
     provider.follow(status(200, b""))
-    engine = fakes.Engine(
-        fakes.connect(provider, Dialect.OPENAI_RESPONSES if "responses" in path else Dialect.OPENAI_CHAT)
+    engine = FakeEngine(
+        connect(provider, Dialect.OPENAI_RESPONSES if "responses" in path else Dialect.OPENAI_CHAT)
     )
     assert client_for(engine).request(method, path).status_code == 200
     assert engine.last.answers[0].reply is None
 
 
 def test_the_list_of_models_is_asked_for_in_the_dialect_of_the_sdk(
-    provider: ScriptedProvider, client_for: Any, fakes: Any
+    provider: ScriptedProvider, client_for: Any
 ) -> None:
-    engine = fakes.Engine(fakes.connect(provider, Dialect.ANTHROPIC_MESSAGES))
+    engine = FakeEngine(connect(provider, Dialect.ANTHROPIC_MESSAGES))
     client_for(engine).get("/models", headers={"anthropic-version": "2026-10-21"})
     assert engine.begun[0][1] is Dialect.ANTHROPIC_MESSAGES
     assert provider.requests[0].headers["anthropic-version"] == "2026-10-21"
 
 
 def test_an_inner_transport_of_the_module_can_be_given(
-    module: Any, client_for: Any, provider: ScriptedProvider, fakes: Any
+    module: Any, client_for: Any, provider: ScriptedProvider
 ) -> None:
     seen: list[Any] = []
 
@@ -544,7 +528,7 @@ def test_an_inner_transport_of_the_module_can_be_given(
         seen.append(request)
         return module.Response(200, json={"model": "m", "choices": []})
 
-    engine = fakes.Engine(fakes.connect(provider))
+    engine = FakeEngine(connect(provider))
     assert (
         client_for(engine, module.MockTransport(answer)).post("/chat/completions", json=CHAT).json()["model"]
         == "m"
@@ -601,14 +585,14 @@ def run(module: Any, engine: Any, act: Callable[[Any], Any], backend: str = "asy
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_the_asynchronous_transport_takes_the_same_steps(
-    backend: str, module: Any, provider: ScriptedProvider, fakes: Any
+    backend: str, module: Any, provider: ScriptedProvider
 ) -> None:
     if backend == "trio":
         pytest.importorskip("trio")
     provider.follow([status(503), ok("recovered")])
-    connection = fakes.connect(provider)
-    steps = [connection, fakes.Probe(connection, "f"), fakes.Send(connection, 0.05, "again")]
-    engine = fakes.Engine(*steps, turns=[False, True])
+    connection = connect(provider)
+    steps = [connection, Probe(connection, "f"), Send(connection, 0.05, "again")]
+    engine = FakeEngine(*steps, turns=[False, True])
 
     async def act(client: Any) -> bytes:
         async with client.stream("POST", "/chat/completions", json=CHAT | {"stream": True}) as response:
@@ -620,10 +604,10 @@ def test_the_asynchronous_transport_takes_the_same_steps(
 
 
 def test_an_asynchronous_stream_that_fails_before_its_output_is_recovered_from(
-    module: Any, provider: ScriptedProvider, fakes: Any
+    module: Any, provider: ScriptedProvider
 ) -> None:
     provider.follow([error_event(), ok("recovered")])
-    engine = fakes.Engine(fakes.connect(provider), fakes.connect(provider))
+    engine = FakeEngine(connect(provider), connect(provider))
 
     async def act(client: Any) -> str:
         answer = await client.post("/chat/completions", json=CHAT | {"stream": True})
@@ -635,10 +619,10 @@ def test_an_asynchronous_stream_that_fails_before_its_output_is_recovered_from(
 
 @pytest.mark.parametrize(("behaviour", "error"), [(truncated(3), None), (reset(after=2), "ReadError")])
 def test_an_asynchronous_stream_that_is_cut_says_so(
-    behaviour: Any, error: str | None, module: Any, provider: ScriptedProvider, fakes: Any
+    behaviour: Any, error: str | None, module: Any, provider: ScriptedProvider
 ) -> None:
     provider.follow(behaviour)
-    engine = fakes.Engine(fakes.connect(provider))
+    engine = FakeEngine(connect(provider))
 
     async def act(client: Any) -> bytes:
         async with client.stream("POST", "/chat/completions", json=CHAT | {"stream": True}) as response:
@@ -653,10 +637,10 @@ def test_an_asynchronous_stream_that_is_cut_says_so(
 
 
 def test_an_asynchronous_caller_who_is_cancelled_blames_nobody(
-    module: Any, provider: ScriptedProvider, fakes: Any
+    module: Any, provider: ScriptedProvider
 ) -> None:
     provider.follow(stall(30.0))
-    engine = fakes.Engine(fakes.connect(provider))
+    engine = FakeEngine(connect(provider))
 
     async def act(client: Any) -> None:
         with pytest.raises(TimeoutError):
@@ -668,10 +652,10 @@ def test_an_asynchronous_caller_who_is_cancelled_blames_nobody(
 
 
 def test_an_asynchronous_caller_who_leaves_early_blames_nobody(
-    module: Any, provider: ScriptedProvider, fakes: Any
+    module: Any, provider: ScriptedProvider
 ) -> None:
     provider.follow(ok("one two three", event_delay=0.2))
-    engine = fakes.Engine(fakes.connect(provider))
+    engine = FakeEngine(connect(provider))
 
     async def act(client: Any) -> None:
         async with client.stream("POST", "/chat/completions", json=CHAT | {"stream": True}) as response:
@@ -744,15 +728,15 @@ def at(port: int) -> Connection:
     ids=["gzip", "utf-16", "utf-16-le"],
 )
 def test_a_body_whose_model_cannot_be_read_is_not_sent(
-    body: bytes, provider: ScriptedProvider, client_for: Any, fakes: Any
+    body: bytes, provider: ScriptedProvider, client_for: Any
 ) -> None:
-    response = client_for(fakes.Engine(fakes.connect(provider))).post("/chat/completions", content=body)
+    response = client_for(FakeEngine(connect(provider))).post("/chat/completions", content=body)
     assert (response.status_code, provider.requests) == (400, [])
     assert "UTF-8" in response.json()["error"]["message"]
 
 
 def test_an_error_of_the_modules_own_transport_is_not_its_own_cause(
-    module: Any, client_for: Any, fakes: Any, provider: ScriptedProvider
+    module: Any, client_for: Any, provider: ScriptedProvider
 ) -> None:
     broken = module.ReadError("cut")
 
@@ -766,7 +750,7 @@ def test_an_error_of_the_modules_own_transport_is_not_its_own_cause(
     )
     with (
         pytest.raises(module.ReadError),
-        client_for(fakes.Engine(fakes.connect(provider)), inner).stream(
+        client_for(FakeEngine(connect(provider)), inner).stream(
             "POST", "/chat/completions", json=CHAT
         ) as response,
     ):
@@ -774,14 +758,12 @@ def test_an_error_of_the_modules_own_transport_is_not_its_own_cause(
     assert broken.__cause__ is not broken
 
 
-def test_a_compressed_answer_longer_than_what_is_looked_at_is_no_fault(client_for: Any, fakes: Any) -> None:
+def test_a_compressed_answer_longer_than_what_is_looked_at_is_no_fault(client_for: Any) -> None:
     body = gzip.compress(json.dumps({"output": [{"error": {"text": "x" * 5_000}}]}).encode())
     head = (
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n"
         % len(body)
     )
     with raw_server(head + body, close=True) as port:
-        response = client_for(fakes.Engine(at(port)), bounds=Bounds(whole=1_000)).post(
-            "/responses", json=CHAT
-        )
+        response = client_for(FakeEngine(at(port)), bounds=Bounds(whole=1_000)).post("/responses", json=CHAT)
     assert (response.status_code, len(response.json()["output"])) == (200, 1)

@@ -1,23 +1,19 @@
-"""A scripted engine for the transports, clients of both modules, and the connections they speak through."""
+"""A scripted engine for the transports, and the connections they speak through."""
 
 from __future__ import annotations
 
-import importlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import pytest
 
 from holdfast.core.classify import classify
 from holdfast.core.errors import SecretMissing
 from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.secret import Secret
-from holdfast.core.steps import Answer, Attempt, Outcome, Probe, Send, Step
+from holdfast.core.steps import Answer, Attempt, Outcome, Send, Step
 from holdfast.fake_provider import ScriptedProvider
 from holdfast.providers.profiles import load
-from holdfast.sdk.transport import bind
 from holdfast.wire.error_bodies import ClientError
 from holdfast.wire.error_kinds import ERRORS
 
@@ -156,49 +152,6 @@ class FakeEngine:
         return self.exchanges[-1]
 
 
-@pytest.fixture(params=["httpx2", "httpx"])
-def module(request: pytest.FixtureRequest) -> Any:
-    return importlib.import_module(request.param)
-
-
-@pytest.fixture
-def provider() -> Iterator[ScriptedProvider]:
-    with ScriptedProvider() as server:
-        yield server
-
-
-@pytest.fixture
-def client_for(module: Any) -> Iterator[Callable[..., Any]]:
-    """A client of the module over our transport; closed at the end."""
-    opened: list[Any] = []
-
-    def make(engine: FakeEngine, inner: Any = None, **more: Any) -> Any:
-        follow = more.pop("follow_redirects", False)
-        opened.append(
-            module.Client(
-                transport=bind(module).SyncTransport(engine, "s1", inner, **more),
-                base_url="http://holdfast.invalid/v1",
-                follow_redirects=follow,
-            )
-        )
-        return opened[-1]
-
-    yield make
-    for client in opened:
-        client.close()
-
-
 def remembered(connection: Connection) -> Outcome:
     """An outcome known before anything was sent."""
     return Outcome(connection, (), Fault(FaultClass.QUOTA_WINDOW, phase=Phase.HEADERS), from_memory=True)
-
-
-@pytest.fixture
-def fakes() -> Any:
-    """The names of this file, for tests that cannot import it."""
-
-    class Names:
-        Engine, Probe, Send = FakeEngine, Probe, Send
-        connect, remembered, keys = staticmethod(connect), staticmethod(remembered), KEYS
-
-    return Names

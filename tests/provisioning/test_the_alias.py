@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from holdfast.engine.provisioning import Ready
 from holdfast.fake_provider import ScriptedProvider, ok
-from stories.told import ask
+from stories.story import ask
 
 from .conftest import Place
 

@@ -15,7 +15,7 @@ from holdfast.engine.provisioning import Ready
 from holdfast.fake_provider import SeenRequest, ok, status
 from holdfast.fake_provider.control import _error, refusing, slow
 from holdfast.sdk.api import Holdfast, Session
-from stories.told import ask, refusal
+from stories.story import ask, refusal
 
 from .conftest import TRIAL, Place
 

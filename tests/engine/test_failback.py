@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from engine.test_engine import CONFIG, World
 from holdfast.calls.api_calls import Checked
 from holdfast.calls.reachability import reachable
 from holdfast.core.faults import Phase, Reply
@@ -18,7 +19,6 @@ from holdfast.core.session import Session
 from holdfast.engine.failback import FailbackMonitor
 from holdfast.engine.state import Engine
 from holdfast.store.journal_events import EventKind
-from test_engine import CONFIG, World
 from world import BAD_KEY, BROKE, OVERLOADED
 
 DEAD = (OVERLOADED, OVERLOADED, None)

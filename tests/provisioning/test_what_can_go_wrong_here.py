@@ -20,7 +20,7 @@ from holdfast.fake_provider import status
 from holdfast.provisioning.sealed_replies import Sealed
 from holdfast.sdk.api import Holdfast
 from holdfast.store.sqlite import SqliteStore
-from stories.told import ask, refusal
+from stories.story import ask, refusal
 
 from .conftest import TRIAL, Place
 
