@@ -177,7 +177,10 @@ MUTANTS = (
         "self-made-ladder",
         "core/routing.py",
         "for fallback in fallback_chain.then if fallback_chain is not None else ():",
-        "for fallback in fallback_chain.then if fallback_chain is not None else tuple(Pin(name, pin.model) for name in config.providers if name != pin.provider):",
+        (
+            "for fallback in fallback_chain.then if fallback_chain is not None else tuple(Pin(name, "
+            "pin.model) for name in config.providers if name != pin.provider):"
+        ),
         "only a rung that the user wrote may stand in",
         "tests/core/test_routing.py",
     ),

@@ -15,7 +15,8 @@ from bench.gateway.results import Results, parse
 RECORDED = Path(__file__).parent / "bench.json"
 LINE = (
     '{"all_requests":12,"all_chunks":0,"seconds":2.000,"ok":10,"bad":1,"errors":1,"last_status":200,'
-    '"latency":{"n":10,"p50":55.5,"p90":60.0,"p99":99.0,"p999":99.0,"max":99.0},"first_byte":{"n":0},"transit":{"n":0,"p50":-1.0,"p99":-1.0}}'
+    '"latency":{"n":10,"p50":55.5,"p90":60.0,"p99":99.0,"p999":99.0,"max":99.0},"first_byte":{"n":0},'
+    '"transit":{"n":0,"p50":-1.0,"p99":-1.0}}'
 )
 
 
@@ -115,7 +116,8 @@ def test_a_figure_has_as_many_digits_as_say_something(value: float, said: str) -
 def test_a_profile_counts_a_function_for_itself_and_leaves_out_who_waits() -> None:
     shares = profile.read(
         "MainThread;run (a.py);Client.answer (/x/src/holdfast/gateway/http1/server_connection.py) 6\n"
-        "MainThread;run (a.py);Client.answer (/x/src/holdfast/gateway/http1/server_connection.py);dumps (/y/lib/python3.11/json/__init__.py) 2\n"
+        "MainThread;run (a.py);Client.answer (/x/src/holdfast/gateway/http1/server_connection.py);dumps "
+        "(/y/lib/python3.11/json/__init__.py) 2\n"
         "recorder;run (threading.py);Condition.wait (/y/lib/python3.11/threading.py) 90\n"
     )
     assert shares.total == 8

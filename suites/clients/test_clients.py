@@ -163,7 +163,10 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     environments.ensure()
     home = tmp_path_factory.mktemp("home")
     with ScriptedProvider(_answer, models=("gpt-scripted",)) as provider:
-        endpoints = f'{{ openai-chat = "{provider.url}", openai-responses = "{provider.url}", anthropic-messages = "{provider.root}" }}'
+        endpoints = (
+            f'{{ openai-chat = "{provider.url}", openai-responses = "{provider.url}", anthropic-messages '
+            f'= "{provider.root}" }}'
+        )
         entry = '[provider.{}]\nendpoints = {}\nmodels = ["gpt-scripted"]\nkeys = ["env:{}"]\n'
         (home / "holdfast.toml").write_text(
             entry.format("right", endpoints, "RIGHT_KEY") + entry.format("wrong", endpoints, "WRONG_KEY")

@@ -73,7 +73,10 @@ class Stage:
     ) -> None:
         """One provider of this dialect."""
         self.home.mkdir(parents=True, exist_ok=True)
-        text = f'{more}\n[provider.{name}]\nurl = "{self.url(dialect)}"\ndialect = "{dialect}"\nmodels = ["good-model", "other-model"]\nkeys = ["{ref}"]\n'
+        text = (
+            f'{more}\n[provider.{name}]\nurl = "{self.url(dialect)}"\ndialect = "{dialect}"\n'
+            f'models = ["good-model", "other-model"]\nkeys = ["{ref}"]\n'
+        )
         (self.home / "holdfast.toml").write_text(text)
 
     def environment(self, program: str) -> dict[str, str]:

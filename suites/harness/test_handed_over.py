@@ -190,7 +190,10 @@ def test_the_program_s_own_resume_stays_on_the_pin(
 def test_a_chat_only_provider_is_refused_for_codex_with_the_way_out(on_stage: Stage) -> None:
     on_stage.configure(
         CHAT,
-        more=f'[provider.router]\nurl = "{on_stage.provider.url}"\ndialect = "openai-responses"\nkeys = ["env:MIMO_KEY"]\n',
+        more=(
+            f'[provider.router]\nurl = "{on_stage.provider.url}"\ndialect = "openai-responses"\n'
+            'keys = ["env:MIMO_KEY"]\n'
+        ),
     )
     ended = on_stage.run("codex")
     assert ended.code == 2

@@ -26,7 +26,9 @@ else:
     state = manager.get_session(sys.argv[1])
     assert state is not None, "hermes could not restore the session"
 state.agent._print_fn = lambda *_, **__: None
-told = state.agent.run_conversation("hello", conversation_history=list(state.history), task_id=state.session_id)
+told = state.agent.run_conversation(
+    "hello", conversation_history=list(state.history), task_id=state.session_id
+)
 state.history = told.get("messages") or state.history
 manager.save_session(state.session_id)
 print(state.session_id)

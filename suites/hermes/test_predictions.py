@@ -67,7 +67,10 @@ for row in json.load(sys.stdin):
             state = manager._restore(row["id"])
             agent = state.agent
         else:
-            agent = server._make_agent("sid", row["id"], session_id=row["id"], session_db=object(), **server._stored_session_runtime_overrides(row))
+            overrides = server._stored_session_runtime_overrides(row)
+            agent = server._make_agent(
+                "sid", row["id"], session_id=row["id"], session_db=object(), **overrides
+            )
         given = agent.given
         decided.append({"url": given.get("base_url") or "", "key": str(given.get("api_key") or "")})
     except Exception as error:

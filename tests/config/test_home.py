@@ -123,11 +123,18 @@ def test_the_revision_changes_with_the_file(example: Home) -> None:
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("provider.mimo", 2), ("provider.mimo.url", 4), ("provider.mimo.keys", 6), ("provider.mimo.keys[0]", 7), ("provider.mimo.keys[1]", 9),
-        ("provider.mimo.keys[1].label", 9), ("provider.mimo.headers.X-Team", 13), ('fallback."mimo/mimo-v2.5-pro".then[0]', 21), ("provider.mimo.strategy", 2),
+        ("provider.mimo", 2),
+        ("provider.mimo.url", 4),
+        ("provider.mimo.keys", 6),
+        ("provider.mimo.keys[0]", 7),
+        ("provider.mimo.keys[1]", 9),
+        ("provider.mimo.keys[1].label", 9),
+        ("provider.mimo.headers.X-Team", 13),
+        ('fallback."mimo/mimo-v2.5-pro".then[0]', 21),
+        ("provider.mimo.strategy", 2),
         ("provider.router.keys[4].from", 18),
     ],
-)  # fmt: skip
+)
 def test_each_path_knows_its_line_and_a_missing_one_the_line_of_its_table(path: str, line: int) -> None:
     assert Lines(EXAMPLE, "f").place(path) == f"f:{line}"
 
@@ -166,7 +173,10 @@ def test_a_bracket_inside_a_string_or_a_list_is_no_header() -> None:
             ["holdfast.toml:3: provider.a.kyes: unknown key 'kyes'", "did you mean 'keys'?"],
         ),
         (
-            '[provider.a]\nurl = "https://x.example/v1"\nkeys = [\n  "env:A",\n  "sk-abcdefghijklmnopqrst",\n]\n',
+            (
+                '[provider.a]\nurl = "https://x.example/v1"\nkeys = [\n  "env:A",\n'
+                '  "sk-abcdefghijklmnopqrst",\n]\n'
+            ),
             [
                 "holdfast.toml:5: provider.a.keys[1]: must be a reference",
                 "holdfast key add a --from env:VARIABLE",
@@ -232,9 +242,9 @@ def test_the_first_provider_makes_a_private_home(home: Home) -> None:
         "mimo",
         {"url": "https://x.example/v1", "models": ["m"], "keys": ["env:A", {"from": "env:B", "label": "b"}]},
     )
-    assert (
-        home.config.read_text()
-        == '[provider.mimo]\nurl = "https://x.example/v1"\nmodels = ["m"]\nkeys = ["env:A", {from = "env:B", label = "b"}]\n'
+    assert home.config.read_text() == (
+        '[provider.mimo]\nurl = "https://x.example/v1"\nmodels = ["m"]\n'
+        'keys = ["env:A", {from = "env:B", label = "b"}]\n'
     )
     assert [key.label for key in config.providers[ProviderName("mimo")].keys] == ["A", "b"]
     assert stat.S_IMODE(home.config.parent.stat().st_mode) == 0o700
@@ -343,9 +353,9 @@ def test_a_provider_that_a_ladder_names_is_not_removed(example: Home) -> None:
     with pytest.raises(ConfigError) as caught:
         config_file.remove_provider(example, "router")
     assert (
-        "holdfast.toml:21: fallback.\"mimo/mimo-v2.5-pro\".then: 'router/xiaomi/mimo-v2.5-pro' names no provider"
-        in str(caught.value)
-    )
+        "holdfast.toml:21: fallback.\"mimo/mimo-v2.5-pro\".then: 'router/xiaomi/mimo-v2.5-pro' names no "
+        "provider"
+    ) in str(caught.value)
     assert example.config.read_text() == EXAMPLE
 
 
@@ -505,21 +515,42 @@ def test_a_directory_that_was_deleted_selects_nothing(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('pin = "mimo/b"\n[provider.mimo]\nurl = "https://evil.example/v1"\n', ".holdfast.toml:2: provider: a project may select a pin and nothing else"),
-        ('pin = "evil/b"\nprovider.evil.url = "https://evil.example/v1"\n', ".holdfast.toml:2: provider: a project may select a pin and nothing else"),
-        ('pin = "mimo/b"\nurl = "https://evil.example/v1"\n', ".holdfast.toml:2: url: a project may select a pin and nothing else"),
-        ('pin = "mimo/b"\nkey = "cmd:evil"\n', ".holdfast.toml:2: key: a project may select a pin and nothing else"),
-        ('pin = "mimo/b"\n[fallback]\n"mimo/b" = { then = ["evil/b"] }\n', ".holdfast.toml:2: fallback: a project may select"),
+        (
+            'pin = "mimo/b"\n[provider.mimo]\nurl = "https://evil.example/v1"\n',
+            ".holdfast.toml:2: provider: a project may select a pin and nothing else",
+        ),
+        (
+            'pin = "evil/b"\nprovider.evil.url = "https://evil.example/v1"\n',
+            ".holdfast.toml:2: provider: a project may select a pin and nothing else",
+        ),
+        (
+            'pin = "mimo/b"\nurl = "https://evil.example/v1"\n',
+            ".holdfast.toml:2: url: a project may select a pin and nothing else",
+        ),
+        (
+            'pin = "mimo/b"\nkey = "cmd:evil"\n',
+            ".holdfast.toml:2: key: a project may select a pin and nothing else",
+        ),
+        (
+            'pin = "mimo/b"\n[fallback]\n"mimo/b" = { then = ["evil/b"] }\n',
+            ".holdfast.toml:2: fallback: a project may select",
+        ),
         ('[gateway]\nlisten = "0.0.0.0:1"\n', ".holdfast.toml:1: gateway: a project may select"),
         ('pin = "mimo/b"\n"\\u001b[31m" = 1\n', '.holdfast.toml:2: "\\u001b[31m": a project may select'),
-        ("pin = 3\n", '.holdfast.toml:1: pin: must be the only line: a provider and a model\n    pin = "provider/model"'),
+        (
+            "pin = 3\n",
+            (
+                ".holdfast.toml:1: pin: must be the only line: a provider and a model\n"
+                '    pin = "provider/model"'
+            ),
+        ),
         ('pin = "custom/x"\n', ".holdfast.toml:1: pin: 'custom' is a kind"),
         ("pin = \n", ".holdfast.toml:1:7: syntax: Invalid value"),
         ("pin = " + "[" * 4000, "is nested too deeply to be read"),
         (f'pin = "mimo/b" #{"x" * 5000}', "is longer than 4096 bytes"),
         (b"\xff\xfe", "is not UTF-8 text"),
     ],
-)  # fmt: skip
+)
 def test_a_project_never_defines_or_redirects_a_provider(
     tmp_path: Path, mine: Config, text: str | bytes, told: str
 ) -> None:

@@ -214,10 +214,14 @@ def test_a_ladder_lists_pins_and_a_time() -> None:
 
 
 def test_settings_and_gateway_are_read_with_their_units() -> None:
-    config = read({
-        "settings": {"probe_delays": [1, "500ms"], "replay_limit": "1MiB", "wait_budget": "1m60s", "known_good_days": 3},
-        "gateway": {"listen": "[::1]:0", "store": "postgresql://db/holdfast", "public": True},
-    })  # fmt: skip
+    settings = {
+        "probe_delays": [1, "500ms"],
+        "replay_limit": "1MiB",
+        "wait_budget": "1m60s",
+        "known_good_days": 3,
+    }
+    gateway = {"listen": "[::1]:0", "store": "postgresql://db/holdfast", "public": True}
+    config = read({"settings": settings, "gateway": gateway})
     assert config.settings == Limits((1.0, 0.5), 1024**2, 120.0, 3.0)
     assert config.gateway == GatewaySettings("[::1]:0", "postgresql://db/holdfast", True)
 
@@ -266,7 +270,10 @@ NO_AMOUNT = 'must be seconds, or a string such as "90s", "10m" or "1h30m" | '
 NO_ADDRESS = (
     'endpoints.openai-chat: has no url, and no address is taken from elsewhere | write url = "https://…"'
 )
-NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:, call:): a literal key never stands in this file | holdfast key add p --from env:VARIABLE"
+NO_REFERENCE = (
+    "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:, call:): a literal key never "
+    "stands in this file | holdfast key add p --from env:VARIABLE"
+)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +281,10 @@ NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:
     [
         (
             {"url": "https://user:pw@x.example/v1"},
-            "url: https://x.example/v1 carries credentials in the URL: remove them | holdfast key add PROVIDER --from env:NAME",
+            (
+                "url: https://x.example/v1 carries credentials in the URL: remove them | holdfast key add "
+                "PROVIDER --from env:NAME"
+            ),
         ),
         ({"url": "ftp://user:pw@x.example/v1"}, "url: 'ftp://x.example/v1' is not an http(s) URL | "),
         ({"url": "sk-abcdefghijklmnopqrstuvwxyz"}, "url: '****' is not an http(s) URL | "),
@@ -284,7 +294,10 @@ NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:
         ),
         (
             {"endpoints": {"anthropic-messages": "https://x.example/v1"}},
-            "endpoints.anthropic-messages: an anthropic-messages endpoint is what precedes '/v1' | write \"https://x.example\"",
+            (
+                "endpoints.anthropic-messages: an anthropic-messages endpoint is what precedes '/v1' | write "
+                '"https://x.example"'
+            ),
         ),
         ({"url": 7}, "url: must be a string that is not empty | "),
         (
@@ -312,11 +325,17 @@ NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:
         ),
         (
             {"url": URL, "headers": {"X-Goog-Api-Key": "a"}},
-            "headers: header 'X-Goog-Api-Key' carries a credential: a key belongs into keys, not into headers | ",
+            (
+                "headers: header 'X-Goog-Api-Key' carries a credential: a key belongs into keys, not into "
+                "headers | "
+            ),
         ),
         (
             {"url": URL, "headers": {"Content-Length": "1"}},
-            "headers: header 'Content-Length' says how one connection carries a message, which each side writes for itself | ",
+            (
+                "headers: header 'Content-Length' says how one connection carries a message, which each side "
+                "writes for itself | "
+            ),
         ),
         ({"url": URL, "headers": {"X-A": "a\x7f"}}, "headers: header 'X-A' holds a control character | "),
         ({"url": URL, "forward_headers": "X-A"}, "forward_headers: must be a list of strings, none twice | "),
@@ -333,13 +352,20 @@ NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:
         ),
         (
             {"url": URL, "forward_headers": ["x-portkey-config"]},
-            "forward_headers: 'x-portkey-config' tells a proxy or a gateway who asks, or where the request is to go: "
+            (
+                "forward_headers: 'x-portkey-config' tells a proxy or a gateway who asks, or where the "
+                "request is to go: "
+            )
             + NEVER_PASSES
-            + ' | remove it; a value that is the same for every request belongs into headers = { NAME = "…" }',
+            + " | remove it; a value that is the same for every request belongs into "
+            + 'headers = { NAME = "…" }',
         ),
         (
             {"url": URL, "forward_headers": ["Location"]},
-            f"forward_headers: 'Location' tells a browser, a proxy or an SDK what to do with an answer: {NEVER_PASSES} | remove it",
+            (
+                "forward_headers: 'Location' tells a browser, a proxy or an SDK what to do with an answer: "
+                f"{NEVER_PASSES} | remove it"
+            ),
         ),
         ({"url": URL, "models": ["a", 3]}, "models: must be a list of strings, none twice | "),
         ({"url": URL, "models": ["a", "a"]}, "models: must be a list of strings, none twice | "),
@@ -359,7 +385,10 @@ NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:
         ({"url": URL, "base_url": URL}, "base_url: unknown key 'base_url' | did you mean 'url'?"),
         (
             {"url": URL, "zzz": 1},
-            "zzz: unknown key 'zzz' | known here: answers_as, auth, dialect, endpoints, forward_headers, headers, keys, models, preset, profile, strategy, url",
+            (
+                "zzz: unknown key 'zzz' | known here: answers_as, auth, dialect, endpoints, forward_headers, "
+                "headers, keys, models, preset, profile, strategy, url"
+            ),
         ),
         (
             {"url": URL, "api_key": "sk-abcdefghijklmnopqrst"},
@@ -379,7 +408,10 @@ NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:
         ),
         (
             {"url": URL, "keys": [{"label": "a"}]},
-            "keys[0]: has no 'from': a key is a reference to where it is kept | holdfast key add p --from env:VARIABLE",
+            (
+                "keys[0]: has no 'from': a key is a reference to where it is kept | holdfast key add p "
+                "--from env:VARIABLE"
+            ),
         ),
         ({"url": URL, "keys": [{"from": 3}]}, "keys[0].from: must be a string that is not empty | "),
         (
@@ -397,7 +429,10 @@ NO_REFERENCE = "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:
         ),
         (
             {"preset": "two-doors", "keys": [{"from": "env:A", "url": URL}]},
-            "keys[0].url: 'p' speaks openai-chat, anthropic-messages: which one does this URL speak? | write endpoints = { DIALECT = \"https://…\" }",
+            (
+                "keys[0].url: 'p' speaks openai-chat, anthropic-messages: which one does this URL speak? | "
+                'write endpoints = { DIALECT = "https://…" }'
+            ),
         ),
         (
             {"preset": "local", "keys": ["env:A"]},
@@ -475,11 +510,17 @@ def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(
         ({"gateway": {"public": "yes"}}, "gateway.public: must be true or false | "),
         (
             {"gateway": {"store": "postgresql://u:pw@db/x"}},
-            'gateway.store: must be "sqlite:PATH", "memory:" or "postgresql://…" (its password in PGPASSWORD or ~/.pgpass) | ',
+            (
+                'gateway.store: must be "sqlite:PATH", "memory:" or "postgresql://…" (its password in '
+                "PGPASSWORD or ~/.pgpass) | "
+            ),
         ),
         (
             {"gateway": {"store": 3}},
-            'gateway.store: must be "sqlite:PATH", "memory:" or "postgresql://…" (its password in PGPASSWORD or ~/.pgpass) | ',
+            (
+                'gateway.store: must be "sqlite:PATH", "memory:" or "postgresql://…" (its password in '
+                "PGPASSWORD or ~/.pgpass) | "
+            ),
         ),
     ],
 )
@@ -498,8 +539,13 @@ def test_all_problems_are_told_at_once() -> None:
         }
     )
     assert [one.partition(":")[0] for one in found] == [
-        "more", "provider.auto", "provider.auto.url", "provider.auto.keys[0]", "provider.p.urll", "settings.wait",
-    ]  # fmt: skip
+        "more",
+        "provider.auto",
+        "provider.auto.url",
+        "provider.auto.keys[0]",
+        "provider.p.urll",
+        "settings.wait",
+    ]
 
 
 SECRETS = [
@@ -514,22 +560,44 @@ SECRETS = [
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_literal_key_is_never_repeated_wherever_it_stands(secret: str) -> None:
     table = {
-        "url": f"https://me:{secret}@x.example/v1", "api_key": secret, "auth": secret, "strategy": secret, "headers": {"Authorization": secret},
-        "keys": [secret, {"from": secret}, {"from": "env:" + secret}, {"token": secret}, {"from": "env:A", "label": f"{secret} "}, [secret]],
+        "url": f"https://me:{secret}@x.example/v1",
+        "api_key": secret,
+        "auth": secret,
+        "strategy": secret,
+        "headers": {"Authorization": secret},
+        "keys": [
+            secret,
+            {"from": secret},
+            {"from": "env:" + secret},
+            {"token": secret},
+            {"from": "env:A", "label": f"{secret} "},
+            [secret],
+        ],
         "models": [secret, secret],
-    }  # fmt: skip
+    }
     with pytest.raises(ConfigError) as caught:
         read({"provider": {"p": table}, "gateway": {"store": f"postgresql://u:{secret}@db/x"}})
     assert "REALLYSECRET" not in str(caught.value)
     assert caught.value.exit_code == 2
 
 
-NAMES = ["provider", "p", "custom", "url", "endpoints", "openai-chat", "auth", "headers", "models", "keys", "from", "label", "preset", "dialect", "fallback",
-         "p/m", "then", "return_after", "settings", "probe_delays", "gateway", "listen", "store", "", "x y"]  # fmt: skip
+NAMES = [
+    "provider", "p", "custom", "url", "endpoints", "openai-chat", "auth", "headers", "models", "keys", "from",
+    "label", "preset", "dialect", "fallback", "p/m", "then", "return_after", "settings", "probe_delays",
+    "gateway", "listen", "store", "", "x y",
+]  # fmt: skip
+VALUES = [
+    "env:A", "two-doors", "p/m", "https://x.example/v1", "http://[", "//@", "", "bearer", "openai-chat",
+    "10m",
+]  # fmt: skip
 LEAVES = st.one_of(
-    st.sampled_from(["env:A", "two-doors", "p/m", "https://x.example/v1", "http://[", "//@", "", "bearer", "openai-chat", "10m"]), st.text(max_size=5),
-    st.integers(), st.floats(), st.booleans(), st.dates(),
-)  # fmt: skip
+    st.sampled_from(VALUES),
+    st.text(max_size=5),
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.dates(),
+)
 ANYTHING = st.recursive(
     LEAVES,
     lambda one: st.lists(one, max_size=3) | st.dictionaries(st.sampled_from(NAMES), one, max_size=4),
@@ -549,9 +617,8 @@ def test_whatever_stands_in_the_file_is_a_configuration_or_a_config_error(
 
 
 def test_a_reference_that_is_one_comes_back_unchanged() -> None:
-    assert [checked_reference(one) for one in ("env:A", "file:~/k", "cmd:op read x", "keyring:s/u", "store:b")] == [
-        "env:A", "file:~/k", "cmd:op read x", "keyring:s/u", "store:b",
-    ]  # fmt: skip
+    references = ["env:A", "file:~/k", "cmd:op read x", "keyring:s/u", "store:b"]
+    assert [checked_reference(reference) for reference in references] == references
 
 
 def test_paths_are_quoted_as_toml_wants_it() -> None:

@@ -116,7 +116,10 @@ TABLE = [
         "the key begins like those of a plan that has another host",
         replace(REFUSED, hint="plan.example"),
         NEVER,
-        f"{HOST} does not accept this key. It has never worked there; keys like this one belong to plan.example.",
+        (
+            f"{HOST} does not accept this key. It has never worked there; keys like this one belong to "
+            "plan.example."
+        ),
         f"Correct the address: {SHOW}",
     ),
     (
@@ -200,7 +203,10 @@ TABLE = [
         "a firewall stands before the provider",
         Fault(C.BLOCKED, status=403),
         WORKED,
-        "A region rule, network rule or firewall blocked the request before the provider's API. Another key would not help.",
+        (
+            "A region rule, network rule or firewall blocked the request before the provider's API. Another "
+            "key would not help."
+        ),
         f"Check VPN, proxy and IP allow-list, then: holdfast check {PIN}",
     ),
     (
@@ -221,7 +227,10 @@ TABLE = [
         "the five-hour allowance is used up, and the provider says until when",
         Fault(C.QUOTA_WINDOW, status=429, reset_at=NOW + 7_800, signs=("code:1308", "hint:retry-after-ms")),
         WORKED,
-        "The plan's allowance for this period is used up. The provider says the limit resets at 16:41 (in 2 h 10 min).",
+        (
+            "The plan's allowance for this period is used up. The provider says the limit resets at 16:41 "
+            "(in 2 h 10 min)."
+        ),
         f"Wait (the session stays saved), or choose another connection: {CHOOSE}",
     ),
     (
@@ -235,7 +244,10 @@ TABLE = [
         "a throttle of twelve seconds",
         Fault(C.RATE_LIMITED, status=429, reset_at=NOW + 12, signs=("hint:retry-after",)),
         WORKED,
-        "Too many requests: the rate limit of this key or account is reached. The provider says the limit resets at 14:31 (in 12 s).",
+        (
+            "Too many requests: the rate limit of this key or account is reached. The provider says the "
+            "limit resets at 14:31 (in 12 s)."
+        ),
         f"Send fewer requests at once, or choose another connection: {CHOOSE}",
     ),
     (
@@ -270,7 +282,10 @@ TABLE = [
         "a stream cut after its first words",
         Fault(C.TRANSIENT, phase=Phase.POST_OUTPUT, status=200, cause="truncated"),
         WORKED,
-        f"The answer of {HOST} broke off after part of it had reached the client. Such a request is not sent again.",
+        (
+            f"The answer of {HOST} broke off after part of it had reached the client. Such a request is not "
+            "sent again."
+        ),
         f"Try again. If it still fails: holdfast check {PIN}",
     ),
     (
@@ -291,21 +306,30 @@ TABLE = [
         "the key works at another host",
         Fault(C.ENDPOINT_MISMATCH, status=401, hint="https://api.example/v1", cause="key_works_elsewhere"),
         NEVER,
-        f"This key works at https://api.example/v1, but the call went to {URL} (set in provider.mimo-plan.url, holdfast.toml:3). The key was not changed.",
+        (
+            f"This key works at https://api.example/v1, but the call went to {URL} (set in "
+            "provider.mimo-plan.url, holdfast.toml:3). The key was not changed."
+        ),
         f"Correct the address: {SHOW}",
     ),
     (
         "keys with this prefix belong to another host",
         Fault(C.ENDPOINT_MISMATCH, status=404, hint="plan.example"),
         NEVER,
-        f"Keys like this one belong to plan.example, but the call went to {URL} (set in provider.mimo-plan.url, holdfast.toml:3). The key was not changed.",
+        (
+            f"Keys like this one belong to plan.example, but the call went to {URL} (set in "
+            "provider.mimo-plan.url, holdfast.toml:3). The key was not changed."
+        ),
         f"Correct the address: {SHOW}",
     ),
     (
         "nobody listens there",
         Fault(C.ENDPOINT_MISMATCH, phase=Phase.CONNECT, excerpt="ConnectError: connection refused"),
         NEVER,
-        f"Nothing that speaks the expected API answers at {URL} (set in provider.mimo-plan.url, holdfast.toml:3). The key was not changed.",
+        (
+            f"Nothing that speaks the expected API answers at {URL} (set in provider.mimo-plan.url, "
+            "holdfast.toml:3). The key was not changed."
+        ),
         f"Start the server, or correct the address: {SHOW}",
     ),
     (
@@ -317,14 +341,20 @@ TABLE = [
             excerpt="ConnectError: certificate verify failed",
         ),
         NEVER,
-        f"The certificate at {URL} (set in provider.mimo-plan.url, holdfast.toml:3) is not trusted here, or not made for that name. The key was not changed.",
+        (
+            f"The certificate at {URL} (set in provider.mimo-plan.url, holdfast.toml:3) is not trusted here, "
+            "or not made for that name. The key was not changed."
+        ),
         f"Correct the address; if its authority is your own, name its file in SSL_CERT_FILE: {SHOW}",
     ),
     (
         "404 page not found",
         Fault(C.ENDPOINT_MISMATCH, status=404, excerpt="404 page not found"),
         NEVER,
-        f"{URL} (set in provider.mimo-plan.url, holdfast.toml:3) does not speak the expected API. The key was not changed.",
+        (
+            f"{URL} (set in provider.mimo-plan.url, holdfast.toml:3) does not speak the expected API. The "
+            "key was not changed."
+        ),
         f"Correct the address: {SHOW}",
     ),
     (
@@ -353,7 +383,10 @@ TABLE = [
         Fault(C.UNKNOWN, status=418),
         WORKED,
         f"{HOST} sent an answer that Holdfast does not recognise.",
-        "Report its shape, which holds nothing private, so that it gets a class. It is listed by: holdfast report --list",
+        (
+            "Report its shape, which holds nothing private, so that it gets a class. It is listed by: "
+            "holdfast report --list"
+        ),
     ),
 ]
 
@@ -446,19 +479,22 @@ def test_a_good_key_that_is_suddenly_refused_reads_like_this() -> None:
     )
     assert str(told(REFUSED, *log, evidence=WORKED)) == (
         "token-plan-cn.xiaomimimo.com rejected a key that it accepted 4 min ago.\n"
-        "mimo-plan/mimo-v2.5-pro → token-plan-cn.xiaomimimo.com · mimo-v2.5-pro · key 'a' …3f9A (env:MIMO_KEY; last worked here 4 min ago)\n"
-        "Tried: 4 requests over 2.1 s: 3 requests with key 'a' (asked again after 0.5 s, 1 s; 2 of them to test a key that had worked; auth rejected);"
+        "mimo-plan/mimo-v2.5-pro → token-plan-cn.xiaomimimo.com · mimo-v2.5-pro · key 'a' …3f9A "
+        "(env:MIMO_KEY; last worked here 4 min ago)\n"
+        "Tried: 4 requests over 2.1 s: 3 requests with key 'a' (asked again after 0.5 s, 1 s; 2 of them to "
+        "test a key that had worked; auth rejected);"
         " switched to another key: 1 request with key 'b' (auth rejected).\n"
-        "Next: This often passes by itself. If not, replace the value of env:MIMO_KEY, then: holdfast key reset mimo-plan a\n"
+        "Next: This often passes by itself. If not, replace the value of env:MIMO_KEY, then: holdfast key "
+        "reset mimo-plan a\n"
         "The provider said (HTTP 401, request req_7): “Invalid API Key”"
     )
 
 
 def test_a_verdict_from_memory_says_that_nothing_was_sent_and_for_how_long() -> None:
     text = explain(replace(REFUSED, reset_at=NOW + 300), CONNECTION, (), WORKED, NOW, clock=clock).tried
-    assert (
-        text
-        == "nothing was sent; what mimo-plan/mimo-v2.5-pro key 'a' at token-plan-cn.xiaomimimo.com last answered is remembered until 14:36 (in 5 min)."
+    assert text == (
+        "nothing was sent; what mimo-plan/mimo-v2.5-pro key 'a' at token-plan-cn.xiaomimimo.com last "
+        "answered is remembered until 14:36 (in 5 min)."
     )
     assert explain(REFUSED, CONNECTION, (), NEVER, NOW, clock=clock).tried.endswith(
         "is remembered until the key or the URL changes."
@@ -480,7 +516,8 @@ def test_a_fallback_that_answered_is_named_in_the_words_of_the_log() -> None:
     step = "fell back to router/xiaomi/mimo"
     log = attempts((CONNECTION, 0, 1, down, step, False), (RUNG, 1, 1, down, "", False))
     assert told(down, *log, connection=RUNG).tried == (
-        "2 requests over 2 s: 1 request with key 'a' (transient); fell back to router/xiaomi/mimo: 1 request with key 'main' (transient)."
+        "2 requests over 2 s: 1 request with key 'a' (transient); fell back to router/xiaomi/mimo: 1 "
+        "request with key 'main' (transient)."
     )
 
 
@@ -489,7 +526,8 @@ def test_a_fallback_that_is_cooling_was_not_asked() -> None:
     log = attempts((CONNECTION, 0, 1, down, "fell back to router/xiaomi/mimo", False))
     assert told(down, *log, connection=RUNG).tried == (
         "1 request with key 'a' (provider unavailable); fell back to router/xiaomi/mimo;"
-        " what router/xiaomi/mimo key 'main' at router.example last answered is remembered until 14:32 (in 1 min)."
+        " what router/xiaomi/mimo key 'main' at router.example last answered is remembered until 14:32 (in 1 "
+        "min)."
     )
 
 

@@ -31,7 +31,8 @@ INNOCENT = {
 
 # 64 hex digits, prefixed keys longer than a mask, bearer strings: what must never be seen in a message
 SECRET_SHAPES = re.compile(
-    r"[0-9a-f]{32,}|\b(?:sk|tp|gsk|xai)-[A-Za-z0-9]{12,}|Bearer [A-Za-z0-9]{8,}|eyJ[\w-]{10,}\.|\b(?:org|proj|user)-[A-Za-z0-9]{8,}"
+    r"[0-9a-f]{32,}|\b(?:sk|tp|gsk|xai)-[A-Za-z0-9]{12,}|Bearer "
+    r"[A-Za-z0-9]{8,}|eyJ[\w-]{10,}\.|\b(?:org|proj|user)-[A-Za-z0-9]{8,}"
 )
 
 

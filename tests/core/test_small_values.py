@@ -59,7 +59,7 @@ PIN = Pin.parse("mimo/m1")
 
 
 # -- session
-# ---------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_choice_takes_nothing_of_the_old_one_along() -> None:
@@ -99,7 +99,7 @@ def test_an_id_that_could_be_misread_in_a_path_is_refused(session_id: str) -> No
 
 
 # -- events
-# ----------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_an_attempt_is_kept_without_what_could_be_derived_or_must_not_be_kept() 
 
 
 # -- errors
-# ----------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_every_error_of_ours_ends_with_the_command_to_run() -> None:
@@ -176,7 +176,7 @@ def test_errors_carry_their_facts_and_their_exit_code() -> None:
 
 
 # -- evidence
-# --------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_evidence_is_known_good_for_some_days_only() -> None:
@@ -286,7 +286,7 @@ def test_a_retry_budget_refills_slowly_and_never_beyond_its_size() -> None:
 
 
 # -- recovery
-# --------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_every_class_has_its_row() -> None:
@@ -392,8 +392,14 @@ ALL = Config(providers={p.name: p for p in (BARE, OPEN, KEYLESS, LOCAL, LISTED)}
 def test_the_picker_offers_declared_and_discovered_models_with_their_connection() -> None:
     found = options(ALL, {"bare": ["x"], "open": ["o2", "o1"], "listed": ["m1", "m3"]})
     assert [(str(o.pin), o.declared) for o in found] == [
-        ("open/o1", False), ("open/o2", False), ("keyless/k1", True), ("local/l1", True), ("listed/m2", True), ("listed/m1", True), ("listed/m3", False)
-    ]  # fmt: skip
+        ("open/o1", False),
+        ("open/o2", False),
+        ("keyless/k1", True),
+        ("local/l1", True),
+        ("listed/m2", True),
+        ("listed/m1", True),
+        ("listed/m3", False),
+    ]
     assert {str(o.pin): o.why_not for o in found if o.why_not} == {
         "keyless/k1": "it has no key (holdfast key add keyless --from env:NAME)"
     }

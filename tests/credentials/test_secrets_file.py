@@ -187,7 +187,8 @@ def test_a_write_that_fails_leaves_the_old_keys(file: SecretsFile, monkeypatch: 
 
 def test_writers_in_several_processes_lose_nothing(file: SecretsFile) -> None:
     code = (
-        "import sys; from pathlib import Path; from holdfast.credentials import SecretsFile; from holdfast.core.secret import Secret\n"
+        "import sys; from pathlib import Path; from holdfast.credentials import SecretsFile; from "
+        "holdfast.core.secret import Secret\n"
         "file = SecretsFile(Path(sys.argv[1]))\n"
         "for number in range(10): file.put('mimo', f'{sys.argv[2]}-{number}', Secret('value'))"
     )

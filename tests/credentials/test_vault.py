@@ -410,7 +410,10 @@ def test_a_home_that_is_made_is_private_all_the_way_whatever_the_umask(tmp_path:
 
 
 def test_processes_that_make_the_pepper_at_the_same_time_get_the_same(tmp_path: Path) -> None:
-    code = f"from holdfast.credentials import Vault; from pathlib import Path; print(Vault(Path({str(tmp_path)!r}, 'secrets.toml')).pepper().hex())"
+    code = (
+        "from holdfast.credentials import Vault; from pathlib import Path; "
+        f"print(Vault(Path({str(tmp_path)!r}, 'secrets.toml')).pepper().hex())"
+    )
     children = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(4)]
     assert len({child.communicate()[0] for child in children}) == 1
 

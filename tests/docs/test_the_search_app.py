@@ -94,7 +94,10 @@ def test_with_a_key_of_its_users_own_the_search_app_asks_nobody_for_another(
 ) -> None:
     monkeypatch.setenv("OWN", "sk-own-key-of-the-user")
     with ScriptedProvider(lambda seen: ok() if seen.dialect else status(500), models=None) as provider:
-        entry = f'[provider.amazee]\nurl = "{provider.url}"\nkeys = ["env:OWN"]\nmodels = ["my-sonnet-4", "my-haiku-4"]\n'
+        entry = (
+            f'[provider.amazee]\nurl = "{provider.url}"\nkeys = ["env:OWN"]\n'
+            'models = ["my-sonnet-4", "my-haiku-4"]\n'
+        )
         (home / "holdfast.toml").write_text(entry)
         with api.open(home) as hf:
             assert module.SearchApp(hf, ["kelp"]).search("kelp").summary == ok().text

@@ -151,7 +151,8 @@ def test_a_forked_child_begins_anew_and_leaves_its_parent_what_is_its_own(desk: 
 def test_what_is_queued_at_the_end_of_the_process_is_worked_on_where_that_was_asked_for() -> None:
     code = (
         "from holdfast.engine.background import BackgroundWorker\n"
-        "kept = BackgroundWorker('a', lambda entries: print(*entries, flush=True), most=9, gather=60.0, at_exit=True)\n"
+        "kept = BackgroundWorker('a', lambda entries: print(*entries, flush=True), most=9, gather=60.0, "
+        "at_exit=True)\n"
         "left = BackgroundWorker('b', lambda entries: print('never', flush=True), most=9, gather=60.0)\n"
         "kept.submit('worked on'); left.submit(1)"
     )

@@ -62,7 +62,10 @@ JOURNAL: list[tuple[Detail, str, str]] = [
     (
         RequestRefused(C.QUOTA_WINDOW, "team", NOW + 600),
         PIN,
-        f"nothing sent on {PIN} with key 'team': its last verdict was quota_window, and is remembered (until: 14:10:00)",
+        (
+            f"nothing sent on {PIN} with key 'team': its last verdict was quota_window, and is remembered "
+            "(until: 14:10:00)"
+        ),
     ),
     (
         RequestRefused(C.BLOCKED, "", None),
@@ -146,7 +149,10 @@ def test_the_attempts_of_a_request_read_in_order() -> None:
         Attempt(4, KEYLESS, NOW + 3, NOW + 4),
     ]
     assert why([attempt_event(one, "issue-42", "hf_1") for one in log], clock=clock) == [
-        "14:00:00  attempt 1: key 'a' at plan.example: auth_rejected (HTTP 401) in 0.2 s; asked again after 0.5 s: this key worked here before",
+        (
+            "14:00:00  attempt 1: key 'a' at plan.example: auth_rejected (HTTP 401) in 0.2 s; asked again "
+            "after 0.5 s: this key worked here before"
+        ),
         "14:00:01  attempt 2: test of key 'a' at plan.example: auth_rejected (HTTP 401) in 0.1 s",
         "14:00:02  attempt 3: no key at 127.0.0.1:8080: transient in 0.3 s; tried again after 0.1 s",
         "14:00:03  attempt 4: no key at 127.0.0.1:8080: answered in 1 s",

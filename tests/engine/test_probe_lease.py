@@ -17,7 +17,10 @@ from holdfast.engine.state import Engine
 from holdfast.store.memory import MemoryStore
 from world import BAD_KEY, CHAT
 
-CONFIG = '[provider.mimo]\nurl = "https://mimo.example/v1"\nkeys = ["env:MIMO"]\n[settings]\nprobe_delays = [0, 0]\n'
+CONFIG = (
+    '[provider.mimo]\nurl = "https://mimo.example/v1"\nkeys = ["env:MIMO"]\n[settings]\n'
+    "probe_delays = [0, 0]\n"
+)
 
 
 def sent(request_run: RequestRun, reply: Reply | None) -> None:

@@ -29,7 +29,8 @@ def provider(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedPr
     with ScriptedProvider(ok("hi")) as made:
         (home / "holdfast.toml").write_text(
             f'[provider.mimo]\nurl = "{made.url}"\nkeys = ["env:K1", "env:K2"]\n\n'
-            f'[provider.twin]\nurl = "{made.url}"\nkeys = ["env:K1"]\n\n[fallback]\n"mimo/m1" = {{ then = ["twin/m2"] }}\n'
+            f'[provider.twin]\nurl = "{made.url}"\nkeys = ["env:K1"]\n\n[fallback]\n'
+            f'"mimo/m1" = {{ then = ["twin/m2"] }}\n'
         )
         yield made
 

@@ -245,5 +245,6 @@ def entry(name: str, provider: ScriptedProvider) -> str:
     """The entry of a provider that speaks all dialects."""
     return (
         f'[provider.{name}]\nmodels = ["scripted-1", "{name}-only"]\nkeys = ["env:KEY_A", "env:KEY_B"]\n'
-        f'endpoints = {{ openai-chat = "{provider.url}", openai-responses = "{provider.url}", anthropic-messages = "{provider.root}" }}\n'
+        f'endpoints = {{ openai-chat = "{provider.url}", openai-responses = "{provider.url}", '
+        f'anthropic-messages = "{provider.root}" }}\n'
     )

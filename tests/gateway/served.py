@@ -34,7 +34,10 @@ def write_config(home: Path, text: str) -> None:
 def provider(name: str, url: str, *, keys: Sequence[str] = (), models: Sequence[str] = ("m",)) -> str:
     """A table of holdfast.toml; without keys it takes none."""
     auth = "" if keys else 'auth = "none"\n'
-    return f'[provider.{name}]\nurl = "{url}"\nmodels = {json.dumps([*models])}\nkeys = {json.dumps([*keys])}\n{auth}'
+    return (
+        f'[provider.{name}]\nurl = "{url}"\nmodels = {json.dumps([*models])}\n'
+        f"keys = {json.dumps([*keys])}\n{auth}"
+    )
 
 
 class Served:

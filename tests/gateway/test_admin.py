@@ -21,7 +21,10 @@ from holdfast.store.journal_events import Event, RequestRefused
 
 CANARY = "sk-canary-5e0f6c1b9d3a4728"
 URL = "https://mimo.example/v1"
-CONFIG = f'[provider.mimo]\nurl = "{URL}"\nmodels = ["m"]\nkeys = ["env:MIMO_KEY", {{ from = "env:MISSING", label = "gone", account = "team" }}]\n'
+CONFIG = (
+    f'[provider.mimo]\nurl = "{URL}"\nmodels = ["m"]\n'
+    f'keys = ["env:MIMO_KEY", {{ from = "env:MISSING", label = "gone", account = "team" }}]\n'
+)
 ANYBODY = Token("t", "", "laptop")
 ADMIN = [
     "/metrics",

@@ -35,7 +35,9 @@ NUMBER = re.compile(rb"\d+")
 EVENTS = (
     b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'
     b'data: {"choices":[{"delta":{"content":"hello"}}]}\n\n'
-    b'data: {"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":7}}\n\ndata: [DONE]\n\n'
+    b"data: "
+    b'{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":7}}\n\n'
+    b"data: [DONE]\n\n"
 )
 
 
@@ -235,7 +237,10 @@ def test_a_stream_that_breaks_at_any_byte_is_repeated_before_its_output_and_told
 
 def _ask(body: Any) -> tuple[bytes, bytes]:
     text = json.dumps(body).encode()
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer hf-test-0123456789\r\nconnection: close\r\n"
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
+        b"authorization: Bearer hf-test-0123456789\r\nconnection: close\r\n"
+    )
     return head + b"content-length: %d\r\n\r\n" % len(text), text
 
 
@@ -278,7 +283,10 @@ def test_a_good_key_that_is_refused_for_a_moment_is_asked_again(
     gateway: Any, provider: ScriptedProvider
 ) -> None:
     plane = gateway(
-        config=f'[provider.mine]\nurl = "{provider.url}"\nkeys = ["env:KEY_A"]\n[settings]\nprobe_delays = [0.05, 0.1]\n'
+        config=(
+            f'[provider.mine]\nurl = "{provider.url}"\nkeys = ["env:KEY_A"]\n[settings]\n'
+            "probe_delays = [0.05, 0.1]\n"
+        )
     )
     assert plane.post("chat/completions", CHAT)[0] == 200
     provider.follow(fails_for(0.05))

@@ -37,7 +37,10 @@ def events(*rows: dict[str, Any]) -> bytes:
 
 CHAT_END = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 STREAMS = {
-    "chat/completions": b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\ndata: {"choices":[{"delta":{"content":"hello"}}]}\n\n'
+    "chat/completions": (
+        b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\n'
+        b'data: {"choices":[{"delta":{"content":"hello"}}]}\n\n'
+    )
     + CHAT_END,
     "responses": events(
         {"type": "response.created", "response": {"id": "r", "model": "m", "status": "in_progress"}},
@@ -93,7 +96,10 @@ def breaking(gateway: Any, said: bytes) -> Iterator[tuple[Running, dict[str, int
         endpoints = f'{{ openai-chat = "{url}", openai-responses = "{url}", anthropic-messages = "{root}" }}'
         yield (
             gateway(
-                config=f'[provider.mine]\nendpoints = {endpoints}\nkeys = ["env:KEY_A"]\n[settings]\nprobe_delays = [0, 0]\n'
+                config=(
+                    f'[provider.mine]\nendpoints = {endpoints}\nkeys = ["env:KEY_A"]\n[settings]\n'
+                    "probe_delays = [0, 0]\n"
+                )
             ),
             state,
         )

@@ -24,7 +24,10 @@ from holdfast.testing import ScriptedProvider
 from .conftest import request  # type: ignore[import-not-found]
 
 CHAT = b'{"model":"mine/scripted-1","messages":[]}'
-ANSWER = b'{"id":"x","object":"chat.completion","model":"scripted-1","choices":[{"message":{"content":"%b"},"finish_reason":"stop"}]}'
+ANSWER = (
+    b'{"id":"x","object":"chat.completion","model":"scripted-1","choices":[{"message":{"content":"%b"},'
+    b'"finish_reason":"stop"}]}'
+)
 
 
 def answer(text: bytes = b"hi") -> bytes:

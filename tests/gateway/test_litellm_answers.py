@@ -20,10 +20,21 @@ RECORDED = [
 ]
 ROUTES = {"chat": "chat/completions", "messages": "messages", "responses": "responses"}
 STATUS = {
-    "auth_rejected": 401, "auth_expired": 401, "not_entitled": 403, "blocked": 403, "quota_exhausted": 429, "quota_window": 429, "rate_limited": 429,
-    "provider_unavailable": 503, "transient": 502, "model_unavailable": 404, "endpoint_mismatch": 400, "context_overflow": 400, "content_blocked": 400,
+    "auth_rejected": 401,
+    "auth_expired": 401,
+    "not_entitled": 403,
+    "blocked": 403,
+    "quota_exhausted": 429,
+    "quota_window": 429,
+    "rate_limited": 429,
+    "provider_unavailable": 503,
+    "transient": 502,
+    "model_unavailable": 404,
+    "endpoint_mismatch": 400,
+    "context_overflow": 400,
+    "content_blocked": 400,
     "bad_request": 400,
-}  # fmt: skip
+}
 """docs/reference/faults.md, for clients of OpenAI's dialects. Anthropic's have words of their own for two of
 them."""
 OF_ANTHROPIC = {"quota_exhausted": 400, "provider_unavailable": 529}
@@ -69,7 +80,8 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
                 f'{{ openai-chat = "{at}/v1", openai-responses = "{at}/v1", anthropic-messages = "{at}" }}'
             )
             tables.append(
-                f'[provider.c{number}]\nprofile = "litellm"\nendpoints = {endpoints}\nmodels = ["m"]\nkeys = ["env:KEY_{number}"]\n'
+                f'[provider.c{number}]\nprofile = "litellm"\nendpoints = {endpoints}\nmodels = ["m"]\n'
+                f'keys = ["env:KEY_{number}"]\n'
             )
         (home / "holdfast.toml").write_text(
             "\n".join([*tables, "[settings]\nprobe_delays = []\nwait_budget = 0\n"])

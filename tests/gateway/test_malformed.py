@@ -189,8 +189,10 @@ class Reader(ServerConnection):
 
 
 PIECES = st.sampled_from([
-    HEAD, LENGTH, CHUNKED, b"\r\n", b"\n", b"\r", BODY, b"0\r\n\r\n", b"5\r\nabcde\r\n", b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n", b":", b"\x00",
-    b"connection: close\r\n", b"expect: 100-continue\r\n", b"POST /s/x/v1/messages HTTP/1.1\r\n", b"host: localhost\r\n",
+    HEAD, LENGTH, CHUNKED, b"\r\n", b"\n", b"\r", BODY, b"0\r\n\r\n", b"5\r\nabcde\r\n",
+    b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n", b":", b"\x00",
+    b"connection: close\r\n", b"expect: 100-continue\r\n", b"POST /s/x/v1/messages HTTP/1.1\r\n",
+    b"host: localhost\r\n",
 ])  # fmt: skip
 
 

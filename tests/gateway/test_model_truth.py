@@ -40,7 +40,10 @@ def test_another_model_is_told_in_a_header_and_written_down_once(
 
 
 def test_a_deployment_answers_as_what_its_user_wrote(gateway: Any, provider: ScriptedProvider) -> None:
-    text = f'[provider.azure]\nurl = "{provider.url}"\nkeys = ["env:KEY_A"]\nmodels = ["ours", "theirs"]\nanswers_as = {{ ours = "gpt-5" }}\n'
+    text = (
+        f'[provider.azure]\nurl = "{provider.url}"\nkeys = ["env:KEY_A"]\nmodels = ["ours", "theirs"]\n'
+        f'answers_as = {{ ours = "gpt-5" }}\n'
+    )
     plane = gateway(config=text)
     provider.follow(ok(model="gpt-5-2025-08-07"))
     assert HEADER not in plane.post("chat/completions", {"model": "azure/ours", "messages": []})[1]

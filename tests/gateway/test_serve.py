@@ -146,7 +146,10 @@ def test_a_module_that_lies_in_the_directory_where_it_is_called_is_not_run(
         (trap / f"{name}.py").write_text("raise SystemExit('hijacked')")
     write_config(home, "")
     # The command itself begins as an installed script does, without the directory on its path.
-    program = "import sys; from holdfast.cli import main; sys.exit(main(['serve', '--listen', '127.0.0.1:0', '--json']))"
+    program = (
+        "import sys; from holdfast.cli import main; sys.exit(main(['serve', '--listen', '127.0.0.1:0', "
+        "'--json']))"
+    )
     command = [sys.executable, "-P", "-c", program]
     with subprocess.Popen(
         command,

@@ -67,9 +67,9 @@ def test_every_setting_of_the_gateway_is_told_where_it_matters(text: str) -> Non
 def test_the_numbers_are_those_of_the_code(text: str) -> None:
     bounds = Bounds()
     assert (
-        f"up to {bounds.body_bytes // 1024**2} MiB, heads up to {bounds.head_bytes // 1024} KiB and {bounds.header_count} lines"
-        in text
-    )
+        f"up to {bounds.body_bytes // 1024**2} MiB, heads up to {bounds.head_bytes // 1024} KiB and "
+        f"{bounds.header_count} lines"
+    ) in text
     assert f"`[gateway] drain` ({GatewaySettings().drain:.0f} s)" in text
     assert f"then after {_DELAYS[1]} to {_DELAYS[-1]:.0f} s" in text
     assert f"(`{GatewaySettings().listen}`)" in text

@@ -250,7 +250,10 @@ ANSWERED: dict[FaultClass, Behaviour] = {
 def test_what_a_provider_refuses_is_told_alike_by_both_faces(
     kind: FaultClass, gateway: StartGateway, provider: ScriptedProvider
 ) -> None:
-    speaks = f'openai-chat = "{provider.url}", openai-responses = "{provider.url}", anthropic-messages = "{provider.root}"'
+    speaks = (
+        f'openai-chat = "{provider.url}", openai-responses = "{provider.url}", anthropic-messages = '
+        f'"{provider.root}"'
+    )
     one_key = f'[provider.mine]\nmodels = ["scripted-1"]\nkeys = ["env:KEY_A"]\nendpoints = {{ {speaks} }}\n'
     plane = gateway(config=f"{one_key}[settings]\nwait_budget = 0\nprobe_delays = [0]\n")
     provider.follow(ANSWERED[kind])

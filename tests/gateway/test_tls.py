@@ -84,7 +84,10 @@ def trusts_anew() -> Iterator[None]:
 
 
 def config(url: str) -> str:
-    return f'[provider.mine]\nurl = "{url}"\nmodels = ["m"]\nkeys = ["env:KEY_A"]\n[settings]\nprobe_delays = [0, 0]\n'
+    return (
+        f'[provider.mine]\nurl = "{url}"\nmodels = ["m"]\nkeys = ["env:KEY_A"]\n[settings]\n'
+        "probe_delays = [0, 0]\n"
+    )
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])

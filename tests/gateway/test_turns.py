@@ -55,7 +55,10 @@ def test_a_turn_that_began_on_the_rung_ends_on_it(gateway: StartGateway, route: 
     state = Mine()
     with ScriptedProvider(state) as mine, ScriptedProvider() as other:
         endpoints = [
-            f'{{ openai-chat = "{one.url}", openai-responses = "{one.url}", anthropic-messages = "{one.root}" }}'
+            (
+                f'{{ openai-chat = "{one.url}", openai-responses = "{one.url}", anthropic-messages = '
+                f'"{one.root}" }}'
+            )
             for one in (mine, other)
         ]
         tables = [

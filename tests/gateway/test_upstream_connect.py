@@ -68,7 +68,10 @@ def test_a_tunnel_is_asked_for_with_the_proxys_own_credentials() -> None:
 
     assert asyncio.run(reach(proxy, "http")).got == b"hello"
     assert heads == [
-        b"CONNECT provider.example:8443 HTTP/1.1\r\nHost: provider.example:8443\r\nProxy-Authorization: Basic bWU6cEBzcw==\r\n\r\n"
+        (
+            b"CONNECT provider.example:8443 HTTP/1.1\r\nHost: provider.example:8443\r\n"
+            b"Proxy-Authorization: Basic bWU6cEBzcw==\r\n\r\n"
+        )
     ]
 
 

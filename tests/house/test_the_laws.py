@@ -20,8 +20,9 @@ MAY_BE_LOOSE: dict[tuple[str, str], str] = {
 
 MAY_BE_IMPORTED_BY_CORE = frozenset(
     """
-    __future__ abc bisect collections collections.abc dataclasses datetime difflib email.utils enum fnmatch functools hashlib hmac html ipaddress
-    itertools json math operator re string types typing typing_extensions unicodedata urllib.parse
+    __future__ abc bisect collections collections.abc dataclasses datetime difflib email.utils enum fnmatch
+    functools hashlib hmac html ipaddress itertools json math operator re string types typing
+    typing_extensions unicodedata urllib.parse
     """.split()
 )
 # Law 11. `_files` writes every file that outlives the call; what else may write one, and why.

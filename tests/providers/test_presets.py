@@ -22,7 +22,10 @@ VARIABLE = re.compile(r"\b[A-Z][A-Z0-9_]*_(?:API_KEY|TOKEN|SECRET_KEY)\b")
 
 def test_the_best_known_providers_are_there() -> None:
     assert len(presets.rows()) >= 45
-    best_known = "openai anthropic openrouter deepseek groq mistral together fireworks xai cohere gemini mimo zai moonshot minimax alibaba ollama lmstudio vllm"
+    best_known = (
+        "openai anthropic openrouter deepseek groq mistral together fireworks xai cohere gemini mimo zai "
+        "moonshot minimax alibaba ollama lmstudio vllm"
+    )
     assert set(best_known.split()) <= presets.rows().keys()
 
 
@@ -69,10 +72,17 @@ def test_a_variable_has_one_owner() -> None:
 @pytest.mark.parametrize(
     ("name", "variable"),
     [
-        ("together", "TOGETHER_API_KEY"), ("gemini", "GEMINI_API_KEY"), ("mimo", "XIAOMI_API_KEY"), ("mimo-plan-cn", "XIAOMI_TOKEN_PLAN_CN_API_KEY"),
-        ("moonshot", "MOONSHOT_API_KEY"), ("kimi-coding", "KIMI_API_KEY"), ("zai", "ZAI_API_KEY"), ("zhipu", "ZHIPU_API_KEY"), ("alibaba", "DASHSCOPE_API_KEY"),
+        ("together", "TOGETHER_API_KEY"),
+        ("gemini", "GEMINI_API_KEY"),
+        ("mimo", "XIAOMI_API_KEY"),
+        ("mimo-plan-cn", "XIAOMI_TOKEN_PLAN_CN_API_KEY"),
+        ("moonshot", "MOONSHOT_API_KEY"),
+        ("kimi-coding", "KIMI_API_KEY"),
+        ("zai", "ZAI_API_KEY"),
+        ("zhipu", "ZHIPU_API_KEY"),
+        ("alibaba", "DASHSCOPE_API_KEY"),
     ],
-)  # fmt: skip
+)
 def test_the_variable_that_others_share_belongs_to_one_preset_and_comes_first_there(
     name: str, variable: str
 ) -> None:

@@ -12,7 +12,10 @@ from .conftest import Place
 
 def test_a_switch_from_gateway_to_direct_provider_and_back_takes_no_alias_along(place: Place) -> None:
     with ScriptedProvider(ok(), models=["claude-sonnet-4-5-20250929"]) as direct:
-        more = f'[provider.direct]\nurl = "{direct.url}"\nauth = "none"\nmodels = ["claude-sonnet-4-5-20250929"]\n'
+        more = (
+            f'[provider.direct]\nurl = "{direct.url}"\nauth = "none"\n'
+            'models = ["claude-sonnet-4-5-20250929"]\n'
+        )
         (place.home / "holdfast.toml").write_text("[settings]\nprobe_delays = [0.01]\n" + more)
         with place.open() as held:
             ready = place.asks(held)

@@ -31,7 +31,7 @@ def asked(provider: ScriptedProvider, path: str) -> list[dict[str, Any]]:
 
 
 # -- LiteLLM
-# ---------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_proxys_key_has_our_own_value_its_limits_and_no_alias(place: Place) -> None:
@@ -88,7 +88,7 @@ def test_an_admin_key_that_leads_nowhere_has_made_nothing(
 
 
 # -- Amazee
-# ----------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_trial_is_asked_for_without_a_body_a_key_or_an_address_of_anybody(place: Place) -> None:

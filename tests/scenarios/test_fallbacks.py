@@ -22,7 +22,10 @@ def fallback_chain(*fallbacks: str, after: str = "300ms") -> str:
     "T13",
     *hermes(15743, 24092, 12239, 33163, 2705),
     elsewhere="The fallback goes to the primary's URL, to OpenRouter, or without its own key.",
-    here="A fallback is a whole connection: its own URL, its own keys, its own model; the answer says who gave it.",
+    here=(
+        "A fallback is a whole connection: its own URL, its own keys, its own model; the answer says who "
+        "gave it."
+    ),
 )
 def test_a_stand_in_is_a_whole_connection(stage: Stage) -> None:
     stage.own("a", "c", "d")
@@ -64,8 +67,14 @@ def test_the_same_model_elsewhere_may_stand_in(stage: Stage) -> None:
     *hermes(57582, 75041, 25205, 56374),
     "openclaw/openclaw#64083",
     "openclaw/openclaw#140308",
-    elsewhere="After one exhaustion nothing falls back any more; or the fallback stays for ever; or its end brings another key, or the default URL.",
-    here="A fallback is a lease: it ends by itself, also over a restart, with the whole connection back; and it can begin again, any number of times.",
+    elsewhere=(
+        "After one exhaustion nothing falls back any more; or the fallback stays for ever; or its end "
+        "brings another key, or the default URL."
+    ),
+    here=(
+        "A fallback is a lease: it ends by itself, also over a restart, with the whole connection back; "
+        "and it can begin again, any number of times."
+    ),
 )
 def test_a_stand_in_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
     stage.own("a", "c")
@@ -100,7 +109,10 @@ def test_a_stand_in_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
     "W4 W24",
     "decolua/9router#3692",
     "openclaw/openclaw#72697",
-    elsewhere="The answer is stamped with the fallback's name, which becomes the session's choice and breaks its resume.",
+    elsewhere=(
+        "The answer is stamped with the fallback's name, which becomes the session's choice and breaks "
+        "its resume."
+    ),
     here="Only the user changes the choice: it is what was typed, during a fallback and after it.",
 )
 def test_a_stand_in_is_never_the_choice(stage: Stage) -> None:
@@ -124,7 +136,10 @@ def test_a_stand_in_is_never_the_choice(stage: Stage) -> None:
     "W25",
     "can1357/oh-my-pi#11795",
     elsewhere="The machine's own network is away for a moment, and the fallback is used up.",
-    here="While no provider can be reached no fallback begins and no key pays, and the next turn asks the chosen provider.",
+    here=(
+        "While no provider can be reached no fallback begins and no key pays, and the next turn asks the "
+        "chosen provider."
+    ),
 )
 def test_while_nobody_can_be_reached_nobody_stands_in(stage: Stage) -> None:
     stage.own("a", "c")

@@ -21,8 +21,14 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @scenario(
     "T1 T2 T3",
     *hermes(44108, 44022, 74628),
-    elsewhere="Rows of the terminal and of ACP that hold only `custom` and a URL resume on whatever is the default today, or at OpenRouter.",
-    here="`holdfast heal hermes` shows for every row where it goes and where it belongs; `--apply` writes the entry's name, `--undo` restores the file.",
+    elsewhere=(
+        "Rows of the terminal and of ACP that hold only `custom` and a URL resume on whatever is the "
+        "default today, or at OpenRouter."
+    ),
+    here=(
+        "`holdfast heal hermes` shows for every row where it goes and where it belongs; `--apply` writes "
+        "the entry's name, `--undo` restores the file."
+    ),
     only=Face.COMMAND_LINE,
 )
 def test_rows_that_lost_their_entry_get_it_back(stage: Stage, theirs: Path) -> None:
@@ -43,8 +49,14 @@ def test_rows_that_lost_their_entry_get_it_back(stage: Stage, theirs: Path) -> N
 @scenario(
     "T6 T7",
     *hermes(9315, 14141, 102725),
-    elsewhere="Two entries share a URL; a row that holds the URL only resumes with the first one's key, without a word.",
-    here="Nothing is guessed: both entries are named, nothing is changed, and `--choose SESSION=ENTRY` decides.",
+    elsewhere=(
+        "Two entries share a URL; a row that holds the URL only resumes with the first one's key, "
+        "without a word."
+    ),
+    here=(
+        "Nothing is guessed: both entries are named, nothing is changed, and `--choose SESSION=ENTRY` "
+        "decides."
+    ),
     only=Face.COMMAND_LINE,
 )
 def test_a_row_that_could_be_two_entries_is_asked_about(stage: Stage, theirs: Path) -> None:
@@ -60,13 +72,22 @@ def test_a_row_that_could_be_two_entries_is_asked_about(stage: Stage, theirs: Pa
 @scenario(
     "T24 M3",
     *hermes(43586, 44666),
-    elsewhere="The same entry gets the key of its variable, of its file or none, depending on which other lists there are.",
-    here="`holdfast import hermes` takes the entry with its URL and its key by reference; a session on it sends that key there.",
+    elsewhere=(
+        "The same entry gets the key of its variable, of its file or none, depending on which other "
+        "lists there are."
+    ),
+    here=(
+        "`holdfast import hermes` takes the entry with its URL and its key by reference; a session on it "
+        "sends that key there."
+    ),
 )
 def test_an_imported_entry_keeps_its_url_and_its_key(stage: Stage, theirs: Path) -> None:
     stage.own("a")
     plan = stage.provider()
-    config = f"model: {{default: m1, provider: plan}}\nproviders:\n  plan: {{api: {plan.url}, key_env: KEY_A, models: [m1]}}\ncustom_providers:\n"
+    config = (
+        f"model: {{default: m1, provider: plan}}\nproviders:\n"
+        f"  plan: {{api: {plan.url}, key_env: KEY_A, models: [m1]}}\ncustom_providers:\n"
+    )
     hermes_home(
         theirs,
         config + f"  - {{name: Other, base_url: {B}, api_key: sk-other-0f1e2d3c4b5a6978, models: [m1]}}\n",

@@ -35,7 +35,10 @@ def error(code: int, message: str, kind: str = "", name: str = "") -> Behaviour:
 @scenario(
     "T17",
     *hermes(117869, 42167, 118286),
-    elsewhere="A 403 that speaks of a server error, or of a window that opens again, is taken for a dead key; the session is aborted.",
+    elsewhere=(
+        "A 403 that speaks of a server error, or of a window that opens again, is taken for a dead key; "
+        "the session is aborted."
+    ),
     here="The body counts before the status: the key is not blamed, and the next turn asks it again.",
 )
 @pytest.mark.parametrize(
@@ -62,7 +65,10 @@ def test_a_403_that_does_not_speak_of_the_key_does_not_cost_it(stage: Stage, ans
     *hermes(8283),
     "esengine/DeepSeek-Reasonix#4106",
     elsewhere="A good key is answered 401 under load; the session dies, and the key is called invalid.",
-    here="A key that worked gets one shared test over 3.5 s: five turns at once pass a glitch with four requests more.",
+    here=(
+        "A key that worked gets one shared test over 3.5 s: five turns at once pass a glitch with four "
+        "requests more."
+    ),
 )
 def test_a_401_on_a_good_key_passes(stage: Stage) -> None:
     stage.own("a")
@@ -80,7 +86,10 @@ def test_a_401_on_a_good_key_passes(stage: Stage) -> None:
     *hermes(8283),
     "KarpelesLab/teamclaude#136",
     elsewhere="A key that was withdrawn is retried by every request.",
-    here="The test is made once for all; then the refusal comes from memory, and says that the key had worked and how it was tested.",
+    here=(
+        "The test is made once for all; then the refusal comes from memory, and says that the key had "
+        "worked and how it was tested."
+    ),
 )
 def test_a_key_that_was_withdrawn_is_told_as_such(stage: Stage) -> None:
     stage.own("a")
@@ -103,7 +112,10 @@ def test_a_key_that_was_withdrawn_is_told_as_such(stage: Stage) -> None:
 @scenario(
     "T26",
     *hermes(31273, 31443, 49769, 36276),
-    elsewhere="A 402 is retried, forty dollars in two days; a billing cycle's 429 as well; a 402 that only wants a shorter answer is a dead key.",
+    elsewhere=(
+        "A 402 is retried, forty dollars in two days; a billing cycle's 429 as well; a 402 that only "
+        "wants a shorter answer is a dead key."
+    ),
     here="What costs money is asked once. A message of a period's end is a window, and says when it opens.",
 )
 @pytest.mark.parametrize(
@@ -142,12 +154,17 @@ def test_what_costs_money_is_asked_once(stage: Stage, answer: Behaviour, fault: 
 @scenario(
     "T26",
     *hermes(49769),
-    elsewhere="`402: you requested up to 65536 tokens, but can only afford 8000` is a dead account for an hour.",
+    elsewhere=(
+        "`402: you requested up to 65536 tokens, but can only afford 8000` is a dead account for an hour."
+    ),
     here="The message quotes the provider, and the account can still be used for smaller requests.",
 )
 def test_a_402_that_asks_for_less_is_no_verdict_on_the_account(stage: Stage) -> None:
     stage.own("a")
-    message = "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can only afford 8000."
+    message = (
+        "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but "
+        "can only afford 8000."
+    )
     plan = stage.provider([error(402, message), ok()])
     stage.write(entry("plan", plan, "a"))
     stage.choose("work", "plan/m1")
@@ -165,7 +182,10 @@ OVERFLOW = (
     "T28",
     *hermes(52261, 16351, 100536),
     elsewhere="A 400 that has nothing to do with length makes the agent compress, and destroy, its history.",
-    here="Only a true overflow carries the code by which harnesses compact; any other 400 passes unchanged, and no key pays for it.",
+    here=(
+        "Only a true overflow carries the code by which harnesses compact; any other 400 passes "
+        "unchanged, and no key pays for it."
+    ),
 )
 @pytest.mark.parametrize(
     ("answer", "fault"),
@@ -219,12 +239,17 @@ def test_a_session_outlives_an_outage(stage: Stage, down: Behaviour) -> None:
     assert set(keys_seen(plan)) == {"a"}, "no key pays for an outage"
 
 
+def _invalid(message: str) -> dict[str, Any]:
+    return {"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}
+
+
+NO_BALANCE = {"error": {"message": "Insufficient balance", "type": "insufficient_balance"}}
 LIES: list[tuple[str, int, Any, str]] = [
-    ("401 no balance", 401, {"error": {"message": "Insufficient balance", "type": "insufficient_balance"}}, "quota_exhausted"),
-    ("400 expired key", 400, {"error": {"code": 400, "message": "API key expired. Please renew the API key.", "status": "INVALID_ARGUMENT"}}, "auth_rejected"),
-    ("400 bad key", 400, {"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}}, "auth_rejected"),
+    ("401 no balance", 401, NO_BALANCE, "quota_exhausted"),
+    ("400 expired key", 400, _invalid("API key expired. Please renew the API key."), "auth_rejected"),
+    ("400 bad key", 400, _invalid("API key not valid. Please pass a valid API key."), "auth_rejected"),
     ("404 page", 404, "404 page not found", "endpoint_mismatch"),
-]  # fmt: skip
+]
 
 
 @scenario(
@@ -232,7 +257,9 @@ LIES: list[tuple[str, int, Any, str]] = [
     "can1357/oh-my-pi#3169",
     "macanderson/stella#2",
     "QuantumNous/new-api#2266",
-    elsewhere="The status decides: a 401 without balance is a bad key, a 400 with an expired one a bad request.",
+    elsewhere=(
+        "The status decides: a 401 without balance is a bad key, a 400 with an expired one a bad request."
+    ),
     here="The body is read before the status.",
 )
 @pytest.mark.parametrize(("code", "body", "fault"), [row[1:] for row in LIES], ids=[row[0] for row in LIES])
@@ -266,7 +293,10 @@ def test_an_empty_200_is_no_answer(stage: Stage) -> None:
     "Wei-Shaw/sub2api#1007",
     "BerriAI/litellm#38610",
     elsewhere="A stream begins with 200 and an error, or is begun twice after a fail-over.",
-    here="Nothing is passed on before the first output: an error until then is recovered from, and the client sees one beginning.",
+    here=(
+        "Nothing is passed on before the first output: an error until then is recovered from, and the "
+        "client sees one beginning."
+    ),
 )
 @pytest.mark.parametrize("dialect", [CHAT, MESSAGES])
 def test_an_error_before_the_first_word_is_recovered_from(stage: Stage, dialect: Any) -> None:
@@ -282,7 +312,9 @@ def test_an_error_before_the_first_word_is_recovered_from(stage: Stage, dialect:
     "W27",
     "BerriAI/litellm#29808",
     "KarpelesLab/teamclaude#391",
-    elsewhere="A stream that breaks off is ended with an invented `[DONE]`; half an answer passes for a whole one.",
+    elsewhere=(
+        "A stream that breaks off is ended with an invented `[DONE]`; half an answer passes for a whole one."
+    ),
     here="The client gets an error; nothing is sent again, no end is invented, and the journal shows it.",
 )
 @pytest.mark.parametrize("dialect", [CHAT, MESSAGES])
@@ -300,7 +332,10 @@ def test_a_stream_that_breaks_off_is_told_as_broken(stage: Stage, dialect: Any) 
     "T12",
     *hermes(47828),
     elsewhere="A key at the wrong door is called invalid.",
-    here="A key that works elsewhere is not blamed: the message names both places, and where the wrong one is written.",
+    here=(
+        "A key that works elsewhere is not blamed: the message names both places, and where the wrong "
+        "one is written."
+    ),
 )
 def test_a_wrong_door_is_told_as_such(stage: Stage) -> None:
     stage.own("a", "b")

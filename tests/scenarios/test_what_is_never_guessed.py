@@ -26,8 +26,13 @@ from scenarios.stage import (
 @scenario(
     "T23",
     *hermes(28660, 90088),
-    elsewhere="A key that lies in the environment is sent to whatever host is configured, or to openrouter.ai.",
-    here="A variable is read only where the configuration names it. An entry without keys sends nothing and says what to add.",
+    elsewhere=(
+        "A key that lies in the environment is sent to whatever host is configured, or to openrouter.ai."
+    ),
+    here=(
+        "A variable is read only where the configuration names it. An entry without keys sends nothing "
+        "and says what to add."
+    ),
 )
 def test_a_key_in_the_environment_goes_nowhere_by_itself(stage: Stage) -> None:
     for name in ("OPENAI_API_KEY", "OPENROUTER_API_KEY", "ANTHROPIC_API_KEY"):
@@ -44,8 +49,14 @@ def test_a_key_in_the_environment_goes_nowhere_by_itself(stage: Stage) -> None:
 @scenario(
     "T24",
     *hermes(43586, 62254, 44666, 67453),
-    elsewhere="`key_env` is ignored on some path: `no-key-required` is sent and earns a 401; or it works in the first session only.",
-    here="There is no placeholder. A variable that is not set is named, nothing is sent, and once it is set every session works.",
+    elsewhere=(
+        "`key_env` is ignored on some path: `no-key-required` is sent and earns a 401; or it works in "
+        "the first session only."
+    ),
+    here=(
+        "There is no placeholder. A variable that is not set is named, nothing is sent, and once it is "
+        "set every session works."
+    ),
 )
 def test_a_variable_that_is_not_set_is_named_and_nothing_is_sent(stage: Stage) -> None:
     plan = stage.provider()
@@ -66,8 +77,14 @@ def test_a_variable_that_is_not_set_is_named_and_nothing_is_sent(stage: Stage) -
 @scenario(
     "T25",
     *hermes(107366, 36759),
-    elsewhere="A session or a side task is billed to an account that its user never chose; a hundred dollars on a metered one, once.",
-    here="Without a fallback of the user's own no other provider is asked, whatever fails; a side task's model must be a listed one.",
+    elsewhere=(
+        "A session or a side task is billed to an account that its user never chose; a hundred dollars "
+        "on a metered one, once."
+    ),
+    here=(
+        "Without a fallback of the user's own no other provider is asked, whatever fails; a side task's "
+        "model must be a listed one."
+    ),
 )
 @pytest.mark.parametrize("failing", [refused(), broke(), None], ids=["401", "402", "down"])
 def test_no_other_account_ever_pays(stage: Stage, failing: Behaviour | None) -> None:
@@ -88,7 +105,10 @@ def test_no_other_account_ever_pays(stage: Stage, failing: Behaviour | None) -> 
     "icebear0828/codex-proxy#660",
     "NVIDIA/NemoClaw#994",
     *hermes(3535),
-    elsewhere="A model that the provider does not have becomes its default one with HTTP 200; `/model x` on a custom entry asks openrouter.ai.",
+    elsewhere=(
+        "A model that the provider does not have becomes its default one with HTTP 200; `/model x` on a "
+        "custom entry asks openrouter.ai."
+    ),
     here="A model that no provider lists is a 404 with similar names, and nothing is sent.",
 )
 def test_an_unknown_model_is_never_another_one(stage: Stage) -> None:
@@ -108,7 +128,10 @@ def test_an_unknown_model_is_never_another_one(stage: Stage) -> None:
     "W26",
     "icebear0828/codex-proxy#660",
     elsewhere="Nobody notices that another model answered.",
-    here="The answer is passed on; `holdfast why` shows that another model gave it, and the session keeps its choice.",
+    here=(
+        "The answer is passed on; `holdfast why` shows that another model gave it, and the session keeps "
+        "its choice."
+    ),
 )
 def test_an_answer_of_another_model_is_written_down(stage: Stage) -> None:
     stage.own("a")
@@ -126,7 +149,10 @@ def test_an_answer_of_another_model_is_written_down(stage: Stage) -> None:
     "anomalyco/opencode#21737",
     "anomalyco/opencode#21738",
     elsewhere="A known provider with a base URL of the user's own loses its key.",
-    here="The user's URL replaces every address of the preset, and the key goes there and nowhere else: what it does not speak is refused.",
+    here=(
+        "The user's URL replaces every address of the preset, and the key goes there and nowhere else: "
+        "what it does not speak is refused."
+    ),
 )
 def test_a_known_provider_behind_an_own_url_keeps_its_key(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
@@ -137,7 +163,8 @@ def test_a_known_provider_behind_an_own_url_keeps_its_key(
     replace_presets(monkeypatch, {"openrouter": router})
     mine = stage.provider()
     stage.write(
-        f'[provider.router]\npreset = "openrouter"\nurl = "{mine.url}"\nmodels = ["m1"]\nkeys = [{{ from = "env:KEY_A", label = "a" }}]\n'
+        f'[provider.router]\npreset = "openrouter"\nurl = "{mine.url}"\nmodels = ["m1"]\n'
+        f'keys = [{{ from = "env:KEY_A", label = "a" }}]\n'
     )
     stage.choose("work", "router/m1")
     assert stage.ask("work").text == TEXT
@@ -153,7 +180,10 @@ def test_a_known_provider_behind_an_own_url_keeps_its_key(
     "sudosubin/pi-frontier#19",
     "earendil-works/pi#3168",
     *hermes(90088),
-    elsewhere="An entry that is not there at the start, or no configuration at all, becomes the first provider for which some key lies about.",
+    elsewhere=(
+        "An entry that is not there at the start, or no configuration at all, becomes the first provider "
+        "for which some key lies about."
+    ),
     here="Without an entry there is no session: the choice is refused with near names, and nothing is sent.",
 )
 def test_an_entry_that_is_not_there_is_not_replaced(stage: Stage) -> None:
@@ -187,12 +217,18 @@ def test_declared_models_need_no_list(stage: Stage) -> None:
     "T31",
     *hermes(16878, 56158, 56249),
     elsewhere="A stored URL with or without `/v1`, as another protocol wants it, ends in 404.",
-    here="Each dialect has its endpoint. A `/v1` too many is refused where it is written, with the URL to write; a slash at the end is none.",
+    here=(
+        "Each dialect has its endpoint. A `/v1` too many is refused where it is written, with the URL to "
+        "write; a slash at the end is none."
+    ),
 )
 def test_an_address_that_another_protocol_wants_is_refused_where_it_is_written(stage: Stage) -> None:
     stage.own("a")
     plan = stage.provider()
-    both = '[provider.plan]\nendpoints = {{ openai-chat = "{}/v1/", anthropic-messages = "{}" }}\nmodels = ["m1"]\nkeys = ["env:KEY_A"]\n'
+    both = (
+        '[provider.plan]\nendpoints = {{ openai-chat = "{}/v1/", anthropic-messages = "{}" }}\n'
+        'models = ["m1"]\nkeys = ["env:KEY_A"]\n'
+    )
     stage.write(both.format(plan.root, f"{plan.root}/v1"))
     with pytest.raises(HoldfastError, match=rf'holdfast.toml:5: (?s:.)*write "{plan.root}"'):
         stage.choose("work", "plan/m1")
@@ -205,7 +241,10 @@ def test_an_address_that_another_protocol_wants_is_refused_where_it_is_written(s
 @scenario(
     "M3 M4",
     *hermes(33163),
-    elsewhere="A second list of entries takes the pools of the first away; `<P>_BASE_URL` of the environment wins on one path and not on another.",
+    elsewhere=(
+        "A second list of entries takes the pools of the first away; `<P>_BASE_URL` of the environment "
+        "wins on one path and not on another."
+    ),
     here="There is one form of an entry and one place for it; base URLs in the environment are not read.",
 )
 def test_a_url_in_the_environment_moves_nobody(stage: Stage) -> None:
@@ -225,7 +264,10 @@ def test_a_url_in_the_environment_moves_nobody(stage: Stage) -> None:
     "BerriAI/litellm#7603",
     "BerriAI/litellm#14034",
     elsewhere="Logs contain keys, and do not say which key served a request.",
-    here="The answer and `holdfast why` name the key by its label; the key itself is in no file, message or journal.",
+    here=(
+        "The answer and `holdfast why` name the key by its label; the key itself is in no file, message "
+        "or journal."
+    ),
 )
 def test_which_key_served_is_told_and_the_key_is_nowhere(stage: Stage) -> None:
     stage.own("a", "b")

@@ -19,7 +19,8 @@ from holdfast.core.steps import Refresh, Send
 from scenarios.messages import FILE, messages, text, told_of
 
 SHAPE = re.compile(
-    r"\S.*[.?]\n\S+ → \S+ · \S+ · .+\nTried: .+\.\nNext: .+: holdfast [a-z].*(?:\n(?:The provider said|The error was).+)?"
+    r"\S.*[.?]\n\S+ → \S+ · \S+ · .+\nTried: .+\.\nNext: .+: holdfast [a-z].*(?:\n(?:The provider "
+    r"said|The error was).+)?"
 )
 WORDS = {
     "provider": "plan",

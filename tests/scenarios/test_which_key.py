@@ -48,8 +48,14 @@ def test_an_entry_of_any_name_has_its_pool(stage: Stage, name: str) -> None:
     "T10 W15",
     *hermes(44070, 44099, 46700),
     "router-for-me/CLIProxyAPI#3317",
-    elsewhere="The first 429 brings another key and that key's registry-default URL: `404 page not found` for ever, also after a model switch.",
-    here="A rotation changes the key; the URL is the entry's, before and after, for every model, and over a restart.",
+    elsewhere=(
+        "The first 429 brings another key and that key's registry-default URL: `404 page not found` for "
+        "ever, also after a model switch."
+    ),
+    here=(
+        "A rotation changes the key; the URL is the entry's, before and after, for every model, and over "
+        "a restart."
+    ),
 )
 @pytest.mark.parametrize("first", [throttled(), refused(), broke()], ids=["429", "401", "402"])
 def test_a_rotation_stays_at_the_url(stage: Stage, first: Behaviour) -> None:
@@ -72,8 +78,14 @@ def test_a_rotation_stays_at_the_url(stage: Stage, first: Behaviour) -> None:
 @scenario(
     "T11",
     *hermes(61746, 5908, 54011),
-    elsewhere="A credential's own endpoint is stale, or forgotten: an enterprise key at the public host, a plan key at the pay-as-you-go one.",
-    here="A key's own URL is written beside it in the configuration: it goes there and nowhere else, and an edit takes effect at once.",
+    elsewhere=(
+        "A credential's own endpoint is stale, or forgotten: an enterprise key at the public host, a "
+        "plan key at the pay-as-you-go one."
+    ),
+    here=(
+        "A key's own URL is written beside it in the configuration: it goes there and nowhere else, and "
+        "an edit takes effect at once."
+    ),
 )
 def test_a_key_with_its_own_url_goes_only_there(stage: Stage) -> None:
     stage.own("a", "eu")
@@ -97,7 +109,10 @@ def test_a_key_with_its_own_url_goes_only_there(stage: Stage) -> None:
     "T16",
     *hermes(53041, 33049, 119163, 13619),
     elsewhere="One passing 429 or 403 sets the only key aside: for an hour, a day, once for fifteen days.",
-    here="The turn waits the moment that the provider names and goes on; a refusal of a key that worked is tested, not believed.",
+    here=(
+        "The turn waits the moment that the provider names and goes on; a refusal of a key that worked "
+        "is tested, not believed."
+    ),
 )
 @pytest.mark.parametrize(
     "passing",
@@ -151,7 +166,10 @@ def test_while_all_keys_rest_the_true_reason_is_told(stage: Stage) -> None:
     "T20",
     *hermes(119162, 18254, 20591, 21950),
     elsewhere="A new key in the environment or the configuration is ignored, or inherits the old one's rest.",
-    here="A verdict is about a key's value: another value starts clean, and a refused key's reference is read again before anything else.",
+    here=(
+        "A verdict is about a key's value: another value starts clean, and a refused key's reference is "
+        "read again before anything else."
+    ),
 )
 def test_a_new_value_starts_clean(stage: Stage) -> None:
     stage.own("a", "b")
@@ -174,7 +192,10 @@ def test_a_new_value_starts_clean(stage: Stage) -> None:
     "T20 W16",
     *hermes(20591),
     "router-for-me/CLIProxyAPI#2556",
-    elsewhere="A token that was renewed on disk is not seen by the program that runs: `auth_unavailable` until a restart.",
+    elsewhere=(
+        "A token that was renewed on disk is not seen by the program that runs: `auth_unavailable` until "
+        "a restart."
+    ),
     here="A refused key's reference is read again at once; the turn goes on with the new value.",
 )
 def test_a_value_replaced_under_a_running_program_is_used(stage: Stage) -> None:
@@ -195,8 +216,14 @@ def test_a_value_replaced_under_a_running_program_is_used(stage: Stage) -> None:
 @scenario(
     "T21",
     *hermes(79156, 72007),
-    elsewhere="A failure is booked on the key that is current when it comes back, not on the one that was sent: a healthy key is set aside.",
-    here="Every answer is booked on the key that the request left with; of twenty refusals at once the pool moves once.",
+    elsewhere=(
+        "A failure is booked on the key that is current when it comes back, not on the one that was "
+        "sent: a healthy key is set aside."
+    ),
+    here=(
+        "Every answer is booked on the key that the request left with; of twenty refusals at once the "
+        "pool moves once."
+    ),
 )
 def test_a_failure_is_booked_on_the_key_that_was_sent(stage: Stage) -> None:
     stage.own("a", "b")
@@ -220,8 +247,13 @@ def test_a_failure_is_booked_on_the_key_that_was_sent(stage: Stage) -> None:
 @scenario(
     "T22",
     *hermes(16830),
-    elsewhere="A pool of ten gives up after two or three keys, and asks the same dead ones again the next time.",
-    here="A request asks at most three keys, and each dead key is asked once in all: the pool is worked through, turn by turn, and stays so.",
+    elsewhere=(
+        "A pool of ten gives up after two or three keys, and asks the same dead ones again the next time."
+    ),
+    here=(
+        "A request asks at most three keys, and each dead key is asked once in all: the pool is worked "
+        "through, turn by turn, and stays so."
+    ),
 )
 def test_a_large_pool_is_worked_through_and_no_dead_key_is_asked_twice(stage: Stage) -> None:
     labels = [f"k{n}" for n in range(10)]
@@ -346,13 +378,17 @@ def test_a_late_refusal_does_not_shorten_the_rest(stage: Stage) -> None:
     "anomalyco/opencode#49439",
     "earendil-works/pi#9563",
     elsewhere="Refresh tokens that work once are used by two at the same time, and the login is gone.",
-    here="Twenty requests meet the end of a token: one runs the program that renews it, all go on. (Sign-ins over four processes: tests/signins.)",
+    here=(
+        "Twenty requests meet the end of a token: one runs the program that renews it, all go on. "
+        "(Sign-ins over four processes: tests/signins.)"
+    ),
 )
 def test_a_token_is_renewed_once_for_all(stage: Stage) -> None:
     stage.own("a", "b")
     log, script = stage.path / "runs", stage.path / "token.sh"
     script.write_text(
-        f"#!/bin/sh\nsleep 0.05\necho run >> {log}\n[ -e {stage.path}/renewed ] && printf {value_of('b')} || printf {value_of('a')}\n"
+        f"#!/bin/sh\nsleep 0.05\necho run >> {log}\n"
+        f"[ -e {stage.path}/renewed ] && printf {value_of('b')} || printf {value_of('a')}\n"
     )
     script.chmod(0o700)
     plan = stage.provider()
@@ -389,7 +425,10 @@ def test_a_key_that_never_worked_is_asked_once(stage: Stage) -> None:
     "M9 W9",
     "askalf/dario#944",
     elsewhere="A value in the environment, or in a file of the project, overrides what the user chose.",
-    here="A session's key is its provider's; another value under the same host's usual variable changes nothing.",
+    here=(
+        "A session's key is its provider's; another value under the same host's usual variable changes "
+        "nothing."
+    ),
     only=Face.LIBRARY,
 )
 def test_a_usual_variable_does_not_replace_the_key(stage: Stage) -> None:
@@ -397,7 +436,8 @@ def test_a_usual_variable_does_not_replace_the_key(stage: Stage) -> None:
     stage.set("OPENROUTER_API_KEY", "sk-or-of-somebody-else")
     plan = stage.provider()
     stage.write(
-        f'[provider.router]\npreset = "openrouter"\nurl = "{plan.url}"\nmodels = ["m1"]\nkeys = ["env:KEY_A"]\n'
+        f'[provider.router]\npreset = "openrouter"\nurl = "{plan.url}"\nmodels = ["m1"]\n'
+        'keys = ["env:KEY_A"]\n'
     )
     stage.choose("work", "router/m1")
     assert stage.ask("work").text == TEXT

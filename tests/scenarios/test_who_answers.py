@@ -27,8 +27,14 @@ from scenarios.stage import (
     "T1 W2",
     *hermes(44108, 44109, 45578),
     "anthropics/claude-code#63376",
-    elsewhere="The session stores the resolved class `custom`; on resume no provider is found, or a placeholder key earns a 401.",
-    here="The session stores what was typed, `team-b/m1`, and every start resumes on that entry, its key and its model.",
+    elsewhere=(
+        "The session stores the resolved class `custom`; on resume no provider is found, or a "
+        "placeholder key earns a 401."
+    ),
+    here=(
+        "The session stores what was typed, `team-b/m1`, and every start resumes on that entry, its key "
+        "and its model."
+    ),
 )
 def test_a_session_resumes_on_the_entry_that_was_named(stage: Stage) -> None:
     stage.own("a", "b")
@@ -46,8 +52,14 @@ def test_a_session_resumes_on_the_entry_that_was_named(stage: Stage) -> None:
 @scenario(
     "T2",
     *hermes(44022, 57588, 57593),
-    elsewhere="A row with a billing class only resumes on the global default provider with the session's old model name.",
-    here="A class is not a name: `custom`, `auto` and `default` cannot be chosen, and nothing is sent for them.",
+    elsewhere=(
+        "A row with a billing class only resumes on the global default provider with the session's old "
+        "model name."
+    ),
+    here=(
+        "A class is not a name: `custom`, `auto` and `default` cannot be chosen, and nothing is sent for "
+        "them."
+    ),
 )
 @pytest.mark.parametrize("kind", ["custom", "auto", "default"])
 def test_a_kind_is_no_choice(stage: Stage, kind: str) -> None:
@@ -67,8 +79,14 @@ def test_a_kind_is_no_choice(stage: Stage, kind: str) -> None:
     *hermes(74628, 101130, 13489, 90088),
     "omnigent-ai/omnigent#7603",
     "pchalasani/claude-code-tools#143",
-    elsewhere="A resume that cannot place its provider takes another one's key to the private URL, or ends the turn without a word.",
-    here="A refusal that names the lost entry, the candidates and the command; nothing is sent; one command repairs it.",
+    elsewhere=(
+        "A resume that cannot place its provider takes another one's key to the private URL, or ends the "
+        "turn without a word."
+    ),
+    here=(
+        "A refusal that names the lost entry, the candidates and the command; nothing is sent; one "
+        "command repairs it."
+    ),
 )
 def test_a_lost_entry_is_refused_aloud_and_mended_by_one_command(stage: Stage) -> None:
     stage.own("a", "b")
@@ -91,7 +109,10 @@ def test_a_lost_entry_is_refused_aloud_and_mended_by_one_command(stage: Stage) -
 @scenario(
     "T4",
     *hermes(102384),
-    elsewhere="Over HTTP the first turn on a named entry works; every later one is a 500 for the life of the session.",
+    elsewhere=(
+        "Over HTTP the first turn on a named entry works; every later one is a 500 for the life of the "
+        "session."
+    ),
     here="A session's second, tenth and hundredth turn are as its first, also after a restart of the server.",
 )
 def test_turn_two_is_as_turn_one(stage: Stage) -> None:
@@ -107,8 +128,14 @@ def test_turn_two_is_as_turn_one(stage: Stage) -> None:
 @scenario(
     "T5",
     *hermes(109765, 85215, 91726),
-    elsewhere="A scheduled job keeps a snapshot of what was resolved: it goes to OpenRouter, or to a URL that nobody can change any more.",
-    here="A job's session keeps the name; where that leads is looked up at each run, so an edited URL holds from the next one on.",
+    elsewhere=(
+        "A scheduled job keeps a snapshot of what was resolved: it goes to OpenRouter, or to a URL that "
+        "nobody can change any more."
+    ),
+    here=(
+        "A job's session keeps the name; where that leads is looked up at each run, so an edited URL "
+        "holds from the next one on."
+    ),
 )
 def test_a_scheduled_job_follows_the_entry_that_it_names(stage: Stage) -> None:
     stage.own("a")
@@ -163,8 +190,14 @@ def test_two_accounts_on_one_url_never_mix(stage: Stage) -> None:
 @scenario(
     "T7",
     *hermes(102725),
-    elsewhere="Two entries with one URL and model but different protocols: after a resume the session speaks the other's protocol.",
-    here="A session speaks the dialects of its own entry; a call in another one is refused, and nothing is sent.",
+    elsewhere=(
+        "Two entries with one URL and model but different protocols: after a resume the session speaks "
+        "the other's protocol."
+    ),
+    here=(
+        "A session speaks the dialects of its own entry; a call in another one is refused, and nothing "
+        "is sent."
+    ),
 )
 def test_a_session_never_changes_its_dialect(stage: Stage) -> None:
     stage.own("a", "b")
@@ -193,7 +226,10 @@ def test_a_session_never_changes_its_dialect(stage: Stage) -> None:
 @scenario(
     "T8",
     *hermes(85847, 108951, 53064),
-    elsewhere="A sub-agent runs on its parent's key and URL, or gets no pool because its provider was named without a prefix.",
+    elsewhere=(
+        "A sub-agent runs on its parent's key and URL, or gets no pool because its provider was named "
+        "without a prefix."
+    ),
     here="A sub-agent is a session: its own entry, its own key, its own spare keys, beside the parent's.",
 )
 def test_a_sub_agent_has_its_own_connection_and_pool(stage: Stage) -> None:
@@ -211,8 +247,14 @@ def test_a_sub_agent_has_its_own_connection_and_pool(stage: Stage) -> None:
     "T12 T32 W1 W13 W18",
     *hermes(47828, 25107, 51486, 113719, 14134, 16678, 111267),
     "farion1231/cc-switch#4096",
-    elsewhere="A switch keeps the old URL, protocol or pool: the new key is posted to the old host, and the 401 is blamed on the key.",
-    here="A switch replaces the whole connection; there and back, every host sees its own keys only, and errors name the right host.",
+    elsewhere=(
+        "A switch keeps the old URL, protocol or pool: the new key is posted to the old host, and the "
+        "401 is blamed on the key."
+    ),
+    here=(
+        "A switch replaces the whole connection; there and back, every host sees its own keys only, and "
+        "errors name the right host."
+    ),
 )
 def test_a_switch_changes_all_parts_together(stage: Stage) -> None:
     stage.own("a", "b", "c", "d")
@@ -234,7 +276,10 @@ def test_a_switch_changes_all_parts_together(stage: Stage) -> None:
     "T30",
     *hermes(37224, 22407, 76937, 64271),
     elsewhere="Asked for and not there: choose one credential for a session, rebind a live one.",
-    here="`holdfast session pin WORK PIN --key LABEL`: that key and no other, from the next turn on, also while the session runs.",
+    here=(
+        "`holdfast session pin WORK PIN --key LABEL`: that key and no other, from the next turn on, also "
+        "while the session runs."
+    ),
 )
 def test_one_key_is_chosen_for_a_session_and_a_live_one_is_rebound(stage: Stage) -> None:
     stage.own("a", "b")
@@ -254,7 +299,10 @@ def test_one_key_is_chosen_for_a_session_and_a_live_one_is_rebound(stage: Stage)
     "T1",
     *hermes(44108),
     elsewhere="A rename, or an edit by hand, is a session lost.",
-    here="The running server holds the choice over a rename; it is the name that moved, and the sessions with it.",
+    here=(
+        "The running server holds the choice over a rename; it is the name that moved, and the sessions "
+        "with it."
+    ),
     only=Face.GATEWAY,
 )
 def test_a_rename_under_a_running_gateway_takes_the_sessions_along(stage: Stage) -> None:

@@ -20,7 +20,8 @@ def provider(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedPr
     monkeypatch.setenv("K1", "sk-key-one-1234567")
     with ScriptedProvider(ok("hi")) as made:
         (home / "holdfast.toml").write_text(
-            f'[provider.mimo]\nurl = "{made.url}"\nkeys = ["env:K1"]\n[provider.twin]\nurl = "{made.url}"\nkeys = ["env:K1"]\n[settings]\nreplay_limit = 2000\n'
+            f'[provider.mimo]\nurl = "{made.url}"\nkeys = ["env:K1"]\n[provider.twin]\n'
+            f'url = "{made.url}"\nkeys = ["env:K1"]\n[settings]\nreplay_limit = 2000\n'
         )
         yield made
 

@@ -61,7 +61,10 @@ SDKS = {
 @pytest.fixture
 def session(home: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch) -> Iterator[api.Session]:
     monkeypatch.setenv("MINE_KEY", "sk-aaaaaaaaaaaaaaaa")
-    endpoints = f'openai-chat = "{provider.url}", openai-responses = "{provider.url}", anthropic-messages = "{provider.root}"'
+    endpoints = (
+        f'openai-chat = "{provider.url}", openai-responses = "{provider.url}", anthropic-messages = '
+        f'"{provider.root}"'
+    )
     (home / "holdfast.toml").write_text(
         f'[provider.mine]\nendpoints = {{ {endpoints} }}\nmodels = ["m"]\nkeys = ["env:MINE_KEY"]\n'
     )
@@ -150,7 +153,10 @@ def test_the_error_that_a_user_logs_holds_no_key(caller: Caller, provider: Scrip
     provider.follow(status(400))
     with pytest.raises(caller.error) as caught:
         caller.text(stream=False)
-    told = f"{caught.value!r} {caught.value.request.headers.raw!r} {caught.value.response.headers.raw!r} {caught.value.request.url}"
+    told = (
+        f"{caught.value!r} {caught.value.request.headers.raw!r} {caught.value.response.headers.raw!r} "
+        f"{caught.value.request.url}"
+    )
     assert "sk-aaaa" not in told
 
 

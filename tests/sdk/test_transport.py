@@ -300,7 +300,7 @@ def test_a_success_that_breaks_off_before_its_end_is_recovered_from(
 
 
 # Streams
-# ------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 
 
 def streamed(client: Any, path: str = "/chat/completions") -> bytes:
@@ -434,7 +434,10 @@ def test_a_stream_that_only_pings_is_passed_on_after_a_while(client_for: Any) ->
 
 def test_a_compressed_stream_passes_untouched(client_for: Any) -> None:
     packed = gzip.compress(b'data: {"choices":[]}\n\n')
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n"
+    head = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n"
+        b"connection: close\r\n\r\n"
+    )
     with raw_server(head + packed, close=True) as port:
         assert streamed(client_for(FakeEngine(at(port)))) == packed
 
@@ -569,7 +572,7 @@ def test_the_environments_proxies_are_used_as_the_module_does(
 
 
 # Asynchronous
-# -------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 
 
 def run(module: Any, engine: Any, act: Callable[[Any], Any], backend: str = "asyncio", **more: Any) -> Any:
@@ -761,9 +764,9 @@ def test_an_error_of_the_modules_own_transport_is_not_its_own_cause(
 def test_a_compressed_answer_longer_than_what_is_looked_at_is_no_fault(client_for: Any) -> None:
     body = gzip.compress(json.dumps({"output": [{"error": {"text": "x" * 5_000}}]}).encode())
     head = (
-        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n"
-        % len(body)
-    )
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n"
+        b"content-length: %d\r\n\r\n"
+    ) % len(body)
     with raw_server(head + body, close=True) as port:
         response = client_for(FakeEngine(at(port)), bounds=Bounds(whole=1_000)).post("/responses", json=CHAT)
     assert (response.status_code, len(response.json()["output"])) == (200, 1)

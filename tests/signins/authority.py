@@ -69,8 +69,10 @@ class Authority:
     def config(self, **more: str) -> str:
         """A holdfast.toml whose provider `corp` signs in here."""
         return (
-            f'[provider.corp]\nurl = "{self.root}/v1"\nkeys = ["oauth:corp"]\n[signin.corp]\nclient_id = "holdfast-test"\n'
-            f'token_url = "{self.root}/token"\ndevice_url = "{self.root}/device"\nauthorize_url = "{self.root}/authorize"\nscopes = ["chat"]\n'
+            f'[provider.corp]\nurl = "{self.root}/v1"\nkeys = ["oauth:corp"]\n[signin.corp]\n'
+            'client_id = "holdfast-test"\n'
+            f'token_url = "{self.root}/token"\ndevice_url = "{self.root}/device"\n'
+            f'authorize_url = "{self.root}/authorize"\nscopes = ["chat"]\n'
         ) + "".join(f"{name} = {value}\n" for name, value in more.items())
 
     def __enter__(self) -> Self:

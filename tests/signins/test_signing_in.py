@@ -253,11 +253,17 @@ def test_a_stranger_who_never_finishes_a_request_prolongs_no_wait(authority: Aut
         ),
         ('[signin.corp]\nclient_id = "c"\ndevice_url = "https://a.example/t"\n', "has no token_url"),
         (
-            '[signin.corp]\nclient_id = "c"\ntoken_url = "http://a.example/t"\ndevice_url = "https://a.example/t"\n',
+            (
+                '[signin.corp]\nclient_id = "c"\ntoken_url = "http://a.example/t"\n'
+                'device_url = "https://a.example/t"\n'
+            ),
             "is not https",
         ),
         (
-            '[signin.corp]\nclient_id = "c"\ntoken_url = "https://169.254.169.254/t"\ndevice_url = "https://a.example/t"\n',
+            (
+                '[signin.corp]\nclient_id = "c"\ntoken_url = "https://169.254.169.254/t"\n'
+                'device_url = "https://a.example/t"\n'
+            ),
             "metadata",
         ),
     ],
@@ -358,7 +364,10 @@ def test_a_function_that_gives_no_key_is_told_without_its_words(
 
 def test_a_rename_of_another_provider_and_a_damaged_grant_lose_no_sign_in(home: Path) -> None:
     file = SecretsFile(home / "secrets.toml")
-    text = '["oauth:corp"]\nid = "g"\naccess = "a-token"\nrefresh = "r-token"\nexpires_at = 12.5\ngeneration = 3\n[mimo]\na = "key-of-mimo"\n'
+    text = (
+        '["oauth:corp"]\nid = "g"\naccess = "a-token"\nrefresh = "r-token"\nexpires_at = 12.5\n'
+        'generation = 3\n[mimo]\na = "key-of-mimo"\n'
+    )
     file.path.write_text(text)
     file.copy("mimo", "plan")
     kept = SecretsFile(home / "secrets.toml").grant("corp")

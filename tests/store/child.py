@@ -103,7 +103,10 @@ def first_start(state: Path, arg: str) -> None:
 
 def migrates(state: Path, arg: str) -> None:
     """Knows two more schema steps, slow ones that cannot be done twice."""
-    slow = "INSERT INTO done SELECT count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT i FROM n)"
+    slow = (
+        "INSERT INTO done SELECT count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 "
+        "FROM n WHERE i < 200000) SELECT i FROM n)"
+    )
     sqlite.MIGRATIONS = (
         *sqlite.MIGRATIONS,
         ("CREATE TABLE done (number BIGINT)", slow),

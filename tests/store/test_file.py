@@ -292,9 +292,18 @@ def test_rows_of_newer_software_or_of_a_hand_are_read_as_far_as_they_can_be(fill
         "INSERT INTO evidence VALUES ('f', 'u', 1.0, 2.0, 'a_class_of_tomorrow', 3.0)",
         "INSERT INTO cooldown VALUES ('endpoint:u', 9e9, 1.0, 1, 'no json')",
         "INSERT INTO cooldown VALUES ('endpoint:v', 9e9, 1.0, 1, '{\"kind\": \"transient\"}')",
-        "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, 'a-kind-of-tomorrow', 't', '', '', '{\"a\": 1}')",
-        "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, 'created', 't', '', '', 'no json')",
-        "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, 'created', 't', '', '', '[1]')",
+        (
+            "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, "
+            "'a-kind-of-tomorrow', 't', '', '', '{\"a\": 1}')"
+        ),
+        (
+            "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, 'created', 't', '', "
+            "'', 'no json')"
+        ),
+        (
+            "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, 'created', 't', '', "
+            "'', '[1]')"
+        ),
         "INSERT INTO session VALUES ('rung', 'p/m', NULL, 'custom/x', 'why', 9e9, NULL, 1.0, 1.0, 0)",
         "INSERT INTO session VALUES ('version', 'p/m', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 'many')",
         "INSERT INTO session VALUES ('blob', x'ff', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 0)",
@@ -319,8 +328,17 @@ def test_the_application_id_is_where_other_tools_look_for_it(filled: Path) -> No
 def test_no_key_no_url_and_no_kind_stands_in_a_sessions_row(filled: Path) -> None:
     with closing(sqlite3.connect(filled)) as plain:
         assert [name for _, name, *_ in plain.execute("PRAGMA table_info(session)")] == [
-            "id", "pin", "chosen_key", "stand_in", "stand_in_reason", "stand_in_until", "kept_key", "created_at", "changed_at", "version",
-        ]  # fmt: skip
+            "id",
+            "pin",
+            "chosen_key",
+            "stand_in",
+            "stand_in_reason",
+            "stand_in_until",
+            "kept_key",
+            "created_at",
+            "changed_at",
+            "version",
+        ]
 
 
 def test_a_forked_child_of_a_memory_store_goes_on_with_its_copy(monkeypatch: pytest.MonkeyPatch) -> None:

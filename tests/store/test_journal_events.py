@@ -54,8 +54,10 @@ FAULT = Fault(
 GOOD = Attempted(number=1, key="a", url=URL, dialect=Dialect.OPENAI_CHAT, seconds=0.5)
 
 FAILED_ATTEMPT = (
-    '{"number": 2, "key": null, "url": "https://mimo.example/v1", "dialect": "openai-chat", "seconds": 0.5, "probe": true, '
-    '"fault": {"kind": "rate_limited", "scope": "key+model", "status": 429, "retry_after": 2.0, "confidence": 5, '
+    '{"number": 2, "key": null, "url": "https://mimo.example/v1", "dialect": "openai-chat", "seconds": 0.5, '
+    '"probe": true, '
+    '"fault": {"kind": "rate_limited", "scope": "key+model", "status": 429, "retry_after": 2.0, '
+    '"confidence": 5, '
     '"signs": ["code:1302"], "excerpt": "slow down"}, "then": "waited 2 s"}'
 )
 GATHERED_ATTEMPTS = (
@@ -67,7 +69,10 @@ GATHERED_ATTEMPTS = (
 STORED: list[tuple[str, str, Detail]] = [
     (
         "attempt",
-        '{"number": 1, "key": "a", "url": "https://mimo.example/v1", "dialect": "openai-chat", "seconds": 0.5}',
+        (
+            '{"number": 1, "key": "a", "url": "https://mimo.example/v1", "dialect": "openai-chat", '
+            '"seconds": 0.5}'
+        ),
         GOOD,
     ),
     (
@@ -238,30 +243,77 @@ def test_nothing_that_is_stored_is_lost_by_reading_it(made: type, data: st.DataO
 
 GATHERED = [
     (
-        (10.0, "gathered", "s", "68f00000", "mimo/m1",
-         GATHERED_ATTEMPTS),
+        (10.0, "gathered", "s", "68f00000", "mimo/m1", GATHERED_ATTEMPTS),
         [
             Event(at=9.0, detail=GOOD, session="s", request="68f0000000000002", pin="mimo/m1"),
-            Event(at=10.0, detail=GOOD._replace(seconds=0.25), session="s", request="68f0000000000003", pin="mimo/m1"),
+            Event(
+                at=10.0,
+                detail=GOOD._replace(seconds=0.25),
+                session="s",
+                request="68f0000000000003",
+                pin="mimo/m1",
+            ),
         ],
     ),
     (
-        (1.0, "gathered", "s", "68f00000", "mimo/m1",
-         '["usage", {}, "tokens", [["00000001", 1.0, {"input": 1, "output": 2}], ["00000002", 1.0, {"input": 1}]]]'),
+        (
+            1.0,
+            "gathered",
+            "s",
+            "68f00000",
+            "mimo/m1",
+            (
+                '["usage", {}, "tokens", [["00000001", 1.0, {"input": 1, "output": 2}], ["00000002", 1.0, '
+                '{"input": 1}]]]'
+            ),
+        ),
         [
-            Event(at=1.0, detail=UsageCounted({"input": 1, "output": 2}), session="s", request="68f0000000000001", pin="mimo/m1"),
-            Event(at=1.0, detail=UsageCounted({"input": 1}), session="s", request="68f0000000000002", pin="mimo/m1"),
+            Event(
+                at=1.0,
+                detail=UsageCounted({"input": 1, "output": 2}),
+                session="s",
+                request="68f0000000000001",
+                pin="mimo/m1",
+            ),
+            Event(
+                at=1.0,
+                detail=UsageCounted({"input": 1}),
+                session="s",
+                request="68f0000000000002",
+                pin="mimo/m1",
+            ),
         ],
     ),
     (
-        (1.0, "gathered", "s", "68f00000", "mimo/m1",
-         '["model-differs", {"chosen": "m1"}, "answered", [["00000001", 1.0, "m0"], ["00000002", 1.0, "mx"]]]'),
+        (
+            1.0,
+            "gathered",
+            "s",
+            "68f00000",
+            "mimo/m1",
+            (
+                '["model-differs", {"chosen": "m1"}, "answered", [["00000001", 1.0, "m0"], ["00000002", 1.0, '
+                '"mx"]]]'
+            ),
+        ),
         [
-            Event(at=1.0, detail=ModelDiffered("m1", "m0"), session="s", request="68f0000000000001", pin="mimo/m1"),
-            Event(at=1.0, detail=ModelDiffered("m1", "mx"), session="s", request="68f0000000000002", pin="mimo/m1"),
+            Event(
+                at=1.0,
+                detail=ModelDiffered("m1", "m0"),
+                session="s",
+                request="68f0000000000001",
+                pin="mimo/m1",
+            ),
+            Event(
+                at=1.0,
+                detail=ModelDiffered("m1", "mx"),
+                session="s",
+                request="68f0000000000002",
+                pin="mimo/m1",
+            ),
         ],
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("row", "told"), GATHERED)

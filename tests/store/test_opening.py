@@ -31,7 +31,8 @@ def test_a_relative_path_starts_in_the_home(setting: str, file: str | None) -> N
 
 def test_a_home_remembers_where_its_configuration_says(tmp_path: Path) -> None:
     (tmp_path / "holdfast.toml").write_text(
-        '[provider.p]\nurl = "http://127.0.0.1:9/v1"\nauth = "none"\n[gateway]\nstore = "sqlite:deeper/other.db"\n'
+        '[provider.p]\nurl = "http://127.0.0.1:9/v1"\nauth = "none"\n[gateway]\n'
+        'store = "sqlite:deeper/other.db"\n'
     )
     with holdfast.open(tmp_path) as hf:
         hf.session("s", "p/m")

@@ -58,7 +58,10 @@ def entry(
     endpoints = (
         f'openai-chat = "{url}", openai-responses = "{url}", anthropic-messages = "{url.removesuffix("/v1")}"'
     )
-    return f"[provider.{name}]\nendpoints = {{ {endpoints} }}\nmodels = {list(models)!r}\nkeys = [{keys}]\n{more}\n"
+    return (
+        f"[provider.{name}]\nendpoints = {{ {endpoints} }}\nmodels = {list(models)!r}\nkeys = [{keys}]\n"
+        f"{more}\n"
+    )
 
 
 class House:
@@ -174,7 +177,7 @@ def attempts(session: Session) -> list[Event[Attempted]]:
 
 
 # The SDKs
-# -----------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 
 
 class Way(NamedTuple):

@@ -329,7 +329,8 @@ def test_an_endpoint_without_keys_gets_none_not_even_the_sdks(house: House, way:
     local = house.provider()
     dialect_url = local.url.removesuffix("/v1") if way.dialect is Dialect.ANTHROPIC_MESSAGES else local.url
     house.write(
-        f'[provider.local]\nendpoints = {{ {way.dialect} = {{ url = "{dialect_url}", auth = "none" }} }}\nmodels = ["m1"]\n'
+        "[provider.local]\n"
+        f'endpoints = {{ {way.dialect} = {{ url = "{dialect_url}", auth = "none" }} }}\nmodels = ["m1"]\n'
     )
     with house.open() as held:
         assert way.say(held.session("work", "local/m1")) == TEXT
@@ -363,7 +364,10 @@ def known(house: House) -> Config:
         f'[provider.team-b]\nurl = "{PLAN}"\nmodels = ["pro", "vision"]\nkeys = ["env:KEY_B"]\n',
         f'[provider.my-gateway]\nurl = "{GATEWAY}"\nkeys = ["env:KEY_C"]\n',
         f'[provider.both-chat]\nurl = "{BOTH}/v1"\nmodels = ["m"]\nkeys = ["env:KEY_D"]\n',
-        f'[provider.both-messages]\nurl = "{BOTH}"\ndialect = "anthropic-messages"\nmodels = ["m"]\nkeys = ["env:KEY_E"]\n',
+        (
+            f'[provider.both-messages]\nurl = "{BOTH}"\ndialect = "anthropic-messages"\nmodels = ["m"]\n'
+            'keys = ["env:KEY_E"]\n'
+        ),
         '[provider.router]\npreset = "openrouter"\nkeys = ["env:KEY_F"]\n',
     )
     with house.open() as held:

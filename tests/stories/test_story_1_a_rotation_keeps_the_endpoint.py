@@ -287,7 +287,10 @@ def test_after_a_switch_nothing_of_the_old_provider_is_used(house: House) -> Non
 def test_a_key_of_its_own_endpoint_goes_there_and_nowhere_else(house: House) -> None:
     house.own("a", "eu")
     plan, europe = house.provider(status(401, bad_key())), house.provider()
-    keys = f'keys = [{{ from = "env:KEY_A", label = "a" }}, {{ from = "env:KEY_EU", label = "eu", url = "{europe.url}" }}]'
+    keys = (
+        f'keys = [{{ from = "env:KEY_A", label = "a" }}, {{ from = "env:KEY_EU", label = "eu", url = '
+        f'"{europe.url}" }}]'
+    )
     house.write(f'[provider.plan]\nurl = "{plan.url}"\nmodels = ["m1"]\n{keys}\n')
     with house.open() as held:
         session = held.session("work", "plan/m1")

@@ -55,7 +55,10 @@ def test_the_gate_asks_only_which_dialects_both_sides_have(
 def test_a_refusal_at_the_gate_names_what_both_sides_speak() -> None:
     with pytest.raises(
         CannotHandOver,
-        match=r"codex speaks openai-responses; provider 'mimo-plan' has openai-chat, anthropic-messages[\s\S]*--harness codex",
+        match=(
+            r"codex speaks openai-responses; provider 'mimo-plan' has openai-chat, "
+            r"anthropic-messages[\s\S]*--harness codex"
+        ),
     ):
         dialect_for("codex", (RESPONSES,), entry("mimo-plan", CHAT, MESSAGES))
 
@@ -110,8 +113,13 @@ DISCOVERED = {
 def test_the_picker_shows_the_models_of_every_entry_and_each_carries_its_connection() -> None:
     shown = options(ALL, DISCOVERED)
     assert [str(one.pin) for one in shown] == [
-        "mimo-plan/mimo-v2.5-pro", "mimo-plan/mimo-flash", "my-gateway/a", "my-gateway/z", "local/qwen3", "empty/m",
-    ]  # fmt: skip
+        "mimo-plan/mimo-v2.5-pro",
+        "mimo-plan/mimo-flash",
+        "my-gateway/a",
+        "my-gateway/z",
+        "local/qwen3",
+        "empty/m",
+    ]
     assert [one.declared for one in shown] == [True, False, False, False, False, True]
 
 

@@ -93,9 +93,14 @@ def test_headers_of_the_caller_change_neither_host_nor_key(
     session: Session, plan: ScriptedProvider, stranger: ScriptedProvider, way: Way
 ) -> None:
     headers = {
-        "Host": f"127.0.0.1:{stranger.port}", "Authorization": "Bearer sk-callers-own", "X-Api-Key": "sk-callers-own", "api-key": "sk-callers-own",
-        "Cookie": "session=callers", "Proxy-Authorization": "Basic Y2FsbGVycw==", "holdfast-pin": "other/m2",
-    }  # fmt: skip
+        "Host": f"127.0.0.1:{stranger.port}",
+        "Authorization": "Bearer sk-callers-own",
+        "X-Api-Key": "sk-callers-own",
+        "api-key": "sk-callers-own",
+        "Cookie": "session=callers",
+        "Proxy-Authorization": "Basic Y2FsbGVycw==",
+        "holdfast-pin": "other/m2",
+    }
     assert way.say(session, default_headers=headers) == TEXT
     (seen,) = plan.calls
     assert seen.key == value_of("a")
@@ -270,7 +275,7 @@ def test_a_model_that_names_another_provider_brings_that_providers_key(
 
 
 # Nowhere else
-# -------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 
 CANARY = "Hunter2~canary~of~no~known~shape"
 MISHAPS: dict[str, Behaviour] = {

@@ -33,8 +33,8 @@ LISTS: list[tuple[Any, list[str | tuple[str, str]]]] = [
     ([], []),
 ]
 NO_LISTS: list[Any] = [
-    None, 5, "a", {}, {"data": {}}, {"data": "a"}, {"error": "x"}, {"data": [{}, 7, {"id": 3}]}, {"data": [None]},
-    [{"id": "\x1b[2J"}],
+    None, 5, "a", {}, {"data": {}}, {"data": "a"}, {"error": "x"}, {"data": [{}, 7, {"id": 3}]},
+    {"data": [None]}, [{"id": "\x1b[2J"}],
 ]  # fmt: skip
 
 

@@ -18,7 +18,9 @@ CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Diale
 
 
 def chunk(delta: Any = None, finish: str | None = None, **more: Any) -> bytes:
-    return f"data: {json.dumps({'model': 'm', 'choices': [{'index': 0, 'delta': delta or {}, 'finish_reason': finish}]} | more)}\n\n".encode()
+    choice = {"index": 0, "delta": delta or {}, "finish_reason": finish}
+    event = {"model": "m", "choices": [choice]} | more
+    return f"data: {json.dumps(event)}\n\n".encode()
 
 
 def named(kind: str, **more: Any) -> bytes:
