@@ -81,7 +81,7 @@ REFUSED = [
     (("--listen", "192.0.2.1:0", "--public"), "", "this machine has no such address", "any free port"),
     ((), "[provider.", "the file ends too early", "EDITOR"),
     ((), '[provider.p]\nurl = "https://x.example/v1"\nmodles = []\n', "did you mean", "holdfast doctor"),
-    (("--workers", "2"), '[gateway]\nstore = "memory:"\n', "shares nothing", "--workers 1"),
+    (("--workers", "2"), '[gateway]\nstore = "memory:"\n', "cannot be shared", "--workers 1"),
 ]
 
 

@@ -1,8 +1,9 @@
-"""`holdfast serve`: prepares what can go wrong before anything runs, then serves. Needs no package of the
-command line's.
+"""`holdfast serve`: checks settings and binds sockets first, then serves. Needs no package of the command
+line.
 
-Standard output gets one announcement, when requests are taken: a JSON line or a text for people. Everything
-later goes to the log, on standard error."""
+Standard output gets one announcement, once requests are accepted: a JSON line or a text for people.
+Everything later goes to the log, on standard error.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +13,24 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..config import Home, load, revision
 from ..core.errors import ConfigError, HoldfastError
 
 if TYPE_CHECKING:
+    from ..core.config import Config
     from ..engine.state import Engine
     from ..store.base import Store
-    from .process.worker import Options, Place
+    from .process.worker import Options, WorkerResources
 
 _HELP = "holdfast serve --help"
+_INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells give it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until told to end; the exit code."""
+    """Serve until a signal ends it. Return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m holdfast.gateway", description="What `holdfast serve` runs."
     )
@@ -42,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _refuse(error, as_json=given.as_json)
         return error.exit_code
     except KeyboardInterrupt:
-        return 130
+        return _INTERRUPTED
 
 
 def _options(given: argparse.Namespace) -> Options:
@@ -56,15 +60,15 @@ def _options(given: argparse.Namespace) -> Options:
 def _serve(options: Options) -> int:
     from ..core.config import Listen
     from .process.listen import allow_many, bind
-    from .process.worker import Place, work
-    from .telemetry.shared_counters import Gauge, Shared
+    from .process.worker import WorkerResources
+    from .telemetry.shared_counters import Shared
 
     home = Home.find()
     config = _Current(home)
     settings = config.value.gateway
     if options.workers > 1 and settings.store.startswith("memory:"):
         raise ConfigError(
-            'several workers share what they know through the store, and "memory:" shares nothing',
+            'several workers share their state through the store, and "memory:" cannot be shared',
             next_step="holdfast serve --workers 1",
         )
     listen = Listen.parse(options.listen or settings.listen)
@@ -74,79 +78,89 @@ def _serve(options: Options) -> int:
     listen = listen._replace(port=sockets[0].getsockname()[1])
     shared = Shared(options.workers)
     if options.workers == 1:
-        place = Place(listen, sockets[0], shared)
-        shared.put(0, Gauge.STARTS, 1)
-        return (
-            130
-            if work(
-                home, config.value, options, place, lambda engine: _announce(options, place, engine.store)
-            )
-            else 0
-        )
-    return _supervise(
-        home, config, options, [Place(listen, one, shared, number) for number, one in enumerate(sockets)]
-    )
+        return _serve_alone(home, config.value, options, WorkerResources(listen, sockets[0], shared))
+    every = [WorkerResources(listen, sock, shared, number) for number, sock in enumerate(sockets)]
+    return _supervise(home, config, options, every)
+
+
+def _serve_alone(home: Home, config: Config, options: Options, resources: WorkerResources) -> int:
+    """Serve in this process. Return the exit code."""
+    from .process.worker import work
+    from .telemetry.shared_counters import Gauge
+
+    def ready(engine: Engine) -> None:
+        _announce(options, resources, engine.store)
+
+    resources.shared.put(0, Gauge.STARTS, 1)
+    if work(home, config, options, resources=resources, ready=ready):
+        return _INTERRUPTED
+    return 0
 
 
 class _Current:
-    """The last good configuration, for workers that are started while the file is broken. Raises ConfigError
-    at first."""
+    """The last good configuration, for workers that are started while the file is broken.
+
+    Raises ConfigError where the file is broken at the start.
+    """
 
     def __init__(self, home: Home) -> None:
         self._home, self._seen = home, revision(home)
         self.value = load(home)
 
     def look(self) -> None:
+        """Read the file again if it has changed."""
         seen = revision(self._home)
         if seen != self._seen:
             self._seen = seen
             try:
                 self.value = load(self._home, in_use=True)
             except ConfigError:
-                return  # the workers say so
+                return  # the workers log it
 
 
-def _supervise(home: Home, config: _Current, options: Options, places: Sequence[Place]) -> int:
+def _supervise(home: Home, config: _Current, options: Options, every: Sequence[WorkerResources]) -> int:
+    """Serve in several processes; `every` holds the resources of each. Return the exit code."""
     from dataclasses import replace
 
     from ..engine.home_store import open_store
     from .process.supervisor import Supervisor
     from .process.worker import work
 
-    def start(number: int, told: int, life: int) -> int:
-        def ready(_: Engine) -> None:
-            os.write(told, bytes([number]))
+    def start(number: int, ready_pipe: int, lifeline: int) -> int:
+        resources = replace(every[number], lifeline=lifeline)
 
-        _close(
-            one for one in places if one.socket is not places[number].socket
-        )  # each of the others' has an owner
-        return _guarded(
-            lambda: work(home, config.value, options, replace(places[number], lifeline=life), ready),
-            as_json=options.as_json,
-        )
+        def ready(_: Engine) -> None:
+            os.write(ready_pipe, bytes([number]))
+
+        def serve() -> object:
+            return work(home, config.value, options, resources=resources, ready=ready)
+
+        _close(other for other in every if other.socket is not resources.socket)
+        return _guarded(serve, as_json=options.as_json)
 
     def announce() -> None:
         with open_store(home, config.value) as store:
-            _announce(options, places[0], store)
+            _announce(options, every[0], store)
 
     return Supervisor(
-        options.workers,
-        places[0].shared,
-        start,
-        announce,
-        config.look,
-        lambda: _close(places),
-        lambda: config.value.gateway.drain,
+        workers=options.workers,
+        shared=every[0].shared,
+        start=start,
+        ready=announce,
+        look=config.look,
+        end=lambda: _close(every),
+        patience=lambda: config.value.gateway.drain,
     ).run()
 
 
-def _close(places: Iterable[Place]) -> None:
-    for one in places:
-        one.socket.close()
+def _close(workers: Iterable[WorkerResources]) -> None:
+    """Close the listening sockets of `workers` in this process."""
+    for worker in workers:
+        worker.socket.close()
 
 
 def _guarded(run: Callable[[], object], *, as_json: bool) -> int:
-    """A worker's exit code; what went wrong is told on stderr."""
+    """Run a worker and return its exit code; report an error of ours on standard error."""
     try:
         run()
     except HoldfastError as error:
@@ -155,40 +169,44 @@ def _guarded(run: Callable[[], object], *, as_json: bool) -> int:
     return 0
 
 
-def _announce(options: Options, place: Place, store: Store) -> None:
-    """Say where it is, and for a home without a token make the first one and show it this once."""
+def _announce(options: Options, resources: WorkerResources, store: Store) -> None:
+    """Print the address; for a home without a token also issue the first one and show it this once."""
     from .tokens import issue
 
-    shown = issue(store, "first")[1] if not store.tokens() else None
-    usable = shown is not None or any(one.revoked_at is None for one in store.tokens())
-    told: dict[str, Any] = {"url": place.listen.url, "pid": os.getpid(), "workers": options.workers}
-    text = (
-        json.dumps(told | ({"token": shown} if shown else {}))
-        if options.as_json
-        else _for_people(place.listen.url, shown, usable=usable)
-    )
+    url, first = resources.listen.url, ""
+    if not store.tokens():
+        _, first = issue(store, "first")
+    text = ""
+    if options.as_json:
+        values: dict[str, object] = {"url": url, "pid": os.getpid(), "workers": options.workers}
+        if first:
+            values["token"] = first
+        text = json.dumps(values)
+    else:
+        text = _for_people(url, _token_line(store, first), first or "TOKEN")
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
-def _for_people(url: str, shown: str | None, *, usable: bool) -> str:
+def _token_line(store: Store, first: str) -> str:
+    """Return the line about tokens; `first` is the one that was just issued, "" for none."""
+    if first:
+        return f"{first}   (shown this once; another: holdfast token new)"
+    if any(token.revoked_at is None for token in store.tokens()):
+        return "as before (another: holdfast token new)"
+    return "all tokens are revoked; issue one: holdfast token new"
+
+
+def _for_people(url: str, token_line: str, token: str) -> str:
     from ..providers.presets import rows
 
     openai, anthropic = (rows()[name]["env"][0] for name in ("openai", "anthropic"))
-    if shown:
-        known = f"token  {shown}   (shown this once; another: holdfast token new)"
-    else:
-        known = (
-            "token  as before (another: holdfast token new)"
-            if usable
-            else "token  every one is revoked, so nobody gets in: holdfast token new"
-        )
     return "\n".join(
         [
             f"holdfast serves at {url}",
-            f"  {known}",
-            f"  OpenAI SDKs     export OPENAI_BASE_URL={url}/v1 {openai}={shown or 'TOKEN'}",
-            f"  Anthropic SDKs  export ANTHROPIC_BASE_URL={url} {anthropic}={shown or 'TOKEN'}",
+            f"  token  {token_line}",
+            f"  OpenAI SDKs     export OPENAI_BASE_URL={url}/v1 {openai}={token}",
+            f"  Anthropic SDKs  export ANTHROPIC_BASE_URL={url} {anthropic}={token}",
             f"  one session     put /s/SESSION behind {url}",
         ]
     )

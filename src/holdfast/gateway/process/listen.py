@@ -1,8 +1,9 @@
 """The sockets on which the gateway listens, bound before any worker is started.
 
 On Linux every worker gets a listening socket of its own (SO_REUSEPORT), so that the kernel spreads
-connections evenly; the supervisor keeps them all, so that connections which wait in a killed worker's queue
-are served by its successor. Elsewhere the workers share one socket."""
+connections evenly; the supervisor keeps them all open, so that connections which wait in a killed worker's
+queue are served by its successor. Elsewhere the workers share one socket.
+"""
 
 from __future__ import annotations
 
@@ -18,63 +19,71 @@ _MOST_FILES = 64 * 1024
 
 
 def bind(listen: Listen, workers: int) -> list[socket.socket]:
-    """A bound socket for each worker; their port is the one that was given, or the one that the system chose.
-    Raises ConfigError."""
+    """Return a bound socket for each worker, on the given port; for port 0 on one that the system chooses.
+
+    Raises ConfigError.
+    """
     own = sys.platform == "linux"
     with ExitStack() as undo:
         try:
             first = undo.enter_context(_bound(listen, shared_later=own and workers > 1))
-            port = first.getsockname()[1]
-            found = [
-                first,
-                *(
-                    undo.enter_context(_bound(listen._replace(port=port), shared=True)) if own else first
-                    for _ in range(workers - 1)
-                ),
-            ]
-            for one in found:
-                one.listen(_BACKLOG)
-                one.setblocking(False)
+            listen_again = listen._replace(port=first.getsockname()[1])
+            sockets = [first]
+            for _ in range(workers - 1):
+                another = first
+                if own:
+                    another = undo.enter_context(_bound(listen_again, shared=True))
+                sockets.append(another)
+            for sock in sockets:
+                sock.listen(_BACKLOG)
+                sock.setblocking(False)
         except OSError as error:
             raise ConfigError(
                 f"cannot listen on {listen.host}:{listen.port}: {_reason(error)}", next_step=_step(listen)
             ) from None
         undo.pop_all()
-    return found
+    return sockets
 
 
 def allow_many() -> None:
-    """Let this process hold as many connections as the system's hard limit permits: the usual soft limit of
-    1,024 files is 500 streams."""
+    """Raise this process's limit of open files to the system's hard limit, up to 65,536.
+
+    The usual soft limit of 1,024 permits about 500 streams.
+    """
     try:
         import resource
     except ImportError:  # no such limit here
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    wanted = _MOST_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(hard, _MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bound(listen: Listen, *, shared: bool = False, shared_later: bool = False) -> socket.socket:
-    """The first socket is bound alone, so that a port in use is noticed, also one of another gateway; then it
-    lets the others join."""
+    """Return a socket that is bound to the address.
+
+    `shared`: others may share the port. `shared_later`: only from now on, so that a port in use, also by
+    another gateway, is noticed here.
+    """
     family, kind, protocol, _, address = socket.getaddrinfo(
         listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    made = socket.socket(family, kind, protocol)
+    sock = socket.socket(family, kind, protocol)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        made.bind(address)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(address)
         if shared_later:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     except BaseException:
-        made.close()
+        sock.close()
         raise
-    return made
+    return sock
 
 
 def _reason(error: OSError) -> str:
@@ -89,5 +98,7 @@ def _reason(error: OSError) -> str:
 
 
 def _step(listen: Listen) -> str:
-    host = f"[{listen.host}]" if ":" in listen.host else listen.host
+    host = listen.host
+    if ":" in host:
+        host = f"[{host}]"
     return f"holdfast serve --listen {host}:0   (any free port)"

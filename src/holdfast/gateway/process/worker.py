@@ -1,8 +1,9 @@
-"""One process that serves: it opens the home, carries requests until it is told to end, and lets running
-answers end first.
+"""One process that serves: it opens the home, carries requests until a signal ends it, and lets running
+answers complete first.
 
-The configuration is looked at beside the requests. A broken file is refused aloud and changes nothing; a good
-one counts from the next request on."""
+The configuration is checked for changes beside the requests. A broken file is logged and changes nothing; a
+good one applies from the next request on.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +36,12 @@ if TYPE_CHECKING:
     from ..ports import FinishedRequest
 
 _LOOK_EVERY = 0.4
+"""Seconds between two checks of the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `holdfast serve` was asked for; what was not given stands in the configuration."""
+    """The options of `holdfast serve`; for those not given the configuration decides."""
 
     listen: str | None = None
     workers: int = 1
@@ -49,9 +51,12 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A worker's place among the others: its socket, its slot, and a pipe that ends when its supervisor
-    does."""
+class WorkerResources:
+    """The resources of one worker, opened before it starts.
+
+    `listen` is the address of `socket`, `slot` the worker's part of the `shared` counters. `lifeline` is a
+    pipe that closes when the supervisor ends; None without a supervisor.
+    """
 
     listen: Listen
     socket: socket.socket
@@ -60,8 +65,8 @@ class Place:
     lifeline: int | None = None
 
 
-class _Told:
-    """Who is told of a finished request."""
+class _Observers:
+    """Reports each finished request to the metrics and to the log (`ports.Metrics`)."""
 
     def __init__(self, metrics: Metrics, log: Log) -> None:
         self._metrics, self._log = metrics, log
@@ -71,24 +76,33 @@ class _Told:
         self._log.finished(done)
 
 
-def work(home: Home, config: Config, options: Options, place: Place, ready: Callable[[Engine], None]) -> bool:
-    """Serve until told to end; whether a terminal's interrupt said so. `config` holds until the file has been
-    read again; `ready` is called once requests are taken. Raises StoreError when the store cannot be
-    opened."""
+def work(
+    home: Home,
+    config: Config,
+    options: Options,
+    *,
+    resources: WorkerResources,
+    ready: Callable[[Engine], None],
+) -> bool:
+    """Serve until a signal ends it. Return True where that was a terminal's interrupt.
+
+    `config` applies until the file has been read again; `ready` is called once requests are accepted. Raises
+    StoreError when the store cannot be opened.
+    """
     store = open_store(home, config)
     with OpenHome(build_engine(home, store=store, serving=config)) as opened:
         log = Log(opened.engine.vault.known, access=options.access_log)
         bridge = Bridge(log)
         logging.getLogger("holdfast").addHandler(bridge)
         try:
-            return _runner()(_Worker(opened.engine, place, log, ready).run())
+            return _runner()(_Worker(opened.engine, resources, log, ready).run())
         finally:
             logging.getLogger("holdfast").removeHandler(bridge)
             log.close()
 
 
 def _runner() -> Callable[[Coroutine[object, object, bool]], bool]:
-    """What runs the event loop: uvloop where there is one."""
+    """Return the function that runs the event loop: uvloop's where it is installed."""
     try:
         import uvloop
     except ImportError:
@@ -97,58 +111,66 @@ def _runner() -> Callable[[Coroutine[object, object, bool]], bool]:
 
 
 class _Worker:
-    def __init__(self, engine: Engine, place: Place, log: Log, ready: Callable[[Engine], None]) -> None:
-        self._engine, self._place, self._log, self._tell_ready = engine, place, log, ready
-        self._metrics = Metrics(place.shared, place.slot)
+    def __init__(
+        self, engine: Engine, resources: WorkerResources, log: Log, ready: Callable[[Engine], None]
+    ) -> None:
+        self._engine, self._resources, self._log, self._report_ready = engine, resources, log, ready
+        self._metrics = Metrics(resources.shared, resources.slot)
         self._seen: tuple[Config, ConfigError | None] = (engine.config(), engine.config_error)
         self._was_interrupted = False
 
     async def run(self) -> bool:
-        engine, place, slot = self._engine, self._place, self._metrics.slot
-        tokens, sides = (
-            Tokens(engine.store, tell=engine.journal_writer.tell),
-            AdminRoutes(self._metrics, version()),
-        )
-        gateway = Gateway(
-            engine,
-            tokens,
-            _Told(self._metrics, self._log),
-            sides,
-            hosts=[place.listen.host, *engine.config().gateway.names],
-        )
+        engine, resources, slot = self._engine, self._resources, self._metrics.slot
+        gateway = self._gateway()
         self._end, self._look = asyncio.Event(), asyncio.Event()
-        self._listen_to_signals(asyncio.get_running_loop())
-        await gateway.serve(sock=place.socket)
+        self._handle_signals(asyncio.get_running_loop())
+        await gateway.serve(sock=resources.socket)
         watch = asyncio.create_task(self._watch(gateway))
         slot[Gauge.STARTED_AT], slot[Gauge.READY] = time.time(), 1
-        self._log.say("started", version=version(), url=place.listen.url, worker=place.slot)
-        self._tell_ready(engine)
-        _spare_the_collector()
+        self._log.say("started", version=version(), url=resources.listen.url, worker=resources.slot)
+        self._report_ready(engine)
+        _freeze_garbage_collection()
         await self._end.wait()
         slot[Gauge.READY] = 0
-        self._end.clear()
-        drained = asyncio.create_task(gateway.drain(engine.config().gateway.drain))
-        again = asyncio.create_task(self._end.wait())
-        await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
+        await self._drain(gateway)
         watch.cancel()
-        again.cancel()
         cut = gateway.busy
         await gateway.close()
-        drained.cancel()
-        self._log.say("ended", "warning" if cut else "info", cut_off=cut or None, worker=place.slot)
+        if cut:
+            self._log.say("ended", "warning", cut_off=cut, worker=resources.slot)
+        else:
+            self._log.say("ended", worker=resources.slot)
         return self._was_interrupted
 
-    def _listen_to_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _gateway(self) -> Gateway:
+        engine = self._engine
+        return Gateway(
+            engine,
+            tokens=Tokens(engine.store, tell=engine.journal_writer.tell),
+            metrics=_Observers(self._metrics, self._log),
+            admin=AdminRoutes(self._metrics, version()),
+            hosts=[self._resources.listen.host, *engine.config().gateway.names],
+        )
+
+    async def _drain(self, gateway: Gateway) -> None:
+        """Let running answers complete, until the configured time is over or a second signal comes."""
+        self._end.clear()
+        drained = asyncio.create_task(gateway.drain(self._engine.config().gateway.drain))
+        again = asyncio.create_task(self._end.wait())
+        await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
+        again.cancel()
+        drained.cancel()
+
+    def _handle_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.add_signal_handler(signal.SIGTERM, self._end.set)
         loop.add_signal_handler(signal.SIGHUP, self._look.set)
-        lifeline = self._place.lifeline
+        lifeline = self._resources.lifeline
         if lifeline is None:
             loop.add_signal_handler(signal.SIGINT, self._interrupted)
-        else:
-            signal.signal(
-                signal.SIGINT, signal.SIG_IGN
-            )  # a terminal sends it to all; the supervisor hands it on
-            loop.add_reader(lifeline, self._orphaned, loop, lifeline)
+            return
+        # A terminal sends an interrupt to all processes; the supervisor passes its own on.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        loop.add_reader(lifeline, self._orphaned, loop, lifeline)
 
     def _interrupted(self) -> None:
         self._was_interrupted = True
@@ -159,7 +181,7 @@ class _Worker:
         self._end.set()
 
     async def _watch(self, gateway: Gateway) -> None:
-        """Look at the configuration, and keep the gauges true."""
+        """Check the configuration for changes, and update the gauges, again and again."""
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), _LOOK_EVERY)
@@ -173,7 +195,7 @@ class _Worker:
         self._engine.config()
 
     def _compare(self) -> None:
-        """Say what became of a changed file."""
+        """Log and count the result of reading a changed file."""
         config, error = now = self._engine.config(), self._engine.config_error
         if error is not None and error is not self._seen[1]:
             self._metrics.count("reloads", "refused")
@@ -186,9 +208,11 @@ class _Worker:
         self._seen = now
 
 
-def _spare_the_collector() -> None:
-    """What is there now stays: it need not be looked through again and again. A request leaves next to
-    nothing in a circle, so it is looked for rarely."""
+def _freeze_garbage_collection() -> None:
+    """Exempt all present objects from garbage collection, and collect rarely.
+
+    They live as long as the process, and a request leaves next to no reference cycles.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

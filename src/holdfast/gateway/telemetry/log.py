@@ -1,8 +1,8 @@
-"""The gateway's log on stderr: one JSON object a line for events that somebody may have to act on.
+"""The gateway's log on standard error: one JSON object a line for events that an operator may have to act on.
 
-It never holds a key or a prompt. Faults, fallbacks, refusals, reloads, start and end are written always, a
-line for every request only on demand. A thread of its own writes: a slow reader of stderr costs lines (their
-number is logged), never a request.
+It never holds a key or a prompt. Faults, fallbacks, refusals, reloads, start and end are always logged, a
+line for every request only on demand. A thread of its own writes: while standard error is read too slowly,
+lines are dropped (their number is logged), and no request waits.
 """
 
 from __future__ import annotations
@@ -27,18 +27,22 @@ if TYPE_CHECKING:
     from ..ports import FinishedRequest
 
 _Line = tuple[float, str, str, dict[str, object]]
-"""When, the event, its level and its facts."""
+"""Time in epoch seconds, event, level and facts."""
 _QUEUE = 10_000
+"""Lines that wait at most."""
 _PATIENCE = 2.0
+"""Seconds in which `close` writes what is queued."""
 _LONGEST = 2000
+"""Characters of one value."""
 _REFUSALS_A_SECOND = 20
 _MOST_FRAMES = 12
 
 
 class Log:
-    """The log of one process. `known` gives the secrets that must not be written, whatever shape they have.
+    """The log of one process.
 
-    `access` asks for a line for every request. `close` writes what is left.
+    `known` returns the secrets that must not be written, whatever shape they have. `access` asks for a line
+    for every request.
     """
 
     def __init__(
@@ -97,7 +101,7 @@ class Log:
     def _may_report(self) -> bool:
         """Return whether one more refusal may be logged now, and count those that may not.
 
-        Anybody can cause any number of them.
+        Any client can cause any number of them.
         """
         second = int(time.monotonic())
         if second != self._second:
@@ -127,15 +131,20 @@ class Log:
 
     def _put(self, event: str, level: str, facts: Mapping[str, object], at: float) -> None:
         with suppress(OSError):  # a closed stderr is no reason to stop serving
-            self._write(line(event, level, facts, list(self._known()), at))
+            self._write(line(event, level, facts, known=list(self._known()), at=at))
 
 
 def line(
-    event: str, level: str, facts: Mapping[str, object], known: Collection[Secret], at: float | None = None
+    event: str,
+    level: str,
+    facts: Mapping[str, object],
+    *,
+    known: Collection[Secret] = (),
+    at: float | None = None,
 ) -> bytes:
-    """Return one line of the log: a JSON object without values that are None or empty, and without a secret.
+    """Return one line of the log: a JSON object without values that are None or empty lists.
 
-    `at` is in epoch seconds, by default now.
+    The secrets in `known` are replaced. `at` is in epoch seconds, by default now.
     """
     if at is None:
         at = time.time()
@@ -148,7 +157,7 @@ def line(
 
 
 class Bridge(logging.Handler):
-    """Writes the warnings of the rest of the product into the same log."""
+    """Writes the warnings of the rest of the product, which uses `logging`, into the same log."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(logging.WARNING)
@@ -162,13 +171,13 @@ class Bridge(logging.Handler):
         if error is None:
             self._log.say("warning", level, what=what)
             return
-        # Where it was and of which kind, never its message: that may repeat what a client sent.
+        # The error's class and stack, never its message: that may repeat what a client sent.
         frames = [*traceback.walk_tb(error.__traceback__)][-_MOST_FRAMES:]
-        where = [_place(frame, number) for frame, number in frames]
+        where = [_location(frame, number) for frame, number in frames]
         self._log.say("warning", level, what=what, error=type(error).__name__, where=where)
 
 
-def _place(frame: FrameType, number: int) -> str:
+def _location(frame: FrameType, number: int) -> str:
     return f"{Path(frame.f_code.co_filename).name}:{number} {frame.f_code.co_name}"
 
 
@@ -207,9 +216,10 @@ def _clean(value: object, known: Collection[Secret]) -> object:
 
 
 def _ignore(_: Exception) -> None:
-    """Ignore a line that could not be made: the log itself counts it as lost."""
+    """Ignore a failure to write: the log itself counts the line as lost."""
 
 
 def _to_stderr(line: bytes) -> None:
-    """Write whole lines, so that those of several workers do not mix (pipes keep up to 4 KiB together)."""
+    """Write a whole line at once, so that those of several workers do not mix (a pipe keeps 4 KiB
+    together)."""
     os.write(sys.stderr.fileno(), line)

@@ -1,15 +1,16 @@
-"""What the gateway counts, and how Prometheus reads it:
-https://prometheus.io/docs/instrumenting/exposition_formats/ (text, 0.0.4).
+"""The gateway's metrics, in Prometheus' text format 0.0.4:
+https://prometheus.io/docs/instrumenting/exposition_formats/
 
-Counting costs less than a microsecond a request and takes no lock. Whichever worker is asked answers for all
-of them, also for those that are gone. No label holds a key, a model or anything else that a client could make
-up: their number is that of the configuration."""
+Counting costs less than a microsecond a request and takes no lock. Any worker answers for all of them, also
+for those that have ended. No label holds a key, a model or anything else that a client could invent, so the
+configuration bounds the number of label sets.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, groupby, pairwise
 from typing import TYPE_CHECKING
 
 from ...core.steps import Attempt, Outcome
@@ -19,12 +20,15 @@ from .shared_counters import Gauge, Shared, WorkerSlot
 if TYPE_CHECKING:
     from ..ports import AdminContext, FinishedRequest
 
+_LabelValues = tuple[str, ...]
+_Cells = list[float]
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-"""Upper bounds (seconds) of the latency histograms: from a model beside us to one that thinks for minutes."""
+"""Upper bounds (seconds) of the latency histograms: from a local model to one that thinks for minutes."""
 _BUCKETS = len(BOUNDS) + 1
-# The cells of one request name: latencies and their sum, times to the first byte and their sum, tokens in and
-# out.
+# The cells of one label set of requests: buckets and sum of the total time, buckets and sum of the time to
+# the first byte, tokens in and out.
 _TOOK, _TOOK_SUM = 0, _BUCKETS
 _FIRST, _FIRST_SUM = _TOOK_SUM + 1, _TOOK_SUM + 1 + _BUCKETS
 _TOKENS_IN, _TOKENS_OUT = _FIRST_SUM + 1, _FIRST_SUM + 2
@@ -65,8 +69,9 @@ _GAUGES: tuple[tuple[str, Gauge, str, str], ...] = (
         "",
         "Workers whose holdfast.toml is broken; they serve the last good one.",
     ),
-    ("workers_ready", Gauge.READY, "", "Workers that take requests."),
+    ("workers_ready", Gauge.READY, "", "Workers that accept requests."),
 )
+"""Metric, cell, label and help text; only the first row of a metric needs a help text."""
 _TOTALS: tuple[tuple[str, Gauge, str], ...] = (
     (
         "journal_lost",
@@ -78,12 +83,8 @@ _TOTALS: tuple[tuple[str, Gauge, str], ...] = (
 )
 
 
-def _cells_of(kind: str) -> int:
-    return _REQUEST_CELLS if kind == _REQUEST else 1
-
-
 class Metrics:
-    """One worker's counters. `finished` is called on the event loop, `render` from anywhere."""
+    """The counters of one worker. `finished` must be called on the event loop, `render` from any thread."""
 
     def __init__(self, shared: Shared | None = None, slot: int = 0) -> None:
         self.shared = shared or Shared()
@@ -92,22 +93,22 @@ class Metrics:
         self._requests: dict[tuple[str, str, int], int] = {}
 
     def finished(self, done: FinishedRequest) -> None:
-        """One request came to its end."""
+        """Count a request that ended."""
         outcome = done.outcome
         if outcome is None:
-            self.count("local_responses", str(done.status), done.route if done.route in DATA else "other")
+            self._answered_locally(done)
             return
         connection, seconds, usage = outcome.connection, done.seconds, done.usage
-        place = connection.provider.name, connection.dialect, done.status
-        at = self._requests.get(place)
+        labels = connection.provider.name, connection.dialect, done.status
+        at = self._requests.get(labels)
         if at is None:
-            at = self._requests[place] = self.slot.place(
-                _REQUEST, connection.provider.name, str(connection.dialect), str(done.status)
-            )
+            at = self._requests[labels] = self.slot.offset(_REQUEST, *map(str, labels))
         cells = self._cells
         cells[at + bisect_left(BOUNDS, seconds)] += 1
         cells[at + _TOOK_SUM] += seconds
-        first = done.first if done.streamed else seconds
+        first: float | None = seconds
+        if done.streamed:
+            first = done.first
         if first is not None:
             cells[at + _FIRST + bisect_left(BOUNDS, first)] += 1
             cells[at + _FIRST_SUM] += first
@@ -121,32 +122,36 @@ class Metrics:
 
     def count(self, counter: str, *labels: str) -> None:
         """Add one to a counter of COUNTERS."""
-        self._cells[self.slot.place(counter, *labels)] += 1
+        self._cells[self.slot.offset(counter, *labels)] += 1
 
     def measure(self, gateway: AdminContext) -> None:
-        """How things stand in this worker now. From any thread."""
+        """Set the gauges of this worker. May be called from any thread."""
         slot, journal_writer = self.slot, gateway.engine.journal_writer
         slot[Gauge.OPEN_CLIENTS], slot[Gauge.OPEN_PROVIDERS] = gateway.open_clients, gateway.upstreams.open()
         slot[Gauge.OPEN_STREAMS] = gateway.open_streams
         slot[Gauge.JOURNAL_QUEUE], slot[Gauge.JOURNAL_LOST] = journal_writer.waiting, journal_writer.lost
 
     def render(self, version: str) -> bytes:
-        """Everything, summed over all workers."""
+        """Return all metrics as text, summed over all workers."""
         return "\n".join(_text(self.shared, version)).encode() + b"\n"
 
+    def _answered_locally(self, done: FinishedRequest) -> None:
+        route = "other"
+        if done.route in DATA:
+            route = done.route
+        self.count("local_responses", str(done.status), route)
+
     def _recovered(self, outcome: Outcome) -> None:
-        """What happened besides one good attempt."""
+        """Count the faults, probes, retries, rotations and fallbacks of a request."""
         name = outcome.connection.provider.name
-        for one in outcome.attempts:
-            if one.fault is not None:
-                self.count("faults", one.connection.provider.name, str(one.fault.kind))
-            if one.probe:
-                self.count(
-                    "probes",
-                    one.connection.provider.name,
-                    "good" if one.fault is None else str(one.fault.kind),
-                )
-        for again in [one for one in outcome.attempts if one.was_sent][1:]:
+        for attempt in outcome.attempts:
+            verdict = "good"
+            if attempt.fault is not None:
+                verdict = str(attempt.fault.kind)
+                self.count("faults", attempt.connection.provider.name, verdict)
+            if attempt.probe:
+                self.count("probes", attempt.connection.provider.name, verdict)
+        for again in [attempt for attempt in outcome.attempts if attempt.was_sent][1:]:
             self.count("retries", again.connection.provider.name)
         for before, after in pairwise(outcome.attempts):
             if _rotated(before, after):
@@ -157,7 +162,15 @@ class Metrics:
             self.count("from_memory", name)
 
 
+def _cells_of(name: str) -> int:
+    """Return the number of cells that a name of the shared counters has."""
+    if name == _REQUEST:
+        return _REQUEST_CELLS
+    return 1
+
+
 def _rotated(before: Attempt, after: Attempt) -> bool:
+    """Return whether two attempts in a row used two keys of one provider."""
     return (
         before.connection.provider.name == after.connection.provider.name
         and before.connection.label != after.connection.label
@@ -165,81 +178,82 @@ def _rotated(before: Attempt, after: Attempt) -> bool:
 
 
 def _text(shared: Shared, version: str) -> Iterator[str]:
-    requests: dict[tuple[str, ...], list[float]] = {}
-    counted: dict[tuple[str, ...], float] = {}
+    """Return the lines of all metrics."""
+    requests: dict[_LabelValues, _Cells] = {}
+    counted: dict[_LabelValues, float] = {}
     for name, cells in shared.read(_cells_of):
         if name[0] == _REQUEST:
-            known = requests.setdefault(name[1:], [0.0] * _REQUEST_CELLS)
-            requests[name[1:]] = [a + b for a, b in zip(known, cells, strict=True)]
+            _add(requests, name[1:], cells)
         else:
             counted[name] = counted.get(name, 0.0) + cells[0]
-    fixed = [shared.fixed(number) for number in range(shared.slots)]
     yield from _family("build_info", "gauge", "The version that runs.", [(f'version="{version}"', 1)])
+    yield from _request_metrics(requests)
+    for counter, (labels, what) in COUNTERS.items():
+        rows = [(_labels(labels, name[1:]), value) for name, value in counted.items() if name[0] == counter]
+        yield from _family(f"{counter}_total", "counter", what, rows)
+    yield from _fixed_metrics([shared.fixed(number) for number in range(shared.slots)])
+
+
+def _request_metrics(requests: Mapping[_LabelValues, _Cells]) -> Iterator[str]:
+    """Return the lines of the metrics of requests that went to a provider."""
     totals = [
         (_labels(("provider", "dialect", "status"), key), sum(cells[_TOOK:_TOOK_SUM]))
         for key, cells in requests.items()
     ]
-    yield from _family("requests_total", "counter", "Requests by what their client got.", totals)
-    yield from _histogram(
-        "request_seconds", "From the request's head to the end of its answer.", requests, _TOOK, _TOOK_SUM
-    )
-    yield from _histogram(
-        "first_byte_seconds",
-        "From the request's head to the first byte of its answer.",
-        requests,
-        _FIRST,
-        _FIRST_SUM,
-    )
-    by_provider = _by_provider(requests)
-    tokens = [
-        (f'{_labels(("provider",), key)},direction="{way}"', cells[at])
-        for key, cells in by_provider
-        for way, at in (("in", _TOKENS_IN), ("out", _TOKENS_OUT))
-    ]
-    yield from _family("tokens_total", "counter", "Tokens as the providers counted them.", tokens)
-    for counter, (labels, what) in COUNTERS.items():
-        rows = [(_labels(labels, name[1:]), value) for name, value in counted.items() if name[0] == counter]
-        yield from _family(f"{counter}_total", "counter", what, rows)
-    for number, (gauge, cell, label, what) in enumerate(_GAUGES):
-        yield from _family(
-            gauge,
-            "gauge",
-            what,
-            [(label, sum(one[cell] for one in fixed))],
-            heads=number == 0 or _GAUGES[number - 1][0] != gauge,
-        )
-    for total, cell, what in _TOTALS:
-        yield from _family(f"{total}_total", "counter", what, [("", sum(one[cell] for one in fixed))])
-
-
-def _by_provider(requests: dict[tuple[str, ...], list[float]]) -> list[tuple[tuple[str, ...], list[float]]]:
-    sums: dict[tuple[str, ...], list[float]] = {}
+    yield from _family("requests_total", "counter", "Requests by the status that their client got.", totals)
+    sums: dict[_LabelValues, _Cells] = {}
     for key, cells in requests.items():
-        sums[key[:1]] = [a + b for a, b in zip(sums.get(key[:1], [0.0] * _REQUEST_CELLS), cells, strict=True)]
-    return sorted(sums.items())
+        _add(sums, key[:1], cells)
+    providers = [(_labels(("provider",), key), cells) for key, cells in sorted(sums.items())]
+    took = [(labels, cells[_TOOK:_TOOK_SUM], cells[_TOOK_SUM]) for labels, cells in providers]
+    yield from _histogram("request_seconds", "From the request's head to the end of its answer.", took)
+    first = [(labels, cells[_FIRST:_FIRST_SUM], cells[_FIRST_SUM]) for labels, cells in providers]
+    yield from _histogram(
+        "first_byte_seconds", "From the request's head to the first byte of its answer.", first
+    )
+    tokens = []
+    for labels, cells in providers:
+        tokens.append((f'{labels},direction="in"', cells[_TOKENS_IN]))
+        tokens.append((f'{labels},direction="out"', cells[_TOKENS_OUT]))
+    yield from _family("tokens_total", "counter", "Tokens as the providers counted them.", tokens)
 
 
-def _histogram(
-    name: str, what: str, requests: dict[tuple[str, ...], list[float]], start: int, total: int
-) -> Iterator[str]:
+def _fixed_metrics(workers: Sequence[Mapping[Gauge, float]]) -> Iterator[str]:
+    """Return the lines of the fixed cells, summed over all workers."""
+    for gauge, rows in groupby(_GAUGES, key=lambda row: row[0]):
+        cells = list(rows)
+        values = [(label, sum(worker[cell] for worker in workers)) for _, cell, label, _ in cells]
+        yield from _family(gauge, "gauge", cells[0][3], values)
+    for total, cell, what in _TOTALS:
+        value = sum(worker[cell] for worker in workers)
+        yield from _family(f"{total}_total", "counter", what, [("", value)])
+
+
+def _add(sums: dict[_LabelValues, _Cells], labels: _LabelValues, cells: Sequence[float]) -> None:
+    known = sums.get(labels, [0.0] * _REQUEST_CELLS)
+    sums[labels] = [a + b for a, b in zip(known, cells, strict=True)]
+
+
+def _histogram(name: str, what: str, rows: Iterable[tuple[str, Sequence[float], float]]) -> Iterator[str]:
+    """Return the lines of a histogram; a row holds labels, counts by bucket, and the sum of the values."""
     yield from _family(name, "histogram", what, [])
-    for key, cells in _by_provider(requests):
-        labels = _labels(("provider",), key)
-        heights = list(accumulate(cells[start : start + _BUCKETS]))
+    for labels, counts, total in rows:
+        heights = list(accumulate(counts))
         for bound, height in zip((*map(_number, BOUNDS), "+Inf"), heights, strict=True):
             yield f'holdfast_{name}_bucket{{{labels},le="{bound}"}} {_number(height)}'
-        yield f"holdfast_{name}_sum{{{labels}}} {_number(cells[total])}"
+        yield f"holdfast_{name}_sum{{{labels}}} {_number(total)}"
         yield f"holdfast_{name}_count{{{labels}}} {_number(heights[-1])}"
 
 
-def _family(
-    name: str, kind: str, what: str, rows: Iterable[tuple[str, float]], *, heads: bool = True
-) -> Iterator[str]:
-    if heads:
-        yield f"# HELP holdfast_{name} {what}"
-        yield f"# TYPE holdfast_{name} {kind}"
+def _family(name: str, kind: str, what: str, rows: Iterable[tuple[str, float]]) -> Iterator[str]:
+    """Return the lines of one metric; a row holds labels and a value."""
+    yield f"# HELP holdfast_{name} {what}"
+    yield f"# TYPE holdfast_{name} {kind}"
     for labels, value in sorted(rows):
-        yield f"holdfast_{name}{f'{{{labels}}}' if labels else ''} {_number(value)}"
+        shown = ""
+        if labels:
+            shown = f"{{{labels}}}"
+        yield f"holdfast_{name}{shown} {_number(value)}"
 
 
 def _labels(names: Sequence[str], values: Sequence[str]) -> str:
