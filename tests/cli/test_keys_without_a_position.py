@@ -255,9 +255,9 @@ def test_of_a_file_that_is_not_there_nobody_can_tell_anything(fresh: Home) -> No
 
 
 def test_a_file_of_another_file_system_than_the_store_s_proves_nothing(fresh: Home) -> None:
-    assert home_store._side_by_side(fresh.config, fresh.config.parent)
-    assert not home_store._side_by_side(Path("/proc/self/status"), fresh.config)
-    assert not home_store._side_by_side(fresh.config, fresh.config.with_name("nowhere"))
+    assert home_store._on_one_file_system(fresh.config, fresh.config.parent)
+    assert not home_store._on_one_file_system(Path("/proc/self/status"), fresh.config)
+    assert not home_store._on_one_file_system(fresh.config, fresh.config.with_name("nowhere"))
 
 
 def test_a_session_of_older_software_goes_on_with_its_key_on_real_clocks(home: Path, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_plan_as_json_has_a_stable_shape(cli: Cli, moving: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("--from", "mimo", "--to", "mimo"), 2, "where they are already"),
+        (("--from", "mimo", "--to", "mimo"), 2, "the sessions are on 'mimo' already"),
         (("--from", "mimo", "--to", "gone"), 3, "there is no provider 'gone'"),
         (("--from", "mimo", "--to", "plan", "--model", "mimo-lite"), 2, "--model takes OLD=NEW"),
     ],
@@ -186,7 +186,8 @@ def test_an_import_never_lands_on_a_session_or_at_a_place_that_was_not_meant(cli
     refused = cli("session", "import", "-", "--as", "x", input=elsewhere)
     assert (
         refused.exit_code,
-        "'mimo' is at https://mimo.example/v1 here, and was at https://other.example/v1" in refused.stderr,
+        "'mimo' is at https://mimo.example/v1 here, and at https://other.example/v1 in the file"
+        in refused.stderr,
     ) == (3, True)
     gone = cli("session", "import", "-", "--as", "x", input=text.replace("mimo/mimo-pro", "nobody/m"))
     assert (gone.exit_code, "holdfast provider add nobody --url https://mimo.example/v1" in gone.stderr) == (
@@ -198,8 +199,8 @@ def test_an_import_never_lands_on_a_session_or_at_a_place_that_was_not_meant(cli
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "no session that Holdfast exported"),
-        ("[" * 100_000, "no session that Holdfast exported"),
+        ("", "not a session exported by Holdfast"),
+        ("[" * 100_000, "not a session exported by Holdfast"),
         ('{"holdfast": "session", "version": 3}', "reads versions 1 to 2"),
         ('{"holdfast": "session", "version": "1"}', "reads versions 1 to 2"),
         ('{"holdfast": "session"}', "reads versions 1 to 2"),
@@ -210,7 +211,7 @@ def test_an_import_never_lands_on_a_session_or_at_a_place_that_was_not_meant(cli
         ('{"holdfast": "session", "version": 1, "id": "x", "pin": 5}', "cannot be read"),
         (
             '{"holdfast": "session", "version": 1, "id": "x", "pin": "mimo/m", "endpoints": 7}',
-            "no session that Holdfast exported",
+            "not a session exported by Holdfast",
         ),
     ],
 )

@@ -91,7 +91,7 @@ def test_an_error_that_nobody_asked_to_be_told_of_is_logged(
     worker = BackgroundWorker("holdfast-test", desk.work, most=10)
     worker.submit(ValueError("a full disk"))
     worker.close(10)
-    assert "holdfast-test met an error and goes on: a full disk" in caplog.text
+    assert "holdfast-test: error in background work, continuing: a full disk" in caplog.text
 
 
 @pytest.mark.parametrize("rounds", [1, 20])

@@ -159,7 +159,7 @@ def test_a_refusal_from_memory_is_in_the_journal_and_can_be_explained_afterwards
     engine.journal_writer.flush()
     last = engine.store.journal(session="s1")[-1]
     assert last.detail == RequestRefused(FaultClass.AUTH_REJECTED, "MIMO_A", None)
-    assert "remembered" in why([last])[0]
+    assert "still applies" in why([last])[0]
     assert "nothing was sent" in engine.explained["s1"]
 
 
@@ -399,7 +399,7 @@ def test_a_full_disk_costs_journal_lines_and_no_request(
     for _ in range(3):
         assert context.run(engine, None).outcome is not None
         engine.journal_writer.flush()
-    assert caplog.text.count("journal cannot be written") == 1
+    assert caplog.text.count("cannot write the journal") == 1
     throttled = context.run(engine, THROTTLED, THROTTLED, None)
     assert throttled.headers()["holdfast-key"] == "MIMO_B", (
         "a verdict that cannot be stored still holds in this process"

@@ -63,14 +63,14 @@ JOURNAL: list[tuple[Detail, str, str]] = [
         RequestRefused(C.QUOTA_WINDOW, "team", NOW + 600),
         PIN,
         (
-            f"nothing sent on {PIN} with key 'team': its last verdict was quota_window, and is remembered "
+            f"nothing sent on {PIN} with key 'team': its last failure, quota_window, still applies "
             "(until: 14:10:00)"
         ),
     ),
     (
         RequestRefused(C.BLOCKED, "", None),
         PIN,
-        f"nothing sent on {PIN} with no key: its last verdict was blocked, and is remembered",
+        f"nothing sent on {PIN} with no key: its last failure, blocked, still applies",
     ),
     (
         FellBack("transient", NOW + 600),
@@ -85,14 +85,14 @@ JOURNAL: list[tuple[Detail, str, str]] = [
     (
         ChoiceAnswers(),
         PIN,
-        "mimo-plan/mimo-pro answers again, asked beside the requests: the next turn goes there",
+        "mimo-plan/mimo-pro answers again, tested in the background: the next turn goes there",
     ),
     (ReturnedToChoice(), PIN, "returned to mimo-plan/mimo-pro"),
     (KeyChanged("a"), PIN, "the value of key 'a' changed"),
     (
         AnswerTruncated(C.TRANSIENT, "truncated", ""),
         PIN,
-        "the answer broke off after its first part had been passed on: transient (cause: truncated)",
+        "the answer broke off after part of it had reached the client: transient (cause: truncated)",
     ),
     (SessionHealed(before="", more=(("row", 7),)), PIN, "healed: now on mimo-plan/mimo-pro (row: 7)"),
     (ProviderRenamed(before=""), PIN, "renamed from (not recorded) to mimo-plan/mimo-pro"),

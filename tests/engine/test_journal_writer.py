@@ -92,4 +92,4 @@ def test_a_line_that_cannot_be_made_costs_its_batch_and_not_the_writer(
     writer.journal(lambda: [Event(1.0, SessionCreated(), "s2")])
     writer.close()
     assert [event.session for event in store.journal()] == ["s2"]
-    assert "requests go on" in caplog.text
+    assert "requests continue" in caplog.text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import holdfast
 
-HARD_LIMIT = 415
+HARD_LIMIT = 400
 CORE_LIMIT = 4500
 
 # Package registries, machine paths, and whoever started a session. Written so that this file does not match

@@ -42,7 +42,7 @@ def main(job: str) -> None:
     facts = json.loads(sys.stdin.readline())
     with api.open() as held:
         if job == "killed":
-            held.provisioning.tell_steps(
+            held.provisioning.host.on_step(
                 lambda step, record: os.kill(os.getpid(), signal.SIGKILL) if step == facts["at"] else None
             )
             ask(held, facts)

@@ -119,7 +119,7 @@ def test_an_answer_that_comes_late_is_taken_although_its_lease_went_to_another(p
             if step == "answered":
                 assert go_on.wait(10)
 
-        first.provisioning.tell_steps(pause)
+        first.provisioning.host.on_step(pause)
         got: list[Ready | str] = []
         thread = threading.Thread(target=lambda: got.append(place.asks(first)))
         thread.start()

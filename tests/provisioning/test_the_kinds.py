@@ -304,7 +304,7 @@ def test_any_endpoint_can_have_a_token_that_a_program_prints(home: Path) -> None
 def test_an_unknown_kind_is_refused_with_those_that_are_known(home: Path) -> None:
     with (
         api.open(home) as held,
-        pytest.raises(HoldfastError, match=r"known are litellm, amazee, amazee-account, openrouter"),
+        pytest.raises(HoldfastError, match=r"known kinds: litellm, amazee, amazee-account, openrouter"),
     ):
         held.ensure_ready("nobody", consent="x")
 

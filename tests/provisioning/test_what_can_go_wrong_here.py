@@ -15,7 +15,8 @@ from holdfast.core.errors import ConfigError, HoldfastError, IdentityError, NotR
 from holdfast.core.provisioning_state import State, granted
 from holdfast.core.secret import Secret
 from holdfast.credentials.secrets_file import SecretsFile
-from holdfast.engine.provisioning import Provisioning, Ready
+from holdfast.engine.provisioning import Ready
+from holdfast.engine.provisioning_host import ProvisioningHost
 from holdfast.fake_provider import status
 from holdfast.provisioning.sealed_replies import Sealed
 from holdfast.sdk.api import Holdfast
@@ -56,7 +57,8 @@ def test_where_nothing_can_be_written_nothing_is_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("owner", "name", "how"), [(SecretsFile, "put", full_directory), (Provisioning, "_enter", full_directory)]
+    ("owner", "name", "how"),
+    [(SecretsFile, "put", full_directory), (ProvisioningHost, "enter", full_directory)],
 )
 def test_a_disk_that_fills_up_after_the_answer_loses_no_key(
     place: Place, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, how: Any
@@ -217,7 +219,7 @@ def test_without_consent_no_path_obtains_a_key(place: Place, state: State | None
         _unconsented(held, place)
         for record in held.engine.store.provisions():
             held.provisioning.heal(record)
-            held.provisioning.soon(record)
+            held.provisioning.watch.heal_soon(record)
         assert held.provisioning.jobs.settle()
     with place.open() as held:
         _unconsented(held, place)

@@ -76,9 +76,9 @@ def test_row_3_a_server_slower_than_the_client_is_asked_once(
 ) -> None:
     place.gateway.spoil(TRIAL, slow(5.0))
     with place.open() as held:
-        honest = held.provisioning._ask
+        honest = held.provisioning.host.ask
         monkeypatch.setattr(
-            held.provisioning, "_ask", lambda name, question: honest(name, question._replace(seconds=0.2))
+            held.provisioning.host, "ask", lambda name, question: honest(name, question._replace(seconds=0.2))
         )
         assert [place.asks(held) for _ in range(3)] == ["needs_operator"] * 3
     assert len(place.mints) == 1

@@ -123,7 +123,7 @@ def test_a_stranger_who_comes_to_the_port_without_our_state_is_sent_away(
 
 
 def test_nobody_who_comes_back_in_time_is_no_sign_in(authority: Authority, home: Path) -> None:
-    with pytest.raises(login.NotSignedIn, match="nobody came back"):
+    with pytest.raises(login.NotSignedIn, match="the browser did not come back"):
         login.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, patience=0.05)
 
 
@@ -133,7 +133,7 @@ def test_nobody_who_comes_back_in_time_is_no_sign_in(authority: Authority, home:
         ([(400, b'{"error": "unauthorized_client"}')], "unauthorized_client"),
         ([(0, b"ConnectError")], "ConnectError"),
         ([(200, b"<html>")], "HTTP 200"),
-        ([(200, b'{"device_code": "two\\nlines", "user_code": "u"}')], "a code that can be none"),
+        ([(200, b'{"device_code": "two\\nlines", "user_code": "u"}')], "an invalid code"),
         (
             [
                 (200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'),
@@ -146,11 +146,11 @@ def test_nobody_who_comes_back_in_time_is_no_sign_in(authority: Authority, home:
                 (200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'),
                 (400, b'{"error": "slow_down"}'),
             ],
-            "nobody typed the code",
+            "timed out: no code was entered",
         ),
         (
             [(200, b'{"device_code": "a-device-code", "user_code": "u", "expires_in": 20}'), (503, b"")],
-            "nobody typed the code",
+            "timed out: no code was entered",
         ),
     ],
 )
@@ -232,7 +232,7 @@ def test_a_stranger_who_never_finishes_a_request_prolongs_no_wait(authority: Aut
 
     strangers: list[socket.socket] = []
     began = time.monotonic()
-    with pytest.raises(login.NotSignedIn, match="nobody came back"):
+    with pytest.raises(login.NotSignedIn, match="the browser did not come back"):
         login.by_browser(
             load_config(Home.at(home)).sign_ins["corp"], lambda _: None, visit=visit, patience=0.2
         )

@@ -245,7 +245,7 @@ def test_no_turn_pays_for_the_question_whether_the_plan_is_back(
         assert program.ask() == "plan/m1", "it answered, and the next turn is home"
         assert (len(plan.calls), program.beside, proxy.calls) == (1, 0, [])
         told = program.session.why()
-    assert "plan/m1 answers again, asked beside the requests" in told
+    assert "plan/m1 answers again, tested in the background" in told
     assert told.rindex("returned to plan/m1") > told.rindex("answers again")
 
 

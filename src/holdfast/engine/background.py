@@ -1,8 +1,8 @@
-"""Work that no request waits for: one pattern for every thread that works beside the requests.
+"""Background work: one pattern for every thread that runs beside the requests.
 
-A `BackgroundWorker` is a queue and one daemon thread that empties it. It is never waited for by who submits,
-gives up after a deadline when it is closed, begins anew in a forked child, and tells once what its work runs
-into. `NamedJobs` are jobs on such a worker, of which each name waits at most once.
+A `BackgroundWorker` is a queue and one daemon thread that empties it. Submitting never blocks; closing gives
+up after a deadline; a forked child gets a fresh queue and thread; the first error of the work is reported.
+`NamedJobs` are jobs on such a worker; a name is queued at most once.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 _log = logging.getLogger("holdfast")
+_AT_EXIT = 5.0
+"""Seconds for which a working worker may delay the end of the process."""
 
 
 class Renewed(Protocol):
-    """What must begin anew in a forked child, where the parent's threads are not and their locks are held
-    for ever."""
+    """An object to reset in a forked child, where the parent's threads are missing and the locks that they
+    held stay locked."""
 
     def renew(self) -> None:
-        """Begin anew, with nothing of what the parent does itself."""
+        """Replace locks and threads, and drop the work that the parent does itself."""
 
 
 _renewed: weakref.WeakSet[Renewed] = weakref.WeakSet()
@@ -33,17 +35,17 @@ _flushed: weakref.WeakSet[BackgroundWorker[Any]] = weakref.WeakSet()
 
 
 def renew_after_fork(item: Renewed) -> None:
-    """Have `renew` called in every forked child, as long as `one` lives."""
+    """Call `item.renew()` in every forked child, as long as `item` lives."""
     _renewed.add(item)
 
 
 class BackgroundWorker(Generic[T]):
-    """One daemon thread, started with the first entry, that hands over what is queued, in order and together.
+    """A daemon thread, started by the first entry, that passes queued entries to `work` in order, in batches.
 
-    `most` entries are kept: when the queue is full the oldest goes, and is counted in `lost`. None bounds
-    nothing; that is for an owner who bounds the entries himself. For `gather` seconds entries come together
-    before they are worked on. What `work` raises is counted in `failures`, its entries in `lost`, and the
-    first is told to `failed`. With `at_exit` what is queued is worked on when the process ends.
+    The queue holds `most` entries: when it is full the oldest is dropped and counted in `lost`. None means
+    no bound, for owners that bound their entries themselves. Entries gather for `gather` seconds before they
+    are worked on. An exception of `work` is counted in `failures`, its entries in `lost`; the first one is
+    passed to `failed`. With `at_exit` the queue is emptied when the process ends.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class BackgroundWorker(Generic[T]):
         self._working, self._starting = threading.Lock(), threading.Lock()
         self._thread: threading.Thread | None = None
         self._awake = False
-        """Whether the thread is about to take what is queued: then nobody needs to wake it."""
+        """True while the thread is about to empty the queue: then it need not be woken."""
 
     def submit(self, entry: T) -> None:
         """Queue an entry and return at once."""
@@ -84,12 +86,12 @@ class BackgroundWorker(Generic[T]):
 
     @property
     def waiting(self) -> int:
-        """How many entries wait to be worked on."""
+        """Return the number of queued entries."""
         return len(self._queue)
 
     def flush(self, patience: float = -1) -> bool:
-        """Work on what is queued, now and on this thread; False when another thread was at it for
-        `patience` seconds (-1: however long that takes)."""
+        """Work on what is queued, now and on this thread. Return False when another thread was working for
+        `patience` seconds (-1: wait without limit)."""
         if not self._working.acquire(timeout=patience):
             return False
         entries: list[T] = []
@@ -97,7 +99,8 @@ class BackgroundWorker(Generic[T]):
             entries += [self._queue.popleft() for _ in range(len(self._queue))]
             if entries:
                 self._work(entries)
-        except Exception as error:  # noqa: BLE001 - whatever an entry runs into, the thread goes on
+        # The thread must survive every error of its entries.
+        except Exception as error:  # noqa: BLE001
             self.lost += len(entries)
             self.fail(error)
         finally:
@@ -105,14 +108,14 @@ class BackgroundWorker(Generic[T]):
         return True
 
     def fail(self, error: Exception) -> None:
-        """Count what the work ran into, and tell of the first."""
+        """Count an error of the work, and report the first."""
         self.failures += 1
         if self.failures == 1:
             self._tell(error)
 
     def close(self, patience: float) -> bool:
-        """Work on what is queued and end the thread; False when that took longer than `patience` seconds.
-        What is submitted later is still worked on."""
+        """Work on what is queued and end the thread. Return False when that took longer than `patience`
+        seconds. An entry that is submitted later is still worked on."""
         self._closing.set()
         self._wake.set()
         thread = self._thread
@@ -125,7 +128,7 @@ class BackgroundWorker(Generic[T]):
         return self.flush(patience)
 
     def renew(self) -> None:
-        """Begin anew in a forked child; what the parent had queued it works on itself."""
+        """Reset in a forked child; the parent works on its queue itself."""
         self._begin()
         self._queue.clear()
 
@@ -134,8 +137,8 @@ class BackgroundWorker(Generic[T]):
             self._awake = True
             self._wake.set()
             if self._thread is None or not self._thread.is_alive():
-                # The thread holds its worker only while it works, so that one that nobody needs any more can
-                # go.
+                # The thread refers to its worker only while it works, so that an unused worker can be
+                # collected.
                 myself = weakref.ref(self, lambda _, wake=self._wake: wake.set())  # type: ignore[misc]
                 signals = (self._wake, self._closing, self._gather)
                 self._thread = threading.Thread(
@@ -144,8 +147,8 @@ class BackgroundWorker(Generic[T]):
                 self._thread.start()
 
     def _turn(self) -> bool:
-        """Work on what is queued; False when the thread is to end."""
-        # Cleared before anything is taken: what comes from now on wakes again and is not slept through.
+        """Work on what is queued. Return False when the thread has to end."""
+        # Cleared before the queue is emptied, so that a later entry wakes the thread again.
         self._wake.clear()
         self._awake = False
         self.flush()
@@ -159,11 +162,11 @@ class BackgroundWorker(Generic[T]):
             return False
 
     def _warn(self, error: Exception) -> None:
-        _log.warning("%s met an error and goes on: %s", self.name, error)
+        _log.warning("%s: error in background work, continuing: %s", self.name, error)
 
 
 class NamedJobs:
-    """Jobs by name, done in order, of which each name waits at most once; that bounds them."""
+    """Jobs by name, run in order. A name is queued at most once, which bounds the queue."""
 
     def __init__(self, name: str, failed: Callable[[Exception], object]) -> None:
         self._worker: BackgroundWorker[tuple[str, Callable[[], object]]] = BackgroundWorker(
@@ -174,7 +177,7 @@ class NamedJobs:
         renew_after_fork(self)
 
     def submit(self, name: str, job: Callable[[], object]) -> None:
-        """Do this job soon, unless one of this name waits already."""
+        """Queue a job, unless one of this name is queued already."""
         with self._lock:
             if name in self._waiting:
                 return
@@ -182,17 +185,17 @@ class NamedJobs:
         self._worker.submit((name, job))
 
     def settle(self, patience: float = 10.0) -> bool:
-        """Wait until everything that was asked for so far is done; whether it was in time."""
+        """Wait until all jobs submitted so far are done. Return False after `patience` seconds."""
         done = threading.Event()
         self.submit(f"{id(done)}", done.set)
         return done.wait(patience)
 
     def close(self, patience: float = 2.0) -> None:
-        """Let what was begun end, for so many seconds."""
+        """Let the queued jobs end, for at most `patience` seconds."""
         self._worker.close(patience)
 
     def renew(self) -> None:
-        """Begin anew in a forked child."""
+        """Reset in a forked child."""
         self._waiting, self._lock = set(), threading.Lock()
 
     def _work(self, jobs: Sequence[tuple[str, Callable[[], object]]]) -> None:
@@ -201,20 +204,21 @@ class NamedJobs:
                 self._waiting.discard(name)
             try:
                 job()
-            except Exception as error:  # noqa: BLE001 - whatever one job runs into, the others are done
+            # One failing job must not stop the others.
+            except Exception as error:  # noqa: BLE001
                 self._worker.fail(error)
 
 
 def _run(
     myself: weakref.ref[BackgroundWorker[Any]], wake: threading.Event, closing: threading.Event, gather: float
 ) -> None:
-    """Run the thread of a worker, until it is closed or gone."""
+    """Run the thread of a worker until the worker is closed or collected."""
     while True:
         wake.wait()
         if gather:
             closing.wait(gather)
         worker = myself()
-        if worker is None or not worker._turn():  # noqa: SLF001 - this is its own module
+        if worker is None or not worker._turn():  # noqa: SLF001
             return
         del worker
 
@@ -229,8 +233,6 @@ def _flush_all() -> None:
         worker.flush(_AT_EXIT)
 
 
-_AT_EXIT = 5.0
-"""For how many seconds a worker that is at it holds up the end of the process."""
 atexit.register(_flush_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_all)

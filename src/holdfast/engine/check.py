@@ -1,6 +1,7 @@
-"""One real call on a route, with the recovery that every request has, on no session's behalf.
+"""Tests of a provider: list the models of an endpoint, and make one small call on a route.
 
-`holdfast check` and the fail-back monitor both drive the core's flow through here.
+The call has the recovery that every request has and belongs to no session. `holdfast check`, `holdfast
+models` and the fail-back monitor use this.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from .request import RequestRun
 from .state import Engine
 
 _ASK_AGAIN = 0.1
-"""Seconds between two looks while another request tests the key."""
+"""Seconds between two attempts while another request tests the key."""
 
 AskOnce = Callable[[Connection, Secret | None, Profile], "Checked | Reply"]
-"""Makes one small call; returns what answered, or the failed answer."""
+"""Makes one small call; returns the model that answered, or the failed reply."""
 
 
 class CheckResult(NamedTuple):
-    """What came of a check. `answer` is the last good answer, None if there was none."""
+    """The result of a check. `answer` is the last good answer, None if there was none."""
 
     request: RequestRun
     outcome: Outcome
@@ -37,9 +38,9 @@ class CheckResult(NamedTuple):
 
 
 def check_route(engine: Engine, route: Route, limits: Limits, *, ask: AskOnce = check_call) -> CheckResult:
-    """Make one small call on `route` within `limits`; what it teaches about its keys is remembered.
+    """Make one small call on `route` within `limits`, and store what it shows about the keys.
 
-    No fallback may answer for what is being checked. Blocks until the flow has ended.
+    No fallback is used. Blocks until the flow has ended.
     """
     engine.catch_up()
     call = Call(request_id=secrets.token_hex(8), session="", route=route, limits=limits)
@@ -61,7 +62,7 @@ def check_route(engine: Engine, route: Route, limits: Limits, *, ask: AskOnce = 
 
 
 def _send(engine: Engine, request: RequestRun, connection: Connection, ask: AskOnce) -> Checked | None:
-    """Take a Send and report what came of it. Return the answer, if it was good."""
+    """Perform a Send step and report its result to the flow. Return the answer, if it was good."""
     sent_at = request.now()
     try:
         secret = request.secret(connection)

@@ -1,4 +1,4 @@
-"""Answers in, classes out, one JSON line each: what `holdfast classify` runs, and `python -m
+"""Classification of recorded replies, one JSON line each: `holdfast classify`, and `python -m
 holdfast.engine.classify_lines < answers.jsonl`.
 
 A line is `{provider, status, headers, body[, phase][, host][, context]}` as in `tests/replies/`; `status`
@@ -23,13 +23,14 @@ from ..providers import profiles
 def classify_lines(
     lines: Iterable[str], *, directory: Path | None = None, now: float | None = None
 ) -> Iterator[str]:
-    """One JSON line for each non-empty line of `lines`. `directory` holds the user's own profiles; `now`
-    defaults to the clock."""
+    """Yield a JSON line for each non-empty line of `lines`.
+
+    `directory` holds the user's own profiles; `now` is in epoch seconds and defaults to the clock.
+    """
     for number, line in enumerate(lines, 1):
         if line.strip():
-            yield json.dumps(
-                _classified(line, number, directory, time.time() if now is None else now), ensure_ascii=False
-            )
+            read_at = time.time() if now is None else now
+            yield json.dumps(_classified(line, number, directory, read_at), ensure_ascii=False)
 
 
 def _classified(line: str, number: int, directory: Path | None, now: float) -> dict[str, Any]:
@@ -40,12 +41,20 @@ def _classified(line: str, number: int, directory: Path | None, now: float) -> d
         return {"error": f"line {number}: {str(error) or type(error).__name__}"}
     fault = classify(reply, profiles.load(name, directory), now=now)
     shown = _shown(fault)
-    weighed = _weighed(fault, row.get("context"), reply.host, name, directory)
-    return shown if weighed == fault else {**shown, "weighed": _shown(weighed)}
+    context = row.get("context")
+    if not isinstance(context, dict):
+        return shown
+    planned = profiles.load(name, directory).plan_host(
+        str(context.get("key_prefix") or "").startswith, reply.host
+    )
+    weighed = _weighed(fault, context, reply.host, planned)
+    if weighed == fault:
+        return shown
+    return {**shown, "weighed": _shown(weighed)}
 
 
 def reply_of(row: Any) -> Reply:
-    """The answer that one case describes. Raises ValueError for a row that is no case."""
+    """Return the reply that a row describes. Raises ValueError for an invalid row."""
     if not isinstance(row, dict):
         raise ValueError("not a JSON object")
     status = row.get("status")
@@ -54,44 +63,58 @@ def reply_of(row: Any) -> Reply:
     ):
         raise ValueError(f"status must be a number such as 401, or null: {status!r}")
     body = row.get("body") or ""
-    text = body if isinstance(body, str) else json.dumps(body)
+    if not isinstance(body, str):
+        body = json.dumps(body)
     headers = tuple((str(name).lower(), str(value)) for name, value in (row.get("headers") or {}).items())
-    phase = Phase(row.get("phase") or (Phase.CONNECT if status is None else Phase.HEADERS))
-    host = str(row.get("host") or _context(row).get("host") or "")
-    return Reply(status, headers, text.encode("utf-8", "replace")[:LONGEST_BODY], phase, host)
+    usual_phase = Phase.CONNECT if status is None else Phase.HEADERS
+    return Reply(
+        status,
+        headers=headers,
+        body=body.encode("utf-8", "replace")[:LONGEST_BODY],
+        phase=Phase(row.get("phase") or usual_phase),
+        host=_host(row),
+    )
 
 
-def _context(row: dict[str, Any]) -> dict[str, Any]:
+def _host(row: dict[str, Any]) -> str:
+    """Return the host of a row, also where only its `context` names it; "" if nothing does."""
+    host = row.get("host")
     context = row.get("context")
-    return context if isinstance(context, dict) else {}
+    if not host and isinstance(context, dict):
+        host = context.get("host")
+    return str(host or "")
 
 
 def _profile_name(row: dict[str, Any], directory: Path | None) -> str | None:
-    """The profile named by the line; if it names none, the one that knows the host. Unknown names read as
+    """Return the profile that the row names, else the one that knows its host. Unknown names are read as
     generic."""
     name = row.get("provider")
-    return (
-        str(name)
-        if name
-        else profiles.for_host(str(row.get("host") or _context(row).get("host") or ""), directory)
-    )
+    if name:
+        return str(name)
+    return profiles.for_host(_host(row), directory)
 
 
-def _weighed(fault: Fault, context: Any, host: str, name: str | None, directory: Path | None) -> Fault:
-    """The verdict after what the line's `context` says was known about the key; the class of the line itself
-    is not touched."""
-    if not isinstance(context, dict):
-        return fault
-    good = context.get("known_good_host") or (host if context.get("known_good") else None)
-    planned = profiles.load(name, directory).plan_host(str(context.get("key_prefix") or "").startswith, host)
-    elsewhere = str(good) if good and good != host else None
-    return weigh(
-        fault, worked_here=bool(good) and good == host, worked_elsewhere=elsewhere, key_prefix_host=planned
-    )
+def _weighed(fault: Fault, context: dict[str, Any], host: str, planned: str | None) -> Fault:
+    """Return the fault as `context` changes it: where the key is known to have worked, and the host for which
+    its prefix is meant (`planned`)."""
+    good_host = context.get("known_good_host")
+    if not good_host and context.get("known_good"):
+        good_host = host
+    worked_here = bool(good_host) and good_host == host
+    worked_elsewhere = None
+    if good_host and not worked_here:
+        worked_elsewhere = str(good_host)
+    return weigh(fault, worked_here=worked_here, worked_elsewhere=worked_elsewhere, key_prefix_host=planned)
 
 
 def _shown(fault: Fault) -> dict[str, Any]:
-    """The fields that say something; a retry hint with milliseconds, a moment in whole seconds."""
+    """Return the fields that are set, as JSON values; durations in seconds to the millisecond, times in whole
+    epoch seconds."""
+    retry_after = reset_at = None
+    if fault.retry_after is not None:
+        retry_after = round(fault.retry_after, 3)
+    if fault.reset_at is not None:
+        reset_at = round(fault.reset_at)
     facts: dict[str, Any] = {
         "class": str(fault.kind),
         "confidence": fault.confidence.name.lower(),
@@ -99,8 +122,8 @@ def _shown(fault: Fault) -> dict[str, Any]:
         "origin": str(fault.origin),
         "terminal": fault.terminal or None,
         "sent": None if fault.sent else False,
-        "retry_after": None if fault.retry_after is None else round(fault.retry_after, 3),
-        "reset_at": None if fault.reset_at is None else round(fault.reset_at),
+        "retry_after": retry_after,
+        "reset_at": reset_at,
         "cause": fault.cause,
         "hint": fault.hint,
         "maybe_processed": fault.maybe_processed or None,

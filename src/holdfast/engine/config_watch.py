@@ -32,7 +32,7 @@ class ConfigWatch:
         self._lock = threading.RLock()
 
     def current(self) -> Config:
-        """Return the configuration as it stands. Raises ConfigError for a broken file unless `serving`."""
+        """Return the configuration in force. Raises ConfigError for a broken file unless `serving`."""
         now = time.monotonic()
         if now >= self._due:
             with self._lock:
@@ -41,7 +41,7 @@ class ConfigWatch:
         return self.last
 
     def expire(self) -> None:
-        """Make the next `current` look at the file, however short ago the last look was."""
+        """Make the next `current` look at the file, even directly after a look."""
         self._due = 0.0
 
     def renew(self) -> None:

@@ -1,8 +1,7 @@
-"""Where a session's request goes: the route of its pin, its fallbacks, and whether a fallback answers for
-now.
+"""The destination of a session's request: the route of its pin, its fallbacks, and the fallback in use.
 
-What all requests of a session for one model have in common is worked out once and kept while the session's
-row and the configuration are the same objects."""
+The part that all requests of a session for one model share is computed once and kept while the session's row
+and the configuration are the same objects."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ _MOST_PLANS = 10_000
 
 
 class Choices(Protocol):
-    """What a dispatcher reads: the configuration, and the sessions that their users chose."""
+    """A dispatcher's sources: the configuration, and the sessions with their users' choices."""
 
     def config(self) -> Config:
         """Return the configuration in force. Raises ConfigError."""
@@ -39,8 +38,8 @@ class Choices(Protocol):
 
 
 class _RequestPlan(NamedTuple):
-    """What the requests of a session for one model share, as long as `session` and `config` are these
-    objects."""
+    """The common part of a session's requests for one model, valid as long as `session` and `config` are
+    these objects."""
 
     session: Session
     config: Config
@@ -51,8 +50,8 @@ class _RequestPlan(NamedTuple):
 class Dispatcher:
     """Plans requests.
 
-    `unready` makes the error for a provider that offers no model. `failback` says of a request whose fallback
-    has just ended whether it stays there, because the chosen connection is being tested in the background.
+    `unready` makes the error for a provider that offers no model. `failback` decides whether a request whose
+    fallback has just ended stays on it, because the chosen connection is being tested in the background.
     """
 
     def __init__(self, choices: Choices) -> None:
@@ -77,22 +76,27 @@ class Dispatcher:
         passthrough: bool,
         body: bytes | None,
     ) -> tuple[Session, Call]:
-        """Return the session and the core's call for one request that begins at `now` (epoch seconds).
+        """Return the session and the core's call for a request that begins at `now` (epoch seconds).
 
         Raises ConnectionLost when the pin no longer resolves, IdentityError, ConfigError, NotReady,
         StoreError."""
         session, plan = self._find(session_id, dialect, model)
         fallback, common = plan.active_fallback, plan.call
-        on_fallback = fallback is not None and self._is_on(fallback, session, plan, now, body)
+        on_fallback, returning = None, False
+        if fallback is not None:
+            if self._is_on(fallback, session, plan, now=now, body=body):
+                on_fallback = str(fallback.fallback)
+            else:
+                returning = True
         call = Call(
-            # The time comes first: the journal finds requests by id, and an index that grows at its end costs
-            # half.
+            # The time comes first: the journal finds requests by id, and an index that grows only at its end
+            # costs half.
             request_id=f"{int(now):08x}{random.getrandbits(32):08x}",
             session=session_id,
             route=common.route,
             fallbacks=common.fallbacks,
-            on_fallback=str(fallback.fallback) if fallback is not None and on_fallback else None,
-            returning=fallback is not None and not on_fallback,
+            on_fallback=on_fallback,
+            returning=returning,
             return_after=common.return_after,
             kept_key=common.kept_key,
             replayable=replayable,
@@ -104,7 +108,7 @@ class Dispatcher:
         return session, call
 
     def _find(self, session_id: str, dialect: Dialect, model: str | None) -> tuple[Session, _RequestPlan]:
-        """Return a session and its plan; where the pin does not resolve, after a second look at what others
+        """Return a session and its plan. If the pin does not resolve, look once more at what other processes
         wrote."""
         try:
             return self._chosen(session_id, dialect, model)
@@ -130,7 +134,7 @@ class Dispatcher:
         if known is not None and known.session is session and known.config is config:
             return known
         plan = self._planned(session, config, dialect, model)
-        if len(self._plans) >= _MOST_PLANS:  # callers name models: their number has no bound of ours
+        if len(self._plans) >= _MOST_PLANS:  # callers name models, so their number is not bounded
             self._plans.clear()
         self._plans[subject] = plan
         return plan
@@ -140,39 +144,58 @@ class Dispatcher:
         provider = config.providers.get(pin.provider)
         if provider is not None and provider.models == ():
             raise self.unready(provider)
-        of_own_provider = pin.provider == session.pin.provider
+        key = kept_key = active_fallback = None
+        if pin.provider == session.pin.provider:
+            key, kept_key = session.key, session.kept_key
         is_session_pin = pin == session.pin
+        if is_session_pin:
+            active_fallback = session.active_fallback
         chain = config.fallbacks.get(pin)
-        route, fallbacks = routes_of(config, pin, dialect, session.key if of_own_provider else None)
+        return_after = 0.0
+        if chain is not None:
+            return_after = chain.return_after
+        route, fallbacks = routes_of(config, pin, dialect, key)
         call = Call(
             request_id="",
             session=session.id,
             route=route,
             fallbacks=fallbacks,
-            return_after=chain.return_after if chain is not None else 0.0,
-            kept_key=session.kept_key if of_own_provider else None,
+            return_after=return_after,
+            kept_key=kept_key,
             limits=config.settings,
             chosen=is_session_pin,
         )
-        return _RequestPlan(session, config, session.active_fallback if is_session_pin else None, call)
+        return _RequestPlan(session, config, active_fallback, call)
 
     def _is_on(
-        self, fallback: ActiveFallback, session: Session, plan: _RequestPlan, now: float, body: bytes | None
+        self,
+        fallback: ActiveFallback,
+        session: Session,
+        plan: _RequestPlan,
+        *,
+        now: float,
+        body: bytes | None,
     ) -> bool:
-        """Return whether the session's fallback answers this request.
+        """Return True if the session's fallback answers this request.
 
         One that seems to last longer than the configuration allows was begun before the clock was set back,
         or the configuration was edited: it counts as ended."""
         if fallback.until > now:
             return fallback.until <= now + plan.call.return_after + CLOCK_SLACK
-        return self._stays(fallback, session, plan, now, body)
+        return self._stays(fallback, session, plan, now=now, body=body)
 
     def _stays(
-        self, fallback: ActiveFallback, session: Session, plan: _RequestPlan, now: float, body: bytes | None
+        self,
+        fallback: ActiveFallback,
+        session: Session,
+        plan: _RequestPlan,
+        *,
+        now: float,
+        body: bytes | None,
     ) -> bool:
-        """Return whether a request stays on a fallback whose time is over.
+        """Return True if a request stays on a fallback whose time is over.
 
-        It does until the chosen connection was tested in the background, and to the end of a turn of tool
+        It stays until the chosen connection was tested in the background, and to the end of a turn of tool
         calls."""
         chain = plan.config.fallbacks.get(session.pin)
         if chain is None:
@@ -196,5 +219,5 @@ def _offers_nothing(provider: Provider) -> NotReady:
 
 
 def _never(_session: Session, _call: Call) -> bool:
-    """Answer for an engine that tests nothing in the background."""
+    """Return False, for an engine that tests nothing in the background."""
     return False

@@ -1,11 +1,11 @@
 """The return from a fallback to the chosen connection, tested in the background and never by a user's turn.
 
-When a fallback's time is over, the next request stays on it, and one small call of the chosen model goes out
-beside the requests, once for all processes of this home. If it is answered well, every session on that pin
-returns with its next turn; a request in the middle of a turn (it brings a tool's result) stays where its
-prompt is cached, for ten minutes at most. If not, the fallback goes on for another lease. While this machine
-is offline nothing is concluded. Nothing of this is ever stored as a user's choice. Without any test the lease
-still ends: a turn that begins later than a second lease goes to the chosen connection itself."""
+When a fallback's time is over, the next request stays on it, and one small call of the chosen model is made
+in the background, once for all processes of this home. If it succeeds, every session on that pin returns
+with its next turn; a request in the middle of a turn (it brings a tool's result) stays where its prompt is
+cached, for ten minutes at most. If it fails, the fallback is kept for another lease. While this machine is
+offline nothing changes. None of this is stored as a user's choice. Without any test the lease still ends: a
+turn that begins later than a second lease goes to the chosen connection itself."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from .check import AskOnce, check_route
 from .state import Engine
 
 _LEASE = 90.0
-"""Seconds for which one process of all does the test."""
+"""Seconds for which one process alone may do the test."""
 _AT_MOST_EVERY = 30.0
 """Seconds between two tests of one pin by this process."""
 _JITTER = 0.2
-"""The part of a lease by which it may be shorter, so that sessions do not return together."""
+"""The fraction by which a lease may be shorter, so that sessions do not all return at once."""
 
 
 class FailbackMonitor:
     """Tests the chosen connections of sessions that are on a fallback. One per engine.
 
-    `ask` makes the small call, `reachable` says whether an endpoint's host takes connections, `jitter` gives
+    `check` makes the small call, `reachable` tells if an endpoint's host takes connections, `jitter` returns
     a number in [0, 1), `clock` monotonic seconds."""
 
     def __init__(
@@ -58,11 +58,11 @@ class FailbackMonitor:
         engine.dispatcher.failback = self.should_stay
 
     def should_stay(self, session: Session, call: Call) -> bool:
-        """Return whether a request whose fallback has just ended stays on it, because a test is under way."""
+        """Return True if a request whose fallback has just ended stays on it, because a test is under way."""
         chain = self.engine.config().fallbacks.get(session.pin)
         if chain is None or not chain.check or session.active_fallback is None:
             return False
-        # the lease's name in the store, shared with older software
+        # The lease's name in the store is shared with older versions.
         name = f"home:{session.pin}:{session.key or ''}"
         now = self._clock()
         if now - self._asked.get(name, -_AT_MOST_EVERY) >= _AT_MOST_EVERY:
@@ -74,7 +74,7 @@ class FailbackMonitor:
         self.jobs.close()
 
     def _test(self, name: str, session: Session, call: Call) -> None:
-        """Ask the chosen connection, and act on its answer. One process of all does it."""
+        """Test the chosen connection and act on the result, in one process at a time."""
         store, owner = self.engine.store, self.engine.owner
         lease = store.lease(name, owner, _LEASE)
         if lease is None:
@@ -87,8 +87,8 @@ class FailbackMonitor:
             store.release(lease)
 
     def _fault(self, call: Call) -> str | None:
-        """Return what is wrong with the chosen connection: "" if it answers, None if it cannot be told from
-        here."""
+        """Return the fault class of the chosen connection: "" if it answers, None if this machine is
+        offline."""
         engine = self.engine
         limits = replace(engine.config().settings, wait_budget=0.0, probe_delays=())
         fault = check_route(engine, call.route, limits, ask=self._ask).outcome.fault
@@ -96,11 +96,11 @@ class FailbackMonitor:
             return ""
         unreachable = fault.sent and fault.status is None and fault.phase is not Phase.BODY
         if unreachable and not any(self._reachable(route.connection.endpoint) for route in call.fallbacks):
-            return None  # neither can be reached: this machine is offline
+            return None
         return str(fault.kind)
 
     def _settle(self, tested: Session, return_after: float, fault: str) -> None:
-        """Let the sessions of this pin return with their next turn, or give their fallbacks another lease."""
+        """Let the sessions of this pin return with their next turn, or extend their fallbacks by a lease."""
         engine = self.engine
         now = engine.store.now()
         until = now + return_after * (1.0 - _JITTER * self._jitter())

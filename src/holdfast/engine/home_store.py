@@ -1,5 +1,5 @@
-"""Opening a home's store: every program that does it asks here, so that what older software left is brought
-up to date whoever comes first, and once."""
+"""Opening a home's store. Every program opens it here, so that data of older versions is updated once, by
+whichever program comes first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..store.journal_events import Detail, Event, KeysRelabelled
 
 
 def open_store(home: Home, config: Config) -> Store:
-    """Return the store of a home, with the labels that keys have now. Raises StoreError when it cannot be
+    """Return the store of a home, with the current labels of keys. Raises StoreError when it cannot be
     opened, ConfigError when this version has no such store."""
     store = opening.open_store(config.gateway.store, home.state)
     path = opening.database(config.gateway.store, home.state)
@@ -31,8 +31,8 @@ def open_store(home: Home, config: Config) -> Store:
 
 
 def settle(home: Home, config: Config) -> None:
-    """Bring the home's own store up to date by holdfast.toml as it stands, before it is written. Nothing
-    happens where there is no store yet, or it cannot be opened."""
+    """Update the home's own store from holdfast.toml before that file is written. Do nothing if there is no
+    store yet, or it cannot be opened."""
     path = opening.database(config.gateway.store, home.state)
     if path is not None and path.exists():
         with suppress(HoldfastError):
@@ -40,30 +40,31 @@ def settle(home: Home, config: Config) -> None:
 
 
 def _replace_positions(home: Home, config: Config, store: Store, path: Path) -> None:
-    """Give keys that sessions store by a position the labels that they have now, where it is certain which
-    keys were meant. Only in a store of this home alone: whatever other homes write there was chosen by other
-    files."""
+    """Replace positions that sessions store for keys by the keys' labels, where it is certain which keys were
+    meant. Only for a store inside this home: in a shared one, other homes' files decide what was chosen."""
 
     def relabel(sessions: Sequence[Session], renamed: Collection[str]) -> list[tuple[Session, Event[Detail]]]:
         now = store.now()
-        since = unchanged_since(home) if _side_by_side(home.config, path) else math.inf
+        since = math.inf
+        if _on_one_file_system(home.config, path):
+            since = unchanged_since(home)
         changed = with_lasting_labels(config, sessions, unchanged_since=since, now=now, renamed=renamed)
-        return [(after, _line(before, after, now)) for before, after in changed]
+        return [(after, _relabelled_event(before, after, now)) for before, after in changed]
 
-    with suppress(StoreError):  # it can be read at least; the next program tries again
+    with suppress(StoreError):  # the store can still be read; the next program tries again
         store.relabel_once(relabel)
 
 
-def _side_by_side(config: Path, database: Path) -> bool:
-    """Return whether both files are on one file system: a file of another one (an image, a mount) may have
-    been exchanged, whole and with its times, beside this store."""
+def _on_one_file_system(config: Path, database: Path) -> bool:
+    """Return True if both files are on one file system. A file of another one (an image, a mount) may have
+    been replaced as a whole, with its times, next to this store."""
     with suppress(OSError):
         return config.stat().st_dev == database.stat().st_dev
     return False
 
 
-def _line(before: Session, after: Session, now: float) -> Event[Detail]:
-    """Return the journal line that tells which labels of a session changed."""
+def _relabelled_event(before: Session, after: Session, now: float) -> Event[Detail]:
+    """Return the journal event about a session's changed key labels."""
     detail = KeysRelabelled()
     if before.key != after.key:
         detail = replace(detail, before=before.key or "", key=after.key or "")
@@ -80,16 +81,19 @@ def with_lasting_labels(
     now: float,
     renamed: Collection[str] = (),
 ) -> list[tuple[Session, Session]]:
-    """Return the sessions that store a key by a position, where no key is called that, before and after.
+    """Return the sessions that store a key by a position that is no key's label, as they are and as changed.
 
-    A chosen key gets the label that it has now if nobody can have changed the list of keys since it was
-    chosen: the session was changed after `unchanged_since`, not after `now` (epoch seconds; a clock that was
-    wrong proves nothing), and by a choice, not with its provider's name (`renamed`: ids). Else the choice
-    stays as it is, and is refused with the candidates. A key that the session only kept is forgotten."""
+    A chosen key gets its current label if the list of keys cannot have changed since it was chosen: the
+    session was changed after `unchanged_since`, not after `now` (epoch seconds; a clock that was wrong proves
+    nothing), and by a choice, not by a rename of its provider (`renamed`: ids of such sessions). Otherwise
+    the choice stays, and a request is refused with the candidates. A key that the session only kept is
+    dropped."""
     changed = []
     for before in sessions:
         provider = config.providers.get(before.pin.provider)
-        keys = provider.keys if provider is not None else ()
+        keys: Sequence[Key] = ()
+        if provider is not None:
+            keys = provider.keys
         after = before
         if _is_lost(before.kept_key, keys):
             after = replace(after, kept_key=None)
@@ -102,13 +106,13 @@ def with_lasting_labels(
 
 
 def _is_lost(label: str | None, keys: Sequence[Key]) -> bool:
-    """Return whether a stored label is a position by which no key is called."""
+    """Return True if a stored label is a position and no key's label."""
     return label is not None and is_position(label) and label not in [key.label for key in keys]
 
 
 def _counted(keys: Sequence[Key]) -> dict[str, str]:
-    """Return what older software called the keys that neither their user nor their reference named ("k2"),
-    with their labels now."""
+    """Return the current labels of keys by the labels that older versions gave them by position ("k2"): keys
+    that neither their user nor their reference named."""
     labels = {}
     for position, key in enumerate(keys, start=1):
         _, _, name = key.ref.partition(":")

@@ -1,5 +1,5 @@
-"""The journal: what one request leaves in it, and what `why` tells from it, one line an event and nothing
-that was not recorded."""
+"""The journal: the events of a request, and events as lines for `holdfast why`. A line claims nothing that
+was not recorded."""
 
 from __future__ import annotations
 
@@ -38,27 +38,26 @@ from ..store.stored_events import stored
 
 
 def utc(at: float) -> str:
-    """The clock of whoever has no time zone at hand."""
+    """Return epoch seconds as a date and time in UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def local(at: float) -> str:
-    """The clock on the user's wall."""
+    """Return epoch seconds as a date and time in the local time zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def attempt_event(attempt: Attempt, session: str, request: str) -> Event[Attempted]:
-    """Return an attempt as the journal keeps it: which connection, what came of it, why the next step was
-    taken."""
+    """Return the event of an attempt: its connection, its result, and why the next step was taken."""
     connection = attempt.connection
     pin = f"{connection.provider.name}/{connection.model}"
-    # In the order of the fields: by their names it costs more, and every request passes here.
+    # Positional and through _make because it is faster, and every request passes here.
     return Event._make((attempt.sent_at, Attempted.of(attempt), session, request, pin))
 
 
 def events_of(outcome: Outcome, call: Call, began: float) -> list[Event[Detail]]:
-    """Return the journal of one request: its attempts, a refusal from memory, the beginning or end of a
-    fallback if there was one."""
+    """Return the events of one request: its attempts, a refusal from memory, the start or end of a
+    fallback."""
     at, session, request = began, call.session, call.request_id
     events: list[Event[Detail]] = []
     for attempt in outcome.attempts:
@@ -81,7 +80,7 @@ def events_of(outcome: Outcome, call: Call, began: float) -> list[Event[Detail]]
 def usage_event(
     at: float, call: Call, connection: Connection, usage: Mapping[str, int]
 ) -> list[Event[Detail]]:
-    """Return what the provider counted for one answer."""
+    """Return the event for the tokens that the provider counted for an answer."""
     return [Event._make((at, UsageCounted(dict(usage)), call.session, call.request_id, str(connection.pin)))]
 
 
@@ -92,12 +91,12 @@ _SENTENCES: Mapping[type, str] = {
     SessionCreated: "created on {pin}",
     SessionResumed: "resumed on {pin}",
     SessionSwitched: "switched by its user from {before} to {pin}",
-    RequestRefused: "nothing sent on {pin} with {key}: its last verdict was {fault}, and is remembered",
+    RequestRefused: "nothing sent on {pin} with {key}: its last failure, {fault}, still applies",
     FellBack: "fell back to {pin} until {until}, because of {reason}",
-    ChoiceAnswers: "{pin} answers again, asked beside the requests: the next turn goes there",
+    ChoiceAnswers: "{pin} answers again, tested in the background: the next turn goes there",
     ReturnedToChoice: "returned to {pin}",
     KeyChanged: "the value of key '{key}' changed",
-    AnswerTruncated: "the answer broke off after its first part had been passed on: {fault}",
+    AnswerTruncated: "the answer broke off after part of it had reached the client: {fault}",
     SessionHealed: "healed: now on {pin}",
     ProviderRenamed: "renamed from {before} to {pin}",
     KeysRelabelled: "its keys are no longer called by their position",
@@ -114,8 +113,8 @@ def why(events: Iterable[Event[Detail]], *, clock: Clock = utc) -> list[str]:
 
 
 def _sentence(event: Event[Detail], clock: Clock) -> str:
-    """Put one event into words. What it tells beyond its sentence follows in brackets; what it lacks is said
-    to be missing."""
+    """Put an event into words. Values that its sentence leaves out follow in brackets; a missing value is
+    shown as not recorded."""
     detail = event.detail
     if isinstance(detail, Attempted):
         return _attempt(detail)
@@ -126,8 +125,7 @@ def _sentence(event: Event[Detail], clock: Clock) -> str:
 
 
 def _words(detail: Detail, clock: Clock) -> dict[str, object]:
-    """Return the words for what an event tells, by the names that sentences use; nothing for what says
-    nothing."""
+    """Return the values of an event as words, by the names that sentences use, without empty ones."""
     words: dict[str, object] = {name: value for name, value in stored(detail).items() if value}
     if isinstance(detail, UsageCounted):
         words["tokens"] = ", ".join(f"{count} {name}" for name, count in detail.tokens.items())
@@ -168,7 +166,7 @@ def _attempt(attempted: Attempted) -> str:
 
 
 def _more(words: Mapping[str, object]) -> str:
-    """Return what a sentence leaves out, in brackets."""
+    """Return the values that a sentence leaves out, in brackets."""
     if not words:
         return ""
     return f" ({', '.join(f'{name}: {value}' for name, value in words.items())})"

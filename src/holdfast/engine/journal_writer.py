@@ -1,6 +1,7 @@
-"""Takes the journal and what only refreshes evidence off the request's path. The queue is bounded: a slow
-or full disk costs journal lines (told once), never a request; verdicts that change behaviour do not pass
-through here."""
+"""Background writing of the journal and of repeated evidence, off the request path.
+
+The queue is bounded: a slow or full disk costs journal lines (reported once), never a request. Verdicts that
+change behaviour do not pass through here."""
 
 from __future__ import annotations
 
@@ -15,19 +16,20 @@ from .background import BackgroundWorker
 
 Ts = TypeVarTuple("Ts")
 _Entry = tuple[Callable[..., Iterable[Event[Detail]]] | None, tuple[object, ...]]
-"""What makes journal lines, and of what; a change of evidence and its time where nothing is made."""
+"""A function that makes events, and its arguments; or None, a change of evidence, and its time."""
 _log = logging.getLogger("holdfast")
 _QUEUE = 20_000
+"""Entries that may wait."""
 _GATHER = 0.25
-"""For how long (seconds) what is to be written gathers: lines that are alike share a row, so the more of
-them come together, the less each costs. In-process readers flush first; another process sees the journal
-so much later."""
+"""Seconds for which entries gather before they are written: similar events share a row, so larger batches
+cost less. Readers in this process flush first; other processes see the journal this much later."""
 _PATIENCE = 5.0
+"""Seconds that closing waits for the store."""
 _KEEP_DAYS = 90.0
 
 
 class JournalWriter:
-    """The journal's writer: one background worker over the store."""
+    """Writer of the journal: one background worker over the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -38,22 +40,22 @@ class JournalWriter:
         self._submit = self._worker.submit
 
     def journal(self, make: Callable[[*Ts], Iterable[Event[Detail]]], *arguments: *Ts) -> None:
-        """Queue journal lines; `make(*arguments)` is called by the writer, so that a request pays for none of
-        them."""
+        """Queue events. The writer's thread calls `make(*arguments)`, so that a request does not pay for
+        it."""
         self._submit((make, arguments))
 
     def note(self, change: Change, at: float) -> None:
-        """Queue a change of the time `at` that another process may learn a little later."""
+        """Queue a change made at `at` (epoch seconds) that other processes may see a little later."""
         self._submit((None, (change, at)))
 
     @property
     def waiting(self) -> int:
-        """How many entries wait to be written."""
+        """Return the number of queued entries."""
         return self._worker.waiting
 
     @property
     def lost(self) -> int:
-        """How many entries were dropped: the queue was full, or the store could not be written."""
+        """Return the number of dropped entries: the queue was full, or the store could not be written."""
         return self._worker.lost
 
     def flush(self) -> None:
@@ -61,17 +63,17 @@ class JournalWriter:
         self._worker.flush()
 
     def tell(self, error: Exception) -> None:
-        """Warn, once, that the store cannot be used: requests go on without what it would have remembered."""
+        """Warn once that the store cannot be used. Requests continue without it."""
         if not self._told:
             self._told = True
             _log.warning(
-                "the journal cannot be written, or the store not be read; requests go on without it: %s",
+                "cannot write the journal or read the store; requests continue without it: %s",
                 error,
             )
 
     def close(self) -> None:
-        """Write what is queued and end the thread, without waiting for more to gather, nor for ever for
-        the store."""
+        """Write what is queued and end the thread, without gathering more; wait a few seconds for the store
+        at most."""
         self._worker.close(_PATIENCE)
 
     def _write(self, entries: Sequence[_Entry]) -> None:

@@ -1,4 +1,4 @@
-"""Reading a key's reference again after a refusal: once for all requests that ask."""
+"""Reading a key's reference again after a refusal, once for all requests that need it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from ..credentials import Vault
 
 @dataclass(slots=True)
 class _LastRead:
-    """When a key was last read again (epoch seconds), what that raised, and the lock under which one thread
-    reads."""
+    """The time of a key's last new read (epoch seconds), its error, and the lock of the reading thread."""
 
     at: float = 0.0
     failed: SecretMissing | None = None
@@ -23,14 +22,14 @@ class _LastRead:
 
 
 class KeyReads:
-    """Reads keys again. Thread-safe; `now` gives the store's time in epoch seconds."""
+    """Reads keys again. Thread-safe; `now` returns the store's time in epoch seconds."""
 
     def __init__(self, vault: Vault, now: Callable[[], float]) -> None:
         self._vault, self._now = vault, now
         self._reads: dict[Key, _LastRead] = {}
 
     def read_again(self, key: Key, used: Secret | None, since: float) -> bool:
-        """Read a key's reference, unless somebody did after `since`. Return whether its value differs from
+        """Read a key's reference, unless it was read after `since`. Return True if its value differs from
         `used`.
 
         Raises SecretMissing.
@@ -41,7 +40,7 @@ class KeyReads:
         with read.lock:
             at_hand = self._vault.peek(key)
             if at_hand is not None and at_hand != used:
-                return True  # renewed after the request left: the refused value is no longer in use
+                return True  # renewed after the request was sent: the refused value is out of use
             if read.at < since:
                 self._reread(key, read)
             if read.failed is not None:

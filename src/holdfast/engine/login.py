@@ -1,9 +1,8 @@
-"""Signing in: a device code typed elsewhere (RFC 8628), or a browser that comes back to this machine (RFC
-8252, with PKCE, RFC 7636).
+"""Signing in with a device code typed on another device (RFC 8628), or in a browser that is redirected to
+this machine (RFC 8252, with PKCE, RFC 7636).
 
-What a sign-in leaves goes into secrets.toml and from there only to the sign-in's own token address. oauthlib
-makes and reads the messages; nothing here is printed that could be used by whoever reads it, except the code
-that its user is to type."""
+The tokens of a sign-in are stored in secrets.toml and sent only to the sign-in's own token address. oauthlib
+builds and reads the messages. Nothing usable is printed, except the code that the user has to type."""
 
 from __future__ import annotations
 
@@ -29,28 +28,31 @@ Post = Callable[[str, Mapping[str, str | Secret]], tuple[int, bytes]]
 Say = Callable[[str], None]
 _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 _BROWSER_PATIENCE = 300.0
+"""Seconds to wait for the browser."""
 _LONGEST_DEVICE = 1800.0
+"""Seconds for which a device code is waited for at most, whatever the service allows."""
 _SLOWER = 5.0
-_GLANCE = 0.05
+"""Seconds by which "slow_down" lengthens the pause between two polls (RFC 8628, 3.5)."""
+_SHUTDOWN_POLL = 0.05
 _PAGE = b"<!doctype html><title>Holdfast</title><p>You can close this page and go back to the terminal."
 
 
 class NotSignedIn(HoldfastError):
-    """A sign-in did not come about: refused, expired, or nobody came."""
+    """A sign-in failed: refused, expired, or not completed in time."""
 
     exit_code = 4
 
 
 def post(url: str, fields: Mapping[str, str | Secret]) -> tuple[int, bytes]:
-    """The network's own way; imported when somebody first signs in."""
+    """Send a form to a token address. Return status and body; the HTTP client is imported on first use."""
     from ..calls.token_endpoint import post_form
 
     return post_form(url, fields)
 
 
 def renewals(home: Home, send: Post = post) -> Ask:
-    """How a vault renews the sign-ins of this home: at the address that its configuration names at this
-    moment."""
+    """Return the function by which a vault renews the sign-ins of this home, at the token address in the
+    current configuration."""
 
     def ask(name: str, refresh: Secret) -> tuple[int, bytes]:
         try:
@@ -75,22 +77,23 @@ def by_device(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.time,
 ) -> Grant:
-    """Show a code, and wait until its user has typed it on another device. Raises NotSignedIn."""
-    fields = {"client_id": sign_in.client_id} | (
-        {"scope": " ".join(sign_in.scopes)} if sign_in.scopes else {}
-    )
+    """Show a code, and wait until the user has typed it on another device. Raises NotSignedIn."""
+    fields: dict[str, str | Secret] = {"client_id": sign_in.client_id}
+    if sign_in.scopes:
+        fields["scope"] = " ".join(sign_in.scopes)
     status, body = send(sign_in.device_url, fields)
     offer = _object(body)
     if not isinstance(offer.get("device_code"), str) or not isinstance(offer.get("user_code"), str):
         raise _refused(sign_in, status, body)
     say(f"open {offer.get('verification_uri')} and type the code {offer['user_code']}")
-    if isinstance(complete := offer.get("verification_uri_complete"), str):
+    complete = offer.get("verification_uri_complete")
+    if isinstance(complete, str):
         say(f"  or open {complete}")
-    device, pause = _code(sign_in, offer["device_code"]), max(1.0, _seconds(offer.get("interval"), 5.0))
-    ends = clock() + min(_seconds(offer.get("expires_in"), 600.0), _LONGEST_DEVICE)
-    wait = min(
-        pause, 0.9 * (ends - clock())
-    )  # a code that ends before the first pause does is asked for once all the same
+    device = _code(sign_in, offer["device_code"])
+    pause = max(1.0, _seconds(offer.get("interval"), default=5.0))
+    ends = clock() + min(_seconds(offer.get("expires_in"), default=600.0), _LONGEST_DEVICE)
+    # Poll at least once, also when the code expires before the first pause ends.
+    wait = min(pause, 0.9 * (ends - clock()))
     while clock() + wait < ends:
         sleep(wait)
         status, body = send(
@@ -99,11 +102,12 @@ def by_device(
         token, error = understood(body)
         if token is not None:
             return _granted(token, clock())
-        pause += _SLOWER if error == "slow_down" else 0.0
+        if error == "slow_down":
+            pause += _SLOWER
         wait = pause
         if error not in ("authorization_pending", "slow_down") and 0 < status < 500:
             raise _refused(sign_in, status, body, device)
-    raise NotSignedIn(f"nobody typed the code in time, so there is no sign-in '{sign_in.name}'")
+    raise NotSignedIn(f"sign-in '{sign_in.name}' timed out: no code was entered")
 
 
 def by_browser(
@@ -114,53 +118,55 @@ def by_browser(
     visit: Callable[[str], object] | None = None,
     patience: float = _BROWSER_PATIENCE,
 ) -> Grant:
-    """Lead a browser to the sign-in service, and wait for it to come back to a port of this machine. Raises
-    NotSignedIn."""
+    """Show the address of the sign-in service, and wait until the browser is redirected from there to a port
+    of this machine, for `patience` seconds. `visit` opens the address. Raises NotSignedIn."""
     from oauthlib.oauth2 import WebApplicationClient
 
     client = WebApplicationClient(sign_in.client_id)
     verifier, state = client.create_code_verifier(64), os.urandom(24).hex()
     challenge = client.create_code_challenge(verifier, "S256")
-    came: dict[str, str] = {}
+    answer: dict[str, str] = {}
     arrived = threading.Event()
-    with _listening(came, state, arrived) as port:
+    with _listening(answer, state, arrived) as port:
         back = f"http://127.0.0.1:{port}/callback"
-        scope = list(sign_in.scopes) or None
-        url = _uri(client, sign_in.authorize_url, back, scope, state, challenge)
+        url = _visited_url(client, sign_in, back, state=state, challenge=challenge)
         say(f"open this address in a browser on this machine:\n  {url}")
         if visit is not None:
             visit(url)
         arrived.wait(patience)
-    if "code" not in came:
-        why = (
-            f"refused ({redact(came['error'], limit=100)})"
-            if came.get("error")
-            else "nobody came back from it in time"
-        )
-        raise NotSignedIn(f"sign-in '{sign_in.name}': {why}")
-    code, proof = _code(sign_in, came["code"]), Secret(verifier)
-    asked: dict[str, str | Secret] = {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
-    status, body = send(sign_in.token_url, asked | {"client_id": sign_in.client_id, "code_verifier": proof})
+    if "code" not in answer:
+        raise _no_code(sign_in, answer)
+    code, proof = _code(sign_in, answer["code"]), Secret(verifier)
+    fields: dict[str, str | Secret] = {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
+    status, body = send(sign_in.token_url, fields | {"client_id": sign_in.client_id, "code_verifier": proof})
     token, _ = understood(body)
     if token is None:
         raise _refused(sign_in, status, body, code, proof)
     return _granted(token, time.time())
 
 
-def _uri(client: Any, address: str, back: str, scope: list[str] | None, state: str, challenge: str) -> str:
-    """The address to visit. oauthlib refuses http, which our own check allows on this machine alone; there
-    the words are the same."""
+def _visited_url(client: Any, sign_in: SignIn, back: str, *, state: str, challenge: str) -> str:
+    """Return the address to visit. oauthlib refuses http, which our configuration allows on this machine
+    only, so it is given the same address with https."""
+    address = sign_in.authorize_url
     secure = address.replace("http://", "https://", 1)
     uri: str = client.prepare_request_uri(
-        secure, back, scope, state, code_challenge=challenge, code_challenge_method="S256"
+        secure,
+        redirect_uri=back,
+        scope=list(sign_in.scopes) or None,
+        state=state,
+        code_challenge=challenge,
+        code_challenge_method="S256",
     )
     return address + uri.removeprefix(secure)
 
 
 @contextmanager
-def _listening(came: dict[str, str], state: str, arrived: threading.Event) -> Iterator[int]:
-    """A free port of this machine where one answer that carries our `state` is taken, and nothing else. Each
-    caller has a thread, so that one who never ends a request keeps nobody waiting."""
+def _listening(answer: dict[str, str], state: str, arrived: threading.Event) -> Iterator[int]:
+    """Open a free port of this machine that takes one redirect which carries our `state`; yield the port.
+
+    The redirect's parameters are put into `answer`, and `arrived` is set. Each client has a thread, so that
+    an unfinished request blocks no other."""
     import hmac
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -168,19 +174,23 @@ def _listening(came: dict[str, str], state: str, arrived: threading.Event) -> It
         timeout = 5.0
 
         def do_GET(self) -> None:
-            place = urlsplit(self.path)
-            told = dict(parse_qsl(place.query))
-            ours = place.path == "/callback" and hmac.compare_digest(
-                told.get("state", "").encode(), state.encode()
+            address = urlsplit(self.path)
+            parameters = dict(parse_qsl(address.query))
+            ours = address.path == "/callback" and hmac.compare_digest(
+                parameters.get("state", "").encode(), state.encode()
             )
-            self.send_response(200 if ours else 404)
+            status, page = 404, b""
+            if ours:
+                status, page = 200, _PAGE
+            self.send_response(status)
             self.send_header("content-type", "text/html")
             self.send_header("referrer-policy", "no-referrer")
             self.send_header("cache-control", "no-store")
             self.end_headers()
-            self.wfile.write(_PAGE if ours else b"")
-            if ours and (told.get("code") or told.get("error")) and not arrived.is_set():
-                came.update(told)
+            self.wfile.write(page)
+            decided = parameters.get("code") or parameters.get("error")
+            if ours and decided and not arrived.is_set():
+                answer.update(parameters)
                 arrived.set()
 
         def log_message(self, format: str, *args: object) -> None:
@@ -188,11 +198,18 @@ def _listening(came: dict[str, str], state: str, arrived: threading.Event) -> It
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Back) as server:
         server.daemon_threads, server.block_on_close = True, False
-        threading.Thread(target=server.serve_forever, args=(_GLANCE,), daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(_SHUTDOWN_POLL,), daemon=True).start()
         try:
             yield server.server_address[1]
         finally:
             server.shutdown()
+
+
+def _no_code(sign_in: SignIn, answer: Mapping[str, str]) -> NotSignedIn:
+    """Return the error of a browser sign-in that gave no code."""
+    if answer.get("error"):
+        return NotSignedIn(f"sign-in '{sign_in.name}': refused ({redact(answer['error'], limit=100)})")
+    return NotSignedIn(f"sign-in '{sign_in.name}' timed out: the browser did not come back")
 
 
 def _granted(token: dict[str, Any], now: float) -> Grant:
@@ -200,31 +217,44 @@ def _granted(token: dict[str, Any], now: float) -> Grant:
 
 
 def _code(sign_in: SignIn, text: str) -> Secret:
-    """A code that the service gave. Raises NotSignedIn for what can be none."""
+    """Return a code that the service sent. Raises NotSignedIn for an invalid one."""
     try:
         return Secret(text)
     except ValueError:
-        raise NotSignedIn(f"sign-in '{sign_in.name}': the service gave a code that can be none") from None
+        raise NotSignedIn(f"sign-in '{sign_in.name}': the service sent an invalid code") from None
 
 
 def _refused(sign_in: SignIn, status: int, body: bytes, *sent: Secret) -> NotSignedIn:
-    told = _object(body)
-    words = " ".join(
-        str(told[name]) for name in ("error", "error_description") if isinstance(told.get(name), str)
-    )
-    said = redact(words or ("" if status else body.decode(errors="replace")), sent, limit=200)
-    what = f"HTTP {status}" if status else "no answer"
-    return NotSignedIn(f"sign-in '{sign_in.name}' was refused ({what})" + (f": “{said}”" if said else ""))
+    """Return the error of a refused sign-in, without the secrets that were `sent`. Status 0 means no HTTP
+    answer; `body` is the reason then."""
+    values = _object(body)
+    reasons = [values.get("error"), values.get("error_description")]
+    text = " ".join(reason for reason in reasons if isinstance(reason, str))
+    status_text = f"HTTP {status}"
+    if not status:
+        text = text or body.decode(errors="replace")
+        status_text = "no answer"
+    text = redact(text, sent, limit=200)
+    what = f"sign-in '{sign_in.name}' was refused ({status_text})"
+    if text:
+        what += f": “{text}”"
+    return NotSignedIn(what)
 
 
 def _object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in `body`; {} if there is none."""
     try:
-        told = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    if not isinstance(value, dict):
+        return {}
+    return value
 
 
-def _seconds(value: object, otherwise: float) -> float:
+def _seconds(value: object, *, default: float) -> float:
+    """Return a duration of less than a day in seconds; `default` for anything else."""
     seconds = times.duration(value)
-    return seconds if seconds is not None and 0 < seconds < 86_400 else otherwise
+    if seconds is None or not 0 < seconds < 86_400:
+        return default
+    return seconds

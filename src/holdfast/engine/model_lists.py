@@ -1,4 +1,4 @@
-"""The models that an endpoint lists, remembered in the store for ten minutes."""
+"""The models that an endpoint lists, kept in the store for ten minutes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..core.secret import Secret
 from ..store.base import Store
 
 _ASK_EVERY = 600.0
-"""Seconds for which a stored list is good enough."""
+"""Seconds for which a stored list is used."""
 
 ListModels = Callable[[Connection, Secret | None], "tuple[str, ...] | Reply"]
-"""Asks an endpoint for its models; returns them, or the answer that is no list."""
+"""Asks an endpoint for its models; returns them, or the reply that is no list."""
 
 
 class ModelLists:
-    """Lists of models by provider and URL. `on_store_error` is told of errors of the store, which stop
+    """Lists of models by provider and URL. Errors of the store are passed to `on_store_error` and stop
     nothing."""
 
     def __init__(
@@ -27,10 +27,9 @@ class ModelLists:
         self._store, self._ask, self._on_store_error = store, list_models, on_store_error
 
     def of(self, connection: Connection, used: Secret | None) -> tuple[str, ...]:
-        """Return the models of a connection's endpoint: stored ones of the last ten minutes, else newly asked
-        for.
+        """Return the models of a connection's endpoint: those of the last ten minutes, else a new list.
 
-        `used` is the key to ask with. A failure returns what is stored, blames no key, and raises nothing.
+        `used` is the key to ask with. After a failure return the stored list; blame no key and raise nothing.
         """
         name, url = connection.provider.name, connection.endpoint.url
         known: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Opens a home: builds its vault, its store and the engine over both. The library and the gateway ask it."""
+"""Opening a home: its vault, its store and the engine over both, for the library and the gateway."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class OpenHome:
-    """One opened home: its engine and what works beside the requests.
+    """An opened home: its engine and its background work.
 
     Use as a context manager, or `close()` when done; the journal is complete after either.
     """
@@ -30,10 +30,10 @@ class OpenHome:
         self.engine = engine
         self.failback = FailbackMonitor(engine)
         self.provisioning = Provisioning(engine)
-        """Providers that programs set up; `ensure_ready` is what applications ask."""
+        """Providers that programs set up; applications call its `ensure_ready`."""
 
     def close(self) -> None:
-        """End the work in the background, write the journal and close the store."""
+        """End the background work, write the journal and close the store."""
         self.failback.close()
         self.provisioning.close()
         self.engine.close()
@@ -57,9 +57,9 @@ def build_engine(
 ) -> Engine:
     """Build the engine of a home; a vault and a store that are not given are opened.
 
-    `keys` are the functions for keys that the configuration writes as `call:NAME`. With `serving`, the last
-    good configuration stays in force while the file is broken, at first this one. Raises ConfigError when
-    the configuration is broken, StoreError when the store cannot be opened.
+    `keys` are the functions for keys that the configuration writes as `call:NAME`. With `serving`, the
+    configuration to start with, the last good one stays in force while the file is broken. Raises
+    ConfigError when the configuration is broken, StoreError when the store cannot be opened.
     """
     from ..credentials import Vault as FileVault
     from .login import renewals

@@ -1,4 +1,4 @@
-"""What one request needs of the engine that began it."""
+"""The part of the engine that a request uses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RequestContext(Protocol):
     watch: Callable[[Outcome], None]
 
     def context(self) -> DecisionContext:
-        """Return what the core may know while it decides."""
+        """Return the information by which the core decides."""
         ...
 
     def catch_up(self) -> None:
@@ -40,11 +40,11 @@ class RequestContext(Protocol):
         ...
 
     def journal(self, *events: Event[Detail]) -> None:
-        """Write events down soon."""
+        """Queue events for the journal."""
         ...
 
     def read_again(self, key: Key, used: Secret | None, since: float) -> bool:
-        """Read a key's reference again. Return whether its value differs from `used`. Raises
+        """Read a key's reference again. Return True if its value differs from `used`. Raises
         SecretMissing."""
         ...
 
@@ -63,5 +63,5 @@ class RequestContext(Protocol):
         ...
 
     def unknown(self, reply: Reply, connection: Connection) -> tuple[Event[Detail], ...]:
-        """Keep the shape of an answer that has no class. Return no events."""
+        """Keep the shape of a reply that has no class. Return no events."""
         ...

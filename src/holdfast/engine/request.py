@@ -1,6 +1,6 @@
-"""One request under way, between a driver and the core: it takes the steps that need no provider's answer,
-persists what was learnt before the next step is taken, and says what is handed on. It contains no rule of
-recovery."""
+"""A running request, between a driver and the core. It performs the steps that need no provider's answer,
+stores what was learnt before the next step is taken, and builds the headers and errors for the client. It
+contains no rule of recovery."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ from ..wire.error_bodies import ClientError, from_fault, retry_headers
 from .journal import attempt_event, events_of, usage_event
 from .ports import RequestContext
 
-_UNTOLD: Mapping[str, int] = MappingProxyType({})
-
-
+_NO_USAGE: Mapping[str, int] = MappingProxyType({})
 _LONGEST_NAME = 200
 _SLOW = ("cmd:", "keyring:", "oauth:", "call:")
+"""Schemes of references whose reading may block."""
 
 
 class RequestRun:
-    """One request under way: a driver takes `step`, reports what came of it with `answer`, until `outcome` is
-    there."""
+    """A running request. A driver performs `step` and reports its result with `answer`, until `outcome` is
+    set."""
 
     __slots__ = (
         "_answered",
@@ -69,25 +68,29 @@ class RequestRun:
         return self.engine.store.now()
 
     def knows(self, connection: Connection) -> bool:
-        """Whether the key to send with is known now; where not, `secret` may block on a program or a file."""
+        """Return True if `secret` gives the key without blocking on a program or a network."""
         key = connection.key
-        return key is None or not key.ref.startswith(_SLOW) or self.engine.vault.peek(key) is not None
+        if key is None or not key.ref.startswith(_SLOW):
+            return True
+        return self.engine.vault.peek(key) is not None
 
     def secret(self, connection: Connection) -> Secret | None:
-        """The key to send with; None where the endpoint takes none. Raises SecretMissing when it went away
-        meanwhile."""
-        self._used = self.engine.vault.secret(connection.key) if connection.key is not None else None
+        """Return the key to send with; None if the endpoint takes none. Raises SecretMissing if it cannot be
+        read any more."""
+        self._used = None
+        if connection.key is not None:
+            self._used = self.engine.vault.secret(connection.key)
         self._sent_at = self.now()
         return self._used
 
     def answer(self, answer: Answer) -> None:
-        """Report what came of the step, and learn the next one."""
+        """Report the result of `step`, and set the next one."""
         self._advance(answer)
 
     def perform(self) -> bool:
-        """Take a step that needs no driver (a key's reference, the probe's lease, a model list) and report
-        it. May block on a program or the network. False: somebody else is probing the key; ask again in a
-        moment."""
+        """Perform a step that needs no driver (a key's reference, the probe's lease, a model list) and report
+        it. May block on a program or the network. Return False while another request tests the key: call
+        again in a moment."""
         step = self.step
         if isinstance(step, Probe):
             return self._take_probe(step)
@@ -98,7 +101,7 @@ class RequestRun:
         return True
 
     def client_error(self) -> ClientError:
-        """Return our own answer to the outcome's fault, for which there is none of the provider's."""
+        """Return our own error for the outcome's fault, where the provider sent no answer to forward."""
         outcome, call = self._ended(), self.call
         if outcome.fault is None:
             raise ValueError("a good answer needs no explanation")
@@ -115,36 +118,37 @@ class RequestRun:
         )
 
     def explanation(self) -> Explanation:
-        """The four lines about the outcome's fault."""
+        """Return the four lines about the outcome's fault."""
         outcome, engine = self._ended(), self.engine
         return engine.explain(
             outcome.connection, outcome.fault, outcome.attempts, self.call.session or self.call.request_id
         )
 
     def headers(self) -> dict[str, str]:
-        """What we add to the answer: who answered, after how many attempts; after a fault, that nobody need
-        retry (law 10)."""
+        """Return the headers that we add to the answer: the connection, the number of sends, and after a
+        fault the advice not to retry (law 10)."""
         outcome = self._ended()
         key = outcome.connection.key
-        told = {
+        headers = {
             "holdfast-request-id": self.call.request_id,
             "holdfast-session": self.call.session,
             "holdfast-pin": str(outcome.connection.pin),
             "holdfast-attempts": str(outcome.sends),
         }
         if key is not None:
-            told["holdfast-key"] = key.label
+            headers["holdfast-key"] = key.label
         if self._differs:
-            told["holdfast-answered-model"] = self._differs
+            headers["holdfast-answered-model"] = self._differs
         if outcome.active_fallback:
-            told["holdfast-fallback"] = str(outcome.connection.pin)
+            headers["holdfast-fallback"] = str(outcome.connection.pin)
         if outcome.fault is not None:
-            told |= {"holdfast-fault": str(outcome.fault.kind), **retry_headers(outcome.fault, self.now())}
-        return told
+            headers["holdfast-fault"] = str(outcome.fault.kind)
+            headers |= retry_headers(outcome.fault, self.now())
+        return headers
 
     def answered_by(self, model: str) -> None:
-        """The model that the provider says answered, as soon as it is known; "" where it says none. Another
-        one than the chosen is written down, and told in `headers` if these have not left yet."""
+        """Take note of the model that the provider says answered; "" if it names none. A model other than
+        the chosen one is written to the journal, and shown in `headers` if they are not sent yet."""
         connection = self._ended().connection
         if model in ("", connection.model, self._answered):
             return
@@ -154,28 +158,29 @@ class RequestRun:
             self._note(ModelDiffered(connection.model, self._differs))
 
     def stream_ended(
-        self, fault: Fault | None, answered_model: str = "", usage: Mapping[str, int] = _UNTOLD
+        self, fault: Fault | None, answered_model: str = "", usage: Mapping[str, int] = _NO_USAGE
     ) -> None:
-        """What an answer told after its first part had been passed on: nothing is replayed, but it is written
-        down. `usage` is what the provider counted, by a name for each kind of token (`input`, `output`,
-        …)."""
+        """Write down what a streamed answer showed after its first part was forwarded; nothing is sent again.
+
+        `usage` is the provider's count, by kind of token (`input`, `output`, …)."""
         connection = self._ended().connection
         if fault is not None:
             excerpt = redact(fault.excerpt, self.engine.vault.known())
             self._note(AnswerTruncated(fault.kind, fault.cause or "", excerpt))
         self.answered_by(answered_model)
         if usage:
-            self.engine.journal_writer.journal(usage_event, self.now(), self.call, connection, usage)
+            counted = (self.now(), self.call, connection, usage)
+            self.engine.journal_writer.journal(usage_event, *counted)
 
     def abandon(self) -> None:
-        """The driver gives up (the caller went away): whatever is held is given back, and nobody is blamed. A
-        thread that is taking a step at this moment gives back what it gets."""
+        """End the request without an outcome (the client went away): release what is held and blame no key.
+        A thread that performs a step at this moment releases what it gets."""
         self._gone, self.step = True, None
         if self._held is not None:
             self._keep_or_release(self._held)
 
     def _note(self, detail: AnswerTruncated | ModelDiffered) -> None:
-        """Write down what the answer turned out to be."""
+        """Queue a journal event about the answer."""
         call, pin = self.call, str(self._ended().connection.pin)
         self.engine.journal(
             Event(at=self.now(), detail=detail, session=call.session, request=call.request_id, pin=pin)
@@ -183,7 +188,7 @@ class RequestRun:
 
     def _ended(self) -> Outcome:
         if self.outcome is None:
-            raise RuntimeError("the exchange has not ended yet")
+            raise RuntimeError("the request has not ended yet")
         return self.outcome
 
     def _take_probe(self, step: Probe) -> bool:
@@ -193,14 +198,12 @@ class RequestRun:
             if self._waiting and store.holder(name) is not None:
                 return False
             if not self._waiting:
-                self._held, self._patience = (
-                    store.lease(name, self.engine.owner, step.patience),
-                    step.patience,
-                )
+                self._patience = step.patience
+                self._held = store.lease(name, self.engine.owner, step.patience)
                 if self._held is None:
                     self._waiting = True
                     return False
-        except StoreError as error:  # nobody can be asked to wait: this request tests the key for itself
+        except StoreError as error:  # no lease to wait for: this request tests the key for itself
             self.engine.journal_writer.tell(error)
             alone = True
         self._waiting = False
@@ -209,15 +212,14 @@ class RequestRun:
         return True
 
     def _read(self, step: Refresh) -> Answer:
+        used = None
+        if step.fingerprint is not None:
+            used = self._used
         try:
-            changed = self.engine.read_again(
-                step.key, self._used if step.fingerprint is not None else None, self._sent_at
-            )
+            changed = self.engine.read_again(step.key, used, self._sent_at)
         except SecretMissing as missing:
-            return Answer(
-                self.now(),
-                Reply(None, body=f"{type(missing).__name__}: {missing}".encode(), phase=Phase.UNSENT),
-            )
+            body = f"{type(missing).__name__}: {missing}".encode()
+            return Answer(self.now(), Reply(None, body=body, phase=Phase.UNSENT))
         return Answer(self.now(), yes=changed)
 
     def _advance(self, answer: Answer | None) -> None:
@@ -226,28 +228,33 @@ class RequestRun:
                 self._keep_or_release(self._held)
             return
         try:
-            self.step = next(self._flow) if answer is None else self._flow.send(answer)
+            if answer is None:
+                self.step = next(self._flow)
+            else:
+                self.step = self._flow.send(answer)
             changes = self.step.changes
         except StopIteration as end:
             outcome: Outcome = end.value
             self.step, self.outcome, changes = None, outcome, outcome.changes
-            self.engine.journal_writer.journal(events_of, outcome, self.call, self._began)
-            if not self.call.passthrough:
-                self.engine.watch(outcome)
-            if outcome.fault is not None:
-                if (
-                    outcome.fault.kind is FaultClass.UNKNOWN
-                    and answer is not None
-                    and answer.reply is not None
-                ):
-                    self.engine.journal_writer.journal(self.engine.unknown, answer.reply, outcome.connection)
-                self.engine.remember(self.call.session, str(self.explanation()))
+            self._end(outcome, answer)
         if changes:
             self.engine.persist(changes, self._began)
         if self._held is not None and not isinstance(self.step, Refresh):
-            # A key under test is read again under the same lease: whoever waits for the verdict begins no
-            # test of its own.
+            # The reference of a key under test is read again under the same lease: requests that wait for
+            # the verdict start no test of their own.
             self._keep_or_release(self._held)
+
+    def _end(self, outcome: Outcome, answer: Answer | None) -> None:
+        """Write the request's journal, and keep what its fault shows; `answer` is the last one."""
+        self.engine.journal_writer.journal(events_of, outcome, self.call, self._began)
+        if not self.call.passthrough:
+            self.engine.watch(outcome)
+        fault = outcome.fault
+        if fault is None:
+            return
+        if fault.kind is FaultClass.UNKNOWN and answer is not None and answer.reply is not None:
+            self.engine.journal_writer.journal(self.engine.unknown, answer.reply, outcome.connection)
+        self.engine.remember(self.call.session, str(self.explanation()))
 
     def _keep_or_release(self, held: Lease) -> None:
         try:
@@ -256,5 +263,5 @@ class RequestRun:
             else:
                 self._held = None
                 self.engine.store.release(held)
-        except StoreError as error:  # it ends by itself
+        except StoreError as error:  # the lease expires by itself
             self.engine.journal_writer.tell(error)

@@ -1,11 +1,14 @@
-"""Sessions on the move: all of one provider to another, or one session to another home. A plan is made first
-and says of each session where it would go or why it stays; nothing is guessed, and what does not resolve is
-not moved. No key and no header is part of either."""
+"""Moves of sessions: all sessions of one provider to another provider, or one session to another home.
+
+A plan is made first and gives for each session its new pin or the reason why it stays; nothing is guessed,
+and a session whose new pin does not resolve is not moved. Neither a plan nor a file contains keys or
+headers."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,30 +24,32 @@ from .sessions import Reason, switch
 
 _FORMAT = "session"
 _VERSION = 2
-"""Of the files that are written. In version 1 (6f19264) a key's label may be its position among the keys."""
+"""The version of exported files. In version 1 (6f19264) a key's label may be its position among the keys."""
 _READABLE = (1, 2)
 _LONGEST = 64 * 1024
+"""Characters of a readable file."""
 
 
 def obstacle(config: Config, session: Session) -> HoldfastError | None:
-    """Why a session's choice does not resolve today; None when it does, in one dialect of its provider at
-    least."""
-    found: HoldfastError | None = None
+    """Return the reason why a session's choice does not resolve today; None if it does in at least one
+    dialect of its provider."""
+    first: HoldfastError | None = None
     try:
         for dialect in provider_of(config, session.pin, session.key).dialects:
             try:
                 route_for(config, session.pin, dialect, session.key)
                 return None
             except HoldfastError as error:
-                found = found or error
+                first = first or error
     except ConnectionLost as lost:
         return lost.about(session.id)
-    return found
+    return first
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One session of a plan: where it is, where it would go, and why not, if it stays."""
+    """A session of a plan: as it is, the pin and the key label that it would get, and why not, if it
+    stays."""
 
     session: Session
     to: Pin | None
@@ -61,47 +66,55 @@ def plan(
     models: Mapping[str, str] | None = None,
     key: str | None = None,
 ) -> list[Move]:
-    """What becomes of the sessions of provider `start` when they move to `goal`.
+    """Plan the move of the sessions of provider `start` to provider `goal`.
 
-    A model goes where `models` sends it, else it keeps its name if `goal` declares that name; a provider that
-    declares no list is taken at nobody's word. A session whose user chose a key moves only with `key`, the
-    label of one of the other provider's. Raises ConnectionLost when there is no provider `goal`, ConfigError
-    when both are one."""
+    A model gets the name that `models` maps it to, else it keeps its name if `goal` declares that name; with
+    a provider that declares no models, only mapped ones move. A session whose user chose a key moves only
+    with `key`, the label of one of the other provider's keys. Raises ConnectionLost if there is no provider
+    `goal`, ConfigError if both are the same."""
     if start == goal:
-        raise ConfigError(f"'{start}' is where they are already", next_step="holdfast session list")
+        raise ConfigError(f"the sessions are on '{start}' already", next_step="holdfast session list")
     provider = provider_of(config, Pin(ProviderName(goal), "any"))
-    return [_move(config, one, provider, models or {}, key) for one in sessions if one.pin.provider == start]
+    return [
+        _move(config, session, provider, models=models or {}, key=key)
+        for session in sessions
+        if session.pin.provider == start
+    ]
 
 
 def _move(
-    config: Config, session: Session, provider: Provider, models: Mapping[str, str], key: str | None
+    config: Config, session: Session, provider: Provider, *, models: Mapping[str, str], key: str | None
 ) -> Move:
-    model = models.get(session.pin.model) or (
-        session.pin.model if session.pin.model in (provider.models or ()) else None
-    )
-    if model is None:
-        knows = (
-            "declares no list of models"
-            if provider.models is None
-            else f"does not declare '{session.pin.model}'"
-        )
-        return Move(
-            session, None, why_not=f"'{provider.name}' {knows}: --model {session.pin.model}=ITS-NAME-THERE"
-        )
-    if session.key is not None and key is None:
-        return Move(
-            session,
-            None,
-            why_not=f"its user chose key '{session.key}', which '{provider.name}' cannot have: --key LABEL",
-        )
-    pin, label = Pin(provider.name, model), key if session.key is not None else None
+    """Plan the move of one session."""
+    model = models.get(session.pin.model)
+    if not model and session.pin.model in (provider.models or ()):
+        model = session.pin.model
+    if not model:
+        return Move(session, None, why_not=_no_model(provider, session.pin.model))
+    label = None
+    if session.key is not None:
+        label = key
+        if label is None:
+            why_not = f"its user chose key '{session.key}', which '{provider.name}' cannot have: --key LABEL"
+            return Move(session, None, why_not=why_not)
+    pin = Pin(provider.name, model)
     lost = obstacle(config, session.choose(pin, 0.0, label))
-    return Move(session, None, why_not=lost.what) if lost is not None else Move(session, pin, label)
+    if lost is not None:
+        return Move(session, None, why_not=lost.what)
+    return Move(session, pin, label)
+
+
+def _no_model(provider: Provider, model: str) -> str:
+    """Return why a model cannot keep its name, with the option to give another."""
+    reason = f"does not declare '{model}'"
+    if provider.models is None:
+        reason = "declares no list of models"
+    return f"'{provider.name}' {reason}: --model {model}=ITS-NAME-THERE"
 
 
 def carry_out(store: Store, moves: Iterable[Move]) -> list[Move]:
-    """Move what can be moved, each session in one step. Gives those that somebody else changed meanwhile:
-    they stay as that one wants."""
+    """Move each session that can be moved, one at a time. Return the moves of sessions that somebody else
+    changed meanwhile; these were left as they are."""
     changed: list[Move] = []
     for move in moves:
         if move.to is None:
@@ -116,72 +129,83 @@ def carry_out(store: Store, moves: Iterable[Move]) -> list[Move]:
 
 
 def exported(config: Config, session: Session) -> str:
-    """A session's choice as a file for another home: the pin, the label of a chosen key, and where the
-    provider was, so that the same name for another place is noticed there."""
+    """Return a session's choice as the text of a file for another home: the pin, the label of a chosen key,
+    and the provider's URLs, so that a provider of that name at another URL is noticed there."""
     provider = config.providers.get(session.pin.provider)
-    places = {str(one.dialect): one.url for one in provider.endpoints} if provider is not None else {}
-    told = {
+    urls: dict[str, str] = {}
+    if provider is not None:
+        urls = _urls(provider)
+    content = {
         "holdfast": _FORMAT,
         "version": _VERSION,
         "id": session.id,
         "pin": str(session.pin),
         "key": session.key,
         "created_at": session.created_at,
+        "endpoints": urls,
     }
-    return json.dumps(told | {"endpoints": places}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def imported(
     config: Config, text: str, now: float, *, name: str | None = None, pin: Pin | None = None
 ) -> Session:
-    """The session of an exported file, under another id and on another pin if these are given.
+    """Return the session of an exported file, under another id and on another pin if these are given.
 
-    Raises ConfigError for a file that is none of ours, ConnectionLost when its choice does not resolve here,
-    or when the provider of that name is at another place here and nobody gave a pin."""
-    told = _read(text)
+    `now` is in epoch seconds. Raises ConfigError if the text is not an exported session, ConnectionLost if
+    its choice does not resolve here, or if the provider of that name has another URL here and no pin was
+    given."""
+    content = _read(text)
+    session = _session_of(content, now, name=name, pin=pin)
+    lost = obstacle(config, session)
+    if lost is not None:
+        url = next(iter(content.get("endpoints", {}).values()), "URL")
+        step = lost.next_step.replace("--url URL", f"--url {url}")
+        raise ConnectionLost(lost.what, candidates=getattr(lost, "candidates", ()), next_step=step)
+    provider = config.providers[session.pin.provider]
+    if content["version"] == 1 and session.key is not None and is_position(session.key):
+        raise _by_position(provider, session)
+    if pin is None:
+        _check_urls(provider, session, content.get("endpoints", {}))
+    return session
+
+
+def _session_of(content: Mapping[str, Any], now: float, *, name: str | None, pin: Pin | None) -> Session:
+    """Return the session that a file describes. Raises ConfigError for invalid values."""
     try:
-        chosen = pin or Pin.parse(str(told["pin"]))
-        key = told.get("key") if pin is None else None
-        session = Session(
-            name or told["id"],
-            chosen,
-            None if key is None else str(key),
-            created_at=_moment(told.get("created_at"), now),
-            changed_at=now,
-        )
+        chosen, key = pin, None
+        if chosen is None:
+            chosen, key = Pin.parse(str(content["pin"])), content.get("key")
+        if key is not None:
+            key = str(key)
+        created_at = _created_at(content.get("created_at"), now)
+        return Session(name or content["id"], chosen, key, created_at=created_at, changed_at=now)
     except (IdentityError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"the file cannot be read: {getattr(error, 'what', error)}",
             next_step="holdfast session export SESSION > FILE",
         ) from None
-    lost = obstacle(config, session)
-    url = next(iter(told.get("endpoints", {}).values()), "URL")
-    if lost is not None:
-        step = lost.next_step.replace("--url URL", f"--url {url}")
-        raise ConnectionLost(lost.what, candidates=getattr(lost, "candidates", ()), next_step=step)
-    if told["version"] == 1 and session.key is not None and is_position(session.key):
-        raise _by_position(config.providers[chosen.provider], session)
-    here = {str(one.dialect): one.url for one in config.providers[chosen.provider].endpoints}
-    moved = {
-        dialect: there
-        for dialect, there in told.get("endpoints", {}).items()
-        if pin is None and here.get(dialect) not in (there, None)
-    }
-    if moved:
-        dialect, there = next(iter(moved.items()))
-        what = (
-            f"'{chosen.provider}' is at {here[dialect]} here, and was at {there} where the session comes from"
-        )
-        raise ConnectionLost(
-            what,
-            candidates=[str(chosen)],
-            next_step=f"holdfast session import FILE --pin {chosen}   (if it is the same all the same)",
-        )
-    return session
+
+
+def _check_urls(provider: Provider, session: Session, urls: Mapping[str, str]) -> None:
+    """Raise ConnectionLost if the provider has another URL here than in the file, for the same dialect."""
+    here = _urls(provider)
+    for dialect, there in urls.items():
+        if here.get(dialect) not in (there, None):
+            raise ConnectionLost(
+                f"'{provider.name}' is at {here[dialect]} here, and at {there} in the file",
+                candidates=[str(session.pin)],
+                next_step=f"holdfast session import FILE --pin {session.pin}   (if it is the same provider)",
+            )
+
+
+def _urls(provider: Provider) -> dict[str, str]:
+    """Return the provider's URLs by dialect."""
+    return {str(endpoint.dialect): endpoint.url for endpoint in provider.endpoints}
 
 
 def _by_position(provider: Provider, session: Session) -> ConnectionLost:
-    """Return the refusal of a key that an older file names by what may be its position."""
+    """Return the refusal of a key label in an older file that may be a position."""
     what = f"the file names the key '{session.key}', which may be its position among the keys of another home"
     again = f"holdfast session import FILE --pin {session.pin}"
     choose = f"holdfast session pin {session.id} {session.pin} --key LABEL"
@@ -189,27 +213,32 @@ def _by_position(provider: Provider, session: Session) -> ConnectionLost:
     return ConnectionLost(what, candidates=candidates, next_step=f"{again}   (then: {choose})")
 
 
-def _moment(value: object, now: float) -> float:
-    """Return when a session began, as its file says; now where it does not, or says what cannot be."""
-    began = times.moment(value)
-    return began if began is not None and 0 < began <= now else now
+def _created_at(value: object, now: float) -> float:
+    """Return the time in the file (epoch seconds); now if there is none or it cannot be right."""
+    created_at = times.moment(value)
+    if created_at is None or not 0 < created_at <= now:
+        return now
+    return created_at
 
 
 def _read(text: str) -> dict[str, Any]:
-    try:
-        told = json.loads(text) if len(text) <= _LONGEST else None
-    except (ValueError, RecursionError):
-        told = None
-    if (
-        not isinstance(told, dict)
-        or told.get("holdfast") != _FORMAT
-        or not isinstance(told.get("endpoints", {}), dict)
-    ):
-        raise ConfigError(
-            "this is no session that Holdfast exported", next_step="holdfast session export SESSION > FILE"
-        )
-    version = told.get("version")
+    """Return the content of an exported file. Raises ConfigError for any other text."""
+    content = None
+    if len(text) <= _LONGEST:
+        with suppress(ValueError, RecursionError):
+            content = json.loads(text)
+    if not isinstance(content, dict) or content.get("holdfast") != _FORMAT:
+        raise _not_exported()
+    if not isinstance(content.get("endpoints", {}), dict):
+        raise _not_exported()
+    version = content.get("version")
     if version not in _READABLE:
         what = f"the file has version {version!r}, and this Holdfast reads versions 1 to {_VERSION}"
         raise ConfigError(what, next_step="holdfast --version")
-    return told
+    return content
+
+
+def _not_exported() -> ConfigError:
+    return ConfigError(
+        "this is not a session exported by Holdfast", next_step="holdfast session export SESSION > FILE"
+    )

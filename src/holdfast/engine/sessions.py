@@ -1,8 +1,7 @@
-"""The one place where a session's choice is made and written down: its row and the journal's line about it,
-in one step.
+"""The one place that stores a session's choice: its row and the journal event about it, in one transaction.
 
-Whether a choice resolves is asked before (`check`). `create`, `switch`, `pin` and `remove` raise StaleSession
-when somebody else created, changed or removed the session meanwhile; then nothing was written.
+Check first with `check` that a choice resolves. `create`, `switch`, `pin` and `remove` raise StaleSession if
+somebody else created, changed or removed the session meanwhile; then nothing was written.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What led to a choice: the `project` file that selected the pin, the program or file that the session
-    was `imported` from, the move by which it `moved`, or the `model` that its first request named. Empty
-    where its user simply chose."""
+    """The reason of a choice: the `project` file that selected the pin, the program or file that the session
+    was `imported` from, the move by which it `moved`, or the `model` that its first request named. Empty if
+    its user chose by hand."""
 
     project: str = ""
     imported: str = ""
@@ -45,15 +44,15 @@ CHOSEN = Reason()
 
 
 def create(store: Store, session: Session, reason: Reason = CHOSEN) -> None:
-    """Store a new session. Raises StaleSession when there is one of its id."""
+    """Store a new session. Raises StaleSession if its id is in use."""
     _save(store, session, None, SessionCreated(key=session.key or "", **asdict(reason)))
 
 
 def begin_session(engine: Engine, session_id: str, model: str | None) -> None:
     """Create the session of a first request, on the pin that its model means.
 
-    One that exists meanwhile stays as it is. May block on the store. Raises UnknownModel, AmbiguousModel and
-    IdentityError.
+    A session that another process created meanwhile is kept. May block on the store. Raises UnknownModel,
+    AmbiguousModel and IdentityError.
     """
     engine.look_again()
     now = engine.store.now()
@@ -63,7 +62,7 @@ def begin_session(engine: Engine, session_id: str, model: str | None) -> None:
 
 
 def create_first(engine: Engine, session: Session, reason: Reason) -> bool:
-    """Store a new session. Return False where another program created it since the engine looked."""
+    """Store a new session. Return False if another program created it since the engine looked."""
     try:
         create(engine.store, session, reason)
     except StaleSession:
@@ -76,8 +75,8 @@ def create_first(engine: Engine, session: Session, reason: Reason) -> bool:
 def check(engine: Engine, session: Session) -> None:
     """Check that a choice resolves today.
 
-    Raises ConnectionLost with what it could mean, first the provider at the URL that the session used last;
-    nothing is chosen for the user.
+    Raises ConnectionLost with candidates, first the provider at the URL that the session used last; nothing
+    is chosen for the user.
     """
     config = engine.config()
     try:
@@ -106,8 +105,8 @@ def switch(store: Store, before: Session, after: Session, reason: Reason = CHOSE
 def pin(
     store: Store, stored: Session | BrokenSession | None, wanted: Session, reason: Reason = CHOSEN
 ) -> Session:
-    """Put a session on the pin and the key of `wanted`, whatever is stored under its id: create it, switch
-    it, or mend its row. Return the session as it is stored now."""
+    """Put a session on the pin and the key of `wanted`: create it, switch it, or replace its broken row,
+    depending on what is stored. Return the session as it is stored now."""
     if stored is None:
         create(store, wanted, reason)
         return wanted
@@ -119,7 +118,7 @@ def pin(
 
 
 def remove(store: Store, stored: Session | BrokenSession) -> bool:
-    """Forget a session, and return whether there still was one. What it did stays in the journal."""
+    """Delete a session; its events stay in the journal. Return False if there was none any more."""
     last = str(getattr(stored, "pin", ""))
     return store.remove_session(
         stored.id, [Event(store.now(), SessionRemoved(), session=stored.id, pin=last)]

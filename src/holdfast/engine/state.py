@@ -1,7 +1,7 @@
-"""The engine: between the pure core and the drivers.
+"""The engine, between the pure core and the drivers.
 
-It gathers what the core may know, starts requests, and makes what they learn known to the other processes.
-Every face drives the same engine. It contains no rule of recovery."""
+It gathers the core's inputs, starts requests, and stores what they learn for the other processes. Library,
+gateway and command line drive the same engine. It contains no rule of recovery."""
 
 from __future__ import annotations
 
@@ -41,16 +41,17 @@ from .request import RequestRun
 from .unclassified import UnclassifiedReplies
 
 _LOOK_AT_OTHERS_EVERY = 0.005
-"""Seconds. Asking costs a fifth of all that we add to a request; a request under way is much longer
-behind."""
+"""Seconds. A look costs a fifth of all that we add to a request, and a running request is outdated by much
+more than this."""
 _MOST_EXPLAINED = 1_000
+"""Sessions whose last explanation is kept."""
 
 
 class Engine:
-    """One per process and home. Thread-safe.
+    """The engine of one home in one process. Thread-safe.
 
-    `serving` is the configuration to go by while the file is broken, for a process that must not end because
-    somebody edits the file. `watch` is called with every request's outcome and must cost next to nothing."""
+    `serving` is the configuration to start with in a process that keeps the last good one while the file is
+    broken. `watch` is called with every request's outcome and must be fast."""
 
     def __init__(
         self,
@@ -90,12 +91,12 @@ class Engine:
 
     @property
     def config_error(self) -> ConfigError | None:
-        """The error of a broken file while the last good configuration stays in force."""
+        """Return the error of a broken file while the last good configuration stays in force."""
         return self.config_watch.error
 
     @property
     def serving(self) -> bool:
-        """True for a process that keeps its last good configuration."""
+        """Return True for a process that keeps its last good configuration."""
         return self.config_watch.serving
 
     def catch_up(self) -> None:
@@ -104,18 +105,18 @@ class Engine:
             revision = self.store.revision()
             if revision != self._revision:
                 with self._lock:
-                    # What users chose comes first: it is looked at anew also where the rest cannot be read.
+                    # Users' choices first: they are read again even if the rest cannot be read.
                     self._sessions.clear()
                     self.dispatcher.forget()
                     self.health.load(self.store.evidence(), self.store.cooldowns())
                     self._revision = revision
-        except StoreError as error:  # what is known already serves on
+        except StoreError as error:  # what is known already stays in use
             self.journal_writer.tell(error)
         self._others_due = time.monotonic() + _LOOK_AT_OTHERS_EVERY
 
     @property
     def revision(self) -> int | None:
-        """The revision of the store that was taken over last."""
+        """Return the revision of the store that was taken over last."""
         return self._revision
 
     def look_again(self) -> None:
@@ -124,7 +125,7 @@ class Engine:
         self.catch_up()
 
     def session(self, session_id: str) -> Session | None:
-        """The session's row, from memory while nobody changed it."""
+        """Return the session's row, from memory while it is unchanged; None if there is none."""
         try:
             return self._sessions[session_id]
         except KeyError:
@@ -136,18 +137,20 @@ class Engine:
         return self.vault.fingerprint(key, self._pepper)
 
     def profile(self, connection: Connection) -> Profile:
-        """The error vocabulary of the provider's preset, else of its host."""
+        """Return the error vocabulary of the provider's preset, else of its host."""
         named, host = connection.provider.profile, connection.endpoint.host
-        found = self._profiles.get((named, host))
-        if found is None:
+        profile = self._profiles.get((named, host))
+        if profile is None:
             own = self.home.config.parent / "profiles"
-            found = self._profiles[named, host] = load_profile(named or for_host(host, own), own)
-        return found
+            profile = self._profiles[named, host] = load_profile(named or for_host(host, own), own)
+        return profile
 
     def _plan_host(self, connection: Connection) -> str | None:
-        """Return the hosts that the profile knows for keys that begin like this one, if the one called is not
-        one."""
-        secret = self.vault.peek(connection.key) if connection.key is not None else None
+        """Return the hosts that the profile names for keys with this prefix, if the connection's host is not
+        one of them."""
+        if connection.key is None:
+            return None
+        secret = self.vault.peek(connection.key)
         if secret is None:
             return None
         return self.profile(connection).plan_host(secret.starts_with, connection.endpoint.host)
@@ -167,9 +170,9 @@ class Engine:
         passthrough: bool = False,
         body: bytes | None = None,
     ) -> RequestRun:
-        """Start one request of a session; its `body` is looked into only where a fallback ends.
+        """Start a request of a session; its `body` is parsed only when a fallback ends.
 
-        Raises ConnectionLost when the session's pin no longer resolves, ConfigError when the configuration is
+        Raises ConnectionLost if the session's pin no longer resolves, ConfigError if the configuration is
         broken."""
         if time.monotonic() >= self._others_due:
             self.catch_up()
@@ -187,12 +190,16 @@ class Engine:
         return RequestRun(self, call, session.pin, now)
 
     def context(self) -> DecisionContext:
-        return DecisionContext(self.health, self._ready, self.profile, self._jitter(), self._plan_host)
+        """Return the information by which the core decides."""
+        # Positional because it is faster, and every request passes here.
+        parts = (self.health, self._ready, self.profile, self._jitter(), self._plan_host)
+        return DecisionContext(*parts)
 
     def persist(self, changes: Sequence[Change], at: float) -> None:
-        """Make changes of a request begun at `at` known to the other processes: verdicts before the next step
-        is taken, a kept key and one more success of a good key a little later; a success that the store knows
-        already is not written at all."""
+        """Store changes of a request begun at `at` (epoch seconds) for the other processes.
+
+        Verdicts are written before the next step is taken; a kept key, and a further success of a good key, a
+        little later; a success that the store knows already is not written at all."""
         now: list[Change] = []
         for change in changes:
             if isinstance(change, KeySucceeded):
@@ -210,18 +217,19 @@ class Engine:
         if now:
             try:
                 self.store.apply(now, at)
-            except StoreError as error:  # it holds in this process all the same
+            except StoreError as error:  # the changes apply in this process all the same
                 self.journal_writer.tell(error)
 
     def journal(self, *events: Event[Detail]) -> None:
         self.journal_writer.journal(tuple, events)
 
     def note(self, session: Session, detail: Detail) -> None:
-        """Write down what its user did with a session."""
+        """Queue a journal event about what the user did with a session."""
         self.journal(Event(self.store.now(), detail, session=session.id, pin=str(session.pin)))
 
     def read_again(self, key: Key, used: Secret | None, since: float) -> bool:
-        """Read a key's reference once for all who ask. Return whether its value differs from `used`.
+        """Read a key's reference again, once for all requests that ask. Return True if its value differs from
+        `used`.
 
         `since` is in epoch seconds. Raises SecretMissing.
         """
@@ -234,24 +242,32 @@ class Engine:
     def explain(
         self, connection: Connection, fault: Fault | None, attempts: Sequence[Attempt], session: str
     ) -> Explanation:
-        """What happened, on which connection, what was tried, what to do next."""
+        """Return what happened, on which connection, what was tried, and what to do next."""
         key = connection.key
-        fingerprint = NO_KEY if key is None else self.fingerprint(key)
-        secret = self.vault.peek(key) if key is not None else None
+        fingerprint: str | None = NO_KEY
+        key_shown = ""
+        evidence = None
+        if key is not None:
+            fingerprint = self.fingerprint(key)
+            secret = self.vault.peek(key)
+            if secret is not None:
+                key_shown = str(secret)
+        if fingerprint is not None:
+            evidence = self.health.evidence(fingerprint, connection.endpoint)
         return explain(
             fault or Fault(FaultClass.UNKNOWN),
             connection,
             attempts,
-            self.health.evidence(fingerprint, connection.endpoint) if fingerprint is not None else None,
-            self.store.now(),
-            key_shown=str(secret) if secret is not None else "",
+            evidence=evidence,
+            now=self.store.now(),
+            key_shown=key_shown,
             source=self.config_watch.last.endpoint_source(connection.provider, connection.dialect, key),
             session=session,
             clock=local,
         )
 
     def remember(self, session: str, explanation: str) -> None:
-        """Keep the explanation of a session's last fault, for a while and for so many sessions."""
+        """Keep the explanation of a session's last fault, for the sessions that failed last."""
         with self._lock:
             self.explained.pop(session, None)
             self.explained[session] = explanation
@@ -259,8 +275,8 @@ class Engine:
                 del self.explained[next(iter(self.explained))]
 
     def unknown(self, reply: Reply, connection: Connection) -> tuple[Event[Detail], ...]:
-        """Keep the shape of an answer that has no class; the writer's thread does it, which asks for journal
-        lines and gets none."""
+        """Keep the shape of a reply that has no class. Runs on the journal writer's thread and returns no
+        events for it."""
         self.unknowns.keep(reply, self.profile(connection), self.store.now())
         return ()
 
@@ -271,7 +287,7 @@ class Engine:
             self.store.close()
 
     def renew(self) -> None:
-        """Begin anew in a forked child: a lock that a thread of the parent held would stay held for ever."""
+        """Replace the locks in a forked child, where a lock held by a thread of the parent stays locked."""
         self._lock = threading.RLock()
         self.config_watch.renew()
         self._key_reads.renew()
@@ -279,4 +295,4 @@ class Engine:
 
 
 def _ignore(_outcome: Outcome) -> None:
-    """Watch nothing."""
+    """Ignore an outcome, until something watches."""

@@ -1,5 +1,5 @@
-"""Answers of providers that have no class yet, kept on this machine as shapes, so that they can be reported
-and learnt: at most so many, each once, and nothing of them leaves by itself."""
+"""Replies of providers that have no class yet, kept on this machine as anonymised shapes so that they can be
+reported. Their number is bounded, each is kept once, and nothing is sent anywhere."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from ..core.vocabulary import Profile
 MOST = 100
 _ID = re.compile(r"[0-9a-f]{12}")
 _EVERY = 60.0
+"""Seconds within which a shape is not counted again."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnclassifiedReply:
-    """One kept shape: the error vocabulary by which it was read, how often and when (epoch seconds) it
-    came."""
+    """A kept shape, with the profile by which it was read, its count, and its first and last time (epoch
+    seconds)."""
 
     id: str
     profile: str
@@ -35,24 +36,22 @@ class UnclassifiedReply:
     shape: dict[str, Any]
 
     def line(self) -> str:
-        """A line as those of `tests/replies/replies.jsonl`; `expected_class` is for whoever knows what it
-        means."""
-        told = {
+        """Return a line like those of `tests/replies/replies.jsonl`, with an empty `expected_class`."""
+        case = {
             "provider": self.profile,
             "case": f"unknown_{self.id}",
             **self.shape,
             "expected_class": "",
             "source": "holdfast report",
             "observed": True,
+            "evidence": "shape",
+            "note": "strings are reduced to known words, lengths and codes",
         }
-        return json.dumps(
-            told | {"evidence": "shape", "note": "strings are reduced to known words, lengths and codes"},
-            ensure_ascii=False,
-        )
+        return json.dumps(case, ensure_ascii=False)
 
 
 class UnclassifiedReplies:
-    """The directory of shapes, one private file each."""
+    """The directory of shapes, a private file for each."""
 
     def __init__(self, state: Path) -> None:
         self.directory = state / "unknown"
@@ -60,67 +59,68 @@ class UnclassifiedReplies:
         self._words: dict[str, frozenset[str]] = {}
 
     def keep(self, reply: Reply, profile: Profile, at: float) -> str:
-        """Keep the shape of an answer; its id. Never raises: a full disk costs a report, not a request."""
+        """Keep the shape of a reply received at `at` (epoch seconds). Return its id. Never raises: a full
+        disk costs a report, not a request."""
         if profile.name not in self._words:
             self._words[profile.name] = vocabulary(profile)
-        found = shape(reply, self._words[profile.name])
-        name = digest(found)
+        kept = shape(reply, self._words[profile.name])
+        name = digest(kept)
         if at - self._seen.get(name, 0.0) < _EVERY:
             return name
         self._seen[name] = at
         with suppress(OSError, ConfigError):
+            count, first_at = 1, at
             before = self.find(name)
-            told = {
+            if before is not None:
+                count, first_at = before.count + 1, before.first_at
+            content = {
                 "profile": profile.name,
-                "count": before.count + 1 if before else 1,
-                "first_at": before.first_at if before else at,
+                "count": count,
+                "first_at": first_at,
                 "last_at": at,
+                "shape": kept,
             }
-            write_private(self.directory / f"{name}.json", json.dumps(told | {"shape": found}))
+            write_private(self.directory / f"{name}.json", json.dumps(content))
             for path in self._files()[MOST:]:
                 path.unlink()
         return name
 
     def all(self) -> Iterator[UnclassifiedReply]:
-        """What is kept, the last seen first."""
+        """Yield the kept shapes, the last seen first."""
         for path in self._files():
-            one = self.find(path.stem)
-            if one is not None:
-                yield one
+            reply = self.find(path.stem)
+            if reply is not None:
+                yield reply
 
     def find(self, name: str) -> UnclassifiedReply | None:
-        """The shape of that id, or of the one id that begins like this; None when there is none or
-        several."""
-        found = [path for path in self._files() if path.stem.startswith(name)]
-        if len(found) != 1:
+        """Return the shape whose id begins with `name`; None if there is none, or more than one."""
+        matches = [path for path in self._files() if path.stem.startswith(name)]
+        if len(matches) != 1:
             return None
+        path = matches[0]
         try:
-            told = json.loads(found[0].read_text("utf-8"))
+            content = json.loads(path.read_text("utf-8"))
             return UnclassifiedReply(
-                found[0].stem,
-                str(told["profile"]),
-                int(told["count"]),
-                float(told["first_at"]),
-                float(told["last_at"]),
-                dict(told["shape"]),
+                id=path.stem,
+                profile=str(content["profile"]),
+                count=int(content["count"]),
+                first_at=float(content["first_at"]),
+                last_at=float(content["last_at"]),
+                shape=dict(content["shape"]),
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def _files(self) -> list[Path]:
         try:
-            files = [
-                path
-                for path in self.directory.iterdir()
-                if path.suffix == ".json" and _ID.fullmatch(path.stem)
-            ]
+            files = [path for path in self.directory.glob("*.json") if _ID.fullmatch(path.stem)]
             return sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
         except OSError:
             return []
 
 
 def vocabulary(profile: Profile) -> frozenset[str]:
-    """Every word that stands in the rules of a profile."""
+    """Return every word in the rules of a profile."""
     rules = [
         *profile.phrases,
         *profile.pages,

@@ -1,0 +1,138 @@
+"""Provisioning that happens by itself: what requests show about provisioned providers is stored, and what can
+be repaired with the stored key is repaired in the background. No key is obtained here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..core.errors import HoldfastError, NotReady, StoreError
+from ..core.faults import Fault
+from ..core.identity import Pin, Provider
+from ..core.provisioning_state import Capability, Record, answered, failed
+from ..core.steps import Outcome
+from ..provisioning import Runner, obstacle
+from .background import NamedJobs
+
+if TYPE_CHECKING:
+    from .state import Engine
+
+Listener = Callable[[Mapping[str, Pin]], None]
+"""Called with the pins of a provider's roles."""
+
+
+class ProvisioningWatch:
+    """Watches the requests of an engine. One per engine; thread-safe."""
+
+    def __init__(self, engine: Engine, runner: Runner) -> None:
+        self._engine, self._runner = engine, runner
+        self.jobs = NamedJobs("holdfast-provisioning", engine.journal_writer.tell)
+        self._known: dict[str, Record] = {}
+        self._known_at: int | None = None
+        """The revision of the store at which `_known` was read."""
+        self._listeners: dict[str, list[Listener]] = {}
+        self._offers_nothing = engine.dispatcher.unready
+        engine.watch = self.seen
+        engine.dispatcher.unready = self.unready
+
+    def listen(self, name: str, listener: Listener) -> None:
+        """Call `listener` whenever roles of the provider `name` get other models, in whichever process."""
+        listeners = self._listeners.setdefault(name, [])
+        if listener not in listeners:
+            listeners.append(listener)
+
+    def seen(self, outcome: Outcome) -> None:
+        """Learn from a request that ended. For a provider that was not provisioned this costs a dictionary
+        look-up; nothing is written on this thread."""
+        if self._engine.revision != self._known_at:
+            if self._listeners:  # a request must not wait for listeners
+                self.jobs.submit("look", partial(self._look_and_learn, outcome))
+                return
+            try:
+                self.look()
+            except StoreError as error:  # the request is answered all the same
+                self._engine.journal_writer.tell(error)
+        lesson = self._lesson(outcome)
+        if lesson is not None:
+            self.jobs.submit(outcome.connection.provider.name, lesson)
+
+    def unready(self, provider: Provider) -> HoldfastError:
+        """Return the error for a provider that offers no model, and start in the background what can be
+        done about it."""
+        record = self._engine.store.provision(provider.name)
+        if record is None:
+            return self._offers_nothing(provider)
+        self.heal_soon(record)
+        busy = NotReady(
+            f"'{provider.name}' is being set up right now",
+            reason="busy",
+            retry_at=self._engine.store.now() + 1,
+            next_step="holdfast provision status",
+        )
+        return obstacle(record) or busy
+
+    def heal_soon(self, record: Record) -> None:
+        """Take the steps that need no new key, in the background; one job at a time for each record."""
+        self.jobs.submit(record.name, partial(self._runner.run, record))
+
+    def look(self) -> None:
+        """Take over what other processes stored, and call the listeners of roles that changed."""
+        before, self._known_at = self._known, self._engine.revision
+        self._known = {record.name: record for record in self._engine.store.provisions()}
+        for name, listeners in self._listeners.items():
+            record, old = self._known.get(name), before.get(name)
+            if record is not None and record.bound and (old is None or old.bound != record.bound):
+                for listener in listeners:
+                    listener(pins_of(record))
+
+    def learn(self, record: Record, model: str, fault: Fault | None) -> Record:
+        """Store what a call of `model` showed; `fault` is None for a good answer. Return the new record."""
+
+        def learnt(current: Record, now: float) -> Record:
+            if current.key != record.key:
+                return current
+            return _after_call(current, model, fault, now)
+
+        return self._runner.change(record, learnt)
+
+    def close(self) -> None:
+        self.jobs.close()
+
+    def _look_and_learn(self, outcome: Outcome) -> None:
+        self.look()
+        lesson = self._lesson(outcome)
+        if lesson is not None:
+            lesson()
+
+    def _lesson(self, outcome: Outcome) -> Callable[[], None] | None:
+        """Return the job that stores what a request showed; None if it showed nothing new."""
+        connection = outcome.connection
+        record, key = self._known.get(connection.provider.name), connection.key
+        if record is None or key is None or outcome.from_memory:
+            return None
+        if key.ref != record.key:
+            return None  # another key's result says nothing about this record
+        fault = outcome.fault
+        if _after_call(record, connection.model, fault, self._engine.store.now()) is record:
+            return None
+        return partial(self._learn_and_heal, record, connection.model, fault)
+
+    def _learn_and_heal(self, record: Record, model: str, fault: Fault | None) -> None:
+        after = self.learn(record, model, fault)
+        derived_key_died = after.reason == "key_dead" and after.capability is Capability.DERIVED
+        if after.reason == "model_gone" or derived_key_died:
+            self._runner.run(after)
+        self.look()
+
+
+def pins_of(record: Record) -> dict[str, Pin]:
+    """Return the pins of a record's roles."""
+    return {role: Pin(record.name, model) for role, model in record.bound.items()}
+
+
+def _after_call(record: Record, model: str, fault: Fault | None, now: float) -> Record:
+    """Return the record after a call; the same object if the call shows nothing new."""
+    if fault is None:
+        return answered(record, now)
+    return failed(record, model, fault, now)
