@@ -95,6 +95,18 @@ def test_the_list_has_what_is_declared_and_what_was_found_and_leaves_out_what_ca
     ]
 
 
+def test_the_list_has_what_was_found_at_a_keys_own_endpoint(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_text(
+        '[provider.two]\nurl = "https://two.example/v1"\nkeys = ["env:A", { from = "env:EU",'
+        ' endpoints = { openai-chat = "https://eu.two.example/v1" } }]\n'
+    )
+    with holdfast.open(tmp_path) as held:
+        held.engine.store.save_models("two", "https://two.example/v1", ["here", "both"], 1.0)
+        held.engine.store.save_models("two", "https://eu.two.example/v1", ["both", "eu-only"], 1.0)
+        _, told = asked(held.engine, "/v1/models")
+    assert ids(told) == ["two/both", "two/eu-only", "two/here"]
+
+
 @pytest.mark.parametrize(
     ("headers", "providers"),
     [(ANTHROPIC, {"claude"}), (OPENAI, {"mimo", "finds"}), ((), {"mimo", "claude", "finds"})],

@@ -99,7 +99,7 @@ def test_socks_is_given_the_name_and_resolves_it_itself() -> None:
     [
         ("http", b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407"),
         ("http", b"", "closed the connection"),
-        ("socks5h", b"\x05\xff", "signing in"),
+        ("socks5h", b"\x05\xff", "unsupported method"),
         ("socks5h", b"\x05\x00\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00", "connection refused"),
         ("ftp", b"", "not supported"),
     ],
@@ -123,7 +123,7 @@ def test_the_next_address_is_tried_while_the_first_keeps_silent(monkeypatch: pyt
         loop = asyncio.get_running_loop()
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        one = connect_module._one
+        one = connect_module._connected_socket
 
         async def slow(family: int, address: Any) -> socket.socket:
             if address[0] == "127.0.0.2":
@@ -136,7 +136,7 @@ def test_the_next_address_is_tried_while_the_first_keeps_silent(monkeypatch: pyt
                 for host in ("127.0.0.2", "127.0.0.1")
             ]
 
-        monkeypatch.setattr(connect_module, "_one", slow)
+        monkeypatch.setattr(connect_module, "_connected_socket", slow)
         monkeypatch.setattr(connect_module, "_HEAD_START", 0.01)
         monkeypatch.setattr(loop, "getaddrinfo", both)
         seen = Seen()

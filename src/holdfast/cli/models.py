@@ -158,12 +158,13 @@ def _spoken(harness: str | None) -> tuple[Dialect, ...] | None:
 
 
 def known_models(context: CliContext, provider: Provider) -> list[str]:
-    """Return the models that the provider listed at its present addresses."""
+    """Return the models that the provider listed at its present endpoints."""
+    from ..engine.model_lists import stored_models
+
     memory = context.memory
     if memory is None:
         return []
-    lists = [memory.models(provider.name, endpoint.url) for endpoint in provider.endpoints]
-    return [model for stored in lists if stored is not None for model in stored[0]]
+    return stored_models(memory, provider)
 
 
 def _refresh(context: CliContext, providers: list[Provider]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..core.errors import StoreError
 from ..core.faults import Reply
-from ..core.identity import Connection
+from ..core.identity import Connection, Provider
 from ..core.secret import Secret
 from ..store.base import Store
 
@@ -50,3 +50,19 @@ class ModelLists:
         except StoreError as error:
             self._on_store_error(error)
         return listed
+
+
+def stored_models(store: Store, provider: Provider) -> list[str]:
+    """Return the models that the provider listed at its present endpoints, those of single keys included.
+
+    Raises StoreError.
+    """
+    endpoints = [*provider.endpoints]
+    for key in provider.keys:
+        endpoints += key.endpoints
+    models: list[str] = []
+    for url in dict.fromkeys(endpoint.url for endpoint in endpoints):
+        stored = store.models(provider.name, url)
+        if stored is not None:
+            models += stored[0]
+    return models

@@ -40,8 +40,11 @@ class Admission:
 
 
 class AdmissionControl:
-    """The admission of all requests of one gateway. Paths in `open_paths` need no token; `hosts` are the
-    further names under which it may be called, in lower case."""
+    """The admission of all requests of one gateway.
+
+    Paths in `open_paths` need no token. `hosts` are the further names, in lower case, under which clients may
+    address the gateway.
+    """
 
     def __init__(self, tokens: Tokens, open_paths: Collection[str], hosts: set[str]) -> None:
         self._tokens, self._open_paths, self._hosts = tokens, open_paths, hosts
@@ -51,7 +54,7 @@ class AdmissionControl:
         self._own_sessions: dict[str, str] = {}
 
     def admit(self, head: Head) -> Admission:
-        """Decide about a head. Raises MalformedMessage for a session that cannot be one."""
+        """Decide about a head. Raises MalformedMessage for a session id that is not allowed."""
         admission = Admission(self.routes[head.path])
         admission.error = self._barred(head, admission)
         if admission.error is None and admission.route.name:
@@ -68,8 +71,10 @@ class AdmissionControl:
         token = None
         if route.path not in self._open_paths:
             token = admission.token = self._token_of(head)
+            if token is None and head.credentials:
+                return refusal("invalid_token")
             if token is None:
-                return refusal("invalid_token" if head.credentials else "no_token")
+                return refusal("no_token")
         if not route.name or token is None:
             return None
         withhold_credentials(head)
@@ -104,8 +109,8 @@ class AdmissionControl:
     def may_be_called(self, host: bytes) -> bool:
         """Return whether a Host header names this gateway.
 
-        A name that somebody else points at us belongs to a DNS rebinding page. A literal address, and no
-        header at all, never come from a page with a foreign name.
+        Any other name may belong to a page that uses DNS rebinding. A literal address, and no header at all,
+        never come from such a page.
         """
         known = self._known_hosts.get(host)
         if known is None:
@@ -134,7 +139,7 @@ def local_answer(error: ClientError, dialect: Dialect) -> LocalAnswer:
 
 
 def _remember(known: dict[bytes, bool], value: bytes, verdict: bool) -> None:
-    """Keep a verdict. Anybody can make up any number of values, of any length."""
+    """Keep a verdict, within limits: a client can invent any number of values, of any length."""
     if len(known) < _MOST_REMEMBERED and len(value) < _LONGEST_REMEMBERED:
         known[value] = verdict
 

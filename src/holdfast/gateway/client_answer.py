@@ -1,4 +1,4 @@
-"""The client's side of one request: what its client gets, and what metrics and logs read once it is over."""
+"""The client's side of one request: the answer to the client, and the figures for metrics and logs."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ from .client_request import ClientRequest
 from .header_rules import error_lines, passing
 from .http1.errors import UpstreamError
 from .http1.ports import ClientConnection, UpstreamLink
-from .http1.request_head import Head
 from .ports import RelayContext
-from .routing import HttpRoute
 
 _COMMENT = b": holdfast\n\n"
 _SSE = [b"content-type: text/event-stream", b"cache-control: no-cache"]
 
 
 class ClientAnswer:
-    """Passes on to a client what came of its request (`ports.FinishedRequest`).
+    """The answer to one request, passed on to its client (`ports.FinishedRequest`).
 
-    `began`, `_quiet`: when the request came, and when the provider was last heard, in seconds of the loop's
-    clock. `_pieces` are pieces of the provider's answer that are not passed on yet; `_ended` says that its
-    last one came. `_comments` counts the comments that were sent while the client waited for its stream.
+    `began` is the time when the request came, `_quiet` the time when the provider last sent anything, in
+    seconds of the loop's clock. `_pieces` are pieces of the provider's answer that are not passed on yet;
+    `_ended` is true once its last one came. `_comments` counts the comments that were sent while the client
+    waited for its stream.
     """
 
     __slots__ = (
@@ -59,17 +58,11 @@ class ClientAnswer:
     )
 
     def __init__(
-        self,
-        gateway: RelayContext,
-        client: ClientConnection,
-        head: Head,
-        route: HttpRoute,
-        session: str,
-        body: bytes,
+        self, gateway: RelayContext, client: ClientConnection, request: ClientRequest, session: str
     ) -> None:
         self._gateway, self._client = gateway, client
-        self.request = ClientRequest(head, route, body)
-        self.route, self.session = route.name, session
+        self.request = request
+        self.route, self.session = request.route, session
         self.request_run: RequestRun | None = None
         self._up: UpstreamLink | None = None
         self._stream: ResponseStream | None = None
@@ -143,7 +136,7 @@ class ClientAnswer:
         self._refuse(refusal("not_a_stream", request=self.request_id))
 
     def _follow(self, good: GoodAnswer, stream: ResponseStream) -> None:
-        """Pass on what was held back, and from then on what comes."""
+        """Pass on the pieces that were held back, and from then on each one that comes."""
         self._stream, self.status, self.streamed = stream, good.head.status, True
         self._quiet = self._gateway.loop.time()
         self.first = self._quiet - self.began
@@ -151,16 +144,13 @@ class ClientAnswer:
         for late in self._pieces:
             stream.feed(late)
         self._pieces = []
-        self._write(held[0] if len(held) == 1 else b"".join(held))
-        if self._ended:
-            self._end_stream(stream)
-
-    def _write(self, data: bytes) -> None:
-        """Write a piece that the stream knows already."""
+        data = b"".join(held)
         if data:
             self.chunks += 1
             self.size += len(data)
             self._client.send(data)
+        if self._ended:
+            self._end_stream(stream)
 
     def _end_stream(self, stream: ResponseStream) -> None:
         """End the answer, or cut the connection where the provider's stream broke off."""
@@ -185,9 +175,9 @@ class ClientAnswer:
         self._finish(self.status, self.size)
 
     def _refuse(self, error: ClientError, theirs: Sequence[bytes] = ()) -> None:
-        """Answer with an error of ours and the provider's lines `theirs`.
+        """Answer with an error of ours and the provider's header lines `theirs`.
 
-        It is an event where comments have begun a stream, since the status is gone.
+        Where comments have begun a stream, the error is sent as an event, since the status is sent already.
         """
         dialect = self.request.dialect
         if self._comments:

@@ -12,9 +12,12 @@ from .routing import HttpRoute
 
 
 class ClientRequest:
-    """A client's request as the conversation takes it (`wire.conversation.Ask`)."""
+    """A client's request as the conversation takes it (`wire.conversation.Ask`).
 
-    __slots__ = ("_head", "asked", "body", "dialect", "judged", "path")
+    `route` is the name of its data route; `retries` is the number of earlier tries that its client reports.
+    """
+
+    __slots__ = ("_head", "asked", "body", "dialect", "judged", "path", "retries", "route")
 
     judged: bool
 
@@ -22,7 +25,8 @@ class ClientRequest:
         self.asked: RequestInfo = inspect_body(body)
         self.body: bytes | None = body
         self.dialect, self.judged = route.dialect, True
-        self.path = route.path
+        self.path, self.route = route.path, route.name
+        self.retries = head.retries
         if head.query:
             self.path = f"{route.path}?{head.query.decode('ascii')}"
         self._head = head
@@ -30,13 +34,13 @@ class ClientRequest:
     def opening(self, connection: Connection, secret: Secret | None) -> OutboundRequest:
         """Return the request as it leaves for `connection`.
 
-        The head remembers how it last left: a client sends the same head again and again.
+        The head keeps the lines as they last left: a client sends the same head again and again.
         """
         prepared: PreparedHead | None = self._head.prepared
         streams = self.asked.streams
         if prepared is None or not prepared.fits(connection, secret, streams):
             lines = self._lines(connection, streams=streams)
-            prepared = PreparedHead(connection, secret, streams, self.path, lines)
+            prepared = PreparedHead(connection, secret, streams, path=self.path, lines=lines)
             self._head.prepared = prepared
         return prepared.leave(self.body or b"", self.asked)
 

@@ -1,5 +1,5 @@
-"""A gateway for one program's life, in this process: strict on one pin, behind a token that nothing else
-takes, gone with the program."""
+"""A gateway in this process that lives as long as one program: it permits one pin only, and accepts one token
+only, which ends with it."""
 
 from __future__ import annotations
 
@@ -21,32 +21,37 @@ if TYPE_CHECKING:
 
 _CONFLICT = 409
 _PATIENCE = 10.0
+"""Seconds in which it must start, and end."""
 
 
 @dataclass(slots=True)
 class Gate:
-    """A gateway that serves: where, by which token, and how many requests for another model it turned
-    away."""
+    """A gateway that serves: its URL, its token, and the number of requests for another model that it refused
+    (`ports.Metrics`)."""
 
     root: str
     token: Secret
     refused: int = 0
 
     def finished(self, done: FinishedRequest) -> None:
-        """Told by the gateway of every request."""
+        """Count a refused request."""
         self.refused += done.status == _CONFLICT and done.outcome is None
 
     def endpoint(self, dialect: Dialect) -> Endpoint:
-        """Where a client of this dialect is pointed to."""
-        return Endpoint(
-            self.root if dialect is Dialect.ANTHROPIC_MESSAGES else f"{self.root}/v1", dialect, Auth.BEARER
-        )
+        """Return the endpoint for a client of this dialect."""
+        url = f"{self.root}/v1"
+        if dialect is Dialect.ANTHROPIC_MESSAGES:
+            url = self.root
+        return Endpoint(url, dialect, Auth.BEARER)
 
 
 @contextmanager
 def serving(engine: Engine, session: str, pin: Pin) -> Iterator[Gate]:
-    """A gateway on a port of its own, for requests of this session on this pin. Its token ends with it; those
-    that killed runs of the session left are ended first. Raises HoldfastError when it cannot listen."""
+    """Serve requests of this session on this pin, on a port of its own.
+
+    The token is revoked at the end, and tokens that killed runs of the session left behind at the start.
+    Raises HoldfastError when the gateway cannot listen.
+    """
     from .tokens import issue
 
     store, label = engine.store, f"run {session}"
@@ -64,8 +69,8 @@ def serving(engine: Engine, session: str, pin: Pin) -> Iterator[Gate]:
 
 @contextmanager
 def _thread(engine: Engine, gate: Gate, pin: Pin) -> Iterator[None]:
-    """The gateway's event loop in a thread: signals and the terminal stay with the main one."""
-    begun: list[BaseException | None] = []
+    """Run the gateway's event loop in a thread: the main thread keeps the signals and the terminal."""
+    failures: list[Exception] = []
     ready, loop = threading.Event(), asyncio.new_event_loop()
     stop = asyncio.Event()
 
@@ -80,7 +85,6 @@ def _thread(engine: Engine, gate: Gate, pin: Pin) -> Iterator[None]:
             await gateway.serve("127.0.0.1", 0)
             host, port = gateway.addresses[0]
             gate.root = f"http://{host}:{port}"
-            begun.append(None)
             ready.set()
             await stop.wait()
         finally:
@@ -90,7 +94,7 @@ def _thread(engine: Engine, gate: Gate, pin: Pin) -> Iterator[None]:
         try:
             loop.run_until_complete(serve())
         except Exception as error:
-            begun.append(error)
+            failures.append(error)
         finally:
             ready.set()
             loop.close()
@@ -98,8 +102,8 @@ def _thread(engine: Engine, gate: Gate, pin: Pin) -> Iterator[None]:
     thread = threading.Thread(target=work, name="holdfast-gateway", daemon=True)
     thread.start()
     ready.wait(_PATIENCE)
-    if not begun or begun[0] is not None:
-        why = begun[0] if begun else "it did not come up"
+    if not gate.root:
+        why = "".join(map(str, failures)) or "it did not start in time"
         raise HoldfastError(f"the gateway of this run cannot serve: {why}", next_step="holdfast doctor")
     try:
         yield

@@ -1,7 +1,7 @@
 """The gateway of one process: what its connections share, where it listens, and how it ends.
 
-It decides nothing about a request: `http1` reads it, the handler and the engine decide, `relay` carries it.
-Nothing here blocks.
+It decides nothing about a request: `http1` reads it, the handler and the engine decide, `relay` carries it
+out. Nothing here blocks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..core.errors import ConfigError
 from ..core.identity import Pin
@@ -34,10 +34,10 @@ _THREADS = 32
 
 
 class Gateway:
-    """One process's gateway.
+    """The gateway of one process.
 
-    `hosts` are further names under which it may be called; `strict` is the only pin that `holdfast run`
-    permits.
+    `hosts` are further host names under which clients may address it. `strict` is the only pin that requests
+    may use, as `holdfast run` demands; None for any.
     """
 
     def __init__(
@@ -96,14 +96,15 @@ class Gateway:
         sock: socket.socket | None = None,
         backlog: int = 4096,
     ) -> None:
-        """Begin to listen, on `sock` if it is given, and return. Raises OSError where that cannot be."""
+        """Start to listen, on `sock` if it is given, and return. Raises OSError."""
         self.loop = asyncio.get_running_loop()
         self.upstreams.begin(self.loop)
-        listen = {"sock": sock} if sock is not None else {"host": host, "port": port}
+        listen: dict[str, Any] = {"sock": sock}
+        if sock is None:
+            listen = {"host": host, "port": port}
+            self._hosts.add(host.lower())
         server = await self.loop.create_server(lambda: ServerConnection(self), backlog=backlog, **listen)
         self._servers.append(server)
-        if sock is None:
-            self._hosts.add(host.lower())
         if self._look is None:
             self._look = self.loop.call_later(self.bounds.look_every, self._look_round)
 
@@ -118,12 +119,14 @@ class Gateway:
         for client in [*self.clients]:
             client.retire()
         until = self.loop.time() + seconds
-        while self.clients and self.loop.time() < until:  # noqa: ASYNC110 - once in a process's life
+        # It runs once in a process's life, so looking again and again costs nothing.
+        while self.clients and self.loop.time() < until:  # noqa: ASYNC110
             await asyncio.sleep(min(0.02, max(0.0, until - self.loop.time())))
         return not self.clients
 
     async def close(self) -> None:
-        """Cut what is left and give back everything. The engine is its opener's to close."""
+        """Cut the connections that are left and free all resources, but not the engine, which its opener
+        closes."""
         self.draining = True
         if self._look is not None:
             self._look.cancel()
@@ -135,20 +138,20 @@ class Gateway:
         for task in [*self.tasks]:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        for _ in range(_TURNS):  # a connection that was cut is given back in a later turn of the loop
+        for _ in range(_TURNS):  # a connection that was cut is freed in a later turn of the loop
             await asyncio.sleep(0)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def opened(self, connection: ServedConnection) -> None:
-        """Take note of a client's new connection."""
+        """Add a client's new connection."""
         self.clients.add(connection)
 
     def closed(self, connection: ServedConnection) -> None:
-        """Forget a client's connection."""
+        """Remove a client's connection."""
         self.clients.discard(connection)
 
     def in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
-        """Run in a thread what may block."""
+        """Run a call that may block in a thread."""
         return self.loop.run_in_executor(self._threads, call)
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:

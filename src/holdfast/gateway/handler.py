@@ -12,6 +12,7 @@ from ..core.errors import HoldfastError
 from ..core.identity import Dialect
 from ..wire.error_bodies import ClientError, from_error, refusal, unreadable
 from .admission import Admission, AdmissionControl, local_answer
+from .client_request import ClientRequest
 from .http1.framing import MalformedMessage
 from .http1.ports import ClientConnection, LocalAnswer, RequestTimeout
 from .http1.request_head import Head
@@ -62,7 +63,8 @@ class Handler:
     def handle(self, connection: ClientConnection, head: Head, admission: Admission, body: bytes) -> None:
         """Answer a complete request, now or later."""
         if admission.route.name:
-            relay = Relay(self._gateway, connection, head, admission.route, admission.session, body)
+            request = ClientRequest(head, admission.route, body)
+            relay = Relay(self._gateway, connection, request, admission.session)
             connection.running = relay
             relay.start()
         else:
@@ -104,7 +106,7 @@ class Handler:
         except HoldfastError as error:
             connection.reject(self._refused(from_error(error), admission))
         except Exception as error:
-            _log.error("a page of the gateway failed", exc_info=error)
+            _log.error("an admin page of the gateway failed", exc_info=error)
             connection.reject(self._refused(refusal("internal"), admission))
         else:
             self._finish(connection, admission, value)
@@ -121,7 +123,7 @@ class Handler:
         connection.finished()
 
     def _refused(self, error: ClientError, admission: Admission | None) -> LocalAnswer:
-        """Return an error as an answer, and tell metrics and logs of it."""
+        """Return an error as an answer, and report it to metrics and logs."""
         route, dialect = "", Dialect.OPENAI_CHAT
         if admission is not None:
             route, dialect = admission.route.name, admission.route.dialect

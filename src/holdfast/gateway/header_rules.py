@@ -1,6 +1,6 @@
-"""The header policy as tables for the parsers of `http1`, which know no language model.
+"""The header policy as tables for the parsers of `http1`, which know nothing of language models.
 
-From a header's name as it was written they lead to what becomes of its line.
+The tables map a header's name, as it was written, to the action for its line.
 """
 
 from __future__ import annotations
@@ -18,26 +18,8 @@ from ..wire.header_policy import (
     shows,
 )
 from ..wire.response_head import beside_error
+from .http1 import header_actions as actions
 from .http1.framing import HeaderNames
-from .http1.header_actions import (
-    ACCEPTS,
-    API_KEY,
-    BEARER,
-    CODING,
-    CONNECTION,
-    DROPPED,
-    EXPECT,
-    HARNESS,
-    HOST,
-    KEPT,
-    LENGTH,
-    OPTIONAL,
-    ORIGIN,
-    PACKED,
-    RETRIES,
-    SESSION,
-    TYPE,
-)
 
 if TYPE_CHECKING:
     from ..core.steps import Outcome
@@ -45,32 +27,37 @@ if TYPE_CHECKING:
     from .http1.request_head import Head
     from .http1.response_head import ResponseHead
 
-_BY_VERDICT: Final = {Verdict.PASSES: KEPT, Verdict.DROPPED: DROPPED, Verdict.OPTIONAL: OPTIONAL}
+_BY_VERDICT: Final = {
+    Verdict.PASSES: actions.KEPT,
+    Verdict.DROPPED: actions.DROPPED,
+    Verdict.OPTIONAL: actions.OPTIONAL,
+}
 _REQUEST: Final = {
-    b"content-length": LENGTH,
-    b"transfer-encoding": CODING,
-    b"connection": CONNECTION,
-    b"host": HOST,
-    b"origin": ORIGIN,
-    b"expect": EXPECT,
-    b"authorization": BEARER,
-    b"x-api-key": API_KEY,
-    b"holdfast-session": SESSION,
-    **{name.encode("ascii"): HARNESS for name in SESSION_HEADERS},
-    b"accept-encoding": ACCEPTS,
-    b"x-stainless-retry-count": RETRIES,
+    b"content-length": actions.LENGTH,
+    b"transfer-encoding": actions.CODING,
+    b"connection": actions.CONNECTION,
+    b"host": actions.HOST,
+    b"origin": actions.ORIGIN,
+    b"expect": actions.EXPECT,
+    b"authorization": actions.BEARER,
+    b"x-api-key": actions.API_KEY,
+    b"holdfast-session": actions.SESSION,
+    **{name.encode("ascii"): actions.HARNESS for name in SESSION_HEADERS},
+    b"accept-encoding": actions.ACCEPTS,
+    b"x-stainless-retry-count": actions.RETRIES,
 }
 _ANSWER: Final = {
-    b"content-length": LENGTH,
-    b"transfer-encoding": CODING,
-    b"connection": CONNECTION,
-    b"content-type": TYPE,
-    b"content-encoding": PACKED,
+    b"content-length": actions.LENGTH,
+    b"transfer-encoding": actions.CODING,
+    b"connection": actions.CONNECTION,
+    b"content-type": actions.TYPE,
+    b"content-encoding": actions.PACKED,
 }
 
 
 def _rule(own: dict[bytes, int], verdict: Callable[[bytes], Verdict]) -> Callable[[bytes], int]:
-    """Return the rule of a table: what the parser itself reads is `own`, of the rest the policy decides."""
+    """Return the rule of a table: `own` holds the headers that the parser itself reads; the policy decides on
+    the others."""
 
     def rule(name: bytes) -> int:
         action = own.get(name)
@@ -107,9 +94,9 @@ def error_lines(failed: SendFailed | None, outcome: Outcome | None) -> list[byte
 
 
 def withhold_credentials(head: Head) -> None:
-    """Take out of what leaves the lines and the query's parameters that show the client's token once more."""
+    """Remove the header lines and the query's parameters that repeat the client's token."""
     shown = [head.credential]
-    if BEARER in head.once and API_KEY in head.once:
+    if actions.BEARER in head.once and actions.API_KEY in head.once:
         shown = head.credentials
     if len(shown) > 1 or head.block.count(head.credential) > 1:
         head.kept = _without(head.kept, shown)

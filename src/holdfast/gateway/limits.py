@@ -9,11 +9,10 @@ from .http1.limits import HttpLimits
 
 @dataclass(frozen=True, slots=True)
 class Bounds(HttpLimits):
-    """The limits of the connections, and those of requests. Times in seconds, each checked every
-    `look_every`.
+    """The limits of connections and of requests. Times are in seconds, checked every `look_every`.
 
-    `answer`, `stall`: until the head of a provider's answer, and between two pieces of it. `comment`: after
-    so long without output a client that asked for a stream is sent comments.
+    `answer`: until the head of a provider's answer. `stall`: between two pieces of it. `comment`: until a
+    client that waits for a stream is sent a comment.
     """
 
     answer: float = 600.0

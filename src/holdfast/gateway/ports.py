@@ -1,4 +1,4 @@
-"""What the parts of the gateway need of each other."""
+"""The interfaces between the parts of the gateway."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ AdminAnswer = tuple[int, RawHeaders, bytes]
 
 
 class FinishedRequest(Protocol):
-    """One finished request, as metrics and logs may read it.
+    """A finished request, as metrics and logs may read it.
 
-    `route` is the path without session and version (`chat/completions`), "" for no data route; `outcome` is
-    None where nothing was begun; `client_left`: the client went away before the end; `first`: seconds until
-    the first piece of a stream was passed on; `broken`: the fault that ended it after that.
+    `route` is the path without session and version (`chat/completions`), "" for no data route. `outcome` is
+    None for a request that never reached the engine. `client_left`: the client closed its connection before
+    the end. `seconds`: from the request's head to its end. `first`: seconds until the first piece of a stream
+    was passed on. `broken`: the fault that ended the stream after that. `size`, in bytes, and `chunks`: the
+    body that was passed on.
     """
 
     @property
@@ -58,15 +60,15 @@ class FinishedRequest(Protocol):
 
 
 class Tokens(Protocol):
-    """The tokens that are in force."""
+    """The valid tokens."""
 
     def check(self, value: bytes) -> Token | None:
-        """Return the token with this raw value, or None; in constant time, and without asking the disk."""
+        """Return the token with this raw value, or None; in constant time."""
         ...
 
 
 class Metrics(Protocol):
-    """Receives every request once, after its last byte was handed to the client's connection."""
+    """The receiver of every finished request, once its last byte was written to the client's connection."""
 
     def finished(self, done: FinishedRequest) -> None:
         """Count a request."""
@@ -74,10 +76,7 @@ class Metrics(Protocol):
 
 
 class RelayContext(Protocol):
-    """The gateway as one request sees it.
-
-    `strict` is the only pin that a gateway of `holdfast run` permits.
-    """
+    """The gateway as one request uses it. `strict` is the only pin that requests may use; None for any."""
 
     engine: Engine
     metrics: Metrics
@@ -88,7 +87,7 @@ class RelayContext(Protocol):
     upstreams: UpstreamPools
 
     def in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
-        """Run in a thread what may block."""
+        """Run a call that may block in a thread."""
         ...
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:
@@ -97,7 +96,7 @@ class RelayContext(Protocol):
 
 
 class AdminContext(Protocol):
-    """The gateway as its own pages see it."""
+    """The gateway as the admin pages use it. `strict` is the only pin that requests may use; None for any."""
 
     engine: Engine
     tokens: Tokens
@@ -116,12 +115,12 @@ class AdminContext(Protocol):
         ...
 
     def in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
-        """Run in a thread what may block."""
+        """Run a call that may block in a thread."""
         ...
 
 
 class AdminHandler(Protocol):
-    """Answers what is no data route. Paths in `OPEN` need no token."""
+    """The handler of all paths that are no data route. Paths in `OPEN` need no token."""
 
     OPEN: frozenset[str]
 

@@ -1,8 +1,7 @@
-"""One request on its way: drives the conversation from the callbacks of two connections, without a task of
-its own.
+"""Carries one request to a provider and its answer back, from the callbacks of two connections, without a
+task of its own.
 
-It decides nothing: the conversation says what to open, read or wait for, and this carries it out, then passes
-on the result.
+It decides nothing: it opens, reads and waits as the conversation asks, then passes on the result.
 """
 
 from __future__ import annotations
@@ -22,12 +21,11 @@ from ..wire.request_body import is_plain
 from ..wire.request_head import OutboundRequest
 from .admission import local_answer
 from .client_answer import ClientAnswer
+from .client_request import ClientRequest
 from .http1.errors import ReadTimeout, RemoteProtocolError, UpstreamError
 from .http1.ports import ClientConnection, UpstreamLink
-from .http1.request_head import Head
 from .http1.response_head import ResponseHead
 from .ports import RelayContext
-from .routing import HttpRoute
 
 _log = logging.getLogger("holdfast.gateway")
 
@@ -50,19 +48,12 @@ class Relay(ClientAnswer):
     `_waiting` is the type of the operation whose answer the conversation waits for.
     """
 
-    __slots__ = ("_conversation", "_leaving", "_limit", "_retries", "_timer", "_waiting")
+    __slots__ = ("_conversation", "_leaving", "_limit", "_timer", "_waiting")
 
     def __init__(
-        self,
-        gateway: RelayContext,
-        client: ClientConnection,
-        head: Head,
-        route: HttpRoute,
-        session: str,
-        body: bytes,
+        self, gateway: RelayContext, client: ClientConnection, request: ClientRequest, session: str
     ) -> None:
-        super().__init__(gateway, client, head, route, session, body)
-        self._retries = head.retries
+        super().__init__(gateway, client, request, session)
         self._conversation: Conversation | None = None
         self._leaving: OutboundRequest | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -70,7 +61,7 @@ class Relay(ClientAnswer):
         self._limit = 0
 
     def start(self) -> None:
-        """Begin. A session that does not exist yet is created first, in a thread."""
+        """Start the request. A session that does not exist yet is created first, in a thread."""
         request, gateway = self.request, self._gateway
         body, model = request.body or b"", request.asked.model
         if not is_plain(body):
@@ -82,7 +73,7 @@ class Relay(ClientAnswer):
                 request.dialect,
                 model,
                 replayable=len(body) <= gateway.conversation_bounds.replay,
-                client_retries=self._retries,
+                client_retries=request.retries,
                 body=body,
             )
         except NoSession:
@@ -109,7 +100,7 @@ class Relay(ClientAnswer):
         self._refuse(refusal("pin_mismatch", facts=facts, chosen=strict, requested=requested))
 
     def _created(self, creation: asyncio.Future[None]) -> None:
-        """Begin again, since the session exists now."""
+        """Start once more, since the session exists now."""
         if self.over or creation.cancelled():
             return
         error = creation.exception()
@@ -159,7 +150,7 @@ class Relay(ClientAnswer):
             self._fail_inside(failure)
 
     def _next_piece(self) -> bytes | None:
-        """Return the next piece of the body that came, None at its end."""
+        """Return the next received piece of the body, None at its end."""
         if self._pieces:
             return self._pieces.pop(0)
         return None
@@ -202,8 +193,8 @@ class Relay(ClientAnswer):
     def resend(self) -> None:
         """Send the request once more, on a fresh connection.
 
-        A kept connection turned out to be closed before any byte of an answer, so the provider never took up
-        the request (Go's net/http does the same).
+        A kept connection turned out to be closed before any byte of an answer, so the provider did not begin
+        to handle the request (Go's net/http does the same).
         """
         if self._leaving is not None and not self.over:
             self._up = None
@@ -263,7 +254,7 @@ class Relay(ClientAnswer):
             self._up.resume()
 
     def look(self, now: float) -> None:
-        """Give up a provider that is silent for too long, and let a waiting client know that we are here.
+        """Give up a provider that is silent for too long, and send a comment to a client that waits for long.
 
         `now` is the loop's time in seconds.
         """
@@ -301,7 +292,7 @@ class Relay(ClientAnswer):
         self._gateway.metrics.finished(self)
 
     def _fail_inside(self, error: BaseException) -> None:
-        """Log an error of ours, and end the request without telling the client more than that."""
+        """Log an internal error, and end the request without details for the client."""
         _log.error("a request failed inside the gateway", exc_info=error)
         if self.over:
             return

@@ -1,4 +1,4 @@
-"""Which request a path is: the data routes with and without version; and for which session."""
+"""Finds the route and the session of a request: data routes with and without version, and all other paths."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ _PREFIX = b"/s/"
 
 
 class HttpRoute(NamedTuple):
-    """`name` is the key of DATA, "" for what is no data route; `path` follows the session, for a data route
-    without version; `session` is None for none."""
+    """The route of a path.
+
+    `name` is the key of DATA, "" for what is no data route. `path` is the part that follows the session, for
+    a data route without version. `session` is None where the path names none.
+    """
 
     name: str
     path: str
@@ -35,7 +38,10 @@ class HttpRoute(NamedTuple):
 
 
 class HttpRoutes(dict[bytes, HttpRoute]):
-    """From a path as it was sent to its route; bounded. Raises Malformed for a session that cannot be one."""
+    """The routes by path as it was sent, of limited number.
+
+    A look-up raises MalformedMessage for a session id that is not allowed.
+    """
 
     def __missing__(self, raw: bytes) -> HttpRoute:
         session, path = None, raw
@@ -46,26 +52,37 @@ class HttpRoutes(dict[bytes, HttpRoute]):
                 raise MalformedMessage(f"'{session[:40]}' cannot be a session's id")
             path = b"/" + rest
         text = path.decode("ascii")
-        name = text.removeprefix("/v1").strip("/") if text.startswith("/v1/") else text.strip("/")
-        dialect = DATA.get(name)
-        shape = Dialect.ANTHROPIC_MESSAGES if name.startswith("messages") else Dialect.OPENAI_CHAT
-        # Whatever slashes surround it: a provider is asked for the route's own path.
-        route = (
-            HttpRoute(name, f"/{name}", dialect, session)
-            if dialect is not None
-            else HttpRoute("", text, shape, session)
-        )
+        route = _route_of(text, session)
         if len(self) >= _MOST:
             self.clear()
-        if len(raw) <= _LONGEST:  # anybody may make up any number of paths
+        if len(raw) <= _LONGEST:  # a client may invent any number of paths
             self[raw] = route
         return route
 
 
+def _route_of(path: str, session: str | None) -> HttpRoute:
+    """Return the route of a path that follows the session."""
+    name = path
+    if path.startswith("/v1/"):
+        name = path.removeprefix("/v1")
+    name = name.strip("/")
+    dialect = DATA.get(name)
+    if dialect is not None:
+        # The provider is asked for the route's own path, without the slashes that the client added.
+        return HttpRoute(name, f"/{name}", dialect, session)
+    shape = Dialect.OPENAI_CHAT
+    if name.startswith("messages"):
+        shape = Dialect.ANTHROPIC_MESSAGES
+    return HttpRoute("", path, shape, session)
+
+
 def session_for(token: Token, route: HttpRoute, once: Mapping[int, bytes], own: str) -> str | ClientError:
-    """Whose request it is: the token's session, else that of the path, of the header, of what a harness
-    sends, else the token's `own`."""
-    named = route.session or (once[SESSION].decode("latin-1") if SESSION in once else "")
+    """Return the session of a request, or the refusal of one that it may not use.
+
+    It is the session to which the token is bound, else that of the path, of our header, of a harness's
+    header, else the token's `own`. `once` holds the values of the headers by their action.
+    """
+    named = route.session or once.get(SESSION, b"").decode("latin-1")
     if token.session is not None:
         if named and named != token.session:
             return refusal("session_mismatch", session=token.session)
@@ -74,8 +91,10 @@ def session_for(token: Token, route: HttpRoute, once: Mapping[int, bytes], own: 
         if named != route.session and not is_session_id(named):
             return refusal("bad_session", session=named[:40])
         return named
-    sent = once[HARNESS].decode("latin-1") if HARNESS in once else ""
-    return sent if is_session_id(sent) else own
+    by_harness = once.get(HARNESS, b"").decode("latin-1")
+    if is_session_id(by_harness):
+        return by_harness
+    return own
 
 
 def there_is_no(path: str) -> ClientError:

@@ -1,7 +1,7 @@
 """The model list as pins, in one shape that the OpenAI and the Anthropic SDKs both read.
 
-It holds what is declared and what providers listed of late (`core.catalog`), without what cannot be reached.
-No provider is asked.
+It holds the models that are declared and those that providers listed recently (`core.catalog`), except the
+ones that cannot be reached. No provider is asked.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from ...core.catalog import Option, options
 from ...core.config import Config
 from ...core.errors import AmbiguousModel, StoreError, UnknownModel
 from ...core.identity import Dialect, Pin
+from ...engine.model_lists import stored_models
 from ...engine.state import Engine
 
 ANTHROPIC = frozenset({Dialect.ANTHROPIC_MESSAGES})
 OPENAI = frozenset(Dialect) - ANTHROPIC
-_UNKNOWN_DATE = "1970-01-01T00:00:00Z"  # what Anthropic's API says where a date is not known
+_UNKNOWN_DATE = "1970-01-01T00:00:00Z"
+"""The date that Anthropic's API gives for an unknown one."""
 
 
 def spoken(headers: Mapping[bytes, bytes]) -> frozenset[Dialect] | None:
     """Return the dialects that the caller speaks, None where its headers do not show it.
 
-    Anthropic's clients must send their version; OpenAI's SDKs send their language.
+    Anthropic's clients must send the API version; OpenAI's SDKs send their programming language.
     """
     if b"anthropic-version" in headers:
         return ANTHROPIC
@@ -45,7 +47,7 @@ def listing(engine: Engine, speaks: Collection[Dialect] | None, strict: Pin | No
 def one(engine: Engine, name: str, speaks: Collection[Dialect] | None, strict: Pin | None) -> dict[str, Any]:
     """Return the model of this pin, or of this bare name where only one provider has it.
 
-    Raises UnknownModel and AmbiguousModel, with what could be meant.
+    Raises UnknownModel or AmbiguousModel, with the candidates.
     """
     offered = [option for option in _reachable(engine, speaks) if strict in (None, option.pin)]
     named = [option for option in offered if str(option.pin) == name]
@@ -68,16 +70,12 @@ def _reachable(engine: Engine, speaks: Collection[Dialect] | None) -> list[Optio
 
 
 def _discovered(engine: Engine, config: Config) -> dict[str, list[str]]:
-    """Return the models that each provider listed at the addresses that it has now."""
+    """Return the models that each provider listed at its present endpoints."""
     listed: dict[str, list[str]] = {}
     try:
         for provider in config.providers.values():
-            models = listed.setdefault(provider.name, [])
-            for endpoint in provider.endpoints:
-                stored = engine.store.models(provider.name, endpoint.url)
-                if stored is not None:
-                    models += stored[0]
-    except StoreError as error:  # the declared models can be listed all the same
+            listed[provider.name] = stored_models(engine.store, provider)
+    except StoreError as error:  # the declared models can still be listed
         engine.journal_writer.tell(error)
     return listed
 

@@ -1,8 +1,8 @@
 """The routes that the gateway answers itself: model lists, health, metrics, and the admin pages as JSON.
 
 Nothing here starts a process, asks a provider or changes anything; no answer holds a key or a prompt. A path
-needs the gateway's token unless it is in `AdminRoutes.OPEN`: those say only whether the gateway is up. A
-token that is bound to a session sees that session only.
+needs a gateway token unless it is in `AdminRoutes.OPEN`, whose answers reveal only whether the gateway is up.
+A token that is bound to a session sees that session only.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from ..ports import AdminAnswer, AdminContext
 
 _PAGE = """\
-Holdfast gateway {version}: it keeps a session on the provider, endpoint, key and model that its user chose.
+Holdfast gateway {version}: keeps a session on the provider, endpoint, key and model that its user chose.
 
 Point a client here, with a gateway token (`holdfast token new`) as its API key:
   OpenAI SDKs      base URL  {base}/v1
   Anthropic SDKs   base URL  {base}
   one session      put /s/SESSION in front of the path
 
-GET /health/live, /health/ready     is it up, can it serve (no token needed)
-GET /v1/models                      what can be asked for
-GET /metrics                        Prometheus
+GET /health/live, /health/ready     whether it runs, whether it can serve (no token needed)
+GET /v1/models                      the models that requests may name
+GET /metrics                        metrics for Prometheus
 GET /holdfast/status, /holdfast/providers, /holdfast/sessions, /holdfast/session/ID, /holdfast/requests/ID
 """
 
 
 class AdminRequest(NamedTuple):
-    """One request. `rest` is the part of the path that follows the route's own part."""
+    """A request to an admin route. `rest` is the part of the path that follows the route's own part."""
 
     gateway: AdminContext
     metrics: Metrics
@@ -55,7 +55,7 @@ Handler = Callable[[AdminRequest], "AdminAnswer"]
 
 
 class AdminRoutes:
-    """The admin routes of one process; a row of `_ROUTES` each."""
+    """The admin routes of one process (`ports.AdminHandler`)."""
 
     OPEN = frozenset({"/", "/health/live", "/health/ready", "/health/liveliness", "/health/readiness"})
 
@@ -67,13 +67,13 @@ class AdminRoutes:
         gateway: AdminContext,
         method: str,
         path: str,
-        query: str,  # noqa: ARG002 - no route reads a query yet
+        query: str,  # noqa: ARG002
         headers: RawHeaders,
         token: Token | None,
     ) -> AdminAnswer | Future[AdminAnswer] | None:
-        """Return the answer to a GET, None for an unknown path.
+        """Return the answer to a GET or HEAD, None for an unknown path or another method.
 
-        A route that reads the store runs in a thread.
+        A route that reads the store runs in a thread. No route reads a `query` yet.
         """
         handler, rest = _route_of(path)
         if handler is None or method not in ("GET", "HEAD"):
@@ -98,7 +98,7 @@ def _live(_: AdminRequest) -> AdminAnswer:
 
 
 def _ready(request: AdminRequest) -> AdminAnswer:
-    """Return whether requests can be served; to a caller with a token also the state of store and
+    """Report whether requests can be served; to a caller with a token also the state of store and
     configuration."""
     engine = request.gateway.engine
     try:
@@ -207,8 +207,9 @@ _BELOW: tuple[tuple[str, Handler], ...] = (
     ("/holdfast/requests/", _request),
 )
 _QUICK = (_live, _page)
+"""Routes that do not read the store."""
 _OF_ALL = (_metrics, _status, _providers)
-"""Routes that show all sessions together: not for a token of one."""
+"""Routes that show all sessions together, which a token of one session may not see."""
 
 
 def _route_of(path: str) -> tuple[Handler | None, str]:
@@ -230,7 +231,7 @@ def _json(status: int, value: object) -> AdminAnswer:
 
 
 def _refused(speaks: frozenset[Dialect] | None, error: ClientError) -> AdminAnswer:
-    """Return a refusal in the caller's shape, which no SDK retries."""
+    """Return a refusal in the caller's dialect, which no SDK retries."""
     dialect = Dialect.OPENAI_CHAT
     if speaks == models.ANTHROPIC:
         dialect = Dialect.ANTHROPIC_MESSAGES

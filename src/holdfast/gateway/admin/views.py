@@ -1,7 +1,7 @@
-"""The contents of the admin pages as plain JSON values: read-only, from memory and the store, without keys'
-values.
+"""The contents of the admin pages as JSON values: read-only, from memory and the store, without any key's
+value.
 
-The store is read here, so none of this runs on the event loop.
+The store is read here, so none of these functions runs on the event loop.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..ports import AdminContext
 
 _LINES = 200
+"""The most journal entries of one page."""
 
 
 def status(gateway: AdminContext, shared: Shared, version: str) -> dict[str, Any]:
@@ -133,7 +134,7 @@ def _key(engine: Engine, provider: Provider, key: Key, cooldowns: Iterable[Coold
 
 def _cooldown(cooldown: Cooldown) -> dict[str, Any]:
     until: float | None = cooldown.until
-    if until == float("inf"):  # JSON has no infinity
+    if until == float("inf"):  # JSON cannot express infinity
         until = None
     return {
         "about": cooldown.subject.partition(":")[0],
@@ -145,12 +146,12 @@ def _cooldown(cooldown: Cooldown) -> dict[str, Any]:
 
 
 def sessions(engine: Engine, only: str | None) -> list[dict[str, Any]]:
-    """Return all sessions, the last changed first; or the `only` one that may be seen."""
+    """Return all sessions, the last changed first; with `only` the session of that id alone."""
     return [_session(engine, item) for item in engine.store.sessions() if only in (None, item.id)]
 
 
 def session(engine: Engine, session_id: str) -> dict[str, Any] | None:
-    """Return one session and why it is where it is; None when there never was one."""
+    """Return one session and the reasons for its present state; None where there never was one."""
     engine.journal_writer.flush()
     stored = engine.store.session(session_id)
     events = engine.store.journal(session=session_id, limit=_LINES)
@@ -165,7 +166,7 @@ def session(engine: Engine, session_id: str) -> dict[str, Any] | None:
 def request(engine: Engine, request_id: str, only: str | None) -> dict[str, Any] | None:
     """Return the journal of one request.
 
-    None when nothing is known of it, or when it was of another session than the `only` one that may be seen.
+    None where nothing is known of it, or where it belonged to another session than `only`.
     """
     engine.journal_writer.flush()
     known = engine.store.journal(request=request_id, limit=_LINES)

@@ -1,5 +1,5 @@
-"""Opens connections to providers: addresses raced against each other (RFC 8305), TLS by the system's trust
-store, proxies as the environment names them; to this machine never through a proxy."""
+"""Opens connections to providers: addresses raced against each other (RFC 8305), TLS with the system's trust
+store, HTTP and SOCKS5 proxies."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from .errors import ConnectError, ConnectTimeout, ProxyError, UpstreamError
 
 _HEAD_START = 0.25
+"""Seconds before the next address is tried as well."""
 _LONGEST_PROXY_HEAD = 16 * 1024
 _KEEPALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 _KEEPALIVE += [
@@ -24,6 +25,10 @@ _KEEPALIVE += [
     for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL")
     if hasattr(socket, name)
 ]
+_PROXY_PORTS = {"http": 8080, "socks5": 1080, "socks5h": 1080}
+"""The supported kinds of proxies, with their default ports."""
+_SOCKS_IPV4, _SOCKS_NAME, _SOCKS_IPV6 = 1, 3, 4
+"""The kinds of addresses in SOCKS5 (RFC 1928 5)."""
 _REFUSED = {
     1: "general failure",
     2: "not allowed",
@@ -35,7 +40,7 @@ _REFUSED = {
 
 
 class UpstreamAddress(NamedTuple):
-    """Where to connect to, and how."""
+    """The host and port of a provider; `secure` asks for TLS, `proxy` is a URL, None for no proxy."""
 
     host: str
     port: int
@@ -45,54 +50,62 @@ class UpstreamAddress(NamedTuple):
 
 @lru_cache(maxsize=1)
 def trust() -> ssl.SSLContext:
-    """The system's trust store; SSL_CERT_FILE and SSL_CERT_DIR are honoured as everywhere."""
+    """Return the TLS settings with the system's trust store; SSL_CERT_FILE and SSL_CERT_DIR apply."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     return context
 
 
-async def connect(place: UpstreamAddress, protocol: Callable[[], asyncio.Protocol], seconds: float) -> None:
-    """Connect `protocol` to `place`. Raises ConnectError, ConnectTimeout or ProxyError."""
+async def connect(address: UpstreamAddress, protocol: Callable[[], asyncio.Protocol], seconds: float) -> None:
+    """Connect `protocol` to `address`. Raises ConnectError, ConnectTimeout or ProxyError."""
     loop = asyncio.get_running_loop()
     sock: socket.socket | None = None
+    options: dict[str, Any] = {}
+    if address.secure:
+        options = {"ssl": trust(), "server_hostname": address.host}
     try:
         async with asyncio.timeout(seconds):
-            sock = await (_through(place, place.proxy) if place.proxy else _race(place.host, place.port))
-            options: dict[str, Any] = {"ssl": trust(), "server_hostname": place.host} if place.secure else {}
+            if address.proxy:
+                sock = await _through_proxy(address, address.proxy)
+            else:
+                sock = await _race(address.host, address.port)
             await loop.create_connection(protocol, sock=sock, **options)
             sock = None
     except TimeoutError as error:
         raise ConnectTimeout(f"no connection within {seconds:g} s") from error
     except (OSError, ssl.SSLError, ssl.CertificateError, UnicodeError) as error:
-        # asyncio words these in its own way; the system's words are what everybody else shows and profiles
-        # know.
-        told = (
-            f"[Errno {error.errno}] {os.strerror(error.errno)}"
-            if isinstance(error, ConnectionError) and error.errno
-            else str(error)
-        )
-        raise ConnectError(told) from error
+        raise ConnectError(_text_of(error)) from error
     finally:
         if sock is not None:
             sock.close()
 
 
+def _text_of(error: Exception) -> str:
+    """Return an error's text as the system words it, which other programs show and profiles match.
+
+    asyncio has its own wording for errors of connections.
+    """
+    if isinstance(error, ConnectionError) and error.errno:
+        return f"[Errno {error.errno}] {os.strerror(error.errno)}"
+    return str(error)
+
+
 async def _race(host: str, port: int) -> socket.socket:
-    """The first connection that is made of all addresses of a name, each given a small start over the
-    next."""
+    """Return the first connection that is made to any address of a name; each has a small start over the
+    next one."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [*_in_turn(found)]
+    addresses = [*_in_turn(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))]
     tasks: set[asyncio.Task[socket.socket]] = set()
     last: BaseException = OSError(f"{host} has no address")
     try:
         while addresses or tasks:
+            head_start = None
             if addresses:
                 family, address = addresses.pop(0)
-                tasks.add(loop.create_task(_one(family, address)))
-            done, tasks = await asyncio.wait(
-                tasks, timeout=_HEAD_START if addresses else None, return_when=asyncio.FIRST_COMPLETED
-            )
+                tasks.add(loop.create_task(_connected_socket(family, address)))
+            if addresses:
+                head_start = _HEAD_START
+            done, tasks = await asyncio.wait(tasks, timeout=head_start, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 error = task.exception()
                 if error is None:
@@ -110,16 +123,16 @@ def _close_late(task: asyncio.Task[socket.socket]) -> None:
         task.result().close()
 
 
-def _in_turn(found: list[Any]) -> Iterator[tuple[int, Any]]:
-    """The addresses, families taking turns, in the order of the resolver."""
+def _in_turn(resolved: list[Any]) -> Iterator[tuple[int, Any]]:
+    """Return the families and addresses in the order of the resolver, families taking turns."""
     families: dict[int, list[Any]] = {}
-    for family, _, _, _, address in found:
+    for family, _, _, _, address in resolved:
         families.setdefault(family, []).append((family, address))
     for row in itertools.zip_longest(*families.values()):
-        yield from (one for one in row if one is not None)
+        yield from (pair for pair in row if pair is not None)
 
 
-async def _one(family: int, address: Any) -> socket.socket:
+async def _connected_socket(family: int, address: Any) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -132,24 +145,26 @@ async def _one(family: int, address: Any) -> socket.socket:
     return sock
 
 
-async def _through(place: UpstreamAddress, proxy: str) -> socket.socket:
-    """A connection to `place` through a proxy."""
+async def _through_proxy(address: UpstreamAddress, proxy: str) -> socket.socket:
+    """Return a connection to `address` through a proxy."""
     parts = urlsplit(proxy)
     scheme = parts.scheme.lower()
-    if scheme not in ("http", "socks5", "socks5h") or not parts.hostname:
+    if scheme not in _PROXY_PORTS or not parts.hostname:
         raise ProxyError(
             f"a proxy of the kind '{scheme}' is not supported: use http://, socks5:// or socks5h://"
         )
     try:
-        sock = await _race(parts.hostname, parts.port or (8080 if scheme == "http" else 1080))
+        sock = await _race(parts.hostname, parts.port or _PROXY_PORTS[scheme])
     except OSError as error:
         raise ProxyError(f"the proxy {parts.hostname} cannot be reached: {error}") from error
-    user = (unquote(parts.username or ""), unquote(parts.password or "")) if parts.username else None
+    user = None
+    if parts.username:
+        user = (unquote(parts.username), unquote(parts.password or ""))
     try:
         if scheme == "http":
-            await _tunnel(sock, place, user)
+            await _tunnel(sock, address, user)
         else:
-            await _socks(sock, place, user, resolve=scheme == "socks5")
+            await _socks(sock, address, user, resolve=scheme == "socks5")
     except UpstreamError:
         sock.close()
         raise
@@ -162,19 +177,21 @@ async def _through(place: UpstreamAddress, proxy: str) -> socket.socket:
     return sock
 
 
-async def _tunnel(sock: socket.socket, place: UpstreamAddress, user: tuple[str, str] | None) -> None:
-    """CONNECT (RFC 9110 9.3.6)."""
+async def _tunnel(sock: socket.socket, address: UpstreamAddress, user: tuple[str, str] | None) -> None:
+    """Ask an HTTP proxy for a tunnel to `address`: CONNECT (RFC 9110 9.3.6)."""
     loop = asyncio.get_running_loop()
-    target = f"[{place.host}]:{place.port}" if ":" in place.host else f"{place.host}:{place.port}"
-    shown = (
-        f"Proxy-Authorization: Basic {base64.b64encode(':'.join(user).encode()).decode()}\r\n" if user else ""
-    )
-    await loop.sock_sendall(
-        sock, f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{shown}\r\n".encode("latin-1")
-    )
+    target = f"{address.host}:{address.port}"
+    if ":" in address.host:
+        target = f"[{address.host}]:{address.port}"
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if user:
+        credential = base64.b64encode(":".join(user).encode()).decode()
+        lines.append(f"Proxy-Authorization: Basic {credential}")
+    await loop.sock_sendall(sock, "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1"))
     head = b""
     while not head.endswith(b"\r\n\r\n"):
-        # One byte at a time: what follows the head belongs to the tunnel. It is read once for a connection.
+        # One byte at a time: the bytes behind the head belong to the tunnel. It is read once for a
+        # connection.
         byte = await loop.sock_recv(sock, 1)
         if not byte or len(head) > _LONGEST_PROXY_HEAD:
             raise ProxyError("the proxy closed the connection before it answered")
@@ -185,36 +202,50 @@ async def _tunnel(sock: socket.socket, place: UpstreamAddress, user: tuple[str, 
 
 
 async def _socks(
-    sock: socket.socket, place: UpstreamAddress, user: tuple[str, str] | None, *, resolve: bool
+    sock: socket.socket, address: UpstreamAddress, user: tuple[str, str] | None, *, resolve: bool
 ) -> None:
-    """SOCKS5 (RFC 1928, 1929). The name is sent as it is unless `resolve`."""
+    """Ask a SOCKS5 proxy (RFC 1928) for a connection to `address`; it resolves the name unless `resolve`."""
     loop = asyncio.get_running_loop()
-    await loop.sock_sendall(sock, b"\x05\x02\x00\x02" if user else b"\x05\x01\x00")
+    await _authenticate(sock, user)
+    if resolve:
+        host = await _resolved(address)
+    else:
+        name = address.host.encode("idna")
+        host = bytes([_SOCKS_NAME, len(name)]) + name
+    await loop.sock_sendall(sock, b"\x05\x01\x00" + host + address.port.to_bytes(2, "big"))
+    _, code, _, kind = await _exactly(sock, 4)
+    if code:
+        raise ProxyError(f"the proxy cannot reach {address.host}: {_REFUSED.get(code, f'code {code}')}")
+    length = {_SOCKS_IPV4: 4, _SOCKS_IPV6: 16}.get(kind) or (await _exactly(sock, 1))[0]
+    await _exactly(sock, length + 2)
+
+
+async def _authenticate(sock: socket.socket, user: tuple[str, str] | None) -> None:
+    """Agree on a method of authentication with a SOCKS5 proxy, and sign in (RFC 1929) if it asks for it."""
+    loop = asyncio.get_running_loop()
+    methods = b"\x00"
+    if user:
+        methods = b"\x00\x02"
+    await loop.sock_sendall(sock, bytes([5, len(methods)]) + methods)
     version, method = await _exactly(sock, 2)
-    if version != 5 or method not in ((0, 2) if user else (0,)):
-        raise ProxyError("the proxy wants another way of signing in")
+    if version != 5 or method not in methods:
+        raise ProxyError("the proxy asks for an unsupported method of authentication")
     if method == 2 and user:
         name, password = user[0].encode(), user[1].encode()
         await loop.sock_sendall(sock, bytes([1, len(name)]) + name + bytes([len(password)]) + password)
         if (await _exactly(sock, 2))[1]:
             raise ProxyError("the proxy refused user and password")
-    host, kind = place.host.encode("idna"), 3
-    if resolve:
-        found = await loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
-        family, address = found[0][0], found[0][4][0]
-        host, kind = socket.inet_pton(family, str(address)), 4 if family == socket.AF_INET6 else 1
-    await loop.sock_sendall(
-        sock,
-        bytes([5, 1, 0, kind])
-        + (bytes([len(host)]) if kind == 3 else b"")
-        + host
-        + place.port.to_bytes(2, "big"),
-    )
-    _, code, _, kind = await _exactly(sock, 4)
-    if code:
-        raise ProxyError(f"the proxy cannot reach {place.host}: {_REFUSED.get(code, f'code {code}')}")
-    length = {1: 4, 4: 16}.get(kind) or (await _exactly(sock, 1))[0]
-    await _exactly(sock, length + 2)
+
+
+async def _resolved(address: UpstreamAddress) -> bytes:
+    """Return the first IP address of a name as SOCKS5 writes it: its kind and its bytes."""
+    loop = asyncio.get_running_loop()
+    resolved = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    family, ip = resolved[0][0], str(resolved[0][4][0])
+    kind = _SOCKS_IPV4
+    if family == socket.AF_INET6:
+        kind = _SOCKS_IPV6
+    return bytes([kind]) + socket.inet_pton(family, ip)
 
 
 async def _exactly(sock: socket.socket, count: int) -> bytes:

@@ -1,10 +1,10 @@
-"""What can go wrong between us and a provider, named as httpx names it: the core reads these names."""
+"""The errors of connections to providers, named as in httpx: the core classifies them by these names."""
 
 from __future__ import annotations
 
 
 class UpstreamError(Exception):
-    """The base of them."""
+    """The base class of the errors of connections to providers."""
 
 
 class ConnectError(UpstreamError):
@@ -16,7 +16,7 @@ class ConnectTimeout(UpstreamError):
 
 
 class ProxyError(UpstreamError):
-    """The proxy did not let us through."""
+    """The proxy could not be reached, or refused to connect us."""
 
 
 class ReadError(UpstreamError):
@@ -24,7 +24,7 @@ class ReadError(UpstreamError):
 
 
 class ReadTimeout(UpstreamError):
-    """The provider kept silent for too long."""
+    """The provider was silent for too long."""
 
 
 class RemoteProtocolError(UpstreamError):

@@ -1,7 +1,7 @@
-"""How HTTP/1.1 says where a message ends, read strictly: whatever two programs could read differently is
-refused (RFC 9112 11.2).
+"""The framing of HTTP/1.1 messages, read strictly: bytes that two programs could read differently are refused
+(RFC 9112 11.2).
 
-The same rules hold for clients and providers. Does no I/O and keeps at most one unfinished line.
+The same rules apply to clients and providers. Nothing here does I/O or keeps more than one unfinished line.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import cast
 CRLF = b"\r\n"
 RawHeaders = list[tuple[bytes, bytes]]
 LEGAL = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))
-"""The bytes that may stand in a head line: no control character, so that nothing but CRLF ends a line."""
+"""The bytes that a head line may contain: no control character, so that nothing but CRLF ends a line."""
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
@@ -26,8 +26,7 @@ MOST_DIGITS = 15
 
 
 class MalformedMessage(Exception):
-    """The bytes are no HTTP message, or one that could be read in two ways. `status` is what a client is
-    answered."""
+    """The bytes are no HTTP message, or one that could be read in two ways. A client is answered `status`."""
 
     def __init__(self, what: str, status: int = 400) -> None:
         super().__init__(what)
@@ -36,7 +35,7 @@ class MalformedMessage(Exception):
 
 @lru_cache(maxsize=256)
 def status_line(status: int) -> bytes:
-    """Return the first line of an answer."""
+    """Return the first line of an answer, with its line end."""
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
@@ -45,24 +44,26 @@ def status_line(status: int) -> bytes:
 
 
 def lines_of(head: bytes, most: int) -> list[bytes]:
-    """The lines of a head without its blank line. Raises Malformed for a control character, a lone CR or LF,
-    or too many lines."""
+    """Return the lines of a head, which is given without its blank line.
+
+    Raises MalformedMessage for a control character, a lone CR or LF, or more than `most` header lines.
+    """
     lines = head.split(CRLF)
     if head.translate(None, LEGAL) != CRLF * (len(lines) - 1):
-        raise MalformedMessage(
-            "the head holds a control character, or a line that ends otherwise than with CRLF"
-        )
+        raise MalformedMessage("the head contains a control character, or a line that does not end with CRLF")
     if len(lines) > most + 1:
         raise MalformedMessage(f"the head has more than {most} lines", 431)
     return lines
 
 
 class HeaderNames(dict[bytes, int]):
-    """From a header's name as it was written to what becomes of it; a name that cannot be one raises
-    Malformed. Bounded."""
+    """The actions for headers by name as it was written (`header_actions`), of limited number.
+
+    A look-up raises MalformedMessage for a name that is not allowed.
+    """
 
     def __init__(self, rule: Callable[[bytes], int]) -> None:
-        """`rule` gives the action of a name in lower case (`header_actions`)."""
+        """Create an empty table; `rule` returns the action for a name in lower case."""
         super().__init__()
         self._rule = rule
 
@@ -79,7 +80,7 @@ class HeaderNames(dict[bytes, int]):
 
 
 def length_of(value: bytes) -> int:
-    """The value of a content-length. Raises Malformed for anything but digits."""
+    """Return the value of a content-length. Raises MalformedMessage for anything but digits."""
     value = value.strip(b" \t")
     if not value.isdigit() or len(value) > MOST_DIGITS:
         raise MalformedMessage("the content-length is no number")
@@ -87,11 +88,13 @@ def length_of(value: bytes) -> int:
 
 
 class _Sizes(dict[bytes, int]):
+    """The sizes of chunks by the line that announces them: most are short and come again and again."""
+
     def __missing__(self, line: bytes) -> int:
-        found = _SIZE.fullmatch(line)
-        if found is None:
+        match = _SIZE.fullmatch(line)
+        if match is None:
             raise MalformedMessage("the size of a chunk is no hexadecimal number")
-        size = int(found[1], 16)
+        size = int(match[1], 16)
         if len(self) < _MOST_NAMES and len(line) <= MOST_DIGITS:
             self[line] = size
         return size
@@ -101,9 +104,11 @@ _SIZES = _Sizes()
 
 
 class Chunks:
-    """Reads a chunked body, wherever its bytes were cut. Extensions and trailers are dropped (RFC 9112 7.1).
+    """A reader of a chunked body whose bytes come in any pieces; extensions and trailers are dropped (RFC
+    9112
+    7.1).
 
-    `done`: the last chunk was seen; `rest` are then the bytes that follow it.
+    `done` is true after the last chunk; `rest` are then the bytes that follow the body.
     """
 
     __slots__ = ("_between", "_held", "_need", "_trailer", "done", "rest")
@@ -114,9 +119,9 @@ class Chunks:
         self._between = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The next bytes of the body. Raises Malformed."""
+        """Return the parts of the body that `data` contains. Raises MalformedMessage."""
         if not (self._need or self._held or self._between) and self._trailer < 0 and data.endswith(CRLF):
-            # One whole chunk, as streams bring one at a time.
+            # Exactly one chunk, as most pieces of a stream are: it needs no loop.
             start = data.find(CRLF) + 2
             size = _SIZES.get(data[: start - 2])
             if size and len(data) == start + size + 2:
@@ -156,19 +161,17 @@ class Chunks:
         return out
 
     def _hold(self, line: bytes) -> None:
-        """Keep an unfinished line, if it can become one."""
-        if (
-            len(line) > (1 if self._between else _LONGEST_LINE)
-            or (self._between and line != b"\r")
-            or b"\n" in line
-        ):
-            raise MalformedMessage("a line between chunks is too long, or none")
+        """Keep an unfinished line. Raises MalformedMessage where it cannot become a valid one."""
+        if self._between and line != b"\r":
+            raise MalformedMessage("a chunk is longer than its size")
+        if len(line) > _LONGEST_LINE or b"\n" in line:
+            raise MalformedMessage("a line between chunks is malformed or too long")
         self._held = line
 
     def _skip(self, line: bytes) -> None:
         self._trailer += len(line) + 2
         if self._trailer > _LONGEST_TRAILER or line.translate(None, LEGAL) or b":" not in line:
-            raise MalformedMessage("the trailers after the last chunk are too long, or none")
+            raise MalformedMessage("the trailers after the last chunk are malformed or too long")
 
 
 LONG_BODIES = range(256 * 1024, 4 * 1024**2)
@@ -176,20 +179,20 @@ LONG_BODIES = range(256 * 1024, 4 * 1024**2)
 
 
 class BodyBuffer:
-    """Where a long body of known length comes together: each piece is copied to its place as it comes, so
-    that the memory of one piece serves for all of them."""
+    """A long body of known length: each piece is copied into one buffer when it comes, so that its own memory
+    is free for the next one."""
 
-    __slots__ = ("_room",)
+    __slots__ = ("_buffer",)
 
     def __init__(self) -> None:
-        self._room = bytearray()  # grows with what came: anybody may announce a body and never send it
+        # It grows with the bytes that came: a client may announce a body and never send it.
+        self._buffer = bytearray()
 
     def add(self, piece: bytes) -> None:
-        """The next bytes."""
-        self._room += piece
+        """Add the next bytes."""
+        self._buffer += piece
 
     def whole(self, last: bytes) -> bytes:
-        """All of it, with its last piece. Nobody changes it any more: it is read, searched and sent as bytes
-        are."""
+        """Add the last piece and return the body, to be used like bytes: it does not change any more."""
         self.add(last)
-        return cast("bytes", self._room)
+        return cast("bytes", self._buffer)

@@ -1,7 +1,8 @@
-"""What a parser of heads does with a line, as numbers. Whoever compiles the table of names decides which.
+"""The actions of a parser of heads on a header line, as numbers: comparing these costs less than an enum's.
 
-KEPT lines pass, OPTIONAL ones where the provider's `forward_headers` name them. Of a request's head those
-from LENGTH to HARNESS may be written once, and their values are kept by these numbers.
+The program above `http1` chooses the action for each header name (`framing.HeaderNames`). KEPT lines pass,
+OPTIONAL ones where the provider's `forward_headers` name them. In a request's head the headers from LENGTH to
+HARNESS may occur once only, and their values are kept by these numbers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much one connection may cost."""
+"""The limits of one connection: sizes, numbers and times."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import dataclass
 class HttpLimits:
     """Limits of the connections of clients and providers. Sizes in bytes, times in seconds.
 
-    `high_water`: unsent bytes to a slow reader at which the other side is paused. `idle`: a connection
-    without a request. `head`, `body`: until a request's head is complete, and between two pieces of its body.
-    `linger`: how long the rest of a refused request is read and thrown away. `connect`: until a provider is
-    reached. `pool_idle`, `pool_age`: how long a connection to a provider is kept without work, and at all.
+    `high_water`: unsent bytes to a slow reader at which the other side is paused. `idle`: for a client's
+    connection without a request. `head`, `body`: until a request's head is complete, and between two pieces
+    of its body. `linger`: for reading and dropping the rest of a refused request. `connect`: until a provider
+    is reached. `pool_idle`, `pool_age`: for a connection to a provider without a request, and for its whole
+    life.
     """
 
     head_bytes: int = 64 * 1024

@@ -1,7 +1,7 @@
-"""What the connections need of the program above them.
+"""The interfaces between the connections and the program above them.
 
 `ServerConnection` reads a client's requests for a `RequestHandler`; `UpstreamConnection` reads a provider's
-answer for a `ResponseSink`. What a request means is known only behind these two.
+answer for a `ResponseSink`. Only these two know the meaning of a request.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .response_head import ResponseHead
 
 
 class LocalAnswer(NamedTuple):
-    """A whole answer that no provider gave. `lines` are header lines without the body's length."""
+    """A whole answer of the gateway itself. `lines` are header lines without the body's length."""
 
     status: int
     lines: list[bytes]
@@ -28,10 +28,10 @@ class RequestTimeout(Exception):
 
 
 class Admission(Protocol):
-    """The decision about a request that was made from its head alone.
+    """The decision about a request from its head alone.
 
-    `refusal` is the answer to a request that may not go on. `repeatable` allows that the same head is
-    admitted again without being read, as long as `RequestHandler.still_admits` agrees.
+    `refusal` is the answer to a request that is not admitted, else None. `repeatable` allows to admit the
+    same head again without reading it, as long as `RequestHandler.still_admits` agrees.
     """
 
     @property
@@ -109,7 +109,7 @@ class ClientConnection(Protocol):
 
 
 class RequestHandler(Protocol):
-    """Decides about requests and answers them. `admission` is what its `admit` returned."""
+    """The program that decides about requests and answers them. `admission` is a result of its `admit`."""
 
     def admit(self, head: Head) -> Admission:
         """Decide from the head whether the request's body is wanted. Raises MalformedMessage."""
@@ -130,7 +130,7 @@ class RequestHandler(Protocol):
 
 
 class Server(Protocol):
-    """What the connections of one listening process share."""
+    """The state that the connections of one listening process share."""
 
     @property
     def handler(self) -> RequestHandler: ...
@@ -144,11 +144,11 @@ class Server(Protocol):
     def draining(self) -> bool: ...
 
     def opened(self, connection: ServedConnection) -> None:
-        """Take note of a new connection."""
+        """Add a new connection."""
         ...
 
     def closed(self, connection: ServedConnection) -> None:
-        """Forget a connection."""
+        """Remove a connection."""
         ...
 
 
@@ -172,7 +172,7 @@ class ServedConnection(ClientConnection, Protocol):
 class UpstreamLink(Protocol):
     """A connection to a provider as the receiver of its answer uses it.
 
-    `heard`: bytes came since the last look.
+    `heard`: bytes came since the last check of the time limits.
     """
 
     heard: bool
@@ -199,7 +199,7 @@ class UpstreamLink(Protocol):
 
 
 class ResponseSink(Protocol):
-    """Receives what comes of a request to a provider."""
+    """The receiver of the answer to a request to a provider."""
 
     def connected(self, link: UpstreamLink) -> None:
         """Take the connection that was opened for this request."""

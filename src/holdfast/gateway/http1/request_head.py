@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -27,6 +28,9 @@ from .header_actions import (
 _END = b"\r\n\r\n"
 _VERSIONS = {b"HTTP/1.1": True, b"HTTP/1.0": False}
 _METHOD = re.compile(rb"[A-Z]{1,20}")
+_NO_HOST = "an HTTP/1.1 request needs a Host header"
+_LENGTHS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+"""The spellings of the length by which a head is recognised; a head with another one is read each time."""
 
 
 def split_head(held: bytearray, data: bytes, most: int) -> tuple[bytes, bytes] | None:
@@ -55,10 +59,13 @@ def split_head(held: bytearray, data: bytes, most: int) -> tuple[bytes, bytes] |
 
 
 class Head:
-    """One request's head. `kept` are the lines that go along, `optional` those that do where the provider's
-    `forward_headers` name them; `once` holds the values of headers that may stand there once only, by their
-    action; `credential` is the one of them that was good, `dressed` how it last left. `names` says what
-    becomes of each line. Raises MalformedMessage, with the status to answer."""
+    """The head of a client's request.
+
+    `kept` are the lines that pass to the provider, `optional` those that pass where its `forward_headers`
+    name them. `once` holds the values of the headers that may occur once only, by their action; `credential`
+    is the valid token among them. `prepared` is the program's: the head as it last left. `names` returns the
+    action for each header. Raises MalformedMessage, with the status of the answer.
+    """
 
     __slots__ = (
         "accepts",
@@ -107,9 +114,9 @@ class Head:
         self.prepared: Any = None
         self._read(lines, names)
         if len(self.once) > 1 or self.once.keys() - {HOST}:
-            self._weigh()
+            self._read_framing()
         elif HOST not in self.once and self.modern:
-            raise MalformedMessage("a request of HTTP/1.1 names its host")
+            raise MalformedMessage(_NO_HOST)
 
     def _read(self, lines: list[bytes], actions: HeaderNames) -> None:
         keep, once = self.kept.append, self.once
@@ -133,73 +140,78 @@ class Head:
                 self.optional += (line,)
             else:
                 keep(line)
-                if (count := value.strip(b" \t")).isdigit() and len(count) < 4:
+                count = value.strip(b" \t")
+                if count.isdigit() and len(count) < 4:
                     self.retries = int(count)
 
     def _once_more(self, action: int, name: bytes, value: bytes) -> bytes:
-        """Return the value of a header that was written twice. Raises MalformedMessage if that is wrong."""
+        """Return the joined values of a repeated header. Raises MalformedMessage where it may not be
+        repeated."""
         if action != CONNECTION:
-            raise MalformedMessage(f"the header {name.decode()} stands there twice")
+            raise MalformedMessage(f"the header {name.decode()} occurs twice")
         return self.once[action] + b"," + value
 
-    def _weigh(self) -> None:
-        """What the headers say together about where the body ends and what happens to the connection."""
+    def _read_framing(self) -> None:
+        """Find out where the body ends and what happens to the connection, from all headers together."""
         once = self.once
         if HOST not in once and self.modern:
-            raise MalformedMessage("a request of HTTP/1.1 names its host")
+            raise MalformedMessage(_NO_HOST)
         if LENGTH in once:
             self.length = length_of(once[LENGTH])
         if CODING in once:
             if LENGTH in once or not self.modern or once[CODING].lower() != b"chunked":
-                raise MalformedMessage("the body's end is told in two ways, or in one that is not understood")
+                raise MalformedMessage("the body's end is marked in two ways, or in an unknown one")
             self.chunked = True
         if CONNECTION in once:
             closes, named = read_connection(once[CONNECTION])
             self.keep = self.modern and not closes
             if named:
-                self.kept = [line for line in self.kept if line.partition(b":")[0].lower() not in named]
-                self.optional = tuple(
-                    line for line in self.optional if line.partition(b":")[0].lower() not in named
-                )
+                self.kept = _without_names(self.kept, named)
+                self.optional = tuple(_without_names(self.optional, named))
         if EXPECT in once and once[EXPECT].lower() != b"100-continue":
-            raise MalformedMessage("the request expects something unknown", 417)
+            raise MalformedMessage("the Expect header is unknown", 417)
 
     @property
     def host(self) -> bytes:
-        """What the Host header names, empty where there is none."""
+        """The value of the Host header, b"" where there is none."""
         return self.once.get(HOST, b"")
 
     @property
     def origin(self) -> bytes | None:
-        """The origin of the page that sent the request, None for what no page sent."""
+        """The origin of the web page that sent the request, None for any other client."""
         return self.once.get(ORIGIN)
 
     @property
     def expects(self) -> bool:
-        """Whether the client waits for a word before it sends the body."""
+        """True where the client waits for `100 Continue` before it sends the body."""
         return EXPECT in self.once and self.modern
 
     @property
     def credentials(self) -> list[bytes]:
-        """What may be the gateway's token, in the order of trust."""
+        """The values that may be the gateway's token, in the order in which they are tried."""
         bearer, key = self.once.get(BEARER), self.once.get(API_KEY)
-        found = [bearer[7:].strip(b" \t")] if bearer is not None and bearer[:7].lower() == b"bearer " else []
-        return [*found, key] if key is not None else found
+        credentials = []
+        if bearer is not None and bearer[:7].lower() == b"bearer ":
+            credentials.append(bearer[7:].strip(b" \t"))
+        if key is not None:
+            credentials.append(key)
+        return credentials
 
     @property
     def headers(self) -> RawHeaders:
-        """All of them, as they came, for what is not on the way of a request to a provider."""
+        """All headers with their names in lower case, for requests that are answered locally."""
         pairs = (line.partition(b":") for line in self.block.split(b"\r\n")[1:])
         return [(name.lower(), value.strip(b" \t")) for name, _, value in pairs]
 
 
-_LENGTHS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
-"""As clients write it; whoever writes it otherwise is read anew each time."""
+def _without_names(lines: Iterable[bytes], names: Container[bytes]) -> list[bytes]:
+    """Return the header lines whose names are not in `names`."""
+    return [line for line in lines if line.partition(b":")[0].lower() not in names]
 
 
 class CachedHead(NamedTuple):
-    """A head as the bytes before and after the digits of its length: whoever sends these again has sent the
-    same head."""
+    """A head with its bytes before and after the digits of its length, by which the same head is
+    recognised."""
 
     head: Head
     credential: bytes
@@ -218,22 +230,23 @@ class CachedHead(NamedTuple):
 
 
 def cacheable(head: Head) -> CachedHead | None:
-    """By what this head is known again, where that is certain."""
-    block = head.block
-    name = next((one for one in _LENGTHS if one in block), None)
-    if name is None or EXPECT in head.once or head.credentials[:1] != [head.credential]:
+    """Return a head as it is recognised when it comes again, None where that is not certain."""
+    if EXPECT in head.once or head.credentials[:1] != [head.credential]:
         return None
-    before, _, rest = block.partition(name)
-    digits, ended, after = rest.partition(b"\r\n")
-    if not digits.isdigit():
-        return None
-    return CachedHead(head, head.credential, before + name, ended + after + _END)
+    for name in _LENGTHS:
+        before, separator, rest = head.block.partition(name)
+        digits, ended, after = rest.partition(b"\r\n")
+        if separator and digits.isdigit():
+            return CachedHead(head, head.credential, before + name, ended + after + _END)
+    return None
 
 
 def host_of(value: bytes) -> str:
-    """The host that a Host or Origin header names, "" for none that can be read."""
+    """Return the host in the value of a Host or Origin header, in lower case; "" where none can be read."""
     text = value.decode("latin-1")
+    if "://" not in text:
+        text = f"//{text}"
     try:
-        return (urlsplit(text if "://" in text else f"//{text}").hostname or "").lower()
+        return (urlsplit(text).hostname or "").lower()
     except ValueError:
         return ""

@@ -1,4 +1,4 @@
-"""The head of a provider's answer: read strictly, and only as far as it has to be passed on."""
+"""The head of a provider's answer: read strictly, and only as far as it is passed on or needed here."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _BODILESS = frozenset({204, 304})
 class ResponseHead:
     """The head of a provider's answer.
 
-    `kept` are the lines that go on to the client, `optional` those that do where the provider's settings name
-    them. `type` is the content type, `coding` the content coding, b"" for none. `length` is None where the
-    body's end is marked otherwise. `names` gives the action for each line. Raises MalformedMessage.
+    `kept` are the lines that pass to the client, `optional` those that pass where the provider's settings
+    name them. `type` is the content type, `coding` the content coding, b"" for none. `length` is None where
+    no length is announced. `keep` says whether the provider keeps the connection open. `names` returns the
+    action for each header. Raises MalformedMessage.
     """
 
     __slots__ = ("_lines", "chunked", "coding", "keep", "kept", "length", "optional", "status", "type")
@@ -74,6 +75,6 @@ class ResponseHead:
 
     @property
     def headers(self) -> RawHeaders:
-        """All headers as they came, for the classification of a failed answer."""
+        """All headers as they came; a failed answer is classified by them."""
         pairs = (line.partition(b":") for line in self._lines[1:])
         return [(name, value.strip(b" \t")) for name, _, value in pairs]

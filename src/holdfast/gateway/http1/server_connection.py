@@ -1,6 +1,6 @@
-"""The client's side: reads one request at a time from a connection, strictly, and hands it to a handler.
+"""A client's connection: reads one request at a time, strictly, and passes it to a handler.
 
-Whatever is unclear about where a request ends closes the connection.
+Any doubt about where a request ends closes the connection.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ServerConnection(ResponseWriter):
-    """One connection of a client. `paused`: the client reads more slowly than we write."""
+    """A client's connection (`ports.ServedConnection`). `paused`: the client reads more slowly than we
+    write."""
 
     __slots__ = (
         "_admission",
@@ -38,8 +39,8 @@ class ServerConnection(ResponseWriter):
         "running",
     )
 
-    # Reading a head or a body; a request is under way; its answer waits for a slow reader; the connection
-    # ends.
+    # The states: reading a head; reading a body; a request is under way; its answer waits for a slow reader;
+    # the connection ends.
     _HEAD_STATE, _BODY, _BUSY, _FULL, _LINGER = range(5)
 
     def __init__(self, server: Server) -> None:
@@ -71,7 +72,8 @@ class ServerConnection(ResponseWriter):
         if self._server.draining:
             self._transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the cause makes no difference
+    # The cause makes no difference.
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._transport = None
         self._server.closed(self)
         running, self.running = self.running, None
@@ -79,7 +81,8 @@ class ServerConnection(ResponseWriter):
             running.gone()
 
     def eof_received(self) -> bool:
-        return False  # a client that closes its sending side has left: its request is given up
+        # A client that closes its sending side has left: returning False closes the connection.
+        return False
 
     def pause_writing(self) -> None:
         self.paused = True
@@ -139,13 +142,13 @@ class ServerConnection(ResponseWriter):
             self._hold(data)
 
     def _hold(self, data: bytes) -> None:
-        """Let the next request wait for the answer to this one."""
+        """Keep the bytes of the next request until this one is answered, and read no further."""
         if self._transport is not None:
             self._held += data
             self._transport.pause_reading()
 
     def _take_head(self, data: bytes) -> bytes:
-        """Read a head as far as it is there. Return the bytes that follow it."""
+        """Read a head as far as it has come. Return the bytes that follow it."""
         if self._cached is not None and not self._held:
             rest = self._take_again(self._cached, data)
             if rest is not None:
@@ -185,7 +188,7 @@ class ServerConnection(ResponseWriter):
         return self._take_body(data[end + len(cached.after) :])
 
     def _expect(self, head: Head, length: int) -> None:
-        """Make ready for the body. Raises MalformedMessage where it is too long."""
+        """Prepare for the body. Raises MalformedMessage where it is too long."""
         if length > self._limits.body_bytes:
             raise self._too_large()
         self._state, self._need, self._chunks = self._BODY, length, None
@@ -198,7 +201,7 @@ class ServerConnection(ResponseWriter):
         return MalformedMessage(f"its body is larger than {self._limits.body_bytes} bytes", 413)
 
     def _take_body(self, data: bytes) -> bytes:
-        """Read the body as far as it is there, and hand over the request once it is complete.
+        """Read the body as far as it has come, and pass on the request once it is complete.
 
         Return the bytes that follow it.
         """
@@ -239,7 +242,8 @@ class ServerConnection(ResponseWriter):
     def _take_chunks(self, chunks: Chunks, data: bytes) -> bool:
         """Keep a piece of a chunked body. Return whether it was the last."""
         pieces = chunks.feed(data)
-        self._body.append(b"".join(pieces))  # one object, however small the pieces are
+        # One object for all of them: a client may send a body in very small pieces.
+        self._body.append(b"".join(pieces))
         self._need += len(self._body[-1])
         if self._need > self._limits.body_bytes:
             raise self._too_large()

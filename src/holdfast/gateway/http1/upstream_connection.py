@@ -1,6 +1,6 @@
 """One connection to a provider: sends a request, and reads its answer as it comes.
 
-What an answer means is not looked at.
+It does not look at the meaning of an answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LONGEST_HEAD = 256 * 1024
 
 
 class Owner(Protocol):
-    """The pool of a connection, as the connection uses it. `names` gives the action for each header."""
+    """The pool of a connection, as the connection uses it. `names` returns the action for each header."""
 
     limits: HttpLimits
     names: HeaderNames
@@ -30,15 +30,16 @@ class Owner(Protocol):
         ...
 
     def forget(self, connection: UpstreamConnection) -> None:
-        """Take out a connection that is closed."""
+        """Remove a connection that is closed."""
         ...
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """One connection to a provider; it carries one request at a time.
+    """A connection to a provider, which carries one request at a time.
 
-    `born`, `since`: when it was made, and when it was last put into its pool, in seconds of the loop's clock.
-    `heard`: bytes came since whoever looks after it last looked. `served`: how many requests were sent on it.
+    `born`, `since`: the times when it was opened and when it was last put into its pool, in seconds of the
+    loop's clock. `heard`: bytes came since the last check of the time limits. `served`: the number of
+    requests that were sent on it.
     """
 
     __slots__ = (
@@ -116,7 +117,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         sink = self._sink
-        if sink is None:  # an answer without a request: nothing on this connection can be trusted any more
+        if sink is None:  # an answer without a request: no byte of this connection can be trusted any more
             self.drop()
             return
         self.heard = self._spoke = True
@@ -161,15 +162,17 @@ class UpstreamConnection(asyncio.Protocol):
             self._read_body(sink, rest)
 
     def _hand_whole(self, sink: ResponseSink, head: ResponseHead, body: bytes, length: int) -> None:
-        """Hand over an answer that is complete already.
+        """Pass on an answer that is complete already.
 
-        The connection is free before anybody reads the answer.
+        The connection is free before the answer is read.
         """
         self._state, self._need = self._LENGTH, length
         if len(body) > length:
             self._keep, body = False, body[:length]
         self._release()
-        pieces = [body] if body else []
+        pieces = []
+        if body:
+            pieces.append(body)
         sink.answered(head, pieces, ended=True)
 
     def _read_body(self, sink: ResponseSink, data: bytes) -> None:
@@ -194,7 +197,7 @@ class UpstreamConnection(asyncio.Protocol):
         sink.fed(data, ended=ended)
 
     def _release(self) -> None:
-        """Keep the connection for the next request, if both sides will, since the answer is complete."""
+        """Keep the connection for the next request, if both sides agree, since the answer is complete."""
         self._sink = None
         transport = self._transport
         # An answer may come before all of the request has left: the next one would wait behind its rest.

@@ -14,7 +14,7 @@ from .upstream_connection import UpstreamConnection
 
 
 class Pool:
-    """The connections to one address, the last one used first. `names` gives the action for each header."""
+    """The connections to one address, the last one used first. `names` returns the action for each header."""
 
     __slots__ = ("_address", "idle", "limits", "loop", "names", "open")
 
@@ -48,7 +48,7 @@ class Pool:
             self.idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:
-        """Take out a connection that is closed."""
+        """Remove a connection that is closed."""
         self.open.discard(connection)
         if connection in self.idle:
             self.idle.remove(connection)
@@ -65,10 +65,10 @@ class Pool:
         if connection.usable:
             sink.connected(connection)
         else:
-            sink.failed(ReadError("the connection was closed as soon as it was made"))
+            sink.failed(ReadError("the connection was closed as soon as it was opened"))
 
     def sweep(self, now: float) -> None:
-        """Close the connections that have been idle for too long: the oldest come first."""
+        """Close the connections that have been idle for too long. `now` is the loop's time in seconds."""
         limit = now - self.limits.pool_idle
         while self.idle and self.idle[0].since < limit:
             self.idle.pop(0).drop()
@@ -77,7 +77,7 @@ class Pool:
 class UpstreamPools:
     """The pools of one process, one for each origin (`scheme://host:port`).
 
-    `names` gives the action for each header of an answer, `address_of` the address of an origin.
+    `names` returns the action for each header of an answer, `address_of` the address of an origin.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class UpstreamPools:
         return sum(len(pool.open) for pool in [*self._pools.values()])
 
     def sweep(self, now: float) -> None:
-        """Close what has been idle for too long in all pools."""
+        """Close the connections that have been idle for too long. `now` is the loop's time in seconds."""
         for pool in self._pools.values():
             pool.sweep(now)
 

@@ -38,7 +38,7 @@ writes that number when it is ready, and the pipe that closes when the superviso
 
 @dataclass(slots=True)
 class _WorkerProcess:
-    """One worker and its process: `pid` is 0 while none runs; `due` says when it is started again.
+    """A worker and its process: `pid` is 0 while none runs; `due` says when it is started again.
 
     `since` and `due` are in seconds of the monotonic clock; `deaths` counts early deaths in a row.
     """
