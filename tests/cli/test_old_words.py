@@ -79,7 +79,7 @@ def test_other_mistakes_are_told_beside_an_old_word_with_their_own_lines(toml: P
     assert problems(toml) == [
         ("holdfast.toml:1", "'ladder' is called 'fallback' now: write [fallback]", "holdfast config upgrade"),
         ("holdfast.toml:8", "unknown key 'urls'", "did you mean 'url'?"),
-        ("holdfast.toml:2", "'nobody/m' names no provider of this file", "known here: a, b"),
+        ("holdfast.toml:2", "'nobody/m' names a provider that is not in this file", "known here: a, b"),
     ]
 
 

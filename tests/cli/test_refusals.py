@@ -207,7 +207,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], list[str], int, list[str]]] = {
         nothing,
         ["key", "add", "mimo", "--from", "env:MIMO_KEY"],
         2,
-        ["stands twice", "run: holdfast key add --help"],
+        ["is listed twice", "run: holdfast key add --help"],
     ),
     "a store whose changes only are left": (
         written("state.db-wal", b"x" * 500),

@@ -136,13 +136,13 @@ def test_the_revision_changes_with_the_file(example: Home) -> None:
     ],
 )
 def test_each_path_knows_its_line_and_a_missing_one_the_line_of_its_table(path: str, line: int) -> None:
-    assert Lines(EXAMPLE, "f").place(path) == f"f:{line}"
+    assert Lines(EXAMPLE, "f").locate(path) == f"f:{line}"
 
 
 def test_a_bracket_inside_a_string_or_a_list_is_no_header() -> None:
     text = 'a = """\n[not.a.table]\n"""\nb = [\n[1],\n[2,\n3]]\n[c]\nd = 1\n'
     lines = Lines(text, "f")
-    assert [lines.place(path) for path in ("a", "b", "b[0]", "b[1][1]", "c.d", "x")] == [
+    assert [lines.locate(path) for path in ("a", "b", "b[0]", "b[1][1]", "c.d", "x")] == [
         "f:1",
         "f:4",
         "f:5",
@@ -353,8 +353,8 @@ def test_a_provider_that_a_ladder_names_is_not_removed(example: Home) -> None:
     with pytest.raises(ConfigError) as caught:
         config_file.remove_provider(example, "router")
     assert (
-        "holdfast.toml:21: fallback.\"mimo/mimo-v2.5-pro\".then: 'router/xiaomi/mimo-v2.5-pro' names no "
-        "provider"
+        "holdfast.toml:21: fallback.\"mimo/mimo-v2.5-pro\".then: 'router/xiaomi/mimo-v2.5-pro' names a "
+        "provider that is not in this file"
     ) in str(caught.value)
     assert example.config.read_text() == EXAMPLE
 
@@ -382,7 +382,7 @@ def test_a_kept_key_is_durable_before_it_is_named_and_forgotten_after(example: H
     config_file.add_key(example, "router", {"from": "store:main"}, Secret("value-of-main"))
     assert SecretsFile(example.secrets).get("router", "main") == Secret("value-of-main")
     assert "value-of-main" not in example.config.read_text()
-    with pytest.raises(ConfigError, match="'store:main' stands twice"):
+    with pytest.raises(ConfigError, match="'store:main' is listed twice"):
         config_file.add_key(example, "router", {"from": "store:main"}, Secret("another-value"))
     assert SecretsFile(example.secrets).get("router", "main") == Secret("value-of-main")
     config_file.remove_key(example, "router", "main")
@@ -416,14 +416,14 @@ def test_models_and_ladders_are_set_and_taken_back(example: Home) -> None:
         Pin.parse("mimo/y"),
     )
     assert pin not in config_file.set_fallback(example, pin, []).fallbacks
-    with pytest.raises(ConfigError, match="names no provider of this file"):
+    with pytest.raises(ConfigError, match="names a provider that is not in this file"):
         config_file.set_fallback(example, pin, [Pin.parse("nobody/x")])
 
 
 def test_a_file_that_is_wrong_already_is_not_edited(home: Home) -> None:
     home.config.parent.mkdir()
     home.config.write_text("[provider.a]\nurll = 1\n")
-    with pytest.raises(ConfigError, match="is not edited before it is mended"):
+    with pytest.raises(ConfigError, match="is not edited before it is corrected"):
         config_file.add_provider(home, "b", {"url": "https://x.example/v1"})
     assert home.config.read_text() == "[provider.a]\nurll = 1\n"
 

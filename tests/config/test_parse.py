@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.config.parse import checked_reference, parse
+from holdfast.config.parse import parse
 from holdfast.config.positions import join
+from holdfast.config.schema import checked_reference
 from holdfast.core.config import Config, GatewaySettings, Limits, near
 from holdfast.core.errors import ConfigError
 from holdfast.core.identity import Auth, Dialect, Pin, Provider, ProviderName, Strategy
@@ -36,7 +37,7 @@ KEY_OF_THE_PROVIDER = (
 
 
 def read(document: Mapping[str, object]) -> Config:
-    return parse(document, presets=PRESETS.get, place=lambda path: f"file:{path}")
+    return parse(document, presets=PRESETS.get, locate=lambda path: f"file:{path}")
 
 
 def provider(**table: object) -> Provider:
@@ -255,13 +256,13 @@ def test_each_url_knows_who_set_it() -> None:
 
 
 def test_places_are_looked_up_only_for_what_is_wrong() -> None:
-    def place(path: str) -> str:
+    def locate(path: str) -> str:
         raise AssertionError(path)
 
     parse(
         {"provider": {"p": {"preset": "two-doors", "url": "https://x.example/v1"}}},
         presets=PRESETS.get,
-        place=place,
+        locate=locate,
     )
 
 
@@ -271,8 +272,8 @@ NO_ADDRESS = (
     'endpoints.openai-chat: has no url, and no address is taken from elsewhere | write url = "https://…"'
 )
 NO_REFERENCE = (
-    "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:, call:): a literal key never "
-    "stands in this file | holdfast key add p --from env:VARIABLE"
+    "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:, call:): a literal key does not "
+    "belong in this file | holdfast key add p --from env:VARIABLE"
 )
 
 
@@ -302,11 +303,11 @@ NO_REFERENCE = (
         ({"url": 7}, "url: must be a string that is not empty | "),
         (
             {"url": URL, "endpoints": {"openai-chat": URL}},
-            "endpoints: stands beside url: an endpoint has one owner | write one of the two",
+            "endpoints: cannot be combined with url | write one of the two",
         ),
         (
             {"endpoints": {"openai-chat": URL}, "dialect": "openai-chat"},
-            'dialect: says what url speaks, but there is no url | write url = "https://…" too',
+            'dialect: is the dialect of url, but there is no url | write url = "https://…" too',
         ),
         (
             {"endpoints": {"openai": URL}},
@@ -392,7 +393,7 @@ NO_REFERENCE = (
         ),
         (
             {"url": URL, "api_key": "sk-abcdefghijklmnopqrst"},
-            "api_key: a literal key never stands in this file | holdfast key add p --from env:VARIABLE",
+            "api_key: a literal key does not belong in this file | holdfast key add p --from env:VARIABLE",
         ),
         ({"url": URL, "preset": "none-such"}, "preset: no preset is called 'none-such' | "),
         ({"url": URL, "keys": "env:A"}, "keys: must be a list | "),
@@ -422,10 +423,13 @@ NO_REFERENCE = (
             {"url": URL, "keys": [{"from": "env:A", "label": "a b"}]},
             "keys[0].label: must be a short name of letters, digits, '.', '_' and '-' | ",
         ),
-        ({"url": URL, "keys": ["env:A", "env:A"]}, "keys[1]: 'env:A' stands twice | remove one of the two"),
+        (
+            {"url": URL, "keys": ["env:A", "env:A"]},
+            "keys[1]: 'env:A' is listed twice | remove one of the two",
+        ),
         (
             {"url": URL, "keys": ["env:A", {"from": "env:B", "label": "A"}]},
-            "keys[1]: 'A' stands twice | give it another label = \"…\"",
+            "keys[1]: 'A' is listed twice | give it another label = \"…\"",
         ),
         (
             {"preset": "two-doors", "keys": [{"from": "env:A", "url": URL}]},
@@ -469,7 +473,7 @@ def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(
         ),
         (
             {"provider": {"p": {"url": URL}}, "fallback": {"p/m": {"then": ["pp/m"]}}},
-            "fallback.\"p/m\".then: 'pp/m' names no provider of this file | did you mean 'p'?",
+            "fallback.\"p/m\".then: 'pp/m' names a provider that is not in this file | did you mean 'p'?",
         ),
         (
             {"provider": {"p": {"url": URL}}, "fallback": {"p": {"then": ["p/m"]}}},

@@ -179,7 +179,7 @@ class Life:
             self.sim.replaced.add(label)
 
     def lost(self, label: str) -> None:
-        """A key's reference leads to no value, or does again."""
+        """A key's reference can no longer be read, or can again."""
         self.sim.missing ^= {label}
 
     def heal(self, url: str, model: str) -> None:

@@ -92,7 +92,7 @@ REFUSED = Fault(C.AUTH_REJECTED, status=401, excerpt="Invalid API Key", request_
 # (case, fault, evidence, what happened, what to do next)
 TABLE = [
     (
-        "the reference of the key leads nowhere",
+        "the key cannot be read",
         Fault(C.AUTH_REJECTED, phase=Phase.UNSENT, sent=False),
         None,
         "No key was sent: cannot read env:MIMO_KEY.",

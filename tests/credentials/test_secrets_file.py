@@ -118,7 +118,7 @@ def test_a_file_that_cannot_be_understood_is_set_aside_and_never_read_as_empty(
     file.path.parent.mkdir()
     file.path.write_bytes(content)
     aside = file.path.with_name("secrets.toml.corrupt-19700101T000000")
-    with pytest.raises(ConfigError, match="could not be understood and was set aside") as caught:
+    with pytest.raises(ConfigError, match="could not be parsed and was set aside") as caught:
         file.get("mimo", "b")
     assert "unfinished" not in str(caught.value)
     assert (aside.read_bytes(), file.path.exists(), file.quarantined()) == (content, False, [aside])
@@ -149,7 +149,7 @@ def test_who_misses_a_key_then_learns_of_the_file_that_was_set_aside(file: Secre
         vault.secret(key)
     with pytest.raises(
         SecretMissing,
-        match=r"an older file that could not be understood is kept as .*secrets\.toml\.corrupt-",
+        match=r"an older file that could not be parsed is kept as .*secrets\.toml\.corrupt-",
     ):
         vault.secret(key)
 

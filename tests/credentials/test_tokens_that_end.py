@@ -41,7 +41,9 @@ class Desk:
 
     def another(self) -> Vault:
         """The vault of another process."""
-        return Vault(self.path, run=self.run, ask=self.ask, clock=lambda: self.now, beside=self.beside.append)
+        return Vault(
+            self.path, run=self.run, refresh=self.ask, clock=lambda: self.now, background=self.beside.append
+        )
 
     def run(self, argv: Any, seconds: float) -> tuple[int, bytes, bytes]:
         self.runs += 1
@@ -313,7 +315,7 @@ def test_a_token_that_renews_is_not_spent_while_the_file_cannot_be_written(
     desk.answers = [token(1)]
     with monkeypatch.context() as full:
         fills_up(full, after=0)
-        with pytest.raises(NotRenewed, match=r"nothing was asked for.*no space left on device"):
+        with pytest.raises(NotRenewed, match=r"not attempted.*no space left on device"):
             desk.vault.secret(OAUTH)
     assert desk.asked == []
     assert desk.vault.secret(OAUTH) == Secret("access-1")
@@ -326,7 +328,7 @@ def test_a_renewal_that_cannot_be_written_is_not_used_and_not_lost(
     desk.answers = [token(1)]
     with monkeypatch.context() as full:
         fills_up(full, after=1)
-        with pytest.raises(NotRenewed, match="could not be kept"):
+        with pytest.raises(NotRenewed, match="could not be saved"):
             desk.vault.secret(OAUTH)
     assert desk.vault.peek(OAUTH) is None
     assert desk.vault.secret(OAUTH) == Secret("access-1")

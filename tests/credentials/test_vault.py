@@ -1,4 +1,4 @@
-"""The vault: each scheme's secret, what is known at no cost, what is told when a reference leads nowhere."""
+"""The vault: each scheme's secret, what is known at no cost, the message for a key that cannot be read."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class World:
             run=self.run,
             keyring=lambda: self,
             clock=lambda: self.now,
-            beside=self.beside.append,
+            background=self.beside.append,
         )
 
     def run(self, argv: Sequence[str], seconds: float) -> tuple[int, bytes, bytes]:
@@ -99,7 +99,7 @@ def test_a_variable_that_holds_no_key_says_so(context: World, value: str | None,
         context.environ["MIMO_KEY"] = value
     error = missing(context, "env:MIMO_KEY")
     assert error.tried[0].startswith(f"env:MIMO_KEY: {why}")
-    assert "key 'a' of provider 'mimo' leads nowhere" in str(error)
+    assert "cannot read key 'a' of provider 'mimo'" in str(error)
     assert "export MIMO_KEY=…" in error.next_step
 
 

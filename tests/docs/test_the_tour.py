@@ -140,7 +140,7 @@ def test_an_example_answers_and_goes_on_without_being_told_the_pin(name: str, pi
 
 
 def read(text: str) -> Config:
-    return parse(tomllib.loads(text), presets=presets.find, place=lambda path: path)
+    return parse(tomllib.loads(text), presets=presets.find, locate=lambda path: path)
 
 
 def test_every_configuration_of_a_document_is_one() -> None:

@@ -63,7 +63,7 @@ def scraped(metrics: Metrics) -> dict[str, float]:
                 if match[2]
                 else match[1].removeprefix("holdfast_")
             )
-            assert name not in found, f"{name} stands twice"
+            assert name not in found, f"{name} is listed twice"
             found[name] = float(match[3])
     return found
 

@@ -238,7 +238,7 @@ def test_an_older_program_is_told_in_its_own_dialect(
         (("pi", "--pin", "nopin"), 2, "'nopin' is not a pin"),
         (("pi", "--pin", "mimo/pro", "--session", "../x"), 2, "session id"),
         (("pi", "--pin", "mimo/pro", "--", "--model", "x"), 2, "'--model' would choose another connection"),
-        (("qwen", "--pin", "empty/m"), 2, "leads nowhere"),
+        (("qwen", "--pin", "empty/m"), 2, "cannot read key"),
     ],
 )
 def test_what_cannot_be_handed_over_is_refused_before_anything_happens(

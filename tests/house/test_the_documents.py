@@ -13,7 +13,7 @@ import click
 import pytest
 
 import holdfast.cli
-from holdfast.config import parse as config
+from holdfast.config import schema
 from holdfast.core.faults import FaultClass
 
 ROOT = Path(__file__).parents[2]
@@ -71,8 +71,8 @@ def test_every_fault_class_has_a_row_with_its_meaning(root: Path) -> None:
 
 
 def config_tables() -> dict[str, Any]:
-    """The tables of configfile.parse that say which keys may stand where: {table: {key: converter}}."""
-    return {name: getattr(config, name) for name, kind in config.__annotations__.items() if kind == "_Fields"}
+    """The tables of config.schema that say which keys may stand where: {table: {key: converter}}."""
+    return {name: getattr(schema, name) for name, kind in schema.__annotations__.items() if kind == "Fields"}
 
 
 @pytest.mark.parametrize("table", sorted(config_tables()))

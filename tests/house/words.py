@@ -220,6 +220,7 @@ PHRASES = {
 MAY_SAY: dict[str, str] = {
     "tests/house/words.py": "the list itself",
     "tests/house/test_the_words.py": "its own test",
+    "src/holdfast/config/old_words.py": "refuses and rewrites them",
     "tests/fixtures/make_home_6f19264.py": "calls the software of then by its names",
     "tests/fixtures/home_6f19264/README.md": "says what that software left",
     "tests/fixtures/home_6f19264/home/holdfast.toml": "what that software left",

@@ -34,7 +34,7 @@ def test_a_preset_is_a_provider_as_it_stands(name: str) -> None:
     row = presets.find(name)
     assert not row.keys() - COLUMNS
     assert {"name", "env", "endpoints"} <= row.keys()
-    config = parse({"provider": {"mine": {"preset": name}}}, presets=presets.find, place=str)
+    config = parse({"provider": {"mine": {"preset": name}}}, presets=presets.find, locate=str)
     made = config.providers[ProviderName("mine")]
     assert {endpoint.dialect: endpoint.url for endpoint in made.endpoints} == row["endpoints"]
     assert ProviderName(name) == name

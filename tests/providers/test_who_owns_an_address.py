@@ -278,7 +278,7 @@ def test_a_preset_keeps_its_auth_style_where_the_user_gives_the_address(
     entry: Mapping[str, object], shown: Mapping[Dialect, Auth]
 ) -> None:
     rows = placed(ROWS, OFFLINE)
-    config = parse({"provider": {"p": entry}}, presets=rows.get, place=str)
+    config = parse({"provider": {"p": entry}}, presets=rows.get, locate=str)
     made = config.providers[ProviderName("p")]
     assert {endpoint.dialect: endpoint.auth for endpoint in made.endpoints} == shown
     assert made.preset == entry["preset"]

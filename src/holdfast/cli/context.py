@@ -37,7 +37,7 @@ class CliContext:
         from ..credentials import Vault
         from ..engine.login import renewals
 
-        return Vault(self.home.secrets, ask=renewals(self.home))
+        return Vault(self.home.secrets, refresh=renewals(self.home))
 
     @cached_property
     def store(self) -> Store:

@@ -41,7 +41,7 @@ def settings_of(more: Sequence[str], given: Mapping[str, str | None]) -> dict[st
 
     `more` holds the texts of --set, `given` the other options by name.
     """
-    from ..config.parse import checked_reference
+    from ..config.schema import checked_reference
     from ..core.errors import ConfigError
 
     settings: dict[str, Any] = {name: value for name in _SETTINGS if (value := given.get(name)) is not None}

@@ -1,4 +1,4 @@
-"""holdfast.toml on disk: where it is, what stands in which line, and edits that keep its comments."""
+"""holdfast.toml on disk: where it is, the line of each value, and edits that keep its comments."""
 
 from __future__ import annotations
 

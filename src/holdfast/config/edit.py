@@ -1,12 +1,12 @@
 """Edits of holdfast.toml that keep its comments and never leave a wrong file.
 
-Each runs under a lock, is read back by `core.config` before anything is written, and replaces the file whole.
-What cannot be edited safely is left to the user's hands."""
+Each runs under a lock, is parsed before anything is written, and replaces the whole file. A file that cannot
+be edited safely is refused with the command that opens it in an editor."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from .._files import locked, quoted, write_private
@@ -20,7 +20,7 @@ from .positions import Lines, Section, join, sections
 
 
 def add_provider(home: Home, name: str, entry: Mapping[str, object]) -> Config:
-    """Writes `[provider.NAME]` at the end of the file. Raises ConfigError when the name is taken or the entry
+    """Write `[provider.NAME]` at the end of the file. Raises ConfigError when the name is taken or the entry
     is wrong."""
 
     def change(text: str, config: Config) -> str:
@@ -32,39 +32,31 @@ def add_provider(home: Home, name: str, entry: Mapping[str, object]) -> Config:
 
 
 def provider_text(name: str, entry: Mapping[str, object]) -> str:
-    """`[provider.NAME]` as it is written."""
+    """Return `[provider.NAME]` as TOML."""
     import tomlkit
 
     return tomlkit.dumps({"provider": {name: {key: item(value) for key, value in entry.items()}}})
 
 
 def fallback_text(pin: str, then: Sequence[str]) -> str:
-    """Return the fallbacks of a pin as they are written, under their header."""
+    """Return `[fallback]` with the fallbacks of a pin as TOML."""
     import tomlkit
 
     return tomlkit.dumps({"fallback": {pin: item({"then": list(then)})}})
 
 
 def rename_provider(home: Home, old: str, new: str) -> Config:
-    """The same provider under another name, in its tables, among the fallbacks and among the kept keys."""
+    """Rename a provider in its tables, in the fallbacks and among the kept keys. Raises ConfigError."""
 
     def change(text: str, config: Config) -> str:
         _known(config, old)
         if ProviderName(new) in config.providers:
             raise ConfigError(f"provider '{new}' exists already", next_step=f"holdfast provider show {new}")
         renamed = "".join(_renamed(section, old, new) for section in sections(text))
-        wanted = document_of(text, home.config)
-        wanted["provider"] = {
-            new if name == old else name: entry for name, entry in wanted["provider"].items()
-        }
-        wanted["fallback"] = {
-            _moved(pin, old, new): row | {"then": [_moved(one, old, new) for one in row["then"]]}
-            for pin, row in wanted.get("fallback", {}).items()
-        }
-        return _only(renamed, wanted, home)
+        return _checked(renamed, _document_renamed(document_of(text, home.config), old, new), home)
 
-    # Kept keys are copied first and forgotten last: an interruption at any point leaves the name in force
-    # with its keys.
+    # Kept keys are copied first and removed last: after an interruption at any point, the name in the file
+    # has its keys.
     secrets = SecretsFile(home.secrets)
     config = rewrite(home, change, first=lambda: secrets.copy(old, new))
     secrets.remove(old)
@@ -72,18 +64,19 @@ def rename_provider(home: Home, old: str, new: str) -> Config:
 
 
 def remove_provider(home: Home, name: str) -> Config:
-    """Remove the provider from the file, and forget its kept keys. Raises ConfigError while a fallback still
-    names it."""
+    """Remove a provider from the file, and its kept keys. Raises ConfigError while a fallback names it."""
 
     def change(text: str, config: Config) -> str:
         _known(config, name)
         wanted = document_of(text, home.config)
         del wanted["provider"][name]
-        kept = (
-            _comments(one) if one.path[:2] == ("provider", name) else "".join(one.lines)
-            for one in sections(text)
-        )
-        return _only("".join(kept), wanted, home)
+        kept = ""
+        for section in sections(text):
+            if section.path[:2] == ("provider", name):
+                kept += _last_comment(section)
+            else:
+                kept += "".join(section.lines)
+        return _checked(kept, wanted, home)
 
     config = rewrite(home, change)
     SecretsFile(home.secrets).remove(name)
@@ -91,8 +84,8 @@ def remove_provider(home: Home, name: str) -> Config:
 
 
 def add_key(home: Home, provider: str, entry: Mapping[str, object], secret: Secret | None = None) -> Config:
-    """Adds a key: `{"from": reference}` and perhaps label, account, url or endpoints. `secret` goes with a
-    `store:` reference and is kept in secrets.toml. Raises ConfigError; nothing is then changed."""
+    """Add a key: `{"from": reference}` and perhaps label, account, url or endpoints. `secret` belongs to a
+    `store:` reference and is kept in secrets.toml. Raises ConfigError; nothing is changed then."""
     scheme, _, label = str(entry["from"]).partition(":")
     if (secret is not None) != (scheme == "store"):
         raise ConfigError(
@@ -104,7 +97,10 @@ def add_key(home: Home, provider: str, entry: Mapping[str, object], secret: Secr
         _known(config, provider)
         table = document["provider"][provider]
         table.setdefault("keys", [])
-        table["keys"].append(item(entry if len(entry) > 1 else entry["from"]))
+        key: object = entry
+        if len(entry) == 1:
+            key = entry["from"]
+        table["keys"].append(item(key))
 
     def keep() -> None:
         if secret is not None:
@@ -114,7 +110,7 @@ def add_key(home: Home, provider: str, entry: Mapping[str, object], secret: Secr
 
 
 def remove_key(home: Home, provider: str, label: str) -> Config:
-    """Removes the key of that label, and forgets its secret if we kept it."""
+    """Remove the key of that label, and its secret if it is in secrets.toml. Raises ConfigError."""
     removed: list[str] = []
 
     def change(document: Any, config: Config) -> None:
@@ -135,33 +131,41 @@ def remove_key(home: Home, provider: str, label: str) -> Config:
 
 
 def set_endpoints(home: Home, provider: str, given: Mapping[str, object]) -> Config:
-    """Write endpoints of a provider, a URL or a table for each dialect; what it has in other dialects stays
-    as it is.
+    """Set endpoints of a provider, a URL or a table for each dialect; its endpoints in other dialects stay.
 
-    A `url` becomes the endpoint that it is, and so does the `url` of a key. Endpoints that are its preset's
-    are written out: with one of the user's own it has none of the preset's. Raises ConfigError; nothing is
-    then changed."""
+    `url` of the provider and of its keys becomes a row of `endpoints`. Endpoints of its preset are written
+    out: a provider with endpoints of its own has none of the preset's. Raises ConfigError; nothing is changed
+    then."""
 
     def change(document: Any, config: Config) -> None:
         entry, table = _known(config, provider), document["provider"][provider]
         if "endpoints" in table:
             for dialect, endpoint in given.items():
                 _put(table["endpoints"], dialect, item(endpoint))
-            return
-        comment = table["url"].trivia.comment.lstrip("# ") if "url" in table else ""
-        keys: list[Any] = [key for key in table.get("keys", ()) if isinstance(key, Mapping) and "url" in key]
-        for key in keys:
-            key["endpoints"] = item({str(entry.endpoints[0].dialect): str(key.pop("url"))})
-        for field in ("url", "dialect"):
-            table.pop(field, None)
-        written = item({str(one.dialect): one.url for one in entry.endpoints} | dict(given))
-        _put(table, "endpoints", written.comment(comment) if comment else written)
+        else:
+            _write_endpoints(table, entry, given)
 
     return rewrite(home, _by_tomlkit(change), again="holdfast provider endpoint --help")
 
 
+def _write_endpoints(table: Any, entry: Provider, given: Mapping[str, object]) -> None:
+    """Replace `url` and `dialect` of a provider and its keys by `endpoints`. The comment beside `url`
+    stays."""
+    for key in table.get("keys", ()):
+        if isinstance(key, MutableMapping) and "url" in key:
+            key["endpoints"] = item({str(entry.endpoints[0].dialect): str(key.pop("url"))})
+    endpoints = item({str(endpoint.dialect): endpoint.url for endpoint in entry.endpoints} | dict(given))
+    if "url" in table:
+        comment = table["url"].trivia.comment.lstrip("# ")
+        if comment:
+            endpoints.comment(comment)
+    for field in ("url", "dialect"):
+        table.pop(field, None)
+    _put(table, "endpoints", endpoints)
+
+
 def set_models(home: Home, provider: str, models: Sequence[str] | None) -> Config:
-    """Declares which models a provider offers; None declares nothing."""
+    """Declare the models that a provider offers; None declares nothing. Raises ConfigError."""
 
     def change(document: Any, config: Config) -> None:
         _known(config, provider)
@@ -175,19 +179,17 @@ def set_models(home: Home, provider: str, models: Sequence[str] | None) -> Confi
 
 
 def set_fallback(home: Home, pin: Pin, then: Sequence[Pin], return_after: str | None = None) -> Config:
-    """List the fallbacks of `pin`; an empty list removes them."""
+    """Set the fallbacks of `pin`; an empty list removes them. Raises ConfigError."""
 
     def change(document: Any, _: Config) -> None:
-        fallback_chain = document.setdefault("fallback", {})
-        if then:
-            fallback_chain[str(pin)] = item(
-                {
-                    "then": [str(one) for one in then],
-                    **({"return_after": return_after} if return_after else {}),
-                }
-            )
-        else:
-            fallback_chain.pop(str(pin), None)
+        fallbacks = document.setdefault("fallback", {})
+        if not then:
+            fallbacks.pop(str(pin), None)
+            return
+        row: dict[str, object] = {"then": [str(fallback) for fallback in then]}
+        if return_after:
+            row["return_after"] = return_after
+        fallbacks[str(pin)] = item(row)
 
     return rewrite(home, _by_tomlkit(change))
 
@@ -199,24 +201,26 @@ def rewrite(
     *,
     again: str = "",
 ) -> Config:
-    """Replaces holdfast.toml by what `change` makes of it, if that is right. Raises ConfigError.
+    """Replace holdfast.toml by the result of `change`, if that is correct. Raises ConfigError.
 
-    `first` runs when the new text is known to be right and before it is written: what it names must be there
-    already. `again` is what to run when the edit is refused."""
+    `first` is called when the new text is known to be correct, before it is written: for the secrets that it
+    refers to. `again` is the command to suggest when the edit is refused."""
     with locked(home.config):
         before = read(home.config)
         lines = Lines(before, home.config.name)
-        config = understood(
-            before,
-            home.config,
-            lines.place,
-            f"{home.config} is wrong, and is not edited before it is mended:",
-        )
+        otherwise = f"{home.config} is wrong, and is not edited before it is corrected:"
+        config = understood(before, home.config, lines.locate, otherwise)
         after = change(before, config)
-        # A problem is placed where the file already has it; what the edit itself brings has no line yet.
+
+        def line_before(path: str) -> str:
+            """Return the line of a value that the file already has; a value of the edit has no line yet."""
+            if path in lines:
+                return lines.locate(path)
+            return ""
+
         refused = f"{home.config} was not changed, because this would be wrong:"
         try:
-            understood(after, home.config, lambda path: lines.place(path) if path in lines else "", refused)
+            understood(after, home.config, line_before, refused)
         except ConfigError as error:
             raise ConfigError(
                 error.what,
@@ -226,10 +230,12 @@ def rewrite(
         if first is not None:
             first()
         write_private(home.config, after)
-        return understood(after, home.config, Lines(after, home.config.name).place, refused)
+        return understood(after, home.config, Lines(after, home.config.name).locate, refused)
 
 
 def _by_tomlkit(change: Callable[[Any, Config], None]) -> Callable[[str, Config], str]:
+    """Turn a change of a tomlkit document into a change of its text."""
+
     def changed(text: str, config: Config) -> str:
         import tomlkit
 
@@ -241,23 +247,23 @@ def _by_tomlkit(change: Callable[[Any, Config], None]) -> Callable[[str, Config]
 
 
 def item(value: object) -> Any:
-    """Plain values as TOML that stays on one line."""
+    """Return a plain value as TOML on one line."""
     import tomlkit
 
     if isinstance(value, Mapping):
         table = tomlkit.inline_table()
-        table.update({name: item(one) for name, one in value.items()})
+        table.update({name: item(inner) for name, inner in value.items()})
         return table
     if isinstance(value, list | tuple):
         array = tomlkit.array()
-        array.extend(item(one) for one in value)
+        array.extend(item(inner) for inner in value)
         return array
     return value
 
 
 def _put(table: Any, name: str, value: object) -> None:
-    """Set a value; a new one stands before the blank lines and comments at the end, which belong to the next
-    table."""
+    """Set a value. A new one is written before the blank lines and comments at the end of the table, which
+    belong to the next table."""
     body, trailing = table.value.body, []
     while name not in table and body and body[-1][0] is None:
         trailing.append(body.pop())
@@ -266,46 +272,63 @@ def _put(table: Any, name: str, value: object) -> None:
 
 
 def _known(config: Config, name: str) -> Provider:
-    found = config.providers.get(ProviderName(name))
-    if found is None:
+    """Return the provider of that name. Raises ConfigError when there is none."""
+    provider = config.providers.get(ProviderName(name))
+    if provider is None:
         raise ConfigError(
             f"no provider is called '{name}': {near(name, config.providers)}",
             next_step="holdfast provider list",
         )
-    return found
+    return provider
 
 
-def _only(text: str, wanted: dict[str, Any], home: Home) -> str:
-    """`text` if it says exactly what is wanted: a layout that we do not know how to edit is left to the
-    user's hands."""
-    wanted = {name: table for name, table in wanted.items() if table}
-    if {name: table for name, table in document_of(text, home.config).items() if table} != wanted:
-        what = f"{home.config} is laid out in a way that cannot be edited safely; nothing was changed"
+def _checked(text: str, wanted: dict[str, Any], home: Home) -> str:
+    """Return `text` if it is the wanted document. Raises ConfigError for a layout that was edited wrongly."""
+    if _without_empty(document_of(text, home.config)) != _without_empty(wanted):
+        what = f"{home.config} has a layout that cannot be edited safely; nothing was changed"
         raise ConfigError(what, next_step=f"${{EDITOR:-vi}} {quoted(home.config)}")
     return text
 
 
+def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: table for name, table in document.items() if table}
+
+
 def _renamed(section: Section, old: str, new: str) -> str:
+    """Return the text of a section with the new name of a provider in its header and in its pins."""
     text = "".join(section.lines)
     if section.path[:2] == ("provider", old):
-        return re.sub(
-            rf"""(\[\s*provider\s*\.\s*)(["']?){re.escape(old)}\2""", rf"\g<1>{_key(new)}", text, count=1
-        )
+        header = rf"""(\[\s*provider\s*\.\s*)(["']?){re.escape(old)}\2"""
+        return re.sub(header, rf"\g<1>{join('', new)}", text, count=1)
     if section.path[:1] == ("fallback",):
         return re.sub(rf"""(["']){re.escape(old)}/""", rf"\g<1>{new}/", text)
     return text
 
 
-def _moved(pin: str, old: str, new: str) -> str:
-    return f"{new}/{pin.removeprefix(f'{old}/')}" if pin.startswith(f"{old}/") else pin
+def _document_renamed(document: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    """Return the document with a provider under its new name, in the same order."""
+    providers = {}
+    for name, entry in document["provider"].items():
+        if name == old:
+            providers[new] = entry
+        else:
+            providers[name] = entry
+    fallbacks = {}
+    for pin, row in document.get("fallback", {}).items():
+        then = [_pin_renamed(fallback, old, new) for fallback in row["then"]]
+        fallbacks[_pin_renamed(pin, old, new)] = {**row, "then": then}
+    return {**document, "provider": providers, "fallback": fallbacks}
 
 
-def _key(name: str) -> str:
-    return join("", name)
+def _pin_renamed(pin: str, old: str, new: str) -> str:
+    provider, _, model = pin.partition("/")
+    if provider == old:
+        return f"{new}/{model}"
+    return pin
 
 
-def _comments(section: Section) -> str:
-    """The comment that stands right above the next header, and so belongs to it."""
+def _last_comment(section: Section) -> str:
+    """Return the comment right above the next header, which belongs to that header."""
     kept: list[str] = []
     for line in reversed(section.lines):
         if not line.lstrip().startswith("#"):

@@ -1,5 +1,5 @@
-"""The endpoints that a table of holdfast.toml means. They have one owner: what the user writes there, or else
-the preset, never a mix."""
+"""The endpoints that a table of holdfast.toml defines. They have one owner: what the user writes there, or
+else the preset, never a mix."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..core.identity import Auth, Dialect, Endpoint
 from .positions import join
 
 T = TypeVar("T")
-Found = dict[Dialect, tuple[str, Endpoint]]
-"""Endpoints by dialect, each with the path that wrote its URL ("" for a preset's)."""
+Located = dict[Dialect, tuple[str, Endpoint]]
+"""Endpoints by dialect, each with the TOML path of its URL ("" for a preset's)."""
 _STYLE = ("auth", "headers")
 # People paste the address of one call; the endpoint is what precedes it (and for Anthropic's dialect what
 # precedes /v1).
@@ -25,88 +25,105 @@ _CALLS = {
 
 
 class Tables(Protocol):
-    """What reads tables and collects what is wrong with them."""
+    """A reader of tables that collects their mistakes (`parse._Reader`)."""
 
     def wrong(self, path: str, what: str, fix: str = "") -> None: ...
-    def tried(self, path: str, make: Callable[..., T], *args: object, fix: str = "") -> T | None: ...
+    def tried(self, path: str, make: Callable[[], T], fix: str = "") -> T | None: ...
     def dialect(self, path: str, name: object) -> Dialect | None: ...
     def endpoint_fields(self, path: str, value: object) -> dict[str, Any]: ...
 
 
-def of_provider(tables: Tables, path: str, given: Mapping[str, Any], row: Mapping[str, Any]) -> Found:
-    """Return the endpoints of the provider that stands at `path`: those of its table if it writes any, else
-    those of its preset's `row`."""
+def of_provider(tables: Tables, path: str, given: Mapping[str, Any], row: Mapping[str, Any]) -> Located:
+    """Return the endpoints of the provider at `path`: those of its table if it writes any, else those of its
+    preset's `row`."""
     of_preset = {dialect: endpoint for dialect, (_, endpoint) in written(tables, "", row, {}).items()}
     of_table = written(tables, path, given, of_preset)
     if "url" in given or "endpoints" in given:
         return of_table
-    result: Found = {}
+    result: Located = {}
     for dialect, endpoint in of_preset.items():
-        made = tables.tried(join(join(path, "endpoints"), dialect), _styled, endpoint, given)
-        if made is not None:
-            result[dialect] = ("", made)
+        styled = _styled(tables, join(join(path, "endpoints"), dialect), endpoint, given)
+        if styled is not None:
+            result[dialect] = ("", styled)
     return result
 
 
-def written(tables: Tables, path: str, given: Mapping[str, Any], base: Mapping[Dialect, Endpoint]) -> Found:
+def written(tables: Tables, path: str, given: Mapping[str, Any], base: Mapping[Dialect, Endpoint]) -> Located:
     """Return exactly the endpoints that a table writes.
 
-    `base` gives the auth style and the headers of a dialect where the table says nothing of them; an address
-    never comes from there."""
-    by_url = "url" in given
-    if by_url and "endpoints" in given:
-        tables.wrong(
-            join(path, "endpoints"), "stands beside url: an endpoint has one owner", "write one of the two"
-        )
-    elif "dialect" in given and not by_url:
-        tables.wrong(
-            join(path, "dialect"), "says what url speaks, but there is no url", 'write url = "https://…" too'
-        )
-    raws = given.get("endpoints", {})
-    if by_url:
-        raws = {given.get("dialect", spoken_by_url(base)): given["url"]}
-    result: Found = {}
-    for name, raw in raws.items():
-        here = join(path, "url") if by_url else join(join(path, "endpoints"), name)
-        dialect, own = tables.dialect(here, name), _own(tables, here, raw)
+    `base` gives the auth style and the headers of a dialect where the table does not; an address never comes
+    from there."""
+    result: Located = {}
+    for here, name, raw in _entries(tables, path, given, base):
+        dialect, own = tables.dialect(here, name), _own_fields(tables, here, raw)
         if dialect is None or own is None:
             continue
-        merged = _style(base.get(dialect)) | {field: given[field] for field in _STYLE if field in given} | own
-        endpoint = tables.tried(here, _endpoint, merged["url"], dialect, merged["auth"], merged["headers"])
+        fields = _default_style(base.get(dialect)) | _style_in(given) | own
+        endpoint = _checked(tables, here, dialect, fields)
         if endpoint is not None:
             result[dialect] = (here, endpoint)
     return result
 
 
 def spoken_by_url(base: Mapping[Dialect, Endpoint]) -> Dialect:
-    """Return what a url without a dialect speaks: the one dialect that is known there, else openai-chat."""
-    return next(iter(base)) if len(base) == 1 else Dialect.OPENAI_CHAT
+    """Return the dialect of a url that has none written: the only one that is known there, else
+    openai-chat."""
+    if len(base) == 1:
+        return next(iter(base))
+    return Dialect.OPENAI_CHAT
 
 
-def _own(tables: Tables, here: str, raw: object) -> dict[str, Any] | None:
-    """Return what is written of one endpoint; None where that has no address, which is told."""
+def _entries(
+    tables: Tables, path: str, given: Mapping[str, Any], base: Mapping[Dialect, Endpoint]
+) -> list[tuple[str, str, object]]:
+    """Return (TOML path, dialect, value) of each endpoint that a table writes, by `url` or in `endpoints`."""
+    endpoints = join(path, "endpoints")
+    if "url" not in given:
+        if "dialect" in given:
+            what = "is the dialect of url, but there is no url"
+            tables.wrong(join(path, "dialect"), what, 'write url = "https://…" too')
+        return [(join(endpoints, name), name, raw) for name, raw in given.get("endpoints", {}).items()]
+    if "endpoints" in given:
+        tables.wrong(endpoints, "cannot be combined with url", "write one of the two")
+    return [(join(path, "url"), given.get("dialect", spoken_by_url(base)), given["url"])]
+
+
+def _own_fields(tables: Tables, here: str, raw: object) -> dict[str, Any] | None:
+    """Return the fields of one endpoint, or None and a mistake if it has no url."""
     if isinstance(raw, str):
         return {"url": raw}
     own = tables.endpoint_fields(here, raw)
+    if "url" in own:
+        return own
     if isinstance(raw, Mapping) and "url" not in raw:
         tables.wrong(here, "has no url, and no address is taken from elsewhere", 'write url = "https://…"')
-    return own if "url" in own else None
+    return None
 
 
-def _styled(endpoint: Endpoint, given: Mapping[str, Any]) -> Endpoint:
-    """Return a preset's endpoint with the auth style and the headers that stand beside the preset."""
-    return replace(endpoint, **{field: given[field] for field in _STYLE if field in given})
+def _styled(tables: Tables, here: str, endpoint: Endpoint, given: Mapping[str, Any]) -> Endpoint | None:
+    """Return a preset's endpoint with the auth style and the headers of the user's table."""
+    return tables.tried(here, lambda: replace(endpoint, **_style_in(given)))
 
 
-def _style(known: Endpoint | None) -> dict[str, Any]:
-    """Return how an endpoint is spoken to where its table does not say: as the known one of its dialect
-    is."""
+def _style_in(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the auth style and the headers that a table writes."""
+    return {field: given[field] for field in _STYLE if field in given}
+
+
+def _default_style(known: Endpoint | None) -> dict[str, Any]:
+    """Return the auth style and the headers of an endpoint whose table has none: those of the known endpoint
+    of its dialect."""
     if known is None:
         return {"auth": Auth.BEARER, "headers": ()}
     return {"auth": known.auth, "headers": known.headers}
 
 
+def _checked(tables: Tables, here: str, dialect: Dialect, fields: Mapping[str, Any]) -> Endpoint | None:
+    return tables.tried(here, lambda: _endpoint(dialect=dialect, **fields))
+
+
 def _endpoint(url: str, dialect: Dialect, auth: Auth, headers: tuple[tuple[str, str], ...]) -> Endpoint:
+    """Return the endpoint. Raises IdentityError for the address of a single call."""
     endpoint = Endpoint(url, dialect, auth, headers)
     for tail in _CALLS[dialect]:
         if endpoint.url.endswith(tail):

@@ -1,4 +1,4 @@
-"""Where the files are, and what holdfast.toml says as it stands."""
+"""The paths of Holdfast's files, and the configuration in them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _PROJECT_FILE = ".holdfast.toml"
 _LONGEST_PROJECT_FILE = 4096
 _SECOND = 1_000_000_000
 _COARSE_CLOCK, _FINE_CLOCK = 2 * _SECOND, _SECOND // 50
-"""How far (nanoseconds) a file's times may lie before the moment at which it was changed."""
+"""How much earlier (nanoseconds) a file's times may be than the moment at which it was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where the files are: `config` is holdfast.toml, `secrets` is secrets.toml, `state` the directory of
+    """The paths of the files: `config` is holdfast.toml, `secrets` is secrets.toml, `state` the directory of
     state.db."""
 
     config: Path
@@ -40,47 +40,46 @@ class Home:
 
     @classmethod
     def find(cls, environ: Mapping[str, str] = os.environ) -> Home:
-        """HOLDFAST_HOME if it is set, else the platform's directories for configuration, state and data."""
+        """Return HOLDFAST_HOME if it is set, else the platform's directories for configuration, state and
+        data."""
         if chosen := environ.get("HOLDFAST_HOME"):
             return cls.at(Path(chosen))
         import platformdirs
 
-        place = platformdirs.PlatformDirs("holdfast", appauthor=False)
+        platform = platformdirs.PlatformDirs("holdfast", appauthor=False)
         return cls(
-            place.user_config_path / "holdfast.toml",
-            place.user_state_path,
-            place.user_data_path / "secrets.toml",
+            platform.user_config_path / "holdfast.toml",
+            platform.user_state_path,
+            platform.user_data_path / "secrets.toml",
         )
 
     @classmethod
     def at(cls, directory: Path) -> Home:
-        """Everything in one directory."""
+        """Return a home with everything in one directory."""
         directory = directory.expanduser().absolute()
         return cls(directory / "holdfast.toml", directory, directory / "secrets.toml")
 
 
 def load(home: Home, *, in_use: bool = False) -> Config:
-    """The configuration as it stands; a file that is missing is an empty one. Raises ConfigError with every
-    problem in it, and for a missing or empty file that is `in_use`: an editor is at work, or it was lost."""
+    """Return the configuration; a file that is missing counts as empty. Raises ConfigError with every problem
+    in it, and for a missing or empty file that is `in_use`: an editor is writing it, or it was lost."""
     text = read(home.config)
     if in_use and not text:
-        raise ConfigError(f"{home.config} is gone or empty", next_step="holdfast init")
-    return understood(text, home.config, Lines(text, home.config.name).place, f"{home.config} is wrong:")
+        raise ConfigError(f"{home.config} is missing or empty", next_step="holdfast init")
+    return understood(text, home.config, Lines(text, home.config.name).locate, f"{home.config} is wrong:")
 
 
 def revision(home: Home) -> tuple[int, int, int] | None:
-    """Changes whenever the file does; costs one stat. None when there is no file."""
+    """Return a value that changes whenever the file does, for one stat; None when there is no file."""
     return stamp(home.config)
 
 
 def unchanged_since(home: Home) -> float:
-    """Return the time (epoch seconds) since when holdfast.toml stands there as it does; infinite where nobody
-    can tell.
+    """Return the time (epoch seconds) of the last change of holdfast.toml; infinite where it is unknown.
 
-    The time of the file's own entry counts beside that of its content, which whoever copies or restores a
-    file may set back. A link may have been pointed elsewhere, and neither file would tell. The clock of a
-    file system is a little behind; one that counts whole seconds (FAT counts every other one) is so by two.
-    """
+    The later one of the file's two times counts (st_mtime and st_ctime): copying or restoring a file may set
+    st_mtime back. For a link it is unknown: the link may have pointed elsewhere. The times of a file system
+    are a little early; where they have whole seconds (on FAT even ones), by up to two seconds."""
     try:
         status = home.config.lstat()
     except OSError:
@@ -88,23 +87,24 @@ def unchanged_since(home: Home) -> float:
     if not stat.S_ISREG(status.st_mode) or home.config.parent.is_symlink():
         return math.inf
     latest = max(status.st_mtime_ns, status.st_ctime_ns)
-    behind = _COARSE_CLOCK if latest % _SECOND == 0 else _FINE_CLOCK
-    return (latest + behind) / _SECOND
+    early_by = _FINE_CLOCK
+    if latest % _SECOND == 0:
+        early_by = _COARSE_CLOCK
+    return (latest + early_by) / _SECOND
 
 
 def project_pin(config: Config, directory: Path | None = None) -> tuple[Pin, Path] | None:
-    """The pin that a project's .holdfast.toml selects, from `directory` (where this process runs) upwards,
-    and that file; None without one.
+    """Return the pin that a project's .holdfast.toml selects, and the path of that file; None without one. It
+    is looked for from `directory` (default: the working directory) upwards.
 
     Such a file comes with other people's code: it may select among the user's providers, never define or
-    redirect one. Raises ConfigError when it says anything else, ConnectionLost when the provider that it
-    selects is none of the user's."""
+    redirect one. Raises ConfigError when it has anything else, ConnectionLost when the user has no provider
+    of that name."""
     try:
         directory = directory or Path.cwd()
-    except FileNotFoundError:  # it was deleted under us
+    except FileNotFoundError:  # the working directory was deleted
         return None
-    places = (place / _PROJECT_FILE for place in (directory, *directory.parents))
-    path = next((path for path in places if os.path.isfile(path)), None)  # noqa: PTH113 - it is False, and no error, where we may not look
+    path = _project_file(directory)
     if path is None:
         return None
     pin = _selected(path)
@@ -120,31 +120,33 @@ def project_pin(config: Config, directory: Path | None = None) -> tuple[Pin, Pat
     return pin, path
 
 
+def _project_file(directory: Path) -> Path | None:
+    for parent in (directory, *directory.parents):
+        path = parent / _PROJECT_FILE
+        # Path.is_file raises in a directory that we may not read; os.path.isfile returns False.
+        if os.path.isfile(path):  # noqa: PTH113
+            return path
+    return None
+
+
 def _selected(path: Path) -> Pin:
+    """Return the pin in a project's file. Raises ConfigError with all its mistakes."""
     text = read(path, _LONGEST_PROJECT_FILE)
     document, lines = document_of(text, path), Lines(text, str(path))
     written, problems = document.pop("pin", None), []
     for name in (join("", name) for name in document):
         what = "a project may select a pin and nothing else: it never defines or redirects a provider"
-        problems.append(
-            Problem(
-                name, what, "remove it here; a provider stands in your own holdfast.toml", lines.place(name)
-            )
-        )
-    try:
-        if isinstance(written, str) and not problems:
+        fix = "remove it here; providers belong in your own holdfast.toml"
+        problems.append(Problem(name, what, fix, lines.locate(name)))
+    fix = 'pin = "provider/model"'
+    if not isinstance(written, str):
+        what = "must be the only line: a provider and a model"
+        problems.append(Problem("pin", what, fix, lines.locate("pin")))
+    elif not problems:
+        try:
             return Pin.parse(written)
-        if not isinstance(written, str):
-            problems.append(
-                Problem(
-                    "pin",
-                    "must be the only line: a provider and a model",
-                    'pin = "provider/model"',
-                    lines.place("pin"),
-                )
-            )
-    except IdentityError as error:
-        problems.append(Problem("pin", error.what, 'pin = "provider/model"', lines.place("pin")))
+        except IdentityError as error:
+            problems.append(Problem("pin", error.what, fix, lines.locate("pin")))
     raise ConfigError(
         f"{path} is wrong:", problems=problems, next_step="holdfast models   (lists what can be selected)"
     )
@@ -157,6 +159,7 @@ def read(path: Path, longest: int | None = None) -> str:
 
 
 def document_of(text: str, path: Path) -> dict[str, Any]:
+    """Parse TOML. Raises ConfigError with the line of the mistake; `path` is the file in its message."""
     import tomllib
 
     try:
@@ -166,29 +169,39 @@ def document_of(text: str, path: Path) -> dict[str, Any]:
             f"{path} is nested too deeply to be read", next_step=f"${{EDITOR:-vi}} {quoted(path)}"
         ) from None
     except tomllib.TOMLDecodeError as error:
-        match = _SYNTAX.fullmatch(str(error))
-        what, line, column = match.groups() if match else (str(error), None, None)
-        what, place = (
-            (what, f"{path.name}:{line}:{column}")
-            if line
-            else (f"{what}: the file ends too early", path.name)
-        )
-        step = f"${{EDITOR:-vi}} +{line or '$'} {quoted(path)}"
-        raise ConfigError(
-            f"{path} is not TOML:", problems=[Problem("syntax", what, "", place)], next_step=step
-        ) from None
+        raise _syntax_error(path, str(error)) from None
 
 
-def understood(text: str, path: Path, place: Callable[[str], str], otherwise: str) -> Config:
-    """Return the configuration that `text` writes. Raises ConfigError: `otherwise`, then every problem."""
+def _syntax_error(path: Path, message: str) -> ConfigError:
+    """Return the error for a message of tomllib, which ends with a line or with `end of document`."""
+    match = _SYNTAX.fullmatch(message)
+    what, line, column = message, None, None
+    if match is not None:
+        what, line, column = match.groups()
+    if line:
+        problem = Problem("syntax", what, "", f"{path.name}:{line}:{column}")
+    else:
+        problem = Problem("syntax", f"{what}: the file ends too early", "", path.name)
+    step = f"${{EDITOR:-vi}} +{line or '$'} {quoted(path)}"
+    return ConfigError(f"{path} is not TOML:", problems=[problem], next_step=step)
+
+
+def understood(text: str, path: Path, locate: Callable[[str], str], otherwise: str) -> Config:
+    """Return the configuration in `text`. Raises ConfigError: `otherwise`, then every problem, with the line
+    that `locate` gives for a TOML path."""
     document = document_of(text, path)
     old = old_words.problems(document, text, path.name)
     try:
-        place = old_words.as_written(place, document)
-        today = old_words.renamed(document)
-        config = parse(today, presets=presets.find, place=place, known_at=presets.known_at)
+        config = parse(
+            old_words.renamed(document),
+            presets=presets.find,
+            locate=old_words.as_written(locate, document),
+            known_at=presets.known_at,
+        )
     except ConfigError as error:
-        step = f"{old_words.UPGRADE}   (after correcting the other lines)" if old else error.next_step
+        step = error.next_step
+        if old:
+            step = f"{old_words.UPGRADE}   (after correcting the other lines)"
         raise ConfigError(otherwise, problems=[*old, *error.problems], next_step=step) from None
     if old:
         raise ConfigError(otherwise, problems=old, next_step=old_words.UPGRADE)

@@ -1,4 +1,4 @@
-"""Words of older versions in holdfast.toml: where they stand, and how the file reads with the words of today.
+"""Words of older versions in holdfast.toml: the lines that have them, and the file with the words of today.
 
 There is no second spelling: a file with an old word is refused with the line as it has to be
 (`home.understood`), and `holdfast config upgrade` rewrites it (`upgrade`)."""
@@ -14,7 +14,7 @@ from ..core.errors import Problem
 from .positions import sections
 
 RENAMED: Mapping[str, str] = {"ladder": "fallback"}
-"""Tables of holdfast.toml under the name that they had, and what each is called today."""
+"""The old names of tables in holdfast.toml, and today's."""
 UPGRADE = "holdfast config upgrade"
 
 _OLD_KEY = re.compile(rf"""\s*(?:\[\s*)?(["']?)({"|".join(RENAMED)})\1(?=[\s.=\]])""")
@@ -22,7 +22,7 @@ _HEADER = re.compile(r"""\[(?:[^\]#"']|"[^"]*"|'[^']*')*\]""")
 
 
 class OldLine(NamedTuple):
-    """A line that has an old word. `number` counts from 1; `before` and `after` are the line without its
+    """A line that has an old word. `number` counts from 1; `before` and `after` are the line without its line
     end."""
 
     number: int
@@ -32,7 +32,7 @@ class OldLine(NamedTuple):
 
 
 def old_lines(text: str) -> list[OldLine]:
-    """Return the lines of a TOML text in which an old word can be replaced where it stands."""
+    """Return the lines of a TOML text in which an old word can be replaced."""
     lines = []
     for section in sections(text):
         for offset, line in enumerate(section.lines):
@@ -68,7 +68,7 @@ def rewritten(text: str) -> str:
 
 
 def renamed(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document under the names of today. A table that is there under both names becomes one."""
+    """Return the document under the names of today. A table with both names becomes one."""
     current: dict[str, Any] = {}
     for written, value in document.items():
         name = RENAMED.get(written, written)
@@ -98,7 +98,7 @@ def _problem(word: str, line: str, where: str) -> Problem:
 
 
 def key_of(line: str) -> str:
-    """Return what a line names: its header, or the key before its value, which is never repeated."""
+    """Return the header in a line, or the key before its value; the value is never repeated."""
     header = _HEADER.match(line.strip())
     if header is not None:
         return header[0]
@@ -106,7 +106,7 @@ def key_of(line: str) -> str:
 
 
 def as_written(line_of: Place, document: Mapping[str, Any]) -> Place:
-    """Return `line_of` for paths under the names of today, in a document that may have the old ones."""
+    """Return `line_of` for paths with the names of today, in a document that may have the old ones."""
     before = {new: old for old, new in RENAMED.items() if old in document and new not in document}
 
     def written(path: str) -> str:

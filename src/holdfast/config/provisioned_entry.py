@@ -1,5 +1,4 @@
-"""The entry that a provisioner writes for its user: whole, in one edit, and only where it says something
-new."""
+"""The entry that a provisioner writes for its user: in one edit, and only if it changes something."""
 
 from __future__ import annotations
 
@@ -22,23 +21,21 @@ def enter(
     ours: str,
     models: Sequence[str] | None,
 ) -> bool:
-    """Makes `[provider.NAME]` stand at this address, with these keys before the user's own, and with these
-    models (None declares none). Keys whose reference begins with `ours` are the provisioner's to replace.
-    What else stands there stays. Whether anything changed."""
+    """Write `[provider.NAME]` with this address, these keys before the user's own, and these models (None
+    declares none). Return whether anything changed. Raises ConfigError.
+
+    Keys whose reference begins with `ours` were written by the provisioner and are replaced. Other fields of
+    the table stay as they are."""
+
+    def is_of_user(key: object) -> bool:
+        return not _reference(key).startswith(ours) and _reference(key) not in keys
 
     def wanted(table: Mapping[str, Any]) -> dict[str, Any]:
-        kept = [
-            key
-            for key in table.get("keys", [])
-            if not _reference(key).startswith(ours) and _reference(key) not in keys
-        ]
         rest = {field: value for field, value in table.items() if field not in (*_ADDRESS, "keys", "models")}
-        return {
-            **address,
-            **rest,
-            "keys": [*keys, *kept],
-            **({"models": list(models)} if models is not None else {}),
-        }
+        entry = {**address, **rest, "keys": [*keys, *filter(is_of_user, table.get("keys", []))]}
+        if models is not None:
+            entry["models"] = list(models)
+        return entry
 
     before = document_of(read(home.config), home.config).get("provider", {}).get(name, {})
     if before == wanted(before):
@@ -66,4 +63,7 @@ def enter(
 
 
 def _reference(key: object) -> str:
-    return str(key.get("from", "")) if isinstance(key, Mapping) else str(key)
+    """Return the reference in an entry of `keys`."""
+    if isinstance(key, Mapping):
+        return str(key.get("from", ""))
+    return str(key)

@@ -1,4 +1,5 @@
-"""`holdfast config upgrade`: holdfast.toml with the words of today. Comments, order, layout and mode stay."""
+"""`holdfast config upgrade`: replace the old words in holdfast.toml. Comments, order, layout and mode
+stay."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ _BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
 class Upgraded(NamedTuple):
-    """What was rewritten, and where the file as it was is kept; no line and None where nothing had to be."""
+    """The lines that were rewritten, and the copy of the file as it was; (), None if there was nothing to
+    do."""
 
     lines: tuple[OldLine, ...]
     backup: Path | None
@@ -29,7 +31,8 @@ class Upgraded(NamedTuple):
 def upgrade(home: Home, first: Callable[[Config], None]) -> Upgraded:
     """Rewrite the old words of holdfast.toml. Raises ConfigError, also for a broken file; it stays as it is.
 
-    `first` gets what the file says, just before it is written: whatever is judged by the file as it was."""
+    `first` is called with the configuration just before the file is written, for what depends on the file as
+    it was."""
     path = home.config
     if not path.exists():
         return Upgraded((), None)
@@ -37,7 +40,7 @@ def upgrade(home: Home, first: Callable[[Config], None]) -> Upgraded:
         text = read(path)
         document = document_of(text, path)
         if not any(name in RENAMED for name in document):
-            understood(text, path, Lines(text, path.name).place, f"{path} is wrong:")
+            understood(text, path, Lines(text, path.name).locate, f"{path} is wrong:")
             return Upgraded((), None)
         after = rewritten(text)
         if not _says(after, renamed(document), path):
@@ -45,7 +48,7 @@ def upgrade(home: Home, first: Callable[[Config], None]) -> Upgraded:
             step = f"${{EDITOR:-vi}} {quoted(path)}"
             raise ConfigError(what, problems=problems(document, text, path.name), next_step=step)
         otherwise = f"{path} has other mistakes, to be corrected first; nothing was changed:"
-        first(understood(after, path, Lines(after, path.name).place, otherwise))
+        first(understood(after, path, Lines(after, path.name).locate, otherwise))
         backup = _keep(path)
         try:
             write_keeping_mode(path, _mark(path) + after)
@@ -67,16 +70,21 @@ def _says(text: str, wanted: dict[str, object], path: Path) -> bool:
 def _mark(path: Path) -> str:
     """Return the byte order mark that the file begins with, or nothing."""
     with path.open(encoding="utf-8") as file:
-        begins = file.read(1)
-    return begins if begins == _BYTE_ORDER_MARK else ""
+        first = file.read(1)
+    if first == _BYTE_ORDER_MARK:
+        return first
+    return ""
 
 
 def _keep(path: Path) -> Path:
-    """Copy the file beside itself, under a name that nothing has. Raises ConfigError."""
+    """Copy the file beside itself, under a new name, and return the copy. Raises ConfigError."""
     stem = f"{path.name}.backup-{time.strftime('%Y%m%d-%H%M%S')}"
     number = 1
     while True:
-        backup = path.with_name(stem if number == 1 else f"{stem}-{number}")
+        name = stem
+        if number > 1:
+            name = f"{stem}-{number}"
+        backup = path.with_name(name)
         try:
             with creating(backup) as draft:
                 shutil.copyfile(path, draft)

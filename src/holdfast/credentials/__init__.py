@@ -1,5 +1,5 @@
-"""References become secrets, late and by name. Values never leave except as `Secret`; nothing here knows a
-URL."""
+"""Keys, read by their references when they are needed. A value leaves only as a `Secret`; nothing here knows
+a URL."""
 
 from __future__ import annotations
 

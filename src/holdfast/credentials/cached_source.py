@@ -1,7 +1,7 @@
-"""Secrets that end: what a program, a keyring or the calling program hands out, and how long it may be kept.
+"""Secrets that expire: keys from a program, a keyring or the calling program, and how long they are cached.
 
-A token is renewed a little before its end, so that none dies on the way to the provider, and if it can be,
-beforehand and beside the requests. What is printed or returned is never part of a message."""
+A token is renewed a little before it expires, so that none expires on the way to the provider; if possible,
+earlier and in the background. What is printed or returned is never part of a message."""
 
 from __future__ import annotations
 
@@ -14,22 +14,41 @@ from typing import Any, NamedTuple
 from ..core import times
 from ..core.secret import Secret, redact
 from ..distribution import install_command
-from .sources import LONGEST, Run, Unread, secret_of
+from .sources import LONGEST, Run, Unreadable, secret_of
 
 DEFAULT_CACHE = 300.0
-_PATIENCE = 10.0
+"""Seconds for which a key without an expiry is cached."""
+_TIMEOUT = 10.0
+"""Seconds that a program may take."""
 _EARLY = 30.0
+"""Seconds before its expiry from which a token is given to no new request."""
 _AHEAD = 120.0
+"""Seconds before its expiry from which a token is renewed in the background."""
 _AGAIN = 15.0
+"""Seconds between two attempts to renew in the background."""
 _CLOCK_SLACK = 60.0
 
+# The names of the value and of its expiry in what programs print. `status` is the envelope of client-go's
+# ExecCredential, `credential` that of gcloud's helper.
+_VALUES = ("token", "access_token", "accessToken", "key", "api_key", "apiKey")
+_ENDS = (
+    "expires_at",
+    "expiresAt",
+    "expires_on",
+    "expirationTimestamp",
+    "expiration",
+    "expiry",
+    "token_expiry",
+)
+_ENVELOPES = ("status", "credential")
+
 Fetch = Callable[[], tuple[str, float | None]]
-"""Gets a key anew: its value, and when it ends (epoch seconds; None: it does not say). Raises Unread."""
+"""Gets a new key: its value, and when it expires (epoch seconds; None: unknown). Raises Unreadable."""
 
 
 class Life(NamedTuple):
-    """When a token is to be renewed ahead (`due`), may no longer be taken for a new request (`until`), and is
-    over (`ends`)."""
+    """The life of a token, in epoch seconds: it is issued at `since`, renewed in the background from `due`,
+    given to no new request from `until`, and expires at `ends`."""
 
     since: float
     due: float
@@ -38,25 +57,25 @@ class Life(NamedTuple):
 
     @classmethod
     def of(cls, since: float, ends: float | None) -> Life:
-        """The life of a token that was handed out at `since`. One that does not say when it ends lives until
-        it is refused."""
+        """Return the life of a token that was issued at `since`. One without an expiry is used until it is
+        refused."""
         if ends is None:
             return cls(since, inf, inf, inf)
         span = ends - since
         return cls(since, ends - min(_AHEAD, span * 0.75), ends - min(_EARLY, span / 2), ends)
 
     def holds(self, now: float) -> bool:
-        """Whether a new request may take it. A clock that was set back ends it: nobody knows how long it
-        lives then."""
+        """Return whether a new request may use the token. After a clock was set back it may not: the time
+        that is left is unknown then."""
         return self.since - _CLOCK_SLACK <= now < self.until
 
 
 OVER = Life(0.0, 0.0, 0.0, 0.0)
 
 
-class TimedSource:
-    """A secret that is dear to get and is kept until it ends: `cmd:`, `keyring:` and `call:`. `ahead` is
-    called when it is time to renew it beside the requests, at most every 15 s, and leads to `renew`."""
+class CachedSource:
+    """A secret that is slow to get and is cached until it expires: `cmd:`, `keyring:` and `call:`. `ahead` is
+    called when it is time to renew it in the background, at most every 15 s; it should call `renew`."""
 
     def __init__(
         self, fetch: Fetch, clock: Callable[[], float], ahead: Callable[[], None] = lambda: None
@@ -79,12 +98,15 @@ class TimedSource:
         return self.renew()
 
     def renew(self) -> Secret:
-        """Get a new secret; the old one stays in hand when that fails. Raises Unread."""
+        """Get a new secret; the old one is kept when that fails. Raises Unreadable."""
         text, ends = self._fetch()
         secret, now = secret_of(text), self._clock()
-        if ends is not None and ends <= now:
-            raise Unread("the key it gave has expired already")
-        self._life = Life.of(now, ends) if ends is not None else Life(now, inf, now + DEFAULT_CACHE, inf)
+        if ends is None:
+            self._life = Life(now, inf, now + DEFAULT_CACHE, inf)
+        elif ends <= now:
+            raise Unreadable("the key it gave has expired already")
+        else:
+            self._life = Life.of(now, ends)
         self._secret, self._due = secret, self._life.due
         return secret
 
@@ -92,97 +114,102 @@ class TimedSource:
         return ""
 
     def ends(self) -> float | None:
-        """When the secret in hand ends; None when there is none or nobody knows."""
-        return self._life.ends if self._secret is not None and self._life.ends < inf else None
+        """Return when the cached secret expires (epoch seconds); None when there is none or it is unknown."""
+        if self._secret is None or self._life.ends == inf:
+            return None
+        return self._life.ends
 
 
 def command_output(command: str, run: Run, clock: Callable[[], float]) -> tuple[str, float | None]:
-    """What a `cmd:` prints: a bare key, or JSON that `issued` understands."""
+    """Return the key that a program prints, bare or as JSON, and its expiry. Raises Unreadable."""
     import shlex
 
     try:
         argv = shlex.split(command)
-        code, out, err = run([os.path.expanduser(argv[0]), *argv[1:]], _PATIENCE)
+        code, out, err = run([os.path.expanduser(argv[0]), *argv[1:]], _TIMEOUT)
     except (ValueError, IndexError):
-        raise Unread("not a command line: a quote is not closed, or there is no program") from None
+        raise Unreadable("not a command line: a quote is not closed, or there is no program") from None
     except TimeoutError:
-        raise Unread(f"gave no answer within {_PATIENCE:.0f} s") from None
+        raise Unreadable(f"gave no answer within {_TIMEOUT:.0f} s") from None
     except OSError as error:
-        raise Unread(f"could not be started: {error.strerror or type(error).__name__}") from None
+        raise Unreadable(f"could not be started: {error.strerror or type(error).__name__}") from None
     if len(out) > LONGEST:
-        raise Unread(f"printed more than {LONGEST} bytes")
+        raise Unreadable(f"printed more than {LONGEST} bytes")
     if code != 0:
-        first = next((line for line in err.decode(errors="replace").splitlines() if line.strip()), "")
-        raise Unread(f"exit code {code}" + (f": {redact(first.strip(), limit=200)}" if first else ""))
+        raise Unreadable(f"exit code {code}{_first_line(err)}")
     text = out.decode(errors="replace").strip()
     if not text:
-        raise Unread("printed nothing")
-    return issued(_decoded(text), clock()) if text.startswith("{") else (text, None)
+        raise Unreadable("printed nothing")
+    if text.startswith("{"):
+        return issued(_decoded(text), clock())
+    return text, None
+
+
+def _first_line(printed: bytes) -> str:
+    """Return the first line that is not empty, redacted and after a colon; nothing if there is none."""
+    for line in printed.decode(errors="replace").splitlines():
+        if line.strip():
+            return f": {redact(line.strip(), limit=200)}"
+    return ""
 
 
 def _decoded(text: str) -> Mapping[str, Any]:
     try:
-        answer: Mapping[str, Any] = json.loads(text)
+        document: Mapping[str, Any] = json.loads(text)
     except (ValueError, RecursionError):
-        raise Unread("printed something that looks like JSON and is not") from None
-    return answer
+        raise Unreadable("printed something that looks like JSON and is not") from None
+    return document
 
 
-# How programs name what they hand out. `status` is the envelope of client-go's ExecCredential, `credential`
-# that of gcloud's helper.
-_VALUES = ("token", "access_token", "accessToken", "key", "api_key", "apiKey")
-_ENDS = (
-    "expires_at",
-    "expiresAt",
-    "expires_on",
-    "expirationTimestamp",
-    "expiration",
-    "expiry",
-    "token_expiry",
-)
-_ENVELOPES = ("status", "credential")
-
-
-def issued(answer: Mapping[str, Any], now: float) -> tuple[str, float | None]:
-    """The key in a JSON object, and when it ends: `expires_in` seconds from now, or a moment. Raises
-    Unread."""
-    inner: Mapping[str, Any] = next(
-        (answer[name] for name in _ENVELOPES if isinstance(answer.get(name), dict)), {}
-    )
-    answer = {**inner, **answer}
-    value = next((answer[name] for name in _VALUES if isinstance(answer.get(name), str)), None)
+def issued(document: Mapping[str, Any], now: float) -> tuple[str, float | None]:
+    """Return the key in a JSON object and its expiry (epoch seconds): `expires_in` seconds from now, or a
+    moment. Raises Unreadable."""
+    fields = {**_envelope(document), **document}
+    value = next((fields[name] for name in _VALUES if isinstance(fields.get(name), str)), None)
     if value is None:
-        raise Unread("printed JSON without a string 'token', 'key' or 'api_key'")
-    if answer.get("expires_in") is not None:
-        return value, now + _known(times.duration(answer["expires_in"]))
-    moment = next((answer[name] for name in _ENDS if answer.get(name) is not None), None)
-    return value, None if moment is None else _known(times.moment(moment))
+        raise Unreadable("printed JSON without a string 'token', 'key' or 'api_key'")
+    if fields.get("expires_in") is not None:
+        return value, now + _known(times.duration(fields["expires_in"]))
+    moment = next((fields[name] for name in _ENDS if fields.get(name) is not None), None)
+    if moment is None:
+        return value, None
+    return value, _known(times.moment(moment))
+
+
+def _envelope(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields inside an envelope that programs are known to use, or none."""
+    for name in _ENVELOPES:
+        inner = document.get(name)
+        if isinstance(inner, dict):
+            return inner
+    return {}
 
 
 def _known(seconds: float | None) -> float:
     if seconds is None:
-        raise Unread("printed an expiry that is neither a number of seconds nor an ISO 8601 time")
+        raise Unreadable("printed an expiry that is neither a number of seconds nor an ISO 8601 time")
     return seconds
 
 
-def from_keyring(place: str, load: Callable[[], Any]) -> tuple[str, float | None]:
-    """What the system's keyring holds for `service/user`."""
-    service, _, user = place.partition("/")
+def from_keyring(entry: str, load: Callable[[], Any]) -> tuple[str, float | None]:
+    """Return the secret of `SERVICE/USER` in the system's keyring, and no expiry. Raises Unreadable."""
+    service, _, user = entry.partition("/")
     try:
         keyring = load()
     except ImportError:
-        raise Unread(f"the package 'keyring' is not installed; run: {install_command('keyring')}") from None
+        command = install_command("keyring")
+        raise Unreadable(f"the package 'keyring' is not installed; run: {command}") from None
     try:
         text = keyring.get_password(service, user)
-    except Exception as error:  # a backend may raise anything, and its words may hold anything
-        raise Unread(f"the keyring refused: {type(error).__name__}") from None
+    except Exception as error:  # a backend may raise anything, and its message may contain anything
+        raise Unreadable(f"the keyring refused: {type(error).__name__}") from None
     if text is None:
-        raise Unread(f"no entry: keyring set {service} {user}")
+        raise Unreadable(f"no entry: keyring set {service} {user}")
     return str(text), None
 
 
 def load_keyring() -> Any:
-    """The keyring package, imported when a reference first asks for it."""
+    """Import the keyring package, when a reference first needs it."""
     import keyring
 
     return keyring

@@ -1,10 +1,13 @@
-"""`oauth:NAME`: a sign-in whose tokens end and are renewed.
+"""`oauth:NAME`: a sign-in whose tokens expire and are renewed.
 
-The tokens that renew rotate: each may be used once, and a second use ends the sign-in for everybody (RFC 9700
-section 4.14). So one thread of one process renews at a time, under a lock of the operating system that a
-killed process gives back; whoever waited for it takes over the newer generation; what came is on the disk
-before it is used; and a refusal counts only if the file still holds what was refused
-(anomalyco/opencode#49439, anthropics/claude-code#84440)."""
+Refresh tokens rotate: each may be used once, and a second use ends the sign-in for every holder (RFC 9700
+section 4.14). Therefore
+
+- one thread of one process renews at a time, under a lock of the operating system, which is released when its
+  process is killed; a process that waited for the lock uses the newer tokens;
+- new tokens are on the disk before they are used;
+- a refusal counts only if the file still has the refresh token that was refused
+  (anomalyco/opencode#49439, anthropics/claude-code#84440)."""
 
 from __future__ import annotations
 
@@ -19,42 +22,48 @@ from ..core.secret import Secret, redact
 from ..distribution import install_command
 from .cached_source import OVER, Life
 from .secrets_file import Grant, SecretsFile
-from .sources import Ended, NotRenewed, Unread
+from .sources import RenewalFailed, SignInOver, Unreadable
 
-Ask = Callable[[str, Secret], tuple[int, bytes]]
-"""Renews the sign-in of this name with this token: the HTTP status and body of the answer; status 0 and a
-reason when none came. It ends within `_PATIENCE` seconds."""
+Refresh = Callable[[str, Secret], tuple[int, bytes]]
+"""Renews the sign-in of this name with its refresh token: returns the HTTP status and body of the response;
+status 0 and a reason when there is none. Returns within `_LOCK_TIMEOUT` seconds."""
 
-_PATIENCE = 45.0
+_LOCK_TIMEOUT = 45.0
+"""Seconds to wait for another process that renews."""
 _AGAIN = 15.0
-_FIRST_REST, _LONGEST_REST = 2.0, 120.0
+"""Seconds between two attempts to renew in the background."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 120.0
+"""Seconds without a further attempt after a failed renewal; doubled with each failure."""
 _LONGEST_LIFE = 10 * 366 * 86_400.0
 
 
-class GrantSource:
-    """The token of one sign-in. `ahead` is called when it is time to renew it beside the requests, and leads
-    to `renew`."""
+class OAuthSource:
+    """The access token of one sign-in. `ahead` is called when it is time to renew it in the background; it
+    should call `renew`."""
 
     def __init__(
         self,
         name: str,
         file: SecretsFile,
-        ask: Ask,
+        refresh: Refresh,
         clock: Callable[[], float],
+        *,
         ahead: Callable[[], None] = lambda: None,
     ) -> None:
-        self._name, self._file, self._ask, self._clock, self._ahead = name, file, ask, clock, ahead
+        self._name, self._file, self._refresh, self._clock, self._ahead = name, file, refresh, clock, ahead
         self._lock = file.path.with_name(f"oauth.{name}")
         self._grant: Grant | None = None
         self._unsaved: Grant | None = None
         self._life, self._due = OVER, 0.0
-        self._failed, self._rests_until, self._rest = "", 0.0, 0.0
+        self._failure, self._paused_until, self._pause = "", 0.0, 0.0
 
     @property
     def grant_id(self) -> str:
-        """The id of the sign-in, by which evidence about it is kept: it stays while tokens change, and a new
-        sign-in starts afresh."""
-        return self._grant.id if self._grant is not None else ""
+        """The id of the sign-in, or nothing. It stays the same while tokens change; a new sign-in has a new
+        one. Evidence about the sign-in is kept by it."""
+        if self._grant is None:
+            return ""
+        return self._grant.id
 
     def peek(self) -> Secret | None:
         now = self._clock()
@@ -69,125 +78,132 @@ class GrantSource:
         return self.renew()
 
     def renew(self) -> Secret:
-        """Another token than the one in hand: what somebody else renewed meanwhile, else asked for. Raises
-        Unread, and ConfigError when the file cannot be read or locked."""
-        with locked(self._lock, _PATIENCE):
+        """Return a newer access token: one that another process has renewed, else a renewed one. Raises
+        Unreadable, and ConfigError when the file cannot be read or locked."""
+        with locked(self._lock, _LOCK_TIMEOUT):
             if self._unsaved is not None:
                 self._save(self._unsaved)
                 if self._life.holds(self._clock()):
-                    return self._used()
+                    return self._access_token()
             grant = self._file.grant(self._name)
             if grant is None:
                 self._grant = None
-                raise Ended("nobody is signed in")
-            if not self._is_ours(grant) and self._adopt(grant):
-                return self._used()
+                raise SignInOver("not signed in")
+            if not _same(grant, self._grant) and self._adopt(grant):
+                return self._access_token()
             return self._renewed(grant)
 
     def note(self) -> str:
         grant = self._grant or self._file.grant(self._name)
-        return (
-            f"the sign-in '{self._name}' is over: {grant.ended}" if grant is not None and grant.ended else ""
-        )
+        if grant is None or not grant.ended:
+            return ""
+        return f"the sign-in '{self._name}' is over: {grant.ended}"
 
     def ends(self) -> float | None:
-        """When the token ends, by the file."""
+        """Return when the access token in the file expires (epoch seconds); None where that is unknown."""
         grant = self._file.grant(self._name)
-        return grant.expires_at if grant is not None else None
-
-    def _is_ours(self, grant: Grant) -> bool:
-        return self._grant is not None and (self._grant.id, self._grant.generation) == (
-            grant.id,
-            grant.generation,
-        )
+        if grant is None:
+            return None
+        return grant.expires_at
 
     def _adopt(self, grant: Grant) -> bool:
-        """Take over a grant; whether its token may be used."""
+        """Use this grant from now on. Return whether its access token may be used for a new request."""
         self._grant, self._life = grant, Life.of(grant.issued_at, grant.expires_at)
         self._due = self._life.due
         return grant.access is not None and self._life.holds(self._clock())
 
-    def _used(self) -> Secret:
-        """The token of the grant just taken over. Raises Unread when it holds none."""
+    def _access_token(self) -> Secret:
+        """Return the token of the adopted grant. Raises RenewalFailed when it has none."""
         if self._grant is None or self._grant.access is None:
-            raise NotRenewed("the sign-in service gave no token")
+            raise RenewalFailed("the sign-in service gave no token")
         return self._grant.access
 
     def _renewed(self, grant: Grant) -> Secret:
+        """Renew a grant and return its new access token. Raises Unreadable."""
         now = self._clock()
         if grant.ended or grant.refresh is None:
             self._adopt(grant)
-            raise Ended(grant.ended or "the token ended, and the sign-in gave none that renews it")
-        if now < self._rests_until:
-            raise NotRenewed(self._failed)
+            raise SignInOver(grant.ended or "the token expired, and the sign-in gave no refresh token")
+        if now < self._paused_until:
+            raise RenewalFailed(self._failure)
         try:
+            # A refresh token may be used once: new tokens that cannot be saved would end the sign-in.
             self._file.check_writable()
-        except (
-            ConfigError
-        ) as error:  # what renews may be used once: an answer that cannot be kept would end the sign-in
-            raise NotRenewed(
-                f"nothing was asked for, since the renewed sign-in could not be kept: {error.what}"
-            ) from None
-        status, body = self._ask(self._name, grant.refresh)
+        except ConfigError as error:
+            raise RenewalFailed(f"not attempted, since new tokens could not be saved: {error.what}") from None
+        status, body = self._refresh(self._name, grant.refresh)
         token, refusal = understood(body)
         if token is not None:
-            self._rest = 0.0
+            self._pause = 0.0
             self._save(renewed_grant(grant, token, self._clock()))
-            return self._used()
+            return self._access_token()
         if refusal == "invalid_grant":
             return self._refused(grant)
-        what = redact(refusal, [grant.refresh], limit=60) or (
-            f"HTTP {status}" if status else redact(body.decode(errors="replace"), limit=100)
-        )
-        self._failed = f"the sign-in could not be renewed: {what}"
-        self._rest = min(self._rest * 2 or _FIRST_REST, _LONGEST_REST)
-        self._rests_until = now + self._rest
+        self._failure = f"the sign-in could not be renewed: {_why(grant.refresh, refusal, status, body)}"
+        self._pause = min(self._pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
+        self._paused_until = now + self._pause
         self._adopt(grant)
-        raise NotRenewed(self._failed)
+        raise RenewalFailed(self._failure)
 
     def _refused(self, grant: Grant) -> Secret:
-        """The token that renews was refused. It counts only if nobody replaced it meanwhile, without our lock
-        or on another machine."""
-        again = self._file.grant(self._name)
-        if (
-            again is not None
-            and (again.id, again.generation) != (grant.id, grant.generation)
-            and self._adopt(again)
-        ):
-            return self._used()
+        """End the sign-in, whose refresh token was refused, unless the file has a newer one by now: written
+        without our lock or on another machine."""
+        current = self._file.grant(self._name)
+        if current is not None and not _same(current, grant) and self._adopt(current):
+            return self._access_token()
         ended = replace(grant, ended="the sign-in service says that it is over (invalid_grant)")
         self._save(ended)
-        raise Ended(ended.ended)
+        raise SignInOver(ended.ended)
 
     def _save(self, grant: Grant) -> None:
-        """Make a grant durable, then use it. What cannot be written is kept for the next try, and not used:
-        another process would renew with the token that is spent."""
+        """Make a grant durable, then use it. A grant that cannot be written is kept for the next attempt and
+        not used: another process would renew with the refresh token that is spent."""
         self._unsaved = grant
         try:
             self._file.put_grant(self._name, grant)
         except ConfigError as error:
-            raise NotRenewed(f"the renewed sign-in could not be kept: {error.what}") from None
+            raise RenewalFailed(f"the renewed sign-in could not be saved: {error.what}") from None
         self._unsaved = None
         self._adopt(grant)
 
 
+def _same(grant: Grant, other: Grant | None) -> bool:
+    return other is not None and (grant.id, grant.generation) == (other.id, other.generation)
+
+
+def _why(refresh: Secret, refusal: str, status: int, body: bytes) -> str:
+    """Return why a renewal failed: the OAuth error code, else the status, else the reason that no response
+    came."""
+    code = redact(refusal, [refresh], limit=60)
+    if code:
+        return code
+    if status:
+        return f"HTTP {status}"
+    return redact(body.decode(errors="replace"), limit=100)
+
+
 def understood(body: bytes) -> tuple[dict[str, Any] | None, str]:
-    """(the token that an answer holds, "") or (None, the OAuth error code that it holds, else ""). A token
-    that could be no secret is none. Raises Unread without the package."""
+    """Return (the token in a response, "") or (None, its OAuth error code or ""). A token that cannot be a
+    secret counts as none. Raises Unreadable without the package oauthlib."""
     try:
         from oauthlib.oauth2 import Client, OAuth2Error
     except ImportError:
-        raise Unread(f"the package 'oauthlib' is not installed; run: {install_command('oauth')}") from None
+        command = install_command("oauth")
+        raise Unreadable(f"the package 'oauthlib' is not installed; run: {command}") from None
     try:
         token = Client("").parse_request_body_response(body.decode())
     except OAuth2Error as error:
-        return None, str(error.error or "") if error.error != "missing_token" else ""
+        if error.error == "missing_token":
+            return None, ""
+        return None, str(error.error or "")
     except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return None, ""
-    sound = _can_be_secret(token["access_token"]) and (
-        not token.get("refresh_token") or _can_be_secret(token["refresh_token"])
-    )
-    return (dict(token), "") if sound else (None, "")
+    secrets = [token["access_token"]]
+    if token.get("refresh_token"):
+        secrets.append(token["refresh_token"])
+    if not all(map(_can_be_secret, secrets)):
+        return None, ""
+    return dict(token), ""
 
 
 def _can_be_secret(value: object) -> bool:
@@ -198,24 +214,30 @@ def _can_be_secret(value: object) -> bool:
 
 
 def renewed_grant(before: Grant, token: dict[str, Any], now: float) -> Grant:
-    """The grant after a token answer: a sign-in that hands out no new token for renewing keeps the old one
-    (RFC 6749 section 6)."""
-    refresh, seconds = token.get("refresh_token"), _life(token.get("expires_in"))
+    """Return the grant after a renewal. A response without a new refresh token keeps the old one (RFC 6749
+    section 6)."""
+    refresh, expires_at = before.refresh, None
+    if token.get("refresh_token"):
+        refresh = Secret(token["refresh_token"])
+    seconds = _seconds_left(token.get("expires_in"))
+    if seconds is not None:
+        expires_at = now + seconds
     return Grant(
-        before.id,
-        before.generation + 1,
-        Secret(token["access_token"]),
-        Secret(refresh) if refresh else before.refresh,
-        now,
-        None if seconds is None else now + seconds,
+        id=before.id,
+        generation=before.generation + 1,
+        access=Secret(token["access_token"]),
+        refresh=refresh,
+        issued_at=now,
+        expires_at=expires_at,
     )
 
 
-def _life(answered: object) -> float | None:
-    """Return the seconds that a token lives, at most ten years; None where its answer does not say."""
-    if (
-        isinstance(answered, int) and answered > _LONGEST_LIFE
-    ):  # it may have more digits than any number of seconds
+def _seconds_left(expires_in: object) -> float | None:
+    """Return the seconds until a token expires, at most ten years; None where its response does not say."""
+    # It may have more digits than a float can hold.
+    if isinstance(expires_in, int) and expires_in > _LONGEST_LIFE:
         return _LONGEST_LIFE
-    seconds = times.duration(answered)
-    return min(seconds, _LONGEST_LIFE) if seconds is not None and seconds > 0 else None
+    seconds = times.duration(expires_in)
+    if seconds is None or seconds <= 0:
+        return None
+    return min(seconds, _LONGEST_LIFE)

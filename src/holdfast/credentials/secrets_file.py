@@ -1,8 +1,8 @@
-"""secrets.toml: the keys that the user asked us to keep, one table per provider, one line per label, and the
-grants of sign-ins, a table `oauth:NAME` each; mode 0600.
+"""secrets.toml (mode 0600): the keys that the user asked us to keep, one table for each provider, one line
+for each label; and the grants of sign-ins, each in a table `oauth:NAME`.
 
-It is written whole and under a lock, so that two processes lose nothing. A file that cannot be understood is
-set aside, never read as empty and never overwritten."""
+The whole file is replaced, under a lock, so that two processes lose nothing. A file that cannot be parsed is
+renamed and kept, never read as empty and never overwritten."""
 
 from __future__ import annotations
 
@@ -23,13 +23,23 @@ _GRANT = "oauth:"  # no provider's name has a colon
 _HEAD = (
     "# Keys kept by Holdfast; `holdfast key add` and `holdfast key remove` edit this file. Never share it.\n"
 )
+_GRANT_FIELDS: Mapping[str, type | tuple[type, ...]] = {
+    "id": str,
+    "generation": int,
+    "access": str,
+    "refresh": str,
+    "issued_at": (int, float),
+    "expires_at": (int, float),
+    "ended": str,
+}
+_GRANT_SECRETS = ("access", "refresh")
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a sign-in left us: a token in use and the one that renews it. `id` is that of the sign-in,
-    `generation` counts its renewals; times are epoch seconds; `ended` says why no renewal will succeed any
-    more."""
+    """The tokens of a sign-in: the access token and the refresh token. `id` is that of the sign-in,
+    `generation` the number of its renewals; times are epoch seconds; `ended` says why no renewal can succeed
+    any more."""
 
     id: str
     generation: int = 0
@@ -41,7 +51,7 @@ class Grant:
 
 
 class SecretsFile:
-    """The store behind `store:LABEL`. Read once and kept until the file's stamp changes."""
+    """The file secrets.toml, behind `store:LABEL`. Read once and cached until the file's stamp changes."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self.path = path
@@ -52,29 +62,32 @@ class SecretsFile:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether what was read last is still what stands in the file."""
+        """Whether the file is unchanged since it was read."""
         return self._stamp is not None and stamp(self.path) == self._stamp
 
     def get(self, provider: str, label: str) -> Secret | None:
-        """The secret as it stands in the file. Raises ConfigError for a file that cannot be read or
-        understood."""
+        """Return the secret of that label, or None. Raises ConfigError for a file that cannot be read or
+        parsed."""
         return self._read().get(provider, {}).get(label)
 
-    def held(self, provider: str, label: str) -> Secret | None:
-        """What `get` would say, if that is known without reading the file."""
-        return self._sections.get(provider, {}).get(label) if self.is_fresh else None
+    def cached(self, provider: str, label: str) -> Secret | None:
+        """Return the secret if that is possible without reading the file, else None."""
+        if not self.is_fresh:
+            return None
+        return self._sections.get(provider, {}).get(label)
 
     def labels(self, provider: str) -> tuple[str, ...]:
-        """The labels kept for a provider."""
+        """Return the labels kept for a provider. Raises ConfigError."""
         return tuple(self._read().get(provider, {}))
 
     def grant(self, name: str) -> Grant | None:
-        """What the sign-in `name` left, as it stands in the file."""
+        """Return the grant of the sign-in `name` in the file, or None. Raises ConfigError."""
         self._read()
         return self._grants.get(name)
 
     def put_grant(self, name: str, grant: Grant | None) -> None:
-        """Keeps what a sign-in left; durable when this returns. None: forgets it."""
+        """Keep the grant of a sign-in; it is on the disk when this returns. None removes it. Raises
+        ConfigError."""
 
         def change(_: Sections, grants: dict[str, Grant]) -> None:
             grants.pop(name, None)
@@ -84,63 +97,72 @@ class SecretsFile:
         self._change(change)
 
     def check_writable(self) -> None:
-        """Writes the file as it stands, so that a full disk is known before something that cannot be had
-        again is asked for. Raises ConfigError."""
+        """Write the file without a change: to find out that a disk is full before a request whose result
+        cannot be had again. Raises ConfigError."""
         with locked(self.path):
             self._write(self._read(), self._grants)
 
     def put(self, provider: str, label: str, secret: Secret) -> None:
-        """Keeps `secret`, replacing what stood under this label."""
-        self._change(lambda sections, _: sections.setdefault(provider, {}).update({label: secret}))
+        """Keep `secret` under this label, in the place of an older one. Raises ConfigError."""
+
+        def change(sections: Sections, _: dict[str, Grant]) -> None:
+            sections.setdefault(provider, {})[label] = secret
+
+        self._change(change)
 
     def remove(self, provider: str, label: str | None = None) -> None:
-        """Forgets one label of a provider, or all of them. Nothing happens when there is none."""
-        self._change(
-            lambda sections, _: (
-                sections.get(provider, {}).pop(label, None) if label else sections.pop(provider, None)
-            )
-        )
+        """Remove one label of a provider, or all of them; do nothing when there is none. Raises
+        ConfigError."""
+
+        def change(sections: Sections, _: dict[str, Grant]) -> None:
+            if label:
+                sections.get(provider, {}).pop(label, None)
+            else:
+                sections.pop(provider, None)
+
+        self._change(change)
 
     def copy(self, old: str, new: str) -> None:
-        """Keeps all labels of `old` under `new` as well: the first half of a rename that loses nothing when
-        it is interrupted."""
-        self._change(
-            lambda sections, _: sections.update(
-                {new: {**sections.get(new, {}), **sections[old]}} if old in sections else {}
-            )
-        )
+        """Copy all labels of `old` to `new`: the first half of a rename that loses nothing when it is
+        interrupted. Raises ConfigError."""
+
+        def change(sections: Sections, _: dict[str, Grant]) -> None:
+            if old in sections:
+                sections[new] = {**sections.get(new, {}), **sections[old]}
+
+        self._change(change)
 
     def quarantined(self) -> list[Path]:
-        """Files that were set aside because they could not be understood."""
+        """Return the files that were renamed because they could not be parsed, in the order of their
+        names."""
         return sorted(self.path.parent.glob(f"{self.path.name}.corrupt-*"))
 
-    def _change(self, change: Callable[[Sections, dict[str, Grant]], object]) -> None:
+    def _change(self, change: Callable[[Sections, dict[str, Grant]], None]) -> None:
+        """Call `change` with copies of what the file has, and write them if they differ."""
         with locked(self.path):
             before, grants_before = self._read(), self._grants
-            sections, grants = (
-                {provider: dict(labels) for provider, labels in before.items()},
-                dict(grants_before),
-            )
+            sections = {provider: dict(labels) for provider, labels in before.items()}
+            grants = dict(grants_before)
             change(sections, grants)
             if sections != before or grants != grants_before:
                 self._write(sections, grants)
 
     def _write(self, sections: Sections, grants: Mapping[str, Grant]) -> None:
-        tables: dict[str, Mapping[str, object]] = {
-            **sections,
-            **{_GRANT + name: _told(grant) for name, grant in grants.items()},
-        }
+        tables: dict[str, Mapping[str, object]] = dict(sections)
+        for name, grant in grants.items():
+            tables[_GRANT + name] = to_toml(grant)
         text = _HEAD + "".join(_section(name, values) for name, values in tables.items() if values)
         try:
+            # A name may have half a character, a number too many digits: never write a file that nothing
+            # reads.
             _parse(text.encode().decode())
-        except (
-            ValueError
-        ):  # half a character, a number without end: no file is better than one that nobody can read
+        except ValueError:
             what = f"{self.path} cannot hold one of the names or numbers to be kept; nothing was changed"
             raise ConfigError(what, next_step="holdfast key list") from None
         write_private(self.path, text)
 
     def _read(self) -> Sections:
+        """Return the keys in the file, read again if it has changed. Raises ConfigError."""
         if self.is_fresh:
             return self._sections
         now = stamp(self.path)
@@ -152,93 +174,85 @@ class SecretsFile:
         except OSError as error:
             raise cannot("read", self.path, error) from None
         except ValueError:
-            if stamp(self.path) != now:  # somebody has mended or replaced it meanwhile
+            if stamp(self.path) != now:  # another process has replaced it meanwhile
                 return self._read()
             raise self._set_aside() from None
         return self._sections
 
     def _set_aside(self) -> ConfigError:
-        aside = self.path.with_name(
-            f"{self.path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(self._clock()))}"
-        )
+        """Rename a file that cannot be parsed. Return the error that says so."""
+        now = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self._clock()))
+        aside = self.path.with_name(f"{self.path.name}.corrupt-{now}")
         while aside.exists():
             aside = aside.with_name(aside.name + "-again")
         try:
             os.rename(self.path, aside)
         except OSError as error:
             return ConfigError(
-                f"{self.path} cannot be understood and cannot be set aside ({error.strerror})",
+                f"{self.path} cannot be parsed and cannot be set aside ({error.strerror})",
                 next_step=f"${{EDITOR:-vi}} {quoted(self.path)}",
             )
-        what = f"{self.path} could not be understood and was set aside as {aside}; no key in it is lost"
+        what = f"{self.path} could not be parsed and was set aside as {aside}; no key in it is lost"
         return ConfigError(
             what, next_step=f"${{EDITOR:-vi}} {quoted(aside)} && mv {quoted(aside)} {quoted(self.path)}"
         )
 
 
 def _parse(text: str) -> tuple[Sections, dict[str, Grant]]:
-    """What stands in `text`. Raises ValueError without a word of it: what stands there is secret."""
+    """Return the keys and grants in `text`. Raises ValueError, whose message repeats no part of it."""
     import tomllib
 
     try:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError):
         raise ValueError("not TOML") from None
-    grants = {
-        name.removeprefix(_GRANT): _grant(table)
-        for name, table in document.items()
-        if name.startswith(_GRANT)
-    }
-    keys = {
-        name: {label: Secret(value) for label, value in _strings(table)}
-        for name, table in document.items()
-        if not name.startswith(_GRANT)
-    }
-    return keys, grants
+    sections: Sections = {}
+    grants: dict[str, Grant] = {}
+    for name, table in document.items():
+        if name.startswith(_GRANT):
+            grants[name.removeprefix(_GRANT)] = _grant(table)
+        else:
+            sections[name] = _labels(table)
+    return sections, grants
 
 
-def _strings(labels: object) -> list[tuple[str, str]]:
-    if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
+def _labels(table: object) -> dict[str, Secret]:
+    if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
         raise ValueError("not a table of strings")
-    return list(labels.items())
+    return {label: Secret(value) for label, value in table.items()}
 
 
-_GRANT_FIELDS: Mapping[str, type | tuple[type, ...]] = {
-    "id": str,
-    "generation": int,
-    "access": str,
-    "refresh": str,
-    "issued_at": (int, float),
-    "expires_at": (int, float),
-    "ended": str,
-}
-
-
-def _grant(table: Any) -> Grant:
-    if (
-        not isinstance(table, dict)
-        or not all(isinstance(value, _GRANT_FIELDS.get(name, ())) for name, value in table.items())
-        or "id" not in table
-    ):
+def _grant(table: object) -> Grant:
+    if not isinstance(table, dict) or "id" not in table:
         raise ValueError("not a grant")
-    fields: dict[str, Any] = {
-        name: Secret(value) if name in ("access", "refresh") else value for name, value in table.items()
-    }
+    fields: dict[str, Any] = {}
+    for name, value in table.items():
+        if not isinstance(value, _GRANT_FIELDS.get(name, ())):
+            raise ValueError("not a grant")
+        fields[name] = value
+    for name in _GRANT_SECRETS:
+        if name in fields:
+            fields[name] = Secret(fields[name])
     return Grant(**fields)
 
 
-def _told(grant: Grant) -> dict[str, object]:
-    return {name: value for name in _GRANT_FIELDS if (value := getattr(grant, name)) not in (None, "")}
+def to_toml(grant: Grant) -> dict[str, object]:
+    """Return the fields of a grant that have a value; its secrets as `Secret`."""
+    fields = {name: getattr(grant, name) for name in _GRANT_FIELDS}
+    return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
 def _section(name: str, values: Mapping[str, object]) -> str:
-    lines = "".join(
-        f"{_written(label)} = {_written(one.reveal() if isinstance(one, Secret) else one)}\n"
-        for label, one in values.items()
-    )
-    return f"\n[{_written(name)}]\n{lines}"
+    lines = [f"\n[{_quoted(name)}]\n"]
+    for label, value in values.items():
+        plain = value
+        if isinstance(value, Secret):
+            plain = value.reveal()
+        lines.append(f"{_quoted(label)} = {_quoted(plain)}\n")
+    return "".join(lines)
 
 
-def _written(value: object) -> str:
-    """A value in TOML: as in JSON, but with characters in one piece, and without a naked DEL."""
+def _quoted(value: object) -> str:
+    """Return a string or a number as TOML: as in JSON, but without escapes of non-ASCII characters, and with
+    DEL escaped."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,8 +1,6 @@
-"""One class per scheme of a reference: what it knows at no cost (`peek`), and how it reads its secret
-(`read`).
+"""One class for each scheme of a reference. `peek` returns its secret if that costs nothing, `read` reads it.
 
-`read` raises Unread with a reason fit for a message: it names places, exit codes and redacted words, never a
-value."""
+`read` raises Unreadable with a reason for a message: paths, exit codes and redacted text, never a value."""
 
 from __future__ import annotations
 
@@ -21,49 +19,49 @@ if TYPE_CHECKING:
     import subprocess
 
 LONGEST = 64 * 1024
-_LOOK_EVERY = 0.05
+"""The most bytes that are read from a file or from a program."""
+_POLL_INTERVAL = 0.05
 
 Run = Callable[[Sequence[str], float], tuple[int, bytes, bytes]]
 """Runs a program without a shell: (argv, seconds) -> (exit code, stdout, stderr). Raises OSError or
 TimeoutError."""
 
 
-class Unread(Exception):
-    """A source did not yield a secret; the text says why."""
+class Unreadable(Exception):
+    """A source gave no secret; the text says why."""
 
 
-class Ended(Unread):
-    """The sign-in behind a key is over: only its user can begin another."""
+class SignInOver(Unreadable):
+    """The sign-in behind a key has ended; its user has to sign in again."""
 
 
-class NotRenewed(Unread):
-    """The sign-in behind a key could not be renewed now; it may be a little later."""
+class RenewalFailed(Unreadable):
+    """The sign-in behind a key could not be renewed now; a later attempt may succeed."""
 
 
 class Source(Protocol):
-    """Where one key is kept."""
+    """The source of one key."""
 
     def peek(self) -> Secret | None:
-        """The secret if it is known right now without reading a file, running a program or asking a
-        keyring."""
+        """Return the secret if that needs no file, program or keyring, else None."""
 
     def read(self) -> Secret:
-        """The secret, read anew. Raises Unread."""
+        """Read the secret again, whatever is cached. Raises Unreadable."""
 
     def note(self) -> str:
-        """What `doctor` should say about this source; empty when all is well."""
+        """Return a warning for `doctor` about this source; empty when there is none."""
 
 
 def secret_of(text: str) -> Secret:
-    """`text` as a secret. Raises Unread for what cannot be one."""
+    """Return `text` as a secret. Raises Unreadable for text that cannot be one."""
     try:
         return Secret(text)
     except ValueError as error:
-        raise Unread(str(error).replace("a secret", "its value")) from None
+        raise Unreadable(str(error).replace("a secret", "its value")) from None
 
 
 class EnvSource:
-    """`env:NAME`. The environment is looked at every time: a changed variable is a changed key."""
+    """`env:NAME`. The variable is read every time: a changed variable is a changed key."""
 
     def __init__(self, name: str, environ: Mapping[str, str]) -> None:
         self._name, self._environ = name, environ
@@ -80,11 +78,11 @@ class EnvSource:
         return self._secret
 
     def read(self) -> Secret:
-        found = self.peek()
-        if found is not None:
-            return found
+        secret = self.peek()
+        if secret is not None:
+            return secret
         if self._text is None:
-            raise Unread("not set in this environment")
+            raise Unreadable("not set in this environment")
         return secret_of(self._text)
 
     def note(self) -> str:
@@ -92,8 +90,8 @@ class EnvSource:
 
 
 class FileSource:
-    """`file:PATH`: the first 64 KiB of a regular file, without surrounding white space. Kept while its stamp
-    is unchanged."""
+    """`file:PATH`: the first 64 KiB of a regular file, without surrounding white space. Cached while its
+    stamp is unchanged."""
 
     def __init__(self, path: str) -> None:
         self._path = os.path.expanduser(path)
@@ -101,18 +99,20 @@ class FileSource:
         self._secret: Secret | None = None
 
     def peek(self) -> Secret | None:
-        return self._secret if self._secret is not None and stamp(self._path) == self._stamp else None
+        if self._secret is None or stamp(self._path) != self._stamp:
+            return None
+        return self._secret
 
     def read(self) -> Secret:
         self._secret, self._stamp = None, stamp(self._path)
         try:
             text = read_regular(self._path, LONGEST).decode()
         except NotRead as reason:
-            raise Unread(str(reason)) from None
+            raise Unreadable(str(reason)) from None
         except OSError as error:
-            raise Unread(error.strerror or "cannot be read") from None
+            raise Unreadable(error.strerror or "cannot be read") from None
         except UnicodeDecodeError:
-            raise Unread("not UTF-8 text") from None
+            raise Unreadable("not UTF-8 text") from None
         self._secret = secret_of(text)
         return self._secret
 
@@ -121,11 +121,9 @@ class FileSource:
             mode = stat.S_IMODE(os.stat(self._path).st_mode)
         except OSError:
             return ""
-        return (
-            f"{self._path} can be read by others (mode {mode:04o}): chmod 600 {quoted(self._path)}"
-            if mode & 0o077
-            else ""
-        )
+        if not mode & 0o077:
+            return ""
+        return f"{self._path} can be read by others (mode {mode:04o}): chmod 600 {quoted(self._path)}"
 
 
 class StoreSource:
@@ -135,26 +133,27 @@ class StoreSource:
         self._file, self._provider, self._label = file, provider, label
 
     def peek(self) -> Secret | None:
-        return self._file.held(self._provider, self._label)
+        return self._file.cached(self._provider, self._label)
 
     def read(self) -> Secret:
-        found = self._file.get(self._provider, self._label)
-        if found is not None:
-            return found
+        secret = self._file.get(self._provider, self._label)
+        if secret is not None:
+            return secret
+        reason = f"not in {self._file.path}"
         aside = self._file.quarantined()
-        raise Unread(
-            f"not in {self._file.path}"
-            + (f" (an older file that could not be understood is kept as {aside[-1]})" if aside else "")
-        )
+        if aside:
+            reason += f" (an older file that could not be parsed is kept as {aside[-1]})"
+        raise Unreadable(reason)
 
     def note(self) -> str:
         return FileSource(str(self._file.path)).note()
 
 
 def run_program(argv: Sequence[str], seconds: float) -> tuple[int, bytes, bytes]:
-    """The real `Run`. The program has no terminal and no input. It has answered when it has ended: what it
-    leaves running (an agent, say) may hold its output open for ever. On a timeout, or when it prints too
-    much, it is ended together with its children."""
+    """Run a program that has no terminal and no input, until it ends; this is the real `Run`.
+
+    The end of its output is not waited for: a process that it leaves running (an agent, for example) may keep
+    the output open for ever. After `seconds`, or when it prints too much, it is killed with its children."""
     import signal
     import subprocess
 
@@ -162,7 +161,7 @@ def run_program(argv: Sequence[str], seconds: float) -> tuple[int, bytes, bytes]
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
     try:
-        out, err = _said(process, time.monotonic() + seconds)
+        out, err = _output(process, time.monotonic() + seconds)
     finally:
         if process.poll() is None:
             with suppress(OSError):  # it may have ended this very moment
@@ -174,27 +173,29 @@ def run_program(argv: Sequence[str], seconds: float) -> tuple[int, bytes, bytes]
     return process.returncode, out, err
 
 
-def _said(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
-    """What a program prints until it ends, a little more than `LONGEST` at most. Raises TimeoutError."""
+def _output(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
+    """Read the output of a program until it ends, a little more than `LONGEST` bytes at most. Raises
+    TimeoutError."""
     import selectors
 
-    said = {pipe: bytearray() for pipe in (process.stdout, process.stderr) if pipe is not None}
-    out, err = said.values()
-    with selectors.DefaultSelector() as waiting:
-        for pipe, text in said.items():
-            waiting.register(pipe, selectors.EVENT_READ, text)
-        ended = False
+    outputs = {pipe: bytearray() for pipe in (process.stdout, process.stderr) if pipe is not None}
+    out, err = outputs.values()
+    with selectors.DefaultSelector() as selector:
+        for pipe, output in outputs.items():
+            selector.register(pipe, selectors.EVENT_READ, output)
+        wait = _POLL_INTERVAL  # 0 once the program has ended: what it printed last may still be in the pipes
         while len(out) <= LONGEST:
-            ready = waiting.select(0 if ended else _LOOK_EVERY)
+            ready = selector.select(wait)
             for source, _ in ready:
                 piece = os.read(source.fd, LONGEST)
                 if not piece:
-                    waiting.unregister(source.fileobj)
+                    selector.unregister(source.fileobj)
                 elif len(source.data) <= LONGEST:
                     source.data.extend(piece)
-            if ended and not ready:
+            if not wait and not ready:
                 break
             if time.monotonic() > deadline:
                 raise TimeoutError
-            ended = process.poll() is not None
+            if process.poll() is not None:
+                wait = 0
     return bytes(out), bytes(err)

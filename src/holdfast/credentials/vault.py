@@ -1,4 +1,5 @@
-"""The vault: one source per key, read late, kept as long as it is known to be true, never guessed."""
+"""The vault: reads keys by their references, when they are needed, and caches them as long as they are
+valid."""
 
 from __future__ import annotations
 
@@ -14,140 +15,168 @@ from .._files import cannot, locked, quoted, write_private
 from ..core.errors import ConfigError, NotRenewed, SecretMissing, SignInEnded
 from ..core.identity import Key
 from ..core.secret import Secret, fingerprint, redact
-from .cached_source import TimedSource, command_output, from_keyring, load_keyring
+from .cached_source import CachedSource, command_output, from_keyring, load_keyring
 from .callback_source import Supplier, from_program
-from .oauth_source import Ask, GrantSource
+from .oauth_source import OAuthSource, Refresh
 from .secrets_file import SecretsFile
-from .sources import Ended, EnvSource, FileSource, Run, Source, StoreSource, Unread, run_program
-from .sources import NotRenewed as NotRenewedNow
+from .sources import (
+    EnvSource,
+    FileSource,
+    RenewalFailed,
+    Run,
+    SignInOver,
+    Source,
+    StoreSource,
+    Unreadable,
+    run_program,
+)
 
-_SEEN = 4
+_REMEMBERED_VALUES = 4
+"""How many of a key's latest values are redacted."""
 _PEPPER_BYTES = 32
 _NAMED = ("cmd:", "call:")
 """Schemes whose values change while the credential, the command or the function, stays the same."""
-_ENDING = (*_NAMED, "oauth:")
+_EXPIRING = (*_NAMED, "oauth:")
+_NEXT_STEPS = {
+    "env": "export {rest}=…   (or give the key another source: holdfast key add {provider} --from …)",
+    "file": "ls -l {rest}",
+    "cmd": "{rest}   (by hand, to see what it says)",
+    "keyring": "holdfast key list {provider}",
+    "store": "holdfast key add {provider} --from store:{rest}   (asks for the key)",
+    "oauth": "holdfast key login {provider}",
+    "call": "holdfast key list {provider}",
+}
 
 
-def _beside(work: Callable[[], None]) -> None:
+def _in_background(work: Callable[[], None]) -> None:
     Thread(target=work, name="holdfast-renewal", daemon=True).start()
 
 
-def _nobody(name: str, refresh: Secret) -> tuple[int, bytes]:  # noqa: ARG001 - the signature of Ask
-    return 0, b"nobody here can ask for it"
+def _cannot_refresh(name: str, refresh: Secret) -> tuple[int, bytes]:  # noqa: ARG001
+    return 0, b"sign-ins cannot be renewed here"
 
 
-class _Held:
-    """A source with what was seen of it. The lock lets one thread read while the others wait for its
-    answer."""
+class _CacheEntry:
+    """A source, its latest values, and the fingerprint of the last one. The lock lets one thread read while
+    the others wait for its result."""
 
-    __slots__ = ("lock", "mark", "seen", "source")
+    __slots__ = ("fingerprint", "lock", "source", "values")
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.lock = Lock()
-        self.seen: deque[Secret] = deque(maxlen=_SEEN)
-        self.mark: tuple[Secret, bytes, str] | None = None
+        self.values: deque[Secret] = deque(maxlen=_REMEMBERED_VALUES)
+        self.fingerprint: tuple[Secret, bytes, str] | None = None
+
+    def noted(self, secret: Secret) -> Secret:
+        """Remember the value, so that it is redacted, and return it."""
+        if not self.values or self.values[-1] is not secret:
+            self.values.append(secret)
+        return secret
 
 
 class Vault:
-    """Turns the references of keys into secrets. `secrets` is the path of secrets.toml; `ask` renews a
-    sign-in (`oauth:NAME`) over the network; `suppliers` are the program's own functions (`call:NAME`); the
-    rest is for tests."""
+    """Reads the secrets of keys by their references. `secrets` is the path of secrets.toml; `refresh` renews
+    a sign-in (`oauth:NAME`) over the network; `suppliers` are the program's own functions (`call:NAME`); the
+    other parameters are for tests."""
 
     def __init__(
         self,
         secrets: Path,
         *,
-        ask: Ask = _nobody,
+        refresh: Refresh = _cannot_refresh,
         suppliers: Mapping[str, Supplier] | None = None,
         environ: Mapping[str, str] = os.environ,
         run: Run = run_program,
         keyring: Callable[[], Any] = load_keyring,
         clock: Callable[[], float] = time.time,
-        beside: Callable[[Callable[[], None]], None] = _beside,
+        background: Callable[[Callable[[], None]], None] = _in_background,
     ) -> None:
         self.file = SecretsFile(secrets, clock)
-        self._ask, self._suppliers = ask, suppliers or {}
-        self._environ, self._run, self._keyring, self._clock, self._beside = (
-            environ,
-            run,
-            keyring,
-            clock,
-            beside,
-        )
-        self._held: dict[tuple[str, str], _Held] = {}
+        self._refresh, self._suppliers = refresh, suppliers or {}
+        self._environ, self._run, self._keyring, self._clock = environ, run, keyring, clock
+        self._background = background
+        self._entries: dict[tuple[str, str], _CacheEntry] = {}
 
     def secret(self, key: Key) -> Secret:
-        """The secret of `key`, read if it is not known. Raises SecretMissing with each source tried and why
-        it failed."""
-        held = self._of(key)
-        secret = held.source.peek()
+        """Return the secret of `key`, read if it is not cached. Raises SecretMissing, SignInEnded or
+        NotRenewed with the reason."""
+        entry = self._entry(key)
+        secret = entry.source.peek()
         if secret is None:
-            with held.lock:
-                secret = held.source.peek() or self._read(key, held)
-        return _noted(held, secret)
+            with entry.lock:
+                secret = entry.source.peek() or self._read(key, entry)
+        return entry.noted(secret)
 
     def peek(self, key: Key) -> Secret | None:
-        """The secret if it is known right now at no cost, else None: no file is read, no program run, no
-        keyring asked."""
-        held = self._of(key)
-        secret = held.source.peek()
-        return None if secret is None else _noted(held, secret)
-
-    def ends(self, key: Key) -> float | None:
-        """When the secret of `key` ends, as far as that is known without running a program or asking
-        anybody."""
-        source = self._of(key).source
-        return source.ends() if isinstance(source, TimedSource | GrantSource) else None
-
-    def reread(self, key: Key) -> bool:
-        """Reads the secret anew, whatever is kept. True when its value has changed. Raises SecretMissing."""
-        held = self._of(key)
-        with held.lock:
-            before = held.seen[-1] if held.seen else None
-            after = self._read(key, held)
-        _noted(held, after)
-        return after != before
-
-    def fingerprint(self, key: Key, pepper: bytes) -> str | None:
-        """By what evidence recognises this key: an HMAC of its secret; where values come and go, of what
-        stays: the reference of `cmd:` and `call:`, the sign-in of `oauth:`. None when that is not known
-        without reading it."""
-        if key.ref.startswith(_NAMED):
-            return fingerprint(key.ref, pepper)
-        held = self._of(key)
-        if isinstance(held.source, GrantSource):
-            return fingerprint(held.source.grant_id, pepper) if held.source.grant_id else None
-        secret = held.source.peek()
+        """Return the secret if that needs no file, program or keyring, else None."""
+        entry = self._entry(key)
+        secret = entry.source.peek()
         if secret is None:
             return None
-        _noted(held, secret)
-        if held.mark is None or held.mark[0] is not secret or held.mark[1] != pepper:
-            held.mark = (secret, pepper, secret.fingerprint(pepper))
-        return held.mark[2]
+        return entry.noted(secret)
+
+    def ends(self, key: Key) -> float | None:
+        """Return when the secret of `key` expires (epoch seconds), as far as that is known without running a
+        program or using the network."""
+        source = self._entry(key).source
+        if isinstance(source, CachedSource | OAuthSource):
+            return source.ends()
+        return None
+
+    def reread(self, key: Key) -> bool:
+        """Read the secret again, whatever is cached. Return whether its value has changed. Raises as `secret`
+        does."""
+        entry = self._entry(key)
+        with entry.lock:
+            before = list(entry.values)[-1:]
+            after = self._read(key, entry)
+        entry.noted(after)
+        return before != [after]
+
+    def fingerprint(self, key: Key, pepper: bytes) -> str | None:
+        """Return the name of this key in evidence: an HMAC of its secret; for values that change, of what
+        stays the same: the reference of `cmd:` and `call:`, the sign-in of `oauth:`. None where it cannot be
+        computed without reading the key."""
+        if key.ref.startswith(_NAMED):
+            return fingerprint(key.ref, pepper)
+        entry = self._entry(key)
+        source = entry.source
+        if isinstance(source, OAuthSource):
+            if not source.grant_id:
+                return None
+            return fingerprint(source.grant_id, pepper)
+        secret = source.peek()
+        if secret is None:
+            return None
+        entry.noted(secret)
+        known = entry.fingerprint
+        if known is None or known[0] is not secret or known[1] != pepper:
+            known = entry.fingerprint = (secret, pepper, secret.fingerprint(pepper))
+        return known[2]
 
     def ready(self, key: Key, pepper: bytes) -> str | None:
-        """The fingerprint of a key that can be sent right now; None: read it first, which may take a program
+        """Return the fingerprint of a key that can be sent now. None: read it first, which may take a program
         or the network."""
-        return (
-            None if key.ref.startswith(_ENDING) and self.peek(key) is None else self.fingerprint(key, pepper)
-        )
+        if key.ref.startswith(_EXPIRING) and self.peek(key) is None:
+            return None
+        return self.fingerprint(key, pepper)
 
     def renew(self) -> None:
-        """Forget what was read, and who was reading: for a forked child."""
-        self._held = {}
+        """Forget what was read, and the locks of other threads: for a forked child."""
+        self._entries = {}
 
     def known(self) -> list[Secret]:
-        """The secrets seen of late, for `core.secret.redact`."""
-        return list({secret for held in list(self._held.values()) for secret in held.seen})
+        """Return the latest values of all keys, for `core.secret.redact`."""
+        return list({secret for entry in list(self._entries.values()) for secret in entry.values})
 
     def note(self, key: Key) -> str:
-        """What `doctor` should say about where `key` is kept; empty when all is well."""
-        return self._of(key).source.note()
+        """Return a warning for `doctor` about the source of `key`; empty when there is none."""
+        return self._entry(key).source.note()
 
     def pepper(self) -> bytes:
-        """The 32 random bytes in the file `pepper` beside secrets.toml, made on first use; all processes get
-        the same."""
+        """Return the 32 random bytes in the file `pepper` beside secrets.toml, which is created on first use.
+        All processes get the same. Raises ConfigError."""
         path = self.file.path.with_name("pepper")
         if not path.exists():
             with locked(path):
@@ -162,76 +191,66 @@ class Vault:
         if len(pepper) != _PEPPER_BYTES:
             raise ConfigError(
                 f"{path} is damaged",
-                next_step=f"rm {quoted(path)}   (what is remembered about keys then starts afresh)",
+                next_step=f"rm {quoted(path)}   (forgets what is known about keys)",
             )
         return pepper
 
-    def _of(self, key: Key) -> _Held:
-        place = (key.provider, key.ref)
-        held = self._held.get(place)
-        return held if held is not None else self._held.setdefault(place, _Held(self._source(key)))
+    def _entry(self, key: Key) -> _CacheEntry:
+        name = (key.provider, key.ref)
+        entry = self._entries.get(name)
+        if entry is not None:
+            return entry
+        return self._entries.setdefault(name, _CacheEntry(self._source(key)))
 
     def _source(self, key: Key) -> Source:
         scheme, _, rest = key.ref.partition(":")
 
         def ahead() -> None:
-            self._beside(lambda: self._renew(key))
+            self._background(lambda: self._renew(key))
 
         makers: dict[str, Callable[[], Source]] = {
             "env": lambda: EnvSource(rest, self._environ),
             "file": lambda: FileSource(rest),
             "store": lambda: StoreSource(self.file, key.provider, rest),
-            "cmd": lambda: TimedSource(
+            "cmd": lambda: CachedSource(
                 lambda: command_output(rest, self._run, self._clock), self._clock, ahead
             ),
-            "keyring": lambda: TimedSource(lambda: from_keyring(rest, self._keyring), self._clock),
-            "call": lambda: TimedSource(lambda: from_program(rest, self._suppliers), self._clock, ahead),
-            "oauth": lambda: GrantSource(rest, self.file, self._ask, self._clock, ahead),
+            "keyring": lambda: CachedSource(lambda: from_keyring(rest, self._keyring), self._clock),
+            "call": lambda: CachedSource(lambda: from_program(rest, self._suppliers), self._clock, ahead),
+            "oauth": lambda: OAuthSource(rest, self.file, self._refresh, self._clock, ahead=ahead),
         }
         return makers[scheme]()
 
     def _renew(self, key: Key) -> None:
-        """Renew a secret ahead of its end, beside the requests; whoever needs it after its end is told what
-        is wrong."""
-        held = self._of(key)
-        source = held.source
-        if isinstance(source, TimedSource | GrantSource) and held.lock.acquire(blocking=False):
+        """Renew a secret before it expires, in the background. A failure is ignored: a request that needs the
+        secret after its expiry reads it and gets the reason."""
+        entry = self._entry(key)
+        source = entry.source
+        if isinstance(source, CachedSource | OAuthSource) and entry.lock.acquire(blocking=False):
             try:
-                _noted(held, source.renew())
-            except (Unread, ConfigError):
+                entry.noted(source.renew())
+            except (Unreadable, ConfigError):
                 pass
             finally:
-                held.lock.release()
+                entry.lock.release()
 
-    def _read(self, key: Key, held: _Held) -> Secret:
+    def _read(self, key: Key, entry: _CacheEntry) -> Secret:
         try:
-            return held.source.read()
-        except Unread as reason:
-            scheme, _, rest = redact(key.ref).partition(
-                ":"
-            )  # a command line may hold a token: `cmd:curl -H …`
-            kind = {Ended: SignInEnded, NotRenewedNow: NotRenewed}.get(type(reason), SecretMissing)
-            raise kind(
-                f"key '{key.label}' of provider '{key.provider}' leads nowhere",
-                tried=[f"{scheme}:{rest}: {reason}"],
-                next_step=_NEXT[scheme].format(
-                    provider=key.provider, rest=quoted(rest) if scheme == "file" else rest
-                ),
-            ) from None
+            return entry.source.read()
+        except Unreadable as reason:
+            raise _error(key, reason) from None
 
 
-_NEXT = {
-    "env": "export {rest}=…   (or give the key another source: holdfast key add {provider} --from …)",
-    "file": "ls -l {rest}",
-    "cmd": "{rest}   (by hand, to see what it says)",
-    "keyring": "holdfast key list {provider}",
-    "store": "holdfast key add {provider} --from store:{rest}   (asks for the key)",
-    "oauth": "holdfast key login {provider}",
-    "call": "holdfast key list {provider}",
-}
-
-
-def _noted(held: _Held, secret: Secret) -> Secret:
-    if not held.seen or held.seen[-1] is not secret:
-        held.seen.append(secret)
-    return secret
+def _error(key: Key, reason: Unreadable) -> SecretMissing:
+    """Return the error for a key that cannot be read."""
+    # A command line may contain a token: `cmd:curl -H …`.
+    scheme, _, rest = redact(key.ref).partition(":")
+    argument = rest
+    if scheme == "file":
+        argument = quoted(rest)
+    kind = {SignInOver: SignInEnded, RenewalFailed: NotRenewed}.get(type(reason), SecretMissing)
+    return kind(
+        f"cannot read key '{key.label}' of provider '{key.provider}'",
+        tried=[f"{scheme}:{rest}: {reason}"],
+        next_step=_NEXT_STEPS[scheme].format(provider=key.provider, rest=argument),
+    )

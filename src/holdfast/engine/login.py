@@ -21,7 +21,7 @@ from ..core import times
 from ..core.config import SignIn
 from ..core.errors import ConfigError, HoldfastError
 from ..core.secret import Secret, redact
-from ..credentials.oauth_source import Ask, renewed_grant, understood
+from ..credentials.oauth_source import Refresh, renewed_grant, understood
 from ..credentials.secrets_file import Grant
 
 Post = Callable[[str, Mapping[str, str | Secret]], tuple[int, bytes]]
@@ -50,7 +50,7 @@ def post(url: str, fields: Mapping[str, str | Secret]) -> tuple[int, bytes]:
     return post_form(url, fields)
 
 
-def renewals(home: Home, send: Post = post) -> Ask:
+def renewals(home: Home, send: Post = post) -> Refresh:
     """Return the function by which a vault renews the sign-ins of this home, at the token address in the
     current configuration."""
 

@@ -64,7 +64,7 @@ def build_engine(
     from ..credentials import Vault as FileVault
     from .login import renewals
 
-    vault = vault or FileVault(home.secrets, ask=renewals(home), suppliers=keys)
+    vault = vault or FileVault(home.secrets, refresh=renewals(home), suppliers=keys)
     return Engine(home, vault, store or open_store(home), _list_models, serving=serving)
 
 

@@ -82,7 +82,7 @@ class Entry:
     def provider(self) -> Provider:
         """Return the provider that the entry defines. Raises ConfigError with what is wrong with it."""
         config = parse(
-            {"provider": {self.name: self.table(copied=True)}}, presets=presets.find, place=lambda _: ""
+            {"provider": {self.name: self.table(copied=True)}}, presets=presets.find, locate=lambda _: ""
         )
         return config.providers[self.name]
 
