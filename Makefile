@@ -20,7 +20,8 @@ export UV_SYSTEM_CERTS ?= 1
 export UV_NO_PROGRESS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # An active environment of the caller's must not receive our packages.
-unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# Nor may its wish to write no bytecode reach the tests: a thousand children would each compile the product.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test nightly test-legacy test-clients test-harness test-pi test-hermes test-postgres test-litellm test-workers test-offsets check lint types layers coverage bench mutants fix docs lock clean
 

@@ -229,6 +229,7 @@ MAY_SAY: dict[str, str] = {
 """Files that may say any of it, with the reason: they refuse, map or rewrite what older versions wrote."""
 
 
+_NAME = re.compile(r"[A-Za-z_]\w*")
 _COMMENT = re.compile(r"(?:^|\s)#\s.*")
 _OLD_PART = re.compile("|".join(part.replace("_", "_?") for part in PARTS), re.IGNORECASE)
 
@@ -248,7 +249,12 @@ class Text:
     def nodes(self) -> list[ast.AST]:
         return list(ast.walk(ast.parse(self.text)))
 
-    @cached_property
+    @property
+    def names(self) -> set[str]:
+        """Return what may be identifiers: the words of the code, of its strings and of its comments."""
+        return {name for name in _NAME.findall(self.text) if _OLD_PART.search(name)}
+
+    @property
     def tokens(self) -> list[tokenize.TokenInfo]:
         return list(tokenize.generate_tokens(io.StringIO(self.text).readline))
 
@@ -341,7 +347,7 @@ def variables(texts: Iterable[Text]) -> Iterator[Use]:
 def identifiers(texts: Iterable[Text]) -> Iterator[Use]:
     """Find identifiers that have an old term of the contract as a part, wherever they are used."""
     for text in texts:
-        if not text.is_python or not _OLD_PART.search(text.text):
+        if not text.is_python or not any(_old_parts(name) for name in text.names):
             continue
         for token in text.tokens:
             if token.type == tokenize.NAME:
@@ -353,8 +359,9 @@ def identifiers(texts: Iterable[Text]) -> Iterator[Use]:
 
 def prose(terms: dict[str, str]) -> Callable[[Iterable[Text]], Iterator[Use]]:
     """Return the search for terms in what is written for people, across line breaks."""
-    patterns = {_pattern(old): new for old, new in terms.items()}
-    anything = re.compile("|".join(pattern.pattern for pattern in patterns))
+    patterns = {re.compile(_pattern(old)): new for old, new in terms.items()}
+    alternatives = "|".join(pattern.pattern for pattern in patterns)
+    anything = re.compile(rf"\b(?<!-)(?:{alternatives})(?![\w-])")
 
     def search(texts: Iterable[Text]) -> Iterator[Use]:
         for text in texts:
@@ -374,10 +381,10 @@ def prose(terms: dict[str, str]) -> Callable[[Iterable[Text]], Iterator[Use]]:
     return search
 
 
-def _pattern(term: str) -> re.Pattern[str]:
-    """Return what finds a term as whole words: over a line break, in the plural, in any case but capitals."""
-    flags = "" if term.isupper() else "i"
-    return re.compile(rf"(?<![\w-])(?{flags}:" + term.replace(" ", r"\s+") + r"s?)(?![\w-])")
+def _pattern(term: str) -> str:
+    """Return the pattern of a term: over a line break, in the plural, in any case but that of capitals."""
+    words = term.replace(" ", r"\s+")
+    return f"{words}s?" if term.isupper() else f"(?i:{words}s?)"
 
 
 def _old_parts(name: str) -> list[str]:

@@ -79,7 +79,9 @@ def test_the_same_model_elsewhere_may_stand_in(stage: Stage) -> None:
 def test_a_stand_in_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
     stage.own("a", "c")
     plan, proxy = stage.provider(), stage.provider()
-    stage.write(entry("plan", plan, "a"), entry("proxy", proxy, "c"), fallback_chain("proxy/m1"))
+    stage.write(
+        entry("plan", plan, "a"), entry("proxy", proxy, "c"), fallback_chain("proxy/m1", after="1200ms")
+    )
     stage.choose("work", "plan/m1")
     for _ in range(2):
         plan.follow(DOWN)
@@ -89,7 +91,7 @@ def test_a_stand_in_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
         assert stage.ask("work").headers["holdfast-fallback"] == "proxy/m1"
         assert len(plan.calls) == sent, "meanwhile the plan is left alone"
         plan.follow(ok())
-        time.sleep(0.32)
+        time.sleep(1.25)
         told = stage.ask("work")
         assert (told.text, told.headers.get("holdfast-fallback"), told.headers["holdfast-pin"]) == (
             TEXT,
