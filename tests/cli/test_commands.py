@@ -431,6 +431,19 @@ def test_a_pin_to_a_model_that_is_not_declared_is_taken_and_noted(cli: Cli, furn
     assert "note" not in cli("session", "pin", "t", "both/anything").stdout
 
 
+def test_models_that_are_listed_at_the_address_of_a_single_key_can_be_chosen(
+    cli: Cli, furnished: Path
+) -> None:
+    cli("provider", "add", "plan", "--url", "https://plan.example/v1", "--key", "env:PLAN_KEY")
+    cli("key", "add", "plan", "--from", "env:TEAM_KEY", "--url", "https://team.example/v1")
+    cli("session", "pin", "s", "mimo/mimo-pro")
+    with store_of(furnished) as store:
+        store.save_models("plan", "https://plan.example/v1", ["big"], store.now())
+        store.save_models("plan", "https://team.example/v1", ["big", "team-only"], store.now())
+    listed = [option["pin"] for option in shown(cli, "models", "--provider", "plan")]
+    assert listed == ["plan/big", "plan/team-only"]
+
+
 def test_a_rename_that_the_store_refuses_is_taken_back(
     cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,7 +54,7 @@ def test_a_dry_run_says_where_each_session_goes_and_belongs_and_changes_nothing(
 def test_apply_mends_what_is_certain_and_a_second_run_finds_nothing_to_do(cli: Cli, hermes: Path) -> None:
     told = cli("heal", "hermes", "--apply")
     assert told.exit_code == 1, "one session still cannot be told"
-    assert "2 sessions healed; the file as it was: " in told.stdout
+    assert "Repaired 2 sessions. The file as it was: " in told.stdout
     healed = configs(hermes)
     assert healed == {
         "fine": None,
@@ -88,7 +88,7 @@ def test_undo_takes_it_back(cli: Cli, hermes: Path) -> None:
     cli("heal", "hermes", "--apply")
     told = cli("heal", "hermes", "--undo")
     assert (told.exit_code, (hermes / "state.db").read_bytes()) == (0, before)
-    assert "as it was before 2 sessions were healed" in told.stdout
+    assert "as it was before 2 sessions were repaired" in told.stdout
     assert cli("heal", "hermes", "--undo", "--json").exit_code == 2
     assert cli("heal", "hermes", "--undo", "--apply").exit_code == 2
 

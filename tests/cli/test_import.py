@@ -34,7 +34,7 @@ def test_without_apply_it_shows_the_very_entries_and_writes_nothing(
 ) -> None:
     told = cli("import", "hermes", str(hermes))
     assert told.exit_code == 0
-    shown, _, rest = told.stdout.partition("not carried:")
+    shown, _, rest = told.stdout.partition("left out:")
     assert tomllib.loads(shown) == {
         "provider": ENTRIES,
         "fallback": {"team-a/big": {"then": ["team-b/small"]}},
@@ -56,7 +56,7 @@ def test_apply_writes_what_was_shown_and_a_second_run_has_nothing_to_write(
     before = contents(home)
     again = cli("import", "hermes", str(hermes), "--apply")
     assert (again.exit_code, contents(home)) == (0, before)
-    assert "'team-a' is there already" in again.stdout
+    assert "'team-a' exists already" in again.stdout
 
 
 def test_a_name_that_means_another_url_here_is_never_touched(cli: Cli, home: Path, hermes: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_session_that_is_there_keeps_its_own_choice(cli: Cli, home: Path, herm
     cli("import", "hermes", str(hermes), "--apply", "--copy-secrets")
     assert cli("session", "pin", "s-1", "team-a/big").exit_code == 0
     told = json.loads(cli("import", "hermes", str(hermes), "--sessions", "--apply", "--json").stdout)
-    assert {"what": "s-1", "why": "a session of that name is there already"} in told["sessions_left_out"]
+    assert {"what": "s-1", "why": "there is a session of that name already"} in told["sessions_left_out"]
     assert json.loads(cli("session", "show", "s-1", "--json").stdout)["pin"] == "team-a/big"
 
 
@@ -190,7 +190,7 @@ def test_a_program_that_is_not_here_is_told_and_nothing_else(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     told = cli("import", program)
-    assert (told.exit_code, "nothing new to write" in told.stdout, "not carried:" in told.stdout) == (
+    assert (told.exit_code, "nothing new to write" in told.stdout, "left out:" in told.stdout) == (
         0,
         True,
         True,

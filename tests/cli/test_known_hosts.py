@@ -13,7 +13,7 @@ import pytest
 import holdfast
 from cli.furnishing import Cli, write
 from gateway.conftest import QUICK, TOKEN, Running
-from holdfast.cli.run_choice import choice, known
+from holdfast.cli.run_choice import choice_of, find_harness
 from holdfast.config import load
 from holdfast.config.home import Home
 from holdfast.core.errors import CannotHandOver
@@ -150,7 +150,7 @@ def by_gateway(home: Path) -> str:
 
 def by_run(_: Path) -> str:
     with holdfast.open() as held, pytest.raises(CannotHandOver) as refused:
-        choice(held, "s", known("claude"), Pin.parse("plan/m"), None)
+        choice_of(held, find_harness("claude"), session="s", pin=Pin.parse("plan/m"), key=None)
     return str(refused.value)
 
 
@@ -202,7 +202,7 @@ def test_the_command_that_is_offered_adds_what_it_says(cli: Cli, plan: Path) -> 
         f'endpoints = {{openai-chat = "{PLAN}/v1", anthropic-messages = "{PLAN}/anthropic"}} # mine\n'
     )
     with holdfast.open() as held:
-        handed = choice(held, "s", known("claude"), Pin.parse("plan/m"), None)
+        handed = choice_of(held, find_harness("claude"), session="s", pin=Pin.parse("plan/m"), key=None)
     assert handed.connection.endpoint.url == f"{PLAN}/anthropic"
 
 

@@ -120,7 +120,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], list[str], int, list[str]]] = {
         nothing,
         ["key", "add", "mimo", "--from", "-"],
         2,
-        ["this is no key", "run: holdfast key add mimo"],
+        ["this is not a key", "run: holdfast key add mimo"],
     ),
     "a key that is not there": (
         nothing,
@@ -486,7 +486,7 @@ def test_doctor_tells_open_files_plain_addresses_and_a_wrong_clock(cli: Cli, fur
     findings = json.loads(cli("doctor", "--json").stdout)["findings"]
     wrong = {one["check"]: (one["what"], one["run"]) for one in findings if one["level"] == "wrong"}
     assert wrong["home"][1] == f"chmod 600 {furnished / 'secrets.toml'}"
-    assert "in the clear to http://api.example.com/v1" in wrong["address"][0]
+    assert "unencrypted to http://api.example.com/v1" in wrong["address"][0]
     assert "in the future" in wrong["clock"][0]
     assert not [one for one in findings if "10.0.0.7" in one["what"]]
     assert all(run for _, run in wrong.values())

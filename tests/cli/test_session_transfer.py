@@ -53,6 +53,7 @@ def test_a_plan_says_of_each_session_where_it_would_go_or_why_it_stays_and_chang
     assert "'plan' does not declare 'mimo-lite': --model mimo-lite=ITS-NAME-THERE" in told
     assert "its user chose key 'team', which 'plan' cannot have: --key LABEL" in told
     assert "1 session would move; nothing was changed" in told
+    assert "run: holdfast session move --from mimo --to plan --apply" in told
     assert " d " not in told
 
 

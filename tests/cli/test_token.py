@@ -16,7 +16,7 @@ def test_a_token_is_shown_once_and_listed_without_it(cli: Cli, furnished: Path) 
     shown = cli("token", "new", "--label", "laptop").stdout.splitlines()[0]
     listed = cli("token", "list").stdout
     assert "laptop" in listed
-    assert "in force" in listed
+    assert "valid" in listed
     assert shown.rpartition("-")[2] not in listed + cli("token", "list", "--json").stdout
     with SqliteStore(furnished / "state.db") as store:
         assert Tokens(store).check(shown.encode()) is not None
@@ -57,8 +57,8 @@ def test_what_cannot_be_is_refused_and_nothing_is_made(
         ("", "gateway", "ok", "would listen on 127.0.0.1:4141"),
         ('listen = "0.0.0.0:4141"', "gateway", "wrong", "can be reached from other machines"),
         ('listen = "0.0.0.0:4141"\npublic = true', "gateway", "ok", "0.0.0.0:4141"),
-        ('store = "memory:"', "store", "note", "nothing outlives a process"),
-        ('store = "sqlite:else/where.db"', "store", "ok", "nothing is remembered yet"),
+        ('store = "memory:"', "store", "note", "in memory: it is lost when a program ends"),
+        ('store = "sqlite:else/where.db"', "store", "ok", "no store yet"),
     ],
 )
 def test_doctor_says_what_serve_would_refuse(

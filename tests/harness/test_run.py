@@ -206,7 +206,7 @@ def test_direct_gives_the_provider_s_own_address_and_the_key_in_one_variable(
     assert KEY not in json.dumps([told["files"], told["argv"]])
     assert SPARE not in json.dumps(told)
     assert provider.url in told["files"]["models.json"]
-    assert "it spoke to the provider itself: what it used can be seen there only" in result.stderr
+    assert "called the provider directly: Holdfast saw none of its requests" in result.stderr
 
 
 def test_an_older_program_is_told_in_its_own_dialect(
@@ -383,5 +383,5 @@ def test_the_list_of_programs_says_which_were_driven(cli: Cli) -> None:
     listed = {one["name"]: one for one in json.loads(cli("run", "--list", "--json").stdout)}
     assert listed["pi"]["tested"] == "1.5.2"
     assert listed["crush"]["tested"] == ""
-    assert "from its documentation, not driven" in cli("run", "--list").stdout
+    assert "from its documentation, not tested" in cli("run", "--list").stdout
     assert "plain text" in cli("run").stdout

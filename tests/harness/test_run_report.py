@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.cli.run_report import account, insist
+from holdfast.cli.run_report import account, require_pin
 from holdfast.core.errors import ModelDropped
 from holdfast.core.faults import Fault, FaultClass
 from holdfast.core.identity import Dialect, Pin
@@ -76,10 +76,10 @@ def test_everything_else_than_the_pin_is_drift_and_an_error(
 ) -> None:
     found = account(events, PIN, (), refused)
     with pytest.raises(ModelDropped) as caught:
-        insist(found, PIN, "s")
+        require_pin(found, PIN, "s")
     assert said in str(caught.value)
     assert caught.value.next_step == "holdfast why s"
 
 
 def test_a_run_that_stayed_is_no_error() -> None:
-    insist(account([attempt("1")], PIN), PIN, "s")
+    require_pin(account([attempt("1")], PIN), PIN, "s")

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 import holdfast
 from gateway.conftest import QUICK, TOKEN, Running
 from holdfast.cli import app
-from holdfast.cli.run_choice import choice, known
+from holdfast.cli.run_choice import choice_of, find_harness
 from holdfast.config import load
 from holdfast.config.home import Home
 from holdfast.config.parse import parse
@@ -145,7 +145,7 @@ def as_connected(ground: Ground) -> dict[Dialect, str]:
     result: dict[Dialect, str] = {}
     for dialect, program in SPEAKERS.items():
         try:
-            ((_, spoken),) = _models(CliContext(), known(program))
+            ((_, spoken),) = _models(CliContext(), find_harness(program))
         except HoldfastError:
             continue
         assert spoken is dialect
@@ -158,7 +158,7 @@ def as_run(ground: Ground) -> dict[Dialect, str]:
     with holdfast.open() as held:
         for dialect, program in SPEAKERS.items():
             try:
-                handed = choice(held, "s", known(program), Pin.parse("p/m"), None)
+                handed = choice_of(held, find_harness(program), session="s", pin=Pin.parse("p/m"), key=None)
             except HoldfastError:
                 continue
             result[dialect] = ground.name_of(handed.connection.endpoint.url)

@@ -1,4 +1,4 @@
-"""The command line: `main()` is the program `holdfast`. It works without its packages too, by saying how to
+"""The command line: `main()` is the program `holdfast`. Without the packages that it needs, it says how to
 install them."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["app", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and give its exit code (docs/reference/cli.md)."""
+    """Run one command line and return its exit code (docs/reference/cli.md)."""
     try:
         from .root import app
     except ModuleNotFoundError as error:
@@ -29,11 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    return app.run(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        arguments = sys.argv[1:]
+    return app.run(arguments)
 
 
 def __getattr__(name: str) -> Any:
-    """`app`, the click group, loaded when somebody asks for it."""
+    """Return `app`, the click group, which is loaded on first use."""
     if name != "app":
         raise AttributeError(name)
     from .root import app

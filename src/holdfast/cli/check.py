@@ -12,7 +12,7 @@ import click
 from . import complete
 from .context import CliContext
 from .endpoints import misplaced
-from .output import json_option, say, show_json
+from .output import if_any, json_option, say, show_json
 
 if TYPE_CHECKING:
     from ..core.explain import Explanation
@@ -34,7 +34,7 @@ class Step:
 
     @property
     def level(self) -> str:
-        """Return how it went, in a word."""
+        """Return the result in a word."""
         if self.note:
             return "note"
         return "ok" if self.ok else "wrong"
@@ -64,7 +64,7 @@ def command(ctx: click.Context, pin: str, as_json: bool) -> None:
     finally:
         if as_json:
             show_json({"subject": pin, "ok": _passed(steps), "steps": [asdict(step) for step in steps]})
-    ctx.exit(0 if _passed(steps) else 1)
+    ctx.exit(int(not _passed(steps)))
 
 
 def _passed(steps: list[Step]) -> bool:
@@ -91,7 +91,7 @@ def _steps(context: CliContext, text: str) -> Iterator[Step]:
 
 
 def _places(provider: Provider) -> Iterator[str]:
-    """Yield where each dialect is spoken, and where single keys are used instead."""
+    """Yield the address of each dialect, and those where single keys are used instead."""
     for endpoint in provider.endpoints:
         yield f"{endpoint.dialect} at {endpoint.url}"
     for key in provider.keys:
@@ -133,7 +133,9 @@ def _read_keys(context: CliContext, provider: Provider) -> tuple[list[Key], list
         steps.append(_key_step(key, f"{secret} from {key.ref.partition(':')[0]}:"))
         wrong = misplaced(context, provider, key)
         if wrong is not None:
-            step = f" ({wrong.command(key.ref)})" if wrong.owners else ""
+            step = ""
+            if wrong.owners:
+                step = f" ({wrong.command(key.ref)})"
             steps.append(_key_step(key, f"may be in the wrong place: {wrong.what}{step}", note=True))
     if missing and not readable:
         raise missing[0]
@@ -160,25 +162,27 @@ def _listing(
     except HoldfastError as error:
         # Many endpoints have no list. That says nothing about a key, and for a pin the call decides.
         return Step("models", ok=pin is not None, what=f"{dialect}: {error.what}")
-    about_model = _whether_listed(pin.model, listed) if pin is not None else ""
-    return Step("models", ok=True, what=f"{dialect}: {len(listed)} listed{about_model}")
+    what = f"{dialect}: {len(listed)} listed"
+    if pin is not None:
+        what += _about_model(pin.model, listed)
+    return Step("models", ok=True, what=what)
 
 
-def _whether_listed(model: str, listed: tuple[str, ...]) -> str:
+def _about_model(model: str, listed: tuple[str, ...]) -> str:
+    """Return the words about a model of which a list was asked for."""
     from difflib import get_close_matches
 
     if model in listed:
         return f", '{model}' is one of them"
-    near = get_close_matches(model, listed, n=3)
-    similar = f"; similar: {', '.join(near)}" if near else ""
-    return f", '{model}' is not one of them{similar}"
+    near = ", ".join(get_close_matches(model, listed, n=3))
+    return f", '{model}' is not one of them{if_any('; similar: {}', near)}"
 
 
 def list_models(
     context: CliContext, provider: Provider, dialect: Dialect, readable: list[Key] | None = None
 ) -> tuple[str, ...]:
-    """Ask an endpoint for its models, and store them. Raises HoldfastError when it gives none; no key is
-    blamed for that."""
+    """Ask an endpoint for its models, and store them. Raises HoldfastError when it gives none; that is not
+    held against the key."""
     from ..calls import api_calls
     from ..core.classify import classify
     from ..core.errors import HoldfastError
@@ -187,11 +191,13 @@ def list_models(
     from ..providers.profiles import load
 
     connection = Connection(provider, dialect, _first_key(provider, dialect, readable), _ANY_MODEL)
-    secret = context.vault.secret(connection.key) if connection.key is not None else None
+    secret = None
+    if connection.key is not None:
+        secret = context.vault.secret(connection.key)
     listed = api_calls.list_models(connection, secret)
     if isinstance(listed, Reply):
         fault = classify(listed, load(provider.profile), now=time.time())
-        status = f" (HTTP {fault.status})" if fault.status is not None else ""
+        status = if_any(" (HTTP {})", fault.status)
         what = f"{connection.endpoint.host} listed no models: {fault.kind}{status} {fault.excerpt}"
         raise HoldfastError(what.rstrip(), next_step=f"holdfast check {provider.name}")
     context.store.save_models(provider.name, connection.endpoint.url, listed, context.store.now())
@@ -202,8 +208,10 @@ def _first_key(provider: Provider, dialect: Dialect, readable: list[Key] | None)
     """Return the first usable key of a dialect; None where it needs none or has none."""
     if provider.takes_no_key(dialect):
         return None
-    keys = [key for key in provider.keys_for(dialect) if readable is None or key in readable]
-    return keys[0] if keys else None
+    for key in provider.keys_for(dialect):
+        if readable is None or key in readable:
+            return key
+    return None
 
 
 def _call(context: CliContext, provider: Provider, pin: Pin) -> Iterator[Step]:
@@ -219,15 +227,18 @@ def _call(context: CliContext, provider: Provider, pin: Pin) -> Iterator[Step]:
         request, outcome, answer = check_route(engine, route, engine.config().settings)
         if outcome.fault is not None or answer is None:
             explanation = request.explanation()
-            kind = outcome.fault.kind if outcome.fault is not None else "unknown"
+            kind = str(outcome.fault.kind) if outcome.fault is not None else "unknown"
             yield Step("call", ok=False, what=f"{kind}, request {request.call.request_id}")
             raise _refused(outcome, explanation)
     key = outcome.connection.key
-    with_key = f" with key '{key.label}'" if key is not None else ""
-    asked = f"after {len(outcome.attempts)} requests, " if len(outcome.attempts) > 1 else ""
+    with_key = if_any(" with key '{}'", key and key.label)
+    asked = ""
+    if len(outcome.attempts) > 1:
+        asked = f"after {len(outcome.attempts)} requests, "
     answered = f"{outcome.connection.dialect} answered in {answer.seconds:.1f} s{with_key}"
     yield Step("call", ok=True, what=f"{asked}{answered}, request {request.call.request_id}")
-    if (dropped := confirm_model(outcome.connection, answer.model)) is not None:
+    dropped = confirm_model(outcome.connection, answer.model)
+    if dropped is not None:
         yield Step("model", ok=False, what=dropped.what)
 
 

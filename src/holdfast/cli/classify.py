@@ -1,4 +1,4 @@
-"""`holdfast classify`: answers in, fault classes out, one JSON line each."""
+"""`holdfast classify`: read answers of providers, print their fault classes, one JSON line each."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .context import CliContext
 def command(context: CliContext) -> None:
     """Classify answers of providers, one JSON object a line.
 
-    A line on standard input holds provider, status, headers and body, perhaps phase, host and context; a line
-    that cannot be read gives {"error": …}.
+    A line on standard input holds provider, status, headers and body, and optionally phase, host and context.
+    For a line that cannot be read, {"error": …} is printed.
 
     \b
     Example:

@@ -1,5 +1,5 @@
-"""Shell completion of the names that the user gave. Cheap, and silent whatever is wrong: a broken file must
-not break a prompt."""
+"""Shell completion of the names that the user gave. It is cheap, and reports no error: a broken file must
+not disturb the prompt."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from .context import CliContext
 
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 Given = Sequence[str]
-"""The names that stand on the command line so far."""
+"""The names on the command line so far."""
 
 
 def _completer(names: Callable[[CliContext, Given], Iterable[str]]) -> Completer:
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-        context, given = (
-            CliContext(),
-            [*(one for one in ctx.params.values() if isinstance(one, str)), *ctx.args],
-        )
+        context = CliContext()
+        given = [*(value for value in ctx.params.values() if isinstance(value, str)), *ctx.args]
         try:
             return sorted(name for name in names(context, given) if name.startswith(incomplete))
         except Exception:
@@ -31,30 +29,28 @@ def _completer(names: Callable[[CliContext, Given], Iterable[str]]) -> Completer
 
 
 def _pins(context: CliContext, _: Given) -> Iterable[str]:
-    return [f"{one.name}/{model}" for one in context.config.providers.values() for model in one.models or ()]
+    providers = context.config.providers.values()
+    return [f"{provider.name}/{model}" for provider in providers for model in provider.models or ()]
 
 
 def _sessions(context: CliContext, _: Given) -> Iterable[str]:
-    return [one.id for one in context.memory.sessions()] if context.memory is not None else []
+    return [session.id for session in context.existing_store.sessions()]
 
 
 def _tokens(context: CliContext, _: Given) -> Iterable[str]:
-    return (
-        [one.id for one in context.memory.tokens() if one.revoked_at is None]
-        if context.memory is not None
-        else []
-    )
+    return [token.id for token in context.existing_store.tokens() if token.revoked_at is None]
 
 
 def _labels(context: CliContext, given: Given) -> Iterable[str]:
-    """The keys of the provider that stands on the command line: as itself, or in front of a pin."""
+    """Return the keys of the provider on the command line: by its name, or in a pin."""
     names = [word.partition("/")[0] for word in given]
-    return next(
-        [key.label for key in one.keys] for one in context.config.providers.values() if one.name in names
-    )
+    for provider in context.config.providers.values():
+        if provider.name in names:
+            return [key.label for key in provider.keys]
+    return []
 
 
-def _presets(_opened: CliContext, _: Given) -> Iterable[str]:
+def _presets(_context: CliContext, _: Given) -> Iterable[str]:
     from ..providers import presets
 
     return presets.rows()

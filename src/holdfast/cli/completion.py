@@ -1,5 +1,5 @@
-"""`holdfast completion`: what a shell reads to complete our commands, and your providers, pins, sessions and
-keys."""
+"""`holdfast completion`: the script by which a shell completes our commands, and the user's providers, pins,
+sessions and keys."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def command(ctx: click.Context, shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    found = get_completion_class(shell)
-    if found is not None:
-        print(found(ctx.find_root().command, {}, "holdfast", "_HOLDFAST_COMPLETE").source())
+    script = get_completion_class(shell)
+    if script is not None:
+        print(script(ctx.find_root().command, {}, "holdfast", "_HOLDFAST_COMPLETE").source())

@@ -1,4 +1,4 @@
-"""`holdfast config`: the configuration file itself."""
+"""`holdfast config`: maintenance of the configuration file."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def command() -> None:
 def upgrade(context: CliContext, as_json: bool) -> None:
     """Rewrite old words in holdfast.toml.
 
-    Comments, order and layout stay, and the file as it was is kept beside it. Without old words nothing
-    happens.
+    Comments, order and layout stay, and a backup is kept beside the file. Without old words nothing is
+    changed.
 
     \b
     Example:
@@ -44,9 +44,7 @@ def upgrade(context: CliContext, as_json: bool) -> None:
         for line in done.lines
     ]
     if as_json:
-        show_json(
-            {"file": str(file), "changes": changes, "backup": str(done.backup) if done.backup else None}
-        )
+        show_json({"file": str(file), "changes": changes, "backup": done.backup and str(done.backup)})
         return
     if done.backup is None:
         say(f"{file} has no old words. Nothing was changed.")

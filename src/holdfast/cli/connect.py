@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def command(context: CliContext, harness: str, pin: str | None) -> None:
     """Point an installed program to the gateway. `holdfast disconnect` undoes it.
 
-    Adds one entry to its configuration, with every model that it can use as a pin and its token by reference.
-    Nothing else there is changed. The gateway must be running (holdfast serve) when the program is used.
-    Connect again to bring the entry up to date.
+    Adds one entry to its configuration: every model that it can use, as a pin, and its token by reference.
+    Nothing else there is changed. The gateway must be running (holdfast serve) when the program is used. Run
+    it again to update the entry.
 
     \b
     Example:
@@ -37,9 +37,9 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
     from .._files import write_private
     from ..harness import attach as shell
     from ..harness.base import ConnectOffer
-    from .run_choice import known
+    from .run_choice import find_harness
 
-    program = known(harness)
+    program = find_harness(harness)
     if program.attach is None:
         raise _unconnectable(program)
     chosen = _pin(context, program, pin)
@@ -79,9 +79,9 @@ def disconnecting(context: CliContext, harness: str) -> None:
       holdfast disconnect pi
     """
     from ..core.errors import ConfigError
-    from .run_choice import known
+    from .run_choice import find_harness
 
-    program = known(harness)
+    program = find_harness(harness)
     if not _receipt(context, program.name).is_file():
         raise ConfigError(f"{program.title} is not connected", next_step=f"holdfast connect {program.name}")
     path = _undo(context, program.name)
@@ -117,13 +117,13 @@ def _receipt(context: CliContext, name: str) -> Path:
 
 
 def _unconnectable(program: Harness) -> Exception:
+    """Return the refusal of a program that cannot be connected."""
     from ..core.errors import CannotHandOver
 
-    why = (
-        program.no_plan
-        or "it takes its key from the environment only, where a token would stand for every program"
-    )
-    step = f"holdfast run {program.name}" if not program.no_plan else "holdfast run --list"
+    why, step = program.no_plan, "holdfast run --list"
+    if not why:
+        why = "it takes its key from the environment only, where every program would see the token"
+        step = f"holdfast run {program.name}"
     return CannotHandOver(f"{program.title} cannot be connected: {why}", next_step=step)
 
 
@@ -173,6 +173,7 @@ def _models(context: CliContext, program: Harness) -> tuple[tuple[str, Dialect],
 
 
 def _issue(context: CliContext, name: str) -> str:
+    """Create the program's token and return it."""
     from ..gateway.tokens import issue
 
     return issue(context.store, f"connect {name}")[1]
@@ -196,7 +197,7 @@ def _undo(context: CliContext, name: str) -> str:
 
 
 def _forget(context: CliContext, name: str) -> None:
-    """End the token, and remove it and the receipt."""
+    """Revoke the program's token, and remove its file and the receipt."""
     for token in context.store.tokens():
         if token.label == f"connect {name}" and token.revoked_at is None:
             context.store.revoke_token(token.id)

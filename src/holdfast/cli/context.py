@@ -1,4 +1,4 @@
-"""What a command looks at: home, configuration, vault and store, each opened when it is first asked for."""
+"""The objects that a command works on: home, configuration, vault and store, each opened on first use."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ class CliContext:
 
     @cached_property
     def home(self) -> Home:
+        """Return the home that the environment selects."""
         from ..config.home import Home
 
         return Home.find()
 
     @cached_property
     def config(self) -> Config:
-        """Raises ConfigError with every problem in it."""
+        """Read holdfast.toml. Raises ConfigError with every problem in it."""
         from ..config.home import load
 
         return load(self.home)
 
     @cached_property
     def vault(self) -> Vault:
+        """Return the reader of keys."""
         from ..credentials import Vault
         from ..engine.login import renewals
 
@@ -41,8 +43,8 @@ class CliContext:
 
     @cached_property
     def store(self) -> Store:
-        """Made on first use; a command that only looks asks for `memory`. Raises ConfigError and
-        StoreError."""
+        """Open the store, creating it if there is none; a command that only reads uses `existing_store`.
+        Raises ConfigError and StoreError."""
         from ..core.errors import ConfigError
         from ..engine.home_store import open_store
         from ..store.opening import open_store as open_as_it_is
@@ -55,15 +57,15 @@ class CliContext:
 
     @cached_property
     def database(self) -> Path:
-        """The store's file, or where it would be."""
+        """Return the path of the store's file, or where it would be."""
         from ..store.opening import database
 
         return database(self._setting, self.home.state) or self.home.state / "state.db"
 
     @property
     def _setting(self) -> str:
-        """Which store it is; the usual one while the configuration cannot be read, so that `doctor` can look
-        at it."""
+        """Return the setting that names the store; the default while the configuration cannot be read, so
+        that `doctor` can look at the store."""
         from ..core.config import GatewaySettings
         from ..core.errors import ConfigError
 
@@ -73,17 +75,30 @@ class CliContext:
             return GatewaySettings().store
 
     @property
-    def memory(self) -> Store | None:
-        """The store if there is one: looking makes no file. Raises ConfigError and StoreError."""
+    def existing_store(self) -> Store:
+        """Return the store, to read it: an empty one in memory while there is none, so that reading creates
+        no file. Raises ConfigError and StoreError."""
+        if self.has_store:
+            return self.store
+        return self._empty_store
+
+    @cached_property
+    def _empty_store(self) -> Store:
+        from ..store.memory import MemoryStore
+
+        return MemoryStore()
+
+    @property
+    def has_store(self) -> bool:
+        """Tell whether there is a store to read: a file of ours, or a database elsewhere."""
         from ..store.opening import database
 
-        elsewhere = database(self._setting, self.home.state) is None
-        return self.store if elsewhere or self.has_database else None
+        return database(self._setting, self.home.state) is None or self.has_database
 
     @property
     def editable(self) -> Home:
-        """The home, for an edit of holdfast.toml. What older software left in the store is brought up to date
-        first: it is understood by the file as it was."""
+        """Return the home, for an edit of holdfast.toml. Rows that older software left in the store are
+        brought up to date first: they depend on the file as it was."""
         from ..core.errors import ConfigError
         from ..engine.home_store import settle
 
@@ -93,32 +108,41 @@ class CliContext:
 
     @property
     def has_database(self) -> bool:
-        """Whether there is a store, or what is left of one; where we may not look, opening it will say so."""
+        """Tell whether there is a store's file, or what is left of one; also where we may not look: opening
+        it reports that."""
+        names = (self.database.name, f"{self.database.name}-wal")
         try:
-            return any(
-                one.name in (self.database.name, f"{self.database.name}-wal")
-                for one in self.database.parent.iterdir()
-            )
+            return any(path.name in names for path in self.database.parent.iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
             return True
 
     def provider(self, name: str) -> Provider:
-        """The entry called `name`. Raises ConfigError with the nearest name."""
+        """Return the provider called `name`. Raises ConfigError with the nearest name."""
         from ..core.config import near
         from ..core.errors import ConfigError
         from ..core.identity import ProviderName
 
-        found = self.config.providers.get(ProviderName(name))
-        if found is None:
+        provider = self.config.providers.get(ProviderName(name))
+        if provider is None:
             raise ConfigError(
                 f"no provider is called '{name}': {near(name, self.config.providers)}",
                 next_step="holdfast provider list",
             )
-        return found
+        return provider
+
+    def providers(self, name: str | None) -> list[Provider]:
+        """Return the provider called `name`, or all without a name. Raises ConfigError with the nearest
+        name."""
+        if name:
+            return [self.provider(name)]
+        return list(self.config.providers.values())
 
     def close(self) -> None:
-        if "store" in self.__dict__:
-            with suppress(Exception):
-                self.store.close()
+        """Close the stores that were opened. Raises nothing."""
+        for name in ("store", "_empty_store"):
+            store = self.__dict__.get(name)
+            if store is not None:
+                with suppress(Exception):
+                    store.close()

@@ -1,4 +1,4 @@
-"""`holdfast demo`: the stories, told live."""
+"""`holdfast demo`: show the promises live, with providers that fail on purpose."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .output import json_option
 @click.option(
     "--program",
     type=click.Choice(["openai", "httpx2"]),
-    help="What speaks to the providers; by default the first that is installed.",
+    help="The client library that calls the providers; by default the first that is installed.",
 )
 @json_option
 @click.pass_context
 def command(ctx: click.Context, program: str | None, as_json: bool) -> None:
-    """Tell the stories live, with providers that misbehave.
+    """Show what Holdfast does when providers fail.
 
-    They listen on this machine's own sockets: no key and no network is needed.
+    The providers run on this machine and fail on purpose: no key and no network is needed.
 
-    Exit 1: a promise did not hold.
+    Exit 1: a promise was not kept.
 
     \b
     Example:

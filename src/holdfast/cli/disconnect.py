@@ -1,4 +1,4 @@
-"""`holdfast disconnect`, which stands beside what it undoes."""
+"""`holdfast disconnect`. It is defined beside `connect`, which it undoes."""
 
 from __future__ import annotations
 

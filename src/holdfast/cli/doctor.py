@@ -1,4 +1,4 @@
-"""`holdfast doctor`: find faults without asking a provider, each with the command that repairs it."""
+"""`holdfast doctor`: find faults without a call to a provider, each with the command that repairs it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from urllib.parse import urlsplit
 import click
 
 from .._files import quoted
+from ..core.changes import Cooldown
 from ..core.config import Config
-from ..core.errors import ConfigError, HoldfastError
+from ..core.errors import ConfigError, HoldfastError, Problem
 from ..core.identity import Endpoint, Key, Provider
 from ..core.known_hosts import more_dialects
 from ..core.secret import redact
 from ..distribution import DISTRIBUTION, namesake, without_namesake_command
 from ..store.base import Store
 from .context import CliContext
-from .doctor_files import Finding, files, integrity, moved
-from .endpoints import misplaced, step_for
-from .output import clock, count, json_option, say, show_json
+from .doctor_files import Finding, check_files, check_store, move_damaged_store
+from .endpoints import endpoints_of, misplaced, step_for
+from .output import clock, count, if_any, json_option, say, show_json
 
-_SKEW = 60.0
+_MOST_SKEW = 60.0
+"""Seconds by which the journal may end in the future."""
 _LOCAL_NAMES = (".local", ".lan", ".internal", ".home.arpa", ".test", ".localhost")
 
 
@@ -37,15 +39,17 @@ _LOCAL_NAMES = (".local", ".lan", ".internal", ".home.arpa", ".test", ".localhos
 def command(ctx: click.Context, set_aside: bool, as_json: bool) -> None:
     """Check configuration, keys and store, and suggest fixes.
 
-    Looks at files, addresses, sessions and the clock, too. No provider is asked. Exit 1 if something is
-    wrong.
+    Also looks at files, addresses, sessions and the clock. No provider is called. Exit 1: something is wrong.
 
     \b
     Example:
       holdfast doctor
     """
     examination = _Examination(ctx.obj)
-    findings = [*(moved(ctx.obj) if set_aside else ()), *examination.findings()]
+    findings: list[Finding] = []
+    if set_aside:
+        findings += move_damaged_store(ctx.obj)
+    findings += examination.findings()
     wrong = sum(finding.level == "wrong" for finding in findings)
     if as_json:
         show_json({"ok": not wrong, "findings": [asdict(finding) for finding in findings]})
@@ -55,22 +59,23 @@ def command(ctx: click.Context, set_aside: bool, as_json: bool) -> None:
             if finding.run:
                 say(f"{'':17}run: {finding.run}")
         say("", f"{wrong} wrong" if wrong else "Nothing is wrong.")
-    ctx.exit(1 if wrong else 0)
+    ctx.exit(int(wrong > 0))
 
 
 class _Examination:
-    """The examination of one home. What cannot be read is a finding, and what depends on it is left out."""
+    """The checks of one home. A part that cannot be read is a finding; checks that need it are left out."""
 
     def __init__(self, context: CliContext) -> None:
         self.context = context
 
     def findings(self) -> Iterator[Finding]:
+        """Yield the results of all checks."""
         yield from self.versions()
-        yield from files(self.context)
+        yield from check_files(self.context)
         yield from self.configuration()
         yield from self.addresses()
         yield from self.keys()
-        yield from integrity(self.context, self.config)
+        yield from check_store(self.context, self.config)
         yield from self.sessions()
         yield from self.verdicts()
         yield from self.connected()
@@ -86,64 +91,59 @@ class _Examination:
 
     @cached_property
     def store(self) -> Store | None:
+        """The store, to read it; None where there is none or it cannot be opened."""
         try:
-            return self.context.memory
+            if not self.context.has_store:
+                return None
+            return self.context.existing_store
         except HoldfastError:
             return None
 
     def versions(self) -> Iterator[Finding]:
+        """Name the versions of ourselves and of what we use; find a package with our import name."""
         import sqlite3
-        from importlib.metadata import PackageNotFoundError, version
 
-        def of(name: str) -> str:
-            try:
-                return f"{name} {version(name)}"
-            except PackageNotFoundError:
-                return f"{name} not installed"
-
-        known = ", ".join(map(of, ("httpx2", "httpx", "openai", "anthropic", "click")))
-        python = sys.version.partition(" ")[0]
-        yield Finding(
-            "versions", "ok", f"{of(DISTRIBUTION)}, Python {python}, SQLite {sqlite3.sqlite_version}, {known}"
-        )
-        if other := namesake():
-            what = (
-                f"another package, 'holdfast' {other}, is installed too and holds modules of the same names"
-            )
+        packages = ", ".join(map(_version_of, ("httpx2", "httpx", "openai", "anthropic", "click")))
+        python, sqlite = sys.version.partition(" ")[0], sqlite3.sqlite_version
+        what = f"{_version_of(DISTRIBUTION)}, Python {python}, SQLite {sqlite}, {packages}"
+        yield Finding("versions", "ok", what)
+        other = namesake()
+        if other:
+            what = f"another package, 'holdfast' {other}, is installed too and has modules of the same names"
             yield Finding("versions", "wrong", what, without_namesake_command())
 
     def configuration(self) -> Iterator[Finding]:
+        """Check that holdfast.toml can be read."""
         try:
             config = self.context.config
         except ConfigError as error:
             if not error.problems:
                 yield Finding("config", "wrong", error.what, error.next_step)
             for problem in error.problems:
-                where = f"{problem.place}: " if problem.place else ""
-                line = problem.place.partition(":")[2].partition(":")[0] or "1"
-                is_command = problem.fix.startswith("holdfast ")
-                more = f"; {problem.fix}" if problem.fix and not is_command else ""
-                step = (
-                    problem.fix
-                    if is_command
-                    else f"${{EDITOR:-vi}} +{line} {quoted(self.context.home.config)}"
-                )
-                yield Finding("config", "wrong", f"{where}{problem.path}: {problem.what}{more}", step)
+                yield self.problem(problem)
         except HoldfastError as error:
             yield Finding("config", "wrong", error.what, error.next_step)
         else:
             fallbacks = count(len(config.fallbacks), "fallback")
             yield Finding("config", "ok", f"{count(len(config.providers), 'provider')}, {fallbacks}")
 
+    def problem(self, problem: Problem) -> Finding:
+        """Return the finding of one problem in holdfast.toml: its fix is a command, or advice."""
+        what = f"{if_any('{}: ', problem.place)}{problem.path}: {problem.what}"
+        if problem.fix.startswith("holdfast "):
+            return Finding("config", "wrong", what, problem.fix)
+        line = problem.place.partition(":")[2].partition(":")[0] or "1"
+        edit = f"${{EDITOR:-vi}} +{line} {quoted(self.context.home.config)}"
+        return Finding("config", "wrong", f"{what}{if_any('; {}', problem.fix)}", edit)
+
     def addresses(self) -> Iterator[Finding]:
         """Find public addresses without encryption, and hosts that are known to speak more dialects."""
         if self.config is None:
             return
         for provider in self.config.providers.values():
-            own = (endpoint for key in provider.keys for endpoint in key.endpoints)
-            for endpoint in dict.fromkeys((*provider.endpoints, *own)):
+            for endpoint in endpoints_of(provider):
                 if endpoint.origin.startswith("http:") and _is_public(endpoint):
-                    what = f"provider '{provider.name}' sends keys and prompts in the clear to {endpoint.url}"
+                    what = f"provider '{provider.name}' sends keys and prompts unencrypted to {endpoint.url}"
                     yield Finding("address", "wrong", what, self.edit(f"write https://{endpoint.host}…"))
             more = more_dialects(self.config.known_at, provider)
             if more is not None:
@@ -151,7 +151,7 @@ class _Examination:
                 yield Finding("address", "note", what, f"{more.command}   (adds it)")
 
     def keys(self) -> Iterator[Finding]:
-        """Read each key, from programs and keyrings too."""
+        """Read each key, also from programs and keyrings."""
         if self.config is None:
             return
         for provider in self.config.providers.values():
@@ -164,14 +164,13 @@ class _Examination:
             self.context.vault.secret(key)
             note = self.context.vault.note(key)
         except HoldfastError as error:
-            reasons = "; ".join(error.details)
-            what = f"{error.what}: {reasons}" if reasons else error.what
-            yield Finding("key", "wrong", what, error.next_step)
+            reasons = if_any(": {}", "; ".join(error.details))
+            yield Finding("key", "wrong", f"{error.what}{reasons}", error.next_step)
             return
         name = f"key '{key.label}' of provider '{provider.name}'"
         if key.ref.startswith("cmd:") and redact(key.ref, limit=len(key.ref)) != key.ref:
             what = f"the command of {name} seems to hold a secret or an address: {redact(key.ref)}"
-            step = self.edit("let the command read it from where it is kept")
+            step = self.edit("let the command read it from where it is stored")
             yield Finding("key", "note", what, step)
         wrong = misplaced(self.context, provider, key)
         if wrong is not None:
@@ -188,6 +187,7 @@ class _Examination:
         return f"${{EDITOR:-vi}} {quoted(self.context.home.config)}   ({hint})"
 
     def sessions(self) -> Iterator[Finding]:
+        """Find sessions that would not resume."""
         from .session import rows, view
 
         if self.store is None or self.config is None:
@@ -195,7 +195,7 @@ class _Examination:
         try:
             views = [view(self.config, row) for row in rows(self.store)]
         except HoldfastError:
-            return  # a damaged store has been reported
+            return  # `check_store` reports a damaged store
         for shown in views:
             if not shown["resumes"]:
                 what = f"'{shown['id']}' on {shown['pin']} would not resume: {shown['why_not']}"
@@ -218,14 +218,10 @@ class _Examination:
             keys = [key for provider in self.config.providers.values() for key in provider.keys]
             for key in keys:
                 mark = self.context.vault.fingerprint(key, pepper)
-                about = (f"key:{mark}@", f"account:{key.provider}:{key.account}@")
-                for one in active:
-                    if one.subject.startswith(about):
-                        what = f"key '{key.label}' of provider '{key.provider}': {one.fault.kind} until "
-                        until = clock(one.until) if one.until != float("inf") else "it changes"
-                        yield Finding(
-                            "verdict", "note", what + until, f"holdfast key reset {key.provider} {key.label}"
-                        )
+                subjects = (f"key:{mark}@", f"account:{key.provider}:{key.account}@")
+                for cooldown in active:
+                    if cooldown.subject.startswith(subjects):
+                        yield _cooling(key, cooldown)
         except HoldfastError:
             return
 
@@ -234,12 +230,11 @@ class _Examination:
         from .connect import alarms
 
         for name, drifted in alarms(self.context):
-            step = f"holdfast connect {name}   (writes it again; holdfast disconnect {name} removes it)"
-            yield (
-                Finding("connect", "wrong", drifted, step)
-                if drifted
-                else Finding("connect", "ok", f"{name} is connected to the gateway")
-            )
+            if drifted:
+                step = f"holdfast connect {name}   (writes it again; holdfast disconnect {name} removes it)"
+                yield Finding("connect", "wrong", drifted, step)
+            else:
+                yield Finding("connect", "ok", f"{name} is connected to the gateway")
 
     def gateway(self) -> Iterator[Finding]:
         """Find what `holdfast serve` would refuse."""
@@ -265,16 +260,30 @@ class _Examination:
             ahead = latest - self.store.now()
         except HoldfastError:
             return
-        if ahead > _SKEW:
-            yield Finding(
-                "clock",
-                "wrong",
-                f"the journal ends {ahead:.0f} s in the future: the clock was set back, "
-                "or another machine's is ahead",
-                "date",
-            )
+        if ahead > _MOST_SKEW:
+            future = f"the journal ends {ahead:.0f} s in the future"
+            what = f"{future}: the clock was set back, or another machine's clock is ahead"
+            yield Finding("clock", "wrong", what, "date")
         else:
             yield Finding("clock", "ok", clock(self.store.now()))
+
+
+def _version_of(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"{package} not installed"
+
+
+def _cooling(key: Key, cooldown: Cooldown) -> Finding:
+    """Return the finding of a key that has a cooldown now."""
+    until = "it changes"
+    if cooldown.until != float("inf"):
+        until = clock(cooldown.until)
+    what = f"key '{key.label}' of provider '{key.provider}': {cooldown.fault.kind} until {until}"
+    return Finding("verdict", "note", what, f"holdfast key reset {key.provider} {key.label}")
 
 
 def _is_public(endpoint: Endpoint) -> bool:

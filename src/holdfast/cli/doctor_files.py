@@ -1,5 +1,5 @@
-"""What `doctor` sees on the disk: whose the home's files are, what was set aside, and whether the store can
-be read."""
+"""The checks of `doctor` on disk: access to the home's files, files that were set aside, and damage of the
+store."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from ..core.config import Config
 from ..core.errors import HoldfastError, StoreError
 from .context import CliContext
 
-_MYSELF = "holdfast doctor"
+_OWN_COMMAND = "holdfast doctor"
+"""The next step of errors that name none but `doctor` itself."""
 _SET_ASIDE = "holdfast doctor --set-aside   (moves it out of the way; nothing is deleted)"
+_OTHERS = 0o077
+_OTHERS_WRITE = 0o022
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. `level`: ok, note (worth knowing), wrong (makes doctor fail)."""
+    """The result of one check. `level`: ok, note (worth knowing), wrong (makes doctor fail); `run`: the
+    command that repairs it."""
 
     check: str
     level: str
@@ -29,92 +33,91 @@ class Finding:
     run: str = ""
 
 
-def moved(context: CliContext) -> Iterator[Finding]:
-    """The store out of the way, if it is beyond reading."""
+def move_damaged_store(context: CliContext) -> Iterator[Finding]:
+    """Move the store out of the way if it cannot be read."""
     from ..store.dbfile import set_aside
 
+    damage = ""
     try:
-        damaged = _damage(context) if context.has_database else ""
+        if context.has_database:
+            damage = _damage(context)
     except StoreError as error:
-        damaged = error.what if error.next_step == _MYSELF and _beyond_reading(error) else ""
-    if damaged:
-        yield Finding(
-            "store",
-            "note",
-            f"{context.database} was moved to {set_aside(context.database)}, because {damaged}",
-        )
+        if error.next_step == _OWN_COMMAND and _is_beyond_reading(error):
+            damage = error.what
+    if damage:
+        what = f"{context.database} was moved to {set_aside(context.database)}, because {damage}"
+        yield Finding("store", "note", what)
 
 
-def files(context: CliContext) -> Iterator[Finding]:
-    """The home's files are the user's alone."""
+def check_files(context: CliContext) -> Iterator[Finding]:
+    """Find files of the home that are missing, open to others or not ours, and those that were set aside."""
     home = context.home
-    missing = _missing(home.config)
+    missing = _is_missing(home.config)
     if missing:
         yield Finding("home", "wrong", f"there is no {home.config}", "holdfast init")
-    directories = dict.fromkeys((home.config.parent, home.state, home.secrets.parent))
-    database = [context.database.with_name(f"{context.database.name}{end}") for end in ("", "-wal", "-shm")]
-    files = [home.config, home.secrets, home.secrets.with_name("pepper"), *database]
-    open_to_others = [finding for path in (*directories, *files) if (finding := _mode(path))]
-    yield from open_to_others
-    aside = [
-        *context.vault.file.quarantined(),
-        *sorted(home.state.glob(f"{context.database.name}.aside-*[0-9]")),
-    ]
-    for path in aside:
-        yield Finding(
-            "home",
-            "note",
-            f"{path} was set aside and is not read",
-            f"rm {quoted(path)}   (once nothing in it is needed)",
-        )
-    if not open_to_others and not missing:
+    exposed = [finding for path in _paths(context) if (finding := _exposure(path))]
+    yield from exposed
+    aside = sorted(home.state.glob(f"{context.database.name}.aside-*[0-9]"))
+    for path in (*context.vault.file.quarantined(), *aside):
+        step = f"rm {quoted(path)}   (once nothing in it is needed)"
+        yield Finding("home", "note", f"{path} was set aside and is not read", step)
+    if not exposed and not missing:
         yield Finding("home", "ok", str(home.config.parent))
 
 
-def integrity(context: CliContext, config: Config | None) -> Iterator[Finding]:
+def _paths(context: CliContext) -> Iterator[Path]:
+    """Yield the directories and files of the home that must be private."""
+    home, database = context.home, context.database
+    yield from dict.fromkeys((home.config.parent, home.state, home.secrets.parent))
+    yield from (home.config, home.secrets, home.secrets.with_name("pepper"))
+    for suffix in ("", "-wal", "-shm"):
+        yield database.with_name(f"{database.name}{suffix}")
+
+
+def check_store(context: CliContext, config: Config | None) -> Iterator[Finding]:
+    """Check that the store can be read. `config` is None while it cannot be read itself."""
     if config is not None and not config.gateway.store.startswith("sqlite:"):
-        yield from _elsewhere(context)
+        yield _other_store(context)
         return
     if not context.has_database:
-        yield Finding("store", "ok", "nothing is remembered yet")
+        yield Finding("store", "ok", "no store yet")
         return
     try:
         damage = _damage(context)
     except StoreError as error:
-        mend = (
-            _SET_ASIDE
-            if _beyond_reading(error)
-            else f"ls -la {quoted(context.database.parent)}   (is it yours, and is there room?)"
-        )
-        yield Finding("store", "wrong", error.what, error.next_step if error.next_step != _MYSELF else mend)
+        yield Finding("store", "wrong", error.what, _repair_of(context, error))
+        return
+    if damage:
+        yield Finding("store", "wrong", damage, _SET_ASIDE)
     else:
-        yield (
-            Finding("store", "wrong", damage, _SET_ASIDE)
-            if damage
-            else Finding("store", "ok", str(context.database))
-        )
+        yield Finding("store", "ok", str(context.database))
 
 
-def _elsewhere(context: CliContext) -> Iterator[Finding]:
-    """A store that is no file of ours."""
+def _repair_of(context: CliContext, error: StoreError) -> str:
+    """Return the command that repairs a store which cannot be opened."""
+    if error.next_step != _OWN_COMMAND:
+        return error.next_step
+    if _is_beyond_reading(error):
+        return _SET_ASIDE
+    return f"ls -la {quoted(context.database.parent)}   (is it yours, and is there room?)"
+
+
+def _other_store(context: CliContext) -> Finding:
+    """Check a store that is no file of ours."""
     from ..store.memory import MemoryStore
 
     try:
         context.store.revision()
     except HoldfastError as error:
-        yield Finding("store", "wrong", error.what, error.next_step)
-    else:
-        kept = "the configuration keeps everything in memory: nothing outlives a process"
-        yield (
-            Finding("store", "note", kept)
-            if isinstance(context.store, MemoryStore)
-            else Finding("store", "ok", "the database answers")
-        )
+        return Finding("store", "wrong", error.what, error.next_step)
+    if isinstance(context.store, MemoryStore):
+        return Finding("store", "note", "the configured store is in memory: it is lost when a program ends")
+    return Finding("store", "ok", "the database answers")
 
 
 def _damage(context: CliContext) -> str:
-    """What SQLite says of the file's integrity; empty when all is well. Raises StoreError when it cannot be
-    opened."""
+    """Return what SQLite reports about the file's integrity; empty when it is sound. Raises StoreError when
+    the file cannot be opened."""
     import sqlite3
 
     from ..store.sqlite import connect
@@ -122,18 +125,17 @@ def _damage(context: CliContext) -> str:
     context.store.revision()
     try:
         with closing(connect(context.database)) as connection:
-            said = [
-                line
-                for row in connection.execute("PRAGMA quick_check(5)")
-                for line in str(row[0]).splitlines()
-            ]
+            rows = connection.execute("PRAGMA quick_check(5)").fetchall()
+        lines = [line for row in rows for line in str(row[0]).splitlines()]
     except sqlite3.DatabaseError as error:
-        said = [str(error)]
-    return "" if said == ["ok"] else f"the store {context.database} is damaged: {'; '.join(said)}"
+        lines = [str(error)]
+    if lines == ["ok"]:
+        return ""
+    return f"the store {context.database} is damaged: {'; '.join(lines)}"
 
 
-def _missing(path: Path) -> bool:
-    """Whether there is no such file; one that we may not look at is not missing."""
+def _is_missing(path: Path) -> bool:
+    """Tell whether there is no such file. A file that we may not look at is not missing."""
     try:
         path.lstat()
     except OSError as error:
@@ -141,36 +143,30 @@ def _missing(path: Path) -> bool:
     return False
 
 
-def _beyond_reading(error: StoreError) -> bool:
-    """Whether the file itself is at fault. One that is locked, full, read-only or hidden from us is as good
-    as it was."""
+def _is_beyond_reading(error: StoreError) -> bool:
+    """Tell whether the file itself is damaged. A file that is locked, full, read-only or hidden from us is
+    not."""
     name = getattr(error.__cause__, "sqlite_errorname", "")
     return error.__cause__ is None or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"))
 
 
-def _mode(path: Path) -> Finding | None:
-    """A file that others may read, a directory that they may enter (worse: write), or that we may not
-    write."""
+def _exposure(path: Path) -> Finding | None:
+    """Find what is wrong with the owner and mode of a file or directory: another owner, a directory that we
+    cannot write, or access by others. None when it is private, or cannot be looked at."""
     try:
         status = path.stat()
     except OSError:
         return None
-    mode, directory = stat.S_IMODE(status.st_mode), stat.S_ISDIR(status.st_mode)
+    mode, is_directory = stat.S_IMODE(status.st_mode), stat.S_ISDIR(status.st_mode)
+    private = 0o700 if is_directory else 0o600
     if status.st_uid != os.getuid():
         return Finding("home", "wrong", f"{path} belongs to another user", f"ls -ld {quoted(path)}")
-    if directory and not os.access(path, os.W_OK | os.X_OK):
-        return Finding(
-            "home",
-            "wrong",
-            f"{path} cannot be written: nothing can be remembered",
-            f"chmod 700 {quoted(path)}",
-        )
-    if not mode & 0o077:
+    if is_directory and not os.access(path, os.W_OK | os.X_OK):
+        what = f"{path} cannot be written: nothing can be stored"
+        return Finding("home", "wrong", what, f"chmod 700 {quoted(path)}")
+    if not mode & _OTHERS:
         return None
-    level = "wrong" if not directory or mode & 0o022 else "note"
-    return Finding(
-        "home",
-        level,
-        f"{path} is open to others (mode {mode:04o})",
-        f"chmod {0o700 if directory else 0o600:o} {quoted(path)}",
-    )
+    # Others who may only enter a directory still cannot read its private files.
+    level = "note" if is_directory and not mode & _OTHERS_WRITE else "wrong"
+    what = f"{path} is open to others (mode {mode:04o})"
+    return Finding("home", level, what, f"chmod {private:o} {quoted(path)}")

@@ -1,4 +1,4 @@
-"""`holdfast provider endpoint`, and what the commands say of an address or a key by the table of presets."""
+"""`holdfast provider endpoint`, and hints about addresses and keys that the table of presets gives."""
 
 from __future__ import annotations
 
@@ -9,27 +9,25 @@ import click
 
 from . import complete
 from .context import CliContext
-from .output import say
+from .output import if_any, say
+from .references import is_free_to_read
 
 if TYPE_CHECKING:
-    from ..core.identity import Key, Provider
+    from ..core.identity import Endpoint, Key, Provider
     from ..core.known_hosts import Misplaced
-
-_FREE_TO_READ = ("env", "file", "store")
-"""References that are read just to look at a key; a program or a keyring is not asked for that."""
 
 
 @click.command()
 @click.argument("name", shell_complete=complete.providers)
 @click.argument("endpoints", nargs=-1, required=True, metavar="DIALECT=URL...")
-@click.option("--auth", help="How a key is shown there: bearer, x-api-key, api-key, or none.")
+@click.option("--auth", help="How a key is sent there: bearer, x-api-key, api-key, or none.")
 @click.pass_obj
 def endpoint(context: CliContext, name: str, endpoints: Sequence[str], auth: str | None) -> None:
-    """Give a provider another endpoint, in a dialect or at an address.
+    """Add an endpoint to a provider, or change one.
 
     Its endpoints in other dialects stay as they are. If they were its preset's, they are written out beside
-    the new ones. Without --auth the key is shown as a preset of the very host says, else as the provider
-    says.
+    the new ones. Without --auth the key is sent as a preset with this host sends it, else as the provider
+    does.
 
     \b
     Example:
@@ -46,7 +44,8 @@ def endpoint(context: CliContext, name: str, endpoints: Sequence[str], auth: str
     provider = config.providers[provider.name]
     for endpoint in provider.endpoints:
         say(f"provider '{name}' speaks {endpoint.dialect} at {endpoint.url}")
-    say(f"  next: holdfast check {name}" + (f"/{provider.models[0]}" if provider.models else ""))
+    model = next(iter(provider.models or ()), "")
+    say(f"  next: holdfast check {name}{if_any('/{}', model)}")
 
 
 def parsed(text: str, step: str) -> tuple[str, str]:
@@ -59,29 +58,36 @@ def parsed(text: str, step: str) -> tuple[str, str]:
     return dialect.strip(), url.strip()
 
 
+def endpoints_of(provider: Provider) -> tuple[Endpoint, ...]:
+    """Return all endpoints of a provider: its own, then those of single keys."""
+    of_keys = (endpoint for key in provider.keys for endpoint in key.endpoints)
+    return tuple(dict.fromkeys((*provider.endpoints, *of_keys)))
+
+
 def _as_written(provider: Provider, url: str, auth: str | None) -> object:
-    """Return what to write into the file: the URL alone where it means the same."""
-    if auth is None or (
-        auth == "bearer" and all(endpoint.auth == "bearer" for endpoint in provider.endpoints)
-    ):
+    """Return the value to write into the file: the URL alone where that means the same."""
+    styles = {str(endpoint.auth) for endpoint in provider.endpoints}
+    if auth is None or (auth == "bearer" and styles == {"bearer"}):
         return url
     return {"url": url, "auth": auth}
 
 
 def _usual_auth(dialect: str, url: str) -> str | None:
-    """Return how a preset at the address shows its key in this dialect; None without such a preset."""
+    """Return how a preset with this address sends its key in this dialect; None without such a preset."""
     from ..providers import presets
 
     known = presets.known_at(url)
-    for endpoint in known.endpoints if known is not None else ():
+    if known is None:
+        return None
+    for endpoint in known.endpoints:
         if endpoint.dialect == dialect:
             return str(endpoint.auth)
     return None
 
 
 def of_its_host(context: CliContext, provider: Provider) -> Iterator[str]:
-    """Yield what a preset knows of a provider's host beyond what its entry says, and the command that adds
-    it."""
+    """Yield the dialects of a provider's host that a preset knows and its entry lacks, and the command that
+    adds them."""
     from ..core.known_hosts import more_dialects
 
     more = more_dialects(context.config.known_at, provider)
@@ -90,24 +96,25 @@ def of_its_host(context: CliContext, provider: Provider) -> Iterator[str]:
 
 
 def of_its_keys(context: CliContext, provider: Provider, keys: Sequence[Key]) -> Iterator[str]:
-    """Yield which of these keys seem to belong to another provider, as far as they can be read without
-    running anything."""
-    for key in keys:
-        wrong = misplaced(context, provider, key) if key.ref.partition(":")[0] in _FREE_TO_READ else None
+    """Yield a line, and the command to run, for each of the keys that seems to belong to another provider.
+    Only keys that are free to read are looked at."""
+    for key in filter(is_free_to_read, keys):
+        wrong = misplaced(context, provider, key)
         if wrong is not None:
             yield f"  key '{key.label}' may be in the wrong place: {wrong.what}"
             yield f"  run: {step_for(provider, key, wrong)}"
 
 
 def step_for(provider: Provider, key: Key, wrong: Misplaced) -> str:
-    """Return what to run about a key that may be in the wrong place: the provider knows where nobody else
-    does."""
-    return wrong.command(key.ref) if wrong.owners else f"holdfast check {provider.name}   (asks the provider)"
+    """Return the command for a key that may be in the wrong place: where no owner is known, one call to the
+    provider tells."""
+    if wrong.owners:
+        return wrong.command(key.ref)
+    return f"holdfast check {provider.name}   (asks the provider)"
 
 
 def misplaced(context: CliContext, provider: Provider, key: Key) -> Misplaced | None:
-    """Return what is wrong with where a key would go; None where nothing can be said, or the key cannot be
-    read."""
+    """Return why a key seems to belong to another provider; None where it does not, or cannot be read."""
     from ..core.errors import SecretMissing
     from ..core.known_hosts import places_of
     from ..providers import presets

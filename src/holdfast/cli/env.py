@@ -1,5 +1,5 @@
-"""`holdfast env`: what a client needs in its environment to talk to a running gateway. Tokens by reference,
-never by value."""
+"""`holdfast env`: the variables by which a client finds a running gateway. They refer to the token and never
+hold it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ _TOKEN = {"powershell": "$Env:HOLDFAST_TOKEN"}
 @click.option("--shell", type=click.Choice(list(_LINES)), default="bash", show_default=True)
 @click.pass_obj
 def command(context: CliContext, session: str | None, shell: str) -> None:
-    """Print the exports by which a client finds the gateway. Put the gateway's token into HOLDFAST_TOKEN
-    first.
+    """Print the variables by which a client finds the gateway.
+
+    They refer to HOLDFAST_TOKEN: put the gateway's token into it first.
 
     \b
     Example:
@@ -31,9 +32,12 @@ def command(context: CliContext, session: str | None, shell: str) -> None:
       holdfast env --shell fish | source
     """
     from ..core.config import Listen
+    from ..core.session import checked_session_id
     from ..providers.presets import rows
 
-    base = Listen.parse(context.config.gateway.listen).url + (f"/s/{_checked(session)}" if session else "")
+    base = Listen.parse(context.config.gateway.listen).url
+    if session:
+        base = f"{base}/s/{checked_session_id(session)}"
     token = f'"{_TOKEN.get(shell, "$HOLDFAST_TOKEN")}"'
     openai, anthropic = (rows()[name]["env"][0] for name in ("openai", "anthropic"))
     values = {
@@ -45,11 +49,3 @@ def command(context: CliContext, session: str | None, shell: str) -> None:
     }
     for name, value in values.items():
         print(_LINES[shell].format(name=name, value=value))
-
-
-def _checked(session: str) -> str:
-    """The id, which then is safe in a URL and in quotes. Raises IdentityError."""
-    from ..core.identity import Pin, ProviderName
-    from ..core.session import Session
-
-    return Session(session, Pin(ProviderName("any-provider"), "any")).id

@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from ..store.base import Store
 
 
-def sessions_of(store: Store | None, provider: str) -> list[Session]:
+def sessions_of(store: Store, provider: str) -> list[Session]:
     """Return the sessions whose pin or active fallback is one of the provider's."""
-    if store is None:
-        return []
     return [session for session in store.sessions() if _uses(session, provider)]
 
 
@@ -26,9 +24,9 @@ def _uses(session: Session, provider: str) -> bool:
 
 
 def refuse_while_used(what: str, sessions: Sequence[Session], forced: str) -> None:
-    """Raise ConfigError if there are sessions that would lose what they chose.
+    """Raise ConfigError if there are sessions that use what is to be removed (`what`).
 
-    `what` names the thing to be removed; `forced` is the command that removes it all the same.
+    `forced` is the command that removes it nevertheless.
     """
     from ..core.errors import ConfigError
 

@@ -1,15 +1,17 @@
-"""`holdfast heal`: what became of the sessions that other software stored without the name its user chose,
-and their repair."""
+"""`holdfast heal`: check and repair sessions that other software stored without the name that its user
+chose."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import count, json_option, say, show_json, table
+from .._files import quoted
+from .output import count, if_any, json_option, say, show_json, table
 
 if TYPE_CHECKING:
     from ..importers.hermes_home import HermesHome
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Repair incomplete providers, or sessions stored by other tools.
+    """Repair incomplete providers, or sessions of other tools.
 
     \b
     Example:
@@ -38,7 +40,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     "--home",
     "directory",
     type=click.Path(path_type=Path),
-    help="The Hermes home; without it HERMES_HOME, else ~/.hermes.",
+    help="The Hermes home; by default $HERMES_HOME, else ~/.hermes.",
 )
 @click.option(
     "--apply",
@@ -77,28 +79,33 @@ def hermes(
 
     if apply and undo:
         raise ConfigError("--apply and --undo exclude each other", next_step="holdfast heal hermes --help")
-    path = directory.expanduser() if directory is not None else default_path()
+    path = default_path()
+    if directory is not None:
+        path = directory.expanduser()
     if undo:
-        _undone(path, as_json)
+        _undo(path, as_json)
         return 0
     home = read_home(path)
     verdicts = _verdicts(home, chosen)
-    healable = [one for one in verdicts if one.config is not None]
+    changes = {
+        verdict.row.id: (verdict.row.model_config, verdict.config)
+        for verdict in verdicts
+        if verdict.config is not None
+    }
     backup = None
-    if apply and healable:
-        changes = {
-            one.row.id: (one.row.model_config, one.config) for one in healable if one.config is not None
-        }
+    if apply and changes:
         backup = hermes_db.heal(path, changes, lambda rows: _wrong_still(home, rows, verdicts))
         verdicts = _verdicts(home, ())
     if as_json:
-        show_json(_as_json(home, verdicts, healable if apply else (), backup))
+        show_json(_as_json(home, verdicts, list(changes) if apply else [], backup))
     else:
-        _show(home, verdicts, everything, healable, backup)
-    return int(any(one.state != "resumes" for one in verdicts))
+        _show(home, verdicts, everything=everything)
+        _say_next(home, verdicts, healable=len(changes), backup=backup, everything=everything)
+    return int(any(verdict.state != "resumes" for verdict in verdicts))
 
 
-def _undone(path: Path, as_json: bool) -> None:
+def _undo(path: Path, as_json: bool) -> None:
+    """Restore the database as it was before the latest repair."""
     from ..importers import hermes_db
 
     backup, healed = hermes_db.undo(path)
@@ -106,139 +113,147 @@ def _undone(path: Path, as_json: bool) -> None:
         show_json({"restored": str(backup), "sessions": healed})
     else:
         say(
-            f"Restored {path / 'state.db'} as it was before {count(len(healed), 'session')} were healed",
-            f"  the backup stays: {backup}",
+            f"Restored {path / 'state.db'} as it was before {count(len(healed), 'session')} were repaired",
+            f"  the backup is kept: {backup}",
         )
 
 
 def _verdicts(home: HermesHome, chosen: Iterable[str]) -> list[Verdict]:
+    """Judge each session; `chosen` holds the user's own decisions, SESSION=ENTRY each. Raises ConfigError for
+    one that names no session or no entry."""
     from ..core.errors import ConfigError
     from ..importers import hermes_db
     from ..importers.hermes_rows import row_of
     from ..importers.hermes_verdicts import judge
 
-    words = {session: entry for session, _, entry in (one.partition("=") for one in chosen)}
-    rows = [row_of(one) for one in hermes_db.read(home.database)]
-    strange = [
-        f"{session}={entry}"
-        for session, entry in words.items()
-        if session not in {row.id for row in rows} or not home.named(entry)
-    ]
-    if strange:
-        names = ", ".join(one.name for one in home.entries) or "none"
-        raise ConfigError(
-            f"--choose {strange[0]}: there is no such session or no such entry (entries: {names})",
-            next_step="holdfast heal hermes --all",
-        )
-    return [judge(home, row, words.get(row.id)) for row in rows]
+    decisions = dict(text.partition("=")[::2] for text in chosen)
+    rows = [row_of(stored) for stored in hermes_db.read(home.database)]
+    ids = {row.id for row in rows}
+    for session, entry in decisions.items():
+        if session not in ids or not home.named(entry):
+            names = ", ".join(known.name for known in home.entries) or "none"
+            raise ConfigError(
+                f"--choose {session}={entry}: there is no such session or no such entry (entries: {names})",
+                next_step="holdfast heal hermes --all",
+            )
+    return [judge(home, row, decisions.get(row.id)) for row in rows]
 
 
 def _wrong_still(home: HermesHome, rows: Sequence[Any], before: Sequence[Verdict]) -> str:
-    """Return what is wrong before the commit: a healed row that would not resume, or another changed row."""
+    """Return what is wrong before the commit: a repaired row that would not resume, or another changed row.
+    Empty when all is well."""
     from ..importers.hermes_rows import row_of
     from ..importers.hermes_verdicts import judge
 
     after = {row.id: row for row in map(row_of, rows)}
-    for one in before:
-        row = after.get(one.row.id)
-        if row is None or (one.config is None and row != one.row):
-            return f"session {one.row.id} would have changed"
-        if (
-            one.config is not None
-            and judge(
-                home,
-                row,
-                (one.belongs or "").removeprefix("custom:") if home.named(one.belongs or "") else None,
-            ).state
-            != "resumes"
-        ):
-            return f"session {one.row.id} would not resume"
+    for verdict in before:
+        row = after.get(verdict.row.id)
+        if row is None or (verdict.config is None and row != verdict.row):
+            return f"session {verdict.row.id} would have changed"
+        if verdict.config is None:
+            continue
+        entry = None
+        if verdict.belongs and home.named(verdict.belongs):
+            entry = verdict.belongs.removeprefix("custom:")
+        if judge(home, row, entry).state != "resumes":
+            return f"session {verdict.row.id} would not resume"
     return ""
 
 
 def _as_json(
-    home: HermesHome, verdicts: Sequence[Verdict], healed: Sequence[Verdict], backup: Path | None
+    home: HermesHome, verdicts: Sequence[Verdict], healed: Sequence[str], backup: Path | None
 ) -> dict[str, Any]:
     return {
         "home": str(home.path),
-        "sessions": [
-            {
-                "id": one.row.id,
-                "source": one.row.source,
-                "title": one.row.title,
-                "model": one.row.model,
-                "stored": {
-                    "provider": one.row.provider or one.row.billed_provider,
-                    "url": one.row.at,
-                    "dialect": one.row.dialect,
-                },
-                "state": str(one.state),
-                "today": {
-                    "entry": one.today.entry.name if one.today.entry else None,
-                    "provider": one.today.provider,
-                    "host": one.today.host,
-                }
-                | {"key": one.today.key},
-                "belongs": one.belongs,
-                "healable": one.config is not None,
-                "why": one.why,
-                "candidates": list(one.candidates),
-                "note": one.note,
-            }
-            for one in verdicts
-        ],
+        "sessions": [_view(verdict) for verdict in verdicts],
         "ignored": [{"what": what, "why": why} for what, why in home.ignored],
-        "healed": [one.row.id for one in healed],
-        "backup": str(backup) if backup is not None else None,
+        "healed": list(healed),
+        "backup": backup and str(backup),
     }
 
 
-def _show(
-    home: HermesHome,
-    verdicts: Sequence[Verdict],
-    everything: bool,
-    healable: Sequence[Verdict],
-    backup: Path | None,
-) -> None:
-    shown = [one for one in verdicts if everything or one.state != "resumes"]
-    cells = [[one.row.id, one.row.model, str(one.state), str(one.today), _verdict(one)] for one in shown]
-    if cells:
-        table(("SESSION", "MODEL", "STATE", "GOES TODAY TO", "BELONGS TO"), cells, empty="")
-    for one in verdicts:
-        if one.note and everything:
-            say(f"  {one.row.id}: {one.note}")
-    doubtful = sum(bool(one.note) for one in verdicts)
-    sums = {
-        state: sum(one.state == state for one in verdicts)
-        for state in ("resumes", "wrong place", "cannot be told")
+def _view(verdict: Verdict) -> dict[str, Any]:
+    """Return the verdict on a session as JSON values."""
+    row, today = verdict.row, verdict.today
+    return {
+        "id": row.id,
+        "source": row.source,
+        "title": row.title,
+        "model": row.model,
+        "stored": {
+            "provider": row.provider or row.billed_provider,
+            "url": row.at,
+            "dialect": row.dialect,
+        },
+        "state": str(verdict.state),
+        "today": {
+            "entry": today.entry and today.entry.name,
+            "provider": today.provider,
+            "host": today.host,
+            "key": today.key,
+        },
+        "belongs": verdict.belongs,
+        "healable": verdict.config is not None,
+        "why": verdict.why,
+        "candidates": list(verdict.candidates),
+        "note": verdict.note,
     }
+
+
+def _show(home: HermesHome, verdicts: Sequence[Verdict], *, everything: bool) -> None:
+    """Print the sessions that do not resume, or all of them, and how many there are of each state."""
+    shown = [verdict for verdict in verdicts if everything or verdict.state != "resumes"]
+    if shown:
+        table(
+            ("SESSION", "MODEL", "STATE", "GOES TODAY TO", "BELONGS TO"),
+            [
+                [verdict.row.id, verdict.row.model, str(verdict.state), str(verdict.today), _belongs(verdict)]
+                for verdict in shown
+            ],
+            empty="",
+        )
+    if everything:
+        for verdict in verdicts:
+            if verdict.note:
+                say(f"  {verdict.row.id}: {verdict.note}")
+    states = Counter(str(verdict.state) for verdict in verdicts)
     say(
-        f"{count(len(verdicts), 'session')} in {home.database}: {sums['resumes']} resume, "
-        f"{sums['wrong place']} would go to the wrong place, {sums['cannot be told']} cannot be told"
+        f"{count(len(verdicts), 'session')} in {home.database}: {states['resumes']} resume, "
+        f"{states['wrong place']} would go to the wrong place, {states['cannot be told']} cannot be told"
     )
+
+
+def _belongs(verdict: Verdict) -> str:
+    """Return the entry where a session belongs, or why that cannot be told."""
+    if verdict.belongs is not None:
+        return verdict.belongs
+    return verdict.why + if_any(" ({})", " or ".join(verdict.candidates))
+
+
+def _say_next(
+    home: HermesHome, verdicts: Sequence[Verdict], *, healable: int, backup: Path | None, everything: bool
+) -> None:
+    """Print what was repaired or can be, with the commands for it, and what hermes does not use."""
     if backup is not None:
         say(
-            f"{count(len(healable), 'session')} healed; the file as it was: {backup}",
-            "  to take it back: holdfast heal hermes --undo",
+            f"Repaired {count(healable, 'session')}. The file as it was: {backup}",
+            "  to undo this: holdfast heal hermes --undo",
         )
     elif healable:
-        say(f"  run: holdfast heal hermes --apply   (repairs {len(healable)}; hermes must not run)")
+        say(f"  run: holdfast heal hermes --apply   (repairs {healable}; stop hermes first)")
+    doubtful = sum(bool(verdict.note) for verdict in verdicts)
     if doubtful and not everything:
         say(
             f"  {count(doubtful, 'session')} may carry the name of another entry at the same URL",
             "  run: holdfast heal hermes --all",
         )
-    if sums["cannot be told"]:
+    if any(verdict.state == "cannot be told" for verdict in verdicts):
         say("  to decide yourself: holdfast heal hermes --choose SESSION=ENTRY --apply")
     for what, why in home.ignored:
         say(f"  not used by hermes: {what}: {why}")
     profiles = home.path / "profiles"
     if profiles.is_dir():
-        say(f"  each directory in {profiles} is a home of its own")
-        say(f"  run: holdfast heal hermes --home {profiles}/NAME")
-
-
-def _verdict(one: Verdict) -> str:
-    if one.belongs is not None:
-        return one.belongs
-    return one.why + (f" ({' or '.join(one.candidates)})" if one.candidates else "")
+        say(
+            f"  each directory in {profiles} is a home of its own",
+            f"  run: holdfast heal hermes --home {quoted(profiles)}/NAME",
+        )

@@ -1,9 +1,11 @@
-"""`holdfast import`: providers of other programs as entries of ours, keys by reference. It shows first, and
-writes with --apply."""
+"""`holdfast import`: providers of other programs as entries of ours, keys by reference. It prints the
+entries, and writes them with --apply."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,20 +23,31 @@ if TYPE_CHECKING:
 _PROGRAMS = ("hermes", "litellm", "opencode", "pi", "codex", "env")
 
 
+@dataclass(slots=True)
+class _Import:
+    """An import: what is planned, the entries that were `written`, the sessions that were created (or would
+    be), and those that were left out, as (id, reason)."""
+
+    planned: Plan
+    written: Sequence[str] = ()
+    sessions: Sequence[Session] = ()
+    left_out: Sequence[tuple[str, str]] = ()
+
+
 @click.command()
 @click.argument("program", type=click.Choice(_PROGRAMS))
 @click.argument("path", required=False, type=click.Path(path_type=Path))
-@click.option("--apply", is_flag=True, help="Write it. Without this it is only shown.")
-@click.option("--only", multiple=True, metavar="NAME", help="This entry and no other; may be repeated.")
+@click.option("--apply", is_flag=True, help="Write the entries. Without this they are only printed.")
+@click.option("--only", multiple=True, metavar="NAME", help="Import only this entry; may be repeated.")
 @click.option(
     "--copy-secrets",
     is_flag=True,
-    help="Keep keys that stand there as values in our secrets.toml, under store: references.",
+    help="Copy keys that the program holds as values to our secrets.toml, as store: references.",
 )
 @click.option(
     "--sessions",
     is_flag=True,
-    help="hermes: its sessions, too, where it is certain which provider each belongs to.",
+    help="hermes: also its sessions, where their provider is certain.",
 )
 @json_option
 @click.pass_obj
@@ -48,13 +61,12 @@ def command(
     sessions: bool,
     as_json: bool,
 ) -> int:
-    """Take over the providers of another program.
+    """Import the providers of another program.
 
-    That is names, endpoints, keys by reference, models and fall-backs. PATH is that program's home or file;
-    without it, where it looks itself.
-    The entries are printed, and what could not be carried and why. An entry whose name you use for another
-    URL is never touched; then, with
-    --apply, the exit code is 1.
+    Takes names, endpoints, keys by reference, models and fallbacks from PATH, that program's home or file; by
+    default from where the program itself looks. Prints the entries, and what is left out with the reason. An
+    entry whose name you use for another URL is never touched. Exit 1: with --apply, such an entry was left
+    out.
 
     \b
     Example:
@@ -70,131 +82,142 @@ def command(
 
     if sessions and program != "hermes":
         raise ConfigError(
-            "--sessions is for hermes: the others store no sessions that could be taken over",
+            "--sessions is for hermes only: the other programs store no sessions that can be imported",
             next_step=f"holdfast import {program}",
         )
-    path = path.expanduser() if path is not None else None
-    if path is not None and not path.exists():
-        raise ConfigError(f"there is nothing at {path}", next_step="holdfast import --help")
-    found = import_module(f"..importers.{program}", __package__).read(path)
-    planned = plan(found, context.config, only, copied=copy_secrets)
-    written = write(context.editable, planned) if apply else ()
-    made, refused = _sessions(context, path, planned, apply) if sessions else ([], [])
+    if path is not None:
+        path = path.expanduser()
+        if not path.exists():
+            raise ConfigError(f"there is nothing at {path}", next_step="holdfast import --help")
+    entries = import_module(f"..importers.{program}", __package__).read(path)
+    planned = plan(entries, context.config, only, copied=copy_secrets)
+    done = _Import(planned)
+    if apply:
+        done.written = write(context.editable, planned)
+    if sessions:
+        _add_sessions(context, done, path, apply=apply)
     if as_json:
-        show_json(_as_json(planned, written, made, refused))
+        show_json(_as_json(done))
     else:
-        _show(planned, program, path, apply, context, made, refused, sessions)
+        _show(done)
+        again = _with_apply(program, path, only, copy_secrets=copy_secrets, sessions=sessions)
+        _say_entries(context, done, again=again, apply=apply)
+        if sessions:
+            _show_sessions(done, apply=apply)
     return int(apply and bool(planned.refused))
 
 
-def _sessions(
-    context: CliContext, path: Path | None, planned: Plan, apply: bool
-) -> tuple[list[Session], list[tuple[str, str]]]:
-    """The sessions that were (or would be) created, and the others with the reason."""
+def _with_apply(
+    program: str, path: Path | None, only: Sequence[str], *, copy_secrets: bool, sessions: bool
+) -> str:
+    """Return the command that writes what is planned."""
+    words = ["holdfast", "import", program]
+    if path is not None:
+        words.append(str(path))
+    for name in only:
+        words += ["--only", name]
+    flags = {"--copy-secrets": copy_secrets, "--sessions": sessions}
+    words += [flag for flag, given in flags.items() if given]
+    return shlex.join([*words, "--apply"])
+
+
+def _add_sessions(context: CliContext, done: _Import, path: Path | None, *, apply: bool) -> None:
+    """Find the sessions of hermes whose provider is certain and, to apply, create them."""
     import time
 
+    from ..engine.sessions import Reason, create
     from ..importers import hermes, hermes_db
     from ..importers.hermes_home import default_path, read_home
     from ..importers.hermes_rows import row_of
     from ..importers.hermes_verdicts import judge
+    from .session import rows
 
     home = read_home(path or default_path())
-    verdicts = [judge(home, row_of(one)) for one in hermes_db.read(home.database)]
-    made, refused = hermes.sessions(_with(context, planned, apply), verdicts, home.entries, time.time())
-    memory = context.memory
-    there = (
-        {one.id for one in memory.sessions()} | {one.id for one in memory.broken_sessions()}
-        if memory is not None
-        else set()
-    )
-    refused += [(one.id, "a session of that name is there already") for one in made if one.id in there]
-    made = [one for one in made if one.id not in there]
+    verdicts = [judge(home, row_of(stored)) for stored in hermes_db.read(home.database)]
+    config = _config_after(context, done.planned, applied=apply)
+    sessions, left_out = hermes.sessions(config, verdicts, home.entries, time.time())
+    taken = {row.id for row in rows(context.existing_store)}
+    exists = [
+        (session.id, "there is a session of that name already") for session in sessions if session.id in taken
+    ]
+    done.sessions = [session for session in sessions if session.id not in taken]
+    done.left_out = [*left_out, *exists]
     if apply:
-        _create(context, made)
-    return made, refused
+        for session in done.sessions:
+            create(context.store, session, Reason(imported="hermes"))
 
 
-def _with(context: CliContext, planned: Plan, applied: bool) -> Config:
-    """The configuration with what the import brings."""
+def _config_after(context: CliContext, planned: Plan, *, applied: bool) -> Config:
+    """Return the configuration with the entries of the plan."""
     from dataclasses import replace
 
     from ..config import load
 
     if applied:
         return load(context.home)
-    return replace(
-        context.config,
-        providers={**context.config.providers, **{one.name: one.provider() for one in planned.new}},
-    )
+    added = {entry.name: entry.provider() for entry in planned.new}
+    return replace(context.config, providers={**context.config.providers, **added})
 
 
-def _create(context: CliContext, sessions: Sequence[Session]) -> None:
-    from ..engine.sessions import Reason, create
-
-    for one in sessions:
-        create(context.store, one, Reason(imported="hermes"))
-
-
-def _as_json(
-    planned: Plan, written: Sequence[str], made: Sequence[Session], refused: Sequence[tuple[str, str]]
-) -> dict[str, Any]:
-    def pairs(rows: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
-        return [{"what": what, "why": why} for what, why in rows]
-
+def _as_json(done: _Import) -> dict[str, Any]:
+    planned = done.planned
     return {
         "entries": [
-            {"name": one.name, "place": one.location, **one.table(copied=planned.copied)}
-            for one in planned.new
+            {"name": entry.name, "place": entry.location, **entry.table(copied=planned.copied)}
+            for entry in planned.new
         ],
         "toml": planned.text(),
         "fallbacks": dict(planned.fallbacks),
         "present": list(planned.present),
-        "refused": pairs(planned.refused),
-        "left_out": pairs(planned.notes),
-        "written": list(written),
-        "sessions": [{"id": one.id, "pin": str(one.pin)} for one in made],
-        "sessions_left_out": pairs(refused),
+        "refused": _pairs(planned.refused),
+        "left_out": _pairs(planned.notes),
+        "written": list(done.written),
+        "sessions": [{"id": session.id, "pin": str(session.pin)} for session in done.sessions],
+        "sessions_left_out": _pairs(done.left_out),
     }
 
 
-def _show(
-    planned: Plan,
-    program: str,
-    path: Path | None,
-    applied: bool,
-    context: CliContext,
-    made: Sequence[Session],
-    refused: Sequence[tuple[str, str]],
-    sessions: bool,
-) -> None:
-    if text := planned.text():
+def _pairs(rows: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return rows of (what, why) as JSON values."""
+    return [{"what": what, "why": why} for what, why in rows]
+
+
+def _show(done: _Import) -> None:
+    """Print the entries as they are written, those that exist already, and what is left out."""
+    planned = done.planned
+    text = planned.text()
+    if text:
         say(text)
     for name in planned.present:
-        say(f"'{name}' is there already")
-    for head, rows in (("not touched:", planned.refused), ("not carried:", planned.notes)):
-        if rows:
-            say(head, *(f"  {what}: {why}" for what, why in rows))
-    again = " ".join(
-        [
-            "holdfast import",
-            program,
-            *([str(path)] if path is not None else []),
-            *(["--sessions"] if sessions else []),
-        ]
-    )
-    entries = count(len(planned.new), "provider")
-    if applied:
-        say(f"{entries} written into {context.home.config}", "  next: holdfast doctor")
+        say(f"'{name}' exists already")
+    _say_pairs("not touched:", planned.refused)
+    _say_pairs("left out:", planned.notes)
+
+
+def _say_pairs(head: str, rows: Sequence[tuple[str, str]]) -> None:
+    if rows:
+        say(head, *(f"  {what}: {why}" for what, why in rows))
+
+
+def _say_entries(context: CliContext, done: _Import, *, again: str, apply: bool) -> None:
+    """Print how many entries were written, or would be, and what to run next."""
+    new = done.planned.new
+    entries = count(len(new), "provider")
+    if apply:
+        say(f"{entries} written to {context.home.config}", "  next: holdfast doctor")
+        return
+    if new:
+        say(f"{entries} would be written to {context.home.config}")
     else:
-        say(
-            f"{entries} would be written into {context.home.config}"
-            if planned.new
-            else "nothing new to write"
-        )
-        if planned.new or made:
-            say(f"  run: {again} --apply")
-    if sessions:
-        verb = "created" if applied else "would be created"
-        say(f"{count(len(made), 'session')} {verb}", *(f"  {one.id} on {one.pin}" for one in made))
-        if refused:
-            say("sessions left out:", *(f"  {what}: {why}" for what, why in refused))
+        say("nothing new to write")
+    if new or done.sessions:
+        say(f"  run: {again}")
+
+
+def _show_sessions(done: _Import, *, apply: bool) -> None:
+    verb = "created" if apply else "would be created"
+    say(
+        f"{count(len(done.sessions), 'session')} {verb}",
+        *(f"  {session.id} on {session.pin}" for session in done.sessions),
+    )
+    _say_pairs("sessions left out:", done.left_out)

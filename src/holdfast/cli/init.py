@@ -1,5 +1,5 @@
-"""`holdfast init`: the home and a commented holdfast.toml. It offers what the environment holds as commands
-and runs none."""
+"""`holdfast init`: create the home and a commented holdfast.toml. For keys in the environment it prints the
+commands that would use them, and runs none."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def command(context: CliContext) -> None:
     say(f"Created {path} (mode 0600) with commented examples")
     offers = _offers(os.environ)
     if offers:
-        say("", "Your environment seems to hold keys. None was read. To use one:", *offers)
+        say("", "Your environment seems to hold keys. None was stored. To use one:", *offers)
     else:
         say("  next: holdfast provider add NAME --url URL --key env:VARIABLE")
 
 
 def _offers(environ: Mapping[str, str]) -> list[str]:
-    """Return the commands that would use the keys which the environment seems to hold."""
+    """Return the commands that would use keys of the environment."""
     from ..providers import presets
 
     commands = []

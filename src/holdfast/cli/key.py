@@ -1,4 +1,4 @@
-"""`holdfast key`: references to keys, their history, and the file in which Holdfast stores keys."""
+"""`holdfast key`: references to keys, their history, and the file where Holdfast stores keys."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from .prompts import given_secret
 
 if TYPE_CHECKING:
     from ..core.identity import Key, Provider
-    from ..store.base import Store
 
-_FROM = (
+_FROM_HELP = (
     "env:VARIABLE, file:PATH, cmd:PROGRAM, keyring:SERVICE/USER, store:LABEL, oauth:SIGN-IN or call:NAME; "
     "'-' reads the key from standard input."
 )
@@ -41,7 +40,7 @@ command.add_command(login)
 
 @command.command()
 @click.argument("provider", shell_complete=complete.providers)
-@click.option("--from", "ref", metavar="REF", help=_FROM)
+@click.option("--from", "ref", metavar="REF", help=_FROM_HELP)
 @click.option("--label", help="The key's name in messages, logs and commands.")
 @click.option("--account", help="The account the key belongs to. Keys of one account share its quota.")
 @click.option("--url", help="The only URL where this key may be used, if it is not the provider's.")
@@ -62,22 +61,18 @@ def add(
     entry = context.provider(provider)
     secret = None
     if ref is None or ref == "-" or ref.startswith("store:"):
-        kept = (
-            ref.removeprefix("store:")
-            if ref is not None and ref.startswith("store:")
-            else label or _new_label()
-        )
-        known = next((key for key in entry.keys if key.ref == f"store:{kept}"), None)
+        stored_as = _stored_as(ref, label)
+        known = next((key for key in entry.keys if key.ref == f"store:{stored_as}"), None)
         if known is not None:
-            _check_unkept(context, known)
+            _check_lost(context, known)
         again = f"holdfast key add {provider}"
         otherwise = f"{again} --from env:VARIABLE   (or --from - to read the key from standard input)"
         secret = given_secret(provider, from_stdin=ref == "-", otherwise=otherwise, again=again)
         if known is not None:
-            context.vault.file.put(provider, kept, secret)
+            context.vault.file.put(provider, stored_as, secret)
             say(f"Stored key '{known.label}' of provider '{provider}' again in {context.home.secrets}")
             return
-        ref = f"store:{kept}"
+        ref = f"store:{stored_as}"
     fields = {"from": ref, "label": label, **given}
     config = config_file.add_key(
         context.editable,
@@ -87,19 +82,24 @@ def add(
     )
     provider_now = config.providers[entry.name]
     added = provider_now.keys[-1]
-    value = f" (its value is in {context.home.secrets})" if secret is not None else ""
+    value = ""
+    if secret is not None:
+        value = f" (its value is in {context.home.secrets})"
     say(f"Added key '{added.label}' of provider '{provider}' to {context.home.config}{value}")
     misplaced = list(of_its_keys(context, provider_now, [added]))
     say(*(misplaced or [f"  next: holdfast check {provider}"]))
 
 
-def _new_label() -> str:
-    """Return a label for a key that is kept without one: by chance, because a number would be a position."""
-    return f"kept-{os.urandom(4).hex()}"
+def _stored_as(ref: str | None, label: str | None) -> str:
+    """Return the label under which a key is stored: as its reference says, else its own, else a random one (a
+    number would be taken for a position)."""
+    if ref is not None and ref.startswith("store:"):
+        return ref.removeprefix("store:")
+    return label or f"kept-{os.urandom(4).hex()}"
 
 
-def _check_unkept(context: CliContext, key: Key) -> None:
-    """Raise ConfigError unless the value of a stored key is lost: only then it may be replaced."""
+def _check_lost(context: CliContext, key: Key) -> None:
+    """Raise ConfigError unless the value of a stored key is lost: only then may it be replaced."""
     from ..core.errors import ConfigError, SecretMissing
 
     try:
@@ -119,13 +119,13 @@ def _check_unkept(context: CliContext, key: Key) -> None:
 def list_(context: CliContext, provider: str | None, as_json: bool) -> None:
     """List keys and what happened with them.
 
-    Only the last characters of a key are shown. No program or keyring is asked.
+    Only the last characters of a key are shown. No program is run and no keyring is asked.
 
     \b
     Example:
       holdfast key list mimo-plan
     """
-    providers = [context.provider(provider)] if provider else list(context.config.providers.values())
+    providers = context.providers(provider)
     history = History.of(context)
     views = [history.view(entry, key) for entry in providers for key in entry.keys]
     if as_json:
@@ -152,7 +152,7 @@ def _text(shown: dict[str, Any]) -> str:
 @click.argument("label", required=False, shell_complete=complete.labels)
 @click.pass_obj
 def reset(context: CliContext, provider: str, label: str | None) -> None:
-    """Forget the history of a provider's keys.
+    """Delete the history of a provider's keys.
 
     The next request asks the provider again.
 
@@ -161,27 +161,32 @@ def reset(context: CliContext, provider: str, label: str | None) -> None:
       holdfast key reset mimo-plan team
     """
     entry = context.provider(provider)
-    keys = [_key(entry, label)] if label else list(entry.keys)
-    memory = context.memory
+    keys = entry.keys
+    if label:
+        keys = (_key(entry, label),)
     for key in keys:
-        forgotten = _forget(context, memory, key) if memory is not None else 0
+        forgotten = _forget(context, key)
         say(f"key '{key.label}' of provider '{provider}': {count(forgotten, 'record')} forgotten")
 
 
-def _forget(context: CliContext, memory: Store, key: Key) -> int:
+def _forget(context: CliContext, key: Key) -> int:
     """Forget evidence and cooldowns of a key and its account, and return how many rows that were.
 
     Raises SecretMissing when the key cannot be read: its rows are found by the key's value.
     """
+    if not context.has_store:
+        return 0
+    store = context.store
     context.vault.secret(key)
     mark = context.vault.fingerprint(key, context.vault.pepper())
-    forgotten = memory.forget(mark) if mark is not None else 0
-    if not key.account:
-        return forgotten
-    prefix = f"account:{key.provider}:{key.account}@"
-    for cooldown in memory.cooldowns():
-        if cooldown.subject.startswith(prefix):
-            forgotten += memory.clear(cooldown.subject)
+    forgotten = 0
+    if mark is not None:
+        forgotten += store.forget(mark)
+    if key.account:
+        prefix = f"account:{key.provider}:{key.account}@"
+        for cooldown in store.cooldowns():
+            if cooldown.subject.startswith(prefix):
+                forgotten += store.clear(cooldown.subject)
     return forgotten
 
 
@@ -219,8 +224,7 @@ def remove(context: CliContext, provider: str, label: str, force: bool) -> None:
     from .. import config as config_file
 
     key = _key(context.provider(provider), label)
-    memory = context.memory
-    sessions = memory.sessions() if memory is not None else []
+    sessions = context.existing_store.sessions()
     using = [session for session in sessions if session.pin.provider == provider and session.key == label]
     if not force:
         forced = f"holdfast key remove {provider} {label} --force"

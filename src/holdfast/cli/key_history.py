@@ -1,4 +1,4 @@
-"""What `holdfast key list` shows of a key: its value's last characters, and what happened with it."""
+"""The lines of `holdfast key list`: the last characters of a key's value, and what happened with the key."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from .context import CliContext
 from .output import clock, finite
+from .references import is_free_to_read
 
 if TYPE_CHECKING:
     from ..core.changes import Cooldown, Evidence
     from ..core.identity import Key, Provider
-
-_FREE_TO_READ = ("env", "file", "store")
-"""References that are read just to be listed. A program or a keyring is not asked for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +25,11 @@ class History:
 
     @classmethod
     def of(cls, context: CliContext) -> History:
-        """Read the history from the store, if there is one."""
-        memory = context.memory
-        if memory is None:
-            return cls(context)
-        now = memory.now()
-        active = [cooldown for cooldown in memory.cooldowns() if cooldown.until > now]
-        return cls(context, memory.evidence(), active)
+        """Read the history from the store. It is empty while there is no store."""
+        store = context.existing_store
+        now = store.now()
+        active = [cooldown for cooldown in store.cooldowns() if cooldown.until > now]
+        return cls(context, store.evidence(), active)
 
     def view(self, provider: Provider, key: Key) -> dict[str, Any]:
         """Return a key as JSON values.
@@ -45,8 +41,9 @@ class History:
 
         vault = self.context.vault
         tail, state, why = _read(self.context, key)
-        known = self.evidence or self.cooldowns
-        fingerprint = vault.fingerprint(key, vault.pepper()) if known else None
+        fingerprint = None
+        if self.evidence or self.cooldowns:  # only then the pepper is read, and created if there is none
+            fingerprint = vault.fingerprint(key, vault.pepper())
         subjects = [f"key:{fingerprint}@"]
         if key.account:
             subjects.append(f"account:{provider.name}:{key.account}@")
@@ -73,11 +70,16 @@ def lines_of(shown: dict[str, Any]) -> Iterator[str]:
     for evidence in shown["evidence"]:
         host = evidence["url"].partition("://")[2].partition("/")[0]
         last_ok = evidence["last_ok"]
-        yield f"never worked at {host}" if last_ok is None else f"worked at {host} {clock(last_ok)}"
+        if last_ok is None:
+            yield f"never worked at {host}"
+        else:
+            yield f"worked at {host} {clock(last_ok)}"
         if evidence["last_fault"] and (evidence["last_fault_at"] or 0) > (last_ok or 0):
             yield f"{evidence['last_fault']} {clock(evidence['last_fault_at'])}"
     for cooldown in shown["verdicts"]:
-        until = "the key changes" if cooldown["until"] is None else clock(cooldown["until"])
+        until = "the key changes"
+        if cooldown["until"] is not None:
+            until = clock(cooldown["until"])
         reset = f"holdfast key reset {shown['provider']} {shown['label']}"
         yield f"{cooldown['fault']} until {until} ({reset})"
 
@@ -108,11 +110,13 @@ def _read(context: CliContext, key: Key) -> tuple[str, str, str]:
     scheme, _, name = key.ref.partition(":")
     if scheme == "oauth":
         grant = context.vault.file.grant(name)
-        why = grant.ended if grant is not None else "not signed in"
+        why = "not signed in"
+        if grant is not None:
+            why = grant.ended
         if why:
             return "", "missing", f"{why}: holdfast key login {key.provider}"
         return "", "found", ""
-    if scheme not in _FREE_TO_READ:
+    if not is_free_to_read(key):
         return "", "not read", ""
     try:
         return str(context.vault.secret(key)), "found", ""

@@ -51,19 +51,25 @@ def login(context: CliContext, provider: str, label: str | None, how: str | None
     """
     from ..engine.login import by_browser, by_device
 
-    key, sign_in = _signed(context, context.provider(provider), label)
-    how = how or ("device" if sign_in.device_url else "browser")
-    _check(sign_in, how, provider)
-    grant = by_device(sign_in, say) if how == "device" else by_browser(sign_in, say, visit=click.launch)
+    key, sign_in = _key_to_sign_in(context, context.provider(provider), label)
+    if how is None:
+        how = "device" if sign_in.device_url else "browser"
+    _check_offered(sign_in, how, provider)
+    if how == "device":
+        grant = by_device(sign_in, say)
+    else:
+        grant = by_browser(sign_in, say, visit=click.launch)
     context.vault.file.put_grant(sign_in.name, grant)
-    ends = f"; its first token ends {clock(grant.expires_at)}" if grant.expires_at is not None else ""
+    ends = ""
+    if grant.expires_at is not None:
+        ends = f"; its first token ends {clock(grant.expires_at)}"
     say(f"signed in: key '{key.label}' of provider '{provider}' is stored in {context.home.secrets}{ends}")
     if grant.refresh is None:
         say("  note: the service gave no refresh token; sign in again when this one ends")
     say(f"  next: holdfast check {provider}")
 
 
-def _signed(context: CliContext, provider: Provider, label: str | None) -> tuple[Key, SignIn]:
+def _key_to_sign_in(context: CliContext, provider: Provider, label: str | None) -> tuple[Key, SignIn]:
     """Return the key to sign in for, and its sign-in. Raises ConfigError when there is none, or several."""
     from ..core.errors import ConfigError
 
@@ -81,7 +87,7 @@ def _signed(context: CliContext, provider: Provider, label: str | None) -> tuple
     return keys[0], context.config.sign_ins[keys[0].ref.removeprefix("oauth:")]
 
 
-def _check(sign_in: SignIn, how: str, provider: str) -> None:
+def _check_offered(sign_in: SignIn, how: str, provider: str) -> None:
     """Raise ConfigError unless the sign-in offers this way; `how` is device or browser."""
     from ..core.errors import ConfigError
 

@@ -9,20 +9,24 @@ import click
 
 from . import complete
 from .context import CliContext
-from .output import json_option, plain, show_json, table
+from .output import if_any, json_option, plain, show_json, table
 
 if TYPE_CHECKING:
     from ..core.catalog import Option
-    from ..core.identity import Dialect, Provider
+    from ..core.identity import Dialect, Key, Provider
 
 
 @click.command()
 @click.option("--provider", help="Only of this provider.", shell_complete=complete.providers)
-@click.option("--harness", help="Only what this program can use, such as pi, claude or codex.")
+@click.option("--harness", help="Only models that this program can use, such as pi, claude or codex.")
 @click.option(
-    "--refresh", is_flag=True, help="Ask the providers for their lists first. A failure blames no key."
+    "--refresh",
+    is_flag=True,
+    help="Ask the providers for their lists first. A failure is not held against any key.",
 )
-@click.option("--all", "everything", is_flag=True, help="Also show what cannot be used, with the reason.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Also show models that cannot be used, with the reason."
+)
 @json_option
 @click.pass_context
 def command(
@@ -45,7 +49,7 @@ def command(
     from ..core.catalog import options
 
     context: CliContext = ctx.obj
-    providers = [context.provider(provider)] if provider else list(context.config.providers.values())
+    providers = context.providers(provider)
     failures = _refresh(context, providers) if refresh else []
     discovered: dict[str, list[str]] = {entry.name: known_models(context, entry) for entry in providers}
     shown = [
@@ -53,8 +57,10 @@ def command(
         for option in options(context.config, discovered, _spoken(harness))
         if option.pin.provider in discovered and (everything or not option.why_not)
     ]
-    if as_json:
-        show_json(_grouped(context, shown) if harness else [_described(option) for option in shown])
+    if as_json and harness:
+        show_json(_grouped(context, shown))
+    elif as_json:
+        show_json([_described(option) for option in shown])
     elif harness:
         table(
             ("PROVIDER", "PIN", "BY", "AT", "STATE"),
@@ -69,7 +75,7 @@ def command(
         )
     for failure in failures:
         click.echo(f"holdfast: {plain(failure)}", err=True)
-    ctx.exit(1 if failures and len(failures) == len(providers) else 0)
+    ctx.exit(int(bool(failures) and len(failures) == len(providers)))
 
 
 def _described(option: Option) -> dict[str, Any]:
@@ -103,7 +109,9 @@ def _connection(context: CliContext, option: Option) -> dict[str, Any] | None:
     endpoint = option.endpoint
     if endpoint is None:
         return None
-    keys = context.provider(option.pin.provider).keys_for(option.dialects[0]) if option.dialects else ()
+    keys: tuple[Key, ...] = ()
+    if option.dialects:
+        keys = context.provider(option.pin.provider).keys_for(option.dialects[0])
     return {
         "provider": str(option.pin.provider),
         "dialect": str(endpoint.dialect),
@@ -122,15 +130,20 @@ def _where(option: Option) -> tuple[str, str]:
 def _state(option: Option) -> str:
     if option.why_not:
         return option.why_not
-    return "declared" if option.declared else "listed by the provider"
+    if option.declared:
+        return "declared"
+    return "listed by the provider"
 
 
 def _nothing(everything: bool, refreshed: bool, provider: str | None) -> str:
     """Return the line for an empty list, with what to try next."""
-    only = f" --provider {provider}" if provider else ""
-    step = f"models{only} --refresh"
-    if refreshed:
-        step = "provider list" if everything else f"models{only} --all"
+    step = f"models{if_any(' --provider {}', provider)}"
+    if not refreshed:
+        step += " --refresh"
+    elif not everything:
+        step += " --all"
+    else:
+        step = "provider list"
     return f"no model to choose from\n  run: holdfast {step}"
 
 
@@ -138,7 +151,7 @@ def _nothing_for(harness: str, everything: bool, refreshed: bool, provider: str 
     """Return the line for a program that can use no model: --all shows why."""
     if everything:
         return _nothing(everything, refreshed, provider)
-    only = f" --provider {provider}" if provider else ""
+    only = if_any(" --provider {}", provider)
     return f"no model that {harness} can use\n  run: holdfast models{only} --harness {harness} --all"
 
 
@@ -158,13 +171,10 @@ def _spoken(harness: str | None) -> tuple[Dialect, ...] | None:
 
 
 def known_models(context: CliContext, provider: Provider) -> list[str]:
-    """Return the models that the provider listed at its present endpoints."""
+    """Return the models that the provider listed at its present endpoints, those of single keys included."""
     from ..engine.model_lists import stored_models
 
-    memory = context.memory
-    if memory is None:
-        return []
-    return stored_models(memory, provider)
+    return stored_models(context.existing_store, provider)
 
 
 def _refresh(context: CliContext, providers: list[Provider]) -> list[str]:
@@ -174,8 +184,8 @@ def _refresh(context: CliContext, providers: list[Provider]) -> list[str]:
 
 
 def _ask(context: CliContext, provider: Provider) -> str:
-    """Ask the provider for its list at its first endpoint that has one, and store it. Return what to say if
-    none answers, else nothing."""
+    """Ask the provider for its list at its first endpoint that has one, and store it. Return the first
+    refusal if there is no list anywhere, else nothing."""
     from ..core.errors import HoldfastError
     from .check import list_models
 

@@ -1,4 +1,4 @@
-"""How commands speak: lines and tables on stdout, refusals on stderr, JSON where it was asked for. What came
+"""The output of commands: lines and tables on stdout, refusals on stderr, JSON where it is asked for. Text
 from outside loses its control characters before it reaches a terminal."""
 
 from __future__ import annotations
@@ -16,29 +16,42 @@ _GAP = "  "
 
 
 def say(*lines: str) -> None:
-    """Lines on stdout."""
+    """Print lines on stdout."""
     for line in lines:
         print(plain(line))
 
 
 def show_json(value: object) -> None:
-    """A value of plain JSON types on stdout."""
+    """Print a value of plain JSON types on stdout."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def count(number: int, thing: str) -> str:
-    """`1 session`, `2 sessions`."""
+    """Return a number with its noun: `1 session`, `2 sessions`."""
     return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def plain(text: str) -> str:
-    """`text` without what could steer a terminal; line breaks stay."""
-    return "".join(ch if ch.isprintable() or ch == "\n" else "\N{REPLACEMENT CHARACTER}" for ch in text)
+    """Return the text without characters that could steer a terminal; line breaks stay."""
+    return "".join(map(_printable, text))
+
+
+def _printable(letter: str) -> str:
+    if letter.isprintable() or letter == "\n":
+        return letter
+    return "\N{REPLACEMENT CHARACTER}"
+
+
+def if_any(template: str, value: object) -> str:
+    """Return the template with the value in place of {}; nothing where the value is None or empty."""
+    if value is None or value == "":
+        return ""
+    return template.format(value)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
-    """Rows under their heads: by rich on a terminal that has it, else as aligned text. Without rows, the
-    sentence `empty`."""
+    """Print rows under their heads: by rich on a terminal that has it, else as aligned text. Without rows,
+    print the sentence `empty`."""
     head, *cells = [[plain(cell).replace("\n", " ") for cell in row] for row in (head, *rows)]
     if not cells:
         say(empty)
@@ -49,6 +62,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> 
 
 
 def _drawn(head: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
+    """Print the table by rich. Return False where rich is not installed."""
     try:
         from rich import box
         from rich.console import Console
@@ -64,21 +78,23 @@ def _drawn(head: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
 
 
 def clock(at: float) -> str:
-    """Epoch seconds in the user's own time zone."""
+    """Return epoch seconds as a time in the user's own time zone."""
     from ..engine.journal import local
 
     return local(at)
 
 
 def finite(at: float | None) -> float | None:
-    """Epoch seconds for JSON, which knows no infinity: null is a verdict without an end."""
-    return at if at is not None and at != float("inf") else None
+    """Return epoch seconds for JSON, which knows no infinity: None (null) is a time that never comes."""
+    if at == float("inf"):
+        return None
+    return at
 
 
 def refuse(error: HoldfastError, *, as_json: bool, otherwise: str = "holdfast --help") -> None:
-    """An error on stderr: what, then what to run; `otherwise` where the error itself does not know."""
+    """Print an error on stderr: what happened, then what to run, or `otherwise` where it names nothing."""
     shown = f"holdfast: {plain(error.message(otherwise))}"
     if as_json:
         shown = json.dumps({"error": error.described(otherwise)}, indent=2, ensure_ascii=False)
-    sys.stdout.flush()  # what was said before comes before, also where both go into one file
+    sys.stdout.flush()  # earlier output comes first, also where both go into one file
     print(shown, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What is asked at the terminal: keys and codes. Without a terminal the command that needs none is named."""
+"""Questions at the terminal, for keys and codes. Without one the error names a command that asks nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def given_secret(provider: str, *, from_stdin: bool, otherwise: str, again: str) -> Secret:
     """Return a key as it is piped or typed. Raises ConfigError without repeating it.
 
-    `otherwise` is the command for whoever has no terminal, `again` the one to try once more.
+    `otherwise` is the command that needs no terminal, `again` the one to try once more.
     """
     from ..core.errors import ConfigError
     from ..core.secret import Secret
@@ -28,11 +28,11 @@ def given_secret(provider: str, *, from_stdin: bool, otherwise: str, again: str)
     try:
         return Secret(text)
     except ValueError as error:
-        raise ConfigError(f"this is no key: {error}", next_step=again) from None
+        raise ConfigError(f"this is not a key: {error}", next_step=again) from None
 
 
 def given_code(name: str, what: str, otherwise: str) -> str:
-    """Return a code as it is typed. Raises NotReady with the command for whoever has no terminal."""
+    """Return a code as it is typed. Without a terminal, raise NotReady with the command that needs none."""
     from ..core.errors import NotReady
 
     if not sys.stdin.isatty():

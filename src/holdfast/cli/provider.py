@@ -11,7 +11,7 @@ from . import complete
 from .context import CliContext
 from .endpoints import endpoint, of_its_host, of_its_keys, parsed
 from .guards import refuse_while_used, sessions_of, sign_out
-from .output import count, json_option, say, show_json, table
+from .output import count, if_any, json_option, say, show_json, table
 
 if TYPE_CHECKING:
     from ..core.config import Config
@@ -37,7 +37,8 @@ command.add_command(endpoint)
     "--url", help="The endpoint's base URL: what precedes /chat/completions, /responses or /v1/messages."
 )
 @click.option(
-    "--dialect", help="What --url speaks: openai-chat (the default), openai-responses or anthropic-messages."
+    "--dialect",
+    help="The dialect of --url: openai-chat (the default), openai-responses or anthropic-messages.",
 )
 @click.option(
     "--endpoint",
@@ -103,7 +104,9 @@ def _check_address(name: str, entry: dict[str, object], endpoints: Sequence[str]
         raise ConfigError("--url and --endpoint exclude each other", next_step="holdfast provider add --help")
     if endpoints or "url" in entry or "preset" in entry:
         return
-    step = f"--preset {name}" if name in presets.rows() else "--url URL"
+    step = "--url URL"
+    if name in presets.rows():
+        step = f"--preset {name}"
     raise ConfigError(
         f"provider '{name}' needs an address: --url, --endpoint or --preset",
         next_step=f"holdfast provider add {name} {step}",
@@ -111,14 +114,13 @@ def _check_address(name: str, entry: dict[str, object], endpoints: Sequence[str]
 
 
 def _next_step(provider: Provider) -> str:
-    """Return the line that tells what to do with a new provider."""
+    """Return the line with the next command for a new provider."""
     works_without_key = all(provider.takes_no_key(dialect) for dialect in provider.dialects)
     if not provider.keys and not works_without_key:
         step = f"holdfast key add {provider.name} --from env:VARIABLE"
         return f"  next: {step}   (without --from it asks for the key)"
-    if provider.models:
-        return f"  next: holdfast check {provider.name}/{provider.models[0]}"
-    return f"  next: holdfast check {provider.name}"
+    model = next(iter(provider.models or ()), "")
+    return f"  next: holdfast check {provider.name}{if_any('/{}', model)}"
 
 
 @command.command("list")
@@ -157,7 +159,7 @@ def view(config: Config, provider: Provider) -> dict[str, Any]:
             for endpoint in provider.endpoints
         ],
         "keys": [key.label for key in provider.keys],
-        "models": list(provider.models) if provider.models is not None else None,
+        "models": provider.models if provider.models is None else list(provider.models),
         "strategy": str(provider.strategy),
         "profile": provider.profile,
         "forward_headers": list(provider.forward_headers),
@@ -167,7 +169,9 @@ def view(config: Config, provider: Provider) -> dict[str, Any]:
 def _cells(shown: dict[str, Any]) -> list[str]:
     """Return a provider's row of the table."""
     urls = dict.fromkeys(endpoint["url"] for endpoint in shown["endpoints"])
-    models = "not declared" if shown["models"] is None else str(len(shown["models"]))
+    models = "not declared"
+    if shown["models"] is not None:
+        models = str(len(shown["models"]))
     return [
         shown["name"],
         ", ".join(endpoint["dialect"] for endpoint in shown["endpoints"]),
@@ -182,7 +186,9 @@ def _cells(shown: dict[str, Any]) -> list[str]:
 @json_option
 @click.pass_obj
 def show(context: CliContext, name: str, as_json: bool) -> None:
-    """Show one provider: where each value comes from, and who uses it.
+    """Show one provider.
+
+    That is where each value comes from, and which sessions use it.
 
     \b
     Example:
@@ -190,8 +196,7 @@ def show(context: CliContext, name: str, as_json: bool) -> None:
     """
     provider = context.provider(name)
     chains = [chain for chain in context.config.fallbacks.values() if chain.pin.provider == name]
-    memory = context.memory
-    sessions = memory.sessions() if memory is not None else []
+    sessions = context.existing_store.sessions()
     shown = view(context.config, provider) | {
         "fallbacks": {str(chain.pin): [str(pin) for pin in chain.then] for chain in chains},
         "sessions": [session.id for session in sessions if session.pin.provider == name],
@@ -199,8 +204,7 @@ def show(context: CliContext, name: str, as_json: bool) -> None:
     if as_json:
         show_json(shown)
         return
-    origin = f", from preset {provider.preset}" if provider.preset else ""
-    say(f"provider {name}{origin}")
+    say(f"provider {name}{if_any(', from preset {}', provider.preset)}")
     for address in shown["endpoints"]:
         say("  endpoint  {dialect}  {url}  auth {auth}  ({source})".format_map(address))
     for key in provider.keys:
@@ -215,7 +219,7 @@ def show(context: CliContext, name: str, as_json: bool) -> None:
 
 
 def _key_line(key: Key) -> str:
-    account = f", account {key.account}" if key.account else ""
+    account = if_any(", account {}", key.account)
     own = "".join(f", only for {endpoint.dialect} at {endpoint.url}" for endpoint in key.endpoints)
     return f"{key.label}{account}{own}"
 
@@ -223,7 +227,7 @@ def _key_line(key: Key) -> str:
 def _models_line(provider: Provider) -> str:
     if provider.models is None:
         return "not declared"
-    return ", ".join(provider.models) or "none on offer"
+    return ", ".join(provider.models) or "none"
 
 
 @command.command()
@@ -242,22 +246,22 @@ def rename(context: CliContext, old: str, new: str) -> None:
     from .. import config as config_file
     from ..core.errors import StoreError
 
-    memory = context.memory  # a store that cannot be read is reported before anything is changed
-    using = sessions_of(memory, old)
+    store = context.existing_store  # a store that cannot be read is reported before anything is changed
+    using = sessions_of(store, old)
     # An interruption between the file and the store leaves sessions on the old name: the same command then
     # finishes them.
     finishing = bool(using) and old not in context.config.providers and new in context.config.providers
     if not finishing:
         config_file.rename_provider(context.home, old, new)
-    moved = []
-    if memory is not None:
-        try:
-            moved = memory.rename_provider(old, new)
-        except StoreError:
-            if not finishing:
-                config_file.rename_provider(context.home, new, old)
-            raise
-    also = f", also in {count(len(moved), 'session')}: {', '.join(moved)}" if moved else ""
+    try:
+        moved = store.rename_provider(old, new)
+    except StoreError:
+        if not finishing:
+            config_file.rename_provider(context.home, new, old)
+        raise
+    also = ""
+    if moved:
+        also = f", also in {count(len(moved), 'session')}: {', '.join(moved)}"
     say(f"provider '{old}' is now '{new}'{also}")
 
 
@@ -281,7 +285,7 @@ def remove(context: CliContext, name: str, force: bool) -> None:
     from .. import config as config_file
 
     provider = context.provider(name)
-    using = sessions_of(context.memory, name)
+    using = sessions_of(context.existing_store, name)
     if not force:
         refuse_while_used(f"provider '{name}'", using, f"holdfast provider remove {name} --force")
     config_file.remove_provider(context.home, name)

@@ -15,14 +15,14 @@ from . import complete
 from .context import CliContext
 from .output import json_option, say, show_json, table
 from .prompts import given_secret
-from .provision_options import ask_consent, roles_of, settings_of, signed_in
-from .provision_views import provisioning_of, report, shown_roles, view, ways_out, why
+from .provision_options import ask_consent, has_live_key, kind_of, roles_of, settings_of, signed_in
+from .provision_views import provisioning_of, report, shown_roles, stored_record, view, ways_out, why
 
 if TYPE_CHECKING:
     from ..core.provisioning_state import Record
-    from ..engine.provisioning import Provisioning
 
-_HERE = "the user of the command line"
+_USER = "the user of the command line"
+"""Whose consent is stored with a key."""
 
 
 class _ByName(click.Group):
@@ -64,7 +64,7 @@ _name = click.argument("name", shell_complete=complete.providers)
     help="What the service is: litellm, amazee, amazee-account, openrouter, openrouter-signin, github-models "
     "or token.",
 )
-@click.option("--url", help="The service's address, if the kind does not imply it.")
+@click.option("--url", help="The service's address, where the kind does not tell it.")
 @click.option("--admin", metavar="REF", help="A key that may create keys, such as env:LITELLM_MASTER_KEY.")
 @click.option("--ref", metavar="REF", help="Where another tool keeps the token, such as 'cmd:gh auth token'.")
 @click.option(
@@ -75,17 +75,17 @@ _name = click.argument("name", shell_complete=complete.providers)
     help="A limit or option of the key: budget, budget_period, expires_in, models, rpm, tpm, region.",
 )
 @_roles
-@click.option("--email", help="amazee-account: the address of the account; a code is mailed there.")
-@click.option("--code", help="The code from the mail or from the sign-in page.")
+@click.option("--email", help="amazee-account: the account's e-mail address, to which a code is sent.")
+@click.option("--code", help="The code from the e-mail or the sign-in page.")
 @click.option(
     "--accept",
     is_flag=True,
-    help="Agree to the offer. Without a terminal nothing is obtained without this.",
+    help="Agree to the offer. Required where there is no terminal to ask on.",
 )
 @click.option(
     "--again",
     is_flag=True,
-    help="Go on even if a key may exist already: you may pay for a second one.",
+    help="Continue although a key may have been created already: you may pay for a second one.",
 )
 @json_option
 @click.pass_obj
@@ -104,7 +104,7 @@ def obtain(
     """Obtain a key for a provider, with your consent.
 
     NAME will be the provider's name; `holdfast provision NAME` is short for this. It is safe to repeat: an
-    unfinished set-up is completed, and no key is made twice. Exit 4: the provider is not ready, and the
+    unfinished set-up is completed, and no key is created twice. Exit 4: the provider is not ready, and the
     message says why.
 
     \b
@@ -116,15 +116,15 @@ def obtain(
         stored = provisioning.engine.store.provision(name)
         record = provisioning.begin(
             name,
-            kind=kind or (stored.kind if stored is not None else None),
+            kind=kind_of(kind, stored),
             settings=settings_of(more, given) or None,
             roles=roles_of(roles),
             stored=stored,
         )
-        if not _has_live_key(stored):
+        if not has_live_key(stored):
             record = signed_in(provisioning, record, email=given["email"], code=given["code"])
             ask_consent(provisioning, record, accept)
-        report(provisioning.provision(record, _HERE, again=again), as_json)
+        report(provisioning.provision(record, _USER, again=again), as_json)
 
 
 @command.command()
@@ -138,9 +138,8 @@ def status(context: CliContext, name: str | None, as_json: bool) -> None:
     Example:
       holdfast provision status
     """
-    memory = context.memory
-    records = memory.provisions() if memory is not None else []
-    broken = memory.broken_provisions() if memory is not None else []
+    store = context.existing_store
+    records, broken = store.provisions(), store.broken_provisions()
     if name is not None:
         records = [record for record in records if record.name == name]
         broken = [(lost, reason) for lost, reason in broken if lost == name]
@@ -163,14 +162,14 @@ def status(context: CliContext, name: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def resolve(context: CliContext, name: str, roles: Sequence[str], as_json: bool) -> None:
-    """List the models now, and give each role the one that fits.
+    """List the models again, and give each role the first that fits.
 
     \b
     Example:
       holdfast provision resolve team --role answer=pin:claude-sonnet-4-5
     """
     with provisioning_of(context) as provisioning:
-        report(provisioning.resolve(_stored(provisioning, name), roles_of(roles)), as_json)
+        report(provisioning.resolve(stored_record(provisioning, name), roles_of(roles)), as_json)
 
 
 @command.command()
@@ -187,7 +186,7 @@ def verify(context: CliContext, name: str, as_json: bool) -> None:
     from ..core.provisioning_state import USABLE
 
     with provisioning_of(context) as provisioning:
-        record = provisioning.heal(_stored(provisioning, name))
+        record = provisioning.heal(stored_record(provisioning, name))
         if record.state in USABLE:
             record = provisioning.verify(record)
         report(record, as_json)
@@ -198,7 +197,7 @@ def verify(context: CliContext, name: str, as_json: bool) -> None:
 @click.option(
     "--discard",
     is_flag=True,
-    help="Forget a record that cannot be read. A key that it names is not given back.",
+    help="Delete a record that cannot be read. A key that it names is not given back.",
 )
 @json_option
 @click.pass_obj
@@ -214,11 +213,11 @@ def repair(context: CliContext, name: str, discard: bool, as_json: bool) -> None
         if discard and name in dict(store.broken_provisions()):
             store.remove_provision(name)
             say(
-                f"Forgot the record of '{name}'",
+                f"Deleted the record of '{name}'",
                 f"  next: holdfast provision adopt {name}   (if its key is still in {context.home.secrets})",
             )
             return
-        record = provisioning.heal(_stored(provisioning, name))
+        record = provisioning.heal(stored_record(provisioning, name))
         if not as_json:
             say(*ways_out(record))
         report(record, as_json)
@@ -256,7 +255,7 @@ def adopt(
         stored = provisioning.engine.store.provision(name)
         record = provisioning.begin(
             name,
-            kind=kind or (stored.kind if stored is not None else None),
+            kind=kind_of(kind, stored),
             settings=None,
             roles=roles_of(roles),
             stored=stored,
@@ -271,14 +270,14 @@ def adopt(
 @json_option
 @click.pass_obj
 def retire(context: CliContext, name: str, as_json: bool) -> None:
-    """Give a key back where the service allows it, and forget it here.
+    """Give a key back where the service allows it, and delete it here.
 
     \b
     Example:
       holdfast provision retire team
     """
     with provisioning_of(context) as provisioning:
-        record, given_back = provisioning.retire(_stored(provisioning, name))
+        record, given_back = provisioning.retire(stored_record(provisioning, name))
         if as_json:
             show_json(view(record) | {"given_back": given_back})
             return
@@ -286,31 +285,9 @@ def retire(context: CliContext, name: str, as_json: bool) -> None:
 
 
 def _fate_of_key(record: Record, *, given_back: bool) -> str:
+    """Return what happened to the key of a retired provider."""
     if not record.key:
         return "it had no key"
     if given_back:
         return "its key was given back"
-    return "its key was only forgotten here: the service still accepts it"
-
-
-def _stored(provisioning: Provisioning, name: str) -> Record:
-    """Return the record of a provider. Raises ConfigError with the nearest name that was set up."""
-    from ..core.config import near
-    from ..core.errors import ConfigError
-
-    store = provisioning.engine.store
-    record = store.provision(name)
-    if record is None:
-        known = [other.name for other in store.provisions()]
-        raise ConfigError(
-            f"nothing was set up under the name '{name}': {near(name, known)}",
-            next_step="holdfast provision status",
-        )
-    return record
-
-
-def _has_live_key(stored: Record | None) -> bool:
-    """Tell whether a provider has a key already that may still work, so that none is to be created."""
-    if stored is None or not stored.key:
-        return False
-    return stored.state != "retired" and stored.reason != "key_dead"
+    return "its key was deleted only here: the service still accepts it"

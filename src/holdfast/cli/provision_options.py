@@ -1,4 +1,4 @@
-"""What `holdfast provision` is given: roles, settings, what a sign-in brings, and the user's consent."""
+"""The input of `holdfast provision`: roles, settings, codes of a sign-in, and the user's consent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,21 @@ if TYPE_CHECKING:
     from ..engine.provisioning import Provisioning
 
 _SETTINGS = ("url", "admin", "ref")
-"""Settings of a provisioner that are options of their own."""
+"""Settings of a provisioner that have options of their own."""
+
+
+def kind_of(given: str | None, stored: Record | None) -> str | None:
+    """Return the kind of service: as given, else as stored; None where neither tells."""
+    if given or stored is None:
+        return given
+    return stored.kind
+
+
+def has_live_key(stored: Record | None) -> bool:
+    """Tell whether a provider has a key that may still work, so that none is to be created."""
+    if stored is None or not stored.key:
+        return False
+    return stored.state != "retired" and stored.reason != "key_dead"
 
 
 def roles_of(texts: Iterable[str]) -> list[Role]:
@@ -44,7 +58,10 @@ def settings_of(more: Sequence[str], given: Mapping[str, str | None]) -> dict[st
     from ..config.schema import checked_reference
     from ..core.errors import ConfigError
 
-    settings: dict[str, Any] = {name: value for name in _SETTINGS if (value := given.get(name)) is not None}
+    settings: dict[str, Any] = {}
+    for name in _SETTINGS:
+        if given.get(name) is not None:
+            settings[name] = given[name]
     for text in more:
         name, equals, value = text.partition("=")
         if not equals or not value:
@@ -71,7 +88,7 @@ def _parse_setting(name: str, value: str) -> object:
 
 
 def signed_in(provisioning: Provisioning, record: Record, *, email: str | None, code: str | None) -> Record:
-    """Return the record with what its user brings from a sign-in, where its kind needs one.
+    """Return the record with the result of its user's sign-in, where its kind needs one.
 
     Asks for a missing code at the terminal. Raises NotReady with the command to run where there is none.
     """

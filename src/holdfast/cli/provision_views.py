@@ -1,4 +1,4 @@
-"""How the commands show a provisioned provider: as text, as JSON values, and what its user can do."""
+"""The views of a provisioned provider: as text, as JSON values, and as commands for its user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .context import CliContext
-from .output import clock, say, show_json, table
+from .output import clock, if_any, say, show_json, table
 
 if TYPE_CHECKING:
     from ..core.provisioning_state import Record
@@ -28,7 +28,8 @@ def heal_providers(context: CliContext, *, as_json: bool) -> int:
     from ..core.errors import NotReady
     from ..provisioning import obstacle
 
-    if context.memory is None or not (context.memory.provisions() or context.memory.broken_provisions()):
+    store = context.existing_store
+    if not store.provisions() and not store.broken_provisions():
         if as_json:
             show_json([])
         else:
@@ -37,12 +38,13 @@ def heal_providers(context: CliContext, *, as_json: bool) -> int:
     views: list[dict[str, Any]] = []
     with provisioning_of(context) as provisioning:
         for record in provisioning.engine.store.provisions():
+            refused: NotReady | None
             try:
                 after = provisioning.heal(record, patience=1.0)
                 refused = obstacle(after)
             except NotReady as error:
                 after, refused = record, error
-            step = refused.next_step if refused is not None else ""
+            step = getattr(refused, "next_step", "")
             views.append(view(after) | {"ready": refused is None, "run": step})
         broken = provisioning.engine.store.broken_provisions()
     views += [
@@ -58,29 +60,41 @@ def heal_providers(context: CliContext, *, as_json: bool) -> int:
     if as_json:
         show_json(views)
     else:
-        table(
-            ("PROVIDER", "STATE", "READY", "NEXT"),
-            [
-                [shown["name"], shown["state"], "yes" if shown["ready"] else "no", shown["run"]]
-                for shown in views
-            ],
-            empty="",
+        rows = []
+        for shown in views:
+            ready = "yes" if shown["ready"] else "no"
+            rows.append([shown["name"], shown["state"], ready, shown["run"]])
+        table(("PROVIDER", "STATE", "READY", "NEXT"), rows, empty="")
+    return int(not all(shown["ready"] for shown in views))
+
+
+def stored_record(provisioning: Provisioning, name: str) -> Record:
+    """Return the record of a provider. Raises ConfigError with the nearest name that was set up."""
+    from ..core.config import near
+    from ..core.errors import ConfigError
+
+    store = provisioning.engine.store
+    record = store.provision(name)
+    if record is None:
+        known = [other.name for other in store.provisions()]
+        raise ConfigError(
+            f"nothing was set up under the name '{name}': {near(name, known)}",
+            next_step="holdfast provision status",
         )
-    return 0 if all(shown["ready"] for shown in views) else 1
+    return record
 
 
 def report(record: Record, as_json: bool) -> None:
     """Show a record. Raises NotReady when it is not ready."""
     from ..provisioning import obstacle
 
-    in_the_way = obstacle(record) or next((obstacle(record, role) for role in record.missing), None)
+    refusal = obstacle(record) or next((obstacle(record, role) for role in record.missing), None)
     if as_json:
-        show_json(view(record) | {"ready": in_the_way is None})
-    if in_the_way is not None:
-        raise in_the_way
+        show_json(view(record) | {"ready": refusal is None})
+    if refusal is not None:
+        raise refusal
     if not as_json:
-        reason = f" ({record.reason}: {record.told})" if record.reason else ""
-        say(f"provider '{record.name}' is {record.state}{reason}")
+        say(f"provider '{record.name}' is {record.state}{if_any(' ({})', _reason(record))}")
         for role, model in record.bound.items():
             say(f"  {role}: {record.name}/{model}")
         model = next(iter(record.bound.values()), record.models[0])
@@ -112,18 +126,25 @@ def view(record: Record) -> dict[str, Any]:
 
 
 def shown_roles(record: Record) -> str:
+    """Return each role with its model, `?` where it has none."""
     return ", ".join(f"{role.name}={record.bound.get(role.name, '?')}" for role in record.roles) or "none"
 
 
 def why(record: Record) -> str:
+    """Return why a record is in its state, and when the next try is due."""
+    if not record.next_at:
+        return _reason(record)
+    return f"{_reason(record)}; next try at {clock(record.next_at)}"
+
+
+def _reason(record: Record) -> str:
     if not record.reason:
         return ""
-    again = f"; next try at {clock(record.next_at)}" if record.next_at else ""
-    return f"{record.reason}: {record.told}{again}"
+    return f"{record.reason}: {record.told}"
 
 
 def ways_out(record: Record) -> list[str]:
-    """Return the lines that tell what only the user can do about a record."""
+    """Return the lines about a record that only its user can repair, with the commands."""
     name = record.name
     if record.state == "ambiguous":
         asked_at = clock(record.intent_at)

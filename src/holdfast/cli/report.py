@@ -1,8 +1,9 @@
-"""`holdfast report`: answers that Holdfast does not know, as shapes that hold nothing private."""
+"""`holdfast report`: errors of providers that no rule recognises, as shapes that hold nothing private."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,7 +11,7 @@ from .context import CliContext
 from .output import clock, json_option, say, show_json, table
 
 if TYPE_CHECKING:
-    from ..engine.unclassified import UnclassifiedReplies
+    from ..engine.unclassified import UnclassifiedReply
 
 
 @click.command()
@@ -31,37 +32,36 @@ def command(context: CliContext, shape: str | None, listed: bool, as_json: bool)
     from ..core.errors import ConfigError
     from ..engine.unclassified import UnclassifiedReplies
 
-    kept = UnclassifiedReplies(context.home.state)
+    stored = UnclassifiedReplies(context.home.state)
     if shape is None or listed:
-        _list(kept, as_json=as_json)
+        _list(stored.all(), as_json=as_json)
         return
-    found = kept.find(shape)
-    if found is None:
+    reply = stored.find(shape)
+    if reply is None:
         raise ConfigError(f"there is no stored error '{shape}'", next_step="holdfast report --list")
-    say(found.line())
+    say(reply.line())
 
 
-def _list(kept: UnclassifiedReplies, *, as_json: bool) -> None:
-    if as_json:
-        show_json(
-            [
-                {
-                    "id": o.id,
-                    "profile": o.profile,
-                    "status": o.shape.get("status"),
-                    "count": o.count,
-                    "last_at": o.last_at,
-                }
-                for o in kept.all()
-            ]
-        )
-        return
-    rows = [
-        [one.id, one.profile, str(one.shape.get("status") or "none"), str(one.count), clock(one.last_at)]
-        for one in kept.all()
+def _list(replies: Iterable[UnclassifiedReply], *, as_json: bool) -> None:
+    views: list[dict[str, Any]] = [
+        {
+            "id": reply.id,
+            "profile": reply.profile,
+            "status": reply.shape.get("status"),
+            "count": reply.count,
+            "last_at": reply.last_at,
+        }
+        for reply in replies
     ]
+    if as_json:
+        show_json(views)
+        return
+    rows = []
+    for shown in views:
+        status = str(shown["status"] or "none")
+        rows.append([shown["id"], shown["profile"], status, str(shown["count"]), clock(shown["last_at"])])
     table(
         ("ID", "PROFILE", "STATUS", "TIMES", "LAST"),
         rows,
-        empty="no unrecognised error so far\n  run: holdfast why SESSION   (shows what was answered)",
+        empty="no unrecognised error so far\n  run: holdfast why SESSION   (shows the answers)",
     )

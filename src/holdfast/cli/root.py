@@ -1,4 +1,4 @@
-"""The root of the command line: finds a command's module when it is called, and turns whatever goes wrong
+"""The root of the command line. It imports the module of a command when it is called, and turns every error
 into a message on stderr and an exit code. A traceback is shown only with HOLDFAST_DEBUG=1."""
 
 from __future__ import annotations
@@ -44,25 +44,33 @@ _INTERRUPTED = 130
 
 
 class Root(click.Group):
-    """Each command is the `command` of the module of its name, imported when it is called: start-up costs one
-    noun."""
+    """The group of all commands. A command is the `command` of the module of its name, which is imported when
+    it is called, so that start-up costs one module."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    # The arguments of the next two methods are click's.
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names of the commands, in the order of the help."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command; None when there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
-        found: click.Command = import_module(f".{module}", __package__).command
-        return found
+        module = cmd_name
+        if iskeyword(cmd_name):
+            module = f"{cmd_name}_"
+        command: click.Command = import_module(f".{module}", __package__).command
+        return command
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
         """Run a command line and exit: click and its test runner start a group here."""
-        sys.exit(self.run(sys.argv[1:] if args is None else args))
+        if args is None:
+            args = sys.argv[1:]
+        sys.exit(self.run(args))
 
     def run(self, arguments: Sequence[str]) -> int:
-        """Run one command line: prints, and gives the exit code."""
+        """Run one command line, print its errors, and return its exit code."""
         as_json = "--json" in arguments
         try:
             return self._answer(arguments)
@@ -80,8 +88,8 @@ class Root(click.Group):
             print("holdfast: interrupted", file=sys.stderr)
             return _INTERRUPTED
         except BrokenPipeError:
-            # Whoever read our output has seen enough. What is still buffered must not fail at the
-            # interpreter's end.
+            # The reader of our output has closed it. What is still buffered must not fail when the
+            # interpreter ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except Exception as error:
@@ -90,11 +98,15 @@ class Root(click.Group):
             return 1
 
     def _answer(self, arguments: Sequence[str]) -> int:
+        """Run one command line and return its exit code; errors pass."""
         result = super().main(list(arguments), prog_name="holdfast", standalone_mode=False)
         sys.stdout.flush()
-        return result if isinstance(result, int) else 0
+        if isinstance(result, int):
+            return result
+        return 0
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Call the command. A closed output is raised as an error that click does not handle itself."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -102,13 +114,13 @@ class Root(click.Group):
 
 
 class _Usage(HoldfastError):
-    """The command line itself is wrong."""
+    """A command line that click does not understand."""
 
     exit_code = 2
 
 
 class _Unread(BrokenPipeError):
-    """click would end the process by itself on EPIPE; this one has no errno and passes."""
+    """A closed output, without errno: on EPIPE click would end the process itself."""
 
 
 def _show_traceback() -> None:
@@ -119,30 +131,34 @@ def _show_traceback() -> None:
 
 
 def _as_ours(error: click.ClickException) -> _Usage:
-    """A wrong command line, told like every other refusal."""
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    path = context.command_path if context is not None else "holdfast"
+    """Return click's error as one of ours, so that it is shown like every other."""
+    path = "holdfast"
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        path = error.ctx.command_path
     return _Usage(error.format_message(), next_step=f"{path} --help")
 
 
 def _help_of(group: click.Command, arguments: Sequence[str]) -> str:
-    """The command that explains the command which was called."""
+    """Return the help command of the command that was called."""
     called = ["holdfast"]
     for word in arguments:
-        found = group.get_command(click.Context(group), word) if isinstance(group, click.Group) else None
-        if found is None:
+        if not isinstance(group, click.Group):
             break
-        group, called = found, [*called, word]
+        command = group.get_command(click.Context(group), word)
+        if command is None:
+            break
+        group = command
+        called.append(word)
     return " ".join([*called, "--help"])
 
 
 def _defect(error: Exception) -> HoldfastError:
-    """Something that we did not foresee. Its words are redacted: nobody knows what is in them."""
+    """Return an unexpected error as one of ours. Its text is redacted: it may hold a secret."""
     from ..core.secret import redact
 
     return HoldfastError(
         f"this is a defect of Holdfast: {type(error).__name__}: {redact(str(error))}",
-        next_step="HOLDFAST_DEBUG=1 holdfast …   (shows where)",
+        next_step="HOLDFAST_DEBUG=1 holdfast …   (the same command; shows where)",
     )
 
 
@@ -162,7 +178,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 def app(ctx: click.Context) -> None:
     """Keep a session on the provider, endpoint, key and model that its user chose.
 
-    HOLDFAST_HOME names the directory that holds everything; without it, the platform's directories do.
+    HOLDFAST_HOME names the directory of all files; by default the platform's directories are used.
 
     \b
     Example:

@@ -1,11 +1,12 @@
-"""`holdfast run`: a program on exactly the connection that was chosen, and proof afterwards of what
-answered."""
+"""`holdfast run`: run a program on exactly the connection that was chosen, and report afterwards which
+connection answered."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +14,51 @@ import click
 
 from . import complete
 from .context import CliContext
-from .output import plain, show_json, table
+from .output import if_any, plain, show_json, table
 
 if TYPE_CHECKING:
     from ..core.identity import Endpoint
     from ..core.secret import Secret
     from ..gateway.embedded import Gate
-    from ..harness.base import Handover
+    from ..harness.base import Handover, Harness, LaunchRequest, Target
     from ..sdk.api import Holdfast
     from .run_choice import Choice
 
 _ALL_EVENTS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Launch:
+    """The launch of one program: its path, its own arguments, and its private directory."""
+
+    holdfast: Holdfast
+    choice: Choice
+    program: str
+    arguments: tuple[str, ...]
+    directory: Path
+
+    def request(self, target: Target, version: tuple[int, ...] = ()) -> LaunchRequest:
+        """Return the request for a plan; without `version`, for a program of unknown version."""
+        from ..harness.base import LaunchRequest
+        from .run_choice import variables
+
+        return LaunchRequest(
+            target=target,
+            directory=str(self.directory),
+            version=version,
+            arguments=self.arguments,
+            variables=variables(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Destination:
+    """The place that the program sends its requests to, what it authenticates with there, and the gateway,
+    if it is one."""
+
+    endpoint: Endpoint
+    secret: Secret | None
+    gate: Gate | None
 
 
 @click.command()
@@ -59,171 +94,156 @@ def command(ctx: click.Context, /, **given: Any) -> None:
       holdfast run pi --pin mimo-plan/mimo-v2.5-pro -- -p "what is in this directory?"
     """
     from ..sdk.api import open as open_home
-    from .run_choice import choice, chosen, known, session_name
+    from .run_choice import choice_of, find_harness, selected_pin, session_name
 
     context: CliContext = ctx.obj
     if given["listing"] or not given["harness"]:
         _list(as_json=given["as_json"])
         return
-    program = known(given["harness"])
+    harness = find_harness(given["harness"])
     with open_home(store=context.store, vault=context.vault) as holdfast:
-        session = given["session"] or session_name(program, Path.cwd())
-        what = choice(holdfast, session, program, *chosen(holdfast, session, given["pin"], program))
-        ctx.exit(
-            _run(
-                holdfast,
-                what,
-                given["arguments"],
-                context.home.state / "run" / program.name / session,
-                direct=given["direct"],
-            )
-        )
+        session = given["session"] or session_name(harness, Path.cwd())
+        pin, key = selected_pin(holdfast, session, given["pin"], harness)
+        choice = choice_of(holdfast, harness, session=session, pin=pin, key=key)
+        directory = context.home.state / "run" / harness.name / session
+        ctx.exit(_run(holdfast, choice, given["arguments"], directory, direct=given["direct"]))
 
 
 def _list(*, as_json: bool) -> None:
     from ..harness import HARNESSES
 
-    rows = [
-        (one.name, one.title, ", ".join(one.speaks) or one.wire, one.tested, one.no_plan)
-        for one in HARNESSES.values()
-    ]
     if as_json:
-        names = ("name", "title", "speaks", "tested", "why_not")
-        show_json([dict(zip(names, row, strict=True)) for row in rows])
-    else:
-        shown = [
-            (
-                name,
-                title,
-                speaks,
-                f"no: {why_not}"
-                if why_not
-                else f"driven with {tested}"
-                if tested
-                else "from its documentation, not driven",
-            )
-            for name, title, speaks, tested, why_not in rows
-        ]
-        table(("HARNESS", "PROGRAM", "SPEAKS", "STATE"), shown, empty="")
+        show_json([_view(harness) for harness in HARNESSES.values()])
+        return
+    table(
+        ("HARNESS", "PROGRAM", "SPEAKS", "STATE"),
+        [(harness.name, harness.title, _spoken(harness), _state(harness)) for harness in HARNESSES.values()],
+        empty="",
+    )
+
+
+def _view(harness: Harness) -> dict[str, str]:
+    """Return a program as JSON values. `why_not` is empty when it can be run."""
+    return {
+        "name": harness.name,
+        "title": harness.title,
+        "speaks": _spoken(harness),
+        "tested": harness.tested,
+        "why_not": harness.no_plan,
+    }
+
+
+def _spoken(harness: Harness) -> str:
+    return ", ".join(harness.speaks) or harness.wire
+
+
+def _state(harness: Harness) -> str:
+    if harness.no_plan:
+        return f"no: {harness.no_plan}"
+    if harness.tested:
+        return f"tested with {harness.tested}"
+    return "written from its documentation, not tested"
 
 
 def _run(
-    holdfast: Holdfast, what: Choice, arguments: tuple[str, ...], directory: Path, *, direct: bool
+    holdfast: Holdfast, choice: Choice, arguments: tuple[str, ...], directory: Path, *, direct: bool
 ) -> int:
-    """Run the program to its end. Raises CannotHandOver before anything is written, ModelDropped when it did
-    not stay on its pin."""
+    """Run the program to its end and return its exit code. Raises CannotHandOver before anything is written,
+    ModelDropped when it did not stay on its pin."""
     from ..harness import apply, process
-    from ..harness.base import LaunchRequest, Target
-    from .run_choice import settle, variables
+    from ..harness.base import Target
+    from .run_choice import settle
 
-    program = process.find(what.harness, os.environ)
-    what.harness.hand_over(
-        LaunchRequest(
-            Target(what.pin, what.connection.endpoint, direct), str(directory), (), arguments, variables()
-        )
-    )
-    with apply.claimed(directory, what.session):
-        settle(holdfast, what)
-        with _way(holdfast, what, direct=direct) as (endpoint, secret, gate):
-            return _supervised(holdfast, what, (endpoint, secret, gate), program, arguments, directory)
-
-
-def _supervised(
-    holdfast: Holdfast,
-    what: Choice,
-    way: tuple[Endpoint, Secret | None, Gate | None],
-    program: str,
-    arguments: tuple[str, ...],
-    directory: Path,
-) -> int:
-    from ..harness import apply, process
-
-    endpoint, secret, gate = way
-    plan, environ = _planned(holdfast, what, endpoint, secret, program, arguments, directory)
-    began = holdfast.engine.store.now()
-    _say(
-        f"{what.harness.title} on {what.connection}, session {what.session}"
-        + (", without a gateway" if gate is None else "")
-    )
-    try:
-        code = process.run([program, *plan.argv[1:]], environ)
-    finally:
-        rewritten = apply.withdraw(plan, directory)
-    if rewritten:
-        _say(f"{what.harness.title} rewrote {', '.join(rewritten)} while it ran; that was undone")
-    if code < 0:
-        _say(f"{what.harness.title} was ended by signal {-code}")
-        code = 128 - code
-    if gate is None:
-        _say(
-            "it spoke to the provider itself: what it used can be seen there only"
-            + (f", or by {plan.proof}" if plan.proof else "")
-        )
-        return code
-    return _proven(holdfast, what, began, gate, code)
+    program = process.find(choice.harness, os.environ)
+    launch = _Launch(holdfast, choice, program, arguments=arguments, directory=directory)
+    choice.harness.hand_over(launch.request(Target(choice.pin, choice.connection.endpoint, direct)))
+    with apply.claimed(directory, choice.session):
+        settle(holdfast, choice)
+        with _destination(holdfast, choice, direct=direct) as destination:
+            return _supervised(launch, destination)
 
 
 @contextmanager
-def _way(
-    holdfast: Holdfast, what: Choice, *, direct: bool
-) -> Iterator[tuple[Endpoint, Secret | None, Gate | None]]:
-    """Where the program is pointed to, and what it shows there."""
+def _destination(holdfast: Holdfast, choice: Choice, *, direct: bool) -> Iterator[_Destination]:
+    """Give the provider itself, or a gateway that runs as long as the program."""
     from ..gateway.embedded import serving
 
     if direct:
-        yield what.connection.endpoint, what.secret, None
+        yield _Destination(choice.connection.endpoint, choice.secret, None)
         return
-    with serving(holdfast.engine, what.session, what.pin) as gate:
-        yield gate.endpoint(what.connection.dialect), gate.token, gate
+    with serving(holdfast.engine, choice.session, choice.pin) as gate:
+        yield _Destination(gate.endpoint(choice.connection.dialect), gate.token, gate)
 
 
-def _planned(
-    holdfast: Holdfast,
-    what: Choice,
-    endpoint: Endpoint,
-    secret: Secret | None,
-    program: str,
-    arguments: tuple[str, ...],
-    directory: Path,
-) -> tuple[Handover, dict[str, str]]:
-    """The plan with its files written, and the child's environment."""
-    from .._files import write_private
+def _supervised(launch: _Launch, destination: _Destination) -> int:
+    """Run the program, remove its files, report what answered, and return its exit code (128 and the number
+    of a signal)."""
     from ..harness import apply, process
-    from ..harness.base import LaunchRequest, Target
-    from .run_choice import foreign, secrets_of, variables
 
-    names = variables()
-    strangers = foreign(holdfast.config, names.values())
-    way = Target(what.pin, endpoint, direct=endpoint is what.connection.endpoint)
-    secrets = [*secrets_of(holdfast.engine.vault, holdfast.config), *([secret] if secret is not None else [])]
-    asked = apply.environment(
-        what.harness.hand_over(LaunchRequest(way, str(directory), (), arguments, names)),
-        os.environ,
-        None,
-        secrets,
-        strangers,
-    )
-    version = process.version(program, asked, directory)
-    plan = what.harness.hand_over(LaunchRequest(way, str(directory), version, arguments, names))
-    apply.refuse_project(plan, Path.cwd())
-    apply.lay_out(plan, directory, write_private)
-    return plan, apply.environment(plan, os.environ, secret, secrets, strangers)
-
-
-def _proven(holdfast: Holdfast, what: Choice, began: float, gate: Gate, code: int) -> int:
-    """Tell what answered. Raises ModelDropped."""
-    from .run_report import account, insist
-
-    engine = holdfast.engine
-    engine.journal_writer.flush()
-    events = [one for one in engine.store.journal(session=what.session, limit=_ALL_EVENTS) if one.at >= began]
-    fallback_chain = holdfast.config.fallbacks.get(what.pin)
-    found = account(events, what.pin, fallback_chain.then if fallback_chain is not None else (), gate.refused)
-    _say(str(found))
-    insist(found, what.pin, what.session)
+    choice, gate = launch.choice, destination.gate
+    title = choice.harness.title
+    plan, environ = _planned(launch, destination)
+    began = launch.holdfast.engine.store.now()
+    directly = ", without a gateway" if gate is None else ""
+    _say(f"{title} on {choice.connection}, session {choice.session}{directly}")
+    try:
+        code = process.run([launch.program, *plan.argv[1:]], environ)
+    finally:
+        rewritten = apply.withdraw(plan, launch.directory)
+    if rewritten:
+        _say(f"{title} rewrote {', '.join(rewritten)} while it ran; that was undone")
+    if code < 0:
+        _say(f"{title} was ended by signal {-code}")
+        code = 128 - code
+    if gate is None:
+        proof = if_any("; it shows the model itself: {}", plan.proof)
+        _say(f"{title} called the provider directly: Holdfast saw none of its requests{proof}")
+    else:
+        _report(launch, gate, began)
     return code
 
 
+def _planned(launch: _Launch, destination: _Destination) -> tuple[Handover, dict[str, str]]:
+    """Return the plan, whose files are written, and the child's environment."""
+    from .._files import write_private
+    from ..harness import apply, process
+    from ..harness.base import Target
+    from .run_choice import foreign, secrets_of, variables
+
+    choice, secret = launch.choice, destination.secret
+    strangers = foreign(launch.holdfast.config, variables().values())
+    secrets = list(secrets_of(launch.holdfast.engine.vault, launch.holdfast.config))
+    if secret is not None:
+        secrets.append(secret)
+
+    def environment(plan: Handover, secret: Secret | None) -> dict[str, str]:
+        return apply.environment(plan, os.environ, secret, known=secrets, foreign=strangers)
+
+    target = Target(choice.pin, destination.endpoint, direct=destination.gate is None)
+    # The program is asked for its version without the secret, then planned for that version.
+    draft = choice.harness.hand_over(launch.request(target))
+    version = process.version(launch.program, environment(draft, None), launch.directory)
+    plan = choice.harness.hand_over(launch.request(target, version))
+    apply.refuse_project(plan, Path.cwd())
+    apply.lay_out(plan, launch.directory, write_private)
+    return plan, environment(plan, secret)
+
+
+def _report(launch: _Launch, gate: Gate, began: float) -> None:
+    """Print what answered since `began` (epoch seconds). Raises ModelDropped when something else than the pin
+    was used or asked for."""
+    from .run_report import account, require_pin
+
+    choice, engine = launch.choice, launch.holdfast.engine
+    engine.journal_writer.flush()
+    journal = engine.store.journal(session=choice.session, limit=_ALL_EVENTS)
+    chain = launch.holdfast.config.fallbacks.get(choice.pin)
+    fallbacks = chain.then if chain is not None else ()
+    summary = account((event for event in journal if event.at >= began), choice.pin, fallbacks, gate.refused)
+    _say(str(summary))
+    require_pin(summary, choice.pin, choice.session)
+
+
 def _say(line: str) -> None:
-    """On stderr: stdout is the program's."""
+    """Print a line on stderr: stdout is the program's."""
     click.echo(f"holdfast: {plain(line)}", err=True)

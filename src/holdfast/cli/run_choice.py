@@ -1,5 +1,5 @@
-"""From a command line to what a hand-over needs: the program, the session with its pin, the connection, and
-every secret that must not get into the child."""
+"""The choices behind a run: the program, the session with its pin, the connection, and every secret that must
+not get into the program's environment."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from ..config import project_pin
 from ..core.compatibility import dialect_for
 from ..core.config import Config, near
 from ..core.errors import CannotHandOver, ConfigError, ConnectionLost, SecretMissing
-from ..core.identity import Connection, Dialect, Pin, Provider
+from ..core.identity import Connection, Pin, Provider, Route
 from ..core.routing import provider_of, route_for
 from ..core.secret import Secret
-from ..core.session import Session
+from ..core.session import checked_session_id
 from ..harness import HARNESSES
 from ..harness.base import Harness
 from ..providers import presets
+from .references import is_free_to_read
 
 if TYPE_CHECKING:
     from ..credentials import Vault
     from ..sdk.api import Holdfast
 
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
-_QUICK = ("env:", "file:", "store:")
+_LONGEST_NAME = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a run is about: the connection with the first key that can be read, and that key."""
+    """The connection of a run, with the first key that can be read, and the value of that key."""
 
     harness: Harness
     session: str
@@ -43,8 +44,8 @@ class Choice:
     secret: Secret | None
 
 
-def known(name: str) -> Harness:
-    """The program of this name. Raises ConfigError with the nearest."""
+def find_harness(name: str) -> Harness:
+    """Return the program of this name. Raises ConfigError with the nearest name."""
     if name not in HARNESSES:
         raise ConfigError(
             f"no harness is called '{name}': {near(name, HARNESSES)}", next_step="holdfast run --list"
@@ -53,98 +54,112 @@ def known(name: str) -> Harness:
 
 
 def session_name(harness: Harness, working: Path) -> str:
-    """The session of a program in a directory, so that each project keeps its own choice and history."""
-    place = _ODD.sub("-", working.name)[:40] or "root"
-    return f"{harness.name}@{place}-{sha256(str(working).encode()).hexdigest()[:8]}"
+    """Return the session of a program in a directory: each project keeps its own choice and history."""
+    directory = _ODD.sub("-", working.name)[:_LONGEST_NAME] or "root"
+    return f"{harness.name}@{directory}-{sha256(str(working).encode()).hexdigest()[:8]}"
 
 
-def chosen(holdfast: Holdfast, name: str, pin: str | None, harness: Harness) -> tuple[Pin, str | None]:
-    """The pin of a run, and the key chosen with it: the one given, else the session's, else the project's.
-    Changes nothing. Raises ConfigError when nobody chose one."""
+def selected_pin(
+    holdfast: Holdfast, session: str, pin: str | None, harness: Harness
+) -> tuple[Pin, str | None]:
+    """Return the pin of a run, and the key chosen with it: the pin given, else the session's, else the
+    project's. Changes nothing. Raises ConfigError when there is none."""
     holdfast.engine.look_again()
     if pin is not None:
         return Pin.parse(pin), None
-    row = holdfast.engine.session(name)
-    if row is not None:
-        return row.pin, row.key
+    stored = holdfast.engine.session(session)
+    if stored is not None:
+        return stored.pin, stored.key
     selected = project_pin(holdfast.config)
     if selected is None:
-        what = f"{harness.title} needs a pin: nobody chose one for session '{name}'"
         models = f"holdfast models --harness {harness.name} lists them"
-        raise ConfigError(what, next_step=f"holdfast run {harness.name} --pin PROVIDER/MODEL   ({models})")
+        raise ConfigError(
+            f"{harness.title} needs a pin: session '{session}' has none",
+            next_step=f"holdfast run {harness.name} --pin PROVIDER/MODEL   ({models})",
+        )
     return selected[0], None
 
 
-def choice(holdfast: Holdfast, session: str, harness: Harness, pin: Pin, key: str | None) -> Choice:
-    """What a pin means for this program. Raises CannotHandOver when it speaks no dialect of the provider or
-    the provider does not offer the model, SecretMissing when no key can be read, ConnectionLost when the pin
-    does not resolve."""
-    Session(session, pin, key)  # an id that could be misread in a path is refused before there is one
+def choice_of(holdfast: Holdfast, harness: Harness, *, session: str, pin: Pin, key: str | None) -> Choice:
+    """Return the connection that a pin means for this program.
+
+    Raises IdentityError for a session id that could be misread in a path, CannotHandOver when the program
+    speaks no dialect of the provider or the provider does not offer the model, SecretMissing when no key can
+    be read, ConnectionLost when the pin does not resolve.
+    """
+    checked_session_id(session)
     config = holdfast.config
     try:
         provider = provider_of(config, pin, key)
     except ConnectionLost as lost:
         raise lost.about(session) from None
-    others = [one for one in config.providers.values() if one is not provider]
     dialect = dialect_for(
-        harness.name, harness.speaks, provider, others, wire=harness.wire, known_at=config.known_at
+        harness.name,
+        harness.speaks,
+        provider,
+        [other for other in config.providers.values() if other is not provider],
+        wire=harness.wire,
+        known_at=config.known_at,
     )
-    _offered(provider, pin)
-    connection, secret = _readable(holdfast.engine.vault, config, pin, dialect, key)
-    return Choice(harness, session, pin, connection, secret)
+    _check_offered(provider, pin)
+    route = route_for(config, pin, dialect, key)
+    connection, secret = _readable(holdfast.engine.vault, route)
+    return Choice(harness, session, pin=pin, connection=connection, secret=secret)
 
 
 def settle(holdfast: Holdfast, choice: Choice) -> None:
-    """Begin or resume the session of a run. A pin that was given for a session on another is the user's new
+    """Begin or resume the session of a run. If it is on another pin, the pin of the run is its user's new
     choice."""
     session = holdfast.session(choice.session, choice.pin)
     if session.pin != choice.pin:
         session.switch(choice.pin)
 
 
-def _offered(provider: Provider, pin: Pin) -> None:
-    """A program must not find out by a 404 that the user's own list lacks the model."""
+def _check_offered(provider: Provider, pin: Pin) -> None:
+    """Raise CannotHandOver when the user's own list of models lacks the model: the program would learn it by
+    a 404 only."""
     if provider.models is None or pin.model in provider.models:
         return
     close = get_close_matches(pin.model, provider.models, n=3, cutoff=0.4) or provider.models
     what = f"provider '{provider.name}' does not offer '{pin.model}': it is not in its models"
-    details = [f"could be: {provider.name}/{one}" for one in close]
+    details = [f"could be: {provider.name}/{model}" for model in close]
     raise CannotHandOver(what, details=details, next_step=f"holdfast models --provider {provider.name}")
 
 
-def _readable(
-    vault: Vault, config: Config, pin: Pin, dialect: Dialect, key: str | None
-) -> tuple[Connection, Secret | None]:
+def _readable(vault: Vault, route: Route) -> tuple[Connection, Secret | None]:
+    """Return the route's first connection whose key can be read, and the key. Raises SecretMissing for the
+    first key when none can be read."""
     failed: SecretMissing | None = None
-    for connection in route_for(config, pin, dialect, key).connections:
+    for connection in route.connections:
         if connection.key is None:
             return connection, None
         try:
             return connection, vault.secret(connection.key)
         except SecretMissing as missing:
             failed = failed or missing
-    assert failed is not None  # noqa: S101 - a lane has at least one connection
+    # A route has at least one connection.
+    assert failed is not None  # noqa: S101
     raise failed
 
 
 def secrets_of(vault: Vault, config: Config) -> list[Secret]:
-    """Every secret that can be had without running a program or asking a keyring."""
+    """Return every secret that can be read without running a program or asking a keyring."""
     for provider in config.providers.values():
         for key in provider.keys:
-            if key.ref.startswith(_QUICK):
+            if is_free_to_read(key):
                 with suppress(SecretMissing, ConfigError):
                     vault.secret(key)
     return vault.known()
 
 
 def variables() -> dict[str, Sequence[str]]:
-    """The variables of each known maker, ours first."""
+    """Return the variables in which programs look for the key of each preset."""
     return {name: row["env"] for name, row in presets.rows().items() if row.get("env")}
 
 
 def foreign(config: Config, variables: Iterable[Iterable[str]]) -> list[str]:
-    """The variables in which keys are found: those of known providers, and those that the user's own keys
-    name."""
+    """Return the variables that may hold keys: those given, of known providers, and those that the user's own
+    keys name."""
     own = [
         key.ref.removeprefix("env:")
         for provider in config.providers.values()

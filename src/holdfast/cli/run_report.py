@@ -1,5 +1,5 @@
-"""What answered during a run: read from the journal, told in one line. A sentence without an attempt behind
-it is not said (law 7)."""
+"""The report of a run: what answered, read from the journal, in one line. It says nothing that no recorded
+attempt proves."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from ..core.errors import ModelDropped
 from ..core.identity import Pin
 from ..store.journal_events import Attempted, Detail, Event, ModelDiffered
-from .output import count
+from .output import count, if_any
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The requests of one run. `answered` counts them by (pin, host, key); `drift` says each way in which
-    another model or host than the chosen one was used or asked for."""
+    """The requests of one run. `answered` counts them by (pin, host, key); `drift` holds a sentence for each
+    way in which another model than the chosen one was used or asked for."""
 
     requests: int
     attempts: int
@@ -26,19 +26,19 @@ class Account:
     def __str__(self) -> str:
         if not self.requests:
             return "no request arrived"
-        told = [
-            f"{pin} at {host}" + (f" with key '{key}'" if key else "") + f" answered {number}"
-            for (pin, host, key), number in self.answered
-        ]
+        answers = []
+        for (pin, host, key), number in self.answered:
+            with_key = if_any(" with key '{}'", key)
+            answers.append(f"{pin} at {host}{with_key} answered {number}")
         asked = f"{count(self.requests, 'request')}, {count(self.attempts, 'attempt')}"
-        return f"{asked}: {'; '.join(told)}" if told else f"{asked}: none was answered"
+        return f"{asked}: {'; '.join(answers) or 'none was answered'}"
 
 
 def account(
     events: Iterable[Event[Detail]], pin: Pin, fallbacks: Collection[Pin] = (), refused: int = 0
 ) -> Account:
-    """The account of a run on `pin`. `rungs` are those of the user's ladder, which may stand in; `refused`
-    counts its requests for other models, which the gateway turned away."""
+    """Return the account of a run on `pin`. `fallbacks` may answer instead, as the user wrote; `refused`
+    counts its requests for other models, which the gateway refused."""
     allowed = {str(pin), *map(str, fallbacks)}
     requests, answered, drift = set(), Counter[tuple[str, str, str]](), []
     attempts = 0
@@ -64,11 +64,11 @@ def account(
     return Account(len(requests), attempts, tuple(answered.most_common()), tuple(dict.fromkeys(drift)))
 
 
-def insist(found: Account, pin: Pin, session: str) -> None:
-    """Raises ModelDropped when something else than the pin was used or asked for."""
-    if found.drift:
+def require_pin(summary: Account, pin: Pin, session: str) -> None:
+    """Raise ModelDropped when something else than the pin was used or asked for."""
+    if summary.drift:
         raise ModelDropped(
             f"the program did not stay on '{pin}'",
-            details=found.drift[:5],
+            details=summary.drift[:5],
             next_step=f"holdfast why {session}",
         )

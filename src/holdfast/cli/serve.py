@@ -1,5 +1,5 @@
-"""`holdfast serve`: becomes the gateway. The program that runs then is another one, without the command
-line's packages."""
+"""`holdfast serve`: start the gateway. It replaces this process by a program that does not load the packages
+of the command line."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .output import json_option
 @click.option(
     "--listen",
     metavar="HOST:PORT",
-    help="Where to listen; port 0 is any free port. The default is [gateway] listen, else 127.0.0.1:4141.",
+    help="The address to listen on; port 0 is any free port. Default: [gateway] listen, else 127.0.0.1:4141.",
 )
 @click.option(
     "--workers",
     default=1,
     show_default=True,
     type=click.IntRange(1, 256),
-    help="How many processes share the port.",
+    help="The number of processes that share the port.",
 )
 @click.option("--public", is_flag=True, help="Allow an address that other machines can reach.")
-@click.option("--access-log", is_flag=True, help="Log every request, not only what went wrong.")
+@click.option("--access-log", is_flag=True, help="Log every request, not only errors.")
 @json_option
 def command(listen: str | None, workers: int, public: bool, access_log: bool, as_json: bool) -> None:
     """Start the gateway.
@@ -40,11 +40,8 @@ def command(listen: str | None, workers: int, public: bool, access_log: bool, as
       holdfast serve --listen 127.0.0.1:0 --workers 2 --json
     """
     flags = {"--public": public, "--access-log": access_log, "--json": as_json}
-    given = [
-        *(["--listen", listen] if listen else []),
-        "--workers",
-        str(workers),
-        *(name for name, wanted in flags.items() if wanted),
-    ]
-    # -P: what lies in the directory where this was called is no module of ours.
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "holdfast.gateway", *given])  # noqa: S606 - no shell is wanted
+    given = ["--workers", str(workers), *(name for name, wanted in flags.items() if wanted)]
+    if listen:
+        given += ["--listen", listen]
+    # -P: files in the current directory are no modules of ours. No shell is wanted.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "holdfast.gateway", *given])  # noqa: S606

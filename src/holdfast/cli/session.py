@@ -9,7 +9,7 @@ import click
 
 from . import complete
 from .context import CliContext
-from .output import clock, json_option, say, show_json, table
+from .output import clock, if_any, json_option, say, show_json, table
 from .session_transfer import export, import_, move
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ def command() -> None:
     """
 
 
-for _one in (move, export, import_):
-    command.add_command(_one)
+command.add_command(move)
+command.add_command(export)
+command.add_command(import_)
 
 
 @command.command("list")
@@ -47,73 +48,74 @@ def list_(context: CliContext, as_json: bool) -> None:
     Example:
       holdfast session list
     """
-    config, memory = context.config, context.memory
-    views = [view(config, one) for one in rows(memory)] if memory is not None else []
+    config = context.config
+    views = [view(config, row) for row in rows(context.existing_store)]
     if as_json:
         show_json(views)
         return
-    cells = [
-        [one["id"], str(one["pin"]), one["key"] or "", one["why_not"] or _standing(one)] for one in views
-    ]
     table(
         ("SESSION", "PIN", "KEY", "STATE"),
-        cells,
+        [[shown["id"], str(shown["pin"]), shown["key"] or "", _state(shown)] for shown in views],
         empty="no session yet\n  run: holdfast session pin SESSION PROVIDER/MODEL",
     )
 
 
 def rows(store: Store) -> list[Session | BrokenSession]:
-    """All sessions, those first that cannot be read."""
+    """Return all sessions, those first that cannot be read."""
     return [*store.broken_sessions(), *store.sessions()]
 
 
-def _standing(one: dict[str, Any]) -> str:
-    fallback = one["fallback"]
-    if fallback and fallback["until"] > time.time():
-        return f"fallback {fallback['pin']} until {clock(fallback['until'])}: {fallback['reason']}"
-    return "resumes"
-
-
 def view(config: Config, session: Session | BrokenSession) -> dict[str, Any]:
-    """A session as JSON values; `why_not` is empty when it would resume, `broken` says that its row cannot be
-    read."""
+    """Return a session as JSON values.
+
+    `why_not` is empty when it would resume; `broken` is true when its row cannot be read.
+    """
     from ..core.session import Session
     from ..engine.session_moves import obstacle
 
     if not isinstance(session, Session):
-        pin, why, run = (
-            session.raw.get("pin"),
-            f"its row cannot be read: {session.why}",
-            f"holdfast session pin {session.id} PROVIDER/MODEL",
-        )
-        return {
-            "id": session.id,
-            "pin": pin,
-            "key": None,
-            "fallback": None,
-            "resumes": False,
-            "why_not": why,
-            "candidates": [],
-            "run": run,
-            "broken": True,
-        }
+        return _broken_view(session)
     lost = obstacle(config, session)
-    active_fallback = session.active_fallback
     return {
         "id": session.id,
         "pin": str(session.pin),
         "key": session.key,
         "kept_key": session.kept_key,
-        "fallback": active_fallback.values() if active_fallback is not None else None,
+        "fallback": session.active_fallback and session.active_fallback.values(),
         "created_at": session.created_at,
         "changed_at": session.changed_at,
         "version": session.version,
         "resumes": lost is None,
-        "why_not": lost.what if lost is not None else "",
+        "why_not": getattr(lost, "what", ""),
         "candidates": list(getattr(lost, "candidates", ())),
-        "run": lost.next_step if lost is not None else "",
+        "run": getattr(lost, "next_step", ""),
         "broken": False,
     }
+
+
+def _broken_view(session: BrokenSession) -> dict[str, Any]:
+    """Return the JSON values of a session whose row cannot be read."""
+    return {
+        "id": session.id,
+        "pin": session.raw.get("pin"),
+        "key": None,
+        "fallback": None,
+        "resumes": False,
+        "why_not": f"its row cannot be read: {session.why}",
+        "candidates": [],
+        "run": f"holdfast session pin {session.id} PROVIDER/MODEL",
+        "broken": True,
+    }
+
+
+def _state(shown: dict[str, Any]) -> str:
+    """Return a session's state in a phrase; `shown` is its view."""
+    if shown["why_not"]:
+        return str(shown["why_not"])
+    fallback = shown["fallback"]
+    if fallback and fallback["until"] > time.time():
+        return f"fallback {fallback['pin']} until {clock(fallback['until'])}: {fallback['reason']}"
+    return "resumes"
 
 
 @command.command()
@@ -127,38 +129,44 @@ def show(context: CliContext, session: str, as_json: bool) -> None:
     Example:
       holdfast session show issue-42
     """
-    one = view(context.config, _stored(context, session))
+    shown = view(context.config, _stored(context, session))
     if as_json:
-        show_json(one)
+        show_json(shown)
         return
-    say(f"session {one['id']}", f"  pin      {one['pin']}")
-    if one["key"]:
-        say(f"  key      {one['key']}, chosen by its user")
-    elif one.get("kept_key"):
-        say(f"  key      {one['kept_key']}, kept while it is healthy")
-    if not one["broken"]:
+    say(f"session {shown['id']}", f"  pin      {shown['pin']}")
+    if shown["key"]:
+        say(f"  key      {shown['key']}, chosen by its user")
+    elif shown.get("kept_key"):
+        say(f"  key      {shown['kept_key']}, used as long as it works")
+    if not shown["broken"]:
         say(
-            f"  created  {clock(one['created_at'])}",
-            f"  changed  {clock(one['changed_at'])} (version {one['version']})",
+            f"  created  {clock(shown['created_at'])}",
+            f"  changed  {clock(shown['changed_at'])} (version {shown['version']})",
         )
-    say(
-        f"  state    {one['why_not'] or _standing(one)}",
-        *(f"  could be {each}" for each in one["candidates"]),
-    )
-    say(f"  run: {one['run'] or 'holdfast why ' + one['id']}")
+    say(f"  state    {_state(shown)}")
+    for candidate in shown["candidates"]:
+        say(f"  could be {candidate}")
+    say(f"  run: {shown['run'] or 'holdfast why ' + shown['id']}")
+
+
+def _find(context: CliContext, session: str) -> Session | BrokenSession | None:
+    """Return the row of a session, readable or not; None when there is none."""
+    for row in rows(context.existing_store):
+        if row.id == session:
+            return row
+    return None
 
 
 def _stored(context: CliContext, session: str) -> Session | BrokenSession:
-    """The row, readable or not. Raises ConnectionLost when there is none."""
+    """Return the row of a session, readable or not. Raises ConnectionLost when there is none."""
     from ..core.errors import ConnectionLost
 
-    memory = context.memory
-    found = next((one for one in rows(memory) if one.id == session), None) if memory is not None else None
-    if found is None:
+    row = _find(context, session)
+    if row is None:
         raise ConnectionLost(
             f"there is no session '{session}'", next_step=f"holdfast session pin {session} PROVIDER/MODEL"
         )
-    return found
+    return row
 
 
 @command.command()
@@ -182,44 +190,35 @@ def pin(context: CliContext, session: str, pin: str | None, key: str | None) -> 
       holdfast session pin issue-42 mimo-plan/mimo-v2.5-pro
       holdfast session pin issue-42 mimo-plan/mimo-v2.5-pro --key team
     """
-    from ..core.identity import Pin
     from ..core.session import Session
     from ..engine import sessions
     from ..engine.session_moves import obstacle
 
-    wanted, project = (Pin.parse(pin), None) if pin is not None else _selected(context, session)
-    memory = context.memory
+    wanted, project = _wanted(context, session, pin)
     lost = obstacle(context.config, Session(session, wanted, key))
     if lost is not None:
         raise lost
-    stored = next((one for one in rows(memory) if one.id == session), None) if memory is not None else None
+    stored = _find(context, session)
     now = context.store.now()
     new = Session(session, wanted, key, created_at=now, changed_at=now)
     chosen = sessions.pin(context.store, stored, new, sessions.Reason(project=str(project or "")))
-    before = (
-        f", before that on {stored.pin}"
-        if isinstance(stored, Session)
-        else ", repaired"
-        if stored is not None
-        else ", created"
-    )
-    say(
-        f"session '{session}' is on {chosen.pin}"
-        + (f" with key '{key}'" if key else "")
-        + (f", selected by {project}" if project else "")
-        + before
-    )
+    with_key = if_any(" with key '{}'", key)
+    selected = if_any(", selected by {}", project)
+    say(f"session '{session}' is on {chosen.pin}{with_key}{selected}, {_before(stored)}")
     models = context.config.providers[wanted.provider].models
     if models is not None and wanted.model not in models:
         say(f"  note: '{wanted.model}' is not one of the models that '{wanted.provider}' declares")
         say(f"  run: holdfast models --provider {wanted.provider}")
 
 
-def _selected(context: CliContext, session: str) -> tuple[Pin, Path | None]:
-    """The project's choice. Raises ConfigError when there is none."""
+def _wanted(context: CliContext, session: str, pin: str | None) -> tuple[Pin, Path | None]:
+    """Return the pin as it was given, or the project's with its file. Raises ConfigError without either."""
     from ..config import project_pin
     from ..core.errors import ConfigError
+    from ..core.identity import Pin
 
+    if pin is not None:
+        return Pin.parse(pin), None
     selected = project_pin(context.config)
     if selected is None:
         what = "no pin was given, and no .holdfast.toml selects one here or in a directory above"
@@ -227,11 +226,22 @@ def _selected(context: CliContext, session: str) -> tuple[Pin, Path | None]:
     return selected
 
 
+def _before(stored: Session | BrokenSession | None) -> str:
+    """Return in a phrase what a session was before it got its pin."""
+    from ..core.session import Session
+
+    if stored is None:
+        return "created"
+    if isinstance(stored, Session):
+        return f"before that on {stored.pin}"
+    return "repaired"
+
+
 @command.command()
 @click.argument("session", shell_complete=complete.sessions)
 @click.pass_obj
 def remove(context: CliContext, session: str) -> None:
-    """Forget a session. What it did stays in the journal.
+    """Remove a session. Its journal is kept.
 
     \b
     Example:
@@ -241,5 +251,5 @@ def remove(context: CliContext, session: str) -> None:
 
     stored = _stored(context, session)
     sessions.remove(context.store, stored)
-    pin = str(getattr(stored, "pin", ""))
-    say(f"session '{session}' is forgotten" + (f"; it was on {pin}" if pin else ""))
+    was_on = if_any("; it was on {}", getattr(stored, "pin", None))
+    say(f"Removed session '{session}'{was_on}")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from .._files import quoted
 from . import complete
 from .context import CliContext
-from .output import count, json_option, say, show_json, table
+from .output import count, if_any, json_option, say, show_json, table
 
 if TYPE_CHECKING:
+    from ..core.identity import Pin
     from ..engine.session_moves import Move
 
 _MOST_READ = 1024 * 1024
+"""Bytes of an exported session that are read."""
 
 
 @click.command()
@@ -23,7 +28,7 @@ _MOST_READ = 1024 * 1024
     "start",
     metavar="PROVIDER",
     required=True,
-    help="Whose sessions.",
+    help="The provider whose sessions move.",
     shell_complete=complete.providers,
 )
 @click.option(
@@ -31,7 +36,7 @@ _MOST_READ = 1024 * 1024
     "goal",
     metavar="PROVIDER",
     required=True,
-    help="Where they go.",
+    help="The provider that they move to.",
     shell_complete=complete.providers,
 )
 @click.option(
@@ -39,12 +44,12 @@ _MOST_READ = 1024 * 1024
     "models",
     metavar="OLD=NEW",
     multiple=True,
-    help="What a model is called there; without it a declared model of the same name.",
+    help="The new provider's name for a model; by default the same name, if the provider declares it.",
 )
-@click.option("--key", metavar="LABEL", help="The key there of sessions whose user chose a key.")
 @click.option(
-    "--apply", is_flag=True, help="Do it; without this option the plan is shown and nothing changes."
+    "--key", metavar="LABEL", help="The new provider's key for the sessions whose user chose a key."
 )
+@click.option("--apply", is_flag=True, help="Move them. Without this the plan is shown and nothing changes.")
 @json_option
 @click.pass_obj
 def move(
@@ -59,8 +64,8 @@ def move(
 ) -> int:
     """Move the sessions of a provider to another.
 
-    Shows the plan first. A session that would not resolve there stays where it is and says why; no model is
-    guessed.
+    Shows the plan first. A session that would not resolve there stays where it is, and the plan says why; no
+    model is guessed. Exit 1: with --apply, a session was not moved.
 
     \b
     Example:
@@ -70,56 +75,68 @@ def move(
     from ..core.errors import ConfigError
     from ..engine import session_moves
 
-    pairs = dict(one.partition("=")[::2] for one in models)
-    if not all(pairs.values()):
+    names = dict(text.partition("=")[::2] for text in models)
+    if not all(names.values()):
         raise ConfigError(
             "--model takes OLD=NEW: the model's name here and there", next_step="holdfast session move --help"
         )
-    memory = context.memory
-    moves = session_moves.plan(
-        context.config, memory.sessions() if memory is not None else [], start, goal, models=pairs, key=key
-    )
-    late = session_moves.carry_out(context.store, moves) if apply and moves else []
+    sessions = context.existing_store.sessions()
+    moves = session_moves.plan(context.config, sessions, start, goal, models=names, key=key)
+    late: list[Move] = []
+    if apply and moves:
+        late = session_moves.carry_out(context.store, moves)
     if as_json:
-        show_json([_told(one, apply=apply, late=one in late) for one in moves])
+        show_json([_view(item, apply=apply, late=item in late) for item in moves])
     else:
-        _show(moves, late, start, apply=apply)
-    return 1 if apply and (late or any(one.to is None for one in moves)) else 0
+        again = _with_apply(start, goal, models, key)
+        _show(moves, late, empty=f"no session is on provider '{start}'", again=None if apply else again)
+    stayed = [item for item in moves if item.to is None or item in late]
+    return int(apply and bool(stayed))
 
 
-def _told(one: Move, *, apply: bool, late: bool) -> dict[str, object]:
-    to = str(one.to) if one.to is not None else None
-    why_not = one.why_not or ("somebody else changed it meanwhile" if late else "")
+def _with_apply(start: str, goal: str, models: tuple[str, ...], key: str | None) -> str:
+    """Return the command that carries out a plan."""
+    words = ["holdfast", "session", "move", "--from", start, "--to", goal]
+    for pair in models:
+        words += ["--model", pair]
+    if key is not None:
+        words += ["--key", key]
+    return shlex.join([*words, "--apply"])
+
+
+def _view(item: Move, *, apply: bool, late: bool) -> dict[str, object]:
+    """Return a move as JSON values. `late` is true when another program changed the session meanwhile."""
+    why_not = item.why_not
+    if late and not why_not:
+        why_not = "another program changed it meanwhile"
     return {
-        "id": one.session.id,
-        "pin": str(one.session.pin),
-        "to": to,
-        "key": one.key,
+        "id": item.session.id,
+        "pin": str(item.session.pin),
+        "to": item.to and str(item.to),
+        "key": item.key,
         "why_not": why_not,
-        "moved": apply and to is not None and not late,
+        "moved": apply and item.to is not None and not late,
     }
 
 
-def _show(moves: list[Move], late: list[Move], start: str, *, apply: bool) -> None:
-    rows = [
-        [
-            one.session.id,
-            str(one.session.pin),
-            str(one.to or "stays"),
-            one.why_not or ("changed meanwhile: stays" if one in late else ""),
-        ]
-        for one in moves
-    ]
-    table(("SESSION", "PIN", "TO", "WHY NOT"), rows, empty=f"no session is on provider '{start}'")
-    going = sum(one.to is not None for one in moves) - len(late)
-    if moves:
-        say(
-            f"{count(going, 'session')} moved"
-            if apply
-            else f"{count(going, 'session')} would move; nothing was changed"
-        )
-    if going and not apply:
-        say("  run: the same command with --apply")
+def _show(moves: list[Move], late: list[Move], *, empty: str, again: str | None) -> None:
+    """Print the moves; `again` is the command that would carry them out, None when that is done."""
+    rows = []
+    for item in moves:
+        why_not = item.why_not
+        if item in late and not why_not:
+            why_not = "changed meanwhile: stays"
+        rows.append([item.session.id, str(item.session.pin), str(item.to or "stays"), why_not])
+    table(("SESSION", "PIN", "TO", "WHY NOT"), rows, empty=empty)
+    if not moves:
+        return
+    going = sum(item.to is not None for item in moves) - len(late)
+    if again is None:
+        say(f"{count(going, 'session')} moved")
+        return
+    say(f"{count(going, 'session')} would move; nothing was changed")
+    if going:
+        say(f"  run: {again}")
 
 
 @click.command()
@@ -137,40 +154,33 @@ def export(context: CliContext, session: str) -> None:
     from ..core.errors import ConnectionLost
     from ..engine import session_moves
 
-    memory = context.memory
-    found = memory.session(session) if memory is not None else None
-    if found is None:
+    stored = context.existing_store.session(session)
+    if stored is None:
         raise ConnectionLost(f"there is no session '{session}'", next_step="holdfast session list")
-    say(session_moves.exported(context.config, found).rstrip())
+    say(session_moves.exported(context.config, stored).rstrip())
 
 
 @click.command("import")
 @click.argument("file")
-@click.option("--as", "name", metavar="SESSION", help="Its id here; without it, the one it had.")
-@click.option("--pin", metavar="PIN", help="Your own choice for it here.", shell_complete=complete.pins)
-@click.option("--replace", is_flag=True, help="Also when there is a session of that id.")
+@click.option("--as", "name", metavar="SESSION", help="Its id here; by default the id that it had.")
+@click.option("--pin", metavar="PIN", help="The pin to put it on here.", shell_complete=complete.pins)
+@click.option("--replace", is_flag=True, help="Replace the session of that id, if there is one.")
 @click.pass_obj
 def import_(context: CliContext, file: str, name: str | None, pin: str | None, replace: bool) -> None:
-    """Take over a session that was exported.
+    """Import a session that was exported.
 
-    FILE may be '-' for standard input. Refuses when its provider is not here, or is at another address here,
-    and nobody gave a pin.
+    FILE may be '-' for standard input. Without --pin it is refused when its provider does not exist here, or
+    has another address here.
 
     \b
     Example:
       holdfast session import issue-42.json
     """
     from ..core.errors import ConfigError
-    from ..core.identity import Pin
     from ..engine import session_moves, sessions
 
-    session = session_moves.imported(
-        context.config,
-        _text(file),
-        context.store.now(),
-        name=name,
-        pin=Pin.parse(pin) if pin is not None else None,
-    )
+    now = context.store.now()
+    session = session_moves.imported(context.config, _read(file), now, name=name, pin=_pin(pin))
     before = context.store.session(session.id)
     if before is not None and not replace:
         raise ConfigError(
@@ -178,23 +188,35 @@ def import_(context: CliContext, file: str, name: str | None, pin: str | None, r
             next_step=f"holdfast session import {file} --as OTHER-ID   (or --replace)",
         )
     chosen = sessions.pin(context.store, before, session, sessions.Reason(imported=file))
-    say(
-        f"session '{chosen.id}' is on {chosen.pin}"
-        + (f" with key '{chosen.key}'" if chosen.key else "")
-        + (", replaced" if before is not None else ", imported")
-    )
+    done = "imported" if before is None else "replaced"
+    with_key = if_any(" with key '{}'", chosen.key)
+    say(f"session '{chosen.id}' is on {chosen.pin}{with_key}, {done}")
 
 
-def _text(file: str) -> str:
-    """Raises ConfigError."""
-    from pathlib import Path
+def _pin(text: str | None) -> Pin | None:
+    from ..core.identity import Pin
 
+    if text is None:
+        return None
+    return Pin.parse(text)
+
+
+def _read(file: str) -> str:
+    """Return the text of an exported session; "-" is standard input. Raises ConfigError."""
     from ..core.errors import ConfigError
 
     try:
-        with sys.stdin.buffer if file == "-" else Path(file).open("rb") as context:
-            return context.read(_MOST_READ).decode("utf-8-sig")
+        return _first_bytes(file).decode("utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror}", next_step=f"ls -l {file}") from None
+        raise ConfigError(
+            f"cannot read {file}: {error.strerror}", next_step=f"ls -l {quoted(file)}"
+        ) from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{file} is not UTF-8 text", next_step=f"file {file}") from None
+        raise ConfigError(f"{file} is not UTF-8 text", next_step=f"file {quoted(file)}") from None
+
+
+def _first_bytes(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read(_MOST_READ)
+    with Path(file).open("rb") as source:
+        return source.read(_MOST_READ)

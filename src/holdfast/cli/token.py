@@ -1,5 +1,5 @@
-"""`holdfast token`: who may use the gateway. A token is shown once, when it is made; only its hash is
-kept."""
+"""`holdfast token`: the tokens that open the gateway. A token is shown once, when it is created; only its
+hash is stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from . import complete
 from .context import CliContext
-from .output import clock, json_option, say, show_json, table
+from .output import clock, if_any, json_option, say, show_json, table
 
 if TYPE_CHECKING:
     from ..store.base import Token
@@ -29,26 +29,29 @@ def command() -> None:
 @click.option("--label", default="", help="A name to recognise it by.")
 @click.option(
     "--session",
-    help="Bind it to this session: it can use and see nothing else.",
+    help="Limit it to this session: it can use and see nothing else.",
     shell_complete=complete.sessions,
 )
 @json_option
 @click.pass_obj
 def new(context: CliContext, label: str, session: str | None, as_json: bool) -> None:
-    """Create a token and show it, this once.
+    """Create a token and show it once.
 
     \b
     Example:
       holdfast token new --label laptop
       holdfast token new --label ci --session issue-42
     """
+    from ..core.session import checked_session_id
     from ..gateway.tokens import issue
 
-    token, shown = issue(context.store, label, _checked(session))
+    if session is not None:
+        checked_session_id(session)
+    token, shown = issue(context.store, label, session)
     if as_json:
         show_json(_view(token) | {"token": shown})
     else:
-        say(shown, f"  shown this once; revoke it with: holdfast token revoke {token.id}")
+        say(shown, f"  It cannot be shown again. To revoke it: holdfast token revoke {token.id}")
 
 
 @command.command("list")
@@ -61,14 +64,16 @@ def list_(context: CliContext, as_json: bool) -> None:
     Example:
       holdfast token list
     """
-    tokens = context.memory.tokens() if context.memory is not None else []
+    tokens = context.existing_store.tokens()
     if as_json:
-        show_json([_view(one) for one in tokens])
+        show_json([_view(token) for token in tokens])
         return
-    cells = [[one.id, one.label, one.session or "any", clock(one.created_at), _state(one)] for one in tokens]
     table(
-        ("ID", "LABEL", "SESSION", "MADE", "STATE"),
-        cells,
+        ("ID", "LABEL", "SESSION", "CREATED", "STATE"),
+        [
+            [token.id, token.label, token.session or "any", clock(token.created_at), _state(token)]
+            for token in tokens
+        ],
         empty="no gateway token yet\n  run: holdfast token new",
     )
 
@@ -78,7 +83,7 @@ def list_(context: CliContext, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def revoke(context: CliContext, token_id: str, as_json: bool) -> None:
-    """Revoke a token. Running gateways refuse it from the next moment on; answers under way end undisturbed.
+    """Revoke a token. Running gateways refuse it at once; answers that have begun are finished.
 
     \b
     Example:
@@ -86,29 +91,24 @@ def revoke(context: CliContext, token_id: str, as_json: bool) -> None:
     """
     from ..core.errors import ConfigError
 
-    memory = context.memory
+    store = context.existing_store
     name = token_id.removeprefix("hf-").partition("-")[0]  # people paste the whole token
-    token = memory.token(name) if memory is not None else None
-    if memory is None or token is None:
+    token = store.token(name)
+    if token is None:
         raise ConfigError(f"no token has the id '{name}'", next_step="holdfast token list")
-    changed = memory.revoke_token(name)
+    changed = store.revoke_token(name)
     if as_json:
-        show_json(_view(memory.token(name) or token))
-    else:
-        label = f" ({token.label})" if token.label else ""
-        say(f"token {name}{label} {'is revoked' if changed else 'was revoked before'}")
-
-
-def _checked(session: str | None) -> str | None:
-    """The id as it is, if it can be one. Raises IdentityError."""
-    from ..core.identity import Pin, ProviderName
-    from ..core.session import Session
-
-    return Session(session, Pin(ProviderName("any-provider"), "any")).id if session is not None else None
+        show_json(_view(store.token(name) or token))
+        return
+    label = if_any(" ({})", token.label)
+    when = "is revoked" if changed else "was revoked before"
+    say(f"token {name}{label} {when}")
 
 
 def _state(token: Token) -> str:
-    return "in force" if token.revoked_at is None else f"revoked {clock(token.revoked_at)}"
+    if token.revoked_at is None:
+        return "valid"
+    return f"revoked {clock(token.revoked_at)}"
 
 
 def _view(token: Token) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`holdfast why`: for each part of a connection where it came from, then what happened, in order."""
+"""`holdfast why`: where each part of a connection came from, then what happened, in order."""
 
 from __future__ import annotations
 
@@ -12,62 +12,56 @@ from .output import clock, json_option, say, show_json
 
 if TYPE_CHECKING:
     from ..engine.provenance import Why
+    from ..store.journal_events import Detail, Event
 
-_LOOKED_BACK = 1000
-"""How many lines of its session's journal say which choice held when a request was made."""
+_MOST_LOOKED_BACK = 1000
+"""Lines of its session's journal that are read to find the choice that was valid for a request."""
 
 
 @click.command()
 @click.argument("subject", metavar="SESSION|REQUEST-ID", shell_complete=complete.sessions)
 @click.option(
-    "--limit", default=200, show_default=True, type=click.IntRange(1), help="How many lines of the journal."
+    "--limit", default=200, show_default=True, type=click.IntRange(1), help="Lines of the journal to show."
 )
 @json_option
 @click.pass_obj
 def command(context: CliContext, subject: str, limit: int, as_json: bool) -> None:
     """Explain a session or a request.
 
-    Where each part of its connection came from and what last changed it, then what happened, in order.
+    Shows where each part of its connection came from and what last changed it, then what happened, in order.
 
     \b
     Example:
       holdfast why issue-42
     """
-    told = explained(context, subject, limit)
+    explanation = explain(context, subject, limit)
     if as_json:
-        show_json(told.values())
+        show_json(explanation.values())
     else:
-        say(told.text(clock))
+        say(explanation.text(clock))
 
 
-def explained(context: CliContext, subject: str, limit: int) -> Why:
-    """Raises ConnectionLost when the subject is neither a session nor a request."""
+def explain(context: CliContext, subject: str, limit: int) -> Why:
+    """Explain a session or a request by configuration and journal, of which `limit` lines are shown. Raises
+    ConnectionLost when the subject is neither."""
     from ..core.errors import ConnectionLost
     from ..engine.provenance import Why, request_origin, session_origin
 
-    memory = context.memory
-    session = (
-        next((one for one in memory.sessions() if one.id == subject), None) if memory is not None else None
-    )
-    events = memory.journal(session=subject, limit=limit) if memory is not None else []
-    requested = (
-        memory.journal(request=subject, limit=limit)
-        if memory is not None and session is None and not events
-        else []
-    )
-    if memory is None or (session is None and not events and not requested):
+    store, config = context.existing_store, context.config
+    events = store.journal(session=subject, limit=limit)
+    session = next((item for item in store.sessions() if item.id == subject), None)
+    if session is not None:
+        origin = session_origin(config, session, events, store.now(), clock=clock)
+        return Why(subject, origin, tuple(events))
+    requested: list[Event[Detail]] = []
+    if not events:
+        requested = store.journal(request=subject, limit=limit)
+    if not events and not requested:
         raise ConnectionLost(
             f"neither a session nor a request is called '{subject}'", next_step="holdfast session list"
         )
-    if session is not None:
-        return Why(
-            subject, session_origin(context.config, session, events, memory.now(), clock), tuple(events)
-        )
-    before = (
-        memory.journal(session=requested[-1].session, limit=_LOOKED_BACK)
-        if requested and requested[-1].session
-        else []
-    )
-    return Why(
-        subject, request_origin(context.config, subject, requested, before), tuple(events or requested)
-    )
+    before: list[Event[Detail]] = []
+    if requested and requested[-1].session:
+        before = store.journal(session=requested[-1].session, limit=_MOST_LOOKED_BACK)
+    origin = request_origin(config, subject, requested, before)
+    return Why(subject, origin, tuple(events or requested))

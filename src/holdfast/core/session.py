@@ -23,6 +23,17 @@ def is_session_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def checked_session_id(text: str) -> str:
+    """Return the text if a session can be called this; it is safe in a URL and in quotes then. Raises
+    IdentityError."""
+    if not is_session_id(text):
+        raise IdentityError(
+            f"'{text[:40]}' cannot be a session id: up to 128 letters, digits and . _ : @ - , "
+            "starting with a letter or digit"
+        )
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class ActiveFallback:
     """A rung of the user's ladder in use: which, why, and until when (epoch seconds)."""
@@ -66,11 +77,7 @@ class Session:
     version: int = 0
 
     def __post_init__(self) -> None:
-        if not is_session_id(self.id):
-            raise IdentityError(
-                f"'{self.id[:40]}' cannot be a session id: up to 128 letters, digits and . _ : @ - , "
-                "starting with a letter or digit"
-            )
+        checked_session_id(self.id)
 
     def choose(self, pin: Pin, now: float, key: str | None = None) -> Session:
         """The session on another choice of its user. Whatever belonged to the old choice (stand-in, key) is

@@ -1,0 +1,15 @@
+"""References to keys that a command may read only to look at the key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..core.identity import Key
+
+_FREE_TO_READ = ("env", "file", "store")
+
+
+def is_free_to_read(key: Key) -> bool:
+    """Tell whether reading a key runs no program, asks no keyring and needs no sign-in."""
+    return key.ref.partition(":")[0] in _FREE_TO_READ
