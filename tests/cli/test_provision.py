@@ -13,7 +13,7 @@ import pytest
 
 from cli.furnishing import Cli
 from holdfast.fake_provider import ScriptedProvider
-from holdfast.fake_provider.control import AmazeePlane, cut_off, refusing
+from holdfast.fake_provider.control import AmazeePlane, cut, refusing
 
 ROLES = ("--role", "answer=*sonnet*", "--role", "expand=*haiku*,*mini*")
 LISTS = ("/v1/models", "/model/info")
@@ -79,7 +79,7 @@ def test_an_unresolved_provider_is_told_and_healed(cli: Cli, service: AmazeePlan
 
 
 def test_a_lost_trial_is_explained_and_can_be_adopted(cli: Cli, service: AmazeePlane) -> None:
-    service.spoil("/auth/generate-trial-access", cut_off)
+    service.spoil("/auth/generate-trial-access", cut)
     assert cli("provision", "amazee", "--url", service.root, *ROLES, "--accept").exit_code == 4
     told = cli("provision", "repair", "amazee")
     assert "It is unknown if it was created" in told.stdout

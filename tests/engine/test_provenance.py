@@ -42,7 +42,7 @@ def ask(session: holdfast.Session, model: str = "") -> str:
 
 
 def places(told: Why) -> dict[str, tuple[str, str]]:
-    return {part.name: (str(part.by), part.place) for part in told.parts}
+    return {part.name: (str(part.by), part.location) for part in told.parts}
 
 
 def of_request(hf: holdfast.Holdfast, session: holdfast.Session, request: str) -> Why:
@@ -86,7 +86,7 @@ def test_a_key_that_took_over_says_from_which_and_for_which_fault(provider: Scri
 def test_a_key_that_its_user_chose_says_so(provider: ScriptedProvider) -> None:
     with holdfast.open() as hf:
         key = hf.session("s1", "mimo/m1", key="K2").origin().part("key")
-    assert (key.by, key.place, key.source.endswith("chosen for this session")) == (
+    assert (key.by, key.location, key.source.endswith("chosen for this session")) == (
         SetBy.SESSION,
         "holdfast.toml:3",
         True,
@@ -123,7 +123,7 @@ def test_a_request_tells_its_session_its_rung_and_its_own_model_apart(provider: 
         "rung": ("m2", SetBy.FALLBACK),
     }
     assert "a fallback of mimo/m1 (holdfast.toml:10)" in told["rung"].source
-    assert (standing.value, standing.by, standing.place, standing.changed) == (
+    assert (standing.value, standing.by, standing.location, standing.changed) == (
         "twin",
         SetBy.FALLBACK,
         "holdfast.toml:10",
@@ -140,6 +140,6 @@ def test_a_provider_that_is_gone_is_said_to_be_nowhere(provider: ScriptedProvide
         hf.engine.look_again()
         told, asked = session.origin(), of_request(hf, session, request)
     assert told.part("endpoint").by is SetBy.NOBODY
-    assert asked.part("endpoint").source == "an address that is configured no more"
+    assert asked.part("endpoint").source == "an address that is no longer configured"
     with pytest.raises(KeyError):
         told.part("key")

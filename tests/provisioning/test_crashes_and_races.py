@@ -13,7 +13,7 @@ import pytest
 from holdfast.core.provisioning_state import State
 from holdfast.engine.provisioning import Ready
 from holdfast.fake_provider import SeenRequest, status
-from holdfast.fake_provider.control import cut_off, halved, refusing, slow
+from holdfast.fake_provider.control import cut, halved, refusing, slow
 
 from .conftest import GENERATE, TRIAL, Place
 
@@ -74,7 +74,7 @@ def test_eight_programs_that_ask_four_times_each_get_one_key_between_them(place:
 @pytest.mark.parametrize(
     ("spoiler", "reason"),
     [
-        (cut_off, "needs_operator"),
+        (cut, "needs_operator"),
         (halved, "needs_operator"),
         (refusing(502), "needs_operator"),
         (refusing(408), "needs_operator"),
@@ -88,7 +88,7 @@ def test_a_trial_of_unknown_outcome_is_left_to_its_operator(
     assert (place.gateway.minted, place.gateway.attempts) == (1, 1)
 
 
-@pytest.mark.parametrize("spoiler", [cut_off, halved, refusing(500), refusing(429)])
+@pytest.mark.parametrize("spoiler", [cut, halved, refusing(500), refusing(429)])
 def test_a_key_of_our_own_value_is_asked_for_again_by_the_same_intent(place: Place, spoiler: object) -> None:
     place.kind = "litellm"
     place.gateway.spoil(GENERATE, spoiler)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from holdfast.core.model_roles import Role
 from holdfast.core.provisioning_state import Record, State
 from holdfast.engine.provisioning import Provisioning, Ready
 from holdfast.fake_provider import ScriptedProvider, SeenRequest, status
-from holdfast.fake_provider.control import cut_off, halved
+from holdfast.fake_provider.control import cut, halved
 from holdfast.fake_provider.router import RouterPlane
 from holdfast.provisioning import amazee, openrouter
 from holdfast.provisioning.base import MalformedAnswer
@@ -145,7 +145,7 @@ def test_an_account_signs_in_as_the_service_wants_it_and_names_its_key(place: Pl
     ]
 
 
-@pytest.mark.parametrize("spoiler", [cut_off, halved])
+@pytest.mark.parametrize("spoiler", [cut, halved])
 def test_an_accounts_key_whose_answer_was_lost_is_found_by_its_name(place: Place, spoiler: Any) -> None:
     place.gateway.spoil("/private-ai-keys", spoiler)
     with place.open() as held:
@@ -192,7 +192,7 @@ def test_a_key_that_openrouter_made_and_never_showed_is_deleted_before_another_i
 ) -> None:
     provisioning, gateway, provider = router
     gateway.named["hash-of-somebody-else"] = "production"
-    gateway.spoil("/api/v1/keys", cut_off)
+    gateway.spoil("/api/v1/keys", cut)
     record = provisioning.provision(begin(provisioning, provider, budget=5), "a test")
     assert (record.state, gateway.minted) == (State.INTENT, 1)
     provisioning.runner.change(record, lambda one, now: one.to(one.state, now, next_at=0.0))
@@ -208,7 +208,7 @@ def test_while_openrouter_does_not_say_which_keys_there_are_none_is_made(
     router: tuple[Provisioning, RouterPlane, ScriptedProvider],
 ) -> None:
     provisioning, gateway, provider = router
-    gateway.spoil("/api/v1/keys", cut_off, lambda _: status(500))
+    gateway.spoil("/api/v1/keys", cut, lambda _: status(500))
     record = provisioning.provision(begin(provisioning, provider), "a test")
     provisioning.runner.change(record, lambda one, now: one.to(one.state, now, next_at=0.0))
     after = provisioning.heal(record)
@@ -246,7 +246,7 @@ def test_a_code_serves_once_and_a_lost_answer_is_the_users_to_repeat(
     router: tuple[Provisioning, RouterPlane, ScriptedProvider],
 ) -> None:
     provisioning, gateway, provider = router
-    gateway.spoil("/api/v1/auth/keys", cut_off)
+    gateway.spoil("/api/v1/auth/keys", cut)
     record = provisioning.provision(sign_in(provisioning, gateway, provider, "the-code"), "a test")
     assert (record.state, record.reason) == (State.ABSENT, "interrupted")
     assert provisioning.heal(record).state is State.ABSENT

@@ -285,7 +285,10 @@ def test_a_chosen_key_that_is_gone_is_refused_everywhere_also_when_one_is_left(
         done = house.command(*command)
         assert label_of(first) in done.stdout + done.stderr, command
         assert repair in done.stdout + done.stderr, command
-    assert f"nowhere: provider 'team' has no key '{label_of(second)}'" in house.command("why", "work").stdout
+    assert (
+        f"no entry of the configuration: provider 'team' has no key '{label_of(second)}'"
+        in house.command("why", "work").stdout
+    )
     assert plan.calls == []
     assert house.command(*repair.split()[1:]).returncode == 0
     with house.open() as held:

@@ -15,7 +15,7 @@ from holdfast.core.errors import IdentityError, NotReady
 from holdfast.core.identity import Connection, Dialect, ProviderName
 from holdfast.engine.provisioning import Ready
 from holdfast.fake_provider import ScriptedProvider, empty, ok, status
-from holdfast.fake_provider.control import AmazeePlane, cut_off, refusing
+from holdfast.fake_provider.control import AmazeePlane, cut, refusing
 from holdfast.sdk.api import Holdfast
 from stories.faces import library_only
 from stories.story import TEXT, WAYS, House, Way, ask, attempts, bad_key, entry, keys_seen, refusal
@@ -105,7 +105,7 @@ def test_nothing_is_minted_before_the_user_agreed(house: House) -> None:
 @library_only
 def test_a_trial_whose_answer_was_lost_is_never_asked_for_again(house: House) -> None:
     program = Program(house)
-    program.plane.spoil(TRIAL, cut_off)
+    program.plane.spoil(TRIAL, cut)
     assert program.start("the user") == "needs_operator"
     assert {program.start("the user") for _ in range(3)} == {"needs_operator"}
     assert (program.plane.minted, program.plane.attempts) == (1, 1)

@@ -1,8 +1,8 @@
-"""`holdfast demo`: the five stories, shown live on this machine's own sockets. Needs no key and no network,
-and leaves nothing behind.
+"""`holdfast demo`: the five stories, shown live on this machine's own sockets. It needs no key, no network,
+and deletes its files at the end.
 
-Holdfast is the real one; only the providers are played. A promise counts as held only if the providers saw it
-so."""
+Holdfast is the real one; only the providers are simulated. A promise counts as held only if the requests that
+the providers received prove it."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ def play(show: Show, program: Speaker, scenes: Sequence[Callable[[Stage], None]]
     show.facts["program"] = program.name
     show.line("Holdfast: a session stays on the provider, endpoint, key and model you chose.", "1")
     show.prose(
-        "The providers below are played on this machine and misbehave as real ones did. They are spoken to "
-        f"by {program.name}. No key, no network; every promise is checked by what the providers saw."
+        "The providers below are simulated on this machine and fail as real ones did. The program that "
+        f"calls them is {program.name}. No key, no network; every promise is checked by the requests that "
+        "the providers received."
     )
     with Stage(show, program) as stage:
         for scene in (*scenes, finish):
@@ -55,7 +56,7 @@ def play(show: Show, program: Speaker, scenes: Sequence[Callable[[Stage], None]]
 
 
 def finish(stage: Stage) -> None:
-    """Show the requests that all providers saw, the history of the session, and the cost of the core."""
+    """Show the requests to all providers, the history of the session, and the cost of the core."""
     show = stage.show
     show.scene(
         None,
@@ -67,7 +68,7 @@ def finish(stage: Stage) -> None:
     strays = stage.strays()
     counts = f"{len(requests)} requests, {len(set(keys(requests)))} keys, {len(hosts(requests))} hosts"
     show.promise(
-        "No key came to a host that it was not given to",
+        "No key was sent to a host that it was not given to",
         bool(requests) and not strays,
         f"{counts}, {len(strays)} strays",
     )

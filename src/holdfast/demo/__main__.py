@@ -8,13 +8,13 @@ import sys
 from . import main
 
 parser = argparse.ArgumentParser(
-    prog="python -m holdfast.demo", description="The five stories, told live without key or network."
+    prog="python -m holdfast.demo", description="Show the five stories live, without key or network."
 )
 parser.add_argument("--json", action="store_true", help="print one JSON document instead")
 parser.add_argument(
     "--program",
     choices=("openai", "httpx2"),
-    help="who speaks to the providers (default: openai if installed)",
+    help="the client to use (default: openai if installed)",
 )
 options = parser.parse_args()
 sys.exit(main(options.json, options.program))

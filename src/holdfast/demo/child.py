@@ -1,8 +1,8 @@
-"""The program that dies in the first scene: asks for a long answer in a session, and prints each piece as it
-comes.
+"""The program that is killed in the first scene: it asks for a long answer in a session, and prints pieces
+on arrival.
 
-A process of its own, so that what it leaves behind is what a killed program leaves behind. `python -m
-holdfast.demo.child SESSION PIN`"""
+It runs in its own process, so that it leaves the state of a killed program. `python -m holdfast.demo.child
+SESSION PIN`"""
 
 from __future__ import annotations
 

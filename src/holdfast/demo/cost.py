@@ -1,4 +1,4 @@
-"""The cost of Holdfast: the core's decision on a request that simply succeeds, measured here and now."""
+"""The cost of Holdfast: the time of the core's decision on a request that succeeds at once, measured live."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _SECONDS = 0.25
 
 
 def core_microseconds(stage: Stage) -> float:
-    """Return the microseconds of the core for one request on the session's connection: those of the best
-    round, as other programs run too."""
+    """Return the microseconds of the core for one request on the session's connection, of the best round,
+    because other programs run too."""
     engine = stage.hf.engine
     route, fallbacks = engine.routes(Session(stage.hf, SESSION).pin, Dialect.OPENAI_CHAT, None)
     key = route.connection.key
@@ -54,6 +54,6 @@ def measure(stage: Stage) -> None:
     stage.show.facts["core_microseconds"] = round(cost, 1)
     stage.show.line()
     stage.show.prose(
-        f"Cost of all this for a request that simply succeeds: {cost:.1f} µs for the decision, "
+        f"Cost of all this for a request that succeeds at once: {cost:.1f} µs for the decision, "
         "measured just now."
     )

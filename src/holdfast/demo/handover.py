@@ -1,4 +1,4 @@
-"""Story 2, as far as the core goes: the gate before other programs, the one list of models, and the model
+"""Story 2, the part of the core: which programs can use a provider, the one list of models, and the model
 that really answered."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LISTED = ("north-1", "north-1-mini", "north-2-preview")
 
 
 def play(stage: Stage) -> None:
-    """Show who may be handed what, what can be chosen, and what becomes of a name that is wrong."""
+    """Show which programs can use an entry, the list of models, and the handling of a wrong name."""
     show = stage.show
     intro = (
         "Elsewhere, an entry of the user's own was refused because it was named like a known maker, its "

@@ -1,5 +1,5 @@
-"""Story 3: a provider that a program sets up by itself is not ready before a model is known, and never costs
-a second trial."""
+"""Story 3: a provider that a program sets up is not ready before a model is known, and never costs a second
+trial."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def play(stage: Stage) -> None:
     show = stage.show
     intro = (
         "Two entries, team-a and team-b, share one URL; only the key tells them apart. A program works "
-        "on team-b. Elsewhere, a session stored the kind 'custom' instead of the name, and woke up on "
+        "on team-b. Elsewhere, a session stored the kind 'custom' instead of the name, and resumed on "
         "the wrong account or on none."
     )
     show.scene(0, "A restart resumes exactly what was chosen", intro)

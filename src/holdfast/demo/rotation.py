@@ -117,7 +117,7 @@ def _fallback_answers(
         back = stage.ask(session)
     show.tell(
         "holdfast",
-        f"after {_RETURN_AFTER} s (return_after) the choice is asked beside a request, "
+        f"after {_RETURN_AFTER} s (return_after) the choice is tested in the background, "
         f"and the next one is back on {back.labels.get('holdfast-pin')}",
     )
     last = plan.calls[-1]
@@ -141,7 +141,7 @@ def _fallback_answers(
 
 
 def _wrong_address(stage: Stage, plan: ScriptedProvider, usual: ScriptedProvider) -> None:
-    """Mistype the address: one request, an explanation that knows better, and no key is blamed."""
+    """Mistype the address: one request, an explanation with the right one, and no key is blamed."""
     show, before = stage.show, len(plan.calls)
     stage.move(plan, usual, ["first", "second"])
     session = stage.restart().session(SESSION)

@@ -1,4 +1,4 @@
-"""Print the demo as it happens, and keep its steps for JSON. This module judges nothing: a promise comes with
+"""Printing of the demo while it runs, and its steps for JSON. Nothing is judged here: each promise comes with
 its verdict and proof."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BOLD, _DIM, _GREEN, _RED = "1", "2", "32", "1;31"
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """A claim, its verdict, and the evidence that the providers saw."""
+    """A claim, its verdict, and the evidence from the providers."""
 
     story: int | None
     text: str
@@ -27,8 +27,8 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The steps under one title, as (label, text), and the promises that were checked. No story: all of
-    them."""
+    """The steps under one title, as (label, text), and the promises that were checked. `story` None stands
+    for all stories."""
 
     story: int | None
     title: str
@@ -37,8 +37,8 @@ class Scene:
 
 
 class Show:
-    """`out` None: nothing is printed, only kept. Colours appear on a terminal, unless NO_COLOR is set
-    (no-color.org)."""
+    """A run of the demo. With `out` None nothing is printed, only kept. Colours appear on a terminal, unless
+    NO_COLOR is set (no-color.org)."""
 
     def __init__(self, out: TextIO | None) -> None:
         self._out = out
@@ -81,7 +81,7 @@ class Show:
             self.line(f"  {line}")
 
     def entries(self, lines: list[str], hang: int) -> None:
-        """Print lines of a log; one that is too long goes on `hang` columns further in."""
+        """Print lines of a log; a line that is too long is continued, indented by `hang` columns."""
         for text in lines:
             for line in textwrap.wrap(text, WIDTH - 2, break_on_hyphens=False, subsequent_indent=" " * hang):
                 self.line(f"  {line}")
@@ -99,7 +99,7 @@ class Show:
         self._labelled(label, text, _DIM)
 
     def promise(self, text: str, held: bool, evidence: str) -> None:
-        """Print and keep the verdict on a promise of this scene, with the evidence that the providers saw."""
+        """Print and keep the verdict on a promise of this scene, with the evidence from the providers."""
         scene = self.scenes[-1]
         scene.promises.append(Promise(scene.story, text, held, evidence))
         self._labelled(verdict(held), text, _colour(held))

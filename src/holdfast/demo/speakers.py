@@ -22,8 +22,8 @@ _PATIENCE = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The reply that the program got: words of the model, or of a refusal; `labels` are the response's
-    headers, `seconds` the time it took."""
+    """The reply that the program got: the text of the model or of an error; `labels` are the response's
+    headers, `seconds` is the duration."""
 
     status: int
     text: str
@@ -42,12 +42,11 @@ class Speaker(Protocol):
     name: str
 
     def ask(self, session: Session, model: str | None = None) -> Reply:
-        """Ask a question in `session`; `model` is what the program names in the body, by default the
-        session's."""
+        """Ask a question in `session`; `model` is the model in the body, by default the session's."""
         ...
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         ...
 
 

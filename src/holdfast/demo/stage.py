@@ -1,7 +1,6 @@
-"""The stage of the demo: a home of its own, providers on this machine's sockets, and what they saw.
+"""The stage of the demo: its own home, providers on this machine's sockets, and the requests they received.
 
-Everything that is ours is the real thing (configuration file, vault, store, journal); only the providers are
-played."""
+Configuration file, vault, store and journal are real; only the providers are simulated."""
 
 from __future__ import annotations
 
@@ -27,8 +26,7 @@ from .show import Show
 from .speakers import Reply, Speaker
 
 PROBES = (0.4, 0.8, 1.2)
-"""The waits before a key that worked is asked again. The default is 0.5, 1 and 2 s; a show is a little more
-hurried."""
+"""Seconds before each new test of a key that worked; shorter than the default of 0.5, 1 and 2 s."""
 _HEAD = f"""\
 # The configuration of the demo. It is deleted at the end.
 [settings]
@@ -39,8 +37,8 @@ Plan = Script | Sequence[Behaviour | Script] | Behaviour
 
 
 class Stage:
-    """The home, the providers and the program of one show. A context manager: nothing of it stays on the
-    machine."""
+    """The home, the providers and the program of one show. A context manager that deletes its files at the
+    end."""
 
     def __init__(self, show: Show, speaker: Speaker) -> None:
         self.show, self.speaker = show, speaker
@@ -73,7 +71,7 @@ class Stage:
             add_key(self.home, name, {"from": f"store:{label}"}, Secret(key_of(label)))
 
     def grant(self, at: ScriptedProvider, labels: Iterable[str]) -> None:
-        """Write down that these keys may be shown to this provider from now on."""
+        """Note that these keys may be sent to this provider from now on."""
         for label in labels:
             self._granted.setdefault((key_of(label), at.port), time.time())
 
@@ -136,7 +134,7 @@ class Stage:
         ]
 
     def heard(self, session: Session) -> str:
-        """The provider's own words when it last refused a request of the session, from the journal."""
+        """Return the provider's text when it last refused a request of the session, from the journal."""
         for event in reversed(of_type(session.attempts(), Attempted)):
             fault = event.detail.fault
             if fault is not None:

@@ -1,5 +1,5 @@
-"""Story 4: what a key last did here is remembered; a 401 on a good key is probed once for all, a key that
-never worked is asked once."""
+"""Story 4: the last results of a key are stored; a 401 on a good key is probed once for all requests, a key
+that never worked is asked once."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ _REFUSED = status(
 
 
 def play(stage: Stage) -> None:
-    """A gateway that refuses a good key for two seconds, a key that never worked, and a key that was
-    revoked."""
+    """Refuse a good key for two seconds, then use a key that never worked, and a key that was revoked."""
     show = stage.show
     waits = ", ".join(f"{seconds:g}" for seconds in PROBES)
     intro = (
@@ -59,7 +58,7 @@ def _overload(stage: Stage) -> None:
         "program",
         f"{good} of {_CROWD} requests answered; the slowest waited {slowest:.1f} s",
     )
-    # Those that had left before the first refusal may be refused once each; after it only the probes may.
+    # Requests that were sent before the first refusal may be refused once each; later only the probes.
     askers = len({event.request for event in probing})
     shared = askers == 1 and len(probing) <= 1 + len(PROBES) and refused <= _CROWD + len(PROBES)
     probes = f"{many(len(probing), 'probe')} by {many(askers, 'request')}"
@@ -72,7 +71,7 @@ def _overload(stage: Stage) -> None:
 
 
 def _never_worked(stage: Stage) -> None:
-    """Use a key that is simply wrong: one request, then the answer is known."""
+    """Use a wrong key: one request, then the answer is known."""
     show = stage.show
     strict = stage.provider(only_keys({key_of("right")}))
     stage.entry("strict", strict, ["wrong"], ["north-1"])

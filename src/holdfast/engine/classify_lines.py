@@ -29,8 +29,8 @@ def classify_lines(
     """
     for number, line in enumerate(lines, 1):
         if line.strip():
-            read_at = time.time() if now is None else now
-            yield json.dumps(_classified(line, number, directory, read_at), ensure_ascii=False)
+            at = time.time() if now is None else now
+            yield json.dumps(_classified(line, number, directory, at), ensure_ascii=False)
 
 
 def _classified(line: str, number: int, directory: Path | None, now: float) -> dict[str, Any]:

@@ -67,9 +67,9 @@ def _relabelled_event(before: Session, after: Session, now: float) -> Event[Deta
     """Return the journal event about a session's changed key labels."""
     detail = KeysRelabelled()
     if before.key != after.key:
-        detail = replace(detail, before=before.key or "", key=after.key or "")
+        detail = detail._replace(before=before.key or "", key=after.key or "")
     if before.kept_key != after.kept_key:
-        detail = replace(detail, forgotten=before.kept_key or "")
+        detail = detail._replace(forgotten=before.kept_key or "")
     return Event(now, detail, after.id, pin=str(after.pin))
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -106,7 +106,7 @@ def by_device(
             pause += _SLOWER
         wait = pause
         if error not in ("authorization_pending", "slow_down") and 0 < status < 500:
-            raise _refused(sign_in, status, body, device)
+            raise _refused(sign_in, status, body, sent=(device,))
     raise NotSignedIn(f"sign-in '{sign_in.name}' timed out: no code was entered")
 
 
@@ -141,7 +141,7 @@ def by_browser(
     status, body = send(sign_in.token_url, fields | {"client_id": sign_in.client_id, "code_verifier": proof})
     token, _ = understood(body)
     if token is None:
-        raise _refused(sign_in, status, body, code, proof)
+        raise _refused(sign_in, status, body, sent=(code, proof))
     return _granted(token, time.time())
 
 
@@ -224,7 +224,7 @@ def _code(sign_in: SignIn, text: str) -> Secret:
         raise NotSignedIn(f"sign-in '{sign_in.name}': the service sent an invalid code") from None
 
 
-def _refused(sign_in: SignIn, status: int, body: bytes, *sent: Secret) -> NotSignedIn:
+def _refused(sign_in: SignIn, status: int, body: bytes, *, sent: Sequence[Secret] = ()) -> NotSignedIn:
     """Return the error of a refused sign-in, without the secrets that were `sent`. Status 0 means no HTTP
     answer; `body` is the reason then."""
     values = _object(body)

@@ -1,28 +1,28 @@
-"""Why a connection is what it is: for provider, model, endpoint, key and dialect each, what set it, where
-that is written, and what changed it last; then what happened, in order. It reads the configuration and the
-journal, and claims nothing that stands in neither."""
+"""The origin of a connection: for provider, model, endpoint, key and dialect each, what set it, where that is
+written, and what changed it last; then the events, in order. All of it comes from the configuration and the
+journal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..config.positions import join
 from ..core.config import Config
 from ..core.errors import ConnectionLost, HoldfastError
 from ..core.explain import Clock
-from ..core.identity import Dialect, Key, Pin, Provider
+from ..core.identity import Dialect, Endpoint, Key, Pin, Provider
 from ..core.routing import provider_of
-from ..core.session import Session
+from ..core.session import ActiveFallback, Session
 from ..store.journal_events import Attempted, Choice, Detail, Event, FellBack, of_type
 from ..store.stored_events import event_values
 from .journal import utc, why
 
 
 class SetBy(StrEnum):
-    """What set a part of a connection."""
+    """The kinds of origin of a part."""
 
     SESSION = "session"
     PROJECT = "project"
@@ -37,27 +37,43 @@ class SetBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One part: its value; `by` what it was set, in words (`source`) and where that is written (`place`,
-    file:line; "" for what is in no file); what changed it last, in words (`changed`), and when (epoch
-    seconds; None: nothing that is recorded)."""
+    """A part of a connection: its value and its origin. `source` is the origin in words, `location` where it
+    is written (file:line; "" for what is in no file), `changed` its last change in words, and `changed_at`
+    the time of that (epoch seconds; None: none is recorded)."""
 
     name: str
     value: str
     by: SetBy
     source: str
-    place: str = ""
+    location: str = ""
     changed: str = ""
     changed_at: float | None = None
 
     def line(self, clock: Clock) -> str:
-        """Where it comes from and what changed it, for reading."""
-        changed = f"{self.changed} {clock(self.changed_at)}" if self.changed_at is not None else self.changed
-        return f"from {self.source}" + (f"; {changed}" if changed else "")
+        """Return origin and last change as a line for people."""
+        line = f"from {self.source}"
+        if self.changed:
+            line += f"; {self.changed}"
+            if self.changed_at is not None:
+                line += f" {clock(self.changed_at)}"
+        return line
+
+    def values(self) -> dict[str, Any]:
+        """Return the part as JSON values."""
+        return {
+            "part": self.name,
+            "value": self.value,
+            "by": str(self.by),
+            "source": self.source,
+            "place": self.location,
+            "changed": self.changed,
+            "changed_at": self.changed_at,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """The answer to "why": of a session or of one request of it."""
+    """The origin of a session's connection or of a request's, with the events about it."""
 
     subject: str
     parts: tuple[Field, ...]
@@ -65,227 +81,295 @@ class Why:
 
     @property
     def attempts(self) -> tuple[Event[Attempted], ...]:
-        """What was sent, in order."""
+        """Return the attempts, in order."""
         return tuple(of_type(self.events, Attempted))
 
     def part(self, name: str) -> Field:
-        """The first part of that name. Raises KeyError when there is none."""
+        """Return the first part of that name. Raises KeyError if there is none."""
         for part in self.parts:
             if part.name == name:
                 return part
         raise KeyError(name)
 
     def text(self, clock: Clock = utc) -> str:
-        """For reading."""
-        lines = [
-            line
-            for part in self.parts
-            for line in (f"{part.name:<9} {part.value}", f"          {part.line(clock)}")
-        ]
-        return "\n".join([*lines, *[""] * bool(self.parts and self.events), *why(self.events, clock=clock)])
+        """Return all of it as text for people."""
+        lines: list[str] = []
+        for part in self.parts:
+            lines += [f"{part.name:<9} {part.value}", f"          {part.line(clock)}"]
+        if self.parts and self.events:
+            lines.append("")
+        return "\n".join([*lines, *why(self.events, clock=clock)])
 
     def values(self) -> dict[str, Any]:
-        """As JSON values."""
-        told = [
-            {
-                "part": p.name,
-                "value": p.value,
-                "by": str(p.by),
-                "source": p.source,
-                "place": p.place,
-                "changed": p.changed,
-                "changed_at": p.changed_at,
-            }
-            for p in self.parts
-        ]
+        """Return all of it as JSON values."""
         return {
             "subject": self.subject,
-            "connection": told,
+            "connection": [part.values() for part in self.parts],
             "events": [event_values(event) for event in self.events],
         }
+
+
+class _Origin(NamedTuple):
+    """The origin of a value, as in `Field`."""
+
+    by: SetBy
+    source: str
+    location: str = ""
+    changed: str = ""
+    changed_at: float | None = None
+
+    def field(self, name: str, value: str) -> Field:
+        """Return a part with this origin."""
+        return Field(
+            name=name,
+            value=value,
+            by=self.by,
+            source=self.source,
+            location=self.location,
+            changed=self.changed,
+            changed_at=self.changed_at,
+        )
 
 
 def session_origin(
     config: Config, session: Session, events: Sequence[Event[Detail]], now: float, clock: Clock = utc
 ) -> tuple[Field, ...]:
-    """Where a session's connection comes from as it stands; `events` are the session's."""
-    choices = of_type(events, Choice)
-    chosen = choices[-1] if choices else None
+    """Return the origin of a session's connection at `now` (epoch seconds); `events` are the session's."""
     active = session.on_fallback(now)
-    pin = active.fallback if active is not None else session.pin
-    by, source, place = SetBy.SESSION, f"session '{session.id}', chosen by its user", ""
-    kind, at = (str(chosen.kind), chosen.at) if chosen is not None else ("changed", session.changed_at)
-    if chosen is not None and chosen.detail.project:
-        place = chosen.detail.project
-        by, source = SetBy.PROJECT, f"session '{session.id}', selected by {place}"
-    if active is not None:
-        place = config.place(join("fallback", str(session.pin)))
-        by = SetBy.FALLBACK
-        source = (
-            f"the fallbacks of {session.pin} ({place}), in use until {clock(active.until)}: {active.reason}"
-        )
-        begun = of_type(events, FellBack)
-        kind, at = ("fell back", begun[-1].at) if begun else ("", session.changed_at)
-    head = [
-        Field(name, value, by, source, place, kind, at if kind else None)
-        for name, value in (("provider", pin.provider), ("model", pin.model))
-    ]
+    if active is None:
+        pin, label, chosen = session.pin, session.key, _session_choice(session, events)
+    else:
+        pin, label = active.fallback, None
+        chosen = _fallback_choice(config, session, active, events=events, clock=clock)
+    head = (chosen.field("provider", pin.provider), chosen.field("model", pin.model))
     try:
         provider = provider_of(config, pin)
     except HoldfastError as error:
-        return (*head, Field("endpoint", "none", SetBy.NOBODY, f"nowhere: {error.what}"))
+        return (*head, _unconfigured("endpoint", "none", error))
     attempts = [event for event in of_type(events, Attempted) if event.pin.partition("/")[0] == pin.provider]
-    label = session.key if active is None else None
-    last = attempts[-1].detail if attempts else None
-    used = label or (last.key if last is not None else None) or session.kept_key
-    key = next((one for one in provider.keys if one.label == used), None)
-    reached = [
-        one for one in provider.dialects if provider.endpoint_for(one, key) or provider.endpoint_for(one)
+    last_key = ""
+    if attempts:
+        last_key = attempts[-1].detail.key or ""
+    used = label or last_key or session.kept_key
+    key = next((key for key in provider.keys if key.label == used), None)
+    endpoints = [
+        _endpoint(config, provider, key, dialect=dialect, attempts=attempts)
+        for dialect in provider.dialects
+        if provider.endpoint_for(dialect, key) or provider.endpoint_for(dialect)
     ]
-    endpoints = [_endpoint(config, provider, dialect, key, attempts) for dialect in reached]
-    spoken = str(last.dialect or "") if last is not None else ""
-    dialect = Field(
-        "dialect",
-        spoken or ", ".join(provider.dialects),
-        SetBy.REQUEST if spoken else SetBy.FILE,
-        *_spoken(config, provider, spoken),
-    )
+    dialect = _dialect(config, provider, attempts)
     try:
         provider_of(config, pin, label)
     except ConnectionLost as lost:
-        return (*head, *endpoints, Field("key", str(label), SetBy.NOBODY, f"nowhere: {lost.what}"), dialect)
-    return (*head, *endpoints, *_keys(config, provider, key, attempts, session.id if label else ""), dialect)
-
-
-def _spoken(config: Config, provider: Provider, spoken: str) -> tuple[str, str]:
-    place = config.place(join("provider", provider.name))
-    return ("the last request's client", "") if spoken else (f"provider '{provider.name}' ({place})", place)
-
-
-def _endpoint(
-    config: Config,
-    provider: Provider,
-    dialect: Dialect,
-    key: Key | None,
-    attempts: Sequence[Event[Attempted]],
-) -> Field:
-    """The address of one dialect, who wrote it, and since when requests go there instead of elsewhere."""
-    owner = key if key is not None and any(one.dialect is dialect for one in key.endpoints) else None
-    endpoint = next(
-        one
-        for one in (owner.endpoints if owner is not None else provider.endpoints)
-        if one.dialect is dialect
-    )
-    written, preset = config.sources.get(
-        (provider.name, owner.label if owner is not None else "", dialect), ("", "")
-    )
-    by = SetBy.FILE if written else SetBy.PRESET if preset else SetBy.NOBODY
-    source = config.endpoint_source(provider, dialect, owner) or "the configuration"
-    spoken = [event for event in attempts if event.detail.dialect is dialect and event.detail.url]
-    before = next((event for event in reversed(spoken) if event.detail.url != endpoint.url), None)
-    after = next((event for event in spoken if before is not None and event.at > before.at), None)
-    changed = f"before that {before.detail.url}, until" if before is not None else ""
-    at = (after.at if after is not None else before.at) if before is not None else None
-    return Field(
-        "endpoint",
-        f"{endpoint.url} ({dialect}, auth {endpoint.auth})",
-        by,
-        source,
-        config.place(written) if written else "",
-        changed,
-        at,
-    )
-
-
-def _keys(
-    config: Config, provider: Provider, key: Key | None, attempts: Sequence[Event[Attempted]], chosen_for: str
-) -> tuple[Field, ...]:
-    """The key in use, or those that could be."""
-    if not provider.keys:
-        return ()
-    path = join("provider", provider.name)
-    if key is None:
-        labels, place = ", ".join(one.label for one in provider.keys), config.place(f"{path}.keys")
-        return (
-            Field("key", labels, SetBy.FILE, f"provider '{provider.name}' ({place}), none used yet", place),
-        )
-    place = config.place(f"{path}.keys[{provider.keys.index(key)}]")
-    which = "chosen for this session" if chosen_for else "the last one that was used"
-    by, source = SetBy.SESSION if chosen_for else SetBy.POOL, f"provider '{provider.name}' ({place}), {which}"
-    other = next((event for event in reversed(attempts) if event.detail.key != key.label), None)
-    changed, at = "", None
-    if other is not None and not chosen_for:
-        changed = f"before that key '{other.detail.key}',"
-        if other.detail.fault is not None:
-            changed += f" left because of {other.detail.fault.kind},"
-        at = other.at
-    return (Field("key", f"{key.label} ({key.ref.partition(':')[0]}:…)", by, source, place, changed, at),)
+        return (*head, *endpoints, _unconfigured("key", str(label), lost), dialect)
+    return (*head, *endpoints, *_keys(config, provider, key, attempts=attempts, chosen=label), dialect)
 
 
 def request_origin(
     config: Config, request: str, events: Sequence[Event[Detail]], before: Iterable[Event[Detail]] = ()
 ) -> tuple[Field, ...]:
-    """Where the connection of a request's last attempt came from. `events` are the request's, `before` those
-    of its session: by them the choice that held then is known. Empty without an attempt."""
+    """Return the origin of the connection of a request's last attempt; empty without an attempt.
+
+    `events` are the request's; `before` are those of its session, which tell the choice at that time.
+    """
     attempts = of_type(events, Attempted)
     last = next((event for event in reversed(attempts) if event.request == request), None)
     if last is None:
         return ()
     pin = Pin.parse(last.pin)
     choices = [event for event in of_type(before, Choice) if event.at <= last.at]
-    chosen = choices[-1] if choices else None
-    by, source, at = SetBy.COMMAND, "the command line", None
-    if chosen is not None and chosen.pin == last.pin:
-        by, source, at = SetBy.SESSION, f"session '{last.session}', chosen by its user", chosen.at
-    elif (
-        chosen is not None
-        and (fallback_chain := config.fallbacks.get(Pin.parse(chosen.pin))) is not None
-        and pin in fallback_chain.then
-    ):
-        place = config.place(join("fallback", chosen.pin))
-        by, source, at = SetBy.FALLBACK, f"a fallback of {chosen.pin} ({place})", last.at
-    elif chosen is not None:
-        by, source = (
-            SetBy.REQUEST,
-            f"the request itself, which named another model than session '{last.session}'",
-        )
-    elif last.session:
-        by, source = (
-            SetBy.SESSION,
-            f"session '{last.session}', or one of its fallbacks, or the request itself",
-        )
-    changed = str(chosen.kind) if chosen is not None and at is not None else ""
+    chosen = _request_choice(config, pin, last, choices)
     url, dialect, label = last.detail.url, str(last.detail.dialect or ""), last.detail.key or ""
-    written, where = _address(config, pin.provider, url, dialect)
-    rotated = [event for event in attempts if (event.detail.key or "") != label and event.pin == last.pin]
-    why_key = f"key '{rotated[-1].detail.key}' was tried first" if rotated else ""
+    others = [event for event in attempts if (event.detail.key or "") != label and event.pin == last.pin]
+    key = _Origin(SetBy.POOL, f"provider '{pin.provider}'")
+    if others:
+        tried = f"key '{others[-1].detail.key}' was tried first"
+        key = key._replace(changed=tried, changed_at=others[-1].at)
     return (
-        Field("provider", pin.provider, by, source, "", changed, at if changed else None),
-        Field("model", pin.model, by, source, "", changed, at if changed else None),
-        Field("endpoint", url, SetBy.FILE if where else SetBy.NOBODY, written, where),
-        Field(
-            "key",
-            label or "none",
-            SetBy.POOL,
-            f"provider '{pin.provider}'",
-            "",
-            why_key,
-            rotated[-1].at if rotated else None,
-        ),
+        chosen.field("provider", pin.provider),
+        chosen.field("model", pin.model),
+        _past_address(config, pin, url, dialect).field("endpoint", url),
+        key.field("key", label or "none"),
         Field("dialect", dialect, SetBy.REQUEST, "the request's client"),
     )
 
 
-def _address(config: Config, name: str, url: str, dialect: str) -> tuple[str, str]:
-    """Who sets the address of a past attempt today, in words, and where."""
-    for provider in (one for one in config.providers.values() if one.name == name):
+def _session_choice(session: Session, events: Iterable[Event[Detail]]) -> _Origin:
+    """Return the origin of a session's own pin."""
+    origin = _Origin(
+        SetBy.SESSION,
+        f"session '{session.id}', chosen by its user",
+        changed="changed",
+        changed_at=session.changed_at,
+    )
+    choices = of_type(events, Choice)
+    if not choices:
+        return origin
+    choice = choices[-1]
+    origin = origin._replace(changed=str(choice.kind), changed_at=choice.at)
+    project = choice.detail.project
+    if not project:
+        return origin
+    source = f"session '{session.id}', selected by {project}"
+    return origin._replace(by=SetBy.PROJECT, source=source, location=project)
+
+
+def _fallback_choice(
+    config: Config,
+    session: Session,
+    active: ActiveFallback,
+    *,
+    events: Iterable[Event[Detail]],
+    clock: Clock,
+) -> _Origin:
+    """Return the origin of the pin of a session that is on a fallback."""
+    location = config.place(join("fallback", str(session.pin)))
+    until = f"in use until {clock(active.until)}: {active.reason}"
+    origin = _Origin(SetBy.FALLBACK, f"the fallbacks of {session.pin} ({location}), {until}", location)
+    started = of_type(events, FellBack)
+    if not started:
+        return origin
+    return origin._replace(changed="fell back", changed_at=started[-1].at)
+
+
+def _request_choice(
+    config: Config, pin: Pin, last: Event[Attempted], choices: Sequence[Event[Choice]]
+) -> _Origin:
+    """Return the origin of the pin of a request's last attempt; `choices` are those before it."""
+    if not choices:
+        if not last.session:
+            return _Origin(SetBy.COMMAND, "the command line")
+        source = f"session '{last.session}', or one of its fallbacks, or the request itself"
+        return _Origin(SetBy.SESSION, source)
+    choice = choices[-1]
+    changed = str(choice.kind)
+    if choice.pin == last.pin:
+        source = f"session '{last.session}', chosen by its user"
+        return _Origin(SetBy.SESSION, source, changed=changed, changed_at=choice.at)
+    chain = config.fallbacks.get(Pin.parse(choice.pin))
+    if chain is not None and pin in chain.then:
+        source = f"a fallback of {choice.pin} ({config.place(join('fallback', choice.pin))})"
+        return _Origin(SetBy.FALLBACK, source, changed=changed, changed_at=last.at)
+    source = f"the request itself, which named another model than session '{last.session}'"
+    return _Origin(SetBy.REQUEST, source)
+
+
+def _endpoint(
+    config: Config,
+    provider: Provider,
+    key: Key | None,
+    *,
+    dialect: Dialect,
+    attempts: Sequence[Event[Attempted]],
+) -> Field:
+    """Return the address of one dialect, its origin, and since when requests go there instead of
+    elsewhere."""
+    owner = None
+    if key is not None and any(endpoint.dialect is dialect for endpoint in key.endpoints):
+        owner = key
+    endpoint = next(item for item in _own_endpoints(provider, owner) if item.dialect is dialect)
+    written, preset = _written(config, provider, owner, dialect)
+    by = SetBy.NOBODY
+    if written:
+        by = SetBy.FILE
+    elif preset:
+        by = SetBy.PRESET
+    source = config.endpoint_source(provider, dialect, owner) or "the configuration"
+    origin = _Origin(by, source, _location(config, written))
+    spoken = [event for event in attempts if event.detail.dialect is dialect and event.detail.url]
+    before = next((event for event in reversed(spoken) if event.detail.url != endpoint.url), None)
+    if before is not None:
+        changed_at = next((event.at for event in spoken if event.at > before.at), before.at)
+        origin = origin._replace(changed=f"before that {before.detail.url}, until", changed_at=changed_at)
+    return origin.field("endpoint", f"{endpoint.url} ({dialect}, auth {endpoint.auth})")
+
+
+def _keys(
+    config: Config,
+    provider: Provider,
+    key: Key | None,
+    *,
+    attempts: Sequence[Event[Attempted]],
+    chosen: str | None,
+) -> tuple[Field, ...]:
+    """Return the key in use, or all keys if none was used yet; `chosen` is the label that the user chose."""
+    if not provider.keys:
+        return ()
+    path = join("provider", provider.name)
+    if key is None:
+        location = config.place(f"{path}.keys")
+        origin = _Origin(SetBy.FILE, f"provider '{provider.name}' ({location}), none used yet", location)
+        return (origin.field("key", ", ".join(item.label for item in provider.keys)),)
+    location = config.place(f"{path}.keys[{provider.keys.index(key)}]")
+    source = f"provider '{provider.name}' ({location})"
+    if chosen:
+        origin = _Origin(SetBy.SESSION, f"{source}, chosen for this session", location)
+    else:
+        origin = _Origin(SetBy.POOL, f"{source}, the last one that was used", location)
+        other = next((event for event in reversed(attempts) if event.detail.key != key.label), None)
+        if other is not None:
+            origin = origin._replace(changed=_left(other), changed_at=other.at)
+    return (origin.field("key", f"{key.label} ({key.ref.partition(':')[0]}:…)"),)
+
+
+def _left(other: Event[Attempted]) -> str:
+    """Return which key was used before, and why it was left."""
+    changed = f"before that key '{other.detail.key}',"
+    if other.detail.fault is not None:
+        changed += f" left because of {other.detail.fault.kind},"
+    return changed
+
+
+def _dialect(config: Config, provider: Provider, attempts: Sequence[Event[Attempted]]) -> Field:
+    """Return the dialect of the last request, or all dialects of the provider if there was none."""
+    if attempts and attempts[-1].detail.dialect:
+        return Field("dialect", str(attempts[-1].detail.dialect), SetBy.REQUEST, "the last request's client")
+    location = config.place(join("provider", provider.name))
+    origin = _Origin(SetBy.FILE, f"provider '{provider.name}' ({location})", location)
+    return origin.field("dialect", ", ".join(provider.dialects))
+
+
+def _past_address(config: Config, pin: Pin, url: str, dialect: str) -> _Origin:
+    """Return what sets the address of a past attempt today."""
+    provider = config.providers.get(pin.provider)
+    if provider is not None:
         for key in (None, *provider.keys):
-            for endpoint in key.endpoints if key is not None else provider.endpoints:
+            for endpoint in _own_endpoints(provider, key):
                 if (endpoint.url, endpoint.dialect) == (url, dialect):
-                    written, _ = config.sources.get(
-                        (provider.name, key.label if key is not None else "", endpoint.dialect), ("", "")
-                    )
-                    return config.endpoint_source(provider, endpoint.dialect, key), config.place(
-                        written
-                    ) if written else ""
-    return "an address that is configured no more", ""
+                    written, _ = _written(config, provider, key, endpoint.dialect)
+                    source = config.endpoint_source(provider, endpoint.dialect, key)
+                    return _address_origin(source, _location(config, written))
+    return _address_origin("an address that is no longer configured", "")
+
+
+def _address_origin(source: str, location: str) -> _Origin:
+    if not location:
+        return _Origin(SetBy.NOBODY, source)
+    return _Origin(SetBy.FILE, source, location)
+
+
+def _unconfigured(name: str, value: str, error: HoldfastError) -> Field:
+    """Return a part that the configuration does not have."""
+    return Field(name, value, SetBy.NOBODY, f"no entry of the configuration: {error.what}")
+
+
+def _own_endpoints(provider: Provider, key: Key | None) -> tuple[Endpoint, ...]:
+    """Return the key's own endpoints, or those of the provider if there is no key."""
+    if key is None:
+        return provider.endpoints
+    return key.endpoints
+
+
+def _written(config: Config, provider: Provider, owner: Key | None, dialect: Dialect) -> tuple[str, str]:
+    """Return the path that wrote an endpoint and the preset of its provider; "" for none."""
+    label = ""
+    if owner is not None:
+        label = owner.label
+    return config.sources.get((provider.name, label, dialect), ("", ""))
+
+
+def _location(config: Config, path: str) -> str:
+    """Return file and line of a path in the configuration; "" for no path."""
+    if not path:
+        return ""
+    return config.place(path)

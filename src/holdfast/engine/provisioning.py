@@ -209,7 +209,7 @@ class Provisioning:
             provider = self.engine.config().providers[record.name]
             connection = Route.build(provider, Dialect.OPENAI_CHAT, model).connection
             secret = fault = None
-            if connection.key is not None:
+            if connection.key is not None:  # some endpoints take no key
                 secret = self.engine.vault.secret(connection.key)
             got = check_call(connection, secret, self.engine.profile(connection))
             if isinstance(got, Reply):

@@ -12,7 +12,7 @@ from ..config.provisioned_entry import enter
 from ..core.classify import classify
 from ..core.errors import SecretMissing
 from ..core.faults import Fault, Phase, Reply
-from ..core.identity import Connection, Provider, ProviderName
+from ..core.identity import Connection, Key, Provider, ProviderName
 from ..core.provisioning_state import USABLE, Record
 from ..core.secret import Secret
 from ..providers.profiles import load as load_profile
@@ -62,15 +62,16 @@ class ProvisioningHost:
         """Ask a control plane once. A key that cannot be read gives a reply without a status."""
         from ..calls import api_calls
 
-        keys = (question.key,) if question.key is not None else ()
-        owner = Provider(name, (question.endpoint,), keys)
-        connection = Connection(owner, question.endpoint.dialect, question.key, "-")
+        keys: tuple[Key, ...] = ()
         secret = None
         if question.key is not None:
+            keys = (question.key,)
             try:
                 secret = self._engine.vault.secret(question.key)
             except SecretMissing as missing:
                 return Reply(None, body=f"SecretMissing: {missing.what}".encode(), phase=Phase.CONNECT)
+        owner = Provider(name, (question.endpoint,), keys)
+        connection = Connection(owner, question.endpoint.dialect, question.key, "-")
         return api_calls.ask(
             connection,
             secret,

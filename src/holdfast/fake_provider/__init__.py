@@ -1,12 +1,11 @@
-"""A provider that does what its script says: a real HTTP server on loopback that speaks the three dialects
-and misbehaves on demand.
+"""A provider that follows a script: a real HTTP server on loopback that speaks the three dialects and fails
+on demand.
 
-For our tests, the demo, and the tests of programs that use Holdfast. Standard library only; it never leaves
-this machine.
+For our tests, the demo, and the tests of programs that use Holdfast. It uses only the standard library and
+makes no connection to other machines.
 
     with ScriptedProvider([status(401), ok("hello")]) as provider:
-        ...                                     # provider.url is the endpoint; provider.requests is what
-                                                arrived
+        ...     # provider.url is the endpoint, provider.requests are the requests that arrived
 """
 
 from __future__ import annotations

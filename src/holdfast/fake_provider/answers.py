@@ -1,4 +1,4 @@
-"""Good answers in the three dialects, whole and as events, as the providers' documentation shows them."""
+"""Good answers in the three dialects, whole and streamed, as in the providers' documentation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..core.identity import Dialect
 from .script import Behaviour, SeenRequest
 
 _PREAMBLE = 2
-"""How many events of each dialect come before the output begins."""
+"""The number of events of each dialect before the output begins."""
 _ENDS = {
     "/chat/completions": Dialect.OPENAI_CHAT,
     "/embeddings": Dialect.OPENAI_CHAT,
@@ -20,12 +20,16 @@ _ENDS = {
 
 
 def dialect_of(path: str) -> Dialect | None:
-    """The dialect that a request to this path speaks; None for side doors."""
-    return next((dialect for end, dialect in _ENDS.items() if path.partition("?")[0].endswith(end)), None)
+    """Return the dialect of a request to this path; None if it is no model request."""
+    path = path.partition("?")[0]
+    return next((dialect for end, dialect in _ENDS.items() if path.endswith(end)), None)
 
 
 def model_list(models: Sequence[str]) -> dict[str, Any]:
-    """One list that both SDKs read."""
+    """Return a list of models that both SDKs read."""
+    first = last = None
+    if models:
+        first, last = models[0], models[-1]
     items = [
         {
             "id": name,
@@ -42,13 +46,13 @@ def model_list(models: Sequence[str]) -> dict[str, Any]:
         "object": "list",
         "data": items,
         "has_more": False,
-        "first_id": models[0] if models else None,
-        "last_id": models[-1] if models else None,
+        "first_id": first,
+        "last_id": last,
     }
 
 
 def answer(seen: SeenRequest, behaviour: Behaviour) -> dict[str, Any]:
-    """A whole good answer."""
+    """Return a whole good answer."""
     model, text = behaviour.model or seen.model or "scripted-1", behaviour.text
     if seen.path.partition("?")[0].endswith("/embeddings"):
         return {
@@ -104,14 +108,11 @@ def _response(seen: SeenRequest, model: str, text: str | None) -> dict[str, Any]
         "input_tokens_details": {"cached_tokens": 0},
         "output_tokens_details": {"reasoning_tokens": 0},
     }
-    done = text is not None
-    state = {
-        "status": "completed" if done else "in_progress",
-        "output": [message] if done else [],
-        "usage": usage if done else None,
+    state: dict[str, Any] = {"status": "in_progress", "output": [], "usage": None}
+    if text is not None:
+        state = {"status": "completed", "output": [message], "usage": usage}
+    rest: dict[str, Any] = {
         "error": None,
-    }
-    rest = {
         "parallel_tool_calls": True,
         "tool_choice": "auto",
         "tools": [],
@@ -132,7 +133,8 @@ def _response(seen: SeenRequest, model: str, text: str | None) -> dict[str, Any]
 
 
 def events(seen: SeenRequest, dialect: Dialect, behaviour: Behaviour) -> tuple[list[bytes], list[bytes]]:
-    """The preamble of a stream and its output events up to the terminal one, one piece of text each."""
+    """Return the events before the output of a stream, and the output events up to the terminal one, a word
+    each."""
     model = behaviour.model or seen.model or "scripted-1"
     pieces = [word + " " for word in behaviour.text.split(" ")]
     pieces[-1] = pieces[-1][:-1]
@@ -141,8 +143,8 @@ def events(seen: SeenRequest, dialect: Dialect, behaviour: Behaviour) -> tuple[l
         Dialect.OPENAI_RESPONSES: _response_events,
         Dialect.ANTHROPIC_MESSAGES: _message_events,
     }
-    told = list(make[dialect](seen, model, pieces))
-    return told[:_PREAMBLE], told[_PREAMBLE:]
+    stream = list(make[dialect](seen, model, pieces))
+    return stream[:_PREAMBLE], stream[_PREAMBLE:]
 
 
 def _chat_events(seen: SeenRequest, model: str, pieces: list[str]) -> Iterator[bytes]:
@@ -208,15 +210,11 @@ def _message_events(seen: SeenRequest, model: str, pieces: list[str]) -> Iterato
     yield _named("message_stop")
 
 
-def error(dialect: Dialect, told: Mapping[str, Any]) -> bytes:
-    """An error event of the dialect."""
+def error(dialect: Dialect, content: Mapping[str, Any]) -> bytes:
+    """Return an error event of the dialect."""
     if dialect is Dialect.OPENAI_CHAT:
-        return f"data: {json.dumps({'error': dict(told)})}\n\n".encode()
+        return f"data: {json.dumps({'error': dict(content)})}\n\n".encode()
     if dialect is Dialect.ANTHROPIC_MESSAGES:
-        return _named("error", error=dict(told))
-    return _named(
-        "error",
-        **{name: value for name, value in told.items() if name != "type"},
-        sequence_number=9,
-        param=None,
-    )
+        return _named("error", error=dict(content))
+    values = {name: value for name, value in content.items() if name != "type"}
+    return _named("error", **values, sequence_number=9, param=None)

@@ -1,13 +1,13 @@
-"""Control planes that behave as LiteLLM's proxy and Amazee's service do, their faults included: they make
-keys, count what they made, and answer calls by the state of the key. Each is the script of a
-`ScriptedProvider` (with `models=None`).
+"""Control planes that behave as LiteLLM's proxy and Amazee's service, with their faults: they make and count
+keys, and answer calls by the state of the key. Each is the script of a `ScriptedProvider` (with
+`models=None`).
 
     plane = AmazeePlane()
     with ScriptedProvider(plane, models=None) as provider:
         plane.root = provider.root
-        plane.spoil("/auth/generate-trial-access", cut_off)        # processed, and the answer is lost
+        plane.spoil("/auth/generate-trial-access", cut)     # the request is processed, its answer is lost
 
-The answers are those of LiteLLM 1.106 as recorded; what Amazee's service checks is read in
+The answers are recorded ones of LiteLLM 1.106; the checks of Amazee's service are those of
 amazeeio/amazee.ai."""
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ _CALLS = ("/chat/completions", "/messages", "/responses")
 _SIGNUPS, _SIGNUP_WINDOW = 5, 3600.0
 
 
-def cut_off(_: Behaviour) -> Behaviour:
-    """The question was processed, and the connection is reset instead of an answer."""
+def cut(_: Behaviour) -> Behaviour:
+    """Reset the connection instead of answering; the request was processed."""
     return reset()
 
 
 def halved(answer: Behaviour) -> Behaviour:
-    """The answer ends in its middle, and says that it is whole."""
+    """Cut the body in half, with a matching content-length."""
     body = answer.body or b""
     return replace(answer, body=body[: len(body) // 2])
 
 
 def slow(seconds: float) -> Spoiler:
-    """The answer comes late."""
+    """Delay the answer."""
     return lambda answer: replace(answer, delay=seconds)
 
 
 def refusing(code: int, body: Any = None) -> Spoiler:
-    """Another answer; what was asked for has been done all the same."""
+    """Answer with another status; the request was processed all the same."""
     return lambda _: status(code, body)
 
 
 @dataclass(slots=True)
 class Granted:
-    """A key as the proxy keeps it. `routes` None opens all."""
+    """A key as the proxy stores it. `routes` None allows all."""
 
     value: str
     alias: str = ""
@@ -71,32 +71,32 @@ def _json(seen: SeenRequest) -> dict[str, Any]:
     try:
         asked = json.loads(seen.body)
     except ValueError:
-        asked = None
-    return asked if isinstance(asked, dict) else {}
+        return {}
+    if not isinstance(asked, dict):
+        return {}
+    return asked
 
 
 class LiteLLMPlane:
-    """A LiteLLM proxy: `models` maps each name to what it does, `price` is what a call costs, `minted` counts
-    keys ever made."""
+    """A LiteLLM proxy. `models` maps each model to its mode, `price` is the cost of a call, `minted` the
+    number of keys ever made."""
 
     def __init__(self, master: str = "sk-master-of-the-proxy", models: dict[str, str] | None = None) -> None:
         self.master, self.price, self.minted = master, 0.01, 0
-        self.models = (
-            models
-            if models is not None
-            else {"claude-sonnet-4-5": "chat", "claude-haiku-4-5": "chat", "titan-embed-2": "embedding"}
-        )
+        if models is None:
+            models = {"claude-sonnet-4-5": "chat", "claude-haiku-4-5": "chat", "titan-embed-2": "embedding"}
+        self.models = models
         self.keys: dict[str, Granted] = {}
         self.root = ""
         self._spoilt: dict[str, deque[Spoiler]] = defaultdict(deque)
         self._instead: dict[str, deque[Behaviour]] = defaultdict(deque)
 
     def spoil(self, path: str, *how: Spoiler) -> None:
-        """What becomes of the next answers at this path, one each; the question is processed first."""
+        """Change the next answers at this path, one each; the requests are processed first."""
         self._spoilt[path].extend(how)
 
     def refuse(self, path: str, *answers: Behaviour) -> None:
-        """What is answered instead, one question each; nothing is processed."""
+        """Answer the next requests at this path with these, one each; nothing is processed."""
         self._instead[path].extend(answers)
 
     def __call__(self, seen: SeenRequest) -> Behaviour:
@@ -104,10 +104,12 @@ class LiteLLMPlane:
         if self._instead[path]:
             return self._instead[path].popleft()
         answer = self.answer(seen, path)
-        return self._spoilt[path].popleft()(answer) if self._spoilt[path] else answer
+        if not self._spoilt[path]:
+            return answer
+        return self._spoilt[path].popleft()(answer)
 
     def answer(self, seen: SeenRequest, path: str) -> Behaviour:
-        """The honest answer."""
+        """Process a request, and return the true answer."""
         if path in ("/key/generate", "/key/delete", "/key/info"):
             return self._administer(seen, path)
         key = self._known(seen)
@@ -118,31 +120,27 @@ class LiteLLMPlane:
             return status(403, {"detail": f"Virtual key is not allowed to call this route. {allowed}"})
         if path.endswith(_CALLS):
             return self._call(seen, key)
+        return self._list(path, key)
+
+    def _list(self, path: str, key: Granted) -> Behaviour:
+        """List the models of a key, in the form of this path."""
         names = [name for name in self.models if not key.models or name in key.models]
         if path.endswith("/models"):
-            return status(
-                200,
-                {
-                    "object": "list",
-                    "data": [
-                        {"id": name, "object": "model", "created": 1, "owned_by": "openai"} for name in names
-                    ],
-                },
-            )
+            models = [{"id": name, "object": "model", "created": 1, "owned_by": "openai"} for name in names]
+            return status(200, {"object": "list", "data": models})
         if path == "/model/info":
-            return status(
-                200,
-                {
-                    "data": [
-                        {"model_name": name, "litellm_params": {}, "model_info": {"mode": self.models[name]}}
-                        for name in names
-                    ]
-                },
-            )
+            details = [
+                {"model_name": name, "litellm_params": {}, "model_info": {"mode": self.models[name]}}
+                for name in names
+            ]
+            return status(200, {"data": details})
         return status(404, {"detail": "Not Found"})
 
     def _known(self, seen: SeenRequest) -> Granted | Behaviour:
-        key = Granted(self.master) if seen.key == self.master else self.keys.get(seen.key or "")
+        """Return the key of a request, or the answer that refuses it."""
+        key = self.keys.get(seen.key or "")
+        if seen.key == self.master:
+            key = Granted(self.master)
         if key is None:
             return _error(
                 401,
@@ -186,40 +184,32 @@ class LiteLLMPlane:
         return ok(headers=tuple(called.items()))
 
     def _administer(self, seen: SeenRequest, path: str) -> Behaviour:
+        """Answer a request that needs the master key."""
         if seen.key != self.master:
             known = self._known(seen)
-            return (
-                known
-                if isinstance(known, Behaviour)
-                else _error(
-                    401,
-                    "auth_error",
-                    "Only proxy admin can be used to generate, delete, update info for new keys.",
-                )
-            )
+            if isinstance(known, Behaviour):
+                return known
+            message = "Only proxy admin can be used to generate, delete, update info for new keys."
+            return _error(401, "auth_error", message)
         asked = _json(seen)
         if path == "/key/delete":
-            gone = [
-                value
-                for value, key in self.keys.items()
-                if key.alias in asked.get("key_aliases", []) or value in asked.get("keys", [])
-            ]
-            for value in gone:
-                del self.keys[value]
-            return (
-                status(200, {"deleted_keys": gone})
-                if gone
-                else _error(404, "not_found_error", "No keys found")
-            )
+            return self._delete(asked)
         if path == "/key/info":
             value = (parse_qs(urlsplit(seen.path).query).get("key") or [""])[0]
-            found = self.keys.get(value)
-            return (
-                status(200, {"key": value, "info": {"spend": found.spent, "max_budget": found.budget}})
-                if found
-                else _error(404, "not_found_error", "Key not found")
-            )
+            key = self.keys.get(value)
+            if key is None:
+                return _error(404, "not_found_error", "Key not found")
+            return status(200, {"key": value, "info": {"spend": key.spent, "max_budget": key.budget}})
         return self._generate(asked)
+
+    def _delete(self, asked: dict[str, Any]) -> Behaviour:
+        aliases, values = asked.get("key_aliases", []), asked.get("keys", [])
+        gone = [value for value, key in self.keys.items() if key.alias in aliases or value in values]
+        for value in gone:
+            del self.keys[value]
+        if not gone:
+            return _error(404, "not_found_error", "No keys found")
+        return status(200, {"deleted_keys": gone})
 
     def _generate(self, asked: dict[str, Any]) -> Behaviour:
         value, alias = asked.get("key") or f"sk-made-{self.minted}", asked.get("key_alias", "")
@@ -232,11 +222,11 @@ class LiteLLMPlane:
             )
         if value not in self.keys:
             self.minted += 1
-            lasts = times.duration(asked.get("duration"))
-            ends = None if lasts is None else time.time() + lasts
-            self.keys[value] = Granted(
-                value, alias, tuple(asked.get("models") or ()), asked.get("max_budget"), expires_at=ends
-            )
+            key = Granted(value, alias, tuple(asked.get("models") or ()), asked.get("max_budget"))
+            duration = times.duration(asked.get("duration"))
+            if duration is not None:
+                key.expires_at = time.time() + duration
+            self.keys[value] = key
         return status(
             200, {"key": value, "key_alias": alias, "expires": None, "max_budget": asked.get("max_budget")}
         )
@@ -244,7 +234,7 @@ class LiteLLMPlane:
 
 class AmazeePlane(LiteLLMPlane):
     """Amazee's service with a region's proxy behind it. A trial takes no body and no idempotency key, and
-    every attempt counts against the address, refused ones too. `code` is what the mail says."""
+    every attempt counts against the client's address, also a refused one. `code` is the code in the mail."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
@@ -253,7 +243,7 @@ class AmazeePlane(LiteLLMPlane):
         self.value: Callable[[str, int], str] = lambda name, number: (
             f"sk-amazee-{name}-{number:04d}-not-a-real-key"
         )
-        """What keys look like here."""
+        """Makes the value of a key from its name and number."""
         self._signups: list[float] = []
         self._private: list[dict[str, Any]] = []
 
@@ -266,7 +256,9 @@ class AmazeePlane(LiteLLMPlane):
             "/private-ai-keys": self._private_keys,
             "/public/models": self._public,
         }.get(path)
-        return made(seen) if made is not None else super().answer(seen, path)
+        if made is None:
+            return super().answer(seen, path)
+        return made(seen)
 
     def _trial(self, _: SeenRequest) -> Behaviour:
         self.attempts += 1
@@ -278,10 +270,10 @@ class AmazeePlane(LiteLLMPlane):
                 429,
                 {"detail": "Too many trial accounts were created from your network. Please try again later."},
             )
-        key = self._grant("trial", ("/models", "/model/info", *_CALLS))
-        told = {
+        granted = self._grant("trial", ("/models", "/model/info", *_CALLS))
+        key = {
             "id": self.minted,
-            "litellm_token": key.value,
+            "litellm_token": granted.value,
             "litellm_api_url": self.root,
             "region": "eu-west-1",
             "database_name": "db",
@@ -289,7 +281,7 @@ class AmazeePlane(LiteLLMPlane):
         return status(
             200,
             {
-                "key": told,
+                "key": key,
                 "user": {"email": "trial@example.com"},
                 "token": {"access_token": "jwt"},
                 "team_id": 1,
@@ -304,11 +296,9 @@ class AmazeePlane(LiteLLMPlane):
         return self.keys[value]
 
     def _mail(self, seen: SeenRequest) -> Behaviour:
-        return (
-            status(200, {"message": "Email validated"})
-            if "@" in str(_json(seen).get("email", ""))
-            else status(400, {"detail": "Invalid email"})
-        )
+        if "@" not in str(_json(seen).get("email", "")):
+            return status(400, {"detail": "Invalid email"})
+        return status(200, {"message": "Email validated"})
 
     def _sign_in(self, seen: SeenRequest) -> Behaviour:
         asked = _json(seen)
@@ -319,6 +309,8 @@ class AmazeePlane(LiteLLMPlane):
         return status(200, {"access_token": "jwt-of-the-account", "token_type": "bearer"})
 
     def _regions(self, seen: SeenRequest) -> Behaviour:
+        if seen.key != "jwt-of-the-account":
+            return status(401, {"detail": "Could not validate credentials"})
         regions = [
             {
                 "id": 1,
@@ -328,11 +320,7 @@ class AmazeePlane(LiteLLMPlane):
                 "is_dedicated": False,
             }
         ]
-        return (
-            status(200, regions)
-            if seen.key == "jwt-of-the-account"
-            else status(401, {"detail": "Could not validate credentials"})
-        )
+        return status(200, regions)
 
     def _private_keys(self, seen: SeenRequest) -> Behaviour:
         if seen.key != "jwt-of-the-account":
@@ -355,8 +343,6 @@ class AmazeePlane(LiteLLMPlane):
         return status(200, self._private[-1])
 
     def _public(self, _: SeenRequest) -> Behaviour:
-        return (
-            status(200, [{"model": name, "mode": mode} for name, mode in self.models.items()])
-            if self.lists_openly
-            else status(404, {"detail": "Not Found"})
-        )
+        if not self.lists_openly:
+            return status(404, {"detail": "Not Found"})
+        return status(200, [{"model": name, "mode": mode} for name, mode in self.models.items()])

@@ -1,4 +1,4 @@
-"""A control plane that behaves as OpenRouter's does: keys made by a management key and shown once, and the
+"""A control plane that behaves as OpenRouter's: keys made by a management key and shown once, and the
 exchange of a sign-in's code.
 
 The shapes are those of openrouter.ai/docs (api-keys, oauth-pkce)."""
@@ -16,7 +16,8 @@ from .script import Behaviour, SeenRequest, ok, status
 
 
 class RouterPlane(LiteLLMPlane):
-    """`master` is the management key; `challenge` is what the user's browser brought to the consent page."""
+    """OpenRouter's control plane. `master` is the management key, `challenge` the one that the user's browser
+    sent to the consent page."""
 
     def __init__(self) -> None:
         super().__init__("sk-or-management", {"anthropic/claude-sonnet-4.5": "", "openai/gpt-5": ""})
@@ -25,26 +26,22 @@ class RouterPlane(LiteLLMPlane):
 
     def answer(self, seen: SeenRequest, path: str) -> Behaviour:
         if path == "/api/v1/auth/keys":
-            return self._request_run(seen)
+            return self._exchange(seen)
         if path.startswith("/api/v1/keys"):
             return self._manage(seen, path)
         if seen.key not in self.keys:
             return status(401, {"error": {"code": 401, "message": "User not found."}})
         if path == "/api/v1/models":
             return status(200, {"data": [{"id": name} for name in self.models]})
-        return (
-            ok()
-            if path.endswith("/chat/completions")
-            else status(404, {"error": {"code": 404, "message": "Not found"}})
-        )
+        if path.endswith("/chat/completions"):
+            return ok()
+        return status(404, {"error": {"code": 404, "message": "Not found"}})
 
-    def _request_run(self, seen: SeenRequest) -> Behaviour:
+    def _exchange(self, seen: SeenRequest) -> Behaviour:
+        """Exchange a sign-in's code for a key (RFC 7636)."""
         asked = json.loads(seen.body)
-        proof = (
-            base64.urlsafe_b64encode(hashlib.sha256(asked["code_verifier"].encode()).digest())
-            .rstrip(b"=")
-            .decode()
-        )
+        digest = hashlib.sha256(asked["code_verifier"].encode()).digest()
+        proof = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         if asked["code"] != self.code or proof != self.challenge:
             return status(403, {"error": {"code": 403, "message": "Invalid code or code_verifier"}})
         self.code = ""

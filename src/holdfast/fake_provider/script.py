@@ -1,4 +1,4 @@
-"""What a scripted provider is told to do, and what it saw."""
+"""The behaviours that a scripted provider can have, and the requests that it received."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEXT = "All quiet on the scripted side."
 
 @dataclass(frozen=True, slots=True)
 class SeenRequest:
-    """One request that arrived. `number` counts from 1; `at` is epoch seconds; header names are lower
+    """A request that arrived. `number` counts from 1, `at` is in epoch seconds, header names are in lower
     case."""
 
     number: int
@@ -30,17 +30,17 @@ class SeenRequest:
 
     @property
     def retry_count(self) -> int:
-        """How often the client says that it repeated this request."""
+        """Return the number of repetitions that the client states for this request."""
         return int(self.headers.get("x-stainless-retry-count", "0"))
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What the provider does with one request. Without a `body` it answers `text` in the request's dialect,
-    or as a stream if asked.
+    """The reaction of the provider to a request. Without a `body` it answers `text` in the request's dialect,
+    streamed if the request asks for it.
 
-    Times in seconds. Of a stream, `cut_after` events are sent, then it ends without its terminal event, with
-    `error` as an error event, with a reset, or with a stall, as these say."""
+    Times are in seconds. With `cut_after`, a stream ends after that many output events: without its terminal
+    event, with `error` as an error event, with a reset, or after a stall."""
 
     status: int = 200
     text: str = _TEXT
@@ -58,12 +58,12 @@ class Behaviour:
 
 
 def ok(text: str = _TEXT, **more: Any) -> Behaviour:
-    """A good answer."""
+    """Return a good answer."""
     return Behaviour(text=text, **more)
 
 
 def status(code: int, body: Any = None, headers: Mapping[str, str] | None = None) -> Behaviour:
-    """An answer with this status; `body` is bytes, text, or what becomes JSON, by default an error in
+    """Return an answer with this status; `body` is bytes, text, or a JSON value, by default an error in
     OpenAI's form."""
     if body is None:
         body = {
@@ -75,43 +75,45 @@ def status(code: int, body: Any = None, headers: Mapping[str, str] | None = None
             }
         }
     given = {name.lower(): value for name, value in (headers or {}).items()}
-    if not isinstance(body, bytes):
-        given.setdefault(
-            "content-type", "text/plain; charset=utf-8" if isinstance(body, str) else "application/json"
-        )
-        body = (body if isinstance(body, str) else json.dumps(body)).encode()
+    if isinstance(body, str):
+        given.setdefault("content-type", "text/plain; charset=utf-8")
+        body = body.encode()
+    elif not isinstance(body, bytes):
+        given.setdefault("content-type", "application/json")
+        body = json.dumps(body).encode()
     return Behaviour(code, body=body, headers=tuple(given.items()))
 
 
 def empty() -> Behaviour:
-    """Status 200 and `{}`: what half-provisioned gateways say."""
+    """Return status 200 with `{}`, as half-provisioned gateways answer."""
     return status(200, {})
 
 
 def wrong_door() -> Behaviour:
-    """What a web server without such a route says."""
+    """Return the answer of a web server without such a route."""
     return status(404, "404 page not found")
 
 
 def error_event(
     message: str = "scripted failure", kind: str = "server_error", *, after: int = 0
 ) -> Behaviour:
-    """A stream that tells an error after so many events of output."""
+    """Return a stream with an error event after `after` events of output."""
     return Behaviour(cut_after=after, error={"type": kind, "message": message, "code": None})
 
 
 def truncated(after: int = 2) -> Behaviour:
-    """A stream that simply ends after so many events."""
+    """Return a stream that ends after `after` events of output, without its terminal event."""
     return Behaviour(cut_after=after)
 
 
 def stall(seconds: float = 3600.0, *, after: int | None = None) -> Behaviour:
-    """Silence: before any answer, or after so many events of a stream (0: after the headers)."""
+    """Return a stall of so many seconds: before any answer, or after `after` events of output (0: after the
+    headers)."""
     return Behaviour(stall=seconds, silent=after is None, cut_after=after or 0)
 
 
 def reset(*, after: int | None = None) -> Behaviour:
-    """A connection reset: before any answer, or after so many events of a stream."""
+    """Return a connection reset: before any answer, or after `after` events of output."""
     return Behaviour(reset=True, silent=after is None, cut_after=after or 0)
 
 
@@ -121,7 +123,7 @@ Script = Callable[[SeenRequest], Behaviour]
 def only_keys(
     keys: Collection[str], then: Behaviour | Script | None = None, otherwise: Behaviour | None = None
 ) -> Script:
-    """Answers to these keys; to others 401."""
+    """Return a script that answers requests with one of `keys`, and others with 401 or `otherwise`."""
     error = {
         "message": "Incorrect API key provided",
         "type": "invalid_request_error",
@@ -129,20 +131,31 @@ def only_keys(
         "code": "invalid_api_key",
     }
     refused = otherwise or status(401, {"error": error})
-    return lambda seen: chosen(then or ok(), seen) if seen.key in keys else refused
+
+    def script(seen: SeenRequest) -> Behaviour:
+        if seen.key not in keys:
+            return refused
+        return chosen(then or ok(), seen)
+
+    return script
 
 
 def fails_for(seconds: float, how: Behaviour | None = None, then: Behaviour | Script | None = None) -> Script:
-    """Misbehaves (401) for so long, counted from its first request, then answers."""
+    """Return a script that fails (with 401, or as `how` says) for so many seconds from its first request, and
+    then answers."""
     first: list[float] = []
 
     def script(seen: SeenRequest) -> Behaviour:
         first[:] = first or [seen.at]
-        return (how or status(401)) if seen.at - first[0] < seconds else chosen(then or ok(), seen)
+        if seen.at - first[0] < seconds:
+            return how or status(401)
+        return chosen(then or ok(), seen)
 
     return script
 
 
 def chosen(what: Behaviour | Script, seen: SeenRequest) -> Behaviour:
-    """The behaviour for this request."""
-    return what if isinstance(what, Behaviour) else what(seen)
+    """Return the behaviour for this request."""
+    if isinstance(what, Behaviour):
+        return what
+    return what(seen)

@@ -1,5 +1,4 @@
-"""The server of a scripted provider: one thread with one event loop, keep-alive, any number of
-connections."""
+"""The server of a scripted provider: a thread with an event loop, keep-alive, any number of connections."""
 
 from __future__ import annotations
 
@@ -21,11 +20,11 @@ from .script import Behaviour, Script, SeenRequest, chosen, ok, status
 
 
 class ScriptedProvider:
-    """The server. `script` is a function of the request, or a list that is worked off in order, its last
-    entry for ever.
+    """The server. `script` is a function of the request, a behaviour, or a list of these that is used in
+    order, its last entry without end.
 
-    `models` is what `GET /models` lists, whatever the script says; with None the script answers that too.
-    `port` 0 takes a free one. Raises OSError when the port is in use."""
+    `GET /models` lists `models`, whatever the script says; with None the script answers that too. `port` 0
+    takes a free one. Raises OSError when the port is in use."""
 
     def __init__(
         self,
@@ -34,11 +33,10 @@ class ScriptedProvider:
         models: Sequence[str] | None = ("scripted-1",),
         port: int = 0,
     ) -> None:
-        self._script: Script | Sequence[Behaviour | Script] = (
-            [script] if isinstance(script, Behaviour) else script
-        )
-        self._turn = 0
-        self.models = tuple(models) if models is not None else None
+        self.follow(script)
+        self.models: tuple[str, ...] | None = None
+        if models is not None:
+            self.models = tuple(models)
         self.requests: list[SeenRequest] = []
         self._open: set[asyncio.Task[None]] = set()
         self._socket = socket.create_server(("127.0.0.1", port), backlog=512)
@@ -50,25 +48,27 @@ class ScriptedProvider:
 
     @property
     def url(self) -> str:
-        """The endpoint's URL for the OpenAI dialects."""
+        """Return the endpoint's URL for the OpenAI dialects."""
         return f"{self.root}/v1"
 
     @property
     def root(self) -> str:
-        """The endpoint's URL for the Anthropic dialect, whose client adds the version itself."""
+        """Return the endpoint's URL for the Anthropic dialect, whose client adds the version itself."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def calls(self) -> list[SeenRequest]:
-        """The requests that asked for an answer, without those to side doors."""
-        return [one for one in self.requests if one.dialect is not None]
+        """Return the requests for a model's answer, without those to other routes."""
+        return [request for request in self.requests if request.dialect is not None]
 
     def follow(self, script: Script | Sequence[Behaviour | Script] | Behaviour) -> None:
         """Follow another script from the next request on; a list starts at its beginning."""
-        self._script, self._turn = [script] if isinstance(script, Behaviour) else script, 0
+        if isinstance(script, Behaviour):
+            script = [script]
+        self._script, self._turn = script, 0
 
     def close(self) -> None:
-        """Stop; connections that are open are cut."""
+        """Stop the server and cut open connections."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
@@ -86,23 +86,24 @@ class ScriptedProvider:
     async def _serve(self) -> None:
         server = await asyncio.start_server(self._connection, sock=self._socket, limit=1024 * 1024)
         await self._stop.wait()
-        # Accept nothing more; what is being accepted is accepted to its end and then cut, or its socket would
-        # be lost.
+        # Accept no new connection. One that is just being accepted is let in and then cut, or its socket
+        # would leak.
         self._loop.remove_reader(self._socket.fileno())
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
             for task in self._open:
                 task.cancel()
             await asyncio.wait(others, timeout=0.05)
         server.close()
-        # Each cut connection is told so in a later turn of the loop.
+        # The loop closes cut connections in a later turn.
         await asyncio.sleep(0.001)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine always runs in a task
+        if task is None:
+            raise RuntimeError("a coroutine runs in a task")
         self._open.add(task)
         try:
-            while await self._request_run(reader, writer):
+            while await self._answer_next(reader, writer):
                 pass
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             writer.transport.abort()
@@ -110,28 +111,21 @@ class ScriptedProvider:
             self._open.discard(task)
             writer.close()
 
-    async def _request_run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One request and its answer. Whether the connection stays open."""
+    async def _answer_next(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Receive a request and answer it. Return True if the connection stays open."""
         arrived = await _receive(reader)
         seen = replace(arrived, number=len(self.requests) + 1)
         self.requests.append(seen)
-        lists = seen.method == "GET" and seen.path.partition("?")[0].endswith("/models")
-        behaviour = (
-            status(200, model_list(self.models))
-            if lists and self.models is not None
-            else self._behaviour(seen)
-        )
+        behaviour = self._behaviour(seen)
         await asyncio.sleep(behaviour.delay)
         if behaviour.silent:
             return await _break_off(behaviour, writer)
         if behaviour.body is None and seen.streams and seen.dialect is not None:
             return await _stream(seen, seen.dialect, behaviour, writer)
-        body = behaviour.body if behaviour.body is not None else json.dumps(answer(seen, behaviour)).encode()
-        headers = (
-            dict(behaviour.headers)
-            if behaviour.body is not None
-            else {"content-type": "application/json", **dict(behaviour.headers)}
-        )
+        body, headers = behaviour.body, dict(behaviour.headers)
+        if body is None:
+            body = json.dumps(answer(seen, behaviour)).encode()
+            headers = {"content-type": "application/json", **headers}
         if behaviour.compressed:
             body, headers["content-encoding"] = gzip.compress(body), "gzip"
         head = {"x-request-id": f"scripted-{seen.number}", **headers, "content-length": str(len(body))}
@@ -140,6 +134,10 @@ class ScriptedProvider:
         return True
 
     def _behaviour(self, seen: SeenRequest) -> Behaviour:
+        """Return the list of models if that is asked for, else what the script says."""
+        lists = seen.method == "GET" and seen.path.partition("?")[0].endswith("/models")
+        if lists and self.models is not None:
+            return status(200, model_list(self.models))
         if callable(self._script):
             return self._script(seen)
         script = self._script or [ok()]
@@ -148,6 +146,7 @@ class ScriptedProvider:
 
 
 async def _receive(reader: asyncio.StreamReader) -> SeenRequest:
+    """Read a request; its `number` is 0."""
     start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip().split("\r\n")
     at = time.time()
     method, path, _ = start.split(" ", 2)
@@ -158,28 +157,29 @@ async def _receive(reader: asyncio.StreamReader) -> SeenRequest:
         body = b"".join([part async for part in _chunks(reader)])
     else:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-    asked: Any = None
-    with contextlib.suppress(ValueError):
-        asked = json.loads(body)
-    asked = asked if isinstance(asked, dict) else {}
-    key = (
-        headers.get("x-api-key")
-        or headers.get("api-key")
-        or headers.get("authorization", "").removeprefix("Bearer ")
-        or None
-    )
+    asked = _object(body)
+    bearer = headers.get("authorization", "").removeprefix("Bearer ")
     return SeenRequest(
-        0,
-        at,
-        method,
-        path,
-        key,
-        asked.get("model"),
-        dialect_of(path),
-        bool(asked.get("stream")),
-        headers,
-        body,
+        number=0,
+        at=at,
+        method=method,
+        path=path,
+        key=headers.get("x-api-key") or headers.get("api-key") or bearer or None,
+        model=asked.get("model"),
+        dialect=dialect_of(path),
+        streams=bool(asked.get("stream")),
+        headers=headers,
+        body=body,
     )
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a body; {} if there is none."""
+    with contextlib.suppress(ValueError):
+        value = json.loads(body)
+        if isinstance(value, dict):
+            return value
+    return {}
 
 
 async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
@@ -197,7 +197,7 @@ def _head(code: int, headers: Mapping[str, str]) -> bytes:
 async def _break_off(behaviour: Behaviour, writer: asyncio.StreamWriter) -> bool:
     await asyncio.sleep(behaviour.stall)
     if behaviour.reset:
-        # Linger for 0 seconds: closing sends a reset instead of an orderly end.
+        # With a linger time of 0 seconds, closing sends a reset instead of an orderly end.
         writer.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
         )
@@ -216,8 +216,8 @@ async def _stream(
     }
     writer.write(_head(behaviour.status, head))
     preamble, output = events(seen, dialect, behaviour)
-    cut = behaviour.cut_after
-    for event in [*preamble, *(output if cut is None else output[:cut])]:
+    # Without `cut_after` the slice is the whole output.
+    for event in [*preamble, *output[: behaviour.cut_after]]:
         _write_chunk(writer, event)
         await writer.drain()
         if behaviour.event_delay:

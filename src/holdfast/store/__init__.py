@@ -1,5 +1,4 @@
-"""What is remembered: sessions, evidence, cool-downs, leases and the journal. Never a key, only keyed
-fingerprints."""
+"""Stored state: sessions, evidence, cooldowns, leases, the journal. Never a key, only keyed fingerprints."""
 
 from __future__ import annotations
 

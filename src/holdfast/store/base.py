@@ -1,13 +1,12 @@
-"""The store: what every process of one user remembers together. A small synchronous protocol; `contract.py`
-is its test suite.
+"""The store: the state that all processes of a user share. A small synchronous protocol; `contract` is its
+test suite.
 
-A store keeps the user's choices (sessions, as `str(Pin)`), what keys did (evidence and cool-downs, under
-keyed fingerprints), who may act alone (leases), the journal, the gateway's tokens (hashed) and the models
-that providers listed. It never holds a key, a session's URL, or anything that could be derived again from the
-configuration.
+A store keeps the user's choices (sessions, as `str(Pin)`), the results of keys (evidence and cooldowns, under
+keyed fingerprints), leases, the journal, the gateway's tokens (hashed) and the models that providers listed.
+It never holds a key, a session's URL, or anything that can be derived from the configuration.
 
-Every method is safe to call from several threads and several processes, is atomic, and raises StoreError when
-it could not be done; nothing was changed then."""
+Every method is safe to call from several threads and processes, is atomic, and raises StoreError if it
+failed; then nothing was changed."""
 
 from __future__ import annotations
 
@@ -23,21 +22,20 @@ from ..core.session import Session
 from .journal_events import Detail, Event
 
 COOLDOWN_KEPT = 30 * 86400.0
-"""For how long (seconds) an ended cool-down is remembered: its level makes the next verdict in a row a longer
-one."""
+"""Seconds for which an ended cooldown is kept: its level makes the next one longer."""
 
 
 class StaleSession(StoreError):
-    """The session is not in the version that the caller had read; somebody else changed, created or removed
-    it."""
+    """The stored session is not the version that the caller had read: somebody else changed, created or
+    removed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenSession:
-    """A session's row that cannot be read (older software, edits by hand). `raw` is the row as it stands,
-    `why` what is wrong.
+    """A session's row that cannot be read (older software, edits by hand). `raw` is the row as it is stored,
+    `why` the reason.
 
-    It is mended by `save_session(..., expect_version=raw["version"])` or removed by `remove_session`.
+    Replace it with `save_session(..., expect_version=raw["version"])` or delete it with `remove_session`.
     """
 
     id: str
@@ -49,7 +47,7 @@ class BrokenSession:
 class Lease:
     """The right to act alone under `name` until `until` (epoch seconds of the store's clock).
 
-    `fence` grows with every grant of that name: whoever guards the outcome refuses a lower one than it has
+    `fence` grows with every grant of that name, so that a resource can refuse a lower one than it has
     seen."""
 
     name: str
@@ -60,7 +58,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A gateway token as it is kept: only its hash. `session` binds it to one session. Times are epoch
+    """A gateway token as it is stored, with its hash only. `session` binds it to one session. Times are epoch
     seconds."""
 
     id: str
@@ -72,179 +70,178 @@ class Token:
 
 
 Relabel = Callable[[Sequence[Session], Collection[str]], Iterable[tuple[Session, Event[Detail]]]]
-"""From sessions, and the ids of those that were last changed with their provider's name, to those whose keys
-get other labels, each with the journal line that tells it."""
+"""Takes sessions, and the ids of those whose last change was a rename of their provider. Returns the sessions
+whose keys get other labels, each with the event about it."""
 
 
 class Store(Protocol):
     """The protocol. Times are epoch seconds of the store's clock, `now()`."""
 
     def now(self) -> float:
-        """The one clock by which leases, cool-downs and the journal are dated."""
+        """Return the time by which leases, cooldowns and the journal are dated."""
         ...
 
     def revision(self) -> int:
-        """Another number whenever sessions, evidence, cool-downs or tokens were changed by anybody, this
-        store included.
+        """Return a number that changes whenever anybody, this store included, changes sessions, evidence,
+        cooldowns or tokens.
 
-        Cheap enough to ask before every request. The journal, leases and model lists do not move it.
+        Cheap enough to call before every request. The journal, leases and model lists do not change it.
         """
         ...
 
     def session(self, session_id: str) -> Session | None:
-        """The session as it was saved, or None. Raises StoreError naming the repair when its row cannot be
-        read."""
+        """Return the session as it was saved, or None. Raises StoreError that names the repair if its row
+        cannot be read."""
         ...
 
     def sessions(self) -> list[Session]:
-        """All sessions that can be read, the last changed first."""
+        """Return all sessions that can be read, the last changed first."""
         ...
 
     def broken_sessions(self) -> list[BrokenSession]:
-        """The rows that cannot be read; never part of `sessions()`, never dropped."""
+        """Return the rows that cannot be read; they are never part of `sessions()` and never dropped."""
         ...
 
     def save_session(
         self, session: Session, expect_version: int | None, events: Iterable[Event[Detail]] = ()
     ) -> None:
-        """Write the user's choice, and the journal's `events` that tell of it, in one step, if the stored
-        version still is `expect_version` (None: there is no such session yet).
+        """Write the user's choice, and the `events` about it, in one transaction, if the stored version still
+        is `expect_version` (None: there is no such session yet).
 
-        Raises StaleSession otherwise, and ValueError when a change does not raise the version: the next
-        writer could not see it."""
+        Raises StaleSession otherwise, and ValueError if a change does not raise the version: the next writer
+        could not see it."""
         ...
 
     def remove_session(self, session_id: str, events: Iterable[Event[Detail]] = ()) -> bool:
-        """Forget a session, readable or not, and write the `events` that tell of it in the same step. Return
-        whether there was one. Its journal stays."""
+        """Delete a session, readable or not, and write the `events` about it in the same transaction. Return
+        False if there was none. Its journal stays."""
         ...
 
     def rename_provider(self, old: str, new: str) -> list[str]:
-        """Make every pin and stand-in of provider `old` name `new`, and tell each session whose pin it was
-        (`ProviderRenamed`), in one step. Return the ids of the changed sessions, sorted.
+        """Rename provider `old` to `new` in every pin and active fallback, with a `ProviderRenamed` event for
+        each changed pin, in one transaction. Return the ids of the changed sessions, sorted.
 
-        Raises IdentityError when `new` cannot be a provider's name.
+        Raises IdentityError if `new` cannot be a provider's name.
         """
         ...
 
     def relabel_once(self, relabel: Relabel) -> bool:
-        """Replace the positions by which older software stored keys, once in the life of this store.
+        """Replace the positions by which older versions stored keys, once in the life of this store.
 
-        `relabel` gets every session that may store one. The labels of the sessions that it returns are
-        written, and nothing else of them, with their journal lines and the mark that this is done, all in one
-        transaction: who comes second waits for it, and returns False."""
+        `relabel` gets every session that may store one. Of the sessions that it returns, the labels are
+        written, with their events and the mark that this is done, all in one transaction. A second caller
+        waits for it and returns False."""
         ...
 
     def evidence(self) -> list[Evidence]:
-        """What every key did, everywhere."""
+        """Return the evidence of every key at every URL."""
         ...
 
     def cooldowns(self) -> list[Cooldown]:
-        """All verdicts, also those that ended within the last `COOLDOWN_KEPT` seconds."""
+        """Return all cooldowns, also those that ended within the last `COOLDOWN_KEPT` seconds."""
         ...
 
     def apply(self, changes: Iterable[Change], at: float) -> None:
-        """Take over what the core decided at the time `at`: all of `changes`, or none.
+        """Store what the core decided at `at` (epoch seconds): all of `changes`, or none.
 
         Writers race, so time decides and not order: an older verdict never replaces a later one, a good
-        answer refutes only verdicts that are not later than itself, and what happened before a session's user
-        changed it does not touch it. Stand-ins and kept keys are not the user's changes: pin and version
-        stay. A `Worked` that is not durable is skipped."""
+        answer removes only cooldowns that are not later than itself, and a change from before the last choice
+        of a session's user does not touch the session. Fallbacks and kept keys are not the user's changes:
+        pin and version stay. A `KeySucceeded` that is not durable is skipped."""
         ...
 
     def forget(self, fingerprint: str) -> int:
-        """Remove all evidence and cool-downs of a key; how many records that were."""
+        """Delete all evidence and cooldowns of a key. Return the number of records."""
         ...
 
     def clear(self, subject: str) -> bool:
-        """End one cool-down; whether there was one."""
+        """End a cooldown. Return False if there was none."""
         ...
 
     def record(self, events: Iterable[Event[Detail]]) -> None:
-        """Append to the journal. Raises StoreError like every write; the caller decides whether to go on
-        without."""
+        """Append events to the journal."""
         ...
 
     def journal(
         self, session: str | None = None, request: str | None = None, limit: int = 200
     ) -> list[Event[Detail]]:
-        """The last `limit` events, of one session or one request if given, the newest last."""
+        """Return the last `limit` events, of a session or a request if given, the newest last."""
         ...
 
     def prune(self, keep_days: float) -> int:
-        """Remove journal lines older than `keep_days` and cool-downs past `COOLDOWN_KEPT`; how many records
-        that were."""
+        """Delete journal lines older than `keep_days` and cooldowns past `COOLDOWN_KEPT`. Return the number
+        of records."""
         ...
 
     def lease(self, name: str, owner: str, ttl: float) -> Lease | None:
-        """Take the lease for `ttl` seconds, or None while anybody (the same owner too) holds it."""
+        """Take the lease for `ttl` seconds. Return None while anybody (also the same owner) holds it."""
         ...
 
     def renew(self, lease: Lease, ttl: float) -> bool:
-        """Prolong a lease to `ttl` seconds from now; False when it had ended, and then nothing may be done
+        """Extend a lease to `ttl` seconds from now. Return False if it had ended; then nothing may be done
         under it."""
         ...
 
     def release(self, lease: Lease) -> None:
-        """End a lease before its time. Does nothing when it ended already, whoever holds the name now."""
+        """End a lease before its time. Do nothing if it has ended, whoever holds the name now."""
         ...
 
     def holder(self, name: str) -> Lease | None:
-        """Who holds the lease now, if anybody."""
+        """Return the lease that is held under `name` now, or None."""
         ...
 
     def add_token(self, token: Token) -> None:
-        """Keep a new token. Raises StoreError when its id is taken."""
+        """Store a new token. Raises StoreError if its id is taken."""
         ...
 
     def token(self, token_id: str) -> Token | None:
-        """One token, revoked or not."""
+        """Return a token, revoked or not."""
         ...
 
     def tokens(self) -> list[Token]:
-        """All tokens, revoked ones too, the newest last."""
+        """Return all tokens, also revoked ones, the newest last."""
         ...
 
     def revoke_token(self, token_id: str) -> bool:
-        """Mark a token as revoked now; False when there is none or it was revoked before."""
+        """Mark a token as revoked now. Return False if there is none or it was revoked before."""
         ...
 
     def save_models(self, provider: str, url: str, models: Iterable[str], at: float) -> None:
-        """Remember the models that `provider` listed at `url`, in its order."""
+        """Store the models that `provider` listed at `url`, in its order."""
         ...
 
     def models(self, provider: str, url: str) -> tuple[tuple[str, ...], float] | None:
-        """What was listed at this very URL and when: an edited endpoint is not served the models of the old
-        one."""
+        """Return the models listed at exactly this URL, and when (epoch seconds), so that an edited endpoint
+        does not get the models of the old one."""
         ...
 
     def provision(self, name: str) -> Record | None:
-        """The provisioning record of a provider, or None. Raises NotReady (`quarantined`) when its row cannot
-        be read."""
+        """Return the provisioning record of a provider, or None. Raises NotReady (`quarantined`) if its row
+        cannot be read."""
         ...
 
     def provisions(self) -> list[Record]:
-        """All records that can be read, by name."""
+        """Return all records that can be read, by name."""
         ...
 
     def broken_provisions(self) -> list[tuple[str, str]]:
-        """Name, and what is wrong, of the rows that cannot be read; they stay as they are until
+        """Return name and reason of the rows that cannot be read; they stay as they are until
         `remove_provision`."""
         ...
 
     def save_provision(self, record: Record, expect_version: int | None) -> bool:
-        """Write a record if the stored one still has `expect_version` (None: there is none yet); False
-        otherwise. Unlike all else here it is on the disk when this returns: a key may be asked for on the
-        strength of it."""
+        """Write a record if the stored one still has `expect_version` (None: there is none yet). Return False
+        otherwise. Unlike other writes it is on the disk when this returns: a key may be requested only after
+        that."""
         ...
 
     def remove_provision(self, name: str) -> bool:
-        """Forget a record, readable or not. Whether there was one."""
+        """Delete a record, readable or not. Return False if there was none."""
         ...
 
     def close(self) -> None:
-        """Give back files and locks. Every other method raises StoreError afterwards; closing twice is
-        fine."""
+        """Release files and locks. Every other method raises StoreError afterwards; closing twice is
+        allowed."""
         ...
 
     def __enter__(self) -> Self: ...

@@ -1,8 +1,8 @@
-"""The database file: made whole or not at all, checked before SQLite touches it, moved aside only when asked
-to.
+"""The database file: created completely or not at all, checked before SQLite opens it, moved aside only when
+the user asks for it.
 
 A new file is complete (schema, application id, WAL) before it gets its name. So an empty file is a damaged
-one, and two processes that start at once open the same database."""
+one, and two processes that start at the same time open the same database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .._files import creating, remove_drafts
 from ..core.errors import StoreError
 
 APPLICATION_ID = 0x48464454
-"""`HFDT` in bytes 68-71 of the file: by this SQLite's header tells our database from another program's
+"""`HFDT` in bytes 68-71 of the file, by which SQLite's header tells our database from another program's
 (sqlite.org/fileformat.html)."""
 _MAGIC = b"SQLite format 3\x00"
 _HEADER_SIZE = 100
@@ -24,9 +24,9 @@ DOCTOR = "holdfast doctor"
 
 
 def ensure(path: Path, build: Callable[[Path], None]) -> None:
-    """Make sure that `path` is a database of ours. `build` fills an empty file if there is none yet.
+    """Make sure that `path` is a database of ours. If there is no file yet, `build` fills an empty one.
 
-    Raises StoreError, having changed nothing, when something else stands there or it cannot be made.
+    Raises StoreError, without a change, if there is another file or none can be created.
     """
     try:
         if not path.exists():
@@ -42,43 +42,35 @@ def ensure(path: Path, build: Callable[[Path], None]) -> None:
             f"the store {path} is cut off: it has {len(header)} bytes and no header", next_step=DOCTOR
         )
     if not header.startswith(_MAGIC):
-        raise StoreError(
-            f"{path} is not a database: something else was put there, or it was overwritten", next_step=DOCTOR
-        )
+        raise StoreError(f"{path} is not a database: it was replaced or overwritten", next_step=DOCTOR)
     if header[_ID_AT] != APPLICATION_ID.to_bytes(4, "big"):
-        raise StoreError(f"{path} is the database of another program: it was left as it is", next_step=DOCTOR)
+        raise StoreError(f"{path} is the database of another program; it was not changed", next_step=DOCTOR)
 
 
 def _create(path: Path, build: Callable[[Path], None]) -> None:
-    real = path.resolve()  # beside which SQLite keeps its companions
+    real = path.resolve()  # SQLite keeps the companion files next to this one
     wal = real.with_name(real.name + "-wal")
     if wal.exists() and not real.exists():  # SQLite would replay it into the new file
         raise StoreError(
             f"the store {path} is gone, but {wal.name} still holds changes of it", next_step=DOCTOR
         )
     remove_drafts(real)
-    # The draft is private from birth, and SQLite gives its companions the same mode. The file of a process
-    # that was faster is as good.
+    # The draft is private from the start, and SQLite gives its companions the same mode. The file of a
+    # process that was faster is used instead.
     with suppress(FileExistsError), creating(real) as new:
         build(new)
 
 
 def set_aside(path: Path) -> Path:
-    """Move a database and its companions out of the way, so that the next start makes a new one. Gives the
-    new path.
+    """Move a database and its companions aside, so that the next start makes a new one. Return the new path.
 
-    Nothing is deleted or overwritten. Only ever called because the user asked for it. Raises StoreError.
+    Nothing is deleted or overwritten. Call this only if the user asked for it. Raises StoreError.
     """
-    aside = next(
-        new
-        for new in (path.with_name(f"{path.name}.aside-{number}") for number in range(1, 10_000))
-        if not new.exists()
-    )
+    names = (path.with_name(f"{path.name}.aside-{number}") for number in range(1, 10_000))
+    aside = next(name for name in names if not name.exists())
     try:
-        for companion in (
-            *_COMPANIONS,
-            "",
-        ):  # the database last: its changes must not stay behind for the next one
+        # The database last, so that its changes are never left to the next one.
+        for companion in (*_COMPANIONS, ""):
             source = path.with_name(path.name + companion)
             if source.exists():
                 source.rename(aside.with_name(aside.name + companion))

@@ -1,10 +1,10 @@
-"""Journal lines that are alike, many in one row: what requests leave that were answered at their first send.
+"""Similar journal events, many in one row: those of requests that were answered at their first send.
 
-Such a line is told by its request, its time and one value of its own; the rest it shares with its like.
-Written one by one, these lines would cost more than all else that a request costs. A row holds lines of one
+Such an event has its request, its time and one value of its own; the rest it shares with the others. Written
+one by one, these events would cost more than everything else that a request costs. A row holds events of one
 session, one connection and one second: the first eight characters of a request's id, which are the time at
-which it began. They stand in the column `request`, so that a request is found by the index. Whoever reads the
-journal gets the very events that were recorded."""
+which it began. They are in the column `request`, so that the index finds a request. Readers of the journal
+get exactly the events that were recorded."""
 
 from __future__ import annotations
 
@@ -19,36 +19,39 @@ Row = tuple[Any, ...]
 KIND = "gathered"
 _SECOND = 8
 _OWN: Mapping[type, str] = {Attempted: "seconds", UsageCounted: "tokens", ModelDiffered: "answered"}
-"""The events that are gathered, each with the field that is not shared."""
+"""The types of events that are gathered, each with the field that is not shared."""
 _encode = json.JSONEncoder(default=str).encode
 
 
 def second(request: str) -> str:
-    """Return where the lines of a request are gathered."""
+    """Return the part of a request's id under which its events are gathered."""
     return request[:_SECOND]
 
 
 def rows(events: Iterable[Event[Detail]]) -> Iterator[Row]:
-    """Make the rows for these events, in the order of `sql.EVENT_COLUMNS`: lines that are alike in one, every
-    other in its own."""
+    """Yield the rows for these events, in the order of `sql.EVENT_COLUMNS`: a row for each group of similar
+    events, and one for every other event."""
     groups: dict[tuple[object, ...], list[Event[Detail]]] = {}
     for event in events:
-        place = _place(event)
-        if place is None:
+        shared = _shared(event)
+        if shared is None:
             groups[len(groups),] = [event]
             continue
-        group = groups.get(place)
+        group = groups.get(shared)
         if group is None:
-            groups[place] = [event]
+            groups[shared] = [event]
         else:
             group.append(event)
     for group in groups.values():
-        yield _together(group) if len(group) > 1 else _alone(group[0])
+        if len(group) > 1:
+            yield _together(group)
+        else:
+            yield _alone(group[0])
 
 
-def _place(event: Event[Detail]) -> tuple[object, ...] | None:
-    """Return what an event shares with its like; None for an event that has a row of its own. Every request
-    passes here."""
+def _shared(event: Event[Detail]) -> tuple[object, ...] | None:
+    """Return the values that an event shares with similar ones; None for an event that gets its own row.
+    Every request passes here."""
     _, detail, session, request, pin = event
     if len(request) <= _SECOND:
         return None
@@ -80,7 +83,7 @@ def _together(group: list[Event[Detail]]) -> Row:
 
 
 def events(row: Row) -> list[Event[Detail]]:
-    """Return the events of one row, as they were recorded. Raises ValueError, KeyError or TypeError for a row
+    """Return the events of a row as they were recorded. Raises ValueError, KeyError or TypeError for a row
     that cannot be read."""
     at, kind, session, request, pin, detail = row
     values = json.loads(detail)

@@ -1,13 +1,12 @@
-"""What the journal holds: attempts and changes, append-only, in plain words and without secrets. `why` reads
-nothing else.
+"""The events of the journal: attempts and changes, append-only, without secrets. `holdfast why` reads nothing
+else.
 
-Each kind of event has one type here, which says what such an event tells: every writer makes it, every reader
-gets it. How it is stored follows from its fields (`stored_events`): those without a default always, the
-others where they say something.
+Each kind of event has one type with its details, used by all writers and readers. Its fields determine how it
+is stored (`stored_events`): fields without a default always, others if they differ from it.
 
-Lines are read for years, by older and newer software. A field that is missing is not recorded: an empty text,
-None, or 0. A field of another release, and a value that cannot be read, stays in `more` as it was stored. A
-kind of another release is an `UnknownEvent`."""
+Events are read for years, by older and newer versions. A missing field reads as an empty text, None, or 0. A
+field of another release, and a value that cannot be read, stays in `more` as it was stored. A kind of another
+release is an `UnknownEvent`."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ More = tuple[tuple[str, object], ...]
 
 
 class EventKind(StrEnum):
-    """What happened, as programs read it; in the database some have an older word (`stored_events`)."""
+    """The kinds as programs read them; some have an older word in the database (`stored_events`)."""
 
     ATTEMPT = "attempt"
     USAGE = "usage"
@@ -46,11 +45,13 @@ class EventKind(StrEnum):
     PROVISIONED = "provisioned"
 
 
-# The three that come with every request are named tuples: these cost a third of a frozen dataclass.
+# Named tuples: the class and each object cost a fraction of a frozen dataclass; every program that opens the
+# store creates the classes, and every request makes objects of the first three. Types with the same fields
+# share the methods of one dataclass; its subclasses are never equal to each other.
 class Attempted(NamedTuple):
-    """One send, or one key that could not be read. `key` is None where none was needed, `fault` where the
-    answer was good; `seconds` is how long it took; `probe` says that it tested the key; `then` why the next
-    step was taken."""
+    """A send, or a key that could not be read. `key` is None if none was needed, `fault` if the answer was
+    good; `seconds` is the duration; `probe` is True for a test of the key; `then` is the reason of the next
+    step."""
 
     number: int
     key: str | None
@@ -64,24 +65,23 @@ class Attempted(NamedTuple):
 
     @classmethod
     def of(cls, attempt: Attempt) -> Attempted:
-        """Return what the journal keeps of an attempt."""
+        """Return the event for an attempt."""
         number, connection, sent_at, ended_at, fault, probe, then = attempt
         key = connection.key
         label = None if key is None else key.label
         seconds = round(ended_at - sent_at, 4)
-        # In the order of the fields: by their names it would cost three times as much, and every request
-        # passes here.
+        # Positional and through _make because names cost three times as much, and every request passes here.
         return cls._make(
             (number, label, connection.endpoint.url, connection.dialect, seconds, probe, fault, then, ())
         )
 
     @property
     def host(self) -> str:
-        """The host that was asked, with its port where the address names one."""
+        """Return the host of the URL, with its port if there is one."""
         return self.url.partition("://")[2].partition("/")[0]
 
     def attempt(self, connection: Connection, sent_at: float) -> Attempt:
-        """Return the attempt that was kept, which went out on `connection` at `sent_at` (epoch seconds)."""
+        """Return the attempt, which was sent on `connection` at `sent_at` (epoch seconds)."""
         return Attempt(
             number=self.number,
             connection=connection,
@@ -94,14 +94,14 @@ class Attempted(NamedTuple):
 
 
 class UsageCounted(NamedTuple):
-    """What the provider counted for one answer: `tokens` by a name for each kind (`input`, `output`, …)."""
+    """The provider's count for an answer: `tokens` by kind (`input`, `output`, …)."""
 
     tokens: Mapping[str, int]
     more: More = ()
 
 
 class ModelDiffered(NamedTuple):
-    """Another model answered than the one that was chosen."""
+    """A model answered that is not the chosen one."""
 
     chosen: str
     answered: str
@@ -110,9 +110,9 @@ class ModelDiffered(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A session came to its pin, in one of the ways below. `key` is the label of the one key that its user
-    chose; `project` the file that selected the pin, `imported` the program or file that it came from, `moved`
-    the move that it was part of, `model` what the first request named."""
+    """A session got its pin, in one of the ways below. `key` is the label of the key that its user chose,
+    `project` the file that selected the pin, `imported` the program or file that it came from, `moved` the
+    move that it was part of, `model` the model of its first request."""
 
     key: str = ""
     project: str = ""
@@ -122,36 +122,40 @@ class Choice:
     more: More = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCreated(Choice):
     """The session was created."""
 
+    __slots__ = ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionSwitched(Choice):
+class _ChangedChoice(Choice):
+    """A choice in place of another pin, `before`."""
+
+    before: str
+
+
+class SessionSwitched(_ChangedChoice):
     """Its user chose another pin than `before`."""
 
-    before: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionHealed(Choice):
-    """Its row could not be read, and its user chose anew. `before` is the pin as it stood there."""
+class SessionHealed(_ChangedChoice):
+    """Its row could not be read, and its user chose again. `before` is the pin as it was stored."""
 
-    before: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderRenamed(Choice):
+class ProviderRenamed(_ChangedChoice):
     """The provider of its pin got another name. `before` is the pin with the old one."""
 
-    before: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class KeysRelabelled:
-    """The labels of keys that older software took from their position were replaced: the chosen key that was
-    called `before` is called `key` now, and the kept key `forgotten` is no longer kept."""
+class KeysRelabelled(NamedTuple):
+    """Key labels that older versions took from a position were replaced: the chosen key `before` is `key`
+    now, and the kept key `forgotten` was dropped."""
 
     before: str = ""
     key: str = ""
@@ -160,22 +164,26 @@ class KeysRelabelled:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionResumed:
-    """A program went on with the session."""
+class _WithoutDetails:
+    """An event that is told by its type alone."""
 
     more: More = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRemoved:
+class SessionResumed(_WithoutDetails):
+    """A program continued the session."""
+
+    __slots__ = ()
+
+
+class SessionRemoved(_WithoutDetails):
     """The session was removed."""
 
-    more: More = ()
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRefused:
-    """Nothing was sent: the last verdict on the key is remembered, until `until` (epoch seconds)."""
+class RequestRefused(NamedTuple):
+    """Nothing was sent: the last verdict on the key still applies, until `until` (epoch seconds)."""
 
     fault: FaultClass | None
     key: str
@@ -183,41 +191,35 @@ class RequestRefused:
     more: More = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FellBack:
-    """The fallback that is the event's pin answers, or goes on to answer, until `until` (epoch seconds)."""
+class FellBack(NamedTuple):
+    """The fallback in the event's pin is used, or used further, until `until` (epoch seconds)."""
 
     reason: str
     until: float | None
     more: More = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ChoiceAnswers:
-    """The chosen connection answers again: it was asked beside the requests, and the next turn returns to
-    it."""
+class ChoiceAnswers(_WithoutDetails):
+    """The chosen connection answers again, as a background test showed; the next turn returns to it."""
 
-    more: More = ()
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReturnedToChoice:
-    """The session is back on its choice."""
+class ReturnedToChoice(_WithoutDetails):
+    """The session is on its chosen pin again."""
 
-    more: More = ()
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class KeyChanged:
-    """The value of a key is another one."""
+class KeyChanged(NamedTuple):
+    """The value of a key changed."""
 
     key: str
     more: More = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerTruncated:
-    """The answer broke off after its first part had been passed on. `excerpt` is what the provider said,
+class AnswerTruncated(NamedTuple):
+    """The answer broke off after part of it had reached the client. `excerpt` is the provider's text,
     redacted."""
 
     fault: FaultClass | None
@@ -226,10 +228,9 @@ class AnswerTruncated:
     more: More = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ProvisioningChanged:
-    """The set-up of the provider that is the event's pin came to `state`, for `reason`. `told` is what the
-    service said."""
+class ProvisioningChanged(NamedTuple):
+    """The provider in the event's pin reached the provisioning `state`, for `reason`. `told` is the service's
+    text."""
 
     state: str
     reason: str
@@ -237,9 +238,8 @@ class ProvisioningChanged:
     more: More = ()
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownEvent:
-    """An event of a kind that this release does not know, with its values as they are stored."""
+class UnknownEvent(NamedTuple):
+    """An event of a kind that this release does not know, with its values as stored."""
 
     kind: str
     values: Mapping[str, object]
@@ -282,13 +282,13 @@ Detail = (
     | ProvisioningChanged
     | UnknownEvent
 )
-"""What an event tells."""
+"""The details of an event."""
 D_co = TypeVar("D_co", bound=Detail, covariant=True)
 
 
 class Event(NamedTuple, Generic[D_co]):
-    """One line of the journal: what happened (`detail`), at which time (epoch seconds of the store's clock),
-    to which session, request and pin; each is empty where the event concerns none."""
+    """An event of the journal: its details, its time (epoch seconds of the store's clock), and its session,
+    request and pin, each empty if the event has none."""
 
     at: float
     detail: D_co
@@ -298,12 +298,12 @@ class Event(NamedTuple, Generic[D_co]):
 
     @property
     def kind(self) -> str:
-        """The kind: an `EventKind`, or the name that another release gave it."""
+        """Return the kind: an `EventKind`, or the name that another release gave it."""
         if isinstance(self.detail, UnknownEvent):
             return self.detail.kind
         return KINDS[type(self.detail)]
 
 
 def of_type(events: Iterable[Event[Detail]], wanted: type[D_co]) -> list[Event[D_co]]:
-    """Return the events that tell of this, in their order."""
+    """Return the events whose details have this type, in order."""
     return [event for event in events if isinstance(event.detail, wanted)]  # type: ignore[misc]

@@ -1,8 +1,7 @@
-"""The store without a file: the SQLite store on `:memory:`, so that there is one truth about what a store
-does.
+"""The store without a file: the SQLite store on `:memory:`, so that there is one implementation.
 
-For tests, and for a library user who wants nothing on disk. Threads of one process share it; it ends with the
-process."""
+For tests, and for users of the library who want nothing on disk. The threads of one process share it; it ends
+with the process."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from .sqlite import SqliteStore, connect, migrate
 
 
 class MemoryStore(SqliteStore):
-    """A `Store` that is forgotten when it is closed. A forked child goes on with a copy of its own."""
+    """A `Store` that is lost when it is closed. A forked child continues with a copy of its own."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(Path(":memory:"), clock=clock)

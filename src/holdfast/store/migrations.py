@@ -1,9 +1,9 @@
 """The schema as a list of numbered steps, forward only. A released step is never edited: the next change is a
 new step at the end.
 
-`{serial}` stands for the engine's counting key column; everything else is the SQL that SQLite and PostgreSQL
-share. Each step is a tuple of statements, run in one transaction together with the new schema number (see
-`sqlite.py`)."""
+`{serial}` is replaced by the engine's definition of an automatic key; everything else is SQL that SQLite and
+PostgreSQL share. Each step is a tuple of statements, run in one transaction together with the new schema
+number (see `sqlite.py`)."""
 
 from __future__ import annotations
 

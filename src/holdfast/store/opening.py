@@ -1,5 +1,5 @@
-"""The setting `[gateway] store` becomes a store: where its file is, and which engine opens it. Engines are
-imported when they are asked for."""
+"""Opening the store that the setting `[gateway] store` names. The modules of the engines are imported on
+use."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from .base import Store
 
 
 def database(setting: str, directory: Path) -> Path | None:
-    """The file of a `sqlite:PATH`, which a relative path names within `directory`; None for a store without a
+    """Return the file of a `sqlite:PATH`, relative paths taken from `directory`; None for a store without a
     file of ours."""
     scheme, _, rest = setting.partition(":")
-    return directory / Path(rest or "state.db").expanduser() if scheme == "sqlite" else None
+    if scheme != "sqlite":
+        return None
+    return directory / Path(rest or "state.db").expanduser()
 
 
 def open_store(setting: str, directory: Path) -> Store:
-    """The store that `setting` names. Raises StoreError when it cannot be opened, ConfigError when this
+    """Return the store that `setting` names. Raises StoreError if it cannot be opened, ConfigError if this
     version has no such store."""
     path = database(setting, directory)
     if path is not None:

@@ -1,5 +1,5 @@
-"""Provisioning records as rows and back. A row that cannot be read (cut off, edited by hand, written by newer
-software) is told to be broken and stays as it is: read as absent it would cost a second key."""
+"""Provisioning records as rows and back. A row that cannot be read (truncated, edited by hand, written by a
+newer version) is reported as broken and stays as it is: taken for absent it would cost a second key."""
 
 from __future__ import annotations
 
@@ -16,62 +16,93 @@ from ..core.provisioning_state import Capability, Consent, Record, State
 Row = tuple[Any, ...]
 _FORMAT = 1
 _UNREADABLE = (HoldfastError, AttributeError, KeyError, TypeError, ValueError)
-_MADE: Mapping[str, Callable[[Any], Any]] = {
-    "capability": Capability,
-    "state": State,
-    "consent": lambda told: (
-        None if told is None else Consent(str(told["what"]), str(told["by"]), float(told["at"]))
-    ),
-    "settings": lambda told: dict(_table(told)),
-    "bound": lambda told: {str(role): str(model) for role, model in _table(told).items()},
-    "roles": lambda told: tuple(Role(str(one["name"]), tuple(map(str, one["patterns"]))) for one in told),
-    "models": lambda told: tuple(map(str, told)),
-    "gone": lambda told: tuple(map(str, told)),
-}
-_NUMBERS: Mapping[str, Callable[[Any], Any]] = {
-    "epoch": int,
-    "minted": int,
-    "tries": int,
-    "intent_at": float,
-    "next_at": float,
-    "since": float,
-}
-_PERHAPS = ("expires_at", "verified_at")
-_TEXTS = ("kind", "reason", "told", "intent", "url", "key")
+_COLUMNS = frozenset({"name", "version"})
+"""Fields that have columns of their own."""
 
 
 def params(record: Record) -> dict[str, object]:
-    """The columns of a record."""
-    told = {name: value for name, value in asdict(record).items() if name not in ("name", "version")}
+    """Return the columns of a record."""
+    values = {name: value for name, value in asdict(record).items() if name not in _COLUMNS}
     return {
         "name": str(record.name),
         "state": str(record.state),
         "version": record.version,
-        "record": json.dumps({"format": _FORMAT, **told}),
+        "record": json.dumps({"format": _FORMAT, **values}),
     }
 
 
 def record(row: Row) -> Record | tuple[str, str]:
-    """The record of a row, or its name and what is wrong with it."""
+    """Return the record of a row, or its name and what is wrong with it."""
     name, _, version, text = row
     try:
-        told = json.loads(text)
-        if told.pop("format") != _FORMAT:
+        stored = json.loads(text)
+        if stored.pop("format") != _FORMAT:
             raise ValueError("it was written by a newer Holdfast")
-        if set(told) != {one.name for one in fields(Record)} - {"name", "version"}:
-            raise ValueError("it has other fields than a record has")
-        made = {key: make(told[key]) for key, make in {**_MADE, **_NUMBERS}.items()}
-        made |= {key: None if told[key] is None else float(told[key]) for key in _PERHAPS} | {
-            key: str(told[key]) for key in _TEXTS
-        }
-        return Record(ProviderName(name), version=int(version), **made)
+        if set(stored) != {field.name for field in fields(Record)} - _COLUMNS:
+            raise ValueError("its fields are not those of a record")
+        values = {field: read(stored[field]) for field, read in _READ.items()}
+        return Record(ProviderName(name), version=int(version), **values)
     except _UNREADABLE as error:
-        return str(name), error.what if isinstance(error, HoldfastError) else str(error) or type(
-            error
-        ).__name__
+        # HoldfastErrors carry their sentence in `what`.
+        return str(name), getattr(error, "what", "") or str(error) or type(error).__name__
 
 
-def _table(told: Any) -> Mapping[Any, Any]:
-    if not isinstance(told, dict):
+def _consent(value: Any) -> Consent | None:
+    if value is None:
+        return None
+    return Consent(str(value["what"]), str(value["by"]), float(value["at"]))
+
+
+def _bound(value: Any) -> dict[str, str]:
+    return {str(role): str(model) for role, model in _table(value).items()}
+
+
+def _role(value: Any) -> Role:
+    return Role(str(value["name"]), _texts(value["patterns"]))
+
+
+def _roles(value: Any) -> tuple[Role, ...]:
+    return tuple(map(_role, value))
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, value))
+
+
+def _time(value: Any) -> float | None:
+    if value is None:
+        return None
+    return float(value)
+
+
+def _table(value: Any) -> dict[Any, Any]:
+    if not isinstance(value, dict):
         raise TypeError("not a table")
-    return told
+    return dict(value)
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "kind": str,
+    "capability": Capability,
+    "state": State,
+    "reason": str,
+    "told": str,
+    "epoch": int,
+    "intent": str,
+    "intent_at": float,
+    "minted": int,
+    "consent": _consent,
+    "settings": _table,
+    "url": str,
+    "key": str,
+    "expires_at": _time,
+    "roles": _roles,
+    "bound": _bound,
+    "models": _texts,
+    "gone": _texts,
+    "tries": int,
+    "next_at": float,
+    "since": float,
+    "verified_at": _time,
+}
+"""The functions that read the stored values of a record's fields."""

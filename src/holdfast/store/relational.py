@@ -1,5 +1,5 @@
-"""The store over any SQL engine: what is written together, and what a number of changed rows means. An engine
-adds only how to read, how to run one transaction, and its revision."""
+"""The store over any SQL engine: its transactions, and the meaning of the number of changed rows. An engine
+adds only reading, running a transaction, and its revision."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .journal_events import Detail, Event, ProviderRenamed
 from .rows import Params, Row
 
 _LONGEST_LEASE = 3600.0
-"""Seconds. A lease that seems to last longer was taken before the clock was set back, and holds nobody up."""
+"""Seconds. A lease that seems to last longer was taken before the clock was set back, and is ignored."""
 
 
 class Cursor(Protocol):
-    """What came of one statement."""
+    """The result of a statement."""
 
     @property
     def rowcount(self) -> int: ...
@@ -34,7 +34,7 @@ class Cursor(Protocol):
 
 
 class Transaction(Protocol):
-    """A write transaction that began before anything in it was read: nobody else writes until it ends."""
+    """A write transaction that began before its first read: no other writer runs until it ends."""
 
     def execute(self, text: str, parameters: Params, /) -> Cursor: ...
 
@@ -42,7 +42,7 @@ class Transaction(Protocol):
 
 
 class RelationalStore(ABC):
-    """`Store` in terms of an engine's `_read`, `_write` and `revision`."""
+    """A `Store` over an engine's `_read`, `_write` and `revision`."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -60,8 +60,8 @@ class RelationalStore(ABC):
     def _write(self) -> AbstractContextManager[Transaction]: ...
 
     def _durable(self) -> AbstractContextManager[Transaction]:
-        """A transaction that is on the disk when it ends; an engine whose ordinary ones may lag behind
-        overrides this."""
+        """Return a transaction that is on the disk when it ends; an engine whose ordinary transactions are
+        not overrides this."""
         return self._write()
 
     def now(self) -> float:
@@ -76,8 +76,8 @@ class RelationalStore(ABC):
         self.close()
 
     def _change(self, *statements: rows.Statement, events: Iterable[Event[Detail]] = ()) -> int:
-        """Run statements in one transaction; if they changed anything, move the revision and write the
-        `events`. Return how many rows they changed."""
+        """Run statements in one transaction; if they changed anything, raise the revision and write the
+        `events`. Return the number of changed rows."""
         if not statements:
             return 0
         with self._write() as transaction:
@@ -89,22 +89,22 @@ class RelationalStore(ABC):
 
     def session(self, session_id: str) -> Session | None:
         for row in self._read(sql.SESSION, {"id": session_id}):
-            found = rows.session(row)
-            if isinstance(found, BrokenSession):
+            session = rows.session(row)
+            if isinstance(session, BrokenSession):
                 raise StoreError(
-                    f"session '{session_id}' cannot be read: {found.why}",
+                    f"session '{session_id}' cannot be read: {session.why}",
                     next_step=f"holdfast session pin {session_id} PROVIDER/MODEL",
                 )
-            return found
+            return session
         return None
 
     def sessions(self) -> list[Session]:
-        return [one for one in map(rows.session, self._read(sql.SESSIONS, {})) if isinstance(one, Session)]
+        stored = map(rows.session, self._read(sql.SESSIONS, {}))
+        return [session for session in stored if isinstance(session, Session)]
 
     def broken_sessions(self) -> list[BrokenSession]:
-        return [
-            one for one in map(rows.session, self._read(sql.SESSIONS, {})) if isinstance(one, BrokenSession)
-        ]
+        stored = map(rows.session, self._read(sql.SESSIONS, {}))
+        return [session for session in stored if isinstance(session, BrokenSession)]
 
     def save_session(
         self, session: Session, expect_version: int | None, events: Iterable[Event[Detail]] = ()
@@ -118,7 +118,7 @@ class RelationalStore(ABC):
             write, what = (sql.SESSION_INSERT, params), "exists already"
         else:
             write = (sql.SESSION_UPDATE, params | {"expect": expect_version})
-            what = f"is not in version {expect_version} any more: it was changed or removed meanwhile"
+            what = f"is no longer in version {expect_version}: it was changed or removed meanwhile"
         if not self._change(write, events=events):
             raise StaleSession(
                 f"session '{session.id}' {what}", next_step=f"holdfast session show {session.id}"
@@ -195,15 +195,14 @@ class RelationalStore(ABC):
             "limit": limit,
         }
         newest_first: Sequence[Row] = self._read(query, params)
-        told = [
+        events = [
             event
-            for events in rows.readable(newest_first[::-1], gathered.events)
-            for event in events
+            for gathered_events in rows.readable(newest_first[::-1], gathered.events)
+            for event in gathered_events
             if request in (None, event.request)
         ]
-        # A row is dated by its last event: among as many rows as events are asked for are all of the newest
-        # events.
-        return sorted(told, key=lambda event: event.at)[-limit:]
+        # A row has the time of its last event, so the newest `limit` rows contain the newest `limit` events.
+        return sorted(events, key=lambda event: event.at)[-limit:]
 
     def prune(self, keep_days: float) -> int:
         now = self.now()
@@ -213,9 +212,8 @@ class RelationalStore(ABC):
 
     def lease(self, name: str, owner: str, ttl: float) -> Lease | None:
         with self._write() as transaction:
-            now = (
-                self.now()
-            )  # read after the wait for the transaction: that wait must not shorten anybody's lease
+            # Read after the wait for the transaction, which must not shorten the lease.
+            now = self.now()
             params = {
                 "name": name,
                 "owner": owner,
@@ -239,14 +237,11 @@ class RelationalStore(ABC):
 
     def holder(self, name: str) -> Lease | None:
         now = self.now()
-        return next(
-            (
-                lease
-                for lease in map(rows.lease, self._read(sql.LEASE, {"name": name}))
-                if now < lease.until <= now + _LONGEST_LEASE
-            ),
-            None,
-        )
+        for row in self._read(sql.LEASE, {"name": name}):
+            lease = rows.lease(row)
+            if now < lease.until <= now + _LONGEST_LEASE:
+                return lease
+        return None
 
     def add_token(self, token: Token) -> None:
         if not self._change((sql.TOKEN_ADD, rows.token_params(token))):
@@ -270,32 +265,25 @@ class RelationalStore(ABC):
 
     def provision(self, name: str) -> Record | None:
         for row in self._read(sql.PROVISION, {"name": name}):
-            found = provisions.record(row)
-            if isinstance(found, Record):
-                return found
-            what = f"the provisioning record of '{name}' cannot be read ({found[1]}); it stays as it is"
+            record = provisions.record(row)
+            if isinstance(record, Record):
+                return record
+            what = f"the provisioning record of '{name}' cannot be read ({record[1]}); it stays as it is"
             raise NotReady(what, reason="quarantined", next_step=f"holdfast provision repair {name}")
         return None
 
     def provisions(self) -> list[Record]:
-        return [
-            one for one in map(provisions.record, self._read(sql.PROVISIONS, {})) if isinstance(one, Record)
-        ]
+        stored = map(provisions.record, self._read(sql.PROVISIONS, {}))
+        return [record for record in stored if isinstance(record, Record)]
 
     def broken_provisions(self) -> list[tuple[str, str]]:
-        return [
-            one
-            for one in map(provisions.record, self._read(sql.PROVISIONS, {}))
-            if not isinstance(one, Record)
-        ]
+        stored = map(provisions.record, self._read(sql.PROVISIONS, {}))
+        return [broken for broken in stored if not isinstance(broken, Record)]
 
     def save_provision(self, record: Record, expect_version: int | None) -> bool:
-        params = provisions.params(record)
-        text, params = (
-            (sql.PROVISION_INSERT, params)
-            if expect_version is None
-            else (sql.PROVISION_UPDATE, params | {"expect": expect_version})
-        )
+        text, params = sql.PROVISION_INSERT, provisions.params(record)
+        if expect_version is not None:
+            text, params = sql.PROVISION_UPDATE, params | {"expect": expect_version}
         with self._durable() as transaction:
             changed = transaction.execute(text, params).rowcount
             if changed:
@@ -324,7 +312,7 @@ def _record(transaction: Transaction, events: Iterable[Event[Detail]]) -> None:
 
 
 def _renamed(renamed: Iterable[Row], old: str, new: str, at: float) -> Iterator[Event[Detail]]:
-    """Tell each session whose pin began with `old` that it begins with `new`."""
+    """Yield an event for each session whose pin began with `old` and begins with `new` now."""
     for session_id, pin in renamed:
         before = str(pin)
         if before.startswith(old):

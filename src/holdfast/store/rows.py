@@ -1,7 +1,7 @@
-"""Rows to values and back: the one place that knows in which column something stands. Both engines share it.
+"""Rows to values and back: the only place that knows the columns. Both engines share it.
 
-What was written by newer software or by hand and cannot be read never becomes something else: a session is
-told to be broken, a verdict or a journal line is left out, a fault class we do not know reads as `unknown`.
+A row of a newer version or edited by hand that cannot be read never becomes something else: a session is
+reported as broken, a cooldown or a journal event is left out, an unknown fault class is read as `unknown`.
 """
 
 from __future__ import annotations
@@ -38,39 +38,41 @@ _UNREADABLE = (IdentityError, AttributeError, KeyError, TypeError, ValueError)
 
 
 def session(row: Row) -> Session | BrokenSession:
-    """A session, or what is wrong with its row. A stand-in that cannot be read has ended: the choice is the
-    pin."""
+    """Return a session, or what is wrong with its row. An active fallback that cannot be read is dropped: the
+    choice is the pin."""
     session_id, pin, key, fallback, reason, until, kept_key, created_at, changed_at, version = row
     try:
         return Session(
-            session_id,
-            Pin.parse(pin),
-            key,
-            _active_fallback(fallback, reason, until),
-            kept_key,
-            float(created_at),
-            float(changed_at),
-            int(version),
+            id=session_id,
+            pin=Pin.parse(pin),
+            key=key,
+            active_fallback=_active_fallback(fallback, reason, until),
+            kept_key=kept_key,
+            created_at=float(created_at),
+            changed_at=float(changed_at),
+            version=int(version),
         )
     except _UNREADABLE as error:
-        why = error.what if isinstance(error, IdentityError) else str(error)
+        # HoldfastErrors carry their sentence in `what`.
+        why = getattr(error, "what", "") or str(error)
         return BrokenSession(str(session_id), dict(zip(sql.SESSION_COLUMNS, row, strict=True)), why)
 
 
 def _active_fallback(fallback: Any, reason: Any, until: Any) -> ActiveFallback | None:
+    if fallback is None:
+        return None
     try:
-        return None if fallback is None else ActiveFallback(Pin.parse(fallback), str(reason), float(until))
+        return ActiveFallback(Pin.parse(fallback), str(reason), float(until))
     except _UNREADABLE:
         return None
 
 
 def session_params(session: Session) -> dict[str, object]:
+    """Return the columns of a session."""
+    fallback: tuple[object, object, object] = (None, None, None)
     active_fallback = session.active_fallback
-    fallback = (
-        (str(active_fallback.fallback), active_fallback.reason, active_fallback.until)
-        if active_fallback is not None
-        else (None, None, None)
-    )
+    if active_fallback is not None:
+        fallback = (str(active_fallback.fallback), active_fallback.reason, active_fallback.until)
     row = (
         session.id,
         str(session.pin),
@@ -86,16 +88,26 @@ def session_params(session: Session) -> dict[str, object]:
 
 def evidence(row: Row) -> Evidence:
     fingerprint, url, first_ok, last_ok, last_fault, last_fault_at = row
-    known = FaultClass._value2member_map_
-    kind = (
-        None if last_fault is None else FaultClass(last_fault) if last_fault in known else FaultClass.UNKNOWN
+    kind = None
+    if last_fault is not None:
+        kind = FaultClass.UNKNOWN
+        if last_fault in FaultClass._value2member_map_:
+            kind = FaultClass(last_fault)
+    return Evidence(
+        fingerprint,
+        url,
+        first_ok=first_ok,
+        last_ok=last_ok,
+        last_fault=kind,
+        last_fault_at=last_fault_at,
     )
-    return Evidence(fingerprint, url, first_ok, last_ok, kind, last_fault_at)
 
 
 def cooldown(row: Row) -> Cooldown:
     subject, until, since, level, fault = row
-    return Cooldown(subject, until, since, level, load_fault(json.loads(fault)))
+    return Cooldown(
+        subject=subject, until=until, since=since, level=level, fault=load_fault(json.loads(fault))
+    )
 
 
 def lease(row: Row) -> Lease:
@@ -111,7 +123,7 @@ def token_params(token: Token) -> Params:
 
 
 def readable(rows: Iterable[Row], make: Callable[[Row], T]) -> list[T]:
-    """The values of those rows that can be read."""
+    """Return the values of the rows that can be read."""
     values = []
     for row in rows:
         try:
@@ -122,7 +134,7 @@ def readable(rows: Iterable[Row], make: Callable[[Row], T]) -> list[T]:
 
 
 def statements(change: Change, at: float) -> Iterator[Statement]:
-    """What a change of the core writes; nothing for a `Worked` that the store knows already."""
+    """Yield the statements for a change of the core; none for a `KeySucceeded` that is not durable."""
     match change:
         case KeySucceeded(fingerprint, url, durable=True):
             yield sql.WORKED, {"fingerprint": fingerprint, "url": url, "at": change.at}
@@ -144,9 +156,10 @@ def statements(change: Change, at: float) -> Iterator[Statement]:
             )
         case FallbackStarted():
             until: Params = {"stand_in_until": change.until, "stand_in_reason": change.reason}
-            yield sql.STAND_IN, {"session": change.session, "stand_in": change.fallback, **until, "at": at}
+            params = {"session": change.session, "stand_in": change.fallback, **until, "at": at}
+            yield sql.START_FALLBACK, params
         case FallbackEnded(session_id):
-            yield sql.STAND_IN_END, {"session": session_id, "at": at}
+            yield sql.END_FALLBACK, {"session": session_id, "at": at}
         case KeyKept(session_id, label):
             yield sql.KEEP_KEY, {"session": session_id, "label": label, "at": at}
         case _:

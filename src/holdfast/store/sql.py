@@ -1,8 +1,11 @@
-"""Every statement the store runs, once. Named parameters (`:name`) and the SQL that SQLite and PostgreSQL
-share: upserts, but no engine's own functions; `CASE` where one has `max()` and the other `greatest()`,
-`substr` where LIKE would read `_` as a wildcard."""
+"""All statements of the store, with named parameters (`:name`), in the SQL that SQLite and PostgreSQL share:
+upserts, but no engine's own functions; `CASE` because one has `max()` and the other `greatest()`, `substr`
+because LIKE would read `_` as a wildcard.
 
-# ruff: noqa: S608, S105 - only constants of this file are joined, every value is a parameter; a gateway token's SQL is no password
+Columns keep the names of older versions: `stand_in` is the active fallback."""
+
+# Only constants of this file are joined, every value is a parameter; a gateway token's SQL is no password.
+# ruff: noqa: S608, S105
 
 from __future__ import annotations
 
@@ -22,15 +25,14 @@ _SESSION_CHANGES = ", ".join(f"{name} = :{name}" for name in SESSION_COLUMNS[1:]
 SESSION_INSERT = f"INSERT INTO session ({_SESSION}) VALUES ({_SESSION_VALUES}) ON CONFLICT (id) DO NOTHING"
 SESSION_UPDATE = f"UPDATE session SET {_SESSION_CHANGES} WHERE id = :id AND version = :expect"
 SESSION_DELETE = "DELETE FROM session WHERE id = :id"
-STAND_IN = """UPDATE session
+START_FALLBACK = """UPDATE session
     SET stand_in = :stand_in, stand_in_reason = :stand_in_reason, stand_in_until = :stand_in_until
     WHERE id = :session AND changed_at <= :at"""
-STAND_IN_END = """UPDATE session SET stand_in = NULL, stand_in_reason = NULL, stand_in_until = NULL
+END_FALLBACK = """UPDATE session SET stand_in = NULL, stand_in_reason = NULL, stand_in_until = NULL
     WHERE id = :session AND changed_at <= :at AND stand_in IS NOT NULL"""
 KEEP_KEY = """UPDATE session SET kept_key = :label
     WHERE id = :session AND changed_at <= :at AND (kept_key IS NULL OR kept_key <> :label)"""
-# Labels of keys that older software took from their position; the mark says that the store holds none any
-# more.
+# Key labels that older versions took from a key's position; the mark says that the store has none any more.
 POSITIONS_REPLACED = "SELECT value FROM counter WHERE name = 'positions_replaced'"
 MARK_POSITIONS_REPLACED = "INSERT INTO counter (name, value) VALUES ('positions_replaced', 1)"
 WITH_POSITIONS = (
@@ -47,7 +49,7 @@ RENAME = """UPDATE session SET version = version + 1, changed_at = :now,
         ELSE stand_in END
     WHERE substr(pin, 1, :size) = :old OR substr(stand_in, 1, :size) = :old"""
 
-# Evidence and cool-downs: time decides, not the order in which processes write.
+# Evidence and cooldowns: time decides, not the order in which processes write.
 EVIDENCE = "SELECT fingerprint, url, first_ok, last_ok, last_fault, last_fault_at FROM evidence"
 WORKED = """INSERT INTO evidence (fingerprint, url, first_ok, last_ok) VALUES (:fingerprint, :url, :at, :at)
     ON CONFLICT (fingerprint, url) DO UPDATE SET
@@ -81,18 +83,23 @@ PRUNE_JOURNAL = "DELETE FROM journal WHERE at < :oldest"
 
 
 def journal(*, by_session: bool, by_request: bool) -> str:
-    """The query for the newest rows, with the filters that are asked for. For a request these are all rows of
-    its second."""
-    filters = [
-        *(["session = :session"] if by_session else []),
-        *(["request IN (:request, :second) AND request <> ''"] if by_request else []),
-    ]
-    where = f" WHERE {' AND '.join(filters)}" if filters else ""
-    limit = "" if by_request else " LIMIT :limit"
-    return f"SELECT {_EVENT} FROM journal{where} ORDER BY at DESC, id DESC{limit}"
+    """Return the query for the newest rows, of a session or of a request if wanted. For a request it reads
+    all rows of the second in which the request began."""
+    query = f"SELECT {_EVENT} FROM journal"
+    filters = []
+    if by_session:
+        filters.append("session = :session")
+    if by_request:
+        filters.append("request IN (:request, :second) AND request <> ''")
+    if filters:
+        query += f" WHERE {' AND '.join(filters)}"
+    query += " ORDER BY at DESC, id DESC"
+    if not by_request:
+        query += " LIMIT :limit"
+    return query
 
 
-# Leases: a row stays for ever, so that its fence only grows.
+# Leases: a row is never deleted, so that its fence only grows.
 LEASE = "SELECT name, owner, fence, until FROM lease WHERE name = :name"
 LEASE_TAKE = """INSERT INTO lease (name, owner, fence, until) VALUES (:name, :owner, 1, :until)
     ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, fence = lease.fence + 1, until = excluded.until

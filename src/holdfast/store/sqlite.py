@@ -1,10 +1,10 @@
 """The store in one SQLite file, shared by all processes of a user. Standard library only.
 
-Two connections, each behind a lock: one writes, one reads. With WAL a reader never waits for a writer, so a
-thread that asks for the revision is not held up while another one waits for another process's transaction. A
-connection for each thread was measured and costs the same per call, but leaks with every thread that ends.
+Two connections, each behind a lock: one writes, one reads. With WAL a reader never waits for a writer, so
+reading the revision does not block while another thread waits for another process's transaction. A connection
+for each thread was measured: it costs the same per call, but leaks with every thread that ends.
 
-A fork is noticed at the next call: the child opens connections of its own and never touches its parent's.
+A fork is noticed at the next call: the child opens its own connections and never touches its parent's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .relational import RelationalStore, Transaction
 from .rows import Params, Row
 
 BUSY_SECONDS = 5.0
-"""For how long a write waits for other processes before it gives up."""
+"""Seconds for which a write waits for other processes."""
 _SERIAL = "INTEGER PRIMARY KEY"
 _REASONS = {
     "SQLITE_BUSY": f"another process kept it locked for {BUSY_SECONDS:.0f} s",
@@ -44,9 +44,9 @@ _inherited: list[sqlite3.Connection] = []
 
 
 class SqliteStore(RelationalStore):
-    """A `Store` in the file `path`, made on first use (0600, in a directory of 0700).
+    """A `Store` in the file `path`, created on first use (0600, in a directory of 0700).
 
-    Raises StoreError when the file is damaged, another program's, or of a newer version; it is never
+    Raises StoreError if the file is damaged, another program's, or of a newer version; it is never
     replaced."""
 
     def __init__(self, path: str | Path, *, clock: Callable[[], float] = time.time) -> None:
@@ -70,7 +70,7 @@ class SqliteStore(RelationalStore):
                 raise
 
     def _here(self) -> None:
-        """Connections of this very process: SQLite's must not be carried across a fork."""
+        """Open new connections after a fork: SQLite's must not be used across one."""
         if self._pid != os.getpid():
             _inherited.extend((self._writer, self._reader))
             self._open()
@@ -79,7 +79,7 @@ class SqliteStore(RelationalStore):
         self._here()
         with self._reading, self._explained:
             (seen,) = self._reader.execute("PRAGMA data_version").fetchone()
-            if seen != self._seen:  # somebody committed, the journal perhaps: only the counter knows
+            if seen != self._seen:  # there was a commit, perhaps of the journal only: the counter tells
                 (self._revision,) = self._reader.execute(sql.REVISION).fetchone()
                 self._seen = seen
             return self._revision
@@ -115,15 +115,16 @@ class SqliteStore(RelationalStore):
 
 
 def connect(path: Path | str) -> sqlite3.Connection:
-    """A connection in autocommit that threads may share under a lock. It never makes a file."""
-    name = path if isinstance(path, str) else f"{path.absolute().as_uri()}?mode=rw"
+    """Return a connection in autocommit mode that threads may share under a lock. It never creates a file."""
+    name = str(path)
+    if isinstance(path, Path):
+        name = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(
         name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
     )
     try:
-        connection.execute(
-            "PRAGMA synchronous = NORMAL"
-        )  # with WAL: a power cut may cost the last commits, never the consistency
+        # With WAL, a power cut may cost the last commits, never the consistency.
+        connection.execute("PRAGMA synchronous = NORMAL")
     except BaseException:
         connection.close()
         raise
@@ -131,8 +132,8 @@ def connect(path: Path | str) -> sqlite3.Connection:
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the schema up to this version, step by step. Several processes may do so at once: each step is
-    done by one."""
+    """Update the schema to this version, step by step. Several processes may do so at once: each step is done
+    by one of them."""
     while (number := _schema(connection)) < len(MIGRATIONS):
         with _immediate(connection):
             if _schema(connection) == number:
@@ -158,8 +159,7 @@ def _build(path: Path) -> None:
 
 @contextmanager
 def _immediate(connection: sqlite3.Connection) -> Iterator[None]:
-    """One transaction that holds the right to write from its first statement, so that what it reads stays
-    true."""
+    """Run a transaction that may write from its first statement on, so that what it reads stays valid."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -171,8 +171,8 @@ def _immediate(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 class _Explained:
-    """SQLite's errors, and values it cannot take, as a StoreError that names the file and the command. One
-    for all calls of a store: a generator for each call would cost a third of asking for the revision."""
+    """Turns SQLite's errors, and values that it cannot store, into a StoreError that names the file and the
+    command. One object for all calls: a generator for each would cost a third of reading the revision."""
 
     __slots__ = ("_path",)
 

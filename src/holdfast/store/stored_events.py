@@ -1,5 +1,5 @@
-"""The events of the journal as they are stored, a kind and a JSON object, and back. The types themselves say
-which fields there are."""
+"""The events of the journal as they are stored, a kind and a JSON object, and back. The fields come from the
+types."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .journal_events import KINDS, Attempted, Detail, Event, EventKind, UnknownE
 from .stored_faults import dump_fault, load_fault
 
 _STORED_KINDS: Mapping[str, str] = {EventKind.FELL_BACK: "stood-in"}
-"""Kinds that keep the word of older versions in the database."""
+"""Kinds that have their older word in the database."""
 
 
 def stored_kind(kind: str) -> str:
-    """Return the word under which the database keeps events of this kind."""
+    """Return the word for events of this kind in the database."""
     return _STORED_KINDS.get(kind, str(kind))
 
 
@@ -26,9 +26,9 @@ _TYPES: Mapping[str, type] = {stored_kind(kind): made for made, kind in KINDS.it
 
 
 class _Form(NamedTuple):
-    """How the values of one type are stored: those of the `plain` types as they are, others by `write`.
-    `read` raises KeyError, TypeError or ValueError. `absent` stands for what is not recorded, `unreadable`
-    for what cannot be read."""
+    """The stored form of a type's values: `plain` types as they are, others by `write`. `read` raises
+    KeyError, TypeError or ValueError. `absent` replaces a value that is not recorded, `unreadable` one that
+    cannot be read."""
 
     absent: object
     plain: tuple[type, ...] = ()
@@ -58,7 +58,7 @@ _FORMS: Mapping[object, _Form] = {
 
 
 class _Field(NamedTuple):
-    """One field of an event: how it is stored, and whether it also is where it says nothing."""
+    """A field of an event: its stored form, and `always` if it is stored also with its default."""
 
     name: str
     form: _Form
@@ -67,14 +67,16 @@ class _Field(NamedTuple):
 
 @cache
 def _fields(made: type) -> tuple[_Field, ...]:
-    """Return the fields of a type, as its constructor takes them; `more` is none of them."""
+    """Return the fields of a type in the order of its constructor, without `more`."""
     types = get_type_hints(made)
-    taken = [one for one in inspect.signature(made).parameters.values() if one.name != "more"]
-    return tuple(_Field(one.name, _FORMS[types[one.name]], one.default is one.empty) for one in taken)
+    taken = [field for field in inspect.signature(made).parameters.values() if field.name != "more"]
+    return tuple(
+        _Field(field.name, _FORMS[types[field.name]], always=field.default is field.empty) for field in taken
+    )
 
 
 def stored(detail: Detail) -> dict[str, object]:
-    """Return the JSON values of what an event tells."""
+    """Return the details of an event as JSON values."""
     if isinstance(detail, Attempted):
         return _stored_attempt(detail)
     if isinstance(detail, UnknownEvent):
@@ -92,7 +94,7 @@ def stored(detail: Detail) -> dict[str, object]:
 
 
 def _stored_attempt(detail: Attempted) -> dict[str, object]:
-    """Do what `stored` does, without asking for the fields: every request passes here."""
+    """Return the JSON values of an attempt, without the look-up of fields: every request passes here."""
     number, key, url, dialect, seconds, probe, fault, then, more = detail
     named = None if dialect is None else str(dialect)
     values: dict[str, object] = {
@@ -114,29 +116,29 @@ def _stored_attempt(detail: Attempted) -> dict[str, object]:
 
 
 def read(kind: str, values: Mapping[str, object]) -> Detail:
-    """Return what an event of this stored kind tells. Whatever cannot be read, of this release or another, is
-    kept in `more`. Raises TypeError or ValueError where the values are no JSON object."""
+    """Return the details of an event of this stored kind. Values that cannot be read, of this release or
+    another, are kept in `more`. Raises TypeError or ValueError if the values are no JSON object."""
     more = dict(values)
     made = _TYPES.get(kind)
     if made is None:
         return UnknownEvent(kind, more)
-    found: dict[str, object] = {}
+    fields: dict[str, object] = {}
     for name, form, _ in _fields(made):
         value = more.pop(name, None)
         if value is None:
-            found[name] = form.absent
+            fields[name] = form.absent
         elif type(value) in form.plain:
-            found[name] = value
+            fields[name] = value
         else:
-            found[name] = loaded = _read_value(form, value)
+            fields[name] = loaded = _read_value(form, value)
             if form.write is None or loaded is None or form.write(loaded) != value:
                 more[name] = value
-    detail: Detail = made(**found, more=tuple(more.items()))
+    detail: Detail = made(**fields, more=tuple(more.items()))
     return detail
 
 
 def _read_value(form: _Form, value: object) -> object:
-    """Return a value that is not stored as it is, or what stands for one that cannot be read."""
+    """Return a value that is not stored as it is, or the replacement for one that cannot be read."""
     if form.read is None:
         return form.absent
     try:

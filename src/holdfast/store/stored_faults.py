@@ -1,4 +1,4 @@
-"""A fault as JSON values and back, as cool-downs and journal lines hold it."""
+"""Faults as JSON values and back, as cooldowns and journal events store them."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from dataclasses import asdict
 
 from ..core.faults import Confidence, Fault, FaultClass, Origin, Phase, Scope
 
-_USUAL = asdict(Fault(FaultClass.UNKNOWN))
+_DEFAULTS = asdict(Fault(FaultClass.UNKNOWN))
 
 
 def dump_fault(fault: Fault) -> dict[str, object]:
-    """Return a fault as JSON values, without the fields that say nothing."""
+    """Return a fault as JSON values, without fields that have their default."""
     values = asdict(fault)
     values["signs"] = list(fault.signs)
-    told = {
-        name: value for name, value in values.items() if name != "kind" and value not in (_USUAL[name], [])
-    }
-    return {"kind": str(fault.kind)} | told
+    kind = str(values.pop("kind"))
+    set_values = {name: value for name, value in values.items() if value not in (_DEFAULTS[name], [])}
+    return {"kind": kind, **set_values}
 
 
 def load_fault(data: Mapping[str, object]) -> Fault:
     """Return the fault that `dump_fault` wrote. Raises KeyError, TypeError or ValueError for anything
     else."""
-    known: dict[str, object] = {name: data[name] for name in _USUAL if name in data}
+    known: dict[str, object] = {name: data[name] for name in _DEFAULTS if name in data}
     read = {
         "kind": FaultClass,
         "scope": Scope,

@@ -1,5 +1,5 @@
-"""What every store must do, as tests: subclass `StoreContract` (or `DurableStoreContract`) in a test module
-of yours and say how your store is opened. Needs pytest, which nothing else here does.
+"""The behaviour of every store, as tests: subclass `StoreContract` (or `DurableStoreContract`) in a test
+and define how your store is opened. Needs pytest, unlike the rest of the package.
 
     class TestMyStore(StoreContract):
         def open_store(self, clock):
@@ -57,8 +57,8 @@ class StoreContract(
 
 
 class DurableStoreContract(StoreContract):
-    """The behaviour of a store that outlives its process: `open_store` opens the same memory again within a
-    test."""
+    """The behaviour of a store that outlives its process: within a test, `open_store` opens the same data
+    again."""
 
     def test_everything_is_there_after_a_restart(self, store: Store, clock: ManualClock) -> None:
         store.save_session(Session("s", Pin.parse("p/m")), None)
@@ -67,7 +67,7 @@ class DurableStoreContract(StoreContract):
         lease = store.lease("n", "a", 60)
         store.close()
         with self.open_store(clock) as again:
-            assert [one.id for one in again.sessions()] == ["s"]
+            assert [session.id for session in again.sessions()] == ["s"]
             assert len(again.evidence()) == len(again.cooldowns()) == len(again.journal()) == 1
             assert again.holder("n") == lease
 

@@ -1,4 +1,4 @@
-"""What the contract's tests stand on: a clock that is turned by hand, sample values, and the two fixtures."""
+"""The base of the contract's tests: a clock set by hand, sample values, and the two fixtures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ATTEMPTED = Attempted(number=1, key="k", url=URL, dialect=Dialect.OPENAI_CHAT, s
 
 
 class ManualClock:
-    """A clock that stands still until it is told to go on. Epoch seconds."""
+    """A clock whose time (epoch seconds) is set by hand."""
 
     def __init__(self, now: float = START) -> None:
         self.now = now
@@ -51,7 +51,7 @@ def cooled(
 
 
 def written_by_older_software(session_id: str, pin: str = "custom/m") -> Session:
-    """A session whose pin no constructor of ours would let through."""
+    """Return a session with a pin that our constructors refuse."""
     provider, _, model = pin.partition("/")
     broken = Pin.parse("p/m")
     object.__setattr__(broken, "provider", provider)
@@ -63,7 +63,7 @@ class OpenedStore:
     """Opens the store of a test and closes it."""
 
     def open_store(self, clock: Callable[[], float]) -> Store:
-        """A store that reads its time from `clock`; an empty one at the first call of a test."""
+        """Return a store that takes its time from `clock`; it is empty at the first call of a test."""
         raise NotImplementedError
 
     @pytest.fixture

@@ -1,4 +1,4 @@
-"""Keys that older software stored by their position get their labels once, whole or not at all."""
+"""Keys that older versions stored by position get their labels once, all of them or none."""
 # ruff: noqa: S101 - these are tests
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RELABELLED = KeysRelabelled(before="k2", key="file-1")
 
 
 class LabelContract(OpenedStore):
-    """What `relabel_once` promises."""
+    """The behaviour of `relabel_once`."""
 
     def saved(self, store: Store, *sessions: Session) -> None:
         for session in sessions:

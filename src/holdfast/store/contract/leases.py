@@ -10,7 +10,7 @@ from .given import START, ManualClock, OpenedStore
 
 
 class LeaseContract(OpenedStore):
-    """The right to act alone."""
+    """The behaviour of leases."""
 
     def test_a_lease_has_one_holder_the_same_owner_included(self, store: Store) -> None:
         lease = store.lease("probe:k", "me", 5)

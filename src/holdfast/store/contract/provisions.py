@@ -40,7 +40,7 @@ RECORD = Record(
 
 
 class ProvisionContract(OpenedStore):
-    """A record is read as it was written, and overwritten only by whoever had read it last."""
+    """A record is read as it was written, and overwritten only by a writer that had read its last version."""
 
     def test_a_record_comes_back_as_it_was(self, store: Store) -> None:
         assert store.provision("amazee") is None

@@ -23,7 +23,7 @@ from .given import ATTEMPTED, FAULT, START, URL, ManualClock, OpenedStore, coole
 
 
 class RecordContract(OpenedStore):
-    """What is kept in rows of its own."""
+    """The journal, tokens and model lists."""
 
     def test_the_journal_gives_back_what_happened_the_newest_last(self, store: Store) -> None:
         failed = ATTEMPTED._replace(
@@ -67,17 +67,17 @@ class RecordContract(OpenedStore):
             at=START + 1.501, detail=truncated, session="s0", request=events[60].request, pin="p/m"
         )
         usage = UsageCounted({"input": 1, "output": 2})
-        counted = [one._replace(at=one.at + 0.001, detail=usage) for one in events[:50]]
-        told = sorted([*events, broke_off, *counted], key=lambda event: event.at)
-        for first in range(0, len(told), 100):
-            store.record(told[first : first + 100])
-        assert store.journal(limit=1000) == told
+        counted = [event._replace(at=event.at + 0.001, detail=usage) for event in events[:50]]
+        recorded = sorted([*events, broke_off, *counted], key=lambda event: event.at)
+        for first in range(0, len(recorded), 100):
+            store.record(recorded[first : first + 100])
+        assert store.journal(limit=1000) == recorded
         for session in ("s0", "s1", "s2"):
             assert store.journal(session=session, limit=1000) == [
-                one for one in told if one.session == session
+                event for event in recorded if event.session == session
             ]
         for limit in (1, 7, 100):
-            assert store.journal(limit=limit) == told[-limit:]
+            assert store.journal(limit=limit) == recorded[-limit:]
         assert store.journal(request=events[60].request) == [events[60], broke_off]
         assert store.journal(request=events[40].request) == [events[40], counted[40]]
         assert store.journal(request=events[40].request, session="other") == []
@@ -91,7 +91,7 @@ class RecordContract(OpenedStore):
             [worked(START - 9e7), cooled(until=START - COOLDOWN_KEPT - 1), cooled("endpoint:x")], START
         )
         assert store.prune(keep_days=7) == 2
-        assert [one.detail for one in store.journal()] == [SessionResumed()]
+        assert [event.detail for event in store.journal()] == [SessionResumed()]
         assert len(store.evidence()) == len(store.cooldowns()) == 1
 
     def test_a_token_is_kept_as_its_hash_and_revoked_once(self, store: Store, clock: ManualClock) -> None:

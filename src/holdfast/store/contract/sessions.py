@@ -1,4 +1,4 @@
-"""Choices: they come back as they were made, and nobody overwrites what he has not read."""
+"""Choices are read as they were made, and no writer overwrites a version that it has not read."""
 # ruff: noqa: S101 - these are tests
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class SessionContract(OpenedStore):
     def test_sessions_are_listed_the_last_changed_first(self, store: Store) -> None:
         for number, name in enumerate(("old", "new", "newest")):
             store.save_session(Session(name, Pin.parse("p/m"), changed_at=START + number), None)
-        assert [one.id for one in store.sessions()] == ["newest", "new", "old"]
+        assert [session.id for session in store.sessions()] == ["newest", "new", "old"]
 
     def test_of_two_writers_who_read_the_same_version_the_second_is_told(self, store: Store) -> None:
         first = Session("s", Pin.parse("p/m"))
@@ -71,13 +71,13 @@ class SessionContract(OpenedStore):
     def test_a_row_that_cannot_be_read_is_told_and_hides_no_other(self, store: Store) -> None:
         store.save_session(Session("good", Pin.parse("p/m")), None)
         store.save_session(written_by_older_software("bad"), None)
-        assert [one.id for one in store.sessions()] == ["good"]
+        assert [session.id for session in store.sessions()] == ["good"]
         (broken,) = store.broken_sessions()
         assert (broken.id, broken.raw["pin"], broken.raw["version"]) == ("bad", "custom/m", 3)
         assert "kind" in broken.why
-        with pytest.raises(StoreError, match="holdfast session pin bad") as told:
+        with pytest.raises(StoreError, match="holdfast session pin bad") as error:
             store.session("bad")
-        assert not isinstance(told.value, StaleSession)
+        assert not isinstance(error.value, StaleSession)
 
     def test_a_row_that_cannot_be_read_is_mended_by_a_new_choice(self, store: Store) -> None:
         store.save_session(written_by_older_software("bad"), None)
@@ -85,13 +85,13 @@ class SessionContract(OpenedStore):
         assert store.broken_sessions() == []
         assert store.session("bad") == Session("bad", Pin.parse("p/m"), version=4)
 
-    def test_renaming_a_provider_moves_pins_and_stand_ins_and_nothing_else(
+    def test_renaming_a_provider_moves_pins_and_fallbacks_and_nothing_else(
         self, store: Store, clock: ManualClock
     ) -> None:
         rows = {
             "pin": Session("pin", Pin.parse("a_b/x/a_b/y")),
-            "rung": Session(
-                "rung", Pin.parse("q/m"), active_fallback=ActiveFallback(Pin.parse("a_b/m"), "why", START)
+            "fallback": Session(
+                "fallback", Pin.parse("q/m"), active_fallback=ActiveFallback(Pin.parse("a_b/m"), "why", START)
             ),
             "both": Session(
                 "both",
@@ -106,12 +106,12 @@ class SessionContract(OpenedStore):
         for session in rows.values():
             store.save_session(session, None)
         clock.now += 5
-        assert store.rename_provider("a_b", "new") == ["both", "pin", "rung"]
+        assert store.rename_provider("a_b", "new") == ["both", "fallback", "pin"]
         assert store.session("pin") == replace(
             rows["pin"], pin=Pin.parse("new/x/a_b/y"), version=1, changed_at=START + 5
         )
-        assert store.session("rung") == replace(
-            rows["rung"],
+        assert store.session("fallback") == replace(
+            rows["fallback"],
             active_fallback=ActiveFallback(Pin.parse("new/m"), "why", START),
             version=1,
             changed_at=START + 5,
@@ -132,15 +132,16 @@ class SessionContract(OpenedStore):
             store.rename_provider("p", "custom")
         assert store.session("s") == Session("s", Pin.parse("p/m"))
 
-    def test_stand_ins_and_kept_keys_are_no_changes_of_the_user(self, store: Store) -> None:
+    def test_fallbacks_and_kept_keys_are_no_changes_of_the_user(self, store: Store) -> None:
         session = Session("s", Pin.parse("p/m"), key="k", changed_at=START, version=2)
         store.save_session(session, None)
         store.apply(
-            [FallbackStarted("s", "q/rung", "all keys cooling", START + 600), KeyKept("s", "b")], START + 1
+            [FallbackStarted("s", "q/fallback", "all keys cooling", START + 600), KeyKept("s", "b")],
+            START + 1,
         )
         assert store.session("s") == replace(
             session,
-            active_fallback=ActiveFallback(Pin.parse("q/rung"), "all keys cooling", START + 600),
+            active_fallback=ActiveFallback(Pin.parse("q/fallback"), "all keys cooling", START + 600),
             kept_key="b",
         )
         store.apply([FallbackEnded("s")], START + 2)
@@ -148,7 +149,7 @@ class SessionContract(OpenedStore):
         assert store.sessions() == [replace(session, kept_key="b")]
 
     @pytest.mark.parametrize(
-        "late", [FallbackStarted("s", "q/rung", "why", START + 600), KeyKept("s", "old-key")]
+        "late", [FallbackStarted("s", "q/fallback", "why", START + 600), KeyKept("s", "old-key")]
     )
     def test_what_belonged_to_the_old_choice_does_not_reach_the_new_one(
         self, store: Store, late: Change
@@ -174,18 +175,18 @@ class SessionContract(OpenedStore):
     def test_no_line_tells_of_a_choice_that_was_refused(self, store: Store) -> None:
         session = Session("s", Pin.parse("p/m"))
         store.save_session(session, None)
-        told = Event(START, SessionCreated(), "s", pin="p/m")
+        created = Event(START, SessionCreated(), "s", pin="p/m")
         with pytest.raises(StaleSession):
-            store.save_session(session, None, [told])
+            store.save_session(session, None, [created])
         with pytest.raises(StaleSession):
-            store.save_session(replace(session, version=9), 7, [told])
-        assert store.remove_session("other", [told]) is False
+            store.save_session(replace(session, version=9), 7, [created])
+        assert store.remove_session("other", [created]) is False
         assert store.journal() == []
 
     def test_a_choice_whose_line_cannot_be_kept_is_not_made(self, store: Store) -> None:
-        told = Event(START, SessionCreated(), "s\udcff", pin="p/m")
+        created = Event(START, SessionCreated(), "s\udcff", pin="p/m")
         with pytest.raises(StoreError):
-            store.save_session(Session("s", Pin.parse("p/m")), None, [told])
+            store.save_session(Session("s", Pin.parse("p/m")), None, [created])
         assert store.sessions() == []
         assert store.journal() == []
 

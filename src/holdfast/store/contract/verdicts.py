@@ -1,5 +1,5 @@
-"""Evidence and cool-downs: time decides and not the order of writing; the revision tells whoever must read
-again."""
+"""Evidence and cooldowns: time decides and not the order of writing; the revision changes when others must
+read again."""
 # ruff: noqa: S101 - these are tests
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .given import FP, KEY, START, URL, ManualClock, OpenedStore, cooled, worked
 
 
 class VerdictContract(OpenedStore):
-    """What keys did."""
+    """Evidence and cooldowns."""
 
     def test_evidence_keeps_the_first_and_the_last_success(self, store: Store) -> None:
         for at in (START, START + 9, START + 5):
@@ -35,7 +35,10 @@ class VerdictContract(OpenedStore):
     def test_a_key_has_its_evidence_at_each_url_apart(self, store: Store) -> None:
         elsewhere = "https://eu.example/v1"
         store.apply([worked(START), KeyFailed(FP, elsewhere, FaultClass.AUTH_REJECTED, START)], START)
-        assert {one.url: one.last_ok for one in store.evidence()} == {URL: START, elsewhere: None}
+        assert {evidence.url: evidence.last_ok for evidence in store.evidence()} == {
+            URL: START,
+            elsewhere: None,
+        }
 
     def test_a_success_that_the_store_knows_already_writes_nothing(self, store: Store) -> None:
         before = store.revision()
@@ -84,7 +87,7 @@ class VerdictContract(OpenedStore):
         innocent = (f"key:other@{URL}", f"{KEY}#n", f"model:n@{URL}", f"account:p:others@{URL}")
         store.apply([cooled(subject) for subject in refuted + innocent], START)
         store.apply([worked(START + 1, account="p:team")], START + 1)
-        assert {one.subject for one in store.cooldowns()} == set(innocent)
+        assert {cooldown.subject for cooldown in store.cooldowns()} == set(innocent)
 
     def test_a_good_answer_refutes_no_verdict_that_came_after_it(self, store: Store) -> None:
         store.apply([cooled(since=START + 2)], START + 2)
@@ -118,14 +121,14 @@ class VerdictContract(OpenedStore):
         store.apply([cooled(), cooled(f"{KEY}#m"), cooled(other), cooled(f"endpoint:{URL}")], START + 1)
         assert store.forget(FP) == 4
         assert store.forget(FP) == 0
-        assert [one.fingerprint for one in store.evidence()] == [f"{FP}0"]
-        assert {one.subject for one in store.cooldowns()} == {other, f"endpoint:{URL}"}
+        assert [evidence.fingerprint for evidence in store.evidence()] == [f"{FP}0"]
+        assert {cooldown.subject for cooldown in store.cooldowns()} == {other, f"endpoint:{URL}"}
 
     def test_one_verdict_is_ended_by_its_name(self, store: Store) -> None:
         store.apply([cooled(), cooled("endpoint:x")], START)
         assert store.clear(KEY) is True
         assert store.clear(KEY) is False
-        assert [one.subject for one in store.cooldowns()] == ["endpoint:x"]
+        assert [cooldown.subject for cooldown in store.cooldowns()] == ["endpoint:x"]
 
     @pytest.mark.parametrize(
         "change",
