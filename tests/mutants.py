@@ -286,13 +286,13 @@ MUTANTS = (
 def try_out(mutant: Mutant) -> Result:
     """Run the mutant's tests on a changed copy of the sources."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as place:
-        copy = Path(place) / "src"
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "src"
         shutil.copytree(ROOT / "src", copy)
         path = copy / "holdfast" / mutant.file
         text = path.read_text("utf-8")
-        if (found := text.count(mutant.old)) != 1:
-            return Result(mutant, f"its text occurs {found} times", "", 0.0)
+        if (count := text.count(mutant.old)) != 1:
+            return Result(mutant, f"its text occurs {count} times", "", 0.0)
         path.write_text(text.replace(mutant.old, mutant.new), "utf-8")
         shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
         verdict, by = run(mutant.tests, copy)

@@ -48,17 +48,17 @@ def test_cpu_time_is_divided_by_what_was_served(results: Results) -> None:
 
 
 def test_a_figure_is_the_median_of_its_rounds(results: Results) -> None:
-    one = results.of("c128", "nginx")[0]
-    three = replace(results, runs=[replace(one, rps=rps) for rps in (30.0, 10.0, 20.0)])
+    run = results.of("c128", "nginx")[0]
+    three = replace(results, runs=[replace(run, rps=rps) for rps in (30.0, 10.0, 20.0)])
     assert three.median("c128", "nginx", "rps") == 20.0
 
 
-@pytest.mark.parametrize(("ours", "said"), [(2.4, "met"), (2.6, "**not met**")])
-def test_a_budget_is_judged_by_the_ratio_within_the_run(results: Results, ours: float, said: str) -> None:
+@pytest.mark.parametrize(("ours", "word"), [(2.4, "met"), (2.6, "**not met**")])
+def test_a_budget_is_judged_by_the_ratio_within_the_run(results: Results, ours: float, word: str) -> None:
     nginx = results.of("c128", "nginx")[0]
     mine = replace(nginx, peer=budgets.OURS, cpu=nginx.cpu * ours)
     verdict = budgets.BUDGETS[0](replace(results, runs=[nginx, mine]))
-    assert (verdict.word, verdict.result) == (said, f"{ours:.2f} ×")
+    assert (verdict.word, verdict.result) == (word, f"{ours:.2f} ×")
 
 
 def test_a_budget_against_somebody_who_was_not_measured_is_not_called_met(results: Results) -> None:
@@ -69,7 +69,7 @@ def test_a_budget_against_somebody_who_was_not_measured_is_not_called_met(result
 def test_the_page_names_every_peer_and_why_one_was_not_measured(results: Results) -> None:
     results.peers[-1].missing = "npm ended with 1:\nno network"
     page = report.page(results)
-    assert all(f"| {one.name} |" in page for one in results.peers)
+    assert all(f"| {peer.name} |" in page for peer in results.peers)
     assert "**not measured**: npm ended with 1: no network" in page
     assert f"| {results.peers[-1].name} |" not in page.split("## Who was measured")[0]
 
@@ -100,17 +100,19 @@ def test_plots_are_whole_drawings_within_their_bounds(results: Results) -> None:
         drawing = ET.fromstring(text)
         width, height = float(drawing.attrib["width"]), float(drawing.attrib["height"])
         places = [
-            (float(one.attrib["x"]), float(one.attrib["y"])) for one in drawing.iter() if "x" in one.attrib
+            (float(shape.attrib["x"]), float(shape.attrib["y"]))
+            for shape in drawing.iter()
+            if "x" in shape.attrib
         ]
         assert places, name
         assert all(0 <= x <= width and 0 <= y <= height for x, y in places), name
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(37_544.6, "37,545"), (26.4, "26"), (7.31, "7.3"), (0.0151, "0.015"), (10.0, "10")]
+    ("value", "text"), [(37_544.6, "37,545"), (26.4, "26"), (7.31, "7.3"), (0.0151, "0.015"), (10.0, "10")]
 )
-def test_a_figure_has_as_many_digits_as_say_something(value: float, said: str) -> None:
-    assert svg.number(value) == said
+def test_a_figure_has_as_many_digits_as_say_something(value: float, text: str) -> None:
+    assert svg.number(value) == text
 
 
 def test_a_profile_counts_a_function_for_itself_and_leaves_out_who_waits() -> None:
@@ -129,11 +131,11 @@ def test_a_profile_counts_a_function_for_itself_and_leaves_out_who_waits() -> No
 
 
 @pytest.mark.parametrize(
-    ("growth", "failed", "held", "said"),
+    ("growth", "failed", "held", "words"),
     [(0.0, 0, True, "memory is flat"), (0.1, 0, False, "memory GREW"), (0.0, 1, False, "1 failed")],
 )
 def test_a_soak_holds_when_nothing_failed_and_memory_is_flat(
-    growth: float, failed: int, held: bool, said: str
+    growth: float, failed: int, held: bool, words: str
 ) -> None:
     samples = [
         soak.Sample(
@@ -143,7 +145,7 @@ def test_a_soak_holds_when_nothing_failed_and_memory_is_flat(
     ]
     text, verdict = soak.verdict(samples)
     assert verdict is held
-    assert said in text
+    assert words in text
 
 
 def test_growth_in_the_first_fifth_of_a_soak_is_warming_up() -> None:
@@ -157,11 +159,11 @@ def test_growth_in_the_first_fifth_of_a_soak_is_warming_up() -> None:
 def test_a_round_in_which_somebody_else_used_the_machine_does_not_count_beside_a_quiet_one(
     results: Results,
 ) -> None:
-    one = results.of("c128", "nginx")[0]
+    run = results.of("c128", "nginx")[0]
     noisy = replace(
         results,
         runs=[
-            replace(one, rps=rps, others=others) for rps, others in ((10.0, 0.9), (20.0, 0.02), (5.0, 0.6))
+            replace(run, rps=rps, others=others) for rps, others in ((10.0, 0.9), (20.0, 0.02), (5.0, 0.6))
         ],
     )
     assert noisy.median("c128", "nginx", "rps") == 20.0

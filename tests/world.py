@@ -92,11 +92,11 @@ class Sim:
     steps: list[Step] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
 
-    def fingerprint(self, one: Key) -> str | None:
+    def fingerprint(self, key: Key) -> str | None:
         return (
             None
-            if one.label in self.unread | self.missing
-            else f"{one.label}{self.generation.get(one.label, 0)}"
+            if key.label in self.unread | self.missing
+            else f"{key.label}{self.generation.get(key.label, 0)}"
         )
 
     def context(self) -> DecisionContext:
@@ -163,5 +163,5 @@ class Sim:
         return [change for change in self.changes if isinstance(change, CooldownStarted)]
 
 
-def call(one: Route, *fallbacks: Route, **more: object) -> Call:
-    return Call("r1", "s1", one, fallbacks, limits=more.pop("limits", Limits()), **more)  # type: ignore[arg-type]
+def call(route: Route, *fallbacks: Route, **more: object) -> Call:
+    return Call("r1", "s1", route, fallbacks, limits=more.pop("limits", Limits()), **more)  # type: ignore[arg-type]

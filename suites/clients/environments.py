@@ -44,13 +44,13 @@ def ensure() -> None:
         _mark(node, WANTED["node"])
 
 
-def _is(place: Path, wanted: object) -> bool:
-    mark = place / ".installed"
+def _is(folder: Path, wanted: object) -> bool:
+    mark = folder / ".installed"
     return mark.exists() and mark.read_text() == json.dumps(wanted)
 
 
-def _mark(place: Path, wanted: object) -> None:
-    (place / ".installed").write_text(json.dumps(wanted))
+def _mark(folder: Path, wanted: object) -> None:
+    (folder / ".installed").write_text(json.dumps(wanted))
 
 
 if __name__ == "__main__":

@@ -185,8 +185,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         ]
         with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
-            told = json.loads(server.stdout.readline())
-            yield Gateway(told["url"].rstrip("/"), told["token"], provider)
+            started = json.loads(server.stdout.readline())
+            yield Gateway(started["url"].rstrip("/"), started["token"], provider)
             server.terminate()
 
 
@@ -237,9 +237,9 @@ def test_the_client_is_handed_the_tool_call(client: Client, gateway: Gateway) ->
 @every_client
 def test_a_refused_key_is_told_once_and_in_our_words(client: Client, gateway: Gateway) -> None:
     before = len(gateway.provider.calls)
-    told = ask(client, gateway, "error", "wrong/gpt-scripted")
-    assert told["status"] == 401, told
-    assert "wrong" in told["message"], told
-    assert "holdfast key" in told["message"], told
-    assert "sk-a-wrong" not in told["message"]
+    report = ask(client, gateway, "error", "wrong/gpt-scripted")
+    assert report["status"] == 401, report
+    assert "wrong" in report["message"], report
+    assert "holdfast key" in report["message"], report
+    assert "sk-a-wrong" not in report["message"]
     assert len(gateway.provider.calls) - before <= 1  # a key that never worked is asked once, for all clients

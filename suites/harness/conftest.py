@@ -15,8 +15,8 @@ from stage import Stage, stage
 
 @pytest.fixture
 def on_stage(tmp_path: Path) -> Iterator[Stage]:
-    with stage(tmp_path) as one:
-        yield one
+    with stage(tmp_path) as made:
+        yield made
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -48,28 +48,28 @@ def _ensure(name: str, wanted: dict[str, Any], install: Any) -> None:
     mark.write_text(str(wanted))
 
 
-def _npm(place: Path, wanted: dict[str, Any]) -> None:
+def _npm(folder: Path, wanted: dict[str, Any]) -> None:
     # Programs of their own architecture are fetched by scripts of their packages.
-    (place / "package.json").write_text('{"private": true}')
+    (folder / "package.json").write_text('{"private": true}')
     subprocess.run(
         ["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", wanted["package"]],
-        cwd=place,
+        cwd=folder,
         check=True,
     )
 
 
-def _pack(place: Path, wanted: dict[str, Any]) -> None:
+def _pack(folder: Path, wanted: dict[str, Any]) -> None:
     """The package without its dependencies: its bundle holds them."""
     packed = subprocess.run(
-        ["npm", "pack", "--silent", wanted["package"]], cwd=place, check=True, capture_output=True, text=True
+        ["npm", "pack", "--silent", wanted["package"]], cwd=folder, check=True, capture_output=True, text=True
     ).stdout.split()[-1]
-    subprocess.run(["tar", "-xzf", packed, "--no-same-owner"], cwd=place, check=True)
-    (place / packed).unlink()
+    subprocess.run(["tar", "-xzf", packed, "--no-same-owner"], cwd=folder, check=True)
+    (folder / packed).unlink()
 
 
-def _python(place: Path, wanted: dict[str, Any]) -> None:
+def _python(folder: Path, wanted: dict[str, Any]) -> None:
     uv = str(Path(sys.executable).with_name("uv"))
-    subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(place)], check=True)
+    subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True)
     subprocess.run(
         [
             uv,
@@ -77,7 +77,7 @@ def _python(place: Path, wanted: dict[str, Any]) -> None:
             "install",
             "--quiet",
             "--python",
-            str(place / "bin" / "python"),
+            str(folder / "bin" / "python"),
             wanted["package"],
             *wanted.get("extra", []),
         ],
@@ -86,5 +86,5 @@ def _python(place: Path, wanted: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    for one in sys.argv[1:] or KINDS:
-        sys.stdout.write(f"{one}: {directory(one)}\n")
+    for name in sys.argv[1:] or KINDS:
+        sys.stdout.write(f"{name}: {directory(name)}\n")

@@ -51,18 +51,18 @@ class Stage:
     """One test's machine: HOME, HOLDFAST_HOME below it, a project to stand in, the provider, and one to which
     nothing may go."""
 
-    place: Path
+    folder: Path
     provider: ScriptedProvider
     evil: ScriptedProvider
     more: dict[str, str] = field(default_factory=dict)
 
     @property
     def project(self) -> Path:
-        return self.place / "project"
+        return self.folder / "project"
 
     @property
     def home(self) -> Path:
-        return self.place / "home" / "holdfast"
+        return self.folder / "home" / "holdfast"
 
     def url(self, dialect: Dialect, provider: ScriptedProvider | None = None) -> str:
         provider = provider or self.provider
@@ -83,7 +83,7 @@ class Stage:
         path = f"{programs.directory(program)}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
         own = {
             "PATH": path,
-            "HOME": str(self.place / "home"),
+            "HOME": str(self.folder / "home"),
             "HOLDFAST_HOME": str(self.home),
             "MIMO_KEY": KEY,
             "LANG": "C.UTF-8",
@@ -135,22 +135,22 @@ class Stage:
     def files_with_key(self) -> list[str]:
         """Files anywhere on this stage that hold the key."""
         return [
-            str(one)
-            for one in self.place.rglob("*")
-            if one.is_file() and not one.is_symlink() and KEY.encode() in one.read_bytes()
+            str(path)
+            for path in self.folder.rglob("*")
+            if path.is_file() and not path.is_symlink() and KEY.encode() in path.read_bytes()
         ]
 
 
 @contextmanager
-def stage(place: Path) -> Iterator[Stage]:
+def stage(folder: Path) -> Iterator[Stage]:
     """A stage whose provider answers slowly enough to be watched."""
     for name in ("project", "home"):
-        (place / name).mkdir()
+        (folder / name).mkdir()
     with (
         ScriptedProvider(only_keys([KEY], ok("pong", delay=0.3)), models=["good-model"]) as provider,
         ScriptedProvider() as evil,
     ):
-        yield Stage(place, provider, evil)
+        yield Stage(folder, provider, evil)
 
 
 @contextmanager
@@ -193,7 +193,7 @@ def _said(pid: int, what: str) -> bytes:
 
 def _below(pid: int) -> list[int]:
     try:
-        children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
     return [*children, *(deeper for child in children for deeper in _below(child))]

@@ -51,10 +51,10 @@ def serving(on_stage: Stage, program: str) -> Iterator[str]:
             process.wait(timeout=20)
 
 
-def contents(place: Path) -> dict[str, bytes]:
+def contents(folder: Path) -> dict[str, bytes]:
     return (
-        {str(one.relative_to(place)): one.read_bytes() for one in place.rglob("*") if one.is_file()}
-        if place.exists()
+        {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        if folder.exists()
         else {}
     )
 
@@ -66,22 +66,22 @@ def test_a_connected_program_uses_the_gateway_by_reference_and_forgets_it_withou
     dialect, command, where = USES[program]
     on_stage.configure(dialect)
     environment = on_stage.environment(program)
-    place = on_stage.place / "home" / where
-    before = contents(place)
+    folder = on_stage.folder / "home" / where
+    before = contents(folder)
     with serving(on_stage, program):
         connected = on_stage.start(["holdfast", "connect", program, "--pin", PIN], environment)
         assert connected.code == 0, connected.err
-        written = contents(place)
+        written = contents(folder)
         ended = on_stage.start(
             [*command],
             {name: value for name, value in environment.items() if name not in ("MIMO_KEY", "HOLDFAST_HOME")},
         )
         assert ended.code == 0, ended.err
-        assert {(one.key, one.model) for one in on_stage.provider.calls} == {(KEY, "good-model")}
+        assert {(call.key, call.model) for call in on_stage.provider.calls} == {(KEY, "good-model")}
         assert on_stage.files_with_key() == []
     added = [name for name in written if name not in before]
     assert on_stage.start(["holdfast", "disconnect", program], environment).code == 0
-    after = contents(place)
+    after = contents(folder)
     # opencode adds its schema to a file that it reads: what it wrote is its own.
     assert not [name for name in added if b"holdfast" in after.get(name, b"").lower()]
 

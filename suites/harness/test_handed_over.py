@@ -41,10 +41,12 @@ def test_the_provider_sees_its_host_the_pin_s_model_and_its_key_and_the_key_is_n
     on_stage.configure(dialect)
     ended = on_stage.run(program)
     assert ended.code == 0, ended.err
-    assert {(one.key, one.model, one.dialect) for one in on_stage.provider.calls} == {
+    assert {(call.key, call.model, call.dialect) for call in on_stage.provider.calls} == {
         (KEY, "good-model", dialect)
     }
-    assert {one.headers["host"] for one in on_stage.provider.calls} == {f"127.0.0.1:{on_stage.provider.port}"}
+    assert {call.headers["host"] for call in on_stage.provider.calls} == {
+        f"127.0.0.1:{on_stage.provider.port}"
+    }
     assert ended.leaks == set()
     assert KEY not in ended.out + ended.err
     assert on_stage.files_with_key() == []
@@ -64,7 +66,7 @@ def test_direct_the_key_stands_in_one_variable_of_the_program_and_nowhere_else(
         (on_stage.home / "holdfast.toml").write_text(text + 'auth = "x-api-key"\n')
     ended = on_stage.run(program, options=("--direct",))
     assert ended.code == 0, ended.err
-    assert {(one.key, one.model) for one in on_stage.provider.calls} == {(KEY, "good-model")}
+    assert {(call.key, call.model) for call in on_stage.provider.calls} == {(KEY, "good-model")}
     assert len(ended.leaks) == 1
     assert on_stage.files_with_key() == []
 
@@ -91,7 +93,7 @@ def test_gap_a_an_entry_that_is_named_like_a_known_maker_is_handed_over_like_any
     name = "anthropic" if program == "claude" else "openai"
     on_stage.configure(FIRST[program], name=name)
     assert on_stage.run(program, pin=f"{name}/good-model").code == 0
-    assert {(one.key, one.model) for one in on_stage.provider.calls} == {(KEY, "good-model")}
+    assert {(call.key, call.model) for call in on_stage.provider.calls} == {(KEY, "good-model")}
 
 
 @pytest.mark.parametrize("program", ["pi", "claude", "codex", "opencode", "qwen"])
@@ -120,7 +122,7 @@ def test_gap_e_the_variable_s_name_is_ours_to_read_and_the_program_need_not_know
     on_stage.more = {variable: KEY}
     ended = on_stage.run("pi", pin="together/good-model")
     assert ended.code == 0, ended.err
-    assert {one.key for one in on_stage.provider.calls} == {KEY}
+    assert {call.key for call in on_stage.provider.calls} == {KEY}
     assert ended.leaks == set()
 
 
@@ -156,7 +158,7 @@ def test_a_resumed_conversation_stays_on_its_pin_although_another_provider_could
     assert on_stage.run("pi", "-p", "First.").code == 0
     ended = on_stage.run("pi", "-c", "-p", "Second.", pin=None)
     assert ended.code == 0, ended.err
-    assert [one.model for one in on_stage.provider.calls] == ["good-model"] * 2
+    assert [call.model for call in on_stage.provider.calls] == ["good-model"] * 2
     assert b"First." in on_stage.provider.calls[1].body
     on_stage.more |= {"MIMO_KEY": ""}
     refused = on_stage.run("pi", "-c", "-p", "Third.", pin=None)
@@ -183,8 +185,8 @@ def test_the_program_s_own_resume_stays_on_the_pin(
     ended = on_stage.run(program, *resume, pin=None)
     assert ended.code == 0, ended.err
     later = on_stage.provider.calls[before:]
-    assert {(one.key, one.model) for one in later} == {(KEY, "good-model")}
-    assert any(b"Say pong." in one.body for one in later)
+    assert {(call.key, call.model) for call in later} == {(KEY, "good-model")}
+    assert any(b"Say pong." in call.body for call in later)
 
 
 def test_a_chat_only_provider_is_refused_for_codex_with_the_way_out(on_stage: Stage) -> None:
@@ -204,13 +206,15 @@ def test_a_chat_only_provider_is_refused_for_codex_with_the_way_out(on_stage: St
 def test_pi_says_itself_which_provider_model_and_address_it_is_on(on_stage: Stage) -> None:
     on_stage.configure(CHAT)
     ended = on_stage.run("pi", "--mode", "json", "-p", "Say pong.")
-    told = [json.loads(line) for line in ended.out.splitlines() if line.startswith("{")]
+    events = [json.loads(line) for line in ended.out.splitlines() if line.startswith("{")]
     spoken = [
-        one["message"]
-        for one in told
-        if one.get("type") == "message_end" and one["message"].get("role") == "assistant"
+        event["message"]
+        for event in events
+        if event.get("type") == "message_end" and event["message"].get("role") == "assistant"
     ]
-    assert {(one["provider"], one["model"]) for one in spoken} == {("holdfast-mimo-plan", "good-model")}
+    assert {(message["provider"], message["model"]) for message in spoken} == {
+        ("holdfast-mimo-plan", "good-model")
+    }
 
 
 def test_a_running_program_s_files_hold_references_and_are_gone_afterwards(on_stage: Stage) -> None:

@@ -129,7 +129,7 @@ def test_a_project_s_files_redirect_no_program(program: str, direct: bool, on_st
     ended = on_stage.run(program, options=("--direct",) if direct else ())
     assert on_stage.evil.requests == []
     assert ended.code == 0, ended.err
-    assert {(one.key, one.model) for one in on_stage.provider.calls} == {(KEY, "good-model")}
+    assert {(call.key, call.model) for call in on_stage.provider.calls} == {(KEY, "good-model")}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_the_user_s_own_variables_redirect_no_program(
     }
     ended = on_stage.run(program)
     # The user's own proxy still serves what is none of our business: updates and plugins of the program.
-    assert [one for one in evil.requests if one.method != "CONNECT"] == []
-    assert not [one for one in evil.requests if "127.0.0.1" in one.path]
+    assert [request for request in evil.requests if request.method != "CONNECT"] == []
+    assert not [request for request in evil.requests if "127.0.0.1" in request.path]
     assert ended.code == 0, ended.err
-    assert {(one.key, one.model) for one in on_stage.provider.calls} == {(KEY, "good-model")}
+    assert {(call.key, call.model) for call in on_stage.provider.calls} == {(KEY, "good-model")}

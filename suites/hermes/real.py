@@ -65,7 +65,7 @@ class Tui:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self._count = 0
-        self._until(lambda one: _event(one) == "gateway.ready")
+        self._until(lambda event: _event(event) == "gateway.ready")
 
     def _read(self) -> None:
         assert self._child.stdout is not None
@@ -73,9 +73,9 @@ class Tui:
             self._said.put(json.loads(line))
 
     def _until(self, wanted: Callable[[Message], bool]) -> Message:
-        while not wanted(one := self._said.get(timeout=PATIENCE)):
+        while not wanted(message := self._said.get(timeout=PATIENCE)):
             pass
-        return one
+        return message
 
     def call(self, method: str, **params: Any) -> Message:
         """The result of one call. Raises AssertionError with the error that hermes gives."""
@@ -86,7 +86,7 @@ class Tui:
             json.dumps({"jsonrpc": "2.0", "id": count, "method": method, "params": params}) + "\n"
         )
         self._child.stdin.flush()
-        answer = self._until(lambda one: one.get("id") == count)
+        answer = self._until(lambda message: message.get("id") == count)
         assert "result" in answer, answer
         result: Message = answer["result"]
         return result
@@ -94,7 +94,7 @@ class Tui:
     def say(self, session: str) -> str:
         """One turn, to its end, whatever that is; what hermes shows its user at last."""
         self.call("prompt.submit", session_id=session, text="hello")
-        last = self._until(lambda one: _event(one) in ("message.complete", "error"))
+        last = self._until(lambda event: _event(event) in ("message.complete", "error"))
         return str(last["params"].get("payload", {}).get("text"))
 
     def __enter__(self) -> Self:

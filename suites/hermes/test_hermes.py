@@ -36,7 +36,7 @@ def answer() -> Any:
         "choices": [],
         "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
     }
-    body = "".join(f"data: {json.dumps(one)}\n\n" for one in (delta, usage)) + "data: [DONE]\n\n"
+    body = "".join(f"data: {json.dumps(event)}\n\n" for event in (delta, usage)) + "data: [DONE]\n\n"
     return status(200, body, {"content-type": "text/event-stream"})
 
 
@@ -72,13 +72,13 @@ def heal(home: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
     command = [sys.executable, "-m", "holdfast", "heal", "hermes", "--home", str(home), "--json", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return done.returncode, told
+    report: dict[str, Any] = json.loads(done.stdout)
+    return done.returncode, report
 
 
 def keys_seen(provider: ScriptedProvider) -> set[str | None]:
     """The keys that were shown since the last look."""
-    seen = {one.key for one in provider.calls}
+    seen = {call.key for call in provider.calls}
     provider.requests.clear()
     return seen
 
@@ -96,10 +96,13 @@ def test_a_session_that_would_resume_on_todays_default_returns_to_the_entry_it_w
     real.resume_in_tui(copy, session)
     assert (keys_seen(team_a), keys_seen(team_b)) == ({KEYS["team-a"]}, set()), "the loss that is healed"
 
-    code, told = heal(home)
+    code, report = heal(home)
     assert (
         code,
-        [(one["id"], one["state"], one["today"]["entry"], one["belongs"]) for one in told["sessions"]],
+        [
+            (session["id"], session["state"], session["today"]["entry"], session["belongs"])
+            for session in report["sessions"]
+        ],
     ) == (
         1,
         [(session, "wrong place", "team-a", "custom:team-b")],
@@ -107,8 +110,8 @@ def test_a_session_that_would_resume_on_todays_default_returns_to_the_entry_it_w
     assert heal(home, "--apply")[0] == 0
     real.resume_in_tui(home, session)
     assert (keys_seen(team_a), keys_seen(team_b)) == (set(), {KEYS["team-b"]})
-    code, told = heal(home, "--apply")
-    assert (code, told["healed"]) == (0, [])
+    code, report = heal(home, "--apply")
+    assert (code, report["healed"]) == (0, [])
 
 
 def test_a_session_of_an_editor_takes_no_openrouter_key_to_a_private_host(
@@ -139,9 +142,9 @@ def test_a_session_of_the_second_entry_at_one_url_is_asked_about_and_then_has_it
     session = real.begin_in_tui(home)
     furnish(home, "team-a", team_a=team_b.url, team_b=team_b.url)
     keys_seen(team_b)
-    code, told = heal(home, "--apply")
-    (one,) = told["sessions"]
-    assert (code, one["state"], one["today"]["entry"], one["candidates"], told["healed"]) == (
+    code, report = heal(home, "--apply")
+    (row,) = report["sessions"]
+    assert (code, row["state"], row["today"]["entry"], row["candidates"], report["healed"]) == (
         1,
         "cannot be told",
         "team-a",

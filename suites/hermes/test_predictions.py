@@ -112,27 +112,27 @@ def rows() -> Iterator[dict[str, Any]]:
         yield {"id": f"{source}-{provider}-{url}-{billed}-{billed_url}", **columns}
 
 
-def agrees(told: Any, decided: dict[str, str]) -> bool:
+def agrees(predicted: Any, decided: dict[str, str]) -> bool:
     """Whether our words fit what hermes decided: the same URL, and the key of whom we name."""
     if "refused" in decided:
-        return told.url == "" or told.provider.startswith("nowhere")
-    if told.url.rstrip("/") != decided["url"].rstrip("/") and told.url:
+        return predicted.url == "" or predicted.provider.startswith("nowhere")
+    if predicted.url.rstrip("/") != decided["url"].rstrip("/") and predicted.url:
         return False
-    if told.entry is not None and told.entry.keys:
-        key = told.entry.keys[0]
+    if predicted.entry is not None and predicted.entry.keys:
+        key = predicted.entry.keys[0]
         wanted = KEYS.get(key.ref.partition(":")[2], "sk-inline-team-a")
         return decided["key"] == wanted
-    if "placeholder" in told.key:
+    if "placeholder" in predicted.key:
         return decided["key"] in ("", "no-key-required")
-    if "OpenRouter" in told.key:
+    if "OpenRouter" in predicted.key:
         return decided["key"] in ("", STRAY, "no-key-required")
-    if told.key == "its key":
+    if predicted.key == "its key":
         return decided["key"] == "sk-in-the-block"
     owners = {
         "hermes's key for openrouter": STRAY,
         "hermes's key for deepseek": KEYS["DEEPSEEK" + "_API_KEY"],
     }
-    return not told.key or decided["key"] == owners[told.key]
+    return not predicted.key or decided["key"] == owners[predicted.key]
 
 
 @pytest.fixture(params=HOMES)
@@ -159,11 +159,11 @@ def decide(home: Path, every: list[dict[str, Any]]) -> list[dict[str, str]]:
 
 def test_what_we_say_of_a_session_is_what_hermes_decides(home: Path) -> None:
     known, every = read_home(home, {}), list(rows())
-    told = [goes_to(known, row_of(one)) for one in every]
+    predicted = [goes_to(known, row_of(row)) for row in every]
     decided = decide(home, every)
     wrong = [
         f"{row['id']}: we say {ours}, hermes {theirs}"
-        for row, ours, theirs in zip(every, told, decided, strict=True)
+        for row, ours, theirs in zip(every, predicted, decided, strict=True)
         if not agrees(ours, theirs)
     ]
     assert not wrong, f"{len(wrong)} of {len(every)}:\n" + "\n".join(wrong[:8])
@@ -172,14 +172,18 @@ def test_what_we_say_of_a_session_is_what_hermes_decides(home: Path) -> None:
 def test_every_row_that_we_heal_goes_where_we_say_that_it_belongs(home: Path) -> None:
     known = read_home(home, {})
     verdicts = [(row, judge(known, row_of(row))) for row in rows()]
-    healed = [({**row, "model_config": one.config}, one) for row, one in verdicts if one.config is not None]
+    healed = [
+        ({**row, "model_config": verdict.config}, verdict)
+        for row, verdict in verdicts
+        if verdict.config is not None
+    ]
     assert healed
     wrong = []
-    for (row, one), theirs in zip(healed, decide(home, [row for row, _ in healed]), strict=True):
-        entry = known.named(one.belongs or "")
+    for (row, verdict), theirs in zip(healed, decide(home, [row for row, _ in healed]), strict=True):
+        entry = known.named(verdict.belongs or "")
         wanted = ("https://openrouter.ai/api/v1", STRAY)
         if entry is not None:
             wanted = (entry.url, KEYS.get(entry.keys[0].ref.partition(":")[2], "sk-inline-team-a"))
         if (theirs.get("url"), theirs.get("key")) != wanted:
-            wrong.append(f"{row['id']} as {one.belongs}: {theirs}")
+            wrong.append(f"{row['id']} as {verdict.belongs}: {theirs}")
     assert not wrong, f"{len(wrong)} of {len(healed)}:\n" + "\n".join(wrong[:8])

@@ -75,14 +75,14 @@ def hermes(tmp_path: Path) -> Path:
 
 def shown(provider: ScriptedProvider) -> list[str]:
     """The keys that came since the last look, a letter each; whatever is nobody's key stands as it came."""
-    seen = [KEYS.get(one.key or "", str(one.key)) for one in provider.calls]
+    seen = [KEYS.get(call.key or "", str(call.key)) for call in provider.calls]
     provider.requests.clear()
     return seen
 
 
 def turns(provider: ScriptedProvider) -> list[str]:
     """The same, of what hermes streams: its turns, and not the title that it asks for beside the first."""
-    seen = [KEYS[one.key or ""] for one in provider.calls if one.streams]
+    seen = [KEYS[call.key or ""] for call in provider.calls if call.streams]
     provider.requests.clear()
     return seen
 
@@ -97,9 +97,9 @@ def test_alone_it_takes_its_second_key_to_another_host_and_the_session_dies(
     real.add_key(hermes, "deepseek", "b", B)
     stored = hermes / "auth.json"
     public = "https://api.deepseek.com/v1"
-    assert {one["base_url"] for one in json.loads(stored.read_text())["credential_pool"]["deepseek"]} == {
-        public
-    }, "nobody asked for that address"
+    assert {
+        credential["base_url"] for credential in json.loads(stored.read_text())["credential_pool"]["deepseek"]
+    } == {public}, "nobody asked for that address"
     added = json.loads(stored.read_text())
     added["credential_pool"]["deepseek"][1]["base_url"] = (
         vendor.url
@@ -155,6 +155,6 @@ def test_through_our_gateway_it_goes_on_at_the_same_host_with_the_second_key(
                 == SAYS
             )
         assert turns(plan) == ["b"], "and after a restart of hermes"
-        told = served.ask("/holdfast/sessions").text
-    assert "plan/big" in told
-    assert served.token not in told
+        sessions = served.ask("/holdfast/sessions").text
+    assert "plan/big" in sessions
+    assert served.token not in sessions

@@ -121,9 +121,9 @@ def test_a_real_key_is_made_once_used_spent_expired_and_given_back(
         assert (record.state, record.bound) == (State.RESOLVED, {"answer": NEW})
         assert ask(hf, record).status_code == 200
         deadline = time.monotonic() + 60
-        while (said := ask(hf, record)).status_code == 200 and time.monotonic() < deadline:
+        while (answer := ask(hf, record)).status_code == 200 and time.monotonic() < deadline:
             time.sleep(1)
-        assert said.headers["holdfast-fault"] == "quota_exhausted"
+        assert answer.headers["holdfast-fault"] == "quota_exhausted"
         assert (stored(hf).state, stored(hf).reason) == (State.DEGRADED, "budget")
         time.sleep(61)
         hf.engine.health.load([], [])

@@ -76,16 +76,16 @@ def messages(served: Served) -> Iterator[anthropic.Anthropic]:
 
 
 def test_answers_come_through_in_both_dialects(chat: openai.OpenAI, messages: anthropic.Anthropic) -> None:
-    told = chat.chat.completions.with_raw_response.create(model=f"team/{CHAT}", messages=SAYS)
-    assert json.loads(told.content)["choices"][0]["message"]["content"] == TEXT
-    assert (told.headers["holdfast-pin"], told.headers["holdfast-attempts"]) == (f"team/{CHAT}", "1")
+    raw = chat.chat.completions.with_raw_response.create(model=f"team/{CHAT}", messages=SAYS)
+    assert json.loads(raw.content)["choices"][0]["message"]["content"] == TEXT
+    assert (raw.headers["holdfast-pin"], raw.headers["holdfast-attempts"]) == (f"team/{CHAT}", "1")
     answer = messages.messages.create(model=f"team/{MESSAGES}", max_tokens=50, messages=SAYS)
     assert answer.content[0].text == TEXT
 
 
 def test_streams_come_through_in_both_dialects(chat: openai.OpenAI, messages: anthropic.Anthropic) -> None:
     stream = chat.chat.completions.create(model=f"team/{CHAT}", messages=SAYS, stream=True)
-    assert "".join(one.choices[0].delta.content or "" for one in stream if one.choices) == TEXT
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices) == TEXT
     with messages.messages.stream(model=f"team/{MESSAGES}", max_tokens=50, messages=SAYS) as events:
         assert events.get_final_text() == TEXT
 

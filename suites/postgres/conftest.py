@@ -24,8 +24,8 @@ def server() -> Iterator[dict[str, str]]:
     """How the server is reached, as libpq's parameters."""
     python = ROOT / ".venv-postgres" / "bin" / "python"
     # A socket's path must be short: not in pytest's own directory.
-    with tempfile.TemporaryDirectory(prefix="hf-pg-") as place:
-        command = [str(python), str(Path(__file__).with_name("server.py")), f"{place}/data"]
+    with tempfile.TemporaryDirectory(prefix="hf-pg-") as folder:
+        command = [str(python), str(Path(__file__).with_name("server.py")), f"{folder}/data"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None
             assert process.stdout is not None

@@ -67,7 +67,7 @@ def test_a_lease_is_held_by_one_process_at_a_time(url: str) -> None:
 def test_processes_that_start_at_once_make_one_schema(url: str) -> None:
     _together(jobs.start, url)
     with PostgresStore(url) as store, psycopg.connect(url) as plain:
-        assert {one.id for one in store.sessions()} == {f"s{number}" for number in range(PROCESSES)}
+        assert {session.id for session in store.sessions()} == {f"s{number}" for number in range(PROCESSES)}
         assert plain.execute("SELECT count(*) FROM holdfast_schema").fetchall() == [(len(MIGRATIONS),)]
 
 
@@ -85,7 +85,7 @@ def test_a_broken_connection_costs_one_call(url: str) -> None:
             )
         with pytest.raises(StoreError, match=r"the store postgresql:///holdfast_\d+ failed"):
             store.sessions()
-        assert [one.id for one in store.sessions()] == ["s"]
+        assert [session.id for session in store.sessions()] == ["s"]
 
 
 def test_a_store_of_a_newer_version_is_left_alone(url: str) -> None:
@@ -109,8 +109,8 @@ def test_a_home_remembers_in_the_database_that_its_configuration_names(url: str,
     with holdfast.open(tmp_path) as hf:
         hf.session("s", "p/m")
     with open_store(url, tmp_path) as store:
-        assert [str(one.pin) for one in store.sessions()] == ["p/m"]
-    for command, told in (
+        assert [str(session.pin) for session in store.sessions()] == ["p/m"]
+    for command, output in (
         (["session", "list"], "p/m"),
         (["why", "s"], "created on p/m"),
         (["doctor"], "the database answers"),
@@ -122,5 +122,5 @@ def test_a_home_remembers_in_the_database_that_its_configuration_names(url: str,
             capture_output=True,
             text=True,
         )
-        assert told in ran.stdout, f"{ran.stdout}{ran.stderr}"
+        assert output in ran.stdout, f"{ran.stdout}{ran.stderr}"
     assert not (tmp_path / "state.db").exists()

@@ -40,7 +40,7 @@ PACKED = gzip.compress(b"\0" * 10_000_000)
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("answer", "result"),
     [
         (answer(b'{"a": 1}'), (200, b'{"a": 1}')),
         (answer(PACKED, b"content-encoding: gzip"), (200, PACKED)),
@@ -51,6 +51,6 @@ PACKED = gzip.compress(b"\0" * 10_000_000)
     ],
     ids=["plain", "packed", "damaged", "redirected", "long", "no-http"],
 )
-def test_an_answer_is_taken_as_it_came_and_followed_nowhere(said: bytes, told: tuple[int, bytes]) -> None:
-    with answering([said]) as url:
-        assert token_endpoint.post_form(url, {"refresh_token": Secret("a-refresh-token")}) == told
+def test_an_answer_is_taken_as_it_came_and_followed_nowhere(answer: bytes, result: tuple[int, bytes]) -> None:
+    with answering([answer]) as url:
+        assert token_endpoint.post_form(url, {"refresh_token": Secret("a-refresh-token")}) == result

@@ -40,17 +40,17 @@ def test_a_pin_that_works_is_told_step_by_step(cli: Cli, provider: ScriptedProvi
         ["ok", step] for step in ("resolve", "key", "models", "call")
     ]
     assert "'small' is one of them" in result.stdout
-    assert [one.model for one in provider.calls] == ["small"]
+    assert [call.model for call in provider.calls] == ["small"]
     assert "worked at 127.0.0.1" in cli("key", "list", "good").stdout
 
 
 def test_a_check_leaves_no_session_behind_but_a_request_that_why_explains(
     cli: Cli, provider: ScriptedProvider
 ) -> None:
-    told = json.loads(cli("check", "good/small", "--json").stdout)
-    assert told["ok"] is True
+    report = json.loads(cli("check", "good/small", "--json").stdout)
+    assert report["ok"] is True
     assert json.loads(cli("session", "list", "--json").stdout) == []
-    request = told["steps"][-1]["what"].rpartition("request ")[2]
+    request = report["steps"][-1]["what"].rpartition("request ")[2]
     why = cli("why", request).stdout
     assert "attempt 1: key 'MIMO_KEY'" in why
     assert "from provider.good.url, holdfast.toml:3" in why
@@ -88,7 +88,7 @@ def test_another_model_than_the_chosen_one_fails_the_check(cli: Cli, provider: S
 def test_an_endpoint_that_takes_no_key_is_checked_without_one(cli: Cli, provider: ScriptedProvider) -> None:
     provider.follow(ok())
     assert cli("check", "keyless/small").exit_code == 0
-    assert [one.key for one in provider.calls] == [None]
+    assert [call.key for call in provider.calls] == [None]
 
 
 def test_a_list_that_fails_blames_nobody_and_the_call_decides(
@@ -152,7 +152,7 @@ def test_a_key_that_cannot_be_read_in_time_is_passed_over(
     entry = f'[provider.two]\nurl = "{provider.url}"\nkeys = ["cmd:sh -c \'exit 3\'", "env:MIMO_KEY"]\n'
     write(furnished / "holdfast.toml", entry)
     result = cli("check", "two/small")
-    assert (result.exit_code, "answered" in result.stdout, [one.key for one in provider.calls]) == (
+    assert (result.exit_code, "answered" in result.stdout, [call.key for call in provider.calls]) == (
         1,
         True,
         [CANARY],

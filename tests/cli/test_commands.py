@@ -137,7 +137,7 @@ def test_every_list_and_show_has_a_stable_shape_in_json(cli: Cli, furnished: Pat
     assert [event["kind"] for event in why["events"]] == ["created"]
     findings = shown(cli, "doctor")
     assert findings["ok"] is True
-    assert all(set(one) == {"check", "level", "what", "run"} for one in findings["findings"])
+    assert all(set(finding) == {"check", "level", "what", "run"} for finding in findings["findings"])
 
 
 def test_init_makes_a_private_home_that_reads_as_an_empty_configuration(
@@ -322,14 +322,16 @@ def test_keys_are_listed_with_what_is_remembered_of_them_until_they_are_reset(
     remember(cli, furnished)
     worked, cooling = shown(cli, "key", "list", "mimo")
     assert worked["evidence"][0]["last_ok"] > 0
-    assert [(one["fault"], one["until"] > 0) for one in cooling["verdicts"]] == [("quota_window", True)]
+    assert [(verdict["fault"], verdict["until"] > 0) for verdict in cooling["verdicts"]] == [
+        ("quota_window", True)
+    ]
     assert "worked at mimo.example" in cli("key", "list", "mimo").stdout
     assert "holdfast key reset mimo team" in cli("doctor").stdout
     assert cli("key", "reset", "mimo").stdout.splitlines() == [
         "key 'MIMO_KEY' of provider 'mimo': 1 record forgotten",
         "key 'team' of provider 'mimo': 1 record forgotten",
     ]
-    assert [(one["evidence"], one["verdicts"]) for one in shown(cli, "key", "list", "mimo")] == [
+    assert [(key["evidence"], key["verdicts"]) for key in shown(cli, "key", "list", "mimo")] == [
         ([], []),
         ([], []),
     ]
@@ -347,7 +349,7 @@ def test_a_session_is_created_switched_shown_and_forgotten(cli: Cli, furnished: 
     assert "BOTH_KEY, chosen by its user" in cli("session", "show", "s").stdout
     assert cli("session", "remove", "s").exit_code == 0
     assert cli("session", "show", "s").exit_code == 3
-    told = cli("why", "s").stdout
+    output = cli("why", "s").stdout
     assert [
         word
         for word in (
@@ -355,7 +357,7 @@ def test_a_session_is_created_switched_shown_and_forgotten(cli: Cli, furnished: 
             "switched by its user from mimo/mimo-pro to both/big",
             "removed",
         )
-        if word not in told
+        if word not in output
     ] == []
 
 
@@ -385,7 +387,7 @@ def test_a_session_may_take_the_pin_that_the_project_selects(
 
 def test_why_names_the_origin_of_each_part(cli: Cli, furnished: Path) -> None:
     cli("session", "pin", "s", "mimo/mimo-pro", "--key", "team")
-    told = cli("why", "s").stdout
+    output = cli("why", "s").stdout
     for expected in (
         "session 's', chosen by its user; created",
         "provider.mimo.url, holdfast.toml:3",
@@ -393,16 +395,16 @@ def test_why_names_the_origin_of_each_part(cli: Cli, furnished: Path) -> None:
         "chosen for this session",
         "dialect",
     ):
-        assert expected in told
+        assert expected in output
 
 
 def test_why_tells_the_fallback_in_use_and_until_when(cli: Cli, furnished: Path) -> None:
     cli("session", "pin", "s", "mimo/mimo-pro")
     with store_of(furnished) as store:
         store.apply([FallbackStarted("s", "both/big", "quota_window", store.now() + 600)], store.now())
-    told = cli("why", "s").stdout
-    assert "provider  both" in told
-    assert "the fallbacks of mimo/mimo-pro (holdfast.toml:17), in use until" in told
+    output = cli("why", "s").stdout
+    assert "provider  both" in output
+    assert "the fallbacks of mimo/mimo-pro (holdfast.toml:17), in use until" in output
     assert "fallback both/big until" in cli("session", "list").stdout
     with store_of(furnished) as store:
         store.apply([FallbackStarted("s", "both/big", "quota_window", store.now() - 1)], store.now())
@@ -417,9 +419,9 @@ def test_why_keeps_its_sources_when_the_journal_is_long(cli: Cli, furnished: Pat
         store.record(
             [Event(store.now() + number, SessionResumed(), "s", pin="mimo/mimo-pro") for number in range(5)]
         )
-    told = cli("why", "s", "--limit", "2").stdout
-    assert told.count("resumed on") == 2
-    assert "chosen by its user; changed 2" in told
+    output = cli("why", "s", "--limit", "2").stdout
+    assert output.count("resumed on") == 2
+    assert "chosen by its user; changed 2" in output
 
 
 def test_a_pin_to_a_model_that_is_not_declared_is_taken_and_noted(cli: Cli, furnished: Path) -> None:
@@ -465,7 +467,7 @@ def test_a_rename_moves_the_file_the_kept_keys_and_the_sessions(cli: Cli, furnis
     assert "also in 1 session: s" in cli("provider", "rename", "mimo", "plan").stdout
     assert shown(cli, "session", "show", "s")["pin"] == "plan/mimo-pro"
     assert shown(cli, "session", "show", "s")["resumes"] is True
-    assert [one["state"] for one in shown(cli, "key", "list", "plan")] == ["found", "found"]
+    assert [key["state"] for key in shown(cli, "key", "list", "plan")] == ["found", "found"]
     assert "renamed from mimo/mimo-pro to plan/mimo-pro" in cli("why", "s").stdout
 
 

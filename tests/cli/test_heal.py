@@ -39,22 +39,22 @@ def test_a_dry_run_says_where_each_session_goes_and_belongs_and_changes_nothing(
     cli: Cli, hermes: Path
 ) -> None:
     before, there = everything(hermes), names(hermes)
-    told = cli("heal", "hermes")
-    assert told.exit_code == 1
-    assert "4 sessions" in told.stdout
-    assert "1 resume, 2 would go to the wrong place, 1 cannot be told" in told.stdout
-    (line,) = [line for line in told.stdout.splitlines() if line.startswith("astray")]
+    result = cli("heal", "hermes")
+    assert result.exit_code == 1
+    assert "4 sessions" in result.stdout
+    assert "1 resume, 2 would go to the wrong place, 1 cannot be told" in result.stdout
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("astray")]
     assert "team-a at 127.0.0.1:9101 with the key of 'team-a' (TEAM_A_KEY)" in line
     assert line.rstrip().endswith("custom:team-b")
-    assert "its row names neither an entry nor a URL (team-a or team-b)" in told.stdout
-    assert "run: holdfast heal hermes --apply" in told.stdout
+    assert "its row names neither an entry nor a URL (team-a or team-b)" in result.stdout
+    assert "run: holdfast heal hermes --apply" in result.stdout
     assert (everything(hermes), names(hermes)) == (before, there)
 
 
 def test_apply_mends_what_is_certain_and_a_second_run_finds_nothing_to_do(cli: Cli, hermes: Path) -> None:
-    told = cli("heal", "hermes", "--apply")
-    assert told.exit_code == 1, "one session still cannot be told"
-    assert "Repaired 2 sessions. The file as it was: " in told.stdout
+    result = cli("heal", "hermes", "--apply")
+    assert result.exit_code == 1, "one session still cannot be placed"
+    assert "Repaired 2 sessions. The file as it was: " in result.stdout
     healed = configs(hermes)
     assert healed == {
         "fine": None,
@@ -69,8 +69,8 @@ def test_apply_mends_what_is_certain_and_a_second_run_finds_nothing_to_do(cli: C
 
 
 def test_the_users_word_settles_what_cannot_be_told(cli: Cli, hermes: Path) -> None:
-    told = cli("heal", "hermes", "--choose", "bare=team-b", "--apply")
-    assert told.exit_code == 0
+    result = cli("heal", "hermes", "--choose", "bare=team-b", "--apply")
+    assert result.exit_code == 0
     assert configs(hermes)["bare"] == {"provider": "custom:team-b"}
 
 
@@ -78,17 +78,17 @@ def test_the_users_word_settles_what_cannot_be_told(cli: Cli, hermes: Path) -> N
 def test_a_word_on_a_session_or_an_entry_that_is_not_there_is_refused(
     cli: Cli, hermes: Path, word: str
 ) -> None:
-    told = cli("heal", "hermes", "--choose", word, "--apply")
-    assert told.exit_code == 2
-    assert "entries: team-a, team-b" in told.stderr
+    result = cli("heal", "hermes", "--choose", word, "--apply")
+    assert result.exit_code == 2
+    assert "entries: team-a, team-b" in result.stderr
 
 
 def test_undo_takes_it_back(cli: Cli, hermes: Path) -> None:
     before = (hermes / "state.db").read_bytes()
     cli("heal", "hermes", "--apply")
-    told = cli("heal", "hermes", "--undo")
-    assert (told.exit_code, (hermes / "state.db").read_bytes()) == (0, before)
-    assert "as it was before 2 sessions were repaired" in told.stdout
+    result = cli("heal", "hermes", "--undo")
+    assert (result.exit_code, (hermes / "state.db").read_bytes()) == (0, before)
+    assert "as it was before 2 sessions were repaired" in result.stdout
     assert cli("heal", "hermes", "--undo", "--json").exit_code == 2
     assert cli("heal", "hermes", "--undo", "--apply").exit_code == 2
 
@@ -96,16 +96,16 @@ def test_undo_takes_it_back(cli: Cli, hermes: Path) -> None:
 def test_it_is_not_healed_while_hermes_has_it_open(cli: Cli, hermes: Path) -> None:
     with closing(sqlite3.connect(hermes / "state.db")) as open_one:
         add(open_one, billed("new", A))
-        told = cli("heal", "hermes", "--apply")
-    assert told.exit_code == 1
-    assert "another program has" in told.stderr
-    assert "nothing was changed" in told.stderr
+        result = cli("heal", "hermes", "--apply")
+    assert result.exit_code == 1
+    assert "another program has" in result.stderr
+    assert "nothing was changed" in result.stderr
     assert configs(hermes)["astray"] is None
 
 
 def test_json_tells_everything_a_program_needs(cli: Cli, hermes: Path) -> None:
-    told = json.loads(cli("heal", "hermes", "--json").stdout)
-    (astray,) = [one for one in told["sessions"] if one["id"] == "astray"]
+    report = json.loads(cli("heal", "hermes", "--json").stdout)
+    (astray,) = [session for session in report["sessions"] if session["id"] == "astray"]
     assert astray == {
         "id": "astray",
         "source": "tui",
@@ -125,17 +125,17 @@ def test_json_tells_everything_a_program_needs(cli: Cli, hermes: Path) -> None:
         "candidates": [],
         "note": "",
     }
-    assert (told["backup"], told["healed"], told["ignored"]) == (None, [], [])
+    assert (report["backup"], report["healed"], report["ignored"]) == (None, [], [])
 
 
 def test_a_shared_url_is_pointed_out_and_profiles_too(cli: Cli, tmp_path: Path) -> None:
     home = hermes_home(tmp_path / "shared", SHARED, stored("one", "custom:team-a", A))
     (home / "profiles").mkdir()
-    told = cli("heal", "hermes", "--home", str(home))
+    result = cli("heal", "hermes", "--home", str(home))
     assert (
-        told.exit_code,
-        "1 session may carry the name of another entry" in told.stdout,
-        "profiles/NAME" in told.stdout,
+        result.exit_code,
+        "1 session may carry the name of another entry" in result.stdout,
+        "profiles/NAME" in result.stdout,
     ) == (0, True, True)
     assert (
         "if that is wrong: --choose one=team-b" in cli("heal", "hermes", "--home", str(home), "--all").stdout
@@ -147,8 +147,8 @@ def test_a_home_that_is_not_there_or_broken_is_refused_with_the_next_command(
 ) -> None:
     assert cli("heal", "hermes", "--home", str(tmp_path / "gone")).exit_code == 2
     broken = hermes_home(tmp_path / "broken", f"a: b: {KEY_B}")
-    told = cli("heal", "hermes", "--home", str(broken))
-    assert (told.exit_code, "is not plain YAML near line 1" in told.stderr, KEY_B in told.stderr) == (
+    result = cli("heal", "hermes", "--home", str(broken))
+    assert (result.exit_code, "is not plain YAML near line 1" in result.stderr, KEY_B in result.stderr) == (
         2,
         True,
         False,
@@ -157,6 +157,6 @@ def test_a_home_that_is_not_there_or_broken_is_refused_with_the_next_command(
 
 def test_no_key_is_ever_shown(cli: Cli, hermes: Path) -> None:
     for arguments in ((), ("--json",), ("--all",), ("--apply",)):
-        told = cli("heal", "hermes", *arguments)
-        assert KEY_B not in told.stdout + told.stderr
-        assert "0f1e2d3c4b5a6978" not in told.stdout + told.stderr
+        result = cli("heal", "hermes", *arguments)
+        assert KEY_B not in result.stdout + result.stderr
+        assert "0f1e2d3c4b5a6978" not in result.stdout + result.stderr

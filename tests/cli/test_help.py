@@ -38,7 +38,11 @@ def test_every_command_has_a_help_with_an_example(path: tuple[str, ...], cli: Cl
 
 @pytest.mark.parametrize(
     "path",
-    [path for path, one in EVERY.items() if isinstance(one, click.Group) and not one.invoke_without_command],
+    [
+        path
+        for path, command in EVERY.items()
+        if isinstance(command, click.Group) and not command.invoke_without_command
+    ],
     ids=" ".join,
 )
 def test_a_group_without_a_command_shows_its_help_with_no_summary_cut_off(
@@ -56,11 +60,11 @@ def test_every_example_is_a_command_line_that_is_understood(path: tuple[str, ...
     for line in lines:
         words = line.rpartition("| holdfast")[2].split() if "| holdfast" in line else line.split()[1:]
         if line.strip().startswith("holdfast "):
-            found, taken = EVERY[()], 0
-            while isinstance(found, click.Group) and taken < len(words):
-                found = EVERY[tuple(words[: taken + 1])]
+            command, taken = EVERY[()], 0
+            while isinstance(command, click.Group) and taken < len(words):
+                command = EVERY[tuple(words[: taken + 1])]
                 taken += 1
-            options = {name for parameter in found.params for name in parameter.opts}
+            options = {name for parameter in command.params for name in parameter.opts}
             own = (
                 words[: words.index("--")] if "--" in words else words
             )  # what follows is for another program
@@ -80,8 +84,10 @@ def test_every_list_show_and_check_knows_json() -> None:
 def completed(*words: str) -> list[str]:
     *given, incomplete = words
     return [
-        one.value
-        for one in ShellComplete(app, {}, "holdfast", "_HOLDFAST_COMPLETE").get_completions(given, incomplete)
+        completion.value
+        for completion in ShellComplete(app, {}, "holdfast", "_HOLDFAST_COMPLETE").get_completions(
+            given, incomplete
+        )
     ]
 
 

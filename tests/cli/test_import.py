@@ -32,9 +32,9 @@ def written(home: Path) -> dict[str, object]:
 def test_without_apply_it_shows_the_very_entries_and_writes_nothing(
     cli: Cli, home: Path, hermes: Path
 ) -> None:
-    told = cli("import", "hermes", str(hermes))
-    assert told.exit_code == 0
-    shown, _, rest = told.stdout.partition("left out:")
+    result = cli("import", "hermes", str(hermes))
+    assert result.exit_code == 0
+    shown, _, rest = result.stdout.partition("left out:")
     assert tomllib.loads(shown) == {
         "provider": ENTRIES,
         "fallback": {"team-a/big": {"then": ["team-b/small"]}},
@@ -48,8 +48,8 @@ def test_apply_writes_what_was_shown_and_a_second_run_has_nothing_to_write(
     cli: Cli, home: Path, hermes: Path
 ) -> None:
     write(home / "holdfast.toml", OURS)
-    told = cli("import", "hermes", str(hermes), "--apply")
-    assert (told.exit_code, told.stderr) == (0, "")
+    result = cli("import", "hermes", str(hermes), "--apply")
+    assert (result.exit_code, result.stderr) == (0, "")
     assert (home / "holdfast.toml").read_text("utf-8").startswith("# my own words\n")
     assert {name: entry for name, entry in written(home)["provider"].items() if name in ENTRIES} == ENTRIES  # type: ignore[attr-defined]
     assert cli("provider", "list").exit_code == 0
@@ -61,11 +61,11 @@ def test_apply_writes_what_was_shown_and_a_second_run_has_nothing_to_write(
 
 def test_a_name_that_means_another_url_here_is_never_touched(cli: Cli, home: Path, hermes: Path) -> None:
     write(home / "holdfast.toml", '[provider.team-b]\nurl = "https://mine.example/v1"\nkeys = ["env:MINE"]\n')
-    told = cli("import", "hermes", str(hermes), "--apply")
-    assert told.exit_code == 1
+    result = cli("import", "hermes", str(hermes), "--apply")
+    assert result.exit_code == 1
     assert (
         "team-b: you have a provider of that name, at https://mine.example/v1: "
-        "holdfast provider rename team-b" in told.stdout
+        "holdfast provider rename team-b" in result.stdout
     )
     assert written(home)["provider"]["team-b"] == {"url": "https://mine.example/v1", "keys": ["env:MINE"]}  # type: ignore[index]
     assert "fallback" not in written(home)
@@ -82,8 +82,8 @@ def test_values_are_copied_only_when_told_and_then_stand_in_our_secrets(
     cli("import", "hermes", str(hermes), "--apply")
     assert not (home / "secrets.toml").exists()
     (home / "holdfast.toml").unlink()
-    told = cli("import", "hermes", str(hermes), "--apply", "--copy-secrets")
-    assert told.exit_code == 0
+    result = cli("import", "hermes", str(hermes), "--apply", "--copy-secrets")
+    assert result.exit_code == 0
     providers = written(home)["provider"]
     assert providers["team-b"]["keys"] == ["store:team-b"]  # type: ignore[index]
     assert providers["team-a"]["keys"] == ["store:TEAM_A_KEY"]  # type: ignore[index]
@@ -91,7 +91,7 @@ def test_values_are_copied_only_when_told_and_then_stand_in_our_secrets(
     assert kept is not None
     assert kept.tail == KEY_B[-4:]
     assert (home / "secrets.toml").stat().st_mode & 0o777 == 0o600
-    assert KEY_B not in told.stdout + (home / "holdfast.toml").read_text("utf-8")
+    assert KEY_B not in result.stdout + (home / "holdfast.toml").read_text("utf-8")
 
 
 def test_only_takes_one_entry_and_refuses_a_name_that_was_not_found(
@@ -99,8 +99,8 @@ def test_only_takes_one_entry_and_refuses_a_name_that_was_not_found(
 ) -> None:
     assert cli("import", "hermes", str(hermes), "--only", "team-a", "--apply").exit_code == 0
     assert written(home) == {"provider": {"team-a": ENTRIES["team-a"]}}
-    told = cli("import", "hermes", str(hermes), "--only", "team-x")
-    assert (told.exit_code, "did you mean" in told.stderr) == (2, True)
+    result = cli("import", "hermes", str(hermes), "--only", "team-x")
+    assert (result.exit_code, "did you mean" in result.stderr) == (2, True)
 
 
 def test_sessions_come_along_where_it_is_certain_whose_they_are(cli: Cli, home: Path, hermes: Path) -> None:
@@ -109,9 +109,9 @@ def test_sessions_come_along_where_it_is_certain_whose_they_are(cli: Cli, home: 
     cli("session", "pin", "s-2", "team-b/small")
     assert cli("import", "hermes", str(hermes), "--apply").exit_code == 0
     assert cli("session", "pin", "s-2", "team-b/small", "--key", "none").exit_code != 0
-    told = json.loads(cli("import", "hermes", str(hermes), "--sessions", "--apply", "--json").stdout)
-    assert told["sessions"] == [{"id": "s-1", "pin": "team-b/big"}, {"id": "s-2", "pin": "team-a/big"}]
-    assert {one["what"] for one in told["sessions_left_out"]} == {"s-3", "s 4"}
+    report = json.loads(cli("import", "hermes", str(hermes), "--sessions", "--apply", "--json").stdout)
+    assert report["sessions"] == [{"id": "s-1", "pin": "team-b/big"}, {"id": "s-2", "pin": "team-a/big"}]
+    assert {row["what"] for row in report["sessions_left_out"]} == {"s-3", "s 4"}
     session = json.loads(cli("session", "show", "s-1", "--json").stdout)
     assert (session["pin"], session["created_at"]) == ("team-b/big", 1000.0)
     assert "created" in cli("why", "s-1").stdout
@@ -120,15 +120,15 @@ def test_sessions_come_along_where_it_is_certain_whose_they_are(cli: Cli, home: 
 def test_a_session_that_is_there_keeps_its_own_choice(cli: Cli, home: Path, hermes: Path) -> None:
     cli("import", "hermes", str(hermes), "--apply", "--copy-secrets")
     assert cli("session", "pin", "s-1", "team-a/big").exit_code == 0
-    told = json.loads(cli("import", "hermes", str(hermes), "--sessions", "--apply", "--json").stdout)
-    assert {"what": "s-1", "why": "there is a session of that name already"} in told["sessions_left_out"]
+    report = json.loads(cli("import", "hermes", str(hermes), "--sessions", "--apply", "--json").stdout)
+    assert {"what": "s-1", "why": "there is a session of that name already"} in report["sessions_left_out"]
     assert json.loads(cli("session", "show", "s-1", "--json").stdout)["pin"] == "team-a/big"
 
 
 def test_a_model_that_hermes_discovered_is_no_obstacle(cli: Cli, home: Path, tmp_path: Path) -> None:
     path = hermes_home(tmp_path / "hermes", CONFIG, stored("s-1", "custom:team-b", B, model="brand-new"))
-    told = json.loads(cli("import", "hermes", str(path), "--sessions", "--json").stdout)
-    assert told["sessions"] == [{"id": "s-1", "pin": "team-b/brand-new"}]
+    report = json.loads(cli("import", "hermes", str(path), "--sessions", "--json").stdout)
+    assert report["sessions"] == [{"id": "s-1", "pin": "team-b/brand-new"}]
 
 
 def test_sessions_on_providers_that_hermes_knows_itself_find_ours_of_that_name(
@@ -137,39 +137,45 @@ def test_sessions_on_providers_that_hermes_knows_itself_find_ours_of_that_name(
     rows = [stored("s-1", "deepseek", model="deepseek-chat"), stored("s-2", "xiaomi", model="mimo-v2")]
     path = hermes_home(tmp_path / "hermes", "{}", *rows)
     write(home / "holdfast.toml", '[provider.mine]\npreset = "deepseek"\nkeys = ["env:K"]\n')
-    told = json.loads(cli("import", "hermes", str(path), "--sessions", "--json").stdout)
-    assert told["sessions"] == [{"id": "s-1", "pin": "mine/deepseek-chat"}]
-    assert told["sessions_left_out"] == [{"what": "s-2", "why": "no provider of yours is hermes's 'xiaomi'"}]
+    report = json.loads(cli("import", "hermes", str(path), "--sessions", "--json").stdout)
+    assert report["sessions"] == [{"id": "s-1", "pin": "mine/deepseek-chat"}]
+    assert report["sessions_left_out"] == [
+        {"what": "s-2", "why": "no provider of yours is hermes's 'xiaomi'"}
+    ]
 
 
 def test_a_ladder_of_your_own_is_kept(cli: Cli, home: Path, hermes: Path) -> None:
     assert cli("import", "hermes", str(hermes), "--apply").exit_code == 0
     path = home / "holdfast.toml"
     write(path, path.read_text("utf-8").replace("team-b/small", "team-b/big"))
-    told = cli("import", "hermes", str(hermes), "--apply")
-    assert "you have other fallbacks for it" in told.stdout
+    result = cli("import", "hermes", str(hermes), "--apply")
+    assert "you have other fallbacks for it" in result.stdout
     assert "team-b/big" in path.read_text("utf-8")
 
 
 def test_json_tells_what_would_be_written_and_what_not(cli: Cli, home: Path, hermes: Path) -> None:
-    told = json.loads(cli("import", "hermes", str(hermes), "--json").stdout)
-    assert [one["name"] for one in told["entries"]] == ["team-a", "team-b"]
-    assert (told["written"], told["refused"], told["fallbacks"]) == ([], [], {"team-a/big": ["team-b/small"]})
-    assert {"what", "why"} == set(told["left_out"][0])
+    report = json.loads(cli("import", "hermes", str(hermes), "--json").stdout)
+    assert [entry["name"] for entry in report["entries"]] == ["team-a", "team-b"]
+    assert (report["written"], report["refused"], report["fallbacks"]) == (
+        [],
+        [],
+        {"team-a/big": ["team-b/small"]},
+    )
+    assert {"what", "why"} == set(report["left_out"][0])
 
 
 def test_the_environment_is_offered_without_reading_a_key(
     cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-canary-93b1f0d2e7a64c58")
-    told = cli("import", "env")
-    assert "[provider.openrouter]" in told.stdout
-    assert "canary" not in told.stdout
-    assert "1 provider would be written" in told.stdout
+    result = cli("import", "env")
+    assert "[provider.openrouter]" in result.stdout
+    assert "canary" not in result.stdout
+    assert "1 provider would be written" in result.stdout
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("hermes", "/nowhere"), "there is nothing at /nowhere"),
         (("env", "--sessions"), "--sessions is for hermes"),
@@ -178,10 +184,10 @@ def test_the_environment_is_offered_without_reading_a_key(
     ],
 )
 def test_what_cannot_be_imported_is_refused_with_the_next_command(
-    cli: Cli, home: Path, arguments: tuple[str, ...], told: str
+    cli: Cli, home: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     result = cli("import", *arguments)
-    assert (result.exit_code, told in result.stderr, "run: " in result.stderr) == (2, True, True)
+    assert (result.exit_code, message in result.stderr, "run: " in result.stderr) == (2, True, True)
 
 
 @pytest.mark.parametrize("program", ["litellm", "opencode", "pi", "codex"])
@@ -189,8 +195,8 @@ def test_a_program_that_is_not_here_is_told_and_nothing_else(
     cli: Cli, home: Path, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    told = cli("import", program)
-    assert (told.exit_code, "nothing new to write" in told.stdout, "left out:" in told.stdout) == (
+    result = cli("import", program)
+    assert (result.exit_code, "nothing new to write" in result.stdout, "left out:" in result.stdout) == (
         0,
         True,
         True,
@@ -207,5 +213,5 @@ def test_what_was_written_before_a_failure_is_told(
         raise ConfigError("no space left")
 
     monkeypatch.setattr(plan, "set_fallback", full)
-    told = cli("import", "hermes", str(hermes), "--apply")
-    assert (told.exit_code, "written before that: team-a, team-b" in told.stderr) == (2, True)
+    result = cli("import", "hermes", str(hermes), "--apply")
+    assert (result.exit_code, "written before that: team-a, team-b" in result.stderr) == (2, True)

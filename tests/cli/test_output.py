@@ -42,9 +42,9 @@ def test_a_terminal_gets_a_drawn_table_if_it_can_be_drawn(
     monkeypatch.setattr(builtins, "__import__", without_rich)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     output.table(("NAME",), [["[bold]x[/bold]"]], empty="nothing")
-    told = capsys.readouterr().out
-    assert "[bold]x[/bold]" in told
-    assert ("─" in told) is rich_is_there
+    text = capsys.readouterr().out
+    assert "[bold]x[/bold]" in text
+    assert ("─" in text) is rich_is_there
 
 
 def test_what_came_from_outside_cannot_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,8 +53,8 @@ def test_what_came_from_outside_cannot_steer_a_terminal(capsys: pytest.CaptureFi
     output.table((evil,), [[evil]], empty=evil)
     output.refuse(HoldfastError(evil), as_json=False)
     output.refuse(HoldfastError(evil), as_json=True)
-    told = capsys.readouterr()
-    assert not set(told.out + told.err) & set("\x1b\x07\r")
+    printed = capsys.readouterr()
+    assert not set(printed.out + printed.err) & set("\x1b\x07\r")
 
 
 def test_a_listed_name_that_cannot_be_a_model_hides_no_other(cli: Cli, furnished: Path) -> None:
@@ -62,8 +62,8 @@ def test_a_listed_name_that_cannot_be_a_model_hides_no_other(cli: Cli, furnished
         store.save_models(
             "both", "https://both.example/v1", ["evil\x1b[2J", "", " padded", "good"], store.now()
         )
-    told = cli("models", "--provider", "both")
-    assert (told.exit_code, [line.split()[0] for line in told.stdout.splitlines()]) == (
+    result = cli("models", "--provider", "both")
+    assert (result.exit_code, [line.split()[0] for line in result.stdout.splitlines()]) == (
         0,
         ["PIN", "both/good"],
     )

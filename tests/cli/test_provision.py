@@ -30,20 +30,20 @@ def service(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AmazeePlane
 
 
 def test_without_accept_the_offer_is_shown_and_nothing_is_obtained(cli: Cli, service: AmazeePlane) -> None:
-    told = cli("provision", "amazee", "--url", service.root)
-    assert told.exit_code == 4
+    result = cli("provision", "amazee", "--url", service.root)
+    assert result.exit_code == 4
     assert (
         "it makes a user, a key with a small budget (about $2) and a database there, "
-        "and cannot be asked for again" in told.stderr
+        "and cannot be asked for again" in result.stderr
     )
     assert service.minted == service.attempts == 0
 
 
 def test_a_provider_is_set_up_verified_and_shown(cli: Cli, service: AmazeePlane, home: Path) -> None:
-    told = cli("provision", "amazee", "--url", service.root, *ROLES, "--accept")
-    assert (told.exit_code, told.stderr) == (0, "")
-    assert "answer: amazee/claude-sonnet-4-5" in told.stdout
-    assert "holdfast check amazee/claude-sonnet-4-5" in told.stdout
+    result = cli("provision", "amazee", "--url", service.root, *ROLES, "--accept")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "answer: amazee/claude-sonnet-4-5" in result.stdout
+    assert "holdfast check amazee/claude-sonnet-4-5" in result.stdout
     assert cli("provision", "verify", "amazee").stdout.startswith("provider 'amazee' is verified")
     (shown,) = json.loads(cli("provision", "status", "--json").stdout)
     assert (shown["state"], shown["roles"]) == (
@@ -54,24 +54,27 @@ def test_a_provider_is_set_up_verified_and_shown(cli: Cli, service: AmazeePlane,
     assert "claude-sonnet-4-5" in cli("provision", "status").stdout
     assert cli("provision", "amazee").exit_code == 0, "it is safe to repeat"
     assert service.minted == 1
-    everything = told.stdout + json.dumps(shown) + (home / "holdfast.toml").read_text()
+    everything = result.stdout + json.dumps(shown) + (home / "holdfast.toml").read_text()
     assert "sk-amazee" not in everything
 
 
 def test_an_unresolved_provider_is_told_and_healed(cli: Cli, service: AmazeePlane, home: Path) -> None:
     for path in LISTS:
         service.spoil(path, refusing(403, {"detail": "not allowed to call this route"}))
-    told = cli("provision", "amazee", "--url", service.root, *ROLES, "--accept", "--json")
-    assert told.exit_code == 4
-    assert json.loads(told.stdout)["reason"] == "list_forbidden"
+    result = cli("provision", "amazee", "--url", service.root, *ROLES, "--accept", "--json")
+    assert result.exit_code == 4
+    assert json.loads(result.stdout)["reason"] == "list_forbidden"
     assert cli("heal").exit_code == 1, "it is not yet time to look again"
     with closing(sqlite3.connect(home / "state.db")) as database, database:
         (text,) = database.execute("SELECT record FROM provision").fetchone()
         database.execute(
             "UPDATE provision SET record = ?", (json.dumps(json.loads(text) | {"next_at": 0.0}),)
         )
-    told = cli("heal", "--json")
-    assert (told.exit_code, [(one["name"], one["ready"]) for one in json.loads(told.stdout)]) == (
+    result = cli("heal", "--json")
+    assert (
+        result.exit_code,
+        [(provider["name"], provider["ready"]) for provider in json.loads(result.stdout)],
+    ) == (
         0,
         [("amazee", True)],
     )
@@ -81,13 +84,13 @@ def test_an_unresolved_provider_is_told_and_healed(cli: Cli, service: AmazeePlan
 def test_a_lost_trial_is_explained_and_can_be_adopted(cli: Cli, service: AmazeePlane) -> None:
     service.spoil("/auth/generate-trial-access", cut)
     assert cli("provision", "amazee", "--url", service.root, *ROLES, "--accept").exit_code == 4
-    told = cli("provision", "repair", "amazee")
-    assert "It is unknown if it was created" in told.stdout
-    assert "holdfast provision amazee --accept --again" in told.stdout
-    told = cli(
+    result = cli("provision", "repair", "amazee")
+    assert "It is unknown if it was created" in result.stdout
+    assert "holdfast provision amazee --accept --again" in result.stdout
+    result = cli(
         "provision", "adopt", "amazee", "--url", service.root, "--from", "-", input=next(iter(service.keys))
     )
-    assert (told.exit_code, service.minted) == (0, 1)
+    assert (result.exit_code, service.minted) == (0, 1)
 
 
 def test_a_role_is_given_another_model_and_a_wrong_pattern_is_told(cli: Cli, service: AmazeePlane) -> None:
@@ -104,8 +107,11 @@ def test_a_role_is_given_another_model_and_a_wrong_pattern_is_told(cli: Cli, ser
         "budget=5",
         "--accept",
     )
-    told = cli("provision", "resolve", "team", "--role", "answer=*opus*")
-    assert (told.exit_code, "none of these does it: claude-sonnet-4-5, claude-haiku-4-5" in told.stderr) == (
+    result = cli("provision", "resolve", "team", "--role", "answer=*opus*")
+    assert (
+        result.exit_code,
+        "none of these does it: claude-sonnet-4-5, claude-haiku-4-5" in result.stderr,
+    ) == (
         4,
         True,
     )
@@ -113,9 +119,9 @@ def test_a_role_is_given_another_model_and_a_wrong_pattern_is_told(cli: Cli, ser
         "team/claude-haiku-4-5"
         in cli("provision", "resolve", "team", "--role", "answer=pin:claude-haiku-4-5").stdout
     )
-    told = cli("provision", "retire", "team")
-    assert (told.stdout, service.keys) == ("'team' is retired; its key was given back\n", {})
-    assert "only forgotten here" not in told.stdout
+    result = cli("provision", "retire", "team")
+    assert (result.stdout, service.keys) == ("'team' is retired; its key was given back\n", {})
+    assert "only forgotten here" not in result.stdout
     assert cli("heal").exit_code == 1
 
 
@@ -133,8 +139,8 @@ def test_what_was_retired_can_be_retired_again_and_obtained_again(cli: Cli, serv
     )
     cli(*obtain)
     for _ in range(2):
-        told = cli("provision", "retire", "team")
-        assert (told.exit_code, told.stdout) == (0, "'team' is retired; its key was given back\n")
+        result = cli("provision", "retire", "team")
+        assert (result.exit_code, result.stdout) == (0, "'team' is retired; its key was given back\n")
     assert (refused := cli("provision", "verify", "team")).exit_code == 4
     assert "holdfast provision team --accept" in refused.stderr
     assert "is resolved" in cli("provision", "team", "--accept").stdout
@@ -168,7 +174,7 @@ def test_a_key_to_adopt_is_asked_for_with_the_command_that_adopts(cli: Cli, serv
 
 def test_an_entry_that_its_user_wrote_is_not_adopted_into(cli: Cli, service: AmazeePlane, home: Path) -> None:
     (home / "holdfast.toml").write_text(_MINE)
-    told = cli(
+    result = cli(
         "provision",
         "adopt",
         "team",
@@ -180,7 +186,7 @@ def test_an_entry_that_its_user_wrote_is_not_adopted_into(cli: Cli, service: Ama
         "-",
         input="sk-another-key-000000",
     )
-    assert (told.exit_code, "a key of your own" in told.stderr) == (2, True)
+    assert (result.exit_code, "a key of your own" in result.stderr) == (2, True)
     assert (home / "holdfast.toml").read_text() == _MINE
 
 
@@ -230,10 +236,10 @@ def test_an_entry_that_its_user_wrote_in_the_place_of_ours_stays_whatever_is_hea
 def test_what_cannot_be_is_refused_before_anything_is_asked_and_no_key_is_repeated(
     cli: Cli, service: AmazeePlane, arguments: tuple[str, ...]
 ) -> None:
-    told = cli(*arguments)
-    assert told.exit_code == 2
-    assert "run: " in told.stderr
-    assert "sk-literal" not in told.stderr
+    result = cli(*arguments)
+    assert result.exit_code == 2
+    assert "run: " in result.stderr
+    assert "sk-literal" not in result.stderr
     assert service.attempts == service.minted == 0
 
 
@@ -247,8 +253,8 @@ def test_a_record_that_cannot_be_read_is_shown_and_forgotten_on_request(
     assert cli("heal").exit_code == 1
     assert cli("provision", "amazee", "--url", service.root, "--accept").exit_code == 4
     assert cli("provision", "repair", "amazee", "--discard").exit_code == 0
-    told = cli("provision", "amazee", "--url", service.root, "--accept")
-    assert (told.exit_code, "with a key of your own" in told.stderr) == (2, True), (
+    result = cli("provision", "amazee", "--url", service.root, "--accept")
+    assert (result.exit_code, "with a key of your own" in result.stderr) == (2, True), (
         "its key is still in the configuration"
     )
     assert service.minted == 1

@@ -261,9 +261,11 @@ def test_bad_input_is_refused_with_place_and_command_and_nothing_is_lost(
 
 def test_all_mistakes_in_the_file_are_told_at_once(cli: Cli, furnished: Path) -> None:
     added('[provider.x]\nurl = "ftp://x.example"\nmodel = "m"\n[settings]\nwait = 3')(furnished)
-    told = cli("key", "list").stderr
+    message = cli("key", "list").stderr
     assert [
-        place for place in ("holdfast.toml:20", "holdfast.toml:21", "holdfast.toml:23") if place not in told
+        location
+        for location in ("holdfast.toml:20", "holdfast.toml:21", "holdfast.toml:23")
+        if location not in message
     ] == []
 
 
@@ -278,7 +280,7 @@ def test_errors_are_json_where_json_was_asked_for(cli: Cli, furnished: Path) -> 
     added('[provider.x]\nurl = "ftp://x.example"')(furnished)
     wrong = json.loads(cli("key", "list", "--json").stderr)["error"]
     assert (wrong["kind"], wrong["exit_code"]) == ("ConfigError", 2)
-    assert [(one["place"], one["path"]) for one in wrong["problems"]] == [
+    assert [(problem["place"], problem["path"]) for problem in wrong["problems"]] == [
         ("holdfast.toml:20", "provider.x.url")
     ]
     usage = json.loads(cli("key", "list", "--jsn", "--json").stderr)["error"]
@@ -329,7 +331,7 @@ def test_a_deleted_provider_is_told_by_every_command_that_meets_its_sessions(
     assert "local" in (furnished / "holdfast.toml").read_text()
     assert "holdfast session pin s PROVIDER/MODEL" in cli("provider", "remove", "local", "--force").stdout
     listed = json.loads(cli("session", "list", "--json").stdout)
-    assert [(one["pin"], one["resumes"]) for one in listed] == [("local/small", False)]
+    assert [(session["pin"], session["resumes"]) for session in listed] == [("local/small", False)]
     assert "no provider 'local'" in cli("session", "list").stdout
     examined = cli("doctor")
     assert (examined.exit_code, "would not resume" in examined.stdout) == (1, True)
@@ -484,11 +486,15 @@ def test_doctor_tells_open_files_plain_addresses_and_a_wrong_clock(cli: Cli, fur
         database.execute("UPDATE journal SET at = at + 3600")
         database.commit()
     findings = json.loads(cli("doctor", "--json").stdout)["findings"]
-    wrong = {one["check"]: (one["what"], one["run"]) for one in findings if one["level"] == "wrong"}
+    wrong = {
+        finding["check"]: (finding["what"], finding["run"])
+        for finding in findings
+        if finding["level"] == "wrong"
+    }
     assert wrong["home"][1] == f"chmod 600 {furnished / 'secrets.toml'}"
     assert "unencrypted to http://api.example.com/v1" in wrong["address"][0]
     assert "in the future" in wrong["clock"][0]
-    assert not [one for one in findings if "10.0.0.7" in one["what"]]
+    assert not [finding for finding in findings if "10.0.0.7" in finding["what"]]
     assert all(run for _, run in wrong.values())
 
 
@@ -513,13 +519,17 @@ def test_a_defect_of_ours_ends_as_a_message_and_as_a_traceback_only_when_asked(
     for debug in ("", "1"):
         monkeypatch.setenv("HOLDFAST_DEBUG", debug)
         code = app.run(["models"])
-        told = capfd.readouterr().err
-        assert (code, "this is a defect of Holdfast: ZeroDivisionError" in told, "Traceback" in told) == (
+        message = capfd.readouterr().err
+        assert (
+            code,
+            "this is a defect of Holdfast: ZeroDivisionError" in message,
+            "Traceback" in message,
+        ) == (
             1,
             True,
             bool(debug),
         )
-        assert CANARY not in told.rpartition("holdfast: ")[2]
+        assert CANARY not in message.rpartition("holdfast: ")[2]
 
 
 def test_an_interruption_ends_with_130(cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,9 +118,9 @@ def test_no_command_prints_a_key(
         )  # a model's name is repeated: it is no place for a key
         words = line.format(key="sk-typed-0123456789abcdef" if typed else CANARY, url=loud.root).split()
         result = cli(*words, input=f"{CANARY}\n{KEPT}")
-        found = [value for value in HIDDEN if value in result.stdout + result.stderr]
-        if found:
-            shown[line] = found
+        leaked = [value for value in HIDDEN if value in result.stdout + result.stderr]
+        if leaked:
+            shown[line] = leaked
     assert not shown
     assert "/key/generate" in {seen.path for seen in loud.requests}, "keys were really asked for"
     meant_for_keys = ("secrets.toml", "holdfast.toml")  # ours, and the user's own `cmd:`
@@ -133,13 +133,15 @@ def test_no_command_prints_a_key(
 
 def test_a_gateway_prints_and_answers_no_key(loud: ScriptedProvider, furnished: Path) -> None:
     with serving(furnished, "--access-log", environ={"HOLDFAST_DEBUG": "1"}) as served:
-        told = [served.chat("loud/m") for _ in range(3)]
-        told += [served.ask(path) for path in ("/", "/v1/models", "/metrics", "/health/ready")]
-        told += [served.ask(f"/holdfast/{one}") for one in ("status", "providers", "sessions")]
-        request = told[0].headers["holdfast-request-id"]
-        told += [served.ask(f"/holdfast/requests/{request}"), served.ask("/holdfast/session/token-first")]
+        answers = [served.chat("loud/m") for _ in range(3)]
+        answers += [served.ask(path) for path in ("/", "/v1/models", "/metrics", "/health/ready")]
+        answers += [served.ask(f"/holdfast/{page}") for page in ("status", "providers", "sessions")]
+        request = answers[0].headers["holdfast-request-id"]
+        answers += [served.ask(f"/holdfast/requests/{request}"), served.ask("/holdfast/session/token-first")]
     assert loud.calls[0].key == CANARY
-    text = "".join([*served.errors, json.dumps(served.told), *(f"{one.headers}{one.text}" for one in told)])
+    text = "".join(
+        [*served.errors, json.dumps(served.told), *(f"{answer.headers}{answer.text}" for answer in answers)]
+    )
     assert not [value for value in HIDDEN if value in text]
 
 
@@ -150,9 +152,9 @@ def test_every_command_was_tried(cli: Cli) -> None:
             return
         context = click.Context(command)
         for name in command.list_commands(context):
-            found = command.get_command(context, name)
-            assert found is not None
-            yield from names(found, f"{path} {name}")
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from names(inner, f"{path} {name}")
 
     untried = {
         name

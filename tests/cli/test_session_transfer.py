@@ -40,26 +40,26 @@ def moving(cli: Cli, furnished: Path) -> Path:
 
 def pins(home: Path) -> dict[str, tuple[str, str | None]]:
     with store_of(home) as store:
-        return {one.id: (str(one.pin), one.key) for one in store.sessions()}
+        return {session.id: (str(session.pin), session.key) for session in store.sessions()}
 
 
 def test_a_plan_says_of_each_session_where_it_would_go_or_why_it_stays_and_changes_nothing(
     cli: Cli, moving: Path
 ) -> None:
     before = contents(moving)
-    told = cli("session", "move", "--from", "mimo", "--to", "plan").stdout
+    output = cli("session", "move", "--from", "mimo", "--to", "plan").stdout
     assert contents(moving) == before
-    assert [line.split()[2] for line in told.splitlines()[1:4]].count("plan/mimo-pro") == 1
-    assert "'plan' does not declare 'mimo-lite': --model mimo-lite=ITS-NAME-THERE" in told
-    assert "its user chose key 'team', which 'plan' cannot have: --key LABEL" in told
-    assert "1 session would move; nothing was changed" in told
-    assert "run: holdfast session move --from mimo --to plan --apply" in told
-    assert " d " not in told
+    assert [line.split()[2] for line in output.splitlines()[1:4]].count("plan/mimo-pro") == 1
+    assert "'plan' does not declare 'mimo-lite': --model mimo-lite=ITS-NAME-THERE" in output
+    assert "its user chose key 'team', which 'plan' cannot have: --key LABEL" in output
+    assert "1 session would move; nothing was changed" in output
+    assert "run: holdfast session move --from mimo --to plan --apply" in output
+    assert " d " not in output
 
 
 def test_apply_moves_what_the_plan_moves_and_says_what_stayed(cli: Cli, moving: Path) -> None:
-    told = cli("session", "move", "--from", "mimo", "--to", "plan", "--model", "mimo-lite=big", "--apply")
-    assert (told.exit_code, "2 sessions moved" in told.stdout) == (1, True)
+    result = cli("session", "move", "--from", "mimo", "--to", "plan", "--model", "mimo-lite=big", "--apply")
+    assert (result.exit_code, "2 sessions moved" in result.stdout) == (1, True)
     assert pins(moving) == {
         "a": ("plan/mimo-pro", None),
         "b": ("plan/big", None),
@@ -73,17 +73,17 @@ def test_apply_moves_what_the_plan_moves_and_says_what_stayed(cli: Cli, moving: 
 
 
 def test_a_plan_as_json_has_a_stable_shape(cli: Cli, moving: Path) -> None:
-    told = shown(cli, "session", "move", "--from", "mimo", "--to", "plan")
-    assert {one["id"]: (one["to"], one["moved"]) for one in told} == {
+    moves = shown(cli, "session", "move", "--from", "mimo", "--to", "plan")
+    assert {move["id"]: (move["to"], move["moved"]) for move in moves} == {
         "a": ("plan/mimo-pro", False),
         "b": (None, False),
         "c": (None, False),
     }
-    assert set(told[0]) == {"id", "pin", "to", "key", "why_not", "moved"}
+    assert set(moves[0]) == {"id", "pin", "to", "key", "why_not", "moved"}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("--from", "mimo", "--to", "mimo"), 2, "the sessions are on 'mimo' already"),
         (("--from", "mimo", "--to", "gone"), 3, "there is no provider 'gone'"),
@@ -91,26 +91,26 @@ def test_a_plan_as_json_has_a_stable_shape(cli: Cli, moving: Path) -> None:
     ],
 )
 def test_a_move_that_cannot_be_meant_is_refused(
-    cli: Cli, moving: Path, arguments: tuple[str, ...], code: int, told: str
+    cli: Cli, moving: Path, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     result = cli("session", "move", *arguments)
-    assert (result.exit_code, told in result.stderr) == (code, True)
+    assert (result.exit_code, message in result.stderr) == (code, True)
 
 
 def test_a_provider_without_a_declared_list_and_a_key_that_is_not_there_take_nobody(
     cli: Cli, moving: Path
 ) -> None:
-    told = shown(cli, "session", "move", "--from", "mimo", "--to", "both")
-    assert all("declares no list of models" in one["why_not"] for one in told)
-    told = shown(cli, "session", "move", "--from", "mimo", "--to", "plan", "--key", "nope")
-    assert "has no key 'nope'" in next(one["why_not"] for one in told if one["id"] == "c")
+    moves = shown(cli, "session", "move", "--from", "mimo", "--to", "both")
+    assert all("declares no list of models" in move["why_not"] for move in moves)
+    moves = shown(cli, "session", "move", "--from", "mimo", "--to", "plan", "--key", "nope")
+    assert "has no key 'nope'" in next(move["why_not"] for move in moves if move["id"] == "c")
 
 
 def test_a_session_that_somebody_changed_after_the_plan_stays_as_they_want(cli: Cli, moving: Path) -> None:
     with store_of(moving) as store:
         moves = plan(load_config(Home.at(moving)), store.sessions(), "mimo", "plan")
         cli("session", "pin", "a", "both/big")
-        assert [one.session.id for one in carry_out(store, moves)] == ["a"]
+        assert [move.session.id for move in carry_out(store, moves)] == ["a"]
     assert pins(moving)["a"] == ("both/big", None)
 
 
@@ -118,14 +118,14 @@ def test_an_exported_session_holds_its_choice_and_no_secret_and_comes_back_whole
     cli: Cli, moving: Path, tmp_path: Path
 ) -> None:
     text = cli("session", "export", "c").stdout
-    told = json.loads(text)
-    assert (told["holdfast"], told["version"], told["pin"], told["key"]) == (
+    document = json.loads(text)
+    assert (document["holdfast"], document["version"], document["pin"], document["key"]) == (
         "session",
         2,
         "mimo/mimo-pro",
         "team",
     )
-    assert told["endpoints"] == {"openai-chat": "https://mimo.example/v1"}
+    assert document["endpoints"] == {"openai-chat": "https://mimo.example/v1"}
     assert CANARY not in text
     assert KEPT not in text
     cli("session", "remove", "c")
@@ -198,7 +198,7 @@ def test_an_import_never_lands_on_a_session_or_at_a_place_that_was_not_meant(cli
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "not a session exported by Holdfast"),
         ("[" * 100_000, "not a session exported by Holdfast"),
@@ -217,17 +217,17 @@ def test_an_import_never_lands_on_a_session_or_at_a_place_that_was_not_meant(cli
     ],
 )
 def test_a_file_that_is_none_of_ours_is_refused_with_what_to_do(
-    cli: Cli, moving: Path, text: str, told: str
+    cli: Cli, moving: Path, text: str, message: str
 ) -> None:
     result = cli("session", "import", "-", input=text)
-    assert (result.exit_code, told in result.stderr) == (2, True)
+    assert (result.exit_code, message in result.stderr) == (2, True)
     assert cli("session", "import", str(moving / "nowhere.json")).exit_code == 2
 
 
 @pytest.mark.parametrize("moment", ["1e400", "9" * 400, "NaN", "-5", '"yesterday"', "1e300"])
 def test_a_session_that_began_at_no_moment_begins_now(cli: Cli, moving: Path, moment: str) -> None:
-    told = json.loads(cli("session", "export", "d").stdout) | {"id": "new", "created_at": "HERE"}
-    assert cli("session", "import", "-", input=json.dumps(told).replace('"HERE"', moment)).exit_code == 0
+    document = json.loads(cli("session", "export", "d").stdout) | {"id": "new", "created_at": "HERE"}
+    assert cli("session", "import", "-", input=json.dumps(document).replace('"HERE"', moment)).exit_code == 0
     assert cli("session", "show", "new").exit_code == 0
 
 
@@ -236,13 +236,13 @@ def test_a_list_says_which_sessions_would_not_resume_today_and_why(cli: Cli, mov
         session = store.session("d")
         assert session is not None
         store.save_session(Session("gone", session.pin.parse("lost/m"), created_at=1.0), None)
-    told = {one["id"]: one for one in shown(cli, "session", "list")}
-    assert told["d"]["resumes"] is True
-    assert (told["gone"]["resumes"], told["gone"]["why_not"]) == (
+    sessions = {session["id"]: session for session in shown(cli, "session", "list")}
+    assert sessions["d"]["resumes"] is True
+    assert (sessions["gone"]["resumes"], sessions["gone"]["why_not"]) == (
         False,
         "there is no provider 'lost', which 'lost/m' names",
     )
-    assert told["gone"]["run"].startswith("holdfast provider add lost")
+    assert sessions["gone"]["run"].startswith("holdfast provider add lost")
 
 
 def test_a_live_session_follows_a_key_and_a_move_that_another_process_chose(
@@ -251,7 +251,7 @@ def test_a_live_session_follows_a_key_and_a_move_that_another_process_chose(
     monkeypatch.setenv("K1", "sk-key-one-1234567")
     monkeypatch.setenv("K2", "sk-key-two-1234567")
     with ScriptedProvider(ok("hi")) as old, ScriptedProvider(ok("hi")) as new:
-        entries = [(name, one.url) for name, one in (("old", old), ("new", new))]
+        entries = [(name, provider.url) for name, provider in (("old", old), ("new", new))]
         (home / "holdfast.toml").write_text(
             "".join(
                 f'[provider.{n}]\nurl = "{u}"\nmodels = ["m"]\nkeys = ["env:K1", "env:K2"]\n'

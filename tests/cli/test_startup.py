@@ -162,14 +162,14 @@ def on_a_terminal(arguments: list[str], answer: bytes, *, again: int = 0) -> tup
 
 
 def test_a_key_is_asked_for_on_a_terminal_and_never_shown(furnished: Path) -> None:
-    code, told = on_a_terminal(["key", "add", "both", "--label", "typed"], b"sk-typed-canary-0123456789\n")
-    assert (code, b"canary" in told) == (0, False)
+    code, output = on_a_terminal(["key", "add", "both", "--label", "typed"], b"sk-typed-canary-0123456789\n")
+    assert (code, b"canary" in output) == (0, False)
     assert SecretsFile(furnished / "secrets.toml").get("both", "typed") is not None
 
 
 def test_a_question_that_is_interrupted_ends_with_130_and_changes_nothing(furnished: Path) -> None:
     # Python loses an interrupt between its last look at signals and the read: people press again.
     before = contents(furnished)
-    code, told = on_a_terminal(["key", "add", "both"], b"\x03", again=5)
-    assert (code, b"Traceback" in told) == (130, False)
+    code, output = on_a_terminal(["key", "add", "both"], b"\x03", again=5)
+    assert (code, b"Traceback" in output) == (130, False)
     assert contents(furnished) == before

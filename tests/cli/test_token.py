@@ -23,19 +23,19 @@ def test_a_token_is_shown_once_and_listed_without_it(cli: Cli, furnished: Path) 
 
 
 def test_as_json_a_new_token_comes_with_what_it_is(cli: Cli, furnished: Path) -> None:
-    told = json.loads(cli("token", "new", "--session", "issue-42", "--json").stdout)
-    assert told["token"].startswith(f"hf-{told['id']}-")
-    assert (told["session"], told["revoked_at"]) == ("issue-42", None)
+    token = json.loads(cli("token", "new", "--session", "issue-42", "--json").stdout)
+    assert token["token"].startswith(f"hf-{token['id']}-")
+    assert (token["session"], token["revoked_at"]) == ("issue-42", None)
     (row,) = json.loads(cli("token", "list", "--json").stdout)
-    assert row == {name: value for name, value in told.items() if name != "token"}
+    assert row == {name: value for name, value in token.items() if name != "token"}
 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_token_is_revoked_by_its_id_or_by_itself(whole: bool, cli: Cli, furnished: Path) -> None:
-    told = json.loads(cli("token", "new", "--label", "ci", "--json").stdout)
-    result = cli("token", "revoke", told["token"] if whole else told["id"])
-    assert (result.exit_code, result.stdout) == (0, f"token {told['id']} (ci) is revoked\n")
-    assert "was revoked before" in cli("token", "revoke", told["id"]).stdout
+    token = json.loads(cli("token", "new", "--label", "ci", "--json").stdout)
+    result = cli("token", "revoke", token["token"] if whole else token["id"])
+    assert (result.exit_code, result.stdout) == (0, f"token {token['id']} (ci) is revoked\n")
+    assert "was revoked before" in cli("token", "revoke", token["id"]).stdout
     assert "revoked 2" in cli("token", "list").stdout
 
 
@@ -67,6 +67,8 @@ def test_doctor_says_what_serve_would_refuse(
     with (furnished / "holdfast.toml").open("a") as file:
         file.write(f"[gateway]\n{settings}\n")
     findings = json.loads(cli("doctor", "--json").stdout)["findings"]
-    assert [what in one["what"] for one in findings if (one["check"], one["level"]) == (check, level)] == [
-        True
-    ]
+    assert [
+        what in finding["what"]
+        for finding in findings
+        if (finding["check"], finding["level"]) == (check, level)
+    ] == [True]

@@ -153,7 +153,7 @@ def test_a_bracket_inside_a_string_or_a_list_is_no_header() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "messages"),
     [
         (
             '[provider.a]\nurl = "https://x.example/v1"\nkeys = [sk-abc]\n',
@@ -217,9 +217,9 @@ def test_a_bracket_inside_a_string_or_a_list_is_no_header() -> None:
         ),
     ],
 )
-def test_a_wrong_file_is_told_with_line_and_command(home: Home, text: str, told: list[str]) -> None:
+def test_a_wrong_file_is_told_with_line_and_command(home: Home, text: str, messages: list[str]) -> None:
     message = refused(home, text)
-    assert not [one for one in told if one not in message], message
+    assert not [part for part in messages if part not in message], message
     assert "sk-abc" not in message
     assert "me:pw" not in message
     assert home.config.read_text() == text
@@ -266,7 +266,7 @@ def test_a_provider_is_added_without_touching_what_stands_there(example: Home) -
 
 
 @pytest.mark.parametrize(
-    ("name", "entry", "told"),
+    ("name", "entry", "message"),
     [
         ("router", {"url": "https://x.example"}, "provider 'router' exists already"),
         ("custom", {"url": "https://x.example"}, "'custom' is a kind"),
@@ -279,11 +279,11 @@ def test_a_provider_is_added_without_touching_what_stands_there(example: Home) -
     ],
 )
 def test_a_wrong_provider_is_not_written(
-    example: Home, name: str, entry: dict[str, object], told: str
+    example: Home, name: str, entry: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         config_file.add_provider(example, name, entry)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "holdfast.toml:" not in str(caught.value)
     assert example.config.read_text() == EXAMPLE
 
@@ -306,18 +306,18 @@ def test_a_rename_reaches_tables_ladder_and_kept_keys_and_keeps_every_comment(ex
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("mimo", "router", "exists already"),
         ("nobody", "x", "no provider is called 'nobody'"),
         ("mimo", "auto", "is a kind"),
     ],
 )
-def test_a_rename_that_cannot_be_changes_nothing(example: Home, old: str, new: str, told: str) -> None:
+def test_a_rename_that_cannot_be_changes_nothing(example: Home, old: str, new: str, message: str) -> None:
     kept = SecretsFile(example.secrets)
     kept.put("mimo", "b", Secret("value-of-b"))
     kept.put("router", "b", Secret("value-of-router"))
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         config_file.rename_provider(example, old, new)
     assert example.config.read_text() == EXAMPLE
     assert SecretsFile(example.secrets).get("router", "b") == Secret("value-of-router")
@@ -513,7 +513,7 @@ def test_a_directory_that_was_deleted_selects_nothing(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (
             'pin = "mimo/b"\n[provider.mimo]\nurl = "https://evil.example/v1"\n',
@@ -552,11 +552,11 @@ def test_a_directory_that_was_deleted_selects_nothing(
     ],
 )
 def test_a_project_never_defines_or_redirects_a_provider(
-    tmp_path: Path, mine: Config, text: str | bytes, told: str
+    tmp_path: Path, mine: Config, text: str | bytes, message: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         config_file.project_pin(mine, project(tmp_path, text))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert caught.value.next_step
 
 

@@ -50,8 +50,8 @@ def problems(document: Mapping[str, object]) -> list[str]:
     return [f"{problem.path}: {problem.what} | {problem.fix}" for problem in caught.value.problems]
 
 
-def urls(one: Provider) -> dict[str, str]:
-    return {endpoint.dialect: endpoint.url for endpoint in one.endpoints}
+def urls(entry: Provider) -> dict[str, str]:
+    return {endpoint.dialect: endpoint.url for endpoint in entry.endpoints}
 
 
 def test_an_empty_document_is_an_empty_configuration_with_defaults() -> None:
@@ -92,26 +92,26 @@ def test_an_endpoints_own_headers_may_say_where_a_gateway_product_sends_a_reques
 
 
 def test_each_dialect_may_have_its_own_url_auth_and_headers() -> None:
-    one = provider(
+    entry = provider(
         auth="api-key",
         endpoints={
             "openai-chat": "https://x.example/v1",
             "anthropic-messages": {"url": "https://x.example/a", "auth": "x-api-key"},
         },
     )
-    assert [(e.dialect, e.auth) for e in one.endpoints] == [
+    assert [(e.dialect, e.auth) for e in entry.endpoints] == [
         (Dialect.OPENAI_CHAT, Auth.API_KEY),
         (Dialect.ANTHROPIC_MESSAGES, Auth.X_API_KEY),
     ]
 
 
 def test_a_preset_gives_endpoints_and_profile_and_no_models() -> None:
-    one = provider(preset="two-doors")
-    assert urls(one) == {
+    entry = provider(preset="two-doors")
+    assert urls(entry) == {
         "openai-chat": "https://two.example/v1",
         "anthropic-messages": "https://two.example/anthropic",
     }
-    assert (one.preset, one.profile, one.models, one.keys) == ("two-doors", "doors", None, ())
+    assert (entry.preset, entry.profile, entry.models, entry.keys) == ("two-doors", "doors", None, ())
     assert provider(preset="two-doors", profile="other").profile == "other"
     assert provider(url="https://x.example/v1").profile is None
 
@@ -197,8 +197,8 @@ def test_what_a_name_of_the_users_own_answers_as_is_kept_as_written() -> None:
 
 
 def test_models_strategy_and_an_empty_list_of_models_are_kept_as_written() -> None:
-    one = provider(url="https://x.example/v1", models=["a", "b/c:free"], strategy="round-robin")
-    assert (one.models, one.strategy) == (("a", "b/c:free"), Strategy.ROUND_ROBIN)
+    entry = provider(url="https://x.example/v1", models=["a", "b/c:free"], strategy="round-robin")
+    assert (entry.models, entry.strategy) == (("a", "b/c:free"), Strategy.ROUND_ROBIN)
     assert provider(url="https://x.example/v1", models=[]).models == ()
 
 
@@ -211,7 +211,7 @@ def test_a_ladder_lists_pins_and_a_time() -> None:
         }
     )
     assert config.fallbacks[Pin.parse("a/m")].then == (Pin.parse("b/x/y"),)
-    assert [one.return_after for one in config.fallbacks.values()] == [600.0, 600.0]
+    assert [fallback.return_after for fallback in config.fallbacks.values()] == [600.0, 600.0]
 
 
 def test_settings_and_gateway_are_read_with_their_units() -> None:
@@ -236,18 +236,18 @@ def test_each_url_knows_who_set_it() -> None:
     config = read(
         {"provider": {"p": table, "q.r": {"endpoints": {"openai-chat": {"url": "https://x.example/v1"}}}}}
     )
-    one, dotted = config.providers.values()
+    plain, dotted = config.providers.values()
     chat, messages = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES
     assert (
-        config.endpoint_source(one, chat)
+        config.endpoint_source(plain, chat)
         == "provider.p.url, file:provider.p.url, instead of preset two-doors"
     )
-    assert config.endpoint_source(one, chat, one.keys[0]) == config.endpoint_source(one, chat)
+    assert config.endpoint_source(plain, chat, plain.keys[0]) == config.endpoint_source(plain, chat)
     assert (
-        config.endpoint_source(one, chat, one.keys[1])
+        config.endpoint_source(plain, chat, plain.keys[1])
         == "provider.p.keys[1].endpoints.openai-chat, file:provider.p.keys[1].endpoints.openai-chat"
     )
-    assert config.endpoint_source(one, messages) == ""
+    assert config.endpoint_source(plain, messages) == ""
     assert (
         config.endpoint_source(dotted, chat)
         == 'provider."q.r".endpoints.openai-chat, file:provider."q.r".endpoints.openai-chat'
@@ -278,7 +278,7 @@ NO_REFERENCE = (
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
+    ("table", "message"),
     [
         (
             {"url": "https://user:pw@x.example/v1"},
@@ -445,13 +445,13 @@ NO_REFERENCE = (
     ],
 )
 def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(
-    table: dict[str, object], told: str
+    table: dict[str, object], message: str
 ) -> None:
-    assert problems({"provider": {"p": table}}) == [f"provider.p.{told}"]
+    assert problems({"provider": {"p": table}}) == [f"provider.p.{message}"]
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "message"),
     [
         ({"providers": {}}, "providers: unknown key 'providers' | did you mean 'provider'?"),
         ({"provider": []}, "provider: must be a table | "),
@@ -529,20 +529,20 @@ def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(
     ],
 )
 def test_what_is_wrong_elsewhere_is_told_with_its_place_and_its_mending(
-    document: dict[str, object], told: str
+    document: dict[str, object], message: str
 ) -> None:
-    assert problems(document) == [told]
+    assert problems(document) == [message]
 
 
 def test_all_problems_are_told_at_once() -> None:
-    found = problems(
+    wrong = problems(
         {
             "provider": {"auto": {"keys": ["literal"], "url": "x"}, "p": {"urll": URL}},
             "settings": {"wait": 1},
             "more": {},
         }
     )
-    assert [one.partition(":")[0] for one in found] == [
+    assert [problem.partition(":")[0] for problem in wrong] == [
         "more",
         "provider.auto",
         "provider.auto.url",
@@ -604,7 +604,9 @@ LEAVES = st.one_of(
 )
 ANYTHING = st.recursive(
     LEAVES,
-    lambda one: st.lists(one, max_size=3) | st.dictionaries(st.sampled_from(NAMES), one, max_size=4),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.sampled_from(NAMES), children, max_size=4)
+    ),
     max_leaves=25,
 )
 

@@ -103,43 +103,46 @@ class Life:
 
     def move(self, name: str, written: Written) -> None:
         """The address of an entry is edited, and nothing else of it."""
-        if (found := self.config.providers.get(ProviderName(name))) is not None:
+        if (provider := self.config.providers.get(ProviderName(name))) is not None:
             self.written[name] = written
-            self.edit(replace(found, endpoints=read(name, written).endpoints))
+            self.edit(replace(provider, endpoints=read(name, written).endpoints))
 
     def rekey(self, name: str, drop: int, account: str) -> None:
         """A key is taken out of an entry, the others change places, and one gets another account."""
-        if (found := self.config.providers.get(ProviderName(name))) is not None and len(found.keys) > 1:
-            kept = [key for n, key in enumerate(found.keys) if n != drop % len(found.keys)][::-1]
-            self.edit(replace(found, keys=(replace(kept[0], account=account or None), *kept[1:])))
+        if (provider := self.config.providers.get(ProviderName(name))) is not None and len(provider.keys) > 1:
+            kept = [key for n, key in enumerate(provider.keys) if n != drop % len(provider.keys)][::-1]
+            self.edit(replace(provider, keys=(replace(kept[0], account=account or None), *kept[1:])))
 
     def remove(self, name: str) -> None:
         self.config = replace(
-            self.config, providers={one: found for one, found in self.config.providers.items() if one != name}
+            self.config,
+            providers={key: provider for key, provider in self.config.providers.items() if key != name},
         )
 
     def rename(self, old: str, new: str) -> None:
         """`holdfast provider rename`: the entry and its keys get the new name, and sessions and ladders
         follow."""
-        found = self.config.providers.get(ProviderName(old))
+        provider = self.config.providers.get(ProviderName(old))
         spoken = {
             pin.provider
-            for one, fallback_chain in self.config.fallbacks.items()
-            for pin in (one, *fallback_chain.then)
+            for start, fallback_chain in self.config.fallbacks.items()
+            for pin in (start, *fallback_chain.then)
         }
-        if found is None or new in {*self.config.providers, *spoken}:
+        if provider is None or new in {*self.config.providers, *spoken}:
             return
         name = ProviderName(new)
         self.remove(old)
         self.written[new] = self.written[old]
-        self.edit(replace(found, name=name, keys=tuple(replace(key, provider=name) for key in found.keys)))
+        self.edit(
+            replace(provider, name=name, keys=tuple(replace(key, provider=name) for key in provider.keys))
+        )
 
         def moved(pin: Pin) -> Pin:
             return Pin(name, pin.model) if pin.provider == old else pin
 
         fallbacks = {
-            moved(one): FallbackChain(moved(one), tuple(map(moved, fallback_chain.then)), 60.0)
-            for one, fallback_chain in self.config.fallbacks.items()
+            moved(pin): FallbackChain(moved(pin), tuple(map(moved, fallback_chain.then)), 60.0)
+            for pin, fallback_chain in self.config.fallbacks.items()
         }
         self.config = replace(self.config, fallbacks=fallbacks)
         active_fallback = self.session.active_fallback
@@ -152,7 +155,9 @@ class Life:
 
     def fallback_chain(self, pin: Pin, fallbacks: list[Pin]) -> None:
         then = tuple(dict.fromkeys(fallback for fallback in fallbacks if fallback != pin))
-        kept = {one: fallback_chain for one, fallback_chain in self.config.fallbacks.items() if one != pin}
+        kept = {
+            start: fallback_chain for start, fallback_chain in self.config.fallbacks.items() if start != pin
+        }
         self.config = replace(
             self.config, fallbacks={**kept, pin: FallbackChain(pin, then, 60.0)} if then else kept
         )
@@ -161,7 +166,7 @@ class Life:
         self.sim.health = HealthRegistry()
         for change in self.stored:
             self.sim.health.apply(change)
-        self.sim.unread |= {key.label for found in self.config.providers.values() for key in found.keys}
+        self.sim.unread |= {key.label for provider in self.config.providers.values() for key in provider.keys}
 
     def reset(self) -> None:
         """`holdfast key reset` for all keys: what was held against them is forgotten."""
@@ -189,9 +194,9 @@ class Life:
         except HoldfastError:
             return
         at_url = [
-            found.name
-            for found in self.config.providers.values()
-            if url in _urls(found) and (found.models is None or model in found.models)
+            provider.name
+            for provider in self.config.providers.values()
+            if url in _urls(provider) and (provider.models is None or model in provider.models)
         ]
         assert at_url == [pin.provider], "healed to what is not the only one"
         self.switch(pin)
@@ -307,8 +312,11 @@ class Life:
         return means(self.written[owner.name]).get(dialect)
 
 
-def _urls(found: Provider) -> set[str]:
-    return {one.url for one in (*found.endpoints, *(own for key in found.keys for own in key.endpoints))}
+def _urls(provider: Provider) -> set[str]:
+    return {
+        endpoint.url
+        for endpoint in (*provider.endpoints, *(own for key in provider.keys for own in key.endpoints))
+    }
 
 
 def born(jitter: Random) -> Life:
@@ -333,9 +341,9 @@ def a_wish(life: Life, jitter: Random) -> tuple[Pin, str | None]:
     there = list(life.config.providers.values())
     if not there or jitter.random() < 0.15:
         return a_pin(jitter), jitter.choice((None, a_label(jitter)))
-    found = jitter.choice(there)
-    return Pin(found.name, jitter.choice(MODELS)), jitter.choice(
-        (None, None, None, *(key.label for key in found.keys))
+    provider = jitter.choice(there)
+    return Pin(provider.name, jitter.choice(MODELS)), jitter.choice(
+        (None, None, None, *(key.label for key in provider.keys))
     )
 
 

@@ -58,8 +58,8 @@ def body(document: Any) -> Any:
         ),
         ({"code": "acme-4711-alice"}, {"code": "<string 15>"}),
         ({"code": "gsk_abcdefghijklmnop"}, {"code": "<string 20>"}),
-        *(({"code": one}, {"code": one}) for one in CODES),
-        *(({"code": one}, {"code": f"<string {len(one)}>"}) for one in NO_CODES),
+        *(({"code": code}, {"code": code}) for code in CODES),
+        *(({"code": code}, {"code": f"<string {len(code)}>"}) for code in NO_CODES),
         ({"message": "Alice: quota exceeded acme"}, {"message": "… quota exceeded …"}),
         ({"message": "hello alice"}, {"message": "<string 11>"}),
         (
@@ -83,8 +83,8 @@ def test_headers_are_names_and_two_harmless_values() -> None:
         ("x alice", "b"),
         ("set-cookie", "alice"),
     )
-    told = shape(Reply(418, headers), WORDS)
-    assert told["headers"] == {
+    sample = shape(Reply(418, headers), WORDS)
+    assert sample["headers"] == {
         "content-type": "application/json",
         "retry-after": "30",
         "set-cookie": "",
@@ -111,12 +111,12 @@ def test_what_is_no_json_is_reduced_as_well(reply: Reply, kept: str) -> None:
 
 
 def test_two_answers_of_one_shape_have_one_name() -> None:
-    one, two = (
+    first, two = (
         shape(Reply(418, (), json.dumps({"message": name, "code": "odd"}).encode()), WORDS)
         for name in ("alice", "carol")
     )
-    assert digest(one) == digest(two)
-    assert digest(one) != digest(shape(Reply(419), WORDS))
+    assert digest(first) == digest(two)
+    assert digest(first) != digest(shape(Reply(419), WORDS))
 
 
 @given(

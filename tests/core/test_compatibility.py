@@ -12,7 +12,9 @@ CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Diale
 
 
 def entry(name: str, *dialects: Dialect) -> Provider:
-    return Provider(ProviderName(name), tuple(Endpoint(f"https://{name}.example", one) for one in dialects))
+    return Provider(
+        ProviderName(name), tuple(Endpoint(f"https://{name}.example", dialect) for dialect in dialects)
+    )
 
 
 def chosen_at_maker(model: str, **answers_as: str) -> Connection:

@@ -65,7 +65,7 @@ def told(
     fault: Fault, *attempts: Attempt, connection: Connection = CONNECTION, evidence: Evidence | None = NEVER
 ) -> Explanation:
     attempts = attempts or (Attempt(1, connection, NOW - 1, NOW, fault),)
-    place = "provider.mimo-plan.url, holdfast.toml:3"
+    source = "provider.mimo-plan.url, holdfast.toml:3"
     return explain(
         fault,
         connection,
@@ -73,7 +73,7 @@ def told(
         evidence,
         NOW,
         key_shown="…3f9A",
-        source=place,
+        source=source,
         session="issue-42",
         clock=clock,
     )
@@ -553,10 +553,10 @@ def test_a_mask_without_a_tail_shows_none(shown: str) -> None:
 # Each verb of action, and what must stand in the log before it may be said.
 VERBS = {
     r"\bask(ed|ing) again": lambda log: any(
-        one.connection == after.connection for one, after in pairwise(_sent(log))
+        attempt.connection == after.connection for attempt, after in pairwise(_sent(log))
     ),
-    r"\bswitched": lambda log: len({one.connection.key for one in _sent(log)}) > 1,
-    r"\bto test a key": lambda log: any(one.probe for one in _sent(log)),
+    r"\bswitched": lambda log: len({attempt.connection.key for attempt in _sent(log)}) > 1,
+    r"\bto test a key": lambda log: any(attempt.probe for attempt in _sent(log)),
     r"\bf[ae]ll(s|en)? back": lambda log: False,
     r"\bretried": lambda log: False,
     r"\brefreshed|\brenewed|\bwaited|\bread anew": lambda log: False,
@@ -564,7 +564,7 @@ VERBS = {
 
 
 def _sent(log: tuple[Attempt, ...]) -> list[Attempt]:
-    return [one for one in log if one.fault is None or one.fault.phase is not Phase.UNSENT]
+    return [attempt for attempt in log if attempt.fault is None or attempt.fault.phase is not Phase.UNSENT]
 
 
 times = st.floats(0, 1e4)
@@ -606,7 +606,7 @@ def test_a_verb_is_spoken_only_if_an_attempt_backs_it(
     fault: Fault, connection: Connection, log: tuple[Attempt, ...], evidence: Evidence | None
 ) -> None:
     text = str(explain(fault, connection, log, evidence, NOW, clock=clock))
-    backed_by_words = " ".join(one.then for one in log)
+    backed_by_words = " ".join(attempt.then for attempt in log)
     for verb, backed in VERBS.items():
         if re.search(verb, text):
             assert backed(log) or re.search(verb, backed_by_words), (verb, text)

@@ -92,8 +92,8 @@ def test_a_hint_is_never_negative_endless_or_longer_than_the_longest_allowance(
     status: int, headers: dict[str, str], fields: dict[str, object]
 ) -> None:
     fault = classify(_answer(status, headers, fields), GENERIC, now=NOW)
-    for told in (fault.retry_after, fault.reset_at - NOW if fault.reset_at is not None else None):
-        assert told is None or (isfinite(told) and 0 <= told <= LONGEST_HINT + 1e-6)
+    for seconds in (fault.retry_after, fault.reset_at - NOW if fault.reset_at is not None else None):
+        assert seconds is None or (isfinite(seconds) and 0 <= seconds <= LONGEST_HINT + 1e-6)
 
 
 @given(st.sampled_from([429, 503, 529]), _headers, _fields)
@@ -119,9 +119,9 @@ def test_a_request_never_asks_two_keys_of_an_account_that_has_no_quota_left(
     accounts: list[str | None],
 ) -> None:
     keys = tuple(key("p", f"k{number}", account) for number, account in enumerate(accounts))
-    sim, one = Sim(), route(provider("p", keys=keys))
+    sim, chosen = Sim(), route(provider("p", keys=keys))
     for _ in range(4):
-        sim.run(call(one), lambda send, now: BROKE)
+        sim.run(call(chosen), lambda send, now: BROKE)
     asked = [send.connection.account or send.connection.label for send in sim.sends]
     assert len(asked) == len(set(asked))
 
@@ -147,26 +147,26 @@ def test_an_account_is_one_only_within_its_provider() -> None:
 )
 @pytest.mark.parametrize("back", [3_600.0, 86_400.0 * 365])
 def test_a_clock_that_is_set_back_prolongs_no_verdict(answer: Reply, back: float) -> None:
-    one = route(provider("p", "a"))
+    chosen = route(provider("p", "a"))
     sim = Sim()
-    sim.run(call(one), [None])
-    sim.run(call(one, limits=Limits(probe_delays=(), wait_budget=0.01)), lambda send, now: answer)
-    assert sim.run(call(one, limits=Limits(wait_budget=0.0)), []).from_memory
+    sim.run(call(chosen), [None])
+    sim.run(call(chosen, limits=Limits(probe_delays=(), wait_budget=0.01)), lambda send, now: answer)
+    assert sim.run(call(chosen, limits=Limits(wait_budget=0.0)), []).from_memory
     sim.now -= back
-    assert sim.run(call(one), [None]).fault is None
+    assert sim.run(call(chosen), [None]).fault is None
 
 
 def test_after_the_clock_was_set_back_a_new_verdict_has_the_new_time() -> None:
-    one, sim = route(provider("p", "a")), Sim()
-    sim.run(call(one), [BROKE])
+    chosen, sim = route(provider("p", "a")), Sim()
+    sim.run(call(chosen), [BROKE])
     sim.now -= 86_400.0
-    sim.run(call(one), [BROKE])
-    told = sim.run(call(one), [])
-    assert told.from_memory
+    sim.run(call(chosen), [BROKE])
+    outcome = sim.run(call(chosen), [])
+    assert outcome.from_memory
     assert sim.cooled[-1].cooldown.since <= sim.now
-    assert told.fault is not None
-    assert told.fault.retry_after is not None
-    assert told.fault.retry_after <= 3_600.0
+    assert outcome.fault is not None
+    assert outcome.fault.retry_after is not None
+    assert outcome.fault.retry_after <= 3_600.0
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_an_endpoint_knows_whether_it_is_on_this_machine(host: str, local: bool)
 
 
 @pytest.mark.parametrize(
-    ("place", "local"),
+    ("address", "local"),
     [
         ("localhost:4141", True),
         ("[::1]:80", True),
@@ -151,8 +151,8 @@ def test_an_endpoint_knows_whether_it_is_on_this_machine(host: str, local: bool)
         ("", False),
     ],
 )
-def test_a_place_without_a_scheme_is_recognised_too(place: str, local: bool) -> None:
-    assert is_loopback(place) is local
+def test_a_place_without_a_scheme_is_recognised_too(address: str, local: bool) -> None:
+    assert is_loopback(address) is local
 
 
 def test_a_rotation_can_change_the_key_and_nothing_else() -> None:
@@ -244,7 +244,9 @@ def test_a_dialect_that_only_a_key_speaks_is_one_of_its_providers() -> None:
     owner = provider("mimo", keys=(key("mimo", "a"), bound))
     assert owner.dialects == (CHAT, Dialect.ANTHROPIC_MESSAGES)
     spoken = Route.build(owner, Dialect.ANTHROPIC_MESSAGES, "m").connections
-    assert [(one.key, one.endpoint.url) for one in spoken] == [(bound, "https://x.example")]
+    assert [(connection.key, connection.endpoint.url) for connection in spoken] == [
+        (bound, "https://x.example")
+    ]
 
 
 def test_a_lane_on_one_chosen_key_has_no_spare() -> None:

@@ -109,9 +109,9 @@ def test_a_move_raises_the_version_and_dates_the_state() -> None:
 def test_without_consent_no_path_leads_to_a_mint(state: State, capability: Capability) -> None:
     for reason in ("", "key_dead", "model_gone", "budget"):
         for minted_before in (0, 1):
-            found = next_step(record(state, capability, reason=reason, minted=minted_before), NOW)
+            step = next_step(record(state, capability, reason=reason, minted=minted_before), NOW)
             renews = capability is Capability.DERIVED and state in WITH_KEY and reason == "key_dead"
-            assert (found is Step.MINT) is renews, "only what costs nothing is renewed by itself"
+            assert (step is Step.MINT) is renews, "only what costs nothing is renewed by itself"
 
 
 @pytest.mark.parametrize(

@@ -108,8 +108,8 @@ def test_a_plan_key_at_the_pay_as_you_go_host_stays_refused_and_its_refusal_name
 def test_the_first_use_of_a_key_is_one_request_and_the_others_wait_for_its_verdict() -> None:
     sim = Sim()
 
-    def found_bad(one: Sim) -> None:
-        Sim(one.health, one.now).run(call(ONE), [BAD_KEY])
+    def found_bad(waiting: Sim) -> None:
+        Sim(waiting.health, waiting.now).run(call(ONE), [BAD_KEY])
 
     sim.busy_probes = [found_bad]
     outcome = sim.run(call(ONE), [])
@@ -118,7 +118,7 @@ def test_the_first_use_of_a_key_is_one_request_and_the_others_wait_for_its_verdi
 
 
 def test_nobody_waits_twice_for_the_first_answer_of_a_key() -> None:
-    sim = Sim(busy_probes=[lambda one: None])
+    sim = Sim(busy_probes=[lambda waiting: None])
     assert sim.run(call(ONE), [None]).fault is None
     assert [type(step).__name__ for step in sim.steps] == ["Probe", "Send"]
     assert [attempt.probe for attempt in sim.run(call(OPEN), [None]).attempts] == [False]
@@ -185,9 +185,9 @@ def test_the_others_wait_for_the_verdict_and_send_again_when_it_is_good() -> Non
     sim = Sim()
     known_good(sim, "a")
 
-    def found_good(one: Sim) -> None:
-        one.now += 3.5
-        one.health.apply(KeySucceeded("a0", URL, "m1", "", one.now, True))
+    def found_good(waiting: Sim) -> None:
+        waiting.now += 3.5
+        waiting.health.apply(KeySucceeded("a0", URL, "m1", "", waiting.now, True))
 
     sim.busy_probes = [found_good]
     outcome = sim.run(call(ONE), [BAD_KEY, None])
@@ -200,8 +200,8 @@ def test_the_others_do_not_ask_again_when_the_verdict_is_bad() -> None:
     sim = Sim()
     known_good(sim, "a")
 
-    def found_bad(one: Sim) -> None:
-        other = Sim(one.health, one.now)
+    def found_bad(waiting: Sim) -> None:
+        other = Sim(waiting.health, waiting.now)
         other.run(call(ONE), [BAD_KEY] * 4)
 
     sim.busy_probes = [found_bad]
@@ -212,7 +212,7 @@ def test_the_others_do_not_ask_again_when_the_verdict_is_bad() -> None:
 
 
 def test_when_the_prober_dies_the_next_one_takes_over() -> None:
-    sim = Sim(busy_probes=[lambda one: None])
+    sim = Sim(busy_probes=[lambda waiting: None])
     known_good(sim, "a")
     assert sim.run(call(ONE), [BAD_KEY, None]).fault is None
     assert [type(step).__name__ for step in sim.steps] == ["Send", "Refresh", "Probe", "Probe", "Send"]
@@ -236,7 +236,9 @@ def test_while_a_key_is_suspect_a_new_request_waits_for_the_verdict_before_it_se
     sim = Sim()
     known_good(sim, "a")
     sim.health.apply(KeyFailed("a0", URL, F.AUTH_REJECTED, sim.now - 1))
-    sim.busy_probes = [lambda one: one.health.apply(KeySucceeded("a0", URL, "m1", "", one.now, True))]
+    sim.busy_probes = [
+        lambda waiting: waiting.health.apply(KeySucceeded("a0", URL, "m1", "", waiting.now, True))
+    ]
     sim.run(call(ONE), [None])
     assert [type(step).__name__ for step in sim.steps] == ["Probe", "Send"]
 
@@ -487,7 +489,7 @@ def test_without_any_key_that_can_be_read_nothing_is_sent() -> None:
 
 def test_a_key_whose_value_runs_out_at_once_is_not_read_for_ever() -> None:
     sim = Sim()
-    context = sim.context()._replace(fingerprint=lambda one: None)
+    context = sim.context()._replace(fingerprint=lambda key: None)
     sim.context = lambda: context  # type: ignore[method-assign]
     outcome = sim.run(call(ONE), [])
     assert outcome.fault is not None
@@ -659,7 +661,7 @@ def test_verdicts_of_different_kinds_are_no_repetition_that_bars_a_key() -> None
     sim.run(call(ONE), [Reply(402, (), b"no credit left")])
     sim.now += 3601
     sim.run(call(ONE), [Reply(401, (), b"")])
-    assert [one.cooldown.until < float("inf") for one in sim.cooled] == [True, True]
+    assert [change.cooldown.until < float("inf") for change in sim.cooled] == [True, True]
     sim.now += 301
     assert sim.run(call(ONE), [None]).fault is None
 
@@ -705,4 +707,6 @@ def test_a_pin_named_by_one_request_changes_nothing_of_its_session() -> None:
     outcome = sim.run(call(TWO, RUNG, chosen=False), [OVERLOADED, OVERLOADED, None])
     assert (outcome.fault, outcome.active_fallback) == (None, True)
     sim.run(call(TWO, chosen=False), [None])
-    assert not [one for one in sim.changes if isinstance(one, KeyKept | FallbackStarted | FallbackEnded)]
+    assert not [
+        change for change in sim.changes if isinstance(change, KeyKept | FallbackStarted | FallbackEnded)
+    ]

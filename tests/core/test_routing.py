@@ -35,7 +35,9 @@ TWIN = Provider(
 
 
 def config(*providers: Provider, fallbacks: tuple[FallbackChain, ...] = ()) -> Config:
-    return Config(providers={p.name: p for p in providers}, fallbacks={one.pin: one for one in fallbacks})
+    return Config(
+        providers={p.name: p for p in providers}, fallbacks={fallback.pin: fallback for fallback in fallbacks}
+    )
 
 
 ALL = config(A, B, OTHER, SPEAKER, TWIN)
@@ -180,7 +182,7 @@ def test_a_row_that_no_or_several_entries_match_asks(row: LegacyRow, candidates:
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         (
             LegacyRow("", "", "m1"),
@@ -201,10 +203,10 @@ def test_a_row_that_no_or_several_entries_match_asks(row: LegacyRow, candidates:
         (LegacyRow("", URL, "m1"), f"it is not certain which provider of yours serves model 'm1' at {URL}"),
     ],
 )
-def test_a_row_that_names_nobody_is_told_in_a_sentence(row: LegacyRow, said: str) -> None:
+def test_a_row_that_names_nobody_is_told_in_a_sentence(row: LegacyRow, message: str) -> None:
     with pytest.raises(ConnectionLost) as lost:
         recover_pin(ALL, row)
-    assert lost.value.what == said
+    assert lost.value.what == message
 
 
 def test_an_endpoint_of_a_keys_own_counts_as_a_door_of_its_provider() -> None:

@@ -61,9 +61,9 @@ def test_a_traceback_with_its_variables_shows_the_mask() -> None:
 
     with pytest.raises(RuntimeError) as caught:
         failing(KEY)
-    told = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
-    assert "failing" in told
-    assert VALUE not in told
+    text = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "failing" in text
+    assert VALUE not in text
 
 
 def test_a_logger_shows_the_mask(caplog: pytest.LogCaptureFixture) -> None:

@@ -216,9 +216,9 @@ def test_the_verdict_that_matters_is_the_hard_one_that_lasts_longest() -> None:
     health = HealthRegistry(
         [], [cooldown(Scope.ENDPOINT, 900.0), cooldown(Scope.KEY, 50.0), cooldown(Scope.KEY_MODEL, 70.0)]
     )
-    found = health.cooldown("f", CONNECTION)
-    assert found is not None
-    assert (found.until, found.hard) == (70.0, True)
+    verdict = health.cooldown("f", CONNECTION)
+    assert verdict is not None
+    assert (verdict.until, verdict.hard) == (70.0, True)
     soft = health.cooldown("g", CONNECTION)
     assert soft is not None
     assert not soft.hard
@@ -390,8 +390,8 @@ ALL = Config(providers={p.name: p for p in (BARE, OPEN, KEYLESS, LOCAL, LISTED)}
 
 
 def test_the_picker_offers_declared_and_discovered_models_with_their_connection() -> None:
-    found = options(ALL, {"bare": ["x"], "open": ["o2", "o1"], "listed": ["m1", "m3"]})
-    assert [(str(o.pin), o.declared) for o in found] == [
+    offered = options(ALL, {"bare": ["x"], "open": ["o2", "o1"], "listed": ["m1", "m3"]})
+    assert [(str(o.pin), o.declared) for o in offered] == [
         ("open/o1", False),
         ("open/o2", False),
         ("keyless/k1", True),
@@ -400,7 +400,7 @@ def test_the_picker_offers_declared_and_discovered_models_with_their_connection(
         ("listed/m1", True),
         ("listed/m3", False),
     ]
-    assert {str(o.pin): o.why_not for o in found if o.why_not} == {
+    assert {str(o.pin): o.why_not for o in offered if o.why_not} == {
         "keyless/k1": "it has no key (holdfast key add keyless --from env:NAME)"
     }
 
@@ -411,9 +411,9 @@ def test_a_listed_name_that_no_pin_can_write_hides_no_other(name: str) -> None:
 
 
 def test_an_option_that_the_reader_cannot_speak_says_why() -> None:
-    found = options(ALL, {}, [Dialect.ANTHROPIC_MESSAGES])
-    assert {o.why_not for o in found} == {"it speaks openai-chat only"}
-    assert all(o.dialects == () for o in found)
+    offered = options(ALL, {}, [Dialect.ANTHROPIC_MESSAGES])
+    assert {o.why_not for o in offered} == {"it speaks openai-chat only"}
+    assert all(o.dialects == () for o in offered)
 
 
 def test_the_gate_decides_by_dialect_alone() -> None:

@@ -74,14 +74,14 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def token(number: int, **more: object) -> tuple[int, bytes]:
-    told = {
+    answer = {
         "access_token": f"access-{number}",
         "refresh_token": f"refresh-{number}",
         "token_type": "Bearer",
         "expires_in": 600,
     }
     return 200, json.dumps(
-        {name: value for name, value in (told | more).items() if value is not None}
+        {name: value for name, value in (answer | more).items() if value is not None}
     ).encode()
 
 

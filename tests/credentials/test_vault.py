@@ -106,13 +106,13 @@ def test_a_variable_that_holds_no_key_says_so(context: World, value: str | None,
 def test_a_file_is_read_once_until_it_changes(context: World, tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("first-value\n")
-    one = key(f"file:{path}")
-    assert context.vault.peek(one) is None
-    first = context.vault.secret(one)
-    assert context.vault.peek(one) is first
+    reference = key(f"file:{path}")
+    assert context.vault.peek(reference) is None
+    first = context.vault.secret(reference)
+    assert context.vault.peek(reference) is first
     path.write_text("second-value-is-longer\n")
-    assert context.vault.peek(one) is None
-    assert context.vault.secret(one) == Secret("second-value-is-longer")
+    assert context.vault.peek(reference) is None
+    assert context.vault.secret(reference) == Secret("second-value-is-longer")
 
 
 def test_a_file_may_be_written_with_a_tilde(
@@ -168,15 +168,15 @@ def test_what_others_can_read_is_noted_not_refused(context: World, tmp_path: Pat
 
 
 def test_a_program_is_run_without_a_shell_and_kept_for_five_minutes(context: World) -> None:
-    one = key("cmd:op read 'op://vault/an item'; rm -rf /")
-    assert context.vault.peek(one) is None
-    assert context.vault.secret(one) == Secret("from-a-program")
+    reference = key("cmd:op read 'op://vault/an item'; rm -rf /")
+    assert context.vault.peek(reference) is None
+    assert context.vault.secret(reference) == Secret("from-a-program")
     assert context.runs == [["op", "read", "op://vault/an item;", "rm", "-rf", "/"]]
     context.now += 299
-    assert context.vault.peek(one) == Secret("from-a-program")
+    assert context.vault.peek(reference) == Secret("from-a-program")
     context.now += 1
-    assert context.vault.peek(one) is None
-    context.vault.secret(one)
+    assert context.vault.peek(reference) is None
+    context.vault.secret(reference)
     assert len(context.runs) == 2
 
 
@@ -314,44 +314,44 @@ def test_a_keyring_that_is_missing_or_broken_is_told_without_its_words(tmp_path:
 def test_a_kept_key_belongs_to_its_provider_and_follows_other_processes(context: World) -> None:
     SecretsFile(context.vault.file.path).put("mimo", "b", Secret("value-of-b"))
     SecretsFile(context.vault.file.path).put("other", "c", Secret("value-of-c"))
-    one = key("store:b")
-    assert context.vault.peek(one) is None
-    assert context.vault.secret(one) == Secret("value-of-b")
-    assert context.vault.peek(one) == Secret("value-of-b")
+    reference = key("store:b")
+    assert context.vault.peek(reference) is None
+    assert context.vault.secret(reference) == Secret("value-of-b")
+    assert context.vault.peek(reference) == Secret("value-of-b")
     assert f"not in {context.vault.file.path}" in str(missing(context, "store:c"))
     SecretsFile(context.vault.file.path).put("mimo", "b", Secret("another-value-of-b"))
-    assert context.vault.peek(one) is None
-    assert context.vault.secret(one) == Secret("another-value-of-b")
+    assert context.vault.peek(reference) is None
+    assert context.vault.secret(reference) == Secret("another-value-of-b")
 
 
 def test_reading_again_says_whether_the_value_changed(context: World) -> None:
-    one = key("cmd:x")
-    context.vault.secret(one)
-    assert context.vault.reread(one) is False
+    reference = key("cmd:x")
+    context.vault.secret(reference)
+    assert context.vault.reread(reference) is False
     context.answer = (0, b"a-new-token", b"")
-    assert context.vault.peek(one) == Secret("from-a-program")
-    assert context.vault.reread(one) is True
-    assert context.vault.peek(one) == Secret("a-new-token")
+    assert context.vault.peek(reference) == Secret("from-a-program")
+    assert context.vault.reread(reference) is True
+    assert context.vault.peek(reference) == Secret("a-new-token")
     context.answer = (1, b"", b"")
     with pytest.raises(SecretMissing):
-        context.vault.reread(one)
-    assert context.vault.peek(one) is None
+        context.vault.reread(reference)
+    assert context.vault.peek(reference) is None
 
 
 def test_many_threads_run_a_program_once(context: World) -> None:
     started = threading.Barrier(8)
-    found: list[Secret] = []
+    secrets: list[Secret] = []
 
     def ask() -> None:
         started.wait()
-        found.append(context.vault.secret(key("cmd:x")))
+        secrets.append(context.vault.secret(key("cmd:x")))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (len(found), len(context.runs)) == (8, 1)
+    assert (len(secrets), len(context.runs)) == (8, 1)
 
 
 def test_a_fingerprint_is_of_the_secret_and_for_a_program_of_the_command(context: World) -> None:
@@ -380,9 +380,9 @@ def test_every_secret_seen_of_late_is_known_for_redaction(context: World) -> Non
 
 def test_a_known_key_costs_next_to_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("A_KEY_OF_MINE", "some-value")
-    vault, one = Vault(tmp_path / "s"), key("env:A_KEY_OF_MINE")
-    assert vault.secret(one) == Secret("some-value")
-    best = min(timeit.repeat(lambda: vault.peek(one), number=2000, repeat=20)) / 2000
+    vault, reference = Vault(tmp_path / "s"), key("env:A_KEY_OF_MINE")
+    assert vault.secret(reference) == Secret("some-value")
+    best = min(timeit.repeat(lambda: vault.peek(reference), number=2000, repeat=20)) / 2000
     assert best < 10e-6
 
 

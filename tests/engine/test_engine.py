@@ -139,8 +139,8 @@ def test_a_key_that_cannot_be_read_is_no_send(
 
 
 def test_what_one_engine_learns_the_others_know_before_their_next_request(context: World) -> None:
-    one, other = context.engine(), context.engine()
-    context.run(one, BAD_KEY, BAD_KEY)
+    first, other = context.engine(), context.engine()
+    context.run(first, BAD_KEY, BAD_KEY)
     request_run = context.run(other)
     assert request_run.outcome is not None
     assert request_run.outcome.from_memory
@@ -197,8 +197,8 @@ def test_an_exchange_that_has_not_ended_gives_no_outcome_away(context: World) ->
 
 
 def test_one_engine_probes_and_the_other_waits_for_its_verdict(context: World) -> None:
-    one, other = context.engine(), context.engine()
-    context.run(one, None)
+    ours, other = context.engine(), context.engine()
+    context.run(ours, None)
     context.now += 10
 
     def refused(engine: Engine) -> RequestRun:
@@ -211,7 +211,7 @@ def test_one_engine_probes_and_the_other_waits_for_its_verdict(context: World) -
                 request_run.perform()
         return request_run
 
-    first, second = refused(one), refused(other)
+    first, second = refused(ours), refused(other)
     assert first.perform()
     assert isinstance(first.step, Send)
     assert first.step.probe
@@ -268,7 +268,7 @@ def test_the_configuration_is_read_again_when_the_file_changes(
     before = engine.start_request("s1", CHAT, None)
     context.write(CONFIG.replace("https://mimo.example/v1", "https://moved.example/v1"))
     after = engine.start_request("s1", CHAT, None)
-    assert [one.call.route.connection.endpoint.url for one in (before, after)] == [
+    assert [request_run.call.route.connection.endpoint.url for request_run in (before, after)] == [
         "https://mimo.example/v1",
         "https://moved.example/v1",
     ]
@@ -315,8 +315,8 @@ def test_a_choice_that_no_longer_resolves_is_refused_before_anything_is_sent(
 
 
 def test_a_rung_stands_in_under_a_lease_that_every_engine_sees_and_that_ends(context: World) -> None:
-    one, other = context.engine(), context.engine()
-    first = context.run(one, OVERLOADED, OVERLOADED, None)
+    ours, other = context.engine(), context.engine()
+    first = context.run(ours, OVERLOADED, OVERLOADED, None)
     assert first.headers()["holdfast-fallback"] == "router/m1"
     row = other.store.session("s1")
     assert row is not None
@@ -327,13 +327,13 @@ def test_a_rung_stands_in_under_a_lease_that_every_engine_sees_and_that_ends(con
     assert context.run(other, None).headers()["holdfast-pin"] == "router/m1"
     context.now += 700
     assert context.run(other, None).headers()["holdfast-pin"] == "mimo/m1"
-    one.catch_up()
-    kept = one.session("s1")
+    ours.catch_up()
+    kept = ours.session("s1")
     assert kept is not None
     assert kept.active_fallback is None
     other.journal_writer.flush()
-    one.journal_writer.flush()
-    kinds = [event.kind for event in one.store.journal(session="s1")]
+    ours.journal_writer.flush()
+    kinds = [event.kind for event in ours.store.journal(session="s1")]
     assert EventKind.FELL_BACK in kinds
     assert EventKind.RETURNED in kinds
 
@@ -365,7 +365,7 @@ def test_a_plan_key_at_the_pay_as_you_go_host_is_told_the_hosts_of_its_plan(cont
     context.environ["PLAN"] = "tp-plan-key-12345678"
     request_run = context.run(context.engine(), BAD_KEY, BAD_KEY)
     assert request_run.outcome is not None
-    first, second = (one.fault for one in request_run.outcome.attempts)
+    first, second = (attempt.fault for attempt in request_run.outcome.attempts)
     plan = "token-plan-cn.xiaomimimo.com or token-plan-sgp.xiaomimimo.com or token-plan-ams.xiaomimimo.com"
     assert (first and first.hint, second and second.hint) == (None, plan)
     assert f"keys like this one belong to {plan}." in str(request_run.explanation())
@@ -377,7 +377,7 @@ def test_a_plan_key_at_one_of_its_plan_s_hosts_is_not_sent_to_another(context: W
     context.environ["PLAN"] = "tp-plan-key-12345678"
     request_run = context.run(context.engine(), BAD_KEY)
     assert request_run.outcome is not None
-    assert [one.fault and one.fault.hint for one in request_run.outcome.attempts] == [None]
+    assert [attempt.fault and attempt.fault.hint for attempt in request_run.outcome.attempts] == [None]
 
 
 def test_without_any_earlier_list_a_failing_side_door_gives_no_models(context: World) -> None:
@@ -426,15 +426,15 @@ def test_news_is_written_before_the_request_ends_and_one_more_success_of_a_good_
     monkeypatch.setattr(engine.journal_writer._worker, "_rouse", lambda: None)
     context.run(engine, None)
     first = context.now
-    assert [one.last_ok for one in engine.store.evidence()] == [first], (
+    assert [evidence.last_ok for evidence in engine.store.evidence()] == [first], (
         "that a key works for the first time is news"
     )
     engine.journal_writer.flush()
     context.now += 61
     context.run(engine, None)
-    assert [one.last_ok for one in engine.store.evidence()] == [first]
+    assert [evidence.last_ok for evidence in engine.store.evidence()] == [first]
     engine.journal_writer.flush()
-    assert [one.last_ok for one in engine.store.evidence()] == [context.now]
+    assert [evidence.last_ok for evidence in engine.store.evidence()] == [context.now]
 
 
 def test_what_a_provider_counted_is_written_down(context: World) -> None:
@@ -442,15 +442,15 @@ def test_what_a_provider_counted_is_written_down(context: World) -> None:
     for _ in range(2):
         context.run(engine, None).stream_ended(None, "m1", {"input": 12, "output": 34})
     engine.journal_writer.flush()
-    told = engine.store.journal(session="s1")
-    assert sorted(event.kind for event in told) == [
+    journal = engine.store.journal(session="s1")
+    assert sorted(event.kind for event in journal) == [
         EventKind.ATTEMPT,
         EventKind.ATTEMPT,
         EventKind.USAGE,
         EventKind.USAGE,
     ]
-    assert why(told)[-1].endswith("the provider counted 12 input, 34 output tokens")
-    assert len({event.request for event in told}) == 2
+    assert why(journal)[-1].endswith("the provider counted 12 input, 34 output tokens")
+    assert len({event.request for event in journal}) == 2
 
 
 def test_a_request_for_another_model_changes_nothing_stored(context: World) -> None:
@@ -506,16 +506,16 @@ def test_a_rung_of_another_pin_never_stands_in_for_the_sessions_own(context: Wor
 def test_a_switch_by_another_process_is_seen_although_what_is_known_of_keys_cannot_be_read(
     context: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, other = context.engine(), context.engine()
-    row = one.session("s1")
+    ours, other = context.engine(), context.engine()
+    row = ours.session("s1")
     assert row is not None
     other.store.save_session(row.choose(Pin.parse("router/m1"), context.now), row.version)
 
     def unreadable() -> list[Evidence]:
         raise StoreError("the disk is gone")
 
-    monkeypatch.setattr(one.store, "evidence", unreadable)
-    assert str(one.start_request("s1", CHAT, None).pin) == "router/m1"
+    monkeypatch.setattr(ours.store, "evidence", unreadable)
+    assert str(ours.start_request("s1", CHAT, None).pin) == "router/m1"
 
 
 def test_a_store_that_cannot_be_read_costs_near_names_and_not_the_providers_answer(

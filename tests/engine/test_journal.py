@@ -148,7 +148,7 @@ def test_the_attempts_of_a_request_read_in_order() -> None:
         Attempt(3, KEYLESS, NOW + 2, NOW + 2.3, cut, then="tried again after 0.1 s"),
         Attempt(4, KEYLESS, NOW + 3, NOW + 4),
     ]
-    assert why([attempt_event(one, "issue-42", "hf_1") for one in log], clock=clock) == [
+    assert why([attempt_event(attempt, "issue-42", "hf_1") for attempt in log], clock=clock) == [
         (
             "14:00:00  attempt 1: key 'a' at plan.example: auth_rejected (HTTP 401) in 0.2 s; asked again "
             "after 0.5 s: this key worked here before"

@@ -33,13 +33,13 @@ def sent(request_run: RequestRun, reply: Reply | None) -> None:
 
 
 def test_reading_a_refused_key_again_does_not_let_a_second_request_test_it(home: Path) -> None:
-    place = Home.at(home)
-    place.config.write_text(CONFIG, "utf-8")
+    its_home = Home.at(home)
+    its_home.config.write_text(CONFIG, "utf-8")
     store = MemoryStore()
     store.save_session(Session("s1", Pin.parse("mimo/m1")), None)
     engine = Engine(
-        place,
-        Vault(place.secrets, environ={"MIMO": "sk-mimo-12345678"}),
+        its_home,
+        Vault(its_home.secrets, environ={"MIMO": "sk-mimo-12345678"}),
         store,
         lambda connection, secret: (),
     )
@@ -68,7 +68,10 @@ def test_reading_a_refused_key_again_does_not_let_a_second_request_test_it(home:
     assert isinstance(refused.step, Send)
     assert not refused.step.probe, "the verdict is known: the key is good"
     sent(refused, None)
-    assert [one.outcome is not None and one.outcome.fault for one in (first, tester, refused)] == [
+    assert [
+        request_run.outcome is not None and request_run.outcome.fault
+        for request_run in (first, tester, refused)
+    ] == [
         None,
         None,
         None,
@@ -79,13 +82,13 @@ def test_reading_a_refused_key_again_does_not_let_a_second_request_test_it(home:
 def test_a_caller_who_leaves_while_the_lease_is_being_taken_keeps_it_from_nobody(home: Path) -> None:
     """A cancelled task does not wait for the thread that takes its step (asyncio), and that thread ends after
     it."""
-    place = Home.at(home)
-    place.config.write_text(CONFIG, "utf-8")
+    its_home = Home.at(home)
+    its_home.config.write_text(CONFIG, "utf-8")
     store = MemoryStore()
     store.save_session(Session("s1", Pin.parse("mimo/m1")), None)
     engine = Engine(
-        place,
-        Vault(place.secrets, environ={"MIMO": "sk-mimo-12345678"}),
+        its_home,
+        Vault(its_home.secrets, environ={"MIMO": "sk-mimo-12345678"}),
         store,
         lambda connection, secret: (),
     )

@@ -41,8 +41,8 @@ def ask(session: holdfast.Session, model: str = "") -> str:
         return str(answer.headers["holdfast-request-id"])
 
 
-def places(told: Why) -> dict[str, tuple[str, str]]:
-    return {part.name: (str(part.by), part.location) for part in told.parts}
+def places(origin: Why) -> dict[str, tuple[str, str]]:
+    return {part.name: (str(part.by), part.location) for part in origin.parts}
 
 
 def of_request(hf: holdfast.Holdfast, session: holdfast.Session, request: str) -> Why:
@@ -56,17 +56,17 @@ def test_each_part_of_a_session_names_what_set_it_and_the_line_that_says_so(
     with holdfast.open() as hf:
         session = hf.session("s1", "mimo/m1")
         ask(session)
-        told = session.origin()
-    assert places(told) == {
+        origin = session.origin()
+    assert places(origin) == {
         "provider": (SetBy.SESSION, ""),
         "model": (SetBy.SESSION, ""),
         "endpoint": (SetBy.FILE, "holdfast.toml:2"),
         "key": (SetBy.POOL, "holdfast.toml:3"),
         "dialect": (SetBy.REQUEST, ""),
     }
-    assert told.part("provider").changed == "created"
-    assert len(told.attempts) == 1
-    assert "from provider.mimo.url, holdfast.toml:2" in told.text()
+    assert origin.part("provider").changed == "created"
+    assert len(origin.attempts) == 1
+    assert "from provider.mimo.url, holdfast.toml:2" in origin.text()
 
 
 def test_a_key_that_took_over_says_from_which_and_for_which_fault(provider: ScriptedProvider) -> None:
@@ -112,17 +112,17 @@ def test_a_request_tells_its_session_its_rung_and_its_own_model_apart(provider: 
         plain, own = ask(session), ask(session, "twin/other")
         provider.follow([DOWN, DOWN, ok("hi")])
         fallback = ask(session)
-        told = {
+        parts = {
             name: of_request(hf, session, request).part("model")
             for name, request in {"plain": plain, "own": own, "rung": fallback}.items()
         }
         standing = session.origin().part("provider")
-    assert {name: (part.value, part.by) for name, part in told.items()} == {
+    assert {name: (part.value, part.by) for name, part in parts.items()} == {
         "plain": ("m1", SetBy.SESSION),
         "own": ("other", SetBy.REQUEST),
         "rung": ("m2", SetBy.FALLBACK),
     }
-    assert "a fallback of mimo/m1 (holdfast.toml:10)" in told["rung"].source
+    assert "a fallback of mimo/m1 (holdfast.toml:10)" in parts["rung"].source
     assert (standing.value, standing.by, standing.location, standing.changed) == (
         "twin",
         SetBy.FALLBACK,
@@ -138,8 +138,8 @@ def test_a_provider_that_is_gone_is_said_to_be_nowhere(provider: ScriptedProvide
         file = home / "holdfast.toml"
         file.write_text("")
         hf.engine.look_again()
-        told, asked = session.origin(), of_request(hf, session, request)
-    assert told.part("endpoint").by is SetBy.NOBODY
+        origin, asked = session.origin(), of_request(hf, session, request)
+    assert origin.part("endpoint").by is SetBy.NOBODY
     assert asked.part("endpoint").source == "an address that is no longer configured"
     with pytest.raises(KeyError):
-        told.part("key")
+        origin.part("key")

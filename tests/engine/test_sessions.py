@@ -38,8 +38,8 @@ def broken(store: MemoryStore, version: object = 3) -> BrokenSession:
     """A session whose row nobody can read."""
     store.save_session(replace(ROW, version=3), None)
     store._writer.execute("UPDATE session SET pin = 'custom/m', version = ?", [version])
-    (found,) = store.broken_sessions()
-    return found
+    (broken,) = store.broken_sessions()
+    return broken
 
 
 CREATED = Event(NOW, SessionCreated(), "s", pin="p/m")
@@ -47,7 +47,7 @@ SWITCHED = Event(NOW + 1, SessionSwitched(before="p/m", key="b"), "s", pin="q/m"
 
 
 @pytest.mark.parametrize(
-    ("change", "row", "told"),
+    ("change", "row", "events"),
     [
         (lambda store: sessions.create(store, ROW), ROW, [CREATED]),
         (
@@ -86,11 +86,11 @@ def test_every_choice_is_stored_and_told_in_one_step(
     store: MemoryStore,
     change: Callable[[MemoryStore], object],
     row: Session | None,
-    told: list[Event[Detail]],
+    events: list[Event[Detail]],
 ) -> None:
     change(store)
     assert store.session("s") == row
-    assert store.journal() == told
+    assert store.journal() == events
 
 
 @pytest.mark.parametrize(

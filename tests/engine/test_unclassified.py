@@ -48,9 +48,9 @@ def test_an_unknown_answer_is_kept_as_a_shape_and_reported_as_a_line(
                     )
             assert "holdfast report --list" in session.explain()
     listed = json.loads(cli("report", "--list", "--json").stdout)
-    assert [(one["status"], one["count"], one["profile"]) for one in listed] == [(418, 1, "generic")]
-    told = cli("report", listed[0]["id"][:4]).stdout
-    line = json.loads(told)
+    assert [(reply["status"], reply["count"], reply["profile"]) for reply in listed] == [(418, 1, "generic")]
+    output = cli("report", listed[0]["id"][:4]).stdout
+    line = json.loads(output)
     assert {
         "provider",
         "case",
@@ -65,7 +65,7 @@ def test_an_unknown_answer_is_kept_as_a_shape_and_reported_as_a_line(
     assert json.loads(line["body"]) == {
         "error": {"message": f"<string {len('alice-canary brewed tea')}>", "code": "teapot_overheated"}
     }
-    assert "canary" not in told + cli("report").stdout
+    assert "canary" not in output + cli("report").stdout
     path = next((home / "unknown").iterdir())
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
@@ -91,9 +91,9 @@ def test_a_shape_that_comes_again_is_counted_at_most_once_a_minute(tmp_path: Pat
     kept, generic = UnclassifiedReplies(tmp_path), profiles.load(None)
     for at in (100.0, 130.0, 200.0):
         name = kept.keep(Reply(600), generic, at)
-    found = kept.find(name)
-    assert found is not None
-    assert (found.count, found.first_at, found.last_at, digest(found.shape)) == (2, 100.0, 200.0, name)
+    sample = kept.find(name)
+    assert sample is not None
+    assert (sample.count, sample.first_at, sample.last_at, digest(sample.shape)) == (2, 100.0, 200.0, name)
 
 
 def test_a_directory_that_cannot_be_written_costs_no_request(tmp_path: Path) -> None:

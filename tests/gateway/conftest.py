@@ -228,7 +228,7 @@ def gateway(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartGatewa
         loop: str = "uvloop",
     ) -> Running:
         text = config or "\n".join(
-            entry(name, one) for name, one in zip(("mine", "other"), providers, strict=False)
+            entry(name, server) for name, server in zip(("mine", "other"), providers, strict=False)
         )
         (home / "holdfast.toml").write_text(
             text + "\n[settings]\nprobe_delays = [0, 0]\n" * (not config), "utf-8"
@@ -237,8 +237,8 @@ def gateway(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartGatewa
         return running[-1]
 
     yield start
-    for one in running:
-        one.close()
+    for server in running:
+        server.close()
 
 
 def entry(name: str, provider: ScriptedProvider) -> str:

@@ -65,8 +65,8 @@ class Served:
             threading.Thread(target=self._read_out, daemon=True),
             threading.Thread(target=self._read_errors, daemon=True),
         ]
-        for one in self._readers:
-            one.start()
+        for reader in self._readers:
+            reader.start()
         first = self._said.get(timeout=20)
         assert first, f"it ended with {self.process.wait()}: {''.join(self.errors)}"
         self.told: dict[str, Any] = json.loads(first)
@@ -91,7 +91,7 @@ class Served:
         return [json.loads(line) for line in [*self.errors]]
 
     def logged(self, event: str) -> list[dict[str, Any]]:
-        return [one for one in self.log if one["event"] == event]
+        return [line for line in self.log if line["event"] == event]
 
     def ask(
         self, path: str, body: Any = None, *, token: str | None = None, **headers: str
@@ -137,14 +137,14 @@ class Served:
         }
 
     def metrics(self) -> dict[str, float]:
-        found = self.ask("/metrics")
-        assert found.status_code == 200, found.text
+        page = self.ask("/metrics")
+        assert page.status_code == 200, page.text
         pairs = (
             re.fullmatch(r"holdfast_(\w+(?:\{.*\})?) (\S+)", line)
-            for line in found.text.splitlines()
+            for line in page.text.splitlines()
             if not line.startswith("#")
         )
-        return {one[1]: float(one[2]) for one in pairs if one is not None}
+        return {match[1]: float(match[2]) for match in pairs if match is not None}
 
     def workers(self) -> list[dict[str, Any]]:
         return self.ask("/holdfast/status").json()["workers"]
@@ -155,8 +155,8 @@ class Served:
         if self.process.poll() is None:
             self.process.send_signal(how)
         code = self.process.wait(patience)
-        for one in self._readers:
-            one.join(5)
+        for reader in self._readers:
+            reader.join(5)
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
@@ -180,7 +180,7 @@ def serving(home: Path, *options: str, **more: Any) -> Iterator[Served]:
 def eventually(holds: Callable[[], Any], within: float = 5.0) -> Any:
     """What `holds` gives as soon as it is true. Fails after `within` seconds."""
     until = time.monotonic() + within
-    while not (found := holds()):
+    while not (value := holds()):
         assert time.monotonic() < until, "it never came to hold"
         time.sleep(0.01)
-    return found
+    return value

@@ -72,12 +72,12 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def asked(
     engine: Any, path: str, token: Token | None = ANYBODY, method: str = "GET", sent: bytes = b""
 ) -> tuple[int, Any]:
-    found = AdminRoutes(Metrics(), "1.2").answer(
+    answer = AdminRoutes(Metrics(), "1.2").answer(
         FakePlane(engine), method, path, "", [(b"Authorization", b"Bearer " + sent)], token
     )  # type: ignore[arg-type]
-    if found is None:
+    if answer is None:
         return 0, None
-    status, headers, body = found  # type: ignore[misc]
+    status, headers, body = answer  # type: ignore[misc]
     return status, json.loads(body) if (b"content-type", b"application/json") in headers else body.decode()
 
 
@@ -93,10 +93,10 @@ def test_only_what_says_nothing_needs_no_token() -> None:
 
 @pytest.mark.parametrize("path", [*ADMIN, *sorted(AdminRoutes.OPEN), "/v1/models", "/v1/models/mimo/m"])
 def test_no_page_holds_a_key_or_a_traceback(path: str, engine: Any) -> None:
-    status, told = asked(engine, path)
+    status, answer = asked(engine, path)
     assert status == 200
-    assert CANARY[3:] not in json.dumps(told)
-    assert "Traceback" not in json.dumps(told)
+    assert CANARY[3:] not in json.dumps(answer)
+    assert "Traceback" not in json.dumps(answer)
 
 
 @pytest.mark.parametrize("path", [*ADMIN, *sorted(AdminRoutes.OPEN), "/v1/models"])
@@ -127,9 +127,9 @@ def test_a_path_that_is_none_is_left_to_others(path: str, engine: Any) -> None:
 
 
 def test_a_provider_is_shown_with_what_its_keys_did_and_what_rests(engine: Any) -> None:
-    _, (told,) = asked(engine, "/holdfast/providers")
-    first, gone = told["keys"]
-    assert (told["name"], first["label"], first["kept_in"], gone["label"], gone["account"]) == (
+    _, (entry,) = asked(engine, "/holdfast/providers")
+    first, gone = entry["keys"]
+    assert (entry["name"], first["label"], first["kept_in"], gone["label"], gone["account"]) == (
         "mimo",
         "MIMO_KEY",
         "env",
@@ -146,7 +146,7 @@ def test_a_provider_is_shown_with_what_its_keys_did_and_what_rests(engine: Any) 
 
 def test_sessions_and_requests_are_told_with_their_story(engine: Any) -> None:
     _, rows = asked(engine, "/holdfast/sessions")
-    assert {one["id"] for one in rows} == {"a", "b"}
+    assert {row["id"] for row in rows} == {"a", "b"}
     _, session = asked(engine, "/holdfast/session/a")
     assert (session["pin"], session["resumes"]) == ("mimo/m", True)
     assert "nothing sent on mimo/m" in session["why"][-1]
@@ -158,8 +158,11 @@ def test_sessions_and_requests_are_told_with_their_story(engine: Any) -> None:
 def test_a_session_that_would_not_resume_says_why(engine: Any) -> None:
     engine.home.config.write_text(CONFIG.replace("provider.mimo", "provider.other"))
     engine.look_again()
-    _, told = asked(engine, "/holdfast/session/a")
-    assert (told["resumes"], told["why_not"]) == (False, "there is no provider 'mimo', which 'mimo/m' names")
+    _, session = asked(engine, "/holdfast/session/a")
+    assert (session["resumes"], session["why_not"]) == (
+        False,
+        "there is no provider 'mimo', which 'mimo/m' names",
+    )
 
 
 def test_a_token_of_one_session_sees_nothing_else(engine: Any) -> None:
@@ -172,7 +175,7 @@ def test_a_token_of_one_session_sees_nothing_else(engine: Any) -> None:
         "/holdfast/session/a": 404,
         "/holdfast/requests/r1": 404,
     }
-    assert [one["id"] for one in asked(engine, "/holdfast/sessions", bound)[1]] == ["b"]
+    assert [session["id"] for session in asked(engine, "/holdfast/sessions", bound)[1]] == ["b"]
     assert asked(engine, "/holdfast/session/b", bound)[0] == 200
 
 
@@ -185,9 +188,9 @@ def test_readiness_tells_the_reason_only_to_whoever_has_a_token(
         {"ready": True, "store": "ok", "config": "ok", "draining": False},
     )
     engine.config_watch.error = ConfigError("holdfast.toml is wrong", next_step="holdfast doctor")
-    status, told = asked(engine, "/health/ready", sent=b"hf-good")
-    assert (status, told["ready"]) == (200, True)  # the last good one serves on
-    assert "holdfast.toml is wrong" in told["config"]
+    status, health = asked(engine, "/health/ready", sent=b"hf-good")
+    assert (status, health["ready"]) == (200, True)  # the last good one serves on
+    assert "holdfast.toml is wrong" in health["config"]
 
     def failing() -> int:
         raise StoreError("the store is gone")

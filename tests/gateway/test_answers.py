@@ -66,8 +66,8 @@ def speaking(answer: Callable[[int], tuple[bytes, bool]]) -> Iterator[tuple[str,
                 while len(body) < length:
                     body += sock.recv(65536)
                 seen.append(head + b"\r\n\r\n" + body)
-                said, resets = answer(len(seen))
-                sock.sendall(said)
+                data, resets = answer(len(seen))
+                sock.sendall(data)
                 if resets:
                     time.sleep(0.003)
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -132,15 +132,15 @@ def test_bodies_pass_byte_for_byte_plain_packed_and_streamed(
     with socket.create_connection(("127.0.0.1", provider.port)) as sock:
         head = f"POST /v1/{route} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(direct)}\r\n\r\n".encode()
         sock.sendall(head + direct)
-        said = b""
-        while not said.endswith(b"\r\n0\r\n\r\n"):
-            said += sock.recv(65536)
+        got = b""
+        while not got.endswith(b"\r\n0\r\n\r\n"):
+            got += sock.recv(65536)
     # The scripted provider counts its answers and dates them; everything else is the same to the byte.
-    assert NUMBER.sub(b"N", streamed) == NUMBER.sub(b"N", _chunks(said.partition(b"\r\n\r\n")[2]))
+    assert NUMBER.sub(b"N", streamed) == NUMBER.sub(b"N", _chunks(got.partition(b"\r\n\r\n")[2]))
 
 
 @pytest.mark.parametrize(
-    ("said", "body"),
+    ("answer", "body"),
     [
         (whole(PLAIN.encode()), PLAIN.encode()),
         (
@@ -156,18 +156,18 @@ def test_bodies_pass_byte_for_byte_plain_packed_and_streamed(
     ids=["plain", "packed", "chunked", "stream", "stream of single bytes", "until close", "after a hint"],
 )
 def test_the_very_bytes_of_a_provider_arrive_and_nothing_that_is_not_for_clients(
-    gateway: Any, said: bytes, body: bytes
+    gateway: Any, answer: bytes, body: bytes
 ) -> None:
-    said = said.replace(
+    answer = answer.replace(
         b"\r\ncontent-type",
         b"\r\nset-cookie: a=b\r\nalt-svc: h3\r\nholdfast-pin: forged\r\nx-request-id: r1\r\ncontent-type",
         1,
     )
-    with speaking(lambda number: (said, False)) as (url, seen):
+    with speaking(lambda number: (answer, False)) as (url, seen):
         plane = gateway(config=config(url))
         code, headers, got = plane.post(
             "chat/completions",
-            CHAT | {"stream": b"event-stream" in said},
+            CHAT | {"stream": b"event-stream" in answer},
             cookie="mine",
             x_forwarded_for="1.2.3.4",
             x_title="1",
@@ -185,9 +185,11 @@ def test_the_very_bytes_of_a_provider_arrive_and_nothing_that_is_not_for_clients
 def test_an_answer_that_breaks_at_any_byte_is_asked_for_again_and_never_handed_on_in_part(
     gateway: Any, resets: bool
 ) -> None:
-    said = whole(PLAIN.encode())
-    offsets = [*range(len(said) - len(PLAIN.encode()) + 4), len(said) - 9, len(said) - 1]
-    with speaking(lambda number: (said[: offsets[number // 2]], resets) if number % 2 else (said, False)) as (
+    reply = whole(PLAIN.encode())
+    offsets = [*range(len(reply) - len(PLAIN.encode()) + 4), len(reply) - 9, len(reply) - 1]
+    with speaking(
+        lambda number: (reply[: offsets[number // 2]], resets) if number % 2 else (reply, False)
+    ) as (
         url,
         seen,
     ):
@@ -203,14 +205,14 @@ def test_an_answer_that_breaks_at_any_byte_is_asked_for_again_and_never_handed_o
 def test_a_stream_that_breaks_at_any_byte_is_repeated_before_its_output_and_told_after(
     gateway: Any, resets: bool
 ) -> None:
-    said = chunked(EVENTS)
-    begun = said.index(b"hello") + 60
-    offsets = [*range(0, len(said) - 2, 7), len(said) - 3]
+    reply = chunked(EVENTS)
+    begun = reply.index(b"hello") + 60
+    offsets = [*range(0, len(reply) - 2, 7), len(reply) - 3]
     state = {"offset": 0, "tries": 0}
 
     def answer(number: int) -> tuple[bytes, bool]:
         state["tries"] += 1
-        return (said[: state["offset"]], resets) if state["tries"] == 1 else (said, False)
+        return (reply[: state["offset"]], resets) if state["tries"] == 1 else (reply, False)
 
     with speaking(answer) as (url, _):
         plane = gateway(config=config(url))
@@ -225,12 +227,12 @@ def test_a_stream_that_breaks_at_any_byte_is_repeated_before_its_output_and_told
                 assert got == EVENTS, offset
                 assert offset < begun
             else:
-                told = got.removeprefix(EVENTS)
+                added = got.removeprefix(EVENTS)
                 assert (
                     got != EVENTS
                     or not rest.endswith(b"0\r\n\r\n")
-                    or b"[DONE]" in said[:offset]
-                    or b"stream_truncated" in told
+                    or b"[DONE]" in reply[:offset]
+                    or b"stream_truncated" in added
                 ), (offset, got)
                 assert EVENTS.startswith(got) or b"stream_truncated" in got, (offset, got)
 

@@ -82,14 +82,14 @@ PLAIN = {
 
 
 @contextmanager
-def breaking(gateway: Any, said: bytes) -> Iterator[tuple[Running, dict[str, int]]]:
+def breaking(gateway: Any, reply: bytes) -> Iterator[tuple[Running, dict[str, int]]]:
     """A gateway before a provider that resets its connection once, after `offset` bytes of its answer, and
     answers well afterwards."""
     state = {"offset": 0, "tries": 0}
 
     def answer(number: int) -> tuple[bytes, bool]:
         state["tries"] += 1
-        return (said[: state["offset"]], True) if state["tries"] == 1 else (said, False)
+        return (reply[: state["offset"]], True) if state["tries"] == 1 else (reply, False)
 
     with speaking(answer) as (url, _):
         root = url.removesuffix("/v1")
@@ -105,8 +105,8 @@ def breaking(gateway: Any, said: bytes) -> Iterator[tuple[Running, dict[str, int
         )
 
 
-def each_offset(plane: Running, said: bytes, state: dict[str, int], ask: Callable[[int], None]) -> None:
-    for offset in [*range(0, len(said) - 1, EVERY), len(said) - 1]:
+def each_offset(plane: Running, reply: bytes, state: dict[str, int], ask: Callable[[int], None]) -> None:
+    for offset in [*range(0, len(reply) - 1, EVERY), len(reply) - 1]:
         state |= {"offset": offset, "tries": 0}
         engine = plane.holdfast.engine
         steady(plane)
@@ -120,14 +120,14 @@ def test_an_answer_that_is_reset_at_any_byte_is_asked_for_again_in_every_dialect
     gateway: Any, route: str
 ) -> None:
     body = json.dumps(PLAIN[route]).encode()
-    said = whole(body)
-    with breaking(gateway, said) as (plane, state):
+    reply = whole(body)
+    with breaking(gateway, reply) as (plane, state):
 
         def ask(offset: int) -> None:
             code, _, got = plane.post(route, ASK)
             assert (code, got, state["tries"]) == (200, body, 2), offset
 
-        each_offset(plane, said, state, ask)
+        each_offset(plane, reply, state, ask)
 
 
 @pytest.mark.parametrize("route", STREAMS)
@@ -135,11 +135,11 @@ def test_a_stream_that_is_reset_at_any_byte_is_repeated_or_told_and_never_ends_w
     gateway: Any, route: str
 ) -> None:
     stream = STREAMS[route]
-    said = chunked(stream, step=64)
+    reply = chunked(stream, step=64)
     ends = {"chat/completions": b"[DONE]", "responses": b"response.completed", "messages": b"message_stop"}[
         route
     ]
-    with breaking(gateway, said) as (plane, state):
+    with breaking(gateway, reply) as (plane, state):
 
         def ask(offset: int) -> None:
             answer = plane.raw(
@@ -152,33 +152,33 @@ def test_a_stream_that_is_reset_at_any_byte_is_repeated_or_told_and_never_ends_w
                 assert parse(answer)[2] == stream, offset
             elif finished:  # all of it had come, or the client is told in its dialect
                 got = parse(answer)[2]
-                assert got == stream or b"stream_truncated" in got or ends in said[:offset], (offset, got)
+                assert got == stream or b"stream_truncated" in got or ends in reply[:offset], (offset, got)
 
-        each_offset(plane, said, state, ask)
+        each_offset(plane, reply, state, ask)
 
 
 def test_providers_that_stall_hold_up_nobody_else(gateway: Any, provider: ScriptedProvider) -> None:
     with ScriptedProvider(stall()) as silent:
         plane = gateway(silent, provider, bounds=Bounds(look_every=0.02, answer=PATIENCE))
-        told: list[int] = []
+        codes: list[int] = []
         waiting = [
             threading.Thread(
-                target=lambda: told.append(
+                target=lambda: codes.append(
                     plane.post("chat/completions", ASK | {"model": "mine/scripted-1"})[0]
                 )
             )
             for _ in range(20)
         ]
-        for one in waiting:
-            one.start()
+        for thread in waiting:
+            thread.start()
         eventually(lambda: len(silent.calls) >= 20)
         for _ in range(20):
             begun = time.monotonic()
             assert plane.post("chat/completions", ASK | {"model": "other/scripted-1"})[0] == 200
             assert time.monotonic() - begun < PATIENCE
-        for one in waiting:
-            one.join()
-    assert set(told) == {504}
+        for thread in waiting:
+            thread.join()
+    assert set(codes) == {504}
 
 
 def open_files() -> int:

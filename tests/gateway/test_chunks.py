@@ -17,20 +17,20 @@ SIZES = st.sampled_from(["%x\r\n", "%X\r\n", "0%x\r\n", "%x;name=value\r\n"])
 
 def _read(pieces: list[bytes]) -> tuple[bytes, bool, bytes]:
     chunks = Chunks()
-    said = b"".join(part for piece in pieces for part in chunks.feed(piece))
-    return said, chunks.done, chunks.rest
+    data = b"".join(part for piece in pieces for part in chunks.feed(piece))
+    return data, chunks.done, chunks.rest
 
 
 @given(PAYLOADS, SIZES, st.sampled_from([b"0\r\n\r\n", b"0\r\nname: value\r\n\r\n"]), st.integers(1, 9))
 def test_whole_chunks_and_cut_ones_say_the_same(
     payloads: list[bytes], size: str, end: bytes, step: int
 ) -> None:
-    whole = [(size % len(one)).encode() + one + b"\r\n" for one in payloads] + [end]
-    said = b"".join(whole)
+    whole = [(size % len(payload)).encode() + payload + b"\r\n" for payload in payloads] + [end]
+    data = b"".join(whole)
     assert (
         _read(whole)
-        == _read([said])
-        == _read([said[at : at + step] for at in range(0, len(said), step)])
+        == _read([data])
+        == _read([data[at : at + step] for at in range(0, len(data), step)])
         == (b"".join(payloads), True, b"")
     )
 

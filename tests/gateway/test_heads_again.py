@@ -150,4 +150,4 @@ def test_a_long_body_arrives_as_it_was_sent_also_twice_in_a_row(
         for _ in range(2):
             sock.sendall(request("chat/completions", body))
             assert _one(sock).startswith(b"HTTP/1.1 200 ")
-    assert [one.body for one in provider.requests[-2:]] == [body.replace(b"mine/", b"")] * 2
+    assert [request.body for request in provider.requests[-2:]] == [body.replace(b"mine/", b"")] * 2

@@ -175,9 +175,9 @@ def test_what_anybody_may_make_up_is_not_kept(gateway: Any, provider: ScriptedPr
         Chunks().feed(b"1;%d%b\r\n" % (number, b"y" * 900))
     inside = plane.plane.admission
     assert all(
-        len(one) < 700
+        len(entry) < 700
         for kept in (inside.routes, inside._known_hosts, inside._known_origins, _SIZES)
-        for one in kept
+        for entry in kept
     )
 
 
@@ -237,7 +237,7 @@ def test_a_provider_is_asked_for_the_routes_own_path(gateway: Any, path: str) ->
     with speaking(talk) as url:
         plane = gateway(config=at(url))
         assert plane.post(path, CHAT)[0] == plane.post(f"{path}?beta=true", CHAT)[0] == 200
-    assert [one.split(b" ")[1] for one in asked] == [
+    assert [head.split(b" ")[1] for head in asked] == [
         b"/v1/chat/completions",
         b"/v1/chat/completions?beta=true",
     ]

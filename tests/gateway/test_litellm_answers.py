@@ -100,30 +100,30 @@ def test_a_recorded_answer_of_a_proxy_reaches_the_client_as_what_it_means(
     status, headers, body = relay.post(
         route, {"model": f"c{number}/m", "messages": [], "max_tokens": 5, "stream": streams}
     )
-    told, anthropic = case["expected_class"], route == "messages"
+    fault, anthropic = case["expected_class"], route == "messages"
     if status == 200:  # output had begun: it is told within the stream
         assert case["status"] == 200
         assert b"[DONE]" not in body
         assert b"error" in body
     else:
-        wanted = OF_ANTHROPIC.get(told, STATUS[told]) if anthropic else STATUS[told]
+        wanted = OF_ANTHROPIC.get(fault, STATUS[fault]) if anthropic else STATUS[fault]
         assert (headers["holdfast-fault"], status) == (
-            told,
-            504 if told == "transient" and case["status"] == 408 else wanted,
+            fault,
+            504 if fault == "transient" and case["status"] == 408 else wanted,
         )
         error = json.loads(body)
         assert (error.get("type") == "error") is anthropic
-        assert error["error"]["holdfast"]["class"] == told
+        assert error["error"]["holdfast"]["class"] == fault
         assert (headers.get("x-should-retry") == "false") is (
-            told != "rate_limited" or "retry-after" not in headers
+            fault != "rate_limited" or "retry-after" not in headers
         )
-    if told not in BLAMES:
+    if fault not in BLAMES:
         store, vault = relay.holdfast.engine.store, relay.holdfast.engine.vault
         (key,) = next(
-            one for name, one in relay.holdfast.config.providers.items() if name == f"c{number}"
+            entry for name, entry in relay.holdfast.config.providers.items() if name == f"c{number}"
         ).keys
         mark = vault.fingerprint(key, vault.pepper())
-        assert not [one for one in store.cooldowns() if mark in one.subject], (
+        assert not [cooldown for cooldown in store.cooldowns() if mark in cooldown.subject], (
             "the key rests for what was not its fault"
         )
 

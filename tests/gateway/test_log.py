@@ -25,7 +25,7 @@ def log(written: list[bytes]) -> Log:
 
 def told(log: Log, written: list[bytes]) -> list[dict[str, Any]]:
     log.close()
-    return [json.loads(one) for one in written]
+    return [json.loads(line) for line in written]
 
 
 def test_what_went_wrong_inside_is_told_with_its_place_and_without_its_words(
@@ -64,7 +64,7 @@ def test_a_flood_of_refusals_is_told_by_its_number(
     for _ in range(100):
         log.finished(LocalResponse("", 404, "unknown_route"))
     lines = told(log, written)
-    assert [one["more"] for one in lines if "more" in one] == [980, 81]
+    assert [line["more"] for line in lines if "more" in line] == [980, 81]
     assert len(lines) == 20 + 1 + 20 + 1
 
 

@@ -53,7 +53,7 @@ GOOD = Outcome(ON[0], (attempt(1),))
 def scraped(metrics: Metrics) -> dict[str, float]:
     """Every line of a scrape: `name{labels}` to its value. Each must be well-formed, each family have its
     type."""
-    found: dict[str, float] = {}
+    samples: dict[str, float] = {}
     for line in metrics.render("1.2").decode().splitlines():
         if not line.startswith("# "):
             match = LINE.fullmatch(line)
@@ -63,9 +63,9 @@ def scraped(metrics: Metrics) -> dict[str, float]:
                 if match[2]
                 else match[1].removeprefix("holdfast_")
             )
-            assert name not in found, f"{name} is listed twice"
-            found[name] = float(match[3])
-    return found
+            assert name not in samples, f"{name} is listed twice"
+            samples[name] = float(match[3])
+    return samples
 
 
 def test_a_good_request_is_counted_with_its_times_and_tokens() -> None:
@@ -74,26 +74,26 @@ def test_a_good_request_is_counted_with_its_times_and_tokens() -> None:
         Done(GOOD, seconds=0.2, first=0.03, streamed=True, usage={"prompt_tokens": 3, "completion_tokens": 7})
     )
     metrics.finished(Done(GOOD, seconds=400.0, usage={"input_tokens": 10, "output_tokens": 1}))
-    told = scraped(metrics)
-    assert told['requests_total{provider="mimo",dialect="openai-chat",status="200"}'] == 2
-    assert told['request_seconds_bucket{provider="mimo",le="0.1"}'] == 0
-    assert told['request_seconds_bucket{provider="mimo",le="0.25"}'] == 1
-    assert told['request_seconds_bucket{provider="mimo",le="300"}'] == 1
+    samples = scraped(metrics)
+    assert samples['requests_total{provider="mimo",dialect="openai-chat",status="200"}'] == 2
+    assert samples['request_seconds_bucket{provider="mimo",le="0.1"}'] == 0
+    assert samples['request_seconds_bucket{provider="mimo",le="0.25"}'] == 1
+    assert samples['request_seconds_bucket{provider="mimo",le="300"}'] == 1
     assert (
-        told['request_seconds_bucket{provider="mimo",le="+Inf"}']
-        == told['request_seconds_count{provider="mimo"}']
+        samples['request_seconds_bucket{provider="mimo",le="+Inf"}']
+        == samples['request_seconds_count{provider="mimo"}']
         == 2
     )
-    assert told['request_seconds_sum{provider="mimo"}'] == pytest.approx(400.2)
+    assert samples['request_seconds_sum{provider="mimo"}'] == pytest.approx(400.2)
     assert (
-        told['first_byte_seconds_count{provider="mimo"}'],
-        told['first_byte_seconds_bucket{provider="mimo",le="0.05"}'],
+        samples['first_byte_seconds_count{provider="mimo"}'],
+        samples['first_byte_seconds_bucket{provider="mimo",le="0.05"}'],
     ) == (2, 1)
     assert (
-        told['tokens_total{provider="mimo",direction="in"}'],
-        told['tokens_total{provider="mimo",direction="out"}'],
+        samples['tokens_total{provider="mimo",direction="in"}'],
+        samples['tokens_total{provider="mimo",direction="out"}'],
     ) == (13, 8)
-    assert told['build_info{version="1.2"}'] == 1
+    assert samples['build_info{version="1.2"}'] == 1
 
 
 RECOVERED = [
@@ -133,17 +133,17 @@ RECOVERED = [
 def test_what_recovery_did_is_counted(outcome: Outcome, expected: dict[str, int | None]) -> None:
     metrics = Metrics()
     metrics.finished(Done(outcome))
-    told = scraped(metrics)
-    assert {name: told.get(name) for name in expected} == expected
+    samples = scraped(metrics)
+    assert {name: samples.get(name) for name in expected} == expected
 
 
 def test_what_clients_make_up_becomes_no_label() -> None:
     metrics = Metrics()
     for number in range(5000):
         metrics.finished(Done(None, 404, route=f"made/up/{number}"))
-    told = scraped(metrics)
-    assert told['local_responses_total{status="404",route="other"}'] == 5000
-    assert told["metrics_dropped_total"] == 0
+    samples = scraped(metrics)
+    assert samples['local_responses_total{status="404",route="other"}'] == 5000
+    assert samples["metrics_dropped_total"] == 0
 
 
 def test_labels_without_room_are_told_and_disturb_no_other_number() -> None:
@@ -153,9 +153,9 @@ def test_labels_without_room_are_told_and_disturb_no_other_number() -> None:
         metrics.count("faults", f"provider-{number}", "transient")
     for _ in range(3):
         metrics.finished(Done(GOOD, 503))
-    told = scraped(metrics)
-    assert told["metrics_dropped_total"] > 0
-    assert told['requests_total{provider="mimo",dialect="openai-chat",status="200"}'] == 1
+    samples = scraped(metrics)
+    assert samples["metrics_dropped_total"] > 0
+    assert samples['requests_total{provider="mimo",dialect="openai-chat",status="200"}'] == 1
 
 
 def test_whoever_is_asked_answers_for_all_workers() -> None:
@@ -167,9 +167,9 @@ def test_whoever_is_asked_answers_for_all_workers() -> None:
     first.slot[Gauge.OPEN_STREAMS] = 2
     second.slot[Gauge.OPEN_STREAMS] = 1
     assert scraped(first) == scraped(second)
-    told = scraped(first)
-    assert told['requests_total{provider="mimo",dialect="openai-chat",status="200"}'] == 2
-    assert told["open_streams"] == 3
+    samples = scraped(first)
+    assert samples['requests_total{provider="mimo",dialect="openai-chat",status="200"}'] == 2
+    assert samples["open_streams"] == 3
 
 
 def test_a_killed_worker_leaves_its_counts_and_its_successor_counts_on() -> None:

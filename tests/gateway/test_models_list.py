@@ -77,15 +77,15 @@ def asked(engine: Any, path: str, headers: Any = (), strict: Pin | None = None) 
     return status, json.loads(body)
 
 
-def ids(told: Any) -> list[str]:
-    return [one["id"] for one in told["data"]]
+def ids(listed: Any) -> list[str]:
+    return [model["id"] for model in listed["data"]]
 
 
 def test_the_list_has_what_is_declared_and_what_was_found_and_leaves_out_what_cannot_be_reached(
     engine: Any,
 ) -> None:
-    _, told = asked(engine, "/v1/models")
-    assert ids(told) == [
+    _, listed = asked(engine, "/v1/models")
+    assert ids(listed) == [
         "mimo/mimo-pro",
         "mimo/org/mimo-lite",
         "claude/opus",
@@ -103,8 +103,8 @@ def test_the_list_has_what_was_found_at_a_keys_own_endpoint(tmp_path: Path) -> N
     with holdfast.open(tmp_path) as held:
         held.engine.store.save_models("two", "https://two.example/v1", ["here", "both"], 1.0)
         held.engine.store.save_models("two", "https://eu.two.example/v1", ["both", "eu-only"], 1.0)
-        _, told = asked(held.engine, "/v1/models")
-    assert ids(told) == ["two/both", "two/eu-only", "two/here"]
+        _, listed = asked(held.engine, "/v1/models")
+    assert ids(listed) == ["two/both", "two/eu-only", "two/here"]
 
 
 @pytest.mark.parametrize(
@@ -113,17 +113,21 @@ def test_the_list_has_what_was_found_at_a_keys_own_endpoint(tmp_path: Path) -> N
     ids=["anthropic", "openai", "unknown"],
 )
 def test_a_caller_sees_what_it_can_speak_to(headers: Any, providers: set[str], engine: Any) -> None:
-    _, told = asked(engine, "/models", headers)
-    assert {one["owned_by"] for one in told["data"]} == providers
+    _, listed = asked(engine, "/models", headers)
+    assert {model["owned_by"] for model in listed["data"]} == providers
 
 
 def test_both_sdks_read_the_same_list(engine: Any) -> None:
-    _, told = asked(engine, "/v1/models")
-    assert told["object"] == "list"
-    assert (told["has_more"], told["first_id"], told["last_id"]) == (False, "mimo/mimo-pro", "finds/zeta")
-    for one in told["data"]:
-        assert openai.types.Model.model_validate(one, strict=True).id == one["id"]
-        assert anthropic.types.ModelInfo.model_validate(one).display_name == one["display_name"]
+    _, listed = asked(engine, "/v1/models")
+    assert listed["object"] == "list"
+    assert (listed["has_more"], listed["first_id"], listed["last_id"]) == (
+        False,
+        "mimo/mimo-pro",
+        "finds/zeta",
+    )
+    for model in listed["data"]:
+        assert openai.types.Model.model_validate(model, strict=True).id == model["id"]
+        assert anthropic.types.ModelInfo.model_validate(model).display_name == model["display_name"]
 
 
 def test_an_empty_list_is_a_list(tmp_path: Path) -> None:
@@ -148,25 +152,25 @@ def test_an_empty_list_is_a_list(tmp_path: Path) -> None:
 def test_one_model_is_found_by_its_pin_or_by_a_name_that_only_one_provider_has(
     name: str, expected: str, engine: Any
 ) -> None:
-    status, told = asked(engine, f"/v1/models/{name}")
-    assert (status, told["id"]) == (200, expected)
+    status, answer = asked(engine, f"/v1/models/{name}")
+    assert (status, answer["id"]) == (200, expected)
 
 
 def test_a_name_of_several_providers_is_refused_with_the_candidates(engine: Any) -> None:
-    status, told = asked(engine, "/v1/models/mimo-pro")
-    assert (status, told["error"]["code"]) == (400, "model_ambiguous")
-    assert told["error"]["holdfast"]["candidates"] == ["mimo/mimo-pro", "claude/mimo-pro"]
+    status, answer = asked(engine, "/v1/models/mimo-pro")
+    assert (status, answer["error"]["code"]) == (400, "model_ambiguous")
+    assert answer["error"]["holdfast"]["candidates"] == ["mimo/mimo-pro", "claude/mimo-pro"]
 
 
 def test_an_unknown_model_is_refused_in_the_callers_shape_with_a_near_name(engine: Any) -> None:
-    status, told = asked(engine, "/v1/models/claude/opsu", ANTHROPIC)
-    assert (status, told["type"], told["error"]["type"]) == (404, "error", "not_found_error")
-    assert told["error"]["holdfast"]["candidates"][0] == "claude/opus"
+    status, answer = asked(engine, "/v1/models/claude/opsu", ANTHROPIC)
+    assert (status, answer["type"], answer["error"]["type"]) == (404, "error", "not_found_error")
+    assert answer["error"]["holdfast"]["candidates"][0] == "claude/opus"
 
 
 def test_a_strict_gateway_lists_its_one_pin(engine: Any) -> None:
-    _, told = asked(engine, "/v1/models", strict=Pin.parse("claude/opus"))
-    assert ids(told) == ["claude/opus"]
+    _, listed = asked(engine, "/v1/models", strict=Pin.parse("claude/opus"))
+    assert ids(listed) == ["claude/opus"]
 
 
 def test_a_store_that_fails_leaves_what_is_declared(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,5 +178,5 @@ def test_a_store_that_fails_leaves_what_is_declared(engine: Any, monkeypatch: py
         raise StoreError("no")
 
     monkeypatch.setattr(engine.store, "models", failing)
-    _, told = asked(engine, "/v1/models")
-    assert ids(told) == ["mimo/mimo-pro", "mimo/org/mimo-lite", "claude/opus", "claude/mimo-pro"]
+    _, listed = asked(engine, "/v1/models")
+    assert ids(listed) == ["mimo/mimo-pro", "mimo/org/mimo-lite", "claude/opus", "claude/mimo-pro"]

@@ -32,15 +32,16 @@ def test_a_half_provisioned_provider_is_503_with_a_reason_and_heals_beside_the_r
                 "amazee", {"answer": ["*sonnet*"]}, settings={"url": provider.root}, consent="a test"
             )
         status, _, body = plane.post("chat/completions", ASKED)
-        told = json.loads(body)["error"]
-        assert (status, told["holdfast"]["reason"]) == (503, "model_unresolved")
-        assert told["holdfast"]["retry_at"] is not None
+        error = json.loads(body)["error"]
+        assert (status, error["holdfast"]["reason"]) == (503, "model_unresolved")
+        assert error["holdfast"]["retry_at"] is not None
         assert provider.calls == [], "never an empty 200, and nothing sent"
 
         record = held.engine.store.provision("amazee")
         assert record is not None
         held.provisioning.runner.change(
-            record, lambda one, now: one.to(one.state, now, one.reason, one.told, next_at=0.0)
+            record,
+            lambda current, now: current.to(current.state, now, current.reason, current.told, next_at=0.0),
         )
         assert plane.post("chat/completions", ASKED)[0] == 503
         assert held.provisioning.jobs.settle()
@@ -56,7 +57,7 @@ def test_a_configuration_that_broke_is_503_and_nothing_is_sent(
     (plane.home / "holdfast.toml").write_text("[provider.")
     plane.holdfast.engine.look_again()
     status, _, body = plane.post("chat/completions", {"model": "mine/scripted-1", "messages": []})
-    told = json.loads(body)["error"]
-    assert (status, told["code"], told["type"]) == (503, "config_broken", "server_error")
-    assert "holdfast.toml" in told["message"]
+    error = json.loads(body)["error"]
+    assert (status, error["code"], error["type"]) == (503, "config_broken", "server_error")
+    assert "holdfast.toml" in error["message"]
     assert provider.calls == []

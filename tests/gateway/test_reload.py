@@ -20,12 +20,12 @@ def _errors(served: Any) -> set[str | None]:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_new_provider_and_a_new_key_count_from_the_next_request_on(workers: str, home: Path) -> None:
-    with ScriptedProvider(ok("one")) as one, ScriptedProvider(ok("two")) as two:
-        write_config(home, provider("p", one.url))
+    with ScriptedProvider(ok("one")) as first, ScriptedProvider(ok("two")) as two:
+        write_config(home, provider("p", first.url))
         with serving(home, "--workers", workers, environ={"NEW_KEY": "sk-new-0000000000000001"}) as served:
             assert served.chat("p/m").status_code == 200
             assert served.chat("q/m").status_code == 404
-            write_config(home, provider("p", one.url) + provider("q", two.url, keys=["env:NEW_KEY"]))
+            write_config(home, provider("p", first.url) + provider("q", two.url, keys=["env:NEW_KEY"]))
             eventually(lambda: served.chat("q/m").status_code == 200, 3)
             assert two.calls[0].key == "sk-new-0000000000000001"
             eventually(lambda: len(served.logged("reloaded")) == int(workers))
@@ -45,15 +45,18 @@ def test_a_broken_file_is_refused_aloud_while_requests_go_on(broken: str | None,
                 (home / "holdfast.toml").unlink()
             else:
                 write_config(home, broken)
-            (said,) = eventually(lambda: served.logged("reload-refused"))
-            assert said["level"] == "error"
-            assert "holdfast.toml" in said["what"]
+            (event,) = eventually(lambda: served.logged("reload-refused"))
+            assert event["level"] == "error"
+            assert "holdfast.toml" in event["what"]
             assert served.chat().status_code == 200
             ready = served.ask("/health/ready")
             assert (ready.status_code, ready.json()["ready"]) == (200, True)
             assert "holdfast.toml" in ready.json()["config"]
-            told = served.metrics()
-            assert (told['reloads_total{result="refused"}'], told["workers_with_broken_config"]) == (1, 1)
+            metrics = served.metrics()
+            assert (metrics['reloads_total{result="refused"}'], metrics["workers_with_broken_config"]) == (
+                1,
+                1,
+            )
             write_config(home, f"# mended\n{good}")
             eventually(lambda: served.logged("reloaded"))
             assert _errors(served) == {None}
@@ -75,20 +78,20 @@ def test_no_request_is_lost_while_good_and_broken_files_come_and_go(home: Path) 
         good = provider("p", behind.url)
         write_config(home, good)
         with serving(home, "--workers", "2") as served:
-            told: list[int] = []
+            codes: list[int] = []
             stop = threading.Event()
 
             def load(streams: bool) -> None:
                 while not stop.is_set():
                     if streams:
                         with served.stream() as answer:
-                            told.append(200 if "[DONE]" in answer.read().decode() else 0)
+                            codes.append(200 if "[DONE]" in answer.read().decode() else 0)
                     else:
-                        told.append(served.chat().status_code)
+                        codes.append(served.chat().status_code)
 
             threads = [threading.Thread(target=load, args=(streams,)) for streams in (False, False, True)]
-            for one in threads:
-                one.start()
+            for thread in threads:
+                thread.start()
             for turn in range(4):
                 write_config(
                     home, "[provider." if turn % 2 else f"# {turn}\n{good}" + provider(f"q{turn}", behind.url)
@@ -100,10 +103,10 @@ def test_no_request_is_lost_while_good_and_broken_files_come_and_go(home: Path) 
                     )
                 )  # type: ignore[misc]
             stop.set()
-            for one in threads:
-                one.join()
-    assert len(told) > 20
-    assert set(told) == {200}
+            for thread in threads:
+                thread.join()
+    assert len(codes) > 20
+    assert set(codes) == {200}
 
 
 def test_a_running_answer_is_not_touched_by_a_change(home: Path) -> None:

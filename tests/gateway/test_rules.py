@@ -161,8 +161,8 @@ def test_a_body_that_nobody_can_look_into_is_not_sent(
 ) -> None:
     plane = gateway(provider)
     assert plane.post("chat/completions", chat())[0] == 200
-    code, _, told = plane.post("chat/completions", body)
-    assert (code, json.loads(told)["error"]["code"]) == (400, "unreadable_body")
+    code, _, answer = plane.post("chat/completions", body)
+    assert (code, json.loads(answer)["error"]["code"]) == (400, "unreadable_body")
     assert len(provider.requests) == 1
 
 
@@ -191,9 +191,9 @@ def test_requests_in_a_row_are_answered_in_their_order_one_at_a_time(
 ) -> None:
     provider.follow([ok("first", delay=0.05), ok("second"), ok("third")])
     plane = gateway(provider)
-    one = request("chat/completions", json.dumps(chat()).encode())
+    ask = request("chat/completions", json.dumps(chat()).encode())
     last = request("chat/completions", json.dumps(chat()).encode(), connection="close")
-    got = plane.raw(one + one + last)
+    got = plane.raw(ask + ask + last)
     assert got.count(b"HTTP/1.1 200 OK") == 3
     assert got.index(b"first") < got.index(b"second") < got.index(b"third")
 

@@ -34,7 +34,7 @@ def test_the_openai_sdk_gets_plain_and_streamed_answers(gateway: Any, provider: 
         ].embedding == [0.25, 0.5]
     assert {seen.model for seen in provider.calls} == {"scripted-1"}
     assert {seen.key for seen in provider.calls} == {"sk-aaaa-0123456789abcdef"}
-    assert [(one.route, one.status, one.streamed) for one in plane.done] == [
+    assert [(request.route, request.status, request.streamed) for request in plane.done] == [
         ("chat/completions", 200, False),
         ("chat/completions", 200, True),
         ("responses", 200, False),

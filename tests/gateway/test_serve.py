@@ -65,13 +65,13 @@ def test_a_person_is_told_how_to_point_the_sdks_at_it(home: Path) -> None:
         text=True,
     ) as process:
         assert process.stdout is not None
-        told = "".join(process.stdout.readline() for _ in range(5))
+        output = "".join(process.stdout.readline() for _ in range(5))
         process.terminate()
-    (url,) = set(re.findall(r"http://127\.0\.0\.1:\d+", told))
-    (token,) = set(re.findall(r"hf-[0-9a-f]{8}-[\w-]{43}", told))
-    assert f"OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY={token}" in told
-    assert f"ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={token}" in told
-    assert "shown this once" in told
+    (url,) = set(re.findall(r"http://127\.0\.0\.1:\d+", output))
+    (token,) = set(re.findall(r"hf-[0-9a-f]{8}-[\w-]{43}", output))
+    assert f"OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY={token}" in output
+    assert f"ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={token}" in output
+    assert "shown this once" in output
 
 
 REFUSED = [
@@ -122,9 +122,9 @@ def test_another_address_is_served_where_that_was_asked_for(home: Path) -> None:
         text=True,
     ) as process:
         assert process.stdout is not None
-        told = json.loads(process.stdout.readline())
+        started = json.loads(process.stdout.readline())
         process.terminate()
-    assert told["url"].startswith("http://127.0.0.1:")
+    assert started["url"].startswith("http://127.0.0.1:")
 
 
 def test_a_store_that_cannot_be_opened_ends_it_with_what_to_do(home: Path) -> None:
@@ -175,8 +175,8 @@ def test_told_to_end_it_lets_a_running_stream_end_and_takes_nothing_new(workers:
             text = next(pieces)
             eventually(
                 lambda: (
-                    (told := served.metrics())["open_streams"]
-                    == told['open_connections{side="provider"}']
+                    (metrics := served.metrics())["open_streams"]
+                    == metrics['open_connections{side="provider"}']
                     == 1
                 )
             )
@@ -209,7 +209,7 @@ def test_a_stream_that_outlives_the_patience_is_cut_and_that_is_logged(workers: 
             began = time.monotonic()
             assert served.end() == 0
             assert time.monotonic() - began < 3
-            assert sum(one.get("cut_off", 0) for one in served.logged("ended")) == 1
+            assert sum(event.get("cut_off", 0) for event in served.logged("ended")) == 1
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -248,9 +248,9 @@ def test_the_log_is_json_with_what_went_wrong_and_without_keys_or_prompts(home: 
             served.chat()
             served.ask("/v1/nothing")
             served.chat(token="hf-00000000-guess")
-            told = served.metrics()
+            metrics = served.metrics()
         written = "".join(served.errors)
-    assert [one["event"] for one in served.log if one["event"] in ("started", "ended")] == [
+    assert [event["event"] for event in served.log if event["event"] in ("started", "ended")] == [
         "started",
         "ended",
     ]
@@ -263,18 +263,18 @@ def test_the_log_is_json_with_what_went_wrong_and_without_keys_or_prompts(home: 
         "chat/completions",
     )
     assert fault["request"]
-    assert [(one["status"], one["code"]) for one in served.logged("refused")] == [
+    assert [(event["status"], event["code"]) for event in served.logged("refused")] == [
         (404, "unknown_route"),
         (401, "invalid_token"),
     ]
     assert (
-        told['local_responses_total{status="401",route="chat/completions"}']
-        == told['local_responses_total{status="404",route="other"}']
+        metrics['local_responses_total{status="401",route="chat/completions"}']
+        == metrics['local_responses_total{status="404",route="other"}']
         == 1
     )
     (cut,) = served.logged("broken-stream")
     assert (cut["fault"], cut["status"], cut["pin"], cut["streamed"]) == ("transient", 200, "p/m", True)
-    assert told['broken_streams_total{provider="p",class="transient"}'] == 1
+    assert metrics['broken_streams_total{provider="p",class="transient"}'] == 1
     assert canary not in written
     assert served.token not in written
     assert '"hi"' not in written
@@ -287,10 +287,10 @@ def test_an_access_log_has_a_line_for_every_request_where_it_was_asked_for(home:
             for _ in range(3):
                 served.chat()
         lines = served.logged("answered")
-    assert [(one["status"], one["route"], one["pin"]) for one in lines] == [
+    assert [(line["status"], line["route"], line["pin"]) for line in lines] == [
         (200, "chat/completions", "p/m")
     ] * 3
-    assert all(one["seconds"] >= 0 and one["bytes"] > 0 for one in lines)
+    assert all(line["seconds"] >= 0 and line["bytes"] > 0 for line in lines)
 
 
 def test_it_is_ready_at_once_and_small(home: Path) -> None:

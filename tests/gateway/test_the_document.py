@@ -51,9 +51,9 @@ def test_every_route_is_documented(text: str) -> None:
 
 def test_every_event_of_the_log_is_documented(text: str) -> None:
     paths = [SOURCE / "telemetry" / "log.py", *(SOURCE / "process").glob("*.py")]
-    said = {event for path in paths for event in EVENT.findall(path.read_text("utf-8"))}
-    assert said >= {"started", "ended", "reloaded", "reload-refused", "worker-died", "fault", "recovered"}
-    assert not [event for event in said - {"log-lines-lost"} if f"`{event}`" not in text]
+    events = {event for path in paths for event in EVENT.findall(path.read_text("utf-8"))}
+    assert events >= {"started", "ended", "reloaded", "reload-refused", "worker-died", "fault", "recovered"}
+    assert not [event for event in events - {"log-lines-lost"} if f"`{event}`" not in text]
 
 
 def test_every_setting_of_the_gateway_is_told_where_it_matters(text: str) -> None:

@@ -80,8 +80,8 @@ def every_error() -> list[type[HoldfastError]]:
     for module in pkgutil.walk_packages(holdfast.__path__, "holdfast."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    found = {kind for kind in subclasses(HoldfastError) if kind.__module__.startswith("holdfast.")}
-    seen_by_clients = [kind for kind in found if not kind.__module__.startswith("holdfast.cli")]
+    kinds = {kind for kind in subclasses(HoldfastError) if kind.__module__.startswith("holdfast.")}
+    seen_by_clients = [kind for kind in kinds if not kind.__module__.startswith("holdfast.cli")]
     return sorted(seen_by_clients, key=lambda kind: kind.__name__)
 
 
@@ -115,8 +115,8 @@ class Seen(NamedTuple):
 
 
 def seen(code: int, headers: Any, body: bytes) -> Seen:
-    told = json.loads(body)
-    error = told["error"]
+    document = json.loads(body)
+    error = document["error"]
     machine = error["holdfast"]
     return Seen(
         code,
@@ -292,7 +292,7 @@ def test_a_body_without_a_model_is_refused_alike_by_both_faces(plane: Running) -
     "name", ["UnknownModel", "ConnectionLost", "NotReady", "AmbiguousModel", "HoldfastError"]
 )
 def test_the_sdks_raise_the_same_exception_from_both_faces(name: str, plane: Running, fails: Fails) -> None:
-    kind = next(one for one in EVERY_ERROR if one.__name__ == name)
+    kind = next(kind for kind in EVERY_ERROR if kind.__name__ == name)
     session = plane.holdfast.session("work", "mine/scripted-1")
     fails(made(kind))
     direct: dict[str, Any] = {"verify": False, "trust_env": False}
@@ -325,7 +325,7 @@ def test_the_sdks_raise_the_same_exception_from_both_faces(name: str, plane: Run
 
 # ------------------------------------------------------------------ the table itself
 EVERY_KIND: list[ErrorKind] = [
-    *dict.fromkeys([*FAULTS.values(), *ERRORS.values(), *(one.kind for one in REFUSALS.values())])
+    *dict.fromkeys([*FAULTS.values(), *ERRORS.values(), *(refusal.kind for refusal in REFUSALS.values())])
 ]
 
 
@@ -377,11 +377,11 @@ def test_an_event_holds_the_error_of_the_body(kind: ErrorKind, dialect: Dialect)
     error = type(error)(kind, "what is wrong", {"next_step": "holdfast doctor"}, request_id="hf_1")
     body, event = json.loads(error.body(dialect)), error.event(dialect)
     name, _, data = event.rpartition(b"data: ")
-    told = json.loads(data)
+    payload = json.loads(data)
     assert data.endswith(b"\n\n")
-    assert told["error"] == body["error"]
+    assert payload["error"] == body["error"]
     assert name == (b"" if dialect is Dialect.OPENAI_CHAT else b"event: error\n")
     if dialect is Dialect.OPENAI_RESPONSES:
-        assert (told["type"], told["code"], told["message"]) == ("error", kind.code, "what is wrong")
+        assert (payload["type"], payload["code"], payload["message"]) == ("error", kind.code, "what is wrong")
     else:
-        assert told == body
+        assert payload == body

@@ -105,7 +105,7 @@ def test_a_private_authority_is_trusted_where_the_environment_names_it_and_conne
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 @pytest.mark.parametrize(
-    ("certificate", "trusted", "told"),
+    ("certificate", "trusted", "message"),
     [
         ("elsewhere.pem", True, "not valid for '127.0.0.1'"),
         ("here.pem", False, "unable to get local issuer certificate"),
@@ -117,7 +117,7 @@ def test_a_certificate_that_is_not_the_providers_is_told_and_nothing_is_sent(
     monkeypatch: pytest.MonkeyPatch,
     certificate: str,
     trusted: bool,
-    told: str,
+    message: str,
     loop: str,
 ) -> None:
     if trusted:
@@ -125,7 +125,7 @@ def test_a_certificate_that_is_not_the_providers_is_told_and_nothing_is_sent(
     with behind(certificate) as provider:
         code, _, got = gateway(config=config(provider.url), loop=loop).post("chat/completions", CHAT)
     assert (code, json.loads(got)["error"]["code"]) == (400, "endpoint_mismatch")
-    assert told in got.decode()
+    assert message in got.decode()
     assert "certificate verify failed" in got.decode()
     assert "is not trusted here" in got.decode()
     assert "SSL_CERT_FILE" in got.decode()

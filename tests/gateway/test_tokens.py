@@ -92,13 +92,13 @@ def test_a_store_is_asked_once_in_a_while_however_many_requests_come(clock: Cloc
 
 
 def test_a_store_that_fails_makes_no_token_good_and_none_bad(clock: Clock) -> None:
-    told: list[StoreError] = []
+    errors: list[StoreError] = []
     store = MemoryStore()
-    tokens = Tokens(store, tell=told.append, clock=clock)
+    tokens = Tokens(store, tell=errors.append, clock=clock)
     token, shown = tokens.new("laptop")
     assert tokens.check(shown.encode()) == token
     store.close()
     clock.now += 1
     assert tokens.check(shown.encode()) == token
     assert tokens.check(b"hf-guess") is None
-    assert told
+    assert errors

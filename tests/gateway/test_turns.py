@@ -56,10 +56,10 @@ def test_a_turn_that_began_on_the_rung_ends_on_it(gateway: StartGateway, route: 
     with ScriptedProvider(state) as mine, ScriptedProvider() as other:
         endpoints = [
             (
-                f'{{ openai-chat = "{one.url}", openai-responses = "{one.url}", anthropic-messages = '
-                f'"{one.root}" }}'
+                f'{{ openai-chat = "{server.url}", openai-responses = "{server.url}", anthropic-messages = '
+                f'"{server.root}" }}'
             )
-            for one in (mine, other)
+            for server in (mine, other)
         ]
         tables = [
             f'[provider.{name}]\nmodels = ["m"]\nkeys = ["env:KEY_A"]\nendpoints = {at}\n'

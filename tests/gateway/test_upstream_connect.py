@@ -76,18 +76,18 @@ def test_a_tunnel_is_asked_for_with_the_proxys_own_credentials() -> None:
 
 
 def test_socks_is_given_the_name_and_resolves_it_itself() -> None:
-    said: list[bytes] = []
+    received: list[bytes] = []
 
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        said.append(await reader.readexactly(4))
+        received.append(await reader.readexactly(4))
         writer.write(b"\x05\x02")
-        said.append(await reader.readexactly(9))
+        received.append(await reader.readexactly(9))
         writer.write(b"\x01\x00")
-        said.append(await reader.readexactly(23))
+        received.append(await reader.readexactly(23))
         writer.write(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50hello")
 
     assert asyncio.run(reach(proxy, "socks5h")).got == b"hello"
-    assert said == [
+    assert received == [
         b"\x05\x02\x00\x02",
         b"\x01\x02me\x04p@ss",
         b"\x05\x01\x00\x03\x10provider.example\x20\xfb",
@@ -123,12 +123,12 @@ def test_the_next_address_is_tried_while_the_first_keeps_silent(monkeypatch: pyt
         loop = asyncio.get_running_loop()
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        one = connect_module._connected_socket
+        connected = connect_module._connected_socket
 
         async def slow(family: int, address: Any) -> socket.socket:
             if address[0] == "127.0.0.2":
                 await asyncio.sleep(60)
-            return await one(family, address)
+            return await connected(family, address)
 
         async def both(*args: Any, **more: Any) -> Any:
             return [

@@ -12,7 +12,7 @@ from holdfast.wire.usage import by_kind, usage_of
 
 
 @pytest.mark.parametrize(
-    ("body", "told", "kept"),
+    ("body", "usage", "kept"),
     [
         (
             b'{"usage":{"prompt_tokens":12,"completion_tokens":34,"total_tokens":46}}',
@@ -34,10 +34,10 @@ from holdfast.wire.usage import by_kind, usage_of
     ],
 )
 def test_counts_are_read_where_they_stand(
-    body: bytes, told: dict[str, int], kept: tuple[int | None, int | None]
+    body: bytes, usage: dict[str, int], kept: tuple[int | None, int | None]
 ) -> None:
-    assert usage_of(body) == told
-    kinds = by_kind(told)
+    assert usage_of(body) == usage
+    kinds = by_kind(usage)
     assert (kinds.get("input"), kinds.get("output")) == kept
 
 

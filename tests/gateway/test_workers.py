@@ -31,7 +31,7 @@ class Two:
         self.served = served
         self.clients: dict[int, httpx2.Client] = {}
         self._spare: list[httpx2.Client] = []
-        pids = {one["pid"] for one in served.workers()}
+        pids = {worker["pid"] for worker in served.workers()}
         assert len(pids) == 2
         while len(self.clients) < 2:
             client = served.new_client()
@@ -49,8 +49,8 @@ class Two:
         ]  # type: ignore[misc]
 
     def close(self) -> None:
-        for one in (*self.clients.values(), *self._spare):
-            one.close()
+        for client in (*self.clients.values(), *self._spare):
+            client.close()
 
 
 def _owner(client: httpx2.Client, pids: set[int]) -> int:
@@ -60,12 +60,12 @@ def _owner(client: httpx2.Client, pids: set[int]) -> int:
     wanted = None
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
-        if [int(one.rpartition(":")[2], 16) for one in fields[1:3]] == ends:
+        if [int(address.rpartition(":")[2], 16) for address in fields[1:3]] == ends:
             wanted = f"socket:[{fields[9]}]"
     for pid in pids:
-        for one in Path(f"/proc/{pid}/fd").iterdir():
+        for link in Path(f"/proc/{pid}/fd").iterdir():
             try:
-                if str(one.readlink()) == wanted:
+                if str(link.readlink()) == wanted:
                     return pid
             except FileNotFoundError:
                 continue
@@ -83,8 +83,8 @@ def two() -> Iterator[Callable[[Served], Two]]:
         return made[-1]
 
     yield make
-    for one in made:
-        one.close()
+    for pair in made:
+        pair.close()
 
 
 def test_a_rotation_that_one_worker_made_is_obeyed_by_the_other_within_100_ms(home: Path, two: Any) -> None:
@@ -96,7 +96,7 @@ def test_a_rotation_that_one_worker_made_is_obeyed_by_the_other_within_100_ms(ho
             time.sleep(PROMISED)
             answer = second()
             assert (answer.headers["holdfast-key"], answer.headers["holdfast-attempts"]) == ("KEY_B", "1")
-        assert [one.key for one in behind.calls] == [BAD, GOOD, GOOD]
+        assert [call.key for call in behind.calls] == [BAD, GOOD, GOOD]
 
 
 def test_a_key_that_never_worked_is_asked_once_by_all_workers_together(home: Path, two: Any) -> None:
@@ -125,18 +125,18 @@ def test_one_worker_probes_a_good_key_for_both(home: Path, two: Any) -> None:
         write_config(home, provider("p", behind.url, keys=["env:KEY_A"]))
         with serving(home, "--workers", "2", environ=ENVIRON) as served:
             asks = two(served).each()
-            assert [one().status_code for one in asks] == [200, 200]
+            assert [ask().status_code for ask in asks] == [200, 200]
             time.sleep(PROMISED)
-            told: list[int] = []
+            codes: list[int] = []
             threads = [
-                threading.Thread(target=lambda: told.append(served.chat().status_code)) for _ in range(20)
+                threading.Thread(target=lambda: codes.append(served.chat().status_code)) for _ in range(20)
             ]
-            for one in threads:
-                one.start()
-            for one in threads:
-                one.join()
-            refused = [one for one in begun if one - begun[0] < 0.4]
-        assert told == [200] * 20
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            refused = [moment for moment in begun if moment - begun[0] < 0.4]
+        assert codes == [200] * 20
         assert len(refused) <= 22, "each was refused at most once, and the probes are one worker's alone"
 
 
@@ -163,11 +163,11 @@ def test_a_revoked_token_is_refused_by_all_workers_within_100_ms(home: Path, two
         write_config(home, provider("p", behind.url))
         with serving(home, "--workers", "2") as served:
             asks = two(served).each()
-            assert [one().status_code for one in asks] == [200, 200]
+            assert [ask().status_code for ask in asks] == [200, 200]
             with SqliteStore(home / "state.db") as store:
                 store.revoke_token(served.token.split("-")[1])
             time.sleep(PROMISED)
-            assert [one().status_code for one in asks] == [401, 401]
+            assert [ask().status_code for ask in asks] == [401, 401]
 
 
 def test_a_killed_worker_takes_nobody_along_and_is_started_again(home: Path, two: Any) -> None:
@@ -191,21 +191,21 @@ def test_a_killed_worker_takes_nobody_along_and_is_started_again(home: Path, two
                     texts[pid] = texts.get(pid, "") + "(cut)"
 
             threads = [threading.Thread(target=stream, args=(pid,)) for pid in before.clients]
-            for one in threads:
-                one.start()
+            for thread in threads:
+                thread.start()
             eventually(lambda: len(texts) == 2)
             os.kill(victim, signal.SIGKILL)
-            told = [served.alive() for _ in range(20)]
-            for one in threads:
-                one.join()
-            assert all(told)
+            alive = [served.alive() for _ in range(20)]
+            for thread in threads:
+                thread.join()
+            assert all(alive)
             assert texts[victim].endswith("(cut)")
             assert "[DONE]" in texts[survivor]
             workers = eventually(
-                lambda: [one for one in served.workers() if one["ready"]][1:] and served.workers()
+                lambda: [worker for worker in served.workers() if worker["ready"]][1:] and served.workers()
             )
-            assert {survivor} < {one["pid"] for one in workers}
-            assert sorted(one["starts"] for one in workers) == [1, 2]
+            assert {survivor} < {worker["pid"] for worker in workers}
+            assert sorted(worker["starts"] for worker in workers) == [1, 2]
             (died,) = served.logged("worker-died")
             assert (died["died"], died["how"]) == (victim, "killed by SIGKILL")
             assert served.chat().status_code == 200
@@ -217,28 +217,28 @@ def test_the_counts_of_a_killed_worker_stay_and_are_not_counted_twice(home: Path
         write_config(home, provider("p", behind.url))
         with serving(home, "--workers", "2") as served:
             before = two(served)
-            for one in before.each():
+            for ask in before.each():
                 for _ in range(3):
-                    one()
+                    ask()
             assert served.metrics()[name] == 6
             victim = next(iter(before.clients))
             os.kill(victim, signal.SIGKILL)
             eventually(
                 lambda: (
-                    victim not in {one["pid"] for one in served.workers()}
-                    and all(one["ready"] for one in served.workers())
+                    victim not in {worker["pid"] for worker in served.workers()}
+                    and all(worker["ready"] for worker in served.workers())
                 )
             )
             assert served.metrics()[name] == 6
             served.chat()
-            told = served.metrics()
-            assert (told[name], told["worker_starts_total"], told["workers_ready"]) == (7, 3, 2)
+            metrics = served.metrics()
+            assert (metrics[name], metrics["worker_starts_total"], metrics["workers_ready"]) == (7, 3, 2)
 
 
 def test_workers_end_when_their_supervisor_is_killed(home: Path) -> None:
     write_config(home, "")
     with serving(home, "--workers", "2") as served:
-        pids = [one["pid"] for one in served.workers()]
+        pids = [worker["pid"] for worker in served.workers()]
         served.process.kill()
         served.process.wait()
         eventually(lambda: not any(_alive(pid) for pid in pids))
@@ -259,13 +259,13 @@ def test_a_worker_that_dies_while_the_configuration_is_broken_is_started_with_th
         write_config(home, provider("p", behind.url))
         with serving(home, "--workers", "2") as served:
             write_config(home, "[provider.")
-            pids = {one["pid"] for one in served.workers()}
+            pids = {worker["pid"] for worker in served.workers()}
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
             eventually(
                 lambda: (
                     served.metrics().get("workers_ready") == 2
-                    and not pids & {one["pid"] for one in served.workers()}
+                    and not pids & {worker["pid"] for worker in served.workers()}
                 )
             )
             assert all(served.alive() for _ in range(5))
@@ -276,13 +276,15 @@ def test_connections_are_spread_over_the_workers(home: Path) -> None:
     write_config(home, "")
     with serving(home, "--workers", "2") as served:
         clients = [served.new_client() for _ in range(40)]
-        for one in clients:
-            one.get("/health/live")
+        for client in clients:
+            client.get("/health/live")
         counts = eventually(
-            lambda: sum(found := [one["open_connections"] for one in served.workers()]) >= 40 and found
+            lambda: (
+                sum(counts := [worker["open_connections"] for worker in served.workers()]) >= 40 and counts
+            )
         )
-        for one in clients:
-            one.close()
+        for client in clients:
+            client.close()
     assert min(counts) >= 8
 
 

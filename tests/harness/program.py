@@ -51,17 +51,17 @@ def main(arguments: list[str]) -> int:
             answers.append(ask(value or chosen))
         elif name == "report":
             directory = Path(os.environ["PI_CODING_AGENT_DIR"])
-            files = {one.name: one.read_text() for one in directory.iterdir() if one.is_file()}
+            files = {path.name: path.read_text() for path in directory.iterdir() if path.is_file()}
             command = Path(f"/proc/{os.getpid()}/cmdline")
             argv = command.read_bytes().decode() if command.exists() else " ".join(sys.argv)
-            told = {
+            report = {
                 "environment": dict(os.environ),
                 "argv": argv,
                 "files": files,
                 "answers": answers,
                 "directory": str(directory),
             }
-            Path(value).write_text(json.dumps(told))
+            Path(value).write_text(json.dumps(report))
         elif name == "rewrite":
             Path(os.environ["PI_CODING_AGENT_DIR"], "models.json").write_text("{}")
         elif name == "signal":

@@ -25,7 +25,7 @@ PLAN = HARNESSES["pi"].hand_over(task(CHAT, version="1.5.2"))
 
 
 def modes(directory: Path) -> dict[str, int]:
-    return {one.name: stat.S_IMODE(one.stat().st_mode) for one in directory.iterdir()}
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
 
 
 def test_no_directory_on_the_way_is_open_to_others_whatever_the_umask(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_no_directory_on_the_way_is_open_to_others_whatever_the_umask(tmp_path: 
     try:
         with apply.claimed(tmp_path / "run" / "pi" / "s", "s"):
             assert [
-                stat.S_IMODE((tmp_path / one).stat().st_mode) for one in ("run", "run/pi", "run/pi/s")
+                stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("run", "run/pi", "run/pi/s")
             ] == [0o700] * 3
     finally:
         os.umask(before)
@@ -204,7 +204,7 @@ def test_a_short_secret_removes_what_is_exactly_it_and_nothing_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "variable"),
     [
         ("OPENAI_API_BASE=http://evil.example", "OPENAI_API_BASE"),
         ("export HTTPS_PROXY = http://evil.example", "HTTPS_PROXY"),
@@ -214,14 +214,14 @@ def test_a_short_secret_removes_what_is_exactly_it_and_nothing_more() -> None:
     ],
 )
 def test_a_project_file_that_would_redirect_a_program_is_refused_with_its_line(
-    line: str, found: str, tmp_path: Path
+    line: str, variable: str, tmp_path: Path
 ) -> None:
     plan = HARNESSES["aider"].hand_over(task(CHAT))
     (tmp_path / ".git").mkdir()
     (tmp_path / ".env").write_text(f"# a project\nDATABASE=x\n{line}\n")
     below = tmp_path / "src" / "deep"
     below.mkdir(parents=True)
-    with pytest.raises(CannotHandOver, match=rf"\.env:3 sets {found}"):
+    with pytest.raises(CannotHandOver, match=rf"\.env:3 sets {variable}"):
         apply.refuse_project(plan, below)
 
 

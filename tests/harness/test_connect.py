@@ -54,7 +54,7 @@ CONNECTABLE = sorted(FILES)
 
 
 @pytest.fixture
-def place(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def user_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's HOME, with a Holdfast home in it."""
     write(home / "holdfast.toml", CONFIG)
     monkeypatch.setenv("MIMO_KEY", "sk-canary-mimo-93b1f0d2e7")
@@ -62,89 +62,89 @@ def place(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home.parent
 
 
-def furnish(place: Path, name: str) -> Path:
+def furnish(user_home: Path, name: str) -> Path:
     """A configuration that the program's user wrote."""
-    path = place / FILES[name][0]
+    path = user_home / FILES[name][0]
     path.parent.mkdir(parents=True)
     path.write_text(FILES[name][1], "utf-8")
     path.chmod(0o644)
     return path
 
 
-def tokens(place: Path) -> list[tuple[str, bool]]:
-    store = SqliteStore(place / "holdfast" / "state.db")
+def tokens(user_home: Path) -> list[tuple[str, bool]]:
+    store = SqliteStore(user_home / "holdfast" / "state.db")
     try:
-        return [(one.label, one.revoked_at is None) for one in store.tokens()]
+        return [(token.label, token.revoked_at is None) for token in store.tokens()]
     finally:
         store.close()
 
 
-def outside(place: Path) -> dict[str, bytes]:
+def outside(user_home: Path) -> dict[str, bytes]:
     """Every file of the user's that is not Holdfast's."""
     return {
-        str(one.relative_to(place)): one.read_bytes()
-        for one in place.rglob("*")
-        if one.is_file() and place / "holdfast" not in one.parents
+        str(path.relative_to(user_home)): path.read_bytes()
+        for path in user_home.rglob("*")
+        if path.is_file() and user_home / "holdfast" not in path.parents
     }
 
 
 @pytest.mark.parametrize("name", CONNECTABLE)
-def test_after_disconnect_every_byte_and_mode_is_what_it_was(name: str, cli: Cli, place: Path) -> None:
-    path, before = furnish(place, name), {FILES[name][0]: FILES[name][1].encode()}
+def test_after_disconnect_every_byte_and_mode_is_what_it_was(name: str, cli: Cli, user_home: Path) -> None:
+    path, before = furnish(user_home, name), {FILES[name][0]: FILES[name][1].encode()}
     assert cli("connect", name).exit_code == 0
-    assert outside(place) != before
+    assert outside(user_home) != before
     assert cli("connect", name).exit_code == 0, "connecting again brings it up to date"
     assert cli("disconnect", name).exit_code == 0
-    assert outside(place) == before
+    assert outside(user_home) == before
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
-    assert tokens(place) == [(f"connect {name}", False)] * 2
-    assert list((place / "holdfast" / "connected").iterdir()) == []
+    assert tokens(user_home) == [(f"connect {name}", False)] * 2
+    assert list((user_home / "holdfast" / "connected").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", CONNECTABLE)
-def test_a_file_that_was_not_there_is_gone_again(name: str, cli: Cli, place: Path) -> None:
+def test_a_file_that_was_not_there_is_gone_again(name: str, cli: Cli, user_home: Path) -> None:
     assert cli("connect", name, "--pin", "both/big").exit_code == 0
-    made = outside(place)
+    made = outside(user_home)
     assert len(made) == 1
     assert cli("disconnect", name).exit_code == 0
-    assert outside(place) == {}
+    assert outside(user_home) == {}
 
 
 @pytest.mark.parametrize("name", CONNECTABLE)
 def test_what_is_written_holds_neither_key_nor_token_and_nothing_is_lost_of_what_stood_there(
-    name: str, cli: Cli, place: Path
+    name: str, cli: Cli, user_home: Path
 ) -> None:
-    furnish(place, name)
+    furnish(user_home, name)
     cli("connect", name, "--pin", "both/big")
-    token = (place / "holdfast" / "connected" / f"{name}.token").read_text()
-    told = (
-        b"".join(outside(place).values()).decode()
-        + (place / "holdfast" / "connected" / f"{name}.json").read_text()
+    token = (user_home / "holdfast" / "connected" / f"{name}.token").read_text()
+    written = (
+        b"".join(outside(user_home).values()).decode()
+        + (user_home / "holdfast" / "connected" / f"{name}.json").read_text()
     )
     assert token.startswith("hf-")
-    assert token not in told
-    assert "canary" not in told
-    assert f"connected/{name}.token" in told
-    assert {stat.S_IMODE(one.stat().st_mode) for one in (place / "holdfast" / "connected").iterdir()} == {
-        0o600
-    }
+    assert token not in written
+    assert "canary" not in written
+    assert f"connected/{name}.token" in written
+    assert {
+        stat.S_IMODE(path.stat().st_mode) for path in (user_home / "holdfast" / "connected").iterdir()
+    } == {0o600}
     for word in ("mine", "keep", "dark", "FOO", "gpt-5"):
-        assert (word in FILES[name][1]) <= (word in told)
+        assert (word in FILES[name][1]) <= (word in written)
 
 
-def test_each_program_is_told_every_model_that_it_can_use_as_a_pin(cli: Cli, place: Path) -> None:
+def test_each_program_is_told_every_model_that_it_can_use_as_a_pin(cli: Cli, user_home: Path) -> None:
     for name in CONNECTABLE:
         assert cli("connect", name, "--pin", "both/big").exit_code == 0, name
-    pi = jsonc.parse((place / ".pi/agent/models.json").read_text())["providers"]["holdfast"]
-    assert [one["id"] for one in pi["models"]] == ["mimo/mimo-pro", "both/big"]
-    opencode = jsonc.parse((place / ".config/opencode/opencode.json").read_text())["provider"]["holdfast"]
+    pi = jsonc.parse((user_home / ".pi/agent/models.json").read_text())["providers"]["holdfast"]
+    assert [model["id"] for model in pi["models"]] == ["mimo/mimo-pro", "both/big"]
+    opencode = jsonc.parse((user_home / ".config/opencode/opencode.json").read_text())["provider"]["holdfast"]
     assert [*opencode["models"]] == ["mimo/mimo-pro", "both/big"]
-    claude = jsonc.parse((place / ".claude/settings.json").read_text())
+    claude = jsonc.parse((user_home / ".claude/settings.json").read_text())
     assert (claude["env"]["ANTHROPIC_BASE_URL"], claude["env"]["ANTHROPIC_MODEL"]) == (
         "http://127.0.0.1:4555",
         "both/big",
     )
-    codex = tomllib.loads((place / ".codex/holdfast.config.toml").read_text())
+    codex = tomllib.loads((user_home / ".codex/holdfast.config.toml").read_text())
     assert (codex["model"], codex["model_providers"]["holdfast"]["base_url"]) == (
         "both/big",
         "http://127.0.0.1:4555/v1",
@@ -161,28 +161,28 @@ def test_each_program_is_told_every_model_that_it_can_use_as_a_pin(cli: Cli, pla
     ],
 )
 def test_what_its_user_wrote_is_never_overwritten(
-    name: str, text: str, taken: str, cli: Cli, place: Path
+    name: str, text: str, taken: str, cli: Cli, user_home: Path
 ) -> None:
-    path = furnish(place, name)
+    path = furnish(user_home, name)
     path.write_text(text)
     result = cli("connect", name)
     assert result.exit_code == 2
     assert taken in result.stderr
     assert path.read_text() == text
-    assert list((place / "holdfast" / "connected").iterdir()) == []
-    assert tokens(place) == [(f"connect {name}", False)]
+    assert list((user_home / "holdfast" / "connected").iterdir()) == []
+    assert tokens(user_home) == [(f"connect {name}", False)]
 
 
-def test_codex_s_profile_of_the_user_s_own_is_never_overwritten(cli: Cli, place: Path) -> None:
-    path = place / ".codex/holdfast.config.toml"
+def test_codex_s_profile_of_the_user_s_own_is_never_overwritten(cli: Cli, user_home: Path) -> None:
+    path = user_home / ".codex/holdfast.config.toml"
     path.parent.mkdir()
     path.write_text("# mine")
     assert cli("connect", "codex").exit_code == 2
     assert path.read_text() == "# mine"
 
 
-def test_a_file_that_cannot_be_understood_is_left_alone(cli: Cli, place: Path) -> None:
-    path = furnish(place, "pi")
+def test_a_file_that_cannot_be_understood_is_left_alone(cli: Cli, user_home: Path) -> None:
+    path = furnish(user_home, "pi")
     path.write_text('{"providers": ')
     result = cli("connect", "pi")
     assert result.exit_code == 2
@@ -190,8 +190,8 @@ def test_a_file_that_cannot_be_understood_is_left_alone(cli: Cli, place: Path) -
     assert path.read_text() == '{"providers": '
 
 
-def test_what_somebody_changed_meanwhile_stays_and_only_ours_goes(cli: Cli, place: Path) -> None:
-    path = furnish(place, "pi")
+def test_what_somebody_changed_meanwhile_stays_and_only_ours_goes(cli: Cli, user_home: Path) -> None:
+    path = furnish(user_home, "pi")
     cli("connect", "pi")
     path.write_text(jsonc.put(path.read_text(), ("providers", "b"), {"baseUrl": "https://b.example"}))
     assert cli("disconnect", "pi").exit_code == 0
@@ -201,8 +201,10 @@ def test_what_somebody_changed_meanwhile_stays_and_only_ours_goes(cli: Cli, plac
     assert "// keep" in path.read_text()
 
 
-def test_a_program_that_wrote_its_file_anew_keeps_what_it_wrote_without_ours(cli: Cli, place: Path) -> None:
-    path = furnish(place, "claude")
+def test_a_program_that_wrote_its_file_anew_keeps_what_it_wrote_without_ours(
+    cli: Cli, user_home: Path
+) -> None:
+    path = furnish(user_home, "claude")
     cli("connect", "claude")
     rewritten = jsonc.parse(path.read_text()) | {"theme": "light"}
     path.write_text(json.dumps(rewritten, indent=4))
@@ -210,8 +212,8 @@ def test_a_program_that_wrote_its_file_anew_keeps_what_it_wrote_without_ours(cli
     assert json.loads(path.read_text()) == {"theme": "light", "env": {"FOO": "1"}}
 
 
-def test_what_somebody_made_of_ours_is_theirs_and_told(cli: Cli, place: Path) -> None:
-    path = furnish(place, "claude")
+def test_what_somebody_made_of_ours_is_theirs_and_told(cli: Cli, user_home: Path) -> None:
+    path = furnish(user_home, "claude")
     cli("connect", "claude")
     path.write_text(path.read_text().replace("http://127.0.0.1:4555", "https://mine.example"))
     result = cli("disconnect", "claude")
@@ -219,8 +221,8 @@ def test_what_somebody_made_of_ours_is_theirs_and_told(cli: Cli, place: Path) ->
     assert jsonc.parse(path.read_text())["env"] == {"FOO": "1", "ANTHROPIC_BASE_URL": "https://mine.example"}
 
 
-def test_objects_that_were_made_for_ours_go_with_them(cli: Cli, place: Path) -> None:
-    path = place / ".claude/settings.json"
+def test_objects_that_were_made_for_ours_go_with_them(cli: Cli, user_home: Path) -> None:
+    path = user_home / ".claude/settings.json"
     path.parent.mkdir()
     path.write_text('{"theme": "dark"}')
     cli("connect", "claude")
@@ -229,8 +231,8 @@ def test_objects_that_were_made_for_ours_go_with_them(cli: Cli, place: Path) -> 
     assert json.loads(path.read_text()) == {"theme": "light"}
 
 
-def test_a_comment_that_its_user_wrote_into_an_object_of_ours_stays(cli: Cli, place: Path) -> None:
-    path = place / ".claude/settings.json"
+def test_a_comment_that_its_user_wrote_into_an_object_of_ours_stays(cli: Cli, user_home: Path) -> None:
+    path = user_home / ".claude/settings.json"
     path.parent.mkdir()
     path.write_text('{"theme": "dark"}')
     cli("connect", "claude")
@@ -240,8 +242,8 @@ def test_a_comment_that_its_user_wrote_into_an_object_of_ours_stays(cli: Cli, pl
     assert jsonc.parse(path.read_text()) == {"theme": "dark", "env": {}}
 
 
-def test_a_file_that_holds_nothing_but_its_user_s_comment_stays(cli: Cli, place: Path) -> None:
-    path = place / ".claude/settings.json"
+def test_a_file_that_holds_nothing_but_its_user_s_comment_stays(cli: Cli, user_home: Path) -> None:
+    path = user_home / ".claude/settings.json"
     cli("connect", "claude")
     path.write_text("// ask Ann before you change this\n" + path.read_text())
     cli("disconnect", "claude")
@@ -250,26 +252,26 @@ def test_a_file_that_holds_nothing_but_its_user_s_comment_stays(cli: Cli, place:
 
 @pytest.mark.parametrize("command", ["connect", "disconnect"])
 def test_what_a_killed_edit_left_beside_the_file_goes_with_the_next_one(
-    command: str, cli: Cli, place: Path
+    command: str, cli: Cli, user_home: Path
 ) -> None:
-    path = furnish(place, "pi")
+    path = furnish(user_home, "pi")
     cli("connect", "pi")
     names = (f".{path.name}.4711.0123abcd", f".{path.name}.mine.0123abcd", ".other.4711.0123abcd")
     left = [path.with_name(name) for name in names]
-    for one in left:
-        one.write_text("{}")
+    for leftover in left:
+        leftover.write_text("{}")
     os.utime(left[0], (1, 1))
     if command == "connect":
         cli("disconnect", "pi")
         left[0].write_text("{}")
         os.utime(left[0], (1, 1))
     cli(command, "pi")
-    assert [one.exists() for one in left] == [False, True, True]
+    assert [path.exists() for path in left] == [False, True, True]
 
 
-def test_a_link_is_followed_and_stays_a_link(cli: Cli, place: Path) -> None:
-    path = furnish(place, "pi")
-    real = place / "dotfiles.json"
+def test_a_link_is_followed_and_stays_a_link(cli: Cli, user_home: Path) -> None:
+    path = furnish(user_home, "pi")
+    real = user_home / "dotfiles.json"
     path.rename(real)
     path.symlink_to(real)
     cli("connect", "pi")
@@ -280,44 +282,46 @@ def test_a_link_is_followed_and_stays_a_link(cli: Cli, place: Path) -> None:
 
 
 def test_the_program_s_own_variable_says_where_its_files_are(
-    cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, user_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PI_CODING_AGENT_DIR", str(place / "elsewhere"))
+    monkeypatch.setenv("PI_CODING_AGENT_DIR", str(user_home / "elsewhere"))
     cli("connect", "pi")
-    assert [*outside(place)] == ["elsewhere/models.json"]
+    assert [*outside(user_home)] == ["elsewhere/models.json"]
 
 
 def drifted(cli: Cli) -> list[dict[str, Any]]:
     return [
-        one for one in json.loads(cli("doctor", "--json").stdout)["findings"] if one["check"] == "connect"
+        finding
+        for finding in json.loads(cli("doctor", "--json").stdout)["findings"]
+        if finding["check"] == "connect"
     ]
 
 
-def test_doctor_says_when_a_connected_program_was_pointed_elsewhere(cli: Cli, place: Path) -> None:
-    path = furnish(place, "pi")
+def test_doctor_says_when_a_connected_program_was_pointed_elsewhere(cli: Cli, user_home: Path) -> None:
+    path = furnish(user_home, "pi")
     cli("connect", "pi")
-    assert [one["level"] for one in drifted(cli)] == ["ok"]
+    assert [finding["level"] for finding in drifted(cli)] == ["ok"]
     text = path.read_text()
-    for change, said in (
+    for change, words in (
         (lambda: path.write_text(text.replace(":4555", ":1")), "providers.holdfast"),
         (lambda: path.write_text("{"), "cannot be read or understood"),
         (path.unlink, "is gone"),
-        ((place / "holdfast/connected/pi.token").unlink, "token"),
+        ((user_home / "holdfast/connected/pi.token").unlink, "token"),
         (
-            lambda: write(place / "holdfast/holdfast.toml", CONFIG.replace("4555", "4666")),
+            lambda: write(user_home / "holdfast/holdfast.toml", CONFIG.replace("4555", "4666")),
             "the gateway listens at http://127.0.0.1:4666",
         ),
-        (lambda: (place / "holdfast/connected/pi.json").write_text("{"), "damaged"),
+        (lambda: (user_home / "holdfast/connected/pi.json").write_text("{"), "damaged"),
     ):
         change()
         (finding,) = drifted(cli)
-        assert (finding["level"], said in finding["what"]) == ("wrong", True), finding
+        assert (finding["level"], words in finding["what"]) == ("wrong", True), finding
         assert finding["run"].startswith("holdfast connect pi")
 
 
-def test_doctor_says_when_the_profile_of_codex_was_changed(cli: Cli, place: Path) -> None:
+def test_doctor_says_when_the_profile_of_codex_was_changed(cli: Cli, user_home: Path) -> None:
     cli("connect", "codex")
-    path = place / ".codex/holdfast.config.toml"
+    path = user_home / ".codex/holdfast.config.toml"
     path.write_text(path.read_text() + "# more\n")
     assert "was changed since" in drifted(cli)[0]["what"]
     result = cli("disconnect", "codex")
@@ -325,9 +329,11 @@ def test_doctor_says_when_the_profile_of_codex_was_changed(cli: Cli, place: Path
     assert path.exists()
 
 
-@pytest.mark.parametrize("name", sorted(name for name, one in HARNESSES.items() if one.attach is None))
+@pytest.mark.parametrize(
+    "name", sorted(name for name, harness in HARNESSES.items() if harness.attach is None)
+)
 def test_a_program_that_takes_no_key_by_reference_is_run_and_not_connected(
-    name: str, cli: Cli, place: Path
+    name: str, cli: Cli, user_home: Path
 ) -> None:
     result = cli("connect", name)
     assert result.exit_code == 2
@@ -337,19 +343,19 @@ def test_a_program_that_takes_no_key_by_reference_is_run_and_not_connected(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("claude", "--pin", "mimo/mimo-pro"), "speaks anthropic-messages"),
         (("nope",), "no harness is called 'nope'"),
     ],
 )
 def test_a_connection_that_could_not_work_is_refused_before_anything_is_written(
-    arguments: tuple[str, ...], said: str, cli: Cli, place: Path
+    arguments: tuple[str, ...], message: str, cli: Cli, user_home: Path
 ) -> None:
     result = cli("connect", *arguments)
     assert result.exit_code == 2
-    assert said in result.stderr
-    assert outside(place) == {}
+    assert message in result.stderr
+    assert outside(user_home) == {}
 
 
 def test_a_program_that_keeps_rewriting_its_file_is_asked_to_end_first(tmp_path: Path) -> None:
@@ -375,9 +381,9 @@ def test_a_program_that_keeps_rewriting_its_file_is_asked_to_end_first(tmp_path:
 
 
 def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_beside_it(
-    place: Path, monkeypatch: pytest.MonkeyPatch
+    user_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = furnish(place, "pi")
+    path = furnish(user_home, "pi")
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -387,4 +393,4 @@ def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_beside_it(
     with pytest.raises(ConfigError, match=r"cannot write .*No space left on device; nothing was changed"):
         write_keeping_mode(path, "{}")
     assert path.read_text() == text
-    assert [one.name for one in path.parent.iterdir()] == ["models.json"]
+    assert [path.name for path in path.parent.iterdir()] == ["models.json"]

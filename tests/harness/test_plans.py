@@ -17,7 +17,12 @@ from holdfast.harness import HARNESSES, SPEAKS
 from holdfast.harness.base import TOKEN, Handover, choosing, version_of
 from holdfast.harness.environment import matches
 
-PLANNED = [(name, dialect) for name, one in HARNESSES.items() if not one.no_plan for dialect in one.speaks]
+PLANNED = [
+    (name, dialect)
+    for name, harness in HARNESSES.items()
+    if not harness.no_plan
+    for dialect in harness.speaks
+]
 REFERENCES = {"pi": f"${TOKEN}", "crush": f"${TOKEN}", "continue": f"${{{{ secrets.{TOKEN} }}}}"}
 
 
@@ -27,22 +32,22 @@ def plan(name: str, dialect: Dialect, *arguments: str, **more: Any) -> Handover:
 
 def document(made: Handover, path: str) -> Any:
     """A file of the plan, parsed as its program parses it."""
-    content = next(one.content for one in made.files if one.path == path)
+    content = next(file.content for file in made.files if file.path == path)
     return yaml.safe_load(content) if path.endswith((".yaml", ".yml")) else json.loads(content)
 
 
 def overrides(made: Handover) -> dict[str, Any]:
     """What Codex understands of its `-c name=value`, which it parses as TOML."""
-    said = [value for flag, value in zip(made.argv, made.argv[1:], strict=False) if flag == "-c"]
-    return tomllib.loads("\n".join(said))
+    settings = [value for flag, value in zip(made.argv, made.argv[1:], strict=False) if flag == "-c"]
+    return tomllib.loads("\n".join(settings))
 
 
 @pytest.mark.parametrize(("name", "dialect"), PLANNED)
 def test_every_plan_names_host_and_model_and_sets_one_secret(name: str, dialect: Dialect) -> None:
     made = plan(name, dialect, "say hello")
-    told = json.dumps([made.argv, dict(made.set), [one.content for one in made.files]])
-    assert "127.0.0.1:4242" in told
-    assert PIN.model in told
+    text = json.dumps([made.argv, dict(made.set), [text.content for text in made.files]])
+    assert "127.0.0.1:4242" in text
+    assert PIN.model in text
     assert made.secret
     assert made.secret not in made.set
     assert made.expected.url == GATEWAY[dialect]
@@ -66,16 +71,16 @@ def test_every_plan_removes_whatever_could_give_the_program_another_way(name: st
     ambient += (
         VARIABLES["openai"] + VARIABLES["anthropic"] + VARIABLES["gemini"][:1] + VARIABLES["openrouter"][:1]
     )
-    assert [one for one in ambient if not matches(one, made.unset)] == []
-    assert matches(made.secret, (*made.unset, *(one for row in VARIABLES.values() for one in row)))
+    assert [name for name in ambient if not matches(name, made.unset)] == []
+    assert matches(made.secret, (*made.unset, *(name for row in VARIABLES.values() for name in row)))
     assert not matches("PATH", made.unset)
     assert not matches("HOME", made.unset)
 
 
-@pytest.mark.parametrize("name", [name for name, one in HARNESSES.items() if not one.no_plan])
+@pytest.mark.parametrize("name", [name for name, harness in HARNESSES.items() if not harness.no_plan])
 def test_a_provider_never_gets_the_id_of_one_that_the_program_knows(name: str) -> None:
     made = plan(name, HARNESSES[name].speaks[0], pin=Pin.parse("openrouter/m"))
-    files = "".join(one.content for one in made.files)
+    files = "".join(file.content for file in made.files)
     if "openrouter" in files + json.dumps(dict(made.set)):
         assert "holdfast-openrouter" in files + json.dumps(dict(made.set))
         assert '"openrouter"' not in files + json.dumps(dict(made.set))
@@ -134,7 +139,7 @@ def test_claude_code_is_told_by_settings_that_beat_a_project_and_every_alias_mea
             "ANTHROPIC_MODEL",
             "ANTHROPIC_SMALL_FAST_MODEL",
             "CLAUDE_CODE_SUBAGENT_MODEL",
-            *(f"ANTHROPIC_DEFAULT_{one}_MODEL" for one in ("HAIKU", "SONNET", "OPUS", "FABLE")),
+            *(f"ANTHROPIC_DEFAULT_{tier}_MODEL" for tier in ("HAIKU", "SONNET", "OPUS", "FABLE")),
         ],
         PIN.model,
     )
@@ -159,11 +164,11 @@ def test_claude_code_shows_a_key_and_headers_as_the_endpoint_wants_them() -> Non
 
 
 def test_codex_is_told_everything_by_overrides_that_its_own_parser_understands() -> None:
-    said = overrides(plan("codex", RESPONSES, "exec", "hi"))
-    assert said["model_provider"] == "holdfast-my_plan"
-    assert said["model"] == PIN.model
-    assert said["shell_environment_policy"] == {"exclude": ["HOLDFAST_*"]}
-    entry = said["model_providers"]["holdfast-my_plan"]
+    settings = overrides(plan("codex", RESPONSES, "exec", "hi"))
+    assert settings["model_provider"] == "holdfast-my_plan"
+    assert settings["model"] == PIN.model
+    assert settings["shell_environment_policy"] == {"exclude": ["HOLDFAST_*"]}
+    entry = settings["model_providers"]["holdfast-my_plan"]
     assert entry == {
         "name": "holdfast-my_plan",
         "base_url": GATEWAY[RESPONSES],
@@ -204,7 +209,7 @@ def test_opencode_gets_its_whole_configuration_in_one_variable(
     assert config["model"] == config["small_model"] == f"holdfast-my_plan/{PIN.model}"
     assert config["enabled_providers"] == ["holdfast-my_plan"]
     assert made.set["OPENCODE_DISABLE_PROJECT_CONFIG"] == "1"
-    assert {one for one in made.set if one.startswith("XDG_")} == {
+    assert {name for name in made.set if name.startswith("XDG_")} == {
         "XDG_CONFIG_HOME",
         "XDG_DATA_HOME",
         "XDG_CACHE_HOME",
@@ -213,7 +218,7 @@ def test_opencode_gets_its_whole_configuration_in_one_variable(
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "expected"),
     [
         (("run", "hi"), ("run", "--model", f"holdfast-my_plan/{PIN.model}", "hi")),
         ((), ("--model", f"holdfast-my_plan/{PIN.model}")),
@@ -222,9 +227,9 @@ def test_opencode_gets_its_whole_configuration_in_one_variable(
     ],
 )
 def test_opencode_is_told_its_model_again_where_a_request_begins(
-    given: tuple[str, ...], told: tuple[str, ...]
+    given: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
-    assert plan("opencode", CHAT, *given).argv[1:] == told
+    assert plan("opencode", CHAT, *given).argv[1:] == expected
 
 
 def test_opencode_sends_no_key_where_none_is_wanted_and_others_by_header() -> None:
@@ -267,9 +272,9 @@ def test_continue_reads_one_yaml_file_with_a_reference_for_the_key() -> None:
 
 def test_aider_is_told_address_and_all_its_models_by_arguments_that_beat_a_project() -> None:
     made = plan("aider", CHAT, headers=(("x-team", "a"),))
-    told = dict(zip(made.argv[1::2], made.argv[2::2], strict=False))
-    assert {told[flag] for flag in ("--model", "--weak-model", "--editor-model")} == {f"openai/{PIN.model}"}
-    assert told["--openai-api-base"] == GATEWAY[CHAT]
+    flags = dict(zip(made.argv[1::2], made.argv[2::2], strict=False))
+    assert {flags[flag] for flag in ("--model", "--weak-model", "--editor-model")} == {f"openai/{PIN.model}"}
+    assert flags["--openai-api-base"] == GATEWAY[CHAT]
     settings = document(made, "model-settings.yml")
     assert settings == [
         {
@@ -313,7 +318,7 @@ def test_crush_and_goose_are_planned_from_their_documentation_and_marked_so() ->
     )
     goose = plan("goose", MESSAGES)
     assert (goose.set["GOOSE_PROVIDER"], goose.set["GOOSE_MODEL"]) == ("holdfast-my_plan", PIN.model)
-    assert {name for name, one in HARNESSES.items() if not one.tested and not one.no_plan} == {
+    assert {name for name, harness in HARNESSES.items() if not harness.tested and not harness.no_plan} == {
         "crush",
         "goose",
     }
@@ -332,14 +337,14 @@ def test_everything_that_stands_in_the_way_is_told_at_once() -> None:
             headers=(("x-team", "a"),),
         )
     assert caught.value.what == "Qwen Code cannot be handed my.plan/vendor/model-1 at plan.example directly"
-    told = "\n".join(caught.value.details)
+    details = "\n".join(caught.value.details)
     for part in (
         "version 0.9.9 is installed",
         "wants its key as 'api-key'",
         "needs the headers x-team",
         "'--model' would choose another connection",
     ):
-        assert part in told
+        assert part in details
     assert len(caught.value.details) == 4
 
 
@@ -380,7 +385,7 @@ def test_versions_are_read_from_what_programs_print(text: str, version: tuple[in
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "found"),
+    ("name", "arguments", "chosen"),
     [
         ("codex", ("exec", "-c", "model_provider=evil", "hi"), ["-c"]),
         ("codex", ("exec", "--config=model=x"), ["--config=model=x"]),
@@ -400,11 +405,11 @@ def test_versions_are_read_from_what_programs_print(text: str, version: tuple[in
     ],
 )
 def test_arguments_that_would_choose_another_connection_are_found(
-    name: str, arguments: tuple[str, ...], found: list[str]
+    name: str, arguments: tuple[str, ...], chosen: list[str]
 ) -> None:
     harness = HARNESSES[name]
-    assert choosing(arguments, harness.chooses, harness.abbreviates) == found
+    assert choosing(arguments, harness.chooses, harness.abbreviates) == chosen
 
 
 def test_the_picker_s_table_is_that_of_the_plans() -> None:
-    assert {name: one.speaks for name, one in HARNESSES.items()} == dict(SPEAKS)
+    assert {name: harness.speaks for name, harness in HARNESSES.items()} == dict(SPEAKS)

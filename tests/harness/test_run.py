@@ -30,8 +30,8 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def provider() -> Iterator[ScriptedProvider]:
-    with ScriptedProvider(only_keys([KEY, SPARE], ok(), status(401))) as one:
-        yield one
+    with ScriptedProvider(only_keys([KEY, SPARE], ok(), status(401))) as made:
+        yield made
 
 
 @pytest.fixture
@@ -66,13 +66,13 @@ def run(cli: Cli, *steps: str, pin: str = "mimo/pro", options: tuple[str, ...] =
 
 
 def report(context: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((context / "report").read_text())
-    return told
+    written: dict[str, Any] = json.loads((context / "report").read_text())
+    return written
 
 
 def left(home: Path) -> list[str]:
     """What is left of runs in the home."""
-    return sorted(one.name for one in (home / "run").rglob("*") if one.is_file())
+    return sorted(path.name for path in (home / "run").rglob("*") if path.is_file())
 
 
 def test_the_provider_sees_the_pin_and_its_key_and_the_program_sees_neither_the_key_nor_its_variable(
@@ -80,10 +80,10 @@ def test_the_provider_sees_the_pin_and_its_key_and_the_program_sees_neither_the_
 ) -> None:
     result = run(cli, "ask", "report=report")
     assert result.exit_code == 0, result.stderr
-    assert [(one.key, one.model) for one in provider.calls] == [(KEY, "pro")]
-    told = (context / "report").read_text()
-    assert KEY not in told
-    assert SPARE not in told
+    assert [(call.key, call.model) for call in provider.calls] == [(KEY, "pro")]
+    text = (context / "report").read_text()
+    assert KEY not in text
+    assert SPARE not in text
     environment = report(context)["environment"]
     assert "MIMO_KEY" not in environment
     assert environment["HOLDFAST_TOKEN"].startswith("hf-")
@@ -180,7 +180,7 @@ def test_the_session_keeps_its_choice_for_the_next_run_in_this_directory(
 ) -> None:
     run(cli, "ask", pin="mimo/lite")
     result = cli("run", "pi", "--", "--do", "ask")
-    assert [one.model for one in provider.calls] == ["lite", "lite"]
+    assert [call.model for call in provider.calls] == ["lite", "lite"]
     assert "session pi@project-" in result.stderr
     run(cli, "ask", pin="mimo/pro")
     assert cli("run", "pi", "--session", "other").exit_code == 2, "another session chose nothing yet"
@@ -193,19 +193,19 @@ def test_a_project_s_own_selection_serves_a_session_that_has_none(
 ) -> None:
     (context / ".holdfast.toml").write_text('pin = "mimo/lite"\n')
     assert cli("run", "pi", "--", "--do", "ask").exit_code == 0
-    assert [one.model for one in provider.calls] == ["lite"]
+    assert [call.model for call in provider.calls] == ["lite"]
 
 
 def test_direct_gives_the_provider_s_own_address_and_the_key_in_one_variable(
     cli: Cli, context: Path, provider: ScriptedProvider
 ) -> None:
     result = run(cli, "ask", "report=report", options=("--direct",))
-    told = report(context)
-    assert [(one.key, one.model) for one in provider.calls] == [(KEY, "pro")]
-    assert [name for name, value in told["environment"].items() if KEY in value] == ["HOLDFAST_TOKEN"]
-    assert KEY not in json.dumps([told["files"], told["argv"]])
-    assert SPARE not in json.dumps(told)
-    assert provider.url in told["files"]["models.json"]
+    written = report(context)
+    assert [(call.key, call.model) for call in provider.calls] == [(KEY, "pro")]
+    assert [name for name, value in written["environment"].items() if KEY in value] == ["HOLDFAST_TOKEN"]
+    assert KEY not in json.dumps([written["files"], written["argv"]])
+    assert SPARE not in json.dumps(written)
+    assert provider.url in written["files"]["models.json"]
     assert "called the provider directly: Holdfast saw none of its requests" in result.stderr
 
 
@@ -222,7 +222,7 @@ def test_an_older_program_is_told_in_its_own_dialect(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (("nope", "--pin", "mimo/pro"), 2, "no harness is called 'nope'"),
         (
@@ -244,7 +244,7 @@ def test_an_older_program_is_told_in_its_own_dialect(
 def test_what_cannot_be_handed_over_is_refused_before_anything_happens(
     arguments: tuple[str, ...],
     code: int,
-    said: str,
+    message: str,
     cli: Cli,
     context: Path,
     home: Path,
@@ -253,7 +253,7 @@ def test_what_cannot_be_handed_over_is_refused_before_anything_happens(
     configure(home, provider, f'\n[provider.empty]\nurl = "{provider.url}"\nkeys = ["env:NOT_SET"]\n')
     result = cli("run", *arguments)
     assert result.exit_code == code
-    assert said in result.stderr
+    assert message in result.stderr
     assert "run: " in result.stderr
     assert provider.calls == []
     assert json.loads(cli("session", "list", "--json").stdout) == []
@@ -292,7 +292,7 @@ def test_the_token_of_a_run_opens_nothing_afterwards(cli: Cli, context: Path, ho
     with open_home() as holdfast:
         tokens = holdfast.engine.store.tokens()
     assert len(tokens) == 2
-    assert all(one.revoked_at is not None and one.session is not None for one in tokens)
+    assert all(token.revoked_at is not None and token.session is not None for token in tokens)
 
 
 def started(*arguments: str) -> subprocess.Popen[str]:
@@ -325,9 +325,9 @@ def test_a_second_run_of_the_session_is_refused_and_the_first_goes_on(
         assert "is running already (process" in second.stderr
         assert run(cli, "ask", options=("--session", "another")).exit_code == 0
         (context / "go").touch()
-        _, told = first.communicate(timeout=20)
-    assert first.returncode == 0, told
-    assert "1 request, 1 attempt" in told
+        _, output = first.communicate(timeout=20)
+    assert first.returncode == 0, output
+    assert "1 request, 1 attempt" in output
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -337,9 +337,9 @@ def test_a_signal_for_us_is_one_for_the_program_and_everything_is_cleaned_up(
     with started("--", "--do", "report=report", "wait=never") as process:
         until((context / "report").exists)
         process.send_signal(number)
-        _, told = process.communicate(timeout=20)
+        _, output = process.communicate(timeout=20)
     assert process.returncode in (128 + number, 1), (
-        told
+        output
     )  # Python turns an interrupt into a traceback and exit code 1
     assert left(home) == [".holdfast.lock", "settings.json"]
 
@@ -358,7 +358,7 @@ def test_what_a_killed_run_left_is_replaced_by_the_next_and_its_token_ended(
     assert report(context)["files"]["models.json"] != child["files"]["models.json"]
     assert left(home) == [".holdfast.lock", "settings.json"]
     with open_home() as holdfast:
-        assert all(one.revoked_at is not None for one in holdfast.engine.store.tokens())
+        assert all(token.revoked_at is not None for token in holdfast.engine.store.tokens())
 
 
 def test_a_key_that_is_replaced_while_it_runs_is_used_from_the_next_request_on(
@@ -374,13 +374,13 @@ def test_a_key_that_is_replaced_while_it_runs_is_used_from_the_next_request_on(
         until((context / "report").exists)
         write(secret, SPARE)
         (context / "go").touch()
-        _, told = process.communicate(timeout=20)
-    assert process.returncode == 0, told
-    assert [one.key for one in provider.calls] == [KEY, SPARE]
+        _, output = process.communicate(timeout=20)
+    assert process.returncode == 0, output
+    assert [call.key for call in provider.calls] == [KEY, SPARE]
 
 
 def test_the_list_of_programs_says_which_were_driven(cli: Cli) -> None:
-    listed = {one["name"]: one for one in json.loads(cli("run", "--list", "--json").stdout)}
+    listed = {harness["name"]: harness for harness in json.loads(cli("run", "--list", "--json").stdout)}
     assert listed["pi"]["tested"] == "1.5.2"
     assert listed["crush"]["tested"] == ""
     assert "from its documentation, not tested" in cli("run", "--list").stdout

@@ -48,15 +48,15 @@ def test_where_nothing_answered_nothing_is_claimed() -> None:
 
 
 def test_a_rung_of_the_user_s_ladder_may_stand_in_and_is_named() -> None:
-    found = account(
+    report = account(
         [attempt("1", failed=True), attempt("1", "router/pro", host="router.example")], PIN, [RUNG]
     )
-    assert found.drift == ()
-    assert "router/pro at router.example" in str(found)
+    assert report.drift == ()
+    assert "router/pro at router.example" in str(report)
 
 
 @pytest.mark.parametrize(
-    ("events", "refused", "said"),
+    ("events", "refused", "message"),
     [
         (
             [attempt("1", "router/pro", host="router.example")],
@@ -72,12 +72,12 @@ def test_a_rung_of_the_user_s_ladder_may_stand_in_and_is_named() -> None:
     ],
 )
 def test_everything_else_than_the_pin_is_drift_and_an_error(
-    events: list[Event[Detail]], refused: int, said: str
+    events: list[Event[Detail]], refused: int, message: str
 ) -> None:
-    found = account(events, PIN, (), refused)
+    report = account(events, PIN, (), refused)
     with pytest.raises(ModelDropped) as caught:
-        require_pin(found, PIN, "s")
-    assert said in str(caught.value)
+        require_pin(report, PIN, "s")
+    assert message in str(caught.value)
     assert caught.value.next_step == "holdfast why s"
 
 

@@ -22,12 +22,12 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def sources() -> dict[str, str]:
     """The Python files of the product, by their path inside the package."""
-    found = {
+    trees = {
         path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8")
         for path in sorted(PACKAGE.rglob("*.py"))
     }
-    assert "core/identity.py" in found
-    return found
+    assert "core/identity.py" in trees
+    return trees
 
 
 @pytest.fixture(scope="session")
@@ -47,13 +47,13 @@ def files() -> list[Path]:
             text=True,
             check=True,
         )
-        found = [ROOT / name for name in listed.stdout.split("\0") if name]
+        paths = [ROOT / name for name in listed.stdout.split("\0") if name]
     else:
-        found = [
+        paths = [
             path
             for path in ROOT.rglob("*")
             if not any(part in _NOT_OURS or part.startswith(".") for part in path.relative_to(ROOT).parts)
         ]
-    found = [path for path in found if path.is_file()]
-    assert ROOT / "pyproject.toml" in found
-    return found
+    paths = [path for path in paths if path.is_file()]
+    assert ROOT / "pyproject.toml" in paths
+    return paths

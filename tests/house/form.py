@@ -53,10 +53,10 @@ class Source:
 
     @cached_property
     def _nodes(self) -> dict[type[ast.AST], list[Any]]:
-        found: dict[type[ast.AST], list[Any]] = defaultdict(list)
+        nodes: dict[type[ast.AST], list[Any]] = defaultdict(list)
         for node in ast.walk(self.tree):
-            found[type(node)].append(node)
-        return found
+            nodes[type(node)].append(node)
+        return nodes
 
     def nodes(self, *kinds: type[ast.AST]) -> list[Any]:
         """Return the nodes of these very kinds; looked for once."""
@@ -157,11 +157,9 @@ def dense_statements(sources: Iterable[Source]) -> Iterator[Offence]:
     """
     for source in sources:
         for part in _statements(source):
-            for place, score in _scores(part):
+            for node, score in _scores(part):
                 if score >= DENSE:
-                    yield Offence(
-                        source.path, place.lineno, f"density {score}: {_line(source, place)}", score
-                    )
+                    yield Offence(source.path, node.lineno, f"density {score}: {_line(source, node)}", score)
 
 
 def optional_bools(sources: Iterable[Source]) -> Iterator[Offence]:
@@ -254,11 +252,11 @@ def _definitions(sources: Iterable[Source]) -> set[str]:
 
 def _foreign_names(source: Source) -> set[str]:
     """Return the names that a module imports from outside the package."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in source.nodes(*IMPORTS):
         if isinstance(node, ast.Import) or not _is_own(node):
-            found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-    return found
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    return names
 
 
 def _is_own(node: ast.ImportFrom) -> bool:
@@ -358,9 +356,9 @@ def _targets(node: ast.Import | ast.ImportFrom, package: str, names: set[str]) -
     """Give the modules of ours that a statement imports; `from .store import base` the module store.base."""
     if isinstance(node, ast.Import):
         for alias in node.names:
-            found = alias.name.removeprefix("holdfast").strip(".")
-            if alias.name.partition(".")[0] == "holdfast" and found in names:
-                yield found
+            module = alias.name.removeprefix("holdfast").strip(".")
+            if alias.name.partition(".")[0] == "holdfast" and module in names:
+                yield module
         return
     if not _is_own(node):
         return
@@ -383,7 +381,7 @@ def _components(graph: Graph) -> list[set[str]]:
     number: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
-    found: list[set[str]] = []
+    components: list[set[str]] = []
 
     def visit(module: str) -> None:
         number[module] = low[module] = len(number)
@@ -399,12 +397,12 @@ def _components(graph: Graph) -> list[set[str]]:
             members = set(stack[at:])
             del stack[at:]
             if len(members) > 1:
-                found.append(members)
+                components.append(members)
 
     for module in sorted(graph):
         if module not in number:
             visit(module)
-    return found
+    return components
 
 
 # --- the table ---

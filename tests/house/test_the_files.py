@@ -40,19 +40,19 @@ def test_variable_names_of_keys_stand_only_in_the_presets(sources: dict[str, str
     """One owner of the provider to variable map (story 2e); messages say env:NAME. The header x-api-key is no
     variable."""
     assert not {
-        name: found
+        name: variables
         for name, text in sources.items()
-        if (found := re.findall(r"\b(?!X_API_KEY\b)\w+_API_KEY\b", text))
+        if (variables := re.findall(r"\b(?!X_API_KEY\b)\w+_API_KEY\b", text))
     }
 
 
 def test_no_file_carries_the_traces_of_a_machine_or_registry(files: list[Path], root: Path) -> None:
-    found: dict[str, str] = {}
+    matches: dict[str, str] = {}
     for path in files:
         text = path.read_bytes().decode("utf-8", "replace")
         for match in TRACES.finditer(text):
-            found[f"{path.relative_to(root)}:{text.count(chr(10), 0, match.start()) + 1}"] = match.group()
-    assert not found
+            matches[f"{path.relative_to(root)}:{text.count(chr(10), 0, match.start()) + 1}"] = match.group()
+    assert not matches
 
 
 def test_every_test_is_named_by_a_sentence(files: list[Path], root: Path) -> None:

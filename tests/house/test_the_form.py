@@ -37,9 +37,10 @@ def product() -> list[form.Source]:
 def test_the_source_stays_within_its_limit_of_form(name: str, product: list[form.Source]) -> None:
     limit, _ = LIMITS[name]
     offences = list(form.MEASURES[name](product))
-    found = form.figure(name, offences, product)
-    assert found <= limit, (
-        f"{found:g}, but at most {limit:g}\n{form.worst(offences)}\n(all of them: python tests/house/form.py)"
+    figure = form.figure(name, offences, product)
+    assert figure <= limit, (
+        f"{figure:g}, but at most {limit:g}\n{form.worst(offences)}\n"
+        "(all of them: python tests/house/form.py)"
     )
 
 
@@ -107,8 +108,8 @@ def test_an_import_circle_is_found_whatever_closes_it(kind: str) -> None:
         "y/c.py": "import holdfast.x.a",
     }
     sources = [form.Source(name, text) for name, text in texts.items()]
-    found = {each for each in CIRCLE if list(form.MEASURES[f"import circles {each}"](sources))}
-    assert found == set(list(CIRCLE)[list(CIRCLE).index(kind) :])
+    closed = {each for each in CIRCLE if list(form.MEASURES[f"import circles {each}"](sources))}
+    assert closed == set(list(CIRCLE)[list(CIRCLE).index(kind) :])
 
 
 def test_a_package_s_import_of_its_own_module_is_no_circle() -> None:

@@ -35,12 +35,12 @@ def index_installs(text: str) -> list[str]:
 
 def test_no_text_installs_holdfast_from_an_index(files: list[Path], root: Path) -> None:
     own = Path(__file__)
-    found = {
+    wrong = {
         str(path.relative_to(root)): lines
         for path in files
         if path != own and (lines := index_installs(path.read_bytes().decode("utf-8", "replace")))
     }
-    assert not found
+    assert not wrong
 
 
 @pytest.mark.parametrize(

@@ -18,17 +18,17 @@ def is_detail(node: ast.AST) -> bool:
 
 def loose_reads(tree: ast.AST) -> list[int]:
     """The lines in which the detail of an event is read as if it were a mapping."""
-    found: list[int] = []
+    lines: list[int] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript):
             read = is_detail(node.value)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             read = is_detail(node.func.value) and node.func.attr in _AS_A_MAPPING
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            read = node.func.id in _READ_WHOLE and any(is_detail(one) for one in node.args)
+            read = node.func.id in _READ_WHOLE and any(is_detail(argument) for argument in node.args)
         elif isinstance(node, ast.Compare):
-            read = any(isinstance(one, ast.In | ast.NotIn) for one in node.ops) and any(
-                is_detail(one) for one in node.comparators
+            read = any(isinstance(operator, ast.In | ast.NotIn) for operator in node.ops) and any(
+                is_detail(operator) for operator in node.comparators
             )
         elif isinstance(node, ast.Dict):
             read = any(
@@ -37,16 +37,16 @@ def loose_reads(tree: ast.AST) -> list[int]:
         else:
             continue
         if read:
-            found.append(node.lineno)
-    return found
+            lines.append(node.lineno)
+    return lines
 
 
 def test_the_detail_of_an_event_is_nowhere_read_by_a_name_in_a_string(files: list[Path], root: Path) -> None:
     texts = {
         path.relative_to(root).as_posix(): path.read_text("utf-8") for path in files if path.suffix == ".py"
     }
-    found = {name: loose_reads(ast.parse(text)) for name, text in texts.items() if ".detail" in text}
-    assert {name: lines for name, lines in found.items() if lines} == {}
+    reads = {name: loose_reads(ast.parse(text)) for name, text in texts.items() if ".detail" in text}
+    assert {name: lines for name, lines in reads.items() if lines} == {}
 
 
 @pytest.mark.parametrize(

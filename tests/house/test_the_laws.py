@@ -61,52 +61,52 @@ def revealing(tree: ast.Module) -> int:
 def parameters(tree: ast.Module) -> list[tuple[str, str]]:
     """(function, parameter) of every function and lambda; the fields of a class are its constructor's
     parameters."""
-    found: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             arguments = node.args
             everyone = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-            found += [(getattr(node, "name", "lambda"), one.arg) for one in everyone]
+            pairs += [(getattr(node, "name", "lambda"), argument.arg) for argument in everyone]
         elif isinstance(node, ast.ClassDef):
-            found += [
-                (node.name, one.target.id)
-                for one in node.body
-                if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
+            pairs += [
+                (node.name, statement.target.id)
+                for statement in node.body
+                if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
             ]
-    return found
+    return pairs
 
 
 def imports(tree: ast.Module) -> set[str]:
     """What a tree imports from outside its own package."""
-    absolute = {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
+    absolute = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     return absolute | {
         node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level
     }
 
 
 def test_a_secret_is_revealed_only_where_the_law_allows_it(trees: dict[str, ast.Module]) -> None:
-    found = Counter({name: revealing(tree) for name, tree in trees.items() if revealing(tree)})
-    assert found == {name: count for name, count in MAY_REVEAL.items() if name in trees}
+    revealed = Counter({name: revealing(tree) for name, tree in trees.items() if revealing(tree)})
+    assert revealed == {name: count for name, count in MAY_REVEAL.items() if name in trees}
 
 
 def test_no_function_takes_a_connection_in_pieces(trees: dict[str, ast.Module]) -> None:
-    found = {
+    loose = {
         (name, function)
         for name, tree in trees.items()
         for function, parameter in parameters(tree)
         if parameter.lower() in LOOSE_NAMES
     }
-    assert found == set(MAY_BE_LOOSE)
+    assert loose == set(MAY_BE_LOOSE)
 
 
 def test_the_core_imports_only_what_cannot_do_anything(trees: dict[str, ast.Module]) -> None:
-    found = {
+    wrong = {
         (name, module)
         for name, tree in trees.items()
         if name.startswith("core/")
         for module in imports(tree) - MAY_BE_IMPORTED_BY_CORE
     }
-    assert not found
+    assert not wrong
 
 
 def test_the_core_never_reads_a_clock(trees: dict[str, ast.Module]) -> None:
@@ -117,12 +117,12 @@ def test_the_core_never_reads_a_clock(trees: dict[str, ast.Module]) -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
     ]
-    found = {
+    wrong = {
         (name, func.attr, func.lineno)
         for name, func in calls
         if isinstance(func, ast.Attribute) and func.attr in READS_A_CLOCK
     }
-    assert not found
+    assert not wrong
 
 
 def writing(tree: ast.Module) -> set[str]:
@@ -146,8 +146,10 @@ def writing(tree: ast.Module) -> set[str]:
 
 
 def test_files_are_written_and_locked_by_one_module_only(trees: dict[str, ast.Module]) -> None:
-    found = {name: names for name, tree in trees.items() if name != "_files.py" and (names := writing(tree))}
-    assert found == MAY_WRITE
+    written = {
+        name: names for name, tree in trees.items() if name != "_files.py" and (names := writing(tree))
+    }
+    assert written == MAY_WRITE
 
 
 def test_a_thread_beside_the_requests_has_one_pattern(trees: dict[str, ast.Module]) -> None:

@@ -131,8 +131,8 @@ def configs(home: Path) -> dict[str, Any]:
     """The `model_config` of each session."""
     with closing(sqlite3.connect(home / "state.db")) as connection:
         return {
-            one: json.loads(text) if text else None
-            for one, text in connection.execute("SELECT id, model_config FROM sessions")
+            session: json.loads(text) if text else None
+            for session, text in connection.execute("SELECT id, model_config FROM sessions")
         }
 
 

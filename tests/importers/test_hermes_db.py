@@ -193,10 +193,10 @@ def test_nothing_is_healed_while_another_program_has_the_file_open(
         hermes_db.heal(home, CHANGE, fine)
     assert (str(holder.pid) in str(refusal.value)) == proc
     assert (
-        {name: one for name, one in everything(home).items() if not name.endswith("-shm")},
+        {name: content for name, content in everything(home).items() if not name.endswith("-shm")},
         listing(home),
     ) == (
-        {name: one for name, one in before.items() if not name.endswith("-shm")},
+        {name: content for name, content in before.items() if not name.endswith("-shm")},
         names,
     )
 
@@ -232,7 +232,7 @@ def test_what_a_killed_hermes_left_in_its_log_is_healed_too(
 
 
 @pytest.mark.parametrize(
-    ("changes", "check", "told"),
+    ("changes", "check", "message"),
     [
         ({**CHANGE, "s2": ("{}", "{}")}, fine, "session s2 has changed meanwhile"),
         ({**CHANGE, "gone": (None, "{}")}, fine, "session gone has changed meanwhile"),
@@ -244,10 +244,10 @@ def test_what_a_killed_hermes_left_in_its_log_is_healed_too(
     ],
 )
 def test_healing_happens_wholly_or_not_at_all(
-    home: Path, changes: dict[str, tuple[str | None, str]], check: object, told: str
+    home: Path, changes: dict[str, tuple[str | None, str]], check: object, message: str
 ) -> None:
     before, names = (home / "state.db").read_bytes(), listing(home)
-    with pytest.raises(HoldfastError, match=told):
+    with pytest.raises(HoldfastError, match=message):
         hermes_db.heal(home, changes, check)  # type: ignore[arg-type]
     assert ((home / "state.db").read_bytes(), listing(home)) == (before, names)
 

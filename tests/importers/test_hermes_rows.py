@@ -214,7 +214,7 @@ def test_a_healed_row_keeps_what_else_it_says_and_names_no_other_url_than_its_en
 
 
 @pytest.mark.parametrize(
-    ("config", "row", "told"),
+    ("config", "row", "expected"),
     [
         (
             THREE,
@@ -238,9 +238,9 @@ def test_a_healed_row_keeps_what_else_it_says_and_names_no_other_url_than_its_en
     ],
 )
 def test_where_a_session_goes_today_is_told_with_its_host_and_key(
-    tmp_path: Path, config: str, row: dict[str, Any], told: str
+    tmp_path: Path, config: str, row: dict[str, Any], expected: str
 ) -> None:
-    assert str(judged(home_of(tmp_path, config), row).today) == told
+    assert str(judged(home_of(tmp_path, config), row).today) == expected
 
 
 def test_an_entry_is_found_by_every_name_that_hermes_knows_it_by(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_an_entry_is_found_by_every_name_that_hermes_knows_it_by(tmp_path: Path)
     )
     home = home_of(tmp_path, config)
     names = ["my-key", "My-Key", "custom:my-key", "My Fine Plan", "my-fine-plan", "custom:my-fine-plan"]
-    assert {home.named(one) for one in names} == {home.entries[0]}
+    assert {home.named(name) for name in names} == {home.entries[0]}
     assert home.named("custom:other-plan") is home.entries[1]
     assert home.named("auto") is None
 
@@ -268,7 +268,7 @@ custom_providers:
   - just a string
 """
     home = home_of(tmp_path, config)
-    assert [one.name for one in home.entries] == ["first"]
+    assert [entry.name for entry in home.entries] == ["first"]
     assert [why for _, why in home.ignored] == [
         "enabled: false",
         "it has no URL",

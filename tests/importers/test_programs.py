@@ -18,18 +18,21 @@ LITERAL = "sk-literal-7c1d0b4e9f2a5836"
 Read = Callable[[Path | None, Mapping[str, str]], Found]
 
 
-def tables(found: Found) -> dict[str, dict[str, object]]:
+def tables(imported: Found) -> dict[str, dict[str, object]]:
     """The entries as they would be written without a copy of any value."""
-    return {str(one.name): one.table(copied=False) for one in found.entries}
+    return {str(entry.name): entry.table(copied=False) for entry in imported.entries}
 
 
-def values(found: Found) -> dict[str, list[str]]:
+def values(imported: Found) -> dict[str, list[str]]:
     """Under which labels values would be kept."""
-    return {str(one.name): [key.label for key in one.keys if key.secret is not None] for one in found.entries}
+    return {
+        str(entry.name): [key.label for key in entry.keys if key.secret is not None]
+        for entry in imported.entries
+    }
 
 
-def why(found: Found) -> str:
-    return "\n".join(f"{what}: {reason}" for what, reason in found.left_out)
+def why(imported: Found) -> str:
+    return "\n".join(f"{what}: {reason}" for what, reason in imported.left_out)
 
 
 def laid(path: Path, content: object) -> Path:
@@ -58,26 +61,26 @@ def test_hermes_gives_its_entries_its_known_providers_and_its_chain(tmp_path: Pa
         env=f"TEAM_A_KEY={LITERAL}-a\nOPENROUTER_API_KEY=sk-or-v1-0f1e2d3c\nKIMI_API_KEY={LITERAL}\n",
         auth=auth,
     )
-    found = hermes.read(home, {"DS_KEY": "x" * 9})
-    assert tables(found) == {
+    imported = hermes.read(home, {"DS_KEY": "x" * 9})
+    assert tables(imported) == {
         "team-a": {"url": A, "keys": ["env:TEAM_A_KEY"]},
         "team-b": {"url": B, "models": ["big", "small"]},
         "deepseek": {"preset": "deepseek", "keys": ["env:DS_KEY"]},
         "openrouter": {"preset": "openrouter", "keys": ["env:OPENROUTER_API_KEY"]},
     }
-    assert values(found) == {
+    assert values(imported) == {
         "team-a": ["TEAM_A_KEY"],
         "team-b": ["team-b", "spare-one"],
         "deepseek": [],
         "openrouter": ["OPENROUTER_API_KEY"],
     }
-    assert found.fallbacks == (("team-a/big", ("team-b/small",)),)
+    assert imported.fallbacks == (("team-a/big", ("team-b/small",)),)
     for part in (
         "the sign-in 'max' of 'anthropic'",
         "'nobody-knows'",
         "it begins with sk-, and the keys of preset 'kimi-coding', whose host is",
     ):
-        assert part in why(found)
+        assert part in why(imported)
 
 
 def test_hermes_sends_a_known_providers_key_where_its_home_says(tmp_path: Path) -> None:
@@ -95,9 +98,9 @@ def test_the_unnamed_endpoint_of_hermes_gets_a_name_because_a_class_is_none(tmp_
     home = hermes_home(
         tmp_path / "hermes", f"model: {{default: big, provider: custom, base_url: {A}, api_key: {LITERAL}}}"
     )
-    found = hermes.read(home, {})
-    assert tables(found) == {"hermes-custom": {"url": A, "models": ["big"]}}
-    assert "it is called 'hermes-custom' here" in why(found)
+    imported = hermes.read(home, {})
+    assert tables(imported) == {"hermes-custom": {"url": A, "models": ["big"]}}
+    assert "it is called 'hermes-custom' here" in why(imported)
 
 
 LITELLM = f"""\
@@ -125,8 +128,8 @@ general_settings: {{master_key: {LITERAL}}}
 
 
 def test_litellm_gives_one_entry_for_each_place_with_its_keys_as_a_pool(tmp_path: Path) -> None:
-    found = litellm.read(laid(tmp_path / "config.yaml", LITELLM), {})
-    assert tables(found) == {
+    imported = litellm.read(laid(tmp_path / "config.yaml", LITELLM), {})
+    assert tables(imported) == {
         "openai": {"preset": "openai", "models": ["gpt-5"], "keys": ["env:OPENAI_KEY_1", "env:OPENAI_KEY_2"]},
         "together": {"preset": "together", "models": ["deepseek-ai/DeepSeek-V3"]},
         "10.0.0.5-8000": {"url": "http://10.0.0.5:8000/v1", "models": ["qwen"], "keys": ["env:MINE"]},
@@ -139,7 +142,9 @@ def test_litellm_gives_one_entry_for_each_place_with_its_keys_as_a_pool(tmp_path
         },
         "openrouter": {"preset": "openrouter", "keys": ["env:ROUTER"]},
     }
-    assert found.fallbacks == (("openai/gpt-5", ("together/deepseek-ai/DeepSeek-V3", "10.0.0.5-8000/qwen")),)
+    assert imported.fallbacks == (
+        ("openai/gpt-5", ("together/deepseek-ai/DeepSeek-V3", "10.0.0.5-8000/qwen")),
+    )
     for part in (
         "azure",
         "its model names no provider",
@@ -148,7 +153,7 @@ def test_litellm_gives_one_entry_for_each_place_with_its_keys_as_a_pool(tmp_path
         "context_window_fallbacks",
         "it is the pin openai/gpt-5 here",
     ):
-        assert part in why(found)
+        assert part in why(imported)
 
 
 def test_litellm_accounts_with_different_models_stay_apart(tmp_path: Path) -> None:
@@ -156,8 +161,8 @@ def test_litellm_accounts_with_different_models_stay_apart(tmp_path: Path) -> No
         {"model_name": m, "litellm_params": {"model": f"openai/{m}", "api_key": f"os.environ/{k}"}}
         for m, k in (("a", "K1"), ("b", "K2"))
     ]
-    found = litellm.read(laid(tmp_path / "c.yaml", json.dumps({"model_list": rows})), {})
-    assert tables(found) == {
+    imported = litellm.read(laid(tmp_path / "c.yaml", json.dumps({"model_list": rows})), {})
+    assert tables(imported) == {
         "openai": {"preset": "openai", "models": ["a"], "keys": ["env:K1"]},
         "openai-2": {"preset": "openai", "models": ["b"], "keys": ["env:K2"]},
     }
@@ -200,8 +205,8 @@ def test_opencode_gives_its_providers_with_their_references(tmp_path: Path) -> N
         {"togetherai": {"type": "api", "key": LITERAL}, "anthropic": {"type": "oauth", "refresh": LITERAL}},
     )
     path = laid(tmp_path / "opencode.jsonc", f"// mine\n{json.dumps(config)[:-1]},}}")
-    found = opencode.read(path, {"XDG_DATA_HOME": str(tmp_path / "share")})
-    assert tables(found) == {
+    imported = opencode.read(path, {"XDG_DATA_HOME": str(tmp_path / "share")})
+    assert tables(imported) == {
         "relay": {"url": "https://relay.example/v1", "keys": ["env:RELAY"]},
         "messages": {
             "url": "https://m.example",
@@ -214,7 +219,7 @@ def test_opencode_gives_its_providers_with_their_references(tmp_path: Path) -> N
         "declared": {"url": "https://d.example/v1", "models": ["a"], "keys": ["env:D_KEY"]},
         "togetherai": {"preset": "together"},
     }
-    assert values(found)["togetherai"] == ["togetherai"]
+    assert values(imported)["togetherai"] == ["togetherai"]
     for part in (
         "headers of 'relay' (x)",
         "'@ai-sdk/amazon-bedrock' speaks no dialect",
@@ -223,7 +228,7 @@ def test_opencode_gives_its_providers_with_their_references(tmp_path: Path) -> N
         "declared/b",
         "the sign-in of 'anthropic'",
     ):
-        assert part in why(found)
+        assert part in why(imported)
 
 
 def test_pi_gives_its_providers_in_either_of_its_spellings(tmp_path: Path) -> None:
@@ -270,8 +275,8 @@ def test_pi_gives_its_providers_in_either_of_its_spellings(tmp_path: Path) -> No
             "plan": {"type": "api_key", "key": "$NEWER"},
         },
     )
-    found = pi.read(tmp_path, {})
-    assert tables(found) == {
+    imported = pi.read(tmp_path, {})
+    assert tables(imported) == {
         "plan": {"url": "https://p.example/v1", "models": ["a", "b:high"], "keys": ["env:NEWER"]},
         "old": {"url": "https://o.example/v1", "models": ["a"], "keys": ["env:OLD_KEY"]},
         "vault": {
@@ -283,7 +288,7 @@ def test_pi_gives_its_providers_in_either_of_its_spellings(tmp_path: Path) -> No
         "inline": {"url": "https://i.example/v1", "dialect": "openai-responses"},
         "zai": {"preset": "zai-coding", "keys": ["env:ZAI"]},
     }
-    assert values(found)["inline"] == ["inline"]
+    assert values(imported)["inline"] == ["inline"]
     for part in (
         "google-generative-ai",
         "endpoints of their own",
@@ -291,7 +296,7 @@ def test_pi_gives_its_providers_in_either_of_its_spellings(tmp_path: Path) -> No
         "headers of 'vault' (X-A)",
         "the sign-in of 'anthropic'",
     ):
-        assert part in why(found)
+        assert part in why(imported)
 
 
 CODEX = f"""\
@@ -322,8 +327,8 @@ model = "gpt-5"
 def test_codex_gives_its_model_providers(tmp_path: Path) -> None:
     laid(tmp_path / "config.toml", CODEX)
     laid(tmp_path / "auth.json", {"OPENAI_API_KEY": LITERAL, "tokens": {"refresh_token": LITERAL}})
-    found = codex.read(tmp_path, {})
-    assert tables(found) == {
+    imported = codex.read(tmp_path, {})
+    assert tables(imported) == {
         "mine": {
             "url": "https://mine.example/v1",
             "dialect": "openai-responses",
@@ -338,13 +343,13 @@ def test_codex_gives_its_model_providers(tmp_path: Path) -> None:
         },
         "openai": {"preset": "openai"},
     }
-    assert (values(found)["old"], values(found)["openai"]) == (["old"], ["codex"])
+    assert (values(imported)["old"], values(imported)["openai"]) == (["old"], ["codex"])
     for part in ("carrier-pigeon", "X-Team", "the ChatGPT sign-in"):
-        assert part in why(found)
+        assert part in why(imported)
 
 
 def test_the_environment_gives_the_presets_whose_variables_are_set(tmp_path: Path) -> None:
-    found = env.read(
+    imported = env.read(
         None,
         {
             "OPENROUTER_API_KEY": "x" * 9,
@@ -354,11 +359,11 @@ def test_the_environment_gives_the_presets_whose_variables_are_set(tmp_path: Pat
             "PATH": "/bin",
         },
     )
-    assert tables(found) == {
+    assert tables(imported) == {
         "gemini": {"preset": "gemini", "keys": ["env:GEMINI_API_KEY"]},
         "openrouter": {"preset": "openrouter", "keys": ["env:OPENROUTER_API_KEY"]},
     }
-    assert "GOOGLE_API_KEY: GEMINI_API_KEY is used" in why(found)
+    assert "GOOGLE_API_KEY: GEMINI_API_KEY is used" in why(imported)
     dotenv = laid(tmp_path / ".env", f"GROQ_API_KEY=gsk_{LITERAL}\n")
     assert values(env.read(dotenv, {})) == {"groq": ["GROQ_API_KEY"]}
 
@@ -376,8 +381,10 @@ def test_the_environment_gives_the_presets_whose_variables_are_set(tmp_path: Pat
 def test_values_of_wrong_types_say_nothing_and_break_nothing(
     tmp_path: Path, read: Read, content: dict[str, Any]
 ) -> None:
-    found = read(laid(tmp_path / "c.json", content), {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)})
-    assert found.entries == ()
+    imported = read(
+        laid(tmp_path / "c.json", content), {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    )
+    assert imported.entries == ()
 
 
 def test_wrong_types_in_a_hermes_home_break_nothing(tmp_path: Path) -> None:
@@ -387,7 +394,7 @@ def test_wrong_types_in_a_hermes_home_break_nothing(tmp_path: Path) -> None:
         "custom_providers": {"c": 1},
         "fallback_providers": "x",
     }
-    found = hermes.read(
+    imported = hermes.read(
         hermes_home(
             tmp_path / "hermes",
             json.dumps(wrong),
@@ -395,12 +402,12 @@ def test_wrong_types_in_a_hermes_home_break_nothing(tmp_path: Path) -> None:
         ),
         {},
     )
-    assert found.entries == ()
-    assert "it is not a list, so hermes ignores all of it" in why(found)
+    assert imported.entries == ()
+    assert "it is not a list, so hermes ignores all of it" in why(imported)
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "reason"),
     [
         ("https://u:p@host.example/v1", "carries credentials"),
         ("http://169.254.169.254/v1", "metadata"),
@@ -409,13 +416,13 @@ def test_wrong_types_in_a_hermes_home_break_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_an_endpoint_that_we_would_refuse_is_left_out_with_the_reason(
-    tmp_path: Path, url: str, told: str
+    tmp_path: Path, url: str, reason: str
 ) -> None:
     content = {"model_providers": {}, "provider": {"p": {"options": {"baseURL": url, "apiKey": "{env:K}"}}}}
-    found = opencode.read(laid(tmp_path / "c.json", content), {"XDG_DATA_HOME": str(tmp_path)})
-    assert found.entries == ()
-    assert told in why(found)
-    assert "u:p" not in why(found)
+    imported = opencode.read(laid(tmp_path / "c.json", content), {"XDG_DATA_HOME": str(tmp_path)})
+    assert imported.entries == ()
+    assert reason in why(imported)
+    assert "u:p" not in why(imported)
 
 
 def test_a_model_whose_name_cannot_be_pinned_costs_nothing_but_itself(tmp_path: Path) -> None:
@@ -429,11 +436,11 @@ def test_a_model_whose_name_cannot_be_pinned_costs_nothing_but_itself(tmp_path: 
             }
         ),
     )
-    found = hermes.read(home, {})
-    assert tables(found) == {"p": {"url": "https://p.example/v1", "models": ["good"]}}
-    assert why(found).count("a model of 'p'") == 2
+    imported = hermes.read(home, {})
+    assert tables(imported) == {"p": {"url": "https://p.example/v1", "models": ["good"]}}
+    assert why(imported).count("a model of 'p'") == 2
 
 
 def test_no_value_of_a_key_shows_in_what_was_found(tmp_path: Path) -> None:
-    found = litellm.read(laid(tmp_path / "c.yaml", LITELLM), {})
-    assert LITERAL not in repr(found)
+    imported = litellm.read(laid(tmp_path / "c.yaml", LITELLM), {})
+    assert LITERAL not in repr(imported)

@@ -24,7 +24,7 @@ MERGES = "a: &a {k: v, l: w}\n" + "".join(
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "message"),
     [
         ("c.yaml", BOMB, "holds more values, or deeper"),
         ("c.yaml", MERGES, "merges more values|holds more"),
@@ -69,11 +69,11 @@ MERGES = "a: &a {k: v, l: w}\n" + "".join(
     ],
 )
 def test_a_hostile_or_broken_file_is_refused_at_once_and_without_its_content(
-    tmp_path: Path, name: str, text: str, told: str
+    tmp_path: Path, name: str, text: str, message: str
 ) -> None:
     (tmp_path / name).write_text(text)
     began = time.process_time()
-    with pytest.raises(ConfigError, match=told) as refusal:
+    with pytest.raises(ConfigError, match=message) as refusal:
         table_of(tmp_path / name)
     assert SECRET not in str(refusal.value)
     assert refusal.value.next_step

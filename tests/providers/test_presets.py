@@ -63,9 +63,9 @@ def test_the_addresses_of_two_presets_never_meet_in_any_dialect() -> None:
 def test_a_variable_has_one_owner() -> None:
     variables = Counter(variable for row in presets.rows().values() for variable in row["env"])
     assert not [variable for variable, count in variables.items() if count > 1]
-    assert {presets.owner_of_variable(one) for one in ("TOGETHER_API_KEY", "TOGETHERAI_API_KEY")} == {
-        "together"
-    }
+    assert {
+        presets.owner_of_variable(variable) for variable in ("TOGETHER_API_KEY", "TOGETHERAI_API_KEY")
+    } == {"together"}
     assert presets.owner_of_variable("NOBODY_S_API_KEY") is None
 
 
@@ -130,10 +130,10 @@ def test_a_name_that_nobody_has_is_told_with_the_nearest() -> None:
 
 def test_no_code_names_the_variable_of_a_provider() -> None:
     known = {variable for row in presets.rows().values() for variable in row["env"]}
-    found = {
-        (path.name, one)
+    unlisted = {
+        (path.name, variable)
         for path in SOURCE.rglob("*.py")
-        for one in VARIABLE.findall(path.read_text("utf-8"))
-        if one in known
+        for variable in VARIABLE.findall(path.read_text("utf-8"))
+        if variable in known
     }
-    assert not found
+    assert not unlisted

@@ -26,7 +26,7 @@ TRIAL, GENERATE = "/auth/generate-trial-access", "/key/generate"
 _CHILD = Path(__file__).with_name("child.py")
 
 
-class Place:
+class Rig:
     """One user's home and the service they get a key from: Amazee's (a trial, once) or a LiteLLM proxy (any
     number, by our own value)."""
 
@@ -69,9 +69,9 @@ class Place:
 
     def record(self) -> Record:
         with self.open() as held:
-            found = held.engine.store.provision("trial")
-        assert found is not None
-        return found
+            record = held.engine.store.provision("trial")
+        assert record is not None
+        return record
 
     def change(self, **changes: Any) -> None:
         """What time, or an operator's hand, does to the stored record."""
@@ -80,7 +80,9 @@ class Place:
             assert record is not None
             held.provisioning.runner.change(
                 record,
-                lambda one, now: one.to(one.state, now, one.reason, one.told, **{"next_at": 0.0, **changes}),
+                lambda current, now: current.to(
+                    current.state, now, current.reason, current.told, **{"next_at": 0.0, **changes}
+                ),
             )
 
     def leases_end(self) -> None:
@@ -116,11 +118,11 @@ class Place:
 
 
 @pytest.fixture
-def place(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def rig(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     gateway = AmazeePlane()
     gateway.lists_openly = False
     (home / "holdfast.toml").write_text("[settings]\nprobe_delays = [0.01]\n")
     monkeypatch.setenv("PROXY_ADMIN", gateway.master)
     with ScriptedProvider(gateway, models=None) as provider:
         gateway.root = provider.root
-        yield Place(home, gateway, provider)
+        yield Rig(home, gateway, provider)

@@ -84,20 +84,20 @@ def outcome_of(row: dict[str, Any]) -> tuple[str, tuple[tuple[str, str], ...]] |
             return None  # a good answer, or a stream that is judged by its events
         return failed(GOOD, "m", classify(reply, PROFILE, now=0.0), 2.0).reason, CALL_CASES
     if path.endswith(("/models", "/model/info")):
-        tools = Tools(lambda question: reply, str, lambda told: classify(told, PROFILE, now=0.0))
+        tools = Tools(lambda question: reply, str, lambda reply: classify(reply, PROFILE, now=0.0))
         return tools.listing(Question(endpoint("https://p.example"), "GET", "/models")).kind, LIST_CASES
-    said = str(minted(reply))
-    return (said, MINT_CASES) if path == "/key/generate" else None
+    outcome = str(minted(reply))
+    return (outcome, MINT_CASES) if path == "/key/generate" else None
 
 
 @pytest.mark.parametrize("version", ["1.106.2", "1.81.0"])
 def test_every_recorded_answer_makes_of_a_record_what_it_should(version: str) -> None:
     wrong, seen = [], 0
     for row in ROWS:
-        if row["version"] != version or (found := outcome_of(row)) is None:
+        if row["version"] != version or (result := outcome_of(row)) is None:
             continue
         seen += 1
-        outcome, table = found
+        outcome, table = result
         expected = next(expected for pattern, expected in table if re.search(pattern, row["case"]))
         if outcome not in expected.split("|"):
             wrong.append((row["case"], row["mode"], row["status"], outcome, expected))
@@ -132,8 +132,8 @@ def test_the_same_fault_means_the_same_in_both_versions_whatever_its_status() ->
         ):
             reason = failed(GOOD, "m", classify(reply_of(row), PROFILE, now=0.0), 2.0).reason
             by_case.setdefault(row["case"], {})[row["version"]] = (row["status"], reason)
-    both = {case: list(found.values()) for case, found in by_case.items() if len(found) == 2}
-    assert not {case: found for case, found in both.items() if found[0][1] != found[1][1]}
-    assert [case for case, found in both.items() if found[0][0] != found[1][0]], (
+    both = {case: list(by_version.values()) for case, by_version in by_case.items() if len(by_version) == 2}
+    assert not {case: results for case, results in both.items() if results[0][1] != results[1][1]}
+    assert [case for case, results in both.items() if results[0][0] != results[1][0]], (
         "or the status would have been enough"
     )

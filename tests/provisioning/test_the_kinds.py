@@ -23,7 +23,7 @@ from holdfast.provisioning.base import MalformedAnswer
 from holdfast.provisioning.litellm import root_of
 from holdfast.sdk import api
 
-from .conftest import GENERATE, Place
+from .conftest import GENERATE, Rig
 
 
 def asked(provider: ScriptedProvider, path: str) -> list[dict[str, Any]]:
@@ -34,18 +34,18 @@ def asked(provider: ScriptedProvider, path: str) -> list[dict[str, Any]]:
 # ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_proxys_key_has_our_own_value_its_limits_and_no_alias(place: Place) -> None:
-    place.kind = "litellm"
-    settings = place.settings | {
+def test_a_proxys_key_has_our_own_value_its_limits_and_no_alias(rig: Rig) -> None:
+    rig.kind = "litellm"
+    settings = rig.settings | {
         "budget": 5,
         "budget_period": "30d",
         "expires_in": "90d",
         "models": ["claude-sonnet-4-5"],
         "rpm": 60,
     }
-    with place.open() as held:
+    with rig.open() as held:
         record = held.provisioning.provision(held.provisioning.begin("trial", "litellm", settings), "a test")
-        (sent,) = asked(place.provider, GENERATE)
+        (sent,) = asked(rig.provider, GENERATE)
         assert sent.pop("key") == f"sk-{held.provisioning.tools(record).derive(record.intent)}"
         assert sent.pop("metadata") == {"holdfast": f"trial {record.intent}"}
         assert sent == {
@@ -59,7 +59,7 @@ def test_a_proxys_key_has_our_own_value_its_limits_and_no_alias(place: Place) ->
         assert record.consent is not None
         assert "budget 5" in record.consent.what
         assert held.provisioning.retire(record) == (held.engine.store.provision("trial"), True)
-        assert place.gateway.keys == {}
+        assert rig.gateway.keys == {}
         assert held.config.providers[record.name].models == ()
 
 
@@ -77,33 +77,31 @@ def test_a_proxys_address_is_read_however_it_was_written(written: str, root: str
     assert root_of(written) == root
 
 
-def test_an_admin_key_that_leads_nowhere_has_made_nothing(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place.kind = "litellm"
+def test_an_admin_key_that_leads_nowhere_has_made_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.kind = "litellm"
     monkeypatch.delenv("PROXY_ADMIN")
-    assert place.start() == "refused"
-    assert place.mints == []
-    assert (place.record().minted, place.record().told.startswith("SecretMissing")) == (0, True)
+    assert rig.start() == "refused"
+    assert rig.mints == []
+    assert (rig.record().minted, rig.record().told.startswith("SecretMissing")) == (0, True)
 
 
 # -- Amazee
 # ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_trial_is_asked_for_without_a_body_a_key_or_an_address_of_anybody(place: Place) -> None:
-    assert isinstance(place.start(), Ready)
-    trial = place.provider.requests[0]
+def test_a_trial_is_asked_for_without_a_body_a_key_or_an_address_of_anybody(rig: Rig) -> None:
+    assert isinstance(rig.start(), Ready)
+    trial = rig.provider.requests[0]
     assert (trial.method, trial.body, trial.key) == ("POST", b"", None)
     assert "referer" not in trial.headers
     assert trial.headers["user-agent"] == "holdfast"
 
 
-def test_a_trial_whose_key_may_list_nothing_is_resolved_from_the_public_list(place: Place) -> None:
-    place.gateway.lists_openly = True
+def test_a_trial_whose_key_may_list_nothing_is_resolved_from_the_public_list(rig: Rig) -> None:
+    rig.gateway.lists_openly = True
     for path in ("/v1/models", "/model/info"):
-        place.gateway.spoil(path, lambda _: status(403, {"detail": "not allowed to call this route"}))
-    ready = place.start()
+        rig.gateway.spoil(path, lambda _: status(403, {"detail": "not allowed to call this route"}))
+    ready = rig.start()
     assert isinstance(ready, Ready)
     assert str(ready.pin("answer")) == "trial/claude-sonnet-4-5"
 
@@ -111,55 +109,57 @@ def test_a_trial_whose_key_may_list_nothing_is_resolved_from_the_public_list(pla
 @pytest.mark.parametrize(
     "url", ["http://llm.example", "ftp://x.example", "http://169.254.169.254", "", "not a url", 7, None]
 )
-def test_a_key_is_never_sent_to_an_address_that_no_service_should_name(place: Place, url: object) -> None:
-    place.gateway.spoil(
+def test_a_key_is_never_sent_to_an_address_that_no_service_should_name(rig: Rig, url: object) -> None:
+    rig.gateway.spoil(
         "/auth/generate-trial-access",
         lambda _: status(200, {"key": {"litellm_token": "sk-x", "litellm_api_url": url}}),
     )
-    assert place.start() == "needs_operator"
-    assert {seen.path for seen in place.provider.requests} == {"/auth/generate-trial-access"}
+    assert rig.start() == "needs_operator"
+    assert {seen.path for seen in rig.provider.requests} == {"/auth/generate-trial-access"}
 
 
-def signed_in(place: Place, provisioning: Provisioning) -> Record:
+def signed_in(rig: Rig, provisioning: Provisioning) -> Record:
     record = provisioning.begin(
         "trial",
         "amazee-account",
-        {"url": place.provider.root, "session": "store:session"},
+        {"url": rig.provider.root, "session": "store:session"},
         [Role("answer", ("*sonnet*",))],
     )
     amazee.mail_code(record, "me@home.example", provisioning.tools(record))
-    token = amazee.sign_in(record, "me@home.example", place.gateway.code, provisioning.tools(record))
+    token = amazee.sign_in(record, "me@home.example", rig.gateway.code, provisioning.tools(record))
     provisioning.engine.vault.file.put("trial", "session", token)
     return record
 
 
-def test_an_account_signs_in_as_the_service_wants_it_and_names_its_key(place: Place) -> None:
-    with place.open() as held:
-        record = held.provisioning.provision(signed_in(place, held.provisioning), "a test")
+def test_an_account_signs_in_as_the_service_wants_it_and_names_its_key(rig: Rig) -> None:
+    with rig.open() as held:
+        record = held.provisioning.provision(signed_in(rig, held.provisioning), "a test")
         assert (record.state, record.bound) == (State.RESOLVED, {"answer": "claude-sonnet-4-5"})
-    assert asked(place.provider, "/auth/sign-in") == [
+    assert asked(rig.provider, "/auth/sign-in") == [
         {"username": "me@home.example", "verification_code": "123456"}
     ]
-    assert asked(place.provider, "/private-ai-keys") == [
+    assert asked(rig.provider, "/private-ai-keys") == [
         {"region_id": 1, "name": f"holdfast-trial-{record.intent}"}
     ]
 
 
 @pytest.mark.parametrize("spoiler", [cut, halved])
-def test_an_accounts_key_whose_answer_was_lost_is_found_by_its_name(place: Place, spoiler: Any) -> None:
-    place.gateway.spoil("/private-ai-keys", spoiler)
-    with place.open() as held:
-        record = held.provisioning.provision(signed_in(place, held.provisioning), "a test")
+def test_an_accounts_key_whose_answer_was_lost_is_found_by_its_name(rig: Rig, spoiler: Any) -> None:
+    rig.gateway.spoil("/private-ai-keys", spoiler)
+    with rig.open() as held:
+        record = held.provisioning.provision(signed_in(rig, held.provisioning), "a test")
         assert record.state is State.INTENT
-        held.provisioning.runner.change(record, lambda one, now: one.to(one.state, now, next_at=0.0))
+        held.provisioning.runner.change(
+            record, lambda current, now: current.to(current.state, now, next_at=0.0)
+        )
         assert held.provisioning.heal(record).state is State.RESOLVED
-    assert place.gateway.minted == 1
+    assert rig.gateway.minted == 1
 
 
-def test_a_wrong_code_or_a_region_that_is_not_there_is_told(place: Place) -> None:
-    with place.open() as held:
+def test_a_wrong_code_or_a_region_that_is_not_there_is_told(rig: Rig) -> None:
+    with rig.open() as held:
         provisioning = held.provisioning
-        record = signed_in(place, provisioning)
+        record = signed_in(rig, provisioning)
         with pytest.raises(NotReady, match="Incorrect email"):
             amazee.sign_in(record, "me@home.example", "000000", provisioning.tools(record))
         elsewhere = provisioning.begin("trial", "amazee-account", {**record.settings, "region": "mars"})
@@ -195,7 +195,7 @@ def test_a_key_that_openrouter_made_and_never_showed_is_deleted_before_another_i
     gateway.spoil("/api/v1/keys", cut)
     record = provisioning.provision(begin(provisioning, provider, budget=5), "a test")
     assert (record.state, gateway.minted) == (State.INTENT, 1)
-    provisioning.runner.change(record, lambda one, now: one.to(one.state, now, next_at=0.0))
+    provisioning.runner.change(record, lambda current, now: current.to(current.state, now, next_at=0.0))
     record = provisioning.heal(record)
     assert (record.state, record.bound) == (State.RESOLVED, {"answer": "anthropic/claude-sonnet-4.5"})
     assert (len(gateway.keys), list(gateway.named)) == (1, ["hash-of-somebody-else", "hash-2"])
@@ -210,7 +210,7 @@ def test_while_openrouter_does_not_say_which_keys_there_are_none_is_made(
     provisioning, gateway, provider = router
     gateway.spoil("/api/v1/keys", cut, lambda _: status(500))
     record = provisioning.provision(begin(provisioning, provider), "a test")
-    provisioning.runner.change(record, lambda one, now: one.to(one.state, now, next_at=0.0))
+    provisioning.runner.change(record, lambda current, now: current.to(current.state, now, next_at=0.0))
     after = provisioning.heal(record)
     assert (after.state, after.reason, gateway.minted) == (State.INTENT, "mint_unknown", 1)
 
@@ -221,13 +221,13 @@ def sign_in(
     settings = {"url": f"{provider.root}/api/v1", "attempt": "0"}
     record = provisioning.begin("router", "openrouter-signin", settings)
     page = urlsplit(openrouter.consent_page(record, "http://localhost:3000/", provisioning.tools(record)))
-    told = {name: value[0] for name, value in parse_qs(page.query).items()}
-    assert (page.netloc, told["callback_url"], told["code_challenge_method"]) == (
+    query = {name: value[0] for name, value in parse_qs(page.query).items()}
+    assert (page.netloc, query["callback_url"], query["code_challenge_method"]) == (
         "openrouter.ai",
         "http://localhost:3000/",
         "S256",
     )
-    gateway.challenge = told["code_challenge"]
+    gateway.challenge = query["code_challenge"]
     return provisioning.begin("router", "openrouter-signin", {**settings, "code": code})
 
 
@@ -321,10 +321,10 @@ def test_an_unknown_kind_is_refused_with_those_that_are_known(home: Path) -> Non
         '{"key": {"litellm_token": "a\\nb", "litellm_api_url": "https://x.example"}}',
     ],
 )
-def test_an_answer_without_a_key_says_what_it_lacks_and_quotes_nothing(place: Place, text: str) -> None:
-    with place.open() as held:
+def test_an_answer_without_a_key_says_what_it_lacks_and_quotes_nothing(rig: Rig, text: str) -> None:
+    with rig.open() as held:
         for kind in ("amazee", "openrouter", "litellm"):
-            record = held.provisioning.begin("trial", kind, place.settings)
+            record = held.provisioning.begin("trial", kind, rig.settings)
             with pytest.raises(MalformedAnswer) as caught:
                 held.provisioning.kinds[kind].read(record, text, held.provisioning.tools(record))
             assert str(caught.value).startswith("the answer ")

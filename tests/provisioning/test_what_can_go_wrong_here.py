@@ -23,7 +23,7 @@ from holdfast.sdk.api import Holdfast
 from holdfast.store.sqlite import SqliteStore
 from stories.story import ask, refusal
 
-from .conftest import TRIAL, Place
+from .conftest import TRIAL, Rig
 
 TOKEN = "sk-amazee-trial-0001-not-a-real-key"
 
@@ -44,16 +44,16 @@ def full_directory(*_: object, **__: object) -> None:
     ("owner", "name", "how"), [(SqliteStore, "save_provision", full), (Sealed, "reserve", full_directory)]
 )
 def test_where_nothing_can_be_written_nothing_is_asked_for(
-    place: Place, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, how: Any
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, how: Any
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, how)
         for _ in range(3):
             with pytest.raises(HoldfastError):
-                place.start()
-    assert place.mints == []
-    assert isinstance(place.start(), Ready)
-    assert place.gateway.minted == 1
+                rig.start()
+    assert rig.mints == []
+    assert isinstance(rig.start(), Ready)
+    assert rig.gateway.minted == 1
 
 
 @pytest.mark.parametrize(
@@ -61,36 +61,36 @@ def test_where_nothing_can_be_written_nothing_is_asked_for(
     [(SecretsFile, "put", full_directory), (ProvisioningHost, "enter", full_directory)],
 )
 def test_a_disk_that_fills_up_after_the_answer_loses_no_key(
-    place: Place, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, how: Any
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, how: Any
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, how)
         for _ in range(3):
             with pytest.raises(ConfigError):
-                place.start()
-    assert isinstance(place.start(consent=None), Ready)
-    assert (place.gateway.minted, len(place.mints)) == (1, 1)
+                rig.start()
+    assert isinstance(rig.start(consent=None), Ready)
+    assert (rig.gateway.minted, len(rig.mints)) == (1, 1)
 
 
 def test_an_answer_that_the_disk_refuses_is_held_by_the_process_that_got_it(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with place.open() as held:
+    with rig.open() as held:
         with monkeypatch.context() as patch:
             patch.setattr(Sealed, "fill", full_directory)
             with pytest.raises(ConfigError):
-                place.asks(held)
-        assert isinstance(place.asks(held, consent=None), Ready)
-    assert (place.gateway.minted, len(place.mints)) == (1, 1)
+                rig.asks(held)
+        assert isinstance(rig.asks(held, consent=None), Ready)
+    assert (rig.gateway.minted, len(rig.mints)) == (1, 1)
 
 
-def test_room_for_the_answer_is_on_the_disk_before_it_is_asked_for(place: Place) -> None:
-    place.killed("intent")
-    (room,) = (place.home / "sealed").iterdir()
+def test_room_for_the_answer_is_on_the_disk_before_it_is_asked_for(rig: Rig) -> None:
+    rig.killed("intent")
+    (room,) = (rig.home / "sealed").iterdir()
     assert room.stat().st_size == 65536
     assert room.stat().st_mode & 0o777 == 0o600
     assert room.parent.stat().st_mode & 0o777 == 0o700
-    sealed = Sealed(place.home / "sealed")
+    sealed = Sealed(rig.home / "sealed")
     assert sealed.text(room.name) is None
     sealed.fill(room.name, "short")
     assert (sealed.text(room.name), room.stat().st_size) == ("short", 5)
@@ -105,15 +105,13 @@ def test_room_for_the_answer_is_on_the_disk_before_it_is_asked_for(place: Place)
     ["", "{", "{}", "[]", "null", '{"format": 2}', '{"format": 1}', '{"format": 1, "state": "verified"}'],
     ids=["nothing", "cut off", "empty", "list", "null", "newer", "no fields", "one field"],
 )
-def test_a_record_that_cannot_be_read_is_quarantined_and_never_taken_for_absent(
-    place: Place, text: str
-) -> None:
-    assert isinstance(place.start(), Ready)
-    place.sql("UPDATE provision SET record = ?", text)
-    before = len(place.provider.requests)
-    assert [place.start() for _ in range(3)] == ["quarantined"] * 3
-    assert len(place.provider.requests) == before
-    with place.open() as held:
+def test_a_record_that_cannot_be_read_is_quarantined_and_never_taken_for_absent(rig: Rig, text: str) -> None:
+    assert isinstance(rig.start(), Ready)
+    rig.sql("UPDATE provision SET record = ?", text)
+    before = len(rig.provider.requests)
+    assert [rig.start() for _ in range(3)] == ["quarantined"] * 3
+    assert len(rig.provider.requests) == before
+    with rig.open() as held:
         assert held.engine.store.provisions() == []
         assert [name for name, _ in held.engine.store.broken_provisions()] == ["trial"]
 
@@ -128,36 +126,34 @@ def test_a_record_that_cannot_be_read_is_quarantined_and_never_taken_for_absent(
         ("roles", [{"name": "x"}]),
     ],
 )
-def test_a_record_that_says_what_cannot_be_is_quarantined(place: Place, field: str, value: object) -> None:
-    place.start()
-    with place.open() as held:
+def test_a_record_that_says_what_cannot_be_is_quarantined(rig: Rig, field: str, value: object) -> None:
+    rig.start()
+    with rig.open() as held:
         stored = json.loads(held.engine.store._read("SELECT record FROM provision", {})[0][0])  # type: ignore[attr-defined]
-    place.sql("UPDATE provision SET record = ?", json.dumps(stored | {field: value}))
-    assert place.start() == "quarantined"
+    rig.sql("UPDATE provision SET record = ?", json.dumps(stored | {field: value}))
+    assert rig.start() == "quarantined"
 
 
-def test_a_record_whose_entry_was_deleted_by_hand_is_entered_again_and_costs_nothing(place: Place) -> None:
-    place.start()
-    (place.home / "holdfast.toml").write_text("# tidied up\n")
-    with place.open() as held:
+def test_a_record_whose_entry_was_deleted_by_hand_is_entered_again_and_costs_nothing(rig: Rig) -> None:
+    rig.start()
+    (rig.home / "holdfast.toml").write_text("# tidied up\n")
+    with rig.open() as held:
         record = held.engine.store.provision("trial")
         assert record is not None
         held.provisioning.heal(record)
         assert str(held.config.providers[record.name].models) == "('claude-sonnet-4-5', 'claude-haiku-4-5')"
-    assert len(place.mints) == 1
+    assert len(rig.mints) == 1
 
 
-def test_the_store_never_holds_the_key_and_the_vault_does(place: Place) -> None:
-    place.start()
-    with place.open() as held:
+def test_the_store_never_holds_the_key_and_the_vault_does(rig: Rig) -> None:
+    rig.start()
+    with rig.open() as held:
         held.engine.journal_writer.flush()
-    stored = b"".join(path.read_bytes() for path in place.home.glob("state.db*"))
+    stored = b"".join(path.read_bytes() for path in rig.home.glob("state.db*"))
     assert TOKEN.encode() not in stored
-    assert TOKEN not in (place.home / "holdfast.toml").read_text()
-    assert TOKEN in (place.home / "secrets.toml").read_text()
-    assert list((place.home / "sealed").iterdir()) == [], (
-        "the answer is forgotten when its key is in the vault"
-    )
+    assert TOKEN not in (rig.home / "holdfast.toml").read_text()
+    assert TOKEN in (rig.home / "secrets.toml").read_text()
+    assert list((rig.home / "sealed").iterdir()) == [], "the answer is forgotten when its key is in the vault"
 
 
 # -- whose provider it is
@@ -165,34 +161,34 @@ def test_the_store_never_holds_the_key_and_the_vault_does(place: Place) -> None:
 
 
 def test_a_provider_that_the_user_wrote_is_never_completed_and_nobody_is_asked(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OWN", "sk-own-key-of-the-user")
-    entry = f'[provider.trial]\nurl = "{place.provider.url}"\nkeys = ["env:OWN"]\nmodels = ["my-sonnet-4"]\n'
-    (place.home / "holdfast.toml").write_text(entry)
-    with place.open() as held:
-        ready = place.asks(held)
+    entry = f'[provider.trial]\nurl = "{rig.provider.url}"\nkeys = ["env:OWN"]\nmodels = ["my-sonnet-4"]\n'
+    (rig.home / "holdfast.toml").write_text(entry)
+    with rig.open() as held:
+        ready = rig.asks(held)
         assert isinstance(ready, Ready)
         assert (ready.own, {role: str(pin) for role, pin in ready.pins.items()}) == (
             True,
             {"answer": "trial/my-sonnet-4"},
         )
         with pytest.raises(IdentityError, match="a key of your own"):
-            held.provisioning.provision(held.provisioning.begin("trial", "amazee", place.settings), "a test")
-    assert place.provider.requests == []
-    assert (place.home / "holdfast.toml").read_text() == entry
+            held.provisioning.provision(held.provisioning.begin("trial", "amazee", rig.settings), "a test")
+    assert rig.provider.requests == []
+    assert (rig.home / "holdfast.toml").read_text() == entry
 
 
 def test_the_users_keys_and_settings_stay_in_an_entry_that_is_completed(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OWN", "sk-own-key-of-the-user")
-    place.start()
-    path = place.home / "holdfast.toml"
+    rig.start()
+    path = rig.home / "holdfast.toml"
     path.write_text(path.read_text().replace("keys = [", 'strategy = "round-robin"\nkeys = ["env:OWN", '))
-    place.change(gone=("claude-sonnet-4-5",))
-    place.gateway.models["claude-sonnet-4-20250514"] = "chat"
-    with place.open() as held:
+    rig.change(gone=("claude-sonnet-4-5",))
+    rig.gateway.models["claude-sonnet-4-20250514"] = "chat"
+    with rig.open() as held:
         record = held.engine.store.provision("trial")
         assert record is not None
         held.provisioning.runner.relist(record)
@@ -201,36 +197,36 @@ def test_the_users_keys_and_settings_stay_in_an_entry_that_is_completed(
         assert provider.strategy == "round-robin"
 
 
-def _unconsented(held: Holdfast, place: Place) -> None:
-    place.asks(held, consent=None)
+def _unconsented(held: Holdfast, rig: Rig) -> None:
+    rig.asks(held, consent=None)
     held.provisioning.jobs.settle()
     held.sessions()
 
 
 @pytest.mark.parametrize("state", [None, State.ABSENT, State.RETIRED, State.AMBIGUOUS])
-def test_without_consent_no_path_obtains_a_key(place: Place, state: State | None) -> None:
+def test_without_consent_no_path_obtains_a_key(rig: Rig, state: State | None) -> None:
     if state is not None:
-        place.killed("intent")
-        with place.open() as held:
+        rig.killed("intent")
+        with rig.open() as held:
             record = held.engine.store.provision("trial")
             assert record is not None
-            held.provisioning.runner.change(record, lambda one, now: one.to(state, now))
-    with place.open() as held:
-        _unconsented(held, place)
+            held.provisioning.runner.change(record, lambda current, now: current.to(state, now))
+    with rig.open() as held:
+        _unconsented(held, rig)
         for record in held.engine.store.provisions():
             held.provisioning.heal(record)
             held.provisioning.watch.heal_soon(record)
         assert held.provisioning.jobs.settle()
-    with place.open() as held:
-        _unconsented(held, place)
-    assert place.mints == []
+    with rig.open() as held:
+        _unconsented(held, rig)
+    assert rig.mints == []
 
 
-def test_a_refusal_names_its_reason_for_programs_and_a_command_for_people(place: Place) -> None:
-    place.gateway.models.clear()
-    with place.open() as held, pytest.raises(NotReady) as caught:
+def test_a_refusal_names_its_reason_for_programs_and_a_command_for_people(rig: Rig) -> None:
+    rig.gateway.models.clear()
+    with rig.open() as held, pytest.raises(NotReady) as caught:
         held.ensure_ready(
-            "trial", {"answer": ["*sonnet*"]}, kind="amazee", settings=place.settings, consent="a test"
+            "trial", {"answer": ["*sonnet*"]}, kind="amazee", settings=rig.settings, consent="a test"
         )
     assert (caught.value.reason, caught.value.exit_code) == ("model_unresolved", 4)
     assert caught.value.retry_at is not None
@@ -239,33 +235,33 @@ def test_a_refusal_names_its_reason_for_programs_and_a_command_for_people(place:
     assert TOKEN not in str(caught.value)
 
 
-def test_an_adopted_key_ends_an_ambiguous_trial(place: Place) -> None:
-    place.killed("answered")
-    assert place.start() == "needs_operator"
-    with place.open() as held:
+def test_an_adopted_key_ends_an_ambiguous_trial(rig: Rig) -> None:
+    rig.killed("answered")
+    assert rig.start() == "needs_operator"
+    with rig.open() as held:
         record = held.engine.store.provision("trial")
         assert record is not None
-        after = held.provisioning.adopt(record, Secret(TOKEN), place.provider.root)
+        after = held.provisioning.adopt(record, Secret(TOKEN), rig.provider.root)
         assert (after.state, after.minted) == (State.RESOLVED, 1)
-        assert isinstance(place.asks(held, consent=None), Ready)
-    assert len(place.mints) == 1
+        assert isinstance(rig.asks(held, consent=None), Ready)
+    assert len(rig.mints) == 1
 
 
-def test_an_operator_may_pay_for_a_second_trial_and_only_by_saying_so(place: Place) -> None:
-    place.gateway.spoil(TRIAL, lambda answer: answer.__class__(status=200, body=b"<html>"))
-    assert place.start() == "needs_operator"
-    with place.open() as held:
+def test_an_operator_may_pay_for_a_second_trial_and_only_by_saying_so(rig: Rig) -> None:
+    rig.gateway.spoil(TRIAL, lambda answer: answer.__class__(status=200, body=b"<html>"))
+    assert rig.start() == "needs_operator"
+    with rig.open() as held:
         record = held.engine.store.provision("trial")
         assert record is not None
         assert held.provisioning.provision(record, "a test").state is State.AMBIGUOUS
         assert held.provisioning.provision(record, "a test", again=True).state is State.RESOLVED
-    assert (place.gateway.minted, len(place.mints)) == (2, 2)
+    assert (rig.gateway.minted, len(rig.mints)) == (2, 2)
 
 
-def test_a_request_in_flight_with_the_key_before_says_nothing_of_the_new_one(place: Place) -> None:
-    place.kind = "litellm"
-    with place.open() as held:
-        ready = place.asks(held)
+def test_a_request_in_flight_with_the_key_before_says_nothing_of_the_new_one(rig: Rig) -> None:
+    rig.kind = "litellm"
+    with rig.open() as held:
+        ready = rig.asks(held)
         assert isinstance(ready, Ready)
         session = held.session("work", ready.pin("answer"))
         assert ask(session)
@@ -280,17 +276,19 @@ def test_a_request_in_flight_with_the_key_before_says_nothing_of_the_new_one(pla
                 }
             },
         )
-        place.gateway.refuse("/v1/chat/completions", replace(expired, delay=0.5))
+        rig.gateway.refuse("/v1/chat/completions", replace(expired, delay=0.5))
         thread = threading.Thread(target=lambda: refusal(session))
         thread.start()
-        while len(place.provider.calls) < 2:
+        while len(rig.provider.calls) < 2:
             time.sleep(0.01)
         record = held.engine.store.provision("trial")
         assert record is not None
         held.provisioning.runner.change(
             record,
-            lambda one, now: granted(one.to(State.INTENT, now), now, url=one.url, key="store:litellm-9-new"),
+            lambda current, now: granted(
+                current.to(State.INTENT, now), now, url=current.url, key="store:litellm-9-new"
+            ),
         )
         thread.join(10)
         assert held.provisioning.jobs.settle()
-    assert (place.record().state, place.record().reason) == (State.PROVISIONED, "")
+    assert (rig.record().state, rig.record().reason) == (State.PROVISIONED, "")

@@ -71,17 +71,17 @@ SITUATIONS = (
 def messages() -> Iterator[tuple[str, Outcome, Explanation]]:
     """Each situation with each answer: its title, what came of it, and what is told."""
     for kind, replies in SAYS.items():
-        for number, said in enumerate(replies):
+        for number, reply in enumerate(replies):
             for situation in SITUATIONS:
-                outcome, told = happened(situation, said)
+                outcome, explanation = happened(situation, reply)
                 also = f" ({number + 1})" if len(replies) > 1 else ""
-                yield f"{kind}{also}: {situation.name}", outcome, told
+                yield f"{kind}{also}: {situation.name}", outcome, explanation
     for situation in SITUATIONS[:1]:
-        outcome, told = happened(situation, w.BAD_KEY, missing=True)
-        yield f"{C.AUTH_REJECTED}: the key's variable is not set", outcome, told
+        outcome, explanation = happened(situation, w.BAD_KEY, missing=True)
+        yield f"{C.AUTH_REJECTED}: the key's variable is not set", outcome, explanation
 
 
-def happened(situation: Situation, said: Reply, *, missing: bool = False) -> tuple[Outcome, Explanation]:
+def happened(situation: Situation, reply: Reply, *, missing: bool = False) -> tuple[Outcome, Explanation]:
     """One request to a provider that always says this."""
     plan = w.provider("plan", *situation.keys, url="https://plan.example/v1")
     route, sim = w.route(plan), w.Sim(models=("m1-large", "m2"))
@@ -106,7 +106,7 @@ def happened(situation: Situation, said: Reply, *, missing: bool = False) -> tup
         sim.missing |= set(situation.keys)
     call = w.call(route, *fallbacks, return_after=600.0)
     for _ in range(1 + situation.again):
-        outcome = sim.run(call, lambda send, now: said)
+        outcome = sim.run(call, lambda send, now: reply)
     return outcome, told_of(sim, outcome)
 
 
@@ -141,11 +141,11 @@ def told_of(sim: w.Sim, outcome: Outcome) -> Explanation:
 def text() -> str:
     """The whole file; a message that several situations share stands once."""
     sharing: dict[str, list[str]] = {}
-    for title, _, told in messages():
-        sharing.setdefault(str(told), []).append(title)
+    for title, _, explanation in messages():
+        sharing.setdefault(str(explanation), []).append(title)
     return (
         "\n\n".join(
-            "\n".join([*(f"## {title}" for title in titles), said]) for said, titles in sharing.items()
+            "\n".join([*(f"## {title}" for title in titles), message]) for message, titles in sharing.items()
         )
         + "\n"
     )

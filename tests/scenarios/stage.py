@@ -89,8 +89,8 @@ def scenario(
 
     def mark(test: Test) -> Test:
         test.scenario = row  # type: ignore[attr-defined]
-        told: Test = pytest.mark.parametrize("stage", row.faces, indirect=True)(test)
-        return told
+        marked: Test = pytest.mark.parametrize("stage", row.faces, indirect=True)(test)
+        return marked
 
     return mark
 
@@ -101,13 +101,13 @@ def hermes(*numbers: int) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Answer:
     """What a turn gave to the SDK's user: a text, or an error with its status and message. `headers` are
     those of the answer."""
 
     text: str = ""
     status: int = 200
-    said: str = ""
+    message: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     code: str = ""
 
@@ -228,30 +228,36 @@ class Stage(House):
             base_url=f"{url}/v1", api_key=TOKEN, http_client=openai.DefaultHttpxClient(**direct)
         )
 
-    def ask(self, session: str, model: str = "m1", dialect: Dialect = CHAT, *, stream: bool = False) -> Told:
+    def ask(
+        self, session: str, model: str = "m1", dialect: Dialect = CHAT, *, stream: bool = False
+    ) -> Answer:
         """One turn."""
         try:
             client = self.client(session, dialect)
             raw = _RAW[dialect](client, model, stream)
-            return Told(
+            return Answer(
                 _text(raw.parse()), headers={name.lower(): value for name, value in raw.headers.items()}
             )
         except (openai.APIStatusError, anthropic.APIStatusError) as error:
             headers = {name.lower(): value for name, value in error.response.headers.items()}
-            said = (
+            explanation = (
                 self._library().session(session).explain()
                 if self.way is Face.LIBRARY and "holdfast-fault" in headers
                 else ""
             )
-            return Told(
-                "", error.status_code, f"{error}\n{said}", headers, str(getattr(error, "code", "") or "")
+            return Answer(
+                "",
+                error.status_code,
+                f"{error}\n{explanation}",
+                headers,
+                str(getattr(error, "code", "") or ""),
             )
         except (openai.APIError, anthropic.APIError) as error:
-            return Told("", 0, str(error))
+            return Answer("", 0, str(error))
         except HoldfastError as error:
-            return Told("", 409, str(error))
+            return Answer("", 409, str(error))
 
-    def ask_many(self, session: str, count: int, **more: Any) -> list[Told]:
+    def ask_many(self, session: str, count: int, **more: Any) -> list[Answer]:
         """So many turns at the same time."""
         self.client(session)
         with ThreadPoolExecutor(count) as pool:

@@ -36,8 +36,8 @@ def test_a_stand_in_is_a_whole_connection(stage: Stage) -> None:
         fallback_chain("proxy/x/m9"),
     )
     stage.choose("work", "plan/m1")
-    told = stage.ask("work")
-    assert (told.text, told.headers["holdfast-fallback"], told.headers["holdfast-key"]) == (
+    answer = stage.ask("work")
+    assert (answer.text, answer.headers["holdfast-fallback"], answer.headers["holdfast-key"]) == (
         TEXT,
         "proxy/x/m9",
         "d",
@@ -92,8 +92,8 @@ def test_a_stand_in_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
         assert len(plan.calls) == sent, "meanwhile the plan is left alone"
         plan.follow(ok())
         time.sleep(1.25)
-        told = stage.ask("work")
-        assert (told.text, told.headers.get("holdfast-fallback"), told.headers["holdfast-pin"]) == (
+        answer = stage.ask("work")
+        assert (answer.text, answer.headers.get("holdfast-fallback"), answer.headers["holdfast-pin"]) == (
             TEXT,
             None,
             "plan/m1",
@@ -155,8 +155,8 @@ def test_while_nobody_can_be_reached_nobody_stands_in(stage: Stage) -> None:
     assert stage.ask("work").refused
     plan.follow(ok())
     proxy.follow(ok())
-    told = stage.ask("work")
-    assert (told.text, told.headers["holdfast-pin"]) == (TEXT, "plan/m1")
+    answer = stage.ask("work")
+    assert (answer.text, answer.headers["holdfast-pin"]) == (TEXT, "plan/m1")
 
 
 @scenario(

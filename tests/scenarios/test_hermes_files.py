@@ -35,8 +35,8 @@ def test_rows_that_lost_their_entry_get_it_back(stage: Stage, theirs: Path) -> N
     rows = [billed("terminal", B), stored("editor", "custom", B, source="acp"), billed("fine", A)]
     hermes_home(theirs, CONFIG, *rows, env=f"TEAM_A_KEY={KEY_A}\n")
     before = everything(theirs)
-    told = stage.command("heal", "hermes")
-    assert "1 resume, 2 would go to the wrong place, 0 cannot be told" in told.stdout
+    result = stage.command("heal", "hermes")
+    assert "1 resume, 2 would go to the wrong place, 0 cannot be told" in result.stdout
     assert everything(theirs) == before, "a look changes nothing"
     assert stage.command("heal", "hermes", "--apply").returncode == 0
     assert {name: (row or {}).get("provider") for name, row in configs(theirs).items()} == {
@@ -61,9 +61,9 @@ def test_rows_that_lost_their_entry_get_it_back(stage: Stage, theirs: Path) -> N
 )
 def test_a_row_that_could_be_two_entries_is_asked_about(stage: Stage, theirs: Path) -> None:
     hermes_home(theirs, SHARED, billed("either", A))
-    told = stage.command("heal", "hermes", "--apply")
-    assert told.returncode == 1
-    assert "team-a or team-b" in told.stdout
+    result = stage.command("heal", "hermes", "--apply")
+    assert result.returncode == 1
+    assert "team-a or team-b" in result.stdout
     assert configs(theirs) == {"either": None}
     assert stage.command("heal", "hermes", "--choose", "either=team-b", "--apply").returncode == 0
     assert configs(theirs)["either"]["provider"] == "custom:team-b"

@@ -55,9 +55,9 @@ def test_a_403_that_does_not_speak_of_the_key_does_not_cost_it(stage: Stage, ans
     stage.write(entry("plan", plan, "a"))
     stage.choose("work", "plan/m1")
     assert stage.ask("work").text == TEXT
-    told = stage.ask("work")
-    assert told.text == TEXT or told.fault not in ("auth_rejected", "not_entitled"), told
-    assert "does not accept this key" not in told.said
+    turn = stage.ask("work")
+    assert turn.text == TEXT or turn.fault not in ("auth_rejected", "not_entitled"), turn
+    assert "does not accept this key" not in turn.message
 
 
 @scenario(
@@ -77,7 +77,7 @@ def test_a_401_on_a_good_key_passes(stage: Stage) -> None:
     stage.choose("work", "plan/m1")
     assert stage.ask("work").text == TEXT
     plan.follow(fails_for(0.1, refused()))
-    assert {told.text for told in stage.ask_many("work", 5)} == {TEXT}
+    assert {answer.text for answer in stage.ask_many("work", 5)} == {TEXT}
     assert len(plan.calls) <= 1 + 5 + 3 + 5
 
 
@@ -97,15 +97,15 @@ def test_a_key_that_was_withdrawn_is_told_as_such(stage: Stage) -> None:
     stage.write(entry("plan", plan, "a"))
     stage.choose("work", "plan/m1")
     stage.ask("work")
-    told = stage.ask("work")
-    assert told.status == 401
-    assert "rejected a key that it accepted" in told.said
-    assert "to test a key that had worked" in told.said
+    answer = stage.ask("work")
+    assert answer.status == 401
+    assert "rejected a key that it accepted" in answer.message
+    assert "to test a key that had worked" in answer.message
     sent = len(plan.calls)
     assert sent == 5
     again = stage.ask("work")
-    assert "nothing was sent" in again.said
-    assert "asked again" not in again.said
+    assert "nothing was sent" in again.message
+    assert "asked again" not in again.message
     assert len(plan.calls) == sent
 
 
@@ -168,8 +168,8 @@ def test_a_402_that_asks_for_less_is_no_verdict_on_the_account(stage: Stage) -> 
     plan = stage.provider([error(402, message), ok()])
     stage.write(entry("plan", plan, "a"))
     stage.choose("work", "plan/m1")
-    told = stage.ask("work")
-    assert "can only afford 8000" in told.said
+    answer = stage.ask("work")
+    assert "can only afford 8000" in answer.message
     assert stage.ask("work").text == TEXT, "a shorter request is let through"
 
 
@@ -206,11 +206,11 @@ def test_only_a_true_overflow_is_called_one(stage: Stage, answer: Behaviour, fau
     plan = stage.provider([answer, ok()])
     stage.write(entry("plan", plan, "a", "b"))
     stage.choose("work", "plan/m1")
-    told = stage.ask("work")
-    assert (told.status, told.fault) == (400, fault)
-    assert (told.code == "context_length_exceeded") == (fault == "context_overflow")
+    turn = stage.ask("work")
+    assert (turn.status, turn.fault) == (400, fault)
+    assert (turn.code == "context_length_exceeded") == (fault == "context_overflow")
     assert answer.body is not None
-    assert json.loads(answer.body)["error"]["message"] in told.said
+    assert json.loads(answer.body)["error"]["message"] in turn.message
     assert stage.ask("work").text == TEXT
     assert keys_seen(plan) == ["a", "a"]
 
@@ -344,13 +344,13 @@ def test_a_wrong_door_is_told_as_such(stage: Stage) -> None:
     stage.choose("one", "right/m1")
     stage.choose("two", "wrong/m1", key="a")
     assert stage.ask("one").text == TEXT
-    told = stage.ask("two")
-    assert told.fault == "endpoint_mismatch"
+    answer = stage.ask("two")
+    assert answer.fault == "endpoint_mismatch"
     for words in (
         f"This key works at {right.url}",
         f"the call went to {wrong.url}",
         "holdfast.toml:",
         "The key was not changed",
     ):
-        assert words in told.said, told.said
-    assert value_of("a") not in told.said
+        assert words in answer.message, answer.message
+    assert value_of("a") not in answer.message

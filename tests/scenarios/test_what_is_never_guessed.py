@@ -40,9 +40,9 @@ def test_a_key_in_the_environment_goes_nowhere_by_itself(stage: Stage) -> None:
     private = stage.provider()
     stage.write(f'[provider.private]\nurl = "{private.url}"\nmodels = ["m1"]\n')
     stage.choose("work", "private/m1")
-    told = stage.ask("work")
-    assert told.refused
-    assert "holdfast key add private --from env:" in told.said
+    answer = stage.ask("work")
+    assert answer.refused
+    assert "holdfast key add private --from env:" in answer.message
     assert private.requests == []
 
 
@@ -63,10 +63,10 @@ def test_a_variable_that_is_not_set_is_named_and_nothing_is_sent(stage: Stage) -
     stage.write(entry("plan", plan, "a"))
     stage.choose("work", "plan/m1")
     for _ in range(2):
-        told = stage.ask("work")
-        assert (told.status, told.fault) == (401, "auth_rejected")
-        assert "cannot read env:KEY_A" in told.said
-        assert "nothing was sent" in told.said
+        answer = stage.ask("work")
+        assert (answer.status, answer.fault) == (401, "auth_rejected")
+        assert "cannot read env:KEY_A" in answer.message
+        assert "nothing was sent" in answer.message
     assert plan.requests == []
     stage.own("a")
     stage.restart()
@@ -94,8 +94,8 @@ def test_no_other_account_ever_pays(stage: Stage, failing: Behaviour | None) -> 
     stage.write(entry("plan", plan, "a"), entry("metered", metered, "b"))
     stage.choose("work", "plan/m1")
     assert [stage.ask("work").refused for _ in range(3)] == [True] * 3
-    told = stage.ask("work", "summary-model")
-    assert told.status == 404
+    answer = stage.ask("work", "summary-model")
+    assert answer.status == 404
     assert metered.requests == []
 
 
@@ -118,9 +118,9 @@ def test_an_unknown_model_is_never_another_one(stage: Stage) -> None:
         entry("plan", plan, "a", models=("m1", "coder-large")), entry("other", other, "b", models=("x9",))
     )
     stage.choose("work", "plan/m1")
-    told = stage.ask("work", "coder-larg")
-    assert told.status == 404
-    assert "plan/coder-large" in told.said
+    answer = stage.ask("work", "coder-larg")
+    assert answer.status == 404
+    assert "plan/coder-large" in answer.message
     assert (plan.requests, other.requests) == ([], [])
 
 
@@ -139,8 +139,8 @@ def test_an_answer_of_another_model_is_written_down(stage: Stage) -> None:
     stage.write(entry("plan", plan, "a"))
     stage.choose("work", "plan/m1")
     assert stage.ask("work").text == TEXT
-    told = stage.why("work")
-    assert "m0-mini" in told
+    why = stage.why("work")
+    assert "m0-mini" in why
     assert stage.pin("work") == "plan/m1"
 
 
@@ -168,9 +168,9 @@ def test_a_known_provider_behind_an_own_url_keeps_its_key(
     )
     stage.choose("work", "router/m1")
     assert stage.ask("work").text == TEXT
-    told = stage.ask("work", dialect=MESSAGES)
-    assert told.status == 400
-    assert "provider 'router' has no anthropic-messages endpoint (it speaks openai-chat)" in told.said
+    answer = stage.ask("work", dialect=MESSAGES)
+    assert answer.status == 400
+    assert "provider 'router' has no anthropic-messages endpoint (it speaks openai-chat)" in answer.message
     assert keys_seen(mine) == ["a"]
     assert vendor.requests == []
 
@@ -194,8 +194,8 @@ def test_an_entry_that_is_not_there_is_not_replaced(stage: Stage) -> None:
     with pytest.raises(HoldfastError, match="there is no provider 'plane'"):
         stage.choose("work", "plane/m1")
     stage.choose("first", "plan/m1")
-    told = stage.ask("first", "plane/m1")
-    assert told.status in (404, 409)
+    answer = stage.ask("first", "plane/m1")
+    assert answer.status in (404, 409)
     assert plan.requests == []
 
 
@@ -278,8 +278,8 @@ def test_which_key_served_is_told_and_the_key_is_nowhere(stage: Stage) -> None:
     stage.choose("work", "plan/m1")
     assert stage.ask("work").headers["holdfast-key"] == "b"
     plan.follow(refused(f"Incorrect API key provided: {value_of('b')}"))
-    told = stage.ask("work")
-    text = stage.why("work") + told.said
+    answer = stage.ask("work")
+    text = stage.why("work") + answer.message
     stage.restart()
     kept = b"".join(path.read_bytes() for path in stage.path.rglob("*") if path.is_file())
     for label in ("a", "b"):

@@ -44,26 +44,28 @@ def test_the_messages_are_those_that_were_read() -> None:
 
 
 def test_every_class_is_told_in_four_lines_that_end_with_a_command() -> None:
-    told = [(title, str(explanation)) for title, _, explanation in messages()]
-    assert {FaultClass(title.partition(":")[0].partition(" ")[0]) for title, _ in told} == set(FaultClass)
-    assert not [said for _, said in told if not SHAPE.fullmatch(said)]
+    explanations = [(title, str(explanation)) for title, _, explanation in messages()]
+    assert {FaultClass(title.partition(":")[0].partition(" ")[0]) for title, _ in explanations} == set(
+        FaultClass
+    )
+    assert not [text for _, text in explanations if not SHAPE.fullmatch(text)]
 
 
 def parsed(command: str) -> str:
     """The command that the real command line makes of this; raises click's error when it would refuse it."""
     first, *words = shlex.split(command)
     assert first == "holdfast"
-    context, found = click.Context(app, info_name=first), app
-    while isinstance(found, click.Group):
-        name, found, words = found.resolve_command(context, words)  # type: ignore[assignment]
-        assert found is not None
+    context, parser = click.Context(app, info_name=first), app
+    while isinstance(parser, click.Group):
+        name, parser, words = parser.resolve_command(context, words)  # type: ignore[assignment]
+        assert parser is not None
         context = (
-            click.Context(found, info_name=name, parent=context)
-            if isinstance(found, click.Group)
+            click.Context(parser, info_name=name, parent=context)
+            if isinstance(parser, click.Group)
             else context
         )
-    with found.make_context(found.name, words, parent=context):
-        return str(found.name)
+    with parser.make_context(parser.name, words, parent=context):
+        return str(parser.name)
 
 
 def test_every_command_in_a_message_is_one_that_the_command_line_has() -> None:
@@ -98,10 +100,12 @@ def test_every_verb_is_backed_by_an_attempt(seed: int) -> None:
         if life.outcome is None or life.outcome.fault is None:
             continue
         seen += 1
-        said, steps = str(told_of(life.sim, life.outcome)), life.sim.steps
-        sends = [one for one in steps if isinstance(one, Send)]
+        text, steps = str(told_of(life.sim, life.outcome)), life.sim.steps
+        sends = [step for step in steps if isinstance(step, Send)]
         sent = [
-            one for one in life.outcome.attempts if one.fault is None or one.fault.phase is not Phase.UNSENT
+            attempt
+            for attempt in life.outcome.attempts
+            if attempt.fault is None or attempt.fault.phase is not Phase.UNSENT
         ]
         assert len(sent) == len(sends)
         same = [after.connection == before.connection for before, after in pairwise(sent)]
@@ -110,24 +114,24 @@ def test_every_verb_is_backed_by_an_attempt(seed: int) -> None:
             for before, after in pairwise(sent)
         ]
         pins = [after.connection.pin != before.connection.pin for before, after in pairwise(sent)]
-        read_again = [one for one in steps if isinstance(one, Refresh) and one.fingerprint is not None]
+        read_again = [step for step in steps if isinstance(step, Refresh) and step.fingerprint is not None]
         backed = {
             "nothing was sent": not sends,
             "asked again after": any(same),
             "switched to another key": any(keys),
             "fell back to": any(pins),
-            "to test a key that had worked": any(one.probe for one in sends),
+            "to test a key that had worked": any(send.probe for send in sends),
             "the key had been replaced meanwhile": bool(read_again),
             "could not be read": len(life.outcome.attempts) > len(sent),
             "is remembered": life.outcome.from_memory,
         }
-        assert not [words for words, holds in backed.items() if words in said and not holds], said
+        assert not [words for words, holds in backed.items() if words in text and not holds], text
         if not sends:
-            assert "nothing was sent" in said
-        total = re.search(r"Tried: (\d+) requests over", said)
+            assert "nothing was sent" in text
+        total = re.search(r"Tried: (\d+) requests over", text)
         assert total is None or int(total[1]) == len(sends)
-        assert sum(int(one) for one in re.findall(r"(\d+) requests? with", said)) == len(sends)
-        assert not re.search(r"\b(?:retried|probed|rotated|refreshed|repeated)\b", said), (
+        assert sum(int(count) for count in re.findall(r"(\d+) requests? with", text)) == len(sends)
+        assert not re.search(r"\b(?:retried|probed|rotated|refreshed|repeated)\b", text), (
             "no other verb claims an action"
         )
     assert seen > 30

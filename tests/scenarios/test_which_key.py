@@ -154,11 +154,15 @@ def test_while_all_keys_rest_the_true_reason_is_told(stage: Stage) -> None:
     stage.choose("work", "plan/m1")
     stage.ask("work")
     assert keys_seen(plan) == ["a", "b"]
-    told = stage.ask("work")
-    assert (told.status, told.fault, told.headers["x-should-retry"]) == (429, "quota_exhausted", "false")
-    assert "Estimated retry time:" in told.said
-    assert "Insufficient balance" in told.said
-    assert "nothing was sent" in told.said
+    answer = stage.ask("work")
+    assert (answer.status, answer.fault, answer.headers["x-should-retry"]) == (
+        429,
+        "quota_exhausted",
+        "false",
+    )
+    assert "Estimated retry time:" in answer.message
+    assert "Insufficient balance" in answer.message
+    assert "nothing was sent" in answer.message
     assert keys_seen(plan) == ["a", "b"]
 
 
@@ -238,7 +242,7 @@ def test_a_failure_is_booked_on_the_key_that_was_sent(stage: Stage) -> None:
     plan = stage.provider(script)
     stage.write(entry("plan", plan, "a", "b"))
     stage.choose("work", "plan/m1")
-    assert {told.text for told in stage.ask_many("work", 20)} == {TEXT}
+    assert {answer.text for answer in stage.ask_many("work", 20)} == {TEXT}
     before = len(plan.calls)
     assert [stage.ask("work").text for _ in range(3)] == [TEXT] * 3
     assert keys_seen(plan)[before:] == ["b"] * 3, "the healthy key was not set aside, the throttled one was"
@@ -261,8 +265,8 @@ def test_a_large_pool_is_worked_through_and_no_dead_key_is_asked_twice(stage: St
     plan = stage.provider(good_only("k7", broke()))  # type: ignore[arg-type]
     stage.write(entry("plan", plan, *labels))
     stage.choose("work", "plan/m1")
-    told = [stage.ask("work") for _ in range(4)]
-    assert [one.text for one in told] == ["", "", TEXT, TEXT]
+    answers = [stage.ask("work") for _ in range(4)]
+    assert [answer.text for answer in answers] == ["", "", TEXT, TEXT]
     assert keys_seen(plan) == [*labels[:8], "k7"]
 
 
@@ -366,10 +370,10 @@ def test_a_late_refusal_does_not_shorten_the_rest(stage: Stage) -> None:
     stage.write(entry("plan", plan, "a"))
     stage.choose("work", "plan/m1")
     assert stage.ask("work").text == TEXT
-    assert {told.fault for told in stage.ask_many("work", 2)} == {"quota_window"}
-    told = stage.ask("work")
+    assert {answer.fault for answer in stage.ask_many("work", 2)} == {"quota_window"}
+    answer = stage.ask("work")
     assert len(plan.calls) == 3
-    assert float(told.headers["holdfast-reset-at"]) - time.time() > 8000
+    assert float(answer.headers["holdfast-reset-at"]) - time.time() > 8000
 
 
 @scenario(
@@ -398,7 +402,7 @@ def test_a_token_is_renewed_once_for_all(stage: Stage) -> None:
     (stage.path / "renewed").touch()
     plan.follow(good_only("b", refused()))  # type: ignore[arg-type]
     before = len(log.read_text().splitlines())
-    assert {told.text for told in stage.ask_many("work", 20)} == {TEXT}
+    assert {answer.text for answer in stage.ask_many("work", 20)} == {TEXT}
     assert len(log.read_text().splitlines()) == before + 1
 
 
@@ -413,11 +417,11 @@ def test_a_key_that_never_worked_is_asked_once(stage: Stage) -> None:
     plan = stage.provider(refused())
     stage.write(entry("plan", plan, "a"))
     stage.choose("work", "plan/m1")
-    told = [stage.ask("work") for _ in range(3)]
+    answers = [stage.ask("work") for _ in range(3)]
     stage.restart()
-    told.append(stage.ask("work"))
-    assert {(one.status, one.fault) for one in told} == {(401, "auth_rejected")}
-    assert all("It has never worked there" in one.said for one in told)
+    answers.append(stage.ask("work"))
+    assert {(answer.status, answer.fault) for answer in answers} == {(401, "auth_rejected")}
+    assert all("It has never worked there" in answer.message for answer in answers)
     assert len(plan.calls) == 1
 
 

@@ -38,13 +38,13 @@ from scenarios.stage import (
 )
 def test_a_session_resumes_on_the_entry_that_was_named(stage: Stage) -> None:
     stage.own("a", "b")
-    one, two = stage.provider(), stage.provider()
-    stage.write(entry("team-a", one, "a"), entry("team-b", two, "b", models=("m1", "m2")))
+    first, two = stage.provider(), stage.provider()
+    stage.write(entry("team-a", first, "a"), entry("team-b", two, "b", models=("m1", "m2")))
     stage.choose("work", "team-b/m2")
     for _ in range(3):
         assert stage.ask("work", "m2").text == TEXT
         stage.restart()
-    assert (keys_seen(one), keys_seen(two)) == ([], ["b"] * 3)
+    assert (keys_seen(first), keys_seen(two)) == ([], ["b"] * 3)
     assert {seen.model for seen in two.calls} == {"m2"}
     assert stage.pin("work") == "team-b/m2"
 
@@ -69,8 +69,8 @@ def test_a_kind_is_no_choice(stage: Stage, kind: str) -> None:
     with pytest.raises(HoldfastError, match="is a kind, not a name"):
         stage.choose("work", f"{kind}/m1")
     stage.choose("other", "plan/m1")
-    told = stage.ask("other", f"{kind}/m1")
-    assert told.status == 404, told
+    answer = stage.ask("other", f"{kind}/m1")
+    assert answer.status == 404, answer
     assert plan.calls == []
 
 
@@ -97,10 +97,10 @@ def test_a_lost_entry_is_refused_aloud_and_mended_by_one_command(stage: Stage) -
     assert stage.ask("work").text == TEXT
     stage.restart()
     stage.write(entry("privat", private, "a"), entry("other", other, "b"))
-    told = stage.ask("work")
-    assert told.status == 409
+    answer = stage.ask("work")
+    assert answer.status == 409
     for words in ("there is no provider 'private'", "privat/m1", "holdfast session pin work"):
-        assert words in told.said
+        assert words in answer.message
     assert (len(private.calls), other.calls) == (1, [])
     stage.choose_again("work", "privat/m1")
     assert stage.ask("work").text == TEXT
@@ -161,9 +161,9 @@ def test_a_topped_up_account_works_again_at_the_users_word(stage: Stage) -> None
     stage.write(entry("plan", plan, "a"))
     stage.choose("cron:nightly", "plan/m1")
     assert stage.ask("cron:nightly").fault == "quota_exhausted"
-    told = stage.ask("cron:nightly")
-    assert (told.fault, len(plan.calls)) == ("quota_exhausted", 1), "answered from memory"
-    assert "holdfast key reset plan a" in told.said
+    answer = stage.ask("cron:nightly")
+    assert (answer.fault, len(plan.calls)) == ("quota_exhausted", 1), "answered from memory"
+    assert "holdfast key reset plan a" in answer.message
     assert stage.command("key", "reset", "plan", "a").returncode == 0
     assert stage.ask("cron:nightly").text == TEXT
 
@@ -217,9 +217,9 @@ def test_a_session_never_changes_its_dialect(stage: Stage) -> None:
         ("/v1/chat/completions", "a"),
         ("/v1/messages", "b"),
     ] * 2
-    told = stage.ask("two", dialect=CHAT)
-    assert told.status in (400, 409)
-    assert "no openai-chat endpoint" in told.said
+    answer = stage.ask("two", dialect=CHAT)
+    assert answer.status in (400, 409)
+    assert "no openai-chat endpoint" in answer.message
     assert len(plan.calls) == 4
 
 
@@ -267,9 +267,9 @@ def test_a_switch_changes_all_parts_together(stage: Stage) -> None:
     assert keys_seen(old) == ["a", "a"]
     assert keys_seen(new) == ["c", "d", "d"], "the new provider's pool came along"
     new.follow(refused())
-    told = stage.ask("work", "m2")
-    assert f"127.0.0.1:{new.port}" in told.said
-    assert f":{old.port}" not in told.said
+    answer = stage.ask("work", "m2")
+    assert f"127.0.0.1:{new.port}" in answer.message
+    assert f":{old.port}" not in answer.message
 
 
 @scenario(

@@ -33,7 +33,9 @@ def connect(
     url = provider.root if dialect is Dialect.ANTHROPIC_MESSAGES else provider.url
     keys = tuple(Key(name, label, f"env:{label}") for label in KEYS)
     entry = Provider(name, (Endpoint(url, dialect, **endpoint),), keys)
-    return Connection(entry, dialect, next((one for one in keys if one.label == key), None), model)
+    return Connection(
+        entry, dialect, next((candidate for candidate in keys if candidate.label == key), None), model
+    )
 
 
 class FakeExchange:
@@ -68,7 +70,7 @@ class FakeExchange:
         if self.step is None:
             fault = classify(answer.reply, PROFILE, now=answer.now) if answer.reply is not None else None
             attempts = tuple(
-                Attempt(n, connection, one.sent_at, one.now) for n, one in enumerate(self.answers, 1)
+                Attempt(n, connection, clock.sent_at, clock.now) for n, clock in enumerate(self.answers, 1)
             )
             self.outcome = Outcome(connection, attempts, fault)
 

@@ -153,11 +153,11 @@ def test_the_error_that_a_user_logs_holds_no_key(caller: Caller, provider: Scrip
     provider.follow(status(400))
     with pytest.raises(caller.error) as caught:
         caller.text(stream=False)
-    told = (
+    text = (
         f"{caught.value!r} {caught.value.request.headers.raw!r} {caught.value.response.headers.raw!r} "
         f"{caught.value.request.url}"
     )
-    assert "sk-aaaa" not in told
+    assert "sk-aaaa" not in text
 
 
 def test_sdks_that_retry_by_themselves_do_not_multiply_our_sends(

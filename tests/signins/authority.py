@@ -40,8 +40,8 @@ class Authority:
             f"rt-{CANARY}-{self.number:04d}",
             True,
         )
-        told = {"access_token": self.access, "refresh_token": self.refresh, "token_type": "Bearer"}
-        return told | ({"expires_in": self.life} if self.life is not None else {})
+        answer = {"access_token": self.access, "refresh_token": self.refresh, "token_type": "Bearer"}
+        return answer | ({"expires_in": self.life} if self.life is not None else {})
 
     def token(self, asked: dict[str, str]) -> tuple[int, dict[str, Any]]:
         kind = asked["grant_type"].rpartition(":")[2]
@@ -138,8 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.tell(*authority.token(asked))
 
-    def tell(self, status: int, told: dict[str, Any]) -> None:
-        body = json.dumps(told).encode()
+    def tell(self, status: int, answer: dict[str, Any]) -> None:
+        body = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))

@@ -43,10 +43,10 @@ def test_a_code_typed_on_another_device_signs_in_and_the_token_serves(
     cli: Cli, home: Path, authority: Authority
 ) -> None:
     authority.pending = 0
-    told = cli("key", "login", "corp", "--device")
-    assert told.exit_code == 0, told.stderr
-    assert "type the code WDJB-MJHT" in told.stdout
-    assert CANARY not in told.stdout + told.stderr
+    result = cli("key", "login", "corp", "--device")
+    assert result.exit_code == 0, result.stderr
+    assert "type the code WDJB-MJHT" in result.stdout
+    assert CANARY not in result.stdout + result.stderr
     asked = authority.posts[-1][1]
     assert asked == {
         "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
@@ -66,21 +66,21 @@ def test_a_browser_that_comes_back_signs_in_with_a_proof_that_only_this_process_
     def visit(url: str) -> None:
         threading.Thread(target=lambda: httpx2.get(url, follow_redirects=True, trust_env=False)).start()
 
-    said: list[str] = []
+    lines: list[str] = []
     sign_in = load_config(Home.at(home)).sign_ins["corp"]
-    grant = login.by_browser(sign_in, said.append, visit=visit)
+    grant = login.by_browser(sign_in, lines.append, visit=visit)
     assert (grant.access, grant.refresh, grant.generation) == (
         Secret(authority.access),
         Secret(authority.refresh),
         0,
     )
-    asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(said[0].split()[-1]).query))
+    asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(lines[0].split()[-1]).query))
     assert (asked["code_challenge_method"], asked["scope"], asked["client_id"]) == (
         "S256",
         "chat",
         "holdfast-test",
     )
-    assert authority.posts[-1][1]["code_verifier"] not in said[0]
+    assert authority.posts[-1][1]["code_verifier"] not in lines[0]
 
 
 def test_a_service_that_repeats_what_it_was_sent_does_not_get_it_printed(
@@ -128,7 +128,7 @@ def test_nobody_who_comes_back_in_time_is_no_sign_in(authority: Authority, home:
 
 
 @pytest.mark.parametrize(
-    ("answers", "told"),
+    ("answers", "message"),
     [
         ([(400, b'{"error": "unauthorized_client"}')], "unauthorized_client"),
         ([(0, b"ConnectError")], "ConnectError"),
@@ -155,7 +155,7 @@ def test_nobody_who_comes_back_in_time_is_no_sign_in(authority: Authority, home:
     ],
 )
 def test_a_sign_in_that_does_not_come_about_says_why(
-    authority: Authority, home: Path, answers: list[tuple[int, bytes]], told: str
+    authority: Authority, home: Path, answers: list[tuple[int, bytes]], message: str
 ) -> None:
     now = [0.0]
 
@@ -165,7 +165,7 @@ def test_a_sign_in_that_does_not_come_about_says_why(
     def send(url: str, fields: Any) -> tuple[int, bytes]:
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
-    with pytest.raises(login.NotSignedIn, match=told):
+    with pytest.raises(login.NotSignedIn, match=message):
         login.by_device(
             load_config(Home.at(home)).sign_ins["corp"],
             lambda _: None,
@@ -208,10 +208,10 @@ def test_a_pause_longer_than_the_life_of_the_code_does_not_keep_it_from_being_as
 
 def test_a_stranger_who_never_finishes_a_request_holds_nobody_up(authority: Authority, home: Path) -> None:
     def visit(url: str) -> None:
-        place = urllib.parse.urlsplit(
+        address = urllib.parse.urlsplit(
             dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))["redirect_uri"]
         )
-        strangers.append(socket.create_connection((place.hostname, place.port)))
+        strangers.append(socket.create_connection((address.hostname, address.port)))
         strangers[0].sendall(b"GET /call")
         threading.Thread(target=lambda: httpx2.get(url, follow_redirects=True, trust_env=False)).start()
 
@@ -225,10 +225,10 @@ def test_a_stranger_who_never_finishes_a_request_holds_nobody_up(authority: Auth
 
 def test_a_stranger_who_never_finishes_a_request_prolongs_no_wait(authority: Authority, home: Path) -> None:
     def visit(url: str) -> None:
-        place = urllib.parse.urlsplit(
+        address = urllib.parse.urlsplit(
             dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))["redirect_uri"]
         )
-        strangers.append(socket.create_connection((place.hostname, place.port)))
+        strangers.append(socket.create_connection((address.hostname, address.port)))
 
     strangers: list[socket.socket] = []
     began = time.monotonic()
@@ -241,7 +241,7 @@ def test_a_stranger_who_never_finishes_a_request_prolongs_no_wait(authority: Aut
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
         (
             '[provider.p]\nurl = "https://p.example"\nkeys = ["oauth:corp"]\n',
@@ -268,11 +268,11 @@ def test_a_stranger_who_never_finishes_a_request_prolongs_no_wait(authority: Aut
         ),
     ],
 )
-def test_a_sign_in_that_cannot_be_is_refused_with_its_place(home: Path, config: str, told: str) -> None:
+def test_a_sign_in_that_cannot_be_is_refused_with_its_place(home: Path, config: str, message: str) -> None:
     (home / "holdfast.toml").write_text(config)
     with pytest.raises(ConfigError) as caught:
         load_config(Home.at(home))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "holdfast.toml:" in str(caught.value)
 
 
@@ -289,9 +289,9 @@ def test_a_list_says_who_is_not_signed_in_and_a_removed_key_takes_its_sign_in_al
 
 
 def test_a_provider_without_a_sign_in_cannot_be_signed_in_for(cli: Cli, furnished: Path) -> None:
-    told = cli("key", "login", "mimo")
-    assert told.exit_code == 2
-    assert "no key to sign in for" in told.stderr
+    result = cli("key", "login", "mimo")
+    assert result.exit_code == 2
+    assert "no key to sign in for" in result.stderr
 
 
 def test_a_function_of_the_program_supplies_a_key_until_it_says_that_it_has_ended(
@@ -327,13 +327,13 @@ def test_a_key_that_has_ended_is_never_read_on_the_event_loop(home: Path, author
         async with httpx2.AsyncClient(
             transport=session.async_transport(), base_url="http://holdfast.invalid/v1"
         ) as client:
-            told = []
+            tokens = []
             for _ in range(3):
-                told.append(
+                tokens.append(
                     (await client.post("/chat/completions", json={"model": "m", "messages": []})).status_code
                 )
                 await asyncio.sleep(0.06)
-            return told
+            return tokens
 
     with holdfast.open(keys={"corp": supply}) as hf:
         assert asyncio.run(turns(hf.session("s", "corp/m"))) == [200, 200, 200]
@@ -342,7 +342,7 @@ def test_a_key_that_has_ended_is_never_read_on_the_event_loop(home: Path, author
 
 
 @pytest.mark.parametrize(
-    ("supply", "told"),
+    ("supply", "message"),
     [
         (None, "only the program that supplies it can read it"),
         (lambda: 1 / 0, "the program's function raised ZeroDivisionError"),
@@ -352,13 +352,13 @@ def test_a_key_that_has_ended_is_never_read_on_the_event_loop(home: Path, author
     ],
 )
 def test_a_function_that_gives_no_key_is_told_without_its_words(
-    home: Path, authority: Authority, supply: Any, told: str
+    home: Path, authority: Authority, supply: Any, message: str
 ) -> None:
     (home / "holdfast.toml").write_text(authority.config().replace("oauth:corp", "call:corp"))
     with holdfast.open(keys={"corp": supply} if supply else None) as hf:
         session = hf.session("s", "corp/m")
         assert chat(session).status_code == 401
-        assert told in session.explain()
+        assert message in session.explain()
     assert authority.served + authority.turned_away == 0
 
 

@@ -28,5 +28,5 @@ if __name__ == "__main__":
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.readline()
-        told = asyncio.run(ask_all(session, int(sys.argv[2])))
-        sys.stdout.write(f"{told.count(200)}\n")
+        codes = asyncio.run(ask_all(session, int(sys.argv[2])))
+        sys.stdout.write(f"{codes.count(200)}\n")

@@ -139,7 +139,7 @@ def forks(state: Path, arg: str) -> None:
         before = store.revision()
         store.save_session(Session("parent", Pin.parse("p/m")), None)
         assert store.revision() != before
-        assert {one.id for one in store.sessions()} == {"before", "child", "parent"}
+        assert {session.id for session in store.sessions()} == {"before", "child", "parent"}
 
 
 JOBS: dict[str, Callable[[Path, str], None]] = {

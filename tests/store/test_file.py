@@ -94,7 +94,7 @@ def page_overwritten(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("put", "told"),
+    ("put", "message"),
     [
         pytest.param(foreign_database, "another program", id="a foreign database"),
         pytest.param(
@@ -118,12 +118,12 @@ def page_overwritten(path: Path) -> None:
     ],
 )
 def test_what_is_no_store_of_ours_is_refused_by_name_and_left_as_it_was(
-    state: Path, put: Callable[[Path], object], told: str
+    state: Path, put: Callable[[Path], object], message: str
 ) -> None:
     state.parent.mkdir()
     put(state)
     before = {path: path.read_bytes() for path in state.parent.iterdir() if path.is_file()}
-    with pytest.raises(StoreError, match=told) as error, SqliteStore(state) as store:
+    with pytest.raises(StoreError, match=message) as error, SqliteStore(state) as store:
         store.sessions()
     assert str(state) in str(error.value)
     assert error.value.next_step in {"holdfast doctor", update_command()}
@@ -152,7 +152,7 @@ def test_set_aside_moves_the_store_with_all_it_has_and_overwrites_nothing(filled
     second = set_aside(filled)
     first.with_name(first.name + "-wal").unlink()
     with SqliteStore(first) as store:
-        assert [one.id for one in store.sessions()] == ["s"]
+        assert [session.id for session in store.sessions()] == ["s"]
     assert first != second
 
 
@@ -232,20 +232,20 @@ def test_a_migration_that_fails_leaves_the_schema_before_it(
 @pytest.fixture
 def powerless() -> Iterator[Path]:
     """A directory that we may read and not write, whoever runs the tests."""
-    place = Path(tempfile.mkdtemp())
-    SqliteStore(place / "state.db").close()
-    (place / "state.db").chmod(0o444)
-    place.chmod(0o555)
+    folder = Path(tempfile.mkdtemp())
+    SqliteStore(folder / "state.db").close()
+    (folder / "state.db").chmod(0o444)
+    folder.chmod(0o555)
     is_root = os.geteuid() == 0
     if is_root:
         os.seteuid(65534)
-    yield place
+    yield folder
     if is_root:
         os.seteuid(0)
-    place.chmod(0o755)
-    for path in place.iterdir():
+    folder.chmod(0o755)
+    for path in folder.iterdir():
         path.unlink()
-    place.rmdir()
+    folder.rmdir()
 
 
 @pytest.mark.parametrize("name", ["state.db", "new.db", "deeper/state.db"])
@@ -309,13 +309,15 @@ def test_rows_of_newer_software_or_of_a_hand_are_read_as_far_as_they_can_be(fill
         "INSERT INTO session VALUES ('blob', x'ff', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 0)",
     )
     with SqliteStore(filled) as store:
-        assert [(one.last_ok, one.last_fault) for one in store.evidence()] == [(2.0, "unknown")]
-        assert [one.subject for one in store.cooldowns()] == ["endpoint:v"]
-        assert [one.detail for one in store.journal(session="t")] == [
+        assert [(evidence.last_ok, evidence.last_fault) for evidence in store.evidence()] == [
+            (2.0, "unknown")
+        ]
+        assert [cooldown.subject for cooldown in store.cooldowns()] == ["endpoint:v"]
+        assert [event.detail for event in store.journal(session="t")] == [
             UnknownEvent("a-kind-of-tomorrow", {"a": 1})
         ]
         assert store.session("rung") == Session("rung", Pin.parse("p/m"), created_at=1.0, changed_at=1.0)
-        assert {one.id for one in store.broken_sessions()} == {"version", "blob"}
+        assert {session.id for session in store.broken_sessions()} == {"version", "blob"}
         assert store.remove_session("version") is True
 
 

@@ -183,19 +183,21 @@ FAULTS = st.builds(
 
 def details(made: type) -> st.SearchStrategy[Any]:
     """What an event of this type may tell."""
-    more = st.dictionaries(TEXT.map("x-{}".format), JSON, max_size=2).map(lambda told: tuple(told.items()))
+    more = st.dictionaries(TEXT.map("x-{}".format), JSON, max_size=2).map(
+        lambda extras: tuple(extras.items())
+    )
     own: dict[str, Any] = {"fault": st.none() | FAULTS} if made is Attempted else {}
     return st.builds(made, more=more, **own).filter(lambda detail: detail == detail)  # noqa: PLR0124 - not a number is no time
 
 
-@pytest.mark.parametrize(("kind", "text", "told"), STORED)
+@pytest.mark.parametrize(("kind", "text", "detail"), STORED)
 def test_lines_that_this_release_did_not_write_tell_what_they_told(
-    kind: str, text: str, told: Detail
+    kind: str, text: str, detail: Detail
 ) -> None:
-    assert read(kind, json.loads(text)) == told
-    assert type(read(kind, json.loads(text))) is type(told)
+    assert read(kind, json.loads(text)) == detail
+    assert type(read(kind, json.loads(text))) is type(detail)
     assert {name: value for name, value in json.loads(text).items() if value is not None}.items() <= stored(
-        told
+        detail
     ).items()
 
 
@@ -204,13 +206,13 @@ def test_the_table_of_stored_lines_has_every_kind() -> None:
     assert {kind for kind, _, _ in STORED} == {stored_kind(kind) for kind in EventKind}
 
 
-@pytest.mark.parametrize(("kind", "values", "told"), ODD)
+@pytest.mark.parametrize(("kind", "values", "detail"), ODD)
 def test_what_other_releases_added_left_out_or_changed_is_read_and_kept(
-    kind: str, values: dict[str, Any], told: Detail
+    kind: str, values: dict[str, Any], detail: Detail
 ) -> None:
-    assert read(kind, values) == told
-    assert values.items() <= stored(told).items()
-    assert stored_kind(Event(1.0, told).kind) == kind
+    assert read(kind, values) == detail
+    assert values.items() <= stored(detail).items()
+    assert stored_kind(Event(1.0, detail).kind) == kind
 
 
 @pytest.mark.parametrize("values", [None, 1, "text", [1]])
@@ -236,9 +238,9 @@ def test_every_kind_of_event_is_read_as_it_was_written(made: type, data: st.Data
 def test_nothing_that_is_stored_is_lost_by_reading_it(made: type, data: st.DataObject) -> None:
     names = st.sampled_from([*stored(data.draw(details(made))), "fault", "then", "key", "tomorrow"])
     values = data.draw(st.dictionaries(names, JSON | st.dictionaries(TEXT, JSON, max_size=2), max_size=4))
-    told = read(KINDS[made], values)
-    assert read(KINDS[made], stored(told)) == told
-    assert all(stored(told)[name] == value for name, value in values.items() if value)
+    again = read(KINDS[made], values)
+    assert read(KINDS[made], stored(again)) == again
+    assert all(stored(again)[name] == value for name, value in values.items() if value)
 
 
 GATHERED = [
@@ -316,17 +318,17 @@ GATHERED = [
 ]
 
 
-@pytest.mark.parametrize(("row", "told"), GATHERED)
+@pytest.mark.parametrize(("row", "shared"), GATHERED)
 def test_a_row_that_many_lines_share_is_the_same_as_ever(
-    row: tuple[Any, ...], told: list[Event[Detail]]
+    row: tuple[Any, ...], shared: list[Event[Detail]]
 ) -> None:
-    assert events(row) == told
-    assert list(stored_rows(told)) == [row]
+    assert events(row) == shared
+    assert list(stored_rows(shared)) == [row]
 
 
 def test_events_are_picked_by_what_they_tell() -> None:
-    told: list[Event[Detail]] = [Event(1.0, GOOD), Event(2.0, SessionCreated()), Event(3.0, GOOD)]
-    assert [event.at for event in of_type(told, Attempted)] == [1.0, 3.0]
+    events: list[Event[Detail]] = [Event(1.0, GOOD), Event(2.0, SessionCreated()), Event(3.0, GOOD)]
+    assert [event.at for event in of_type(events, Attempted)] == [1.0, 3.0]
 
 
 def test_an_event_is_given_to_programs_with_the_word_of_today() -> None:

@@ -69,7 +69,7 @@ def test_four_processes_write_a_thousand_changes_and_lose_none(state: Path, chil
         store.save_session(Session("shared", Pin.parse("p/0")), None)
         before = store.revision()
         children.together("upserts", state, 4)
-        evidence = {one.fingerprint: one.last_fault_at for one in store.evidence()}
+        evidence = {row.fingerprint: row.last_fault_at for row in store.evidence()}
         assert len(evidence) == 4 * 250 + 1
         assert evidence["shared"] == 249.0
         assert len(store.journal(limit=1000)) == 200
@@ -102,9 +102,9 @@ def test_a_process_killed_in_the_middle_leaves_a_whole_store_and_its_lease_ends(
         assert child.wait() == -signal.SIGKILL
         assert held is not None
         assert store.lease("refresh", "the living", 5) is None
-        written = {one.fingerprint for one in store.evidence()}
+        written = {row.fingerprint for row in store.evidence()}
         assert len(written) > 10
-        assert {one.subject for one in store.cooldowns()} == {
+        assert {cooldown.subject for cooldown in store.cooldowns()} == {
             f"key:{name}@https://plan.example/v1" for name in written
         }
         time.sleep(max(0.0, held.until - time.time()) + 0.01)
@@ -118,7 +118,7 @@ def test_a_process_killed_in_the_middle_leaves_a_whole_store_and_its_lease_ends(
 def test_processes_that_start_at_once_make_one_store(state: Path, children: Children) -> None:
     children.together("first_start", state, 4)
     with SqliteStore(state) as store:
-        assert {one.id for one in store.sessions()} == {"s0", "s1", "s2", "s3"}
+        assert {session.id for session in store.sessions()} == {"s0", "s1", "s2", "s3"}
     assert [path.name for path in state.parent.iterdir()] == ["state.db"]
 
 

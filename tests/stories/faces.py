@@ -150,4 +150,4 @@ def through(face: Face, home: Path) -> Iterator[Any]:
 
 def both_are_there(served: Served) -> None:
     """Wait until both workers take requests."""
-    eventually(lambda: sum(one["ready"] for one in served.workers()) == 2, 20)
+    eventually(lambda: sum(worker["ready"] for worker in served.workers()) == 2, 20)

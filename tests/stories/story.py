@@ -151,7 +151,10 @@ def ask_many(session: Session, count: int) -> list[str | openai.APIError]:
             return await asyncio.gather(*turns, return_exceptions=True)
 
     answers = asyncio.run(all_at_once())
-    return [one if isinstance(one, BaseException) else one.choices[0].message.content for one in answers]
+    return [
+        answer if isinstance(answer, BaseException) else answer.choices[0].message.content
+        for answer in answers
+    ]
 
 
 def refusal(session: Session, model: str | None = None) -> openai.APIStatusError:
@@ -244,11 +247,11 @@ class _There:
 
 async def _pieces(stream: Any) -> Any:
     if hasattr(stream, "__aiter__"):
-        async for one in stream:
-            yield one
+        async for piece in stream:
+            yield piece
     else:
-        for one in stream:
-            yield one
+        for piece in stream:
+            yield piece
 
 
 async def talk_chat(client: Any, streams: bool, **more: Any) -> str:
@@ -256,7 +259,7 @@ async def talk_chat(client: Any, streams: bool, **more: Any) -> str:
     answer = await _There(client.chat.completions.create(model="m1", messages=SAYS, stream=streams, **more))
     if not streams:
         return str(answer.choices[0].message.content)
-    return "".join([one.choices[0].delta.content or "" async for one in _pieces(answer)])
+    return "".join([piece.choices[0].delta.content or "" async for piece in _pieces(answer)])
 
 
 async def talk_responses(client: Any, streams: bool, **more: Any) -> str:
@@ -264,7 +267,9 @@ async def talk_responses(client: Any, streams: bool, **more: Any) -> str:
     answer = await _There(client.responses.create(model="m1", input="Where were we?", stream=streams, **more))
     if not streams:
         return str(answer.output_text)
-    return "".join([one.delta async for one in _pieces(answer) if one.type == "response.output_text.delta"])
+    return "".join(
+        [piece.delta async for piece in _pieces(answer) if piece.type == "response.output_text.delta"]
+    )
 
 
 async def talk_messages(client: Any, streams: bool, **more: Any) -> str:
@@ -274,7 +279,9 @@ async def talk_messages(client: Any, streams: bool, **more: Any) -> str:
     )
     if not streams:
         return str(answer.content[0].text)
-    return "".join([one.delta.text async for one in _pieces(answer) if one.type == "content_block_delta"])
+    return "".join(
+        [piece.delta.text async for piece in _pieces(answer) if piece.type == "content_block_delta"]
+    )
 
 
 _TALKS: dict[Dialect, Callable[..., Any]] = {
@@ -293,7 +300,7 @@ STREAMS = [way for way in WAYS if way.streams]
 
 def models_asked(seen: Sequence[SeenRequest]) -> set[str | None]:
     """The models that requests named."""
-    return {one.model for one in seen}
+    return {request.model for request in seen}
 
 
 # Other processes
@@ -314,9 +321,9 @@ class Worker:
     def line(self) -> str:
         """What it says next."""
         assert self.process.stdout is not None
-        said = self.process.stdout.readline()
-        assert said or self.process.poll() is None, self.process.communicate()[1]
-        return said.strip()
+        line = self.process.stdout.readline()
+        assert line or self.process.poll() is None, self.process.communicate()[1]
+        return line.strip()
 
     def go(self) -> None:
         """Let it begin."""
@@ -342,22 +349,22 @@ def workers(session: str, job: str, count: int = 1, *pin: str, processes: int = 
     """So many processes, all ready; none outlives the story."""
     started = [Worker(session, job, count, *pin) for _ in range(processes)]
     try:
-        assert [one.line() for one in started] == ["ready"] * processes
+        assert [child.line() for child in started] == ["ready"] * processes
         yield started
     finally:
-        for one in started:
-            if one.process.poll() is None:
-                one.kill()
-            for pipe in (one.process.stdin, one.process.stdout, one.process.stderr):
+        for child in started:
+            if child.process.poll() is None:
+                child.kill()
+            for pipe in (child.process.stdin, child.process.stdout, child.process.stderr):
                 if pipe is not None:
                     pipe.close()
 
 
 def together(started: Sequence[Worker]) -> Counter[str]:
     """Let them begin at the same time; how often which end all their turns had."""
-    for one in started:
-        one.go()
+    for child in started:
+        child.go()
     total: Counter[str] = Counter()
-    for one in started:
-        total.update(one.result())
+    for child in started:
+        total.update(child.result())
     return total

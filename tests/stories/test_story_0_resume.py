@@ -95,7 +95,7 @@ def test_what_is_stored_is_what_the_user_typed_and_nothing_that_was_resolved(
     choose_team_b(house)
     with closing(sqlite3.connect(house.path / "state.db")) as stored:
         stored.row_factory = sqlite3.Row
-        (row,) = [dict(one) for one in stored.execute("SELECT * FROM session")]
+        (row,) = [dict(columns) for columns in stored.execute("SELECT * FROM session")]
     assert row["pin"] == "team-b/m1"
     written = str(row)
     assert plan.url not in written

@@ -72,12 +72,12 @@ def test_the_first_refusal_brings_the_next_key_and_changes_nothing_else(
     assert different(first, second) <= {"authorization"}
 
 
-def different(one: SeenRequest, other: SeenRequest) -> set[str]:
+def different(first: SeenRequest, other: SeenRequest) -> set[str]:
     """The headers in which two requests differ."""
     return {
         name
-        for name in one.headers.keys() | other.headers.keys()
-        if one.headers.get(name) != other.headers.get(name)
+        for name in first.headers.keys() | other.headers.keys()
+        if first.headers.get(name) != other.headers.get(name)
     }
 
 
@@ -115,9 +115,9 @@ def furnish(house: House, fallback_chain: str) -> Any:
     plan_state, proxy_state = Down("a"), Down("c")
     plan, proxy = house.provider(plan_state), house.provider(proxy_state)
 
-    def vendor(name: str, preset: str, at: ScriptedProvider, one: str, other: str) -> str:
+    def vendor(name: str, preset: str, at: ScriptedProvider, first: str, other: str) -> str:
         keys = ", ".join(
-            f'{{ from = "env:KEY_{label.upper()}", label = "{label}" }}' for label in (one, other)
+            f'{{ from = "env:KEY_{label.upper()}", label = "{label}" }}' for label in (first, other)
         )
         return f'[provider.{name}]\npreset = "{preset}"\nurl = "{at.url}"\nmodels = ["m1"]\nkeys = [{keys}]\n'
 
@@ -181,10 +181,10 @@ def test_a_stand_in_is_written_down_with_its_reason_and_its_end(house: House, fa
             EventKind.FELL_BACK,
             EventKind.RETURNED,
         ]
-        told = session.why()
-    assert "fell back to proxy/m1 until" in told
-    assert "because of transient" in told
-    assert "returned to plan/m1" in told
+        why = session.why()
+    assert "fell back to proxy/m1 until" in why
+    assert "because of transient" in why
+    assert "returned to plan/m1" in why
 
 
 WITH_A_RESULT: list[Any] = [
@@ -247,9 +247,9 @@ def test_no_turn_pays_for_the_question_whether_the_plan_is_back(
         assert keys_seen(plan) == ["a"]
         assert program.ask() == "plan/m1", "it answered, and the next turn is home"
         assert (len(plan.calls), program.beside, proxy.calls) == (1, 0, [])
-        told = program.session.why()
-    assert "plan/m1 answers again, tested in the background" in told
-    assert told.rindex("returned to plan/m1") > told.rindex("answers again")
+        why = program.session.why()
+    assert "plan/m1 answers again, tested in the background" in why
+    assert why.rindex("returned to plan/m1") > why.rindex("answers again")
 
 
 def test_a_turn_that_began_on_the_rung_ends_on_it(house: House) -> None:
@@ -315,10 +315,10 @@ def test_a_wrong_door_is_told_as_such_and_no_key_pays_for_it(house: House) -> No
         error = refusal(session)
         assert error.response.headers["holdfast-fault"] == "endpoint_mismatch"
         assert len(plan.calls) == 1, "no other key is tried at a wrong door"
-        said = str(error)
-        assert plan.url in said
-        assert "holdfast.toml:5" in said, "and where that URL was written"
-        assert "The key was not changed" in said
+        message = str(error)
+        assert plan.url in message
+        assert "holdfast.toml:5" in message, "and where that URL was written"
+        assert "The key was not changed" in message
         plan.follow(ok())
         assert ask(session) == TEXT, "no key was set aside"
     assert len({seen.key for seen in plan.calls}) == 1

@@ -101,7 +101,7 @@ DISCOVERS = entry("my-gateway", CHAT)
 OFFERS_NOTHING = entry("embeddings", CHAT, models=())
 LOCAL = entry("local", CHAT, keyless=True)
 NO_KEY = Provider(ProviderName("empty"), (Endpoint("https://empty.example"),), (), ("m",))
-ALL = Config({one.name: one for one in (DECLARES, DISCOVERS, OFFERS_NOTHING, LOCAL, NO_KEY)})
+ALL = Config({provider.name: provider for provider in (DECLARES, DISCOVERS, OFFERS_NOTHING, LOCAL, NO_KEY)})
 DISCOVERED = {
     "mimo-plan": ["mimo-flash", "mimo-v2.5-pro"],
     "my-gateway": ["z", "a"],
@@ -112,7 +112,7 @@ DISCOVERED = {
 
 def test_the_picker_shows_the_models_of_every_entry_and_each_carries_its_connection() -> None:
     shown = options(ALL, DISCOVERED)
-    assert [str(one.pin) for one in shown] == [
+    assert [str(option.pin) for option in shown] == [
         "mimo-plan/mimo-v2.5-pro",
         "mimo-plan/mimo-flash",
         "my-gateway/a",
@@ -120,15 +120,18 @@ def test_the_picker_shows_the_models_of_every_entry_and_each_carries_its_connect
         "local/qwen3",
         "empty/m",
     ]
-    assert [one.declared for one in shown] == [True, False, False, False, False, True]
+    assert [option.declared for option in shown] == [True, False, False, False, False, True]
 
 
 def test_the_picker_says_what_stands_in_the_way_and_hides_nothing() -> None:
-    shown = {str(one.pin): one for one in options(ALL, DISCOVERED, speaks={MESSAGES})}
+    shown = {str(option.pin): option for option in options(ALL, DISCOVERED, speaks={MESSAGES})}
     assert shown["mimo-plan/mimo-v2.5-pro"].dialects == (MESSAGES,)
     assert shown["mimo-plan/mimo-v2.5-pro"].why_not == ""
     assert shown["my-gateway/a"].why_not == "it speaks openai-chat only"
-    assert "holdfast key add empty" in {str(one.pin): one for one in options(ALL, {})}["empty/m"].why_not
+    assert (
+        "holdfast key add empty"
+        in {str(option.pin): option for option in options(ALL, {})}["empty/m"].why_not
+    )
 
 
 def test_the_picker_and_the_gate_agree_on_every_option() -> None:

@@ -63,7 +63,10 @@ class Program:
             record = held.engine.store.provision("trial")
             assert record is not None
             held.provisioning.runner.change(
-                record, lambda one, now: one.to(one.state, now, one.reason, one.told, next_at=0.0)
+                record,
+                lambda current, now: current.to(
+                    current.state, now, current.reason, current.told, next_at=0.0
+                ),
             )
 
 

@@ -124,11 +124,11 @@ def test_a_hundred_turns_at_once_on_a_revoked_key_probe_it_once(
     with house.open() as held:
         session = held.session("work")
         ended = ask_many(session, 100)
-        assert {getattr(one, "status_code", one) for one in ended} == {401}
+        assert {getattr(answer, "status_code", answer) for answer in ended} == {401}
         assert probes(session) <= ONE_SEQUENCE
         assert len(gateway.calls) <= 100 + ONE_SEQUENCE
         gateway.requests.clear()
-        assert {getattr(one, "status_code", one) for one in ask_many(session, 100)} == {401}
+        assert {getattr(answer, "status_code", answer) for answer in ask_many(session, 100)} == {401}
     assert gateway.calls == []
 
 
@@ -151,9 +151,9 @@ def test_a_key_that_never_worked_is_asked_once(house: House, gateway: ScriptedPr
     with house.open() as held:
         session = held.session("work", "gateway/m1")
         for _ in range(101):
-            said = str(refusal(session))
+            message = str(refusal(session))
     assert len(gateway.calls) == 1
-    assert "It has never worked there" in said
+    assert "It has never worked there" in message
 
 
 @with_two_workers
@@ -213,16 +213,16 @@ def test_the_message_says_whether_the_key_ever_worked_and_claims_only_what_was_t
         session = held.session("two", "gateway/m1")
         assert "Incorrect API key provided" in str(refusal(session))
         once = str(refusal(session))
-        told = session.why()
+        why = session.why()
     assert "does not accept this key. It has never worked there." in never
     assert "rejected a key that it accepted" in once
     assert "last worked here" in once
     assert "asked again" not in once, "this turn asked nobody"
-    for said in (never, once):
-        assert "Tried: nothing was sent" in said
-        assert "holdfast key reset" in said
-    assert told.count("test of key 'a'") == 3
-    assert "asked again after 0.05 s: this key worked here before" in told
+    for message in (never, once):
+        assert "Tried: nothing was sent" in message
+        assert "holdfast key reset" in message
+    assert why.count("test of key 'a'") == 3
+    assert "asked again after 0.05 s: this key worked here before" in why
 
 
 def test_one_bad_moment_does_not_bench_the_only_key(house: House, gateway: ScriptedProvider) -> None:
@@ -283,8 +283,12 @@ def test_when_all_keys_rest_the_answer_is_the_last_true_refusal_and_nobody_is_as
         ended = [refusal(session) for _ in range(6)]
     assert keys_seen(gateway) == ["a", "b"]
     assert {
-        (one.status_code, one.response.headers["holdfast-fault"], one.response.headers["x-should-retry"])
-        for one in ended
+        (
+            error.status_code,
+            error.response.headers["holdfast-fault"],
+            error.response.headers["x-should-retry"],
+        )
+        for error in ended
     } == {(429, "quota_window", "false")}
     assert "Weekly limit reached" in str(ended[-1])
     assert 504_000 < float(ended[-1].response.headers["holdfast-reset-at"]) - time.time() < 504_642

@@ -227,11 +227,11 @@ def test_an_answer_from_memory_is_the_usual_error_with_our_words(
         with pytest.raises(way.sdk.AuthenticationError) as caught:
             way.say(session, max_retries=5)
     assert len(provider.calls) == 1
-    told = str(caught.value)
-    assert "It has never worked there" in told
-    assert "nothing was sent" in told
-    assert "holdfast key reset mimo a" in told
-    assert "Incorrect API key provided" in told
+    message = str(caught.value)
+    assert "It has never worked there" in message
+    assert "nothing was sent" in message
+    assert "holdfast key reset mimo a" in message
+    assert "Incorrect API key provided" in message
     assert caught.value.response.headers["holdfast-fault"] == "auth_rejected"
 
 
@@ -330,10 +330,10 @@ def test_a_model_that_was_not_chosen_answers_and_the_journal_says_so(
     session: Session, provider: ScriptedProvider
 ) -> None:
     provider.follow([ok(model="m1-2026-01-01"), ok(model="some-other-model")])
-    for told in (None, "some-other-model"):
+    for model in (None, "some-other-model"):
         with openai.OpenAI(**session.for_openai()) as client:
             raw = client.chat.completions.with_raw_response.create(model="m1", messages=SAYS)
-        assert raw.headers.get("holdfast-answered-model") == told
+        assert raw.headers.get("holdfast-answered-model") == model
     assert kinds(session).count(EventKind.MODEL_DIFFERS) == 1
     assert "another model answered than the one chosen: some-other-model for m1" in session.why()
 

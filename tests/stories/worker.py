@@ -43,8 +43,8 @@ def together(session: Session, count: int) -> list[int]:
     async def all_at_once() -> list[int]:
         async with httpx2.AsyncClient(transport=session.async_transport(), timeout=30) as client:
             return [
-                one.status_code
-                for one in await asyncio.gather(
+                answer.status_code
+                for answer in await asyncio.gather(
                     *[client.post(PATH, json=body(session)) for _ in range(count)]
                 )
             ]

@@ -111,9 +111,16 @@ def answer(fault: Fault, dialect: Dialect, *, sent: bool = True) -> tuple[int, b
         clock=utc,
     )
     events = [attempt_event(attempt, "issue-42", "hf_1") for attempt in attempts]
-    told = [{"pin": event.pin, **stored(event.detail)} for event in events]
+    fields = [{"pin": event.pin, **stored(event.detail)} for event in events]
     error = from_fault(
-        fault, explanation, told, {}, request_id="hf_1", session="issue-42", pin="mimo-plan/mimo-pro", now=NOW
+        fault,
+        explanation,
+        fields,
+        {},
+        request_id="hf_1",
+        session="issue-42",
+        pin="mimo-plan/mimo-pro",
+        now=NOW,
     )
     return error.status(dialect), error.body(dialect), str(explanation).splitlines()
 
@@ -218,7 +225,8 @@ def test_the_machines_part_holds_what_the_lines_say() -> None:
         "next_step": lines[3].removeprefix("Next: "),
     }
     assert [
-        (one["pin"], one["number"], one["key"], one["probe"], one["fault"]["kind"]) for one in attempts
+        (attempt["pin"], attempt["number"], attempt["key"], attempt["probe"], attempt["fault"]["kind"])
+        for attempt in attempts
     ] == [
         ("mimo-plan/mimo-pro", 1, "a", True, "quota_window"),
     ]

@@ -49,9 +49,9 @@ def connection(
 
 
 def sent(incoming: list[tuple[bytes, bytes]], body: bytes | None = b"{}", **how: Any) -> dict[bytes, bytes]:
-    one = connection(**how)
+    target = connection(**how)
     _, headers, _ = build_request(
-        one, SECRET if one.key else None, "/v1/chat/completions", filter_headers(incoming), body
+        target, SECRET if target.key else None, "/v1/chat/completions", filter_headers(incoming), body
     )
     assert len({name.lower() for name, _ in headers}) == len(headers)
     return {name.lower(): value for name, value in headers}

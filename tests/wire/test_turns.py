@@ -17,7 +17,7 @@ REMINDER: dict[str, Any] = {"type": "text", "text": "<system-reminder>be brief</
 
 
 @pytest.mark.parametrize(
-    ("dialect", "said", "continues"),
+    ("dialect", "content", "continues"),
     [
         (CHAT, [USER], False),
         (
@@ -69,11 +69,12 @@ REMINDER: dict[str, Any] = {"type": "text", "text": "<system-reminder>be brief</
     ],
 )
 def test_a_request_that_brings_a_tools_result_goes_on_with_a_turn(
-    dialect: Dialect, said: Any, continues: bool
+    dialect: Dialect, content: Any, continues: bool
 ) -> None:
     where = "input" if dialect is RESPONSES else "messages"
     assert (
-        continues_turn(dialect, json.dumps({"model": "m1", where: said, "tools": []}).encode()) is continues
+        continues_turn(dialect, json.dumps({"model": "m1", where: content, "tools": []}).encode())
+        is continues
     )
 
 

@@ -45,16 +45,16 @@ def plain() -> dict:
 
 
 try:
-    told = {
+    report = {
         "plain": plain,
         "error": plain,
         "stream": lambda: {"text": "".join(text(part) for part in model.stream("Say something."))},
         "tools": tools,
     }[kind]()
 except Exception as error:  # noqa: BLE001 - whichever SDK it wraps
-    told = {
+    report = {
         "status": getattr(error, "status_code", None),
         "kind": type(error).__name__,
         "message": str(error),
     }
-print(json.dumps(told))
+print(json.dumps(report))

@@ -45,11 +45,11 @@ def tools() -> dict:
 
 
 try:
-    told = {"plain": plain, "error": plain, "stream": stream, "tools": tools}[kind]()
+    report = {"plain": plain, "error": plain, "stream": stream, "tools": tools}[kind]()
 except Exception as error:  # noqa: BLE001 - litellm has an exception class for every vendor
-    told = {
+    report = {
         "status": getattr(error, "status_code", None),
         "kind": type(error).__name__,
         "message": str(error),
     }
-print(json.dumps(told))
+print(json.dumps(report))

@@ -37,12 +37,12 @@ with tempfile.TemporaryDirectory() as home:
         check=False,
     )
 if kind == "tools" and "tool " in done.stdout:
-    told = {"tool": "look_up", "arguments": {"city": done.stdout.partition("tool ")[2].split()[0]}}
+    report = {"tool": "look_up", "arguments": {"city": done.stdout.partition("tool ")[2].split()[0]}}
 elif done.returncode:
-    told = {
+    report = {
         "status": int(code) if (code := done.stderr.partition("Error code: ")[2][:3]).isdigit() else None,
         "message": done.stderr,
     }
 else:
-    told = {"text": done.stdout.removesuffix("\n")}
-print(json.dumps(told))
+    report = {"text": done.stdout.removesuffix("\n")}
+print(json.dumps(report))

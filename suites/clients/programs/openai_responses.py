@@ -38,7 +38,7 @@ def tools() -> dict:
 
 
 try:
-    told = {"plain": plain, "error": plain, "stream": stream, "tools": tools}[sys.argv[1]]()
+    report = {"plain": plain, "error": plain, "stream": stream, "tools": tools}[sys.argv[1]]()
 except openai.APIStatusError as error:
-    told = {"status": error.status_code, "kind": type(error).__name__, "message": str(error)}
-print(json.dumps(told))
+    report = {"status": error.status_code, "kind": type(error).__name__, "message": str(error)}
+print(json.dumps(report))

@@ -50,9 +50,9 @@ async def ask() -> dict:
 
 
 try:
-    told = asyncio.run(ask())
+    report = asyncio.run(ask())
 except Asked:
-    told = asked[0]
+    report = asked[0]
 except ModelHTTPError as error:
-    told = {"status": error.status_code, "kind": type(error).__name__, "message": str(error)}
-print(json.dumps(told))
+    report = {"status": error.status_code, "kind": type(error).__name__, "message": str(error)}
+print(json.dumps(report))
