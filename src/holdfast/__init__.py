@@ -5,7 +5,7 @@ user chose.
     session = hf.session("issue-42", "mimo-plan/mimo-v2.5-pro")
     client = openai.OpenAI(**session.for_openai())
 
-The names below are the contract; what is not listed is free to change.
+The names in `__all__` are the public interface; anything else may change.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """The runtime is loaded when it is first asked for: `holdfast key list` needs none of it."""
+    """Load the runtime when it is first used: `holdfast key list` does without it."""
     if name in ("Holdfast", "Session", "open"):
         from .sdk import api
 

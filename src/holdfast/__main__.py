@@ -1,4 +1,4 @@
-"""`python -m holdfast` is the command line."""
+"""Runs the command line: `python -m holdfast` is the same as `holdfast`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Files that are read within bounds and replaced whole: the one owner of how this product touches a disk.
+"""Reads files within bounds and replaces them whole: the one module of the product that writes to a disk.
 
-A reader sees the old or the new content; a crash or a full disk leaves the old. What a write promises is the
-same everywhere: the new content is durable when the call returns, a symbolic link stays a link and the file
-behind it is replaced, what is no regular file is refused, and a mode is exact whatever the umask. Of our own
-modules this one imports only the errors that it raises.
+A reader sees the old or the new content; a crash or a full disk leaves the old. Every write keeps the same
+promises: the new content is durable when the call returns, a symbolic link stays a link and its target is
+replaced, anything but a regular file is refused, and the mode is exact whatever the umask. Of our own modules
+this one imports only the errors that it raises.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ from typing import BinaryIO
 from .core.errors import ConfigError
 
 _LOCK_PATIENCE = 10.0
+"""Seconds to wait for a lock."""
 _PRIVATE = 0o600
 _STALE_AFTER = 60.0
-"""Seconds after which a draft is taken for one that a killed writer left."""
+"""Seconds after which a draft counts as left over from a killed writer."""
 _NO_DIRECTORY_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
+"""Errors by which a file system says that it cannot sync a directory."""
 _ELSEWHERE = "   (or set HOLDFAST_HOME to another directory)"
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace `path` by `text`, readable by its owner alone. Raises ConfigError; the old content then
-    still stands."""
+    """Replace the content of `path` by `text`, readable by its owner alone. Raises ConfigError, and then the
+    old content is still there."""
     try:
         with replacing(path, _PRIVATE) as file:
             file.write(text.encode())
@@ -39,7 +41,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def write_keeping_mode(path: Path, text: str) -> None:
-    """Replace a file of another program by `text`, with the mode that it has (0600 for a new one). Raises
+    """Replace the content of another program's file by `text` and keep its mode (0600 for a new file). Raises
     ConfigError."""
     try:
         with replacing(path) as file:
@@ -50,12 +52,11 @@ def write_keeping_mode(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
-    """Give a draft to write into, which takes the place of `path` when the block ends well.
+    """Yield a draft to write into, which takes the place of `path` when the block ends without an exception.
 
-    `mode` None keeps the mode that the file has. Raises OSError; whatever is raised, the old content still
-    stands.
+    `mode` None keeps the file's mode. Raises OSError. After any exception the old content is still there.
     """
-    target, mode_before = _behind(path)
+    target, mode_before = _target(path)
     make_private_directory(target.parent)
     with _draft(target) as (draft, file):
         yield file
@@ -68,12 +69,12 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
 
 @contextmanager
 def creating(path: Path) -> Iterator[Path]:
-    """Give the path of an empty private file, which gets the name `path` when the block ends well and has
-    closed it.
+    """Yield the path of an empty private file, which is renamed to `path` when the block ends without an
+    exception and has closed it.
 
-    Nothing is ever replaced: raises FileExistsError when something has that name by then. Raises OSError.
+    Nothing is ever replaced: raises FileExistsError when that name is taken by then. Raises OSError.
     """
-    target, _ = _behind(path)
+    target, _ = _target(path)
     make_private_directory(target.parent)
     with _draft(target) as (draft, file):
         yield draft
@@ -83,17 +84,19 @@ def creating(path: Path) -> Iterator[Path]:
 
 
 def write_in_place(path: Path, data: bytes, *, new: bool = False) -> None:
-    """Write into the room that a private file has on the disk already, so that a full disk stops nothing;
-    what is left of the room is given back only behind what was written. With `new` the file must not exist:
-    this is how room is taken.
+    """Overwrite a private file in the space that it has on the disk already, so that it works on a full disk.
+    The file is cut to its new length after the content is written. With `new` the file must not exist: this
+    is how the space is reserved.
 
     A crash in the middle leaves a mixture, so this is for content that is checked when it is read. Raises
     ConfigError.
     """
-    how = os.O_CREAT | (os.O_EXCL if new else 0)
+    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CREAT
+    if new:
+        flags |= os.O_EXCL
     try:
         make_private_directory(path.parent)
-        handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | how, _PRIVATE)
+        handle = os.open(path, flags, _PRIVATE)
         try:
             rest = memoryview(data)
             while rest:
@@ -108,8 +111,8 @@ def write_in_place(path: Path, data: bytes, *, new: bool = False) -> None:
 
 
 def make_private_directory(directory: Path) -> None:
-    """Create `directory` and what is missing above it with mode 0700 (as the XDG specification wants it);
-    what exists keeps its mode. Raises OSError."""
+    """Create `directory` and its missing parents with mode 0700, as the XDG specification demands; what
+    exists keeps its mode. Raises OSError."""
     for missing in reversed([path for path in (directory, *directory.parents) if not os.path.lexists(path)]):
         with suppress(FileExistsError):
             missing.mkdir(mode=0o700)
@@ -117,8 +120,8 @@ def make_private_directory(directory: Path) -> None:
 
 
 def remove_drafts(path: Path, older_than: float = _STALE_AFTER) -> None:
-    """Remove what writers of `path` left beside it when they were killed; one that may still be at work
-    keeps its draft."""
+    """Remove the drafts that killed writers of `path` left beside it. A draft of less than `older_than`
+    seconds may still be in use and is kept."""
     target = Path(os.path.realpath(path))
     ours = re.compile(rf"\.{re.escape(target.name)}\.\d+\.[0-9a-f]{{8}}")
     with suppress(OSError):
@@ -130,9 +133,10 @@ def remove_drafts(path: Path, older_than: float = _STALE_AFTER) -> None:
 
 @contextmanager
 def locked(path: Path, patience: float | None = None) -> Iterator[None]:
-    """Keep other processes (and threads) that want to replace `path` out. Raises ConfigError after
-    `patience` seconds (`_LOCK_PATIENCE` when the caller names none)."""
-    patience = _LOCK_PATIENCE if patience is None else patience
+    """Lock `path` against other processes and threads that want to replace it. Raises ConfigError after
+    `patience` seconds (default: 10)."""
+    if patience is None:
+        patience = _LOCK_PATIENCE
     target = Path(os.path.realpath(path))  # homes that link to one file share its lock
     lock = target.with_name(f".{target.name}.lock")
     try:
@@ -155,13 +159,14 @@ def locked(path: Path, patience: float | None = None) -> Iterator[None]:
 
 
 def open_lock(path: Path) -> int:
-    """Open a lock file, made with mode 0600 where there is none and never behind a link; the caller closes
+    """Open a lock file, created with mode 0600 if it is missing; a link is not followed. The caller closes
     it. Raises OSError."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _PRIVATE)
 
 
 def take_lock(handle: int) -> bool:
-    """Take the lock of an opened lock file, until it is closed; False when somebody else has it."""
+    """Take the lock of an open lock file, until it is closed. Return False when another process or thread
+    has it."""
     import fcntl
 
     try:
@@ -172,22 +177,25 @@ def take_lock(handle: int) -> bool:
 
 
 class NotRead(Exception):
-    """A file is not one that can be read; the text says what it is, without its path."""
+    """Raised for a file that is not read. The text says what is wrong with it, without its path."""
 
 
 def read_regular(path: str | Path, longest: int | None = None) -> bytes:
-    """Return what stands in a regular file of at most `longest` bytes. Raises NotRead for any other, and
+    """Return the content of a regular file of at most `longest` bytes. Raises NotRead for any other, and
     OSError.
 
-    The opened file is looked at, not its name, and is read no further than allowed: a pipe is not waited for,
-    and what grows or has no size (in /proc) ends as well.
+    The open file is examined, not its name, and it is read no further than allowed. So a pipe does not block,
+    and a file that grows or has no size (in /proc) comes to an end.
     """
+    most = -1
+    if longest is not None:
+        most = longest + 1
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise NotRead("not a regular file")
         with os.fdopen(handle, "rb", closefd=False) as file:
-            raw = file.read(-1 if longest is None else longest + 1)
+            raw = file.read(most)
     finally:
         os.close(handle)
     if longest is not None and len(raw) > longest:
@@ -197,7 +205,7 @@ def read_regular(path: str | Path, longest: int | None = None) -> bytes:
 
 def read_text(path: Path, longest: int | None = None, *, ours: bool = True) -> str | None:
     """Return the UTF-8 text of a regular file without its byte order mark; None where there is no file.
-    Raises ConfigError, which for a file of another program (not `ours`) says nothing of HOLDFAST_HOME."""
+    Raises ConfigError, which mentions HOLDFAST_HOME only for a file of `ours`, not of another program."""
     try:
         return read_regular(path, longest).decode("utf-8-sig")
     except FileNotFoundError:
@@ -220,31 +228,36 @@ def stamp(path: str | Path) -> tuple[int, int, int] | None:
 
 
 def cannot(verb: str, path: Path, error: OSError, *, ours: bool = True) -> ConfigError:
-    """Return the error for a file that cannot be read or written, with the place and what to do; a file of
-    another program (not `ours`) has its place whatever HOLDFAST_HOME says."""
-    reason = error.strerror or type(error).__name__
-    consequence = "; nothing was changed" if verb == "write" else ""
-    step = f"ls -ld {quoted(path.parent)} {quoted(path)}{_ELSEWHERE if ours else ''}"
-    return ConfigError(f"cannot {verb} {path}: {reason}{consequence}", next_step=step)
+    """Return the error for a file that cannot be read or written, with its path and the next step. `ours` is
+    False for a file of another program, which HOLDFAST_HOME does not move."""
+    what = f"cannot {verb} {path}: {error.strerror or type(error).__name__}"
+    if verb == "write":
+        what += "; nothing was changed"
+    step = f"ls -ld {quoted(path.parent)} {quoted(path)}"
+    if ours:
+        step += _ELSEWHERE
+    return ConfigError(what, next_step=step)
 
 
 def quoted(path: str | Path) -> str:
-    """Return `path` as it is written in a command; a leading tilde still means the home directory."""
+    """Return `path` quoted for a shell; a leading tilde still means the home directory."""
     import shlex
 
-    below_home = str(path).removeprefix("~/")
-    return ("~/" if below_home != str(path) else "") + shlex.quote(below_home)
+    text = str(path)
+    if text.startswith("~/"):
+        return "~/" + shlex.quote(text.removeprefix("~/"))
+    return shlex.quote(text)
 
 
-def _behind(path: Path) -> tuple[Path, int]:
-    """Return the file that is replaced when `path` is (a link stays a link), and its mode (0600 for a new
-    one). Raises OSError for what is no regular file."""
+def _target(path: Path) -> tuple[Path, int]:
+    """Return the file that is replaced when `path` is, which for a link is the one it points to, and its mode
+    (0600 for a new one). Raises OSError for anything but a regular file."""
     target = Path(os.path.realpath(path))
     try:
         status = target.lstat()
     except FileNotFoundError:
         return target, _PRIVATE
-    if stat.S_ISLNK(status.st_mode):  # only a circle of links is left unresolved
+    if stat.S_ISLNK(status.st_mode):  # links in a circle cannot be resolved
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "Not a regular file")
@@ -253,7 +266,7 @@ def _behind(path: Path) -> tuple[Path, int]:
 
 @contextmanager
 def _draft(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """Give a new private file beside `target`; under the name of a draft nothing is left at the end."""
+    """Yield a new private file beside `target`, and remove it at the end if it still has a draft's name."""
     draft = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
     try:
@@ -266,7 +279,7 @@ def _draft(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
 
 
 def _name(draft: Path, target: Path) -> None:
-    """Give a finished file its name. Raises FileExistsError when something has it already."""
+    """Give a finished file its name. Raises FileExistsError when the name is taken."""
     try:
         target.hardlink_to(draft)
     except FileExistsError:
@@ -278,7 +291,8 @@ def _name(draft: Path, target: Path) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    """Make a new name durable, where the file system can do that and lets us ask for it. Raises OSError."""
+    """Make a new name durable, where the file system can do that and we may open the directory. Raises
+    OSError."""
     try:
         handle = os.open(directory, os.O_RDONLY)
     except PermissionError:

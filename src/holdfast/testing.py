@@ -1,5 +1,5 @@
-"""For the tests of programs that use Holdfast: a provider that misbehaves by script, and the contract that
-every store keeps.
+"""For the tests of programs that use Holdfast: a provider that answers by a script, and the tests that every
+store has to pass.
 
 with ScriptedProvider([status(429), ok("hi")]) as provider: ...        # a real loopback server
 class TestMyStore(StoreContract): ...                                # needs pytest
@@ -47,7 +47,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """The contract is made of pytest tests, and is loaded only where somebody asks for it."""
+    """Load the tests of stores when they are first used, since they need pytest."""
     if name in ("DurableStoreContract", "ManualClock", "StoreContract"):
         from .store import contract
 
