@@ -275,8 +275,8 @@ MUTANTS = (
     Mutant(
         "retry-storm",
         "wire/error_bodies.py",
-        "return told | _NO_RETRY",
-        "return told",
+        "return headers | _NO_RETRY",
+        "return headers",
         "after our own recovery nobody else retries (law 10)",
         "tests/wire/test_error_bodies.py",
     ),

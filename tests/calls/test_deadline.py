@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from holdfast.calls.api_calls import ask
+from holdfast.calls.api_calls import call_control_plane
 from holdfast.calls.token_endpoint import post_form
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Provider, ProviderName
 
@@ -55,5 +55,5 @@ def test_an_answer_that_drips_for_ever_is_a_time_out(start: bytes) -> None:
         connection = Connection(
             Provider(ProviderName("drip"), (Endpoint(url, auth=Auth.NONE),)), Dialect.OPENAI_CHAT, None, "m"
         )
-        reply = ask(connection, None, "GET", "/", seconds=0.2)
+        reply = call_control_plane(connection, None, "GET", "/", seconds=0.2)
     assert (reply.status, reply.body.partition(b":")[0]) == (None, b"ReadTimeout")

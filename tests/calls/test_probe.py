@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast.calls import api_calls
-from holdfast.calls.api_calls import Checked, ask, check_call, list_models
+from holdfast.calls.api_calls import Checked, call_control_plane, check_call, list_models
 from holdfast.core.faults import Phase, Reply
 from holdfast.core.identity import Auth, Connection, Dialect
 from holdfast.core.secret import Secret
@@ -132,7 +132,7 @@ def test_a_check_that_fails_gives_the_providers_reply(answer: Any) -> None:
     [
         list_models,
         lambda connection, key: check_call(connection, key, PROFILE),
-        lambda connection, key: ask(connection, key, "POST", "/key/generate", {}),
+        lambda connection, key: call_control_plane(connection, key, "POST", "/key/generate", body={}),
     ],
     ids=["list", "check", "ask"],
 )

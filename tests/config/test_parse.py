@@ -32,7 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 NEVER_PASSES = "it never passes between a caller and a provider"
 KEY_OF_THE_PROVIDER = (
-    "remove it; the provider's own key belongs into keys (holdfast key add PROVIDER --from env:NAME)"
+    "remove it; the provider's own key belongs in keys (holdfast key add PROVIDER --from env:NAME)"
 )
 
 
@@ -327,22 +327,22 @@ NO_REFERENCE = (
         (
             {"url": URL, "headers": {"X-Goog-Api-Key": "a"}},
             (
-                "headers: header 'X-Goog-Api-Key' carries a credential: a key belongs into keys, not into "
+                "headers: header 'X-Goog-Api-Key' carries a credential: a key belongs in keys, not in "
                 "headers | "
             ),
         ),
         (
             {"url": URL, "headers": {"Content-Length": "1"}},
             (
-                "headers: header 'Content-Length' says how one connection carries a message, which each side "
-                "writes for itself | "
+                "headers: header 'Content-Length' describes one connection, so each side writes it "
+                "for itself | "
             ),
         ),
         ({"url": URL, "headers": {"X-A": "a\x7f"}}, "headers: header 'X-A' holds a control character | "),
         ({"url": URL, "forward_headers": "X-A"}, "forward_headers: must be a list of strings, none twice | "),
         (
             {"url": URL, "forward_headers": ["x a"]},
-            "forward_headers: 'x a' is no name of a header | write one name, such as 'x-team'",
+            "forward_headers: 'x a' is not a header name | write one name, such as 'x-team'",
         ),
         (
             {"url": URL, "forward_headers": ["x-team", "X-Vault-Token"]},
@@ -354,11 +354,11 @@ NO_REFERENCE = (
         (
             {"url": URL, "forward_headers": ["x-portkey-config"]},
             (
-                "forward_headers: 'x-portkey-config' tells a proxy or a gateway who asks, or where the "
-                "request is to go: "
+                "forward_headers: 'x-portkey-config' tells a proxy or a gateway who calls, or where to "
+                "send the request: "
             )
             + NEVER_PASSES
-            + " | remove it; a value that is the same for every request belongs into "
+            + " | remove it; a value that is the same for every request belongs in "
             + 'headers = { NAME = "…" }',
         ),
         (

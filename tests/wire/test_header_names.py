@@ -88,5 +88,5 @@ def test_a_name_that_is_forwarded_or_configured_is_a_name_that_is_not_reserved(n
 
 
 def test_a_name_that_is_none_is_refused_with_what_to_write() -> None:
-    with pytest.raises(IdentityError, match="is no name of a header"):
+    with pytest.raises(IdentityError, match="is not a header name"):
         checked_forward("x team")

@@ -15,6 +15,7 @@ from holdfast.gateway.http1 import header_actions
 from holdfast.gateway.http1.request_head import Head
 from holdfast.gateway.http1.response_head import ResponseHead
 from holdfast.wire import header_policy
+from holdfast.wire.client_headers import filter_headers
 from holdfast.wire.header_names import Reserved, is_header_name, reserved
 from holdfast.wire.header_policy import (
     ANSWER,
@@ -25,8 +26,8 @@ from holdfast.wire.header_policy import (
     request_verdict,
     shows,
 )
-from holdfast.wire.request_head import build_request, filter_headers
-from holdfast.wire.response_head import labelled, outward
+from holdfast.wire.request_head import build_request
+from holdfast.wire.response_head import answer_headers, fault_headers
 
 LISTED = sorted({name for names in (*REQUEST.values(), *ANSWER.values()) for name in names})
 OTHERS = """
@@ -81,9 +82,9 @@ def by_gateway(name: str) -> str:
 def back_through_library(name: str) -> str:
     """What the library's transport does with a provider's header."""
     pair = (name.encode(), b"v")
-    if labelled([pair], {}) == [pair]:
+    if answer_headers([pair], {}) == [pair]:
         return "kept"
-    return "optional" if labelled([pair], {}, (name.lower(),)) == [pair] else "dropped"
+    return "optional" if answer_headers([pair], {}, (name.lower(),)) == [pair] else "dropped"
 
 
 def back_through_gateway(name: str) -> str:
@@ -165,7 +166,7 @@ def test_a_name_that_is_not_listed_leaves_for_the_provider_that_names_it_alone(
         return
     incoming = filter_headers([(name.title().encode(), b"v")])
     behind = connection(*([name] if opted_in else []))
-    _, headers, _ = build_request(behind, None, "/v1/chat/completions", incoming, b"{}")
+    _, headers, _ = build_request(behind, None, "/v1/chat/completions", incoming, body=b"{}")
     leaves = any(value == b"v" for _, value in headers) or incoming.accepts is not None
     assert leaves is (opted_in or request_verdict(name.encode()).name == "PASSES")
 
@@ -270,9 +271,9 @@ def test_an_answer_that_failed_comes_back_without_what_holdfast_tells_itself() -
         b"Set-Cookie",
     )
     theirs = [(name, b"1") for name in names]
-    assert outward(theirs, {}) == [(b"X-Request-Id", b"1")]
-    assert outward(theirs, {}, ("x-vendor",)) == [(b"X-Request-Id", b"1"), (b"X-Vendor", b"1")]
-    assert labelled(theirs, {}) == [(name, b"1") for name in names[:5]]
+    assert fault_headers(theirs, {}) == [(b"X-Request-Id", b"1")]
+    assert fault_headers(theirs, {}, ("x-vendor",)) == [(b"X-Request-Id", b"1"), (b"X-Vendor", b"1")]
+    assert answer_headers(theirs, {}) == [(name, b"1") for name in names[:5]]
 
 
 def test_every_parameter_that_is_named_as_a_credential_is_read() -> None:

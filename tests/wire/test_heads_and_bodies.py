@@ -16,14 +16,15 @@ from holdfast.core.faults import Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.secret import Secret
 from holdfast.wire import request_body as scan
+from holdfast.wire.client_headers import filter_headers
 from holdfast.wire.request_body import inspect_body, replace_model, requested_model
-from holdfast.wire.request_head import build_request, dialect_of, filter_headers, url_for
+from holdfast.wire.request_head import build_request, dialect_of, url_for
 from holdfast.wire.response_head import (
     BODY_LIMIT,
     Decoder,
+    answer_headers,
     decoded,
-    labelled,
-    outward,
+    fault_headers,
     reply_of,
     reply_of_error,
 )
@@ -51,7 +52,7 @@ def connection(
 def sent(incoming: list[tuple[bytes, bytes]], body: bytes | None = b"{}", **how: Any) -> dict[bytes, bytes]:
     target = connection(**how)
     _, headers, _ = build_request(
-        target, SECRET if target.key else None, "/v1/chat/completions", filter_headers(incoming), body
+        target, SECRET if target.key else None, "/v1/chat/completions", filter_headers(incoming), body=body
     )
     assert len({name.lower() for name, _ in headers}) == len(headers)
     return {name.lower(): value for name, value in headers}
@@ -215,12 +216,12 @@ def test_the_scan_for_the_model_agrees_with_a_full_parse(
     st.sampled_from(["", '"model"', '"stream" : true', " " * 40 + ":", '"\\\\u006dodel" \t:']),
     st.integers(0, 80),
 )
-def test_a_body_crossed_from_colon_to_colon_asks_for_what_its_words_say(
+def test_a_body_searched_by_colons_asks_for_what_its_words_say(
     body: dict[str, Any], ascii_only: bool, indent: int | None, odd: str, at: int
 ) -> None:
     text = json.dumps(body, ensure_ascii=ascii_only, indent=indent)
     raw = (text[:at] + odd + text[at:]).encode()
-    crossed, read = scan._from_colon_to_colon(raw), scan._word_for_word(raw)
+    crossed, read = scan._search_by_colons(raw), scan._search_by_words(raw)
     if crossed is not None:
         assert scan._model_spans(raw, crossed) == scan._model_spans(raw, read)
         assert any(scan._STREAM.match(raw, at) for at in crossed.streams) is any(
@@ -338,7 +339,13 @@ def test_a_body_that_cannot_be_decoded_gives_nothing(coding: bytes, body: bytes)
 
 
 def test_a_reply_has_lower_case_headers_and_a_bounded_body() -> None:
-    reply = reply_of(503, [(b"X-Request-ID", b"r\xe9")], b"x" * 70_000, Phase.HEADERS, "h")
+    reply = reply_of(
+        status=503,
+        headers=[(b"X-Request-ID", b"r\xe9")],
+        body=b"x" * 70_000,
+        phase=Phase.HEADERS,
+        host="h",
+    )
     assert reply.headers == (("x-request-id", "ré"),)
     assert len(reply.body) == BODY_LIMIT
 
@@ -361,7 +368,7 @@ def test_a_broken_connection_tells_how_far_it_came(name: str, phase: Phase, writ
 
 
 def test_a_provider_cannot_speak_in_our_name() -> None:
-    headers = labelled(
+    headers = answer_headers(
         [(b"Holdfast-Fault", b"forged"), (b"X-Should-Retry", b"true"), (b"x-request-id", b"1")],
         {"holdfast-pin": "mine/m"},
     )
@@ -369,7 +376,7 @@ def test_a_provider_cannot_speak_in_our_name() -> None:
 
 
 def test_a_label_cannot_break_out_of_its_header() -> None:
-    assert labelled([], {"holdfast-key": "a\r\nx: y"}) == [(b"holdfast-key", b"a\\r\\nx: y")]
+    assert answer_headers([], {"holdfast-key": "a\r\nx: y"}) == [(b"holdfast-key", b"a\\r\\nx: y")]
 
 
 def test_a_failed_answer_leaves_without_what_would_mislead_its_reader() -> None:
@@ -385,7 +392,7 @@ def test_a_failed_answer_leaves_without_what_would_mislead_its_reader() -> None:
             b"X-Request-Id",
         )
     ]
-    assert outward(theirs, {"holdfast-fault": "transient"}) == [
+    assert fault_headers(theirs, {"holdfast-fault": "transient"}) == [
         (b"X-Request-Id", b"1"),
         (b"holdfast-fault", b"transient"),
     ]
@@ -409,7 +416,7 @@ def test_a_failed_answer_leaves_without_what_would_mislead_its_reader() -> None:
 )
 def test_a_call_that_names_no_model_leaves_with_the_chosen_one(path: str, body: bytes, sent: bytes) -> None:
     _, headers, left = build_request(
-        connection(auth=Auth.NONE), None, path, filter_headers([(b"content-length", b"1")]), body
+        connection(auth=Auth.NONE), None, path, filter_headers([(b"content-length", b"1")]), body=body
     )
     assert left == sent
     assert (b"content-length", str(len(sent)).encode()) in headers

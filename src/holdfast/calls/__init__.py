@@ -1,1 +1,1 @@
-"""Our own small calls to providers: model lists, checks, tokens; each with a deadline."""
+"""Our own small calls to providers: model lists, checks, control planes, tokens. Each has a deadline."""

@@ -1,14 +1,14 @@
-"""What we ask on our own: which models does an endpoint list, does this connection answer at all, and what a
-control plane is asked for.
+"""Holdfast's own calls to providers: list the models of an endpoint, check that a connection answers, call a
+control plane.
 
-Synchronous, bounded in size and time, never redirected. Whatever comes of them, a key's health is not theirs
-to change."""
+Synchronous, bounded in size and time, never redirected. Their results never change a key's health.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -20,19 +20,25 @@ from ..core.faults import Phase, Reply
 from ..core.identity import Connection, Dialect, is_loopback
 from ..core.secret import Secret
 from ..core.vocabulary import Profile
+from ..wire.client_headers import filter_headers
 from ..wire.conversation import succeeded
 from ..wire.model_list import read_models
 from ..wire.ports import RawHeaders
 from ..wire.request_body import requested_model
-from ..wire.request_head import build_request, filter_headers
+from ..wire.request_head import build_request
 from ..wire.response_head import BODY_LIMIT, Decoder, reply_of, reply_of_error
 from .deadline import Deadline
 
 _SECONDS = 15.0
 _CHECK_SECONDS = 60.0
 _LIST_LIMIT = 8 * 1024 * 1024
+"""Decoded bytes of a model list, or of a control plane's answer."""
 _MOST_PAGES = 20
-_ASKED = "Answer with the one word: ok"
+_PROMPT = "Answer with the one word: ok"
+_FEWEST_TOKENS = 16
+"""The smallest limit that all dialects accept."""
+_ENDLESS = httpx2.ReadTimeout("the answer does not end")
+_TIMEOUTS = ("connect", "read", "write", "pool")
 
 _BASE: RawHeaders = [
     (b"accept", b"application/json"),
@@ -42,29 +48,37 @@ _BASE: RawHeaders = [
 ]
 _VERSIONED: RawHeaders = [*_BASE, (b"anthropic-version", b"2023-06-01")]
 
-# Path and body of the cheapest real call of each dialect; the model is put in on the way out. 16 is the least
-# that all accept.
+# Path and body of the cheapest real call of each dialect; the model is added when it is sent.
 _CALLS: dict[Dialect, tuple[str, dict[str, Any]]] = {
     Dialect.OPENAI_CHAT: (
         "/chat/completions",
-        {"messages": [{"role": "user", "content": _ASKED}], "max_tokens": 16},
+        {"messages": [{"role": "user", "content": _PROMPT}], "max_tokens": _FEWEST_TOKENS},
     ),
-    Dialect.OPENAI_RESPONSES: ("/responses", {"input": _ASKED, "max_output_tokens": 16}),
+    Dialect.OPENAI_RESPONSES: ("/responses", {"input": _PROMPT, "max_output_tokens": _FEWEST_TOKENS}),
     Dialect.ANTHROPIC_MESSAGES: (
         "/messages",
-        {"messages": [{"role": "user", "content": _ASKED}], "max_tokens": 16},
+        {"messages": [{"role": "user", "content": _PROMPT}], "max_tokens": _FEWEST_TOKENS},
     ),
 }
 
 
 class Checked(NamedTuple):
-    """A connection answered: the model that says it did, and after how many seconds."""
+    """A good answer to a check: the model that the provider says answered, and the seconds that it took."""
 
     model: str
     seconds: float
 
 
-class _Got(NamedTuple):
+class _Request(NamedTuple):
+    """A request to send. `limit`: the decoded bytes of its answer that are read."""
+
+    method: str
+    path: str
+    body: bytes | None
+    limit: int
+
+
+class _Answer(NamedTuple):
     status: int
     headers: RawHeaders
     body: bytes
@@ -73,175 +87,196 @@ class _Got(NamedTuple):
 def list_models(
     connection: Connection, secret: Secret | None, client: httpx2.Client | None = None
 ) -> tuple[str, ...] | Reply:
-    """The models that the connection's endpoint lists, in its order. A Reply when it lists none: refused,
-    unreachable, no list."""
+    """Return the models that the connection's endpoint lists, in its order. Return the Reply when it lists
+    none: refused, unreachable, not a list."""
     names: list[str] = []
-    deadline, query = time.monotonic() + _SECONDS, ""
-    pages = connection.dialect is Dialect.ANTHROPIC_MESSAGES
-    with _client(connection) if client is None else _Borrowed(client) as opened:
+    ends_at = time.monotonic() + _SECONDS
+    paged = connection.dialect is Dialect.ANTHROPIC_MESSAGES
+    path = first = "/models?limit=1000" if paged else "/models"
+    with _client(connection, client) as opened:
         for _ in range(_MOST_PAGES):
-            got = _fetch(
-                opened,
-                connection,
-                secret,
-                "GET",
-                f"/models{'?limit=1000' if pages else ''}{query}",
-                None,
-                deadline,
-                _LIST_LIMIT,
+            answer = _fetch(
+                opened, connection, secret, _Request("GET", path, None, _LIST_LIMIT), ends_at=ends_at
             )
-            if isinstance(got, Reply):
-                return got
-            document = _json(got.body)
-            offers = read_models(document) if got.status == 200 else None
-            if offers is None:
-                return _refused(got, connection, secret)
+            if isinstance(answer, Reply):
+                return answer
+            document = _json(answer.body)
+            offers = read_models(document)
+            if offers is None or answer.status != 200:
+                return _refused(answer, connection, secret)
             names += [offer.name for offer in offers]
-            last = (
-                document.get("last_id") if isinstance(document, dict) and document.get("has_more") else None
-            )
-            if not pages or not offers or not isinstance(last, str):
+            last = _last_id(document)
+            if not paged or not offers or last is None:
                 break
-            query = f"&after_id={quote(last, safe='')}"
+            path = f"{first}&after_id={quote(last, safe='')}"
     return tuple(dict.fromkeys(names))
 
 
 def check_call(
     connection: Connection, secret: Secret | None, profile: Profile, client: httpx2.Client | None = None
 ) -> Checked | Reply:
-    """One cheap real call of the connection's model. A Reply when the answer is not good."""
+    """Make one cheap real call of the connection's model. Return the Reply when the answer is not good."""
     path, body = _CALLS[connection.dialect]
     start = time.monotonic()
-    with _client(connection) if client is None else _Borrowed(client) as opened:
-        got = _call(opened, connection, secret, path, body, start)
-        if isinstance(got, _Got) and got.status == 400 and b"max_completion_tokens" in got.body:
-            renamed = {name: value for name, value in body.items() if name != "max_tokens"} | {
-                "max_completion_tokens": 16
-            }
-            got = _call(opened, connection, secret, path, renamed, start)
-    if isinstance(got, Reply):
-        return got
-    content_type = next(
-        (value.decode("latin-1") for name, value in got.headers if name.lower() == b"content-type"), ""
-    )
-    if not looks_ok(got.status, content_type, got.body, profile):
-        return _refused(got, connection, secret)
-    return Checked(requested_model(got.body) or "", time.monotonic() - start)
+    ends_at = start + _CHECK_SECONDS
+    with _client(connection, client) as opened:
+        answer = _fetch(opened, connection, secret, _check_request(connection, path, body), ends_at=ends_at)
+        if _wants_new_name(answer):
+            others = {name: value for name, value in body.items() if name != "max_tokens"}
+            body = {**others, "max_completion_tokens": _FEWEST_TOKENS}
+            answer = _fetch(
+                opened, connection, secret, _check_request(connection, path, body), ends_at=ends_at
+            )
+    if isinstance(answer, Reply):
+        return answer
+    content_type = _header(answer.headers, b"content-type").decode("latin-1")
+    if not looks_ok(answer.status, content_type, answer.body, profile):
+        return _refused(answer, connection, secret)
+    return Checked(requested_model(answer.body) or "", time.monotonic() - start)
 
 
-def ask(
+def call_control_plane(
     connection: Connection,
     secret: Secret | None,
     method: str,
     path: str,
+    *,
     body: object = None,
     seconds: float = _SECONDS,
 ) -> Reply:
-    """One question to a control plane, asked once; `body` is what becomes JSON. The answer is whole, whatever
-    its status: status None means that there was none, and phase CONNECT that nothing was sent."""
-    sent = None if method == "GET" else json.dumps(body).encode() if body is not None else b""
+    """Call a control plane once and return its whole answer, whatever the status. `body` becomes JSON.
+
+    Status None means that no answer came, and phase CONNECT that nothing was sent.
+    """
+    request = _Request(method, path, _encoded(method, body), _LIST_LIMIT)
     with _client(connection) as opened:
-        got = _fetch(opened, connection, secret, method, path, sent, time.monotonic() + seconds, _LIST_LIMIT)
-    if isinstance(got, Reply):
-        return got
-    if not succeeded(got.status):
-        return _refused(got, connection, secret)
-    return replace(
-        reply_of(got.status, got.headers, b"", Phase.BODY, connection.endpoint.host), body=got.body
+        answer = _fetch(opened, connection, secret, request, ends_at=time.monotonic() + seconds)
+    if isinstance(answer, Reply):
+        return answer
+    if not succeeded(answer.status):
+        return _refused(answer, connection, secret)
+    reply = reply_of(
+        status=answer.status,
+        headers=answer.headers,
+        body=b"",
+        phase=Phase.BODY,
+        host=connection.endpoint.host,
     )
+    return replace(reply, body=answer.body)  # a good answer is not cut like a failed one
 
 
-def _refused(got: _Got, connection: Connection, secret: Secret | None) -> Reply:
-    """A bad answer; one that repeats the key it was shown is not repeated."""
-    body = secret.scrub_bytes(got.body) if secret is not None else got.body
-    headers = (
-        [(name, secret.scrub_bytes(value)) for name, value in got.headers]
-        if secret is not None
-        else got.headers
-    )
-    return reply_of(
-        got.status,
-        headers,
-        body,
-        Phase.BODY if got.status == 200 else Phase.HEADERS,
-        connection.endpoint.host,
-    )
-
-
-class _Borrowed:
-    """A client that is somebody else's to close."""
-
-    def __init__(self, client: httpx2.Client) -> None:
-        self._client = client
-
-    def __enter__(self) -> httpx2.Client:
-        return self._client
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-def _client(connection: Connection) -> httpx2.Client:
+def _client(
+    connection: Connection, client: httpx2.Client | None = None
+) -> AbstractContextManager[httpx2.Client]:
+    """Return a client for the connection, closed at the end; `client` instead, left open, if there is one."""
+    if client is not None:
+        return nullcontext(client)
     return httpx2.Client(follow_redirects=False, trust_env=not is_loopback(connection.endpoint.url))
-
-
-def _call(
-    client: httpx2.Client,
-    connection: Connection,
-    secret: Secret | None,
-    path: str,
-    body: dict[str, Any],
-    start: float,
-) -> _Got | Reply:
-    asked = json.dumps({"model": connection.model, **body}).encode()
-    return _fetch(client, connection, secret, "POST", path, asked, start + _CHECK_SECONDS, BODY_LIMIT)
 
 
 def _fetch(
     client: httpx2.Client,
     connection: Connection,
     secret: Secret | None,
-    method: str,
-    path: str,
-    body: bytes | None,
-    deadline: float,
-    limit: int,
-) -> _Got | Reply:
-    versioned = connection.dialect is Dialect.ANTHROPIC_MESSAGES
-    sized = [(b"content-length", b"")] if body is not None else []
-    url, headers, content = build_request(
-        connection, secret, path, filter_headers([*(_VERSIONED if versioned else _BASE), *sized]), body
-    )
-    left = max(0.1, deadline - time.monotonic())
-    within, phase = Deadline(left), Phase.HEADERS
-    extensions = {"timeout": dict.fromkeys(_TIMEOUTS, left), "trace": within.trace}
-    request = httpx2.Request(
-        method, url, headers=headers, stream=httpx2.ByteStream(content or b""), extensions=extensions
-    )
+    request: _Request,
+    *,
+    ends_at: float,
+) -> _Answer | Reply:
+    """Send a request and read its answer until `ends_at` (monotonic). Return the Reply when none came."""
+    left = max(0.1, ends_at - time.monotonic())
+    deadline, phase = Deadline(left), Phase.HEADERS
     try:
-        with within, closing(client.send(request, stream=True)) as response:
+        with deadline, closing(_send(client, connection, secret, request, deadline=deadline)) as response:
             phase = Phase.BODY
             raw = response.headers.raw
-            coding = next((value.lower() for name, value in raw if name.lower() == b"content-encoding"), b"")
-            decoder, parts = Decoder(coding, limit), []
+            decoder, parts = Decoder(_header(raw, b"content-encoding").lower(), request.limit), []
             for chunk in response.iter_raw():
                 parts.append(decoder.feed(chunk))
                 if decoder.full:
                     break
+    except (httpx2.TimeoutException, httpx2.ConnectError) as error:
+        return reply_of_error(error, phase, connection.endpoint.host)
     except httpx2.TransportError as error:
-        told = isinstance(
-            error, httpx2.TimeoutException | httpx2.ConnectError
-        )  # what was never sent stays that
-        return reply_of_error(
-            _ENDLESS if within.over and not told else error, phase, connection.endpoint.host
-        )
-    if within.over:
+        # Once the deadline has cut the connection, the error says only that it is cut.
+        return reply_of_error(_ENDLESS if deadline.over else error, phase, connection.endpoint.host)
+    if deadline.over:
         return reply_of_error(_ENDLESS, phase, connection.endpoint.host)
-    return _Got(response.status_code, raw, b"".join(parts))
+    return _Answer(response.status_code, raw, b"".join(parts))
 
 
-_ENDLESS = httpx2.ReadTimeout("the answer does not end")
-_TIMEOUTS = ("connect", "read", "write", "pool")
+def _send(
+    client: httpx2.Client,
+    connection: Connection,
+    secret: Secret | None,
+    request: _Request,
+    *,
+    deadline: Deadline,
+) -> httpx2.Response:
+    """Send a request and return the response with its body unread."""
+    headers = _VERSIONED if connection.dialect is Dialect.ANTHROPIC_MESSAGES else _BASE
+    if request.body is not None:
+        headers = [*headers, (b"content-length", b"")]  # build_request sets the value
+    url, headers, content = build_request(
+        connection, secret, request.path, filter_headers(headers), body=request.body
+    )
+    extensions = {"timeout": dict.fromkeys(_TIMEOUTS, deadline.seconds), "trace": deadline.trace}
+    return client.send(
+        httpx2.Request(
+            request.method,
+            url,
+            headers=headers,
+            stream=httpx2.ByteStream(content or b""),
+            extensions=extensions,
+        ),
+        stream=True,
+    )
+
+
+def _encoded(method: str, body: object) -> bytes | None:
+    """Return a request's body as JSON: None for GET, which has none; b"" where there is nothing to say."""
+    if method == "GET":
+        return None
+    if body is None:
+        return b""
+    return json.dumps(body).encode()
+
+
+def _check_request(connection: Connection, path: str, body: dict[str, Any]) -> _Request:
+    return _Request("POST", path, json.dumps({"model": connection.model, **body}).encode(), BODY_LIMIT)
+
+
+def _wants_new_name(answer: _Answer | Reply) -> bool:
+    """Return whether an endpoint refused `max_tokens` by that name, as OpenAI's does for newer models."""
+    if isinstance(answer, Reply):
+        return False
+    return answer.status == 400 and b"max_completion_tokens" in answer.body
+
+
+def _refused(answer: _Answer, connection: Connection, secret: Secret | None) -> Reply:
+    """Return a bad answer as the core sees it, without the key in case the provider repeats it."""
+    body, headers = answer.body, answer.headers
+    if secret is not None:
+        body = secret.scrub_bytes(body)
+        headers = [(name, secret.scrub_bytes(value)) for name, value in headers]
+    phase = Phase.BODY if answer.status == 200 else Phase.HEADERS
+    return reply_of(
+        status=answer.status, headers=headers, body=body, phase=phase, host=connection.endpoint.host
+    )
+
+
+def _header(headers: RawHeaders, wanted: bytes) -> bytes:
+    """Return the value of the first header of this name, in lower case; b"" where there is none."""
+    return next((value for name, value in headers if name.lower() == wanted), b"")
+
+
+def _last_id(document: Any) -> str | None:
+    """Return the id after which the next page of a list begins; None at its end."""
+    if not isinstance(document, dict) or not document.get("has_more"):
+        return None
+    last = document.get("last_id")
+    if not isinstance(last, str):
+        return None
+    return last
 
 
 def _json(body: bytes) -> Any:

@@ -1,5 +1,7 @@
-"""An exchange that is over in time. A time-out counts for each read, so a server that drips its head byte by
-byte exceeds none."""
+"""A deadline for a whole exchange.
+
+A time-out counts for each read, so a server that sends its head byte by byte never exceeds one.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +13,28 @@ from typing import Any, Self
 
 
 class Deadline:
-    """For as long as the context lasts, and `seconds` at most: then the connections that `trace` was told of
-    are cut, which ends every read and write of them, and `over` says so. Names are looked up before there is
-    a connection, and wait as long as the system does."""
+    """A context that lasts for `seconds` at most. Then it cuts the connections that `trace` has seen, which
+    ends every read and write of them, and sets `over`.
+
+    Host names are resolved before there is a connection, and take as long as the system allows.
+    """
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self.over = False
-        self._twins: list[socket.socket] = []
+        self._sockets: list[socket.socket] = []
         self._lock = Lock()
         self._timer = Timer(max(0.0, seconds), self._end)
         self._timer.daemon = True
 
-    def trace(self, event: str, told: Mapping[str, Any]) -> None:
-        """The request's extension of this name. A twin of the socket is kept, since TLS takes the first one
-        over."""
+    def trace(self, event: str, details: Mapping[str, Any]) -> None:
+        """Take note of a new connection: this is the request's extension `trace`.
+
+        A duplicate of the socket is kept, since TLS takes the original over.
+        """
         if event == "connection.connect_tcp.complete":
             with self._lock:
-                self._twins.append(told["return_value"].get_extra_info("socket").dup())
+                self._sockets.append(details["return_value"].get_extra_info("socket").dup())
                 if self.over:
                     self._cut()
 
@@ -38,9 +45,9 @@ class Deadline:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
         with self._lock:
-            for twin in self._twins:
-                twin.close()
-            self._twins.clear()
+            for duplicate in self._sockets:
+                duplicate.close()
+            self._sockets.clear()
 
     def _end(self) -> None:
         with self._lock:
@@ -48,6 +55,6 @@ class Deadline:
             self._cut()
 
     def _cut(self) -> None:
-        for twin in self._twins:
+        for duplicate in self._sockets:
             with suppress(OSError):
-                twin.shutdown(socket.SHUT_RDWR)
+                duplicate.shutdown(socket.SHUT_RDWR)

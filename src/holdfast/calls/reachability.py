@@ -1,5 +1,4 @@
-"""Whether a place can be reached at all from this machine: a connection is opened and closed, and nothing is
-said on it."""
+"""Tests whether a host can be reached from this machine: opens a connection and closes it again."""
 
 from __future__ import annotations
 
@@ -10,17 +9,15 @@ from urllib.parse import urlsplit
 from ..core.identity import Endpoint
 
 _SECONDS = 3.0
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def reachable(endpoint: Endpoint) -> bool:
-    """Whether a TCP connection to the endpoint's host comes about."""
+    """Return whether a TCP connection to the endpoint's host can be opened."""
     parts = urlsplit(endpoint.origin)
+    address = (parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme])
     try:
-        with closing(
-            socket.create_connection(
-                (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)), _SECONDS
-            )
-        ):
+        with closing(socket.create_connection(address, _SECONDS)):
             return True
     except OSError:
         return False

@@ -72,7 +72,7 @@ class ProvisioningHost:
                 return Reply(None, body=f"SecretMissing: {missing.what}".encode(), phase=Phase.CONNECT)
         owner = Provider(name, (question.endpoint,), keys)
         connection = Connection(owner, question.endpoint.dialect, question.key, "-")
-        return api_calls.ask(
+        return api_calls.call_control_plane(
             connection,
             secret,
             method=question.method,

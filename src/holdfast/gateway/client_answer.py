@@ -116,9 +116,9 @@ class ClientAnswer:
             return
         head: Any = good.head
         lines = passing(head, self.outcome) + header_lines(request_run.headers())
-        if good.tail is not None:
+        if good.stream is not None:
             self._client.begin(head.status, lines, head.length)
-            self._follow(good, good.tail)
+            self._follow(good, good.stream)
             return
         body = good.chunks[0]
         self._client.answer(head.status, lines, body)
@@ -127,11 +127,11 @@ class ClientAnswer:
 
     def _hand_late(self, good: GoodAnswer) -> None:
         """Pass on a good answer after comments: only a stream can follow them."""
-        if good.tail is not None and not good.head.coding:
-            self._follow(good, good.tail)
+        if good.stream is not None and not good.head.coding:
+            self._follow(good, good.stream)
             return
-        if good.tail is not None:
-            good.tail.left()
+        if good.stream is not None:
+            good.stream.end_without_fault()
             self._drop()
         self._refuse(refusal("not_a_stream", request=self.request_id))
 
@@ -166,7 +166,7 @@ class ClientAnswer:
 
     def _break_off(self, stream: ResponseStream, error: Exception) -> None:
         """End a stream whose connection broke: with an error event where our own framing allows one."""
-        last = stream.cut_off(error)
+        last = stream.error_event(error)
         if last and not self._client.sized:
             self._client.send(last)
             self._client.end()
@@ -206,7 +206,7 @@ class ClientAnswer:
 
         `waited` is in seconds since the request came.
         """
-        if self.over or self._stream is not None or not self.request.asked.streams:
+        if self.over or self._stream is not None or not self.request.info.streams:
             return
         if waited <= self._gateway.bounds.comment * (self._comments + 1):
             return

@@ -15,8 +15,9 @@ from ..core.errors import HoldfastError, NoSession
 from ..core.identity import Pin
 from ..engine.request import RequestRun
 from ..engine.sessions import begin_session
-from ..wire.conversation import Close, Conversation, Perform, Read, Wait, Whole, run_conversation
+from ..wire.conversation import Conversation, run_conversation
 from ..wire.error_bodies import from_error, refusal
+from ..wire.operations import Close, Perform, Read, Wait, Whole
 from ..wire.request_body import is_plain
 from ..wire.request_head import OutboundRequest
 from .admission import local_answer
@@ -30,16 +31,16 @@ from .ports import RelayContext
 _log = logging.getLogger("holdfast.gateway")
 
 
-class UpstreamFaults:
-    """The exceptions of `http1` as the conversation knows them (`wire.ports.Faults`)."""
+class UpstreamErrors:
+    """The exceptions of `http1` as the conversation knows them (`wire.ports.ConnectionErrors`)."""
 
     def __init__(self) -> None:
         self.broken: tuple[type[Exception], ...] = (UpstreamError,)
-        self.not_theirs: tuple[type[Exception], ...] = ()
+        self.ours: tuple[type[Exception], ...] = ()
         self.cut: type[Exception] = RemoteProtocolError
 
 
-_FAULTS = UpstreamFaults()
+_ERRORS = UpstreamErrors()
 
 
 class Relay(ClientAnswer):
@@ -63,7 +64,7 @@ class Relay(ClientAnswer):
     def start(self) -> None:
         """Start the request. A session that does not exist yet is created first, in a thread."""
         request, gateway = self.request, self._gateway
-        body, model = request.body or b"", request.asked.model
+        body, model = request.body or b"", request.info.model
         if not is_plain(body):
             self._refuse(refusal("unreadable_body"))
             return
@@ -89,7 +90,11 @@ class Relay(ClientAnswer):
             return
         self.request_run = request_run
         self._conversation = run_conversation(
-            _FAULTS, gateway.engine, request_run, ask=request, bounds=gateway.conversation_bounds
+            errors=_ERRORS,
+            engine=gateway.engine,
+            request_run=request_run,
+            request=request,
+            bounds=gateway.conversation_bounds,
         )
         self._go(None)
 
@@ -287,7 +292,7 @@ class Relay(ClientAnswer):
         if self._conversation is not None:
             self._conversation.close()
         if self._stream is not None:
-            self._stream.left()
+            self._stream.end_without_fault()
             self.usage = self._stream.usage
         self._gateway.metrics.finished(self)
 

@@ -1,4 +1,4 @@
-"""Holdfast for programs: open a home, choose or resume a session, and hand its transport to an SDK."""
+"""Holdfast for programs: open a home, choose or resume a session, and give its transport to an SDK."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ NOWHERE = "http://holdfast.invalid"
 """The base URL that SDKs are given: a name that never resolves (RFC 6761), so that a request past our
 transport has no route."""
 _UNUSED_KEY = "held-by-holdfast"
+_HTTPX = ("httpx", "httpx2")
 
 
 class ClientOptions(TypedDict):
-    """What `openai.OpenAI(**…)` and its relatives take. The SDK's own retries are off: one owner retries (law
-    10)."""
+    """Keyword arguments for `openai.OpenAI` and the other clients. The SDK's own retries are off, since
+    Holdfast retries."""
 
     base_url: str
     api_key: str
@@ -51,81 +52,106 @@ def open(
     vault: Vault | None = None,
     serving: Config | None = None,
 ) -> Holdfast:
-    """Open a home directory (default: HOLDFAST_HOME, else the platform's directories). With `serving`, the
-    last good configuration stays in force while the file is broken, at first this one. `keys` are functions
-    of your own, sync or async, for the keys that the configuration writes as `call:NAME`: each gives a key,
-    or the key and when it ends, and is called again when it has.
+    """Open a home directory (default: HOLDFAST_HOME, else the platform's directories).
 
-    Raises ConfigError when its configuration is broken, StoreError when its memory cannot be opened.
+    keys     your own functions, sync or async, for the keys that the configuration writes as `call:NAME`.
+             Each returns a key, or a key and when it ends, and is called again after that
+    store    used instead of the one that the configuration names
+    vault    used instead of the one of the home
+    serving  the last good configuration: it stays in force while the file is broken
+
+    Raises ConfigError when the configuration is broken, StoreError when the store cannot be opened.
     """
-    place = home if isinstance(home, Home) else Home.at(Path(home)) if home is not None else Home.find()
-    return Holdfast(build_engine(place, keys=keys, store=store, vault=vault, serving=serving))
+    return Holdfast(build_engine(_home(home), keys=keys, store=store, vault=vault, serving=serving))
+
+
+def _home(home: str | Path | Home | None) -> Home:
+    if home is None:
+        return Home.find()
+    if isinstance(home, Home):
+        return home
+    return Home.at(Path(home))
+
+
+def _parsed(pin: str | Pin) -> Pin:
+    if isinstance(pin, Pin):
+        return pin
+    return Pin.parse(pin)
 
 
 class Holdfast(OpenHome):
-    """One opened home. Use as a context manager, or `close()` when done; the journal is complete after
-    either."""
+    """An opened home. Use it as a context manager, or call `close()` when done: either completes the
+    journal."""
 
     @property
     def config(self) -> Config:
-        """The configuration in force. Raises ConfigError when the file is broken."""
+        """Return the configuration in force. Raises ConfigError when the file is broken."""
         return self.engine.config()
 
     def session(self, session_id: str, pin: str | Pin | None = None, *, key: str | None = None) -> Session:
-        """Resume a session exactly as its user chose it, or create it on `pin` (and, if given, on the key
-        labelled `key`).
+        """Resume a session exactly as its user chose it, or create it on `pin`, with the key labelled `key`
+        if given.
 
         An existing session keeps its own choice whatever `pin` says: `switch` changes it. A new one without a
-        pin takes the one that the `.holdfast.toml` of the project selects in which this process runs. Raises
-        ConnectionLost when the session's provider or key is gone, or when nobody chose a pin; IdentityError
-        for a bad pin or id; ConfigError for a project file that says more."""
+        pin takes that of the project's `.holdfast.toml` in or above the current directory.
+
+        Raises ConnectionLost when the session's provider or key is gone, or when there is no pin;
+        IdentityError for a bad pin or id; ConfigError for a project file that says more than a pin.
+        """
         self.engine.look_again()
         row = self.engine.session(session_id)
-        if row is not None:
-            sessions.check(self.engine, row)
-            self.engine.note(row, SessionResumed())
-            return Session(self, row.id)
-        selected = project_pin(self.config) if pin is None else None
-        pin = selected[0] if selected is not None else pin
+        if row is None:
+            return self._create(session_id, pin, key)
+        sessions.check(self.engine, row)
+        self.engine.note(row, SessionResumed())
+        return Session(self, row.id)
+
+    def _create(self, session_id: str, pin: str | Pin | None, key: str | None) -> Session:
+        reason = CHOSEN
         if pin is None:
+            pin, reason = self._project_choice(session_id)
+        now = self.engine.store.now()
+        row = Row(session_id, _parsed(pin), key, created_at=now, changed_at=now)
+        sessions.check(self.engine, row)
+        if not sessions.create_first(self.engine, row, reason):
+            return self.session(session_id)  # another process has just created it
+        return Session(self, row.id)
+
+    def _project_choice(self, session_id: str) -> tuple[Pin, Reason]:
+        """Return the pin that the project selects, and that as its reason."""
+        selected = project_pin(self.config)
+        if selected is None:
             raise ConnectionLost(
                 f"there is no session '{session_id}'",
                 next_step=f"holdfast session pin {session_id} PROVIDER/MODEL",
             )
-        now = self.engine.store.now()
-        row = Row(
-            session_id, pin if isinstance(pin, Pin) else Pin.parse(pin), key, created_at=now, changed_at=now
-        )
-        sessions.check(self.engine, row)
-        reason = Reason(project=str(selected[1])) if selected is not None else CHOSEN
-        if not sessions.create_first(self.engine, row, reason):
-            return self.session(session_id)
-        return Session(self, row.id)
+        pin, path = selected
+        return pin, Reason(project=str(path))
 
     def sessions(self) -> list[Row]:
-        """All sessions, newest change first."""
+        """Return all sessions, the one that changed last first."""
         return self.engine.store.sessions()
 
     def ensure_ready(self, name: str, roles: Mapping[str, Sequence[str]] | None = None, **more: Any) -> Ready:
-        """The provider `name`, ready to be used, with a pin for each of `roles`; what was half done is
-        completed with its stored key.
+        """Return the provider `name`, ready to be used, with a pin for each of `roles`. Provisioning that was
+        interrupted is completed with the stored key.
 
-        It costs nothing of anybody's where the user wrote the provider, and obtains a key only with
-        `consent=` (`Provisioning.ensure_ready` tells the rest). Raises NotReady with a reason for programs.
+        A provider that the user configured costs nothing. A key is obtained only with `consent=`; see
+        `Provisioning.ensure_ready` for all arguments. Raises NotReady with a reason for programs.
         """
         return self.provisioning.ensure_ready(name, roles, **more)
 
 
 class Session:
-    """One session, held fast: every request leaves on its pin, with a key of its provider, or on a rung that
-    its user listed."""
+    """A session: every request leaves on its pin with a key of its provider, or on a fallback that its user
+    listed."""
 
     def __init__(self, owner: Holdfast, session_id: str) -> None:
         self._owner, self.id = owner, session_id
 
     @property
     def row(self) -> Row:
-        """The stored choice as it stands now. Raises ConnectionLost when the session was removed."""
+        """Return the stored choice, read anew. Raises ConnectionLost when the session was removed."""
         self._owner.engine.catch_up()
         row = self._owner.engine.session(self.id)
         if row is None:
@@ -140,50 +166,52 @@ class Session:
 
     @property
     def model(self) -> str:
-        """The model's name, as the SDK's `model=` wants it."""
+        """Return the model's name, as the SDK's `model=` takes it."""
         return self.pin.model
 
     def switch(self, pin: str | Pin, *, key: str | None = None) -> None:
-        """The user's new choice. Endpoint, keys and model change together; nothing of the old provider stays
-        attached."""
+        """Change the session to the user's new choice. Endpoint, keys and model change together; nothing of
+        the old provider remains."""
         engine, row = self._owner.engine, self.row
-        chosen = row.choose(pin if isinstance(pin, Pin) else Pin.parse(pin), engine.store.now(), key)
+        chosen = row.choose(_parsed(pin), engine.store.now(), key)
         sessions.check(engine, chosen)
         sessions.switch(engine.store, row, chosen)
         engine.catch_up()
 
     def attempts(self, limit: int = 200) -> list[Event[Detail]]:
-        """The journal of this session: attempts and changes, newest last."""
+        """Return the journal of this session: attempts and changes, newest last."""
         engine = self._owner.engine
         engine.journal_writer.flush()
         return engine.store.journal(session=self.id, limit=limit)
 
     def why(self, limit: int = 200) -> str:
-        """What happened to this session and why it is where it is, as text."""
+        """Return the history of this session as text, with the reason for its present connection."""
         return "\n".join(why(self.attempts(limit), clock=local))
 
     def origin(self, limit: int = 200) -> Why:
-        """For provider, model, endpoint, key and dialect each: what set it, where that is written and what
-        changed it last; and the journal. Raises ConnectionLost when the session was removed."""
+        """Return where the session's provider, model, endpoint, key and dialect come from: what set each,
+        where that is written and what changed it last; and the journal.
+
+        Raises ConnectionLost when the session was removed.
+        """
         from ..engine.provenance import Why, session_origin
 
         engine, row, events = self._owner.engine, self.row, self.attempts(limit)
-        return Why(
-            self.id, session_origin(engine.config(), row, events, engine.store.now(), local), tuple(events)
-        )
+        fields = session_origin(engine.config(), row, events, now=engine.store.now(), clock=local)
+        return Why(self.id, fields, tuple(events))
 
     def explain(self) -> str:
-        """What happened to the session's last request that failed in this process, on which connection, what
-        was tried and what to do next; empty when none failed."""
+        """Return an explanation of the session's last request that failed in this process: what happened, on
+        which connection, what was tried and what to do next. "" when none failed."""
         return self._owner.engine.explained.get(self.id, "")
 
     def transport(self, module: ModuleType | None = None) -> Any:
-        """A sync transport for a client of `httpx2` (default) or `httpx`."""
-        return _bound(module).SyncTransport(self._owner.engine, self.id, bounds=self._bounds())
+        """Return a sync transport for a client of `httpx2` (default) or `httpx`."""
+        return _transports(module).SyncTransport(self._owner.engine, self.id, bounds=self._bounds())
 
     def async_transport(self, module: ModuleType | None = None) -> Any:
-        """An async transport for a client of `httpx2` (default) or `httpx`."""
-        return _bound(module).AsyncTransport(self._owner.engine, self.id, bounds=self._bounds())
+        """Return an async transport for a client of `httpx2` (default) or `httpx`."""
+        return _transports(module).AsyncTransport(self._owner.engine, self.id, bounds=self._bounds())
 
     def _bounds(self) -> Any:
         from ..wire.conversation import Bounds
@@ -191,49 +219,46 @@ class Session:
         return Bounds(replay=self._owner.config.settings.replay_limit)
 
     def for_openai(self) -> ClientOptions:
-        """Keyword arguments for `openai.OpenAI`."""
+        """Return keyword arguments for `openai.OpenAI`."""
         import openai
 
         return self._options(openai.DefaultHttpxClient, f"{NOWHERE}/v1")
 
     def for_openai_async(self) -> ClientOptions:
-        """Keyword arguments for `openai.AsyncOpenAI`."""
+        """Return keyword arguments for `openai.AsyncOpenAI`."""
         import openai
 
         return self._options(openai.DefaultAsyncHttpxClient, f"{NOWHERE}/v1")
 
     def for_anthropic(self) -> ClientOptions:
-        """Keyword arguments for `anthropic.Anthropic`."""
+        """Return keyword arguments for `anthropic.Anthropic`."""
         import anthropic
 
         return self._options(anthropic.DefaultHttpxClient, NOWHERE)
 
     def for_anthropic_async(self) -> ClientOptions:
-        """Keyword arguments for `anthropic.AsyncAnthropic`."""
+        """Return keyword arguments for `anthropic.AsyncAnthropic`."""
         import anthropic
 
         return self._options(anthropic.DefaultAsyncHttpxClient, NOWHERE)
 
     def _options(self, client: Any, base: str) -> ClientOptions:
-        """The SDK's own client class with its own time-outs, over our transport; the SDK says itself which
-        httpx it is built on."""
-        module = next(
-            sys.modules[c.__module__.partition(".")[0]]
-            for c in client.__mro__
-            if c.__module__.partition(".")[0] in ("httpx", "httpx2")
-        )
-        transport = (
-            self.async_transport(module) if issubclass(client, module.AsyncClient) else self.transport(module)
-        )
+        """Return arguments with the SDK's own client class, which has its own time-outs, over our transport.
+
+        The class shows which httpx the SDK is built on.
+        """
+        modules = [base.__module__.partition(".")[0] for base in client.__mro__]
+        module = next(sys.modules[name] for name in modules if name in _HTTPX)
+        make = self.async_transport if issubclass(client, module.AsyncClient) else self.transport
         return {
             "base_url": base,
             "api_key": _UNUSED_KEY,
-            "http_client": client(transport=transport, follow_redirects=False),
+            "http_client": client(transport=make(module), follow_redirects=False),
             "max_retries": 0,
         }
 
 
-def _bound(module: ModuleType | None) -> Any:
+def _transports(module: ModuleType | None) -> Any:
     from .transport import bind
 
     if module is None:

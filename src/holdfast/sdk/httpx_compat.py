@@ -1,4 +1,4 @@
-"""What `httpx2` and `httpx` have in common, as far as we use it, and how each of them reaches a provider."""
+"""The parts of `httpx2` and `httpx` that we use, under common names, and the connection pools of each."""
 
 from __future__ import annotations
 
@@ -11,16 +11,26 @@ from ..core.identity import Endpoint, is_loopback
 from ..wire.ports import Open, RawHeaders
 from ..wire.proxies import proxy_for
 
+_LIMITS = {"max_connections": 1000, "max_keepalive_connections": 100, "keepalive_expiry": 30.0}
+"""Sizes of a pool, and the seconds for which it keeps an idle connection."""
+# A model may think for minutes without sending a byte; routers forget connections that are silent that long.
+_KEEPALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+_KEEPALIVE += [
+    (socket.IPPROTO_TCP, getattr(socket, name), 60)
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL")
+    if hasattr(socket, name)
+]
+
 
 class HeadersLike(Protocol):
-    """Headers that give their pairs as they came."""
+    """Headers whose pairs can be read as they came."""
 
     @property
     def raw(self) -> RawHeaders: ...
 
 
 class UrlLike(Protocol):
-    """A parsed URL; `raw_path` has the query."""
+    """A parsed URL; `raw_path` includes the query."""
 
     @property
     def raw_path(self) -> bytes: ...
@@ -39,7 +49,7 @@ class RequestLike(Protocol):
 
 
 class OpenedResponse(NamedTuple):
-    """The head of an answer; `stream` is its body, raw and unread."""
+    """The head of an answer. `stream` is its body, raw and unread."""
 
     status: int
     headers: RawHeaders
@@ -48,11 +58,13 @@ class OpenedResponse(NamedTuple):
 
 
 class HttpxAdapter:
-    """One of the two modules, with what we take from it, and the core library that it stands on.
+    """Adapter of one of the two modules and of the core library that it is built on.
 
-    `broken` is what a broken connection raises, in the module or in its core, which name their exceptions
-    alike; `not_theirs` are those that tell nothing about a provider: the request was malformed, or our own
-    pool was full."""
+    broken  the exceptions of a broken connection, which module and core name alike
+    ours    those among them that tell nothing about a provider: the request was malformed, or our own pool
+            was full
+    cut     the exception for an answer that ended too early
+    """
 
     def __init__(self, module: Any) -> None:
         self.module = module
@@ -60,12 +72,12 @@ class HttpxAdapter:
         roots = ("TimeoutException", "NetworkError", "ProtocolError", "ProxyError", "UnsupportedProtocol")
         self._base: type[Exception] = module.TransportError
         self.broken: tuple[type[Exception], ...] = (self._base, *(getattr(self.core, name) for name in roots))
-        self.not_theirs: tuple[type[Exception], ...] = (module.LocalProtocolError, module.PoolTimeout)
+        self.ours: tuple[type[Exception], ...] = (module.LocalProtocolError, module.PoolTimeout)
         self.cut: type[Exception] = module.RemoteProtocolError
         self.stream = module.ByteStream
 
     def public(self, error: Exception) -> Exception:
-        """The module's own exception for what its core raised."""
+        """Return the module's own exception for one of its core."""
         if isinstance(error, self._base):
             return error
         kind: type[Exception] = getattr(self.module, type(error).__name__, self._base)
@@ -74,40 +86,49 @@ class HttpxAdapter:
         return public
 
     def response(self, status: int, headers: RawHeaders, stream: Any, extensions: dict[str, Any]) -> Any:
-        """A response for the caller; `stream` is its body or what gives it."""
+        """Return a response for the caller; `stream` is its body as bytes or as a stream."""
         return self.module.Response(
-            status,
-            headers=headers,
-            stream=self.stream(stream) if isinstance(stream, bytes) else stream,
-            extensions=extensions,
+            status, headers=headers, stream=self.as_stream(stream), extensions=extensions
         )
+
+    def as_stream(self, body: Any) -> Any:
+        """Return a body as the module takes it: bytes as a stream, a stream as it is."""
+        if isinstance(body, bytes):
+            return self.stream(body)
+        return body
 
 
 class Channel(Protocol):
-    """How a request is sent: `pool` has the method `handle_request`, or `handle_async_request`, that takes
-    and gives what these make."""
+    """A way to send requests. `pool` has the method `handle_request` or `handle_async_request`, which takes
+    what `request` returns and returns what `opened` takes."""
 
     pool: Any
 
-    def request(self, send: Open) -> Any: ...
-    def opened(self, response: Any) -> OpenedResponse: ...
+    def request(self, send: Open) -> Any:
+        """Return a request as the pool takes it."""
+        ...
+
+    def opened(self, response: Any) -> OpenedResponse:
+        """Return the head of the pool's response."""
+        ...
 
 
 class TransportChannel:
-    """Through a transport of the module: a proxy's, or one that the caller gave."""
+    """A channel through a transport of the module: a proxy's, or one that the caller passed in."""
 
     def __init__(self, adapter: HttpxAdapter, transport: Any) -> None:
-        self.pool, self._adapter, self._url = transport, adapter, lru_cache(maxsize=256)(adapter.module.URL)
+        self.pool = transport
+        self._adapter = adapter
+        self._url = lru_cache(maxsize=256)(adapter.module.URL)
 
     def request(self, send: Open) -> Any:
-        """A request of the module. Only time-outs go along as extensions: others can name another host or
+        """Return a request of the module. Time-outs are its only extensions: others can name another host or
         target."""
-        stream = self._adapter.stream(send.stream) if isinstance(send.stream, bytes) else send.stream
         return self._adapter.module.Request(
             send.method,
             self._url(send.url),
             headers=send.headers,
-            stream=stream,
+            stream=self._adapter.as_stream(send.stream),
             extensions={"timeout": send.timeout},
         )
 
@@ -118,18 +139,16 @@ class TransportChannel:
 
 
 class PoolChannel:
-    """Straight into a connection pool of the core library, past the module's own conversions: half of what a
-    request costs."""
+    """A channel straight into a connection pool of the core library. It leaves out the module's own
+    conversions, which take half the time of a request."""
 
     def __init__(self, adapter: HttpxAdapter, pool: Any) -> None:
-        self.pool, self._request, self._url = (
-            pool,
-            adapter.core.Request,
-            lru_cache(maxsize=256)(adapter.core.URL),
-        )
+        self.pool = pool
+        self._request = adapter.core.Request
+        self._url = lru_cache(maxsize=256)(adapter.core.URL)
 
     def request(self, send: Open) -> Any:
-        """A request of the core library."""
+        """Return a request of the core library."""
         request = self._request(
             send.method, self._url(send.url), content=send.stream, extensions={"timeout": send.timeout}
         )
@@ -140,54 +159,49 @@ class PoolChannel:
         return OpenedResponse(response.status, response.headers, response.stream, response.extensions)
 
 
-_LIMITS = {"max_connections": 1000, "max_keepalive_connections": 100, "keepalive_expiry": 30.0}
-# A model may think for minutes without sending a byte; routers forget connections that are silent that long.
-_KEEPALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-_KEEPALIVE += [
-    (socket.IPPROTO_TCP, getattr(socket, name), 60)
-    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL")
-    if hasattr(socket, name)
-]
-
-
 class ChannelTable:
-    """The connection pools of one transport: direct ones, and one per proxy that the environment names. Built
-    when needed."""
+    """The channels of one transport, built when needed: a direct one for each scheme, and one for each proxy
+    that the environment names."""
 
     def __init__(self, adapter: HttpxAdapter, *, asynchronous: bool) -> None:
-        self._adapter, self._prefix = adapter, "Async" if asynchronous else ""
-        self._ways: dict[str, Channel] = {}
-        self._chosen: dict[str, Channel] = {}
+        self._adapter = adapter
+        self._prefix = "Async" if asynchronous else ""
+        self._channels: dict[str, Channel] = {}
+        self._by_origin: dict[str, Channel] = {}
 
     def to(self, endpoint: Endpoint) -> Channel:
-        """The way to `endpoint`; to one on this machine never through a proxy."""
-        way = self._chosen.get(endpoint.origin)
-        if way is None:
-            proxy = None if is_loopback(endpoint.url) else proxy_for(endpoint.url)
-            name = proxy or endpoint.origin.partition(":")[0]
-            way = self._ways.get(name)
-            if way is None:
-                way = self._ways[name] = (
-                    self._through(proxy) if proxy else self._direct(secure=name == "https")
-                )
-            self._chosen[endpoint.origin] = way
-        return way
+        """Return the channel to `endpoint`; to one on this machine never through a proxy."""
+        channel = self._by_origin.get(endpoint.origin)
+        if channel is None:
+            channel = self._by_origin[endpoint.origin] = self._choose(endpoint)
+        return channel
 
     def drain(self) -> list[Any]:
-        """All pools, for closing; a later request builds new ones."""
-        pools = [way.pool for way in self._ways.values()]
-        self._ways.clear()
-        self._chosen.clear()
+        """Forget all pools and return them, for closing; a later request builds new ones."""
+        pools = [channel.pool for channel in self._channels.values()]
+        self._channels.clear()
+        self._by_origin.clear()
         return pools
 
-    def _direct(self, *, secure: bool) -> Channel:
+    def _choose(self, endpoint: Endpoint) -> Channel:
+        proxy = None
+        if not is_loopback(endpoint.url):
+            proxy = proxy_for(endpoint.url)
+        name = proxy or endpoint.origin.partition(":")[0]
+        if name not in self._channels:
+            self._channels[name] = self._proxied(proxy) if proxy else self._direct(name)
+        return self._channels[name]
+
+    def _direct(self, scheme: str) -> Channel:
         pool = getattr(self._adapter.core, f"{self._prefix}ConnectionPool")
-        context = self._adapter.module.create_ssl_context() if secure else None
+        context = None
+        if scheme == "https":
+            context = self._adapter.module.create_ssl_context()
         return PoolChannel(
             self._adapter, pool(ssl_context=context, retries=0, socket_options=_KEEPALIVE, **_LIMITS)
         )
 
-    def _through(self, proxy: str) -> Channel:
+    def _proxied(self, proxy: str) -> Channel:
         transport = getattr(self._adapter.module, f"{self._prefix}HTTPTransport")
         return TransportChannel(
             self._adapter,

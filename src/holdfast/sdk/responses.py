@@ -1,6 +1,9 @@
-"""What the library's caller asks for and gets: the request of an SDK as the conversation takes it, and its
-end as a response: the provider's good answer, or the error of its class in the SDK's dialect, as the gateway
-tells it too."""
+"""The library's side of a conversation: the request of an SDK as the conversation takes it, and its end as a
+response.
+
+The response is the provider's good answer, or the error of its class in the SDK's dialect, the same as the
+gateway's.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,15 @@ from typing import Any, NamedTuple
 from ..core.errors import HoldfastError
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
-from ..wire.conversation import Bounds, ConversationResult, Op, run_conversation
+from ..wire.client_headers import filter_headers
+from ..wire.conversation import Bounds, ConversationResult, GoodAnswer, SendFailed, run_conversation
 from ..wire.error_bodies import ClientError, from_error, refusal
 from ..wire.header_policy import query_without_credentials
+from ..wire.operations import Op
 from ..wire.ports import Engine, Open, RawHeaders, RequestRun, Timeout
 from ..wire.request_body import inspect_body, is_plain
-from ..wire.request_head import build_request, dialect_of, filter_headers
-from ..wire.response_head import beside_error, labelled, outward, told_by
+from ..wire.request_head import build_request, dialect_of
+from ..wire.response_head import answer_headers, beside_error, examined_name, fault_headers
 from ..wire.response_stream import ResponseStream
 from .httpx_compat import HttpxAdapter, OpenedResponse, RequestLike
 
@@ -24,36 +29,39 @@ _JSON = (b"{", b"[")
 
 
 class SdkResponse(NamedTuple):
-    """What the caller gets. With a tail the answer is still open: `chunks` were read already, the rest passes
-    through the tail."""
+    """A response for an SDK.
+
+    chunks  the body as far as it was read
+    rest    what passes the rest of the body on; None when `chunks` are all of it
+    """
 
     status: int
     headers: RawHeaders
     chunks: list[bytes]
     extensions: dict[str, Any]
-    tail: ResponseStream | None = None
+    rest: ResponseStream | None = None
 
 
 class SdkHead:
-    """The head of an answer as `httpx` or its core gives it, looked at once."""
+    """The head of an answer as `httpx` or its core gives it, read once."""
 
     __slots__ = ("coding", "extensions", "headers", "status", "type")
 
     def __init__(self, opened: OpenedResponse) -> None:
         self.status, self.headers, _, self.extensions = opened
         self.type = self.coding = b""
-        for name, value in self.headers:
-            told = told_by(name)
-            if told == "content-type":
+        for raw_name, value in self.headers:
+            name = examined_name(raw_name)
+            if name == "content-type":
                 self.type = value.lower()
-            elif told == "content-encoding" and value.lower() != b"identity":
+            elif name == "content-encoding" and value.lower() != b"identity":
                 self.coding = value.strip().lower()
 
 
 class SdkRequest:
-    """What an SDK asked for, looked at once."""
+    """A request of an SDK, read once (`wire.conversation.ConversationRequest`)."""
 
-    __slots__ = ("asked", "body", "dialect", "headers", "judged", "path", "request", "timeout")
+    __slots__ = ("body", "dialect", "headers", "info", "inspected", "path", "request", "timeout")
 
     def __init__(self, request: RequestLike, body: bytes | None) -> None:
         self.request, self.body = request, body
@@ -61,50 +69,55 @@ class SdkRequest:
         self.path = _path(request.url.raw_path, self.headers.credentials)
         dialect = dialect_of(self.path)
         # Only answers of a model are looked into; a file, a list or a picture is passed on.
-        self.judged = dialect is not None and request.method == "POST"
-        self.dialect = dialect or (
-            Dialect.ANTHROPIC_MESSAGES if self.headers.versioned else Dialect.OPENAI_CHAT
-        )
-        self.asked = inspect_body(body)
+        self.inspected = dialect is not None and request.method == "POST"
+        if dialect is None:
+            dialect = Dialect.ANTHROPIC_MESSAGES if self.headers.versioned else Dialect.OPENAI_CHAT
+        self.dialect = dialect
+        self.info = inspect_body(body)
         self.timeout: Timeout = dict(request.extensions.get("timeout") or {})
 
-    def opening(self, connection: Connection, secret: Secret | None) -> Open:
-        """The request as it leaves for `connection`."""
-        url, headers, body = build_request(connection, secret, self.path, self.headers, self.body, self.asked)
+    def outbound(self, connection: Connection, secret: Secret | None) -> Open:
+        """Return the request as it leaves for `connection`."""
+        url, headers, body = build_request(
+            connection, secret, self.path, self.headers, body=self.body, info=self.info
+        )
         return Open(
-            connection.endpoint,
-            self.request.method,
-            url,
-            headers,
-            self.request.stream if body is None else body,
-            self.timeout.copy(),
+            endpoint=connection.endpoint,
+            method=self.request.method,
+            url=url,
+            headers=headers,
+            stream=self.request.stream if body is None else body,
+            timeout=self.timeout.copy(),
         )
 
 
 def serve(
-    adapter: HttpxAdapter, engine: Engine, session: str, ask: SdkRequest, bounds: Bounds
+    *, adapter: HttpxAdapter, engine: Engine, session: str, request: SdkRequest, bounds: Bounds
 ) -> Generator[Op, Any, SdkResponse]:
-    """Carry one request to its end. Raises what the module raises when the connection cannot be made and
-    recovery ended."""
+    """Carry one request to its end. Raises the module's exception when the connection broke and recovery has
+    ended."""
     try:
-        if ask.judged and ask.body and not is_plain(ask.body):
-            return _told(ask.dialect, refusal("unreadable_body"))
+        if request.inspected and request.body and not is_plain(request.body):
+            return _error_response(request.dialect, refusal("unreadable_body"))
         request_run = engine.start_request(
             session,
-            ask.dialect,
-            ask.asked.model,
-            replayable=ask.body is not None and len(ask.body) <= bounds.replay,
-            client_retries=ask.headers.client_retries,
-            passthrough=not ask.judged,
-            body=ask.body,
+            request.dialect,
+            request.info.model,
+            replayable=request.body is not None and len(request.body) <= bounds.replay,
+            client_retries=request.headers.client_retries,
+            passthrough=not request.inspected,
+            body=request.body,
         )
     except HoldfastError as error:
-        return _told(ask.dialect, from_error(error))
-    return _handed(request_run, ask, (yield from run_conversation(adapter, engine, request_run, ask, bounds)))
+        return _error_response(request.dialect, from_error(error))
+    result = yield from run_conversation(
+        errors=adapter, engine=engine, request_run=request_run, request=request, bounds=bounds
+    )
+    return _response(request_run, request, result)
 
 
 def _path(raw: bytes, credentials: tuple[bytes, ...]) -> str:
-    """Return the caller's path with what of its query may leave."""
+    """Return the caller's path with the part of its query that may leave."""
     path, _, query = raw.partition(b"?")
     query = query_without_credentials(query, credentials)
     if query:
@@ -113,42 +126,52 @@ def _path(raw: bytes, credentials: tuple[bytes, ...]) -> str:
 
 
 def _forward_headers(request_run: RequestRun) -> tuple[str, ...]:
-    """Return the names that the entry of the provider that answered adds to those that pass."""
+    """Return the names of headers that may pass besides the common ones, by the provider that answered."""
     if request_run.outcome is None:
         return ()
     return request_run.outcome.connection.provider.forward_headers
 
 
-def _handed(request_run: RequestRun, ask: SdkRequest, told: ConversationResult) -> SdkResponse:
-    good, bad = told
-    forwarded = _forward_headers(request_run)
-    head: Any
-    if good is not None:
-        head = good.head
-        return SdkResponse(
-            head.status,
-            labelled(head.headers, request_run.headers(), forwarded),
-            good.chunks,
-            head.extensions,
-            good.tail,
-        )
+def _response(request_run: RequestRun, request: SdkRequest, result: ConversationResult) -> SdkResponse:
+    """Return the response for a conversation's result. Raises the exception by which the connection broke."""
+    if result.good is not None:
+        return _good_response(request_run, result.good)
+    bad = result.bad
     if bad is not None and bad.error is not None:
         bad.error.args = (f"{bad.error}\n{request_run.explanation()}",)
         raise bad.error
     if bad is None or bad.head is None or bad.body.lstrip()[:1] not in _JSON:
-        return _told(ask.dialect, request_run.client_error())
-    head = bad.head
-    if not ask.judged:  # what is no request to a model is passed on as it came, errors too
-        return SdkResponse(
-            head.status, outward(bad.headers, request_run.headers(), forwarded), [bad.body], head.extensions
-        )
-    error = request_run.client_error().with_provider_error(bad.body)
-    theirs = beside_error(bad.headers, forwarded)
-    return _told(ask.dialect, error)._replace(
-        headers=labelled(theirs, error.headers, forwarded), extensions=head.extensions
+        return _error_response(request.dialect, request_run.client_error())
+    return _refused_response(request_run, request, bad, bad.head)
+
+
+def _good_response(request_run: RequestRun, good: GoodAnswer) -> SdkResponse:
+    head: Any = good.head
+    return SdkResponse(
+        status=head.status,
+        headers=answer_headers(head.headers, request_run.headers(), _forward_headers(request_run)),
+        chunks=good.chunks,
+        extensions=head.extensions,
+        rest=good.stream,
     )
 
 
-def _told(dialect: Dialect, error: ClientError) -> SdkResponse:
-    """Return an answer of our own, in the caller's dialect."""
-    return SdkResponse(error.status(dialect), labelled([], error.headers), [error.body(dialect)], {})
+def _refused_response(
+    request_run: RequestRun, request: SdkRequest, bad: SendFailed, head: Any
+) -> SdkResponse:
+    """Return the response for a provider's refusal with a JSON body. One to a model is told by an error of
+    ours; any other passes as it came."""
+    forwarded = _forward_headers(request_run)
+    if not request.inspected:
+        headers = fault_headers(bad.headers, request_run.headers(), forwarded)
+        return SdkResponse(head.status, headers, [bad.body], head.extensions)
+    error = request_run.client_error().with_provider_error(bad.body)
+    theirs = beside_error(bad.headers, forwarded)
+    return _error_response(request.dialect, error)._replace(
+        headers=answer_headers(theirs, error.headers, forwarded), extensions=head.extensions
+    )
+
+
+def _error_response(dialect: Dialect, error: ClientError) -> SdkResponse:
+    """Return an error of our own as a response, in the caller's dialect."""
+    return SdkResponse(error.status(dialect), answer_headers([], error.headers), [error.body(dialect)], {})

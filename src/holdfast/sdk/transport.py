@@ -1,27 +1,29 @@
-"""Transports for clients of `httpx2` and `httpx`: they open, read, wait and close as the conversation says,
-and decide nothing."""
+"""Transports for clients of `httpx2` and `httpx`.
+
+They open, read, wait and close as the conversation says, and decide nothing.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ..wire.conversation import Bounds, Close, Op, Perform, Read, Wait, Whole
+from ..wire.conversation import Bounds
+from ..wire.operations import Close, Op, Perform, Read, Wait, Whole
 from ..wire.ports import Engine, Open
 from ..wire.request_head import dialect_of
-from ..wire.response_stream import ResponseStream
+from .bodies import AsyncBody, SyncBody, close_async, read_whole, read_whole_async
 from .httpx_compat import ChannelTable, HttpxAdapter, RequestLike, TransportChannel
 from .responses import SdkHead, SdkRequest, SdkResponse, serve
 
-Serving = Generator[Op, Any, SdkResponse]
-
 DEFAULT_BOUNDS = Bounds()
 
+SdkConversation = Generator[Op, Any, SdkResponse]
 
-class Bound(NamedTuple):
+
+class Transports(NamedTuple):
     """The two transports of one module: `SyncTransport(engine, session_id, inner=None, bounds=…)`, and the
     same for async."""
 
@@ -30,63 +32,71 @@ class Bound(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def bind(module: Any) -> Bound:
-    """The transports for `module`, which is httpx2 or httpx."""
+def bind(module: Any) -> Transports:
+    """Return the transports for `module`, which is httpx2 or httpx: our classes, derived from its own."""
     adapter = HttpxAdapter(module)
-    sync_stream = type(
-        "SyncResponseStream", (SyncResponseStream, module.SyncByteStream), {"adapter": adapter}
-    )
-    async_stream = type(
-        "AsyncResponseStream", (AsyncResponseStream, module.AsyncByteStream), {"adapter": adapter}
-    )
-    return Bound(
-        type(
-            "SyncTransport",
-            (SyncDriver, module.BaseTransport),
-            {"adapter": adapter, "tail_stream": sync_stream},
-        ),
-        type(
-            "AsyncTransport",
-            (AsyncDriver, module.AsyncBaseTransport),
-            {"adapter": adapter, "tail_stream": async_stream},
-        ),
+    members = {"adapter": adapter}
+    sync_body = type("SyncBody", (SyncBody, module.SyncByteStream), members)
+    async_body = type("AsyncBody", (AsyncBody, module.AsyncByteStream), members)
+    return Transports(
+        type("SyncTransport", (SyncDriver, module.BaseTransport), {**members, "body": sync_body}),
+        type("AsyncTransport", (AsyncDriver, module.AsyncBaseTransport), {**members, "body": async_body}),
     )
 
 
 class _Driver:
-    """What both have: for whom they send, and through what. `inner` replaces the connection pools, for tests
-    and special networks."""
+    """The common part of both transports: the session that they send for, and their connections.
+
+    `inner` replaces the connection pools, for tests and special networks.
+    """
 
     adapter: HttpxAdapter
-    tail_stream: Any
+    body: Any
     asynchronous: bool
 
     def __init__(
         self, engine: Engine, session_id: str, inner: Any = None, *, bounds: Bounds = DEFAULT_BOUNDS
     ) -> None:
         self._engine, self._session, self._bounds = engine, session_id, bounds
-        self._inner = TransportChannel(self.adapter, inner) if inner is not None else None
-        self._routes = ChannelTable(self.adapter, asynchronous=self.asynchronous)
+        self._inner: TransportChannel | None = None
+        if inner is not None:
+            self._inner = TransportChannel(self.adapter, inner)
+        self._channels = ChannelTable(self.adapter, asynchronous=self.asynchronous)
 
     def _may_read(self, request: RequestLike) -> bool:
-        """Whether the request's body is to be held in memory: it is there already, it names a model, or it is
-        known to be small enough."""
-        if isinstance(request.stream, self.adapter.stream) or (
-            request.method == "POST" and dialect_of(request.url.raw_path.decode("ascii")) is not None
-        ):
+        """Return whether the request's body is to be held in memory: it is there already, it names a model,
+        or it is known to be small enough."""
+        if isinstance(request.stream, self.adapter.stream):
+            return True
+        if request.method == "POST" and dialect_of(request.url.raw_path.decode("ascii")) is not None:
             return True
         length = next(
             (value for name, value in request.headers.raw if name.lower() == b"content-length"), b""
         )
         return length.isdigit() and int(length) <= self._bounds.replay
 
-    def _handed(self, handed: SdkResponse, rest: Any, source: Any) -> Any:
-        stream = (
-            handed.chunks[0]
-            if handed.tail is None
-            else self.tail_stream(handed.chunks, rest, source, handed.tail)
+    def _serve(self, request: RequestLike, body: bytes | None) -> SdkConversation:
+        return serve(
+            adapter=self.adapter,
+            engine=self._engine,
+            session=self._session,
+            request=SdkRequest(request, body),
+            bounds=self._bounds,
         )
-        return self.adapter.response(handed.status, handed.headers, stream, handed.extensions)
+
+    def _response(self, response: SdkResponse, unread: Any, source: Any) -> Any:
+        """Return the module's own response. `unread` iterates over the rest of `source`."""
+        if response.rest is None:
+            stream = response.chunks[0]
+        else:
+            stream = self.body(response.chunks, unread, source, response.rest)
+        return self.adapter.response(response.status, response.headers, stream, response.extensions)
+
+    def _pools(self) -> list[Any]:
+        """Return the pools that are to be closed."""
+        if self._inner is not None:
+            return [self._inner.pool]
+        return self._channels.drain()
 
 
 class SyncDriver(_Driver):
@@ -95,26 +105,26 @@ class SyncDriver(_Driver):
     asynchronous = False
 
     def handle_request(self, request: Any) -> Any:
-        """Send a request of an SDK on the session's connection. Its URL says only which path, never which
+        """Send a request of an SDK on the session's connection. Only the path of its URL counts, never the
         host."""
-        ask = SdkRequest(request, request.read() if self._may_read(request) else None)
-        return self._drive(serve(self.adapter, self._engine, self._session, ask, self._bounds))
+        body = request.read() if self._may_read(request) else None
+        return self._drive(self._serve(request, body))
 
-    def _drive(self, talk: Serving) -> Any:
+    def _drive(self, conversation: SdkConversation) -> Any:
         source: Any = None
         chunks: Any = None
         got: Any = None
         try:
-            op = next(talk)
+            op = next(conversation)
             while True:
                 try:
                     if isinstance(op, Open):
-                        way = self._inner or self._routes.to(op.endpoint)
-                        opened = way.opened(way.pool.handle_request(way.request(op)))
+                        channel = self._inner or self._channels.to(op.endpoint)
+                        opened = channel.opened(channel.pool.handle_request(channel.request(op)))
                         source, chunks = opened.stream, iter(opened.stream)
                         got = SdkHead(opened)
                     elif isinstance(op, Whole):
-                        got = _whole(chunks, source, op.limit)
+                        got = read_whole(chunks, source, op.limit)
                     elif isinstance(op, Read):
                         got = next(chunks, None)
                     elif isinstance(op, Close):
@@ -124,20 +134,20 @@ class SyncDriver(_Driver):
                     elif isinstance(op, Perform):
                         got = op.call()
                 except self.adapter.broken as error:
-                    op = talk.throw(self.adapter.public(error))
+                    op = conversation.throw(self.adapter.public(error))
                 else:
-                    op = talk.send(got)
+                    op = conversation.send(got)
         except StopIteration as end:
-            return self._handed(end.value, chunks, source)
+            return self._response(end.value, chunks, source)
         except BaseException:
-            talk.close()
+            conversation.close()
             if source is not None:
                 source.close()
             raise
 
     def close(self) -> None:
         """Close the connections."""
-        for pool in self._routes.drain() if self._inner is None else [self._inner.pool]:
+        for pool in self._pools():
             pool.close()
 
 
@@ -147,144 +157,55 @@ class AsyncDriver(_Driver):
     asynchronous = True
 
     async def handle_async_request(self, request: Any) -> Any:
-        """Send a request of an SDK on the session's connection. Its URL says only which path, never which
+        """Send a request of an SDK on the session's connection. Only the path of its URL counts, never the
         host."""
-        ask = SdkRequest(request, await request.aread() if self._may_read(request) else None)
-        return await self._drive(serve(self.adapter, self._engine, self._session, ask, self._bounds))
+        body = await request.aread() if self._may_read(request) else None
+        return await self._drive(self._serve(request, body))
 
-    async def _drive(self, talk: Serving) -> Any:
+    async def _drive(self, conversation: SdkConversation) -> Any:
         source: Any = None
         chunks: Any = None
         got: Any = None
         try:
-            op = next(talk)
+            op = next(conversation)
             while True:
                 try:
                     if isinstance(op, Open):
-                        way = self._inner or self._routes.to(op.endpoint)
-                        opened = way.opened(await way.pool.handle_async_request(way.request(op)))
+                        channel = self._inner or self._channels.to(op.endpoint)
+                        response = await channel.pool.handle_async_request(channel.request(op))
+                        opened = channel.opened(response)
                         source, chunks = opened.stream, aiter(opened.stream)
                         got = SdkHead(opened)
                     elif isinstance(op, Whole):
-                        got = await _awhole(chunks, source, op.limit)
+                        got = await read_whole_async(chunks, source, op.limit)
                     elif isinstance(op, Read):
                         got = await anext(chunks, None)
                     elif isinstance(op, Close):
-                        await _close(chunks, source)
+                        await close_async(chunks, source)
                     elif isinstance(op, Wait):
                         await _sleep(op.seconds)
                     elif isinstance(op, Perform):
                         got = await _in_thread(op.call)
                 except self.adapter.broken as error:
-                    op = talk.throw(self.adapter.public(error))
+                    op = conversation.throw(self.adapter.public(error))
                 else:
-                    op = talk.send(got)
+                    op = conversation.send(got)
         except StopIteration as end:
-            return self._handed(end.value, chunks, source)
+            return self._response(end.value, chunks, source)
         except BaseException:
-            talk.close()
+            conversation.close()
             if source is not None:
-                await _close(chunks, source)
+                await close_async(chunks, source)
             raise
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for pool in self._routes.drain() if self._inner is None else [self._inner.pool]:
+        for pool in self._pools():
             await pool.aclose()
 
 
-class SyncResponseStream:
-    """The body of an open answer: what was read already, then the rest as it comes."""
-
-    adapter: HttpxAdapter
-
-    def __init__(self, read: list[bytes], chunks: Iterator[bytes], source: Any, tail: ResponseStream) -> None:
-        self._read, self._chunks, self._source, self._tail = read, chunks, source, tail
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._read
-        feed = self._tail.feed
-        try:
-            for chunk in self._chunks:
-                feed(chunk)
-                yield chunk
-        except self.adapter.broken as error:
-            public = self.adapter.public(error)
-            raise self._tail.broke(public) from public.__cause__
-        last = self._tail.finish()
-        if last:
-            yield last
-
-    def close(self) -> None:
-        """Close the provider's stream at once, wherever it stands."""
-        self._source.close()
-        self._tail.left()
-
-
-class AsyncResponseStream:
-    """The same on an event loop."""
-
-    adapter: HttpxAdapter
-
-    def __init__(
-        self, read: list[bytes], chunks: AsyncIterator[bytes], source: Any, tail: ResponseStream
-    ) -> None:
-        self._read, self._chunks, self._source, self._tail = read, chunks, source, tail
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._read:
-            yield chunk
-        feed = self._tail.feed
-        try:
-            async for chunk in self._chunks:
-                feed(chunk)
-                yield chunk
-        except self.adapter.broken as error:
-            public = self.adapter.public(error)
-            raise self._tail.broke(public) from public.__cause__
-        last = self._tail.finish()
-        if last:
-            yield last
-
-    async def aclose(self) -> None:
-        """Close the provider's stream at once, wherever it stands."""
-        await _close(self._chunks, self._source)
-        self._tail.left()
-
-
-def _whole(chunks: Any, source: Any, limit: int) -> list[bytes]:
-    pieces, size = [], 0
-    for chunk in chunks:
-        pieces.append(chunk)
-        size += len(chunk)
-        if size > limit:
-            return pieces
-    source.close()
-    return pieces
-
-
-async def _awhole(chunks: Any, source: Any, limit: int) -> list[bytes]:
-    pieces, size = [], 0
-    async for chunk in chunks:
-        pieces.append(chunk)
-        size += len(chunk)
-        if size > limit:
-            return pieces
-    await _close(chunks, source)
-    return pieces
-
-
-async def _close(chunks: Any, source: Any) -> None:
-    """Close a body, first what iterates over it: an event loop other than asyncio's complains about forgotten
-    generators."""
-    if hasattr(chunks, "aclose"):
-        with contextlib.suppress(RuntimeError):  # another task is reading at this moment
-            await chunks.aclose()
-    await source.aclose()
-
-
 async def _sleep(seconds: float) -> None:
-    import anyio  # what both modules stand on; only a request that waits pays for it
+    import anyio  # both modules depend on it; only a request that waits pays for the import
 
     await anyio.sleep(seconds)
 

@@ -1,2 +1,2 @@
-"""Connections on the wire: transports for httpx2 and httpx that obey the core's steps. Never decides what a
-status means."""
+"""Messages without sockets: what leaves for a provider and what came back. Never decides what a status
+means."""

@@ -1,13 +1,15 @@
-"""One request, without I/O: a generator that says what to open, read, close or wait for, is given what came,
-and ends with what was told. The sync and the async transport and the gateway's relay only carry out what it
-says.
+"""One request to a provider, without I/O.
 
-It obeys the engine's steps and contains no rule of recovery: whether an answer is good, and what a bad one
-means, the core says."""
+`run_conversation` is a generator: it says what to open, read, close or wait for, is sent what came of it, and
+returns the result. The sync and the async transport and the gateway's relay only carry out what it says.
+
+It obeys the engine's steps and contains no rule of recovery: the core decides whether an answer is good and
+what a bad one means.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -17,8 +19,9 @@ from ..core.errors import SecretMissing
 from ..core.faults import Phase, Reply
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
-from ..core.steps import Answer, Send
-from .ports import Engine, Faults, Open, RawHeaders, RequestRun
+from ..core.steps import Answer, Outcome, Send
+from .operations import Close, Op, Perform, Read, Wait, Whole
+from .ports import ConnectionErrors, Engine, Open, RawHeaders, RequestRun
 from .request_body import RequestInfo, requested_model
 from .request_head import OutboundRequest
 from .response_head import Decoder, decoded, reply_of, reply_of_error
@@ -29,13 +32,16 @@ from .usage import by_kind, usage_of
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much a driver buffers and how long it waits. Sizes in bytes, times in seconds.
+    """Limits on what a driver holds in memory and on how long it waits. Sizes in bytes, times in seconds.
 
-    `replay`: a larger request body is sent once and never again. `whole`: a larger answer is passed on
-    without being looked at. `peek`, `peek_seconds`: a stream that has not begun its output by then is passed
-    on as it is. `fault_seconds`: the body of a failed answer is read no longer than this. `raise_when_cut`: a
-    stream without its terminal event raises the module's RemoteProtocolError; otherwise it ends with an error
-    event of its dialect, by which the SDKs raise an error of theirs."""
+    replay          a larger request body is sent once and never again
+    whole           a larger answer is passed on without being looked at
+    peek            a stream whose output has not begun after so many bytes is passed on as it is
+    peek_seconds    the same after so long
+    fault_seconds   the body of a failed answer is read no longer than this
+    raise_when_cut  a stream without its terminal event raises the module's RemoteProtocolError; otherwise it
+                    ends with an error event of its dialect, for which the SDKs raise an error of theirs
+    """
 
     replay: int = Limits().replay_limit
     whole: int = 1024 * 1024
@@ -45,38 +51,9 @@ class Bounds:
     raise_when_cut: bool = False
 
 
-class Read(NamedTuple):
-    """Answer with the next raw bytes of the open response's body, or None at its end; with b"" to say that
-    time has passed."""
-
-
-class Whole(NamedTuple):
-    """Answer with the open response's body in pieces: all of it, and the response is closed; or those that
-    first make more than `limit` bytes, and it stays open."""
-
-    limit: int
-
-
-class Close(NamedTuple):
-    """Close the open response."""
-
-
-class Wait(NamedTuple):
-    """Let `seconds` pass."""
-
-    seconds: float
-
-
-class Perform(NamedTuple):
-    """Call this, which may block; answer with what it returns."""
-
-    call: Callable[[], Any]
-
-
-Op = Open | OutboundRequest | Read | Whole | Close | Wait | Perform
-
 _READ, _CLOSE = Read(), Close()
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
+"""Seconds between two tries of a step that waits for another request's result."""
 
 
 class Head(Protocol):
@@ -90,17 +67,22 @@ class Head(Protocol):
     def headers(self) -> RawHeaders: ...
 
 
-class Ask(Protocol):
-    """What the caller asked for. `body` is None when it is sent straight through and cannot be sent twice;
-    `judged`: the answer is a model's, and is looked into."""
+class ConversationRequest(Protocol):
+    """A caller's request as a face read it.
 
-    asked: RequestInfo
+    info       what its body asks for
+    body       None when the body streams past and cannot be sent twice
+    dialect    the caller's own
+    inspected  a model answers, so its answer is looked into
+    """
+
+    info: RequestInfo
     body: bytes | None
     dialect: Dialect
-    judged: bool
+    inspected: bool
 
-    def opening(self, connection: Connection, secret: Secret | None) -> Open | OutboundRequest:
-        """The request as it leaves for `connection`."""
+    def outbound(self, connection: Connection, secret: Secret | None) -> Open | OutboundRequest:
+        """Return the request as it leaves for `connection`."""
         ...
 
 
@@ -115,18 +97,23 @@ class SendFailed(NamedTuple):
 
 
 class GoodAnswer(NamedTuple):
-    """A good answer. With a tail it is still open: `chunks` were read already, the rest passes through the
-    tail. `usage` is what a whole one tells, under the provider's names."""
+    """A good answer.
+
+    head    its status and headers
+    chunks  the body as far as it was read
+    stream  what passes the rest of the body on; None when `chunks` are all of it
+    usage   token counts of a whole answer, under the provider's names
+    """
 
     head: Head
     chunks: list[bytes]
-    tail: ResponseStream | None
+    stream: ResponseStream | None
     usage: Mapping[str, int] = NOTHING
 
 
 class ConversationResult(NamedTuple):
-    """How a conversation ended. `good` if the outcome is; `bad` is the provider's last refusal, if it still
-    speaks for the outcome."""
+    """The end of a conversation: the good answer, or the provider's last refusal if the outcome's fault is
+    about it. Neither, when nothing was sent."""
 
     good: GoodAnswer | None
     bad: SendFailed | None
@@ -137,27 +124,34 @@ Conversation = Generator[Op, Any, ConversationResult]
 
 
 def succeeded(status: int) -> bool:
-    """Whether HTTP says that the request was served. What the body says is the core's business."""
+    """Return whether HTTP says that the request was served. The core judges what the body says."""
     return 200 <= status < 300
 
 
 def run_conversation(
-    adapter: Faults, engine: Engine, request_run: RequestRun, ask: Ask, bounds: Bounds
+    *,
+    errors: ConnectionErrors,
+    engine: Engine,
+    request_run: RequestRun,
+    request: ConversationRequest,
+    bounds: Bounds,
 ) -> Conversation:
-    """Carry one request that was begun to its end."""
-    talk = _ConversationState(adapter, engine, request_run, ask, bounds)
+    """Carry one started request to its end."""
+    state = _ConversationState(
+        errors=errors, engine=engine, request_run=request_run, request=request, bounds=bounds
+    )
     try:
         while (step := request_run.step) is not None:
             if isinstance(step, Send):
                 if step.after > 0:
                     yield Wait(step.after)
-                request_run.answer((yield from talk.send(step.connection)))
+                request_run.answer((yield from state.send(step.connection)))
             else:
                 pause = _FIRST_PAUSE
                 while not (yield Perform(request_run.perform)):
                     yield Wait(pause)
                     pause = min(pause * 1.5, _LONGEST_PAUSE)
-        return talk.ended()
+        return state.ended()
     except BaseException:
         request_run.abandon()
         raise
@@ -166,59 +160,50 @@ def run_conversation(
 class _ConversationState:
     """The state of one request between its steps: the good answer that is open, or the last bad one."""
 
-    __slots__ = ("adapter", "ask", "bad", "bounds", "engine", "good", "request_run", "secret")
+    __slots__ = ("bad", "bounds", "engine", "errors", "good", "request", "request_run", "secret")
 
     def __init__(
-        self, adapter: Faults, engine: Engine, request_run: RequestRun, ask: Ask, bounds: Bounds
+        self,
+        *,
+        errors: ConnectionErrors,
+        engine: Engine,
+        request_run: RequestRun,
+        request: ConversationRequest,
+        bounds: Bounds,
     ) -> None:
-        self.adapter, self.engine, self.request_run, self.ask, self.bounds = (
-            adapter,
-            engine,
-            request_run,
-            ask,
-            bounds,
-        )
+        self.errors = errors
+        self.engine = engine
+        self.request_run = request_run
+        self.request = request
+        self.bounds = bounds
         self.secret: Secret | None = None
         self.good: GoodAnswer | None = None
         self.bad: SendFailed | None = None
 
     def send(self, connection: Connection) -> Generator[Op, Any, Answer]:
         """Send the request once and find out whether the answer is good."""
-        request_run, adapter = self.request_run, self.adapter
-        secret = (
-            self._secret(connection)
-            if request_run.knows(connection)
-            else (yield Perform(lambda: self._secret(connection)))
-        )
+        request_run, errors = self.request_run, self.errors
+        if request_run.knows(connection):
+            secret = self._secret(connection)
+        else:
+            secret = yield Perform(lambda: self._secret(connection))
         if isinstance(secret, SecretMissing):
             now = request_run.now()
-            return Answer(
-                now,
-                Reply(
-                    None,
-                    body=f"{type(secret).__name__}: {secret}".encode(),
-                    phase=Phase.UNSENT,
-                    request_written=False,
-                ),
-                sent_at=now,
-            )
+            return Answer(now, _unsent(secret), sent_at=now)
         self.secret = secret
-        send = self.ask.opening(connection, secret)
+        outbound = self.request.outbound(connection, secret)
         sent_at, phase = request_run.now(), Phase.HEADERS
         try:
-            head: Head = yield send
+            head: Head = yield outbound
             phase = Phase.BODY
             if succeeded(head.status):
                 reply = yield from self._look(connection, head)
             else:
-                read = send.timeout.get("read")
-                send.timeout["read"] = (
-                    self.bounds.fault_seconds if read is None else min(read, self.bounds.fault_seconds)
-                )
+                self._shorten(outbound)
                 reply = yield from self._read_fault(connection, head)
-        except adapter.not_theirs:
+        except errors.ours:
             raise
-        except adapter.broken as error:
+        except errors.broken as error:
             self.bad = SendFailed(None, [], error=error)
             reply = reply_of_error(error, phase, connection.endpoint.host)
         return Answer(request_run.now(), reply, sent_at=sent_at)
@@ -229,45 +214,54 @@ class _ConversationState:
         except SecretMissing as missing:
             return missing
 
+    def _shorten(self, outbound: Open | OutboundRequest) -> None:
+        """Let no read of a failed answer's body take longer than the bound. The transports look the time-out
+        up when they read the first piece."""
+        read = outbound.timeout.get("read")
+        if read is None or read > self.bounds.fault_seconds:
+            outbound.timeout["read"] = self.bounds.fault_seconds
+
     def ended(self) -> ConversationResult:
-        """What came of it, now that there is an outcome."""
+        """Return the result, now that there is an outcome."""
         outcome = self.request_run.outcome
         if outcome is None:
             raise RuntimeError("the engine gave neither a step nor an outcome")
         if outcome.fault is None and self.good is not None:
-            head, chunks, tail, usage = self.good
-            if tail is None:
-                self.request_run.stream_ended(
-                    None, "" if head.coding else requested_model(chunks[0]) or "", by_kind(usage)
-                )
-            else:
-                self.request_run.answered_by(tail.model)
+            self._note(self.good)
             return ConversationResult(self.good, None)
-        speaks = (
-            outcome.fault is not None and outcome.fault.phase is not Phase.UNSENT and not outcome.from_memory
-        )
-        return ConversationResult(None, self.bad if speaks else None)
+        if _is_about_an_answer(outcome):
+            return ConversationResult(None, self.bad)
+        return ConversationResult(None, None)
+
+    def _note(self, good: GoodAnswer) -> None:
+        """Report which model answered, and the end of an answer that was read whole."""
+        if good.stream is not None:
+            self.request_run.answered_by(good.stream.model)
+            return
+        model = ""
+        if not good.head.coding:
+            model = requested_model(good.chunks[0]) or ""
+        self.request_run.stream_ended(None, model, by_kind(good.usage))
 
     def _read_fault(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply]:
-        """The bounded body of a failed answer; one that stalls, breaks off or expands without end is judged
-        by what came."""
+        """Read the bounded body of a failed answer. One that stalls, breaks off or expands without end is
+        judged by what came."""
         decoder, deadline = Decoder(head.coding), self.request_run.now() + self.bounds.fault_seconds
         parts: list[bytes] = []
         try:
-            while (
-                not decoder.full
-                and self.request_run.now() < deadline
-                and (chunk := (yield _READ)) is not None
-            ):
+            while not decoder.full and self.request_run.now() < deadline:
+                chunk = yield _READ
+                if chunk is None:
+                    break
                 parts.append(decoder.feed(chunk))
-        except self.adapter.broken:
+        except self.errors.broken:
             pass
         yield _CLOSE
         return self._refused(connection, head, b"".join(parts), Phase.HEADERS)
 
     def _refused(self, connection: Connection, head: Head, body: bytes, phase: Phase) -> Reply:
-        """A bad answer as we keep it and hand it on: a provider that repeats the key it was shown is not
-        repeated."""
+        """Keep a bad answer, without the key that was sent should the provider repeat it; return it as the
+        core sees it."""
         headers = head.headers
         if self.secret is not None:
             body = self.secret.scrub_bytes(body)
@@ -276,24 +270,31 @@ class _ConversationState:
                 for name, value in headers
             ]
         self.bad = SendFailed(head, headers, body)
-        return reply_of(head.status, headers, body, phase, connection.endpoint.host)
+        return reply_of(
+            status=head.status, headers=headers, body=body, phase=phase, host=connection.endpoint.host
+        )
 
     def _look(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
-        """Whether an answer with a good status is one. None: yes, and `good` holds it."""
-        if not self.ask.judged:
+        """Judge an answer with a good status. Return None when it is good, and `good` holds it."""
+        if not self.request.inspected:
             self._commit(connection, head, [], None)
             return None
-        if b"event-stream" in head.type or (
-            self.ask.asked.streams and b"json" not in head.type and b"html" not in head.type
-        ):
-            if head.coding:
-                self._commit(connection, head, [], None)
-                return None
-            return (yield from self._peek(connection, head))
-        return self._judge(connection, head, (yield Whole(self.bounds.whole)))
+        if not self._is_stream(head):
+            return self._judge(connection, head, (yield Whole(self.bounds.whole)))
+        if head.coding:
+            self._commit(connection, head, [], None)
+            return None
+        return (yield from self._peek(connection, head))
+
+    def _is_stream(self, head: Head) -> bool:
+        """Return whether an answer is to be read as a stream of events: it says so, or a stream was asked for
+        and it says nothing else that is known."""
+        if b"event-stream" in head.type:
+            return True
+        return self.request.info.streams and b"json" not in head.type and b"html" not in head.type
 
     def _judge(self, connection: Connection, head: Head, chunks: list[bytes]) -> Reply | None:
-        """Whether a body is an answer, if it is not too large to be looked at."""
+        """Judge a body, if it is not too large to be looked at. Return None when it is good."""
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         if len(body) > self.bounds.whole:
             self._commit(connection, head, chunks, None)
@@ -308,9 +309,9 @@ class _ConversationState:
         return None
 
     def _peek(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
-        """Hold a stream back until its output begins, so that an error before it can still be recovered
-        from."""
-        watch, chunks, size = StreamWatch(self.ask.dialect), [], 0
+        """Hold a stream back until its output begins, so that recovery from an error before it is still
+        possible. Return None when it is passed on."""
+        watch, chunks, size = StreamWatch(self.request.dialect), [], 0
         deadline = self.request_run.now() + self.bounds.peek_seconds
         while True:
             chunk: bytes | None = yield _READ
@@ -325,10 +326,8 @@ class _ConversationState:
             if chunk is None or watch.error is not None:
                 yield _CLOSE
                 body = b"".join(chunks)
-                if chunk is None and b"event-stream" not in head.type and body.lstrip()[:1] == b"{":
-                    return self._judge(
-                        connection, head, [body]
-                    )  # no stream after all, and its type did not say so
+                if chunk is None and _is_object_without_type(head, body):
+                    return self._judge(connection, head, [body])
                 return self._refused(connection, head, body, Phase.PRE_OUTPUT)
             if size > self.bounds.peek or self.request_run.now() > deadline:
                 break
@@ -338,7 +337,31 @@ class _ConversationState:
     def _commit(
         self, connection: Connection, head: Head, chunks: list[bytes], watch: StreamWatch | None
     ) -> None:
-        tail = ResponseStream(
-            self.adapter, self.engine, self.request_run, connection, watch, raises=self.bounds.raise_when_cut
+        """Take an answer as good. From here on nothing is replayed."""
+        stream = ResponseStream(
+            errors=self.errors,
+            engine=self.engine,
+            request_run=self.request_run,
+            connection=connection,
+            watch=watch,
+            raises=self.bounds.raise_when_cut,
         )
-        self.good = GoodAnswer(head, chunks, tail)
+        self.good = GoodAnswer(head, chunks, stream)
+
+
+def _unsent(missing: SecretMissing) -> Reply:
+    """Return the reply for a request that was not sent, since its key cannot be read."""
+    text = f"{type(missing).__name__}: {missing}"
+    return Reply(None, body=text.encode(), phase=Phase.UNSENT, request_written=False)
+
+
+def _is_about_an_answer(outcome: Outcome) -> bool:
+    """Return whether the outcome's fault is about something that was sent for this request."""
+    if outcome.fault is None or outcome.from_memory:
+        return False
+    return outcome.fault.phase is not Phase.UNSENT
+
+
+def _is_object_without_type(head: Head, body: bytes) -> bool:
+    """Return whether an answer that was taken for a stream is a JSON object whose type does not say so."""
+    return b"event-stream" not in head.type and body.lstrip()[:1] == b"{"

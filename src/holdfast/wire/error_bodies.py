@@ -1,8 +1,9 @@
-"""What a client is answered when something went wrong, for both faces: status, headers, and the error in the
-shape that the SDK of its dialect reads, as a body or as the event that ends a stream.
+"""The answers that a client gets for errors, the same from the library and from the gateway: status, headers,
+and the error in the shape that the SDK of its dialect reads, as a body or as the event that ends a stream.
 
-An error of ours, a fault of a provider's, or a refusal becomes one `ClientError`; the library and the gateway
-only write it out. The statuses and codes stand in `error_kinds`."""
+An error of ours, a provider's fault or a refusal becomes one `ClientError`; the library and the gateway only
+write it out. The table of statuses and codes is in `error_kinds`.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +22,17 @@ from ..core.steps import Refused
 from .error_kinds import ERRORS, FAULTS, REFUSALS, TIMED_OUT, UNREADABLE, ErrorKind
 
 _TIMEOUTS = (408, 504, 524)
-_LONGEST_RETRY = 60.0  # seconds
+_LONGEST_RETRY = 60.0
+"""Seconds: after a longer wait no client is told to repeat its request."""
 _JSON = {"content-type": "application/json"}
 _NO_RETRY = {"x-should-retry": "false"}
-_OTHERWISE = "holdfast doctor"
+_DEFAULT_STEP = "holdfast doctor"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class ClientError:
-    """One error as a client gets it. `details` is the part for programs: `error.holdfast`, in every
-    dialect."""
+    """An error as a client gets it. `details` is the part for programs: `error.holdfast` in every dialect."""
 
     kind: ErrorKind
     message: str
@@ -46,13 +47,12 @@ class ClientError:
         return self.kind.status
 
     def with_provider_error(self, body: bytes) -> ClientError:
-        """Return the same with what the provider answered, if that is JSON, as `provider_error` for
-        programs."""
+        """Return the same with the provider's answer, if that is JSON, as `provider_error` for programs."""
         try:
-            told = json.loads(body)
+            answer = json.loads(body)
         except (ValueError, RecursionError):
             return self
-        return replace(self, details={**self.details, "provider_error": told})
+        return replace(self, details={**self.details, "provider_error": answer})
 
     def body(self, dialect: Dialect) -> bytes:
         """Return the whole body of an answer, as JSON."""
@@ -71,20 +71,22 @@ class ClientError:
 
     def _value(self, dialect: Dialect) -> dict[str, Any]:
         machine = {"class": self.kind.name, **self.details}
-        told: dict[str, Any] = {"message": self.message, "holdfast": machine}
-        if dialect is Dialect.ANTHROPIC_MESSAGES:
-            named = {"request_id": self.request_id} if self.request_id else {}
-            return {"type": "error", "error": {"type": self.kind.anthropic_type, **told}, **named}
-        return {"error": {"type": self.kind.openai_type, "code": self.kind.code, "param": None, **told}}
+        common: dict[str, Any] = {"message": self.message, "holdfast": machine}
+        if dialect is not Dialect.ANTHROPIC_MESSAGES:
+            return {"error": {"type": self.kind.openai_type, "code": self.kind.code, "param": None, **common}}
+        value = {"type": "error", "error": {"type": self.kind.anthropic_type, **common}}
+        if self.request_id:
+            value["request_id"] = self.request_id
+        return value
 
 
 def from_error(error: HoldfastError) -> ClientError:
-    """Return what an error of our own calls becomes."""
-    details = {"next_step": error.next_step or _OTHERWISE, **error.facts()}
+    """Return an error of our own as a client gets it."""
+    details = {"next_step": error.next_step or _DEFAULT_STEP, **error.facts()}
     headers = _JSON | _NO_RETRY
     if isinstance(error, NotReady) and error.retry_at is not None:
         headers["holdfast-reset-at"] = str(math.ceil(error.retry_at))
-    return ClientError(kind_of_error(error), error.message(_OTHERWISE), details, headers)
+    return ClientError(kind_of_error(error), error.message(_DEFAULT_STEP), details, headers)
 
 
 def kind_of_error(error: HoldfastError) -> ErrorKind:
@@ -108,7 +110,9 @@ def refusal(
     """
     row = REFUSALS[name]
     what, command, advice = (text.format_map(words) for text in (row.sentence, row.command, row.advice))
-    lines = [f"next: {advice}"] if advice else []
+    lines = []
+    if advice:
+        lines.append(f"next: {advice}")
     details = {"next_step": command or advice, **facts}
     return ClientError(row.kind, message_of(what, lines, command), details, {**_JSON, **_NO_RETRY, **headers})
 
@@ -137,43 +141,57 @@ def from_fault(
     request_id: str,
     now: float,
 ) -> ClientError:
-    """Return what a provider's fault becomes once recovery has ended: four lines for people, the same for
-    programs.
+    """Return a provider's fault as a client gets it once recovery has ended: four lines for people, the same
+    for programs.
 
     `attempts` are the request's sends as JSON values, `labels` the answer's headers, `now` is in epoch
-    seconds."""
-    ahead = fault.reset_at is not None and fault.reset_at > now
+    seconds.
+    """
+    key, reset_at = None, fault.reset_at
+    if attempts:
+        key = attempts[-1]["key"]
+    if reset_at is not None and reset_at <= now:
+        reset_at = None
     details = {
         "pin": pin,
-        "key": attempts[-1]["key"] if attempts else None,
+        "key": key,
         "session": session,
         "request_id": request_id,
         "from": fault.origin,
         "from_memory": not attempts,
-        "reset_at": fault.reset_at if ahead else None,
+        "reset_at": reset_at,
         "provider_status": fault.status,
         "provider_request_id": fault.request_id,
         "next_step": explanation.next_step,
         "attempts": list(attempts),
     }
-    return ClientError(kind_of_fault(fault), str(explanation), details, {**_JSON, **labels}, request_id)
+    return ClientError(
+        kind=kind_of_fault(fault),
+        message=str(explanation),
+        details=details,
+        headers={**_JSON, **labels},
+        request_id=request_id,
+    )
 
 
 def retry_headers(fault: Fault, now: float) -> dict[str, str]:
-    """Return what an answer says about retrying: nobody should (law 10), but after a throttle of at most a
-    minute.
+    """Return the headers that tell a client whether to retry: never (law 10), except after a throttle of at
+    most a minute.
 
-    SDKs sleep as long as they are told, so `retry-after` never holds a longer wait. The true reset, however
-    far away, is in `holdfast-reset-at`. `now` is in epoch seconds."""
+    SDKs sleep as long as `retry-after` says, so it never holds a longer wait. The true reset, however far
+    away, is in `holdfast-reset-at`. `now` is in epoch seconds.
+    """
     wait = _seconds_left(fault, now)
-    told = {"holdfast-reset-at": str(math.ceil(now + wait))} if 0 < wait < math.inf else {}
+    headers = {}
+    if 0 < wait < math.inf:
+        headers["holdfast-reset-at"] = str(math.ceil(now + wait))
     if fault.kind is FaultClass.RATE_LIMITED and -math.inf < wait <= _LONGEST_RETRY:
-        return told | {"retry-after": str(max(1, math.ceil(wait)))}
-    return told | _NO_RETRY
+        return headers | {"retry-after": str(max(1, math.ceil(wait)))}
+    return headers | _NO_RETRY
 
 
 def _seconds_left(fault: Fault, now: float) -> float:
-    """Return how long a fault lasts from `now` on; infinity where nobody said."""
+    """Return how long a fault lasts from `now` on; infinity where that is unknown."""
     if fault.reset_at is not None:
         return fault.reset_at - now
     if fault.retry_after is not None:

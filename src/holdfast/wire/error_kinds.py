@@ -1,17 +1,15 @@
-"""The table of all errors that a client can be answered with: the status and the words on which its SDK acts.
+"""The table of all errors that a client can get: the status and the words on which its SDK acts.
 
 `code` is what OpenAI's SDK shows as `error.code`; `name` is the class: `error.holdfast.class`, in every
-dialect. Why a status is what it is:
+dialect. Why an error has its status:
 
-- 400: the request itself cannot be served; whoever made it can change it.
-- 401, 403: the provider refused the key, or the gateway refused the token. Never an error of ours: every
-client
-  reads these two as a bad key.
+- 400: the request itself cannot be served; the client can change it.
+- 401, 403: the provider refused the key, or the gateway refused the token. Never an error of our own: every
+  client reads these two as a bad key.
 - 404: there is no such model, route or session.
-- 409: what the user chose does not fit what there is, and only the user can change that. It stands for most
-of
-  our own errors because programs that ignore `x-should-retry` repeat a 409 less often than a 5xx.
-- 503: Holdfast cannot serve now, whoever asks; it may by itself a moment later.
+- 409: the user's choice cannot be served as it is, and only the user can change that. Most of our own errors
+  have it, because programs that ignore `x-should-retry` repeat a 409 less often than a 5xx.
+- 503: Holdfast cannot serve any request now; it may again a moment later.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ C = FaultClass
 
 
 class ErrorKind(NamedTuple):
-    """What a client of each dialect sees of one class of error."""
+    """A class of errors as a client of each dialect sees it."""
 
     name: str
     status: int
@@ -72,19 +70,36 @@ def _kind(name: str, status: int, code: str = "", *, anthropic_status: int = 0) 
     """Return a row with the types of its status. Unless given, `code` is the name and both statuses are the
     same."""
     anthropic_status = anthropic_status or status
-    openai_type, anthropic_type = _TYPES[status][0], _TYPES[anthropic_status][1]
-    return ErrorKind(str(name), status, code or str(name), openai_type, anthropic_status, anthropic_type)
+    return ErrorKind(
+        name=str(name),
+        status=status,
+        code=code or str(name),
+        openai_type=_TYPES[status][0],
+        anthropic_status=anthropic_status,
+        anthropic_type=_TYPES[anthropic_status][1],
+    )
+
+
+def _out_of_quota(name: str, anthropic_status: int, anthropic_type: str) -> ErrorKind:
+    """Return a row for an exhausted quota, which has a code and a type of its own in OpenAI's dialect."""
+    return ErrorKind(
+        name=str(name),
+        status=429,
+        code="insufficient_quota",
+        openai_type="insufficient_quota",
+        anthropic_status=anthropic_status,
+        anthropic_type=anthropic_type,
+    )
 
 
 # What a provider answered, once recovery has ended (docs/errors.md).
-_QUOTA = "insufficient_quota"
 _FAULTS: tuple[ErrorKind, ...] = (
     _kind(C.AUTH_REJECTED, 401),
     _kind(C.AUTH_EXPIRED, 401),
     _kind(C.NOT_ENTITLED, 403),
     _kind(C.BLOCKED, 403),
-    ErrorKind(C.QUOTA_EXHAUSTED.value, 429, _QUOTA, _QUOTA, 400, "billing_error"),
-    ErrorKind(C.QUOTA_WINDOW.value, 429, _QUOTA, _QUOTA, 429, "rate_limit_error"),
+    _out_of_quota(C.QUOTA_EXHAUSTED, 400, "billing_error"),
+    _out_of_quota(C.QUOTA_WINDOW, 429, "rate_limit_error"),
     _kind(C.RATE_LIMITED, 429, "rate_limit_exceeded"),
     _kind(C.PROVIDER_UNAVAILABLE, 503, anthropic_status=529),
     _kind(C.TRANSIENT, 502),
@@ -129,10 +144,10 @@ _READ = "the request cannot be read: {what}"
 # What is refused, or cut short, without an exception. Words in braces are filled in.
 _REFUSALS: tuple[Refusal, ...] = (
     Refusal(_kind("no_token", 401), "no gateway token was sent", "holdfast token new"),
-    Refusal(_kind("invalid_token", 401), "this is no token of this gateway", "holdfast token new"),
+    Refusal(_kind("invalid_token", 401), "this is not a token of this gateway", "holdfast token new"),
     Refusal(_kind("foreign_host", 403), "the Host header does not name this gateway", _NAMES),
-    Refusal(_kind("foreign_origin", 403), "a page of another origin may not use this gateway", _NAMES),
-    Refusal(_kind("session_mismatch", 403), "this token may use session '{session}' only", _UNBOUND),
+    Refusal(_kind("foreign_origin", 403), "web pages of another origin may not use this gateway", _NAMES),
+    Refusal(_kind("session_mismatch", 403), "this token may use only session '{session}'", _UNBOUND),
     Refusal(
         _kind("session_token", 403),
         "this token is bound to one session and may not see the others",
@@ -145,8 +160,8 @@ _REFUSALS: tuple[Refusal, ...] = (
         "there is no request '{request}' in the journal",
         "holdfast session list",
     ),
-    Refusal(_kind("unknown_route", 404), "there is no {path} here, but {routes}", _BASE_URLS),
-    Refusal(_kind("method_not_allowed", 405), "{path} takes {allow} only", _BASE_URLS),
+    Refusal(_kind("unknown_route", 404), "there is no {path} here; there is {routes}", _BASE_URLS),
+    Refusal(_kind("method_not_allowed", 405), "{path} allows only {allow}", _BASE_URLS),
     Refusal(
         _kind("request_timeout", 408), "the request did not arrive in time", advice="send the request again"
     ),
@@ -165,12 +180,13 @@ _REFUSALS: tuple[Refusal, ...] = (
     Refusal(_kind("head_too_large", 431), _READ, advice="send fewer or shorter headers"),
     Refusal(
         _kind("unreadable_body", 400),
-        "the request's body is no JSON object in plain UTF-8, so its model cannot be read; nothing was sent",
+        "the request's body is not a JSON object in plain UTF-8, so its model cannot be read;"
+        " nothing was sent",
         advice="send the body as a JSON object, encoded as UTF-8",
     ),
     Refusal(
         _kind("pin_mismatch", 409),
-        "this run may use '{chosen}' only, and the request asks for '{requested}'; nothing was sent",
+        "this run may use only '{chosen}', and the request asks for '{requested}'; nothing was sent",
         "holdfast run PROGRAM --pin {requested}",
     ),
     Refusal(ERRORS["HoldfastError"], "the gateway failed; its log says why", "holdfast doctor"),
@@ -181,7 +197,7 @@ _REFUSALS: tuple[Refusal, ...] = (
     ),
     Refusal(
         _kind("not_a_stream", 502),
-        "the provider answered with something else than the stream that was asked for",
+        "the provider did not answer with the stream that was requested",
         "holdfast why {request}",
     ),
 )

@@ -1,7 +1,7 @@
-"""Names of HTTP headers that no configuration can let pass between a caller and a provider.
+"""Names of HTTP headers that no configuration lets pass between a caller and a provider.
 
 The lists of `header_policy` say what passes to every provider; the user may add names for one provider.
-This table says which names can never be added, and which ones an endpoint's own `headers` cannot write.
+This table says which names can never be added, and which ones an endpoint's own `headers` cannot set.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 
 
 class Reserved(StrEnum):
-    """Why a name is reserved, in words that follow it in a message."""
+    """The reason why a name is reserved, as words that follow it in a message."""
 
-    FRAMING = "says how one connection carries a message, which each side writes for itself"
+    FRAMING = "describes one connection, so each side writes it for itself"
     CREDENTIAL = "carries a credential"
-    ROUTING = "tells a proxy or a gateway who asks, or where the request is to go"
+    ROUTING = "tells a proxy or a gateway who calls, or where to send the request"
     ANSWER = "tells a browser, a proxy or an SDK what to do with an answer"
 
 
 _REPAIR = {
-    Reserved.CREDENTIAL: "remove it; the provider's own key belongs into keys"
+    Reserved.CREDENTIAL: "remove it; the provider's own key belongs in keys"
     " (holdfast key add PROVIDER --from env:NAME)",
-    Reserved.ROUTING: "remove it; a value that is the same for every request belongs into headers"
+    Reserved.ROUTING: "remove it; a value that is the same for every request belongs in headers"
     ' = { NAME = "…" }',
 }
 
@@ -40,8 +40,8 @@ _FRAMING = frozenset(
 )
 _OPTIONS_OF_CONNECTION = frozenset({b"close", b"keep-alive", b"te", b"upgrade", b""})
 
-# A name is read word by word: `x-vault-token` ends with `token`. `idempotency-key` and `x-cache-key` carry
-# none.
+# A name is read word by word: `x-vault-token` ends with `token`. `idempotency-key` and `x-cache-key` carry no
+# credential.
 _CREDENTIAL_ENDINGS = frozenset({"hmac", "sig", "ticket", "token", "vk"})
 _CREDENTIAL_WORDS = frozenset(
     """
@@ -49,7 +49,7 @@ _CREDENTIAL_WORDS = frozenset(
     credentials dpop jwt passwd password saml secret signature
     """.split()
 )
-_KEYS_THAT_OPEN_NOTHING = frozenset({"cache", "idempotency"})
+_HARMLESS_KEYS = frozenset({"cache", "idempotency"})
 _CREDENTIAL_PREFIXES = ("x-amz-", "x-ssl-", "ssl-client", "x-client-cert", "x-tls-")
 
 _ROUTING = frozenset(
@@ -94,7 +94,7 @@ def is_header_name(text: str) -> bool:
 
 
 def reserved(name: str) -> Reserved | None:
-    """Return why a header's name is reserved, None where it is not. Servers read `_` as `-`, so does this."""
+    """Return why a header's name is reserved, None when it is not. `_` counts as `-`, as servers read it."""
     plain = name.lower().replace("_", "-")
     words = plain.split("-")
     if plain in _FRAMING:
@@ -111,7 +111,7 @@ def reserved(name: str) -> Reserved | None:
 def checked_forward(name: str) -> str:
     """Return a name of `forward_headers` in lower case. Raises IdentityError for one that cannot be added."""
     if not is_header_name(name):
-        raise IdentityError(f"{name!r} is no name of a header", next_step="write one name, such as 'x-team'")
+        raise IdentityError(f"{name!r} is not a header name", next_step="write one name, such as 'x-team'")
     why = reserved(name)
     if why is not None:
         what = f"'{name}' {why}: it never passes between a caller and a provider"
@@ -120,17 +120,18 @@ def checked_forward(name: str) -> str:
 
 
 def why_not_configured(name: str, value: str) -> str:
-    """Return why an endpoint's own `headers` cannot write this header, "" where they can.
+    """Return why an endpoint's own `headers` cannot set this header, "" when they can.
 
-    These are the user's words and the same for each request, so they may tell a gateway product where to go;
-    a key among them would be a key in plain text in a file."""
+    The user writes them and they are the same for each request, so they may tell a gateway product where to
+    send it; a key among them would be a key in plain text in a file.
+    """
     if any(letter < " " or letter == "\x7f" for letter in name + value):
         return f"header {name!r} holds a control character"
     if not is_header_name(name):
-        return f"{name!r} is no name of a header"
+        return f"{name!r} is not a header name"
     why = reserved(name)
     if why is Reserved.CREDENTIAL:
-        return f"header '{name}' carries a credential: a key belongs into keys, not into headers"
+        return f"header '{name}' carries a credential: a key belongs in keys, not in headers"
     if why is Reserved.FRAMING:
         return f"header '{name}' {why}"
     return ""
@@ -138,8 +139,8 @@ def why_not_configured(name: str, value: str) -> str:
 
 @lru_cache(maxsize=256)
 def read_connection(value: bytes) -> tuple[bool, frozenset[bytes]]:
-    """Return whether a Connection header closes the connection, and the names, in lower case, that it takes
-    out of its message (RFC 9110 7.6.1)."""
+    """Return whether a Connection header closes the connection, and the names, in lower case, of the headers
+    that it removes from its message (RFC 9110 7.6.1)."""
     options = frozenset(option.strip(b" \t") for option in value.lower().split(b","))
     return b"close" in options, options - _OPTIONS_OF_CONNECTION
 
@@ -148,5 +149,5 @@ def _is_credential(plain: str, words: list[str]) -> bool:
     if plain.startswith(_CREDENTIAL_PREFIXES) or not _CREDENTIAL_WORDS.isdisjoint(words):
         return True
     if words[-1] == "key":
-        return _KEYS_THAT_OPEN_NOTHING.isdisjoint(words)
+        return _HARMLESS_KEYS.isdisjoint(words)
     return words[-1] in _CREDENTIAL_ENDINGS

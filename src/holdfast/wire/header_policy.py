@@ -1,8 +1,8 @@
-"""Which headers pass between a caller and a provider, both ways, name by name, whatever the face.
+"""The headers that pass between a caller and a provider, name by name and in both directions, for the library
+and the gateway alike.
 
-What is not listed here stays behind, unless the provider's `forward_headers` name it. What
-`header_names` reserves stays behind in any case. The library asks for each name, the gateway compiles a
-table.
+A header that is not listed here is dropped, unless the provider's `forward_headers` name it. One that
+`header_names` reserves is always dropped. The library asks for each name, the gateway compiles a table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Pairs = list[tuple[bytes, bytes]]
 
 
 class Verdict(Enum):
-    """What becomes of a header by its name."""
+    """The rule for a header, by its name."""
 
     PASSES = "passes"
     OPTIONAL = "passes where the provider's forward_headers name it"
@@ -31,13 +31,13 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 REQUEST: dict[str, tuple[str, ...]] = {
-    "what HTTP says of a request": _names(
+    "HTTP, of a request": _names(
         """
         accept accept-charset accept-encoding accept-language content-encoding content-language content-type
         idempotency-key user-agent
         """
     ),
-    "marks by which a request is found again": _names(
+    "ids by which a request can be traced": _names(
         """
         traceparent tracestate x-client-request-id x-correlation-id x-request-id x-trace-id
         """
@@ -81,23 +81,23 @@ REQUEST: dict[str, tuple[str, ...]] = {
         x-opencode-request x-opencode-session x-qwen-code-session-id
         """
     ),
-    "who asks, and which turns belong together, as providers read it": _names(
+    "providers: the calling program, and the turns that belong together": _names(
         """
         http-referer x-affinity x-cerebras-3rd-party-integration x-grok-conv-id x-openrouter-categories
         x-openrouter-title x-parent-session-id x-session-affinity x-session-id x-title
         """
     ),
 }
-"""Names in lower case that a caller sends and that go on to every provider, by who sends or reads them."""
+"""Names in lower case that a caller sends and that pass to every provider, by who sends or reads them."""
 
 ANSWER: dict[str, tuple[str, ...]] = {
-    "what HTTP says of an answer": _names(
+    "HTTP, of an answer": _names(
         """
         age cache-control content-disposition content-encoding content-language content-length content-type
         date deprecation etag last-modified retry-after retry-after-ms server server-timing sunset vary
         """
     ),
-    "marks by which a request is found again": _names(
+    "ids by which a request can be traced": _names(
         """
         apim-request-id cf-ray minimax-request-id mistral-correlation-id msh-request-id msh-trace-id
         nvcf-reqid request-id traceparent tracestate x-amzn-requestid x-client-request-id x-correlation-id
@@ -115,7 +115,7 @@ ANSWER: dict[str, tuple[str, ...]] = {
         """
     ),
     "Codex": _names("x-models-etag x-reasoning-included"),
-    "gateways behind which a provider stands": _names(
+    "gateways in front of a provider": _names(
         """
         cf-aig-cache-status cf-aig-event-id cf-aig-log-id cf-aig-step helicone-cache helicone-id
         helicone-status x-litellm-attempted-fallbacks x-litellm-attempted-retries x-litellm-cache-key
@@ -126,30 +126,31 @@ ANSWER: dict[str, tuple[str, ...]] = {
         """
     ),
 }
-"""Names in lower case that a provider sends and that come back to every caller."""
+"""Names in lower case that a provider sends and that pass to every caller, by who sends them."""
 
 ANSWER_FAMILIES = ("anthropic-", "openai-", "ratelimit-", "ratelimitbysize-", "x-codex-", "x-ratelimit-")
-"""Beginnings of names that come back too, unless the name is reserved: limits and what is left of them."""
+"""Prefixes of names that pass too, unless the name is reserved: limits and what is left of them."""
 
 SESSION_HEADERS = ("x-claude-code-session-id", "session-id", "session_id")
-"""In which a known program names its own session: Claude Code, Codex of today and of before."""
+"""Headers in which a known program names its own session: Claude Code, Codex, and older versions of Codex."""
 
 BODY_HEADERS = frozenset({b"content-length", b"content-encoding"})
 OURS_AFTER_A_FAULT = frozenset({b"retry-after", b"retry-after-ms"})
-"""Of an answer that failed Holdfast tells the true wait itself."""
+"""Headers that Holdfast sets itself on a failed answer, where it knows the true wait."""
 
 _REQUEST = frozenset(name for names in REQUEST.values() for name in names)
 _ANSWER = frozenset(name for names in ANSWER.values() for name in names)
 _SHORTEST_WITHIN = 16
+"""Bytes: a shorter credential may be a word of some text, so it is looked for only as a whole value."""
 _QUERY_CREDENTIALS = frozenset(
     b"access_token api-key api_key apikey auth_token authorization key token x-api-key x-goog-api-key".split()
 )
 _TO_BE_READ = re.compile(rb"[%+]|key|token|authorization", re.IGNORECASE)
-"""What a query without any of these says is no credential by its name, and nothing in it is escaped."""
+"""A query without any of these names no credential, and nothing in it is escaped."""
 
 
 def request_verdict(name: bytes) -> Verdict:
-    """Return what becomes of a header that a caller sent. `name` is in lower case."""
+    """Return the rule for a header that a caller sent. `name` is in lower case."""
     text = name.decode("latin-1")
     if text in _REQUEST:
         return Verdict.PASSES
@@ -159,7 +160,7 @@ def request_verdict(name: bytes) -> Verdict:
 
 
 def answer_verdict(name: bytes) -> Verdict:
-    """Return what becomes of a header that a provider sent. `name` is in lower case."""
+    """Return the rule for a header that a provider sent. `name` is in lower case."""
     text = name.decode("latin-1")
     if text in _ANSWER:
         return Verdict.PASSES
@@ -172,7 +173,7 @@ def answer_verdict(name: bytes) -> Verdict:
 
 @lru_cache(maxsize=64)
 def names_on_the_wire(forward_headers: tuple[str, ...]) -> frozenset[bytes]:
-    """Return a provider's `forward_headers` as a head writes them, in lower case."""
+    """Return a provider's `forward_headers` as bytes, in lower case."""
     return frozenset(name.encode("latin-1") for name in forward_headers)
 
 
@@ -185,8 +186,8 @@ def forwarded(headers: Pairs, forward_headers: tuple[str, ...]) -> Pairs:
 def shows(value: bytes, credentials: Collection[bytes]) -> bool:
     """Return whether a header's value holds one of the credentials that the caller presented.
 
-    One of 16 bytes or more is found anywhere; a shorter one, which may be a word of some text, only as the
-    whole value or after a scheme such as Bearer.
+    One of 16 bytes or more is found anywhere; a shorter one only as the whole value or after a scheme such as
+    Bearer.
     """
     for credential in credentials:
         if len(credential) >= _SHORTEST_WITHIN:
@@ -209,10 +210,8 @@ def without_credentials(headers: Pairs, credentials: Sequence[bytes]) -> Pairs:
 
 
 def query_without_credentials(query: bytes, credentials: Sequence[bytes]) -> bytes:
-    """Return a query without the parameters that are named as a credential, or hold one that was presented.
-
-    The others stay as they were written.
-    """
+    """Return a query without the parameters that are named like a credential or hold one that the caller
+    presented. The others stay as they were written."""
     plain = _TO_BE_READ.search(query) is None
     for credential in credentials:
         plain = plain and credential not in query

@@ -1,5 +1,4 @@
-"""A provider's list of models, read in every shape that is known: the one reader that all who ask for a
-list go by."""
+"""The one reader of providers' lists of models, in every shape that is known."""
 
 from __future__ import annotations
 
@@ -20,12 +19,10 @@ def read_models(document: Any) -> tuple[OfferedModel, ...] | None:
     """Return the models that a decoded answer lists, each once and in its order; None when it is no list of
     models.
 
-    Names that no pin can write are left out. A list of things that have no name at all is no list of models;
-    an empty one is, and says that this key may use none.
+    Names that cannot be part of a pin are left out. A list of things that have no name at all is no list of
+    models; an empty one is, and says that this key may use none.
     """
-    items = document
-    if isinstance(document, Mapping):
-        items = next((document[name] for name in _LISTS if isinstance(document.get(name), list)), None)
+    items = _items(document)
     if not isinstance(items, list):
         return None
     offers: dict[str, OfferedModel] = {}
@@ -38,12 +35,28 @@ def read_models(document: Any) -> tuple[OfferedModel, ...] | None:
     return tuple(offers.values())
 
 
+def _items(document: Any) -> Any:
+    if not isinstance(document, Mapping):
+        return document
+    return next((document[name] for name in _LISTS if isinstance(document.get(name), list)), None)
+
+
 def _offer(item: Any) -> OfferedModel:
     if isinstance(item, str):
         return OfferedModel(item)
     if not isinstance(item, Mapping):
         return OfferedModel("")
-    named = [item[name] for name in _NAMES if isinstance(item.get(name), str) and item[name]]
+    values = [item.get(name) for name in _NAMES]
+    names = [value for value in values if isinstance(value, str)]
+    return OfferedModel(next(filter(None, names), ""), _mode(item))
+
+
+def _mode(item: Mapping[str, Any]) -> str:
+    """Return what the list says that a model does (`chat`, `embedding`): LiteLLM says it in `model_info`."""
     info = item.get("model_info")
-    mode = info.get("mode") if isinstance(info, Mapping) else item.get("mode")
-    return OfferedModel(named[0] if named else "", mode if isinstance(mode, str) else "")
+    if not isinstance(info, Mapping):
+        info = item
+    mode = info.get("mode")
+    if not isinstance(mode, str):
+        return ""
+    return mode

@@ -1,7 +1,6 @@
-"""What the transports need of an engine: to begin an exchange, be told its steps, and report what came of
-them.
+"""Ports of the transports: what they need of an engine and of the library that opens connections.
 
-The runtime's engine fulfils this; tests drive the transports with a scripted one.
+The runtime's engine provides it; tests drive the transports with a scripted one.
 """
 
 from __future__ import annotations
@@ -16,37 +15,66 @@ from ..core.steps import Answer, Outcome, Step
 from ..core.vocabulary import Profile
 from .error_bodies import ClientError
 
+RawHeaders = list[tuple[bytes, bytes]]
+Timeout = dict[str, float | None]
+"""Seconds by `connect`, `read`, `write` and `pool`, as httpx names them; None waits without end."""
+
+
+class Open(NamedTuple):
+    """Send this to `endpoint`. Answer with what was opened. `stream` is the body: bytes, or the caller's own
+    stream."""
+
+    endpoint: Endpoint
+    method: str
+    url: str
+    headers: RawHeaders
+    stream: Any
+    timeout: Timeout
+
+
+class ConnectionErrors(Protocol):
+    """The exceptions of the library that opens connections.
+
+    broken  raised when a connection breaks; named as httpx names them
+    ours    those among them that tell nothing about a provider
+    cut     raised for an answer that ended too early
+    """
+
+    broken: tuple[type[Exception], ...]
+    ours: tuple[type[Exception], ...]
+    cut: type[Exception]
+
 
 class RequestRun(Protocol):
-    """One request under way. A driver takes `step`, reports with `answer`, until `step` is None and `outcome`
-    is there."""
+    """A request under way. A driver takes `step` and reports with `answer` or `perform`, until `step` is
+    None and `outcome` is set."""
 
     step: Step | None
     outcome: Outcome | None
 
     def now(self) -> float:
-        """Epoch seconds of the store's clock."""
+        """Return the store's time, in epoch seconds."""
         ...
 
     def knows(self, connection: Connection) -> bool:
-        """Whether the key to send with is known now; where not, `secret` may block."""
+        """Return whether the key to send with is known now. If it is not, `secret` may block."""
         ...
 
     def secret(self, connection: Connection) -> Secret | None:
-        """The key to send with; None where the endpoint takes none. Raises SecretMissing."""
+        """Return the key to send with; None where the endpoint takes none. Raises SecretMissing."""
         ...
 
     def answer(self, answer: Answer) -> None:
-        """Report what came of a Send, and learn the next step."""
+        """Report the result of a Send, and set the next step."""
         ...
 
     def perform(self) -> bool:
-        """Take a step that needs no driver, and report it. May block. False: it is another's turn, ask again
-        in a moment."""
+        """Take a step that needs no driver, and report it. May block. Return False while another request
+        takes it: call again in a moment."""
         ...
 
     def headers(self) -> Mapping[str, str]:
-        """What we add to the answer that is handed on. Only when the outcome is there."""
+        """Return our own headers for the answer. Only when the outcome is set."""
         ...
 
     def client_error(self) -> ClientError:
@@ -54,25 +82,26 @@ class RequestRun(Protocol):
         ...
 
     def explanation(self) -> object:
-        """The outcome's fault as text: what happened, where, what was tried, what to do next."""
+        """Return the outcome's fault as text: what happened, where, what was tried, what to do next."""
         ...
 
     def answered_by(self, model: str) -> None:
-        """The model that the provider says answers, as far as that is known before `headers` is asked; ""
-        where it says none."""
+        """Note the model that the provider says answers, as far as it is known before `headers` is called;
+        "" where the provider names none."""
         ...
 
     def stream_ended(self, fault: Fault | None, answered_model: str, usage: Mapping[str, int]) -> None:
-        """The answer's last byte was passed on, or the caller left; called once after every good outcome."""
+        """Report that the answer's last byte was passed on, or that the caller left. Called once after every
+        good outcome."""
         ...
 
     def abandon(self) -> None:
-        """The caller went away, or the request was never valid: give back what is held, blame nobody."""
+        """Give back what the request holds, without a fault: the caller left, or the request was invalid."""
         ...
 
 
 class Engine(Protocol):
-    """Begins exchanges, and knows each provider's words for errors."""
+    """Starts requests, and holds each provider's vocabulary of errors."""
 
     def start_request(
         self,
@@ -89,33 +118,5 @@ class Engine(Protocol):
         ...
 
     def profile(self, connection: Connection) -> Profile:
-        """The error vocabulary of a connection's provider."""
+        """Return the error vocabulary of a connection's provider."""
         ...
-
-
-RawHeaders = list[tuple[bytes, bytes]]
-
-
-Timeout = dict[str, float | None]
-
-
-class Open(NamedTuple):
-    """Send this to `endpoint`; answer with what was opened. `stream` is the body as bytes or as the caller's
-    own stream."""
-
-    endpoint: Endpoint
-    method: str
-    url: str
-    headers: RawHeaders
-    stream: Any
-    timeout: Timeout
-
-
-class Faults(Protocol):
-    """What a conversation needs to know of exceptions. `broken`: what a broken connection raises, named as
-    httpx names them; `not_theirs`: those that tell nothing about a provider; `cut`: what says that an answer
-    ended too early."""
-
-    broken: tuple[type[Exception], ...]
-    not_theirs: tuple[type[Exception], ...]
-    cut: type[Exception]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass  # noqa: TID251 - reads the environment as httpx does; sends nothing
+
+# These read the environment as httpx does, and send nothing.
+from urllib.request import getproxies, proxy_bypass  # noqa: TID251
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for a URL, if any."""
+    """Return the URL of the proxy that the environment names for `url`, None where there is none."""
     parts = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if not proxy or proxy_bypass(parts.netloc):
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    if "://" not in proxy:
+        return f"http://{proxy}"
+    return proxy

@@ -1,6 +1,12 @@
-"""What a request's body asks for, found without parsing it: a scan that is proven against a full parse and
-linear in whatever it is given. Where the model has to be another, its bytes are replaced and every other byte
-stays."""
+"""Finds the model that a request's body names and whether it wants a stream, without parsing the body, and
+replaces the model.
+
+The scan is tested against a full parse, and takes linear time for any input. To replace the model, its bytes
+are replaced; every other byte stays.
+
+This is on the path of every request. Where the code is longer than it has to be, the longer way is the faster
+one: `bytes.find` instead of a regular expression, a test on the spot instead of a call.
+"""
 
 from __future__ import annotations
 
@@ -11,28 +17,35 @@ from functools import lru_cache
 from typing import NamedTuple
 
 _KEY = b'"model"'
-_THE_COLON, _QUOTE, _BACKSLASH = 58, 34, 92
-_VALUE = re.compile(rb'"model"\s*+:\s*+("[^"\\]*+(?:\\.[^"\\]*+)*+")', re.DOTALL)
 _STREAM_KEY = b'"stream"'
+_VALUE = re.compile(rb'"model"\s*+:\s*+("[^"\\]*+(?:\\.[^"\\]*+)*+")', re.DOTALL)
 _STREAM = re.compile(rb'(?<!\\)"stream"\s*:\s*true')
 # A string that never ends is one token to the end: no byte is looked at twice.
 _TOKEN = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z))|[{}\[\]]', re.DOTALL)
-_SPACES = b" \t\r\n\v\f"
-_COLON = re.compile(rb"\s*+:\s*+")
 _STEP = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
-# With this begin the letters of `model` where somebody escapes them, as no encoder does (RFC 8259 7).
+"""The change of depth at a bracket."""
+_COLON_AFTER_KEY = re.compile(rb"\s*+:\s*+")
+_COLON, _QUOTE, _BACKSLASH = b':"\\'
+"""Single bytes, as numbers."""
+_SPACES = b" \t\r\n\v\f"
+# The letters of `model` begin so where they are escaped, which no encoder does (RFC 8259 7).
 _ESCAPED = b"\\u006"
 _LONGEST_KEY = len("model") * len("\\u0000") + 2
 _FEW = 4
-# A single byte is found forty times as fast as a word, and every key has its colon: a long prompt with few of
-# them is crossed from colon to colon, as long as there is at most one in so many bytes.
-_LONG, _FIRST_COLONS, _BYTES_A_COLON = 16 * 1024, 64, 256
+"""Up to so many keys are looked at one by one; more, in one pass over the whole body."""
+# A single byte is found forty times as fast as a word, and every key has its colon. So a body of at least
+# _LONG bytes is searched from colon to colon, as long as it has few: 64, and one more in each 256 bytes.
+_LONG, _FIRST_COLONS, _BYTES_PER_COLON = 16 * 1024, 64, 256
 
 
 class RequestInfo(NamedTuple):
-    """What a body asks for: the model it names, whether it wants a stream, and whether it names its model
-    just once and plainly, so that no parser can read another out of it. Then `span` is where its literal
-    stands."""
+    """The part of a body that we have to know.
+
+    model    the model that it names
+    streams  it wants a stream
+    plain    it names its model just once and without escapes, so that no parser can read another model in it
+    span     start and end of the model's literal in a plain body
+    """
 
     model: str | None = None
     streams: bool = False
@@ -40,9 +53,9 @@ class RequestInfo(NamedTuple):
     span: tuple[int, int] | None = None
 
 
-class _Places(NamedTuple):
-    """Where the bytes of the two keys stand, whatever they are there, and whether an escaped spelling of a
-    key may be among the rest."""
+class _Offsets(NamedTuple):
+    """Offsets at which the bytes of the two keys occur, as keys or as something else; and whether the body
+    may hold an escaped spelling of a key."""
 
     models: list[int]
     streams: list[int]
@@ -50,60 +63,69 @@ class _Places(NamedTuple):
 
 
 def is_plain(body: bytes) -> bool:
-    """Whether a body can be looked into: a JSON object, neither packed nor in another encoding than UTF-8."""
+    """Return whether a body can be read: a JSON object, neither compressed nor in another encoding than
+    UTF-8."""
     return body[:64].lstrip()[:1] == b"{" and body[-64:].rstrip()[-1:] == b"}"
 
 
 def inspect_body(body: bytes | None) -> RequestInfo:
-    """What a JSON body asks for; nothing is known of one that streams past."""
+    """Read a JSON body; nothing is known of one that streams past (None)."""
     if not body:
         return RequestInfo()
-    places = _places(body)
-    spans = _model_spans(body, places)
-    streams = bool(places.streams) and _wants_stream(body, places.streams)
+    offsets = _offsets(body)
+    spans = _model_spans(body, offsets)
+    streams = bool(offsets.streams) and _wants_stream(body, offsets.streams)
     if not spans:
         return RequestInfo(None, streams, False)
     start, end = spans[-1]
-    plain = len(spans) == 1 and not places.escaped
-    return RequestInfo(_text(body[start:end]), streams, plain, spans[0] if plain else None)
+    plain = len(spans) == 1 and not offsets.escaped
+    span = (start, end) if plain else None
+    return RequestInfo(_text(body[start:end]), streams, plain, span)
 
 
 def requested_model(body: bytes) -> str | None:
-    """The model that a JSON body names at its top level, or None. Of two such keys the last counts, as
-    parsers do it."""
+    """Return the model that a JSON body names at its top level, or None. Of two such keys the last counts, as
+    for parsers."""
     at = body.find(_KEY)
-    if at >= 0 and body.find(_KEY, at + 1) < 0 and _ESCAPED not in body:  # as nearly all of them
+    if at >= 0 and body.find(_KEY, at + 1) < 0 and _ESCAPED not in body:  # nearly all bodies
         value = _model_at(body, at)
-        return _text(value[1]) if value is not None else None
-    spans = _model_spans(body, _places(body))
-    return _text(body[spans[-1][0] : spans[-1][1]]) if spans else None
+        if value is None:
+            return None
+        return _text(value[1])
+    spans = _model_spans(body, _offsets(body))
+    if not spans:
+        return None
+    start, end = spans[-1]
+    return _text(body[start:end])
 
 
 def replace_model(body: bytes, model: str) -> bytes:
-    """`body` with its top-level model replaced where it names another; every other byte stays."""
+    """Return `body` with its top-level model replaced where it names another; every other byte stays."""
     wanted = literal(model)
-    for start, end in reversed(_model_spans(body, _places(body))):
+    for start, end in reversed(_model_spans(body, _offsets(body))):
         if body[start:end] != wanted and _text(body[start:end]) != model:
             body = body[:start] + wanted + body[end:]
     return body
 
 
 def append_model(body: bytes, model: str) -> bytes:
-    """A JSON object that names no model, with this one at its end: of two such keys the last counts."""
+    """Return a JSON object with this model at its end, where of two such keys it counts; what is no object
+    comes back as it is."""
     inner = body.strip().removesuffix(b"}").rstrip()
     if not inner.startswith(b"{") or not body.rstrip().endswith(b"}"):
         return body
-    return inner + (b"," if len(inner) > 1 else b"") + _KEY + b":" + literal(model) + b"}"
+    comma = b"," if len(inner) > 1 else b""
+    return inner + comma + _KEY + b":" + literal(model) + b"}"
 
 
 @lru_cache(maxsize=1024)
 def literal(model: str) -> bytes:
-    """A model's name as JSON writes it."""
+    """Return a model's name as JSON writes it."""
     return json.dumps(model).encode()
 
 
 def _text(literal: bytes) -> str | None:
-    """What a JSON string says; None when it is not well-formed."""
+    """Return the text of a JSON string; None when it is not well-formed."""
     try:
         if b"\\" not in literal:
             return literal[1:-1].decode("utf-8")
@@ -112,34 +134,37 @@ def _text(literal: bytes) -> str | None:
         return None
 
 
-def _places(body: bytes) -> _Places:
-    """Where the keys may be, in the order of the body. Tested: both ways of looking lead to the same
-    answers."""
-    return (_from_colon_to_colon(body) if len(body) >= _LONG else None) or _word_for_word(body)
+def _offsets(body: bytes) -> _Offsets:
+    """Return the offsets where the keys may be, in the order of the body. A test compares both searches."""
+    if len(body) >= _LONG:
+        offsets = _search_by_colons(body)
+        if offsets is not None:
+            return offsets
+    return _search_by_words(body)
 
 
-def _word_for_word(body: bytes) -> _Places:
-    return _Places(_all_of(_KEY, body), _all_of(_STREAM_KEY, body), _ESCAPED in body)
+def _search_by_words(body: bytes) -> _Offsets:
+    return _Offsets(_all_of(_KEY, body), _all_of(_STREAM_KEY, body), _ESCAPED in body)
 
 
 def _all_of(word: bytes, body: bytes) -> list[int]:
     at = body.find(word)
     if at < 0:
         return []
-    found = [at]
+    offsets = [at]
     while (at := body.find(word, at + 1)) >= 0:
-        found.append(at)
-    return found
+        offsets.append(at)
+    return offsets
 
 
-def _from_colon_to_colon(body: bytes) -> _Places | None:
-    """The same for a body with few colons; None as soon as it shows too many, or one that stands too far from
-    what is before it."""
+def _search_by_colons(body: bytes) -> _Offsets | None:
+    """Return the same for a body with few colons; None as soon as it has too many, or one that comes after
+    too much white space."""
     models, streams, escaped, seen = [], [], False, 0
-    colon = body.find(_THE_COLON)
+    colon = body.find(_COLON)
     while colon >= 0:
         seen += 1
-        if seen > _FIRST_COLONS + colon // _BYTES_A_COLON:
+        if seen > _FIRST_COLONS + colon // _BYTES_PER_COLON:
             return None
         end = colon
         if body[end - 1] in _SPACES:
@@ -153,28 +178,34 @@ def _from_colon_to_colon(body: bytes) -> _Places | None:
             elif body.startswith(_STREAM_KEY, end - len(_STREAM_KEY)):
                 streams.append(end - len(_STREAM_KEY))
             escaped = escaped or _ESCAPED in body[max(0, end - _LONGEST_KEY) : end]
-        colon = body.find(_THE_COLON, colon + 1)
-    return _Places(models, streams, escaped)
+        colon = body.find(_COLON, colon + 1)
+    return _Offsets(models, streams, escaped)
 
 
-def _model_spans(body: bytes, places: _Places) -> list[tuple[int, int]]:
-    """Where the string values of the top-level key `model` stand. A few places are looked at from their
-    nearer side, which the SDKs make a short one; many, or an escaped spelling, are found in one pass over all
-    of it, whatever it holds."""
-    if places.escaped or len(places.models) > _FEW:
+def _model_spans(body: bytes, offsets: _Offsets) -> list[tuple[int, int]]:
+    """Return start and end of each string value of the top-level key `model`.
+
+    A few offsets are looked at from their nearer side, which is short in what the SDKs write. Many of them,
+    or an escaped spelling, take one pass over the whole body.
+    """
+    if offsets.escaped or len(offsets.models) > _FEW:
         return list(_all_models(body))
-    found = []
-    for at in places.models:
+    spans = []
+    for at in offsets.models:
         value = _model_at(body, at)
         if value is not None:
-            found.append(value.span(1))
-    return found
+            spans.append(value.span(1))
+    return spans
 
 
-def _wants_stream(body: bytes, places: list[int]) -> bool:
-    """Whether the body itself says so at one of these places, not what a tool was called with: that is no
-    string in Anthropic's dialect."""
-    spans = [value.span() for at in places if (value := _STREAM.match(body, at)) is not None]
+def _wants_stream(body: bytes, offsets: list[int]) -> bool:
+    """Return whether one of the keys `stream` at these offsets is the body's own and true. Another may be in
+    the arguments of a tool call, which are no string in Anthropic's dialect."""
+    spans = []
+    for at in offsets:
+        value = _STREAM.match(body, at)
+        if value is not None:
+            spans.append(value.span())
     if len(spans) <= _FEW:
         return any(_is_top_level(body, start, end) for start, end in spans)
     depth, starts = 0, {start for start, _ in spans}
@@ -187,35 +218,32 @@ def _wants_stream(body: bytes, places: list[int]) -> bool:
 
 
 def _model_at(body: bytes, at: int) -> re.Match[bytes] | None:
-    """The string value of the top-level key `model`, if one stands at this place.
+    """Return the match of the top-level key `model` and its string value, if it is at this offset.
 
     In valid JSON the bytes `"model"` not preceded by a backslash are a whole string, since a quote inside a
-    string is escaped; with a colon after it, it is a key. Its depth is told by the brackets on the shorter
-    side of it, strings skipped."""
+    string is escaped; with a colon after it, it is a key. Its depth follows from the brackets on the shorter
+    side of it, strings skipped.
+    """
     value = _VALUE.match(body, at)
-    return (
-        value
-        if value is not None and body[at - 1] != _BACKSLASH and _is_top_level(body, at, value.end(1))
-        else None
-    )
+    if value is None or body[at - 1] == _BACKSLASH or not _is_top_level(body, at, value.end(1)):
+        return None
+    return value
 
 
 def _is_top_level(body: bytes, start: int, end: int) -> bool:
-    before = start < len(body) - end
-    if before:
-        opening, opener, start, end = b"{", b"[", 0, start
+    """Return whether a member at these offsets is the outermost object's own."""
+    if start < len(body) - end:
+        brace, bracket, start, end, depth = b"{", b"[", 0, start, 1
     else:
-        opening, opener, start, end = b"}", b"]", end, len(body)
-    # One bracket on a side, in a string or not, can only be the object's own.
-    if body.count(opening, start, end) == 1 and body.find(opener, start, end) < 0:
+        brace, bracket, start, end, depth = b"}", b"]", end, len(body), -1
+    # A single bracket on that side, in a string or not, can only be the object's own.
+    if body.count(brace, start, end) == 1 and body.find(bracket, start, end) < 0:
         return True
-    return sum(_STEP.get(token.group(), 0) for token in _TOKEN.finditer(body, start, end)) == (
-        1 if before else -1
-    )
+    return sum(_STEP.get(token.group(), 0) for token in _TOKEN.finditer(body, start, end)) == depth
 
 
 def _all_models(body: bytes) -> Iterator[tuple[int, int]]:
-    """The same for any number of places and any spelling, in one pass."""
+    """Find the same for any number of keys and any spelling, in one pass."""
     depth, key_ends = 0, -1
     for token in _TOKEN.finditer(body):
         text = token[1]
@@ -224,5 +252,5 @@ def _all_models(body: bytes) -> Iterator[tuple[int, int]]:
         elif depth == 1 and token.start() == key_ends:
             yield token.span()
         elif depth == 1 and (text == _KEY or (b"\\" in text and _text(text) == "model")):
-            colon = _COLON.match(body, token.end())
+            colon = _COLON_AFTER_KEY.match(body, token.end())
             key_ends = colon.end() if colon is not None else -1

@@ -1,5 +1,5 @@
-"""The rest of an answer after the commit point: nothing is replayed, no end is invented, and how it ended is
-written down once."""
+"""The rest of an answer after its first byte went to the caller: nothing is replayed, no end is invented, and
+how it ended is reported once."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ from ..core.classify import classify
 from ..core.faults import Fault, Phase, Reply
 from ..core.identity import Connection
 from .error_bodies import ClientError, refusal
-from .ports import Engine, Faults, RequestRun
+from .ports import ConnectionErrors, Engine, RequestRun
 from .response_head import BODY_LIMIT, reply_of_error
 from .sse import StreamWatch
 from .usage import by_kind
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
-"""No token was counted."""
+"""Token counts where none were reported."""
 
 
 class ResponseStream:
-    """Told every chunk that is passed on, unchanged, by `feed`; and how the body ended. `watch` is None for
-    what is not an event stream."""
+    """Watches the rest of an answer as it is passed on, unchanged, and reports once how it ended.
+
+    `feed` takes every chunk. `watch` is None for what is not a stream of events. With `raises`, a stream
+    without its terminal event raises; otherwise it ends with an error event.
+    """
 
     __slots__ = (
-        "_adapter",
         "_connection",
         "_engine",
+        "_errors",
         "_raises",
+        "_reported",
         "_request_run",
-        "_told",
         "_watch",
         "fault",
         "feed",
@@ -37,96 +40,106 @@ class ResponseStream:
 
     def __init__(
         self,
-        adapter: Faults,
+        *,
+        errors: ConnectionErrors,
         engine: Engine,
         request_run: RequestRun,
         connection: Connection,
         watch: StreamWatch | None,
-        *,
         raises: bool,
     ) -> None:
-        self._adapter, self._engine, self._request_run, self._connection, self._watch = (
-            adapter,
-            engine,
-            request_run,
-            connection,
-            watch,
-        )
-        self._raises, self._told = raises, False
+        self._errors = errors
+        self._engine = engine
+        self._request_run = request_run
+        self._connection = connection
+        self._watch = watch
+        self._raises = raises
+        self._reported = False
         self.fault: Fault | None = None
-        self.feed: Callable[[bytes], object] = watch.feed if watch is not None else _unseen
-
-    def finish(self) -> bytes:
-        """The provider closed the body. What is still to be passed on: nothing, or an error event if the
-        stream was cut.
-
-        Raises the module's RemoteProtocolError instead where the setting says so, or where half an event was
-        passed on."""
-        watch = self._watch
-        if watch is None:
-            self.left()
-            return b""
-        whole = watch.whole
-        watch.close()
-        host = self._connection.endpoint.host
-        if watch.error is not None:
-            self._tell(Reply(200, (), watch.error[:BODY_LIMIT], Phase.POST_OUTPUT, host))
-        elif watch.ended:
-            self.left()
-        else:
-            self._tell(Reply(200, (), b"", Phase.POST_OUTPUT, host))
-            cut = self._truncated("stream ended without its terminal event")
-            if self._raises or not whole:
-                raise self._adapter.cut(cut.message)
-            return cut.event(self._connection.dialect)
-        return b""
-
-    def broke(self, error: Exception) -> Exception:
-        """Return the exception by which the connection broke, with what it means here as its message."""
-        error.args = (self._broken(error).message,)
-        return error
-
-    def cut_off(self, error: Exception) -> bytes:
-        """Return what is still to be passed on once the connection broke: an error event; nothing after half
-        an event."""
-        whole = self._watch is not None and self._watch.whole
-        told = self._broken(error)
-        return told.event(self._connection.dialect) if whole else b""
-
-    def _broken(self, error: Exception) -> ClientError:
-        self._tell(reply_of_error(error, Phase.POST_OUTPUT, self._connection.endpoint.host))
-        return self._truncated(str(error) or type(error).__name__)
-
-    def _truncated(self, what: str) -> ClientError:
-        """Return what the caller is told of a stream without an end."""
-        request = self._request_run.headers()["holdfast-request-id"]
-        return refusal("stream_truncated", what=what, connection=self._connection, request=request)
+        self.feed: Callable[[bytes], object] = _unwatched
+        if watch is not None:
+            self.feed = watch.feed
 
     @property
     def usage(self) -> Mapping[str, int]:
-        """The token counts that the stream told so far."""
-        return self._watch.usage if self._watch is not None else NOTHING
+        """Return the token counts that the stream has reported so far."""
+        if self._watch is None:
+            return NOTHING
+        return self._watch.usage
 
     @property
     def model(self) -> str:
-        """Who the provider says answers, as far as the stream told it; else empty."""
-        return self._watch.model if self._watch is not None else ""
+        """Return the model that answers, as far as the provider has named it by now; else ""."""
+        if self._watch is None:
+            return ""
+        return self._watch.model
 
-    def left(self) -> None:
-        """All was passed on, or the caller closed the response: nobody is blamed."""
-        self._tell(None)
+    def finish(self) -> bytes:
+        """Take note that the provider closed the body. Return what is still to be passed on: an error event
+        if the stream was cut, else nothing.
 
-    def _tell(self, reply: Reply | None) -> None:
-        if self._told:
+        Raises the library's RemoteProtocolError instead where `raises` is set, or where half an event was
+        passed on.
+        """
+        watch = self._watch
+        if watch is None:
+            self.end_without_fault()
+            return b""
+        whole = watch.whole
+        watch.close()
+        if watch.error is not None:
+            self._report(self._reply(watch.error[:BODY_LIMIT]))
+            return b""
+        if watch.ended:
+            self.end_without_fault()
+            return b""
+        self._report(self._reply(b""))
+        error = self._truncated("stream ended without its terminal event")
+        if self._raises or not whole:
+            raise self._errors.cut(error.message)
+        return error.event(self._connection.dialect)
+
+    def with_explanation(self, error: Exception) -> Exception:
+        """Take note that the connection broke. Return `error` with its consequence as its message."""
+        error.args = (self._broken(error).message,)
+        return error
+
+    def error_event(self, error: Exception) -> bytes:
+        """Take note that the connection broke. Return what is still to be passed on: an error event; nothing
+        after half an event."""
+        whole = self._watch is not None and self._watch.whole
+        client_error = self._broken(error)
+        if not whole:
+            return b""
+        return client_error.event(self._connection.dialect)
+
+    def end_without_fault(self) -> None:
+        """Take note that all was passed on, or that the caller wants no more."""
+        self._report(None)
+
+    def _broken(self, error: Exception) -> ClientError:
+        self._report(reply_of_error(error, Phase.POST_OUTPUT, self._connection.endpoint.host))
+        return self._truncated(str(error) or type(error).__name__)
+
+    def _truncated(self, what: str) -> ClientError:
+        """Return the error that the caller gets for a stream without an end."""
+        request = self._request_run.headers()["holdfast-request-id"]
+        return refusal("stream_truncated", what=what, connection=self._connection, request=request)
+
+    def _reply(self, body: bytes) -> Reply:
+        host = self._connection.endpoint.host
+        return Reply(200, (), body, phase=Phase.POST_OUTPUT, host=host)
+
+    def _report(self, reply: Reply | None) -> None:
+        """Report the end, the first time only."""
+        if self._reported:
             return
-        self._told = True
-        self.fault = (
-            classify(reply, self._engine.profile(self._connection), now=self._request_run.now())
-            if reply is not None
-            else None
-        )
+        self._reported = True
+        if reply is not None:
+            profile = self._engine.profile(self._connection)
+            self.fault = classify(reply, profile, now=self._request_run.now())
         self._request_run.stream_ended(self.fault, self.model, by_kind(self.usage))
 
 
-def _unseen(chunk: bytes) -> None:
-    """What is no stream of events is not looked at."""
+def _unwatched(chunk: bytes) -> None:
+    """Do nothing: only streams of events are looked at."""

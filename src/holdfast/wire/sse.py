@@ -1,5 +1,5 @@
 """Watches a stream of server-sent events as its bytes pass: when output begins, whether it ended as its
-dialect says it must, which error it told. Does no I/O, changes no byte, and holds at most one unfinished
+dialect requires, which error it reported. Does no I/O, changes no byte, and holds at most one unfinished
 event."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from ..core.identity import Dialect
 
 EVENT_LIMIT = 8 * 1024 * 1024
-"""Bytes: a longer event is passed on without being understood."""
+"""Bytes: a longer event is passed on without being read."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -44,11 +44,14 @@ _FAILED = frozenset({"error", "response.failed"})
 
 
 class StreamWatch:
-    """What one stream has told so far. Feed it every chunk in order, then `close()`.
+    """Watch over one stream. Feed it every chunk in order, then `close()`.
 
-    `started`: output has begun, an event that is more than a preamble was seen. `ended`: the terminal event
-    of the dialect was seen. `error`: the data of the first error event. `model`: who the provider says
-    answers. `usage`: token counts under the provider's names."""
+    started  output has begun: an event that is more than a preamble was seen
+    ended    the terminal event of the dialect was seen
+    error    the data of the first error event
+    model    the model that answers, as the provider names it; "" until it does
+    usage    token counts under the provider's names
+    """
 
     __slots__ = (
         "_after_cr",
@@ -79,16 +82,18 @@ class StreamWatch:
 
     @property
     def whole(self) -> bool:
-        """Whether everything fed so far is whole events, so that another may follow."""
+        """Return whether everything fed so far is whole events, so that another may follow."""
         return not (self._data or self._name or self._parts or self._lost)
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes of the stream, wherever they were cut."""
+        # Most chunks are whole events of output without a mark, and pass here. This runs for every chunk, so
+        # `whole` is written out: the call would cost more than the test.
         if (
             self.started
             and chunk.endswith(b"\n\n")
             and not (self._data or self._name or self._parts or self._lost)
-        ):  # `whole`, without the call
+        ):
             for mark in self._marks:
                 if mark in chunk:
                     break
@@ -115,7 +120,7 @@ class StreamWatch:
             self._hold(rest)
 
     def close(self) -> None:
-        """The stream is over: an event that lacks only its blank line still counts."""
+        """Take note that the stream is over. An event that lacks only its blank line still counts."""
         if self._parts:
             self._line(b"".join(self._parts))
             self._parts.clear()
@@ -128,7 +133,7 @@ class StreamWatch:
             self._parts.append(part)
 
     def _too_long(self, more: bytes) -> bool:
-        """Count what the event under way holds; past the limit it is given up."""
+        """Count the bytes of the unfinished event; past the limit, drop it. Return whether it was dropped."""
         self._size += len(more)
         if self._size > EVENT_LIMIT:
             self._lost = True
@@ -176,19 +181,18 @@ class StreamWatch:
             self.started = True
 
     def _choices(self, choices: Any) -> None:
-        for choice in choices if isinstance(choices, list) else ():
+        if not isinstance(choices, list):
+            return
+        for choice in choices:
             if not isinstance(choice, dict):
                 continue
-            delta = choice.get("delta") or choice.get("message") or {}
             if choice.get("finish_reason"):
                 self.started = self.ended = True
-            elif choice.get("text") or (
-                isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role")
-            ):
+            elif choice.get("text") or _has_output(choice.get("delta") or choice.get("message")):
                 self.started = True
 
     def _note(self, event: Mapping[str, Any]) -> None:
-        """Model and usage stand in the event itself, or in the message or response that it carries."""
+        """Keep model and usage, which are in the event itself or in the message or response in it."""
         for holder in (event, event.get("message"), event.get("response")):
             if isinstance(holder, dict):
                 model, usage = holder.get("model"), holder.get("usage")
@@ -196,3 +200,8 @@ class StreamWatch:
                     self.model = model
                 if isinstance(usage, dict):
                     self.usage |= {name: count for name, count in usage.items() if isinstance(count, int)}
+
+
+def _has_output(delta: Any) -> bool:
+    """Return whether a delta of a choice holds more than a role."""
+    return isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role")

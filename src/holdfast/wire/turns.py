@@ -1,6 +1,7 @@
-"""Whether a request goes on with a turn that an earlier one began: it brings what the model's tools returned.
-Asked only when a session may leave the rung that stands in for its choice, since to look means to read the
-whole body."""
+"""Recognises a request that continues a turn: it brings what the model's tools returned.
+
+Asked only when a session may go back from a fallback to its pin, since the whole body has to be parsed.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +15,17 @@ _TOOL_ROLES = ("tool", "function")
 
 
 def continues_turn(dialect: Dialect, body: bytes | None) -> bool:
-    """Whether the last thing that a body says is a tool's result. A body that nobody can read continues
+    """Return whether the last item of a body is a tool's result. A body that cannot be parsed continues
     nothing."""
     if not body:
         return False
-    where, brings_result = _LAST[dialect]
+    member, is_tool_result = _LAST[dialect]
     try:
-        said = json.loads(body).get(where)
-        return (
-            isinstance(said, list) and bool(said) and isinstance(said[-1], dict) and brings_result(said[-1])
-        )
+        items = json.loads(body).get(member)
+        if not isinstance(items, list) or not items:
+            return False
+        last = items[-1]
+        return isinstance(last, dict) and is_tool_result(last)
     except (ValueError, AttributeError, RecursionError):
         return False
 
@@ -33,20 +35,18 @@ def _chat(message: dict[str, Any]) -> bool:
 
 
 def _responses(item: dict[str, Any]) -> bool:
-    """`function_call_output`, and what the tools of OpenAI's own kinds return: `local_shell_call_output`,
-    `computer_call_output`, …"""
+    """Recognise `function_call_output`, and the outputs of OpenAI's own kinds of tools:
+    `local_shell_call_output`, `computer_call_output`, …"""
     return str(item.get("type")).endswith("_call_output")
 
 
 def _messages(message: dict[str, Any]) -> bool:
-    """A user's message with a result in it, also where reminders follow the result, as Claude Code sends
-    them."""
+    """Recognise a user's message with a result in it, also where reminders follow the result, as Claude Code
+    sends them."""
     content = message.get("content")
-    return (
-        message.get("role") == "user"
-        and isinstance(content, list)
-        and any(isinstance(one, dict) and one.get("type") == "tool_result" for one in content)
-    )
+    if message.get("role") != "user" or not isinstance(content, list):
+        return False
+    return any(isinstance(block, dict) and block.get("type") == "tool_result" for block in content)
 
 
 _LAST: dict[Dialect, tuple[str, Callable[[dict[str, Any]], bool]]] = {
@@ -54,3 +54,4 @@ _LAST: dict[Dialect, tuple[str, Callable[[dict[str, Any]], bool]]] = {
     Dialect.OPENAI_RESPONSES: ("input", _responses),
     Dialect.ANTHROPIC_MESSAGES: ("messages", _messages),
 }
+"""By dialect: the member of a body that holds its messages, and the test for its last one."""

@@ -1,5 +1,4 @@
-"""Token counts as providers tell them: out of a whole answer, from the few bytes where they stand, and by
-what they count."""
+"""Token counts as providers report them: read out of a whole answer, and sorted by kind."""
 
 from __future__ import annotations
 
@@ -8,9 +7,11 @@ from collections.abc import Mapping
 
 _USAGE = b'"usage"'
 _COUNT = re.compile(
-    rb'"((?:prompt|completion|input|output|total|cache_read_input|cache_creation_input)_tokens)"\s*:\s*(\d{1,12})'
+    rb'"((?:prompt|completion|input|output|total|cache_read_input|cache_creation_input)_tokens)"'
+    rb"\s*:\s*(\d{1,12})"
 )
 _NEAR = 1024
+"""Bytes after the key `usage` in which the counts are looked for, so that the body need not be parsed."""
 _KINDS = {
     "prompt_tokens": "input",
     "input_tokens": "input",
@@ -22,17 +23,19 @@ _KINDS = {
 
 
 def usage_of(body: bytes) -> dict[str, int]:
-    """The counts under the provider's names; empty where none are told. What a model wrote cannot be mistaken
-    for them: a quote in a string is escaped."""
+    """Return the counts under the provider's names; empty where there are none.
+
+    What a model wrote cannot be mistaken for them: a quote in a string is escaped.
+    """
     at = body.rfind(_USAGE)
     if at < 0:
         return {}
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for name, count in _COUNT.findall(body, at, at + _NEAR):
-        found.setdefault(name.decode("ascii"), int(count))
-    return found
+        counts.setdefault(name.decode("ascii"), int(count))
+    return counts
 
 
 def by_kind(usage: Mapping[str, int]) -> dict[str, int]:
-    """The same by the kind of token, for the journal; without what is a sum or counts nothing."""
+    """Return counts by the kind of token, for the journal; without sums and zeros."""
     return {_KINDS[name]: count for name, count in usage.items() if count and name in _KINDS}

@@ -1,0 +1,142 @@
+"""Sorts the headers of a caller's request: those that pass to a provider, and those that we read."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+from .header_names import read_connection
+from .header_policy import Verdict, request_verdict, without_credentials
+from .ports import RawHeaders
+
+_READABLE = frozenset({b"gzip", b"deflate", b"identity"})
+"""Content codings that we can decode."""
+
+
+class ClientHeaders(NamedTuple):
+    """A caller's headers, sorted by `header_policy`, and what we read in them.
+
+    kept            pass to every provider
+    sizes           the length headers, for a body that streams past
+    accepts         the content codings that the caller accepts
+    client_retries  how often the SDK has repeated this request
+    versioned       an `anthropic-version` is among them
+    optional        pass where the provider's `forward_headers` name them
+    credentials     what the caller presented
+    """
+
+    kept: RawHeaders
+    sizes: RawHeaders
+    accepts: bytes | None
+    client_retries: int
+    versioned: bool
+    optional: RawHeaders
+    credentials: tuple[bytes, ...]
+
+
+class _HeaderRule(IntEnum):
+    """The treatment of a caller's header; most have none and are kept.
+
+    OPTIONAL     goes to `ClientHeaders.optional`
+    DROPPED      does not leave
+    SIZE         says how long the body is
+    ACCEPTS      names the content codings of the answer
+    CONNECTION   names further headers that do not leave
+    CREDENTIAL   is the caller's own, and does not leave
+    RETRIES      is kept, and counts what the SDK repeated
+    VERSION      is kept, and shows Anthropic's dialect
+    """
+
+    OPTIONAL = 1
+    DROPPED = 2
+    SIZE = 3
+    ACCEPTS = 4
+    CONNECTION = 5
+    CREDENTIAL = 6
+    RETRIES = 7
+    VERSION = 8
+
+
+_HEADER_RULES = {
+    b"content-length": _HeaderRule.SIZE,
+    b"transfer-encoding": _HeaderRule.SIZE,
+    b"accept-encoding": _HeaderRule.ACCEPTS,
+    b"connection": _HeaderRule.CONNECTION,
+    b"authorization": _HeaderRule.CREDENTIAL,
+    b"x-api-key": _HeaderRule.CREDENTIAL,
+    b"api-key": _HeaderRule.CREDENTIAL,
+    b"x-stainless-retry-count": _HeaderRule.RETRIES,
+    b"anthropic-version": _HeaderRule.VERSION,
+}
+# As globals, since every header of every request is compared with them.
+_OPTIONAL, _DROPPED, _SIZE, _ACCEPTS, _CONNECTION, _CREDENTIAL, _RETRIES, _VERSION = _HeaderRule
+_BY_VERDICT = {
+    Verdict.PASSES: None,
+    Verdict.OPTIONAL: _HeaderRule.OPTIONAL,
+    Verdict.DROPPED: _HeaderRule.DROPPED,
+}
+
+
+def filter_headers(headers: RawHeaders) -> ClientHeaders:
+    """Sort a caller's headers, once: what is kept can leave for any connection."""
+    kept: RawHeaders = []
+    optional: RawHeaders = []
+    sizes: RawHeaders = []
+    credentials: list[bytes] = []
+    named: frozenset[bytes] = frozenset()
+    accepts, retries, versioned = None, 0, False
+    for pair in headers:
+        rule = _rule_of(pair[0])
+        if rule is None:
+            kept.append(pair)
+        elif rule is _DROPPED:
+            continue
+        elif rule is _OPTIONAL:
+            optional.append(pair)
+        elif rule is _SIZE:
+            sizes.append(pair)
+        elif rule is _ACCEPTS:
+            accepts = pair[1]
+        elif rule is _CREDENTIAL:
+            credentials.append(pair[1].rpartition(b" ")[2])
+        elif rule is _CONNECTION:
+            named |= read_connection(pair[1])[1]
+        else:
+            kept.append(pair)
+            versioned = versioned or rule is _VERSION
+            if rule is _RETRIES and pair[1].isdigit():
+                retries = int(pair[1])
+    if named:
+        kept = [pair for pair in kept if pair[0].lower() not in named]
+        optional = [pair for pair in optional if pair[0].lower() not in named]
+    kept, optional = without_credentials(kept, credentials), without_credentials(optional, credentials)
+    return ClientHeaders(
+        kept=kept,
+        sizes=sizes,
+        accepts=accepts,
+        client_retries=retries,
+        versioned=versioned,
+        optional=optional,
+        credentials=tuple(credentials),
+    )
+
+
+@lru_cache(maxsize=64)
+def readable_codings(accepted: bytes, stream: bool) -> bytes:
+    """Return the codings that the caller accepts and that we can decode; none for a stream, which is watched
+    as it passes."""
+    if stream:
+        return b"identity"
+    items = accepted.split(b",")
+    codings = [item.strip() for item in items if item.partition(b";")[0].strip().lower() in _READABLE]
+    return b", ".join(codings) or b"identity"
+
+
+@lru_cache(maxsize=1024)
+def _rule_of(name: bytes) -> _HeaderRule | None:
+    """Return the treatment of a header by its name; None, by far the most frequent, keeps it."""
+    lower = name.lower()
+    if lower in _HEADER_RULES:
+        return _HEADER_RULES[lower]
+    return _BY_VERDICT[request_verdict(lower)]
