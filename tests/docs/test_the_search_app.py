@@ -50,7 +50,7 @@ def test_the_search_app_degrades_visibly_and_heals_by_itself(
         app = module.SearchApp(hf, corpus, settings={"url": provider.root})
         page = app.search("kelp")
         assert (page.results, page.summary) == (corpus[:1], "")
-        assert "nobody agreed to obtain one (holdfast provision amazee --accept)" in page.notice
+        assert "obtaining one needs your consent (holdfast provision amazee --accept)" in page.notice
         assert provider.requests == [], "a page view obtains nothing"
 
         for path in LISTS:
@@ -85,7 +85,7 @@ def test_the_search_app_degrades_visibly_and_heals_by_itself(
             key.blocked = True
         assert "deleted, blocked or reported as leaked" in app.search("kelp").notice
         assert hf.provisioning.jobs.settle()
-        assert "is not accepted any more (holdfast provision repair amazee)" in app.search("kelp").notice
+        assert "is no longer accepted (holdfast provision repair amazee)" in app.search("kelp").notice
     assert (service.minted, service.attempts) == (1, 1)
 
 

@@ -15,7 +15,7 @@ from holdfast.core.errors import IdentityError
 from holdfast.core.identity import Auth, Dialect, ProviderName, is_loopback
 from holdfast.providers import presets, profiles
 
-COLUMNS = {"name", "docs", "profile", "env", "auth", "endpoints", "models_path", "key_prefixes"}
+COLUMNS = {"name", "docs", "profile", "env", "auth", "endpoints", "key_prefixes"}
 SOURCE = Path(holdfast.__file__).parent
 VARIABLE = re.compile(r"\b[A-Z][A-Z0-9_]*_(?:API_KEY|TOKEN|SECRET_KEY)\b")
 

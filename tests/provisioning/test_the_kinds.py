@@ -327,4 +327,4 @@ def test_an_answer_without_a_key_says_what_it_lacks_and_quotes_nothing(rig: Rig,
             record = held.provisioning.begin("trial", kind, rig.settings)
             with pytest.raises(MalformedAnswer) as caught:
                 held.provisioning.kinds[kind].read(record, text, held.provisioning.tools(record))
-            assert str(caught.value).startswith("the answer ")
+            assert str(caught.value).startswith("the response ")

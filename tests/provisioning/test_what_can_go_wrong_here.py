@@ -18,7 +18,7 @@ from holdfast.credentials.secrets_file import SecretsFile
 from holdfast.engine.provisioning import Ready
 from holdfast.engine.provisioning_host import ProvisioningHost
 from holdfast.fake_provider import status
-from holdfast.provisioning.sealed_replies import Sealed
+from holdfast.provisioning.sealed_replies import SealedReplies
 from holdfast.sdk.api import Holdfast
 from holdfast.store.sqlite import SqliteStore
 from stories.story import ask, refusal
@@ -41,7 +41,8 @@ def full_directory(*_: object, **__: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "name", "how"), [(SqliteStore, "save_provision", full), (Sealed, "reserve", full_directory)]
+    ("owner", "name", "how"),
+    [(SqliteStore, "save_provision", full), (SealedReplies, "reserve", full_directory)],
 )
 def test_where_nothing_can_be_written_nothing_is_asked_for(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, how: Any
@@ -77,7 +78,7 @@ def test_an_answer_that_the_disk_refuses_is_held_by_the_process_that_got_it(
 ) -> None:
     with rig.open() as held:
         with monkeypatch.context() as patch:
-            patch.setattr(Sealed, "fill", full_directory)
+            patch.setattr(SealedReplies, "fill", full_directory)
             with pytest.raises(ConfigError):
                 rig.asks(held)
         assert isinstance(rig.asks(held, consent=None), Ready)
@@ -90,7 +91,7 @@ def test_room_for_the_answer_is_on_the_disk_before_it_is_asked_for(rig: Rig) -> 
     assert room.stat().st_size == 65536
     assert room.stat().st_mode & 0o777 == 0o600
     assert room.parent.stat().st_mode & 0o777 == 0o700
-    sealed = Sealed(rig.home / "sealed")
+    sealed = SealedReplies(rig.home / "sealed")
     assert sealed.text(room.name) is None
     sealed.fill(room.name, "short")
     assert (sealed.text(room.name), room.stat().st_size) == ("short", 5)

@@ -62,7 +62,7 @@ class SecretsFile:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the file is unchanged since it was read."""
+        """True while the file is unchanged since it was read."""
         return self._stamp is not None and stamp(self.path) == self._stamp
 
     def get(self, provider: str, label: str) -> Secret | None:

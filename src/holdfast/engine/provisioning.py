@@ -18,7 +18,7 @@ from ..core.model_roles import Role, bind
 from ..core.provisioning_state import Consent, Record, State, granted
 from ..core.secret import Secret
 from ..provisioning import KINDS, Provisioner, ProvisioningPorts, Runner, Tools, obstacle
-from ..provisioning.sealed_replies import Sealed
+from ..provisioning.sealed_replies import SealedReplies
 from .provisioning_host import ProvisioningHost
 from .provisioning_watch import Listener, ProvisioningWatch, pins_of
 
@@ -57,7 +57,7 @@ class Provisioning:
     def __init__(self, engine: Engine, kinds: Mapping[str, Provisioner] = KINDS) -> None:
         self.engine, self.kinds = engine, kinds
         self.host = ProvisioningHost(engine, kinds)
-        answers = Sealed(engine.home.secrets.with_name("sealed"))
+        answers = SealedReplies(engine.home.secrets.with_name("sealed"))
         ports = ProvisioningPorts(
             records=engine.store,
             answers=answers,

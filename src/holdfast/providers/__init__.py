@@ -1,1 +1,1 @@
-"""What is known of providers: presets, and profiles of how each words its errors."""
+"""Data about known providers: presets, and profiles of the errors of each."""

@@ -1,5 +1,5 @@
-"""Keys that a program obtains for its user: one file per kind of provider, and the runner that takes their
-steps (story 3)."""
+"""Keys that Holdfast obtains for its user: one file for each kind of provider, and the runner that takes
+their steps (story 3)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ _ALL: tuple[Provisioner, ...] = (
     GitHubModels(),
     Token(),
 )
-KINDS: dict[str, Provisioner] = {one.kind: one for one in _ALL}
+KINDS: dict[str, Provisioner] = {provisioner.kind: provisioner for provisioner in _ALL}
 
 __all__ = ["KINDS", "Ask", "Provisioner", "ProvisioningPorts", "Question", "Runner", "Tools", "obstacle"]

@@ -1,4 +1,4 @@
-"""What a provisioner is, and what a runner is given to work with: shells of one kind know nothing of the
+"""The interface of a provisioner, and the tools that its methods get. No kind of provisioner knows the
 others."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .model_lists import read_list
 
 
 class Question(NamedTuple):
-    """One request to a control plane. `key` is a reference; `body` becomes JSON."""
+    """A request to a control plane. `key` is a reference; `body` becomes JSON."""
 
     endpoint: Endpoint
     method: str
@@ -28,8 +28,8 @@ class Question(NamedTuple):
 
 
 class ProvisionedKey(NamedTuple):
-    """What a mint gave: the URL that the key is for, and the key itself, or a reference to where it always
-    is."""
+    """A key that was obtained, and the URL that it is for: the key itself, or a reference to it. `expires_at`
+    is in epoch seconds."""
 
     url: str
     secret: Secret | None
@@ -38,44 +38,47 @@ class ProvisionedKey(NamedTuple):
 
 
 class MalformedAnswer(ValueError):
-    """An answer without what must be in it. The text says what is missing and quotes nothing of it."""
+    """A response without what must be in it. The text says what is missing and quotes nothing."""
 
 
 Ask = Callable[[Question], Reply]
+"""Sends one request once and returns the response, also where none came."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """`ask` sends one question once; `derive` makes of a name the same secret text each time, which only this
-    home can; `fault` reads an answer."""
+    """The tools of a provisioner. `ask` sends a request once; `derive` returns the same secret text for a
+    name each time, different for each home; `fault` classifies a response."""
 
     ask: Ask
     derive: Callable[[str], str]
     fault: Callable[[Reply], Fault]
 
     def listing(self, question: Question) -> Listing:
-        """Ask for a list of models, and read what came."""
+        """Request a list of models and read it. Never raises."""
         reply = self.ask(question)
         if reply.status == 200:
             return read_list(reply.status, reply.body)
         refused = self.fault(reply).kind in (FaultClass.AUTH_REJECTED, FaultClass.AUTH_EXPIRED)
-        return read_list(reply.status, reply.body, self.told(reply), refused=refused)
+        return read_list(reply.status, reply.body, self.summary(reply), refused=refused)
 
-    def told(self, reply: Reply) -> str:
-        """An answer in words fit for a message and a record."""
-        said = self.fault(reply).excerpt or redact(reply.body[:300].decode("utf-8", "replace"), limit=160)
-        return f"HTTP {reply.status}: {said}" if reply.status is not None else said
+    def summary(self, reply: Reply) -> str:
+        """Return the status and the message of a response, redacted: for a message or a record."""
+        text = self.fault(reply).excerpt or redact(reply.body[:300].decode("utf-8", "replace"), limit=160)
+        if reply.status is None:
+            return text
+        return f"HTTP {reply.status}: {text}"
 
 
 class Provisioner(Protocol):
-    """How one kind of provider gives keys. `window` is how long (seconds) it counts attempts, also refused
-    ones."""
+    """A kind of provider that gives keys. `window` is the time (seconds) for which it counts attempts, also
+    refused ones."""
 
     @property
     def kind(self) -> str: ...
     @property
     def profile(self) -> str:
-        """Its vocabulary of errors."""
+        """The name of its vocabulary of errors."""
         ...
 
     @property
@@ -84,72 +87,91 @@ class Provisioner(Protocol):
     def window(self) -> float: ...
 
     def offer(self, record: Record) -> str:
-        """What the user is asked to agree to, in one sentence: what is made, where, and what it may cost."""
+        """Return what the user is asked to agree to, in one sentence: what is made, where, and its cost."""
         ...
 
     def mint(self, record: Record, tools: Tools) -> Question | ProvisionedKey:
-        """The one request that makes the key of `record.intent`, or the key if none is needed. Raises
-        HoldfastError."""
+        """Return the one request that makes the key of `record.intent`, or the key if no request is needed.
+        Raises HoldfastError."""
         ...
 
     def read(self, record: Record, text: str, tools: Tools) -> ProvisionedKey:
-        """What is in its answer. Raises Malformed, IdentityError for an address that no provider has."""
+        """Return the key in the response to `mint`. Raises MalformedAnswer, and IdentityError for an address
+        that no provider can have."""
         ...
 
     def reconcile(self, record: Record, tools: Tools) -> ProvisionedKey | None:
-        """After an unknown outcome: the key if it was made and can be had, else None, and then nothing of the
-        intent is left there. Raises NotReady when that could not be found out."""
+        """After an unknown outcome, return the key if it was made and can be had. Else return None; nothing
+        of the intent exists there then. Raises NotReady when neither is certain."""
         ...
 
     def models(self, record: Record, tools: Tools) -> Listing:
-        """Which models the key may use."""
+        """Return the models that the key may use."""
         ...
 
     def revoke(self, record: Record, tools: Tools) -> bool:
-        """Give the key back; whether the other side did."""
+        """Revoke the key. Return whether that was done."""
         ...
 
     def address(self, record: Record) -> Mapping[str, object]:
-        """What holdfast.toml says of it besides its key and models."""
+        """Return the fields of its entry in holdfast.toml besides keys and models."""
         ...
 
 
 def key_of(record: Record) -> Key:
-    """The key of a record, as a value."""
+    """Return the key of a record."""
     return key_at(record.name, record.key)
 
 
 def key_at(name: ProviderName, ref: str) -> Key:
-    """The key behind a reference."""
-    scheme, _, rest = ref.partition(":")
-    return Key(name, rest if scheme == "store" else "admin", ref)
+    """Return the key behind a reference."""
+    scheme, _, label = ref.partition(":")
+    if scheme != "store":
+        label = "admin"
+    return Key(name, label, ref)
 
 
 def endpoint(url: str, *, keyless: bool = False) -> Endpoint:
-    """An endpoint to ask. Raises IdentityError."""
-    return Endpoint(url, auth=Auth.NONE if keyless else Auth.BEARER)
+    """Return the endpoint at a URL. Raises IdentityError."""
+    auth = Auth.BEARER
+    if keyless:
+        auth = Auth.NONE
+    return Endpoint(url, auth=auth)
+
+
+def limits_of(record: Record, options: Mapping[str, str]) -> dict[str, Any]:
+    """Return the limits in a record's settings, by the names that the service has for them (`options`)."""
+    return {theirs: record.settings[ours] for ours, theirs in options.items() if record.settings.get(ours)}
+
+
+def described_limits(record: Record, options: Mapping[str, str]) -> str:
+    """Return the limits in a record's settings as a text for the user; empty without any."""
+    return ", ".join(f"{name} {record.settings[name]}" for name in options if record.settings.get(name))
 
 
 def document_of(text: str | bytes) -> Any:
-    """Return what an answer in JSON holds. Raises Malformed."""
+    """Parse a JSON response. Raises MalformedAnswer."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise MalformedAnswer("the answer is not JSON") from None
+        raise MalformedAnswer("the response is not JSON") from None
 
 
 def text_of(document: Any, *path: str) -> str:
-    """The text at a path of a JSON document. Raises Malformed."""
+    """Return the text at a path of a JSON document. Raises MalformedAnswer."""
     for name in path:
-        document = document.get(name) if isinstance(document, dict) else None
+        if not isinstance(document, dict):
+            document = None
+            break
+        document = document.get(name)
     if not isinstance(document, str) or not document.strip():
-        raise MalformedAnswer(f"the answer has no text at '{'.'.join(path)}'")
+        raise MalformedAnswer(f"the response has no text at '{'.'.join(path)}'")
     return document
 
 
 def secret_of(text: str) -> Secret:
-    """A key that came in an answer. Raises Malformed."""
+    """Return a key from a response. Raises MalformedAnswer."""
     try:
         return Secret(text)
     except ValueError:
-        raise MalformedAnswer("the answer holds something that cannot be a key") from None
+        raise MalformedAnswer("the response has a value that cannot be a key") from None

@@ -1,8 +1,8 @@
-"""LiteLLM proxies: a virtual key whose value we choose, so that asking again makes no second one
+"""LiteLLM proxies: a virtual key whose value we choose, so that a repeated request makes no second one
 (docs.litellm.ai/docs/proxy/virtual_keys).
 
-Sending the same `key` again, also twice at once, is answered 200 and leaves one key (1.81 and 1.106 alike).
-An alias would spoil that: the second time it is refused with 400, because it is taken."""
+Sending the same `key` again, also twice at once, is answered with 200 and leaves one key (1.81 and 1.106
+alike). No alias is sent: the second request would be refused with 400, because the alias is taken."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from .base import (
     ProvisionedKey,
     Question,
     Tools,
+    described_limits,
     document_of,
     endpoint,
     key_at,
     key_of,
+    limits_of,
     text_of,
 )
 from .model_lists import merged
@@ -38,77 +40,79 @@ _OPTIONS = {
 
 
 def root_of(url: str) -> str:
-    """A proxy's address without what people paste behind it. Raises IdentityError."""
+    """Return a proxy's base URL, without the path of a call. Raises IdentityError."""
     url = endpoint(url).url
-    return url.removesuffix(next((call for call in _CALLS if url.endswith(call)), ""))
+    for call in _CALLS:
+        if url.endswith(call):
+            return url.removesuffix(call)
+    return url
 
 
 def endpoints_of(url: str) -> Mapping[str, object]:
-    """What a LiteLLM proxy at `url` speaks, as holdfast.toml says it."""
-    spoken = {"openai-chat": f"{url}/v1", "openai-responses": f"{url}/v1", "anthropic-messages": url}
-    return {"endpoints": spoken, "profile": "litellm"}
+    """Return the fields of a LiteLLM proxy at `url` for holdfast.toml."""
+    endpoints = {"openai-chat": f"{url}/v1", "openai-responses": f"{url}/v1", "anthropic-messages": url}
+    return {"endpoints": endpoints, "profile": "litellm"}
 
 
 def models_at(record: Record, tools: Tools) -> Listing:
-    """Both lists of a proxy: either may be closed to a key, and only the second says which model chats."""
-    names = tools.listing(Question(endpoint(f"{record.url}/v1"), "GET", "/models", key=key_of(record)))
-    return merged(
-        [names, tools.listing(Question(endpoint(record.url), "GET", "/model/info", key=key_of(record)))]
-    )
+    """Return the two lists of a proxy, merged: a key may be allowed only one, and only the second has the
+    mode of each model."""
+    names = Question(endpoint(f"{record.url}/v1"), "GET", "/models", key=key_of(record))
+    modes = Question(endpoint(record.url), "GET", "/model/info", key=key_of(record))
+    return merged([tools.listing(names), tools.listing(modes)])
 
 
 class LiteLLM:
-    """Settings: `url`; `admin`, a reference to a key that may make keys; and of `_OPTIONS` what the new key
-    is limited to."""
+    """A virtual key of a LiteLLM proxy. Settings: `url`; `admin`, a reference to a key that may make keys;
+    and limits of the new key (`_OPTIONS`)."""
 
     kind, profile, capability, window = "litellm", "litellm", Capability.REPLAYABLE, 0.0
 
     def offer(self, record: Record) -> str:
-        limits = ", ".join(
-            f"{name} {record.settings[name]}" for name in _OPTIONS if record.settings.get(name)
-        )
+        limits = described_limits(record, _OPTIONS) or "without a limit of its own"
         root, admin = root_of(record.settings["url"]), record.settings["admin"]
-        return f"one virtual key at {root} ({limits or 'without a limit of its own'}), made with {admin}"
+        return f"one virtual key at {root} ({limits}), made with {admin}"
 
     def mint(self, record: Record, tools: Tools) -> Question:
-        limits = {
-            theirs: record.settings[ours] for ours, theirs in _OPTIONS.items() if record.settings.get(ours)
+        body = {
+            "key": _value(record, tools),
+            "metadata": {"holdfast": f"{record.name} {record.intent}"},
+            **limits_of(record, _OPTIONS),
         }
-        named = {"key": _value(record, tools), "metadata": {"holdfast": f"{record.name} {record.intent}"}}
-        return self._admin(record, "POST", "/key/generate", named | limits)
+        return self._admin(record, "POST", "/key/generate", body)
 
     def read(self, record: Record, text: str, tools: Tools) -> ProvisionedKey:
-        answer = document_of(text)
-        value = text_of(answer, "key")
+        document = document_of(text)
+        value = text_of(document, "key")
         if value != _value(record, tools):
-            raise MalformedAnswer("the answer holds another key than the one that was asked for")
-        return ProvisionedKey(
-            root_of(record.settings["url"]), Secret(value), expires_at=times.moment(answer.get("expires"))
-        )
+            raise MalformedAnswer("the response has another key than the one that was asked for")
+        expires_at = times.moment(document.get("expires"))
+        return ProvisionedKey(root_of(record.settings["url"]), Secret(value), expires_at=expires_at)
 
-    def reconcile(self, record: Record, tools: Tools) -> ProvisionedKey | None:  # noqa: ARG002 - asking again is enough
+    def reconcile(self, record: Record, tools: Tools) -> ProvisionedKey | None:  # noqa: ARG002
+        """Return None: the same request is sent again."""
         return None
 
     def models(self, record: Record, tools: Tools) -> Listing:
         return models_at(record, tools)
 
     def revoke(self, record: Record, tools: Tools) -> bool:
-        return tools.ask(
-            self._admin(record, "POST", "/key/delete", {"keys": [_value(record, tools)]})
-        ).status in (200, 404)
+        question = self._admin(record, "POST", "/key/delete", {"keys": [_value(record, tools)]})
+        return tools.ask(question).status in (200, 404)
 
     def address(self, record: Record) -> Mapping[str, object]:
         return endpoints_of(record.url)
 
     def _admin(self, record: Record, method: str, path: str, body: object) -> Question:
         return Question(
-            endpoint(root_of(record.settings["url"])),
-            method,
-            path,
-            body,
-            key_at(ProviderName(record.name), record.settings["admin"]),
+            endpoint=endpoint(root_of(record.settings["url"])),
+            method=method,
+            path=path,
+            body=body,
+            key=key_at(ProviderName(record.name), record.settings["admin"]),
         )
 
 
 def _value(record: Record, tools: Tools) -> str:
+    """Return the value of the intent's key, which is the same at each attempt."""
     return f"sk-{tools.derive(record.intent)}"

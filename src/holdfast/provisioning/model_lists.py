@@ -1,4 +1,4 @@
-"""What a service says of its models, read in any shape; a failure is never an empty list."""
+"""Lists of models, read in any format; a failure is never an empty list."""
 
 from __future__ import annotations
 
@@ -17,44 +17,47 @@ _STATUSES = {
 }
 
 
-def read_list(status: int | None, body: bytes, told: str = "", *, refused: bool = False) -> Listing:
-    """Return what an answer lists. `told` is what a message may say of a failure; `refused` that it speaks of
-    the key, at whatever status. Never raises."""
+_BY_CERTAINTY = [
+    Listed.EMPTY,
+    Listed.REFUSED,
+    Listed.FORBIDDEN,
+    Listed.MALFORMED,
+    Listed.UNSUPPORTED,
+    Listed.UNREACHABLE,
+]
+"""Lists without names, the one that says most first."""
+
+
+def read_list(status: int | None, body: bytes, summary: str = "", *, refused: bool = False) -> Listing:
+    """Return the list in a response. `summary` describes a failure; `refused` says that the key was refused,
+    whatever the status. Never raises."""
     if status != 200:
-        return Listing(
-            Listed.REFUSED if refused else _STATUSES.get(status or 0, Listed.UNREACHABLE), told=told
-        )
+        kind = _STATUSES.get(status or 0, Listed.UNREACHABLE)
+        if refused:
+            kind = Listed.REFUSED
+        return Listing(kind, told=summary)
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         document = None
     offers = read_models(document)
     if offers is None:
-        return Listing(Listed.MALFORMED, told="the answer is no list of models")
+        return Listing(Listed.MALFORMED, told="the response is not a list of models")
     if not offers:
         return Listing(Listed.EMPTY, told="the list is empty: this key may use no model")
     return Listing(Listed.OK, offers)
 
 
 def merged(listings: Sequence[Listing]) -> Listing:
-    """What several sources say together: the names of the first that has any, with the modes that any of them
-    knows; without names, the first that says anything definite."""
+    """Merge lists: the names of the first that has any, with the modes that any of them has; without names,
+    the list that says most."""
     modes = {offer.name: offer.mode for listing in listings for offer in listing.offers if offer.mode}
-    first = next((one for one in listings if one.offers), None)
-    if first is not None:
-        return first._replace(
-            offers=tuple(OfferedModel(offer.name, modes.get(offer.name, "")) for offer in first.offers)
-        )
-    rank = [
-        Listed.EMPTY,
-        Listed.REFUSED,
-        Listed.FORBIDDEN,
-        Listed.MALFORMED,
-        Listed.UNSUPPORTED,
-        Listed.UNREACHABLE,
-    ]
+    for listing in listings:
+        if listing.offers:
+            offers = (OfferedModel(offer.name, modes.get(offer.name, "")) for offer in listing.offers)
+            return listing._replace(offers=tuple(offers))
     return min(
         listings,
-        key=lambda one: rank.index(one.kind),
-        default=Listing(Listed.UNSUPPORTED, told="nothing lists models here"),
+        key=lambda listing: _BY_CERTAINTY.index(listing.kind),
+        default=Listing(Listed.UNSUPPORTED, told="there is no list of models here"),
     )

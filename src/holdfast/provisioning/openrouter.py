@@ -1,7 +1,7 @@
-"""OpenRouter: keys made with a management key (openrouter.ai/docs/api/api-reference/api-keys), and the user's
-own by signing in with PKCE.
+"""OpenRouter: keys made with a management key (openrouter.ai/docs/api/api-reference/api-keys), and keys of
+the user's account, by signing in with PKCE.
 
-A made key is shown once, and can be found by its name afterwards: one of unknown outcome is deleted before
+A new key is shown once, and can be found by its name later: after an unknown outcome it is deleted before
 another is made."""
 
 from __future__ import annotations
@@ -10,12 +10,26 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from ..core.errors import NotReady
+from ..core.faults import Reply
 from ..core.model_roles import Listing
 from ..core.provisioning_state import Capability, Record
-from .base import ProvisionedKey, Question, Tools, document_of, endpoint, key_at, key_of, secret_of, text_of
+from .base import (
+    ProvisionedKey,
+    Question,
+    Tools,
+    described_limits,
+    document_of,
+    endpoint,
+    key_at,
+    key_of,
+    limits_of,
+    secret_of,
+    text_of,
+)
 
 API = "https://openrouter.ai/api/v1"
 _SITE = "https://openrouter.ai/auth"
@@ -28,92 +42,100 @@ def _api(record: Record) -> str:
 
 
 class _OpenRouter:
+    """Common parts of both kinds."""
+
     profile, window = "openrouter", 60.0
 
-    def read(self, record: Record, text: str, tools: Tools) -> ProvisionedKey:  # noqa: ARG002 - the protocol's
-        answer = document_of(text)
-        return ProvisionedKey(_api(record), secret_of(text_of(answer, "key")))
+    def read(self, record: Record, text: str, tools: Tools) -> ProvisionedKey:  # noqa: ARG002
+        return ProvisionedKey(_api(record), secret_of(text_of(document_of(text), "key")))
 
     def models(self, record: Record, tools: Tools) -> Listing:
         return tools.listing(Question(endpoint(record.url), "GET", "/models", key=key_of(record)))
 
     def address(self, record: Record) -> Mapping[str, object]:
-        spoken = {
+        if record.url == API:
+            return {"preset": "openrouter"}
+        endpoints = {
             "openai-chat": record.url,
             "openai-responses": record.url,
             "anthropic-messages": record.url.removesuffix("/v1"),
         }
-        return (
-            {"preset": "openrouter"} if record.url == API else {"endpoints": spoken, "profile": "openrouter"}
-        )
+        return {"endpoints": endpoints, "profile": "openrouter"}
 
 
 class OpenRouterKey(_OpenRouter):
-    """Settings: `admin`, a reference to a management key; of `_OPTIONS` what the new key is limited to."""
+    """A key made with a management key. Settings: `admin`, a reference to it; and limits of the new key
+    (`_OPTIONS`)."""
 
     kind, capability = "openrouter", Capability.RECONCILABLE
 
     def offer(self, record: Record) -> str:
-        limits = ", ".join(
-            f"{name} {record.settings[name]}" for name in _OPTIONS if record.settings.get(name)
-        )
-        limits = limits or "without a limit of its own: it spends your credits"
+        limits = described_limits(record, _OPTIONS) or "without a limit of its own: it spends your credits"
         return f"one key at OpenRouter ({limits}), made with {record.settings['admin']}"
 
-    def mint(self, record: Record, tools: Tools) -> Question:  # noqa: ARG002 - the protocol's
-        limits = {
-            theirs: record.settings[ours] for ours, theirs in _OPTIONS.items() if record.settings.get(ours)
-        }
-        return self._admin(record, "POST", "/keys", {"name": _name(record), **limits})
+    def mint(self, record: Record, tools: Tools) -> Question:  # noqa: ARG002
+        return self._admin(record, "POST", "/keys", {"name": _name(record), **limits_of(record, _OPTIONS)})
 
     def reconcile(self, record: Record, tools: Tools) -> ProvisionedKey | None:
-        """A key is never shown twice, so what was made and lost is deleted."""
-        for found in self._named(record, tools):
-            reply = tools.ask(self._admin(record, "DELETE", f"/keys/{found}"))
+        """Delete the intent's key and return None: a key is never shown twice."""
+        for key_hash in self._hashes(record, tools):
+            reply = tools.ask(self._admin(record, "DELETE", f"/keys/{key_hash}"))
             if reply.status not in (200, 204, 404):
-                raise _unknown(record, tools.told(reply))
+                raise _unknown(record, tools.summary(reply))
         return None
 
     def revoke(self, record: Record, tools: Tools) -> bool:
         return all(
-            tools.ask(self._admin(record, "DELETE", f"/keys/{found}")).status in (200, 204, 404)
-            for found in self._named(record, tools)
+            tools.ask(self._admin(record, "DELETE", f"/keys/{key_hash}")).status in (200, 204, 404)
+            for key_hash in self._hashes(record, tools)
         )
 
-    def _named(self, record: Record, tools: Tools) -> list[str]:
-        """The hashes of the keys that carry the intent's name. Raises NotReady."""
-        found: list[str] = []
+    def _hashes(self, record: Record, tools: Tools) -> list[str]:
+        """Return the hashes of the keys with the intent's name. Raises NotReady."""
+        hashes: list[str] = []
         offset = 0
         for _ in range(_MOST_PAGES):
             reply = tools.ask(self._admin(record, "GET", f"/keys?offset={offset}"))
-            try:
-                rows = json.loads(reply.body)["data"] if reply.status == 200 else None
-            except (ValueError, KeyError, TypeError):
-                rows = None
-            if not isinstance(rows, list):
-                raise _unknown(record, tools.told(reply))
-            found += [
-                str(one["hash"])
-                for one in rows
-                if isinstance(one, dict) and one.get("name") == _name(record) and one.get("hash")
-            ]
+            rows = _rows(reply)
+            if rows is None:
+                raise _unknown(record, tools.summary(reply))
+            named = [row for row in rows if isinstance(row, dict) and row.get("name") == _name(record)]
+            hashes += [str(row["hash"]) for row in named if row.get("hash")]
             if not rows:
-                return found
+                return hashes
             offset += len(rows)
-        return found
+        return hashes
 
     def _admin(self, record: Record, method: str, path: str, body: object = None) -> Question:
         return Question(
-            endpoint(_api(record)), method, path, body, key_at(record.name, record.settings["admin"])
+            endpoint=endpoint(_api(record)),
+            method=method,
+            path=path,
+            body=body,
+            key=key_at(record.name, record.settings["admin"]),
         )
 
 
+def _rows(reply: Reply) -> list[Any] | None:
+    """Return the rows of a page of keys; None for any other response."""
+    if reply.status != 200:
+        return None
+    try:
+        rows = json.loads(reply.body)["data"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not isinstance(rows, list):
+        return None
+    return rows
+
+
 class OpenRouterSignIn(_OpenRouter):
-    """Settings: `code`, what the user brings back from `consent_page`. Each code serves once."""
+    """A key of the user's account. Settings: `code`, which `consent_page` gives to the user; it can be used
+    once."""
 
     kind, capability = "openrouter-signin", Capability.INTERACTIVE
 
-    def offer(self, record: Record) -> str:  # noqa: ARG002 - the protocol's
+    def offer(self, record: Record) -> str:  # noqa: ARG002
         return (
             "one key of your OpenRouter account, which spends your credits; "
             "you can withdraw it at openrouter.ai/settings/keys"
@@ -123,28 +145,27 @@ class OpenRouterSignIn(_OpenRouter):
         code = record.settings.get("code")
         if not code:
             raise NotReady(
-                "signing in gives a code, which is missing",
+                "the code is missing that signing in gives",
                 reason="needs_operator",
                 next_step=f"holdfast provision {record.name} --accept",
             )
         body = {"code": code, "code_verifier": _verifier(record, tools), "code_challenge_method": "S256"}
         return Question(endpoint(_api(record), keyless=True), "POST", "/auth/keys", body)
 
-    def reconcile(self, record: Record, tools: Tools) -> ProvisionedKey | None:  # noqa: ARG002 - the user signs in again
+    def reconcile(self, record: Record, tools: Tools) -> ProvisionedKey | None:  # noqa: ARG002
+        """Return None: the user signs in again."""
         return None
 
-    def revoke(self, record: Record, tools: Tools) -> bool:  # noqa: ARG002 - only the user can
+    def revoke(self, record: Record, tools: Tools) -> bool:  # noqa: ARG002
+        """Return False: only the user can revoke it."""
         return False
 
 
 def consent_page(record: Record, callback: str, tools: Tools) -> str:
-    """Where the user agrees; OpenRouter sends them to `callback` with `?code=…`
+    """Return the URL where the user agrees. OpenRouter then sends them to `callback` with `?code=…`
     (openrouter.ai/docs/use-cases/oauth-pkce)."""
-    challenge = (
-        base64.urlsafe_b64encode(hashlib.sha256(_verifier(record, tools).encode()).digest())
-        .rstrip(b"=")
-        .decode()
-    )
+    digest = hashlib.sha256(_verifier(record, tools).encode()).digest()
+    challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     query = {"callback_url": callback, "code_challenge": challenge, "code_challenge_method": "S256"}
     return f"{_SITE}?{urlencode(query)}"
 
@@ -157,9 +178,9 @@ def _name(record: Record) -> str:
     return f"holdfast-{record.name}-{record.intent}"
 
 
-def _unknown(record: Record, told: str) -> NotReady:
+def _unknown(record: Record, summary: str) -> NotReady:
     return NotReady(
-        f"OpenRouter did not say which keys there are: {told}",
+        f"OpenRouter did not list its keys: {summary}",
         reason="mint_unknown",
         next_step=f"holdfast provision repair {record.name}",
     )

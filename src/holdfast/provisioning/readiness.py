@@ -1,103 +1,127 @@
-"""What stands in the way of a record, as the error that says so: a reason for programs, a sentence and a
-command for people."""
+"""Why a provisioned key cannot be used, as an error: a reason for programs, a sentence and a command for
+people."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from ..core.errors import NotReady
 from ..core.provisioning_state import USABLE, Record, State
 
+
+class _Row(NamedTuple):
+    """A sentence and a command for a state, with `{name}` for the provider. `cause` is the record's reason,
+    "" any; `reason` is the error's."""
+
+    state: State
+    cause: str
+    reason: str
+    what: str
+    command: str
+
+
 S = State
-# (state, reason) -> what programs are told, what people are told, what to run. The first row that fits
-# speaks; "" fits any reason.
-_ROWS: tuple[tuple[State, str, str, str, str], ...] = (
-    (
+_CONSENT = "holdfast provision {name} --accept"
+_REPAIR = "holdfast provision repair {name}"
+_RESOLVE = "holdfast provision resolve {name}"
+_SET_ROLE = f"{_RESOLVE} --role ROLE=PATTERN"
+# The first row with the record's state and reason counts.
+_ROWS = (
+    _Row(
         S.ABSENT,
-        "mint_refused",
-        "refused",
-        "no key was given for '{name}'",
-        "holdfast provision {name} --accept",
+        cause="mint_refused",
+        reason="refused",
+        what="no key was given for '{name}'",
+        command=_CONSENT,
     ),
-    (
+    _Row(
         S.ABSENT,
-        "",
-        "consent_needed",
-        "'{name}' has no key, and nobody agreed to obtain one",
-        "holdfast provision {name} --accept",
+        cause="",
+        reason="consent_needed",
+        what="'{name}' has no key, and obtaining one needs your consent",
+        command=_CONSENT,
     ),
-    (
+    _Row(
         S.INTENT,
-        "",
-        "mint_unknown",
-        "a key was asked for and no answer is known yet; the same request is repeated",
-        "holdfast provision {name} --accept",
+        cause="",
+        reason="mint_unknown",
+        what="a key was requested and there is no response yet; the same request is repeated",
+        command=_CONSENT,
     ),
-    (
+    _Row(
         S.AMBIGUOUS,
-        "",
-        "needs_operator",
-        "a key was asked for once, nobody knows if it was made, and it cannot be asked for twice",
-        "holdfast provision repair {name}",
+        cause="",
+        reason="needs_operator",
+        what="a key was requested, it is unknown whether it was made, and it cannot be requested twice",
+        command=_REPAIR,
     ),
-    (
+    _Row(
         S.PROVISIONED,
-        "key_refused",
-        "key_refused",
-        "'{name}' has a key, and listing models with it is refused",
-        "holdfast provision repair {name}",
+        cause="key_refused",
+        reason="key_refused",
+        what="'{name}' has a key, and listing models with it is refused",
+        command=_REPAIR,
     ),
-    (
+    _Row(
         S.PROVISIONED,
-        "",
-        "model_unresolved",
-        "'{name}' has a key, and its models are not known yet",
-        "holdfast provision resolve {name}",
+        cause="",
+        reason="model_unresolved",
+        what="'{name}' has a key, and its models are not known yet",
+        command=_RESOLVE,
     ),
-    (
+    _Row(
         S.UNRESOLVABLE,
-        "",
-        "model_unresolved",
-        "'{name}' has a key and no model for its roles",
-        "holdfast provision resolve {name} --role ROLE=PATTERN",
+        cause="",
+        reason="model_unresolved",
+        what="'{name}' has a key and no model for its roles",
+        command=_SET_ROLE,
     ),
-    (
+    _Row(
         S.DEGRADED,
-        "key_dead",
-        "needs_operator",
-        "the key of '{name}' is not accepted any more",
-        "holdfast provision repair {name}",
+        cause="key_dead",
+        reason="needs_operator",
+        what="the key of '{name}' is no longer accepted",
+        command=_REPAIR,
     ),
-    (
+    _Row(
         S.DEGRADED,
-        "model_gone",
-        "model_withdrawn",
-        "the model of '{name}' was withdrawn, and no other fits",
-        "holdfast provision resolve {name} --role ROLE=PATTERN",
+        cause="model_gone",
+        reason="model_withdrawn",
+        what="the model of '{name}' was withdrawn, and no other fits",
+        command=_SET_ROLE,
     ),
-    (S.RETIRED, "", "retired", "'{name}' was retired by its operator", "holdfast provision {name} --accept"),
+    _Row(
+        S.RETIRED,
+        cause="",
+        reason="retired",
+        what="'{name}' was retired by its operator",
+        command=_CONSENT,
+    ),
 )
-_TIMED = frozenset({S.ABSENT, S.INTENT, S.PROVISIONED, S.UNRESOLVABLE, S.DEGRADED})
+_WAITING = frozenset({S.ABSENT, S.INTENT, S.PROVISIONED, S.UNRESOLVABLE, S.DEGRADED})
+"""States in which the record's `next_at` is the time of the next attempt."""
 
 
 def obstacle(record: Record, role: str = "") -> NotReady | None:
-    """Why nothing can be sent by this record now (for this role, if one is named); None when it can."""
+    """Return why this record's key cannot be used now (for this role, if one is named); None when it can."""
     dead = record.reason == "key_dead" or (record.reason == "model_gone" and not record.bound)
-    if record.state in USABLE and not dead:
-        role = role or (record.roles[0].name if record.roles and not record.bound else "")
-        if not role or role in record.bound:
-            return None
-        what = f"'{record.name}' has no model for the role '{role}'"
-        return _error(
-            record,
-            "model_unresolved",
-            what,
-            f"holdfast provision resolve {record.name} --role {role}=PATTERN",
-        )
-    row = next(row for row in _ROWS if row[0] is record.state and row[1] in ("", record.reason))
-    return _error(record, row[2], row[3].format(name=record.name), row[4].format(name=record.name))
+    if record.state not in USABLE or dead:
+        row = next(row for row in _ROWS if row.state is record.state and row.cause in ("", record.reason))
+        what, command = row.what.format(name=record.name), row.command.format(name=record.name)
+        return _error(record, row.reason, what, command)
+    if not role and record.roles and not record.bound:
+        role = record.roles[0].name
+    if not role or role in record.bound:
+        return None
+    what = f"'{record.name}' has no model for the role '{role}'"
+    command = f"holdfast provision resolve {record.name} --role {role}=PATTERN"
+    return _error(record, "model_unresolved", what, command)
 
 
 def _error(record: Record, reason: str, what: str, command: str) -> NotReady:
-    again = record.next_at if record.state in _TIMED and record.next_at else None
-    return NotReady(
-        what, reason=reason, retry_at=again, details=[record.told] if record.told else [], next_step=command
-    )
+    retry_at, details = None, []
+    if record.state in _WAITING and record.next_at:
+        retry_at = record.next_at
+    if record.told:
+        details = [record.told]
+    return NotReady(what, reason=reason, retry_at=retry_at, details=details, next_step=command)

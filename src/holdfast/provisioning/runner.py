@@ -1,8 +1,8 @@
-"""Does what the core says is next for a record, one step at a time, under one lease; each step is on the disk
+"""Takes the steps that the core names for a record, one at a time, under one lease; each is on the disk
 before the next begins.
 
-A key is asked for only after the intent is stored, its answer is kept before it is read, the key is in the
-vault before the record says so. Whoever finds a record that somebody left half-way goes on from there."""
+The intent is stored before a key is requested, the response is saved before it is parsed, and the key is in
+the vault before the record says so. So any process can continue a record that another left halfway."""
 
 from __future__ import annotations
 
@@ -39,13 +39,14 @@ if TYPE_CHECKING:
 
     from ..core.secret import Secret
 
-_LEASE = 120.0  # seconds: longer than all questions of one step together, or two might be at it
-_LOOK_EVERY = 0.05
+_LEASE = 120.0
+"""Seconds: longer than all requests of one step together, or two processes might take the same step."""
+_POLL_INTERVAL = 0.05
 _MOST_STEPS = 8
 
 
 class Records(Protocol):
-    """What a runner needs of the store."""
+    """The part of the store that a runner needs."""
 
     def now(self) -> float: ...
     def provision(self, name: str) -> Record | None: ...
@@ -54,8 +55,8 @@ class Records(Protocol):
     def release(self, lease: Any) -> None: ...
 
 
-class Answers(Protocol):
-    """What a runner needs to keep answers as they came."""
+class SavedReplies(Protocol):
+    """The store of responses that are not parsed yet (`sealed_replies`)."""
 
     def reserve(self, intent: str) -> None: ...
     def fill(self, intent: str, text: str) -> None: ...
@@ -65,24 +66,24 @@ class Answers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProvisioningPorts:
-    """Where a runner puts things. `keep` makes a key durable and gives its reference; `enter` makes
-    holdfast.toml say what the record and the address say, and writes nothing when it does so already; `done`
-    is told of every step as soon as it is on the disk."""
+    """The stores of a runner. `keep` saves a key and returns its reference; `enter` writes the
+    record's entry in holdfast.toml, unless it is there already; `done` is called after each step, when it is
+    on the disk."""
 
     records: Records
-    answers: Answers
+    answers: SavedReplies
     keep: Callable[[Record, str, Secret], str]
     enter: Callable[[Record, Mapping[str, object]], None]
     done: Callable[[str, Record], None]
 
 
 class Runner:
-    """One per process. `kinds` are the provisioners by their kind."""
+    """Takes the steps of records; one for each process. `kinds` has the provisioners by their kind."""
 
     def __init__(
-        self, house: ProvisioningPorts, tools: Callable[[Record], Tools], kinds: Mapping[str, Provisioner]
+        self, ports: ProvisioningPorts, tools: Callable[[Record], Tools], kinds: Mapping[str, Provisioner]
     ) -> None:
-        self.house, self.kinds = house, kinds
+        self.ports, self.kinds = ports, kinds
         self._tools = tools
         self._owner = secrets.token_hex(8)
         self._unsaved: dict[str, str] = {}
@@ -90,209 +91,240 @@ class Runner:
     def run(
         self, record: Record, consent: Consent | None = None, *, patience: float = 0.0, again: bool = False
     ) -> Record:
-        """Take every step that can be taken now, and give the record as it then stands. `record` is what to
-        start with where none is stored. With `again` the operator says that an intent of unknown outcome, or
-        a spent trial, may be paid for once more.
+        """Take every step that is possible now, and return the record after them. `record` is the beginning
+        where none is stored. With `again` the operator agrees that a key of unknown outcome, or after a spent
+        trial, may be paid for once more.
 
-        Raises NotReady (`busy` when another process is at it for longer than `patience` seconds,
-        `quarantined`), StoreError and ConfigError when something cannot be written; nothing was asked for
+        Raises NotReady (`busy` after `patience` seconds in which another process had the lease,
+        `quarantined`), StoreError and ConfigError when something cannot be written; nothing was requested
         then."""
         with self._alone(record.name, patience):
-            record, willing = self._stored(record, renewed=consent is not None), consent
+            record = self._stored(record, renewed=consent is not None)
             for _ in range(_MOST_STEPS):
-                after = self._step(record, willing, again)
+                after = self._step(record, consent, again)
                 if after is None:
                     break
                 if after.epoch != record.epoch:
-                    willing = None  # one consent, one key
+                    consent = None  # a consent is for one key
                 record = after
             self._enter(record)
             return record
 
     def relist(self, record: Record, *, patience: float = 0.0) -> Record:
-        """Ask for the models of a record that has a key, whatever was waited for. Raises like `run`."""
+        """List the models of a record that has a key, without waiting for its next attempt. Raises like
+        `run`."""
         with self._alone(record.name, patience):
             record = self._stored(record, renewed=False)
-            return self._list(record) if record.state in WITH_KEY else record
+            if record.state not in WITH_KEY:
+                return record
+            return self._list(record)
 
     def change(self, record: Record, how: Callable[[Record, float], Record]) -> Record:
-        """Store what somebody learnt of a record, on whatever it has become meanwhile. Raises like `run`."""
-        records, given = self.house.records, record
+        """Store the result of `how`, called with the stored record (else with `record`) and the time. It is
+        called again when another process changes the record meanwhile. Raises like `run`."""
+        records = self.ports.records
         while True:
-            before = records.provision(record.name)
-            after = how(before or given, records.now())
-            if after is (before or given):
+            stored = records.provision(record.name)
+            before = stored or record
+            after = how(before, records.now())
+            if after is before:
                 return after
-            if records.save_provision(after, before.version if before is not None else None):
-                self.house.done(f"{after.state}", after)
+            if records.save_provision(after, _version(stored)):
+                self.ports.done(f"{after.state}", after)
                 return after
 
     def _stored(self, given: Record, *, renewed: bool) -> Record:
-        """The record as it is stored; where nothing was obtained yet, with what its user asks for now."""
-        stored = self.house.records.provision(given.name)
-        repeats = (
-            stored is not None
-            and stored.state is State.INTENT
-            and stored.kind == given.kind
-            and stored.capability is not Capability.ONE_SHOT
+        """Return the stored record, or `given` without one. Where the user asks for a key now (`renewed`) and
+        none was obtained, it has the settings of `given`."""
+        stored = self.ports.records.provision(given.name)
+        if stored is None:
+            return given
+        if not renewed or not _takes_settings(stored, given):
+            return stored
+        return replace(
+            stored,
+            kind=given.kind,
+            capability=given.capability,
+            settings=given.settings,
+            roles=given.roles,
         )
-        if stored is not None and renewed and (stored.state in (State.ABSENT, State.RETIRED) or repeats):
-            return replace(
-                stored,
-                kind=given.kind,
-                capability=given.capability,
-                settings=given.settings,
-                roles=given.roles,
-            )
-        return stored or given
 
     # The steps
 
     def _step(self, record: Record, consent: Consent | None, again: bool) -> Record | None:
-        """One step, and the record after it; None when there is nothing to be done now."""
-        now, at_intent = self.house.records.now(), record.state in (State.INTENT, State.AMBIGUOUS)
-        if at_intent and not (again and record.state is State.AMBIGUOUS) and (kept := self._kept(record)):
-            return self._receive(record, kept)
+        """Take one step and return the record after it; None when there is nothing to be done now."""
+        now = self.ports.records.now()
+        if record.state is State.INTENT or (record.state is State.AMBIGUOUS and not again):
+            saved = self._reply_to(record)
+            if saved:
+                return self._receive(record, saved)
         step = next_step(record, now, consent=consent is not None)
         if step is Step.ASK_OPERATOR and consent is not None and again:
             step = Step.MINT
         if record.state is State.INTENT and step in (Step.ASK_OPERATOR, Step.ASK_CONSENT):
-            return self._save(
-                record, unknown(record, now, "whoever asked for the key ended before an answer was kept")
-            )
-        if step is Step.MINT:
-            return self._mint(replace(record, consent=consent or record.consent))
-        return self._goes_on(record, step)
-
-    def _goes_on(self, record: Record, step: Step) -> Record | None:
-        if step is Step.REPLAY:
-            return self._send(record, first=False)
-        if step is Step.RECONCILE:
-            return self._reconcile(record)
-        return self._list(record) if step is Step.LIST_MODELS else None
+            what = "the process that requested the key ended before a response was saved"
+            return self._save(record, unknown(record, now, what))
+        match step:
+            case Step.MINT:
+                return self._mint(replace(record, consent=consent or record.consent))
+            case Step.REPLAY:
+                return self._send(record, first=False)
+            case Step.RECONCILE:
+                return self._reconcile(record)
+            case Step.LIST_MODELS:
+                return self._list(record)
+        return None
 
     def _mint(self, record: Record) -> Record:
+        """Store a new intent, and request its key."""
         intent = secrets.token_hex(8)
-        self.house.answers.reserve(intent)
-        new = intend(record, intent, self.house.records.now())
-        stored = self.house.records.provision(record.name)
-        new = replace(new, version=(stored.version if stored is not None else -1) + 1)
-        if not self.house.records.save_provision(new, stored.version if stored is not None else None):
+        self.ports.answers.reserve(intent)
+        new = intend(record, intent, self.ports.records.now())
+        version = _version(self.ports.records.provision(record.name))
+        if version is None:
+            new = replace(new, version=0)
+        else:
+            new = replace(new, version=version + 1)
+        if not self.ports.records.save_provision(new, version):
             raise _busy(record)
-        self.house.done("intent", new)
+        self.ports.done("intent", new)
         return self._send(new, first=True)
 
     def _send(self, record: Record, *, first: bool) -> Record:
-        """Ask for the key of the record's intent. A refusal is definite only when it is the first word about
-        this intent."""
-        tools, records = self._tools(record), self.house.records
+        """Request the key of the record's intent. A refusal is certain only after the first request for this
+        intent."""
+        tools, records = self._tools(record), self.ports.records
         provisioner = self.kinds[record.kind]
         try:
-            asked = provisioner.mint(record, tools)
+            question = provisioner.mint(record, tools)
         except (MalformedAnswer, HoldfastError) as error:
-            return self._save(record, (refused if first else unknown)(record, records.now(), str(error)))
-        if isinstance(asked, ProvisionedKey):
-            return self._grant(record, asked)
-        reply = tools.ask(asked)
-        self.house.done("answered", record)
-        made, told, now = minted(reply), tools.told(reply), records.now()
+            failed = unknown
+            if first:
+                failed = refused
+            return self._save(record, failed(record, records.now(), str(error)))
+        if isinstance(question, ProvisionedKey):
+            return self._grant(record, question)
+        reply = tools.ask(question)
+        self.ports.done("answered", record)
+        made, summary, now = minted(reply), tools.summary(reply), records.now()
         if made is Minted.YES:
             return self._receive(record, self._seal(record, reply)) or record
         if made is Minted.NO and first:
-            self.house.answers.remove(record.intent)
-            return self._save(record, refused(record, now, told, tools.fault(reply), provisioner.window))
-        return self._save(record, unknown(record, now, told))
+            self.ports.answers.remove(record.intent)
+            after = refused(record, now, summary, fault=tools.fault(reply), window=provisioner.window)
+            return self._save(record, after)
+        return self._save(record, unknown(record, now, summary))
 
     def _reconcile(self, record: Record) -> Record:
+        """Use the key that an earlier request made, or repeat the request."""
         try:
-            found = self.kinds[record.kind].reconcile(record, self._tools(record))
+            key = self.kinds[record.kind].reconcile(record, self._tools(record))
         except (NotReady, MalformedAnswer) as error:
-            return self._save(record, unknown(record, self.house.records.now(), str(error)))
-        return self._send(record, first=False) if found is None else self._grant(record, found)
+            return self._save(record, unknown(record, self.ports.records.now(), str(error)))
+        if key is None:
+            return self._send(record, first=False)
+        return self._grant(record, key)
 
     def _seal(self, record: Record, reply: Reply) -> str:
+        """Save a response before it is parsed, and return its text."""
         text = reply.body.decode("utf-8", "replace")
         self._unsaved[record.intent] = text
-        self.house.answers.fill(record.intent, text)
+        self.ports.answers.fill(record.intent, text)
         del self._unsaved[record.intent]
-        self.house.done("sealed", record)
+        self.ports.done("sealed", record)
         return text
 
-    def _kept(self, record: Record) -> str | None:
-        """The answer to a record's intent: on the disk, or in this process when the disk refused it."""
-        return self._unsaved.get(record.intent) or self.house.answers.text(record.intent)
+    def _reply_to(self, record: Record) -> str | None:
+        """Return the response to a record's intent: from the disk, or from this process when the disk refused
+        it."""
+        return self._unsaved.get(record.intent) or self.ports.answers.text(record.intent)
 
     def _receive(self, record: Record, text: str) -> Record | None:
+        """Read the key in a response, and keep it. Return None when the operator has to decide."""
         try:
-            grant = self.kinds[record.kind].read(record, text, self._tools(record))
+            key = self.kinds[record.kind].read(record, text, self._tools(record))
         except (MalformedAnswer, HoldfastError) as error:
             if record.state is State.AMBIGUOUS:
                 return None
-            if record.capability is not Capability.ONE_SHOT:  # it is asked for again
-                self.house.answers.remove(record.intent)
-            return self._save(record, unknown(record, self.house.records.now(), str(error)))
-        return self._grant(record, grant)
+            if record.capability is not Capability.ONE_SHOT:  # the request is repeated
+                self.ports.answers.remove(record.intent)
+            return self._save(record, unknown(record, self.ports.records.now(), str(error)))
+        return self._grant(record, key)
 
-    def _grant(self, record: Record, grant: ProvisionedKey) -> Record:
-        """Keep a key, then say so: on whatever the record has become, as long as it still waits for this very
-        intent."""
-        records, ref = self.house.records, grant.ref
-        if grant.secret is not None:
-            ref = self.house.keep(record, f"{record.kind}-{record.epoch}-{record.intent[:6]}", grant.secret)
-        self.house.done("kept", record)
+    def _grant(self, record: Record, key: ProvisionedKey) -> Record:
+        """Keep a key, then store that on the record, whatever it is by now. Raises NotReady when the record
+        no longer waits for this intent."""
+        records, ref = self.ports.records, key.ref
+        if key.secret is not None:
+            ref = self.ports.keep(record, f"{record.kind}-{record.epoch}-{record.intent[:6]}", key.secret)
+        self.ports.done("kept", record)
         while True:
             before = records.provision(record.name)
             if before is None or not awaits(before, record.intent):
                 raise _busy(record)
-            after = granted(before, records.now(), url=grant.url, key=ref, expires_at=grant.expires_at)
-            after = replace(
-                after, settings={name: value for name, value in after.settings.items() if name != "code"}
-            )  # it has been spent
+            after = granted(before, records.now(), url=key.url, key=ref, expires_at=key.expires_at)
+            # The code of a sign-in has been spent.
+            settings = {name: value for name, value in after.settings.items() if name != "code"}
+            after = replace(after, settings=settings)
             if records.save_provision(after, before.version):
                 break
-        self.house.done("provisioned", after)
-        self.house.answers.remove(record.intent)
+        self.ports.done("provisioned", after)
+        self.ports.answers.remove(record.intent)
         self._unsaved.pop(record.intent, None)
         self._enter(after)
         return after
 
     def _list(self, record: Record) -> Record:
         listing = self.kinds[record.kind].models(record, self._tools(record))
-        self.house.done("asked-for-models", record)
-        after = self._save(record, listed(record, listing, self.house.records.now()))
+        self.ports.done("asked-for-models", record)
+        after = self._save(record, listed(record, listing, self.ports.records.now()))
         self._enter(after)
         return after
 
     def _enter(self, record: Record) -> None:
         if record.key and record.state is not State.RETIRED:
-            self.house.enter(record, self.kinds[record.kind].address(record))
-            self.house.done("entered", record)
+            self.ports.enter(record, self.kinds[record.kind].address(record))
+            self.ports.done("entered", record)
 
     def _save(self, before: Record, after: Record) -> Record:
-        """Store a step. A record that somebody else changed meanwhile (a late reply, its operator) is taken
-        as it is."""
-        if self.house.records.save_provision(after, before.version):
-            self.house.done(f"{after.state}", after)
+        """Store a step and return its record. If another process changed the record meanwhile (a late
+        response, the operator), return that record instead."""
+        if self.ports.records.save_provision(after, before.version):
+            self.ports.done(f"{after.state}", after)
             return after
-        return self.house.records.provision(before.name) or before
+        return self.ports.records.provision(before.name) or before
 
     @contextmanager
     def _alone(self, name: str, patience: float) -> Iterator[None]:
-        """Nobody else takes a step of this record meanwhile. Waits so long for who is at it."""
+        """Hold the lease of a record. Raises NotReady after `patience` seconds in which another process had
+        it."""
         deadline = time.monotonic() + patience
-        while (lease := self.house.records.lease(f"provision:{name}", self._owner, _LEASE)) is None:
+        while (lease := self.ports.records.lease(f"provision:{name}", self._owner, _LEASE)) is None:
             if time.monotonic() >= deadline:
-                stands = self.house.records.provision(name)
-                raise (
-                    _busy(stands)
-                    if stands is not None
-                    else NotReady(f"another process sets up '{name}'", reason="busy")
-                )
-            time.sleep(_LOOK_EVERY)
+                stored = self.ports.records.provision(name)
+                if stored is not None:
+                    raise _busy(stored)
+                raise NotReady(f"another process is setting up '{name}'", reason="busy")
+            time.sleep(_POLL_INTERVAL)
         try:
             yield
         finally:
-            self.house.records.release(lease)
+            self.ports.records.release(lease)
+
+
+def _version(stored: Record | None) -> int | None:
+    if stored is None:
+        return None
+    return stored.version
+
+
+def _takes_settings(stored: Record, given: Record) -> bool:
+    """Return whether a stored record may get other settings: it has no key, and its request is not sent yet
+    or may be repeated."""
+    if stored.state in (State.ABSENT, State.RETIRED):
+        return True
+    may_be_repeated = stored.capability is not Capability.ONE_SHOT
+    return stored.state is State.INTENT and stored.kind == given.kind and may_be_repeated
 
 
 def _busy(record: Record) -> NotReady:

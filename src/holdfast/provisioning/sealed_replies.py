@@ -1,8 +1,7 @@
-"""Answers of a control plane as they came, kept before they are understood: what was paid for survives a
-crash in the next line.
+"""Responses of a control plane, saved before they are parsed: a key that was paid for survives a crash.
 
-Room for an answer is taken on the disk before it is asked for, so that a disk which fills up meanwhile loses
-no key."""
+Disk space for a response is reserved before the request, so that a disk that fills up meanwhile loses no
+key."""
 
 from __future__ import annotations
 
@@ -11,25 +10,25 @@ from pathlib import Path
 
 from .._files import cannot, write_in_place
 
-_ROOM = 64 * 1024
+_RESERVED_BYTES = 64 * 1024
 
 
-class Sealed:
-    """A directory (0700) of private files, one per intent."""
+class SealedReplies:
+    """A directory (0700) of private files, one for each intent."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def reserve(self, intent: str) -> None:
-        """Take room on the disk. Raises ConfigError when there is none; nothing may be asked for then."""
-        write_in_place(self._directory / intent, b" " * _ROOM, new=True)
+        """Reserve disk space. Raises ConfigError when there is none; no request may be sent then."""
+        write_in_place(self._directory / intent, b" " * _RESERVED_BYTES, new=True)
 
     def fill(self, intent: str, text: str) -> None:
-        """Keep an answer, durable when this returns. Raises ConfigError."""
+        """Save a response; it is on the disk when this returns. Raises ConfigError."""
         write_in_place(self._directory / intent, text.encode("utf-8", "replace"))
 
     def text(self, intent: str) -> str | None:
-        """Return the answer that was kept, or None. Raises ConfigError when it cannot be read."""
+        """Return the saved response, or None. Raises ConfigError when it cannot be read."""
         path = self._directory / intent
         try:
             return path.read_text("utf-8").strip() or None
@@ -41,6 +40,6 @@ class Sealed:
             raise cannot("read", path, error) from None
 
     def remove(self, intent: str) -> None:
-        """Forget an answer; its key is somewhere else by now, or there was none."""
+        """Remove a response whose key is in the vault by now, or which has none."""
         with suppress(OSError):
             (self._directory / intent).unlink(missing_ok=True)

@@ -1,9 +1,8 @@
-"""Error vocabularies of providers, loaded from TOML into core values: one provider at a time, on first use,
-cached.
+"""Error vocabularies of providers, loaded from TOML when they are first needed, and cached.
 
-A profile is data. `generic.toml` holds what means the same everywhere; a provider's file adds its own codes
-and phrases, which speak first. `HOLDFAST_HOME/profiles/NAME.toml` replaces or adds one. The syntax is
-described in `generic.toml`."""
+A profile is data. `generic.toml` has what means the same everywhere; a provider's file adds its own codes and
+phrases, which are tried first. `HOLDFAST_HOME/profiles/NAME.toml` replaces or adds one. `generic.toml`
+explains the syntax."""
 
 from __future__ import annotations
 
@@ -26,16 +25,15 @@ _SCOPES = {scope.value: scope for scope in Scope}
 
 
 def load(name: str | None, directory: Path | None = None) -> Profile:
-    """The vocabulary of provider `name` merged over the generic one; an unknown name or None gives the
-    generic one.
+    """Return the profile `name`, merged over the generic one; the generic one for None or an unknown name.
 
-    `directory` is where the user's own profiles are looked up first. Raises ConfigError for a profile that
-    cannot be read."""
+    `directory` has the user's own profiles, which come first. Raises ConfigError for a profile that cannot be
+    read."""
     return _load(name or "generic", directory)
 
 
 def for_host(host: str, directory: Path | None = None) -> str | None:
-    """The name of the profile whose host patterns fit `host` (a port is ignored), or None."""
+    """Return the name of the profile with a pattern that fits `host` (its port is ignored), or None."""
     bare = host.partition("://")[2] or host
     bare = bare.partition("/")[0].lower()
     for pattern, name in _hosts(directory):
@@ -45,12 +43,12 @@ def for_host(host: str, directory: Path | None = None) -> str | None:
 
 
 def names(directory: Path | None = None) -> tuple[str, ...]:
-    """All profiles there are, the user's own first; each once."""
+    """Return the names of all profiles, the user's own first; each once."""
     return tuple(dict.fromkeys(name for name, _ in _sources(directory)))
 
 
 def _sources(directory: Path | None) -> Iterator[tuple[str, str]]:
-    """(name, text) of each profile, the user's own first."""
+    """Give (name, text) of each profile, the user's own first."""
     if directory is not None and directory.is_dir():
         for path in sorted(directory.glob("*.toml")):
             yield path.stem, path.read_text("utf-8")
@@ -61,37 +59,39 @@ def _sources(directory: Path | None) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=8)
 def _hosts(directory: Path | None) -> tuple[tuple[str, str], ...]:
-    """(pattern, profile) of every profile. Only the head of each file, before its first table, is parsed."""
-    heads = ((name, _parse(text.partition("\n[")[0], name)) for name, text in _sources(directory))
-    return tuple((pattern, name) for name, head in heads for pattern in head.get("hosts", ()))
+    """Return (pattern, profile) for every host pattern."""
+    return tuple((pattern, name) for name, head in _heads(directory) for pattern in head.get("hosts", ()))
+
+
+def _heads(directory: Path | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give (name, head) of each profile. Only the head of a file, before its first table, is parsed."""
+    for name, text in _sources(directory):
+        yield name, _parse(text.partition("\n[")[0], name)
 
 
 @lru_cache(maxsize=128)
 def _load(name: str, directory: Path | None) -> Profile:
     table = _read(name, directory)
     if table is None:
-        aliases = (
-            known
-            for known, text in _sources(directory)
-            if name in _parse(text.partition("\n[")[0], known).get("aliases", ())
-        )
+        aliases = (known for known, head in _heads(directory) if name in head.get("aliases", ()))
         return _load(next(aliases, "generic"), directory)
     try:
-        return (
-            _generic(table)
-            if name == "generic"
-            else _merged(name, table, _load(table.get("base", "generic"), directory))
-        )
+        if name == "generic":
+            return _generic(table)
+        return _merged(name, table, _load(table.get("base", "generic"), directory))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"profile '{name}' cannot be read: {error}", next_step="holdfast doctor") from None
 
 
 def _read(name: str, directory: Path | None) -> dict[str, Any] | None:
+    """Return the parsed file of a profile, the user's own first; None without one."""
     if not name.replace("-", "").replace("_", "").isalnum():
         return None
-    for place in (directory, files(__name__)):
-        entry = place / f"{name}.toml" if place is not None else None
-        if entry is not None and entry.is_file():
+    for folder in (directory, files(__name__)):
+        if folder is None:
+            continue
+        entry = folder / f"{name}.toml"
+        if entry.is_file():
             return _parse(entry.read_text("utf-8"), name)
     return None
 
@@ -117,8 +117,8 @@ def _generic(table: Mapping[str, Any]) -> Profile:
 
 
 def _merged(name: str, table: Mapping[str, Any], base: Profile) -> Profile:
-    """`table` over `base`: the provider's own codes and phrases come before those of the profile it builds
-    upon."""
+    """Return the profile of `table` over `base`: its own codes and phrases come before those of `base`."""
+    statuses = {status: verdict(text) for status, text in table.get("statuses", {}).items()}
     return Profile(
         name=name,
         own={**base.own, **_codes(table.get("codes", {}))},
@@ -127,10 +127,7 @@ def _merged(name: str, table: Mapping[str, Any], base: Profile) -> Profile:
         types={**base.types, **_rows_by_type(table.get("types", {}))},
         vague={**base.vague, **_rows_by_type(table.get("vague", {}))},
         rows=base.rows,
-        statuses={
-            **base.statuses,
-            **{status: verdict(text) for status, text in table.get("statuses", {}).items()},
-        },
+        statuses={**base.statuses, **statuses},
         pages=base.pages,
         transport=base.transport,
         ok_markers=(*base.ok_markers, *(marker.encode() for marker in table.get("ok_markers", ()))),
@@ -140,29 +137,33 @@ def _merged(name: str, table: Mapping[str, Any], base: Profile) -> Profile:
 
 
 def verdict(text: str) -> Verdict:
-    """`quota_exhausted account terminal` as a value: a class, then a scope, an origin, `terminal`, `unsent`,
-    or `cause:NAME`."""
+    """Parse `quota_exhausted account terminal`: a class, then a scope, an origin, `terminal`, `unsent`, or
+    `cause:NAME`. Of several scopes, origins or causes the first counts. Raises ValueError."""
     kind, *marks = text.split()
-    scope = next((_SCOPES[mark] for mark in marks if mark in _SCOPES and mark not in _ORIGINS), None)
-    if "endpoint" in marks:
-        scope = Scope.ENDPOINT
-    origin = next((_ORIGINS[mark] for mark in marks if mark in _ORIGINS and mark != "endpoint"), None)
-    cause = next((mark.removeprefix("cause:") for mark in marks if mark.startswith("cause:")), None)
-    unknown = [
-        m
-        for m in marks
-        if m not in _SCOPES
-        and m not in _ORIGINS
-        and m not in ("terminal", "unsent")
-        and not m.startswith("cause:")
-    ]
-    if unknown:
-        raise ValueError(f"'{text}': unknown mark {unknown[0]!r}")
-    return Verdict(FaultClass(kind), scope, origin, "terminal" in marks, "unsent" not in marks, cause)
+    scope: Scope | None = None
+    origin: Origin | None = None
+    cause: str | None = None
+    for mark in marks:
+        if mark.startswith("cause:"):
+            cause = cause or mark.removeprefix("cause:")
+        elif mark in _SCOPES:
+            scope = scope or _SCOPES[mark]
+        elif mark in _ORIGINS:
+            origin = origin or _ORIGINS[mark]
+        elif mark not in ("terminal", "unsent"):
+            raise ValueError(f"'{text}': unknown mark {mark!r}")
+    return Verdict(
+        FaultClass(kind),
+        scope,
+        origin,
+        terminal="terminal" in marks,
+        sent="unsent" not in marks,
+        cause=cause,
+    )
 
 
 def _codes(table: Mapping[str, str]) -> dict[str, Verdict]:
-    """Codes by their one spelling; `code@403` holds for that status only."""
+    """Return verdicts by code, in one spelling; `code@403` is for that status only."""
     codes = {}
     for code, text in table.items():
         name, at, status = code.partition("@")
@@ -179,8 +180,8 @@ def _rules(table: Mapping[str, str]) -> tuple[Rule, ...]:
 
 
 def _row(entries: list[str], families: Mapping[str, tuple[str, list[str]]]) -> tuple[Rule, ...]:
-    """The rules of a row: families in order; `family = verdict` gives the family another verdict in this
-    row."""
+    """Return the rules of a row: families in order; `family = verdict` gives the family another verdict in
+    this row."""
     rules: list[Rule] = []
     for entry in entries:
         family, _, other = (part.strip() for part in entry.partition("="))
@@ -198,14 +199,18 @@ def _rule(text: str, outcome: Verdict, name: str = "") -> Rule:
             statuses = tuple(status.strip() for status in part[1:].split("|"))
             continue
         wanted = not part.startswith("!")
-        parts.append((wanted, tuple(_phrase(one) for one in part.removeprefix("!").split("|"))))
+        parts.append((wanted, tuple(map(_phrase, part.removeprefix("!").split("|")))))
     return Rule(name or text[:_LONGEST_SIGN], outcome, tuple(parts), statuses)
 
 
 def _phrase(text: str) -> str:
-    """A phrase as the normalised words hold it; `_` at an end asks for the end of a word there."""
+    """Return a phrase in the form of normalised text; `_` at an end requires the end of a word there."""
     text = text.strip()
-    spoken = words(text).strip()
-    if not spoken:
+    phrase = words(text).strip()
+    if not phrase:
         raise ValueError("an empty phrase would match everything")
-    return (" " if text.startswith("_") else "") + spoken + (" " if text.endswith("_") else "")
+    if text.startswith("_"):
+        phrase = " " + phrase
+    if text.endswith("_"):
+        phrase += " "
+    return phrase
