@@ -254,7 +254,7 @@ def test_doctor_and_check_say_whose_key_it_seems_to_be(
     (note,) = [finding for finding in findings if finding["check"] == "key" and finding["level"] == "note"]
     assert WRONG_PLACE in note["what"]
     assert note["run"] == "holdfast provider add NAME --preset PRESET --key env:PLAN_KEY"
-    monkeypatch.setattr("holdfast.cli.check.list_models", lambda *_: ())
+    monkeypatch.setattr("holdfast.engine.model_lists.refresh", lambda *_, **__: ())
     output = cli("check", "payg")
     assert [
         line for line in output.stdout.splitlines() if line.startswith("note   key") and WRONG_PLACE in line

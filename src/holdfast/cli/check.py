@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from ..core.explain import Explanation
     from ..core.identity import Dialect, Key, Pin, Provider
     from ..core.steps import Outcome, Refused
-
-_ANY_MODEL = "any"
-"""The model of a connection that only lists models; it is never sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +152,10 @@ def _listing(
 ) -> Step:
     """List the models of one dialect, and look for the pin's among them."""
     from ..core.errors import HoldfastError
+    from ..engine import model_lists
 
     try:
-        listed = list_models(context, provider, dialect, readable)
+        listed = model_lists.refresh(context.vault, context.store, provider, dialect, readable=readable)
     except HoldfastError as error:
         # Many endpoints have no list. That says nothing about a key, and for a pin the call decides.
         return Step("models", ok=pin is not None, what=f"{dialect}: {error.what}")
@@ -176,42 +173,6 @@ def _about_model(model: str, listed: tuple[str, ...]) -> str:
         return f", '{model}' is one of them"
     near = ", ".join(get_close_matches(model, listed, n=3))
     return f", '{model}' is not one of them{if_any('; similar: {}', near)}"
-
-
-def list_models(
-    context: CliContext, provider: Provider, dialect: Dialect, readable: list[Key] | None = None
-) -> tuple[str, ...]:
-    """Ask an endpoint for its models, and store them. Raises HoldfastError when it gives none; that is not
-    held against the key."""
-    from ..calls import api_calls
-    from ..core.classify import classify
-    from ..core.errors import HoldfastError
-    from ..core.faults import Reply
-    from ..core.identity import Connection
-    from ..providers.profiles import load
-
-    connection = Connection(provider, dialect, _first_key(provider, dialect, readable), _ANY_MODEL)
-    secret = None
-    if connection.key is not None:
-        secret = context.vault.secret(connection.key)
-    listed = api_calls.list_models(connection, secret)
-    if isinstance(listed, Reply):
-        fault = classify(listed, load(provider.profile), now=time.time())
-        status = if_any(" (HTTP {})", fault.status)
-        what = f"{connection.endpoint.host} listed no models: {fault.kind}{status} {fault.excerpt}"
-        raise HoldfastError(what.rstrip(), next_step=f"holdfast check {provider.name}")
-    context.store.save_models(provider.name, connection.endpoint.url, listed, context.store.now())
-    return listed
-
-
-def _first_key(provider: Provider, dialect: Dialect, readable: list[Key] | None) -> Key | None:
-    """Return the first usable key of a dialect; None where it needs none or has none."""
-    if provider.takes_no_key(dialect):
-        return None
-    for key in provider.keys_for(dialect):
-        if readable is None or key in readable:
-            return key
-    return None
 
 
 def _call(context: CliContext, provider: Provider, pin: Pin) -> Iterator[Step]:

@@ -35,10 +35,10 @@ def upgrade(context: CliContext, as_json: bool) -> None:
     """
     from ..config.old_words import key_of
     from ..config.upgrade import upgrade as rewrite
-    from ..engine.home_store import settle
+    from ..engine.home_store import update_store
 
     file = context.home.config
-    done = rewrite(context.home, partial(settle, context.home))
+    done = rewrite(context.home, partial(update_store, context.home))
     changes = [
         {"line": line.number, "before": key_of(line.before), "after": key_of(line.after)}
         for line in done.lines

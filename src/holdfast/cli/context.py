@@ -100,10 +100,10 @@ class CliContext:
         """Return the home, for an edit of holdfast.toml. Rows that older software left in the store are
         brought up to date first: they depend on the file as it was."""
         from ..core.errors import ConfigError
-        from ..engine.home_store import settle
+        from ..engine.home_store import update_store
 
         with suppress(ConfigError):  # the edit says what is wrong
-            settle(self.home, self.config)
+            update_store(self.home, self.config)
         return self.home
 
     @property

@@ -179,22 +179,13 @@ def known_models(context: CliContext, provider: Provider) -> list[str]:
 
 def _refresh(context: CliContext, providers: list[Provider]) -> list[str]:
     """Ask the providers for their lists and store them. Return a sentence for each that gave none."""
-    failures = [_ask(context, provider) for provider in providers]
-    return [failure for failure in failures if failure]
-
-
-def _ask(context: CliContext, provider: Provider) -> str:
-    """Ask the provider for its list at its first endpoint that has one, and store it. Return the first
-    refusal if there is no list anywhere, else nothing."""
     from ..core.errors import HoldfastError
-    from .check import list_models
+    from ..engine.model_lists import refresh_provider
 
-    failure = ""
-    for dialect in provider.dialects:
+    failures = []
+    for provider in providers:
         try:
-            list_models(context, provider, dialect)
+            refresh_provider(context.vault, context.store, provider)
         except HoldfastError as error:
-            failure = failure or f"{provider.name}: {error}"
-        else:
-            return ""
-    return failure
+            failures.append(f"{provider.name}: {error}")
+    return failures

@@ -1,7 +1,6 @@
-"""Tests of a provider: list the models of an endpoint, and make one small call on a route.
+"""A test of a route by one small call, with the recovery that every request has, outside of any session.
 
-The call has the recovery that every request has and belongs to no session. `holdfast check`, `holdfast
-models` and the fail-back monitor use this.
+`holdfast check` and the fail-back monitor use it.
 """
 
 from __future__ import annotations

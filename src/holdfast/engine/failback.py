@@ -51,7 +51,7 @@ class FailbackMonitor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine = engine
-        self.jobs = NamedJobs("holdfast-failback", engine.journal_writer.tell)
+        self.jobs = NamedJobs("holdfast-failback", engine.journal_writer.warn_once)
         self._ask, self._reachable = check, reachable
         self._jitter, self._clock = jitter, clock
         self._asked: dict[str, float] = {}

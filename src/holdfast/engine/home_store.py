@@ -30,7 +30,7 @@ def open_store(home: Home, config: Config) -> Store:
     return store
 
 
-def settle(home: Home, config: Config) -> None:
+def update_store(home: Home, config: Config) -> None:
     """Update the home's own store from holdfast.toml before that file is written. Do nothing if there is no
     store yet, or it cannot be opened."""
     path = opening.database(config.gateway.store, home.state)

@@ -33,9 +33,9 @@ class JournalWriter:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._told = self._pruned = False
+        self._warned = self._pruned = False
         self._worker: BackgroundWorker[_Entry] = BackgroundWorker(
-            "holdfast-journal", self._write, most=_QUEUE, gather=_GATHER, failed=self.tell, at_exit=True
+            "holdfast-journal", self._write, most=_QUEUE, gather=_GATHER, failed=self.warn_once, at_exit=True
         )
         self._submit = self._worker.submit
 
@@ -62,10 +62,10 @@ class JournalWriter:
         """Write what is queued, now and on this thread."""
         self._worker.flush()
 
-    def tell(self, error: Exception) -> None:
+    def warn_once(self, error: Exception) -> None:
         """Warn once that the store cannot be used. Requests continue without it."""
-        if not self._told:
-            self._told = True
+        if not self._warned:
+            self._warned = True
             _log.warning(
                 "cannot write the journal or read the store; requests continue without it: %s",
                 error,

@@ -1,17 +1,23 @@
-"""The models that an endpoint lists, kept in the store for ten minutes."""
+"""The models that an endpoint lists, kept in the store: requests ask for a list at most every ten minutes,
+commands at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from ..core.errors import StoreError
+from ..core.classify import classify
+from ..core.errors import HoldfastError, StoreError
 from ..core.faults import Reply
-from ..core.identity import Connection, Provider
+from ..core.identity import Connection, Dialect, Key, Provider
 from ..core.secret import Secret
+from ..credentials import Vault
+from ..providers.profiles import load as load_profile
 from ..store.base import Store
 
 _ASK_EVERY = 600.0
 """Seconds for which a stored list is used."""
+_ANY_MODEL = "any"
+"""The model of a connection that only lists models; it is never sent."""
 
 ListModels = Callable[[Connection, Secret | None], "tuple[str, ...] | Reply"]
 """Asks an endpoint for its models; returns them, or the reply that is no list."""
@@ -52,6 +58,49 @@ class ModelLists:
         return listed
 
 
+def refresh_provider(vault: Vault, store: Store, provider: Provider) -> None:
+    """Ask a provider for its models at its first endpoint that lists any, and store them. Raises the first
+    HoldfastError if no endpoint does; no key is blamed."""
+    first: HoldfastError | None = None
+    for dialect in provider.dialects:
+        try:
+            refresh(vault, store, provider, dialect)
+        except HoldfastError as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise first
+
+
+def refresh(
+    vault: Vault,
+    store: Store,
+    provider: Provider,
+    dialect: Dialect,
+    *,
+    readable: Collection[Key] | None = None,
+) -> tuple[str, ...]:
+    """Ask an endpoint for its models, store and return them. `readable` are the keys that may be used, None
+    allows all. Raises HoldfastError if the endpoint lists none; no key is blamed."""
+    from ..calls import api_calls
+
+    connection = Connection(provider, dialect, _first_key(provider, dialect, readable), _ANY_MODEL)
+    secret = None
+    if connection.key is not None:
+        secret = vault.secret(connection.key)
+    listed = api_calls.list_models(connection, secret)
+    if isinstance(listed, Reply):
+        fault = classify(listed, load_profile(provider.profile), now=store.now())
+        what = f"{connection.endpoint.host} listed no models: {fault.kind}"
+        if fault.status is not None:
+            what += f" (HTTP {fault.status})"
+        what = f"{what} {fault.excerpt}".rstrip()
+        raise HoldfastError(what, next_step=f"holdfast check {provider.name}")
+    store.save_models(provider.name, connection.endpoint.url, listed, store.now())
+    return listed
+
+
 def stored_models(store: Store, provider: Provider) -> list[str]:
     """Return the models that the provider listed at its present endpoints, those of single keys included.
 
@@ -66,3 +115,13 @@ def stored_models(store: Store, provider: Provider) -> list[str]:
         if stored is not None:
             models += stored[0]
     return models
+
+
+def _first_key(provider: Provider, dialect: Dialect, readable: Collection[Key] | None) -> Key | None:
+    """Return the first usable key of a dialect; None if it needs none or has none."""
+    if provider.takes_no_key(dialect):
+        return None
+    for key in provider.keys_for(dialect):
+        if readable is None or key in readable:
+            return key
+    return None

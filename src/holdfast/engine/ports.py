@@ -62,6 +62,6 @@ class RequestContext(Protocol):
         """Keep the explanation of a session's last fault."""
         ...
 
-    def unknown(self, reply: Reply, connection: Connection) -> tuple[Event[Detail], ...]:
+    def keep_unclassified(self, reply: Reply, connection: Connection) -> tuple[Event[Detail], ...]:
         """Keep the shape of a reply that has no class. Return no events."""
         ...

@@ -27,7 +27,7 @@ class ProvisioningWatch:
 
     def __init__(self, engine: Engine, runner: Runner) -> None:
         self._engine, self._runner = engine, runner
-        self.jobs = NamedJobs("holdfast-provisioning", engine.journal_writer.tell)
+        self.jobs = NamedJobs("holdfast-provisioning", engine.journal_writer.warn_once)
         self._known: dict[str, Record] = {}
         self._known_at: int | None = None
         """The revision of the store at which `_known` was read."""
@@ -52,7 +52,7 @@ class ProvisioningWatch:
             try:
                 self.look()
             except StoreError as error:  # the request is answered all the same
-                self._engine.journal_writer.tell(error)
+                self._engine.journal_writer.warn_once(error)
         lesson = self._lesson(outcome)
         if lesson is not None:
             self.jobs.submit(outcome.connection.provider.name, lesson)

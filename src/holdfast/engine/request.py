@@ -204,7 +204,7 @@ class RequestRun:
                     self._waiting = True
                     return False
         except StoreError as error:  # no lease to wait for: this request tests the key for itself
-            self.engine.journal_writer.tell(error)
+            self.engine.journal_writer.warn_once(error)
             alone = True
         self._waiting = False
         self.engine.catch_up()
@@ -253,7 +253,9 @@ class RequestRun:
         if fault is None:
             return
         if fault.kind is FaultClass.UNKNOWN and answer is not None and answer.reply is not None:
-            self.engine.journal_writer.journal(self.engine.unknown, answer.reply, outcome.connection)
+            self.engine.journal_writer.journal(
+                self.engine.keep_unclassified, answer.reply, outcome.connection
+            )
         self.engine.remember(self.call.session, str(self.explanation()))
 
     def _keep_or_release(self, held: Lease) -> None:
@@ -264,4 +266,4 @@ class RequestRun:
                 self._held = None
                 self.engine.store.release(held)
         except StoreError as error:  # the lease expires by itself
-            self.engine.journal_writer.tell(error)
+            self.engine.journal_writer.warn_once(error)

@@ -67,13 +67,13 @@ class Engine:
         self.owner = secrets.token_hex(8)
         self.journal_writer = JournalWriter(store)
         self.health = HealthRegistry()
-        self.unknowns = UnclassifiedReplies(home.state)
+        self.unclassified = UnclassifiedReplies(home.state)
         self.explained: dict[str, str] = {}
         self.watch: Callable[[Outcome], None] = _ignore
         self.config_watch = ConfigWatch(home, serving)
         self.dispatcher = Dispatcher(self)
         self._key_reads = KeyReads(vault, store.now)
-        self._model_lists = ModelLists(store, list_models, self.journal_writer.tell)
+        self._model_lists = ModelLists(store, list_models, self.journal_writer.warn_once)
         self._jitter = jitter
         self._pepper = vault.pepper()
         self._ready = partial(vault.ready, pepper=self._pepper)
@@ -111,7 +111,7 @@ class Engine:
                     self.health.load(self.store.evidence(), self.store.cooldowns())
                     self._revision = revision
         except StoreError as error:  # what is known already stays in use
-            self.journal_writer.tell(error)
+            self.journal_writer.warn_once(error)
         self._others_due = time.monotonic() + _LOOK_AT_OTHERS_EVERY
 
     @property
@@ -218,7 +218,7 @@ class Engine:
             try:
                 self.store.apply(now, at)
             except StoreError as error:  # the changes apply in this process all the same
-                self.journal_writer.tell(error)
+                self.journal_writer.warn_once(error)
 
     def journal(self, *events: Event[Detail]) -> None:
         self.journal_writer.journal(tuple, events)
@@ -274,10 +274,10 @@ class Engine:
             if len(self.explained) > _MOST_EXPLAINED:
                 del self.explained[next(iter(self.explained))]
 
-    def unknown(self, reply: Reply, connection: Connection) -> tuple[Event[Detail], ...]:
+    def keep_unclassified(self, reply: Reply, connection: Connection) -> tuple[Event[Detail], ...]:
         """Keep the shape of a reply that has no class. Runs on the journal writer's thread and returns no
         events for it."""
-        self.unknowns.keep(reply, self.profile(connection), self.store.now())
+        self.unclassified.keep(reply, self.profile(connection), self.store.now())
         return ()
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ def ensure(path: Path, build: Callable[[Path], None]) -> None:
     if not header.startswith(_MAGIC):
         raise StoreError(f"{path} is not a database: it was replaced or overwritten", next_step=DOCTOR)
     if header[_ID_AT] != APPLICATION_ID.to_bytes(4, "big"):
-        raise StoreError(f"{path} is the database of another program; it was not changed", next_step=DOCTOR)
+        raise StoreError(f"{path} is the database of another program; it was left as it is", next_step=DOCTOR)
 
 
 def _create(path: Path, build: Callable[[Path], None]) -> None:

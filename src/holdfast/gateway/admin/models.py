@@ -76,7 +76,7 @@ def _discovered(engine: Engine, config: Config) -> dict[str, list[str]]:
         for provider in config.providers.values():
             listed[provider.name] = stored_models(engine.store, provider)
     except StoreError as error:  # the declared models can still be listed
-        engine.journal_writer.tell(error)
+        engine.journal_writer.warn_once(error)
     return listed
 
 

@@ -146,7 +146,7 @@ class _Worker:
         engine = self._engine
         return Gateway(
             engine,
-            tokens=Tokens(engine.store, tell=engine.journal_writer.tell),
+            tokens=Tokens(engine.store, tell=engine.journal_writer.warn_once),
             metrics=_Observers(self._metrics, self._log),
             admin=AdminRoutes(self._metrics, version()),
             hosts=[self._resources.listen.host, *engine.config().gateway.names],
