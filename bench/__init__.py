@@ -1,2 +1,4 @@
-"""The benchmarks: what Holdfast costs, measured side by side with what it stands on, in one run. `python -m
-bench` runs them all."""
+"""The benchmarks: the costs of Holdfast beside those of the programs that it builds on or competes with.
+
+`python -m bench` runs them all.
+"""

@@ -1,13 +1,15 @@
 """Measures everything in one run, prints the report, and keeps it in bench/results.
 
-    python -m bench [GROUP …] [--rounds N] [--quick] [--check]    all groups, or these: core, engine, store,
-    start, library, gateway
-    python -m bench soak [--minutes N] [--rate half|R]            the gateway under a steady load: is its
-    memory flat, does nothing fail?
-    python -m bench profile [--pid P]                             where the gateway's CPU time goes
+    python -m bench [GROUP …] [--rounds N] [--quick] [--check]
+        all groups, or these: core, engine, store, start, library, gateway
+    python -m bench soak [--minutes N] [--rate half|R]
+        the gateway under a steady load: does its memory grow, does a request fail?
+    python -m bench profile [--pid P]
+        the gateway's CPU time by function
 
-Ends with 0 whatever the figures say. With `--check` it ends with 1 when one is over its budget by more than a
-quarter, which is what a busy machine can do to a sound figure."""
+Exits with 0 whatever the figures are. With `--check` it exits with 1 when one exceeds its budget by more than
+a quarter: a busy machine may add that much to a figure.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +26,7 @@ from .measure import Figure, machine, on_core, progress
 
 RESULTS = Path(__file__).parent / "results"
 _TOLERATED = 1.25
+"""How many times its budget a figure may reach with `--check`."""
 _GROUPS: dict[str, Callable[[int], list[Figure]]] = {
     "core": core.figures,
     "engine": engine.figures,
@@ -35,24 +38,27 @@ _GATEWAY = "gateway"
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"soak": soak.main, "profile": profile.main}
 _QUICK_ROUNDS = 3
 _ROUNDS_A_GATEWAY_ROUND = 5
-"""A round of the gateway takes seconds, one of the others milliseconds."""
+"""Rounds of the other groups for each round of the gateway, which takes seconds instead of milliseconds."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, report, and say whether the budgets hold."""
+    """Measure and report. Return the exit code."""
     if arguments and arguments[0] in _COMMANDS:
         return _COMMANDS[arguments[0]](arguments[1:])
     options = _options(arguments)
-    rounds = _QUICK_ROUNDS if options.quick else options.rounds
+    rounds = options.rounds
+    if options.quick:
+        rounds = _QUICK_ROUNDS
     wanted = options.groups or [*_GROUPS, _GATEWAY]
     far_over = _in_process([name for name in wanted if name in _GROUPS], rounds)
     if _GATEWAY in wanted:
         print(command.run(max(1, rounds // _ROUNDS_A_GATEWAY_ROUND), options.peers, quick=options.quick))
-    return 1 if options.check and far_over else 0
+    return int(options.check and far_over)
 
 
 def _in_process(groups: Sequence[str], rounds: int) -> bool:
-    """Measure and report what runs in this process; tells whether a figure is far over its budget."""
+    """Measure and report the groups that run in this process. Return True if a figure far exceeds its
+    budget."""
     if not groups:
         return False
     figures: list[Figure] = []
@@ -66,18 +72,17 @@ def _in_process(groups: Sequence[str], rounds: int) -> bool:
     print(report)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "latest.md").write_text(report + "\n", "utf-8")
-    (RESULTS / "latest.json").write_text(
-        json.dumps({"machine": machine(), "figures": [one.row() for one in figures]}, indent=1) + "\n",
-        "utf-8",
-    )
-    return any(one.budget is not None and one.value > one.budget * _TOLERATED for one in figures)
+    values = {"machine": machine(), "figures": [figure.row() for figure in figures]}
+    (RESULTS / "latest.json").write_text(json.dumps(values, indent=1) + "\n", "utf-8")
+    limits = [(figure.value, figure.budget * _TOLERATED) for figure in figures if figure.budget is not None]
+    return any(value > limit for value, limit in limits)
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     named = [*_GROUPS, _GATEWAY]
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="What Holdfast costs, side by side with what it stands on.",
+        description="Measure the costs of Holdfast beside those of the programs that it builds on.",
         epilog="Other commands: soak, profile (each has --help).",
     )
     parser.add_argument(
@@ -87,50 +92,51 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "--rounds",
         type=int,
         default=15,
-        help=f"how often each variant is measured (default 15; the gateway a {_ROUNDS_A_GATEWAY_ROUND}th of it)",
+        help="how often each variant is measured"
+        f" (default 15; the gateway a {_ROUNDS_A_GATEWAY_ROUND}th of it)",
     )
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="a brief look: few rounds, short loads, only the gateways that need no installing",
+        help="measure briefly: few rounds, short loads, only the gateways that need no installation",
     )
     parser.add_argument(
         "--peers",
         type=_peers,
         default=[],
-        help=f"the gateways to measure, with commas: {', '.join(peers.EVERYBODY)}",
+        help=f"the gateways to measure, separated by commas: {', '.join(peers.PEERS)}",
     )
     parser.add_argument(
-        "--check", action="store_true", help="end with 1 when a budget is missed by more than a quarter"
+        "--check", action="store_true", help="exit with 1 when a budget is exceeded by more than a quarter"
     )
     return parser.parse_args(arguments)
 
 
 def _peers(text: str) -> list[str]:
     names = text.split(",")
-    if unknown := set(names) - set(peers.EVERYBODY):
+    unknown = set(names) - set(peers.PEERS)
+    if unknown:
         raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
     return names
 
 
-def _report(told: dict[str, str], figures: Sequence[Figure], faults: str) -> str:
-    """The whole report, as Markdown that is also readable as it is."""
-    lines = ["# Benchmarks", "", *(f"- {name}: {value}" for name, value in told.items())]
+def _report(machine_facts: dict[str, str], figures: Sequence[Figure], faults: str) -> str:
+    """Return the whole report as Markdown."""
+    lines = ["# Benchmarks", "", *(f"- {name}: {value}" for name, value in machine_facts.items())]
     lines += ["", "CPU time of the client's process, all its threads: median (lowest to highest round)."]
-    for group, members in groupby(figures, key=lambda one: one.group):
-        lines += ["", f"## {group}", "", "```", *(_line(one) for one in members), "```"]
+    for group, members in groupby(figures, key=lambda figure: figure.group):
+        lines += ["", f"## {group}", "", "```", *map(_line, members), "```"]
     lines += ["", "## How well answers are understood", "", "```", faults, "```", "", "## Budgets", ""]
     lines += ["| figure | measured | budget | |", "|---|---|---|---|"]
-    lines += [
-        f"| {one.group}: {one.name} | {one.value:g} {one.unit} | {one.budget:g} {one.unit} | {one.verdict} |"
-        for one in figures
-        if one.budget is not None
-    ]
+    for figure in figures:
+        if figure.budget is not None:
+            measured, budget = f"{figure.value:g} {figure.unit}", f"{figure.budget:g} {figure.unit}"
+            lines.append(f"| {figure.group}: {figure.name} | {measured} | {budget} | {figure.verdict} |")
     return "\n".join(lines)
 
 
-def _line(one: Figure) -> str:
-    return f"{one.name:52}{one.value:>10.1f} {one.unit}  ({one.low:.1f} to {one.high:.1f})"
+def _line(figure: Figure) -> str:
+    return f"{figure.name:52}{figure.value:>10.1f} {figure.unit}  ({figure.low:.1f} to {figure.high:.1f})"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""How well the classifier does on the recorded answers: per-class precision and recall, confusions, and the
-figure that matters most, how often an innocent key would be blamed or rotated. Run `python -m bench.classify
-[FILE] [--observed]`."""
+"""The quality of the classifier on the recorded answers: precision and recall by class, confusions, and the
+figure that matters most: how often a key would be blamed or rotated without reason.
+
+Run `python -m bench.classify [FILE …] [--observed]`.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +37,12 @@ NOW = 1_794_900_000.0
 
 
 def verdicts(rows: list[dict[str, Any]]) -> list[str]:
-    """The class that each row gets."""
+    """Return the class that each row gets."""
     return [str(classify(reply_of(row), profiles.load(row["provider"]), now=NOW).kind) for row in rows]
 
 
 def report(rows: list[dict[str, Any]]) -> str:
-    """The whole report as text."""
+    """Return the whole report as text."""
     got = verdicts(rows)
     wanted = [row["expected_class"] for row in rows]
     pairs = Counter(zip(wanted, got, strict=True))
@@ -51,10 +53,9 @@ def report(rows: list[dict[str, Any]]) -> str:
         f"{'class':22}{'cases':>6}{'precision':>11}{'recall':>8}",
     ]
     for name in sorted(set(wanted) | set(got)):
-        hit, said, meant = pairs[name, name], got.count(name), wanted.count(name)
-        lines.append(
-            f"{name:22}{meant:>6}{100 * hit / said if said else 0:>10.0f}%{100 * hit / meant if meant else 0:>7.0f}%"
-        )
+        correct, meant = pairs[name, name], wanted.count(name)
+        precision, recall = _percent(correct, got.count(name)), _percent(correct, meant)
+        lines.append(f"{name:22}{meant:>6}{precision:>10.0f}%{recall:>7.0f}%")
     innocent = sum(want in INNOCENT for want in wanted)
     blamed = sum(count for (want, have), count in pairs.items() if want in INNOCENT and have in BLAMES)
     lines += ["", f"innocent keys blamed or rotated: {blamed} of {innocent}", ""]
@@ -66,8 +67,12 @@ def report(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _percent(part: int, whole: int) -> float:
+    return 100 * part / max(1, whole)
+
+
 def cost(rows: list[dict[str, Any]]) -> float:
-    """Milliseconds of CPU per answer."""
+    """Return the milliseconds of CPU time that one answer takes."""
     work = [(reply_of(row), profiles.load(row["provider"])) for row in rows]
     began = time.process_time()
     for _ in range(5):
@@ -77,7 +82,7 @@ def cost(rows: list[dict[str, Any]]) -> float:
 
 
 def main(arguments: list[str]) -> None:
-    """Report on a file of cases; `--observed` leaves out those that come from documentation or inference."""
+    """Report on files of cases; `--observed` leaves out those that come from documentation or inference."""
     files = [Path(argument) for argument in arguments if not argument.startswith("--")] or [DATA]
     rows = [
         json.loads(line) for file in files for line in file.read_text("utf-8").splitlines() if line.strip()

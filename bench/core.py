@@ -1,5 +1,5 @@
-"""What the decisions cost without any I/O: a request that is answered well, a rotation, picking among many
-keys, classifying."""
+"""The costs of decisions, without any I/O: a request that is answered well, a rotation, the selection among
+many keys, the classification of an answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .measure import Figure, figure, in_turn
 
 _NOW = 1_794_900_000.0
 _URL = "https://bench.example/v1"
-_BROKE = Reply(
+_NO_CREDIT = Reply(
     429,
     (("content-type", "application/json"),),
     b'{"error": {"message": "no credit", "type": "insufficient_quota", "code": "insufficient_quota"}}',
@@ -35,25 +35,25 @@ def _route(keys: int) -> Route:
 
 
 def _known_good() -> HealthRegistry:
-    """Two keys that worked a moment ago: a key that nobody knows is tested under a lease first."""
+    """Return evidence for two keys that worked just now: a key without any is tested under a lease first."""
     return HealthRegistry(Evidence(label, _URL, _NOW, _NOW) for label in ("k0", "k1"))
 
 
-def _world(health: HealthRegistry) -> DecisionContext:
+def _context(health: HealthRegistry) -> DecisionContext:
     profile = profiles.load(None)
     return DecisionContext(health, lambda key: key.label, lambda _: profile, 0.5)
 
 
 def _good_answer() -> Callable[[int], None]:
-    route, context = _route(1), _world(_known_good())
+    route, context = _route(1), _context(_known_good())
 
     def work(count: int) -> None:
         now = _NOW
         for _ in range(count):
-            going = flow(Call("request", "session", route), context, now)
-            next(going)
+            request = flow(Call("request", "session", route), context, now)
+            next(request)
             now += 0.5
-            _end(going.send, Answer(now, sent_at=now))
+            _end(request.send, Answer(now, sent_at=now))
 
     return work
 
@@ -63,10 +63,10 @@ def _rotation() -> Callable[[int], None]:
 
     def work(count: int) -> None:
         for _ in range(count):
-            going = flow(Call("request", "session", route), _world(_known_good()), _NOW)
-            next(going)
-            going.send(Answer(_NOW, _BROKE, sent_at=_NOW))
-            outcome = _end(going.send, Answer(_NOW, sent_at=_NOW))
+            request = flow(Call("request", "session", route), _context(_known_good()), _NOW)
+            next(request)
+            request.send(Answer(_NOW, _NO_CREDIT, sent_at=_NOW))
+            outcome = _end(request.send, Answer(_NOW, sent_at=_NOW))
             assert outcome.connection.key is route.spares[0]
 
     return work
@@ -85,13 +85,11 @@ def _pick(cooling: int) -> Callable[[int], None]:
     route = _route(20)
     fault = Fault(FaultClass.QUOTA_WINDOW, Scope.ACCOUNT)
     url = route.connection.endpoint.url
-    context = _world(
-        HealthRegistry(
-            cooldowns=[
-                Cooldown(f"key:k{number}@{url}", _NOW + 60, _NOW, 0, fault) for number in range(cooling)
-            ]
-        )
-    )
+    cooldowns = [
+        Cooldown(f"key:k{number}@{url}", until=_NOW + 60, since=_NOW, level=0, fault=fault)
+        for number in range(cooling)
+    ]
+    context = _context(HealthRegistry(cooldowns=cooldowns))
     chosen = route.connections[cooling]
 
     def work(count: int) -> None:
@@ -112,7 +110,7 @@ def _classification() -> Callable[[int], object]:
 
 
 def figures(rounds: int) -> list[Figure]:
-    """All of them, in microseconds."""
+    """Measure all of them, in microseconds."""
     samples = in_turn(
         {
             "good": _good_answer(),

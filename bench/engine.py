@@ -1,6 +1,5 @@
-"""What a request costs beside its bytes: from `begin` over one good answer to its outcome, with store, vault,
-evidence and pool; and what the writer spends later on its line in the journal, whose rows are the larger the
-more requests a session makes at once."""
+"""The costs of a request in the engine, from its start over one good answer to its outcome, with store, vault
+and evidence; and of its line in the journal, which is written later, many lines of a session together."""
 
 from __future__ import annotations
 
@@ -17,27 +16,35 @@ from holdfast.engine.state import Engine
 from .measure import Figure, figure
 
 _BATCH = 500
-"""How many requests are written together: a quarter of a second at 2,000 a second."""
+"""Requests that are written together: a quarter of a second at 2,000 a second."""
 _SESSIONS = 50
+_CONFIG = """\
+[provider.bench]
+url = "https://bench.example/v1"
+models = ["bench-1"]
+keys = ["env:HOLDFAST_BENCH_KEY"]
+"""
 _USAGE = {"input": 1_200, "output": 340}
 
 
 def figures(rounds: int) -> list[Figure]:
-    """All of them, in microseconds of CPU a request."""
+    """Measure all of them, in microseconds of CPU time a request."""
     os.environ["HOLDFAST_BENCH_KEY"] = "sk-bench-0123456789abcdef"
-    with tempfile.TemporaryDirectory() as place:
-        entry = '[provider.bench]\nurl = "https://bench.example/v1"\nmodels = ["bench-1"]\nkeys = ["env:HOLDFAST_BENCH_KEY"]\n'
-        Path(place, "holdfast.toml").write_text(entry, "utf-8")
-        with holdfast.sdk.api.open(place) as opened:
+    with tempfile.TemporaryDirectory() as home:
+        Path(home, "holdfast.toml").write_text(_CONFIG, "utf-8")
+        with holdfast.sdk.api.open(home) as opened:
             sessions = [opened.session(f"bench-{number}", "bench/bench-1").id for number in range(_SESSIONS)]
             engine = opened.engine
-            one, many = _rounds(engine, sessions[:1], rounds), _rounds(engine, sessions, rounds)
+            single, many = _rounds(engine, sessions[:1], rounds), _rounds(engine, sessions, rounds)
             counted = _rounds(engine, sessions[:1], rounds, _USAGE)
     return [
         figure(
-            "engine", "a request that is answered well, all decisions and what they need", one[0], budget=15.0
+            "engine",
+            "a request that is answered well, all decisions and what they need",
+            single[0],
+            budget=15.0,
         ),
-        figure("engine", "its line in the journal, one busy session", one[1], budget=8.0),
+        figure("engine", "its line in the journal, one busy session", single[1], budget=8.0),
         figure("engine", f"its line in the journal, {_SESSIONS} sessions at once", many[1], budget=8.0),
         figure(
             "engine", "its line in the journal and what the provider counted, one busy session", counted[1]
@@ -48,8 +55,10 @@ def figures(rounds: int) -> list[Figure]:
 def _rounds(
     engine: Engine, sessions: list[str], rounds: int, usage: dict[str, int] | None = None
 ) -> tuple[list[float], list[float]]:
-    """Microseconds for each request, and for each when what was queued is written, round by round. The first
-    round warms up."""
+    """Return the microseconds of a request, and those of writing its line, round by round.
+
+    The first round only warms up.
+    """
     asked: list[float] = []
     written: list[float] = []
     for _ in range(rounds + 1):

@@ -1,8 +1,9 @@
-"""What the transport adds to a client: the same client against the same provider, with and without a session
-of ours.
+"""The costs that the transport adds to a client: the same client against the same provider, with and without
+a session of ours.
 
-Everything is on: SQLite store, evidence, journal, the recorder's thread; what is queued at the end of a batch
-is written before the clock stops."""
+All features are on: SQLite store, evidence, journal, the writer's thread; the lines that are queued at the
+end of a batch are written before the clock stops.
+"""
 
 from __future__ import annotations
 
@@ -39,34 +40,44 @@ def _messages(size: int) -> list[dict[str, str]]:
 
 
 def _body(size: int, *, stream: bool = False) -> bytes:
-    return json.dumps(
-        {"messages": _messages(size), "model": stub.MODEL} | ({"stream": True} if stream else {})
-    ).encode()
+    values: dict[str, object] = {"messages": _messages(size), "model": stub.MODEL}
+    if stream:
+        values["stream"] = True
+    return json.dumps(values).encode()
 
 
 @contextmanager
 def _opened(url: str) -> Iterator[holdfast.sdk.api.Holdfast]:
-    """A home with one provider, and a session on it."""
-    with tempfile.TemporaryDirectory() as place:
+    """Open a new home with one provider."""
+    with tempfile.TemporaryDirectory() as home:
         os.environ["HOLDFAST_BENCH_KEY"] = _KEY
-        Path(place, "holdfast.toml").write_text(
-            f'[provider.bench]\nurl = "{url}"\nmodels = ["{stub.MODEL}"]\nkeys = ["env:HOLDFAST_BENCH_KEY"]\n',
+        Path(home, "holdfast.toml").write_text(
+            f'[provider.bench]\nurl = "{url}"\nmodels = ["{stub.MODEL}"]\n'
+            'keys = ["env:HOLDFAST_BENCH_KEY"]\n',
             "utf-8",
         )
-        with holdfast.sdk.api.open(place) as opened:
+        with holdfast.sdk.api.open(home) as opened:
             yield opened
 
 
+def _session(opened: holdfast.sdk.api.Holdfast) -> holdfast.sdk.api.Session:
+    return opened.session("bench", f"bench/{stub.MODEL}")
+
+
+def _no_flush() -> None:
+    """Write nothing: the bare client has no journal."""
+
+
 class _Sync:
-    """One blocking client, bare or ours."""
+    """A blocking client, with our transport if `opened` is given."""
 
     def __init__(self, module: Any, url: str, opened: holdfast.sdk.api.Holdfast | None) -> None:
-        self._flush = opened.engine.journal_writer.flush if opened is not None else lambda: None
-        self._client = (
-            module.Client(transport=opened.session("bench", f"bench/{stub.MODEL}").transport(module))
-            if opened
-            else module.Client(trust_env=False)
-        )
+        self._flush: Callable[[], None] = _no_flush
+        transport = None
+        if opened is not None:
+            self._flush = opened.engine.journal_writer.flush
+            transport = _session(opened).transport(module)
+        self._client = module.Client(transport=transport, trust_env=False)
         self._url = f"{url}/chat/completions"
 
     def posting(self, body: bytes) -> Work:
@@ -88,28 +99,33 @@ class _Sync:
 
 
 class _Async:
-    """The same on an event loop."""
+    """The same client on an event loop."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, module: Any, url: str, opened: holdfast.sdk.api.Holdfast | None
     ) -> None:
         self._loop = loop
-        self._flush = opened.engine.journal_writer.flush if opened is not None else lambda: None
-        transport = opened.session("bench", f"bench/{stub.MODEL}").async_transport(module) if opened else None
+        self._flush: Callable[[], None] = _no_flush
+        transport = None
+        if opened is not None:
+            self._flush = opened.engine.journal_writer.flush
+            transport = _session(opened).async_transport(module)
         self._client = module.AsyncClient(transport=transport, trust_env=False)
         self._url = f"{url}/chat/completions"
 
     def posting(self, body: bytes) -> Work:
         async def work(count: int) -> None:
             for _ in range(count):
-                assert (await self._client.post(self._url, headers=_HEADERS, content=body)).status_code == 200
+                response = await self._client.post(self._url, headers=_HEADERS, content=body)
+                assert response.status_code == 200
 
         return self._blocking(work)
 
     def streaming(self, body: bytes) -> Work:
         async def work(count: int) -> None:
             for _ in range(count):
-                async with self._client.stream("POST", self._url, headers=_HEADERS, content=body) as response:
+                stream = self._client.stream("POST", self._url, headers=_HEADERS, content=body)
+                async with stream as response:
                     seen = 0
                     async for _ in response.aiter_raw():
                         seen += 1
@@ -126,16 +142,13 @@ class _Async:
 
 
 def _sdk(url: str, opened: holdfast.sdk.api.Holdfast | None, size: int) -> Work:
-    """The real SDK, which parses the answer."""
+    """Return the work of the real SDK, which parses the answer."""
     import openai
 
     options: dict[str, Any] = {"base_url": url, "api_key": _KEY, "max_retries": 0}
-    flush: Callable[[], None] = lambda: None  # noqa: E731
+    flush: Callable[[], None] = _no_flush
     if opened is not None:
-        options, flush = (
-            dict(opened.session("bench", f"bench/{stub.MODEL}").for_openai()),
-            opened.engine.journal_writer.flush,
-        )
+        options, flush = dict(_session(opened).for_openai()), opened.engine.journal_writer.flush
     client = openai.OpenAI(**options)
     messages: Any = _messages(size)
 
@@ -148,46 +161,43 @@ def _sdk(url: str, opened: holdfast.sdk.api.Holdfast | None, size: int) -> Work:
 
 
 def figures(rounds: int) -> list[Figure]:
-    """The bare client, what ours adds to it, and the same for streams, large prompts and the SDK. CPU
-    microseconds a request."""
+    """Measure the bare client and the costs that ours adds, for short prompts, streams, large prompts and the
+    SDK.
+
+    The figures are microseconds of CPU time a request.
+    """
     loop = asyncio.new_event_loop()
-    found: list[Figure] = []
+    collected: list[Figure] = []
     try:
         with stub.running() as url, _opened(url) as opened:
             for name in _NAMES:
-                found += _of_module(name, loop, url, opened, rounds)
+                module = __import__(name)
+                bare, ours = _Sync(module, url, None), _Sync(module, url, opened)
+                collected += _of_clients(f"{name}, sync", bare, ours, rounds)
+                bare_async, ours_async = _Async(loop, module, url, None), _Async(loop, module, url, opened)
+                collected += _of_clients(f"{name}, async", bare_async, ours_async, rounds)
             pair = in_turn({"bare": _sdk(url, None, 1_000), "ours": _sdk(url, opened, 1_000)}, 150, rounds)
-            found += _pair("openai SDK, sync", pair["bare"], pair["ours"], None)
+            collected += _pair("openai SDK, sync", pair["bare"], pair["ours"])
     finally:
         loop.close()
-    return found
+    return collected
 
 
-def _of_module(
-    name: str, loop: asyncio.AbstractEventLoop, url: str, opened: holdfast.sdk.api.Holdfast, rounds: int
-) -> list[Figure]:
-    module = __import__(name)
-    clients: dict[str, tuple[_Sync | _Async, _Sync | _Async]] = {
-        f"{name}, sync": (_Sync(module, url, None), _Sync(module, url, opened)),
-        f"{name}, async": (_Async(loop, module, url, None), _Async(loop, module, url, opened)),
-    }
-    found: list[Figure] = []
-    for title, (bare, ours) in clients.items():
-        small, large, streamed = _body(1_000), _body(1_000_000), _body(1_000, stream=True)
-        samples = in_turn({"bare": bare.posting(small), "ours": ours.posting(small)}, 300, rounds)
-        found += _pair(title, samples["bare"], samples["ours"], 60.0)
-        samples = in_turn({"bare": bare.streaming(streamed), "ours": ours.streaming(streamed)}, 40, rounds)
-        found += _pair(f"{title}, {stub.CHUNKS} chunks", samples["bare"], samples["ours"], None)
-        added = differences(samples["ours"], samples["bare"])
-        found.append(
-            figure("library", f"{title}, added for each chunk", [one / stub.CHUNKS for one in added])
-        )
-        samples = in_turn({"bare": bare.posting(large), "ours": ours.posting(large)}, 30, rounds)
-        found += _pair(f"{title}, 1 MB prompt", samples["bare"], samples["ours"], None)
-    return found
+def _of_clients(title: str, bare: _Sync | _Async, ours: _Sync | _Async, rounds: int) -> list[Figure]:
+    collected: list[Figure] = []
+    small, large, streamed = _body(1_000), _body(1_000_000), _body(1_000, stream=True)
+    samples = in_turn({"bare": bare.posting(small), "ours": ours.posting(small)}, 300, rounds)
+    collected += _pair(title, samples["bare"], samples["ours"], budget=60.0)
+    samples = in_turn({"bare": bare.streaming(streamed), "ours": ours.streaming(streamed)}, 40, rounds)
+    collected += _pair(f"{title}, {stub.CHUNKS} chunks", samples["bare"], samples["ours"])
+    by_chunk = [added / stub.CHUNKS for added in differences(samples["ours"], samples["bare"])]
+    collected.append(figure("library", f"{title}, added for each chunk", by_chunk))
+    samples = in_turn({"bare": bare.posting(large), "ours": ours.posting(large)}, 30, rounds)
+    collected += _pair(f"{title}, 1 MB prompt", samples["bare"], samples["ours"])
+    return collected
 
 
-def _pair(title: str, bare: list[float], ours: list[float], budget: float | None) -> list[Figure]:
+def _pair(title: str, bare: list[float], ours: list[float], budget: float | None = None) -> list[Figure]:
     return [
         figure("library", f"{title}, bare", bare),
         figure("library", f"{title}, added", differences(ours, bare), budget=budget),

@@ -1,5 +1,5 @@
-"""How figures are taken: CPU time of this process (all its threads), several rounds, variants in turn so that
-a slow moment of the machine meets all of them; reported as median and range."""
+"""The method of measuring: CPU time of this process (all its threads) in several rounds, variants in turn so
+that a slow moment of the machine affects all of them; reported as median and range."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PACKAGES = ("holdfast-llm", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number: the median of its rounds, with the lowest and the highest. `budget` is the most it
-    may be."""
+    """A measured number: the median of its rounds, with the lowest and the highest. `budget` is its limit,
+    None for none."""
 
     group: str
     name: str
@@ -33,26 +33,35 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """`ok`, `over`, or nothing where no budget was promised."""
-        return "" if self.budget is None else "ok" if self.value <= self.budget else "over"
+        """`ok` or `over`, "" where there is no budget."""
+        if self.budget is None:
+            return ""
+        if self.value <= self.budget:
+            return "ok"
+        return "over"
 
     def row(self) -> dict[str, object]:
-        """As JSON values."""
+        """Return the figure as JSON values."""
         return asdict(self) | {"verdict": self.verdict}
 
 
 def figure(
-    group: str, name: str, samples: Sequence[float], unit: str = "µs", budget: float | None = None
+    group: str, name: str, samples: Sequence[float], *, unit: str = "µs", budget: float | None = None
 ) -> Figure:
-    """The figure that these samples give."""
+    """Return the figure of these samples."""
     return Figure(
-        group, name, unit, round(median(samples), 2), round(min(samples), 2), round(max(samples), 2), budget
+        group=group,
+        name=name,
+        unit=unit,
+        value=round(median(samples), 2),
+        low=round(min(samples), 2),
+        high=round(max(samples), 2),
+        budget=budget,
     )
 
 
 def cpu(work: Callable[[int], object], count: int) -> float:
-    """CPU microseconds for each of `count` units of work, the garbage collector's included: it runs once
-    before, and as it likes."""
+    """Return the microseconds of CPU time of one of `count` units of work, garbage collection included."""
     gc.collect()
     began = time.process_time_ns()
     work(count)
@@ -62,43 +71,51 @@ def cpu(work: Callable[[int], object], count: int) -> float:
 def in_turn(
     variants: Mapping[str, Callable[[int], object]], count: int, rounds: int
 ) -> dict[str, list[float]]:
-    """Samples of each variant, taken in turn; the order is reversed every other round. The first, unmeasured,
-    warms up."""
+    """Return samples of each variant, taken in turn; every other round reverses the order.
+
+    A first round, which is not measured, warms up.
+    """
     names = list(variants)
     for name in names:
         variants[name](max(1, count // 5))
     samples: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(rounds):
-        for name in names if turn % 2 == 0 else reversed(names):
+    for _ in range(rounds):
+        for name in names:
             samples[name].append(cpu(variants[name], count))
+        names.reverse()
     return samples
 
 
 def differences(with_ours: Sequence[float], bare: Sequence[float]) -> list[float]:
-    """What ours adds, round by round."""
+    """Return the difference between ours and the bare program, round by round."""
     return [ours - plain for ours, plain in zip(with_ours, bare, strict=True)]
 
 
 def machine() -> dict[str, str]:
-    """What the figures were taken on: processor, cores, Python and the packages that matter. Names no host
-    and no path."""
-    told = {
+    """Return the processor, its cores, Python and the versions of the packages that matter; no host and no
+    path."""
+    facts = {
         "cpu": _processor(),
         "cores": str(_cores()),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": platform.system(),
     }
-    return told | {name: found for name in PACKAGES if (found := _version(name))}
+    versions = {name: _version(name) for name in PACKAGES}
+    return facts | {name: installed for name, installed in versions.items() if installed}
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager
 def on_core(number: int) -> Iterator[None]:
-    """Keep this process on one of its cores meanwhile, so that it and its counterpart do not chase each
-    other; where the system can."""
+    """Keep this process on one of its cores meanwhile, so that it and its counterpart do not share one.
+
+    Does nothing where the system cannot, or has one core only.
+    """
     if not hasattr(os, "sched_setaffinity") or _cores() < 2:
         yield
         return
@@ -115,10 +132,10 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-        platform.machine(),
-    )
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
 
 
 def _version(package: str) -> str:
@@ -129,6 +146,6 @@ def _version(package: str) -> str:
 
 
 def progress(text: str) -> None:
-    """What is being measured now, for whoever waits; only where somebody looks."""
+    """Show what is being measured now, if standard error is a terminal."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)

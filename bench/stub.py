@@ -1,8 +1,9 @@
 """A provider in a process of its own that answers at once: 1 KB of JSON, or a stream of 50 chunks where the
-prompt asks for one.
+request asks for one.
 
-It reads as little as it can of a request, so that nearly all that is measured is the client. `python -m
-bench.stub` prints its port."""
+It reads as little of a request as possible, so that nearly all of the measured time is the client's.
+`python -m bench.stub` prints its port.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +37,18 @@ def _answer() -> bytes:
             "usage": usage,
         }
     ).encode()
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: r-1\r\ncontent-length: %d\r\n\r\n"
-    return head % len(body) + body
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: r-1\r\n"
+    return head + b"content-length: %d\r\n\r\n" % len(body) + body
 
 
 def _events() -> Iterator[bytes]:
     for number in range(CHUNKS):
-        delta = {"role": "assistant", "content": "Hello "} if number == 0 else {"content": "and so on "}
-        choice = {"index": 0, "delta": delta, "finish_reason": "stop" if number == CHUNKS - 1 else None}
+        delta, reason = {"content": "and so on "}, None
+        if number == 0:
+            delta = {"role": "assistant", "content": "Hello "}
+        if number == CHUNKS - 1:
+            reason = "stop"
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
         chunk = {
             "id": "c-1",
             "object": "chat.completion.chunk",
@@ -64,7 +69,7 @@ _WHOLE, _PIECES = _answer(), _stream()
 
 
 class _Provider(asyncio.Protocol):
-    """One connection, keep-alive, one request at a time."""
+    """A connection, kept alive, with one request at a time."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -81,12 +86,17 @@ class _Provider(asyncio.Protocol):
         end = request.find(b"\r\n\r\n")
         if end < 0:
             return
+        self._missing = end + 4 - len(request)
         length = _LENGTH.search(request, 0, end)
-        self._missing = end + 4 + (int(length[1]) if length else 0) - len(request)
+        if length:
+            self._missing += int(length[1])
         if self._missing > 0:
             return
         self._parts, self._missing = [], 0
-        self._transport.write(_PIECES if _STREAM.search(request, end) else _WHOLE)
+        if _STREAM.search(request, end):
+            self._transport.write(_PIECES)
+        else:
+            self._transport.write(_WHOLE)
 
 
 async def _serve() -> None:
@@ -97,7 +107,7 @@ async def _serve() -> None:
 
 @contextmanager
 def running() -> Iterator[str]:
-    """A stub of one's own; gives its base URL."""
+    """Run a stub and yield its base URL."""
     with subprocess.Popen([sys.executable, "-m", "bench.stub"], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         try:

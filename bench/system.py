@@ -1,5 +1,4 @@
-"""What the store's operations cost, how long a command takes to start, and what importing the library
-costs."""
+"""The costs of the store's operations, of starting a command, and of importing the library."""
 
 from __future__ import annotations
 
@@ -27,14 +26,13 @@ _DETAIL = Attempted(number=1, key="main", url=_URL, dialect=Dialect.OPENAI_CHAT,
 
 
 def store_figures(rounds: int) -> list[Figure]:
-    """CPU microseconds for each operation of the SQLite store, in a file."""
-    with ExitStack() as held:
-        store = held.enter_context(
-            SqliteStore(Path(held.enter_context(tempfile.TemporaryDirectory())) / "state.db")
-        )
+    """Measure each operation of the SQLite store on a file, in microseconds of CPU time."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        store = stack.enter_context(SqliteStore(Path(folder) / "state.db"))
         store.save_session(Session("bench", Pin.parse("bench/bench-1")), None)
         for number in range(50):
-            store.apply([KeySucceeded(f"k{number}", _URL, "bench-1", "", 1.0, True)], 1.0)
+            store.apply([_succeeded(f"k{number}", 1.0)], 1.0)
         event = Event(at=1.0, detail=_DETAIL, session="bench", request="request", pin="bench/bench-1")
         clock = counter(2)
 
@@ -44,20 +42,22 @@ def store_figures(rounds: int) -> list[Figure]:
             store.release(taken)
 
         operations: dict[str, tuple[Callable[[], object], int]] = {
-            "asking whether anything changed": (store.revision, 1),
+            "checking for changes": (store.revision, 1),
             "reading one session": (lambda: store.session("bench"), 1),
             "reading the evidence on 50 keys": (store.evidence, 1),
             "one line of the journal, 100 at once": (lambda: store.record([event] * 100), 100),
-            "one verdict, durable": (
-                lambda: store.apply([KeySucceeded("k0", _URL, "bench-1", "", float(next(clock)), True)], 1.0),
-                1,
-            ),
-            "a lease taken and given back": (lease, 1),
+            "one verdict, durable": (lambda: store.apply([_succeeded("k0", next(clock))], 1.0), 1),
+            "taking and releasing a lease": (lease, 1),
         }
         samples = in_turn({name: _repeat(work) for name, (work, _) in operations.items()}, 100, rounds)
         return [
-            figure("store", name, [one / operations[name][1] for one in samples[name]]) for name in samples
+            figure("store", name, [value / operations[name][1] for value in samples[name]])
+            for name in samples
         ]
+
+
+def _succeeded(key: str, at: float) -> KeySucceeded:
+    return KeySucceeded(key, _URL, model="bench-1", account="", at=at, durable=True)
 
 
 def _repeat(work: Callable[[], object]) -> Callable[[int], None]:
@@ -69,8 +69,10 @@ def _repeat(work: Callable[[], object]) -> Callable[[int], None]:
 
 
 def start_figures() -> list[Figure]:
-    """CPU milliseconds, user and system, of whole processes: the best of several, since a start has one cost
-    and much noise."""
+    """Measure whole processes in milliseconds of CPU time, user and system.
+
+    The figure is the best of several: noise only adds to the cost of a start.
+    """
     with tempfile.TemporaryDirectory() as home:
         Path(home, "holdfast.toml").write_text(
             f'[provider.bench]\nurl = "{_URL}"\nkeys = ["env:HOLDFAST_BENCH_KEY"]\n', "utf-8"
@@ -86,9 +88,8 @@ def start_figures() -> list[Figure]:
 
 def _start(name: str, arguments: Sequence[str], environ: dict[str, str], budget: float | None) -> Figure:
     samples = sorted(_child_ms(arguments, environ) for _ in range(_TIMES))
-    return Figure(
-        "start", name, "ms", round(samples[0], 1), round(samples[0], 1), round(samples[-1], 1), budget
-    )
+    best, worst = round(samples[0], 1), round(samples[-1], 1)
+    return Figure(group="start", name=name, unit="ms", value=best, low=best, high=worst, budget=budget)
 
 
 def _child_ms(arguments: Sequence[str], environ: dict[str, str]) -> float:

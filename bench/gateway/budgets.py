@@ -1,131 +1,166 @@
-"""The promised figures of the gateway, each as a ratio or a distance within one run, and whether it is
-met."""
+"""The budgets of the gateway: each a ratio or a distance within one run of the benchmark."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from statistics import median
 
 from .results import Figure, Results
 from .svg import number
 
 OURS = "holdfast"
+_NOTHING = "–"
+
+
+class Word(StrEnum):
+    """The verdict on a budget, as the page shows it."""
+
+    MET = "met"
+    NOT_MET = "**not met**"
+    NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One line of the table: what was measured, what it is compared with, and what was promised."""
+    """A line of the table: our figure, the one that it is compared with, the result, and the budget."""
 
     figure: str
     ours: str
     other: str
     result: str
     budget: str
-    met: bool | None
-
-    @property
-    def word(self) -> str:
-        return "not measured" if self.met is None else "met" if self.met else "**not met**"
+    word: Word
 
 
 Judge = Callable[[Results], Verdict]
 
 
-def _ratio(name: str, load: str, figure: Figure, other: str, most: float) -> Judge:
-    """Ours may cost at most `most` times what the other costs; a limit below 1 is written as what part of the
-    other it is."""
-    budget = f"≤ {most:g} × {other}" if most >= 1 else f"≤ 1/{1 / most:.0f} of {other}"
+def memory_with_streams(results: Results, peer: str) -> float | None:
+    """Return the megabytes with 1,000 open streams, from the first round: later ones follow other loads."""
+    runs = results.of("hold", peer)
+    if not runs:
+        return None
+    return runs[0].peak_mb or None
+
+
+def start(results: Results, peer: str) -> float | None:
+    """Return the seconds from the start to the first good answer."""
+    report = results.peer(peer)
+    if report is None or not report.starts:
+        return None
+    return median(report.starts)
+
+
+def idle(results: Results, peer: str) -> float | None:
+    """Return the megabytes after the start."""
+    report = results.peer(peer)
+    if report is None:
+        return None
+    return report.idle_mb
+
+
+def _ratio(name: str, load: str, figure: Figure, *, other: str, most: float) -> Judge:
+    """Return the judge of a figure that may be `most` times the other's.
+
+    A limit below 1 is written as a fraction of the other's figure.
+    """
+    budget = f"≤ {most:g} × {other}"
+    if most < 1:
+        budget = f"≤ 1/{1 / most:.0f} of {other}"
 
     def judge(results: Results) -> Verdict:
         ours, theirs = results.median(load, OURS, figure), results.median(load, other, figure)
-        if ours is None or theirs is None:
-            return Verdict(name, _with(ours, "µs"), f"{other} {_with(theirs, 'µs')}", "–", budget, None)
-        share = ours / theirs
+        result, word = _NOTHING, Word.NOT_MEASURED
+        if ours is not None and theirs is not None:
+            result, word = _share(ours / theirs), _judged(ours / theirs, most)
         return Verdict(
-            name,
-            f"{number(ours)} µs",
-            f"{other} {number(theirs)} µs",
-            f"{share:.2f} ×" if share >= 0.5 else f"1/{1 / share:.0f}",
-            budget,
-            share <= most,
+            figure=name,
+            ours=_with(ours, "µs"),
+            other=f"{other} {_with(theirs, 'µs')}",
+            result=result,
+            budget=budget,
+            word=word,
         )
 
     return judge
 
 
 def _added_latency(most: float) -> Judge:
-    """One request at a time: what ours adds to the provider's own p50 may be `most` microseconds more than
-    what nginx adds."""
-    name, budget = "added p50, 1 at a time", f"≤ nginx + {most:g} µs"
+    """Return the judge of the latency that ours adds to one request at a time: its p50 may exceed the one of
+    nginx by `most` microseconds."""
 
     def judge(results: Results) -> Verdict:
-        ours, theirs, bare = (results.median("c1", peer, "p50") for peer in (OURS, "nginx", "direct"))
-        added = [None if one is None or bare is None else one - bare for one in (ours, theirs)]
-        more = None if ours is None or theirs is None else ours - theirs
-        cells = (
-            _with(added[0], "µs"),
-            f"nginx {_with(added[1], 'µs')}",
-            "–" if more is None else f"{more:+.0f} µs",
-        )
-        return Verdict(name, *cells, budget, None if more is None else more <= most)
-
-    return judge
-
-
-def _at_most(name: str, unit: str, measured: Callable[[Results], float | None], most: float) -> Judge:
-    """A figure of ours alone."""
-
-    def judge(results: Results) -> Verdict:
-        ours = measured(results)
+        ours, theirs = _added(results, OURS), _added(results, "nginx")
+        result, word = _NOTHING, Word.NOT_MEASURED
+        if ours is not None and theirs is not None:
+            result, word = f"{ours - theirs:+.0f} µs", _judged(ours - theirs, most)
         return Verdict(
-            name,
-            _with(ours, unit),
-            "–",
-            _with(ours, unit),
-            f"≤ {most:g} {unit}",
-            None if ours is None else ours <= most,
+            figure="added p50, 1 at a time",
+            ours=_with(ours, "µs"),
+            other=f"nginx {_with(theirs, 'µs')}",
+            result=result,
+            budget=f"≤ nginx + {most:g} µs",
+            word=word,
         )
 
     return judge
+
+
+def _added(results: Results, peer: str) -> float | None:
+    """Return the microseconds that a gateway adds to the provider's own p50."""
+    through, bare = results.median("c1", peer, "p50"), results.median("c1", "direct", "p50")
+    if through is None or bare is None:
+        return None
+    return through - bare
+
+
+def _at_most(name: str, unit: str, measured: Callable[[Results, str], float | None], most: float) -> Judge:
+    """Return the judge of a figure of ours alone."""
+
+    def judge(results: Results) -> Verdict:
+        ours, word = measured(results, OURS), Word.NOT_MEASURED
+        if ours is not None:
+            word = _judged(ours, most)
+        return Verdict(
+            figure=name,
+            ours=_with(ours, unit),
+            other=_NOTHING,
+            result=_with(ours, unit),
+            budget=f"≤ {most:g} {unit}",
+            word=word,
+        )
+
+    return judge
+
+
+def _judged(value: float, most: float) -> Word:
+    if value <= most:
+        return Word.MET
+    return Word.NOT_MET
+
+
+def _share(ratio: float) -> str:
+    if ratio >= 0.5:
+        return f"{ratio:.2f} ×"
+    return f"1/{1 / ratio:.0f}"
 
 
 def _with(value: float | None, unit: str) -> str:
-    return "–" if value is None else f"{number(value)} {unit}"
-
-
-def memory_with_streams(results: Results, peer: str) -> float | None:
-    """Megabytes with 1,000 open streams, from the first round: before any other load has made the gateway
-    larger."""
-    runs = results.of("hold", peer)
-    return runs[0].peak_mb if runs and runs[0].peak_mb else None
-
-
-def start(results: Results, peer: str) -> float | None:
-    """Seconds from the start to the first good answer."""
-    report = results.peer(peer)
-    return median(report.starts) if report and report.starts else None
-
-
-def idle(results: Results, peer: str) -> float | None:
-    """Megabytes after the start."""
-    report = results.peer(peer)
-    return report.idle_mb if report else None
+    if value is None:
+        return _NOTHING
+    return f"{number(value)} {unit}"
 
 
 BUDGETS: tuple[Judge, ...] = (
-    _ratio("CPU a request, 1 KB, 128 at once", "c128", "per_request", "nginx", 2.5),
-    _ratio("CPU a request, 1 KB, 128 at once", "c128", "per_request", "portkey", 1 / 30),
-    _ratio("CPU a request, 1 KB, 128 at once", "c128", "per_request", "litellm", 1 / 200),
-    _ratio("CPU a streamed chunk, trickling", "trickle", "per_chunk", "nginx", 1.5),
-    _ratio("CPU a request, 1 MB prompt", "p1m", "per_request", "nginx", 1.6),
+    _ratio("CPU a request, 1 KB, 128 at once", "c128", "per_request", other="nginx", most=2.5),
+    _ratio("CPU a request, 1 KB, 128 at once", "c128", "per_request", other="portkey", most=1 / 30),
+    _ratio("CPU a request, 1 KB, 128 at once", "c128", "per_request", other="litellm", most=1 / 200),
+    _ratio("CPU a streamed chunk, trickling", "trickle", "per_chunk", other="nginx", most=1.5),
+    _ratio("CPU a request, 1 MB prompt", "p1m", "per_request", other="nginx", most=1.6),
     _added_latency(120),
-    _at_most("memory at rest, a worker", "MB", lambda results: idle(results, OURS), 50),
-    _at_most(
-        "memory with 1,000 open streams, a worker",
-        "MB",
-        lambda results: memory_with_streams(results, OURS),
-        60,
-    ),
-    _at_most("start to first answer", "s", lambda results: start(results, OURS), 0.5),
+    _at_most("memory at rest, a worker", "MB", idle, 50),
+    _at_most("memory with 1,000 open streams, a worker", "MB", memory_with_streams, 60),
+    _at_most("start to first answer", "s", start, 0.5),
 )

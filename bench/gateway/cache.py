@@ -1,8 +1,8 @@
-"""What the benchmark needs and the project does not ship: two C programs, built here, and the peers,
-installed from their own registries.
+"""The programs that the benchmark needs and the project does not ship: two C programs, built here, and the
+peers, installed from their own registries.
 
-Everything lands below `.cache/bench` and is kept; removing that directory brings newer versions. Nothing
-needs root."""
+They are kept below `.cache/bench`; removing that directory brings newer versions. Nothing needs root.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PLACE = Path(__file__).parents[2] / ".cache" / "bench"
+_STAMP = ".holdfast-bench"
+"""The file that names the packages of a complete directory."""
 _SOURCES = Path(__file__).parents[1] / "c"
 _PATIENCE = 900.0
+"""Seconds that a command may take."""
 
 
 class NotInstalled(Exception):
-    """A tool or a peer cannot be had here; the text says why, in one line."""
+    """A tool or a peer cannot be installed here; the text gives the reason in one line."""
 
 
 def run(argv: Sequence[str | Path], cwd: Path | None = None) -> str:
-    """The output of a command, both streams. Raises `NotInstalled` with its last line when it fails."""
+    """Return the output of a command, both streams. Raises `NotInstalled` with its last line where it
+    fails."""
     try:
         done = subprocess.run(
-            [str(one) for one in argv],
+            [str(argument) for argument in argv],
             cwd=cwd,
             capture_output=True,
             text=True,
@@ -35,16 +39,15 @@ def run(argv: Sequence[str | Path], cwd: Path | None = None) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotInstalled(f"{Path(argv[0]).name}: {error}") from error
-    said = (done.stdout + done.stderr).strip()
+    output = (done.stdout + done.stderr).strip()
     if done.returncode:
-        raise NotInstalled(
-            f"{Path(argv[0]).name} ended with {done.returncode}: {said.splitlines()[-1] if said else 'without a word'}"
-        )
-    return said
+        last = (output or "no output").splitlines()[-1]
+        raise NotInstalled(f"{Path(argv[0]).name} ended with {done.returncode}: {last}")
+    return output
 
 
 def program(name: str) -> Path:
-    """One of our C programs, built when its source is newer."""
+    """Return one of our C programs, built if its source is newer."""
     source, built = _SOURCES / f"{name}.c", PLACE / name
     if not built.exists() or built.stat().st_mtime < source.stat().st_mtime:
         compiler = shutil.which("gcc") or shutil.which("cc")
@@ -58,53 +61,55 @@ def program(name: str) -> Path:
 
 
 def python_with(name: str, *requirements: str) -> Path:
-    """The Python of a virtual environment of its own that holds these packages."""
-    place = PLACE / name
-    python = place / "bin" / "python"
-    if not _complete(place, requirements):
-        run([sys.executable, "-m", "venv", "--clear", place])
+    """Return the Python of a virtual environment that holds these packages, created if need be."""
+    folder = PLACE / name
+    python = folder / "bin" / "python"
+    if not _complete(folder, requirements):
+        run([sys.executable, "-m", "venv", "--clear", folder])
         run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements])
-        _complete(place, requirements, now=True)
+        _mark_complete(folder, requirements)
     return python
 
 
 def version_of(python: Path, package: str) -> str:
-    """The version of a package in such an environment."""
+    """Return the version of a package in the environment of `python`."""
     return run([python, "-c", f"from importlib.metadata import version; print(version({package!r}))"])
 
 
 def npm_package(name: str, package: str) -> Path:
-    """The directory of an npm package, installed in a place of its own."""
-    place = PLACE / name
-    if not _complete(place, [package]):
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
-        run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", place, package])
-        _complete(place, [package], now=True)
-    return place / "node_modules" / package
+    """Return the directory of an npm package, installed below a directory of its own if need be."""
+    folder = PLACE / name
+    if not _complete(folder, [package]):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, package])
+        _mark_complete(folder, [package])
+    return folder / "node_modules" / package
 
 
 def debian_package(name: str, *packages: str) -> Path:
-    """The root of these Debian packages, unpacked and not installed: that needs no root."""
-    place = PLACE / name
-    if not _complete(place, packages):
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
-        run(["apt-get", "download", *packages], cwd=place)
-        for archive in place.glob("*.deb"):
-            run(["dpkg", "-x", archive, place])
-        _complete(place, packages, now=True)
-    return place
+    """Return the directory of unpacked Debian packages: unpacking, unlike installing, needs no root."""
+    folder = PLACE / name
+    if not _complete(folder, packages):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        run(["apt-get", "download", *packages], cwd=folder)
+        for archive in folder.glob("*.deb"):
+            run(["dpkg", "-x", archive, folder])
+        _mark_complete(folder, packages)
+    return folder
 
 
-def _complete(place: Path, wanted: Sequence[str], *, now: bool = False) -> bool:
-    """Whether exactly this was installed there to the end; with `now`, note that it was."""
-    stamp, text = place / ".holdfast-bench", "\n".join(wanted)
-    if now:
-        stamp.write_text(text, "utf-8")
-    return stamp.exists() and stamp.read_text("utf-8") == text
+def _complete(folder: Path, wanted: Sequence[str]) -> bool:
+    """Return whether exactly these packages were installed there completely."""
+    stamp = folder / _STAMP
+    return stamp.exists() and stamp.read_text("utf-8") == "\n".join(wanted)
+
+
+def _mark_complete(folder: Path, wanted: Sequence[str]) -> None:
+    (folder / _STAMP).write_text("\n".join(wanted), "utf-8")
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of everything that is measured: no proxy, no setting of whoever measures."""
+    """Return the environment of all measured programs: no proxy, and no setting of the user who measures."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **more}

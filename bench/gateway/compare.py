@@ -1,5 +1,5 @@
 """Measures the peers in turn: in every round each of them gets the same load once, in a new order, while the
-others idle."""
+others are idle."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ from pathlib import Path
 
 from ..measure import progress
 from . import cache, load
-from .load import Load
+from .load import Load, Seen
 from .peers import Address, Peer, Ports, Target
 from .process import GATEWAY_CORE, Bystanders, Cpu, Program
 from .results import PeerReport, Run
 
 _STARTS = 3
 _SLOW_START = 5.0
-"""Who takes longer than these seconds is started once."""
+"""Seconds: a peer that takes longer is started only once."""
 
 _PROBE = Load("probe", "one request", seconds=2.0, warmup=0.0)
+_NO_CPU = Cpu()
 _WARM_UP = Load("warm-up", "16 at once", connections=16, seconds=1.0)
 
 
 class NotStarted(Exception):
-    """A peer ended, or did not answer in time; the text is the end of what it said."""
+    """A peer ended, or did not answer in time; the text includes the end of its output."""
 
 
 @dataclass(slots=True)
 class Candidate:
-    """A peer that runs and answers."""
+    """A peer that runs and answers; `took` is the seconds from its start to its first good answer."""
 
     peer: Peer
     ports: Ports
@@ -48,39 +49,39 @@ class Candidate:
 
 @contextmanager
 def running(peer: Peer, ports: Ports, home: Path | None = None) -> Iterator[Candidate]:
-    """Start a peer, in a new home unless one is given, and wait for its first good answer. Raises
-    `NotStarted`."""
+    """Start a peer, in a new directory unless one is given, and wait for its first good answer.
+
+    Raises NotStarted.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as new:
-        place, port = home or Path(new), _free_port()
-        launch = peer.launch(place, port, ports)
+        folder, port = home or Path(new), _free_port()
+        launch = peer.launch(folder, port, ports)
         if launch is None:
             yield Candidate(peer, ports, Address(port), None)
             return
         began = time.monotonic()
-        program = Program(launch.argv, launch.environ, place / "output.log", GATEWAY_CORE)
+        program = Program(launch.argv, launch.environ, folder / "output.log", GATEWAY_CORE)
         try:
-            candidate = Candidate(
-                peer, ports, _answering(peer, ports, program, port, began + peer.patience), program
-            )
-            candidate.took = time.monotonic() - began
-            yield candidate
+            address = _wait_for_answer(peer, ports, program, port)
+            yield Candidate(peer, ports, address, program, took=time.monotonic() - began)
         finally:
             program.stop()
 
 
-def _answering(peer: Peer, ports: Ports, program: Program, port: int, until: float) -> Address:
-    """Where the peer listens, as soon as it has answered a request well."""
+def _wait_for_answer(peer: Peer, ports: Ports, program: Program, port: int) -> Address:
+    """Return the address of a peer as soon as it has answered a request well."""
+    until = time.monotonic() + peer.patience
     while time.monotonic() < until and not program.ended:
-        at = peer.address(port, program.said())
-        if (
-            at is not None
-            and load.send(_PROBE, peer.target("json", at, ports), requests=1).last_status == 200
-        ):
-            return at
+        address = peer.address(port, program.output())
+        if address is not None:
+            seen = load.send(_PROBE, peer.target("json", address, ports), requests=1)
+            if seen.last_status == 200:
+                return address
         time.sleep(0.005)
-    raise NotStarted(
-        f"{'ended' if program.ended else f'no good answer in {peer.patience:g} s'}: {program.said().strip()[-600:]}"
-    )
+    reason = f"no good answer in {peer.patience:g} s"
+    if program.ended:
+        reason = "ended"
+    raise NotStarted(f"{reason}: {program.output().strip()[-600:]}")
 
 
 def _free_port() -> int:
@@ -90,33 +91,37 @@ def _free_port() -> int:
 
 
 def more_files() -> None:
-    """1,000 clients are 2,000 sockets for whoever stands between; our children inherit the limit."""
+    """Raise the limit of open files, which our children inherit: 1,000 clients are 2,000 sockets of a
+    gateway."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def measure(peers: Sequence[Peer], loads: Sequence[Load], rounds: int) -> tuple[list[PeerReport], list[Run]]:
-    """Every load on every peer, `rounds` times. Who cannot be installed or started is reported with the
-    reason, and left out."""
+    """Put every load on every peer, `rounds` times.
+
+    A peer that cannot be installed or started is reported with the reason, and left out.
+    """
     more_files()
     reports, runs = [], []
-    with ExitStack() as held, load.provider() as (ports, stub):
-        there: list[Candidate] = []
+    with ExitStack() as stack, load.provider() as (ports, stub):
+        candidates: list[Candidate] = []
         for peer in peers:
             progress(f"starting: {peer.name}")
-            report, candidate = _begin(peer, ports, held)
+            report, candidate = _start(peer, ports, stack)
             reports.append(report)
-            there += [candidate] if candidate else []
-        for turn in range(rounds):
+            if candidate is not None:
+                candidates.append(candidate)
+        for turn in range(1, rounds + 1):
             for kind in loads:
-                for candidate in random.sample(there, len(there)):
-                    progress(f"round {turn + 1} of {rounds}: {kind.title}, {candidate.peer.name}")
+                for candidate in random.sample(candidates, len(candidates)):
+                    progress(f"round {turn} of {rounds}: {kind.title}, {candidate.peer.name}")
                     runs.append(_once(candidate, kind, stub))
     return reports, runs
 
 
-def _begin(peer: Peer, ports: Ports, held: ExitStack) -> tuple[PeerReport, Candidate | None]:
-    """Install a peer, start it (several times, if that is quick), and note what it uses at rest."""
+def _start(peer: Peer, ports: Ports, stack: ExitStack) -> tuple[PeerReport, Candidate | None]:
+    """Install a peer, start it (several times, if that is quick), and record its memory at rest."""
     report = PeerReport(peer.name, peer.does)
     try:
         report.version = peer.install()
@@ -125,7 +130,7 @@ def _begin(peer: Peer, ports: Ports, held: ExitStack) -> tuple[PeerReport, Candi
                 report.starts.append(round(candidate.took, 3))
             if candidate.took > _SLOW_START or candidate.program is None:
                 break
-        candidate = held.enter_context(running(peer, ports))
+        candidate = stack.enter_context(running(peer, ports))
     except (cache.NotInstalled, NotStarted) as error:
         report.missing = str(error)
         return report, None
@@ -141,21 +146,42 @@ def _begin(peer: Peer, ports: Ports, held: ExitStack) -> tuple[PeerReport, Candi
 
 
 def _once(candidate: Candidate, kind: Load, stub: Program) -> Run:
-    """One load on one peer, from a peer at rest to a peer at rest."""
+    """Put one load on one peer, which is at rest before and after it."""
     program, target = candidate.program, candidate.target(kind.mode)
-    peak = 0.0
+    if program is None:
+        bystanders = Bystanders([stub])
+        seen = load.send(kind, target)
+        return _run(candidate, kind, seen, others=bystanders.cores())
+    peak = program.memory()
 
     def look() -> None:
         nonlocal peak
-        peak = max(peak, program.memory()) if program else 0.0
+        peak = max(peak, program.memory())
 
-    look()
-    before, others = program.cpu() if program else Cpu(), Bystanders([stub, program] if program else [stub])
+    before, bystanders = program.cpu(), Bystanders([stub, program])
     seen = load.send(kind, target, look)
-    strangers, used = others.cores(), (program.cpu() if program else Cpu()) - before
-    if program:
-        program.settle()
+    others, used = bystanders.cores(), program.cpu() - before
+    program.settle()
+    return _run(candidate, kind, seen, used=used, peak_mb=peak, others=others)
+
+
+def _run(
+    candidate: Candidate, kind: Load, seen: Seen, *, used: Cpu = _NO_CPU, peak_mb: float = 0.0, others: float
+) -> Run:
     return Run(
-        kind.name, candidate.peer.name, seen.requests, seen.chunks, seen.ok / seen.seconds, round(used.total, 3), round(used.user, 3),
-        seen.bad, seen.errors, seen.p50, seen.p99, seen.transit_p50, seen.transit_p99, round(peak, 1), round(strangers, 3),
-    )  # fmt: skip
+        load=kind.name,
+        peer=candidate.peer.name,
+        requests=seen.requests,
+        chunks=seen.chunks,
+        rps=seen.ok / seen.seconds,
+        cpu=round(used.total, 3),
+        user=round(used.user, 3),
+        bad=seen.bad,
+        errors=seen.errors,
+        p50=seen.p50,
+        p99=seen.p99,
+        transit_p50=seen.transit_p50,
+        transit_p99=seen.transit_p99,
+        peak_mb=round(peak_mb, 1),
+        others=round(others, 3),
+    )

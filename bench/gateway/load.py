@@ -1,4 +1,4 @@
-"""The load: which requests, how many at once, for how long; and what the load generator saw (c/lg.c)."""
+"""The loads of the benchmark, and the load generator that sends them (c/lg.c)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ from .process import LOAD_CORE, Program, started
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One kind of load. `rate` is requests a second, 0 where each connection sends as soon as it has its
-    answer; `prompt` is bytes."""
+    """A kind of load.
+
+    `rate` is in requests a second; with 0 each connection sends as soon as it has its answer. `prompt` is in
+    bytes. `ramp` is the seconds over which the connections are opened. Figures count after `warmup` seconds,
+    for `seconds`.
+    """
 
     name: str
     title: str
@@ -38,16 +42,15 @@ class Load:
         return self.mode != "json"
 
     def shorter(self) -> Load:
-        """The same for a quick look; a stream that trickles needs its time."""
-        return replace(
-            self,
-            seconds=min(self.seconds, 0.8),
-            warmup=min(self.warmup, 0.3) if not self.ramp else self.warmup,
-        )
+        """Return the same load for a quick measurement; one with a ramp keeps its warm-up."""
+        warmup = self.warmup
+        if not self.ramp:
+            warmup = min(warmup, 0.3)
+        return replace(self, seconds=min(self.seconds, 0.8), warmup=warmup)
 
 
 LOADS: tuple[Load, ...] = (
-    # First, while every gateway is as small as it was after its start.
+    # The first load, since other ones would enlarge the gateways.
     Load("hold", "1,000 streams, a chunk every second", mode="hold", connections=1_000, ramp=1.0, warmup=1.5),
     Load("c1", "1 at a time", connections=1),
     Load("c16", "16 at once", connections=16),
@@ -67,8 +70,8 @@ LOADS: tuple[Load, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the load generator saw. Microseconds; nothing where there was nothing to see. `requests` and
-    `chunks` count the warm-up too."""
+    """The figures of the load generator. Latencies are in microseconds, None where there are none. `requests`
+    and `chunks` include the warm-up."""
 
     requests: int
     chunks: int
@@ -84,52 +87,36 @@ class Seen:
 
 
 def read(line: str) -> Seen:
-    """The load generator's line."""
-    told: dict[str, Any] = json.loads(line)
-
-    def share(kind: str, name: str) -> float | None:
-        return told[kind][name] if told[kind]["n"] else None
-
+    """Read the load generator's line."""
+    values: dict[str, Any] = json.loads(line)
+    latency, transit = _percentiles(values["latency"]), _percentiles(values["transit"])
     return Seen(
-        *(
-            told[name]
-            for name in ("all_requests", "all_chunks", "seconds", "ok", "bad", "errors", "last_status")
-        ),
-        *(share(kind, name) for kind in ("latency", "transit") for name in ("p50", "p99")),
+        requests=values["all_requests"],
+        chunks=values["all_chunks"],
+        seconds=values["seconds"],
+        ok=values["ok"],
+        bad=values["bad"],
+        errors=values["errors"],
+        last_status=values["last_status"],
+        p50=latency.get("p50"),
+        p99=latency.get("p99"),
+        transit_p50=transit.get("p50"),
+        transit_p99=transit.get("p99"),
     )
+
+
+def _percentiles(values: dict[str, float]) -> dict[str, float]:
+    """Return the percentiles of a histogram, none of them where it counted nothing."""
+    if values["n"]:
+        return values
+    return {}
 
 
 def send(
     load: Load, target: Target, meanwhile: Callable[[], object] = lambda: None, requests: int | None = None
 ) -> Seen:
-    """Send this load, calling `meanwhile` every quarter of a second; `requests` ends it after so many."""
-    argv = [
-        str(cache.program("lg")),
-        "-p",
-        str(target.port),
-        "-u",
-        target.path,
-        "-m",
-        target.model,
-        "-c",
-        str(load.connections),
-    ]
-    argv += [
-        "-d",
-        str(load.seconds),
-        "-w",
-        str(load.warmup),
-        "-r",
-        str(load.rate),
-        "-R",
-        str(round(load.ramp * 1_000)),
-        "-b",
-        str(load.prompt),
-    ]
-    argv += ["-s"] if load.streams else []
-    argv += ["-n", str(requests)] if requests is not None else []
-    for header in target.headers:
-        argv += ["-H", header]
+    """Send this load, and call `meanwhile` every quarter of a second. It ends after `requests`, if given."""
+    argv = _command(load, target, requests)
     with (
         on_core(LOAD_CORE),
         subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=cache.environment()) as child,
@@ -137,8 +124,8 @@ def send(
         until = time.monotonic() + load.seconds + load.warmup + 30
         while True:
             try:
-                said, _ = child.communicate(timeout=0.25)
-                return read(said)
+                output, _ = child.communicate(timeout=0.25)
+                return read(output)
             except subprocess.TimeoutExpired:
                 meanwhile()
                 if time.monotonic() > until:
@@ -146,16 +133,41 @@ def send(
                     raise
 
 
+def _command(load: Load, target: Target, requests: int | None) -> list[str]:
+    """Return the command line of the load generator."""
+    options: dict[str, object] = {
+        "-p": target.port,
+        "-u": target.path,
+        "-m": target.model,
+        "-c": load.connections,
+        "-d": load.seconds,
+        "-w": load.warmup,
+        "-r": load.rate,
+        "-R": round(load.ramp * 1_000),
+        "-b": load.prompt,
+    }
+    if requests is not None:
+        options["-n"] = requests
+    argv = [str(cache.program("lg"))]
+    for name, value in options.items():
+        argv += [name, str(value)]
+    if load.streams:
+        argv.append("-s")
+    for header in target.headers:
+        argv += ["-H", header]
+    return argv
+
+
 @contextmanager
 def provider() -> Iterator[tuple[Ports, Program]]:
-    """The stub provider; gives its port for each way of answering, and itself."""
+    """Run the stub provider; yields its port for each way of answering, and its program."""
     with (
-        tempfile.TemporaryDirectory() as place,
-        started([cache.program("stub")], {}, Path(place, "log"), LOAD_CORE) as stub,
+        tempfile.TemporaryDirectory() as folder,
+        started([cache.program("stub")], {}, Path(folder, "log"), LOAD_CORE) as stub,
     ):
-        while not (said := stub.said()).endswith("\n"):
+        while not (output := stub.output()).endswith("\n"):
             if stub.ended:
-                raise cache.NotInstalled(f"the stub provider did not start: {said}")
+                raise cache.NotInstalled(f"the stub provider did not start: {output}")
             time.sleep(0.01)
-        ports: dict[str, int] = json.loads(said)
+        ports: dict[str, int] = json.loads(output)
         yield ports, stub

@@ -1,7 +1,9 @@
-"""Who is measured: for each, how it is installed, started with the same providers behind it, and addressed.
+"""The peers that are measured: how each is installed, started with the same providers behind it, and
+addressed.
 
-Every peer does as much of the gateway's job as it can be told to: `does` says what. The keys are invented;
-nothing leaves the machine."""
+Every peer does as much of the gateway's job as it can be configured to do, as `does` describes. The keys are
+invented, and nothing leaves the machine.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +23,40 @@ from . import cache
 _OWN = Path(__file__).parent / "peer_files"
 _CLIENT_KEY, _PROVIDER_KEY = "sk-bench-client-0001", "sk-bench-provider-0001"
 _ANSWERS = "stub"
-"""The model that the stub provider says answered: ours asks for it by this name, since another one would be
-written down each time."""
+"""The model that the stub provider names in its answers: ours asks for it by this name, since a different one
+would be recorded each time."""
+_NGINX_POOL = """\
+  upstream {mode} {{ server 127.0.0.1:{port}; keepalive 2048; keepalive_requests 10000000; }}
+"""
+_NGINX_ROUTE = """\
+    location /{mode}/ {{
+      if ($known = 0) {{ return 401; }}
+      proxy_set_header Authorization $provider_key;
+      proxy_pass http://{mode}/;
+    }}
+"""
+_HOLDFAST_PROVIDER = """\
+[provider.stub-{mode}]
+url = "http://127.0.0.1:{port}/v1"
+models = ["{model}"]
+keys = ["env:HOLDFAST_BENCH_KEY"]
+"""
+_TENSORZERO_MODEL = """\
+[models.{mode}]
+routing = ["stub"]
+[models.{mode}.providers.stub]
+type = "openai"
+model_name = "{mode}"
+api_base = "http://127.0.0.1:{port}/v1/"
+api_key_location = "env::PROVIDER_KEY"
+"""
 Ports = Mapping[str, int]
-"""The stub provider's port for each way of answering (c/stub.c)."""
+"""The stub provider's port for each mode, which is a way of answering (c/stub.c)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How a peer is started."""
+    """The command and the environment that start a peer."""
 
     argv: tuple[str | Path, ...]
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -37,7 +64,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a started peer listens, and the token that its clients show."""
+    """The port on which a started peer listens, and the token that its clients send."""
 
     port: int
     token: str = _CLIENT_KEY
@@ -45,8 +72,8 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the load generator is told: where to post, which model, which headers. "{}" in a header becomes
-    the connection's number."""
+    """The target of the load generator: port, path, model and headers. "{}" in a header becomes the
+    connection's number."""
 
     port: int
     path: str
@@ -55,7 +82,7 @@ class Target:
 
 
 class Peer(ABC):
-    """One candidate. `patience` is how many seconds it may take until it answers."""
+    """A peer. `patience` is the seconds that it may take to start; `quick` peers need no installation."""
 
     name: ClassVar[str]
     does: ClassVar[str]
@@ -64,120 +91,113 @@ class Peer(ABC):
 
     @abstractmethod
     def install(self) -> str:
-        """Make it ready to start, and tell its version. Raises `cache.NotInstalled`."""
+        """Install it if need be. Return its version. Raises `cache.NotInstalled`."""
 
     @abstractmethod
-    def launch(self, place: Path, port: int, stub: Ports) -> Launch | None:
-        """Write its configuration into `place` and say how it is started; nothing where there is nothing to
-        start."""
+    def launch(self, home: Path, port: int, stub: Ports) -> Launch | None:
+        """Write its configuration into `home`. Return the command that starts it, None if there is none."""
 
-    def address(self, port: int, said: str) -> Address | None:  # noqa: ARG002 - most peers listen where they are told to
-        """Where it listens, from the port that it was given or what it has said so far; nothing while it has
-        not said it."""
+    # Most peers listen on the port that they are given.
+    def address(self, port: int, output: str) -> Address | None:  # noqa: ARG002
+        """Return its address, by the port that it was given or its output so far; None while it is
+        unknown."""
         return Address(port)
 
-    def target(self, mode: str, at: Address, stub: Ports) -> Target:  # noqa: ARG002 - the one that is asked directly needs the stub's ports
-        """How this way of answering is asked for through it."""
-        return Target(at.port, "/v1/chat/completions", mode, (f"Authorization: Bearer {at.token}",))
+    # Only some peers need the ports of the stub provider.
+    def target(self, mode: str, at: Address, stub: Ports) -> Target:  # noqa: ARG002
+        """Return the target of requests through it that are answered in this mode."""
+        return Target(at.port, "/v1/chat/completions", mode, (_bearer(at.token),))
 
 
 class Direct(Peer):
-    """No gateway at all: what the others' latency is compared with."""
+    """No gateway at all, for comparison with the others' latencies."""
 
     name, does, quick = "direct", "no gateway: the load generator asks the provider", True
 
     def install(self) -> str:
         return ""
 
-    def launch(self, place: Path, port: int, stub: Ports) -> Launch | None:  # noqa: ARG002
+    def launch(self, home: Path, port: int, stub: Ports) -> Launch | None:  # noqa: ARG002
         return None
 
     def target(self, mode: str, at: Address, stub: Ports) -> Target:
-        return Target(stub[mode], "/v1/chat/completions", mode, (f"Authorization: Bearer {at.token}",))
+        return Target(stub[mode], "/v1/chat/completions", mode, (_bearer(at.token),))
 
 
 class Nginx(Peer):
-    """The limit: a reverse proxy in C that checks one token and replaces the key."""
+    """The lower limit of costs: a reverse proxy in C that checks one token and replaces the key."""
 
-    name, does, quick = (
-        "nginx",
-        "checks a token, replaces the key; the provider is chosen by the path, the body is not read",
-        True,
-    )
+    name, quick = "nginx", True
+    does = "checks a token, replaces the key; the provider is chosen by the path, the body is not read"
 
     def install(self) -> str:
         return cache.run([self._binary(), "-v"]).rpartition("/")[2].split()[0]
 
     def _binary(self) -> str:
-        found = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
-        return found or str(cache.debian_package("nginx", "nginx", "nginx-common") / "usr" / "sbin" / "nginx")
+        installed = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
+        return installed or str(
+            cache.debian_package("nginx", "nginx", "nginx-common") / "usr" / "sbin" / "nginx"
+        )
 
-    def launch(self, place: Path, port: int, stub: Ports) -> Launch:
-        routes = "".join(
-            f"    location /{mode}/ {{ if ($known = 0) {{ return 401; }} proxy_set_header Authorization $provider_key; proxy_pass http://{mode}/; }}\n"
-            for mode in stub
-        )
-        pools = "".join(
-            f"  upstream {mode} {{ server 127.0.0.1:{own}; keepalive 2048; keepalive_requests 10000000; }}\n"
-            for mode, own in stub.items()
-        )
-        keys = {"CLIENT_KEY": _CLIENT_KEY, "PROVIDER_KEY": _PROVIDER_KEY}
-        text = _filled(
-            "nginx.conf", {"PLACE": str(place), "PORT": str(port), "POOLS": pools, "ROUTES": routes, **keys}
-        )
-        (place / "nginx.conf").write_text(text, "utf-8")
-        return Launch((self._binary(), "-c", place / "nginx.conf", "-p", place, "-e", place / "error.log"))
+    def launch(self, home: Path, port: int, stub: Ports) -> Launch:
+        values = {
+            "HOME": str(home),
+            "PORT": str(port),
+            "POOLS": "".join(_NGINX_POOL.format(mode=mode, port=own) for mode, own in stub.items()),
+            "ROUTES": "".join(_NGINX_ROUTE.format(mode=mode) for mode in stub),
+            "CLIENT_KEY": _CLIENT_KEY,
+            "PROVIDER_KEY": _PROVIDER_KEY,
+        }
+        (home / "nginx.conf").write_text(_filled("nginx.conf", values), "utf-8")
+        return Launch((self._binary(), "-c", home / "nginx.conf", "-p", home, "-e", home / "error.log"))
 
     def target(self, mode: str, at: Address, stub: Ports) -> Target:  # noqa: ARG002
-        return Target(at.port, f"/{mode}/v1/chat/completions", mode, (f"Authorization: Bearer {at.token}",))
+        return Target(at.port, f"/{mode}/v1/chat/completions", mode, (_bearer(at.token),))
 
 
 class Holdfast(Peer):
     """Ours, with everything on: token, session, pin, evidence, journal, metrics."""
 
-    name, does, quick = (
-        "holdfast",
-        "everything on: token, session, pin, evidence, recovery, journal, metrics",
-        True,
-    )
+    name, quick = "holdfast", True
+    does = "everything on: token, session, pin, evidence, recovery, journal, metrics"
 
     def install(self) -> str:
         return version("holdfast-llm")
 
-    def launch(self, place: Path, port: int, stub: Ports) -> Launch:
+    def launch(self, home: Path, port: int, stub: Ports) -> Launch:
         tables = [
-            f'[provider.stub-{mode}]\nurl = "http://127.0.0.1:{own}/v1"\nmodels = ["{_ANSWERS}"]\nkeys = ["env:HOLDFAST_BENCH_KEY"]\n'
-            for mode, own in stub.items()
+            _HOLDFAST_PROVIDER.format(mode=mode, port=own, model=_ANSWERS) for mode, own in stub.items()
         ]
-        (place / "holdfast.toml").write_text("\n".join(tables), "utf-8")
+        (home / "holdfast.toml").write_text("\n".join(tables), "utf-8")
         return Launch(
             (sys.executable, "-m", "holdfast", "serve", "--listen", f"127.0.0.1:{port}", "--json"),
-            {"HOLDFAST_HOME": str(place), "HOLDFAST_BENCH_KEY": _PROVIDER_KEY},
+            {"HOLDFAST_HOME": str(home), "HOLDFAST_BENCH_KEY": _PROVIDER_KEY},
         )
 
-    def address(self, port: int, said: str) -> Address | None:  # noqa: ARG002
-        told = next(
-            (json.loads(line) for line in said.splitlines() if line.startswith("{") and '"token"' in line),
-            None,
-        )
-        return Address(int(re.findall(r":(\d+)", told["url"])[-1]), told["token"]) if told else None
+    def address(self, port: int, output: str) -> Address | None:  # noqa: ARG002
+        for line in output.splitlines():
+            if line.startswith("{") and '"token"' in line:
+                announcement = json.loads(line)
+                return Address(int(re.findall(r":(\d+)", announcement["url"])[-1]), announcement["token"])
+        return None
 
     def target(self, mode: str, at: Address, stub: Ports) -> Target:  # noqa: ARG002
         return Target(
             at.port,
             "/v1/chat/completions",
             f"stub-{mode}/{_ANSWERS}",
-            (f"Authorization: Bearer {at.token}", "holdfast-session: bench-{}"),
+            (_bearer(at.token), "holdfast-session: bench-{}"),
         )
 
 
 class TensorZero(Peer):
-    """The Rust gateway. It is released as a container image; the Python package carries the same gateway as a
-    library that listens."""
+    """The Rust gateway. It is released as a container image; the Python package contains the same gateway as
+    a library that listens."""
 
-    name, does = (
-        "tensorzero",
-        "reads and writes anew every answer and event; observability off, so it needs no database, and no token is checked (that needs one)",
+    name = "tensorzero"
+    does = (
+        "parses and writes every answer and event; observability off, so it needs no database;"
+        " no token is checked (that needs one)"
     )
 
     def install(self) -> str:
@@ -186,41 +206,40 @@ class TensorZero(Peer):
     def _python(self) -> Path:
         return cache.python_with("tensorzero", "tensorzero")
 
-    def launch(self, place: Path, port: int, stub: Ports) -> Launch:  # noqa: ARG002 - it chooses a free port itself
-        tables = [
-            f'[models.{mode}]\nrouting = ["stub"]\n[models.{mode}.providers.stub]\ntype = "openai"\nmodel_name = "{mode}"\n'
-            f'api_base = "http://127.0.0.1:{own}/v1/"\napi_key_location = "env::PROVIDER_KEY"\n'
-            for mode, own in stub.items()
-        ]
-        (place / "tensorzero.toml").write_text(
-            "[gateway]\nobservability.enabled = false\n" + "".join(tables), "utf-8"
-        )
+    # It chooses a free port itself.
+    def launch(self, home: Path, port: int, stub: Ports) -> Launch:  # noqa: ARG002
+        tables = [_TENSORZERO_MODEL.format(mode=mode, port=own) for mode, own in stub.items()]
+        text = "".join(["[gateway]\nobservability.enabled = false\n", *tables])
+        (home / "tensorzero.toml").write_text(text, "utf-8")
         return Launch(
-            (self._python(), _OWN / "tensorzero_serve.py", place / "tensorzero.toml"),
+            (self._python(), _OWN / "tensorzero_serve.py", home / "tensorzero.toml"),
             {"PROVIDER_KEY": _PROVIDER_KEY},
         )
 
-    def address(self, port: int, said: str) -> Address | None:  # noqa: ARG002
-        told = re.search(r"^http://127\.0\.0\.1:(\d+)", said, re.MULTILINE)
-        return Address(int(told[1])) if told else None
+    def address(self, port: int, output: str) -> Address | None:  # noqa: ARG002
+        match = re.search(r"^http://127\.0\.0\.1:(\d+)", output, re.MULTILINE)
+        if match is None:
+            return None
+        return Address(int(match[1]))
 
     def target(self, mode: str, at: Address, stub: Ports) -> Target:  # noqa: ARG002
         return Target(at.port, "/openai/v1/chat/completions", f"tensorzero::model_name::{mode}", ())
 
 
 class Portkey(Peer):
-    """The Node.js gateway. It takes the provider from headers, and checks no token of its own."""
+    """The Node.js gateway. It takes the provider from headers, and checks no token."""
 
     name, does = "portkey", "takes provider, host and key from headers; the open-source build checks no token"
 
     def install(self) -> str:
-        told: dict[str, str] = json.loads((self._package() / "package.json").read_text("utf-8"))
-        return f"{told['version']} on node {cache.run(['node', '--version']).lstrip('v')}"
+        package: dict[str, str] = json.loads((self._package() / "package.json").read_text("utf-8"))
+        return f"{package['version']} on node {cache.run(['node', '--version']).lstrip('v')}"
 
     def _package(self) -> Path:
         return cache.npm_package("portkey", "@portkey-ai/gateway")
 
-    def launch(self, place: Path, port: int, stub: Ports) -> Launch:  # noqa: ARG002 - the host stands in a header
+    # A header names the provider's host.
+    def launch(self, home: Path, port: int, stub: Ports) -> Launch:  # noqa: ARG002
         start = self._package() / "build" / "start-server.js"
         argv = ("node", "--import", _OWN / "portkey_preload.mjs", start, "--headless", f"--port={port}")
         return Launch(argv, {"NODE_ENV": "production", "TRUSTED_CUSTOM_HOSTS": "127.0.0.1,localhost"})
@@ -231,17 +250,17 @@ class Portkey(Peer):
             at.port,
             "/v1/chat/completions",
             mode,
-            (f"Authorization: Bearer {_PROVIDER_KEY}", "x-portkey-provider: openai", host),
+            (_bearer(_PROVIDER_KEY), "x-portkey-provider: openai", host),
         )
 
 
 class LiteLLM(Peer):
     """The Python proxy: one worker, production settings, no database, no callbacks."""
 
-    name, does, patience = (
-        "litellm",
-        "checks the master key, routes by the body's model, replaces the key; no database, no callbacks, one worker",
-        120.0,
+    name, patience = "litellm", 120.0
+    does = (
+        "checks the master key, routes by the body's model, replaces the key; no database, no callbacks, one"
+        " worker"
     )
 
     def install(self) -> str:
@@ -250,7 +269,7 @@ class LiteLLM(Peer):
     def _python(self) -> Path:
         return cache.python_with("litellm", "litellm[proxy]")
 
-    def launch(self, place: Path, port: int, stub: Ports) -> Launch:
+    def launch(self, home: Path, port: int, stub: Ports) -> Launch:
         models = [
             {
                 "model_name": mode,
@@ -273,34 +292,27 @@ class LiteLLM(Peer):
             },
             "router_settings": {"num_retries": 0, "disable_cooldowns": True},
         }
-        (place / "litellm.yaml").write_text(json.dumps(settings), "utf-8")  # JSON is YAML
-        argv = (
-            self._python().parent / "litellm",
-            "--config",
-            place / "litellm.yaml",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--num_workers",
-            "1",
-        )
-        return Launch(
-            argv,
-            {
-                "LITELLM_LOG": "ERROR",
-                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-                "LITELLM_MODE": "PRODUCTION",
-                "NO_DOCS": "True",
-            },
-        )
+        (home / "litellm.yaml").write_text(json.dumps(settings), "utf-8")  # JSON is YAML
+        program = self._python().parent / "litellm"
+        options = ("--host", "127.0.0.1", "--port", str(port), "--num_workers", "1")
+        environ = {
+            "LITELLM_LOG": "ERROR",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "LITELLM_MODE": "PRODUCTION",
+            "NO_DOCS": "True",
+        }
+        return Launch((program, "--config", home / "litellm.yaml", *options), environ)
+
+
+def _bearer(token: str) -> str:
+    return f"Authorization: Bearer {token}"
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
-    """One of our templates with its @NAMES@ replaced."""
-    return re.sub(r"@(\w+)@", lambda found: values[found[1]], (_OWN / template).read_text("utf-8"))
+    """Return one of our templates with its @NAMES@ replaced."""
+    return re.sub(r"@(\w+)@", lambda match: values[match[1]], (_OWN / template).read_text("utf-8"))
 
 
-EVERYBODY: dict[str, Peer] = {
-    one.name: one for one in (Direct(), Nginx(), Holdfast(), TensorZero(), Portkey(), LiteLLM())
+PEERS: dict[str, Peer] = {
+    peer.name: peer for peer in (Direct(), Nginx(), Holdfast(), TensorZero(), Portkey(), LiteLLM())
 }

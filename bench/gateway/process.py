@@ -1,8 +1,8 @@
-"""Started programs and what they use: CPU time and memory of a program with all its children, read from
-/proc.
+"""Programs that are started here, and the CPU time and memory of each with all its children, read from /proc.
 
-A program is started in a session of its own; whoever is in that session belongs to it. CPU time is exact to
-10 ms for each process."""
+A program is started in a session of its own; all processes of that session belong to it. CPU time is exact to
+10 ms for each process.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..measure import on_core
 from . import cache
 
 GATEWAY_CORE, LOAD_CORE = 0, -1
-"""The gateway under test has a core for itself; load generator and provider share the other."""
+"""The gateway under test has a core to itself; load generator and provider share the last one."""
 
 _TICK = float(os.sysconf("SC_CLK_TCK"))
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -48,7 +48,7 @@ class Program:
         self._log = log
         with log.open("wb") as out, on_core(core):
             self._child = subprocess.Popen(
-                [str(one) for one in argv],
+                [str(argument) for argument in argv],
                 env=cache.environment(HOME=str(log.parent), **environ),
                 cwd=log.parent,
                 stdin=subprocess.DEVNULL,
@@ -65,21 +65,24 @@ class Program:
     def ended(self) -> bool:
         return self._child.poll() is not None
 
-    def said(self) -> str:
-        """All that it has written so far."""
+    def output(self) -> str:
+        """Return all its output so far."""
         return self._log.read_text("utf-8", "replace")
 
     def cpu(self) -> Cpu:
-        """What it has used since its start; what ended children used is forgotten."""
-        used = [fields for _, fields in self._members()]
-        return Cpu(sum(int(one[11]) for one in used) / _TICK, sum(int(one[12]) for one in used) / _TICK)
+        """Return its CPU time since its start, without the time of children that have ended."""
+        user = system = 0
+        for _, fields in self._members():
+            user += int(fields[11])
+            system += int(fields[12])
+        return Cpu(user / _TICK, system / _TICK)
 
     def memory(self) -> float:
-        """Resident megabytes; pages that its processes share count for each of them."""
+        """Return its resident megabytes; pages that its processes share count for each of them."""
         return sum(int(fields[21]) for _, fields in self._members()) * _PAGE / 1e6
 
     def settle(self, patience: float = 20.0) -> None:
-        """Wait until it has worked off what an earlier load left behind."""
+        """Wait until it has finished the work that an earlier load left, for at most `patience` seconds."""
         until = time.monotonic() + patience
         while time.monotonic() < until:
             before = self.cpu()
@@ -104,7 +107,7 @@ class Program:
                 time.sleep(0.02)
 
     def _members(self) -> Iterator[tuple[int, list[str]]]:
-        """The processes of its session that still run, each with its fields of /proc/PID/stat from the state
+        """Return the running processes of its session, with their fields of /proc/PID/stat from the state
         on."""
         for entry in os.scandir("/proc"):
             if not entry.name.isdigit():
@@ -121,7 +124,7 @@ class Program:
 def started(
     argv: Sequence[str | Path], environ: Mapping[str, str], log: Path, core: int
 ) -> Iterator[Program]:
-    """A program that is ended with the block."""
+    """Run a program until the block ends."""
     program = Program(argv, environ, log, core)
     try:
         yield program
@@ -130,23 +133,29 @@ def started(
 
 
 class Bystanders:
-    """How many cores somebody else keeps busy meanwhile: what all cores did, less what these programs and our
-    ended children did."""
+    """The number of cores that other programs keep busy: the work of all cores, without that of `ours` and of
+    our ended children."""
 
     def __init__(self, ours: Sequence[Program]) -> None:
         self._ours = ours
-        self._before, self._began = self._strange(), time.monotonic()
+        self._before, self._began = self._others(), time.monotonic()
 
     def cores(self) -> float:
-        """Their share since this was made: 1 is one core all the time."""
-        return max(0.0, (self._strange() - self._before) / (time.monotonic() - self._began))
+        """Return their share since this object was created: 1 is one core all the time."""
+        return max(0.0, (self._others() - self._before) / (time.monotonic() - self._began))
 
-    def _strange(self) -> float:
+    def _others(self) -> float:
+        """Return the seconds that other programs have worked since the machine's start."""
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return _busy() - children.ru_utime - children.ru_stime - sum(one.cpu().total for one in self._ours)
+        return (
+            _busy()
+            - children.ru_utime
+            - children.ru_stime
+            - sum(program.cpu().total for program in self._ours)
+        )
 
 
 def _busy() -> float:
-    """Seconds that all cores have worked since the machine's start, for whomever."""
-    ticks = [int(one) for one in Path("/proc/stat").read_text("ascii").partition("\n")[0].split()[1:9]]
+    """Return the seconds that all cores have worked since the machine's start."""
+    ticks = [int(count) for count in Path("/proc/stat").read_text("ascii").partition("\n")[0].split()[1:9]]
     return (sum(ticks) - ticks[3] - ticks[4]) / _TICK

@@ -1,8 +1,8 @@
-"""`python -m bench profile`: where the gateway's CPU time goes, by function and by file.
+"""`python -m bench profile`: the CPU time of the gateway by function and by file.
 
-py-spy samples the process from outside, so that what is looked at runs as it always does. Without `--pid` our
-gateway is started and loaded as in the comparison; with it, a running one is watched under whatever load it
-has."""
+py-spy samples the process from outside, so that the gateway runs as usual. Without `--pid` our gateway is
+started and loaded as in the comparison; with it, a running one is sampled under the load that it has.
+"""
 
 from __future__ import annotations
 
@@ -20,25 +20,27 @@ from subprocess import Popen
 from ..measure import progress
 from . import cache, compare, load
 from .load import LOADS, Load
-from .peers import EVERYBODY
+from .peers import PEERS
 
 _HERE = f"{Path(__file__).parents[2]}/"
 _FRAME = re.compile(r"^(?P<function>.+?) \((?P<file>[^()]*?)(?::(?P<line>\d+))?\)$")
 _WAITING = re.compile(
-    r";(?:Condition\.wait|wait|_wait_for_tstate_lock) \([^;]*threading\.py[^;]*\)|;_worker \([^;]*futures/thread\.py[^;]*\)(?!.*\.py)"
+    r";(?:Condition\.wait|wait|_wait_for_tstate_lock) \([^;]*threading\.py[^;]*\)"
+    r"|;_worker \([^;]*futures/thread\.py[^;]*\)(?!.*\.py)"
 )
-"""Threads that have nothing to do; py-spy cannot always tell."""
+"""Stacks of threads that wait for work; py-spy cannot always recognise them."""
 
 _LEAST = 0.01
-"""Functions with less than this share of the samples are only counted in their file."""
-_WIDEST, _ALL = 60, 0.7
-"""How many functions are told with what they call; who is in nearly every sample only calls the others."""
+"""Functions with less than this share of the samples count only in their file."""
+_MOST, _ALL = 60, 0.7
+"""The number of functions that are listed with their callees, and the share of samples above which a function
+is left out, since it only calls the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Samples by file, and in each by function: the time spent in a function itself. `within` counts what it
-    calls too."""
+    """Samples by file, and in each by function: the time in a function itself. `within` includes its
+    callees."""
 
     total: int
     files: Mapping[str, Counter[str]]
@@ -46,12 +48,12 @@ class Shares:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Sample, and print the shares."""
+    """Sample, and print the shares. Return the exit code."""
     options = _options(arguments)
-    wanted = next(one for one in LOADS if one.name == options.load)
+    wanted = next(kind for kind in LOADS if kind.name == options.load)
     try:
-        with tempfile.TemporaryDirectory() as place:
-            stacks = Path(place, "stacks.txt")
+        with tempfile.TemporaryDirectory() as folder:
+            stacks = Path(folder, "stacks.txt")
             if options.pid:
                 _sample(options.pid, stacks, options.seconds, native=options.native)
             else:
@@ -69,26 +71,26 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--pid", type=int, help="a running gateway; without it one is started and loaded")
+    parser.add_argument("--pid", type=int, help="a running gateway; by default one is started and loaded")
     parser.add_argument(
         "--load",
-        choices=[one.name for one in LOADS],
+        choices=[kind.name for kind in LOADS],
         default="c128",
-        help="the load that it is given (default c128)",
+        help="its load (default c128)",
     )
     parser.add_argument("--seconds", type=float, default=10.0, help="how long (default 10)")
     parser.add_argument(
         "--native",
         action="store_true",
-        help="tell C functions apart as well (the loop, the parser, system calls); costs more",
+        help="list C functions as well (the loop, the parser, system calls); costs more",
     )
     return parser.parse_args(arguments)
 
 
 def _of_ours(wanted: Load, stacks: Path, *, native: bool) -> str:
-    """Start our gateway, load it, sample it meanwhile; tells what a request cost."""
+    """Start our gateway, load it, and sample it meanwhile. Return the cost of a request as text."""
     compare.more_files()
-    with load.provider() as (ports, _), compare.running(EVERYBODY["holdfast"], ports) as gateway:
+    with load.provider() as (ports, _), compare.running(PEERS["holdfast"], ports) as gateway:
         program = gateway.program
         assert program is not None
         load.send(replace(wanted, seconds=1.0), gateway.target(wanted.mode))
@@ -98,9 +100,12 @@ def _of_ours(wanted: Load, stacks: Path, *, native: bool) -> str:
             seen = load.send(wanted, gateway.target(wanted.mode))
         used = program.cpu() - before
     progress("")
-    of, count = ("chunk", seen.chunks) if wanted.streams else ("request", seen.requests)
-    cost = f"{used.total * 1e6 / max(1, count):.1f} µs CPU a {of}, {used.user / max(used.total, 1e-9):.0%} of it in user space"
-    return f"{wanted.title}: {cost} ({count:,} served while being sampled)\n"
+    unit, count = "request", seen.requests
+    if wanted.streams:
+        unit, count = "chunk", seen.chunks
+    cost, share = used.total * 1e6 / max(1, count), used.user / max(used.total, 1e-9)
+    text = f"{cost:.1f} µs CPU a {unit}, {share:.0%} of it in user space"
+    return f"{wanted.title}: {text} ({count:,} served while being sampled)\n"
 
 
 def _sample(pid: int, stacks: Path, seconds: float, *, native: bool) -> None:
@@ -111,28 +116,18 @@ def _sample(pid: int, stacks: Path, seconds: float, *, native: bool) -> None:
 
 @contextmanager
 def _sampling(pid: int, stacks: Path, seconds: float, *, native: bool) -> Iterator[None]:
-    """Sample meanwhile, 400 times a second, all processes and threads. Raises `cache.NotInstalled` when
-    py-spy may not look."""
+    """Sample all processes and threads meanwhile, 400 times a second.
+
+    Raises `cache.NotInstalled` when py-spy has no permission.
+    """
     spy = cache.python_with("py-spy", "py-spy").parent / "py-spy"
-    argv = [
-        str(spy),
-        "record",
-        "--pid",
-        str(pid),
-        "--subprocesses",
-        "--rate",
-        "400",
-        "--native" if native else "--nonblocking",
-    ]
-    argv += [
-        "--format",
-        "raw",
-        "--function",
-        "--duration",
-        str(max(1, round(seconds))),
-        "--output",
-        str(stacks),
-    ]
+    argv = [str(spy), "record", "--pid", str(pid), "--subprocesses", "--rate", "400"]
+    argv += ["--format", "raw", "--function", "--duration", str(max(1, round(seconds)))]
+    argv += ["--output", str(stacks)]
+    if native:
+        argv.append("--native")
+    else:
+        argv.append("--nonblocking")
     with (
         stacks.with_suffix(".log").open("w+", encoding="utf-8") as log,
         Popen(argv, stdout=log, stderr=log) as child,
@@ -140,15 +135,16 @@ def _sampling(pid: int, stacks: Path, seconds: float, *, native: bool) -> Iterat
         yield
         if child.wait() or not stacks.exists():
             log.seek(0)
-            said = log.read().strip()
+            output = log.read().strip()
             raise cache.NotInstalled(
-                f"py-spy could not look at {pid}: {said[-300:]} (it may need root, or kernel.yama.ptrace_scope = 0)"
+                f"py-spy could not sample {pid}: {output[-300:]}"
+                " (it may need root, or kernel.yama.ptrace_scope = 0)"
             )
 
 
 def read(text: str) -> Shares:
-    """py-spy's raw stacks: frames from the outermost on, separated by semicolons, and how often the stack was
-    seen."""
+    """Read py-spy's raw stacks: frames from the outermost on, separated by semicolons, and the number of
+    samples of the stack."""
     files: defaultdict[str, Counter[str]] = defaultdict(Counter)
     within: Counter[str] = Counter()
     total = 0
@@ -156,32 +152,34 @@ def read(text: str) -> Shares:
         stack, _, count = line.rpartition(" ")
         if not count.isdigit() or _WAITING.search(stack):
             continue
-        frames = [_frame(one) for one in stack.split(";")]
+        frames = [_frame(part) for part in stack.split(";")]
         file, function = frames[-1]
         files[file][function] += int(count)
-        within.update(
-            {f"{name} ({where})": int(count) for where, name in set(frames) if where.endswith(".py")}
-        )
+        for path, name in set(frames):
+            if path.endswith(".py"):
+                within[f"{name} ({path})"] += int(count)
         total += int(count)
     return Shares(total, files, within)
 
 
 def _frame(text: str) -> tuple[str, str]:
-    """The file and the function of one frame."""
-    found = _FRAME.match(text)
-    return (_short(found["file"]), found["function"]) if found else ("?", text)
+    """Return the file and the function of a frame, "?" for an unknown file."""
+    match = _FRAME.match(text)
+    if match is None:
+        return "?", text
+    return _short(match["file"]), match["function"]
 
 
 def _short(file: str) -> str:
-    """A file by the name that it has in its project."""
+    """Return the path of a file in its project."""
     return re.sub(r"^.*/(?:site-packages|lib/python[\d.]+|src)/", "", file.removeprefix(_HERE))
 
 
 def report(shares: Shares) -> str:
-    """Files by their share with the functions in them that matter, and then functions with all that they
-    call."""
+    """Return the files by their share, with the functions in them that matter, then the functions with their
+    callees."""
     lines = [f"{shares.total:,} samples. Time in a function itself:", ""]
-    for file, functions in sorted(shares.files.items(), key=lambda one: -one[1].total()):
+    for file, functions in sorted(shares.files.items(), key=lambda named: -named[1].total()):
         if functions.total() < _LEAST * shares.total:
             continue
         lines.append(f"{functions.total() / shares.total:6.1%}  {file}")
@@ -190,10 +188,10 @@ def report(shares: Shares) -> str:
             for name, count in functions.most_common()
             if count >= _LEAST * shares.total
         ]
-    lines += ["", "Time in a function and in what it calls:", ""]
+    lines += ["", "Time in a function and its callees:", ""]
     lines += [
         f"{count / shares.total:6.1%}  {name}"
-        for name, count in shares.within.most_common(_WIDEST)
+        for name, count in shares.within.most_common(_MOST)
         if count < shares.total * _ALL
     ]
     return "\n".join(lines)

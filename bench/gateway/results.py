@@ -1,5 +1,5 @@
-"""What was measured, as data: it is written beside the page, and read back by whoever wants the figures or
-writes the page anew."""
+"""The measured data: they are written beside the page, and can be read back to get the figures or to write
+the page again."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, Literal
 
-_QUIET = 0.1
-"""Cores that somebody else may use without a round being left out."""
+QUIET = 0.1
+"""Cores that other programs may use in a round that counts."""
 
 
 @dataclass(slots=True)
 class PeerReport:
-    """One peer: `missing` says why it was not measured; `starts` are seconds from its start to its first good
-    answer."""
+    """A peer. `missing` is the reason why it was not measured, None where it was. `starts` are the seconds
+    from its start to its first good answer."""
 
     name: str
     does: str
@@ -27,8 +27,8 @@ class PeerReport:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One load on one peer. CPU in seconds of all its processes, latencies in microseconds; `others` is how
-    many cores somebody else used."""
+    """One load on one peer. CPU time is in seconds of all its processes, latencies are in microseconds;
+    `others` is the number of cores that other programs used."""
 
     load: str
     peer: str
@@ -48,13 +48,19 @@ class Run:
 
     @property
     def per_request(self) -> float | None:
-        """CPU microseconds for each request."""
-        return self.cpu * 1e6 / self.requests if self.cpu and self.requests else None
+        """Microseconds of CPU time for each request."""
+        return _microseconds(self.cpu, self.requests)
 
     @property
     def per_chunk(self) -> float | None:
-        """CPU microseconds for each streamed chunk."""
-        return self.cpu * 1e6 / self.chunks if self.cpu and self.chunks else None
+        """Microseconds of CPU time for each streamed chunk."""
+        return _microseconds(self.cpu, self.chunks)
+
+
+def _microseconds(cpu: float, count: int) -> float | None:
+    if not cpu or not count:
+        return None
+    return cpu * 1e6 / count
 
 
 Figure = Literal["per_request", "per_chunk", "rps", "p50", "p99", "transit_p50", "transit_p99"]
@@ -71,44 +77,49 @@ class Results:
     runs: list[Run]
 
     def of(self, load: str, peer: str) -> list[Run]:
-        """The rounds of one load on one peer."""
+        """Return the rounds of one load on one peer."""
         return [run for run in self.runs if run.load == load and run.peer == peer]
 
     def quiet(self, load: str, peer: str) -> list[Run]:
-        """The rounds in which the machine was ours; where there is none, the quietest."""
+        """Return the rounds in which no other program was busy; where there are none, the quietest one."""
         runs = self.of(load, peer)
-        return [run for run in runs if run.others <= max(_QUIET, min(one.others for one in runs))]
+        limit = max(QUIET, min((run.others for run in runs), default=0.0))
+        return [run for run in runs if run.others <= limit]
 
     def median(self, load: str, peer: str, figure: Figure) -> float | None:
-        """The median over the quiet rounds, or nothing where it was not measured."""
-        values = [value for run in self.quiet(load, peer) if (value := getattr(run, figure)) is not None]
-        return median(values) if values else None
+        """Return the median over the quiet rounds, None where it was not measured."""
+        figures: list[float | None] = [getattr(run, figure) for run in self.quiet(load, peer)]
+        values = [value for value in figures if value is not None]
+        if not values:
+            return None
+        return median(values)
 
     def peer(self, name: str) -> PeerReport | None:
-        return next((one for one in self.peers if one.name == name), None)
+        """Return the report on a peer."""
+        return next((peer for peer in self.peers if peer.name == name), None)
 
     @property
     def measured(self) -> list[str]:
         """The names of the gateways that were measured, in the order of the page."""
-        return [one.name for one in self.peers if one.missing is None and one.name != "direct"]
+        return [peer.name for peer in self.peers if peer.missing is None and peer.name != "direct"]
 
     def text(self) -> str:
-        """As JSON, one run a line."""
+        """Return the results as JSON, one run a line."""
         head = json.dumps(
-            {"date": self.date, "machine": self.machine, "peers": [asdict(one) for one in self.peers]},
+            {"date": self.date, "machine": self.machine, "peers": [asdict(peer) for peer in self.peers]},
             indent=1,
             ensure_ascii=False,
         )
-        runs = ",\n  ".join(json.dumps(asdict(one)) for one in self.runs)
+        runs = ",\n  ".join(json.dumps(asdict(run)) for run in self.runs)
         return f'{head[:-2]},\n "runs": [\n  {runs}\n ]\n}}\n'
 
 
 def parse(text: str) -> Results:
-    """What `Results.text` wrote."""
-    told: dict[str, Any] = json.loads(text)
+    """Read what `Results.text` wrote."""
+    values: dict[str, Any] = json.loads(text)
     return Results(
-        told["date"],
-        told["machine"],
-        [PeerReport(**one) for one in told["peers"]],
-        [Run(**one) for one in told["runs"]],
+        values["date"],
+        values["machine"],
+        [PeerReport(**row) for row in values["peers"]],
+        [Run(**row) for row in values["runs"]],
     )

@@ -1,19 +1,21 @@
-"""Two kinds of plots as SVG text: bars that lie, and lines. Both are readable on light and on dark ground,
-and need no library.
+"""Two kinds of plots as SVG text, horizontal bars and lines, readable on light and on dark backgrounds.
 
-A plot has no ground of its own. Where a viewer says that it prefers dark, text and grid follow; the colours
-stand out on either."""
+A plot has no background of its own. Text and grid follow the colour scheme that the viewer prefers; the
+colours of the data stand out on either.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from xml.sax.saxutils import escape
 
 _WIDTH = 760
 _STYLE = (
-    "text{font:13px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#3b4048}.title{font-size:15px;font-weight:600}.note{font-size:12px;fill:#6a717b}"
+    "text{font:13px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#3b4048}"
+    ".title{font-size:15px;font-weight:600}.note{font-size:12px;fill:#6a717b}"
     ".grid{stroke:#8a919b;stroke-opacity:.3}.axis{stroke:#8a919b}"
     "@media(prefers-color-scheme:dark){text{fill:#d8dce2}.note{fill:#9aa2ad}}"
 )
@@ -25,12 +27,14 @@ _COLOURS = {
     "litellm": "#8a7a5c",
 }
 _OTHER = "#868e96"
+_SHADES = (1, 0.5, 0.5)
+"""The opacity of the first, the second and the third bar of a group."""
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Values to pixels, by their logarithm or, `straight`, as they are."""
+    """A mapping of values to pixels: logarithmic, or linear where `straight`."""
 
     low: float
     high: float
@@ -39,45 +43,38 @@ class Axis:
     straight: bool = False
 
     def at(self, value: float) -> float:
-        return self.start + (self._of(value) - self._of(self.low)) / (
-            self._of(self.high) - self._of(self.low)
-        ) * (self.end - self.start)
+        """Return the pixel of a value."""
+        low, high = self._scaled(self.low), self._scaled(self.high)
+        return self.start + (self._scaled(value) - low) / (high - low) * (self.end - self.start)
 
-    def _of(self, value: float) -> float:
-        return value if self.straight else math.log(value)
+    def _scaled(self, value: float) -> float:
+        if self.straight:
+            return value
+        return math.log(value)
 
     def marks(self) -> list[float]:
-        """Powers of ten, with 2 and 5 between them where the range is small; on a straight axis about five
-        round steps."""
+        """Return the values that are marked: about five round steps on a straight axis, else powers of ten,
+        with 2 and 5 between them where the range is small."""
         if self.straight:
-            step = next(
-                step
-                for power in range(-3, 9)
-                for one in (1, 2, 5)
-                if (step := one * 10.0**power) * 6 >= self.high - self.low
-            )
-            return [
-                value for count in range(round(self.high / step) + 1) if (value := count * step) <= self.high
-            ]
-        steps = (1, 2, 5) if self.high / self.low < 300 else (1,)
+            steps = [factor * 10.0**power for power in range(-3, 9) for factor in (1, 2, 5)]
+            step = next(step for step in steps if step * 6 >= self.high - self.low)
+            values = [count * step for count in range(round(self.high / step) + 1)]
+            return [value for value in values if value <= self.high]
+        factors: tuple[int, ...] = (1,)
+        if self.high / self.low < 300:
+            factors = (1, 2, 5)
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        return [
-            value
-            for power in powers
-            for step in steps
-            if self.low <= (value := step * 10.0**power) <= self.high
-        ]
+        values = [factor * 10.0**power for power in powers for factor in factors]
+        return [value for value in values if self.low <= value <= self.high]
 
 
 def number(value: float) -> str:
-    """A figure with as many digits as say something: 7.3, 26, 37,545."""
-    return (
-        f"{value:,.0f}"
-        if abs(value) >= 20 or value == round(value)
-        else f"{value:.1f}"
-        if abs(value) >= 1
-        else f"{value:.2g}"
-    )
+    """Return a figure with its significant digits only: 7.3, 26, 37,545."""
+    if abs(value) >= 20 or value == round(value):
+        return f"{value:,.0f}"
+    if abs(value) >= 1:
+        return f"{value:.1f}"
+    return f"{value:.2g}"
 
 
 def bars(
@@ -88,31 +85,36 @@ def bars(
     *,
     straight: bool = False,
 ) -> str:
-    """One group of bars for each row, one bar for each of the series, named behind its value; the first
-    series is the stronger."""
+    """Return a plot with a group of bars for each row, and in it a bar for each of the series.
+
+    The name of a series follows the value of its bar; the first series is drawn strongest.
+    """
     values = [value for _, row in rows for value in row]
-    ends = (120, _WIDTH - (30 if len(series) == 1 else 130))
-    axis = (
-        Axis(0, max(values), *ends, True)
-        if straight
-        else Axis(min(values) / 2.5, max(values) * (2.2 if len(series) == 1 else 1), *ends)
-    )
-    thick, gap = (22, 12) if len(series) == 1 else (16, 14)
+    note = f"{unit}, logarithmic; less is better"
+    if len(series) == 1:
+        thick, gap, end_of_axis, room = 22, 12, _WIDTH - 30, 2.2
+    else:
+        thick, gap, end_of_axis, room = 16, 14, _WIDTH - 130, 1.0
+    axis = Axis(low=min(values) / 2.5, high=max(values) * room, start=120, end=end_of_axis)
+    if straight:
+        note = f"{unit}; less is better"
+        axis = Axis(low=0, high=max(values), start=120, end=end_of_axis, straight=True)
     height = 64 + len(rows) * (thick * len(series) + gap) + 34
     parts = [_mark_x(axis, value, 54, height - 34) for value in axis.marks()]
     top = 64.0
     for name, row in rows:
         middle = top + thick * len(row) / 2
         parts.append(_text(110, middle + 5, name, anchor="end"))
-        for place, value in enumerate(row):
-            y, end = top + place * thick, axis.at(value)
-            shade = 1 if place == 0 else 0.5
+        for value, label, shade in zip(row, series, _SHADES, strict=False):
+            end = axis.at(value)
             parts.append(
-                f'<rect x="120" y="{y:.1f}" width="{end - 120:.1f}" height="{thick - 2}" rx="2" fill="{_COLOURS.get(name, _OTHER)}" opacity="{shade}"/>'
+                f'<rect x="120" y="{top:.1f}" width="{end - 120:.1f}" height="{thick - 2}" rx="2"'
+                f' fill="{_COLOURS.get(name, _OTHER)}" opacity="{shade}"/>'
             )
-            parts.append(_text(end + 6, y + thick / 2 + 4, f"{number(value)} {series[place]}".strip()))
-        top += thick * len(row) + gap
-    return _drawing(height, title, f"{unit}{'' if straight else ', logarithmic'}; less is better", parts)
+            parts.append(_text(end + 6, top + thick / 2 + 4, f"{number(value)} {label}".strip()))
+            top += thick
+        top += gap
+    return _drawing(height, title, note, parts)
 
 
 def lines(
@@ -122,56 +124,62 @@ def lines(
     ticks: Sequence[tuple[float, str]],
     series: Mapping[str, Sequence[Point]],
 ) -> str:
-    """One line for each of the series, both axes by their logarithm; each line is named at its end."""
+    """Return a plot with a line for each of the series, named at its end; both axes are logarithmic."""
     height, bottom = 420, 366
     xs = Axis(ticks[0][0], ticks[-1][0], 66, _WIDTH - 110)
     values = [y for points in series.values() for _, y in points]
     ys = Axis(min(values) / 1.25, max(values) * 1.25, bottom, 60)
-    parts = [
-        f'<line class="grid" x1="66" x2="{_WIDTH - 110}" y1="{ys.at(value):.1f}" y2="{ys.at(value):.1f}"/>{_text(58, ys.at(value) + 4, number(value), "end")}'
-        for value in ys.marks()
-    ]
-    parts += [
-        f'<line class="axis" x1="{xs.at(x):.1f}" x2="{xs.at(x):.1f}" y1="{bottom}" y2="{bottom + 5}"/>'
-        for x, _ in ticks
-    ]
-    parts += [_text(xs.at(x), bottom + 21, label, "middle") for x, label in ticks]
+    parts = [_mark_y(ys, value) for value in ys.marks()]
+    for x, _ in ticks:
+        at = f"{xs.at(x):.1f}"
+        parts.append(f'<line class="axis" x1="{at}" x2="{at}" y1="{bottom}" y2="{bottom + 5}"/>')
+    parts += [_text(xs.at(x), bottom + 21, label, anchor="middle") for x, label in ticks]
     parts += [
         f'<line class="axis" x1="66" x2="{_WIDTH - 110}" y1="{bottom}" y2="{bottom}"/>',
-        _text((66 + _WIDTH - 110) / 2, bottom + 44, across, "middle", "note"),
+        _text((66 + _WIDTH - 110) / 2, bottom + 44, across, anchor="middle", kind="note"),
     ]
     for name, points in series.items():
         path = " ".join(f"{xs.at(x):.1f},{ys.at(y):.1f}" for x, y in points)
         colour = _COLOURS.get(name, _OTHER)
         parts.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5" stroke-linejoin="round"/>'
+            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"'
+            ' stroke-linejoin="round"/>'
         )
         parts += [
             f'<circle cx="{xs.at(x):.1f}" cy="{ys.at(y):.1f}" r="3.5" fill="{colour}"/>' for x, y in points
         ]
-    parts += [
-        _text(_WIDTH - 100, y + 4, name, fill=_COLOURS.get(name, _OTHER))
-        for name, y in _apart({n: ys.at(p[-1][1]) for n, p in series.items() if p})
-    ]
+    ends = {name: ys.at(points[-1][1]) for name, points in series.items() if points}
+    parts += [_text(_WIDTH - 100, y + 4, name, fill=_COLOURS.get(name, _OTHER)) for name, y in _apart(ends)]
     return _drawing(height, title, f"{unit}, both axes logarithmic; less is better", parts)
 
 
 def _apart(wanted: Mapping[str, float], least: float = 16.0) -> Iterator[tuple[str, float]]:
-    """Names with their heights, moved so that no two overlap."""
+    """Return the names with their heights, moved so that no two overlap."""
     below = -math.inf
-    for name, y in sorted(wanted.items(), key=lambda one: one[1]):
+    for name, y in sorted(wanted.items(), key=itemgetter(1)):
         below = max(y, below + least)
         yield name, below
 
 
 def _mark_x(axis: Axis, value: float, top: float, bottom: float) -> str:
     x = axis.at(value)
-    return f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top:g}" y2="{bottom:g}"/>{_text(x, bottom + 18, number(value), "middle", "note")}'
+    line = f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top:g}" y2="{bottom:g}"/>'
+    return line + _text(x, bottom + 18, number(value), anchor="middle", kind="note")
 
 
-def _text(x: float, y: float, said: str, anchor: str = "start", kind: str = "", fill: str = "") -> str:
-    more = (f' class="{kind}"' if kind else "") + (f' style="fill:{fill};font-weight:600"' if fill else "")
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{escape(said)}</text>'
+def _mark_y(axis: Axis, value: float) -> str:
+    y = axis.at(value)
+    line = f'<line class="grid" x1="66" x2="{_WIDTH - 110}" y1="{y:.1f}" y2="{y:.1f}"/>'
+    return line + _text(58, y + 4, number(value), anchor="end")
+
+
+def _text(x: float, y: float, label: str, *, anchor: str = "start", kind: str = "", fill: str = "") -> str:
+    attributes = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    if kind:
+        attributes += f' class="{kind}"'
+    if fill:
+        attributes += f' style="fill:{fill};font-weight:600"'
+    return f"<text {attributes}>{escape(label)}</text>"
 
 
 def _drawing(height: float, title: str, note: str, parts: Sequence[str]) -> str:
