@@ -328,8 +328,8 @@ def test_keys_are_listed_with_what_is_remembered_of_them_until_they_are_reset(
     assert "worked at mimo.example" in cli("key", "list", "mimo").stdout
     assert "holdfast key reset mimo team" in cli("doctor").stdout
     assert cli("key", "reset", "mimo").stdout.splitlines() == [
-        "key 'MIMO_KEY' of provider 'mimo': 1 record forgotten",
-        "key 'team' of provider 'mimo': 1 record forgotten",
+        "key 'MIMO_KEY' of provider 'mimo': deleted 1 record",
+        "key 'team' of provider 'mimo': deleted 1 record",
     ]
     assert [(key["evidence"], key["verdicts"]) for key in shown(cli, "key", "list", "mimo")] == [
         ([], []),

@@ -177,7 +177,7 @@ def test_the_environment_is_offered_without_reading_a_key(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("hermes", "/nowhere"), "there is nothing at /nowhere"),
+        (("hermes", "/nowhere"), "/nowhere does not exist"),
         (("env", "--sessions"), "--sessions is for hermes"),
         (("word",), "'word' is not one of"),
         (("hermes",), "there is no Hermes home at"),

@@ -250,7 +250,10 @@ def test_a_record_that_cannot_be_read_is_shown_and_forgotten_on_request(
     with closing(sqlite3.connect(home / "state.db")) as database, database:
         database.execute("UPDATE provision SET record = '{'")
     assert "quarantined" in cli("provision", "status").stdout
-    assert cli("heal").exit_code == 1
+    healed = cli("heal")
+    assert (healed.exit_code, "holdfast provision repair amazee --discard" in healed.stdout) == (1, True)
+    refused = cli("provision", "repair", "amazee")
+    assert (refused.exit_code, "holdfast provision repair amazee --discard" in refused.stderr) == (4, True)
     assert cli("provision", "amazee", "--url", service.root, "--accept").exit_code == 4
     assert cli("provision", "repair", "amazee", "--discard").exit_code == 0
     result = cli("provision", "amazee", "--url", service.root, "--accept")

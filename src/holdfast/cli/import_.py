@@ -88,7 +88,7 @@ def command(
     if path is not None:
         path = path.expanduser()
         if not path.exists():
-            raise ConfigError(f"there is nothing at {path}", next_step="holdfast import --help")
+            raise ConfigError(f"{path} does not exist", next_step="holdfast import --help")
     entries = import_module(f"..importers.{program}", __package__).read(path)
     planned = plan(entries, context.config, only, copied=copy_secrets)
     done = _Import(planned)
@@ -189,7 +189,7 @@ def _show(done: _Import) -> None:
     if text:
         say(text)
     for name in planned.present:
-        say(f"'{name}' exists already")
+        say(f"provider '{name}' exists already")
     _say_pairs("not touched:", planned.refused)
     _say_pairs("left out:", planned.notes)
 

@@ -108,7 +108,7 @@ def _check_lost(context: CliContext, key: Key) -> None:
         return
     raise ConfigError(
         f"provider '{key.provider}' has a key '{key.label}' already",
-        next_step=f"holdfast key remove {key.provider} {key.label}",
+        next_step=f"holdfast key remove {key.provider} {key.label}   (then add it again)",
     )
 
 
@@ -165,12 +165,12 @@ def reset(context: CliContext, provider: str, label: str | None) -> None:
     if label:
         keys = (_key(entry, label),)
     for key in keys:
-        forgotten = _forget(context, key)
-        say(f"key '{key.label}' of provider '{provider}': {count(forgotten, 'record')} forgotten")
+        deleted = _forget(context, key)
+        say(f"key '{key.label}' of provider '{provider}': deleted {count(deleted, 'record')}")
 
 
 def _forget(context: CliContext, key: Key) -> int:
-    """Forget evidence and cooldowns of a key and its account, and return how many rows that were.
+    """Delete evidence and cooldowns of a key and its account, and return how many rows that were.
 
     Raises SecretMissing when the key cannot be read: its rows are found by the key's value.
     """
@@ -179,15 +179,15 @@ def _forget(context: CliContext, key: Key) -> int:
     store = context.store
     context.vault.secret(key)
     mark = context.vault.fingerprint(key, context.vault.pepper())
-    forgotten = 0
+    deleted = 0
     if mark is not None:
-        forgotten += store.forget(mark)
+        deleted += store.forget(mark)
     if key.account:
         prefix = f"account:{key.provider}:{key.account}@"
         for cooldown in store.cooldowns():
             if cooldown.subject.startswith(prefix):
-                forgotten += store.clear(cooldown.subject)
-    return forgotten
+                deleted += store.clear(cooldown.subject)
+    return deleted
 
 
 def _key(provider: Provider, label: str) -> Key:

@@ -79,10 +79,11 @@ def _key_to_sign_in(context: CliContext, provider: Provider, label: str | None) 
             f"provider '{provider.name}' has no key to sign in for",
             next_step=f"holdfast key list {provider.name}   (the file needs {_TABLE})",
         )
+    labels = [key.label for key in keys]
     if len(keys) > 1:
         raise ConfigError(
-            f"provider '{provider.name}' has several keys to sign in for",
-            next_step=f"holdfast key login {provider.name} --key {keys[0].label}",
+            f"provider '{provider.name}' has several keys to sign in for: {', '.join(labels)}",
+            next_step=f"holdfast key login {provider.name} --key {labels[0]}   (or another of them)",
         )
     return keys[0], context.config.sign_ins[keys[0].ref.removeprefix("oauth:")]
 

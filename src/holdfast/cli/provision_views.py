@@ -53,7 +53,7 @@ def heal_providers(context: CliContext, *, as_json: bool) -> int:
             "state": "quarantined",
             "reason": wrong,
             "ready": False,
-            "run": f"holdfast provision repair {name}",
+            "run": f"holdfast provision repair {name} --discard",
         }
         for name, wrong in broken
     ]
@@ -69,7 +69,8 @@ def heal_providers(context: CliContext, *, as_json: bool) -> int:
 
 
 def stored_record(provisioning: Provisioning, name: str) -> Record:
-    """Return the record of a provider. Raises ConfigError with the nearest name that was set up."""
+    """Return the record of a provider. Raises NotReady for a record that cannot be read, ConfigError with the
+    nearest name that was set up where there is none."""
     from ..core.config import near
     from ..core.errors import ConfigError
 

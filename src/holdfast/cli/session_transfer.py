@@ -185,7 +185,7 @@ def import_(context: CliContext, file: str, name: str | None, pin: str | None, r
     if before is not None and not replace:
         raise ConfigError(
             f"there is a session '{session.id}' already",
-            next_step=f"holdfast session import {file} --as OTHER-ID   (or --replace)",
+            next_step=f"holdfast session import {quoted(file)} --as OTHER-ID   (or --replace)",
         )
     chosen = sessions.pin(context.store, before, session, sessions.Reason(imported=file))
     done = "imported" if before is None else "replaced"

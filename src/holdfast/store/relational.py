@@ -268,8 +268,9 @@ class RelationalStore(ABC):
             record = provisions.record(row)
             if isinstance(record, Record):
                 return record
-            what = f"the provisioning record of '{name}' cannot be read ({record[1]}); it stays as it is"
-            raise NotReady(what, reason="quarantined", next_step=f"holdfast provision repair {name}")
+            what = f"the provisioning record of '{name}' cannot be read ({record[1]}); it was not changed"
+            step = f"holdfast provision repair {name} --discard   (deletes the record, not the key)"
+            raise NotReady(what, reason="quarantined", next_step=step)
         return None
 
     def provisions(self) -> list[Record]:
