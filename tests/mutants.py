@@ -98,7 +98,7 @@ MUTANTS = (
         "core/identity.py",
         "if len(spares) != len(self.spares):",
         "if len(spares) > len(self.spares):",
-        "a lane refuses spare keys of another provider",
+        "a route refuses spare keys of another provider",
         "tests/core/test_identity.py",
     ),
     Mutant(
@@ -170,18 +170,18 @@ MUTANTS = (
         "core/request_flow.py",
         "run.now + call.return_after",
         'float("inf")',
-        "whatever stands in has a lease that ends",
+        "every fallback has a lease that ends",
         "tests/core/test_request_flow.py",
     ),
     Mutant(
-        "self-made-ladder",
+        "self-made-fallback",
         "core/routing.py",
         "for fallback in fallback_chain.then if fallback_chain is not None else ():",
         (
             "for fallback in fallback_chain.then if fallback_chain is not None else tuple(Pin(name, "
             "pin.model) for name in config.providers if name != pin.provider):"
         ),
-        "only a rung that the user wrote may stand in",
+        "only a fallback that the user wrote may answer",
         "tests/core/test_routing.py",
     ),
     Mutant(
@@ -189,7 +189,7 @@ MUTANTS = (
         "engine/dispatch.py",
         "return fallback.until <= now + plan.call.return_after + CLOCK_SLACK",
         "return True",
-        "a stand-in ends by itself",
+        "a fallback ends by itself",
         "tests/engine/test_engine.py",
     ),
     Mutant(
@@ -197,7 +197,7 @@ MUTANTS = (
         "engine/dispatch.py",
         "return waits and continues_turn(plan.call.route.connection.dialect, body)",
         "return False",
-        "a turn that began on a rung ends there",
+        "a turn that began on a fallback ends there",
         "tests/engine/test_failback.py",
     ),
     Mutant(
@@ -205,7 +205,7 @@ MUTANTS = (
         "core/session.py",
         "return now < self.until + (return_after if checked else 0.0) + TURN_PATIENCE",
         "return True",
-        "a stand-in ends by itself, also in the middle of a turn",
+        "a fallback ends by itself, also in the middle of a turn",
         "tests/core/test_small_values.py",
     ),
     Mutant(

@@ -48,8 +48,8 @@ class Ended:
 
 @dataclass(slots=True)
 class Stage:
-    """One test's machine: HOME, HOLDFAST_HOME below it, a project to stand in, the provider, and one to which
-    nothing may go."""
+    """One test's machine: HOME, HOLDFAST_HOME below it, a project directory, the provider, and one that
+    nothing may reach."""
 
     folder: Path
     provider: ScriptedProvider

@@ -73,7 +73,7 @@ def test_direct_the_key_stands_in_one_variable_of_the_program_and_nowhere_else(
 
 @pytest.mark.parametrize("program", [*FIRST])
 def test_without_us_the_program_knows_nothing_of_the_provider(program: str, on_stage: Stage) -> None:
-    """What the tests above would see if we did nothing: the user's key and endpoint alone lead nowhere."""
+    """Without us the tests above would fail: the user's key and endpoint alone are of no use."""
     on_stage.configure(FIRST[program])
     command = programs.COMMANDS.get(program, program)
     arguments = (

@@ -39,7 +39,7 @@ def ensure() -> None:
 
 
 def engine() -> str:
-    """Fetch Prisma's engine and make LiteLLM's client; empty when done, else what stood in the way."""
+    """Fetch Prisma's engine and make LiteLLM's client; empty when done, else the reason why not."""
     schema = next((PLACE / "lib").glob("python*/site-packages/litellm/proxy/schema.prisma"))
     ended = subprocess.run(
         [str(PLACE / "bin" / "prisma"), "generate", "--schema", str(schema)],

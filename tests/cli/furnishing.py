@@ -1,4 +1,4 @@
-"""What stands in a furnished home, and how tests look at it."""
+"""A furnished home, and how tests look at it."""
 
 from __future__ import annotations
 

@@ -76,9 +76,7 @@ def test_a_key_that_an_entry_lacks_is_named_with_the_command(cli: Cli, home: Pat
     assert "holdfast key add team-a --from env:TEAM_A_KEY" in cli("import", "hermes", str(hermes)).stdout
 
 
-def test_values_are_copied_only_when_told_and_then_stand_in_our_secrets(
-    cli: Cli, home: Path, hermes: Path
-) -> None:
+def test_values_are_copied_into_our_secrets_only_on_request(cli: Cli, home: Path, hermes: Path) -> None:
     cli("import", "hermes", str(hermes), "--apply")
     assert not (home / "secrets.toml").exists()
     (home / "holdfast.toml").unlink()
@@ -144,7 +142,7 @@ def test_sessions_on_providers_that_hermes_knows_itself_find_ours_of_that_name(
     ]
 
 
-def test_a_ladder_of_your_own_is_kept(cli: Cli, home: Path, hermes: Path) -> None:
+def test_a_fallback_of_your_own_is_kept(cli: Cli, home: Path, hermes: Path) -> None:
     assert cli("import", "hermes", str(hermes), "--apply").exit_code == 0
     path = home / "holdfast.toml"
     write(path, path.read_text("utf-8").replace("team-b/small", "team-b/big"))

@@ -233,7 +233,7 @@ WRONG_PLACE = "it begins with tp- like a key of preset 'mimo-plan-cn'"
 
 @pytest.fixture
 def astray(plan: Path) -> Path:
-    """A home in which the plan's key stands in the entry of another preset."""
+    """A home in which the plan's key is written in the entry of another preset."""
     write(plan / "holdfast.toml", PAY_AS_YOU_GO)
     return plan
 

@@ -134,7 +134,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], list[str], int, list[str]]] = {
         2,
         ["did you mean 'mimo'?", "run: holdfast provider list"],
     ),
-    "a provider that a ladder needs": (
+    "a provider that a fallback needs": (
         nothing,
         ["provider", "remove", "both"],
         2,

@@ -288,7 +288,7 @@ def test_a_wrong_provider_is_not_written(
     assert example.config.read_text() == EXAMPLE
 
 
-def test_a_rename_reaches_tables_ladder_and_kept_keys_and_keeps_every_comment(example: Home) -> None:
+def test_a_rename_reaches_tables_fallbacks_and_kept_keys_and_keeps_every_comment(example: Home) -> None:
     SecretsFile(example.secrets).put("mimo", "b", Secret("value-of-b"))
     config = config_file.rename_provider(example, "mimo", "plan")
     expected = (
@@ -349,7 +349,7 @@ def test_a_removed_provider_takes_its_tables_and_kept_keys_and_leaves_the_next_o
     assert SecretsFile(example.secrets).labels("mimo") == ()
 
 
-def test_a_provider_that_a_ladder_names_is_not_removed(example: Home) -> None:
+def test_a_provider_that_a_fallback_names_is_not_removed(example: Home) -> None:
     with pytest.raises(ConfigError) as caught:
         config_file.remove_provider(example, "router")
     assert (
@@ -400,7 +400,7 @@ def test_a_key_that_nobody_has_is_told_with_the_nearest(example: Home) -> None:
         config_file.remove_key(example, "mimo", "MIMO_KYE")
 
 
-def test_models_and_ladders_are_set_and_taken_back(example: Home) -> None:
+def test_models_and_fallbacks_are_set_and_taken_back(example: Home) -> None:
     pin = Pin.parse("router/a/b")
     assert config_file.set_models(example, "mimo", ["x", "y"]).providers[ProviderName("mimo")].models == (
         "x",

@@ -1,4 +1,4 @@
-"""The configuration: what may stand in it, what is said about what may not, and where each URL came from."""
+"""The configuration: what it may hold, how anything else is refused, and where each URL came from."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_models_strategy_and_an_empty_list_of_models_are_kept_as_written() -> No
     assert provider(url="https://x.example/v1", models=[]).models == ()
 
 
-def test_a_ladder_lists_pins_and_a_time() -> None:
+def test_a_fallback_lists_pins_and_a_time() -> None:
     entry = {"url": "https://x.example/v1"}
     config = read(
         {

@@ -120,7 +120,7 @@ class Life:
         )
 
     def rename(self, old: str, new: str) -> None:
-        """`holdfast provider rename`: the entry and its keys get the new name, and sessions and ladders
+        """`holdfast provider rename`: the entry and its keys get the new name, and sessions and fallbacks
         follow."""
         provider = self.config.providers.get(ProviderName(old))
         spoken = {

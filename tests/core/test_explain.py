@@ -33,11 +33,11 @@ PROVIDER = Provider(NAME, (Endpoint(URL),), KEYS)
 CONNECTION = Connection(PROVIDER, Dialect.OPENAI_CHAT, KEYS[0], "mimo-v2.5-pro")
 SPARE = CONNECTION.with_key(KEYS[1])
 ROUTER = ProviderName("router")
-RUNG_KEY = Key(ROUTER, "main", "env:ROUTER_KEY")
-RUNG = Connection(
-    Provider(ROUTER, (Endpoint("https://router.example/v1"),), (RUNG_KEY,)),
+FALLBACK_KEY = Key(ROUTER, "main", "env:ROUTER_KEY")
+FALLBACK = Connection(
+    Provider(ROUTER, (Endpoint("https://router.example/v1"),), (FALLBACK_KEY,)),
     Dialect.OPENAI_CHAT,
-    RUNG_KEY,
+    FALLBACK_KEY,
     "xiaomi/mimo",
 )
 LOCAL = Connection(
@@ -474,7 +474,7 @@ def test_a_good_key_that_is_suddenly_refused_reads_like_this() -> None:
     log = attempts(
         (CONNECTION, 0.0, 0.2, REFUSED, "asked again after 0.5 s: this key worked here before", False),
         (CONNECTION, 0.7, 0.1, REFUSED, "asked again after 1 s: this key worked here before", True),
-        (CONNECTION, 1.8, 0.2, REFUSED, "went on with the next", True),
+        (CONNECTION, 1.8, 0.2, REFUSED, "fell back to the next", True),
         (SPARE, 2.0, 0.1, REFUSED, "", False),
     )
     assert str(told(REFUSED, *log, evidence=WORKED)) == (
@@ -514,8 +514,8 @@ def test_a_key_that_could_not_be_read_was_not_sent() -> None:
 def test_a_fallback_that_answered_is_named_in_the_words_of_the_log() -> None:
     down = Fault(C.TRANSIENT, status=502)
     step = "fell back to router/xiaomi/mimo"
-    log = attempts((CONNECTION, 0, 1, down, step, False), (RUNG, 1, 1, down, "", False))
-    assert told(down, *log, connection=RUNG).tried == (
+    log = attempts((CONNECTION, 0, 1, down, step, False), (FALLBACK, 1, 1, down, "", False))
+    assert told(down, *log, connection=FALLBACK).tried == (
         "2 requests over 2 s: 1 request with key 'a' (transient); fell back to router/xiaomi/mimo: 1 "
         "request with key 'main' (transient)."
     )
@@ -524,7 +524,7 @@ def test_a_fallback_that_answered_is_named_in_the_words_of_the_log() -> None:
 def test_a_fallback_that_is_cooling_was_not_asked() -> None:
     down = Fault(C.PROVIDER_UNAVAILABLE, status=503, reset_at=NOW + 60)
     log = attempts((CONNECTION, 0, 1, down, "fell back to router/xiaomi/mimo", False))
-    assert told(down, *log, connection=RUNG).tried == (
+    assert told(down, *log, connection=FALLBACK).tried == (
         "1 request with key 'a' (provider unavailable); fell back to router/xiaomi/mimo;"
         " what router/xiaomi/mimo key 'main' at router.example last answered is remembered until 14:32 (in 1 "
         "min)."
@@ -550,7 +550,7 @@ def test_a_mask_without_a_tail_shows_none(shown: str) -> None:
 
 
 # ------------------------------------------------------------------ what holds for any log
-# Each verb of action, and what must stand in the log before it may be said.
+# Each verb of action, and what the log must hold before a message may use it.
 VERBS = {
     r"\bask(ed|ing) again": lambda log: any(
         attempt.connection == after.connection for attempt, after in pairwise(_sent(log))
@@ -591,7 +591,7 @@ steps = st.sampled_from(
 tries = st.builds(
     Attempt,
     st.integers(1, 9),
-    st.sampled_from([CONNECTION, SPARE, RUNG, LOCAL]),
+    st.sampled_from([CONNECTION, SPARE, FALLBACK, LOCAL]),
     times.map(NOW.__add__),
     times.map(NOW.__add__),
     st.none() | faults,
@@ -601,7 +601,9 @@ tries = st.builds(
 records = st.sampled_from([None, WORKED, NEVER])
 
 
-@given(faults, st.sampled_from([CONNECTION, RUNG, LOCAL]), st.lists(tries, max_size=6).map(tuple), records)
+@given(
+    faults, st.sampled_from([CONNECTION, FALLBACK, LOCAL]), st.lists(tries, max_size=6).map(tuple), records
+)
 def test_a_verb_is_spoken_only_if_an_attempt_backs_it(
     fault: Fault, connection: Connection, log: tuple[Attempt, ...], evidence: Evidence | None
 ) -> None:

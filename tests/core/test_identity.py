@@ -194,7 +194,7 @@ def test_a_key_has_an_endpoint_of_its_own_only_if_somebody_gave_it_one() -> None
     assert connections[1].with_key(mixed.keys[0]).endpoint.url == "https://mimo.example/v1"
 
 
-def test_a_key_bound_to_another_dialect_is_not_in_the_lane() -> None:
+def test_a_key_bound_to_another_dialect_is_not_in_the_route() -> None:
     bound = Key(
         ProviderName("mimo"),
         "b",
@@ -249,7 +249,7 @@ def test_a_dialect_that_only_a_key_speaks_is_one_of_its_providers() -> None:
     ]
 
 
-def test_a_lane_on_one_chosen_key_has_no_spare() -> None:
+def test_a_route_on_one_chosen_key_has_no_spare() -> None:
     assert [c.key.label for c in Route.build(MIMO, CHAT, "m", "b").connections if c.key] == ["b"]
     with pytest.raises(IdentityError, match="no key 'z'"):
         Route.build(MIMO, CHAT, "m", "z")

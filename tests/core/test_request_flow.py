@@ -44,7 +44,7 @@ ONE = route(provider("mimo", "a"))
 TWO = route(provider("mimo", "a", "b"))
 THREE = route(provider("mimo", "a", "b", "c"))
 OPEN = route(provider("local"))
-RUNG = route(provider("router", "r"))
+FALLBACK = route(provider("router", "r"))
 URL = "https://mimo.example/v1"
 
 
@@ -428,9 +428,9 @@ def test_a_request_that_cannot_be_replayed_is_sent_once() -> None:
         assert len(sim.sends) == 1
 
 
-def test_what_cannot_be_replayed_goes_to_no_rung_either() -> None:
+def test_what_cannot_be_replayed_goes_to_no_fallback_either() -> None:
     sim = Sim()
-    outcome = sim.run(call(ONE, RUNG, replayable=False), [BROKE])
+    outcome = sim.run(call(ONE, FALLBACK, replayable=False), [BROKE])
     assert outcome.fault is not None
     assert sim.labels == ["a"]
 
@@ -441,25 +441,25 @@ def test_what_cannot_be_replayed_may_still_take_the_second_key_when_the_first_ca
     assert sim.labels == ["b"]
 
 
-def test_a_side_door_is_tried_once_and_changes_nobodys_health() -> None:
+def test_a_passthrough_is_tried_once_and_changes_no_health() -> None:
     sim = Sim()
     known_good(sim, "a")
     for answer in (BAD_KEY, BROKE, THROTTLED, None):
-        sim.run(call(TWO, RUNG, passthrough=True), [answer])
+        sim.run(call(TWO, FALLBACK, passthrough=True), [answer])
     assert sim.changes == []
     assert sim.labels == ["a"] * 4
 
 
-def test_another_key_of_the_choice_comes_before_any_rung() -> None:
+def test_another_key_of_the_choice_comes_before_any_fallback() -> None:
     sim = Sim()
-    assert not sim.run(call(TWO, RUNG), [THROTTLED, THROTTLED, None]).active_fallback
+    assert not sim.run(call(TWO, FALLBACK), [THROTTLED, THROTTLED, None]).active_fallback
     assert sim.labels == ["a", "a", "b"]
 
 
-def test_one_send_of_three_is_kept_for_the_rung_that_may_stand_in() -> None:
+def test_one_send_of_three_is_kept_for_the_fallback_that_may_answer() -> None:
     far = route(provider("far", "f"))
     sim = Sim()
-    outcome = sim.run(call(ONE, RUNG, far), [BROKEN] * 9)
+    outcome = sim.run(call(ONE, FALLBACK, far), [BROKEN] * 9)
     assert outcome.fault is not None
     assert sim.labels == ["a", "a", "r"]
 
@@ -480,7 +480,7 @@ def test_a_key_that_cannot_be_read_is_skipped_and_nothing_is_sent_for_it() -> No
 
 def test_without_any_key_that_can_be_read_nothing_is_sent() -> None:
     sim = Sim(missing={"a", "b"})
-    outcome = sim.run(call(TWO, RUNG), [])
+    outcome = sim.run(call(TWO, FALLBACK), [])
     assert sim.sends == []
     assert outcome.fault is not None
     assert outcome.fault.kind is F.AUTH_REJECTED
@@ -563,34 +563,34 @@ def test_the_strategy_decides_which_key_is_next(strategy: Strategy, labels: str)
     assert "".join(sim.labels) == labels
 
 
-def test_only_a_rung_that_the_user_wrote_stands_in_and_its_lease_ends() -> None:
+def test_only_a_fallback_that_the_user_wrote_answers_and_its_lease_ends() -> None:
     sim = Sim()
-    outcome = sim.run(call(ONE, RUNG, return_after=600), [OVERLOADED, OVERLOADED, None])
+    outcome = sim.run(call(ONE, FALLBACK, return_after=600), [OVERLOADED, OVERLOADED, None])
     assert outcome.active_fallback
-    assert outcome.connection == RUNG.connection
+    assert outcome.connection == FALLBACK.connection
     assert FallbackStarted("s1", "router/m1", "provider_unavailable", sim.now + 600) in sim.changes
     assert "fell back to" in outcome.attempts[1].then
     sim.now += 601
-    back = sim.run(call(ONE, RUNG, returning=True), [None])
+    back = sim.run(call(ONE, FALLBACK, returning=True), [None])
     assert not back.active_fallback
     assert FallbackEnded("s1") in sim.changes
 
 
-def test_while_a_rung_stands_in_it_is_asked_first_and_the_choice_after_it() -> None:
+def test_an_active_fallback_is_asked_first_and_the_choice_after_it() -> None:
     sim = Sim()
-    sim.run(call(ONE, RUNG, on_fallback="router/m1"), [None])
+    sim.run(call(ONE, FALLBACK, on_fallback="router/m1"), [None])
     assert sim.labels == ["r"]
     assert not any(isinstance(change, FallbackStarted) for change in sim.changes)
-    outcome = sim.run(call(ONE, RUNG, on_fallback="router/m1"), [BROKEN, BROKEN, None])
+    outcome = sim.run(call(ONE, FALLBACK, on_fallback="router/m1"), [BROKEN, BROKEN, None])
     assert sim.labels[1:] == ["r", "r", "a"]
     assert FallbackEnded("s1") in outcome.changes
 
 
-def test_an_endpoint_that_is_cooling_lets_the_rung_answer_without_being_asked() -> None:
+def test_an_endpoint_that_is_cooling_lets_the_fallback_answer_without_being_asked() -> None:
     sim = Sim()
     sim.run(call(ONE), [OVERLOADED] * 3)
     sim.steps.clear()
-    outcome = sim.run(call(ONE, RUNG), [None])
+    outcome = sim.run(call(ONE, FALLBACK), [None])
     assert sim.labels == ["r"]
     assert outcome.active_fallback
     assert FallbackStarted("s1", "router/m1", "provider_unavailable", sim.now + 600) in sim.changes
@@ -599,14 +599,14 @@ def test_an_endpoint_that_is_cooling_lets_the_rung_answer_without_being_asked() 
 @pytest.mark.parametrize("answer", [BAD_KEY, NO_PAGE, WRONG, TOO_LONG])
 def test_what_the_user_must_mend_does_not_fall_back(answer: Reply) -> None:
     sim = Sim()
-    outcome = sim.run(call(ONE, RUNG), [answer])
+    outcome = sim.run(call(ONE, FALLBACK), [answer])
     assert outcome.fault is not None
     assert sim.labels == ["a"]
 
 
-def test_when_every_rung_fails_the_last_fault_is_the_answer() -> None:
+def test_when_every_fallback_fails_the_last_fault_is_the_answer() -> None:
     sim = Sim()
-    outcome = sim.run(call(ONE, RUNG), [BROKE, BROKE])
+    outcome = sim.run(call(ONE, FALLBACK), [BROKE, BROKE])
     assert outcome.fault is not None
     assert sim.labels == ["a", "r"]
 
@@ -704,7 +704,7 @@ def test_what_cannot_be_sent_twice_is_not_repeated_because_the_provider_saw_no_k
 
 def test_a_pin_named_by_one_request_changes_nothing_of_its_session() -> None:
     sim = Sim()
-    outcome = sim.run(call(TWO, RUNG, chosen=False), [OVERLOADED, OVERLOADED, None])
+    outcome = sim.run(call(TWO, FALLBACK, chosen=False), [OVERLOADED, OVERLOADED, None])
     assert (outcome.fault, outcome.active_fallback) == (None, True)
     sim.run(call(TWO, chosen=False), [None])
     assert not [

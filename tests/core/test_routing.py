@@ -1,4 +1,4 @@
-"""From a pin to its lane, from a request to its pin, and from rows of older software back to a pin: exactly,
+"""From a pin to its route, from a request to its pin, and from rows of older software back to a pin: exactly,
 or a refusal."""
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def test_a_chosen_key_that_may_be_a_position_is_told_to_be_none_any_more(label: 
     assert ("are no longer called by their position" in lost.value.what) is is_said
 
 
-def test_a_rung_that_cannot_stand_in_is_left_out() -> None:
+def test_a_fallback_that_cannot_answer_is_left_out() -> None:
     fallback_chain = FallbackChain(
         Pin.parse("team-a/m1"), (Pin.parse("gone/m"), Pin.parse("twin/m9"), Pin.parse("other/m5"))
     )

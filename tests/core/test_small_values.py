@@ -67,7 +67,7 @@ def test_a_choice_takes_nothing_of_the_old_one_along() -> None:
     assert old.choose(Pin.parse("x/y"), 5.0) == Session("s", Pin.parse("x/y"), None, None, None, 1.0, 5.0, 4)
 
 
-def test_a_stand_in_ends_by_itself() -> None:
+def test_an_active_fallback_ends_by_itself() -> None:
     session = Session("s", PIN, active_fallback=ActiveFallback(Pin.parse("r/m"), "why", 9.0))
     assert session.on_fallback(8.9) == session.active_fallback
     assert session.on_fallback(9.0) is None

@@ -1,6 +1,8 @@
-"""The property that rules them all: for any script of answers, switches, restarts and edits, every request
-that leaves has an (origin, key, model, dialect) that the session's pin, or a rung of its ladder, permits at
-that instant."""
+"""The main property of the core: every request goes only where its session may send it.
+
+For any script of answers, switches, restarts and edits, each request that leaves has an (origin, key, model,
+dialect) that the session's pin, or one of its fallbacks, permits at that instant.
+"""
 
 from __future__ import annotations
 

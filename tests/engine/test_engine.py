@@ -314,7 +314,7 @@ def test_a_choice_that_no_longer_resolves_is_refused_before_anything_is_sent(
         engine.start_request(session, CHAT, None)
 
 
-def test_a_rung_stands_in_under_a_lease_that_every_engine_sees_and_that_ends(context: World) -> None:
+def test_a_fallback_answers_under_a_lease_that_every_engine_sees_and_that_ends(context: World) -> None:
     ours, other = context.engine(), context.engine()
     first = context.run(ours, OVERLOADED, OVERLOADED, None)
     assert first.headers()["holdfast-fallback"] == "router/m1"
@@ -380,7 +380,7 @@ def test_a_plan_key_at_one_of_its_plan_s_hosts_is_not_sent_to_another(context: W
     assert [attempt.fault and attempt.fault.hint for attempt in request_run.outcome.attempts] == [None]
 
 
-def test_without_any_earlier_list_a_failing_side_door_gives_no_models(context: World) -> None:
+def test_without_any_earlier_list_a_failing_request_for_it_gives_no_models(context: World) -> None:
     engine = context.engine()
     context.models = Reply(500, body=b"")
     assert engine.relist(engine.start_request("s1", CHAT, None).call.route.connection, None) == ()
@@ -486,8 +486,8 @@ def test_every_class_of_fault_can_be_explained(context: World) -> None:
         assert "holdfast " in engine.explain(connection, Fault(kind), (), "s1").next_step
 
 
-def test_a_rung_of_another_pin_never_stands_in_for_the_sessions_own(context: World) -> None:
-    """A request names another pin, which fails, and a rung of that pin's ladder answers: the session stays
+def test_a_fallback_of_another_pin_never_answers_for_the_sessions_own(context: World) -> None:
+    """A request names another pin, which fails, and a fallback of that pin answers: the session stays
     where it is."""
     context.write(CONFIG + '\n[provider.other]\nurl = "https://other.example/v1"\nkeys = ["env:ROUTER"]\n')
     text = context.home.config.read_text("utf-8")

@@ -1,6 +1,8 @@
-"""The way home from a stand-in (openclaw/openclaw#72697, #64083, can1357/oh-my-pi#11795): the choice is asked
-beside the requests, by one process for all, and no user's turn meets a dead provider; while the machine is
-offline nothing is concluded; no turn is torn apart."""
+"""Fail-back from a fallback (openclaw/openclaw#72697, #64083, can1357/oh-my-pi#11795).
+
+One process tests the choice in the background for all, and no user's turn meets a dead provider. While the
+machine is offline nothing is concluded. No turn is split between two providers.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,11 @@ DEAD = (OVERLOADED, OVERLOADED, None)
 LOOP = json.dumps(
     {"messages": [{"role": "user"}, {"role": "assistant"}, {"role": "tool", "content": "3 files"}]}
 ).encode()
-RUNG = "router/m1"
+FALLBACK = "router/m1"
 
 
 class Home:
-    """An engine whose session s1 stands on its rung, and a background look that is scripted."""
+    """An engine whose session s1 is on its fallback, with a scripted background check."""
 
     def __init__(self, context: World) -> None:
         self.context, self.engine = context, context.engine()
@@ -53,7 +55,7 @@ class Home:
         )
 
     def fall_back(self) -> None:
-        assert self.turn(*DEAD) == RUNG
+        assert self.turn(*DEAD) == FALLBACK
 
     def turn(self, *answers: Reply | None, engine: Engine | None = None, body: bytes | None = None) -> str:
         """One request; the pin that answered it. The background look is over when this returns."""
@@ -87,13 +89,13 @@ def home(tmp_path: Path) -> Home:
 
 def test_while_the_lease_lasts_nobody_asks(home: Home) -> None:
     home.context.now += 500
-    assert home.turn() == RUNG
+    assert home.turn() == FALLBACK
     assert home.asked == []
 
 
-def test_after_the_lease_one_turn_stays_on_its_rung_and_the_next_is_back_home(home: Home) -> None:
+def test_after_the_lease_one_turn_stays_on_its_fallback_and_the_next_returns(home: Home) -> None:
     home.context.now += 601
-    assert home.turn() == RUNG
+    assert home.turn() == FALLBACK
     assert home.asked == ["mimo/m1 MIMO_A"]
     assert home.row.on_fallback(home.context.now) is None
     assert home.turn() == "mimo/m1"
@@ -106,21 +108,21 @@ def test_after_the_lease_one_turn_stays_on_its_rung_and_the_next_is_back_home(ho
 
 def test_in_the_middle_of_a_turn_a_session_stays_where_its_prompt_is_cached(home: Home) -> None:
     home.context.now += 601
-    assert [home.turn(body=LOOP) for _ in range(4)] == [RUNG] * 4
+    assert [home.turn(body=LOOP) for _ in range(4)] == [FALLBACK] * 4
     assert home.asked == ["mimo/m1 MIMO_A"]
     assert home.told(EventKind.FELL_BACK) == ["fell-back router/m1"], "to stay is no new lease"
     again = home.context.engine()
     home.way = home.look_out(again)
-    assert home.turn(engine=again, body=LOOP) == RUNG, "a restart does not tear the turn apart"
+    assert home.turn(engine=again, body=LOOP) == FALLBACK, "a restart does not tear the turn apart"
     assert home.turn(body=b'{"messages": [{"role": "user"}]}') == "mimo/m1"
     assert home.turn(body=LOOP) == "mimo/m1", "and the loop of the next turn stays at home"
 
 
 def test_a_turn_without_an_end_is_waited_for_ten_minutes_and_no_longer(home: Home) -> None:
     home.context.now += 601
-    assert home.turn(body=LOOP) == RUNG
+    assert home.turn(body=LOOP) == FALLBACK
     home.context.now += 595
-    assert home.turn(body=LOOP) == RUNG
+    assert home.turn(body=LOOP) == FALLBACK
     home.context.now += 10
     assert home.turn(body=LOOP) == "mimo/m1"
 
@@ -129,13 +131,13 @@ def test_without_the_background_look_a_turn_is_waited_for_as_well(home: Home) ->
     home.context.write(CONFIG.replace('return_after = "10m"', 'return_after = "10m", check = false'))
     home.engine.look_again()
     home.context.now += 601
-    assert home.turn(body=LOOP) == RUNG
+    assert home.turn(body=LOOP) == FALLBACK
     home.context.now += 600
     assert home.turn(body=LOOP) == "mimo/m1"
     assert home.asked == []
 
 
-def test_a_rung_that_its_user_took_away_keeps_no_turn(home: Home) -> None:
+def test_a_fallback_that_its_user_took_away_keeps_no_turn(home: Home) -> None:
     home.context.write(
         CONFIG.replace("[fallback]", "[x]").partition("[x]")[0] + "[settings]\nprobe_delays = [0, 0]\n"
     )
@@ -145,19 +147,19 @@ def test_a_rung_that_its_user_took_away_keeps_no_turn(home: Home) -> None:
     assert home.row.active_fallback is None
 
 
-def test_a_rung_that_fails_in_the_middle_of_a_turn_lets_it_go_home(home: Home) -> None:
+def test_a_fallback_that_fails_in_the_middle_of_a_turn_lets_it_return(home: Home) -> None:
     home.context.now += 601
     home.turn(body=LOOP)
     assert home.turn(OVERLOADED, OVERLOADED, None, body=LOOP) == "mimo/m1"
     assert home.row.active_fallback is None
 
 
-def test_a_choice_that_is_still_dead_costs_no_turn_and_the_rung_stands_in_for_another_lease(
+def test_a_choice_that_is_still_dead_costs_no_turn_and_the_fallback_answers_for_another_lease(
     home: Home,
 ) -> None:
     home.answer = OVERLOADED
     home.context.now += 601
-    assert [home.turn(), home.turn()] == [RUNG, RUNG]
+    assert [home.turn(), home.turn()] == [FALLBACK, FALLBACK]
     assert len(home.asked) == 1
     active_fallback = home.row.active_fallback
     assert active_fallback is not None
@@ -175,13 +177,13 @@ def test_an_offline_machine_concludes_nothing_and_asks_again_half_a_minute_later
     )
     home.context.now += 601
     before = home.row.active_fallback
-    assert [home.turn(), home.turn()] == [RUNG, RUNG]
+    assert [home.turn(), home.turn()] == [FALLBACK, FALLBACK]
     assert (home.row.active_fallback, len(home.asked)) == (before, 1)
     home.ticks, home.online, home.answer = 31.0, True, Checked("m1", 0.1)
-    assert [home.turn(), home.turn()] == [RUNG, "mimo/m1"]
+    assert [home.turn(), home.turn()] == [FALLBACK, "mimo/m1"]
 
 
-def test_a_choice_that_cannot_be_reached_while_its_rung_can_is_dead(home: Home) -> None:
+def test_a_choice_that_cannot_be_reached_while_its_fallback_can_is_dead(home: Home) -> None:
     home.answer = Reply(None, body=b"ConnectError: refused", phase=Phase.CONNECT, request_written=False)
     home.context.now += 601
     home.turn()
@@ -202,7 +204,7 @@ def test_keys_at_rest_are_not_asked_and_say_why(home: Home) -> None:
             home.context.now,
         )
     home.engine.catch_up()
-    assert home.turn() == RUNG
+    assert home.turn() == FALLBACK
     assert home.asked == []
     assert home.row.active_fallback is not None
     assert home.row.active_fallback.reason == "quota_window"
@@ -212,7 +214,7 @@ def test_a_key_that_cannot_be_read_is_not_asked(home: Home) -> None:
     home.context.now += 601
     for label in ("MIMO_A", "MIMO_B"):
         home.context.environ.pop(label)
-    assert home.turn() == RUNG
+    assert home.turn() == FALLBACK
     assert home.asked == []
     assert home.row.active_fallback is not None
     assert home.row.active_fallback.reason == "auth_rejected"
@@ -224,7 +226,7 @@ def test_all_sessions_of_the_pin_come_home_by_one_look_and_no_other(home: Home) 
 
     for name, pin, key in (("s2", "mimo/m1", None), ("s3", "mimo/m1", "MIMO_B"), ("s4", "mimo/m2", None)):
         store.save_session(Session(name, Pin.parse(pin), key), None)
-        store.apply([FallbackStarted(name, RUNG, "transient", home.context.now + 700)], home.context.now)
+        store.apply([FallbackStarted(name, FALLBACK, "transient", home.context.now + 700)], home.context.now)
     home.context.now += 601
     home.turn()
     assert {row.id: row.on_fallback(home.context.now) is None for row in store.sessions()} == {
@@ -243,12 +245,12 @@ def test_another_process_asks_nothing_while_one_does_and_a_restart_goes_on(home:
     home.context.now += 601
     lease = home.engine.store.lease("home:mimo/m1:", "other", 90)
     assert lease is not None
-    assert home.turn() == RUNG
+    assert home.turn() == FALLBACK
     assert home.asked == []
     home.engine.store.release(lease)
     again = home.context.engine()
     home.way = home.look_out(again)
-    assert home.turn(engine=again) == RUNG
+    assert home.turn(engine=again) == FALLBACK
     assert home.turn(engine=again) == "mimo/m1"
 
 
@@ -258,11 +260,11 @@ def test_whoever_comes_back_after_a_second_lease_goes_to_the_choice_itself(home:
     assert home.asked == []
 
 
-def test_a_ladder_without_the_background_look_lets_the_next_turn_try_the_choice(home: Home) -> None:
+def test_a_fallback_without_the_background_check_lets_the_next_turn_try_the_choice(home: Home) -> None:
     home.context.write(CONFIG.replace('return_after = "10m"', 'return_after = "10m", check = false'))
     home.engine.look_again()
     home.context.now += 601
-    assert home.turn(*DEAD) == RUNG
+    assert home.turn(*DEAD) == FALLBACK
     assert home.asked == []
     home.context.now += 601
     assert home.turn() == "mimo/m1"

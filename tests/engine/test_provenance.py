@@ -106,7 +106,7 @@ def test_an_address_that_was_edited_says_what_it_was_before(provider: ScriptedPr
     assert endpoint.changed_at is not None
 
 
-def test_a_request_tells_its_session_its_rung_and_its_own_model_apart(provider: ScriptedProvider) -> None:
+def test_a_request_tells_its_session_its_fallback_and_its_own_model_apart(provider: ScriptedProvider) -> None:
     with holdfast.open() as hf:
         session = hf.session("s1", "mimo/m1")
         plain, own = ask(session), ask(session, "twin/other")
@@ -114,15 +114,15 @@ def test_a_request_tells_its_session_its_rung_and_its_own_model_apart(provider: 
         fallback = ask(session)
         parts = {
             name: of_request(hf, session, request).part("model")
-            for name, request in {"plain": plain, "own": own, "rung": fallback}.items()
+            for name, request in {"plain": plain, "own": own, "away": fallback}.items()
         }
         standing = session.origin().part("provider")
     assert {name: (part.value, part.by) for name, part in parts.items()} == {
         "plain": ("m1", SetBy.SESSION),
         "own": ("other", SetBy.REQUEST),
-        "rung": ("m2", SetBy.FALLBACK),
+        "away": ("m2", SetBy.FALLBACK),
     }
-    assert "a fallback of mimo/m1 (holdfast.toml:10)" in parts["rung"].source
+    assert "a fallback of mimo/m1 (holdfast.toml:10)" in parts["away"].source
     assert (standing.value, standing.by, standing.location, standing.changed) == (
         "twin",
         SetBy.FALLBACK,

@@ -1,4 +1,4 @@
-"""The end of a stand-in through the gateway: a turn that began on the rung ends on it, in each dialect (a
+"""The end of a fallback through the gateway: a turn that began on the fallback ends on it, in each dialect (a
 prompt is cached where it was sent)."""
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Mine:
 
 
 @pytest.mark.parametrize("route", TURNS)
-def test_a_turn_that_began_on_the_rung_ends_on_it(gateway: StartGateway, route: str) -> None:
+def test_a_turn_that_began_on_the_fallback_ends_on_it(gateway: StartGateway, route: str) -> None:
     where, begins, goes_on = TURNS[route]
     state = Mine()
     with ScriptedProvider(state) as mine, ScriptedProvider() as other:

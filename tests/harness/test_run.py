@@ -36,8 +36,8 @@ def provider() -> Iterator[ScriptedProvider]:
 
 @pytest.fixture
 def context(home: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A home with one provider, the program on PATH as `pi` (and `codex`), a project directory to stand in.
-    Gives that directory."""
+    """A home with one provider, the program on PATH as `pi` (and `codex`), a project as working directory.
+    Returns that directory."""
     programs, project = tmp_path / "bin", tmp_path / "project"
     programs.mkdir()
     project.mkdir()

@@ -10,7 +10,7 @@ from holdfast.core.faults import Fault, FaultClass
 from holdfast.core.identity import Dialect, Pin
 from holdfast.store.journal_events import Attempted, Detail, Event, ModelDiffered, SessionCreated
 
-PIN, RUNG = Pin.parse("mimo/pro"), Pin.parse("router/pro")
+PIN, FALLBACK = Pin.parse("mimo/pro"), Pin.parse("router/pro")
 
 
 def attempt(
@@ -47,9 +47,9 @@ def test_where_nothing_answered_nothing_is_claimed() -> None:
     assert str(account([attempt("1", failed=True)], PIN)) == "1 request, 1 attempt: none was answered"
 
 
-def test_a_rung_of_the_user_s_ladder_may_stand_in_and_is_named() -> None:
+def test_a_fallback_of_the_user_s_own_may_answer_and_is_named() -> None:
     report = account(
-        [attempt("1", failed=True), attempt("1", "router/pro", host="router.example")], PIN, [RUNG]
+        [attempt("1", failed=True), attempt("1", "router/pro", host="router.example")], PIN, [FALLBACK]
     )
     assert report.drift == ()
     assert "router/pro at router.example" in str(report)

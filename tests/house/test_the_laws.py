@@ -15,7 +15,7 @@ MAY_REVEAL = {"wire/request_head.py": 1, "credentials/secrets_file.py": 1, "harn
 # reason.
 LOOSE_NAMES = frozenset({"base_url", "baseurl", "api_key", "apikey", "api_base", "provider_name"})
 MAY_BE_LOOSE: dict[tuple[str, str], str] = {
-    ("sdk/api.py", "ClientOptions"): "the SDKs' own parameter names; what stands there leads nowhere",
+    ("sdk/api.py", "ClientOptions"): "the SDKs' own parameter names; no request goes where they say",
 }
 
 MAY_BE_IMPORTED_BY_CORE = frozenset(

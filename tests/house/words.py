@@ -225,6 +225,13 @@ MAY_SAY: dict[str, str] = {
     "tests/fixtures/home_6f19264/README.md": "says what that software left",
     "tests/fixtures/home_6f19264/home/holdfast.toml": "what that software left",
     "tests/fixtures/home_6f19264/made_from/holdfast.toml": "what that software left",
+    "tests/fixtures/old_configs/dotted.toml": "what that software read",
+    "tests/fixtures/old_configs/inline.toml": "what that software read",
+    "tests/fixtures/old_configs/subtables.toml": "what that software read",
+    "tests/fixtures/old_configs/tables.toml": "what that software read",
+    "tests/fixtures/old_configs/unused.toml": "what that software read",
+    "tests/cli/test_old_words.py": "tests that old words are refused and rewritten",
+    "tests/cli/test_keys_without_a_position.py": "rewrites what that software left",
 }
 """Files that may say any of it, with the reason: they refuse, map or rewrite what older versions wrote."""
 

@@ -137,7 +137,7 @@ def configs(home: Path) -> dict[str, Any]:
 
 
 def names(home: Path) -> list[str]:
-    """What stands in the home, files that nobody asked for among it."""
+    """Return the names of the files in the home, hidden ones too."""
     return sorted(path.name for path in home.iterdir())
 
 

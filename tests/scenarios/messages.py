@@ -62,7 +62,7 @@ SITUATIONS = (
     Situation("one key that never worked", ("a",)),
     Situation("one key that worked 4 min ago", ("a",), worked=True),
     Situation("two keys that worked", ("a", "b"), worked=True),
-    Situation("two keys that never worked, and a ladder", ("a", "b"), fallback=True),
+    Situation("two keys that never worked, and a fallback", ("a", "b"), fallback=True),
     Situation("one key that worked; asked once more", ("a",), worked=True, again=True),
     Situation("an endpoint that takes no key", ()),
 )

@@ -27,7 +27,7 @@ def fallback_chain(*fallbacks: str, after: str = "300ms") -> str:
         "gave it."
     ),
 )
-def test_a_stand_in_is_a_whole_connection(stage: Stage) -> None:
+def test_a_fallback_is_a_whole_connection(stage: Stage) -> None:
     stage.own("a", "c", "d")
     plan, proxy = stage.provider(broke()), stage.provider(only_keys([value_of("d")], otherwise=broke()))
     stage.write(
@@ -53,7 +53,7 @@ def test_a_stand_in_is_a_whole_connection(stage: Stage) -> None:
     elsewhere="A fallback with the same model is skipped as a duplicate, although its URL is another one.",
     here="Another entry is another connection, whatever its model is called.",
 )
-def test_the_same_model_elsewhere_may_stand_in(stage: Stage) -> None:
+def test_the_same_model_elsewhere_may_be_the_fallback(stage: Stage) -> None:
     stage.own("a", "b")
     plan, mirror = stage.provider(DOWN), stage.provider()
     stage.write(entry("plan", plan, "a"), entry("mirror", mirror, "b"), fallback_chain("mirror/m1"))
@@ -76,7 +76,7 @@ def test_the_same_model_elsewhere_may_stand_in(stage: Stage) -> None:
         "and it can begin again, any number of times."
     ),
 )
-def test_a_stand_in_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
+def test_a_fallback_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
     stage.own("a", "c")
     plan, proxy = stage.provider(), stage.provider()
     stage.write(
@@ -117,7 +117,7 @@ def test_a_stand_in_ends_by_itself_and_can_begin_again(stage: Stage) -> None:
     ),
     here="Only the user changes the choice: it is what was typed, during a fallback and after it.",
 )
-def test_a_stand_in_is_never_the_choice(stage: Stage) -> None:
+def test_a_fallback_is_never_the_choice(stage: Stage) -> None:
     stage.own("a", "c")
     plan, proxy = stage.provider(DOWN), stage.provider()
     stage.write(

@@ -88,7 +88,7 @@ def test_every_sentence_has_a_next_step() -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_every_verb_is_backed_by_an_attempt(seed: int) -> None:
-    """Long lives of sessions (core/life.py): whatever a message says was done stands in the steps that were
+    """Long lives of sessions (core/life.py): whatever a message says was done is among the steps that were
     taken."""
     jitter, seen = Random(seed), 0
     life = born(jitter)

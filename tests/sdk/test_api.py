@@ -88,7 +88,7 @@ def ask_refused(hf: holdfast.Holdfast, session: holdfast.Session) -> int:
         return client.post("/chat/completions", json={"model": "m1", "messages": []}).status_code
 
 
-def test_a_side_door_that_fails_never_changes_the_health_of_a_key(provider: ScriptedProvider) -> None:
+def test_a_passthrough_that_fails_never_changes_the_health_of_a_key(provider: ScriptedProvider) -> None:
     with holdfast.open() as hf:
         session = hf.session("s1", "mimo/m1")
         provider.models = None

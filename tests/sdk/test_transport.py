@@ -442,7 +442,7 @@ def test_a_compressed_stream_passes_untouched(client_for: Any) -> None:
         assert streamed(client_for(FakeEngine(at(port)))) == packed
 
 
-# Request bodies, waiting, side doors
+# Request bodies, waiting, passthrough
 # --------------------------------------------------------------------------------------
 
 
@@ -457,7 +457,7 @@ def test_the_model_of_a_body_of_unknown_length_is_known_before_it_is_sent(
     assert engine.begun == [("s1", Dialect.OPENAI_CHAT, "other", False, 0)]
 
 
-def test_a_body_of_unknown_length_streams_past_a_side_door_and_is_sent_once(
+def test_a_passthrough_body_of_unknown_length_is_streamed_and_sent_once(
     provider: ScriptedProvider, client_for: Any
 ) -> None:
     engine = FakeEngine(connect(provider))
@@ -502,7 +502,7 @@ def test_the_callers_time_out_holds_for_every_attempt(
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/models"), ("GET", "/responses/resp_1"), ("DELETE", "/files/1")]
 )
-def test_side_doors_are_passed_on_without_being_judged(
+def test_passthrough_requests_are_passed_on_without_being_judged(
     method: str, path: str, provider: ScriptedProvider, client_for: Any
 ) -> None:
     provider.follow(status(200, b""))

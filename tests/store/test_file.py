@@ -304,7 +304,7 @@ def test_rows_of_newer_software_or_of_a_hand_are_read_as_far_as_they_can_be(fill
             "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, 'created', 't', '', "
             "'', '[1]')"
         ),
-        "INSERT INTO session VALUES ('rung', 'p/m', NULL, 'custom/x', 'why', 9e9, NULL, 1.0, 1.0, 0)",
+        "INSERT INTO session VALUES ('fallback', 'p/m', NULL, 'custom/x', 'why', 9e9, NULL, 1.0, 1.0, 0)",
         "INSERT INTO session VALUES ('version', 'p/m', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 'many')",
         "INSERT INTO session VALUES ('blob', x'ff', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 0)",
     )
@@ -316,7 +316,9 @@ def test_rows_of_newer_software_or_of_a_hand_are_read_as_far_as_they_can_be(fill
         assert [event.detail for event in store.journal(session="t")] == [
             UnknownEvent("a-kind-of-tomorrow", {"a": 1})
         ]
-        assert store.session("rung") == Session("rung", Pin.parse("p/m"), created_at=1.0, changed_at=1.0)
+        assert store.session("fallback") == Session(
+            "fallback", Pin.parse("p/m"), created_at=1.0, changed_at=1.0
+        )
         assert {session.id for session in store.broken_sessions()} == {"version", "blob"}
         assert store.remove_session("version") is True
 

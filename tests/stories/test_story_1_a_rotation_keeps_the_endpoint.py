@@ -110,7 +110,7 @@ class Down:
 
 def furnish(house: House, fallback_chain: str) -> Any:
     """Two known vendors, each behind a URL that its user wrote: the plan's own host, and a company's proxy.
-    One stands in for the other."""
+    One is the fallback of the other."""
     house.own("a", "b", "c", "d")
     plan_state, proxy_state = Down("a"), Down("c")
     plan, proxy = house.provider(plan_state), house.provider(proxy_state)
@@ -130,12 +130,12 @@ def furnish(house: House, fallback_chain: str) -> Any:
 
 @pytest.fixture
 def fallback_chain(house: House) -> Any:
-    """A ladder whose stand-in ends by the clock alone: the next request tries the plan."""
+    """A fallback that ends by the clock alone: the next request tries the plan."""
     return furnish(house, f'return_after = "{WINDOW * 1000:.0f}ms", check = false')
 
 
 def test_a_url_that_the_user_wrote_over_a_presets_is_never_left(house: House, fallback_chain: Any) -> None:
-    """Rotation, fall-back, rotation of the stand-in, its end, and a restart after each: any other host would
+    """Rotation, fallback, rotation on the fallback, its end, and a restart after each: any other host would
     fail this test by itself."""
     plan, proxy, plan_state, proxy_state = fallback_chain
 
@@ -155,19 +155,19 @@ def test_a_url_that_the_user_wrote_over_a_presets_is_never_left(house: House, fa
     plan_state.labels = ("b",)
     assert turn() == "plan b", "rotated"
     plan_state.on = False
-    assert turn() == "proxy c", "the rung stands in"
+    assert turn() == "proxy c", "the fallback answers"
     proxy_state.labels = ("d",)
-    assert turn() == "proxy d", "the stand-in rotated"
-    assert plan.requests == [], "while it stands in, the plan is left alone"
+    assert turn() == "proxy d", "the fallback rotated"
+    assert plan.requests == [], "during the fallback the plan is left alone"
     plan_state.on = True
     time.sleep(WINDOW + 0.05)
-    assert turn() == "plan b", "the stand-in has ended: the whole connection is back"
+    assert turn() == "plan b", "the fallback has ended: the whole connection is back"
     assert proxy.requests == []
     assert turn() == "plan b"
 
 
 @with_two_workers
-def test_a_stand_in_is_written_down_with_its_reason_and_its_end(house: House, fallback_chain: Any) -> None:
+def test_a_fallback_is_written_down_with_its_reason_and_its_end(house: House, fallback_chain: Any) -> None:
     _, _, plan_state, _ = fallback_chain
     with house.open() as held:
         session = held.session("work", "plan/m1")
@@ -252,7 +252,7 @@ def test_no_turn_pays_for_the_question_whether_the_plan_is_back(
     assert why.rindex("returned to plan/m1") > why.rindex("answers again")
 
 
-def test_a_turn_that_began_on_the_rung_ends_on_it(house: House) -> None:
+def test_a_turn_that_began_on_the_fallback_ends_on_it(house: House) -> None:
     """A prompt is cached where it was sent: to leave in the middle of a tool loop is to pay for all of it
     again."""
     plan, proxy, plan_state, _ = furnish(house, f'return_after = "{WINDOW * 1000:.0f}ms"')

@@ -3,8 +3,8 @@ of their own).
 
 What was reported: a gate refused the user's own endpoint because its kind was the name of a known vendor; the
 picker never showed the models of the user's entry; another model than the chosen one answered, with HTTP 200
-and no word about it; and the map from providers to environment variables stood in three files that had
-drifted apart (`TOGETHERAI_API_KEY`)."""
+and no word about it; and the map from providers to environment variables was written in three files that
+had drifted apart (`TOGETHERAI_API_KEY`)."""
 
 from __future__ import annotations
 
