@@ -28,9 +28,9 @@ class Deadline:
         self._timer.daemon = True
 
     def trace(self, event: str, details: Mapping[str, Any]) -> None:
-        """Take note of a new connection: this is the request's extension `trace`.
+        """Keep a new connection, to cut it in time. This is the extension `trace` of a request.
 
-        A duplicate of the socket is kept, since TLS takes the original over.
+        What is kept is a duplicate of the socket, since TLS takes the original over.
         """
         if event == "connection.connect_tcp.complete":
             with self._lock:

@@ -61,8 +61,8 @@ class HttpxAdapter:
     """Adapter of one of the two modules and of the core library that it is built on.
 
     broken  the exceptions of a broken connection, which module and core name alike
-    ours    those among them that tell nothing about a provider: the request was malformed, or our own pool
-            was full
+    ours    those among them that are no fault of a provider: the request was malformed, or our own pool was
+            full
     cut     the exception for an answer that ended too early
     """
 

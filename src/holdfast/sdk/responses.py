@@ -68,7 +68,7 @@ class SdkRequest:
         self.headers = filter_headers(request.headers.raw)
         self.path = _path(request.url.raw_path, self.headers.credentials)
         dialect = dialect_of(self.path)
-        # Only answers of a model are looked into; a file, a list or a picture is passed on.
+        # Only answers of a model are examined; a file, a list or a picture is passed on.
         self.inspected = dialect is not None and request.method == "POST"
         if dialect is None:
             dialect = Dialect.ANTHROPIC_MESSAGES if self.headers.versioned else Dialect.OPENAI_CHAT
@@ -77,7 +77,7 @@ class SdkRequest:
         self.timeout: Timeout = dict(request.extensions.get("timeout") or {})
 
     def outbound(self, connection: Connection, secret: Secret | None) -> Open:
-        """Return the request as it leaves for `connection`."""
+        """Return the request as it is sent to `connection`."""
         url, headers, body = build_request(
             connection, secret, self.path, self.headers, body=self.body, info=self.info
         )
@@ -159,8 +159,8 @@ def _good_response(request_run: RequestRun, good: GoodAnswer) -> SdkResponse:
 def _refused_response(
     request_run: RequestRun, request: SdkRequest, bad: SendFailed, head: Any
 ) -> SdkResponse:
-    """Return the response for a provider's refusal with a JSON body. One to a model is told by an error of
-    ours; any other passes as it came."""
+    """Return the response for a provider's refusal with a JSON body: an error of ours if a model was called;
+    else the refusal as it came."""
     forwarded = _forward_headers(request_run)
     if not request.inspected:
         headers = fault_headers(bad.headers, request_run.headers(), forwarded)

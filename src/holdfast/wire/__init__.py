@@ -1,2 +1,2 @@
-"""Messages without sockets: what leaves for a provider and what came back. Never decides what a status
-means."""
+"""Messages without sockets: requests as they are sent to a provider, and its answers. Never decides what a
+status means."""

@@ -79,7 +79,7 @@ _BY_VERDICT = {
 
 
 def filter_headers(headers: RawHeaders) -> ClientHeaders:
-    """Sort a caller's headers, once: what is kept can leave for any connection."""
+    """Sort a caller's headers. What is kept passes to any connection."""
     kept: RawHeaders = []
     optional: RawHeaders = []
     sizes: RawHeaders = []

@@ -35,7 +35,7 @@ class Bounds:
     """Limits on what a driver holds in memory and on how long it waits. Sizes in bytes, times in seconds.
 
     replay          a larger request body is sent once and never again
-    whole           a larger answer is passed on without being looked at
+    whole           a larger answer is passed on without being examined
     peek            a stream whose output has not begun after so many bytes is passed on as it is
     peek_seconds    the same after so long
     fault_seconds   the body of a failed answer is read no longer than this
@@ -53,7 +53,7 @@ class Bounds:
 
 _READ, _CLOSE = Read(), Close()
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
-"""Seconds between two tries of a step that waits for another request's result."""
+"""Seconds between two tries of a step that another request is taking."""
 
 
 class Head(Protocol):
@@ -68,12 +68,12 @@ class Head(Protocol):
 
 
 class ConversationRequest(Protocol):
-    """A caller's request as a face read it.
+    """A caller's request, as the library or the gateway has read it.
 
     info       what its body asks for
     body       None when the body streams past and cannot be sent twice
     dialect    the caller's own
-    inspected  a model answers, so its answer is looked into
+    inspected  a model answers it, so the answer is examined
     """
 
     info: RequestInfo
@@ -82,7 +82,7 @@ class ConversationRequest(Protocol):
     inspected: bool
 
     def outbound(self, connection: Connection, secret: Secret | None) -> Open | OutboundRequest:
-        """Return the request as it leaves for `connection`."""
+        """Return the request as it is sent to `connection`."""
         ...
 
 
@@ -197,7 +197,7 @@ class _ConversationState:
             head: Head = yield outbound
             phase = Phase.BODY
             if succeeded(head.status):
-                reply = yield from self._look(connection, head)
+                reply = yield from self._examine(connection, head)
             else:
                 self._shorten(outbound)
                 reply = yield from self._read_fault(connection, head)
@@ -227,13 +227,13 @@ class _ConversationState:
         if outcome is None:
             raise RuntimeError("the engine gave neither a step nor an outcome")
         if outcome.fault is None and self.good is not None:
-            self._note(self.good)
+            self._report(self.good)
             return ConversationResult(self.good, None)
         if _is_about_an_answer(outcome):
             return ConversationResult(None, self.bad)
         return ConversationResult(None, None)
 
-    def _note(self, good: GoodAnswer) -> None:
+    def _report(self, good: GoodAnswer) -> None:
         """Report which model answered, and the end of an answer that was read whole."""
         if good.stream is not None:
             self.request_run.answered_by(good.stream.model)
@@ -274,8 +274,8 @@ class _ConversationState:
             status=head.status, headers=headers, body=body, phase=phase, host=connection.endpoint.host
         )
 
-    def _look(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
-        """Judge an answer with a good status. Return None when it is good, and `good` holds it."""
+    def _examine(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
+        """Judge an answer with a good status. Return None when it is good; then `good` holds it."""
         if not self.request.inspected:
             self._commit(connection, head, [], None)
             return None
@@ -294,18 +294,20 @@ class _ConversationState:
         return self.request.info.streams and b"json" not in head.type and b"html" not in head.type
 
     def _judge(self, connection: Connection, head: Head, chunks: list[bytes]) -> Reply | None:
-        """Judge a body, if it is not too large to be looked at. Return None when it is good."""
+        """Judge a body; one that is too large passes. Return None when it is good."""
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         if len(body) > self.bounds.whole:
             self._commit(connection, head, chunks, None)
             return None
-        seen = decoded(body, head.coding, self.bounds.whole) if head.coding else body
-        whole = 0 < len(seen) < self.bounds.whole or not head.coding
+        text = body
+        if head.coding:
+            text = decoded(body, head.coding, self.bounds.whole)
+        whole = 0 < len(text) < self.bounds.whole or not head.coding
         if whole and not looks_ok(
-            head.status, head.type.decode("latin-1"), seen, self.engine.profile(connection)
+            head.status, head.type.decode("latin-1"), text, self.engine.profile(connection)
         ):
-            return self._refused(connection, head, seen, Phase.BODY)
-        self.good = GoodAnswer(head, [body], None, usage_of(seen))
+            return self._refused(connection, head, text, Phase.BODY)
+        self.good = GoodAnswer(head, [body], None, usage_of(text))
         return None
 
     def _peek(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:

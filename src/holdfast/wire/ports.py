@@ -36,7 +36,7 @@ class ConnectionErrors(Protocol):
     """The exceptions of the library that opens connections.
 
     broken  raised when a connection breaks; named as httpx names them
-    ours    those among them that tell nothing about a provider
+    ours    those among them that are no fault of a provider
     cut     raised for an answer that ended too early
     """
 

@@ -20,7 +20,7 @@ _KEY = b'"model"'
 _STREAM_KEY = b'"stream"'
 _VALUE = re.compile(rb'"model"\s*+:\s*+("[^"\\]*+(?:\\.[^"\\]*+)*+")', re.DOTALL)
 _STREAM = re.compile(rb'(?<!\\)"stream"\s*:\s*true')
-# A string that never ends is one token to the end: no byte is looked at twice.
+# A string without an end is one token up to the end of the body, so no byte is read twice.
 _TOKEN = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z))|[{}\[\]]', re.DOTALL)
 _STEP = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
 """The change of depth at a bracket."""
@@ -28,11 +28,11 @@ _COLON_AFTER_KEY = re.compile(rb"\s*+:\s*+")
 _COLON, _QUOTE, _BACKSLASH = b':"\\'
 """Single bytes, as numbers."""
 _SPACES = b" \t\r\n\v\f"
-# The letters of `model` begin so where they are escaped, which no encoder does (RFC 8259 7).
+# An escaped letter of `model` begins so. No encoder escapes these letters (RFC 8259 7), but a caller may.
 _ESCAPED = b"\\u006"
 _LONGEST_KEY = len("model") * len("\\u0000") + 2
 _FEW = 4
-"""Up to so many keys are looked at one by one; more, in one pass over the whole body."""
+"""Up to so many keys are checked one by one; more, in one pass over the whole body."""
 # A single byte is found forty times as fast as a word, and every key has its colon. So a body of at least
 # _LONG bytes is searched from colon to colon, as long as it has few: 64, and one more in each 256 bytes.
 _LONG, _FIRST_COLONS, _BYTES_PER_COLON = 16 * 1024, 64, 256
@@ -185,7 +185,7 @@ def _search_by_colons(body: bytes) -> _Offsets | None:
 def _model_spans(body: bytes, offsets: _Offsets) -> list[tuple[int, int]]:
     """Return start and end of each string value of the top-level key `model`.
 
-    A few offsets are looked at from their nearer side, which is short in what the SDKs write. Many of them,
+    A few offsets are checked from their nearer side, which is short in what the SDKs write. Many of them,
     or an escaped spelling, take one pass over the whole body.
     """
     if offsets.escaped or len(offsets.models) > _FEW:

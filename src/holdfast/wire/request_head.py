@@ -1,4 +1,4 @@
-"""Builds the requests that leave for a connection: URL, headers and body.
+"""Builds the requests that are sent to a connection: URL, headers and body.
 
 The host never comes from the caller's request, the caller's own credentials never leave, and this is the one
 module that writes a key into a request.
@@ -95,7 +95,7 @@ def build_request(
     body: bytes | None,
     info: RequestInfo | None = None,
 ) -> tuple[str, RawHeaders, bytes | None]:
-    """Return the request that leaves for `connection`: URL, headers, body.
+    """Return the request that is sent to `connection`: URL, headers, body.
 
     `body` is None when it streams past us; its length header is kept. `info` is what the body asks for, if
     that is known already.

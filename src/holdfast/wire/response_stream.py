@@ -75,8 +75,8 @@ class ResponseStream:
         return self._watch.model
 
     def finish(self) -> bytes:
-        """Take note that the provider closed the body. Return what is still to be passed on: an error event
-        if the stream was cut, else nothing.
+        """End the stream, since the provider closed the body. Return what is still to be passed on: an error
+        event if the stream was cut, else nothing.
 
         Raises the library's RemoteProtocolError instead where `raises` is set, or where half an event was
         passed on.
@@ -100,12 +100,12 @@ class ResponseStream:
         return error.event(self._connection.dialect)
 
     def with_explanation(self, error: Exception) -> Exception:
-        """Take note that the connection broke. Return `error` with its consequence as its message."""
+        """Report that the connection broke. Return `error` with its consequence as its message."""
         error.args = (self._broken(error).message,)
         return error
 
     def error_event(self, error: Exception) -> bytes:
-        """Take note that the connection broke. Return what is still to be passed on: an error event; nothing
+        """Report that the connection broke. Return what is still to be passed on: an error event; nothing
         after half an event."""
         whole = self._watch is not None and self._watch.whole
         client_error = self._broken(error)
@@ -114,7 +114,7 @@ class ResponseStream:
         return client_error.event(self._connection.dialect)
 
     def end_without_fault(self) -> None:
-        """Take note that all was passed on, or that the caller wants no more."""
+        """Report an end without a fault: all was passed on, or the caller wants no more."""
         self._report(None)
 
     def _broken(self, error: Exception) -> ClientError:
@@ -142,4 +142,4 @@ class ResponseStream:
 
 
 def _unwatched(chunk: bytes) -> None:
-    """Do nothing: only streams of events are looked at."""
+    """Do nothing with a chunk: only streams of events are watched."""

@@ -120,7 +120,7 @@ class StreamWatch:
             self._hold(rest)
 
     def close(self) -> None:
-        """Take note that the stream is over. An event that lacks only its blank line still counts."""
+        """End the stream. An event that lacks only its blank line still counts."""
         if self._parts:
             self._line(b"".join(self._parts))
             self._parts.clear()
