@@ -32,7 +32,7 @@ class Terminal(io.StringIO):
 
 def told(show: Show, out: io.StringIO) -> str:
     show.scene(0, "A title", "An introduction.")
-    show.tell("provider", "words " * 40)
+    show.step("provider", "words " * 40)
     show.promise("It is so", True, "1 request")
     show.promise("It is not so", False, "2 requests")
     show.summary()

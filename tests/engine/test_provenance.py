@@ -11,7 +11,8 @@ import pytest
 
 import holdfast
 from holdfast.core.faults import FaultClass
-from holdfast.engine.provenance import SetBy, Why, request_origin
+from holdfast.engine.origins import request_origin
+from holdfast.engine.provenance import SetBy, Why
 from holdfast.fake_provider import ScriptedProvider, ok, status
 
 THROTTLED = status(

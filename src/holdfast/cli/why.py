@@ -45,7 +45,8 @@ def explain(context: CliContext, subject: str, limit: int) -> Why:
     """Explain a session or a request by configuration and journal, of which `limit` lines are shown. Raises
     ConnectionLost when the subject is neither."""
     from ..core.errors import ConnectionLost
-    from ..engine.provenance import Why, request_origin, session_origin
+    from ..engine.origins import request_origin, session_origin
+    from ..engine.provenance import Why
 
     store, config = context.existing_store, context.config
     events = store.journal(session=subject, limit=limit)

@@ -43,7 +43,7 @@ def _gate(stage: Stage, provider: Provider) -> None:
             )
         except CannotHandOver as refusal:
             results[program] = refusal.what
-        show.tell(program, results[program])
+        show.step(program, results[program])
     passed = "openai-chat" in results["pi"]
     both = all(dialect in results["codex"] for dialect in ("openai-responses", "openai-chat"))
     show.promise(
@@ -61,7 +61,7 @@ def _picker(stage: Stage, provider: Provider) -> None:
     secret = None if key is None else engine.vault.secret(key)
     discovered = {str(provider.name): engine.relist(connection, secret)}
     choices = options(stage.hf.config, discovered)
-    show.tell(
+    show.step(
         "picker",
         "\n".join(
             f"{choice.pin!s:<28} {'declared' if choice.declared else 'listed by the provider'}"
@@ -86,8 +86,8 @@ def _wrong_model(stage: Stage, other: ScriptedProvider) -> None:
     visits = stage.requests()
     session = stage.hf.session("picky", "mimo-plan/mimo-v2.5-pro")
     reply = stage.ask(session, "mimo-v2.5-prp")
-    show.tell("program", "asks for model mimo-v2.5-prp")
-    show.tell("holdfast", reply.text)
+    show.step("program", "asks for model mimo-v2.5-prp")
+    show.step("holdfast", reply.text)
     none_sent = stage.requests() == visits
     near = reply.status == 404 and "could be: mimo-plan/mimo-v2.5-pro" in reply.text
     show.promise(
@@ -100,8 +100,8 @@ def _wrong_model(stage: Stage, other: ScriptedProvider) -> None:
     session = stage.hf.session("dropped", "deepseek-eu/north-2-preview")
     reply = stage.ask(session)
     noted = of_type(session.attempts(), ModelDiffered)
-    show.tell("provider", f"HTTP 200, but by model {reply.model} instead of {session.model}")
-    show.tell("holdfast", session.why().splitlines()[-1].partition("  ")[2])
+    show.step("provider", f"HTTP 200, but by model {reply.model} instead of {session.model}")
+    show.step("holdfast", session.why().splitlines()[-1].partition("  ")[2])
     asked = {call.model for call in other.calls} == {"north-2-preview"}
     show.promise(
         "Another model that answers is written down",

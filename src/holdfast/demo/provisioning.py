@@ -38,8 +38,8 @@ def play(stage: Stage) -> None:
     provider = ScriptedProvider(gateway, models=None)
     stage.providers.append(provider)
     gateway.root = provider.root
-    show.tell("program", f"asks for '{_NAME}', ready to answer and to expand a query")
-    show.tell("holdfast", _asked(stage, provider, consent=None))
+    show.step("program", f"asks for '{_NAME}', ready to answer and to expand a query")
+    show.step("holdfast", _asked(stage, provider, consent=None))
     show.promise(
         "Without the user's consent nothing is asked for",
         not provider.requests,
@@ -49,24 +49,24 @@ def play(stage: Stage) -> None:
     stage.grant(provider, ["trial"])
     for path in ("/v1/models", "/model/info"):
         gateway.spoil(path, refusing(403, _CLOSED))
-    show.tell("user", "agrees to one trial; the key comes, and the list of its models is refused (HTTP 403)")
-    show.tell("holdfast", _asked(stage, provider, consent="the user of this demo"))
+    show.step("user", "agrees to one trial; the key comes, and the list of its models is refused (HTTP 403)")
+    show.step("holdfast", _asked(stage, provider, consent="the user of this demo"))
     reply = stage.ask(stage.hf.session("trial-1", f"{_NAME}/claude-sonnet-4-5"))
     shown = f"{len(provider.calls)} requests for an answer, {many(gateway.minted, 'trial')}"
     show.promise("Without a model nothing is sent", reply.status == 503 and not provider.calls, shown)
 
     stage.restart()
-    show.tell(
+    show.step(
         "later", "after a restart there is a key without models, so the models are listed with that key"
     )
     record = stage.hf.provisioning.resolve(_record(stage))
     answer, expand = record.bound.get("answer", ""), record.bound.get("expand", "")
-    show.tell("holdfast", f"{answer} answers, {expand} expands: a date in a name is no version")
+    show.step("holdfast", f"{answer} answers, {expand} expands: a date in a name is no version")
     gateway.refuse("/v1/chat/completions", *[empty()] * 2)
     session = stage.hf.session("trial-1")
     reply = stage.ask(session)
-    show.tell("provider", "the first answer is HTTP 200 with the body {}")
-    show.tell("holdfast", f"HTTP {reply.status} to the program: {reply.text.partition(chr(10))[0]}")
+    show.step("provider", "the first answer is HTTP 200 with the body {}")
+    show.step("holdfast", f"HTTP {reply.status} to the program: {reply.text.partition(chr(10))[0]}")
     hollow = len(provider.calls)
     show.promise(
         "An empty answer is refused, whatever its status",
@@ -100,8 +100,8 @@ def _withdrawn(stage: Stage, gateway: AmazeePlane) -> None:
     again = stage.hf.ensure_ready(_NAME, _ROLES)
     session = stage.hf.session("trial-1")
     session.switch(again.pin("answer"))
-    show.tell("provider", "withdraws claude-sonnet-4-5")
-    show.tell(
+    show.step("provider", "withdraws claude-sonnet-4-5")
+    show.step(
         "holdfast", f"tells the program that its role 'answer' is {again.pin('answer').model} from now on"
     )
     good = stage.ask(session)

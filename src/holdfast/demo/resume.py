@@ -37,16 +37,16 @@ def play(stage: Stage) -> None:
     gateway = stage.provider(_LONG, models=("north-1",))
     for team in ("team-a", "team-b"):
         stage.entry(team, gateway, [team], ["north-1"])
-    show.tell("program", f"session {SESSION} on {_PIN} at {gateway.url}")
+    show.step("program", f"session {SESSION} on {_PIN} at {gateway.url}")
     heard, code = _killed(stage)
-    show.tell("kill -9", f"after “{heard}…” the process ends (exit code {code}), in the middle of its answer")
+    show.step("kill -9", f"after “{heard}…” the process ends (exit code {code}), in the middle of its answer")
     gateway.follow(ok())
 
     session = stage.restart().session(SESSION)
     reply, pin = stage.ask(session), session.pin
-    show.tell("holdfast", f"a new process opens session {SESSION} and names nothing else: resumed on {pin}")
-    show.tell("provider", f"“{reply.text}”")
-    show.tell("stayed", f"entry team-b, its key, {gateway.url}, model {reply.model}")
+    show.step("holdfast", f"a new process opens session {SESSION} and names nothing else: resumed on {pin}")
+    show.step("provider", f"“{reply.text}”")
+    show.step("stayed", f"entry team-b, its key, {gateway.url}, model {reply.model}")
     mine = keys(gateway.calls) == ["team-b"]
     show.promise(
         "Two entries on one URL never mix, even after kill -9",
@@ -93,11 +93,11 @@ def _old_rows(stage: Stage, gateway: ScriptedProvider) -> None:
         asked = False
     except ConnectionLost as refusal:
         recovered, asked = str(refusal), refusal.candidates == ("team-a/north-1", "team-b/north-1")
-    show.tell("old row", f"another program stored: provider 'custom', {gateway.url}, model north-1")
-    show.tell("holdfast", recovered)
+    show.step("old row", f"another program stored: provider 'custom', {gateway.url}, model north-1")
+    show.step("holdfast", recovered)
     named = recover_pin(config, LegacyRow("custom:team-a", gateway.url, "north-1"))
-    show.tell("old row", "the same row, but with 'custom:team-a'")
-    show.tell("holdfast", f"one entry matches: {named}")
+    show.step("old row", "the same row, but with 'custom:team-a'")
+    show.step("holdfast", f"one entry matches: {named}")
     calm = len(gateway.requests) == before
     show.promise(
         "A lost name is asked for, never guessed",
@@ -111,17 +111,17 @@ def _removed(stage: Stage, gateway: ScriptedProvider) -> None:
     on."""
     show, before = stage.show, len(gateway.calls)
     remove_provider(stage.home, "team-b")
-    show.tell("you", "holdfast provider remove team-b")
+    show.step("you", "holdfast provider remove team-b")
     try:
         stage.restart().session(SESSION)
         refused = "nothing"
     except ConnectionLost as refusal:
         refused = str(refusal)
-    show.tell("holdfast", refused)
+    show.step("holdfast", refused)
     silent = len(gateway.calls) == before
     stage.entry("team-b", gateway, ["team-b"], ["north-1"])
     reply = stage.ask(stage.restart().session(SESSION))
-    show.tell("you", "the entry comes back; the session goes on where it was")
+    show.step("you", "the entry comes back; the session goes on where it was")
     typed = "holdfast provider add team-b" in refused and silent
     back = reply.ok and {call.key for call in gateway.calls} == {key_of("team-b")}
     evidence = counted(gateway.calls[before:], "the gateway")

@@ -66,11 +66,11 @@ def play(stage: Stage) -> None:
 
     session = stage.restart().session(SESSION)
     session.switch(_PIN)
-    show.tell("you", f"session.switch('{_PIN}')")
+    show.step("you", f"session.switch('{_PIN}')")
     reply = stage.ask(session)
-    show.tell("provider", stage.heard(session))
-    show.tell("holdfast", f"{stage.explained(session, 0).what} The next key of mimo-plan is asked.")
-    show.tell(
+    show.step("provider", stage.last_refusal(session))
+    show.step("holdfast", f"{stage.explained(session, 0).what} The next key of mimo-plan is asked.")
+    show.step(
         "stayed", f"provider, {plan.url}, model {reply.model}; answered after {reply.seconds * 1000:.0f} ms"
     )
     again = stage.ask(session)
@@ -102,9 +102,9 @@ def _fallback_answers(
     plan.follow(_DOWN)
     reply = stage.ask(session)
     tried = len(plan.calls) - before
-    show.tell("provider", f"{stage.heard(session)}, {tried} times")
-    show.tell("holdfast", f"{stage.explained(session, 0).what} The user listed {_FALLBACK} as a fallback.")
-    show.tell("program", f"answered by {reply.model}, with the header {_HEADER}: {reply.labels.get(_HEADER)}")
+    show.step("provider", f"{stage.last_refusal(session)}, {tried} times")
+    show.step("holdfast", f"{stage.explained(session, 0).what} The user listed {_FALLBACK} as a fallback.")
+    show.step("program", f"answered by {reply.model}, with the header {_HEADER}: {reply.labels.get(_HEADER)}")
     during = stage.ask(session)
     calm = len(plan.calls) - before == tried
     plan.follow(only_keys({key_of("second")}, otherwise=_QUOTA))
@@ -115,13 +115,13 @@ def _fallback_answers(
             break
         time.sleep(0.1)
         back = stage.ask(session)
-    show.tell(
+    show.step(
         "holdfast",
         f"after {_RETURN_AFTER} s (return_after) the choice is tested in the background, "
         f"and the next one is back on {back.labels.get('holdfast-pin')}",
     )
     last = plan.calls[-1]
-    show.tell(
+    show.step(
         "stayed",
         f"the choice, all the time: {session.pin}; now again {plan.url}, "
         f"key '{back.labels.get('holdfast-key')}', model {back.model}",
@@ -145,14 +145,14 @@ def _wrong_address(stage: Stage, plan: ScriptedProvider, usual: ScriptedProvider
     show, before = stage.show, len(plan.calls)
     stage.move(plan, usual, ["first", "second"])
     session = stage.restart().session(SESSION)
-    show.tell("you", f"an editor puts the usual host into holdfast.toml: {usual.url}")
+    show.step("you", f"an editor puts the usual host into holdfast.toml: {usual.url}")
     reply = stage.ask(session)
-    show.tell("provider", stage.heard(session))
+    show.step("provider", stage.last_refusal(session))
     explanation = str(stage.explained(session))
-    show.tell("holdfast", explanation)
+    show.step("holdfast", explanation)
     stage.move(usual, plan, [])
     back = stage.ask(stage.restart().session(SESSION))
-    show.tell(
+    show.step(
         "you",
         f"the address is corrected; the next request is answered by {back.model} "
         f"with key '{back.labels.get('holdfast-key')}'",

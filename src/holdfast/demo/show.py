@@ -93,7 +93,7 @@ class Show:
         self.line(f"{text:<{WIDTH - len(right)}}{right}".rstrip(), _BOLD)
         self.line("-" * WIDTH, _DIM)
 
-    def tell(self, label: str, text: str) -> None:
+    def step(self, label: str, text: str) -> None:
         """Print one step; `label` names who acts. Line breaks stay."""
         self.scenes[-1].steps.append((label, text))
         self._labelled(label, text, _DIM)

@@ -133,7 +133,7 @@ class Stage:
             if seen.key and seen.at < self._granted.get((seen.key, port), inf)
         ]
 
-    def heard(self, session: Session) -> str:
+    def last_refusal(self, session: Session) -> str:
         """Return the provider's text when it last refused a request of the session, from the journal."""
         for event in reversed(of_type(session.attempts(), Attempted)):
             fault = event.detail.fault

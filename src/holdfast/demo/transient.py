@@ -48,13 +48,13 @@ def _overload(stage: Stage) -> None:
     refused = len(calls) - good
     probing = [event for event in of_type(session.attempts(), Attempted) if event.detail.probe]
     slowest = max(answer.seconds for answer in answers)
-    show.tell("provider", f"{stage.heard(session)}, for {_OUTAGE:g} s; it had just worked")
-    show.tell(
+    show.step("provider", f"{stage.last_refusal(session)}, for {_OUTAGE:g} s; it had just worked")
+    show.step(
         "holdfast",
         "The key worked here before, so one request asks again for all: "
         f"{many(len(probing), 'probe')} until it is accepted.",
     )
-    show.tell(
+    show.step(
         "program",
         f"{good} of {_CROWD} requests answered; the slowest waited {slowest:.1f} s",
     )
@@ -77,11 +77,11 @@ def _never_worked(stage: Stage) -> None:
     stage.entry("strict", strict, ["wrong"], ["north-1"])
     session = stage.restart().session("mistake", "strict/north-1")
     first = stage.ask(session)
-    show.tell("provider", stage.heard(session))
+    show.step("provider", stage.last_refusal(session))
     session = stage.restart().session("mistake")
     later = [stage.ask(session) for _ in range(_MORE)]
     fastest = min(reply.seconds for reply in later)
-    show.tell(
+    show.step(
         "holdfast",
         f"after a restart, the next {_MORE} requests are answered from memory, "
         f"in {fastest * 1000:.1f} ms:\n{later[-1].text}",
@@ -107,8 +107,8 @@ def _revoked(stage: Stage) -> None:
     closing.follow(_REFUSED)
     first = stage.ask(session)
     asked = len(closing.calls) - before
-    show.tell("provider", f"{stage.heard(session)}, and this time for good")
-    show.tell("holdfast", str(stage.explained(session)))
+    show.step("provider", f"{stage.last_refusal(session)}, and this time for good")
+    show.step("holdfast", str(stage.explained(session)))
     later = [stage.ask(session) for _ in range(_MORE)]
     more = len(closing.calls) - before - asked
     fair = known and not first.ok and all(reply.status == 401 for reply in later)

@@ -1,1 +1,1 @@
-"""Between the core and the faces: sessions, requests under way, the journal, and what runs beside them."""
+"""Between the core and the programs that use it: sessions, running requests, the journal, background work."""

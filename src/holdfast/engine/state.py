@@ -191,9 +191,10 @@ class Engine:
 
     def context(self) -> DecisionContext:
         """Return the information by which the core decides."""
-        # Positional because it is faster, and every request passes here.
-        parts = (self.health, self._ready, self.profile, self._jitter(), self._plan_host)
-        return DecisionContext(*parts)
+        # In the order of the fields, which is faster than by name: every request passes here.
+        return DecisionContext._make(
+            (self.health, self._ready, self.profile, self._jitter(), self._plan_host)
+        )
 
     def persist(self, changes: Sequence[Change], at: float) -> None:
         """Store changes of a request begun at `at` (epoch seconds) for the other processes.

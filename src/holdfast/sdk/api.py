@@ -194,7 +194,8 @@ class Session:
 
         Raises ConnectionLost when the session was removed.
         """
-        from ..engine.provenance import Why, session_origin
+        from ..engine.origins import session_origin
+        from ..engine.provenance import Why
 
         engine, row, events = self._owner.engine, self.row, self.attempts(limit)
         fields = session_origin(engine.config(), row, events, now=engine.store.now(), clock=local)

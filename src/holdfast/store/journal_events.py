@@ -165,7 +165,7 @@ class KeysRelabelled(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _WithoutDetails:
-    """An event that is told by its type alone."""
+    """An event without details of its own."""
 
     more: More = ()
 
