@@ -19,7 +19,7 @@ from holdfast.config.home import Home
 from holdfast.core.errors import CannotHandOver
 from holdfast.core.identity import Dialect, Endpoint, Pin
 from holdfast.importers import codex, env, hermes, litellm, opencode, pi
-from holdfast.importers.base import Found
+from holdfast.importers.base import ImportResult
 from holdfast.providers import presets, profiles
 
 PLAN = "https://token-plan-cn.xiaomimimo.com"
@@ -280,21 +280,21 @@ def laid(path: Path, content: object) -> Path:
     return path
 
 
-def from_env(_: Path, environ: Mapping[str, str]) -> Found:
+def from_env(_: Path, environ: Mapping[str, str]) -> ImportResult:
     return env.read(None, {**environ, "XIAOMI_API_KEY": SECRET})
 
 
-def from_a_dotenv(at: Path, environ: Mapping[str, str]) -> Found:
+def from_a_dotenv(at: Path, environ: Mapping[str, str]) -> ImportResult:
     return env.read(laid(at / ".env", f"XIAOMI_API_KEY={SECRET}\n"), environ)
 
 
-def from_hermes(at: Path, environ: Mapping[str, str]) -> Found:
+def from_hermes(at: Path, environ: Mapping[str, str]) -> ImportResult:
     laid(at / "config.yaml", "{}")
     laid(at / ".env", f"XIAOMI_API_KEY={SECRET}\n")
     return hermes.read(at, environ)
 
 
-def from_litellm(at: Path, environ: Mapping[str, str]) -> Found:
+def from_litellm(at: Path, environ: Mapping[str, str]) -> ImportResult:
     params = {
         "model": "xiaomi_mimo/m",
         "api_base": "https://api.xiaomimimo.com/v1",
@@ -306,17 +306,17 @@ def from_litellm(at: Path, environ: Mapping[str, str]) -> Found:
     )
 
 
-def from_opencode(at: Path, environ: Mapping[str, str]) -> Found:
+def from_opencode(at: Path, environ: Mapping[str, str]) -> ImportResult:
     laid(at / "share/opencode/auth.json", {"xiaomi": {"type": "api", "key": SECRET}})
     return opencode.read(at / "opencode.json", {**environ, "XDG_DATA_HOME": str(at / "share")})
 
 
-def from_pi(at: Path, environ: Mapping[str, str]) -> Found:
+def from_pi(at: Path, environ: Mapping[str, str]) -> ImportResult:
     laid(at / "auth.json", {"xiaomi": {"type": "api_key", "key": SECRET}})
     return pi.read(at, environ)
 
 
-def from_codex(at: Path, environ: Mapping[str, str]) -> Found:
+def from_codex(at: Path, environ: Mapping[str, str]) -> ImportResult:
     laid(
         at / "config.toml",
         '[model_providers.mimo]\nbase_url = "https://api.xiaomimimo.com/v1"\nenv_key = "PLAN"\n',
@@ -328,7 +328,7 @@ def from_codex(at: Path, environ: Mapping[str, str]) -> Found:
     "read", [from_env, from_a_dotenv, from_hermes, from_litellm, from_opencode, from_pi, from_codex]
 )
 def test_no_importer_carries_a_key_to_the_host_of_another_preset(
-    tmp_path: Path, read: Callable[[Path, Mapping[str, str]], Found]
+    tmp_path: Path, read: Callable[[Path, Mapping[str, str]], ImportResult]
 ) -> None:
     result = read(tmp_path, {"HOME": str(tmp_path)})
     assert [key for entry in result.entries for key in entry.keys] == []

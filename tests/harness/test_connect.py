@@ -304,7 +304,7 @@ def test_doctor_says_when_a_connected_program_was_pointed_elsewhere(cli: Cli, us
     text = path.read_text()
     for change, words in (
         (lambda: path.write_text(text.replace(":4555", ":1")), "providers.holdfast"),
-        (lambda: path.write_text("{"), "cannot be read or understood"),
+        (lambda: path.write_text("{"), "can no longer be read or parsed"),
         (path.unlink, "is gone"),
         ((user_home / "holdfast/connected/pi.token").unlink, "token"),
         (

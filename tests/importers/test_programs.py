@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 
 from holdfast.importers import codex, env, hermes, litellm, opencode, pi
-from holdfast.importers.base import Found
+from holdfast.importers.base import ImportResult
 from importers.homes import CONFIG, A, B, hermes_home
 
 LITERAL = "sk-literal-7c1d0b4e9f2a5836"
-Read = Callable[[Path | None, Mapping[str, str]], Found]
+Read = Callable[[Path | None, Mapping[str, str]], ImportResult]
 
 
-def tables(imported: Found) -> dict[str, dict[str, object]]:
+def tables(imported: ImportResult) -> dict[str, dict[str, object]]:
     """The entries as they would be written without a copy of any value."""
     return {str(entry.name): entry.table(copied=False) for entry in imported.entries}
 
 
-def values(imported: Found) -> dict[str, list[str]]:
+def values(imported: ImportResult) -> dict[str, list[str]]:
     """Under which labels values would be kept."""
     return {
         str(entry.name): [key.label for key in entry.keys if key.secret is not None]
@@ -31,7 +31,7 @@ def values(imported: Found) -> dict[str, list[str]]:
     }
 
 
-def why(imported: Found) -> str:
+def why(imported: ImportResult) -> str:
     return "\n".join(f"{what}: {reason}" for what, reason in imported.left_out)
 
 

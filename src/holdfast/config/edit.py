@@ -5,7 +5,6 @@ be edited safely is refused with the command that opens it in an editor."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
@@ -16,7 +15,8 @@ from ..core.identity import Pin, Provider, ProviderName
 from ..core.secret import Secret
 from ..credentials.secrets_file import SecretsFile
 from .home import Home, document_of, read, understood
-from .positions import Lines, Section, join, sections
+from .positions import Lines, sections
+from .toml_text import document_renamed, item, last_comment, provider_text, put, section_renamed
 
 
 def add_provider(home: Home, name: str, entry: Mapping[str, object]) -> Config:
@@ -31,20 +31,6 @@ def add_provider(home: Home, name: str, entry: Mapping[str, object]) -> Config:
     return rewrite(home, change, again="holdfast provider add --help")
 
 
-def provider_text(name: str, entry: Mapping[str, object]) -> str:
-    """Return `[provider.NAME]` as TOML."""
-    import tomlkit
-
-    return tomlkit.dumps({"provider": {name: {key: item(value) for key, value in entry.items()}}})
-
-
-def fallback_text(pin: str, then: Sequence[str]) -> str:
-    """Return `[fallback]` with the fallbacks of a pin as TOML."""
-    import tomlkit
-
-    return tomlkit.dumps({"fallback": {pin: item({"then": list(then)})}})
-
-
 def rename_provider(home: Home, old: str, new: str) -> Config:
     """Rename a provider in its tables, in the fallbacks and among the kept keys. Raises ConfigError."""
 
@@ -52,8 +38,8 @@ def rename_provider(home: Home, old: str, new: str) -> Config:
         _known(config, old)
         if ProviderName(new) in config.providers:
             raise ConfigError(f"provider '{new}' exists already", next_step=f"holdfast provider show {new}")
-        renamed = "".join(_renamed(section, old, new) for section in sections(text))
-        return _checked(renamed, _document_renamed(document_of(text, home.config), old, new), home)
+        renamed = "".join(section_renamed(section, old, new) for section in sections(text))
+        return _checked(renamed, document_renamed(document_of(text, home.config), old, new), home)
 
     # Kept keys are copied first and removed last: after an interruption at any point, the name in the file
     # has its keys.
@@ -73,7 +59,7 @@ def remove_provider(home: Home, name: str) -> Config:
         kept = ""
         for section in sections(text):
             if section.path[:2] == ("provider", name):
-                kept += _last_comment(section)
+                kept += last_comment(section)
             else:
                 kept += "".join(section.lines)
         return _checked(kept, wanted, home)
@@ -141,7 +127,7 @@ def set_endpoints(home: Home, provider: str, given: Mapping[str, object]) -> Con
         entry, table = _known(config, provider), document["provider"][provider]
         if "endpoints" in table:
             for dialect, endpoint in given.items():
-                _put(table["endpoints"], dialect, item(endpoint))
+                put(table["endpoints"], dialect, item(endpoint))
         else:
             _write_endpoints(table, entry, given)
 
@@ -161,7 +147,7 @@ def _write_endpoints(table: Any, entry: Provider, given: Mapping[str, object]) -
             endpoints.comment(comment)
     for field in ("url", "dialect"):
         table.pop(field, None)
-    _put(table, "endpoints", endpoints)
+    put(table, "endpoints", endpoints)
 
 
 def set_models(home: Home, provider: str, models: Sequence[str] | None) -> Config:
@@ -246,31 +232,6 @@ def _by_tomlkit(change: Callable[[Any, Config], None]) -> Callable[[str, Config]
     return changed
 
 
-def item(value: object) -> Any:
-    """Return a plain value as TOML on one line."""
-    import tomlkit
-
-    if isinstance(value, Mapping):
-        table = tomlkit.inline_table()
-        table.update({name: item(inner) for name, inner in value.items()})
-        return table
-    if isinstance(value, list | tuple):
-        array = tomlkit.array()
-        array.extend(item(inner) for inner in value)
-        return array
-    return value
-
-
-def _put(table: Any, name: str, value: object) -> None:
-    """Set a value. A new one is written before the blank lines and comments at the end of the table, which
-    belong to the next table."""
-    body, trailing = table.value.body, []
-    while name not in table and body and body[-1][0] is None:
-        trailing.append(body.pop())
-    table[name] = value
-    body.extend(reversed(trailing))
-
-
 def _known(config: Config, name: str) -> Provider:
     """Return the provider of that name. Raises ConfigError when there is none."""
     provider = config.providers.get(ProviderName(name))
@@ -292,46 +253,3 @@ def _checked(text: str, wanted: dict[str, Any], home: Home) -> str:
 
 def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: table for name, table in document.items() if table}
-
-
-def _renamed(section: Section, old: str, new: str) -> str:
-    """Return the text of a section with the new name of a provider in its header and in its pins."""
-    text = "".join(section.lines)
-    if section.path[:2] == ("provider", old):
-        header = rf"""(\[\s*provider\s*\.\s*)(["']?){re.escape(old)}\2"""
-        return re.sub(header, rf"\g<1>{join('', new)}", text, count=1)
-    if section.path[:1] == ("fallback",):
-        return re.sub(rf"""(["']){re.escape(old)}/""", rf"\g<1>{new}/", text)
-    return text
-
-
-def _document_renamed(document: dict[str, Any], old: str, new: str) -> dict[str, Any]:
-    """Return the document with a provider under its new name, in the same order."""
-    providers = {}
-    for name, entry in document["provider"].items():
-        if name == old:
-            providers[new] = entry
-        else:
-            providers[name] = entry
-    fallbacks = {}
-    for pin, row in document.get("fallback", {}).items():
-        then = [_pin_renamed(fallback, old, new) for fallback in row["then"]]
-        fallbacks[_pin_renamed(pin, old, new)] = {**row, "then": then}
-    return {**document, "provider": providers, "fallback": fallbacks}
-
-
-def _pin_renamed(pin: str, old: str, new: str) -> str:
-    provider, _, model = pin.partition("/")
-    if provider == old:
-        return f"{new}/{model}"
-    return pin
-
-
-def _last_comment(section: Section) -> str:
-    """Return the comment right above the next header, which belongs to that header."""
-    kept: list[str] = []
-    for line in reversed(section.lines):
-        if not line.lstrip().startswith("#"):
-            break
-        kept.insert(0, line)
-    return "".join(kept)

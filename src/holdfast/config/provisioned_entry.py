@@ -7,8 +7,9 @@ from typing import Any
 
 from .._files import quoted
 from ..core.config import Config
-from .edit import item, rewrite
+from .edit import rewrite
 from .home import Home, document_of, read
+from .toml_text import item
 
 _ADDRESS = ("url", "dialect", "endpoints", "preset", "auth", "headers", "profile")
 

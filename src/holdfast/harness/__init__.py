@@ -1,5 +1,5 @@
-"""Agent programs that we can hand a connection to: one file per harness, each a pure plan. Importing this
-package runs none of them."""
+"""Agent programs that we can hand a connection to: one file for each harness, with a pure plan. Importing
+this package runs none of them."""
 
 from __future__ import annotations
 
@@ -28,4 +28,4 @@ HARNESSES: Mapping[str, Harness] = {harness.name: harness for harness in _KNOWN}
 SPEAKS: Mapping[str, tuple[Dialect, ...]] = {
     name: harness.speaks for name, harness in sorted(HARNESSES.items())
 }
-"""The dialects of ours that each program speaks to an address of the user's own; measured on the wire."""
+"""The dialects that each program can speak to an address of the user's own; measured on the wire."""

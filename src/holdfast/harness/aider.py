@@ -1,8 +1,7 @@
 """Aider: its arguments, because a `.env` of the working directory overrides the process's environment.
 
-Arguments override that file for the address and the models; a proxy or another maker's address in it would
-still redirect: such a file is refused before anything is sent. Its exit code is 0 whatever happened, so it
-proves nothing."""
+Arguments override that file for the address and the models. A proxy or another maker's address in it would
+still redirect requests, so such a file is refused. Its exit code is always 0, so it proves nothing."""
 
 from __future__ import annotations
 
@@ -18,8 +17,7 @@ def _plan(request: LaunchRequest) -> Handover:
     extra: dict[str, object] = {"api_base": target.url}
     if target.endpoint.headers:
         extra["extra_headers"] = dict(target.endpoint.headers)
-    # Named again with its address: a project's .aider.model.settings.yml could set another for this very
-    # name.
+    # Set for the model too: a project's .aider.model.settings.yml could set another address for this name.
     settings = [{"name": model, "use_temperature": True, "extra_params": extra}]
     chosen = (
         "--model",

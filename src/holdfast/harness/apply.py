@@ -139,7 +139,8 @@ def _upwards(working: Path) -> list[Path]:
 
 
 def _holds(value: str, secrets: Sequence[Secret]) -> bool:
-    """Tell if a text contains one of the secrets, however it is encoded; a short one must be all of it."""
+    """Return whether a text contains one of the secrets, however it is encoded; a short one must be all of
+    it."""
     return any(_is_in(raw, secret) for raw in _readings(value) for secret in secrets)
 
 
@@ -170,7 +171,7 @@ def _readings(value: str) -> Iterator[bytes]:
 
 
 def _still_holds(text: str, ours: str) -> bool:
-    """Tell if a file still holds all that we wrote; a program may add to it."""
+    """Return whether a file still holds all that we wrote; a program may add to it."""
     if text == ours:
         return True
     try:

@@ -1,9 +1,7 @@
-"""`connect` and `disconnect`: members added to a program's own configuration file, and a receipt of exactly
-that.
+"""`connect` and `disconnect`: members added to a program's own configuration file, and a receipt for them.
 
-Nothing in the file is ever overwritten. Undoing restores the very bytes when the file is as we left it; when
-it was changed meanwhile, our members go and the others stay, and a member of ours that was changed stays,
-too."""
+Nothing in the file is ever overwritten. `disconnect` restores the same bytes if the file is unchanged since;
+if it was changed, our members are removed, except those that were changed, and all others stay."""
 
 from __future__ import annotations
 
@@ -122,7 +120,7 @@ def drift(receipt: Receipt, root: str) -> str:
             return f"{receipt.path} is gone"
         changed = [".".join(member) for member, value in receipt.members if jsonc.get(text, member) != value]
     except (ConfigError, jsonc.MalformedJsonc):
-        return f"{receipt.path} cannot be read or understood any more"
+        return f"{receipt.path} can no longer be read or parsed"
     if changed:
         return f"{receipt.path} was changed since it was connected: {', '.join(changed)}"
     if not receipt.members and _hash(text) != receipt.after:
@@ -145,7 +143,9 @@ def _refuse_taken(path: Path, text: str | None, attachment: Attachment) -> None:
     """Raise CannotHandOver when the user has a member that we would add, ConfigError when the file cannot be
     understood."""
     if attachment.whole:
-        taken = [str(path)] if text is not None else []
+        taken = []
+        if text is not None:
+            taken = [str(path)]
     else:
         taken = _taken_members(path, text or "", attachment)
     if taken:
@@ -167,7 +167,7 @@ def _taken_members(path: Path, text: str, attachment: Attachment) -> list[str]:
 
 
 def _is_taken(text: str, member: tuple[str, ...]) -> bool:
-    """Tell if a member is there, or a value that is not an object is in the place of one above it."""
+    """Return whether a member is there, or a value that is not an object is in the place of one above it."""
     if jsonc.has(text, member):
         return True
     return any(
@@ -181,7 +181,7 @@ def _above(member: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def _restored(receipt: Receipt, text: str) -> tuple[str | None, list[str]]:
-    """Return the text without our members (None: the file goes), and those of them that were changed."""
+    """Return the text without our members (None: remove the file), and those of them that were changed."""
     if _hash(text) == receipt.after:
         if not receipt.before:
             return None, []

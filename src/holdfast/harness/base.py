@@ -1,5 +1,5 @@
-"""The parts of a hand-over: the place that a program sends its requests to (Target), the launch that we were
-asked for (LaunchRequest), and the plan (Handover).
+"""The parts of a hand-over: the address that a program sends its requests to (Target), the launch that was
+requested (LaunchRequest), and the plan (Handover).
 
 Everything here is a value. A plan holds no secret: it names the one variable in which the child finds its
 token or key."""
@@ -24,7 +24,7 @@ ANY_AUTH = frozenset(Auth)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The place that a program sends its requests to: the gateway, or the provider itself (`direct`).
+    """The address that a program sends its requests to: the gateway, or the provider itself (`direct`).
     `endpoint.url` has the version for the OpenAI dialects, and not for Anthropic's, as everywhere."""
 
     pin: Pin
@@ -76,8 +76,7 @@ class LaunchRequest:
     variables: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def variable(self, preset: str) -> str:
-        """Return the variable in which a program looks for the key of this maker, where it lets us choose
-        none."""
+        """Return the variable from which a program reads the key of this maker, where we cannot choose it."""
         return self.variables[preset][0]
 
 
@@ -171,11 +170,11 @@ class Harness:
     oldest         the first version that reads what we write
     tested         the version that we drove, "" when the plan is from its documentation
     chooses        its own arguments that would choose another connection: refused, because the pin chooses
-    abbreviates    whether it takes an argument by its first letters
-    takes_headers  whether extra headers of an endpoint can be handed over
-    no_plan        why it cannot be handed anything
-    attach         what `connect` adds to its configuration; None where it takes a key neither from a file nor
-                   from a command
+    abbreviates    True if it takes an argument by its first letters
+    takes_headers  True if extra headers of an endpoint can be handed over
+    no_plan        why it cannot be handed a connection; "" when it can
+    attach         returns the members that `connect` adds to its configuration; None where it takes a key
+                   neither from a file nor from a command
     """
 
     name: str
@@ -213,7 +212,7 @@ class Harness:
         return [f"version {installed} is installed, and we need {self.oldest} or newer: {self.install}"]
 
     def _lacking(self, request: LaunchRequest) -> list[str]:
-        """Return what the program, or its way to send a key and headers, lacks for the target."""
+        """Return the reasons why the program cannot send what the target needs."""
         target, reasons = request.target, []
         if self.no_plan:
             reasons.append(self.no_plan)
@@ -287,7 +286,7 @@ def expected(target: Target) -> Expected:
 
 
 def _is_flag(argument: str, following: str, flag: str, abbreviates: bool) -> bool:
-    """Tell if an argument is a flag, or (`-c model`) a flag with a value that begins so."""
+    """Return whether an argument is a flag, or (`-c model`) a flag with a value that begins so."""
     flag, _, wanted = flag.partition(" ")
     name, equals, value = argument.partition("=")
     if len(flag) == len("-x") and argument.startswith(flag) and argument != flag:

@@ -1,7 +1,7 @@
 """Claude Code: variables, and a settings file of ours that overrides both the project's and its own.
 
-The `env` of its settings overrides the process's environment, in a project's .claude/settings.json too: so
-only the user's source is read, from a directory of its own, and `--settings` has the last word. Aliases
+The `env` of its settings overrides the process's environment, in a project's .claude/settings.json too. So
+only the user's settings are read, from a private directory, and `--settings` overrides these. Aliases
 (`haiku`, `opus`) all mean the pin's model."""
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ def routes(root: str, model: str) -> dict[str, str]:
 
 def _plan(request: LaunchRequest) -> Handover:
     target = request.target
-    where = routes(target.bare_url, target.model)
+    env = routes(target.bare_url, target.model)
     if target.endpoint.headers:
-        where["ANTHROPIC_CUSTOM_HEADERS"] = "\n".join(
+        env["ANTHROPIC_CUSTOM_HEADERS"] = "\n".join(
             f"{name}: {value}" for name, value in target.endpoint.headers
         )
     if not target.direct:
-        where["CLAUDE_CODE_MAX_RETRIES"] = "0"
+        env["CLAUDE_CODE_MAX_RETRIES"] = "0"
+    secret = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105
+    if target.endpoint.auth is Auth.X_API_KEY:
+        secret = request.variable("anthropic")
     return Handover(
         harness="claude",
         argv=(
@@ -45,7 +48,7 @@ def _plan(request: LaunchRequest) -> Handover:
             *request.arguments,
         ),
         files=(
-            File(_SETTINGS, pretty({"env": where})),
+            File(_SETTINGS, pretty({"env": env})),
             File("settings.json", "{}\n"),
             File(".claude.json", pretty({"hasCompletedOnboarding": True}), keep=True),
         ),
@@ -53,20 +56,18 @@ def _plan(request: LaunchRequest) -> Handover:
             "CLAUDE_CONFIG_DIR": request.directory,
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
-            **where,
+            **env,
         },
         unset=(*EVERYWHERE, "CLAUDE_*", "CLAUDECODE"),
-        secret=request.variable("anthropic")
-        if target.endpoint.auth is Auth.X_API_KEY
-        else "ANTHROPIC_AUTH_TOKEN",
+        secret=secret,
         expected=expected(target),
         proof="`modelUsage` of --output-format json",
     )
 
 
 def _attach(offer: ConnectOffer) -> Attachment:
-    """Attach by a command for the key, and the address; with a pin, also the model that every alias means.
-    The program's own picker asks the gateway for the other models."""
+    """Attach by the address and a command that prints the key; with a pin, also by the model of every alias.
+    The program's own picker gets the other models from the gateway."""
     env = {"ANTHROPIC_BASE_URL": offer.root, "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1"}
     use = "claude --model PROVIDER/MODEL"
     if offer.pin:

@@ -31,8 +31,8 @@ def inherited(environ: Mapping[str, str], unset: Sequence[str]) -> dict[str, str
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Tell if a variable is one of these names or patterns; the case of letters counts, as it does for the
-    system."""
+    """Return whether a variable is one of these names or patterns; the case of letters counts, as it does for
+    the system."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 

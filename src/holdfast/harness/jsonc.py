@@ -1,7 +1,8 @@
-"""JSON with comments: read, and edited as text, so that a member goes in or out and every other byte stays.
+"""JSON with comments: parsed, and edited as text, so that a member is added or removed and every other byte
+stays.
 
-Configuration files of programs are JSON with `//` and `/* */` comments and trailing commas; a parser that
-writes them anew would lose the comments of their user."""
+Configuration files of programs are JSON with `//` and `/* */` comments and trailing commas; writing a parsed
+file would lose the user's comments."""
 
 from __future__ import annotations
 
@@ -55,12 +56,12 @@ def get(text: str, path: Path) -> Any:
 
 
 def has(text: str, path: Path) -> bool:
-    """Tell if there is a value at a path, be it null."""
+    """Return whether there is a value at a path, also if it is null."""
     return _find(_root(text), path) is not None
 
 
 def is_bare(text: str, path: Path) -> bool:
-    """Tell if the object at a path (for an empty path, the whole text) has nothing in it, not even a
+    """Return whether the object at a path (for an empty path, the whole text) has nothing in it, not even a
     comment."""
     node = _find(_root(text), path)
     if node is None or node.value != {}:

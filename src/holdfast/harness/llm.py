@@ -1,7 +1,7 @@
 """llm (the command of Simon Willison): one model in a directory of its own, which is the default there.
 
-A model with an address of its own takes the key from OpenAI's variable; the built-in models get our address
-too, so that the key has nowhere else to go."""
+A model with an address of its own takes the key from OpenAI's variable. The built-in models get our address
+too, so that the key is sent nowhere else."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """opencode: its whole configuration in one variable, which overrides a project's file; its own directories
 are private.
 
-Without its key's variable it would send requests that carry no key; `enabled_providers` and `small_model`
-keep its side requests here."""
+Without its key's variable it would send requests without a key. `enabled_providers` and `small_model` make
+its secondary requests (titles, summaries) use the same connection."""
 
 from __future__ import annotations
 

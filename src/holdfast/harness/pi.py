@@ -65,7 +65,7 @@ def provider(target: Target, token: str, models: list[str]) -> dict[str, object]
 def _plan(request: LaunchRequest) -> Handover:
     target = request.target
     models = {"providers": {target.slug: provider(target, reference(request.version), [target.model])}}
-    # Under the gateway recovery has one owner; a file of the user's settings stays theirs once it is there.
+    # With the gateway, only the gateway retries. A settings file that is there already stays as it is.
     settings: dict[str, object] = {}
     if not target.direct:
         settings["retry"] = {"enabled": False}

@@ -15,7 +15,7 @@ from types import FrameType
 from ..core.errors import CannotHandOver
 from .base import Harness, version_of
 
-_PATIENCE = 30.0  # seconds for `--version`
+_VERSION_TIMEOUT = 30.0  # seconds for `--version`
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -40,7 +40,7 @@ def version(program: str, environ: Mapping[str, str], directory: Path) -> tuple[
             cwd=directory,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_PATIENCE,
+            timeout=_VERSION_TIMEOUT,
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -83,7 +83,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         ) from None
     finally:
         for process in child:
-            if process.poll() is None:  # an error ends us, and the program would outlive its gateway
+            if process.poll() is None:  # after an error of ours, the program would outlive its gateway
                 process.terminate()
                 process.wait()
         for forwarded, handler in before.items():

@@ -1,5 +1,5 @@
-"""What other programs know about providers, read for `holdfast import` and `holdfast heal`. Nothing of theirs
-is changed but the rows that `heal --apply` mends; a key's value is wrapped where it is read and shown
-nowhere."""
+"""Readers of other programs' providers and sessions, for `holdfast import` and `holdfast heal`. Their files
+are not changed, except the rows that `heal --apply` repairs. A key's value is a `Secret` from the moment it
+is read, and is never shown."""
 
 from __future__ import annotations

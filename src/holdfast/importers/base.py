@@ -1,6 +1,6 @@
-"""The result of an import: entries for holdfast.toml, fallbacks, and what could not be carried, with the
-reason. Keys are references; a value from another program's file is held as a Secret and is written nowhere
-unless the user asks for it."""
+"""The result of an import: entries for holdfast.toml, fallbacks, and what could not be imported, with the
+reason. Keys are references; a value from another program's file is a Secret, and is written only when the
+user asks for a copy."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The result of one import. `fallbacks` are pins as text, each with its fallbacks in that program;
+class ImportResult:
+    """The result of an import. `fallbacks` are pins as text, each with its fallbacks in that program;
     `left_out` are pairs of what and why."""
 
     entries: tuple[Entry, ...] = ()
@@ -98,17 +98,17 @@ class Found:
 
 
 @dataclass
-class Gathering:
+class ResultBuilder:
     """Collects the result of an import. An entry that we would refuse is left out with the reason, and never
-    carried by half."""
+    imported in part."""
 
     program: str
     entries: dict[ProviderName, Entry] = field(default_factory=dict)
     fallbacks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: list[tuple[str, str]] = field(default_factory=list)
 
-    def leave(self, what: str, why: str) -> None:
-        """Note something that cannot be carried."""
+    def leave_out(self, what: str, why: str) -> None:
+        """Note something that cannot be imported."""
         self.left_out.append((what, why))
 
     def add(
@@ -126,13 +126,15 @@ class Gathering:
             entry = self._without_misplaced_keys(entry)
         except ConfigError as error:
             why = "; ".join(problem.what for problem in error.problems) or error.what
-            shown = f"{called} ({location})" if location else called
-            self.leave(shown, why)
+            what = called
+            if location:
+                what += f" ({location})"
+            self.leave_out(what, why)
             return None
         if labelled and not entry.keys and "preset" in usable:
-            return None  # nothing of it is left, and each of its keys was noted
+            return None  # each of its keys was left out, and noted
         if name != called:
-            self.leave(
+            self.leave_out(
                 f"the name '{called}'",
                 f"it is called '{name}' here: a name has at most 64 of a-z, 0-9, '.', '_' and '-', "
                 "is not the name of a kind, and is used once",
@@ -140,20 +142,20 @@ class Gathering:
         self.entries[name] = entry
         return name
 
-    def found(self) -> Found:
-        """Return what was gathered, with fallbacks only between entries that were carried."""
+    def result(self) -> ImportResult:
+        """Return the result, with fallbacks only between entries that are imported."""
         fallbacks = []
         for pin, then in self.fallbacks.items():
             others = [other for other in dict.fromkeys(then) if other != pin]
-            kept = tuple(other for other in others if self._is_carried(other))
-            if kept and self._is_carried(pin):
+            kept = tuple(other for other in others if self._is_imported(other))
+            if kept and self._is_imported(pin):
                 fallbacks.append((pin, kept))
             for other in others:
                 if other not in kept:
-                    self.leave(f"{other} as a fallback for {pin}", "its provider was not carried")
-        return Found(tuple(self.entries.values()), tuple(fallbacks), tuple(self.left_out))
+                    self.leave_out(f"{other} as a fallback for {pin}", "its provider was not carried")
+        return ImportResult(tuple(self.entries.values()), tuple(fallbacks), tuple(self.left_out))
 
-    def _is_carried(self, pin: str) -> bool:
+    def _is_imported(self, pin: str) -> bool:
         return pin.partition("/")[0] in self.entries
 
     def _pinnable(self, called: str, models: object) -> object:
@@ -162,7 +164,7 @@ class Gathering:
             return models
         pinnable = [model for model in models if can_be_pinned(model)]
         for _ in range(len(models) - len(pinnable)):
-            self.leave(
+            self.leave_out(
                 f"a model of '{called}'",
                 "its name is empty, begins or ends with a space, or cannot be printed",
             )
@@ -184,12 +186,19 @@ class Gathering:
                 kept.append(key)
             else:
                 what = key.ref.removeprefix("env:") or f"key '{key.label}'"
-                self.leave(f"{what} for '{entry.name}'", f"{wrong.what}: {wrong.command(key.ref)}")
+                self.leave_out(f"{what} for '{entry.name}'", f"{wrong.what}: {wrong.command(key.ref)}")
         return replace(entry, keys=tuple(kept))
 
 
+def key_list(key: FoundKey | None) -> list[FoundKey]:
+    """Return the key as a list, empty for None."""
+    if key is None:
+        return []
+    return [key]
+
+
 def literal(value: str, location: str, label: str = "imported") -> FoundKey | None:
-    """Return the key whose value is in a file; None for a placeholder or what cannot be a key."""
+    """Return the key whose value is in a file; None for a placeholder and for text that cannot be a key."""
     text = value.strip()
     if _PLACEHOLDER.fullmatch(text) or len(text) < _SHORTEST_KEY:
         return None

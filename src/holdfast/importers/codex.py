@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .base import DIALECTS, Found, FoundKey, Gathering, literal, url_or_preset, variable
+from .base import DIALECTS, FoundKey, ImportResult, ResultBuilder, key_list, literal, url_or_preset, variable
 from .names import preset_for
 from .read_files import mapping, table_of, word, words
 
@@ -26,22 +26,22 @@ def default_path(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("CODEX_HOME") or "~/.codex").expanduser() / "config.toml"
 
 
-def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
+def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
     """Return what config.toml defines, and the API key beside it in auth.json. Raises ConfigError when one of
     them cannot be read."""
     path = path or default_path(environ)
     if path.is_dir():
         path = path / "config.toml"
     config = table_of(path)
-    gathered = Gathering("codex")
+    builder = ResultBuilder("codex")
     if config is None:
-        gathered.leave(str(path), "there is no such file")
-        return gathered.found()
+        builder.leave_out(str(path), "there is no such file")
+        return builder.result()
     models = _models_by_provider(config)
     for name, raw in mapping(config.get("model_providers")).items():
-        _Provider(name, mapping(raw), environ).gather(gathered, models.get(name, []))
-    _gather_api_key(gathered, path.with_name("auth.json"))
-    return gathered.found()
+        _Provider(name, mapping(raw), environ).add_to(builder, models.get(name, []))
+    _add_api_key(builder, path.with_name("auth.json"))
+    return builder.result()
 
 
 def _models_by_provider(config: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -67,25 +67,25 @@ class _Provider:
     def location(self) -> str:
         return f"model_providers.{self.name}"
 
-    def gather(self, gathered: Gathering, models: list[str]) -> None:
-        """Add the provider to `gathered`, or note why it is left out."""
+    def add_to(self, builder: ResultBuilder, models: list[str]) -> None:
+        """Add the provider to `builder`, or note why it is left out."""
         wire_api = word(self.raw.get("wire_api")) or "chat"
         dialect = DIALECTS.get(wire_api)
         url, preset = word(self.raw.get("base_url")), preset_for("codex", self.name)
         shown = f"{self.name} ({self.location})"
         if dialect is None:
-            gathered.leave(shown, f"wire_api '{wire_api}' is not one that we speak")
+            builder.leave_out(shown, f"wire_api '{wire_api}' is not one that we speak")
             return
         if not url and not preset:
-            gathered.leave(shown, "it has no base_url")
+            builder.leave_out(shown, "it has no base_url")
             return
         for field, why in _NOT_CARRIED.items():
             if mapping(self.raw.get(field)):
                 names = ", ".join(words(self.raw.get(field)))
-                gathered.leave(f"{field} of '{self.name}' ({names})", why)
+                builder.leave_out(f"{field} of '{self.name}' ({names})", why)
         fields = {**url_or_preset(url, dialect, preset), "models": tuple(models) or None}
         key = self._key()
-        gathered.add(self.name, fields, [key] if key is not None else [], self.location)
+        builder.add(self.name, fields, key_list(key), self.location)
 
     def _key(self) -> FoundKey | None:
         """Return the key: of the program in `auth`, else of `env_key`, else the token in the file."""
@@ -100,13 +100,13 @@ class _Provider:
         return named or literal(token, self.location, self.name)
 
 
-def _gather_api_key(gathered: Gathering, path: Path) -> None:
+def _add_api_key(builder: ResultBuilder, path: Path) -> None:
     auth = mapping(table_of(path))
     value = next((word(value) for name, value in auth.items() if name.endswith("_KEY")), "")
     key = literal(value, str(path), "codex")
     if key is not None:
-        gathered.add("openai", {"preset": "openai"}, [key], str(path))
+        builder.add("openai", {"preset": "openai"}, [key], str(path))
     if mapping(auth.get("tokens")):
-        gathered.leave(
+        builder.leave_out(
             f"the ChatGPT sign-in ({path})", "a refresh token works for one program only, and Codex uses it"
         )

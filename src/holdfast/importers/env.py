@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..providers import presets
-from .base import Found, Gathering, variable
+from .base import ImportResult, ResultBuilder, variable
 from .read_files import variables_of
 
 
-def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
+def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
     """Return one entry for each preset that has a variable; `path` is a .env file to read as well. Raises
     ConfigError when that cannot be read."""
-    gathered = Gathering("env")
+    builder = ResultBuilder("env")
     set_by: Mapping[str, str] = {}
     if path is not None:
         set_by = variables_of(path)
@@ -26,9 +26,11 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
         first, *others = names
         key = variable(first, environ, set_by, str(path))
         if key is not None:
-            location = "the environment" if key.secret is None else str(path)
-            gathered.add(preset, {"preset": preset}, [key], location)
+            location = "the environment"
+            if key.secret is not None:
+                location = str(path)
+            builder.add(preset, {"preset": preset}, [key], location)
         for name in others:
             why = f"{first} is used for '{preset}'; to use both: holdfast key add {preset} --from env:{name}"
-            gathered.leave(name, why)
-    return gathered.found()
+            builder.leave_out(name, why)
+    return builder.result()

@@ -14,7 +14,7 @@ from ..core.identity import Pin, ProviderName
 from ..core.routing import LegacyRow, recover_pin
 from ..core.session import Session
 from ..providers import presets
-from .base import Found, FoundKey, Gathering, address, base_of, literal, url_or_preset, variable
+from .base import FoundKey, ImportResult, ResultBuilder, address, base_of, literal, url_or_preset, variable
 from .hermes_home import HermesEntry, HermesHome, default_path, dialect_of, normal, read_home
 from .hermes_verdicts import Verdict
 from .names import preset_for
@@ -23,30 +23,30 @@ from .read_files import mapping, word
 _POOL_FILE = "auth.json"
 
 
-def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
-    """Return what the Hermes home at `path` holds. Raises ConfigError when it cannot be read."""
+def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
+    """Return the result for the Hermes home at `path`. Raises ConfigError when it cannot be read."""
     return gather(read_home(path or default_path(environ), environ), environ)
 
 
-def gather(home: HermesHome, environ: Mapping[str, str] = os.environ) -> Found:
-    """Return what a Hermes home holds that was read before."""
-    gathered = Gathering("hermes")
+def gather(home: HermesHome, environ: Mapping[str, str] = os.environ) -> ImportResult:
+    """Return the result for a Hermes home that was read before."""
+    builder = ResultBuilder("hermes")
     names: dict[str, str] = {}  # a provider's name in hermes -> its name here
     pooled = {
-        name: tuple(_pooled(gathered, name, rows, environ))
+        name: tuple(_pooled(builder, name, rows, environ))
         for name, rows in home.pool.items()
         if isinstance(rows, list)
     }
     for entry in home.entries:
-        _gather_entry(gathered, entry, pooled.pop(f"custom:{entry.name}", ()), names)
-    _gather_default(gathered, home, names)
-    keys = _keys_by_preset(gathered, pooled, names)
+        _add_entry(builder, entry, pooled.pop(f"custom:{entry.name}", ()), names)
+    _add_default(builder, home, names)
+    keys = _keys_by_preset(builder, pooled, names)
     _add_variables(keys, home, environ)
-    _gather_known(gathered, home, keys, names)
+    _add_known(builder, home, keys, names)
     for what, why in home.ignored:
-        gathered.leave(what, why)
-    _gather_fallbacks(gathered, home, names)
-    return gathered.found()
+        builder.leave_out(what, why)
+    _add_fallbacks(builder, home, names)
+    return builder.result()
 
 
 def sessions(
@@ -67,14 +67,14 @@ def sessions(
 
 
 def _pooled(
-    gathered: Gathering, name: str, rows: Sequence[object], environ: Mapping[str, str]
+    builder: ResultBuilder, name: str, rows: Sequence[object], environ: Mapping[str, str]
 ) -> Iterator[FoundKey]:
     """Yield the keys of a pool, without those borrowed from a file or variable that is read anyway."""
     for at, raw in enumerate(rows):
         row = mapping(raw)
         label = word(row.get("label")) or f"key {at + 1}"
         if word(row.get("auth_type")) == "oauth" or word(row.get("refresh_token")):
-            gathered.leave(
+            builder.leave_out(
                 f"the sign-in '{label}' of '{name}' ({_POOL_FILE})",
                 "a refresh token works for one program only: sign in again where you want to use it",
             )
@@ -92,20 +92,20 @@ def _key_from(source: str, value: str, label: str, environ: Mapping[str, str]) -
     return None
 
 
-def _gather_entry(
-    gathered: Gathering, entry: HermesEntry, pooled: Sequence[FoundKey], names: dict[str, str]
+def _add_entry(
+    builder: ResultBuilder, entry: HermesEntry, pooled: Sequence[FoundKey], names: dict[str, str]
 ) -> None:
     if entry.has_headers:
-        gathered.leave(
+        builder.leave_out(
             f"extra_headers of '{entry.name}'", "they may hold keys: write headers = { … } yourself"
         )
     fields = address(entry.url, entry.dialect, models=entry.models or None)
-    made = gathered.add(entry.name, fields, _distinct((*entry.keys, *pooled)), entry.location)
+    made = builder.add(entry.name, fields, _distinct((*entry.keys, *pooled)), entry.location)
     if made:
         names |= dict.fromkeys(entry.called, made)
 
 
-def _gather_default(gathered: Gathering, home: HermesHome, names: dict[str, str]) -> None:
+def _add_default(builder: ResultBuilder, home: HermesHome, names: dict[str, str]) -> None:
     """Add the block `model:` as an entry where it has a URL that no named entry has."""
     provider = home.provider or "custom"
     if not home.url or preset_for("hermes", provider):
@@ -114,13 +114,13 @@ def _gather_default(gathered: Gathering, home: HermesHome, names: dict[str, str]
         return
     models = (home.model,) if home.model else None
     fields = address(home.url, dialect_of("", home.url) or "openai-chat", models=models)
-    made = gathered.add(provider, fields, home.default_keys, "model")
+    made = builder.add(provider, fields, home.default_keys, "model")
     if made:
         names |= {provider: made}
 
 
 def _keys_by_preset(
-    gathered: Gathering, pooled: Mapping[str, Sequence[FoundKey]], names: dict[str, str]
+    builder: ResultBuilder, pooled: Mapping[str, Sequence[FoundKey]], names: dict[str, str]
 ) -> dict[str, list[FoundKey]]:
     """Return the pooled keys of the providers that hermes knows by itself, by our preset."""
     keys: dict[str, list[FoundKey]] = {}
@@ -129,7 +129,7 @@ def _keys_by_preset(
             continue
         preset = preset_for("hermes", name)
         if preset is None:
-            gathered.leave(
+            builder.leave_out(
                 f"{len(pool)} keys of '{name}' ({_POOL_FILE})",
                 "we have no preset of that name: holdfast provider add NAME --url URL",
             )
@@ -150,13 +150,13 @@ def _add_variables(keys: dict[str, list[FoundKey]], home: HermesHome, environ: M
             keys.setdefault(preset, []).append(key)
 
 
-def _gather_known(
-    gathered: Gathering, home: HermesHome, keys: Mapping[str, Sequence[FoundKey]], names: dict[str, str]
+def _add_known(
+    builder: ResultBuilder, home: HermesHome, keys: Mapping[str, Sequence[FoundKey]], names: dict[str, str]
 ) -> None:
     """Add the providers of hermes's own table that have a key."""
     for preset, rows in keys.items():
         fields = url_or_preset(_redirected_to(home, preset), "openai-chat", preset)
-        made = gathered.add(preset, fields, _distinct(rows), ".env and auth.json")
+        made = builder.add(preset, fields, _distinct(rows), ".env and auth.json")
         if made:
             names |= {preset: made}
 
@@ -186,12 +186,12 @@ def _is_same(key: FoundKey, other: FoundKey) -> bool:
     return key.secret is not None and key.secret == other.secret
 
 
-def _gather_fallbacks(gathered: Gathering, home: HermesHome, names: Mapping[str, str]) -> None:
+def _add_fallbacks(builder: ResultBuilder, home: HermesHome, names: Mapping[str, str]) -> None:
     if not home.fallbacks:
         return
     owner = _name_here(home.provider, home.named(home.provider) or home.first_at(home.url), names)
     if not owner or not home.model:
-        gathered.leave(
+        builder.leave_out(
             "the fall-back chain",
             "the provider of the default model was not carried: write [fallback] in holdfast.toml",
         )
@@ -204,7 +204,7 @@ def _gather_fallbacks(gathered: Gathering, home: HermesHome, names: Mapping[str,
         if not name and entry is None:
             name = names.get(preset_for("hermes", called) or "", "")
         pins.append(f"{name or called}/{word(row.get('model'))}")
-    gathered.fallbacks[f"{owner}/{home.model}"] = tuple(pins)
+    builder.fallbacks[f"{owner}/{home.model}"] = tuple(pins)
 
 
 def _name_here(called: str, entry: HermesEntry | None, names: Mapping[str, str]) -> str:

@@ -1,5 +1,5 @@
-"""The file in which Hermes keeps its sessions: read without a trace, healed in one transaction, restored byte
-for byte.
+"""The file in which Hermes keeps its sessions: read without a change, healed in one transaction, restored
+byte for byte.
 
 Reading opens the file as immutable, or a private copy while there is a write-ahead log, so that not even a
 companion file appears. Healing needs the file for itself: SQLite's exclusive lock is refused while any
@@ -66,9 +66,9 @@ def read(database: Path) -> list[dict[str, Any]]:
 def heal(home: Path, changes: Changes, check: Check) -> Path:
     """Write `model_config` of each session in `changes`, all or none; return the path of the backup.
 
-    Raises InUse while hermes runs or when a row has changed meanwhile, HoldfastError when `check` objects,
-    ConfigError when the file cannot be written. Whatever is raised, the file is what it was; only a receipt
-    that cannot be written comes after the commit."""
+    Raises InUse while hermes runs or when a row has changed meanwhile, HoldfastError when `check` finds a
+    mistake, ConfigError when the file cannot be written. After an error the file is unchanged, unless the
+    error says that only the receipt could not be written."""
     refuse_while_running(home)
     database = _database_of(home)
     try:
@@ -172,8 +172,8 @@ def _database_of(home: Path) -> Path:
 
 
 def _refuse_triggers(connection: sqlite3.Connection, database: Path) -> None:
-    """Raise ConfigError when a change of a session would set off another change, which no look at the
-    sessions would show."""
+    """Raise ConfigError when a change of a session would cause another change, outside the sessions that we
+    check."""
     trigger = connection.execute(
         "SELECT name FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = 'sessions' ORDER BY name"
     ).fetchone()

@@ -202,7 +202,9 @@ class _Reader:
             own = self._variable(reference[1])
         else:
             own = literal(inline, self._config, label)
-        by_preference = (named, own) if env_first else (own, named)
+        by_preference = [own, named]
+        if env_first:
+            by_preference.reverse()
         return tuple(key for key in by_preference if key is not None)[:1]
 
     def _rows(self, config: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
@@ -227,7 +229,10 @@ class _Reader:
         if why:
             # An entry without a URL may be settings of a provider that hermes knows by itself.
             if not (key and why == _NO_URL and name in own_names("hermes")):
-                self.ignored.append((f"'{name}' ({location})" if name else location, why))
+                what = location
+                if name:
+                    what = f"'{name}' ({location})"
+                self.ignored.append((what, why))
             return None
         names = {name, f"custom:{name}"}
         if called:
@@ -252,7 +257,9 @@ class _Reader:
 def _fallbacks(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for field_name in ("fallback_providers", "fallback_model"):
         rows = config.get(field_name)
-        for row in rows if isinstance(rows, list) else [rows]:
+        if not isinstance(rows, list):
+            rows = [rows]
+        for row in rows:
             if word(mapping(row).get("provider")) and word(mapping(row).get("model")):
                 yield mapping(row)
 

@@ -45,8 +45,8 @@ def running(home: Path) -> str:
 
 
 def _lives(pid: int, started: object) -> bool:
-    """Tell if the noted process is alive. The system uses a pid again, so its start (`started`, in clock
-    ticks, None if it was not noted) has to agree as well where it can be read."""
+    """Return whether the noted process is alive. The system uses a pid again, so its start (`started`, in
+    clock ticks, None if it was not noted) has to agree as well where it can be read."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

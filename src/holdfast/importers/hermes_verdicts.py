@@ -99,8 +99,8 @@ def belongs_to(entries: tuple[HermesEntry, ...], row: Row) -> HermesEntry:
 def _judge_own(home: HermesHome, unknown: Verdict, own: str) -> Verdict:
     """Return the verdict on a session whose row names a provider that hermes knows by itself."""
     row, today = unknown.row, unknown.today
-    stray = None if _is_host_of(own, row.url) else home.first_at(row.url)
-    if stray is not None:
+    stray = home.first_at(row.url)
+    if stray is not None and not _is_host_of(own, row.url):
         return replace(
             unknown,
             why=f"its row names hermes's own '{own}', and the URL of '{stray.name}'",
@@ -142,19 +142,22 @@ def _own_of_hermes(home: HermesHome, row: Row) -> str:
     if home.named(name) is not None or name.startswith("custom:"):
         return ""
     if name == "openrouter":
-        is_meant = row.provider or not row.at or host_of(row.at) == "openrouter.ai"
-        return name if is_meant else ""
-    return name if name in home.own else ""
+        is_meant = bool(row.provider) or not row.at or host_of(row.at) == "openrouter.ai"
+    else:
+        is_meant = name in home.own
+    if not is_meant:
+        return ""
+    return name
 
 
 def _is_host_of(own: str, url: str) -> bool:
-    """Tell if a URL is on a host of the provider that hermes knows by this name."""
+    """Return whether a URL is on a host of the provider that hermes knows by this name."""
     endpoints = presets.rows().get(preset_for("hermes", own) or "", {}).get("endpoints", {})
     return host_of(url) in map(host_of, endpoints.values())
 
 
 def _is_declared_at_its_url(strict: Config, legacy: LegacyRow) -> bool:
-    """Tell if some entry at the row's URL declares its model, whatever provider the row names."""
+    """Return whether some entry at the row's URL declares its model, whatever provider the row names."""
     try:
         recover_pin(strict, replace(legacy, provider=""))
     except ConnectionLost as lost:

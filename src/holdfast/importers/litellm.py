@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .base import Found, FoundKey, Gathering, literal, url_or_preset, variable
+from .base import FoundKey, ImportResult, ResultBuilder, literal, url_or_preset, variable
 from .names import preset_for
 from .read_files import mapping, table_of, word
 
@@ -27,7 +27,7 @@ _ENVIRON = "os.environ/"
 
 @dataclass(frozen=True, slots=True)
 class _Deployment:
-    """A row of model_list: the group that clients name, and the model, place and key that it means."""
+    """A row of model_list: the group that clients name, and its model, address and key."""
 
     group: str
     location: str
@@ -38,12 +38,13 @@ class _Deployment:
     key: FoundKey | None
 
     @property
-    def where(self) -> tuple[str, str]:
+    def address(self) -> tuple[str, str]:
+        """The provider's name in LiteLLM, and the URL."""
         return self.family, self.url
 
     @property
     def account(self) -> tuple[str, object]:
-        """Return what tells two keys apart."""
+        """Return the identity of the key: two deployments with the same one share it."""
         if self.key is None:
             return "", None
         return self.key.ref, self.key.secret
@@ -54,26 +55,26 @@ def default_path() -> Path:
     return Path("config.yaml")
 
 
-def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
-    """Return what the file deploys. Raises ConfigError when it cannot be read."""
+def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
+    """Return the result for a proxy's file. Raises ConfigError when it cannot be read."""
     path = path or default_path()
     config = table_of(path)
-    gathered = Gathering("litellm")
+    builder = ResultBuilder("litellm")
     if config is None:
-        gathered.leave(str(path), "there is no such file: holdfast import litellm PATH")
-        return gathered.found()
-    deployments = list(_deployments(gathered, config, environ))
-    owners = _gather_providers(gathered, deployments)
-    pins = _pins(gathered, deployments, owners)
+        builder.leave_out(str(path), "there is no such file: holdfast import litellm PATH")
+        return builder.result()
+    deployments = list(_deployments(builder, config, environ))
+    owners = _add_providers(builder, deployments)
+    pins = _pins(builder, deployments, owners)
     for settings in (mapping(config.get("router_settings")), mapping(config.get("litellm_settings"))):
-        _gather_fallbacks(gathered, settings, pins)
+        _add_fallbacks(builder, settings, pins)
     if mapping(config.get("general_settings")).get("master_key") is not None:
-        gathered.leave("master_key", "our gateway has tokens of its own: holdfast token new")
-    return gathered.found()
+        builder.leave_out("master_key", "our gateway has tokens of its own: holdfast token new")
+    return builder.result()
 
 
 def _deployments(
-    gathered: Gathering, config: Mapping[str, Any], environ: Mapping[str, str]
+    builder: ResultBuilder, config: Mapping[str, Any], environ: Mapping[str, str]
 ) -> Iterator[_Deployment]:
     rows = config.get("model_list")
     if not isinstance(rows, list):
@@ -87,7 +88,7 @@ def _deployments(
         group = word(row.get("model_name")) or model
         why = _why_left_out(family, url)
         if why:
-            gathered.leave(f"{group} ({location})", f"{why}: holdfast provider add NAME --url URL")
+            builder.leave_out(f"{group} ({location})", f"{why}: holdfast provider add NAME --url URL")
             continue
         yield _Deployment(
             group,
@@ -109,11 +110,13 @@ def _family_and_model(given: Mapping[str, Any], url: str) -> tuple[str, str]:
     prefix, slash, rest = model.partition("/")
     if slash:
         return prefix, rest
-    return ("openai" if url else ""), model
+    if not url:
+        return "", model
+    return "openai", model
 
 
 def _why_left_out(family: str, url: str) -> str:
-    """Return why a deployment cannot be carried; "" when it can."""
+    """Return why a deployment cannot be imported; "" when it can."""
     if not family:
         return "its model names no provider"
     if preset_for("litellm", family) is not None or (url and family in _ANYWHERE):
@@ -136,26 +139,26 @@ def _key(text: str, environ: Mapping[str, str], label: str, location: str) -> Fo
     return literal(text, location, label)
 
 
-def _gather_providers(gathered: Gathering, deployments: list[_Deployment]) -> dict[str, str]:
-    """Add one entry for each place and set of models: keys with the same models there are a pool, others are
-    accounts of their own. Return the entries' names by the location of a deployment."""
-    places: dict[tuple[str, str], dict[tuple[str, object], list[_Deployment]]] = {}
+def _add_providers(builder: ResultBuilder, deployments: list[_Deployment]) -> dict[str, str]:
+    """Add one entry for each address and set of models: keys with the same models there are a pool, others
+    are accounts of their own. Return the entries' names by the location of a deployment."""
+    addresses: dict[tuple[str, str], dict[tuple[str, object], list[_Deployment]]] = {}
     for row in deployments:
-        places.setdefault(row.where, {}).setdefault(row.account, []).append(row)
+        addresses.setdefault(row.address, {}).setdefault(row.account, []).append(row)
     owners: dict[str, str] = {}
-    for accounts in places.values():
+    for accounts in addresses.values():
         pools: dict[frozenset[str], list[_Deployment]] = {}
         for rows in accounts.values():
             pools.setdefault(frozenset(row.model for row in rows), []).extend(rows)
         for rows in pools.values():
-            name = _gather_pool(gathered, rows)
+            name = _add_pool(builder, rows)
             if name:
                 owners |= {row.location: name for row in rows}
     return owners
 
 
-def _gather_pool(gathered: Gathering, rows: list[_Deployment]) -> str | None:
-    """Add the entry of deployments at one place; return its name, None when it was left out."""
+def _add_pool(builder: ResultBuilder, rows: list[_Deployment]) -> str | None:
+    """Add the entry of deployments at one address; return its name, None when it was left out."""
     first = rows[0]
     preset = preset_for("litellm", first.family)
     models = tuple(dict.fromkeys(row.model for row in rows))
@@ -163,7 +166,7 @@ def _gather_pool(gathered: Gathering, rows: list[_Deployment]) -> str | None:
     if all(models):
         fields["models"] = models
     keys = {row.account: row.key for row in rows if row.key is not None}
-    return gathered.add(_name_of(first.family, first.url, preset), fields, keys.values(), first.location)
+    return builder.add(_name_of(first.family, first.url, preset), fields, keys.values(), first.location)
 
 
 def _name_of(family: str, url: str, preset: str | None) -> str:
@@ -180,8 +183,10 @@ def _name_of(family: str, url: str, preset: str | None) -> str:
     return name
 
 
-def _pins(gathered: Gathering, deployments: list[_Deployment], owners: Mapping[str, str]) -> dict[str, str]:
-    """Return the pin of each group: its first deployment that was carried. Note the names that change."""
+def _pins(
+    builder: ResultBuilder, deployments: list[_Deployment], owners: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the pin of each group: its first deployment that is imported. Note the names that change."""
     pins: dict[str, str] = {}
     for row in deployments:
         owner, group = owners.get(row.location), row.group
@@ -191,9 +196,9 @@ def _pins(gathered: Gathering, deployments: list[_Deployment], owners: Mapping[s
         if group not in pins:
             pins[group] = pin
             if group != row.model:
-                gathered.leave(f"the name '{group}'", f"it is the pin {pin} here")
+                builder.leave_out(f"the name '{group}'", f"it is the pin {pin} here")
         elif pins[group] != pin:
-            gathered.leave(
+            builder.leave_out(
                 f"'{group}' at {pin}",
                 f"a name means one model here, and '{group}' is {pins[group]}: "
                 f"list {pin} in [fallback] if it may answer too",
@@ -201,18 +206,22 @@ def _pins(gathered: Gathering, deployments: list[_Deployment], owners: Mapping[s
     return pins
 
 
-def _gather_fallbacks(gathered: Gathering, settings: Mapping[str, Any], pins: Mapping[str, str]) -> None:
+def _add_fallbacks(builder: ResultBuilder, settings: Mapping[str, Any], pins: Mapping[str, str]) -> None:
     for field in _OTHER_FALLBACKS:
         if settings.get(field):
-            gathered.leave(field, "a fallback here is written for one pin, and used when that cannot answer")
+            builder.leave_out(
+                field, "a fallback here is written for one pin, and used when that cannot answer"
+            )
     rows = settings.get("fallbacks")
     if not isinstance(rows, list):
         return
     for row in rows:
         for group, then in mapping(row).items():
-            names = [word(name) for name in then] if isinstance(then, list) else []
+            names = []
+            if isinstance(then, list):
+                names = [word(name) for name in then]
             missing = [name for name in (group, *names) if name not in pins]
             if missing:
-                gathered.leave(f"the fallback of '{group}'", f"'{missing[0]}' was not carried")
+                builder.leave_out(f"the fallback of '{group}'", f"'{missing[0]}' was not carried")
             else:
-                gathered.fallbacks[pins[group]] = tuple(pins[name] for name in names)
+                builder.fallbacks[pins[group]] = tuple(pins[name] for name in names)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .base import Found, FoundKey, Gathering, literal, url_or_preset, variable
+from .base import FoundKey, ImportResult, ResultBuilder, key_list, literal, url_or_preset, variable
 from .names import preset_for
 from .read_files import mapping, table_of, word, words
 
@@ -43,20 +43,20 @@ def default_path(environ: Mapping[str, str] = os.environ) -> Path:
     return directory / "opencode.json"
 
 
-def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
+def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
     """Return what the file and the sign-ins define. A project's file may redirect a provider, so only the
     global one, or the one that you name, is read. Raises ConfigError when one of them cannot be read."""
     path = path or default_path(environ)
     data = Path(environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "opencode" / "auth.json"
     config, sign_ins = table_of(path), mapping(table_of(data))
-    gathered = Gathering("opencode")
+    builder = ResultBuilder("opencode")
     if config is None and not sign_ins:
-        gathered.leave(str(path), "there is no such file")
+        builder.leave_out(str(path), "there is no such file")
     providers = mapping(mapping(config).get("provider"))
     disabled = words(mapping(config).get("disabled_providers"))
     for name in dict.fromkeys((*providers, *sign_ins)):
         if name in disabled:
-            gathered.leave(name, "it is one of disabled_providers")
+            builder.leave_out(name, "it is one of disabled_providers")
             continue
         provider = _Provider(
             name,
@@ -65,8 +65,8 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
             path=path,
             environ=environ,
         )
-        provider.gather(gathered)
-    return gathered.found()
+        provider.add_to(builder)
+    return builder.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,37 +98,37 @@ class _Provider:
     def package(self) -> str:
         return word(self.raw.get("npm"))
 
-    def gather(self, gathered: Gathering) -> None:
-        """Add the provider to `gathered`, or note why it is left out."""
+    def add_to(self, builder: ResultBuilder) -> None:
+        """Add the provider to `builder`, or note why it is left out."""
         shown, preset = f"{self.name} ({self.location})", preset_for("opencode", self.name)
         dialect = _DIALECTS.get(self.package or _USUAL_PACKAGES.get(self.name, _USUAL_PACKAGE))
         if dialect is None:
-            gathered.leave(shown, f"'{self.package}' speaks no dialect of ours")
+            builder.leave_out(shown, f"'{self.package}' speaks no dialect of ours")
             return
         if not self.url and not preset:
-            gathered.leave(shown, "it has no baseURL, and no preset has its name")
+            builder.leave_out(shown, "it has no baseURL, and no preset has its name")
             return
         if _REFERENCE.search(self.url):
-            gathered.leave(shown, "its baseURL is made of variables: holdfast provider add NAME --url URL")
+            builder.leave_out(shown, "its baseURL is made of variables: holdfast provider add NAME --url URL")
             return
         headers = self.options.get("headers")
         if mapping(headers):
-            gathered.leave(
+            builder.leave_out(
                 f"headers of '{self.name}' ({', '.join(words(headers))})",
                 "they may hold keys: write headers = { … } yourself",
             )
         if word(self.sign_in.get("type")) in ("oauth", "wellknown"):
-            gathered.leave(
+            builder.leave_out(
                 f"the sign-in of '{self.name}' (auth.json)",
                 "a refresh token works for one program only, and opencode uses it",
             )
             if not self.url:
                 return
-        key, models = self._key(), self._models(gathered)
+        key, models = self._key(), self._models(builder)
         fields = url_or_preset(self.url, dialect, preset)
         if models and self.url:
             fields["models"] = models
-        gathered.add(self.name, fields, [key] if key is not None else [], self.location)
+        builder.add(self.name, fields, key_list(key), self.location)
 
     def _key(self) -> FoundKey | None:
         """Return the key: of the options, else of the sign-in, else of the first variable that is set."""
@@ -152,7 +152,7 @@ class _Provider:
         file = Path(match[2].strip()).expanduser()
         return FoundKey(f"file:{self.path.absolute().parent / file}")
 
-    def _models(self, gathered: Gathering) -> tuple[str, ...]:
+    def _models(self, builder: ResultBuilder) -> tuple[str, ...]:
         """Return the models that are asked through the provider's package; note each of the others."""
         models = []
         for called, raw in mapping(self.raw.get("models")).items():
@@ -160,5 +160,7 @@ class _Provider:
             if word(mapping(row.get("provider")).get("npm")) in ("", self.package):
                 models.append(word(row.get("id")) or called)
             else:
-                gathered.leave(f"{self.name}/{called}", "it speaks through another package than its provider")
+                builder.leave_out(
+                    f"{self.name}/{called}", "it speaks through another package than its provider"
+                )
         return tuple(models)

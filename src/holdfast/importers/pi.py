@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .base import DIALECTS, Found, FoundKey, Gathering, literal, url_or_preset, variable
+from .base import DIALECTS, FoundKey, ImportResult, ResultBuilder, key_list, literal, url_or_preset, variable
 from .names import preset_for
 from .read_files import mapping, table_of, word, words
 
@@ -23,7 +23,7 @@ def default_path(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("PI_CODING_AGENT_DIR") or "~/.pi/agent").expanduser()
 
 
-def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
+def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
     """Return what the directory, or the file of models at `path`, defines. Raises ConfigError when a file of
     it cannot be read."""
     path = path or default_path(environ)
@@ -32,14 +32,14 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> Found:
         directory, models_file = path, path / "models.json"
     config = table_of(models_file)
     sign_ins = mapping(table_of(directory / "auth.json"))
-    gathered = Gathering("pi")
+    builder = ResultBuilder("pi")
     if config is None and not sign_ins:
-        gathered.leave(str(directory), "it has neither models.json nor auth.json")
+        builder.leave_out(str(directory), "it has neither models.json nor auth.json")
     providers = mapping(mapping(config).get("providers"))
     for name in dict.fromkeys((*providers, *sign_ins)):
         provider = _Provider(name, mapping(providers.get(name)), mapping(sign_ins.get(name)), environ)
-        provider.gather(gathered)
-    return gathered.found()
+        provider.add_to(builder)
+    return builder.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +62,22 @@ class _Provider:
     def url(self) -> str:
         return word(self.raw.get("baseUrl"))
 
-    def gather(self, gathered: Gathering) -> None:
-        """Add the provider to `gathered`, or note why it is left out."""
+    def add_to(self, builder: ResultBuilder) -> None:
+        """Add the provider to `builder`, or note why it is left out."""
         models, preset = self._models(), preset_for("pi", self.name)
         shown = f"{self.name} ({self.location})"
         dialects: set[str] = set()
         for api in self._apis(models):
             dialect = DIALECTS.get(api or "chat")
             if dialect is None:
-                gathered.leave(shown, f"api '{api}' is not one that we speak")
+                builder.leave_out(shown, f"api '{api}' is not one that we speak")
                 return
             dialects.add(dialect)
         if not self.url and not preset:
-            gathered.leave(shown, "it has no baseUrl, and no preset has its name")
+            builder.leave_out(shown, "it has no baseUrl, and no preset has its name")
             return
         if len(dialects) > 1 or any(word(model.get("baseUrl")) not in ("", self.url) for model in models):
-            gathered.leave(
+            builder.leave_out(
                 shown,
                 "its models have endpoints of their own: "
                 "holdfast provider add NAME --endpoint DIALECT=URL, once for each",
@@ -85,12 +85,12 @@ class _Provider:
             return
         headers = self.raw.get("headers")
         if mapping(headers) or any(mapping(model.get("headers")) for model in models):
-            gathered.leave(
+            builder.leave_out(
                 f"headers of '{self.name}' ({', '.join(words(headers))})",
                 "they may hold keys: write headers = { … } yourself",
             )
         if word(self.sign_in.get("type")) == "oauth":
-            gathered.leave(
+            builder.leave_out(
                 f"the sign-in of '{self.name}' (auth.json)",
                 "a refresh token works for one program only, and Pi uses it",
             )
@@ -98,8 +98,8 @@ class _Provider:
                 return
         fields = url_or_preset(self.url, dialects.pop(), preset)
         fields["models"] = words(models) or None
-        key = self._key(gathered)
-        gathered.add(self.name, fields, [key] if key is not None else [], self.location)
+        key = self._key(builder)
+        builder.add(self.name, fields, key_list(key), self.location)
 
     def _models(self) -> list[Mapping[str, Any]]:
         rows = self.raw.get("models")
@@ -112,12 +112,12 @@ class _Provider:
         usual = word(self.raw.get("api"))
         return {word(model.get("api")) or usual for model in models} or {usual}
 
-    def _key(self, gathered: Gathering) -> FoundKey | None:
+    def _key(self, builder: ResultBuilder) -> FoundKey | None:
         """Return the key of the sign-in, else of models.json; note when a provider at a URL has none."""
         own = word(self.raw.get("apiKey"))
         key = self._read_key(word(self.sign_in.get("key"))) or self._read_key(own)
         if key is None and self.url and not own:
-            gathered.leave(
+            builder.leave_out(
                 f"the key of '{self.name}'",
                 f"the file has none: holdfast key add {self.name} --from env:VARIABLE",
             )

@@ -8,12 +8,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ..config import add_key, add_provider, set_fallback
-from ..config.edit import fallback_text, provider_text
 from ..config.home import Home
+from ..config.toml_text import fallback_text, provider_text
 from ..core.config import Config, near
 from ..core.errors import ConfigError, HoldfastError
 from ..core.identity import Pin, Provider
-from .base import Entry, Found, FoundKey
+from .base import Entry, FoundKey, ImportResult
 
 Fallbacks = tuple[str, tuple[str, ...]]
 """A pin and its fallbacks, as text."""
@@ -37,7 +37,7 @@ class Plan:
         return "\n".join([*entries, *(fallback_text(pin, then) for pin, then in self.fallbacks)])
 
 
-def plan(result: Found, config: Config, only: Collection[str] = (), *, copied: bool = False) -> Plan:
+def plan(result: ImportResult, config: Config, only: Collection[str] = (), *, copied: bool = False) -> Plan:
     """Return what would be done with the result of an import, or with the entries `only` of it. Raises
     ConfigError when one of these was not found."""
     _refuse_unknown(only, [entry.name for entry in result.entries])

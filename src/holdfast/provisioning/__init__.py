@@ -8,8 +8,9 @@ from .base import Ask, Provisioner, Question, Tools
 from .derived import GitHubModels, Token
 from .litellm import LiteLLM
 from .openrouter import OpenRouterKey, OpenRouterSignIn
+from .ports import ProvisioningPorts
 from .readiness import obstacle
-from .runner import ProvisioningPorts, Runner
+from .runner import Runner
 
 _ALL: tuple[Provisioner, ...] = (
     LiteLLM(),

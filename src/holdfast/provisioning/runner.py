@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
 
 from ..core.errors import HoldfastError, NotReady
 from ..core.faults import Reply
@@ -33,48 +32,12 @@ from ..core.provisioning_state import (
     unknown,
 )
 from .base import MalformedAnswer, ProvisionedKey, Provisioner, Tools
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ..core.secret import Secret
+from .ports import ProvisioningPorts
 
 _LEASE = 120.0
 """Seconds: longer than all requests of one step together, or two processes might take the same step."""
 _POLL_INTERVAL = 0.05
 _MOST_STEPS = 8
-
-
-class Records(Protocol):
-    """The part of the store that a runner needs."""
-
-    def now(self) -> float: ...
-    def provision(self, name: str) -> Record | None: ...
-    def save_provision(self, record: Record, expect_version: int | None) -> bool: ...
-    def lease(self, name: str, owner: str, ttl: float) -> Any: ...
-    def release(self, lease: Any) -> None: ...
-
-
-class SavedReplies(Protocol):
-    """The store of responses that are not parsed yet (`sealed_replies`)."""
-
-    def reserve(self, intent: str) -> None: ...
-    def fill(self, intent: str, text: str) -> None: ...
-    def text(self, intent: str) -> str | None: ...
-    def remove(self, intent: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ProvisioningPorts:
-    """The stores of a runner. `keep` saves a key and returns its reference; `enter` writes the
-    record's entry in holdfast.toml, unless it is there already; `done` is called after each step, when it is
-    on the disk."""
-
-    records: Records
-    answers: SavedReplies
-    keep: Callable[[Record, str, Secret], str]
-    enter: Callable[[Record, Mapping[str, object]], None]
-    done: Callable[[str, Record], None]
 
 
 class Runner:
