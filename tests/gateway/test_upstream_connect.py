@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -185,3 +186,22 @@ def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest.Monke
     assert address_of(Endpoint("https://near.example/v1").origin).proxy is None
     assert address_of(Endpoint("https://127.0.0.1:8443/v1").origin).proxy is None
     assert address_of(Endpoint("http://[::1]:81/v1").origin) == UpstreamAddress("::1", 81, False, None)
+
+
+def test_a_trust_store_that_cannot_be_read_is_an_error_of_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unreadable() -> ssl.SSLContext:
+        raise ssl.SSLError("the trust store cannot be read")
+
+    async def run() -> None:
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        try:
+            await connect(UpstreamAddress("127.0.0.1", port, True, None), Seen, 5)
+        finally:
+            server.close()
+
+    monkeypatch.setattr(connect_module, "trust", unreadable)
+    with pytest.raises(ConnectError, match="trust store"):
+        asyncio.run(run())

@@ -61,12 +61,43 @@ class AdmissionControl:
             admission.repeatable, admission.credential = True, head.credential
         return admission
 
+    def session_of(self, token: Token) -> str:
+        """Return the session of a token's requests that name none."""
+        named = self._own_sessions.get(token.id)
+        if named is None:
+            named = f"token-{token.label}"
+            if not is_session_id(named):
+                named = f"token-{token.id}"
+            self._own_sessions[token.id] = named
+        return named
+
+    def allows_host(self, host: bytes) -> bool:
+        """Return whether a Host header names this gateway.
+
+        Any other name may belong to a page that uses DNS rebinding. A literal address, and no header at all,
+        never come from such a page.
+        """
+        known = self._known_hosts.get(host)
+        if known is None:
+            name = host_of(host)
+            known = not host or self._is_own_host(name) or _is_address(name)
+            _remember(self._known_hosts, host, known)
+        return known
+
+    def allows_origin(self, origin: bytes) -> bool:
+        """Return whether a page of this origin may use the gateway."""
+        known = self._known_origins.get(origin)
+        if known is None:
+            known = self._is_own_host(host_of(origin))
+            _remember(self._known_origins, origin, known)
+        return known
+
     def _barred(self, head: Head, admission: Admission) -> ClientError | None:
         """Return the error for a request that may not go on; fill in `admission` for the others."""
         route = admission.route
-        if not self.may_be_called(head.host):
+        if not self.allows_host(head.host):
             return refusal("foreign_host")
-        if head.origin is not None and not self.may_ask(head.origin):
+        if head.origin is not None and not self.allows_origin(head.origin):
             return refusal("foreign_origin")
         token = None
         if route.path not in self._open_paths:
@@ -96,38 +127,7 @@ class AdmissionControl:
                 return token
         return None
 
-    def session_of(self, token: Token) -> str:
-        """Return the session of a token's requests that name none."""
-        named = self._own_sessions.get(token.id)
-        if named is None:
-            named = f"token-{token.label}"
-            if not is_session_id(named):
-                named = f"token-{token.id}"
-            self._own_sessions[token.id] = named
-        return named
-
-    def may_be_called(self, host: bytes) -> bool:
-        """Return whether a Host header names this gateway.
-
-        Any other name may belong to a page that uses DNS rebinding. A literal address, and no header at all,
-        never come from such a page.
-        """
-        known = self._known_hosts.get(host)
-        if known is None:
-            name = host_of(host)
-            known = not host or self._is_ours(name) or _is_address(name)
-            _remember(self._known_hosts, host, known)
-        return known
-
-    def may_ask(self, origin: bytes) -> bool:
-        """Return whether a page of this origin may use the gateway."""
-        known = self._known_origins.get(origin)
-        if known is None:
-            known = self._is_ours(host_of(origin))
-            _remember(self._known_origins, origin, known)
-        return known
-
-    def _is_ours(self, host: str) -> bool:
+    def _is_own_host(self, host: str) -> bool:
         if ":" in host:
             return host in self._hosts or is_loopback(f"[{host}]")
         return host in self._hosts or is_loopback(host)

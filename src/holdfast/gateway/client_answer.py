@@ -40,7 +40,7 @@ class ClientAnswer:
         "_pieces",
         "_quiet",
         "_stream",
-        "_up",
+        "_upstream",
         "began",
         "chunks",
         "client_left",
@@ -64,7 +64,7 @@ class ClientAnswer:
         self.request = request
         self.route, self.session = request.route, session
         self.request_run: RequestRun | None = None
-        self._up: UpstreamLink | None = None
+        self._upstream: UpstreamLink | None = None
         self._stream: ResponseStream | None = None
         self._pieces: list[bytes] = []
         self._ended = False
@@ -99,11 +99,11 @@ class ClientAnswer:
 
     def _drop(self) -> None:
         """Close the connection to the provider."""
-        up, self._up = self._up, None
-        if up is not None:
-            up.drop()
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.drop()
 
-    def _hand(self, result: ConversationResult) -> None:
+    def _pass_on(self, result: ConversationResult) -> None:
         """Pass on the result of the conversation."""
         request_run, good = self.request_run, result.good
         if request_run is None:
@@ -112,30 +112,30 @@ class ClientAnswer:
             self._refuse(request_run.client_error(), error_lines(result.bad, self.outcome))
             return
         if self._comments:
-            self._hand_late(good)
+            self._pass_on_late(good)
             return
         head: Any = good.head
         lines = passing(head, self.outcome) + header_lines(request_run.headers())
         if good.stream is not None:
             self._client.begin(head.status, lines, head.length)
-            self._follow(good, good.stream)
+            self._pass_on_stream(good, good.stream)
             return
         body = good.chunks[0]
         self._client.answer(head.status, lines, body)
         self.usage = good.usage
         self._finish(head.status, len(body))
 
-    def _hand_late(self, good: GoodAnswer) -> None:
+    def _pass_on_late(self, good: GoodAnswer) -> None:
         """Pass on a good answer after comments: only a stream can follow them."""
         if good.stream is not None and not good.head.coding:
-            self._follow(good, good.stream)
+            self._pass_on_stream(good, good.stream)
             return
         if good.stream is not None:
             good.stream.end_without_fault()
             self._drop()
         self._refuse(refusal("not_a_stream", request=self.request_id))
 
-    def _follow(self, good: GoodAnswer, stream: ResponseStream) -> None:
+    def _pass_on_stream(self, good: GoodAnswer, stream: ResponseStream) -> None:
         """Pass on the pieces that were held back, and from then on each one that comes."""
         self._stream, self.status, self.streamed = stream, good.head.status, True
         self._quiet = self._gateway.loop.time()

@@ -18,7 +18,7 @@ from .http1.ports import ClientConnection, LocalAnswer, RequestTimeout
 from .http1.request_head import Head
 from .ports import AdminAnswer, AdminContext, AdminHandler, RelayContext
 from .relay import Relay
-from .routing import there_is_no
+from .routing import unknown_route
 
 _log = logging.getLogger("holdfast.gateway")
 _NOTHING: Mapping[str, int] = MappingProxyType({})
@@ -114,7 +114,7 @@ class Handler:
     def _finish(self, connection: ClientConnection, admission: Admission, answer: AdminAnswer | None) -> None:
         route = admission.route
         if answer is None:
-            connection.answer(*local_answer(there_is_no(route.path), route.dialect))
+            connection.answer(*local_answer(unknown_route(route.path), route.dialect))
             self._gateway.metrics.finished(LocalResponse(route.name, 404, "unknown_route"))
         else:
             status, headers, body = answer

@@ -23,23 +23,12 @@ from ..wire.request_head import OutboundRequest
 from .admission import local_answer
 from .client_answer import ClientAnswer
 from .client_request import ClientRequest
-from .http1.errors import ReadTimeout, RemoteProtocolError, UpstreamError
+from .http1.errors import ReadTimeout, UpstreamErrors
 from .http1.ports import ClientConnection, UpstreamLink
 from .http1.response_head import ResponseHead
 from .ports import RelayContext
 
 _log = logging.getLogger("holdfast.gateway")
-
-
-class UpstreamErrors:
-    """The exceptions of `http1` as the conversation knows them (`wire.ports.ConnectionErrors`)."""
-
-    def __init__(self) -> None:
-        self.broken: tuple[type[Exception], ...] = (UpstreamError,)
-        self.ours: tuple[type[Exception], ...] = ()
-        self.cut: type[Exception] = RemoteProtocolError
-
-
 _ERRORS = UpstreamErrors()
 
 
@@ -49,14 +38,14 @@ class Relay(ClientAnswer):
     `_waiting` is the type of the operation whose answer the conversation waits for.
     """
 
-    __slots__ = ("_conversation", "_leaving", "_limit", "_timer", "_waiting")
+    __slots__ = ("_conversation", "_limit", "_outbound", "_timer", "_waiting")
 
     def __init__(
         self, gateway: RelayContext, client: ClientConnection, request: ClientRequest, session: str
     ) -> None:
         super().__init__(gateway, client, request, session)
         self._conversation: Conversation | None = None
-        self._leaving: OutboundRequest | None = None
+        self._outbound: OutboundRequest | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: type | None = None
         self._limit = 0
@@ -96,7 +85,116 @@ class Relay(ClientAnswer):
             request=request,
             bounds=gateway.conversation_bounds,
         )
-        self._go(None)
+        self._advance(None)
+
+    def connected(self, link: UpstreamLink) -> None:
+        """Take the connection that was opened for this request."""
+        if self.over or self._outbound is None:
+            link.give_back()
+        else:
+            self._upstream = link
+            link.send(self, self._outbound.pieces)
+
+    def resend(self) -> None:
+        """Send the request once more, on a fresh connection.
+
+        A kept connection turned out to be closed before any byte of an answer, so the provider did not begin
+        to handle the request (Go's net/http does the same).
+        """
+        if self._outbound is not None and not self.over:
+            self._upstream = None
+            pool = self._gateway.upstreams.to(self._outbound.endpoint.origin)
+            self._gateway.spawn(pool.dial(self))
+
+    def answered(self, head: ResponseHead, pieces: list[bytes], *, ended: bool) -> None:
+        """Take the head of the answer; where `ended`, with all of its body."""
+        self._pieces, self._ended = pieces, ended
+        if ended:
+            self._upstream = None
+        self._advance(head)
+
+    def fed(self, data: bytes, *, ended: bool) -> None:
+        """Take the next piece of the body."""
+        stream = self._stream
+        if stream is not None:
+            # Nearly every piece of a stream takes only this path, so it is written without further calls.
+            if data:
+                stream.feed(data)
+                self.chunks += 1
+                self.size += len(data)
+                self._client.send(data)
+            if ended:
+                self._upstream, self._ended = None, True
+                self._end_stream(stream)
+            return
+        if ended:
+            self._upstream, self._ended = None, True
+        if data:
+            self._pieces.append(data)
+        if self._waiting is Read:
+            if self._pieces or ended:
+                self._advance(self._next_piece())
+        elif self._waiting is Whole and (ended or sum(map(len, self._pieces)) > self._limit):
+            pieces, self._pieces = self._pieces, []
+            self._advance(pieces)
+
+    def failed(self, error: Exception) -> None:
+        """Take note that no connection could be opened, or that it broke."""
+        self._upstream = None
+        if self.over:
+            return
+        if self._stream is not None:
+            self._break_off(self._stream, error)
+        elif self._waiting in (OutboundRequest, Read, Whole):
+            self._advance(None, error)
+
+    def pause(self) -> None:
+        """Stop the provider, since the client reads too slowly."""
+        if self._upstream is not None:
+            self._upstream.pause()
+
+    def resume(self) -> None:
+        """Let the provider go on."""
+        if self._upstream is not None:
+            self._upstream.resume()
+
+    def look(self, now: float) -> None:
+        """Give up a provider that is silent for too long, and send a comment to a client that waits for long.
+
+        `now` is the loop's time in seconds.
+        """
+        if self.over:
+            return
+        bounds, upstream = self._gateway.bounds, self._upstream
+        if upstream is not None and (upstream.heard or self._client.paused):
+            upstream.heard, self._quiet = False, now
+        limit = bounds.stall
+        if self._waiting is OutboundRequest:
+            limit = bounds.answer
+        reads = self._waiting in (OutboundRequest, Read, Whole) or self._stream is not None
+        if reads and now - self._quiet > limit:
+            self._drop()
+            self.failed(ReadTimeout(f"the provider was silent for {limit:g} s"))
+            return
+        if self._waiting is Read:
+            self._advance(b"")
+        self._comment(now - self.began)
+
+    def client_closed(self) -> None:
+        """Give up, since the client left: the provider's stream is closed at once, and no key is blamed."""
+        if self.over:
+            return
+        self.over = self.client_left = True
+        self.seconds = self._gateway.loop.time() - self.began
+        if self._timer is not None:
+            self._timer.cancel()
+        self._drop()
+        if self._conversation is not None:
+            self._conversation.close()
+        if self._stream is not None:
+            self._stream.end_without_fault()
+            self.usage = self._stream.usage
+        self._gateway.metrics.finished(self)
 
     def _refuse_pin(self, request_run: RequestRun, requested: Pin, strict: Pin) -> None:
         """Refuse a request for another model than the one that `holdfast run` permits."""
@@ -116,7 +214,7 @@ class Relay(ClientAnswer):
         else:
             self._fail_inside(error)
 
-    def _go(self, result: Any, error: Exception | None = None) -> None:
+    def _advance(self, result: Any, error: Exception | None = None) -> None:
         """Let the conversation go on with a result or an error, as far as it can without waiting."""
         conversation, self._waiting = self._conversation, None
         if conversation is None or self.over:
@@ -150,7 +248,7 @@ class Relay(ClientAnswer):
             self._waiting = kind
         except StopIteration as end:
             self._conversation = None
-            self._hand(end.value)
+            self._pass_on(end.value)
         except Exception as failure:
             self._fail_inside(failure)
 
@@ -161,7 +259,7 @@ class Relay(ClientAnswer):
         return None
 
     def _wait(self, op: Wait) -> None:
-        self._timer = self._gateway.loop.call_later(op.seconds, self._go, None)
+        self._timer = self._gateway.loop.call_later(op.seconds, self._advance, None)
 
     def _perform(self, op: Perform) -> None:
         self._gateway.in_thread(op.call).add_done_callback(self._performed)
@@ -173,128 +271,19 @@ class Relay(ClientAnswer):
         if error is not None:
             self._fail_inside(error)
         else:
-            self._go(done.result())
+            self._advance(done.result())
 
-    def _open(self, leaving: OutboundRequest) -> None:
+    def _open(self, outbound: OutboundRequest) -> None:
         """Send a request, on a kept connection or on a new one."""
-        self._leaving, self._waiting, self._ended = leaving, OutboundRequest, False
+        self._outbound, self._waiting, self._ended = outbound, OutboundRequest, False
         self._pieces.clear()
         self._quiet = self._gateway.loop.time()
-        pool = self._gateway.upstreams.to(leaving.endpoint.origin)
-        up = self._up = pool.take()
-        if up is not None:
-            up.send(self, leaving.pieces)
+        pool = self._gateway.upstreams.to(outbound.endpoint.origin)
+        upstream = self._upstream = pool.take()
+        if upstream is not None:
+            upstream.send(self, outbound.pieces)
         else:
             self._gateway.spawn(pool.dial(self))
-
-    def connected(self, link: UpstreamLink) -> None:
-        """Take the connection that was opened for this request."""
-        if self.over or self._leaving is None:
-            link.give_back()
-        else:
-            self._up = link
-            link.send(self, self._leaving.pieces)
-
-    def resend(self) -> None:
-        """Send the request once more, on a fresh connection.
-
-        A kept connection turned out to be closed before any byte of an answer, so the provider did not begin
-        to handle the request (Go's net/http does the same).
-        """
-        if self._leaving is not None and not self.over:
-            self._up = None
-            pool = self._gateway.upstreams.to(self._leaving.endpoint.origin)
-            self._gateway.spawn(pool.dial(self))
-
-    def answered(self, head: ResponseHead, pieces: list[bytes], *, ended: bool) -> None:
-        """Take the head of the answer; where `ended`, with all of its body."""
-        self._pieces, self._ended = pieces, ended
-        if ended:
-            self._up = None
-        self._go(head)
-
-    def fed(self, data: bytes, *, ended: bool) -> None:
-        """Take the next piece of the body."""
-        stream = self._stream
-        if stream is not None:
-            # Nearly every piece of a stream takes only this path, so it is written without further calls.
-            if data:
-                stream.feed(data)
-                self.chunks += 1
-                self.size += len(data)
-                self._client.send(data)
-            if ended:
-                self._up, self._ended = None, True
-                self._end_stream(stream)
-            return
-        if ended:
-            self._up, self._ended = None, True
-        if data:
-            self._pieces.append(data)
-        if self._waiting is Read:
-            if self._pieces or ended:
-                self._go(self._next_piece())
-        elif self._waiting is Whole and (ended or sum(map(len, self._pieces)) > self._limit):
-            pieces, self._pieces = self._pieces, []
-            self._go(pieces)
-
-    def failed(self, error: Exception) -> None:
-        """Take note that no connection could be opened, or that it broke."""
-        self._up = None
-        if self.over:
-            return
-        if self._stream is not None:
-            self._break_off(self._stream, error)
-        elif self._waiting in (OutboundRequest, Read, Whole):
-            self._go(None, error)
-
-    def pause(self) -> None:
-        """Stop the provider, since the client reads too slowly."""
-        if self._up is not None:
-            self._up.pause()
-
-    def resume(self) -> None:
-        """Let the provider go on."""
-        if self._up is not None:
-            self._up.resume()
-
-    def look(self, now: float) -> None:
-        """Give up a provider that is silent for too long, and send a comment to a client that waits for long.
-
-        `now` is the loop's time in seconds.
-        """
-        if self.over:
-            return
-        bounds, up = self._gateway.bounds, self._up
-        if up is not None and (up.heard or self._client.paused):
-            up.heard, self._quiet = False, now
-        limit = bounds.stall
-        if self._waiting is OutboundRequest:
-            limit = bounds.answer
-        reads = self._waiting in (OutboundRequest, Read, Whole) or self._stream is not None
-        if reads and now - self._quiet > limit:
-            self._drop()
-            self.failed(ReadTimeout(f"the provider was silent for {limit:g} s"))
-            return
-        if self._waiting is Read:
-            self._go(b"")
-        self._comment(now - self.began)
-
-    def gone(self) -> None:
-        """Give up, since the client left: the provider's stream is closed at once, and no key is blamed."""
-        if self.over:
-            return
-        self.over = self.client_left = True
-        self.seconds = self._gateway.loop.time() - self.began
-        if self._timer is not None:
-            self._timer.cancel()
-        self._drop()
-        if self._conversation is not None:
-            self._conversation.close()
-        if self._stream is not None:
-            self._stream.end_without_fault()
-            self.usage = self._stream.usage
-        self._gateway.metrics.finished(self)
 
     def _fail_inside(self, error: BaseException) -> None:
         """Log an internal error, and end the request without details for the client."""

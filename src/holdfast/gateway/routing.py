@@ -97,7 +97,7 @@ def session_for(token: Token, route: HttpRoute, once: Mapping[int, bytes], own: 
     return own
 
 
-def there_is_no(path: str) -> ClientError:
+def unknown_route(path: str) -> ClientError:
     """Return the refusal of a path that is no route; it names those that are."""
     routes = [f"/v1/{name}" for name in (*DATA, "models")]
     return refusal("unknown_route", path=path, routes=", ".join(routes), facts={"candidates": routes})

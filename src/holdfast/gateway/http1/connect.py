@@ -61,14 +61,14 @@ async def connect(address: UpstreamAddress, protocol: Callable[[], asyncio.Proto
     loop = asyncio.get_running_loop()
     sock: socket.socket | None = None
     options: dict[str, Any] = {}
-    if address.secure:
-        options = {"ssl": trust(), "server_hostname": address.host}
     try:
         async with asyncio.timeout(seconds):
             if address.proxy:
                 sock = await _through_proxy(address, address.proxy)
             else:
                 sock = await _race(address.host, address.port)
+            if address.secure:
+                options = {"ssl": trust(), "server_hostname": address.host}
             await loop.create_connection(protocol, sock=sock, **options)
             sock = None
     except TimeoutError as error:

@@ -29,3 +29,12 @@ class ReadTimeout(UpstreamError):
 
 class RemoteProtocolError(UpstreamError):
     """The provider did not speak HTTP, or closed the connection too early."""
+
+
+class UpstreamErrors:
+    """The exceptions by what they mean for a request (`wire.ports.ConnectionErrors`)."""
+
+    def __init__(self) -> None:
+        self.broken: tuple[type[Exception], ...] = (UpstreamError,)
+        self.ours: tuple[type[Exception], ...] = ()
+        self.cut: type[Exception] = RemoteProtocolError

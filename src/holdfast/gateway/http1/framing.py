@@ -16,13 +16,16 @@ CRLF = b"\r\n"
 RawHeaders = list[tuple[bytes, bytes]]
 LEGAL = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))
 """The bytes that a head line may contain: no control character, so that nothing but CRLF ends a line."""
+LONG_BODIES = range(256 * 1024, 4 * 1024**2)
+"""Lengths, in bytes, of bodies that are collected in a `BodyBuffer`."""
+MOST_DIGITS = 15
+"""The longest length, as text."""
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _LONGEST_LINE = 1024
 _LONGEST_TRAILER = 8 * 1024
 _MOST_NAMES = 4096
-MOST_DIGITS = 15
 
 
 class MalformedMessage(Exception):
@@ -172,10 +175,6 @@ class Chunks:
         self._trailer += len(line) + 2
         if self._trailer > _LONGEST_TRAILER or line.translate(None, LEGAL) or b":" not in line:
             raise MalformedMessage("the trailers after the last chunk are malformed or too long")
-
-
-LONG_BODIES = range(256 * 1024, 4 * 1024**2)
-"""Lengths (bytes) of bodies that come together in one piece of memory."""
 
 
 class BodyBuffer:

@@ -52,7 +52,7 @@ class RunningRequest(Protocol):
         """Check the time limits. `now` is the loop's time in seconds."""
         ...
 
-    def gone(self) -> None:
+    def client_closed(self) -> None:
         """Give up, since the client closed its connection."""
         ...
 

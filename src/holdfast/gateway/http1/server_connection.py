@@ -78,7 +78,7 @@ class ServerConnection(ResponseWriter):
         self._server.closed(self)
         running, self.running = self.running, None
         if running is not None:
-            running.gone()
+            running.client_closed()
 
     def eof_received(self) -> bool:
         # A client that closes its sending side has left: returning False closes the connection.
@@ -122,6 +122,31 @@ class ServerConnection(ResponseWriter):
                 self._transport.abort()
                 return
             self._deadline = now + self._limits.idle  # a slow reader, but it reads
+
+    def reject(self, answer: LocalAnswer) -> None:
+        """Answer a request whose rest is not wanted.
+
+        The connection is closed once the client has had time to read why (RFC 9112 9.6).
+        """
+        if self._transport is None:
+            return
+        self._keep, self._state, self._body = False, self._LINGER, []
+        self._held.clear()
+        self.answer(answer.status, answer.lines, answer.body)
+        self._deadline = self._server.loop.time() + self._limits.linger
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def finished(self) -> None:
+        """Go on to the next request, once the client takes what it has, or close."""
+        self.running = None
+        if self._transport is None:
+            return
+        self._deadline = self._server.loop.time() + self._limits.idle
+        if self.paused:
+            self._state, self._unsent = self._FULL, self._transport.get_write_buffer_size()
+        else:
+            self._next()
 
     def data_received(self, data: bytes) -> None:
         if self._state == self._LINGER:
@@ -254,31 +279,6 @@ class ServerConnection(ResponseWriter):
     def _fail(self, error: Exception) -> None:
         if self._transport is not None:
             self.reject(self._handler.answer_to(error, self._admission))
-
-    def reject(self, answer: LocalAnswer) -> None:
-        """Answer a request whose rest is not wanted.
-
-        The connection is closed once the client has had time to read why (RFC 9112 9.6).
-        """
-        if self._transport is None:
-            return
-        self._keep, self._state, self._body = False, self._LINGER, []
-        self._held.clear()
-        self.answer(answer.status, answer.lines, answer.body)
-        self._deadline = self._server.loop.time() + self._limits.linger
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-
-    def finished(self) -> None:
-        """Go on to the next request, once the client takes what it has, or close."""
-        self.running = None
-        if self._transport is None:
-            return
-        self._deadline = self._server.loop.time() + self._limits.idle
-        if self.paused:
-            self._state, self._unsent = self._FULL, self._transport.get_write_buffer_size()
-        else:
-            self._next()
 
     def _next(self) -> None:
         if self._transport is None:

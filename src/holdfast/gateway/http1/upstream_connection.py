@@ -130,6 +130,26 @@ class UpstreamConnection(asyncio.Protocol):
             self.drop()
             sink.failed(RemoteProtocolError(f"the provider's answer is not HTTP: {error.what}"))
 
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        sink, self._sink = self._sink, None
+        self._transport = None
+        self._pool.forget(self)
+        if sink is None:
+            return
+        if self._state == self._CLOSE and exc is None:
+            sink.fed(b"", ended=True)
+        elif not self._spoke and self.served > 1 and (exc is None or isinstance(exc, BrokenPipeError)):
+            sink.resend()
+        elif exc is not None:
+            sink.failed(ReadError(str(exc) or type(exc).__name__))
+        elif self._state == self._HEAD:
+            sink.failed(RemoteProtocolError("Server disconnected without sending a response."))
+        else:
+            sink.failed(RemoteProtocolError("peer closed connection without sending complete message body"))
+
     def _read_head(self, sink: ResponseSink, data: bytes) -> None:
         if self._held:
             data = self._held + data
@@ -210,23 +230,3 @@ class UpstreamConnection(asyncio.Protocol):
             self._pool.put(self)
         else:
             self.drop()
-
-    def eof_received(self) -> bool:
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        sink, self._sink = self._sink, None
-        self._transport = None
-        self._pool.forget(self)
-        if sink is None:
-            return
-        if self._state == self._CLOSE and exc is None:
-            sink.fed(b"", ended=True)
-        elif not self._spoke and self.served > 1 and (exc is None or isinstance(exc, BrokenPipeError)):
-            sink.resend()
-        elif exc is not None:
-            sink.failed(ReadError(str(exc) or type(exc).__name__))
-        elif self._state == self._HEAD:
-            sink.failed(RemoteProtocolError("Server disconnected without sending a response."))
-        else:
-            sink.failed(RemoteProtocolError("peer closed connection without sending complete message body"))
