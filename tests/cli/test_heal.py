@@ -51,6 +51,17 @@ def test_a_dry_run_says_where_each_session_goes_and_belongs_and_changes_nothing(
     assert (everything(hermes), names(hermes)) == (before, there)
 
 
+def test_the_commands_it_prints_name_the_same_home_and_the_same_decisions(
+    cli: Cli, hermes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HERMES_HOME")
+    command = ("heal", "hermes", "--home", str(hermes))
+    shown = cli(*command, "--choose", "bare=team-a").stdout
+    assert f"run: holdfast heal hermes --home {hermes} --choose bare=team-a --apply" in shown
+    assert f"holdfast heal hermes --home {hermes} --choose SESSION=ENTRY --apply" in cli(*command).stdout
+    assert f"holdfast heal hermes --home {hermes} --undo" in cli(*command, "--apply").stdout
+
+
 def test_apply_mends_what_is_certain_and_a_second_run_finds_nothing_to_do(cli: Cli, hermes: Path) -> None:
     result = cli("heal", "hermes", "--apply")
     assert result.exit_code == 1, "one session still cannot be placed"

@@ -169,7 +169,7 @@ _MINE = '[provider.team]  # mine\nurl = "https://mine.example/v1"\nkeys = ["env:
 def test_a_key_to_adopt_is_asked_for_with_the_command_that_adopts(cli: Cli, service: AmazeePlane) -> None:
     result = cli("provision", "adopt", "team", "--kind", "litellm", "--url", service.root)
     assert (result.exit_code, "there is no terminal to ask for the key on" in result.stderr) == (2, True)
-    assert f"run: holdfast provision adopt team --url {service.root} --from -" in result.stderr
+    assert f"run: holdfast provision adopt team --kind litellm --url {service.root} --from -" in result.stderr
 
 
 def test_an_entry_that_its_user_wrote_is_not_adopted_into(cli: Cli, service: AmazeePlane, home: Path) -> None:

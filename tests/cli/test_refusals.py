@@ -232,7 +232,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], list[str], int, list[str]]] = {
         foreign,
         ["session", "pin", "s", "mimo/mimo-pro"],
         2,
-        ["another program", "it was not changed", "run: holdfast doctor"],
+        ["another program", "it was left as it is", "run: holdfast doctor"],
     ),
     "a home that is initialised": (
         nothing,

@@ -57,7 +57,7 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
     try:
         shell.connect(program.name, attachment, path, root=root(context), token=str(token), keep=keep)
     except BaseException:
-        _forget(context, program.name)
+        _revoke(context, program.name)
         raise
     say(
         f"{program.title} is connected to the gateway at {root(context)} ({path})",
@@ -95,7 +95,7 @@ def root(context: CliContext) -> str:
     return Listen.parse(context.config.gateway.listen).url
 
 
-def alarms(context: CliContext) -> Iterator[tuple[str, str]]:
+def connected_programs(context: CliContext) -> Iterator[tuple[str, str]]:
     """Yield each connected program, and what changed since it was connected ("" when nothing did)."""
     from ..core.errors import HoldfastError
     from ..harness.attach import drift, receipt_of
@@ -192,11 +192,11 @@ def _undo(context: CliContext, name: str) -> str:
             f"holdfast: {plain(member)} was changed since, and was left as it is in {plain(receipt.path)}",
             err=True,
         )
-    _forget(context, name)
+    _revoke(context, name)
     return receipt.path
 
 
-def _forget(context: CliContext, name: str) -> None:
+def _revoke(context: CliContext, name: str) -> None:
     """Revoke the program's token, and remove its file and the receipt."""
     for token in context.store.tokens():
         if token.label == f"connect {name}" and token.revoked_at is None:

@@ -227,9 +227,9 @@ class _Examination:
 
     def connected(self) -> Iterator[Finding]:
         """Compare the programs that `connect` pointed to the gateway with what it wrote."""
-        from .connect import alarms
+        from .connect import connected_programs
 
-        for name, drifted in alarms(self.context):
+        for name, drifted in connected_programs(self.context):
             if drifted:
                 step = f"holdfast connect {name}   (writes it again; holdfast disconnect {name} removes it)"
                 yield Finding("connect", "wrong", drifted, step)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._files import quoted
-from .output import count, if_any, json_option, say, show_json, table
+from .output import command_of, count, if_any, json_option, say, show_json, table
 
 if TYPE_CHECKING:
     from ..importers.hermes_home import HermesHome
@@ -79,14 +79,15 @@ def hermes(
 
     if apply and undo:
         raise ConfigError("--apply and --undo exclude each other", next_step="holdfast heal hermes --help")
-    path = default_path()
+    path, command = default_path(), "holdfast heal hermes"
     if directory is not None:
         path = directory.expanduser()
+        command = command_of(command, "", {"home": str(path)})
     if undo:
         _undo(path, as_json)
         return 0
     home = read_home(path)
-    verdicts = _verdicts(home, chosen)
+    verdicts = _verdicts(home, chosen, command)
     changes = {
         verdict.row.id: (verdict.row.model_config, verdict.config)
         for verdict in verdicts
@@ -95,12 +96,21 @@ def hermes(
     backup = None
     if apply and changes:
         backup = hermes_db.heal(path, changes, lambda rows: _wrong_still(home, rows, verdicts))
-        verdicts = _verdicts(home, ())
+        verdicts = _verdicts(home, (), command)
     if as_json:
         show_json(_as_json(home, verdicts, list(changes) if apply else [], backup))
     else:
         _show(home, verdicts, everything=everything)
-        _say_next(home, verdicts, healable=len(changes), backup=backup, everything=everything)
+        if backup is not None:
+            say(
+                f"Repaired {count(len(changes), 'session')}. The file as it was: {backup}",
+                f"  to undo this: {command} --undo",
+            )
+        elif changes:
+            again = command_of(command, "", {"choose": chosen, "apply": True})
+            say(f"  run: {again}   (repairs {len(changes)}; stop hermes first)")
+        _say_unclear(verdicts, command, everything=everything)
+        _say_ignored(home)
     return int(any(verdict.state != "resumes" for verdict in verdicts))
 
 
@@ -118,9 +128,9 @@ def _undo(path: Path, as_json: bool) -> None:
         )
 
 
-def _verdicts(home: HermesHome, chosen: Iterable[str]) -> list[Verdict]:
+def _verdicts(home: HermesHome, chosen: Iterable[str], command: str) -> list[Verdict]:
     """Judge each session; `chosen` holds the user's own decisions, SESSION=ENTRY each. Raises ConfigError for
-    one that names no session or no entry."""
+    one that names no session or no entry; `command` with --all lists them."""
     from ..core.errors import ConfigError
     from ..importers import hermes_db
     from ..importers.hermes_rows import row_of
@@ -134,7 +144,7 @@ def _verdicts(home: HermesHome, chosen: Iterable[str]) -> list[Verdict]:
             names = ", ".join(known.name for known in home.entries) or "none"
             raise ConfigError(
                 f"--choose {session}={entry}: there is no such session or no such entry (entries: {names})",
-                next_step="holdfast heal hermes --all",
+                next_step=f"{command} --all",
             )
     return [judge(home, row, decisions.get(row.id)) for row in rows]
 
@@ -230,30 +240,25 @@ def _belongs(verdict: Verdict) -> str:
     return verdict.why + if_any(" ({})", " or ".join(verdict.candidates))
 
 
-def _say_next(
-    home: HermesHome, verdicts: Sequence[Verdict], *, healable: int, backup: Path | None, everything: bool
-) -> None:
-    """Print what was repaired or can be, with the commands for it, and what hermes does not use."""
-    if backup is not None:
-        say(
-            f"Repaired {count(healable, 'session')}. The file as it was: {backup}",
-            "  to undo this: holdfast heal hermes --undo",
-        )
-    elif healable:
-        say(f"  run: holdfast heal hermes --apply   (repairs {healable}; stop hermes first)")
+def _say_unclear(verdicts: Sequence[Verdict], command: str, *, everything: bool) -> None:
+    """Print how many sessions are doubtful or cannot be told, with the commands for them."""
     doubtful = sum(bool(verdict.note) for verdict in verdicts)
     if doubtful and not everything:
         say(
             f"  {count(doubtful, 'session')} may carry the name of another entry at the same URL",
-            "  run: holdfast heal hermes --all",
+            f"  run: {command} --all",
         )
     if any(verdict.state == "cannot be told" for verdict in verdicts):
-        say("  to decide yourself: holdfast heal hermes --choose SESSION=ENTRY --apply")
+        say(f"  to decide yourself: {command} --choose SESSION=ENTRY --apply")
+
+
+def _say_ignored(home: HermesHome) -> None:
+    """Print what is in the home and hermes does not use, and the homes of its profiles."""
     for what, why in home.ignored:
         say(f"  not used by hermes: {what}: {why}")
     profiles = home.path / "profiles"
     if profiles.is_dir():
         say(
-            f"  each directory in {profiles} is a home of its own",
+            f"  each directory in {profiles} is another home",
             f"  run: holdfast heal hermes --home {quoted(profiles)}/NAME",
         )

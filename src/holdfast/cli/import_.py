@@ -3,7 +3,6 @@ entries, and writes them with --apply."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .context import CliContext
-from .output import count, json_option, say, show_json
+from .output import Options, command_of, count, json_option, say, show_json
 
 if TYPE_CHECKING:
     from ..core.config import Config
@@ -100,25 +99,17 @@ def command(
         show_json(_as_json(done))
     else:
         _show(done)
-        again = _with_apply(program, path, only, copy_secrets=copy_secrets, sessions=sessions)
+        options: Options = {
+            "only": only,
+            "copy-secrets": copy_secrets,
+            "sessions": sessions,
+            "apply": True,
+        }
+        again = command_of(f"holdfast import {program}", str(path or ""), options)
         _say_entries(context, done, again=again, apply=apply)
         if sessions:
             _show_sessions(done, apply=apply)
     return int(apply and bool(planned.refused))
-
-
-def _with_apply(
-    program: str, path: Path | None, only: Sequence[str], *, copy_secrets: bool, sessions: bool
-) -> str:
-    """Return the command that writes what is planned."""
-    words = ["holdfast", "import", program]
-    if path is not None:
-        words.append(str(path))
-    for name in only:
-        words += ["--only", name]
-    flags = {"--copy-secrets": copy_secrets, "--sessions": sessions}
-    words += [flag for flag, given in flags.items() if given]
-    return shlex.join([*words, "--apply"])
 
 
 def _add_sessions(context: CliContext, done: _Import, path: Path | None, *, apply: bool) -> None:

@@ -13,7 +13,7 @@ from .endpoints import of_its_keys
 from .guards import refuse_while_used, sign_out
 from .key_history import History, lines_of
 from .key_login import login
-from .output import count, json_option, say, show_json, table
+from .output import command_of, count, json_option, say, show_json, table
 from .prompts import given_secret
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def add(
         known = next((key for key in entry.keys if key.ref == f"store:{stored_as}"), None)
         if known is not None:
             _check_lost(context, known)
-        again = f"holdfast key add {provider}"
+        again = command_of("holdfast key add", provider, {"label": label, **given})
         otherwise = f"{again} --from env:VARIABLE   (or --from - to read the key from standard input)"
         secret = given_secret(provider, from_stdin=ref == "-", otherwise=otherwise, again=again)
         if known is not None:

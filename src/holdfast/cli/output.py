@@ -4,8 +4,9 @@ from outside loses its control characters before it reaches a terminal."""
 from __future__ import annotations
 
 import json
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -13,6 +14,9 @@ from ..core.errors import HoldfastError
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _GAP = "  "
+
+Options = Mapping[str, str | Sequence[str] | bool | None]
+"""Options of a command line by name, without dashes: text, several texts, or a flag."""
 
 
 def say(*lines: str) -> None:
@@ -47,6 +51,20 @@ def if_any(template: str, value: object) -> str:
     if value is None or value == "":
         return ""
     return template.format(value)
+
+
+def command_of(command: str, argument: str, options: Options) -> str:
+    """Return a command line that a shell understands; options without a value are left out."""
+    words = [shlex.quote(argument)] if argument else []
+    for name, value in options.items():
+        if value is True:
+            words.append(f"--{name}")
+        elif isinstance(value, str):
+            words += [f"--{name}", shlex.quote(value)]
+        elif value:
+            for text in value:
+                words += [f"--{name}", shlex.quote(text)]
+    return " ".join([command, *words])
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:

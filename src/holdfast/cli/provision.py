@@ -13,7 +13,7 @@ import click
 
 from . import complete
 from .context import CliContext
-from .output import json_option, say, show_json, table
+from .output import command_of, json_option, say, show_json, table
 from .prompts import given_secret
 from .provision_options import ask_consent, has_live_key, kind_of, roles_of, settings_of, signed_in
 from .provision_views import provisioning_of, report, shown_roles, stored_record, view, ways_out, why
@@ -260,7 +260,7 @@ def adopt(
             roles=roles_of(roles),
             stored=stored,
         )
-        again = f"holdfast provision adopt {name} --url {url}"
+        again = command_of("holdfast provision adopt", name, {"kind": kind, "url": url, "role": roles})
         secret = given_secret(name, from_stdin=source == "-", otherwise=f"{again} --from -", again=again)
         report(provisioning.adopt(record, secret, url), as_json)
 

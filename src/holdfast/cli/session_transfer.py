@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import click
 from .._files import quoted
 from . import complete
 from .context import CliContext
-from .output import count, if_any, json_option, say, show_json, table
+from .output import command_of, count, if_any, json_option, say, show_json, table
 
 if TYPE_CHECKING:
     from ..core.identity import Pin
@@ -88,20 +87,13 @@ def move(
     if as_json:
         show_json([_view(item, apply=apply, late=item in late) for item in moves])
     else:
-        again = _with_apply(start, goal, models, key)
-        _show(moves, late, empty=f"no session is on provider '{start}'", again=None if apply else again)
+        again = None
+        if not apply:
+            options = {"from": start, "to": goal, "model": models, "key": key, "apply": True}
+            again = command_of("holdfast session move", "", options)
+        _show(moves, late, empty=f"no session is on provider '{start}'", again=again)
     stayed = [item for item in moves if item.to is None or item in late]
     return int(apply and bool(stayed))
-
-
-def _with_apply(start: str, goal: str, models: tuple[str, ...], key: str | None) -> str:
-    """Return the command that carries out a plan."""
-    words = ["holdfast", "session", "move", "--from", start, "--to", goal]
-    for pair in models:
-        words += ["--model", pair]
-    if key is not None:
-        words += ["--key", key]
-    return shlex.join([*words, "--apply"])
 
 
 def _view(item: Move, *, apply: bool, late: bool) -> dict[str, object]:
