@@ -74,7 +74,7 @@ def test_every_promise_is_held_when_only_our_own_transport_speaks_and_a_person_c
     assert list(home.iterdir()) == []
 
 
-def test_a_guess_where_we_should_ask_is_told_as_a_broken_promise(
+def test_a_guess_where_we_should_ask_is_reported_as_a_broken_promise(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def guess(config: Config, row: LegacyRow) -> Pin:

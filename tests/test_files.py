@@ -231,7 +231,7 @@ def test_a_lock_is_never_opened_behind_a_link(tmp_path: Path) -> None:
     assert not (tmp_path / "somebodys").exists()
 
 
-def test_a_lock_that_another_has_is_waited_for_and_then_told(tmp_path: Path) -> None:
+def test_a_lock_that_another_has_is_waited_for_and_then_reported(tmp_path: Path) -> None:
     with (tmp_path / ".file.lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         message = "is being changed by another process"
@@ -255,7 +255,7 @@ def test_a_lock_that_another_has_is_waited_for_and_then_told(tmp_path: Path) -> 
         (lambda path: path.symlink_to(path), "cannot read .*: Too many levels"),
     ],
 )
-def test_what_cannot_be_read_is_told_and_never_waited_for(
+def test_a_file_that_cannot_be_read_is_reported_and_never_waited_for(
     make: Callable[[Path], object], message: str, tmp_path: Path
 ) -> None:
     make(tmp_path / "file")

@@ -21,7 +21,7 @@ def test_every_public_name_is_there_and_is_the_one_we_use() -> None:
         testing.nothing  # noqa: B018
 
 
-def test_a_scripted_provider_answers_as_it_was_told_over_a_real_socket() -> None:
+def test_a_scripted_provider_answers_as_scripted_over_a_real_socket() -> None:
     with testing.ScriptedProvider([testing.status(429), testing.ok("hi")]) as provider:
         asked = {"model": "m", "messages": []}
         answers = [

@@ -235,7 +235,7 @@ def test_the_client_is_handed_the_tool_call(client: Client, gateway: Gateway) ->
 
 
 @every_client
-def test_a_refused_key_is_told_once_and_in_our_words(client: Client, gateway: Gateway) -> None:
+def test_a_refused_key_is_reported_once_and_in_our_words(client: Client, gateway: Gateway) -> None:
     before = len(gateway.provider.calls)
     report = ask(client, gateway, "error", "wrong/gpt-scripted")
     assert report["status"] == 401, report

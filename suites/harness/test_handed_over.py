@@ -139,7 +139,7 @@ def test_a_transient_refusal_of_a_good_key_is_not_noticed_by_the_program(
 
 
 @pytest.mark.parametrize("program", ["pi", "claude", "codex"])
-def test_a_refusal_that_stays_is_told_once_and_the_program_does_not_repeat_it(
+def test_a_refusal_that_stays_is_reported_once_and_the_program_does_not_repeat_it(
     program: str, on_stage: Stage
 ) -> None:
     on_stage.configure(FIRST[program])

@@ -116,7 +116,7 @@ def test_every_session_of_an_old_home_goes_on_at_a_gateway_with_the_token_of_the
     assert results == {name: expected(name) for name in SESSIONS}
 
 
-def test_every_kind_of_journal_line_of_an_old_home_is_told_in_words(cli: Cli, old: OldHome) -> None:
+def test_every_kind_of_journal_line_of_an_old_home_is_shown_in_words(cli: Cli, old: OldHome) -> None:
     with holdfast.open(old.path) as held:
         events = held.engine.store.journal(limit=10_000)
     kinds = {event.kind for event in events}

@@ -33,7 +33,7 @@ auth = "none"
         yield server
 
 
-def test_a_pin_that_works_is_told_step_by_step(cli: Cli, provider: ScriptedProvider) -> None:
+def test_a_pin_that_works_is_shown_step_by_step(cli: Cli, provider: ScriptedProvider) -> None:
     result = cli("check", "good/small")
     assert (result.exit_code, result.stderr) == (0, "")
     assert [line.split()[:2] for line in result.stdout.splitlines()] == [
@@ -75,7 +75,7 @@ def test_a_provider_alone_is_checked_without_a_call(cli: Cli, provider: Scripted
     assert "good/large" in cli("models", "--provider", "good").stdout
 
 
-def test_a_model_that_is_not_listed_is_told_with_near_names(cli: Cli, provider: ScriptedProvider) -> None:
+def test_a_model_that_is_not_listed_is_reported_with_near_names(cli: Cli, provider: ScriptedProvider) -> None:
     assert "'smal' is not one of them; similar: small" in cli("check", "good/smal").stdout
 
 
@@ -167,7 +167,7 @@ def test_a_provider_without_keys_says_how_to_give_it_one(
     assert result.exit_code == 2
 
 
-def test_an_answer_that_passes_by_is_repeated_and_told(cli: Cli, provider: ScriptedProvider) -> None:
+def test_a_failure_that_passes_is_retried_and_reported(cli: Cli, provider: ScriptedProvider) -> None:
     provider.follow([status(503), ok()])
     result = cli("check", "good/small")
     assert (result.exit_code, "after 2 requests" in result.stdout) == (0, True)

@@ -79,7 +79,7 @@ def test_apply_mends_what_is_certain_and_a_second_run_finds_nothing_to_do(cli: C
     assert everything(hermes) == before
 
 
-def test_the_users_word_settles_what_cannot_be_told(cli: Cli, hermes: Path) -> None:
+def test_the_users_choice_settles_what_is_unclear(cli: Cli, hermes: Path) -> None:
     result = cli("heal", "hermes", "--choose", "bare=team-b", "--apply")
     assert result.exit_code == 0
     assert configs(hermes)["bare"] == {"provider": "custom:team-b"}

@@ -189,7 +189,7 @@ def test_what_cannot_be_imported_is_refused_with_the_next_command(
 
 
 @pytest.mark.parametrize("program", ["litellm", "opencode", "pi", "codex"])
-def test_a_program_that_is_not_here_is_told_and_nothing_else(
+def test_a_program_that_is_not_here_is_reported_and_nothing_else(
     cli: Cli, home: Path, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -201,7 +201,7 @@ def test_a_program_that_is_not_here_is_told_and_nothing_else(
     )
 
 
-def test_what_was_written_before_a_failure_is_told(
+def test_what_was_written_before_a_failure_is_reported(
     cli: Cli, home: Path, hermes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from holdfast.core.errors import ConfigError

@@ -79,9 +79,7 @@ MISPLACED = [
 
 
 @pytest.mark.parametrize(("value", "url", "expected"), MISPLACED)
-def test_a_key_is_told_apart_by_how_it_begins_and_where_it_would_go(
-    value: str, url: str, expected: str
-) -> None:
+def test_a_key_is_recognised_by_its_prefix_and_its_host(value: str, url: str, expected: str) -> None:
     misplaced = presets.misplaced(value.startswith, [Endpoint(url)])
     assert (misplaced is None) == (not expected)
     if misplaced is not None:
@@ -89,7 +87,7 @@ def test_a_key_is_told_apart_by_how_it_begins_and_where_it_would_go(
         assert bool(misplaced.owners) == (expected == CERTAIN)
 
 
-def test_the_first_address_at_which_a_key_is_wrong_is_told() -> None:
+def test_the_first_address_at_which_a_key_is_wrong_is_reported() -> None:
     places = [
         Endpoint("https://llm.corp.example/v1"),
         Endpoint("https://api.anthropic.com", Dialect.ANTHROPIC_MESSAGES),
@@ -238,7 +236,7 @@ def astray(plan: Path) -> Path:
     return plan
 
 
-def test_a_key_that_is_given_to_another_presets_provider_is_told(cli: Cli, astray: Path) -> None:
+def test_a_key_that_is_given_to_another_presets_provider_is_reported(cli: Cli, astray: Path) -> None:
     added = cli("provider", "add", "other", "--preset", "mimo", "--key", "env:PLAN_KEY").stdout
     given = cli("key", "add", "payg", "--from", "-", "--label", "b", input="tp-9876543210\n").stdout
     for output in (added, given):

@@ -74,7 +74,7 @@ def test_an_old_word_is_refused_with_the_line_of_today(
         assert (refused.exit_code, refused.stderr.splitlines()[-1]) == (2, "  run: holdfast config upgrade")
 
 
-def test_other_mistakes_are_told_beside_an_old_word_with_their_own_lines(toml: Path) -> None:
+def test_other_mistakes_are_reported_beside_an_old_word_with_their_own_lines(toml: Path) -> None:
     write(toml, TABLE.replace('"b/m"]', '"nobody/m"]') + 'urls = "x"\n')
     assert problems(toml) == [
         ("holdfast.toml:1", "'ladder' is called 'fallback' now: write [fallback]", "holdfast config upgrade"),

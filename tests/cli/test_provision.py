@@ -58,7 +58,7 @@ def test_a_provider_is_set_up_verified_and_shown(cli: Cli, service: AmazeePlane,
     assert "sk-amazee" not in everything
 
 
-def test_an_unresolved_provider_is_told_and_healed(cli: Cli, service: AmazeePlane, home: Path) -> None:
+def test_an_unresolved_provider_is_reported_and_repaired(cli: Cli, service: AmazeePlane, home: Path) -> None:
     for path in LISTS:
         service.spoil(path, refusing(403, {"detail": "not allowed to call this route"}))
     result = cli("provision", "amazee", "--url", service.root, *ROLES, "--accept", "--json")
@@ -93,7 +93,7 @@ def test_a_lost_trial_is_explained_and_can_be_adopted(cli: Cli, service: AmazeeP
     assert (result.exit_code, service.minted) == (0, 1)
 
 
-def test_a_role_is_given_another_model_and_a_wrong_pattern_is_told(cli: Cli, service: AmazeePlane) -> None:
+def test_a_role_is_given_another_model_and_a_wrong_pattern_is_refused(cli: Cli, service: AmazeePlane) -> None:
     cli(
         "provision",
         "team",

@@ -259,7 +259,7 @@ def test_bad_input_is_refused_with_place_and_command_and_nothing_is_lost(
     assert contents(furnished) == before
 
 
-def test_all_mistakes_in_the_file_are_told_at_once(cli: Cli, furnished: Path) -> None:
+def test_all_mistakes_in_the_file_are_reported_at_once(cli: Cli, furnished: Path) -> None:
     added('[provider.x]\nurl = "ftp://x.example"\nmodel = "m"\n[settings]\nwait = 3')(furnished)
     message = cli("key", "list").stderr
     assert [
@@ -287,7 +287,7 @@ def test_errors_are_json_where_json_was_asked_for(cli: Cli, furnished: Path) -> 
     assert (usage["kind"], usage["exit_code"], usage["run"]) == ("Usage", 2, "holdfast key list --help")
 
 
-def test_an_unset_variable_is_told_by_list_doctor_and_check(
+def test_an_unset_variable_is_reported_by_list_doctor_and_check(
     cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("BOTH_KEY")
@@ -300,7 +300,7 @@ def test_an_unset_variable_is_told_by_list_doctor_and_check(
     assert (checked.exit_code, "tried env:BOTH_KEY: not set" in checked.stderr) == (2, True)
 
 
-def test_a_failing_program_is_told_with_its_exit_code_and_first_words(cli: Cli, furnished: Path) -> None:
+def test_a_failing_program_is_reported_with_its_exit_code_and_first_words(cli: Cli, furnished: Path) -> None:
     added(
         '[provider.x]\nurl = "http://127.0.0.1:9/v1"\n'
         "keys = [\"cmd:sh -c 'echo vault is locked >&2; exit 7'\"]"
@@ -311,7 +311,7 @@ def test_a_failing_program_is_told_with_its_exit_code_and_first_words(cli: Cli, 
     assert "exit code 7: vault is locked" in cli("doctor").stdout
 
 
-def test_a_package_of_another_owner_in_our_place_is_told_by_doctor(
+def test_a_package_of_another_owner_in_our_place_is_reported_by_doctor(
     cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("holdfast.cli.doctor.namesake", lambda: "0.5.1")
@@ -321,7 +321,7 @@ def test_a_package_of_another_owner_in_our_place_is_told_by_doctor(
     assert "uninstall -y holdfast holdfast-llm && " in examined.stdout
 
 
-def test_a_deleted_provider_is_told_by_every_command_that_meets_its_sessions(
+def test_a_deleted_provider_is_reported_by_every_command_that_meets_its_sessions(
     cli: Cli, furnished: Path
 ) -> None:
     cli("session", "pin", "s", "local/small")
@@ -363,7 +363,7 @@ def test_a_session_whose_row_cannot_be_read_is_listed_and_mended(cli: Cli, furni
     assert "healed: now on both/big" in cli("why", "s").stdout
 
 
-def test_a_home_that_cannot_be_made_is_told_with_its_place(
+def test_a_home_that_cannot_be_made_is_reported_with_its_place(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -379,7 +379,7 @@ def test_a_home_that_cannot_be_made_is_told_with_its_place(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="modes do not bind root")
-def test_a_read_only_home_is_told_and_left_as_it_is(cli: Cli, furnished: Path) -> None:
+def test_a_read_only_home_is_reported_and_left_as_it_is(cli: Cli, furnished: Path) -> None:
     before = contents(furnished)
     furnished.chmod(0o500)
     try:
@@ -442,7 +442,7 @@ def test_changes_of_a_store_that_is_gone_are_set_aside_when_asked(cli: Cli, furn
     assert (furnished / "state.db.aside-1-wal").read_bytes() == b"x" * 500
 
 
-def test_a_home_that_is_a_file_is_told_by_doctor_and_not_said_to_be_missing(
+def test_a_home_that_is_a_file_is_reported_by_doctor_and_not_called_missing(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "my file").write_text("in the way")
@@ -454,7 +454,7 @@ def test_a_home_that_is_a_file_is_told_by_doctor_and_not_said_to_be_missing(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="modes do not bind root")
-def test_a_home_that_may_not_be_looked_into_is_told_by_doctor(cli: Cli, furnished: Path) -> None:
+def test_a_home_that_may_not_be_read_is_reported_by_doctor(cli: Cli, furnished: Path) -> None:
     furnished.chmod(0)
     try:
         result = cli("doctor")

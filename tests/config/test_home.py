@@ -217,7 +217,7 @@ def test_a_bracket_inside_a_string_or_a_list_is_no_header() -> None:
         ),
     ],
 )
-def test_a_wrong_file_is_told_with_line_and_command(home: Home, text: str, messages: list[str]) -> None:
+def test_a_wrong_file_is_reported_with_line_and_command(home: Home, text: str, messages: list[str]) -> None:
     message = refused(home, text)
     assert not [part for part in messages if part not in message], message
     assert "sk-abc" not in message
@@ -225,7 +225,7 @@ def test_a_wrong_file_is_told_with_line_and_command(home: Home, text: str, messa
     assert home.config.read_text() == text
 
 
-def test_a_file_that_is_no_text_or_cannot_be_read_is_told(home: Home) -> None:
+def test_a_file_that_is_no_text_or_cannot_be_read_is_reported(home: Home) -> None:
     home.config.parent.mkdir()
     home.config.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"holdfast\.toml is not UTF-8 text"):
@@ -395,7 +395,7 @@ def test_a_secret_and_its_reference_belong_together(example: Home) -> None:
             config_file.add_key(example, "router", entry, secret)
 
 
-def test_a_key_that_nobody_has_is_told_with_the_nearest(example: Home) -> None:
+def test_a_key_that_nobody_has_is_reported_with_the_nearest(example: Home) -> None:
     with pytest.raises(ConfigError, match="provider 'mimo' has no key 'MIMO_KYE': did you mean 'MIMO_KEY'"):
         config_file.remove_key(example, "mimo", "MIMO_KYE")
 
@@ -441,7 +441,7 @@ def test_edits_at_the_same_time_lose_nothing(home: Home) -> None:
     assert sorted(config_file.load(home).providers) == names
 
 
-def test_a_place_that_cannot_be_written_is_told_with_place_and_command(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_reported_with_path_and_command(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     home = Home.at(tmp_path / "file" / "home")
     with pytest.raises(ConfigError) as caught:

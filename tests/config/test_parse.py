@@ -444,7 +444,7 @@ NO_REFERENCE = (
         ),
     ],
 )
-def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(
+def test_a_mistake_in_a_provider_is_reported_with_its_path_and_fix(
     table: dict[str, object], message: str
 ) -> None:
     assert problems({"provider": {"p": table}}) == [f"provider.p.{message}"]
@@ -528,13 +528,13 @@ def test_what_is_wrong_with_a_provider_is_told_with_its_place_and_its_mending(
         ),
     ],
 )
-def test_what_is_wrong_elsewhere_is_told_with_its_place_and_its_mending(
+def test_a_mistake_elsewhere_is_reported_with_its_path_and_fix(
     document: dict[str, object], message: str
 ) -> None:
     assert problems(document) == [message]
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     wrong = problems(
         {
             "provider": {"auto": {"keys": ["literal"], "url": "x"}, "p": {"urll": URL}},

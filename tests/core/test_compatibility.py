@@ -67,9 +67,7 @@ def test_a_maker_may_answer_with_its_own_name_for_the_chosen_model(chosen: str, 
         ("good-model", "auto"),
     ],
 )
-def test_what_is_another_model_by_its_maker_s_names_is_told_with_both_names(
-    chosen: str, answered: str
-) -> None:
+def test_another_model_by_its_maker_s_names_is_reported_with_both_names(chosen: str, answered: str) -> None:
     dropped = confirm_model(chosen_at_maker(chosen), answered)
     assert isinstance(dropped, ModelDropped)
     assert answered in dropped.what

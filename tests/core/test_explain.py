@@ -410,7 +410,7 @@ def test_an_endpoint_that_takes_no_key_and_wants_one_says_so() -> None:
 
 
 @pytest.mark.parametrize("kind", [C.AUTH_EXPIRED, C.NOT_ENTITLED])
-def test_what_only_a_key_can_lack_is_told_as_a_key_that_is_wanted(kind: FaultClass) -> None:
+def test_a_refusal_that_only_a_missing_key_explains_asks_for_a_key(kind: FaultClass) -> None:
     explanation = told(Fault(kind, status=403), connection=LOCAL, evidence=None)
     assert "127.0.0.1:8080 asks for a key" in explanation.what
     assert explanation.command == "holdfast key add den --from env:NAME"
@@ -531,7 +531,7 @@ def test_a_fallback_that_is_cooling_was_not_asked() -> None:
     )
 
 
-def test_an_attempt_that_was_answered_is_told_as_one() -> None:
+def test_an_attempt_that_was_answered_is_described_as_one() -> None:
     log = attempts((CONNECTION, 0, 1, None, "", False))
     assert (
         told(Fault(C.TRANSIENT, phase=Phase.POST_OUTPUT), *log).tried == "1 request with key 'a' (answered)."

@@ -115,7 +115,7 @@ def test_a_key_refused_while_it_is_renewed_is_a_dead_grant():
         ("ProxyError: 407 Proxy Authentication Required", "", "blocked", "proxy"),
     ],
 )
-def test_what_never_became_an_answer_is_told_apart_by_its_words(words, host, kind, cause):
+def test_a_request_without_an_answer_is_classified_by_its_error_text(words, host, kind, cause):
     fault = read(None, words.encode(), host=host)
     assert (str(fault.kind), fault.cause, fault.origin) == (kind, cause, Origin.NETWORK)
 

@@ -119,7 +119,7 @@ def lines(*rows: object) -> list[dict[str, object]]:
     ]
 
 
-def test_a_malformed_line_is_told_and_the_rest_goes_on():
+def test_a_malformed_line_is_reported_and_the_rest_goes_on():
     answers = lines(
         "{",
         "[1]",

@@ -157,7 +157,7 @@ def test_a_rejected_window_without_its_reset_is_still_a_window():
     assert after({"anthropic-ratelimit-unified-status": "rejected"}) == ("quota_window", None)
 
 
-def test_the_moment_is_told_beside_the_span():
+def test_the_moment_is_given_beside_the_span():
     fault = classify(Reply(429, (("retry-after", "30"),), b"{}"), profiles.load(None), now=NOW)
     assert (fault.kind, fault.reset_at) == (FaultClass.RATE_LIMITED, NOW + 30)
     assert "hint:retry-after" in fault.signs

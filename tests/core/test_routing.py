@@ -88,7 +88,7 @@ def test_the_command_for_a_chosen_key_that_is_gone_is_one_that_works_there(pin: 
 @pytest.mark.parametrize(
     ("label", "is_said"), [("k2", True), ("k9999", True), ("k0", False), ("old", False), ("k2a", False)]
 )
-def test_a_chosen_key_that_may_be_a_position_is_told_to_be_none_any_more(label: str, is_said: bool) -> None:
+def test_a_chosen_key_that_may_be_a_position_is_refused_as_one(label: str, is_said: bool) -> None:
     with pytest.raises(ConnectionLost) as lost:
         provider_of(ALL, Pin.parse("team-a/m1"), label)
     assert ("are no longer called by their position" in lost.value.what) is is_said
@@ -203,7 +203,7 @@ def test_a_row_that_no_or_several_entries_match_asks(row: LegacyRow, candidates:
         (LegacyRow("", URL, "m1"), f"it is not certain which provider of yours serves model 'm1' at {URL}"),
     ],
 )
-def test_a_row_that_names_nobody_is_told_in_a_sentence(row: LegacyRow, message: str) -> None:
+def test_a_row_without_a_provider_is_reported_in_a_sentence(row: LegacyRow, message: str) -> None:
     with pytest.raises(ConnectionLost) as lost:
         recover_pin(ALL, row)
     assert lost.value.what == message

@@ -468,7 +468,7 @@ def test_what_takes_no_key_is_known_under_a_name_of_its_own() -> None:
         ("gateway.example:65535", "http://gateway.example:65535"),
     ],
 )
-def test_an_address_to_listen_on_is_told_as_clients_of_this_machine_reach_it(text: str, url: str) -> None:
+def test_an_address_to_listen_on_is_shown_as_clients_of_this_machine_reach_it(text: str, url: str) -> None:
     assert Listen.parse(text).url == url
 
 

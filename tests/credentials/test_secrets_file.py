@@ -166,7 +166,7 @@ def test_a_file_that_cannot_be_set_aside_stays(file: SecretsFile, monkeypatch: p
     assert file.path.read_text() == "nonsense"
 
 
-def test_a_file_that_cannot_be_read_is_told(file: SecretsFile) -> None:
+def test_a_file_that_cannot_be_read_is_reported(file: SecretsFile) -> None:
     file.path.mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"cannot read .*secrets\.toml: Is a directory"):
         file.get("mimo", "b")
@@ -222,7 +222,9 @@ def test_homes_that_link_to_one_file_share_its_lock(
     assert ((tmp_path / "linked.toml").is_symlink(), file.labels("mimo")) == (True, ("b", "c"))
 
 
-def test_a_lock_that_is_never_released_is_told(file: SecretsFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_is_never_released_is_reported(
+    file: SecretsFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file.put("mimo", "b", Secret("value-of-b"))
     monkeypatch.setattr(_files, "_LOCK_PATIENCE", 0.0)
     with (file.path.parent / ".secrets.toml.lock").open("w") as other:

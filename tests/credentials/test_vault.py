@@ -294,7 +294,7 @@ def test_the_keyring_is_asked_by_service_and_user_and_kept(context: World) -> No
     assert "no entry: keyring set mimo you" in str(missing(context, "keyring:mimo/you"))
 
 
-def test_a_keyring_that_is_missing_or_broken_is_told_without_its_words(tmp_path: Path) -> None:
+def test_a_keyring_that_is_missing_or_broken_is_reported_without_its_words(tmp_path: Path) -> None:
     def absent() -> Any:
         raise ImportError
 
@@ -419,14 +419,14 @@ def test_processes_that_make_the_pepper_at_the_same_time_get_the_same(tmp_path: 
 
 
 @pytest.mark.parametrize("content", ["", "00ff", "not hexadecimal"])
-def test_a_damaged_pepper_is_told_and_kept(tmp_path: Path, content: str) -> None:
+def test_a_damaged_pepper_is_reported_and_kept(tmp_path: Path, content: str) -> None:
     (tmp_path / "pepper").write_text(content)
     with pytest.raises(ConfigError, match="pepper is damaged"):
         Vault(tmp_path / "secrets.toml").pepper()
     assert (tmp_path / "pepper").read_text() == content
 
 
-def test_a_pepper_that_cannot_be_read_or_made_is_told(tmp_path: Path) -> None:
+def test_a_pepper_that_cannot_be_read_or_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "pepper").mkdir()
     with pytest.raises(ConfigError, match=r"cannot read .*pepper: Is a directory"):
         Vault(tmp_path / "secrets.toml").pepper()

@@ -129,7 +129,9 @@ def test_every_program_of_the_librarys_page_runs_as_it_stands(reader: Path, tmp_
 @pytest.mark.parametrize(
     ("name", "pin"), [("openai_sync", "mimo-plan/mimo-v2.5-pro"), ("anthropic_streaming", "kimi/kimi-k2")]
 )
-def test_an_example_answers_and_goes_on_without_being_told_the_pin(name: str, pin: str, reader: Path) -> None:
+def test_an_example_answers_and_goes_on_without_the_pin_being_given(
+    name: str, pin: str, reader: Path
+) -> None:
     program = ROOT / "examples" / f"{name}.py"
     for arguments in (("issue-42", pin), ("issue-42",)):
         done = run(program, *arguments)
@@ -177,6 +179,6 @@ def test_what_the_configurations_page_calls_an_error_is_one(wrong: str) -> None:
         read(wrong)
 
 
-def test_every_public_name_is_told_on_the_librarys_page() -> None:
+def test_every_public_name_is_documented_on_the_librarys_page() -> None:
     page = (ROOT / "docs" / "reference" / "library.md").read_text(encoding="utf-8")
     assert not [name for name in holdfast.__all__ if f"{name}" not in page]

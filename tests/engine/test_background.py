@@ -73,7 +73,7 @@ def test_whoever_submits_waits_for_nobody_and_closing_waits_no_longer_than_it_ma
     assert desk.done == [1, 2]
 
 
-def test_an_error_is_counted_and_told_once_and_ends_nothing(desk: Desk) -> None:
+def test_an_error_is_counted_and_reported_once_and_ends_nothing(desk: Desk) -> None:
     errors: list[Exception] = []
     worker = BackgroundWorker("test", desk.work, most=10, failed=errors.append)
     for number in range(3):
@@ -85,9 +85,7 @@ def test_an_error_is_counted_and_told_once_and_ends_nothing(desk: Desk) -> None:
     assert [str(error) for error in errors] == ["0"]
 
 
-def test_an_error_that_nobody_asked_to_be_told_of_is_logged(
-    desk: Desk, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_error_without_a_handler_is_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     worker = BackgroundWorker("holdfast-test", desk.work, most=10)
     worker.submit(ValueError("a full disk"))
     worker.close(10)

@@ -251,7 +251,7 @@ def test_a_key_replaced_in_its_source_is_used_at_once(context: World) -> None:
     assert request_run.outcome.fault is None
 
 
-def test_a_variable_that_is_unset_is_told_with_its_name_and_nothing_is_sent(context: World) -> None:
+def test_a_variable_that_is_unset_is_reported_with_its_name_and_nothing_is_sent(context: World) -> None:
     engine = context.engine()
     context.environ.clear()
     request_run = context.run(engine)
@@ -358,7 +358,7 @@ def test_the_model_list_is_asked_for_once_in_ten_minutes_and_its_failure_blames_
     assert not cooling.hard, "the model's verdict, none of the key"
 
 
-def test_a_plan_key_at_the_pay_as_you_go_host_is_told_the_hosts_of_its_plan(context: World) -> None:
+def test_a_plan_key_at_the_pay_as_you_go_host_is_refused_with_the_hosts_of_its_plan(context: World) -> None:
     context.write(
         '[provider.mimo]\nurl = "https://api.xiaomimimo.com/v1"\nkeys = ["env:MIMO_A", "env:PLAN"]\n'
     )

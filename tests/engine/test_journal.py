@@ -159,5 +159,5 @@ def test_the_attempts_of_a_request_read_in_order() -> None:
     ]
 
 
-def test_without_a_clock_the_journal_is_told_in_utc() -> None:
+def test_without_a_clock_the_journal_is_shown_in_utc() -> None:
     assert why([Event(NOW, SessionRemoved(), "issue-42")]) == ["2026-03-02 14:00:00 UTC  removed"]

@@ -82,7 +82,7 @@ SWITCHED = Event(NOW + 1, SessionSwitched(before="p/m", key="b"), "s", pin="q/m"
         (lambda store: sessions.remove(store, broken(store)), None, [Event(NOW + 2, SessionRemoved(), "s")]),
     ],
 )
-def test_every_choice_is_stored_and_told_in_one_step(
+def test_every_choice_is_stored_and_journalled_in_one_step(
     store: MemoryStore,
     change: Callable[[MemoryStore], object],
     row: Session | None,
@@ -103,7 +103,7 @@ def test_every_choice_is_stored_and_told_in_one_step(
         lambda store: sessions.pin(store, BrokenSession("s", {"version": "many"}, "why"), NEXT),
     ],
 )
-def test_a_choice_that_somebody_else_overtook_is_refused_and_not_told(
+def test_a_choice_that_another_one_overtook_is_refused_and_not_journalled(
     store: MemoryStore, change: Callable[[MemoryStore], object]
 ) -> None:
     sessions.create(store, ROW)
@@ -113,6 +113,6 @@ def test_a_choice_that_somebody_else_overtook_is_refused_and_not_told(
     assert store.journal() == [CREATED]
 
 
-def test_a_session_that_is_gone_already_is_not_told_to_be_removed(store: MemoryStore) -> None:
+def test_a_session_that_is_gone_already_is_not_journalled_as_removed(store: MemoryStore) -> None:
     assert sessions.remove(store, ROW) is False
     assert store.journal() == []

@@ -144,7 +144,7 @@ def test_a_provider_is_shown_with_what_its_keys_did_and_what_rests(engine: Any) 
     assert (gone["read"], gone["evidence"], gone["resting"]) == (False, [], [])
 
 
-def test_sessions_and_requests_are_told_with_their_story(engine: Any) -> None:
+def test_sessions_and_requests_are_shown_with_their_history(engine: Any) -> None:
     _, rows = asked(engine, "/holdfast/sessions")
     assert {row["id"] for row in rows} == {"a", "b"}
     _, session = asked(engine, "/holdfast/session/a")

@@ -202,7 +202,7 @@ def test_an_answer_that_breaks_at_any_byte_is_asked_for_again_and_never_handed_o
 
 
 @pytest.mark.parametrize("resets", [True, False])
-def test_a_stream_that_breaks_at_any_byte_is_repeated_before_its_output_and_told_after(
+def test_a_stream_that_breaks_at_any_byte_is_repeated_before_its_output_and_reported_after(
     gateway: Any, resets: bool
 ) -> None:
     reply = chunked(EVENTS)
@@ -310,7 +310,7 @@ def test_a_provider_that_stalls_is_given_up_in_time_before_and_after_its_output(
     assert b"silent for 0.15 s" in got
 
 
-def test_a_client_that_waits_long_for_its_stream_is_told_that_we_are_here(
+def test_a_client_that_waits_long_for_its_stream_gets_a_sign_of_life(
     gateway: Any, provider: ScriptedProvider
 ) -> None:
     plane = gateway(provider, bounds=Bounds(look_every=0.02, comment=0.1))

@@ -131,7 +131,7 @@ def test_an_answer_that_is_reset_at_any_byte_is_asked_for_again_in_every_dialect
 
 
 @pytest.mark.parametrize("route", STREAMS)
-def test_a_stream_that_is_reset_at_any_byte_is_repeated_or_told_and_never_ends_well_by_itself(
+def test_a_stream_that_is_reset_at_any_byte_is_repeated_or_reported_and_never_ends_well_by_itself(
     gateway: Any, route: str
 ) -> None:
     stream = STREAMS[route]

@@ -28,7 +28,7 @@ def told(log: Log, written: list[bytes]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in written]
 
 
-def test_what_went_wrong_inside_is_told_with_its_place_and_without_its_words(
+def test_an_error_inside_is_logged_with_its_location_and_without_its_words(
     log: Log, written: list[bytes]
 ) -> None:
     bridge = Bridge(log)
@@ -52,7 +52,7 @@ def test_what_went_wrong_inside_is_told_with_its_place_and_without_its_words(
     assert b"client's words" not in written[0]
 
 
-def test_a_flood_of_refusals_is_told_by_its_number(
+def test_a_flood_of_refusals_is_logged_by_its_number(
     log: Log, written: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.5
@@ -68,7 +68,7 @@ def test_a_flood_of_refusals_is_told_by_its_number(
     assert len(lines) == 20 + 1 + 20 + 1
 
 
-def test_every_refusal_is_told_where_every_request_is(written: list[bytes]) -> None:
+def test_every_refusal_is_logged_where_every_request_is(written: list[bytes]) -> None:
     log = Log(access=True, write=written.append)
     for _ in range(100):
         log.finished(LocalResponse("", 401, "invalid_token"))

@@ -146,7 +146,7 @@ def test_what_clients_make_up_becomes_no_label() -> None:
     assert samples["metrics_dropped_total"] == 0
 
 
-def test_labels_without_room_are_told_and_disturb_no_other_number() -> None:
+def test_labels_without_room_are_counted_and_disturb_no_other_number() -> None:
     metrics = Metrics()
     metrics.finished(Done(GOOD))
     for number in range(4_000):

@@ -27,7 +27,7 @@ def told(plane: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_another_model_is_told_in_a_header_and_written_down_once(
+def test_another_model_is_named_in_a_header_and_written_down_once(
     gateway: Any, provider: ScriptedProvider, route: str, streams: bool
 ) -> None:
     provider.follow([ok(model="scripted-1-2026-01-01"), ok(model="scripted-lite")])

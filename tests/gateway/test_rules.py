@@ -103,7 +103,7 @@ def test_a_provider_that_does_not_speak_the_dialect_is_named_with_what_it_speaks
     assert b"openai-chat" in body
 
 
-def test_a_broken_configuration_is_told_and_a_lost_choice_is_a_conflict(
+def test_a_broken_configuration_is_reported_and_a_lost_choice_is_a_conflict(
     gateway: Any, provider: ScriptedProvider
 ) -> None:
     plane = gateway(provider)
@@ -232,7 +232,7 @@ def test_http_1_0_gets_an_answer_without_chunks_and_the_connection_closes(
     assert got.endswith(b"data: [DONE]\n\n")
 
 
-def test_who_sends_too_slowly_is_told_and_who_says_nothing_is_closed(
+def test_a_client_that_sends_too_slowly_is_refused_and_a_silent_one_is_closed(
     gateway: Any, provider: ScriptedProvider
 ) -> None:
     plane = gateway(provider, bounds=Bounds(look_every=0.02, idle=0.1, head=0.1, body=0.1))
@@ -296,7 +296,7 @@ def test_side_routes_are_answered_at_once_or_later_and_fail_without_a_trace(
     assert plane.raw(request("/nowhere", b"", method="GET", connection="close")).startswith(b"HTTP/1.1 404 ")
 
 
-def test_a_store_that_is_away_behind_an_admin_page_is_told_as_what_it_is(
+def test_a_store_that_is_away_behind_an_admin_page_is_reported_as_such(
     gateway: Any, provider: ScriptedProvider
 ) -> None:
     got = gateway(provider).raw(request("/away", b"", method="GET", connection="close"))
@@ -304,7 +304,7 @@ def test_a_store_that_is_away_behind_an_admin_page_is_told_as_what_it_is(
     assert json.loads(got.partition(b"\r\n\r\n")[2])["error"]["code"] == "store_unavailable"
 
 
-def test_a_path_that_is_no_route_is_told_which_routes_there_are(
+def test_an_unknown_path_is_refused_with_the_routes_there_are(
     gateway: Any, provider: ScriptedProvider
 ) -> None:
     code, _, body = gateway(provider).post("v1/v1/chat", chat())
@@ -314,7 +314,7 @@ def test_a_path_that_is_no_route_is_told_which_routes_there_are(
     assert "/v1/chat/completions" in error["message"]
 
 
-def test_a_wrong_method_is_told_which_one_is_right(gateway: Any, provider: ScriptedProvider) -> None:
+def test_a_wrong_method_is_refused_with_the_right_one(gateway: Any, provider: ScriptedProvider) -> None:
     got = gateway(provider).raw(request("chat/completions", b"", method="GET", connection="close"))
     assert got.startswith(b"HTTP/1.1 405 ")
     assert b"allow: POST\r\n" in got

@@ -54,7 +54,7 @@ def test_it_tells_one_line_with_its_place_and_the_first_token_and_a_restart_keep
         )
 
 
-def test_a_person_is_told_how_to_point_the_sdks_at_it(home: Path) -> None:
+def test_the_start_shows_a_person_how_to_point_the_sdks_at_it(home: Path) -> None:
     write_config(home, "")
     command = [sys.executable, "-m", "holdfast", "serve", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(
@@ -99,7 +99,7 @@ def test_what_cannot_be_served_is_refused_before_anything_begins(
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_port_that_is_taken_is_told_also_when_another_gateway_has_it(workers: str, home: Path) -> None:
+def test_a_port_that_is_taken_is_reported_also_when_another_gateway_has_it(workers: str, home: Path) -> None:
     write_config(home, "")
     with socket.create_server(("127.0.0.1", 0)) as other:
         done = begun(home, "--listen", f"127.0.0.1:{other.getsockname()[1]}", "--workers", workers)
@@ -166,7 +166,7 @@ def test_a_module_that_lies_in_the_directory_where_it_is_called_is_not_run(
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_told_to_end_it_lets_a_running_stream_end_and_takes_nothing_new(workers: str, home: Path) -> None:
+def test_a_first_signal_lets_a_running_stream_end_and_takes_nothing_new(workers: str, home: Path) -> None:
     slow = Behaviour(text=" ".join(map(str, range(30))), event_delay=0.1)
     with ScriptedProvider(slow) as behind:
         write_config(home, provider("p", behind.url))
@@ -213,7 +213,7 @@ def test_a_stream_that_outlives_the_patience_is_cut_and_that_is_logged(workers: 
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_told_twice_it_cuts_what_is_running(workers: str, home: Path) -> None:
+def test_a_second_signal_cuts_what_is_running(workers: str, home: Path) -> None:
     with ScriptedProvider(Behaviour(text=" ".join("abcdefghijklmnopqrstuvwxyz"), event_delay=0.5)) as behind:
         write_config(home, provider("p", behind.url))
         with serving(home, "--workers", workers) as served, served.stream() as stream:

@@ -56,7 +56,7 @@ def test_every_event_of_the_log_is_documented(text: str) -> None:
     assert not [event for event in events - {"log-lines-lost"} if f"`{event}`" not in text]
 
 
-def test_every_setting_of_the_gateway_is_told_where_it_matters(text: str) -> None:
+def test_every_setting_of_the_gateway_is_documented_where_it_matters(text: str) -> None:
     assert not [
         setting.name
         for setting in fields(GatewaySettings)

@@ -195,7 +195,7 @@ def test_somebody_decided_about_every_error_that_a_client_may_see() -> None:
 @pytest.mark.parametrize(
     "kind", [kind for kind in EVERY_ERROR if kind is not NoSession], ids=lambda kind: kind.__name__
 )
-def test_an_error_of_ours_is_told_alike_by_both_faces(
+def test_an_error_of_ours_is_reported_alike_by_both_faces(
     kind: type[HoldfastError], plane: Running, fails: Fails
 ) -> None:
     error = made(kind)
@@ -212,7 +212,7 @@ def test_an_error_of_ours_is_told_alike_by_both_faces(
 
 
 @pytest.mark.parametrize("kind", list(FaultClass))
-def test_a_fault_is_told_alike_by_both_faces(
+def test_a_fault_is_reported_alike_by_both_faces(
     kind: FaultClass, plane: Running, ends: Callable[[Fault], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plane.holdfast.engine.store, "now", lambda: 1_772_460_000.0)
@@ -247,7 +247,7 @@ ANSWERED: dict[FaultClass, Behaviour] = {
 
 
 @pytest.mark.parametrize("kind", ANSWERED)
-def test_what_a_provider_refuses_is_told_alike_by_both_faces(
+def test_what_a_provider_refuses_is_reported_alike_by_both_faces(
     kind: FaultClass, gateway: StartGateway, provider: ScriptedProvider
 ) -> None:
     speaks = (
@@ -357,7 +357,7 @@ def test_every_refusal_says_what_to_do_next(name: str) -> None:
     assert error.headers["x-should-retry"] == "false"
 
 
-def test_an_error_without_a_next_step_of_its_own_is_told_with_one() -> None:
+def test_an_error_without_a_next_step_of_its_own_is_reported_with_one() -> None:
     error = from_error(HoldfastError("what is wrong"))
     assert error.details["next_step"] == "holdfast doctor"
     assert error.message == "what is wrong\n  run: holdfast doctor"

@@ -112,7 +112,7 @@ def test_a_private_authority_is_trusted_where_the_environment_names_it_and_conne
     ],
     ids=["another host's", "unknown authority"],
 )
-def test_a_certificate_that_is_not_the_providers_is_told_and_nothing_is_sent(
+def test_a_certificate_that_is_not_the_providers_is_reported_and_nothing_is_sent(
     gateway: StartGateway,
     monkeypatch: pytest.MonkeyPatch,
     certificate: str,

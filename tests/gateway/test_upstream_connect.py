@@ -105,7 +105,7 @@ def test_socks_is_given_the_name_and_resolves_it_itself() -> None:
         ("ftp", b"", "not supported"),
     ],
 )
-def test_a_proxy_that_does_not_let_us_through_is_told_apart_from_the_provider(
+def test_a_proxy_that_does_not_let_us_through_is_distinguished_from_the_provider(
     scheme: str, answer: bytes, message: str
 ) -> None:
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -59,7 +59,7 @@ def test_what_the_program_keeps_for_itself_is_begun_once_and_never_overwritten(t
     assert (tmp_path / "settings.json").read_text() == '{"theme": "dark"}'
 
 
-def test_a_file_that_the_program_rewrote_is_told_and_still_removed(tmp_path: Path) -> None:
+def test_a_file_that_the_program_rewrote_is_reported_and_still_removed(tmp_path: Path) -> None:
     with apply.claimed(tmp_path, "s"):
         apply.lay_out(PLAN, tmp_path, write_private)
         (tmp_path / "models.json").write_text("{}")
@@ -114,7 +114,7 @@ def test_a_second_run_of_a_session_is_refused_with_the_process_that_has_it(tmp_p
         pass
 
 
-def test_a_place_that_cannot_be_written_is_told_before_anything_starts(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_is_reported_before_anything_starts(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("x")
     with (

@@ -132,7 +132,7 @@ def test_what_is_written_holds_neither_key_nor_token_and_nothing_is_lost_of_what
         assert (word in FILES[name][1]) <= (word in written)
 
 
-def test_each_program_is_told_every_model_that_it_can_use_as_a_pin(cli: Cli, user_home: Path) -> None:
+def test_each_program_gets_every_model_that_it_can_use_as_a_pin(cli: Cli, user_home: Path) -> None:
     for name in CONNECTABLE:
         assert cli("connect", name, "--pin", "both/big").exit_code == 0, name
     pi = jsonc.parse((user_home / ".pi/agent/models.json").read_text())["providers"]["holdfast"]
@@ -212,7 +212,7 @@ def test_a_program_that_wrote_its_file_anew_keeps_what_it_wrote_without_ours(
     assert json.loads(path.read_text()) == {"theme": "light", "env": {"FOO": "1"}}
 
 
-def test_what_somebody_made_of_ours_is_theirs_and_told(cli: Cli, user_home: Path) -> None:
+def test_an_edited_setting_of_ours_is_kept_and_reported(cli: Cli, user_home: Path) -> None:
     path = furnish(user_home, "claude")
     cli("connect", "claude")
     path.write_text(path.read_text().replace("http://127.0.0.1:4555", "https://mine.example"))

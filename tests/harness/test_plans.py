@@ -130,7 +130,7 @@ def test_pi_shows_a_key_as_the_endpoint_wants_it_by_reference() -> None:
     assert document(made, "settings.json") == {}
 
 
-def test_claude_code_is_told_by_settings_that_beat_a_project_and_every_alias_means_the_pin() -> None:
+def test_claude_code_gets_settings_that_beat_a_project_and_every_alias_means_the_pin() -> None:
     made = plan("claude", MESSAGES)
     env = document(made, "holdfast-settings.json")["env"]
     assert env["ANTHROPIC_BASE_URL"] == GATEWAY[MESSAGES]
@@ -163,7 +163,7 @@ def test_claude_code_shows_a_key_and_headers_as_the_endpoint_wants_them() -> Non
         plan("claude", MESSAGES, direct=True, auth=Auth.API_KEY)
 
 
-def test_codex_is_told_everything_by_overrides_that_its_own_parser_understands() -> None:
+def test_codex_gets_everything_in_overrides_that_its_own_parser_understands() -> None:
     settings = overrides(plan("codex", RESPONSES, "exec", "hi"))
     assert settings["model_provider"] == "holdfast-my_plan"
     assert settings["model"] == PIN.model
@@ -226,7 +226,7 @@ def test_opencode_gets_its_whole_configuration_in_one_variable(
         (("session", "list"), ("session", "list")),
     ],
 )
-def test_opencode_is_told_its_model_again_where_a_request_begins(
+def test_opencode_gets_its_model_again_where_a_request_begins(
     given: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
     assert plan("opencode", CHAT, *given).argv[1:] == expected
@@ -270,7 +270,7 @@ def test_continue_reads_one_yaml_file_with_a_reference_for_the_key() -> None:
     assert headed["requestOptions"] == {"headers": {"x-team": "a"}}
 
 
-def test_aider_is_told_address_and_all_its_models_by_arguments_that_beat_a_project() -> None:
+def test_aider_gets_address_and_all_its_models_in_arguments_that_beat_a_project() -> None:
     made = plan("aider", CHAT, headers=(("x-team", "a"),))
     flags = dict(zip(made.argv[1::2], made.argv[2::2], strict=False))
     assert {flags[flag] for flag in ("--model", "--weak-model", "--editor-model")} == {f"openai/{PIN.model}"}
@@ -324,7 +324,7 @@ def test_crush_and_goose_are_planned_from_their_documentation_and_marked_so() ->
     }
 
 
-def test_everything_that_stands_in_the_way_is_told_at_once() -> None:
+def test_all_obstacles_are_reported_at_once() -> None:
     with pytest.raises(CannotHandOver) as caught:
         plan(
             "qwen",
@@ -362,7 +362,7 @@ def test_a_refusal_ends_with_the_way_out(name: str, auth: Auth, step: str) -> No
     assert step in caught.value.next_step
 
 
-def test_a_program_that_is_too_old_is_told_how_to_become_newer() -> None:
+def test_a_program_that_is_too_old_is_refused_with_the_way_to_update_it() -> None:
     with pytest.raises(
         CannotHandOver, match=r"version 0\.60\.0 is installed, and we need 0\.73\.1 or newer"
     ) as caught:

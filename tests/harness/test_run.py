@@ -127,7 +127,7 @@ def test_recovery_works_beneath_the_program(cli: Cli, context: Path, provider: S
     assert "with key 'spare' answered 1" in result.stderr
 
 
-def test_another_model_than_the_pin_s_is_refused_by_the_gateway_and_told_loudly(
+def test_another_model_than_the_pin_s_is_refused_by_the_gateway_and_reported(
     cli: Cli, context: Path, provider: ScriptedProvider
 ) -> None:
     result = run(cli, "ask=lite", "report=report", "exit=0")
@@ -171,7 +171,7 @@ def test_a_run_without_requests_claims_nothing(cli: Cli, context: Path) -> None:
     assert "holdfast: no request arrived" in run(cli, "exit=0").stderr
 
 
-def test_a_file_that_the_program_rewrote_is_told(cli: Cli, context: Path) -> None:
+def test_a_file_that_the_program_rewrote_is_reported(cli: Cli, context: Path) -> None:
     assert "Pi rewrote models.json while it ran" in run(cli, "rewrite").stderr
 
 
@@ -209,7 +209,7 @@ def test_direct_gives_the_provider_s_own_address_and_the_key_in_one_variable(
     assert "called the provider directly: Holdfast saw none of its requests" in result.stderr
 
 
-def test_an_older_program_is_told_in_its_own_dialect(
+def test_an_older_program_gets_settings_in_its_own_dialect(
     cli: Cli, context: Path, monkeypatch: pytest.MonkeyPatch, provider: ScriptedProvider
 ) -> None:
     monkeypatch.setenv("FAKE_VERSION", "0.76.0")
@@ -275,7 +275,7 @@ def test_a_refusal_names_the_providers_that_would_do(
     )
 
 
-def test_a_home_that_cannot_be_written_is_told_and_nothing_starts(
+def test_a_home_that_cannot_be_written_is_reported_and_nothing_starts(
     cli: Cli, context: Path, home: Path, provider: ScriptedProvider
 ) -> None:
     (home / "run").write_text("a file where the directory should be")

@@ -79,7 +79,7 @@ def test_a_home_without_sessions_has_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"this is no database, and long enough for sqlite to say so" * 20, b""])
-def test_a_file_that_is_no_database_is_told_apart(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_database_is_reported_as_such(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "state.db").write_bytes(content)
     with pytest.raises(ConfigError, match="cannot be read as Hermes's sessions"):
         hermes_db.read(tmp_path / "state.db")
@@ -122,7 +122,7 @@ def test_undo_restores_byte_for_byte_and_once(home: Path) -> None:
         hermes_db.undo(home)
 
 
-def test_a_restore_that_a_full_disk_stops_is_told_and_changes_nothing(
+def test_a_restore_that_a_full_disk_stops_is_reported_and_changes_nothing(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hermes_db.heal(home, CHANGE, fine)
@@ -201,7 +201,7 @@ def test_nothing_is_healed_while_another_program_has_the_file_open(
     )
 
 
-def test_a_gateway_that_runs_is_told_by_its_pid_file_and_a_dead_one_is_not(home: Path) -> None:
+def test_a_gateway_that_runs_is_recognised_by_its_pid_file_and_a_dead_one_is_not(home: Path) -> None:
     (home / "gateway.pid").write_text(f'{{"pid": {os.getpid()}, "kind": "gateway"}}')
     with pytest.raises(hermes_db.InUse, match="the gateway runs"):
         hermes_db.heal(home, CHANGE, fine)

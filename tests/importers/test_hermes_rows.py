@@ -161,7 +161,7 @@ def judged(home: HermesHome, row: dict[str, Any], chosen: str | None = None) -> 
         ),
     ],
 )
-def test_a_row_resumes_goes_to_the_wrong_place_or_cannot_be_told(
+def test_a_row_resumes_goes_to_the_wrong_provider_or_is_unclear(
     tmp_path: Path, row: dict[str, Any], state: str, today: str, belongs: str | None
 ) -> None:
     verdict = judged(home_of(tmp_path), row)
@@ -237,7 +237,7 @@ def test_a_healed_row_keeps_what_else_it_says_and_names_no_other_url_than_its_en
         ("model: {provider: xai}", {"id": "s"}, "xai with hermes's key for xai"),
     ],
 )
-def test_where_a_session_goes_today_is_told_with_its_host_and_key(
+def test_a_session_is_shown_with_the_host_and_key_it_uses_today(
     tmp_path: Path, config: str, row: dict[str, Any], expected: str
 ) -> None:
     assert str(judged(home_of(tmp_path, config), row).today) == expected
@@ -255,7 +255,7 @@ def test_an_entry_is_found_by_every_name_that_hermes_knows_it_by(tmp_path: Path)
     assert home.named("auto") is None
 
 
-def test_what_hermes_would_not_use_is_told_and_never_a_candidate(tmp_path: Path) -> None:
+def test_an_entry_that_hermes_would_not_use_is_reported_and_never_a_candidate(tmp_path: Path) -> None:
     config = f"""\
 providers:
   off: {{api: {A}, enabled: false}}

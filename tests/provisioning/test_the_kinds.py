@@ -156,7 +156,7 @@ def test_an_accounts_key_whose_answer_was_lost_is_found_by_its_name(rig: Rig, sp
     assert rig.gateway.minted == 1
 
 
-def test_a_wrong_code_or_a_region_that_is_not_there_is_told(rig: Rig) -> None:
+def test_a_wrong_code_or_a_region_that_is_not_there_is_reported(rig: Rig) -> None:
     with rig.open() as held:
         provisioning = held.provisioning
         record = signed_in(rig, provisioning)

@@ -90,7 +90,7 @@ def test_row_4_a_limit_is_waited_out_instead_of_being_prolonged(rig: Rig) -> Non
     assert rig.gateway.attempts == 1
 
 
-def test_row_5_and_6_a_broken_record_is_told_and_neither_crashes_nor_counts_as_none(rig: Rig) -> None:
+def test_row_5_and_6_a_broken_record_is_reported_and_neither_crashes_nor_counts_as_none(rig: Rig) -> None:
     rig.start()
     for text in ('{"litellm_token": "sk-', "{}"):
         rig.sql("UPDATE provision SET record = ?", text)
@@ -98,7 +98,7 @@ def test_row_5_and_6_a_broken_record_is_told_and_neither_crashes_nor_counts_as_n
     assert rig.gateway.minted == 1
 
 
-def test_row_7_a_list_of_another_shape_is_read_or_told(rig: Rig) -> None:
+def test_row_7_a_list_of_another_shape_is_read_or_reported(rig: Rig) -> None:
     for path in LISTS:
         rig.gateway.spoil(path, refusing(200, ["claude-sonnet-4-5", 7, None]))
     ready = rig.start(roles={"answer": ["*sonnet*"]})
@@ -147,7 +147,7 @@ def test_row_11_a_model_that_the_key_may_not_use_is_no_dead_key(rig: Rig, code: 
     assert (rig.record().bound, rig.record().missing) == ({"expand": "claude-haiku-4-5"}, ("answer",))
 
 
-def test_row_12_a_blocked_key_is_told_apart_by_its_words(rig: Rig) -> None:
+def test_row_12_a_blocked_key_is_recognised_by_its_words(rig: Rig) -> None:
     blocked = _error(
         401,
         "auth_error",
@@ -174,7 +174,7 @@ def test_row_13_a_model_withdrawn_after_it_was_chosen_is_resolved_again_once(rig
     assert rig.gateway.minted == 1
 
 
-def test_row_14_one_role_of_two_is_told_without_an_empty_name(rig: Rig) -> None:
+def test_row_14_one_role_of_two_is_reported_without_an_empty_name(rig: Rig) -> None:
     del rig.gateway.models["claude-haiku-4-5"]
     heard: list[dict[str, str]] = []
     ready = rig.start(on_models=lambda pins: heard.append({role: str(pin) for role, pin in pins.items()}))
@@ -202,7 +202,7 @@ def test_row_15_another_key_does_not_inherit_the_models_of_the_one_before(rig: R
     assert rig.record().epoch == old.epoch + 1
 
 
-def test_row_16_a_key_that_may_use_no_model_is_told_apart_from_a_list_that_could_not_be_had(
+def test_row_16_a_key_that_may_use_no_model_differs_from_a_list_that_could_not_be_had(
     rig: Rig,
 ) -> None:
     empty, away = status(200, {"data": []}), status(503, "away")

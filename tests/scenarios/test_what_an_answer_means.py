@@ -91,7 +91,7 @@ def test_a_401_on_a_good_key_passes(stage: Stage) -> None:
         "worked and how it was tested."
     ),
 )
-def test_a_key_that_was_withdrawn_is_told_as_such(stage: Stage) -> None:
+def test_a_key_that_was_withdrawn_is_reported_as_such(stage: Stage) -> None:
     stage.own("a")
     plan = stage.provider([ok(), refused()])
     stage.write(entry("plan", plan, "a"))
@@ -318,7 +318,7 @@ def test_an_error_before_the_first_word_is_recovered_from(stage: Stage, dialect:
     here="The client gets an error; nothing is sent again, no end is invented, and the journal shows it.",
 )
 @pytest.mark.parametrize("dialect", [CHAT, MESSAGES])
-def test_a_stream_that_breaks_off_is_told_as_broken(stage: Stage, dialect: Any) -> None:
+def test_a_stream_that_breaks_off_is_reported_as_broken(stage: Stage, dialect: Any) -> None:
     stage.own("a")
     plan = stage.provider(truncated(2))
     stage.write(entry("plan", plan, "a"))
@@ -337,7 +337,7 @@ def test_a_stream_that_breaks_off_is_told_as_broken(stage: Stage, dialect: Any) 
         "one is written."
     ),
 )
-def test_a_wrong_door_is_told_as_such(stage: Stage) -> None:
+def test_a_wrong_endpoint_is_reported_as_such(stage: Stage) -> None:
     stage.own("a", "b")
     right, wrong = stage.provider(), stage.provider(refused())
     stage.write(entry("right", right, "a"), entry("wrong", wrong, "a", "b"))

@@ -269,7 +269,7 @@ def test_a_url_in_the_environment_moves_nobody(stage: Stage) -> None:
         "or journal."
     ),
 )
-def test_which_key_served_is_told_and_the_key_is_nowhere(stage: Stage) -> None:
+def test_the_key_that_served_is_named_and_its_value_is_never_shown(stage: Stage) -> None:
     stage.own("a", "b")
     plan = stage.provider(
         only_keys([value_of("b")], otherwise=refused(f"Incorrect API key provided: {value_of('a')}"))

@@ -43,7 +43,7 @@ def test_the_messages_are_those_that_were_read() -> None:
     )
 
 
-def test_every_class_is_told_in_four_lines_that_end_with_a_command() -> None:
+def test_every_class_is_explained_in_four_lines_that_end_with_a_command() -> None:
     explanations = [(title, str(explanation)) for title, _, explanation in messages()]
     assert {FaultClass(title.partition(":")[0].partition(" ")[0]) for title, _ in explanations} == set(
         FaultClass

@@ -147,7 +147,7 @@ def test_one_passing_refusal_costs_nothing(stage: Stage, passing: Behaviour) -> 
     elsewhere="While all keys rest, an empty key is sent, or the program's own 429 hides the cause.",
     here="The true last answer with the time of its end, from memory; nothing is sent.",
 )
-def test_while_all_keys_rest_the_true_reason_is_told(stage: Stage) -> None:
+def test_while_all_keys_cool_down_the_true_reason_is_given(stage: Stage) -> None:
     stage.own("a", "b")
     plan = stage.provider(broke())
     stage.write(entry("plan", plan, "a", "b"))

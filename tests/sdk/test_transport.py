@@ -152,7 +152,7 @@ def test_an_answer_from_memory_reaches_no_provider(provider: ScriptedProvider, c
 @pytest.mark.parametrize(
     ("path", "shape"), [("/chat/completions", {"error"}), ("/messages", {"type", "error"})]
 )
-def test_a_choice_that_no_longer_resolves_is_told_in_the_callers_dialect(
+def test_a_choice_that_no_longer_resolves_is_reported_in_the_callers_dialect(
     path: str, shape: set[str], client_for: Any
 ) -> None:
     response = client_for(
@@ -309,7 +309,7 @@ def streamed(client: Any, path: str = "/chat/completions") -> bytes:
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
-def test_a_stream_passes_byte_for_byte_and_is_told_to_have_ended_well(
+def test_a_stream_passes_byte_for_byte_and_is_recorded_as_ended_well(
     dialect: Dialect, provider: ScriptedProvider, client_for: Any, module: Any
 ) -> None:
     provider.follow(lambda seen: ok("grüße aus dem watt " * 30))

@@ -351,7 +351,7 @@ def test_a_key_that_has_ended_is_never_read_on_the_event_loop(home: Path, author
         (lambda: ("token", time.time() - 1), "has expired already"),
     ],
 )
-def test_a_function_that_gives_no_key_is_told_without_its_words(
+def test_a_function_that_gives_no_key_is_reported_without_its_words(
     home: Path, authority: Authority, supply: Any, message: str
 ) -> None:
     (home / "holdfast.toml").write_text(authority.config().replace("oauth:corp", "call:corp"))

@@ -130,7 +130,7 @@ def test_what_is_no_store_of_ours_is_refused_by_name_and_left_as_it_was(
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_damage_that_shows_later_is_told_when_it_is_met(filled: Path) -> None:
+def test_damage_that_shows_later_is_reported_when_it_is_met(filled: Path) -> None:
     size = filled.stat().st_size
     with filled.open("r+b") as file:
         file.seek(4096)
@@ -249,7 +249,7 @@ def powerless() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("name", ["state.db", "new.db", "deeper/state.db"])
-def test_a_directory_that_cannot_be_written_is_told_with_its_path(powerless: Path, name: str) -> None:
+def test_a_directory_that_cannot_be_written_is_reported_with_its_path(powerless: Path, name: str) -> None:
     with pytest.raises(StoreError, match=re.escape(f"{powerless / name}")) as error:
         SqliteStore(powerless / name)
     assert error.value.next_step == "holdfast doctor"

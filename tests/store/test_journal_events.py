@@ -191,7 +191,7 @@ def details(made: type) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize(("kind", "text", "detail"), STORED)
-def test_lines_that_this_release_did_not_write_tell_what_they_told(
+def test_lines_that_this_release_did_not_write_are_read_unchanged(
     kind: str, text: str, detail: Detail
 ) -> None:
     assert read(kind, json.loads(text)) == detail

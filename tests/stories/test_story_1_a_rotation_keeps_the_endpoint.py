@@ -306,7 +306,7 @@ def test_a_key_of_its_own_endpoint_goes_there_and_nowhere_else(house: House) -> 
     assert keys_seen(europe) == ["eu"] * 3
 
 
-def test_a_wrong_door_is_told_as_such_and_no_key_pays_for_it(house: House) -> None:
+def test_a_wrong_endpoint_is_reported_as_such_and_no_key_pays_for_it(house: House) -> None:
     house.own("a", "b")
     plan = house.provider(wrong_door())
     house.write(f'[provider.plan]\nurl = "{plan.url}"\nmodels = ["m1"]\nkeys = ["env:KEY_A", "env:KEY_B"]\n')

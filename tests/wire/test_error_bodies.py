@@ -196,7 +196,7 @@ def test_an_overflow_keeps_the_words_on_which_programs_compact(dialect: Dialect)
 
 
 @pytest.mark.parametrize(("status", "cause"), [(408, None), (504, None), (524, None), (None, "timeout")])
-def test_a_timeout_is_told_as_a_gateway_timeout(status: int | None, cause: str | None) -> None:
+def test_a_timeout_is_reported_as_a_gateway_timeout(status: int | None, cause: str | None) -> None:
     kind = kind_of_fault(Fault(C.TRANSIENT, status=status, cause=cause))
     assert (kind.name, kind.status, kind.anthropic_status, kind.anthropic_type) == (
         "transient",
@@ -270,5 +270,5 @@ def test_an_answer_from_memory_says_so_and_shows_no_attempt_and_no_past_reset() 
         ),
     ],
 )
-def test_nobody_behind_us_is_told_to_wait_longer_than_a_minute(fault: Fault, headers: dict[str, str]) -> None:
+def test_no_client_is_asked_to_wait_longer_than_a_minute(fault: Fault, headers: dict[str, str]) -> None:
     assert retry_headers(fault, NOW) == headers
