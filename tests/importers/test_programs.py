@@ -148,7 +148,7 @@ def test_litellm_gives_one_entry_for_each_place_with_its_keys_as_a_pool(tmp_path
     for part in (
         "azure",
         "its model names no provider",
-        "'gone' was not carried",
+        "'gone' was not imported",
         "master_key",
         "context_window_fallbacks",
         "it is the pin openai/gpt-5 here",
@@ -222,7 +222,7 @@ def test_opencode_gives_its_providers_with_their_references(tmp_path: Path) -> N
     assert values(imported)["togetherai"] == ["togetherai"]
     for part in (
         "headers of 'relay' (x)",
-        "'@ai-sdk/amazon-bedrock' speaks no dialect",
+        "'@ai-sdk/amazon-bedrock' uses no supported dialect",
         "made of variables",
         "off: it is one of disabled_providers",
         "declared/b",

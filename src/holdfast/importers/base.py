@@ -152,7 +152,7 @@ class ResultBuilder:
                 fallbacks.append((pin, kept))
             for other in others:
                 if other not in kept:
-                    self.leave_out(f"{other} as a fallback for {pin}", "its provider was not carried")
+                    self.leave_out(f"{other} as a fallback for {pin}", "its provider was not imported")
         return ImportResult(tuple(self.entries.values()), tuple(fallbacks), tuple(self.left_out))
 
     def _is_imported(self, pin: str) -> bool:

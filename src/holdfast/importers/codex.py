@@ -74,7 +74,7 @@ class _Provider:
         url, preset = word(self.raw.get("base_url")), preset_for("codex", self.name)
         shown = f"{self.name} ({self.location})"
         if dialect is None:
-            builder.leave_out(shown, f"wire_api '{wire_api}' is not one that we speak")
+            builder.leave_out(shown, f"wire_api '{wire_api}' is not supported")
             return
         if not url and not preset:
             builder.leave_out(shown, "it has no base_url")

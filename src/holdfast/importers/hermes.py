@@ -193,7 +193,7 @@ def _add_fallbacks(builder: ResultBuilder, home: HermesHome, names: Mapping[str,
     if not owner or not home.model:
         builder.leave_out(
             "the fall-back chain",
-            "the provider of the default model was not carried: write [fallback] in holdfast.toml",
+            "the provider of the default model was not imported: write [fallback] in holdfast.toml",
         )
         return
     pins = []
@@ -214,7 +214,7 @@ def _name_here(called: str, entry: HermesEntry | None, names: Mapping[str, str])
 
 
 def _pin(config: Config, verdict: Verdict, entries: Sequence[HermesEntry]) -> Pin:
-    """Return the pin that a session's row means. Raises HoldfastError when that cannot be told."""
+    """Return the pin that a session's row means. Raises HoldfastError when it is unclear."""
     row, owner = verdict.row, verdict.belongs
     if owner is None:
         raise HoldfastError(_with_candidates(verdict.why, verdict.candidates))

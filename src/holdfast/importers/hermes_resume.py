@@ -1,4 +1,4 @@
-"""The place that hermes-agent 0.19.0 sends a session to when it is resumed today."""
+"""The destination of a session in hermes-agent 0.19.0 when it is resumed today."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def host_of(url: str) -> str:
 
 
 def goes_to(home: HermesHome, row: Row) -> Destination:
-    """Return the place that hermes sends the session to when it is resumed in its TUI or desktop program, or
+    """Return the destination of a session that is resumed in hermes's TUI or desktop program, or
     over ACP if it began there. (`hermes --resume` on the plain command line takes the default of the day
     whatever the row says.)"""
     if row.source == "acp":

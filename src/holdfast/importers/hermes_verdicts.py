@@ -1,4 +1,5 @@
-"""For each session that Hermes stored: where it would go today, and which entry its row belongs to (story 0).
+"""For each session that Hermes stored: its destination today, and the entry that its row belongs to (story
+0).
 
 Pure: values in, verdicts out. Hermes stores the resolved class `custom` for every entry of the user's, and
 finds the entry again by URL, the first at that URL winning, else the current default
@@ -35,9 +36,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All that is known about one session. `belongs` is the name that its row should have (`custom:team-b`),
-    None when that cannot be told; `config` is the `model_config` that says so, None when nothing has to
-    change."""
+    """The verdict on one session. `belongs` is the name that its row should have (`custom:team-b`), None when
+    that is unclear; `config` is the `model_config` with that name, None when nothing has to change."""
 
     row: Row
     state: State

@@ -222,6 +222,6 @@ def _add_fallbacks(builder: ResultBuilder, settings: Mapping[str, Any], pins: Ma
                 names = [word(name) for name in then]
             missing = [name for name in (group, *names) if name not in pins]
             if missing:
-                builder.leave_out(f"the fallback of '{group}'", f"'{missing[0]}' was not carried")
+                builder.leave_out(f"the fallback of '{group}'", f"'{missing[0]}' was not imported")
             else:
                 builder.fallbacks[pins[group]] = tuple(pins[name] for name in names)

@@ -103,7 +103,7 @@ class _Provider:
         shown, preset = f"{self.name} ({self.location})", preset_for("opencode", self.name)
         dialect = _DIALECTS.get(self.package or _USUAL_PACKAGES.get(self.name, _USUAL_PACKAGE))
         if dialect is None:
-            builder.leave_out(shown, f"'{self.package}' speaks no dialect of ours")
+            builder.leave_out(shown, f"'{self.package}' uses no supported dialect")
             return
         if not self.url and not preset:
             builder.leave_out(shown, "it has no baseURL, and no preset has its name")

@@ -70,7 +70,7 @@ class _Provider:
         for api in self._apis(models):
             dialect = DIALECTS.get(api or "chat")
             if dialect is None:
-                builder.leave_out(shown, f"api '{api}' is not one that we speak")
+                builder.leave_out(shown, f"api '{api}' is not supported")
                 return
             dialects.add(dialect)
         if not self.url and not preset:
