@@ -10,9 +10,10 @@ from itertools import cycle
 from holdfast.core.changes import Cooldown, Evidence
 from holdfast.core.faults import Fault, FaultClass, Reply, Scope
 from holdfast.core.health import HealthRegistry
-from holdfast.core.identity import Dialect, Endpoint, Key, Provider, ProviderName, Route
+from holdfast.core.identity import Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.key_selection import DecisionContext, select_key
 from holdfast.core.request_flow import flow
+from holdfast.core.routes import Route
 from holdfast.core.steps import Answer, Call, Outcome
 from holdfast.providers import profiles
 

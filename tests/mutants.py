@@ -48,8 +48,8 @@ MUTANTS = (
     Mutant(
         "default-url",
         "core/identity.py",
-        "for endpoint in key.endpoints if key is not None and key.endpoints else self.endpoints:",
-        "for endpoint in self.endpoints:",
+        "            endpoints = key.endpoints\n",
+        "            endpoints = self.endpoints\n",
         "a key with an endpoint of its own is used there and nowhere else (story 1)",
         "tests/core/test_identity.py",
     ),
@@ -95,7 +95,7 @@ MUTANTS = (
     ),
     Mutant(
         "foreign-spare",
-        "core/identity.py",
+        "core/routes.py",
         "if len(spares) != len(self.spares):",
         "if len(spares) > len(self.spares):",
         "a route refuses spare keys of another provider",
@@ -144,8 +144,8 @@ MUTANTS = (
     Mutant(
         "everybody-probes",
         "core/request_flow.py",
-        "told = yield from _shared_check(run, failure)",
-        "told = None",
+        "check = yield from _shared_check(run, failure)",
+        "check = _Check.OURS",
         "a key that worked and is refused gets one shared probe (story 4)",
         "tests/core/test_request_flow.py",
     ),
@@ -160,8 +160,8 @@ MUTANTS = (
     Mutant(
         "wrong-door-rotates",
         "core/recovery_policy.py",
-        "C.BAD_REQUEST, C.UNKNOWN), Rule()\n",
-        "C.BAD_REQUEST, C.UNKNOWN), Rule(rotate=True)\n",
+        "**dict.fromkeys(_USER_MUST_ACT, Rule()),",
+        "**dict.fromkeys(_USER_MUST_ACT, Rule(rotate=True)),",
         "a wrong endpoint blames no key and rotates none (story 1)",
         "tests/core/test_request_flow.py",
     ),
@@ -176,10 +176,10 @@ MUTANTS = (
     Mutant(
         "self-made-fallback",
         "core/routing.py",
-        "for fallback in fallback_chain.then if fallback_chain is not None else ():",
+        "        return ()\n    routes: list[Route] = []\n    for fallback in chain.then:",
         (
-            "for fallback in fallback_chain.then if fallback_chain is not None else tuple(Pin(name, "
-            "pin.model) for name in config.providers if name != pin.provider):"
+            "        pass\n    routes: list[Route] = []\n    for fallback in chain.then if chain else "
+            "[Pin(name, pin.model) for name in config.providers if name != pin.provider]:"
         ),
         "only a fallback that the user wrote may answer",
         "tests/core/test_routing.py",
@@ -203,7 +203,7 @@ MUTANTS = (
     Mutant(
         "turn-without-end",
         "core/session.py",
-        "return now < self.until + (return_after if checked else 0.0) + TURN_PATIENCE",
+        "return now < last",
         "return True",
         "a fallback ends by itself, also in the middle of a turn",
         "tests/core/test_small_values.py",
@@ -234,9 +234,9 @@ MUTANTS = (
     ),
     Mutant(
         "sent-twice",
-        "core/request_flow.py",
-        "return ((self.call.replayable and not self.call.passthrough) or not self.sent) and (",
-        "return (",
+        "core/request_state.py",
+        "        if not repeatable and self.sent:\n            return False\n",
+        "",
         "a body that cannot be replayed is sent once",
         "tests/core/test_request_flow.py",
     ),

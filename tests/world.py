@@ -11,9 +11,10 @@ from holdfast.core.changes import Change, CooldownStarted
 from holdfast.core.config import Limits
 from holdfast.core.faults import Phase, Reply
 from holdfast.core.health import HealthRegistry
-from holdfast.core.identity import Auth, Dialect, Endpoint, Key, Provider, ProviderName, Route, Strategy
+from holdfast.core.identity import Auth, Dialect, Endpoint, Key, Provider, ProviderName, Strategy
 from holdfast.core.key_selection import DecisionContext
 from holdfast.core.request_flow import flow
+from holdfast.core.routes import Route
 from holdfast.core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
 from holdfast.providers import profiles
 

@@ -86,7 +86,7 @@ def steps(rule: Rule) -> str:
         (f"sends again up to {rule.retries} times (first after about {since(rule.base)})", rule.retries),
         ("uses another key of the same provider", rule.rotate),
         ("asks for the list of models, to name similar ones", rule.relist),
-        ("uses your fallback", rule.active_fallback),
+        ("uses your fallback", rule.fall_back),
         ("does not use this key again until its value or the URL changes", rule.barred),
         (f"{COOLDOWNS.get(rule.scope or Scope.REQUEST)} {length(rule)}", rule.cool),
     ]
@@ -149,7 +149,7 @@ SCOPES = {
 
 def row(case: str, rule: Rule) -> str:
     """Return one row of the overview."""
-    flags = (rule.probe, rule.refresh, rule.rotate, rule.active_fallback)
+    flags = (rule.probe, rule.refresh, rule.rotate, rule.fall_back)
     cells = [rule.retries or "", *("yes" if flag else "" for flag in flags), cooldown(rule)]
     return f"| {case} | {' | '.join(map(str, cells))} |\n"
 

@@ -23,16 +23,8 @@ from holdfast.core.changes import (
 from holdfast.core.config import Config, Limits
 from holdfast.core.errors import HoldfastError
 from holdfast.core.health import HealthRegistry
-from holdfast.core.identity import (
-    Dialect,
-    Endpoint,
-    FallbackChain,
-    Key,
-    Pin,
-    Provider,
-    ProviderName,
-    Strategy,
-)
+from holdfast.core.identity import Dialect, Endpoint, Key, Pin, Provider, ProviderName, Strategy
+from holdfast.core.routes import FallbackChain
 from holdfast.core.routing import LegacyRow, fallback_routes_for, recover_pin, route_for
 from holdfast.core.session import ActiveFallback, Session
 from holdfast.core.steps import Call, Outcome, Send

@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.core.errors import ConfigError, ConnectionLost, HoldfastError, NotReady, Problem, SecretMissing
 
-PROBLEM = Problem("provider.x.url", "is no URL", fix="write https://…", place="holdfast.toml:3")
+PROBLEM = Problem("provider.x.url", "is no URL", fix="write https://…", location="holdfast.toml:3")
 FACTS: list[tuple[HoldfastError, dict[str, Any]]] = [
     (HoldfastError("wrong"), {}),
     (ConfigError("wrong"), {}),

@@ -507,7 +507,7 @@ def test_a_key_that_could_not_be_read_was_not_sent() -> None:
     )
     explanation = told(fault, evidence=None)
     assert explanation.tried == "nothing was sent; key 'a' could not be read."
-    assert explanation.said == "The error was: “SecretMissing: variable MIMO_KEY is not set”"
+    assert explanation.quote == "The error was: “SecretMissing: variable MIMO_KEY is not set”"
     assert explanation.where.endswith("key 'a' …3f9A (env:MIMO_KEY)")
 
 
@@ -539,8 +539,8 @@ def test_an_attempt_that_was_answered_is_described_as_one() -> None:
 
 
 def test_an_answer_without_words_is_said_to_have_none() -> None:
-    assert told(Fault(C.BLOCKED, status=403)).said == "The provider said (HTTP 403): nothing"
-    assert told(Fault(C.TRANSIENT)).said == ""
+    assert told(Fault(C.BLOCKED, status=403)).quote == "The provider said (HTTP 403): nothing"
+    assert told(Fault(C.TRANSIENT)).quote == ""
 
 
 @pytest.mark.parametrize("shown", ["****", "", "sk-live-0123456789abcdef", "… and more"])

@@ -15,7 +15,7 @@ from holdfast.core.classify import classify
 from holdfast.core.config import Limits
 from holdfast.core.faults import FaultClass, Reply, Scope
 from holdfast.core.health import HealthRegistry
-from holdfast.core.response_parser import LONGEST_HINT
+from holdfast.core.retry_hints import LONGEST_HINT
 from holdfast.providers import profiles
 from world import BAD_KEY, BROKE, THROTTLED, Sim, call, key, provider, reply, route
 

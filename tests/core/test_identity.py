@@ -15,14 +15,13 @@ from holdfast.core.identity import (
     Connection,
     Dialect,
     Endpoint,
-    FallbackChain,
     Key,
     Pin,
     Provider,
     ProviderName,
-    Route,
     is_loopback,
 )
+from holdfast.core.routes import FallbackChain, Route
 from world import CHAT, key, provider, route
 
 MIMO = provider("mimo", "a", "b")

@@ -113,7 +113,7 @@ def test_a_list_is_read_in_any_shape_and_no_failure_is_an_empty_list(
 ) -> None:
     read = read_list(status, body if isinstance(body, bytes) else json.dumps(body).encode(), "as told")
     assert (read.kind, [offer.name for offer in read.offers]) == (kind, names)
-    assert status == 200 or read.told == "as told"
+    assert status == 200 or read.detail == "as told"
 
 
 def test_of_several_sources_the_first_with_names_counts_and_any_may_know_the_mode() -> None:

@@ -23,7 +23,7 @@ from holdfast.core.provisioning_state import (
     State,
     Step,
     answered,
-    awaits,
+    expects,
     failed,
     granted,
     intend,
@@ -97,7 +97,7 @@ def test_a_move_raises_the_version_and_dates_the_state() -> None:
     again = first.to(State.INTENT, 9.0)
     assert (first.version, first.since, again.version, again.since) == (1, 5.0, 2, 5.0)
     assert again.to(State.INTENT, 11.0, "mint_unknown", "x" * 999).since == 11.0
-    assert len(again.to(State.INTENT, 11.0, "mint_unknown", "x" * 999).told) == 300
+    assert len(again.to(State.INTENT, 11.0, "mint_unknown", "x" * 999).detail) == 300
 
 
 # -- what comes next
@@ -224,10 +224,10 @@ def test_an_unknown_outcome_ends_where_nothing_is_paid_twice(
 
 def test_a_late_reply_belongs_to_the_intent_and_not_to_whoever_holds_the_lease() -> None:
     lost = unknown(intent(Capability.ONE_SHOT), NOW, "cut off")
-    assert awaits(lost, "i1")
-    assert not awaits(lost, "i2")
+    assert expects(lost, "i1")
+    assert not expects(lost, "i2")
     assert granted(lost, NOW, url="https://p.example", key="store:k").state is State.PROVISIONED
-    assert not awaits(key_only(), "i1")
+    assert not expects(key_only(), "i1")
 
 
 def test_a_new_key_voids_what_belonged_to_the_one_before() -> None:
@@ -273,16 +273,16 @@ def test_one_role_of_two_is_usable_and_the_other_is_looked_for_later() -> None:
 @pytest.mark.parametrize(
     ("listing", "state", "reason"),
     [
-        (Listing(Listed.EMPTY, told="the list is empty"), State.UNRESOLVABLE, "no_model_allowed"),
+        (Listing(Listed.EMPTY, detail="the list is empty"), State.UNRESOLVABLE, "no_model_allowed"),
         (
             Listing(Listed.OK, (OfferedModel("gpt-5"), OfferedModel("titan-embed"))),
             State.UNRESOLVABLE,
             "no_model_fits",
         ),
-        (Listing(Listed.FORBIDDEN, told="HTTP 403"), State.PROVISIONED, "list_forbidden"),
-        (Listing(Listed.UNREACHABLE, told="HTTP 500"), State.PROVISIONED, "list_unreachable"),
-        (Listing(Listed.MALFORMED, told="no list"), State.PROVISIONED, "list_malformed"),
-        (Listing(Listed.REFUSED, told="HTTP 401"), State.PROVISIONED, "key_refused"),
+        (Listing(Listed.FORBIDDEN, detail="HTTP 403"), State.PROVISIONED, "list_forbidden"),
+        (Listing(Listed.UNREACHABLE, detail="HTTP 500"), State.PROVISIONED, "list_unreachable"),
+        (Listing(Listed.MALFORMED, detail="no list"), State.PROVISIONED, "list_malformed"),
+        (Listing(Listed.REFUSED, detail="HTTP 401"), State.PROVISIONED, "key_refused"),
     ],
 )
 def test_a_list_that_names_no_model_says_why_and_is_asked_again_later(
@@ -295,7 +295,7 @@ def test_a_list_that_names_no_model_says_why_and_is_asked_again_later(
         30.0,
         "store:amazee-1",
     )
-    assert after.told == (listing.told or "none of these does it: gpt-5")
+    assert after.detail == (listing.detail or "none of these does it: gpt-5")
     twice = listed(after, listing, NOW)
     assert twice.next_at - NOW == 60.0
 

@@ -7,7 +7,8 @@ import pytest
 
 from holdfast.core.config import Config
 from holdfast.core.errors import ConnectionLost
-from holdfast.core.identity import Auth, Dialect, Endpoint, FallbackChain, Pin, Provider, ProviderName
+from holdfast.core.identity import Auth, Dialect, Endpoint, Pin, Provider, ProviderName
+from holdfast.core.routes import FallbackChain
 from holdfast.core.routing import (
     LegacyRow,
     fallback_routes_for,

@@ -20,7 +20,7 @@ from holdfast.core.changes import (
     subject,
 )
 from holdfast.core.compatibility import dialect_for, same_model
-from holdfast.core.config import Config, Listen
+from holdfast.core.config import Config
 from holdfast.core.errors import (
     CannotHandOver,
     ConfigError,
@@ -368,7 +368,7 @@ def test_a_failure_sent_before_the_last_verdict_adds_nothing_to_it() -> None:
         ),
         (SecretMissing("no key", tried=["env:A: not set"]), ["  tried env:A: not set"]),
         (
-            ConfigError("wrong:", problems=[Problem("p.url", "is no URL", place="f:3")], next_step="x"),
+            ConfigError("wrong:", problems=[Problem("p.url", "is no URL", location="f:3")], next_step="x"),
             ["  f:3: p.url: is no URL", "  run: x"],
         ),
         (CannotHandOver("no dialect"), []),
@@ -455,39 +455,3 @@ def test_what_takes_no_key_is_known_under_a_name_of_its_own() -> None:
         subject(Scope.MODEL, NO_KEY, route(provider("local")).connection)
         == "model:m1@https://local.example/v1"
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "url"),
-    [
-        ("127.0.0.1:4141", "http://127.0.0.1:4141"),
-        ("0.0.0.0:80", "http://127.0.0.1:80"),
-        ("[::]:80", "http://[::1]:80"),
-        ("[::1]:0", "http://[::1]:0"),
-        ("::1:80", "http://[::1]:80"),
-        ("gateway.example:65535", "http://gateway.example:65535"),
-    ],
-)
-def test_an_address_to_listen_on_is_shown_as_clients_of_this_machine_reach_it(text: str, url: str) -> None:
-    assert Listen.parse(text).url == url
-
-
-@pytest.mark.parametrize(
-    "text", ["", "4141", ":4141", " :4141", "h:", "h:http", "h:65536", "h:-1", "h:٣", "h:1.5"]
-)
-def test_what_is_no_address_to_listen_on_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="is no address to listen on"):
-        Listen.parse(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "others"),
-    [("127.0.0.1:1", False), ("[::1]:1", False), ("0.0.0.0:1", True), ("[::]:1", True), ("10.0.0.1:1", True)],
-)
-def test_an_address_that_others_reach_must_be_meant(text: str, others: bool) -> None:
-    Listen.parse(text).check(public=True)
-    if others:
-        with pytest.raises(ConfigError, match="can be reached from other machines"):
-            Listen.parse(text).check(public=False)
-    else:
-        Listen.parse(text).check(public=False)

@@ -64,7 +64,7 @@ def test_the_search_app_degrades_visibly_and_heals_by_itself(
         record = hf.engine.store.provision("amazee")
         assert record is not None
         hf.provisioning.runner.change(
-            record, lambda old, now: old.to(old.state, now, old.reason, old.told, next_at=0.0)
+            record, lambda old, now: old.to(old.state, now, old.reason, old.detail, next_at=0.0)
         )  # half a minute later
         page = app.search("kelp")
         assert (page.summary, page.notice) == (ok().text, "")

@@ -12,8 +12,8 @@ import pytest
 import holdfast
 from cli.conftest import cli as _cli
 from cli.furnishing import Cli
-from holdfast.core.anonymize import digest
 from holdfast.core.faults import FaultClass, Reply
+from holdfast.engine.anonymize import digest
 from holdfast.engine.unclassified import MOST, UnclassifiedReplies
 from holdfast.fake_provider import ScriptedProvider, status
 from holdfast.providers import profiles

@@ -41,7 +41,7 @@ def test_a_half_provisioned_provider_is_503_with_a_reason_and_heals_beside_the_r
         assert record is not None
         held.provisioning.runner.change(
             record,
-            lambda current, now: current.to(current.state, now, current.reason, current.told, next_at=0.0),
+            lambda current, now: current.to(current.state, now, current.reason, current.detail, next_at=0.0),
         )
         assert plane.post("chat/completions", ASKED)[0] == 503
         assert held.provisioning.jobs.settle()

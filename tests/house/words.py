@@ -52,7 +52,7 @@ FILES = {
     "pool": "core/key_selection",
     "detect": "core/vocabulary",
     "reply": "core/response_parser",
-    "shape": "core/anonymize",
+    "shape": "engine/anonymize",
     "flow": "core/request_flow",
     "roles": "core/model_roles",
     "timed": "credentials/cached_source",

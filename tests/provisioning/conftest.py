@@ -81,7 +81,7 @@ class Rig:
             held.provisioning.runner.change(
                 record,
                 lambda current, now: current.to(
-                    current.state, now, current.reason, current.told, **{"next_at": 0.0, **changes}
+                    current.state, now, current.reason, current.detail, **{"next_at": 0.0, **changes}
                 ),
             )
 

@@ -82,7 +82,7 @@ def test_an_admin_key_that_leads_nowhere_has_made_nothing(rig: Rig, monkeypatch:
     monkeypatch.delenv("PROXY_ADMIN")
     assert rig.start() == "refused"
     assert rig.mints == []
-    assert (rig.record().minted, rig.record().told.startswith("SecretMissing")) == (0, True)
+    assert (rig.record().minted, rig.record().detail.startswith("SecretMissing")) == (0, True)
 
 
 # -- Amazee
@@ -163,7 +163,7 @@ def test_a_wrong_code_or_a_region_that_is_not_there_is_reported(rig: Rig) -> Non
         with pytest.raises(NotReady, match="Incorrect email"):
             amazee.sign_in(record, "me@home.example", "000000", provisioning.tools(record))
         elsewhere = provisioning.begin("trial", "amazee-account", {**record.settings, "region": "mars"})
-        assert provisioning.provision(elsewhere, "a test").told.startswith(
+        assert provisioning.provision(elsewhere, "a test").detail.startswith(
             "which region? there are: eu-west-1"
         )
 

@@ -15,7 +15,8 @@ import world as w
 from holdfast.core.changes import NO_KEY, KeySucceeded
 from holdfast.core.explain import Explanation, explain
 from holdfast.core.faults import FaultClass, Reply
-from holdfast.core.identity import Connection, Route
+from holdfast.core.identity import Connection
+from holdfast.core.routes import Route
 from holdfast.core.steps import Outcome
 
 FILE = Path(__file__).with_name("messages.txt")

@@ -65,7 +65,7 @@ class Program:
             held.provisioning.runner.change(
                 record,
                 lambda current, now: current.to(
-                    current.state, now, current.reason, current.told, next_at=0.0
+                    current.state, now, current.reason, current.detail, next_at=0.0
                 ),
             )
 

@@ -33,7 +33,7 @@ def a_choice_that_is_gone_is_a_typed_refusal() -> tuple[str, ...]:
     except holdfast.ConnectionLost as lost:
         return lost.candidates
     except holdfast.ConfigError as wrong:
-        return tuple(problem.place for problem in wrong.problems)
+        return tuple(problem.location for problem in wrong.problems)
     return ()
 
 

@@ -178,7 +178,7 @@ def _about_model(model: str, listed: tuple[str, ...]) -> str:
 def _call(context: CliContext, provider: Provider, pin: Pin) -> Iterator[Step]:
     """Make one call on this pin, with the usual recovery but no fallback. Raises Refused."""
     from ..core.compatibility import confirm_model
-    from ..core.identity import Route
+    from ..core.routes import Route
     from ..engine.check import check_route
     from ..sdk.api import open as open_home
 
@@ -208,7 +208,7 @@ def _refused(outcome: Outcome, explanation: Explanation) -> Refused:
     from ..core.faults import Fault, FaultClass
     from ..core.steps import Refused
 
-    lines = [explanation.what, explanation.where, f"Tried: {explanation.tried}", explanation.said]
+    lines = [explanation.what, explanation.where, f"Tried: {explanation.tried}", explanation.quote]
     lines.append(f"Next: {explanation.advice}:")
     return Refused(
         "\n  ".join(line for line in lines if line),

@@ -90,7 +90,7 @@ def disconnecting(context: CliContext, harness: str) -> None:
 
 def root(context: CliContext) -> str:
     """Return the URL where the gateway of this home listens by its configuration."""
-    from ..core.config import Listen
+    from ..config.listen import Listen
 
     return Listen.parse(context.config.gateway.listen).url
 

@@ -129,10 +129,10 @@ class _Examination:
 
     def problem(self, problem: Problem) -> Finding:
         """Return the finding of one problem in holdfast.toml: its fix is a command, or advice."""
-        what = f"{if_any('{}: ', problem.place)}{problem.path}: {problem.what}"
+        what = f"{if_any('{}: ', problem.location)}{problem.path}: {problem.what}"
         if problem.fix.startswith("holdfast "):
             return Finding("config", "wrong", what, problem.fix)
-        line = problem.place.partition(":")[2].partition(":")[0] or "1"
+        line = problem.location.partition(":")[2].partition(":")[0] or "1"
         edit = f"${{EDITOR:-vi}} +{line} {quoted(self.context.home.config)}"
         return Finding("config", "wrong", f"{what}{if_any('; {}', problem.fix)}", edit)
 
@@ -238,7 +238,7 @@ class _Examination:
 
     def gateway(self) -> Iterator[Finding]:
         """Find what `holdfast serve` would refuse."""
-        from ..core.config import Listen
+        from ..config.listen import Listen
 
         if self.config is None:
             return

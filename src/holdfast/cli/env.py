@@ -31,7 +31,7 @@ def command(context: CliContext, session: str | None, shell: str) -> None:
       eval "$(holdfast env --session issue-42)"
       holdfast env --shell fish | source
     """
-    from ..core.config import Listen
+    from ..config.listen import Listen
     from ..core.session import checked_session_id
     from ..providers.presets import rows
 

@@ -113,7 +113,7 @@ def view(record: Record) -> dict[str, Any]:
         "capability": str(record.capability),
         "state": str(record.state),
         "reason": record.reason,
-        "told": record.told,
+        "told": record.detail,
         "since": record.since,
         "retry_at": record.next_at or None,
         "url": record.url,
@@ -141,23 +141,23 @@ def why(record: Record) -> str:
 def _reason(record: Record) -> str:
     if not record.reason:
         return ""
-    return f"{record.reason}: {record.told}"
+    return f"{record.reason}: {record.detail}"
 
 
 def ways_out(record: Record) -> list[str]:
     """Return the lines about a record that only its user can repair, with the commands."""
     name = record.name
     if record.state == "ambiguous":
-        asked_at = clock(record.intent_at)
+        asked = f"a key of '{name}' was requested at {clock(record.intent_at)}"
         return [
-            f"a key of '{name}' was requested at {asked_at}. It is unknown if it was created ({record.told})",
+            f"{asked}. It is unknown if it was created ({record.detail})",
             f"  if you have it:      holdfast provision adopt {name} --url URL",
             f"  to pay for another:  holdfast provision {name} --accept --again",
             f"  to give up:          holdfast provision retire {name}",
         ]
     if record.reason in ("key_dead", "key_refused"):
         return [
-            f"the key of '{name}' is not accepted ({record.told})",
+            f"the key of '{name}' is not accepted ({record.detail})",
             f"  another one:  holdfast provision retire {name} && holdfast provision {name} --accept",
         ]
     return []

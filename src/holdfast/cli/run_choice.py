@@ -16,7 +16,8 @@ from ..config import project_pin
 from ..core.compatibility import dialect_for
 from ..core.config import Config, near
 from ..core.errors import CannotHandOver, ConfigError, ConnectionLost, SecretMissing
-from ..core.identity import Connection, Pin, Provider, Route
+from ..core.identity import Connection, Pin, Provider
+from ..core.routes import Route
 from ..core.routing import provider_of, route_for
 from ..core.secret import Secret
 from ..core.session import checked_session_id

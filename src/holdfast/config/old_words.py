@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..core.config import Place
+from ..core.config import Locate
 from ..core.errors import Problem
 from .positions import sections
 
@@ -105,7 +105,7 @@ def key_of(line: str) -> str:
     return f"{line.partition('=')[0].strip()} = …"
 
 
-def as_written(line_of: Place, document: Mapping[str, Any]) -> Place:
+def as_written(line_of: Locate, document: Mapping[str, Any]) -> Locate:
     """Return `line_of` for paths with the names of today, in a document that may have the old ones."""
     before = {new: old for old, new in RENAMED.items() if old in document and new not in document}
 

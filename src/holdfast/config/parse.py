@@ -9,11 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from ..core.config import Config, GatewaySettings, Limits, Place, SignIn, near
+from ..core.config import Config, GatewaySettings, Limits, Locate, SignIn, near
 from ..core.errors import ConfigError, IdentityError, Problem
-from ..core.identity import Auth, Dialect, Endpoint, FallbackChain, Key, Pin, Provider, ProviderName, Strategy
+from ..core.identity import Auth, Dialect, Endpoint, Key, Pin, Provider, ProviderName, Strategy
 from ..core.key_labels import label_of
-from ..core.known_hosts import KnownAt, nobody_knows
+from ..core.known_hosts import KnownAt, knows_none
+from ..core.routes import FallbackChain
 from ..core.secret import redact
 from . import endpoints as endpoints_of
 from . import schema
@@ -39,7 +40,7 @@ _SECRET_NAMES = frozenset({"api_key", "apikey", "apiKey", "token", "auth_token",
 
 
 def parse(
-    document: Mapping[str, object], *, presets: Presets, locate: Place, known_at: KnownAt = nobody_knows
+    document: Mapping[str, object], *, presets: Presets, locate: Locate, known_at: KnownAt = knows_none
 ) -> Config:
     """Return the configuration that `document` writes. Raises ConfigError with all problems.
 
@@ -67,7 +68,7 @@ def parse(
         gateway=gateway,
         sign_ins={name: sign_in for name, sign_in in reader.sign_ins.items() if sign_in},
         sources=reader.sources,
-        place=locate,
+        locate=locate,
         known_at=known_at,
     )
 
@@ -75,7 +76,7 @@ def parse(
 class _Reader:
     """A reader of tables that collects their mistakes. A value with a mistake is left out of the result."""
 
-    def __init__(self, presets: Presets, locate: Place) -> None:
+    def __init__(self, presets: Presets, locate: Locate) -> None:
         self._presets, self._locate = presets, locate
         self.problems: list[Problem] = []
         self.sources: dict[tuple[str, str, Dialect], tuple[str, str]] = {}

@@ -12,11 +12,11 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from ..core import times
-from ..core.config import Listen
 from ..core.errors import ConfigError
 from ..core.identity import Auth, Dialect, Strategy
 from ..core.key_labels import LABEL
 from ..wire.header_names import checked_forward, is_header_name, why_not_configured
+from .listen import Listen
 
 T = TypeVar("T")
 _Kind = TypeVar("_Kind", bound=StrEnum)

@@ -1,5 +1,5 @@
-"""The one list of models that every picker shows: declared and discovered together, each option with its
-connection."""
+"""The list of models that every picker shows: declared and discovered together, each with where its requests
+go."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .known_hosts import more_dialects
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One choice and its connection. `dialects` are those the provider speaks and the reader can use, in the
-    reader's order; requests go to `endpoint`, that of the first one. `why_not` says what stands in the way of
-    an option that cannot be reached ("" when it can)."""
+    """A model that can be chosen. `dialects` are those that the provider speaks and the reader can use, in
+    the reader's order; requests go to `endpoint`, that of the first one. `why_not` says why the model cannot
+    be reached ("" when it can)."""
 
     pin: Pin
     dialects: tuple[Dialect, ...]
@@ -27,38 +27,53 @@ class Option:
 def options(
     config: Config, discovered: Mapping[str, Collection[str]], speaks: Collection[Dialect] | None = None
 ) -> list[Option]:
-    """All options in the order of the configuration, for a reader that speaks `speaks` (None: all dialects; a
-    tuple: in the order of its liking).
+    """Return all options in the order of the configuration, for a reader that speaks `speaks` (None: all
+    dialects; a tuple: in its order of preference).
 
     A provider that declares `models = []` offers nothing, whatever was discovered; one that declares no list
     offers what was discovered. A discovered name that no pin can write is left out."""
-    found: list[Option] = []
+    offered: list[Option] = []
     for provider in config.providers.values():
-        order = speaks if isinstance(speaks, tuple) else provider.dialects
-        dialects = tuple(d for d in order if d in provider.dialects and (speaks is None or d in speaks))
-        endpoint = _reached(provider, dialects[0]) if dialects else None
-        why_not, declared = _why_not(config, provider, dialects, speaks or ()), provider.models or ()
-        listed = discovered.get(provider.name, ()) if provider.models != () else ()
-        offered = [
-            *((model, True) for model in declared),
-            *((model, False) for model in sorted({*listed} - {*declared}) if can_be_pinned(model)),
-        ]
-        found += [
-            Option(Pin(provider.name, model), dialects, is_declared, why_not, endpoint)
-            for model, is_declared in offered
-        ]
-    return found
+        dialects = _common(provider, speaks)
+        endpoint = _endpoint(provider, dialects)
+        why_not = _why_not(config, provider, dialects, speaks or ())
+        for model, declared in _models(provider, discovered.get(provider.name, ())):
+            pin = Pin(provider.name, model)
+            offered.append(Option(pin, dialects, declared, why_not=why_not, endpoint=endpoint))
+    return offered
 
 
-def _reached(provider: Provider, dialect: Dialect) -> Endpoint | None:
-    """Return where a request in this dialect goes: with the first key that can speak it, if there is any."""
-    keys = provider.keys_for(dialect)
-    return provider.endpoint_for(dialect, keys[0] if keys else None)
+def _common(provider: Provider, speaks: Collection[Dialect] | None) -> tuple[Dialect, ...]:
+    """Return the dialects that both speak: in the reader's order if it has one, else in the provider's."""
+    if speaks is None:
+        return provider.dialects
+    if isinstance(speaks, tuple):
+        return tuple(dialect for dialect in speaks if dialect in provider.dialects)
+    return tuple(dialect for dialect in provider.dialects if dialect in speaks)
+
+
+def _endpoint(provider: Provider, dialects: tuple[Dialect, ...]) -> Endpoint | None:
+    """Return where requests in the first dialect go: with the first key that can speak it, if there is
+    any."""
+    if not dialects:
+        return None
+    key = next(iter(provider.keys_for(dialects[0])), None)
+    return provider.endpoint_for(dialects[0], key)
+
+
+def _models(provider: Provider, discovered: Collection[str]) -> list[tuple[str, bool]]:
+    """Return (model, whether it is declared) for every model of a provider."""
+    declared = [(model, True) for model in provider.models or ()]
+    if provider.models == ():
+        return declared
+    others = sorted({*discovered} - {*(provider.models or ())})
+    return declared + [(model, False) for model in others if can_be_pinned(model)]
 
 
 def _why_not(
     config: Config, provider: Provider, dialects: tuple[Dialect, ...], wanted: Collection[Dialect]
 ) -> str:
+    """Return why a reader cannot reach the provider; empty when it can."""
     if not dialects:
         spoken = f"it speaks {', '.join(provider.dialects)} only"
         more = more_dialects(config.known_at, provider, wanted)

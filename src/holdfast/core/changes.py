@@ -1,5 +1,5 @@
-"""What requests and users change: successes, faults, cooldowns, fallbacks, kept keys; and what is recorded of
-them."""
+"""The changes that requests make: successes, faults, cooldowns, fallbacks, kept keys; and the records that
+they leave."""
 
 from __future__ import annotations
 
@@ -7,26 +7,20 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
-from .faults import Fault, FaultClass, Scope
+from .faults import AUTH_FAULTS, Fault, FaultClass, Scope
 from .identity import Connection
 
-AUTH_FAULTS = frozenset({FaultClass.AUTH_REJECTED, FaultClass.AUTH_EXPIRED})
-
-
 NO_KEY = "-"
-"""The fingerprint of an endpoint that takes no key."""
-
-
-_DURABLE_EVERY = 60.0
-
-
+"""The fingerprint where an endpoint takes no key."""
 CLOCK_SLACK = 60.0
 """Seconds by which clocks may differ without one of them having been set back."""
+_DURABLE_EVERY = 60.0
+_DAY = 86_400.0
 
 
 class Evidence(NamedTuple):
-    """What one key last did at one endpoint (its URL). Times are epoch seconds of the store's clock;
-    `stored_ok` is the last success that the store knows, which may lag a minute behind."""
+    """The record of what one key last did at one endpoint (its URL). Times are epoch seconds of the store's
+    clock; `stored_ok` is the last success that the store knows, which may lag a minute behind."""
 
     fingerprint: str
     url: str
@@ -37,29 +31,26 @@ class Evidence(NamedTuple):
     stored_ok: float | None = None
 
     def known_good(self, now: float, days: float) -> bool:
-        """Whether the key worked here within the last `days` (design/003)."""
-        return self.last_ok is not None and now - self.last_ok <= days * 86400
+        """Return whether the key worked here within the last `days`."""
+        return self.last_ok is not None and now - self.last_ok <= days * _DAY
 
     @property
     def untested(self) -> bool:
-        """Whether nobody knows yet if the key is accepted here."""
+        """Return whether it is unknown if the key is accepted here."""
         return self.last_ok is None and self.last_fault is None
 
     @property
     def suspect(self) -> bool:
-        """Whether the key was refused here after it last worked: the next request is a probe."""
-        return (
-            self.last_fault in AUTH_FAULTS
-            and self.last_ok is not None
-            and (self.last_fault_at or 0.0) > self.last_ok
-        )
+        """Return whether the key was refused here after it last worked: the next request is a probe."""
+        if self.last_ok is None or self.last_fault not in AUTH_FAULTS:
+            return False
+        return (self.last_fault_at or 0.0) > self.last_ok
 
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """A verdict with an end. `until` is infinite when only a change of key, URL or the user's word ends it;
-    `level` counts verdicts in a row; `since` tells requests sent before the verdict from those sent after
-    it."""
+    """A verdict with an end. `until` is infinite where only another key or URL, or the user, ends it; `level`
+    counts verdicts in a row; `since` tells requests sent before the verdict from those sent after it."""
 
     subject: str
     until: float
@@ -68,21 +59,21 @@ class Cooldown:
     fault: Fault
 
     def over(self, now: float) -> bool:
-        """Whether its time has passed. A clock that was set back to before it began ends it as well: nobody
-        knows how long it would last by that clock, and the next verdict has the new time."""
+        """Return whether its time has passed. A clock that was set back to before it began ends it as well:
+        by that clock it could last for any time, and the next verdict has the new time."""
         return now >= self.until or (now < self.since - CLOCK_SLACK and self.until != inf)
 
     @property
     def hard(self) -> bool:
-        """Whether requests are answered from memory meanwhile. A verdict on an endpoint or a model only
-        prefers another rung."""
+        """Return whether requests are answered from memory meanwhile. A verdict on an endpoint or a model
+        only makes the fallbacks come first."""
         return self.fault.scope in (Scope.KEY, Scope.KEY_MODEL, Scope.ACCOUNT)
 
 
 class KeySucceeded(NamedTuple):
     """A key answered well. `durable` is False when the store knows as much already (written at most once a
-    minute); `routine` when nobody would act otherwise for knowing it, so that it may be written a little
-    later."""
+    minute); `routine` when no other process would decide differently for knowing it, so that it may be
+    written a little later."""
 
     fingerprint: str
     url: str
@@ -103,14 +94,13 @@ class KeyFailed(NamedTuple):
 
 
 class CooldownStarted(NamedTuple):
-    """A cool-down was imposed or prolonged."""
+    """A cooldown began or was prolonged."""
 
     cooldown: Cooldown
 
 
 class FallbackStarted(NamedTuple):
-    """A rung of the user's ladder stands in for the session's pin until `until`. The choice itself is
-    unchanged."""
+    """A fallback answers for the session until `until` (epoch seconds). The chosen pin is unchanged."""
 
     session: str
     fallback: str
@@ -134,43 +124,40 @@ class KeyKept(NamedTuple):
 Change = KeySucceeded | KeyFailed | CooldownStarted | FallbackStarted | FallbackEnded | KeyKept
 
 
-def _subjects(fingerprint: str, url: str, model: str, account: str) -> dict[Scope, str]:
-    """What a verdict of each scope is about. Without an account, one on the account is one on the key."""
+def subjects(fingerprint: str, url: str, model: str, account: str) -> dict[Scope, str]:
+    """Return the names of what verdicts can be about, by scope. Without an account, a verdict on the account
+    is one on the key."""
     key = f"key:{fingerprint}@{url}"
-    about = {
+    of_account = key
+    if account:
+        of_account = f"account:{account}@{url}"
+    return {
         Scope.KEY: key,
         Scope.KEY_MODEL: f"{key}#{model}",
         Scope.MODEL: f"model:{model}@{url}",
         Scope.ENDPOINT: f"endpoint:{url}",
+        Scope.ACCOUNT: of_account,
     }
-    return about | {Scope.ACCOUNT: f"account:{account}@{url}" if account else key}
 
 
 def subject(scope: Scope, fingerprint: str, connection: Connection) -> str:
-    """The name of what a verdict of `scope` is about, for this connection; empty when nothing can be
-    cooled."""
-    return _subjects(fingerprint, connection.endpoint.url, connection.model, connection.account).get(
-        scope, ""
-    )
+    """Return the name of what a verdict of `scope` on this connection is about; empty when nothing can cool
+    down."""
+    names = subjects(fingerprint, connection.endpoint.url, connection.model, connection.account)
+    return names.get(scope, "")
 
 
-def cleared_by(key_succeeded: KeySucceeded) -> tuple[str, ...]:
-    """The verdicts that one good answer refutes."""
-    return tuple(
-        dict.fromkeys(
-            _subjects(
-                key_succeeded.fingerprint, key_succeeded.url, key_succeeded.model, key_succeeded.account
-            ).values()
-        )
-    )
+def cleared_by(success: KeySucceeded) -> tuple[str, ...]:
+    """Return the subjects whose verdicts a good answer refutes."""
+    names = subjects(success.fingerprint, success.url, success.model, success.account)
+    return tuple(dict.fromkeys(names.values()))
 
 
 def key_succeeded(evidence: Evidence, connection: Connection, at: float, *, was_cooled: bool) -> KeySucceeded:
-    """The change that a good answer makes. Durable when it tells the store something: a first success, one
-    after a fault or a cool-down, or one a minute."""
-    stored = evidence.stored_ok
+    """Return the change that a good answer makes. It is durable when it tells the store something: a first
+    success, one after a fault or a cooldown, or one a minute."""
+    fingerprint, url, stored = evidence.fingerprint, evidence.url, evidence.stored_ok
     news = was_cooled or stored is None or (evidence.last_fault_at or 0.0) >= stored
     durable = news or at - (stored or 0.0) >= _DURABLE_EVERY
-    return KeySucceeded(
-        evidence.fingerprint, evidence.url, connection.model, connection.account, at, durable, not news
-    )
+    # In the order of the fields: every good answer passes here, and keywords would cost three times as much.
+    return KeySucceeded._make((fingerprint, url, connection.model, connection.account, at, durable, not news))

@@ -1,4 +1,7 @@
-"""What an answer means: the rules that put a failed answer into a class, and how wide its verdict is."""
+"""What an answer means: the rules that put a failed answer into a class, and how wide its verdict is.
+
+The body speaks before the status, codes before words; our own evidence comes last, and never changes a
+structured code that is final."""
 
 from __future__ import annotations
 
@@ -8,71 +11,45 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from .faults import Confidence, Fault, FaultClass, Origin, Phase, Reply, Scope
+from .faults import AUTH_FAULTS, Confidence, Fault, FaultClass, Origin, Phase, Reply, Scope
 from .identity import is_loopback
-from .response_parser import Facts, hint_seconds, read, unified_reset, words
+from .response_parser import Facts, read, words
+from .retry_hints import hint_seconds, unified_reset
 from .secret import redact
 from .vocabulary import Profile, Rule, Verdict
 
 _K = FaultClass
-
-
-LONGEST_WAIT = 120.0  # seconds: a longer hint is a window that opens later, not a wait in line
-
-
-_SCOPES = dict.fromkeys((_K.AUTH_REJECTED, _K.AUTH_EXPIRED), Scope.KEY)
-
-
-_SCOPES |= dict.fromkeys((_K.NOT_ENTITLED, _K.RATE_LIMITED), Scope.KEY_MODEL)
-
-
-_SCOPES |= dict.fromkeys((_K.QUOTA_EXHAUSTED, _K.QUOTA_WINDOW), Scope.ACCOUNT)
-
-
-_SCOPES |= dict.fromkeys((_K.PROVIDER_UNAVAILABLE, _K.MODEL_UNAVAILABLE), Scope.MODEL)
-
-
-_SCOPES |= dict.fromkeys((_K.BLOCKED, _K.ENDPOINT_MISMATCH), Scope.ENDPOINT)
-
-
+LONGEST_WAIT = 120.0
+"""Seconds: a longer hint is a window that opens later, not a wait in line."""
+_SCOPES = {
+    **dict.fromkeys(AUTH_FAULTS, Scope.KEY),
+    **dict.fromkeys((_K.NOT_ENTITLED, _K.RATE_LIMITED), Scope.KEY_MODEL),
+    **dict.fromkeys((_K.QUOTA_EXHAUSTED, _K.QUOTA_WINDOW), Scope.ACCOUNT),
+    **dict.fromkeys((_K.PROVIDER_UNAVAILABLE, _K.MODEL_UNAVAILABLE), Scope.MODEL),
+    **dict.fromkeys((_K.BLOCKED, _K.ENDPOINT_MISMATCH), Scope.ENDPOINT),
+}
+"""The scope of each class, where no rule gives one; of the others it is the request."""
 _ORIGINS = {_K.BAD_REQUEST: Origin.US, _K.CONTEXT_OVERFLOW: Origin.US}
-
-
-# What a relay's supplier says of the relay's own key is not about ours: the key is innocent.
-_RELAYED = dict.fromkeys(
-    (_K.AUTH_REJECTED, _K.AUTH_EXPIRED, _K.NOT_ENTITLED, _K.QUOTA_EXHAUSTED, _K.BLOCKED),
-    "upstream_credential",
-)
-
-
-_RELAYED |= dict.fromkeys((_K.RATE_LIMITED, _K.QUOTA_WINDOW), "upstream_limit")
-
-
-# Why a key could not be read, by the name of the error; any other is a key that is not there.
+_RELAYED = {
+    **dict.fromkeys(AUTH_FAULTS, "upstream_credential"),
+    **dict.fromkeys((_K.NOT_ENTITLED, _K.QUOTA_EXHAUSTED, _K.BLOCKED), "upstream_credential"),
+    **dict.fromkeys((_K.RATE_LIMITED, _K.QUOTA_WINDOW), "upstream_limit"),
+}
+"""What a relay's supplier says of the relay's own key is not about ours: class -> cause of its outage."""
+_NO_KEY_THERE = Verdict(_K.AUTH_REJECTED, origin=Origin.US, sent=False)
 _UNREAD = {
     b"SignInEnded": Verdict(_K.AUTH_EXPIRED, origin=Origin.US, sent=False, terminal=True),
     b"NotRenewed": Verdict(_K.AUTH_EXPIRED, origin=Origin.NETWORK, sent=False),
 }
-
-
-_REQUEST_IDS = (
-    "x-request-id",
-    "request-id",
-    "x-amzn-requestid",
-    "apim-request-id",
-    "x-litellm-call-id",
-    "x-trace-id",
-    "trace-id",
-    "cf-ray",
-)
-
-
+"""Why a key could not be read, by the name of the error; after any other error there is no key."""
+_REQUEST_IDS = """
+    x-request-id request-id x-amzn-requestid apim-request-id x-litellm-call-id x-trace-id trace-id cf-ray
+""".split()
 _NEVER_FITS = re.compile(
     r"limit:? *(\d[\d,]{0,17})\b.{0,60}?requested:? *~?(\d[\d,]{0,17})", re.IGNORECASE | re.DOTALL
 )
-
-
 _MAYBE_PROCESSED = frozenset({None, 200, 408, 499, 502, 504, 520, 522, 523, 524})
+_FAULT_KEY = re.compile(rb'(?<!\\)"(?:error|base_resp)"\s*+:\s*+(?!null)')
 
 
 class _Finding(NamedTuple):
@@ -82,39 +59,20 @@ class _Finding(NamedTuple):
 
 
 def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
-    """The fault that `reply` tells of, read with `profile`; `now` in epoch seconds. Pure, bounded, never
-    raises.
+    """Return the fault that `reply` reports, read with `profile`; `now` in epoch seconds. Pure, bounded,
+    never raises.
 
     What is remembered about the key enters later, in `weigh`."""
     facts = read(reply)
-    if reply.phase is Phase.UNSENT:
-        verdict = _UNREAD.get(
-            reply.body.partition(b":")[0], Verdict(_K.AUTH_REJECTED, origin=Origin.US, sent=False)
-        )
-        found = _Finding(verdict, "unsent", Confidence.CODE)
-    else:
-        found = next(step for step in _steps(reply, facts, profile) if step is not None)
-    verdict = found.verdict
+    finding = _find(reply, facts, profile)
+    verdict = finding.verdict
     if facts.relayed and verdict.kind in _RELAYED:
         verdict = Verdict(_K.PROVIDER_UNAVAILABLE, cause=_RELAYED[verdict.kind])
     after, source = hint_seconds(
         facts, now, utc_offset=profile.utc_offset, window=verdict.kind is _K.QUOTA_WINDOW
     )
-    if verdict.kind is _K.RATE_LIMITED and after is not None and after > LONGEST_WAIT:
-        verdict = replace(verdict, kind=_K.QUOTA_WINDOW, scope=None)
-    if verdict.kind is _K.AUTH_REJECTED and reply.phase is Phase.REFRESH:
-        verdict = replace(verdict, kind=_K.AUTH_EXPIRED, terminal=True)
+    verdict = _adjusted(verdict, reply.phase, after or 0.0)
     kind = verdict.kind
-    request_id = next((facts.headers[name] for name in _REQUEST_IDS if name in facts.headers), None)
-    request_id = request_id or facts.fields.get("request_id")
-    cause = verdict.cause
-    if cause is None and kind is _K.PROVIDER_UNAVAILABLE:
-        cause = "capacity"
-    signs = [found.sign]
-    if facts.relayed:
-        signs.append("relayed")
-    if source:
-        signs.append(f"hint:{source}")
     return Fault(
         kind=kind,
         scope=verdict.scope or _SCOPES.get(kind, Scope.REQUEST),
@@ -125,11 +83,11 @@ def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
         sent=verdict.sent,
         retry_after=after,
         reset_at=now + after if after else None,
-        confidence=found.confidence,
-        signs=tuple(signs),
-        cause=cause,
-        provider_code=redact(facts.tokens[0], limit=80) if facts.tokens else None,
-        request_id=redact(str(request_id), limit=80) if request_id else None,
+        confidence=finding.confidence,
+        signs=_signs(finding, facts, source),
+        cause=verdict.cause,
+        provider_code=_label(next(iter(facts.tokens), None)),
+        request_id=_label(_request_id(facts) or None),
         # redacted before it is cut, so that no secret is cut into something that no shape matches
         excerpt=redact(" ".join(facts.message[:2_000].split()), limit=160),
         maybe_processed=kind is _K.TRANSIENT
@@ -139,101 +97,6 @@ def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
     )
 
 
-def _origin(kind: FaultClass, reply: Reply, facts: Facts) -> Origin:
-    """Return who failed, where no rule says it."""
-    if facts.relayed:
-        return Origin.UPSTREAM
-    if reply.status is None:
-        return Origin.NETWORK
-    return _ORIGINS.get(kind, Origin.ENDPOINT)
-
-
-def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | None]:
-    """Give what each rule finds, in order: the first that finds something decides, and the later ones are not
-    run."""
-    status = str(facts.status)
-    if reply.status is None:
-        # Without an answer only the exception's words tell refused, DNS, certificate and a cut apart (3.3).
-        side = "loopback" if is_loopback(reply.host) else "remote"
-        yield _by_rule(profile.transport, facts.words, side, "transport")
-        yield _Finding(Verdict(_K.TRANSIENT, cause="network"), "transport", Confidence.HEURISTIC)
-    if facts.page:
-        yield _by_rule(profile.pages, facts.words, status, "page")
-    yield _by_code(profile.own, facts, profile.name)
-    # Codes that nobody knows are read as words: an unknown `plan_quota_exhausted` still says what it is.
-    spoken = facts.words + words(
-        " ".join(code for code in facts.tokens if code not in profile.types and code not in profile.vague)
-    )
-    yield _by_rule(profile.phrases, spoken, status, profile.name)
-    yield _never_fits(facts)
-    yield _by_code(profile.codes, facts, "code")
-    if facts.status == 429 and unified_reset(facts.headers, 0.0) is not None:
-        yield _Finding(Verdict(_K.QUOTA_WINDOW), "header:unified-status", Confidence.HEADER)
-    # The type, or else the status, gives the order of the words: one word means different things on a 403 and
-    # a 429.
-    row, confidence = _row(facts, profile)
-    family = f"{row[:1]}xx"
-    rules = profile.rows.get(row, profile.rows.get(family, ()))
-    yield _by_rule(rules, spoken, status, "words", max(confidence, Confidence.TEXT))
-    verdict = profile.statuses.get(row) or profile.statuses.get(family)
-    if verdict is None and facts.status < 300:
-        verdict = _without_error(facts)
-    by = "type" if confidence is Confidence.TYPE else "status"
-    yield _Finding(verdict or Verdict(_K.UNKNOWN), f"{by}:{row}", confidence)
-
-
-def _without_error(facts: Facts) -> Verdict | None:
-    """Return the verdict on a good status without an error: a stream that stopped or said nothing, an empty
-    body."""
-    if facts.stream and not facts.ended:
-        return Verdict(_K.TRANSIENT, cause="truncated")
-    if facts.stream or facts.empty:
-        return Verdict(_K.TRANSIENT, cause="empty")
-    return None
-
-
-def _by_rule(
-    rules: tuple[Rule, ...], spoken: str, status: str, sign: str, confidence: Confidence = Confidence.TEXT
-) -> _Finding | None:
-    rule = next((rule for rule in rules if rule.matches(spoken, status)), None)
-    if rule is None:
-        return None
-    return _Finding(rule.verdict, f"{sign}:{rule.name}", confidence)
-
-
-def _by_code(codes: Mapping[str, Verdict], facts: Facts, sign: str) -> _Finding | None:
-    for code in facts.tokens:
-        verdict = codes.get(f"{code}@{facts.status}") or codes.get(code)
-        if verdict is not None:
-            return _Finding(verdict, f"{sign}:{code}", Confidence.CODE)
-    return None
-
-
-def _never_fits(facts: Facts) -> _Finding | None:
-    """`Limit 30000, Requested 30601`: larger than the whole window, so no waiting helps."""
-    match = _NEVER_FITS.search(facts.message)
-    if match is None or int(match[2].replace(",", "")) <= int(match[1].replace(",", "")):
-        return None
-    return _Finding(Verdict(_K.CONTEXT_OVERFLOW, cause="never_fits"), "requested > limit", Confidence.TEXT)
-
-
-def _row(facts: Facts, profile: Profile) -> tuple[str, Confidence]:
-    """Which row of rules reads the words. A server's fault does not become the key's by a type that its front
-    made up."""
-    rows = [
-        row
-        for row in map(profile.types.get, facts.tokens)
-        if row is not None and not (facts.status >= 500 and row in ("401", "403"))
-    ]
-    if rows:
-        return ("rate" if "rate" in rows else rows[0]), Confidence.TYPE
-    if facts.status < 300:
-        return next(
-            (profile.vague[code] for code in facts.tokens if code in profile.vague), "200"
-        ), Confidence.STATUS
-    return str(facts.status), Confidence.STATUS
-
-
 def weigh(
     fault: Fault,
     *,
@@ -241,36 +104,27 @@ def weigh(
     worked_elsewhere: str | None = None,
     key_prefix_host: str | None = None,
 ) -> Fault:
-    """`fault` read again in the light of what this key last did (design/003).
+    """Return `fault` judged again with what this key last did.
 
     `worked_elsewhere` is another host of the same provider on which this key worked; `key_prefix_host` is the
     host that the profile knows for keys of this prefix, when it is not the one called. A key that works
-    elsewhere and never worked here stands at the wrong door. A prefix alone proves nothing, it only adds a
-    hint. A structured code that is final, and a key that was never sent, stay as they are."""
-    refused = fault.kind in (_K.AUTH_REJECTED, _K.AUTH_EXPIRED)
+    elsewhere and never worked here was sent to the wrong endpoint. A prefix alone proves nothing, it only
+    adds a hint. A structured code that is final, and a key that was never sent, stay as they are."""
+    refused = fault.kind in AUTH_FAULTS
     host = worked_elsewhere or key_prefix_host
     if worked_here or host is None or fault.terminal or not fault.sent or fault.phase is Phase.REFRESH:
         return fault
     if refused and worked_elsewhere is not None:
-        signs = (*fault.signs, "evidence:worked elsewhere")
-        return replace(
-            fault,
-            kind=_K.ENDPOINT_MISMATCH,
-            scope=Scope.ENDPOINT,
-            cause="key_works_elsewhere",
-            hint=host,
-            signs=signs,
-        )
+        fault = replace(fault, kind=_K.ENDPOINT_MISMATCH, scope=Scope.ENDPOINT, cause="key_works_elsewhere")
+        return replace(fault, hint=host, signs=(*fault.signs, "evidence:worked elsewhere"))
     if refused or fault.kind is _K.ENDPOINT_MISMATCH or fault.cause == "wrong_door":
         return replace(fault, hint=host, signs=(*fault.signs, "evidence:host"))
     return fault
 
 
-_FAULT_KEY = re.compile(rb'(?<!\\)"(?:error|base_resp)"\s*+:\s*+(?!null)')
-
-
 def looks_ok(status: int, content_type: str, body: bytes, profile: Profile) -> bool:
-    """Whether an answer that says success is one: a cheap screen, under a microsecond for an ordinary body.
+    """Return whether an answer that says success is one. It is a cheap screen, under a microsecond for an
+    ordinary body.
 
     HTTP 200 is a fault when the body is empty, an empty object, a page, or holds an error at its top level
     (LM Studio answers `{"error": …}`, MiniMax `base_resp` with a code that is not 0). A stream is judged by
@@ -287,7 +141,144 @@ def looks_ok(status: int, content_type: str, body: bytes, profile: Profile) -> b
         document = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    base = document.get("base_resp") if isinstance(document, dict) else None
-    return not (isinstance(document, dict) and document.get("error")) and not (
-        isinstance(base, dict) and base.get("status_code")
+    if not isinstance(document, dict):
+        return True
+    base = document.get("base_resp")
+    base_failed = isinstance(base, dict) and base.get("status_code")
+    return not document.get("error") and not base_failed
+
+
+def _find(reply: Reply, facts: Facts, profile: Profile) -> _Finding:
+    """Return what the first rule that applies says."""
+    if reply.phase is Phase.UNSENT:
+        error = reply.body.partition(b":")[0]
+        return _Finding(_UNREAD.get(error, _NO_KEY_THERE), "unsent", Confidence.CODE)
+    return next(step for step in _steps(reply, facts, profile) if step is not None)
+
+
+def _adjusted(verdict: Verdict, phase: Phase, after: float) -> Verdict:
+    """Return the verdict after the provider's hint (`after`, in seconds) and the phase are weighed in."""
+    if verdict.kind is _K.RATE_LIMITED and after > LONGEST_WAIT:
+        return replace(verdict, kind=_K.QUOTA_WINDOW, scope=None)
+    if verdict.kind is _K.AUTH_REJECTED and phase is Phase.REFRESH:
+        return replace(verdict, kind=_K.AUTH_EXPIRED, terminal=True)
+    if verdict.kind is _K.PROVIDER_UNAVAILABLE and verdict.cause is None:
+        return replace(verdict, cause="capacity")
+    return verdict
+
+
+def _signs(finding: _Finding, facts: Facts, hint_source: str | None) -> tuple[str, ...]:
+    """Return what decided: the rule, that a relay passed it on, and where the wait was written."""
+    signs = [finding.sign]
+    if facts.relayed:
+        signs.append("relayed")
+    if hint_source:
+        signs.append(f"hint:{hint_source}")
+    return tuple(signs)
+
+
+def _request_id(facts: Facts) -> object:
+    from_header = next((facts.headers[name] for name in _REQUEST_IDS if name in facts.headers), None)
+    return from_header or facts.fields.get("request_id")
+
+
+def _label(value: object) -> str | None:
+    """Return a short text of the provider as it may be shown: redacted, at most 80 characters."""
+    if value is None:
+        return None
+    return redact(str(value), limit=80)
+
+
+def _origin(kind: FaultClass, reply: Reply, facts: Facts) -> Origin:
+    """Return who failed, where no rule says it."""
+    if facts.relayed:
+        return Origin.UPSTREAM
+    if reply.status is None:
+        return Origin.NETWORK
+    return _ORIGINS.get(kind, Origin.ENDPOINT)
+
+
+def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | None]:
+    """Give the finding of each rule, in order: the first that is not None decides, and the later rules are
+    not run."""
+    status = str(facts.status)
+    if reply.status is None:
+        # Without an answer only the exception's words tell refused, DNS, certificate and a cut apart (3.3).
+        side = "loopback" if is_loopback(reply.host) else "remote"
+        yield _by_rule(profile.transport, facts.words, side, sign="transport")
+        yield _Finding(Verdict(_K.TRANSIENT, cause="network"), "transport", Confidence.HEURISTIC)
+    if facts.page:
+        yield _by_rule(profile.pages, facts.words, status, sign="page")
+    yield _by_code(profile.own, facts, profile.name)
+    # Unknown codes are read as words: `plan_quota_exhausted` says what it is also where no rule names it.
+    spoken = facts.words + words(
+        " ".join(code for code in facts.tokens if code not in profile.types and code not in profile.vague)
     )
+    yield _by_rule(profile.phrases, spoken, status, sign=profile.name)
+    yield _never_fits(facts)
+    yield _by_code(profile.codes, facts, "code")
+    if facts.status == 429 and unified_reset(facts.headers, 0.0) is not None:
+        yield _Finding(Verdict(_K.QUOTA_WINDOW), "header:unified-status", Confidence.HEADER)
+    # The type, or else the status, gives the order of the words: a word means different things on a 403 and a
+    # 429.
+    row, confidence = _row(facts, profile)
+    family = f"{row[:1]}xx"
+    rules = profile.rows.get(row, profile.rows.get(family, ()))
+    yield _by_rule(rules, spoken, status, sign="words", confidence=max(confidence, Confidence.TEXT))
+    verdict = profile.statuses.get(row) or profile.statuses.get(family)
+    if verdict is None and facts.status < 300:
+        verdict = _without_error(facts)
+    yield _Finding(verdict or Verdict(_K.UNKNOWN), f"{confidence.name.lower()}:{row}", confidence)
+
+
+def _without_error(facts: Facts) -> Verdict | None:
+    """Return the verdict on a good status without an error: a stream that stopped or held nothing, an empty
+    body; else None."""
+    if facts.stream and not facts.ended:
+        return Verdict(_K.TRANSIENT, cause="truncated")
+    if facts.stream or facts.empty:
+        return Verdict(_K.TRANSIENT, cause="empty")
+    return None
+
+
+def _by_rule(
+    rules: tuple[Rule, ...], spoken: str, status: str, *, sign: str, confidence: Confidence = Confidence.TEXT
+) -> _Finding | None:
+    rule = next((rule for rule in rules if rule.matches(spoken, status)), None)
+    if rule is None:
+        return None
+    return _Finding(rule.verdict, f"{sign}:{rule.name}", confidence)
+
+
+def _by_code(codes: Mapping[str, Verdict], facts: Facts, sign: str) -> _Finding | None:
+    for code in facts.tokens:
+        verdict = codes.get(f"{code}@{facts.status}") or codes.get(code)
+        if verdict is not None:
+            return _Finding(verdict, f"{sign}:{code}", Confidence.CODE)
+    return None
+
+
+def _never_fits(facts: Facts) -> _Finding | None:
+    """Find `Limit 30000, Requested 30601`: larger than the whole window, so no waiting helps."""
+    match = _NEVER_FITS.search(facts.message)
+    if match is None or int(match[2].replace(",", "")) <= int(match[1].replace(",", "")):
+        return None
+    return _Finding(Verdict(_K.CONTEXT_OVERFLOW, cause="never_fits"), "requested > limit", Confidence.TEXT)
+
+
+def _row(facts: Facts, profile: Profile) -> tuple[str, Confidence]:
+    """Return the row of rules that reads the words, and how sure that is. A server's fault does not become
+    the key's by a type that the server in front of it made up."""
+    rows = [
+        row
+        for row in map(profile.types.get, facts.tokens)
+        if row is not None and not (facts.status >= 500 and row in ("401", "403"))
+    ]
+    if "rate" in rows:
+        return "rate", Confidence.TYPE
+    if rows:
+        return rows[0], Confidence.TYPE
+    if facts.status < 300:
+        vague = (profile.vague[code] for code in facts.tokens if code in profile.vague)
+        return next(vague, "200"), Confidence.STATUS
+    return str(facts.status), Confidence.STATUS

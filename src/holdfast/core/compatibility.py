@@ -1,5 +1,5 @@
-"""The gate before another program, and the check after it: which dialect carries the connection, and did the
-chosen model answer? Decided by dialect alone, never by a vendor's or a deployment's name (story 2)."""
+"""Can another program use a connection, and did the chosen model answer? Both are decided without regard to a
+vendor's or a deployment's name (story 2)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from functools import lru_cache
 
 from .errors import CannotHandOver, ModelDropped
 from .identity import Connection, Dialect, Provider
-from .known_hosts import KnownAt, more_dialects, nobody_knows
+from .known_hosts import KnownAt, knows_none, more_dialects
 
-# How a maker dates or names an edition of a model; what precedes is the model. Sources: the makers' lists of
-# models, 2026-11.
+# How vendors date or name an edition of a model; what precedes it is the model. Sources: the vendors' lists
+# of models, 2026-11.
 _EDITIONS = (
     r"\d{4}-\d{2}-\d{2}",  # gpt-4o-2024-11-20
     r"\d{8}",  # claude-sonnet-4-5-20250929, also after @ (Vertex)
@@ -23,23 +23,19 @@ _EDITIONS = (
 )
 _EDITION = re.compile(rf"(.+?)[-@]({'|'.join(_EDITIONS)})")
 _FLOATING = frozenset({"", "latest", "preview"})
-# What a relay appends to say how it routes; other tags (`llama3:70b`) name another model.
+# The tags by which a relay says how it routes; other tags (`llama3:70b`) name another model.
 _ROUTES = frozenset({"free", "nitro", "floor", "online", "exacto", "extended", "thinking", "latest"})
-# Names that a maker answers with another name (the pattern must match both ends).
+# Names that a vendor answers with another name (the pattern must match both ends).
 _ALIASES = tuple(
     (re.compile(chosen), answered)
     for chosen, answered in (
         (r"claude-(opus|sonnet)-4-0", r"claude-\1-4"),  # docs.anthropic.com, models overview
-        (
-            r"(gemini)-(flash|pro|flash-lite)",
-            r"\1-\\d+(?:\\.\\d+)?-\2",
-        ),  # gemini-flash-latest: ai.google.dev, model versions
+        # gemini-flash-latest: ai.google.dev, model versions
+        (r"(gemini)-(flash|pro|flash-lite)", r"\1-\\d+(?:\\.\\d+)?-\2"),
         (r"kimi", r"(?:kimi|moonshot)-.+"),  # kimi-latest: platform.moonshot.ai
         (r"(grok-code-fast|grok-\d)", r"\1(?:-\\d)?"),  # docs.x.ai, aliases
-        (
-            r"(?:auto|openrouter/auto|router|model-router)",
-            r".+",
-        ),  # a router is what was chosen: any model may answer
+        # a router is what was chosen: any model may answer
+        (r"(?:auto|openrouter/auto|router|model-router)", r".+"),
     )
 )
 
@@ -51,12 +47,12 @@ def dialect_for(
     others: Iterable[Provider] = (),
     *,
     wire: str = "",
-    known_at: KnownAt = nobody_knows,
+    known_at: KnownAt = knows_none,
 ) -> Dialect:
     """Return the first dialect in the harness's order that the provider has.
 
-    Raises CannotHandOver that names both sides, and what would do: a dialect that a preset has at the
-    provider's host, or which of the `others`. `wire` says what the harness speaks where that is none of our
+    Raises CannotHandOver that names both sides, and what would help: a dialect that a preset has at the
+    provider's host, or one of the `others`. `wire` names what the harness speaks where that is none of our
     dialects."""
     for dialect in speaks:
         if dialect in provider.dialects:
@@ -83,8 +79,7 @@ def confirm_model(connection: Connection, answered: str) -> ModelDropped | None:
     """Return the error for an answer of another model than the connection's; None when it is the same, or
     unknown.
 
-    A name of the user's own may also answer as what they wrote in `answers_as`.
-    """
+    A name of the user's own may also answer as the model that they wrote in `answers_as`."""
     chosen, provider = connection.model, connection.provider
     if not answered or answered == chosen:
         return None

@@ -1,7 +1,7 @@
-"""What the user decided, as values: providers, ladders and settings, and for each endpoint where it was
+"""The user's decisions as values: providers, fallbacks and settings, and for each endpoint where it was
 written.
 
-`configfile` makes a Config from holdfast.toml, or one error that lists everything wrong with it; nothing here
+`config/parse` makes a Config from holdfast.toml, or an error that lists every mistake in it. Nothing here
 opens a file."""
 
 from __future__ import annotations
@@ -9,21 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import NamedTuple
 
-from .errors import ConfigError, IdentityError
-from .identity import Dialect, Endpoint, FallbackChain, Key, Pin, Provider, ProviderName, is_loopback
-from .known_hosts import KnownAt, nobody_knows
+from .errors import IdentityError
+from .identity import Dialect, Endpoint, Key, Pin, Provider, ProviderName, is_loopback
+from .known_hosts import KnownAt, knows_none
+from .routes import FallbackChain
 
-_LAST_PORT = 65_535
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
-Place = Callable[[str], str]
-"""From a TOML path to where it stands: `holdfast.toml:12`."""
+Locate = Callable[[str], str]
+"""From a TOML path to where it is written: `holdfast.toml:12`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one request may cost: the table `[settings]`, and two numbers that no file changes.
+    """The limits of what a request may cost: the table `[settings]`, and two numbers that no file changes.
 
     probe_delays      seconds before each probe of a known-good key that was refused (an empty list: no probe)
     replay_limit      bytes of request body kept for recovery ("32MiB" or a number); a larger one is sent once
@@ -40,45 +38,15 @@ class Limits:
     rotations: int = 2
 
 
-class Listen(NamedTuple):
-    """An address to listen on, as `[gateway] listen` or `--listen` writes it: host:port."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Listen:
-        """Return the address that `text` writes. Raises ConfigError."""
-        host, _, port = text.rpartition(":")
-        if not host.strip() or not port.isascii() or not port.isdigit() or int(port) > _LAST_PORT:
-            step = "holdfast serve --listen 127.0.0.1:4141"
-            raise ConfigError(f"'{text}' is no address to listen on", next_step=step)
-        return cls(host.removeprefix("[").removesuffix("]"), int(port))
-
-    @property
-    def url(self) -> str:
-        """Where a client on this machine finds it: an address to listen on may be none to connect to."""
-        return f"http://{_bracketed(_EVERYWHERE.get(self.host, self.host))}:{self.port}"
-
-    def check(self, *, public: bool) -> None:
-        """Raise ConfigError for an address that others can reach, unless that was asked for."""
-        if public or is_loopback(_bracketed(self.host)):
-            return
-        what = f"{self.host} can be reached from other machines"
-        step = "holdfast serve --listen 127.0.0.1:4141"
-        step += "   (or, if that is meant and TLS ends in front of it: add --public)"
-        raise ConfigError(f"{what}, and whoever has a token could use your keys from there", next_step=step)
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """The table `[gateway]`: where it listens (host:port), its store (sqlite:PATH, memory: or postgresql://…,
-    never with a password), `public`, without which only a loopback address is served, for how long (seconds)
-    running answers may go on when it is told to end, and further host names by which clients call it."""
+    """The table `[gateway]`.
+
+    listen   the address (host:port); without `public` it must be a loopback address
+    store    sqlite:PATH, memory: or postgresql://…, never with a password
+    drain    seconds for which running answers may go on when the gateway is stopped
+    names    further host names by which clients call it
+    """
 
     listen: str = "127.0.0.1:4141"
     store: str = "sqlite:state.db"
@@ -89,9 +57,9 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A table `[signin.NAME]`: where keys of the form `oauth:NAME` come from. `token_url` gives and renews
-    tokens; the user signs in at `device_url` (RFC 8628) or `authorize_url` (RFC 7636, 8252). Only these
-    places are ever sent what a sign-in left us."""
+    """A table `[signin.NAME]`: the source of keys of the form `oauth:NAME`. `token_url` gives and renews
+    tokens; the user signs in at `device_url` (RFC 8628) or `authorize_url` (RFC 7636, 8252). What a sign-in
+    yields is sent to these URLs only."""
 
     name: str
     client_id: str
@@ -113,9 +81,9 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything the user decided. `sources` says for each endpoint (provider, label of the key whose own it
-    is or "", dialect) which path wrote it ("" if its preset did) and which preset its provider names ("" if
-    none). `known_at` is asked only for refusals and hints."""
+    """Everything that the user decided. `sources` gives for each endpoint (provider, label of the key whose
+    own it is or "", dialect) the TOML path that wrote it ("" if its preset did) and the preset that its
+    provider names ("" if none). `known_at` is asked only for refusals and hints."""
 
     providers: Mapping[ProviderName, Provider] = field(default_factory=dict)
     fallbacks: Mapping[Pin, FallbackChain] = field(default_factory=dict)
@@ -125,21 +93,30 @@ class Config:
     sources: Mapping[tuple[str, str, Dialect], tuple[str, str]] = field(
         default_factory=dict, compare=False, repr=False
     )
-    place: Place = field(default=str, compare=False, repr=False)
-    known_at: KnownAt = field(default=nobody_knows, compare=False, repr=False)
+    locate: Locate = field(default=str, compare=False, repr=False)
+    known_at: KnownAt = field(default=knows_none, compare=False, repr=False)
 
     def endpoint_source(self, provider: Provider, dialect: Dialect, key: Key | None = None) -> str:
-        """Return who set the URL of a connection: `provider.mimo.url, holdfast.toml:3, instead of preset
-        mimo`, or `preset mimo`."""
-        owner = key.label if key is not None and key.endpoints else ""
+        """Return what set the URL of a connection: `provider.mimo.url, holdfast.toml:3, instead of preset
+        mimo`, or `preset mimo`; empty where that is unknown."""
+        owner = ""
+        if key is not None and key.endpoints:
+            owner = key.label
         written, preset = self.sources.get((provider.name, owner, dialect), ("", ""))
-        if not written:
-            return f"preset {preset}" if preset else ""
-        return f"{written}, {self.place(written)}" + (f", instead of preset {preset}" if preset else "")
+        sources = []
+        if written:
+            sources = [written, self.locate(written)]
+        if written and preset:
+            sources.append(f"instead of preset {preset}")
+        elif preset:
+            sources.append(f"preset {preset}")
+        return ", ".join(sources)
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """A hint for a name that is not known: the nearest that is, else all of them."""
+    """Return a hint for a name that is not known: the nearest that is, else all of them."""
     known = sorted(known)
     close = get_close_matches(name, known, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known) or 'nothing yet'}"
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known here: {', '.join(known) or 'nothing yet'}"

@@ -1,15 +1,17 @@
-"""What our own calls raise. The first branch says whose move it is; every message ends with what to run."""
+"""The errors that our own calls raise. The first level of the tree says who can act: ConfigError what the
+user wrote, ConnectionLost the user's choice, StoreError the store, the others a program or a provider. Every
+message ends with what to run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 
 class HoldfastError(Exception):
-    """Base of all errors of ours. `what` is the bare sentence, `details` are the lines below it, `next_step`
-    is what to run now. `exit_code` is what the command line ends with."""
+    """The base of all our errors. `what` is the bare sentence, `details` are the lines below it, `next_step`
+    is what to run now. `exit_code` is that of the command line."""
 
     exit_code = 1
 
@@ -23,40 +25,50 @@ class HoldfastError(Exception):
         return message_of(self.what, self.details, self.next_step or otherwise)
 
     def facts(self) -> dict[str, Any]:
-        """Return what the error's class knows beyond its sentence, as JSON values for programs."""
+        """Return the facts beyond the sentence, as JSON values for programs."""
         return {}
 
     def described(self, otherwise: str) -> dict[str, Any]:
         """Return the error as `--json` prints it: kind, sentence, command, exit code, and facts that are not
         empty."""
         kind, run = type(self).__name__.lstrip("_"), self.next_step or otherwise
-        told = {"kind": kind, "what": self.what, "run": run, "exit_code": self.exit_code}
-        return told | {name: fact for name, fact in self.facts().items() if fact}
+        described = {"kind": kind, "what": self.what, "run": run, "exit_code": self.exit_code}
+        return described | {name: fact for name, fact in self.facts().items() if fact}
 
 
 def message_of(what: str, details: Iterable[str], next_step: str) -> str:
     """Return the lines that people read: what happened, its details, and what to run."""
-    last = [f"run: {next_step}"] if next_step else []
-    return "\n  ".join([what, *details, *last])
+    lines = [what, *details]
+    if next_step:
+        lines.append(f"run: {next_step}")
+    return "\n  ".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a configuration: the key's path, what is wrong, how to mend it, and where it
-    stands."""
+    """A mistake in a configuration: the key's path, what is wrong, how to correct it, and where it is written
+    (`holdfast.toml:12`)."""
 
     path: str
     what: str
     fix: str = ""
-    place: str = ""
+    location: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.place}: " if self.place else ""
-        return f"{where}{self.path}: {self.what}" + (f"\n    {self.fix}" if self.fix else "")
+        text = f"{self.path}: {self.what}"
+        if self.location:
+            text = f"{self.location}: {text}"
+        if self.fix:
+            text += f"\n    {self.fix}"
+        return text
+
+    def values(self) -> dict[str, str]:
+        """Return the mistake as JSON values."""
+        return {"path": self.path, "what": self.what, "fix": self.fix, "place": self.location}
 
 
 class ConfigError(HoldfastError):
-    """Something the user wrote cannot be. `problems` holds all of them, not the first."""
+    """Something that the user wrote is wrong. `problems` holds every mistake, not only the first."""
 
     exit_code = 2
 
@@ -67,11 +79,13 @@ class ConfigError(HoldfastError):
         super().__init__(what, details=[*map(str, problems), *details], next_step=next_step)
 
     def facts(self) -> dict[str, Any]:
-        return {"problems": [asdict(problem) for problem in self.problems]} if self.problems else {}
+        if not self.problems:
+            return {}
+        return {"problems": [problem.values() for problem in self.problems]}
 
 
 class IdentityError(ConfigError):
-    """A name, endpoint or key stands where it cannot stand."""
+    """A name, endpoint or key that is not valid where it is used."""
 
 
 class WrongDialect(IdentityError):
@@ -84,27 +98,29 @@ class SecretMissing(ConfigError):
 
     def __init__(self, what: str, *, tried: Sequence[str] = (), next_step: str = "") -> None:
         self.tried = tuple(tried)
-        super().__init__(what, details=[f"tried {one}" for one in tried], next_step=next_step)
+        super().__init__(what, details=[f"tried {source}" for source in tried], next_step=next_step)
 
     def facts(self) -> dict[str, Any]:
-        return {"tried": list(self.tried)} if self.tried else {}
+        if not self.tried:
+            return {}
+        return {"tried": list(self.tried)}
 
 
 class ConnectionLost(HoldfastError):
     """The chosen pin no longer resolves. `candidates` are what the user could mean; none of them was
-    taken."""
+    chosen."""
 
     exit_code = 3
 
     def __init__(self, what: str, *, candidates: Sequence[str] = (), next_step: str = "") -> None:
         self.candidates = tuple(candidates)
-        super().__init__(what, details=[f"could be: {one}" for one in candidates], next_step=next_step)
+        super().__init__(what, details=[f"could be: {name}" for name in candidates], next_step=next_step)
 
     def facts(self) -> dict[str, Any]:
         return {"candidates": list(self.candidates)}
 
     def about(self, session: str) -> ConnectionLost:
-        """The same with the session's name in its command."""
+        """Return the same error with the session's name in its command."""
         return type(self)(
             self.what, candidates=self.candidates, next_step=self.next_step.replace("SESSION", session)
         )
@@ -128,8 +144,8 @@ class SignInEnded(SecretMissing):
 
 
 class NotRenewed(SecretMissing):
-    """The sign-in behind a key could not be renewed now: whoever renews it does not answer. The next request
-    asks again."""
+    """The sign-in behind a key could not be renewed now: the service that renews it does not answer. The next
+    request asks again."""
 
 
 class CannotHandOver(HoldfastError):
@@ -139,7 +155,7 @@ class CannotHandOver(HoldfastError):
 
 
 class ModelDropped(HoldfastError):
-    """Another model answered than the one that was chosen."""
+    """A model answered that was not chosen."""
 
 
 class StoreError(HoldfastError):

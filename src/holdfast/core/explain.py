@@ -1,8 +1,8 @@
-"""Explain a fault to a person in four lines: what happened, on which connection, what was tried, what to do
+"""The explanation of a fault in four lines: what happened, on which connection, what was tried, what to do
 next.
 
-A message claims an action only if an attempt in the log backs it (law 7), every message ends with a command,
-and nothing shaped like a secret is quoted. Nothing is decided here. The sentences stand in `fault_texts`."""
+A message claims an action only if an attempt in the log proves it (law 7), every message ends with a command,
+and nothing shaped like a secret is quoted. Nothing is decided here. The sentences are in `fault_texts`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .secret import redact
 from .steps import Attempt
 
 Clock = Callable[[float], str]
-"""Writes epoch seconds for people. The shell passes one that knows the user's time zone; the core knows
+"""Writes epoch seconds for people. The caller passes one that knows the user's time zone; the core knows
 none."""
 C = FaultClass
 
@@ -41,27 +41,28 @@ def since(seconds: float) -> str:
 class Explanation:
     """The four lines about a fault.
 
-    `advice` and the bare `command` say what to do next. `said` are the other side's own words, redacted and
-    quoted: they come last, or not at all."""
+    `advice` and the bare `command` say what to do next. `quote` holds the other side's own words, redacted:
+    they come last, or not at all."""
 
     what: str
     where: str
     tried: str
     advice: str
     command: str
-    said: str = ""
+    quote: str = ""
 
     @property
     def next_step(self) -> str:
-        """The advice as a sentence that ends with its command."""
+        """Return the advice as a sentence that ends with its command."""
         return f"{self.advice}: {self.command}"
 
     def __str__(self) -> str:
-        lines = (self.what, self.where, f"Tried: {self.tried}", f"Next: {self.next_step}", self.said)
+        lines = (self.what, self.where, f"Tried: {self.tried}", f"Next: {self.next_step}", self.quote)
         return "\n".join(line for line in lines if line)
 
 
-def explain(  # noqa: PLR0913 - each argument is one fact of the text
+# Each argument is a fact of the text.
+def explain(  # noqa: PLR0913
     fault: Fault,
     connection: Connection,
     attempts: Sequence[Attempt],
@@ -79,8 +80,9 @@ def explain(  # noqa: PLR0913 - each argument is one fact of the text
     of which only a `…tail` is shown; `source` says where the URL was set (`path, file:line`)."""
     key = connection.key
     ref = "the configuration" if key is None else redact(key.ref, limit=80)
-    words = _words(fault, connection, ref, source, session)
-    words["worked"] = since(now - (evidence.last_ok or now)) if evidence is not None else ""
+    words = _words(fault, connection, ref, source=source, session=session)
+    if evidence is not None:
+        words["worked"] = since(now - (evidence.last_ok or now))
     cases = _cases(fault, connection, evidence)
     case, what = next((case, what) for case, what in WHAT[fault.kind].items() if cases[case])
     if key is None:  # nothing is said of a key where there is none
@@ -88,19 +90,20 @@ def explain(  # noqa: PLR0913 - each argument is one fact of the text
     advice, command = NEXT.get(case, NEXT[fault.kind])
     return Explanation(
         what=what.format_map(words) + _addition(fault, now, clock),
-        where=_where(connection, ref, evidence, now, key_shown),
-        tried=_tried(fault, connection, attempts, now, clock),
+        where=_where(connection, ref, evidence, now, key_shown=key_shown),
+        tried=_tried(fault, connection, attempts, now, clock=clock),
         advice=advice.format_map(words),
         command=command.format_map(words),
-        said=_said(fault),
+        quote=_quote(fault),
     )
 
 
-def _words(fault: Fault, connection: Connection, ref: str, source: str, session: str) -> dict[str, str]:
-    """Return what the sentences are filled in with."""
+def _words(fault: Fault, connection: Connection, ref: str, *, source: str, session: str) -> dict[str, str]:
+    """Return the words that fill the gaps of the sentences."""
     provider, key = connection.provider.name, connection.key
     check = f"holdfast check {connection.pin}"
     return {
+        "worked": "",
         "host": connection.endpoint.host,
         "url": connection.endpoint.url,
         "model": connection.model,
@@ -119,6 +122,7 @@ def _words(fault: Fault, connection: Connection, ref: str, source: str, session:
 
 
 def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> dict[str, bool]:
+    """Return which cases of `fault_texts` hold."""
     return {
         "takes no key": connection.key is None,
         "unread": fault.phase is Phase.UNSENT,
@@ -144,7 +148,7 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
 
 
 def _until(fault: Fault, now: float, clock: Clock) -> str:
-    """Return when the fault ends, absolute and relative; empty when nobody knows."""
+    """Return when the fault ends, absolute and relative; empty when that is unknown."""
     if fault.reset_at is None or fault.reset_at <= now:
         return ""
     return f"{clock(fault.reset_at)} (in {since(fault.reset_at - now)})"
@@ -165,7 +169,7 @@ def _addition(fault: Fault, now: float, clock: Clock) -> str:
     return text
 
 
-def _where(connection: Connection, ref: str, evidence: Evidence | None, now: float, key_shown: str) -> str:
+def _where(connection: Connection, ref: str, evidence: Evidence | None, now: float, *, key_shown: str) -> str:
     """Return the line about the connection: pin, host, model, key, and what the key last did here."""
     shown, facts = "no key needed", []
     if connection.key is not None:
@@ -178,13 +182,15 @@ def _where(connection: Connection, ref: str, evidence: Evidence | None, now: flo
     elif evidence is not None and evidence.last_ok is not None:
         facts.append(f"last worked here {since(now - evidence.last_ok)} ago")
     line = f"{connection.pin} → {connection.endpoint.host} · {connection.model} · {shown}"
-    return f"{line} ({'; '.join(facts)})" if facts else line
+    if not facts:
+        return line
+    return f"{line} ({'; '.join(facts)})"
 
 
 def _tried(
-    fault: Fault, connection: Connection, attempts: Sequence[Attempt], now: float, clock: Clock
+    fault: Fault, connection: Connection, attempts: Sequence[Attempt], now: float, *, clock: Clock
 ) -> str:
-    """Return what the log shows and nothing else: requests, who got them, pauses, why the last step was
+    """Return what the log shows and nothing else: requests, their receivers, pauses, why the last step was
     taken."""
     sent = [attempt for attempt in attempts if attempt.was_sent]
     parts = _runs(sent) or ["nothing was sent"]
@@ -230,16 +236,18 @@ def _requests(attempts: Sequence[Attempt]) -> str:
         facts.append(f"{probes} of them to test a key that had worked")
     facts.append("answered" if last is None else str(last.kind).replace("_", " "))
     whose = "without a key" if key is None else f"with key '{key.label}'"
-    plural = "s" if pauses else ""
-    return f"{len(attempts)} request{plural} {whose} ({'; '.join(facts)})"
+    count = f"{len(attempts)} requests" if pauses else "1 request"
+    return f"{count} {whose} ({'; '.join(facts)})"
 
 
-def _said(fault: Fault) -> str:
+def _quote(fault: Fault) -> str:
     """Return the other side's words. Double quotes become single ones: SDKs then show them without
     backslashes."""
     excerpt = redact(fault.excerpt, limit=160).replace('"', "'")
-    quoted = f"“{excerpt}”"
-    if fault.status is None:
-        return f"The error was: {quoted}" if excerpt else ""
-    request = f", request {fault.request_id}" if fault.request_id else ""
-    return f"The provider said (HTTP {fault.status}{request}): {quoted if excerpt else 'nothing'}"
+    quoted = f"“{excerpt}”" if excerpt else "nothing"
+    if fault.status is not None:
+        request = f", request {fault.request_id}" if fault.request_id else ""
+        return f"The provider said (HTTP {fault.status}{request}): {quoted}"
+    if not excerpt:
+        return ""
+    return f"The error was: {quoted}"

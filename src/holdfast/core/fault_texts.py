@@ -44,18 +44,14 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         "": (
             "A region rule, network rule or firewall blocked the request before the provider's API. "
             "Another key would not help."
-        ),
+        )
     },
     C.QUOTA_EXHAUSTED: {
         "too dear": "The account behind this key has not enough credit left for a request of this size.",
         "": "The account behind this key has no balance left, or reached its spending cap.",
     },
-    C.QUOTA_WINDOW: {
-        "": "The plan's allowance for this period is used up.",
-    },
-    C.RATE_LIMITED: {
-        "": "Too many requests: the rate limit of this key or account is reached.",
-    },
+    C.QUOTA_WINDOW: {"": "The plan's allowance for this period is used up."},
+    C.RATE_LIMITED: {"": "Too many requests: the rate limit of this key or account is reached."},
     C.PROVIDER_UNAVAILABLE: {
         "supplier": "The supplier behind {host} refused {host}. Your key is not to blame.",
         "": "{host} cannot answer now: overloaded or out of service. Your key is not to blame.",
@@ -69,9 +65,7 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         "error status": "{host} failed with HTTP {status}.",
         "": "The connection to {host} broke before any output.",
     },
-    C.MODEL_UNAVAILABLE: {
-        "": "{host} has no model named {model}.",
-    },
+    C.MODEL_UNAVAILABLE: {"": "{host} has no model named {model}."},
     C.ENDPOINT_MISMATCH: {
         "works elsewhere": (
             "This key works at {hint}, but the call went to {url}{source}. The key was not changed."
@@ -89,20 +83,12 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         ),
         "": "{url}{source} does not speak the expected API. The key was not changed.",
     },
-    C.CONTEXT_OVERFLOW: {
-        "": "This prompt is too long: it exceeds the maximum context length of {model}.",
-    },
-    C.CONTENT_BLOCKED: {
-        "": "The provider's policy refused this input or output. Your key is unaffected.",
-    },
-    C.BAD_REQUEST: {
-        "": "{host} rejects the request itself, with any key.",
-    },
-    C.UNKNOWN: {
-        "": "{host} sent an answer that Holdfast does not recognise.",
-    },
+    C.CONTEXT_OVERFLOW: {"": "This prompt is too long: it exceeds the maximum context length of {model}."},
+    C.CONTENT_BLOCKED: {"": "The provider's policy refused this input or output. Your key is unaffected."},
+    C.BAD_REQUEST: {"": "{host} rejects the request itself, with any key."},
+    C.UNKNOWN: {"": "{host} sent an answer that Holdfast does not recognise."},
 }
-"""What happened, by class and case. The first case of a class that holds speaks; the empty one always
+"""What happened, by class and case. The first case of a class that holds is taken; the empty one always
 holds."""
 
 NEXT: dict[str, tuple[str, str]] = {
@@ -144,4 +130,4 @@ NEXT: dict[str, tuple[str, str]] = {
         "holdfast report --list",
     ),
 }
-"""What to do next and the command for it: by case where the case has a row, else by class."""
+"""What to do next and the command for it: by case where there is a row for it, else by class."""

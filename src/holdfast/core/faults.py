@@ -1,6 +1,6 @@
-"""What a failed answer means: fourteen classes and `unknown`. The body before the status; codes before words;
-our own evidence last, and never over a structured code that is final. What follows from each class:
-docs/concepts/recovery.md."""
+"""The classes of failed answers, fourteen and `unknown`, and the values that describe one.
+
+`classify` puts an answer into its class; `recovery_policy` says what follows from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import IntEnum, StrEnum
 
 
 class FaultClass(StrEnum):
-    """The class of a failed answer. It, not the status, owns the recovery plan."""
+    """The class of a failed answer. It, not the status, decides how to recover."""
 
     AUTH_REJECTED = "auth_rejected"
     AUTH_EXPIRED = "auth_expired"
@@ -28,8 +28,11 @@ class FaultClass(StrEnum):
     UNKNOWN = "unknown"
 
 
+AUTH_FAULTS = frozenset({FaultClass.AUTH_REJECTED, FaultClass.AUTH_EXPIRED})
+
+
 class Scope(StrEnum):
-    """What the fault is about, and therefore what may be cooled."""
+    """The subject of a fault, and therefore the most that may cool down for it."""
 
     REQUEST = "request"
     KEY = "key"
@@ -42,7 +45,7 @@ class Scope(StrEnum):
 
 
 class Phase(StrEnum):
-    """How far the exchange had come."""
+    """The point that the exchange had reached."""
 
     UNSENT = "unsent"
     CONNECT = "connect"
@@ -54,7 +57,7 @@ class Phase(StrEnum):
 
 
 class Origin(StrEnum):
-    """Who failed: we or the caller, the network, the endpoint, or a proxy's own supplier."""
+    """The side that failed: we or the caller, the network, the endpoint, or a proxy's own supplier."""
 
     US = "us"
     NETWORK = "network"
@@ -63,7 +66,7 @@ class Origin(StrEnum):
 
 
 class Confidence(IntEnum):
-    """How strong the sign was. Destructive effects need at least TYPE, or a repeated verdict."""
+    """The strength of a sign. Destructive effects need at least TYPE, or the same verdict twice."""
 
     HEURISTIC = 0
     STATUS = 1
@@ -75,7 +78,10 @@ class Confidence(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One failed answer, understood. Times: `retry_after` in seconds, `reset_at` in epoch seconds."""
+    """A failed answer, classified. `retry_after` is in seconds, `reset_at` in epoch seconds.
+
+    `sent` is False where no key reached the provider, `terminal` where only another key can help; `signs`
+    name what decided; `cause` narrows the class down; `hint` names a host or models that would fit."""
 
     kind: FaultClass
     scope: Scope = Scope.REQUEST
@@ -98,9 +104,9 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A failed (or doubtful) answer as the core may see it: status None means no HTTP answer, and `body` is
-    then the transport exception as `Class: message`. Header names are lower case; `body` is decoded and at
-    most 64 KiB."""
+    """A failed or doubtful answer, as the core sees it. `status` is None where there was no HTTP answer;
+    `body` is then the transport's exception as `Class: message`. Header names are lower case; `body` is
+    decoded and at most 64 KiB."""
 
     status: int | None
     headers: tuple[tuple[str, str], ...] = ()

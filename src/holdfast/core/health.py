@@ -1,8 +1,8 @@
-"""What is known of keys and endpoints: evidence, cool-downs, and the changes that make them.
+"""The knowledge about keys and endpoints that decisions rest on: evidence, cooldowns, use counts, retry
+budgets.
 
-`Board` is the read model the core decides on. It is plain data in memory: the store persists the same changes
-and the runtime replays what other processes wrote. A key is known by its fingerprint, so a replaced key
-starts with a clean slate."""
+It is plain data in memory. The store persists the same changes, and the engine applies those that other
+processes wrote. A key is known by its fingerprint, so a replaced key starts without a history."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from .changes import (
     Evidence,
     KeyFailed,
     KeySucceeded,
-    _subjects,
     cleared_by,
+    subjects,
 )
 from .identity import Connection, Endpoint
 from .retry_budget import Bucket
 
 
 class HealthRegistry:
-    """Evidence, cool-downs, use counts and retry budgets in memory. It changes only by `apply` and `load`."""
+    """Evidence, cooldowns, use counts and retry budgets. Evidence and cooldowns change only by `apply` and
+    `load`."""
 
     def __init__(self, evidence: Iterable[Evidence] = (), cooldowns: Iterable[Cooldown] = ()) -> None:
         self._uses: dict[tuple[str, str], tuple[int, int]] = {}
@@ -36,39 +37,40 @@ class HealthRegistry:
         """Take over what the store holds, the truth of all processes; a success seen here may be younger than
         the one stored."""
         here, loaded = self._evidence, {}
-        for one in evidence:
-            mine = here.get((one.fingerprint, one.url), one)
-            last_ok = max(mine.last_ok or 0.0, one.last_ok or 0.0) or None
-            loaded[one.fingerprint, one.url] = one._replace(last_ok=last_ok, stored_ok=one.last_ok)
+        for stored in evidence:
+            mine = here.get((stored.fingerprint, stored.url), stored)
+            last_ok = max(mine.last_ok or 0.0, stored.last_ok or 0.0) or None
+            loaded[stored.fingerprint, stored.url] = stored._replace(
+                last_ok=last_ok, stored_ok=stored.last_ok
+            )
         # In one step: another thread that looks meanwhile must not take a good key for one that never worked.
         self._evidence = loaded
-        self._cooldowns = {one.subject: one for one in cooldowns}
+        self._cooldowns = {cooldown.subject: cooldown for cooldown in cooldowns}
 
     def evidence(self, fingerprint: str, endpoint: Endpoint) -> Evidence:
-        """What the key did at this endpoint; an empty record if it was never used there."""
-        found = self._evidence.get((fingerprint, endpoint.url))
-        return found if found is not None else Evidence(fingerprint, endpoint.url)
+        """Return what the key did at this endpoint; an empty record if it was never used there."""
+        return self._evidence.get((fingerprint, endpoint.url)) or Evidence(fingerprint, endpoint.url)
 
     def works_elsewhere(self, fingerprint: str, endpoint: Endpoint) -> str | None:
-        """The URL of another host where this very key worked last, if any (story 1's wrong door)."""
-        mine = [
-            one
-            for one in list(self._evidence.values())
-            if one.fingerprint == fingerprint and one.last_ok is not None
-        ]
-        others = [one for one in mine if not f"{one.url}/".startswith(f"{endpoint.origin}/")]
-        return max(others, key=lambda e: e.last_ok or 0.0).url if others else None
+        """Return the URL of another host where this very key worked last, if there is any (story 1)."""
+        known = list(self._evidence.values())
+        worked = [e for e in known if e.fingerprint == fingerprint and e.last_ok is not None]
+        others = [e for e in worked if not f"{e.url}/".startswith(f"{endpoint.origin}/")]
+        if not others:
+            return None
+        return max(others, key=lambda evidence: evidence.last_ok or 0.0).url
 
     def cooldown(self, fingerprint: str, connection: Connection) -> Cooldown | None:
-        """The verdict that matters most for this connection: hard before soft, then the longest; also if its
-        time has passed."""
+        """Return the verdict that matters most for this connection: hard before soft, then the longest; also
+        if its time has passed."""
         if not self._cooldowns:
             return None
-        names = _subjects(fingerprint, connection.endpoint.url, connection.model, connection.account)
-        found = [one for one in map(self._cooldowns.get, names.values()) if one is not None]
-        return max(found, key=lambda c: (c.hard, c.until)) if found else None
+        names = subjects(fingerprint, connection.endpoint.url, connection.model, connection.account)
+        verdicts = [verdict for verdict in map(self._cooldowns.get, names.values()) if verdict is not None]
+        return max(verdicts, key=lambda verdict: (verdict.hard, verdict.until), default=None)
 
     def cooled(self, subject_name: str) -> Cooldown | None:
+        """Return the verdict on one subject (see `changes.subject`), if there is any."""
         return self._cooldowns.get(subject_name)
 
     def use(self, connection: Connection) -> None:
@@ -77,14 +79,15 @@ class HealthRegistry:
         self._uses[connection.provider.name, connection.label] = (self.used(connection)[0] + 1, self._turn)
 
     def used(self, connection: Connection) -> tuple[int, int]:
-        """How often this process used the connection's key, and when last (a turn number)."""
+        """Return how often this process used the connection's key, and when last (a turn number)."""
         return self._uses.get((connection.provider.name, connection.label), (0, 0))
 
     def bucket(self, endpoint: Endpoint) -> Bucket:
-        found = self._buckets.get(endpoint.url)
-        return found if found is not None else self._buckets.setdefault(endpoint.url, Bucket())
+        """Return the retry budget of the endpoint."""
+        return self._buckets.get(endpoint.url) or self._buckets.setdefault(endpoint.url, Bucket())
 
     def apply(self, change: Change) -> None:
+        """Apply what a request learnt, here or in another process. Changes of sessions mean nothing here."""
         match change:
             case KeySucceeded():
                 self._worked(change)
@@ -95,21 +98,16 @@ class HealthRegistry:
                 self._cooldowns[cooldown.subject] = cooldown
 
     def _worked(self, change: KeySucceeded) -> None:
-        # Spelled out because every good answer passes here: class patterns and `_replace` would cost twice as
-        # much.
-        at, place = change.at, (change.fingerprint, change.url)
-        known = self._evidence.get(place)
-        if known is None:
-            self._evidence[place] = Evidence(*place, at, at, stored_ok=at if change.durable else None)
-        else:
-            stored = at if change.durable else known.stored_ok
-            self._evidence[place] = Evidence(
-                *place,
-                known.first_ok or at,
-                max(at, known.last_ok or at),
-                known.last_fault,
-                known.last_fault_at,
-                stored,
-            )
-        for name in cleared_by(change) if self._cooldowns else ():
-            self._cooldowns.pop(name, None)
+        # Spelled out in the order of the fields, because every good answer passes here: class patterns,
+        # keywords and `_replace` would cost twice as much.
+        fingerprint, url, at = change.fingerprint, change.url, change.at
+        known = self._evidence.get((fingerprint, url)) or Evidence(fingerprint, url)
+        first_ok, last_ok, stored_ok = known.first_ok or at, max(at, known.last_ok or at), known.stored_ok
+        if change.durable:
+            stored_ok = at
+        self._evidence[fingerprint, url] = Evidence._make(
+            (fingerprint, url, first_ok, last_ok, known.last_fault, known.last_fault_at, stored_ok)
+        )
+        if self._cooldowns:
+            for name in cleared_by(change):
+                self._cooldowns.pop(name, None)

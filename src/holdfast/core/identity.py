@@ -1,4 +1,4 @@
-"""Who answers: the values that name a connection. They are immutable, checked at birth, and travel whole.
+"""The values that name a connection. They are immutable, checked when they are made, and travel whole.
 
 What the user typed is the identity (a Pin); everything else is derived from it. Nothing here has a URL that
 can be set from outside: `Connection.endpoint` follows from provider, dialect and key, and a rotation can
@@ -23,11 +23,12 @@ KINDS = frozenset(
 )
 _METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "instance-data"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class ProviderName(str):
-    """The name of an entry of the user's configuration. Kinds such as `custom` are refused: they name nobody
-    (story 0)."""
+    """The name of an entry of the user's configuration. Kinds such as `custom` are refused, since any number
+    of entries could have them (story 0)."""
 
     __slots__ = ()
 
@@ -35,10 +36,9 @@ class ProviderName(str):
         if isinstance(name, cls):
             return name
         if name in KINDS:
-            kind = f"'{name}' is a kind, not a name: two such entries could not be told apart"
+            step = "holdfast provider add NAME --url URL   (a name of your own, such as 'my-gateway')"
             raise IdentityError(
-                kind,
-                next_step="holdfast provider add NAME --url URL   (a name of your own, such as 'my-gateway')",
+                f"'{name}' is a kind, not a name: two such entries could not be told apart", next_step=step
             )
         if not _NAME.fullmatch(name):
             raise IdentityError(
@@ -66,8 +66,8 @@ class Pin:
 
     @classmethod
     def parse(cls, text: str) -> Pin:
-        """The pin that `text` writes. Raises IdentityError when there is no slash, no model, or a kind for a
-        name."""
+        """Return the pin that `text` writes. Raises IdentityError when there is no slash, no model, or a kind
+        for a name."""
         provider, slash, model = text.partition("/")
         if not slash:
             raise IdentityError(f"'{text}' is not a pin: write provider/model", next_step="holdfast models")
@@ -78,13 +78,13 @@ class Pin:
 
 
 def can_be_pinned(model: str) -> bool:
-    """Whether a pin can write this model's name: not empty, not padded, printable, and no longer than any
-    name is."""
+    """Return whether a pin can write this model's name: not empty, not padded, printable, at most 512
+    characters."""
     return 0 < len(model) <= _LONGEST_MODEL and model == model.strip() and model.isprintable()
 
 
 class Dialect(StrEnum):
-    """What the wire speaks."""
+    """The API that a client or an endpoint speaks."""
 
     OPENAI_CHAT = "openai-chat"
     OPENAI_RESPONSES = "openai-responses"
@@ -92,7 +92,7 @@ class Dialect(StrEnum):
 
 
 class Auth(StrEnum):
-    """How a key is shown to the endpoint. `NONE` is a statement ("this endpoint takes no key"), never a
+    """The way in which a key is sent. `NONE` is a statement ("this endpoint takes no key"), never a
     placeholder."""
 
     BEARER = "bearer"
@@ -108,7 +108,7 @@ class Endpoint:
 
     Raises IdentityError for another scheme than http(s), credentials, a query or a fragment in the URL, a
     host that is link-local, a metadata service or the unspecified address, and for a header that holds a
-    control character. Which headers may be written is for `wire/header_names` to say."""
+    control character. `wire/header_names` decides which headers may be written."""
 
     url: str
     dialect: Dialect = Dialect.OPENAI_CHAT
@@ -118,9 +118,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         parts = _checked(self.url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
-        origin = f"{parts.scheme}://{host}{port}"
+        origin = _origin(parts)
         object.__setattr__(self, "url", origin + parts.path.rstrip("/"))
         object.__setattr__(self, "origin", origin)
         for name, value in self.headers:
@@ -133,17 +131,31 @@ class Endpoint:
         return self.origin.partition("://")[2]
 
 
-def is_loopback(place: str) -> bool:
-    """Whether a URL, or host[:port], is on this machine. Never raises."""
+def is_loopback(url: str) -> bool:
+    """Return whether a URL, or host[:port], is on this machine. Never raises."""
+    if "//" not in url:
+        url = f"//{url}"
     try:
-        host = urlsplit(place if "//" in place else f"//{place}").hostname or ""
+        host = urlsplit(url).hostname or ""
     except ValueError:
         return False
     address = _address(host)
-    return address.is_loopback if address is not None else host == "localhost" or host.endswith(".localhost")
+    if address is not None:
+        return address.is_loopback
+    return host == "localhost" or host.endswith(".localhost")
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _origin(parts: SplitResult) -> str:
+    """Return scheme://host[:port] without a default port."""
+    origin = f"{parts.scheme}://{parts.hostname}"
+    if ":" in (parts.hostname or ""):
+        origin = f"{parts.scheme}://[{parts.hostname}]"
+    if parts.port in (None, _DEFAULT_PORTS[parts.scheme]):
+        return origin
+    return f"{origin}:{parts.port}"
+
+
+def _address(host: str) -> _Address | None:
     try:
         return ipaddress.ip_address(host)
     except ValueError:
@@ -151,6 +163,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _checked(url: str) -> SplitResult:
+    """Return the parts of a URL that may be an endpoint's. Raises IdentityError."""
     try:
         parts = urlsplit(url.strip())
         port_is_valid = parts.port is None or parts.port > 0
@@ -170,24 +183,28 @@ def _checked(url: str) -> SplitResult:
         )
     if any(ch <= " " or ch == "\x7f" for ch in url.strip()):
         raise IdentityError(f"{shown!r} holds white space or control characters")
-    address = _address(parts.hostname)
-    address = getattr(address, "ipv4_mapped", None) or address
-    if parts.hostname in _METADATA_HOSTS or (
-        address is not None and (address.is_link_local or address.is_unspecified or address.is_multicast)
-    ):
+    if parts.hostname in _METADATA_HOSTS or _is_no_providers(_address(parts.hostname)):
         raise IdentityError(
             f"{shown} points to a link-local, metadata or unspecified address, which no provider has"
         )
     return parts
 
 
+def _is_no_providers(address: _Address | None) -> bool:
+    """Return whether no provider can have this address, also where it is IPv4 within IPv6."""
+    address = getattr(address, "ipv4_mapped", None) or address
+    if address is None:
+        return False
+    return address.is_link_local or address.is_unspecified or address.is_multicast
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One credential of one provider: a label and a reference to where the value is, never the value.
+    """A credential of a provider: a label and a reference to where the value is, never the value.
 
-    `endpoints`, when not empty, are the only places where this key may be used: given by the user or by
-    whoever provisioned the key, never taken from a table of defaults (story 1). Keys of one `account` share
-    quota verdicts."""
+    `endpoints`, when not empty, are the only ones where this key may be used: given by the user or by the
+    program that provisioned the key, never taken from a table of defaults (story 1). Keys of one `account`
+    share verdicts on its quota."""
 
     provider: ProviderName
     label: str
@@ -197,7 +214,8 @@ class Key:
 
 
 class Strategy(StrEnum):
-    """In which order the keys of a provider are used. A session keeps its key while the key is healthy."""
+    """The order in which the keys of a provider are used. A session keeps its key while the key is
+    healthy."""
 
     FILL_FIRST = "fill-first"
     ROUND_ROBIN = "round-robin"
@@ -207,9 +225,9 @@ class Strategy(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A named entry of the user's configuration. `models` is None when not declared; an empty tuple offers
-    nothing. `answers_as`: for names that the user gave (a deployment), the model that the provider will say
-    answered. `forward_headers`: names of headers, in lower case, that pass to and from this provider beside
-    those that always do."""
+    nothing. `answers_as` holds pairs: a name that the user gave (a deployment), and the model that the
+    provider will say answered. `forward_headers`: names of headers, in lower case, that pass to and from this
+    provider besides those that always do."""
 
     name: ProviderName
     endpoints: tuple[Endpoint, ...]
@@ -242,14 +260,17 @@ class Provider:
 
     @property
     def dialects(self) -> tuple[Dialect, ...]:
-        """Return what can be spoken here: at the provider's endpoints, then at those of single keys."""
+        """Return the dialects of the provider's endpoints, then those of its keys' own."""
         owned = (endpoint for key in self.keys for endpoint in key.endpoints)
         return tuple(dict.fromkeys(endpoint.dialect for endpoint in (*self.endpoints, *owned)))
 
     def endpoint_for(self, dialect: Dialect, key: Key | None = None) -> Endpoint | None:
-        """Return where `dialect` is spoken with `key`, by the one rule: the key's own endpoint if it has any,
-        else the provider's."""
-        for endpoint in key.endpoints if key is not None and key.endpoints else self.endpoints:
+        """Return where `dialect` is spoken with `key`: at the key's own endpoints if it has any, else at the
+        provider's. None where it is not spoken there."""
+        endpoints = self.endpoints
+        if key is not None and key.endpoints:
+            endpoints = key.endpoints
+        for endpoint in endpoints:
             if endpoint.dialect is dialect:
                 return endpoint
         return None
@@ -259,20 +280,20 @@ class Provider:
         return tuple(key for key in self.keys if self.endpoint_for(dialect, key) is not None)
 
     def takes_no_key(self, dialect: Dialect) -> bool:
-        """Whether the endpoint of this dialect says `auth = "none"`."""
+        """Return whether the endpoint of this dialect says `auth = "none"`."""
         return any(e.dialect is dialect and e.auth is Auth.NONE for e in self.endpoints)
 
 
 def _endpoint_of(provider: Provider, dialect: Dialect, key: Key | None) -> Endpoint:
-    """Return the endpoint of a connection. Raises WrongDialect that names who has none, and what is spoken
-    there."""
-    found = provider.endpoint_for(dialect, key)
-    if found is not None:
-        return found
+    """Return the endpoint of a connection. Raises WrongDialect that says which provider or key has none, and
+    what it speaks."""
+    endpoint = provider.endpoint_for(dialect, key)
+    if endpoint is not None:
+        return endpoint
     owner, endpoints = f"provider '{provider.name}'", provider.endpoints
     if key is not None and key.endpoints:
         owner, endpoints = f"key '{key.label}' of provider '{provider.name}'", key.endpoints
-    spoken = ", ".join(endpoint.dialect for endpoint in endpoints)
+    spoken = ", ".join(other.dialect for other in endpoints)
     step = f"holdfast provider endpoint {provider.name} {dialect}=URL   (if it has such an address)"
     if provider.endpoint_for(dialect) is not None:
         step = f"holdfast provider show {provider.name}"
@@ -281,7 +302,7 @@ def _endpoint_of(provider: Provider, dialect: Dialect, key: Key | None) -> Endpo
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Provider, dialect, key and model as one value. `endpoint` is derived; inside a lane only the key can
+    """Provider, dialect, key and model as one value. `endpoint` is derived; inside a route only the key can
     change."""
 
     provider: Provider
@@ -296,85 +317,30 @@ class Connection:
             raise IdentityError(f"key '{self.key.label}' is not a key of provider '{self.provider.name}'")
         endpoint = _endpoint_of(self.provider, self.dialect, self.key)
         if (self.key is None) != (endpoint.auth is Auth.NONE):
-            want = 'takes no key (auth = "none")' if endpoint.auth is Auth.NONE else "needs a key"
-            raise IdentityError(
-                f"provider '{self.provider.name}' {want}",
-                next_step=f"holdfast key add {self.provider.name} --from env:NAME",
-            )
+            what = f"provider '{self.provider.name}' needs a key"
+            if endpoint.auth is Auth.NONE:
+                what = f"provider '{self.provider.name}' takes no key (auth = \"none\")"
+            raise IdentityError(what, next_step=f"holdfast key add {self.provider.name} --from env:NAME")
         object.__setattr__(self, "pin", Pin(self.provider.name, self.model))
         object.__setattr__(self, "endpoint", endpoint)
 
     @property
     def label(self) -> str:
-        """The key's label; empty where no key is needed."""
+        """Return the key's label; empty where no key is needed."""
         return self.key.label if self.key is not None else ""
 
     @property
     def account(self) -> str:
-        """`provider:account` of the key, whose keys share quota verdicts; empty where none is named."""
-        return f"{self.provider.name}:{self.key.account}" if self.key is not None and self.key.account else ""
+        """Return `provider:account` of the key, whose keys share verdicts on its quota; empty where none is
+        named."""
+        if self.key is None or not self.key.account:
+            return ""
+        return f"{self.provider.name}:{self.key.account}"
 
     def with_key(self, key: Key) -> Connection:
-        """The same connection with another key of the same provider: the only transition there is."""
+        """Return the same connection with another key of the same provider: the only change there is."""
         return replace(self, key=key)
 
     def __str__(self) -> str:
         label = f" key '{self.label}'" if self.label else ""
         return f"{self.provider.name}/{self.model}{label} at {self.endpoint.host}"
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A connection and the spare keys of the same provider: the only home of a pool. It lives and dies with
-    its provider."""
-
-    connection: Connection
-    spares: tuple[Key, ...] = ()
-    connections: tuple[Connection, ...] = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        mine = {self.connection.key, *self.spares}
-        keys = [key for key in self.connection.provider.keys if key in mine]
-        spares = [self.connection.with_key(key) for key in keys if key != self.connection.key]
-        if len(spares) != len(self.spares):
-            raise IdentityError(
-                f"a spare key of '{self.connection.pin}' is not a key of provider "
-                f"'{self.connection.provider.name}'"
-            )
-        object.__setattr__(self, "connections", (self.connection, *spares))
-
-    @classmethod
-    def build(cls, provider: Provider, dialect: Dialect, model: str, only_key: str | None = None) -> Route:
-        """Return the lane of a provider: its first usable key and the others as spares; with `only_key`, that
-        key and no spare."""
-        keys = provider.keys_for(dialect)
-        if only_key is not None:  # a chosen key that cannot speak the dialect is refused by its connection
-            keys = tuple(key for key in provider.keys if key.label == only_key)
-        if only_key is not None and not keys:
-            raise IdentityError(
-                f"provider '{provider.name}' has no key '{only_key}'",
-                next_step=f"holdfast key list {provider.name}",
-            )
-        if provider.takes_no_key(dialect):
-            return cls(Connection(provider, dialect, None, model))
-        return cls(Connection(provider, dialect, keys[0] if keys else None, model), keys[1:])
-
-
-@dataclass(frozen=True, slots=True)
-class FallbackChain:
-    """The pins that the user listed to stand in for `pin`, in order, and for how long one stands in
-    (seconds). With `check` the pin is asked in the background when that time is over, else by the next
-    request."""
-
-    pin: Pin
-    then: tuple[Pin, ...]
-    return_after: float = 600.0
-    check: bool = True
-
-    def __post_init__(self) -> None:
-        if self.pin in self.then or len(set(self.then)) != len(self.then):
-            raise IdentityError(f"the fallbacks of '{self.pin}' name a pin twice, or '{self.pin}' itself")
-        if not self.then or self.return_after <= 0:
-            raise IdentityError(
-                f"the fallbacks of '{self.pin}' need one pin or more and a positive return_after"
-            )

@@ -1,5 +1,5 @@
-"""What a key is called where its user gave it no label. A choice is stored by this name, so it must go on
-meaning the same key whatever else is written into the file (law 2)."""
+"""The label of a key to which its user gave none. A choice is stored by this name, so it must go on meaning
+the same key whatever else is written into the file (law 2)."""
 
 from __future__ import annotations
 

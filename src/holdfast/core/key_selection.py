@@ -1,24 +1,26 @@
-"""Which key of a lane is next. Order comes from the strategy, health from the board; the endpoint is never
-part of the choice."""
+"""The choice of a route's next key. The strategy gives the order, `health` says which keys may be asked; the
+endpoint is never part of the choice."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from math import inf
 from typing import NamedTuple
 
 from .changes import NO_KEY, Cooldown
 from .faults import Fault, FaultClass
 from .health import HealthRegistry
-from .identity import Connection, Key, Route, Strategy
+from .identity import Connection, Key, Strategy
+from .routes import Route
 from .vocabulary import Profile
 
 
 class DecisionContext(NamedTuple):
-    """What the core may ask while it decides: the board, what is known of a key at no cost (None: read it
-    first), and the error vocabulary of a provider. `roll` is a number in [0, 1) for jitter; `plan_host` is
-    the host to which keys that begin like the connection's belong, where it is another than the one
-    called."""
+    """The sources that the core may ask while it decides: what is known of keys and endpoints, the
+    fingerprint of a key (None: read the key first), and the error vocabulary of a provider. `jitter` is a
+    random number in [0, 1); `plan_host` gives the host to which keys that begin like the connection's belong,
+    where it is another than the one called."""
 
     health: HealthRegistry
     fingerprint: Callable[[Key], str | None]
@@ -28,10 +30,12 @@ class DecisionContext(NamedTuple):
 
 
 class KeySelection(NamedTuple):
-    """The connection to use. `fingerprint` is None while its key has not been read; `after` seconds are to be
-    waited first (a short throttle); `probing`: the key was refused since it last worked, so only one request
-    may try it; `untested`: it was never used here, so one request goes first. With a `verdict` no key may be
-    asked: it is the one that ends first, and `connection` is its. No connection: every key was tried."""
+    """The connection to use; None where every key was tried.
+
+    `fingerprint` is None while the key has not been read; `after` are seconds to wait first (a short
+    throttle); `probing`: the key was refused since it last worked, so only one request may try it;
+    `untested`: it was never used here, so one request goes before the others. With a `verdict` no key may be
+    asked: `connection` is the one whose verdict ends first."""
 
     connection: Connection | None
     fingerprint: str | None = None
@@ -42,9 +46,9 @@ class KeySelection(NamedTuple):
 
 
 def order(route: Route, context: DecisionContext, kept_key: str | None) -> Sequence[Connection]:
-    """The lane's connections in the order of its strategy; the key that the session used last comes first.
-    Between keys that this process used alike, the one that last worked longest ago: so the order survives a
-    restart."""
+    """Return the route's connections in the order of its strategy; the key that the session used last comes
+    first. Of keys that this process used equally, the one whose last success is longest ago comes first: so
+    the order survives a restart."""
     connections: Sequence[Connection] = route.connections
     if len(connections) > 1:
         strategy = route.connection.provider.strategy
@@ -59,12 +63,12 @@ def order(route: Route, context: DecisionContext, kept_key: str | None) -> Seque
 
 
 def _last_ok(connection: Connection, context: DecisionContext) -> float:
-    fingerprint = context.fingerprint(connection.key) if connection.key is not None else None
-    return (
-        context.health.evidence(fingerprint, connection.endpoint).last_ok or 0.0
-        if fingerprint is not None
-        else 0.0
-    )
+    if connection.key is None:
+        return 0.0
+    fingerprint = context.fingerprint(connection.key)
+    if fingerprint is None:
+        return 0.0
+    return context.health.evidence(fingerprint, connection.endpoint).last_ok or 0.0
 
 
 def select_key(
@@ -76,16 +80,18 @@ def select_key(
     kept_key: str | None,
     patience: float,
 ) -> KeySelection:
-    """The first healthy key of the lane, else a throttled one that frees up within `patience` seconds, else
-    the verdict that ends first."""
+    """Return the first healthy key of the route, else a throttled one that frees up within `patience`
+    seconds, else the verdict that ends first."""
     health = context.health
     waiting: KeySelection | None = None
     blocked = KeySelection(None)
     for connection in order(route, context, kept_key):
         key = connection.key
-        if key is not None and key.label in excluded:
-            continue
-        fingerprint = NO_KEY if key is None else context.fingerprint(key)
+        fingerprint: str | None = NO_KEY
+        if key is not None:
+            if key.label in excluded:
+                continue
+            fingerprint = context.fingerprint(key)
         if fingerprint is None:
             return KeySelection(connection)
         cooldown = health.cooldown(fingerprint, connection)
@@ -108,10 +114,9 @@ def select_key(
 
 
 def remembered(cooldown: Cooldown, now: float) -> Fault:
-    """The true last fault of a cooling key, with the time at which it may be asked again."""
+    """Return the true last fault of a key that is cooling down, with the time when it may be asked again."""
     fault = cooldown.fault
-    if cooldown.until == float("inf"):
+    if cooldown.until == inf:
         return replace(fault, retry_after=None)
-    return replace(
-        fault, reset_at=fault.reset_at or cooldown.until, retry_after=max(0.0, cooldown.until - now)
-    )
+    left = max(0.0, cooldown.until - now)
+    return replace(fault, reset_at=fault.reset_at or cooldown.until, retry_after=left)

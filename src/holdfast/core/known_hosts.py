@@ -1,8 +1,7 @@
-"""What our table of presets knows of a host: which preset is there, in which dialects, and whose keys begin
-like this one.
+"""The answers of our table of presets about a host: which preset is there, in which dialects, and whose keys
+begin like this one.
 
-The table is read by `presets`; these are its answers as values, and the words in which every face tells them.
-"""
+`providers/presets` reads the table; these are its answers as values, with the sentences that say them."""
 
 from __future__ import annotations
 
@@ -18,24 +17,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KnownHost:
-    """A preset, and its endpoints: one for each dialect that is spoken there."""
+    """A preset, and its endpoints: one for each dialect that it speaks."""
 
     preset: str
     endpoints: tuple[Endpoint, ...]
 
 
 KnownAt = Callable[[str], KnownHost | None]
-"""From a URL to the one preset that has its address or, alone, its host."""
+"""From a URL to the preset that has its address or, as the only one, its host."""
 
 
-def nobody_knows(_: str) -> KnownHost | None:
+def knows_none(_: str) -> KnownHost | None:
     """Return what a table without presets knows of a URL: nothing."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class MoreDialects:
-    """Dialects that a provider's entry lacks although a preset has them at the very host: `endpoints` could
+    """Dialects that a provider's entry lacks although a preset has them at the same host: `endpoints` could
     be added."""
 
     provider: str
@@ -45,7 +44,7 @@ class MoreDialects:
 
     @property
     def what(self) -> str:
-        """Return the sentence that tells it."""
+        """Return the sentence that says so."""
         more = " and ".join(f"{endpoint.dialect} at {endpoint.url}" for endpoint in self.endpoints)
         return f"{self.host} is the host of preset '{self.preset}', which also speaks {more}"
 
@@ -59,17 +58,14 @@ class MoreDialects:
 def more_dialects(
     known_at: KnownAt, provider: Provider, wanted: Collection[Dialect] = tuple(Dialect)
 ) -> MoreDialects | None:
-    """Return which of the `wanted` dialects the provider lacks and a preset has at one of its hosts; None
-    where there are none."""
+    """Return those of the `wanted` dialects that the provider lacks and a preset has at one of its hosts;
+    None where there are none."""
+    missing = [dialect for dialect in wanted if dialect not in provider.dialects]
     for here in provider.endpoints:
         known = known_at(here.url)
         if known is None:
             continue
-        more = tuple(
-            endpoint
-            for endpoint in known.endpoints
-            if endpoint.dialect in wanted and endpoint.dialect not in provider.dialects
-        )
+        more = tuple(endpoint for endpoint in known.endpoints if endpoint.dialect in missing)
         if more:
             return MoreDialects(provider.name, here.host, known.preset, more)
     return None
@@ -80,8 +76,8 @@ class Misplaced:
     """A key that would go to a host of `preset`, and does not begin as keys do that are made for it.
 
     `prefix` is how it begins, `usual` how the preset's keys do, as far as that is known. `owners` are the
-    presets of one maker whose keys begin like it: then it is certain that it is theirs. They are empty where
-    keys of many makers begin like that."""
+    presets of one vendor whose keys begin like it: then it is certain that it is theirs. They are empty where
+    keys of several vendors begin like that."""
 
     prefix: str
     preset: str
@@ -106,10 +102,12 @@ class Misplaced:
 
     def command(self, ref: str) -> str:
         """Return the command that gives the key, by its reference, to a provider that it fits."""
-        key = f" --key {ref}" if ref and not ref.startswith("store:") else ""
+        key = ""
+        if ref and not ref.startswith("store:"):
+            key = f" --key {ref}"
         if not self.owners:
             command = f"holdfast provider add {self.preset} --preset {self.preset}{key}"
-            return f"{command}   (if it is one of these all the same)"
+            return f"{command}   (if it is one of these nevertheless)"
         if len(self.owners) > 1:
             return f"holdfast provider add NAME --preset PRESET{key}"
         return f"holdfast provider add {self.owners[0]} --preset {self.owners[0]}{key}"

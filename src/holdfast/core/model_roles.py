@@ -1,6 +1,6 @@
-"""Which of the listed models does a job: a role (`answer`, `expand`) has ordered patterns, the first that
-fits anything decides, and among those that fit the highest version does. A date is no version, an unknown
-name is no model, and no default exists (story 3)."""
+"""The choice of a listed model for a role (`answer`, `expand`). A role has ordered patterns; the first that
+fits any model decides, and of the models that fit it the highest version is taken. A date is no version, and
+there is no default model (story 3)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _REVISION = re.compile(r"-v\d+:\d+$")  # Bedrock's: `anthropic.claude-sonnet-4-5
 _SIZE = re.compile(r"(?<![a-z\d])\d+(?:[.x]\d+)*[bkm](?![a-z])")
 _VERSION = re.compile(r"(?<![\d.])\d{1,3}(?:[.-]\d{1,2}(?!\d))*(?!\d)")
 _NO_CHAT = re.compile(r"embed|rerank|moderat|whisper|transcri|tts|speech|audio|image|dall-e|ocr|guard")
-_CHAT_MODES = frozenset({"", "chat", "responses", "completion"})
+_CHAT_MODES = frozenset({"chat", "responses", "completion"})
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A job and the names that may do it, in order of preference: globs over lower-case names, or `pin:NAME`
-    for exactly one."""
+    """A role and the names of models that may have it, in order of preference: globs over lower-case names,
+    or `pin:NAME` for exactly one."""
 
     name: str
     patterns: tuple[str, ...]
@@ -39,8 +39,8 @@ class Role:
 
 
 class Listed(StrEnum):
-    """What asking for a list came to: `EMPTY` is an answer (this key may use none), the rest after it are
-    none."""
+    """The result of asking for a list of models. `EMPTY` is an answer too (this key may use none); those
+    after it are failures."""
 
     OK = "ok"
     EMPTY = "empty"
@@ -52,52 +52,60 @@ class Listed(StrEnum):
 
 
 class OfferedModel(NamedTuple):
-    """A listed model; `mode` is what the list says it does (`chat`, `embedding`), where it says so."""
+    """A listed model; `mode` is its use (`chat`, `embedding`), where the list says it."""
 
     name: str
     mode: str = ""
 
 
 class Listing(NamedTuple):
-    """What a source said: models, or why it said none, in words fit for a message."""
+    """A list of models, or in `detail` why there is none, in words for a message."""
 
     kind: Listed
     offers: tuple[OfferedModel, ...] = ()
-    told: str = ""
+    detail: str = ""
 
 
 def chats(offers: Iterable[OfferedModel]) -> tuple[str, ...]:
-    """The names of those that answer in words, in the order of the list."""
-    return tuple(
-        offer.name
-        for offer in offers
-        if offer.mode in _CHAT_MODES and (offer.mode or not _NO_CHAT.search(offer.name.lower()))
-    )
+    """Return the names of the models that answer in words, in the order of the list."""
+    return tuple(offer.name for offer in offers if _chats(offer))
 
 
 def choose(role: Role, names: Collection[str]) -> str | None:
-    """The model for `role` among `names`, or None: nothing is ever chosen that no pattern names. Of equal
+    """Return the model for `role` among `names`, or None: nothing is chosen that no pattern names. Of equal
     versions an undated name wins, then the later date, then the shorter name."""
     for pattern in role.patterns:
-        kind, _, only = pattern.partition(":")
-        fits = sorted(
-            name
-            for name in names
-            if (name == only if kind == "pin" else fnmatchcase(name.lower(), pattern.lower()))
-        )
-        if fits:
-            return max(fits, key=_rank)
+        fitting = sorted(name for name in names if _fits(name, pattern))
+        if fitting:
+            return max(fitting, key=_rank)
     return None
 
 
 def bind(roles: Iterable[Role], names: Collection[str], held: Mapping[str, str]) -> dict[str, str]:
-    """role -> model. What is `held` and still listed stays: a newer version is no reason to change what
-    works."""
-    found = (
-        (role.name, held[role.name] if held.get(role.name) in names else choose(role, names))
-        for role in roles
-    )
-    return {role: model for role, model in found if model}
+    """Return the model of each role that some model fits. One that is `held` and still listed stays: a newer
+    version is no reason to change what works."""
+    bound: dict[str, str] = {}
+    for role in roles:
+        model = held.get(role.name)
+        if model not in names:
+            model = choose(role, names)
+        if model:
+            bound[role.name] = model
+    return bound
+
+
+def _chats(offer: OfferedModel) -> bool:
+    """Return whether a model answers in words: by its mode, else by its name."""
+    if offer.mode:
+        return offer.mode in _CHAT_MODES
+    return not _NO_CHAT.search(offer.name.lower())
+
+
+def _fits(name: str, pattern: str) -> bool:
+    kind, _, only = pattern.partition(":")
+    if kind == "pin":
+        return name == only
+    return fnmatchcase(name.lower(), pattern.lower())
 
 
 def _rank(name: str) -> tuple[tuple[int, ...], bool, str, int]:
@@ -106,12 +114,14 @@ def _rank(name: str) -> tuple[tuple[int, ...], bool, str, int]:
 
 
 def version(name: str) -> tuple[int, ...]:
-    """The version in a model's name, () if it has none: `claude-sonnet-4-5-20250929` is (4, 5),
+    """Return the version in a model's name, () if it has none: `claude-sonnet-4-5-20250929` is (4, 5),
     `llama-3.3-70b` is (3, 3)."""
-    found = _VERSION.search(_SIZE.sub("", _DATE.sub("", _bare(name))))
-    return tuple(map(int, re.split(r"[.-]", found[0]))) if found else ()
+    match = _VERSION.search(_SIZE.sub("", _DATE.sub("", _bare(name))))
+    if match is None:
+        return ()
+    return tuple(map(int, re.split(r"[.-]", match[0])))
 
 
 def _bare(name: str) -> str:
-    """A name without what a vendor or a router puts around it."""
+    """Return a name without what a vendor or a router puts around it."""
     return _REVISION.sub("", name.lower().rsplit("/", 1)[-1]).partition(":")[0]

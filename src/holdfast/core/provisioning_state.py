@@ -1,9 +1,9 @@
-"""A provider that a program sets up for its user (story 3): the record of it, how it may change, and what is
-to be done next.
+"""A provider that a program sets up for its user (story 3): its record, how the record may change, and what
+to do next.
 
-An intent is on disk before anything is asked for, so whatever happens a record tells what may have been
-spent. A record heals with the key it has; only an intent with the user's consent obtains one; without a model
-nothing is usable, and there is no default model."""
+An intent is on disk before a key is asked for, so whatever happens the record says what may have been spent.
+A record is repaired with the key that it has; only an intent with the user's consent obtains one. Without a
+model nothing is usable, and there is no default model."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ from enum import StrEnum
 from typing import Any
 
 from .errors import IdentityError
-from .faults import Fault, FaultClass, Phase, Reply, Scope
+from .faults import AUTH_FAULTS, Fault, FaultClass, Phase, Reply, Scope
 from .identity import ProviderName
 from .model_roles import Listed, Listing, Role, bind, chats
 
 
 class Capability(StrEnum):
-    """What may be repeated when nobody knows whether a key was made: the same intent (we choose the key's
-    value or an idempotency key), after a look at what is there (it can be found by name), nothing, the user's
-    part, or everything (nothing is spent)."""
+    """The part of a mint that may be repeated when it is unknown whether a key was made.
+
+    replayable     the same intent: we choose the key's value or an idempotency key
+    reconcilable   the same, after the existing keys are listed: a key can be found by name
+    one-shot       nothing
+    interactive    the user's part
+    derived        everything: nothing is spent
+    """
 
     REPLAYABLE = "replayable"
     RECONCILABLE = "reconcilable"
@@ -31,7 +36,7 @@ class Capability(StrEnum):
 
 
 class State(StrEnum):
-    """Where a record stands."""
+    """The state of a record."""
 
     ABSENT = "absent"
     INTENT = "intent"
@@ -45,7 +50,7 @@ class State(StrEnum):
 
 
 class Step(StrEnum):
-    """What is to be done next for a record."""
+    """The next thing to do for a record."""
 
     ASK_CONSENT = "ask-consent"
     MINT = "mint"
@@ -67,8 +72,8 @@ MOVES: Mapping[State, frozenset[State]] = {
     S.RETIRED: frozenset({S.INTENT, S.PROVISIONED, S.RETIRED}),
     **dict.fromkeys(WITH_KEY, WITH_KEY | {S.RETIRED, S.INTENT}),
 }
-"""From which state a record may move into which. Nothing that has a key becomes absent, so nothing leads back
-to a second trial."""
+"""The states into which a record may move, by its state. What has a key never becomes absent, so no move
+leads to a second trial."""
 AFTER_UNKNOWN = dict(
     zip(C, (Step.REPLAY, Step.RECONCILE, Step.ASK_OPERATOR, Step.ASK_CONSENT, Step.REPLAY), strict=True)
 )
@@ -76,13 +81,15 @@ MINT_WAITS, LIST_WAITS = (60.0, 3600.0), (30.0, 900.0)
 """Seconds: the first wait after a failure, doubled each time up to the second."""
 _WAITS = frozenset({Step.MINT, Step.REPLAY, Step.RECONCILE, Step.LIST_MODELS})
 """Steps that wait for `next_at`."""
+_NO_WAIT: dict[str, Any] = {"tries": 0, "next_at": 0.0}
+_LIST_REASONS = {Listed.OK: "no_model_fits", Listed.EMPTY: "no_model_allowed", Listed.REFUSED: "key_refused"}
 _SUSPECT_FOR = 600.0
 _DOUBTFUL = frozenset({408, 409, 425})
 _TEXT = 300
 
 
 class Minted(StrEnum):
-    """What an answer to a mint says: a key was made, none was, or it does not tell."""
+    """The meaning of an answer to a mint: a key was made, none was, or the answer does not say."""
 
     YES = "yes"
     NO = "no"
@@ -91,7 +98,7 @@ class Minted(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """Who agreed to what, in the words that were shown, and when (epoch seconds)."""
+    """The user's consent: to what, in the words that were shown, by whom, and when (epoch seconds)."""
 
     what: str
     by: str
@@ -100,16 +107,16 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row, never a secret. `key` is a reference, `url` what the key was granted for; both and the models
-    belong to one `epoch`. `minted` counts the keys that may have been made; `next_at` is when the next
-    attempt may be made; `reason` is for programs."""
+    """The row of a provider, without any secret. `key` is a reference, `url` what the key was granted for;
+    both and the models belong to one `epoch`. `minted` counts the keys that may have been made; `next_at` is
+    when the next attempt may be made; `reason` is for programs, `detail` for people."""
 
     name: ProviderName
     kind: str
     capability: Capability
     state: State = State.ABSENT
     reason: str = ""
-    told: str = ""
+    detail: str = ""
     epoch: int = 0
     intent: str = ""
     intent_at: float = 0.0
@@ -147,29 +154,23 @@ class Record:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The roles that no model does yet."""
+        """Return the roles that have no model yet."""
         return tuple(role.name for role in self.roles if role.name not in self.bound)
 
-    def to(self, state: State, now: float, reason: str = "", told: str = "", **changes: Any) -> Record:
-        """The record in its next state. Raises ValueError for a move that `MOVES` does not have."""
+    def to(self, state: State, now: float, reason: str = "", detail: str = "", **changes: Any) -> Record:
+        """Return the record in its next state. Raises ValueError for a move that `MOVES` does not have."""
         if state not in MOVES[self.state]:
             raise ValueError(f"'{self.name}' cannot go from {self.state} to {state}")
-        since = self.since if (state, reason) == (self.state, self.reason) else now
-        return replace(
-            self,
-            state=state,
-            reason=reason,
-            told=told[:_TEXT],
-            since=since,
-            version=self.version + 1,
-            **changes,
-        )
+        if (state, reason) != (self.state, self.reason):
+            changes["since"] = now
+        version, detail = self.version + 1, detail[:_TEXT]
+        return replace(self, state=state, reason=reason, detail=detail, version=version, **changes)
 
 
 def next_step(record: Record, now: float, *, consent: bool = False) -> Step:
-    """What comes next; asked by whoever holds the record's lease, so an intent that is found belongs to
-    nobody who still works at it. `consent`: the user agrees now. Nothing here obtains a key without that, and
-    a one-shot key is never asked for twice."""
+    """Return what comes next. The caller holds the record's lease, so no other process still works at an
+    intent that it finds. `consent`: the user agrees now. No key is obtained without that, and a one-shot key
+    is never asked for twice."""
     step = _step(record, consent=consent)
     if step in _WAITS and now < record.next_at:
         return Step.WAIT
@@ -202,43 +203,32 @@ def _before_minting(record: Record, *, consent: bool) -> Step:
 
 
 def intend(record: Record, intent: str, now: float) -> Record:
-    """The record that must be on disk before a key is asked for. It counts the key as made: only a definite
-    refusal takes that back."""
+    """Return the record that must be on disk before a key is asked for. It counts the key as made; only a
+    definite refusal takes that back."""
     return record.to(
         S.INTENT, now, intent=intent, intent_at=now, epoch=record.epoch + 1, minted=record.minted + 1
     )
 
 
-def awaits(record: Record, intent: str) -> bool:
-    """Whether a reply belongs to this record: also a late one, of a process that lost its lease meanwhile (it
-    has been paid for)."""
+def expects(record: Record, intent: str) -> bool:
+    """Return whether a reply belongs to this record: also a late one, of a process that has lost its lease
+    (it has been paid for)."""
     return record.intent == intent and record.state in (S.INTENT, S.AMBIGUOUS)
 
 
 def granted(record: Record, now: float, *, url: str, key: str, expires_at: float | None = None) -> Record:
-    """A key came. Whatever was bound belonged to the key before it, and is void in the same step."""
-    void: dict[str, Any] = {
-        "bound": {},
-        "models": (),
-        "gone": (),
-        "verified_at": None,
-        "tries": 0,
-        "next_at": 0.0,
-    }
+    """Return the record with a new key. What was bound belonged to the key before it, and is void in the same
+    step."""
+    void: dict[str, Any] = {"bound": {}, "models": (), "gone": (), "verified_at": None} | _NO_WAIT
     return record.to(S.PROVISIONED, now, url=url, key=key, expires_at=expires_at, **void)
-
-
-def _wait(record: Record, now: float, bounds: tuple[float, float], told: float) -> dict[str, Any]:
-    return {
-        "tries": record.tries + 1,
-        "next_at": now + max(told, min(bounds[0] * 2.0**record.tries, bounds[1])),
-    }
 
 
 def minted(reply: Reply) -> Minted:
     """Return what an answer to a mint says about the key. A request that was never sent made none."""
+    if reply.status is None and reply.phase is Phase.CONNECT:
+        return Minted.NO
     if reply.status is None:
-        return Minted.NO if reply.phase is Phase.CONNECT else Minted.UNKNOWN
+        return Minted.UNKNOWN
     if 200 <= reply.status < 300:
         return Minted.YES
     if 400 <= reply.status < 500 and reply.status not in _DOUBTFUL:
@@ -246,56 +236,45 @@ def minted(reply: Reply) -> Minted:
     return Minted.UNKNOWN
 
 
-def refused(record: Record, now: float, told: str, fault: Fault | None = None, window: float = 0.0) -> Record:
-    """The mint was refused, or never sent: nothing was made. A limit is waited out at least for the `window`
-    in which attempts count."""
-    limited = fault is not None and fault.kind in (FaultClass.RATE_LIMITED, FaultClass.QUOTA_WINDOW)
+def refused(
+    record: Record, now: float, detail: str, fault: Fault | None = None, window: float = 0.0
+) -> Record:
+    """Return the record after a mint that was refused or never sent: no key was made. A limit is waited out
+    at least for the `window` (seconds) in which attempts count."""
     wait = 0.0
     if fault is not None:
         wait = fault.retry_after or 0.0
-    if limited:
-        wait = max(wait, window)
-    waits = _wait(record, now, MINT_WAITS, wait)
-    return record.to(S.ABSENT, now, "mint_refused", told, minted=record.minted - 1, intent="", **waits)
+        if fault.kind in (FaultClass.RATE_LIMITED, FaultClass.QUOTA_WINDOW):
+            wait = max(wait, window)
+    waits = _wait(record, now, MINT_WAITS, at_least=wait)
+    return record.to(S.ABSENT, now, "mint_refused", detail, minted=record.minted - 1, intent="", **waits)
 
 
-def unknown(record: Record, now: float, told: str) -> Record:
-    """Nobody knows whether a key was made. What may be repeated stays an intent; a one-shot mint stops here,
-    for its operator."""
+def unknown(record: Record, now: float, detail: str) -> Record:
+    """Return the record where it is unknown whether a key was made. What may be repeated stays an intent; a
+    one-shot mint stops here, for its operator."""
     if AFTER_UNKNOWN[record.capability] is Step.ASK_OPERATOR:
-        return record.to(S.AMBIGUOUS, now, "mint_unknown", told)
+        return record.to(S.AMBIGUOUS, now, "mint_unknown", detail)
     if record.capability is C.INTERACTIVE:
-        return record.to(S.ABSENT, now, "interrupted", told, intent="", minted=record.minted - 1)
-    return record.to(S.INTENT, now, "mint_unknown", told, **_wait(record, now, MINT_WAITS, 0.0))
+        return record.to(S.ABSENT, now, "interrupted", detail, intent="", minted=record.minted - 1)
+    return record.to(S.INTENT, now, "mint_unknown", detail, **_wait(record, now, MINT_WAITS))
 
 
 def listed(record: Record, listing: Listing, now: float) -> Record:
-    """What a model list makes of a record. A list that could not be had changes no binding, and an empty one
+    """Return the record after its models were listed. A failed list changes no binding, and an empty one
     overwrites none."""
     names = tuple(name for name in chats(listing.offers) if name not in record.gone)
     bound = bind(record.roles, names, record.bound)
     if names and (bound or not record.roles):
-        waits: dict[str, Any] = {"tries": 0, "next_at": 0.0}
-        if len(bound) < len(record.roles):
-            waits = _wait(record, now, LIST_WAITS, 0.0)
-        unchanged = bool(record.models) and bound == record.bound and record.reason != "model_gone"
-        if unchanged:
-            return record.to(
-                record.state, now, record.reason, record.told, bound=bound, models=names, **waits
-            )
-        return record.to(S.RESOLVED, now, bound=bound, models=names, **waits)
-    reason = {
-        Listed.OK: "no_model_fits",
-        Listed.EMPTY: "no_model_allowed",
-        Listed.REFUSED: "key_refused",
-    }.get(listing.kind, f"list_{listing.kind}")
-    told = listing.told or f"none of these does it: {', '.join(names)}"
-    waits = _wait(record, now, LIST_WAITS, 0.0)
+        return _resolved(record, names, bound, now)
+    waits = _wait(record, now, LIST_WAITS)
+    detail = listing.detail or f"none of these does it: {', '.join(names)}"
     if record.models:
-        return record.to(record.state, now, record.reason, told, **waits)
+        return record.to(record.state, now, record.reason, detail, **waits)
+    reason = _LIST_REASONS.get(listing.kind, f"list_{listing.kind}")
     if listing.kind in (Listed.OK, Listed.EMPTY):
-        return record.to(S.UNRESOLVABLE, now, reason, told, **waits)
-    return record.to(S.PROVISIONED, now, reason, told, **waits)
+        return record.to(S.UNRESOLVABLE, now, reason, detail, **waits)
+    return record.to(S.PROVISIONED, now, reason, detail, **waits)
 
 
 def answered(record: Record, now: float) -> Record:
@@ -306,7 +285,7 @@ def answered(record: Record, now: float) -> Record:
 
 
 def failed(record: Record, model: str, fault: Fault, now: float) -> Record:
-    """Return the record after a refused call; the same record when the fault tells nothing about it (a limit,
+    """Return the record after a refused call; the same record when the fault says nothing about it (a limit,
     an outage, a gateway's own supplier)."""
     if record.state not in USABLE:
         return record
@@ -320,6 +299,24 @@ def failed(record: Record, model: str, fault: Fault, now: float) -> Record:
     return record.to(S.DEGRADED, now, reason, fault.excerpt)
 
 
+def _wait(
+    record: Record, now: float, bounds: tuple[float, float], *, at_least: float = 0.0
+) -> dict[str, Any]:
+    """Return the changes of one more try: a wait that doubles within `bounds`, or `at_least` (seconds)."""
+    wait = min(bounds[0] * 2.0**record.tries, bounds[1])
+    return {"tries": record.tries + 1, "next_at": now + max(at_least, wait)}
+
+
+def _resolved(record: Record, names: tuple[str, ...], bound: dict[str, str], now: float) -> Record:
+    """Return the record with the models of a good list; in its old state where that changes no binding."""
+    changes: dict[str, Any] = {"bound": bound, "models": names} | _NO_WAIT
+    if len(bound) < len(record.roles):
+        changes |= _wait(record, now, LIST_WAITS)
+    if record.models and bound == record.bound and record.reason != "model_gone":
+        return record.to(record.state, now, record.reason, record.detail, **changes)
+    return record.to(S.RESOLVED, now, **changes)
+
+
 def _withdraws_model(fault: Fault) -> bool:
     """Return whether a fault says that the model is gone for this key."""
     if fault.kind is FaultClass.NOT_ENTITLED:
@@ -331,7 +328,7 @@ def _degraded_by(record: Record, fault: Fault, now: float) -> str:
     """Return why a fault degrades a record; empty when it does not."""
     if fault.kind in (FaultClass.QUOTA_EXHAUSTED, FaultClass.QUOTA_WINDOW):
         return "budget"
-    if fault.kind not in (FaultClass.AUTH_REJECTED, FaultClass.AUTH_EXPIRED) or not fault.sent:
+    if fault.kind not in AUTH_FAULTS or not fault.sent:
         return ""
     lasting = record.reason == "key_suspect" and now - record.since >= _SUSPECT_FOR
     final = fault.terminal or fault.kind is FaultClass.AUTH_EXPIRED

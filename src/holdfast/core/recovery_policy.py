@@ -1,8 +1,8 @@
-"""What to do about a fault: one table, one row a class (docs/reference/recovery.md shows it).
+"""The recovery from a fault: a table with a row for each class (docs/reference/recovery.md shows it).
 
 Rules that hold for every row: a step happens only before the first byte reached the caller and while the
-request's budget lasts; a rotation changes the key and nothing else; only a rung that the user wrote may stand
-in; a cool-down never touches what the fault does not speak about."""
+request's budget lasts; a rotation changes the key and nothing else; only a fallback that the user wrote may
+answer; a cooldown covers nothing that the fault does not speak about."""
 
 from __future__ import annotations
 
@@ -12,25 +12,31 @@ from math import inf
 from typing import NamedTuple
 
 from .changes import Change, Cooldown, CooldownStarted, KeyFailed, subject
-from .faults import Confidence, Fault, FaultClass, Scope
+from .faults import AUTH_FAULTS, Confidence, Fault, FaultClass, Scope
 from .health import HealthRegistry
 from .identity import Connection
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 _LONGEST_ON_WEAK_SIGN = 5 * _MINUTE
 _WINDOW_FUZZ = 35.0
-_GLANCE = 30 * _MINUTE
+_LOOK_AGAIN_AFTER = 30 * _MINUTE
 RATE_PATIENCE = 5.0
 """Seconds that a request waits for a throttled key while a spare key of the same provider is healthy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row. `retries` on the same key after `base`·2ⁿ s (jittered); `probe`: the one shared probe of a key
-    that worked; `refresh`: read the reference again first; `cool`: how long (s) at the first, second, …
-    verdict in a row, on the fault's scope; `one_account`: other keys of the same account would be told the
-    same; `barred`: until the key or URL changes; `stand_in`: a rung of the user's ladder may answer;
-    `relist`: ask for the model list, for near names."""
+    """A row of the table.
+
+    retries      tries on the same key, after `base`·2ⁿ seconds (jittered)
+    probe        a key that worked gets the one shared probe
+    refresh      the key's reference is read again first
+    rotate       other keys of the provider are tried; with `one_account`, none of the same account
+    cool         seconds of cooldown on `scope` at the first, second, … verdict in a row
+    barred       the cooldown lasts until the key or URL changes
+    fall_back    a fallback that the user wrote may answer
+    relist       the model list is asked for, for near names
+    """
 
     retries: int = 0
     base: float = 0.0
@@ -41,69 +47,43 @@ class Rule:
     cool: tuple[float, ...] = ()
     scope: Scope | None = None
     barred: bool = False
-    active_fallback: bool = False
+    fall_back: bool = False
     relist: bool = False
 
 
 C = FaultClass
+_AUTH = (_MINUTE, 5 * _MINUTE, 30 * _MINUTE)
+_BLOCK = (_MINUTE, 5 * _MINUTE, 10 * _MINUTE)
+_RATE = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
+_OUTAGE = (5.0, 15.0, 60.0)
+_USER_MUST_ACT = (C.ENDPOINT_MISMATCH, C.CONTEXT_OVERFLOW, C.CONTENT_BLOCKED, C.BAD_REQUEST, C.UNKNOWN)
 RULES: dict[FaultClass, Rule] = {
-    C.AUTH_REJECTED: Rule(
-        probe=True,
-        refresh=True,
-        rotate=True,
-        cool=(_MINUTE, 5 * _MINUTE, 30 * _MINUTE),
-        scope=Scope.KEY,
-        active_fallback=True,
-    ),
-    C.AUTH_EXPIRED: Rule(
-        refresh=True,
-        rotate=True,
-        cool=(_MINUTE, 5 * _MINUTE, 30 * _MINUTE),
-        scope=Scope.KEY,
-        active_fallback=True,
-    ),
-    C.NOT_ENTITLED: Rule(
-        rotate=True, one_account=True, cool=(_HOUR,), scope=Scope.KEY_MODEL, active_fallback=True
-    ),
-    C.BLOCKED: Rule(cool=(_MINUTE, 5 * _MINUTE, 10 * _MINUTE), scope=Scope.ENDPOINT, active_fallback=True),
-    C.QUOTA_EXHAUSTED: Rule(rotate=True, cool=(_HOUR,), scope=Scope.ACCOUNT, active_fallback=True),
-    C.QUOTA_WINDOW: Rule(rotate=True, cool=(_GLANCE,), scope=Scope.ACCOUNT, active_fallback=True),
-    C.RATE_LIMITED: Rule(
-        retries=2,
-        base=1.0,
-        rotate=True,
-        cool=(1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0),
-        scope=Scope.KEY_MODEL,
-        active_fallback=True,
-    ),
-    C.PROVIDER_UNAVAILABLE: Rule(
-        retries=2, base=1.0, cool=(5.0, 15.0, 60.0), scope=Scope.MODEL, active_fallback=True
-    ),
-    C.TRANSIENT: Rule(retries=2, base=0.1, cool=(), active_fallback=True),
-    C.MODEL_UNAVAILABLE: Rule(cool=(10 * _MINUTE,), scope=Scope.MODEL, active_fallback=True, relist=True),
-    **dict.fromkeys(
-        (C.ENDPOINT_MISMATCH, C.CONTEXT_OVERFLOW, C.CONTENT_BLOCKED, C.BAD_REQUEST, C.UNKNOWN), Rule()
-    ),  # nothing helps but the user
+    C.AUTH_REJECTED: Rule(probe=True, refresh=True, rotate=True, cool=_AUTH, scope=Scope.KEY, fall_back=True),
+    C.AUTH_EXPIRED: Rule(refresh=True, rotate=True, cool=_AUTH, scope=Scope.KEY, fall_back=True),
+    C.NOT_ENTITLED: Rule(rotate=True, one_account=True, cool=(_HOUR,), scope=Scope.KEY_MODEL, fall_back=True),
+    C.BLOCKED: Rule(cool=_BLOCK, scope=Scope.ENDPOINT, fall_back=True),
+    C.QUOTA_EXHAUSTED: Rule(rotate=True, cool=(_HOUR,), scope=Scope.ACCOUNT, fall_back=True),
+    C.QUOTA_WINDOW: Rule(rotate=True, cool=(_LOOK_AGAIN_AFTER,), scope=Scope.ACCOUNT, fall_back=True),
+    C.RATE_LIMITED: Rule(retries=2, base=1.0, rotate=True, cool=_RATE, scope=Scope.KEY_MODEL, fall_back=True),
+    C.PROVIDER_UNAVAILABLE: Rule(retries=2, base=1.0, cool=_OUTAGE, scope=Scope.MODEL, fall_back=True),
+    C.TRANSIENT: Rule(retries=2, base=0.1, fall_back=True),
+    C.MODEL_UNAVAILABLE: Rule(cool=(10 * _MINUTE,), scope=Scope.MODEL, fall_back=True, relist=True),
+    **dict.fromkeys(_USER_MUST_ACT, Rule()),
 }
-
 NO_KEY_SENT = Rule(rotate=True)
 NEVER_WORKED = Rule(refresh=True, rotate=True, barred=True, scope=Scope.KEY)
-FINAL = Rule(refresh=True, rotate=True, barred=True, scope=Scope.ACCOUNT, active_fallback=True)
-UNKNOWN_5XX = Rule(retries=1, base=1.0, active_fallback=True)
-ONCE_MORE = Rule(retries=1, base=0.1, active_fallback=True)
+FINAL = Rule(refresh=True, rotate=True, barred=True, scope=Scope.ACCOUNT, fall_back=True)
+UNKNOWN_5XX = Rule(retries=1, base=1.0, fall_back=True)
+ONCE_MORE = Rule(retries=1, base=0.1, fall_back=True)
 
 
 def rule_for(fault: Fault, *, worked_here: bool) -> Rule:
-    """The row of the table that governs this fault. A 401 is three things: no key sent, a key that never
-    worked here, and a key that did (story 4); a final verdict ("deleted", "leaked") needs a sign stronger
-    than words."""
+    """Return the row for this fault. A 401 is three things: no key sent, a key that never worked here, and a
+    key that did (story 4). A final verdict ("deleted", "leaked") needs a sign stronger than words."""
     if fault.kind is C.AUTH_REJECTED and not fault.sent:
         return NO_KEY_SENT
-    if (
-        fault.kind in (C.AUTH_REJECTED, C.AUTH_EXPIRED)
-        and fault.terminal
-        and fault.confidence >= Confidence.TYPE
-    ):
+    is_final = fault.terminal and fault.confidence >= Confidence.TYPE
+    if is_final and fault.kind in AUTH_FAULTS:
         return FINAL
     if fault.kind is C.AUTH_REJECTED and not worked_here:
         return NEVER_WORKED
@@ -115,16 +95,16 @@ def rule_for(fault: Fault, *, worked_here: bool) -> Rule:
 
 
 def backoff(rule: Rule, fault: Fault, tries: int, jitter: float) -> float:
-    """Seconds before the next try on the same key: the provider's hint if it gave one, else full jitter
-    between half and all of `base`·2ⁿ, at most 8 s."""
+    """Return the seconds before the next try on the same key: the provider's hint if it gave one, else a
+    random part between half and all of `base`·2ⁿ, at most 8 s."""
     if fault.retry_after is not None:
         return max(fault.retry_after, 0.0)
     return float(min(rule.base * 2.0**tries, 8.0) * (0.5 + jitter / 2))
 
 
 class Failure(NamedTuple):
-    """A send that failed: the rule of its fault, and the connection, key and time with which the request
-    left."""
+    """A send that failed: its fault and the rule for it, and the connection, key and time with which the
+    request left."""
 
     fault: Fault
     rule: Rule
@@ -134,36 +114,50 @@ class Failure(NamedTuple):
 
 
 def verdict(failure: Failure, health: HealthRegistry, now: float, jitter: float) -> Iterator[Change]:
-    """What this failure changes in memory: evidence about the key that was sent, and a cool-down of the
+    """Give the changes that a failure makes: evidence about the key that was sent, and a cooldown of the
     rule's scope.
 
-    A hundred simultaneous failures count once: one sent before the last verdict adds nothing to it.
-    """
+    A hundred simultaneous failures count once: one sent before the last verdict adds nothing to it."""
     fault, rule, connection, fingerprint, sent_at = failure
     if rule.probe or rule.barred or rule.refresh:
         yield KeyFailed(fingerprint, connection.endpoint.url, fault.kind, now)
     if rule.scope is None or fault.scope is Scope.REQUEST or not (rule.cool or rule.barred):
-        return  # what speaks of this request only sets nothing aside
+        return  # a fault of this request alone cools nothing down
     name = subject(rule.scope, fingerprint, connection)
     before = health.cooled(name)
     if before is not None and sent_at < before.since and not before.over(now):
         return
-    level = before.level + 1 if before is not None and before.fault.kind is fault.kind else 0
-    seconds = inf if rule.barred else rule.cool[min(level, len(rule.cool) - 1)]
-    if fault.kind is C.RATE_LIMITED and fault.retry_after is not None:
-        seconds = min(fault.retry_after, rule.cool[-1])
-    if fault.kind is C.QUOTA_WINDOW:
-        seconds = _window(fault, now, jitter)
+    level = 0
+    if before is not None and before.fault.kind is fault.kind:
+        level = before.level + 1
+    seconds = _seconds(fault, rule, level, now, jitter=jitter)
     if fault.confidence < Confidence.TYPE and level == 0:
         seconds = min(seconds, _LONGEST_ON_WEAK_SIGN)
-    yield CooldownStarted(Cooldown(name, now + seconds, now, level, replace(fault, scope=rule.scope)))
+    fault = replace(fault, scope=rule.scope)
+    yield CooldownStarted(Cooldown(subject=name, until=now + seconds, since=now, level=level, fault=fault))
+
+
+def _seconds(fault: Fault, rule: Rule, level: int, now: float, *, jitter: float) -> float:
+    """Return how long a cooldown lasts at this level: by the provider's hint where it may be believed, else
+    by the table."""
+    if fault.kind is C.QUOTA_WINDOW:
+        return _window(fault, now, jitter)
+    if fault.kind is C.RATE_LIMITED and fault.retry_after is not None:
+        return min(fault.retry_after, rule.cool[-1])
+    if rule.barred:
+        return inf
+    return rule.cool[min(level, len(rule.cool) - 1)]
 
 
 def _window(fault: Fault, now: float, jitter: float) -> float:
-    """Until the provider's reset and a little more, at most a day; a reset that only words told is looked at
-    every half hour."""
-    told = fault.reset_at - now if fault.reset_at is not None else fault.retry_after
-    if told is None or told <= 0:
-        return _GLANCE
-    exact = min(told + jitter * _WINDOW_FUZZ, _DAY)
-    return exact if fault.confidence >= Confidence.HEADER else min(exact, _GLANCE)
+    """Return the seconds until the provider's reset and a little more, at most a day. A reset that only its
+    words name is looked at again every half hour."""
+    left = fault.retry_after
+    if fault.reset_at is not None:
+        left = fault.reset_at - now
+    if left is None or left <= 0:
+        return _LOOK_AGAIN_AFTER
+    exact = min(left + jitter * _WINDOW_FUZZ, _DAY)
+    if fault.confidence < Confidence.HEADER:
+        return min(exact, _LOOK_AGAIN_AFTER)
+    return exact

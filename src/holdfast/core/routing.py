@@ -1,6 +1,6 @@
-"""From a pin to the lane it names, and from rows of older software back to a pin. Exactly what was chosen, or
-a typed refusal with the candidates and the command; never a first match, a default or a guess (laws 2 and
-6)."""
+"""From a pin to its route, from a request to its pin, and from rows of older software back to a pin. The
+result is exactly what was chosen, or a typed refusal with the candidates and the command; never a first
+match, a default or a guess (laws 2 and 6)."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from difflib import get_close_matches
 
 from .config import Config
 from .errors import AmbiguousModel, ConnectionLost, HoldfastError, UnknownModel, WrongDialect
-from .identity import Dialect, Pin, Provider, ProviderName, Route, can_be_pinned
+from .identity import Dialect, Pin, Provider, ProviderName, can_be_pinned
 from .key_labels import is_position
 from .known_hosts import more_dialects
+from .routes import Route
 
 
 def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provider:
-    """The entry that a choice names. Raises ConnectionLost, with near names, when it or the chosen key is
-    gone."""
+    """Return the provider that a choice names. Raises ConnectionLost, with near names, when it or the chosen
+    key is gone."""
     provider = config.providers.get(pin.provider)
     if provider is None:
         near = get_close_matches(pin.provider, config.providers, n=3, cutoff=0.6)
-        mend = f"holdfast provider add {pin.provider} --url URL"
-        mend += "   (or: holdfast session pin SESSION PROVIDER/MODEL)"
+        step = f"holdfast provider add {pin.provider} --url URL"
+        step += "   (or: holdfast session pin SESSION PROVIDER/MODEL)"
         lost = f"there is no provider '{pin.provider}', which '{pin}' names"
-        raise ConnectionLost(lost, candidates=[f"{name}/{pin.model}" for name in near], next_step=mend)
+        raise ConnectionLost(lost, candidates=[f"{name}/{pin.model}" for name in near], next_step=step)
     labels = [key.label for key in provider.keys]
     if only_key is not None and only_key not in labels:
         lost = f"provider '{provider.name}' has no key '{only_key}', which was chosen"
@@ -35,8 +36,8 @@ def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provid
 
 
 def _choosing_a_key(provider: Provider, pin: Pin, labels: Sequence[str]) -> str:
-    """Return the command by which a user chooses again where the chosen key is gone; of several keys none is
-    offered before the others."""
+    """Return the command that chooses again where the chosen key is gone; of several keys none is
+    preferred."""
     again = f"holdfast session pin SESSION {pin}"
     if len(labels) == 1:
         return f"{again} --key {labels[0]}"
@@ -48,7 +49,7 @@ def _choosing_a_key(provider: Provider, pin: Pin, labels: Sequence[str]) -> str:
 
 
 def route_for(config: Config, pin: Pin, dialect: Dialect, only_key: str | None = None) -> Route:
-    """Return the lane of a pin in one dialect. Raises ConnectionLost when the provider or the chosen key is
+    """Return the route of a pin in one dialect. Raises ConnectionLost when the provider or the chosen key is
     gone, IdentityError when it has no key for this dialect, WrongDialect when it has no endpoint for it, with
     the command that adds one that a preset knows."""
     provider = provider_of(config, pin, only_key)
@@ -62,11 +63,13 @@ def route_for(config: Config, pin: Pin, dialect: Dialect, only_key: str | None =
 
 
 def fallback_routes_for(config: Config, pin: Pin, dialect: Dialect) -> tuple[Route, ...]:
-    """The lanes of the ladder that the user wrote for this pin. A rung that cannot speak the dialect or no
-    longer resolves is left out: it can stand in for nothing."""
-    fallback_chain = config.fallbacks.get(pin)
+    """Return the routes of the fallbacks that the user wrote for this pin. One that cannot speak the dialect,
+    or no longer resolves, is left out."""
+    chain = config.fallbacks.get(pin)
+    if chain is None:
+        return ()
     routes: list[Route] = []
-    for fallback in fallback_chain.then if fallback_chain is not None else ():
+    for fallback in chain.then:
         try:
             routes.append(Route.build(provider_of(config, fallback), dialect, fallback.model))
         except HoldfastError:
@@ -75,25 +78,28 @@ def fallback_routes_for(config: Config, pin: Pin, dialect: Dialect) -> tuple[Rou
 
 
 def pin_for_request(config: Config, chosen: Pin, requested: str | None) -> Pin:
-    """The pin of one request, given the model its body names (design/007).
+    """Return the pin of a request, given the model that its body names (design/007).
 
-    Nothing or the chosen model: the session's pin. A model that the session's provider lists, a pin, a model
-    that exactly one provider lists: that one, for this request only. A provider that declares no list is
-    asked itself. Else ConnectionLost."""
+    Without a model, or with the chosen one, it is the session's pin. Else, for this request only: a model
+    that the session's provider lists, a pin, a model that exactly one provider lists, any model at a
+    session's provider that declares no list. Raises UnknownModel and AmbiguousModel."""
     if not requested or requested == chosen.model:
         return chosen
     own = provider_of(config, chosen)
     if own.models is not None and requested in own.models:
         return Pin(own.name, requested)
-    return _named_pin(config, requested) or _listed(
-        config, requested, asked=own if own.models is None else None
-    )
+    named = _named_pin(config, requested)
+    if named is not None:
+        return named
+    if own.models is None:
+        return _listed(config, requested, without_list=own)
+    return _listed(config, requested)
 
 
 def pin_for_first(config: Config, requested: str | None) -> Pin:
-    """The pin that a session begins with, given the model that its first request names: a pin, or a model
-    that exactly one provider lists. Raises UnknownModel and AmbiguousModel; a session is never begun on a
-    guess."""
+    """Return the pin that a session begins with, given the model that its first request names: a pin, or a
+    model that exactly one provider lists. Raises UnknownModel and AmbiguousModel: a session never begins with
+    a guess."""
     if not requested:
         offered = [f"{p.name}/{model}" for p in config.providers.values() for model in p.models or ()]
         raise AmbiguousModel(
@@ -105,20 +111,24 @@ def pin_for_first(config: Config, requested: str | None) -> Pin:
 
 
 def _named_pin(config: Config, requested: str) -> Pin | None:
-    named, slash, model = requested.partition("/")
-    if not (can_be_pinned(requested) and can_be_pinned(model or named)):
-        raise UnknownModel(f"'{requested[:80]}' can be no model's name", next_step="holdfast models")
-    return Pin(ProviderName(named), model) if slash and model and named in config.providers else None
+    """Return `requested` as a pin where it begins with the name of a provider. Raises UnknownModel for what
+    cannot be a name."""
+    provider, _, model = requested.partition("/")
+    if not (can_be_pinned(requested) and can_be_pinned(model or provider)):
+        raise UnknownModel(f"'{requested[:80]}' cannot be the name of a model", next_step="holdfast models")
+    if not model or provider not in config.providers:
+        return None
+    return Pin(ProviderName(provider), model)
 
 
-def _listed(config: Config, requested: str, asked: Provider | None = None) -> Pin:
-    """The one provider that lists a model, else the one that is `asked` itself because it declares no
-    list."""
-    listing = [p.name for p in config.providers.values() if p.models is not None and requested in p.models]
+def _listed(config: Config, requested: str, *, without_list: Provider | None = None) -> Pin:
+    """Return the pin of the one provider that lists a model; where none does, of the provider
+    `without_list`."""
+    listing = [p.name for p in config.providers.values() if requested in (p.models or ())]
     if len(listing) == 1:
         return Pin(listing[0], requested)
-    if not listing and asked is not None:
-        return Pin(asked.name, requested)
+    if not listing and without_list is not None:
+        return Pin(without_list.name, requested)
     if listing:
         several = f"several providers list a model '{requested}'"
         raise AmbiguousModel(
@@ -136,8 +146,8 @@ def _listed(config: Config, requested: str, asked: Provider | None = None) -> Pi
 
 @dataclass(frozen=True, slots=True)
 class LegacyRow:
-    """What other software left of a choice: a resolved kind or an entry's name, a URL, perhaps dialect and
-    model."""
+    """The remains of a choice in a row of other software: a resolved kind or an entry's name, a URL, perhaps
+    dialect and model."""
 
     provider: str = ""
     url: str = ""
@@ -146,33 +156,44 @@ class LegacyRow:
 
 
 def recover_pin(config: Config, row: LegacyRow) -> Pin:
-    """The one pin that a lossy row can mean (story 0, NousResearch/hermes-agent#44108).
+    """Return the one pin that a lossy row can mean (story 0, NousResearch/hermes-agent#44108).
 
     Exactly one entry must match by URL, and by dialect and model where they are known; an entry's own name
-    decides between several, and serves alone where the row has no URL. Raises ConnectionLost with the
-    candidates when none or several match, or when name and URL contradict each other."""
+    decides between several, and is enough where the row has no URL. Raises ConnectionLost with the candidates
+    when none or several match, or when name and URL contradict each other."""
+    step = "holdfast session pin SESSION PROVIDER/MODEL"
     if not row.model:
-        raise ConnectionLost(
-            "the row names no model, so no pin can be recovered from it",
-            next_step="holdfast session pin SESSION PROVIDER/MODEL",
-        )
-    name = row.provider.removeprefix("custom:").strip().lower().replace(" ", "-")
-    named = [p for p in config.providers.values() if p.name == name]
+        raise ConnectionLost("the row names no model, so no pin can be recovered from it", next_step=step)
+    named = _named_by(config, row)
     at_url = [p for p in config.providers.values() if row.url and _serves(p, row)]
-    agreed = [p for p in named if p in at_url or not row.url] or ([] if named else at_url)
+    agreed = _agreed(row, named, at_url)
     if len(agreed) == 1:
         return Pin(agreed[0].name, row.model)
-    found = agreed or [*named, *at_url]
-    candidates = [f"{p.name}/{row.model}" for p in found]
+    possible = agreed or [*named, *at_url]
     raise ConnectionLost(
-        _unrecovered(row, certain=not found),
-        candidates=candidates,
-        next_step="holdfast session pin SESSION PROVIDER/MODEL",
+        _unrecovered(row, certain=not possible),
+        candidates=[f"{p.name}/{row.model}" for p in possible],
+        next_step=step,
     )
 
 
+def _named_by(config: Config, row: LegacyRow) -> list[Provider]:
+    """Return the provider whose name the row has, as other software spells it (`custom:My Server`)."""
+    name = row.provider.removeprefix("custom:").strip().lower().replace(" ", "-")
+    return [p for p in config.providers.values() if p.name == name]
+
+
+def _agreed(row: LegacyRow, named: list[Provider], at_url: list[Provider]) -> list[Provider]:
+    """Return the providers that both the row's name and its URL allow."""
+    if not named:  # the row's name is a kind or means nothing here: the URL decides alone
+        return at_url
+    if not row.url:  # there is only the name
+        return named
+    return [provider for provider in named if provider in at_url]
+
+
 def _unrecovered(row: LegacyRow, *, certain: bool) -> str:
-    """Why no pin can be recovered; `certain` that none can be meant, else there are several."""
+    """Return why no pin can be recovered: it is `certain` that none can be meant, or several can."""
     if not row.url and not row.provider:
         return (
             "the row names neither a provider nor a URL, "
@@ -180,20 +201,26 @@ def _unrecovered(row: LegacyRow, *, certain: bool) -> str:
         )
     if not row.url:
         return f"the row names provider '{row.provider}' and no URL, and no provider of yours is called that"
-    which = "no provider of yours serves" if certain else "it is not certain which provider of yours serves"
-    return f"{which} model '{row.model}' at {row.url}" + (
-        f" (the row calls it '{row.provider}')" if row.provider else ""
-    )
+    what = "it is not certain which provider of yours serves"
+    if certain:
+        what = "no provider of yours serves"
+    what += f" model '{row.model}' at {row.url}"
+    if row.provider:
+        what += f" (the row calls it '{row.provider}')"
+    return what
 
 
 def _serves(provider: Provider, row: LegacyRow) -> bool:
-    endpoints = (*provider.endpoints, *(e for key in provider.keys for e in key.endpoints))
-    at_url = any(_door(e.url) == _door(row.url) and row.dialect in (None, e.dialect) for e in endpoints)
-    return at_url and (provider.models is None or row.model in provider.models)
+    """Return whether the provider serves the row's model at the row's URL, as far as both are known."""
+    if provider.models is not None and row.model not in provider.models:
+        return False
+    endpoints = [*provider.endpoints, *(e for key in provider.keys for e in key.endpoints)]
+    at_url = [endpoint for endpoint in endpoints if _base(endpoint.url) == _base(row.url)]
+    return any(row.dialect in (None, endpoint.dialect) for endpoint in at_url)
 
 
-def _door(url: str) -> str:
-    """A base URL as it is compared: the `/v1` that some programs append makes no difference."""
+def _base(url: str) -> str:
+    """Return a base URL as it is compared: the `/v1` that some programs append makes no difference."""
     scheme, _, rest = url.strip().partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme.lower()}://{host.lower()}{slash}{path}".rstrip("/").removesuffix("/v1").rstrip("/")

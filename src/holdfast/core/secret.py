@@ -1,5 +1,5 @@
-"""The only type that holds a key. It shows a mask everywhere; the value comes out only where `.reveal()` is
-written."""
+"""The only type that holds a key's value. It shows a mask everywhere; the value comes out only where
+`.reveal()` is written."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ _MASK = "****"
 _TAIL = 4
 _SHORTEST_WITH_TAIL = 12
 _SHORTEST_WITHIN = 8
+_KEY_PREFIXES = "sk|tp|pk|rk|gsk|xai|nvapi|hf|ghp|gho|ghu|ghs|glpat|AKIA|ASIA|AIza|key"
+_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(\w+://)[^/\s@]+@"), r"\1"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), r"\1 " + _MASK),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?"), _MASK),
+    (re.compile(rf"\b(?:{_KEY_PREFIXES})[-_]?[A-Za-z0-9][A-Za-z0-9_*.-]{{10,}}"), _MASK),
+    (re.compile(r"\b[0-9a-fA-F]{32,}\b"), _MASK),
+    (re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"), "…@…"),
+    (re.compile(r"\b(org|proj|acct|user)[-_][A-Za-z0-9]{8,}"), r"\1-" + _MASK),
+    (re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*"), r"\1"),
+)
+"""Shapes of what must not be shown, and what is shown in their place."""
 
 
 class Secret:
@@ -22,7 +34,7 @@ class Secret:
 
     repr, str, format and tracebacks show a mask; pickling, JSON and copying by state are refused. Raises
     ValueError for an empty value or one that cannot be sent in a header (a line break, a character outside
-    latin-1): a placeholder for a missing key does not exist, `auth = "none"` says that no key is needed."""
+    latin-1). There is no placeholder for a missing key: `auth = "none"` says that no key is needed."""
 
     __slots__ = ("__value", "__weakref__")
 
@@ -37,43 +49,44 @@ class Secret:
         self.__value = value
 
     def reveal(self) -> str:
-        """The plain value. Allowed in three places only: the HTTP wire, the vault's write, a child's
+        """Return the plain value. Allowed in three places only: the HTTP wire, the vault's write, a child's
         environment."""
         return self.__value
 
     @property
     def tail(self) -> str:
-        """The last four characters for messages; empty for keys so short that a tail would give too much
-        away."""
-        return self.__value[-_TAIL:] if len(self.__value) >= _SHORTEST_WITH_TAIL else ""
+        """Return the last four characters for messages; nothing of keys so short that four would reveal too
+        much."""
+        if len(self.__value) < _SHORTEST_WITH_TAIL:
+            return ""
+        return self.__value[-_TAIL:]
 
     def starts_with(self, prefix: str) -> bool:
-        """Whether the value begins with a prefix that a provider gives to a kind of its keys."""
+        """Return whether the value begins with a prefix that a provider gives to a kind of its keys."""
         return self.__value.startswith(prefix)
 
     def fingerprint(self, pepper: bytes) -> str:
-        """A keyed HMAC-SHA256 (16 hex digits) by which evidence recognises this key without storing it."""
+        """Return a keyed HMAC-SHA256 (16 hex digits), by which this key is recognised without being
+        stored."""
         return fingerprint(self.__value, pepper)
 
     def scrub(self, text: str) -> str:
-        """`text` with this value, as JSON and URLs may write it too, replaced by its mask; a short value only
-        where it is a word of its own, or every other word would lose letters."""
+        """Return `text` with this value, also as JSON and URLs may write it, replaced by its mask; a short
+        value only where it is a word of its own, or other words would lose letters."""
         for written in (
             self.__value,
             json.dumps(self.__value)[1:-1],
             self.__value.replace("/", "\\/"),
             quote(self.__value, safe=""),
         ):
-            within = len(self.__value) >= _SHORTEST_WITHIN
-            text = (
-                text.replace(written, str(self))
-                if within
-                else re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", _MASK, text)
-            )
+            if len(self.__value) >= _SHORTEST_WITHIN:
+                text = text.replace(written, str(self))
+            else:
+                text = re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", _MASK, text)
         return text
 
     def scrub_bytes(self, raw: bytes) -> bytes:
-        """The same for what came over a wire, in whatever encoding."""
+        """Return bytes of any encoding with this value replaced in the same way."""
         return self.scrub(raw.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
     def __str__(self) -> str:
@@ -98,33 +111,19 @@ class Secret:
 
 
 def fingerprint(value: str, pepper: bytes) -> str:
-    """A keyed HMAC-SHA256 of `value`, 16 hex digits. The pepper lives in the home directory and never leaves
-    it."""
+    """Return a keyed HMAC-SHA256 of `value`, 16 hex digits. The pepper is kept in the home directory and
+    never leaves it."""
     return hmac.new(pepper, value.encode(), hashlib.sha256).hexdigest()[:16]
 
 
-_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(\w+://)[^/\s@]+@"), r"\1"),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), r"\1 " + _MASK),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?"), _MASK),
-    (
-        re.compile(
-            r"\b(?:sk|tp|pk|rk|gsk|xai|nvapi|hf|ghp|gho|ghu|ghs|glpat|AKIA|ASIA|AIza|key)[-_]?[A-Za-z0-9][A-Za-z0-9_*.-]{10,}"
-        ),
-        _MASK,
-    ),
-    (re.compile(r"\b[0-9a-fA-F]{32,}\b"), _MASK),
-    (re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"), "…@…"),
-    (re.compile(r"\b(org|proj|acct|user)[-_][A-Za-z0-9]{8,}"), r"\1-" + _MASK),
-    (re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*"), r"\1"),
-)
-
-
 def redact(text: str, known: Iterable[Secret] = (), *, limit: int = 500) -> str:
-    """`text` fit for logs, the store and messages: known secrets by value, key shapes, e-mail addresses,
-    organisation ids and the query parts of URLs are masked, and at most `limit` characters stay."""
+    """Return `text` as it may be logged, stored and shown: known secrets by value, key shapes, e-mail
+    addresses, organisation ids and the query parts of URLs are masked, and at most `limit` characters
+    stay."""
     for secret in known:
         text = secret.scrub(text)
     for shape, mask in _SHAPES:
         text = shape.sub(mask, text)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return text

@@ -1,7 +1,6 @@
-"""The one row that remembers a user's choice: a session id and the pin as it was typed (story 0).
+"""The row that remembers a user's choice: a session id and the pin as it was typed (story 0).
 
-A session never stores a URL, a kind or a key's value, and nothing but the user changes `pin` and `key`.
-"""
+A session never stores a URL, a kind or a key's value, and nothing but the user changes `pin` and `key`."""
 
 from __future__ import annotations
 
@@ -12,14 +11,14 @@ from .errors import IdentityError
 from .identity import Pin
 
 TURN_PATIENCE = 600.0
-"""Seconds for which the end of a turn is waited for before a session leaves its rung."""
+"""Seconds for which a session stays on its fallback so that a turn can end there."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
 
 def is_session_id(text: str) -> bool:
-    """Whether a session can be called this: up to 128 letters, digits and . _ : @ - , starting with a letter
-    or digit."""
+    """Return whether a session can have this id: up to 128 letters, digits and . _ : @ - , starting with a
+    letter or digit."""
     return _ID.fullmatch(text) is not None
 
 
@@ -36,7 +35,7 @@ def checked_session_id(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ActiveFallback:
-    """A rung of the user's ladder in use: which, why, and until when (epoch seconds)."""
+    """A fallback that answers for its session: which, why, and until when (epoch seconds)."""
 
     fallback: Pin
     reason: str
@@ -47,25 +46,29 @@ class ActiveFallback:
         return {"pin": str(self.fallback), "reason": self.reason, "until": self.until}
 
     def released(self, now: float, return_after: float) -> ActiveFallback:
-        """The stand-in when its choice answers again: nobody asks any more, and what begins from now on goes
-        home."""
+        """Return the fallback once its choice answers again: the choice is probed no more, and a new turn
+        returns to it."""
         return replace(self, until=now - return_after)
 
     def is_released(self, now: float, return_after: float) -> bool:
-        """Whether the choice is asked no more: it answered, or nobody asked for a second lease's time."""
+        """Return whether the choice is probed no more: it answered, or `return_after` seconds passed without
+        a request since the fallback's time was over."""
         return now >= self.until + return_after
 
     def waits_for_turn(self, now: float, return_after: float, *, checked: bool) -> bool:
-        """Whether a request in the middle of a turn stays on the rung, where its prompt is cached, though a
-        new turn would go home."""
-        return now < self.until + (return_after if checked else 0.0) + TURN_PATIENCE
+        """Return whether a request in the middle of a turn stays on the fallback, where its prompt is cached,
+        although a new turn would return to the choice."""
+        last = self.until + TURN_PATIENCE
+        if checked:
+            last += return_after
+        return now < last
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`pin` is the choice; `key` is the label of a key the user chose for this session; `kept_key` is the
-    label that the pool last used (affinity only). `version` counts the user's changes, so that two writers
-    cannot overwrite each other."""
+    """A user's choice. `pin` is what was typed; `key` is the label of a key that the user chose for this
+    session; `kept_key` is the label of the key that it last used. `version` counts the user's changes, so
+    that two writers cannot overwrite each other."""
 
     id: str
     pin: Pin
@@ -80,8 +83,8 @@ class Session:
         checked_session_id(self.id)
 
     def choose(self, pin: Pin, now: float, key: str | None = None) -> Session:
-        """The session on another choice of its user. Whatever belonged to the old choice (stand-in, key) is
-        gone."""
+        """Return the session with another choice of its user. What belonged to the old choice (fallback, key)
+        is gone."""
         return replace(
             self,
             pin=pin,
@@ -93,9 +96,7 @@ class Session:
         )
 
     def on_fallback(self, now: float) -> ActiveFallback | None:
-        """The stand-in whose lease has not ended at `now`."""
-        return (
-            self.active_fallback
-            if self.active_fallback is not None and now < self.active_fallback.until
-            else None
-        )
+        """Return the fallback whose time has not ended at `now`."""
+        if self.active_fallback is None or now >= self.active_fallback.until:
+            return None
+        return self.active_fallback

@@ -1,5 +1,4 @@
-"""What the flow and its drivers say to each other: the call, the steps, the answers, and the outcome. All are
-plain values."""
+"""The values that `request_flow` and its drivers exchange: the call, the steps, the answers, the outcome."""
 
 from __future__ import annotations
 
@@ -10,13 +9,16 @@ from .changes import Change
 from .config import Limits
 from .errors import HoldfastError
 from .faults import Fault, Phase, Reply
-from .identity import Connection, Key, Route
+from .identity import Connection, Key
+from .routes import Route
 
 
 class Call(NamedTuple):
-    """One request as the core sees it: the lane of its pin, the lanes that may stand in for it, and what
-    bounds it. A `side_door` (a model list, a file) changes nobody's health, and a pin that only this request
-    names (not `chosen`) nothing of its session."""
+    """A request as the core sees it: the route of its pin, its fallbacks, and what limits it.
+
+    `on_fallback` is the pin of the fallback that the session is on; `returning` says that its time there has
+    ended. A `passthrough` request (a model list, a file) changes no evidence and no cooldown. A pin that only
+    this request names (not `chosen`) changes nothing of its session."""
 
     request_id: str
     session: str
@@ -34,7 +36,8 @@ class Call(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One send, or one key that could not be read: what came of it and why the next step was taken."""
+    """A send, or a key that could not be read: what came of it, and in `then` why the next step was taken.
+    Times are epoch seconds."""
 
     number: int
     connection: Connection
@@ -51,8 +54,8 @@ class Attempt(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Send the request on this connection, `after` seconds from now; `why` is told to the user. While `probe`
-    holds, the lease on the key's test stays ours."""
+    """Send the request on this connection, `after` seconds from now; `why` is for the user. With `probe`, the
+    lease on testing the key stays ours."""
 
     connection: Connection
     after: float
@@ -63,7 +66,7 @@ class Send(NamedTuple):
 
 class Probe(NamedTuple):
     """Take the lease on testing this connection's key and answer `yes`, or wait until its holder has come to
-    a verdict, or has kept silent for `patience` seconds."""
+    a verdict, or has reported nothing for `patience` seconds."""
 
     connection: Connection
     fingerprint: str
@@ -72,8 +75,8 @@ class Probe(NamedTuple):
 
 
 class Refresh(NamedTuple):
-    """Read the key's reference. Answer `yes` when its value is another than the one known as `fingerprint`;
-    `reply` (phase UNSENT) when there is none."""
+    """Read the key's reference. Answer `yes` when its value is another than the one with this `fingerprint`;
+    `reply` (phase UNSENT) when there is no value."""
 
     key: Key
     fingerprint: str | None
@@ -91,7 +94,7 @@ Step = Send | Probe | Refresh | Relist
 
 
 class Answer(NamedTuple):
-    """What came of a step, at `now` on the store's clock. For a Send, `reply` is None when the answer is
+    """The result of a step, at `now` on the store's clock. For a Send, `reply` is None when the answer is
     good, and `sent_at` is when the request left."""
 
     now: float
@@ -102,9 +105,9 @@ class Answer(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How it ended: on which connection, with which fault (None: a good answer), after which attempts.
-    `from_memory`: the fault was known before and nothing was sent for it. `changes` are to be persisted, as
-    those of every step."""
+    """The end of a request: on which connection, with which fault (None: a good answer), after which
+    attempts. `from_memory`: the fault was known before and nothing was sent for it. `active_fallback`: a
+    fallback answered. `changes` are to be persisted, as those of every step."""
 
     connection: Connection
     attempts: tuple[Attempt, ...]

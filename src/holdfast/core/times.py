@@ -1,8 +1,7 @@
 """Durations and times as people and programs write them, read in one place.
 
-Nothing here raises: what is no number, not finite or beyond the calendar is None. Whether a value may be
-negative or how long it may be is for the caller to decide.
-"""
+Nothing here raises: what is no number, not finite or beyond the calendar is None. The caller decides whether
+a value may be negative, and how long it may be."""
 
 from __future__ import annotations
 
@@ -12,9 +11,9 @@ from datetime import UTC, datetime, timezone
 
 _LONGEST_TEXT = 100
 _FIRST_EPOCH = 1e9
-"""A number from here on is no span of seconds but a time (since 2001); from `_FIRST_MILLISECONDS` on, in
-ms."""
+"""A number above this is no span of seconds but a time (2001 or later) ..."""
 _FIRST_MILLISECONDS = 1e11
+"""... and above this a time in milliseconds."""
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 _UNITS = {
     "ns nanosecond nanoseconds": 1e-9,
@@ -43,7 +42,7 @@ _ZONE_WORD = re.compile(r"(\d) ?(?:UTC|GMT|Z)$", re.IGNORECASE)
 
 
 def number(value: object) -> float | None:
-    """Return a finite number, also one that is written as text in decimal digits; a truth value is none."""
+    """Return a finite number, also one that is written as text in decimal digits. A boolean is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     if isinstance(value, str):
@@ -54,7 +53,9 @@ def number(value: object) -> float | None:
         result = float(value)
     except OverflowError:
         return None
-    return result if math.isfinite(result) else None
+    if not math.isfinite(result):
+        return None
+    return result
 
 
 def duration(value: object) -> float | None:
@@ -78,8 +79,10 @@ def moment(value: object, zone: timezone = UTC) -> float | None:
     """Return the epoch seconds of a number (seconds, or milliseconds where it can be nothing else), an ISO
     8601 time or an HTTP date (RFC 9110). A time that names no zone is read in `zone`."""
     seconds = number(value)
+    if seconds is not None and seconds > _FIRST_MILLISECONDS:
+        return seconds / 1000
     if seconds is not None:
-        return seconds / 1000 if seconds > _FIRST_MILLISECONDS else seconds
+        return seconds
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
         return None
     from email.utils import parsedate_to_datetime  # costs 7 ms, and few answers need it
@@ -99,11 +102,13 @@ def moment(value: object, zone: timezone = UTC) -> float | None:
     return None
 
 
-def wait(value: object, now: float) -> float | None:
+def wait(value: object, now: float, zone: timezone = UTC) -> float | None:
     """Return the seconds from `now` to what a provider names: a duration, or a time in any form that
-    `moment` reads."""
+    `moment` reads, in `zone` where it names none."""
     seconds = duration(value)
     if seconds is not None and seconds <= _FIRST_EPOCH:
         return seconds
-    at = moment(value)
-    return None if at is None else at - now
+    at = moment(value, zone)
+    if at is None:
+        return None
+    return at - now

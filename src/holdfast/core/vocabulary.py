@@ -1,5 +1,5 @@
-"""A provider's error vocabulary as data, and how its rules match. The words themselves live in
-`profiles/*.toml`."""
+"""A provider's error vocabulary as data, and how its rules match. The words themselves are in
+`providers/profiles/*.toml`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .faults import FaultClass, Origin, Scope
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a rule says. None leaves scope and origin to the defaults of the class; `cause` narrows the class
-    down."""
+    """The class that a rule gives an answer. Scope and origin are None where the class's defaults hold;
+    `cause` narrows the class down."""
 
     kind: FaultClass
     scope: Scope | None = None
@@ -24,9 +24,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Words that must occur together. Each part is (wanted, alternatives): one alternative must occur, or
-    none may. `statuses` are prefixes of the HTTP status for which the rule holds; empty means all. `name` is
-    its sign in a fault."""
+    """Words that must occur together. Each part is (wanted, alternatives): at least one alternative must
+    occur, or none may. `statuses` are prefixes of the HTTP statuses for which the rule holds; empty means
+    all. `name` becomes a sign of the fault."""
 
     name: str
     verdict: Verdict
@@ -34,7 +34,8 @@ class Rule:
     statuses: tuple[str, ...] = ()
 
     def matches(self, words: str, status: str) -> bool:
-        """Whether the rule holds for normalised `words` (see `reply.words`) that came with `status`."""
+        """Return whether the rule holds for `words`, as `response_parser.words` writes them, that came with
+        `status`."""
         if self.statuses and not status.startswith(self.statuses):
             return False
         occurs = words.__contains__
@@ -43,7 +44,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One provider's vocabulary merged over the generic one, as `profiles.load` builds it. Keys of the
+    """A provider's vocabulary merged over the generic one, as `profiles.load` builds it. Keys of the
     mappings are normalised tokens.
 
     `own` and `phrases` are the provider's and speak first (numeric codes collide between providers); `codes`
@@ -66,7 +67,9 @@ class Profile:
     utc_offset: float | None = None
 
     def plan_host(self, begins: Callable[[str], bool], host: str) -> str | None:
-        """The hosts to which keys that `begins` like this belong, where the provider sorts keys by prefix and
-        `host` is none of them."""
+        """Return the hosts to which a key belongs, where the provider sorts keys by prefix and `host` is none
+        of them; else None. `begins` says whether the key begins with a prefix."""
         hosts = next((hosts.split() for prefix, hosts in self.plan_hosts.items() if begins(prefix)), [])
-        return " or ".join(hosts) if hosts and host not in hosts else None
+        if not hosts or host in hosts:
+            return None
+        return " or ".join(hosts)

@@ -6,7 +6,8 @@ from __future__ import annotations
 from ..core.catalog import options
 from ..core.compatibility import dialect_for
 from ..core.errors import CannotHandOver
-from ..core.identity import Dialect, Provider, ProviderName, Route
+from ..core.identity import Dialect, Provider, ProviderName
+from ..core.routes import Route
 from ..fake_provider import ScriptedProvider, ok
 from ..harness import SPEAKS
 from ..store.journal_events import ModelDiffered, of_type

@@ -14,7 +14,8 @@ from ..calls.api_calls import Checked, check_call
 from ..core.config import Limits
 from ..core.errors import SecretMissing
 from ..core.faults import Phase, Reply
-from ..core.identity import Connection, Route
+from ..core.identity import Connection
+from ..core.routes import Route
 from ..core.secret import Secret
 from ..core.steps import Answer, Call, Outcome, Send
 from ..core.vocabulary import Profile

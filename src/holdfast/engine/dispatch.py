@@ -12,7 +12,8 @@ from typing import NamedTuple, Protocol
 from ..core.changes import CLOCK_SLACK
 from ..core.config import Config
 from ..core.errors import ConnectionLost, HoldfastError, NoSession, NotReady
-from ..core.identity import Dialect, Pin, Provider, Route
+from ..core.identity import Dialect, Pin, Provider
+from ..core.routes import Route
 from ..core.routing import fallback_routes_for, pin_for_request, route_for
 from ..core.session import ActiveFallback, Session
 from ..core.steps import Call

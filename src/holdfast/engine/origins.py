@@ -109,7 +109,7 @@ def _fallback_choice(
     clock: Clock,
 ) -> Origin:
     """Return the origin of the pin of a session that is on a fallback."""
-    location = config.place(join("fallback", str(session.pin)))
+    location = config.locate(join("fallback", str(session.pin)))
     until = f"in use until {clock(active.until)}: {active.reason}"
     origin = Origin(SetBy.FALLBACK, f"the fallbacks of {session.pin} ({location}), {until}", location)
     started = of_type(events, FellBack)
@@ -134,7 +134,7 @@ def _request_choice(
         return Origin(SetBy.SESSION, source, changed=changed, changed_at=choice.at)
     chain = config.fallbacks.get(Pin.parse(choice.pin))
     if chain is not None and pin in chain.then:
-        source = f"a fallback of {choice.pin} ({config.place(join('fallback', choice.pin))})"
+        source = f"a fallback of {choice.pin} ({config.locate(join('fallback', choice.pin))})"
         return Origin(SetBy.FALLBACK, source, changed=changed, changed_at=last.at)
     source = f"the request itself, which named another model than session '{last.session}'"
     return Origin(SetBy.REQUEST, source)
@@ -183,10 +183,10 @@ def _keys(
         return ()
     path = join("provider", provider.name)
     if key is None:
-        location = config.place(f"{path}.keys")
+        location = config.locate(f"{path}.keys")
         origin = Origin(SetBy.FILE, f"provider '{provider.name}' ({location}), none used yet", location)
         return (origin.field("key", ", ".join(item.label for item in provider.keys)),)
-    location = config.place(f"{path}.keys[{provider.keys.index(key)}]")
+    location = config.locate(f"{path}.keys[{provider.keys.index(key)}]")
     source = f"provider '{provider.name}' ({location})"
     if chosen:
         origin = Origin(SetBy.SESSION, f"{source}, chosen for this session", location)
@@ -210,7 +210,7 @@ def _dialect(config: Config, provider: Provider, attempts: Sequence[Event[Attemp
     """Return the dialect of the last request, or all dialects of the provider if there was none."""
     if attempts and attempts[-1].detail.dialect:
         return Field("dialect", str(attempts[-1].detail.dialect), SetBy.REQUEST, "the last request's client")
-    location = config.place(join("provider", provider.name))
+    location = config.locate(join("provider", provider.name))
     origin = Origin(SetBy.FILE, f"provider '{provider.name}' ({location})", location)
     return origin.field("dialect", ", ".join(provider.dialects))
 
@@ -258,4 +258,4 @@ def _location(config: Config, path: str) -> str:
     """Return file and line of a path in the configuration; "" for no path."""
     if not path:
         return ""
-    return config.place(path)
+    return config.locate(path)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ConfigError, IdentityError, NotReady
 from ..core.faults import Reply
-from ..core.identity import Dialect, Pin, ProviderName, Route
+from ..core.identity import Dialect, Pin, ProviderName
 from ..core.model_roles import Role, bind
 from ..core.provisioning_state import Consent, Record, State, granted
+from ..core.routes import Route
 from ..core.secret import Secret
 from ..provisioning import KINDS, Provisioner, ProvisioningPorts, Runner, Tools, obstacle
 from ..provisioning.sealed_replies import SealedReplies

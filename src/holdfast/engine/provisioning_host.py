@@ -116,7 +116,7 @@ class ProvisioningHost:
     def done(self, step: str, record: Record) -> None:
         """Write a step that is on the disk to the journal, and tell the listeners."""
         if step == record.state:
-            detail = ProvisioningChanged(str(record.state), record.reason, record.told)
+            detail = ProvisioningChanged(str(record.state), record.reason, record.detail)
             self._engine.journal(Event(self._engine.store.now(), detail, pin=record.name))
         for listener in self._step_listeners:
             listener(step, record)

@@ -19,8 +19,9 @@ from ..core.errors import ConfigError, StoreError
 from ..core.explain import Explanation, explain
 from ..core.faults import Fault, FaultClass, Reply
 from ..core.health import HealthRegistry
-from ..core.identity import Connection, Dialect, Key, Pin, Route
+from ..core.identity import Connection, Dialect, Key, Pin
 from ..core.key_selection import DecisionContext
+from ..core.routes import Route
 from ..core.secret import Secret
 from ..core.session import Session
 from ..core.steps import Attempt, Outcome

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from .._files import write_private
-from ..core.anonymize import digest, shape
 from ..core.errors import ConfigError
 from ..core.faults import Reply
 from ..core.vocabulary import Profile
+from .anonymize import digest, shape
 
 MOST = 100
 _ID = re.compile(r"[0-9a-f]{12}")

@@ -58,7 +58,7 @@ def _options(given: argparse.Namespace) -> Options:
 
 
 def _serve(options: Options) -> int:
-    from ..core.config import Listen
+    from ..config.listen import Listen
     from .process.listen import allow_many, bind
     from .process.worker import WorkerResources
     from .telemetry.shared_counters import Shared

@@ -35,16 +35,16 @@ def read_list(status: int | None, body: bytes, summary: str = "", *, refused: bo
         kind = _STATUSES.get(status or 0, Listed.UNREACHABLE)
         if refused:
             kind = Listed.REFUSED
-        return Listing(kind, told=summary)
+        return Listing(kind, detail=summary)
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         document = None
     offers = read_models(document)
     if offers is None:
-        return Listing(Listed.MALFORMED, told="the response is not a list of models")
+        return Listing(Listed.MALFORMED, detail="the response is not a list of models")
     if not offers:
-        return Listing(Listed.EMPTY, told="the list is empty: this key may use no model")
+        return Listing(Listed.EMPTY, detail="the list is empty: this key may use no model")
     return Listing(Listed.OK, offers)
 
 
@@ -59,5 +59,5 @@ def merged(listings: Sequence[Listing]) -> Listing:
     return min(
         listings,
         key=lambda listing: _BY_CERTAINTY.index(listing.kind),
-        default=Listing(Listed.UNSUPPORTED, told="there is no list of models here"),
+        default=Listing(Listed.UNSUPPORTED, detail="there is no list of models here"),
     )

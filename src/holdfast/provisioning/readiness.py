@@ -122,6 +122,6 @@ def _error(record: Record, reason: str, what: str, command: str) -> NotReady:
     retry_at, details = None, []
     if record.state in _WAITING and record.next_at:
         retry_at = record.next_at
-    if record.told:
-        details = [record.told]
+    if record.detail:
+        details = [record.detail]
     return NotReady(what, reason=reason, retry_at=retry_at, details=details, next_step=command)

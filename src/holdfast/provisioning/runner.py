@@ -22,7 +22,7 @@ from ..core.provisioning_state import (
     Record,
     State,
     Step,
-    awaits,
+    expects,
     granted,
     intend,
     listed,
@@ -223,7 +223,7 @@ class Runner:
         self.ports.done("kept", record)
         while True:
             before = records.provision(record.name)
-            if before is None or not awaits(before, record.intent):
+            if before is None or not expects(before, record.intent):
                 raise _busy(record)
             after = granted(before, records.now(), url=key.url, key=ref, expires_at=key.expires_at)
             # The code of a sign-in has been spent.

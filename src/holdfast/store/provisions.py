@@ -18,11 +18,14 @@ _FORMAT = 1
 _UNREADABLE = (HoldfastError, AttributeError, KeyError, TypeError, ValueError)
 _COLUMNS = frozenset({"name", "version"})
 """Fields that have columns of their own."""
+_DETAIL = "told"
+"""The stored name of `detail`."""
 
 
 def params(record: Record) -> dict[str, object]:
     """Return the columns of a record."""
     values = {name: value for name, value in asdict(record).items() if name not in _COLUMNS}
+    values[_DETAIL] = values.pop("detail")
     return {
         "name": str(record.name),
         "state": str(record.state),
@@ -38,6 +41,8 @@ def record(row: Row) -> Record | tuple[str, str]:
         stored = json.loads(text)
         if stored.pop("format") != _FORMAT:
             raise ValueError("it was written by a newer Holdfast")
+        if _DETAIL in stored:
+            stored["detail"] = stored.pop(_DETAIL)
         if set(stored) != {field.name for field in fields(Record)} - _COLUMNS:
             raise ValueError("its fields are not those of a record")
         values = {field: read(stored[field]) for field, read in _READ.items()}
@@ -86,7 +91,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "capability": Capability,
     "state": State,
     "reason": str,
-    "told": str,
+    "detail": str,
     "epoch": int,
     "intent": str,
     "intent_at": float,

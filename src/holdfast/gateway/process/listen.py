@@ -11,7 +11,7 @@ import socket
 import sys
 from contextlib import ExitStack, suppress
 
-from ...core.config import Listen
+from ...config.listen import Listen
 from ...core.errors import ConfigError
 
 _BACKLOG = 4096

@@ -18,7 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...core.config import Config, Listen
+from ...config.listen import Listen
+from ...core.config import Config
 from ...core.errors import ConfigError
 from ...distribution import version
 from ...engine.home_store import open_store

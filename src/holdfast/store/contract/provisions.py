@@ -51,7 +51,10 @@ class ProvisionContract(OpenedStore):
     def test_of_two_that_change_a_record_the_later_learns_that_it_was_changed(self, store: Store) -> None:
         store.save_provision(RECORD, None)
         assert not store.save_provision(RECORD, None)
-        first, second = replace(RECORD, version=8, told="first"), replace(RECORD, version=8, told="second")
+        first, second = (
+            replace(RECORD, version=8, detail="first"),
+            replace(RECORD, version=8, detail="second"),
+        )
         assert store.save_provision(first, 7)
         assert not store.save_provision(second, 7)
         assert store.provision("amazee") == first

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.core.anonymize import digest, shape
 from holdfast.core.classify import classify
 from holdfast.core.faults import Phase, Reply
+from holdfast.engine.anonymize import digest, shape
 from holdfast.engine.unclassified import vocabulary
 from holdfast.providers import profiles
 

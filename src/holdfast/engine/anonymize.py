@@ -1,6 +1,6 @@
-"""An answer that nobody knows, without anything that could be private: its structure, its codes, and of its
-sentences the words that stand in our own vocabulary of errors. What remains tells how to read the next one
-like it, and nothing about whoever asked."""
+"""An unrecognised answer without anything that could be private: its structure, its codes, and of its
+sentences the words that occur in our own vocabulary of errors. What remains says how to read the next answer
+like it, and nothing about the user."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from .faults import Phase, Reply
-from .response_parser import words
-from .secret import redact
+from ..core.faults import Phase, Reply
+from ..core.response_parser import words
+from ..core.secret import redact
 
 _MOST_KEYS, _MOST_ITEMS, _DEEPEST, _MOST_WORDS = 40, 3, 6, 60
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}")
-# A word of a code in one case, or words grown together with a capital each; in any other mixture it is no
-# word.
+# A word of a code: in a single case, or words joined with a capital each. Any other mixture is no word.
 _WORD = r"(?:[a-z]{1,16}|[A-Z]{1,16}|[a-z]{0,16}[A-Z]{0,4}(?:[A-Z][a-z]{2,15}){1,5})"
 _CODE = re.compile(rf"{_WORD}(?:[_.-]{_WORD}){{0,7}}|\d{{1,6}}")
 _CODING = frozenset(
@@ -26,13 +25,13 @@ _CODING = frozenset(
     finish_reason object param
     """.split()
 )
-_SPOKEN_HEADERS = {"content-type": re.compile(r"[a-z]+/[a-z.+-]+"), "retry-after": re.compile(r"\d{1,6}")}
+_HARMLESS_HEADERS = {"content-type": re.compile(r"[a-z]+/[a-z.+-]+"), "retry-after": re.compile(r"\d{1,6}")}
 _LONGEST_CODE = 32
 
 
 def shape(reply: Reply, vocabulary: Collection[str]) -> dict[str, Any]:
-    """Return the shape of `reply` as JSON values: `status`, `phase`, `headers` (names; two values that are
-    harmless), and `body` as text that can be classified.
+    """Return the shape of `reply` as JSON values: `status`, `phase`, `headers` (names, and the values of two
+    that are harmless), and `body` as text that can be classified.
 
     Strings become `<string N>` with their length, unless they are codes; numbers become 0, unless they are
     codes."""
@@ -52,9 +51,13 @@ def digest(of: dict[str, Any]) -> str:
 
 
 def _header(name: str, value: str) -> str:
-    harmless = _SPOKEN_HEADERS.get(name)
-    match = harmless.match(value) if harmless is not None else None
-    return match.group() if match is not None else ""
+    harmless = _HARMLESS_HEADERS.get(name)
+    if harmless is None:
+        return ""
+    match = harmless.match(value)
+    if match is None:
+        return ""
+    return match.group()
 
 
 def _body(reply: Reply, vocabulary: Collection[str]) -> str:
@@ -82,8 +85,9 @@ def _value(value: Any, name: str, depth: int, vocabulary: Collection[str]) -> An
     if isinstance(value, dict):
         return _members(value, depth, vocabulary)
     if isinstance(value, list):
-        items = value[:_MOST_ITEMS] if depth < _DEEPEST else []
-        return [_value(item, name, depth + 1, vocabulary) for item in items]
+        if depth >= _DEEPEST:
+            return []
+        return [_value(item, name, depth + 1, vocabulary) for item in value[:_MOST_ITEMS]]
     if value is None or isinstance(value, bool):
         return value
     coding = name.lower() in _CODING
@@ -100,7 +104,9 @@ def _members(value: dict[str, Any], depth: int, vocabulary: Collection[str]) -> 
     if depth >= _DEEPEST:
         return shapes
     for key, member in list(value.items())[:_MOST_KEYS]:
-        shown = key if _NAME.fullmatch(key) else "<key>"
+        shown = "<key>"
+        if _NAME.fullmatch(key):
+            shown = key
         shapes[shown] = _value(member, key, depth + 1, vocabulary)
     return shapes
 
@@ -114,8 +120,8 @@ def _code(text: str) -> str:
 
 
 def _sentence(text: str, vocabulary: Collection[str]) -> str:
-    """Return the words of `text` that stand in the vocabulary, in order, with `…` for the others; its length
-    where no word does."""
+    """Return the words of `text` that the vocabulary has, in order, with `…` for the others; its length where
+    it has none of them."""
     kept: list[str] = []
     for word in words(text[:4_000]).split()[: _MOST_WORDS * 4]:
         if word in vocabulary and word.isalpha():
