@@ -1,14 +1,18 @@
-// The load generator of the gateway benchmark: one epoll thread, POSTs over keep-alive connections, one JSON line at the end.
+// The load generator of the gateway benchmark: one epoll thread, POSTs over keep-alive connections, one
+// line of JSON at the end.
 //
-//   lg -p PORT -u PATH -m MODEL [-c CONNECTIONS] [-d SECONDS] [-w WARMUP_SECONDS] [-r RATE] [-R RAMP_MS] [-n REQUESTS] [-b PROMPT_BYTES] [-s] [-H HEADER]…
+//   lg -p PORT -u PATH -m MODEL [-c CONNECTIONS] [-d SECONDS] [-w WARMUP_SECONDS] [-r RATE] [-R RAMP_MS]
+//      [-n REQUESTS] [-b PROMPT_BYTES] [-s] [-H HEADER]…
 //
-// Without -r every connection sends its next request when it has its answer (closed loop). With -r requests are due by the clock, and
-// latency counts from when they were due, so that a stall is not hidden (open loop). -s asks for a stream. A "{}" in a header becomes
-// the number of the connection. -R spreads the opening of the connections; -n ends after so many requests.
+// Without -r every connection sends its next request when it has its answer (closed loop). With -r requests
+// are due by the clock, and latency counts from the time when they were due, so that a stall is not hidden
+// (open loop). -s asks for a stream. A "{}" in a header becomes the number of the connection. -R spreads
+// the opening of the connections; -n ends the run after so many requests.
 //
-// Latencies are in microseconds and, like the counts beside them, of what ended after the warm-up. `all_requests` and `all_chunks` count
-// from the start: whoever measures the gateway's CPU time over the whole run divides by these. `transit` is the time from the provider's
-// send() of a chunk to our recv(), read from the clock in its text (see stub.c).
+// Latencies are in microseconds. They and the counts beside them include only requests that ended after the
+// warm-up. `all_requests` and `all_chunks` count from the start: the gateway's CPU time over the whole run
+// is divided by these. `transit` is the time from the provider's send() of a chunk to our recv(), read from
+// the clock in its text (see stub.c).
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,12 +30,13 @@
 #include <time.h>
 #include <unistd.h>
 
-// Where a connection is in its answer: the head, a body of known length, a chunked body, or a body that ends with the connection.
+// The part of the answer that a connection reads: the head, a body of known length, a chunked body, or a
+// body that ends with the connection.
 enum { HEAD, BODY, SIZE, DATA, DATA_END, TRAILER, UNTIL_CLOSE };
 
 typedef struct {
   int fd, busy, connected, wants_out, state;
-  char *head_out; int64_t head_out_len, sent;  // our request's head; the body is everybody's
+  char *head_out; int64_t head_out_len, sent;  // our request's head; all connections share the body
   char head[16384]; int head_len;
   int64_t need; int trailer_len, status, first_byte_seen, will_close;
   uint64_t since;                              // when the request was sent, or was due
@@ -51,7 +56,11 @@ static uint64_t t_start, t_measure, t_end, issued;
 static sample latency, first_byte, transit;
 static uint64_t all_requests, all_chunks, ok, bad, errors; static int last_status;
 
-static uint64_t ns(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1000000000ull + t.tv_nsec; }
+static uint64_t ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
 static int measured(uint64_t t) { return t >= t_measure && t < t_end; }
 static uint64_t due_next(void) { return t_start + (uint64_t)(issued * 1e9 / rate); }
 static int may_issue(void) { return limit < 0 || (int64_t)issued < limit; }
@@ -64,20 +73,27 @@ static void add(sample *s, double value) {
 static void build_body(void) {
   static const char words[] = "The quick brown fox said \\\"jump\\\" over the lazy dog.\\n";
   body = malloc(prompt + 2048);
-  // Text that looks like the fields a gateway searches for must not mislead it; the model stands last, as in the SDKs.
-  body_len = sprintf(body, "{\"messages\":[{\"role\":\"system\",\"content\":\"You are a helpful assistant. Answer in JSON: {\\\"model\\\": \\\"x\\\"}\"},{\"role\":\"user\",\"content\":\"");
+  // Text that looks like the fields that a gateway searches for must not mislead it. The model is the last
+  // field, as in the SDKs.
+  body_len = sprintf(body, "{\"messages\":[{\"role\":\"system\",\"content\":\"You are a helpful assistant."
+                           " Answer in JSON: {\\\"model\\\": \\\"x\\\"}\"},"
+                           "{\"role\":\"user\",\"content\":\"");
   while (body_len + (int64_t)sizeof words < prompt - 80) body_len += sprintf(body + body_len, "%s", words);
-  body_len += sprintf(body + body_len, "\"}],\"model\":\"%s\",\"stream\":%s}", model, stream ? "true" : "false");
+  body_len += sprintf(body + body_len, "\"}],\"model\":\"%s\",\"stream\":%s}", model,
+                      stream ? "true" : "false");
 }
 
 static void build_head(conn *c) {
   char *out = c->head_out = malloc(8192);
-  out += sprintf(out, "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: application/json\r\nAccept-Encoding: identity\r\nContent-Type: application/json\r\n"
-                      "User-Agent: AsyncOpenAI/Python 3.52.0\r\nX-Stainless-Lang: python\r\nX-Stainless-OS: Linux\r\nX-Stainless-Arch: x64\r\n"
+  out += sprintf(out, "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: application/json\r\n"
+                      "Accept-Encoding: identity\r\nContent-Type: application/json\r\n"
+                      "User-Agent: AsyncOpenAI/Python 3.52.0\r\nX-Stainless-Lang: python\r\n"
+                      "X-Stainless-OS: Linux\r\nX-Stainless-Arch: x64\r\n"
                       "X-Stainless-Runtime: CPython\r\nX-Stainless-Retry-Count: 0\r\n", path, port);
   for (int i = 0; i < header_count; i++) {
     const char *mark = strstr(headers[i], "{}");
-    if (mark) out += sprintf(out, "%.*s%04d%s\r\n", (int)(mark - headers[i]), headers[i], (int)(c - conns), mark + 2);
+    if (mark) out += sprintf(out, "%.*s%04d%s\r\n", (int)(mark - headers[i]), headers[i],
+                             (int)(c - conns), mark + 2);
     else out += sprintf(out, "%s\r\n", headers[i]);
   }
   out += sprintf(out, "Content-Length: %ld\r\n\r\n", (long)body_len);
@@ -86,7 +102,8 @@ static void build_head(conn *c) {
 
 static void open_conn(conn *c) {
   int one = 1;
-  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in a = {
+    .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   struct epoll_event e = {.events = EPOLLIN | EPOLLOUT, .data.ptr = c};
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (c->fd < 0) { perror("socket"); exit(1); }
@@ -107,8 +124,10 @@ static void want_out(conn *c, int wanted) {
 
 static void send_rest(conn *c) {
   while (c->sent < c->head_out_len + body_len) {
-    int64_t of_head = c->sent < c->head_out_len ? c->head_out_len - c->sent : 0, of_body = of_head ? 0 : c->sent - c->head_out_len;
-    struct iovec parts[2] = {{c->head_out + c->head_out_len - of_head, of_head}, {body + of_body, body_len - of_body}};
+    int64_t of_head = c->sent < c->head_out_len ? c->head_out_len - c->sent : 0;
+    int64_t of_body = of_head ? 0 : c->sent - c->head_out_len;
+    struct iovec parts[2] = {
+      {c->head_out + c->head_out_len - of_head, of_head}, {body + of_body, body_len - of_body}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     ssize_t r = sendmsg(c->fd, &message, MSG_NOSIGNAL);
     if (r < 0) { want_out(c, 1); return; }
@@ -119,11 +138,12 @@ static void send_rest(conn *c) {
 
 static void issue(conn *c, uint64_t since) {
   issued++;
-  c->busy = 1; c->sent = 0; c->state = HEAD; c->head_len = 0; c->since = since; c->first_byte_seen = 0; c->will_close = 0; c->digits = 0;
+  c->busy = 1; c->sent = 0; c->state = HEAD; c->head_len = 0; c->since = since;
+  c->first_byte_seen = 0; c->will_close = 0; c->digits = 0;
   if (c->connected) send_rest(c);
 }
 
-// What a connection without work does: its next request, or wait until one is due.
+// Send the next request of a connection without work, or let it wait until one is due.
 static void next(conn *c) {
   uint64_t now = ns();
   c->busy = 0;
@@ -151,9 +171,12 @@ static void fail(conn *c) {
   if (was_busy) next(c);
 }
 
-// Bytes of a body: when the first came, and the clock of every chunk, "@" and 20 digits.
+// Look at bytes of a body: note the time of the first, and read the clock of every chunk, "@" and 20 digits.
 static void take(conn *c, const char *b, int64_t n, uint64_t now) {
-  if (!c->first_byte_seen && n > 0) { c->first_byte_seen = 1; if (measured(now)) add(&first_byte, (now - c->since) / 1e3); }
+  if (!c->first_byte_seen && n > 0) {
+    c->first_byte_seen = 1;
+    if (measured(now)) add(&first_byte, (now - c->since) / 1e3);
+  }
   for (int64_t i = 0; stream && i < n; i++) {
     if (b[i] == '@') { c->digits = 1; c->clock = 0; continue; }
     if (!c->digits) continue;
@@ -181,7 +204,9 @@ static int feed(conn *c, const char *b, int64_t n, uint64_t now) {
     int64_t k = n - i < c->need ? n - i : c->need;
     switch (c->state) {
       case HEAD: {
-        int room = (int)sizeof c->head - 1 - c->head_len, copied = n - i < room ? (int)(n - i) : room, from = c->head_len > 3 ? c->head_len - 3 : 0;
+        int room = (int)sizeof c->head - 1 - c->head_len;
+        int copied = n - i < room ? (int)(n - i) : room;
+        int from = c->head_len > 3 ? c->head_len - 3 : 0;
         memcpy(c->head + c->head_len, b + i, copied);
         char *end = memmem(c->head + from, c->head_len + copied - from, "\r\n\r\n", 4);
         if (!end) { c->head_len += copied; i += copied; if (copied == room) return -1; break; }
@@ -202,7 +227,10 @@ static int feed(conn *c, const char *b, int64_t n, uint64_t now) {
       case DATA_END: if (b[i++] == '\n') c->state = SIZE; break;
       case TRAILER: {
         char ch = b[i++];
-        if (ch == '\n') { if (!c->trailer_len) return 1; c->trailer_len = 0; } else if (ch != '\r') c->trailer_len++;
+        if (ch == '\n') {
+          if (!c->trailer_len) return 1;
+          c->trailer_len = 0;
+        } else if (ch != '\r') c->trailer_len++;
         break; }
       case UNTIL_CLOSE: take(c, b + i, n - i, now); i = n; break;
     }
@@ -216,7 +244,7 @@ static void on_event(conn *c, uint32_t events) {
     if (!c->connected) {
       int error = 0; socklen_t size = sizeof error;
       getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-      if (error) { errors++; usleep(2000); reopen(c); return; }   // nobody listens yet
+      if (error) { errors++; usleep(2000); reopen(c); return; }   // the gateway does not listen yet
       c->connected = 1;
     }
     if (c->busy) send_rest(c); else want_out(c, 0);
@@ -224,19 +252,26 @@ static void on_event(conn *c, uint32_t events) {
   if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) return;
   ssize_t r = recv(c->fd, buf, sizeof buf, 0);
   if (r < 0 && errno == EAGAIN) return;
-  if (r <= 0) { if (c->busy && c->state == UNTIL_CLOSE) { c->will_close = 1; done(c); } else fail(c); return; }
+  if (r <= 0) {
+    if (c->busy && c->state == UNTIL_CLOSE) { c->will_close = 1; done(c); } else fail(c);
+    return;
+  }
   int verdict = feed(c, buf, r, ns());
   if (verdict > 0) done(c); else if (verdict < 0) fail(c);
 }
 
-// Open what the ramp allows by now, issue what is due by now, and say how many nanoseconds may be slept.
+// Open the connections that the ramp allows, issue the requests that are due, and return the nanoseconds to
+// sleep.
 static uint64_t work_off(int *opened) {
   uint64_t now = ns();
   while (*opened < connections && now >= t_start + (uint64_t)*opened * ramp_ms * 1000000ull / connections) {
     conn *c = &conns[(*opened)++];
     build_head(c); open_conn(c); next(c);
   }
-  while (rate && idle_count && may_issue() && due_next() <= now) { uint64_t due = due_next(); issue(&conns[idle[--idle_count]], due); }
+  while (rate && idle_count && may_issue() && due_next() <= now) {
+    uint64_t due = due_next();
+    issue(&conns[idle[--idle_count]], due);
+  }
   if (rate && idle_count && may_issue()) return due_next() - now;
   return *opened < connections ? 1000000 : 100000000;
 }
@@ -246,12 +281,18 @@ static int all_idle(int opened) {
   return 1;
 }
 
-static int by_value(const void *a, const void *b) { float x = *(const float *)a, y = *(const float *)b; return (x > y) - (x < y); }
-static double at(const sample *s, double share) { return s->n ? s->v[(size_t)(share * (s->n - 1) + 0.5)] : -1; }
+static int by_value(const void *a, const void *b) {
+  float x = *(const float *)a, y = *(const float *)b;
+  return (x > y) - (x < y);
+}
+static double at(const sample *s, double share) {
+  return s->n ? s->v[(size_t)(share * (s->n - 1) + 0.5)] : -1;
+}
 
 static void print(const char *name, sample *s) {
   if (s->n) qsort(s->v, s->n, sizeof *s->v, by_value);
-  printf(",\"%s\":{\"n\":%zu,\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}", name, s->n, at(s, .5), at(s, .9), at(s, .99), at(s, .999), at(s, 1));
+  printf(",\"%s\":{\"n\":%zu,\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}", name, s->n,
+         at(s, .5), at(s, .9), at(s, .99), at(s, .999), at(s, 1));
 }
 
 static void options(int count, char **words) {
@@ -277,7 +318,9 @@ int main(int count, char **words) {
   signal(SIGPIPE, SIG_IGN);
   build_body();
   ep = epoll_create1(0); conns = calloc(connections, sizeof *conns); idle = calloc(connections, sizeof *idle);
-  t_start = ns(); t_measure = t_start + (uint64_t)(warmup * 1e9); t_end = t_measure + (uint64_t)(seconds * 1e9);
+  t_start = ns();
+  t_measure = t_start + (uint64_t)(warmup * 1e9);
+  t_end = t_measure + (uint64_t)(seconds * 1e9);
   struct epoll_event events[512];
   for (int opened = 0; ns() < t_end;) {
     uint64_t nap = work_off(&opened);
@@ -288,7 +331,8 @@ int main(int count, char **words) {
   }
   uint64_t ended = ns();
   double took = ((ended < t_end ? ended : t_end) - (ended < t_measure ? t_start : t_measure)) / 1e9;
-  printf("{\"all_requests\":%lu,\"all_chunks\":%lu,\"seconds\":%.3f,\"ok\":%lu,\"bad\":%lu,\"errors\":%lu,\"last_status\":%d", all_requests, all_chunks, took, ok, bad, errors, last_status);
+  printf("{\"all_requests\":%lu,\"all_chunks\":%lu,\"seconds\":%.3f,\"ok\":%lu,\"bad\":%lu,\"errors\":%lu,"
+         "\"last_status\":%d", all_requests, all_chunks, took, ok, bad, errors, last_status);
   print("latency", &latency); print("first_byte", &first_byte); print("transit", &transit);
   printf("}\n");
   return 0;

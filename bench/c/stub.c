@@ -1,14 +1,15 @@
 // The provider of the gateway benchmark: one epoll thread, one port for each way of answering.
 //
-//   stub        prints its ports as one JSON line, {"json": 40001, "burst": 40002, …}, and serves until it is ended
+//   stub        prints its ports as one JSON line, {"json": 40001, "burst": 40002, …}, and serves
 //
 //   json      a chat completion of 1 KB with Content-Length
-//   burst     a stream of 50 chunks, one send() each, as fast as they are taken
+//   burst     a stream of 50 chunks, one send() each, as fast as they are read
 //   trickle   a stream of 100 chunks, one every 20 ms
 //   hold      a stream of 60 chunks, one every second
 //
-// The text of every chunk is "@" and the monotonic clock in nanoseconds, 20 digits. The load generator runs on the same machine and
-// compares: gateways that write the event anew keep the text. All that is not read of a request is its meaning.
+// The text of every chunk is "@" and the monotonic clock in nanoseconds, 20 digits. The load generator runs
+// on the same machine and compares it with its own clock: gateways that rewrite the event keep the text.
+// The meaning of a request is not looked at.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,9 +27,11 @@
 #include <unistd.h>
 
 enum { JSON, BURST, TRICKLE, HOLD, MODES };
-static const struct { const char *name; int chunks, gap_ms; } modes[MODES] = {{"json", 0, 0}, {"burst", 50, 0}, {"trickle", 100, 20}, {"hold", 60, 1000}};
+static const struct { const char *name; int chunks, gap_ms; } modes[MODES] = {
+  {"json", 0, 0}, {"burst", 50, 0}, {"trickle", 100, 20}, {"hold", 60, 1000}};
 
-// Where a connection is in its request: the head, a body of known length, or a chunked body (size line, data, line end, trailer).
+// The part of the request that a connection reads: the head, a body of known length, or a chunked body
+// (size line, data, line end, trailer).
 enum { HEAD, BODY, SIZE, DATA, DATA_END, TRAILER };
 
 typedef struct conn {
@@ -51,26 +54,38 @@ static char answer[4096], stream_head[512], chunk[512], last[64];
 static int answer_len, stream_head_len, chunk_len, last_len;
 static char *clock_digits;  // inside chunk
 
-static uint64_t ns(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1000000000ull + t.tv_nsec; }
+static uint64_t ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
 
 static void build(void) {
-  static const char *common = "Date: Thu, 20 Nov 2025 12:00:00 GMT\r\nServer: stub\r\nx-request-id: req_0123456789abcdef\r\n";
+  static const char *common = "Date: Thu, 20 Nov 2025 12:00:00 GMT\r\nServer: stub\r\n"
+                              "x-request-id: req_0123456789abcdef\r\n";
   char body[2048];
-  int n = sprintf(body, "{\"id\":\"chatcmpl-stub0001\",\"object\":\"chat.completion\",\"created\":1760000000,\"model\":\"stub\",\"choices\":[{\"index\":0,"
+  int n = sprintf(body, "{\"id\":\"chatcmpl-stub0001\",\"object\":\"chat.completion\",\"created\":1760000000,"
+                        "\"model\":\"stub\",\"choices\":[{\"index\":0,"
                         "\"message\":{\"role\":\"assistant\",\"content\":\"");
   while (n < 880) n += sprintf(body + n, "The quick brown fox jumps over it. ");
-  n += sprintf(body + n, "\"},\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":210,\"completion_tokens\":190,\"total_tokens\":400}}");
-  answer_len = sprintf(answer, "HTTP/1.1 200 OK\r\n%sContent-Type: application/json\r\nx-ratelimit-remaining-requests: 9999\r\nContent-Length: %d\r\n\r\n%s", common, n, body);
-  stream_head_len = sprintf(stream_head, "HTTP/1.1 200 OK\r\n%sContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n", common);
+  n += sprintf(body + n, "\"},\"logprobs\":null,\"finish_reason\":\"stop\"}],"
+                         "\"usage\":{\"prompt_tokens\":210,\"completion_tokens\":190,\"total_tokens\":400}}");
+  answer_len = sprintf(answer, "HTTP/1.1 200 OK\r\n%sContent-Type: application/json\r\n"
+                               "x-ratelimit-remaining-requests: 9999\r\nContent-Length: %d\r\n\r\n%s",
+                       common, n, body);
+  stream_head_len = sprintf(stream_head, "HTTP/1.1 200 OK\r\n%sContent-Type: text/event-stream; charset=utf-8"
+                                         "\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n",
+                            common);
   char event[400];
-  int m = sprintf(event, "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1760000000,\"model\":\"stub\","
-                         "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"@00000000000000000000\"}}]}\n\n");
+  int m = sprintf(event, "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\","
+                         "\"created\":1760000000,\"model\":\"stub\",\"choices\":[{\"index\":0,"
+                         "\"delta\":{\"content\":\"@00000000000000000000\"}}]}\n\n");
   chunk_len = sprintf(chunk, "%x\r\n%s\r\n", m, event);
   clock_digits = strchr(chunk, '@') + 1;
   last_len = sprintf(last, "e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n");
 }
 
-// Send all of it; a reader that stays slow for a second is given up.
+// Send all the bytes. Returns -1 for a reader that stays slow for a second.
 static int put(conn *c, const char *bytes, int n) {
   for (int sent = 0, waits = 0; sent < n;) {
     int r = send(c->fd, bytes + sent, n - sent, MSG_NOSIGNAL);
@@ -106,7 +121,7 @@ static int respond(conn *c) {
   return 0;
 }
 
-// The next chunk of a stream, and when the one after it is due. Returns -1 when the connection is of no more use.
+// Send the next chunk of a stream, and plan the one after it. Returns -1 when the connection must be closed.
 static int advance(conn *c) {
   if (put_chunk(c)) { streams--; return -1; }
   if (--c->left <= 0) { streams--; return put(c, last, last_len); }
@@ -130,13 +145,15 @@ static int framing(conn *c) {
   return c->state == BODY && c->need == 0 ? respond(c) : 0;
 }
 
-// Take the bytes of a request; answer when it is whole. Returns -1 when the connection is of no more use.
+// Read the bytes of a request, and answer when it is complete. Returns -1 when the connection must be closed.
 static int feed(conn *c, const char *b, int n) {
   for (int i = 0; i < n;) {
     int64_t take = n - i < c->need ? n - i : c->need;
     switch (c->state) {
       case HEAD: {
-        int room = (int)sizeof c->head - 1 - c->head_len, k = n - i < room ? n - i : room, from = c->head_len > 3 ? c->head_len - 3 : 0;
+        int room = (int)sizeof c->head - 1 - c->head_len;
+        int k = n - i < room ? n - i : room;
+        int from = c->head_len > 3 ? c->head_len - 3 : 0;
         memcpy(c->head + c->head_len, b + i, k);
         char *end = memmem(c->head + from, c->head_len + k - from, "\r\n\r\n", 4);
         if (!end) { c->head_len += k; i += k; if (k == room) return -1; break; }
@@ -163,7 +180,10 @@ static int feed(conn *c, const char *b, int n) {
   return 0;
 }
 
-static void watch(conn *c) { struct epoll_event e = {.events = EPOLLIN, .data.ptr = c}; epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e); }
+static void watch(conn *c) {
+  struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
+  epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e);
+}
 
 static void listen_on_free_ports(void) {
   for (int mode = 0; mode < MODES; mode++) {
@@ -171,7 +191,10 @@ static void listen_on_free_ports(void) {
     socklen_t size = sizeof a;
     conn *c = calloc(1, sizeof *c);
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0); c->listener = 1; c->mode = mode;
-    if (bind(c->fd, (void *)&a, sizeof a) || listen(c->fd, 4096) || getsockname(c->fd, (void *)&a, &size)) { perror("listen"); exit(1); }
+    if (bind(c->fd, (void *)&a, sizeof a) || listen(c->fd, 4096) || getsockname(c->fd, (void *)&a, &size)) {
+      perror("listen");
+      exit(1);
+    }
     printf("%s\"%s\": %d", mode ? ", " : "{", modes[mode].name, ntohs(a.sin_port));
     watch(c);
   }

@@ -112,6 +112,8 @@ def _runner() -> Callable[[Coroutine[object, object, bool]], bool]:
 
 
 class _Worker:
+    """The gateway of one process with its log and metrics, from its start to its end."""
+
     def __init__(
         self, engine: Engine, resources: WorkerResources, log: Log, ready: Callable[[Engine], None]
     ) -> None:
@@ -121,6 +123,7 @@ class _Worker:
         self._was_interrupted = False
 
     async def run(self) -> bool:
+        """Serve until a signal comes, then drain. Return True where it was a terminal's interrupt."""
         engine, resources, slot = self._engine, self._resources, self._metrics.slot
         gateway = self._gateway()
         self._end, self._look = asyncio.Event(), asyncio.Event()
@@ -182,20 +185,20 @@ class _Worker:
         self._end.set()
 
     async def _watch(self, gateway: Gateway) -> None:
-        """Check the configuration for changes, and update the gauges, again and again."""
+        """Check the configuration for changes and update the gauges, every `_LOOK_EVERY` seconds."""
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), _LOOK_EVERY)
             self._look.clear()
             await gateway.in_thread(self._reread)
             self._metrics.measure(gateway)
-            self._compare()
+            self._report_reload()
 
     def _reread(self) -> None:
         self._engine.look_again()
         self._engine.config()
 
-    def _compare(self) -> None:
+    def _report_reload(self) -> None:
         """Log and count the result of reading a changed file."""
         config, error = now = self._engine.config(), self._engine.config_error
         if error is not None and error is not self._seen[1]:
