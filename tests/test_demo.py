@@ -105,7 +105,7 @@ def test_a_scene_that_cannot_be_played_is_a_broken_promise_and_the_others_go_on(
     assert (second.held, second.text) == (True, "The next scene was played")
 
 
-def test_a_key_at_a_provider_that_it_was_not_given_to_is_counted_as_astray() -> None:
+def test_a_key_at_a_provider_that_it_was_not_given_to_is_counted_as_misplaced() -> None:
     with Stage(Show(None), PlainSpeaker()) as stage:
         mine, foreign = stage.provider(ok()), stage.provider(ok())
         stage.entry("mine", mine, ["one"], ["m"])

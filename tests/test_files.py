@@ -113,7 +113,7 @@ def test_a_link_stays_a_link_and_its_file_is_replaced(write: Writer, tmp_path: P
     assert [item.name for item in target.parent.iterdir()] == ["file"]
 
 
-def test_a_link_that_leads_nowhere_leads_to_the_new_file(tmp_path: Path) -> None:
+def test_a_dangling_link_points_to_the_new_file(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "file")
     created(tmp_path / "link")
     assert ((tmp_path / "link").is_symlink(), (tmp_path / "file").read_text()) == (True, "new")

@@ -57,7 +57,7 @@ def test_the_provider_sees_its_host_the_pin_s_model_and_its_key_and_the_key_is_n
 
 
 @pytest.mark.parametrize(("program", "dialect"), [*FIRST.items()])
-def test_direct_the_key_stands_in_one_variable_of_the_program_and_nowhere_else(
+def test_direct_the_key_is_in_one_variable_of_the_program_and_nowhere_else(
     program: str, dialect: Dialect, on_stage: Stage
 ) -> None:
     on_stage.configure(dialect, more="", ref="env:MIMO_KEY")
@@ -189,7 +189,7 @@ def test_the_program_s_own_resume_stays_on_the_pin(
     assert any(b"Say pong." in call.body for call in later)
 
 
-def test_a_chat_only_provider_is_refused_for_codex_with_the_way_out(on_stage: Stage) -> None:
+def test_a_chat_only_provider_is_refused_for_codex_with_the_next_command(on_stage: Stage) -> None:
     on_stage.configure(
         CHAT,
         more=(

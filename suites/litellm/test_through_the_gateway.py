@@ -126,7 +126,7 @@ def test_a_key_that_the_proxy_does_not_know_is_refused_as_such_and_asked_once(
 
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("code", [401, 500])
-def test_what_ails_the_provider_behind_the_proxy_is_not_blamed_on_our_key(
+def test_a_fault_of_the_provider_behind_the_proxy_is_not_blamed_on_our_key(
     served: Served,
     upstream: ScriptedProvider,
     chat: openai.OpenAI,

@@ -51,6 +51,6 @@ PACKED = gzip.compress(b"\0" * 10_000_000)
     ],
     ids=["plain", "packed", "damaged", "redirected", "long", "no-http"],
 )
-def test_an_answer_is_taken_as_it_came_and_followed_nowhere(answer: bytes, result: tuple[int, bytes]) -> None:
+def test_an_answer_is_taken_as_it_came_and_never_followed(answer: bytes, result: tuple[int, bytes]) -> None:
     with answering([answer]) as url:
         assert token_endpoint.post_form(url, {"refresh_token": Secret("a-refresh-token")}) == result

@@ -56,7 +56,7 @@ def test_a_check_leaves_no_session_behind_but_a_request_that_why_explains(
     assert "from provider.good.url, holdfast.toml:3" in why
 
 
-def test_a_refused_key_ends_with_4_and_nothing_stands_in_for_it(cli: Cli, provider: ScriptedProvider) -> None:
+def test_a_refused_key_ends_with_4_and_no_fallback_answers(cli: Cli, provider: ScriptedProvider) -> None:
     result = cli("check", "bad/small")
     assert result.exit_code == 4
     assert "wrong  call     auth_rejected" in result.stdout
@@ -91,7 +91,7 @@ def test_an_endpoint_that_takes_no_key_is_checked_without_one(cli: Cli, provider
     assert [call.key for call in provider.calls] == [None]
 
 
-def test_a_list_that_fails_blames_nobody_and_the_call_decides(
+def test_a_list_that_fails_costs_no_key_and_the_call_decides(
     cli: Cli, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from holdfast.core.faults import Reply
@@ -107,7 +107,7 @@ def test_a_list_that_fails_blames_nobody_and_the_call_decides(
     assert "never worked" not in cli("key", "list", "good").stdout
 
 
-def test_a_provider_that_nobody_has_ends_with_3_and_nothing_is_invented(
+def test_an_unknown_provider_ends_with_3_and_nothing_is_invented(
     cli: Cli, provider: ScriptedProvider
 ) -> None:
     result = cli("check", "goof")

@@ -62,7 +62,7 @@ def test_the_commands_it_prints_name_the_same_home_and_the_same_decisions(
     assert f"holdfast heal hermes --home {hermes} --undo" in cli(*command, "--apply").stdout
 
 
-def test_apply_mends_what_is_certain_and_a_second_run_finds_nothing_to_do(cli: Cli, hermes: Path) -> None:
+def test_apply_repairs_what_is_certain_and_a_second_run_finds_nothing_to_do(cli: Cli, hermes: Path) -> None:
     result = cli("heal", "hermes", "--apply")
     assert result.exit_code == 1, "one session still cannot be placed"
     assert "Repaired 2 sessions. The file as it was: " in result.stdout

@@ -238,9 +238,7 @@ def test_a_time_in_whole_seconds_is_believed_two_seconds_later(fresh: Home) -> N
 
 
 @pytest.mark.parametrize("linked", ["holdfast.toml", "home-of-mine"])
-def test_of_a_link_nobody_can_tell_since_when_it_leads_there(
-    fresh: Home, tmp_path: Path, linked: str
-) -> None:
+def test_of_a_link_the_age_is_not_known(fresh: Home, tmp_path: Path, linked: str) -> None:
     target = tmp_path / "target"
     link = {"home-of-mine": fresh.config.parent, "holdfast.toml": fresh.config}[linked]
     link.rename(target)
@@ -249,7 +247,7 @@ def test_of_a_link_nobody_can_tell_since_when_it_leads_there(
     assert unchanged_since(fresh) == float("inf")
 
 
-def test_of_a_file_that_is_not_there_nobody_can_tell_anything(fresh: Home) -> None:
+def test_of_a_file_that_is_not_there_nothing_is_known(fresh: Home) -> None:
     fresh.config.unlink()
     assert unchanged_since(fresh) == float("inf")
 

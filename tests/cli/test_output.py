@@ -23,7 +23,7 @@ def test_rows_are_aligned_without_a_terminal(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == "NAME    WHAT\na       one\nlonger\n"
 
 
-def test_without_rows_a_sentence_stands_for_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_rows_a_sentence_replaces_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     output.table(("NAME",), [], empty="no name yet\n  run: holdfast init")
     assert capsys.readouterr().out == "no name yet\n  run: holdfast init\n"
 

@@ -350,7 +350,7 @@ def test_a_key_that_a_session_chose_is_not_removed_under_it(cli: Cli, furnished:
     assert "has no key 'team'" in cli("session", "list").stdout
 
 
-def test_a_session_whose_row_cannot_be_read_is_listed_and_mended(cli: Cli, furnished: Path) -> None:
+def test_a_session_whose_row_cannot_be_read_is_listed_and_repaired(cli: Cli, furnished: Path) -> None:
     cli("session", "pin", "s", "mimo/mimo-pro")
     with closing(sqlite3.connect(furnished / "state.db")) as database:
         database.execute("UPDATE session SET pin = 'custom', version = 7")

@@ -97,9 +97,7 @@ def test_a_move_that_cannot_be_meant_is_refused(
     assert (result.exit_code, message in result.stderr) == (code, True)
 
 
-def test_a_provider_without_a_declared_list_and_a_key_that_is_not_there_take_nobody(
-    cli: Cli, moving: Path
-) -> None:
+def test_no_session_moves_to_a_provider_without_a_list_or_without_the_key(cli: Cli, moving: Path) -> None:
     moves = shown(cli, "session", "move", "--from", "mimo", "--to", "both")
     assert all("declares no list of models" in move["why_not"] for move in moves)
     moves = shown(cli, "session", "move", "--from", "mimo", "--to", "plan", "--key", "nope")

@@ -252,7 +252,7 @@ def test_the_first_provider_makes_a_private_home(home: Home) -> None:
     assert {path.name for path in home.config.parent.iterdir()} == {"holdfast.toml", ".holdfast.toml.lock"}
 
 
-def test_a_provider_is_added_without_touching_what_stands_there(example: Home) -> None:
+def test_a_provider_is_added_without_touching_the_rest_of_the_file(example: Home) -> None:
     config = config_file.add_provider(
         example, "my.local", {"preset": "ollama", "endpoints": {"openai-chat": "http://127.0.0.1:1/v1"}}
     )
@@ -395,7 +395,7 @@ def test_a_secret_and_its_reference_belong_together(example: Home) -> None:
             config_file.add_key(example, "router", entry, secret)
 
 
-def test_a_key_that_nobody_has_is_reported_with_the_nearest(example: Home) -> None:
+def test_an_unknown_key_is_reported_with_the_nearest(example: Home) -> None:
     with pytest.raises(ConfigError, match="provider 'mimo' has no key 'MIMO_KYE': did you mean 'MIMO_KEY'"):
         config_file.remove_key(example, "mimo", "MIMO_KYE")
 

@@ -149,7 +149,7 @@ REFERENCES = ["env:A", "env:_A", "store:k2", "file:~/a", "file:~/b", "cmd:op rea
         lambda some: st.tuples(st.just(some), st.permutations(some))
     )
 )
-def test_a_label_never_depends_on_where_a_key_stands_or_what_stands_beside_it(
+def test_a_label_never_depends_on_the_position_or_neighbours_of_a_key(
     drawn: tuple[list[str], list[str]],
 ) -> None:
     written, reordered = (provider(url="https://x.example/v1", keys=some).keys for some in drawn)
@@ -615,7 +615,7 @@ ANYTHING = st.recursive(
     st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=4),
     st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=6),
 )
-def test_whatever_stands_in_the_file_is_a_configuration_or_a_config_error(
+def test_any_content_of_the_file_is_a_configuration_or_a_config_error(
     document: dict[str, object], table: dict[str, object]
 ) -> None:
     with suppress(ConfigError):

@@ -52,11 +52,11 @@ def test_the_same_code_means_what_its_provider_says():
     assert read(429, body, provider="dashscope").kind is FaultClass.RATE_LIMITED
 
 
-def test_a_code_that_nobody_knows_is_read_as_words():
+def test_an_unknown_code_is_read_as_text():
     assert read(403, error("x", code="InsufficientBalanceForPlan")).kind is FaultClass.QUOTA_EXHAUSTED
 
 
-def test_a_key_that_led_nowhere_was_never_sent_and_that_is_our_fault():
+def test_a_key_that_could_not_be_read_was_never_sent_and_that_is_our_fault():
     fault = read(None, b"SecretMissing: variable MIMO_KEY is empty", phase=Phase.UNSENT)
     assert (fault.kind, fault.sent, fault.origin, fault.scope) == (
         FaultClass.AUTH_REJECTED,
@@ -274,7 +274,7 @@ def test_a_success_that_says_nothing_is_not_taken_for_one(body, kind):
     assert str(read(200, body).kind) == kind
 
 
-def test_a_status_that_nobody_knows_is_unknown_and_not_retried_until_tired():
+def test_an_unlisted_status_is_unknown_and_not_retried_without_end():
     assert read(418, error("short and stout")).kind is FaultClass.UNKNOWN
     assert classify(Reply(777), Profile(), now=NOW).kind is FaultClass.UNKNOWN
 

@@ -49,7 +49,7 @@ def test_no_host_pattern_belongs_to_two_profiles():
     assert len(patterns) == len(set(patterns))
 
 
-def test_a_name_that_nobody_knows_reads_as_generic_and_an_alias_as_its_profile():
+def test_an_unknown_name_reads_as_generic_and_an_alias_as_its_profile():
     assert profiles.load("my-own-proxy") is profiles.load(None)
     assert profiles.load("../../etc/passwd") is profiles.load(None)
     assert profiles.load("zhipuai").name == "zai"
@@ -73,7 +73,7 @@ def test_a_key_prefix_points_to_the_hosts_of_its_plan_from_elsewhere():
     assert mimo.plan_host("sk-abc".startswith, "api.xiaomimimo.com") is None
 
 
-def test_the_users_own_profile_stands_before_ours(tmp_path):
+def test_the_users_own_profile_comes_before_ours(tmp_path):
     (tmp_path / "house.toml").write_text(
         'hosts = ["llm.house.example"]\n[codes]\nE77 = "quota_window key cause:lunch"\n', "utf-8"
     )
@@ -156,7 +156,7 @@ def test_a_line_without_a_provider_is_known_by_its_host():
     assert answer["class"] == "rate_limited"
 
 
-def test_what_was_known_about_the_key_stands_beside_the_class_of_the_answer():
+def test_known_facts_about_the_key_are_given_beside_the_class_of_the_answer():
     context = {
         "known_good": True,
         "known_good_host": "token-plan-sgp.xiaomimimo.com",

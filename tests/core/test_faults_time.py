@@ -135,7 +135,7 @@ def test_a_hostile_date_is_cut_or_not_believed(value, wanted):
     assert after({"retry-after": value})[1] == wanted
 
 
-def test_a_throttle_of_more_than_two_minutes_is_a_window_that_nobody_waits_for():
+def test_a_throttle_of_more_than_two_minutes_is_a_window_that_no_request_waits_for():
     assert after({"retry-after": "120"})[0] == "rate_limited"
     assert after({"retry-after": "121"})[0] == "quota_window"
 

@@ -13,7 +13,7 @@ CN, SGP = "token-plan-cn.xiaomimimo.com", "token-plan-sgp.xiaomimimo.com"
 
 
 @pytest.mark.parametrize("kind", [FaultClass.AUTH_REJECTED, FaultClass.AUTH_EXPIRED])
-def test_a_key_that_works_elsewhere_and_never_worked_here_is_at_the_wrong_door(kind):
+def test_a_key_that_works_elsewhere_and_never_worked_here_is_at_the_wrong_endpoint(kind):
     fault = weigh(Fault(kind, Scope.KEY), worked_here=False, worked_elsewhere=SGP, key_prefix_host=CN)
     assert (fault.kind, fault.hint, fault.scope) == (FaultClass.ENDPOINT_MISMATCH, SGP, Scope.ENDPOINT)
     assert "evidence:worked elsewhere" in fault.signs
@@ -32,12 +32,12 @@ def test_the_prefix_of_a_key_proves_nothing_but_gives_a_hint():
     assert (fault.kind, fault.hint) == (FaultClass.AUTH_REJECTED, CN)
 
 
-def test_a_wrong_door_names_the_host_where_the_key_works():
+def test_a_wrong_endpoint_names_the_host_where_the_key_works():
     fault = weigh(Fault(FaultClass.ENDPOINT_MISMATCH, status=404), worked_here=False, worked_elsewhere=SGP)
     assert (fault.kind, fault.hint) == (FaultClass.ENDPOINT_MISMATCH, SGP)
 
 
-def test_an_empty_account_that_may_be_the_wrong_door_gets_the_hint_and_keeps_its_class():
+def test_an_empty_account_that_may_be_the_wrong_endpoint_gets_the_hint_and_keeps_its_class():
     fault = weigh(
         Fault(FaultClass.QUOTA_EXHAUSTED, cause="wrong_door"), worked_here=False, worked_elsewhere=SGP
     )
@@ -55,5 +55,5 @@ def test_an_empty_account_that_may_be_the_wrong_door_gets_the_hint_and_keeps_its
         Fault(FaultClass.NOT_ENTITLED, status=403),
     ],
 )
-def test_what_has_nothing_to_do_with_the_door_stays_as_it_is(fault):
+def test_a_fault_that_is_not_about_the_endpoint_stays_as_it_is(fault):
     assert weigh(fault, worked_here=False, worked_elsewhere=SGP) == fault

@@ -97,7 +97,7 @@ def test_a_hint_is_never_negative_endless_or_longer_than_the_longest_allowance(
 
 
 @given(st.sampled_from([429, 503, 529]), _headers, _fields)
-def test_no_hint_makes_a_request_wait_beyond_its_budget_or_rest_a_key_for_more_than_a_day(
+def test_no_hint_makes_a_request_wait_beyond_its_budget_or_cools_a_key_for_more_than_a_day(
     status: int, headers: dict[str, str], fields: dict[str, object]
 ) -> None:
     sim = Sim()

@@ -308,6 +308,6 @@ def test_a_model_that_no_store_and_no_header_can_write_is_no_pin(model: str) -> 
         Pin(ProviderName("mimo"), model)
 
 
-def test_a_url_that_cannot_be_sent_as_it_stands_is_refused() -> None:
+def test_a_url_that_cannot_be_sent_as_written_is_refused() -> None:
     with pytest.raises(IdentityError):
         Endpoint("https://bücher.example/v1")

@@ -117,7 +117,7 @@ def test_the_first_use_of_a_key_is_one_request_and_the_others_wait_for_its_verdi
     assert sim.sends == []
 
 
-def test_nobody_waits_twice_for_the_first_answer_of_a_key() -> None:
+def test_no_request_waits_twice_for_the_first_answer_of_a_key() -> None:
     sim = Sim(busy_probes=[lambda waiting: None])
     assert sim.run(call(ONE), [None]).fault is None
     assert [type(step).__name__ for step in sim.steps] == ["Probe", "Send"]
@@ -211,7 +211,7 @@ def test_the_others_do_not_ask_again_when_the_verdict_is_bad() -> None:
     assert "another request" in outcome.attempts[0].then
 
 
-def test_when_the_prober_dies_the_next_one_takes_over() -> None:
+def test_when_the_tester_of_a_key_dies_the_next_one_takes_over() -> None:
     sim = Sim(busy_probes=[lambda waiting: None])
     known_good(sim, "a")
     assert sim.run(call(ONE), [BAD_KEY, None]).fault is None
@@ -509,7 +509,7 @@ def test_an_endpoint_without_a_key_is_used_without_one() -> None:
     assert sim.labels == ["", ""]
 
 
-def test_a_wrong_door_names_the_host_where_the_key_works_and_blames_no_key() -> None:
+def test_a_wrong_endpoint_names_the_host_where_the_key_works_and_blames_no_key() -> None:
     sim = Sim()
     sim.health.load([Evidence("a0", "https://plan.example/v1", 1.0, sim.now - 60)], [])
     outcome = sim.run(call(TWO), [BAD_KEY])

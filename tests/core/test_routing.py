@@ -140,7 +140,7 @@ def test_a_model_name_with_a_slash_belongs_to_the_provider_that_lists_it() -> No
 @pytest.mark.parametrize(
     ("asked", "message"), [("m9", "several providers list"), ("m0", "no provider lists a model 'm0'")]
 )
-def test_a_model_that_nobody_or_several_list_is_never_guessed(asked: str, message: str) -> None:
+def test_a_model_that_no_or_several_providers_list_is_never_guessed(asked: str, message: str) -> None:
     with pytest.raises(ConnectionLost, match=message) as lost:
         pin_for_request(ALL, Pin.parse("team-a/m1"), asked)
     assert lost.value.candidates
@@ -210,6 +210,6 @@ def test_a_row_without_a_provider_is_reported_in_a_sentence(row: LegacyRow, mess
     assert lost.value.what == message
 
 
-def test_an_endpoint_of_a_keys_own_counts_as_a_door_of_its_provider() -> None:
+def test_an_endpoint_of_a_keys_own_counts_as_one_of_its_provider() -> None:
     eu = provider("team-c", keys=(key("team-c", "eu", url="https://eu.example/v1"),))
     assert str(recover_pin(config(eu), LegacyRow("custom", "https://eu.example", "m1"))) == "team-c/m1"

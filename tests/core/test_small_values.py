@@ -374,7 +374,7 @@ def test_a_failure_sent_before_the_last_verdict_adds_nothing_to_it() -> None:
         (CannotHandOver("no dialect"), []),
     ],
 )
-def test_an_error_is_one_sentence_and_what_stands_below_it(error: HoldfastError, lines: list[str]) -> None:
+def test_an_error_is_one_sentence_with_its_details_below_it(error: HoldfastError, lines: list[str]) -> None:
     assert str(error).split("\n") == [error.what, *lines]
 
 

@@ -229,7 +229,7 @@ def test_a_program_that_gives_no_key_says_why_without_a_secret(context: World, a
     assert error.next_step.startswith("op read x")
 
 
-def test_a_token_inside_a_command_is_repeated_nowhere(context: World) -> None:
+def test_a_token_inside_a_command_is_never_repeated(context: World) -> None:
     context.answer = (3, b"", b"denied")
     error = missing(context, "cmd:curl -H 'Authorization: Bearer abcdef123456' https://keys.example")
     assert error.tried[0].startswith(

@@ -89,7 +89,7 @@ def test_the_search_app_degrades_visibly_and_heals_by_itself(
     assert (service.minted, service.attempts) == (1, 1)
 
 
-def test_with_a_key_of_its_users_own_the_search_app_asks_nobody_for_another(
+def test_with_a_key_of_its_users_own_the_search_app_asks_for_no_other(
     home: Path, module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OWN", "sk-own-key-of-the-user")

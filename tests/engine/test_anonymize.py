@@ -123,7 +123,7 @@ def test_two_answers_of_one_shape_have_one_name() -> None:
     st.text(alphabet="bdfgjkqvwxz0123456789@.", min_size=6, max_size=60),
     st.sampled_from(["message", "code", "type", "x", "detail"]),
 )
-def test_no_private_word_gets_through_whatever_stands_where(secret: str, name: str) -> None:
+def test_no_private_word_gets_through_wherever_it_is(secret: str, name: str) -> None:
     """A made-up value of letters and digits, wherever it stands, is not in what is kept."""
     value = f"9{secret}7"
     reply = Reply(

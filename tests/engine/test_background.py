@@ -60,7 +60,7 @@ def test_a_full_queue_costs_the_oldest_and_counts_it(desk: Desk) -> None:
     worker.close(10)
 
 
-def test_whoever_submits_waits_for_nobody_and_closing_waits_no_longer_than_it_may(desk: Desk) -> None:
+def test_submitting_never_waits_and_closing_waits_no_longer_than_it_may(desk: Desk) -> None:
     desk.go_on.clear()
     worker = BackgroundWorker("test", desk.work, most=None)
     worker.submit(1)
@@ -111,7 +111,7 @@ def test_closing_from_within_the_work_is_no_deadlock() -> None:
     assert closed == [True]
 
 
-def test_the_thread_of_a_worker_that_nobody_needs_any_more_ends(desk: Desk) -> None:
+def test_the_thread_of_a_worker_without_users_ends(desk: Desk) -> None:
     worker = BackgroundWorker("to be forgotten", desk.work, most=None)
     worker.submit(1)
     worker.flush()

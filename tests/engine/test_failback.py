@@ -87,7 +87,7 @@ def home(tmp_path: Path) -> Home:
     return made
 
 
-def test_while_the_lease_lasts_nobody_asks(home: Home) -> None:
+def test_while_the_lease_lasts_no_request_asks_the_choice(home: Home) -> None:
     home.context.now += 500
     assert home.turn() == FALLBACK
     assert home.asked == []
@@ -191,7 +191,7 @@ def test_a_choice_that_cannot_be_reached_while_its_fallback_can_is_dead(home: Ho
     assert home.row.active_fallback.reason == "transient"
 
 
-def test_keys_at_rest_are_not_asked_and_say_why(home: Home) -> None:
+def test_keys_that_cool_down_are_not_asked_and_say_why(home: Home) -> None:
     from holdfast.core.changes import Cooldown, CooldownStarted
     from holdfast.core.faults import Fault, FaultClass, Scope
 
@@ -271,7 +271,7 @@ def test_a_fallback_without_the_background_check_lets_the_next_turn_try_the_choi
 
 
 @pytest.mark.parametrize("refused", [BAD_KEY, BROKE], ids=["refused key", "empty account"])
-def test_a_key_that_is_refused_in_the_background_rests_as_after_any_request(
+def test_a_key_that_is_refused_in_the_background_cools_down_as_after_any_request(
     home: Home, refused: Reply
 ) -> None:
     home.answer = refused

@@ -86,7 +86,7 @@ def test_a_chosen_position_becomes_the_label_of_the_key_that_stood_there(
         "of a provider that is gone",
     ],
 )
-def test_a_choice_stays_as_it_is_where_nobody_knows_which_key_was_meant(session: Session) -> None:
+def test_a_choice_stays_as_it_is_where_its_key_is_unclear(session: Session) -> None:
     assert now_called(session) == ("k2", None)
 
 
@@ -113,7 +113,7 @@ def test_a_kept_position_is_forgotten_and_every_other_kept_key_stays(changed_at:
 
 
 @given(st.permutations(REFERENCES), st.integers(1, len(REFERENCES)))
-def test_a_chosen_position_never_becomes_another_key_than_stands_there(
+def test_a_chosen_position_never_becomes_another_key_than_the_one_there(
     order: list[str], position: int
 ) -> None:
     written = keys(*order)

@@ -79,7 +79,7 @@ def test_reading_a_refused_key_again_does_not_let_a_second_request_test_it(home:
     engine.close()
 
 
-def test_a_caller_who_leaves_while_the_lease_is_being_taken_keeps_it_from_nobody(home: Path) -> None:
+def test_a_caller_who_leaves_while_the_lease_is_being_taken_does_not_block_it(home: Path) -> None:
     """A cancelled task does not wait for the thread that takes its step (asyncio), and that thread ends after
     it."""
     its_home = Home.at(home)

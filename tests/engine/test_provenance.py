@@ -132,7 +132,7 @@ def test_a_request_tells_its_session_its_fallback_and_its_own_model_apart(provid
     )
 
 
-def test_a_provider_that_is_gone_is_said_to_be_nowhere(provider: ScriptedProvider, home: Path) -> None:
+def test_a_provider_that_is_gone_is_shown_without_an_address(provider: ScriptedProvider, home: Path) -> None:
     with holdfast.open() as hf:
         session = hf.session("s1", "twin/m2")
         request = ask(session)

@@ -328,7 +328,7 @@ def test_a_client_that_waits_long_for_its_stream_gets_a_sign_of_life(
     assert b"bad thing" in got
 
 
-def test_a_client_that_leaves_ends_the_providers_stream_and_blames_nobody(
+def test_a_client_that_leaves_ends_the_providers_stream_and_costs_no_key(
     gateway: Any, provider: ScriptedProvider
 ) -> None:
     plane = gateway(provider)

@@ -157,7 +157,7 @@ def test_a_stream_that_is_reset_at_any_byte_is_repeated_or_reported_and_never_en
         each_offset(plane, reply, state, ask)
 
 
-def test_providers_that_stall_hold_up_nobody_else(gateway: Any, provider: ScriptedProvider) -> None:
+def test_providers_that_stall_delay_no_other_request(gateway: Any, provider: ScriptedProvider) -> None:
     with ScriptedProvider(stall()) as silent:
         plane = gateway(silent, provider, bounds=Bounds(look_every=0.02, answer=PATIENCE))
         codes: list[int] = []

@@ -156,7 +156,7 @@ def test_a_token_of_one_session_serves_no_other(gateway: Any, provider: Scripted
     "body",
     [b"", b"no object", b"[1]", b"\x1f\x8b\x08", '{"model":"x"}'.encode("utf-16")],
 )
-def test_a_body_that_nobody_can_look_into_is_not_sent(
+def test_a_body_that_cannot_be_inspected_is_not_sent(
     gateway: Any, provider: ScriptedProvider, body: bytes
 ) -> None:
     plane = gateway(provider)

@@ -137,9 +137,7 @@ def test_a_store_that_cannot_be_opened_ends_it_with_what_to_do(home: Path) -> No
         assert "holdfast doctor" in done.stderr
 
 
-def test_a_module_that_lies_in_the_directory_where_it_is_called_is_not_run(
-    home: Path, tmp_path: Path
-) -> None:
+def test_a_module_in_the_working_directory_is_not_run(home: Path, tmp_path: Path) -> None:
     trap = tmp_path / "project"
     trap.mkdir()
     for name in ("asyncio", "uvloop", "json"):

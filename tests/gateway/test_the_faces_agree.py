@@ -363,7 +363,7 @@ def test_an_error_without_a_next_step_of_its_own_is_reported_with_one() -> None:
     assert error.message == "what is wrong\n  run: holdfast doctor"
 
 
-def test_a_time_of_the_next_attempt_stands_in_a_header_that_no_sdk_waits_for() -> None:
+def test_the_time_of_the_next_attempt_is_in_a_header_that_no_sdk_waits_for() -> None:
     headers = from_error(NotReady("busy", reason="busy", retry_at=1_772_460_000.5)).headers
     assert (headers["holdfast-reset-at"], headers["x-should-retry"]) == ("1772460001", "false")
     assert "holdfast-reset-at" not in from_error(NotReady("busy", reason="busy")).headers

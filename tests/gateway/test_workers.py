@@ -170,7 +170,7 @@ def test_a_revoked_token_is_refused_by_all_workers_within_100_ms(home: Path, two
             assert [ask().status_code for ask in asks] == [401, 401]
 
 
-def test_a_killed_worker_takes_nobody_along_and_is_started_again(home: Path, two: Any) -> None:
+def test_a_killed_worker_takes_no_other_along_and_is_started_again(home: Path, two: Any) -> None:
     slow = Behaviour(text=" ".join(map(str, range(15))), event_delay=0.1)
     with ScriptedProvider(lambda seen: slow if seen.streams else ok("quick")) as behind:
         write_config(home, provider("p", behind.url))
@@ -288,7 +288,7 @@ def test_connections_are_spread_over_the_workers(home: Path) -> None:
     assert min(counts) >= 8
 
 
-def test_a_full_disk_slows_nobody(home: Path) -> None:
+def test_a_full_disk_slows_no_request(home: Path) -> None:
     """The store cannot grow any more (a limit on the size of files); requests go on, and the lost lines of
     the journal are counted."""
     with ScriptedProvider(ok()) as behind:

@@ -58,7 +58,7 @@ def test_a_member_is_put_in_and_taken_out_and_the_rest_says_what_it_said(
         assert (comment in text) is (comment in edited)
 
 
-def test_a_new_member_stands_on_its_own_line_and_comments_stay_with_theirs() -> None:
+def test_a_new_member_gets_its_own_line_and_comments_stay_with_theirs() -> None:
     assert jsonc.put(COMMENTED, ("c",), 1) == COMMENTED.replace(
         'comment" // the last\n', 'comment", // the last\n  "c": 1\n'
     )
@@ -78,7 +78,7 @@ def test_any_member_can_be_taken_out(path: tuple[str, ...], left: Any) -> None:
 
 
 @pytest.mark.parametrize("path", [("a",), ("a", "x"), ("b", "z")])
-def test_what_stands_there_is_never_replaced(path: tuple[str, ...]) -> None:
+def test_a_setting_that_is_there_is_never_replaced(path: tuple[str, ...]) -> None:
     with pytest.raises(jsonc.MalformedJsonc, match="is taken"):
         jsonc.put(COMMENTED, path, 1)
 
@@ -136,7 +136,7 @@ def test_a_file_of_nothing_but_comments_gets_its_first_object_behind_them(text: 
     assert (edited.startswith(text), jsonc.parse(edited)) == (True, {"n": 1})
 
 
-def test_a_name_that_stands_twice_is_refused_because_programs_disagree_on_which_counts() -> None:
+def test_a_duplicate_name_is_refused_because_programs_disagree_on_which_counts() -> None:
     with pytest.raises(jsonc.MalformedJsonc, match="twice"):
         jsonc.put('{"a": {"x": 1}, "a": {}}', ("a", "n"), 1)
 
@@ -156,7 +156,7 @@ def _objects(draw: st.DrawFn) -> str:
 
 
 @given(_objects())
-def test_whatever_stands_around_it_a_member_goes_alone(text: str) -> None:
+def test_a_member_is_removed_alone_whatever_is_around_it(text: str) -> None:
     dropped, inside = jsonc.drop(text, ("n",)), text[text.index('"n"') :]
     assert jsonc.parse(dropped) == {name: value for name, value in jsonc.parse(text).items() if name != "n"}
     own = re.match(r'"n"\s*(?:/\*.*?\*/|//[^\n]*\n|\s)*:(?:/\*.*?\*/|//[^\n]*\n|\s)*', inside)

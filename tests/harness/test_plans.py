@@ -356,7 +356,7 @@ def test_all_obstacles_are_reported_at_once() -> None:
         ("cline", Auth.BEARER, "holdfast run --list"),
     ],
 )
-def test_a_refusal_ends_with_the_way_out(name: str, auth: Auth, step: str) -> None:
+def test_a_refusal_ends_with_the_next_command(name: str, auth: Auth, step: str) -> None:
     with pytest.raises(CannotHandOver) as caught:
         plan(name, CHAT, direct=True, auth=auth)
     assert step in caught.value.next_step

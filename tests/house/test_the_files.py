@@ -36,7 +36,7 @@ def test_every_module_says_what_it_promises(trees: dict[str, ast.Module]) -> Non
     assert not [name for name, tree in trees.items() if len(ast.get_docstring(tree) or "") < 20]
 
 
-def test_variable_names_of_keys_stand_only_in_the_presets(sources: dict[str, str]) -> None:
+def test_variable_names_of_keys_are_only_in_the_presets(sources: dict[str, str]) -> None:
     """One owner of the provider to variable map (story 2e); messages say env:NAME. The header x-api-key is no
     variable."""
     assert not {

@@ -66,7 +66,7 @@ def test_reading_works_in_a_home_that_may_not_be_written(home: Path) -> None:
         home.chmod(0o700)
 
 
-def test_what_stands_only_in_the_write_ahead_log_is_read_and_nothing_is_touched(home: Path) -> None:
+def test_rows_only_in_the_write_ahead_log_are_read_and_nothing_is_touched(home: Path) -> None:
     with closing(sqlite3.connect(home / "state.db")) as writer:
         add(writer, billed("s3", B))
         before = everything(home)
@@ -252,7 +252,9 @@ def test_healing_happens_wholly_or_not_at_all(
     assert ((home / "state.db").read_bytes(), listing(home)) == (before, names)
 
 
-def test_a_home_where_no_backup_can_stand_is_not_healed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_without_room_for_a_backup_is_not_repaired(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> Path:
         raise OSError(28, "No space left on device")
 

@@ -122,7 +122,7 @@ def test_plans_and_pay_as_you_go_of_one_maker_are_presets_of_their_own() -> None
         assert len({(hosts[name].netloc, hosts[name].path) for name in family}) == len(family)
 
 
-def test_a_name_that_nobody_has_is_reported_with_the_nearest() -> None:
+def test_an_unknown_name_is_reported_with_the_nearest() -> None:
     with pytest.raises(IdentityError, match="no preset is called 'openruter'") as caught:
         presets.find("openruter")
     assert caught.value.next_step == "did you mean 'openrouter'?"

@@ -229,7 +229,7 @@ def by_gateway(ground: Ground) -> None:
 
 @pytest.mark.parametrize("face", [by_library, by_gateway])
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_each_dialect_is_asked_for_where_its_owner_says_or_nowhere(
+def test_each_dialect_is_asked_for_where_its_owner_says_or_not_at_all(
     case: Case,
     face: Callable[[Ground], None],
     home: Path,

@@ -77,7 +77,7 @@ def test_a_proxys_address_is_read_however_it_was_written(written: str, root: str
     assert root_of(written) == root
 
 
-def test_an_admin_key_that_leads_nowhere_has_made_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_admin_key_that_cannot_be_read_has_made_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.kind = "litellm"
     monkeypatch.delenv("PROXY_ADMIN")
     assert rig.start() == "refused"

@@ -161,7 +161,7 @@ def test_the_store_never_holds_the_key_and_the_vault_does(rig: Rig) -> None:
 # --------------------------------------------------------------------------------------------------
 
 
-def test_a_provider_that_the_user_wrote_is_never_completed_and_nobody_is_asked(
+def test_a_provider_that_the_user_wrote_is_never_completed_and_no_service_is_asked(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OWN", "sk-own-key-of-the-user")

@@ -143,7 +143,7 @@ def test_a_fallback_is_never_the_choice(stage: Stage) -> None:
         "chosen provider."
     ),
 )
-def test_while_nobody_can_be_reached_nobody_stands_in(stage: Stage) -> None:
+def test_while_no_provider_can_be_reached_no_fallback_begins(stage: Stage) -> None:
     stage.own("a", "c")
     plan, proxy = stage.provider(), stage.provider()
     stage.write(entry("plan", plan, "a"), entry("proxy", proxy, "c"), fallback_chain("proxy/m1", after="1h"))

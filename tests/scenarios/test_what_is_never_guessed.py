@@ -34,7 +34,7 @@ from scenarios.stage import (
         "and says what to add."
     ),
 )
-def test_a_key_in_the_environment_goes_nowhere_by_itself(stage: Stage) -> None:
+def test_a_key_in_the_environment_is_sent_nowhere_by_itself(stage: Stage) -> None:
     for name in ("OPENAI_API_KEY", "OPENROUTER_API_KEY", "ANTHROPIC_API_KEY"):
         stage.set(name, f"sk-ambient-{name.lower()}")
     private = stage.provider()
@@ -247,7 +247,7 @@ def test_an_address_that_another_protocol_wants_is_refused_where_it_is_written(s
     ),
     here="There is one form of an entry and one place for it; base URLs in the environment are not read.",
 )
-def test_a_url_in_the_environment_moves_nobody(stage: Stage) -> None:
+def test_a_url_in_the_environment_changes_no_address(stage: Stage) -> None:
     stage.own("a", "b")
     plan, stranger = stage.provider(only_keys([value_of("b")])), stage.provider()
     for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "PLAN_BASE_URL", "OPENROUTER_BASE_URL"):

@@ -88,7 +88,7 @@ def test_a_kind_is_no_choice(stage: Stage, kind: str) -> None:
         "command repairs it."
     ),
 )
-def test_a_lost_entry_is_refused_aloud_and_mended_by_one_command(stage: Stage) -> None:
+def test_a_lost_entry_is_refused_and_repaired_by_one_command(stage: Stage) -> None:
     stage.own("a", "b")
     stage.set("OPENROUTER_API_KEY", "sk-or-ambient-0123456789abcdef")
     private, other = stage.provider(), stage.provider()

@@ -212,7 +212,7 @@ def test_a_refused_connection_is_reported_as_unsent_and_recovered_from(
     assert b"refused" in reply.body
 
 
-def test_a_malformed_request_blames_nobody_and_leaves_nothing(
+def test_a_malformed_request_costs_no_key_and_leaves_nothing(
     provider: ScriptedProvider, client_for: Any, module: Any
 ) -> None:
     engine = FakeEngine(connect(provider), connect(provider, key="b"))
@@ -411,7 +411,7 @@ def test_a_connection_that_breaks_after_output_says_what_that_means(
     assert (fault.kind, fault.phase) == (FaultClass.TRANSIENT, Phase.POST_OUTPUT)
 
 
-def test_a_caller_who_leaves_early_blames_nobody_and_frees_the_provider(client_for: Any) -> None:
+def test_a_caller_who_leaves_early_costs_no_key_and_frees_the_provider(client_for: Any) -> None:
     event = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n'
     with raw_server(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + event) as port:
         engine = FakeEngine(at(port))
@@ -639,7 +639,7 @@ def test_an_asynchronous_stream_that_is_cut_says_so(
     assert engine.last.ended[0][0].kind is FaultClass.TRANSIENT
 
 
-def test_an_asynchronous_caller_who_is_cancelled_blames_nobody(
+def test_an_asynchronous_caller_who_is_cancelled_costs_no_key(
     module: Any, provider: ScriptedProvider
 ) -> None:
     provider.follow(stall(30.0))
@@ -654,7 +654,7 @@ def test_an_asynchronous_caller_who_is_cancelled_blames_nobody(
     assert engine.last.answers == []
 
 
-def test_an_asynchronous_caller_who_leaves_early_blames_nobody(
+def test_an_asynchronous_caller_who_leaves_early_costs_no_key(
     module: Any, provider: ScriptedProvider
 ) -> None:
     provider.follow(ok("one two three", event_delay=0.2))

@@ -127,14 +127,14 @@ def test_a_sign_in_service_that_is_down_ends_nothing(home: Path, authority: Auth
     assert ask(home).status_code == 200
 
 
-def test_a_provider_nobody_signed_in_for_says_how(home: Path, authority: Authority) -> None:
+def test_a_provider_without_a_sign_in_says_how_to_get_one(home: Path, authority: Authority) -> None:
     answer = ask(home)
     assert answer.headers["holdfast-fault"] == "auth_expired"
     assert "holdfast key login corp" in answer.text
     assert authority.posts == []
 
 
-def test_no_token_stands_in_the_store_or_in_a_message(home: Path, authority: Authority) -> None:
+def test_no_token_is_in_the_store_or_in_a_message(home: Path, authority: Authority) -> None:
     signed_in(home, authority, ends_in=-10.0)
     ask(home)
     authority.alive = False

@@ -122,7 +122,7 @@ def test_a_stranger_who_comes_to_the_port_without_our_state_is_sent_away(
     assert grant.access == Secret(authority.access)
 
 
-def test_nobody_who_comes_back_in_time_is_no_sign_in(authority: Authority, home: Path) -> None:
+def test_a_browser_that_does_not_return_in_time_is_no_sign_in(authority: Authority, home: Path) -> None:
     with pytest.raises(login.NotSignedIn, match="the browser did not come back"):
         login.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, patience=0.05)
 
@@ -206,7 +206,7 @@ def test_a_pause_longer_than_the_life_of_the_code_does_not_keep_it_from_being_as
     assert asked == [0.0, pytest.approx(18.0)]
 
 
-def test_a_stranger_who_never_finishes_a_request_holds_nobody_up(authority: Authority, home: Path) -> None:
+def test_a_stranger_who_never_finishes_a_request_delays_no_other(authority: Authority, home: Path) -> None:
     def visit(url: str) -> None:
         address = urllib.parse.urlsplit(
             dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))["redirect_uri"]

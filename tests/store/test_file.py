@@ -329,7 +329,7 @@ def test_the_application_id_is_where_other_tools_look_for_it(filled: Path) -> No
         assert plain.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_no_key_no_url_and_no_kind_stands_in_a_sessions_row(filled: Path) -> None:
+def test_a_sessions_row_holds_no_key_no_url_and_no_kind(filled: Path) -> None:
     with closing(sqlite3.connect(filled)) as plain:
         assert [name for _, name, *_ in plain.execute("PRAGMA table_info(session)")] == [
             "id",

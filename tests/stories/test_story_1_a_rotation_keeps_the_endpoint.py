@@ -221,9 +221,7 @@ class Program:
         return sum(json.loads(seen.body)["messages"] != SAYS for seen in self.plan.calls)
 
 
-def test_no_turn_pays_for_the_question_whether_the_plan_is_back(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_turn_waits_for_the_check_of_the_plan(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """openclaw/openclaw#72697: every end of a fall-back cost a turn its time-outs. #64083: without one it
     never ended."""
     monkeypatch.setattr("holdfast.engine.failback._AT_MOST_EVERY", 0.0)

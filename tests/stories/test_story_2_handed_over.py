@@ -123,7 +123,7 @@ def test_the_picker_shows_the_models_of_every_entry_and_each_carries_its_connect
     assert [option.declared for option in shown] == [True, False, False, False, False, True]
 
 
-def test_the_picker_says_what_stands_in_the_way_and_hides_nothing() -> None:
+def test_the_picker_says_what_prevents_a_choice_and_hides_nothing() -> None:
     shown = {str(option.pin): option for option in options(ALL, DISCOVERED, speaks={MESSAGES})}
     assert shown["mimo-plan/mimo-v2.5-pro"].dialects == (MESSAGES,)
     assert shown["mimo-plan/mimo-v2.5-pro"].why_not == ""

@@ -271,7 +271,7 @@ def test_a_refused_key_that_is_replaced_in_its_file_is_read_again(
 
 
 @at_leisure_with_two_workers
-def test_when_all_keys_rest_the_answer_is_the_last_true_refusal_and_nobody_is_asked(
+def test_when_all_keys_cool_down_the_answer_is_the_last_true_refusal_and_nothing_is_sent(
     house: House, gateway: ScriptedProvider
 ) -> None:
     house.own("b")

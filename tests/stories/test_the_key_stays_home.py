@@ -67,7 +67,7 @@ def test_a_redirect_carries_neither_key_nor_prompt_away(
 
 
 @library_only
-def test_a_user_who_lets_the_sdk_follow_redirects_still_goes_nowhere(
+def test_a_redirect_is_not_followed_even_if_the_sdk_would(
     session: Session, plan: ScriptedProvider, stranger: ScriptedProvider
 ) -> None:
     plan.follow(status(307, "", {"location": f"{stranger.url}/chat/completions"}))
@@ -313,7 +313,7 @@ def printed(error: BaseException) -> str:
 
 @pytest.mark.parametrize("mishap", MISHAPS)
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[7], WAYS[9]], ids=str)
-def test_a_canary_is_found_nowhere(
+def test_a_canary_is_never_found_anywhere(
     house: House,
     held: Holdfast,
     session: Session,

@@ -61,7 +61,7 @@ _json = st.recursive(
 
 
 @given(_json)
-def test_every_name_that_is_read_can_be_pinned_and_stands_once(document: Any) -> None:
+def test_every_name_that_is_read_can_be_pinned_and_is_listed_once(document: Any) -> None:
     names = [offer.name for offer in read_models(document) or ()]
     assert all(map(can_be_pinned, names))
     assert len(names) == len({*names})

@@ -82,5 +82,5 @@ def test_a_request_that_brings_a_tools_result_goes_on_with_a_turn(
 @pytest.mark.parametrize(
     "body", [None, b"", b"no json", b"[1]", b"3", b"\xff\xfe", b'{"messages": ' + b"[" * 100_000, b"{}"]
 )
-def test_what_nobody_can_read_goes_on_with_nothing(dialect: Dialect, body: bytes | None) -> None:
+def test_an_unreadable_body_continues_no_turn(dialect: Dialect, body: bytes | None) -> None:
     assert not continues_turn(dialect, body)
