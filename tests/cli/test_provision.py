@@ -30,8 +30,10 @@ def service(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AmazeePlane
 
 
 def test_without_accept_the_offer_is_shown_and_nothing_is_obtained(cli: Cli, service: AmazeePlane) -> None:
-    result = cli("provision", "amazee", "--url", service.root)
+    result = cli("provision", "amazee", "--url", service.root, "--role", "answer=*sonnet*")
     assert result.exit_code == 4
+    again = f"holdfast provision amazee --url {service.root} --role 'answer=*sonnet*' --accept"
+    assert f"run: {again}   (with your consent)" in result.stderr
     assert (
         "it makes a user, a key with a small budget (about $2) and a database there, "
         "and cannot be asked for again" in result.stderr

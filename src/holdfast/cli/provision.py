@@ -13,7 +13,7 @@ import click
 
 from . import complete
 from .context import CliContext
-from .output import command_of, json_option, say, show_json, table
+from .output import Options, command_of, json_option, say, show_json, table
 from .prompts import given_secret
 from .provision_options import ask_consent, has_live_key, kind_of, roles_of, settings_of, signed_in
 from .provision_views import provisioning_of, report, shown_roles, stored_record, view, ways_out, why
@@ -122,8 +122,11 @@ def obtain(
             stored=stored,
         )
         if not has_live_key(stored):
-            record = signed_in(provisioning, record, email=given["email"], code=given["code"])
-            ask_consent(provisioning, record, accept)
+            email, code = given.pop("email"), given.pop("code")
+            options: Options = {"kind": kind, "email": email, **given, "set": more, "role": roles}
+            command = command_of("holdfast provision", name, {**options, "again": again, "accept": True})
+            record = signed_in(provisioning, record, email=email, code=code, command=command)
+            ask_consent(provisioning, record, command, accept=accept)
         report(provisioning.provision(record, _USER, again=again), as_json)
 
 

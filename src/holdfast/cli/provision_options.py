@@ -87,19 +87,23 @@ def _parse_setting(name: str, value: str) -> object:
     return int(value)
 
 
-def signed_in(provisioning: Provisioning, record: Record, *, email: str | None, code: str | None) -> Record:
+def signed_in(
+    provisioning: Provisioning, record: Record, *, email: str | None, code: str | None, command: str
+) -> Record:
     """Return the record with the result of its user's sign-in, where its kind needs one.
 
-    Asks for a missing code at the terminal. Raises NotReady with the command to run where there is none.
+    Asks for a missing code at the terminal. Where there is none, raises NotReady with `command` and --code.
     """
     if record.kind == "openrouter-signin":
-        return _with_consent_code(provisioning, record, code)
+        return _with_consent_code(provisioning, record, code, command)
     if record.kind == "amazee-account" and email:
+        if code is None:
+            code = _mailed_code(provisioning, record, email, command)
         return _with_account_token(provisioning, record, email, code)
     return record
 
 
-def _with_consent_code(provisioning: Provisioning, record: Record, code: str | None) -> Record:
+def _with_consent_code(provisioning: Provisioning, record: Record, code: str | None, command: str) -> Record:
     """Add the code that OpenRouter's consent page shows."""
     from ..provisioning import openrouter
 
@@ -111,27 +115,29 @@ def _with_consent_code(provisioning: Provisioning, record: Record, code: str | N
             f"agree here: {openrouter.consent_page(record, 'http://localhost:3000/', tools)}",
             "  then copy what follows code= in the browser's address",
         )
-        again = f"holdfast provision {record.name} --kind openrouter-signin --accept --code CODE"
-        code = given_code(record.name, "Code", again)
+        code = given_code(record.name, "Code", f"{command} --code CODE")
     return replace(record, settings={**settings, "code": code})
 
 
-def _with_account_token(provisioning: Provisioning, record: Record, email: str, code: str | None) -> Record:
-    """Sign in to the amazee account with a code that is mailed, and store its token."""
+def _mailed_code(provisioning: Provisioning, record: Record, email: str, command: str) -> str:
+    """Let amazee mail a code to the account, and ask for it."""
     from ..provisioning import amazee
 
-    tools = provisioning.tools(record)
-    if code is None:
-        amazee.mail_code(record, email, tools)
-        again = f"holdfast provision {record.name} --kind amazee-account --email {email} --accept --code CODE"
-        code = given_code(record.name, "Code that was mailed", again)
-    token = amazee.sign_in(record, email, code, tools)
+    amazee.mail_code(record, email, provisioning.tools(record))
+    return given_code(record.name, "Code that was mailed", f"{command} --code CODE")
+
+
+def _with_account_token(provisioning: Provisioning, record: Record, email: str, code: str) -> Record:
+    """Sign in to the amazee account, and store its token."""
+    from ..provisioning import amazee
+
+    token = amazee.sign_in(record, email, code, provisioning.tools(record))
     provisioning.engine.vault.file.put(record.name, "session", token)
     return replace(record, settings={**record.settings, "session": "store:session"})
 
 
-def ask_consent(provisioning: Provisioning, record: Record, accept: bool) -> None:
-    """Raise NotReady unless the user agrees, by --accept or at the terminal."""
+def ask_consent(provisioning: Provisioning, record: Record, command: str, *, accept: bool) -> None:
+    """Raise NotReady unless the user agrees, by --accept or at the terminal; `command` is one that agrees."""
     from ..core.errors import NotReady
 
     offer = provisioning.offer(record)
@@ -141,5 +147,5 @@ def ask_consent(provisioning: Provisioning, record: Record, accept: bool) -> Non
         raise NotReady(
             f"nothing was obtained: it would create {offer}",
             reason="consent_needed",
-            next_step=f"holdfast provision {record.name} … --accept   (the same command, with your consent)",
+            next_step=f"{command}   (with your consent)",
         )
