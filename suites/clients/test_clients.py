@@ -191,7 +191,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def ask(client: Client, gateway: Gateway, kind: str, pin: str) -> dict[str, Any]:
-    """What the client's program told."""
+    """Return what the client's program printed."""
     program, *more = client.command
     runtime = "node" if client.environment == "node" else str(environments.python(client.environment))
     env = {

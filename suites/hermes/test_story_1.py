@@ -38,7 +38,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 class Plan:
-    """A plan that takes both keys; from when it is told to, it is throttling the first."""
+    """A plan that takes both keys, and throttles the first once that is switched on."""
 
     throttles = False
 
@@ -74,7 +74,8 @@ def hermes(tmp_path: Path) -> Path:
 
 
 def shown(provider: ScriptedProvider) -> list[str]:
-    """The keys that came since the last look, a letter each; whatever is nobody's key stands as it came."""
+    """Return the keys that came since the last call, a letter each; an unknown value is returned as it
+    came."""
     seen = [KEYS.get(call.key or "", str(call.key)) for call in provider.calls]
     provider.requests.clear()
     return seen

@@ -57,7 +57,7 @@ def act_alone(url: str, number: int) -> int:
 
 
 def start(url: str, number: int) -> None:
-    """Open a database that nobody has opened before."""
+    """Open a database for the first time."""
     with PostgresStore(url) as store:
         store.save_session(Session(f"s{number}", Pin.parse("p/m")), None)
 

@@ -22,7 +22,7 @@ STARTS = {
 
 @contextmanager
 def dripping(start: bytes) -> Iterator[str]:
-    """The address of a service that answers with this and a byte each 20 ms until nobody listens."""
+    """The address of a service that answers with this and a byte each 20 ms until its client leaves."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         left = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The form post of a sign-in: whatever its service answers, it ends, stays small, and goes nowhere else."""
+"""The form post of a sign-in: whatever its service answers, it ends, stays small, and follows no redirect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`holdfast heal hermes`: what a person is told, what changes and what does not."""
+"""`holdfast heal hermes`: what it prints, what it changes and what it leaves."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from importers.homes import (
 
 @pytest.fixture
 def hermes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with one session that resumes, two that would go astray, and one that cannot be told."""
+    """A home with one session that resumes, two that would go to the wrong provider, and one that is
+    unclear."""
     rows = [billed("fine", A), billed("astray", B), stored("acp", "custom", B, source="acp"), {"id": "bare"}]
     home = hermes_home(tmp_path / "hermes", CONFIG, *rows, env="TEAM_A_KEY=sk-team-a-0f1e2d3c4b5a6978\n")
     monkeypatch.setenv("HERMES_HOME", str(home))

@@ -1,4 +1,5 @@
-"""`holdfast import`: it shows first, writes what it showed, keeps what stands, and copies no key unasked."""
+"""`holdfast import`: it shows first, writes what it showed, keeps existing entries, and copies no key
+unasked."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Keys that older software called k1, k2 by their position: a session that chose one goes on with exactly
-that key where nobody can have changed their order since, and is refused with the candidates everywhere
-else."""
+that key where their order cannot have changed since, and is refused with the candidates everywhere else."""
 
 from __future__ import annotations
 
@@ -66,7 +65,7 @@ def untouched(old: OldHome, monkeypatch: pytest.MonkeyPatch) -> OldHome:
 
 
 def believed(old: OldHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the file be as old as it was then, until somebody writes it: nobody can set a file's clock."""
+    """Make the file look as old as it was then, until it is written: the time of a change cannot be set."""
     file = old.path / "holdfast.toml"
     then = file.read_bytes()
 

@@ -109,7 +109,7 @@ def test_the_profiles_and_the_presets_agree_on_the_prefixes_of_plans() -> None:
             assert set(hosts.split()) == at, (name, prefix)
 
 
-# What is told of a host, by every face.
+# What every command and page says about a host.
 
 URL = f'url = "{PLAN}/v1"'
 COMMAND = f"holdfast provider endpoint plan anthropic-messages={PLAN}/anthropic"
@@ -223,7 +223,7 @@ def test_every_offer_of_the_table_can_be_taken(cli: Cli, home: Path, name: str) 
     assert {str(endpoint.auth) for endpoint in made.endpoints} == {row.get("auth", "bearer")}
 
 
-# What is told of a key, by every face.
+# What every command and page says about a key.
 
 PAY_AS_YOU_GO = '[provider.payg]\npreset = "mimo"\nkeys = ["env:PLAN_KEY"]\n'
 WRONG_PLACE = "it begins with tp- like a key of preset 'mimo-plan-cn'"

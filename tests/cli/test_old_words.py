@@ -31,7 +31,7 @@ def toml(home: Path) -> Path:
 
 
 def problems(toml: Path) -> list[tuple[str, str, str]]:
-    """What is said to be wrong: the place, what, and what mends it."""
+    """Return the problems of the file: location, what is wrong, and the fix."""
     with pytest.raises(ConfigError) as refused:
         load(Home.at(toml.parent))
     return [(problem.place, problem.what, problem.fix) for problem in refused.value.problems]
@@ -187,7 +187,7 @@ def test_without_a_file_there_is_nothing_to_upgrade_and_nothing_is_made(home: Pa
     assert list(home.iterdir()) == []
 
 
-# What stands in the file, and what the refusal says.
+# The content of the file, and what the refusal says.
 BROKEN = {
     "no TOML": (TABLE + "[provider.c\n", ["is not TOML", "holdfast.toml:8:"]),
     "another mistake": (

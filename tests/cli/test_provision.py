@@ -1,5 +1,5 @@
-"""`holdfast provision` and `holdfast heal`: what a person is told, what a program reads, and what is never
-done without a yes."""
+"""`holdfast provision` and `holdfast heal`: what a person reads, what a program reads, and what is never done
+without a yes."""
 
 from __future__ import annotations
 

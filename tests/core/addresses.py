@@ -37,7 +37,7 @@ def an_address(jitter: Random, url: str | None = None) -> Written:
 
 def means(written: Written) -> Mapping[Dialect, str]:
     """Where each dialect may go by these words: to the user's addresses if there are any, else to the
-    preset's. Nobody's are mixed."""
+    preset's. They are never mixed."""
     if "url" in written:
         return {written.get("dialect", CHAT): written["url"]}
     if "endpoints" in written:

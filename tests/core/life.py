@@ -215,7 +215,8 @@ class Life:
     # A turn.
 
     def ask(self, answers: list[Any], dialect: Dialect) -> None:
-        """One request: whatever is answered, all that leaves is permitted, bounded, and told as it was."""
+        """One request: whatever is answered, all that leaves is permitted, bounded, and reported as it
+        was."""
         session, sim, config = self.session, self.sim, self.config
         chosen = config.providers.get(session.pin.provider)
         if chosen is not None and chosen.models == ():
@@ -294,7 +295,7 @@ class Life:
         )
 
     def _address(self, owner: Provider, key: Key, dialect: Dialect) -> str | None:
-        """Where a key may go in a dialect by the words of whoever wrote it; None: nowhere."""
+        """Where a key may go in a dialect by the configuration that was written; None for nowhere."""
         if owner.name == TRIAL:
             record = self.record
             usable = record.state in p.USABLE and key.ref == record.key

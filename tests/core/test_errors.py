@@ -1,4 +1,4 @@
-"""What an error tells people and programs, wherever it is told."""
+"""What an error says to people and programs, wherever it is shown."""
 
 from __future__ import annotations
 

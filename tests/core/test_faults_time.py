@@ -78,7 +78,7 @@ def test_a_hint_is_read_from_headers(headers, seconds):
             },
             9,
         ),
-        ({"error": {"message": "resets at 2026-11-17 07:20:25"}}, None),  # no zone: nobody knows which noon
+        ({"error": {"message": "resets at 2026-11-17 07:20:25"}}, None),  # no zone: the moment is unknown
         ({"error": {"message": "slow down", "retry_after": True}}, None),
         ({"error": {"message": "slow down", "retry_after": [1]}}, None),
         ({"error": {"message": "slow down", "retry_after": "soon"}}, None),

@@ -244,8 +244,8 @@ def test_while_a_key_is_suspect_a_new_request_waits_for_the_verdict_before_it_se
 
 
 class LateLease(Sim):
-    """The lease is granted just after its holder found the key good: nobody holds it any more, and there is
-    nothing left to find out."""
+    """The lease is granted just after its holder found the key good: it is free again, and there is nothing
+    left to find out."""
 
     def _answer(self, step: Step, script: Script) -> Answer:
         if isinstance(step, Probe):
@@ -676,8 +676,8 @@ def test_a_key_that_worked_long_ago_is_refused_for_a_while_and_not_for_ever() ->
 
 
 def test_waiting_for_the_tests_of_others_is_within_the_budget_of_a_request() -> None:
-    """Each tester hangs and leaves without a verdict; whoever waits behind a hundred of them does not wait
-    for all."""
+    """Each tester hangs and leaves without a verdict; a request behind a hundred of them does not wait for
+    all."""
     sim = Sim(busy_probes=[lambda sim: setattr(sim, "now", sim.now + 10)] * 100)
     known_good(sim, "a")
     began = sim.now

@@ -1,4 +1,4 @@
-"""A key is asked for by name, and shown to nobody else."""
+"""A key is revealed on request by name, and never shown otherwise."""
 
 from __future__ import annotations
 

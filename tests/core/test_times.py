@@ -1,5 +1,5 @@
-"""One reader of durations and times: whatever providers, control planes, programs and users write, and
-what nobody should believe."""
+"""One reader of durations and times: what providers, control planes, programs and users write, and what must
+not be believed."""
 
 from __future__ import annotations
 

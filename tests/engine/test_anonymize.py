@@ -1,5 +1,5 @@
-"""The shape of an unknown answer: what is kept of it tells how to read the next one, and nothing about
-whoever asked."""
+"""The shape of an unknown answer: what is kept of it tells how to read the next one, and nothing about who
+asked."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_two_answers_of_one_shape_have_one_name() -> None:
     st.sampled_from(["message", "code", "type", "x", "detail"]),
 )
 def test_no_private_word_gets_through_wherever_it_is(secret: str, name: str) -> None:
-    """A made-up value of letters and digits, wherever it stands, is not in what is kept."""
+    """A made-up value of letters and digits is not in what is kept, wherever it was."""
     value = f"9{secret}7"
     reply = Reply(
         418,

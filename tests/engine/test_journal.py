@@ -1,4 +1,4 @@
-"""The journal, read aloud: what `why` prints of each event."""
+"""The journal in words: what `why` prints of each event."""
 
 from __future__ import annotations
 

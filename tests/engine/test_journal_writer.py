@@ -1,4 +1,4 @@
-"""The journal writer takes the journal off the request's path, and holds nobody up when its home is
+"""The journal writer takes the journal off the request's path, and delays no request when its home is
 closed."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A choice and the line that tells of it: one place makes both, for every face."""
+"""A choice and its journal line: one function makes both, for every caller."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def store() -> Iterator[MemoryStore]:
 
 
 def broken(store: MemoryStore, version: object = 3) -> BrokenSession:
-    """A session whose row nobody can read."""
+    """A session whose row cannot be read."""
     store.save_session(replace(ROW, version=3), None)
     store._writer.execute("UPDATE session SET pin = 'custom/m', version = ?", [version])
     (broken,) = store.broken_sessions()

@@ -50,7 +50,7 @@ QUICK = Bounds(look_every=0.02)
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A copy of what metrics were told."""
+    """A copy of what the metrics counted."""
 
     route: str
     status: int
@@ -64,7 +64,7 @@ class Finished:
 
 
 class Books:
-    """Tokens, metrics and side routes that stand still."""
+    """Tokens, metrics and admin routes that do nothing."""
 
     OPEN = frozenset({"/health/live"})
 
@@ -132,7 +132,7 @@ class Running:
 
     @property
     def done(self) -> list[Finished]:
-        """What metrics were told so far; a moment is given to what is on its way."""
+        """Return what the metrics counted so far, after a moment for what is on its way."""
         deadline = time.monotonic() + 2.0
         while not self.books.done and time.monotonic() < deadline:
             time.sleep(0.002)

@@ -1,5 +1,5 @@
-"""What a provider says reaches the client byte for byte, and what it fails to say is told truthfully: cut
-anywhere, stalled, refused."""
+"""What a provider says reaches the client byte for byte, and what it fails to send is reported truthfully:
+cut anywhere, stalled, refused."""
 
 from __future__ import annotations
 

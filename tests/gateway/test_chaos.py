@@ -150,7 +150,7 @@ def test_a_stream_that_is_reset_at_any_byte_is_repeated_or_reported_and_never_en
             finished = rest.endswith(b"0\r\n\r\n")
             if state["tries"] == 2:
                 assert parse(answer)[2] == stream, offset
-            elif finished:  # all of it had come, or the client is told in its dialect
+            elif finished:  # all of it had come, or the client gets an error in its dialect
                 got = parse(answer)[2]
                 assert got == stream or b"stream_truncated" in got or ends in reply[:offset], (offset, got)
 

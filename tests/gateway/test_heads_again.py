@@ -1,5 +1,5 @@
-"""A head that a connection sent before is known by its bytes; whoever is answered by that is answered as on a
-connection of its own."""
+"""A head that a connection sent before is recognised by its bytes; the answer is the same as on a connection
+of its own."""
 
 from __future__ import annotations
 

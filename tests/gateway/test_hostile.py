@@ -1,5 +1,5 @@
-"""Clients and providers that mean harm, or are only very slow: nobody else waits for them, and what they cost
-is bounded."""
+"""Clients and providers that mean harm, or are only very slow: no other request waits for them, and what they
+cost is bounded."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """What a real LiteLLM proxy said, replayed by a scripted provider through the gateway: the client gets the
-status and shape that its SDK acts on rightly, and no key rests for what was not its fault."""
+status and shape that its SDK acts on rightly, and no key cools down for what was not its fault."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_recorded_answer_of_a_proxy_reaches_the_client_as_what_it_means(
         route, {"model": f"c{number}/m", "messages": [], "max_tokens": 5, "stream": streams}
     )
     fault, anthropic = case["expected_class"], route == "messages"
-    if status == 200:  # output had begun: it is told within the stream
+    if status == 200:  # output had begun: the error is in the stream
         assert case["status"] == 200
         assert b"[DONE]" not in body
         assert b"error" in body

@@ -1,4 +1,4 @@
-"""The log says enough to act on, and nobody can fill a disk by being refused."""
+"""The log says enough to act on, and refused requests cannot fill a disk."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The model that a provider says it answered with is compared with the chosen one on every answer, and
-another one is told."""
+"""The model that a provider says it answered with is compared with the chosen one on every answer, and a
+difference is reported."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A changed holdfast.toml counts from the next request on; a broken one is refused aloud; no request is lost
-by either."""
+"""A changed holdfast.toml counts from the next request on; a broken one is refused and logged; no request is
+lost by either."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ ANTHROPIC_TYPES = {
     "overloaded_error",
 }
 
-# What each error is told as: status and code. A new error fails until somebody decides about it here.
+# The status and code of each error. A new error fails until it has a row here.
 DECIDED: dict[str, tuple[int, str]] = {
     "AmbiguousModel": (400, "model_ambiguous"),
     "CannotHandOver": (409, "cannot_hand_over"),
@@ -75,7 +75,7 @@ def subclasses(kind: type[HoldfastError]) -> Iterator[type[HoldfastError]]:
 
 
 def every_error() -> list[type[HoldfastError]]:
-    """Return all classes of errors, wherever they stand; but not the command line's own, which reach no
+    """Return all classes of errors, wherever they are defined; but not the command line's own, which reach no
     client."""
     for module in pkgutil.walk_packages(holdfast.__path__, "holdfast."):
         if not module.name.endswith("__main__"):

@@ -1,5 +1,5 @@
 """A provider behind a certificate of a private authority: reached where the authority is trusted and the name
-is right, else told and nothing sent. The certificates in `tls/` are for these tests alone and hold until
+is right, else refused with nothing sent. The certificates in `tls/` are for these tests alone and hold until
 2126."""
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Seen(asyncio.Protocol):
-    """A protocol that keeps what it is told."""
+    """A protocol that keeps what it receives."""
 
     def __init__(self) -> None:
         self.got, self.made = b"", False

@@ -1,4 +1,4 @@
-"""Several workers are one gateway: what one learns all obey, and who is killed takes nobody along."""
+"""Several workers are one gateway: what one learns all obey, and a killed one takes no other along."""
 
 from __future__ import annotations
 

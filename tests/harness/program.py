@@ -1,5 +1,5 @@
-"""A program that reads what Pi reads and does what it is told, to be handed a connection: `program.py --do
-STEP…`.
+"""A program that reads what Pi reads and does what its arguments say, to be given a connection: `program.py
+--do STEP…`.
 
 Steps: `ask` (the model it was given), `ask=MODEL`, `ask-direct=MODEL` (without looking into its file for the
 model), `report=PATH` (write down environment, arguments and files), `rewrite` (its own models.json),

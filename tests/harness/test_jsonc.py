@@ -146,7 +146,7 @@ _GAPS = st.sampled_from(["", " ", "\n", "\r\n  ", " // theirs 1\n", "/* theirs 2
 
 @st.composite
 def _objects(draw: st.DrawFn) -> str:
-    """A text with the members a, b and n in any order, and comments wherever they may stand."""
+    """A text with the members a, b and n in any order, and comments wherever they are allowed."""
     names = draw(st.permutations(["a", "b", "n"]))[: draw(st.integers(1, 3))]
     members = [
         f'"{name}"{draw(_GAPS)}:{draw(_GAPS)}{index}{draw(_GAPS)}' for index, name in enumerate({*names, "n"})

@@ -1,5 +1,5 @@
-"""`holdfast run`: a program gets a connection without its key, stays on the pin, and what answered is told
-afterwards.
+"""`holdfast run`: a program gets a connection without its key, stays on the pin, and what answered is
+reported afterwards.
 
 The program is a small one of ours that reads what Pi reads; the real ones are driven in suites/harness.
 """

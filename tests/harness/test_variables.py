@@ -1,8 +1,8 @@
 """One table says in which variable a maker's key is found. The tables of others disagree with it only where
 we decided so.
 
-tests/data/variables.json is a recorded copy of the tables inside Pi and models.dev. Whoever records a newer
-one decides here what is new."""
+tests/data/variables.json is a recorded copy of the tables inside Pi and models.dev. When a newer one is
+recorded, each difference is decided here."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ NOT_OURS: dict[str, str] = {
 
 
 def agrees(ours: str, variables: tuple[str, ...]) -> bool:
-    """Whether they look first where we look first, and nowhere that we do not know."""
+    """Whether they look first where we look first, and only at variables that we know."""
     own = presets.find(ours).get("env", [])
     return [*variables[:1]] == own[:1] and set(variables) <= set(own)
 

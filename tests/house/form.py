@@ -173,9 +173,8 @@ def optional_bools(sources: Iterable[Source]) -> Iterator[Offence]:
 def positional_calls(sources: Iterable[Source]) -> Iterator[Offence]:
     """Find calls of functions and classes of our own that pass more than four arguments by position.
 
-    A call is taken for ours by its name: one that the package defines and the module has not imported from
-    elsewhere. Unpacked arguments (`*rest`) count as one.
-    """
+    A call counts as ours by its name: one that the package defines and the module has not imported from
+    elsewhere. Unpacked arguments (`*rest`) count as one."""
     sources = list(sources)
     ours = _definitions(sources) | {"cls"}
     for source in sources:

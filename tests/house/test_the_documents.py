@@ -71,7 +71,7 @@ def test_every_fault_class_has_a_row_with_its_meaning(root: Path) -> None:
 
 
 def config_tables() -> dict[str, Any]:
-    """The tables of config.schema that say which keys may stand where: {table: {key: converter}}."""
+    """The tables of config.schema that say which keys are allowed where: {table: {key: converter}}."""
     return {name: getattr(schema, name) for name, kind in schema.__annotations__.items() if kind == "Fields"}
 
 

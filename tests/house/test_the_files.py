@@ -11,7 +11,7 @@ import holdfast
 HARD_LIMIT = 400
 CORE_LIMIT = 4500
 
-# Package registries, machine paths, and whoever started a session. Written so that this file does not match
+# Package registries, machine paths, and who started a session. Written so that this file does not match
 # itself.
 TRACES = re.compile(
     r"pypi[.]org|pythonhoste[d]|registry[.]npmjs|deb[.]debian|(?<![\w.~-])/wor[k]/|/roo[t]/|/bash_job[s]|(?<![\w.~-])/far[m]/",

@@ -1,7 +1,6 @@
 """The form of the product's source stays within limits, which only ever get smaller until they are the goals.
 
-`python tests/house/form.py [FOLDER]` lists what stands between a limit and its goal.
-"""
+`python tests/house/form.py [FOLDER]` lists what is between a limit and its goal."""
 
 from __future__ import annotations
 

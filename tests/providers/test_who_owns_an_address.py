@@ -48,7 +48,7 @@ KEY = "env:THE_KEY"
 @dataclass(frozen=True)
 class Case:
     """An entry as its user writes it, and where each dialect of it is; a dialect that is not named there is
-    spoken nowhere."""
+    not spoken at all."""
 
     entry: Mapping[str, object]
     means: Mapping[Dialect, str]
@@ -138,7 +138,7 @@ def as_listed(ground: Ground) -> dict[Dialect, str]:
 
 
 def as_connected(ground: Ground) -> dict[Dialect, str]:
-    """What `connect` would list for a program, by the gateway that stands behind it."""
+    """What `connect` would list for a program, as its gateway serves it."""
     from holdfast.cli.connect import _models
     from holdfast.cli.context import CliContext
 
@@ -252,7 +252,7 @@ def test_a_check_asks_no_address_but_those_of_the_owner(
     assert {name for name, server in online.items() if server.requests} == set(case.means.values())
 
 
-# How a key is shown where the user's address stands over a preset: as the preset shows it in that dialect.
+# How a key is shown where the user's address replaces a preset's: as the preset shows it in that dialect.
 STYLES = [
     ({"preset": "messages-only", "url": "https://x.example"}, {MESSAGES: Auth.X_API_KEY}),
     ({"preset": "messages-only", "url": "https://x.example", "dialect": CHAT}, {CHAT: Auth.BEARER}),

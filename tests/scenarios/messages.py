@@ -1,5 +1,5 @@
-"""Every message for every class of fault, as people are told it: written to messages.txt by the code, and
-read by a person there.
+"""Every message for every class of fault, as people read it: written to messages.txt by the code, and read by
+a person there.
 
 python -m scenarios.messages --write     (in tests/) brings the file up to date; what changed is then read in
 the diff"""
@@ -70,7 +70,7 @@ SITUATIONS = (
 
 
 def messages() -> Iterator[tuple[str, Outcome, Explanation]]:
-    """Each situation with each answer: its title, what came of it, and what is told."""
+    """Yield each situation with each answer: its title, its outcome, and its explanation."""
     for kind, replies in SAYS.items():
         for number, reply in enumerate(replies):
             for situation in SITUATIONS:
@@ -140,7 +140,7 @@ def told_of(sim: w.Sim, outcome: Outcome) -> Explanation:
 
 
 def text() -> str:
-    """The whole file; a message that several situations share stands once."""
+    """The whole file; a message that several situations share is written once."""
     sharing: dict[str, list[str]] = {}
     for title, _, explanation in messages():
         sharing.setdefault(str(explanation), []).append(title)

@@ -1,8 +1,8 @@
-"""What the scenarios are told with: one user's home, and a face through which their turns go: the library or
-the gateway.
+"""The stage of the scenarios: one user's home, and a face through which their turns go: the library or the
+gateway.
 
     @scenario("T9", HERMES(45715), elsewhere="what other programs do", here="what happens here")
-    def test_…(stage: Stage) -> None:                              # told once through each face
+    def test_…(stage: Stage) -> None:                              # run once through each face
         stage.own("a", "b")                                        # keys in the environment
         plan = stage.provider(refuse_first)                        # a provider on a real socket
         stage.write(entry("plan", plan, "a", "b"))                 # holdfast.toml
@@ -83,7 +83,7 @@ class Scenario:
 def scenario(
     ids: str, *issues: str, elsewhere: str, here: str, only: Face | None = None
 ) -> Callable[[Test], Test]:
-    """Mark a test as the telling of what was reported. With `only`, the surface is one that no other face
+    """Mark a test as the scenario of what was reported. With `only`, the surface is one that no other face
     has."""
     row = Scenario(tuple(ids.split()), issues, elsewhere, here, (only,) if only is not None else BOTH)
 
@@ -137,7 +137,7 @@ class Stage(House):
         self._patch.delenv(name, raising=False) if value is None else self._patch.setenv(name, value)
 
     def refused_by(self) -> str:
-        """A URL on which nobody listens."""
+        """A URL on which no server listens."""
         gone = ScriptedProvider()
         gone.close()
         return gone.url
@@ -169,7 +169,7 @@ class Stage(House):
             return str(row.pin)
 
     def why(self, session: str) -> str:
-        """What `holdfast why` tells of a session."""
+        """What `holdfast why` prints for a session."""
         self.engine.journal_writer.flush()
         with self.open() as user:
             return user.session(session).why()

@@ -1,4 +1,4 @@
-"""What an answer means, and what is done with it: nobody is blamed for what they did not do, and nobody pays
+"""What an answer means, and what is done with it: no key is blamed for what it did not do, and no user pays
 twice."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is never guessed: a key, a URL, a model, an account, whatever else lies about in the environment."""
+"""What is never guessed: a key, a URL, a model, an account, whatever else is in the environment."""
 
 from __future__ import annotations
 

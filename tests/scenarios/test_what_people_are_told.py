@@ -1,4 +1,4 @@
-"""What people are told when a request fails: every class, in every situation, each verb backed by an attempt,
+"""What people read when a request fails: every class, in every situation, each verb backed by an attempt,
 each command one that runs."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which key of a provider's is used: rotation, rest, and what a key is held responsible for."""
+"""Which key of a provider's is used: rotation, cooldown, and what a key is held responsible for."""
 
 from __future__ import annotations
 

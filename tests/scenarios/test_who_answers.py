@@ -1,5 +1,5 @@
-"""Who answers a session: what its user chose, after restarts, renames, edits and switches, whatever else lies
-about."""
+"""Who answers a session: what its user chose, after restarts, renames, edits and switches, whatever else is
+configured."""
 
 from __future__ import annotations
 

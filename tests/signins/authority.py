@@ -1,5 +1,5 @@
 """A sign-in service on loopback whose refresh tokens are good for one use, and the API that its tokens open.
-Whoever uses a refresh token twice ends the sign-in for everybody, as RFC 9700 section 4.14.2 wants it."""
+A refresh token that is used twice ends the sign-in for everybody, as RFC 9700 section 4.14.2 wants it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Refresh tokens that are good for one use (NousResearch/hermes-agent#22903, anomalyco/opencode#49439,
-anthropics/claude-code#84440): whoever needs a token at the same time, in however many processes, one asks and
-all go on."""
+anthropics/claude-code#84440): whenever tokens are needed at the same time, in however many processes, one
+asks and all go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that asks 25 things at once, as soon as it is told to: `python worker.py HOME REQUESTS`."""
+"""A process that sends 25 requests at once, on a line of its stdin: `python worker.py HOME REQUESTS`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""One of several processes on one store; started by `test_processes.py` as `child.py JOB STATE [ARG]`, goes
-when told to on stdin."""
+"""One of several processes on one store; started by `test_processes.py` as `child.py JOB STATE [ARG]`, starts
+on a line of its stdin."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _count_up(store: SqliteStore) -> None:
 
 
 def alone(state: Path, arg: str) -> None:
-    """Takes the lease 20 times; while it holds it, a file stands that nobody else may find."""
+    """Take the lease 20 times; while it is held, a file exists that no other process may find."""
     mark = state.with_name("somebody-is-in")
     with SqliteStore(state) as store:
         wait_for_go()
@@ -125,7 +125,7 @@ def forks(state: Path, arg: str) -> None:
         with (
             store._writing,
             store._reading,
-        ):  # as that thread would hold them: in the child nobody is left to let them go
+        ):  # as that thread would hold them: in the child no thread is left to release them
             child = os.fork()
         if child == 0:
             try:

@@ -1,4 +1,4 @@
-"""The state file: made whole, recognised, never replaced, and every trouble told with its place and the
+"""The state file: made whole, recognised, never replaced, and every problem reported with its path and the
 command."""
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ def test_a_migration_that_fails_leaves_the_schema_before_it(
 
 @pytest.fixture
 def powerless() -> Iterator[Path]:
-    """A directory that we may read and not write, whoever runs the tests."""
+    """A directory that we may read and not write, also as root."""
     folder = Path(tempfile.mkdtemp())
     SqliteStore(folder / "state.db").close()
     (folder / "state.db").chmod(0o444)

@@ -1,4 +1,4 @@
-"""The faces through which a story is told: the library in the program, or a gateway that the program's SDK is
+"""The faces through which a story runs: the library in the program, or a gateway that the program's SDK is
 pointed to.
 
 A story opens its home with `house.open()`. Through a gateway what comes out is the same Holdfast, but the

@@ -1,5 +1,5 @@
-"""What the stories are told with: a home with keys, providers on real sockets, the SDKs as users call them,
-and other processes.
+"""The stage of the stories: a home with keys, providers on real sockets, the SDKs as users call them, and
+other processes.
 
 Whatever a story is about, when it ends the house looks at every request that any of its providers saw: only
 keys that the story's user owns may have arrived, and no SDK may have repeated a request by itself."""

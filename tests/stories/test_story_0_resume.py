@@ -54,7 +54,7 @@ def choose_team_b(house: House) -> None:
 
 
 def lost(session: Session) -> str:
-    """What the SDK's user is told when the choice no longer resolves; nothing else happens."""
+    """What the SDK's user reads when the choice no longer resolves; nothing else happens."""
     error = refusal(session, model="m1")
     assert (error.status_code, error.response.headers["x-should-retry"]) == (409, "false")
     return str(error)

@@ -97,7 +97,7 @@ OUT_OF_ORDER = status(500, {"error": {"message": "The server had an error", "typ
 
 
 class Down:
-    """A provider that can be switched off; while it is on, it takes the keys it is told."""
+    """A provider that can be switched off; while it is on, it takes the keys of its list."""
 
     def __init__(self, *labels: str) -> None:
         self.on, self.labels = True, labels

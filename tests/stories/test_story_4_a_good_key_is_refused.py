@@ -198,8 +198,8 @@ def test_a_restart_forgets_neither_that_a_key_worked_nor_that_it_was_refused(
 def test_the_message_says_whether_the_key_ever_worked_and_claims_only_what_was_tried(
     house: House, gateway: ScriptedProvider
 ) -> None:
-    """The turn that was refused gets the provider's own answer; those that follow are told what is known. The
-    journal tells it all."""
+    """The turn that was refused gets the provider's own answer; those that follow get what is known. The
+    journal shows it all."""
     gateway.follow(REFUSED)
     house.own("b")
     house.write(entry("gateway", gateway, "a"), entry("other", gateway, "b"))

@@ -1,4 +1,4 @@
-"""Security: a key goes only to the endpoint it was granted to, and its value stands nowhere else.
+"""Security: a key goes only to the endpoint it was granted to, and its value is stored nowhere else.
 
 Whatever a provider answers, a caller asks for, or the environment says: no other host sees the key or the
 prompt, and neither logs, files, errors nor anything that can be printed holds the key."""

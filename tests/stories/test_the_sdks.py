@@ -195,8 +195,8 @@ def test_a_connection_that_keeps_breaking_ends_as_the_sdks_connection_error(
 def test_a_user_who_insists_on_the_sdks_retries_pays_for_them_one_by_one(
     house: House, session: Session, provider: ScriptedProvider, way: Way
 ) -> None:
-    """An exception carries no `x-should-retry`, so an SDK that was told to repeat does; its repetitions add
-    to ours and never multiply them."""
+    """An exception carries no `x-should-retry`, so an SDK that is configured to repeat does; its repetitions
+    add to ours and never multiply them."""
     house.clients_may_repeat = True
     after_a_good_turn(way, session, provider, reset())
     with pytest.raises(way.sdk.APIConnectionError):
@@ -220,8 +220,8 @@ def test_a_provider_that_says_nothing_ends_as_the_sdks_timeout(
 def test_an_answer_from_memory_is_the_usual_error_with_our_words(
     session: Session, provider: ScriptedProvider, way: Way
 ) -> None:
-    """The key was never good: the provider is asked once, and the next turns are told what it said then and
-    what to do now."""
+    """The key was never good: the provider is asked once, and the next turns get what it said then and what
+    to do now."""
     provider.follow(status(401, bad_key()))
     for _ in range(3):
         with pytest.raises(way.sdk.AuthenticationError) as caught:

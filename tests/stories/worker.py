@@ -21,7 +21,7 @@ PATH = "http://holdfast.invalid/v1/chat/completions"
 
 
 def tell(line: str) -> None:
-    """Say it to whoever started this process, at once."""
+    """Print it for the parent process, at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
@@ -53,7 +53,7 @@ def together(session: Session, count: int) -> list[int]:
 
 
 def streams(session: Session, count: int) -> list[int]:
-    """One streamed answer; every line of it is told as it comes."""
+    """One streamed answer; every line of it is printed as it comes."""
     with (
         httpx2.Client(transport=session.transport()) as client,
         client.stream("POST", PATH, json=body(session, stream=True)) as answer,

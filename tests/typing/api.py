@@ -1,5 +1,4 @@
-"""How users write against the public names. Never run; `make types` checks that it type-checks as it
-stands."""
+"""How users write against the public names. Never run; `make types` checks that it type-checks."""
 
 from __future__ import annotations
 

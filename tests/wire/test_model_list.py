@@ -1,5 +1,5 @@
-"""A list of models means the same to whoever asked for it: the check, the picker and provisioning read it
-with one function."""
+"""A list of models means the same to every reader: the check, the picker and provisioning read it with one
+function."""
 
 from __future__ import annotations
 

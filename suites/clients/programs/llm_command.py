@@ -1,5 +1,5 @@
-"""Simon Willison's `llm` command, told of the gateway in its extra-openai-models.yaml: one question, what
-came of it as one line of JSON."""
+"""Simon Willison's `llm` command, given the gateway in its extra-openai-models.yaml: one question, what came
+of it as one line of JSON."""
 
 from __future__ import annotations
 
