@@ -71,7 +71,7 @@ class SignIn:
     def __post_init__(self) -> None:
         if not self.device_url and not self.authorize_url:
             raise IdentityError(
-                f"sign-in '{self.name}' has neither a device_url nor an authorize_url: nobody could sign in"
+                f"sign-in '{self.name}' has neither a device_url nor an authorize_url: add one of them"
             )
         for url in filter(None, (self.token_url, self.device_url, self.authorize_url)):
             Endpoint(url)

@@ -1,6 +1,4 @@
-"""The errors that our own calls raise. The first level of the tree says who can act: ConfigError what the
-user wrote, ConnectionLost the user's choice, StoreError the store, the others a program or a provider. Every
-message ends with what to run."""
+"""The errors that our own calls raise. Every message ends with what to run."""
 
 from __future__ import annotations
 

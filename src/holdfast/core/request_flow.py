@@ -33,7 +33,7 @@ class _Check(Enum):
 
     OURS = "this request asks"
     ACCEPTED = "the key is good after all"
-    REFUSED = "whoever asked was refused too, or is not done in time"
+    REFUSED = "the request that asked was refused too, or took too long"
 
 
 def flow(call: Call, context: DecisionContext, now: float) -> Flow:

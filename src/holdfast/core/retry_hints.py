@@ -60,7 +60,7 @@ def unified_reset(headers: Mapping[str, str], now: float) -> float | None:
         return None
     opens = 0.0
     for name, value in headers.items():
-        # "overage" is money for more than the allowance: it is rejected for everybody who has not bought it
+        # "overage" is paid use beyond the allowance: it is rejected for every account that has not bought it
         if value != "rejected" or not name.startswith(_SUBSCRIPTION) or "overage" in name:
             continue
         span = times.wait(headers.get(f"{name.removesuffix('-status')}-reset"), now)

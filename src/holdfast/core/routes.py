@@ -10,8 +10,7 @@ from .identity import Connection, Dialect, Key, Pin, Provider
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A connection and the spare keys of the same provider. It exists only with its provider: no key of
-    another one can be in it."""
+    """A connection and the spare keys of the same provider. No key of another provider can be in it."""
 
     connection: Connection
     spares: tuple[Key, ...] = ()
