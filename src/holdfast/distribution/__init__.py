@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 DISTRIBUTION = "holdfast-llm"
 UNKNOWN_ORIGIN = "/path/to/holdfast"
-"""Stands for a checkout in a command when the running copy does not say where it came from."""
+"""The checkout in a command when it is unknown where the running copy was installed from."""
 
 
 @dataclass(frozen=True, slots=True)

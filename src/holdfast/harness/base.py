@@ -15,7 +15,7 @@ from itertools import zip_longest
 from ..core.errors import CannotHandOver
 from ..core.identity import Auth, Dialect, Endpoint, Pin
 
-TOKEN = "HOLDFAST_TOKEN"  # noqa: S105 - a variable's name
+TOKEN = "HOLDFAST_TOKEN"  # noqa: S105
 """The variable that holds the gateway's token, or with `--direct` the key, where a program lets us choose the
 name."""
 _VERSION = re.compile(r"\d+(?:\.\d+)+")

@@ -131,7 +131,8 @@ def _rows(connection: sqlite3.Connection) -> list[dict[str, Any]]:
     if kind != ("table",) or not {"id", "model"} <= present:  # a view may be any computation
         raise sqlite3.DatabaseError("it has no table of sessions")
     order = "started_at, id" if "started_at" in present else "id"
-    query = f"SELECT {', '.join(names)} FROM sessions ORDER BY {order}"  # noqa: S608 - names of our own list
+    # The names are from _COLUMNS.
+    query = f"SELECT {', '.join(names)} FROM sessions ORDER BY {order}"  # noqa: S608
     return [dict(zip(names, row, strict=True)) for row in connection.execute(query)]
 
 

@@ -146,7 +146,8 @@ def _yaml(text: str) -> Any:
                 raise _NotRead("merges more values than a configuration has")
 
     try:
-        return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
+        # Loader is a SafeLoader.
+        return yaml.load(text, Loader)  # noqa: S506
     except yaml.MarkedYAMLError as error:
         what = "is not plain YAML"
         if error.problem_mark is not None:

@@ -5,6 +5,7 @@ No key is made and none is stored; the reference is read again when its value ex
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from ..core.model_roles import Listing
@@ -14,14 +15,15 @@ from .base import ProvisionedKey, Question, Tools, endpoint, key_of
 _GITHUB = "https://models.github.ai"
 
 
-class _Derived:
+class _Derived(ABC):
     """Common parts of both kinds: no request makes a key, so that none has an unknown outcome or can be
     revoked."""
 
     capability, window = Capability.DERIVED, 0.0
 
+    @abstractmethod
     def mint(self, record: Record, tools: Tools) -> ProvisionedKey:
-        raise NotImplementedError
+        """Return the key; no request is needed."""
 
     def read(self, record: Record, text: str, tools: Tools) -> ProvisionedKey:  # noqa: ARG002
         return self.mint(record, tools)

@@ -15,8 +15,6 @@ _STATUSES = {
     405: Listed.UNSUPPORTED,
     501: Listed.UNSUPPORTED,
 }
-
-
 _BY_CERTAINTY = [
     Listed.EMPTY,
     Listed.REFUSED,
