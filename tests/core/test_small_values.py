@@ -416,6 +416,18 @@ def test_an_option_that_the_reader_cannot_speak_says_why() -> None:
     assert all(o.dialects == () for o in offered)
 
 
+def test_the_dialects_of_an_option_are_in_the_readers_order() -> None:
+    both = Provider(
+        ProviderName("both"),
+        (Endpoint("https://b.example"), Endpoint("https://b.example", Dialect.ANTHROPIC_MESSAGES)),
+        models=("m",),
+    )
+    reader = (Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPONSES, Dialect.OPENAI_CHAT)
+    (option,) = options(Config(providers={both.name: both}), {}, reader)
+    assert option.dialects == (Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_CHAT)
+    assert option.endpoint == both.endpoints[1]
+
+
 def test_the_gate_decides_by_dialect_alone() -> None:
     both = Provider(
         ProviderName("both"),

@@ -63,9 +63,8 @@ def order(route: Route, context: DecisionContext, kept_key: str | None) -> Seque
 
 
 def _last_ok(connection: Connection, context: DecisionContext) -> float:
-    if connection.key is None:
-        return 0.0
-    fingerprint = context.fingerprint(connection.key)
+    key = connection.key
+    fingerprint = context.fingerprint(key) if key is not None else None
     if fingerprint is None:
         return 0.0
     return context.health.evidence(fingerprint, connection.endpoint).last_ok or 0.0
