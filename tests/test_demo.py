@@ -30,7 +30,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def told(show: Show, out: io.StringIO) -> str:
+def shown_text(show: Show, out: io.StringIO) -> str:
     show.scene(0, "A title", "An introduction.")
     show.step("provider", "words " * 40)
     show.promise("It is so", True, "1 request")
@@ -148,12 +148,12 @@ def test_without_the_openai_client_our_own_transport_speaks(monkeypatch: pytest.
 def test_colours_appear_on_a_terminal_unless_the_user_wants_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     plain = Terminal()
-    assert "\x1b" not in told(Show(plain), plain)
+    assert "\x1b" not in shown_text(Show(plain), plain)
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "xterm")
     coloured, piped = Terminal(), io.StringIO()
-    assert "\x1b[1;31mBROKEN" in told(Show(coloured), coloured)
-    assert "\x1b" not in told(Show(piped), piped)
+    assert "\x1b[1;31mBROKEN" in shown_text(Show(coloured), coloured)
+    assert "\x1b" not in shown_text(Show(piped), piped)
 
 
 def test_a_show_without_a_single_promise_has_held_nothing() -> None:

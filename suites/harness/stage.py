@@ -162,14 +162,14 @@ def _watched(pid: int) -> Iterator[set[str]]:
 
     def watch() -> None:
         while not over.is_set():
-            ours = _said(pid, "cmdline")
+            ours = _proc_file(pid, "cmdline")
             for child in _below(pid):
                 if (
-                    _said(child, "cmdline") == ours
+                    _proc_file(child, "cmdline") == ours
                 ):  # forked and not begun yet: it still shows our own environment
                     continue
                 for what in ("cmdline", "environ"):
-                    text = _said(child, what)
+                    text = _proc_file(child, what)
                     leaks.update(
                         part.partition(b"=")[0].decode() for part in text.split(b"\0") if KEY.encode() in part
                     )
@@ -184,7 +184,7 @@ def _watched(pid: int) -> Iterator[set[str]]:
         thread.join()
 
 
-def _said(pid: int, what: str) -> bytes:
+def _proc_file(pid: int, what: str) -> bytes:
     try:
         return Path(f"/proc/{pid}/{what}").read_bytes()
     except OSError:

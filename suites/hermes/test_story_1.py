@@ -32,7 +32,7 @@ UNKNOWN = status(
         }
     },
 )
-SAYS = "All quiet."
+ANSWER = "All quiet."
 KEYS = {A: "a", B: "b"}
 pytestmark = pytest.mark.timeout(600)
 
@@ -109,7 +109,7 @@ def test_alone_it_takes_its_second_key_to_another_host_and_the_session_dies(
 
     with real.Tui(hermes) as tui:
         session = tui.call("session.create")["session_id"]
-        assert tui.say(session) == SAYS
+        assert tui.say(session) == ANSWER
         assert (shown(plan), shown(vendor)) == (["a"], [])
         state.throttles = True
         assert "404 page not found" in tui.say(session)
@@ -142,18 +142,18 @@ def test_through_our_gateway_it_goes_on_at_the_same_host_with_the_second_key(
         with real.Tui(hermes) as tui:
             begun = tui.call("session.create")
             session = begun["session_id"]
-            assert tui.say(session) == SAYS
+            assert tui.say(session) == ANSWER
             eventually(lambda: len(plan.calls) == 2, real.PATIENCE)  # the title
             assert shown(plan) == ["a", "a"]
             state.throttles = True
-            assert tui.say(session) == SAYS
+            assert tui.say(session) == ANSWER
             assert turns(plan) == ["a", "b"], "one refusal, one more request: the other key at the same host"
-            assert tui.say(session) == SAYS
+            assert tui.say(session) == ANSWER
             assert turns(plan) == ["b"]
         with real.Tui(hermes) as tui:
             assert (
                 tui.say(tui.call("session.resume", session_id=begun["stored_session_id"])["session_id"])
-                == SAYS
+                == ANSWER
             )
         assert turns(plan) == ["b"], "and after a restart of hermes"
         sessions = served.ask("/holdfast/sessions").text

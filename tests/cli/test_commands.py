@@ -19,7 +19,7 @@ from holdfast.credentials import SecretsFile
 from holdfast.store.journal_events import Event, SessionResumed
 from holdfast.store.sqlite import SqliteStore
 
-TOLD = [
+SHOWN = [
     (["provider", "list"], ["mimo", "openai-chat, anthropic-messages", "MIMO_KEY, team", "not declared"]),
     (
         ["provider", "show", "mimo"],
@@ -58,7 +58,9 @@ TOLD = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "expected"), TOLD, ids=[" ".join(arguments) for arguments, _ in TOLD])
+@pytest.mark.parametrize(
+    ("arguments", "expected"), SHOWN, ids=[" ".join(arguments) for arguments, _ in SHOWN]
+)
 def test_a_command_that_only_looks_tells_and_changes_nothing(
     arguments: list[str], expected: list[str], cli: Cli, furnished: Path
 ) -> None:

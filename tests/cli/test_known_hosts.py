@@ -113,7 +113,7 @@ def test_the_profiles_and_the_presets_agree_on_the_prefixes_of_plans() -> None:
 
 URL = f'url = "{PLAN}/v1"'
 COMMAND = f"holdfast provider endpoint plan anthropic-messages={PLAN}/anthropic"
-SAYS = (
+WARNING = (
     "token-plan-cn.xiaomimimo.com is the host of preset 'mimo-plan-cn', which also speaks anthropic-messages"
 )
 
@@ -157,7 +157,7 @@ def test_a_refused_dialect_names_the_preset_that_has_it_and_the_command(
     plan: Path, face: Callable[[Path], str]
 ) -> None:
     output = face(plan)
-    assert SAYS in output
+    assert WARNING in output
     assert f"run: {COMMAND}" in output
 
 
@@ -174,7 +174,7 @@ def test_a_command_that_looks_at_the_host_names_the_command(
 
 def test_a_provider_is_added_with_what_its_host_is_known_for(cli: Cli, home: Path) -> None:
     added = cli("provider", "add", "plan", "--url", f"{PLAN}/v1", "--key", "env:PLAN_KEY")
-    assert SAYS in added.stdout
+    assert WARNING in added.stdout
     assert f"run: {COMMAND}" in added.stdout
     assert "next: holdfast check plan" in added.stdout
 
@@ -230,13 +230,13 @@ WRONG_PLACE = "it begins with tp- like a key of preset 'mimo-plan-cn'"
 
 
 @pytest.fixture
-def astray(plan: Path) -> Path:
+def misplaced_key(plan: Path) -> Path:
     """A home in which the plan's key is written in the entry of another preset."""
     write(plan / "holdfast.toml", PAY_AS_YOU_GO)
     return plan
 
 
-def test_a_key_that_is_given_to_another_presets_provider_is_reported(cli: Cli, astray: Path) -> None:
+def test_a_key_that_is_given_to_another_presets_provider_is_reported(cli: Cli, misplaced_key: Path) -> None:
     added = cli("provider", "add", "other", "--preset", "mimo", "--key", "env:PLAN_KEY").stdout
     given = cli("key", "add", "payg", "--from", "-", "--label", "b", input="tp-9876543210\n").stdout
     for output in (added, given):
@@ -246,7 +246,7 @@ def test_a_key_that_is_given_to_another_presets_provider_is_reported(cli: Cli, a
 
 
 def test_doctor_and_check_say_whose_key_it_seems_to_be(
-    cli: Cli, astray: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, misplaced_key: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     findings = json.loads(cli("doctor", "--json").stdout)["findings"]
     (note,) = [finding for finding in findings if finding["check"] == "key" and finding["level"] == "note"]
@@ -272,7 +272,7 @@ def test_a_key_that_may_be_right_is_left_to_the_provider_to_judge(
 SECRET = "tp-plan-7c1d0b4e9f2a5836"
 
 
-def laid(path: Path, content: object) -> Path:
+def write_file(path: Path, content: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
     return path
@@ -283,12 +283,12 @@ def from_env(_: Path, environ: Mapping[str, str]) -> ImportResult:
 
 
 def from_a_dotenv(at: Path, environ: Mapping[str, str]) -> ImportResult:
-    return env.read(laid(at / ".env", f"XIAOMI_API_KEY={SECRET}\n"), environ)
+    return env.read(write_file(at / ".env", f"XIAOMI_API_KEY={SECRET}\n"), environ)
 
 
 def from_hermes(at: Path, environ: Mapping[str, str]) -> ImportResult:
-    laid(at / "config.yaml", "{}")
-    laid(at / ".env", f"XIAOMI_API_KEY={SECRET}\n")
+    write_file(at / "config.yaml", "{}")
+    write_file(at / ".env", f"XIAOMI_API_KEY={SECRET}\n")
     return hermes.read(at, environ)
 
 
@@ -300,22 +300,23 @@ def from_litellm(at: Path, environ: Mapping[str, str]) -> ImportResult:
         "api_key": SECRET,
     }
     return litellm.read(
-        laid(at / "config.yaml", {"model_list": [{"model_name": "m", "litellm_params": params}]}), environ
+        write_file(at / "config.yaml", {"model_list": [{"model_name": "m", "litellm_params": params}]}),
+        environ,
     )
 
 
 def from_opencode(at: Path, environ: Mapping[str, str]) -> ImportResult:
-    laid(at / "share/opencode/auth.json", {"xiaomi": {"type": "api", "key": SECRET}})
+    write_file(at / "share/opencode/auth.json", {"xiaomi": {"type": "api", "key": SECRET}})
     return opencode.read(at / "opencode.json", {**environ, "XDG_DATA_HOME": str(at / "share")})
 
 
 def from_pi(at: Path, environ: Mapping[str, str]) -> ImportResult:
-    laid(at / "auth.json", {"xiaomi": {"type": "api_key", "key": SECRET}})
+    write_file(at / "auth.json", {"xiaomi": {"type": "api_key", "key": SECRET}})
     return pi.read(at, environ)
 
 
 def from_codex(at: Path, environ: Mapping[str, str]) -> ImportResult:
-    laid(
+    write_file(
         at / "config.toml",
         '[model_providers.mimo]\nbase_url = "https://api.xiaomimimo.com/v1"\nenv_key = "PLAN"\n',
     )

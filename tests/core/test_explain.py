@@ -61,7 +61,7 @@ def clock(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M")
 
 
-def told(
+def explained(
     fault: Fault, *attempts: Attempt, connection: Connection = CONNECTION, evidence: Evidence | None = NEVER
 ) -> Explanation:
     attempts = attempts or (Attempt(1, connection, NOW - 1, NOW, fault),)
@@ -397,12 +397,12 @@ TABLE = [
 def test_each_fault_says_what_it_is_and_what_to_run(
     fault: Fault, evidence: Evidence | None, what: str, next_step: str
 ) -> None:
-    explanation = told(fault, evidence=evidence)
+    explanation = explained(fault, evidence=evidence)
     assert (explanation.what, explanation.next_step) == (what, next_step)
 
 
 def test_an_endpoint_that_takes_no_key_and_wants_one_says_so() -> None:
-    explanation = told(Fault(C.AUTH_REJECTED, status=401), connection=LOCAL, evidence=None)
+    explanation = explained(Fault(C.AUTH_REJECTED, status=401), connection=LOCAL, evidence=None)
     assert explanation.what == "127.0.0.1:8080 asks for a key, but this endpoint is configured to use none."
     assert explanation.next_step == "Give the provider a key: holdfast key add den --from env:NAME"
     assert explanation.where == "den/llama → 127.0.0.1:8080 · llama · no key needed"
@@ -411,20 +411,20 @@ def test_an_endpoint_that_takes_no_key_and_wants_one_says_so() -> None:
 
 @pytest.mark.parametrize("kind", [C.AUTH_EXPIRED, C.NOT_ENTITLED])
 def test_a_refusal_that_only_a_missing_key_explains_asks_for_a_key(kind: FaultClass) -> None:
-    explanation = told(Fault(kind, status=403), connection=LOCAL, evidence=None)
+    explanation = explained(Fault(kind, status=403), connection=LOCAL, evidence=None)
     assert "127.0.0.1:8080 asks for a key" in explanation.what
     assert explanation.command == "holdfast key add den --from env:NAME"
 
 
 @pytest.mark.parametrize("kind", [C.PROVIDER_UNAVAILABLE, C.ENDPOINT_MISMATCH, C.CONTENT_BLOCKED])
 def test_nothing_is_said_of_a_key_where_there_is_none(kind: FaultClass) -> None:
-    assert "key" not in told(Fault(kind, status=503), connection=LOCAL, evidence=None).what
-    assert "key" in told(Fault(kind, status=503)).what
+    assert "key" not in explained(Fault(kind, status=503), connection=LOCAL, evidence=None).what
+    assert "key" in explained(Fault(kind, status=503)).what
 
 
 def test_without_a_key_the_way_to_ask_anew_is_a_check() -> None:
     assert (
-        told(Fault(C.QUOTA_EXHAUSTED, status=402), connection=LOCAL).next_step
+        explained(Fault(C.QUOTA_EXHAUSTED, status=402), connection=LOCAL).next_step
         == "Top up or raise the cap, then: holdfast check den/llama"
     )
 
@@ -453,7 +453,7 @@ COMMANDS = re.compile(
 
 @pytest.mark.parametrize("fault", [row[1] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_every_explanation_ends_with_a_command_that_exists(fault: Fault) -> None:
-    explanation = told(fault)
+    explanation = explained(fault)
     assert COMMANDS.match(explanation.command)
     assert explanation.next_step.endswith(f": {explanation.command}")
 
@@ -462,7 +462,7 @@ def test_every_explanation_ends_with_a_command_that_exists(fault: Fault) -> None
 def test_where_the_key_is_innocent_nothing_calls_it_invalid(kind: FaultClass) -> None:
     for cause in (None, "upstream_limit", "key_works_elsewhere"):
         text = str(
-            told(Fault(kind, status=401, cause=cause, hint="https://api.example/v1" if cause else None))
+            explained(Fault(kind, status=401, cause=cause, hint="https://api.example/v1" if cause else None))
         )
         assert "Your key is not to blame" in text or "The key was not changed" in text
         assert not re.search(r"invalid|refuses a key|not accept", text)
@@ -477,7 +477,7 @@ def test_a_good_key_that_is_suddenly_refused_reads_like_this() -> None:
         (CONNECTION, 1.8, 0.2, REFUSED, "fell back to the next", True),
         (SPARE, 2.0, 0.1, REFUSED, "", False),
     )
-    assert str(told(REFUSED, *log, evidence=WORKED)) == (
+    assert str(explained(REFUSED, *log, evidence=WORKED)) == (
         "token-plan-cn.xiaomimimo.com rejected a key that it accepted 4 min ago.\n"
         "mimo-plan/mimo-v2.5-pro → token-plan-cn.xiaomimimo.com · mimo-v2.5-pro · key 'a' …3f9A "
         "(env:MIMO_KEY; last worked here 4 min ago)\n"
@@ -505,7 +505,7 @@ def test_a_key_that_could_not_be_read_was_not_sent() -> None:
     fault = Fault(
         C.AUTH_REJECTED, phase=Phase.UNSENT, sent=False, excerpt="SecretMissing: variable MIMO_KEY is not set"
     )
-    explanation = told(fault, evidence=None)
+    explanation = explained(fault, evidence=None)
     assert explanation.tried == "nothing was sent; key 'a' could not be read."
     assert explanation.quote == "The error was: “SecretMissing: variable MIMO_KEY is not set”"
     assert explanation.where.endswith("key 'a' …3f9A (env:MIMO_KEY)")
@@ -515,7 +515,7 @@ def test_a_fallback_that_answered_is_named_in_the_words_of_the_log() -> None:
     down = Fault(C.TRANSIENT, status=502)
     step = "fell back to router/xiaomi/mimo"
     log = attempts((CONNECTION, 0, 1, down, step, False), (FALLBACK, 1, 1, down, "", False))
-    assert told(down, *log, connection=FALLBACK).tried == (
+    assert explained(down, *log, connection=FALLBACK).tried == (
         "2 requests over 2 s: 1 request with key 'a' (transient); fell back to router/xiaomi/mimo: 1 "
         "request with key 'main' (transient)."
     )
@@ -524,7 +524,7 @@ def test_a_fallback_that_answered_is_named_in_the_words_of_the_log() -> None:
 def test_a_fallback_that_is_cooling_was_not_asked() -> None:
     down = Fault(C.PROVIDER_UNAVAILABLE, status=503, reset_at=NOW + 60)
     log = attempts((CONNECTION, 0, 1, down, "fell back to router/xiaomi/mimo", False))
-    assert told(down, *log, connection=FALLBACK).tried == (
+    assert explained(down, *log, connection=FALLBACK).tried == (
         "1 request with key 'a' (provider unavailable); fell back to router/xiaomi/mimo;"
         " what router/xiaomi/mimo key 'main' at router.example last answered is remembered until 14:32 (in 1 "
         "min)."
@@ -534,13 +534,14 @@ def test_a_fallback_that_is_cooling_was_not_asked() -> None:
 def test_an_attempt_that_was_answered_is_described_as_one() -> None:
     log = attempts((CONNECTION, 0, 1, None, "", False))
     assert (
-        told(Fault(C.TRANSIENT, phase=Phase.POST_OUTPUT), *log).tried == "1 request with key 'a' (answered)."
+        explained(Fault(C.TRANSIENT, phase=Phase.POST_OUTPUT), *log).tried
+        == "1 request with key 'a' (answered)."
     )
 
 
 def test_an_answer_without_words_is_said_to_have_none() -> None:
-    assert told(Fault(C.BLOCKED, status=403)).quote == "The provider said (HTTP 403): nothing"
-    assert told(Fault(C.TRANSIENT)).quote == ""
+    assert explained(Fault(C.BLOCKED, status=403)).quote == "The provider said (HTTP 403): nothing"
+    assert explained(Fault(C.TRANSIENT)).quote == ""
 
 
 @pytest.mark.parametrize("shown", ["****", "", "sk-live-0123456789abcdef", "… and more"])

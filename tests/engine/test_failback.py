@@ -64,7 +64,7 @@ class Home:
         assert request_run.outcome is not None
         return str(request_run.outcome.connection.pin)
 
-    def told(self, *kinds: EventKind) -> list[str]:
+    def journalled(self, *kinds: EventKind) -> list[str]:
         """What the journal holds of these kinds."""
         self.engine.journal_writer.flush()
         return [
@@ -100,7 +100,7 @@ def test_after_the_lease_one_turn_stays_on_its_fallback_and_the_next_returns(hom
     assert home.row.on_fallback(home.context.now) is None
     assert home.turn() == "mimo/m1"
     assert (home.row.active_fallback, str(home.row.pin)) == (None, "mimo/m1")
-    assert home.told(EventKind.ANSWERS_AGAIN, EventKind.RETURNED) == [
+    assert home.journalled(EventKind.ANSWERS_AGAIN, EventKind.RETURNED) == [
         "answers-again mimo/m1",
         "returned mimo/m1",
     ]
@@ -110,7 +110,7 @@ def test_in_the_middle_of_a_turn_a_session_stays_where_its_prompt_is_cached(home
     home.context.now += 601
     assert [home.turn(body=LOOP) for _ in range(4)] == [FALLBACK] * 4
     assert home.asked == ["mimo/m1 MIMO_A"]
-    assert home.told(EventKind.FELL_BACK) == ["fell-back router/m1"], "to stay is no new lease"
+    assert home.journalled(EventKind.FELL_BACK) == ["fell-back router/m1"], "to stay is no new lease"
     again = home.context.engine()
     home.way = home.look_out(again)
     assert home.turn(engine=again, body=LOOP) == FALLBACK, "a restart does not tear the turn apart"

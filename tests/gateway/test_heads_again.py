@@ -43,7 +43,7 @@ OTHERS = {
 }
 
 
-def _told(answer: bytes) -> tuple[bytes, list[bytes], bytes]:
+def _comparable(answer: bytes) -> tuple[bytes, list[bytes], bytes]:
     """What says the same each time: the status, which headers there are and who answered, the body but for
     what names the request."""
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -72,7 +72,7 @@ def test_a_second_request_is_answered_as_if_it_were_the_first(
             first = _one(sock)
             assert first.startswith(b"HTTP/1.1 200 ")
         sock.sendall(then)
-        assert _told(read_all(sock, 0.15)) == _told(alone)
+        assert _comparable(read_all(sock, 0.15)) == _comparable(alone)
 
 
 @pytest.mark.parametrize("cut", [1, 40, len(FIRST) - len(BODY) - 2, len(FIRST) - 1])

@@ -23,7 +23,7 @@ def log(written: list[bytes]) -> Log:
     return Log(write=written.append)
 
 
-def told(log: Log, written: list[bytes]) -> list[dict[str, Any]]:
+def log_lines(log: Log, written: list[bytes]) -> list[dict[str, Any]]:
     log.close()
     return [json.loads(line) for line in written]
 
@@ -46,7 +46,7 @@ def test_an_error_inside_is_logged_with_its_location_and_without_its_words(
                 (KeyError, error, error.__traceback__),
             )
         )
-    (line,) = told(log, written)
+    (line,) = log_lines(log, written)
     assert (line["what"], line["error"]) == ("a request failed", "KeyError")
     assert line["where"][-1].startswith("test_log.py:")
     assert b"client's words" not in written[0]
@@ -63,7 +63,7 @@ def test_a_flood_of_refusals_is_logged_by_its_number(
     log.finished(LocalResponse("", 401, "invalid_token"))
     for _ in range(100):
         log.finished(LocalResponse("", 404, "unknown_route"))
-    lines = told(log, written)
+    lines = log_lines(log, written)
     assert [line["more"] for line in lines if "more" in line] == [980, 81]
     assert len(lines) == 20 + 1 + 20 + 1
 
@@ -72,4 +72,4 @@ def test_every_refusal_is_logged_where_every_request_is(written: list[bytes]) ->
     log = Log(access=True, write=written.append)
     for _ in range(100):
         log.finished(LocalResponse("", 401, "invalid_token"))
-    assert len(told(log, written)) == 100
+    assert len(log_lines(log, written)) == 100

@@ -16,7 +16,7 @@ ROUTES = ["chat/completions", "responses", "messages"]
 HEADER = "holdfast-answered-model"
 
 
-def told(plane: Any) -> list[dict[str, Any]]:
+def differences(plane: Any) -> list[dict[str, Any]]:
     """What the journal holds of other models."""
     plane.holdfast.engine.journal_writer.flush()
     return [
@@ -36,7 +36,7 @@ def test_another_model_is_named_in_a_header_and_written_down_once(
     same, another = plane.post(route, asked), plane.post(route, asked)
     assert (same[0], HEADER in same[1]) == (200, False)
     assert (another[0], another[1][HEADER], b"scripted-lite" in another[2]) == (200, "scripted-lite", True)
-    assert told(plane) == [{"chosen": "scripted-1", "answered": "scripted-lite"}]
+    assert differences(plane) == [{"chosen": "scripted-1", "answered": "scripted-lite"}]
 
 
 def test_a_deployment_answers_as_what_its_user_wrote(gateway: Any, provider: ScriptedProvider) -> None:
@@ -51,7 +51,7 @@ def test_a_deployment_answers_as_what_its_user_wrote(gateway: Any, provider: Scr
         plane.post("chat/completions", {"model": "azure/theirs", "messages": []})[1][HEADER]
         == "gpt-5-2025-08-07"
     )
-    assert told(plane) == [{"chosen": "theirs", "answered": "gpt-5-2025-08-07"}]
+    assert differences(plane) == [{"chosen": "theirs", "answered": "gpt-5-2025-08-07"}]
 
 
 def test_a_name_that_would_be_a_header_or_a_key_is_neither(gateway: Any, provider: ScriptedProvider) -> None:
@@ -66,5 +66,5 @@ def test_a_name_that_would_be_a_header_or_a_key_is_neither(gateway: Any, provide
     plane = gateway(provider)
     _, headers, _ = plane.post("chat/completions", {"model": "mine/scripted-1", "messages": []})
     assert headers["holdfast-pin"] == "mine/scripted-1"
-    assert secret not in json.dumps([headers, told(plane)])
+    assert secret not in json.dumps([headers, differences(plane)])
     assert "forged" in headers[HEADER]

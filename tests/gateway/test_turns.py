@@ -68,19 +68,19 @@ def test_a_turn_that_began_on_the_fallback_ends_on_it(gateway: StartGateway, rou
         fallback_chain = '[fallback]\n"mine/m" = { then = ["other/m"], return_after = "200ms" }\n'
         plane = gateway(config="\n".join([*tables, fallback_chain, "[settings]\nprobe_delays = [0, 0]\n"]))
 
-        def said(items: list[Any]) -> str:
+        def answered_by(items: list[Any]) -> str:
             code, headers, body = ask(plane, route, {"model": "mine/m", "max_tokens": 16, where: items})
             assert code == 200, body
             assert plane.holdfast.failback.jobs.settle()
             return headers["holdfast-pin"]
 
-        assert said(begins) == "mine/m"
+        assert answered_by(begins) == "mine/m"
         state.on = False
-        assert said(begins) == "other/m"
+        assert answered_by(begins) == "other/m"
         state.on = True
         time.sleep(0.25)
-        assert [said(goes_on) for _ in range(3)] == ["other/m"] * 3
-        assert [said(begins), said(goes_on)] == ["mine/m", "mine/m"]
+        assert [answered_by(goes_on) for _ in range(3)] == ["other/m"] * 3
+        assert [answered_by(begins), answered_by(goes_on)] == ["mine/m", "mine/m"]
 
 
 def ask(plane: Running, route: str, body: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:

@@ -35,7 +35,7 @@ def why(imported: ImportResult) -> str:
     return "\n".join(f"{what}: {reason}" for what, reason in imported.left_out)
 
 
-def laid(path: Path, content: object) -> Path:
+def write_file(path: Path, content: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
     return path
@@ -128,7 +128,7 @@ general_settings: {{master_key: {LITERAL}}}
 
 
 def test_litellm_gives_one_entry_for_each_place_with_its_keys_as_a_pool(tmp_path: Path) -> None:
-    imported = litellm.read(laid(tmp_path / "config.yaml", LITELLM), {})
+    imported = litellm.read(write_file(tmp_path / "config.yaml", LITELLM), {})
     assert tables(imported) == {
         "openai": {"preset": "openai", "models": ["gpt-5"], "keys": ["env:OPENAI_KEY_1", "env:OPENAI_KEY_2"]},
         "together": {"preset": "together", "models": ["deepseek-ai/DeepSeek-V3"]},
@@ -161,7 +161,7 @@ def test_litellm_accounts_with_different_models_stay_apart(tmp_path: Path) -> No
         {"model_name": m, "litellm_params": {"model": f"openai/{m}", "api_key": f"os.environ/{k}"}}
         for m, k in (("a", "K1"), ("b", "K2"))
     ]
-    imported = litellm.read(laid(tmp_path / "c.yaml", json.dumps({"model_list": rows})), {})
+    imported = litellm.read(write_file(tmp_path / "c.yaml", json.dumps({"model_list": rows})), {})
     assert tables(imported) == {
         "openai": {"preset": "openai", "models": ["a"], "keys": ["env:K1"]},
         "openai-2": {"preset": "openai", "models": ["b"], "keys": ["env:K2"]},
@@ -200,11 +200,11 @@ def test_opencode_gives_its_providers_with_their_references(tmp_path: Path) -> N
         },
         "disabled_providers": ["off"],
     }
-    laid(
+    write_file(
         tmp_path / "share/opencode/auth.json",
         {"togetherai": {"type": "api", "key": LITERAL}, "anthropic": {"type": "oauth", "refresh": LITERAL}},
     )
-    path = laid(tmp_path / "opencode.jsonc", f"// mine\n{json.dumps(config)[:-1]},}}")
+    path = write_file(tmp_path / "opencode.jsonc", f"// mine\n{json.dumps(config)[:-1]},}}")
     imported = opencode.read(path, {"XDG_DATA_HOME": str(tmp_path / "share")})
     assert tables(imported) == {
         "relay": {"url": "https://relay.example/v1", "keys": ["env:RELAY"]},
@@ -232,7 +232,7 @@ def test_opencode_gives_its_providers_with_their_references(tmp_path: Path) -> N
 
 
 def test_pi_gives_its_providers_in_either_of_its_spellings(tmp_path: Path) -> None:
-    laid(
+    write_file(
         tmp_path / "models.json",
         {
             "providers": {
@@ -267,7 +267,7 @@ def test_pi_gives_its_providers_in_either_of_its_spellings(tmp_path: Path) -> No
             }
         },
     )
-    laid(
+    write_file(
         tmp_path / "auth.json",
         {
             "zai": {"type": "api_key", "key": "$ZAI"},
@@ -325,8 +325,8 @@ model = "gpt-5"
 
 
 def test_codex_gives_its_model_providers(tmp_path: Path) -> None:
-    laid(tmp_path / "config.toml", CODEX)
-    laid(tmp_path / "auth.json", {"OPENAI_API_KEY": LITERAL, "tokens": {"refresh_token": LITERAL}})
+    write_file(tmp_path / "config.toml", CODEX)
+    write_file(tmp_path / "auth.json", {"OPENAI_API_KEY": LITERAL, "tokens": {"refresh_token": LITERAL}})
     imported = codex.read(tmp_path, {})
     assert tables(imported) == {
         "mine": {
@@ -364,7 +364,7 @@ def test_the_environment_gives_the_presets_whose_variables_are_set(tmp_path: Pat
         "openrouter": {"preset": "openrouter", "keys": ["env:OPENROUTER_API_KEY"]},
     }
     assert "GOOGLE_API_KEY: GEMINI_API_KEY is used" in why(imported)
-    dotenv = laid(tmp_path / ".env", f"GROQ_API_KEY=gsk_{LITERAL}\n")
+    dotenv = write_file(tmp_path / ".env", f"GROQ_API_KEY=gsk_{LITERAL}\n")
     assert values(env.read(dotenv, {})) == {"groq": ["GROQ_API_KEY"]}
 
 
@@ -382,7 +382,7 @@ def test_values_of_wrong_types_say_nothing_and_break_nothing(
     tmp_path: Path, read: Read, content: dict[str, Any]
 ) -> None:
     imported = read(
-        laid(tmp_path / "c.json", content), {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+        write_file(tmp_path / "c.json", content), {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
     )
     assert imported.entries == ()
 
@@ -419,7 +419,7 @@ def test_an_endpoint_that_we_would_refuse_is_left_out_with_the_reason(
     tmp_path: Path, url: str, reason: str
 ) -> None:
     content = {"model_providers": {}, "provider": {"p": {"options": {"baseURL": url, "apiKey": "{env:K}"}}}}
-    imported = opencode.read(laid(tmp_path / "c.json", content), {"XDG_DATA_HOME": str(tmp_path)})
+    imported = opencode.read(write_file(tmp_path / "c.json", content), {"XDG_DATA_HOME": str(tmp_path)})
     assert imported.entries == ()
     assert reason in why(imported)
     assert "u:p" not in why(imported)
@@ -442,5 +442,5 @@ def test_a_model_whose_name_cannot_be_pinned_costs_nothing_but_itself(tmp_path: 
 
 
 def test_no_value_of_a_key_shows_in_what_was_found(tmp_path: Path) -> None:
-    imported = litellm.read(laid(tmp_path / "c.yaml", LITELLM), {})
+    imported = litellm.read(write_file(tmp_path / "c.yaml", LITELLM), {})
     assert LITERAL not in repr(imported)

@@ -18,7 +18,7 @@ from holdfast.core.errors import NotReady
 from holdfast.sdk import api
 
 
-def tell(line: str) -> None:
+def print_line(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
@@ -47,9 +47,9 @@ def main(job: str) -> None:
             )
             ask(held, facts)
             return
-        tell("ready")
+        print_line("ready")
         sys.stdin.readline()
-        tell(json.dumps(Counter(ask(held, facts) for _ in range(facts["count"]))))
+        print_line(json.dumps(Counter(ask(held, facts) for _ in range(facts["count"]))))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from holdfast.core.steps import Outcome
 
 FILE = Path(__file__).with_name("messages.txt")
 C = FaultClass
-SAYS: dict[FaultClass, tuple[Reply, ...]] = {
+REPLIES: dict[FaultClass, tuple[Reply, ...]] = {
     C.AUTH_REJECTED: (w.BAD_KEY, w.DELETED),
     C.AUTH_EXPIRED: (w.reply(401, "token_expired", "The token has expired"),),
     C.NOT_ENTITLED: (w.reply(403, "model_not_allowed", "Your plan does not include this model"),),
@@ -71,7 +71,7 @@ SITUATIONS = (
 
 def messages() -> Iterator[tuple[str, Outcome, Explanation]]:
     """Yield each situation with each answer: its title, its outcome, and its explanation."""
-    for kind, replies in SAYS.items():
+    for kind, replies in REPLIES.items():
         for number, reply in enumerate(replies):
             for situation in SITUATIONS:
                 outcome, explanation = happened(situation, reply)
@@ -108,10 +108,10 @@ def happened(situation: Situation, reply: Reply, *, missing: bool = False) -> tu
     call = w.call(route, *fallbacks, return_after=600.0)
     for _ in range(1 + situation.again):
         outcome = sim.run(call, lambda send, now: reply)
-    return outcome, told_of(sim, outcome)
+    return outcome, explanation_of(sim, outcome)
 
 
-def told_of(sim: w.Sim, outcome: Outcome) -> Explanation:
+def explanation_of(sim: w.Sim, outcome: Outcome) -> Explanation:
     """What is said about an outcome that is a fault."""
     assert outcome.fault is not None
     connection: Connection = outcome.connection

@@ -34,7 +34,7 @@ from holdfast.engine.state import Engine
 from holdfast.fake_provider import Behaviour, ScriptedProvider, status
 from holdfast.sdk import api
 from holdfast.sdk.api import Holdfast
-from stories.story import SAYS, TEXT, House, bad_key, entry, keys_seen, value_of
+from stories.story import QUESTION, TEXT, House, bad_key, entry, keys_seen, value_of
 
 __all__ = [
     "CHAT",
@@ -291,10 +291,10 @@ def _text(answer: Any) -> str:
 
 _RAW: dict[Dialect, Callable[[Any, str, bool], Any]] = {
     CHAT: lambda client, model, stream: client.chat.completions.with_raw_response.create(
-        model=model, messages=SAYS, stream=stream
+        model=model, messages=QUESTION, stream=stream
     ),
     MESSAGES: lambda client, model, stream: client.messages.with_raw_response.create(
-        model=model, max_tokens=9, messages=SAYS, stream=stream
+        model=model, max_tokens=9, messages=QUESTION, stream=stream
     ),
 }
 

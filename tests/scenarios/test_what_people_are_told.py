@@ -16,7 +16,7 @@ from holdfast.cli import app
 from holdfast.core.fault_texts import NEXT, WHAT
 from holdfast.core.faults import FaultClass, Phase
 from holdfast.core.steps import Refresh, Send
-from scenarios.messages import FILE, messages, text, told_of
+from scenarios.messages import FILE, explanation_of, messages, text
 
 SHAPE = re.compile(
     r"\S.*[.?]\n\S+ → \S+ · \S+ · .+\nTried: .+\.\nNext: .+: holdfast [a-z].*(?:\n(?:The provider "
@@ -100,7 +100,7 @@ def test_every_verb_is_backed_by_an_attempt(seed: int) -> None:
         if life.outcome is None or life.outcome.fault is None:
             continue
         seen += 1
-        text, steps = str(told_of(life.sim, life.outcome)), life.sim.steps
+        text, steps = str(explanation_of(life.sim, life.outcome)), life.sim.steps
         sends = [step for step in steps if isinstance(step, Send)]
         sent = [
             attempt

@@ -28,7 +28,7 @@ from stories.faces import Face, through
 
 FAST = (0.05, 0.1, 0.2)
 """Seconds before each probe of a known-good key; the default is 0.5, 1 and 2."""
-SAYS: list[Any] = [{"role": "user", "content": "Where were we?"}]
+QUESTION: list[Any] = [{"role": "user", "content": "Where were we?"}]
 TEXT = "All quiet on the scripted side."
 
 
@@ -135,7 +135,7 @@ def ask(session: Session, model: str | None = None) -> str:
     """One turn through the OpenAI SDK, as text."""
     with openai_client(session) as client:
         return (
-            client.chat.completions.create(model=model or session.model, messages=SAYS)
+            client.chat.completions.create(model=model or session.model, messages=QUESTION)
             .choices[0]
             .message.content
             or ""
@@ -147,7 +147,7 @@ def ask_many(session: Session, count: int) -> list[str | openai.APIError]:
 
     async def all_at_once() -> list[Any]:
         async with openai.AsyncOpenAI(**session.for_openai_async()) as client:
-            turns = [client.chat.completions.create(model="m1", messages=SAYS) for _ in range(count)]
+            turns = [client.chat.completions.create(model="m1", messages=QUESTION) for _ in range(count)]
             return await asyncio.gather(*turns, return_exceptions=True)
 
     answers = asyncio.run(all_at_once())
@@ -256,7 +256,9 @@ async def _pieces(stream: Any) -> Any:
 
 async def talk_chat(client: Any, streams: bool, **more: Any) -> str:
     """A turn of chat completions."""
-    answer = await _There(client.chat.completions.create(model="m1", messages=SAYS, stream=streams, **more))
+    answer = await _There(
+        client.chat.completions.create(model="m1", messages=QUESTION, stream=streams, **more)
+    )
     if not streams:
         return str(answer.choices[0].message.content)
     return "".join([piece.choices[0].delta.content or "" async for piece in _pieces(answer)])
@@ -275,7 +277,7 @@ async def talk_responses(client: Any, streams: bool, **more: Any) -> str:
 async def talk_messages(client: Any, streams: bool, **more: Any) -> str:
     """A turn of messages."""
     answer = await _There(
-        client.messages.create(model="m1", max_tokens=100, messages=SAYS, stream=streams, **more)
+        client.messages.create(model="m1", max_tokens=100, messages=QUESTION, stream=streams, **more)
     )
     if not streams:
         return str(answer.content[0].text)

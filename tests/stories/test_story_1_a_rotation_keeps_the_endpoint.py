@@ -19,7 +19,7 @@ from holdfast.sdk.api import Holdfast
 from holdfast.store.journal_events import EventKind
 from stories.faces import with_two_workers
 from stories.story import (
-    SAYS,
+    QUESTION,
     TEXT,
     WAYS,
     House,
@@ -188,7 +188,7 @@ def test_a_fallback_is_written_down_with_its_reason_and_its_end(house: House, fa
 
 
 WITH_A_RESULT: list[Any] = [
-    *SAYS,
+    *QUESTION,
     {
         "role": "assistant",
         "content": None,
@@ -205,7 +205,7 @@ class Program:
         self.held, self.plan, self.proxy = held, plan, proxy
         self.session = held.session("work", "plan/m1")
 
-    def ask(self, messages: list[Any] = SAYS) -> str:
+    def ask(self, messages: list[Any] = QUESTION) -> str:
         """One request, and whatever is asked beside it; who answered, and who saw what."""
         self.plan.requests.clear()
         self.proxy.requests.clear()
@@ -218,7 +218,7 @@ class Program:
     @property
     def beside(self) -> int:
         """How often the plan was asked by anything but the program's own requests."""
-        return sum(json.loads(seen.body)["messages"] != SAYS for seen in self.plan.calls)
+        return sum(json.loads(seen.body)["messages"] != QUESTION for seen in self.plan.calls)
 
 
 def test_no_turn_waits_for_the_check_of_the_plan(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

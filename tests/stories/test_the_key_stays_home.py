@@ -17,7 +17,19 @@ import pytest
 from holdfast.fake_provider import Behaviour, ScriptedProvider, error_event, ok, reset, status, truncated
 from holdfast.sdk.api import Holdfast, Session
 from stories.faces import library_only
-from stories.story import SAYS, TEXT, WAYS, House, Way, ask, attempts, bad_key, entry, openai_client, value_of
+from stories.story import (
+    QUESTION,
+    TEXT,
+    WAYS,
+    House,
+    Way,
+    ask,
+    attempts,
+    bad_key,
+    entry,
+    openai_client,
+    value_of,
+)
 
 HALF = [way for way in WAYS if way.streams == way.is_async]
 
@@ -74,7 +86,7 @@ def test_a_redirect_is_not_followed_even_if_the_sdk_would(
     options = session.for_openai()
     options["http_client"].follow_redirects = True
     with openai.OpenAI(**options) as client, pytest.raises(openai.APIStatusError):
-        client.chat.completions.create(model="m1", messages=SAYS)
+        client.chat.completions.create(model="m1", messages=QUESTION)
 
 
 @pytest.mark.parametrize("way", HALF, ids=str)
@@ -201,7 +213,7 @@ def test_what_a_refusal_says_of_limits_comes_back_beside_our_error(
 async def _headers(client: Any, way: Way, came: list[set[str]]) -> str:
     """One turn whose answer's headers are looked at."""
     resource = client.messages if way.sdk is anthropic else client.chat.completions
-    raw = resource.with_raw_response.create(model="m1", messages=SAYS, max_tokens=9)
+    raw = resource.with_raw_response.create(model="m1", messages=QUESTION, max_tokens=9)
     answer = await raw if way.is_async else raw
     came.append({name.lower() for name in answer.headers})
     return TEXT
@@ -224,7 +236,9 @@ def test_no_path_leads_to_another_host(
     """The SDKs accept whole URLs where they expect a path."""
     with openai_client(session) as client:
         client.post(
-            path.format(f"127.0.0.1:{stranger.port}"), cast_to=object, body={"model": "m1", "messages": SAYS}
+            path.format(f"127.0.0.1:{stranger.port}"),
+            cast_to=object,
+            body={"model": "m1", "messages": QUESTION},
         )
     assert [seen.headers["host"] for seen in plan.requests] == [f"127.0.0.1:{plan.port}"]
 
@@ -255,7 +269,7 @@ def test_a_cookie_of_one_provider_does_not_follow_the_session_to_another(
         with openai_client(session) as client:
             for pin in ("plan/m1", "plan/m1", "other/m1"):
                 session.switch(pin)
-                client.chat.completions.create(model="m1", messages=SAYS)
+                client.chat.completions.create(model="m1", messages=QUESTION)
     assert not [seen for seen in (*plan.calls, *other.calls) if "cookie" in seen.headers]
 
 

@@ -33,7 +33,7 @@ from holdfast.fake_provider import (
 from holdfast.sdk.api import Session
 from holdfast.store.journal_events import EventKind
 from stories.faces import library_only
-from stories.story import SAYS, STREAMS, TEXT, WAYS, House, Way, bad_key, entry, kinds
+from stories.story import QUESTION, STREAMS, TEXT, WAYS, House, Way, bad_key, entry, kinds
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ BODIES: dict[str, tuple[Any, str, Callable[[Any], object]]] = {
         "for_openai",
         lambda client: client.chat.completions.create(
             model="m1",
-            messages=[*SAYS, CALLED],
+            messages=[*QUESTION, CALLED],
             tools=[{"type": "function", "function": {"name": "search", "parameters": SEARCH}}],
             extra_body={"x_vendor": {"model": "m3", "thinking": True}},
         ),
@@ -273,7 +273,7 @@ BODIES: dict[str, tuple[Any, str, Callable[[Any], object]]] = {
         anthropic,
         "for_anthropic",
         lambda client: client.messages.create(
-            model="m1", max_tokens=9, messages=SAYS, tools=[{"name": "search", "input_schema": SEARCH}]
+            model="m1", max_tokens=9, messages=QUESTION, tools=[{"name": "search", "input_schema": SEARCH}]
         ),
     ),
 }
@@ -318,7 +318,7 @@ def test_an_answer_passes_byte_for_byte(session: Session, provider: ScriptedProv
         status(200, body, {"content-type": "application/json", "x-request-id": "kept", "x-vendor": "dropped"})
     )
     with openai.OpenAI(**session.for_openai()) as client:
-        raw = client.chat.completions.with_raw_response.create(model="m1", messages=SAYS)
+        raw = client.chat.completions.with_raw_response.create(model="m1", messages=QUESTION)
     assert raw.content == body
     assert raw.headers["x-request-id"] == "kept"
     assert "x-vendor" not in raw.headers
@@ -332,7 +332,7 @@ def test_a_model_that_was_not_chosen_answers_and_the_journal_says_so(
     provider.follow([ok(model="m1-2026-01-01"), ok(model="some-other-model")])
     for model in (None, "some-other-model"):
         with openai.OpenAI(**session.for_openai()) as client:
-            raw = client.chat.completions.with_raw_response.create(model="m1", messages=SAYS)
+            raw = client.chat.completions.with_raw_response.create(model="m1", messages=QUESTION)
         assert raw.headers.get("holdfast-answered-model") == model
     assert kinds(session).count(EventKind.MODEL_DIFFERS) == 1
     assert "another model answered than the one chosen: some-other-model for m1" in session.why()

@@ -20,7 +20,7 @@ from holdfast.sdk.api import Session
 PATH = "http://holdfast.invalid/v1/chat/completions"
 
 
-def tell(line: str) -> None:
+def print_line(line: str) -> None:
     """Print it for the parent process, at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -59,7 +59,7 @@ def streams(session: Session, count: int) -> list[int]:
         client.stream("POST", PATH, json=body(session, stream=True)) as answer,
     ):
         for line in answer.iter_lines():
-            tell(line)
+            print_line(line)
         return [answer.status_code]
 
 
@@ -67,9 +67,9 @@ def main(session_id: str, job: str, count: str, pin: str | None = None) -> None:
     """Resume the session, or create it on the pin; wait for the word to go, do the job."""
     with api.open() as held:
         session = held.session(session_id, pin)
-        tell("ready")
+        print_line("ready")
         sys.stdin.readline()
-        tell(
+        print_line(
             json.dumps(
                 Counter({"turns": turns, "together": together, "streams": streams}[job](session, int(count)))
             )
