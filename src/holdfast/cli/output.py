@@ -4,7 +4,6 @@ from outside loses its control characters before it reaches a terminal."""
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -55,15 +54,19 @@ def if_any(template: str, value: object) -> str:
 
 def command_of(command: str, argument: str, options: Options) -> str:
     """Return a command line that a shell understands; options without a value are left out."""
-    words = [shlex.quote(argument)] if argument else []
+    from shlex import quote
+
+    words = []
+    if argument:
+        words.append(quote(argument))
     for name, value in options.items():
         if value is True:
             words.append(f"--{name}")
         elif isinstance(value, str):
-            words += [f"--{name}", shlex.quote(value)]
+            words += [f"--{name}", quote(value)]
         elif value:
             for text in value:
-                words += [f"--{name}", shlex.quote(text)]
+                words += [f"--{name}", quote(text)]
     return " ".join([command, *words])
 
 
