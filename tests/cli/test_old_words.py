@@ -34,7 +34,7 @@ def problems(toml: Path) -> list[tuple[str, str, str]]:
     """Return the problems of the file: location, what is wrong, and the fix."""
     with pytest.raises(ConfigError) as refused:
         load(Home.at(toml.parent))
-    return [(problem.place, problem.what, problem.fix) for problem in refused.value.problems]
+    return [(problem.location, problem.what, problem.fix) for problem in refused.value.problems]
 
 
 # What the file begins with, and for each line with an old word what has to stand there (line None: nobody

@@ -19,7 +19,8 @@ from ..core.routing import provider_of
 from ..providers import presets
 from . import old_words
 from .parse import parse
-from .positions import Lines, join
+from .positions import Lines
+from .toml_lines import join
 
 _SYNTAX = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _PROJECT_FILE = ".holdfast.toml"
@@ -66,7 +67,10 @@ def load(home: Home, *, in_use: bool = False) -> Config:
     text = read(home.config)
     if in_use and not text:
         raise ConfigError(f"{home.config} is missing or empty", next_step="holdfast init")
-    return understood(text, home.config, Lines(text, home.config.name).locate, f"{home.config} is wrong:")
+    lines = Lines(text, home.config.name)
+    config = understood(text, home.config, lines.locate, f"{home.config} is wrong:")
+    lines.read()  # now: a gateway asks on its event loop
+    return config
 
 
 def revision(home: Home) -> tuple[int, int, int] | None:

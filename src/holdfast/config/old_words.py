@@ -6,12 +6,13 @@ There is no second spelling: a file with an old word is refused with the line as
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..core.config import Locate
 from ..core.errors import Problem
-from .positions import sections
+from .positions import lines_of
+from .toml_lines import layout
 
 RENAMED: Mapping[str, str] = {"ladder": "fallback"}
 """The old names of tables in holdfast.toml, and today's."""
@@ -33,34 +34,29 @@ class OldLine(NamedTuple):
 
 def old_lines(text: str) -> list[OldLine]:
     """Return the lines of a TOML text in which an old word can be replaced."""
-    lines = []
-    for section in sections(text):
-        for offset, line in enumerate(section.lines):
-            match = _OLD_KEY.match(line)
-            if match is None or not _begins_here(section.path, section.lines[:offset]):
-                continue
-            before = line.rstrip("\r\n")
+    old, lines = [], lines_of(text)
+    for number in _top_lines(text):
+        before = lines[number - 1].rstrip("\r\n")
+        match = _OLD_KEY.match(before)
+        if match is not None:
             after = before[: match.start(2)] + RENAMED[match[2]] + before[match.end(2) :]
-            lines.append(OldLine(section.start + offset + 1, match[2], before, after))
-    return lines
+            old.append(OldLine(number, match[2], before, after))
+    return old
 
 
-def _begins_here(header: tuple[str, ...], before: list[str]) -> bool:
-    """Return whether a line that comes after `before` in its section is its header, or begins a value."""
-    import tomllib
-
-    if header:
-        return not before
-    try:
-        tomllib.loads("".join(before))
-    except tomllib.TOMLDecodeError:  # the line is part of a list or of a long string
-        return False
-    return True
+def _top_lines(text: str) -> Iterator[int]:
+    """Give the numbers of the lines that begin with a name of the whole file: of the headers, and of the keys
+    before the first header."""
+    in_table = False
+    for statement in layout(text).statements:
+        in_table = in_table or statement.is_header
+        if statement.is_header or not in_table:
+            yield statement.line
 
 
 def rewritten(text: str) -> str:
     """Return `text` with the words of today; everything else stays as it is, to the byte."""
-    lines = re.findall(r"[^\n]*\n|[^\n]+", text)
+    lines = lines_of(text)
     for old in old_lines(text):
         line = lines[old.number - 1]
         lines[old.number - 1] = line.replace(old.before, old.after, 1)

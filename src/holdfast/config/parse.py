@@ -18,7 +18,7 @@ from ..core.routes import FallbackChain
 from ..core.secret import redact
 from . import endpoints as endpoints_of
 from . import schema
-from .positions import join
+from .toml_lines import join
 
 T = TypeVar("T")
 Presets = Callable[[str], Mapping[str, object] | None]

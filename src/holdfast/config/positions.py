@@ -1,54 +1,39 @@
-"""The line of each value in a TOML text. tomllib gives no positions, so the text is read again, section by
-section."""
+"""The line of each value in a TOML text, and the text in sections."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-# What completes a text that ends inside a list, an inline table or a long string, so that it can be parsed.
-_CLOSERS = ("", "]", "]}", "}", "]]", '"""', "'''")
-
-
-def join(path: str, name: str) -> str:
-    """Return the TOML path of `name` inside the table at `path`, quoted where TOML requires it."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        name = json.dumps(name, ensure_ascii=False)
-    if not path:
-        return name
-    return f"{path}.{name}"
+from .toml_lines import layout
 
 
 class Lines:
-    """The line of each TOML path in a text. The text is read at the first question."""
+    """The line of each TOML path in a text. The text is read at the first question, or by `read`."""
 
     def __init__(self, text: str, name: str) -> None:
         self._text, self._name = text, name
 
+    def read(self) -> None:
+        """Read the text, so that no later question has to."""
+        self._lines  # noqa: B018
+
     def locate(self, path: str) -> str:
         """Return `holdfast.toml:12` for the path, or for the nearest table around it; the file's name when
         there is neither."""
-        holders = [known for known in self._lines if path == known or _is_inside(path, known)]
-        if not holders:
-            return self._name
-        return f"{self._name}:{self._lines[max(holders, key=len)]}"
+        while path:
+            if path in self._lines:
+                return f"{self._name}:{self._lines[path]}"
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self._name
 
     def __contains__(self, path: str) -> bool:
         return path in self._lines
 
     @cached_property
     def _lines(self) -> dict[str, int]:
-        """The number of the first line, counted from 1, after which a path exists."""
-        lines: dict[str, int] = {}
-        for section in sections(self._text):
-            for count in range(1, len(section.lines) + 1):
-                for path in _paths("", _parsed_so_far("".join(section.lines[:count]))):
-                    lines.setdefault(path, section.start + count)
-        return lines
+        return layout(self._text).lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,56 +46,18 @@ class Section:
     lines: list[str]
 
 
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text with their line ends. Only a line feed ends a line, as in TOML."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
 def sections(text: str) -> list[Section]:
     """Split a TOML text at its table headers. The lines of all sections together are the text."""
-    import tomllib
-
-    result = [Section((), 0, [])]
-    for number, line in enumerate(re.findall(r"[^\n]*\n|[^\n]+", text)):
-        if line.lstrip().startswith("["):
-            try:
-                tomllib.loads("".join(result[-1].lines))
-                header = tomllib.loads(line)
-            except tomllib.TOMLDecodeError:  # a bracket inside a list or a string
-                pass
-            else:
-                result.append(Section(tuple(_names(header)), number, []))
-        result[-1].lines.append(line)
-    return result
-
-
-def _names(header: Mapping[str, Any]) -> Iterator[str]:
-    """Give the names in a parsed header, from the outermost table inwards."""
-    for name, value in header.items():
-        yield name
-        if isinstance(value, Mapping):
-            yield from _names(value)
-
-
-def _is_inside(path: str, table: str) -> bool:
-    return path.startswith((f"{table}.", f"{table}["))
-
-
-def _parsed_so_far(text: str) -> Mapping[str, Any]:
-    """Return the document in a text that may end in the middle of a value; an empty one if it cannot be
-    completed."""
-    import tomllib
-
-    for closer in _CLOSERS:
-        try:
-            return tomllib.loads(f"{text}\n{closer}")
-        except tomllib.TOMLDecodeError:
-            continue
-    return {}
-
-
-def _paths(path: str, value: object) -> Iterator[str]:
-    """Give the paths of a value and of everything in it."""
-    if path:
-        yield path
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _paths(join(path, name), inner)
-    elif isinstance(value, list):
-        for position, inner in enumerate(value):
-            yield from _paths(f"{path}[{position}]", inner)
+    headers = [statement for statement in layout(text).statements if statement.is_header]
+    starts = [0, *(header.line - 1 for header in headers)]
+    paths = [(), *(header.names for header in headers)]
+    lines = lines_of(text)
+    ends = [*starts[1:], len(lines)]
+    return [
+        Section(path, start, lines[start:end]) for path, start, end in zip(paths, starts, ends, strict=True)
+    ]

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .positions import Section, join
+from .positions import Section
+from .toml_lines import join
 
 
 def provider_text(name: str, entry: Mapping[str, object]) -> str:
