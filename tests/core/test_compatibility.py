@@ -6,15 +6,14 @@ import pytest
 
 from holdfast.core.compatibility import confirm_model, dialect_for, same_model
 from holdfast.core.errors import CannotHandOver, ModelDropped
-from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Provider, ProviderName
+from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 
 
 def entry(name: str, *dialects: Dialect) -> Provider:
-    return Provider(
-        ProviderName(name), tuple(Endpoint(f"https://{name}.example", dialect) for dialect in dialects)
-    )
+    endpoints = tuple(Endpoint(f"https://{name}.example", dialect) for dialect in dialects)
+    return Provider(ProviderName(name), endpoints, (Key(ProviderName(name), "K", "env:K"),))
 
 
 def chosen_at_maker(model: str, **answers_as: str) -> Connection:

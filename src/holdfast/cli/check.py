@@ -76,20 +76,34 @@ def _steps(context: CliContext, text: str) -> Iterator[Step]:
     yield Step("resolve", ok=True, what=f"provider '{provider.name}', {', '.join(_places(provider))}")
     readable, reading = _read_keys(context, provider)
     yield from reading
-    for dialect in provider.dialects:
+    dialects = _asked(provider, readable)
+    for dialect in dialects:
         yield _listing(context, provider, dialect, readable=readable, pin=pin)
     if pin is None:
         yield Step(
             "call", ok=True, what=f"not made: a call needs a model (holdfast check {provider.name}/MODEL)"
         )
     else:
-        yield from _call(context, provider, pin)
+        yield from _call(context, provider, dialects[0], pin.model)
+
+
+def _asked(provider: Provider, readable: list[Key]) -> list[Dialect]:
+    """Return the dialects that the provider serves with a key that can be read, or without any."""
+    return [
+        dialect
+        for dialect in provider.served()
+        if provider.takes_no_key(dialect) or any(key in readable for key in provider.keys_for(dialect))
+    ]
 
 
 def _places(provider: Provider) -> Iterator[str]:
     """Yield the address of each dialect, and those where single keys are used instead."""
+    unbound = any(not key.endpoints for key in provider.keys)
     for endpoint in provider.endpoints:
-        yield f"{endpoint.dialect} at {endpoint.url}"
+        if unbound or provider.takes_no_key(endpoint.dialect) or not provider.served():
+            yield f"{endpoint.dialect} at {endpoint.url}"
+        else:
+            yield f"{endpoint.dialect} at {endpoint.url} (without a key)"
     for key in provider.keys:
         for endpoint in key.endpoints:
             yield f"{endpoint.dialect} with key '{key.label}' at {endpoint.url}"
@@ -135,7 +149,7 @@ def _read_keys(context: CliContext, provider: Provider) -> tuple[list[Key], list
             steps.append(_key_step(key, f"may be in the wrong place: {wrong.what}{step}", note=True))
     if missing and not readable:
         raise missing[0]
-    if not provider.keys and not any(provider.takes_no_key(dialect) for dialect in provider.dialects):
+    if not provider.served():
         raise ConfigError(
             f"provider '{provider.name}' has no key",
             next_step=f"holdfast key add {provider.name} --from env:VARIABLE",
@@ -175,8 +189,8 @@ def _about_model(model: str, listed: tuple[str, ...]) -> str:
     return f", '{model}' is not one of them{if_any('; similar: {}', near)}"
 
 
-def _call(context: CliContext, provider: Provider, pin: Pin) -> Iterator[Step]:
-    """Make one call on this pin, with the usual recovery but no fallback. Raises Refused."""
+def _call(context: CliContext, provider: Provider, dialect: Dialect, model: str) -> Iterator[Step]:
+    """Make one call in this dialect, with the usual recovery but no fallback. Raises Refused."""
     from ..core.compatibility import confirm_model
     from ..core.routes import Route
     from ..engine.check import check_route
@@ -184,7 +198,7 @@ def _call(context: CliContext, provider: Provider, pin: Pin) -> Iterator[Step]:
 
     with open_home(store=context.store, vault=context.vault) as holdfast:
         engine = holdfast.engine
-        route = Route.build(provider, provider.dialects[0], pin.model)
+        route = Route.build(provider, dialect, model)
         request, outcome, answer = check_route(engine, route, engine.config().settings)
         if outcome.fault is not None or answer is None:
             explanation = request.explanation()

@@ -22,7 +22,7 @@ from ..distribution import DISTRIBUTION, namesake, without_namesake_command
 from ..store.base import Store
 from .context import CliContext
 from .doctor_files import Finding, check_files, check_store, move_damaged_store
-from .endpoints import endpoints_of, misplaced, step_for
+from .endpoints import dialects_without_key, endpoints_of, misplaced, step_for
 from .output import clock, count, if_any, json_option, say, show_json
 
 _MOST_SKEW = 60.0
@@ -157,6 +157,10 @@ class _Examination:
         for provider in self.config.providers.values():
             for key in provider.keys:
                 yield from self.key(provider, key)
+            keyless = dialects_without_key(provider)
+            if keyless:
+                what = f"provider '{provider.name}' has no key for {', '.join(keyless)}"
+                yield Finding("key", "note", what, f"holdfast key add {provider.name} --from env:NAME")
 
     def key(self, provider: Provider, key: Key) -> Iterator[Finding]:
         """Read one key, and look at where it would go."""

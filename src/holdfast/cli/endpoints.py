@@ -13,8 +13,8 @@ from .output import if_any, say
 from .references import is_free_to_read
 
 if TYPE_CHECKING:
-    from ..core.identity import Endpoint, Key, Provider
-    from ..core.known_hosts import Misplaced
+    from ..core.identity import Dialect, Endpoint, Key, Provider
+    from ..providers.misplaced import Misplaced
 
 
 @click.command()
@@ -116,11 +116,16 @@ def step_for(provider: Provider, key: Key, wrong: Misplaced) -> str:
 def misplaced(context: CliContext, provider: Provider, key: Key) -> Misplaced | None:
     """Return why a key seems to belong to another provider; None where it does not, or cannot be read."""
     from ..core.errors import SecretMissing
-    from ..core.known_hosts import places_of
     from ..providers import presets
+    from ..providers.misplaced import places_of
 
     try:
         secret = context.vault.secret(key)
     except SecretMissing:
         return None
     return presets.misplaced(secret.starts_with, places_of(provider, key))
+
+
+def dialects_without_key(provider: Provider) -> list[Dialect]:
+    """Return the dialects that the provider has an address for, and no key."""
+    return [dialect for dialect in provider.dialects if dialect not in provider.served()]

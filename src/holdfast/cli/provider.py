@@ -115,8 +115,7 @@ def _check_address(name: str, entry: dict[str, object], endpoints: Sequence[str]
 
 def _next_step(provider: Provider) -> str:
     """Return the line with the next command for a new provider."""
-    works_without_key = all(provider.takes_no_key(dialect) for dialect in provider.dialects)
-    if not provider.keys and not works_without_key:
+    if not provider.served():
         step = f"holdfast key add {provider.name} --from env:VARIABLE"
         return f"  next: {step}   (without --from it asks for the key)"
     model = next(iter(provider.models or ()), "")

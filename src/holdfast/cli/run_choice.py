@@ -101,6 +101,7 @@ def choice_of(holdfast: Holdfast, harness: Harness, *, session: str, pin: Pin, k
         [other for other in config.providers.values() if other is not provider],
         wire=harness.wire,
         known_at=config.known_at,
+        only_key=key,
     )
     _check_offered(provider, pin)
     route = route_for(config, pin, dialect, key)

@@ -13,7 +13,7 @@ from .known_hosts import more_dialects
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A model that can be chosen. `dialects` are those that the provider speaks and the reader can use, in
+    """A model that can be chosen. `dialects` are those that the provider serves and the reader can use, in
     the reader's order; requests go to `endpoint`, that of the first one. `why_not` says why the model cannot
     be reached ("" when it can)."""
 
@@ -34,22 +34,24 @@ def options(
     offers what was discovered. A discovered name that no pin can write is left out."""
     offered: list[Option] = []
     for provider in config.providers.values():
-        dialects = _common(provider, speaks)
+        dialects = _common(provider.served(), speaks)
         endpoint = _endpoint(provider, dialects)
-        why_not = _why_not(config, provider, dialects, speaks or ())
+        why_not = ""
+        if not dialects:
+            why_not = _why_not(config, provider, speaks)
         for model, declared in _models(provider, discovered.get(provider.name, ())):
             pin = Pin(provider.name, model)
             offered.append(Option(pin, dialects, declared, why_not=why_not, endpoint=endpoint))
     return offered
 
 
-def _common(provider: Provider, speaks: Collection[Dialect] | None) -> tuple[Dialect, ...]:
-    """Return the dialects that both speak: in the reader's order if it has one, else in the provider's."""
+def _common(dialects: tuple[Dialect, ...], speaks: Collection[Dialect] | None) -> tuple[Dialect, ...]:
+    """Return those of the dialects that a reader speaks: in its order if it has one, else in theirs."""
     if speaks is None:
-        return provider.dialects
+        return dialects
     if isinstance(speaks, tuple):
-        return tuple(dialect for dialect in speaks if dialect in provider.dialects)
-    return tuple(dialect for dialect in provider.dialects if dialect in speaks)
+        return tuple(dialect for dialect in speaks if dialect in dialects)
+    return tuple(dialect for dialect in dialects if dialect in speaks)
 
 
 def _endpoint(provider: Provider, dialects: tuple[Dialect, ...]) -> Endpoint | None:
@@ -70,16 +72,14 @@ def _models(provider: Provider, discovered: Collection[str]) -> list[tuple[str, 
     return declared + [(model, False) for model in others if can_be_pinned(model)]
 
 
-def _why_not(
-    config: Config, provider: Provider, dialects: tuple[Dialect, ...], wanted: Collection[Dialect]
-) -> str:
-    """Return why a reader cannot reach the provider; empty when it can."""
-    if not dialects:
-        spoken = f"it speaks {', '.join(provider.dialects)} only"
-        more = more_dialects(config.known_at, provider, wanted)
-        if more is None:
-            return spoken
-        return f"{spoken} (preset '{more.preset}' knows more of its host: {more.command})"
-    if not any(provider.keys_for(d) or provider.takes_no_key(d) for d in dialects):
-        return f"it has no key (holdfast key add {provider.name} --from env:NAME)"
-    return ""
+def _why_not(config: Config, provider: Provider, speaks: Collection[Dialect] | None) -> str:
+    """Return why a reader cannot reach the provider, which serves none of its dialects."""
+    spoken = _common(provider.dialects, speaks)
+    if spoken:
+        which = f" for {', '.join(spoken)}" if provider.keys else ""
+        return f"it has no key{which} (holdfast key add {provider.name} --from env:NAME)"
+    text = f"it speaks {', '.join(provider.dialects)} only"
+    more = more_dialects(config.known_at, provider, speaks or ())
+    if more is None:
+        return text
+    return f"{text} (preset '{more.preset}' knows more of its host: {more.command})"

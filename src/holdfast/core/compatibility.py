@@ -48,19 +48,22 @@ def dialect_for(
     *,
     wire: str = "",
     known_at: KnownAt = knows_none,
+    only_key: str | None = None,
 ) -> Dialect:
-    """Return the first dialect in the harness's order that the provider has.
+    """Return the first dialect in the harness's order that the provider serves; with `only_key`, if it can,
+    with that key: else the route refuses the key.
 
-    Raises CannotHandOver that names both sides, and what would help: a dialect that a preset has at the
-    provider's host, or one of the `others`. `wire` names what the harness speaks where that is none of our
-    dialects."""
-    for dialect in speaks:
-        if dialect in provider.dialects:
-            return dialect
-    fitting = [other for other in others if set(other.dialects) & set(speaks)]
+    Raises CannotHandOver that names both sides, and what would help: a key, a dialect that a preset has at
+    the provider's host, or one of the `others`. `wire` names what the harness speaks where that is none of
+    our dialects."""
+    for served in (provider.served(only_key), provider.served()):
+        for dialect in speaks:
+            if dialect in served:
+                return dialect
+    fitting = [other for other in others if set(other.served()) & set(speaks)]
     details = []
     for other in fitting:
-        common = [dialect for dialect in other.dialects if dialect in speaks]
+        common = [dialect for dialect in other.served() if dialect in speaks]
         details.append(f"of your providers, '{other.name}' speaks {', '.join(common)}")
     step = f"holdfast models --harness {harness}"
     more = more_dialects(known_at, provider, speaks)
@@ -71,6 +74,9 @@ def dialect_for(
     else:
         step += " --all   (none of your providers speaks that; it shows why)"
     spoken, offered = ", ".join(speaks) or wire, ", ".join(provider.dialects)
+    if any(dialect in provider.dialects for dialect in speaks):
+        offered = "no key for that"
+        step = f"holdfast key add {provider.name} --from env:NAME"
     what = f"{harness} speaks {spoken}; provider '{provider.name}' has {offered}"
     raise CannotHandOver(what, details=details, next_step=step)
 

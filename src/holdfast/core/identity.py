@@ -277,7 +277,14 @@ class Provider:
 
     def keys_for(self, dialect: Dialect) -> tuple[Key, ...]:
         """Return the keys that may speak `dialect`: a key with endpoints of its own is bound to these."""
-        return tuple(key for key in self.keys if self.endpoint_for(dialect, key) is not None)
+        places = [(key, self.endpoint_for(dialect, key)) for key in self.keys]
+        return tuple(key for key, endpoint in places if endpoint and endpoint.auth is not Auth.NONE)
+
+    def served(self, only_key: str | None = None) -> tuple[Dialect, ...]:
+        """Return the dialects that can be asked in: without a key, or with one (`only_key`: with that
+        one)."""
+        chosen = {key for key in self.keys if only_key in (None, key.label)}
+        return tuple(d for d in self.dialects if self.takes_no_key(d) or chosen & {*self.keys_for(d)})
 
     def takes_no_key(self, dialect: Dialect) -> bool:
         """Return whether the endpoint of this dialect says `auth = "none"`."""
@@ -318,6 +325,8 @@ class Connection:
         endpoint = _endpoint_of(self.provider, self.dialect, self.key)
         if (self.key is None) != (endpoint.auth is Auth.NONE):
             what = f"provider '{self.provider.name}' needs a key"
+            if self.provider.keys and not self.provider.keys_for(self.dialect):
+                what += f" for {self.dialect}: its keys are for {', '.join(self.provider.served())} only"
             if endpoint.auth is Auth.NONE:
                 what = f"provider '{self.provider.name}' takes no key (auth = \"none\")"
             raise IdentityError(what, next_step=f"holdfast key add {self.provider.name} --from env:NAME")

@@ -43,7 +43,7 @@ def _choosing_a_key(provider: Provider, pin: Pin, labels: Sequence[str]) -> str:
         return f"{again} --key {labels[0]}"
     if labels:
         return f"{again} --key LABEL"
-    if any(provider.takes_no_key(dialect) for dialect in provider.dialects):
+    if provider.served():
         return again
     return f"holdfast key add {provider.name} --from env:VARIABLE   (then: {again})"
 

@@ -62,7 +62,7 @@ def refresh_provider(vault: Vault, store: Store, provider: Provider) -> None:
     """Ask a provider for its models at its first endpoint that lists any, and store them. Raises the first
     HoldfastError if no endpoint does; no key is blamed."""
     first: HoldfastError | None = None
-    for dialect in provider.dialects:
+    for dialect in provider.served() or provider.dialects[:1]:
         try:
             refresh(vault, store, provider, dialect)
         except HoldfastError as error:

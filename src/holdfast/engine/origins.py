@@ -212,7 +212,7 @@ def _dialect(config: Config, provider: Provider, attempts: Sequence[Event[Attemp
         return Field("dialect", str(attempts[-1].detail.dialect), SetBy.REQUEST, "the last request's client")
     location = config.locate(join("provider", provider.name))
     origin = Origin(SetBy.FILE, f"provider '{provider.name}' ({location})", location)
-    return origin.field("dialect", ", ".join(provider.dialects))
+    return origin.field("dialect", ", ".join(provider.served() or provider.dialects))
 
 
 def _past_address(config: Config, pin: Pin, url: str, dialect: str) -> Origin:

@@ -35,7 +35,8 @@ def obstacle(config: Config, session: Session) -> HoldfastError | None:
     dialect of its provider."""
     first: HoldfastError | None = None
     try:
-        for dialect in provider_of(config, session.pin, session.key).dialects:
+        provider = provider_of(config, session.pin, session.key)
+        for dialect in provider.served(session.key) or provider.dialects:
             try:
                 route_for(config, session.pin, dialect, session.key)
                 return None

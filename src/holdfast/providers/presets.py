@@ -9,7 +9,8 @@ from typing import Any
 from ..core.config import near
 from ..core.errors import IdentityError
 from ..core.identity import Auth, Dialect, Endpoint, is_loopback
-from ..core.known_hosts import KnownHost, Misplaced
+from ..core.known_hosts import KnownHost
+from .misplaced import Misplaced
 
 
 @cache
