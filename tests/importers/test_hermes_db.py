@@ -247,8 +247,9 @@ def test_healing_happens_wholly_or_not_at_all(
     home: Path, changes: dict[str, tuple[str | None, str]], check: object, message: str
 ) -> None:
     before, names = (home / "state.db").read_bytes(), listing(home)
-    with pytest.raises(HoldfastError, match=message):
+    with pytest.raises(HoldfastError, match=message) as refusal:
         hermes_db.heal(home, changes, check)  # type: ignore[arg-type]
+    assert (refusal.value.next_step or "").startswith(f"holdfast heal hermes --home {home}")
     assert ((home / "state.db").read_bytes(), listing(home)) == (before, names)
 
 

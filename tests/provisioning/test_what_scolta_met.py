@@ -154,7 +154,8 @@ def test_row_12_a_blocked_key_is_recognised_by_its_words(rig: Rig) -> None:
         "Authentication Error, Key is blocked. Update via `/key/unblock` if you're an admin.",
     )
     assert after_refusal(rig, blocked) == ("auth_rejected", (State.DEGRADED, "key_dead"))
-    assert "Key is blocked" in rig.record().detail
+    detail = rig.record().detail
+    assert "Key is blocked" in detail
 
 
 def test_row_13_a_model_withdrawn_after_it_was_chosen_is_resolved_again_once(rig: Rig) -> None:

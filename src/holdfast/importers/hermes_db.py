@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 from .._files import cannot, creating, quoted, replacing, write_private
 from ..core.errors import ConfigError, HoldfastError
+from .hermes_home import heal_command
 from .hermes_running import STOP_HERMES, InUse, refuse_while_running
 from .names import numbered
 from .read_files import mapping, table_of
@@ -79,10 +80,10 @@ def heal(home: Path, changes: Changes, check: Check) -> Path:
             connection = open_files.enter_context(closing(_connect_alone(database)))
             _refuse_triggers(connection, database)
             backup = _backup(original, database)
-            _commit(connection, changes, check, backup)
+            _commit(connection, changes, check, backup, again=heal_command(home))
     except sqlite3.Error as error:
         raise ConfigError(
-            f"{database} cannot be healed: {error}; nothing was changed", next_step="holdfast heal hermes"
+            f"{database} cannot be healed: {error}; nothing was changed", next_step=heal_command(home)
         ) from None
     except OSError as error:
         raise ConfigError(
@@ -105,7 +106,7 @@ def undo(home: Path) -> tuple[Path, list[str]]:
     database = _database_of(home)
     receipts = sorted(database.parent.glob(f"{database.name}.{_MARK}-*.json"))
     if not receipts:
-        raise ConfigError(f"there is no backup of ours beside {database}", next_step="holdfast heal hermes")
+        raise ConfigError(f"there is no backup of ours beside {database}", next_step=heal_command(home))
     latest = receipts[-1]
     receipt, backup = _read_receipt(latest), latest.with_suffix("")
     refuse_while_running(home)
@@ -219,10 +220,12 @@ def _backup(original: Any, database: Path) -> Path:
     return path
 
 
-def _commit(connection: sqlite3.Connection, changes: Changes, check: Check, backup: Path) -> None:
+def _commit(
+    connection: sqlite3.Connection, changes: Changes, check: Check, backup: Path, *, again: str
+) -> None:
     """Write the changes and the receipt in one transaction; on any error roll back and remove the backup."""
     try:
-        _write(connection, changes, check)
+        _write(connection, changes, check, again=again)
         _write_receipt(backup, changes, "")
         connection.execute("COMMIT")
     except BaseException:
@@ -233,7 +236,8 @@ def _commit(connection: sqlite3.Connection, changes: Changes, check: Check, back
         raise
 
 
-def _write(connection: sqlite3.Connection, changes: Changes, check: Check) -> None:
+def _write(connection: sqlite3.Connection, changes: Changes, check: Check, *, again: str) -> None:
+    """Write the changes and check them; the errors name `again`, the command that looks anew."""
     connection.execute("BEGIN IMMEDIATE")
     for session, (before, after) in changes.items():
         done = connection.execute(
@@ -243,13 +247,13 @@ def _write(connection: sqlite3.Connection, changes: Changes, check: Check) -> No
         if done.rowcount != 1:
             raise InUse(
                 f"session {session} has changed meanwhile; nothing was changed",
-                next_step="holdfast heal hermes",
+                next_step=again,
             )
     wrong = check(_rows(connection))
     if wrong:
         raise HoldfastError(
             f"the result would be wrong: {wrong}; nothing was changed",
-            next_step="holdfast heal hermes --json",
+            next_step=f"{again} --json",
         )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from .._files import quoted
 from ..core.errors import ConfigError
 from ..core.identity import Dialect
 from .base import DIALECTS, FoundKey, literal, variable
@@ -109,6 +110,13 @@ def plain(url: str) -> str:
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
     """Return HERMES_HOME, else ~/.hermes."""
     return Path(environ.get("HERMES_HOME") or "~/.hermes").expanduser()
+
+
+def heal_command(path: Path) -> str:
+    """Return the command that looks at this home again."""
+    if path == default_path():
+        return "holdfast heal hermes"
+    return f"holdfast heal hermes --home {quoted(path)}"
 
 
 def read_home(path: Path, environ: Mapping[str, str] = os.environ) -> HermesHome:
