@@ -48,21 +48,18 @@ class SearchApp:
 
     def search(self, query: str) -> Page:
         """A page, always: with the models where they are there."""
-        terms, lost = self._said(
+        terms, lost = self._ask(
             "expand", f"Other words for this search, one a line, no more than five: {query}"
         )
         words = [query, *(line.strip("-• ") for line in terms.splitlines() if line.strip())]
-        found = [
-            line
-            for line in self.corpus
-            if any(word.lower() in line.lower() for one in words for word in one.split())
-        ]
-        summary, also_lost = (
-            self._said("summarise", "Summarise in one sentence:\n" + "\n".join(found)) if found else ("", "")
-        )
-        return Page(words, found, summary, lost or also_lost)
+        wanted = {part.lower() for word in words for part in word.split()}
+        hits = [line for line in self.corpus if any(word in line.lower() for word in wanted)]
+        summary = also_lost = ""
+        if hits:
+            summary, also_lost = self._ask("summarise", "Summarise in one sentence:\n" + "\n".join(hits))
+        return Page(words, hits, summary, lost or also_lost)
 
-    def _said(self, role: str, prompt: str) -> tuple[str, str]:
+    def _ask(self, role: str, prompt: str) -> tuple[str, str]:
         """What the role's model says; or nothing, and why. A model that was withdrawn is replaced once,
         within the same page."""
         notice = ""

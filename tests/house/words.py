@@ -1,8 +1,7 @@
-"""The words that we no longer use, as data, and where they still stand.
+"""The words that we no longer use, as data, and the search for them.
 
 `python tests/house/words.py [PATH ...]` lists them for the whole project or for some files and folders of it.
-tests/house/test_the_words.py holds the limits. On the left is what is gone or going, on the right what we say
-instead.
+tests/house/test_the_words.py keeps them out. On the left is what is gone, on the right what we say instead.
 """
 
 from __future__ import annotations

@@ -125,7 +125,11 @@ STORED: list[tuple[str, str, Detail]] = [
     ),
     ("removed", "{}", SessionRemoved()),
     ("model-differs", '{"chosen": "m1", "answered": "m0"}', ModelDiffered("m1", "m0")),
-    ("provisioned", '{"state": "ready", "reason": "", "told": ""}', ProvisioningChanged("ready", "", "")),
+    (
+        "provisioned",
+        '{"state": "degraded", "reason": "key_dead", "told": "blocked"}',
+        ProvisioningChanged("degraded", "key_dead", message="blocked"),
+    ),
 ]
 
 # As another release may write them, or a hand.

@@ -25,19 +25,7 @@ def play(stage: Stage) -> None:
         "provider refused."
     )
     show.scene(3, "A half-finished set-up heals, and costs one trial", intro)
-    gateway = AmazeePlane(
-        models={
-            "claude-sonnet-4-20250514": "chat",
-            "claude-sonnet-4-5": "chat",
-            "claude-haiku-4-5": "chat",
-            "titan-embed-2": "embedding",
-        }
-    )
-    gateway.value = lambda *_: key_of("trial")
-    gateway.lists_openly = False
-    provider = ScriptedProvider(gateway, models=None)
-    stage.providers.append(provider)
-    gateway.root = provider.root
+    provider, gateway = _service(stage)
     show.step("program", f"asks for '{_NAME}', ready to answer and to expand a query")
     show.step("holdfast", _asked(stage, provider, consent=None))
     show.promise(
@@ -85,6 +73,24 @@ def play(stage: Stage) -> None:
         evidence,
     )
     _withdrawn(stage, gateway)
+
+
+def _service(stage: Stage) -> tuple[ScriptedProvider, AmazeePlane]:
+    """Return a service that makes trial keys, and its control plane."""
+    gateway = AmazeePlane(
+        models={
+            "claude-sonnet-4-20250514": "chat",
+            "claude-sonnet-4-5": "chat",
+            "claude-haiku-4-5": "chat",
+            "titan-embed-2": "embedding",
+        }
+    )
+    gateway.value = lambda *_: key_of("trial")
+    gateway.lists_openly = False
+    provider = ScriptedProvider(gateway, models=None)
+    stage.providers.append(provider)
+    gateway.root = provider.root
+    return provider, gateway
 
 
 def _withdrawn(stage: Stage, gateway: AmazeePlane) -> None:

@@ -59,9 +59,8 @@ def read(database: Path) -> list[dict[str, Any]]:
             next_step="hermes sessions list   (shows if hermes itself can read them)",
         ) from None
     except OSError as error:
-        raise ConfigError(
-            f"cannot read {database}: {error.strerror}", next_step=f"ls -l {quoted(database)}"
-        ) from None
+        step = f"ls -l {quoted(database)}"
+        raise ConfigError(f"cannot read {database}: {error.strerror}", next_step=step) from None
 
 
 def heal(home: Path, changes: Changes, check: Check) -> Path:

@@ -229,12 +229,12 @@ class AnswerTruncated(NamedTuple):
 
 
 class ProvisioningChanged(NamedTuple):
-    """The provider in the event's pin reached the provisioning `state`, for `reason`. `told` is the service's
-    text."""
+    """The provider in the event's pin reached the provisioning `state`, for `reason`; `message` is the text
+    of its service."""
 
     state: str
     reason: str
-    told: str
+    message: str
     more: More = ()
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from ..core.faults import Fault, FaultClass
 from ..core.identity import Dialect
-from .journal_events import KINDS, Attempted, Detail, Event, EventKind, UnknownEvent
+from .journal_events import KINDS, Attempted, Detail, Event, EventKind, ProvisioningChanged, UnknownEvent
 from .stored_faults import dump_fault, load_fault
 
 _STORED_KINDS: Mapping[str, str] = {EventKind.FELL_BACK: "stood-in"}
@@ -57,10 +57,16 @@ _FORMS: Mapping[object, _Form] = {
 }
 
 
+_STORED_NAMES: Mapping[tuple[type, str], str] = {(ProvisioningChanged, "message"): "told"}
+"""Fields that have their older word in the database."""
+
+
 class _Field(NamedTuple):
-    """A field of an event: its stored form, and `always` if it is stored also with its default."""
+    """A field of an event: its name in the database, its stored form, and `always` if it is stored also with
+    its default."""
 
     name: str
+    stored_name: str
     form: _Form
     always: bool
 
@@ -71,7 +77,13 @@ def _fields(made: type) -> tuple[_Field, ...]:
     types = get_type_hints(made)
     taken = [field for field in inspect.signature(made).parameters.values() if field.name != "more"]
     return tuple(
-        _Field(field.name, _FORMS[types[field.name]], always=field.default is field.empty) for field in taken
+        _Field(
+            field.name,
+            _STORED_NAMES.get((made, field.name), field.name),
+            _FORMS[types[field.name]],
+            always=field.default is field.empty,
+        )
+        for field in taken
     )
 
 
@@ -83,12 +95,12 @@ def stored(detail: Detail) -> dict[str, object]:
         return dict(detail.values)
     made: type = type(detail)
     values: dict[str, object] = {}
-    for name, form, always in _fields(made):
+    for name, stored_name, form, always in _fields(made):
         value = getattr(detail, name)
         if value is not None and form.write is not None:
-            values[name] = form.write(value)
+            values[stored_name] = form.write(value)
         elif always or value != form.absent:
-            values[name] = value
+            values[stored_name] = value
     values.update(detail.more)
     return values
 
@@ -123,8 +135,8 @@ def read(kind: str, values: Mapping[str, object]) -> Detail:
     if made is None:
         return UnknownEvent(kind, more)
     fields: dict[str, object] = {}
-    for name, form, _ in _fields(made):
-        value = more.pop(name, None)
+    for name, stored_name, form, _ in _fields(made):
+        value = more.pop(stored_name, None)
         if value is None:
             fields[name] = form.absent
         elif type(value) in form.plain:
@@ -132,7 +144,7 @@ def read(kind: str, values: Mapping[str, object]) -> Detail:
         else:
             fields[name] = loaded = _read_value(form, value)
             if form.write is None or loaded is None or form.write(loaded) != value:
-                more[name] = value
+                more[stored_name] = value
     detail: Detail = made(**fields, more=tuple(more.items()))
     return detail
 

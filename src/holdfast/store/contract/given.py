@@ -41,13 +41,13 @@ class ManualClock:
 
 
 def worked(at: float = START, *, model: str = "m", account: str = "", durable: bool = True) -> KeySucceeded:
-    return KeySucceeded(FP, URL, model, account, at, durable)
+    return KeySucceeded(FP, URL, model, account, at=at, durable=durable)
 
 
 def cooled(
     subject: str = KEY, *, until: float = START + 60, since: float = START, level: int = 1
 ) -> CooldownStarted:
-    return CooldownStarted(Cooldown(subject, until, since, level, FAULT))
+    return CooldownStarted(Cooldown(subject, until, since, level=level, fault=FAULT))
 
 
 def written_by_older_software(session_id: str, pin: str = "custom/m") -> Session:

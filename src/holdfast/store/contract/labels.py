@@ -23,12 +23,12 @@ RELABELLED = KeysRelabelled(before="k2", key="file-1")
 class LabelContract(OpenedStore):
     """The behaviour of `relabel_once`."""
 
-    def saved(self, store: Store, *sessions: Session) -> None:
+    def save(self, store: Store, sessions: Sequence[Session]) -> None:
         for session in sessions:
             store.save_session(session, None)
 
     def test_labels_are_replaced_once_and_nothing_else_of_a_session_is(self, store: Store) -> None:
-        self.saved(store, CHOSE, KEPT, NEITHER, replace(written_by_older_software("broken"), key="k1"))
+        self.save(store, [CHOSE, KEPT, NEITHER, replace(written_by_older_software("broken"), key="k1")])
         asked: list[set[str]] = []
 
         def relabel(
@@ -51,7 +51,7 @@ class LabelContract(OpenedStore):
 
     def test_a_choice_that_changed_with_its_provider_s_name_is_told_apart(self, store: Store) -> None:
         again, other = replace(CHOSE, id="again"), replace(CHOSE, id="other", pin=Pin.parse("q/m"))
-        self.saved(store, CHOSE, again, other)
+        self.save(store, [CHOSE, again, other])
         store.rename_provider("p", "new")
         renamed = store.session("again")
         assert renamed is not None
@@ -66,7 +66,7 @@ class LabelContract(OpenedStore):
         assert asked == [{"chose"}]
 
     def test_what_could_not_be_decided_is_asked_again(self, store: Store) -> None:
-        self.saved(store, CHOSE)
+        self.save(store, [CHOSE])
 
         def interrupted(*_: object) -> list[tuple[Session, Event[Detail]]]:
             raise KeyboardInterrupt

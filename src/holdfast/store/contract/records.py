@@ -96,7 +96,7 @@ class RecordContract(OpenedStore):
 
     def test_a_token_is_kept_as_its_hash_and_revoked_once(self, store: Store, clock: ManualClock) -> None:
         bound, free = (
-            Token("t1", "hash-1", "laptop", "s", START),
+            Token("t1", "hash-1", "laptop", session="s", created_at=START),
             Token("t2", "hash-2", "ci", created_at=START + 1),
         )
         store.add_token(free)

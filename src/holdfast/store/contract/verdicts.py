@@ -30,7 +30,9 @@ class VerdictContract(OpenedStore):
     def test_a_refusal_keeps_what_worked_before_and_the_latest_refusal_counts(self, store: Store) -> None:
         store.apply([KeyFailed(FP, URL, FaultClass.AUTH_REJECTED, START + 9), worked(START)], START)
         store.apply([KeyFailed(FP, URL, FaultClass.AUTH_EXPIRED, START + 3)], START)
-        assert store.evidence() == [Evidence(FP, URL, START, START, FaultClass.AUTH_REJECTED, START + 9)]
+        assert store.evidence() == [
+            Evidence(FP, URL, START, START, last_fault=FaultClass.AUTH_REJECTED, last_fault_at=START + 9)
+        ]
 
     def test_a_key_has_its_evidence_at_each_url_apart(self, store: Store) -> None:
         elsewhere = "https://eu.example/v1"
