@@ -174,7 +174,8 @@ def positional_calls(sources: Iterable[Source]) -> Iterator[Offence]:
     """Find calls of functions and classes of our own that pass more than four arguments by position.
 
     A call counts as ours by its name: one that the package defines and the module has not imported from
-    elsewhere. Unpacked arguments (`*rest`) count as one."""
+    elsewhere. Unpacked arguments (`*rest`) count as one.
+    """
     sources = list(sources)
     ours = _definitions(sources) | {"cls"}
     for source in sources:
@@ -451,6 +452,8 @@ def main(arguments: list[str]) -> None:
     folder = "".join(arguments[:1]).removeprefix("src/holdfast").strip("/")
     sources = read()
     inside = [source for source in sources if f"{source.name}/".startswith(f"{folder}/".lstrip("/"))]
+    if not inside:
+        sys.exit(f"the package has no folder or module '{folder}' (only the product's source is measured)")
     paths = {source.path for source in inside}
     for name, measure in MEASURES.items():
         offences = [offence for offence in measure(sources) if offence.file in paths]
