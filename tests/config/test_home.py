@@ -323,19 +323,6 @@ def test_a_rename_that_cannot_be_changes_nothing(example: Home, old: str, new: s
     assert SecretsFile(example.secrets).get("router", "b") == Secret("value-of-router")
 
 
-def test_a_layout_that_cannot_be_edited_safely_is_left_to_the_user(home: Home) -> None:
-    home.config.parent.mkdir()
-    text = 'provider.a.url = "https://x.example/v1"\n'
-    home.config.write_text(text)
-    for edit in (
-        lambda: config_file.rename_provider(home, "a", "b"),
-        lambda: config_file.remove_provider(home, "a"),
-    ):
-        with pytest.raises(ConfigError, match="cannot be edited safely; nothing was changed"):
-            edit()
-    assert home.config.read_text() == text
-
-
 def test_a_removed_provider_takes_its_tables_and_kept_keys_and_leaves_the_next_one_s_comment(
     example: Home,
 ) -> None:

@@ -5,8 +5,7 @@ be edited safely is refused with the command that opens it in an editor."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from .._files import locked, quoted, write_private
 from ..core.config import Config, near
@@ -14,37 +13,44 @@ from ..core.errors import ConfigError
 from ..core.identity import Pin, Provider, ProviderName
 from ..core.secret import Secret
 from ..credentials.secrets_file import SecretsFile
-from .home import Home, document_of, read, understood
-from .positions import Lines, sections
-from .toml_text import document_renamed, item, last_comment, provider_text, put, section_renamed
+from .home import Home, byte_order_mark, read, understood
+from .positions import Lines
+from .toml_draft import Draft
+from .toml_text import with_line_ends_of
 
 
 def add_provider(home: Home, name: str, entry: Mapping[str, object]) -> Config:
     """Write `[provider.NAME]` at the end of the file. Raises ConfigError when the name is taken or the entry
     is wrong."""
 
-    def change(text: str, config: Config) -> str:
+    def change(draft: Draft, config: Config) -> None:
         if ProviderName(name) in config.providers:
             raise ConfigError(f"provider '{name}' exists already", next_step=f"holdfast provider show {name}")
-        return f"{text.rstrip()}\n\n{provider_text(name, entry)}".lstrip()
+        draft.append_table(("provider", name), entry)
 
-    return rewrite(home, change, again="holdfast provider add --help")
+    return edit(home, change, again="holdfast provider add --help")
 
 
 def rename_provider(home: Home, old: str, new: str) -> Config:
     """Rename a provider in its tables, in the fallbacks and among the kept keys. Raises ConfigError."""
 
-    def change(text: str, config: Config) -> str:
+    def change(draft: Draft, config: Config) -> None:
         _known(config, old)
         if ProviderName(new) in config.providers:
             raise ConfigError(f"provider '{new}' exists already", next_step=f"holdfast provider show {new}")
-        renamed = "".join(section_renamed(section, old, new) for section in sections(text))
-        return _checked(renamed, document_renamed(document_of(text, home.config), old, new), home)
+        draft.rename(("provider", old), new)
+        for pin, row in list(draft.document.get("fallback", {}).items()):
+            for position, fallback in enumerate(row["then"]):
+                if fallback.startswith(f"{old}/"):
+                    renamed = new + fallback.removeprefix(old)
+                    draft.put_text(("fallback", pin, "then", position), renamed)
+            if pin.startswith(f"{old}/"):
+                draft.rename(("fallback", pin), new + pin.removeprefix(old))
 
     # Kept keys are copied first and removed last: after an interruption at any point, the name in the file
     # has its keys.
     secrets = SecretsFile(home.secrets)
-    config = rewrite(home, change, first=lambda: secrets.copy(old, new))
+    config = edit(home, change, first=lambda: secrets.copy(old, new))
     secrets.remove(old)
     return config
 
@@ -52,19 +58,11 @@ def rename_provider(home: Home, old: str, new: str) -> Config:
 def remove_provider(home: Home, name: str) -> Config:
     """Remove a provider from the file, and its kept keys. Raises ConfigError while a fallback names it."""
 
-    def change(text: str, config: Config) -> str:
+    def change(draft: Draft, config: Config) -> None:
         _known(config, name)
-        wanted = document_of(text, home.config)
-        del wanted["provider"][name]
-        kept = ""
-        for section in sections(text):
-            if section.path[:2] == ("provider", name):
-                kept += last_comment(section)
-            else:
-                kept += "".join(section.lines)
-        return _checked(kept, wanted, home)
+        draft.remove(("provider", name))
 
-    config = rewrite(home, change)
+    config = edit(home, change)
     SecretsFile(home.secrets).remove(name)
     return config
 
@@ -79,37 +77,38 @@ def add_key(home: Home, provider: str, entry: Mapping[str, object], secret: Secr
             next_step=f"holdfast key add {provider} --from store:LABEL",
         )
 
-    def change(document: Any, config: Config) -> None:
+    def change(draft: Draft, config: Config) -> None:
         _known(config, provider)
-        table = document["provider"][provider]
-        table.setdefault("keys", [])
-        key: object = entry
-        if len(entry) == 1:
-            key = entry["from"]
-        table["keys"].append(item(key))
+        keys = ("provider", provider, "keys")
+        if len(entry) == 1 and not draft.has_tables(keys):
+            draft.add(keys, entry["from"])
+        else:
+            draft.add(keys, dict(entry))
 
     def keep() -> None:
         if secret is not None:
             SecretsFile(home.secrets).put(provider, label, secret)
 
-    return rewrite(home, _by_tomlkit(change), first=keep, again="holdfast key add --help")
+    return edit(home, change, first=keep, again="holdfast key add --help")
 
 
 def remove_key(home: Home, provider: str, label: str) -> Config:
     """Remove the key of that label, and its secret if it is in secrets.toml. Raises ConfigError."""
     removed: list[str] = []
 
-    def change(document: Any, config: Config) -> None:
-        labels = [key.label for key in _known(config, provider).keys]
+    def change(draft: Draft, config: Config) -> None:
+        keys = _known(config, provider).keys
+        labels = [key.label for key in keys]
         if label not in labels:
             raise ConfigError(
                 f"provider '{provider}' has no key '{label}': {near(label, labels)}",
                 next_step=f"holdfast key list {provider}",
             )
-        removed.append(config.providers[ProviderName(provider)].keys[labels.index(label)].ref)
-        del document["provider"][provider]["keys"][labels.index(label)]
+        position = labels.index(label)
+        removed.append(keys[position].ref)
+        draft.remove(("provider", provider, "keys", position))
 
-    config = rewrite(home, _by_tomlkit(change))
+    config = edit(home, change)
     scheme, _, kept = removed[0].partition(":")
     if scheme == "store":
         SecretsFile(home.secrets).remove(provider, kept)
@@ -117,67 +116,116 @@ def remove_key(home: Home, provider: str, label: str) -> Config:
 
 
 def set_endpoints(home: Home, provider: str, given: Mapping[str, object]) -> Config:
-    """Set endpoints of a provider, a URL or a table for each dialect; its endpoints in other dialects stay.
+    """Set endpoints of a provider, a URL or a table for each dialect; its endpoints in other dialects stay,
+    and so do the other fields of an endpoint's table.
 
-    `url` of the provider and of its keys becomes a row of `endpoints`. Endpoints of its preset are written
-    out: a provider with endpoints of its own has none of the preset's. Raises ConfigError; nothing is changed
-    then."""
+    Beside a second dialect, `url` of the provider and of its keys becomes a row of `endpoints`. Endpoints of
+    its preset are written out: a provider with endpoints of its own has none of the preset's. Raises
+    ConfigError; nothing is changed then."""
 
-    def change(document: Any, config: Config) -> None:
-        entry, table = _known(config, provider), document["provider"][provider]
-        if "endpoints" in table:
-            for dialect, endpoint in given.items():
-                put(table["endpoints"], dialect, item(endpoint))
-        else:
-            _write_endpoints(table, entry, given)
+    def change(draft: Draft, config: Config) -> None:
+        entry, path = _known(config, provider), ("provider", provider)
+        table = draft.at(path)
+        spoken = str(entry.endpoints[0].dialect)
+        if "url" in table and isinstance(given.get(spoken), str) and len(given) == 1:
+            draft.put((*path, "url"), given[spoken])
+            return
+        if "endpoints" not in table:
+            _write_endpoints(draft, entry)
+        for dialect, endpoint in given.items():
+            _put_endpoint(draft, (*path, "endpoints", dialect), endpoint)
+        if len(draft.at((*path, "endpoints"))) == 1:
+            return
+        for position, key in enumerate(table.get("keys", ())):
+            if isinstance(key, Mapping) and "url" in key:
+                row = {spoken: key["url"]}
+                draft.replace_field((*path, "keys", position, "url"), "endpoints", row)
 
-    return rewrite(home, _by_tomlkit(change), again="holdfast provider endpoint --help")
+    return edit(home, change, again="holdfast provider endpoint --help")
 
 
-def _write_endpoints(table: Any, entry: Provider, given: Mapping[str, object]) -> None:
-    """Replace `url` and `dialect` of a provider and its keys by `endpoints`. The comment beside `url`
-    stays."""
-    for key in table.get("keys", ()):
-        if isinstance(key, MutableMapping) and "url" in key:
-            key["endpoints"] = item({str(entry.endpoints[0].dialect): str(key.pop("url"))})
-    endpoints = item({str(endpoint.dialect): endpoint.url for endpoint in entry.endpoints} | dict(given))
+def _write_endpoints(draft: Draft, entry: Provider) -> None:
+    """Write `endpoints` in the place of `url` and `dialect`, or those of the preset."""
+    path = ("provider", entry.name)
+    table = draft.at(path)
+    endpoints = {str(endpoint.dialect): endpoint.url for endpoint in entry.endpoints}
+    if "dialect" in table:
+        draft.remove_field((*path, "dialect"))
     if "url" in table:
-        comment = table["url"].trivia.comment.lstrip("# ")
-        if comment:
-            endpoints.comment(comment)
-    for field in ("url", "dialect"):
-        table.pop(field, None)
-    put(table, "endpoints", endpoints)
+        draft.replace_field((*path, "url"), "endpoints", endpoints)
+    else:
+        draft.put((*path, "endpoints"), endpoints)
+
+
+def _put_endpoint(draft: Draft, path: tuple[str, ...], endpoint: object) -> None:
+    """Set one endpoint; of a table that is there already only the given fields are changed."""
+    before = draft.at(path[:-1]).get(path[-1])
+    if not isinstance(before, Mapping):
+        draft.put(path, endpoint)
+        return
+    fields = endpoint
+    if not isinstance(fields, Mapping):
+        fields = {"url": endpoint}
+    for field, value in fields.items():
+        draft.put((*path, field), value)
 
 
 def set_models(home: Home, provider: str, models: Sequence[str] | None) -> Config:
     """Declare the models that a provider offers; None declares nothing. Raises ConfigError."""
 
-    def change(document: Any, config: Config) -> None:
+    def change(draft: Draft, config: Config) -> None:
         _known(config, provider)
-        table = document["provider"][provider]
-        if models is None:
-            table.pop("models", None)
-        else:
-            table["models"] = list(models)
+        path = ("provider", provider, "models")
+        if models is not None:
+            draft.put(path, list(models))
+        elif "models" in draft.at(path[:-1]):
+            draft.remove(path)
 
-    return rewrite(home, _by_tomlkit(change))
+    return edit(home, change)
 
 
 def set_fallback(home: Home, pin: Pin, then: Sequence[Pin], return_after: str | None = None) -> Config:
-    """Set the fallbacks of `pin`; an empty list removes them. Raises ConfigError."""
+    """Set the fallbacks of `pin`; an empty list removes them. The other fields of its row stay. Raises
+    ConfigError."""
 
-    def change(document: Any, _: Config) -> None:
-        fallbacks = document.setdefault("fallback", {})
+    def change(draft: Draft, _: Config) -> None:
+        path = ("fallback", str(pin))
+        before = draft.document.get("fallback", {}).get(str(pin))
         if not then:
-            fallbacks.pop(str(pin), None)
+            if before is not None:
+                draft.remove(path)
             return
         row: dict[str, object] = {"then": [str(fallback) for fallback in then]}
         if return_after:
             row["return_after"] = return_after
-        fallbacks[str(pin)] = item(row)
+        if before is None:
+            draft.put(path, row)
+            return
+        for field, value in row.items():
+            draft.put((*path, field), value)
 
-    return rewrite(home, _by_tomlkit(change))
+    return edit(home, change)
+
+
+def edit(
+    home: Home,
+    change: Callable[[Draft, Config], None],
+    first: Callable[[], None] | None = None,
+    *,
+    again: str = "",
+) -> Config:
+    """Replace holdfast.toml by the draft that `change` makes of it (see `rewrite`). Raises ConfigError, also
+    for a layout in which the text does not say afterwards what it should."""
+
+    def changed(text: str, config: Config) -> str:
+        draft = Draft(text)
+        change(draft, config)
+        if not draft.is_right():
+            what = f"{home.config} has a layout that cannot be edited safely; nothing was changed"
+            raise ConfigError(what, next_step=f"${{EDITOR:-vi}} {quoted(home.config)}")
+        return draft.text
+
+    return rewrite(home, changed, first, again=again)
 
 
 def rewrite(
@@ -196,7 +244,7 @@ def rewrite(
         lines = Lines(before, home.config.name)
         otherwise = f"{home.config} is wrong, and is not edited before it is corrected:"
         config = understood(before, home.config, lines.locate, otherwise)
-        after = change(before, config)
+        after = with_line_ends_of(before, change(before, config))
 
         def line_before(path: str) -> str:
             """Return the line of a value that the file already has; a value of the edit has no line yet."""
@@ -215,21 +263,8 @@ def rewrite(
             ) from None
         if first is not None:
             first()
-        write_private(home.config, after)
+        write_private(home.config, byte_order_mark(home.config) + after)
         return understood(after, home.config, Lines(after, home.config.name).locate, refused)
-
-
-def _by_tomlkit(change: Callable[[Any, Config], None]) -> Callable[[str, Config], str]:
-    """Turn a change of a tomlkit document into a change of its text."""
-
-    def changed(text: str, config: Config) -> str:
-        import tomlkit
-
-        document = tomlkit.parse(text)
-        change(document, config)
-        return tomlkit.dumps(document)
-
-    return changed
 
 
 def _known(config: Config, name: str) -> Provider:
@@ -241,15 +276,3 @@ def _known(config: Config, name: str) -> Provider:
             next_step="holdfast provider list",
         )
     return provider
-
-
-def _checked(text: str, wanted: dict[str, Any], home: Home) -> str:
-    """Return `text` if it is the wanted document. Raises ConfigError for a layout that was edited wrongly."""
-    if _without_empty(document_of(text, home.config)) != _without_empty(wanted):
-        what = f"{home.config} has a layout that cannot be edited safely; nothing was changed"
-        raise ConfigError(what, next_step=f"${{EDITOR:-vi}} {quoted(home.config)}")
-    return text
-
-
-def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: table for name, table in document.items() if table}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import os
 import re
@@ -160,6 +161,18 @@ def read(path: Path, longest: int | None = None) -> str:
     """Return the file's text, "" when there is none. Raises ConfigError, also for one of more than
     `longest` bytes."""
     return read_text(path, longest) or ""
+
+
+def byte_order_mark(path: Path) -> str:
+    """Return the byte order mark that the file begins with, or nothing."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(len(codecs.BOM_UTF8))
+    except FileNotFoundError:
+        return ""
+    if first == codecs.BOM_UTF8:
+        return first.decode()
+    return ""
 
 
 def document_of(text: str, path: Path) -> dict[str, Any]:

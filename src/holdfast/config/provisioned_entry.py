@@ -7,9 +7,9 @@ from typing import Any
 
 from .._files import quoted
 from ..core.config import Config
-from .edit import rewrite
+from .edit import edit
 from .home import Home, document_of, read
-from .toml_text import item
+from .toml_draft import Draft
 
 _ADDRESS = ("url", "dialect", "endpoints", "preset", "auth", "headers", "profile")
 
@@ -42,24 +42,21 @@ def enter(
     if before == wanted(before):
         return False
 
-    def change(text: str, _: Config) -> str:
-        import tomlkit
-
-        document: Any = tomlkit.parse(text)
-        if name not in document.get("provider", {}):
-            fields = {field: item(value) for field, value in wanted({}).items()}
-            added = tomlkit.dumps({"provider": {name: fields}})
-            return f"{text.rstrip()}\n\n{added}".lstrip()
-        table = document["provider"][name]
-        after = wanted(table.unwrap())
-        for field in [field for field in table if field not in after]:
-            del table[field]
+    def change(draft: Draft, _: Config) -> None:
+        path = ("provider", name)
+        if name not in draft.document.get("provider", {}):
+            draft.append_table(path, wanted({}))
+            return
+        table = dict(draft.at(path))
+        after = wanted(table)
         for field, value in after.items():
             if field not in table or table[field] != value:
-                table[field] = item(value)
-        return tomlkit.dumps(document)
+                draft.put((*path, field), value)
+        for field in table:
+            if field not in after:
+                draft.remove_field((*path, field))
 
-    rewrite(home, change, again=f"${{EDITOR:-vi}} {quoted(home.config)}")
+    edit(home, change, again=f"${{EDITOR:-vi}} {quoted(home.config)}")
     return True
 
 

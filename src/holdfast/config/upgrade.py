@@ -13,11 +13,9 @@ from typing import NamedTuple
 from .._files import cannot, creating, locked, quoted, write_keeping_mode
 from ..core.config import Config
 from ..core.errors import ConfigError
-from .home import Home, document_of, read, understood
+from .home import Home, byte_order_mark, document_of, read, understood
 from .old_words import RENAMED, OldLine, old_lines, problems, renamed, rewritten
 from .positions import Lines
-
-_BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
 class Upgraded(NamedTuple):
@@ -51,7 +49,7 @@ def upgrade(home: Home, first: Callable[[Config], None]) -> Upgraded:
         first(understood(after, path, Lines(after, path.name).locate, otherwise))
         backup = _keep(path)
         try:
-            write_keeping_mode(path, _mark(path) + after)
+            write_keeping_mode(path, byte_order_mark(path) + after)
         except ConfigError:
             with suppress(OSError):
                 backup.unlink()
@@ -65,15 +63,6 @@ def _says(text: str, wanted: dict[str, object], path: Path) -> bool:
         return document_of(text, path) == wanted
     except ConfigError:
         return False
-
-
-def _mark(path: Path) -> str:
-    """Return the byte order mark that the file begins with, or nothing."""
-    with path.open(encoding="utf-8") as file:
-        first = file.read(1)
-    if first == _BYTE_ORDER_MARK:
-        return first
-    return ""
 
 
 def _keep(path: Path) -> Path:
