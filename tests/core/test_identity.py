@@ -22,6 +22,7 @@ from holdfast.core.identity import (
     is_loopback,
 )
 from holdfast.core.routes import FallbackChain, Route
+from holdfast.core.secret import redact, without_user
 from world import CHAT, key, provider, route
 
 MIMO = provider("mimo", "a", "b")
@@ -110,12 +111,38 @@ def test_a_url_that_no_provider_can_have_is_refused(url: str) -> None:
         "https://user:hunter2secret@a.example/v1",
         "https://user:hunter2secret@a.example:0/v1",
         "https://user:hunter2secret@[::1/v1",
+        "https://user:hunter2secret/x@a.example/v1",
+        "https://user:/hunter2secret@a.example/v1",
+        "https://user:1234/hunter2secret@a.example/v1",
+        "https://user:x?hunter2secret@a.example/v1",
+        "https://user:x#hunter2secret@a.example/v1",
+        "https://user:x@hunter2secret@a.example/v1",
+        "https://user:x@hunter2secret/x@a.example/v1",
+        "https://user: hunter2secret@a.example/v1",
+        "https://user:hunter2secret",
+        "https://user:hunter2secret/x",
+        "HTTPS://user:hunter2secret/x@a.example/v1",
+        "ftp://user:hunter2secret/x@a.example/v1",
+        "user:hunter2secret/$@a.example/v1",
     ],
 )
 def test_credentials_in_a_url_are_not_repeated_in_the_message(url: str) -> None:
     with pytest.raises(IdentityError) as refused:
         Endpoint(url)
     assert "hunter2secret" not in str(refused.value)
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters='"<>'), max_size=20))
+def test_a_password_in_a_url_is_masked_in_any_text(password: str) -> None:
+    secret = f"{password}hunter2secret"
+    assert "hunter2secret" not in redact(f"a call to https://user:{secret}@a.example/v1 failed")
+    assert without_user(f"https://user:{secret}@a.example/v1") == "https://a.example/v1"
+
+
+@pytest.mark.parametrize("url", ["https://a.example/@team/v1", "https://a.example/v1/x@y"])
+def test_a_path_may_hold_an_at_sign(url: str) -> None:
+    assert Endpoint(url).url == url
+    assert without_user(url) == redact(url) == url
 
 
 @pytest.mark.parametrize("header", [("x-a", "b\r\nc: d"), ("x-a", "b\x7f"), ("x-a", "b\x00"), ("x\na", "b")])

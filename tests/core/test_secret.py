@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import pickle  # noqa: TID251 - to see that it is refused
+import time
 import traceback
 from dataclasses import dataclass
 
@@ -119,6 +120,19 @@ def test_what_looks_like_a_secret_is_masked(text: str, gone: str) -> None:
     shown = redact(text)
     assert gone not in shown
     assert shown.split()[0] == text.split(maxsplit=1)[0]
+
+
+@pytest.mark.parametrize("part", ["http://", "a://", "a://a:", "a", "https://a.example/x?", "u:p@", "a.a-"])
+def test_a_long_text_is_redacted_in_linear_time(part: str) -> None:
+    times = []
+    for size in (2_000, 4_000):
+        runs = []
+        for _ in range(3):
+            begun = time.process_time()
+            redact(part * size)
+            runs.append(time.process_time() - begun)
+        times.append(min(runs))
+    assert times[1] < 3 * times[0] + 0.02
 
 
 @given(

@@ -24,6 +24,7 @@ from ..wire.client_headers import filter_headers
 from ..wire.conversation import succeeded
 from ..wire.model_list import read_models
 from ..wire.ports import RawHeaders
+from ..wire.proxies import check_proxies
 from ..wire.request_body import requested_model
 from ..wire.request_head import build_request
 from ..wire.response_head import BODY_LIMIT, Decoder, reply_of, reply_of_error
@@ -171,7 +172,10 @@ def _client(
     """Return a client for the connection, closed at the end; `client` instead, left open, if there is one."""
     if client is not None:
         return nullcontext(client)
-    return httpx2.Client(follow_redirects=False, trust_env=not is_loopback(connection.endpoint.url))
+    trust_env = not is_loopback(connection.endpoint.url)
+    if trust_env:
+        check_proxies()
+    return httpx2.Client(follow_redirects=False, trust_env=trust_env)
 
 
 def _fetch(

@@ -12,6 +12,7 @@ import httpx2
 
 from ..core.identity import is_loopback
 from ..core.secret import Secret
+from ..wire.proxies import check_proxies
 from ..wire.request_head import form_body
 from .deadline import Deadline
 
@@ -46,9 +47,11 @@ def post_form(
 
 def _post(url: str, form: bytes, deadline: Deadline) -> tuple[int, bytes]:
     body = b""
-    timeout = min(_READ_SECONDS, deadline.seconds)
+    timeout, trust_env = min(_READ_SECONDS, deadline.seconds), not is_loopback(url)
+    if trust_env:
+        check_proxies()
     with (
-        httpx2.Client(follow_redirects=False, trust_env=not is_loopback(url), timeout=timeout) as client,
+        httpx2.Client(follow_redirects=False, trust_env=trust_env, timeout=timeout) as client,
         client.stream(
             "POST", url, headers=_HEADERS, content=form, extensions={"trace": deadline.trace}
         ) as answer,

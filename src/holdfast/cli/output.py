@@ -53,7 +53,8 @@ def if_any(template: str, value: object) -> str:
 
 
 def command_of(command: str, argument: str, options: Options) -> str:
-    """Return a command line that a shell understands; options without a value are left out."""
+    """Return a command line that a shell understands; options without a value are left out, and so is a
+    password in a URL."""
     from shlex import quote
 
     words = []
@@ -63,11 +64,20 @@ def command_of(command: str, argument: str, options: Options) -> str:
         if value is True:
             words.append(f"--{name}")
         elif isinstance(value, str):
-            words += [f"--{name}", quote(value)]
+            words += [f"--{name}", quote(_shown(value))]
         elif value:
             for text in value:
-                words += [f"--{name}", quote(text)]
+                words += [f"--{name}", quote(_shown(text))]
     return " ".join([command, *words])
+
+
+def _shown(value: str) -> str:
+    """Return an option's value as it may be printed: a URL without user and password."""
+    from ..core.secret import without_user
+
+    if "://" not in value:
+        return value
+    return without_user(value)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:

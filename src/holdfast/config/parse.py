@@ -5,7 +5,6 @@ literal key that somebody wrote into the file never appears in a message."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -23,7 +22,6 @@ from .toml_lines import join
 T = TypeVar("T")
 Presets = Callable[[str], Mapping[str, object] | None]
 
-_USERINFO = re.compile(r"//[^/\s']*@")
 _DEFAULT_RETURN_AFTER = 600.0
 """Seconds until a session returns from a fallback, where the file does not say."""
 # Keys that other programs use for ours, where the spelling alone would not suggest it.
@@ -91,7 +89,7 @@ class _Reader:
         try:
             return make()
         except IdentityError as error:
-            self.wrong(path, redact(_USERINFO.sub("//", error.what)), error.next_step or fix)
+            self.wrong(path, redact(error.what), error.next_step or fix)
         except ValueError as error:
             self.wrong(path, str(error), fix)
         return None

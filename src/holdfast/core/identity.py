@@ -14,7 +14,7 @@ from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import IdentityError, WrongDialect
-from .secret import redact
+from .secret import redact, without_user
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LONGEST_MODEL = 512
@@ -22,6 +22,8 @@ KINDS = frozenset(
     {"custom", "auto", "default", "none", "any", "provider", "openai-compatible", "anthropic-compatible"}
 )
 _METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "instance-data"})
+_SCHEMES = ("http://", "https://")
+_AFTER_COLON = re.compile(r"(//[^/?#:]*:).*", re.DOTALL)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -164,19 +166,24 @@ def _address(host: str) -> _Address | None:
 
 def _checked(url: str) -> SplitResult:
     """Return the parts of a URL that may be an endpoint's. Raises IdentityError."""
-    try:
-        parts = urlsplit(url.strip())
-        port_is_valid = parts.port is None or parts.port > 0
-    except ValueError as error:
-        raise IdentityError(f"'{redact(url)}' is not a URL: {error}") from None
-    shown = f"{parts.scheme}://{parts.hostname}{parts.path}"
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or not port_is_valid or not url.isascii():
-        raise IdentityError(f"'{redact(url)}' is not an http(s) URL")
-    if parts.username is not None or parts.password is not None:
+    public = without_user(url)
+    shown = redact(public)
+    if not public.lower().startswith(_SCHEMES) or not url.isascii():
+        raise IdentityError(f"'{shown}' is not an http(s) URL")
+    if public != url.strip():
         raise IdentityError(
             f"{shown} carries credentials in the URL: remove them",
             next_step="holdfast key add PROVIDER --from env:NAME",
         )
+    try:
+        parts = urlsplit(public)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:  # its text repeats what may be half of a password
+        cut = _AFTER_COLON.sub(r"\1…", shown)
+        raise IdentityError(f"'{cut}' is not a URL: its host or port is wrong") from None
+    if not parts.hostname or not port_is_valid:
+        raise IdentityError(f"'{shown}' is not an http(s) URL")
+    shown = f"{parts.scheme}://{parts.hostname}{parts.path}"
     if parts.query or parts.fragment:
         raise IdentityError(
             f"{shown} must end with its path: a query or fragment cannot be part of an endpoint"

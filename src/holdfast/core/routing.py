@@ -14,6 +14,7 @@ from .identity import Dialect, Pin, Provider, ProviderName, can_be_pinned
 from .key_labels import is_position
 from .known_hosts import more_dialects
 from .routes import Route
+from .secret import redact
 
 
 def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provider:
@@ -204,7 +205,7 @@ def _unrecovered(row: LegacyRow, *, certain: bool) -> str:
     what = "it is not certain which provider of yours serves"
     if certain:
         what = "no provider of yours serves"
-    what += f" model '{row.model}' at {row.url}"
+    what += f" model '{row.model}' at {redact(row.url)}"
     if row.provider:
         what += f" (the row calls it '{row.provider}')"
     return what

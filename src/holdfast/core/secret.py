@@ -17,16 +17,18 @@ _SHORTEST_WITH_TAIL = 12
 _SHORTEST_WITHIN = 8
 _KEY_PREFIXES = "sk|tp|pk|rk|gsk|xai|nvapi|hf|ghp|gho|ghu|ghs|glpat|AKIA|ASIA|AIza|key"
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(\w+://)[^/\s@]+@"), r"\1"),
+    (re.compile(r"\b(\w+://)(?![\w.-]+[/?#])[^\s\"<>]{1,512}@"), r"\1" + _MASK + "@"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), r"\1 " + _MASK),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?"), _MASK),
     (re.compile(rf"\b(?:{_KEY_PREFIXES})[-_]?[A-Za-z0-9][A-Za-z0-9_*.-]{{10,}}"), _MASK),
     (re.compile(r"\b[0-9a-fA-F]{32,}\b"), _MASK),
-    (re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"), "…@…"),
+    (re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"), "…@…"),
     (re.compile(r"\b(org|proj|acct|user)[-_][A-Za-z0-9]{8,}"), r"\1-" + _MASK),
-    (re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*"), r"\1"),
+    (re.compile(r"(https?://[^\s?#\"'<>]+)(?:[?#][^\s\"'<>]*)?"), r"\1"),
 )
-"""Shapes of what must not be shown, and what is shown in their place."""
+"""Shapes of what must not be shown, and what is shown in their place. User and password of a URL end at its
+last `@`: a password that is not encoded may hold any character, also `/`."""
+_USER = re.compile(r"\A(\w+://)?+(?![\w.-]+[/?#]).*@", re.DOTALL)
 
 
 class Secret:
@@ -114,6 +116,11 @@ def fingerprint(value: str, pepper: bytes) -> str:
     """Return a keyed HMAC-SHA256 of `value`, 16 hex digits. The pepper is kept in the home directory and
     never leaves it."""
     return hmac.new(pepper, value.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def without_user(url: str) -> str:
+    """Return a URL, also one that is not written correctly, without user and password."""
+    return _USER.sub(r"\1", url.strip())
 
 
 def redact(text: str, known: Iterable[Secret] = (), *, limit: int = 500) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ..core.secret import without_user
 from .hermes_home import HermesEntry, HermesHome, normal
 from .hermes_rows import BARE, Row
 
@@ -41,7 +42,7 @@ class Destination:
 def host_of(url: str) -> str:
     """Return host[:port] of a URL in lower case; "" when it is not one."""
     try:
-        return urlsplit(url).netloc.rpartition("@")[2].lower()
+        return urlsplit(without_user(url)).netloc.lower()
     except ValueError:
         return ""
 
