@@ -1,4 +1,4 @@
-"""The heart: a generator that says what to do next for one request, and is sent what came of it.
+"""The flow of one request: a generator that says what to do next and is sent the result of each step.
 
 Every driver (sync, async, gateway) obeys the same steps; none of them contains a rule of recovery. The calls
 go down as the request does: `flow` over its routes, `_drive` over the keys of a route, `_try` over the sends

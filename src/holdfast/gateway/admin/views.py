@@ -98,7 +98,7 @@ def _endpoint(engine: Engine, endpoint: Endpoint, cooldowns: Iterable[Cooldown])
 
 
 def _is_about(subject: str, url: str) -> bool:
-    """Return whether a cooldown rests an endpoint, or a model at it."""
+    """Return whether a cooldown applies to an endpoint, or to a model at it."""
     return subject == f"endpoint:{url}" or (subject.startswith("model:") and subject.endswith(f"@{url}"))
 
 
