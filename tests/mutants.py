@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-_LONGEST = 30.0
+_LONGEST = 120.0
 
 
 class Mutant(NamedTuple):

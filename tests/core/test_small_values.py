@@ -420,6 +420,7 @@ def test_the_dialects_of_an_option_are_in_the_readers_order() -> None:
     both = Provider(
         ProviderName("both"),
         (Endpoint("https://b.example"), Endpoint("https://b.example", Dialect.ANTHROPIC_MESSAGES)),
+        (key("both", "k"),),
         models=("m",),
     )
     reader = (Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPONSES, Dialect.OPENAI_CHAT)
