@@ -19,7 +19,7 @@ from holdfast.core.errors import HoldfastError, NoSession, NotReady
 from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Dialect
 from holdfast.core.steps import Call, Outcome, Refused
-from holdfast.testing import Behaviour, ScriptedProvider, status, wrong_door
+from holdfast.testing import Behaviour, ScriptedProvider, ok, status, wrong_door
 from holdfast.wire.error_bodies import from_error, refusal, unreadable
 from holdfast.wire.error_kinds import ERRORS, FAULTS, REFUSALS, UNREADABLE, ErrorKind
 
@@ -262,6 +262,139 @@ def test_what_a_provider_refuses_is_reported_alike_by_both_faces(
         assert library[:6] == ours[:6]
         assert ours.name == kind
         assert ours.retry[0] == library.retry[0]
+
+
+KEY = "sk-aaaa-0123456789abcdef"
+SENT = {
+    "content-type": "application/json",
+    "x-request-id": "req_theirs",
+    "x-ratelimit-remaining-requests": "7",
+    "openai-processing-ms": "12",
+    "x-vendor-cost": "0.01",
+    "x-vendor-note": "not for callers",
+    "set-cookie": "a=b",
+    "location": "https://elsewhere.example",
+}
+HTML, TEXT = {**SENT, "content-type": "text/html"}, {**SENT, "content-type": "text/plain"}
+EVENTS = {**SENT, "content-type": "text/event-stream"}
+PAGE = "<html><title>404 Not Found</title></html>"
+FAILED: dict[str, Behaviour] = {
+    "401 with JSON": status(401, failing("invalid_api_key"), SENT),
+    "401 with a page": status(401, PAGE, HTML),
+    "401 without a body": status(401, b"", HTML),
+    "403 with a page": status(403, PAGE, HTML),
+    "404 with JSON": status(404, failing("model_not_found", "no such model"), SENT),
+    "404 with a page": status(404, PAGE, HTML),
+    "404 without a body": status(404, b"", TEXT),
+    "429 with text": status(429, "slow down", {**TEXT, "retry-after": "86400"}),
+    "500 with text": status(500, "oops", TEXT),
+    "503 with a page": status(503, PAGE, HTML),
+    "503 with broken JSON": status(503, b'{"error": ', SENT),
+    "200 with a page": status(200, PAGE, HTML),
+    "200 without a body": status(200, b"", SENT),
+    "200 with an error": status(200, failing("server_error"), SENT),
+    "200 with an error as an event": status(200, b'data: {"error": {"message": "no"}}\n\n', EVENTS),
+    "401 that repeats the key": status(401, PAGE, {**HTML, "x-request-id": f"for {KEY} only"}),
+}
+
+
+def compared(headers: Any) -> list[tuple[str, str]]:
+    """Return the headers of an answer that do not differ from one request, or connection, to the next."""
+    framing = {"connection", "content-length", "transfer-encoding"}
+    own = {"date", "holdfast-request-id", "holdfast-pin", "holdfast-session", *framing}
+    return sorted((name.lower(), value) for name, value in headers.items() if name.lower() not in own)
+
+
+def planted(name: str, provider: ScriptedProvider) -> str:
+    """Return the entry of a provider that speaks all dialects and has one key."""
+    speaks = f'openai-chat = "{provider.url}", openai-responses = "{provider.url}"'
+    return (
+        f'[provider.{name}]\nmodels = ["scripted-1"]\nkeys = ["env:KEY_A"]\n'
+        f'endpoints = {{ {speaks}, anthropic-messages = "{provider.root}" }}\n'
+        'forward_headers = ["x-vendor-cost", "x-seen-by"]\n'
+    )
+
+
+def sent_by_library(plane: Running, route: str, body: Any) -> httpx2.Response:
+    """Send a request, or fetch a file where there is no body, through the library."""
+    session = plane.holdfast.session("work")
+    with httpx2.Client(transport=session.transport(), base_url="http://holdfast.invalid/v1") as client:
+        if body is None:
+            return client.get(f"/{route}")
+        return client.post(f"/{route}", json=body)
+
+
+@pytest.mark.parametrize("kind", FAILED)
+def test_a_failed_answer_has_the_same_headers_from_both_faces(
+    kind: str, gateway: StartGateway, provider: ScriptedProvider
+) -> None:
+    # Two servers, so that nothing that one face learns decides for the other.
+    with ScriptedProvider() as other:
+        short = "[settings]\nwait_budget = 0\nprobe_delays = [0]\n"
+        plane = gateway(config=planted("mine", provider) + planted("other", other) + short)
+        plane.holdfast.session("work", "mine/scripted-1")
+        plane.holdfast.session("others", "other/scripted-1")
+        for server in (provider, other):
+            server.follow(FAILED[kind])
+        for route in ROUTES.values():
+            library = sent_by_library(plane, route, {"model": "scripted-1", "messages": []})
+            body = {"model": "scripted-1", "messages": []}
+            code, headers, _ = plane.post(route, body, holdfast_session="others")
+            assert library.status_code == code
+            assert compared(library.headers) == compared(headers)
+            assert library.headers["content-type"] == "application/json"
+            if library.headers["holdfast-attempts"] != "0":
+                assert library.headers["x-request-id"] in ("req_theirs", "for ?cdef only")
+                assert library.headers["x-vendor-cost"] == "0.01"
+            assert not {"x-vendor-note", "set-cookie", "location"} & {*library.headers}
+            assert KEY not in str(library.headers)
+
+
+@pytest.mark.parametrize("kind", FAILED)
+def test_a_failed_answer_about_a_file_has_the_providers_headers(
+    kind: str, gateway: StartGateway, provider: ScriptedProvider
+) -> None:
+    plane = gateway(config=planted("mine", provider))
+    plane.holdfast.session("work", "mine/scripted-1")
+    provider.follow(FAILED[kind])
+    headers = sent_by_library(plane, "files/file-1", None).headers
+    assert headers["x-request-id"] in ("req_theirs", "for ?cdef only")
+    assert headers["x-vendor-cost"] == "0.01"
+    assert not {"x-vendor-note", "set-cookie", "location"} & {*headers}
+
+
+ECHOES = [KEY, f"Bearer {KEY}", f"https://x.example/?key={KEY}&a=b"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("echo", ECHOES)
+def test_no_header_of_a_good_answer_repeats_the_key_that_was_sent(
+    echo: str, streamed: bool, gateway: StartGateway, provider: ScriptedProvider
+) -> None:
+    plane = gateway(config=planted("mine", provider))
+    plane.holdfast.session("work", "mine/scripted-1")
+    headers = (("x-seen-by", echo), ("x-request-id", echo), ("x-trace-id", "kept"))
+    provider.follow(ok(headers=headers))
+    masked = echo.replace(KEY, "?cdef")
+    expected = [("x-request-id", masked), ("x-seen-by", masked), ("x-trace-id", "kept")]
+    for route in ROUTES.values():
+        body = {**BODY, "stream": streamed}
+        library = sent_by_library(plane, route, body)
+        code, headers_of_gateway, _ = plane.post(route, body, holdfast_session="work")
+        assert (library.status_code, code) == (200, 200)
+        assert compared(library.headers) == compared(headers_of_gateway)
+        assert [pair for pair in compared(library.headers) if pair[0] in dict(headers)] == expected
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_no_header_of_a_file_repeats_the_key_that_was_sent(
+    echo: str, gateway: StartGateway, provider: ScriptedProvider
+) -> None:
+    plane = gateway(config=planted("mine", provider))
+    plane.holdfast.session("work", "mine/scripted-1")
+    provider.follow(status(200, b"%PDF", {"content-type": "application/pdf", "x-seen-by": echo}))
+    answer = sent_by_library(plane, "files/file-1/content", None)
+    assert (answer.content, answer.headers["x-seen-by"]) == (b"%PDF", echo.replace(KEY, "?cdef"))
 
 
 def test_what_is_no_request_to_a_model_fails_as_its_provider_said(

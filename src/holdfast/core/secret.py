@@ -38,7 +38,7 @@ class Secret:
     ValueError for an empty value or one that cannot be sent in a header (a line break, a character outside
     latin-1). There is no placeholder for a missing key: `auth = "none"` says that no key is needed."""
 
-    __slots__ = ("__value", "__weakref__")
+    __slots__ = ("__forms", "__value", "__weakref__")
 
     def __init__(self, value: str) -> None:
         value = value.strip()
@@ -49,6 +49,7 @@ class Secret:
                 "a secret cannot hold control characters, line breaks or characters outside latin-1"
             )
         self.__value = value
+        self.__forms: tuple[bytes, ...] = ()
 
     def reveal(self) -> str:
         """Return the plain value. Allowed in three places only: the HTTP wire, the vault's write, a child's
@@ -75,17 +76,23 @@ class Secret:
     def scrub(self, text: str) -> str:
         """Return `text` with this value, also as JSON and URLs may write it, replaced by its mask; a short
         value only where it is a word of its own, or other words would lose letters."""
-        for written in (
-            self.__value,
-            json.dumps(self.__value)[1:-1],
-            self.__value.replace("/", "\\/"),
-            quote(self.__value, safe=""),
-        ):
+        for written in _forms(self.__value):
             if len(self.__value) >= _SHORTEST_WITHIN:
                 text = text.replace(written, str(self))
             else:
                 text = re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", _MASK, text)
         return text
+
+    def stands_in(self, raw: bytes) -> bool:
+        """Return whether a header's bytes hold this value in a form that `scrub` replaces. Every good answer
+        asks, so the forms are kept: most values have one."""
+        if not self.__forms:
+            self.__forms = tuple(form.encode("latin-1") for form in _forms(self.__value))
+        # A generator for `any` would double the cost.
+        for form in self.__forms:  # noqa: SIM110
+            if form in raw:
+                return True
+        return False
 
     def scrub_bytes(self, raw: bytes) -> bytes:
         """Return bytes of any encoding with this value replaced in the same way."""
@@ -110,6 +117,12 @@ class Secret:
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError("a Secret cannot be pickled or copied into another form")
+
+
+def _forms(value: str) -> Iterable[str]:
+    """Return a value as text, JSON and URLs may write it."""
+    written = (value, json.dumps(value)[1:-1], value.replace("/", "\\/"), quote(value, safe=""))
+    return dict.fromkeys(written)
 
 
 def fingerprint(value: str, pepper: bytes) -> str:

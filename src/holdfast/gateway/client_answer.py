@@ -115,7 +115,7 @@ class ClientAnswer:
             self._pass_on_late(good)
             return
         head: Any = good.head
-        lines = passing(head, self.outcome) + header_lines(request_run.headers())
+        lines = passing(head, self.outcome, good.secret) + header_lines(request_run.headers())
         if good.stream is not None:
             self._client.begin(head.status, lines, head.length)
             self._pass_on_stream(good, good.stream)

@@ -17,11 +17,12 @@ from ..wire.header_policy import (
     request_verdict,
     shows,
 )
-from ..wire.response_head import beside_error
+from ..wire.response_head import beside_error, mask_key_in_lines
 from .http1 import header_actions as actions
 from .http1.framing import HeaderNames
 
 if TYPE_CHECKING:
+    from ..core.secret import Secret
     from ..core.steps import Outcome
     from ..wire.conversation import SendFailed
     from .http1.request_head import Head
@@ -78,11 +79,12 @@ def forwarded(lines: Iterable[bytes], forward_headers: tuple[str, ...]) -> list[
     return [line for line in lines if line.partition(b":")[0].lower() in names]
 
 
-def passing(head: ResponseHead, outcome: Outcome | None) -> list[bytes]:
-    """Return the lines of a provider's answer that pass to the client."""
-    if outcome is None or not head.optional or not outcome.connection.provider.forward_headers:
-        return head.kept
-    return head.kept + forwarded(head.optional, outcome.connection.provider.forward_headers)
+def passing(head: ResponseHead, outcome: Outcome | None, secret: Secret | None) -> list[bytes]:
+    """Return the lines of a provider's good answer that pass to the client. None shows the key `secret`."""
+    lines = head.kept
+    if outcome is not None and head.optional and outcome.connection.provider.forward_headers:
+        lines = lines + forwarded(head.optional, outcome.connection.provider.forward_headers)
+    return mask_key_in_lines(lines, secret)
 
 
 def error_lines(failed: SendFailed | None, outcome: Outcome | None) -> list[bytes]:

@@ -21,7 +21,7 @@ from ..wire.operations import Op
 from ..wire.ports import Engine, Open, RawHeaders, RequestRun, Timeout
 from ..wire.request_body import inspect_body, is_plain
 from ..wire.request_head import build_request, dialect_of
-from ..wire.response_head import answer_headers, beside_error, examined_name, fault_headers
+from ..wire.response_head import answer_headers, beside_error, examined_name, fault_headers, mask_key
 from ..wire.response_stream import ResponseStream
 from .httpx_compat import HttpxAdapter, OpenedResponse, RequestLike
 
@@ -140,16 +140,17 @@ def _response(request_run: RequestRun, request: SdkRequest, result: Conversation
     if bad is not None and bad.error is not None:
         bad.error.args = (f"{bad.error}\n{request_run.explanation()}",)
         raise bad.error
-    if bad is None or bad.head is None or bad.body.lstrip()[:1] not in _JSON:
+    if bad is None or bad.head is None:
         return _error_response(request.dialect, request_run.client_error())
     return _refused_response(request_run, request, bad, bad.head)
 
 
 def _good_response(request_run: RequestRun, good: GoodAnswer) -> SdkResponse:
     head: Any = good.head
+    theirs = mask_key(head.headers, good.secret)
     return SdkResponse(
         status=head.status,
-        headers=answer_headers(head.headers, request_run.headers(), _forward_headers(request_run)),
+        headers=answer_headers(theirs, request_run.headers(), _forward_headers(request_run)),
         chunks=good.chunks,
         extensions=head.extensions,
         rest=good.stream,
@@ -159,10 +160,10 @@ def _good_response(request_run: RequestRun, good: GoodAnswer) -> SdkResponse:
 def _refused_response(
     request_run: RequestRun, request: SdkRequest, bad: SendFailed, head: Any
 ) -> SdkResponse:
-    """Return the response for a provider's refusal with a JSON body: an error of ours if a model was called;
-    else the refusal as it came."""
+    """Return the response for a provider's refusal: an error of ours if a model was called, or if its body
+    is no JSON, which an SDK cannot read; else the refusal as it came."""
     forwarded = _forward_headers(request_run)
-    if not request.inspected:
+    if not request.inspected and bad.body.lstrip()[:1] in _JSON:
         headers = fault_headers(bad.headers, request_run.headers(), forwarded)
         return SdkResponse(head.status, headers, [bad.body], head.extensions)
     error = request_run.client_error().with_provider_error(bad.body)

@@ -24,7 +24,7 @@ from .operations import Close, Op, Perform, Read, Wait, Whole
 from .ports import ConnectionErrors, Engine, Open, RawHeaders, RequestRun
 from .request_body import RequestInfo, requested_model
 from .request_head import OutboundRequest
-from .response_head import Decoder, decoded, reply_of, reply_of_error
+from .response_head import Decoder, decoded, mask_key, reply_of, reply_of_error
 from .response_stream import NOTHING, ResponseStream
 from .sse import StreamWatch
 from .usage import by_kind, usage_of
@@ -103,12 +103,14 @@ class GoodAnswer(NamedTuple):
     chunks  the body as far as it was read
     stream  what passes the rest of the body on; None when `chunks` are all of it
     usage   token counts of a whole answer, under the provider's names
+    secret  the key that was sent; no header that is passed on repeats it
     """
 
     head: Head
     chunks: list[bytes]
     stream: ResponseStream | None
     usage: Mapping[str, int] = NOTHING
+    secret: Secret | None = None
 
 
 class ConversationResult(NamedTuple):
@@ -262,13 +264,9 @@ class _ConversationState:
     def _refused(self, connection: Connection, head: Head, body: bytes, phase: Phase) -> Reply:
         """Keep a bad answer, without the key that was sent should the provider repeat it; return it as the
         core sees it."""
-        headers = head.headers
+        headers = mask_key(head.headers, self.secret)
         if self.secret is not None:
             body = self.secret.scrub_bytes(body)
-            headers = [
-                (name, self.secret.scrub(value.decode("latin-1")).encode("latin-1", "replace"))
-                for name, value in headers
-            ]
         self.bad = SendFailed(head, headers, body)
         return reply_of(
             status=head.status, headers=headers, body=body, phase=phase, host=connection.endpoint.host
@@ -307,7 +305,7 @@ class _ConversationState:
             head.status, head.type.decode("latin-1"), text, self.engine.profile(connection)
         ):
             return self._refused(connection, head, text, Phase.BODY)
-        self.good = GoodAnswer(head, [body], None, usage_of(text))
+        self.good = GoodAnswer(head, [body], None, usage_of(text), self.secret)
         return None
 
     def _peek(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
@@ -348,7 +346,7 @@ class _ConversationState:
             watch=watch,
             raises=self.bounds.raise_when_cut,
         )
-        self.good = GoodAnswer(head, chunks, stream)
+        self.good = GoodAnswer(head, chunks, stream, NOTHING, self.secret)
 
 
 def _unsent(missing: SecretMissing) -> Reply:

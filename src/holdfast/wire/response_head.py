@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ..core.faults import Phase, Reply
+from ..core.secret import Secret
 from .header_policy import BODY_HEADERS, OURS_AFTER_A_FAULT, Verdict, answer_verdict, forwarded
 from .ports import RawHeaders
 
@@ -118,6 +119,20 @@ def beside_error(headers: RawHeaders, forward_headers: tuple[str, ...] = ()) -> 
     return fault_headers(theirs, {}, forward_headers)
 
 
+def mask_key(headers: RawHeaders, secret: Secret | None) -> RawHeaders:
+    """Return a provider's headers with the key that was sent masked, should a value repeat it."""
+    if secret is None or not secret.stands_in(b"\n".join([value for _, value in headers])):
+        return headers
+    return [(name, _scrubbed(value, secret)) for name, value in headers]
+
+
+def mask_key_in_lines(lines: list[bytes], secret: Secret | None) -> list[bytes]:
+    """Return the lines of a provider's head in the same way."""
+    if secret is None or not secret.stands_in(b"\n".join(lines)):
+        return lines
+    return [_scrubbed(line, secret) for line in lines]
+
+
 def header_lines(ours: Mapping[str, str]) -> list[bytes]:
     """Return headers of ours as the lines of a head."""
     return [_line(name, value) for name, value in ours.items()]
@@ -143,6 +158,10 @@ def _line(name: str, value: str) -> bytes:
     if not value.isascii():
         return f"{name}: ".encode("ascii") + _escaped(value)
     return f"{name}: ".encode("ascii") + _header_value(value)
+
+
+def _scrubbed(text: bytes, secret: Secret) -> bytes:
+    return secret.scrub(text.decode("latin-1")).encode("latin-1", "replace")
 
 
 def _header_value(value: str) -> bytes:
