@@ -296,6 +296,23 @@ TABLE = [
         f"Choose a model that it has: {MODELS}",
     ),
     (
+        "a model that the provider lists and refuses",
+        Fault(C.MODEL_UNAVAILABLE, status=404, cause="listed"),
+        WORKED,
+        f"{HOST} refuses mimo-v2.5-pro, although its list of models names it.",
+        f"Choose another model. What it lists now is shown by: {MODELS} --refresh",
+    ),
+    (
+        "a model that only the configuration names",
+        Fault(C.MODEL_UNAVAILABLE, status=404, cause="declared", hint="did you mean mimo-v2-pro?"),
+        WORKED,
+        (
+            f"{HOST} has no model named mimo-v2.5-pro, although your configuration names it. Did you mean "
+            "mimo-v2-pro?"
+        ),
+        f"Correct the name in holdfast.toml. What it lists now is shown by: {MODELS} --refresh",
+    ),
+    (
         "a model that nobody knows, without near names",
         Fault(C.MODEL_UNAVAILABLE, status=404),
         WORKED,
@@ -446,8 +463,9 @@ def _case(fault: Fault, connection: Connection, evidence: Evidence | None) -> st
 
 
 COMMANDS = re.compile(
-    r"holdfast (key add \S+ --from|key login \S+$|key reset \S+ \S+$|check \S+/|models --provider \S+$"
-    r"|provider show \S+$|why \S+$|report --list$|session pin \S+ PROVIDER/MODEL$)"
+    r"holdfast (key add \S+ --from|key login \S+$|key reset \S+ \S+$|check \S+/"
+    r"|models --provider \S+(?: --refresh)?$|provider show \S+$|why \S+$|report --list$"
+    r"|session pin \S+ PROVIDER/MODEL$)"
 )
 
 

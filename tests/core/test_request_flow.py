@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast.core.changes import (
@@ -527,6 +529,32 @@ def test_an_unknown_model_asks_for_the_list_once_and_names_its_neighbours() -> N
     assert outcome.fault.kind is F.MODEL_UNAVAILABLE
     assert "m12" in (outcome.fault.hint or "")
     assert sum(isinstance(step, Relist) for step in sim.steps) == 1
+
+
+@pytest.mark.parametrize(
+    ("listed", "declared", "cause"),
+    [
+        (("m1", "m12"), None, "listed"),
+        (("m1",), ("m1",), "listed"),
+        (("m1",), ("m2",), "listed"),
+        (("m12",), ("m1",), "declared"),
+        ((), ("m1",), "declared"),
+        (("m12",), ("m2",), None),
+        (("m12",), None, None),
+    ],
+)
+def test_a_refused_model_is_never_named_as_its_own_neighbour(
+    listed: tuple[str, ...], declared: tuple[str, ...] | None, cause: str | None
+) -> None:
+    owner = replace(ONE.connection.provider, models=declared)
+    sim = Sim(models=listed)
+    outcome = sim.run(call(route(owner)), [NO_MODEL])
+    assert outcome.fault is not None
+    assert outcome.fault.cause == cause
+    near = None
+    if "m12" in listed and cause != "listed":
+        near = "did you mean m12?"
+    assert outcome.fault.hint == near
 
 
 def test_an_unknown_model_without_neighbours_stays_without_a_hint() -> None:

@@ -142,6 +142,8 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
         "works elsewhere": fault.cause == "key_works_elsewhere",
         "belongs elsewhere": fault.hint is not None,
         "certificate": fault.cause == "certificate",
+        "listed": fault.cause == "listed",
+        "declared": fault.cause == "declared",
         "no answer": fault.status is None,
         "": True,
     }

@@ -65,7 +65,11 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         "error status": "{host} failed with HTTP {status}.",
         "": "The connection to {host} broke before any output.",
     },
-    C.MODEL_UNAVAILABLE: {"": "{host} has no model named {model}."},
+    C.MODEL_UNAVAILABLE: {
+        "listed": "{host} refuses {model}, although its list of models names it.",
+        "declared": "{host} has no model named {model}, although your configuration names it.",
+        "": "{host} has no model named {model}.",
+    },
     C.ENDPOINT_MISMATCH: {
         "works elsewhere": (
             "This key works at {hint}, but the call went to {url}{source}. The key was not changed."
@@ -110,6 +114,8 @@ NEXT: dict[str, tuple[str, str]] = {
         "{show}",
     ),
     "no answer": ("Start the server, or correct the address", "{show}"),
+    "listed": ("Choose another model. What it lists now is shown by", "{models} --refresh"),
+    "declared": ("Correct the name in holdfast.toml. What it lists now is shown by", "{models} --refresh"),
     "belongs elsewhere": ("Correct the address", "{show}"),
     C.AUTH_REJECTED: ("Check that {ref} holds a live key of this host, then", "{again}"),
     C.AUTH_EXPIRED: ("Sign in where {ref} gets its value, then", "{again}"),

@@ -328,9 +328,18 @@ def _has_healthy_spare(run: RequestState, connection: Connection) -> bool:
 
 
 def _near_names(run: RequestState, connection: Connection) -> Generator[Step, Answer, None]:
-    """Ask for the model list, so that the refusal can name models that exist."""
+    """Ask for the model list, so that the refusal can name other models that exist, or say that the refused
+    one is listed."""
     answer = yield Relist(connection, run.take())
     run.now = answer.now
-    near = get_close_matches(connection.model, answer.models, n=3, cutoff=0.5)
-    if near and run.fault is not None:
+    if run.fault is None:
+        return
+    model = connection.model
+    if model in answer.models:
+        run.fault = replace(run.fault, cause="listed")
+        return
+    if model in (connection.provider.models or ()):
+        run.fault = replace(run.fault, cause="declared")
+    near = get_close_matches(model, answer.models, n=3, cutoff=0.5)
+    if near:
         run.fault = replace(run.fault, hint="did you mean " + ", ".join(near) + "?")
