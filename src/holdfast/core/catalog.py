@@ -36,9 +36,7 @@ def options(
     for provider in config.providers.values():
         dialects = _common(provider.served(), speaks)
         endpoint = _endpoint(provider, dialects)
-        why_not = ""
-        if not dialects:
-            why_not = _why_not(config, provider, speaks)
+        why_not = "" if dialects else _why_not(config, provider, speaks)
         for model, declared in _models(provider, discovered.get(provider.name, ())):
             pin = Pin(provider.name, model)
             offered.append(Option(pin, dialects, declared, why_not=why_not, endpoint=endpoint))

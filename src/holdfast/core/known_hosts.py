@@ -6,12 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from .identity import Dialect, Endpoint
-
-if TYPE_CHECKING:
-    from .identity import Provider
+from .identity import Dialect, Endpoint, Provider
 
 
 @dataclass(frozen=True, slots=True)

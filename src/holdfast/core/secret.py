@@ -121,8 +121,7 @@ class Secret:
 
 def _forms(value: str) -> Iterable[str]:
     """Return a value as text, JSON and URLs may write it."""
-    written = (value, json.dumps(value)[1:-1], value.replace("/", "\\/"), quote(value, safe=""))
-    return dict.fromkeys(written)
+    return dict.fromkeys((value, json.dumps(value)[1:-1], value.replace("/", "\\/"), quote(value, safe="")))
 
 
 def fingerprint(value: str, pepper: bytes) -> str:
