@@ -52,7 +52,6 @@ REFUSED: dict[str, tuple[str, dict[int | None, str]]] = {
         'ladder."a/m".then = [\n"b/m"]\n"ladder" . "a/n".then = ["b/m"]',
         {1: 'fallback."a/m".then = …', 3: '"fallback" . "a/n".then = …'},
     ),
-    "a spelling that the text does not show": ('["\\u006cadder"]', {None: "[fallback]"}),
 }
 
 
@@ -72,6 +71,40 @@ def test_an_old_word_is_refused_with_the_line_of_today(
     for command in ("provider", "session"):
         refused = cli(command, "list")
         assert (refused.exit_code, refused.stderr.splitlines()[-1]) == (2, "  run: holdfast config upgrade")
+
+
+# Files that `holdfast config upgrade` refuses, with the line and what has to be done there.
+LEFT_TO_THE_USER = {
+    "both tables": ('[ladder]\n"a/m" = { then = ["b/m"] }\n[fallback]\n', 1, "move its rows into [fallback]"),
+    "one row in both": (
+        '[fallback."a/m"]\nthen = ["b/m"]\n[ladder."a/m"]\nthen = ["b/m"]\n',
+        3,
+        "move its rows into [fallback]",
+    ),
+    "an inline table beside a table": ("ladder = {}\n[fallback]\n", 1, "move its rows into [fallback]"),
+    "a spelling that the text does not show": ('["l\\u0061dder"]\n', None, "write [fallback]"),
+    "that spelling beside the table": (
+        '["l\\u0061dder"]\n[fallback]\n',
+        None,
+        "move its rows into [fallback]",
+    ),
+    "a list of tables": ("[[ladder]]\n", None, "write [fallback]"),
+}
+
+
+@pytest.mark.parametrize(("text", "line", "says"), LEFT_TO_THE_USER.values(), ids=LEFT_TO_THE_USER)
+def test_what_cannot_be_upgraded_is_explained_without_a_command_that_refuses(
+    text: str, line: int | None, says: str, toml: Path, cli: Cli
+) -> None:
+    write(toml, text + PROVIDERS)
+    findings = json.loads(cli("doctor", "--json").stdout)["findings"]
+    advice = [row["run"] for row in findings if row["check"] == "config"]
+    assert set(advice) <= {f"${{EDITOR:-vi}} +{number} {toml}" for number in (line or 1, 1)}
+    for command in (("provider", "list"), ("config", "upgrade")):
+        refused = cli(*command)
+        assert refused.exit_code == 2
+        assert says in refused.stderr
+        assert "holdfast config upgrade" not in refused.stderr
 
 
 def test_other_mistakes_are_reported_beside_an_old_word_with_their_own_lines(toml: Path) -> None:

@@ -208,6 +208,7 @@ def understood(text: str, path: Path, locate: Callable[[str], str], otherwise: s
     that `locate` gives for a TOML path."""
     document = document_of(text, path)
     old = old_words.problems(document, text, path.name)
+    step = f"${{EDITOR:-vi}} {quoted(path)}"
     try:
         config = parse(
             old_words.renamed(document),
@@ -216,10 +217,11 @@ def understood(text: str, path: Path, locate: Callable[[str], str], otherwise: s
             known_at=presets.known_at,
         )
     except ConfigError as error:
-        step = error.next_step
-        if old:
-            step = f"{old_words.UPGRADE}   (after correcting the other lines)"
+        if not old:
+            step = error.next_step
+        elif old[0].fix:
+            step = f"{old[0].fix}   (after correcting the other lines)"
         raise ConfigError(otherwise, problems=[*old, *error.problems], next_step=step) from None
     if old:
-        raise ConfigError(otherwise, problems=old, next_step=old_words.UPGRADE)
+        raise ConfigError(otherwise, problems=old, next_step=old[0].fix or step)
     return config

@@ -6,7 +6,7 @@ There is no second spelling: a file with an old word is refused with the line as
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..core.config import Locate
@@ -76,21 +76,41 @@ def renamed(document: Mapping[str, Any]) -> dict[str, Any]:
     return current
 
 
+def can_upgrade(document: Mapping[str, Any], text: str) -> bool:
+    """Return whether `rewritten` gives exactly the document under the names of today."""
+    import tomllib
+
+    try:
+        return tomllib.loads(rewritten(text)) == renamed(document)
+    except tomllib.TOMLDecodeError:
+        return False
+
+
 def problems(document: Mapping[str, Any], text: str, file: str) -> list[Problem]:
-    """Return a problem for each line that has an old word, with the line as it has to be."""
+    """Return a problem for each line that has an old word, with the line as it has to be. The fix is the
+    command that rewrites the file, where it can."""
     words = [name for name in document if name in RENAMED]
     if not words:
         return []
+    fix, both = UPGRADE, set[str]()
+    if not can_upgrade(document, text):
+        fix, both = "", {word for word in words if RENAMED[word] in document}
     lines = old_lines(text)
     located = {line.word for line in lines}
-    return [
-        *(_problem(line.word, key_of(line.after), f"{file}:{line.number}") for line in lines),
-        *(_problem(word, f"[{RENAMED[word]}]", file) for word in words if word not in located),
+    places = [
+        *((line.word, key_of(line.after), f"{file}:{line.number}") for line in lines),
+        *((word, f"[{RENAMED[word]}]", file) for word in words if word not in located),
     ]
+    return [Problem(word, _what(word, line, both), fix, where) for word, line, where in places]
 
 
-def _problem(word: str, line: str, where: str) -> Problem:
-    return Problem(word, f"'{word}' is called '{RENAMED[word]}' now: write {line}", UPGRADE, where)
+def _what(word: str, line: str, both: Collection[str]) -> str:
+    """Return what to do about an old word; `both` are those with a table under today's name that cannot be
+    joined."""
+    today = RENAMED[word]
+    if word in both:
+        return f"'{word}' is called '{today}' now, and there is a [{today}] too: move its rows into [{today}]"
+    return f"'{word}' is called '{today}' now: write {line}"
 
 
 def key_of(line: str) -> str:

@@ -14,7 +14,7 @@ from .._files import cannot, creating, locked, quoted, write_keeping_mode
 from ..core.config import Config
 from ..core.errors import ConfigError
 from .home import Home, byte_order_mark, document_of, read, understood
-from .old_words import RENAMED, OldLine, old_lines, problems, renamed, rewritten
+from .old_words import RENAMED, OldLine, can_upgrade, old_lines, problems, rewritten
 from .positions import Lines
 
 
@@ -41,7 +41,7 @@ def upgrade(home: Home, first: Callable[[Config], None]) -> Upgraded:
             understood(text, path, Lines(text, path.name).locate, f"{path} is wrong:")
             return Upgraded((), None)
         after = rewritten(text)
-        if not _says(after, renamed(document), path):
+        if not can_upgrade(document, text):
             what = f"{path} has old words that cannot be rewritten safely; nothing was changed:"
             step = f"${{EDITOR:-vi}} {quoted(path)}"
             raise ConfigError(what, problems=problems(document, text, path.name), next_step=step)
@@ -55,14 +55,6 @@ def upgrade(home: Home, first: Callable[[Config], None]) -> Upgraded:
                 backup.unlink()
             raise
         return Upgraded(tuple(old_lines(text)), backup)
-
-
-def _says(text: str, wanted: dict[str, object], path: Path) -> bool:
-    """Return whether `text` is TOML that says exactly what is wanted."""
-    try:
-        return document_of(text, path) == wanted
-    except ConfigError:
-        return False
 
 
 def _keep(path: Path) -> Path:
