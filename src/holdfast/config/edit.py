@@ -16,6 +16,7 @@ from ..credentials.secrets_file import SecretsFile
 from .home import Home, byte_order_mark, read, understood
 from .positions import Lines
 from .toml_draft import Draft
+from .toml_spans import Path
 from .toml_text import with_line_ends_of
 
 
@@ -38,14 +39,15 @@ def rename_provider(home: Home, old: str, new: str) -> Config:
         _known(config, old)
         if ProviderName(new) in config.providers:
             raise ConfigError(f"provider '{new}' exists already", next_step=f"holdfast provider show {new}")
-        draft.rename(("provider", old), new)
-        for pin, row in list(draft.document.get("fallback", {}).items()):
+        names: dict[Path, str] = {("provider", old): new}
+        strings: dict[Path, str] = {}
+        for pin, row in draft.document.get("fallback", {}).items():
+            if pin.startswith(f"{old}/"):
+                names["fallback", pin] = new + pin.removeprefix(old)
             for position, fallback in enumerate(row["then"]):
                 if fallback.startswith(f"{old}/"):
-                    renamed = new + fallback.removeprefix(old)
-                    draft.put_text(("fallback", pin, "then", position), renamed)
-            if pin.startswith(f"{old}/"):
-                draft.rename(("fallback", pin), new + pin.removeprefix(old))
+                    strings["fallback", pin, "then", position] = new + fallback.removeprefix(old)
+        draft.rename(names, strings)
 
     # Kept keys are copied first and removed last: after an interruption at any point, the name in the file
     # has its keys.

@@ -123,29 +123,27 @@ class Draft(EditedText):
         self.splice(span.start, self.after_spaces(span.end), "")
         del self.at(path[:-1])[path[-1]]
 
-    def rename(self, path: Path, name: str) -> None:
-        """Give another name to the value at `path`, wherever the text writes it."""
-        position = len(path) - 1
+    def rename(self, names: Mapping[Path, str], strings: Mapping[Path, str]) -> None:
+        """Give other names to what is at some paths, and other values to some strings, in one pass. Quotes
+        keep their kind."""
         for span in reversed(spans(self.text)):
-            for part in span.names:
-                if span.is_within(path) and part.position == position:
-                    self.splice(
-                        part.start, part.end, quoted_like(self.text[part.start], join("", name), name)
-                    )
-        table = self.at(path[:-1])
-        before = dict(table)
-        table.clear()
-        for key, value in before.items():
-            table[{path[-1]: name}.get(key, key)] = value
+            if span.path in strings:
+                self._put_string(span.value, span.end, strings[span.path])
+            for part in reversed(span.names):
+                name = names.get(span.path[: part.position + 1])
+                if name is not None:
+                    text = quoted_like(self.text[part.start], join("", name), name)
+                    self.splice(part.start, part.end, text)
+        for path, string in strings.items():
+            self.at(path[:-1])[path[-1]] = string
+        for parent in {path[:-1] for path in names}:
+            table = self.at(parent)
+            before = dict(table)
+            table.clear()
+            table.update({names.get((*parent, name), name): value for name, value in before.items()})
 
-    def put_text(self, path: Path, value: str) -> None:
-        """Set a string and keep the kind of its quotes."""
-        span = self.span(path)
-        if span is None:
-            self.put(path, value)
-            return
-        self.splice(span.value, span.end, quoted_like(self.text[span.value], rendered(value), value))
-        self.at(path[:-1])[path[-1]] = value
+    def _put_string(self, start: int, end: int, string: str) -> None:
+        self.splice(start, end, quoted_like(self.text[start], rendered(string), string))
 
 
 def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
