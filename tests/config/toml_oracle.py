@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
+from holdfast.config.toml_draft import Draft
 from holdfast.config.toml_lines import join
+from holdfast.config.toml_spans import spans
 
 _DEEPEST = 4
 # What completes a text that ends inside a long string, and inside brackets.
@@ -50,3 +52,15 @@ def _paths(path: str, value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for position, inner in enumerate(value):
             yield from _paths(f"{path}[{position}]", inner)
+
+
+def check_spans(text: str) -> None:
+    """Check that each value of a TOML text is located: what is written there alone has the same value."""
+    draft = Draft(text)
+    for span in spans(text):
+        if span.is_header:
+            assert text[span.start] == "["
+            draft.at(span.path)
+        else:
+            alone = f"value = {text[span.value : span.end]}"
+            assert tomllib.loads(alone)["value"] == draft.at(span.path)

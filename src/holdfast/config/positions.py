@@ -1,9 +1,8 @@
-"""The line of each value in a TOML text, and the text in sections."""
+"""The line of each value in a TOML text."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 
 from .toml_lines import layout
@@ -36,28 +35,6 @@ class Lines:
         return layout(self._text).lines
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A table header with its lines. `path` is () for the lines before the first header; `start` is the
-    number of lines before the section."""
-
-    path: tuple[str, ...]
-    start: int
-    lines: list[str]
-
-
 def lines_of(text: str) -> list[str]:
     """Return the lines of a text with their line ends. Only a line feed ends a line, as in TOML."""
     return re.findall(r"[^\n]*\n|[^\n]+", text)
-
-
-def sections(text: str) -> list[Section]:
-    """Split a TOML text at its table headers. The lines of all sections together are the text."""
-    headers = [statement for statement in layout(text).statements if statement.is_header]
-    starts = [0, *(header.line - 1 for header in headers)]
-    paths = [(), *(header.names for header in headers)]
-    lines = lines_of(text)
-    ends = [*starts[1:], len(lines)]
-    return [
-        Section(path, start, lines[start:end]) for path, start, end in zip(paths, starts, ends, strict=True)
-    ]

@@ -115,7 +115,7 @@ class _Reader:
         names = []
         while self._next not in (end, "\n", ""):
             if self._next != ".":
-                names.append(_unquoted(self._next))
+                names.append(unquoted(self._next))
             self._advance()
         return tuple(names)
 
@@ -167,7 +167,7 @@ class _Reader:
         self._advance()
 
 
-def _unquoted(name: str) -> str:
+def unquoted(name: str) -> str:
     """Return the name that a token writes, bare or in quotes; the token if it writes none."""
     if name[0] not in "\"'":
         return name

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from .toml_lines import unquoted
+
 Path = tuple[str | int, ...]
 """Names of tables and positions in lists, from the top of the document inwards."""
 
@@ -114,7 +116,7 @@ class _Scanner:
             if in_header and path in self.lengths:
                 path = (*path, self.lengths[path] - 1)
             names.append(Name(len(path), *match.span()))
-            path = (*path, _decoded(match[0]))
+            path = (*path, unquoted(match[0]))
             self.at = match.end()
             self._next(_SPACES)
             if self.text[self.at] != ".":
@@ -164,12 +166,3 @@ class _Scanner:
                 continue
             self._field(path, Kind.MEMBER)
         self.at += 1
-
-
-def _decoded(name: str) -> str:
-    """Return the name that is written, perhaps in quotes."""
-    import tomllib
-
-    if name[0] not in "\"'":
-        return name
-    return str(tomllib.loads(f"name = {name}")["name"])
