@@ -169,7 +169,9 @@ def _listing(
     from ..engine import model_lists
 
     try:
-        listed = model_lists.refresh(context.vault, context.store, provider, dialect, readable=readable)
+        listed = model_lists.refresh(
+            context.vault, lambda: context.store, provider, dialect, readable=readable
+        )
     except HoldfastError as error:
         # Many endpoints have no list. That says nothing about a key, and for a pin the call decides.
         return Step("models", ok=pin is not None, what=f"{dialect}: {error.what}")

@@ -3,6 +3,7 @@ commands at once."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 
 from ..core.classify import classify
@@ -58,9 +59,9 @@ class ModelLists:
         return listed
 
 
-def refresh_provider(vault: Vault, store: Store, provider: Provider) -> None:
-    """Ask a provider for its models at its first endpoint that lists any, and store them. Raises the first
-    HoldfastError if no endpoint does; no key is blamed."""
+def refresh_provider(vault: Vault, store: Callable[[], Store], provider: Provider) -> None:
+    """Ask a provider for its models at its first endpoint that lists any, and store them in `store()`.
+    Raises the first HoldfastError if no endpoint does; no key is blamed."""
     first: HoldfastError | None = None
     for dialect in provider.served() or provider.dialects[:1]:
         try:
@@ -75,14 +76,15 @@ def refresh_provider(vault: Vault, store: Store, provider: Provider) -> None:
 
 def refresh(
     vault: Vault,
-    store: Store,
+    store: Callable[[], Store],
     provider: Provider,
     dialect: Dialect,
     *,
     readable: Collection[Key] | None = None,
 ) -> tuple[str, ...]:
-    """Ask an endpoint for its models, store and return them. `readable` are the keys that may be used, None
-    allows all. Raises HoldfastError if the endpoint lists none; no key is blamed."""
+    """Ask an endpoint for its models, store and return them. `store` opens the store, which a failure leaves
+    closed. `readable` are the keys that may be used, None allows all. Raises HoldfastError if the endpoint
+    lists none; no key is blamed."""
     from ..calls import api_calls
 
     connection = Connection(provider, dialect, _first_key(provider, dialect, readable), _ANY_MODEL)
@@ -91,13 +93,14 @@ def refresh(
         secret = vault.secret(connection.key)
     listed = api_calls.list_models(connection, secret)
     if isinstance(listed, Reply):
-        fault = classify(listed, load_profile(provider.profile), now=store.now())
+        fault = classify(listed, load_profile(provider.profile), now=time.time())
         what = f"{connection.endpoint.host} listed no models: {fault.kind}"
         if fault.status is not None:
             what += f" (HTTP {fault.status})"
         what = f"{what} {fault.excerpt}".rstrip()
         raise HoldfastError(what, next_step=f"holdfast check {provider.name}")
-    store.save_models(provider.name, connection.endpoint.url, listed, store.now())
+    opened = store()
+    opened.save_models(provider.name, connection.endpoint.url, listed, opened.now())
     return listed
 
 
