@@ -4,6 +4,7 @@ importer."""
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -37,7 +38,12 @@ PLAN = "https://token-plan-cn.xiaomimimo.com"
         ("https://api.z.ai/elsewhere", None),
         ("https://opencode.ai/zen/go/v1", "opencode-go"),
         ("http://127.0.0.1:11434/v1", "ollama"),
-        ("http://token-plan-cn.xiaomimimo.com/v1", None),
+        ("http://token-plan-cn.xiaomimimo.com/v1", "mimo-plan-cn"),
+        ("https://token-plan-cn.xiaomimimo.com./v1", "mimo-plan-cn"),
+        ("https://token-plan-cn.xiaomimimo.com.:443", "mimo-plan-cn"),
+        ("https://token-plan-cn.xiaomimimo.com:8443/v1", None),
+        ("HTTP://API.z.ai.:80/api/anthropic/", "zai-coding"),
+        ("http://127.0.0.1:11435/v1", None),
         ("https://llm.corp.example/v1", None),
         ("not a url", None),
     ],
@@ -66,6 +72,9 @@ MISPLACED = [
     ("sk-kimi-0123456789", "https://api.openai.com/v1", CERTAIN),
     ("sk-0123456789", "https://api.kimi.com/coding/v1", DOUBTFUL),
     ("sk-0123456789", f"{PLAN}/v1", DOUBTFUL),
+    ("sk-ant-0123456789", "http://api.openai.com/v1", CERTAIN),
+    ("sk-ant-0123456789", "https://api.openai.com./v1", CERTAIN),
+    ("sk-ant-0123456789", "https://API.openai.com.:443", CERTAIN),
     # At home, and where nothing can be said.
     ("tp-0123456789", f"{PLAN}/v1", ""),
     ("sk-0123456789", "https://api.openai.com/v1", ""),
@@ -196,8 +205,8 @@ def test_the_command_that_is_offered_adds_what_it_says(cli: Cli, plan: Path) -> 
     done = cli(*COMMAND.split()[1:])
     assert (done.exit_code, done.stderr) == (0, "")
     assert (plan / "holdfast.toml").read_text() == (
-        '[provider.plan]\nmodels = ["m"]\nkeys = ["env:PLAN_KEY"]\n'
-        f'endpoints = {{openai-chat = "{PLAN}/v1", anthropic-messages = "{PLAN}/anthropic"}} # mine\n'
+        f'[provider.plan]\nendpoints = {{openai-chat = "{PLAN}/v1", anthropic-messages = "{PLAN}/anthropic"}}'
+        '   # mine\nmodels = ["m"]\nkeys = ["env:PLAN_KEY"]\n'
     )
     with holdfast.open() as held:
         handed = choice_of(held, find_harness("claude"), session="s", pin=Pin.parse("plan/m"), key=None)
@@ -221,6 +230,78 @@ def test_every_offer_of_the_table_can_be_taken(cli: Cli, home: Path, name: str) 
     (made,) = load(Home.find()).providers.values()
     assert {endpoint.dialect: endpoint.url for endpoint in made.endpoints} == row["endpoints"]
     assert {str(endpoint.auth) for endpoint in made.endpoints} == {row.get("auth", "bearer")}
+
+
+# An address in a dialect that is not spoken there.
+
+ANTHROPIC = "https://api.anthropic.com"
+ITS_DIALECT = "is the anthropic-messages address of preset"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        ANTHROPIC,
+        f"{ANTHROPIC}/",
+        "http://api.anthropic.com.:80",
+        f"{PLAN}/anthropic",
+        "https://api.deepseek.com/anthropic",
+        "http://127.0.0.1:11434",
+    ],
+)
+def test_an_address_of_another_dialect_is_refused_with_the_command_that_names_it(
+    cli: Cli, home: Path, url: str
+) -> None:
+    words = (
+        "provider",
+        "add",
+        "x",
+        "--url",
+        url,
+        "--model",
+        "m",
+        "--key",
+        "env:PLAN_KEY",
+        "--auth",
+        "bearer",
+    )
+    refused = cli(*words)
+    assert refused.exit_code == 2
+    assert ITS_DIALECT in refused.stderr
+    assert not (home / "holdfast.toml").exists()
+    command = refused.stderr.partition("run: holdfast ")[2].strip()
+    assert cli(*shlex.split(command)).exit_code == 0
+    (made,) = load(Home.find()).providers.values()
+    assert [str(endpoint.dialect) for endpoint in made.endpoints] == ["anthropic-messages"]
+    assert (made.models, [key.ref for key in made.keys]) == (("m",), ["env:PLAN_KEY"])
+
+
+@pytest.mark.parametrize("url", ["https://api.anthropic.com/v1", f"{PLAN}/v1", "https://llm.corp.example"])
+def test_an_address_that_no_preset_has_in_another_dialect_is_added(cli: Cli, home: Path, url: str) -> None:
+    added = cli("provider", "add", "x", "--url", url)
+    assert added.exit_code == 0
+    assert ITS_DIALECT not in added.stdout
+
+
+@pytest.mark.parametrize("text", ['url = "{}"', 'endpoints = {{ openai-chat = "{}" }}'])
+def test_doctor_replaces_an_endpoint_in_a_dialect_that_is_not_spoken_there(
+    cli: Cli, home: Path, text: str
+) -> None:
+    write(home / "holdfast.toml", f"[provider.x]\n{text.format(ANTHROPIC)}\n")
+    findings = json.loads(cli("doctor", "--json").stdout)["findings"]
+    runs = [finding["run"] for finding in findings if ITS_DIALECT in finding["what"]]
+    assert len(runs) == 1
+    assert cli(*runs[0].partition("   (")[0].split()[1:]).exit_code == 0
+    (made,) = load(Home.find()).providers.values()
+    assert [(str(endpoint.dialect), endpoint.url) for endpoint in made.endpoints] == [
+        ("anthropic-messages", ANTHROPIC)
+    ]
+
+
+def test_a_dialect_that_the_user_names_is_accepted_and_doubted(cli: Cli, home: Path) -> None:
+    added = cli("provider", "add", "x", "--url", ANTHROPIC, "--dialect", "openai-chat")
+    assert added.exit_code == 0
+    assert ITS_DIALECT in added.stdout
 
 
 # What every command and page says about a key.

@@ -103,6 +103,7 @@ def test_a_providers_own_auth_style_holds_for_the_new_endpoint_too(cli: Cli, hom
     ("given", "expected"),
     [
         ("https://x.example", "'https' is not DIALECT=URL"),
+        ("openai-chat=https://a.example openai-chat=https://b.example", "'openai-chat' is given twice"),
         ("openai=https://x.example", "must be one of openai-chat"),
         ("anthropic-messages=https://x.example/v1", "is what precedes '/v1'"),
         ("openai-chat=nonsense", "is not an http(s) URL"),
@@ -113,7 +114,7 @@ def test_what_is_no_endpoint_is_refused_and_nothing_is_changed(
 ) -> None:
     written(home, 'url = "https://x.example/v1"')
     before = (home / "holdfast.toml").read_bytes()
-    refused = cli("provider", "endpoint", "x", given)
+    refused = cli("provider", "endpoint", "x", *given.split())
     assert refused.exit_code == 2
     assert expected in refused.stderr
     assert "run: holdfast provider endpoint --help" in refused.stderr

@@ -80,6 +80,24 @@ WRONG: dict[str, tuple[Callable[[Path], None], list[str], int, list[str]]] = {
         2,
         ["needs an address", "run: holdfast provider add openrouter --preset openrouter"],
     ),
+    "no address, with options": (
+        nothing,
+        ["provider", "add", "openrouter", "--key", "env:K", "--model", "a b", "--auth", "bearer"],
+        2,
+        ["holdfast provider add openrouter --auth bearer --preset openrouter --model 'a b' --key env:K"],
+    ),
+    "no address, with a key for a reference": (
+        nothing,
+        ["provider", "add", "x", "--key", CANARY, "--key", f"cmd:echo {CANARY}"],
+        2,
+        ["run: holdfast provider add x --url URL --key REF --key REF"],
+    ),
+    "a dialect given twice": (
+        nothing,
+        "provider add x --endpoint openai-chat=https://a.example --endpoint openai-chat=https://b.example".split(),
+        2,
+        ["'openai-chat' is given twice"],
+    ),
     "a preset that is not known": (
         nothing,
         ["provider", "add", "x", "--preset", "openruter"],

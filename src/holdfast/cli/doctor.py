@@ -19,6 +19,7 @@ from ..core.identity import Endpoint, Key, Provider
 from ..core.known_hosts import more_dialects
 from ..core.secret import redact
 from ..distribution import DISTRIBUTION, namesake, without_namesake_command
+from ..providers.known_addresses import other_dialect
 from ..store.base import Store
 from .context import CliContext
 from .doctor_files import Finding, check_files, check_store, move_damaged_store
@@ -145,6 +146,11 @@ class _Examination:
                 if endpoint.origin.startswith("http:") and _is_public(endpoint):
                     what = f"provider '{provider.name}' sends keys and prompts unencrypted to {endpoint.url}"
                     yield Finding("address", "wrong", what, self.edit(f"write https://{endpoint.host}…"))
+                other = other_dialect(self.config.known_at, endpoint)
+                if other is not None:
+                    command = f"holdfast provider endpoint {provider.name} {other.dialect}={endpoint.url}"
+                    what = f"provider '{provider.name}': {other.what}"
+                    yield Finding("address", "note", what, f"{command}   (replaces it)")
             more = more_dialects(self.config.known_at, provider)
             if more is not None:
                 what = f"provider '{provider.name}': {more.what}"

@@ -14,6 +14,7 @@ from .references import is_free_to_read
 
 if TYPE_CHECKING:
     from ..core.identity import Dialect, Endpoint, Key, Provider
+    from ..providers.known_addresses import OtherDialect
     from ..providers.misplaced import Misplaced
 
 
@@ -36,26 +37,49 @@ def endpoint(context: CliContext, name: str, endpoints: Sequence[str], auth: str
     from .. import config as config_file
 
     provider = context.provider(name)
-    pairs = [parsed(text, "holdfast provider endpoint --help") for text in endpoints]
+    given = parsed(endpoints, "holdfast provider endpoint --help")
     written = {
-        dialect: _as_written(provider, url, auth or _usual_auth(dialect, url)) for dialect, url in pairs
+        dialect: _as_written(provider, url, auth or _usual_auth(dialect, url))
+        for dialect, url in given.items()
     }
-    config = config_file.set_endpoints(context.home, name, written)
+    replaced = [other for other in in_other_dialects(context, provider) if other.dialect in given]
+    dialects = [str(other.endpoint.dialect) for other in replaced]
+    without = [dialect for dialect in dialects if dialect not in given]
+    config = config_file.set_endpoints(context.home, name, written, without=without)
     provider = config.providers[provider.name]
+    for other in replaced:
+        say(f"  {other.what}")
     for endpoint in provider.endpoints:
         say(f"provider '{name}' speaks {endpoint.dialect} at {endpoint.url}")
+    for other in in_other_dialects(context, provider):
+        say(f"  {other.what}")
     model = next(iter(provider.models or ()), "")
     say(f"  next: holdfast check {name}{if_any('/{}', model)}")
 
 
-def parsed(text: str, step: str) -> tuple[str, str]:
-    """Return the dialect and the URL of `DIALECT=URL`. Raises ConfigError for anything else."""
+def parsed(texts: Sequence[str], step: str) -> dict[str, str]:
+    """Return the URL of each dialect in texts of the form `DIALECT=URL`. Raises ConfigError for another form,
+    and for a dialect that is given twice."""
     from ..core.errors import ConfigError
 
-    dialect, equals, url = text.partition("=")
-    if not equals:
-        raise ConfigError(f"'{dialect.partition('://')[0]}' is not DIALECT=URL", next_step=step)
-    return dialect.strip(), url.strip()
+    urls: dict[str, str] = {}
+    for text in texts:
+        dialect, equals, url = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise ConfigError(f"'{dialect.partition('://')[0]}' is not DIALECT=URL", next_step=step)
+        if dialect in urls:
+            what = "is given twice: a provider has one endpoint for each dialect"
+            raise ConfigError(f"'{dialect.partition('://')[0]}' {what}", next_step=step)
+        urls[dialect] = url
+    return urls
+
+
+def in_other_dialects(context: CliContext, provider: Provider) -> list[OtherDialect]:
+    """Return the provider's endpoints at addresses that a preset has in another dialect only."""
+    from ..providers.known_addresses import other_dialect
+
+    others = (other_dialect(context.config.known_at, endpoint) for endpoint in provider.endpoints)
+    return [other for other in others if other is not None]
 
 
 def endpoints_of(provider: Provider) -> tuple[Endpoint, ...]:

@@ -9,8 +9,9 @@ import click
 
 from . import complete
 from .context import CliContext
-from .endpoints import endpoint, of_its_host, of_its_keys, parsed
+from .endpoints import endpoint, in_other_dialects, of_its_host, of_its_keys, parsed
 from .guards import refuse_while_used, sessions_of, sign_out
+from .new_provider import check_address, check_dialect, public_reference
 from .output import count, if_any, json_option, say, show_json, table
 
 if TYPE_CHECKING:
@@ -80,9 +81,16 @@ def add(
     from ..core.identity import ProviderName
 
     entry: dict[str, object] = {field: value for field, value in given.items() if value is not None}
-    _check_address(name, entry, endpoints)
+    written = {
+        **given,
+        "endpoint": endpoints,
+        "model": models,
+        "key": [public_reference(key) for key in keys],
+    }
+    check_address(name, written)
     if endpoints:
-        entry["endpoints"] = dict(parsed(text, "holdfast provider add --help") for text in endpoints)
+        entry["endpoints"] = parsed(endpoints, "holdfast provider add --help")
+    check_dialect(name, written)
     if models:
         entry["models"] = list(models)
     if keys:
@@ -90,27 +98,11 @@ def add(
     config = config_file.add_provider(context.editable, name, entry)
     provider = config.providers[ProviderName(name)]
     misplaced = list(of_its_keys(context, provider, provider.keys))
-    say(f"Added provider '{name}' to {context.home.config}", *of_its_host(context, provider), *misplaced)
+    say(f"Added provider '{name}' to {context.home.config}")
+    say(*(f"  {other.what}" for other in in_other_dialects(context, provider)))
+    say(*of_its_host(context, provider), *misplaced)
     if not misplaced:  # a check would send a misplaced key
         say(_next_step(provider))
-
-
-def _check_address(name: str, entry: dict[str, object], endpoints: Sequence[str]) -> None:
-    """Raise ConfigError unless the command line gives the provider exactly one kind of address."""
-    from ..core.errors import ConfigError
-    from ..providers import presets
-
-    if endpoints and "url" in entry:
-        raise ConfigError("--url and --endpoint exclude each other", next_step="holdfast provider add --help")
-    if endpoints or "url" in entry or "preset" in entry:
-        return
-    step = "--url URL"
-    if name in presets.rows():
-        step = f"--preset {name}"
-    raise ConfigError(
-        f"provider '{name}' needs an address: --url, --endpoint or --preset",
-        next_step=f"holdfast provider add {name} {step}",
-    )
 
 
 def _next_step(provider: Provider) -> str:

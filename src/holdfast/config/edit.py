@@ -5,7 +5,7 @@ be edited safely is refused with the command that opens it in an editor."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from .._files import locked, quoted, write_private
 from ..core.config import Config, near
@@ -117,9 +117,11 @@ def remove_key(home: Home, provider: str, label: str) -> Config:
     return config
 
 
-def set_endpoints(home: Home, provider: str, given: Mapping[str, object]) -> Config:
+def set_endpoints(
+    home: Home, provider: str, given: Mapping[str, object], *, without: Collection[str] = ()
+) -> Config:
     """Set endpoints of a provider, a URL or a table for each dialect; its endpoints in other dialects stay,
-    and so do the other fields of an endpoint's table.
+    but for those in `without`, and so do the other fields of an endpoint's table.
 
     Beside a second dialect, `url` of the provider and of its keys becomes a row of `endpoints`. Endpoints of
     its preset are written out: a provider with endpoints of its own has none of the preset's. Raises
@@ -142,6 +144,8 @@ def set_endpoints(home: Home, provider: str, given: Mapping[str, object]) -> Con
             if isinstance(key, Mapping) and "url" in key:
                 row = {spoken: key["url"]}
                 draft.replace_field((*path, "keys", position, "url"), "endpoints", row)
+        for dialect in without:
+            draft.remove_field((*path, "endpoints", dialect))
 
     return edit(home, change, again="holdfast provider endpoint --help")
 

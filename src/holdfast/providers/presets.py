@@ -10,6 +10,7 @@ from ..core.config import near
 from ..core.errors import IdentityError
 from ..core.identity import Auth, Dialect, Endpoint, is_loopback
 from ..core.known_hosts import KnownHost
+from .known_addresses import address_of
 from .misplaced import Misplaced
 
 
@@ -38,22 +39,22 @@ def owner_of_variable(variable: str) -> str | None:
 
 @cache
 def _hosts() -> Mapping[str, Sequence[KnownHost]]:
-    """Return the presets of each origin (scheme://host:port), in the order of the table."""
+    """Return the presets of each host[:port], in the order of the table."""
     hosts: dict[str, list[KnownHost]] = {}
     for name, row in rows().items():
         auth = Auth(row.get("auth", Auth.BEARER))
         endpoints = tuple(Endpoint(url, Dialect(dialect), auth) for dialect, url in row["endpoints"].items())
-        for origin in dict.fromkeys(endpoint.origin for endpoint in endpoints):
-            hosts.setdefault(origin, []).append(KnownHost(name, endpoints))
+        for host in dict.fromkeys(address_of(endpoint.url)[0] for endpoint in endpoints):
+            hosts.setdefault(host, []).append(KnownHost(name, endpoints))
     return hosts
 
 
 def known_at(url: str) -> KnownHost | None:
-    """Return the preset that has this very URL, else the only one that has its host; None without one or with
-    several."""
+    """Return the preset that has this very address, however it is written, else the only one that has its
+    host; None without one or with several."""
     there = _at_host(url)
     for known in there:
-        if url.rstrip("/") in [endpoint.url for endpoint in known.endpoints]:
+        if address_of(url) in [address_of(endpoint.url) for endpoint in known.endpoints]:
             return known
     if len(there) != 1:
         return None
@@ -62,10 +63,10 @@ def known_at(url: str) -> KnownHost | None:
 
 def _at_host(url: str) -> Sequence[KnownHost]:
     try:
-        origin = Endpoint(url).origin
+        host, _ = address_of(url)
     except IdentityError:
         return ()
-    return _hosts().get(origin, ())
+    return _hosts().get(host, ())
 
 
 def misplaced(begins: Callable[[str], bool], endpoints: Iterable[Endpoint]) -> Misplaced | None:
