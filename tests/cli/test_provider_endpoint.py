@@ -119,3 +119,21 @@ def test_what_is_no_endpoint_is_refused_and_nothing_is_changed(
     assert expected in refused.stderr
     assert "run: holdfast provider endpoint --help" in refused.stderr
     assert (home / "holdfast.toml").read_bytes() == before
+
+
+KEYS_AT_THE_HOST = {
+    "a url": 'url = "URL"\nkeys = [{ from = "env:B", url = "URL" }]\n',
+    "endpoints": 'endpoints = { openai-chat = "URL" }\nkeys = [{ from = "env:B", url = "URL" }]\n',
+    "lists of tables": 'endpoints.openai-chat = "URL"\n[[provider.x.keys]]\nfrom = "env:B"\nurl = "URL"\n',
+}
+
+
+@pytest.mark.parametrize("text", KEYS_AT_THE_HOST.values(), ids=KEYS_AT_THE_HOST)
+def test_the_command_that_doctor_prints_adds_the_dialect(text: str, home: Path, cli: Cli) -> None:
+    url = "https://token-plan-cn.xiaomimimo.com/v1"
+    write(home / "holdfast.toml", "[provider.x]\n" + text.replace("URL", url))
+    command = "provider endpoint x anthropic-messages=https://token-plan-cn.xiaomimimo.com/anthropic"
+    assert f"run: holdfast {command} " in cli("doctor").stdout
+    added = cli(*command.split())
+    assert (added.exit_code, added.stderr) == (0, "")
+    assert "provider endpoint" not in cli("doctor").stdout
