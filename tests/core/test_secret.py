@@ -159,3 +159,25 @@ def test_a_value_is_found_in_the_spellings_of_json_and_of_urls(written: str) -> 
 
 def test_a_short_value_is_masked_as_a_word_and_takes_no_letters_from_others() -> None:
     assert Secret("x").scrub("key 'x' exceeded its limit") == "key '****' exceeded its limit"
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "stands"),
+    [
+        ("sk-0123456789", b"Bearer sk-0123456789", True),
+        ("sk-0123456789", b"date: today\nx: https://x.example/?key=sk-0123456789", True),
+        ("sk-0123456789", b"sk-012345678", False),
+        ("abc/def+ghi=jkl", b"abc%2Fdef%2Bghi%3Djkl", True),
+        ("abc/def+ghi=jkl", b"abc\\/def+ghi=jkl", True),
+        ("key-\u00e9-123456", "key-\u00e9-123456".encode("latin-1"), True),
+        ("key-\u00e9-123456", b"", False),
+    ],
+)
+def test_a_value_is_found_in_a_header_in_each_form_that_is_masked(
+    value: str, text: bytes, stands: bool
+) -> None:
+    secret = Secret(value)
+    assert secret.stands_in(text) is stands
+    assert secret.stands_in(text) is stands
+    shown = text.decode("latin-1")
+    assert (secret.scrub(shown) != shown) is stands

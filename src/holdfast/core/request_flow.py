@@ -13,7 +13,7 @@ from enum import Enum
 
 from .changes import NO_KEY, Evidence, FallbackEnded, FallbackStarted, KeyFailed, KeyKept
 from .classify import classify, weigh
-from .faults import AUTH_FAULTS, FaultClass, Phase, Reply
+from .faults import AUTH_FAULTS, Fault, FaultClass, Phase, Reply
 from .identity import Connection, Key
 from .key_selection import DecisionContext, KeySelection, select_key
 from .recovery_policy import NO_KEY_SENT, RATE_PATIENCE, Failure, Rule, backoff, rule_for, verdict
@@ -132,8 +132,8 @@ def _drive(run: RequestState, route: Route) -> Generator[Step, Answer, Rule | No
             if not is_ours:
                 continue
         rule = yield from _try(run, connection, choice)
-        if rule is not None and rule.relist:
-            yield from _near_names(run, connection)
+        if rule is not None and rule.relist and run.fault is not None:
+            run.fault = yield from _near_names(run, connection, run.fault)
         if rule is None or not rule.rotate:
             return rule
         run.tried |= _spent(rule, route, connection)
@@ -327,19 +327,17 @@ def _has_healthy_spare(run: RequestState, connection: Connection) -> bool:
     return spare.connection is not None and spare.verdict is None and run.may_rotate()
 
 
-def _near_names(run: RequestState, connection: Connection) -> Generator[Step, Answer, None]:
-    """Ask for the model list, so that the refusal can name other models that exist, or say that the refused
-    one is listed."""
+def _near_names(run: RequestState, connection: Connection, fault: Fault) -> Generator[Step, Answer, Fault]:
+    """Ask for the model list. Return the fault with the names of similar models, or with the cause that the
+    refused model is listed or declared."""
     answer = yield Relist(connection, run.take())
     run.now = answer.now
-    if run.fault is None:
-        return
     model = connection.model
     if model in answer.models:
-        run.fault = replace(run.fault, cause="listed")
-        return
+        return replace(fault, cause="listed")
     if model in (connection.provider.models or ()):
-        run.fault = replace(run.fault, cause="declared")
+        fault = replace(fault, cause="declared")
     near = get_close_matches(model, answer.models, n=3, cutoff=0.5)
     if near:
-        run.fault = replace(run.fault, hint="did you mean " + ", ".join(near) + "?")
+        fault = replace(fault, hint="did you mean " + ", ".join(near) + "?")
+    return fault
