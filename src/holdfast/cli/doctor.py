@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
-from urllib.parse import urlsplit
 
 import click
 
@@ -15,7 +13,7 @@ from .._files import quoted
 from ..core.changes import Cooldown
 from ..core.config import Config
 from ..core.errors import ConfigError, HoldfastError, Problem
-from ..core.identity import Endpoint, Key, Provider
+from ..core.identity import Key, Provider
 from ..core.known_hosts import more_dialects
 from ..core.secret import redact
 from ..distribution import DISTRIBUTION, namesake, without_namesake_command
@@ -23,12 +21,11 @@ from ..providers.known_addresses import other_dialect
 from ..store.base import Store
 from .context import CliContext
 from .doctor_files import Finding, check_files, check_store, move_damaged_store
-from .endpoints import dialects_without_key, endpoints_of, misplaced, step_for
+from .endpoints import dialects_without_key, endpoints_of, is_public, misplaced, step_for
 from .output import clock, count, if_any, json_option, say, show_json
 
 _MOST_SKEW = 60.0
 """Seconds by which the journal may end in the future."""
-_LOCAL_NAMES = (".local", ".lan", ".internal", ".home.arpa", ".test", ".localhost")
 
 
 @click.command()
@@ -143,7 +140,7 @@ class _Examination:
             return
         for provider in self.config.providers.values():
             for endpoint in endpoints_of(provider):
-                if endpoint.origin.startswith("http:") and _is_public(endpoint):
+                if endpoint.origin.startswith("http:") and is_public(endpoint):
                     what = f"provider '{provider.name}' sends keys and prompts unencrypted to {endpoint.url}"
                     yield Finding("address", "wrong", what, self.edit(f"write https://{endpoint.host}…"))
                 other = other_dialect(self.config.known_at, endpoint)
@@ -294,12 +291,3 @@ def _cooling(key: Key, cooldown: Cooldown) -> Finding:
         until = clock(cooldown.until)
     what = f"key '{key.label}' of provider '{key.provider}': {cooldown.fault.kind} until {until}"
     return Finding("verdict", "note", what, f"holdfast key reset {key.provider} {key.label}")
-
-
-def _is_public(endpoint: Endpoint) -> bool:
-    """Tell whether a host is outside the user's own network, as far as its name shows."""
-    host = urlsplit(endpoint.url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        return "." in host and not host.endswith(_LOCAL_NAMES)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from ..providers.known_addresses import OtherDialect
     from ..providers.misplaced import Misplaced
 
+_LOCAL_NAMES = (".local", ".lan", ".internal", ".home.arpa", ".test", ".localhost")
+
 
 @click.command()
 @click.argument("name", shell_complete=complete.providers)
@@ -26,7 +30,8 @@ if TYPE_CHECKING:
 def endpoint(context: CliContext, name: str, endpoints: Sequence[str], auth: str | None) -> None:
     """Add an endpoint to a provider, or change one.
 
-    Its endpoints in other dialects stay as they are. If they were its preset's, they are written out beside
+    Its endpoints in other dialects stay as they are, but for one whose address is known to speak only a
+    dialect that is given: that one is replaced. If they were its preset's, they are written out beside
     the new ones. Without --auth the key is sent as a preset with this host sends it, else as the provider
     does.
 
@@ -153,3 +158,12 @@ def misplaced(context: CliContext, provider: Provider, key: Key) -> Misplaced | 
 def dialects_without_key(provider: Provider) -> list[Dialect]:
     """Return the dialects that the provider has an address for, and no key."""
     return [dialect for dialect in provider.dialects if dialect not in provider.served()]
+
+
+def is_public(endpoint: Endpoint) -> bool:
+    """Return whether a host is outside the user's own network, as far as its name shows."""
+    host = urlsplit(endpoint.url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(_LOCAL_NAMES)
