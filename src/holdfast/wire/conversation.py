@@ -305,7 +305,7 @@ class _ConversationState:
             head.status, head.type.decode("latin-1"), text, self.engine.profile(connection)
         ):
             return self._refused(connection, head, text, Phase.BODY)
-        self.good = GoodAnswer(head, [body], None, usage_of(text), self.secret)
+        self.good = GoodAnswer(head, [body], stream=None, usage=usage_of(text), secret=self.secret)
         return None
 
     def _peek(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
@@ -346,7 +346,7 @@ class _ConversationState:
             watch=watch,
             raises=self.bounds.raise_when_cut,
         )
-        self.good = GoodAnswer(head, chunks, stream, NOTHING, self.secret)
+        self.good = GoodAnswer(head, chunks, stream, secret=self.secret)
 
 
 def _unsent(missing: SecretMissing) -> Reply:
