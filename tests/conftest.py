@@ -3,7 +3,9 @@ gets in."""
 
 from __future__ import annotations
 
+import gc
 import ipaddress
+import itertools
 import os
 import re
 import socket
@@ -18,17 +20,27 @@ from holdfast.fake_provider import ScriptedProvider
 
 # No deadline: the machines that run this are shared. The examples are the same in every run;
 # HYPOTHESIS_PROFILE=search looks for new ones.
-settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+settings.register_profile("steady", deadline=None, derandomize=True, database=None, max_examples=50)
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 # Keys, endpoints, proxies, our own settings, and the hook by which coverage would slow down every child that
 # a test starts.
 _FOREIGN = re.compile(
-    r"HOLDFAST_.*|PYTHONUNBUFFERED|XDG_.*|COVERAGE_.*|.*_(API_KEY|API_BASE|BASE_URL|AUTH_TOKEN|ACCESS_TOKEN)|(HTTPS?|ALL|NO)_PROXY",
+    r"HOLDFAST_.*|PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|XDG_.*|COVERAGE_.*"
+    r"|.*_(API_KEY|API_BASE|BASE_URL|AUTH_TOKEN|ACCESS_TOKEN)|(HTTPS?|ALL|NO)_PROXY",
     re.IGNORECASE,
 )
 _LOCAL_NAMES = frozenset({"localhost", "", "0.0.0.0", "::"})
+
+
+_NUMBERS = itertools.count()
+
+
+def pytest_collection_finish() -> None:
+    """Keep the thousands of collected tests out of every later collection of garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def _is_local(host: object) -> bool:
@@ -41,40 +53,56 @@ def _is_local(host: object) -> bool:
         return False
 
 
+_CONNECTS = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex", "sendto")}
+_LOOK_UP = socket.getaddrinfo
+
+
+def _guarded(name: str) -> Any:
+    """Return the method of a socket that refuses to leave this machine."""
+    original = _CONNECTS[name]
+
+    def call(self: socket.socket, *args: Any) -> Any:
+        address = args[-1]
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_local(address[0]):
+            pytest.fail(f"this test tried to reach {address[0]}:{address[1]}")
+        return original(self, *args)
+
+    return call
+
+
+def _guarded_look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+    if not _is_local(host):
+        pytest.fail(f"this test tried to look up {host}")
+    return _LOOK_UP(host, *args, **kwargs)
+
+
+_GUARDS = {name: _guarded(name) for name in _CONNECTS}
+
+
 @pytest.fixture(autouse=True)
 def no_outside_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection or name look-up that would leave this machine fails the test, whatever the code under test
     catches."""
-    originals = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex", "sendto")}
-    look_up = socket.getaddrinfo
+    for name, guard in _GUARDS.items():
+        monkeypatch.setattr(socket.socket, name, guard)
+    monkeypatch.setattr(socket, "getaddrinfo", _guarded_look_up)
 
-    def guarded(name: str) -> Any:
-        def call(self: socket.socket, *args: Any) -> Any:
-            address = args[-1]
-            if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_local(address[0]):
-                pytest.fail(f"this test tried to reach {address[0]}:{address[1]}")
-            return originals[name](self, *args)
 
-        return call
-
-    def guarded_look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
-        if not _is_local(host):
-            pytest.fail(f"this test tried to look up {host}")
-        return look_up(host, *args, **kwargs)
-
-    for name in originals:
-        monkeypatch.setattr(socket.socket, name, guarded(name))
-    monkeypatch.setattr(socket, "getaddrinfo", guarded_look_up)
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of all tests' homes."""
+    return tmp_path_factory.mktemp("homes")
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clean_environment(monkeypatch: pytest.MonkeyPatch, homes: Path) -> Path:
     """An environment without keys, endpoints, proxies and settings, and a home of the test's own. Gives
     HOLDFAST_HOME, which does not exist yet."""
     for name in list(os.environ):
         if _FOREIGN.fullmatch(name):
             monkeypatch.delenv(name)
-    home = tmp_path_factory.mktemp("home")
+    home = homes / str(next(_NUMBERS))
+    home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("HOLDFAST_HOME", str(home / "holdfast"))
     monkeypatch.setenv("NO_COLOR", "1")

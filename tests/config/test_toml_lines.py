@@ -69,7 +69,7 @@ def is_toml(text: str) -> bool:
     return True
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples, deadline=None)
 @given(TEXTS, st.sampled_from(["\n", "\r\n"]), st.booleans())
 def test_each_path_has_the_line_after_which_it_exists(
     statements: list[str], end: str, ends_with_line: bool
@@ -85,7 +85,7 @@ def test_each_path_has_the_line_after_which_it_exists(
     check_spans(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples, deadline=None)
 @given(st.text(alphabet="a=.[]{}\"'\\#,\n ", max_size=40))
 def test_a_text_that_is_no_toml_ends_too(text: str) -> None:
     lines = layout(text).lines

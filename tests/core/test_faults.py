@@ -422,7 +422,7 @@ HEADERS = st.lists(
 ).map(tuple)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples, deadline=None)
 @given(
     status=st.none() | st.integers(0, 999),
     headers=HEADERS,

@@ -20,7 +20,7 @@ STEPS = int(os.environ.get("STEPS", "3000"))
 LIVES = 10
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(st.randoms(use_true_random=False), st.integers(3, 25))
 def test_every_request_that_leaves_is_permitted_by_the_users_own_words(jitter: Random, events: int) -> None:
     life = born(jitter)

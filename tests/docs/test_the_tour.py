@@ -136,7 +136,10 @@ def test_an_example_answers_and_goes_on_without_the_pin_being_given(
     for arguments in (("issue-42", pin), ("issue-42",)):
         done = run(program, *arguments)
         assert (done.returncode, done.stdout.strip()) == (0, TEXT), done.stderr
-    lost = run(program, "issue-43")
+
+
+def test_an_example_without_a_choice_says_how_to_make_one(reader: Path) -> None:
+    lost = run(ROOT / "examples" / "openai_sync.py", "issue-43")
     assert lost.returncode == 1
     assert "run: holdfast session pin issue-43 PROVIDER/MODEL" in lost.stderr
 

@@ -196,7 +196,10 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=3 * settings.default.max_examples,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(PIECES | st.binary(max_size=20), max_size=12), st.integers(1, 60))
 def test_no_bytes_in_whatever_pieces_make_the_reader_fail_or_hang(
     plane: Any, parts: list[bytes], step: int
