@@ -187,9 +187,17 @@ MUTANTS = (
     Mutant(
         "for-ever-away",
         "engine/dispatch.py",
+        "if fallback.until > now:",
+        "if fallback.until > 0:",
+        "a fallback ends by itself",
+        "tests/engine/test_engine.py",
+    ),
+    Mutant(
+        "clock-set-back",
+        "engine/dispatch.py",
         "return fallback.until <= now + plan.call.return_after + CLOCK_SLACK",
         "return True",
-        "a fallback ends by itself",
+        "a fallback that began before the clock was set back has ended",
         "tests/engine/test_engine.py",
     ),
     Mutant(

@@ -338,6 +338,13 @@ def test_a_fallback_answers_under_a_lease_that_every_engine_sees_and_that_ends(c
     assert EventKind.RETURNED in kinds
 
 
+def test_a_fallback_that_began_before_the_clock_was_set_back_counts_as_ended(context: World) -> None:
+    engine = context.engine()
+    assert context.run(engine, OVERLOADED, OVERLOADED, None).headers()["holdfast-pin"] == "router/m1"
+    context.now -= 86_400
+    assert context.run(engine, None).headers()["holdfast-pin"] == "mimo/m1"
+
+
 def test_the_model_list_is_asked_for_once_in_ten_minutes_and_its_failure_blames_no_key(
     context: World,
 ) -> None:
