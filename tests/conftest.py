@@ -18,6 +18,9 @@ from hypothesis import settings
 
 from holdfast.fake_provider import ScriptedProvider
 
+# Thousands of collected tests live to the end, and each full collection of garbage would visit them all.
+gc.set_threshold(50_000, 20, 100)
+
 # No deadline: the machines that run this are shared. The examples are the same in every run;
 # HYPOTHESIS_PROFILE=search looks for new ones.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None, max_examples=50)
@@ -35,12 +38,6 @@ _LOCAL_NAMES = frozenset({"localhost", "", "0.0.0.0", "::"})
 
 
 _NUMBERS = itertools.count()
-
-
-def pytest_collection_finish() -> None:
-    """Keep the thousands of collected tests out of every later collection of garbage."""
-    gc.collect()
-    gc.freeze()
 
 
 def _is_local(host: object) -> bool:

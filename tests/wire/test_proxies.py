@@ -31,7 +31,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_proxy_that_can_be_read_is_accepted(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", proxy)
-    monkeypatch.setenv("no_proxy", "a/b,*.example:x")
+    monkeypatch.setenv("no_proxy", "a/b,*.example")
     check_proxies()
     if not proxy.startswith("socks"):  # httpx wants a package more for these
         httpx2.Client().close()
