@@ -101,7 +101,7 @@ layers: setup
 # All tests once, measured. The whole product is reported; core/ must be covered to the last line.
 coverage: setup
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -q -n auto $(ARGS)
+	@env -u PYTEST_XDIST_AUTO_NUM_WORKERS $(BIN)/coverage run -m pytest -q -n auto $(ARGS)
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report | tail -n 1
 	@$(BIN)/coverage report --include='src/holdfast/core/*' --fail-under=100
