@@ -4,6 +4,7 @@ nothing makes it raise."""
 from __future__ import annotations
 
 import json
+import sys
 import time
 
 import pytest
@@ -336,7 +337,10 @@ def test_the_screen_costs_nothing_on_an_ordinary_success():
         }
     ).encode()
     rounds = (_timed(lambda: looks_ok(200, "application/json", body, GENERIC), times=500) for _ in range(60))
-    assert any(each < 5e-6 for each in rounds)  # a microsecond on a quiet machine
+    limit = 5e-6  # a microsecond on a quiet machine
+    if sys.gettrace() is not None:  # coverage looks at every line
+        limit *= 4
+    assert any(each < limit for each in rounds)
 
 
 def _timed(work, times=2_000):

@@ -383,7 +383,10 @@ def test_a_known_key_costs_next_to_nothing(monkeypatch: pytest.MonkeyPatch, tmp_
     vault, reference = Vault(tmp_path / "s"), key("env:A_KEY_OF_MINE")
     assert vault.secret(reference) == Secret("some-value")
     rounds = (timeit.timeit(lambda: vault.peek(reference), number=500) / 500 for _ in range(80))
-    assert any(each < 10e-6 for each in rounds)
+    limit = 10e-6
+    if sys.gettrace() is not None:  # coverage looks at every line
+        limit *= 4
+    assert any(each < limit for each in rounds)
 
 
 def test_the_pepper_is_made_once_and_private(tmp_path: Path) -> None:
