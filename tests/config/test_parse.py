@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from holdfast.config.parse import parse
 from holdfast.config.schema import checked_reference
-from holdfast.config.toml_lines import join
+from holdfast.config.toml_text import join
 from holdfast.core.config import Config, GatewaySettings, Limits, near
 from holdfast.core.errors import ConfigError
 from holdfast.core.identity import Auth, Dialect, Pin, Provider, ProviderName, Strategy

@@ -1,5 +1,5 @@
 """The slow way to the line of each TOML path: parse the text up to each of its lines, and look which paths
-there are. It judges `holdfast.config.toml_lines`."""
+there are. It judges `holdfast.config.positions`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from itertools import product
 from typing import Any
 
 from holdfast.config.toml_draft import Draft
-from holdfast.config.toml_lines import join
 from holdfast.config.toml_spans import spans
+from holdfast.config.toml_text import join
 
 _DEEPEST = 4
 # What completes a text that ends inside a long string, and inside brackets.

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from ..core.errors import IdentityError
 from ..core.identity import Auth, Dialect, Endpoint
-from .toml_lines import join
+from .toml_text import join
 
 T = TypeVar("T")
 Located = dict[Dialect, tuple[str, Endpoint]]

@@ -21,7 +21,7 @@ from ..providers import presets
 from . import old_words
 from .parse import parse
 from .positions import Lines
-from .toml_lines import join
+from .toml_text import join
 
 _SYNTAX = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _PROJECT_FILE = ".holdfast.toml"

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from ..core.config import Locate
 from ..core.errors import Problem
-from .positions import lines_of
-from .toml_lines import layout
+from .positions import line_numbers, lines_of
+from .toml_spans import Kind, spans
 
 RENAMED: Mapping[str, str] = {"ladder": "fallback"}
 """The old names of tables in holdfast.toml, and today's."""
@@ -47,11 +47,12 @@ def old_lines(text: str) -> list[OldLine]:
 def _top_lines(text: str) -> Iterator[int]:
     """Give the numbers of the lines that begin with a name of the whole file: of the headers, and of the keys
     before the first header."""
+    numbers = line_numbers(text)
     in_table = False
-    for statement in layout(text).statements:
-        in_table = in_table or statement.is_header
-        if statement.is_header or not in_table:
-            yield statement.line
+    for span in spans(text):
+        in_table = in_table or span.is_header
+        if span.is_header or (not in_table and span.kind is Kind.FIELD):
+            yield numbers(span.start)
 
 
 def rewritten(text: str) -> str:

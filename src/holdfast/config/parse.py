@@ -17,7 +17,7 @@ from ..core.routes import FallbackChain
 from ..core.secret import redact
 from . import endpoints as endpoints_of
 from . import schema
-from .toml_lines import join
+from .toml_text import join
 
 T = TypeVar("T")
 Presets = Callable[[str], Mapping[str, object] | None]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .toml_edits import EditedText, end_of, field_lines, header_of, quoted_like, rendered
-from .toml_lines import join
 from .toml_spans import Kind, Path, Span, spans
+from .toml_text import join
 
 
 class Draft(EditedText):

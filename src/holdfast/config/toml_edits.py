@@ -6,9 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from .toml_lines import join
 from .toml_spans import Kind, Path, Span, spans
-from .toml_text import item
+from .toml_text import item, join
 
 _COMMA = re.compile(r"(?:[ \t\r\n]|#[^\n]*\n)*,")
 _NEXT_COMMA = re.compile(r"\s*,[ \t]*")

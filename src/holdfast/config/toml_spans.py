@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
-
-from .toml_lines import unquoted
+from typing import NamedTuple
 
 Path = tuple[str | int, ...]
 """Names of tables and positions in lists, from the top of the document inwards."""
@@ -31,8 +29,7 @@ class Kind(Enum):
     ITEM = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """Locate one name of a key: its position in the span's path, and where it begins and ends."""
 
     position: int
@@ -40,8 +37,7 @@ class Name:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A piece of the text: it begins at `start`, its value (if it has one) at `value`, both end at `end`."""
 
     kind: Kind
@@ -166,3 +162,17 @@ class _Scanner:
                 continue
             self._field(path, Kind.MEMBER)
         self.at += 1
+
+
+def unquoted(name: str) -> str:
+    """Return the name that a token writes, bare or in quotes; the token if it writes none."""
+    if name[0] not in "\"'":
+        return name
+    if "\\" not in name or name[0] == "'":
+        return name[1:-1]
+    import tomllib
+
+    try:
+        return str(tomllib.loads(f"name = {name}")["name"])
+    except tomllib.TOMLDecodeError:
+        return name

@@ -1,12 +1,23 @@
-"""Text of holdfast.toml: values as TOML on one line, tables, line ends."""
+"""Text of holdfast.toml: paths, values as TOML on one line, tables, line ends."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 _LINE_FEED = re.compile(r"(?<!\r)\n")
+
+
+def join(path: str, name: str) -> str:
+    """Return the TOML path of `name` inside the table at `path`, quoted where TOML requires it."""
+    if not _BARE.fullmatch(name):
+        name = json.dumps(name, ensure_ascii=False)
+    if not path:
+        return name
+    return f"{path}.{name}"
 
 
 def provider_text(name: str, entry: Mapping[str, object]) -> str:

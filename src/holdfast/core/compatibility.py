@@ -100,8 +100,8 @@ def confirm_model(connection: Connection, answered: str) -> ModelDropped | None:
 def same_model(chosen: str, answered: str) -> bool:
     """Return whether the model that a provider says it answered with is the chosen one.
 
-    Case, the path of a vendor (`models/…`, `xiaomi/…`) and a relay's route (`:free`) make no difference. A
-    name without a date may be answered by any edition of it, `latest` by any date; two dates are two models.
+    Case, the path of a vendor (`models/...`, `xiaomi/...`) and a relay's route (`:free`) make no difference.
+    A name without a date may be answered by any edition of it, `latest` by any date; two dates are two.
     """
     if not answered:
         return False

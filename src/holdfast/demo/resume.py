@@ -39,7 +39,7 @@ def play(stage: Stage) -> None:
         stage.entry(team, gateway, [team], ["north-1"])
     show.step("program", f"session {SESSION} on {_PIN} at {gateway.url}")
     heard, code = _killed(stage)
-    show.step("kill -9", f"after “{heard}…” the process ends (exit code {code}), in the middle of its answer")
+    show.step("kill -9", f"after “{heard}…” the process ends in mid-answer, exit code {code}")
     gateway.follow(ok())
 
     session = stage.restart().session(SESSION)

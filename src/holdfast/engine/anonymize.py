@@ -120,8 +120,8 @@ def _code(text: str) -> str:
 
 
 def _sentence(text: str, vocabulary: Collection[str]) -> str:
-    """Return the words of `text` that the vocabulary has, in order, with `…` for the others; its length where
-    it has none of them."""
+    """Return the words of `text` that the vocabulary has, in order, with `…` for the others; its length
+    where it has none of them."""
     kept: list[str] = []
     for word in words(text[:4_000]).split()[: _MOST_WORDS * 4]:
         if word in vocabulary and word.isalpha():

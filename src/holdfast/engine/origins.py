@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..config.toml_lines import join
+from ..config.toml_text import join
 from ..core.config import Config
 from ..core.errors import ConnectionLost, HoldfastError
 from ..core.explain import Clock
