@@ -66,7 +66,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], list[str], int, list[str]]] = {
         nothing,
         ["provider", "add", "x", "--url", f"https://me:{CANARY}@x.example/v1"],
         2,
-        ["carries credentials in the URL", "https://x.example/v1", "key add"],
+        ["has a user or password", "https://****@x.example/v1", "key add"],
     ),
     "a metadata address": (
         nothing,

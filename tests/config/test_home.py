@@ -189,7 +189,7 @@ def test_a_bracket_inside_a_string_or_a_list_is_no_header() -> None:
         (
             '\n[provider.a]\nurl = "https://me:pw@x.example/v1"\n',
             [
-                "holdfast.toml:3: provider.a.url: https://x.example/v1 carries credentials",
+                "holdfast.toml:3: provider.a.url: https://****@x.example/v1 has a user or password",
                 "holdfast key add PROVIDER --from env:NAME",
             ],
         ),

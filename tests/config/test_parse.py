@@ -283,8 +283,8 @@ NO_REFERENCE = (
         (
             {"url": "https://user:pw@x.example/v1"},
             (
-                "url: https://x.example/v1 carries credentials in the URL: remove them | holdfast key add "
-                "PROVIDER --from env:NAME"
+                "url: https://****@x.example/v1 has a user or password: remove it (an @ of the path is %40)"
+                " | holdfast key add PROVIDER --from env:NAME"
             ),
         ),
         ({"url": "ftp://user:pw@x.example/v1"}, "url: 'ftp://x.example/v1' is not an http(s) URL | "),

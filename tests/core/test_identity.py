@@ -132,6 +132,12 @@ def test_credentials_in_a_url_are_not_repeated_in_the_message(url: str) -> None:
     assert "hunter2secret" not in str(refused.value)
 
 
+def test_an_at_sign_behind_a_port_is_refused_with_the_way_to_write_it() -> None:
+    with pytest.raises(IdentityError, match=r"https://\*{4}@b has a user or password: .*%40"):
+        Endpoint("https://host:8443/a@b")
+    assert Endpoint("https://host:8443/a%40b").url == "https://host:8443/a%40b"
+
+
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters='"<>'), max_size=20))
 def test_a_password_in_a_url_is_masked_in_any_text(password: str) -> None:
     secret = f"{password}hunter2secret"

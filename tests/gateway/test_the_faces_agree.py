@@ -522,3 +522,21 @@ def test_an_event_holds_the_error_of_the_body(kind: ErrorKind, dialect: Dialect)
         assert (payload["type"], payload["code"], payload["message"]) == ("error", kind.code, "what is wrong")
     else:
         assert payload == body
+
+
+@pytest.mark.parametrize("proxy", ["http://bob:12#34@127.0.0.1:9", "http://proxy.example:12#34"])
+def test_a_proxy_that_cannot_be_read_is_named_by_both_faces(
+    proxy: str, gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    plane = gateway(
+        config='[provider.far]\nurl = "https://far.example/v1"\nmodels = ["m"]\nkeys = ["env:KEY_A"]\n'
+        "[settings]\nwait_budget = 0\n"
+    )
+    plane.holdfast.session("work", "far/m")
+    with pytest.raises(httpx2.ProxyError) as broken:
+        sent_by_library(plane, "chat/completions", {"model": "m", "messages": []})
+    _, _, answer = plane.post("chat/completions", {"model": "m", "messages": []}, holdfast_session="work")
+    for text in (str(broken.value), json.loads(answer)["error"]["message"]):
+        assert "HTTPS_PROXY is not the URL of a proxy" in text
+        assert "12#34" not in text

@@ -120,10 +120,12 @@ def test_a_proxy_that_does_not_let_us_through_is_distinguished_from_the_provider
 
 
 @pytest.mark.parametrize("proxy", ["http://user:hunter2/x@127.0.0.1:1", "http://user:hunter2/@[::1"])
-def test_the_password_of_a_proxy_that_cannot_be_read_is_not_repeated(proxy: str) -> None:
-    address = UpstreamAddress("provider.example", 443, True, proxy)
-    with pytest.raises(ProxyError, match="is not a URL") as refused:
-        asyncio.run(connect(address, Seen, 5))
+def test_the_password_of_a_proxy_that_cannot_be_read_is_not_repeated(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(ProxyError, match="HTTPS_PROXY is not the URL of a proxy") as refused:
+        address_of("https://provider.example")
     assert "hunter2" not in str(refused.value)
 
 

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from holdfast.core.errors import ConfigError
-from holdfast.wire.proxies import check_proxies
+from holdfast.wire.proxies import check_proxies, proxy_for
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -56,3 +56,11 @@ def test_a_proxy_that_cannot_be_read_is_refused_without_its_password(
         check_proxies()
     assert name.upper() in str(refused.value)
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_proxy_that_a_request_does_not_need_is_not_read_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:hunter2")
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.example:3128")
+    assert proxy_for("https://plan.example") == "http://proxy.example:3128"
+    with pytest.raises(ConfigError, match="HTTP_PROXY"):
+        proxy_for("http://plan.example")

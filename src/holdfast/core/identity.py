@@ -24,7 +24,7 @@ KINDS = frozenset(
 _METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "instance-data"})
 _SCHEMES = ("http://", "https://")
 _AFTER_COLON = re.compile(r"(//[^/?#:]*:).*", re.DOTALL)
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -152,7 +152,7 @@ def _origin(parts: SplitResult) -> str:
     origin = f"{parts.scheme}://{parts.hostname}"
     if ":" in (parts.hostname or ""):
         origin = f"{parts.scheme}://[{parts.hostname}]"
-    if parts.port in (None, _DEFAULT_PORTS[parts.scheme]):
+    if parts.port in (None, DEFAULT_PORTS[parts.scheme]):
         return origin
     return f"{origin}:{parts.port}"
 
@@ -171,8 +171,9 @@ def _checked(url: str) -> SplitResult:
     if not public.lower().startswith(_SCHEMES) or not url.isascii():
         raise IdentityError(f"'{shown}' is not an http(s) URL")
     if public != url.strip():
+        masked = shown.replace("://", "://****@", 1)
         raise IdentityError(
-            f"{shown} carries credentials in the URL: remove them",
+            f"{masked} has a user or password: remove it (an @ of the path is %40)",
             next_step="holdfast key add PROVIDER --from env:NAME",
         )
     try:

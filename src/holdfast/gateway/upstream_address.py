@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from ..core.identity import is_loopback
+from ..core.errors import ConfigError
+from ..core.identity import DEFAULT_PORTS, is_loopback
 from ..wire.proxies import proxy_for
 from .http1.connect import UpstreamAddress
-
-_PORTS = {True: 443, False: 80}
-"""The default port by whether the scheme is https."""
+from .http1.errors import ProxyError
 
 
 def address_of(origin: str) -> UpstreamAddress:
-    """Return the address of an origin (`scheme://host:port`), for this machine never with a proxy."""
+    """Return the address of an origin (`scheme://host:port`), for this machine never with a proxy. Raises
+    ProxyError for a proxy that cannot be read."""
     parts = urlsplit(origin)
-    secure = parts.scheme == "https"
     proxy = None
     if not is_loopback(origin):
-        proxy = proxy_for(origin)
-    port = parts.port or _PORTS[secure]
-    return UpstreamAddress(parts.hostname or "", port, secure, proxy)
+        try:
+            proxy = proxy_for(origin)
+        except ConfigError as error:
+            raise ProxyError(error.what) from None
+    port = parts.port or DEFAULT_PORTS[parts.scheme]
+    return UpstreamAddress(parts.hostname or "", port, parts.scheme == "https", proxy)

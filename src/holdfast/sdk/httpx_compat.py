@@ -7,9 +7,10 @@ import socket
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
+from ..core.errors import ConfigError
 from ..core.identity import Endpoint, is_loopback
 from ..wire.ports import Open, RawHeaders
-from ..wire.proxies import check_proxies, proxy_for
+from ..wire.proxies import proxy_for
 
 _LIMITS = {"max_connections": 1000, "max_keepalive_connections": 100, "keepalive_expiry": 30.0}
 """Sizes of a pool, and the seconds for which it keeps an idle connection."""
@@ -186,8 +187,10 @@ class ChannelTable:
     def _choose(self, endpoint: Endpoint) -> Channel:
         proxy = None
         if not is_loopback(endpoint.url):
-            check_proxies()
-            proxy = proxy_for(endpoint.url)
+            try:
+                proxy = proxy_for(endpoint.url)
+            except ConfigError as error:
+                raise self._adapter.module.ProxyError(error.what) from None
         name = proxy or endpoint.origin.partition(":")[0]
         if name not in self._channels:
             self._channels[name] = self._proxied(proxy) if proxy else self._direct(name)

@@ -147,21 +147,14 @@ async def _connected_socket(family: int, address: Any) -> socket.socket:
 
 async def _through_proxy(address: UpstreamAddress, proxy: str) -> socket.socket:
     """Return a connection to `address` through a proxy."""
-    try:
-        parts = urlsplit(proxy)
-        port = parts.port
-    except ValueError:  # its text may repeat a part of the password
-        raise ProxyError(
-            "the proxy in the environment is not a URL: its host or port is wrong, "
-            "or its password has characters that must be written as %XX"
-        ) from None
+    parts = urlsplit(proxy)
     scheme = parts.scheme.lower()
     if scheme not in _PROXY_PORTS or not parts.hostname:
         raise ProxyError(
             f"a proxy of the kind '{scheme}' is not supported: use http://, socks5:// or socks5h://"
         )
     try:
-        sock = await _race(parts.hostname, port or _PROXY_PORTS[scheme])
+        sock = await _race(parts.hostname, parts.port or _PROXY_PORTS[scheme])
     except OSError as error:
         raise ProxyError(f"the proxy {parts.hostname} cannot be reached: {error}") from error
     user = None

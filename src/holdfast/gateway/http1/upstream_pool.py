@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from .connect import UpstreamAddress, connect
 from .errors import ReadError, UpstreamError
@@ -14,13 +15,16 @@ from .upstream_connection import UpstreamConnection
 
 
 class Pool:
-    """The connections to one address, the last one used first. `names` returns the action for each header."""
+    """The connections to one address, the last one used first.
+
+    `address` returns the address to dial, or raises UpstreamError; `names` the action for each header.
+    """
 
     __slots__ = ("_address", "idle", "limits", "loop", "names", "open")
 
     def __init__(
         self,
-        address: UpstreamAddress,
+        address: Callable[[], UpstreamAddress],
         limits: HttpLimits,
         names: HeaderNames,
         loop: asyncio.AbstractEventLoop,
@@ -57,7 +61,7 @@ class Pool:
         """Open a connection for `sink`, which gets the connection or the error."""
         connection = UpstreamConnection(self)
         try:
-            await connect(self._address, lambda: connection, self.limits.connect)
+            await connect(self._address(), lambda: connection, self.limits.connect)
         except UpstreamError as error:
             sink.failed(error)
             return
@@ -97,7 +101,7 @@ class UpstreamPools:
         if pool is None:
             if self._loop is None:
                 raise RuntimeError("the gateway does not serve yet")
-            pool = Pool(self._address_of(origin), self._limits, self._names, self._loop)
+            pool = Pool(partial(self._address_of, origin), self._limits, self._names, self._loop)
             self._pools[origin] = pool
         return pool
 
