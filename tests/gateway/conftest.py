@@ -61,6 +61,7 @@ class Finished:
     outcome: Any
     session: str
     client_left: bool
+    code: str
 
 
 class Books:
@@ -90,6 +91,7 @@ class Books:
                 done.outcome,
                 done.session,
                 done.client_left,
+                done.code,
             )
         )
 

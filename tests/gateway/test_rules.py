@@ -121,6 +121,7 @@ def test_under_a_strict_pin_nothing_else_is_sent(gateway: Any, provider: Scripte
     assert plane.post("chat/completions", chat())[0] == 200
     code, _, body = plane.post("chat/completions", chat("mine/mine-only"))
     assert (code, json.loads(body)["error"]["code"]) == (409, "pin_mismatch")
+    assert [done.code for done in plane.done] == ["", "pin_mismatch"]
     assert len(provider.calls) == 1
 
 

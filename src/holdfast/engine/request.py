@@ -5,7 +5,6 @@ contains no rule of recovery."""
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from types import MappingProxyType
 
 from ..core.compatibility import confirm_model
 from ..core.errors import SecretMissing, StoreError
@@ -19,10 +18,10 @@ from ..store.base import Lease
 from ..store.journal_events import AnswerTruncated, Event, ModelDiffered
 from ..store.stored_events import stored
 from ..wire.error_bodies import ClientError, from_fault, retry_headers
+from ..wire.usage import NO_USAGE
 from .journal import attempt_event, events_of, usage_event
 from .ports import RequestContext
 
-_NO_USAGE: Mapping[str, int] = MappingProxyType({})
 _LONGEST_NAME = 200
 _SLOW = ("cmd:", "keyring:", "oauth:", "call:")
 """Schemes of references whose reading may block."""
@@ -158,7 +157,7 @@ class RequestRun:
             self._note(ModelDiffered(connection.model, self._differs))
 
     def stream_ended(
-        self, fault: Fault | None, answered_model: str = "", usage: Mapping[str, int] = _NO_USAGE
+        self, fault: Fault | None, answered_model: str = "", usage: Mapping[str, int] = NO_USAGE
     ) -> None:
         """Write down what a streamed answer showed after its first part was forwarded; nothing is sent again.
 

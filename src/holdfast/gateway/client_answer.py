@@ -12,6 +12,7 @@ from ..wire.conversation import ConversationResult, GoodAnswer
 from ..wire.error_bodies import ClientError, refusal
 from ..wire.response_head import header_lines
 from ..wire.response_stream import ResponseStream
+from ..wire.usage import NO_USAGE
 from .admission import local_answer
 from .client_request import ClientRequest
 from .header_rules import error_lines, passing
@@ -44,6 +45,7 @@ class ClientAnswer:
         "began",
         "chunks",
         "client_left",
+        "code",
         "first",
         "over",
         "request",
@@ -71,9 +73,9 @@ class ClientAnswer:
         self._comments = 0
         self.began = self._quiet = gateway.loop.time()
         self.status = self.size = self.chunks = 0
-        self.seconds = 0.0
+        self.seconds, self.code = 0.0, ""
         self.streamed = self.client_left = self.over = False
-        self.usage: Mapping[str, int] = {}
+        self.usage: Mapping[str, int] = NO_USAGE
         self.first: float | None = None
 
     @property
@@ -179,7 +181,7 @@ class ClientAnswer:
 
         Where comments have begun a stream, the error is sent as an event, since the status is sent already.
         """
-        dialect = self.request.dialect
+        dialect, self.code = self.request.dialect, error.kind.name
         if self._comments:
             last = error.event(dialect)
             self._client.send(last)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ..engine.state import Engine
     from .ports import FinishedRequest
 
-_CONFLICT = 409
+_OTHER_MODEL = frozenset({"pin_mismatch", "model_not_found"})
+"""The errors for a request that asks for another model than the pin's."""
 _PATIENCE = 10.0
 """Seconds in which it must start, and end."""
 
@@ -34,8 +35,8 @@ class Gate:
     refused: int = 0
 
     def finished(self, done: FinishedRequest) -> None:
-        """Count a refused request."""
-        self.refused += done.status == _CONFLICT and done.outcome is None
+        """Count a request that was refused for its model."""
+        self.refused += done.outcome is None and done.code in _OTHER_MODEL
 
     def endpoint(self, dialect: Dialect) -> Endpoint:
         """Return the endpoint for a client of this dialect."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Mapping
-from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from ..core.errors import HoldfastError
 from ..core.identity import Dialect
 from ..wire.error_bodies import ClientError, from_error, refusal, unreadable
+from ..wire.usage import NO_USAGE
 from .admission import Admission, AdmissionControl, local_answer
 from .client_request import ClientRequest
 from .http1.framing import MalformedMessage
@@ -21,7 +21,6 @@ from .relay import Relay
 from .routing import unknown_route
 
 _log = logging.getLogger("holdfast.gateway")
-_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class LocalResponse(NamedTuple):
@@ -35,7 +34,7 @@ class LocalResponse(NamedTuple):
     size: int = 0
     chunks: int = 0
     streamed: bool = False
-    usage: Mapping[str, int] = _NOTHING
+    usage: Mapping[str, int] = NO_USAGE
     outcome: None = None
     request_id: str = ""
     client_left: bool = False
@@ -114,8 +113,7 @@ class Handler:
     def _finish(self, connection: ClientConnection, admission: Admission, answer: AdminAnswer | None) -> None:
         route = admission.route
         if answer is None:
-            connection.answer(*local_answer(unknown_route(route.path), route.dialect))
-            self._gateway.metrics.finished(LocalResponse(route.name, 404, "unknown_route"))
+            connection.answer(*self._refused(unknown_route(route.path), admission))
         else:
             status, headers, body = answer
             connection.answer(status, [b"%b: %b" % pair for pair in headers], body)

@@ -24,17 +24,19 @@ AdminAnswer = tuple[int, RawHeaders, bytes]
 class FinishedRequest(Protocol):
     """A finished request, as metrics and logs may read it.
 
-    `route` is the path without session and version (`chat/completions`), "" for no data route. `outcome` is
-    None for a request that never reached the engine. `client_left`: the client closed its connection before
-    the end. `seconds`: from the request's head to its end. `first`: seconds until the first piece of a stream
-    was passed on. `broken`: the fault that ended the stream after that. `size`, in bytes, and `chunks`: the
-    body that was passed on.
+    `route` is the path without session and version (`chat/completions`), "" for no data route. `code` names
+    the error of ours that was the answer, "" for another one. `outcome` is None for a request that never
+    reached the engine. `client_left`: the client closed its connection before the end. `seconds`: from the
+    request's head to its end. `first`: seconds until the first piece of a stream was passed on. `broken`: the
+    fault that ended the stream after that. `size`, in bytes, and `chunks`: the body that was passed on.
     """
 
     @property
     def route(self) -> str: ...
     @property
     def status(self) -> int: ...
+    @property
+    def code(self) -> str: ...
     @property
     def seconds(self) -> float: ...
     @property

@@ -25,9 +25,9 @@ from .ports import ConnectionErrors, Engine, Open, RawHeaders, RequestRun
 from .request_body import RequestInfo, requested_model
 from .request_head import OutboundRequest
 from .response_head import Decoder, decoded, mask_key, reply_of, reply_of_error
-from .response_stream import NOTHING, ResponseStream
+from .response_stream import ResponseStream
 from .sse import StreamWatch
-from .usage import by_kind, usage_of
+from .usage import NO_USAGE, by_kind, usage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class GoodAnswer(NamedTuple):
     head: Head
     chunks: list[bytes]
     stream: ResponseStream | None
-    usage: Mapping[str, int] = NOTHING
+    usage: Mapping[str, int] = NO_USAGE
     secret: Secret | None = None
 
 

@@ -4,7 +4,6 @@ how it ended is reported once."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 from ..core.classify import classify
 from ..core.faults import Fault, Phase, Reply
@@ -13,9 +12,8 @@ from .error_bodies import ClientError, refusal
 from .ports import ConnectionErrors, Engine, RequestRun
 from .response_head import BODY_LIMIT, reply_of_error
 from .sse import StreamWatch
-from .usage import by_kind
+from .usage import NO_USAGE, by_kind
 
-NOTHING: Mapping[str, int] = MappingProxyType({})
 """Token counts where none were reported."""
 
 
@@ -64,7 +62,7 @@ class ResponseStream:
     def usage(self) -> Mapping[str, int]:
         """Return the token counts that the stream has reported so far."""
         if self._watch is None:
-            return NOTHING
+            return NO_USAGE
         return self._watch.usage
 
     @property

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 
+NO_USAGE: Mapping[str, int] = MappingProxyType({})
 _USAGE = b'"usage"'
 _COUNT = re.compile(
     rb'"((?:prompt|completion|input|output|total|cache_read_input|cache_creation_input)_tokens)"'

@@ -96,7 +96,7 @@ class Log:
         event = "answered"
         if refused:
             event = "refused"
-        self.say(event, **_request(done), code=getattr(done, "code", None) or None)
+        self.say(event, **_request(done), code=done.code or None)
 
     def _may_report(self) -> bool:
         """Return whether one more refusal may be logged now, and count those that may not.
