@@ -74,9 +74,13 @@ MOVES: Mapping[State, frozenset[State]] = {
 }
 """The states into which a record may move, by its state. What has a key never becomes absent, so no move
 leads to a second trial."""
-AFTER_UNKNOWN = dict(
-    zip(C, (Step.REPLAY, Step.RECONCILE, Step.ASK_OPERATOR, Step.ASK_CONSENT, Step.REPLAY), strict=True)
-)
+AFTER_UNKNOWN = {
+    C.REPLAYABLE: Step.REPLAY,
+    C.RECONCILABLE: Step.RECONCILE,
+    C.ONE_SHOT: Step.ASK_OPERATOR,
+    C.INTERACTIVE: Step.ASK_CONSENT,
+    C.DERIVED: Step.REPLAY,
+}
 MINT_WAITS, LIST_WAITS = (60.0, 3600.0), (30.0, 900.0)
 """Seconds: the first wait after a failure, doubled each time up to the second."""
 _WAITS = frozenset({Step.MINT, Step.REPLAY, Step.RECONCILE, Step.LIST_MODELS})

@@ -91,7 +91,7 @@ def error_lines(failed: SendFailed | None, outcome: Outcome | None) -> list[byte
     """Return the lines of a provider's failed answer that pass beside an error of ours."""
     if failed is None or outcome is None:
         return []
-    pairs = beside_error(failed.headers, outcome.connection.provider.forward_headers)
+    pairs = beside_error(failed.headers, {}, outcome.connection.provider.forward_headers)
     return [b"%b: %b" % pair for pair in pairs]
 
 

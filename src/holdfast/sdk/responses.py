@@ -167,9 +167,8 @@ def _refused_response(
         headers = fault_headers(bad.headers, request_run.headers(), forwarded)
         return SdkResponse(head.status, headers, [bad.body], head.extensions)
     error = request_run.client_error().with_provider_error(bad.body)
-    theirs = beside_error(bad.headers, forwarded)
     return _error_response(request.dialect, error)._replace(
-        headers=answer_headers(theirs, error.headers, forwarded), extensions=head.extensions
+        headers=beside_error(bad.headers, error.headers, forwarded), extensions=head.extensions
     )
 
 

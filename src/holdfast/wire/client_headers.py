@@ -105,7 +105,7 @@ def filter_headers(headers: RawHeaders) -> ClientHeaders:
         else:
             kept.append(pair)
             versioned = versioned or rule is _VERSION
-            if rule is _RETRIES and pair[1].isdigit():
+            if rule is _RETRIES and pair[1].isdigit() and len(pair[1]) < 4:
                 retries = int(pair[1])
     if named:
         kept = [pair for pair in kept if pair[0].lower() not in named]

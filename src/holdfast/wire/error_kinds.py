@@ -92,7 +92,7 @@ def _out_of_quota(name: str, anthropic_status: int, anthropic_type: str) -> Erro
     )
 
 
-# What a provider answered, once recovery has ended (docs/errors.md).
+# What a provider answered, once recovery has ended (docs/reference/errors.md).
 _FAULTS: tuple[ErrorKind, ...] = (
     _kind(C.AUTH_REJECTED, 401),
     _kind(C.AUTH_EXPIRED, 401),

@@ -1,6 +1,6 @@
 """Ports of the transports: what they need of an engine and of the library that opens connections.
 
-The runtime's engine provides it; tests drive the transports with a scripted one.
+`engine` provides the first; tests drive the transports with a scripted one.
 """
 
 from __future__ import annotations

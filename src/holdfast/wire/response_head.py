@@ -96,8 +96,8 @@ def answer_headers(
     """Return the headers of a provider that pass, by its `forward_headers` too, with ours added."""
     kept = [pair for pair in headers if _passes(pair[0])]
     if forward_headers:
-        optional = [pair for pair in headers if answer_verdict(pair[0].lower()) is Verdict.OPTIONAL]
-        kept += forwarded(optional, forward_headers)
+        named = forwarded(headers, forward_headers)
+        kept += [pair for pair in named if answer_verdict(pair[0].lower()) is Verdict.OPTIONAL]
     return kept + [(name.encode("ascii"), _header_value(value)) for name, value in ours.items()]
 
 
@@ -113,10 +113,13 @@ def fault_headers(
     return answer_headers([pair for pair in headers if pair[0].lower() not in changed], ours, forward_headers)
 
 
-def beside_error(headers: RawHeaders, forward_headers: tuple[str, ...] = ()) -> RawHeaders:
-    """Return the headers of a failed answer that pass beside an error of ours, whose body is not theirs."""
+def beside_error(
+    headers: RawHeaders, ours: Mapping[str, str], forward_headers: tuple[str, ...] = ()
+) -> RawHeaders:
+    """Return the headers of a failed answer that pass beside an error of ours, with ours added. The body is
+    not theirs."""
     theirs = [pair for pair in headers if pair[0].lower() != b"content-type"]
-    return fault_headers(theirs, {}, forward_headers)
+    return fault_headers(theirs, ours, forward_headers)
 
 
 def mask_key(headers: RawHeaders, secret: Secret | None) -> RawHeaders:

@@ -1,8 +1,8 @@
 """The actions of a parser of heads on a header line, as numbers: comparing these costs less than an enum's.
 
 The program above `http1` chooses the action for each header name (`framing.HeaderNames`). KEPT lines pass,
-OPTIONAL ones where the provider's `forward_headers` name them. In a request's head the headers from LENGTH to
-HARNESS may occur once only, and their values are kept by these numbers.
+OPTIONAL ones where the provider's `forward_headers` name them. In a request's head the values of the headers
+from LENGTH to HARNESS are kept by these numbers; only CONNECTION and HARNESS may occur more than once.
 """
 
 from __future__ import annotations
