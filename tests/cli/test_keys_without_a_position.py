@@ -157,6 +157,7 @@ def test_what_was_not_certain_once_is_not_taken_for_certain_later(
         ("key", "add", "house", "--from", "env:HOUSE_KEY_TWO"),
         ("key", "remove", "house", "desk", "--force"),
         ("provider", "add", "another", "--url", "https://another.example/v1"),
+        ("provider", "endpoint", "house", "openai-chat=https://moved.example/v1"),
         ("provider", "rename", "pool", "lake"),
         ("provider", "remove", "doors", "--force"),
     ],

@@ -50,7 +50,7 @@ def endpoint(context: CliContext, name: str, endpoints: Sequence[str], auth: str
     replaced = [other for other in in_other_dialects(context, provider) if other.dialect in given]
     dialects = [str(other.endpoint.dialect) for other in replaced]
     without = [dialect for dialect in dialects if dialect not in given]
-    config = config_file.set_endpoints(context.home, name, written, without=without)
+    config = config_file.set_endpoints(context.editable, name, written, without=without)
     provider = config.providers[provider.name]
     for other in replaced:
         say(f"  {other.what}")

@@ -243,12 +243,12 @@ def rename(context: CliContext, old: str, new: str) -> None:
     # finishes them.
     finishing = bool(using) and old not in context.config.providers and new in context.config.providers
     if not finishing:
-        config_file.rename_provider(context.home, old, new)
+        config_file.rename_provider(context.editable, old, new)
     try:
         moved = store.rename_provider(old, new)
     except StoreError:
         if not finishing:
-            config_file.rename_provider(context.home, new, old)
+            config_file.rename_provider(context.editable, new, old)
         raise
     also = ""
     if moved:
@@ -279,7 +279,7 @@ def remove(context: CliContext, name: str, force: bool) -> None:
     using = sessions_of(context.existing_store, name)
     if not force:
         refuse_while_used(f"provider '{name}'", using, f"holdfast provider remove {name} --force")
-    config_file.remove_provider(context.home, name)
+    config_file.remove_provider(context.editable, name)
     for key in provider.keys:
         sign_out(context, key.ref)
     say(f"Removed provider '{name}' from {context.home.config}")
