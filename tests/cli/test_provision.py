@@ -7,11 +7,16 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cli.furnishing import Cli
+from holdfast.cli.output import clock
+from holdfast.cli.provision_views import why
+from holdfast.core.identity import ProviderName
+from holdfast.core.provisioning_state import Capability, Record
 from holdfast.fake_provider import ScriptedProvider
 from holdfast.fake_provider.control import AmazeePlane, cut, refusing
 
@@ -263,6 +268,22 @@ def test_a_record_that_cannot_be_read_is_shown_and_forgotten_on_request(
         "its key is still in the configuration"
     )
     assert service.minted == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "next_at", "shown"),
+    [
+        ("", 0.0, ""),
+        ("busy", 0.0, "busy: wait"),
+        ("", 5e8, f"next try at {clock(5e8)}"),
+        ("busy", 5e8, f"busy: wait; next try at {clock(5e8)}"),
+    ],
+)
+def test_a_record_says_only_what_it_has_a_reason_or_a_time_for(
+    reason: str, next_at: float, shown: str
+) -> None:
+    record = Record(ProviderName("team"), "litellm", Capability.REPLAYABLE, reason=reason, next_at=next_at)
+    assert why(replace(record, detail="wait")) == shown
 
 
 def test_where_nothing_was_set_up_nothing_is_made(cli: Cli, home: Path) -> None:

@@ -133,9 +133,10 @@ def shown_roles(record: Record) -> str:
 
 def why(record: Record) -> str:
     """Return why a record is in its state, and when the next try is due."""
-    if not record.next_at:
-        return _reason(record)
-    return f"{_reason(record)}; next try at {clock(record.next_at)}"
+    parts = [_reason(record)]
+    if record.next_at:
+        parts.append(f"next try at {clock(record.next_at)}")
+    return "; ".join(filter(None, parts))
 
 
 def _reason(record: Record) -> str:
