@@ -271,6 +271,30 @@ def test_a_record_that_cannot_be_read_is_shown_and_forgotten_on_request(
 
 
 @pytest.mark.parametrize(
+    ("written", "kind"),
+    [("{", "KIND"), ("[]", "KIND"), ('{"format": 2, "kind": "amazee"}', "amazee"), ('{"format": 1}', "KIND")],
+)
+def test_a_forgotten_record_leaves_a_command_that_works(
+    cli: Cli, service: AmazeePlane, home: Path, written: str, kind: str
+) -> None:
+    cli("provision", "team", "--kind", "amazee", "--url", service.root, "--accept")
+    with closing(sqlite3.connect(home / "state.db")) as database, database:
+        (row,) = database.execute("SELECT name, state, version FROM provision").fetchall()
+        database.execute("UPDATE provision SET record = ?", (written,))
+    assert "next: holdfast check team " in cli("provision", "repair", "team", "--discard").stdout
+    assert cli("check", "team").exit_code == 0
+    cli("provider", "remove", "team")
+    with closing(sqlite3.connect(home / "state.db")) as database, database:
+        database.execute("INSERT INTO provision VALUES (?, ?, ?, ?)", (*row, written))
+    after = cli("provision", "repair", "team", "--discard").stdout
+    assert f"next: holdfast provision adopt team --kind {kind} --url URL " in after
+    command = after.partition("holdfast ")[2].partition("  ")[0].strip()
+    command = command.replace("KIND", "amazee").replace("URL", service.root)
+    adopted = cli(*command.split(), "--from", "-", input=next(iter(service.keys)))
+    assert (adopted.exit_code, adopted.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
     ("reason", "next_at", "shown"),
     [
         ("", 0.0, ""),

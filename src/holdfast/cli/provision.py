@@ -7,7 +7,6 @@ a yes at the terminal."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
@@ -16,10 +15,17 @@ from .context import CliContext
 from .output import Options, command_of, json_option, say, show_json, table
 from .prompts import given_secret
 from .provision_options import ask_consent, has_live_key, kind_of, roles_of, settings_of, signed_in
-from .provision_views import provisioning_of, report, shown_roles, stored_record, view, ways_out, why
-
-if TYPE_CHECKING:
-    from ..core.provisioning_state import Record
+from .provision_views import (
+    fate_of_key,
+    provisioning_of,
+    report,
+    shown_roles,
+    stored_record,
+    view,
+    ways_out,
+    why,
+    without_record,
+)
 
 _USER = "the user of the command line"
 """Whose consent is stored with a key."""
@@ -145,13 +151,13 @@ def status(context: CliContext, name: str | None, as_json: bool) -> None:
     records, broken = store.provisions(), store.broken_provisions()
     if name is not None:
         records = [record for record in records if record.name == name]
-        broken = [(lost, reason) for lost, reason in broken if lost == name]
+        broken = [lost for lost in broken if lost.name == name]
     if as_json:
-        unread = [{"name": lost, "state": "quarantined", "why": reason} for lost, reason in broken]
+        unread = [{"name": lost.name, "state": "quarantined", "why": lost.why} for lost in broken]
         show_json([*map(view, records), *unread])
         return
     rows = [[record.name, record.kind, record.state, shown_roles(record), why(record)] for record in records]
-    rows += [[lost, "", "quarantined", "", reason] for lost, reason in broken]
+    rows += [[lost.name, lost.kind, "quarantined", "", lost.why] for lost in broken]
     table(
         ("PROVIDER", "KIND", "STATE", "ROLES", "WHY"),
         rows,
@@ -213,12 +219,10 @@ def repair(context: CliContext, name: str, discard: bool, as_json: bool) -> None
     """
     with provisioning_of(context) as provisioning:
         store = provisioning.engine.store
-        if discard and name in dict(store.broken_provisions()):
+        broken = [lost for lost in store.broken_provisions() if lost.name == name]
+        if discard and broken:
             store.remove_provision(name)
-            say(
-                f"Deleted the record of '{name}'",
-                f"  next: holdfast provision adopt {name}   (if its key is still in {context.home.secrets})",
-            )
+            say(f"Deleted the record of '{name}'", f"  next: {without_record(context, broken[0])}")
             return
         record = provisioning.heal(stored_record(provisioning, name))
         if not as_json:
@@ -284,13 +288,4 @@ def retire(context: CliContext, name: str, as_json: bool) -> None:
         if as_json:
             show_json(view(record) | {"given_back": given_back})
             return
-        say(f"'{name}' is retired; {_fate_of_key(record, given_back=given_back)}")
-
-
-def _fate_of_key(record: Record, *, given_back: bool) -> str:
-    """Return what happened to the key of a retired provider."""
-    if not record.key:
-        return "it had no key"
-    if given_back:
-        return "its key was given back"
-    return "its key was deleted only here: the service still accepts it"
+        say(f"'{name}' is retired; {fate_of_key(record, given_back=given_back)}")

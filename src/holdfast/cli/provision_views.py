@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .context import CliContext
-from .output import clock, if_any, say, show_json, table
+from .output import clock, command_of, if_any, say, show_json, table
 
 if TYPE_CHECKING:
     from ..core.provisioning_state import Record
     from ..engine.provisioning import Provisioning
+    from ..store.base import BrokenRecord
 
 
 @contextmanager
@@ -49,13 +50,13 @@ def heal_providers(context: CliContext, *, as_json: bool) -> int:
         broken = provisioning.engine.store.broken_provisions()
     views += [
         {
-            "name": name,
+            "name": lost.name,
             "state": "quarantined",
-            "reason": wrong,
+            "reason": lost.why,
             "ready": False,
-            "run": f"holdfast provision repair {name} --discard",
+            "run": f"holdfast provision repair {lost.name} --discard",
         }
-        for name, wrong in broken
+        for lost in broken
     ]
     if as_json:
         show_json(views)
@@ -162,3 +163,21 @@ def ways_out(record: Record) -> list[str]:
             f"  another one:  holdfast provision retire {name} && holdfast provision {name} --accept",
         ]
     return []
+
+
+def without_record(context: CliContext, lost: BrokenRecord) -> str:
+    """Return the command for a provider whose record was deleted. Where holdfast.toml still has it, it is
+    like one that its user wrote, and nothing is adopted into that."""
+    if lost.name in context.config.providers:
+        return f"holdfast check {lost.name}   (it is still in {context.home.config})"
+    adopt = command_of("holdfast provision adopt", lost.name, {"kind": lost.kind or "KIND", "url": "URL"})
+    return f"{adopt}   (if you have its key)"
+
+
+def fate_of_key(record: Record, *, given_back: bool) -> str:
+    """Return what happened to the key of a retired provider."""
+    if not record.key:
+        return "it had no key"
+    if given_back:
+        return "its key was given back"
+    return "its key was deleted only here: the service still accepts it"

@@ -44,6 +44,15 @@ class BrokenSession:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenRecord:
+    """A provisioning record that cannot be read, `why`, and its `kind` if that can be read ("" otherwise)."""
+
+    name: str
+    why: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The right to act alone under `name` until `until` (epoch seconds of the store's clock).
 
@@ -224,9 +233,8 @@ class Store(Protocol):
         """Return all records that can be read, by name."""
         ...
 
-    def broken_provisions(self) -> list[tuple[str, str]]:
-        """Return name and reason of the rows that cannot be read; they stay as they are until
-        `remove_provision`."""
+    def broken_provisions(self) -> list[BrokenRecord]:
+        """Return the rows that cannot be read; they stay as they are until `remove_provision`."""
         ...
 
     def save_provision(self, record: Record, expect_version: int | None) -> bool:

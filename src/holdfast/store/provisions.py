@@ -12,6 +12,7 @@ from ..core.errors import HoldfastError
 from ..core.identity import ProviderName
 from ..core.model_roles import Role
 from ..core.provisioning_state import Capability, Consent, Record, State
+from .base import BrokenRecord
 
 Row = tuple[Any, ...]
 _FORMAT = 1
@@ -34,8 +35,8 @@ def params(record: Record) -> dict[str, object]:
     }
 
 
-def record(row: Row) -> Record | tuple[str, str]:
-    """Return the record of a row, or its name and what is wrong with it."""
+def record(row: Row) -> Record | BrokenRecord:
+    """Return the record of a row, or what is wrong with it."""
     name, _, version, text = row
     try:
         stored = json.loads(text)
@@ -49,7 +50,16 @@ def record(row: Row) -> Record | tuple[str, str]:
         return Record(ProviderName(name), version=int(version), **values)
     except _UNREADABLE as error:
         # HoldfastErrors carry their sentence in `what`.
-        return str(name), getattr(error, "what", "") or str(error) or type(error).__name__
+        why = getattr(error, "what", "") or str(error) or type(error).__name__
+        return BrokenRecord(str(name), why, _kind(text))
+
+
+def _kind(text: str) -> str:
+    """Return the kind in a record that cannot be read as a whole; "" where there is none."""
+    try:
+        return str(json.loads(text)["kind"])
+    except _UNREADABLE:
+        return ""
 
 
 def _consent(value: Any) -> Consent | None:

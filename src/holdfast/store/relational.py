@@ -16,7 +16,7 @@ from ..core.identity import ProviderName
 from ..core.provisioning_state import Record
 from ..core.session import Session
 from . import gathered, provisions, rows, sql
-from .base import COOLDOWN_KEPT, BrokenSession, Lease, Relabel, StaleSession, Token
+from .base import COOLDOWN_KEPT, BrokenRecord, BrokenSession, Lease, Relabel, StaleSession, Token
 from .journal_events import Detail, Event, ProviderRenamed
 from .rows import Params, Row
 
@@ -268,7 +268,7 @@ class RelationalStore(ABC):
             record = provisions.record(row)
             if isinstance(record, Record):
                 return record
-            what = f"the provisioning record of '{name}' cannot be read ({record[1]}); it was not changed"
+            what = f"the provisioning record of '{name}' cannot be read ({record.why}); it was not changed"
             step = f"holdfast provision repair {name} --discard   (deletes the record, not the key)"
             raise NotReady(what, reason="quarantined", next_step=step)
         return None
@@ -277,9 +277,9 @@ class RelationalStore(ABC):
         stored = map(provisions.record, self._read(sql.PROVISIONS, {}))
         return [record for record in stored if isinstance(record, Record)]
 
-    def broken_provisions(self) -> list[tuple[str, str]]:
+    def broken_provisions(self) -> list[BrokenRecord]:
         stored = map(provisions.record, self._read(sql.PROVISIONS, {}))
-        return [broken for broken in stored if not isinstance(broken, Record)]
+        return [broken for broken in stored if isinstance(broken, BrokenRecord)]
 
     def save_provision(self, record: Record, expect_version: int | None) -> bool:
         text, params = sql.PROVISION_INSERT, provisions.params(record)
