@@ -279,6 +279,38 @@ def test_a_key_whose_kept_value_was_lost_is_given_again_and_one_that_is_there_is
     assert SecretsFile(furnished / "secrets.toml").get("mimo", "team").tail == "6789"  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (("--from", "store:team"), "holdfast key add mimo --label team --from -"),
+        (("--label", "team"), "holdfast key add mimo --label team --from -"),
+        (("--from", "store:team", "--label", "mine"), "holdfast key add mimo --label team --from -"),
+    ],
+)
+def test_a_lost_key_is_given_again_by_the_command_that_its_refusal_names(
+    cli: Cli, furnished: Path, arguments: tuple[str, ...], command: str
+) -> None:
+    before = (furnished / "holdfast.toml").read_text()
+    (furnished / "secrets.toml").unlink()
+    refused = cli("key", "add", "mimo", *arguments)
+    assert (refused.exit_code, f"run: {command}   (" in refused.stderr) == (2, True)
+    assert cli(*command.split()[1:], input="sk-piped-canary-0123456789\n").exit_code == 0
+    assert (furnished / "holdfast.toml").read_text() == before
+    assert SecretsFile(furnished / "secrets.toml").get("mimo", "team") is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [((), ""), (("--from", "store:new"), " --label new"), (("--label", "new"), " --label new")],
+)
+def test_a_new_key_is_asked_for_with_commands_that_keep_its_label(
+    cli: Cli, furnished: Path, arguments: tuple[str, ...], named: str
+) -> None:
+    refused = cli("key", "add", "mimo", *arguments, "--account", "team")
+    step = f"run: holdfast key add mimo{named} --account team --from env:VARIABLE   (or --from - "
+    assert (refused.exit_code, step in refused.stderr) == (2, True)
+
+
 def test_removing_a_key_forgets_what_was_kept(cli: Cli, furnished: Path) -> None:
     assert cli("key", "remove", "mimo", "team").exit_code == 0
     assert [key.label for key in load(Home.find()).providers["mimo"].keys] == ["MIMO_KEY"]

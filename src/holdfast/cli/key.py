@@ -65,8 +65,13 @@ def add(
         known = next((key for key in entry.keys if key.ref == f"store:{stored_as}"), None)
         if known is not None:
             _check_lost(context, known)
-        again = command_of("holdfast key add", provider, {"label": label, **given})
+        named = label
+        if ref is not None and ref.startswith("store:"):
+            named = stored_as
+        again = command_of("holdfast key add", provider, {"label": named, **given})
         otherwise = f"{again} --from env:VARIABLE   (or --from - to read the key from standard input)"
+        if known is not None:
+            otherwise = f"{again} --from -   (reads the key from standard input)"
         secret = given_secret(provider, from_stdin=ref == "-", otherwise=otherwise, again=again)
         if known is not None:
             context.vault.file.put(provider, stored_as, secret)
