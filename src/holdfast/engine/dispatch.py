@@ -81,11 +81,11 @@ class Dispatcher:
 
         Raises ConnectionLost when the pin no longer resolves, IdentityError, ConfigError, NotReady,
         StoreError."""
-        session, plan = self._find(session_id, dialect, model)
+        plan = self._find(session_id, dialect, model)
         fallback, common = plan.active_fallback, plan.call
         on_fallback, returning = None, False
         if fallback is not None:
-            if self._is_on(fallback, session, plan, now=now, body=body):
+            if self._is_on(fallback, plan, now, body):
                 on_fallback = str(fallback.fallback)
             else:
                 returning = True
@@ -106,10 +106,10 @@ class Dispatcher:
             limits=common.limits,
             chosen=common.chosen,
         )
-        return session, call
+        return plan.session, call
 
-    def _find(self, session_id: str, dialect: Dialect, model: str | None) -> tuple[Session, _RequestPlan]:
-        """Return a session and its plan. If the pin does not resolve, look once more at what other processes
+    def _find(self, session_id: str, dialect: Dialect, model: str | None) -> _RequestPlan:
+        """Return the plan of a session. If the pin does not resolve, look once more at what other processes
         wrote."""
         try:
             return self._chosen(session_id, dialect, model)
@@ -120,12 +120,12 @@ class Dispatcher:
         except ConnectionLost as lost:
             raise lost.about(session_id) from None
 
-    def _chosen(self, session_id: str, dialect: Dialect, model: str | None) -> tuple[Session, _RequestPlan]:
+    def _chosen(self, session_id: str, dialect: Dialect, model: str | None) -> _RequestPlan:
         config = self._choices.config()
         session = self._choices.session(session_id)
         if session is None:
             raise NoSession(f"there is no session '{session_id}' any more", next_step="holdfast session list")
-        return session, self.plan(session, config, dialect, model)
+        return self.plan(session, config, dialect, model)
 
     def plan(self, session: Session, config: Config, dialect: Dialect, model: str | None) -> _RequestPlan:
         """Return the plan for a session, a dialect and a model. Raises ConnectionLost, IdentityError,
@@ -168,41 +168,25 @@ class Dispatcher:
         )
         return _RequestPlan(session, config, active_fallback, call)
 
-    def _is_on(
-        self,
-        fallback: ActiveFallback,
-        session: Session,
-        plan: _RequestPlan,
-        *,
-        now: float,
-        body: bytes | None,
-    ) -> bool:
+    def _is_on(self, fallback: ActiveFallback, plan: _RequestPlan, now: float, body: bytes | None) -> bool:
         """Return True if the session's fallback answers this request.
 
         One that seems to last longer than the configuration allows was begun before the clock was set back,
         or the configuration was edited: it counts as ended."""
         if fallback.until > now:
             return fallback.until <= now + plan.call.return_after + CLOCK_SLACK
-        return self._stays(fallback, session, plan, now=now, body=body)
+        return self._stays(fallback, plan, now, body)
 
-    def _stays(
-        self,
-        fallback: ActiveFallback,
-        session: Session,
-        plan: _RequestPlan,
-        *,
-        now: float,
-        body: bytes | None,
-    ) -> bool:
+    def _stays(self, fallback: ActiveFallback, plan: _RequestPlan, now: float, body: bytes | None) -> bool:
         """Return True if a request stays on a fallback whose time is over.
 
         It stays until the chosen connection was tested in the background, and to the end of a turn of tool
         calls."""
-        chain = plan.config.fallbacks.get(session.pin)
+        chain = plan.config.fallbacks.get(plan.session.pin)
         if chain is None:
             return False
         return_after = plan.call.return_after
-        if not fallback.is_released(now, return_after) and self.failback(session, plan.call):
+        if not fallback.is_released(now, return_after) and self.failback(plan.session, plan.call):
             return True
         waits = fallback.waits_for_turn(now, return_after, checked=chain.check)
         return waits and continues_turn(plan.call.route.connection.dialect, body)
