@@ -20,7 +20,7 @@ from holdfast.core.errors import CannotHandOver, HoldfastError, WrongDialect
 from holdfast.core.identity import Auth, Dialect, Endpoint, IdentityError, Key, Pin, Provider, ProviderName
 from holdfast.core.routes import Route
 from holdfast.core.session import Session
-from holdfast.engine.session_moves import obstacle
+from holdfast.engine.sessions import obstacle
 from holdfast.fake_provider import ScriptedProvider, ok
 from holdfast.gateway.admin.models import ANTHROPIC, OPENAI, listing
 

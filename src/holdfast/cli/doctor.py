@@ -200,7 +200,7 @@ class _Examination:
         if self.store is None or self.config is None:
             return
         try:
-            views = [view(self.config, row) for row in rows(self.store)]
+            views = [view(self.config, row, self.store) for row in rows(self.store)]
         except HoldfastError:
             return  # `check_store` reports a damaged store
         for shown in views:

@@ -49,7 +49,7 @@ def list_(context: CliContext, as_json: bool) -> None:
       holdfast session list
     """
     config = context.config
-    views = [view(config, row) for row in rows(context.existing_store)]
+    views = [view(config, row, context.existing_store) for row in rows(context.existing_store)]
     if as_json:
         show_json(views)
         return
@@ -65,17 +65,17 @@ def rows(store: Store) -> list[Session | BrokenSession]:
     return [*store.broken_sessions(), *store.sessions()]
 
 
-def view(config: Config, session: Session | BrokenSession) -> dict[str, Any]:
+def view(config: Config, session: Session | BrokenSession, store: Store) -> dict[str, Any]:
     """Return a session as JSON values.
 
     `why_not` is empty when it would resume; `broken` is true when its row cannot be read.
     """
     from ..core.session import Session
-    from ..engine.session_moves import obstacle
+    from ..engine.sessions import obstacle
 
     if not isinstance(session, Session):
         return _broken_view(session)
-    lost = obstacle(config, session)
+    lost = obstacle(config, session, store)
     return {
         "id": session.id,
         "pin": str(session.pin),
@@ -129,7 +129,7 @@ def show(context: CliContext, session: str, as_json: bool) -> None:
     Example:
       holdfast session show issue-42
     """
-    shown = view(context.config, _stored(context, session))
+    shown = view(context.config, _stored(context, session), context.existing_store)
     if as_json:
         show_json(shown)
         return
@@ -192,7 +192,7 @@ def pin(context: CliContext, session: str, pin: str | None, key: str | None) -> 
     """
     from ..core.session import Session
     from ..engine import sessions
-    from ..engine.session_moves import obstacle
+    from ..engine.sessions import obstacle
 
     wanted, project = _wanted(context, session, pin)
     lost = obstacle(context.config, Session(session, wanted, key))

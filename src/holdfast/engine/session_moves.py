@@ -14,13 +14,13 @@ from typing import Any
 
 from ..core import times
 from ..core.config import Config
-from ..core.errors import ConfigError, ConnectionLost, HoldfastError, IdentityError
+from ..core.errors import ConfigError, ConnectionLost, IdentityError
 from ..core.identity import Pin, Provider, ProviderName
 from ..core.key_labels import is_position
-from ..core.routing import provider_of, route_for
+from ..core.routing import provider_of
 from ..core.session import Session
 from ..store.base import StaleSession, Store
-from .sessions import Reason, switch
+from .sessions import Reason, obstacle, switch
 
 _FORMAT = "session"
 _VERSION = 2
@@ -28,23 +28,6 @@ _VERSION = 2
 _READABLE = (1, 2)
 _LONGEST = 64 * 1024
 """Characters of a readable file."""
-
-
-def obstacle(config: Config, session: Session) -> HoldfastError | None:
-    """Return the reason why a session's choice does not resolve today; None if it does in at least one
-    dialect of its provider."""
-    first: HoldfastError | None = None
-    try:
-        provider = provider_of(config, session.pin, session.key)
-        for dialect in provider.served(session.key) or provider.dialects:
-            try:
-                route_for(config, session.pin, dialect, session.key)
-                return None
-            except HoldfastError as error:
-                first = first or error
-    except ConnectionLost as lost:
-        return lost.about(session.id)
-    return first
 
 
 @dataclass(frozen=True, slots=True)

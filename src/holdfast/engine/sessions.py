@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..core.errors import ConnectionLost
-from ..core.routing import pin_for_first, provider_of
+from ..core.config import Config
+from ..core.errors import ConnectionLost, HoldfastError
+from ..core.routing import pin_for_first, provider_of, route_for
 from ..core.session import Session
 from ..store.base import BrokenSession, StaleSession, Store
 from ..store.journal_events import (
@@ -73,27 +74,48 @@ def create_first(engine: Engine, session: Session, reason: Reason) -> bool:
 
 
 def check(engine: Engine, session: Session) -> None:
-    """Check that a choice resolves today.
-
-    Raises ConnectionLost with candidates, first the provider at the URL that the session used last; nothing
-    is chosen for the user.
-    """
+    """Raise the reason why a choice does not resolve today (`obstacle`); nothing is chosen for the user."""
     config = engine.config()
+    if obstacle(config, session) is None:
+        return
+    engine.journal_writer.flush()
+    lost = obstacle(config, session, engine.store)
+    if lost is not None:
+        raise lost
+
+
+def obstacle(config: Config, session: Session, store: Store | None = None) -> HoldfastError | None:
+    """Return the reason why a session's choice does not resolve today; None if it does in at least one
+    dialect of its provider.
+
+    Where its provider is gone, the first candidate is the one at the URL that the session used last, as the
+    journal of `store` says."""
+    first: HoldfastError | None = None
     try:
-        provider_of(config, session.pin, session.key)
+        provider = provider_of(config, session.pin, session.key)
+        for dialect in provider.served(session.key) or provider.dialects:
+            try:
+                route_for(config, session.pin, dialect, session.key)
+                return None
+            except HoldfastError as error:
+                first = first or error
     except ConnectionLost as lost:
-        engine.journal_writer.flush()
-        attempts = of_type(engine.store.journal(session=session.id), Attempted)
-        urls = [event.detail.url for event in attempts][-1:]
-        others = (item for item in config.providers.values() if item.name != session.pin.provider)
-        at_url = [
-            f"{provider.name}/{session.pin.model}"
-            for provider in others
-            if any(endpoint.url in urls for endpoint in provider.endpoints)
-        ]
-        candidates = list(dict.fromkeys([*at_url, *lost.candidates]))
-        step = lost.next_step.replace("SESSION", session.id)
-        raise ConnectionLost(lost.what, candidates=candidates, next_step=step) from None
+        candidates = dict.fromkeys([*_at_last_url(config, session, store), *lost.candidates])
+        return type(lost)(lost.what, candidates=[*candidates], next_step=lost.next_step).about(session.id)
+    return first
+
+
+def _at_last_url(config: Config, session: Session, store: Store | None) -> list[str]:
+    """Return pins of the session's model with other providers at the URL that it used last."""
+    if store is None:
+        return []
+    urls = [event.detail.url for event in of_type(store.journal(session=session.id), Attempted)][-1:]
+    return [
+        f"{provider.name}/{session.pin.model}"
+        for provider in config.providers.values()
+        if provider.name != session.pin.provider
+        and any(endpoint.url in urls for endpoint in provider.endpoints)
+    ]
 
 
 def switch(store: Store, before: Session, after: Session, reason: Reason = CHOSEN) -> None:

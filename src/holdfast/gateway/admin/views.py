@@ -14,7 +14,7 @@ from ...core.changes import NO_KEY, Cooldown, Evidence
 from ...core.identity import Endpoint, Key, Provider
 from ...core.session import Session
 from ...engine.journal import why
-from ...engine.session_moves import obstacle
+from ...engine.sessions import obstacle
 from ...engine.state import Engine
 from ...store.journal_events import Detail, Event
 from ...store.stored_events import event_values
@@ -193,7 +193,7 @@ def _session(engine: Engine, stored: Session) -> dict[str, Any]:
     active_fallback = stored.on_fallback(engine.store.now())
     if active_fallback is not None:
         value["fallback"] = active_fallback.values()
-    lost = obstacle(engine.config(), stored)
+    lost = obstacle(engine.config(), stored, engine.store)
     if lost is not None:
         candidates = list(getattr(lost, "candidates", ()))
         value |= {"resumes": False, "why_not": lost.what, "candidates": candidates, "run": lost.next_step}
