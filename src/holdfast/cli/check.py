@@ -170,7 +170,12 @@ def _listing(
 
     try:
         listed = model_lists.refresh(
-            context.vault, lambda: context.store, provider, dialect, readable=readable
+            context.vault,
+            lambda: context.store,
+            provider,
+            dialect,
+            readable=readable,
+            own_profiles=context.home.profiles,
         )
     except HoldfastError as error:
         # Many endpoints have no list. That says nothing about a key, and for a pin the call decides.

@@ -23,5 +23,5 @@ def command(context: CliContext) -> None:
     """
     from ..engine.classify_lines import classify_lines
 
-    for line in classify_lines(sys.stdin, directory=context.home.config.parent / "profiles"):
+    for line in classify_lines(sys.stdin, directory=context.home.profiles):
         print(line)

@@ -185,7 +185,7 @@ def _refresh(context: CliContext, providers: list[Provider]) -> list[str]:
     failures = []
     for provider in providers:
         try:
-            refresh_provider(context.vault, lambda: context.store, provider)
+            refresh_provider(context.vault, lambda: context.store, provider, context.home.profiles)
         except HoldfastError as error:
             failures.append(f"{provider.name}: {error}")
     return failures

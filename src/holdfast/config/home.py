@@ -61,6 +61,11 @@ class Home:
         directory = directory.expanduser().absolute()
         return cls(directory / "holdfast.toml", directory, directory / "secrets.toml")
 
+    @property
+    def profiles(self) -> Path:
+        """Return the directory of the user's own error vocabularies."""
+        return self.config.parent / "profiles"
+
 
 def load(home: Home, *, in_use: bool = False) -> Config:
     """Return the configuration; a file that is missing counts as empty. Raises ConfigError with every problem

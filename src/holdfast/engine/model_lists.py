@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 from ..core.classify import classify
 from ..core.errors import HoldfastError, StoreError
@@ -12,7 +13,7 @@ from ..core.faults import Reply
 from ..core.identity import Connection, Dialect, Key, Provider
 from ..core.secret import Secret
 from ..credentials import Vault
-from ..providers.profiles import load as load_profile
+from ..providers import profiles
 from ..store.base import Store
 
 _ASK_EVERY = 600.0
@@ -59,13 +60,15 @@ class ModelLists:
         return listed
 
 
-def refresh_provider(vault: Vault, store: Callable[[], Store], provider: Provider) -> None:
+def refresh_provider(
+    vault: Vault, store: Callable[[], Store], provider: Provider, own_profiles: Path | None = None
+) -> None:
     """Ask a provider for its models at its first endpoint that lists any, and store them in `store()`.
     Raises the first HoldfastError if no endpoint does; no key is blamed."""
     first: HoldfastError | None = None
     for dialect in provider.served() or provider.dialects[:1]:
         try:
-            refresh(vault, store, provider, dialect)
+            refresh(vault, store, provider, dialect, own_profiles=own_profiles)
         except HoldfastError as error:
             first = first or error
         else:
@@ -81,9 +84,11 @@ def refresh(
     dialect: Dialect,
     *,
     readable: Collection[Key] | None = None,
+    own_profiles: Path | None = None,
 ) -> tuple[str, ...]:
     """Ask an endpoint for its models, store and return them. `store` opens the store, which a failure leaves
-    closed. `readable` are the keys that may be used, None allows all. Raises HoldfastError if the endpoint
+    closed. `readable` are the keys that may be used, None allows all; `own_profiles` is the directory of the
+    user's error vocabularies. Raises HoldfastError if the endpoint
     lists none; no key is blamed."""
     from ..calls import api_calls
 
@@ -93,7 +98,9 @@ def refresh(
         secret = vault.secret(connection.key)
     listed = api_calls.list_models(connection, secret)
     if isinstance(listed, Reply):
-        fault = classify(listed, load_profile(provider.profile), now=time.time())
+        fault = classify(
+            listed, profiles.of(provider.profile, connection.endpoint.host, own_profiles), now=time.time()
+        )
         what = f"{connection.endpoint.host} listed no models: {fault.kind}"
         if fault.status is not None:
             what += f" (HTTP {fault.status})"

@@ -83,7 +83,7 @@ class ProvisioningHost:
 
     def fault(self, record: Record, reply: Reply) -> Fault:
         """Classify a reply by the error vocabulary of the record's kind."""
-        profile = load_profile(self._kinds[record.kind].profile)
+        profile = load_profile(self._kinds[record.kind].profile, self._engine.home.profiles)
         return classify(reply, profile, now=self._engine.store.now())
 
     def keep(self, record: Record, label: str, secret: Secret) -> str:

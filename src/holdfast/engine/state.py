@@ -27,8 +27,7 @@ from ..core.session import Session
 from ..core.steps import Attempt, Outcome
 from ..core.vocabulary import Profile
 from ..credentials import Vault
-from ..providers.profiles import for_host
-from ..providers.profiles import load as load_profile
+from ..providers import profiles
 from ..store.base import Store
 from ..store.journal_events import Detail, Event
 from .background import renew_after_fork
@@ -142,8 +141,7 @@ class Engine:
         named, host = connection.provider.profile, connection.endpoint.host
         profile = self._profiles.get((named, host))
         if profile is None:
-            own = self.home.config.parent / "profiles"
-            profile = self._profiles[named, host] = load_profile(named or for_host(host, own), own)
+            profile = self._profiles[named, host] = profiles.of(named, host, self.home.profiles)
         return profile
 
     def _plan_host(self, connection: Connection) -> str | None:

@@ -32,6 +32,11 @@ def load(name: str | None, directory: Path | None = None) -> Profile:
     return _load(name or "generic", directory)
 
 
+def of(named: str | None, host: str, directory: Path | None = None) -> Profile:
+    """Return the profile that a provider names, else that of its host. Raises ConfigError."""
+    return load(named or for_host(host, directory), directory)
+
+
 def for_host(host: str, directory: Path | None = None) -> str | None:
     """Return the name of the profile with a pattern that fits `host` (its port is ignored), or None."""
     bare = host.partition("://")[2] or host
