@@ -23,7 +23,7 @@ gc.set_threshold(50_000, 20, 100)
 
 # No deadline: the machines that run this are shared. The examples are the same in every run;
 # HYPOTHESIS_PROFILE=search looks for new ones.
-settings.register_profile("steady", deadline=None, derandomize=True, database=None, max_examples=50)
+settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 

@@ -77,7 +77,10 @@ def test_a_hostile_or_broken_file_is_refused_at_once_and_without_its_content(
         table_of(tmp_path / name)
     assert SECRET not in str(refusal.value)
     assert refusal.value.next_step
-    assert time.process_time() - began < 20  # two on a quiet machine
+    limit = 5
+    if sys.gettrace() is not None:  # coverage looks at every line
+        limit *= 4
+    assert time.process_time() - began < limit
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "directory"])

@@ -13,7 +13,6 @@ from .stage import Stage, counted, key_of, keys, many
 _NAME = "trial"
 _ROLES = {"answer": ("*sonnet*",), "expand": ("*haiku*",)}
 _CLOSED = {"detail": "Virtual key is not allowed to call this route."}
-_TRIALS = "/auth/generate-trial-access"
 
 
 def play(stage: Stage) -> None:

@@ -161,7 +161,7 @@ def _wrong_address(stage: Stage, plan: ScriptedProvider, usual: ScriptedProvider
     once = len(usual.calls) == 1 and len(plan.calls) - before == 1
     show.promise(
         "A wrong address is explained, not hammered",
-        not reply.ok and knew and once and back.ok,
+        reply.status == 400 and knew and once and back.ok,
         f"{many(len(usual.calls), 'request')} at the wrong address, "
         f"{len(plan.calls) - before} at the right one after",
     )
