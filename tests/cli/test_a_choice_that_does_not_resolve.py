@@ -1,5 +1,5 @@
-"""A choice that does not resolve is told alike by library, command line and gateway: the same reason, candidates
-and next step."""
+"""A choice that does not resolve is told alike by library, command line and gateway: one reason, the same
+candidates, the same next step."""
 
 from __future__ import annotations
 

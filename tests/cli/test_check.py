@@ -107,6 +107,19 @@ def test_a_list_that_fails_costs_no_key_and_the_call_decides(
     assert "never worked" not in cli("key", "list", "good").stdout
 
 
+@pytest.mark.parametrize("command", [["check", "good"], ["models", "--provider", "good", "--refresh"]])
+def test_a_refused_list_is_read_with_the_vocabulary_of_its_host(
+    command: list[str], cli: Cli, provider: ScriptedProvider, furnished: Path
+) -> None:
+    own = furnished / "profiles"
+    own.mkdir()
+    (own / "house.toml").write_text('hosts = ["127.0.0.1"]\n[codes]\nE77 = "quota_window key cause:lunch"\n')
+    provider.models = None
+    provider.follow([status(400, {"error": {"code": "E77", "message": "later"}})] * 2)
+    result = cli(*command)
+    assert "listed no models: quota_window (HTTP 400)" in result.stdout + result.stderr
+
+
 def test_an_unknown_provider_ends_with_3_and_nothing_is_invented(
     cli: Cli, provider: ScriptedProvider
 ) -> None:
