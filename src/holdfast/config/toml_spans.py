@@ -165,14 +165,11 @@ class _Scanner:
 
 
 def unquoted(name: str) -> str:
-    """Return the name that a token writes, bare or in quotes; the token if it writes none."""
+    """Return the name that a token writes, bare or in quotes."""
     if name[0] not in "\"'":
         return name
     if "\\" not in name or name[0] == "'":
         return name[1:-1]
     import tomllib
 
-    try:
-        return str(tomllib.loads(f"name = {name}")["name"])
-    except tomllib.TOMLDecodeError:
-        return name
+    return str(tomllib.loads(f"name = {name}")["name"])
