@@ -33,16 +33,12 @@ def upgrade(context: CliContext, as_json: bool) -> None:
     Example:
       holdfast config upgrade
     """
-    from ..config.old_words import key_of
     from ..config.upgrade import upgrade as rewrite
     from ..engine.home_store import update_store
 
     file = context.home.config
     done = rewrite(context.home, partial(update_store, context.home))
-    changes = [
-        {"line": line.number, "before": key_of(line.before), "after": key_of(line.after)}
-        for line in done.lines
-    ]
+    changes = [{"line": line.number, "before": line.before, "after": line.after} for line in done.lines]
     if as_json:
         show_json({"file": str(file), "changes": changes, "backup": done.backup and str(done.backup)})
         return

@@ -5,26 +5,23 @@ There is no second spelling: a file with an old word is refused with the line as
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..core.config import Locate
 from ..core.errors import Problem
-from .positions import line_numbers, lines_of
-from .toml_spans import Kind, spans
+from .positions import line_numbers
+from .toml_edits import quoted_like
+from .toml_spans import Span, spans
 
 RENAMED: Mapping[str, str] = {"ladder": "fallback"}
 """The old names of tables in holdfast.toml, and today's."""
 UPGRADE = "holdfast config upgrade"
 
-_OLD_KEY = re.compile(rf"""\s*(?:\[\s*)?(["']?)({"|".join(RENAMED)})\1(?=[\s.=\]])""")
-_HEADER = re.compile(r"""\[(?:[^\]#"']|"[^"]*"|'[^']*')*\]""")
-
 
 class OldLine(NamedTuple):
-    """A line that has an old word. `number` counts from 1; `before` and `after` are the line without its line
-    end."""
+    """A line that has an old word. `number` counts from 1; `before` and `after` are its header, or the key
+    before its value, which is never repeated."""
 
     number: int
     word: str
@@ -33,35 +30,39 @@ class OldLine(NamedTuple):
 
 
 def old_lines(text: str) -> list[OldLine]:
-    """Return the lines of a TOML text in which an old word can be replaced."""
-    old, lines = [], lines_of(text)
-    for number in _top_lines(text):
-        before = lines[number - 1].rstrip("\r\n")
-        match = _OLD_KEY.match(before)
-        if match is not None:
-            after = before[: match.start(2)] + RENAMED[match[2]] + before[match.end(2) :]
-            old.append(OldLine(number, match[2], before, after))
-    return old
+    """Return the lines of a correct TOML text that have an old word."""
+    number_of = line_numbers(text)
+    return [_old_line(text, span, number_of(span.start)) for span in _old_spans(text)]
 
 
-def _top_lines(text: str) -> Iterator[int]:
-    """Give the numbers of the lines that begin with a name of the whole file: of the headers, and of the keys
-    before the first header."""
-    numbers = line_numbers(text)
-    in_table = False
-    for span in spans(text):
-        in_table = in_table or span.is_header
-        if span.is_header or (not in_table and span.kind is Kind.FIELD):
-            yield numbers(span.start)
+def _old_line(text: str, span: Span, number: int) -> OldLine:
+    name, end, rest = span.names[0], span.names[-1].end, " = …"
+    if span.is_header:
+        end, rest = span.end, ""
+    after = f"{text[span.start : name.start]}{_today(text, span)}{text[name.end : end]}{rest}"
+    return OldLine(number, str(span.path[0]), text[span.start : end] + rest, after)
 
 
 def rewritten(text: str) -> str:
     """Return `text` with the words of today; everything else stays as it is, to the byte."""
-    lines = lines_of(text)
-    for old in old_lines(text):
-        line = lines[old.number - 1]
-        lines[old.number - 1] = line.replace(old.before, old.after, 1)
-    return "".join(lines)
+    pieces, at = [], 0
+    for span in _old_spans(text):
+        pieces += [text[at : span.names[0].start], _today(text, span)]
+        at = span.names[0].end
+    return "".join((*pieces, text[at:]))
+
+
+def _old_spans(text: str) -> Iterator[Span]:
+    """Yield the headers and keys that begin at the top of the document with an old word."""
+    for span in spans(text):
+        if span.names and span.names[0].position == 0 and span.path[0] in RENAMED:
+            yield span
+
+
+def _today(text: str, span: Span) -> str:
+    """Return today's name for the first name of a span, in the same quotes."""
+    today = RENAMED[str(span.path[0])]
+    return quoted_like(text[span.names[0].start], today, today)
 
 
 def renamed(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,30 +97,17 @@ def problems(document: Mapping[str, Any], text: str, file: str) -> list[Problem]
     fix, both = UPGRADE, set[str]()
     if not can_upgrade(document, text):
         fix, both = "", {word for word in words if RENAMED[word] in document}
-    lines = old_lines(text)
-    located = {line.word for line in lines}
-    places = [
-        *((line.word, key_of(line.after), f"{file}:{line.number}") for line in lines),
-        *((word, f"[{RENAMED[word]}]", file) for word in words if word not in located),
-    ]
-    return [Problem(word, _what(word, line, both), fix, where) for word, line, where in places]
+    return [Problem(line.word, _what(line, both), fix, f"{file}:{line.number}") for line in old_lines(text)]
 
 
-def _what(word: str, line: str, both: Collection[str]) -> str:
-    """Return what to do about an old word; `both` are those with a table under today's name that cannot be
-    joined."""
-    today = RENAMED[word]
-    if word in both:
-        return f"'{word}' is called '{today}' now, and there is a [{today}] too: move its rows into [{today}]"
-    return f"'{word}' is called '{today}' now: write {line}"
-
-
-def key_of(line: str) -> str:
-    """Return the header in a line, or the key before its value; the value is never repeated."""
-    header = _HEADER.match(line.strip())
-    if header is not None:
-        return header[0]
-    return f"{line.partition('=')[0].strip()} = …"
+def _what(line: OldLine, both: Collection[str]) -> str:
+    """Return what to do about a line with an old word; `both` are those with a table under today's name that
+    cannot be joined."""
+    today = RENAMED[line.word]
+    what = f"'{line.word}' is called '{today}' now"
+    if line.word in both:
+        return f"{what}, and there is a [{today}] too: move its rows into [{today}]"
+    return f"{what}: write {line.after}"
 
 
 def as_written(line_of: Locate, document: Mapping[str, Any]) -> Locate:

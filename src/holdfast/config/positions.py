@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import cached_property
 
@@ -74,8 +73,3 @@ def line_numbers(text: str) -> Callable[[int], int]:
         return number
 
     return number_of
-
-
-def lines_of(text: str) -> list[str]:
-    """Return the lines of a text with their line ends. Only a line feed ends a line, as in TOML."""
-    return re.findall(r"[^\n]*\n|[^\n]+", text)

@@ -185,9 +185,12 @@ def field_lines(table: Mapping[str, object]) -> list[str]:
 
 
 def quoted_like(quote: str, text: str, value: str) -> str:
-    """Return `value` in literal quotes if it had such before and can have them, else `text`."""
+    """Return `value` in the kind of quotes that it had before, if it can have them, else `text`: `value` as
+    it is written in TOML."""
     if quote == "'" and "'" not in value:
         return f"'{value}'"
+    if quote == '"' and text == value:
+        return f'"{value}"'
     return text
 
 
