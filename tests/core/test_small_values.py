@@ -16,8 +16,9 @@ from holdfast.core.changes import (
     Evidence,
     KeyFailed,
     KeySucceeded,
-    cleared_by,
+    refuted,
     subject,
+    subject_prefixes,
 )
 from holdfast.core.compatibility import dialect_for, same_model
 from holdfast.core.config import Config
@@ -206,6 +207,33 @@ def test_without_an_account_a_verdict_on_the_account_is_one_on_the_key() -> None
     assert subject(Scope.ACCOUNT, "f", CONNECTION) == f"key:f@{URL}"
 
 
+@pytest.mark.parametrize(
+    ("fingerprint", "owner", "account", "scopes"),
+    [
+        ("f", "mimo", "team", {Scope.KEY, Scope.KEY_MODEL, Scope.ACCOUNT}),
+        ("f", "mimo", None, {Scope.KEY, Scope.KEY_MODEL}),
+        ("f", "mimo", "tea", {Scope.KEY, Scope.KEY_MODEL}),
+        ("f", "mim", "team", {Scope.KEY, Scope.KEY_MODEL}),
+        ("other", "mimo", "team", {Scope.ACCOUNT}),
+        (None, "mimo", "team", {Scope.ACCOUNT}),
+        (None, "mimo", None, set()),
+        ("ff", "mimo", "", set()),
+    ],
+)
+def test_what_is_about_a_key_or_its_account_is_known_by_how_its_name_begins(
+    fingerprint: str | None, owner: str, account: str | None, scopes: set[Scope]
+) -> None:
+    shared = route(provider("mimo", keys=(key("mimo", "a", "team"),))).connection
+    prefixes = subject_prefixes(fingerprint, key(owner, "b", account))
+    assert {scope for scope in Scope if subject(scope, "f", shared).startswith(prefixes)} == scopes
+
+
+def test_a_key_without_an_account_shares_no_verdict_with_an_account_of_any_name() -> None:
+    other = route(provider("mimo", keys=(key("mimo", "a", "None"),))).connection
+    name = subject(Scope.ACCOUNT, "f", other)
+    assert not name.startswith(subject_prefixes("other", key("mimo", "b")))
+
+
 def cooldown(scope: Scope, until: float, fingerprint: str = "f") -> Cooldown:
     return Cooldown(
         subject(scope, fingerprint, CONNECTION), until, 1.0, 0, Fault(FaultClass.QUOTA_EXHAUSTED, scope)
@@ -237,8 +265,8 @@ def test_a_good_answer_refutes_every_verdict_it_contradicts() -> None:
     health.apply(change)
     assert health.cooldown("f", shared) is None
     assert health.cooldown("other", CONNECTION) is not None
-    assert len(cleared_by(change)) == 5
-    assert len(cleared_by(change._replace(account=""))) == 4
+    assert len(refuted(change)) == 5
+    assert len(refuted(change._replace(account=""))) == 4
 
 
 def test_a_success_seen_here_survives_an_older_one_from_the_store() -> None:

@@ -10,7 +10,7 @@ from functools import cached_property
 import click
 
 from .._files import quoted
-from ..core.changes import Cooldown
+from ..core.changes import Cooldown, subject_prefixes
 from ..core.config import Config
 from ..core.errors import ConfigError, HoldfastError, Problem
 from ..core.identity import Key, Provider
@@ -225,9 +225,9 @@ class _Examination:
             keys = [key for provider in self.config.providers.values() for key in provider.keys]
             for key in keys:
                 mark = self.context.vault.fingerprint(key, pepper)
-                subjects = (f"key:{mark}@", f"account:{key.provider}:{key.account}@")
+                prefixes = subject_prefixes(mark, key)
                 for cooldown in active:
-                    if cooldown.subject.startswith(subjects):
+                    if cooldown.subject.startswith(prefixes):
                         yield _cooling(key, cooldown)
         except HoldfastError:
             return

@@ -179,6 +179,8 @@ def _forget(context: CliContext, key: Key) -> int:
 
     Raises SecretMissing when the key cannot be read: its rows are found by the key's value.
     """
+    from ..core.changes import subject_prefixes
+
     if not context.has_store:
         return 0
     store = context.store
@@ -187,11 +189,9 @@ def _forget(context: CliContext, key: Key) -> int:
     deleted = 0
     if mark is not None:
         deleted += store.forget(mark)
-    if key.account:
-        prefix = f"account:{key.provider}:{key.account}@"
-        for cooldown in store.cooldowns():
-            if cooldown.subject.startswith(prefix):
-                deleted += store.clear(cooldown.subject)
+    for cooldown in store.cooldowns():
+        if cooldown.subject.startswith(subject_prefixes(mark, key)):
+            deleted += store.clear(cooldown.subject)
     return deleted
 
 

@@ -37,6 +37,7 @@ class History:
         `state` is found, missing (`why` gives the reason) or not read; a cooldown without an
         end has null as `until`.
         """
+        from ..core.changes import subject_prefixes
         from ..core.secret import redact
 
         vault = self.context.vault
@@ -44,9 +45,7 @@ class History:
         fingerprint = None
         if self.evidence or self.cooldowns:  # only then the pepper is read, and created if there is none
             fingerprint = vault.fingerprint(key, vault.pepper())
-        subjects = [f"key:{fingerprint}@"]
-        if key.account:
-            subjects.append(f"account:{provider.name}:{key.account}@")
+        prefixes = subject_prefixes(fingerprint, key)
         return {
             "provider": provider.name,
             "label": key.label,
@@ -57,7 +56,7 @@ class History:
             "why": why,
             "ends": vault.ends(key),
             "evidence": [_evidence(row) for row in self.evidence if row.fingerprint == fingerprint],
-            "verdicts": [_cooldown(row) for row in self.cooldowns if row.subject.startswith(tuple(subjects))],
+            "verdicts": [_cooldown(row) for row in self.cooldowns if row.subject.startswith(prefixes)],
         }
 
 

@@ -8,7 +8,7 @@ from math import inf
 from typing import NamedTuple
 
 from .faults import AUTH_FAULTS, Fault, FaultClass, Scope
-from .identity import Connection
+from .identity import Connection, Key
 
 NO_KEY = "-"
 """The fingerprint where an endpoint takes no key."""
@@ -124,9 +124,9 @@ class KeyKept(NamedTuple):
 Change = KeySucceeded | KeyFailed | CooldownStarted | FallbackStarted | FallbackEnded | KeyKept
 
 
-def subjects(fingerprint: str, url: str, model: str, account: str) -> dict[Scope, str]:
+def subjects(fingerprint: str, url: str = "", model: str = "", account: str = "") -> dict[Scope, str]:
     """Return the names of what verdicts can be about, by scope. Without an account, a verdict on the account
-    is one on the key."""
+    is one on the key. Without a URL, they are how the names at any URL begin."""
     key = f"key:{fingerprint}@{url}"
     of_account = key
     if account:
@@ -140,14 +140,20 @@ def subjects(fingerprint: str, url: str, model: str, account: str) -> dict[Scope
     }
 
 
+def subject_prefixes(fingerprint: str | None, key: Key) -> tuple[str, str]:
+    """Return how the subjects of verdicts on a key, if it can be read, and on its account begin."""
+    account = key.account and f"{key.provider}:{key.account}"
+    names = subjects(fingerprint or "", account=account or "")
+    return names[Scope.KEY], names[Scope.ACCOUNT]
+
+
 def subject(scope: Scope, fingerprint: str, connection: Connection) -> str:
-    """Return the name of what a verdict of `scope` on this connection is about; empty when nothing can cool
-    down."""
+    """Return what a verdict of `scope` on this connection is about; empty when nothing can cool down."""
     names = subjects(fingerprint, connection.endpoint.url, connection.model, connection.account)
     return names.get(scope, "")
 
 
-def cleared_by(success: KeySucceeded) -> tuple[str, ...]:
+def refuted(success: KeySucceeded) -> tuple[str, ...]:
     """Return the subjects whose verdicts a good answer refutes."""
     names = subjects(success.fingerprint, success.url, success.model, success.account)
     return tuple(dict.fromkeys(names.values()))

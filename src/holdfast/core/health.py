@@ -8,16 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .changes import (
-    Change,
-    Cooldown,
-    CooldownStarted,
-    Evidence,
-    KeyFailed,
-    KeySucceeded,
-    cleared_by,
-    subjects,
-)
+from .changes import Change, Cooldown, CooldownStarted, Evidence, KeyFailed, KeySucceeded, refuted, subjects
 from .identity import Connection, Endpoint
 from .retry_budget import Bucket
 
@@ -109,5 +100,5 @@ class HealthRegistry:
             (fingerprint, url, first_ok, last_ok, known.last_fault, known.last_fault_at, stored_ok)
         )
         if self._cooldowns:
-            for name in cleared_by(change):
+            for name in refuted(change):
                 self._cooldowns.pop(name, None)

@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Protocol, Self
 
-from ..core.changes import Change, Cooldown, Evidence
+from ..core.changes import Change, Cooldown, Evidence, subjects
 from ..core.errors import NotReady, StoreError
+from ..core.faults import Scope
 from ..core.identity import ProviderName
 from ..core.provisioning_state import Record
 from ..core.session import Session
@@ -169,7 +170,7 @@ class RelationalStore(ABC):
         self._change(*(statement for change in changes for statement in rows.statements(change, at)))
 
     def forget(self, fingerprint: str) -> int:
-        prefix = f"key:{fingerprint}@"
+        prefix = subjects(fingerprint)[Scope.KEY]
         cooldowns: Params = {"prefix": prefix, "size": len(prefix)}
         return self._change(
             (sql.FORGET_EVIDENCE, {"fingerprint": fingerprint}), (sql.FORGET_COOLDOWNS, cooldowns)

@@ -20,7 +20,7 @@ from ..core.changes import (
     KeyFailed,
     KeyKept,
     KeySucceeded,
-    cleared_by,
+    refuted,
 )
 from ..core.errors import IdentityError
 from ..core.faults import FaultClass
@@ -138,7 +138,7 @@ def statements(change: Change, at: float) -> Iterator[Statement]:
     match change:
         case KeySucceeded(fingerprint, url, durable=True):
             yield sql.WORKED, {"fingerprint": fingerprint, "url": url, "at": change.at}
-            for name in cleared_by(change):
+            for name in refuted(change):
                 yield sql.REFUTED, {"subject": name, "at": change.at}
         case KeyFailed():
             yield sql.FAILED, change._asdict()

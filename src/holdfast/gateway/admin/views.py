@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ...core.changes import NO_KEY, Cooldown, Evidence
+from ...core.changes import NO_KEY, Cooldown, Evidence, subject_prefixes
 from ...core.identity import Endpoint, Key, Provider
 from ...core.session import Session
 from ...engine.journal import why
@@ -107,10 +107,8 @@ def _key(engine: Engine, provider: Provider, key: Key, cooldowns: Iterable[Coold
     evidence: list[Evidence] = []
     resting: list[Cooldown] = []
     if fingerprint is not None:
-        subjects = [f"key:{fingerprint}@"]
-        if key.account:
-            subjects.append(f"account:{provider.name}:{key.account}@")
-        resting = [item for item in cooldowns if item.subject.startswith(tuple(subjects))]
+        prefixes = subject_prefixes(fingerprint, key)
+        resting = [item for item in cooldowns if item.subject.startswith(prefixes)]
         endpoints = (*provider.endpoints, *key.endpoints)
         evidence = [engine.health.evidence(fingerprint, endpoint) for endpoint in endpoints]
     return {
