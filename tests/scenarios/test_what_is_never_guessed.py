@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.core.errors import HoldfastError
+from holdfast.core.errors import HoldfastError, IdentityError
 from holdfast.fake_provider import Behaviour, ok, only_keys
 from holdfast.providers import presets
 from preset_table import replace_presets
@@ -38,11 +38,15 @@ def test_a_key_in_the_environment_is_sent_nowhere_by_itself(stage: Stage) -> Non
     for name in ("OPENAI_API_KEY", "OPENROUTER_API_KEY", "ANTHROPIC_API_KEY"):
         stage.set(name, f"sk-ambient-{name.lower()}")
     private = stage.provider()
-    stage.write(f'[provider.private]\nurl = "{private.url}"\nmodels = ["m1"]\n')
+    stage.write(entry("private", private, "a"))
     stage.choose("work", "private/m1")
+    keyless = f'[provider.private]\nurl = "{private.url}"\nmodels = ["m1"]\n'
+    stage.edit(keyless)
     answer = stage.ask("work")
     assert answer.refused
     assert "holdfast key add private --from env:" in answer.message
+    with pytest.raises(IdentityError, match=r"(?s)needs a key.*key add private --from env:"):
+        stage.choose("another", "private/m1")
     assert private.requests == []
 
 
