@@ -14,7 +14,7 @@ from holdfast.config.parse import parse
 from holdfast.config.schema import checked_reference
 from holdfast.config.toml_text import join
 from holdfast.core.config import Config, GatewaySettings, Limits, near
-from holdfast.core.errors import ConfigError
+from holdfast.core.errors import ConfigError, IdentityError
 from holdfast.core.identity import Auth, Dialect, Pin, Provider, ProviderName, Strategy
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -36,8 +36,14 @@ KEY_OF_THE_PROVIDER = (
 )
 
 
+def preset(name: str) -> Mapping[str, Any]:
+    if name not in PRESETS:
+        raise IdentityError(f"no preset is called '{name}'")
+    return PRESETS[name]
+
+
 def read(document: Mapping[str, object]) -> Config:
-    return parse(document, presets=PRESETS.get, locate=lambda path: f"file:{path}")
+    return parse(document, presets=preset, locate=lambda path: f"file:{path}")
 
 
 def provider(**table: object) -> Provider:
@@ -261,7 +267,7 @@ def test_places_are_looked_up_only_for_what_is_wrong() -> None:
 
     parse(
         {"provider": {"p": {"preset": "two-doors", "url": "https://x.example/v1"}}},
-        presets=PRESETS.get,
+        presets=preset,
         locate=locate,
     )
 

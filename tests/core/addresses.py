@@ -48,7 +48,7 @@ def means(written: Written) -> Mapping[Dialect, str]:
 
 def read(name: str, written: Written, **more: object) -> Provider:
     """The entry as the code under test reads it."""
-    config = parse({"provider": {name: {**written, **more}}}, presets=PRESETS.get, locate=str)
+    config = parse({"provider": {name: {**written, **more}}}, presets=PRESETS.__getitem__, locate=str)
     return config.providers[ProviderName(name)]
 
 

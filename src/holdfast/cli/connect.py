@@ -46,7 +46,7 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
     _undo(context, program.name)
     token = directory(context) / f"{program.name}.token"
     attachment = program.attach(
-        ConnectOffer(root(context), str(token), _models(context, program), str(chosen or ""))
+        ConnectOffer(context.gateway_url, str(token), _models(context, program), str(chosen or ""))
     )
     path = shell.config_path(attachment, os.environ)
 
@@ -55,12 +55,12 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
 
     write_private(token, _issue(context, program.name))
     try:
-        shell.connect(program.name, attachment, path, root=root(context), token=str(token), keep=keep)
+        shell.connect(program.name, attachment, path, root=context.gateway_url, token=str(token), keep=keep)
     except BaseException:
         _revoke(context, program.name)
         raise
     say(
-        f"{program.title} is connected to the gateway at {root(context)} ({path})",
+        f"{program.title} is connected to the gateway at {context.gateway_url} ({path})",
         f"  run: {attachment.use}",
     )
 
@@ -88,13 +88,6 @@ def disconnecting(context: CliContext, harness: str) -> None:
     say(f"{program.title} is no longer connected to the gateway ({path})")
 
 
-def root(context: CliContext) -> str:
-    """Return the URL where the gateway of this home listens by its configuration."""
-    from ..config.listen import Listen
-
-    return Listen.parse(context.config.gateway.listen).url
-
-
 def connected_programs(context: CliContext) -> Iterator[tuple[str, str]]:
     """Yield each connected program, and what changed since it was connected ("" when nothing did)."""
     from ..core.errors import HoldfastError
@@ -102,7 +95,7 @@ def connected_programs(context: CliContext) -> Iterator[tuple[str, str]]:
 
     for path in sorted(directory(context).glob("*.json")):
         try:
-            yield path.stem, drift(receipt_of(path.read_text("utf-8")), root(context))
+            yield path.stem, drift(receipt_of(path.read_text("utf-8")), context.gateway_url)
         except (HoldfastError, OSError) as error:
             yield path.stem, str(error).partition("\n")[0]
 

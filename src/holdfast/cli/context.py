@@ -96,6 +96,13 @@ class CliContext:
         return database(self._setting, self.home.state) is None or self.has_database
 
     @property
+    def gateway_url(self) -> str:
+        """Return the URL where the gateway of this home listens by its configuration."""
+        from ..config.listen import Listen
+
+        return Listen.parse(self.config.gateway.listen).url
+
+    @property
     def editable(self) -> Home:
         """Return the home, for an edit of holdfast.toml. Rows that older software left in the store are
         brought up to date first: they depend on the file as it was."""

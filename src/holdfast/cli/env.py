@@ -31,11 +31,10 @@ def command(context: CliContext, session: str | None, shell: str) -> None:
       eval "$(holdfast env --session issue-42)"
       holdfast env --shell fish | source
     """
-    from ..config.listen import Listen
     from ..core.session import checked_session_id
     from ..providers.presets import rows
 
-    base = Listen.parse(context.config.gateway.listen).url
+    base = context.gateway_url
     if session:
         base = f"{base}/s/{checked_session_id(session)}"
     token = f'"{_TOKEN.get(shell, "$HOLDFAST_TOKEN")}"'

@@ -20,7 +20,7 @@ from . import schema
 from .toml_text import join
 
 T = TypeVar("T")
-Presets = Callable[[str], Mapping[str, object] | None]
+Presets = Callable[[str], Mapping[str, object]]
 
 _DEFAULT_RETURN_AFTER = 600.0
 """Seconds until a session returns from a fallback, where the file does not say."""
@@ -172,15 +172,9 @@ class _Reader:
         """Return the row of a preset, as far as it has fields of a provider's table."""
         if not name:
             return {}
-        row = self.tried(path, lambda: self._row(name)) or {}
+        row = self.tried(path, lambda: self._presets(name)) or {}
         known = {field: value for field, value in row.items() if field in schema.PROVIDER}
         return self.fields("", known, schema.PROVIDER)
-
-    def _row(self, name: str) -> Mapping[str, object]:
-        row = self._presets(name)
-        if row is None:
-            raise IdentityError(f"no preset is called '{name}'")
-        return row
 
     def dialect(self, path: str, name: object) -> Dialect | None:
         """Return the dialect of that name, or None and a mistake at `path`."""

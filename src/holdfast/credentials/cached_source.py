@@ -24,7 +24,7 @@ _EARLY = 30.0
 """Seconds before its expiry from which a token is given to no new request."""
 _AHEAD = 120.0
 """Seconds before its expiry from which a token is renewed in the background."""
-_AGAIN = 15.0
+RENEW_AGAIN = 15.0
 """Seconds between two attempts to renew in the background."""
 _CLOCK_SLACK = 60.0
 
@@ -89,7 +89,7 @@ class CachedSource:
         if self._secret is None or not self._life.holds(now):
             return None
         if now >= self._due:
-            self._due = now + _AGAIN
+            self._due = now + RENEW_AGAIN
             self._ahead()
         return self._secret
 

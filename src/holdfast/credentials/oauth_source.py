@@ -20,7 +20,7 @@ from ..core import times
 from ..core.errors import ConfigError
 from ..core.secret import Secret, redact
 from ..distribution import install_command
-from .cached_source import OVER, Life
+from .cached_source import OVER, RENEW_AGAIN, Life
 from .secrets_file import Grant, SecretsFile
 from .sources import RenewalFailed, SignInOver, Unreadable
 
@@ -30,8 +30,6 @@ status 0 and a reason when there is none. Returns within `_LOCK_TIMEOUT` seconds
 
 _LOCK_TIMEOUT = 45.0
 """Seconds to wait for another process that renews."""
-_AGAIN = 15.0
-"""Seconds between two attempts to renew in the background."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 120.0
 """Seconds without a further attempt after a failed renewal; doubled with each failure."""
 _LONGEST_LIFE = 10 * 366 * 86_400.0
@@ -70,7 +68,7 @@ class OAuthSource:
         if self._grant is None or not self._life.holds(now):
             return None
         if now >= self._due:
-            self._due = now + _AGAIN
+            self._due = now + RENEW_AGAIN
             self._ahead()
         return self._grant.access
 

@@ -28,7 +28,7 @@ def find(name: str) -> Mapping[str, Any]:
     """Return the row of a preset. Raises IdentityError with the nearest name when there is none."""
     row = rows().get(name)
     if row is None:
-        raise IdentityError(f"no preset is called '{name}'", next_step=f"{near(name, rows())}")
+        raise IdentityError(f"no preset is called '{name}'", next_step=near(name, rows()))
     return row
 
 
