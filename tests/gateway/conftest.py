@@ -22,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import select
 import socket
 import threading
 import time
@@ -46,6 +47,8 @@ T = TypeVar("T")
 TOKEN = "hf-test-0123456789"
 BOUND = "hf-bound-0123456789"
 QUICK = Bounds(look_every=0.02)
+_FIRST_BYTE = 5.0
+"""Seconds until an answer must begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,8 @@ class Running:
         return socket.create_connection(("127.0.0.1", self.port), timeout=5)
 
     def raw(self, data: bytes, *, quiet: float = 5.0) -> bytes:
-        """Send bytes, and give back what came until the gateway closed, or was silent for `quiet` seconds."""
+        """Send bytes, and return the answer: what came until the gateway closed, or was silent for `quiet`
+        seconds after the first of it."""
         with self.connect() as sock:
             sock.sendall(data)
             return read_all(sock, quiet)
@@ -182,13 +186,20 @@ def request(route: str, body: bytes, *, method: str = "POST", **headers: str) ->
 
 
 def read_all(sock: socket.socket, quiet: float = 5.0) -> bytes:
-    """What comes until the other side closes or is silent."""
-    sock.settimeout(quiet)
+    """Return what comes until the other side closes or is silent for `quiet` seconds. Its first byte is
+    waited for as long as a machine with much to do may need."""
+    sock.settimeout(max(quiet, _FIRST_BYTE))
     got = b""
     with contextlib.suppress(TimeoutError, ConnectionResetError):
         while piece := sock.recv(65536):
             got += piece
+            sock.settimeout(quiet)
     return got
+
+
+def is_silent(sock: socket.socket, seconds: float) -> bool:
+    """Return whether nothing comes for a while, from a side that has not closed."""
+    return not select.select([sock], [], [], seconds)[0]
 
 
 def parse(answer: bytes) -> tuple[int, dict[str, str], bytes]:
