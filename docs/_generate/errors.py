@@ -23,6 +23,7 @@ from holdfast.core.fault_texts import NEXT, WHAT
 from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.recovery_policy import (
+    BARE_403,
     FINAL,
     NEVER_WORKED,
     NO_KEY_SENT,
@@ -30,6 +31,7 @@ from holdfast.core.recovery_policy import (
     RATE_PATIENCE,
     RULES,
     UNKNOWN_5XX,
+    UNREADABLE,
     Rule,
 )
 from holdfast.core.retry_budget import Bucket
@@ -51,10 +53,12 @@ COOLDOWNS = {
 # The cases in which another row than that of the class governs (core.recovery_policy.rule_for).
 SPECIAL: dict[FaultClass, tuple[tuple[str, Rule], ...]] = {
     FaultClass.AUTH_REJECTED: (
-        ("no key was sent", NO_KEY_SENT),
+        ("the provider saw no key", NO_KEY_SENT),
+        ("the key cannot be read", UNREADABLE),
         ("the key never worked here", NEVER_WORKED),
         ("the verdict is final", FINAL),
     ),
+    FaultClass.NOT_ENTITLED: (("no reason is given", BARE_403),),
     FaultClass.AUTH_EXPIRED: (("the verdict is final", FINAL),),
     FaultClass.TRANSIENT: (("the request may have been processed", ONCE_MORE),),
     FaultClass.UNKNOWN: (("the status is 500 or more", UNKNOWN_5XX),),

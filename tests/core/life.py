@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 from random import Random
 from typing import Any
 
@@ -13,6 +14,7 @@ import world as w
 from core.addresses import OWN, URLS, Written, an_address, keys_of, means, read
 from holdfast.core import provisioning_state as p
 from holdfast.core.changes import (
+    Cooldown,
     CooldownStarted,
     FallbackEnded,
     FallbackStarted,
@@ -23,7 +25,7 @@ from holdfast.core.changes import (
 from holdfast.core.config import Config, Limits
 from holdfast.core.errors import HoldfastError
 from holdfast.core.health import HealthRegistry
-from holdfast.core.identity import Dialect, Endpoint, Key, Pin, Provider, ProviderName, Strategy
+from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Pin, Provider, ProviderName, Strategy
 from holdfast.core.routes import FallbackChain
 from holdfast.core.routing import LegacyRow, fallback_routes_for, recover_pin, route_for
 from holdfast.core.session import ActiveFallback, Session
@@ -243,7 +245,7 @@ class Life:
             kept_key=session.kept_key,
             limits=Limits(),
         )
-        before = sim.now
+        before, may_be_asked = sim.now, self._may_be_asked(call)
         outcome = sim.run(call, [*answers, *[w.BROKEN] * 12])
         self.sends, self.outcome = self.sends + len(sim.sends), outcome
         for send in sim.sends:
@@ -252,11 +254,34 @@ class Life:
         assert sim.now - before <= 60 + 3.5 + 0.1 * len(sim.steps)
         assert len([send for send in sim.sends if not send.probe]) <= 3
         assert len({(send.connection.provider.name, send.connection.key) for send in sim.sends}) <= 3
+        assert not (outcome.from_memory and may_be_asked), "memory alone ended a turn that a route could take"
+        assert sum(attempt.was_sent for attempt in outcome.attempts) == len(sim.sends) == outcome.sends
         assert (outcome.fault is None) == (bool(outcome.attempts) and outcome.attempts[-1].fault is None)
         for change in sim.changes:
             self._learn(change)
         assert self.session.pin == session.pin, "only the user changes the choice"
         assert self.session.key == session.key
+
+    def _may_be_asked(self, call: Call) -> bool:
+        """Whether a key of the choice may be asked now, or one of a fallback: these not where the choice was
+        refused for good."""
+        routes = [call.route, *call.fallbacks]
+        verdicts = [self._verdict(connection) for connection in call.route.connections]
+        if all(verdict is not None and verdict.until == inf for verdict in verdicts):
+            routes = []
+        return any(
+            self._verdict(connection) is None and connection.label not in self.sim.missing
+            for route in routes
+            for connection in route.connections
+        )
+
+    def _verdict(self, connection: Connection) -> Cooldown | None:
+        """The verdict by which a connection is not asked now; its key counts as read."""
+        fingerprint = f"{connection.label}{self.sim.generation.get(connection.label, 0)}"
+        cooldown = self.sim.health.cooldown(fingerprint, connection)
+        if cooldown is None or not cooldown.hard or cooldown.over(self.sim.now):
+            return None
+        return cooldown
 
     def _learn(self, change: object) -> None:
         match change:

@@ -458,11 +458,14 @@ def test_another_key_of_the_choice_comes_before_any_fallback() -> None:
     assert sim.labels == ["a", "a", "b"]
 
 
-def test_one_send_of_three_is_kept_for_the_fallback_that_may_answer() -> None:
+def test_a_send_is_kept_for_each_fallback_that_may_answer() -> None:
     far = route(provider("far", "f"))
     sim = Sim()
     outcome = sim.run(call(ONE, FALLBACK, far), [BROKEN] * 9)
     assert outcome.fault is not None
+    assert sim.labels == ["a", "r", "f"]
+    sim.steps.clear()
+    sim.run(call(ONE, FALLBACK), [BROKEN] * 9)
     assert sim.labels == ["a", "a", "r"]
 
 
@@ -482,7 +485,7 @@ def test_a_key_that_cannot_be_read_is_skipped_and_nothing_is_sent_for_it() -> No
 
 def test_without_any_key_that_can_be_read_nothing_is_sent() -> None:
     sim = Sim(missing={"a", "b"})
-    outcome = sim.run(call(TWO, FALLBACK), [])
+    outcome = sim.run(call(TWO), [])
     assert sim.sends == []
     assert outcome.fault is not None
     assert outcome.fault.kind is F.AUTH_REJECTED

@@ -9,7 +9,7 @@ from pathlib import Path
 import holdfast
 
 HARD_LIMIT = 400
-CORE_LIMIT = 4500
+CORE_LIMIT = 5_000
 
 # Package registries, machine paths, and who started a session. Written so that this file does not match
 # itself.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
-from .faults import AUTH_FAULTS, Fault, FaultClass, Scope
+from .faults import REFUSALS, Fault, FaultClass, Scope
 from .identity import Connection, Key
 
 NO_KEY = "-"
@@ -42,7 +42,7 @@ class Evidence(NamedTuple):
     @property
     def suspect(self) -> bool:
         """Return whether the key was refused here after it last worked: the next request is a probe."""
-        if self.last_ok is None or self.last_fault not in AUTH_FAULTS:
+        if self.last_ok is None or self.last_fault not in REFUSALS:
             return False
         return (self.last_fault_at or 0.0) > self.last_ok
 

@@ -29,6 +29,8 @@ class FaultClass(StrEnum):
 
 
 AUTH_FAULTS = frozenset({FaultClass.AUTH_REJECTED, FaultClass.AUTH_EXPIRED})
+REFUSALS = AUTH_FAULTS | {FaultClass.NOT_ENTITLED}
+"""The classes by which an endpoint refuses a key."""
 
 
 class Scope(StrEnum):

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .changes import Change, Cooldown, CooldownStarted, Evidence, KeyFailed, KeySucceeded, refuted, subjects
+from .changes import (
+    NO_KEY,
+    Change,
+    Cooldown,
+    CooldownStarted,
+    Evidence,
+    KeyFailed,
+    KeySucceeded,
+    refuted,
+    subject,
+    subjects,
+)
+from .faults import Scope
 from .identity import Connection, Endpoint
 from .retry_budget import Bucket
 
@@ -59,6 +71,15 @@ class HealthRegistry:
         names = subjects(fingerprint, connection.endpoint.url, connection.model, connection.account)
         verdicts = [verdict for verdict in map(self._cooldowns.get, names.values()) if verdict is not None]
         return max(verdicts, key=lambda verdict: (verdict.hard, verdict.until), default=None)
+
+    def resting(self, connection: Connection, now: float) -> Cooldown | None:
+        """Return the verdict on the connection's endpoint or model that is in force at `now`, if there is
+        any: others are asked first."""
+        if not self._cooldowns:
+            return None
+        names = (subject(scope, NO_KEY, connection) for scope in (Scope.ENDPOINT, Scope.MODEL))
+        verdicts = (verdict for verdict in map(self._cooldowns.get, names) if verdict is not None)
+        return next((verdict for verdict in verdicts if not verdict.over(now)), None)
 
     def cooled(self, subject_name: str) -> Cooldown | None:
         """Return the verdict on one subject (see `changes.subject`), if there is any."""

@@ -79,9 +79,10 @@ def select_key(
     kept_key: str | None,
     patience: float,
 ) -> KeySelection:
-    """Return the first healthy key of the route, else a throttled one that frees up within `patience`
-    seconds, else the verdict that ends first."""
+    """Return the first healthy key of the route, else one whose endpoint or model is cooling down, else a
+    throttled one that frees up within `patience` seconds, else the verdict that ends first."""
     health = context.health
+    resting: KeySelection | None = None
     waiting: KeySelection | None = None
     blocked = KeySelection(None)
     for connection in order(route, context, kept_key):
@@ -96,12 +97,16 @@ def select_key(
         cooldown = health.cooldown(fingerprint, connection)
         if cooldown is None or not cooldown.hard:
             evidence = health.evidence(fingerprint, connection.endpoint)
-            return KeySelection(
+            healthy = KeySelection(
                 connection,
                 fingerprint,
                 probing=evidence.suspect,
                 untested=key is not None and evidence.untested,
             )
+            if cooldown is None or cooldown.over(now):
+                return healthy
+            resting = resting or healthy
+            continue
         throttled = cooldown.fault.kind is FaultClass.RATE_LIMITED
         if cooldown.over(now):
             return KeySelection(connection, fingerprint, probing=not throttled)
@@ -109,7 +114,7 @@ def select_key(
             waiting = KeySelection(connection, fingerprint, after=cooldown.until - now)
         if blocked.verdict is None or cooldown.until < blocked.verdict.until:
             blocked = KeySelection(connection, fingerprint, verdict=cooldown)
-    return waiting or blocked
+    return resting or waiting or blocked
 
 
 def remembered(cooldown: Cooldown, now: float) -> Fault:

@@ -12,12 +12,12 @@ from math import inf
 from typing import NamedTuple
 
 from .changes import Change, Cooldown, CooldownStarted, KeyFailed, subject
-from .faults import AUTH_FAULTS, Confidence, Fault, FaultClass, Scope
+from .faults import AUTH_FAULTS, Confidence, Fault, FaultClass, Phase, Scope
 from .health import HealthRegistry
 from .identity import Connection
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
-_LONGEST_ON_WEAK_SIGN = 5 * _MINUTE
+_LONGEST_ON_WORDS = 5 * _MINUTE
 _WINDOW_FUZZ = 35.0
 _LOOK_AGAIN_AFTER = 30 * _MINUTE
 RATE_PATIENCE = 5.0
@@ -71,27 +71,46 @@ RULES: dict[FaultClass, Rule] = {
     **dict.fromkeys(_USER_MUST_ACT, Rule()),
 }
 NO_KEY_SENT = Rule(rotate=True)
+OF_THE_ENDPOINT = frozenset({C.TRANSIENT, C.PROVIDER_UNAVAILABLE, C.ENDPOINT_MISMATCH, C.BLOCKED})
+"""The classes that are about an endpoint: a key with an endpoint of its own is called elsewhere."""
+UNREADABLE = Rule(rotate=True, fall_back=True)
 NEVER_WORKED = Rule(refresh=True, rotate=True, barred=True, scope=Scope.KEY)
 FINAL = Rule(refresh=True, rotate=True, barred=True, scope=Scope.ACCOUNT, fall_back=True)
+BARE_403 = replace(RULES[C.NOT_ENTITLED], probe=True, cool=(_LONGEST_ON_WORDS,))
 UNKNOWN_5XX = Rule(retries=1, base=1.0, fall_back=True)
 ONCE_MORE = Rule(retries=1, base=0.1, fall_back=True)
 
 
 def rule_for(fault: Fault, *, worked_here: bool) -> Rule:
     """Return the row for this fault. A 401 is three things: no key sent, a key that never worked here, and a
-    key that did (story 4). A final verdict ("deleted", "leaked") needs a sign stronger than words."""
+    key that did (story 4); a 403 without a reason is treated like the last. A final verdict ("deleted",
+    "leaked") needs a sign stronger than words."""
     if fault.kind is C.AUTH_REJECTED and not fault.sent:
-        return NO_KEY_SENT
+        return UNREADABLE if fault.phase is Phase.UNSENT else NO_KEY_SENT
     is_final = fault.terminal and fault.confidence >= Confidence.TYPE
     if is_final and fault.kind in AUTH_FAULTS:
         return FINAL
     if fault.kind is C.AUTH_REJECTED and not worked_here:
         return NEVER_WORKED
+    if fault.kind is C.NOT_ENTITLED and _gives_no_reason(fault):
+        return BARE_403
     if fault.kind is C.UNKNOWN and fault.status is not None and fault.status >= 500:
         return UNKNOWN_5XX
     if fault.kind is C.TRANSIENT and fault.maybe_processed:
         return ONCE_MORE
     return RULES[fault.kind]
+
+
+def _gives_no_reason(fault: Fault) -> bool:
+    """Return whether a 403 says no more than that: its body is empty, or "Forbidden", or "Access denied"."""
+    return fault.status == 403 and (
+        fault.cause == "denied" or fault.signs[:1] in (("status:403",), ("type:403",))
+    )
+
+
+def for_another_endpoint(rule: Rule) -> Rule:
+    """Return the rule for trouble of an endpoint, where another key of the provider has another endpoint."""
+    return replace(rule, rotate=True, fall_back=True)
 
 
 def backoff(rule: Rule, fault: Fault, tries: int, jitter: float) -> float:
@@ -123,17 +142,18 @@ def verdict(failure: Failure, health: HealthRegistry, now: float, jitter: float)
         yield KeyFailed(fingerprint, connection.endpoint.url, fault.kind, now)
     if rule.scope is None or fault.scope is Scope.REQUEST or not (rule.cool or rule.barred):
         return  # a fault of this request alone cools nothing down
-    name = subject(rule.scope, fingerprint, connection)
+    scope = rule.scope
+    if scope is Scope.ACCOUNT and fault.scope is Scope.KEY_MODEL:
+        scope = fault.scope  # the provider speaks of one model's quota
+    name = subject(scope, fingerprint, connection)
     before = health.cooled(name)
     if before is not None and sent_at < before.since and not before.over(now):
         return
     level = 0
     if before is not None and before.fault.kind is fault.kind:
         level = before.level + 1
-    seconds = _seconds(fault, rule, level, now, jitter=jitter)
-    if fault.confidence < Confidence.TYPE and level == 0:
-        seconds = min(seconds, _LONGEST_ON_WEAK_SIGN)
-    fault = replace(fault, scope=rule.scope)
+    seconds = min(_seconds(fault, rule, level, now, jitter=jitter), _longest(fault, level))
+    fault = replace(fault, scope=scope)
     yield CooldownStarted(Cooldown(subject=name, until=now + seconds, since=now, level=level, fault=fault))
 
 
@@ -143,21 +163,32 @@ def _seconds(fault: Fault, rule: Rule, level: int, now: float, *, jitter: float)
     if fault.kind is C.QUOTA_WINDOW:
         return _window(fault, now, jitter)
     if fault.kind is C.RATE_LIMITED and fault.retry_after is not None:
-        return min(fault.retry_after, rule.cool[-1])
+        return fault.retry_after
     if rule.barred:
         return inf
-    return rule.cool[min(level, len(rule.cool) - 1)]
+    seconds = rule.cool[min(level, len(rule.cool) - 1)]
+    if fault.kind is C.PROVIDER_UNAVAILABLE:
+        return max(seconds, fault.retry_after or 0.0)
+    return seconds
+
+
+def _longest(fault: Fault, level: int) -> float:
+    """Return the most seconds that a cooldown may last by the strength of its sign. Words, or a status alone,
+    are believed for five minutes, but a header's time is the provider's own, and a second 401 is no
+    accident: the first was followed by a test of the key."""
+    if fault.confidence >= Confidence.TYPE or (level > 0 and fault.status == 401):
+        return inf
+    if any(sign.startswith("hint:") and sign != "hint:words" for sign in fault.signs):
+        return max(_LONGEST_ON_WORDS, (fault.retry_after or 0.0) + _WINDOW_FUZZ)
+    return _LONGEST_ON_WORDS
 
 
 def _window(fault: Fault, now: float, jitter: float) -> float:
-    """Return the seconds until the provider's reset and a little more, at most a day. A reset that only its
-    words name is looked at again every half hour."""
+    """Return the seconds until the provider's reset and a little more, at most a day; half an hour where no
+    reset is known."""
     left = fault.retry_after
     if fault.reset_at is not None:
         left = fault.reset_at - now
     if left is None or left <= 0:
         return _LOOK_AGAIN_AFTER
-    exact = min(left + jitter * _WINDOW_FUZZ, _DAY)
-    if fault.confidence < Confidence.HEADER:
-        return min(exact, _LOOK_AGAIN_AFTER)
-    return exact
+    return min(left + jitter * _WINDOW_FUZZ, _DAY)

@@ -13,10 +13,20 @@ from enum import Enum
 
 from .changes import NO_KEY, Evidence, FallbackEnded, FallbackStarted, KeyFailed, KeyKept
 from .classify import classify, weigh
-from .faults import AUTH_FAULTS, Fault, FaultClass, Phase, Reply
+from .faults import REFUSALS, Fault, FaultClass, Phase, Reply
 from .identity import Connection, Key
 from .key_selection import DecisionContext, KeySelection, select_key
-from .recovery_policy import NO_KEY_SENT, RATE_PATIENCE, Failure, Rule, backoff, rule_for, verdict
+from .recovery_policy import (
+    NO_KEY_SENT,
+    OF_THE_ENDPOINT,
+    RATE_PATIENCE,
+    Failure,
+    Rule,
+    backoff,
+    for_another_endpoint,
+    rule_for,
+    verdict,
+)
 from .request_state import RequestState
 from .routes import Route
 from .steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
@@ -42,41 +52,42 @@ def flow(call: Call, context: DecisionContext, now: float) -> Flow:
     What it learns is applied at once to `context.health`; the driver gets the same changes with each step and
     persists them before it takes the step."""
     run = RequestState(call, context, now)
-    routes = _in_order(call)
-    for route in routes:
-        is_last = route is routes[-1]
-        if not is_last and _better_elsewhere(run, route):
-            continue
-        run.reserved = int(not is_last)  # retries with one key leave a send for the next route
+    routes = _in_order(run)
+    for number, route in enumerate(routes, start=1):
+        run.reserved = len(routes) - number  # retries with one key leave a send for each route after it
         rule = yield from _drive(run, route)
         if rule is None:
             return _answered(run, route)
         if not call.replayable and run.sent:
             run.decide("not repeated: this request cannot be sent twice")
-        if not rule.fall_back or not run.may_send():
+        # What the user must mend at the choice ends the request; a fallback's own trouble never does.
+        if not run.may_send() or (route is call.route and not rule.fall_back):
             break
-    return Outcome(run.connection, tuple(run.attempts), run.fault, run.take(), from_memory=run.remembered)
+    return Outcome(
+        run.connection,
+        tuple(run.attempts),
+        run.fault,
+        run.take(),
+        from_memory=run.memory_ends is not None,
+        memory_ends=run.memory_ends,
+    )
 
 
-def _in_order(call: Call) -> list[Route]:
-    """Return the chosen route, then its fallbacks; a session that is on a fallback begins there, and asks its
-    choice last."""
+def _in_order(run: RequestState) -> list[Route]:
+    """Return every route that may answer, in the order in which they are asked: the choice and its fallbacks;
+    a session that is on a fallback begins there. Where the endpoint or the model is cooling down, a route
+    comes after the others, the choice first."""
+    call = run.call
     routes = [call.route, *call.fallbacks]
-    if call.on_fallback is None:
+    if len(routes) == 1:
         return routes
     for start, fallback in enumerate(call.fallbacks, start=1):
         if str(fallback.connection.pin) == call.on_fallback:
-            return [*routes[start:], call.route]
-    return routes
-
-
-def _better_elsewhere(run: RequestState, route: Route) -> bool:
-    """Return whether the route's endpoint or model is cooling down, so that the next route is tried first."""
-    cooldown = run.context.health.cooldown(NO_KEY, route.connection)
-    if cooldown is None or cooldown.over(run.now):
-        return False
-    run.recall(route.connection, cooldown)
-    return True
+            routes = [*routes[start:], *routes[:start]]
+            break
+    resting = [route for route in routes if run.rests(route)]
+    resting.sort(key=lambda route: route is not call.route)
+    return [*(route for route in routes if route not in resting), *resting]
 
 
 def _answered(run: RequestState, route: Route) -> Outcome:
@@ -136,7 +147,7 @@ def _drive(run: RequestState, route: Route) -> Generator[Step, Answer, Rule | No
             run.fault = yield from _near_names(run, connection, run.fault)
         if rule is None or not rule.rotate:
             return rule
-        run.tried |= _spent(rule, route, connection)
+        run.tried |= _spent(run, rule, route, connection)
 
 
 def _take_turn(
@@ -150,12 +161,14 @@ def _take_turn(
     return answer.yes and choice == run.select()
 
 
-def _spent(rule: Rule, route: Route, connection: Connection) -> set[str]:
-    """Return the labels of the keys that `rule` makes useless for this request: the one that was sent, and
-    with `one_account` those of its account."""
+def _spent(run: RequestState, rule: Rule, route: Route, connection: Connection) -> set[str]:
+    """Return the labels of the keys that `rule` makes useless for this request: the one that was sent, with
+    `one_account` those of its account, and after trouble of an endpoint those that are called there."""
     labels = {connection.label}
     if rule.one_account and connection.account:
         labels |= {other.label for other in route.connections if other.account == connection.account}
+    if run.fault is not None and run.fault.kind in OF_THE_ENDPOINT:
+        labels |= {other.label for other in route.connections if other.endpoint == connection.endpoint}
     return labels
 
 
@@ -200,6 +213,10 @@ def _try(
         if replaced is not None:
             fingerprint, after = replaced, 0.0
             continue
+        if rule.probe and not probing and not run.may_send():
+            # Nothing can be tested now, so nothing is concluded: the next request tests the key.
+            run.learn(KeyFailed(fingerprint, connection.endpoint.url, failure.fault.kind, failure.sent_at))
+            return rule
         if rule.probe and run.may_send(probing=probing):
             if not probing:
                 check = yield from _shared_check(run, failure)
@@ -231,7 +248,7 @@ def _note_switch(run: RequestState, connection: Connection) -> None:
 def _probe_delays(run: RequestState, connection: Connection, fingerprint: str) -> list[float]:
     """Return the seconds before each probe of a key; none where a verdict says that it was refused before."""
     refused = run.context.health.cooldown(fingerprint, connection)
-    if refused is not None and refused.fault.kind in AUTH_FAULTS:
+    if refused is not None and refused.fault.kind in REFUSALS:
         return []
     return list(run.call.limits.probe_delays)
 
@@ -258,6 +275,10 @@ def _understand(
     if rule.probe and not evidence.known_good(sent_at, run.call.limits.known_good_days):
         # It worked too long ago for a probe. But it did work, so no rule bars it for good.
         rule = replace(rule, probe=False)
+    if fault.kind in OF_THE_ENDPOINT and any(
+        other.endpoint != connection.endpoint for other in run.route.connections
+    ):
+        rule = for_another_endpoint(rule)
     return Failure(
         fault=fault, rule=rule, connection=connection, fingerprint=evidence.fingerprint, sent_at=sent_at
     )
@@ -289,14 +310,14 @@ def _shared_check(run: RequestState, failure: Failure) -> Generator[Step, Answer
             run.decide("the key worked for another request meanwhile: sent again")
             return _Check.ACCEPTED
         cooldown = health.cooldown(fingerprint, connection)
-        if cooldown is not None and cooldown.fault.kind in AUTH_FAULTS and not cooldown.over(run.now):
+        if cooldown is not None and cooldown.fault.kind in REFUSALS and not cooldown.over(run.now):
             run.decide("another request had asked again and was refused too")
             return _Check.REFUSED
         if is_ours:
             return _Check.OURS
         if run.wait_left <= 0:
             return _Check.REFUSED
-        run.learn(KeyFailed(fingerprint, connection.endpoint.url, FaultClass.AUTH_REJECTED, failure.sent_at))
+        run.learn(KeyFailed(fingerprint, connection.endpoint.url, failure.fault.kind, failure.sent_at))
         answer = yield Probe(connection, fingerprint, run.take())
         run.waited(answer)
         is_ours = answer.yes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from .changes import Change, Cooldown, Evidence, key_succeeded
-from .faults import Fault
+from .faults import Fault, Phase
 from .identity import Connection
 from .key_selection import DecisionContext, KeySelection, remembered, select_key
 from .recovery_policy import Rule, rule_for
@@ -25,10 +25,10 @@ class RequestState:
         "connection",
         "context",
         "fault",
+        "memory_ends",
         "now",
         "pending",
         "refreshed",
-        "remembered",
         "reserved",
         "route",
         "sends_left",
@@ -43,7 +43,8 @@ class RequestState:
         self.refreshed: set[str] = set()
         self.connection = call.route.connection
         self.fault: Fault | None = None
-        self.remembered, self.reserved = False, 0
+        self.memory_ends: float | None = None
+        self.reserved = 0
         self.sends_left = max(1, call.limits.sends - call.client_retries)
         self.wait_left = call.limits.wait_budget
 
@@ -87,10 +88,30 @@ class RequestState:
         """Return why the next request is sent; empty for the first."""
         return self.attempts[-1].then if self.attempts else ""
 
+    def rests(self, route: Route) -> bool:
+        """Return whether all endpoints or models of the route are cooling down; then other routes come
+        first."""
+        verdicts = [self.context.health.resting(each, self.now) for each in route.connections]
+        if verdicts[0] is None or None in verdicts:
+            return False
+        self.recall(route.connection, verdicts[0])
+        return True
+
     def recall(self, connection: Connection, cooldown: Cooldown) -> Rule:
-        """Take the true last fault from memory, since nothing may be asked. Return its rule."""
-        self.connection, self.fault, self.remembered = connection, remembered(cooldown, self.now), True
-        return rule_for(self.fault, worked_here=cooldown.until != inf)
+        """Take the true last fault from memory, since it says that nothing may be asked. Return its rule."""
+        fault = remembered(cooldown, self.now)
+        if self.sent:
+            self.decide(f"{connection} was not asked: its last failure, {fault.kind}, still applies")
+        elif self._tells(connection):
+            self.connection, self.fault, self.memory_ends = connection, fault, cooldown.until
+        return rule_for(fault, worked_here=cooldown.until != inf)
+
+    def _tells(self, connection: Connection) -> bool:
+        """Return whether the user is told the fault of this connection, for which nothing was sent: the
+        first, or that of the choice, but never in place of one for which a request left."""
+        if self.sent:
+            return False
+        return self.fault is None or connection.pin == self.call.route.connection.pin
 
     def worked(self, connection: Connection, evidence: Evidence, sent_at: float, probe: bool) -> None:
         """Note a good answer."""
@@ -106,9 +127,10 @@ class RequestState:
 
     def failed(self, connection: Connection, fault: Fault, sent_at: float, probe: bool = False) -> None:
         """Note a failed answer, or a key that could not be read."""
-        number = len(self.attempts) + 1
+        number, tells = len(self.attempts) + 1, fault.phase is not Phase.UNSENT or self._tells(connection)
         self.attempts.append(Attempt(number, connection, sent_at, self.now, fault=fault, probe=probe))
-        self.connection, self.fault, self.remembered = connection, fault, False
+        if tells:
+            self.connection, self.fault, self.memory_ends = connection, fault, None
 
     def may_send(self, *, probing: bool = False) -> bool:
         """Return whether another send is within what one request may cost. What cannot be replayed is sent

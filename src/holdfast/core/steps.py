@@ -106,8 +106,9 @@ class Answer(NamedTuple):
 
 class Outcome(NamedTuple):
     """The end of a request: on which connection, with which fault (None: a good answer), after which
-    attempts. `from_memory`: the fault was known before and nothing was sent for it. `active_fallback`: a
-    fallback answered. `changes` are to be persisted, as those of every step."""
+    attempts. `from_memory`: the fault was known before and nothing was sent for it; it is remembered until
+    `memory_ends` (epoch seconds; infinite where only the user ends it). `active_fallback`: a fallback
+    answered. `changes` are to be persisted, as those of every step."""
 
     connection: Connection
     attempts: tuple[Attempt, ...]
@@ -115,6 +116,7 @@ class Outcome(NamedTuple):
     changes: tuple[Change, ...] = ()
     from_memory: bool = False
     active_fallback: bool = False
+    memory_ends: float | None = None
 
     @property
     def sends(self) -> int:
