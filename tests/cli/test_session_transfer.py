@@ -79,7 +79,7 @@ def test_a_plan_as_json_has_a_stable_shape(cli: Cli, moving: Path) -> None:
         "b": (None, False),
         "c": (None, False),
     }
-    assert set(moves[0]) == {"id", "pin", "to", "key", "why_not", "moved"}
+    assert set(moves[0]) == {"id", "pin", "to", "key", "why_not", "follow", "moved"}
 
 
 @pytest.mark.parametrize(

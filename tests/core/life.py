@@ -27,7 +27,7 @@ from holdfast.core.errors import HoldfastError
 from holdfast.core.health import HealthRegistry
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Pin, Provider, ProviderName, Strategy
 from holdfast.core.routes import FallbackChain
-from holdfast.core.routing import LegacyRow, fallback_routes_for, recover_pin, route_for
+from holdfast.core.routing import LegacyRow, fallback_routes_for, pin_for_request, recover_pin, route_for
 from holdfast.core.session import ActiveFallback, Session
 from holdfast.core.steps import Call, Outcome, Send
 
@@ -81,10 +81,19 @@ class Life:
     record: p.Record = field(default_factory=lambda: p.Record(TRIAL, "fake", next(iter(p.Capability))))
     sends: int = 0
     outcome: Outcome | None = None
+    past: list[Pin] = field(default_factory=list)
+    """What the user chose before."""
+    left: Pin | None = None
+    """What the user left with the last change; None for another model of the same provider, taken back."""
 
     # What a user, a provisioner, the clock and other programs do.
 
     def switch(self, pin: Pin, key: str | None = None) -> None:
+        before = self.session.pin
+        if pin != before:
+            taken_back = pin in self.past and pin.provider == before.provider
+            self.left = None if taken_back else before
+            self.past.append(before)
         self.session = self.session.choose(pin, self.sim.now, key)
 
     def edit(self, made: Provider) -> None:
@@ -216,40 +225,44 @@ class Life:
 
     # A turn.
 
-    def ask(self, answers: list[Any], dialect: Dialect) -> None:
-        """One request: whatever is answered, all that leaves is permitted, bounded, and reported as it
-        was."""
+    def ask(self, answers: list[Any], dialect: Dialect, asked: str | None = None) -> None:
+        """One request for the model or pin `asked`: whatever is answered, all that leaves is permitted,
+        bounded, and reported as it was."""
         session, sim, config = self.session, self.sim, self.config
-        chosen = config.providers.get(session.pin.provider)
-        if chosen is not None and chosen.models == ():
-            return  # the engine begins nothing where nothing is offered
         try:
-            route = route_for(config, session.pin, dialect, session.key)
+            pin = pin_for_request(config, session, asked)
+            own = pin.provider == session.pin.provider
+            route = route_for(config, pin, dialect, session.key if own else None)
         except HoldfastError:
             return
+        assert pin == session.pin or self.says(asked, pin), f"{asked} became {pin} for {session.pin}"
+        if config.providers[pin.provider].models == ():
+            return  # the engine begins nothing where nothing is offered
         sim.steps.clear()
         sim.changes.clear()
-        active = session.on_fallback(sim.now)
+        chosen = pin == session.pin
+        active = session.on_fallback(sim.now) if chosen else None
         call = Call(
             "r",
             session.id,
             route,
             tuple(
                 fallback
-                for fallback in fallback_routes_for(config, session.pin, dialect)
+                for fallback in fallback_routes_for(config, pin, dialect)
                 if fallback.connection.provider.models != ()
             ),
             str(active.fallback) if active else None,
-            returning=session.active_fallback is not None and active is None,
+            returning=chosen and session.active_fallback is not None and active is None,
             return_after=60.0,
-            kept_key=session.kept_key,
+            kept_key=session.kept_key if own else None,
             limits=Limits(),
+            chosen=chosen,
         )
         before, may_be_asked = sim.now, self._may_be_asked(call)
         outcome = sim.run(call, [*answers, *[w.BROKEN] * 12])
         self.sends, self.outcome = self.sends + len(sim.sends), outcome
         for send in sim.sends:
-            assert self.permits(send, dialect), f"{send.connection} for {session.pin}"
+            assert self.permits(send, dialect, pin), f"{send.connection} for {pin} of {session.pin}"
             assert 0 <= send.after <= 60
         assert sim.now - before <= 60 + 3.5 + 0.1 * len(sim.steps)
         assert len([send for send in sim.sends if not send.probe]) <= 3
@@ -297,15 +310,24 @@ class Life:
             case KeySucceeded() | KeyFailed() | CooldownStarted():
                 self.stored.append(change)
 
-    def permits(self, send: Send, dialect: Dialect) -> bool:
-        """Whether the user's own words allow this send: written from the contract, not from the code under
-        test."""
+    def says(self, asked: str | None, pin: Pin) -> bool:
+        """Whether a request that asks for this can mean another pin than the session's: it must say so, and
+        not with a name of the choice that the user left."""
+        left = () if self.left is None else (self.left.model, str(self.left))
+        return asked in (pin.model, str(pin)) and asked not in left
+
+    def permits(self, send: Send, dialect: Dialect, asked: Pin) -> bool:
+        """Whether the user's own words allow this send for a request that means `asked`: written from the
+        contract, not from the code under test."""
         connection = send.connection
-        fallback_chain = self.config.fallbacks.get(self.session.pin)
+        fallback_chain = self.config.fallbacks.get(asked)
         pin = f"{connection.provider.name}/{connection.model}"
-        on_its_own = pin == str(self.session.pin)
+        on_its_own = pin == str(asked)
         owner = self.config.providers[connection.provider.name]
-        if connection.key is None or (on_its_own and self.session.key not in (None, connection.key.label)):
+        label = None
+        if asked.provider == self.session.pin.provider:
+            label = self.session.key
+        if connection.key is None or (on_its_own and label not in (None, connection.key.label)):
             return False
         mine = [
             key for key in owner.keys if (key.label, key.ref) == (connection.key.label, connection.key.ref)
@@ -365,6 +387,12 @@ def a_wish(life: Life, jitter: Random) -> tuple[Pin, str | None]:
     )
 
 
+def a_name(life: Life, jitter: Random) -> str:
+    """What a client asks for: a choice of now or before, a model alone, or any pin."""
+    pin = jitter.choice((life.session.pin, *life.past[-3:], *life.past[-1:], a_wish(life, jitter)[0]))
+    return jitter.choice((pin.model, str(pin)))
+
+
 def a_label(jitter: Random) -> str:
     return f"{jitter.choice(NAMES)}{jitter.randrange(4)}"
 
@@ -377,6 +405,14 @@ EVENTS: tuple[tuple[int, Callable[[Life, Random], None]], ...] = (
         ),
     ),
     (6, lambda life, jitter: life.ask([None], Dialect.OPENAI_CHAT)),
+    (
+        8,
+        lambda life, jitter: life.ask(
+            jitter.choices(ANSWERS, k=jitter.randint(1, 8)),
+            jitter.choice(DIALECTS),
+            a_name(life, jitter),
+        ),
+    ),
     (5, lambda life, jitter: life.switch(*a_wish(life, jitter))),
     (3, lambda life, jitter: a_provider(life, jitter, jitter.choice(NAMES))),
     (2, lambda life, jitter: life.move(jitter.choice(NAMES), an_address(jitter))),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.core.config import Config
-from holdfast.core.errors import ConnectionLost
+from holdfast.core.errors import ConnectionLost, UnknownModel
 from holdfast.core.identity import Auth, Dialect, Endpoint, Pin, Provider, ProviderName
 from holdfast.core.routes import FallbackChain
 from holdfast.core.routing import (
@@ -17,6 +17,7 @@ from holdfast.core.routing import (
     recover_pin,
     route_for,
 )
+from holdfast.core.session import MOST_FORMER, Session
 from world import CHAT, key, provider
 
 URL = "https://token-plan-cn.example/v1"
@@ -42,6 +43,10 @@ def config(*providers: Provider, fallbacks: tuple[FallbackChain, ...] = ()) -> C
 
 
 ALL = config(A, B, OTHER, SPEAKER, TWIN)
+
+
+def on(pin: str) -> Session:
+    return Session("s", Pin.parse(pin))
 
 
 def test_a_pin_leads_to_its_own_entry_even_if_another_shares_the_url() -> None:
@@ -119,22 +124,107 @@ def test_a_fallback_that_cannot_answer_is_left_out() -> None:
     ],
 )
 def test_a_requests_model_is_the_sessions_or_exactly_one_other(asked: str | None, pin: str) -> None:
-    assert str(pin_for_request(ALL, Pin.parse("team-a/m1"), asked)) == pin
+    assert str(pin_for_request(ALL, on("team-a/m1"), asked)) == pin
+
+
+@pytest.mark.parametrize(
+    ("choices", "asked", "pin"),
+    [
+        # The names of the choice before: the model alone, and the whole pin.
+        (["team-b/m3", "other/x"], "m3", "other/x"),
+        (["team-b/m3", "other/x"], "team-b/m3", "other/x"),
+        # ... also where the new provider lists such a model itself, and within one provider.
+        (["team-b/m1", "team-a/m2"], "m1", "team-a/m2"),
+        (["team-a/m1", "team-a/m2"], "m1", "team-a/m2"),
+        (["team-a/m1", "team-a/m2"], "team-a/m1", "team-a/m2"),
+        # The names of all choices before, in or out of the configuration.
+        (["team-b/m3", "gone/n", "other/x"], "m3", "other/x"),
+        (["team-b/m3", "gone/n", "other/x"], "gone/n", "other/x"),
+        (["router/x/y", "other/z"], "x/y", "other/z"),
+        # After the way back the names of between mean the session, too ...
+        (["team-a/m1", "team-b/m3", "team-a/m1"], "m3", "team-a/m1"),
+        (["team-a/m1", "team-b/m3", "team-a/m1"], "team-b/m3", "team-a/m1"),
+        (["team-a/m1", "team-b/m3", "team-a/m1"], "m1", "team-a/m1"),
+        # ... but another model of the same provider is asked for beside it, on purpose.
+        (["team-a/m1", "team-a/m2", "team-a/m1"], "m2", "team-a/m2"),
+        # What was never its choice stays what it says.
+        (["team-b/m3", "other/x"], "team-b/m1", "team-b/m1"),
+        (["team-b/m3", "other/x"], "team-a/m3", "team-a/m3"),
+        (["team-b/m3", "other/x"], "m2", "team-a/m2"),
+        (["team-b/m3", "other/x"], None, "other/x"),
+    ],
+)
+def test_the_name_of_a_former_choice_means_the_session(
+    choices: list[str], asked: str | None, pin: str
+) -> None:
+    session = on(choices[0])
+    for choice in choices[1:]:
+        session = session.choose(Pin.parse(choice), 0.0)
+    assert str(pin_for_request(ALL, session, asked)) == pin
+
+
+def test_a_session_remembers_a_few_former_choices_each_once() -> None:
+    session = on("p/m0")
+    for number in range(3 * MOST_FORMER):
+        session = session.choose(Pin.parse(f"p{number}/m"), 0.0)
+    again = session.choose(session.pin, 0.0, "team").choose(session.pin, 0.0)
+    last = 3 * MOST_FORMER - 2
+    assert [str(pin) for pin in session.former] == [f"p{last - n}/m" for n in range(MOST_FORMER)]
+    assert again.former == session.former
+    assert again.following_names() == [str(pin) for pin in again.former], "'m' is the present model"
+
+
+@pytest.mark.parametrize(
+    ("asked", "pin"),
+    [("team-a/m1", "team-a/m1"), ("other/x/y", "other/x/y"), ("speaker/not-listed", "speaker/not-listed")],
+)
+def test_an_explicit_pin_is_served_although_the_sessions_provider_is_gone(asked: str, pin: str) -> None:
+    assert str(pin_for_request(ALL, on("gone/m"), asked)) == pin
+
+
+@pytest.mark.parametrize(
+    ("asked", "candidates"),
+    [
+        ("m", ()),
+        ("m2", ("team-a/m2",)),
+        ("m1", ("team-a/m1", "team-b/m1")),
+        ("nothing", ()),
+        ("none/m", ()),
+    ],
+)
+def test_a_bare_name_is_not_served_where_the_sessions_provider_is_gone(
+    asked: str, candidates: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConnectionLost, match="no provider 'gone'") as lost:
+        route_for(ALL, pin_for_request(ALL, on("gone/m"), asked), CHAT)
+    assert lost.value.candidates == candidates
+
+
+def test_a_former_choice_is_not_served_instead_of_a_lost_one() -> None:
+    session = on("team-a/m1").choose(Pin.parse("gone/m"), 0.0)
+    assert str(pin_for_request(ALL, session, "team-a/m1")) == "gone/m"
+
+
+@pytest.mark.parametrize(
+    ("asked", "candidates"),
+    [("team-c/m1", {"team-a/m1", "team-b/m1"}), ("otter/x/y", {"other/x/y"}), ("Team A/m1", set())],
+)
+def test_a_pin_of_an_unknown_provider_is_refused_with_near_names(asked: str, candidates: set[str]) -> None:
+    with pytest.raises(UnknownModel, match="no provider lists a model") as lost:
+        pin_for_request(ALL, on("team-a/m1"), asked)
+    assert candidates <= {*lost.value.candidates}
+    assert ("none is called" in lost.value.what) is bool(candidates)
 
 
 def test_a_provider_without_a_declared_list_is_asked_itself() -> None:
     assert (
-        str(pin_for_request(config(OTHER, A), Pin.parse("other/m5"), "text-embedding-3"))
-        == "other/text-embedding-3"
+        str(pin_for_request(config(OTHER, A), on("other/m5"), "text-embedding-3")) == "other/text-embedding-3"
     )
 
 
 def test_a_model_name_with_a_slash_belongs_to_the_provider_that_lists_it() -> None:
     router = provider("router", "r", models=("xiaomi/m1", "team-a/m1"))
-    assert (
-        str(pin_for_request(config(router, A), Pin.parse("router/xiaomi/m1"), "team-a/m1"))
-        == "router/team-a/m1"
-    )
+    assert str(pin_for_request(config(router, A), on("router/xiaomi/m1"), "team-a/m1")) == "router/team-a/m1"
 
 
 @pytest.mark.parametrize(
@@ -142,7 +232,7 @@ def test_a_model_name_with_a_slash_belongs_to_the_provider_that_lists_it() -> No
 )
 def test_a_model_that_no_or_several_providers_list_is_never_guessed(asked: str, message: str) -> None:
     with pytest.raises(ConnectionLost, match=message) as lost:
-        pin_for_request(ALL, Pin.parse("team-a/m1"), asked)
+        pin_for_request(ALL, on("team-a/m1"), asked)
     assert lost.value.candidates
 
 

@@ -65,7 +65,9 @@ PIN = Pin.parse("mimo/m1")
 
 def test_a_choice_takes_nothing_of_the_old_one_along() -> None:
     old = Session("s", PIN, "b", ActiveFallback(Pin.parse("r/m"), "why", 9.0), "b", 1.0, 1.0, 3)
-    assert old.choose(Pin.parse("x/y"), 5.0) == Session("s", Pin.parse("x/y"), None, None, None, 1.0, 5.0, 4)
+    assert old.choose(Pin.parse("x/y"), 5.0) == Session(
+        "s", Pin.parse("x/y"), created_at=1.0, changed_at=5.0, version=4, former=(PIN,)
+    )
 
 
 def test_an_active_fallback_ends_by_itself() -> None:

@@ -149,6 +149,9 @@ class FakeEngine:
     def profile(self, connection: Connection) -> Any:
         return PROFILE
 
+    def session(self, session_id: str) -> None:
+        return None
+
     @property
     def last(self) -> FakeExchange:
         return self.exchanges[-1]

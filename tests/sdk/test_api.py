@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 import holdfast
+from holdfast.core.errors import ConnectionLost
 from holdfast.fake_provider import ScriptedProvider, ok, status
 from holdfast.store.journal_events import EventKind
 
@@ -47,6 +48,37 @@ def test_a_session_keeps_its_own_choice_whatever_pin_a_restart_names(provider: S
             EventKind.SWITCHED,
             EventKind.RESUMED,
         ]
+
+
+def test_an_explicit_pin_is_served_while_the_sessions_own_provider_is_gone(
+    provider: ScriptedProvider, home: Path
+) -> None:
+    with holdfast.open() as hf:
+        hf.session("s1", "mimo/m1")
+    config = home / "holdfast.toml"
+    config.write_text(config.read_text().replace("[provider.mimo]", "[provider.else]"))
+    with holdfast.open() as hf:
+        with pytest.raises(ConnectionLost, match="no provider 'mimo'"):
+            hf.session("s1")
+        with pytest.raises(ConnectionLost, match="no provider 'mimo'"):
+            hf.session("s1", "mimo/m2")
+        with pytest.raises(ConnectionLost, match="no provider 'mimo'"):
+            hf.session("s1", "twin/m2", key="K1")
+        session = hf.session("s1", "twin/m2")
+        assert (str(session.pin), session.model) == ("twin/m2", "m2")
+        assert ask(session).headers["holdfast-pin"] == "twin/m2"
+        assert str(session.row.pin) == "mimo/m1", "only its user changes the choice"
+        session.switch("else/m3")
+        assert (str(session.pin), ask(session).headers["holdfast-pin"]) == ("else/m3", "else/m3")
+
+
+def test_a_former_choice_is_no_explicit_pin(provider: ScriptedProvider, home: Path) -> None:
+    with holdfast.open() as hf:
+        hf.session("s1", "twin/m1").switch("mimo/m1")
+    config = home / "holdfast.toml"
+    config.write_text(config.read_text().replace("[provider.mimo]", "[provider.else]"))
+    with holdfast.open() as hf, pytest.raises(ConnectionLost, match="no provider 'mimo'"):
+        hf.session("s1", "twin/m1")
 
 
 def test_the_last_failure_can_be_explained_to_the_user_of_an_sdk(provider: ScriptedProvider) -> None:

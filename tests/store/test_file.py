@@ -304,9 +304,9 @@ def test_rows_of_newer_software_or_of_a_hand_are_read_as_far_as_they_can_be(fill
             "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, 'created', 't', '', "
             "'', '[1]')"
         ),
-        "INSERT INTO session VALUES ('fallback', 'p/m', NULL, 'custom/x', 'why', 9e9, NULL, 1.0, 1.0, 0)",
-        "INSERT INTO session VALUES ('version', 'p/m', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 'many')",
-        "INSERT INTO session VALUES ('blob', x'ff', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 0)",
+        "INSERT INTO session VALUES ('fallback', 'p/m', NULL, 'custom/x', 'why', 9e9, NULL, 1.0, 1.0, 0, '')",
+        "INSERT INTO session VALUES ('version', 'p/m', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 'many', NULL)",
+        "INSERT INTO session VALUES ('blob', x'ff', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 0, NULL)",
     )
     with SqliteStore(filled) as store:
         assert [(evidence.last_ok, evidence.last_fault) for evidence in store.evidence()] == [
@@ -342,6 +342,7 @@ def test_a_sessions_row_holds_no_key_no_url_and_no_kind(filled: Path) -> None:
             "created_at",
             "changed_at",
             "version",
+            "former",
         ]
 
 

@@ -23,6 +23,7 @@ from holdfast.store.journal_events import (
     Event,
     EventKind,
     FellBack,
+    FormerNameUsed,
     KeyChanged,
     KeysRelabelled,
     ModelDiffered,
@@ -124,6 +125,7 @@ STORED: list[tuple[str, str, Detail]] = [
         KeysRelabelled(before="k2", key="file-1f2e3d4c", forgotten="k1"),
     ),
     ("removed", "{}", SessionRemoved()),
+    ("former-name", '{"asked": "m", "former": "old/m"}', FormerNameUsed("m", "old/m")),
     ("model-differs", '{"chosen": "m1", "answered": "m0"}', ModelDiffered("m1", "m0")),
     (
         "provisioned",

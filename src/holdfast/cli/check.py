@@ -115,9 +115,13 @@ def _resolved(context: CliContext, pin: Pin | None, text: str) -> Provider:
     from ..core.errors import ConnectionLost
     from ..core.identity import ProviderName
     from ..core.routing import provider_of
+    from ..engine.candidates import with_candidates
 
     if pin is not None:
-        return provider_of(context.config, pin)
+        try:
+            return provider_of(context.config, pin)
+        except ConnectionLost as lost:
+            raise with_candidates(context.config, lost, pin, context.existing_store) from None
     provider = context.config.providers.get(ProviderName(text))
     if provider is None:
         raise ConnectionLost(

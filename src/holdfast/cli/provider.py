@@ -245,7 +245,7 @@ def rename(context: CliContext, old: str, new: str) -> None:
     if not finishing:
         config_file.rename_provider(context.editable, old, new)
     try:
-        moved = store.rename_provider(old, new)
+        moved = context.store.rename_provider(old, new)
     except StoreError:
         if not finishing:
             config_file.rename_provider(context.editable, new, old)

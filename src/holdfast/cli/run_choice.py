@@ -21,6 +21,7 @@ from ..core.routes import Route
 from ..core.routing import provider_of, route_for
 from ..core.secret import Secret
 from ..core.session import checked_session_id
+from ..engine.candidates import with_candidates
 from ..harness import HARNESSES
 from ..harness.base import Harness
 from ..providers import presets
@@ -93,7 +94,7 @@ def choice_of(holdfast: Holdfast, harness: Harness, *, session: str, pin: Pin, k
     try:
         provider = provider_of(config, pin, key)
     except ConnectionLost as lost:
-        raise lost.about(session) from None
+        raise with_candidates(config, lost, pin, holdfast.engine.store).about(session) from None
     dialect = dialect_for(
         harness.name,
         harness.speaks,
@@ -113,7 +114,7 @@ def settle(holdfast: Holdfast, choice: Choice) -> None:
     """Begin or resume the session of a run. If it is on another pin, the pin of the run is its user's new
     choice."""
     session = holdfast.session(choice.session, choice.pin)
-    if session.pin != choice.pin:
+    if session.row.pin != choice.pin:
         session.switch(choice.pin)
 
 

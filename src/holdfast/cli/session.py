@@ -10,7 +10,7 @@ import click
 from . import complete
 from .context import CliContext
 from .output import clock, if_any, json_option, say, show_json, table
-from .session_transfer import export, import_, move
+from .session_transfer import export, import_, move, who_follows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +85,7 @@ def view(config: Config, session: Session | BrokenSession, store: Store) -> dict
         "created_at": session.created_at,
         "changed_at": session.changed_at,
         "version": session.version,
+        "former": [str(pin) for pin in session.former],
         "resumes": lost is None,
         "why_not": getattr(lost, "what", ""),
         "candidates": list(getattr(lost, "candidates", ())),
@@ -143,6 +144,8 @@ def show(context: CliContext, session: str, as_json: bool) -> None:
             f"  created  {clock(shown['created_at'])}",
             f"  changed  {clock(shown['changed_at'])} (version {shown['version']})",
         )
+    for former in shown.get("former", ()):
+        say(f"  former   {former}: requests for it mean the pin above")
     say(f"  state    {_state(shown)}")
     for candidate in shown["candidates"]:
         say(f"  could be {candidate}")
@@ -195,7 +198,7 @@ def pin(context: CliContext, session: str, pin: str | None, key: str | None) -> 
     from ..engine.sessions import obstacle
 
     wanted, project = _wanted(context, session, pin)
-    lost = obstacle(context.config, Session(session, wanted, key))
+    lost = obstacle(context.config, Session(session, wanted, key), context.existing_store)
     if lost is not None:
         raise lost
     stored = _find(context, session)
@@ -205,6 +208,7 @@ def pin(context: CliContext, session: str, pin: str | None, key: str | None) -> 
     with_key = if_any(" with key '{}'", key)
     selected = if_any(", selected by {}", project)
     say(f"session '{session}' is on {chosen.pin}{with_key}{selected}, {_before(stored)}")
+    say(*who_follows([chosen]))
     models = context.config.providers[wanted.provider].models
     if models is not None and wanted.model not in models:
         say(f"  note: '{wanted.model}' is not one of the models that '{wanted.provider}' declares")

@@ -14,11 +14,16 @@ from .context import CliContext
 from .output import command_of, count, if_any, json_option, say, show_json, table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..core.identity import Pin
+    from ..core.session import Session
     from ..engine.session_moves import Move
 
 _MOST_READ = 1024 * 1024
 """Bytes of an exported session that are read."""
+_MOST_NAMES = 6
+"""Former names that are listed."""
 
 
 @click.command()
@@ -107,6 +112,7 @@ def _view(item: Move, *, apply: bool, late: bool) -> dict[str, object]:
         "to": item.to and str(item.to),
         "key": item.key,
         "why_not": why_not,
+        "follow": item.chosen().following_names() if item.to else [],
         "moved": apply and item.to is not None and not late,
     }
 
@@ -122,13 +128,30 @@ def _show(moves: list[Move], late: list[Move], *, empty: str, again: str | None)
     table(("SESSION", "PIN", "TO", "WHY NOT"), rows, empty=empty)
     if not moves:
         return
-    going = sum(item.to is not None for item in moves) - len(late)
+    chosen = [item.chosen() for item in moves if item.to is not None and item not in late]
+    going = len(chosen)
     if again is None:
         say(f"{count(going, 'session')} moved")
+        say(*who_follows(chosen))
         return
     say(f"{count(going, 'session')} would move; nothing was changed")
+    say(*who_follows(chosen))
     if going:
         say(f"  run: {again}")
+
+
+def who_follows(chosen: Iterable[Session]) -> list[str]:
+    """Return lines that say which clients follow their sessions to new choices, and which do not."""
+    names = list(dict.fromkeys(name for session in chosen for name in session.following_names()))
+    if not names:
+        return []
+    listed = ", ".join(f"'{name}'" for name in names[:_MOST_NAMES])
+    if len(names) > _MOST_NAMES:
+        listed += ", ..."
+    return [
+        f"  clients follow that ask for the session by a former name: {listed}",
+        "  clients do not follow that ask for another provider/model: they still get what they ask for",
+    ]
 
 
 @click.command()
@@ -182,7 +205,7 @@ def import_(context: CliContext, file: str, name: str | None, pin: str | None, r
     chosen = sessions.pin(context.store, before, session, sessions.Reason(imported=file))
     done = "imported" if before is None else "replaced"
     with_key = if_any(" with key '{}'", chosen.key)
-    say(f"session '{chosen.id}' is on {chosen.pin}{with_key}, {done}")
+    say(f"session '{chosen.id}' is on {chosen.pin}{with_key}, {done}", *who_follows([chosen]))
 
 
 def _pin(text: str | None) -> Pin | None:

@@ -117,6 +117,11 @@ class ConnectionLost(HoldfastError):
     def facts(self) -> dict[str, Any]:
         return {"candidates": list(self.candidates)}
 
+    def preferring(self, candidates: Iterable[str], more: str = "") -> ConnectionLost:
+        """Return the same error with these candidates before its own, and `more` after its sentence."""
+        all_of_them = list(dict.fromkeys([*candidates, *self.candidates]))
+        return type(self)(self.what + more, candidates=all_of_them, next_step=self.next_step)
+
     def about(self, session: str) -> ConnectionLost:
         """Return the same error with the session's name in its command."""
         return type(self)(

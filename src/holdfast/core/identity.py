@@ -50,6 +50,11 @@ class ProviderName(str):
         return str.__new__(cls, name)
 
 
+def is_provider_name(text: str) -> bool:
+    """Return whether a provider can be called this."""
+    return _NAME.fullmatch(text) is not None and text not in KINDS
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """The user's choice as one string, `provider/model`, split at the first slash. This is what a session

@@ -10,11 +10,12 @@ from difflib import get_close_matches
 
 from .config import Config
 from .errors import AmbiguousModel, ConnectionLost, HoldfastError, UnknownModel, WrongDialect
-from .identity import Dialect, Pin, Provider, ProviderName, can_be_pinned
+from .identity import Dialect, Pin, Provider, ProviderName, can_be_pinned, is_provider_name
 from .key_labels import is_position
 from .known_hosts import more_dialects
 from .routes import Route
 from .secret import redact
+from .session import Session
 
 
 def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provider:
@@ -22,11 +23,10 @@ def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provid
     key is gone."""
     provider = config.providers.get(pin.provider)
     if provider is None:
-        near = get_close_matches(pin.provider, config.providers, n=3, cutoff=0.6)
         step = f"holdfast provider add {pin.provider} --url URL"
         step += "   (or: holdfast session pin SESSION PROVIDER/MODEL)"
         lost = f"there is no provider '{pin.provider}', which '{pin}' names"
-        raise ConnectionLost(lost, candidates=[f"{name}/{pin.model}" for name in near], next_step=step)
+        raise ConnectionLost(lost, candidates=_near_pins(config, pin), next_step=step)
     labels = [key.label for key in provider.keys]
     if only_key is not None and only_key not in labels:
         lost = f"provider '{provider.name}' has no key '{only_key}', which was chosen"
@@ -34,6 +34,12 @@ def provider_of(config: Config, pin: Pin, only_key: str | None = None) -> Provid
             lost += " (keys are no longer called by their position)"
         raise ConnectionLost(lost, candidates=labels, next_step=_choosing_a_key(provider, pin, labels))
     return provider
+
+
+def _near_pins(config: Config, pin: Pin) -> list[str]:
+    """Return the pin's model at the providers whose names are near to that of one that is gone."""
+    near = get_close_matches(pin.provider, config.providers, n=3, cutoff=0.6)
+    return [f"{name}/{pin.model}" for name in near]
 
 
 def _choosing_a_key(provider: Provider, pin: Pin, labels: Sequence[str]) -> str:
@@ -78,20 +84,26 @@ def fallback_routes_for(config: Config, pin: Pin, dialect: Dialect) -> tuple[Rou
     return tuple(routes)
 
 
-def pin_for_request(config: Config, chosen: Pin, requested: str | None) -> Pin:
-    """Return the pin of a request, given the model that its body names (design/007).
+def pin_for_request(config: Config, session: Session, requested: str | None) -> Pin:
+    """Return the pin of a session's request, given the model that its body names (design/007).
 
-    Without a model, or with the chosen one, it is the session's pin. Else, for this request only: a model
-    that the session's provider lists, a pin, a model that exactly one provider lists, any model at a
-    session's provider that declares no list. Raises UnknownModel and AmbiguousModel."""
-    if not requested or requested == chosen.model:
+    Without a model, with the chosen one, or with the name of a former choice, it is the session's pin. Else,
+    for this request only: a model that the session's provider lists, a pin, a model that exactly one provider
+    lists, any model at a session's provider that declares no list. Raises UnknownModel and AmbiguousModel;
+    ConnectionLost where the session's provider is gone, unless a pin is requested."""
+    chosen = session.pin
+    if not requested or requested == chosen.model or session.former_choice(requested) is not None:
         return chosen
-    own = provider_of(config, chosen)
-    if own.models is not None and requested in own.models:
+    own = config.providers.get(chosen.provider)
+    if own is not None and own.models is not None and requested in own.models:
         return Pin(own.name, requested)
     named = _named_pin(config, requested)
     if named is not None:
         return named
+    try:
+        own = provider_of(config, chosen)
+    except ConnectionLost as lost:
+        raise lost.preferring(f"{name}/{requested}" for name in _listing(config, requested)) from None
     if own.models is None:
         return _listed(config, requested, without_list=own)
     return _listed(config, requested)
@@ -122,10 +134,15 @@ def _named_pin(config: Config, requested: str) -> Pin | None:
     return Pin(ProviderName(provider), model)
 
 
+def _listing(config: Config, model: str) -> list[ProviderName]:
+    """Return the names of the providers that list a model."""
+    return [provider.name for provider in config.providers.values() if model in (provider.models or ())]
+
+
 def _listed(config: Config, requested: str, *, without_list: Provider | None = None) -> Pin:
     """Return the pin of the one provider that lists a model; where none does, of the provider
     `without_list`."""
-    listing = [p.name for p in config.providers.values() if requested in (p.models or ())]
+    listing = _listing(config, requested)
     if len(listing) == 1:
         return Pin(listing[0], requested)
     if not listing and without_list is not None:
@@ -135,14 +152,21 @@ def _listed(config: Config, requested: str, *, without_list: Provider | None = N
         raise AmbiguousModel(
             several, candidates=[f"{name}/{requested}" for name in listing], next_step="holdfast models"
         )
-    offered = {model for p in config.providers.values() for model in p.models or ()}
-    near = get_close_matches(requested, offered, n=3, cutoff=0.5)
-    candidates = [
-        f"{p.name}/{model}" for model in near for p in config.providers.values() if model in (p.models or ())
-    ]
-    raise UnknownModel(
-        f"no provider lists a model '{requested}'", candidates=candidates, next_step="holdfast models"
-    )
+    raise _unlisted(config, requested)
+
+
+def _unlisted(config: Config, requested: str) -> UnknownModel:
+    """Return the refusal of a model that no provider lists, with near names: of models, and of providers
+    where a pin may be meant."""
+    what, candidates = f"no provider lists a model '{requested}'", []
+    provider, _, model = requested.partition("/")
+    if model and is_provider_name(provider):
+        what += f", and none is called '{provider}'"
+        candidates = _near_pins(config, Pin(ProviderName(provider), model))
+    offered = {name for known in config.providers.values() for name in known.models or ()}
+    for near in get_close_matches(requested, offered, n=3, cutoff=0.5):
+        candidates += [f"{name}/{near}" for name in _listing(config, near)]
+    return UnknownModel(what, candidates=list(dict.fromkeys(candidates)), next_step="holdfast models")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from .identity import Pin
 TURN_PATIENCE = 600.0
 """Seconds for which a session stays on its fallback so that a turn can end there."""
 
+MOST_FORMER = 8
+"""Former choices that a session remembers."""
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
 
@@ -68,7 +71,8 @@ class ActiveFallback:
 class Session:
     """A user's choice. `pin` is what was typed; `key` is the label of a key that the user chose for this
     session; `kept_key` is the label of the key that it last used. `version` counts the user's changes, so
-    that two writers cannot overwrite each other."""
+    that two writers cannot overwrite each other. `former` are the choices before, the last one first: the
+    names that clients may still be configured with."""
 
     id: str
     pin: Pin
@@ -78,6 +82,7 @@ class Session:
     created_at: float = 0.0
     changed_at: float = 0.0
     version: int = 0
+    former: tuple[Pin, ...] = ()
 
     def __post_init__(self) -> None:
         checked_session_id(self.id)
@@ -93,7 +98,30 @@ class Session:
             kept_key=None,
             changed_at=now,
             version=self.version + 1,
+            former=self._former(pin),
         )
+
+    def _former(self, pin: Pin) -> tuple[Pin, ...]:
+        """Return the choices before a new one. A return to an earlier choice also undoes changes of the model
+        alone: clients ask for several models of one provider side by side, on purpose."""
+        before = [self.pin, *self.former]
+        if pin in before:
+            at = before.index(pin)
+            undone = [former for former in before[:at] if former.provider != pin.provider]
+            before = undone + before[at + 1 :]
+        return tuple(dict.fromkeys(before))[:MOST_FORMER]
+
+    def former_choice(self, name: str | None) -> Pin | None:
+        """Return the former choice whose pin or model a request names: such a name means the session, not
+        what it meant before. None for any other name, and for that of the present choice."""
+        if not name or name in (self.pin.model, str(self.pin)):
+            return None
+        return next((pin for pin in self.former if name in (pin.model, str(pin))), None)
+
+    def following_names(self) -> list[str]:
+        """Return the names of former choices that mean this session, the last one's first."""
+        names = [name for pin in self.former for name in (pin.model, str(pin))]
+        return [name for name in dict.fromkeys(names) if self.former_choice(name) is not None]
 
     def on_fallback(self, now: float) -> ActiveFallback | None:
         """Return the fallback whose time has not ended at `now`."""

@@ -53,6 +53,7 @@ class Dispatcher:
 
     `unready` makes the error for a provider that offers no model. `failback` decides whether a request whose
     fallback has just ended stays on it, because the chosen connection is being tested in the background.
+    `follow` is called for a request that names a former choice of its session, with that name and choice.
     """
 
     def __init__(self, choices: Choices) -> None:
@@ -60,6 +61,7 @@ class Dispatcher:
         self._plans: dict[tuple[str, Dialect, str | None], _RequestPlan] = {}
         self.unready: Callable[[Provider], HoldfastError] = _offers_nothing
         self.failback: Callable[[Session, Call], bool] = _never
+        self.follow: Callable[[Session, str, Pin], None] = _ignore
 
     def forget(self) -> None:
         """Drop all plans, since sessions may have changed."""
@@ -141,7 +143,7 @@ class Dispatcher:
         return plan
 
     def _planned(self, session: Session, config: Config, dialect: Dialect, model: str | None) -> _RequestPlan:
-        pin = pin_for_request(config, session.pin, model)
+        pin = pin_for_request(config, session, model)
         provider = config.providers.get(pin.provider)
         if provider is not None and provider.models == ():
             raise self.unready(provider)
@@ -166,6 +168,9 @@ class Dispatcher:
             limits=config.settings,
             chosen=is_session_pin,
         )
+        former = session.former_choice(model)
+        if former is not None:
+            self.follow(session, model or "", former)
         return _RequestPlan(session, config, active_fallback, call)
 
     def _is_on(self, fallback: ActiveFallback, plan: _RequestPlan, now: float, body: bytes | None) -> bool:
@@ -201,6 +206,10 @@ def _offers_nothing(provider: Provider) -> NotReady:
     what = f"provider '{provider.name}' offers no model (models = [])"
     command = f"holdfast models --provider {provider.name} --refresh"
     return NotReady(what, reason="model_unresolved", next_step=command)
+
+
+def _ignore(_session: Session, _asked: str, _former: Pin) -> None:
+    """Ignore a request for a former choice."""
 
 
 def _never(_session: Session, _call: Call) -> bool:

@@ -40,6 +40,12 @@ class Move:
     key: str | None = None
     why_not: str = ""
 
+    def chosen(self, now: float = 0.0) -> Session:
+        """Return the session after the move, or as it is if it stays. `now` is in epoch seconds."""
+        if self.to is None:
+            return self.session
+        return self.session.choose(self.to, now, self.key)
+
 
 def plan(
     config: Config,
@@ -103,10 +109,9 @@ def carry_out(store: Store, moves: Iterable[Move]) -> list[Move]:
     for move in moves:
         if move.to is None:
             continue
-        chosen = move.session.choose(move.to, store.now(), move.key)
         reason = Reason(moved=f"with all sessions of {move.session.pin.provider}")
         try:
-            switch(store, move.session, chosen, reason)
+            switch(store, move.session, move.chosen(store.now()), reason)
         except StaleSession:
             changed.append(move)
     return changed

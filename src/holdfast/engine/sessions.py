@@ -10,20 +10,20 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..core.config import Config
-from ..core.errors import ConnectionLost, HoldfastError
+from ..core.errors import ConnectionLost, HoldfastError, NoSession
+from ..core.identity import Pin
 from ..core.routing import pin_for_first, provider_of, route_for
 from ..core.session import Session
 from ..store.base import BrokenSession, StaleSession, Store
 from ..store.journal_events import (
-    Attempted,
     Choice,
     Event,
     SessionCreated,
     SessionHealed,
     SessionRemoved,
     SessionSwitched,
-    of_type,
 )
+from .candidates import completed, with_candidates
 
 if TYPE_CHECKING:
     from .state import Engine
@@ -49,6 +49,14 @@ def create(store: Store, session: Session, reason: Reason = CHOSEN) -> None:
     _save(store, session, None, SessionCreated(key=session.key or "", **asdict(reason)))
 
 
+def begin_or_refuse(engine: Engine, lost: ConnectionLost, session_id: str, model: str | None) -> None:
+    """Create the session of a first request where there is none yet; else raise the refusal `lost` with all
+    candidates. May block on the store."""
+    if not isinstance(lost, NoSession):
+        raise completed(engine, lost, session_id, model)
+    begin_session(engine, session_id, model)
+
+
 def begin_session(engine: Engine, session_id: str, model: str | None) -> None:
     """Create the session of a first request, on the pin that its model means.
 
@@ -57,7 +65,11 @@ def begin_session(engine: Engine, session_id: str, model: str | None) -> None:
     """
     engine.look_again()
     now = engine.store.now()
-    session = Session(session_id, pin_for_first(engine.config(), model), created_at=now, changed_at=now)
+    try:
+        pin = pin_for_first(engine.config(), model)
+    except ConnectionLost as lost:
+        raise completed(engine, lost, session_id, model) from None
+    session = Session(session_id, pin, created_at=now, changed_at=now)
     check(engine, session)
     create_first(engine, session, Reason(model=model or ""))
 
@@ -88,8 +100,7 @@ def obstacle(config: Config, session: Session, store: Store | None = None) -> Ho
     """Return the reason why a session's choice does not resolve today; None if it does in at least one
     dialect of its provider.
 
-    Where its provider is gone, the first candidate is the one at the URL that the session used last, as the
-    journal of `store` says."""
+    Where its provider is gone, `store` knows the first candidates (`with_candidates`)."""
     first: HoldfastError | None = None
     try:
         provider = provider_of(config, session.pin, session.key)
@@ -100,22 +111,21 @@ def obstacle(config: Config, session: Session, store: Store | None = None) -> Ho
             except HoldfastError as error:
                 first = first or error
     except ConnectionLost as lost:
-        candidates = dict.fromkeys([*_at_last_url(config, session, store), *lost.candidates])
-        return type(lost)(lost.what, candidates=[*candidates], next_step=lost.next_step).about(session.id)
+        if store is not None:
+            lost = with_candidates(config, lost, session.pin, store, session=session.id)
+        return lost.about(session.id)
     return first
 
 
-def _at_last_url(config: Config, session: Session, store: Store | None) -> list[str]:
-    """Return pins of the session's model with other providers at the URL that it used last."""
-    if store is None:
-        return []
-    urls = [event.detail.url for event in of_type(store.journal(session=session.id), Attempted)][-1:]
-    return [
-        f"{provider.name}/{session.pin.model}"
-        for provider in config.providers.values()
-        if provider.name != session.pin.provider
-        and any(endpoint.url in urls for endpoint in provider.endpoints)
-    ]
+def serves(config: Config, session: Session, pin: Pin) -> bool:
+    """Return whether a session's request that asks for `pin` is served there. A former choice is not: its
+    name means the session."""
+    key = None
+    if pin.provider == session.pin.provider:
+        key = session.key
+    if session.former_choice(str(pin)) is not None:
+        return False
+    return obstacle(config, replace(session, pin=pin, key=key)) is None
 
 
 def switch(store: Store, before: Session, after: Session, reason: Reason = CHOSEN) -> None:

@@ -31,6 +31,7 @@ from ..providers import profiles
 from ..store.base import Store
 from ..store.journal_events import Detail, Event
 from .background import renew_after_fork
+from .candidates import FormerNames
 from .config_watch import ConfigWatch
 from .dispatch import Dispatcher, routes_of
 from .journal import local
@@ -72,6 +73,7 @@ class Engine:
         self.watch: Callable[[Outcome], None] = _ignore
         self.config_watch = ConfigWatch(home, serving)
         self.dispatcher = Dispatcher(self)
+        self.dispatcher.follow = FormerNames(self.note).follow
         self._key_reads = KeyReads(vault, store.now)
         self._model_lists = ModelLists(store, list_models, self.journal_writer.warn_once)
         self._jitter = jitter

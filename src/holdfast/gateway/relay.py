@@ -11,10 +11,10 @@ import logging
 from functools import partial
 from typing import Any
 
-from ..core.errors import HoldfastError, NoSession
+from ..core.errors import ConnectionLost, HoldfastError
 from ..core.identity import Pin
 from ..engine.request import RequestRun
-from ..engine.sessions import begin_session
+from ..engine.sessions import begin_or_refuse
 from ..wire.conversation import Conversation, run_conversation
 from ..wire.error_bodies import from_error, refusal
 from ..wire.operations import Close, Perform, Read, Wait, Whole
@@ -66,9 +66,9 @@ class Relay(ClientAnswer):
                 client_retries=request.retries,
                 body=body,
             )
-        except NoSession:
-            creation = gateway.in_thread(partial(begin_session, gateway.engine, self.session, model))
-            creation.add_done_callback(self._created)
+        except ConnectionLost as lost:
+            step = partial(begin_or_refuse, gateway.engine, lost, self.session, model)
+            gateway.in_thread(step).add_done_callback(self._created)
             return
         except HoldfastError as error:
             self._refuse(from_error(error))

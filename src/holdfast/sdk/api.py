@@ -92,17 +92,24 @@ class Holdfast(OpenHome):
         """Resume a session exactly as its user chose it, or create it on `pin`, with the key labelled `key`
         if given.
 
-        An existing session keeps its own choice whatever `pin` says: `switch` changes it. A new one without a
-        pin takes that of the project's `.holdfast.toml` in or above the current directory.
+        An existing session keeps its own choice whatever `pin` says: `switch` changes it. Only while that
+        choice does not resolve, the requests of what is returned go to `pin`, and nothing is stored. A new
+        session without a pin takes that of the project's `.holdfast.toml` in or above the current directory.
 
-        Raises ConnectionLost when the session's provider or key is gone, or when there is no pin;
-        IdentityError for a bad pin or id; ConfigError for a project file that says more than a pin.
+        Raises ConnectionLost when the session's provider or key is gone and `pin` does not resolve either, or
+        when there is no pin; IdentityError for a bad pin or id; ConfigError for a project file that says more
+        than a pin.
         """
         self.engine.look_again()
         row = self.engine.session(session_id)
         if row is None:
             return self._create(session_id, pin, key)
-        sessions.check(self.engine, row)
+        try:
+            sessions.check(self.engine, row)
+        except HoldfastError:
+            if pin is None or key is not None or not sessions.serves(self.config, row, _parsed(pin)):
+                raise
+            return Session(self, row.id, _parsed(pin))
         self.engine.note(row, SessionResumed())
         return Session(self, row.id)
 
@@ -144,10 +151,11 @@ class Holdfast(OpenHome):
 
 class Session:
     """A session: every request leaves on its pin with a key of its provider, or on a fallback that its user
-    listed."""
+    listed. `asked` is the pin to which its requests go instead, since its own does not resolve."""
 
-    def __init__(self, owner: Holdfast, session_id: str) -> None:
+    def __init__(self, owner: Holdfast, session_id: str, asked: Pin | None = None) -> None:
         self._owner, self.id = owner, session_id
+        self._asked = asked
 
     @property
     def row(self) -> Row:
@@ -162,7 +170,8 @@ class Session:
 
     @property
     def pin(self) -> Pin:
-        return self.row.pin
+        """Return the pin on which requests leave: the session's choice, unless it did not resolve."""
+        return self._asked or self.row.pin
 
     @property
     def model(self) -> str:
@@ -176,6 +185,7 @@ class Session:
         chosen = row.choose(_parsed(pin), engine.store.now(), key)
         sessions.check(engine, chosen)
         sessions.switch(engine.store, row, chosen)
+        self._asked = None
         engine.catch_up()
 
     def attempts(self, limit: int = 200) -> list[Event[Detail]]:
@@ -208,11 +218,22 @@ class Session:
 
     def transport(self, module: ModuleType | None = None) -> Any:
         """Return a sync transport for a client of `httpx2` (default) or `httpx`."""
-        return _transports(module).SyncTransport(self._owner.engine, self.id, bounds=self._bounds())
+        return _transports(module).SyncTransport(
+            self._owner.engine, self.id, bounds=self._bounds(), named=self._named
+        )
 
     def async_transport(self, module: ModuleType | None = None) -> Any:
         """Return an async transport for a client of `httpx2` (default) or `httpx`."""
-        return _transports(module).AsyncTransport(self._owner.engine, self.id, bounds=self._bounds())
+        return _transports(module).AsyncTransport(
+            self._owner.engine, self.id, bounds=self._bounds(), named=self._named
+        )
+
+    def _named(self, model: str | None) -> str | None:
+        """Return the model for which a request asks, given the name in its body."""
+        asked = self._asked
+        if asked is not None and model in (None, "", asked.model):
+            return str(asked)
+        return model
 
     def _bounds(self) -> Any:
         from ..wire.conversation import Bounds

@@ -8,22 +8,27 @@ gateway's.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..core.errors import HoldfastError
+from ..core.errors import ConnectionLost, HoldfastError
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
+from ..engine.candidates import completed
 from ..wire.client_headers import filter_headers
 from ..wire.conversation import Bounds, ConversationResult, GoodAnswer, SendFailed, run_conversation
 from ..wire.error_bodies import ClientError, from_error, refusal
 from ..wire.header_policy import query_without_credentials
-from ..wire.operations import Op
-from ..wire.ports import Engine, Open, RawHeaders, RequestRun, Timeout
+from ..wire.operations import Op, Perform
+from ..wire.ports import Open, RawHeaders, RequestRun, Timeout
 from ..wire.request_body import inspect_body, is_plain
 from ..wire.request_head import build_request, dialect_of
 from ..wire.response_head import answer_headers, beside_error, examined_name, fault_headers, mask_key
 from ..wire.response_stream import ResponseStream
 from .httpx_compat import HttpxAdapter, OpenedResponse, RequestLike
+
+if TYPE_CHECKING:
+    from ..engine.state import Engine
 
 _JSON = (b"{", b"[")
 
@@ -92,22 +97,31 @@ class SdkRequest:
 
 
 def serve(
-    *, adapter: HttpxAdapter, engine: Engine, session: str, request: SdkRequest, bounds: Bounds
+    *,
+    adapter: HttpxAdapter,
+    engine: Engine,
+    session: str,
+    request: SdkRequest,
+    model: str | None,
+    bounds: Bounds,
 ) -> Generator[Op, Any, SdkResponse]:
-    """Carry one request to its end. Raises the module's exception when the connection broke and recovery has
-    ended."""
+    """Carry one request for `model` to its end. Raises the module's exception when the connection broke and
+    recovery has ended."""
     try:
         if request.inspected and request.body and not is_plain(request.body):
             return _error_response(request.dialect, refusal("unreadable_body"))
         request_run = engine.start_request(
             session,
             request.dialect,
-            request.info.model,
+            model,
             replayable=request.body is not None and len(request.body) <= bounds.replay,
             client_retries=request.headers.client_retries,
             passthrough=not request.inspected,
             body=request.body,
         )
+    except ConnectionLost as lost:
+        complete = partial(completed, engine, lost, session, model)
+        return _error_response(request.dialect, from_error((yield Perform(complete))))
     except HoldfastError as error:
         return _error_response(request.dialect, from_error(error))
     result = yield from run_conversation(

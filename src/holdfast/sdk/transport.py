@@ -8,15 +8,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..wire.conversation import Bounds
 from ..wire.operations import Close, Op, Perform, Read, Wait, Whole
-from ..wire.ports import Engine, Open
+from ..wire.ports import Open
 from ..wire.request_head import dialect_of
 from .bodies import AsyncBody, SyncBody, close_async, read_whole, read_whole_async
 from .httpx_compat import ChannelTable, HttpxAdapter, RequestLike, TransportChannel
 from .responses import SdkHead, SdkRequest, SdkResponse, serve
+
+if TYPE_CHECKING:
+    from ..engine.state import Engine
 
 DEFAULT_BOUNDS = Bounds()
 
@@ -44,10 +47,16 @@ def bind(module: Any) -> Transports:
     )
 
 
+def _as_it_is(model: str | None) -> str | None:
+    """Return the model as a request's body names it."""
+    return model
+
+
 class _Driver:
     """The common part of both transports: the session that they send for, and their connections.
 
-    `inner` replaces the connection pools, for tests and special networks.
+    `inner` replaces the connection pools, for tests and special networks. `named` returns the model for which
+    a request asks, given the name in its body.
     """
 
     adapter: HttpxAdapter
@@ -55,9 +64,16 @@ class _Driver:
     asynchronous: bool
 
     def __init__(
-        self, engine: Engine, session_id: str, inner: Any = None, *, bounds: Bounds = DEFAULT_BOUNDS
+        self,
+        engine: Engine,
+        session_id: str,
+        inner: Any = None,
+        *,
+        bounds: Bounds = DEFAULT_BOUNDS,
+        named: Callable[[str | None], str | None] = _as_it_is,
     ) -> None:
         self._engine, self._session, self._bounds = engine, session_id, bounds
+        self._named = named
         self._inner: TransportChannel | None = None
         if inner is not None:
             self._inner = TransportChannel(self.adapter, inner)
@@ -76,11 +92,13 @@ class _Driver:
         return length.isdigit() and int(length) <= self._bounds.replay
 
     def _serve(self, request: RequestLike, body: bytes | None) -> SdkConversation:
+        read = SdkRequest(request, body)
         return serve(
             adapter=self.adapter,
             engine=self._engine,
             session=self._session,
-            request=SdkRequest(request, body),
+            request=read,
+            model=self._named(read.info.model),
             bounds=self._bounds,
         )
 

@@ -130,8 +130,12 @@ class Store(Protocol):
         """Rename provider `old` to `new` in every pin and active fallback, with a `ProviderRenamed` event for
         each changed pin, in one transaction. Return the ids of the changed sessions, sorted.
 
-        Raises IdentityError if `new` cannot be a provider's name.
+        `new_name` knows the last hundred renames. Raises IdentityError if `new` cannot be a provider's name.
         """
+        ...
+
+    def new_name(self, provider: str) -> str | None:
+        """Return the present name of a provider that was called `provider`, None if none was."""
         ...
 
     def relabel_once(self, relabel: Relabel) -> bool:

@@ -41,6 +41,7 @@ class EventKind(StrEnum):
     RENAMED = "renamed"
     RELABELLED = "relabelled"
     REMOVED = "removed"
+    FORMER_NAME = "former-name"
     MODEL_DIFFERS = "model-differs"
     PROVISIONED = "provisioned"
 
@@ -182,6 +183,15 @@ class SessionRemoved(_WithoutDetails):
     __slots__ = ()
 
 
+class FormerNameUsed(NamedTuple):
+    """Requests ask for `asked`, the name of the session's former choice `former`: it means the session's
+    present pin. Written once for each name, choice and process."""
+
+    asked: str
+    former: str
+    more: More = ()
+
+
 class RequestRefused(NamedTuple):
     """Nothing was sent: the last verdict on the key still applies, until `until` (epoch seconds)."""
 
@@ -261,6 +271,7 @@ KINDS: Mapping[type, EventKind] = {
     ProviderRenamed: EventKind.RENAMED,
     KeysRelabelled: EventKind.RELABELLED,
     SessionRemoved: EventKind.REMOVED,
+    FormerNameUsed: EventKind.FORMER_NAME,
     ModelDiffered: EventKind.MODEL_DIFFERS,
     ProvisioningChanged: EventKind.PROVISIONED,
 }
@@ -273,6 +284,7 @@ Detail = (
     | KeysRelabelled
     | SessionResumed
     | SessionRemoved
+    | FormerNameUsed
     | RequestRefused
     | FellBack
     | ChoiceAnswers

@@ -43,4 +43,9 @@ MIGRATIONS: tuple[Migration, ...] = (
         """CREATE TABLE provision (name TEXT PRIMARY KEY, state TEXT NOT NULL, version BIGINT NOT NULL,
             record TEXT NOT NULL)""",
     ),
+    (
+        "ALTER TABLE session ADD COLUMN former TEXT",
+        """CREATE TABLE renamed_provider (
+            old TEXT PRIMARY KEY, new TEXT NOT NULL, at DOUBLE PRECISION NOT NULL)""",
+    ),
 )

@@ -133,13 +133,19 @@ class RelationalStore(ABC):
         replaced = f"{ProviderName(new)}/"
         named = {"old": prefix, "new": replaced, "size": len(prefix)}
         with self._write() as transaction:
+            now = self.now()
+            names = {"old": old, "new": new, "at": now}
+            for text in (sql.RENAMED_FOLLOW, sql.RENAMED_SAVE, sql.RENAMED_BACK, sql.RENAMED_PRUNE):
+                transaction.execute(text, names)
             renamed = transaction.execute(sql.RENAMED, named).fetchall()
             if renamed:
-                now = self.now()
                 transaction.execute(sql.RENAME, named | {"now": now})
                 transaction.execute(sql.BUMP, {})
                 _record(transaction, _renamed(renamed, prefix, replaced, now))
         return sorted(str(session_id) for session_id, _ in renamed)
+
+    def new_name(self, provider: str) -> str | None:
+        return next((str(name) for (name,) in self._read(sql.NEW_NAME, {"old": provider})), None)
 
     def relabel_once(self, relabel: Relabel) -> bool:
         if self._read(sql.POSITIONS_REPLACED, {}):

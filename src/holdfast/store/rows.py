@@ -39,8 +39,8 @@ _UNREADABLE = (IdentityError, AttributeError, KeyError, TypeError, ValueError)
 
 def session(row: Row) -> Session | BrokenSession:
     """Return a session, or what is wrong with its row. An active fallback that cannot be read is dropped: the
-    choice is the pin."""
-    session_id, pin, key, fallback, reason, until, kept_key, created_at, changed_at, version = row
+    choice is the pin. So are former choices."""
+    session_id, pin, key, fallback, reason, until, kept_key, created_at, changed_at, version, former = row
     try:
         return Session(
             id=session_id,
@@ -51,6 +51,7 @@ def session(row: Row) -> Session | BrokenSession:
             created_at=float(created_at),
             changed_at=float(changed_at),
             version=int(version),
+            former=_former(former),
         )
     except _UNREADABLE as error:
         # HoldfastErrors carry their sentence in `what`.
@@ -67,12 +68,24 @@ def _active_fallback(fallback: Any, reason: Any, until: Any) -> ActiveFallback |
         return None
 
 
+def _former(text: Any) -> tuple[Pin, ...]:
+    if text is None:
+        return ()
+    try:
+        return tuple(map(Pin.parse, json.loads(text)))
+    except _UNREADABLE:
+        return ()
+
+
 def session_params(session: Session) -> dict[str, object]:
     """Return the columns of a session."""
     fallback: tuple[object, object, object] = (None, None, None)
     active_fallback = session.active_fallback
     if active_fallback is not None:
         fallback = (str(active_fallback.fallback), active_fallback.reason, active_fallback.until)
+    former = None
+    if session.former:
+        former = json.dumps([str(pin) for pin in session.former])
     row = (
         session.id,
         str(session.pin),
@@ -82,6 +95,7 @@ def session_params(session: Session) -> dict[str, object]:
         session.created_at,
         session.changed_at,
         session.version,
+        former,
     )
     return dict(zip(sql.SESSION_COLUMNS, row, strict=True))
 

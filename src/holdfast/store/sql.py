@@ -15,7 +15,7 @@ REVISION = "SELECT value FROM counter WHERE name = 'revision'"
 # Sessions: a row is the user's choice; only `version` decides who may overwrite it.
 _SESSION = (
     "id, pin, chosen_key, stand_in, stand_in_reason, stand_in_until, kept_key, "
-    "created_at, changed_at, version"
+    "created_at, changed_at, version, former"
 )
 SESSION_COLUMNS = tuple(_SESSION.split(", "))
 SESSION = f"SELECT {_SESSION} FROM session WHERE id = :id"
@@ -48,6 +48,14 @@ RENAME = """UPDATE session SET version = version + 1, changed_at = :now,
     stand_in = CASE WHEN substr(stand_in, 1, :size) = :old THEN :new || substr(stand_in, :size + 1)
         ELSE stand_in END
     WHERE substr(pin, 1, :size) = :old OR substr(stand_in, 1, :size) = :old"""
+# Providers that had another name: `old` may be renamed again, and the new name may become an old one.
+RENAMED_FOLLOW = "UPDATE renamed_provider SET new = :new WHERE new = :old"
+RENAMED_SAVE = """INSERT INTO renamed_provider (old, new, at) VALUES (:old, :new, :at)
+    ON CONFLICT (old) DO UPDATE SET new = excluded.new, at = excluded.at"""
+RENAMED_BACK = "DELETE FROM renamed_provider WHERE old = new"
+RENAMED_PRUNE = """DELETE FROM renamed_provider
+    WHERE old NOT IN (SELECT old FROM renamed_provider ORDER BY at DESC, old LIMIT 100)"""
+NEW_NAME = "SELECT new FROM renamed_provider WHERE old = :old"
 
 # Evidence and cooldowns: time decides, not the order in which processes write.
 EVIDENCE = "SELECT fingerprint, url, first_ok, last_ok, last_fault, last_fault_at FROM evidence"

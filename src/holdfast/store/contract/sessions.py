@@ -28,6 +28,7 @@ class SessionContract(OpenedStore):
             active_fallback=ActiveFallback(Pin.parse("q/other:free"), "429 on every key", START + 600.125),
             kept_key="a",
             version=7,
+            former=(Pin.parse('q/x, "y"/z'), Pin.parse("p/m")),
         )
         store.save_session(plain, None)
         store.save_session(full, None)
@@ -125,6 +126,30 @@ class SessionContract(OpenedStore):
         )
         assert store.session("both") == both
         assert [store.session(name) for name in ("near", "longer")] == [rows["near"], rows["longer"]]
+
+    def test_a_former_choice_keeps_the_name_that_its_clients_were_given(self, store: Store) -> None:
+        session = Session("s", Pin.parse("old/m")).choose(Pin.parse("q/m"), START)
+        store.save_session(session, None)
+        assert store.rename_provider("old", "new") == []
+        assert store.session("s") == session
+
+    def test_the_present_name_of_a_renamed_provider_is_known(self, store: Store, clock: ManualClock) -> None:
+        assert store.new_name("a") is None
+        store.rename_provider("a", "b")
+        store.rename_provider("b", "c")
+        store.rename_provider("x", "y")
+        assert [store.new_name(name) for name in "abcxy"] == ["c", "c", None, "y", None]
+        store.rename_provider("c", "a")
+        assert [store.new_name(name) for name in "abcxy"] == [None, "a", "a", "y", None]
+        for number in range(120):
+            clock.now += 1
+            store.rename_provider(f"p{number}", "q")
+        known = [number for number in range(120) if store.new_name(f"p{number}")]
+        assert len(known) == 100
+
+    def test_former_choices_that_cannot_be_read_hide_no_session(self, store: Store) -> None:
+        store.save_session(Session("s", Pin.parse("p/m"), former=(written_by_older_software("x").pin,)), None)
+        assert store.session("s") == Session("s", Pin.parse("p/m"))
 
     def test_a_provider_is_not_renamed_to_a_kind(self, store: Store) -> None:
         store.save_session(Session("s", Pin.parse("p/m")), None)
