@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.core.changes import Cooldown, CooldownStarted, FallbackEnded, FallbackStarted, subject
 from holdfast.core.config import Limits
-from holdfast.core.faults import Confidence, Fault, FaultClass, Reply, Scope
+from holdfast.core.faults import Confidence, Fault, FaultClass, Phase, Reply, Scope
 from holdfast.core.routes import Route
 from world import (
     BAD_KEY,
@@ -231,3 +231,28 @@ def test_a_provider_that_is_overloaded_for_a_time_it_names_comes_after_its_fallb
     sim.steps.clear()
     sim.run(call(PIN, SPARE), [None])
     assert sim.labels == ["s"]
+
+
+UNHEARD = replace(REFUSED_LINE, phase=Phase.HEADERS, closed_unheard=True)
+
+
+def test_a_kept_connection_that_was_closed_is_replaced_once_and_costs_nothing() -> None:
+    sim = Sim()
+    tokens = sim.health.bucket(PIN.connection.endpoint)
+    for _ in range(20):
+        outcome = sim.run(call(PIN), [UNHEARD, BROKEN, BROKEN, None])
+        assert outcome.fault is None
+        assert [send.fresh for send in sim.sends] == [False, True, True, True]
+        assert [send.after for send in sim.sends][:2] == [0.0, 0.0]
+        assert outcome.sends == 4, "but each is a send"
+        sim.steps.clear()
+        sim.now += 60
+    assert tokens.take(sim.now)
+    sim.run(call(PIN), [UNHEARD, UNHEARD, UNHEARD, None])
+    assert len(sim.sends) == 4, "on a fresh connection it is an ordinary fault"
+
+
+def test_what_cannot_be_sent_twice_is_not_sent_on_a_fresh_connection_either() -> None:
+    sim = Sim()
+    assert sim.run(call(PIN, replayable=False), [UNHEARD]).fault is not None
+    assert sim.run(call(PIN, passthrough=True), [UNHEARD, None]).fault is None

@@ -108,7 +108,8 @@ class Fault:
 class Reply:
     """A failed or doubtful answer, as the core sees it. `status` is None where there was no HTTP answer;
     `body` is then the transport's exception as `Class: message`. Header names are lower case; `body` is
-    decoded and at most 64 KiB."""
+    decoded and at most 64 KiB. `closed_unheard`: a kept connection was closed before any byte of an
+    answer came."""
 
     status: int | None
     headers: tuple[tuple[str, str], ...] = ()
@@ -116,3 +117,4 @@ class Reply:
     phase: Phase = Phase.HEADERS
     host: str = ""
     request_written: bool = True
+    closed_unheard: bool = False

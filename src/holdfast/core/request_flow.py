@@ -193,14 +193,15 @@ def _try(
     """Send with one key until it answers, or until nothing more can be done with it. Return None after a good
     answer, else the rule of the last fault."""
     health, fingerprint = run.context.health, choice.fingerprint or NO_KEY
-    after, probing, tries = choice.after, choice.probing, 0
+    after, probing, fresh, tries = choice.after, choice.probing, False, 0
     if run.attempts:
         _note_switch(run, connection)
     delays = _probe_delays(run, connection, fingerprint)
     while True:
         run.wait_left -= after
         health.use(connection)
-        answer = yield Send(connection, after, run.why, run.take(), probe=probing or choice.untested)
+        tests = probing or choice.untested
+        answer = yield Send(connection, after, run.why, run.take(), probe=tests, fresh=fresh)
         run.now = answer.now
         run.sends_left -= 1
         evidence = health.evidence(fingerprint, connection.endpoint)
@@ -209,6 +210,11 @@ def _try(
             return None
         failure = _understand(run, connection, evidence, answer.reply, sent_at=answer.sent_at, probe=probing)
         rule = failure.rule
+        if answer.reply.closed_unheard and run.call.replayable and not fresh:
+            fresh, after = True, 0.0
+            run.sends_left += 1
+            run.decide("the kept connection had been closed: sent again on a fresh one")
+            continue
         replaced = yield from _read_again(run, failure)
         if replaced is not None:
             fingerprint, after = replaced, 0.0

@@ -55,13 +55,14 @@ class Attempt(NamedTuple):
 
 class Send(NamedTuple):
     """Send the request on this connection, `after` seconds from now; `why` is for the user. With `probe`, the
-    lease on testing the key stays ours."""
+    lease on testing the key stays ours; with `fresh`, no network connection that was kept is used."""
 
     connection: Connection
     after: float
     why: str
     changes: tuple[Change, ...] = ()
     probe: bool = False
+    fresh: bool = False
 
 
 class Probe(NamedTuple):

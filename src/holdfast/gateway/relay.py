@@ -95,17 +95,6 @@ class Relay(ClientAnswer):
             self._upstream = link
             link.send(self, self._outbound.pieces)
 
-    def resend(self) -> None:
-        """Send the request once more, on a fresh connection.
-
-        A kept connection turned out to be closed before any byte of an answer, so the provider did not begin
-        to handle the request (Go's net/http does the same).
-        """
-        if self._outbound is not None and not self.over:
-            self._upstream = None
-            pool = self._gateway.upstreams.to(self._outbound.endpoint.origin)
-            self._gateway.spawn(pool.dial(self))
-
     def answered(self, head: ResponseHead, pieces: list[bytes], *, ended: bool) -> None:
         """Take the head of the answer; where `ended`, with all of its body."""
         self._pieces, self._ended = pieces, ended
@@ -279,7 +268,7 @@ class Relay(ClientAnswer):
         self._pieces.clear()
         self._quiet = self._gateway.loop.time()
         pool = self._gateway.upstreams.to(outbound.endpoint.origin)
-        upstream = self._upstream = pool.take()
+        upstream = self._upstream = None if outbound.fresh else pool.take()
         if upstream is not None:
             upstream.send(self, outbound.pieces)
         else:

@@ -11,6 +11,7 @@ from ..core.errors import ConfigError
 from ..core.identity import Endpoint, is_loopback
 from ..wire.ports import Open, RawHeaders
 from ..wire.proxies import proxy_for
+from .kept_connections import AsyncCountedBackend, CountedBackend, take_was_closed_unheard
 
 _LIMITS = {"max_connections": 1000, "max_keepalive_connections": 100, "keepalive_expiry": 30.0}
 """Sizes of a pool, and the seconds for which it keeps an idle connection."""
@@ -75,6 +76,7 @@ class HttpxAdapter:
         self.broken: tuple[type[Exception], ...] = (self._base, *(getattr(self.core, name) for name in roots))
         self.ours: tuple[type[Exception], ...] = (module.LocalProtocolError, module.PoolTimeout)
         self.cut: type[Exception] = module.RemoteProtocolError
+        self._closed = (module.ReadError, module.WriteError, module.RemoteProtocolError)
         self.stream = module.ByteStream
 
     def public(self, error: Exception) -> Exception:
@@ -85,6 +87,11 @@ class HttpxAdapter:
         public = kind(str(error))
         public.__cause__ = error
         return public
+
+    def closed_unheard(self, error: Exception) -> bool:
+        """Return whether this error ended a request that left on a kept connection and got no byte of an
+        answer."""
+        return take_was_closed_unheard() and isinstance(error, self._closed)
 
     def response(self, status: int, headers: RawHeaders, stream: Any, extensions: dict[str, Any]) -> Any:
         """Return a response for the caller; `stream` is its body as bytes or as a stream."""
@@ -167,11 +174,19 @@ class ChannelTable:
     def __init__(self, adapter: HttpxAdapter, *, asynchronous: bool) -> None:
         self._adapter = adapter
         self._prefix = "Async" if asynchronous else ""
+        self._backend: type[Any] = AsyncCountedBackend if asynchronous else CountedBackend
+        self._context: Any = None
         self._channels: dict[str, Channel] = {}
         self._by_origin: dict[str, Channel] = {}
 
-    def to(self, endpoint: Endpoint) -> Channel:
-        """Return the channel to `endpoint`; to one on this machine never through a proxy."""
+    def to(self, endpoint: Endpoint, *, fresh: bool = False) -> Channel:
+        """Return the channel to `endpoint`; to one on this machine never through a proxy. A `fresh` one keeps
+        no connection, so that it opens one for each request; a proxy's keeps its own."""
+        if fresh and isinstance(self.to(endpoint), PoolChannel):
+            scheme = endpoint.origin.partition(":")[0]
+            if f"fresh {scheme}" not in self._channels:
+                self._channels[f"fresh {scheme}"] = self._direct(scheme, max_keepalive_connections=0)
+            return self._channels[f"fresh {scheme}"]
         channel = self._by_origin.get(endpoint.origin)
         if channel is None:
             channel = self._by_origin[endpoint.origin] = self._choose(endpoint)
@@ -196,13 +211,20 @@ class ChannelTable:
             self._channels[name] = self._proxied(proxy) if proxy else self._direct(name)
         return self._channels[name]
 
-    def _direct(self, scheme: str) -> Channel:
-        pool = getattr(self._adapter.core, f"{self._prefix}ConnectionPool")
-        context = None
-        if scheme == "https":
-            context = self._adapter.module.create_ssl_context()
+    def _direct(self, scheme: str, **limits: int) -> Channel:
+        core = self._adapter.core
+        pool = getattr(core, f"{self._prefix}ConnectionPool")
+        if scheme == "https" and self._context is None:
+            self._context = self._adapter.module.create_ssl_context()
         return PoolChannel(
-            self._adapter, pool(ssl_context=context, retries=0, socket_options=_KEEPALIVE, **_LIMITS)
+            self._adapter,
+            pool(
+                ssl_context=self._context,
+                retries=0,
+                socket_options=_KEEPALIVE,
+                network_backend=self._backend(core),
+                **_LIMITS | limits,
+            ),
         )
 
     def _proxied(self, proxy: str) -> Channel:

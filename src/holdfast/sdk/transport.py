@@ -137,7 +137,7 @@ class SyncDriver(_Driver):
             while True:
                 try:
                     if isinstance(op, Open):
-                        channel = self._inner or self._channels.to(op.endpoint)
+                        channel = self._inner or self._channels.to(op.endpoint, fresh=op.fresh)
                         opened = channel.opened(channel.pool.handle_request(channel.request(op)))
                         source, chunks = opened.stream, iter(opened.stream)
                         got = SdkHead(opened)
@@ -189,7 +189,7 @@ class AsyncDriver(_Driver):
             while True:
                 try:
                     if isinstance(op, Open):
-                        channel = self._inner or self._channels.to(op.endpoint)
+                        channel = self._inner or self._channels.to(op.endpoint, fresh=op.fresh)
                         response = await channel.pool.handle_async_request(channel.request(op))
                         opened = channel.opened(response)
                         source, chunks = opened.stream, aiter(opened.stream)

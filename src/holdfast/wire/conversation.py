@@ -10,7 +10,7 @@ what a bad one means.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from ..core.classify import looks_ok
@@ -147,7 +147,7 @@ def run_conversation(
             if isinstance(step, Send):
                 if step.after > 0:
                     yield Wait(step.after)
-                request_run.answer((yield from state.send(step.connection)))
+                request_run.answer((yield from state.send(step)))
             else:
                 pause = _FIRST_PAUSE
                 while not (yield Perform(request_run.perform)):
@@ -182,9 +182,9 @@ class _ConversationState:
         self.good: GoodAnswer | None = None
         self.bad: SendFailed | None = None
 
-    def send(self, connection: Connection) -> Generator[Op, Any, Answer]:
+    def send(self, step: Send) -> Generator[Op, Any, Answer]:
         """Send the request once and find out whether the answer is good."""
-        request_run, errors = self.request_run, self.errors
+        request_run, errors, connection = self.request_run, self.errors, step.connection
         if request_run.knows(connection):
             secret = self._secret(connection)
         else:
@@ -194,6 +194,8 @@ class _ConversationState:
             return Answer(now, _unsent(secret), sent_at=now)
         self.secret = secret
         outbound = self.request.outbound(connection, secret)
+        if step.fresh:
+            outbound = outbound._replace(fresh=True)
         sent_at, phase = request_run.now(), Phase.HEADERS
         try:
             head: Head = yield outbound
@@ -208,6 +210,8 @@ class _ConversationState:
         except errors.broken as error:
             self.bad = SendFailed(None, [], error=error)
             reply = reply_of_error(error, phase, connection.endpoint.host)
+            if phase is Phase.HEADERS and errors.closed_unheard(error):
+                reply = replace(reply, closed_unheard=True)
         return Answer(request_run.now(), reply, sent_at=sent_at)
 
     def _secret(self, connection: Connection) -> Secret | SecretMissing | None:

@@ -22,7 +22,7 @@ Timeout = dict[str, float | None]
 
 class Open(NamedTuple):
     """Send this to `endpoint`. Answer with what was opened. `stream` is the body: bytes, or the caller's own
-    stream."""
+    stream. `fresh`: on no connection that was kept."""
 
     endpoint: Endpoint
     method: str
@@ -30,6 +30,7 @@ class Open(NamedTuple):
     headers: RawHeaders
     stream: Any
     timeout: Timeout
+    fresh: bool = False
 
 
 class ConnectionErrors(Protocol):
@@ -43,6 +44,11 @@ class ConnectionErrors(Protocol):
     broken: tuple[type[Exception], ...]
     ours: tuple[type[Exception], ...]
     cut: type[Exception]
+
+    def closed_unheard(self, error: Exception) -> bool:
+        """Return whether this error ended a request that left on a kept connection and got no byte of an
+        answer."""
+        ...
 
 
 class RequestRun(Protocol):

@@ -40,11 +40,13 @@ _SHORT = 32 * 1024
 
 
 class OutboundRequest(NamedTuple):
-    """A request as the gateway sends it: head and body as they go out, one after the other."""
+    """A request as the gateway sends it: head and body as they go out, one after the other. `fresh`: on no
+    connection that was kept."""
 
     endpoint: Endpoint
     pieces: Pieces
     timeout: Timeout
+    fresh: bool = False
 
 
 def tail_of(path: str) -> str:

@@ -23,6 +23,10 @@ class ReadError(UpstreamError):
     """The connection broke before the answer was complete."""
 
 
+class ClosedUnheard(UpstreamError):
+    """A kept connection was closed before any byte of an answer came."""
+
+
 class ReadTimeout(UpstreamError):
     """The provider was silent for too long."""
 
@@ -38,3 +42,7 @@ class UpstreamErrors:
         self.broken: tuple[type[Exception], ...] = (UpstreamError,)
         self.ours: tuple[type[Exception], ...] = ()
         self.cut: type[Exception] = RemoteProtocolError
+
+    def closed_unheard(self, error: Exception) -> bool:
+        """Return whether a kept connection was closed before any byte of an answer came."""
+        return isinstance(error, ClosedUnheard)

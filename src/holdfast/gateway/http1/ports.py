@@ -216,8 +216,3 @@ class ResponseSink(Protocol):
     def failed(self, error: Exception) -> None:
         """Take note that no connection could be opened, or that it broke."""
         ...
-
-    def resend(self) -> None:
-        """Send the request once more, on a fresh connection: a kept one was closed before it took the
-        request."""
-        ...

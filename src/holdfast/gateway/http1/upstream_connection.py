@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol, cast
 
-from .errors import ReadError, RemoteProtocolError
+from .errors import ClosedUnheard, ReadError, RemoteProtocolError
 from .framing import CRLF, Chunks, HeaderNames, MalformedMessage
 from .limits import HttpLimits
 from .ports import ResponseSink
@@ -141,8 +141,8 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if self._state == self._CLOSE and exc is None:
             sink.fed(b"", ended=True)
-        elif not self._spoke and self.served > 1 and (exc is None or isinstance(exc, BrokenPipeError)):
-            sink.resend()
+        elif not self._spoke and self.served > 1 and (exc is None or isinstance(exc, ConnectionError)):
+            sink.failed(ClosedUnheard(str(exc or "Server disconnected without sending a response.")))
         elif exc is not None:
             sink.failed(ReadError(str(exc) or type(exc).__name__))
         elif self._state == self._HEAD:
