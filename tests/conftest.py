@@ -9,10 +9,12 @@ import itertools
 import os
 import re
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from hypothesis import settings
 
@@ -26,6 +28,20 @@ gc.set_threshold(50_000, 20, 100)
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+# Each client of httpx reads the authorities of the whole web (40 ms). They vouch for nobody on this machine.
+_PUBLIC_AUTHORITIES = {*ssl.get_default_verify_paths(), certifi.where()} - {None}
+_READ_AUTHORITIES = ssl.SSLContext.load_verify_locations
+
+
+def _read_private_authorities(
+    self: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None
+) -> None:
+    if cafile not in _PUBLIC_AUTHORITIES:
+        _READ_AUTHORITIES(self, cafile, capath, cadata)
+
+
+ssl.SSLContext.load_verify_locations = _read_private_authorities  # type: ignore[method-assign]
 
 # Keys, endpoints, proxies, our own settings, and the hook by which coverage would slow down every child that
 # a test starts.

@@ -65,6 +65,8 @@ def _sources(directory: Path | None) -> Iterator[tuple[str, str]]:
 @lru_cache(maxsize=8)
 def _hosts(directory: Path | None) -> tuple[tuple[str, str], ...]:
     """Return (pattern, profile) for every host pattern."""
+    if _is_missing(directory):
+        return _hosts(None)
     return tuple((pattern, name) for name, head in _heads(directory) for pattern in head.get("hosts", ()))
 
 
@@ -74,8 +76,15 @@ def _heads(directory: Path | None) -> Iterator[tuple[str, dict[str, Any]]]:
         yield name, _parse(text.partition("\n[")[0], name)
 
 
+def _is_missing(directory: Path | None) -> bool:
+    """Return whether it is no directory: then what is read without one is good for every home."""
+    return directory is not None and not directory.is_dir()
+
+
 @lru_cache(maxsize=128)
 def _load(name: str, directory: Path | None) -> Profile:
+    if _is_missing(directory):
+        return _load(name, None)
     table = _read(name, directory)
     if table is None:
         aliases = (known for known, head in _heads(directory) if name in head.get("aliases", ()))
