@@ -18,6 +18,7 @@ import certifi
 import pytest
 from hypothesis import settings
 
+from children import forker
 from holdfast.fake_provider import ScriptedProvider
 
 # Thousands of collected tests live to the end, and each full collection of garbage would visit them all.
@@ -99,6 +100,12 @@ def no_outside_network(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, guard in _GUARDS.items():
         monkeypatch.setattr(socket.socket, name, guard)
     monkeypatch.setattr(socket, "getaddrinfo", _guarded_look_up)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forker_ends_with_the_tests() -> Iterator[None]:
+    yield
+    forker.end()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from children import run
 from holdfast import demo
 from holdfast.core.config import Config
 from holdfast.core.identity import Pin
@@ -63,7 +63,7 @@ def test_every_promise_is_held_when_only_our_own_transport_speaks_and_a_person_c
     home: Path,
 ) -> None:
     command = [sys.executable, "-m", "holdfast.demo", "--program", "httpx2"]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=50, check=False)
+    done = run(command, capture_output=True, text=True, encoding="utf-8", timeout=50)
     assert (done.returncode, done.stderr) == (0, "")
     assert "BROKEN" not in done.stdout
     assert " promises held, in " in done.stdout

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 
 import holdfast
+from children import Popen
 from cli.furnishing import Cli, child_environment
 from fixtures.old_home import MADE, SESSIONS, OldHome, old_home
 from holdfast.config import Home
@@ -65,7 +66,7 @@ def serving() -> Iterator[str]:
     """A gateway of this home in another process; its address."""
     command = [sys.executable, "-m", "holdfast", "serve", "--json"]
     pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    with subprocess.Popen(command, env=child_environment(), **pipes) as process:
+    with Popen(command, env=child_environment(), **pipes) as process:
         assert process.stdout is not None
         try:
             yield json.loads(process.stdout.readline())["url"]

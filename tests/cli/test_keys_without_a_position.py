@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import holdfast
+from children import Popen
 from cli.furnishing import Cli, child_environment, write
 from fixtures.old_home import SESSIONS, OldHome, old_home
 from holdfast.config import Home, load
@@ -106,9 +107,7 @@ def test_a_chosen_position_becomes_the_key_s_label_where_the_file_is_what_it_was
 def test_several_programs_that_open_an_old_home_at_once_relabel_it_once(old: OldHome) -> None:
     command = [sys.executable, "-c", CHILD, str(old.written_at)]
     children = [
-        subprocess.Popen(
-            command, env=child_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        Popen(command, env=child_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
     for child in children:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from children import Popen
 from holdfast import _files
 from holdfast.core.errors import ConfigError
 from holdfast.core.secret import Secret
@@ -192,9 +192,7 @@ def test_writers_in_several_processes_lose_nothing(file: SecretsFile) -> None:
         "file = SecretsFile(Path(sys.argv[1]))\n"
         "for number in range(10): file.put('mimo', f'{sys.argv[2]}-{number}', Secret('value'))"
     )
-    children = [
-        subprocess.Popen([sys.executable, "-c", code, str(file.path), str(child)]) for child in range(4)
-    ]
+    children = [Popen([sys.executable, "-c", code, str(file.path), str(child)]) for child in range(4)]
     assert [child.wait() for child in children] == [0] * 4
     assert len(file.labels("mimo")) == 40
 

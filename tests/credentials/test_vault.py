@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from children import Popen
 from holdfast.core.errors import ConfigError, SecretMissing
 from holdfast.core.identity import Key, ProviderName
 from holdfast.core.secret import Secret
@@ -417,7 +418,7 @@ def test_processes_that_make_the_pepper_at_the_same_time_get_the_same(tmp_path: 
         "from holdfast.credentials import Vault; from pathlib import Path; "
         f"print(Vault(Path({str(tmp_path)!r}, 'secrets.toml')).pepper().hex())"
     )
-    children = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(4)]
+    children = [Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(4)]
     assert len({child.communicate()[0] for child in children}) == 1
 
 

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from children import Popen
+
 CHAT = "/v1/chat/completions"
 
 
@@ -41,7 +43,7 @@ def provider(name: str, url: str, *, keys: Sequence[str] = (), models: Sequence[
 
 
 class Served:
-    """One running `holdfast serve`."""
+    """One running `holdfast serve`. Where the start itself matters, `start` is subprocess.Popen."""
 
     def __init__(
         self,
@@ -50,9 +52,10 @@ class Served:
         environ: Mapping[str, str] | None = None,
         token: str | None = None,
         cwd: Path | None = None,
+        start: Callable[..., Any] = Popen,
     ) -> None:
         self.home = home
-        self.process = subprocess.Popen(
+        self.process = start(
             [sys.executable, "-m", "holdfast", "serve", "--listen", "127.0.0.1:0", "--json", *options],
             env={**os.environ, "HOLDFAST_HOME": str(home), **(environ or {})},
             stdout=subprocess.PIPE,

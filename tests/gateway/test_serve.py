@@ -12,25 +12,26 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from children import Popen, run
 from gateway.served import Served, eventually, provider, serving, write_config
 from holdfast.fake_provider import Behaviour, ScriptedProvider, ok, status, truncated
 
 NOTHING = 'auth = "none"'
 
 
-def begun(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def begun(home: Path, *arguments: str) -> Any:
     """A serve that is expected to end by itself."""
     command = [sys.executable, "-m", "holdfast", "serve", *arguments]
-    return subprocess.run(
+    return run(
         command,
         env={**os.environ, "HOLDFAST_HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=20,
-        check=False,
     )
 
 
@@ -39,7 +40,7 @@ def test_it_tells_one_line_with_its_place_and_the_first_token_and_a_restart_keep
 ) -> None:
     with ScriptedProvider(ok("hello")) as behind:
         write_config(home, provider("p", behind.url))
-        with serving(home) as served:
+        with serving(home, start=subprocess.Popen) as served:
             assert set(served.told) == {"url", "pid", "workers", "token"}
             assert served.told["url"] == f"http://127.0.0.1:{served.port}"
             assert served.told["pid"] == served.process.pid  # exec, not a child: signals reach it
@@ -114,7 +115,7 @@ def test_a_port_that_is_taken_is_reported_also_when_another_gateway_has_it(worke
 def test_another_address_is_served_where_that_was_asked_for(home: Path) -> None:
     write_config(home, '[gateway]\nlisten = "0.0.0.0:0"\npublic = true\n')
     command = [sys.executable, "-m", "holdfast", "serve", "--json"]
-    with subprocess.Popen(
+    with Popen(
         command,
         env={**os.environ, "HOLDFAST_HOME": str(home)},
         stdout=subprocess.PIPE,
@@ -299,7 +300,7 @@ def test_it_is_ready_at_once_and_small(home: Path) -> None:
     write_config(home, "")
     starts = []
     for _ in range(3):
-        with serving(home) as served:
+        with serving(home, start=subprocess.Popen) as served:
             process = Path(f"/proc/{served.process.pid}")
             fields = process.joinpath("stat").read_text().rpartition(")")[2].split()
             pages = int(process.joinpath("statm").read_text().split()[1])

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from children import Popen
 from cli.furnishing import Cli, child_environment, write
 from holdfast.fake_provider import ScriptedProvider, ok, only_keys, status
 from holdfast.sdk.api import open as open_home
@@ -298,7 +299,7 @@ def test_the_token_of_a_run_opens_nothing_afterwards(cli: Cli, context: Path, ho
 def started(*arguments: str) -> subprocess.Popen[str]:
     """The command line as a process of its own."""
     command = [sys.executable, "-m", "holdfast", "run", "pi", "--pin", "mimo/pro", *arguments]
-    return subprocess.Popen(
+    return Popen(
         command,
         env=child_environment(),
         stdin=subprocess.DEVNULL,

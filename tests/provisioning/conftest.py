@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from children import Popen
 from holdfast.core.errors import NotReady
 from holdfast.core.provisioning_state import Record
 from holdfast.engine.provisioning import Ready
@@ -95,7 +96,7 @@ class Rig:
 
     def child(self, job: str, **facts: Any) -> subprocess.Popen[str]:
         """Another program; see child.py."""
-        process = subprocess.Popen(
+        process = Popen(
             [sys.executable, str(_CHILD), job],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 import holdfast
+from children import Popen
 from holdfast.core.secret import Secret
 from holdfast.credentials.secrets_file import Grant, SecretsFile
 from signins.authority import CANARY, Authority
@@ -43,8 +44,7 @@ def together(home: Path, processes: int, requests: int) -> int:
     """How many requests of all processes were answered well."""
     command = [sys.executable, str(WORKER), str(home), str(requests)]
     children = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(processes)
+        Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(processes)
     ]
     try:
         for child in children:

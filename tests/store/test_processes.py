@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from children import Popen
 from holdfast.core.identity import Pin
 from holdfast.core.session import Session
 from holdfast.store.migrations import MIGRATIONS
@@ -34,7 +35,7 @@ class Children:
 
     def start(self, job: str, state: Path, *args: str) -> subprocess.Popen[str]:
         command = [sys.executable, str(CHILD), job, str(state), *args]
-        child = subprocess.Popen(
+        child = Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self.running.append(child)

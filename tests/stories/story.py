@@ -20,6 +20,7 @@ import anthropic
 import openai
 import pytest
 
+from children import Popen, run
 from holdfast.core.identity import Dialect
 from holdfast.fake_provider import Behaviour, Script, ScriptedProvider, SeenRequest
 from holdfast.sdk.api import Holdfast, Session
@@ -102,14 +103,13 @@ class House:
         with through(self.face, self.path) as held:
             yield held
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str) -> Any:
         """Run the command line in a process of its own."""
-        return subprocess.run(
+        return run(
             [sys.executable, "-m", "holdfast", *arguments],
             capture_output=True,
             text=True,
             timeout=30,
-            check=False,
         )
 
     def leave(self) -> None:
@@ -316,7 +316,7 @@ class Worker:
 
     def __init__(self, session: str, job: str, count: int = 1, *pin: str) -> None:
         command = [sys.executable, str(WORKER), session, job, str(count), *pin]
-        self.process = subprocess.Popen(
+        self.process = Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
