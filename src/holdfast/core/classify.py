@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .faults import AUTH_FAULTS, Confidence, Fault, FaultClass, Origin, Phase, Reply, Scope
 from .identity import is_loopback
 from .response_parser import Facts, read, words
-from .retry_hints import hint_seconds, unified_reset
+from .retry_hints import hint_seconds, of_one_model, unified_reset
 from .secret import redact
 from .vocabulary import Profile, Rule, Verdict
 
@@ -29,6 +29,7 @@ _SCOPES = {
     **dict.fromkeys((_K.BLOCKED, _K.ENDPOINT_MISMATCH), Scope.ENDPOINT),
 }
 """The scope of each class, where no rule gives one; of the others it is the request."""
+_QUOTAS = (_K.QUOTA_EXHAUSTED, _K.QUOTA_WINDOW)
 _ORIGINS = {_K.BAD_REQUEST: Origin.US, _K.CONTEXT_OVERFLOW: Origin.US}
 _RELAYED = {
     **dict.fromkeys(AUTH_FAULTS, "upstream_credential"),
@@ -71,8 +72,10 @@ def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
     after, source = hint_seconds(
         facts, now, utc_offset=profile.utc_offset, window=verdict.kind is _K.QUOTA_WINDOW
     )
-    verdict = _adjusted(verdict, reply.phase, after or 0.0)
-    kind = verdict.kind
+    verdict = _narrowed(_adjusted(verdict, reply.phase, after or 0.0), facts, profile)
+    kind, confidence = verdict.kind, finding.confidence
+    if kind is _K.QUOTA_WINDOW and source not in (None, "words"):
+        confidence = max(confidence, Confidence.HEADER)  # its end is a field, not a sentence
     return Fault(
         kind=kind,
         scope=verdict.scope or _SCOPES.get(kind, Scope.REQUEST),
@@ -83,7 +86,7 @@ def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
         sent=verdict.sent,
         retry_after=after,
         reset_at=now + after if after else None,
-        confidence=finding.confidence,
+        confidence=confidence,
         signs=_signs(finding, facts, source),
         cause=verdict.cause,
         provider_code=_label(next(iter(facts.tokens), None)),
@@ -167,6 +170,16 @@ def _adjusted(verdict: Verdict, phase: Phase, after: float) -> Verdict:
     return verdict
 
 
+def _narrowed(verdict: Verdict, facts: Facts, profile: Profile) -> Verdict:
+    """Return a verdict on a used-up quota that is no wider than the provider's word: it may name a model."""
+    if verdict.kind not in _QUOTAS or verdict.scope in (Scope.REQUEST, Scope.KEY_MODEL):
+        return verdict
+    named = any(rule.matches(facts.words, str(facts.status)) for rule in profile.rows.get("scope", ()))
+    if named or of_one_model(facts):
+        return replace(verdict, scope=Scope.KEY_MODEL)
+    return verdict
+
+
 def _signs(finding: _Finding, facts: Facts, hint_source: str | None) -> tuple[str, ...]:
     """Return what decided: the rule, that a relay passed it on, and where the wait was written."""
     signs = [finding.sign]
@@ -224,8 +237,8 @@ def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | 
     row, confidence = _row(facts, profile)
     family = f"{row[:1]}xx"
     rules = profile.rows.get(row, profile.rows.get(family, ()))
-    yield _by_rule(rules, spoken, status, sign="words", confidence=max(confidence, Confidence.TEXT))
     verdict = profile.statuses.get(row) or profile.statuses.get(family)
+    yield _by_words(rules, spoken, status, usual=verdict, confidence=confidence)
     if verdict is None and facts.status < 300:
         verdict = _without_error(facts)
     yield _Finding(verdict or Verdict(_K.UNKNOWN), f"{confidence.name.lower()}:{row}", confidence)
@@ -241,13 +254,22 @@ def _without_error(facts: Facts) -> Verdict | None:
     return None
 
 
-def _by_rule(
-    rules: tuple[Rule, ...], spoken: str, status: str, *, sign: str, confidence: Confidence = Confidence.TEXT
-) -> _Finding | None:
+def _by_rule(rules: tuple[Rule, ...], spoken: str, status: str, *, sign: str) -> _Finding | None:
     rule = next((rule for rule in rules if rule.matches(spoken, status)), None)
     if rule is None:
         return None
-    return _Finding(rule.verdict, f"{sign}:{rule.name}", confidence)
+    return _Finding(rule.verdict, f"{sign}:{rule.name}", Confidence.TEXT)
+
+
+def _by_words(
+    rules: tuple[Rule, ...], spoken: str, status: str, *, usual: Verdict | None, confidence: Confidence
+) -> _Finding | None:
+    """Find the rule of a row that holds. It is as sure as words are, except of a class that the row's type
+    gives as well; that something is final, no type says."""
+    finding = _by_rule(rules, spoken, status, sign="words")
+    if finding is None or usual is None or finding.verdict.terminal or finding.verdict.kind is not usual.kind:
+        return finding
+    return finding._replace(confidence=max(confidence, Confidence.TEXT))
 
 
 def _by_code(codes: Mapping[str, Verdict], facts: Facts, sign: str) -> _Finding | None:

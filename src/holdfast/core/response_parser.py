@@ -28,6 +28,7 @@ _CODING = frozenset(
     """.split()
 )
 _STATUS = frozenset({"code", "status", "status_code", "statuscode", "http_code", "error_code"})
+_DIMENSIONS = frozenset({"quotadimensions", "metadata"})
 _URL = re.compile(r"https?://\S+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[\W_]+")
@@ -39,7 +40,10 @@ _BRACKETED = re.compile(r"[\[(](\d{4,5})[\])]")
 _OWN_ERROR = re.compile(r"\blitellm\.(\w+):")
 _RELAYED = re.compile(
     r"(?is)\blitellm\.\w+: .{0,200}?(?:Exception|Error)\b[\w :]{0,60} - "
-    r"|^\w{1,40}Error: \w{1,40}Exception - |\berror from provider ?\("
+    r"|^[\w*.]{1,40}Error: \w{1,40}Exception - "
+    r"|\berror from (?:upstream )?provider ?(?:\([^)]{0,80}\))?:? *(?:upstream request failed: *(?=\S))?"
+    r"|^upstream (?:request failed: *(?=\S)|error: *(?=\d{3}\b))"
+    r"|^\[[\w.-]{1,80}/[\w./:@-]{1,100}\] (?:\[\d{3}\]:? )?"
     r"|^(?=.{0,2000}No fallback model group found)"
 )
 _POSTSCRIPT = re.compile(
@@ -68,7 +72,8 @@ def token(code: str) -> str:
 class Facts:
     """The content of one answer. `status` is the body's own (`inner`) where HTTP says 200; `tokens` are its
     codes and types in the order of their appearance; `texts` are its sentences; `fields` are its other values
-    by lower-case name; `headers` include those that the body quotes. `message` and `words` join the texts."""
+    by lower-case name; `headers` include those that the body quotes. `message` and `words` join the texts.
+    `of_a_model`: the dimensions of the limit that it reports name a model."""
 
     status: int
     headers: dict[str, str]
@@ -80,6 +85,7 @@ class Facts:
     stream: bool = False
     ended: bool = False
     relayed: bool = False
+    of_a_model: bool = False
     empty: bool = False
     message: str = ""
     words: str = ""
@@ -179,6 +185,8 @@ def _take(key: str, value: Any, facts: Facts, queue: list[tuple[bool, Any]]) -> 
         for header, content in value.items():
             facts.headers.setdefault(header.lower(), str(content))
     elif isinstance(value, dict | list):
+        if name in _DIMENSIONS and "model" in value:
+            facts.of_a_model = True
         if name.endswith("exception"):  # Bedrock: the only key of an event is the exception's name
             facts.tokens.append(token(key))
         queue.append((name in _SPEAKING, value))
@@ -201,7 +209,7 @@ def _code(name: str, value: str, facts: Facts) -> None:
     elif name in _STATUS and len(value) == 3 and value.isdecimal():
         if not facts.inner and 400 <= int(value) <= 599:
             facts.inner = int(value)
-    elif 0 < len(value) <= 120:
+    elif 0 < len(value) <= 120 and (name, value) != ("type", "error"):
         facts.tokens.append(token(value))
 
 

@@ -31,6 +31,7 @@ _HINTS = """
 """The headers (with hyphens) and body fields that say when to come back, the most exact first."""
 _BUCKET_RESET = re.compile(r"(?!.*unified)(?:x-ratelimit-reset-|anthropic-ratelimit-.*reset)")
 _SUBSCRIPTION = "anthropic-ratelimit-unified"
+_MODEL_WINDOW = re.compile(r"(?:hour|day|week|month|\d[hdw])_(?!overage)[a-z]")
 
 
 def hint_seconds(
@@ -67,6 +68,21 @@ def unified_reset(headers: Mapping[str, str], now: float) -> float | None:
         if span is not None and span < math.inf:
             opens = max(opens, span)
     return min(opens, LONGEST_HINT)
+
+
+def of_one_model(facts: Facts) -> bool:
+    """Return whether the limit that an answer reports is one model's, as its fields say: the dimensions or
+    the name of a quota, or the window that a subscription's headers claim (`seven_day_opus`)."""
+    claim = facts.headers.get(f"{_SUBSCRIPTION}-representative-claim") or facts.fields.get("claim")
+    rejected = [
+        name
+        for name, value in facts.headers.items()
+        if value == "rejected" and name.startswith(_SUBSCRIPTION) and "overage" not in name
+    ]
+    windows = [str(claim)] if claim else [name for name in rejected if name != f"{_SUBSCRIPTION}-status"]
+    if windows and all(map(_MODEL_WINDOW.search, windows)):
+        return True
+    return facts.of_a_model or any("per_model" in code or "per_base_model" in code for code in facts.tokens)
 
 
 def _hints(facts: Facts, now: float, utc_offset: float | None) -> Iterator[tuple[float | None, str]]:

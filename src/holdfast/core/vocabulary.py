@@ -39,7 +39,10 @@ class Rule:
         if self.statuses and not status.startswith(self.statuses):
             return False
         occurs = words.__contains__
-        return all(any(map(occurs, alternatives)) is wanted for wanted, alternatives in self.parts)
+        for wanted, alternatives in self.parts:  # noqa: SIM110 - a tenth of the cost of a fault
+            if any(map(occurs, alternatives)) is not wanted:
+                return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)

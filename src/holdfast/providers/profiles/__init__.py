@@ -6,11 +6,13 @@ explains the syntax."""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from functools import lru_cache
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from ...core.response_parser import token, words
 from ...core.vocabulary import Profile, Rule, Verdict
 
 _LONGEST_SIGN = 40
+_ALTERNATIVE = re.compile(r"(?:\{[^{}]*\}|[^|{}])+")
+_GROUP = re.compile(r"\{([^{}]*)\}")
 _ORIGINS = {origin.value: origin for origin in Origin}
 _SCOPES = {scope.value: scope for scope in Scope}
 
@@ -213,8 +217,16 @@ def _rule(text: str, outcome: Verdict, name: str = "") -> Rule:
             statuses = tuple(status.strip() for status in part[1:].split("|"))
             continue
         wanted = not part.startswith("!")
-        parts.append((wanted, tuple(map(_phrase, part.removeprefix("!").split("|")))))
+        alternatives = _ALTERNATIVE.findall(part.removeprefix("!")) or [""]
+        parts.append((wanted, tuple(phrase for text in alternatives for phrase in _phrases(text))))
     return Rule(name or text[:_LONGEST_SIGN], outcome, tuple(parts), statuses)
+
+
+def _phrases(text: str) -> Iterator[str]:
+    """Give the phrases that an alternative stands for: `{a|b} c` for `a c` and `b c`."""
+    pieces = _GROUP.split(text)  # every second one is a group
+    for chosen in product(*(piece.split("|") if odd % 2 else [piece] for odd, piece in enumerate(pieces))):
+        yield _phrase("".join(chosen))
 
 
 def _phrase(text: str) -> str:
