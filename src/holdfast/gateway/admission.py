@@ -12,11 +12,13 @@ from ..store.base import Token
 from ..wire.error_bodies import ClientError, refusal
 from ..wire.response_head import header_lines
 from .header_rules import withhold_credentials
+from .http1.header_actions import UPGRADE
 from .http1.ports import LocalAnswer
 from .http1.request_head import Head, host_of
 from .ports import Tokens
 from .routing import HttpRoute, HttpRoutes, session_for
 
+_NO_WEBSOCKET = {"upgrade": "HTTP/1.1", "connection": "Upgrade"}
 _MOST_REMEMBERED = 1024
 _LONGEST_REMEMBERED = 300
 
@@ -110,7 +112,7 @@ class AdmissionControl:
             return None
         withhold_credentials(head)
         if head.method != b"POST":
-            return refusal("method_not_allowed", path=route.path, allow="POST", headers={"allow": "POST"})
+            return _wrong_method(head, route)
         chosen = session_for(token, route, head.once, self.session_of(token))
         if isinstance(chosen, ClientError):
             return chosen
@@ -131,6 +133,14 @@ class AdmissionControl:
         if ":" in host:
             return host in self._hosts or is_loopback(f"[{host}]")
         return host in self._hosts or is_loopback(host)
+
+
+def _wrong_method(head: Head, route: HttpRoute) -> ClientError:
+    """Return the refusal of a request to a data route that is no POST. Codex asks for a WebSocket first, and
+    goes on over HTTP after 426 alone."""
+    if b"websocket" in head.once.get(UPGRADE, b"").lower():
+        return refusal("upgrade_required", path=route.path, headers=_NO_WEBSOCKET)
+    return refusal("method_not_allowed", path=route.path, allow="POST", headers={"allow": "POST"})
 
 
 def local_answer(error: ClientError, dialect: Dialect) -> LocalAnswer:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from ..core.identity import Connection
 from ..core.secret import Secret
 from ..wire.client_headers import readable_codings
-from ..wire.request_body import RequestInfo, inspect_body
+from ..wire.error_bodies import ClientError
+from ..wire.request_body import RequestInfo, inspect_body, is_plain
+from ..wire.request_coding import readable_body
 from ..wire.request_head import OutboundRequest, PreparedHead
 from .header_rules import forwarded
+from .http1.header_actions import ENCODED
 from .http1.request_head import Head
 from .routing import HttpRoute
 
@@ -16,14 +19,16 @@ class ClientRequest:
     """A client's request as the conversation takes it (`wire.conversation.ConversationRequest`).
 
     `route` is the name of its data route; `retries` is the number of earlier tries that its client reports.
+    `readable`: its body is a JSON object; until then `make_readable` has to be called.
     """
 
-    __slots__ = ("_head", "body", "dialect", "info", "inspected", "path", "retries", "route")
+    __slots__ = ("_head", "body", "dialect", "info", "inspected", "path", "readable", "retries", "route")
 
     inspected: bool
 
     def __init__(self, head: Head, route: HttpRoute, body: bytes) -> None:
-        self.info: RequestInfo = inspect_body(body)
+        self.readable = is_plain(body) and ENCODED not in head.once
+        self.info: RequestInfo = inspect_body(body) if self.readable else RequestInfo()
         self.body: bytes | None = body
         self.dialect, self.inspected = route.dialect, True
         self.path, self.route = route.path, route.name
@@ -31,6 +36,15 @@ class ClientRequest:
         if head.query:
             self.path = f"{route.path}?{head.query.decode('ascii')}"
         self._head = head
+
+    def make_readable(self, most: int) -> ClientError | None:
+        """Decode the body, up to `most` bytes. Return the refusal of one that cannot be read. May take a
+        while."""
+        body = readable_body(self.body or b"", self._head.once.get(ENCODED, b""), most)
+        if isinstance(body, ClientError):
+            return body
+        self.body, self.info, self.readable = body, inspect_body(body), True
+        return None
 
     def outbound(self, connection: Connection, secret: Secret | None) -> OutboundRequest:
         """Return the request as it leaves for `connection`.

@@ -44,6 +44,8 @@ _REQUEST: Final = {
     b"x-api-key": actions.API_KEY,
     b"holdfast-session": actions.SESSION,
     **{name.encode("ascii"): actions.HARNESS for name in SESSION_HEADERS},
+    b"content-encoding": actions.ENCODED,
+    b"upgrade": actions.UPGRADE,
     b"accept-encoding": actions.ACCEPTS,
     b"x-stainless-retry-count": actions.RETRIES,
 }

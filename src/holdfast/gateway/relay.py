@@ -16,9 +16,8 @@ from ..core.identity import Pin
 from ..engine.request import RequestRun
 from ..engine.sessions import begin_or_refuse
 from ..wire.conversation import Conversation, run_conversation
-from ..wire.error_bodies import from_error, refusal
+from ..wire.error_bodies import ClientError, from_error, refusal
 from ..wire.operations import Close, Perform, Read, Wait, Whole
-from ..wire.request_body import is_plain
 from ..wire.request_head import OutboundRequest
 from .admission import local_answer
 from .client_answer import ClientAnswer
@@ -54,8 +53,9 @@ class Relay(ClientAnswer):
         """Start the request. A session that does not exist yet is created first, in a thread."""
         request, gateway = self.request, self._gateway
         body, model = request.body or b"", request.info.model
-        if not is_plain(body):
-            self._refuse(refusal("unreadable_body"))
+        if not request.readable:
+            reading = gateway.in_thread(partial(request.make_readable, gateway.bounds.body_bytes))
+            reading.add_done_callback(self._ready)
             return
         try:
             request_run = gateway.engine.start_request(
@@ -68,7 +68,7 @@ class Relay(ClientAnswer):
             )
         except ConnectionLost as lost:
             step = partial(begin_or_refuse, gateway.engine, lost, self.session, model)
-            gateway.in_thread(step).add_done_callback(self._created)
+            gateway.in_thread(step).add_done_callback(self._ready)
             return
         except HoldfastError as error:
             self._refuse(from_error(error))
@@ -191,17 +191,19 @@ class Relay(ClientAnswer):
         facts = {"chosen": str(strict), "requested": str(requested), "candidates": [str(strict)]}
         self._refuse(refusal("pin_mismatch", facts=facts, chosen=strict, requested=requested))
 
-    def _created(self, creation: asyncio.Future[None]) -> None:
-        """Start once more, since the session exists now."""
-        if self.over or creation.cancelled():
+    def _ready(self, done: asyncio.Future[Any]) -> None:
+        """Start once more, since the body can be read or the session exists now."""
+        if self.over or done.cancelled():
             return
-        error = creation.exception()
-        if error is None:
+        refused = done.exception() or done.result()
+        if refused is None:
             self.start()
-        elif isinstance(error, HoldfastError):
-            self._refuse(from_error(error))
+        elif isinstance(refused, ClientError):
+            self._refuse(refused)
+        elif isinstance(refused, HoldfastError):
+            self._refuse(from_error(refused))
         else:
-            self._fail_inside(error)
+            self._fail_inside(refused)
 
     def _advance(self, result: Any, error: Exception | None = None) -> None:
         """Let the conversation go on with a result or an error, as far as it can without waiting."""
@@ -243,9 +245,7 @@ class Relay(ClientAnswer):
 
     def _next_piece(self) -> bytes | None:
         """Return the next received piece of the body, None at its end."""
-        if self._pieces:
-            return self._pieces.pop(0)
-        return None
+        return self._pieces.pop(0) if self._pieces else None
 
     def _wait(self, op: Wait) -> None:
         self._timer = self._gateway.loop.call_later(op.seconds, self._advance, None)

@@ -63,8 +63,8 @@ class HttpRoutes(dict[bytes, HttpRoute]):
 def _route_of(path: str, session: str | None) -> HttpRoute:
     """Return the route of a path that follows the session."""
     name = path
-    if path.startswith("/v1/"):
-        name = path.removeprefix("/v1")
+    while name.startswith("/v1/"):  # a base URL with the version, under an SDK that adds it
+        name = name.removeprefix("/v1")
     name = name.strip("/")
     dialect = DATA.get(name)
     if dialect is not None:

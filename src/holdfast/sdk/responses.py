@@ -7,7 +7,7 @@ gateway's.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,11 +17,12 @@ from ..core.secret import Secret
 from ..engine.candidates import completed
 from ..wire.client_headers import filter_headers
 from ..wire.conversation import Bounds, ConversationResult, GoodAnswer, SendFailed, run_conversation
-from ..wire.error_bodies import ClientError, from_error, refusal
+from ..wire.error_bodies import ClientError, from_error
 from ..wire.header_policy import query_without_credentials
 from ..wire.operations import Op, Perform
 from ..wire.ports import Open, RawHeaders, RequestRun, Timeout
 from ..wire.request_body import inspect_body, is_plain
+from ..wire.request_coding import readable_body
 from ..wire.request_head import build_request, dialect_of
 from ..wire.response_head import answer_headers, beside_error, examined_name, fault_headers, mask_key
 from ..wire.response_stream import ResponseStream
@@ -81,6 +82,22 @@ class SdkRequest:
         self.info = inspect_body(body)
         self.timeout: Timeout = dict(request.extensions.get("timeout") or {})
 
+    @property
+    def readable(self) -> bool:
+        """True where the body of a request to a model is a JSON object; else `make_readable` is called
+        first."""
+        if not self.inspected or not self.body:
+            return True
+        return not self.headers.coding and is_plain(self.body)
+
+    def make_readable(self) -> ClientError | None:
+        """Decode the body. Return the refusal of one that cannot be read. May take long."""
+        body = readable_body(self.body or b"", self.headers.coding)
+        if isinstance(body, ClientError):
+            return body
+        self.body, self.info, self.headers = body, inspect_body(body), self.headers.decoded()
+        return None
+
     def outbound(self, connection: Connection, secret: Secret | None) -> Open:
         """Return the request as it is sent to `connection`."""
         url, headers, body = build_request(
@@ -102,14 +119,17 @@ def serve(
     engine: Engine,
     session: str,
     request: SdkRequest,
-    model: str | None,
+    named: Callable[[str | None], str | None],
     bounds: Bounds,
 ) -> Generator[Op, Any, SdkResponse]:
-    """Carry one request for `model` to its end. Raises the module's exception when the connection broke and
-    recovery has ended."""
+    """Carry one request to its end; `named` returns the model for which it asks, given the name in its body.
+    Raises the module's exception when the connection broke and recovery has ended."""
+    if not request.readable:
+        refused = yield Perform(request.make_readable)
+        if refused is not None:
+            return _error_response(request.dialect, refused)
+    model = named(request.info.model)
     try:
-        if request.inspected and request.body and not is_plain(request.body):
-            return _error_response(request.dialect, refusal("unreadable_body"))
         request_run = engine.start_request(
             session,
             request.dialect,

@@ -92,13 +92,12 @@ class _Driver:
         return length.isdigit() and int(length) <= self._bounds.replay
 
     def _serve(self, request: RequestLike, body: bytes | None) -> SdkConversation:
-        read = SdkRequest(request, body)
         return serve(
             adapter=self.adapter,
             engine=self._engine,
             session=self._session,
-            request=read,
-            model=self._named(read.info.model),
+            request=SdkRequest(request, body),
+            named=self._named,
             bounds=self._bounds,
         )
 

@@ -24,6 +24,7 @@ class ClientHeaders(NamedTuple):
     versioned       an `anthropic-version` is among them
     optional        pass where the provider's `forward_headers` name them
     credentials     what the caller presented
+    coding          the content-encoding of the body, which is among `kept`
     """
 
     kept: RawHeaders
@@ -33,6 +34,12 @@ class ClientHeaders(NamedTuple):
     versioned: bool
     optional: RawHeaders
     credentials: tuple[bytes, ...]
+    coding: bytes = b""
+
+    def decoded(self) -> ClientHeaders:
+        """Return the headers for a body whose coding was taken off."""
+        kept = [pair for pair in self.kept if pair[0].lower() != b"content-encoding"]
+        return self._replace(kept=kept, coding=b"")
 
 
 class _HeaderRule(IntEnum):
@@ -46,6 +53,7 @@ class _HeaderRule(IntEnum):
     CREDENTIAL   is the caller's own, and does not leave
     RETRIES      is kept, and counts what the SDK repeated
     VERSION      is kept, and shows Anthropic's dialect
+    CODING       is kept, and says how the body is encoded
     """
 
     OPTIONAL = 1
@@ -56,6 +64,7 @@ class _HeaderRule(IntEnum):
     CREDENTIAL = 6
     RETRIES = 7
     VERSION = 8
+    CODING = 9
 
 
 _HEADER_RULES = {
@@ -68,9 +77,10 @@ _HEADER_RULES = {
     b"api-key": _HeaderRule.CREDENTIAL,
     b"x-stainless-retry-count": _HeaderRule.RETRIES,
     b"anthropic-version": _HeaderRule.VERSION,
+    b"content-encoding": _HeaderRule.CODING,
 }
 # As globals, since every header of every request is compared with them.
-_OPTIONAL, _DROPPED, _SIZE, _ACCEPTS, _CONNECTION, _CREDENTIAL, _RETRIES, _VERSION = _HeaderRule
+_OPTIONAL, _DROPPED, _SIZE, _ACCEPTS, _CONNECTION, _CREDENTIAL, _RETRIES, _VERSION, _CODING = _HeaderRule
 _BY_VERDICT = {
     Verdict.PASSES: None,
     Verdict.OPTIONAL: _HeaderRule.OPTIONAL,
@@ -85,7 +95,7 @@ def filter_headers(headers: RawHeaders) -> ClientHeaders:
     sizes: RawHeaders = []
     credentials: list[bytes] = []
     named: frozenset[bytes] = frozenset()
-    accepts, retries, versioned = None, 0, False
+    accepts, retries, versioned, coding = None, 0, False, b""
     for pair in headers:
         rule = _rule_of(pair[0])
         if rule is None:
@@ -105,6 +115,8 @@ def filter_headers(headers: RawHeaders) -> ClientHeaders:
         else:
             kept.append(pair)
             versioned = versioned or rule is _VERSION
+            if rule is _CODING:
+                coding += b"," + pair[1]
             if rule is _RETRIES and pair[1].isdigit() and len(pair[1]) < 4:
                 retries = int(pair[1])
     if named:
@@ -119,6 +131,7 @@ def filter_headers(headers: RawHeaders) -> ClientHeaders:
         versioned=versioned,
         optional=optional,
         credentials=tuple(credentials),
+        coding=coding,
     )
 
 

@@ -55,7 +55,9 @@ _TYPES: dict[int, tuple[str, str]] = {
     409: ("invalid_request_error", "invalid_request_error"),
     413: ("invalid_request_error", "request_too_large"),
     414: ("invalid_request_error", "request_too_large"),
+    415: ("invalid_request_error", "invalid_request_error"),
     417: ("invalid_request_error", "invalid_request_error"),
+    426: ("invalid_request_error", "invalid_request_error"),
     429: ("rate_limit_error", "rate_limit_error"),
     431: ("invalid_request_error", "request_too_large"),
     500: ("server_error", "api_error"),
@@ -161,6 +163,11 @@ _REFUSALS: tuple[Refusal, ...] = (
         "holdfast session list",
     ),
     Refusal(_kind("unknown_route", 404), "there is no {path} here; there is {routes}", _BASE_URLS),
+    Refusal(
+        _kind("upgrade_required", 426),
+        "there are no WebSockets here; {path} is answered over HTTP only",
+        advice="send the request as POST {path}",
+    ),
     Refusal(_kind("method_not_allowed", 405), "{path} allows only {allow}", _BASE_URLS),
     Refusal(
         _kind("request_timeout", 408), "the request did not arrive in time", advice="send the request again"
@@ -180,9 +187,15 @@ _REFUSALS: tuple[Refusal, ...] = (
     Refusal(_kind("head_too_large", 431), _READ, advice="send fewer or shorter headers"),
     Refusal(
         _kind("unreadable_body", 400),
-        "the request's body is not a JSON object in plain UTF-8, so its model cannot be read;"
+        "the request's body is not a JSON object in plain UTF-8 ({why}), so its model cannot be read;"
         " nothing was sent",
         advice="send the body as a JSON object, encoded as UTF-8",
+    ),
+    Refusal(
+        _kind("unsupported_coding", 415),
+        "the request's body has the content-encoding '{coding}', which cannot be decoded here;"
+        " nothing was sent",
+        advice="{advice}",
     ),
     Refusal(
         _kind("pin_mismatch", 409),

@@ -16,6 +16,7 @@ from .header_actions import (
     CODING,
     CONNECTION,
     DROPPED,
+    ENCODED,
     EXPECT,
     HARNESS,
     HOST,
@@ -23,6 +24,7 @@ from .header_actions import (
     LENGTH,
     OPTIONAL,
     ORIGIN,
+    UPGRADE,
 )
 
 _END = b"\r\n\r\n"
@@ -147,7 +149,7 @@ class Head:
     def _once_more(self, action: int, name: bytes, value: bytes) -> bytes:
         """Return the joined values of a repeated header. Raises MalformedMessage where it may not be
         repeated."""
-        if action != CONNECTION:
+        if action not in (CONNECTION, ENCODED, UPGRADE):
             raise MalformedMessage(f"the header {name.decode()} occurs twice")
         return self.once[action] + b"," + value
 
