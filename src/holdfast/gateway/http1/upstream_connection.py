@@ -14,7 +14,7 @@ from .limits import HttpLimits
 from .ports import ResponseSink
 from .response_head import ResponseHead
 
-_END = CRLF + CRLF
+_END, _BARE_END = CRLF + CRLF, b"\n\n"
 _LONGEST_HEAD = 256 * 1024
 
 
@@ -153,21 +153,11 @@ class UpstreamConnection(asyncio.Protocol):
     def _read_head(self, sink: ResponseSink, data: bytes) -> None:
         if self._held:
             data = self._held + data
-        while True:
-            end = data.find(_END)
-            if end < 0:
-                if len(data) > _LONGEST_HEAD:
-                    raise MalformedMessage("its head is too long")
-                self._held = data
-                return
-            head = ResponseHead(data[:end], self._pool.names)
-            if head.status >= 200:
-                break
-            if head.status == 101:
-                raise MalformedMessage("it changed the protocol")
-            data = data[end + len(_END) :]
+        read = self._final_head(data)
+        if read is None:
+            return
+        head, rest = read
         self._held, self._keep = b"", head.keep
-        rest = data[end + len(_END) :]
         if head.chunked:
             self._state, self._chunks = self._CHUNKED, Chunks()
         elif head.length is None:
@@ -180,6 +170,32 @@ class UpstreamConnection(asyncio.Protocol):
         sink.answered(head, [], ended=False)
         if rest and self._sink is sink:
             self._read_body(sink, rest)
+
+    def _final_head(self, data: bytes) -> tuple[ResponseHead, bytes] | None:
+        """Return the head that is no interim one, and the bytes behind it; None while it is incomplete."""
+        while True:
+            blank = _blank_line(data)
+            end = data.find(blank)
+            if end < 0:
+                self._hold(data)
+                return None
+            block = data[:end]
+            if blank is _BARE_END:
+                block = block.replace(b"\n", CRLF)
+            data = data[end + len(blank) :]
+            head = ResponseHead(block, self._pool.names)
+            if head.status >= 200:
+                return head, data
+            if head.status == 101:
+                raise MalformedMessage("it changed the protocol")
+
+    def _hold(self, data: bytes) -> None:
+        """Keep an incomplete head. Raises MalformedMessage where it cannot become a valid one."""
+        if len(data) > _LONGEST_HEAD:
+            raise MalformedMessage("its head is too long")
+        if _BARE_END in data:
+            raise MalformedMessage("its head mixes two kinds of line ends")
+        self._held = data
 
     def _hand_whole(self, sink: ResponseSink, head: ResponseHead, body: bytes, length: int) -> None:
         """Pass on an answer that is complete already.
@@ -230,3 +246,11 @@ class UpstreamConnection(asyncio.Protocol):
             self._pool.put(self)
         else:
             self.drop()
+
+
+def _blank_line(data: bytes) -> bytes:
+    """Return what ends a head that begins with `data`: some small servers end their lines with LF alone."""
+    at = data.find(b"\n")
+    if at > 0 and data[at - 1 : at] != b"\r":
+        return _BARE_END
+    return _END
