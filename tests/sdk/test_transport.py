@@ -11,9 +11,11 @@ import json
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import pytest
 
 from holdfast.core.errors import ConnectionLost
@@ -432,14 +434,87 @@ def test_a_stream_that_only_pings_is_passed_on_after_a_while(client_for: Any) ->
         assert next(response.iter_raw()).startswith(b": ping")
 
 
-def test_a_compressed_stream_passes_untouched(client_for: Any) -> None:
-    packed = gzip.compress(b'data: {"choices":[]}\n\n')
-    head = (
-        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n"
-        b"connection: close\r\n\r\n"
-    )
-    with raw_server(head + packed, close=True) as port:
-        assert streamed(client_for(FakeEngine(at(port)))) == packed
+WORD = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n'
+PACKED = {
+    "gzip": gzip.compress,
+    "x-gzip": lambda data: gzip.compress(data[:40]) + gzip.compress(data[40:]),
+    "deflate": zlib.compress,
+    " Deflate": lambda data: zlib.compress(data, wbits=-15),
+}
+
+
+@pytest.mark.parametrize("coding", PACKED)
+def test_a_compressed_stream_passes_untouched_and_is_watched(
+    coding: str, client_for: Any, module: Any
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: %b\r\n\r\n"
+    whole = PACKED[coding](WORD + b"data: [DONE]\n\n")
+    with raw_server(head % coding.encode() + whole, close=True) as port:
+        assert streamed(client_for(FakeEngine(at(port)))) == whole
+    cut = PACKED[coding](WORD)
+    with raw_server(head % coding.encode() + cut, close=True) as port:
+        engine = FakeEngine(at(port))
+        with pytest.raises(module.RemoteProtocolError, match="without its terminal event"):
+            streamed(client_for(engine))
+        assert engine.last.ended[0][0].kind is FaultClass.TRANSIENT
+
+
+def test_a_stream_in_a_coding_that_cannot_be_watched_is_refused_before_a_byte(
+    client_for: Any, module: Any
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: br\r\n\r\n"
+    with raw_server(head + b"\x8b\x03\x80", close=True) as port:
+        engine = FakeEngine(at(port))
+        with pytest.raises(module.RemoteProtocolError, match="content coding br, which cannot be watched"):
+            streamed(client_for(engine))
+    assert engine.last.answers[0].reply is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "whole"),
+    [
+        (b'{"choices":[{"message":{"content":"%b"}}]}', True),
+        (b'{"choices":[{"message":{"content":"%b"}', False),
+    ],
+)
+@pytest.mark.parametrize("coding", ["", "gzip"])
+def test_the_end_of_an_answer_too_large_to_be_held_is_watched(
+    body: bytes, whole: bool, coding: str, client_for: Any, module: Any
+) -> None:
+    body = body % (b"y\\n\\\\{" * 50_000)
+    lines = b"content-type: application/json\r\n"
+    if coding:
+        body, lines = gzip.compress(body, 0), lines + b"content-encoding: gzip\r\n"
+    head = b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\n\r\n" % (lines, len(body))
+    with raw_server(head + body, close=True) as port:
+        engine = FakeEngine(at(port))
+        client = client_for(engine, bounds=Bounds(whole=1_000))
+        if whole:
+            assert client.post("/chat/completions", json=CHAT).status_code == 200
+            assert engine.last.ended == [(None, "")]
+        else:
+            with pytest.raises(module.RemoteProtocolError, match="in the middle of its JSON"):
+                client.post("/chat/completions", json=CHAT)
+            assert engine.last.ended[0][0].kind is FaultClass.TRANSIENT
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_a_reset_after_the_terminal_event_costs_nothing(
+    dialect: Dialect, provider: ScriptedProvider, client_for: Any
+) -> None:
+    whole = reply_of(provider, dialect)
+    lines = b"content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n"
+    answer = b"HTTP/1.1 200 OK\r\n%b\r\n%x\r\n%b\r\n" % (lines, len(whole), whole)
+    with raw_server(answer, close=True) as port:
+        engine = FakeEngine(at(port, dialect))
+        assert streamed(client_for(engine), PATHS[dialect]) == whole
+    assert engine.last.ended[0][0] is None
+
+
+def reply_of(provider: ScriptedProvider, dialect: Dialect) -> bytes:
+    """What a provider of this dialect streams."""
+    with httpx2.Client() as client:
+        return client.post(provider.url + PATHS[dialect], json=CHAT | {"stream": True}).content
 
 
 # Request bodies, waiting, passthrough
@@ -711,11 +786,11 @@ class raw_server:  # noqa: N801 - reads as a verb in a with statement
         type(self).closed.put(True)
 
 
-def at(port: int) -> Connection:
+def at(port: int, dialect: Dialect = Dialect.OPENAI_CHAT) -> Connection:
     """A connection without key to a port of this machine."""
     return Connection(
-        Provider(ProviderName("raw"), (Endpoint(f"http://127.0.0.1:{port}/v1", auth=Auth.NONE),)),
-        Dialect.OPENAI_CHAT,
+        Provider(ProviderName("raw"), (Endpoint(f"http://127.0.0.1:{port}/v1", dialect, Auth.NONE),)),
+        dialect,
         None,
         "m",
     )

@@ -125,6 +125,76 @@ def test_what_a_model_writes_is_never_taken_for_a_sign(dialect: Dialect, text: s
     assert watch.usage == {}
 
 
+SPACES = st.sampled_from([b"", b" ", b"  ", b"\t", b"\r\ndata: ", b"\ndata:  "])
+TERMINALS = {
+    CHAT: b'{"choices":[{"index":0,"delta":{}%b,%b"finish_reason"%b:%b"stop"}]}',
+    RESPONSES: b'{"response":{}%b,%b"type"%b:%b"response.completed"}',
+    MESSAGES: b'{"index":0%b,%b"type"%b:%b"message_stop"}',
+}
+FIRST = {CHAT: WORD, RESPONSES: named("response.output_text.delta", delta="hi"), MESSAGES: DELTA}
+
+
+@given(st.sampled_from(list(Dialect)), st.tuples(SPACES, SPACES, SPACES, SPACES), st.integers(1, 300))
+def test_white_space_in_its_json_hides_no_terminal_event(
+    dialect: Dialect, spaces: tuple[bytes, ...], step: int
+) -> None:
+    event = b"data: " + TERMINALS[dialect] % spaces + b"\n\n"
+    parts = (event[at : at + step] for at in range(0, len(event), step))
+    assert watched(dialect, FIRST[dialect], *parts).ended
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+@pytest.mark.parametrize("step", [7, 100, 999])
+def test_a_terminal_event_that_is_too_long_to_be_parsed_ends_its_stream(
+    dialect: Dialect, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "EVENT_LIMIT", 1000)
+    text = b',"text":"' + b'\\"}]{[ ' * 500 + b'"'
+    event = b"event: x\ndata: " + TERMINALS[dialect] % (text, b"", b"", b" ") + b"\n\n"
+    parts = [event[at : at + step] for at in range(0, len(event), step)]
+    watch = watched(dialect, FIRST[dialect], *parts)
+    assert (watch.ended, watch.whole) == (True, True)
+    half = event.removesuffix(b"}\n\n")
+    parts = [half[at : at + step] for at in range(0, len(half), step)]
+    assert not watched(dialect, FIRST[dialect], *parts, close=True).ended
+
+
+@pytest.mark.parametrize(
+    ("streams", "ended"),
+    [
+        ([chunk({"content": "a"}, "stop"), chunk({"content": "b"})], False),
+        ([END, WORD, END], True),
+        ([END, chunk({"content": ""}), chunk(choices=[])], True),
+        ([END, DONE], True),
+    ],
+)
+def test_an_answer_ends_with_the_last_of_its_choices(streams: list[bytes], ended: bool) -> None:
+    assert watched(CHAT, WORD, *streams).ended is ended
+
+
+def test_an_event_of_which_only_the_name_says_the_end_is_the_end() -> None:
+    assert watched(MESSAGES, DELTA, b"event: message_stop\ndata: {}\n\n").ended
+
+
+@pytest.mark.parametrize(
+    ("dialect", "event"),
+    [
+        (CHAT, chunk({"content": "word"})),
+        (CHAT, b'data: {"usage":null,"choices":[{"delta":{"content":"a"},"finish_reason" : null}]}\n\n'),
+        (RESPONSES, named("response.output_text.delta", delta="word")),
+        (MESSAGES, DELTA),
+    ],
+)
+def test_an_event_of_output_is_not_parsed(
+    dialect: Dialect, event: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = watched(dialect, FIRST[dialect])
+    monkeypatch.setattr(json, "loads", None)
+    watch.feed(event)
+    watch.feed(event[:20])
+    watch.feed(event[20:])
+
+
 @pytest.mark.parametrize(
     ("dialect", "stream", "model", "usage"),
     [
@@ -200,6 +270,15 @@ def test_the_last_event_counts_without_its_blank_line() -> None:
     assert not watch.whole
     watch.close()
     assert watch.ended
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+@pytest.mark.parametrize("last", ["response.completed", "message_stop", "error", "response.failed"])
+def test_half_an_event_at_the_end_says_nothing(dialect: Dialect, last: str) -> None:
+    event = named(last, response={"error": {"message": "no"}}, error={"message": "no"})
+    for cut in range(len(event) - 3):
+        watch = watched(dialect, FIRST[dialect], event[:cut], close=True)
+        assert (watch.ended, watch.error) == (False, None), event[:cut]
 
 
 def test_between_events_another_may_be_appended() -> None:

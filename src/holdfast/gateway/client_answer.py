@@ -29,12 +29,13 @@ class ClientAnswer:
 
     `began` is the time when the request came, `_quiet` the time when the provider last sent anything, in
     seconds of the loop's clock. `_pieces` are pieces of the provider's answer that are not passed on yet;
-    `_ended` is true once its last one came. `_comments` counts the comments that were sent while the client
-    waited for its stream.
+    `_ended` is true once its last one came. `_comments` counts the comments that were sent, the last one
+    at `_commented`.
     """
 
     __slots__ = (
         "_client",
+        "_commented",
         "_comments",
         "_ended",
         "_gateway",
@@ -71,7 +72,7 @@ class ClientAnswer:
         self._pieces: list[bytes] = []
         self._ended = False
         self._comments = 0
-        self.began = self._quiet = gateway.loop.time()
+        self.began = self._quiet = self._commented = gateway.loop.time()
         self.status = self.size = self.chunks = 0
         self.seconds, self.code = 0.0, ""
         self.streamed = self.client_left = self.over = False
@@ -119,7 +120,7 @@ class ClientAnswer:
         head: Any = good.head
         lines = passing(head, self.outcome, good.secret) + header_lines(request_run.headers())
         if good.stream is not None:
-            self._client.begin(head.status, lines, head.length)
+            self._client.begin(head.status, lines)
             self._pass_on_stream(good, good.stream)
             return
         body = good.chunks[0]
@@ -154,26 +155,16 @@ class ClientAnswer:
         if self._ended:
             self._end_stream(stream)
 
-    def _end_stream(self, stream: ResponseStream) -> None:
-        """End the answer, or cut the connection where the provider's stream broke off."""
+    def _end_stream(self, stream: ResponseStream, error: Exception | None = None) -> None:
+        """End the answer, since the provider closed its body or the connection broke by `error`. One that was
+        cut short ends with an error event, or its connection is cut."""
         try:
-            last = stream.finish()
+            last = stream.finish(error)
         except UpstreamError:
             self._client.cut()
         else:
-            if last:
-                self._client.send(last)
-            self._client.end()
-        self._finish(self.status, self.size)
-
-    def _break_off(self, stream: ResponseStream, error: Exception) -> None:
-        """End a stream whose connection broke: with an error event where our own framing allows one."""
-        last = stream.error_event(error)
-        if last and not self._client.sized:
             self._client.send(last)
             self._client.end()
-        else:
-            self._client.cut()
         self._finish(self.status, self.size)
 
     def _refuse(self, error: ClientError, theirs: Sequence[bytes] = ()) -> None:
@@ -203,18 +194,25 @@ class ClientAnswer:
         self._client.finished()
         self._gateway.metrics.finished(self)
 
-    def _comment(self, waited: float) -> None:
-        """Send a comment to a client that waits long for its stream. From then on its status is fixed.
+    def _comment(self, now: float) -> None:
+        """Send a comment to a client whose stream has been silent for long, so that nobody on the way takes
+        it for dead. Where none of it was sent yet, its status is fixed from then on.
 
-        `waited` is in seconds since the request came.
+        `now` is the loop's time in seconds.
         """
-        if self.over or self._stream is not None or not self.request.info.streams:
+        if self.over or not self.request.info.streams or self._client.paused:
             return
-        if waited <= self._gateway.bounds.comment * (self._comments + 1):
+        silent_since = self._commented
+        if self._stream is not None:
+            silent_since = max(silent_since, self._quiet)
+            if not self._stream.between_events:
+                return
+        if now - silent_since <= self._gateway.bounds.comment:
             return
-        if not self._comments:
+        if self._stream is None and not self._comments:
             names = {"holdfast-request-id": self.request_id, "holdfast-session": self.session}
             early = [f"{name}: {value}".encode() for name, value in names.items()]
-            self._client.begin(200, [*_SSE, *early], None)
+            self._client.begin(200, [*_SSE, *early])
         self._comments += 1
+        self._commented = now
         self._client.send(_COMMENT)

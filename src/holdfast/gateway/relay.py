@@ -133,7 +133,7 @@ class Relay(ClientAnswer):
         if self.over:
             return
         if self._stream is not None:
-            self._break_off(self._stream, error)
+            self._end_stream(self._stream, error)
         elif self._waiting in (OutboundRequest, Read, Whole):
             self._advance(None, error)
 
@@ -167,7 +167,7 @@ class Relay(ClientAnswer):
             return
         if self._waiting is Read:
             self._advance(b"")
-        self._comment(now - self.began)
+        self._comment(now)
 
     def client_closed(self) -> None:
         """Give up, since the client left: the provider's stream is closed at once, and no key is blamed."""

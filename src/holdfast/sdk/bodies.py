@@ -28,8 +28,10 @@ class SyncBody:
                 feed(chunk)
                 yield chunk
         except self.adapter.broken as error:
-            public = self.adapter.public(error)
-            raise self._stream.with_explanation(public) from public.__cause__
+            public = self._stream.broken_by(self.adapter.public(error))
+            if public is not None:
+                raise public from public.__cause__
+            return
         last = self._stream.finish()
         if last:
             yield last
@@ -59,8 +61,10 @@ class AsyncBody:
                 feed(chunk)
                 yield chunk
         except self.adapter.broken as error:
-            public = self.adapter.public(error)
-            raise self._stream.with_explanation(public) from public.__cause__
+            public = self._stream.broken_by(self.adapter.public(error))
+            if public is not None:
+                raise public from public.__cause__
+            return
         last = self._stream.finish()
         if last:
             yield last

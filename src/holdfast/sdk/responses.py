@@ -24,7 +24,14 @@ from ..wire.ports import Open, RawHeaders, RequestRun, Timeout
 from ..wire.request_body import inspect_body, is_plain
 from ..wire.request_coding import readable_body
 from ..wire.request_head import build_request, dialect_of
-from ..wire.response_head import answer_headers, beside_error, examined_name, fault_headers, mask_key
+from ..wire.response_head import (
+    answer_headers,
+    beside_error,
+    examined_name,
+    fault_headers,
+    mask_key,
+    without_length,
+)
 from ..wire.response_stream import ResponseStream
 from .httpx_compat import HttpxAdapter, OpenedResponse, RequestLike
 
@@ -169,7 +176,7 @@ def _forward_headers(request_run: RequestRun) -> tuple[str, ...]:
 def _response(request_run: RequestRun, request: SdkRequest, result: ConversationResult) -> SdkResponse:
     """Return the response for a conversation's result. Raises the exception by which the connection broke."""
     if result.good is not None:
-        return _good_response(request_run, result.good)
+        return _good_response(request_run, request, result.good)
     bad = result.bad
     if bad is not None and bad.error is not None:
         bad.error.args = (f"{bad.error}\n{request_run.explanation()}",)
@@ -179,9 +186,11 @@ def _response(request_run: RequestRun, request: SdkRequest, result: Conversation
     return _refused_response(request_run, request, bad, bad.head)
 
 
-def _good_response(request_run: RequestRun, good: GoodAnswer) -> SdkResponse:
+def _good_response(request_run: RequestRun, request: SdkRequest, good: GoodAnswer) -> SdkResponse:
     head: Any = good.head
     theirs = mask_key(head.headers, good.secret)
+    if request.info.streams and good.stream is not None:
+        theirs = without_length(theirs)
     return SdkResponse(
         status=head.status,
         headers=answer_headers(theirs, request_run.headers(), _forward_headers(request_run)),

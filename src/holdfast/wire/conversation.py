@@ -20,12 +20,14 @@ from ..core.faults import Phase, Reply
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from ..core.steps import Answer, Outcome, Send
+from .decoding import DECODABLE, Feed, decoding, ignore
+from .json_end import JsonWatch
 from .operations import Close, Op, Perform, Read, Wait, Whole
 from .ports import ConnectionErrors, Engine, Open, RawHeaders, RequestRun
 from .request_body import RequestInfo, requested_model
 from .request_head import OutboundRequest
 from .response_head import Decoder, decoded, mask_key, reply_of, reply_of_error
-from .response_stream import ResponseStream
+from .response_stream import ResponseStream, Watch
 from .sse import StreamWatch
 from .usage import NO_USAGE, by_kind, usage_of
 
@@ -279,13 +281,15 @@ class _ConversationState:
     def _examine(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
         """Judge an answer with a good status. Return None when it is good; then `good` holds it."""
         if not self.request.inspected:
-            self._commit(connection, head, [], None)
+            self._commit(connection, head, [], watch=None)
             return None
         if not self._is_stream(head):
             return self._judge(connection, head, (yield Whole(self.bounds.whole)))
-        if head.coding:
-            self._commit(connection, head, [], None)
-            return None
+        if head.coding not in DECODABLE:
+            # Nobody asked for this coding, and a truncation in it could not be seen.
+            yield _CLOSE
+            coding = head.coding.decode("latin-1")
+            raise self.errors.cut(f"the stream came in the content coding {coding}, which cannot be watched")
         return (yield from self._peek(connection, head))
 
     def _is_stream(self, head: Head) -> bool:
@@ -299,7 +303,7 @@ class _ConversationState:
         """Judge a body; one that is too large passes. Return None when it is good."""
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         if len(body) > self.bounds.whole:
-            self._commit(connection, head, chunks, None)
+            self._commit_long(connection, head, body)
             return None
         text = body
         if head.coding:
@@ -316,6 +320,7 @@ class _ConversationState:
         """Hold a stream back until its output begins, so that recovery from an error before it is still
         possible. Return None when it is passed on."""
         watch, chunks, size = StreamWatch(self.request.dialect), [], 0
+        feed = decoding(watch.feed, head.coding)
         deadline = self.request_run.now() + self.bounds.peek_seconds
         while True:
             chunk: bytes | None = yield _READ
@@ -324,7 +329,7 @@ class _ConversationState:
             else:
                 chunks.append(chunk)
                 size += len(chunk)
-                watch.feed(chunk)
+                feed(chunk)
             if watch.started:
                 break
             if chunk is None or watch.error is not None:
@@ -335,11 +340,28 @@ class _ConversationState:
                 return self._refused(connection, head, body, Phase.PRE_OUTPUT)
             if size > self.bounds.peek or self.request_run.now() > deadline:
                 break
-        self._commit(connection, head, chunks, watch)
+        self._commit(connection, head, chunks, watch=watch, feed=feed)
         return None
 
+    def _commit_long(self, connection: Connection, head: Head, begun: bytes) -> None:
+        """Take an answer that is too large to be examined as good. Whether its JSON comes to its end is still
+        watched."""
+        if head.coding not in DECODABLE:
+            self._commit(connection, head, [begun], watch=None)
+            return
+        watch = JsonWatch()
+        feed = decoding(watch.feed, head.coding)
+        feed(begun)
+        self._commit(connection, head, [begun], watch=watch, feed=feed)
+
     def _commit(
-        self, connection: Connection, head: Head, chunks: list[bytes], watch: StreamWatch | None
+        self,
+        connection: Connection,
+        head: Head,
+        chunks: list[bytes],
+        *,
+        watch: Watch | None,
+        feed: Feed = ignore,
     ) -> None:
         """Take an answer as good. From here on nothing is replayed."""
         stream = ResponseStream(
@@ -348,7 +370,8 @@ class _ConversationState:
             request_run=self.request_run,
             connection=connection,
             watch=watch,
-            raises=self.bounds.raise_when_cut,
+            feed=feed,
+            raises=self.bounds.raise_when_cut or bool(head.coding) or not self.request.info.streams,
         )
         self.good = GoodAnswer(head, chunks, stream, secret=self.secret)
 

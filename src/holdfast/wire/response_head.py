@@ -122,6 +122,11 @@ def beside_error(
     return fault_headers(theirs, ours, forward_headers)
 
 
+def without_length(headers: RawHeaders) -> RawHeaders:
+    """Return a provider's headers without the length of its body, after which an error of ours may follow."""
+    return [pair for pair in headers if pair[0].lower() != b"content-length"]
+
+
 def mask_key(headers: RawHeaders, secret: Secret | None) -> RawHeaders:
     """Return a provider's headers with the key that was sent masked, should a value repeat it."""
     if secret is None or not secret.stands_in(b"\n".join([value for _, value in headers])):

@@ -3,25 +3,50 @@ how it ended is reported once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
 from ..core.classify import classify
 from ..core.faults import Fault, Phase, Reply
 from ..core.identity import Connection
+from .decoding import Feed
 from .error_bodies import ClientError, refusal
 from .ports import ConnectionErrors, Engine, RequestRun
 from .response_head import BODY_LIMIT, reply_of_error
-from .sse import StreamWatch
 from .usage import NO_USAGE, by_kind
 
-"""Token counts where none were reported."""
+
+class Watch(Protocol):
+    """Watches an answer as it passes.
+
+    ended  the answer is whole
+    whole  what came so far is whole events, so that another may follow
+    error  the provider's own error in it
+    cut    what happened to an answer that ends although it is not whole
+    model, usage  as far as the provider has named them
+    """
+
+    cut: str
+    error: bytes | None
+    model: str
+
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def whole(self) -> bool: ...
+    @property
+    def usage(self) -> Mapping[str, int]: ...
+
+    def close(self) -> None:
+        """Take note that no more bytes come."""
+        ...
 
 
 class ResponseStream:
     """Watches the rest of an answer as it is passed on, unchanged, and reports once how it ended.
 
-    `feed` takes every chunk. `watch` is None for what is not a stream of events. With `raises`, a stream
-    without its terminal event raises; otherwise it ends with an error event.
+    `feed` takes every chunk; it feeds `watch`, which is None for an answer that cannot be watched. An answer
+    that is cut short gets an error event at its end, or raises: with `raises`, and where no event may follow.
     """
 
     __slots__ = (
@@ -43,7 +68,8 @@ class ResponseStream:
         engine: Engine,
         request_run: RequestRun,
         connection: Connection,
-        watch: StreamWatch | None,
+        watch: Watch | None,
+        feed: Feed,
         raises: bool,
     ) -> None:
         self._errors = errors
@@ -54,9 +80,7 @@ class ResponseStream:
         self._raises = raises
         self._reported = False
         self.fault: Fault | None = None
-        self.feed: Callable[[bytes], object] = _unwatched
-        if watch is not None:
-            self.feed = watch.feed
+        self.feed = feed
 
     @property
     def usage(self) -> Mapping[str, int]:
@@ -72,48 +96,57 @@ class ResponseStream:
             return ""
         return self._watch.model
 
-    def finish(self) -> bytes:
-        """End the stream, since the provider closed the body. Return what is still to be passed on: an error
-        event if the stream was cut, else nothing.
+    @property
+    def between_events(self) -> bool:
+        """Return whether an event or a comment of ours may follow what was passed on so far."""
+        return self._watch is not None and self._watch.whole and not self._raises
 
-        Raises the library's RemoteProtocolError instead where `raises` is set, or where half an event was
-        passed on.
+    def finish(self, error: Exception | None = None) -> bytes:
+        """End the answer, since the provider closed its body or the connection broke by `error`. Return what
+        is still to be passed on: an error event if the answer was cut, else nothing.
+
+        Raises the library's RemoteProtocolError instead where no event may follow.
         """
-        watch = self._watch
-        if watch is None:
-            self.end_without_fault()
+        may_follow, cut = self.between_events, self._cut(error)
+        if cut is None:
             return b""
-        whole = watch.whole
-        watch.close()
-        if watch.error is not None:
-            self._report(self._reply(watch.error[:BODY_LIMIT]))
-            return b""
-        if watch.ended:
-            self.end_without_fault()
-            return b""
-        self._report(self._reply(b""))
-        error = self._truncated("stream ended without its terminal event")
-        if self._raises or not whole:
-            raise self._errors.cut(error.message)
-        return error.event(self._connection.dialect)
+        if not may_follow:
+            raise self._errors.cut(cut.message)
+        return cut.event(self._connection.dialect)
 
-    def with_explanation(self, error: Exception) -> Exception:
-        """Report that the connection broke. Return `error` with its consequence as its message."""
-        error.args = (self._broken(error).message,)
+    def broken_by(self, error: Exception) -> Exception | None:
+        """End the answer, since the connection broke by `error`. Return `error` with its consequence as its
+        message; None where the answer was whole already."""
+        cut = self._cut(error)
+        if cut is None:
+            return None
+        error.args = (cut.message,)
         return error
-
-    def error_event(self, error: Exception) -> bytes:
-        """Report that the connection broke. Return what is still to be passed on: an error event; nothing
-        after half an event."""
-        whole = self._watch is not None and self._watch.whole
-        client_error = self._broken(error)
-        if not whole:
-            return b""
-        return client_error.event(self._connection.dialect)
 
     def end_without_fault(self) -> None:
         """Report an end without a fault: all was passed on, or the caller wants no more."""
         self._report(None)
+
+    def _cut(self, error: Exception | None) -> ClientError | None:
+        """Report how the answer ended. Return the caller's error for one that was cut short; None for one
+        that is whole, however its connection ended, and for one that ended with the provider's own error."""
+        watch = self._watch
+        if watch is None:
+            if error is None:
+                self.end_without_fault()
+                return None
+            return self._broken(error)
+        watch.close()
+        if watch.error is not None:
+            self._report(self._reply(watch.error[:BODY_LIMIT]))
+            return None
+        if watch.ended:
+            self.end_without_fault()
+            return None
+        if error is not None:
+            return self._broken(error)
+        self._report(self._reply(b""))
+        return self._truncated(watch.cut)
 
     def _broken(self, error: Exception) -> ClientError:
         self._report(reply_of_error(error, Phase.POST_OUTPUT, self._connection.endpoint.host))
@@ -137,7 +170,3 @@ class ResponseStream:
             profile = self._engine.profile(self._connection)
             self.fault = classify(reply, profile, now=self._request_run.now())
         self._request_run.stream_ended(self.fault, self.model, by_kind(self.usage))
-
-
-def _unwatched(chunk: bytes) -> None:
-    """Do nothing with a chunk: only streams of events are watched."""

@@ -5,63 +5,84 @@ event."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from ..core.identity import Dialect
+from .json_end import JsonEnd
 
 EVENT_LIMIT = 8 * 1024 * 1024
-"""Bytes: a longer event is passed on without being read."""
+"""Bytes: of a longer event only its end and its terminal sign are read."""
 
+_LONGEST_SIGN = 64
 _BOM = b"\xef\xbb\xbf"
 
-# Once output has begun, only an event with one of these marks is parsed. A quote inside a JSON string is
-# escaped, so a mark never matches what the model wrote.
-_MARKS: dict[Dialect, tuple[bytes, ...]] = {
-    Dialect.OPENAI_CHAT: (
-        b'"finish_reason":"',
-        b'"finish_reason": "',
-        b"[DONE]",
-        b'"error"',
-        b'"usage":{',
-        b'"usage": {',
-        b"event:",
+
+class Signs(NamedTuple):
+    """The signs of a dialect in a stream. Once output has begun, only an event with one of them is parsed.
+
+    marks     texts of which one is enough
+    search    looks for more of them; what a provider writes in every event, such as a reason that is null, is
+              no sign, and white space or a new line between name and value does not matter
+    terminal  the sign in an event that is too long to be parsed
+    """
+
+    marks: tuple[bytes, ...]
+    search: Callable[[bytes], object]
+    terminal: re.Pattern[bytes]
+
+
+# A quote inside a JSON string is escaped, so nothing with a quote matches what the model wrote.
+_SIGNS: dict[Dialect, Signs] = {
+    Dialect.OPENAI_CHAT: Signs(
+        marks=(b"[DONE]", b"event:"),
+        search=re.compile(rb'"(?:(?:finish_reason|usage)"(?:\s|data:)*:(?:\s|data:)*[^\sn]|error")').search,
+        terminal=re.compile(rb'"finish_reason"\s*:\s*"'),
     ),
-    Dialect.OPENAI_RESPONSES: (
-        b'"response.completed"',
-        b'"response.failed"',
-        b'"response.incomplete"',
-        b'"error"',
-        b"event: error",
+    Dialect.OPENAI_RESPONSES: Signs(
+        marks=(b'"error"', b"event: error"),
+        search=re.compile(rb"response\.(?:completed|failed|incomplete)").search,
+        terminal=re.compile(rb'"response\.(?:completed|failed|incomplete)"'),
     ),
-    Dialect.ANTHROPIC_MESSAGES: (b'"message_stop"', b'"message_delta"', b'"error"', b"event: error"),
+    Dialect.ANTHROPIC_MESSAGES: Signs(
+        marks=(b'"error"', b"event: error"),
+        search=re.compile(rb"message_(?:stop|delta)").search,
+        terminal=re.compile(rb'"message_stop"'),
+    ),
 }
 _PREAMBLE = frozenset(
     {"message_start", "ping", "response.created", "response.in_progress", "response.queued"}
 )
 _TERMINAL = frozenset({"message_stop", "response.completed", "response.failed", "response.incomplete"})
 _FAILED = frozenset({"error", "response.failed"})
+_NAMES = frozenset(name.encode() for name in _TERMINAL | _FAILED)
 
 
 class StreamWatch:
     """Watch over one stream. Feed it every chunk in order, then `close()`.
 
     started  output has begun: an event that is more than a preamble was seen
-    ended    the terminal event of the dialect was seen
+    ended    the terminal event of the dialect was seen, and no other choice of the answer goes on
     error    the data of the first error event
     model    the model that answers, as the provider names it; "" until it does
     usage    token counts under the provider's names
     """
 
+    cut = "stream ended without its terminal event"
+
     __slots__ = (
         "_after_cr",
         "_chat",
         "_data",
-        "_lost",
+        "_long",
         "_marks",
         "_name",
         "_parts",
+        "_search",
+        "_signs",
         "_size",
+        "_skims",
         "ended",
         "error",
         "model",
@@ -70,36 +91,43 @@ class StreamWatch:
     )
 
     def __init__(self, dialect: Dialect) -> None:
-        self.started = self.ended = False
+        self.started = self.ended = self._skims = False
         self.error: bytes | None = None
         self.model = ""
         self.usage: dict[str, int] = {}
-        self._chat, self._marks = dialect is Dialect.OPENAI_CHAT, _MARKS[dialect]
+        self._chat, self._signs = dialect is Dialect.OPENAI_CHAT, _SIGNS[dialect]
+        self._marks, self._search = self._signs.marks, self._signs.search
         self._parts: list[bytes] = []
         self._data: list[bytes] = []
         self._name, self._size = b"", 0
-        self._lost = self._after_cr = False
+        self._after_cr = False
+        self._long: _LongEvent | None = None
 
     @property
     def whole(self) -> bool:
         """Return whether everything fed so far is whole events, so that another may follow."""
-        return not (self._data or self._name or self._parts or self._lost)
+        return not (self._data or self._name or self._parts or self._long)
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes of the stream, wherever they were cut."""
-        # Most chunks are whole events of output without a mark, and pass here. This runs for every chunk, so
+        # Most chunks are whole events of output without a sign, and pass here. This runs for every chunk, so
         # `whole` is written out: the call would cost more than the test.
         if (
-            self.started
+            self._skims
             and chunk.endswith(b"\n\n")
-            and not (self._data or self._name or self._parts or self._lost)
+            and not (self._data or self._name or self._parts or self._long)
         ):
             for mark in self._marks:
                 if mark in chunk:
                     break
             else:
-                self._after_cr = False
-                return
+                if not self._search(chunk):
+                    self._after_cr = False
+                    return
+        self._read(chunk)
+
+    def _read(self, chunk: bytes) -> None:
+        """Take the lines of a chunk one by one."""
         if self._after_cr and chunk[:1] == b"\n":
             chunk = chunk[1:]
         if not chunk:
@@ -112,42 +140,55 @@ class StreamWatch:
             return
         rest = b"" if complete else lines.pop()
         if self._parts:
-            lines[0] = b"".join((*self._parts, lines[0]))
+            if self._long is not None:
+                self._long.feed(lines.pop(0))
+            else:
+                lines[0] = b"".join((*self._parts, lines[0]))
             self._parts.clear()
         for line in lines:
             self._line(line)
+        self._skims = self.started and not self.ended
         if rest:
             self._hold(rest)
 
     def close(self) -> None:
-        """End the stream. An event that lacks only its blank line still counts."""
+        """End the stream. An event that lacks only its blank line still counts; half an event does not."""
         if self._parts:
             self._line(b"".join(self._parts))
             self._parts.clear()
+        if not _is_complete(b"\n".join(self._data)):
+            self._data.clear()
         self._line(b"")
 
     def _hold(self, part: bytes) -> None:
-        if self._too_long(part):
+        if self._is_long(part):
             self._parts = [b""]
         else:
             self._parts.append(part)
 
-    def _too_long(self, more: bytes) -> bool:
-        """Count the bytes of the unfinished event; past the limit, drop it. Return whether it was dropped."""
+    def _is_long(self, more: bytes) -> bool:
+        """Count the bytes of the unfinished event; past the limit, hold it no longer. Return whether it is
+        past."""
         self._size += len(more)
-        if self._size > EVENT_LIMIT:
-            self._lost = True
+        if self._long is not None:
+            self._long.feed(more)
+        elif self._size > EVENT_LIMIT:
+            self._long = _LongEvent(self._signs.terminal)
+            for part in (*self._data, *self._parts, more):
+                self._long.feed(part)
             self._data.clear()
-        return self._lost
+        return self._long is not None
 
     def _line(self, line: bytes) -> None:
         if not line:
             if self._data:
                 self._event(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
                 self._data.clear()
-            self._name, self._size, self._lost = b"", 0, False
+            if self._long is not None and self._long.ends_stream:
+                self.started = self.ended = True
+            self._name, self._size, self._long = b"", 0, None
         elif line.startswith(b"data:"):
-            if not (self._data or self._lost) or not self._too_long(line):
+            if not (self._data or self._long) or not self._is_long(line):
                 self._data.append(line[5:])
         elif line.startswith(b"event:"):
             self._name = line[6:].strip()
@@ -155,7 +196,7 @@ class StreamWatch:
             self._line(line.removeprefix(_BOM))
 
     def _event(self, data: bytes) -> None:
-        if self.started and self._name != b"error" and not any(map(data.__contains__, self._marks)):
+        if self.started and not self.ended and self._name not in _NAMES and not self._has_sign(data):
             return
         data = data.strip()
         if data == b"[DONE]":
@@ -180,7 +221,11 @@ class StreamWatch:
         elif event and kind not in _PREAMBLE:
             self.started = True
 
+    def _has_sign(self, data: bytes) -> bool:
+        return any(map(data.__contains__, self._marks)) or bool(self._search(data))
+
     def _choices(self, choices: Any) -> None:
+        """Note where the output begins, and where a choice ends: the answer too, unless another goes on."""
         if not isinstance(choices, list):
             return
         for choice in choices:
@@ -189,7 +234,7 @@ class StreamWatch:
             if choice.get("finish_reason"):
                 self.started = self.ended = True
             elif choice.get("text") or _has_output(choice.get("delta") or choice.get("message")):
-                self.started = True
+                self.started, self.ended = True, False
 
     def _note(self, event: Mapping[str, Any]) -> None:
         """Keep model and usage, which are in the event itself or in the message or response in it."""
@@ -205,3 +250,33 @@ class StreamWatch:
 def _has_output(delta: Any) -> bool:
     """Return whether a delta of a choice holds more than a role."""
     return isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role")
+
+
+def _is_complete(data: bytes) -> bool:
+    """Return whether the data of a last event, which has no blank line, came to its end."""
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return data.strip() == b"[DONE]"
+    return True
+
+
+class _LongEvent:
+    """An event that is too long to be held: it passes by, and is searched for its dialect's terminal sign."""
+
+    __slots__ = ("_end", "_last", "_seen", "_terminal")
+
+    def __init__(self, terminal: re.Pattern[bytes]) -> None:
+        self._terminal, self._end = terminal, JsonEnd()
+        self._seen, self._last = False, b""
+
+    @property
+    def ends_stream(self) -> bool:
+        """Return whether the event is whole and says that the stream ends."""
+        return self._seen and self._end.whole
+
+    def feed(self, part: bytes) -> None:
+        """Take the next bytes of the event."""
+        self._end.feed(part)
+        self._seen = self._seen or self._terminal.search(self._last + part) is not None
+        self._last = (self._last + part)[-_LONGEST_SIGN:]

@@ -68,23 +68,19 @@ class RunningRequest(Protocol):
 class ClientConnection(Protocol):
     """A client's connection as a handler and its requests use it.
 
-    `paused`: the client reads more slowly than we write. `sized`: the answer under way has an announced
-    length.
+    `paused`: the client reads more slowly than we write.
     """
 
     running: RunningRequest | None
     paused: bool
-    sized: bool
 
     def answer(self, status: int, lines: list[bytes], body: bytes) -> None:
         """Write a whole answer."""
         ...
 
-    def begin(self, status: int, lines: list[bytes], length: int | None) -> None:
-        """Write the head of an answer whose body follows in pieces.
-
-        `length` is None where it is not known.
-        """
+    def begin(self, status: int, lines: list[bytes]) -> None:
+        """Write the head of an answer whose body follows in pieces, framed by us: no length is announced that
+        an error could exceed."""
         ...
 
     def send(self, data: bytes) -> None:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 
 from .framing import status_line
 from .request_head import Head
 
 _CLOSE = b"connection: close"
+_RESET = struct.pack("ii", 1, 0)
+"""To linger for 0 seconds: what is unsent is dropped, and the other side sees a reset."""
 _SHORT = 32 * 1024
 """Bytes up to which it is cheaper to copy a body behind its head than to write two pieces."""
 
 
 class ResponseWriter(asyncio.Protocol):
-    """The writing half of a client's connection. `sized`: the answer under way has an announced length."""
+    """The writing half of a client's connection."""
 
-    __slots__ = ("_chunked_out", "_head", "_keep", "_transport", "sized")
+    __slots__ = ("_chunked_out", "_head", "_keep", "_transport", "_unframed")
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._head: Head | None = None
         self._keep = True
-        self._chunked_out = self.sized = False
+        self._chunked_out = self._unframed = False
 
     def answer(self, status: int, lines: list[bytes], body: bytes) -> None:
         """Write a whole answer."""
@@ -39,21 +43,18 @@ class ResponseWriter(asyncio.Protocol):
         else:
             transport.writelines((head, body))
 
-    def begin(self, status: int, lines: list[bytes], length: int | None) -> None:
+    def begin(self, status: int, lines: list[bytes]) -> None:
         """Write the head of an answer whose body follows in pieces.
 
-        `length` is None where it is not known.
+        It ends with its last chunk, or with the connection where the client knows no chunks.
         """
         if self._transport is None:
             return
-        self.sized, self._chunked_out = length is not None, False
-        if length is not None:
-            lines.append(b"content-length: %d" % length)
-        elif self._head is not None and self._head.modern:
-            self._chunked_out = True
+        self._chunked_out = self._head is not None and self._head.modern
+        if self._chunked_out:
             lines.append(b"transfer-encoding: chunked")
         else:
-            self._keep = False
+            self._unframed, self._keep = True, False
         if not self._keep:
             lines.append(_CLOSE)
         self._transport.write(b"%b%b\r\n\r\n" % (status_line(status), b"\r\n".join(lines)))
@@ -71,5 +72,17 @@ class ResponseWriter(asyncio.Protocol):
 
     def end(self) -> None:
         """Write the end of a body."""
+        self._unframed = False
         if self._transport is not None and self._chunked_out:
             self._transport.write(b"0\r\n\r\n")
+
+    def cut(self) -> None:
+        """Close in the middle, so that the client does not take what was sent for a whole answer."""
+        self._keep = False
+        if self._transport is None:
+            return
+        sock = self._transport.get_extra_info("socket")
+        if self._unframed and sock is not None:
+            # An orderly close would be the end of this body, so the connection is reset.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._transport.abort()

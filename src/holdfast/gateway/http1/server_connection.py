@@ -102,12 +102,6 @@ class ServerConnection(ResponseWriter):
         if self._state == self._HEAD_STATE and self._transport is not None:
             self._transport.close()
 
-    def cut(self) -> None:
-        """Close in the middle, so that the client does not take what was sent for a whole answer."""
-        self._keep = False
-        if self._transport is not None:
-            self._transport.abort()
-
     def look(self, now: float) -> None:
         """Check the time limits. `now` is the loop's time in seconds."""
         if self.running is not None:
