@@ -272,6 +272,23 @@ TABLE = [
         f"Try again. If it still fails: holdfast check {PIN}",
     ),
     (
+        "a model that failed, told inside an answer with a good status",
+        Fault(C.TRANSIENT, phase=Phase.PRE_OUTPUT, status=200),
+        WORKED,
+        f"{HOST} took the request and then reported a failure of its own, with HTTP 200.",
+        f"Try again. If it still fails: holdfast check {PIN}",
+    ),
+    (
+        "a model that failed after its first words",
+        Fault(C.TRANSIENT, phase=Phase.POST_OUTPUT, status=200),
+        WORKED,
+        (
+            f"{HOST} reported a failure of its own after part of the answer had reached the client. Such a "
+            "request is not sent again."
+        ),
+        f"Try again. If it still fails: holdfast check {PIN}",
+    ),
+    (
         "a connection cut before any output, with the request already written",
         Fault(C.TRANSIENT, phase=Phase.HEADERS, maybe_processed=True),
         WORKED,

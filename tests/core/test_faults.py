@@ -283,6 +283,8 @@ def test_an_unlisted_status_is_unknown_and_not_retried_without_end():
 def test_the_request_id_is_found_in_headers_and_in_the_body():
     assert read(500, b"", ("x-request-id", "req_1")).request_id == "req_1"
     assert read(500, {"message": "x", "request_id": "req_2"}).request_id == "req_2"
+    failed = {"type": "response.failed", "response": {"id": "resp_3", "error": {"code": "server_error"}}}
+    assert read(200, failed).request_id == "resp_3"
 
 
 def test_a_secret_echoed_by_the_provider_is_masked_before_it_is_cut():

@@ -244,6 +244,27 @@ def test_what_a_relay_passes_on_is_its_suppliers_trouble_or_the_requests(status,
 
 
 @pytest.mark.parametrize(
+    ("provider", "status", "message", "kind"),
+    [
+        (None, 500, "令牌额度不足", "quota_exhausted"),
+        (None, 500, "Header of type `authorization` was missing", "auth_rejected"),
+        (None, 503, "token quota is not enough", "quota_exhausted"),
+        ("opencode-go", 429, "Your account is suspended due to insufficient balance", "provider_unavailable"),
+        ("openai", 400, "Your organization must be verified to generate summaries", "not_entitled"),
+        ("dashscope", 429, "Free allocated quota exceeded.", "quota_window"),
+        ("anthropic", 429, "You've hit your Opus weekly limit", "quota_window"),
+        (None, 404, "This model is only supported in v1/responses", "endpoint_mismatch"),
+        (None, 400, "Model m is not supported via the Responses API", "endpoint_mismatch"),
+        (None, 403, "Your request was blocked.", "blocked"),
+        (None, 400, "Your tier does not include this model", "not_entitled"),
+    ],
+)
+def test_words_that_used_to_be_read_wrongly(provider, status, message, kind):
+    fault = say(status, message, provider=provider)
+    assert str(fault.kind) == kind, fault.signs
+
+
+@pytest.mark.parametrize(
     ("body", "cause"),
     [
         ({"message": "Access denied"}, "denied"),

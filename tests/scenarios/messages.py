@@ -37,7 +37,12 @@ REPLIES: dict[FaultClass, tuple[Reply, ...]] = {
         w.OVERLOADED,
         w.reply(500, message="litellm.AuthenticationError: OpenAIException - Incorrect API key provided"),
     ),
-    C.TRANSIENT: (w.BROKEN, w.REFUSED_LINE, Reply(200, (("content-type", "application/json"),), b"{}")),
+    C.TRANSIENT: (
+        w.BROKEN,
+        w.REFUSED_LINE,
+        Reply(200, (("content-type", "application/json"),), b"{}"),
+        w.MODEL_FAILED,
+    ),
     C.MODEL_UNAVAILABLE: (w.NO_MODEL,),
     C.ENDPOINT_MISMATCH: (w.NO_PAGE,),
     C.CONTEXT_OVERFLOW: (w.TOO_LONG,),

@@ -192,7 +192,7 @@ def _signs(finding: _Finding, facts: Facts, hint_source: str | None) -> tuple[st
 
 def _request_id(facts: Facts) -> object:
     from_header = next((facts.headers[name] for name in _REQUEST_IDS if name in facts.headers), None)
-    return from_header or facts.fields.get("request_id")
+    return from_header or facts.fields.get("request_id") or facts.fields.get("id")
 
 
 def _label(value: object) -> str | None:

@@ -123,6 +123,7 @@ def _words(fault: Fault, connection: Connection, ref: str, *, source: str, sessi
 
 def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> dict[str, bool]:
     """Return which cases of `fault_texts` hold."""
+    reported = fault.status is not None and fault.status < 300 and fault.cause not in ("truncated", "empty")
     return {
         "takes no key": connection.key is None,
         "unread": fault.phase is Phase.UNSENT,
@@ -136,6 +137,8 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
         "never worked": evidence is not None,
         "no database": fault.cause == "proxy_without_database",
         "supplier": (fault.cause or "").startswith("upstream"),
+        "failed after output": reported and fault.phase is Phase.POST_OUTPUT,
+        "failed": reported,
         "after output": fault.phase is Phase.POST_OUTPUT,
         "empty": fault.cause == "empty",
         "error status": fault.status is not None and fault.status >= 300,

@@ -57,6 +57,11 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         "": "{host} cannot answer now: overloaded or out of service. Your key is not to blame.",
     },
     C.TRANSIENT: {
+        "failed after output": (
+            "{host} reported a failure of its own after part of the answer had reached the client. Such a "
+            "request is not sent again."
+        ),
+        "failed": "{host} took the request and then reported a failure of its own, with HTTP {status}.",
         "after output": (
             "The answer of {host} broke off after part of it had reached the client. Such a request is "
             "not sent again."
