@@ -241,7 +241,7 @@ class Life:
         sim.steps.clear()
         sim.changes.clear()
         chosen = pin == session.pin
-        active = session.on_fallback(sim.now) if chosen else None
+        active = session.fallback_in_force(config.fallbacks.get(session.pin), sim.now) if chosen else None
         call = Call(
             "r",
             session.id,

@@ -89,6 +89,10 @@ def attempts(*rows: tuple[Connection, float, float, Fault | None, str, bool]) ->
 
 REFUSED = Fault(C.AUTH_REJECTED, status=401, excerpt="Invalid API Key", request_id="req_7")
 
+OTHER_DOOR = (
+    f"Correct the address, or replace the value of env:MIMO_KEY with a key of {HOST}. The address is shown by"
+)
+
 # (case, fault, evidence, what happened, what to do next)
 TABLE = [
     (
@@ -120,7 +124,7 @@ TABLE = [
             f"{HOST} does not accept this key. It has never worked there; keys like this one belong to "
             "plan.example."
         ),
-        f"Correct the address: {SHOW}",
+        f"{OTHER_DOOR}: {SHOW}",
     ),
     (
         "the answer says success and nothing else",
@@ -337,6 +341,13 @@ TABLE = [
         f"Choose a model that it has: {MODELS}",
     ),
     (
+        "the trial behind the key is over",
+        Fault(C.NOT_ENTITLED, status=403, provider_code="trial_expired", excerpt="Your trial has expired."),
+        WORKED,
+        "The key is accepted, but the trial or plan behind it has ended.",
+        f"Renew or change the plan of this account, then: holdfast key reset {MIMO} a",
+    ),
+    (
         "the key works at another host",
         Fault(C.ENDPOINT_MISMATCH, status=401, hint="https://api.example/v1", cause="key_works_elsewhere"),
         NEVER,
@@ -344,7 +355,7 @@ TABLE = [
             f"This key works at https://api.example/v1, but the call went to {URL} (set in "
             "provider.mimo-plan.url, holdfast.toml:3). The key was not changed."
         ),
-        f"Correct the address: {SHOW}",
+        f"{OTHER_DOOR}: {SHOW}",
     ),
     (
         "keys with this prefix belong to another host",
@@ -354,7 +365,7 @@ TABLE = [
             f"Keys like this one belong to plan.example, but the call went to {URL} (set in "
             "provider.mimo-plan.url, holdfast.toml:3). The key was not changed."
         ),
-        f"Correct the address: {SHOW}",
+        f"{OTHER_DOOR}: {SHOW}",
     ),
     (
         "nobody listens there",
@@ -526,7 +537,8 @@ def test_a_good_key_that_is_suddenly_refused_reads_like_this() -> None:
 
 
 def test_a_verdict_from_memory_says_that_nothing_was_sent_and_for_how_long() -> None:
-    text = explain(replace(REFUSED, reset_at=NOW + 300), CONNECTION, (), WORKED, NOW, clock=clock).tried
+    later = replace(REFUSED, reset_at=NOW + 9_000)
+    text = explain(later, CONNECTION, (), WORKED, NOW, memory_ends=NOW + 300, clock=clock).tried
     assert text == (
         "nothing was sent; what mimo-plan/mimo-v2.5-pro key 'a' at token-plan-cn.xiaomimimo.com last "
         "answered is remembered until 14:36 (in 5 min)."
@@ -550,7 +562,8 @@ def test_a_fallback_that_answered_is_named_in_the_words_of_the_log() -> None:
     down = Fault(C.TRANSIENT, status=502)
     step = "fell back to router/xiaomi/mimo"
     log = attempts((CONNECTION, 0, 1, down, step, False), (FALLBACK, 1, 1, down, "", False))
-    assert explained(down, *log, connection=FALLBACK).tried == (
+    tried = explain(down, FALLBACK, log, NEVER, NOW, memory_ends=NOW + 60, clock=clock).tried
+    assert tried == (
         "2 requests over 2 s: 1 request with key 'a' (transient); fell back to router/xiaomi/mimo: 1 "
         "request with key 'main' (transient)."
     )
@@ -559,7 +572,8 @@ def test_a_fallback_that_answered_is_named_in_the_words_of_the_log() -> None:
 def test_a_fallback_that_is_cooling_was_not_asked() -> None:
     down = Fault(C.PROVIDER_UNAVAILABLE, status=503, reset_at=NOW + 60)
     log = attempts((CONNECTION, 0, 1, down, "fell back to router/xiaomi/mimo", False))
-    assert explained(down, *log, connection=FALLBACK).tried == (
+    tried = explain(down, FALLBACK, log, NEVER, NOW, memory_ends=NOW + 60, clock=clock).tried
+    assert tried == (
         "1 request with key 'a' (provider unavailable); fell back to router/xiaomi/mimo;"
         " what router/xiaomi/mimo key 'main' at router.example last answered is remembered until 14:32 (in 1 "
         "min)."
@@ -730,3 +744,51 @@ def test_the_document_of_errors_says_what_the_code_says() -> None:
         r"^## `(\w+)`$", (root / "docs" / "reference" / "errors.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert headings == [str(kind) for kind in FaultClass]
+
+
+def of_a(ref: str) -> Connection:
+    """The connection with a key that is read from elsewhere."""
+    key = replace(CONNECTION.key, ref=ref)  # type: ignore[type-var]
+    return replace(CONNECTION, provider=replace(CONNECTION.provider, keys=(key,)), key=key)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        REFUSED,
+        Fault(C.AUTH_EXPIRED, status=401),
+        Fault(C.AUTH_EXPIRED, status=401, terminal=True),
+        Fault(C.AUTH_EXPIRED, phase=Phase.UNSENT, sent=False, terminal=True),
+    ],
+)
+def test_a_refused_sign_in_says_to_sign_in_again(fault: Fault) -> None:
+    for evidence in (NEVER, WORKED):
+        explanation = explain(fault, of_a("oauth:corp"), (), evidence, NOW, clock=clock)
+        assert explanation.command == f"holdfast key login {MIMO}"
+
+
+def test_what_a_server_read_from_its_own_environment_is_said_to_be_its_own() -> None:
+    reader = "the gateway (process 4711)"
+    unread = Fault(C.AUTH_REJECTED, phase=Phase.UNSENT, sent=False)
+    for fault, evidence in ((REFUSED, NEVER), (REFUSED, WORKED), (unread, None)):
+        served = explain(fault, CONNECTION, (), evidence, NOW, reader=reader, clock=clock)
+        assert "env:MIMO_KEY as the gateway (process 4711) has it" in served.where
+        assert "tart the gateway (process 4711) again" in served.advice
+        assert "key reset" not in served.command, "the same value would be refused again"
+        elsewhere = explain(fault, of_a("cmd:pass mimo"), (), evidence, NOW, reader=reader, clock=clock)
+        assert "4711" not in str(elsewhere)
+    other = explain(Fault(C.BLOCKED, status=403), CONNECTION, (), NEVER, NOW, reader=reader, clock=clock)
+    assert "again" not in other.advice
+
+
+def test_a_failed_fallback_names_the_choice_it_answered_for() -> None:
+    fault = Fault(C.TRANSIENT, status=500)
+    text = explain(fault, FALLBACK, (), NEVER, NOW, chosen=CONNECTION.pin, clock=clock).where
+    assert f"(a fallback of {CONNECTION.pin}; " in text
+    own = explain(fault, CONNECTION, (), NEVER, NOW, chosen=CONNECTION.pin, clock=clock).where
+    assert "fallback" not in own
+
+
+def test_a_verdict_without_an_end_is_remembered_until_the_key_changes() -> None:
+    tried = explain(REFUSED, CONNECTION, (), NEVER, NOW, memory_ends=float("inf"), clock=clock).tried
+    assert tried.endswith("is remembered until the key or the URL changes.")

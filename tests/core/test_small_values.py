@@ -46,6 +46,7 @@ from holdfast.core.recovery_policy import (
     verdict,
 )
 from holdfast.core.retry_budget import Bucket
+from holdfast.core.routes import FallbackChain
 from holdfast.core.session import ActiveFallback, Session
 from holdfast.core.steps import Attempt, Refused
 from holdfast.engine.journal import attempt_event
@@ -71,10 +72,20 @@ def test_a_choice_takes_nothing_of_the_old_one_along() -> None:
 
 
 def test_an_active_fallback_ends_by_itself() -> None:
-    session = Session("s", PIN, active_fallback=ActiveFallback(Pin.parse("r/m"), "why", 9.0))
-    assert session.on_fallback(8.9) == session.active_fallback
-    assert session.on_fallback(9.0) is None
-    assert Session("s", PIN).on_fallback(0.0) is None
+    chain = FallbackChain(PIN, (Pin.parse("r/m"),), return_after=600.0)
+    session = Session("s", PIN, active_fallback=ActiveFallback(Pin.parse("r/m"), "why", 900.0))
+    assert session.fallback_in_force(chain, 899.9) == session.active_fallback
+    assert session.fallback_in_force(chain, 900.0) is None
+    assert Session("s", PIN).fallback_in_force(chain, 0.0) is None
+
+
+def test_a_fallback_that_no_line_of_the_configuration_allows_is_not_in_force() -> None:
+    chain = FallbackChain(PIN, (Pin.parse("r/m"),), return_after=600.0)
+    session = Session("s", PIN, active_fallback=ActiveFallback(Pin.parse("r/m"), "why", 900.0))
+    assert session.fallback_in_force(chain, 240.0) is not None, "clocks may differ by a minute"
+    assert session.fallback_in_force(chain, 239.0) is None, "the clock was set back"
+    assert session.fallback_in_force(None, 800.0) is None
+    assert session.fallback_in_force(replace(chain, then=(Pin.parse("r/n"),)), 800.0) is None
 
 
 def test_a_turn_is_waited_for_ten_minutes_after_its_session_could_have_returned() -> None:

@@ -87,6 +87,11 @@ def home(tmp_path: Path) -> Home:
     return made
 
 
+def has_ended(row: Session, now: float) -> bool:
+    """Whether the time of a session's fallback is over, if it has one."""
+    return row.active_fallback is None or row.active_fallback.until <= now
+
+
 def test_while_the_lease_lasts_no_request_asks_the_choice(home: Home) -> None:
     home.context.now += 500
     assert home.turn() == FALLBACK
@@ -97,7 +102,7 @@ def test_after_the_lease_one_turn_stays_on_its_fallback_and_the_next_returns(hom
     home.context.now += 601
     assert home.turn() == FALLBACK
     assert home.asked == ["mimo/m1 MIMO_A"]
-    assert home.row.on_fallback(home.context.now) is None
+    assert has_ended(home.row, home.context.now)
     assert home.turn() == "mimo/m1"
     assert (home.row.active_fallback, str(home.row.pin)) == (None, "mimo/m1")
     assert home.journalled(EventKind.ANSWERS_AGAIN, EventKind.RETURNED) == [
@@ -229,7 +234,7 @@ def test_all_sessions_of_the_pin_come_home_by_one_look_and_no_other(home: Home) 
         store.apply([FallbackStarted(name, FALLBACK, "transient", home.context.now + 700)], home.context.now)
     home.context.now += 601
     home.turn()
-    assert {row.id: row.on_fallback(home.context.now) is None for row in store.sessions()} == {
+    assert {row.id: has_ended(row, home.context.now) for row in store.sessions()} == {
         "s1": True,
         "s2": True,
         "s3": False,

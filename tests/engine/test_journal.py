@@ -55,6 +55,7 @@ def clock(at: float) -> str:
 
 
 PIN = "mimo-plan/mimo-pro"
+UNREAD = Fault(C.AUTH_REJECTED, phase=Phase.UNSENT, sent=False)
 JOURNAL: list[tuple[Detail, str, str]] = [
     (SessionCreated(), PIN, "created on mimo-plan/mimo-pro"),
     (SessionCreated(key="a", project="/p"), PIN, "created on mimo-plan/mimo-pro (key: a, project: /p)"),
@@ -115,6 +116,11 @@ JOURNAL: list[tuple[Detail, str, str]] = [
         UnknownEvent("of-tomorrow", {"a": 1}),
         PIN,
         "an event that this version does not know: of-tomorrow (a: 1)",
+    ),
+    (
+        Attempted(0, "a", "https://x.example/v1", None, 0.0, fault=UNREAD, then="went on with key 'b'"),
+        PIN,
+        "key 'a' could not be read, nothing was sent to x.example; went on with key 'b'",
     ),
     (
         Attempted(0, None, "", None, None),

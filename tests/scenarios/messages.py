@@ -15,7 +15,7 @@ import world as w
 from holdfast.core.changes import NO_KEY, KeySucceeded
 from holdfast.core.explain import Explanation, explain
 from holdfast.core.faults import FaultClass, Reply
-from holdfast.core.identity import Connection
+from holdfast.core.identity import Connection, Pin
 from holdfast.core.routes import Route
 from holdfast.core.steps import Outcome
 
@@ -113,10 +113,10 @@ def happened(situation: Situation, reply: Reply, *, missing: bool = False) -> tu
     call = w.call(route, *fallbacks, return_after=600.0)
     for _ in range(1 + situation.again):
         outcome = sim.run(call, lambda send, now: reply)
-    return outcome, explanation_of(sim, outcome)
+    return outcome, explanation_of(sim, outcome, route.connection.pin)
 
 
-def explanation_of(sim: w.Sim, outcome: Outcome) -> Explanation:
+def explanation_of(sim: w.Sim, outcome: Outcome, chosen: Pin | None = None) -> Explanation:
     """What is said about an outcome that is a fault."""
     assert outcome.fault is not None
     connection: Connection = outcome.connection
@@ -140,6 +140,8 @@ def explanation_of(sim: w.Sim, outcome: Outcome) -> Explanation:
         key_shown=shown,
         source=source,
         session="work",
+        chosen=chosen,
+        memory_ends=outcome.memory_ends,
         clock=clock,
     )
 

@@ -14,7 +14,7 @@ import pytest
 
 from holdfast.core.changes import Evidence
 from holdfast.core.explain import explain
-from holdfast.core.faults import Fault, FaultClass
+from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.steps import Attempt
 from holdfast.engine.journal import attempt_event, utc
@@ -116,7 +116,7 @@ def answer(fault: Fault, dialect: Dialect, *, sent: bool = True) -> tuple[int, b
         fault,
         explanation,
         fields,
-        {},
+        {"holdfast-key": "a"},
         request_id="hf_1",
         session="issue-42",
         pin="mimo-plan/mimo-pro",
@@ -238,9 +238,14 @@ def test_an_answer_from_memory_says_so_and_shows_no_attempt_and_no_past_reset() 
     assert (machine["from_memory"], machine["attempts"], machine["key"], machine["reset_at"]) == (
         True,
         [],
-        None,
+        "a",
         None,
     )
+
+
+def test_a_key_that_could_not_be_read_is_no_answer_from_memory() -> None:
+    _, body, _ = answer(Fault(C.AUTH_REJECTED, phase=Phase.UNSENT, sent=False), OPENAI, sent=False)
+    assert json.loads(body)["error"]["holdfast"]["from_memory"] is False
 
 
 # ------------------------------------------------------------------ retry headers

@@ -218,7 +218,7 @@ class _Examination:
             return
         try:
             now = self.store.now()
-            active = [cooldown for cooldown in self.store.cooldowns() if cooldown.until > now]
+            active = [cooldown for cooldown in self.store.cooldowns() if not cooldown.over(now)]
             if not active:
                 return
             pepper = self.context.vault.pepper()

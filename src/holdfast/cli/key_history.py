@@ -28,8 +28,9 @@ class History:
         """Read the history from the store. It is empty while there is no store."""
         store = context.existing_store
         now = store.now()
-        active = [cooldown for cooldown in store.cooldowns() if cooldown.until > now]
-        return cls(context, store.evidence(), active)
+        active = [cooldown for cooldown in store.cooldowns() if not cooldown.over(now)]
+        evidence = [_in_force(row, now) for row in store.evidence()]
+        return cls(context, evidence, active)
 
     def view(self, provider: Provider, key: Key) -> dict[str, Any]:
         """Return a key as JSON values.
@@ -80,7 +81,17 @@ def lines_of(shown: dict[str, Any]) -> Iterator[str]:
         if cooldown["until"] is not None:
             until = clock(cooldown["until"])
         reset = f"holdfast key reset {shown['provider']} {shown['label']}"
-        yield f"{cooldown['fault']} until {until} ({reset})"
+        about = f" for {cooldown['model']}" if cooldown["model"] else ""
+        yield f"{cooldown['fault']}{about} until {until} ({reset})"
+
+
+def _in_force(row: Evidence, now: float) -> Evidence:
+    """Return evidence without a fault from a time that is still to come: the clock was set back since."""
+    from ..core.changes import CLOCK_SLACK
+
+    if (row.last_fault_at or 0.0) > now + CLOCK_SLACK:
+        return row._replace(last_fault=None, last_fault_at=None)
+    return row
 
 
 def _evidence(row: Evidence) -> dict[str, Any]:
@@ -96,6 +107,7 @@ def _evidence(row: Evidence) -> dict[str, Any]:
 def _cooldown(row: Cooldown) -> dict[str, Any]:
     return {
         "about": row.subject.partition("@")[2],
+        "model": row.subject.partition("#")[2],
         "fault": str(row.fault.kind),
         "since": row.since,
         "until": finite(row.until),

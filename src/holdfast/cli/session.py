@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -76,12 +75,13 @@ def view(config: Config, session: Session | BrokenSession, store: Store) -> dict
     if not isinstance(session, Session):
         return _broken_view(session)
     lost = obstacle(config, session, store)
+    active = session.fallback_in_force(config.fallbacks.get(session.pin), store.now())
     return {
         "id": session.id,
         "pin": str(session.pin),
         "key": session.key,
         "kept_key": session.kept_key,
-        "fallback": session.active_fallback and session.active_fallback.values(),
+        "fallback": active and active.values(),
         "created_at": session.created_at,
         "changed_at": session.changed_at,
         "version": session.version,
@@ -114,7 +114,7 @@ def _state(shown: dict[str, Any]) -> str:
     if shown["why_not"]:
         return str(shown["why_not"])
     fallback = shown["fallback"]
-    if fallback and fallback["until"] > time.time():
+    if fallback:
         return f"fallback {fallback['pin']} until {clock(fallback['until'])}: {fallback['reason']}"
     return "resumes"
 

@@ -10,11 +10,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from math import inf
 
 from .changes import Evidence
 from .fault_texts import NEXT, WHAT
 from .faults import Fault, FaultClass, Phase
-from .identity import Connection
+from .identity import Connection, Pin
 from .secret import redact
 from .steps import Attempt
 
@@ -23,6 +24,9 @@ Clock = Callable[[float], str]
 none."""
 C = FaultClass
 
+_PLAN_ENDED = re.compile(
+    r"(?:trial|plan|subscription|membership)\W?(?:has |is |period )*(?:expired|ended|over)", re.IGNORECASE
+)
 _OF_THE_KEY = re.compile(r" (?:Your|The) key (?:is not to blame|is unaffected|was not changed)\.")
 
 
@@ -72,30 +76,49 @@ def explain(  # noqa: PLR0913
     key_shown: str = "",
     source: str = "",
     session: str = "SESSION",
+    chosen: Pin | None = None,
+    memory_ends: float | None = None,
+    reader: str = "",
     clock: Clock,
 ) -> Explanation:
     """Return the four lines about `fault` on `connection`. `now` is in epoch seconds.
 
     `evidence` is None when the key could not be read. `key_shown` begins with the key's mask (`str(secret)`),
-    of which only a `…tail` is shown; `source` says where the URL was set (`path, file:line`)."""
-    key = connection.key
+    of which only a `…tail` is shown; `source` says where the URL was set (`path, file:line`). `chosen` is the
+    session's pin, for which the connection may be a fallback. A fault from memory is forgotten at
+    `memory_ends`. `reader` is the program whose environment the key was read from, if it is not the
+    reader's own."""
+    key, manner = connection.key, _manner(connection, reader)
     ref = "the configuration" if key is None else redact(key.ref, limit=80)
-    words = _words(fault, connection, ref, source=source, session=session)
+    words = _words(fault, connection, ref, source=source, session=session) | {"reader": reader}
     if evidence is not None:
         words["worked"] = since(now - (evidence.last_ok or now))
     cases = _cases(fault, connection, evidence)
     case, what = next((case, what) for case, what in WHAT[fault.kind].items() if cases[case])
     if key is None:  # nothing is said of a key where there is none
         what = _OF_THE_KEY.sub("", what)
-    advice, command = NEXT.get(case, NEXT[fault.kind])
+    advice, command = NEXT.get(f"{case or fault.kind}, {manner}") or NEXT.get(case, NEXT[fault.kind])
+    if manner == "elsewhere":
+        ref += f" as {reader} has it"
     return Explanation(
         what=what.format_map(words) + _addition(fault, now, clock),
-        where=_where(connection, ref, evidence, now, key_shown=key_shown),
-        tried=_tried(fault, connection, attempts, now, clock=clock),
+        where=_where(connection, ref, evidence, now, key_shown=key_shown, chosen=chosen),
+        tried=_tried(connection, attempts, now, memory_ends=memory_ends, clock=clock),
         advice=advice.format_map(words),
         command=command.format_map(words),
         quote=_quote(fault),
     )
+
+
+def _manner(connection: Connection, reader: str) -> str:
+    """Return where the key comes from, if that changes what to do: a sign-in, or another program's
+    environment."""
+    ref = "" if connection.key is None else connection.key.ref
+    if ref.startswith("oauth:"):
+        return "oauth"
+    if reader and ref.startswith("env:"):
+        return "elsewhere"
+    return ""
 
 
 def _words(fault: Fault, connection: Connection, ref: str, *, source: str, session: str) -> dict[str, str]:
@@ -133,6 +156,7 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
         "final": fault.terminal,
         "deleted": fault.terminal,
         "too dear": fault.cause == "affordable",
+        "plan ended": _PLAN_ENDED.search(f"{fault.provider_code} {fault.excerpt}") is not None,
         "worked here": evidence is not None and evidence.last_ok is not None,
         "never worked": evidence is not None,
         "no database": fault.cause == "proxy_without_database",
@@ -152,11 +176,11 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
     }
 
 
-def _until(fault: Fault, now: float, clock: Clock) -> str:
-    """Return when the fault ends, absolute and relative; empty when that is unknown."""
-    if fault.reset_at is None or fault.reset_at <= now:
+def _until(ends: float | None, now: float, clock: Clock) -> str:
+    """Return a time to come, absolute and relative; empty when it is unknown, or past."""
+    if ends is None or not now < ends < inf:
         return ""
-    return f"{clock(fault.reset_at)} (in {since(fault.reset_at - now)})"
+    return f"{clock(ends)} (in {since(ends - now)})"
 
 
 def _addition(fault: Fault, now: float, clock: Clock) -> str:
@@ -165,7 +189,7 @@ def _addition(fault: Fault, now: float, clock: Clock) -> str:
     text = ""
     if fault.kind is C.MODEL_UNAVAILABLE and fault.hint:
         text += f" {fault.hint[:1].upper()}{fault.hint[1:]}"
-    if until := _until(fault, now, clock):
+    if until := _until(fault.reset_at, now, clock):
         by_provider = any(sign.startswith(("hint:", "header:")) for sign in fault.signs)
         text += " The provider says the limit resets at " if by_provider else " Estimated retry time: "
         text += f"{until}."
@@ -174,9 +198,19 @@ def _addition(fault: Fault, now: float, clock: Clock) -> str:
     return text
 
 
-def _where(connection: Connection, ref: str, evidence: Evidence | None, now: float, *, key_shown: str) -> str:
+def _where(
+    connection: Connection,
+    ref: str,
+    evidence: Evidence | None,
+    now: float,
+    *,
+    key_shown: str,
+    chosen: Pin | None,
+) -> str:
     """Return the line about the connection: pin, host, model, key, and what the key last did here."""
     shown, facts = "no key needed", []
+    if chosen not in (None, connection.pin):
+        facts.append(f"a fallback of {chosen}")
     if connection.key is not None:
         shown = f"key '{connection.key.label}'"
         facts.append(ref)
@@ -193,7 +227,12 @@ def _where(connection: Connection, ref: str, evidence: Evidence | None, now: flo
 
 
 def _tried(
-    fault: Fault, connection: Connection, attempts: Sequence[Attempt], now: float, *, clock: Clock
+    connection: Connection,
+    attempts: Sequence[Attempt],
+    now: float,
+    *,
+    memory_ends: float | None,
+    clock: Clock,
 ) -> str:
     """Return what the log shows and nothing else: requests, their receivers, pauses, why the last step was
     taken."""
@@ -205,7 +244,7 @@ def _tried(
     if attempts and attempts[-1].then:
         parts.append(attempts[-1].then)
     if all(attempt.connection != connection for attempt in attempts):
-        until = _until(fault, now, clock) or "the key or the URL changes"
+        until = _until(memory_ends, now, clock) or "the key or the URL changes"
         parts.append(f"what {connection} last answered is remembered until {until}")
     text = "; ".join(parts)
     if len(sent) > 1:

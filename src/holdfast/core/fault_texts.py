@@ -38,6 +38,7 @@ WHAT: dict[FaultClass, dict[str, str]] = {
             "{host} asks for a key for {model} or for this request, but this endpoint is configured to "
             "use none."
         ),
+        "plan ended": "The key is accepted, but the trial or plan behind it has ended.",
         "": "The key is accepted, but not for {model}, or not for what was asked of it.",
     },
     C.BLOCKED: {
@@ -112,6 +113,35 @@ NEXT: dict[str, tuple[str, str]] = {
         "Let the operator of {host} connect its database, or use its master key, then",
         "{again}",
     ),
+    "unread, elsewhere": (
+        (
+            "Start {reader} again where the variable is set: it keeps the environment it was started with. "
+            "Or give the provider another key"
+        ),
+        "holdfast key add {provider} --from env:NAME",
+    ),
+    "worked here, elsewhere": (
+        (
+            "This often passes by itself. If not, start {reader} again with the right value of {ref}: it "
+            "keeps the environment it was started with, which may differ from your shell's. Then"
+        ),
+        "{check}",
+    ),
+    "never worked, elsewhere": (
+        (
+            "Start {reader} again with the right value of {ref}: it keeps the environment it was started "
+            "with, which may differ from your shell's. Then"
+        ),
+        "{check}",
+    ),
+    "worked here, oauth": (
+        "This often passes by itself. If not, sign in again",
+        "holdfast key login {provider}",
+    ),
+    "never worked, oauth": ("Sign in again", "holdfast key login {provider}"),
+    "auth_expired, oauth": ("Sign in again", "holdfast key login {provider}"),
+    "final, oauth": ("Sign in again", "holdfast key login {provider}"),
+    "plan ended": ("Renew or change the plan of this account, then", "{again}"),
     "worked here": ("This often passes by itself. If not, replace the value of {ref}, then", "{again}"),
     "supplier": ("Tell the operator of {host}; meanwhile choose another connection", "{choose}"),
     "certificate": (
@@ -121,7 +151,14 @@ NEXT: dict[str, tuple[str, str]] = {
     "no answer": ("Start the server, or correct the address", "{show}"),
     "listed": ("Choose another model. What it lists now is shown by", "{models} --refresh"),
     "declared": ("Correct the name in holdfast.toml. What it lists now is shown by", "{models} --refresh"),
-    "belongs elsewhere": ("Correct the address", "{show}"),
+    "works elsewhere": (
+        "Correct the address, or replace the value of {ref} with a key of {host}. The address is shown by",
+        "{show}",
+    ),
+    "belongs elsewhere": (
+        "Correct the address, or replace the value of {ref} with a key of {host}. The address is shown by",
+        "{show}",
+    ),
     C.AUTH_REJECTED: ("Check that {ref} holds a live key of this host, then", "{again}"),
     C.AUTH_EXPIRED: ("Sign in where {ref} gets its value, then", "{again}"),
     C.NOT_ENTITLED: ("Choose a model that it may use, or change the plan", "{models}"),

@@ -116,7 +116,7 @@ class RequestState:
     def worked(self, connection: Connection, evidence: Evidence, sent_at: float, probe: bool) -> None:
         """Note a good answer."""
         health = self.context.health
-        attempt = Attempt(len(self.attempts) + 1, connection, sent_at, self.now)
+        attempt = Attempt(self._sends() + 1, connection, sent_at, self.now)
         if probe:
             attempt = attempt._replace(probe=True)
         self.attempts.append(attempt)
@@ -127,7 +127,9 @@ class RequestState:
 
     def failed(self, connection: Connection, fault: Fault, sent_at: float, probe: bool = False) -> None:
         """Note a failed answer, or a key that could not be read."""
-        number, tells = len(self.attempts) + 1, fault.phase is not Phase.UNSENT or self._tells(connection)
+        number, tells = self._sends() + 1, True
+        if fault.phase is Phase.UNSENT:
+            number, tells = 0, self._tells(connection)
         self.attempts.append(Attempt(number, connection, sent_at, self.now, fault=fault, probe=probe))
         if tells:
             self.connection, self.fault, self.memory_ends = connection, fault, None
@@ -143,6 +145,9 @@ class RequestState:
     def may_rotate(self) -> bool:
         """Return whether another key may be used for this request."""
         return self.may_send() and len(self.sent) <= self.call.limits.rotations
+
+    def _sends(self) -> int:
+        return sum(attempt.was_sent for attempt in self.attempts)
 
     @property
     def sent(self) -> set[str]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from .changes import CLOCK_SLACK
 from .errors import IdentityError
 from .identity import Pin
+from .routes import FallbackChain
 
 TURN_PATIENCE = 600.0
 """Seconds for which a session stays on its fallback so that a turn can end there."""
@@ -123,8 +125,14 @@ class Session:
         names = [name for pin in self.former for name in (pin.model, str(pin))]
         return [name for name in dict.fromkeys(names) if self.former_choice(name) is not None]
 
-    def on_fallback(self, now: float) -> ActiveFallback | None:
-        """Return the fallback whose time has not ended at `now`."""
-        if self.active_fallback is None or now >= self.active_fallback.until:
+    def fallback_in_force(self, chain: FallbackChain | None, now: float) -> ActiveFallback | None:
+        """Return the fallback that answers at `now`, by the fallbacks that the configuration has for the pin.
+
+        One that it no longer lists answers for nobody. One that would last longer than it allows was begun
+        before the clock was set back, or before the configuration was edited: its time is over."""
+        active = self.active_fallback
+        if active is None or chain is None or active.fallback not in chain.then:
             return None
-        return self.active_fallback
+        if not now < active.until <= now + chain.return_after + CLOCK_SLACK:
+            return None
+        return active

@@ -37,7 +37,7 @@ class Call(NamedTuple):
 
 class Attempt(NamedTuple):
     """A send, or a key that could not be read: what came of it, and in `then` why the next step was taken.
-    Times are epoch seconds."""
+    `number` counts the sends; it is 0 where nothing was sent. Times are epoch seconds."""
 
     number: int
     connection: Connection

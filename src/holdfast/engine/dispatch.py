@@ -9,7 +9,6 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from ..core.changes import CLOCK_SLACK
 from ..core.config import Config
 from ..core.errors import ConnectionLost, HoldfastError, NoSession, NotReady
 from ..core.identity import Dialect, Pin, Provider
@@ -174,12 +173,10 @@ class Dispatcher:
         return _RequestPlan(session, config, active_fallback, call)
 
     def _is_on(self, fallback: ActiveFallback, plan: _RequestPlan, now: float, body: bytes | None) -> bool:
-        """Return True if the session's fallback answers this request.
-
-        One that seems to last longer than the configuration allows was begun before the clock was set back,
-        or the configuration was edited: it counts as ended."""
+        """Return True if the session's fallback answers this request."""
         if fallback.until > now:
-            return fallback.until <= now + plan.call.return_after + CLOCK_SLACK
+            chain = plan.config.fallbacks.get(plan.session.pin)
+            return plan.session.fallback_in_force(chain, now) is not None
         return self._stays(fallback, plan, now, body)
 
     def _stays(self, fallback: ActiveFallback, plan: _RequestPlan, now: float, body: bytes | None) -> bool:

@@ -7,9 +7,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from math import inf
 
 from ..core.changes import FallbackEnded, FallbackStarted
 from ..core.explain import Clock, since
+from ..core.faults import Phase
 from ..core.identity import Connection
 from ..core.steps import Attempt, Call, Outcome
 from ..store.journal_events import (
@@ -65,7 +67,10 @@ def events_of(outcome: Outcome, call: Call, began: float) -> list[Event[Detail]]
         events.append(attempt_event(attempt, session, request))
         at = attempt.ended_at
     if outcome.from_memory and outcome.fault is not None:
-        refused = RequestRefused(outcome.fault.kind, outcome.connection.label, outcome.fault.reset_at)
+        until = outcome.memory_ends
+        if until == inf:
+            until = None
+        refused = RequestRefused(outcome.fault.kind, outcome.connection.label, until)
         pin = str(outcome.connection.pin)
         events.append(Event(at=at, detail=refused, session=session, request=request, pin=pin))
     for change in outcome.changes:
@@ -86,6 +91,7 @@ def usage_event(
 
 
 _MISSING = "(not recorded)"
+_UNREAD = "{key} could not be read, nothing was sent to {host}"
 _ATTEMPT = "attempt {number}: {test}{key} at {host}: {result} in {seconds}"
 _SENTENCES: Mapping[type, str] = {
     UsageCounted: "the provider counted {tokens} tokens",
@@ -161,7 +167,10 @@ def _attempt(attempted: Attempted) -> str:
             words["result"] = f"{attempted.fault.kind} (HTTP {attempted.fault.status})"
     if attempted.seconds is not None:
         words["seconds"] = since(attempted.seconds)
-    line = _ATTEMPT.format_map(words) + _more(dict(attempted.more))
+    template = _ATTEMPT
+    if attempted.fault is not None and attempted.fault.phase is Phase.UNSENT:
+        template = _UNREAD
+    line = template.format_map(words) + _more(dict(attempted.more))
     if attempted.then:
         line += f"; {attempted.then}"
     return line

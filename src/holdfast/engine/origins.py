@@ -21,7 +21,7 @@ def session_origin(
     config: Config, session: Session, events: Sequence[Event[Detail]], now: float, clock: Clock = utc
 ) -> tuple[Field, ...]:
     """Return the origin of a session's connection at `now` (epoch seconds); `events` are the session's."""
-    active = session.on_fallback(now)
+    active = session.fallback_in_force(config.fallbacks.get(session.pin), now)
     if active is None:
         pin, label, chosen = session.pin, session.key, _session_choice(session, events)
     else:

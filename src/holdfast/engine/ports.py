@@ -8,7 +8,7 @@ from typing import Protocol
 from ..core.changes import Change
 from ..core.explain import Explanation
 from ..core.faults import Fault, Reply
-from ..core.identity import Connection, Key
+from ..core.identity import Connection, Key, Pin
 from ..core.key_selection import DecisionContext
 from ..core.secret import Secret
 from ..core.steps import Attempt, Outcome
@@ -53,9 +53,17 @@ class RequestContext(Protocol):
         ...
 
     def explain(
-        self, connection: Connection, fault: Fault | None, attempts: Sequence[Attempt], session: str
+        self,
+        connection: Connection,
+        fault: Fault | None,
+        attempts: Sequence[Attempt],
+        session: str,
+        *,
+        chosen: Pin | None = None,
+        memory_ends: float | None = None,
     ) -> Explanation:
-        """Return what happened, on which connection, what was tried, and what to do next."""
+        """Return what happened, on which connection of the session that chose `chosen`, what was tried, and
+        what to do next; `memory_ends` is when a fault from memory is forgotten."""
         ...
 
     def remember(self, session: str, explanation: str) -> None:

@@ -118,9 +118,14 @@ class RequestRun:
 
     def explanation(self) -> Explanation:
         """Return the four lines about the outcome's fault."""
-        outcome, engine = self._ended(), self.engine
-        return engine.explain(
-            outcome.connection, outcome.fault, outcome.attempts, self.call.session or self.call.request_id
+        outcome, call = self._ended(), self.call
+        return self.engine.explain(
+            outcome.connection,
+            outcome.fault,
+            outcome.attempts,
+            call.session or call.request_id,
+            chosen=call.route.connection.pin,
+            memory_ends=outcome.memory_ends,
         )
 
     def headers(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ gateway and command line drive the same engine. It contains no rule of recovery.
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import threading
@@ -242,9 +243,17 @@ class Engine:
         return self._model_lists.of(connection, used)
 
     def explain(
-        self, connection: Connection, fault: Fault | None, attempts: Sequence[Attempt], session: str
+        self,
+        connection: Connection,
+        fault: Fault | None,
+        attempts: Sequence[Attempt],
+        session: str,
+        *,
+        chosen: Pin | None = None,
+        memory_ends: float | None = None,
     ) -> Explanation:
-        """Return what happened, on which connection, what was tried, and what to do next."""
+        """Return what happened, on which connection of the session that chose `chosen`, what was tried, and
+        what to do next; `memory_ends` is when a fault from memory is forgotten."""
         key = connection.key
         fingerprint: str | None = NO_KEY
         key_shown = ""
@@ -265,6 +274,9 @@ class Engine:
             key_shown=key_shown,
             source=self.config_watch.last.endpoint_source(connection.provider, connection.dialect, key),
             session=session,
+            chosen=chosen,
+            memory_ends=memory_ends,
+            reader=f"the gateway (process {os.getpid()})" if self.serving else "",
             clock=local,
         )
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..core.errors import HoldfastError, NotReady, message_of
 from ..core.explain import Explanation
-from ..core.faults import Fault, FaultClass
+from ..core.faults import Fault, FaultClass, Phase
 from ..core.identity import Dialect
 from ..core.steps import Refused
 from .error_kinds import ERRORS, FAULTS, REFUSALS, TIMED_OUT, UNREADABLE, ErrorKind
@@ -147,18 +147,16 @@ def from_fault(
     `attempts` are the request's sends as JSON values, `labels` the answer's headers, `now` is in epoch
     seconds.
     """
-    key, reset_at = None, fault.reset_at
-    if attempts:
-        key = attempts[-1]["key"]
+    reset_at, sent = fault.reset_at, any(attempt["number"] for attempt in attempts)
     if reset_at is not None and reset_at <= now:
         reset_at = None
     details = {
         "pin": pin,
-        "key": key,
+        "key": labels.get("holdfast-key"),
         "session": session,
         "request_id": request_id,
         "from": fault.origin,
-        "from_memory": not attempts,
+        "from_memory": not sent and fault.phase is not Phase.UNSENT,
         "reset_at": reset_at,
         "provider_status": fault.status,
         "provider_request_id": fault.request_id,

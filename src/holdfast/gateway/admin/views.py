@@ -66,7 +66,7 @@ def providers(engine: Engine) -> list[dict[str, Any]]:
     """Return every provider with its endpoints and keys, their evidence and their cooldowns."""
     engine.catch_up()
     now = engine.store.now()
-    cooldowns = [item for item in engine.store.cooldowns() if item.until > now]
+    cooldowns = [item for item in engine.store.cooldowns() if not item.over(now)]
     return [_provider(engine, provider, cooldowns) for provider in engine.config().providers.values()]
 
 
@@ -188,7 +188,8 @@ def _session(engine: Engine, stored: Session) -> dict[str, Any]:
         "candidates": [],
         "run": "",
     }
-    active_fallback = stored.on_fallback(engine.store.now())
+    chain = engine.config().fallbacks.get(stored.pin)
+    active_fallback = stored.fallback_in_force(chain, engine.store.now())
     if active_fallback is not None:
         value["fallback"] = active_fallback.values()
     lost = obstacle(engine.config(), stored, engine.store)
