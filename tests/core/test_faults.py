@@ -231,6 +231,12 @@ def test_a_rejected_subscription_window_is_known_by_its_headers_alone():
         ),
         (Phase.PRE_OUTPUT, b'data: {"error":{"message":"boom","code":"500"}}\n\n', "transient", None),
         (
+            Phase.POST_OUTPUT,
+            b'data: {"choices":[{"delta":{"content":""},"finish_reason":"error","error":{"code":429}}]}\n\n',
+            "rate_limited",
+            None,
+        ),
+        (
             Phase.PRE_OUTPUT,
             b'[{\n  "error": {\n    "code": 503,\n    "status": "UNAVAILABLE"\n  }\n}]',
             "provider_unavailable",

@@ -49,6 +49,8 @@ _REQUEST_IDS = """
 _NEVER_FITS = re.compile(
     r"limit:? *(\d[\d,]{0,17})\b.{0,60}?requested:? *~?(\d[\d,]{0,17})", re.IGNORECASE | re.DOTALL
 )
+_UNBELIEVED = {5: ("401", "403"), 400: ("401",), 422: ("401",)}
+"""The rows that no type may choose at a status (5: all of the server's)."""
 _MAYBE_PROCESSED = frozenset({None, 200, 408, 499, 502, 504, 520, 522, 523, 524})
 _FAULT_KEY = re.compile(rb'(?<!\\)"(?:error|base_resp)"\s*+:\s*+(?!null)')
 
@@ -289,13 +291,10 @@ def _never_fits(facts: Facts) -> _Finding | None:
 
 
 def _row(facts: Facts, profile: Profile) -> tuple[str, Confidence]:
-    """Return the row of rules that reads the words, and how sure that is. A server's fault does not become
-    the key's by a type that the server in front of it made up."""
-    rows = [
-        row
-        for row in map(profile.types.get, facts.tokens)
-        if row is not None and not (facts.status >= 500 and row in ("401", "403"))
-    ]
+    """Return the row of rules that reads the words, and how sure that is. A fault of the server or of the
+    request does not become the key's by a type that the server in front of it made up."""
+    unbelieved = _UNBELIEVED.get(facts.status // 100 if facts.status >= 500 else facts.status, ())
+    rows = [row for row in map(profile.types.get, facts.tokens) if row is not None and row not in unbelieved]
     if "rate" in rows:
         return "rate", Confidence.TYPE
     if rows:

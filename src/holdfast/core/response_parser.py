@@ -53,6 +53,8 @@ _POSTSCRIPT = re.compile(
 )
 _FINISHED = re.compile(r'"(?:finish_?[rR]eason|stop_reason|blockReason)"\s*:\s*"(\w+)"')
 _ENDED = re.compile(r'\[DONE\]|message_stop|"response\.(?:completed|failed|incomplete)|"done"\s*:\s*true')
+# In output a quote is escaped: this is a member of the event, or of a choice in it.
+_ERROR = re.compile(r'(?<!\\)"error"\s*:\s*(?!null|\{\s*\}|"")')
 _TROUBLE = re.compile(r"rror|fail|base_resp|xception|incomplete")
 
 
@@ -150,7 +152,7 @@ def _documents(body: str, facts: Facts) -> Iterator[Any]:
         if data[:1] != "{" or not _TROUBLE.search(data):
             continue
         event = _decode(data)
-        if event and (event.get("error") or not event.keys() & {"choices", "delta"}):
+        if event and (_ERROR.search(data) or not event.keys() & {"choices", "delta"}):
             yield event
 
 
