@@ -226,11 +226,19 @@ def test_settings_and_gateway_are_read_with_their_units() -> None:
         "replay_limit": "1MiB",
         "wait_budget": "1m60s",
         "known_good_days": 3,
+        "connect_timeout": 2.5,
+        "answer_timeout": "20m",
+        "stall_timeout": "90s",
     }
-    gateway = {"listen": "[::1]:0", "store": "postgresql://db/holdfast", "public": True}
+    gateway = {
+        "listen": "[::1]:0",
+        "store": "postgresql://db/holdfast",
+        "public": True,
+        "comment_after": "5s",
+    }
     config = read({"settings": settings, "gateway": gateway})
-    assert config.settings == Limits((1.0, 0.5), 1024**2, 120.0, 3.0)
-    assert config.gateway == GatewaySettings("[::1]:0", "postgresql://db/holdfast", True)
+    assert config.settings == Limits((1.0, 0.5), 1024**2, 120.0, 3.0, 2.5, 1200.0, 90.0)
+    assert config.gateway == GatewaySettings("[::1]:0", "postgresql://db/holdfast", True, comment_after=5.0)
 
 
 def test_each_url_knows_who_set_it() -> None:
@@ -274,6 +282,7 @@ def test_places_are_looked_up_only_for_what_is_wrong() -> None:
 
 URL = "https://x.example/v1"
 NO_AMOUNT = 'must be seconds, or a string such as "90s", "10m" or "1h30m" | '
+NO_TIMEOUT = 'must be more than 0 seconds, such as 90, "90s" or "10m" | '
 NO_ADDRESS = (
     'endpoints.openai-chat: has no url, and no address is taken from elsewhere | write url = "https://…"'
 )
@@ -501,6 +510,9 @@ def test_a_mistake_in_a_provider_is_reported_with_its_path_and_fix(
         ({"settings": {"wait_budget": float("inf")}}, f"settings.wait_budget: {NO_AMOUNT}"),
         ({"settings": {"wait_budget": "90"}}, f"settings.wait_budget: {NO_AMOUNT}"),
         ({"settings": {"wait_budget": "1MiB"}}, f"settings.wait_budget: {NO_AMOUNT}"),
+        ({"settings": {"stall_timeout": 0}}, f"settings.stall_timeout: {NO_TIMEOUT}"),
+        ({"settings": {"connect_timeout": "soon"}}, f"settings.connect_timeout: {NO_TIMEOUT}"),
+        ({"gateway": {"comment_after": -1}}, f"gateway.comment_after: {NO_AMOUNT}"),
         ({"settings": {"wait_budget": "-5s"}}, f"settings.wait_budget: {NO_AMOUNT}"),
         (
             {"settings": {"replay_limit": "10m"}},

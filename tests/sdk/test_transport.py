@@ -26,6 +26,7 @@ from holdfast.fake_provider import ScriptedProvider, empty, error_event, ok, res
 from holdfast.sdk import httpx_compat as kit_module
 from holdfast.sdk.transport import bind
 from holdfast.wire.conversation import Bounds
+from holdfast.wire.time_limits import TimeLimits
 from sdk.fakes import KEYS, FakeEngine, connect, remembered
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
@@ -572,6 +573,29 @@ def test_the_callers_time_out_holds_for_every_attempt(
         )
     assert time.monotonic() - start < 3
     assert len(provider.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "after"), [(TimeLimits(answer=0.2, stall=30.0), None), (TimeLimits(answer=30.0, stall=0.2), 2)]
+)
+@pytest.mark.parametrize("own", [None, 20.0])
+def test_the_users_time_limits_hold_where_they_are_shorter_than_the_callers(
+    limits: TimeLimits,
+    after: int | None,
+    own: float | None,
+    provider: ScriptedProvider,
+    client_for: Any,
+    module: Any,
+) -> None:
+    provider.follow(stall(10.0, after=after))
+    client = client_for(FakeEngine(connect(provider)), bounds=Bounds(time_limits=limits))
+    start = time.monotonic()
+    with (
+        pytest.raises(module.ReadTimeout),
+        client.stream("POST", "/chat/completions", json=CHAT | {"stream": True}, timeout=own) as response,
+    ):
+        response.read()
+    assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize(

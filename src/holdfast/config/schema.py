@@ -146,6 +146,7 @@ _number = _rule(lambda v: not math.isnan(_amount(v)), "a number that is not nega
 _seconds = _rule(
     lambda v: not math.isnan(_span(v)), 'seconds, or a string such as "90s", "10m" or "1h30m"', _span
 )
+_timeout = _rule(lambda v: _span(v) > 0, 'more than 0 seconds, such as 90, "90s" or "10m"', _span)
 _size = _rule(lambda v: not math.isnan(_bytes(v)), 'a number of bytes, or a string such as "32MiB"', _bytes)
 _switch = _rule(lambda v: isinstance(v, bool), "true or false", bool)
 _ascii_table = _rule(_is_header_table, "a table of header names and ASCII strings", _pairs)
@@ -203,6 +204,7 @@ SETTINGS: Fields = {
     "replay_limit": lambda v: int(_size(v)),
     "wait_budget": _seconds,
     "known_good_days": _number,
+    **dict.fromkeys(("connect_timeout", "answer_timeout", "stall_timeout"), _timeout),
 }
 GATEWAY: Fields = {
     "listen": _listen,
@@ -210,4 +212,5 @@ GATEWAY: Fields = {
     "public": _switch,
     "drain": _seconds,
     "names": _texts,
+    "comment_after": _seconds,
 }

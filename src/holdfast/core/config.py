@@ -28,12 +28,21 @@ class Limits:
     wait_budget       seconds ("60s" or a number) that recovery may wait in all for one request
     known_good_days   days for which a key that worked on a host counts as known-good there
     sends, rotations  of all classes together
+
+    The time-outs are in seconds; None: what the gateway, or the SDK in the library, has for it.
+
+    connect_timeout   until a provider is reached
+    answer_timeout    until the head of its answer
+    stall_timeout     between two pieces of it
     """
 
     probe_delays: tuple[float, ...] = (0.5, 1.0, 2.0)
     replay_limit: int = 32 * 1024**2
     wait_budget: float = 60.0
     known_good_days: float = 7.0
+    connect_timeout: float | None = None
+    answer_timeout: float | None = None
+    stall_timeout: float | None = None
     sends: int = 3
     rotations: int = 2
 
@@ -42,10 +51,11 @@ class Limits:
 class GatewaySettings:
     """The table `[gateway]`.
 
-    listen   the address (host:port); without `public` it must be a loopback address
-    store    sqlite:PATH, memory: or postgresql://…, never with a password
-    drain    seconds for which running answers may go on when the gateway is stopped
-    names    further host names by which clients call it
+    listen         the address (host:port); without `public` it must be a loopback address
+    store          sqlite:PATH, memory: or postgresql://…, never with a password
+    drain          seconds for which running answers may go on when the gateway is stopped
+    names          further host names by which clients call it
+    comment_after  seconds after which a silent stream gets a comment (None: 15); 0: never
     """
 
     listen: str = "127.0.0.1:4141"
@@ -53,6 +63,7 @@ class GatewaySettings:
     public: bool = False
     drain: float = 30.0
     names: tuple[str, ...] = ()
+    comment_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,8 @@ class ClientRequest:
         """Return the client's header lines that go along."""
         head = self._head
         lines = [*head.kept]
-        if head.accepts is not None:
-            lines.append(b"accept-encoding: " + readable_codings(head.accepts, streams))
+        if streams or head.accepts is not None:
+            lines.append(b"accept-encoding: " + readable_codings(head.accepts or b"", streams))
         names = connection.provider.forward_headers
         if names and head.optional:
             lines += forwarded(head.optional, names)

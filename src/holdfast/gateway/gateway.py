@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from ..core.config import Config
 from ..core.errors import ConfigError
 from ..core.identity import Pin
 from ..engine.state import Engine
@@ -52,14 +53,15 @@ class Gateway:
         hosts: Sequence[str] = (),
     ) -> None:
         self.engine, self.tokens, self.metrics = engine, tokens, metrics
-        self.bounds = self.limits = bounds
+        self._chosen_bounds, self._config = bounds, engine.config()
+        self.bounds = self.limits = bounds.set_by(self._config)
         self.strict = strict
-        self.conversation_bounds = ConversationBounds(replay=engine.config().settings.replay_limit)
+        self.conversation_bounds = ConversationBounds(replay=self._config.settings.replay_limit)
         self._hosts = {host.lower() for host in hosts}
         self.admission = AdmissionControl(tokens, admin.OPEN, self._hosts)
         self.handler = Handler(self, self.admission, admin)
         self.header_names = REQUEST_NAMES
-        self.upstreams = UpstreamPools(bounds, ANSWER_NAMES, address_of)
+        self.upstreams = UpstreamPools(self.bounds, ANSWER_NAMES, address_of)
         self.clients: set[ServedConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False
@@ -160,6 +162,15 @@ class Gateway:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
+    def _take_over(self, config: Config) -> None:
+        """Use the limits of a configuration that has changed; requests under way get them, too."""
+        if config is self._config:
+            return
+        self._config = config
+        self.bounds = self._chosen_bounds.set_by(config)
+        self.upstreams.limit(self.bounds)
+        self.conversation_bounds = ConversationBounds(replay=config.settings.replay_limit)
+
     def _look_round(self) -> None:
         """Check the time limits of all connections.
 
@@ -170,7 +181,5 @@ class Gateway:
             client.look(now)
         self.upstreams.sweep(now)
         with suppress(ConfigError):  # reported where it is read for a request
-            replay = self.engine.config().settings.replay_limit
-            if replay != self.conversation_bounds.replay:
-                self.conversation_bounds = ConversationBounds(replay=replay)
+            self._take_over(self.engine.config())
         self._look = self.loop.call_later(self.bounds.look_every, self._look_round)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
+from ..core.config import Config
 from .http1.limits import HttpLimits
 
 
@@ -19,3 +21,16 @@ class Bounds(HttpLimits):
     stall: float = 300.0
     comment: float = 15.0
     look_every: float = 0.5
+
+    def set_by(self, config: Config) -> Bounds:
+        """Return the bounds with the user's own time limits in them."""
+        settings, comment = config.settings, config.gateway.comment_after
+        if comment is None:
+            comment = self.comment
+        return replace(
+            self,
+            connect=settings.connect_timeout or self.connect,
+            answer=settings.answer_timeout or self.answer,
+            stall=settings.stall_timeout or self.stall,
+            comment=comment or math.inf,
+        )

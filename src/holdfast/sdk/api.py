@@ -237,8 +237,10 @@ class Session:
 
     def _bounds(self) -> Any:
         from ..wire.conversation import Bounds
+        from ..wire.time_limits import time_limits
 
-        return Bounds(replay=self._owner.config.settings.replay_limit)
+        settings = self._owner.config.settings
+        return Bounds(replay=settings.replay_limit, time_limits=time_limits(settings))
 
     def for_openai(self) -> ClientOptions:
         """Return keyword arguments for `openai.OpenAI`."""

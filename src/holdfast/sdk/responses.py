@@ -33,6 +33,7 @@ from ..wire.response_head import (
     without_length,
 )
 from ..wire.response_stream import ResponseStream
+from ..wire.time_limits import NO_TIME_LIMITS, TimeLimits
 from .httpx_compat import HttpxAdapter, OpenedResponse, RequestLike
 
 if TYPE_CHECKING:
@@ -74,9 +75,9 @@ class SdkHead:
 class SdkRequest:
     """A request of an SDK, read once (`wire.conversation.ConversationRequest`)."""
 
-    __slots__ = ("body", "dialect", "headers", "info", "inspected", "path", "request", "timeout")
+    __slots__ = ("body", "dialect", "headers", "info", "inspected", "path", "request", "stall", "timeout")
 
-    def __init__(self, request: RequestLike, body: bytes | None) -> None:
+    def __init__(self, request: RequestLike, body: bytes | None, limits: TimeLimits = NO_TIME_LIMITS) -> None:
         self.request, self.body = request, body
         self.headers = filter_headers(request.headers.raw)
         self.path = _path(request.url.raw_path, self.headers.credentials)
@@ -87,7 +88,8 @@ class SdkRequest:
             dialect = Dialect.ANTHROPIC_MESSAGES if self.headers.versioned else Dialect.OPENAI_CHAT
         self.dialect = dialect
         self.info = inspect_body(body)
-        self.timeout: Timeout = dict(request.extensions.get("timeout") or {})
+        own: Timeout = request.extensions.get("timeout") or {}
+        self.timeout, self.stall = limits.until_head(own), limits.after_head(own)
 
     @property
     def readable(self) -> bool:
@@ -117,6 +119,7 @@ class SdkRequest:
             headers=headers,
             stream=self.request.stream if body is None else body,
             timeout=self.timeout.copy(),
+            stall=self.stall,
         )
 
 

@@ -96,7 +96,7 @@ class _Driver:
             adapter=self.adapter,
             engine=self._engine,
             session=self._session,
-            request=SdkRequest(request, body),
+            request=SdkRequest(request, body, self._bounds.time_limits),
             named=self._named,
             bounds=self._bounds,
         )
@@ -139,6 +139,7 @@ class SyncDriver(_Driver):
                         channel = self._inner or self._channels.to(op.endpoint, fresh=op.fresh)
                         opened = channel.opened(channel.pool.handle_request(channel.request(op)))
                         source, chunks = opened.stream, iter(opened.stream)
+                        op.timeout["read"] = op.stall
                         got = SdkHead(opened)
                     elif isinstance(op, Whole):
                         got = read_whole(chunks, source, op.limit)
@@ -192,6 +193,7 @@ class AsyncDriver(_Driver):
                         response = await channel.pool.handle_async_request(channel.request(op))
                         opened = channel.opened(response)
                         source, chunks = opened.stream, aiter(opened.stream)
+                        op.timeout["read"] = op.stall
                         got = SdkHead(opened)
                     elif isinstance(op, Whole):
                         got = await read_whole_async(chunks, source, op.limit)

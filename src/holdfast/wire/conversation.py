@@ -29,6 +29,7 @@ from .request_head import OutboundRequest
 from .response_head import Decoder, decoded, mask_key, reply_of, reply_of_error
 from .response_stream import ResponseStream, Watch
 from .sse import StreamWatch
+from .time_limits import NO_TIME_LIMITS, TimeLimits
 from .usage import NO_USAGE, by_kind, usage_of
 
 
@@ -41,6 +42,7 @@ class Bounds:
     peek            a stream whose output has not begun after so many bytes is passed on as it is
     peek_seconds    the same after so long
     fault_seconds   the body of a failed answer is read no longer than this
+    time_limits     the user's own, for a caller whose library has time-outs
     raise_when_cut  a stream without its terminal event raises the module's RemoteProtocolError; otherwise it
                     ends with an error event of its dialect, for which the SDKs raise an error of theirs
     """
@@ -50,6 +52,7 @@ class Bounds:
     peek: int = 64 * 1024
     peek_seconds: float = 10.0
     fault_seconds: float = 10.0
+    time_limits: TimeLimits = NO_TIME_LIMITS
     raise_when_cut: bool = False
 
 

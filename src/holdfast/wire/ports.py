@@ -22,7 +22,8 @@ Timeout = dict[str, float | None]
 
 class Open(NamedTuple):
     """Send this to `endpoint`. Answer with what was opened. `stream` is the body: bytes, or the caller's own
-    stream. `fresh`: on no connection that was kept."""
+    stream. `fresh`: on no connection that was kept. `stall` is the time-out for each piece of the answer's
+    body, in seconds."""
 
     endpoint: Endpoint
     method: str
@@ -30,6 +31,7 @@ class Open(NamedTuple):
     headers: RawHeaders
     stream: Any
     timeout: Timeout
+    stall: float | None = None
     fresh: bool = False
 
 

@@ -107,8 +107,9 @@ def build_request(
     headers: RawHeaders = [(b"Host", endpoint.host.encode("ascii")), *incoming.kept]
     if incoming.optional:
         headers += forwarded(incoming.optional, connection.provider.forward_headers)
-    if incoming.accepts is not None:
-        headers.append((b"accept-encoding", readable_codings(incoming.accepts, info.streams)))
+    if info.streams or incoming.accepts is not None:
+        accepted = incoming.accepts or b""
+        headers.append((b"accept-encoding", readable_codings(accepted, info.streams)))
     if endpoint.headers:
         extra = [(name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in endpoint.headers]
         names = {name for name, _ in extra}

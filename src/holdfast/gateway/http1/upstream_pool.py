@@ -105,6 +105,12 @@ class UpstreamPools:
             self._pools[origin] = pool
         return pool
 
+    def limit(self, limits: HttpLimits) -> None:
+        """Use other limits from now on."""
+        self._limits = limits
+        for pool in self._pools.values():
+            pool.limits = limits
+
     def open(self) -> int:
         """Return the number of connections, idle ones included."""
         return sum(len(pool.open) for pool in [*self._pools.values()])
