@@ -531,3 +531,24 @@ def test_classify_prints_one_class_for_each_line(cli: Cli, furnished: Path) -> N
     assert first["class"] == "auth_rejected"
     assert "error" in second
     assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"REQUESTS_CA_BUNDLE": "/etc/corp.pem"}, "REQUESTS_CA_BUNDLE"),
+        ({"CURL_CA_BUNDLE": "/etc/corp.pem"}, "CURL_CA_BUNDLE"),
+        ({"REQUESTS_CA_BUNDLE": "/etc/corp.pem", "SSL_CERT_FILE": "/etc/corp.pem"}, ""),
+        ({}, ""),
+    ],
+)
+def test_doctor_says_that_a_bundle_of_other_programs_is_not_read(
+    variables: dict[str, str], named: str, cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    findings = [finding for finding in shown(cli, "doctor")["findings"] if finding["check"] == "trust"]
+    runs = [f'export SSL_CERT_FILE="${named}"'] if named else []
+    assert [finding["run"] for finding in findings] == runs

@@ -393,6 +393,16 @@ TABLE = [
         f"Correct the address; if its authority is your own, name its file in SSL_CERT_FILE: {SHOW}",
     ),
     (
+        "a route that it lacks, beside others that answered",
+        Fault(C.ENDPOINT_MISMATCH, status=404, excerpt="Not Found"),
+        WORKED,
+        (
+            f"{URL} (set in provider.mimo-plan.url, holdfast.toml:3) has answered other requests with this "
+            "key, but has nothing at this path. The key was not changed."
+        ),
+        "Do without it, or choose a connection that has it: holdfast session pin issue-42 PROVIDER/MODEL",
+    ),
+    (
         "404 page not found",
         Fault(C.ENDPOINT_MISMATCH, status=404, excerpt="404 page not found"),
         NEVER,

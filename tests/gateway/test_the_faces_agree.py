@@ -7,6 +7,7 @@ import importlib
 import json
 import pkgutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import anthropic
@@ -466,6 +467,44 @@ def test_the_sdks_raise_the_same_exception_from_both_faces(name: str, plane: Run
     assert raised[0] == raised[1]
     assert raised[2] == raised[3]
     assert raised[0][1] == raised[2][1] == DECIDED[name][0]
+
+
+@pytest.mark.parametrize("theirs", [{}, {"x-request-id": "req_theirs", "request-id": "req_theirs"}])
+def test_the_sdks_find_an_id_of_every_request_that_failed(
+    theirs: dict[str, str], plane: Running, provider: ScriptedProvider
+) -> None:
+    provider.follow(status(400, {"error": {"message": "no", "code": "invalid_value"}}, headers=theirs))
+    session = plane.holdfast.session("work", "mine/scripted-1")
+    direct: dict[str, Any] = {"verify": False, "trust_env": False}
+    root = f"{plane.root}/s/work"
+    options = {"api_key": plane.token, "max_retries": 0}
+    clients = [
+        openai.OpenAI(**session.for_openai()),
+        openai.OpenAI(base_url=f"{root}/v1", http_client=openai.DefaultHttpxClient(**direct), **options),
+        anthropic.Anthropic(**session.for_anthropic()),
+        anthropic.Anthropic(base_url=root, http_client=anthropic.DefaultHttpxClient(**direct), **options),
+    ]
+    turn: dict[str, Any] = {"model": "scripted-1", "messages": [{"role": "user", "content": "hello"}]}
+    for client in clients:
+        ask: Any = client.chat.completions if isinstance(client, openai.OpenAI) else client.messages
+        with client, pytest.raises((openai.APIStatusError, anthropic.APIStatusError)) as caught:
+            ask.create(max_tokens=9, **turn)
+        ours = caught.value.response.headers["holdfast-request-id"]
+        found = caught.value.request_id
+        if isinstance(client, anthropic.Anthropic):
+            assert found == theirs.get("request-id", ours), "the provider sends none unless it is told to"
+        else:
+            assert found == caught.value.response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_an_error_of_ours_has_the_id_where_the_sdk_looks_for_it(dialect: Dialect) -> None:
+    name = "request-id" if dialect is Dialect.ANTHROPIC_MESSAGES else "x-request-id"
+    error = refusal("internal")
+    assert name not in error.headers_for(dialect), "it has no id"
+    known = replace(error, request_id="abc")
+    assert known.headers_for(dialect)[name] == "abc"
+    assert name not in known.headers_for(dialect, [name.title().encode()]), "the provider's own is there"
 
 
 # ------------------------------------------------------------------ the table itself

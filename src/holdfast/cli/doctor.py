@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from ..distribution import DISTRIBUTION, namesake, without_namesake_command
 from ..providers.known_addresses import other_dialect
 from ..store.base import Store
 from .context import CliContext
-from .doctor_files import Finding, check_files, check_store, move_damaged_store
+from .doctor_files import Finding, check_files, check_store, check_trust, move_damaged_store
 from .endpoints import dialects_without_key, endpoints_of, is_public, misplaced, step_for
 from .output import clock, count, if_any, json_option, say, show_json
 
@@ -72,6 +73,7 @@ class _Examination:
         yield from check_files(self.context)
         yield from self.configuration()
         yield from self.addresses()
+        yield from check_trust(os.environ)
         yield from self.keys()
         yield from check_store(self.context, self.config)
         yield from self.sessions()

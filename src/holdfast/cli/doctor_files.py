@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,10 @@ _OTHERS = 0o077
 _OTHERS_WRITE = 0o022
 
 
+_TRUST, _TRUST_ELSEWHERE = ("SSL_CERT_FILE", "SSL_CERT_DIR"), ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""The variables that name trusted certificates for us, and for other programs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The result of one check. `level`: ok, note (worth knowing), wrong (makes doctor fail); `run`: the
@@ -31,6 +35,17 @@ class Finding:
     level: str
     what: str
     run: str = ""
+
+
+def check_trust(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Find a bundle of certificates that is named in a variable of other programs only."""
+    if any(environ.get(name) for name in _TRUST):
+        return
+    for name in _TRUST_ELSEWHERE:
+        if environ.get(name):
+            what = f"{name} is set, which is not read: the certificates of your own authority are not trusted"
+            yield Finding("trust", "note", what, f'export SSL_CERT_FILE="${name}"')
+            return
 
 
 def move_damaged_store(context: CliContext) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ C = FaultClass
 _PLAN_ENDED = re.compile(
     r"(?:trial|plan|subscription|membership)\W?(?:has |is |period )*(?:expired|ended|over)", re.IGNORECASE
 )
+_NO_ROUTE = (404, 405, 410)
 _OF_THE_KEY = re.compile(r" (?:Your|The) key (?:is not to blame|is unaffected|was not changed)\.")
 
 
@@ -147,6 +148,7 @@ def _words(fault: Fault, connection: Connection, ref: str, *, source: str, sessi
 def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> dict[str, bool]:
     """Return which cases of `fault_texts` hold."""
     reported = fault.status is not None and fault.status < 300 and fault.cause not in ("truncated", "empty")
+    worked = evidence is not None and evidence.last_ok is not None
     return {
         "takes no key": connection.key is None,
         "unread": fault.phase is Phase.UNSENT,
@@ -157,7 +159,7 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
         "deleted": fault.terminal,
         "too dear": fault.cause == "affordable",
         "plan ended": _PLAN_ENDED.search(f"{fault.provider_code} {fault.excerpt}") is not None,
-        "worked here": evidence is not None and evidence.last_ok is not None,
+        "worked here": worked,
         "never worked": evidence is not None,
         "no database": fault.cause == "proxy_without_database",
         "supplier": (fault.cause or "").startswith("upstream"),
@@ -172,6 +174,7 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
         "listed": fault.cause == "listed",
         "declared": fault.cause == "declared",
         "no answer": fault.status is None,
+        "lacks the route": fault.status in _NO_ROUTE and worked,
         "": True,
     }
 

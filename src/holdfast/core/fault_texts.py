@@ -91,6 +91,10 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         "no answer": (
             "Nothing that speaks the expected API answers at {url}{source}. The key was not changed."
         ),
+        "lacks the route": (
+            "{url}{source} has answered other requests with this key, but has nothing at this path. The key "
+            "was not changed."
+        ),
         "": "{url}{source} does not speak the expected API. The key was not changed.",
     },
     C.CONTEXT_OVERFLOW: {"": "This prompt is too long: it exceeds the maximum context length of {model}."},
@@ -149,6 +153,7 @@ NEXT: dict[str, tuple[str, str]] = {
         "{show}",
     ),
     "no answer": ("Start the server, or correct the address", "{show}"),
+    "lacks the route": ("Do without it, or choose a connection that has it", "{choose}"),
     "listed": ("Choose another model. What it lists now is shown by", "{models} --refresh"),
     "declared": ("Correct the name in holdfast.toml. What it lists now is shown by", "{models} --refresh"),
     "works elsewhere": (

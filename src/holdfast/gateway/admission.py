@@ -4,7 +4,7 @@ session."""
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from ..core.identity import Dialect, is_loopback
 from ..core.session import is_session_id
@@ -143,9 +143,10 @@ def _wrong_method(head: Head, route: HttpRoute) -> ClientError:
     return refusal("method_not_allowed", path=route.path, allow="POST", headers={"allow": "POST"})
 
 
-def local_answer(error: ClientError, dialect: Dialect) -> LocalAnswer:
-    """Return an error as an answer in the client's dialect."""
-    return LocalAnswer(error.status(dialect), header_lines(error.headers), error.body(dialect))
+def local_answer(error: ClientError, dialect: Dialect, theirs: Sequence[bytes] = ()) -> LocalAnswer:
+    """Return an error as an answer in the client's dialect, with the provider's header lines `theirs`."""
+    ours = error.headers_for(dialect, (line.partition(b":")[0] for line in theirs))
+    return LocalAnswer(error.status(dialect), [*theirs, *header_lines(ours)], error.body(dialect))
 
 
 def _remember(known: dict[bytes, bool], value: bytes, verdict: bool) -> None:

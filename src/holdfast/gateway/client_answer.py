@@ -179,8 +179,8 @@ class ClientAnswer:
             self._client.end()
             self._finish(200, len(last))
             return
-        answer = local_answer(error, dialect)
-        self._client.answer(answer.status, [*theirs, *answer.lines], answer.body)
+        answer = local_answer(error, dialect, theirs)
+        self._client.answer(*answer)
         self._finish(answer.status, len(answer.body))
 
     def _finish(self, status: int, size: int) -> None:

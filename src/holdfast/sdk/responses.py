@@ -213,11 +213,13 @@ def _refused_response(
         headers = fault_headers(bad.headers, request_run.headers(), forwarded)
         return SdkResponse(head.status, headers, [bad.body], head.extensions)
     error = request_run.client_error().with_provider_error(bad.body)
+    ours = error.headers_for(request.dialect, (name for name, _ in bad.headers))
     return _error_response(request.dialect, error)._replace(
-        headers=beside_error(bad.headers, error.headers, forwarded), extensions=head.extensions
+        headers=beside_error(bad.headers, ours, forwarded), extensions=head.extensions
     )
 
 
 def _error_response(dialect: Dialect, error: ClientError) -> SdkResponse:
     """Return an error of our own as a response, in the caller's dialect."""
-    return SdkResponse(error.status(dialect), answer_headers([], error.headers), [error.body(dialect)], {})
+    headers = answer_headers([], error.headers_for(dialect))
+    return SdkResponse(error.status(dialect), headers, [error.body(dialect)], {})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +27,11 @@ _LONGEST_RETRY = 60.0
 _JSON = {"content-type": "application/json"}
 _NO_RETRY = {"x-should-retry": "false"}
 _DEFAULT_STEP = "holdfast doctor"
+_ID_HEADERS = {
+    Dialect.OPENAI_CHAT: "x-request-id",
+    Dialect.OPENAI_RESPONSES: "x-request-id",
+    Dialect.ANTHROPIC_MESSAGES: "request-id",
+}
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -45,6 +50,14 @@ class ClientError:
         if dialect is Dialect.ANTHROPIC_MESSAGES:
             return self.kind.anthropic_status
         return self.kind.status
+
+    def headers_for(self, dialect: Dialect, theirs: Iterable[bytes] = ()) -> Mapping[str, str]:
+        """Return the headers for a client of `dialect`: with the request's id where its SDK looks for it,
+        unless the provider's own id is there, among the headers that are called `theirs`."""
+        name = _ID_HEADERS[dialect]
+        if not self.request_id or name.encode("ascii") in {each.lower() for each in theirs}:
+            return self.headers
+        return {**self.headers, name: self.request_id}
 
     def with_provider_error(self, body: bytes) -> ClientError:
         """Return the same with the provider's answer, if that is JSON, as `provider_error` for programs."""
