@@ -48,7 +48,6 @@ _LATER = (
     "yaml",
 )
 """What our modules import when they need it."""
-_SDKS = ("openai", "anthropic")
 
 # The side of the tests
 # ----------------------------------------------------------------------------------------------------------
@@ -183,13 +182,8 @@ def _prepare() -> None:
     for name in [*modules, *_LATER]:
         with suppress(ImportError):
             importlib.import_module(name)
-    _keep_out_of_garbage_collection()
-
-
-def _keep_out_of_garbage_collection() -> None:
-    """Whatever is imported now lives as long as the process: no child needs to look at it."""
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # none of this is ever garbage: no child looks at it
 
 
 def _serve(control: socket.socket) -> dict[str, Any]:
@@ -200,7 +194,6 @@ def _serve(control: socket.socket) -> dict[str, Any]:
         if not data:
             sys.exit()
         message: dict[str, Any] = json.loads(data)
-        _import_the_sdks(message["command"])
         pid = os.fork()
         if not pid:
             control.close()
@@ -210,15 +203,6 @@ def _serve(control: socket.socket) -> dict[str, Any]:
             os.close(end)
         running.add(pid)
         running -= {pid for pid in running if os.waitpid(pid, os.WNOHANG)[0]}
-
-
-def _import_the_sdks(command: Sequence[str]) -> None:
-    """Import the SDKs that a program names; each takes seconds, and other programs do without."""
-    text = "".join(Path(part).read_text("utf-8") if part.endswith(".py") else part for part in command[:4])
-    for sdk in _SDKS:
-        if sdk not in sys.modules and (f"import {sdk}" in text or f"for_{sdk}" in text):
-            importlib.import_module(sdk)
-            _keep_out_of_garbage_collection()
 
 
 def _watch_a_child(files: Sequence[int]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import builtins
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from children import run
 from cli.furnishing import Cli
 from holdfast.cli import output
 from holdfast.core.errors import HoldfastError
@@ -70,10 +70,9 @@ def test_a_listed_name_that_cannot_be_a_model_hides_no_other(cli: Cli, furnished
 
 
 def test_the_document_of_the_command_line_is_up_to_date() -> None:
-    checked = subprocess.run(
+    checked = run(
         [sys.executable, ROOT / "docs" / "_generate" / "cli.py", "--check"],
         capture_output=True,
         text=True,
-        check=False,
     )
     assert (checked.returncode, checked.stderr) == (0, "")
