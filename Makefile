@@ -38,8 +38,9 @@ setup: .venv/.installed
 demo: setup
 	@$(BIN)/holdfast demo $(ARGS)
 
+# Neighbours stay with one worker (worksteal), so that what their module prepared is prepared once.
 test: setup
-	@$(BIN)/python -m pytest -q -n auto $(ARGS)
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
 # The one property over 100,000 events in the lives of sessions, and 2,000 examples of every other property: some minutes.
 nightly: setup
@@ -49,7 +50,7 @@ nightly: setup
 # The SDK generation on httpx, and the lower bound of every dependency.
 LEGACY_TESTS = tests/stories tests/wire tests/sdk tests/calls tests/fake_provider
 test-legacy: .venv-legacy/.installed
-	@$(LEGACY)/python -m pytest -q -n auto $(LEGACY_TESTS) $(ARGS)
+	@$(LEGACY)/python -m pytest -q -n auto --dist worksteal $(LEGACY_TESTS) $(ARGS)
 
 # Other people's clients, each in its own environment (PyPI, npm), through a running gateway.
 test-clients: setup
@@ -101,7 +102,7 @@ layers: setup
 # All tests once, measured. The whole product is reported; core/ must be covered to the last line.
 coverage: setup
 	@rm -f .coverage .coverage.*
-	@env -u PYTEST_XDIST_AUTO_NUM_WORKERS $(BIN)/coverage run -m pytest -q -n auto $(ARGS)
+	@env -u PYTEST_XDIST_AUTO_NUM_WORKERS $(BIN)/coverage run -m pytest -q -n auto --dist worksteal $(ARGS)
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report | tail -n 1
 	@$(BIN)/coverage report --include='src/holdfast/core/*' --fail-under=100
