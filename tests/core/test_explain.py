@@ -430,8 +430,15 @@ TABLE = [
         "a parameter that the provider does not take",
         Fault(C.BAD_REQUEST, status=400),
         WORKED,
-        f"{HOST} rejects the request itself, with any key.",
+        f"{HOST} rejects the request itself.",
         "Correct what the provider names, or update the client. See what was sent: holdfast why issue-42",
+    ),
+    (
+        "a thought that another account encrypted",
+        Fault(C.BAD_REQUEST, status=400, cause="replay_state"),
+        WORKED,
+        f"{HOST} does not accept what this request refers to: it was made with another key, or is gone.",
+        "Use the key that made it, or begin the conversation anew. See which keys: holdfast why issue-42",
     ),
     (
         "a teapot",

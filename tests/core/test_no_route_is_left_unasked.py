@@ -256,3 +256,13 @@ def test_what_cannot_be_sent_twice_is_not_sent_on_a_fresh_connection_either() ->
     sim = Sim()
     assert sim.run(call(PIN, replayable=False), [UNHEARD]).fault is not None
     assert sim.run(call(PIN, passthrough=True), [UNHEARD, None]).fault is None
+
+
+def test_a_key_that_is_lost_just_before_it_is_sent_costs_no_send_and_is_not_blamed() -> None:
+    for name in (b"SecretMissing", b"SignInEnded", b"NotRenewed"):
+        lost = Reply(None, body=name + b": gone", phase=Phase.UNSENT, request_written=False)
+        sim = Sim()
+        outcome = sim.run(call(TWO), [lost, BROKEN, BROKEN, None])
+        assert (outcome.fault, outcome.sends) == (None, 3)
+        assert sim.labels == ["a", "b", "b", "b"]
+        assert sim.cooled == []

@@ -25,7 +25,7 @@ none."""
 C = FaultClass
 
 _PLAN_ENDED = re.compile(
-    r"(?:trial|plan|subscription|membership)\W?(?:has |is |period )*(?:expired|ended|over)", re.IGNORECASE
+    r"(?:trial|plan|subscription|membership)[\W_]?(?:has |is |period )*(?:expired|ended|over)", re.IGNORECASE
 )
 _NO_ROUTE = (404, 405, 410)
 _OF_THE_KEY = re.compile(r" (?:Your|The) key (?:is not to blame|is unaffected|was not changed)\.")
@@ -157,6 +157,7 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
         "not sent": not fault.sent,
         "final": fault.terminal,
         "deleted": fault.terminal,
+        "made elsewhere": fault.cause == "replay_state",
         "too dear": fault.cause == "affordable",
         "plan ended": _PLAN_ENDED.search(f"{fault.provider_code} {fault.excerpt}") is not None,
         "worked here": worked,

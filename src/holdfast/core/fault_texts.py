@@ -99,7 +99,12 @@ WHAT: dict[FaultClass, dict[str, str]] = {
     },
     C.CONTEXT_OVERFLOW: {"": "This prompt is too long: it exceeds the maximum context length of {model}."},
     C.CONTENT_BLOCKED: {"": "The provider's policy refused this input or output. Your key is unaffected."},
-    C.BAD_REQUEST: {"": "{host} rejects the request itself, with any key."},
+    C.BAD_REQUEST: {
+        "made elsewhere": (
+            "{host} does not accept what this request refers to: it was made with another key, or is gone."
+        ),
+        "": "{host} rejects the request itself.",
+    },
     C.UNKNOWN: {"": "{host} sent an answer that Holdfast does not recognise."},
 }
 """What happened, by class and case. The first case of a class that holds is taken; the empty one always
@@ -145,6 +150,7 @@ NEXT: dict[str, tuple[str, str]] = {
     "never worked, oauth": ("Sign in again", "holdfast key login {provider}"),
     "auth_expired, oauth": ("Sign in again", "holdfast key login {provider}"),
     "final, oauth": ("Sign in again", "holdfast key login {provider}"),
+    "made elsewhere": ("Use the key that made it, or begin the conversation anew. See which keys", "{why}"),
     "plan ended": ("Renew or change the plan of this account, then", "{again}"),
     "worked here": ("This often passes by itself. If not, replace the value of {ref}, then", "{again}"),
     "supplier": ("Tell the operator of {host}; meanwhile choose another connection", "{choose}"),

@@ -210,6 +210,9 @@ def _try(
             return None
         failure = _understand(run, connection, evidence, answer.reply, sent_at=answer.sent_at, probe=probing)
         rule = failure.rule
+        if answer.reply.phase is Phase.UNSENT:  # the key's value ran out meanwhile
+            run.sends_left += 1
+            return rule
         if answer.reply.closed_unheard and run.call.replayable and not fresh:
             fresh, after = True, 0.0
             run.sends_left += 1
@@ -219,11 +222,7 @@ def _try(
         if replaced is not None:
             fingerprint, after = replaced, 0.0
             continue
-        if rule.probe and not probing and not run.may_send():
-            # Nothing can be tested now, so nothing is concluded: the next request tests the key.
-            run.learn(KeyFailed(fingerprint, connection.endpoint.url, failure.fault.kind, failure.sent_at))
-            return rule
-        if rule.probe and run.may_send(probing=probing):
+        if rule.probe:
             if not probing:
                 check = yield from _shared_check(run, failure)
                 if check is _Check.REFUSED:
@@ -231,7 +230,7 @@ def _try(
                 after, probing = 0.0, check is _Check.OURS
                 if check is _Check.ACCEPTED:
                     continue
-            if delays:
+            if delays and run.may_send(probing=True):
                 after = delays.pop(0)
                 run.sends_left += 1
                 run.decide(f"asked again after {after:g} s: this key worked here before")
@@ -309,7 +308,11 @@ def _shared_check(run: RequestState, failure: Failure) -> Generator[Step, Answer
     """Let one request ask again for all whose key was refused although it had worked. Return what came of it
     for this request."""
     connection, fingerprint, health = failure.connection, failure.fingerprint, run.context.health
+    refused = KeyFailed(fingerprint, connection.endpoint.url, failure.fault.kind, failure.sent_at)
     is_ours = False
+    if not run.may_send():  # nothing can be tested, so nothing is concluded: the next request tests the key
+        run.learn(refused)
+        return _Check.REFUSED
     while True:
         evidence = health.evidence(fingerprint, connection.endpoint)
         if (evidence.last_ok or 0.0) > failure.sent_at:
@@ -323,7 +326,7 @@ def _shared_check(run: RequestState, failure: Failure) -> Generator[Step, Answer
             return _Check.OURS
         if run.wait_left <= 0:
             return _Check.REFUSED
-        run.learn(KeyFailed(fingerprint, connection.endpoint.url, failure.fault.kind, failure.sent_at))
+        run.learn(refused)
         answer = yield Probe(connection, fingerprint, run.take())
         run.waited(answer)
         is_ours = answer.yes
