@@ -251,8 +251,8 @@ MUTANTS = (
     Mutant(
         "success-by-status",
         "wire/conversation.py",
-        "if whole and not looks_ok(",
-        "if not head.status and not looks_ok(",
+        "        if flaw is not None:\n",
+        "        if flaw is not None and not head.status:\n",
         "an answer of HTTP 200 can be a fault",
         "tests/sdk/test_transport.py -k httpx2",
     ),

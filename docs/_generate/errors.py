@@ -30,7 +30,7 @@ from holdfast.core.recovery_policy import (
     ONCE_MORE,
     RATE_PATIENCE,
     RULES,
-    UNKNOWN_5XX,
+    UNKNOWN_ANSWER,
     UNREADABLE,
     Rule,
 )
@@ -61,7 +61,7 @@ SPECIAL: dict[FaultClass, tuple[tuple[str, Rule], ...]] = {
     FaultClass.NOT_ENTITLED: (("no reason is given", BARE_403),),
     FaultClass.AUTH_EXPIRED: (("the verdict is final", FINAL),),
     FaultClass.TRANSIENT: (("the request may have been processed", ONCE_MORE),),
-    FaultClass.UNKNOWN: (("the status is 500 or more", UNKNOWN_5XX),),
+    FaultClass.UNKNOWN: (("the status is 500 or more, or says success", UNKNOWN_ANSWER),),
 }
 COMMANDS = {
     "again": "holdfast key reset PROVIDER LABEL",

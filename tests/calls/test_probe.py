@@ -96,7 +96,7 @@ def test_an_unreachable_endpoint_comes_back_as_a_reply() -> None:
 @pytest.mark.parametrize("auth", [Auth.BEARER, Auth.X_API_KEY])
 def test_a_check_is_one_real_call_of_the_connections_model(dialect: Dialect, auth: Auth) -> None:
     with ScriptedProvider(ok(model="m-2026")) as provider:
-        checked = check_call(connect(provider, dialect, auth=auth), SECRET, PROFILE)
+        checked = check_call(connect(provider, dialect, auth=auth), SECRET)
     assert isinstance(checked, Checked)
     assert checked.model == "m-2026"
     assert 0 < checked.seconds < 5
@@ -113,7 +113,7 @@ def test_a_model_that_wants_another_name_for_its_limit_gets_it() -> None:
         }
     }
     with ScriptedProvider([status(400, refusal), ok()]) as provider:
-        assert isinstance(check_call(connect(provider), SECRET, PROFILE), Checked)
+        assert isinstance(check_call(connect(provider), SECRET), Checked)
     assert json.loads(provider.requests[1].body).keys() == {"model", "messages", "max_completion_tokens"}
 
 
@@ -122,7 +122,7 @@ def test_a_model_that_wants_another_name_for_its_limit_gets_it() -> None:
 )
 def test_a_check_that_fails_gives_the_providers_reply(answer: Any) -> None:
     with ScriptedProvider(answer) as provider:
-        reply = check_call(connect(provider), SECRET, PROFILE)
+        reply = check_call(connect(provider), SECRET)
     assert isinstance(reply, Reply)
     assert (reply.status, reply.body) == (answer.status, answer.body)
 
@@ -131,7 +131,7 @@ def test_a_check_that_fails_gives_the_providers_reply(answer: Any) -> None:
     "question",
     [
         list_models,
-        lambda connection, key: check_call(connection, key, PROFILE),
+        check_call,
         lambda connection, key: call_control_plane(connection, key, "POST", "/key/generate", body={}),
     ],
     ids=["list", "check", "ask"],
@@ -155,4 +155,4 @@ def test_a_client_that_was_given_is_left_open() -> None:
     with ScriptedProvider() as provider, httpx2.Client() as client:
         connection: Connection = connect(provider)
         list_models(connection, SECRET, client)
-        assert isinstance(check_call(connection, SECRET, PROFILE, client), Checked)
+        assert isinstance(check_call(connection, SECRET, client), Checked)

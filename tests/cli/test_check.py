@@ -68,6 +68,25 @@ def test_a_refused_key_ends_with_4_and_no_fallback_answers(cli: Cli, provider: S
     assert json.loads(again.stderr)["error"]["kind"] == "Refused"
 
 
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ({"code": 401, "msg": "incorrect api key", "success": False}, "auth_rejected"),
+        ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "quota_exhausted"),
+        ({"choices": []}, "transient"),
+        ({"type": "message", "content": [{"type": "text", "text": "ok"}]}, "endpoint_mismatch"),
+    ],
+)
+def test_a_success_that_is_no_answer_fails_the_check(
+    answer: object, kind: str, cli: Cli, provider: ScriptedProvider
+) -> None:
+    provider.follow(status(200, answer))
+    result = cli("check", "good/small")
+    assert result.exit_code == 4
+    assert f"wrong  call     {kind}" in result.stdout
+    assert "  worked at" not in cli("key", "list", "good").stdout
+
+
 def test_a_provider_alone_is_checked_without_a_call(cli: Cli, provider: ScriptedProvider) -> None:
     result = cli("check", "good")
     assert (result.exit_code, provider.calls) == (0, [])

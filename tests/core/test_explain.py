@@ -134,6 +134,33 @@ TABLE = [
         f"Try again. If it still fails: holdfast check {PIN}",
     ),
     (
+        "the answer breaks off",
+        Fault(C.TRANSIENT, status=200, cause="cut"),
+        WORKED,
+        f"{HOST} sent an answer that breaks off (HTTP 200).",
+        f"Try again. If it still fails: holdfast check {PIN}",
+    ),
+    (
+        "the answer is another API's",
+        Fault(C.ENDPOINT_MISMATCH, status=200, cause="other_api"),
+        WORKED,
+        (
+            f"{URL} (set in provider.mimo-plan.url, holdfast.toml:3) answers as another API does. The key "
+            "was not changed."
+        ),
+        f"Correct the address: {SHOW}",
+    ),
+    (
+        "a stream comes that nobody asked for",
+        Fault(C.ENDPOINT_MISMATCH, status=200, cause="unasked_stream"),
+        WORKED,
+        (
+            f"{URL} (set in provider.mimo-plan.url, holdfast.toml:3) sent a stream although none was asked "
+            "for. The key was not changed."
+        ),
+        f"Correct the address: {SHOW}",
+    ),
+    (
         "nothing is known of the key",
         REFUSED,
         None,

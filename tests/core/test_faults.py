@@ -4,14 +4,13 @@ nothing makes it raise."""
 from __future__ import annotations
 
 import json
-import sys
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.core.classify import classify, looks_ok
+from holdfast.core.classify import classify
 from holdfast.core.faults import Confidence, Fault, FaultClass, Origin, Phase, Reply, Scope
 from holdfast.core.vocabulary import Profile
 from holdfast.providers import profiles
@@ -305,59 +304,6 @@ def test_a_secret_echoed_by_the_provider_is_masked_before_it_is_cut():
     assert "abcdef" not in (fault.provider_code or "")
 
 
-@pytest.mark.parametrize(
-    ("provider", "status", "kind", "body", "ok"),
-    [
-        (None, 200, "application/json", b'{"choices":[{"message":{"content":"hello"}}]}', True),
-        (None, 200, "application/json", b'{"output":[],"error": null}', True),
-        (None, 200, "application/json", rb'{"choices":[{"message":{"content":"say \"error\": 1"}}]}', True),
-        (None, 200, "application/json", b'{"choices":[{"tool":{"error": "inner"}}]}', True),
-        (None, 200, "application/json", b'[{"error": 1}]', True),
-        (None, 200, "text/event-stream", b"", True),
-        (None, 200, "application/json", b'{"error":"Unexpected endpoint or method. (POST /chat)"}', False),
-        (None, 200, "application/json", b'{"error": not json', False),
-        (None, 200, "application/json", b'{"error":' + b"[" * 100_000, False),
-        (None, 200, "application/json", b"", False),
-        (None, 200, "application/json", b"{}", False),
-        (None, 200, "text/plain", b"<!doctype html>", False),
-        (None, 200, "text/html; charset=utf-8", b"\n\nlogin", False),
-        (None, 401, "application/json", b'{"choices":[]}', False),
-        ("minimax", 200, "application/json", b'{"base_resp":{"status_code":1004,"status_msg":"x"}}', False),
-        (
-            "minimax",
-            200,
-            "application/json",
-            b'{"choices":[],"base_resp":{"status_code":0,"status_msg":""}}',
-            True,
-        ),
-    ],
-)
-def test_a_success_is_screened(provider, status, kind, body, ok):
-    assert looks_ok(status, kind, body, profiles.load(provider)) is ok
-
-
-def test_the_screen_costs_nothing_on_an_ordinary_success():
-    body = json.dumps(
-        {
-            "id": "x",
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": "word " * 170}}],
-            "usage": {},
-        }
-    ).encode()
-    rounds = (_timed(lambda: looks_ok(200, "application/json", body, GENERIC), times=500) for _ in range(60))
-    limit = 5e-6  # a microsecond on a quiet machine
-    if sys.gettrace() is not None:  # coverage looks at every line
-        limit *= 4
-    assert any(each < limit for each in rounds)
-
-
-def _timed(work, times=2_000):
-    began = time.perf_counter()
-    for _ in range(times):
-        work()
-    return (time.perf_counter() - began) / times
-
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
     lambda inner: (
@@ -447,7 +393,6 @@ def test_nothing_makes_it_raise_and_what_it_says_is_bounded(status, headers, bod
     assert len(fault.excerpt) <= 160
     assert fault.retry_after is None or 0 <= fault.retry_after <= 32 * 86_400
     assert fault.kind is not FaultClass.RATE_LIMITED or fault.retry_after is None or fault.retry_after <= 120
-    assert looks_ok(200, "application/json", body, profiles.load(provider)) in (True, False)
 
 
 @pytest.mark.parametrize(

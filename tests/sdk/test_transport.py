@@ -628,7 +628,7 @@ def test_an_inner_transport_of_the_module_can_be_given(
 
     def answer(request: Any) -> Any:
         seen.append(request)
-        return module.Response(200, json={"model": "m", "choices": []})
+        return module.Response(200, json={"model": "m", "choices": [{"message": {"content": "hi"}}]})
 
     engine = FakeEngine(connect(provider))
     assert (

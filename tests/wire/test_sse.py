@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.core.faults import Flaw
 from holdfast.core.identity import Dialect
 from holdfast.wire import sse
 from holdfast.wire.sse import StreamWatch
@@ -98,6 +99,33 @@ def test_a_stream_begins_ends_and_fails_as_its_dialect_says(
 ) -> None:
     watch = watched(dialect, stream)
     assert (watch.started, watch.ended, watch.error is not None) == (started, ended, failed)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "stream", "started", "flaw"),
+    [
+        (CHAT, ROLE + END + DONE, False, Flaw.EMPTY),
+        (CHAT, ROLE + END + b'data: {"choices":[],"usage":{"completion_tokens":0}}\n\n', False, Flaw.EMPTY),
+        (CHAT, ROLE + END + b'data: {"choices":[],"usage":{"completion_tokens":1}}\n\n' + DONE, True, None),
+        (CHAT, ROLE + chunk({}, "length"), True, None),
+        (CHAT, ROLE + chunk({}, "error"), False, None),
+        (CHAT, ERROR + DONE, False, None),
+        (CHAT, START, False, Flaw.FOREIGN),
+        (CHAT, CREATED, False, Flaw.FOREIGN),
+        (CHAT, WORD + START, True, None),
+        (MESSAGES, WORD, False, Flaw.FOREIGN),
+        (MESSAGES, START + named("message_stop"), False, Flaw.EMPTY),
+        (MESSAGES, START, False, None),
+        (RESPONSES, CREATED + named("response.completed", response={}), False, Flaw.EMPTY),
+        (RESPONSES, WORD, False, Flaw.FOREIGN),
+    ],
+)
+def test_a_stream_without_an_answer_says_why_it_is_none(
+    dialect: Dialect, stream: bytes, started: bool, flaw: Flaw | None
+) -> None:
+    watch = watched(dialect, stream)
+    assert watch.started is started
+    assert started or watch.flaw is flaw
 
 
 @pytest.mark.parametrize(

@@ -15,18 +15,16 @@ from urllib.parse import quote
 
 import httpx2
 
-from ..core.classify import looks_ok
-from ..core.faults import Phase, Reply
+from ..core.faults import Flaw, Phase, Reply
 from ..core.identity import Connection, Dialect, is_loopback
 from ..core.secret import Secret
-from ..core.vocabulary import Profile
+from ..wire.answer_shape import judge
 from ..wire.client_headers import filter_headers
 from ..wire.conversation import succeeded
 from ..wire.model_list import read_models
 from ..wire.ports import RawHeaders
 from ..wire.proxies import check_proxies
-from ..wire.request_body import requested_model
-from ..wire.request_head import build_request
+from ..wire.request_head import answer_of, build_request
 from ..wire.response_head import BODY_LIMIT, Decoder, reply_of, reply_of_error
 from .deadline import Deadline
 
@@ -114,7 +112,7 @@ def list_models(
 
 
 def check_call(
-    connection: Connection, secret: Secret | None, profile: Profile, client: httpx2.Client | None = None
+    connection: Connection, secret: Secret | None, client: httpx2.Client | None = None
 ) -> Checked | Reply:
     """Make one cheap real call of the connection's model. Return the Reply when the answer is not good."""
     path, body = _CALLS[connection.dialect]
@@ -130,10 +128,12 @@ def check_call(
             )
     if isinstance(answer, Reply):
         return answer
-    content_type = _header(answer.headers, b"content-type").decode("latin-1")
-    if not looks_ok(answer.status, content_type, answer.body, profile):
+    if not succeeded(answer.status):
         return _refused(answer, connection, secret)
-    return Checked(requested_model(answer.body) or "", time.monotonic() - start)
+    flaw, document = judge(answer_of(path), answer.body)
+    if flaw is not None:
+        return _refused(answer, connection, secret, flaw)
+    return Checked(str((document or {}).get("model") or ""), time.monotonic() - start)
 
 
 def call_control_plane(
@@ -256,7 +256,9 @@ def _wants_new_name(answer: _Answer | Reply) -> bool:
     return answer.status == 400 and b"max_completion_tokens" in answer.body
 
 
-def _refused(answer: _Answer, connection: Connection, secret: Secret | None) -> Reply:
+def _refused(
+    answer: _Answer, connection: Connection, secret: Secret | None, flaw: Flaw | None = None
+) -> Reply:
     """Return a bad answer as the core sees it, without the key in case the provider repeats it."""
     body, headers = answer.body, answer.headers
     if secret is not None:
@@ -264,7 +266,12 @@ def _refused(answer: _Answer, connection: Connection, secret: Secret | None) -> 
         headers = [(name, secret.scrub_bytes(value)) for name, value in headers]
     phase = Phase.BODY if answer.status == 200 else Phase.HEADERS
     return reply_of(
-        status=answer.status, headers=headers, body=body, phase=phase, host=connection.endpoint.host
+        status=answer.status,
+        headers=headers,
+        body=body,
+        phase=phase,
+        host=connection.endpoint.host,
+        flaw=flaw,
     )
 
 

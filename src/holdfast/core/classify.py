@@ -5,13 +5,12 @@ structured code that is final."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from .faults import AUTH_FAULTS, Confidence, Fault, FaultClass, Origin, Phase, Reply, Scope
+from .faults import AUTH_FAULTS, Confidence, Fault, FaultClass, Flaw, Origin, Phase, Reply, Scope
 from .identity import is_loopback
 from .response_parser import Facts, read, words
 from .retry_hints import hint_seconds, of_one_model, unified_reset
@@ -52,7 +51,11 @@ _NEVER_FITS = re.compile(
 _UNBELIEVED = {5: ("401", "403"), 400: ("401",), 422: ("401",)}
 """The rows that no type may choose at a status (5: all of the server's)."""
 _MAYBE_PROCESSED = frozenset({None, 200, 408, 499, 502, 504, 520, 522, 523, 524})
-_FAULT_KEY = re.compile(rb'(?<!\\)"(?:error|base_resp)"\s*+:\s*+(?!null)')
+_FLAWED = {
+    Flaw.CUT: Verdict(_K.TRANSIENT, cause="cut"),
+    Flaw.FOREIGN: Verdict(_K.ENDPOINT_MISMATCH, cause="other_api"),
+}
+"""What is no answer by its shape alone; its words are a model's, so no rule reads them."""
 
 
 class _Finding(NamedTuple):
@@ -127,37 +130,13 @@ def weigh(
     return fault
 
 
-def looks_ok(status: int, content_type: str, body: bytes, profile: Profile) -> bool:
-    """Return whether an answer that says success is one. It is a cheap screen, under a microsecond for an
-    ordinary body.
-
-    HTTP 200 is a fault when the body is empty, an empty object, a page, or holds an error at its top level
-    (LM Studio answers `{"error": …}`, MiniMax `base_resp` with a code that is not 0). A stream is judged by
-    its events, not here."""
-    if not 200 <= status < 300 or "html" in content_type:
-        return False
-    if "event-stream" in content_type:
-        return True
-    if b'"error"' not in body and not any(map(body.__contains__, profile.ok_markers)):
-        return len(body) > 2 and body[:1] != b"<"
-    if not _FAULT_KEY.search(body):
-        return True
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    if not isinstance(document, dict):
-        return True
-    base = document.get("base_resp")
-    base_failed = isinstance(base, dict) and base.get("status_code")
-    return not document.get("error") and not base_failed
-
-
 def _find(reply: Reply, facts: Facts, profile: Profile) -> _Finding:
     """Return what the first rule that applies says."""
     if reply.phase is Phase.UNSENT:
         error = reply.body.partition(b":")[0]
         return _Finding(_UNREAD.get(error, _NO_KEY_THERE), "unsent", Confidence.CODE)
+    if reply.flaw in _FLAWED:
+        return _Finding(_FLAWED[reply.flaw], f"shape:{reply.flaw}", Confidence.STATUS)
     return next(step for step in _steps(reply, facts, profile) if step is not None)
 
 
@@ -242,13 +221,17 @@ def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | 
     verdict = profile.statuses.get(row) or profile.statuses.get(family)
     yield _by_words(rules, spoken, status, usual=verdict, confidence=confidence)
     if verdict is None and facts.status < 300:
-        verdict = _without_error(facts)
+        verdict = _without_error(reply, facts)
     yield _Finding(verdict or Verdict(_K.UNKNOWN), f"{confidence.name.lower()}:{row}", confidence)
 
 
-def _without_error(facts: Facts) -> Verdict | None:
-    """Return the verdict on a good status without an error: a stream that stopped or held nothing, an empty
-    body; else None."""
+def _without_error(reply: Reply, facts: Facts) -> Verdict | None:
+    """Return the verdict on a good status without an error: a stream that nobody asked for, that stopped or
+    held nothing; an empty body or answer; else None."""
+    if reply.flaw is Flaw.UNASKED:
+        return Verdict(_K.ENDPOINT_MISMATCH, cause="unasked_stream")
+    if reply.flaw is Flaw.EMPTY:
+        return Verdict(_K.TRANSIENT, cause="empty")
     if facts.stream and not facts.ended:
         return Verdict(_K.TRANSIENT, cause="truncated")
     if facts.stream or facts.empty:

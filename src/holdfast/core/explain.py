@@ -145,6 +145,9 @@ def _words(fault: Fault, connection: Connection, ref: str, *, source: str, sessi
     }
 
 
+_NAMED_CAUSES = ("empty", "cut", "other_api", "unasked_stream", "certificate", "listed", "declared")
+
+
 def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> dict[str, bool]:
     """Return which cases of `fault_texts` hold."""
     reported = fault.status is not None and fault.status < 300 and fault.cause not in ("truncated", "empty")
@@ -167,13 +170,10 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
         "failed after output": reported and fault.phase is Phase.POST_OUTPUT,
         "failed": reported,
         "after output": fault.phase is Phase.POST_OUTPUT,
-        "empty": fault.cause == "empty",
         "error status": fault.status is not None and fault.status >= 300,
         "works elsewhere": fault.cause == "key_works_elsewhere",
         "belongs elsewhere": fault.hint is not None,
-        "certificate": fault.cause == "certificate",
-        "listed": fault.cause == "listed",
-        "declared": fault.cause == "declared",
+        **{cause: fault.cause == cause for cause in _NAMED_CAUSES},
         "no answer": fault.status is None,
         "lacks the route": fault.status in _NO_ROUTE and worked,
         "": True,

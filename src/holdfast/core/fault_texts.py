@@ -68,6 +68,7 @@ WHAT: dict[FaultClass, dict[str, str]] = {
             "not sent again."
         ),
         "empty": "{host} sent an empty answer (HTTP {status}).",
+        "cut": "{host} sent an answer that breaks off (HTTP {status}).",
         "error status": "{host} failed with HTTP {status}.",
         "": "The connection to {host} broke before any output.",
     },
@@ -87,6 +88,10 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         "certificate": (
             "The certificate at {url}{source} is not trusted here, or not made for that name. The key "
             "was not changed."
+        ),
+        "other_api": "{url}{source} answers as another API does. The key was not changed.",
+        "unasked_stream": (
+            "{url}{source} sent a stream although none was asked for. The key was not changed."
         ),
         "no answer": (
             "Nothing that speaks the expected API answers at {url}{source}. The key was not changed."

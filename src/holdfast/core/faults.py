@@ -78,6 +78,17 @@ class Confidence(IntEnum):
     CODE = 5
 
 
+class Flaw(StrEnum):
+    """The reasons why a good status brings no answer: JSON that cannot be read, the right shape without
+    output, another API's answer, a stream that nobody asked for, or anything else: its body says."""
+
+    CUT = "cut"
+    EMPTY = "empty"
+    FOREIGN = "foreign"
+    UNASKED = "unasked"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A failed answer, classified. `retry_after` is in seconds, `reset_at` in epoch seconds.
@@ -109,7 +120,7 @@ class Reply:
     """A failed or doubtful answer, as the core sees it. `status` is None where there was no HTTP answer;
     `body` is then the transport's exception as `Class: message`. Header names are lower case; `body` is
     decoded and at most 64 KiB. `closed_unheard`: a kept connection was closed before any byte of an
-    answer came."""
+    answer came. `flaw` says why a good status brought no answer."""
 
     status: int | None
     headers: tuple[tuple[str, str], ...] = ()
@@ -118,3 +129,4 @@ class Reply:
     host: str = ""
     request_written: bool = True
     closed_unheard: bool = False
+    flaw: Flaw | None = None

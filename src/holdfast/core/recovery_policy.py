@@ -77,7 +77,7 @@ UNREADABLE = Rule(rotate=True, fall_back=True)
 NEVER_WORKED = Rule(refresh=True, rotate=True, barred=True, scope=Scope.KEY)
 FINAL = Rule(refresh=True, rotate=True, barred=True, scope=Scope.ACCOUNT, fall_back=True)
 BARE_403 = replace(RULES[C.NOT_ENTITLED], probe=True, cool=(_LONGEST_ON_WORDS,))
-UNKNOWN_5XX = Rule(retries=1, base=1.0, fall_back=True)
+UNKNOWN_ANSWER = Rule(retries=1, base=1.0, fall_back=True)
 ONCE_MORE = Rule(retries=1, base=0.1, fall_back=True)
 
 
@@ -94,8 +94,8 @@ def rule_for(fault: Fault, *, worked_here: bool) -> Rule:
         return NEVER_WORKED
     if fault.kind is C.NOT_ENTITLED and _gives_no_reason(fault):
         return BARE_403
-    if fault.kind is C.UNKNOWN and fault.status is not None and fault.status >= 500:
-        return UNKNOWN_5XX
+    if fault.kind is C.UNKNOWN and fault.status is not None and not 300 <= fault.status < 500:
+        return UNKNOWN_ANSWER
     if fault.kind is C.TRANSIENT and fault.maybe_processed:
         return ONCE_MORE
     return RULES[fault.kind]

@@ -55,6 +55,8 @@ _FINISHED = re.compile(r'"(?:finish_?[rR]eason|stop_reason|blockReason)"\s*:\s*"
 _ENDED = re.compile(r'\[DONE\]|message_stop|"response\.(?:completed|failed|incomplete)|"done"\s*:\s*true')
 # In output a quote is escaped: this is a member of the event, or of a choice in it.
 _ERROR = re.compile(r'(?<!\\)"error"\s*:\s*(?!null|\{\s*\}|"")')
+_REPORTS = ("error", ".failed", ".incomplete")
+_OUTPUT = ("choices", "delta", "message", "response", "item", "content_block")
 _TROUBLE = re.compile(r"rror|fail|base_resp|xception|incomplete")
 
 
@@ -107,9 +109,11 @@ def read(reply: Reply) -> Facts:
         _read_page(text, facts)
         return facts
     in_output = reply.phase in (Phase.PRE_OUTPUT, Phase.POST_OUTPUT)
-    streams = in_output or "event-stream" in facts.headers.get("content-type", "")
+    says_so = "event-stream" in facts.headers.get("content-type", "")
+    streams = in_output or (says_so and reply.flaw is None)
     facts.stream = streams and 0 < facts.status < 400
-    documents = list(_documents(text.lstrip(), facts))
+    before_output = reply.phase is Phase.PRE_OUTPUT
+    documents = list(_documents(text.lstrip(), facts, before_output=before_output))
     if not documents and not facts.stream:
         documents = [text]
     _walk(documents, facts)
@@ -136,9 +140,9 @@ def _read_page(text: str, facts: Facts) -> None:
     facts.words = words(text[:_MOST_TEXT])
 
 
-def _documents(body: str, facts: Facts) -> Iterator[Any]:
+def _documents(body: str, facts: Facts, *, before_output: bool) -> Iterator[Any]:
     """Give the JSON values of a body. Of a stream, only the events that report a failure: the others are
-    output."""
+    output. Before it, an event may report one in any words."""
     if body[:1] in ("{", "[", '"') and not facts.stream:
         document = _decode(body)
         if document is not None:
@@ -149,11 +153,19 @@ def _documents(body: str, facts: Facts) -> Iterator[Any]:
         lines = [body]  # a single value over many lines
     for line in lines:
         data = line.removeprefix("data:").strip().lstrip("[")
-        if data[:1] != "{" or not _TROUBLE.search(data):
+        if data[:1] != "{" or not (before_output or _TROUBLE.search(data)):
             continue
         event = _decode(data)
-        if event and (_ERROR.search(data) or not event.keys() & {"choices", "delta"}):
+        if event and (_ERROR.search(data) or _may_report(event)):
             yield event
+
+
+def _may_report(event: dict[str, Any]) -> bool:
+    """Return whether an event of a stream can be about a failure: it says so, or it holds no output, nor the
+    request that a provider repeats."""
+    if str(event.get("type")).endswith(_REPORTS):
+        return True
+    return not any(isinstance(event.get(name), dict | list) and event[name] for name in _OUTPUT)
 
 
 def _decode(text: str) -> Any:

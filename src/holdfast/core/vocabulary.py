@@ -65,7 +65,6 @@ class Profile:
     statuses: Mapping[str, Verdict] = field(default_factory=dict)
     pages: tuple[Rule, ...] = ()
     transport: tuple[Rule, ...] = ()
-    ok_markers: tuple[bytes, ...] = ()
     plan_hosts: Mapping[str, str] = field(default_factory=dict)
     utc_offset: float | None = None
 

@@ -18,14 +18,13 @@ from ..core.identity import Connection
 from ..core.routes import Route
 from ..core.secret import Secret
 from ..core.steps import Answer, Call, Outcome, Send
-from ..core.vocabulary import Profile
 from .request import RequestRun
 from .state import Engine
 
 _ASK_AGAIN = 0.1
 """Seconds between two attempts while another request tests the key."""
 
-AskOnce = Callable[[Connection, Secret | None, Profile], "Checked | Reply"]
+AskOnce = Callable[[Connection, Secret | None], "Checked | Reply"]
 """Makes one small call; returns the model that answered, or the failed reply."""
 
 
@@ -50,7 +49,7 @@ def check_route(engine: Engine, route: Route, limits: Limits, *, ask: AskOnce = 
         while (step := request.step) is not None:
             if isinstance(step, Send):
                 time.sleep(step.after)
-                answer = _send(engine, request, step.connection, ask) or answer
+                answer = _send(request, step.connection, ask) or answer
             elif not request.perform():
                 time.sleep(_ASK_AGAIN)
     except BaseException:
@@ -61,7 +60,7 @@ def check_route(engine: Engine, route: Route, limits: Limits, *, ask: AskOnce = 
     return CheckResult(request, request.outcome, answer)
 
 
-def _send(engine: Engine, request: RequestRun, connection: Connection, ask: AskOnce) -> Checked | None:
+def _send(request: RequestRun, connection: Connection, ask: AskOnce) -> Checked | None:
     """Perform a Send step and report its result to the flow. Return the answer, if it was good."""
     sent_at = request.now()
     try:
@@ -71,7 +70,7 @@ def _send(engine: Engine, request: RequestRun, connection: Connection, ask: AskO
         unsent = Reply(None, body=body, phase=Phase.UNSENT, request_written=False)
         request.answer(Answer(request.now(), unsent, sent_at=sent_at))
         return None
-    got = ask(connection, secret, engine.profile(connection))
+    got = ask(connection, secret)
     if isinstance(got, Reply):
         request.answer(Answer(request.now(), got, sent_at=sent_at))
         return None

@@ -8,8 +8,8 @@ from typing import Any
 from ..core.faults import Fault
 from ..core.steps import Outcome
 from ..engine.request import RequestRun
-from ..wire.conversation import ConversationResult, GoodAnswer
 from ..wire.error_bodies import ClientError, refusal
+from ..wire.exchange import ConversationResult, GoodAnswer
 from ..wire.response_head import header_lines
 from ..wire.response_stream import ResponseStream
 from ..wire.usage import NO_USAGE

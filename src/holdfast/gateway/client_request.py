@@ -16,7 +16,7 @@ from .routing import HttpRoute
 
 
 class ClientRequest:
-    """A client's request as the conversation takes it (`wire.conversation.ConversationRequest`).
+    """A client's request as the conversation takes it (`wire.exchange.ConversationRequest`).
 
     `route` is the name of its data route; `retries` is the number of earlier tries that its client reports.
     `readable`: its body is a JSON object; until then `make_readable` has to be called.

@@ -24,7 +24,7 @@ from .http1.framing import HeaderNames
 if TYPE_CHECKING:
     from ..core.secret import Secret
     from ..core.steps import Outcome
-    from ..wire.conversation import SendFailed
+    from ..wire.exchange import SendFailed
     from .http1.request_head import Head
     from .http1.response_head import ResponseHead
 

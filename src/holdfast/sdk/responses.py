@@ -16,8 +16,9 @@ from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from ..engine.candidates import completed
 from ..wire.client_headers import filter_headers
-from ..wire.conversation import Bounds, ConversationResult, GoodAnswer, SendFailed, run_conversation
+from ..wire.conversation import Bounds, run_conversation
 from ..wire.error_bodies import ClientError, from_error
+from ..wire.exchange import ConversationResult, GoodAnswer, SendFailed
 from ..wire.header_policy import query_without_credentials
 from ..wire.operations import Op, Perform
 from ..wire.ports import Open, RawHeaders, RequestRun, Timeout
@@ -73,7 +74,7 @@ class SdkHead:
 
 
 class SdkRequest:
-    """A request of an SDK, read once (`wire.conversation.ConversationRequest`)."""
+    """A request of an SDK, read once (`wire.exchange.ConversationRequest`)."""
 
     __slots__ = ("body", "dialect", "headers", "info", "inspected", "path", "request", "stall", "timeout")
 

@@ -9,28 +9,29 @@ what a bad one means.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
-from ..core.classify import looks_ok
 from ..core.config import Limits
 from ..core.errors import SecretMissing
-from ..core.faults import Phase, Reply
-from ..core.identity import Connection, Dialect
+from ..core.faults import Flaw, Phase, Reply
+from ..core.identity import Connection
 from ..core.secret import Secret
 from ..core.steps import Answer, Outcome, Send
+from .answer_shape import Form, Judgement, judge
 from .decoding import DECODABLE, Feed, decoding, ignore
+from .exchange import ConversationRequest, ConversationResult, GoodAnswer, Head, SendFailed
 from .json_end import JsonWatch
 from .operations import Close, Op, Perform, Read, Wait, Whole
-from .ports import ConnectionErrors, Engine, Open, RawHeaders, RequestRun
-from .request_body import RequestInfo, requested_model
-from .request_head import OutboundRequest
+from .ports import ConnectionErrors, Engine, Open, RequestRun
+from .request_body import requested_model
+from .request_head import OutboundRequest, answer_of
 from .response_head import Decoder, decoded, mask_key, reply_of, reply_of_error
 from .response_stream import ResponseStream, Watch
 from .sse import StreamWatch
 from .time_limits import NO_TIME_LIMITS, TimeLimits
-from .usage import NO_USAGE, by_kind, usage_of
+from .usage import by_kind, usage_in, usage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,71 +60,6 @@ class Bounds:
 _READ, _CLOSE = Read(), Close()
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
 """Seconds between two tries of a step that another request is taking."""
-
-
-class Head(Protocol):
-    """The head of an answer: content type and coding in lower case, the rest as it came."""
-
-    status: int
-    type: bytes
-    coding: bytes
-
-    @property
-    def headers(self) -> RawHeaders: ...
-
-
-class ConversationRequest(Protocol):
-    """A caller's request, as the library or the gateway has read it.
-
-    info       what its body asks for
-    body       None when the body streams past and cannot be sent twice
-    dialect    the caller's own
-    inspected  a model answers it, so the answer is examined
-    """
-
-    info: RequestInfo
-    body: bytes | None
-    dialect: Dialect
-    inspected: bool
-
-    def outbound(self, connection: Connection, secret: Secret | None) -> Open | OutboundRequest:
-        """Return the request as it is sent to `connection`."""
-        ...
-
-
-class SendFailed(NamedTuple):
-    """A bad answer: its head and decoded body, or the exception. Nothing in it repeats the key that was
-    sent."""
-
-    head: Head | None
-    headers: RawHeaders
-    body: bytes = b""
-    error: Exception | None = None
-
-
-class GoodAnswer(NamedTuple):
-    """A good answer.
-
-    head    its status and headers
-    chunks  the body as far as it was read
-    stream  what passes the rest of the body on; None when `chunks` are all of it
-    usage   token counts of a whole answer, under the provider's names
-    secret  the key that was sent; no header that is passed on repeats it
-    """
-
-    head: Head
-    chunks: list[bytes]
-    stream: ResponseStream | None
-    usage: Mapping[str, int] = NO_USAGE
-    secret: Secret | None = None
-
-
-class ConversationResult(NamedTuple):
-    """The end of a conversation: the good answer, or the provider's last refusal if the outcome's fault is
-    about it. Neither, when nothing was sent."""
-
-    good: GoodAnswer | None
-    bad: SendFailed | None
 
 
 # What is sent in depends on the operation, which no type can say.
@@ -249,10 +185,7 @@ class _ConversationState:
         if good.stream is not None:
             self.request_run.answered_by(good.stream.model)
             return
-        model = ""
-        if not good.head.coding:
-            model = requested_model(good.chunks[0]) or ""
-        self.request_run.stream_ended(None, model, by_kind(good.usage))
+        self.request_run.stream_ended(None, good.model, by_kind(good.usage))
 
     def _read_fault(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply]:
         """Read the bounded body of a failed answer. One that stalls, breaks off or expands without end is
@@ -268,9 +201,11 @@ class _ConversationState:
         except self.errors.broken:
             pass
         yield _CLOSE
-        return self._refused(connection, head, b"".join(parts), Phase.HEADERS)
+        return self._refused(connection, head, b"".join(parts), phase=Phase.HEADERS)
 
-    def _refused(self, connection: Connection, head: Head, body: bytes, phase: Phase) -> Reply:
+    def _refused(
+        self, connection: Connection, head: Head, body: bytes, *, phase: Phase, flaw: Flaw | None = None
+    ) -> Reply:
         """Keep a bad answer, without the key that was sent should the provider repeat it; return it as the
         core sees it."""
         headers = mask_key(head.headers, self.secret)
@@ -278,7 +213,12 @@ class _ConversationState:
             body = self.secret.scrub_bytes(body)
         self.bad = SendFailed(head, headers, body)
         return reply_of(
-            status=head.status, headers=headers, body=body, phase=phase, host=connection.endpoint.host
+            status=head.status,
+            headers=headers,
+            body=body,
+            phase=phase,
+            host=connection.endpoint.host,
+            flaw=flaw,
         )
 
     def _examine(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
@@ -286,7 +226,7 @@ class _ConversationState:
         if not self.request.inspected:
             self._commit(connection, head, [], watch=None)
             return None
-        if not self._is_stream(head):
+        if not self._may_be_stream(head):
             return self._judge(connection, head, (yield Whole(self.bounds.whole)))
         if head.coding not in DECODABLE:
             # Nobody asked for this coding, and a truncation in it could not be seen.
@@ -295,12 +235,12 @@ class _ConversationState:
             raise self.errors.cut(f"the stream came in the content coding {coding}, which cannot be watched")
         return (yield from self._peek(connection, head))
 
-    def _is_stream(self, head: Head) -> bool:
-        """Return whether an answer is to be read as a stream of events: it says so, or a stream was asked for
-        and it says nothing else that is known."""
-        if b"event-stream" in head.type:
-            return True
-        return self.request.info.streams and b"json" not in head.type and b"html" not in head.type
+    def _may_be_stream(self, head: Head) -> bool:
+        """Return whether an answer may be a stream of events: one was asked for. The type is believed where
+        what was asked is not known, or where the coding cannot be read."""
+        if self.request.body is None or head.coding not in DECODABLE:
+            return b"event-stream" in head.type
+        return self.request.info.streams
 
     def _judge(self, connection: Connection, head: Head, chunks: list[bytes]) -> Reply | None:
         """Judge a body; one that is too large passes. Return None when it is good."""
@@ -312,16 +252,30 @@ class _ConversationState:
         if head.coding:
             text = decoded(body, head.coding, self.bounds.whole)
         whole = 0 < len(text) < self.bounds.whole or not head.coding
-        if whole and not looks_ok(
-            head.status, head.type.decode("latin-1"), text, self.engine.profile(connection)
-        ):
-            return self._refused(connection, head, text, Phase.BODY)
-        self.good = GoodAnswer(head, [body], stream=None, usage=usage_of(text), secret=self.secret)
+        flaw, document = Judgement(None)
+        if whole:
+            flaw, document = judge(answer_of(self.request.path), text)
+        if flaw is not None:
+            phase = Phase.PRE_OUTPUT if flaw is Flaw.UNASKED else Phase.BODY
+            return self._refused(connection, head, text, phase=phase, flaw=flaw)
+        if document is None:
+            usage, model = usage_of(text), requested_model(text)
+        else:
+            usage, model = usage_in(document), document.get("model")
+        self.good = GoodAnswer(
+            head,
+            [body],
+            stream=None,
+            usage=usage,
+            secret=self.secret,
+            model=model if isinstance(model, str) else "",
+        )
         return None
 
     def _peek(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
         """Hold a stream back until its output begins, so that recovery from an error before it is still
-        possible. Return None when it is passed on."""
+        possible. Return None when it is passed on. A body that does not begin as events do is judged as a
+        whole, whatever its type says."""
         watch, chunks, size = StreamWatch(self.request.dialect), [], 0
         feed = decoding(watch.feed, head.coding)
         deadline = self.request_run.now() + self.bounds.peek_seconds
@@ -333,14 +287,14 @@ class _ConversationState:
                 chunks.append(chunk)
                 size += len(chunk)
                 feed(chunk)
+            if watch.form is Form.DOCUMENT:
+                return self._judge(connection, head, [*chunks, *(yield Whole(self.bounds.whole))])
             if watch.started:
                 break
             if chunk is None or watch.error is not None:
                 yield _CLOSE
-                body = b"".join(chunks)
-                if chunk is None and _is_object_without_type(head, body):
-                    return self._judge(connection, head, [body])
-                return self._refused(connection, head, body, Phase.PRE_OUTPUT)
+                body = decoded(b"".join(chunks), head.coding)
+                return self._refused(connection, head, body, phase=Phase.PRE_OUTPUT, flaw=watch.flaw)
             if size > self.bounds.peek or self.request_run.now() > deadline:
                 break
         self._commit(connection, head, chunks, watch=watch, feed=feed)
@@ -390,8 +344,3 @@ def _is_about_an_answer(outcome: Outcome) -> bool:
     if outcome.fault is None or outcome.from_memory:
         return False
     return outcome.fault.phase is not Phase.UNSENT
-
-
-def _is_object_without_type(head: Head, body: bytes) -> bool:
-    """Return whether an answer that was taken for a stream is a JSON object whose type does not say so."""
-    return b"event-stream" not in head.type and body.lstrip()[:1] == b"{"

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from ..core.identity import Auth, Connection, Dialect, Endpoint
 from ..core.secret import Secret
+from .answer_shape import AnswerKind
 from .client_headers import ClientHeaders, readable_codings
 from .header_policy import forwarded
 from .ports import RawHeaders, Timeout
@@ -27,6 +28,14 @@ _DIALECTS: tuple[tuple[str, Dialect], ...] = (
     ("/embeddings", Dialect.OPENAI_CHAT),
     ("/completions", Dialect.OPENAI_CHAT),
 )
+_ANSWERS = {
+    "/chat/completions": AnswerKind.CHAT,
+    "/completions": AnswerKind.CHAT,
+    "/embeddings": AnswerKind.EMBEDDINGS,
+    "/messages": AnswerKind.MESSAGE,
+    "/messages/count_tokens": AnswerKind.TOKEN_COUNT,
+    "/responses": AnswerKind.RESPONSE,
+}
 _NEEDS_MODEL = frozenset({*(prefix for prefix, _ in _DIALECTS), "/messages/count_tokens"})
 _AUTH: dict[Auth, tuple[bytes, str]] = {
     Auth.BEARER: (b"authorization", "Bearer "),
@@ -67,6 +76,12 @@ def dialect_of(path: str) -> Dialect | None:
         if tail == prefix or tail.startswith(prefix + "/"):
             return dialect
     return None
+
+
+@lru_cache(maxsize=256)
+def answer_of(path: str) -> AnswerKind:
+    """Return what a POST to this request path is answered with."""
+    return _ANSWERS.get(tail_of(path).partition("?")[0].rstrip("/"), AnswerKind.OTHER)
 
 
 def needs_model(path: str) -> bool:

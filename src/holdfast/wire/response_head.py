@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from ..core.faults import Phase, Reply
+from ..core.faults import Flaw, Phase, Reply
 from ..core.secret import Secret
 from .header_policy import BODY_HEADERS, OURS_AFTER_A_FAULT, Verdict, answer_verdict, forwarded
 from .ports import RawHeaders
@@ -62,11 +62,17 @@ def decoded(body: bytes, coding: bytes, limit: int = BODY_LIMIT) -> bytes:
 
 
 def reply_of(
-    *, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes, phase: Phase, host: str
+    *,
+    status: int,
+    headers: Iterable[tuple[bytes, bytes]],
+    body: bytes,
+    phase: Phase,
+    host: str,
+    flaw: Flaw | None = None,
 ) -> Reply:
     """Return an HTTP answer as the core sees it; `body` is decoded."""
     text = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers)
-    return Reply(status, text, body[:BODY_LIMIT], phase=phase, host=host)
+    return Reply(status, text, body[:BODY_LIMIT], phase=phase, host=host, flaw=flaw)
 
 
 def reply_of_error(error: Exception, phase: Phase, host: str) -> Reply:

@@ -9,8 +9,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from ..core.faults import Flaw
 from ..core.identity import Dialect
+from .answer_shape import Form, dicts, form_of, says_something
 from .json_end import JsonEnd
+from .stream_events import FAILED, EventSign, judge_event
 
 EVENT_LIMIT = 8 * 1024 * 1024
 """Bytes: of a longer event only its end and its terminal sign are read."""
@@ -51,12 +54,8 @@ _SIGNS: dict[Dialect, Signs] = {
         terminal=re.compile(rb'"message_stop"'),
     ),
 }
-_PREAMBLE = frozenset(
-    {"message_start", "ping", "response.created", "response.in_progress", "response.queued"}
-)
 _TERMINAL = frozenset({"message_stop", "response.completed", "response.failed", "response.incomplete"})
-_FAILED = frozenset({"error", "response.failed"})
-_NAMES = frozenset(name.encode() for name in _TERMINAL | _FAILED)
+_NAMES = frozenset(name.encode() for name in _TERMINAL | FAILED)
 
 
 class StreamWatch:
@@ -64,7 +63,8 @@ class StreamWatch:
 
     started  output has begun: an event that is more than a preamble was seen
     ended    the terminal event of the dialect was seen, and no other choice of the answer goes on
-    error    the data of the first error event
+    error    the data of the first error event, or of an event of another API before the output
+    form     whether it is a stream at all, by its first bytes
     model    the model that answers, as the provider names it; "" until it does
     usage    token counts under the provider's names
     """
@@ -75,6 +75,8 @@ class StreamWatch:
         "_after_cr",
         "_chat",
         "_data",
+        "_dialect",
+        "_foreign",
         "_long",
         "_marks",
         "_name",
@@ -83,8 +85,10 @@ class StreamWatch:
         "_signs",
         "_size",
         "_skims",
+        "_start",
         "ended",
         "error",
+        "form",
         "model",
         "started",
         "usage",
@@ -95,6 +99,8 @@ class StreamWatch:
         self.error: bytes | None = None
         self.model = ""
         self.usage: dict[str, int] = {}
+        self.form, self._start = Form.UNKNOWN, b""
+        self._dialect, self._foreign = dialect, False
         self._chat, self._signs = dialect is Dialect.OPENAI_CHAT, _SIGNS[dialect]
         self._marks, self._search = self._signs.marks, self._signs.search
         self._parts: list[bytes] = []
@@ -107,6 +113,13 @@ class StreamWatch:
     def whole(self) -> bool:
         """Return whether everything fed so far is whole events, so that another may follow."""
         return not (self._data or self._name or self._parts or self._long)
+
+    @property
+    def flaw(self) -> Flaw | None:
+        """Return why a stream without output is no answer, where its events alone say so."""
+        if self._foreign:
+            return Flaw.FOREIGN
+        return Flaw.EMPTY if self.ended and self.error is None else None
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes of the stream, wherever they were cut."""
@@ -128,6 +141,9 @@ class StreamWatch:
 
     def _read(self, chunk: bytes) -> None:
         """Take the lines of a chunk one by one."""
+        if not self.started and self.form is Form.UNKNOWN:
+            self._start = (self._start + chunk).lstrip()
+            self.form = form_of(self._start)
         if self._after_cr and chunk[:1] == b"\n":
             chunk = chunk[1:]
         if not chunk:
@@ -208,33 +224,30 @@ class StreamWatch:
             event = None
         if not isinstance(event, dict):
             event = {}
-        kind = event.get("type") or self._name.decode("latin-1")
-        if kind in _FAILED or event.get("error") or event.get("object") == "error":
+        kind = str(event.get("type") or self._name.decode("latin-1"))
+        sign = judge_event(self._dialect, kind, event)
+        self._foreign = sign is EventSign.FOREIGN and not self.started
+        if sign is EventSign.FAILURE or self._foreign:
             self.error = self.error or data
             self.ended = self.ended or kind in _TERMINAL
             return
         self._note(event)
-        if self._chat:
-            self._choices(event.get("choices"))
-        elif kind in _TERMINAL:
-            self.started = self.ended = True
-        elif event and kind not in _PREAMBLE:
-            self.started = True
+        self.started = self.started or sign is EventSign.OUTPUT
+        self._note_end(kind, event)
 
     def _has_sign(self, data: bytes) -> bool:
         return any(map(data.__contains__, self._marks)) or bool(self._search(data))
 
-    def _choices(self, choices: Any) -> None:
-        """Note where the output begins, and where a choice ends: the answer too, unless another goes on."""
-        if not isinstance(choices, list):
+    def _note_end(self, kind: str, event: Mapping[str, Any]) -> None:
+        """Note the terminal event; a choice ends the answer too, unless another one goes on."""
+        if not self._chat:
+            self.ended = self.ended or kind in _TERMINAL
             return
-        for choice in choices:
-            if not isinstance(choice, dict):
-                continue
+        for choice in dicts(event.get("choices")):
             if choice.get("finish_reason"):
-                self.started = self.ended = True
-            elif choice.get("text") or _has_output(choice.get("delta") or choice.get("message")):
-                self.started, self.ended = True, False
+                self.ended = True
+            elif says_something([choice]):
+                self.ended = False
 
     def _note(self, event: Mapping[str, Any]) -> None:
         """Keep model and usage, which are in the event itself or in the message or response in it."""
@@ -245,11 +258,6 @@ class StreamWatch:
                     self.model = model
                 if isinstance(usage, dict):
                     self.usage |= {name: count for name, count in usage.items() if isinstance(count, int)}
-
-
-def _has_output(delta: Any) -> bool:
-    """Return whether a delta of a choice holds more than a role."""
-    return isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role")
 
 
 def _is_complete(data: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 NO_USAGE: Mapping[str, int] = MappingProxyType({})
 _USAGE = b'"usage"'
@@ -23,6 +24,8 @@ _KINDS = {
     "cache_creation_input_tokens": "cache-write",
 }
 
+_COUNTED = frozenset({*_KINDS, "total_tokens"})
+
 
 def usage_of(body: bytes) -> dict[str, int]:
     """Return the counts under the provider's names; empty where there are none.
@@ -36,6 +39,14 @@ def usage_of(body: bytes) -> dict[str, int]:
     for name, count in _COUNT.findall(body, at, at + _NEAR):
         counts.setdefault(name.decode("ascii"), int(count))
     return counts
+
+
+def usage_in(document: Mapping[str, Any]) -> dict[str, int]:
+    """Return the same of an answer that is parsed."""
+    usage = document.get("usage")
+    if not isinstance(usage, dict):
+        return {}
+    return {name: count for name, count in usage.items() if name in _COUNTED and isinstance(count, int)}
 
 
 def by_kind(usage: Mapping[str, int]) -> dict[str, int]:

@@ -148,7 +148,6 @@ def _merged(name: str, table: Mapping[str, Any], base: Profile) -> Profile:
         statuses={**base.statuses, **statuses},
         pages=base.pages,
         transport=base.transport,
-        ok_markers=(*base.ok_markers, *(marker.encode() for marker in table.get("ok_markers", ()))),
         plan_hosts={**base.plan_hosts, **table.get("plan_hosts", {})},
         utc_offset=table.get("utc_offset", base.utc_offset),
     )

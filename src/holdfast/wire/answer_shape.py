@@ -1,0 +1,222 @@
+"""Whether an answer with a good status is one: the shape of an answer of each route, and how it begins.
+
+An answer has what every client of its route needs; anything may stand beside it. One without output passes
+where the provider gives a reason other than `stop`, or counts tokens of output. `classify` reads the rest."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from enum import Enum, StrEnum, auto
+from typing import Any, NamedTuple
+
+from ..core.faults import Flaw
+
+Document = Mapping[str, Any]
+
+
+class AnswerKind(StrEnum):
+    """The kinds of answers, by route. Of OTHER routes nothing is known but how they report a failure."""
+
+    CHAT = "chat"
+    MESSAGE = "message"
+    RESPONSE = "response"
+    EMBEDDINGS = "embeddings"
+    TOKEN_COUNT = "token_count"  # noqa: S105 - a count, no credential
+    OTHER = "other"
+
+
+class Form(Enum):
+    """The beginning of a body: too short to say, events of a stream, or one document of any type."""
+
+    UNKNOWN = auto()
+    EVENTS = auto()
+    DOCUMENT = auto()
+
+
+class Judgement(NamedTuple):
+    """The judgement of a body: its flaw, None when it is an answer; and its document, if it was parsed."""
+
+    flaw: Flaw | None
+    document: Document | None = None
+
+
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+_FIELDS = (b"data", b"event", b"id", b"retry")
+_UNFINISHED = frozenset({"queued", "in_progress", "incomplete", "cancelled"})
+UNEXPLAINED = (None, "stop", "end_turn")
+"""Reasons for an end that explain no empty answer."""
+_FAILURE_KEY = re.compile(rb'(?<!\\)"(?:error|base_resp)"\s*+:\s*+(?!null)')
+_VECTORS = re.compile(rb'"data"\s*+:\s*+\[\s*+\{.*?"embedding"\s*+:\s*+(?:\[\s*+[^\s\]]|"[^"])', re.DOTALL)
+
+
+def form_of(start: bytes) -> Form:
+    """Return the form of a body that begins with `start`, whatever its content type says."""
+    text = start.lstrip(_BLANK)[:6]
+    name, colon, _ = text.partition(b":")
+    if colon and (not name or name in _FIELDS):
+        return Form.EVENTS
+    if not colon and any(field.startswith(text) for field in _FIELDS):
+        return Form.UNKNOWN
+    return Form.DOCUMENT
+
+
+def judge(kind: AnswerKind, body: bytes) -> Judgement:
+    """Judge a whole decoded body. It is parsed once, for the caller too; vectors are not parsed."""
+    if kind is AnswerKind.EMBEDDINGS and _is_list_of_vectors(body):
+        return Judgement(None)
+    if kind is AnswerKind.OTHER and not _FAILURE_KEY.search(body):
+        is_page = body.lstrip()[:1] == b"<"
+        return Judgement(_judged(shaped=len(body) > 2 and not is_page))
+    document = _parsed(body)
+    if document is None:
+        return Judgement(_flaw_of_text(kind, body))
+    if not isinstance(document, dict):
+        return Judgement(_judged(shaped=kind is AnswerKind.OTHER))
+    if reports_failure(document):
+        return Judgement(Flaw.OTHER, document)
+    if kind is AnswerKind.OTHER:
+        return Judgement(None, document)
+    flaw = _SHAPES[kind][1](document)
+    if flaw is Flaw.OTHER and _is_foreign(document):
+        flaw = Flaw.FOREIGN
+    return Judgement(flaw, document)
+
+
+def reports_failure(document: Document) -> bool:
+    """Return whether a document or an event reports an error of its own, in any API's way."""
+    if document.get("error") or document.get("object") == "error" or document.get("type") == "error":
+        return True
+    base = document.get("base_resp")
+    return isinstance(base, dict) and base.get("status_code") not in (None, 0, "0")
+
+
+def _parsed(body: bytes) -> Any:
+    """Return the JSON value of a body, also with a byte order mark or a broken letter; None without one."""
+    try:
+        return json.loads(body)
+    except UnicodeDecodeError:
+        return _parsed(body.decode("utf-8", "replace").encode())
+    except (ValueError, RecursionError):
+        return None
+
+
+def _flaw_of_text(kind: AnswerKind, body: bytes) -> Flaw:
+    """Return the flaw of a body that is no JSON: it was cut where it had begun as an answer."""
+    if form_of(body) is Form.EVENTS:
+        return Flaw.UNASKED
+    if kind in _SHAPES and body.lstrip(_BLANK)[:1] == b"{" and _SHAPES[kind][0] in body:
+        return Flaw.CUT
+    return Flaw.OTHER
+
+
+def _is_list_of_vectors(body: bytes) -> bool:
+    """Return whether a body certainly is a whole list of vectors. Their numbers are dear to parse."""
+    if not _VECTORS.search(body[:1024]) or body[-64:].rstrip()[-1:] != b"}":
+        return False
+    return body.count(b"{") == body.count(b"}") and not _FAILURE_KEY.search(body)
+
+
+def _judged(*, shaped: bool, filled: bool = True) -> Flaw | None:
+    if not shaped:
+        return Flaw.OTHER
+    if not filled:
+        return Flaw.EMPTY
+    return None
+
+
+def _chat(document: Document) -> Flaw | None:
+    choices = dicts(document.get("choices"))
+    shaped = any(isinstance(_content(choice), dict) or "text" in choice for choice in choices)
+    filled = says_something(choices) or counts_output(document)
+    return _judged(shaped=shaped and not has_failed(choices), filled=filled)
+
+
+def _message(document: Document) -> Flaw | None:
+    content = document.get("content")
+    shaped = isinstance(content, list) and document.get("type", "message") == "message"
+    explained = document.get("stop_reason") not in UNEXPLAINED
+    filled = bool(dicts(content)) or (not content and (explained or counts_output(document)))
+    return _judged(shaped=shaped, filled=filled)
+
+
+def response_flaw(document: Document) -> Flaw | None:
+    """Return the flaw of a response of the Responses API; None when it is an answer."""
+    status, filled = document.get("status"), bool(dicts(document.get("output")))
+    shaped = status != "failed" and (filled or document.get("object") == "response")
+    return _judged(shaped=shaped, filled=filled or status in _UNFINISHED or counts_output(document))
+
+
+def _vectors(document: Document) -> Flaw | None:
+    items = dicts(document.get("data"))
+    return _judged(shaped=any(item.get("embedding") for item in items[:1]))
+
+
+def _token_count(document: Document) -> Flaw | None:
+    count = document.get("input_tokens")
+    return _judged(shaped=isinstance(count, int) and not isinstance(count, bool))
+
+
+_SHAPES: dict[AnswerKind, tuple[bytes, Callable[[Document], Flaw | None]]] = {
+    AnswerKind.CHAT: (b'"choices"', _chat),
+    AnswerKind.MESSAGE: (b'"content"', _message),
+    AnswerKind.RESPONSE: (b'"output"', response_flaw),
+    AnswerKind.EMBEDDINGS: (b'"data"', _vectors),
+    AnswerKind.TOKEN_COUNT: (b'"input_tokens"', _token_count),
+}
+"""By kind: the member by which it is known, and the judgement of a document."""
+
+
+def _is_foreign(document: Document) -> bool:
+    """Return whether a document is the answer of some other API: one of ours, Gemini's, Ollama's, a list."""
+    if any(shape(document) is None for _, shape in _SHAPES.values()):
+        return True
+    return bool(dicts(document.get("candidates"))) or "done" in document or document.get("object") == "list"
+
+
+def dicts(items: Any) -> list[Document]:
+    """Return the objects of a list; nothing where it is none."""
+    if not isinstance(items, list):
+        return []
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _content(choice: Document) -> Any:
+    return choice.get("message") or choice.get("delta")
+
+
+def has_failed(choices: list[Document]) -> bool:
+    """Return whether one of the choices reports a failure."""
+    return any(choice.get("finish_reason") == "error" or choice.get("error") for choice in choices)
+
+
+def says_something(choices: list[Document]) -> bool:
+    """Return whether the choices hold output, or a reason why there is none. A completion of a text (`text`)
+    may be empty."""
+    for choice in choices:
+        reason, text = choice.get("finish_reason"), choice.get("text")
+        if (
+            text
+            or reason not in UNEXPLAINED
+            or (text is not None and reason)
+            or _has_output(_content(choice))
+        ):
+            return True
+    return False
+
+
+def _has_output(content: Any) -> bool:
+    """Return whether a message or a delta holds more than a role."""
+    if not isinstance(content, dict):
+        return False
+    return bool(content.get("content")) or any(content[name] for name in content if name != "role")
+
+
+def counts_output(document: Document) -> bool:
+    """Return whether the provider counts tokens of output, and so says that the model did answer."""
+    usage = document.get("usage")
+    if not isinstance(usage, dict):
+        return False
+    counts = (usage.get("completion_tokens"), usage.get("output_tokens"))
+    return any(isinstance(count, int) and count > 0 for count in counts)

@@ -1,0 +1,91 @@
+"""The meaning of the events of a stream before its output has begun, by dialect: output, a failure, or the
+stream of another API. `answer_shape` says what an answer is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+from ..core.identity import Dialect
+from .answer_shape import (
+    UNEXPLAINED,
+    Document,
+    counts_output,
+    dicts,
+    has_failed,
+    reports_failure,
+    response_flaw,
+    says_something,
+)
+
+_PREAMBLE = frozenset({"response.created", "response.in_progress", "response.queued"})
+_MESSAGE_EVENTS = frozenset({"message_start", "message_delta", "message_stop"})
+FAILED = frozenset({"error", "response.failed"})
+
+
+class EventSign(Enum):
+    """The meaning of an event before the output; NOTHING is a preamble, or an event that is not known."""
+
+    NOTHING = auto()
+    OUTPUT = auto()
+    FAILURE = auto()
+    FOREIGN = auto()
+
+
+def judge_event(dialect: Dialect, name: str, event: Document) -> EventSign:
+    """Return what an event of a stream says. `name` is its type, else the name that the stream gives it."""
+    if name in FAILED or reports_failure(event):
+        return EventSign.FAILURE
+    owner = _owner_of(name, event)
+    if owner not in (None, dialect):
+        return EventSign.FOREIGN
+    return _EVENTS[dialect](name, event)
+
+
+def _owner_of(name: str, event: Document) -> Dialect | None:
+    """Return the dialect that an event certainly belongs to."""
+    if name.startswith("response."):
+        return Dialect.OPENAI_RESPONSES
+    if name in _MESSAGE_EVENTS or name.startswith("content_block_"):
+        return Dialect.ANTHROPIC_MESSAGES
+    if dicts(event.get("choices")):
+        return Dialect.OPENAI_CHAT
+    return None
+
+
+def _chat_event(_name: str, event: Document) -> EventSign:
+    choices = dicts(event.get("choices"))
+    if has_failed(choices):
+        return EventSign.FAILURE
+    at_end = not choices or bool(choices[0].get("finish_reason"))
+    if says_something(choices) or (at_end and counts_output(event)):
+        return EventSign.OUTPUT
+    return EventSign.NOTHING
+
+
+def _message_event(name: str, event: Document) -> EventSign:
+    if name.startswith("content_block_"):
+        return EventSign.OUTPUT
+    if name != "message_delta":
+        return EventSign.NOTHING
+    delta = event.get("delta")
+    explained = isinstance(delta, dict) and delta.get("stop_reason") not in UNEXPLAINED
+    if explained or counts_output(event):
+        return EventSign.OUTPUT
+    return EventSign.NOTHING
+
+
+def _response_event(name: str, event: Document) -> EventSign:
+    if name in _PREAMBLE or not name.startswith("response."):
+        return EventSign.NOTHING
+    response = event.get("response")
+    if name != "response.completed" or (isinstance(response, dict) and response_flaw(response) is None):
+        return EventSign.OUTPUT
+    return EventSign.NOTHING
+
+
+_EVENTS: dict[Dialect, Callable[[str, Document], EventSign]] = {
+    Dialect.OPENAI_CHAT: _chat_event,
+    Dialect.ANTHROPIC_MESSAGES: _message_event,
+    Dialect.OPENAI_RESPONSES: _response_event,
+}
