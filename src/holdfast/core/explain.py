@@ -145,12 +145,13 @@ def _words(fault: Fault, connection: Connection, ref: str, *, source: str, sessi
     }
 
 
+_CUT_OR_EMPTY = ("truncated", "cut", "empty")
 _NAMED_CAUSES = ("empty", "cut", "other_api", "unasked_stream", "certificate", "listed", "declared")
 
 
 def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> dict[str, bool]:
     """Return which cases of `fault_texts` hold."""
-    reported = fault.status is not None and fault.status < 300 and fault.cause not in ("truncated", "empty")
+    reported = fault.status is not None and fault.status < 300 and fault.cause not in _CUT_OR_EMPTY
     worked = evidence is not None and evidence.last_ok is not None
     return {
         "takes no key": connection.key is None,
