@@ -219,7 +219,11 @@ def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | 
     family = f"{row[:1]}xx"
     rules = profile.rows.get(row, profile.rows.get(family, ()))
     verdict = profile.statuses.get(row) or profile.statuses.get(family)
-    yield _by_words(rules, spoken, status, usual=verdict, confidence=confidence)
+    finding = _by_rule(rules, spoken, status, sign="words")
+    if finding and verdict and finding.verdict.kind is verdict.kind and not finding.verdict.terminal:
+        # words are as sure as the type where both say the same; that something is final, no type says
+        finding = finding._replace(confidence=max(confidence, Confidence.TEXT))
+    yield finding
     if verdict is None and facts.status < 300:
         verdict = _without_error(reply, facts)
     yield _Finding(verdict or Verdict(_K.UNKNOWN), f"{confidence.name.lower()}:{row}", confidence)
@@ -244,17 +248,6 @@ def _by_rule(rules: tuple[Rule, ...], spoken: str, status: str, *, sign: str) ->
     if rule is None:
         return None
     return _Finding(rule.verdict, f"{sign}:{rule.name}", Confidence.TEXT)
-
-
-def _by_words(
-    rules: tuple[Rule, ...], spoken: str, status: str, *, usual: Verdict | None, confidence: Confidence
-) -> _Finding | None:
-    """Find the rule of a row that holds. It is as sure as words are, except of a class that the row's type
-    gives as well; that something is final, no type says."""
-    finding = _by_rule(rules, spoken, status, sign="words")
-    if finding is None or usual is None or finding.verdict.terminal or finding.verdict.kind is not usual.kind:
-        return finding
-    return finding._replace(confidence=max(confidence, Confidence.TEXT))
 
 
 def _by_code(codes: Mapping[str, Verdict], facts: Facts, sign: str) -> _Finding | None:
