@@ -4,7 +4,6 @@ tried, what to run."""
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from children import run
 from holdfast.core import explain as module
 from holdfast.core.changes import Evidence
 from holdfast.core.explain import Explanation, explain, since
@@ -777,11 +777,10 @@ def test_without_a_time_zone_the_clock_says_utc() -> None:
 
 def test_the_document_of_errors_says_what_the_code_says() -> None:
     root = Path(__file__).resolve().parents[2]
-    checked = subprocess.run(
+    checked = run(
         [sys.executable, root / "docs" / "_generate" / "errors.py", "--check"],
         capture_output=True,
         text=True,
-        check=False,
     )
     assert (checked.returncode, checked.stderr) == (0, "")
     headings = re.findall(
