@@ -42,7 +42,7 @@ class Home:
         self.way = self.look_out(self.engine)
 
     def look_out(self, engine: Engine) -> FailbackMonitor:
-        def ask(connection: Any, secret: Any, profile: Any) -> object:
+        def ask(connection: Any, secret: Any) -> object:
             self.asked.append(f"{connection.pin} {connection.label}")
             return self.answer
 

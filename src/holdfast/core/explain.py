@@ -13,7 +13,7 @@ from itertools import groupby, pairwise
 from math import inf
 
 from .changes import Evidence
-from .fault_texts import NEXT, WHAT
+from .fault_texts import CAUSES, NEXT, WHAT
 from .faults import Fault, FaultClass, Phase
 from .identity import Connection, Pin
 from .secret import redact
@@ -145,13 +145,12 @@ def _words(fault: Fault, connection: Connection, ref: str, *, source: str, sessi
     }
 
 
-_CUT_OR_EMPTY = ("truncated", "cut", "empty")
-_NAMED_CAUSES = ("empty", "cut", "other_api", "unasked_stream", "certificate", "listed", "declared")
+_CUT = ("truncated", "cut", "empty")
 
 
 def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> dict[str, bool]:
     """Return which cases of `fault_texts` hold."""
-    reported = fault.status is not None and fault.status < 300 and fault.cause not in _CUT_OR_EMPTY
+    reported = fault.status is not None and fault.status < 300 and fault.cause not in _CUT
     worked = evidence is not None and evidence.last_ok is not None
     return {
         "takes no key": connection.key is None,
@@ -174,7 +173,7 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
         "error status": fault.status is not None and fault.status >= 300,
         "works elsewhere": fault.cause == "key_works_elsewhere",
         "belongs elsewhere": fault.hint is not None,
-        **{cause: fault.cause == cause for cause in _NAMED_CAUSES},
+        **{cause: fault.cause == cause for cause in CAUSES},
         "no answer": fault.status is None,
         "lacks the route": fault.status in _NO_ROUTE and worked,
         "": True,

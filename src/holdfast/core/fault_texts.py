@@ -7,6 +7,8 @@ from __future__ import annotations
 from .faults import FaultClass
 
 C = FaultClass
+CAUSES = ("empty", "cut", "other_api", "unasked_stream", "certificate", "listed", "declared")
+"""The causes of faults that are cases by themselves."""
 
 WHAT: dict[FaultClass, dict[str, str]] = {
     C.AUTH_REJECTED: {
