@@ -1,4 +1,4 @@
-"""The fetch of node notices every stream that is cut short, and its next request works. No package is needed."""
+"""The fetch of node notices every cut stream, and its next request works. No package is needed."""
 
 from __future__ import annotations
 

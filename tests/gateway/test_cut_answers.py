@@ -6,10 +6,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 
@@ -71,6 +73,25 @@ CUT: dict[str, tuple[bool, list[bytes], After]] = {
     "1.5 MB of JSON until the end": (False, [CLOSING, LONG[:-20]], After.CLOSE),
     "1.5 MB of gzip": (False, [sized(gzip.compress(LONG[:-20], 0), coding="gzip")], After.KEEP),
 }
+SHORT = completion("hello")
+CUT |= {
+    f"JSON, {name}": (False, pieces, after)
+    for name, pieces, after in (
+        ("a length", [sized(SHORT[:-20])], After.KEEP),
+        (
+            "a length that is not reached",
+            [head("content-length: 900", kind="text/plain"), SHORT],
+            After.CLOSE,
+        ),
+        ("chunks", [chunked(SHORT[:-1], kind="application/json")], After.KEEP),
+        ("chunks without an end", [chunked(SHORT, kind="application/json", last=b"")], After.CLOSE),
+        ("until the connection closes", [CLOSING, SHORT[:-20]], After.CLOSE),
+        ("gzip", [sized(gzip.compress(SHORT[:-20]), coding="gzip")], After.KEEP),
+    )
+}
+LABELS = ["application/json", "application/x-ndjson", "application/stream+json", "text/plain", "text/html"]
+LABELS += ["application/octet-stream", ""]
+CUT |= {f"events as {label}": (True, [chunked(WORDS, kind=label)], After.KEEP) for label in LABELS}
 WHOLE_ANSWERS: dict[str, tuple[bool, list[bytes], After]] = {
     "a length": (True, [sized(WHOLE, kind=EVENTS)], After.KEEP),
     "no last chunk": (True, [chunked(WHOLE, last=b"")], After.CLOSE),
@@ -99,6 +120,8 @@ WHOLE_ANSWERS: dict[str, tuple[bool, list[bytes], After]] = {
         ],
         After.KEEP,
     ),
+    **{f"events as {label}": (True, [sized(WHOLE, kind=label)], After.KEEP) for label in LABELS},
+    **{f"JSON as {label}": (False, [sized(SHORT, kind=label)], After.KEEP) for label in [*LABELS, EVENTS]},
     "1.5 MB of JSON": (False, [sized(LONG)], After.KEEP),
     "1.5 MB of JSON until the end": (False, [CLOSING, LONG], After.CLOSE),
     "1.5 MB of gzip": (False, [sized(gzip.compress(LONG, 0), coding="gzip")], After.KEEP),
@@ -275,6 +298,34 @@ def test_a_silent_stream_is_kept_alive_by_comments_between_whole_events(
             got += piece
     body = unchunked(bytes(got).partition(b"\r\n\r\n")[2])
     assert body.replace(COMMENT, b"") == delta("he") + delta("llo") + delta(None, "stop") + DONE
+
+
+@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.parametrize("face", ["gateway", "library"])
+def test_a_stream_with_a_wrong_label_streams_on_at_once_with_the_right_one(
+    label: str, face: str, provider_of_bytes: RawProvider, gateway: StartGateway
+) -> None:
+    running, received = gateway(config=config(provider_of_bytes)), threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        yield head("transfer-encoding: chunked", kind=label) + chunk(delta("he"))
+        assert received.wait(10)
+        yield chunk(delta("llo", "stop")) + b"0\r\n\r\n"
+
+    provider_of_bytes.answer = lambda body: Said(pieces())
+    transport, headers = None, {"authorization": f"Bearer {running.token}"}
+    if face == "library":
+        transport = running.holdfast.session("s1", "mine/m").transport(httpx2)
+    asked = {"model": "mine/m", "messages": [], "stream": True}
+    with (
+        httpx2.Client(transport=transport, trust_env=False) as client,
+        client.stream("POST", f"{running.url}/chat/completions", json=asked, headers=headers) as answer,
+    ):
+        parts = answer.iter_raw()
+        assert next(parts) == delta("he")
+        received.set()
+        assert b"".join(parts) == delta("llo", "stop")
+    assert answer.headers.get_list("content-type") == [EVENTS]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ..core.faults import Fault
 from ..core.steps import Outcome
@@ -117,8 +116,8 @@ class ClientAnswer:
         if self._comments:
             self._pass_on_late(good)
             return
-        head: Any = good.head
-        lines = passing(head, self.outcome, good.secret) + header_lines(request_run.headers())
+        head = good.head
+        lines = passing(good, self.outcome) + header_lines(request_run.headers())
         if good.stream is not None:
             self._client.begin(head.status, lines)
             self._pass_on_stream(good, good.stream)
@@ -130,7 +129,7 @@ class ClientAnswer:
 
     def _pass_on_late(self, good: GoodAnswer) -> None:
         """Pass on a good answer after comments: only a stream can follow them."""
-        if good.stream is not None and not good.head.coding:
+        if good.stream is not None and good.stream.takes_events:
             self._pass_on_stream(good, good.stream)
             return
         if good.stream is not None:

@@ -6,7 +6,7 @@ The tables map a header's name, as it was written, to the action for its line.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..wire.header_policy import (
     SESSION_HEADERS,
@@ -22,11 +22,9 @@ from .http1 import header_actions as actions
 from .http1.framing import HeaderNames
 
 if TYPE_CHECKING:
-    from ..core.secret import Secret
     from ..core.steps import Outcome
-    from ..wire.exchange import SendFailed
+    from ..wire.exchange import GoodAnswer, SendFailed
     from .http1.request_head import Head
-    from .http1.response_head import ResponseHead
 
 _BY_VERDICT: Final = {
     Verdict.PASSES: actions.KEPT,
@@ -81,12 +79,17 @@ def forwarded(lines: Iterable[bytes], forward_headers: tuple[str, ...]) -> list[
     return [line for line in lines if line.partition(b":")[0].lower() in names]
 
 
-def passing(head: ResponseHead, outcome: Outcome | None, secret: Secret | None) -> list[bytes]:
-    """Return the lines of a provider's good answer that pass to the client. None shows the key `secret`."""
+def passing(good: GoodAnswer, outcome: Outcome | None) -> list[bytes]:
+    """Return the lines of a provider's good answer that pass to the client. None shows the key that was
+    sent."""
+    head: Any = good.head
     lines = head.kept
+    if good.label:
+        lines = [line for line in lines if not line.lower().startswith(b"content-type:")]
+        lines.append(b"content-type: " + good.label)
     if outcome is not None and head.optional and outcome.connection.provider.forward_headers:
         lines = lines + forwarded(head.optional, outcome.connection.provider.forward_headers)
-    return mask_key_in_lines(lines, secret)
+    return mask_key_in_lines(lines, good.secret)
 
 
 def error_lines(failed: SendFailed | None, outcome: Outcome | None) -> list[bytes]:

@@ -31,6 +31,7 @@ from ..wire.response_head import (
     examined_name,
     fault_headers,
     mask_key,
+    relabelled,
     without_length,
 )
 from ..wire.response_stream import ResponseStream
@@ -195,6 +196,8 @@ def _good_response(request_run: RequestRun, request: SdkRequest, good: GoodAnswe
     theirs = mask_key(head.headers, good.secret)
     if request.info.streams and good.stream is not None:
         theirs = without_length(theirs)
+    if good.label:
+        theirs = relabelled(theirs, good.label)
     return SdkResponse(
         status=head.status,
         headers=answer_headers(theirs, request_run.headers(), _forward_headers(request_run)),

@@ -19,7 +19,7 @@ from ..core.faults import Flaw, Phase, Reply
 from ..core.identity import Connection
 from ..core.secret import Secret
 from ..core.steps import Answer, Outcome, Send
-from .answer_shape import Form, Judgement, judge
+from .answer_shape import Form, Judgement, form_of, judge
 from .decoding import DECODABLE, Feed, decoding, ignore
 from .exchange import ConversationRequest, ConversationResult, GoodAnswer, Head, SendFailed
 from .json_end import JsonWatch
@@ -58,6 +58,7 @@ class Bounds:
 
 
 _READ, _CLOSE = Read(), Close()
+_JSON, _EVENTS = b"application/json", b"text/event-stream"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
 """Seconds between two tries of a step that another request is taking."""
 
@@ -269,6 +270,7 @@ class _ConversationState:
             usage=usage,
             secret=self.secret,
             model=model if isinstance(model, str) else "",
+            label=_label(head, _JSON) if document is not None else b"",
         )
         return None
 
@@ -295,6 +297,8 @@ class _ConversationState:
                 yield _CLOSE
                 body = decoded(b"".join(chunks), head.coding)
                 return self._refused(connection, head, body, phase=Phase.PRE_OUTPUT, flaw=watch.flaw)
+            if watch.form is Form.UNKNOWN and b"event-stream" not in head.type:
+                continue
             if size > self.bounds.peek or self.request_run.now() > deadline:
                 break
         self._commit(connection, head, chunks, watch=watch, feed=feed)
@@ -306,7 +310,9 @@ class _ConversationState:
         if head.coding not in DECODABLE:
             self._commit(connection, head, [begun], watch=None)
             return
-        watch = JsonWatch()
+        watch: StreamWatch | JsonWatch = JsonWatch()
+        if form_of(begun) is Form.EVENTS:
+            watch = StreamWatch(self.request.dialect)
         feed = decoding(watch.feed, head.coding)
         feed(begun)
         self._commit(connection, head, [begun], watch=watch, feed=feed)
@@ -330,7 +336,17 @@ class _ConversationState:
             feed=feed,
             raises=self.bounds.raise_when_cut or bool(head.coding) or not self.request.info.streams,
         )
-        self.good = GoodAnswer(head, chunks, stream, secret=self.secret)
+        label = b""
+        if isinstance(watch, StreamWatch) and watch.form is Form.EVENTS:
+            label = _label(head, _EVENTS)
+        self.good = GoodAnswer(head, chunks, stream, secret=self.secret, label=label)
+
+
+def _label(head: Head, right: bytes) -> bytes:
+    """Return the content type `right` unless the provider gave it, or one of its kind."""
+    if right.rpartition(b"/")[2] in head.type:
+        return b""
+    return right
 
 
 def _unsent(missing: SecretMissing) -> Reply:

@@ -65,6 +65,7 @@ class GoodAnswer(NamedTuple):
     usage   token counts of a whole answer, under the provider's names
     model   the model that a whole answer names; "" where it names none
     secret  the key that was sent; no header that is passed on repeats it
+    label   the right content type, where the provider's says something else than what came; else b""
     """
 
     head: Head
@@ -73,6 +74,7 @@ class GoodAnswer(NamedTuple):
     usage: Mapping[str, int] = NO_USAGE
     secret: Secret | None = None
     model: str = ""
+    label: bytes = b""
 
 
 class ConversationResult(NamedTuple):

@@ -46,7 +46,7 @@ class JsonWatch:
     __slots__ = ("_begun", "_end", "_json")
 
     cut = "the answer ended in the middle of its JSON"
-    whole = False
+    takes_events = whole = False
     error: bytes | None = None
     model = ""
     usage: Mapping[str, int] = NO_USAGE

@@ -128,6 +128,12 @@ def beside_error(
     return fault_headers(theirs, ours, forward_headers)
 
 
+def relabelled(headers: RawHeaders, label: bytes) -> RawHeaders:
+    """Return a provider's headers with another content type."""
+    kept = [pair for pair in headers if pair[0].lower() != b"content-type"]
+    return [*kept, (b"content-type", label)]
+
+
 def without_length(headers: RawHeaders) -> RawHeaders:
     """Return a provider's headers without the length of its body, after which an error of ours may follow."""
     return [pair for pair in headers if pair[0].lower() != b"content-length"]

@@ -23,10 +23,12 @@ class Watch(Protocol):
     whole  what came so far is whole events, so that another may follow
     error  the provider's own error in it
     cut    what happened to an answer that ends although it is not whole
+    takes_events  it is a stream of events
     model, usage  as far as the provider has named them
     """
 
     cut: str
+    takes_events: bool
     error: bytes | None
     model: str
 
@@ -95,6 +97,11 @@ class ResponseStream:
         if self._watch is None:
             return ""
         return self._watch.model
+
+    @property
+    def takes_events(self) -> bool:
+        """Return whether it is a stream to which events and comments of ours can be added."""
+        return self._watch is not None and self._watch.takes_events and not self._raises
 
     @property
     def between_events(self) -> bool:

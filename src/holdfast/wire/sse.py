@@ -70,6 +70,7 @@ class StreamWatch:
     """
 
     cut = "stream ended without its terminal event"
+    takes_events = True
 
     __slots__ = (
         "_after_cr",
