@@ -126,6 +126,22 @@ MUTANTS = (
         "tests/core/test_secret.py",
     ),
     Mutant(
+        "switch-undone",
+        "core/routing.py",
+        "if not requested or requested == chosen.model or session.former_choice(requested) is not None:",
+        "if not requested or requested == chosen.model:",
+        "the name of a former choice means the session, and undoes no switch",
+        "tests/core/test_routing.py",
+    ),
+    Mutant(
+        "bomb",
+        "wire/request_coding.py",
+        "            body = decode(body, most + 1)",
+        "            body = decode(body, 1 << 40)[: most + 1]",
+        "a small body never becomes more than the limit, not even for a moment",
+        "tests/wire/test_request_coding.py",
+    ),
+    Mutant(
         "first-match",
         "core/routing.py",
         "if len(agreed) == 1:",

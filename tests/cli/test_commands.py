@@ -505,6 +505,34 @@ def test_a_rename_moves_the_file_the_kept_keys_and_the_sessions(cli: Cli, furnis
     assert "renamed from mimo/mimo-pro to plan/mimo-pro" in cli("why", "s").stdout
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("check", "mimo/mimo-pro"), ("session", "pin", "t", "mimo/mimo-pro"), ("session", "show", "t")],
+)
+def test_every_command_names_the_present_name_of_a_renamed_provider(
+    command: tuple[str, ...], cli: Cli, furnished: Path
+) -> None:
+    cli("session", "pin", "t", "mimo/mimo-pro")
+    assert cli("provider", "rename", "mimo", "zebra").exit_code == 0
+    with SqliteStore(furnished / "state.db") as store:
+        row = store.session("t")
+        assert row is not None
+        store.save_session(row.choose(Pin.parse("mimo/mimo-pro"), 1.0), row.version)
+    refused = cli(*command)
+    assert "zebra/mimo-pro" in refused.stdout + refused.stderr
+    assert "'mimo' is called 'zebra' now" in refused.stdout + refused.stderr
+
+
+def test_the_commands_that_switch_sessions_say_which_clients_follow(cli: Cli, furnished: Path) -> None:
+    assert "follow" not in cli("session", "pin", "s", "mimo/mimo-pro").stdout, "it had no choice before"
+    pinned = cli("session", "pin", "s", "mimo/other").stdout
+    assert "clients follow that ask for the session by a former name: 'mimo-pro', 'mimo/mimo-pro'" in pinned
+    assert "clients do not follow that ask for another provider/model" in pinned
+    shown_now = cli("session", "show", "s").stdout
+    assert "former   mimo/mimo-pro: requests for it mean the pin above" in shown_now
+    assert shown(cli, "session", "show", "s")["former"] == ["mimo/mimo-pro"]
+
+
 def test_a_rename_that_was_interrupted_between_file_and_store_is_finished_by_the_same_command(
     cli: Cli, furnished: Path
 ) -> None:

@@ -174,9 +174,25 @@ def test_a_provider_that_was_removed_is_refused_and_its_neighbour_never_steps_in
         held.engine.config_watch.expire()
         with pytest.raises(way.sdk.ConflictError, match="there is no provider 'team-b'"):
             way.say(session, max_retries=5)
-    with house.open() as held, pytest.raises(ConnectionLost):
-        held.session("work", "team-a/m1")
+    with house.open() as held:
+        for pin in (None, "team-b/m2", "team-c/m1"):
+            with pytest.raises(ConnectionLost, match="there is no provider 'team-b'"):
+                held.session("work", pin)
     assert plan.calls == []
+
+
+@library_only
+def test_a_pin_that_is_asked_for_is_served_while_the_sessions_own_provider_is_gone(
+    house: House, plan: ScriptedProvider
+) -> None:
+    choose_team_b(house)
+    by_hand(house, "[provider.team-b]", "[provider.blue]")
+    with house.open() as held:
+        assert ask(held.session("work", "team-a/m1")) == TEXT
+        assert [str(row.pin) for row in held.sessions()] == ["team-b/m1"], "only the user changes the choice"
+        with pytest.raises(ConnectionLost):
+            held.session("work")
+    assert keys_seen(plan) == ["b", "a"]
 
 
 @library_only

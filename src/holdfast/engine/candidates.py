@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from ..core.config import Config
-from ..core.errors import ConnectionLost, IdentityError, NoSession, StoreError, UnknownModel
+from ..core.errors import ConfigError, ConnectionLost, NoSession, StoreError, UnknownModel
 from ..core.identity import Pin
 from ..core.session import Session
 from ..store.base import Store
@@ -66,7 +66,7 @@ def completed(
     """Return the refusal of a request for `model` with all its candidates. May block on the store."""
     if isinstance(lost, NoSession):
         return lost
-    with suppress(IdentityError, StoreError):
+    with suppress(ConfigError, StoreError):
         if isinstance(lost, UnknownModel):
             return with_candidates(known.config(), lost, Pin.parse(model or ""), known.store)
         session = known.session(session_id)
