@@ -27,6 +27,11 @@ def write(home: Path, *entries: str) -> None:
     (home / "holdfast.toml").write_text("\n".join(entries), "utf-8")
 
 
+def without_list(name: str, provider: ScriptedProvider) -> str:
+    """Return the entry of a provider that declares no models."""
+    return f'[provider.{name}]\nurl = "{provider.url}"\nkeys = ["env:KEY_A"]\n'
+
+
 @pytest.fixture
 def provider() -> Iterator[ScriptedProvider]:
     with ScriptedProvider(ok("hi")) as made:
@@ -61,6 +66,32 @@ def test_an_explicit_pin_is_served_while_the_sessions_provider_is_gone(
     status, _, body = ask(running, "other-only")
     assert (status, json.loads(body)["error"]["holdfast"]["candidates"]) == (409, ["other/other-only"])
     assert str(running.holdfast.engine.session("s1").pin) == "mine/mine-only", "nothing was chosen"
+
+
+def test_a_renamed_provider_without_a_list_of_models_is_not_asked_for_its_old_name(
+    gateway: StartGateway, home: Path, provider: ScriptedProvider
+) -> None:
+    running = gateway(config=without_list("mine", provider))
+    assert ask(running, "mine/mine-only")[0] == 200
+    assert ask(running, "vendor/other")[0] == 200, "it may have such a model"
+    write(home, without_list("zebra", provider))
+    running.holdfast.engine.store.rename_provider("mine", "zebra")
+    running.holdfast.engine.look_again()
+    status, _, body = ask(running, "mine/mine-only")
+    error = json.loads(body)["error"]
+    assert (status, error["holdfast"]["candidates"][0]) == (404, "zebra/mine-only")
+    assert ask(running, "vendor/other")[1]["holdfast-pin"] == "zebra/vendor/other"
+    assert ask(running, "mine-only")[1]["holdfast-pin"] == "zebra/mine-only"
+
+
+def test_the_sessions_own_model_may_be_called_like_a_pin_of_a_renamed_provider(
+    gateway: StartGateway, home: Path, provider: ScriptedProvider
+) -> None:
+    running = gateway(config=without_list("mine", provider))
+    assert ask(running, "mine/vendor/m")[0] == 200
+    running.holdfast.engine.store.rename_provider("vendor", "mine")
+    running.holdfast.engine.look_again()
+    assert ask(running, "vendor/m")[1]["holdfast-pin"] == "mine/vendor/m"
 
 
 @pytest.mark.parametrize("session", ["s1", "never seen"])

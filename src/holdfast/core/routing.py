@@ -152,10 +152,10 @@ def _listed(config: Config, requested: str, *, without_list: Provider | None = N
         raise AmbiguousModel(
             several, candidates=[f"{name}/{requested}" for name in listing], next_step="holdfast models"
         )
-    raise _unlisted(config, requested)
+    raise unlisted(config, requested)
 
 
-def _unlisted(config: Config, requested: str) -> UnknownModel:
+def unlisted(config: Config, requested: str) -> UnknownModel:
     """Return the refusal of a model that no provider lists, with near names: of models, and of providers
     where a pin may be meant."""
     what, candidates = f"no provider lists a model '{requested}'", []

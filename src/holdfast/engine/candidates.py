@@ -76,11 +76,13 @@ def completed(
 
 
 class FormerNames:
-    """Notes in the journal that requests ask for a session by the name of a former choice: once for each
-    name, choice and process."""
+    """The names that sessions and providers had before (`dispatch.Names`).
 
-    def __init__(self, note: Callable[[Session, Detail], None]) -> None:
-        self._note = note
+    Notes in the journal that requests ask for a session by the name of a former choice: once for each name,
+    choice and process."""
+
+    def __init__(self, store: Store, note: Callable[[Session, Detail], None]) -> None:
+        self._store, self._note = store, note
         self._noted: set[tuple[str, int, str]] = set()
 
     def follow(self, session: Session, asked: str, former: Pin) -> None:
@@ -92,3 +94,13 @@ class FormerNames:
             self._noted.clear()
         self._noted.add(subject)
         self._note(session, FormerNameUsed(asked, str(former)))
+
+    def renamed(self, config: Config, model: str) -> bool:
+        """Return whether `model` is a pin of a provider that has another name now. A store that is away knows
+        none."""
+        provider, _, rest = model.partition("/")
+        if not rest or provider in config.providers:
+            return False
+        with suppress(StoreError):
+            return self._store.new_name(provider) in config.providers
+        return False

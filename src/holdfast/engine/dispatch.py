@@ -13,7 +13,7 @@ from ..core.config import Config
 from ..core.errors import ConnectionLost, HoldfastError, NoSession, NotReady
 from ..core.identity import Dialect, Pin, Provider
 from ..core.routes import Route
-from ..core.routing import fallback_routes_for, pin_for_request, route_for
+from ..core.routing import fallback_routes_for, pin_for_request, route_for, unlisted
 from ..core.session import ActiveFallback, Session
 from ..core.steps import Call
 from ..wire.turns import continues_turn
@@ -37,6 +37,18 @@ class Choices(Protocol):
         ...
 
 
+class Names(Protocol):
+    """The names that sessions and providers had before."""
+
+    def follow(self, session: Session, asked: str, former: Pin) -> None:
+        """Take note of a request that asks for `asked`, a name of the former choice `former`."""
+        ...
+
+    def renamed(self, config: Config, model: str) -> bool:
+        """Return whether `model` is a pin of a provider that has another name now. May read the store."""
+        ...
+
+
 class _RequestPlan(NamedTuple):
     """The common part of a session's requests for one model, valid as long as `session` and `config` are
     these objects."""
@@ -52,7 +64,7 @@ class Dispatcher:
 
     `unready` makes the error for a provider that offers no model. `failback` decides whether a request whose
     fallback has just ended stays on it, because the chosen connection is being tested in the background.
-    `follow` is called for a request that names a former choice of its session, with that name and choice.
+    `names` hears of requests that name a former choice, and knows the providers that had another name.
     """
 
     def __init__(self, choices: Choices) -> None:
@@ -60,7 +72,7 @@ class Dispatcher:
         self._plans: dict[tuple[str, Dialect, str | None], _RequestPlan] = {}
         self.unready: Callable[[Provider], HoldfastError] = _offers_nothing
         self.failback: Callable[[Session, Call], bool] = _never
-        self.follow: Callable[[Session, str, Pin], None] = _ignore
+        self.names: Names | None = None
 
     def forget(self) -> None:
         """Drop all plans, since sessions may have changed."""
@@ -144,6 +156,8 @@ class Dispatcher:
     def _planned(self, session: Session, config: Config, dialect: Dialect, model: str | None) -> _RequestPlan:
         pin = pin_for_request(config, session, model)
         provider = config.providers.get(pin.provider)
+        if model == pin.model != session.pin.model and provider is not None and provider.models is None:
+            self._check_renamed(config, model)
         if provider is not None and provider.models == ():
             raise self.unready(provider)
         key = kept_key = active_fallback = None
@@ -168,9 +182,15 @@ class Dispatcher:
             chosen=is_session_pin,
         )
         former = session.former_choice(model)
-        if former is not None:
-            self.follow(session, model or "", former)
+        if former is not None and self.names is not None:
+            self.names.follow(session, model or "", former)
         return _RequestPlan(session, config, active_fallback, call)
+
+    def _check_renamed(self, config: Config, model: str) -> None:
+        """Raise UnknownModel for what is a pin of a renamed provider, although a provider without a list
+        could be asked for such a model."""
+        if self.names is not None and self.names.renamed(config, model):
+            raise unlisted(config, model)
 
     def _is_on(self, fallback: ActiveFallback, plan: _RequestPlan, now: float, body: bytes | None) -> bool:
         """Return True if the session's fallback answers this request."""
@@ -203,10 +223,6 @@ def _offers_nothing(provider: Provider) -> NotReady:
     what = f"provider '{provider.name}' offers no model (models = [])"
     command = f"holdfast models --provider {provider.name} --refresh"
     return NotReady(what, reason="model_unresolved", next_step=command)
-
-
-def _ignore(_session: Session, _asked: str, _former: Pin) -> None:
-    """Ignore a request for a former choice."""
 
 
 def _never(_session: Session, _call: Call) -> bool:

@@ -74,7 +74,7 @@ class Engine:
         self.watch: Callable[[Outcome], None] = _ignore
         self.config_watch = ConfigWatch(home, serving)
         self.dispatcher = Dispatcher(self)
-        self.dispatcher.follow = FormerNames(self.note).follow
+        self.dispatcher.names = FormerNames(store, self.note)
         self._key_reads = KeyReads(vault, store.now)
         self._model_lists = ModelLists(store, list_models, self.journal_writer.warn_once)
         self._jitter = jitter

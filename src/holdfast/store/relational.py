@@ -135,12 +135,12 @@ class RelationalStore(ABC):
         with self._write() as transaction:
             now = self.now()
             names = {"old": old, "new": new, "at": now}
-            for text in (sql.RENAMED_FOLLOW, sql.RENAMED_SAVE, sql.RENAMED_BACK, sql.RENAMED_PRUNE):
+            steps = (sql.RENAMED_FOLLOW, sql.RENAMED_SAVE, sql.RENAMED_BACK, sql.RENAMED_PRUNE, sql.BUMP)
+            for text in steps:
                 transaction.execute(text, names)
             renamed = transaction.execute(sql.RENAMED, named).fetchall()
             if renamed:
                 transaction.execute(sql.RENAME, named | {"now": now})
-                transaction.execute(sql.BUMP, {})
                 _record(transaction, _renamed(renamed, prefix, replaced, now))
         return sorted(str(session_id) for session_id, _ in renamed)
 
