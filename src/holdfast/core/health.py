@@ -17,7 +17,6 @@ from .changes import (
     KeyFailed,
     KeySucceeded,
     refuted,
-    subject,
     subjects,
 )
 from .faults import Scope
@@ -77,9 +76,12 @@ class HealthRegistry:
         any: others are asked first."""
         if not self._cooldowns:
             return None
-        names = (subject(scope, NO_KEY, connection) for scope in (Scope.ENDPOINT, Scope.MODEL))
-        verdicts = (verdict for verdict in map(self._cooldowns.get, names) if verdict is not None)
-        return next((verdict for verdict in verdicts if not verdict.over(now)), None)
+        names = subjects(NO_KEY, connection.endpoint.url, connection.model)
+        for scope in (Scope.ENDPOINT, Scope.MODEL):
+            verdict = self._cooldowns.get(names[scope])
+            if verdict is not None and not verdict.over(now):
+                return verdict
+        return None
 
     def cooled(self, subject_name: str) -> Cooldown | None:
         """Return the verdict on one subject (see `changes.subject`), if there is any."""

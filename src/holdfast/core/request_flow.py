@@ -6,7 +6,7 @@ with one key."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 from enum import Enum
@@ -52,9 +52,10 @@ def flow(call: Call, context: DecisionContext, now: float) -> Flow:
     What it learns is applied at once to `context.health`; the driver gets the same changes with each step and
     persists them before it takes the step."""
     run = RequestState(call, context, now)
-    routes = _in_order(run)
-    for number, route in enumerate(routes, start=1):
-        run.reserved = len(routes) - number  # retries with one key leave a send for each route after it
+    for others, route in enumerate(_in_order(run)):
+        run.reserved = (
+            len(call.fallbacks) - others
+        )  # retries with one key leave a send for each route after it
         rule = yield from _drive(run, route)
         if rule is None:
             return _answered(run, route)
@@ -73,21 +74,27 @@ def flow(call: Call, context: DecisionContext, now: float) -> Flow:
     )
 
 
-def _in_order(run: RequestState) -> list[Route]:
-    """Return every route that may answer, in the order in which they are asked: the choice and its fallbacks;
+def _in_order(run: RequestState) -> Iterator[Route]:
+    """Yield every route that may answer, in the order in which they are asked: the choice and its fallbacks;
     a session that is on a fallback begins there. Where the endpoint or the model is cooling down, a route
     comes after the others, the choice first."""
     call = run.call
+    if not call.fallbacks:
+        yield call.route
+        return
     routes = [call.route, *call.fallbacks]
-    if len(routes) == 1:
-        return routes
     for start, fallback in enumerate(call.fallbacks, start=1):
         if str(fallback.connection.pin) == call.on_fallback:
             routes = [*routes[start:], *routes[:start]]
             break
-    resting = [route for route in routes if run.rests(route)]
+    resting = []
+    for route in routes:
+        if run.rests(route):
+            resting.append(route)
+        else:
+            yield route
     resting.sort(key=lambda route: route is not call.route)
-    return [*(route for route in routes if route not in resting), *resting]
+    yield from resting
 
 
 def _answered(run: RequestState, route: Route) -> Outcome:

@@ -91,10 +91,13 @@ class RequestState:
     def rests(self, route: Route) -> bool:
         """Return whether all endpoints or models of the route are cooling down; then other routes come
         first."""
-        verdicts = [self.context.health.resting(each, self.now) for each in route.connections]
-        if verdicts[0] is None or None in verdicts:
-            return False
-        self.recall(route.connection, verdicts[0])
+        verdict: Cooldown | None = None
+        for connection in route.connections:
+            verdict = self.context.health.resting(connection, self.now)
+            if verdict is None:
+                return False
+        if verdict is not None and not self.sent:
+            self.recall(route.connection, verdict)
         return True
 
     def recall(self, connection: Connection, cooldown: Cooldown) -> Rule:
