@@ -150,6 +150,22 @@ MUTANTS = (
         "tests/core/test_routing.py",
     ),
     Mutant(
+        "words-are-final",
+        "core/faults.py",
+        "return self.terminal and self.confidence >= Confidence.TYPE",
+        "return self.terminal",
+        "words only claim that a key has ended for good",
+        "tests/core/test_provisioning_state.py",
+    ),
+    Mutant(
+        "one-model-rests-all",
+        "core/classify.py",
+        "if named or of_one_model(facts):",
+        "if False and (named or of_one_model(facts)):",
+        "a quota that names a model is a verdict on that model",
+        "tests/core/test_faults_words.py",
+    ),
+    Mutant(
         "stubborn",
         "core/recovery_policy.py",
         "if fault.kind is C.AUTH_REJECTED and not worked_here:",

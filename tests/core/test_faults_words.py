@@ -64,6 +64,11 @@ def test_the_end_of_an_account_or_key_is_a_claim_while_only_words_say_it(status,
     assert fault.confidence is Confidence.TEXT
 
 
+def test_a_feature_that_is_off_concerns_the_request_and_not_the_key():
+    fault = say(403, "Web search is disabled for this organization.", "permission_error")
+    assert (fault.kind, fault.scope) == (FaultClass.NOT_ENTITLED, Scope.REQUEST)
+
+
 def test_a_structured_code_says_for_sure_that_an_account_has_ended():
     fault = read(403, {"error": {"message": "x", "code": "account_deactivated"}})
     assert (fault.terminal, fault.confidence) == (True, Confidence.CODE)

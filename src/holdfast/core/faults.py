@@ -114,6 +114,11 @@ class Fault:
     excerpt: str = ""
     maybe_processed: bool = False
 
+    @property
+    def is_final(self) -> bool:
+        """Return whether a structured sign says that only another key can help. Words only claim it."""
+        return self.terminal and self.confidence >= Confidence.TYPE
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

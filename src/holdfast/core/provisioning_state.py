@@ -330,12 +330,13 @@ def _withdraws_model(fault: Fault) -> bool:
 
 def _degraded_by(record: Record, fault: Fault, now: float) -> str:
     """Return why a fault degrades a record; empty when it does not."""
-    if fault.kind in (FaultClass.QUOTA_EXHAUSTED, FaultClass.QUOTA_WINDOW):
+    of_the_account = fault.scope is not Scope.KEY_MODEL
+    if of_the_account and fault.kind in (FaultClass.QUOTA_EXHAUSTED, FaultClass.QUOTA_WINDOW):
         return "budget"
     if fault.kind not in AUTH_FAULTS or not fault.sent:
         return ""
     lasting = record.reason == "key_suspect" and now - record.since >= _SUSPECT_FOR
-    final = fault.terminal or fault.kind is FaultClass.AUTH_EXPIRED
+    final = fault.is_final or fault.kind is FaultClass.AUTH_EXPIRED
     if final or lasting or record.verified_at is None or record.reason == "key_dead":
         return "key_dead"
     return "key_suspect"

@@ -87,8 +87,7 @@ def rule_for(fault: Fault, *, worked_here: bool) -> Rule:
     "leaked") needs a sign stronger than words."""
     if fault.kind is C.AUTH_REJECTED and not fault.sent:
         return UNREADABLE if fault.phase is Phase.UNSENT else NO_KEY_SENT
-    is_final = fault.terminal and fault.confidence >= Confidence.TYPE
-    if is_final and fault.kind in AUTH_FAULTS:
+    if fault.is_final and fault.kind in AUTH_FAULTS:
         return FINAL
     if fault.kind is C.AUTH_REJECTED and not worked_here:
         return NEVER_WORKED
