@@ -490,11 +490,11 @@ def test_the_sdks_find_an_id_of_every_request_that_failed(
         with client, pytest.raises((openai.APIStatusError, anthropic.APIStatusError)) as caught:
             ask.create(max_tokens=9, **turn)
         ours = caught.value.response.headers["holdfast-request-id"]
-        found = caught.value.request_id
+        shown = caught.value.request_id
         if isinstance(client, anthropic.Anthropic):
-            assert found == theirs.get("request-id", ours), "the provider sends none unless it is told to"
+            assert shown == theirs.get("request-id", ours), "the provider sends none unless it is told to"
         else:
-            assert found == caught.value.response.headers["x-request-id"]
+            assert shown == caught.value.response.headers["x-request-id"]
 
 
 @pytest.mark.parametrize("dialect", Dialect)

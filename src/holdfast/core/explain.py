@@ -27,7 +27,6 @@ C = FaultClass
 _PLAN_ENDED = re.compile(
     r"(?:trial|plan|subscription|membership)[\W_]?(?:has |is |period )*(?:expired|ended|over)", re.IGNORECASE
 )
-_NO_ROUTE = (404, 405, 410)
 _OF_THE_KEY = re.compile(r" (?:Your|The) key (?:is not to blame|is unaffected|was not changed)\.")
 
 
@@ -175,7 +174,7 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
         "belongs elsewhere": fault.hint is not None,
         **{cause: fault.cause == cause for cause in CAUSES},
         "no answer": fault.status is None,
-        "lacks the route": fault.status in _NO_ROUTE and worked,
+        "lacks the route": fault.status in (404, 405, 410) and worked,
         "": True,
     }
 

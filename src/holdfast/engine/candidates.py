@@ -76,7 +76,7 @@ def completed(
 
 
 class FormerNames:
-    """The names that sessions and providers had before (`dispatch.Names`).
+    """The names that sessions and providers had before (`dispatch.KnownNames`).
 
     Notes in the journal that requests ask for a session by the name of a former choice: once for each name,
     choice and process."""

@@ -37,7 +37,7 @@ class Choices(Protocol):
         ...
 
 
-class Names(Protocol):
+class KnownNames(Protocol):
     """The names that sessions and providers had before."""
 
     def follow(self, session: Session, asked: str, former: Pin) -> None:
@@ -72,7 +72,7 @@ class Dispatcher:
         self._plans: dict[tuple[str, Dialect, str | None], _RequestPlan] = {}
         self.unready: Callable[[Provider], HoldfastError] = _offers_nothing
         self.failback: Callable[[Session, Call], bool] = _never
-        self.names: Names | None = None
+        self.names: KnownNames | None = None
 
     def forget(self) -> None:
         """Drop all plans, since sessions may have changed."""

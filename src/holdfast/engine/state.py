@@ -23,7 +23,6 @@ from ..core.health import HealthRegistry
 from ..core.identity import Connection, Dialect, Key, Pin
 from ..core.key_selection import DecisionContext
 from ..core.routes import Route
-from ..core.secret import Secret
 from ..core.session import Session
 from ..core.steps import Attempt, Outcome
 from ..core.vocabulary import Profile
@@ -76,7 +75,8 @@ class Engine:
         self.dispatcher = Dispatcher(self)
         self.dispatcher.names = FormerNames(store, self.note)
         self._key_reads = KeyReads(vault, store.now)
-        self._model_lists = ModelLists(store, list_models, self.journal_writer.warn_once)
+        self.read_again = self._key_reads.read_again
+        self.relist = ModelLists(store, list_models, self.journal_writer.warn_once).of
         self._jitter = jitter
         self._pepper = vault.pepper()
         self._ready = partial(vault.ready, pepper=self._pepper)
@@ -229,18 +229,6 @@ class Engine:
     def note(self, session: Session, detail: Detail) -> None:
         """Queue a journal event about what the user did with a session."""
         self.journal(Event(self.store.now(), detail, session=session.id, pin=str(session.pin)))
-
-    def read_again(self, key: Key, used: Secret | None, since: float) -> bool:
-        """Read a key's reference again, once for all requests that ask. Return True if its value differs from
-        `used`.
-
-        `since` is in epoch seconds. Raises SecretMissing.
-        """
-        return self._key_reads.read_again(key, used, since)
-
-    def relist(self, connection: Connection, used: Secret | None) -> tuple[str, ...]:
-        """Return the models of a connection's endpoint, at most ten minutes old; a failure blames no key."""
-        return self._model_lists.of(connection, used)
 
     def explain(
         self,
