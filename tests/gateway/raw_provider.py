@@ -39,6 +39,7 @@ class RawProvider:
     def __init__(self) -> None:
         self.answer: Callable[[bytes], Said] = lambda body: Said([sized(b"{}")])
         self.requests: list[bytes] = []
+        self.before_reset = 0.1
         self.over = threading.Event()
         self._server = socket.create_server(("127.0.0.1", 0))
         self.root = f"http://127.0.0.1:{self._server.getsockname()[1]}"
@@ -74,7 +75,7 @@ class RawProvider:
                     self.over.wait(10)
                 if after is not After.KEEP:
                     if after is After.RESET:
-                        time.sleep(0.01)  # so that what was sent is read first
+                        time.sleep(self.before_reset)  # so that what was sent is read first
                         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                     return
 

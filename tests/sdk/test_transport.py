@@ -438,7 +438,7 @@ def test_a_stream_that_only_pings_is_passed_on_after_a_while(client_for: Any) ->
 WORD = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n'
 PACKED = {
     "gzip": gzip.compress,
-    "x-gzip": lambda data: gzip.compress(data[:40]) + gzip.compress(data[40:]),
+    "x-gzip": lambda data: gzip.compress(data[:20]) + gzip.compress(data[20:]),
     "deflate": zlib.compress,
     " Deflate": lambda data: zlib.compress(data, wbits=-15),
 }
@@ -469,6 +469,22 @@ def test_a_stream_in_a_coding_that_cannot_be_watched_is_refused_before_a_byte(
         with pytest.raises(module.RemoteProtocolError, match="content coding br, which cannot be watched"):
             streamed(client_for(engine))
     assert engine.last.answers[0].reply is not None
+
+
+@pytest.mark.parametrize("coding", PACKED)
+def test_a_compressed_answer_passes_whole_and_is_a_fault_where_it_is_cut_or_empty(
+    coding: str, client_for: Any, module: Any
+) -> None:
+    answer = json.dumps({"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}).encode()
+    for body, status_code in ((answer, 200), (answer[:-9], 503), (b"", 503)):
+        packed = PACKED[coding](body)
+        lines = b"content-encoding: %b\r\ncontent-length: %d" % (coding.encode(), len(packed))
+        with raw_server(b"HTTP/1.1 200 OK\r\n%b\r\n\r\n%b" % (lines, packed), close=True) as port:
+            client = client_for(FakeEngine(at(port)))
+            with client.stream("POST", "/chat/completions", json=CHAT) as response:
+                assert response.status_code == status_code
+                if status_code == 200:
+                    assert b"".join(response.iter_raw()) == packed
 
 
 @pytest.mark.parametrize(

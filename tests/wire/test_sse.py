@@ -194,6 +194,7 @@ def test_a_terminal_event_that_is_too_long_to_be_parsed_ends_its_stream(
         ([END, WORD, END], True),
         ([END, chunk({"content": ""}), chunk(choices=[])], True),
         ([END, DONE], True),
+        ([chunk({"content": "a"}, "null"), chunk({}, "")], False),
     ],
 )
 def test_an_answer_ends_with_the_last_of_its_choices(streams: list[bytes], ended: bool) -> None:

@@ -252,7 +252,7 @@ class _ConversationState:
         text = body
         if head.coding:
             text = decoded(body, head.coding, self.bounds.whole)
-        whole = 0 < len(text) < self.bounds.whole or not head.coding
+        whole = not head.coding or (head.coding in DECODABLE and len(text) < self.bounds.whole)
         flaw, document = Judgement(None)
         if whole:
             flaw, document = judge(answer_of(self.request.path), text)

@@ -1,4 +1,4 @@
-"""Decodes an answer that passes on in its content coding, so that it can be watched all the same."""
+"""Decodes an answer that passes on in its content coding, so that it can be examined all the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 Feed = Callable[[bytes], object]
 
-DECODABLE = frozenset({b"", b"identity", b"gzip", b"x-gzip", b"deflate"})
+PLAIN = frozenset({b"", b"identity"})
+DECODABLE = PLAIN | {b"gzip", b"x-gzip", b"deflate"}
 """The content codings in which an answer can be watched."""
 _GZIP_OR_ZLIB, _RAW_DEFLATE = 47, -15
 _MOST_AT_ONCE = 256 * 1024
@@ -17,16 +18,16 @@ _MOST_AT_ONCE = 256 * 1024
 
 def decoding(feed: Feed, coding: bytes) -> Feed:
     """Return what takes the pieces of an answer in `coding` and gives them decoded to `feed`."""
-    if coding in (b"", b"identity"):
+    if coding in PLAIN:
         return feed
-    return _Inflater(feed).feed
+    return Inflater(feed).feed
 
 
 def ignore(data: bytes) -> None:
     """Take the pieces of an answer that cannot be watched."""
 
 
-class _Inflater:
+class Inflater:
     """Decodes gzip and deflate, the latter with or without zlib's header. Bytes that are not what they claim
     to be give nothing, and so never a whole answer."""
 
@@ -38,11 +39,13 @@ class _Inflater:
 
     def feed(self, data: bytes) -> None:
         """Take the next coded bytes."""
-        while data and self._inflate is not None:
-            data = self._step(data)
+        while data:
+            data = self.step(data)
 
-    def _step(self, data: bytes) -> bytes:
+    def step(self, data: bytes) -> bytes:
         """Decode as much as may be held at one time. Return what is left."""
+        if self._inflate is None:
+            return b""
         try:
             decoded = self._inflate.decompress(data, _MOST_AT_ONCE)
         except zlib.error:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ..core.faults import Flaw, Phase, Reply
 from ..core.secret import Secret
+from .decoding import DECODABLE, PLAIN, Inflater
 from .header_policy import BODY_HEADERS, OURS_AFTER_A_FAULT, Verdict, answer_verdict, forwarded
 from .ports import RawHeaders
 
 BODY_LIMIT = 64 * 1024
 """Decoded bytes of a failed answer that are read, kept and passed on."""
 
-_PACKED = (b"gzip", b"x-gzip", b"deflate")
-_ANY_WINDOW = 47  # bits for zlib: any window, with gzip's header or zlib's own
 _UNSENT = frozenset({"ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol"})
 _PARTLY_SENT = frozenset({"WriteError", "WriteTimeout"})
 _EXAMINED = frozenset({b"content-type", b"content-encoding"})
@@ -29,12 +27,14 @@ class Decoder:
     headers.
     """
 
-    __slots__ = ("_inflate", "_left", "_plain")
+    __slots__ = ("_decoded", "_inflater", "_left", "_plain")
 
     def __init__(self, coding: bytes, limit: int = BODY_LIMIT) -> None:
-        self._plain = coding in (b"", b"identity")
-        self._inflate = zlib.decompressobj(_ANY_WINDOW) if coding in _PACKED else None
-        self._left = limit
+        self._plain, self._left = coding in PLAIN, limit
+        self._decoded: list[bytes] = []
+        self._inflater: Inflater | None = None
+        if coding in DECODABLE:
+            self._inflater = Inflater(self._decoded.append)
 
     @property
     def full(self) -> bool:
@@ -42,18 +42,20 @@ class Decoder:
 
     def feed(self, data: bytes) -> bytes:
         """Return the next decoded bytes, as many as still fit."""
-        if self._plain:
-            out = data[: self._left]
-        elif self._inflate is None or not self._left:
+        if not self._plain:
+            data = self._inflated(data)
+        data = data[: self._left]
+        self._left -= len(data)
+        return data
+
+    def _inflated(self, data: bytes) -> bytes:
+        """Return the decoded bytes, until there are more than still fit."""
+        if self._inflater is None:
             return b""
-        else:
-            try:
-                out = self._inflate.decompress(data, self._left)
-            except zlib.error:
-                self._inflate = None
-                return b""
-        self._left -= len(out)
-        return out
+        self._decoded.clear()
+        while data and sum(map(len, self._decoded)) < self._left:
+            data = self._inflater.step(data)
+        return b"".join(self._decoded)
 
 
 def decoded(body: bytes, coding: bytes, limit: int = BODY_LIMIT) -> bytes:

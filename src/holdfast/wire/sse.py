@@ -19,6 +19,8 @@ EVENT_LIMIT = 8 * 1024 * 1024
 """Bytes: of a longer event only its end and its terminal sign are read."""
 
 _LONGEST_SIGN = 64
+_GOES_ON = (None, "", "null")
+"""Reasons for its end that a choice gives while it goes on."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -245,7 +247,7 @@ class StreamWatch:
             self.ended = self.ended or kind in _TERMINAL
             return
         for choice in dicts(event.get("choices")):
-            if choice.get("finish_reason"):
+            if choice.get("finish_reason") not in _GOES_ON:
                 self.ended = True
             elif says_something([choice]):
                 self.ended = False
