@@ -521,6 +521,8 @@ def test_every_command_names_the_present_name_of_a_renamed_provider(
     refused = cli(*command)
     assert "zebra/mimo-pro" in refused.stdout + refused.stderr
     assert "'mimo' is called 'zebra' now" in refused.stdout + refused.stderr
+    session = "SESSION" if command[0] == "check" else "t"
+    assert f"run: holdfast session pin {session} zebra/mimo-pro" in refused.stdout + refused.stderr
 
 
 def test_the_commands_that_switch_sessions_say_which_clients_follow(cli: Cli, furnished: Path) -> None:

@@ -117,10 +117,15 @@ class ConnectionLost(HoldfastError):
     def facts(self) -> dict[str, Any]:
         return {"candidates": list(self.candidates)}
 
-    def preferring(self, candidates: Iterable[str], more: str = "") -> ConnectionLost:
-        """Return the same error with these candidates before its own, and `more` after its sentence."""
+    def preferring(
+        self, candidates: Iterable[str], more: str = "", next_step: str | None = None
+    ) -> ConnectionLost:
+        """Return the same error with these candidates before its own, `more` after its sentence, and another
+        next step if one is given."""
+        if next_step is None:
+            next_step = self.next_step
         all_of_them = list(dict.fromkeys([*candidates, *self.candidates]))
-        return type(self)(self.what + more, candidates=all_of_them, next_step=self.next_step)
+        return type(self)(self.what + more, candidates=all_of_them, next_step=next_step)
 
     def about(self, session: str) -> ConnectionLost:
         """Return the same error with the session's name in its command."""

@@ -44,8 +44,13 @@ def with_candidates(
         new = store.new_name(pin.provider)
     if new not in config.providers:
         return lost.preferring(candidates)
-    renamed = f" ('{pin.provider}' is called '{new}' now)"
-    return lost.preferring([f"{new}/{pin.model}", *candidates], renamed)
+    renamed = f"{new}/{pin.model}"
+    step = lost.next_step
+    if not isinstance(lost, UnknownModel):
+        step = f"holdfast session pin {session or 'SESSION'} {renamed}"
+    return lost.preferring(
+        [renamed, *candidates], f" ('{pin.provider}' is called '{new}' now)", next_step=step
+    )
 
 
 def _at_last_url(config: Config, pin: Pin, store: Store, session: str) -> list[str]:
