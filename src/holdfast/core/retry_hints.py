@@ -89,7 +89,8 @@ def _hints(facts: Facts, now: float, utc_offset: float | None) -> Iterator[tuple
     """Give (seconds or None, source) of every place that may hold a hint, the most exact first."""
     sent = times.moment(facts.headers.get("date", "")) or now
     for name in _HINTS:
-        yield _named_hint(name, facts, now, sent), name
+        if name in facts.headers or name in facts.fields:
+            yield _named_hint(name, facts, now, sent), name
     reset = _MOMENT.search(facts.message)
     if reset and reset[2]:
         yield times.wait(reset[1], now), "words"
