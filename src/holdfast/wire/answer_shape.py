@@ -47,7 +47,7 @@ _FIELDS = (b"data", b"event", b"id", b"retry")
 _UNFINISHED = frozenset({"queued", "in_progress", "incomplete", "cancelled"})
 UNEXPLAINED = (None, "stop", "end_turn")
 """Reasons for an end that explain no empty answer."""
-_FAILURE_KEY = re.compile(rb'(?<!\\)"(?:error|base_resp)"\s*+:\s*+(?!null)')
+_DECODE = json.JSONDecoder().raw_decode
 _VECTORS = re.compile(rb'"data"\s*+:\s*+\[\s*+\{.*?"embedding"\s*+:\s*+(?:\[\s*+[^\s\]]|"[^"])', re.DOTALL)
 
 
@@ -66,7 +66,7 @@ def judge(kind: AnswerKind, body: bytes) -> Judgement:
     """Judge a whole decoded body. It is parsed once, for the caller too; vectors are not parsed."""
     if kind is AnswerKind.EMBEDDINGS and _is_list_of_vectors(body):
         return Judgement(None)
-    if kind is AnswerKind.OTHER and not _FAILURE_KEY.search(body):
+    if kind is AnswerKind.OTHER and not _may_report_failure(body):
         is_page = body.lstrip()[:1] == b"<"
         return Judgement(_judged(shaped=len(body) > 2 and not is_page))
     document = _parsed(body)
@@ -94,12 +94,14 @@ def reports_failure(document: Document) -> bool:
 
 def _parsed(body: bytes) -> Any:
     """Return the JSON value of a body, also with a byte order mark or a broken letter; None without one."""
+    text = body.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     try:
-        return json.loads(body)
-    except UnicodeDecodeError:
-        return _parsed(body.decode("utf-8", "replace").encode())
+        document, end = _DECODE(text)
     except (ValueError, RecursionError):
         return None
+    if end < len(text) and text[end:].strip():
+        return None
+    return document
 
 
 def _flaw_of_text(kind: AnswerKind, body: bytes) -> Flaw:
@@ -112,10 +114,18 @@ def _flaw_of_text(kind: AnswerKind, body: bytes) -> Flaw:
 
 
 def _is_list_of_vectors(body: bytes) -> bool:
-    """Return whether a body certainly is a whole list of vectors. Their numbers are dear to parse."""
+    """Return whether a body certainly is a whole list of vectors. Their numbers are dear to parse, so only
+    its beginning and what follows its last list are looked at: that list holds objects, one more is open."""
     if not _VECTORS.search(body[:1024]) or body[-64:].rstrip()[-1:] != b"}":
         return False
-    return body.count(b"{") == body.count(b"}") and not _FAILURE_KEY.search(body)
+    end = body.rfind(b"]")
+    if body[max(0, end - 64) : end].rstrip()[-1:] != b"}":
+        return False
+    return body.count(b"}", end) - body.count(b"{", end) == 1 and not _may_report_failure(body)
+
+
+def _may_report_failure(body: bytes) -> bool:
+    return b'"error"' in body or b'"base_resp"' in body
 
 
 def _judged(*, shaped: bool, filled: bool = True) -> Flaw | None:
@@ -188,7 +198,7 @@ def _content(choice: Document) -> Any:
 
 def has_failed(choices: list[Document]) -> bool:
     """Return whether one of the choices reports a failure."""
-    return any(choice.get("finish_reason") == "error" or choice.get("error") for choice in choices)
+    return any(choice.get("error") or choice.get("finish_reason") == "error" for choice in choices)
 
 
 def says_something(choices: list[Document]) -> bool:

@@ -249,7 +249,7 @@ class StreamWatch:
         for choice in dicts(event.get("choices")):
             if choice.get("finish_reason") not in _GOES_ON:
                 self.ended = True
-            elif says_something([choice]):
+            elif self.ended and says_something([choice]):
                 self.ended = False
 
     def _note(self, event: Mapping[str, Any]) -> None:

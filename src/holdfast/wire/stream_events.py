@@ -36,10 +36,10 @@ def judge_event(dialect: Dialect, name: str, event: Document) -> EventSign:
     """Return what an event of a stream says. `name` is its type, else the name that the stream gives it."""
     if name in FAILED or reports_failure(event):
         return EventSign.FAILURE
-    owner = _owner_of(name, event)
-    if owner not in (None, dialect):
+    sign = _EVENTS[dialect](name, event)
+    if sign is EventSign.NOTHING and _owner_of(name, event) not in (None, dialect):
         return EventSign.FOREIGN
-    return _EVENTS[dialect](name, event)
+    return sign
 
 
 def _owner_of(name: str, event: Document) -> Dialect | None:
