@@ -160,6 +160,8 @@ BAD: list[tuple[AnswerKind, Any, Flaw]] = [
     (CHAT, chat({"content": None}, usage=ZERO), Flaw.EMPTY),
     (CHAT, chat({"content": "", "tool_calls": [], "refusal": None}, usage={}), Flaw.EMPTY),
     (CHAT, chat(NOTHING, "end_turn"), Flaw.EMPTY),
+    (CHAT, chat(NOTHING, "STOP"), Flaw.EMPTY),
+    (CHAT, chat(NOTHING, ""), Flaw.EMPTY),
     (CHAT, chat(NOTHING, usage=None), Flaw.EMPTY),
     (CHAT, message(TEXT), Flaw.FOREIGN),
     (CHAT, response(ITEM), Flaw.FOREIGN),

@@ -35,6 +35,7 @@ C, M, R = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPON
         (C, "", {"choices": [{"text": "hi"}]}, EventSign.OUTPUT),
         (C, "", {"choices": [{"text": "", "finish_reason": "stop"}]}, EventSign.OUTPUT),
         (C, "", chunk(NOTHING, "stop"), EventSign.NOTHING),
+        (C, "", chunk(NOTHING, ""), EventSign.NOTHING),
         (C, "", chunk(NOTHING, "stop", usage=SOME), EventSign.OUTPUT),
         (C, "", chunk(NOTHING, "length"), EventSign.OUTPUT),
         (C, "", chunk(NOTHING, "content_filter"), EventSign.OUTPUT),

@@ -13,7 +13,7 @@ from itertools import groupby, pairwise
 from math import inf
 
 from .changes import Evidence
-from .fault_texts import CAUSES, NEXT, WHAT
+from .fault_texts import CAUSES, NEXT, NO_REPORT, WHAT
 from .faults import Fault, FaultClass, Phase
 from .identity import Connection, Pin
 from .secret import redact
@@ -144,12 +144,9 @@ def _words(fault: Fault, connection: Connection, ref: str, *, source: str, sessi
     }
 
 
-_CUT = ("truncated", "cut", "empty")
-
-
 def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> dict[str, bool]:
     """Return which cases of `fault_texts` hold."""
-    reported = fault.status is not None and fault.status < 300 and fault.cause not in _CUT
+    reported = fault.status is not None and fault.status < 300 and fault.cause not in NO_REPORT
     worked = evidence is not None and evidence.last_ok is not None
     return {
         "takes no key": connection.key is None,

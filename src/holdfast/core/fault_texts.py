@@ -9,6 +9,8 @@ from .faults import FaultClass
 C = FaultClass
 CAUSES = ("empty", "cut", "other_api", "unasked_stream", "certificate", "listed", "declared")
 """The causes of faults that are cases by themselves."""
+NO_REPORT = ("truncated", "cut", "empty")
+"""The causes of faults in an answer that reports none."""
 
 WHAT: dict[FaultClass, dict[str, str]] = {
     C.AUTH_REJECTED: {

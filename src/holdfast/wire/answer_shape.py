@@ -45,7 +45,7 @@ class Judgement(NamedTuple):
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 _FIELDS = (b"data", b"event", b"id", b"retry")
 _UNFINISHED = frozenset({"queued", "in_progress", "incomplete", "cancelled"})
-UNEXPLAINED = (None, "stop", "end_turn")
+UNEXPLAINED = (None, "", "stop", "STOP", "end_turn", "eos")
 """Reasons for an end that explain no empty answer."""
 _DECODE = json.JSONDecoder().raw_decode
 _VECTORS = re.compile(rb'"data"\s*+:\s*+\[\s*+\{.*?"embedding"\s*+:\s*+(?:\[\s*+[^\s\]]|"[^"])', re.DOTALL)
