@@ -155,7 +155,7 @@ MUTANTS = (
         "return self.terminal and self.confidence >= Confidence.TYPE",
         "return self.terminal",
         "words only claim that a key has ended for good",
-        "tests/core/test_provisioning_state.py",
+        "tests/core/test_small_values.py",
     ),
     Mutant(
         "one-model-rests-all",

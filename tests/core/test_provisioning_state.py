@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from holdfast.core.errors import IdentityError
-from holdfast.core.faults import Confidence, Fault, FaultClass, Phase, Reply, Scope
+from holdfast.core.faults import Fault, FaultClass, Phase, Reply, Scope
 from holdfast.core.identity import ProviderName
 from holdfast.core.model_roles import Listed, Listing, OfferedModel, Role
 from holdfast.core.provisioning_state import (
@@ -342,8 +342,7 @@ F = FaultClass
     ("held", "fault", "reason"),
     [
         (WORKED, Fault(F.AUTH_REJECTED), "key_suspect"),
-        (WORKED, Fault(F.AUTH_REJECTED, terminal=True, confidence=Confidence.CODE), "key_dead"),
-        (WORKED, Fault(F.AUTH_REJECTED, terminal=True, confidence=Confidence.TEXT), "key_suspect"),
+        (WORKED, Fault(F.AUTH_REJECTED, terminal=True), "key_dead"),
         (WORKED, Fault(F.AUTH_EXPIRED), "key_dead"),
         (replace(WORKED, verified_at=None), Fault(F.AUTH_REJECTED), "key_dead"),
         (WORKED, Fault(F.AUTH_REJECTED, sent=False), ""),

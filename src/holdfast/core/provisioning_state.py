@@ -336,7 +336,8 @@ def _degraded_by(record: Record, fault: Fault, now: float) -> str:
     if fault.kind not in AUTH_FAULTS or not fault.sent:
         return ""
     lasting = record.reason == "key_suspect" and now - record.since >= _SUSPECT_FOR
-    final = fault.is_final or fault.kind is FaultClass.AUTH_EXPIRED
+    # A call tests a key that worked before it ends with this fault, so words too were said twice.
+    final = fault.terminal or fault.kind is FaultClass.AUTH_EXPIRED
     if final or lasting or record.verified_at is None or record.reason == "key_dead":
         return "key_dead"
     return "key_suspect"
