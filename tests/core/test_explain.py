@@ -811,17 +811,17 @@ def test_a_refused_sign_in_says_to_sign_in_again(fault: Fault) -> None:
 
 
 def test_what_a_server_read_from_its_own_environment_is_said_to_be_its_own() -> None:
-    reader = "the gateway (process 4711)"
+    reader = "gateway process 4711"
     unread = Fault(C.AUTH_REJECTED, phase=Phase.UNSENT, sent=False)
     for fault, evidence in ((REFUSED, NEVER), (REFUSED, WORKED), (unread, None)):
         served = explain(fault, CONNECTION, (), evidence, NOW, reader=reader, clock=clock)
-        assert "env:MIMO_KEY as the gateway (process 4711) has it" in served.where
-        assert "tart the gateway (process 4711) again" in served.advice
+        assert "env:MIMO_KEY as gateway process 4711 has it" in served.where
+        assert "tart gateway process 4711 again" in served.advice
         assert "key reset" not in served.command, "the same value would be refused again"
         elsewhere = explain(fault, of_a("cmd:pass mimo"), (), evidence, NOW, reader=reader, clock=clock)
         assert "4711" not in str(elsewhere)
     other = explain(Fault(C.BLOCKED, status=403), CONNECTION, (), NEVER, NOW, reader=reader, clock=clock)
-    assert "again" not in other.advice
+    assert "4711" not in str(other), "which environment it was does not matter there"
 
 
 def test_a_failed_fallback_names_the_choice_it_answered_for() -> None:

@@ -14,7 +14,7 @@ from math import inf
 
 from .changes import Evidence
 from .fault_texts import CAUSES, NEXT, NO_REPORT, WHAT
-from .faults import Fault, FaultClass, Phase
+from .faults import REFUSALS, Fault, FaultClass, Phase
 from .identity import Connection, Pin
 from .secret import redact
 from .steps import Attempt
@@ -88,7 +88,7 @@ def explain(  # noqa: PLR0913
     session's pin, for which the connection may be a fallback. A fault from memory is forgotten at
     `memory_ends`. `reader` is the program whose environment the key was read from, if it is not the
     reader's own."""
-    key, manner = connection.key, _manner(connection, reader)
+    key, manner = connection.key, _manner(fault, connection, reader)
     ref = "the configuration" if key is None else redact(key.ref, limit=80)
     words = _words(fault, connection, ref, source=source, session=session) | {"reader": reader}
     if evidence is not None:
@@ -110,9 +110,11 @@ def explain(  # noqa: PLR0913
     )
 
 
-def _manner(connection: Connection, reader: str) -> str:
-    """Return where the key comes from, if that changes what to do: a sign-in, or another program's
-    environment."""
+def _manner(fault: Fault, connection: Connection, reader: str) -> str:
+    """Return where the key comes from, if that changes what to do about a fault of keys: a sign-in, or
+    another program's environment."""
+    if fault.kind not in (*REFUSALS, C.ENDPOINT_MISMATCH):
+        return ""
     ref = "" if connection.key is None else connection.key.ref
     if ref.startswith("oauth:"):
         return "oauth"

@@ -264,7 +264,7 @@ class Engine:
             session=session,
             chosen=chosen,
             memory_ends=memory_ends,
-            reader=f"the gateway (process {os.getpid()})" if self.serving else "",
+            reader=f"gateway process {os.getpid()}" if self.serving else "",
             clock=local,
         )
 
