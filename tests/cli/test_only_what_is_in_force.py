@@ -94,3 +94,4 @@ def test_a_verdict_on_one_model_names_the_model_beside_what_still_works(cli: Cli
     )
     text = cli("key", "list", "mimo").stdout
     assert "quota_exhausted for mimo-pro until" in text
+    assert "quota_exhausted for mimo-pro until" in cli("doctor").stdout

@@ -291,5 +291,7 @@ def _cooling(key: Key, cooldown: Cooldown) -> Finding:
     until = "it changes"
     if cooldown.until != float("inf"):
         until = clock(cooldown.until)
-    what = f"key '{key.label}' of provider '{key.provider}': {cooldown.fault.kind} until {until}"
+    model = cooldown.subject.partition("#")[2]
+    about = f" for {model}" if model else ""
+    what = f"key '{key.label}' of provider '{key.provider}': {cooldown.fault.kind}{about} until {until}"
     return Finding("verdict", "note", what, f"holdfast key reset {key.provider} {key.label}")
