@@ -37,8 +37,8 @@ from holdfast.core.recovery_policy import (
 from holdfast.core.retry_budget import Bucket
 from holdfast.core.steps import Attempt
 from holdfast.store.base import COOLDOWN_KEPT
-from holdfast.wire.conversation import Bounds
 from holdfast.wire.error_kinds import ERRORS, FAULTS, REFUSALS, ErrorKind
+from holdfast.wire.exchange import Bounds
 from holdfast.wire.header_policy import ANSWER, ANSWER_FAMILIES, REQUEST
 
 DOCS = Path(__file__).parents[1]

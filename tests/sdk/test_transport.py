@@ -25,7 +25,7 @@ from holdfast.core.steps import Probe, Send
 from holdfast.fake_provider import ScriptedProvider, empty, error_event, ok, reset, stall, status, truncated
 from holdfast.sdk import httpx_compat as kit_module
 from holdfast.sdk.transport import bind
-from holdfast.wire.conversation import Bounds
+from holdfast.wire.exchange import Bounds
 from holdfast.wire.time_limits import TimeLimits
 from sdk.fakes import KEYS, FakeEngine, connect, remembered
 

@@ -20,12 +20,11 @@ from ..core.identity import Connection, Dialect, is_loopback
 from ..core.secret import Secret
 from ..wire.answer_shape import judge
 from ..wire.client_headers import filter_headers
-from ..wire.conversation import succeeded
 from ..wire.model_list import read_models
 from ..wire.ports import RawHeaders
 from ..wire.proxies import check_proxies
 from ..wire.request_head import answer_of, build_request
-from ..wire.response_head import BODY_LIMIT, Decoder, reply_of, reply_of_error
+from ..wire.response_head import BODY_LIMIT, Decoder, reply_of, reply_of_error, succeeded
 from .deadline import Deadline
 
 _SECONDS = 15.0
@@ -265,14 +264,9 @@ def _refused(
         body = secret.scrub_bytes(body)
         headers = [(name, secret.scrub_bytes(value)) for name, value in headers]
     phase = Phase.BODY if answer.status == 200 else Phase.HEADERS
-    return reply_of(
-        status=answer.status,
-        headers=headers,
-        body=body,
-        phase=phase,
-        host=connection.endpoint.host,
-        flaw=flaw,
-    )
+    host = connection.endpoint.host
+    reply = reply_of(status=answer.status, headers=headers, body=body, phase=phase, host=host)
+    return replace(reply, flaw=flaw)
 
 
 def _header(headers: RawHeaders, wanted: bytes) -> bytes:

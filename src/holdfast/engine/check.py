@@ -13,11 +13,12 @@ from typing import NamedTuple
 from ..calls.api_calls import Checked, check_call
 from ..core.config import Limits
 from ..core.errors import SecretMissing
-from ..core.faults import Phase, Reply
+from ..core.faults import Reply
 from ..core.identity import Connection
 from ..core.routes import Route
 from ..core.secret import Secret
 from ..core.steps import Answer, Call, Outcome, Send
+from ..wire.response_head import reply_of_unread
 from .request import RequestRun
 from .state import Engine
 
@@ -66,9 +67,7 @@ def _send(request: RequestRun, connection: Connection, ask: AskOnce) -> Checked 
     try:
         secret = request.secret(connection)
     except SecretMissing as missing:
-        body = f"SecretMissing: {missing}".encode()
-        unsent = Reply(None, body=body, phase=Phase.UNSENT, request_written=False)
-        request.answer(Answer(request.now(), unsent, sent_at=sent_at))
+        request.answer(Answer(request.now(), reply_of_unread(missing), sent_at=sent_at))
         return None
     got = ask(connection, secret)
     if isinstance(got, Reply):

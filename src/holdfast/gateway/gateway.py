@@ -17,7 +17,7 @@ from ..core.config import Config
 from ..core.errors import ConfigError
 from ..core.identity import Pin
 from ..engine.state import Engine
-from ..wire.conversation import Bounds as ConversationBounds
+from ..wire.exchange import Bounds as ConversationBounds
 from .admission import AdmissionControl
 from .handler import Handler
 from .header_rules import ANSWER_NAMES, REQUEST_NAMES

@@ -11,7 +11,7 @@ from ..core.identity import Pin
 from ..core.steps import Outcome
 from ..engine.state import Engine
 from ..store.base import Token
-from ..wire.conversation import Bounds as ConversationBounds
+from ..wire.exchange import Bounds as ConversationBounds
 from .http1.framing import RawHeaders
 from .http1.upstream_pool import UpstreamPools
 from .limits import Bounds

@@ -236,7 +236,7 @@ class Session:
         return model
 
     def _bounds(self) -> Any:
-        from ..wire.conversation import Bounds
+        from ..wire.exchange import Bounds
         from ..wire.time_limits import time_limits
 
         settings = self._owner.config.settings

@@ -16,9 +16,9 @@ from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from ..engine.candidates import completed
 from ..wire.client_headers import filter_headers
-from ..wire.conversation import Bounds, run_conversation
+from ..wire.conversation import run_conversation
 from ..wire.error_bodies import ClientError, from_error
-from ..wire.exchange import ConversationResult, GoodAnswer, SendFailed
+from ..wire.exchange import Bounds, ConversationResult, GoodAnswer, SendFailed
 from ..wire.header_policy import query_without_credentials
 from ..wire.operations import Op, Perform
 from ..wire.ports import Open, RawHeaders, RequestRun, Timeout

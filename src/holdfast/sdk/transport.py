@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..wire.conversation import Bounds
+from ..wire.exchange import Bounds
 from ..wire.operations import Close, Op, Perform, Read, Wait, Whole
 from ..wire.ports import Open
 from ..wire.request_head import dialect_of

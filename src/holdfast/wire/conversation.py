@@ -13,63 +13,39 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..core.config import Limits
 from ..core.errors import SecretMissing
 from ..core.faults import Flaw, Phase, Reply
 from ..core.identity import Connection
 from ..core.secret import Secret
-from ..core.steps import Answer, Outcome, Send
+from ..core.steps import Answer, Send
 from .answer_shape import Form, Judgement, form_of, judge
 from .decoding import DECODABLE, Feed, decoding, ignore
-from .exchange import ConversationRequest, ConversationResult, GoodAnswer, Head, SendFailed
+from .exchange import (
+    Bounds,
+    ConversationRequest,
+    ConversationResult,
+    GoodAnswer,
+    Head,
+    SendFailed,
+    is_about_an_answer,
+    label_of,
+)
 from .json_end import JsonWatch
 from .operations import Close, Op, Perform, Read, Wait, Whole
 from .ports import ConnectionErrors, Engine, Open, RequestRun
 from .request_body import requested_model
 from .request_head import OutboundRequest, answer_of
-from .response_head import Decoder, decoded, mask_key, reply_of, reply_of_error
+from .response_head import Decoder, decoded, mask_key, reply_of, reply_of_error, reply_of_unread, succeeded
 from .response_stream import ResponseStream, Watch
 from .sse import StreamWatch
-from .time_limits import NO_TIME_LIMITS, TimeLimits
 from .usage import by_kind, usage_in, usage_of
 
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Limits on what a driver holds in memory and on how long it waits. Sizes in bytes, times in seconds.
-
-    replay          a larger request body is sent once and never again
-    whole           a larger answer is passed on without being examined
-    peek            a stream whose output has not begun after so many bytes is passed on as it is
-    peek_seconds    the same after so long
-    fault_seconds   the body of a failed answer is read no longer than this
-    time_limits     the user's own, for a caller whose library has time-outs
-    raise_when_cut  a stream without its terminal event raises the module's RemoteProtocolError; otherwise it
-                    ends with an error event of its dialect, for which the SDKs raise an error of theirs
-    """
-
-    replay: int = Limits().replay_limit
-    whole: int = 1024 * 1024
-    peek: int = 64 * 1024
-    peek_seconds: float = 10.0
-    fault_seconds: float = 10.0
-    time_limits: TimeLimits = NO_TIME_LIMITS
-    raise_when_cut: bool = False
-
-
 _READ, _CLOSE = Read(), Close()
-_JSON, _EVENTS = b"application/json", b"text/event-stream"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
 """Seconds between two tries of a step that another request is taking."""
 
-
 # What is sent in depends on the operation, which no type can say.
 Conversation = Generator[Op, Any, ConversationResult]
-
-
-def succeeded(status: int) -> bool:
-    """Return whether HTTP says that the request was served. The core judges what the body says."""
-    return 200 <= status < 300
 
 
 def run_conversation(
@@ -101,28 +77,18 @@ def run_conversation(
         raise
 
 
+@dataclass(slots=True)
 class _ConversationState:
     """The state of one request between its steps: the good answer that is open, or the last bad one."""
 
-    __slots__ = ("bad", "bounds", "engine", "errors", "good", "request", "request_run", "secret")
-
-    def __init__(
-        self,
-        *,
-        errors: ConnectionErrors,
-        engine: Engine,
-        request_run: RequestRun,
-        request: ConversationRequest,
-        bounds: Bounds,
-    ) -> None:
-        self.errors = errors
-        self.engine = engine
-        self.request_run = request_run
-        self.request = request
-        self.bounds = bounds
-        self.secret: Secret | None = None
-        self.good: GoodAnswer | None = None
-        self.bad: SendFailed | None = None
+    errors: ConnectionErrors
+    engine: Engine
+    request_run: RequestRun
+    request: ConversationRequest
+    bounds: Bounds
+    secret: Secret | None = None
+    good: GoodAnswer | None = None
+    bad: SendFailed | None = None
 
     def send(self, step: Send) -> Generator[Op, Any, Answer]:
         """Send the request once and find out whether the answer is good."""
@@ -133,7 +99,7 @@ class _ConversationState:
             secret = yield Perform(lambda: self._secret(connection))
         if isinstance(secret, SecretMissing):
             now = request_run.now()
-            return Answer(now, _unsent(secret), sent_at=now)
+            return Answer(now, reply_of_unread(secret), sent_at=now)
         self.secret = secret
         outbound = self.request.outbound(connection, secret)
         if step.fresh:
@@ -175,18 +141,14 @@ class _ConversationState:
         if outcome is None:
             raise RuntimeError("the engine gave neither a step nor an outcome")
         if outcome.fault is None and self.good is not None:
-            self._report(self.good)
+            if self.good.stream is not None:
+                self.request_run.answered_by(self.good.stream.model)
+            else:
+                self.request_run.stream_ended(None, self.good.model, by_kind(self.good.usage))
             return ConversationResult(self.good, None)
-        if _is_about_an_answer(outcome):
+        if is_about_an_answer(outcome):
             return ConversationResult(None, self.bad)
         return ConversationResult(None, None)
-
-    def _report(self, good: GoodAnswer) -> None:
-        """Report which model answered, and the end of an answer that was read whole."""
-        if good.stream is not None:
-            self.request_run.answered_by(good.stream.model)
-            return
-        self.request_run.stream_ended(None, good.model, by_kind(good.usage))
 
     def _read_fault(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply]:
         """Read the bounded body of a failed answer. One that stalls, breaks off or expands without end is
@@ -213,14 +175,9 @@ class _ConversationState:
         if self.secret is not None:
             body = self.secret.scrub_bytes(body)
         self.bad = SendFailed(head, headers, body)
-        return reply_of(
-            status=head.status,
-            headers=headers,
-            body=body,
-            phase=phase,
-            host=connection.endpoint.host,
-            flaw=flaw,
-        )
+        host = connection.endpoint.host
+        reply = reply_of(status=head.status, headers=headers, body=body, phase=phase, host=host)
+        return replace(reply, flaw=flaw)
 
     def _examine(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
         """Judge an answer with a good status. Return None when it is good; then `good` holds it."""
@@ -259,18 +216,14 @@ class _ConversationState:
         if flaw is not None:
             phase = Phase.PRE_OUTPUT if flaw is Flaw.UNASKED else Phase.BODY
             return self._refused(connection, head, text, phase=phase, flaw=flaw)
-        if document is None:
-            usage, model = usage_of(text), requested_model(text)
-        else:
-            usage, model = usage_in(document), document.get("model")
         self.good = GoodAnswer(
             head,
             [body],
             stream=None,
-            usage=usage,
+            usage=usage_of(text) if document is None else usage_in(document),
             secret=self.secret,
-            model=model if isinstance(model, str) else "",
-            label=_label(head, _JSON) if document is not None else b"",
+            model=requested_model(text) or "" if document is None else str(document.get("model") or ""),
+            label=label_of(head, b"application/json") if document is not None else b"",
         )
         return None
 
@@ -338,25 +291,5 @@ class _ConversationState:
         )
         label = b""
         if isinstance(watch, StreamWatch) and watch.form is Form.EVENTS:
-            label = _label(head, _EVENTS)
+            label = label_of(head, b"text/event-stream")
         self.good = GoodAnswer(head, chunks, stream, secret=self.secret, label=label)
-
-
-def _label(head: Head, right: bytes) -> bytes:
-    """Return the content type `right` unless the provider gave it, or one of its kind."""
-    if right.rpartition(b"/")[2] in head.type:
-        return b""
-    return right
-
-
-def _unsent(missing: SecretMissing) -> Reply:
-    """Return the reply for a request that was not sent, since its key cannot be read."""
-    text = f"{type(missing).__name__}: {missing}"
-    return Reply(None, body=text.encode(), phase=Phase.UNSENT, request_written=False)
-
-
-def _is_about_an_answer(outcome: Outcome) -> bool:
-    """Return whether the outcome's fault is about something that was sent for this request."""
-    if outcome.fault is None or outcome.from_memory:
-        return False
-    return outcome.fault.phase is not Phase.UNSENT

@@ -1,17 +1,45 @@
-"""What a conversation takes and gives: the caller's request, the head of an answer, and how it ended."""
+"""What a conversation takes and gives: bounds, the caller's request, the head of an answer, how it ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from ..core.config import Limits
+from ..core.faults import Phase
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
+from ..core.steps import Outcome
 from .ports import Open, RawHeaders
 from .request_body import RequestInfo
 from .request_head import OutboundRequest
 from .response_stream import ResponseStream
+from .time_limits import NO_TIME_LIMITS, TimeLimits
 from .usage import NO_USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Limits on what a driver holds in memory and on how long it waits. Sizes in bytes, times in seconds.
+
+    replay          a larger request body is sent once and never again
+    whole           a larger answer is passed on without being examined
+    peek            a stream whose output has not begun after so many bytes is passed on as it is
+    peek_seconds    the same after so long
+    fault_seconds   the body of a failed answer is read no longer than this
+    time_limits     the user's own, for a caller whose library has time-outs
+    raise_when_cut  a stream without its terminal event raises the module's RemoteProtocolError; otherwise it
+                    ends with an error event of its dialect, for which the SDKs raise an error of theirs
+    """
+
+    replay: int = Limits().replay_limit
+    whole: int = 1024 * 1024
+    peek: int = 64 * 1024
+    peek_seconds: float = 10.0
+    fault_seconds: float = 10.0
+    time_limits: TimeLimits = NO_TIME_LIMITS
+    raise_when_cut: bool = False
 
 
 class Head(Protocol):
@@ -83,3 +111,17 @@ class ConversationResult(NamedTuple):
 
     good: GoodAnswer | None
     bad: SendFailed | None
+
+
+def label_of(head: Head, right: bytes) -> bytes:
+    """Return the content type `right` unless the provider gave it, or one of its kind."""
+    if right.rpartition(b"/")[2] in head.type:
+        return b""
+    return right
+
+
+def is_about_an_answer(outcome: Outcome) -> bool:
+    """Return whether the outcome's fault is about something that was sent for this request."""
+    if outcome.fault is None or outcome.from_memory:
+        return False
+    return outcome.fault.phase is not Phase.UNSENT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from ..core.faults import Flaw, Phase, Reply
+from ..core.faults import Phase, Reply
 from ..core.secret import Secret
 from .decoding import DECODABLE, PLAIN, Inflater
 from .header_policy import BODY_HEADERS, OURS_AFTER_A_FAULT, Verdict, answer_verdict, forwarded
@@ -17,6 +17,11 @@ BODY_LIMIT = 64 * 1024
 _UNSENT = frozenset({"ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol"})
 _PARTLY_SENT = frozenset({"WriteError", "WriteTimeout"})
 _EXAMINED = frozenset({b"content-type", b"content-encoding"})
+
+
+def succeeded(status: int) -> bool:
+    """Return whether HTTP says that the request was served. The core judges what the body says."""
+    return 200 <= status < 300
 
 
 class Decoder:
@@ -64,17 +69,11 @@ def decoded(body: bytes, coding: bytes, limit: int = BODY_LIMIT) -> bytes:
 
 
 def reply_of(
-    *,
-    status: int,
-    headers: Iterable[tuple[bytes, bytes]],
-    body: bytes,
-    phase: Phase,
-    host: str,
-    flaw: Flaw | None = None,
+    *, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes, phase: Phase, host: str
 ) -> Reply:
     """Return an HTTP answer as the core sees it; `body` is decoded."""
     text = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers)
-    return Reply(status, text, body[:BODY_LIMIT], phase=phase, host=host, flaw=flaw)
+    return Reply(status, text, body[:BODY_LIMIT], phase=phase, host=host)
 
 
 def reply_of_error(error: Exception, phase: Phase, host: str) -> Reply:
@@ -96,6 +95,12 @@ def reply_of_error(error: Exception, phase: Phase, host: str) -> Reply:
         host=host,
         request_written=not unsent and name not in _PARTLY_SENT,
     )
+
+
+def reply_of_unread(error: Exception) -> Reply:
+    """Return the reply for a request that was not sent, since its key cannot be read."""
+    text = f"{type(error).__name__}: {error}"
+    return Reply(None, body=text.encode(), phase=Phase.UNSENT, request_written=False)
 
 
 def answer_headers(
