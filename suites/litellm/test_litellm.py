@@ -81,7 +81,7 @@ def test_a_proxy_without_a_database_gives_no_key_and_the_intent_stays(hf: Holdfa
         record = hf.provisioning.begin("team", "litellm", {"url": url, "admin": "env:PROXY_ADMIN"}, ROLES)
         after = hf.provisioning.provision(record, "the suite")
         assert (after.state, after.reason, after.minted) == (State.INTENT, "mint_unknown", 1)
-        assert after.told.startswith("HTTP 500")
+        assert after.detail.startswith("HTTP 500")
 
 
 @pytest.fixture
