@@ -107,12 +107,12 @@ class Case(NamedTuple):
     streams: bool
     body: bytes
     whole: bool
-    said: Said
+    script: Said
 
     @property
     def may_be_lost(self) -> bool:
         """Return whether the system may drop what the provider sent, unread."""
-        return self.said.after is After.RESET
+        return self.script.after is After.RESET
 
     @property
     def asked(self) -> bytes:
@@ -161,8 +161,8 @@ def answers(draw: st.DrawFn) -> Case:
     passed = CODINGS[coding](body[:cut])
     lines = [f"content-encoding: {coding}"] * bool(coding)
     cuts = draw(st.lists(st.integers(1, 700), max_size=4))
-    said = framed(passed, framing, cuts, lines, label)
-    return Case(dialect, streams, passed, whole, said)
+    script = framed(passed, framing, cuts, lines, label)
+    return Case(dialect, streams, passed, whole, script)
 
 
 class Got(NamedTuple):
@@ -187,7 +187,7 @@ def running(gateway: StartGateway) -> Iterator[tuple[RawProvider, Running]]:
 
 
 def forget(running: Running) -> None:
-    """Let nothing that an earlier answer taught stand in the way of the next."""
+    """Let nothing that an earlier answer taught hinder the next."""
     engine = running.holdfast.engine
     for endpoint in engine.config().providers["mine"].endpoints:
         engine.health.bucket(endpoint).__init__()  # type: ignore[misc]
@@ -241,7 +241,7 @@ def test_a_cut_answer_is_reported_and_a_whole_one_arrives_as_it_was_sent(
     @BOUNDED
     @given(answers())
     def holds(case: Case) -> None:
-        provider.answer = lambda body: case.said
+        provider.answer = lambda body: case.script
         forget(plane)
         got = face(plane, case)
         reported = got.broken or got.status >= 400 or b"stream_truncated" in got.body

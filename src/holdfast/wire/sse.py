@@ -28,31 +28,37 @@ class Signs(NamedTuple):
     """The signs of a dialect in a stream. Once output has begun, only an event with one of them is parsed.
 
     marks     texts of which one is enough
-    search    looks for more of them; what a provider writes in every event, such as a reason that is null, is
+    searches  look for more of them; what a provider writes in every event, such as a reason that is null, is
               no sign, and white space or a new line between name and value does not matter
     terminal  the sign in an event that is too long to be parsed
     """
 
     marks: tuple[bytes, ...]
-    search: Callable[[bytes], object]
+    searches: tuple[Callable[[bytes], object], ...]
     terminal: re.Pattern[bytes]
+
+
+def _valued(name: bytes) -> Callable[[bytes], object]:
+    """Return what looks for a member with a value that is not null. Its regular expression begins with a
+    literal text, so that it is quick."""
+    return re.compile(rb'"%b"(?:\s|data:)*:(?:\s|data:)*[^\sn]' % name).search
 
 
 # A quote inside a JSON string is escaped, so nothing with a quote matches what the model wrote.
 _SIGNS: dict[Dialect, Signs] = {
     Dialect.OPENAI_CHAT: Signs(
-        marks=(b"[DONE]", b"event:"),
-        search=re.compile(rb'"(?:(?:finish_reason|usage)"(?:\s|data:)*:(?:\s|data:)*[^\sn]|error")').search,
+        marks=(b"[DONE]", b'"error"', b"event:"),
+        searches=(_valued(b"finish_reason"), _valued(b"usage")),
         terminal=re.compile(rb'"finish_reason"\s*:\s*"'),
     ),
     Dialect.OPENAI_RESPONSES: Signs(
         marks=(b'"error"', b"event: error"),
-        search=re.compile(rb"response\.(?:completed|failed|incomplete)").search,
+        searches=(re.compile(rb"response\.(?:completed|failed|incomplete)").search,),
         terminal=re.compile(rb'"response\.(?:completed|failed|incomplete)"'),
     ),
     Dialect.ANTHROPIC_MESSAGES: Signs(
         marks=(b'"error"', b"event: error"),
-        search=re.compile(rb"message_(?:stop|delta)").search,
+        searches=(re.compile(rb"message_(?:stop|delta)").search,),
         terminal=re.compile(rb'"message_stop"'),
     ),
 }
@@ -84,7 +90,7 @@ class StreamWatch:
         "_marks",
         "_name",
         "_parts",
-        "_search",
+        "_searches",
         "_signs",
         "_size",
         "_skims",
@@ -105,7 +111,7 @@ class StreamWatch:
         self.form, self._start = Form.UNKNOWN, b""
         self._dialect, self._foreign = dialect, False
         self._chat, self._signs = dialect is Dialect.OPENAI_CHAT, _SIGNS[dialect]
-        self._marks, self._search = self._signs.marks, self._signs.search
+        self._marks, self._searches = self._signs.marks, self._signs.searches
         self._parts: list[bytes] = []
         self._data: list[bytes] = []
         self._name, self._size = b"", 0
@@ -137,7 +143,10 @@ class StreamWatch:
                 if mark in chunk:
                     break
             else:
-                if not self._search(chunk):
+                for search in self._searches:
+                    if search(chunk):
+                        break
+                else:
                     self._after_cr = False
                     return
         self._read(chunk)
@@ -239,7 +248,9 @@ class StreamWatch:
         self._note_end(kind, event)
 
     def _has_sign(self, data: bytes) -> bool:
-        return any(map(data.__contains__, self._marks)) or bool(self._search(data))
+        if any(map(data.__contains__, self._marks)):
+            return True
+        return any(search(data) for search in self._searches)
 
     def _note_end(self, kind: str, event: Mapping[str, Any]) -> None:
         """Note the terminal event; a choice ends the answer too, unless another one goes on."""
