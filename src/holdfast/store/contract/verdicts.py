@@ -173,7 +173,6 @@ class VerdictContract(OpenedStore):
                 store.clear("nothing"),
                 store.forget("nobody"),
                 store.remove_session("none"),
-                store.rename_provider("x", "y"),
             ),
         ],
     )
