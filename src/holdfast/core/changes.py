@@ -70,6 +70,14 @@ class Cooldown:
         return self.fault.scope in (Scope.KEY, Scope.KEY_MODEL, Scope.ACCOUNT)
 
 
+class Owner(NamedTuple):
+    """The key that made an object, which only its account knows."""
+
+    provider: str
+    label: str
+    fingerprint: str = ""
+
+
 class KeySucceeded(NamedTuple):
     """A key answered well. `durable` is False when the store knows as much already (written at most once a
     minute); `routine` when no other process would decide differently for knowing it, so that it may be

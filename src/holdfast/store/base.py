@@ -15,12 +15,16 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from ..core.changes import Change, Cooldown, Evidence
+from ..core.changes import Change, Cooldown, Evidence, Owner
 from ..core.errors import StoreError
 from ..core.provisioning_state import Record
 from ..core.session import Session
 from .journal_events import Detail, Event
 
+OBJECTS_KEPT = 30 * 86400.0
+"""Seconds for which objects of accounts are kept: as long as OpenAI keeps a response."""
+MOST_OBJECTS = 100_000
+"""Objects of accounts that are kept; the oldest go first."""
 COOLDOWN_KEPT = 30 * 86400.0
 """Seconds for which an ended cooldown is kept: its level makes the next one longer."""
 
@@ -76,6 +80,17 @@ class Token:
     session: str | None = None
     created_at: float = 0.0
     revoked_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountObject:
+    """An object that only the account knows in which it was made: a response, a conversation, a container,
+    encrypted reasoning (by its hash). `at` is in epoch seconds."""
+
+    id: str
+    session: str
+    owner: Owner
+    at: float
 
 
 Relabel = Callable[[Sequence[Session], Collection[str]], Iterable[tuple[Session, Event[Detail]]]]
@@ -226,6 +241,23 @@ class Store(Protocol):
     def models(self, provider: str, url: str) -> tuple[tuple[str, ...], float] | None:
         """Return the models listed at exactly this URL, and when (epoch seconds), so that an edited endpoint
         does not get the models of the old one."""
+        ...
+
+    def save_objects(self, objects: Iterable[AccountObject]) -> None:
+        """Store objects of accounts; of two with the same id the later counts."""
+        ...
+
+    def account_object(self, object_id: str) -> AccountObject | None:
+        """Return an object of an account, or None if it is not known."""
+        ...
+
+    def first_object(self, session_id: str) -> AccountObject | None:
+        """Return the oldest known object of a session, or None."""
+        ...
+
+    def prune_objects(self) -> int:
+        """Delete a thousand objects at most that are older than `OBJECTS_KEPT`, or more than `MOST_OBJECTS`.
+        Return how many were deleted."""
         ...
 
     def provision(self, name: str) -> Record | None:

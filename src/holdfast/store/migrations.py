@@ -48,4 +48,11 @@ MIGRATIONS: tuple[Migration, ...] = (
         """CREATE TABLE renamed_provider (
             old TEXT PRIMARY KEY, new TEXT NOT NULL, at DOUBLE PRECISION NOT NULL)""",
     ),
+    (
+        """CREATE TABLE account_object (
+            id TEXT PRIMARY KEY, session TEXT NOT NULL, provider TEXT NOT NULL, label TEXT NOT NULL,
+            fingerprint TEXT NOT NULL, at DOUBLE PRECISION NOT NULL)""",
+        "CREATE INDEX account_object_session ON account_object (session, at)",
+        "CREATE INDEX account_object_at ON account_object (at)",
+    ),
 )

@@ -17,12 +17,27 @@ from ..core.identity import ProviderName
 from ..core.provisioning_state import Record
 from ..core.session import Session
 from . import gathered, provisions, rows, sql
-from .base import COOLDOWN_KEPT, BrokenRecord, BrokenSession, Lease, Relabel, StaleSession, Token
+from .base import (
+    COOLDOWN_KEPT,
+    MOST_OBJECTS,
+    OBJECTS_KEPT,
+    AccountObject,
+    BrokenRecord,
+    BrokenSession,
+    Lease,
+    Relabel,
+    StaleSession,
+    Token,
+)
 from .journal_events import Detail, Event, ProviderRenamed
 from .rows import Params, Row
 
 _LONGEST_LEASE = 3600.0
 """Seconds. A lease that seems to last longer was taken before the clock was set back, and is ignored."""
+
+
+_PORTION = 1000
+"""Rows that are pruned at a time, so that no other writer waits long."""
 
 
 class Cursor(Protocol):
@@ -136,7 +151,7 @@ class RelationalStore(ABC):
             now = self.now()
             names = {"old": old, "new": new, "at": now}
             steps = (sql.RENAMED_FOLLOW, sql.RENAMED_SAVE, sql.RENAMED_BACK, sql.RENAMED_PRUNE, sql.BUMP)
-            for text in steps:
+            for text in (*steps, sql.OBJECTS_RENAME):
                 transaction.execute(text, names)
             renamed = transaction.execute(sql.RENAMED, named).fetchall()
             if renamed:
@@ -269,6 +284,23 @@ class RelationalStore(ABC):
                 sql.MODELS_SAVE,
                 {"provider": provider, "url": url, "models": json.dumps(list(models)), "at": at},
             )
+
+    def save_objects(self, objects: Iterable[AccountObject]) -> None:
+        lines = [rows.object_params(made) for made in objects]
+        if lines:
+            with self._write() as transaction:
+                transaction.executemany(sql.OBJECT_SAVE, lines)
+
+    def account_object(self, object_id: str) -> AccountObject | None:
+        return next(map(rows.account_object, self._read(sql.OBJECT, {"id": object_id})), None)
+
+    def first_object(self, session_id: str) -> AccountObject | None:
+        return next(map(rows.account_object, self._read(sql.FIRST_OBJECT, {"session": session_id})), None)
+
+    def prune_objects(self) -> int:
+        bounds = {"oldest": self.now() - OBJECTS_KEPT, "most": MOST_OBJECTS - 1, "portion": _PORTION}
+        with self._write() as transaction:
+            return transaction.execute(sql.OBJECTS_PRUNE, bounds).rowcount
 
     def provision(self, name: str) -> Record | None:
         for row in self._read(sql.PROVISION, {"name": name}):

@@ -20,6 +20,7 @@ from ..core.changes import (
     KeyFailed,
     KeyKept,
     KeySucceeded,
+    Owner,
     refuted,
 )
 from ..core.errors import IdentityError
@@ -27,7 +28,7 @@ from ..core.faults import FaultClass
 from ..core.identity import Pin
 from ..core.session import ActiveFallback, Session
 from . import sql
-from .base import BrokenSession, Lease, Token
+from .base import AccountObject, BrokenSession, Lease, Token
 from .stored_faults import dump_fault, load_fault
 
 Row = tuple[Any, ...]
@@ -134,6 +135,16 @@ def token(row: Row) -> Token:
 
 def token_params(token: Token) -> Params:
     return {name: getattr(token, name) for name in sql.TOKEN_COLUMNS}
+
+
+def account_object(row: Row) -> AccountObject:
+    object_id, session_id, *owner, at = row
+    return AccountObject(object_id, session_id, Owner(*owner), at)
+
+
+def object_params(made: AccountObject) -> Params:
+    row = (made.id, made.session, *made.owner, made.at)
+    return dict(zip(sql.OBJECT_COLUMNS, row, strict=True))
 
 
 def readable(rows: Iterable[Row], make: Callable[[Row], T]) -> list[T]:

@@ -128,6 +128,21 @@ MODELS_SAVE = """INSERT INTO models (provider, url, models, at) VALUES (:provide
     ON CONFLICT (provider, url) DO UPDATE SET models = excluded.models, at = excluded.at
     WHERE models.at <= excluded.at"""
 
+# Objects that only the account knows in which they were made.
+_OBJECT = "id, session, provider, label, fingerprint, at"
+OBJECT_COLUMNS = tuple(_OBJECT.split(", "))
+OBJECT = f"SELECT {_OBJECT} FROM account_object WHERE id = :id"
+FIRST_OBJECT = f"SELECT {_OBJECT} FROM account_object WHERE session = :session ORDER BY at LIMIT 1"
+_OBJECT_VALUES = ", ".join(f":{name}" for name in OBJECT_COLUMNS)
+OBJECT_SAVE = f"""INSERT INTO account_object ({_OBJECT}) VALUES ({_OBJECT_VALUES})
+    ON CONFLICT (id) DO UPDATE SET session = excluded.session, provider = excluded.provider,
+        label = excluded.label, fingerprint = excluded.fingerprint, at = excluded.at
+    WHERE account_object.at <= excluded.at"""
+OBJECTS_PRUNE = """DELETE FROM account_object WHERE id IN (SELECT id FROM account_object
+    WHERE at < :oldest OR at < (SELECT at FROM account_object ORDER BY at DESC LIMIT 1 OFFSET :most)
+    ORDER BY at LIMIT :portion)"""
+OBJECTS_RENAME = "UPDATE account_object SET provider = :new WHERE provider = :old"
+
 # Provisioning records: one JSON text each, because they are read whole and written whole.
 PROVISION = "SELECT name, state, version, record FROM provision WHERE name = :name"
 PROVISIONS = "SELECT name, state, version, record FROM provision ORDER BY name"

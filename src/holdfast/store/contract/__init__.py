@@ -13,16 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ...core.changes import KeyFailed
+from ...core.changes import KeyFailed, Owner
 from ...core.errors import StoreError
 from ...core.faults import FaultClass
 from ...core.identity import Pin
 from ...core.session import Session
-from ..base import Store
+from ..base import AccountObject, Store
 from ..journal_events import Event, SessionCreated
 from .given import START, URL, ManualClock, cooled, worked
 from .labels import LabelContract
 from .leases import LeaseContract
+from .objects import ObjectContract
 from .provisions import ProvisionContract
 from .records import RecordContract
 from .sessions import SessionContract
@@ -32,7 +33,13 @@ __all__ = ["DurableStoreContract", "ManualClock", "StoreContract"]
 
 
 class StoreContract(
-    SessionContract, LabelContract, VerdictContract, RecordContract, LeaseContract, ProvisionContract
+    SessionContract,
+    LabelContract,
+    VerdictContract,
+    RecordContract,
+    ObjectContract,
+    LeaseContract,
+    ProvisionContract,
 ):
     """The behaviour of any store, in one process."""
 
@@ -64,11 +71,14 @@ class DurableStoreContract(StoreContract):
         store.save_session(Session("s", Pin.parse("p/m")), None)
         store.apply([worked(), cooled(since=START + 1)], START)
         store.record([Event(START, SessionCreated(), "s")])
+        made = AccountObject("resp_1", "s", Owner("p", "k", "f"), START)
+        store.save_objects([made])
         lease = store.lease("n", "a", 60)
         store.close()
         with self.open_store(clock) as again:
             assert [session.id for session in again.sessions()] == ["s"]
             assert len(again.evidence()) == len(again.cooldowns()) == len(again.journal()) == 1
+            assert again.first_object("s") == again.account_object("resp_1") == made
             assert again.holder("n") == lease
 
     def test_two_that_are_open_at_once_see_each_others_changes(
