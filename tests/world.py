@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from holdfast.core.changes import Change, CooldownStarted
+from holdfast.core.changes import Change, CooldownStarted, Owner
 from holdfast.core.config import Limits
 from holdfast.core.faults import Phase, Reply
 from holdfast.core.health import HealthRegistry
@@ -90,6 +90,7 @@ class Sim:
     replaced: set[str] = field(default_factory=set)
     models: tuple[str, ...] = ()
     plan_host: str | None = None
+    first_owner: Owner | None = None
     busy_probes: list[Callable[[Sim], None]] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
@@ -108,6 +109,7 @@ class Sim:
             lambda connection: profiles.load(None),
             jitter=0.0,
             plan_host=lambda connection: self.plan_host,
+            first_owner=lambda session: self.first_owner,
         )
 
     def run(self, call: Call, script: Script | Iterable[Reply | None]) -> Outcome:

@@ -21,6 +21,7 @@ from holdfast.core.changes import (
     KeyFailed,
     KeyKept,
     KeySucceeded,
+    Owner,
 )
 from holdfast.core.config import Config, Limits
 from holdfast.core.errors import HoldfastError
@@ -33,6 +34,7 @@ from holdfast.core.steps import Call, Outcome, Send
 
 EXPIRED = w.reply(401, "token_expired", "The token has expired")
 WINDOW = w.reply(429, "usage_limit_reached", "You have reached your usage limit", {"retry-after": "9000"})
+NOT_FOUND = w.reply(400, "previous_response_not_found", "Previous response not found.")
 AFFORD = w.reply(402, message="You requested up to 65536 tokens, but can only afford 8000")
 ANSWERS = (
     *(
@@ -79,6 +81,8 @@ class Life:
     written: dict[str, Written] = field(default_factory=dict)
     """The address of each entry as its user wrote it."""
     record: p.Record = field(default_factory=lambda: p.Record(TRIAL, "fake", next(iter(p.Capability))))
+    made: list[Owner] = field(default_factory=list)
+    """Who made the objects to which a request may refer."""
     sends: int = 0
     outcome: Outcome | None = None
     past: list[Pin] = field(default_factory=list)
@@ -148,6 +152,7 @@ class Life:
             for pin, fallback_chain in self.config.fallbacks.items()
         }
         self.config = replace(self.config, fallbacks=fallbacks)
+        self.made = [each._replace(provider=new) if each.provider == old else each for each in self.made]
         active_fallback = self.session.active_fallback
         self.session = replace(
             self.session,
@@ -225,9 +230,15 @@ class Life:
 
     # A turn.
 
-    def ask(self, answers: list[Any], dialect: Dialect, asked: str | None = None) -> None:
+    def ask(
+        self, answers: list[Any], dialect: Dialect, asked: str | None = None, refers: int | None = None
+    ) -> None:
         """One request for the model or pin `asked`: whatever is answered, all that leaves is permitted,
-        bounded, and reported as it was."""
+        bounded, and reported as it was. One that `refers` to the object made so many answers ago, or before
+        the first, does not leave with a key of another account."""
+        owner = None
+        if refers is not None and refers <= len(self.made):
+            owner = self.made[-refers]
         session, sim, config = self.session, self.sim, self.config
         try:
             pin = pin_for_request(config, session, asked)
@@ -257,7 +268,10 @@ class Life:
             kept_key=session.kept_key if own else None,
             limits=Limits(),
             chosen=chosen,
+            bound=refers is not None,
+            owner=owner,
         )
+        sim.first_owner = next(iter(self.made), None)
         before, may_be_asked = sim.now, self._may_be_asked(call)
         outcome = sim.run(call, [*answers, *[w.BROKEN] * 12])
         self.sends, self.outcome = self.sends + len(sim.sends), outcome
@@ -267,13 +281,34 @@ class Life:
         assert sim.now - before <= 60 + 3.5 + 0.1 * len(sim.steps)
         assert len([send for send in sim.sends if not send.probe]) <= 3
         assert len({(send.connection.provider.name, send.connection.key) for send in sim.sends}) <= 3
+        if refers is not None:
+            self._stays_at_one_account(call, owner)
+            may_be_asked = False
         assert not (outcome.from_memory and may_be_asked), "memory alone ended a turn that a route could take"
         assert sum(attempt.was_sent for attempt in outcome.attempts) == len(sim.sends) == outcome.sends
         assert (outcome.fault is None) == (bool(outcome.attempts) and outcome.attempts[-1].fault is None)
         for change in sim.changes:
             self._learn(change)
+        if outcome.fault is None:
+            self.made.append(self._owner(outcome.connection))
         assert self.session.pin == session.pin, "only the user changes the choice"
         assert self.session.key == session.key
+
+    def _owner(self, connection: Connection) -> Owner:
+        generation = self.sim.generation.get(connection.label, 0)
+        return Owner(connection.provider.name, connection.label, f"{connection.label}{generation}")
+
+    def _stays_at_one_account(self, call: Call, owner: Owner | None) -> None:
+        """All sends of a request that is bound have one account: the owner's, if a route has its key."""
+        sent = {_account(send.connection) for send in self.sim.sends}
+        assert len(sent) <= 1, f"a bound request left for {sent}"
+        there = {
+            _account(connection)
+            for route in (call.route, *call.fallbacks)
+            for connection in route.connections
+            if owner is not None and self._owner(connection) == owner
+        }
+        assert not there or sent <= there, f"what {owner} made was asked of {sent}"
 
     def _may_be_asked(self, call: Call) -> bool:
         """Whether a key of the choice may be asked now, or one of a fallback: these not where the choice was
@@ -372,6 +407,13 @@ def a_provider(life: Life, jitter: Random, name: str) -> None:
     life.write(name, an_address(jitter), jitter.randint(1, 4), jitter.random() < 0.5, strategy)
 
 
+def _account(connection: Connection) -> tuple[str, str]:
+    """The account of a connection: its key's name where none is configured."""
+    key = connection.key
+    account = "" if key is None else key.account or f"key {key.label}"
+    return connection.provider.name, account
+
+
 def a_pin(jitter: Random) -> Pin:
     return Pin(ProviderName(jitter.choice((*NAMES, TRIAL))), jitter.choice(MODELS))
 
@@ -405,6 +447,14 @@ EVENTS: tuple[tuple[int, Callable[[Life, Random], None]], ...] = (
         ),
     ),
     (6, lambda life, jitter: life.ask([None], Dialect.OPENAI_CHAT)),
+    (
+        8,
+        lambda life, jitter: life.ask(
+            jitter.choices((*ANSWERS, NOT_FOUND), k=jitter.randint(1, 8)),
+            jitter.choice(DIALECTS),
+            refers=jitter.randint(1, 9),
+        ),
+    ),
     (
         8,
         lambda life, jitter: life.ask(

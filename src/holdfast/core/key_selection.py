@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import inf
 from typing import NamedTuple
 
-from .changes import NO_KEY, Cooldown
+from .changes import NO_KEY, Cooldown, Owner
 from .faults import Fault, FaultClass
 from .health import HealthRegistry
 from .identity import Connection, Key, Strategy
@@ -20,13 +20,14 @@ class DecisionContext(NamedTuple):
     """The sources that the core may ask while it decides: what is known of keys and endpoints, the
     fingerprint of a key (None: read the key first), and the error vocabulary of a provider. `jitter` is a
     random number in [0, 1); `plan_host` gives the host to which keys that begin like the connection's belong,
-    where it is another than the one called."""
+    where it is another than the one called; `first_owner` the owner of a session's first known object."""
 
     health: HealthRegistry
     fingerprint: Callable[[Key], str | None]
     profile: Callable[[Connection], Profile]
     jitter: float = 0.5
     plan_host: Callable[[Connection], str | None] = lambda _: None
+    first_owner: Callable[[str], Owner | None] = lambda _: None
 
 
 class KeySelection(NamedTuple):

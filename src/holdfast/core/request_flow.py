@@ -52,17 +52,15 @@ def flow(call: Call, context: DecisionContext, now: float) -> Flow:
     What it learns is applied at once to `context.health`; the driver gets the same changes with each step and
     persists them before it takes the step."""
     run = RequestState(call, context, now)
-    for others, route in enumerate(_in_order(run)):
-        run.reserved = (
-            len(call.fallbacks) - others
-        )  # retries with one key leave a send for each route after it
+    for number, route in enumerate(_in_order(run), start=1):
+        run.reserved = len(run.routes) - number  # retries with one key leave a send for each route after it
         rule = yield from _drive(run, route)
         if rule is None:
             return _answered(run, route)
         if not call.replayable and run.sent:
             run.decide("not repeated: this request cannot be sent twice")
         # What the user must mend at the choice ends the request; a fallback's own trouble never does.
-        if not run.may_send() or (route is call.route and not rule.fall_back):
+        if run.went_back or not run.may_send() or (route is call.route and not rule.fall_back):
             break
     return Outcome(
         run.connection,
@@ -78,13 +76,12 @@ def _in_order(run: RequestState) -> Iterator[Route]:
     """Yield every route that may answer, in the order in which they are asked: the choice and its fallbacks;
     a session that is on a fallback begins there. Where the endpoint or the model is cooling down, a route
     comes after the others, the choice first."""
-    call = run.call
-    if not call.fallbacks:
-        yield call.route
+    call, routes = run.call, run.routes
+    if len(routes) == 1:
+        yield routes[0]
         return
-    routes = [call.route, *call.fallbacks]
-    for start, fallback in enumerate(call.fallbacks, start=1):
-        if str(fallback.connection.pin) == call.on_fallback:
+    for start, route in enumerate(routes):
+        if str(route.connection.pin) == call.on_fallback:
             routes = [*routes[start:], *routes[:start]]
             break
     resting = []
@@ -102,10 +99,10 @@ def _answered(run: RequestState, route: Route) -> Outcome:
     ended."""
     call, connection = run.call, run.connection
     on_fallback = route is not call.route
-    if on_fallback and call.chosen:
+    if on_fallback and call.chosen and not call.bound:
         _note_fallback(run, str(route.connection.pin))
     if not on_fallback:
-        if call.chosen and len(route.connections) > 1 and connection.label != call.kept_key:
+        if connection.label != call.kept_key and run.keeps(connection):
             run.learn(KeyKept(call.session, connection.label))
         if call.returning or call.on_fallback:
             run.learn(FallbackEnded(call.session))
@@ -133,10 +130,10 @@ def _drive(run: RequestState, route: Route) -> Generator[Step, Answer, Rule | No
         connection = choice.connection
         if connection is None:
             return rule or NO_KEY_SENT
+        if choice.verdict is not None and (rule is None or run.went_back):
+            return run.recall(connection, choice.verdict)
         if rule is not None and (choice.verdict is not None or not run.may_rotate()):
             return rule
-        if choice.verdict is not None:
-            return run.recall(connection, choice.verdict)
         if choice.fingerprint is None and connection.key is not None:
             missing = yield from _read(run, connection, connection.key)
             if missing is not None:
@@ -149,7 +146,10 @@ def _drive(run: RequestState, route: Route) -> Generator[Step, Answer, Rule | No
             is_ours = yield from _take_turn(run, connection, choice, first=first)
             if not is_ours:
                 continue
+        run.stay(connection)
         rule = yield from _try(run, connection, choice)
+        if rule is not None and run.goes_back(connection):
+            continue
         if rule is not None and rule.relist and run.fault is not None:
             run.fault = yield from _near_names(run, connection, run.fault)
         if rule is None or not rule.rotate:

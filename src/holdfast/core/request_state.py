@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 
-from .changes import Change, Cooldown, Evidence, key_succeeded
+from .bound import labelled, made_by, of_other_accounts
+from .changes import NO_KEY, Change, Cooldown, Evidence, Owner, key_succeeded
 from .faults import Fault, Phase
 from .identity import Connection
 from .key_selection import DecisionContext, KeySelection, remembered, select_key
@@ -17,9 +19,11 @@ class RequestState:
     """A request: its attempts, what may still be spent on it, and the changes since the last step.
 
     `route` is the one being tried, `tried` holds the labels of its keys that are done with. `reserved` sends
-    are kept for the routes after it. `wait_left` is in seconds."""
+    are kept for the routes after it. `wait_left` is in seconds. `account` is the connection to whose account
+    the request is bound, as far as that is known; `went_back` says that it left that account before."""
 
     __slots__ = (
+        "account",
         "attempts",
         "call",
         "connection",
@@ -31,9 +35,11 @@ class RequestState:
         "refreshed",
         "reserved",
         "route",
+        "routes",
         "sends_left",
         "tried",
         "wait_left",
+        "went_back",
     )
 
     def __init__(self, call: Call, context: DecisionContext, now: float) -> None:
@@ -44,6 +50,11 @@ class RequestState:
         self.connection = call.route.connection
         self.fault: Fault | None = None
         self.memory_ends: float | None = None
+        self.went_back = False
+        self.routes: Sequence[Route] = (call.route, *call.fallbacks)
+        self.account: Connection | None = None
+        if call.bound:
+            self.routes, self.account = _permitted(self.routes, call, context)
         self.reserved = 0
         self.sends_left = max(1, call.limits.sends - call.client_retries)
         self.wait_left = call.limits.wait_budget
@@ -52,6 +63,41 @@ class RequestState:
         """Turn to a route, none of whose keys has been tried."""
         self.route = route
         self.tried: set[str] = set()
+        if self.account is not None:
+            self.tried = of_other_accounts(route, self.account)
+
+    def stay(self, connection: Connection) -> None:
+        """Let no other account than the connection's get a request that is bound."""
+        if self.call.bound:
+            self.account = connection
+            self.tried |= of_other_accounts(self.route, connection)
+
+    def goes_back(self, refused: Connection) -> bool:
+        """Return whether the account that answered before is asked again: another has refused what the
+        request refers to, which is put down to the change."""
+        if self.went_back or self.fault is None or self.fault.cause != "replay_state":
+            return False
+        asked = (attempt.connection for attempt in self.attempts)
+        first = next(connection for connection in asked if connection in self.route.connections)
+        before = labelled(self.route, self.call.kept_key) or first
+        others = of_other_accounts(self.route, before)
+        if self.call.owner is not None or refused.label not in others:
+            return False
+        self.went_back, self.tried = True, others
+        self.decide(f"put down to the change of account: went back to key '{before.label}'")
+        return True
+
+    def keeps(self, connection: Connection) -> bool:
+        """Return whether the session keeps this key of its choice. A request that refers to nothing does not
+        take it from the account that holds what its other requests refer to."""
+        call, route, kept = self.call, self.route, labelled(self.route, self.call.kept_key)
+        if not call.chosen or len(route.connections) == 1:
+            return False
+        if kept is None or call.bound:
+            return True
+        if made_by(route, self.context.first_owner(call.session), self.context) is None:
+            return True
+        return connection.label not in of_other_accounts(route, kept)
 
     def select(self) -> KeySelection:
         """Return the next key of the route."""
@@ -105,15 +151,16 @@ class RequestState:
         fault = remembered(cooldown, self.now)
         if self.sent:
             self.decide(f"{connection} was not asked: its last failure, {fault.kind}, still applies")
-        elif self._tells(connection):
+        if self._tells(connection):
             self.connection, self.fault, self.memory_ends = connection, fault, cooldown.until
         return rule_for(fault, worked_here=cooldown.until != inf)
 
     def _tells(self, connection: Connection) -> bool:
         """Return whether the user is told the fault of this connection, for which nothing was sent: the
-        first, or that of the choice, but never in place of one for which a request left."""
+        first, or that of the choice, but never in place of one for which a request left, unless that was
+        put down to a change of account."""
         if self.sent:
-            return False
+            return self.went_back
         return self.fault is None or connection.pin == self.call.route.connection.pin
 
     def worked(self, connection: Connection, evidence: Evidence, sent_at: float, probe: bool) -> None:
@@ -156,3 +203,23 @@ class RequestState:
     def sent(self) -> set[str]:
         """Return the labels of the keys that the request left with."""
         return {attempt.connection.label for attempt in self.attempts if attempt.was_sent}
+
+
+def _permitted(
+    routes: Sequence[Route], call: Call, context: DecisionContext
+) -> tuple[Sequence[Route], Connection | None]:
+    """Return the routes that may get a request that is bound to an account: those of its provider; and the
+    owner's connection, or else most likely the session's."""
+    kept = Owner(call.route.connection.provider.name, call.kept_key or NO_KEY)
+    owners = (call.owner, kept, context.first_owner(call.session))
+    makers = (made_by(route, owner, context) for owner in owners for route in routes)
+    account = next(filter(None, makers), None)
+    on_fallback = (each for each in routes if str(each.connection.pin) == call.on_fallback)
+    home = account or next(on_fallback, call.route).connection
+    of_provider = [each for each in routes if each.connection.provider == home.provider]
+    return [each for each in of_provider if _has(each, account)], account
+
+
+def _has(route: Route, account: Connection | None) -> bool:
+    """Return whether a key of the route belongs to the account of this connection."""
+    return account is None or len(of_other_accounts(route, account)) < len(route.connections)

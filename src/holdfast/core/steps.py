@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .changes import Change
+from .changes import Change, Owner
 from .config import Limits
 from .errors import HoldfastError
 from .faults import Fault, Phase, Reply
@@ -18,7 +18,8 @@ class Call(NamedTuple):
 
     `on_fallback` is the pin of the fallback that the session is on; `returning` says that its time there has
     ended. A `passthrough` request (a model list, a file) changes no evidence and no cooldown. A pin that only
-    this request names (not `chosen`) changes nothing of its session."""
+    this request names (not `chosen`) changes nothing of its session. A `bound` request refers to an object
+    that only the account of its `owner` knows (None: it is not known who made it)."""
 
     request_id: str
     session: str
@@ -33,6 +34,8 @@ class Call(NamedTuple):
     client_retries: int = 0
     limits: Limits = Limits()
     chosen: bool = True
+    bound: bool = False
+    owner: Owner | None = None
 
 
 class Attempt(NamedTuple):
