@@ -50,6 +50,7 @@ class FakeExchange:
         self.answers: list[Answer] = []
         self.ended: list[tuple[Fault | None, str]] = []
         self.told_early: list[str] = []
+        self.objects: list[str] = []
         self.abandoned = 0
 
     def now(self) -> float:
@@ -103,6 +104,9 @@ class FakeExchange:
 
     def answered_by(self, model: str) -> None:
         self.told_early.append(model)
+
+    def made(self, names: Sequence[str]) -> None:
+        self.objects += names
 
     def stream_ended(self, fault: Fault | None, answered_model: str, usage: Mapping[str, int]) -> None:
         self.ended.append((fault, answered_model))

@@ -17,6 +17,7 @@ from ..core.routing import fallback_routes_for, pin_for_request, route_for, unli
 from ..core.session import ActiveFallback, Session
 from ..core.steps import Call
 from ..wire.turns import continues_turn
+from .account_objects import AccountObjects
 
 _MOST_PLANS = 10_000
 
@@ -51,12 +52,13 @@ class KnownNames(Protocol):
 
 class _RequestPlan(NamedTuple):
     """The common part of a session's requests for one model, valid as long as `session` and `config` are
-    these objects."""
+    these objects. `several`: more than one account may answer."""
 
     session: Session
     config: Config
     active_fallback: ActiveFallback | None
     call: Call
+    several: bool
 
 
 class Dispatcher:
@@ -65,6 +67,7 @@ class Dispatcher:
     `unready` makes the error for a provider that offers no model. `failback` decides whether a request whose
     fallback has just ended stays on it, because the chosen connection is being tested in the background.
     `names` hears of requests that name a former choice, and knows the providers that had another name.
+    `objects` looks into a body for what only one account knows.
     """
 
     def __init__(self, choices: Choices) -> None:
@@ -73,6 +76,7 @@ class Dispatcher:
         self.unready: Callable[[Provider], HoldfastError] = _offers_nothing
         self.failback: Callable[[Session, Call], bool] = _never
         self.names: KnownNames | None = None
+        self.objects: AccountObjects | None = None
 
     def forget(self) -> None:
         """Drop all plans, since sessions may have changed."""
@@ -102,6 +106,9 @@ class Dispatcher:
                 on_fallback = str(fallback.fallback)
             else:
                 returning = True
+        bound, owner = False, None
+        if plan.several and body and self.objects is not None:
+            bound, owner = self.objects.bind(dialect, body, to_model=not passthrough)
         call = Call(
             # The time comes first: the journal finds requests by id, and an index that grows only at its end
             # costs half.
@@ -118,6 +125,8 @@ class Dispatcher:
             client_retries=client_retries,
             limits=common.limits,
             chosen=common.chosen,
+            bound=bound,
+            owner=owner,
         )
         return plan.session, call
 
@@ -184,7 +193,13 @@ class Dispatcher:
         former = session.former_choice(model)
         if former is not None and self.names is not None:
             self.names.follow(session, model or "", former)
-        return _RequestPlan(session, config, active_fallback, call)
+        return _RequestPlan(
+            session=session,
+            config=config,
+            active_fallback=active_fallback,
+            call=call,
+            several=_several(route) or bool(fallbacks),
+        )
 
     def _check_renamed(self, config: Config, model: str) -> None:
         """Raise UnknownModel for what is a pin of a renamed provider, although a provider without a list
@@ -217,6 +232,12 @@ class Dispatcher:
 def routes_of(config: Config, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Route, tuple[Route, ...]]:
     """Return the route of a pin and those of its fallbacks. Raises ConnectionLost, IdentityError."""
     return route_for(config, pin, dialect, key), fallback_routes_for(config, pin, dialect)
+
+
+def _several(route: Route) -> bool:
+    """Return whether the keys of a route belong to more than one account."""
+    connections = route.connections
+    return len(connections) > 1 and len({each.account or each.label for each in connections}) > 1
 
 
 def _offers_nothing(provider: Provider) -> NotReady:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVarTuple, cast
 
 from ..core.changes import Change
-from ..store.base import Store
+from ..store.base import AccountObject, Store
 from ..store.journal_events import Detail, Event
 from .background import BackgroundWorker
 
 Ts = TypeVarTuple("Ts")
 _Entry = tuple[Callable[..., Iterable[Event[Detail]]] | None, tuple[object, ...]]
-"""A function that makes events, and its arguments; or None, a change of evidence, and its time."""
+"""A function that makes events, and its arguments; or None, a change or an object of an account, and its
+time."""
 _log = logging.getLogger("holdfast")
 _QUEUE = 20_000
 """Entries that may wait."""
@@ -26,6 +27,8 @@ cost less. Readers in this process flush first; other processes see the journal 
 _PATIENCE = 5.0
 """Seconds that closing waits for the store."""
 _KEEP_DAYS = 90.0
+_PRUNED_EVERY = 500
+"""Objects of accounts after which some old ones are pruned: fewer than go at a time."""
 
 
 class JournalWriter:
@@ -34,6 +37,7 @@ class JournalWriter:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._warned = self._pruned = False
+        self._unpruned = 0
         self._worker: BackgroundWorker[_Entry] = BackgroundWorker(
             "holdfast-journal", self._write, most=_QUEUE, gather=_GATHER, failed=self.warn_once, at_exit=True
         )
@@ -47,6 +51,10 @@ class JournalWriter:
     def note(self, change: Change, at: float) -> None:
         """Queue a change made at `at` (epoch seconds) that other processes may see a little later."""
         self._submit((None, (change, at)))
+
+    def keep(self, made: AccountObject) -> None:
+        """Queue an object of an account."""
+        self._submit((None, (made, made.at)))
 
     @property
     def waiting(self) -> int:
@@ -80,10 +88,26 @@ class JournalWriter:
         if not self._pruned:
             self._pruned = True
             self._store.prune(_KEEP_DAYS)
+            self._store.prune_objects()
+        objects: list[AccountObject] = []
         for make, arguments in entries:
             if make is None:
-                change, at = cast("tuple[Change, float]", arguments)
-                self._store.apply([change], at)
+                change, at = cast("tuple[Change | AccountObject, float]", arguments)
+                if isinstance(change, AccountObject):
+                    objects.append(change)
+                else:
+                    self._store.apply([change], at)
+        self._save(objects)
         events = [event for make, arguments in entries if make is not None for event in make(*arguments)]
         if events:
             self._store.record(events)
+
+    def _save(self, objects: Sequence[AccountObject]) -> None:
+        """Store objects of accounts, and prune old ones now and then."""
+        if not objects:
+            return
+        self._store.save_objects(objects)
+        self._unpruned += len(objects)
+        if self._unpruned >= _PRUNED_EVERY:
+            self._unpruned = 0
+            self._store.prune_objects()

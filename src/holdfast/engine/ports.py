@@ -15,6 +15,7 @@ from ..core.steps import Attempt, Outcome
 from ..credentials import Vault
 from ..store.base import Store
 from ..store.journal_events import Detail, Event
+from .account_objects import AccountObjects
 from .journal_writer import JournalWriter
 
 
@@ -25,6 +26,7 @@ class RequestContext(Protocol):
     store: Store
     journal_writer: JournalWriter
     owner: str
+    objects: AccountObjects
     watch: Callable[[Outcome], None]
 
     def context(self) -> DecisionContext:

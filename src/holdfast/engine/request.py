@@ -4,7 +4,7 @@ contains no rule of recovery."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 
 from ..core.compatibility import confirm_model
 from ..core.errors import SecretMissing, StoreError
@@ -19,6 +19,7 @@ from ..store.journal_events import AnswerTruncated, Event, ModelDiffered
 from ..store.stored_events import stored
 from ..wire.error_bodies import ClientError, from_fault, retry_headers
 from ..wire.usage import NO_USAGE
+from .account_objects import told
 from .journal import attempt_event, events_of, usage_event
 from .ports import RequestContext
 
@@ -119,7 +120,7 @@ class RequestRun:
     def explanation(self) -> Explanation:
         """Return the four lines about the outcome's fault."""
         outcome, call = self._ended(), self.call
-        return self.engine.explain(
+        explanation = self.engine.explain(
             outcome.connection,
             outcome.fault,
             outcome.attempts,
@@ -127,6 +128,7 @@ class RequestRun:
             chosen=call.route.connection.pin,
             memory_ends=outcome.memory_ends,
         )
+        return told(explanation, outcome.fault) if call.bound else explanation
 
     def headers(self) -> dict[str, str]:
         """Return the headers that we add to the answer: the connection, the number of sends, and after a
@@ -160,6 +162,11 @@ class RequestRun:
         if confirm_model(connection, model) is not None:
             self._differs = redact(model, self.engine.vault.known(), limit=_LONGEST_NAME)
             self._note(ModelDiffered(connection.model, self._differs))
+
+    def made(self, names: Sequence[str]) -> None:
+        """Take note of the objects that the answer made, which only its account knows."""
+        if names:
+            self.engine.objects.made(self.call.session, self._ended().connection, names)
 
     def stream_ended(
         self, fault: Fault | None, answered_model: str = "", usage: Mapping[str, int] = NO_USAGE

@@ -30,6 +30,7 @@ from ..credentials import Vault
 from ..providers import profiles
 from ..store.base import Store
 from ..store.journal_events import Detail, Event
+from .account_objects import AccountObjects
 from .background import renew_after_fork
 from .candidates import FormerNames
 from .config_watch import ConfigWatch
@@ -42,8 +43,7 @@ from .request import RequestRun
 from .unclassified import UnclassifiedReplies
 
 _LOOK_AT_OTHERS_EVERY = 0.005
-"""Seconds. A look costs a fifth of all that we add to a request, and a running request is outdated by much
-more than this."""
+"""Seconds. A look costs a fifth of all that we add to a request."""
 _MOST_EXPLAINED = 1_000
 """Sessions whose last explanation is kept."""
 
@@ -74,6 +74,7 @@ class Engine:
         self.config_watch = ConfigWatch(home, serving)
         self.dispatcher = Dispatcher(self)
         self.dispatcher.names = FormerNames(store, self.note)
+        self.dispatcher.objects = self.objects = AccountObjects(store, self.journal_writer, self.fingerprint)
         self._key_reads = KeyReads(vault, store.now)
         self.read_again = self._key_reads.read_again
         self.relist = ModelLists(store, list_models, self.journal_writer.warn_once).of
@@ -148,8 +149,7 @@ class Engine:
         return profile
 
     def _plan_host(self, connection: Connection) -> str | None:
-        """Return the hosts that the profile names for keys with this prefix, if the connection's host is not
-        one of them."""
+        """Return the hosts that the profile names for keys with this prefix; None if this is one of them."""
         if connection.key is None:
             return None
         secret = self.vault.peek(connection.key)
@@ -194,8 +194,9 @@ class Engine:
     def context(self) -> DecisionContext:
         """Return the information by which the core decides."""
         # In the order of the fields, which is faster than by name: every request passes here.
+        first_owner = self.objects.first_owner
         return DecisionContext._make(
-            (self.health, self._ready, self.profile, self._jitter(), self._plan_host)
+            (self.health, self._ready, self.profile, self._jitter(), self._plan_host, first_owner)
         )
 
     def persist(self, changes: Sequence[Change], at: float) -> None:
@@ -277,8 +278,7 @@ class Engine:
                 del self.explained[next(iter(self.explained))]
 
     def keep_unclassified(self, reply: Reply, connection: Connection) -> tuple[Event[Detail], ...]:
-        """Keep the shape of a reply that has no class. Runs on the journal writer's thread and returns no
-        events for it."""
+        """Keep the shape of a reply that has no class; on the journal writer's thread. Return no events."""
         self.unclassified.keep(reply, self.profile(connection), self.store.now())
         return ()
 

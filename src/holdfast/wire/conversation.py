@@ -18,6 +18,7 @@ from ..core.faults import Flaw, Phase, Reply
 from ..core.identity import Connection
 from ..core.secret import Secret
 from ..core.steps import Answer, Send
+from .account_objects import objects_made
 from .answer_shape import Form, Judgement, form_of, judge
 from .decoding import DECODABLE, Feed, decoding, ignore
 from .exchange import (
@@ -143,7 +144,9 @@ class _ConversationState:
         if outcome.fault is None and self.good is not None:
             if self.good.stream is not None:
                 self.request_run.answered_by(self.good.stream.model)
+                self.request_run.made(self.good.stream.objects)
             else:
+                self.request_run.made(self.good.objects)
                 self.request_run.stream_ended(None, self.good.model, by_kind(self.good.usage))
             return ConversationResult(self.good, None)
         if is_about_an_answer(outcome):
@@ -224,6 +227,7 @@ class _ConversationState:
             secret=self.secret,
             model=requested_model(text) or "" if document is None else str(document.get("model") or ""),
             label=label_of(head, b"application/json") if document is not None else b"",
+            objects=() if document is None else objects_made(document),
         )
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -92,6 +92,7 @@ class GoodAnswer(NamedTuple):
     stream  what passes the rest of the body on; None when `chunks` are all of it
     usage   token counts of a whole answer, under the provider's names
     model   the model that a whole answer names; "" where it names none
+    objects what a whole answer made that only its account knows
     secret  the key that was sent; no header that is passed on repeats it
     label   the right content type, where the provider's says something else than what came; else b""
     """
@@ -102,6 +103,7 @@ class GoodAnswer(NamedTuple):
     usage: Mapping[str, int] = NO_USAGE
     secret: Secret | None = None
     model: str = ""
+    objects: Sequence[str] = ()
     label: bytes = b""
 
 

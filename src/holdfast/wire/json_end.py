@@ -3,7 +3,7 @@ must never pass as one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .usage import NO_USAGE
 
@@ -49,6 +49,7 @@ class JsonWatch:
     takes_events = whole = False
     error: bytes | None = None
     model = ""
+    objects: Sequence[str] = ()
     usage: Mapping[str, int] = NO_USAGE
 
     def __init__(self) -> None:

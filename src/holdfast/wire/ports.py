@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ..core.faults import Fault
@@ -96,6 +96,10 @@ class RequestRun(Protocol):
     def answered_by(self, model: str) -> None:
         """Note the model that the provider says answers, as far as it is known before `headers` is called;
         "" where the provider names none."""
+        ...
+
+    def made(self, names: Sequence[str]) -> None:
+        """Note the objects that the answer made, as far as they are known by now. After a good outcome."""
         ...
 
     def stream_ended(self, fault: Fault | None, answered_model: str, usage: Mapping[str, int]) -> None:

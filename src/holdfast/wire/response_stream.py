@@ -3,7 +3,7 @@ how it ended is reported once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ..core.classify import classify
@@ -25,6 +25,7 @@ class Watch(Protocol):
     cut    what happened to an answer that ends although it is not whole
     takes_events  it is a stream of events
     model, usage  as far as the provider has named them
+    objects  what the answer has made by now that only its account knows
     """
 
     cut: str
@@ -38,6 +39,8 @@ class Watch(Protocol):
     def whole(self) -> bool: ...
     @property
     def usage(self) -> Mapping[str, int]: ...
+    @property
+    def objects(self) -> Sequence[str]: ...
 
     def close(self) -> None:
         """Take note that no more bytes come."""
@@ -102,6 +105,13 @@ class ResponseStream:
     def takes_events(self) -> bool:
         """Return whether it is a stream to which events and comments of ours can be added."""
         return self._watch is not None and self._watch.takes_events and not self._raises
+
+    @property
+    def objects(self) -> Sequence[str]:
+        """Return what the answer has made by now that only its account knows."""
+        if self._watch is None:
+            return ()
+        return self._watch.objects
 
     @property
     def between_events(self) -> bool:
@@ -176,4 +186,5 @@ class ResponseStream:
         if reply is not None:
             profile = self._engine.profile(self._connection)
             self.fault = classify(reply, profile, now=self._request_run.now())
+        self._request_run.made(self.objects)
         self._request_run.stream_ended(self.fault, self.model, by_kind(self.usage))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ..core.faults import Flaw
 from ..core.identity import Dialect
+from .account_objects import objects_made
 from .answer_shape import Form, dicts, form_of, says_something
 from .json_end import JsonEnd
 from .stream_events import FAILED, EventSign, judge_event
@@ -74,6 +75,7 @@ class StreamWatch:
     error    the data of the first error event, or of an event of another API before the output
     form     whether it is a stream at all, by its first bytes
     model    the model that answers, as the provider names it; "" until it does
+    objects  what the answer made that only its account knows
     usage    token counts under the provider's names
     """
 
@@ -99,6 +101,7 @@ class StreamWatch:
         "error",
         "form",
         "model",
+        "objects",
         "started",
         "usage",
     )
@@ -108,6 +111,7 @@ class StreamWatch:
         self.error: bytes | None = None
         self.model = ""
         self.usage: dict[str, int] = {}
+        self.objects: list[str] = []
         self.form, self._start = Form.UNKNOWN, b""
         self._dialect, self._foreign = dialect, False
         self._chat, self._signs = dialect is Dialect.OPENAI_CHAT, _SIGNS[dialect]
@@ -264,9 +268,11 @@ class StreamWatch:
                 self.ended = False
 
     def _note(self, event: Mapping[str, Any]) -> None:
-        """Keep model and usage, which are in the event itself or in the message or response in it."""
-        for holder in (event, event.get("message"), event.get("response")):
+        """Keep model, usage and objects, which are in the event or in its message, delta or response."""
+        for holder in (event, event.get("message"), event.get("response"), event.get("delta")):
             if isinstance(holder, dict):
+                if not self._chat:
+                    self.objects += objects_made(holder)
                 model, usage = holder.get("model"), holder.get("usage")
                 if isinstance(model, str) and not self.model:
                     self.model = model

@@ -1,0 +1,124 @@
+"""Objects that only one account knows: those that an answer makes, and those that a request refers to. An
+object is known by its id; encrypted reasoning, whose id need not be sent back, by its hash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from typing import Any
+
+from ..core.identity import Dialect
+from .request_body import is_plain
+
+_LONGEST_ID = 100
+_NEWEST = 8
+"""Of what a request refers to, so much is looked up: what was made last tells whose it is."""
+# Every request that several accounts may answer is searched for the words of its API.
+_WORDS: Mapping[Dialect, tuple[bytes, ...]] = {
+    Dialect.OPENAI_CHAT: (b'file_id"', b'"audio_'),
+    Dialect.ANTHROPIC_MESSAGES: (b'file_id"', b'"container"'),
+    Dialect.OPENAI_RESPONSES: (
+        b'file_id"',
+        b'"previous_response_id"',
+        b'"encrypted_content"',
+        b'"item_reference"',
+        b'"conversation"',
+        b'"container',
+        b'_ids"',
+        b'"prompt"',
+    ),
+}
+_BATCH = (b'file_id"', b'batch_id"')
+_REFERENCES = frozenset(
+    {
+        "previous_response_id",
+        "conversation",
+        "container",
+        "container_id",
+        "file_id",
+        "file_ids",
+        "input_file_id",
+        "batch_id",
+        "vector_store_ids",
+        "prompt",
+        "audio",
+    }
+)
+"""Members that hold an id, ids, or an object with an id."""
+_FREE = frozenset({"metadata", "parameters", "input_schema", "schema", "arguments"})
+"""Members in which callers and models write what they like."""
+
+
+def references(dialect: Dialect, body: bytes, *, to_model: bool = True) -> list[str]:
+    """Return the names of the objects that a request refers to, the newest last; none for a body that is no
+    JSON. A request that is not for a model may name a file or a batch."""
+    words = _WORDS[dialect] if to_model else _BATCH
+    for word in words:
+        if word in body:
+            break
+    else:
+        return []
+    return _references(dialect, body)
+
+
+def _references(dialect: Dialect, body: bytes) -> list[str]:
+    if not is_plain(body):
+        return []
+    try:
+        document = json.loads(body)
+        texts = list(_texts(document, encrypted=dialect is Dialect.OPENAI_RESPONSES))
+    except (ValueError, RecursionError):
+        return []
+    return [_name(text) for text in texts[-_NEWEST:]]
+
+
+def objects_made(document: Mapping[str, Any]) -> list[str]:
+    """Return the names of the objects that an answer says it made: a response that is stored, a conversation,
+    containers, and encrypted reasoning. A chat completion makes none."""
+    if "choices" in document:
+        return []
+    texts = [*_ids(document.get("conversation")), *_ids(document.get("container"))]
+    if document.get("object") == "response" and document.get("store") is not False:
+        texts += _ids(document.get("id"))
+    output = document.get("output")
+    if isinstance(output, list):
+        for item in output:
+            if isinstance(item, dict):
+                texts += [*_ids(item.get("encrypted_content")), *_ids(item.get("container_id"))]
+    return [_name(text) for text in texts]
+
+
+def _texts(node: Any, *, encrypted: bool) -> Iterator[str]:
+    """Yield the ids and the encrypted contents in a part of a request."""
+    if isinstance(node, list):
+        for part in node:
+            yield from _texts(part, encrypted=encrypted)
+    if not isinstance(node, dict):
+        return
+    kind = str(node.get("type"))
+    if kind == "item_reference":
+        yield from _ids(node.get("id"))
+    for name, value in node.items():
+        if name in _REFERENCES:
+            yield from _ids(value)
+        if name == "encrypted_content" and encrypted:
+            yield from _ids(value)
+        elif name not in _FREE and not (name == "input" and kind.endswith("tool_use")):
+            yield from _texts(value, encrypted=encrypted)
+
+
+def _ids(value: Any) -> list[str]:
+    """Return the ids in a value: the text itself, those of a list, or the `id` of an object."""
+    if isinstance(value, dict):
+        value = value.get("id")
+    if not isinstance(value, list):
+        value = [value]
+    return [each for each in value if isinstance(each, str) and each]
+
+
+def _name(text: str) -> str:
+    """Return the name of an object: its id, or the hash of what is too long for one."""
+    if len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
+        return text
+    return "hash:" + blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
