@@ -376,6 +376,30 @@ MUTANTS = (
         "after our own recovery nobody else retries (law 10)",
         "tests/wire/test_error_bodies.py",
     ),
+    Mutant(
+        "bound-rotates",
+        "core/request_state.py",
+        "            self.tried |= of_other_accounts(self.route, connection)\n",
+        "            self.tried |= set()\n",
+        "a request that is bound to an account leaves with no key of another",
+        "tests/core/test_the_one_property.py tests/core/test_bound_to_an_account.py",
+    ),
+    Mutant(
+        "bound-falls-back",
+        "core/request_state.py",
+        "    of_provider = [each for each in routes if each.connection.provider == home.provider]\n",
+        "    of_provider = list(routes)\n",
+        "a request that is bound to an account goes to no other provider",
+        "tests/core/test_bound_to_an_account.py",
+    ),
+    Mutant(
+        "side-request-moves",
+        "core/request_state.py",
+        "        return connection.label not in of_other_accounts(route, kept)\n",
+        "        return True\n",
+        "a request that refers to nothing does not move the session's key",
+        "tests/core/test_bound_to_an_account.py",
+    ),
 )
 
 

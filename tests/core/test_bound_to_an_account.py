@@ -60,11 +60,12 @@ def test_a_short_throttle_of_its_account_is_waited_for() -> None:
 
 @pytest.mark.parametrize("answer", [MINUTES_5, BROKE, OVERLOADED, reply(401, "invalid_api_key", "no")])
 def test_no_other_account_and_no_other_provider_gets_a_bound_request(answer: Reply) -> None:
-    sim = Sim()
-    outcome = sim.run(call(KEYS, FALLBACK, bound=True, kept_key="b"), [answer] * 9)
+    sim, namesake = Sim(), route(provider("router", "b"))
+    outcome = sim.run(call(KEYS, namesake, FALLBACK, bound=True, kept_key="b"), [answer] * 9)
     assert outcome.fault is not None
     assert set(sim.labels) == {"b"}
-    again = sim.run(call(KEYS, FALLBACK, bound=True, kept_key="b"), [answer] * 9)
+    again = sim.run(call(KEYS, namesake, FALLBACK, bound=True, kept_key="b"), [answer] * 9)
+    assert {str(send.connection.pin) for send in sim.sends} == {str(KEYS.connection.pin)}
     assert set(sim.labels) == {"b"}
     assert again.fault is not None
     assert again.fault.kind is outcome.fault.kind
