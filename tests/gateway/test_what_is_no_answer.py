@@ -253,6 +253,14 @@ GOOD: list[tuple[str, bool, bytes]] = [
     (CHAT, True, events(chunk(EMPTY), chunk({}, "length")) + DONE),
     (CHAT, True, events(*SILENT, {"choices": [], "usage": {"completion_tokens": 2}}) + DONE),
     (CHAT, True, document({"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]})),
+    # Azure, as traceloop/openllmetry recorded it: an answer that its filter held back has no message.
+    (
+        CHAT,
+        False,
+        document(
+            {"choices": [{"content_filter_results": {}, "finish_reason": "content_filter", "index": 0}]}
+        ),
+    ),
     (
         MESSAGES,
         True,

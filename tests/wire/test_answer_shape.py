@@ -61,6 +61,8 @@ GOOD: list[tuple[AnswerKind, Any]] = [
     (CHAT, chat({"content": None, "function_call": {"name": "f"}}, "function_call")),
     (CHAT, chat(NOTHING, "length")),
     (CHAT, chat(NOTHING, "content_filter")),
+    (CHAT, {"choices": [{"finish_reason": "content_filter", "content_filter_results": {}}]}),
+    (CHAT, {"choices": [{"message": None, "finish_reason": "content_filter"}], "usage": ZERO}),
     (CHAT, chat(NOTHING, "max_tokens")),
     (CHAT, chat(NOTHING, "length", usage=ZERO)),
     (CHAT, chat(NOTHING, usage=SOME)),

@@ -138,7 +138,7 @@ def _judged(*, shaped: bool, filled: bool = True) -> Flaw | None:
 
 def _chat(document: Document) -> Flaw | None:
     choices = dicts(document.get("choices"))
-    shaped = any(isinstance(_content(choice), dict) or "text" in choice for choice in choices)
+    shaped = any(isinstance(_content(choice), dict) or _has_no_message(choice) for choice in choices)
     filled = says_something(choices) or counts_output(document)
     return _judged(shaped=shaped and not has_failed(choices), filled=filled)
 
@@ -190,6 +190,12 @@ def dicts(items: Any) -> list[Document]:
     if not isinstance(items, list):
         return []
     return [item for item in items if isinstance(item, dict)]
+
+
+def _has_no_message(choice: Document) -> bool:
+    """Return whether a choice needs no message: a completion of a text, or one that Azure's filter held
+    back."""
+    return "text" in choice or choice.get("finish_reason") == "content_filter"
 
 
 def _content(choice: Document) -> Any:
