@@ -62,6 +62,12 @@ CUT: dict[str, tuple[bool, list[bytes], After]] = {
     "gzip and a length": (True, [sized(gzip.compress(WORDS), kind=EVENTS, coding="gzip")], After.KEEP),
     "gzip in chunks": (True, [chunked(gzip.compress(WORDS), coding="gzip")], After.KEEP),
     "a coding that cannot be watched": (True, [chunked(b"\x8b\x00\x80", coding="br")], After.KEEP),
+    # As crmne/ruby_llm recorded it from GPUStack, with llama.cpp behind it.
+    "an error in a field that clients skip": (
+        True,
+        [chunked(WORDS + b'error: {"code":500,"message":"failed to decode","type":"server_error"}\n\n')],
+        After.KEEP,
+    ),
     "one choice of two": (True, [chunked(delta("a", "stop") + delta("b", index=1))], After.KEEP),
     "a stream nobody asked for": (False, [sized(WORDS, kind=EVENTS)], After.KEEP),
     "1.5 MB of JSON and a length": (False, [sized(LONG[:-20])], After.KEEP),

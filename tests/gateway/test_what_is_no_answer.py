@@ -126,6 +126,12 @@ NO_ANSWERS: list[tuple[str, bool, bytes, FaultClass]] = [
     (CHAT, True, events({"code": 401, "msg": "invalid api key"}), C.AUTH_REJECTED),
     (CHAT, True, events({"choices": [], "detail": "Too many requests"}), C.RATE_LIMITED),
     (CHAT, True, events(chunk({}, "error", error={"code": 429, "message": "slow down"})), C.RATE_LIMITED),
+    (
+        CHAT,
+        True,
+        b'error: {"code":400,"message":"the request exceeds the available context size"}\n\n' + DONE,
+        C.CONTEXT_OVERFLOW,
+    ),
     (CHAT, True, events(*SILENT) + DONE, C.TRANSIENT),
     (CHAT, True, events(*SILENT, {"choices": [], "usage": {"completion_tokens": 0}}) + DONE, C.TRANSIENT),
     (CHAT, True, events({"type": "message_start", "message": ANTHROPIC}), C.ENDPOINT_MISMATCH),

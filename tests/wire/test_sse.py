@@ -38,6 +38,8 @@ START = named("message_start", message={"model": "claude", "usage": {"input_toke
 DELTA = named("content_block_delta", index=0, delta={"type": "text_delta", "text": "hi"})
 CREATED = named("response.created", response={"model": "gpt"})
 ERROR = b'data: {"error":{"message":"no"}}\n\n'
+# As llama.cpp wrote it until late in 2025 (coddy-project/coddy-agent#106); GPUStack passes it on.
+OWN_FIELD = b'error: {"code":400,"message":"too long","type":"invalid_request_error"}\n\n'
 
 
 def watched(dialect: Dialect, *parts: bytes, close: bool = False) -> StreamWatch:
@@ -66,6 +68,10 @@ def watched(dialect: Dialect, *parts: bytes, close: bool = False) -> StreamWatch
         (CHAT, chunk({}, "error", error={"code": 502}), False, False, True),
         (CHAT, WORD + ERROR, True, False, True),
         (CHAT, b'event: error\ndata: {"message":"no"}\n\n', False, False, True),
+        (CHAT, b'event: error\ndata: {"message":"no","type":"api_error"}\n\n', False, False, True),
+        (CHAT, OWN_FIELD + DONE, False, True, True),
+        (CHAT, WORD + OWN_FIELD, True, False, True),
+        (CHAT, WORD + OWN_FIELD + DONE, True, True, True),
         (CHAT, b"data: 404 page not found\n\n", False, False, False),
         (CHAT, b"data: [1]\n\ndata: null\n\n", False, False, False),
         (RESPONSES, CREATED + named("response.in_progress"), False, False, False),

@@ -152,7 +152,7 @@ def _documents(body: str, facts: Facts, *, before_output: bool) -> Iterator[Any]
     if body[:1] in ("{", "[") and _decode(body.partition("\n")[0]) is None:
         lines = [body]  # a single value over many lines
     for line in lines:
-        data = line.removeprefix("data:").strip().lstrip("[")
+        data = line.removeprefix("data:").removeprefix("error:").strip().lstrip("[")
         if data[:1] != "{" or not (before_output or _TROUBLE.search(data)):
             continue
         event = _decode(data)

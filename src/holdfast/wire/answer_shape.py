@@ -44,6 +44,8 @@ class Judgement(NamedTuple):
 
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 _FIELDS = (b"data", b"event", b"id", b"retry")
+_OWN_ERROR = b"error"
+"""A field of llama.cpp, for what it reports in a stream: a JSON object."""
 _UNFINISHED = frozenset({"queued", "in_progress", "incomplete", "cancelled"})
 UNEXPLAINED = (None, "", "stop", "STOP", "end_turn", "eos")
 """Reasons for an end that explain no empty answer."""
@@ -53,11 +55,13 @@ _VECTORS = re.compile(rb'"data"\s*+:\s*+\[\s*+\{.*?"embedding"\s*+:\s*+(?:\[\s*+
 
 def form_of(start: bytes) -> Form:
     """Return the form of a body that begins with `start`, whatever its content type says."""
-    text = start.lstrip(_BLANK)[:6]
-    name, colon, _ = text.partition(b":")
-    if colon and (not name or name in _FIELDS):
+    text = start.lstrip(_BLANK)[:8]
+    name, colon, value = text.partition(b":")
+    if colon and (not name or name in _FIELDS or (name == _OWN_ERROR and value.lstrip()[:1] == b"{")):
         return Form.EVENTS
-    if not colon and any(field.startswith(text) for field in _FIELDS):
+    if not colon and any(field.startswith(text) for field in (*_FIELDS, _OWN_ERROR)):
+        return Form.UNKNOWN
+    if name == _OWN_ERROR and not value.strip():
         return Form.UNKNOWN
     return Form.DOCUMENT
 

@@ -22,6 +22,7 @@ class Watch(Protocol):
     ended  the answer is whole
     whole  what came so far is whole events, so that another may follow
     error  the provider's own error in it
+    unread  that error came in a form that callers do not read
     cut    what happened to an answer that ends although it is not whole
     takes_events  it is a stream of events
     model, usage  as far as the provider has named them
@@ -31,6 +32,7 @@ class Watch(Protocol):
     cut: str
     takes_events: bool
     error: bytes | None
+    unread: bool
     model: str
 
     @property
@@ -146,7 +148,8 @@ class ResponseStream:
 
     def _cut(self, error: Exception | None) -> ClientError | None:
         """Report how the answer ended. Return the caller's error for one that was cut short; None for one
-        that is whole, however its connection ended, and for one that ended with the provider's own error."""
+        that is whole, however its connection ended, and for one that ended with the provider's own error,
+        unless callers cannot read it."""
         watch = self._watch
         if watch is None:
             if error is None:
@@ -156,6 +159,8 @@ class ResponseStream:
         watch.close()
         if watch.error is not None:
             self._report(self._reply(watch.error[:BODY_LIMIT]))
+            if watch.unread:
+                return self._truncated("the provider reported an error, not in an event that callers read")
             return None
         if watch.ended:
             self.end_without_fault()

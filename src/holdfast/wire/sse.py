@@ -48,7 +48,7 @@ def _valued(name: bytes) -> Callable[[bytes], object]:
 # A quote inside a JSON string is escaped, so nothing with a quote matches what the model wrote.
 _SIGNS: dict[Dialect, Signs] = {
     Dialect.OPENAI_CHAT: Signs(
-        marks=(b"[DONE]", b'"error"', b"event:"),
+        marks=(b"[DONE]", b'"error"', b"event:", b"error: {"),
         searches=(_valued(b"finish_reason"), _valued(b"usage")),
         terminal=re.compile(rb'"finish_reason"\s*:\s*"'),
     ),
@@ -73,6 +73,7 @@ class StreamWatch:
     started  output has begun: an event that is more than a preamble was seen
     ended    the terminal event of the dialect was seen, and no other choice of the answer goes on
     error    the data of the first error event, or of an event of another API before the output
+    unread   it came in a field `error` of llama.cpp, which callers skip
     form     whether it is a stream at all, by its first bytes
     model    the model that answers, as the provider names it; "" until it does
     objects  what the answer made that only its account knows
@@ -103,11 +104,12 @@ class StreamWatch:
         "model",
         "objects",
         "started",
+        "unread",
         "usage",
     )
 
     def __init__(self, dialect: Dialect) -> None:
-        self.started = self.ended = self._skims = False
+        self.started = self.ended = self.unread = self._skims = False
         self.error: bytes | None = None
         self.model = ""
         self.usage: dict[str, int] = {}
@@ -224,6 +226,9 @@ class StreamWatch:
                 self._data.append(line[5:])
         elif line.startswith(b"event:"):
             self._name = line[6:].strip()
+        elif line.startswith(b"error:"):
+            self._name, self.unread = b"error", True
+            self._data.append(line[6:])
         elif line.startswith(_BOM) and not self.started:
             self._line(line.removeprefix(_BOM))
 
@@ -240,7 +245,8 @@ class StreamWatch:
             event = None
         if not isinstance(event, dict):
             event = {}
-        kind = str(event.get("type") or self._name.decode("latin-1"))
+        name = self._name.decode("latin-1")
+        kind = name if name in FAILED else str(event.get("type") or name)
         sign = judge_event(self._dialect, kind, event)
         self._foreign = sign is EventSign.FOREIGN and not self.started
         if sign is EventSign.FAILURE or self._foreign:
