@@ -208,9 +208,13 @@ MUTANTS = (
     Mutant(
         "self-made-fallback",
         "core/routing.py",
-        "        return ()\n    routes: list[Route] = []\n    for fallback in chain.then:",
         (
-            "        pass\n    routes: list[Route] = []\n    for fallback in chain.then if chain else "
+            "        return (), ()\n    routes: list[Route] = []\n    left_out: list[str] = []\n"
+            "    for fallback in chain.then:"
+        ),
+        (
+            "        pass\n    routes: list[Route] = []\n    left_out: list[str] = []\n"
+            "    for fallback in chain.then if chain else "
             "[Pin(name, pin.model) for name in config.providers if name != pin.provider]:"
         ),
         "only a fallback that the user wrote may answer",

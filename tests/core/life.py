@@ -28,7 +28,7 @@ from holdfast.core.errors import HoldfastError
 from holdfast.core.health import HealthRegistry
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Pin, Provider, ProviderName, Strategy
 from holdfast.core.routes import FallbackChain
-from holdfast.core.routing import LegacyRow, fallback_routes_for, pin_for_request, recover_pin, route_for
+from holdfast.core.routing import LegacyRow, fallbacks_for, pin_for_request, recover_pin, route_for
 from holdfast.core.session import ActiveFallback, Session
 from holdfast.core.steps import Call, Outcome, Send
 
@@ -259,7 +259,7 @@ class Life:
             route,
             tuple(
                 fallback
-                for fallback in fallback_routes_for(config, pin, dialect)
+                for fallback in fallbacks_for(config, pin, dialect)[0]
                 if fallback.connection.provider.models != ()
             ),
             str(active.fallback) if active else None,

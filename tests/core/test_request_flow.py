@@ -607,6 +607,19 @@ def test_only_a_fallback_that_the_user_wrote_answers_and_its_lease_ends() -> Non
     assert FallbackEnded("s1") in sim.changes
 
 
+def test_a_fallback_that_cannot_be_asked_is_named_where_it_would_have_answered() -> None:
+    keyless = "fallback keyless/m was not asked: provider 'keyless' needs a key"
+    sim = Sim()
+    outcome = sim.run(call(ONE, FALLBACK, left_out=(keyless,)), [BROKE, None])
+    assert outcome.attempts[0].then == f"{keyless}; fell back to {FALLBACK.connection}"
+    assert sim.run(call(ONE, left_out=(keyless,)), []).attempts == ()
+    alone = Sim()
+    assert alone.run(call(ONE, left_out=(keyless,)), [BROKE]).attempts[0].then == keyless
+    assert alone.run(call(ONE, left_out=(keyless,)), [TOO_LONG]).attempts == ()
+    own_fault = Sim().run(call(ONE, left_out=(keyless,)), [TOO_LONG])
+    assert own_fault.attempts[0].then == ""
+
+
 def test_an_active_fallback_is_asked_first_and_the_choice_after_it() -> None:
     sim = Sim()
     sim.run(call(ONE, FALLBACK, on_fallback="router/m1"), [None])

@@ -11,7 +11,7 @@ from holdfast.core.identity import Auth, Dialect, Endpoint, Pin, Provider, Provi
 from holdfast.core.routes import FallbackChain
 from holdfast.core.routing import (
     LegacyRow,
-    fallback_routes_for,
+    fallbacks_for,
     pin_for_request,
     provider_of,
     recover_pin,
@@ -100,15 +100,18 @@ def test_a_chosen_key_that_may_be_a_position_is_refused_as_one(label: str, is_sa
     assert ("are no longer called by their position" in lost.value.what) is is_said
 
 
-def test_a_fallback_that_cannot_answer_is_left_out() -> None:
+def test_a_fallback_that_cannot_answer_is_left_out_and_named() -> None:
     fallback_chain = FallbackChain(
-        Pin.parse("team-a/m1"), (Pin.parse("gone/m"), Pin.parse("twin/m9"), Pin.parse("other/m5"))
+        Pin.parse("team-a/m1"),
+        tuple(Pin.parse(pin) for pin in ("gone/m", "twin/m9", "keyless/m", "other/m5")),
     )
-    fallbacks = fallback_routes_for(
-        config(A, OTHER, TWIN, fallbacks=(fallback_chain,)), fallback_chain.pin, CHAT
-    )
+    listed = config(A, OTHER, TWIN, KEYLESS, fallbacks=(fallback_chain,))
+    fallbacks, left_out = fallbacks_for(listed, fallback_chain.pin, CHAT)
     assert [str(fallback.connection.pin) for fallback in fallbacks] == ["other/m5"]
-    assert fallback_routes_for(ALL, fallback_chain.pin, CHAT) == ()
+    assert [reason.split(" ")[:5] for reason in left_out] == [
+        ["fallback", pin, "was", "not", "asked:"] for pin in ("gone/m", "twin/m9", "keyless/m")
+    ]
+    assert fallbacks_for(ALL, fallback_chain.pin, CHAT) == ((), ())
 
 
 @pytest.mark.parametrize(

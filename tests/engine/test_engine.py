@@ -493,6 +493,18 @@ def test_every_class_of_fault_can_be_explained(context: World) -> None:
         assert "holdfast " in engine.explain(connection, Fault(kind), (), "s1").next_step
 
 
+def test_an_error_names_the_listed_fallback_that_has_no_key(context: World) -> None:
+    text = CONFIG.replace('then = ["router/m1"]', 'then = ["empty/m1"]')
+    context.write(text + '\n[provider.empty]\nurl = "https://empty.example/v1"\nkeys = []\n')
+    engine = context.engine()
+    outcome = context.run(engine, OVERLOADED, OVERLOADED, OVERLOADED).outcome
+    assert outcome is not None
+    assert outcome.fault is not None
+    assert "fallback empty/m1 was not asked: provider 'empty' needs a key" in outcome.attempts[-1].then
+    shown = engine.explain(outcome.connection, outcome.fault, outcome.attempts, "s1")
+    assert "fallback empty/m1 was not asked" in shown.tried
+
+
 def test_a_fallback_of_another_pin_never_answers_for_the_sessions_own(context: World) -> None:
     """A request names another pin, which fails, and a fallback of that pin answers: the session stays
     where it is."""

@@ -59,6 +59,8 @@ def flow(call: Call, context: DecisionContext, now: float) -> Flow:
             return _answered(run, route)
         if not call.replayable and run.sent:
             run.decide("not repeated: this request cannot be sent twice")
+        if route is call.route and rule.fall_back:
+            run.note_left_out()
         # What the user must mend at the choice ends the request; a fallback's own trouble never does.
         if run.went_back or not run.may_send() or (route is call.route and not rule.fall_back):
             break

@@ -129,6 +129,12 @@ class RequestState:
             then = f"{last.then}; {then}"
         self.attempts[-1] = last._replace(then=then)
 
+    def note_left_out(self) -> None:
+        """Write down which of the listed fallbacks could not be asked, once the choice has failed."""
+        if self.attempts:
+            for reason in self.call.left_out:
+                self.decide(reason)
+
     @property
     def why(self) -> str:
         """Return why the next request is sent; empty for the first."""

@@ -69,19 +69,20 @@ def route_for(config: Config, pin: Pin, dialect: Dialect, only_key: str | None =
         raise WrongDialect(refused.what, details=[more.what], next_step=more.command) from None
 
 
-def fallback_routes_for(config: Config, pin: Pin, dialect: Dialect) -> tuple[Route, ...]:
-    """Return the routes of the fallbacks that the user wrote for this pin. One that cannot speak the dialect,
-    or no longer resolves, is left out."""
+def fallbacks_for(config: Config, pin: Pin, dialect: Dialect) -> tuple[tuple[Route, ...], tuple[str, ...]]:
+    """Return the routes of the fallbacks that the user wrote for this pin, and for the user why others are
+    left out: they have no key, cannot speak the dialect, or no longer resolve."""
     chain = config.fallbacks.get(pin)
     if chain is None:
-        return ()
+        return (), ()
     routes: list[Route] = []
+    left_out: list[str] = []
     for fallback in chain.then:
         try:
             routes.append(Route.build(provider_of(config, fallback), dialect, fallback.model))
-        except HoldfastError:
-            continue
-    return tuple(routes)
+        except HoldfastError as refused:
+            left_out.append(f"fallback {fallback} was not asked: {refused.what}")
+    return tuple(routes), tuple(left_out)
 
 
 def pin_for_request(config: Config, session: Session, requested: str | None) -> Pin:

@@ -14,7 +14,8 @@ from .routes import Route
 
 
 class Call(NamedTuple):
-    """A request as the core sees it: the route of its pin, its fallbacks, and what limits it.
+    """A request as the core sees it: the route of its pin, its fallbacks, what is said of those `left_out`,
+    and what limits it.
 
     `on_fallback` is the pin of the fallback that the session is on; `returning` says that its time there has
     ended. A `passthrough` request (a model list, a file) changes no evidence and no cooldown. A pin that only
@@ -36,6 +37,7 @@ class Call(NamedTuple):
     chosen: bool = True
     bound: bool = False
     owner: Owner | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class Attempt(NamedTuple):

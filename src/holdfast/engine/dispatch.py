@@ -13,7 +13,7 @@ from ..core.config import Config
 from ..core.errors import ConnectionLost, HoldfastError, NoSession, NotReady
 from ..core.identity import Dialect, Pin, Provider
 from ..core.routes import Route
-from ..core.routing import fallback_routes_for, pin_for_request, route_for, unlisted
+from ..core.routing import fallbacks_for, pin_for_request, route_for, unlisted
 from ..core.session import ActiveFallback, Session
 from ..core.steps import Call
 from ..wire.turns import continues_turn
@@ -127,6 +127,7 @@ class Dispatcher:
             chosen=common.chosen,
             bound=bound,
             owner=owner,
+            left_out=common.left_out,
         )
         return plan.session, call
 
@@ -179,7 +180,8 @@ class Dispatcher:
         return_after = 0.0
         if chain is not None:
             return_after = chain.return_after
-        route, fallbacks = routes_of(config, pin, dialect, key)
+        route = route_for(config, pin, dialect, key)
+        fallbacks, left_out = fallbacks_for(config, pin, dialect)
         call = Call(
             request_id="",
             session=session.id,
@@ -189,6 +191,7 @@ class Dispatcher:
             kept_key=kept_key,
             limits=config.settings,
             chosen=is_session_pin,
+            left_out=left_out,
         )
         former = session.former_choice(model)
         if former is not None and self.names is not None:
@@ -231,7 +234,7 @@ class Dispatcher:
 
 def routes_of(config: Config, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Route, tuple[Route, ...]]:
     """Return the route of a pin and those of its fallbacks. Raises ConnectionLost, IdentityError."""
-    return route_for(config, pin, dialect, key), fallback_routes_for(config, pin, dialect)
+    return route_for(config, pin, dialect, key), fallbacks_for(config, pin, dialect)[0]
 
 
 def _several(route: Route) -> bool:
