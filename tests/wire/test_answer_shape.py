@@ -19,6 +19,7 @@ from holdfast.wire.answer_shape import (
 )
 
 CHAT, MESSAGE, RESPONSE = AnswerKind.CHAT, AnswerKind.MESSAGE, AnswerKind.RESPONSE
+COMPLETION = AnswerKind.COMPLETION
 EMBEDDINGS, TOKENS, OTHER = AnswerKind.EMBEDDINGS, AnswerKind.TOKEN_COUNT, AnswerKind.OTHER
 
 
@@ -78,8 +79,9 @@ GOOD: list[tuple[AnswerKind, Any]] = [
     (CHAT, chat({"content": '{"error": {"message": "x"}}'})),
     (CHAT, chat({"content": "<html>"})),
     (CHAT, {"choices": [{"delta": HI}]}),
-    (CHAT, {"choices": [{"text": "hi"}]}),
-    (CHAT, {"choices": [{"text": "", "finish_reason": "stop"}]}),
+    (COMPLETION, {"choices": [{"text": "hi"}]}),
+    (COMPLETION, {"choices": [{"text": "", "finish_reason": "stop"}]}),
+    (CHAT, {"choices": [{"message": HI, "text": "hi"}]}),
     (CHAT, {"choices": [*chat(NOTHING)["choices"], *chat(HI)["choices"]]}),
     (MESSAGE, message(TEXT)),
     (MESSAGE, message(TEXT, stop=None)),
@@ -170,6 +172,10 @@ BAD: list[tuple[AnswerKind, Any, Flaw]] = [
     (CHAT, OLLAMA, Flaw.FOREIGN),
     (CHAT, {"model": "m", "response": "hi", "done": True}, Flaw.FOREIGN),
     (CHAT, GEMINI, Flaw.FOREIGN),
+    (CHAT, {"choices": [{"text": "hi", "finish_reason": "stop"}]}, Flaw.FOREIGN),
+    (COMPLETION, chat(HI), Flaw.FOREIGN),
+    (COMPLETION, {"choices": [{"text": None, "finish_reason": "error"}]}, Flaw.OTHER),
+    (COMPLETION, {"choices": [{"text": "", "finish_reason": None}]}, Flaw.EMPTY),
     (CHAT, {"promptFeedback": {"blockReason": "SAFETY"}}, Flaw.OTHER),
     (CHAT, VECTORS, Flaw.FOREIGN),
     (CHAT, MODELS, Flaw.FOREIGN),

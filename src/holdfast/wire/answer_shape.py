@@ -20,6 +20,7 @@ class AnswerKind(StrEnum):
     """The kinds of answers, by route. Of OTHER routes nothing is known but how they report a failure."""
 
     CHAT = "chat"
+    COMPLETION = "completion"
     MESSAGE = "message"
     RESPONSE = "response"
     EMBEDDINGS = "embeddings"
@@ -142,7 +143,17 @@ def _judged(*, shaped: bool, filled: bool = True) -> Flaw | None:
 
 def _chat(document: Document) -> Flaw | None:
     choices = dicts(document.get("choices"))
-    shaped = any(isinstance(_content(choice), dict) or _has_no_message(choice) for choice in choices)
+    shaped = any(isinstance(_content(choice), dict) or _is_held_back(choice) for choice in choices)
+    return _flaw_of_choices(document, choices, shaped=shaped)
+
+
+def _completion(document: Document) -> Flaw | None:
+    choices = dicts(document.get("choices"))
+    shaped = any(isinstance(choice.get("text"), str) or _is_held_back(choice) for choice in choices)
+    return _flaw_of_choices(document, choices, shaped=shaped)
+
+
+def _flaw_of_choices(document: Document, choices: list[Document], *, shaped: bool) -> Flaw | None:
     filled = says_something(choices) or counts_output(document)
     return _judged(shaped=shaped and not has_failed(choices), filled=filled)
 
@@ -174,6 +185,7 @@ def _token_count(document: Document) -> Flaw | None:
 
 _SHAPES: dict[AnswerKind, tuple[bytes, Callable[[Document], Flaw | None]]] = {
     AnswerKind.CHAT: (b'"choices"', _chat),
+    AnswerKind.COMPLETION: (b'"choices"', _completion),
     AnswerKind.MESSAGE: (b'"content"', _message),
     AnswerKind.RESPONSE: (b'"output"', response_flaw),
     AnswerKind.EMBEDDINGS: (b'"data"', _vectors),
@@ -196,10 +208,9 @@ def dicts(items: Any) -> list[Document]:
     return [item for item in items if isinstance(item, dict)]
 
 
-def _has_no_message(choice: Document) -> bool:
-    """Return whether a choice needs no message: a completion of a text, or one that Azure's filter held
-    back."""
-    return "text" in choice or choice.get("finish_reason") == "content_filter"
+def _is_held_back(choice: Document) -> bool:
+    """Return whether a choice needs no output: Azure's filter held it back."""
+    return choice.get("finish_reason") == "content_filter"
 
 
 def _content(choice: Document) -> Any:

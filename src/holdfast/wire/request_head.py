@@ -30,7 +30,7 @@ _DIALECTS: tuple[tuple[str, Dialect], ...] = (
 )
 _ANSWERS = {
     "/chat/completions": AnswerKind.CHAT,
-    "/completions": AnswerKind.CHAT,
+    "/completions": AnswerKind.COMPLETION,
     "/embeddings": AnswerKind.EMBEDDINGS,
     "/messages": AnswerKind.MESSAGE,
     "/messages/count_tokens": AnswerKind.TOKEN_COUNT,
