@@ -85,6 +85,18 @@ def watched(dialect: Dialect, *parts: bytes, close: bool = False) -> StreamWatch
             False,
         ),
         (RESPONSES, named("response.incomplete", response={}), True, True, False),
+        # Some servers end with it (can1357/oh-my-pi#4692, jlcodes99/cockpit-tools#2328).
+        (
+            RESPONSES,
+            named("response.output_text.delta", delta="hi")
+            + named("response.done", response={"status": "completed"}),
+            True,
+            True,
+            False,
+        ),
+        (RESPONSES, named("response.done", response={"status": "incomplete"}), True, True, False),
+        (RESPONSES, named("response.done", response={"status": "failed"}), False, True, True),
+        (RESPONSES, named("response.done", response={"status": "in_progress"}), False, False, False),
         (RESPONSES, named("error", message="no"), False, False, True),
         (MESSAGES, START + named("ping"), False, False, False),
         (MESSAGES, START + named("content_block_start", index=0), True, False, False),

@@ -52,7 +52,9 @@ _POSTSCRIPT = re.compile(
     re.DOTALL,
 )
 _FINISHED = re.compile(r'"(?:finish_?[rR]eason|stop_reason|blockReason)"\s*:\s*"(\w+)"')
-_ENDED = re.compile(r'\[DONE\]|message_stop|"response\.(?:completed|failed|incomplete)|"done"\s*:\s*true')
+_ENDED = re.compile(
+    r'\[DONE\]|message_stop|"response\.(?:completed|failed|incomplete|done)|"done"\s*:\s*true'
+)
 # In output a quote is escaped: this is a member of the event, or of a choice in it.
 _ERROR = re.compile(r'(?<!\\)"error"\s*:\s*(?!null|\{\s*\}|"")')
 _REPORTS = ("error", ".failed", ".incomplete")

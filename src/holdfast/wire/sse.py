@@ -14,7 +14,7 @@ from ..core.identity import Dialect
 from .account_objects import objects_made
 from .answer_shape import Form, dicts, form_of, says_something
 from .json_end import JsonEnd
-from .stream_events import FAILED, EventSign, judge_event
+from .stream_events import FAILED, EventSign, judge_event, type_of
 
 EVENT_LIMIT = 8 * 1024 * 1024
 """Bytes: of a longer event only its end and its terminal sign are read."""
@@ -54,8 +54,8 @@ _SIGNS: dict[Dialect, Signs] = {
     ),
     Dialect.OPENAI_RESPONSES: Signs(
         marks=(b'"error"', b"event: error"),
-        searches=(re.compile(rb"response\.(?:completed|failed|incomplete)").search,),
-        terminal=re.compile(rb'"response\.(?:completed|failed|incomplete)"'),
+        searches=(re.compile(rb"response\.(?:completed|failed|incomplete|done)").search,),
+        terminal=re.compile(rb'"response\.(?:completed|failed|incomplete|done)"'),
     ),
     Dialect.ANTHROPIC_MESSAGES: Signs(
         marks=(b'"error"', b"event: error"),
@@ -64,7 +64,7 @@ _SIGNS: dict[Dialect, Signs] = {
     ),
 }
 _TERMINAL = frozenset({"message_stop", "response.completed", "response.failed", "response.incomplete"})
-_NAMES = frozenset(name.encode() for name in _TERMINAL | FAILED)
+_NAMES = frozenset(name.encode() for name in _TERMINAL | FAILED | {"response.done"})
 
 
 class StreamWatch:
@@ -245,8 +245,7 @@ class StreamWatch:
             event = None
         if not isinstance(event, dict):
             event = {}
-        name = self._name.decode("latin-1")
-        kind = name if name in FAILED else str(event.get("type") or name)
+        kind = type_of(self._name.decode("latin-1"), event)
         sign = judge_event(self._dialect, kind, event)
         self._foreign = sign is EventSign.FOREIGN and not self.started
         if sign is EventSign.FAILURE or self._foreign:

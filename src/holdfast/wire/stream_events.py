@@ -32,6 +32,19 @@ class EventSign(Enum):
     FOREIGN = auto()
 
 
+def type_of(name: str, event: Document) -> str:
+    """Return the type of an event that its stream calls `name`; "" where neither says it. Of `response.done`,
+    with which some servers end a response, it is the one of the response's status."""
+    if name in FAILED:
+        return name
+    kind = str(event.get("type") or name)
+    if kind != "response.done":
+        return kind
+    response = event.get("response")
+    status = response.get("status") if isinstance(response, dict) else None
+    return f"response.{status or 'completed'}"
+
+
 def judge_event(dialect: Dialect, name: str, event: Document) -> EventSign:
     """Return what an event of a stream says. `name` is its type, else the name that the stream gives it."""
     if name in FAILED or reports_failure(event):
