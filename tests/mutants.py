@@ -399,7 +399,7 @@ MUTANTS = (
     Mutant(
         "side-request-moves",
         "core/request_state.py",
-        "        return connection.label not in of_other_accounts(route, kept)\n",
+        "        return holder is None or connection.label not in of_other_accounts(route, kept or holder)\n",
         "        return True\n",
         "a request that refers to nothing does not move the session's key",
         "tests/core/test_bound_to_an_account.py",

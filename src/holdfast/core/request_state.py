@@ -93,11 +93,10 @@ class RequestState:
         call, route, kept = self.call, self.route, labelled(self.route, self.call.kept_key)
         if not call.chosen or len(route.connections) == 1:
             return False
-        if kept is None or call.bound:
+        if call.bound:
             return True
-        if made_by(route, self.context.first_owner(call.session), self.context) is None:
-            return True
-        return connection.label not in of_other_accounts(route, kept)
+        holder = made_by(route, self.context.first_owner(call.session), self.context)
+        return holder is None or connection.label not in of_other_accounts(route, kept or holder)
 
     def select(self) -> KeySelection:
         """Return the next key of the route."""

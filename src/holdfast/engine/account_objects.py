@@ -64,7 +64,7 @@ class AccountObjects:
 
     def first_owner(self, session: str) -> Owner | None:
         """Return who made the first known object of a session."""
-        return self._stored(self._store.first_object, session) or self._firsts.get(session)
+        return self._firsts.get(session) or self._stored(self._store.first_object, session)
 
     def _stored(self, read: Callable[[str], AccountObject | None], name: str) -> Owner | None:
         try:
