@@ -9,7 +9,7 @@ import pytest
 
 from cli.furnishing import Cli, write
 from holdfast.config import Home, load
-from holdfast.core.changes import Cooldown, CooldownStarted, FallbackStarted, KeyFailed, KeySucceeded
+from holdfast.core.changes import Cooldown, CooldownStarted, FallbackStarted, KeyFailed, KeyKept, KeySucceeded
 from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.credentials import Vault
 from holdfast.store.sqlite import SqliteStore
@@ -64,6 +64,21 @@ def test_a_fallback_is_shown_while_it_answers_and_no_longer(
     assert (json.loads(views(cli)[3])["fallback"] is not None) == in_force
     why = json.loads(cli("why", "s", "--json").stdout)
     assert (why["connection"][0]["value"] == "both") == in_force
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_the_key_that_a_session_used_is_shown_while_its_provider_has_it(
+    cli: Cli, furnished: Path, edited: bool
+) -> None:
+    cli("session", "pin", "s", "mimo/mimo-pro")
+    learn(furnished, KeyKept("s", "team"))
+    if edited:
+        path = furnished / "holdfast.toml"
+        path.write_text(
+            path.read_text().replace(', { from = "store:team", label = "team", account = "team" }', "")
+        )
+    assert ("team, used as long as it works" in views(cli)[0]) != edited
+    assert json.loads(views(cli)[3])["kept_key"] == (None if edited else "team")
 
 
 def test_a_verdict_from_before_the_clock_was_set_back_is_not_shown(cli: Cli, furnished: Path) -> None:

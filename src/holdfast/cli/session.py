@@ -70,7 +70,7 @@ def view(config: Config, session: Session | BrokenSession, store: Store) -> dict
     `why_not` is empty when it would resume; `broken` is true when its row cannot be read.
     """
     from ..core.session import Session
-    from ..engine.sessions import obstacle
+    from ..engine.sessions import kept_key, obstacle
 
     if not isinstance(session, Session):
         return _broken_view(session)
@@ -80,7 +80,7 @@ def view(config: Config, session: Session | BrokenSession, store: Store) -> dict
         "id": session.id,
         "pin": str(session.pin),
         "key": session.key,
-        "kept_key": session.kept_key,
+        "kept_key": kept_key(config, session),
         "fallback": active and active.values(),
         "created_at": session.created_at,
         "changed_at": session.changed_at,

@@ -117,6 +117,14 @@ def obstacle(config: Config, session: Session, store: Store | None = None) -> Ho
     return first
 
 
+def kept_key(config: Config, session: Session) -> str | None:
+    """Return the key that the session goes on using; None where its provider no longer has that key."""
+    provider = config.providers.get(session.pin.provider)
+    if provider is None or session.kept_key not in {key.label for key in provider.keys}:
+        return None
+    return session.kept_key
+
+
 def serves(config: Config, session: Session, pin: Pin) -> bool:
     """Return whether a session's request that asks for `pin` is served there. A former choice is not: its
     name means the session."""

@@ -14,7 +14,7 @@ from ...core.changes import NO_KEY, Cooldown, Evidence, subject_prefixes
 from ...core.identity import Endpoint, Key, Provider
 from ...core.session import Session
 from ...engine.journal import why
-from ...engine.sessions import obstacle
+from ...engine.sessions import kept_key, obstacle
 from ...engine.state import Engine
 from ...store.journal_events import Detail, Event
 from ...store.stored_events import event_values
@@ -179,7 +179,7 @@ def _session(engine: Engine, stored: Session) -> dict[str, Any]:
         "id": stored.id,
         "pin": str(stored.pin),
         "key": stored.key,
-        "kept_key": stored.kept_key,
+        "kept_key": kept_key(engine.config(), stored),
         "fallback": None,
         "created_at": stored.created_at,
         "changed_at": stored.changed_at,
