@@ -78,6 +78,8 @@ CUT: dict[str, tuple[bool, list[bytes], After]] = {
     ),
     "1.5 MB of JSON until the end": (False, [CLOSING, LONG[:-20]], After.CLOSE),
     "1.5 MB of gzip": (False, [sized(gzip.compress(LONG[:-20], 0), coding="gzip")], After.KEEP),
+    "1.5 MB in a few KB of gzip": (False, [sized(gzip.compress(LONG[:-20]), coding="gzip")], After.KEEP),
+    "1.5 MB in half a gzip": (False, [sized(gzip.compress(LONG)[:-200], coding="gzip")], After.KEEP),
 }
 SHORT = completion("hello")
 CUT |= {
@@ -131,6 +133,7 @@ WHOLE_ANSWERS: dict[str, tuple[bool, list[bytes], After]] = {
     "1.5 MB of JSON": (False, [sized(LONG)], After.KEEP),
     "1.5 MB of JSON until the end": (False, [CLOSING, LONG], After.CLOSE),
     "1.5 MB of gzip": (False, [sized(gzip.compress(LONG, 0), coding="gzip")], After.KEEP),
+    "1.5 MB in a few KB of gzip": (False, [sized(gzip.compress(LONG), coding="gzip")], After.KEEP),
 }
 
 

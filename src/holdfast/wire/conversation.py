@@ -204,17 +204,16 @@ class _ConversationState:
         return self.request.info.streams
 
     def _judge(self, connection: Connection, head: Head, chunks: list[bytes]) -> Reply | None:
-        """Judge a body; one that is too large passes. Return None when it is good."""
+        """Judge a body; one that is too large once it is decoded passes. Return None when it is good."""
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        if len(body) > self.bounds.whole:
+        text, most = body, self.bounds.whole
+        if head.coding and len(body) <= most:
+            text = decoded(body, head.coding, most + 1)
+        if max(len(body), len(text)) > most:
             self._commit_long(connection, head, body)
             return None
-        text = body
-        if head.coding:
-            text = decoded(body, head.coding, self.bounds.whole)
-        whole = not head.coding or (head.coding in DECODABLE and len(text) < self.bounds.whole)
         flaw, document = Judgement(None)
-        if whole:
+        if not head.coding or head.coding in DECODABLE:
             flaw, document = judge(answer_of(self.request.path), text)
         if flaw is not None:
             phase = Phase.PRE_OUTPUT if flaw is Flaw.UNASKED else Phase.BODY
