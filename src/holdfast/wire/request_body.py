@@ -19,7 +19,8 @@ from typing import NamedTuple
 _KEY = b'"model"'
 _STREAM_KEY = b'"stream"'
 _VALUE = re.compile(rb'"model"\s*+:\s*+("[^"\\]*+(?:\\.[^"\\]*+)*+")', re.DOTALL)
-_STREAM = re.compile(rb'(?<!\\)"stream"\s*:\s*true')
+# Servers that read JSON leniently (vLLM and others with pydantic) take 1 and "true" for true.
+_STREAM = re.compile(rb'(?<!\\)"stream"\s*:\s*(?:true|1(?![\w.])|"[Tt]rue")')
 # A string without an end is one token up to the end of the body, so no byte is read twice.
 _TOKEN = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z))|[{}\[\]]', re.DOTALL)
 _STEP = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
