@@ -44,6 +44,19 @@ def test_a_pin_that_works_is_shown_step_by_step(cli: Cli, provider: ScriptedProv
     assert "worked at 127.0.0.1" in cli("key", "list", "good").stdout
 
 
+def test_a_diagnosis_says_whose_environment_holds_the_key_that_it_read(
+    cli: Cli, provider: ScriptedProvider, furnished: Path
+) -> None:
+    assert "from env: in this shell" in cli("check", "good/small").stdout
+    said = (
+        "'MIMO_KEY' of provider 'good' can be read in this shell (a running gateway has its own environment)"
+    )
+    assert said in cli("doctor").stdout
+    text = (furnished / "holdfast.toml").read_text("utf-8")
+    write(furnished / "holdfast.toml", text.replace("env:MIMO_KEY", f"cmd:echo {CANARY}"))
+    assert "in this shell" not in cli("check", "good/small").stdout
+
+
 def test_a_check_leaves_no_session_behind_but_a_request_that_why_explains(
     cli: Cli, provider: ScriptedProvider
 ) -> None:

@@ -12,6 +12,7 @@ from . import complete
 from .context import CliContext
 from .endpoints import misplaced
 from .output import if_any, json_option, say, show_json
+from .references import in_this_shell
 
 if TYPE_CHECKING:
     from ..core.explain import Explanation
@@ -144,7 +145,8 @@ def _read_keys(context: CliContext, provider: Provider) -> tuple[list[Key], list
             steps.append(_key_step(key, f"cannot be read: {'; '.join(error.tried)}", ok=False))
             continue
         readable.append(key)
-        steps.append(_key_step(key, f"{secret} from {key.ref.partition(':')[0]}:"))
+        origin = key.ref.partition(":")[0]
+        steps.append(_key_step(key, f"{secret} from {origin}:{in_this_shell(key.ref)}"))
         wrong = misplaced(context, provider, key)
         if wrong is not None:
             step = ""

@@ -24,6 +24,7 @@ from .context import CliContext
 from .doctor_files import Finding, check_files, check_store, check_trust, move_damaged_store
 from .endpoints import dialects_without_key, endpoints_of, is_public, misplaced, step_for
 from .output import clock, count, if_any, json_option, say, show_json
+from .references import in_this_shell
 
 _MOST_SKEW = 60.0
 """Seconds by which the journal may end in the future."""
@@ -189,7 +190,8 @@ class _Examination:
             what, _, step = note.partition(": ")
             yield Finding("key", "wrong", what, step)
         else:
-            yield Finding("key", "ok", f"'{key.label}' of provider '{provider.name}' can be read")
+            whose = if_any("{} (a running gateway has its own environment)", in_this_shell(key.ref))
+            yield Finding("key", "ok", f"'{key.label}' of provider '{provider.name}' can be read{whose}")
 
     def edit(self, hint: str) -> str:
         """Return the command that edits the configuration, with what to do there."""

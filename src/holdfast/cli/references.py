@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 _FREE_TO_READ = ("env", "file", "store")
 
 
+def in_this_shell(ref: str) -> str:
+    """Return whose value of a reference we read, where a running gateway may read another; "" elsewhere."""
+    return " in this shell" if ref.startswith("env:") else ""
+
+
 def is_free_to_read(key: Key) -> bool:
     """Tell whether reading a key runs no program, asks no keyring and needs no sign-in."""
     return key.ref.partition(":")[0] in _FREE_TO_READ
