@@ -48,12 +48,12 @@ def test_a_diagnosis_says_whose_environment_holds_the_key_that_it_read(
     cli: Cli, provider: ScriptedProvider, furnished: Path
 ) -> None:
     assert "from env: in this shell" in cli("check", "good/small").stdout
-    said = (
+    text = (
         "'MIMO_KEY' of provider 'good' can be read in this shell (a running gateway has its own environment)"
     )
-    assert said in cli("doctor").stdout
-    text = (furnished / "holdfast.toml").read_text("utf-8")
-    write(furnished / "holdfast.toml", text.replace("env:MIMO_KEY", f"cmd:echo {CANARY}"))
+    assert text in cli("doctor").stdout
+    written = (furnished / "holdfast.toml").read_text("utf-8")
+    write(furnished / "holdfast.toml", written.replace("env:MIMO_KEY", f"cmd:echo {CANARY}"))
     assert "in this shell" not in cli("check", "good/small").stdout
 
 
