@@ -19,8 +19,8 @@ LEGACY := .venv-legacy/bin
 export UV_SYSTEM_CERTS ?= 1
 export UV_NO_PROGRESS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# One worker more than processors, since many tests wait: for processes, leases and ends of cooldowns.
-export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
+# Two workers more than processors, since many tests wait: for processes, leases and ends of cooldowns.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 2 )))
 # An active environment of the caller's must not receive our packages.
 # Nor may its wish to write no bytecode reach the tests: a thousand children would each compile the product.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE

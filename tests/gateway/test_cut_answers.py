@@ -15,6 +15,7 @@ import httpx2
 import openai
 import pytest
 
+from holdfast.gateway.http1.server_connection import ServerConnection
 from holdfast.gateway.limits import Bounds
 
 from .conftest import StartGateway, request, unchunked  # type: ignore[import-not-found]
@@ -351,3 +352,22 @@ def test_a_head_that_ends_in_two_ways_is_refused_at_once(
     provider_of_bytes.says(answer, after=After.HANG)
     code, headers, _ = gateway(config=config(provider_of_bytes)).post("chat/completions", {"model": "mine/m"})
     assert (code, headers["holdfast-fault"]) == (400, "endpoint_mismatch")
+
+
+def test_a_client_that_reads_the_end_slowly_stops_no_later_request(
+    gateway: StartGateway, provider_of_bytes: RawProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection to the provider serves others from the moment at which its answer is complete."""
+    send = ServerConnection.send
+
+    def send_to_a_slow_reader(connection: ServerConnection, data: bytes) -> None:
+        send(connection, data)
+        connection.pause_writing()
+        asyncio.get_running_loop().call_later(0.01, connection.resume_writing)
+
+    monkeypatch.setattr(ServerConnection, "send", send_to_a_slow_reader)
+    running = gateway(config=config(provider_of_bytes))
+    provider_of_bytes.says(head(f"content-length: {len(WHOLE)}") + WHOLE[:300], WHOLE[300:])
+    for number in range(1, 4):
+        code, _, body = running.post("chat/completions", {"model": "mine/m", "stream": True})
+        assert (code, body) == (200, WHOLE), f"request {number}"

@@ -106,8 +106,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.abort()
 
     def pause(self) -> None:
-        """Stop reading, so that the provider waits for a slow reader."""
-        if self._transport is not None and not self._transport.is_closing():
+        """Stop reading, so that the provider waits for a slow reader. Once its answer is complete, the
+        connection serves others and is not stopped."""
+        if self._sink is not None and self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume(self) -> None:
