@@ -83,11 +83,10 @@ def explain(  # noqa: PLR0913
 ) -> Explanation:
     """Return the four lines about `fault` on `connection`. `now` is in epoch seconds.
 
-    `evidence` is None when the key could not be read. `key_shown` begins with the key's mask (`str(secret)`),
-    of which only a `…tail` is shown; `source` says where the URL was set (`path, file:line`). `chosen` is the
-    session's pin, for which the connection may be a fallback. A fault from memory is forgotten at
-    `memory_ends`. `reader` is the program whose environment the key was read from, if it is not the
-    reader's own."""
+    `evidence` is None when the key could not be read. `key_shown` begins with the key's mask, of which only a
+    tail is shown; `source` says where the URL was set (`path, file:line`). `chosen` is the session's pin, for
+    which the connection may be a fallback. A fault from memory is forgotten at `memory_ends`. `reader` is the
+    program whose environment the key was read from, if it is not the reader's own."""
     key, manner = connection.key, _manner(fault, connection, reader)
     ref = "the configuration" if key is None else redact(key.ref, limit=80)
     words = _words(fault, connection, ref, source=source, session=session) | {"reader": reader}
