@@ -57,9 +57,11 @@ class AccountObjects:
         names.reverse()
         owners = (self._owners.get(name) for name in names)
         known = next(filter(None, owners), None)
-        if known is None:
-            stored = (self._stored(self._store.account_object, name) for name in names[:_ASKED])
-            known = next(filter(None, stored), None)
+        for name in names[:_ASKED]:
+            if known is None:
+                known = self._stored(self._store.account_object, name)
+                if known is not None:
+                    self._owners = _with(self._owners, name, known)
         return True, known
 
     def first_owner(self, session: str) -> Owner | None:

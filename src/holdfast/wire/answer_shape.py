@@ -12,6 +12,7 @@ from enum import Enum, StrEnum, auto
 from typing import Any, NamedTuple
 
 from ..core.faults import Flaw
+from .json_end import BLANK
 
 Document = Mapping[str, Any]
 
@@ -43,7 +44,6 @@ class Judgement(NamedTuple):
     document: Document | None = None
 
 
-_BLANK = b"\xef\xbb\xbf \t\r\n"
 _FIELDS = (b"data", b"event", b"id", b"retry")
 _OWN_ERROR = b"error"
 """A field of llama.cpp, for what it reports in a stream: a JSON object."""
@@ -56,7 +56,7 @@ _VECTORS = re.compile(rb'"data"\s*+:\s*+\[\s*+\{.*?"embedding"\s*+:\s*+(?:\[\s*+
 
 def form_of(start: bytes) -> Form:
     """Return the form of a body that begins with `start`, whatever its content type says."""
-    text = start.lstrip(_BLANK)[:8]
+    text = start.lstrip(BLANK)[:8]
     name, colon, value = text.partition(b":")
     if colon and (not name or name in _FIELDS or (name == _OWN_ERROR and value.lstrip()[:1] == b"{")):
         return Form.EVENTS
@@ -113,7 +113,7 @@ def _flaw_of_text(kind: AnswerKind, body: bytes) -> Flaw:
     """Return the flaw of a body that is no JSON: it was cut where it had begun as an answer."""
     if form_of(body) is Form.EVENTS:
         return Flaw.UNASKED
-    if kind in _SHAPES and body.lstrip(_BLANK)[:1] == b"{" and _SHAPES[kind][0] in body:
+    if kind in _SHAPES and body.lstrip(BLANK)[:1] == b"{" and _SHAPES[kind][0] in body:
         return Flaw.CUT
     return Flaw.OTHER
 

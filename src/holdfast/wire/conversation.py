@@ -218,15 +218,15 @@ class _ConversationState:
         if flaw is not None:
             phase = Phase.PRE_OUTPUT if flaw is Flaw.UNASKED else Phase.BODY
             return self._refused(connection, head, text, phase=phase, flaw=flaw)
-        self.good = GoodAnswer(
-            head,
-            [body],
-            stream=None,
-            usage=usage_of(text) if document is None else usage_in(document),
-            secret=self.secret,
-            model=requested_model(text) or "" if document is None else str(document.get("model") or ""),
-            label=label_of(head, b"application/json") if document is not None else b"",
-            objects=() if document is None else objects_made(document),
+        good = GoodAnswer(head, [body], stream=None, secret=self.secret)
+        if document is None:
+            self.good = good._replace(usage=usage_of(text), model=requested_model(text) or "")
+            return None
+        self.good = good._replace(
+            usage=usage_in(document),
+            model=str(document.get("model") or ""),
+            label=label_of(head, b"application/json"),
+            objects=objects_made(document),
         )
         return None
 

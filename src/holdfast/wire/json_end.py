@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from .usage import NO_USAGE
 
 _OPENING = (b"{", b"[")
-_BLANK = b"\xef\xbb\xbf \t\r\n"
+BOM = b"\xef\xbb\xbf"
+BLANK = BOM + b" \t\r\n"
+"""The bytes that may stand before a JSON text."""
 
 
 class JsonEnd:
@@ -64,7 +66,7 @@ class JsonWatch:
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
         if not self._begun:
-            data = data.lstrip(_BLANK)
+            data = data.lstrip(BLANK)
             self._begun, self._json = bool(data), data.startswith(_OPENING)
         if self._json:
             self._end.feed(data)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..distribution import install_command
 from .error_bodies import ClientError, refusal, unreadable
+from .json_end import BOM
 from .request_body import is_plain
 
 MOST_DECODED = 64 * 1024**2
@@ -22,7 +23,6 @@ _MOST_CODINGS, _MOST_PARTS = 2, 16
 """Codings one over the other, and parts of one (members of gzip, frames of zstd): each part is copied."""
 _LARGEST_WINDOW = 26
 """The logarithm of the largest window of zstd: what a decoder may need beside its output is bounded too."""
-_MARK = b"\xef\xbb\xbf"
 _GZIP, _ZLIB, _RAW = 31, 15, -15
 """The formats of zlib, as its window bits."""
 _MODULES: Mapping[str, tuple[str, ...]] = {
@@ -67,7 +67,7 @@ def readable_body(body: bytes, coding: bytes, most: int = MOST_DECODED) -> bytes
             return refusal("unreadable_body", why=f"it cannot be decoded as {name}")
         if len(body) > most:
             return unreadable(413, f"its body is larger than {most} bytes once it is decoded")
-    body = body.removeprefix(_MARK)
+    body = body.removeprefix(BOM)
     if is_plain(body):
         return body
     return refusal("unreadable_body", why=_reason(body))
@@ -101,7 +101,7 @@ def _unsupported(codings: list[str]) -> ClientError:
 def _decoder(name: str) -> Callable[[bytes, int], bytes] | None:
     """Return the function that decodes a coding up to a number of bytes; None where there is none."""
     if name in ("gzip", "x-gzip"):
-        return partial(_inflate, _GZIP)
+        return _gzip
     if name == "deflate":
         return _deflated
     module = _module(name)
@@ -123,46 +123,43 @@ def _module(name: str) -> Any:
     return None
 
 
-def _inflate(form: int, data: bytes, most: int) -> bytes:
-    """Decode gzip, of a few members, or one of zlib's other formats."""
+def _in_parts(
+    start: Callable[[], Any], error: type[Exception], data: bytes, most: int, *, parts: int = _MOST_PARTS
+) -> bytes:
+    """Decode a body of a few parts, each with a decoder of its own that `start` makes. Raises _Undecodable
+    where it raises `error`, where the body ends too early, and where it has more parts."""
     out: bytes = b""
-    for _ in range(_MOST_PARTS):
-        inflate = zlib.decompressobj(form)
+    for _ in range(parts):
+        part = start()
         try:
-            out += inflate.decompress(data, most - len(out))
-        except zlib.error as error:
-            raise _Undecodable from error
-        data = inflate.unused_data
-        if len(out) >= most or (inflate.eof and not data):
+            out += part.decompress(data, most - len(out))
+        except error as wrong:
+            raise _Undecodable from wrong
+        data = part.unused_data
+        if len(out) >= most or (part.eof and not data):
             return out
-        if not inflate.eof or form != _GZIP:
+        if not part.eof:
             break
     raise _Undecodable
+
+
+def _gzip(data: bytes, most: int) -> bytes:
+    """Decode gzip, of a few members."""
+    return _in_parts(partial(zlib.decompressobj, _GZIP), zlib.error, data, most)
 
 
 def _deflated(data: bytes, most: int) -> bytes:
     """Decode deflate: zlib's format as the standard says, or without its frame as some clients write it."""
     try:
-        return _inflate(_ZLIB, data, most)
+        return _in_parts(partial(zlib.decompressobj, _ZLIB), zlib.error, data, most, parts=1)
     except _Undecodable:
-        return _inflate(_RAW, data, most)
+        return _in_parts(partial(zlib.decompressobj, _RAW), zlib.error, data, most, parts=1)
 
 
 def _zstd(zstd: Any, data: bytes, most: int) -> bytes:
     """Decode zstd, of a few frames."""
-    out: bytes = b""
-    for _ in range(_MOST_PARTS):
-        frame = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _LARGEST_WINDOW})
-        try:
-            out += frame.decompress(data, most - len(out))
-        except zstd.ZstdError as error:
-            raise _Undecodable from error
-        data = frame.unused_data
-        if len(out) >= most or (frame.eof and not data):
-            return out
-        if not frame.eof:
-            break
-    raise _Undecodable
+    options = {zstd.DecompressionParameter.window_log_max: _LARGEST_WINDOW}
+    return _in_parts(partial(zstd.ZstdDecompressor, options=options), zstd.ZstdError, data, most)
 
 
 def _brotli(brotli: Any, data: bytes, most: int) -> bytes:

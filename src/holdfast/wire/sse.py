@@ -13,7 +13,7 @@ from ..core.faults import Flaw
 from ..core.identity import Dialect
 from .account_objects import objects_made
 from .answer_shape import Form, dicts, form_of, says_something
-from .json_end import JsonEnd
+from .json_end import BOM, JsonEnd
 from .stream_events import FAILED, EventSign, judge_event, type_of
 
 EVENT_LIMIT = 8 * 1024 * 1024
@@ -22,7 +22,6 @@ EVENT_LIMIT = 8 * 1024 * 1024
 _LONGEST_SIGN = 64
 _GOES_ON = (None, "", "null")
 """Reasons for its end that a choice gives while it goes on."""
-_BOM = b"\xef\xbb\xbf"
 
 
 class Signs(NamedTuple):
@@ -229,8 +228,8 @@ class StreamWatch:
         elif line.startswith(b"error:"):
             self._name, self.unread = b"error", True
             self._data.append(line[6:])
-        elif line.startswith(_BOM) and not self.started:
-            self._line(line.removeprefix(_BOM))
+        elif line.startswith(BOM) and not self.started:
+            self._line(line.removeprefix(BOM))
 
     def _event(self, data: bytes) -> None:
         if self.started and not self.ended and self._name not in _NAMES and not self._has_sign(data):
