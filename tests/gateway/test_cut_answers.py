@@ -70,6 +70,16 @@ CUT: dict[str, tuple[bool, list[bytes], After]] = {
         After.KEEP,
     ),
     "one choice of two": (True, [chunked(delta("a", "stop") + delta("b", index=1))], After.KEEP),
+    "one choice of two, which both had begun": (
+        True,
+        [chunked(delta("a"), delta("b", index=1), delta(None, "stop"), delta("b", index=1))],
+        After.KEEP,
+    ),
+    "one choice of two, and a reset": (
+        True,
+        [chunked(delta("a"), delta("b", index=1), delta(None, "stop"), last=b"")],
+        After.RESET,
+    ),
     "a stream nobody asked for": (False, [sized(WORDS, kind=EVENTS)], After.KEEP),
     "1.5 MB of JSON and a length": (False, [sized(LONG[:-20])], After.KEEP),
     "1.5 MB of JSON in chunks": (

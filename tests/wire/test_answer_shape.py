@@ -51,6 +51,8 @@ GEMINI = {"candidates": [{"content": {"parts": [{"text": "hi"}]}, "finishReason"
 ZERO = {"prompt_tokens": 3, "completion_tokens": 0}
 SOME = {"prompt_tokens": 3, "completion_tokens": 2}
 
+STOPPED: list[dict[str, Any]] = [{"stop_reason": "###"}, {"stop_reason": 128009}, {"matched_stop": 151645}]
+
 GOOD: list[tuple[AnswerKind, Any]] = [
     (CHAT, chat(HI)),
     (CHAT, chat(HI, None)),
@@ -83,6 +85,8 @@ GOOD: list[tuple[AnswerKind, Any]] = [
     (COMPLETION, {"choices": [{"text": "", "finish_reason": "stop"}]}),
     (CHAT, {"choices": [{"message": HI, "text": "hi"}]}),
     (CHAT, {"choices": [*chat(NOTHING)["choices"], *chat(HI)["choices"]]}),
+    # vLLM and SGLang name what ended a choice, also where that was the first token.
+    *((CHAT, {"choices": [chat(NOTHING)["choices"][0] | more]}) for more in STOPPED),
     (MESSAGE, message(TEXT)),
     (MESSAGE, message(TEXT, stop=None)),
     (MESSAGE, {"role": "assistant", "content": [TEXT]}),
@@ -177,6 +181,9 @@ BAD: list[tuple[AnswerKind, Any, Flaw]] = [
     (COMPLETION, {"choices": [{"text": None, "finish_reason": "error"}]}, Flaw.OTHER),
     (COMPLETION, {"choices": [{"text": "", "finish_reason": None}]}, Flaw.EMPTY),
     (CHAT, {"promptFeedback": {"blockReason": "SAFETY"}}, Flaw.OTHER),
+    (CHAT, {"choices": [chat(NOTHING)["choices"][0] | {"stop_reason": None}]}, Flaw.EMPTY),
+    (CHAT, {"choices": [chat(NOTHING)["choices"][0] | {"matched_stop": ""}]}, Flaw.EMPTY),
+    (CHAT, {"choices": [chat(NOTHING, None)["choices"][0] | {"matched_stop": 1}]}, Flaw.EMPTY),
     (CHAT, VECTORS, Flaw.FOREIGN),
     (CHAT, MODELS, Flaw.FOREIGN),
     (CHAT, {"input_tokens": 3}, Flaw.FOREIGN),

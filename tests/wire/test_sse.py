@@ -219,6 +219,83 @@ def test_an_answer_ends_with_the_last_of_its_choices(streams: list[bytes], ended
     assert watched(CHAT, WORD, *streams).ended is ended
 
 
+def one_choice(index: int, delta: Any, finish: str | None = None) -> bytes:
+    choice = {"index": index, "delta": delta, "finish_reason": finish}
+    return f"data: {json.dumps({'choices': [choice]}, separators=(',', ':'))}\n\n".encode()
+
+
+def call(index: int, tool: int) -> bytes:
+    return one_choice(index, {"tool_calls": [{"index": tool, "function": {"arguments": "{"}}]})
+
+
+STEPS = {
+    "role": lambda index: one_choice(index, {"role": "assistant", "content": ""}),
+    "word": lambda index: one_choice(index, {"content": "hi"}),
+    "call": lambda index: call(index, 0),
+    "second call": lambda index: call(index, 1),
+    "end": lambda index: one_choice(index, {}, "stop"),
+}
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from(sorted(STEPS))), max_size=14),
+    st.integers(1, 400),
+)
+def test_no_answer_is_whole_while_a_choice_that_has_begun_has_no_end(
+    script: list[tuple[int, str]], step: int
+) -> None:
+    watch, began, open_choices = watched(CHAT, WORD), True, {0}
+    for index, kind in script:
+        event = STEPS[kind](index)
+        for at in range(0, len(event), step):
+            watch.feed(event[at : at + step])
+        if kind == "end":
+            open_choices.discard(index)
+            began = bool(open_choices)
+        elif kind != "role":
+            open_choices.add(index)
+            began = True
+        assert watch.ended is not began, (index, kind)
+    assert watched(CHAT, WORD, *(STEPS[kind](index) for index, kind in script), DONE).ended
+
+
+BLOCKS = {
+    MESSAGES: [
+        START,
+        *(
+            named(f"content_block_{kind}", index=index)
+            for index, kind in [
+                (0, "start"),
+                (1, "start"),
+                (0, "delta"),
+                (0, "stop"),
+                (1, "delta"),
+                (1, "stop"),
+            ]
+        ),
+        named("message_delta", delta={"stop_reason": "tool_use"}),
+        named("message_stop"),
+    ],
+    RESPONSES: [
+        CREATED,
+        *(
+            named(f"response.output_item.{kind}", output_index=index, item={"type": "function_call"})
+            for index, kind in [(0, "added"), (1, "added"), (0, "done"), (1, "done")]
+        ),
+        named("response.completed", response={"output": [{}]}),
+    ],
+    CHAT: [ROLE, call(0, 0), call(0, 1), call(0, 0), call(0, 1), chunk({}, "tool_calls")],
+}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "cut"), [(dialect, cut) for dialect, events in BLOCKS.items() for cut in range(len(events))]
+)
+def test_a_cut_between_parallel_parts_of_an_answer_is_noticed(dialect: Dialect, cut: int) -> None:
+    assert not watched(dialect, *BLOCKS[dialect][:cut], close=True).ended
+    assert watched(dialect, *BLOCKS[dialect], close=True).ended
+
+
 def test_an_event_of_which_only_the_name_says_the_end_is_the_end() -> None:
     assert watched(MESSAGES, DELTA, b"event: message_stop\ndata: {}\n\n").ended
 

@@ -8,11 +8,11 @@ import pytest
 
 from holdfast.core.identity import Dialect
 from holdfast.wire.stream_events import EventSign, judge_event
-from wire.test_answer_shape import CALL, HI, ITEM, NOTHING, SOME, TEXT, ZERO, message, response
+from wire.test_answer_shape import CALL, HI, ITEM, NOTHING, SOME, STOPPED, TEXT, ZERO, message, response
 
 
-def chunk(delta: Any = None, finish: str | None = None, **more: Any) -> dict[str, Any]:
-    return {"choices": [{"index": 0, "delta": delta or {}, "finish_reason": finish}], **more}
+def chunk(delta: Any = None, finish: str | None = None, *, choice: Any = None, **more: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta or {}, "finish_reason": finish} | (choice or {})], **more}
 
 
 C, M, R = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPONSES
@@ -36,6 +36,7 @@ C, M, R = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPON
         (C, "", {"choices": [{"text": "", "finish_reason": "stop"}]}, EventSign.OUTPUT),
         (C, "", chunk(NOTHING, "stop"), EventSign.NOTHING),
         (C, "", chunk(NOTHING, ""), EventSign.NOTHING),
+        *((C, "", chunk(NOTHING, "stop", choice=more), EventSign.OUTPUT) for more in STOPPED),
         (C, "", chunk(NOTHING, "stop", usage=SOME), EventSign.OUTPUT),
         (C, "", chunk(NOTHING, "length"), EventSign.OUTPUT),
         (C, "", chunk(NOTHING, "content_filter"), EventSign.OUTPUT),

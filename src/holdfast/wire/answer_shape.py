@@ -48,8 +48,14 @@ _FIELDS = (b"data", b"event", b"id", b"retry")
 _OWN_ERROR = b"error"
 """A field of llama.cpp, for what it reports in a stream: a JSON object."""
 _UNFINISHED = frozenset({"queued", "in_progress", "incomplete", "cancelled"})
+# A model may have nothing to say, but then its provider counts the token that ended it: Anthropic 2 or 3 (its
+# documentation of `end_turn`; rezaho/MARSYS#48 shows the events), Gemini and the servers of open models too.
+# A role, a `stop` and no count is what agents see when a provider lost the answer: anomalyco/opencode#37735,
+# earendil-works/pi#8462, openclaw/openclaw#91403, cline/cline#13302. Asking again usually helps: no answer.
 UNEXPLAINED = (None, "", "stop", "STOP", "end_turn", "eos")
 """Reasons for an end that explain no empty answer."""
+_MATCHED = ("stop_reason", "matched_stop")
+"""Members in which vLLM and SGLang say what ended a choice: a stop sequence of the caller's, or a token."""
 _DECODE = json.JSONDecoder().raw_decode
 _VECTORS = re.compile(rb'"data"\s*+:\s*+\[\s*+\{.*?"embedding"\s*+:\s*+(?:\[\s*+[^\s\]]|"[^"])', re.DOTALL)
 
@@ -230,11 +236,16 @@ def says_something(choices: list[Document]) -> bool:
         if (
             text
             or reason not in UNEXPLAINED
+            or (reason and _names_its_stop(choice))
             or (text is not None and reason)
             or _has_output(_content(choice))
         ):
             return True
     return False
+
+
+def _names_its_stop(choice: Document) -> bool:
+    return any(choice.get(name) not in UNEXPLAINED for name in _MATCHED)
 
 
 def _has_output(content: Any) -> bool:

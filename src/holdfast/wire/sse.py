@@ -12,16 +12,14 @@ from typing import Any, NamedTuple
 from ..core.faults import Flaw
 from ..core.identity import Dialect
 from .account_objects import objects_made
-from .answer_shape import Form, dicts, form_of, says_something
+from .answer_shape import Form, dicts, form_of
 from .json_end import BOM, JsonEnd
-from .stream_events import FAILED, EventSign, judge_event, type_of
+from .stream_events import FAILED, ChoiceEnds, EventSign, judge_event, type_of
 
 EVENT_LIMIT = 8 * 1024 * 1024
 """Bytes: of a longer event only its end and its terminal sign are read."""
 
 _LONGEST_SIGN = 64
-_GOES_ON = (None, "", "null")
-"""Reasons for its end that a choice gives while it goes on."""
 
 
 class Signs(NamedTuple):
@@ -48,7 +46,7 @@ def _valued(name: bytes) -> Callable[[bytes], object]:
 _SIGNS: dict[Dialect, Signs] = {
     Dialect.OPENAI_CHAT: Signs(
         marks=(b"[DONE]", b'"error"', b"event:", b"error: {"),
-        searches=(_valued(b"finish_reason"), _valued(b"usage")),
+        searches=(_valued(b"finish_reason"), _valued(b"usage"), re.compile(rb'"index"\s*:\s*[1-9]').search),
         terminal=re.compile(rb'"finish_reason"\s*:\s*"'),
     ),
     Dialect.OPENAI_RESPONSES: Signs(
@@ -85,6 +83,7 @@ class StreamWatch:
     __slots__ = (
         "_after_cr",
         "_chat",
+        "_choices",
         "_data",
         "_dialect",
         "_foreign",
@@ -117,6 +116,7 @@ class StreamWatch:
         self._dialect, self._foreign = dialect, False
         self._chat, self._signs = dialect is Dialect.OPENAI_CHAT, _SIGNS[dialect]
         self._marks, self._searches = self._signs.marks, self._signs.searches
+        self._choices = ChoiceEnds()
         self._parts: list[bytes] = []
         self._data: list[bytes] = []
         self._name, self._size = b"", 0
@@ -180,7 +180,7 @@ class StreamWatch:
             self._parts.clear()
         for line in lines:
             self._line(line)
-        self._skims = self.started and not self.ended
+        self._skims = self._may_skim
         if rest:
             self._hold(rest)
 
@@ -232,7 +232,7 @@ class StreamWatch:
             self._line(line.removeprefix(BOM))
 
     def _event(self, data: bytes) -> None:
-        if self.started and not self.ended and self._name not in _NAMES and not self._has_sign(data):
+        if self._may_skim and self._name not in _NAMES and not self._has_sign(data):
             return
         data = data.strip()
         if data == b"[DONE]":
@@ -255,21 +255,22 @@ class StreamWatch:
         self.started = self.started or sign is EventSign.OUTPUT
         self._note_end(kind, event)
 
+    @property
+    def _may_skim(self) -> bool:
+        """Return whether only events with a sign count now."""
+        return self.started and not (self.ended or self._choices.several)
+
     def _has_sign(self, data: bytes) -> bool:
         if any(map(data.__contains__, self._marks)):
             return True
         return any(search(data) for search in self._searches)
 
     def _note_end(self, kind: str, event: Mapping[str, Any]) -> None:
-        """Note the terminal event; a choice ends the answer too, unless another one goes on."""
+        """Note the terminal event. The end of a choice is one, unless another goes on."""
         if not self._chat:
             self.ended = self.ended or kind in _TERMINAL
             return
-        for choice in dicts(event.get("choices")):
-            if choice.get("finish_reason") not in _GOES_ON:
-                self.ended = True
-            elif self.ended and says_something([choice]):
-                self.ended = False
+        self.ended = self._choices.ended(dicts(event.get("choices")), self.ended)
 
     def _note(self, event: Mapping[str, Any]) -> None:
         """Keep model, usage and objects, which are in the event or in its message, delta or response."""

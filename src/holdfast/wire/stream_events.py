@@ -20,6 +20,8 @@ from .answer_shape import (
 
 _PREAMBLE = frozenset({"response.created", "response.in_progress", "response.queued"})
 _MESSAGE_EVENTS = frozenset({"message_start", "message_delta", "message_stop"})
+_GOES_ON = (None, "", "null")
+"""Reasons for its end that a choice gives while it goes on."""
 FAILED = frozenset({"error", "response.failed"})
 
 
@@ -30,6 +32,32 @@ class EventSign(Enum):
     OUTPUT = auto()
     FAILURE = auto()
     FOREIGN = auto()
+
+
+class ChoiceEnds:
+    """Knows which choices of a chat answer have begun and not ended. `several`: another than the first was
+    seen, so every event counts from then on."""
+
+    __slots__ = ("_open", "several")
+
+    def __init__(self) -> None:
+        self._open: set[int] = set()
+        self.several = False
+
+    def ended(self, choices: list[Document], before: bool) -> bool:
+        """Return whether the answer has ended, after an event with these choices; `before` it was so."""
+        for choice in choices:
+            index = choice.get("index")
+            if not isinstance(index, int):
+                index = 0
+            self.several = self.several or index > 0
+            if choice.get("finish_reason") not in _GOES_ON:
+                self._open.discard(index)
+                before = not self._open
+            elif says_something([choice]):
+                self._open.add(index)
+                before = False
+        return before
 
 
 def type_of(name: str, event: Document) -> str:
