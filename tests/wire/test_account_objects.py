@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast.core.identity import Dialect
+from holdfast.wire import account_objects
 from holdfast.wire.account_objects import objects_made, references
 from holdfast.wire.sse import StreamWatch
 
@@ -74,6 +75,11 @@ def test_a_request_names_what_it_refers_to_and_free_text_names_nothing(
     for separators in ((",", ":"), (", ", " : ")):
         body = json.dumps({"model": "m", **members}, separators=separators).encode()
         assert references(dialect, body) == names
+
+
+@pytest.mark.parametrize("name", sorted(account_objects._REFERENCES - {"audio", "batch_id"}))
+def test_every_member_that_refers_to_an_object_is_found_by_the_search_before_parsing(name: str) -> None:
+    assert references(R, json.dumps({"model": "m", name: "id_1"}, indent=1).encode()) == ["id_1"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ object is known by its id; encrypted reasoning, whose id need not be sent back, 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
@@ -14,22 +15,6 @@ from .request_body import is_plain
 _LONGEST_ID = 100
 _NEWEST = 8
 """Of what a request refers to, so much is looked up: what was made last tells whose it is."""
-# Every request that several accounts may answer is searched for the words of its API.
-_WORDS: Mapping[Dialect, tuple[bytes, ...]] = {
-    Dialect.OPENAI_CHAT: (b'file_id"', b'"audio_'),
-    Dialect.ANTHROPIC_MESSAGES: (b'file_id"', b'"container"'),
-    Dialect.OPENAI_RESPONSES: (
-        b'file_id"',
-        b'"previous_response_id"',
-        b'"encrypted_content"',
-        b'"item_reference"',
-        b'"conversation"',
-        b'"container',
-        b'_ids"',
-        b'"prompt"',
-    ),
-}
-_BATCH = (b'file_id"', b'batch_id"')
 _REFERENCES = frozenset(
     {
         "previous_response_id",
@@ -46,6 +31,18 @@ _REFERENCES = frozenset(
     }
 )
 """Members that hold an id, ids, or an object with an id."""
+# Every request that several accounts may answer is searched for the words of its API. An expression that
+# begins with a quote passes over all else, and is done with most words at their second letter. The first may
+# be that of another word: what is found is parsed.
+_SEARCH = {
+    Dialect.OPENAI_CHAT: re.compile(rb'"(?:file_id"|audio_)').search,
+    Dialect.ANTHROPIC_MESSAGES: re.compile(rb'"(?:file_id"|container")').search,
+    Dialect.OPENAI_RESPONSES: re.compile(
+        rb'"[cefipv](?:on(?:tainer|tainer_id|versation)|ncrypted_content|ile_ids?|nput_file_id|tem_reference'
+        rb'|revious_response_id|rompt|ector_store_ids)"'
+    ).search,
+}
+_SEARCH_BATCH = re.compile(rb'"(?:input_file_id|file_id|batch_id)"').search
 _FREE = frozenset({"metadata", "parameters", "input_schema", "schema", "arguments"})
 """Members in which callers and models write what they like."""
 
@@ -53,11 +50,10 @@ _FREE = frozenset({"metadata", "parameters", "input_schema", "schema", "argument
 def references(dialect: Dialect, body: bytes, *, to_model: bool = True) -> list[str]:
     """Return the names of the objects that a request refers to, the newest last; none for a body that is no
     JSON. A request that is not for a model may name a file or a batch."""
-    words = _WORDS[dialect] if to_model else _BATCH
-    for word in words:
-        if word in body:
-            break
-    else:
+    search = _SEARCH_BATCH
+    if to_model:
+        search = _SEARCH[dialect]
+    if search(body) is None:
         return []
     return _references(dialect, body)
 

@@ -231,17 +231,17 @@ def has_failed(choices: list[Document]) -> bool:
 def says_something(choices: list[Document]) -> bool:
     """Return whether the choices hold output, or a reason why there is none. A completion of a text (`text`)
     may be empty."""
-    for choice in choices:
-        reason, text = choice.get("finish_reason"), choice.get("text")
-        if (
-            text
-            or reason not in UNEXPLAINED
-            or (reason and _names_its_stop(choice))
-            or (text is not None and reason)
-            or _has_output(_content(choice))
-        ):
-            return True
-    return False
+    return any(
+        _has_output(_content(choice)) or choice.get("text") or _is_explained(choice) for choice in choices
+    )
+
+
+def _is_explained(choice: Document) -> bool:
+    """Return whether a choice gives a reason for its end that explains why it may be empty."""
+    reason = choice.get("finish_reason")
+    if not reason:
+        return False
+    return reason not in UNEXPLAINED or choice.get("text") is not None or _names_its_stop(choice)
 
 
 def _names_its_stop(choice: Document) -> bool:
