@@ -69,12 +69,8 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield engine
 
 
-def asked(
-    engine: Any, path: str, token: Token | None = ANYBODY, method: str = "GET", sent: bytes = b""
-) -> tuple[int, Any]:
-    answer = AdminRoutes(Metrics(), "1.2").answer(
-        FakePlane(engine), method, path, "", [(b"Authorization", b"Bearer " + sent)], token
-    )  # type: ignore[arg-type]
+def asked(engine: Any, path: str, token: Token | None = ANYBODY) -> tuple[int, Any]:
+    answer = AdminRoutes(Metrics(), "1.2").answer(FakePlane(engine), path, "", [], token)  # type: ignore[arg-type]
     if answer is None:
         return 0, None
     status, headers, body = answer  # type: ignore[misc]
@@ -83,7 +79,6 @@ def asked(
 
 def test_only_what_says_nothing_needs_no_token() -> None:
     assert {
-        "/",
         "/health/live",
         "/health/ready",
         "/health/liveliness",
@@ -91,22 +86,12 @@ def test_only_what_says_nothing_needs_no_token() -> None:
     } == AdminRoutes.OPEN
 
 
-@pytest.mark.parametrize("path", [*ADMIN, *sorted(AdminRoutes.OPEN), "/v1/models", "/v1/models/mimo/m"])
+@pytest.mark.parametrize("path", [*ADMIN, "/", *sorted(AdminRoutes.OPEN), "/v1/models", "/v1/models/mimo/m"])
 def test_no_page_holds_a_key_or_a_traceback(path: str, engine: Any) -> None:
     status, answer = asked(engine, path)
     assert status == 200
     assert CANARY[3:] not in json.dumps(answer)
     assert "Traceback" not in json.dumps(answer)
-
-
-@pytest.mark.parametrize("path", [*ADMIN, *sorted(AdminRoutes.OPEN), "/v1/models"])
-def test_nothing_can_be_changed_from_here(path: str, engine: Any) -> None:
-    assert [asked(engine, path, method=method)[0] for method in ("POST", "PUT", "PATCH", "DELETE")] == [
-        0,
-        0,
-        0,
-        0,
-    ]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +109,7 @@ def test_nothing_can_be_changed_from_here(path: str, engine: Any) -> None:
 )
 def test_a_path_that_is_none_is_left_to_others(path: str, engine: Any) -> None:
     assert asked(engine, path) == (0, None)
+    assert not AdminRoutes(Metrics(), "1.2").serves(path)
 
 
 def test_a_provider_is_shown_with_what_its_keys_did_and_what_rests(engine: Any) -> None:
@@ -182,13 +168,13 @@ def test_a_token_of_one_session_sees_nothing_else(engine: Any) -> None:
 def test_readiness_tells_the_reason_only_to_whoever_has_a_token(
     engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert asked(engine, "/health/ready", None, sent=b"hf-guess") == (200, {"ready": True})
-    assert asked(engine, "/health/ready", None, sent=b"hf-good") == (
+    assert asked(engine, "/health/ready", None) == (200, "")
+    assert asked(engine, "/health/ready") == (
         200,
         {"ready": True, "store": "ok", "config": "ok", "draining": False},
     )
     engine.config_watch.error = ConfigError("holdfast.toml is wrong", next_step="holdfast doctor")
-    status, health = asked(engine, "/health/ready", sent=b"hf-good")
+    status, health = asked(engine, "/health/ready")
     assert (status, health["ready"]) == (200, True)  # the last good one serves on
     assert "holdfast.toml is wrong" in health["config"]
 
@@ -196,12 +182,13 @@ def test_readiness_tells_the_reason_only_to_whoever_has_a_token(
         raise StoreError("the store is gone")
 
     monkeypatch.setattr(engine.store, "revision", failing)
-    assert asked(engine, "/health/ready", None) == (503, {"ready": False})
-    assert asked(engine, "/health/ready", sent=b"hf-good")[1]["store"] == "the store is gone"
-    assert asked(engine, "/health/live", None) == (200, {"live": True})
+    assert asked(engine, "/health/ready", None) == (503, "")
+    assert asked(engine, "/health/ready")[1]["store"] == "the store is gone"
+    assert asked(engine, "/health/live", None) == (200, "")
+    assert asked(engine, "/health/live") == (200, {"live": True})
 
 
 def test_the_first_page_says_what_this_is_and_where_everything_is(engine: Any) -> None:
-    _, page = asked(engine, "/", None)
+    _, page = asked(engine, "/")
     for word in ("Holdfast gateway 1.2", "/health/ready", "/metrics", "/v1/models", "holdfast token new"):
         assert word in page

@@ -72,7 +72,7 @@ def engine(tmp_path: Path) -> Iterator[Any]:
 
 def asked(engine: Any, path: str, headers: Any = (), strict: Pin | None = None) -> tuple[int, Any]:
     status, _, body = AdminRoutes(Metrics(), "1").answer(
-        FakePlane(engine, strict), "GET", path, "", list(headers), None
+        FakePlane(engine, strict), path, "", list(headers), None
     )  # type: ignore[misc, arg-type]
     return status, json.loads(body)
 

@@ -539,7 +539,8 @@ def test_no_error_of_ours_looks_like_a_bad_key(kind: ErrorKind) -> None:
 @pytest.mark.parametrize("name", REFUSALS)
 def test_every_refusal_says_what_to_do_next(name: str) -> None:
     words = dict.fromkeys(
-        "what session request path routes allow chosen requested connection why coding advice".split(), "W"
+        "what session request path routes allow chosen requested connection why coding advice method".split(),
+        "W",
     )
     error = refusal(name, **words)
     assert "{" not in error.message

@@ -3,7 +3,6 @@ session."""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection, Sequence
 
 from ..core.identity import Dialect, is_loopback
@@ -12,11 +11,13 @@ from ..store.base import Token
 from ..wire.error_bodies import ClientError, refusal
 from ..wire.response_head import header_lines
 from .header_rules import withhold_credentials
+from .http1.authority import host_of, host_of_origin, is_address
+from .http1.framing import MalformedMessage
 from .http1.header_actions import UPGRADE
 from .http1.ports import LocalAnswer
-from .http1.request_head import Head, host_of
+from .http1.request_head import Head
 from .ports import Tokens
-from .routing import HttpRoute, HttpRoutes, session_for
+from .routing import KNOWN_METHODS, HttpRoute, HttpRoutes, session_for, wrong_method
 
 _NO_WEBSOCKET = {"upgrade": "HTTP/1.1", "connection": "Upgrade"}
 _MOST_REMEMBERED = 1024
@@ -26,6 +27,7 @@ _LONGEST_REMEMBERED = 300
 class Admission:
     """The decision about one head: its route, token and session, or the error that its client gets.
 
+    `session` is "" unless the request goes to a provider. `token` is None on an open path without one.
     `repeatable`: the same head may be admitted again without being read (data routes only).
     """
 
@@ -56,10 +58,10 @@ class AdmissionControl:
         self._own_sessions: dict[str, str] = {}
 
     def admit(self, head: Head) -> Admission:
-        """Decide about a head. Raises MalformedMessage for a session id that is not allowed."""
+        """Decide about a head. Raises MalformedMessage for a session id or a Host that is not allowed."""
         admission = Admission(self.routes[head.path])
         admission.error = self._barred(head, admission)
-        if admission.error is None and admission.route.name:
+        if admission.error is None and admission.session:
             admission.repeatable, admission.credential = True, head.credential
         return admission
 
@@ -77,12 +79,14 @@ class AdmissionControl:
         """Return whether a Host header names this gateway.
 
         Any other name may belong to a page that uses DNS rebinding. A literal address, and no header at all,
-        never come from such a page.
+        never come from such a page. Raises MalformedMessage for what is no host (RFC 9112 3.2).
         """
         known = self._known_hosts.get(host)
         if known is None:
-            name = host_of(host)
-            known = not host or self._is_own_host(name) or _is_address(name)
+            name = host_of(host) if host else ""
+            if name is None:
+                raise MalformedMessage("the Host header holds no host")
+            known = not name or self._is_own_host(name) or is_address(name)
             _remember(self._known_hosts, host, known)
         return known
 
@@ -90,7 +94,8 @@ class AdmissionControl:
         """Return whether a page of this origin may use the gateway."""
         known = self._known_origins.get(origin)
         if known is None:
-            known = self._is_own_host(host_of(origin))
+            name = host_of_origin(origin)
+            known = name is not None and self._is_own_host(name)
             _remember(self._known_origins, origin, known)
         return known
 
@@ -101,18 +106,16 @@ class AdmissionControl:
             return refusal("foreign_host")
         if head.origin is not None and not self.allows_origin(head.origin):
             return refusal("foreign_origin")
-        token = None
-        if route.path not in self._open_paths:
-            token = admission.token = self._token_of(head)
-            if token is None and head.credentials:
-                return refusal("invalid_token")
-            if token is None:
-                return refusal("no_token")
-        if not route.name or token is None:
+        token = admission.token = self._token_of(head)
+        if token is None and route.path not in self._open_paths:
+            return refusal("invalid_token" if head.credentials else "no_token")
+        if head.method not in KNOWN_METHODS:
+            return refusal("method_unknown", method=head.method.decode("ascii")[:20])
+        if not route.name or token is None or head.method == b"OPTIONS":
             return None
         withhold_credentials(head)
         if head.method != b"POST":
-            return _wrong_method(head, route)
+            return _no_post(head, route)
         chosen = session_for(token, route, head.once, self.session_of(token))
         if isinstance(chosen, ClientError):
             return chosen
@@ -135,12 +138,12 @@ class AdmissionControl:
         return host in self._hosts or is_loopback(host)
 
 
-def _wrong_method(head: Head, route: HttpRoute) -> ClientError:
+def _no_post(head: Head, route: HttpRoute) -> ClientError:
     """Return the refusal of a request to a data route that is no POST. Codex asks for a WebSocket first, and
     goes on over HTTP after 426 alone."""
     if b"websocket" in head.once.get(UPGRADE, b"").lower():
         return refusal("upgrade_required", path=route.path, headers=_NO_WEBSOCKET)
-    return refusal("method_not_allowed", path=route.path, allow="POST", headers={"allow": "POST"})
+    return wrong_method(route)
 
 
 def local_answer(error: ClientError, dialect: Dialect, theirs: Sequence[bytes] = ()) -> LocalAnswer:
@@ -153,11 +156,3 @@ def _remember(known: dict[bytes, bool], value: bytes, verdict: bool) -> None:
     """Keep a verdict, within limits: a client can invent any number of values, of any length."""
     if len(known) < _MOST_REMEMBERED and len(value) < _LONGEST_REMEMBERED:
         known[value] = verdict
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -18,7 +18,7 @@ from .http1.ports import ClientConnection, LocalAnswer, RequestTimeout
 from .http1.request_head import Head
 from .ports import AdminAnswer, AdminContext, AdminHandler, RelayContext
 from .relay import Relay
-from .routing import unknown_route
+from .routing import EVERYTHING, allowed_methods, unknown_route, wrong_method
 
 _log = logging.getLogger("holdfast.gateway")
 
@@ -61,7 +61,7 @@ class Handler:
 
     def handle(self, connection: ClientConnection, head: Head, admission: Admission, body: bytes) -> None:
         """Answer a complete request, now or later."""
-        if admission.route.name:
+        if admission.session:
             request = ClientRequest(head, admission.route, body)
             relay = Relay(self._gateway, connection, request, admission.session)
             connection.running = relay
@@ -84,10 +84,21 @@ class Handler:
         return self._refused(refusal("internal"), admission)
 
     def _answer_locally(self, connection: ClientConnection, head: Head, admission: Admission) -> None:
+        route, method = admission.route, head.method
+        if not (route.name or route.path == EVERYTHING or self._admin.serves(route.path)):
+            self._finish(connection, admission, None)
+            return
+        if method == b"OPTIONS":
+            allow = allowed_methods(route).encode("ascii")
+            self._finish(connection, admission, (204, [(b"allow", allow)], b""))
+            return
+        if method not in (b"GET", b"HEAD"):
+            connection.answer(*self._refused(wrong_method(route), admission))
+            connection.finished()
+            return
         answer = self._admin.answer(
             gateway=self._gateway,
-            method=head.method.decode("ascii"),
-            path=admission.route.path,
+            path=route.path,
             query=head.query.decode("ascii"),
             headers=head.headers,
             token=admission.token,

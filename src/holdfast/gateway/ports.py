@@ -126,14 +126,18 @@ class AdminHandler(Protocol):
 
     OPEN: frozenset[str]
 
+    def serves(self, path: str) -> bool:
+        """Return whether there is such a path."""
+        ...
+
     def answer(
         self,
         gateway: AdminContext,
-        method: str,
         path: str,
         query: str,
         headers: RawHeaders,
         token: Token | None,
     ) -> AdminAnswer | Awaitable[AdminAnswer | None] | None:
-        """Return the answer, now or later; None for an unknown path. `headers` have names in lower case."""
+        """Return the answer to a GET or HEAD, now or later; None for an unknown path. `headers` have names in
+        lower case. `token` is None where none was sent along to an open path."""
         ...

@@ -20,6 +20,10 @@ DATA: dict[str, Dialect] = {
     "messages/count_tokens": Dialect.ANTHROPIC_MESSAGES,
     "embeddings": Dialect.OPENAI_CHAT,
 }
+KNOWN_METHODS = frozenset({b"POST", b"GET", b"HEAD", b"OPTIONS", b"PUT", b"PATCH", b"DELETE"})
+"""Methods that are refused by route; any other is not implemented anywhere here."""
+EVERYTHING = "*"
+"""The path of `OPTIONS *`, which asks about the whole gateway (RFC 9110 9.3.7)."""
 _MOST, _LONGEST = 4096, 600
 _PREFIX = b"/s/"
 
@@ -95,6 +99,21 @@ def session_for(token: Token, route: HttpRoute, once: Mapping[int, bytes], own: 
     if is_session_id(by_harness):
         return by_harness
     return own
+
+
+def allowed_methods(route: HttpRoute) -> str:
+    """Return the methods that a route allows, as its Allow header names them."""
+    if route.path == EVERYTHING:
+        return "GET, HEAD, POST, OPTIONS"
+    if route.name:
+        return "POST, OPTIONS"
+    return "GET, HEAD, OPTIONS"
+
+
+def wrong_method(route: HttpRoute) -> ClientError:
+    """Return the refusal of a method that a route does not allow."""
+    allowed = allowed_methods(route)
+    return refusal("method_not_allowed", path=route.path, allow=allowed, headers={"allow": allowed})
 
 
 def unknown_route(path: str) -> ClientError:

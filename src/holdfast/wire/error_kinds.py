@@ -61,9 +61,11 @@ _TYPES: dict[int, tuple[str, str]] = {
     429: ("rate_limit_error", "rate_limit_error"),
     431: ("invalid_request_error", "request_too_large"),
     500: ("server_error", "api_error"),
+    501: ("invalid_request_error", "invalid_request_error"),
     502: ("server_error", "api_error"),
     503: ("server_error", "api_error"),
     504: ("server_error", "timeout_error"),
+    505: ("invalid_request_error", "invalid_request_error"),
     529: ("server_error", "overloaded_error"),
 }
 
@@ -169,6 +171,7 @@ _REFUSALS: tuple[Refusal, ...] = (
         advice="send the request as POST {path}",
     ),
     Refusal(_kind("method_not_allowed", 405), "{path} allows only {allow}", _BASE_URLS),
+    Refusal(_kind("method_unknown", 501), "the method {method} is not implemented here", _BASE_URLS),
     Refusal(
         _kind("request_timeout", 408), "the request did not arrive in time", advice="send the request again"
     ),
@@ -185,6 +188,8 @@ _REFUSALS: tuple[Refusal, ...] = (
     Refusal(_kind("path_too_long", 414), _READ, advice="correct the client's base URL"),
     Refusal(_kind("expectation_failed", 417), _READ, advice="send no Expect header, or 100-continue"),
     Refusal(_kind("head_too_large", 431), _READ, advice="send fewer or shorter headers"),
+    Refusal(_kind("coding_unknown", 501), _READ, advice="send the body with a length, or as chunked alone"),
+    Refusal(_kind("version_unknown", 505), _READ, advice="send the request as HTTP/1.1"),
     Refusal(
         _kind("unreadable_body", 400),
         "the request's body is not a JSON object in plain UTF-8 ({why}), so its model cannot be read;"
@@ -222,5 +227,7 @@ UNREADABLE: dict[int, str] = {
     414: "path_too_long",
     417: "expectation_failed",
     431: "head_too_large",
+    501: "coding_unknown",
+    505: "version_unknown",
 }
 """By status: the refusal of a request that cannot be read as HTTP."""

@@ -1,7 +1,7 @@
 """The routes that the gateway answers itself: model lists, health, metrics, and the admin pages as JSON.
 
 Nothing here starts a process, asks a provider or changes anything; no answer holds a key or a prompt. A path
-needs a gateway token unless it is in `AdminRoutes.OPEN`, whose answers reveal only whether the gateway is up.
+needs a gateway token unless it is in `AdminRoutes.OPEN`, whose answers without one are a status and no body.
 A token that is bound to a session sees that session only.
 """
 
@@ -33,7 +33,7 @@ Point a client here, with a gateway token (`holdfast token new`) as its API key:
   Anthropic SDKs   base URL  {base}
   one session      put /s/SESSION in front of the path
 
-GET /health/live, /health/ready     whether it runs, whether it can serve (no token needed)
+GET /health/live, /health/ready     whether it runs, whether it can serve (by status alone without a token)
 GET /v1/models                      the models that requests may name
 GET /metrics                        metrics for Prometheus
 GET /holdfast/status, /holdfast/providers, /holdfast/sessions, /holdfast/session/ID, /holdfast/requests/ID
@@ -57,26 +57,29 @@ Handler = Callable[[AdminRequest], "AdminAnswer"]
 class AdminRoutes:
     """The admin routes of one process (`ports.AdminHandler`)."""
 
-    OPEN = frozenset({"/", "/health/live", "/health/ready", "/health/liveliness", "/health/readiness"})
+    OPEN = frozenset({"/health/live", "/health/ready", "/health/liveliness", "/health/readiness"})
 
     def __init__(self, metrics: Metrics, version: str) -> None:
         self.metrics, self.version = metrics, version
 
+    def serves(self, path: str) -> bool:
+        """Return whether there is such a path."""
+        return _route_of(path)[0] is not None
+
     def answer(
         self,
         gateway: AdminContext,
-        method: str,
         path: str,
         query: str,  # noqa: ARG002
         headers: RawHeaders,
         token: Token | None,
     ) -> AdminAnswer | Future[AdminAnswer] | None:
-        """Return the answer to a GET or HEAD, None for an unknown path or another method.
+        """Return the answer to a GET or HEAD, None for an unknown path.
 
         A route that reads the store runs in a thread. No route reads a `query` yet.
         """
         handler, rest = _route_of(path)
-        if handler is None or method not in ("GET", "HEAD"):
+        if handler is None:
             return None
         request = AdminRequest(
             gateway=gateway,
@@ -93,13 +96,16 @@ class AdminRoutes:
         return gateway.in_thread(partial(handler, request))
 
 
-def _live(_: AdminRequest) -> AdminAnswer:
+def _live(request: AdminRequest) -> AdminAnswer:
+    """Report that the gateway runs; without a token by the status alone."""
+    if request.token is None:
+        return 200, [], b""
     return _json(200, {"live": True})
 
 
 def _ready(request: AdminRequest) -> AdminAnswer:
-    """Report whether requests can be served; to a caller with a token also the state of store and
-    configuration."""
+    """Report whether requests can be served: without a token by the status alone, else with the state of
+    store and configuration."""
     engine = request.gateway.engine
     try:
         engine.store.revision()
@@ -107,13 +113,12 @@ def _ready(request: AdminRequest) -> AdminAnswer:
     except HoldfastError as error:
         store = str(error)
     ready = store == "ok" and not request.gateway.draining
-    value: dict[str, object] = {"ready": ready}
-    if _has_token(request):
-        config = str(engine.config_error or "ok")
-        value |= {"store": store, "config": config, "draining": request.gateway.draining}
-    if ready:
-        return _json(200, value)
-    return _json(503, value)
+    status = 200 if ready else 503
+    if request.token is None:
+        return status, [], b""
+    config = str(engine.config_error or "ok")
+    value = {"ready": ready, "store": store, "config": config, "draining": request.gateway.draining}
+    return _json(status, value)
 
 
 def _metrics(request: AdminRequest) -> AdminAnswer:
@@ -171,15 +176,6 @@ def _request(request: AdminRequest) -> AdminAnswer:
     if value is None:
         return _refused(None, refusal("no_such_request", request=request.rest))
     return _json(200, value)
-
-
-def _has_token(request: AdminRequest) -> bool:
-    """Return whether a good token was sent along where none is needed."""
-    sent = (
-        request.headers.get(b"authorization", b"").rpartition(b" ")[2],
-        request.headers.get(b"x-api-key", b""),
-    )
-    return any(request.gateway.tokens.check(value) is not None for value in sent if value)
 
 
 def _only(request: AdminRequest) -> str | None:

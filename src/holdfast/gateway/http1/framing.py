@@ -22,7 +22,11 @@ MOST_DIGITS = 15
 """The longest length, as text."""
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+_SIZE = re.compile(
+    rb"([0-9A-Fa-f]{1,15}+)(?:[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|%b))?+)*+" % (_TOKEN, _TOKEN, _QUOTED)
+)
 _LONGEST_LINE = 1024
 _LONGEST_TRAILER = 8 * 1024
 _MOST_NAMES = 4096
@@ -96,7 +100,9 @@ class _Sizes(dict[bytes, int]):
     def __missing__(self, line: bytes) -> int:
         match = _SIZE.fullmatch(line)
         if match is None:
-            raise MalformedMessage("the size of a chunk is no hexadecimal number")
+            raise MalformedMessage(
+                "the size of a chunk is no hexadecimal number, or its extension is malformed"
+            )
         size = int(match[1], 16)
         if len(self) < _MOST_NAMES and len(line) <= MOST_DIGITS:
             self[line] = size

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from ...wire.header_names import read_connection
+from .authority import host_of, split_absolute
 from .framing import MOST_DIGITS, HeaderNames, MalformedMessage, RawHeaders, length_of, lines_of
 from .header_actions import (
     ACCEPTS,
@@ -29,7 +29,11 @@ from .header_actions import (
 
 _END = b"\r\n\r\n"
 _VERSIONS = {b"HTTP/1.1": True, b"HTTP/1.0": False}
-_METHOD = re.compile(rb"[A-Z]{1,20}")
+_VERSION = re.compile(rb"HTTP/([0-9])\.[0-9]")
+_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# No fragment, which is never sent, and no backslash, which some programs read as a slash.
+_TARGET = re.compile(rb"[!-\"$-\[\]-~]+")
+_NO_REQUEST = "the first line is no request of HTTP/1.1 with a path"
 _NO_HOST = "an HTTP/1.1 request needs a Host header"
 _LENGTHS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 """The spellings of the length by which a head is recognised; a head with another one is read each time."""
@@ -65,12 +69,14 @@ class Head:
 
     `kept` are the lines that pass to the provider, `optional` those that pass where its `forward_headers`
     name them. `once` holds the values of the headers that may occur once only, by their action; `credential`
-    is the valid token among them. `prepared` is the program's: the head as it last left. `names` returns the
-    action for each header. Raises MalformedMessage, with the status of the answer.
+    is the valid token among them. `authority` is that of an absolute target, else b"". `prepared` is the
+    program's: the head as it last left. `names` returns the action for each header. Raises MalformedMessage,
+    with the status of the answer.
     """
 
     __slots__ = (
         "accepts",
+        "authority",
         "block",
         "chunked",
         "credential",
@@ -91,20 +97,19 @@ class Head:
         lines = lines_of(block, most)
         self.block = block
         first = lines[0].split(b" ")
-        if (
-            len(first) != 3
-            or first[2] not in _VERSIONS
-            or not _METHOD.fullmatch(first[0])
-            or not first[1].startswith(b"/")
-        ):
-            raise MalformedMessage("the first line is no request of HTTP/1.1 with a path")
+        if len(first) != 3 or not _METHOD.fullmatch(first[0]):
+            raise MalformedMessage(_NO_REQUEST)
         self.method, target, version = first
         if len(target) > longest_target:
             raise MalformedMessage(f"the path is longer than {longest_target} bytes", 414)
-        if not target.isascii() or b"\t" in target:
+        if not _TARGET.fullmatch(target):
             raise MalformedMessage("the path holds characters that have to be percent-encoded")
+        modern = _VERSIONS.get(version)
+        self.modern = self.keep = _is_modern(version) if modern is None else modern
+        self.authority = b""
+        if not target.startswith(b"/"):
+            target = self._as_path(target)
         self.path, _, self.query = target.partition(b"?")
-        self.modern = self.keep = _VERSIONS[version]
         self.kept: list[bytes] = []
         self.optional: tuple[bytes, ...] = ()
         self.once: dict[int, bytes] = {}
@@ -117,8 +122,20 @@ class Head:
         self._read(lines, names)
         if len(self.once) > 1 or self.once.keys() - {HOST}:
             self._read_framing()
-        elif HOST not in self.once and self.modern:
+        elif not self.once.get(HOST) and self.modern:
             raise MalformedMessage(_NO_HOST)
+        if self.authority and HOST in self.once and host_of(self.once[HOST]) is None:
+            raise MalformedMessage("the Host header holds no host")
+
+    def _as_path(self, target: bytes) -> bytes:
+        """Return a target that is no path as one, and note the authority that it names (RFC 9112 3.2)."""
+        if self.method == b"CONNECT" or (self.method == b"OPTIONS" and target == b"*"):
+            return target
+        absolute = split_absolute(target)
+        if absolute is None:
+            raise MalformedMessage(_NO_REQUEST)
+        self.authority, path = absolute
+        return path
 
     def _read(self, lines: list[bytes], actions: HeaderNames) -> None:
         keep, once = self.kept.append, self.once
@@ -156,13 +173,18 @@ class Head:
     def _read_framing(self) -> None:
         """Find out where the body ends and what happens to the connection, from all headers together."""
         once = self.once
-        if HOST not in once and self.modern:
+        if not once.get(HOST) and self.modern:
             raise MalformedMessage(_NO_HOST)
         if LENGTH in once:
             self.length = length_of(once[LENGTH])
         if CODING in once:
-            if LENGTH in once or not self.modern or once[CODING].lower() != b"chunked":
+            coding = once[CODING].lower()
+            if LENGTH in once or not self.modern or coding.count(b"chunked") != 1:
                 raise MalformedMessage("the body's end is marked in two ways, or in an unknown one")
+            if coding != b"chunked":
+                raise MalformedMessage(
+                    f"its transfer coding is unknown: {coding[:40]!r}", _coding_status(coding)
+                )
             self.chunked = True
         if CONNECTION in once:
             closes, named = read_connection(once[CONNECTION])
@@ -175,8 +197,9 @@ class Head:
 
     @property
     def host(self) -> bytes:
-        """The value of the Host header, b"" where there is none."""
-        return self.once.get(HOST, b"")
+        """The authority that the request addresses: that of an absolute target, else the Host header; b""
+        where there is none."""
+        return self.authority or self.once.get(HOST, b"")
 
     @property
     def origin(self) -> bytes | None:
@@ -243,12 +266,21 @@ def cacheable(head: Head) -> CachedHead | None:
     return None
 
 
-def host_of(value: bytes) -> str:
-    """Return the host in the value of a Host or Origin header, in lower case; "" where none can be read."""
-    text = value.decode("latin-1")
-    if "://" not in text:
-        text = f"//{text}"
-    try:
-        return (urlsplit(text).hostname or "").lower()
-    except ValueError:
-        return ""
+def _is_modern(version: bytes) -> bool:
+    """Return whether a version that is not one of ours is read as HTTP/1.1: a later minor one (RFC 9110
+    2.5)."""
+    read = _VERSION.fullmatch(version)
+    if read is None:
+        raise MalformedMessage(_NO_REQUEST)
+    if read[1] != b"1":
+        raise MalformedMessage(f"its version is {version.decode()}, and only HTTP/1.1 is spoken here", 505)
+    return True
+
+
+def _coding_status(coding: bytes) -> int:
+    """Return the status for a transfer coding other than `chunked`: 501 where its end can be found all the
+    same (RFC 9112 6.1)."""
+    before, comma, last = coding.rpartition(b",")
+    if comma and before.strip(b" \t") and last.strip(b" \t") == b"chunked":
+        return 501
+    return 400

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
+from email.utils import formatdate
+from functools import lru_cache
 
 from .framing import status_line
 from .request_head import Head
@@ -14,6 +17,21 @@ _RESET = struct.pack("ii", 1, 0)
 """To linger for 0 seconds: what is unsent is dropped, and the other side sees a reset."""
 _SHORT = 32 * 1024
 """Bytes up to which it is cheaper to copy a body behind its head than to write two pieces."""
+_WITHOUT_LENGTH = frozenset({204, 304})
+
+
+@lru_cache(maxsize=2)
+def _date_line(now: int) -> bytes:
+    """Return the header line with this time, in epoch seconds (RFC 9110 6.6.1)."""
+    return b"date: %b\r\n" % formatdate(now, usegmt=True).encode()
+
+
+def _head_of(status: int, lines: list[bytes]) -> bytes:
+    """Return a head without its blank line, with the date unless the provider gave one."""
+    head = status_line(status) + b"\r\n".join([*lines, b""])
+    if b"\r\ndate:" in head.lower():
+        return head
+    return head + _date_line(int(time.time()))
 
 
 class ResponseWriter(asyncio.Protocol):
@@ -34,10 +52,11 @@ class ResponseWriter(asyncio.Protocol):
             return
         if not self._keep:
             lines.append(_CLOSE)
-        lines.append(b"content-length: %d\r\n\r\n" % len(body))
+        if status not in _WITHOUT_LENGTH:  # RFC 9110 8.6
+            lines.append(b"content-length: %d" % len(body))
         if self._head is not None and self._head.method == b"HEAD":
             body = b""
-        head = status_line(status) + b"\r\n".join(lines)
+        head = _head_of(status, lines) + b"\r\n"
         if len(body) < _SHORT:
             transport.write(head + body)
         else:
@@ -57,7 +76,7 @@ class ResponseWriter(asyncio.Protocol):
             self._unframed, self._keep = True, False
         if not self._keep:
             lines.append(_CLOSE)
-        self._transport.write(b"%b%b\r\n\r\n" % (status_line(status), b"\r\n".join(lines)))
+        self._transport.write(_head_of(status, lines) + b"\r\n")
 
     def send(self, data: bytes) -> None:
         """Write the next piece of a body."""

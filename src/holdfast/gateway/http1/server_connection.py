@@ -180,6 +180,7 @@ class ServerConnection(ResponseWriter):
                 self._deadline = server.loop.time() + limits.head
             return b""
         block, rest = whole
+        self._head = None  # a head that cannot be read is not answered as the one before
         head = self._head = Head(block, limits.header_count, limits.target_bytes, server.header_names)
         self._keep = head.keep and not server.draining
         self._cached = None
