@@ -676,8 +676,15 @@ def test_the_environments_proxies_are_used_as_the_module_does(
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     used: list[Any] = []
-    monkeypatch.setattr(module, "HTTPTransport", lambda **options: used.append(options["proxy"]))
-    routes = kit_module.ChannelTable(kit_module.HttpxAdapter(module), asynchronous=False)
+    adapter = kit_module.HttpxAdapter(module)
+    make = adapter.core.HTTPProxy
+
+    def made(**options: Any) -> Any:
+        used.append(bytes(options["proxy_url"]).decode().rstrip("/"))
+        return make(**options)
+
+    monkeypatch.setattr(adapter.core, "HTTPProxy", made)
+    routes = kit_module.ChannelTable(adapter, asynchronous=False)
     way = routes.to(Endpoint(url))
     assert used == ([proxy] if proxy else [])
     assert routes.to(Endpoint(url + "/more")) is way

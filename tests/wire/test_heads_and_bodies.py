@@ -17,6 +17,7 @@ from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Pro
 from holdfast.core.secret import Secret
 from holdfast.wire import request_body as scan
 from holdfast.wire.client_headers import filter_headers
+from holdfast.wire.key_at_send import headers_with_key
 from holdfast.wire.request_body import inspect_body, replace_model, requested_model
 from holdfast.wire.request_head import build_request, dialect_of, url_for
 from holdfast.wire.response_head import (
@@ -51,9 +52,10 @@ def connection(
 
 def sent(incoming: list[tuple[bytes, bytes]], body: bytes | None = b"{}", **how: Any) -> dict[bytes, bytes]:
     target = connection(**how)
-    _, headers, _ = build_request(
-        target, SECRET if target.key else None, "/v1/chat/completions", filter_headers(incoming), body=body
-    )
+    secret = SECRET if target.key else None
+    _, headers, _ = build_request(target, secret, "/v1/chat/completions", filter_headers(incoming), body=body)
+    assert SECRET.reveal().encode() not in b"".join(value for _, value in headers)
+    headers = headers_with_key(headers, secret)
     assert len({name.lower() for name, _ in headers}) == len(headers)
     return {name.lower(): value for name, value in headers}
 

@@ -18,8 +18,10 @@ import httpx2
 from ..core.faults import Flaw, Phase, Reply
 from ..core.identity import Connection, Dialect, is_loopback
 from ..core.secret import Secret
+from ..secrecy.frames import without_frames
 from ..wire.answer_shape import judge
 from ..wire.client_headers import filter_headers
+from ..wire.key_at_send import headers_with_key
 from ..wire.model_list import read_models
 from ..wire.ports import RawHeaders
 from ..wire.proxies import check_proxies
@@ -177,6 +179,7 @@ def _client(
     return httpx2.Client(follow_redirects=False, trust_env=trust_env)
 
 
+@without_frames
 def _fetch(
     client: httpx2.Client,
     connection: Connection,
@@ -227,7 +230,7 @@ def _send(
         httpx2.Request(
             request.method,
             url,
-            headers=headers,
+            headers=headers_with_key(headers, secret),
             stream=httpx2.ByteStream(content or b""),
             extensions=extensions,
         ),

@@ -12,6 +12,7 @@ import httpx2
 
 from ..core.identity import is_loopback
 from ..core.secret import Secret
+from ..secrecy.frames import without_frames
 from ..wire.proxies import check_proxies
 from ..wire.request_head import form_body
 from .deadline import Deadline
@@ -29,6 +30,7 @@ _HEADERS = {
 }
 
 
+@without_frames
 def post_form(
     url: str, fields: Mapping[str, str | Secret], seconds: float = _ALL_SECONDS
 ) -> tuple[int, bytes]:

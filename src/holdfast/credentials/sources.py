@@ -57,7 +57,8 @@ def secret_of(text: str) -> Secret:
     try:
         return Secret(text)
     except ValueError as error:
-        raise Unreadable(str(error).replace("a secret", "its value")) from None
+        reason = str(error).replace("a secret", "its value")
+    raise Unreadable(reason)  # out here, so that it brings no frame with the text along
 
 
 class EnvSource:
@@ -65,13 +66,14 @@ class EnvSource:
 
     def __init__(self, name: str, environ: Mapping[str, str]) -> None:
         self._name, self._environ = name, environ
-        self._text: str | None = None
+        self._seen: int | None = None
         self._secret: Secret | None = None
 
     def peek(self) -> Secret | None:
         text = self._environ.get(self._name)
-        if text != self._text:
-            self._text, self._secret = text, None
+        seen = None if text is None else hash(text)  # the text itself is not kept
+        if seen != self._seen:
+            self._seen, self._secret = seen, None
             if text is not None:
                 with suppress(ValueError):
                     self._secret = Secret(text)
@@ -81,9 +83,9 @@ class EnvSource:
         secret = self.peek()
         if secret is not None:
             return secret
-        if self._text is None:
+        if self._seen is None:
             raise Unreadable("not set in this environment")
-        return secret_of(self._text)
+        return secret_of(self._environ.get(self._name, ""))
 
     def note(self) -> str:
         return ""

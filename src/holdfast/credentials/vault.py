@@ -15,6 +15,7 @@ from .._files import cannot, locked, quoted, write_private
 from ..core.errors import ConfigError, NotRenewed, SecretMissing, SignInEnded
 from ..core.identity import Key
 from ..core.secret import Secret, fingerprint, redact
+from ..secrecy.frames import bare
 from .cached_source import CachedSource, command_output, from_keyring, load_keyring
 from .callback_source import Supplier, from_program
 from .oauth_source import OAuthSource, Refresh
@@ -238,7 +239,8 @@ class Vault:
         try:
             return entry.source.read()
         except Unreadable as reason:
-            raise _error(key, reason) from None
+            missing = _error(key, bare(reason))
+        raise missing  # out here, so that it brings no frame with the value along
 
 
 def _error(key: Key, reason: Unreadable) -> SecretMissing:

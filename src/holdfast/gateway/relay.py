@@ -93,7 +93,7 @@ class Relay(ClientAnswer):
             link.give_back()
         else:
             self._upstream = link
-            link.send(self, self._outbound.pieces)
+            link.send(self, self._outbound)
 
     def answered(self, head: ResponseHead, pieces: list[bytes], *, ended: bool) -> None:
         """Take the head of the answer; where `ended`, with all of its body."""
@@ -270,7 +270,7 @@ class Relay(ClientAnswer):
         pool = self._gateway.upstreams.to(outbound.endpoint.origin)
         upstream = self._upstream = None if outbound.fresh else pool.take()
         if upstream is not None:
-            upstream.send(self, outbound.pieces)
+            upstream.send(self, outbound)
         else:
             self._gateway.spawn(pool.dial(self))
 

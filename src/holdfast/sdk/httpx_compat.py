@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 from ..core.errors import ConfigError
 from ..core.identity import Endpoint, is_loopback
+from ..secrecy.frames import bare
+from ..wire.key_at_send import headers_with_key, send_with
 from ..wire.ports import Open, RawHeaders
 from ..wire.proxies import proxy_for
 from .kept_connections import AsyncCountedBackend, CountedBackend, take_was_closed_unheard
@@ -80,9 +82,10 @@ class HttpxAdapter:
         self.stream = module.ByteStream
 
     def public(self, error: Exception) -> Exception:
-        """Return the module's own exception for one of its core."""
+        """Return the module's own exception for one of its core. One that a transport of the caller raised
+        loses its frames, which hold the request that the transport got."""
         if isinstance(error, self._base):
-            return error
+            return bare(error)
         kind: type[Exception] = getattr(self.module, type(error).__name__, self._base)
         public = kind(str(error))
         public.__cause__ = error
@@ -122,7 +125,8 @@ class Channel(Protocol):
 
 
 class TransportChannel:
-    """A channel through a transport of the module: a proxy's, or one that the caller passed in."""
+    """A channel through a transport of the module that the caller passed in. It gets requests with the key in
+    their headers, since it writes them itself."""
 
     def __init__(self, adapter: HttpxAdapter, transport: Any) -> None:
         self.pool = transport
@@ -135,7 +139,7 @@ class TransportChannel:
         return self._adapter.module.Request(
             send.method,
             self._url(send.url),
-            headers=send.headers,
+            headers=headers_with_key(send.headers, send.secret),
             stream=self._adapter.as_stream(send.stream),
             extensions={"timeout": send.timeout},
         )
@@ -161,6 +165,7 @@ class PoolChannel:
             send.method, self._url(send.url), content=send.stream, extensions={"timeout": send.timeout}
         )
         request.headers = send.headers
+        send_with(send.secret)
         return request
 
     def opened(self, response: Any) -> OpenedResponse:
@@ -212,29 +217,35 @@ class ChannelTable:
         return self._channels[name]
 
     def _direct(self, scheme: str, **limits: int) -> Channel:
-        core = self._adapter.core
-        pool = getattr(core, f"{self._prefix}ConnectionPool")
-        if scheme == "https" and self._context is None:
-            self._context = self._adapter.module.create_ssl_context()
-        return PoolChannel(
-            self._adapter,
-            pool(
-                ssl_context=self._context,
-                retries=0,
-                socket_options=_KEEPALIVE,
-                network_backend=self._backend(core),
-                **_LIMITS | limits,
-            ),
+        pool = getattr(self._adapter.core, f"{self._prefix}ConnectionPool")
+        if scheme != "https":
+            return self._pooled(pool, socket_options=_KEEPALIVE, **limits)
+        return self._pooled(pool, socket_options=_KEEPALIVE, ssl_context=self._tls(), **limits)
+
+    def _proxied(self, address: str) -> Channel:
+        """Return the channel through the proxy of this address, an HTTP or a SOCKS one."""
+        core, proxy = self._adapter.core, self._adapter.module.Proxy(address)
+        url = core.URL(str(proxy.url))
+        if proxy.url.scheme.startswith("socks"):
+            pool = getattr(core, f"{self._prefix}SOCKSProxy")
+            return self._pooled(pool, proxy_url=url, proxy_auth=proxy.raw_auth, ssl_context=self._tls())
+        return self._pooled(
+            getattr(core, f"{self._prefix}HTTPProxy"),
+            proxy_url=url,
+            proxy_auth=proxy.raw_auth,
+            proxy_headers=proxy.headers.raw,
+            proxy_ssl_context=proxy.ssl_context,
+            ssl_context=self._tls(),
+            socket_options=_KEEPALIVE,
         )
 
-    def _proxied(self, proxy: str) -> Channel:
-        transport = getattr(self._adapter.module, f"{self._prefix}HTTPTransport")
-        return TransportChannel(
-            self._adapter,
-            transport(
-                proxy=proxy,
-                limits=self._adapter.module.Limits(**_LIMITS),
-                retries=0,
-                socket_options=_KEEPALIVE,
-            ),
-        )
+    def _pooled(self, pool: Any, **settings: Any) -> Channel:
+        """Return a channel into a new pool of the core library."""
+        backend = self._backend(self._adapter.core)
+        return PoolChannel(self._adapter, pool(retries=0, network_backend=backend, **_LIMITS | settings))
+
+    def _tls(self) -> Any:
+        """Return the settings of TLS, which take long to make."""
+        if self._context is None:
+            self._context = self._adapter.module.create_ssl_context()
+        return self._context

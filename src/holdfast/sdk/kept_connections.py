@@ -1,4 +1,5 @@
-"""Streams of connections that know whether they were kept from an earlier request.
+"""Streams of connections that know whether they were kept from an earlier request, and that write the key
+into the head of each.
 
 A provider closes a kept connection when it likes, also at the moment in which the next request leaves on it.
 Such a request is sent again on a fresh connection, which the core decides; it must know that no byte of an
@@ -9,6 +10,9 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from typing import Any
+
+from ..secrecy.frames import bare
+from ..wire.key_at_send import with_key
 
 
 class _Counted:
@@ -56,9 +60,16 @@ class CountedStream(_Counted):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if self._heard:
-            self._begin()
-        self._stream.write(buffer, timeout)
+        if not self._heard:
+            self._stream.write(buffer, timeout)
+            return
+        self._begin()
+        try:
+            self._stream.write(with_key(buffer), timeout)
+            return
+        except BaseException as error:
+            failed = bare(error)
+        raise failed
 
     def close(self) -> None:
         self._stream.close()
@@ -79,9 +90,16 @@ class AsyncCountedStream(_Counted):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        if self._heard:
-            self._begin()
-        await self._stream.write(buffer, timeout)
+        if not self._heard:
+            await self._stream.write(buffer, timeout)
+            return
+        self._begin()
+        try:
+            await self._stream.write(with_key(buffer), timeout)
+            return
+        except BaseException as error:
+            failed = bare(error)
+        raise failed
 
     async def aclose(self) -> None:
         await self._stream.aclose()

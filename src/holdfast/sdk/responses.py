@@ -122,6 +122,7 @@ class SdkRequest:
             stream=self.request.stream if body is None else body,
             timeout=self.timeout.copy(),
             stall=self.stall,
+            secret=secret,
         )
 
 

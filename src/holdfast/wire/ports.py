@@ -22,8 +22,8 @@ Timeout = dict[str, float | None]
 
 class Open(NamedTuple):
     """Send this to `endpoint`. Answer with what was opened. `stream` is the body: bytes, or the caller's own
-    stream. `fresh`: on no connection that was kept. `stall` is the time-out for each piece of the answer's
-    body, in seconds."""
+    stream. `secret` is written in the place of its mark in the headers. `fresh`: on no connection that was
+    kept. `stall` is the time-out for each piece of the answer's body, in seconds."""
 
     endpoint: Endpoint
     method: str
@@ -33,6 +33,7 @@ class Open(NamedTuple):
     timeout: Timeout
     stall: float | None = None
     fresh: bool = False
+    secret: Secret | None = None
 
 
 class ConnectionErrors(Protocol):

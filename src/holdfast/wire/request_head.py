@@ -1,7 +1,7 @@
 """Builds the requests that are sent to a connection: URL, headers and body.
 
-The host never comes from the caller's request, the caller's own credentials never leave, and this is the one
-module that writes a key into a request.
+The host never comes from the caller's request, the caller's own credentials never leave, and no header
+holds a key before the request is written (`key_at_send`).
 
 This is on the path of every request, so what depends on few values is cached and what is long is not copied.
 """
@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import urlencode
 
 from ..core.identity import Auth, Connection, Dialect, Endpoint
 from ..core.secret import Secret
+from ..secrecy.frames import bare
 from .answer_shape import AnswerKind
 from .client_headers import ClientHeaders, readable_codings
 from .header_policy import forwarded
+from .key_at_send import KEY_MARK, plain
 from .ports import RawHeaders, Timeout
 from .request_body import RequestInfo, append_model, inspect_body, literal, replace_model
 
@@ -48,14 +50,31 @@ _SHORT = 32 * 1024
 """Bytes: a shorter body is copied into one piece with its head; a longer one is sent from where it is."""
 
 
+class Writer(Protocol):
+    """A connection to which requests are written."""
+
+    def write(self, data: bytes) -> None: ...
+    def writelines(self, list_of_data: list[bytes | memoryview]) -> None: ...
+
+
 class OutboundRequest(NamedTuple):
     """A request as the gateway sends it: head and body as they go out, one after the other. `fresh`: on no
     connection that was kept."""
 
     endpoint: Endpoint
-    pieces: Pieces
+    head: PreparedHead
+    body: Pieces
     timeout: Timeout
     fresh: bool = False
+
+    def write_to(self, writer: Writer) -> None:
+        """Write the request, with its key, to a connection. An error shows nothing of it."""
+        try:
+            self.head.write(writer, self.body)
+            return
+        except BaseException as error:
+            failed = bare(error)
+        raise failed
 
 
 def tail_of(path: str) -> str:
@@ -99,7 +118,7 @@ def form_body(fields: Mapping[str, str | Secret]) -> bytes:
     """Return the body of a form post."""
     texts = {}
     for name, value in fields.items():
-        texts[name] = _shown(value) if isinstance(value, Secret) else value
+        texts[name] = plain(value) if isinstance(value, Secret) else value
     return urlencode(texts).encode("ascii")
 
 
@@ -114,8 +133,8 @@ def build_request(
 ) -> tuple[str, RawHeaders, bytes | None]:
     """Return the request that is sent to `connection`: URL, headers, body.
 
-    `body` is None when it streams past us; its length header is kept. `info` is what the body asks for, if
-    that is known already.
+    The mark of `key_at_send` stands for the key. `body` is None when it streams past us; its length header is
+    kept. `info` is what the body asks for, if that is known already.
     """
     info = info or inspect_body(body)
     endpoint = connection.endpoint
@@ -130,7 +149,7 @@ def build_request(
         names = {name for name, _ in extra}
         headers = [pair for pair in headers if pair[0].lower() not in names] + extra
     if secret is not None and endpoint.auth is not Auth.NONE:
-        headers.append(_credential(endpoint.auth, secret))
+        headers.append(_credential(endpoint.auth))
     if body is None:
         headers += incoming.sizes
     elif incoming.sizes:
@@ -142,11 +161,11 @@ def build_request(
 class PreparedHead:
     """A head that is ready to be sent, built once for all requests of a connection with the same lines.
 
-    `lines` are the client's header lines that may leave. The head holds the key in plain text, so it goes
-    nowhere but into requests.
+    `lines` are the client's header lines that may leave. The key is put behind the last one when a request is
+    written, and is not kept.
     """
 
-    __slots__ = ("_connection", "_head", "_path", "_secret", "_streams")
+    __slots__ = ("_connection", "_head", "_path", "_secret", "_shows", "_streams")
 
     def __init__(
         self, connection: Connection, secret: Secret | None, streams: bool, path: str, lines: list[bytes]
@@ -158,9 +177,11 @@ class PreparedHead:
             lines = [line for line in lines if line.partition(b":")[0].lower() not in names]
             lines += [f"{name}: {value}".encode() for name, value in endpoint.headers]
         head = [_start(endpoint.url, endpoint.host, endpoint.dialect, path), *lines]
-        if secret is not None and endpoint.auth is not Auth.NONE:
-            head.append(b"%b: %b" % _credential(endpoint.auth, secret))
-        self._head = b"\r\n".join(head) + b"\r\ncontent-length: "
+        self._shows = None if endpoint.auth is Auth.NONE else secret
+        if self._shows is not None:
+            name, scheme = _AUTH[endpoint.auth]
+            head.append(b"%b: %b" % (name, scheme.encode("ascii")))
+        self._head = b"\r\n".join(head)
 
     def fits(self, connection: Connection, secret: Secret | None, streams: bool) -> bool:
         """Return whether a request with the same header lines leaves with this very head. The connection and
@@ -171,14 +192,17 @@ class PreparedHead:
         """Return the request with this body."""
         connection = self._connection
         pieces = _with_model(body, info, connection.model, self._path)
-        first = pieces[0]
-        if isinstance(first, bytes) and len(pieces) == 1 and len(first) < _SHORT:
-            return OutboundRequest(
-                connection.endpoint, (b"%b%d\r\n\r\n%b" % (self._head, len(first), first),), {}
-            )
-        return OutboundRequest(
-            connection.endpoint, (b"%b%d\r\n\r\n" % (self._head, sum(map(len, pieces))), *pieces), {}
-        )
+        return OutboundRequest(connection.endpoint, self, pieces, {})
+
+    def write(self, writer: Writer, body: Pieces) -> None:
+        """Write head, key and body."""
+        secret, first = self._shows, body[0]
+        key = b"" if secret is None else plain(secret).encode("latin-1")
+        if isinstance(first, bytes) and len(body) == 1 and len(first) < _SHORT:
+            writer.write(b"%b%b\r\ncontent-length: %d\r\n\r\n%b" % (self._head, key, len(first), first))
+            return
+        head = b"%b%b\r\ncontent-length: %d\r\n\r\n" % (self._head, key, sum(map(len, body)))
+        writer.writelines([head, *body])
 
 
 @lru_cache(maxsize=256)
@@ -195,15 +219,10 @@ def _start(url: str, host: str, dialect: Dialect, path: str) -> bytes:
     return f"POST /{target[2]} HTTP/1.1\r\nhost: {host}".encode("ascii")
 
 
-def _credential(auth: Auth, secret: Secret) -> tuple[bytes, bytes]:
+def _credential(auth: Auth) -> tuple[bytes, bytes]:
     """Return the header that presents a key to its endpoint."""
     name, scheme = _AUTH[auth]
-    return name, (scheme + _shown(secret)).encode("latin-1")
-
-
-def _shown(secret: Secret) -> str:
-    """Return the value of a key that is being written into a request."""
-    return secret.reveal()
+    return name, scheme.encode("ascii") + KEY_MARK
 
 
 def _with_model(body: bytes, info: RequestInfo, model: str, path: str) -> Pieces:

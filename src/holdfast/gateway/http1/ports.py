@@ -165,6 +165,14 @@ class ServedConnection(ClientConnection, Protocol):
         ...
 
 
+class OutboundMessage(Protocol):
+    """A request to a provider, which writes itself: what it holds is shown nowhere else."""
+
+    def write_to(self, writer: asyncio.Transport) -> None:
+        """Write the request to its connection."""
+        ...
+
+
 class UpstreamLink(Protocol):
     """A connection to a provider as the receiver of its answer uses it.
 
@@ -173,7 +181,7 @@ class UpstreamLink(Protocol):
 
     heard: bool
 
-    def send(self, sink: ResponseSink, pieces: tuple[bytes | memoryview, ...]) -> None:
+    def send(self, sink: ResponseSink, request: OutboundMessage) -> None:
         """Send a request; its answer goes to `sink`."""
         ...
 

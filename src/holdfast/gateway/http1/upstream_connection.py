@@ -11,7 +11,7 @@ from typing import Protocol, cast
 from .errors import ClosedUnheard, ReadError, RemoteProtocolError
 from .framing import CRLF, Chunks, HeaderNames, MalformedMessage
 from .limits import HttpLimits
-from .ports import ResponseSink
+from .ports import OutboundMessage, ResponseSink
 from .response_head import ResponseHead
 
 _END, _BARE_END = CRLF + CRLF, b"\n\n"
@@ -77,7 +77,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(self._pool.limits.high_water)
         self.born = self._pool.loop.time()
 
-    def send(self, sink: ResponseSink, pieces: tuple[bytes | memoryview, ...]) -> None:
+    def send(self, sink: ResponseSink, request: OutboundMessage) -> None:
         """Send a request; its answer goes to `sink`."""
         transport = self._transport
         if transport is None:
@@ -85,10 +85,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._sink, self._state = sink, self._HEAD
         self._held, self._spoke = b"", False
         self.served += 1
-        if len(pieces) == 1:
-            transport.write(pieces[0])
-        else:
-            transport.writelines(pieces)
+        request.write_to(transport)
 
     @property
     def usable(self) -> bool:
