@@ -15,8 +15,8 @@ from holdfast.core.errors import HoldfastError
 from holdfast.core.identity import Pin
 from holdfast.gateway.admin.routes import AdminRoutes
 from holdfast.gateway.telemetry.metrics import Metrics
-from holdfast.store.base import Token
 from holdfast.store.journal_events import Attempted, Event
+from holdfast.store.token import Token
 
 from .furnishing import Cli
 
@@ -35,7 +35,7 @@ LATER = {
 def asked(engine: Any, path: str) -> dict[str, Any]:
     """Return what an admin page of the gateway answers."""
     answer = AdminRoutes(Metrics(), "1").answer(
-        FakePlane(engine), method="GET", path=path, query="", headers=[], token=Token("t", "", "laptop")
+        FakePlane(engine), path=path, query="", headers=[], token=Token("t", "", "laptop")
     )
     return dict(json.loads(answer[2]))
 

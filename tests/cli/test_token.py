@@ -30,6 +30,25 @@ def test_as_json_a_new_token_comes_with_what_it_is(cli: Cli, furnished: Path) ->
     assert row == {name: value for name, value in token.items() if name != "token"}
 
 
+def test_a_token_is_made_and_listed_with_its_limits(cli: Cli, furnished: Path) -> None:
+    provider = json.loads(cli("provider", "list", "--json").stdout)[0]["name"]
+    pins = [f"{provider}/a", f"{provider}/b"]
+    options = ["--session", "issue-42", "--pin", pins[0], "--pin", pins[1], "--pin", pins[0]]
+    token = json.loads(cli("token", "new", *options, "--expires", "1h30m", "--json").stdout)
+    assert (token["session"], token["pins"], token["strict"]) == ("issue-42", pins, True)
+    assert token["expires_at"] - token["created_at"] == 5400
+    listed = " ".join(cli("token", "list").stdout.split())
+    assert f"session issue-42, {pins[0]} or {pins[1]}" in listed
+    assert "valid until 2" in listed
+    with SqliteStore(furnished / "state.db", clock=lambda: token["expires_at"]) as store:
+        assert Tokens(store).check(token["token"].encode()) is None
+
+
+def test_a_token_for_a_session_without_a_pin_says_who_can_choose_it(cli: Cli, furnished: Path) -> None:
+    shown = cli("token", "new", "--session", "issue-42").stdout
+    assert "run: holdfast session pin issue-42 PROVIDER/MODEL" in shown
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_token_is_revoked_by_its_id_or_by_itself(whole: bool, cli: Cli, furnished: Path) -> None:
     token = json.loads(cli("token", "new", "--label", "ci", "--json").stdout)
@@ -40,7 +59,17 @@ def test_a_token_is_revoked_by_its_id_or_by_itself(whole: bool, cli: Cli, furnis
 
 
 @pytest.mark.parametrize(
-    "arguments", [("token", "revoke", "nobody"), ("token", "new", "--session", "no good id")]
+    "arguments",
+    [
+        ("token", "revoke", "nobody"),
+        ("token", "new", "--session", "no good id"),
+        ("token", "new", "--pin", "no-pin"),
+        ("token", "new", "--expires", "soon"),
+        ("token", "new", "--expires", "0s"),
+        ("token", "new", "--expires", "inf"),
+        ("token", "new", "--expires", "-5m"),
+        ("token", "new", "--expires", "2020-01-01"),
+    ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_made(
     arguments: tuple[str, ...], cli: Cli, furnished: Path

@@ -40,7 +40,7 @@ from holdfast.core.identity import Pin
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.limits import Bounds
 from holdfast.gateway.ports import AdminContext, FinishedRequest
-from holdfast.store.base import Token
+from holdfast.store.token import Token
 from holdfast.testing import ScriptedProvider
 
 T = TypeVar("T")
@@ -81,6 +81,9 @@ class Books:
 
     def check(self, value: bytes) -> Token | None:
         return self.tokens.get(value)
+
+    def ids(self) -> frozenset[str]:
+        return frozenset(token.id for token in [*self.tokens.values()])
 
     def finished(self, done: FinishedRequest) -> None:
         self.done.append(
@@ -124,10 +127,10 @@ class Running:
     def __init__(self, home: Path, bounds: Bounds, strict: Pin | None, loop: str) -> None:
         self.holdfast = holdfast.open(home)
         self.books = Books()
+        if strict is not None:
+            self.books.tokens[TOKEN.encode()] = Token("1", "", "test", pins=(strict,), strict=True)
         self.token, self.home = TOKEN, home
-        self.plane = Gateway(
-            self.holdfast.engine, self.books, self.books, self.books, bounds=bounds, strict=strict
-        )
+        self.plane = Gateway(self.holdfast.engine, self.books, self.books, self.books, bounds=bounds)
         self._loop = uvloop.new_event_loop() if loop == "uvloop" else asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="gateway", daemon=True)
         self._thread.start()

@@ -16,8 +16,8 @@ from holdfast.core.errors import ConfigError, StoreError
 from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.gateway.admin.routes import AdminRoutes
 from holdfast.gateway.telemetry.metrics import Metrics
-from holdfast.store.base import Token
 from holdfast.store.journal_events import Event, RequestRefused
+from holdfast.store.token import Token
 
 CANARY = "sk-canary-5e0f6c1b9d3a4728"
 URL = "https://mimo.example/v1"

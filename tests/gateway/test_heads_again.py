@@ -11,7 +11,7 @@ import pytest
 from holdfast.gateway.header_rules import REQUEST_NAMES
 from holdfast.gateway.http1.request_head import Head, cacheable
 from holdfast.gateway.limits import Bounds
-from holdfast.store.base import Token
+from holdfast.store.token import Token
 from holdfast.testing import ScriptedProvider, ok
 
 from .conftest import TOKEN, is_silent, read_all, request  # type: ignore[import-not-found]
@@ -98,6 +98,7 @@ def test_a_token_that_is_revoked_or_bound_meanwhile_holds_at_once(
         for _ in range(2):
             sock.sendall(FIRST)
             assert b"holdfast-session: token-test\r\n" in _one(sock)
+        plane.holdfast.session("theirs", "mine/scripted-1")
         plane.books.tokens[TOKEN.encode()] = Token("1", "", "test", session="theirs")
         sock.sendall(FIRST)
         assert b"holdfast-session: theirs\r\n" in _one(sock)

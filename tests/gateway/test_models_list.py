@@ -16,6 +16,7 @@ from holdfast.core.errors import StoreError
 from holdfast.core.identity import Pin
 from holdfast.gateway.admin.routes import AdminRoutes
 from holdfast.gateway.telemetry.metrics import Metrics
+from holdfast.store.token import Token
 
 CONFIG = """\
 [provider.mimo]
@@ -44,8 +45,8 @@ OPENAI = [(b"X-Stainless-Lang", b"python")]
 class FakePlane:
     """As much of a plane as side routes need; threads are not."""
 
-    def __init__(self, engine: Any, strict: Pin | None = None) -> None:
-        self.engine, self.strict, self.draining, self.tokens = engine, strict, False, self
+    def __init__(self, engine: Any) -> None:
+        self.engine, self.draining, self.tokens = engine, False, self
         self.open_clients = self.open_streams = 0
 
     @property
@@ -55,8 +56,8 @@ class FakePlane:
     def open(self) -> int:
         return 0
 
-    def check(self, value: bytes) -> object:
-        return value == b"hf-good" or None
+    def check(self, value: bytes) -> Token | None:
+        return Token("t", "", "laptop") if value == b"hf-good" else None
 
     def in_thread(self, call: Any) -> Any:
         return call()
@@ -70,10 +71,9 @@ def engine(tmp_path: Path) -> Iterator[Any]:
         yield held.engine
 
 
-def asked(engine: Any, path: str, headers: Any = (), strict: Pin | None = None) -> tuple[int, Any]:
-    status, _, body = AdminRoutes(Metrics(), "1").answer(
-        FakePlane(engine, strict), path, "", list(headers), None
-    )  # type: ignore[misc, arg-type]
+def asked(engine: Any, path: str, headers: Any = (), pins: tuple[Pin, ...] = ()) -> tuple[int, Any]:
+    token = Token("t", "", "laptop", pins=pins)
+    status, _, body = AdminRoutes(Metrics(), "1").answer(FakePlane(engine), path, "", list(headers), token)  # type: ignore[misc, arg-type]
     return status, json.loads(body)
 
 
@@ -168,9 +168,12 @@ def test_an_unknown_model_is_refused_in_the_callers_shape_with_a_near_name(engin
     assert answer["error"]["holdfast"]["candidates"][0] == "claude/opus"
 
 
-def test_a_strict_gateway_lists_its_one_pin(engine: Any) -> None:
-    _, listed = asked(engine, "/v1/models", strict=Pin.parse("claude/opus"))
+def test_a_token_of_one_pin_lists_only_that(engine: Any) -> None:
+    pins = (Pin.parse("claude/opus"),)
+    _, listed = asked(engine, "/v1/models", pins=pins)
     assert ids(listed) == ["claude/opus"]
+    status, answer = asked(engine, "/v1/models/mimo/mimo-pro", pins=pins)
+    assert (status, answer["error"]["holdfast"]["candidates"]) == (404, [])
 
 
 def test_a_store_that_fails_leaves_what_is_declared(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:

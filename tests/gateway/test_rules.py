@@ -142,7 +142,9 @@ def test_under_a_strict_pin_nothing_else_is_sent(gateway: Any, provider: Scripte
 def test_the_session_is_the_first_that_is_named(
     gateway: Any, provider: ScriptedProvider, headers: dict[str, str], session: str
 ) -> None:
-    code, answered, _ = gateway(provider).post("chat/completions", chat(), **headers)
+    plane = gateway(provider)
+    plane.holdfast.session("theirs", "mine/scripted-1")
+    code, answered, _ = plane.post("chat/completions", chat(), **headers)
     assert (code, answered["holdfast-session"]) == (200, session)
 
 

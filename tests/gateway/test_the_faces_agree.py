@@ -538,10 +538,8 @@ def test_no_error_of_ours_looks_like_a_bad_key(kind: ErrorKind) -> None:
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_every_refusal_says_what_to_do_next(name: str) -> None:
-    words = dict.fromkeys(
-        "what session request path routes allow chosen requested connection why coding advice method".split(),
-        "W",
-    )
+    names = "what session request path routes allow allowed requested connection why coding advice method"
+    words = dict.fromkeys(names.split(), "W")
     error = refusal(name, **words)
     assert "{" not in error.message
     assert error.details["next_step"]

@@ -23,6 +23,7 @@ from holdfast.store.dbfile import set_aside
 from holdfast.store.journal_events import Event, SessionCreated, UnknownEvent
 from holdfast.store.memory import MemoryStore
 from holdfast.store.sqlite import SqliteStore
+from holdfast.store.token import Token
 
 SESSION = Session("s", Pin.parse("p/m"))
 EVENT = Event(1.0, SessionCreated(), "s")
@@ -65,6 +66,16 @@ def test_a_path_with_signs_that_mean_something_in_a_uri_is_taken_as_it_is(tmp_pa
     with SqliteStore(state) as store:
         store.save_session(SESSION, None)
     assert [path.name for path in state.parent.iterdir()] == ["state.db"]
+
+
+@pytest.mark.parametrize("pins", ["p/m", '["p/m", 7]', '["no pin"]', "{}7"])
+def test_a_token_whose_limits_cannot_be_read_is_good_for_nothing(filled: Path, pins: str) -> None:
+    with SqliteStore(filled) as store:
+        store.add_token(Token("t", "hash", "laptop", pins=(Pin.parse("p/m"),)))
+        edit(filled, f"UPDATE token SET pins = '{pins}'")
+        assert store.tokens() == []
+        assert store.token("t") is None
+        assert store.revoke_token("t") is True
 
 
 def foreign_database(path: Path) -> None:

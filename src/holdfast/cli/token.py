@@ -3,6 +3,7 @@ hash is stored."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,8 @@ from .context import CliContext
 from .output import clock, if_any, json_option, say, show_json, table
 
 if TYPE_CHECKING:
-    from ..store.base import Token
+    from ..core.identity import Pin
+    from ..store.token import Token
 
 
 @click.group()
@@ -32,46 +34,74 @@ def command() -> None:
     help="Limit it to this session: it can use and see nothing else.",
     shell_complete=complete.sessions,
 )
+@click.option(
+    "--pin",
+    "pins",
+    multiple=True,
+    help="Limit it to this provider/model. Can be given several times.",
+    shell_complete=complete.pins,
+)
+@click.option("--expires", metavar="WHEN", help="Let it end after a time (8h, 30d), or at one (2027-01-31).")
 @json_option
 @click.pass_obj
-def new(context: CliContext, label: str, session: str | None, as_json: bool) -> None:
+def new(
+    context: CliContext,
+    label: str,
+    session: str | None,
+    pins: tuple[str, ...],
+    expires: str | None,
+    as_json: bool,
+) -> None:
     """Create a token and show it once.
+
+    A token with limits sees only its own models, sessions and requests. Bound to a session alone, it can use
+    what the session's user chose, and nothing else.
 
     \b
     Example:
       holdfast token new --label laptop
-      holdfast token new --label ci --session issue-42
+      holdfast token new --label ci --session issue-42 --expires 8h
+      holdfast token new --pin mimo-plan/mimo-v2.5-pro --pin mimo-plan/mimo-v2.5
     """
     from ..core.session import checked_session_id
     from ..gateway.tokens import issue
 
     if session is not None:
         checked_session_id(session)
-    token, shown = issue(context.store, label, session)
+    checked = [_checked_pin(context, text) for text in pins]
+    lasts = None
+    if expires is not None:
+        lasts = _seconds_until(expires, context.store.now())
+    token, shown = issue(
+        context.store, label, session, pins=list(dict.fromkeys(checked)), strict=bool(checked), lasts=lasts
+    )
     if as_json:
         show_json(_view(token) | {"token": shown})
-    else:
-        say(shown, f"  It cannot be shown again. To revoke it: holdfast token revoke {token.id}")
+        return
+    say(shown, f"  It cannot be shown again. To revoke it: holdfast token revoke {token.id}")
+    if session is not None and not checked and context.store.session(session) is None:
+        say(f"  Session '{session}' has no pin yet, and this token cannot choose one.")
+        say(f"  run: holdfast session pin {session} PROVIDER/MODEL")
 
 
 @command.command("list")
 @json_option
 @click.pass_obj
 def list_(context: CliContext, as_json: bool) -> None:
-    """List the tokens, revoked ones too. Their values cannot be shown again.
+    """List the tokens with their limits, also those that ended. Their values cannot be shown again.
 
     \b
     Example:
       holdfast token list
     """
-    tokens = context.existing_store.tokens()
+    tokens, now = context.existing_store.tokens(), context.existing_store.now()
     if as_json:
         show_json([_view(token) for token in tokens])
         return
     table(
-        ("ID", "LABEL", "SESSION", "CREATED", "STATE"),
+        ("ID", "LABEL", "LIMITS", "CREATED", "STATE"),
         [
-            [token.id, token.label, token.session or "any", clock(token.created_at), _state(token)]
+            [token.id, token.label, _limits(token), clock(token.created_at), _state(token, now)]
             for token in tokens
         ],
         empty="no gateway token yet\n  run: holdfast token new",
@@ -83,7 +113,7 @@ def list_(context: CliContext, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def revoke(context: CliContext, token_id: str, as_json: bool) -> None:
-    """Revoke a token. Running gateways refuse it at once; answers that have begun are finished.
+    """Revoke a token. Running gateways refuse it at once, and end its answers within a second.
 
     \b
     Example:
@@ -105,10 +135,51 @@ def revoke(context: CliContext, token_id: str, as_json: bool) -> None:
     say(f"token {name}{label} {when}")
 
 
-def _state(token: Token) -> str:
-    if token.revoked_at is None:
+def _checked_pin(context: CliContext, text: str) -> Pin:
+    """Return a pin of the user's. Raises IdentityError for a text that is none, ConnectionLost for one whose
+    provider does not exist."""
+    from ..core.identity import Pin
+    from ..core.routing import provider_of
+
+    pin = Pin.parse(text)
+    provider_of(context.config, pin)
+    return pin
+
+
+def _seconds_until(text: str, now: float) -> float:
+    """Return the seconds from `now` (epoch seconds) until a time that the user wrote. Raises ConfigError."""
+    from ..core import times
+    from ..core.errors import ConfigError
+
+    seconds = times.duration(text)
+    moment = times.moment(text)
+    if seconds is None and moment is not None:
+        seconds = moment - now
+    if seconds is None or not 0 < seconds < math.inf:
+        raise ConfigError(f"'{text}' is no time to come", next_step="holdfast token new --expires 8h")
+    return seconds
+
+
+def _limits(token: Token) -> str:
+    """Return what a token is limited to, in words."""
+    limits = []
+    if token.session is not None:
+        limits.append(f"session {token.session}")
+    if token.pins:
+        limits.append(" or ".join(map(str, token.pins)))
+    if token.instance is not None:
+        limits.append("one gateway")
+    return ", ".join(limits) or "none"
+
+
+def _state(token: Token, now: float) -> str:
+    if token.revoked_at is not None:
+        return f"revoked {clock(token.revoked_at)}"
+    if token.expires_at is None:
         return "valid"
-    return f"revoked {clock(token.revoked_at)}"
+    if token.expires_at <= now:
+        return f"expired {clock(token.expires_at)}"
+    return f"valid until {clock(token.expires_at)}"
 
 
 def _view(token: Token) -> dict[str, Any]:
@@ -116,6 +187,10 @@ def _view(token: Token) -> dict[str, Any]:
         "id": token.id,
         "label": token.label,
         "session": token.session,
+        "pins": [str(pin) for pin in token.pins],
+        "strict": token.strict,
+        "expires_at": token.expires_at,
+        "instance": token.instance,
         "created_at": token.created_at,
         "revoked_at": token.revoked_at,
     }

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from ..core.identity import Dialect, is_loopback
 from ..core.session import is_session_id
-from ..store.base import Token
+from ..store.token import Token
 from ..wire.error_bodies import ClientError, refusal
 from ..wire.response_head import header_lines
 from .header_rules import withhold_credentials

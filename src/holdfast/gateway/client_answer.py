@@ -182,6 +182,20 @@ class ClientAnswer:
         self._client.answer(*answer)
         self._finish(answer.status, len(answer.body))
 
+    def _break_off(self, error: ClientError) -> None:
+        """End the answer with an error of ours; where it has begun, with an event, or cut where none may
+        follow."""
+        if self._stream is None:
+            self._refuse(error)
+            return
+        self.code = error.kind.name
+        if self._stream.between_events:
+            self._client.send(error.event(self.request.dialect))
+            self._client.end()
+        else:
+            self._client.cut()
+        self._finish(self.status, self.size)
+
     def _finish(self, status: int, size: int) -> None:
         if self.over:
             return

@@ -1,28 +1,34 @@
-"""A gateway in this process that lives as long as one program: it permits one pin only, and accepts one token
-only, which ends with it."""
+"""A gateway in this process that lives as long as one program. Its token is good for one session and one pin,
+at this gateway only, and ends with it: at once, or after a kill within `_LIFE` seconds."""
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..core.errors import HoldfastError
+from ..core.errors import HoldfastError, StoreError
 from ..core.identity import Auth, Dialect, Endpoint, Pin
 from ..core.secret import Secret
 from ..distribution import version
 
 if TYPE_CHECKING:
     from ..engine.state import Engine
+    from ..store.token import Token
+    from .gateway import Gateway
     from .ports import FinishedRequest
 
 _OTHER_MODEL = frozenset({"pin_mismatch", "model_not_found"})
 """The errors for a request that asks for another model than the pin's."""
 _PATIENCE = 10.0
 """Seconds in which it must start, and end."""
+_ID_BYTES = 8
+_LIFE, _RENEWED_EVERY = 60.0, 20.0
+"""Seconds after which the token ends unless it is renewed, and between two renewals."""
 
 
 @dataclass(slots=True)
@@ -50,7 +56,7 @@ class Gate:
 def serving(engine: Engine, session: str, pin: Pin) -> Iterator[Gate]:
     """Serve requests of this session on this pin, on a port of its own.
 
-    The token is revoked at the end, and tokens that killed runs of the session left behind at the start.
+    Its token is revoked at the end, and tokens that killed runs of the session left behind at the start.
     Raises HoldfastError when the gateway cannot listen.
     """
     from .tokens import issue
@@ -59,17 +65,34 @@ def serving(engine: Engine, session: str, pin: Pin) -> Iterator[Gate]:
     for left in store.tokens():
         if left.label == label and left.revoked_at is None:
             store.revoke_token(left.id)
-    token, shown = issue(store, label, session)
+    token, shown = issue(
+        store,
+        label,
+        session,
+        pins=(pin,),
+        strict=True,
+        lasts=_LIFE,
+        instance=secrets.token_hex(_ID_BYTES),
+    )
     gate = Gate("", Secret(shown))
     try:
-        with _thread(engine, gate, pin):
+        with _thread(engine, gate, token):
             yield gate
     finally:
         store.revoke_token(token.id)
 
 
+async def _renew(gateway: Gateway, token: Token) -> None:
+    """Renew the token again and again. Where the store cannot be written, it ends for others only."""
+    store = gateway.engine.store
+    while True:
+        await asyncio.sleep(_RENEWED_EVERY)
+        with suppress(StoreError):
+            await gateway.in_thread(lambda: store.renew_token(token.id, store.now() + _LIFE))
+
+
 @contextmanager
-def _thread(engine: Engine, gate: Gate, pin: Pin) -> Iterator[None]:
+def _thread(engine: Engine, gate: Gate, token: Token) -> Iterator[None]:
     """Run the gateway's event loop in a thread: the main thread keeps the signals and the terminal."""
     failures: list[Exception] = []
     ready, loop = threading.Event(), asyncio.new_event_loop()
@@ -81,9 +104,11 @@ def _thread(engine: Engine, gate: Gate, pin: Pin) -> Iterator[None]:
         from .telemetry.metrics import Metrics
         from .tokens import Tokens
 
-        gateway = Gateway(engine, Tokens(engine.store), gate, AdminRoutes(Metrics(), version()), strict=pin)
+        tokens = Tokens(engine.store, instance=token.instance or "", kept=token.id)
+        gateway = Gateway(engine, tokens, gate, AdminRoutes(Metrics(), version()))
         try:
             await gateway.serve("127.0.0.1", 0)
+            gateway.spawn(_renew(gateway, token))
             host, port = gateway.addresses[0]
             gate.root = f"http://{host}:{port}"
             ready.set()

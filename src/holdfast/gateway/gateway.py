@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from ..core.config import Config
 from ..core.errors import ConfigError
-from ..core.identity import Pin
 from ..engine.state import Engine
 from ..wire.exchange import Bounds as ConversationBounds
 from .admission import AdmissionControl
@@ -37,8 +36,7 @@ _THREADS = 32
 class Gateway:
     """The gateway of one process.
 
-    `hosts` are further host names under which clients may address it. `strict` is the only pin that requests
-    may use, as `holdfast run` demands; None for any.
+    `hosts` are further host names under which clients may address it.
     """
 
     def __init__(
@@ -49,13 +47,12 @@ class Gateway:
         admin: AdminHandler,
         *,
         bounds: Bounds = _BOUNDS,
-        strict: Pin | None = None,
         hosts: Sequence[str] = (),
     ) -> None:
         self.engine, self.tokens, self.metrics = engine, tokens, metrics
         self._chosen_bounds, self._config = bounds, engine.config()
         self.bounds = self.limits = bounds.set_by(self._config)
-        self.strict = strict
+        self.good_tokens = tokens.ids()
         self.conversation_bounds = ConversationBounds(replay=self._config.settings.replay_limit)
         self._hosts = {host.lower() for host in hosts}
         self.admission = AdmissionControl(tokens, admin.OPEN, self._hosts)
@@ -172,11 +169,12 @@ class Gateway:
         self.conversation_bounds = ConversationBounds(replay=config.settings.replay_limit)
 
     def _look_round(self) -> None:
-        """Check the time limits of all connections.
+        """Check the time limits of all connections, and the tokens of their requests.
 
         They share this one timer: a timer for each would cost more than the rest of its request.
         """
         now = self.loop.time()
+        self.good_tokens = self.tokens.ids()
         for client in [*self.clients]:
             client.look(now)
         self.upstreams.sweep(now)

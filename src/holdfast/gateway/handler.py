@@ -61,9 +61,10 @@ class Handler:
 
     def handle(self, connection: ClientConnection, head: Head, admission: Admission, body: bytes) -> None:
         """Answer a complete request, now or later."""
-        if admission.session:
+        token = admission.token
+        if admission.session and token is not None:
             request = ClientRequest(head, admission.route, body)
-            relay = Relay(self._gateway, connection, request, admission.session)
+            relay = Relay(self._gateway, connection, request, admission.session, token=token)
             connection.running = relay
             relay.start()
         else:

@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Protocol, TypeVar
 
 from ..core.faults import Fault
-from ..core.identity import Pin
 from ..core.steps import Outcome
 from ..engine.state import Engine
-from ..store.base import Token
+from ..store.token import Token
 from ..wire.exchange import Bounds as ConversationBounds
 from .http1.framing import RawHeaders
 from .http1.upstream_pool import UpstreamPools
@@ -68,6 +67,10 @@ class Tokens(Protocol):
         """Return the token with this raw value, or None; in constant time."""
         ...
 
+    def ids(self) -> frozenset[str]:
+        """Return the ids of all valid tokens."""
+        ...
+
 
 class Metrics(Protocol):
     """The receiver of every finished request, once its last byte was written to the client's connection."""
@@ -78,13 +81,14 @@ class Metrics(Protocol):
 
 
 class RelayContext(Protocol):
-    """The gateway as one request uses it. `strict` is the only pin that requests may use; None for any."""
+    """The gateway as one request uses it. `good_tokens` are the ids of the tokens that are good, as they were
+    at the last check of the time limits."""
 
     engine: Engine
     metrics: Metrics
     bounds: Bounds
     conversation_bounds: ConversationBounds
-    strict: Pin | None
+    good_tokens: frozenset[str]
     loop: asyncio.AbstractEventLoop
     upstreams: UpstreamPools
 
@@ -98,11 +102,10 @@ class RelayContext(Protocol):
 
 
 class AdminContext(Protocol):
-    """The gateway as the admin pages use it. `strict` is the only pin that requests may use; None for any."""
+    """The gateway as the admin pages use it."""
 
     engine: Engine
     tokens: Tokens
-    strict: Pin | None
     draining: bool
     upstreams: UpstreamPools
 

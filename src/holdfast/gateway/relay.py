@@ -12,9 +12,7 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import ConnectionLost, HoldfastError
-from ..core.identity import Pin
-from ..engine.request import RequestRun
-from ..engine.sessions import begin_or_refuse
+from ..store.token import Token
 from ..wire.conversation import Conversation, run_conversation
 from ..wire.error_bodies import ClientError, from_error, refusal
 from ..wire.operations import Close, Perform, Read, Wait, Whole
@@ -26,6 +24,7 @@ from .http1.errors import ReadTimeout, UpstreamErrors
 from .http1.ports import ClientConnection, UpstreamLink
 from .http1.response_head import ResponseHead
 from .ports import RelayContext
+from .token_refusals import begin, pin_refusal
 
 _log = logging.getLogger("holdfast.gateway")
 _ERRORS = UpstreamErrors()
@@ -37,12 +36,18 @@ class Relay(ClientAnswer):
     `_waiting` is the type of the operation whose answer the conversation waits for.
     """
 
-    __slots__ = ("_conversation", "_limit", "_outbound", "_timer", "_waiting")
+    __slots__ = ("_conversation", "_limit", "_outbound", "_timer", "_token", "_waiting")
 
     def __init__(
-        self, gateway: RelayContext, client: ClientConnection, request: ClientRequest, session: str
+        self,
+        gateway: RelayContext,
+        client: ClientConnection,
+        request: ClientRequest,
+        session: str,
+        token: Token,
     ) -> None:
         super().__init__(gateway, client, request, session)
+        self._token = token
         self._conversation: Conversation | None = None
         self._outbound: OutboundRequest | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -67,15 +72,16 @@ class Relay(ClientAnswer):
                 body=body,
             )
         except ConnectionLost as lost:
-            step = partial(begin_or_refuse, gateway.engine, lost, self.session, model)
+            step = partial(begin, gateway.engine, self._token, lost, self.session, model)
             gateway.in_thread(step).add_done_callback(self._ready)
             return
         except HoldfastError as error:
             self._refuse(from_error(error))
             return
-        pin, strict = request_run.call.route.connection.pin, gateway.strict
-        if strict is not None and pin != strict:
-            self._refuse_pin(request_run, pin, strict)
+        refused = pin_refusal(self._token, request_run.pin, request_run.call.route.connection.pin)
+        if refused is not None:
+            request_run.abandon()
+            self._refuse(refused)
             return
         self.request_run = request_run
         self._conversation = run_conversation(
@@ -154,6 +160,10 @@ class Relay(ClientAnswer):
         """
         if self.over:
             return
+        if self._token.id not in self._gateway.good_tokens:
+            self._give_up()
+            self._break_off(refusal("token_ended"))
+            return
         bounds, upstream = self._gateway.bounds, self._upstream
         if upstream is not None and (upstream.heard or self._client.paused):
             upstream.heard, self._quiet = False, now
@@ -175,6 +185,13 @@ class Relay(ClientAnswer):
             return
         self.over = self.client_left = True
         self.seconds = self._gateway.loop.time() - self.began
+        self._give_up()
+        if self._stream is not None:
+            self.usage = self._stream.usage
+        self._gateway.metrics.finished(self)
+
+    def _give_up(self) -> None:
+        """Close the provider's connection and end the conversation; no key is blamed."""
         if self._timer is not None:
             self._timer.cancel()
         self._drop()
@@ -182,14 +199,6 @@ class Relay(ClientAnswer):
             self._conversation.close()
         if self._stream is not None:
             self._stream.end_without_fault()
-            self.usage = self._stream.usage
-        self._gateway.metrics.finished(self)
-
-    def _refuse_pin(self, request_run: RequestRun, requested: Pin, strict: Pin) -> None:
-        """Refuse a request for another model than the one that `holdfast run` permits."""
-        request_run.abandon()
-        facts = {"chosen": str(strict), "requested": str(requested), "candidates": [str(strict)]}
-        self._refuse(refusal("pin_mismatch", facts=facts, chosen=strict, requested=requested))
 
     def _ready(self, done: asyncio.Future[Any]) -> None:
         """Start once more, since the body can be read or the session exists now."""

@@ -8,10 +8,11 @@ from urllib.parse import unquote_to_bytes
 
 from ..core.identity import Dialect
 from ..core.session import is_session_id
-from ..store.base import Token
+from ..store.token import Token
 from ..wire.error_bodies import ClientError, refusal
 from .http1.framing import MalformedMessage
 from .http1.header_actions import HARNESS, SESSION
+from .permissions import may_use_session
 
 DATA: dict[str, Dialect] = {
     "chat/completions": Dialect.OPENAI_CHAT,
@@ -88,7 +89,7 @@ def session_for(token: Token, route: HttpRoute, once: Mapping[int, bytes], own: 
     """
     named = route.session or once.get(SESSION, b"").decode("latin-1")
     if token.session is not None:
-        if named and named != token.session:
+        if named and not may_use_session(token, named):
             return refusal("session_mismatch", session=token.session)
         return token.session
     if named:

@@ -8,38 +8,52 @@ stored.
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 from ..core.errors import StoreError
-from ..store.base import Store, Token
+from ..core.identity import Pin
+from ..store.base import Store
+from ..store.token import Token
+from .permissions import is_good
 
 _LOOKED_AT_EVERY = 0.05
 """Seconds for which the tokens are used without looking for changes in the store."""
 _MISSED_EVERY = 0.002
 """The same for an unknown token, which may be new."""
 _ID_BYTES, _RANDOM_BYTES = 4, 32
+_HASH_DIGITS = 2 * sha256().digest_size
 
 
 class Tokens:
-    """The valid tokens of a store, one object for a process.
+    """The tokens that are good at one gateway, one object for a process.
 
-    `tell` is called with errors of the store in `check`, which may be called from any thread. Raises
-    StoreError.
+    `instance` is the id of the gateway. `kept` is the id of a token that lives as long as this process, so
+    that it does not end here when nobody could renew it. `tell` is called with errors of the store in
+    `check`, which may be called from any thread. Raises StoreError.
     """
 
     def __init__(
         self,
         store: Store,
         *,
+        instance: str = "",
+        kept: str = "",
         tell: Callable[[StoreError], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._tell, self._clock = store, tell, clock
+        self._instance, self._kept = instance, kept
+        self._known: dict[bytes, Token] = {}
+        self._ids: frozenset[str] = frozenset()
+        self._ends = math.inf
         self._seen, self._due = store.revision(), 0.0
-        self._known = _valid(store)
+        self._rows = store.tokens()
+        self._choose()
 
     def check(self, value: bytes) -> Token | None:
         """Return the token that a client sent, None for anything else.
@@ -55,6 +69,13 @@ class Tokens:
             token = self._known.get(sha256(value).digest())
         return token
 
+    def ids(self) -> frozenset[str]:
+        """Return the ids of the tokens that are good now: the same object while nothing has changed."""
+        now = self._clock()
+        if now >= self._due:
+            self._look(now)
+        return self._ids
+
     def new(self, label: str, session: str | None = None) -> tuple[Token, str]:
         """Issue a token, which is valid here at once (see `issue`). Raises StoreError."""
         token, shown = issue(self._store, label, session)
@@ -62,34 +83,69 @@ class Tokens:
         return token, shown
 
     def _look(self, now: float) -> None:
+        """Take over what changed in the store, and end the tokens whose time is over."""
+        over = self._store.now() >= self._ends
         try:
             seen = self._store.revision()
-            if seen != self._seen:
-                self._known = _valid(self._store)
-                self._seen = seen
+            if over or seen != self._seen:
+                self._rows, self._seen, over = self._store.tokens(), seen, True
         except StoreError as error:
             self._tell(error)
+        if over:
+            self._choose()
         self._due = now + _LOOKED_AT_EVERY
 
+    def _choose(self) -> None:
+        """Choose the tokens that are good now among those that were read last."""
+        now = self._store.now()
+        good = [
+            token
+            for token in self._rows
+            if is_good(self._lasting(token), now=now, instance=self._instance)
+            and len(token.hash) == _HASH_DIGITS
+        ]
+        ends = [token.expires_at for token in good if token.expires_at is not None]
+        self._ends = min((end for end in ends if end > now), default=math.inf)
+        self._known = {bytes.fromhex(token.hash): token for token in good}
+        ids = frozenset(token.id for token in good)
+        if ids != self._ids:
+            self._ids = ids
 
-def issue(store: Store, label: str, session: str | None = None) -> tuple[Token, str]:
+    def _lasting(self, token: Token) -> Token:
+        """Return a token as it counts here: the one that lives as long as this process does not expire."""
+        if token.id != self._kept:
+            return token
+        return replace(token, expires_at=None)
+
+
+def issue(
+    store: Store,
+    label: str,
+    session: str | None = None,
+    *,
+    pins: Sequence[Pin] = (),
+    strict: bool = False,
+    lasts: float | None = None,
+    instance: str | None = None,
+) -> tuple[Token, str]:
     """Issue a token and store its hash. Return it with its text, which exists nowhere else.
 
-    `session` binds its requests to one session. Raises StoreError.
+    `session`, `pins`, `strict` and `instance` are its limits (`store.token.Token`); it ends after `lasts`
+    seconds, if that is given. Raises StoreError.
     """
     token_id = secrets.token_hex(_ID_BYTES)
     shown = f"hf-{token_id}-{secrets.token_urlsafe(_RANDOM_BYTES)}"
-    digest = sha256(shown.encode()).hexdigest()
-    token = Token(token_id, digest, label, session=session, created_at=store.now())
+    now = store.now()
+    token = Token(
+        id=token_id,
+        hash=sha256(shown.encode()).hexdigest(),
+        label=label,
+        session=session,
+        created_at=now,
+        pins=tuple(pins),
+        strict=strict,
+        expires_at=None if lasts is None else now + lasts,
+        instance=instance,
+    )
     store.add_token(token)
     return token, shown
-
-
-def _valid(store: Store) -> dict[bytes, Token]:
-    """Return the tokens that are not revoked, by their hash."""
-    digits = 2 * sha256().digest_size
-    return {
-        bytes.fromhex(token.hash): token
-        for token in store.tokens()
-        if token.revoked_at is None and len(token.hash) == digits
-    }

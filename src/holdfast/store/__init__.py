@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .base import BrokenSession, Lease, StaleSession, Store, Token
+from .base import BrokenSession, Lease, StaleSession, Store
+from .token import Token
 
 __all__ = ["BrokenSession", "Lease", "StaleSession", "Store", "Token"]

@@ -20,6 +20,7 @@ from ..core.errors import StoreError
 from ..core.provisioning_state import Record
 from ..core.session import Session
 from .journal_events import Detail, Event
+from .token import Token
 
 OBJECTS_KEPT = 30 * 86400.0
 """Seconds for which objects of accounts are kept: as long as OpenAI keeps a response."""
@@ -67,19 +68,6 @@ class Lease:
     owner: str
     fence: int
     until: float
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A gateway token as it is stored, with its hash only. `session` binds it to one session. Times are epoch
-    seconds."""
-
-    id: str
-    hash: str
-    label: str
-    session: str | None = None
-    created_at: float = 0.0
-    revoked_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +130,9 @@ class Store(Protocol):
         ...
 
     def rename_provider(self, old: str, new: str) -> list[str]:
-        """Rename provider `old` to `new` in every pin and active fallback, with a `ProviderRenamed` event for
-        each changed pin, in one transaction. Return the ids of the changed sessions, sorted.
+        """Rename provider `old` to `new` in every pin (also of tokens) and active fallback, with a
+        `ProviderRenamed` event for each changed session, in one transaction. Return the ids of the changed
+        sessions, sorted.
 
         `new_name` knows the last hundred renames. Raises IdentityError if `new` cannot be a provider's name.
         """
@@ -197,8 +186,8 @@ class Store(Protocol):
         ...
 
     def prune(self, keep_days: float) -> int:
-        """Delete journal lines older than `keep_days` and cooldowns past `COOLDOWN_KEPT`. Return the number
-        of records."""
+        """Delete journal lines older than `keep_days`, cooldowns past `COOLDOWN_KEPT`, and tokens of one
+        gateway past `TOKEN_KEPT`. Return the number of the first two."""
         ...
 
     def lease(self, name: str, owner: str, ttl: float) -> Lease | None:
@@ -223,11 +212,18 @@ class Store(Protocol):
         ...
 
     def token(self, token_id: str) -> Token | None:
-        """Return a token, revoked or not."""
+        """Return a token, revoked or not; None also where its limits cannot be read."""
         ...
 
     def tokens(self) -> list[Token]:
-        """Return all tokens, also revoked ones, the newest last."""
+        """Return all tokens, also ones that ended, the newest last. One whose limits cannot be read is left
+        out, so that it is good for nothing."""
+        ...
+
+    def renew_token(self, token_id: str, until: float) -> bool:
+        """Let a token that is not revoked end at `until`. Return False if there is none.
+
+        It does not change the revision: a gateway reads the tokens again when the first of them ends."""
         ...
 
     def revoke_token(self, token_id: str) -> bool:

@@ -55,4 +55,11 @@ MIGRATIONS: tuple[Migration, ...] = (
         "CREATE INDEX account_object_session ON account_object (session, at)",
         "CREATE INDEX account_object_at ON account_object (at)",
     ),
+    (
+        "ALTER TABLE token ADD COLUMN pins TEXT",
+        "ALTER TABLE token ADD COLUMN strict BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE token ADD COLUMN expires_at DOUBLE PRECISION",
+        "ALTER TABLE token ADD COLUMN instance TEXT",
+        "ALTER TABLE token ADD COLUMN budget TEXT",
+    ),
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -27,10 +27,10 @@ from .base import (
     Lease,
     Relabel,
     StaleSession,
-    Token,
 )
 from .journal_events import Detail, Event, ProviderRenamed
 from .rows import Params, Row
+from .token import TOKEN_KEPT, Token
 
 _LONGEST_LEASE = 3600.0
 """Seconds. A lease that seems to last longer was taken before the clock was set back, and is ignored."""
@@ -157,6 +157,7 @@ class RelationalStore(ABC):
             if renamed:
                 transaction.execute(sql.RENAME, named | {"now": now})
                 _record(transaction, _renamed(renamed, prefix, replaced, now))
+            _rename_in_tokens(transaction, prefix, replaced)
         return sorted(str(session_id) for session_id, _ in renamed)
 
     def new_name(self, provider: str) -> str | None:
@@ -230,6 +231,7 @@ class RelationalStore(ABC):
         now = self.now()
         with self._write() as transaction:
             lines = transaction.execute(sql.PRUNE_JOURNAL, {"oldest": now - keep_days * 86400}).rowcount
+            transaction.execute(sql.TOKENS_PRUNE, {"oldest": now - TOKEN_KEPT})
             return lines + transaction.execute(sql.PRUNE_COOLDOWNS, {"oldest": now - COOLDOWN_KEPT}).rowcount
 
     def lease(self, name: str, owner: str, ttl: float) -> Lease | None:
@@ -270,13 +272,17 @@ class RelationalStore(ABC):
             raise StoreError(f"token '{token.id}' exists already", next_step="holdfast token list")
 
     def token(self, token_id: str) -> Token | None:
-        return next(map(rows.token, self._read(sql.TOKEN, {"id": token_id})), None)
+        return next(iter(rows.readable(self._read(sql.TOKEN, {"id": token_id}), rows.token)), None)
 
     def tokens(self) -> list[Token]:
-        return [rows.token(row) for row in self._read(sql.TOKENS, {})]
+        return rows.readable(self._read(sql.TOKENS, {}), rows.token)
 
     def revoke_token(self, token_id: str) -> bool:
         return self._change((sql.TOKEN_REVOKE, {"id": token_id, "now": self.now()})) > 0
+
+    def renew_token(self, token_id: str, until: float) -> bool:
+        with self._write() as transaction:
+            return transaction.execute(sql.TOKEN_RENEW, {"id": token_id, "until": until}).rowcount > 0
 
     def save_models(self, provider: str, url: str, models: Iterable[str], at: float) -> None:
         with self._write() as transaction:
@@ -349,6 +355,15 @@ def _record(transaction: Transaction, events: Iterable[Event[Detail]]) -> None:
     lines = _lines(events)
     if lines:
         transaction.executemany(sql.RECORD, lines)
+
+
+def _rename_in_tokens(transaction: Transaction, old: str, new: str) -> None:
+    """Replace the prefix `old` by `new` in the pins of tokens. A list that cannot be read stays as it is."""
+    for token_id, text in transaction.execute(sql.TOKEN_PINS, {}).fetchall():
+        with suppress(ValueError):
+            pins = rows.renamed_pins(str(text), old, new)
+            if pins != text:
+                transaction.execute(sql.TOKEN_SET_PINS, {"id": token_id, "pins": pins})
 
 
 def _renamed(renamed: Iterable[Row], old: str, new: str, at: float) -> Iterator[Event[Detail]]:

@@ -7,7 +7,7 @@ reported as broken, a cooldown or a journal event is left out, an unknown fault 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..core.changes import (
@@ -28,8 +28,9 @@ from ..core.faults import FaultClass
 from ..core.identity import Pin
 from ..core.session import ActiveFallback, Session
 from . import sql
-from .base import AccountObject, BrokenSession, Lease, Token
+from .base import AccountObject, BrokenSession, Lease
 from .stored_faults import dump_fault, load_fault
+from .token import Token
 
 Row = tuple[Any, ...]
 Params = Mapping[str, object]
@@ -70,10 +71,8 @@ def _active_fallback(fallback: Any, reason: Any, until: Any) -> ActiveFallback |
 
 
 def _former(text: Any) -> tuple[Pin, ...]:
-    if text is None:
-        return ()
     try:
-        return tuple(map(Pin.parse, json.loads(text)))
+        return _pins(text)
     except _UNREADABLE:
         return ()
 
@@ -84,9 +83,6 @@ def session_params(session: Session) -> dict[str, object]:
     active_fallback = session.active_fallback
     if active_fallback is not None:
         fallback = (str(active_fallback.fallback), active_fallback.reason, active_fallback.until)
-    former = None
-    if session.former:
-        former = json.dumps([str(pin) for pin in session.former])
     row = (
         session.id,
         str(session.pin),
@@ -96,7 +92,7 @@ def session_params(session: Session) -> dict[str, object]:
         session.created_at,
         session.changed_at,
         session.version,
-        former,
+        pins_text(session.former),
     )
     return dict(zip(sql.SESSION_COLUMNS, row, strict=True))
 
@@ -130,11 +126,35 @@ def lease(row: Row) -> Lease:
 
 
 def token(row: Row) -> Token:
-    return Token(*row)
+    """Return a token. Raises IdentityError or ValueError for limits that cannot be read."""
+    columns: dict[str, Any] = dict(zip(sql.TOKEN_COLUMNS, row, strict=True))
+    limits = {"pins": _pins(columns["pins"]), "strict": bool(columns["strict"])}
+    return Token(**(columns | limits))
 
 
 def token_params(token: Token) -> Params:
-    return {name: getattr(token, name) for name in sql.TOKEN_COLUMNS}
+    """Return the columns of a token."""
+    values = {name: getattr(token, name) for name in sql.TOKEN_COLUMNS}
+    return values | {"pins": pins_text(token.pins), "strict": int(token.strict)}
+
+
+def pins_text(pins: Sequence[Pin]) -> str | None:
+    """Return a list of pins as it is stored; None for an empty one."""
+    if not pins:
+        return None
+    return json.dumps([str(pin) for pin in pins])
+
+
+def renamed_pins(text: str, old: str, new: str) -> str:
+    """Return a stored list of pins with the prefix `new` for `old`. Raises ValueError if it is none."""
+    pins = [str(pin) for pin in json.loads(text)]
+    return json.dumps([new + pin.removeprefix(old) if pin.startswith(old) else pin for pin in pins])
+
+
+def _pins(text: Any) -> tuple[Pin, ...]:
+    if text is None:
+        return ()
+    return tuple(map(Pin.parse, json.loads(text)))
 
 
 def account_object(row: Row) -> AccountObject:

@@ -116,13 +116,18 @@ LEASE_RENEW = "UPDATE lease SET until = :until WHERE name = :name AND fence = :f
 LEASE_END = "UPDATE lease SET until = 0 WHERE name = :name AND fence = :fence"
 
 # Tokens and model lists.
-_TOKEN = "id, hash, label, session, created_at, revoked_at"
+_TOKEN = "id, hash, label, session, created_at, revoked_at, pins, strict, expires_at, instance, budget"
 TOKEN_COLUMNS = tuple(_TOKEN.split(", "))
 TOKEN = f"SELECT {_TOKEN} FROM token WHERE id = :id"
 TOKENS = f"SELECT {_TOKEN} FROM token ORDER BY created_at, id"
 _TOKEN_VALUES = ", ".join(f":{name}" for name in TOKEN_COLUMNS)
 TOKEN_ADD = f"INSERT INTO token ({_TOKEN}) VALUES ({_TOKEN_VALUES}) ON CONFLICT (id) DO NOTHING"
 TOKEN_REVOKE = "UPDATE token SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL"
+TOKEN_RENEW = "UPDATE token SET expires_at = :until WHERE id = :id AND revoked_at IS NULL"
+TOKENS_PRUNE = """DELETE FROM token
+    WHERE instance IS NOT NULL AND (revoked_at < :oldest OR expires_at < :oldest)"""
+TOKEN_PINS = "SELECT id, pins FROM token WHERE pins IS NOT NULL"
+TOKEN_SET_PINS = "UPDATE token SET pins = :pins WHERE id = :id"
 MODELS = "SELECT models, at FROM models WHERE provider = :provider AND url = :url"
 MODELS_SAVE = """INSERT INTO models (provider, url, models, at) VALUES (:provider, :url, :models, :at)
     ON CONFLICT (provider, url) DO UPDATE SET models = excluded.models, at = excluded.at

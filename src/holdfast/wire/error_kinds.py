@@ -140,7 +140,7 @@ ERRORS: dict[str, ErrorKind] = {
     "NotReady": _kind("not_ready", 503),
 }
 
-_UNBOUND = "holdfast token new --label NAME   (a token that is bound to no session)"
+_UNBOUND = "holdfast token new --label NAME   (a token without limits)"
 _BASE_URLS = "holdfast env   (prints the base URL for each kind of client)"
 _NAMES = "holdfast doctor   (shows where holdfast.toml is; [gateway] names lists further names)"
 _READ = "the request cannot be read: {what}"
@@ -154,7 +154,7 @@ _REFUSALS: tuple[Refusal, ...] = (
     Refusal(_kind("session_mismatch", 403), "this token may use only session '{session}'", _UNBOUND),
     Refusal(
         _kind("session_token", 403),
-        "this token is bound to one session and may not see the others",
+        "this token is limited, and may see only its own models, sessions and requests",
         _UNBOUND,
     ),
     Refusal(_kind("bad_session", 400), "'{session}' cannot be a session's id", "holdfast session list"),
@@ -204,8 +204,18 @@ _REFUSALS: tuple[Refusal, ...] = (
     ),
     Refusal(
         _kind("pin_mismatch", 409),
-        "this run may use only '{chosen}', and the request asks for '{requested}'; nothing was sent",
-        "holdfast run PROGRAM --pin {requested}",
+        "this token may use only {allowed}, and the request asks for '{requested}'; nothing was sent",
+        "holdfast token new --pin {requested}   (for holdfast run: holdfast run PROGRAM --pin {requested})",
+    ),
+    Refusal(
+        _kind("no_choice", 409),
+        "session '{session}' has no pin yet, and this token may not choose one; nothing was sent",
+        "holdfast session pin {session} PROVIDER/MODEL",
+    ),
+    Refusal(
+        _kind("token_ended", 401),
+        "the token of this request has expired or was revoked, so its answer was ended",
+        "holdfast token new",
     ),
     Refusal(ERRORS["HoldfastError"], "the gateway failed; its log says why", "holdfast doctor"),
     Refusal(

@@ -35,38 +35,50 @@ def spoken(headers: Mapping[bytes, bytes]) -> frozenset[Dialect] | None:
     return None
 
 
-def listing(engine: Engine, speaks: Collection[Dialect] | None, strict: Pin | None) -> dict[str, Any]:
-    """Return all models, in the order of the configuration; with a strict pin only that one."""
-    items = [_item(option) for option in _reachable(engine, speaks) if strict in (None, option.pin)]
+def listing(
+    engine: Engine, speaks: Collection[Dialect] | None, pins: Collection[Pin] | None
+) -> dict[str, Any]:
+    """Return all models, in the order of the configuration; with `pins` only those."""
+    items = [_item(option) for option in _reachable(engine, speaks, pins)]
     first = last = None
     if items:
         first, last = items[0]["id"], items[-1]["id"]
     return {"object": "list", "data": items, "has_more": False, "first_id": first, "last_id": last}
 
 
-def one(engine: Engine, name: str, speaks: Collection[Dialect] | None, strict: Pin | None) -> dict[str, Any]:
-    """Return the model of this pin, or of this bare name where only one provider has it.
+def one(
+    engine: Engine, name: str, speaks: Collection[Dialect] | None, pins: Collection[Pin] | None
+) -> dict[str, Any]:
+    """Return the model of this pin, or of this bare name where only one provider has it; with `pins` among
+    those.
 
     Raises UnknownModel or AmbiguousModel, with the candidates.
     """
-    offered = [option for option in _reachable(engine, speaks) if strict in (None, option.pin)]
+    offered = _reachable(engine, speaks, pins)
     named = [option for option in offered if str(option.pin) == name]
     if not named:
         named = [option for option in offered if option.pin.model == name]
     if len(named) == 1:
         return _item(named[0])
     if named:
-        pins = [str(option.pin) for option in named]
+        candidates = [str(option.pin) for option in named]
         raise AmbiguousModel(
-            f"several providers list a model '{name}'", candidates=pins, next_step="holdfast models"
+            f"several providers list a model '{name}'", candidates=candidates, next_step="holdfast models"
         )
     alike = get_close_matches(name, [str(option.pin) for option in offered], n=3, cutoff=0.5)
     raise UnknownModel(f"no provider lists a model '{name}'", candidates=alike, next_step="holdfast models")
 
 
-def _reachable(engine: Engine, speaks: Collection[Dialect] | None) -> list[Option]:
+def _reachable(
+    engine: Engine, speaks: Collection[Dialect] | None, pins: Collection[Pin] | None
+) -> list[Option]:
     config = engine.config()
-    return [option for option in options(config, _discovered(engine, config), speaks) if not option.why_not]
+    reachable = [
+        option for option in options(config, _discovered(engine, config), speaks) if not option.why_not
+    ]
+    if pins is None:
+        return reachable
+    return [option for option in reachable if option.pin in pins]
 
 
 def _discovered(engine: Engine, config: Config) -> dict[str, list[str]]:

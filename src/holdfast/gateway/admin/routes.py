@@ -2,23 +2,25 @@
 
 Nothing here starts a process, asks a provider or changes anything; no answer holds a key or a prompt. A path
 needs a gateway token unless it is in `AdminRoutes.OPEN`, whose answers without one are a status and no body.
-A token that is bound to a session sees that session only.
+A token that has limits sees its own models, sessions and requests only (`permissions`).
 """
 
 from __future__ import annotations
 
 import json
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from ...core.errors import HoldfastError
-from ...core.identity import Dialect
-from ...store.base import Token
+from ...core.identity import Dialect, Pin
+from ...store.token import Token
 from ...wire.error_bodies import ClientError, from_error, refusal
+from ..permissions import is_limited, usable_pins
 from ..telemetry.metrics import CONTENT_TYPE, Metrics
+from ..token_refusals import pins_in_session
 from . import models, views
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class AdminRequest(NamedTuple):
     version: str
     rest: str
     headers: dict[bytes, bytes]
-    token: Token | None
+    token: Token
 
 
 Handler = Callable[[AdminRequest], "AdminAnswer"]
@@ -81,15 +83,17 @@ class AdminRoutes:
         handler, rest = _route_of(path)
         if handler is None:
             return None
+        if token is None and path not in self.OPEN:
+            return _refused(None, refusal("no_token"))
         request = AdminRequest(
             gateway=gateway,
             metrics=self.metrics,
             version=self.version,
             rest=unquote(rest),
             headers={name.lower(): value for name, value in headers},
-            token=token,
+            token=token or _NOBODY,
         )
-        if handler in _OF_ALL and _only(request) is not None:
+        if handler in _OF_ALL and is_limited(request.token):
             return _refused(None, refusal("session_token"))
         if handler in _QUICK:
             return handler(request)
@@ -98,14 +102,14 @@ class AdminRoutes:
 
 def _live(request: AdminRequest) -> AdminAnswer:
     """Report that the gateway runs; without a token by the status alone."""
-    if request.token is None:
+    if request.token is _NOBODY:
         return 200, [], b""
     return _json(200, {"live": True})
 
 
 def _ready(request: AdminRequest) -> AdminAnswer:
-    """Report whether requests can be served: without a token by the status alone, else with the state of
-    store and configuration."""
+    """Report whether requests can be served: without a token by the status alone, and with one without limits
+    also the state of store and configuration."""
     engine = request.gateway.engine
     try:
         engine.store.revision()
@@ -114,8 +118,10 @@ def _ready(request: AdminRequest) -> AdminAnswer:
         store = str(error)
     ready = store == "ok" and not request.gateway.draining
     status = 200 if ready else 503
-    if request.token is None:
+    if request.token is _NOBODY:
         return status, [], b""
+    if is_limited(request.token):
+        return _json(status, {"ready": ready})
     config = str(engine.config_error or "ok")
     value = {"ready": ready, "store": store, "config": config, "draining": request.gateway.draining}
     return _json(status, value)
@@ -137,15 +143,14 @@ def _page(request: AdminRequest) -> AdminAnswer:
 
 
 def _models(request: AdminRequest) -> AdminAnswer:
-    return _json(
-        200, models.listing(request.gateway.engine, models.spoken(request.headers), request.gateway.strict)
-    )
+    speaks = models.spoken(request.headers)
+    return _json(200, models.listing(request.gateway.engine, speaks, _usable(request)))
 
 
 def _model(request: AdminRequest) -> AdminAnswer:
     speaks = models.spoken(request.headers)
     try:
-        return _json(200, models.one(request.gateway.engine, request.rest, speaks, request.gateway.strict))
+        return _json(200, models.one(request.gateway.engine, request.rest, speaks, _usable(request)))
     except HoldfastError as error:
         return _refused(speaks, from_error(error))
 
@@ -159,30 +164,30 @@ def _providers(request: AdminRequest) -> AdminAnswer:
 
 
 def _sessions(request: AdminRequest) -> AdminAnswer:
-    return _json(200, views.sessions(request.gateway.engine, _only(request)))
+    return _json(200, views.sessions(request.gateway.engine, request.token))
 
 
 def _session(request: AdminRequest) -> AdminAnswer:
-    value = None
-    if _only(request) in (None, request.rest):
-        value = views.session(request.gateway.engine, request.rest)
+    value = views.session(request.gateway.engine, request.rest, request.token)
     if value is None:
         return _refused(None, refusal("no_such_session", session=request.rest))
     return _json(200, value)
 
 
 def _request(request: AdminRequest) -> AdminAnswer:
-    value = views.request(request.gateway.engine, request.rest, _only(request))
+    value = views.request(request.gateway.engine, request.rest, request.token)
     if value is None:
         return _refused(None, refusal("no_such_request", request=request.rest))
     return _json(200, value)
 
 
-def _only(request: AdminRequest) -> str | None:
-    """Return the only session that this token may see; None for all."""
-    if request.token is None:
-        return None
-    return request.token.session
+def _usable(request: AdminRequest) -> Collection[Pin] | None:
+    """Return the pins that this token may use; None for all."""
+    token, engine = request.token, request.gateway.engine
+    if token.session is None:
+        return usable_pins(token, None)
+    engine.catch_up()
+    return pins_in_session(engine, token, token.session)
 
 
 _ROUTES: dict[str, Handler] = {
@@ -205,7 +210,9 @@ _BELOW: tuple[tuple[str, Handler], ...] = (
 _QUICK = (_live, _page)
 """Routes that do not read the store."""
 _OF_ALL = (_metrics, _status, _providers)
-"""Routes that show all sessions together, which a token of one session may not see."""
+"""Routes that show everything together, which a token with limits may not see."""
+_NOBODY = Token("", "", "")
+"""Stands for the token of a caller who needs none."""
 
 
 def _route_of(path: str) -> tuple[Handler | None, str]:

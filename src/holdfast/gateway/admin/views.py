@@ -18,6 +18,8 @@ from ...engine.sessions import kept_key, obstacle
 from ...engine.state import Engine
 from ...store.journal_events import Detail, Event
 from ...store.stored_events import event_values
+from ...store.token import Token
+from ..permissions import may_see
 from ..telemetry.shared_counters import Gauge, Shared
 
 if TYPE_CHECKING:
@@ -143,16 +145,20 @@ def _cooldown(cooldown: Cooldown) -> dict[str, Any]:
     }
 
 
-def sessions(engine: Engine, only: str | None) -> list[dict[str, Any]]:
-    """Return all sessions, the last changed first; with `only` the session of that id alone."""
-    return [_session(engine, item) for item in engine.store.sessions() if only in (None, item.id)]
+def sessions(engine: Engine, token: Token) -> list[dict[str, Any]]:
+    """Return the sessions that a token may see, the last changed first."""
+    return [_session(engine, item) for item in engine.store.sessions() if may_see(token, item.id, item.pin)]
 
 
-def session(engine: Engine, session_id: str) -> dict[str, Any] | None:
-    """Return one session and the reasons for its present state; None where there never was one."""
+def session(engine: Engine, session_id: str, token: Token) -> dict[str, Any] | None:
+    """Return one session and the reasons for its present state; None where there never was one, or not one
+    that the token may see."""
     engine.journal_writer.flush()
     stored = engine.store.session(session_id)
-    events = engine.store.journal(session=session_id, limit=_LINES)
+    if stored is not None and not may_see(token, session_id, stored.pin):
+        return None
+    known = engine.store.journal(session=session_id, limit=_LINES)
+    events = [event for event in known if may_see(token, session_id, event.pin)]
     if stored is None and not events:
         return None
     value: dict[str, Any] = {"id": session_id, "removed": True}
@@ -161,14 +167,11 @@ def session(engine: Engine, session_id: str) -> dict[str, Any] | None:
     return value | {"last_explanation": engine.explained.get(session_id), **_story(events)}
 
 
-def request(engine: Engine, request_id: str, only: str | None) -> dict[str, Any] | None:
-    """Return the journal of one request.
-
-    None where nothing is known of it, or where it belonged to another session than `only`.
-    """
+def request(engine: Engine, request_id: str, token: Token) -> dict[str, Any] | None:
+    """Return the journal of one request; None where nothing is known of it that the token may see."""
     engine.journal_writer.flush()
     known = engine.store.journal(request=request_id, limit=_LINES)
-    events = [event for event in known if only in (None, event.session)]
+    events = [event for event in known if may_see(token, event.session, event.pin)]
     if not events:
         return None
     return {"id": request_id, "session": events[-1].session, "pin": events[-1].pin, **_story(events)}

@@ -9,7 +9,8 @@ import pytest
 
 from ...core.errors import StoreError
 from ...core.faults import FaultClass
-from ..base import COOLDOWN_KEPT, Store, Token
+from ...core.identity import Pin
+from ..base import COOLDOWN_KEPT, Store
 from ..journal_events import (
     AnswerTruncated,
     Detail,
@@ -19,6 +20,7 @@ from ..journal_events import (
     UnknownEvent,
     UsageCounted,
 )
+from ..token import TOKEN_KEPT, Token
 from .given import ATTEMPTED, FAULT, START, URL, ManualClock, OpenedStore, cooled, worked
 
 
@@ -114,6 +116,46 @@ class RecordContract(OpenedStore):
         with pytest.raises(StoreError, match="exists"):
             store.add_token(Token("t", "other", "label"))
         assert store.tokens() == [Token("t", "hash", "label")]
+
+    def test_a_tokens_limits_are_given_back_as_they_were_stored(self, store: Store) -> None:
+        limited = Token(
+            "t",
+            "hash",
+            "run s",
+            session="s",
+            pins=(Pin.parse("p/a/b"), Pin.parse("q/c:free")),
+            strict=True,
+            expires_at=START + 60,
+            instance="here",
+            budget="later",
+        )
+        store.add_token(limited)
+        assert store.token("t") == limited
+        assert store.tokens() == [limited]
+
+    def test_renewing_a_token_moves_its_end_and_tells_no_gateway(self, store: Store) -> None:
+        store.add_token(Token("t", "hash", "run s", expires_at=START + 60))
+        before = store.revision()
+        assert store.renew_token("t", START + 120) is True
+        assert store.revision() == before
+        assert store.token("t") == Token("t", "hash", "run s", expires_at=START + 120)
+        store.revoke_token("t")
+        assert store.renew_token("t", START + 180) is store.renew_token("none", START + 180) is False
+
+    def test_the_tokens_of_gateways_that_ended_do_not_pile_up(self, store: Store, clock: ManualClock) -> None:
+        for name, instance in (("revoked", "a"), ("expired", "b"), ("running", "c"), ("laptop", None)):
+            store.add_token(Token(name, f"hash-{name}", name, expires_at=START + 60, instance=instance))
+        store.revoke_token("revoked")
+        store.renew_token("running", START + 2 * TOKEN_KEPT)
+        clock.now += TOKEN_KEPT + 61
+        store.prune(keep_days=90)
+        assert [token.id for token in store.tokens()] == ["laptop", "running"]
+
+    def test_the_pins_of_a_token_follow_a_renamed_provider(self, store: Store) -> None:
+        pins = Pin.parse("p/m"), Pin.parse("pp/m"), Pin.parse("q/p/m")
+        store.add_token(Token("t", "hash", "laptop", pins=pins))
+        store.rename_provider("p", "other")
+        assert store.tokens()[0].pins == (Pin.parse("other/m"), *pins[1:])
 
     def test_models_are_those_of_the_very_url_in_the_providers_order(self, store: Store) -> None:
         store.save_models("p", URL, ("z", "a/b", "m:free"), START)

@@ -14,8 +14,9 @@ from ...core.errors import StoreError
 from ...core.faults import FaultClass
 from ...core.identity import Pin
 from ...core.session import Session
-from ..base import COOLDOWN_KEPT, Store, Token
+from ..base import COOLDOWN_KEPT, Store
 from ..journal_events import Event, SessionCreated
+from ..token import Token
 from .given import FP, KEY, START, URL, ManualClock, OpenedStore, cooled, worked
 
 

@@ -1,0 +1,64 @@
+"""What a client is answered whose token may not use a model, or may not begin a session on it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ..core.errors import ConnectionLost, NoSession
+from ..core.identity import Pin
+from ..core.routing import pin_for_first
+from ..engine.sessions import begin_or_refuse
+from ..engine.state import Engine
+from ..store.token import Token
+from ..wire.error_bodies import ClientError, refusal
+from .permissions import usable_pins, without_others
+
+
+def pin_refusal(token: Token, chosen: Pin, requested: Pin) -> ClientError | None:
+    """Return the refusal of a request for a pin that its token may not use in a session on `chosen`."""
+    pins = usable_pins(token, chosen)
+    if pins is None or requested in pins:
+        return None
+    return _other_pin(pins, str(requested))
+
+
+def _other_pin(pins: Collection[Pin], requested: str) -> ClientError:
+    """Return the refusal of a request for another pin than the `pins` that its token may use."""
+    names = [str(pin) for pin in pins]
+    facts = {"chosen": names[0], "requested": requested, "candidates": names}
+    quoted = ", ".join(f"'{name}'" for name in names)
+    return refusal("pin_mismatch", facts=facts, allowed=quoted, requested=requested)
+
+
+def pins_in_session(engine: Engine, token: Token, session_id: str) -> Collection[Pin] | None:
+    """Return the pins that a token may use in a session; None for any. Raises StoreError."""
+    session = engine.session(session_id)
+    return usable_pins(token, None if session is None else session.pin)
+
+
+def begin(
+    engine: Engine, token: Token, lost: ConnectionLost, session_id: str, model: str | None
+) -> ClientError | None:
+    """Create the session of a first request where there is none yet, on a pin that the token may use. Return
+    the refusal for one that may not begin.
+
+    Raises the refusal `lost`, with the candidates that the token may use. May block on the store.
+    """
+    pins = pins_in_session(engine, token, session_id)
+    if pins is None:
+        begin_or_refuse(engine, lost, session_id, model)
+        return None
+    try:
+        if isinstance(lost, NoSession):
+            if not pins:
+                return refusal("no_choice", session=session_id)
+            if not model and len(pins) == 1:
+                (only,) = pins
+                model = str(only)
+            pin = pin_for_first(engine.config(), model)
+            if pin not in pins:
+                return _other_pin(pins, str(pin))
+        begin_or_refuse(engine, lost, session_id, model)
+    except ConnectionLost as error:
+        raise without_others(error, pins) from None
+    return None
