@@ -345,7 +345,7 @@ def test_a_client_that_leaves_ends_the_providers_stream_and_costs_no_key(
 
 
 def test_a_slow_reader_makes_the_provider_wait(gateway: Any) -> None:
-    body = b'{"big":"' + b"x" * 12_000_000 + b'"}'
+    body = b'{"choices":[{"message":{"content":"' + b"x" * 12_000_000 + b'"}}]}'
     with speaking(lambda number: (whole(body), False)) as (url, _):
         plane = gateway(config=config(url))
         with plane.connect() as sock:

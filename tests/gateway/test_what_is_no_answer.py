@@ -4,6 +4,7 @@ passes."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from typing import Any
@@ -192,6 +193,75 @@ def test_what_is_no_answer_is_a_fault_of_its_class_in_both_faces(
     assert (headers["holdfast-fault"], json.loads(error)["error"]["holdfast"]["class"]) == (kind, kind)
     assert not any(seen.last_ok for seen in plane.holdfast.engine.store.evidence())
     assert str(kind) in session.why()
+
+
+LONG = "word " * 420_000
+LONG_NO_ANSWERS = {
+    "a page": (False, b"<html><title>Sign in</title>" + LONG.encode(), C.ENDPOINT_MISMATCH),
+    "a page for a stream": (True, b"<!doctype html><html>" + LONG.encode(), C.ENDPOINT_MISMATCH),
+    "text": (False, b"invalid api key " + LONG.encode(), C.AUTH_REJECTED),
+    "an error": (False, document({"error": {"code": "invalid_api_key", "message": LONG}}), C.AUTH_REJECTED),
+    "an error for a stream": (True, document({"detail": "Too many requests " + LONG}), C.RATE_LIMITED),
+    "a code": (
+        False,
+        document({"base_resp": {"status_code": 1, "status_msg": "insufficient balance"}, "x": LONG}),
+        C.QUOTA_EXHAUSTED,
+    ),
+    "another API": (
+        False,
+        document({**ANTHROPIC, "content": [{"type": "text", "text": LONG}]}),
+        C.ENDPOINT_MISMATCH,
+    ),
+    "events": (
+        False,
+        events(chunk({"content": LONG}), chunk({"content": LONG}, "stop")) + DONE,
+        C.ENDPOINT_MISMATCH,
+    ),
+}
+
+
+@pytest.mark.parametrize("coding", ["", "gzip"])
+@pytest.mark.parametrize("ask", FACES)
+@pytest.mark.parametrize("name", LONG_NO_ANSWERS)
+def test_what_is_no_answer_is_none_however_long_it_is(
+    name: str, ask: Any, coding: str, gateway: StartGateway, provider: ScriptedProvider
+) -> None:
+    streams, body, kind = LONG_NO_ANSWERS[name]
+    headers = {"content-type": "application/json"}
+    if coding:
+        body, headers["content-encoding"] = gzip.compress(body, mtime=0), coding
+    plane = gateway(config=configured(provider))
+    plane.holdfast.session("work", "mine/scripted-1")
+    provider.follow(status(200, body, headers))
+    code, answered, _ = ask(plane, CHAT, asked(streams))
+    assert code >= 400
+    assert answered["holdfast-fault"] == kind
+    assert not any(seen.last_ok for seen in plane.holdfast.engine.store.evidence())
+
+
+LONG_ANSWERS = {
+    CHAT: {"choices": [{"message": {"content": LONG}, "finish_reason": "stop"}]},
+    MESSAGES: {**ANTHROPIC, "content": [{"type": "text", "text": LONG}], "usage": {"output_tokens": 9}},
+    RESPONSES: {
+        "object": "response",
+        "status": "completed",
+        "output": [{"type": "message", "content": LONG}],
+    },
+    "embeddings": {"object": "list", "data": [{"embedding": [0.125] * 300_000}]},
+}
+
+
+@pytest.mark.parametrize("route", LONG_ANSWERS)
+def test_a_long_answer_passes_unchanged_through_both_faces(
+    route: str, gateway: StartGateway, provider: ScriptedProvider
+) -> None:
+    body = document(LONG_ANSWERS[route])
+    plane = gateway(config=configured(provider))
+    plane.holdfast.session("work", "mine/scripted-1")
+    provider.follow(status(200, body, {"content-type": "text/plain"}))
+    for ask in (library, gateway_):
+        code, headers, answer = ask(plane, route, asked(streams=False))
+        assert (code, answer == body, headers["holdfast-attempts"]) == (200, True, "1")
 
 
 REFUSED = status(200, {"code": 401, "msg": "token expired or incorrect api key", "success": False})

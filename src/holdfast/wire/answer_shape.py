@@ -77,7 +77,7 @@ def judge(kind: AnswerKind, body: bytes) -> Judgement:
     """Judge a whole decoded body. It is parsed once, for the caller too; vectors are not parsed."""
     if kind is AnswerKind.EMBEDDINGS and _is_list_of_vectors(body):
         return Judgement(None)
-    if kind is AnswerKind.OTHER and not _may_report_failure(body):
+    if kind is AnswerKind.OTHER and not may_report_failure(body):
         is_page = body.lstrip()[:1] == b"<"
         return Judgement(_judged(shaped=len(body) > 2 and not is_page))
     document = _parsed(body)
@@ -90,7 +90,7 @@ def judge(kind: AnswerKind, body: bytes) -> Judgement:
     if kind is AnswerKind.OTHER:
         return Judgement(None, document)
     flaw = _SHAPES[kind][1](document)
-    if flaw is Flaw.OTHER and _is_foreign(document):
+    if flaw is Flaw.OTHER and is_foreign(document):
         flaw = Flaw.FOREIGN
     return Judgement(flaw, document)
 
@@ -127,15 +127,21 @@ def _flaw_of_text(kind: AnswerKind, body: bytes) -> Flaw:
 def _is_list_of_vectors(body: bytes) -> bool:
     """Return whether a body certainly is a whole list of vectors. Their numbers are dear to parse, so only
     its beginning and what follows its last list are looked at: that list holds objects, one more is open."""
-    if not _VECTORS.search(body[:1024]) or body[-64:].rstrip()[-1:] != b"}":
+    if not starts_list_of_vectors(body) or body[-64:].rstrip()[-1:] != b"}":
         return False
     end = body.rfind(b"]")
     if body[max(0, end - 64) : end].rstrip()[-1:] != b"}":
         return False
-    return body.count(b"}", end) - body.count(b"{", end) == 1 and not _may_report_failure(body)
+    return body.count(b"}", end) - body.count(b"{", end) == 1 and not may_report_failure(body)
 
 
-def _may_report_failure(body: bytes) -> bool:
+def starts_list_of_vectors(body: bytes) -> bool:
+    """Return whether a body certainly begins as a list of vectors."""
+    return _VECTORS.search(body[:1024]) is not None
+
+
+def may_report_failure(body: bytes) -> bool:
+    """Return whether a body has the words of a report; most have not, and need not be parsed."""
     return b'"error"' in body or b'"base_resp"' in body
 
 
@@ -200,7 +206,7 @@ _SHAPES: dict[AnswerKind, tuple[bytes, Callable[[Document], Flaw | None]]] = {
 """By kind: the member by which it is known, and the judgement of a document."""
 
 
-def _is_foreign(document: Document) -> bool:
+def is_foreign(document: Document) -> bool:
     """Return whether a document is the answer of some other API: one of ours, Gemini's, Ollama's, a list."""
     if any(shape(document) is None for _, shape in _SHAPES.values()):
         return True

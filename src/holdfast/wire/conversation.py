@@ -19,7 +19,7 @@ from ..core.identity import Connection
 from ..core.secret import Secret
 from ..core.steps import Answer, Send
 from .account_objects import objects_made
-from .answer_shape import Form, Judgement, form_of, judge
+from .answer_shape import Form, Judgement
 from .decoding import DECODABLE, Feed, decoding, ignore
 from .exchange import (
     Bounds,
@@ -32,6 +32,7 @@ from .exchange import (
     label_of,
 )
 from .json_end import JsonWatch
+from .long_answers import judge_answer
 from .operations import Close, Op, Perform, Read, Wait, Whole
 from .ports import ConnectionErrors, Engine, Open, RequestRun
 from .request_body import requested_model
@@ -111,6 +112,8 @@ class _ConversationState:
             phase = Phase.BODY
             if succeeded(head.status):
                 reply = yield from self._examine(connection, head)
+                if reply is not None:
+                    yield _CLOSE
             else:
                 self._shorten(outbound)
                 reply = yield from self._read_fault(connection, head)
@@ -204,20 +207,22 @@ class _ConversationState:
         return self.request.info.streams
 
     def _judge(self, connection: Connection, head: Head, chunks: list[bytes]) -> Reply | None:
-        """Judge a body; one that is too large once it is decoded passes. Return None when it is good."""
+        """Judge a body; the beginning of one that is too large once it is decoded. Return None when it is
+        good."""
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         text, most = body, self.bounds.whole
-        if head.coding and len(body) <= most:
+        if head.coding:
             text = decoded(body, head.coding, most + 1)
-        if max(len(body), len(text)) > most:
-            self._commit_long(connection, head, body)
-            return None
+        whole = max(len(body), len(text)) <= most
         flaw, document = Judgement(None)
         if not head.coding or head.coding in DECODABLE:
-            flaw, document = judge(answer_of(self.request.path), text)
+            flaw, document = judge_answer(answer_of(self.request.path), text, whole=whole)
         if flaw is not None:
             phase = Phase.PRE_OUTPUT if flaw is Flaw.UNASKED else Phase.BODY
-            return self._refused(connection, head, text, phase=phase, flaw=flaw)
+            return self._refused(connection, head, text[:most], phase=phase, flaw=flaw)
+        if not whole:
+            self._commit_long(connection, head, body)
+            return None
         good = GoodAnswer(head, [body], stream=None, secret=self.secret)
         if document is None:
             self.good = good._replace(usage=usage_of(text), model=requested_model(text) or "")
@@ -250,7 +255,6 @@ class _ConversationState:
             if watch.started:
                 break
             if chunk is None or watch.error is not None:
-                yield _CLOSE
                 body = decoded(b"".join(chunks), head.coding)
                 return self._refused(connection, head, body, phase=Phase.PRE_OUTPUT, flaw=watch.flaw)
             if watch.form is Form.UNKNOWN and b"event-stream" not in head.type:
@@ -261,14 +265,11 @@ class _ConversationState:
         return None
 
     def _commit_long(self, connection: Connection, head: Head, begun: bytes) -> None:
-        """Take an answer that is too large to be examined as good. Whether its JSON comes to its end is still
-        watched."""
+        """Take an answer that is too large to be held as good; the end of its JSON is watched."""
         if head.coding not in DECODABLE:
             self._commit(connection, head, [begun], watch=None)
             return
-        watch: StreamWatch | JsonWatch = JsonWatch()
-        if form_of(begun) is Form.EVENTS:
-            watch = StreamWatch(self.request.dialect)
+        watch = JsonWatch()
         feed = decoding(watch.feed, head.coding)
         feed(begun)
         self._commit(connection, head, [begun], watch=watch, feed=feed)
