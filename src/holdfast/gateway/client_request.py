@@ -9,40 +9,64 @@ from ..wire.error_bodies import ClientError
 from ..wire.request_body import RequestInfo, inspect_body, is_plain
 from ..wire.request_coding import readable_body
 from ..wire.request_head import OutboundRequest, PreparedHead
+from ..wire.strict_body import refusal_of_doubt
 from .header_rules import forwarded
 from .http1.header_actions import ENCODED
 from .http1.request_head import Head
 from .routing import HttpRoute
+
+_SHORT = 32 * 1024
+"""Bytes: a shorter body is read strictly at once, a longer one in a thread."""
 
 
 class ClientRequest:
     """A client's request as the conversation takes it (`wire.exchange.ConversationRequest`).
 
     `route` is the name of its data route; `retries` is the number of earlier tries that its client reports.
-    `readable`: its body is a JSON object; until then `make_readable` has to be called.
+    `readable`: its body is a JSON object, and where it is `strict`, every parser reads the same model in it;
+    until then `make_readable` has to be called.
     """
 
-    __slots__ = ("_head", "body", "dialect", "info", "inspected", "path", "readable", "retries", "route")
+    __slots__ = (
+        "_head",
+        "_strict",
+        "body",
+        "dialect",
+        "info",
+        "inspected",
+        "path",
+        "readable",
+        "retries",
+        "route",
+    )
 
     inspected: bool
 
-    def __init__(self, head: Head, route: HttpRoute, body: bytes) -> None:
-        self.readable = is_plain(body) and ENCODED not in head.once
-        self.info: RequestInfo = inspect_body(body) if self.readable else RequestInfo()
+    def __init__(self, head: Head, route: HttpRoute, body: bytes, *, strict: bool = False) -> None:
+        plain = is_plain(body) and ENCODED not in head.once
+        self.info: RequestInfo = inspect_body(body) if plain else RequestInfo()
+        # Where no model was found, the body may be anything in braces.
+        self.readable = self.info.span is not None
+        if strict and self.readable:
+            self.readable = len(body) < _SHORT and refusal_of_doubt(body) is None
         self.body: bytes | None = body
         self.dialect, self.inspected = route.dialect, True
         self.path, self.route = route.path, route.name
         self.retries = head.retries
         if head.query:
             self.path = f"{route.path}?{head.query.decode('ascii')}"
-        self._head = head
+        self._head, self._strict = head, strict
 
     def make_readable(self, most: int) -> ClientError | None:
-        """Decode the body, up to `most` bytes. Return the refusal of one that cannot be read. May take a
-        while."""
+        """Decode the body, up to `most` bytes. Return the refusal of one that cannot be read, or not in one
+        way only. May take a while."""
         body = readable_body(self.body or b"", self._head.once.get(ENCODED, b""), most)
         if isinstance(body, ClientError):
             return body
+        if self._strict:
+            refused = refusal_of_doubt(body)
+            if refused is not None:
+                return refused
         self.body, self.info, self.readable = body, inspect_body(body), True
         return None
 

@@ -63,7 +63,7 @@ class Handler:
         """Answer a complete request, now or later."""
         token = admission.token
         if admission.session and token is not None:
-            request = ClientRequest(head, admission.route, body)
+            request = ClientRequest(head, admission.route, body, strict=token.strict)
             relay = Relay(self._gateway, connection, request, admission.session, token=token)
             connection.running = relay
             relay.start()

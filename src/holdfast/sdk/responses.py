@@ -99,7 +99,7 @@ class SdkRequest:
         first."""
         if not self.inspected or not self.body:
             return True
-        return not self.headers.coding and is_plain(self.body)
+        return self.info.span is not None and not self.headers.coding and is_plain(self.body)
 
     def make_readable(self) -> ClientError | None:
         """Decode the body. Return the refusal of one that cannot be read. May take long."""

@@ -217,6 +217,12 @@ _REFUSALS: tuple[Refusal, ...] = (
         "the token of this request has expired or was revoked, so its answer was ended",
         "holdfast token new",
     ),
+    Refusal(
+        _kind("strict_body", 400),
+        "this token may use only its own models, and the request's body holds '{member}', which {why};"
+        " nothing was sent",
+        advice="leave '{member}' out of the request, or use a token without pins: holdfast token new",
+    ),
     Refusal(ERRORS["HoldfastError"], "the gateway failed; its log says why", "holdfast doctor"),
     Refusal(
         _kind("stream_truncated", 502),

@@ -16,6 +16,7 @@ from ..distribution import install_command
 from .error_bodies import ClientError, refusal, unreadable
 from .json_end import BOM
 from .request_body import is_plain
+from .strict_body import members_of
 
 MOST_DECODED = 64 * 1024**2
 """Bytes of a decoded body, where the caller sets no other limit."""
@@ -68,9 +69,13 @@ def readable_body(body: bytes, coding: bytes, most: int = MOST_DECODED) -> bytes
         if len(body) > most:
             return unreadable(413, f"its body is larger than {most} bytes once it is decoded")
     body = body.removeprefix(BOM)
-    if is_plain(body):
-        return body
-    return refusal("unreadable_body", why=_reason(body))
+    if not is_plain(body):
+        return refusal("unreadable_body", why=_reason(body))
+    try:
+        members_of(body)
+    except ValueError as error:
+        return refusal("unreadable_body", why=f"as JSON it is broken: {error}")
+    return body
 
 
 def _reason(body: bytes) -> str:
