@@ -11,8 +11,6 @@ import traceback
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from holdfast.core.secret import Secret, fingerprint, redact
 
@@ -135,49 +133,6 @@ def test_a_long_text_is_redacted_in_linear_time(part: str) -> None:
     assert times[1] < 3 * times[0] + 0.02
 
 
-@given(
-    st.text(max_size=50),
-    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=40),
-    st.text(max_size=50),
-)
-def test_a_known_secret_is_masked_whatever_it_looks_like(before: str, value: str, after: str) -> None:
-    secret = Secret(value)
-    shown = redact(before + value + after, [secret])
-    assert value not in shown or value in str(secret)
-
-
 def test_redaction_cuts_what_is_too_long_and_leaves_plain_words_alone() -> None:
     assert redact("model not found: gpt-5-pro at /v1/chat") == "model not found: gpt-5-pro at /v1/chat"
     assert redact("x " * 600, limit=20) == "x x x x x x x x x x"[:19] + "…"
-
-
-@pytest.mark.parametrize("written", ["ab\\/cd\\/0123456789==", "ab%2Fcd%2F0123456789%3D%3D"])
-def test_a_value_is_found_in_the_spellings_of_json_and_of_urls(written: str) -> None:
-    shown = Secret("ab/cd/0123456789==").scrub(f'{{"error":"no such key: {written}"}}')
-    assert "0123456789" not in shown
-
-
-def test_a_short_value_is_masked_as_a_word_and_takes_no_letters_from_others() -> None:
-    assert Secret("x").scrub("key 'x' exceeded its limit") == "key '****' exceeded its limit"
-
-
-@pytest.mark.parametrize(
-    ("value", "text", "stands"),
-    [
-        ("sk-0123456789", b"Bearer sk-0123456789", True),
-        ("sk-0123456789", b"date: today\nx: https://x.example/?key=sk-0123456789", True),
-        ("sk-0123456789", b"sk-012345678", False),
-        ("abc/def+ghi=jkl", b"abc%2Fdef%2Bghi%3Djkl", True),
-        ("abc/def+ghi=jkl", b"abc\\/def+ghi=jkl", True),
-        ("key-\u00e9-123456", "key-\u00e9-123456".encode("latin-1"), True),
-        ("key-\u00e9-123456", b"", False),
-    ],
-)
-def test_a_value_is_found_in_a_header_in_each_form_that_is_masked(
-    value: str, text: bytes, stands: bool
-) -> None:
-    secret = Secret(value)
-    assert secret.stands_in(text) is stands
-    assert secret.stands_in(text) is stands
-    shown = text.decode("latin-1")
-    assert (secret.scrub(shown) != shown) is stands

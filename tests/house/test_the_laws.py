@@ -9,7 +9,12 @@ from collections import Counter
 import pytest
 
 # Law 8. A new place needs a reason in design/, not only a line here.
-MAY_REVEAL = {"wire/key_at_send.py": 1, "credentials/secrets_file.py": 1, "harness/apply.py": 1}
+MAY_REVEAL = {
+    "wire/key_at_send.py": 1,
+    "credentials/secrets_file.py": 1,
+    "harness/apply.py": 1,
+    "secrecy/masking.py": 1,
+}
 
 # Law 3. Values travel whole: (file, function) where one of these names is a parameter all the same, with the
 # reason.

@@ -19,6 +19,7 @@ from ..core.faults import Flaw, Phase, Reply
 from ..core.identity import Connection, Dialect, is_loopback
 from ..core.secret import Secret
 from ..secrecy.frames import without_frames
+from ..secrecy.masking import masked_bytes
 from ..wire.answer_shape import judge
 from ..wire.client_headers import filter_headers
 from ..wire.key_at_send import headers_with_key
@@ -264,8 +265,8 @@ def _refused(
     """Return a bad answer as the core sees it, without the key in case the provider repeats it."""
     body, headers = answer.body, answer.headers
     if secret is not None:
-        body = secret.scrub_bytes(body)
-        headers = [(name, secret.scrub_bytes(value)) for name, value in headers]
+        body = masked_bytes(body, secret)
+        headers = [(name, masked_bytes(value, secret)) for name, value in headers]
     phase = Phase.BODY if answer.status == 200 else Phase.HEADERS
     host = connection.endpoint.host
     reply = reply_of(status=answer.status, headers=headers, body=body, phase=phase, host=host)

@@ -5,16 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
-from collections.abc import Iterable
 from typing import Any, NoReturn
-from urllib.parse import quote
 
 _MASK = "****"
 _TAIL = 4
 _SHORTEST_WITH_TAIL = 12
-_SHORTEST_WITHIN = 8
 _KEY_PREFIXES = "sk|tp|pk|rk|gsk|xai|nvapi|hf|ghp|gho|ghu|ghs|glpat|AKIA|ASIA|AIza|key"
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(\w+://)(?![\w.-]+[/?#])[^\s\"<>]{1,512}@"), r"\1" + _MASK + "@"),
@@ -38,7 +34,7 @@ class Secret:
     ValueError for an empty value or one that cannot be sent in a header (a line break, a character outside
     latin-1). There is no placeholder for a missing key: `auth = "none"` says that no key is needed."""
 
-    __slots__ = ("__forms", "__value", "__weakref__")
+    __slots__ = ("__value", "__weakref__", "spellings")
 
     def __init__(self, value: str) -> None:
         value = value.strip()
@@ -49,11 +45,10 @@ class Secret:
                 "a secret cannot hold control characters, line breaks or characters outside latin-1"
             )
         self.__value = value
-        self.__forms: tuple[bytes, ...] = ()
+        self.spellings: object = None  # as `secrecy` keeps them
 
     def reveal(self) -> str:
-        """Return the plain value. Allowed in three places only: the HTTP wire, the vault's write, a child's
-        environment."""
+        """Return the plain value. Allowed only where it is sent, stored, given to a child, or looked for."""
         return self.__value
 
     @property
@@ -72,31 +67,6 @@ class Secret:
         """Return a keyed HMAC-SHA256 (16 hex digits), by which this key is recognised without being
         stored."""
         return fingerprint(self.__value, pepper)
-
-    def scrub(self, text: str) -> str:
-        """Return `text` with this value, also as JSON and URLs may write it, replaced by its mask; a short
-        value only where it is a word of its own, or other words would lose letters."""
-        for written in _forms(self.__value):
-            if len(self.__value) >= _SHORTEST_WITHIN:
-                text = text.replace(written, str(self))
-            else:
-                text = re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", _MASK, text)
-        return text
-
-    def stands_in(self, raw: bytes) -> bool:
-        """Return whether a header's bytes hold this value in a form that `scrub` replaces. Every good answer
-        asks, so the forms are kept: most values have one."""
-        if not self.__forms:
-            self.__forms = tuple(form.encode("latin-1") for form in _forms(self.__value))
-        # A generator for `any` would double the cost.
-        for form in self.__forms:  # noqa: SIM110
-            if form in raw:
-                return True
-        return False
-
-    def scrub_bytes(self, raw: bytes) -> bytes:
-        """Return bytes of any encoding with this value replaced in the same way."""
-        return self.scrub(raw.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
     def __str__(self) -> str:
         return f"…{self.tail}" if self.tail else _MASK
@@ -119,11 +89,6 @@ class Secret:
         raise TypeError("a Secret cannot be pickled or copied into another form")
 
 
-def _forms(value: str) -> Iterable[str]:
-    """Return a value as text, JSON and URLs may write it."""
-    return dict.fromkeys((value, json.dumps(value)[1:-1], value.replace("/", "\\/"), quote(value, safe="")))
-
-
 def fingerprint(value: str, pepper: bytes) -> str:
     """Return a keyed HMAC-SHA256 of `value`, 16 hex digits. The pepper is kept in the home directory and
     never leaves it."""
@@ -135,12 +100,10 @@ def without_user(url: str) -> str:
     return _USER.sub(r"\1", url.strip())
 
 
-def redact(text: str, known: Iterable[Secret] = (), *, limit: int = 500) -> str:
-    """Return `text` as it may be logged, stored and shown: known secrets by value, key shapes, e-mail
-    addresses, organisation ids and the query parts of URLs are masked, and at most `limit` characters
-    stay."""
-    for secret in known:
-        text = secret.scrub(text)
+def redact(text: str, *, limit: int = 500) -> str:
+    """Return `text` as it may be logged, stored and shown: key shapes, e-mail addresses, organisation ids and
+    the query parts of URLs are masked, and at most `limit` characters stay. `secrecy.masking` masks the keys
+    that are known before that."""
     for shape, mask in _SHAPES:
         text = shape.sub(mask, text)
     if len(text) > limit:

@@ -20,6 +20,7 @@ from ..core import times
 from ..core.errors import ConfigError
 from ..core.secret import Secret, redact
 from ..distribution import install_command
+from ..secrecy.masking import redacted
 from .cached_source import OVER, RENEW_AGAIN, Life
 from .secrets_file import Grant, SecretsFile
 from .sources import RenewalFailed, SignInOver, Unreadable
@@ -172,7 +173,7 @@ def _same(grant: Grant, other: Grant | None) -> bool:
 def _why(refresh: Secret, refusal: str, status: int, body: bytes) -> str:
     """Return why a renewal failed: the OAuth error code, else the status, else the reason that no response
     came."""
-    code = redact(refusal, [refresh], limit=60)
+    code = redacted(refusal, [refresh], limit=60)
     if code:
         return code
     if status:

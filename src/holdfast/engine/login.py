@@ -23,6 +23,7 @@ from ..core.errors import ConfigError, HoldfastError
 from ..core.secret import Secret, redact
 from ..credentials.oauth_source import Refresh, renewed_grant, understood
 from ..credentials.secrets_file import Grant
+from ..secrecy.masking import redacted
 
 Post = Callable[[str, Mapping[str, str | Secret]], tuple[int, bytes]]
 Say = Callable[[str], None]
@@ -234,7 +235,7 @@ def _refused(sign_in: SignIn, status: int, body: bytes, *, sent: Sequence[Secret
     if not status:
         text = text or body.decode(errors="replace")
         status_text = "no answer"
-    text = redact(text, sent, limit=200)
+    text = redacted(text, sent, limit=200)
     what = f"sign-in '{sign_in.name}' was refused ({status_text})"
     if text:
         what += f": “{text}”"

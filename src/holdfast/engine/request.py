@@ -12,8 +12,9 @@ from ..core.explain import Explanation
 from ..core.faults import Fault, FaultClass, Phase, Reply
 from ..core.identity import Connection, Pin
 from ..core.request_flow import flow
-from ..core.secret import Secret, redact
+from ..core.secret import Secret
 from ..core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
+from ..secrecy.masking import redacted
 from ..store.base import Lease
 from ..store.journal_events import AnswerTruncated, Event, ModelDiffered
 from ..store.stored_events import stored
@@ -160,7 +161,7 @@ class RequestRun:
             return
         self._answered = model
         if confirm_model(connection, model) is not None:
-            self._differs = redact(model, self.engine.vault.known(), limit=_LONGEST_NAME)
+            self._differs = redacted(model, self.engine.vault.known(), limit=_LONGEST_NAME)
             self._note(ModelDiffered(connection.model, self._differs))
 
     def made(self, names: Sequence[str]) -> None:
@@ -176,7 +177,7 @@ class RequestRun:
         `usage` is the provider's count, by kind of token (`input`, `output`, …)."""
         connection = self._ended().connection
         if fault is not None:
-            excerpt = redact(fault.excerpt, self.engine.vault.known())
+            excerpt = redacted(fault.excerpt, self.engine.vault.known())
             self._note(AnswerTruncated(fault.kind, fault.cause or "", excerpt))
         self.answered_by(answered_model)
         if usage:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import stat
-from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import unquote, unquote_plus
 
 from .._files import make_private_directory, open_lock, take_lock
 from ..core.errors import CannotHandOver, ConfigError
 from ..core.secret import Secret
+from ..secrecy.masking import holds
 from .base import Handover
 from .environment import inherited, no_proxy_with_loopback, overriding_lines
 
@@ -27,8 +25,6 @@ Write = Callable[[Path, str], None]
 _MANIFEST = ".holdfast.json"
 _LOCK = ".holdfast.lock"
 _MOST_OF_A_PROJECT_FILE = 1_000_000  # bytes
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{4,}")
-_HEX = re.compile(r"[0-9A-Fa-f]{2,}")
 
 
 @contextmanager
@@ -97,7 +93,7 @@ def environment(
     and the one with the secret."""
     secrets = [*known]
     child = inherited(inherit, (*plan.unset, *foreign))
-    child = {name: value for name, value in child.items() if not _holds(value, secrets)}
+    child = {name: value for name, value in child.items() if not holds(value, secrets)}
     child |= plan.set
     for name in ("NO_PROXY", "no_proxy"):
         child[name] = no_proxy_with_loopback(child.get(name, ""))
@@ -136,38 +132,6 @@ def _upwards(working: Path) -> list[Path]:
     directories = [working, *working.parents]
     root = next((index for index, path in enumerate(directories) if (path / ".git").exists()), 0)
     return directories[: root + 1]
-
-
-def _holds(value: str, secrets: Sequence[Secret]) -> bool:
-    """Return whether a text contains one of the secrets, however it is encoded; a short one must be all of
-    it."""
-    return any(_is_in(raw, secret) for raw in _readings(value) for secret in secrets)
-
-
-def _is_in(raw: bytes, secret: Secret) -> bool:
-    scrubbed = secret.scrub_bytes(raw)
-    if secret.tail:
-        return scrubbed != raw
-    return scrubbed == str(secret).encode() != raw
-
-
-def _readings(value: str) -> Iterator[bytes]:
-    """Yield a text as it is, decoded as a URL or a form, and each run of base64 (of both alphabets) or hex
-    digits in it, decoded. Such a run may begin with letters that are not part of the code, so it is decoded
-    from each position at which the first group may begin."""
-    for text in {value, unquote(value), unquote_plus(value)}:
-        yield text.encode("utf-8", "surrogateescape")
-    packed = "".join(unquote(value).split())
-    for run in _BASE64.findall(packed):
-        for start in range(4):
-            digits = run[start:].replace("+", "-").replace("/", "_")
-            if len(digits) % 4 == 1:  # one digit alone is less than a byte
-                digits = digits[:-1]
-            yield urlsafe_b64decode(digits + "=" * (-len(digits) % 4))
-    for run in _HEX.findall(packed):
-        for start in range(2):
-            end = start + (len(run) - start) // 2 * 2
-            yield bytes.fromhex(run[start:end])
 
 
 def _still_holds(text: str, ours: str) -> bool:

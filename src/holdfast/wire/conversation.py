@@ -18,6 +18,7 @@ from ..core.faults import Flaw, Phase, Reply
 from ..core.identity import Connection
 from ..core.secret import Secret
 from ..core.steps import Answer, Send
+from ..secrecy.masking import masked_bytes
 from .account_objects import objects_made
 from .answer_shape import Form, Judgement
 from .decoding import DECODABLE, Feed, decoding, ignore
@@ -179,7 +180,7 @@ class _ConversationState:
         core sees it."""
         headers = mask_key(head.headers, self.secret)
         if self.secret is not None:
-            body = self.secret.scrub_bytes(body)
+            body = masked_bytes(body, self.secret)
         self.bad = SendFailed(head, headers, body)
         host = connection.endpoint.host
         reply = reply_of(status=head.status, headers=headers, body=body, phase=phase, host=host)

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from ..core.faults import Phase, Reply
 from ..core.secret import Secret
+from ..secrecy.masking import masked_bytes, spellings_of
 from .decoding import DECODABLE, PLAIN, Inflater
 from .header_policy import BODY_HEADERS, OURS_AFTER_A_FAULT, Verdict, answer_verdict, forwarded
 from .ports import RawHeaders
@@ -148,16 +149,16 @@ def without_length(headers: RawHeaders) -> RawHeaders:
 
 def mask_key(headers: RawHeaders, secret: Secret | None) -> RawHeaders:
     """Return a provider's headers with the key that was sent masked, should a value repeat it."""
-    if secret is None or not secret.stands_in(b"\n".join([value for _, value in headers])):
+    if secret is None or not _stands_in(b"\n".join([value for _, value in headers]), secret):
         return headers
-    return [(name, _scrubbed(value, secret)) for name, value in headers]
+    return [(name, _masked(value, secret)) for name, value in headers]
 
 
 def mask_key_in_lines(lines: list[bytes], secret: Secret | None) -> list[bytes]:
     """Return the lines of a provider's head in the same way."""
-    if secret is None or not secret.stands_in(b"\n".join(lines)):
+    if secret is None or not _stands_in(b"\n".join(lines), secret):
         return lines
-    return [_scrubbed(line, secret) for line in lines]
+    return [_masked(line, secret) for line in lines]
 
 
 def header_lines(ours: Mapping[str, str]) -> list[bytes]:
@@ -187,8 +188,13 @@ def _line(name: str, value: str) -> bytes:
     return f"{name}: ".encode("ascii") + _header_value(value)
 
 
-def _scrubbed(text: bytes, secret: Secret) -> bytes:
-    return secret.scrub(text.decode("latin-1")).encode("latin-1", "replace")
+def _stands_in(raw: bytes, secret: Secret) -> bool:
+    return spellings_of(secret).may_show(raw)
+
+
+def _masked(text: bytes, secret: Secret) -> bytes:
+    """Return a header's value or line with the key masked; the mask is not ASCII."""
+    return masked_bytes(text, secret).replace("…".encode(), b"?")
 
 
 def _header_value(value: str) -> bytes:

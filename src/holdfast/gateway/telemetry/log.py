@@ -19,9 +19,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from ...core.secret import Secret, redact
+from ...core.secret import Secret
 from ...core.steps import Outcome
 from ...engine.background import BackgroundWorker
+from ...secrecy.masking import redacted
 
 if TYPE_CHECKING:
     from ..ports import FinishedRequest
@@ -209,7 +210,7 @@ def _request(done: FinishedRequest) -> dict[str, object]:
 
 def _clean(value: object, known: Collection[Secret]) -> object:
     if isinstance(value, str):
-        return redact(value, known, limit=_LONGEST)
+        return redacted(value, known, limit=_LONGEST)
     if isinstance(value, list | tuple):
         return [_clean(item, known) for item in value]
     return value
