@@ -533,7 +533,7 @@ def test_a_defect_of_ours_ends_as_a_message_and_as_a_traceback_only_when_asked(
     def broken(*_: object) -> None:
         raise ZeroDivisionError(f"with {CANARY} inside")
 
-    monkeypatch.setattr("holdfast.core.catalog.options", broken)
+    monkeypatch.setattr("holdfast.config.catalog.options", broken)
     for debug in ("", "1"):
         monkeypatch.setenv("HOLDFAST_DEBUG", debug)
         code = app.run(["models"])
@@ -554,6 +554,6 @@ def test_an_interruption_ends_with_130(cli: Cli, furnished: Path, monkeypatch: p
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("holdfast.core.catalog.options", interrupted)
+    monkeypatch.setattr("holdfast.config.catalog.options", interrupted)
     result = cli("models")
     assert (result.exit_code, "interrupted" in result.stderr) == (130, True)

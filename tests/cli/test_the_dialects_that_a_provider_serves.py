@@ -14,7 +14,7 @@ import pytest
 import holdfast
 from cli.furnishing import CANARY, Cli, write
 from holdfast.cli.run_choice import choice_of, find_harness
-from holdfast.core.catalog import options
+from holdfast.config.catalog import options
 from holdfast.core.compatibility import dialect_for
 from holdfast.core.errors import CannotHandOver, HoldfastError, WrongDialect
 from holdfast.core.identity import Auth, Dialect, Endpoint, IdentityError, Key, Pin, Provider, ProviderName

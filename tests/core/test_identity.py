@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.core.addresses import is_loopback
 from holdfast.core.errors import IdentityError, WrongDialect
 from holdfast.core.identity import (
     KINDS,
@@ -19,7 +20,6 @@ from holdfast.core.identity import (
     Pin,
     Provider,
     ProviderName,
-    is_loopback,
 )
 from holdfast.core.routes import FallbackChain, Route
 from holdfast.core.secret import redact, without_user

@@ -8,7 +8,7 @@ from math import inf
 
 import pytest
 
-from holdfast.core.catalog import options
+from holdfast.config.catalog import options
 from holdfast.core.changes import (
     NO_KEY,
     Cooldown,

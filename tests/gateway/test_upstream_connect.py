@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from gateway.conftest import StartGateway
+from holdfast.calls.dialling import permitted
 from holdfast.core.identity import Endpoint
+from holdfast.fake_provider import ScriptedProvider
 from holdfast.gateway.http1 import connect as connect_module
 from holdfast.gateway.http1.connect import UpstreamAddress, connect
 from holdfast.gateway.http1.errors import ConnectError, ConnectTimeout, ProxyError
@@ -47,7 +50,10 @@ async def reach(proxy_talk: Talk, scheme: str, host: str = "provider.example") -
     seen = Seen()
     try:
         await connect(
-            UpstreamAddress(host, 8443, False, f"{scheme}://me:p%40ss@127.0.0.1:{port}"), lambda: seen, 5
+            UpstreamAddress(host, 8443, False, f"{scheme}://me:p%40ss@127.0.0.1:{port}"),
+            lambda: seen,
+            5,
+            permitted,
         )
         for _ in range(100):
             if seen.got:
@@ -151,7 +157,7 @@ def test_the_next_address_is_tried_while_the_first_keeps_silent(monkeypatch: pyt
         monkeypatch.setattr(connect_module, "_HEAD_START", 0.01)
         monkeypatch.setattr(loop, "getaddrinfo", both)
         seen = Seen()
-        await connect(UpstreamAddress("two.localhost", port, False, None), lambda: seen, 5)
+        await connect(UpstreamAddress("two.localhost", port, False, None), lambda: seen, 5, permitted)
         seen.transport.close()
         server.close()
         await asyncio.sleep(0.01)
@@ -164,14 +170,17 @@ def test_who_cannot_be_reached_is_said_to_be_unreached() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(ConnectError, match="refused"):
-        asyncio.run(connect(UpstreamAddress("127.0.0.1", port, False, None), Seen, 5))
+        asyncio.run(connect(UpstreamAddress("127.0.0.1", port, False, None), Seen, 5, permitted))
 
     async def silent() -> None:
         writers: list[asyncio.StreamWriter] = []
         server = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
         try:
             await connect(
-                UpstreamAddress("127.0.0.1", server.sockets[0].getsockname()[1], True, None), Seen, 0.1
+                UpstreamAddress("127.0.0.1", server.sockets[0].getsockname()[1], True, None),
+                Seen,
+                0.1,
+                permitted,
             )
         finally:
             for writer in writers:
@@ -208,10 +217,35 @@ def test_a_trust_store_that_cannot_be_read_is_an_error_of_the_connection(
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         try:
-            await connect(UpstreamAddress("127.0.0.1", port, True, None), Seen, 5)
+            await connect(UpstreamAddress("127.0.0.1", port, True, None), Seen, 5, permitted)
         finally:
             server.close()
 
     monkeypatch.setattr(connect_module, "trust", unreadable)
     with pytest.raises(ConnectError, match="trust store"):
         asyncio.run(run())
+
+
+def test_a_gateway_sends_nothing_to_an_unspecified_address_behind_a_name(
+    gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`0.0.0.0` is answered by whatever listens on this machine."""
+    look_up = socket.getaddrinfo
+
+    def resolved(host: Any, port: Any, *args: Any, **more: Any) -> Any:
+        if host == "provider.example":
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("0.0.0.0", port))]
+        return look_up(host, port, *args, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    with ScriptedProvider() as provider:
+        config = (
+            f'[provider.mine]\nurl = "http://provider.example:{provider.port}/v1"\n'
+            'models = ["m"]\nkeys = ["env:KEY_A"]\n'
+        )
+        server = gateway(config=config, loop="asyncio")
+        body = {"model": "mine/m", "messages": [{"role": "user", "content": "hi"}]}
+        status, headers, answer = server.post("/v1/chat/completions", body)
+        assert (status, headers["holdfast-fault"]) == (400, "endpoint_mismatch")
+        assert b"leads to an address that no provider has" in answer
+        assert provider.requests == []

@@ -11,8 +11,9 @@ import pytest
 
 import holdfast
 from holdfast.config.parse import parse
+from holdfast.core.addresses import is_loopback
 from holdfast.core.errors import IdentityError
-from holdfast.core.identity import Auth, Dialect, ProviderName, is_loopback
+from holdfast.core.identity import Auth, Dialect, ProviderName
 from holdfast.providers import presets, profiles
 
 COLUMNS = {"name", "docs", "profile", "env", "auth", "endpoints", "key_prefixes"}

@@ -106,9 +106,14 @@ def test_a_trial_whose_key_may_list_nothing_is_resolved_from_the_public_list(rig
     assert str(ready.pin("answer")) == "trial/claude-sonnet-4-5"
 
 
-@pytest.mark.parametrize(
-    "url", ["http://llm.example", "ftp://x.example", "http://169.254.169.254", "", "not a url", 7, None]
-)
+UNUSABLE = """
+    http://llm.example ftp://x.example http://169.254.169.254 https://2852039166 https://0xa9.0xfe.0xa9.0xfe
+    https://[64:ff9b::a9fe:a9fe] https://[fd00:ec2::254] https://metadata.google.internal. https://0
+    https://100.100.100.200
+""".split()
+
+
+@pytest.mark.parametrize("url", [*UNUSABLE, "", "not a url", 7, None])
 def test_a_key_is_never_sent_to_an_address_that_no_service_should_name(rig: Rig, url: object) -> None:
     rig.gateway.spoil(
         "/auth/generate-trial-access",
@@ -116,6 +121,19 @@ def test_a_key_is_never_sent_to_an_address_that_no_service_should_name(rig: Rig,
     )
     assert rig.start() == "needs_operator"
     assert {seen.path for seen in rig.provider.requests} == {"/auth/generate-trial-access"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "127.1", "localhost.", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_control_plane_elsewhere_cannot_send_the_key_to_this_machine(
+    rig: Rig, scheme: str, host: str
+) -> None:
+    with rig.open() as held:
+        settings = {"url": "https://control.example"}
+        record = held.provisioning.begin("trial", "amazee", settings, [Role("answer", ("*",))])
+    document = {"litellm_token": "sk-not-a-real-key-0000", "litellm_api_url": f"{scheme}://{host}:8443"}
+    with pytest.raises(HoldfastError, match="an address of this machine"):
+        amazee._provisioned(record, document)
 
 
 def signed_in(rig: Rig, provisioning: Provisioning) -> Record:

@@ -18,6 +18,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from holdfast.calls.tunnelling import TunnelDialler
 from holdfast.core.errors import ConnectionLost
 from holdfast.core.faults import FaultClass, Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Provider, ProviderName
@@ -659,8 +660,9 @@ def test_an_inner_transport_of_the_module_can_be_given(
 @pytest.mark.parametrize(
     ("url", "environ", "proxy"),
     [
-        ("https://api.example.com/v1", {"HTTPS_PROXY": "proxy.example:3128"}, "http://proxy.example:3128"),
-        ("https://api.example.com/v1", {"ALL_PROXY": "http://proxy.example:1"}, "http://proxy.example:1"),
+        ("https://api.example.com/v1", {"HTTPS_PROXY": "proxy.example:3128"}, "proxy.example:3128"),
+        ("https://api.example.com/v1", {"ALL_PROXY": "http://proxy.example:1"}, "proxy.example:1"),
+        ("http://api.example.com/v1", {"HTTP_PROXY": "http://proxy.example:1"}, "proxy.example:1"),
         ("https://api.example.com/v1", {"HTTP_PROXY": "http://proxy.example:1"}, None),
         (
             "https://api.example.com/v1",
@@ -675,22 +677,21 @@ def test_the_environments_proxies_are_used_as_the_module_does(
 ) -> None:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    used: list[Any] = []
-    adapter = kit_module.HttpxAdapter(module)
-    make = adapter.core.HTTPProxy
+    used: list[str] = []
 
-    def made(**options: Any) -> Any:
-        used.append(bytes(options["proxy_url"]).decode().rstrip("/"))
-        return make(**options)
+    def dialler(core: Any, tunnel: Any, context: Any) -> Any:
+        used.append(f"{tunnel.host}:{tunnel.port}")
+        return TunnelDialler(core, tunnel, context)
 
-    monkeypatch.setattr(adapter.core, "HTTPProxy", made)
-    routes = kit_module.ChannelTable(adapter, asynchronous=False)
+    monkeypatch.setattr(kit_module, "_BLOCKING", kit_module._BLOCKING._replace(tunnelling=dialler))
+    routes = kit_module.ChannelTable(kit_module.HttpxAdapter(module), asynchronous=False)
     way = routes.to(Endpoint(url))
     assert used == ([proxy] if proxy else [])
     assert routes.to(Endpoint(url + "/more")) is way
+    assert routes.to(Endpoint(url), fresh=True) is not way
+    assert used == ([proxy] * 2 if proxy else [])
     for pool in routes.drain():
-        if pool is not None:
-            pool.close()
+        pool.close()
 
 
 # Asynchronous

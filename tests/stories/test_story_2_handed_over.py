@@ -12,7 +12,7 @@ from collections import Counter
 
 import pytest
 
-from holdfast.core.catalog import options
+from holdfast.config.catalog import options
 from holdfast.core.compatibility import dialect_for, same_model
 from holdfast.core.config import Config
 from holdfast.core.errors import CannotHandOver

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from holdfast.core.errors import ConfigError
-from holdfast.wire.proxies import check_proxies, proxy_for
+from holdfast.wire.proxies import proxy_for
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -32,7 +32,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_proxy_that_can_be_read_is_accepted(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", proxy)
     monkeypatch.setenv("no_proxy", "a/b,*.example")
-    check_proxies()
+    assert proxy_for("https://plan.example") in (proxy, f"http://{proxy}")
     if not proxy.startswith("socks"):  # httpx wants a package more for these
         httpx2.Client().close()
 
@@ -52,8 +52,9 @@ def test_a_proxy_that_cannot_be_read_is_refused_without_its_password(
     name: str, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, proxy)
+    url = {"http_proxy": "http://plan.example"}.get(name, "https://plan.example")
     with pytest.raises(ConfigError) as refused:
-        check_proxies()
+        proxy_for(url)
     assert name.upper() in str(refused.value)
     assert "hunter2" not in str(refused.value)
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx2
 
 from ..core.faults import Flaw, Phase, Reply
-from ..core.identity import Connection, Dialect, is_loopback
+from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from ..secrecy.frames import without_frames
 from ..secrecy.masking import masked_bytes
@@ -25,9 +25,9 @@ from ..wire.client_headers import filter_headers
 from ..wire.key_at_send import headers_with_key
 from ..wire.model_list import read_models
 from ..wire.ports import RawHeaders
-from ..wire.proxies import check_proxies
 from ..wire.request_head import answer_of, build_request
 from ..wire.response_head import BODY_LIMIT, Decoder, reply_of, reply_of_error, succeeded
+from .clients import client_for
 from .deadline import Deadline
 
 _SECONDS = 15.0
@@ -174,10 +174,7 @@ def _client(
     """Return a client for the connection, closed at the end; `client` instead, left open, if there is one."""
     if client is not None:
         return nullcontext(client)
-    trust_env = not is_loopback(connection.endpoint.url)
-    if trust_env:
-        check_proxies()
-    return httpx2.Client(follow_redirects=False, trust_env=trust_env)
+    return client_for(connection.endpoint.url)
 
 
 @without_frames

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from contextlib import closing
 from urllib.parse import urlsplit
 
 from ..core.identity import DEFAULT_PORTS, Endpoint
+from .dialling import reach
 
 _SECONDS = 3.0
 
@@ -16,7 +16,7 @@ def reachable(endpoint: Endpoint) -> bool:
     parts = urlsplit(endpoint.origin)
     address = (parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme])
     try:
-        with closing(socket.create_connection(address, _SECONDS)):
+        with closing(reach(*address, _SECONDS)):
             return True
     except OSError:
         return False

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 
 import httpx2
 
-from ..core.identity import is_loopback
 from ..core.secret import Secret
 from ..secrecy.frames import without_frames
-from ..wire.proxies import check_proxies
 from ..wire.request_head import form_body
+from .clients import client_for
 from .deadline import Deadline
 
 _READ_SECONDS = 20.0
@@ -40,7 +39,7 @@ def post_form(
     try:
         with deadline:
             status, body = _post(url, form_body(fields), deadline)
-    except httpx2.TransportError as error:
+    except (httpx2.TransportError, httpx2.InvalidURL) as error:
         status, body = 0, type(error).__name__.encode()
     if deadline.over:
         return 0, _ENDLESS
@@ -49,11 +48,8 @@ def post_form(
 
 def _post(url: str, form: bytes, deadline: Deadline) -> tuple[int, bytes]:
     body = b""
-    timeout, trust_env = min(_READ_SECONDS, deadline.seconds), not is_loopback(url)
-    if trust_env:
-        check_proxies()
     with (
-        httpx2.Client(follow_redirects=False, trust_env=trust_env, timeout=timeout) as client,
+        client_for(url, timeout=min(_READ_SECONDS, deadline.seconds)) as client,
         client.stream(
             "POST", url, headers=_HEADERS, content=form, extensions={"trace": deadline.trace}
         ) as answer,

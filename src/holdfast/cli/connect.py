@@ -145,7 +145,7 @@ def _pin(context: CliContext, program: Harness, text: str | None) -> Pin | None:
 def _models(context: CliContext, program: Harness) -> tuple[tuple[str, Dialect], ...]:
     """Return the models that this program can use, each with its dialect. Raises CannotHandOver when there
     are none."""
-    from ..core.catalog import options
+    from ..config.catalog import options
     from ..core.errors import CannotHandOver
     from .models import known_models
 

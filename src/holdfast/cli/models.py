@@ -12,7 +12,7 @@ from .context import CliContext
 from .output import if_any, json_option, plain, show_json, table
 
 if TYPE_CHECKING:
-    from ..core.catalog import Option
+    from ..config.catalog import Option
     from ..core.identity import Dialect, Key, Provider
 
 
@@ -46,7 +46,7 @@ def command(
     Example:
       holdfast models --provider mimo-plan --refresh
     """
-    from ..core.catalog import options
+    from ..config.catalog import options
 
     context: CliContext = ctx.obj
     providers = context.providers(provider)

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from .config import Config
-from .identity import Dialect, Endpoint, Pin, Provider, can_be_pinned
-from .known_hosts import more_dialects
+from ..core.config import Config
+from ..core.identity import Dialect, Endpoint, Pin, Provider, can_be_pinned
+from ..core.known_hosts import more_dialects
 
 
 @dataclass(frozen=True, slots=True)

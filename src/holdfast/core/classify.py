@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from .addresses import is_loopback
 from .faults import AUTH_FAULTS, Confidence, Fault, FaultClass, Flaw, Origin, Phase, Reply, Scope
-from .identity import is_loopback
 from .response_parser import Facts, read, words
 from .retry_hints import hint_seconds, of_one_model, unified_reset
 from .secret import redact

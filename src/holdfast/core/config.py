@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from .addresses import is_loopback
 from .errors import IdentityError
-from .identity import Dialect, Endpoint, Key, Pin, Provider, ProviderName, is_loopback
+from .identity import Dialect, Endpoint, Key, Pin, Provider, ProviderName
 from .known_hosts import KnownAt, knows_none
 from .routes import FallbackChain
 

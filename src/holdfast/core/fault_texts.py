@@ -7,7 +7,7 @@ from __future__ import annotations
 from .faults import FaultClass
 
 C = FaultClass
-CAUSES = ("empty", "cut", "other_api", "unasked_stream", "certificate", "listed", "declared")
+CAUSES = ("empty", "cut", "other_api", "unasked_stream", "certificate", "address", "listed", "declared")
 """The causes of faults that are cases by themselves."""
 NO_REPORT = ("truncated", "cut", "empty")
 """The causes of faults in an answer that reports none."""
@@ -92,6 +92,10 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         "certificate": (
             "The certificate at {url}{source} is not trusted here, or not made for that name. The key "
             "was not changed."
+        ),
+        "address": (
+            "{url}{source} leads to an address that no provider has: link-local, unspecified, a metadata "
+            "service, or for this machine's name another one. Nothing was sent, the key was not changed."
         ),
         "other_api": "{url}{source} answers as another API does. The key was not changed.",
         "unasked_stream": (

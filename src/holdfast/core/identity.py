@@ -6,13 +6,13 @@ change the key only."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
+from .addresses import address_of, names_no_provider
 from .errors import IdentityError, WrongDialect
 from .secret import redact, without_user
 
@@ -21,11 +21,10 @@ _LONGEST_MODEL = 512
 KINDS = frozenset(
     {"custom", "auto", "default", "none", "any", "provider", "openai-compatible", "anthropic-compatible"}
 )
-_METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "instance-data"})
+_HOST = re.compile(r"[a-z0-9._-]+")
 _SCHEMES = ("http://", "https://")
 _AFTER_COLON = re.compile(r"(//[^/?#:]*:).*", re.DOTALL)
 DEFAULT_PORTS = {"http": 80, "https": 443}
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class ProviderName(str):
@@ -138,35 +137,15 @@ class Endpoint:
         return self.origin.partition("://")[2]
 
 
-def is_loopback(url: str) -> bool:
-    """Return whether a URL, or host[:port], is on this machine. Never raises."""
-    if "//" not in url:
-        url = f"//{url}"
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
-    address = _address(host)
-    if address is not None:
-        return address.is_loopback
-    return host == "localhost" or host.endswith(".localhost")
-
-
 def _origin(parts: SplitResult) -> str:
-    """Return scheme://host[:port] without a default port."""
-    origin = f"{parts.scheme}://{parts.hostname}"
-    if ":" in (parts.hostname or ""):
-        origin = f"{parts.scheme}://[{parts.hostname}]"
+    """Return scheme://host[:port] without a default port, an address in its usual spelling."""
+    host = str(address_of(parts.hostname or "") or parts.hostname)
+    origin = f"{parts.scheme}://{host}"
+    if ":" in host:
+        origin = f"{parts.scheme}://[{host}]"
     if parts.port in (None, DEFAULT_PORTS[parts.scheme]):
         return origin
     return f"{origin}:{parts.port}"
-
-
-def _address(host: str) -> _Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
 
 
 def _checked(url: str) -> SplitResult:
@@ -196,19 +175,13 @@ def _checked(url: str) -> SplitResult:
         )
     if any(ch <= " " or ch == "\x7f" for ch in url.strip()):
         raise IdentityError(f"{shown!r} holds white space or control characters")
-    if parts.hostname in _METADATA_HOSTS or _is_no_providers(_address(parts.hostname)):
+    if not _HOST.fullmatch(parts.hostname) and address_of(parts.hostname) is None:
+        raise IdentityError(f"'{shown}' is not a URL: its host or port is wrong")
+    if names_no_provider(parts.hostname):
         raise IdentityError(
             f"{shown} points to a link-local, metadata or unspecified address, which no provider has"
         )
     return parts
-
-
-def _is_no_providers(address: _Address | None) -> bool:
-    """Return whether no provider can have this address, also where it is IPv4 within IPv6."""
-    address = getattr(address, "ipv4_mapped", None) or address
-    if address is None:
-        return False
-    return address.is_link_local or address.is_unspecified or address.is_multicast
 
 
 @dataclass(frozen=True, slots=True)

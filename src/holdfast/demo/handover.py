@@ -3,7 +3,7 @@ that really answered."""
 
 from __future__ import annotations
 
-from ..core.catalog import options
+from ..config.catalog import options
 from ..core.compatibility import dialect_for
 from ..core.errors import CannotHandOver
 from ..core.identity import Dialect, Provider, ProviderName

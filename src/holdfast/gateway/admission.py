@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ..core.identity import Dialect, is_loopback
+from ..core.addresses import is_loopback
+from ..core.identity import Dialect
 from ..core.session import is_session_id
 from ..store.token import Token
 from ..wire.error_bodies import ClientError, refusal

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from ..calls.dialling import permitted
 from ..core.config import Config
 from ..core.errors import ConfigError
 from ..engine.state import Engine
@@ -58,7 +59,7 @@ class Gateway:
         self.admission = AdmissionControl(tokens, admin.OPEN, self._hosts)
         self.handler = Handler(self, self.admission, admin)
         self.header_names = REQUEST_NAMES
-        self.upstreams = UpstreamPools(self.bounds, ANSWER_NAMES, address_of)
+        self.upstreams = UpstreamPools(self.bounds, ANSWER_NAMES, address_of, permitted)
         self.clients: set[ServedConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from ..core.addresses import is_loopback
 from ..core.errors import ConfigError
-from ..core.identity import DEFAULT_PORTS, is_loopback
+from ..core.identity import DEFAULT_PORTS
 from ..wire.proxies import proxy_for
 from .http1.connect import UpstreamAddress
 from .http1.errors import ProxyError

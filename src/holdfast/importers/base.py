@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..config.parse import parse
+from ..core.addresses import is_loopback
 from ..core.errors import ConfigError
-from ..core.identity import Provider, ProviderName, can_be_pinned, is_loopback
+from ..core.identity import Provider, ProviderName, can_be_pinned
 from ..core.secret import Secret
 from ..providers import presets
 from .names import first_free, name_for, unused

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from ..core.addresses import is_loopback
 from ..core.config import near
 from ..core.errors import IdentityError
-from ..core.identity import Auth, Dialect, Endpoint, is_loopback
+from ..core.identity import Auth, Dialect, Endpoint
 from ..core.known_hosts import KnownHost
 from .known_addresses import address_of
 from .misplaced import Misplaced

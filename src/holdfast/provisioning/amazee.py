@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.addresses import is_loopback
 from ..core.errors import HoldfastError, NotReady
-from ..core.identity import is_loopback
 from ..core.model_roles import Listed, Listing
 from ..core.provisioning_state import Capability, Record
 from ..core.secret import Secret
@@ -165,11 +165,13 @@ def _keyless(record: Record, tools: Tools, path: str, body: object) -> bytes:
 
 
 def _provisioned(record: Record, document: Any) -> ProvisionedKey:
-    """Return the key in a response, and the region's URL. Raises HoldfastError for a URL without TLS, unless
-    the control plane and the region are both on this machine."""
+    """Return the key in a response, and the region's URL. Raises HoldfastError for a URL without TLS, and for
+    one on this machine, unless the control plane is here too."""
     url = root_of(text_of(document, "litellm_api_url"))
     secret = secret_of(text_of(document, "litellm_token"))
-    if url.startswith("http://") and not (is_loopback(url) and is_loopback(control_of(record))):
+    if is_loopback(url) and not is_loopback(control_of(record)):
+        raise HoldfastError("the response names an address of this machine for the key; it was not used")
+    if url.startswith("http://") and not is_loopback(url):
         raise HoldfastError(
             "the response names an address for the key that is not encrypted; it was not used"
         )

@@ -7,12 +7,16 @@ import socket
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
+from ..calls.dialling import AsyncDialler, Dialler
+from ..calls.tunnelling import AsyncTunnelDialler, TunnelDialler
+from ..core.addresses import is_loopback
 from ..core.errors import ConfigError
-from ..core.identity import Endpoint, is_loopback
+from ..core.identity import Endpoint
 from ..secrecy.frames import bare
 from ..wire.key_at_send import headers_with_key, send_with
 from ..wire.ports import Open, RawHeaders
 from ..wire.proxies import proxy_for
+from ..wire.tunnels import Tunnel, tunnel_of
 from .kept_connections import AsyncCountedBackend, CountedBackend, take_was_closed_unheard
 
 _LIMITS = {"max_connections": 1000, "max_keepalive_connections": 100, "keepalive_expiry": 30.0}
@@ -172,29 +176,49 @@ class PoolChannel:
         return OpenedResponse(response.status, response.headers, response.stream, response.extensions)
 
 
+class _Ways(NamedTuple):
+    """The parts that open connections, blocking or on an event loop."""
+
+    prefix: str
+    backend: str
+    dialler: type[Any]
+    tunnelling: type[Any]
+    counted: type[Any]
+
+
+_BLOCKING = _Ways(
+    prefix="",
+    backend="SyncBackend",
+    dialler=Dialler,
+    tunnelling=TunnelDialler,
+    counted=CountedBackend,
+)
+_ASYNCHRONOUS = _Ways(
+    prefix="Async",
+    backend="AnyIOBackend",
+    dialler=AsyncDialler,
+    tunnelling=AsyncTunnelDialler,
+    counted=AsyncCountedBackend,
+)
+
+
 class ChannelTable:
-    """The channels of one transport, built when needed: a direct one for each scheme, and one for each proxy
-    that the environment names."""
+    """The channels of one transport, built when needed: for each scheme, a direct one and one for each proxy
+    that the environment names, which is given a tunnel to open and no request."""
 
     def __init__(self, adapter: HttpxAdapter, *, asynchronous: bool) -> None:
         self._adapter = adapter
-        self._prefix = "Async" if asynchronous else ""
-        self._backend: type[Any] = AsyncCountedBackend if asynchronous else CountedBackend
+        self._ways = _ASYNCHRONOUS if asynchronous else _BLOCKING
         self._context: Any = None
-        self._channels: dict[str, Channel] = {}
-        self._by_origin: dict[str, Channel] = {}
+        self._channels: dict[tuple[str | None, str, bool], Channel] = {}
+        self._by_origin: dict[tuple[str, bool], Channel] = {}
 
     def to(self, endpoint: Endpoint, *, fresh: bool = False) -> Channel:
         """Return the channel to `endpoint`; to one on this machine never through a proxy. A `fresh` one keeps
-        no connection, so that it opens one for each request; a proxy's keeps its own."""
-        if fresh and isinstance(self.to(endpoint), PoolChannel):
-            scheme = endpoint.origin.partition(":")[0]
-            if f"fresh {scheme}" not in self._channels:
-                self._channels[f"fresh {scheme}"] = self._direct(scheme, max_keepalive_connections=0)
-            return self._channels[f"fresh {scheme}"]
-        channel = self._by_origin.get(endpoint.origin)
+        no connection, so that it opens one for each request; a SOCKS proxy's keeps its own."""
+        channel = self._by_origin.get((endpoint.origin, fresh))
         if channel is None:
-            channel = self._by_origin[endpoint.origin] = self._choose(endpoint)
+            channel = self._by_origin[endpoint.origin, fresh] = self._choose(endpoint, fresh=fresh)
         return channel
 
     def drain(self) -> list[Any]:
@@ -204,45 +228,55 @@ class ChannelTable:
         self._by_origin.clear()
         return pools
 
-    def _choose(self, endpoint: Endpoint) -> Channel:
+    def _choose(self, endpoint: Endpoint, *, fresh: bool) -> Channel:
         proxy = None
         if not is_loopback(endpoint.url):
             try:
                 proxy = proxy_for(endpoint.url)
             except ConfigError as error:
                 raise self._adapter.module.ProxyError(error.what) from None
-        name = proxy or endpoint.origin.partition(":")[0]
+        tunnel = tunnel_of(proxy or "")
+        scheme = endpoint.origin.partition(":")[0]
+        if proxy is not None and tunnel is None:
+            scheme, fresh = "", False
+        name = (proxy, scheme, fresh)
         if name not in self._channels:
-            self._channels[name] = self._proxied(proxy) if proxy else self._direct(name)
+            self._channels[name] = self._opened(proxy, tunnel, scheme, fresh=fresh)
         return self._channels[name]
 
-    def _direct(self, scheme: str, **limits: int) -> Channel:
-        pool = getattr(self._adapter.core, f"{self._prefix}ConnectionPool")
-        if scheme != "https":
-            return self._pooled(pool, socket_options=_KEEPALIVE, **limits)
-        return self._pooled(pool, socket_options=_KEEPALIVE, ssl_context=self._tls(), **limits)
-
-    def _proxied(self, address: str) -> Channel:
-        """Return the channel through the proxy of this address, an HTTP or a SOCKS one."""
-        core, proxy = self._adapter.core, self._adapter.module.Proxy(address)
-        url = core.URL(str(proxy.url))
-        if proxy.url.scheme.startswith("socks"):
-            pool = getattr(core, f"{self._prefix}SOCKSProxy")
-            return self._pooled(pool, proxy_url=url, proxy_auth=proxy.raw_auth, ssl_context=self._tls())
-        return self._pooled(
-            getattr(core, f"{self._prefix}HTTPProxy"),
-            proxy_url=url,
-            proxy_auth=proxy.raw_auth,
-            proxy_headers=proxy.headers.raw,
-            proxy_ssl_context=proxy.ssl_context,
-            ssl_context=self._tls(),
-            socket_options=_KEEPALIVE,
+    def _opened(self, proxy: str | None, tunnel: Tunnel | None, scheme: str, *, fresh: bool) -> Channel:
+        """Return a channel into a new pool of the core library."""
+        if proxy is not None and tunnel is None:
+            return self._through_socks(proxy)
+        core = self._adapter.core
+        settings: dict[str, Any] = {**_LIMITS, "socket_options": _KEEPALIVE}
+        if fresh:
+            settings["max_keepalive_connections"] = 0
+        if scheme == "https":
+            settings["ssl_context"] = self._tls()
+        dialler = self._ways.dialler(core)
+        if tunnel is not None:
+            dialler = self._ways.tunnelling(core, tunnel, self._tls() if tunnel.secure else None)
+        pool = getattr(core, f"{self._ways.prefix}ConnectionPool")
+        return PoolChannel(
+            self._adapter, pool(retries=0, network_backend=self._ways.counted(dialler), **settings)
         )
 
-    def _pooled(self, pool: Any, **settings: Any) -> Channel:
-        """Return a channel into a new pool of the core library."""
-        backend = self._backend(self._adapter.core)
-        return PoolChannel(self._adapter, pool(retries=0, network_backend=backend, **_LIMITS | settings))
+    def _through_socks(self, address: str) -> Channel:
+        """Return the channel through the SOCKS proxy of this address. It resolves names itself."""
+        core, proxy = self._adapter.core, self._adapter.module.Proxy(address)
+        pool = getattr(core, f"{self._ways.prefix}SOCKSProxy")
+        return PoolChannel(
+            self._adapter,
+            pool(
+                proxy_url=core.URL(str(proxy.url)),
+                proxy_auth=proxy.raw_auth,
+                ssl_context=self._tls(),
+                retries=0,
+                network_backend=self._ways.counted(getattr(core, self._ways.backend)()),
+                **_LIMITS,
+            ),
+        )
 
     def _tls(self) -> Any:
         """Return the settings of TLS, which take long to make."""

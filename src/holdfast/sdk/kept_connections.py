@@ -109,20 +109,20 @@ class AsyncCountedStream(_Counted):
 
 
 class CountedBackend:
-    """Opens blocking streams for a pool of the core library `core`."""
+    """Opens blocking streams through a dialler."""
 
-    def __init__(self, core: Any) -> None:
-        self._backend = core.SyncBackend()
+    def __init__(self, dialler: Any) -> None:
+        self._backend = dialler
 
     def connect_tcp(self, *args: Any, **named: Any) -> CountedStream:
         return CountedStream(self._backend.connect_tcp(*args, **named))
 
 
 class AsyncCountedBackend:
-    """Opens streams on asyncio's loop or on trio's."""
+    """Opens streams on asyncio's loop or on trio's, through a dialler."""
 
-    def __init__(self, core: Any) -> None:
-        self._backend = core.AnyIOBackend()
+    def __init__(self, dialler: Any) -> None:
+        self._backend = dialler
 
     async def connect_tcp(self, *args: Any, **named: Any) -> AsyncCountedStream:
         return AsyncCountedStream(await self._backend.connect_tcp(*args, **named))

@@ -13,13 +13,6 @@ from ..core.errors import ConfigError
 _PROXY = re.compile(r"(\w+://)?([^/?#]*@)?([^/?#@:\[\]]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?/?")
 
 
-def check_proxies() -> None:
-    """Check all proxies of the environment, as a client of httpx reads them all. Raises ConfigError."""
-    for scheme, proxy in getproxies().items():
-        if scheme in ("http", "https", "all"):
-            _check(scheme, proxy)
-
-
 def proxy_for(url: str) -> str | None:
     """Return the URL of the proxy that the environment names for `url`, None where there is none. Raises
     ConfigError."""

@@ -1,6 +1,6 @@
 """The model list as pins, in one shape that the OpenAI and the Anthropic SDKs both read.
 
-It holds the models that are declared and those that providers listed recently (`core.catalog`), except the
+It holds the models that are declared and those that providers listed recently (`config.catalog`), except the
 ones that cannot be reached. No provider is asked.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from ...core.catalog import Option, options
+from ...config.catalog import Option, options
 from ...core.config import Config
 from ...core.errors import AmbiguousModel, StoreError, UnknownModel
 from ...core.identity import Dialect, Pin

@@ -37,6 +37,8 @@ _REFUSED = {
     5: "connection refused",
     6: "TTL expired",
 }
+Permitted = Callable[[str, list[Any]], list[Any]]
+"""From a host and what it resolved to (rows of `getaddrinfo`) to what may be dialled. Raises OSError."""
 
 
 class UpstreamAddress(NamedTuple):
@@ -56,17 +58,23 @@ def trust() -> ssl.SSLContext:
     return context
 
 
-async def connect(address: UpstreamAddress, protocol: Callable[[], asyncio.Protocol], seconds: float) -> None:
-    """Connect `protocol` to `address`. Raises ConnectError, ConnectTimeout or ProxyError."""
+async def connect(
+    address: UpstreamAddress,
+    protocol: Callable[[], asyncio.Protocol],
+    seconds: float,
+    permitted: Permitted,
+) -> None:
+    """Connect `protocol` to `address`, as far as it is `permitted`. Raises ConnectError, ConnectTimeout or
+    ProxyError."""
     loop = asyncio.get_running_loop()
     sock: socket.socket | None = None
     options: dict[str, Any] = {}
     try:
         async with asyncio.timeout(seconds):
             if address.proxy:
-                sock = await _through_proxy(address, address.proxy)
+                sock = await _through_proxy(address, address.proxy, permitted)
             else:
-                sock = await _race(address.host, address.port)
+                sock = await _race(address.host, address.port, permitted)
             if address.secure:
                 options = {"ssl": trust(), "server_hostname": address.host}
             await loop.create_connection(protocol, sock=sock, **options)
@@ -90,11 +98,12 @@ def _text_of(error: Exception) -> str:
     return str(error)
 
 
-async def _race(host: str, port: int) -> socket.socket:
-    """Return the first connection that is made to any address of a name; each has a small start over the
-    next one."""
+async def _race(host: str, port: int, permitted: Permitted) -> socket.socket:
+    """Return the first connection that is made to any permitted address of a name; each has a small start
+    over the next one."""
     loop = asyncio.get_running_loop()
-    addresses = [*_in_turn(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))]
+    resolved = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [*_in_turn(permitted(host, resolved))]
     tasks: set[asyncio.Task[socket.socket]] = set()
     last: BaseException = OSError(f"{host} has no address")
     try:
@@ -116,6 +125,11 @@ async def _race(host: str, port: int) -> socket.socket:
         for task in tasks:
             task.cancel()
             task.add_done_callback(_close_late)
+
+
+def _all(_: str, resolved: list[Any]) -> list[Any]:
+    """Permit every address: the user's environment names the proxy, and no key goes to it."""
+    return resolved
 
 
 def _close_late(task: asyncio.Task[socket.socket]) -> None:
@@ -145,7 +159,7 @@ async def _connected_socket(family: int, address: Any) -> socket.socket:
     return sock
 
 
-async def _through_proxy(address: UpstreamAddress, proxy: str) -> socket.socket:
+async def _through_proxy(address: UpstreamAddress, proxy: str, permitted: Permitted) -> socket.socket:
     """Return a connection to `address` through a proxy."""
     parts = urlsplit(proxy)
     scheme = parts.scheme.lower()
@@ -154,7 +168,7 @@ async def _through_proxy(address: UpstreamAddress, proxy: str) -> socket.socket:
             f"a proxy of the kind '{scheme}' is not supported: use http://, socks5:// or socks5h://"
         )
     try:
-        sock = await _race(parts.hostname, parts.port or _PROXY_PORTS[scheme])
+        sock = await _race(parts.hostname, parts.port or _PROXY_PORTS[scheme], _all)
     except OSError as error:
         raise ProxyError(f"the proxy {parts.hostname} cannot be reached: {error}") from error
     user = None
@@ -164,7 +178,8 @@ async def _through_proxy(address: UpstreamAddress, proxy: str) -> socket.socket:
         if scheme == "http":
             await _tunnel(sock, address, user)
         else:
-            await _socks(sock, address, user, resolve=scheme == "socks5")
+            host = await _host_of(address, permitted, resolve=scheme == "socks5")
+            await _socks(sock, address, user, host)
     except UpstreamError:
         sock.close()
         raise
@@ -202,16 +217,11 @@ async def _tunnel(sock: socket.socket, address: UpstreamAddress, user: tuple[str
 
 
 async def _socks(
-    sock: socket.socket, address: UpstreamAddress, user: tuple[str, str] | None, *, resolve: bool
+    sock: socket.socket, address: UpstreamAddress, user: tuple[str, str] | None, host: bytes
 ) -> None:
-    """Ask a SOCKS5 proxy (RFC 1928) for a connection to `address`; it resolves the name unless `resolve`."""
+    """Ask a SOCKS5 proxy (RFC 1928) for a connection to `address`, whose `host` is written as it wants it."""
     loop = asyncio.get_running_loop()
     await _authenticate(sock, user)
-    if resolve:
-        host = await _resolved(address)
-    else:
-        name = address.host.encode("idna")
-        host = bytes([_SOCKS_NAME, len(name)]) + name
     await loop.sock_sendall(sock, b"\x05\x01\x00" + host + address.port.to_bytes(2, "big"))
     _, code, _, kind = await _exactly(sock, 4)
     if code:
@@ -237,11 +247,16 @@ async def _authenticate(sock: socket.socket, user: tuple[str, str] | None) -> No
             raise ProxyError("the proxy refused user and password")
 
 
-async def _resolved(address: UpstreamAddress) -> bytes:
-    """Return the first IP address of a name as SOCKS5 writes it: its kind and its bytes."""
+async def _host_of(address: UpstreamAddress, permitted: Permitted, *, resolve: bool) -> bytes:
+    """Return a host as SOCKS5 writes it, its kind and its bytes: its first permitted address, or its name,
+    which the proxy resolves, unless `resolve`."""
+    if not resolve:
+        name = address.host.encode("idna")
+        return bytes([_SOCKS_NAME, len(name)]) + name
     loop = asyncio.get_running_loop()
     resolved = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    family, ip = resolved[0][0], str(resolved[0][4][0])
+    family, _, _, _, sockaddr = permitted(address.host, resolved)[0]
+    ip = str(sockaddr[0])
     kind = _SOCKS_IPV4
     if family == socket.AF_INET6:
         kind = _SOCKS_IPV6

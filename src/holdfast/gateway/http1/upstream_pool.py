@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from .connect import UpstreamAddress, connect
+from .connect import Permitted, UpstreamAddress, connect
 from .errors import ReadError, UpstreamError
 from .framing import HeaderNames
 from .limits import HttpLimits
@@ -17,19 +17,21 @@ from .upstream_connection import UpstreamConnection
 class Pool:
     """The connections to one address, the last one used first.
 
-    `address` returns the address to dial, or raises UpstreamError; `names` the action for each header.
+    `address` returns the address to dial, or raises UpstreamError, and `permitted` is the rule for what it
+    resolves to; `names` the action for each header.
     """
 
-    __slots__ = ("_address", "idle", "limits", "loop", "names", "open")
+    __slots__ = ("_address", "_permitted", "idle", "limits", "loop", "names", "open")
 
     def __init__(
         self,
         address: Callable[[], UpstreamAddress],
+        permitted: Permitted,
         limits: HttpLimits,
         names: HeaderNames,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._address, self.limits = address, limits
+        self._address, self._permitted, self.limits = address, permitted, limits
         self.names, self.loop = names, loop
         self.idle: list[UpstreamConnection] = []
         self.open: set[UpstreamConnection] = set()
@@ -61,7 +63,7 @@ class Pool:
         """Open a connection for `sink`, which gets the connection or the error."""
         connection = UpstreamConnection(self)
         try:
-            await connect(self._address(), lambda: connection, self.limits.connect)
+            await connect(self._address(), lambda: connection, self.limits.connect, self._permitted)
         except UpstreamError as error:
             sink.failed(error)
             return
@@ -81,13 +83,19 @@ class Pool:
 class UpstreamPools:
     """The pools of one process, one for each origin (`scheme://host:port`).
 
-    `names` returns the action for each header of an answer, `address_of` the address of an origin.
+    `names` returns the action for each header of an answer, `address_of` the address of an origin;
+    `permitted` is the rule for what it resolves to.
     """
 
     def __init__(
-        self, limits: HttpLimits, names: HeaderNames, address_of: Callable[[str], UpstreamAddress]
+        self,
+        limits: HttpLimits,
+        names: HeaderNames,
+        address_of: Callable[[str], UpstreamAddress],
+        permitted: Permitted,
     ) -> None:
         self._limits, self._names, self._address_of = limits, names, address_of
+        self._permitted = permitted
         self._pools: dict[str, Pool] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -101,7 +109,8 @@ class UpstreamPools:
         if pool is None:
             if self._loop is None:
                 raise RuntimeError("the gateway does not serve yet")
-            pool = Pool(partial(self._address_of, origin), self._limits, self._names, self._loop)
+            address = partial(self._address_of, origin)
+            pool = Pool(address, self._permitted, self._limits, names=self._names, loop=self._loop)
             self._pools[origin] = pool
         return pool
 
