@@ -35,6 +35,7 @@ SHOWN = [
     (["models"], ["mimo/mimo-pro", "local/small", "declared"]),
     (["models", "--harness", "codex", "--all"], ["it speaks openai-chat only"]),
     (["session", "list"], ["no session yet", "run: holdfast session pin SESSION PROVIDER/MODEL"]),
+    (["status"], ["no gateway runs", "run: holdfast serve"]),
     (
         ["env"],
         [

@@ -102,6 +102,7 @@ COMMANDS = [
     "provision repair own",
     "provision repair team --discard --json",
     "provision retire own --json",
+    "status",
     "token new --label laptop",
     "token new --session s --json",
     "token list --json",

@@ -371,7 +371,9 @@ def test_a_program_that_keeps_rewriting_its_file_is_asked_to_end_first(tmp_path:
     with pytest.raises(ConfigError, match="keeps changing"):
         shell.connect(
             "pi",
-            attachment(ConnectOffer("http://127.0.0.1:1", "/t", (("a/b", Dialect.OPENAI_CHAT),))),
+            attachment(
+                ConnectOffer("http://127.0.0.1:1", "/t", ("cat", "/t"), (("a/b", Dialect.OPENAI_CHAT),))
+            ),
             path,
             "http://127.0.0.1:1",
             "/t",

@@ -43,11 +43,18 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
     if program.attach is None:
         raise _unconnectable(program)
     chosen = _pin(context, program, pin)
+    root = context.gateway_url
+    runs = _runs(context, root)
     _undo(context, program.name)
     token = directory(context) / f"{program.name}.token"
-    attachment = program.attach(
-        ConnectOffer(context.gateway_url, str(token), _models(context, program), str(chosen or ""))
+    offer = ConnectOffer(
+        root=root,
+        token_file=str(token),
+        token_command=_token_command(context, root, token),
+        models=_models(context, program),
+        pin=str(chosen or ""),
     )
+    attachment = program.attach(offer)
     path = shell.config_path(attachment, os.environ)
 
     def keep(_: Path, text: str) -> None:
@@ -55,14 +62,13 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
 
     write_private(token, _issue(context, program.name))
     try:
-        shell.connect(program.name, attachment, path, root=context.gateway_url, token=str(token), keep=keep)
+        shell.connect(program.name, attachment, path, root=root, token=str(token), keep=keep)
     except BaseException:
         _revoke(context, program.name)
         raise
-    say(
-        f"{program.title} is connected to the gateway at {context.gateway_url} ({path})",
-        f"  run: {attachment.use}",
-    )
+    say(f"{program.title} is connected to the gateway at {root} ({path})", f"  run: {attachment.use}")
+    if not runs:
+        say("  No gateway runs now.", "  run: holdfast serve")
 
 
 @click.command()
@@ -91,13 +97,41 @@ def disconnecting(context: CliContext, harness: str) -> None:
 def connected_programs(context: CliContext) -> Iterator[tuple[str, str]]:
     """Yield each connected program, and what changed since it was connected ("" when nothing did)."""
     from ..core.errors import HoldfastError
+    from ..gateway.registry import standing
     from ..harness.attach import drift, receipt_of
 
+    urls = [gateway.url for gateway in standing(context.home.state)]
     for path in sorted(directory(context).glob("*.json")):
         try:
-            yield path.stem, drift(receipt_of(path.read_text("utf-8")), context.gateway_url)
+            receipt = receipt_of(path.read_text("utf-8"))
+            yield path.stem, drift(receipt, urls or [context.configured_url])
         except (HoldfastError, OSError) as error:
             yield path.stem, str(error).partition("\n")[0]
+
+
+def _runs(context: CliContext, root: str) -> bool:
+    """Return whether the gateway of this home listens at `root`. Raises ConfigError where another program
+    does: the connected program would show it the token."""
+    from ..core.errors import ConfigError
+    from ..gateway.listener import Listener
+
+    listener = context.listener_at(root)
+    if listener is Listener.STRANGER:
+        what = f"the program that listens at {root} does not prove that it is the gateway of this home"
+        step = (
+            "holdfast serve --listen 127.0.0.1:0   (or restart the gateway, if an older version runs there)"
+        )
+        raise ConfigError(f"{what}; nothing was changed", next_step=step)
+    return listener is Listener.OURS
+
+
+def _token_command(context: CliContext, root: str, token: Path) -> tuple[str, ...]:
+    """Return the command that prints a program's token once the gateway at `root` has proved whose it is."""
+    import sys
+
+    # -P: files in the directory where the program runs are no modules of ours.
+    command = (sys.executable, "-P", "-m", "holdfast.gateway.show_token")
+    return (*command, root, str(context.home.pepper), str(token))
 
 
 def directory(context: CliContext) -> Path:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..core.config import Config
     from ..core.identity import Provider
     from ..credentials import Vault
+    from ..gateway.listener import Listener
     from ..store.base import Store
 
 
@@ -97,10 +98,29 @@ class CliContext:
 
     @property
     def gateway_url(self) -> str:
-        """Return the URL where the gateway of this home listens by its configuration."""
+        """Return the URL where a client finds the gateway of this home: where it runs, else where it would
+        listen by its configuration. Raises ConfigError where several run and none is there."""
+        from ..gateway.registry import root_url, standing
+
+        return root_url(standing(self.home.state), self.configured_url)
+
+    @property
+    def configured_url(self) -> str:
+        """Return the URL where the gateway of this home would listen by its configuration."""
         from ..config.listen import Listen
 
         return Listen.parse(self.config.gateway.listen).url
+
+    def listener_at(self, url: str) -> Listener:
+        """Return who listens at a root URL. Shows it no secret."""
+        from ..core.errors import ConfigError
+        from ..gateway.listener import proof_key, who_listens
+
+        key = b""
+        if self.home.pepper.exists():  # a home without one has no gateway, and reading creates no file
+            with suppress(ConfigError):  # no gateway of this home could read it either
+                key = proof_key(self.vault.pepper())
+        return who_listens(url, key)
 
     @property
     def editable(self) -> Home:

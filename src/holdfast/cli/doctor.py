@@ -22,6 +22,7 @@ from ..providers.known_addresses import other_dialect
 from ..store.base import Store
 from .context import CliContext
 from .doctor_files import Finding, check_files, check_store, check_trust, move_damaged_store
+from .doctor_gateways import check_connected, check_gateways
 from .endpoints import dialects_without_key, endpoints_of, is_public, misplaced, step_for
 from .output import clock, count, if_any, json_option, say, show_json
 from .references import in_this_shell
@@ -79,9 +80,8 @@ class _Examination:
         yield from check_store(self.context, self.config)
         yield from self.sessions()
         yield from self.verdicts()
-        yield from self.connected()
         yield from self.time()
-        yield from self.gateway()
+        yield from self.gateways()
 
     @cached_property
     def config(self) -> Config | None:
@@ -236,31 +236,11 @@ class _Examination:
         except HoldfastError:
             return
 
-    def connected(self) -> Iterator[Finding]:
-        """Compare the programs that `connect` pointed to the gateway with what it wrote."""
-        from .connect import connected_programs
-
-        for name, drifted in connected_programs(self.context):
-            if drifted:
-                step = f"holdfast connect {name}   (writes it again; holdfast disconnect {name} removes it)"
-                yield Finding("connect", "wrong", drifted, step)
-            else:
-                yield Finding("connect", "ok", f"{name} is connected to the gateway")
-
-    def gateway(self) -> Iterator[Finding]:
-        """Find what `holdfast serve` would refuse."""
-        from ..config.listen import Listen
-
-        if self.config is None:
-            return
-        settings = self.config.gateway
-        try:
-            Listen.parse(settings.listen).check(public=settings.public)
-        except ConfigError as error:
-            step = self.edit('write listen = "127.0.0.1:4141", or public = true')
-            yield Finding("gateway", "wrong", error.what, step)
-        else:
-            yield Finding("gateway", "ok", f"holdfast serve would listen on {settings.listen}")
+    def gateways(self) -> Iterator[Finding]:
+        """Check the gateways that run, and the programs that are connected to one."""
+        step = self.edit('write listen = "127.0.0.1:4141", or public = true')
+        yield from check_connected(self.context)
+        yield from check_gateways(self.context, self.config, step)
 
     def time(self) -> Iterator[Finding]:
         """Find a clock that was set back: cooldowns then last too long."""

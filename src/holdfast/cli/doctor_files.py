@@ -50,8 +50,13 @@ def check_trust(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 def move_damaged_store(context: CliContext) -> Iterator[Finding]:
     """Move the store out of the way if it cannot be read."""
+    from ..gateway.registry import running
     from ..store.dbfile import set_aside
 
+    for gateway in running(context.home.state):
+        what = f"a gateway that runs has the store open (process {gateway.pid}); nothing was moved"
+        yield Finding("store", "wrong", what, f"kill {gateway.pid}   (then: holdfast doctor --set-aside)")
+        return
     damage = ""
     try:
         if context.has_database:
@@ -84,7 +89,7 @@ def _paths(context: CliContext) -> Iterator[Path]:
     """Yield the directories and files of the home that must be private."""
     home, database = context.home, context.database
     yield from dict.fromkeys((home.config.parent, home.state, home.secrets.parent))
-    yield from (home.config, home.secrets, home.secrets.with_name("pepper"))
+    yield from (home.config, home.secrets, home.pepper)
     for suffix in ("", "-wal", "-shm"):
         yield database.with_name(f"{database.name}{suffix}")
 

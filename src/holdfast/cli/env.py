@@ -24,7 +24,8 @@ _TOKEN = {"powershell": "$Env:HOLDFAST_TOKEN"}
 def command(context: CliContext, session: str | None, shell: str) -> None:
     """Print the variables by which a client finds the gateway.
 
-    They refer to HOLDFAST_TOKEN: put the gateway's token into it first.
+    They name the gateway that runs, else the address in the configuration. They refer to HOLDFAST_TOKEN: put
+    the gateway's token into it first.
 
     \b
     Example:
@@ -35,6 +36,7 @@ def command(context: CliContext, session: str | None, shell: str) -> None:
     from ..providers.presets import rows
 
     base = context.gateway_url
+    _warn_of_a_stranger(context, base)
     if session:
         base = f"{base}/s/{checked_session_id(session)}"
     token = f'"{_TOKEN.get(shell, "$HOLDFAST_TOKEN")}"'
@@ -48,3 +50,12 @@ def command(context: CliContext, session: str | None, shell: str) -> None:
     }
     for name, value in values.items():
         print(_LINES[shell].format(name=name, value=value))
+
+
+def _warn_of_a_stranger(context: CliContext, url: str) -> None:
+    """Say on standard error that another program listens where a client would show its token."""
+    from ..gateway.listener import Listener
+
+    if context.listener_at(url) is Listener.STRANGER:
+        what = f"the program that listens at {url} does not prove that it is the gateway of this home"
+        click.echo(f"holdfast: {what}: show it no token\n  run: holdfast status", err=True)

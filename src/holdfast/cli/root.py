@@ -26,6 +26,7 @@ COMMANDS = (
     "check",
     "doctor",
     "serve",
+    "status",
     "token",
     "session",
     "why",

@@ -4,6 +4,7 @@ connection answered."""
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -236,12 +237,26 @@ def _report(launch: _Launch, gate: Gate, began: float) -> None:
 
     choice, engine = launch.choice, launch.holdfast.engine
     engine.journal_writer.flush()
+    _wait_for_others(launch)
     journal = engine.store.journal(session=choice.session, limit=_ALL_EVENTS)
     chain = launch.holdfast.config.fallbacks.get(choice.pin)
     fallbacks = chain.then if chain is not None else ()
     summary = account((event for event in journal if event.at >= began), choice.pin, fallbacks, gate.refused)
     _say(str(summary))
     require_pin(summary, choice.pin, choice.session)
+
+
+def _wait_for_others(launch: _Launch) -> None:
+    """Wait until other gateways have written what they sent for this session: they write their journal a
+    moment later."""
+    from ..engine.journal_writer import OTHERS_SEE_IT_AFTER
+    from ..gateway.registry import standing
+    from ..store.opening import database
+
+    home, setting = launch.holdfast.engine.home, launch.holdfast.config.gateway.store
+    shared = database(setting, home.state) is None and not setting.startswith("memory:")
+    if shared or standing(home.state):
+        time.sleep(OTHERS_SEE_IT_AFTER)
 
 
 def _say(line: str) -> None:

@@ -62,6 +62,11 @@ class Home:
         return cls(directory / "holdfast.toml", directory, directory / "secrets.toml")
 
     @property
+    def pepper(self) -> Path:
+        """Return the file of this home's own secret: it recognises keys by it, and proves its gateways."""
+        return self.secrets.with_name("pepper")
+
+    @property
     def profiles(self) -> Path:
         """Return the directory of the user's own error vocabularies."""
         return self.config.parent / "profiles"

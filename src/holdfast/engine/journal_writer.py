@@ -24,6 +24,8 @@ _QUEUE = 20_000
 _GATHER = 0.25
 """Seconds for which entries gather before they are written: similar events share a row, so larger batches
 cost less. Readers in this process flush first; other processes see the journal this much later."""
+OTHERS_SEE_IT_AFTER = 2 * _GATHER
+"""Seconds after which other processes see an event, unless the store is slow."""
 _PATIENCE = 5.0
 """Seconds that closing waits for the store."""
 _KEEP_DAYS = 90.0

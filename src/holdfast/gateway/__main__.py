@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ..config import Home, load, revision
@@ -61,6 +62,7 @@ def _serve(options: Options) -> int:
     from ..config.listen import Listen
     from .process.listen import allow_many, bind
     from .process.worker import WorkerResources
+    from .registry import SERVE, new_instance, registered
     from .telemetry.shared_counters import Shared
 
     home = Home.find()
@@ -76,20 +78,36 @@ def _serve(options: Options) -> int:
     allow_many()
     sockets = bind(listen, options.workers)
     listen = listen._replace(port=sockets[0].getsockname()[1])
-    shared = Shared(options.workers)
-    if options.workers == 1:
-        return _serve_alone(home, config.value, options, WorkerResources(listen, sockets[0], shared))
-    every = [WorkerResources(listen, sock, shared, number) for number, sock in enumerate(sockets)]
-    return _supervise(home, config, options, every)
+    shared, instance = Shared(options.workers), new_instance()
+    every = [
+        WorkerResources(listen, sock, shared, number, instance=instance)
+        for number, sock in enumerate(sockets)
+    ]
+    with ExitStack() as listed:
+        listing = registered(home.state, instance, listen.url, SERVE)
+
+        def announce(store: Store) -> None:
+            listed.enter_context(listing)
+            _announce(options, every[0], store)
+
+        if options.workers == 1:
+            return _serve_alone(home, config.value, options, every[0], announce=announce)
+        return _supervise(home, config, options, every, announce=announce)
 
 
-def _serve_alone(home: Home, config: Config, options: Options, resources: WorkerResources) -> int:
+def _serve_alone(
+    home: Home,
+    config: Config,
+    options: Options,
+    resources: WorkerResources,
+    announce: Callable[[Store], None],
+) -> int:
     """Serve in this process. Return the exit code."""
     from .process.worker import work
     from .telemetry.shared_counters import Gauge
 
     def ready(engine: Engine) -> None:
-        _announce(options, resources, engine.store)
+        announce(engine.store)
 
     resources.shared.put(0, Gauge.STARTS, 1)
     if work(home, config, options, resources=resources, ready=ready):
@@ -118,7 +136,13 @@ class _Current:
                 return  # the workers log it
 
 
-def _supervise(home: Home, config: _Current, options: Options, every: Sequence[WorkerResources]) -> int:
+def _supervise(
+    home: Home,
+    config: _Current,
+    options: Options,
+    every: Sequence[WorkerResources],
+    announce: Callable[[Store], None],
+) -> int:
     """Serve in several processes; `every` holds the resources of each. Return the exit code."""
     from dataclasses import replace
 
@@ -138,15 +162,15 @@ def _supervise(home: Home, config: _Current, options: Options, every: Sequence[W
         _close(other for other in every if other.socket is not resources.socket)
         return _guarded(serve, as_json=options.as_json)
 
-    def announce() -> None:
+    def all_ready() -> None:
         with open_store(home, config.value) as store:
-            _announce(options, every[0], store)
+            announce(store)
 
     return Supervisor(
         workers=options.workers,
         shared=every[0].shared,
         start=start,
-        ready=announce,
+        ready=all_ready,
         look=config.look,
         end=lambda: _close(every),
         patience=lambda: config.value.gateway.drain,

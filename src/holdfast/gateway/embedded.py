@@ -4,7 +4,6 @@ at this gateway only, and ends with it: at once, or after a kill within `_LIFE` 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +25,6 @@ _OTHER_MODEL = frozenset({"pin_mismatch", "model_not_found"})
 """The errors for a request that asks for another model than the pin's."""
 _PATIENCE = 10.0
 """Seconds in which it must start, and end."""
-_ID_BYTES = 8
 _LIFE, _RENEWED_EVERY = 60.0, 20.0
 """Seconds after which the token ends unless it is renewed, and between two renewals."""
 
@@ -59,6 +57,7 @@ def serving(engine: Engine, session: str, pin: Pin) -> Iterator[Gate]:
     Its token is revoked at the end, and tokens that killed runs of the session left behind at the start.
     Raises HoldfastError when the gateway cannot listen.
     """
+    from .registry import new_instance
     from .tokens import issue
 
     store, label = engine.store, f"run {session}"
@@ -72,7 +71,7 @@ def serving(engine: Engine, session: str, pin: Pin) -> Iterator[Gate]:
         pins=(pin,),
         strict=True,
         lasts=_LIFE,
-        instance=secrets.token_hex(_ID_BYTES),
+        instance=new_instance(),
     )
     gate = Gate("", Secret(shown))
     try:
@@ -101,18 +100,22 @@ def _thread(engine: Engine, gate: Gate, token: Token) -> Iterator[None]:
     async def serve() -> None:
         from .admin.routes import AdminRoutes
         from .gateway import Gateway
+        from .listener import proof_key
+        from .registry import RUN, registered
         from .telemetry.metrics import Metrics
         from .tokens import Tokens
 
         tokens = Tokens(engine.store, instance=token.instance or "", kept=token.id)
-        gateway = Gateway(engine, tokens, gate, AdminRoutes(Metrics(), version()))
+        admin = AdminRoutes(Metrics(), version())
+        gateway = Gateway(engine, tokens, gate, admin, proof_key=proof_key(engine.vault.pepper()))
         try:
             await gateway.serve("127.0.0.1", 0)
             gateway.spawn(_renew(gateway, token))
             host, port = gateway.addresses[0]
             gate.root = f"http://{host}:{port}"
-            ready.set()
-            await stop.wait()
+            with registered(engine.home.state, str(token.instance), gate.root, RUN):
+                ready.set()
+                await stop.wait()
         finally:
             await gateway.close()
 

@@ -37,7 +37,8 @@ _THREADS = 32
 class Gateway:
     """The gateway of one process.
 
-    `hosts` are further host names under which clients may address it.
+    `hosts` are further host names under which clients may address it. `proof_key` is the key with which it
+    proves whose gateway it is (`listener`); without one it proves nothing.
     """
 
     def __init__(
@@ -49,11 +50,12 @@ class Gateway:
         *,
         bounds: Bounds = _BOUNDS,
         hosts: Sequence[str] = (),
+        proof_key: bytes = b"",
     ) -> None:
         self.engine, self.tokens, self.metrics = engine, tokens, metrics
         self._chosen_bounds, self._config = bounds, engine.config()
         self.bounds = self.limits = bounds.set_by(self._config)
-        self.good_tokens = tokens.ids()
+        self.good_tokens, self.proof_key = tokens.ids(), proof_key
         self.conversation_bounds = ConversationBounds(replay=self._config.settings.replay_limit)
         self._hosts = {host.lower() for host in hosts}
         self.admission = AdmissionControl(tokens, admin.OPEN, self._hosts)

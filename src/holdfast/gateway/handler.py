@@ -11,9 +11,10 @@ from ..core.errors import HoldfastError
 from ..core.identity import Dialect
 from ..wire.error_bodies import ClientError, from_error, refusal, unreadable
 from ..wire.usage import NO_USAGE
+from . import listener
 from .admission import Admission, AdmissionControl, local_answer
 from .client_request import ClientRequest
-from .http1.framing import MalformedMessage
+from .http1.framing import MalformedMessage, RawHeaders
 from .http1.ports import ClientConnection, LocalAnswer, RequestTimeout
 from .http1.request_head import Head
 from .ports import AdminAnswer, AdminContext, AdminHandler, RelayContext
@@ -43,7 +44,9 @@ class LocalResponse(NamedTuple):
 
 
 class HandlerContext(RelayContext, AdminContext, Protocol):
-    """The gateway as its handler sees it."""
+    """The gateway as its handler sees it. `proof_key`: the key of `listener.proof`."""
+
+    proof_key: bytes
 
 
 class Handler:
@@ -106,8 +109,19 @@ class Handler:
         )
         if inspect.isawaitable(answer):
             self._gateway.spawn(self._answer_later(connection, admission, answer))
-        else:
-            self._finish(connection, admission, answer)
+            return
+        if answer is not None and route.path == listener.PATH:
+            status, headers, body = answer
+            answer = status, [*headers, *self._proof(connection, head)], body
+        self._finish(connection, admission, answer)
+
+    def _proof(self, connection: ClientConnection, head: Head) -> RawHeaders:
+        """Return the header that proves to a client that this is its home's gateway, if it asks for that."""
+        challenge = dict(head.headers).get(listener.CHALLENGE.encode(), b"").decode("latin-1")
+        proof = listener.proof(self._gateway.proof_key, challenge, connection.local_address)
+        if not proof:
+            return []
+        return [(listener.PROOF.encode(), proof.encode())]
 
     async def _answer_later(
         self, connection: ClientConnection, admission: Admission, answer: Awaitable[AdminAnswer | None]

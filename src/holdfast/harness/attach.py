@@ -6,7 +6,7 @@ if it was changed, our members are removed, except those that were changed, and 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import takewhile
@@ -107,11 +107,12 @@ def disconnect(receipt: Receipt) -> list[str]:
     )
 
 
-def drift(receipt: Receipt, root: str) -> str:
-    """Return in words how the file differs from what `connect` wrote; "" when it does not. `root` is the
-    gateway's URL of now."""
-    if root != receipt.root:
-        return f"{receipt.path} points to {receipt.root}, but the gateway listens at {root}"
+def drift(receipt: Receipt, roots: Sequence[str]) -> str:
+    """Return in words how the file differs from what `connect` wrote; "" when it does not. `roots` are the
+    URLs of the gateways of now."""
+    if receipt.root not in roots:
+        where = " and ".join(roots)
+        return f"{receipt.path} points to {receipt.root}, but the gateway listens at {where}"
     if not Path(receipt.token).is_file():
         return f"{receipt.path} reads its token from {receipt.token}, which is gone"
     try:

@@ -130,11 +130,13 @@ class Handover:
 @dataclass(frozen=True, slots=True)
 class ConnectOffer:
     """The values that an installed program gets when it is connected: the gateway's root URL, the file that
-    holds its token, every model as a pin with the dialect in which this program asks for it, and the pin to
-    begin with ("" if none was named)."""
+    holds its token, the command that prints the token once the gateway has proved whose it is, every model as
+    a pin with the dialect in which this program asks for it, and the pin to begin with ("" if none was
+    named)."""
 
     root: str
     token_file: str
+    token_command: tuple[str, ...]
     models: tuple[tuple[str, Dialect], ...]
     pin: str = ""
 

@@ -6,7 +6,7 @@ only the user's settings are read, from a private directory, and `--settings` ov
 
 from __future__ import annotations
 
-from shlex import quote
+from shlex import join
 
 from ..core.identity import Auth, Dialect
 from .base import Attachment, ConnectOffer, File, Handover, Harness, LaunchRequest, expected, pretty
@@ -74,7 +74,7 @@ def _attach(offer: ConnectOffer) -> Attachment:
         env |= routes(offer.root, offer.pin)
         use = "claude"
     members: list[tuple[tuple[str, ...], object]] = [(("env", name), value) for name, value in env.items()]
-    members.append((("apiKeyHelper",), f"cat {quote(offer.token_file)}"))
+    members.append((("apiKeyHelper",), join(offer.token_command)))
     return Attachment(
         variable="CLAUDE_CONFIG_DIR",
         directory=".claude",

@@ -74,7 +74,7 @@ def _attach(offer: ConnectOffer) -> Attachment:
         "wire_api": "responses",
         "request_max_retries": 0,
         "stream_max_retries": 0,
-        "auth": {"command": "cat", "args": [offer.token_file]},
+        "auth": {"command": offer.token_command[0], "args": list(offer.token_command[1:])},
     }
     settings = {
         "model_provider": "holdfast",

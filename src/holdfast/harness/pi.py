@@ -7,7 +7,7 @@ models.json: ours is empty."""
 
 from __future__ import annotations
 
-from shlex import quote
+from shlex import join
 
 from ..core.identity import Auth, Dialect
 from .base import (
@@ -99,7 +99,7 @@ def _attach(offer: ConnectOffer) -> Attachment:
     entry = {
         "baseUrl": offer.url(Dialect.OPENAI_CHAT),
         "api": _APIS[Dialect.OPENAI_CHAT],
-        "apiKey": f"!cat {quote(offer.token_file)}",
+        "apiKey": f"!{join(offer.token_command)}",
         "models": models,
     }
     use = f"pi --provider holdfast --model {offer.pin or 'PROVIDER/MODEL'}   (or choose it with /model)"

@@ -74,6 +74,11 @@ class ClientConnection(Protocol):
     running: RunningRequest | None
     paused: bool
 
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """Return the address of this machine to which the client is connected."""
+        ...
+
     def answer(self, status: int, lines: list[bytes], body: bytes) -> None:
         """Write a whole answer."""
         ...

@@ -45,6 +45,14 @@ class ResponseWriter(asyncio.Protocol):
         self._keep = True
         self._chunked_out = self._unframed = False
 
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """Return the address of this machine to which the client is connected; without one ("", 0)."""
+        if self._transport is None:
+            return "", 0
+        host, port = self._transport.get_extra_info("sockname")[:2]
+        return host, port
+
     def answer(self, status: int, lines: list[bytes], body: bytes) -> None:
         """Write a whole answer."""
         transport = self._transport

@@ -26,6 +26,7 @@ from ...engine.home_store import open_store
 from ...engine.opening import OpenHome, build_engine
 from ..admin.routes import AdminRoutes
 from ..gateway import Gateway
+from ..listener import proof_key
 from ..telemetry.log import Bridge, Log
 from ..telemetry.metrics import Metrics
 from ..telemetry.shared_counters import Gauge, Shared
@@ -56,7 +57,7 @@ class WorkerResources:
     """The resources of one worker, opened before it starts.
 
     `listen` is the address of `socket`, `slot` the worker's part of the `shared` counters. `lifeline` is a
-    pipe that closes when the supervisor ends; None without a supervisor.
+    pipe that closes when the supervisor ends; None without a supervisor. `instance` is the gateway's id.
     """
 
     listen: Listen
@@ -64,6 +65,7 @@ class WorkerResources:
     shared: Shared
     slot: int = 0
     lifeline: int | None = None
+    instance: str = ""
 
 
 class _Observers:
@@ -150,10 +152,13 @@ class _Worker:
         engine = self._engine
         return Gateway(
             engine,
-            tokens=Tokens(engine.store, tell=engine.journal_writer.warn_once),
+            tokens=Tokens(
+                engine.store, instance=self._resources.instance, tell=engine.journal_writer.warn_once
+            ),
             metrics=_Observers(self._metrics, self._log),
             admin=AdminRoutes(self._metrics, version()),
             hosts=[self._resources.listen.host, *engine.config().gateway.names],
+            proof_key=proof_key(engine.vault.pepper()),
         )
 
     async def _drain(self, gateway: Gateway) -> None:

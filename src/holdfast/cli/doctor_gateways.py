@@ -1,0 +1,77 @@
+"""The checks of `doctor` about gateways: the ones that run, the address where one would, and the programs
+that are connected to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..core.config import Config
+from ..core.errors import ConfigError
+from .context import CliContext
+from .doctor_files import Finding
+
+if TYPE_CHECKING:
+    from ..gateway.registry import RunningGateway
+
+
+def check_gateways(context: CliContext, config: Config | None, edit: str) -> Iterator[Finding]:
+    """Check the gateways that run, and what `holdfast serve` would refuse. `edit` is the command that edits
+    the configuration; `config` is None while it cannot be read."""
+    from ..config.listen import Listen
+    from ..gateway.registry import running
+
+    gateways = running(context.home.state)
+    for gateway in gateways:
+        yield from _running(context, gateway)
+    if config is None:
+        return
+    settings = config.gateway
+    try:
+        listen = Listen.parse(settings.listen)
+        listen.check(public=settings.public)
+    except ConfigError as error:
+        yield Finding("gateway", "wrong", error.what, edit)
+        return
+    if listen.url not in [gateway.url for gateway in gateways]:
+        yield _configured(context, listen.url, settings.listen)
+
+
+def _running(context: CliContext, gateway: RunningGateway) -> Iterator[Finding]:
+    """Check a gateway that runs: whether it answers as ours, and is of this version."""
+    from ..distribution import version
+    from ..gateway.listener import Listener
+    from ..gateway.registry import SERVE
+
+    name = f"holdfast {gateway.kind} at {gateway.url} (process {gateway.pid}, version {gateway.version})"
+    if context.listener_at(gateway.url) is not Listener.OURS:
+        what = f"{name} runs and does not answer at its address"
+        yield Finding("gateway", "wrong", what, f"kill {gateway.pid}   (then: holdfast serve)")
+        return
+    if gateway.kind == SERVE and gateway.version != version():
+        what = f"{name} is of another version than this command, {version()}"
+        yield Finding("gateway", "note", what, f"kill {gateway.pid}   (then: holdfast serve)")
+        return
+    yield Finding("gateway", "ok", f"{name} runs")
+
+
+def _configured(context: CliContext, url: str, listen: str) -> Finding:
+    """Check the address where `holdfast serve` would listen."""
+    from ..gateway.listener import Listener
+
+    if context.listener_at(url) is Listener.NOBODY:
+        return Finding("gateway", "ok", f"holdfast serve would listen on {listen}")
+    what = f"another program listens at {url}, where holdfast serve would: it is not the gateway of this home"
+    return Finding("gateway", "wrong", what, "holdfast serve --listen 127.0.0.1:0   (any free port)")
+
+
+def check_connected(context: CliContext) -> Iterator[Finding]:
+    """Compare the programs that `connect` pointed to the gateway with what it wrote."""
+    from .connect import connected_programs
+
+    for name, drifted in connected_programs(context):
+        if drifted:
+            step = f"holdfast connect {name}   (writes it again; holdfast disconnect {name} removes it)"
+            yield Finding("connect", "wrong", drifted, step)
+        else:
+            yield Finding("connect", "ok", f"{name} is connected to the gateway")

@@ -1,0 +1,55 @@
+"""`holdfast status`: the gateways of this home that run now."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .context import CliContext
+from .output import clock, json_option, show_json, table
+
+if TYPE_CHECKING:
+    from ..gateway.registry import RunningGateway
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def command(context: CliContext, as_json: bool) -> None:
+    """List the gateways of this home that run now.
+
+    Each is asked to prove that it is this home's gateway; no token is shown to it.
+
+    \b
+    Example:
+      holdfast status
+    """
+    from ..gateway.registry import running
+
+    gateways = [_view(context, gateway) for gateway in running(context.home.state)]
+    if as_json:
+        show_json(gateways)
+        return
+    table(
+        ("URL", "BY", "PROCESS", "VERSION", "SINCE", "PROOF"),
+        [
+            (
+                shown["url"],
+                f"holdfast {shown['kind']}",
+                str(shown["pid"]),
+                shown["version"],
+                clock(shown["since"]),
+                "this home's" if shown["proved"] else "none",
+            )
+            for shown in gateways
+        ],
+        empty="no gateway runs\n  run: holdfast serve",
+    )
+
+
+def _view(context: CliContext, gateway: RunningGateway) -> dict[str, Any]:
+    from ..gateway.listener import Listener
+
+    return asdict(gateway) | {"proved": context.listener_at(gateway.url) is Listener.OURS}

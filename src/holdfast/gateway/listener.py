@@ -1,0 +1,89 @@
+"""Proves to a client of the same home that a listener is the home's gateway, before a token is shown to it.
+
+The client sends a random challenge to `PATH`. The gateway answers with a keyed hash of the challenge and of
+the address to which the client is connected, so that another program cannot pass the challenge on. The key
+comes from the home's own secret, which other users cannot read. Needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import socket
+import time
+from enum import Enum
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+PATH = "/health/live"
+CHALLENGE, PROOF = "holdfast-challenge", "holdfast-proof"
+_PURPOSE = b"holdfast: proof of the listener, 1"
+_CHALLENGE_BYTES = 32
+_LONGEST_CHALLENGE = 128
+_LONGEST_HEAD = 8192
+_PATIENCE = 3.0
+"""Seconds for the connection, and for the whole answer."""
+
+Address = tuple[str, int]
+
+
+class Listener(Enum):
+    """The listener at an address: the gateway of this home, nobody, or a program that does not prove it."""
+
+    OURS = "ours"
+    NOBODY = "nobody"
+    STRANGER = "stranger"
+
+
+def proof_key(pepper: bytes) -> bytes:
+    """Return the key of proofs, from a home's secret."""
+    return hmac.digest(pepper, _PURPOSE, sha256)
+
+
+def proof(key: bytes, challenge: str, address: Address) -> str:
+    """Return the proof for a challenge that arrived at an address of this machine; "" for what is none."""
+    if not key or not 0 < len(challenge) <= _LONGEST_CHALLENGE:
+        return ""
+    host, port = address
+    text = f"{host.removeprefix('::ffff:')}\n{port}\n{challenge}"
+    return hmac.new(key, text.encode("latin-1"), sha256).hexdigest()
+
+
+def who_listens(url: str, key: bytes) -> Listener:
+    """Return who listens at the root URL of a gateway, which has to know `key`. Shows it no secret."""
+    parts = urlsplit(url)
+    challenge = secrets.token_hex(_CHALLENGE_BYTES)
+    until = time.monotonic() + _PATIENCE
+    try:
+        sock = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=_PATIENCE)
+    except OSError:
+        return Listener.NOBODY
+    with sock:
+        try:
+            host, port = sock.getpeername()[:2]
+            answered = _answer_of(sock, parts.netloc, challenge, until)
+        except OSError:
+            return Listener.STRANGER
+    expected = proof(key, challenge, (host, port)).encode("ascii")
+    if expected and hmac.compare_digest(answered, expected):
+        return Listener.OURS
+    return Listener.STRANGER
+
+
+def _answer_of(sock: socket.socket, netloc: str, challenge: str, until: float) -> bytes:
+    """Send the challenge, and return the proof in the answer's head; b"" where it holds none. Raises OSError,
+    also for a head that is not complete at `until` (of the monotonic clock)."""
+    lines = (f"GET {PATH} HTTP/1.1", f"host: {netloc}", f"{CHALLENGE}: {challenge}", "connection: close")
+    sock.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode("latin-1"))
+    head = b""
+    while b"\r\n\r\n" not in head and len(head) < _LONGEST_HEAD:
+        sock.settimeout(max(0.001, until - time.monotonic()))
+        piece = sock.recv(_LONGEST_HEAD)
+        if not piece:
+            break
+        head += piece
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == PROOF.encode():
+            return value.strip()
+    return b""

@@ -1,0 +1,127 @@
+"""The gateways of a home that run now: the one owner of that fact, which every command asks.
+
+Each gateway has a file in the home, which it keeps locked as long as it lives. The system ends the lock
+with the process, however that ends: a file without a lock is what a killed gateway left, whoever has its
+process id now, and it is removed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .._files import make_private_directory, open_lock, take_lock
+from ..core.errors import ConfigError
+from ..distribution import version
+
+_ID_BYTES = 8
+_LONGEST_ENTRY = 4096
+_TRIES = 100
+SERVE, RUN = "serve", "run"
+"""The kinds of gateways: of `holdfast serve`, and of `holdfast run`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningGateway:
+    """A gateway that runs: its id, its root URL, the process that answers for it, its version, its kind and
+    when it began (epoch seconds)."""
+
+    instance: str
+    url: str
+    pid: int
+    version: str
+    kind: str
+    since: float
+
+
+def new_instance() -> str:
+    """Return the id of a new gateway."""
+    return secrets.token_hex(_ID_BYTES)
+
+
+def directory_of(state: Path) -> Path:
+    """Return the directory of the files, below a home's directory of state."""
+    return state / "gateways"
+
+
+@contextmanager
+def registered(state: Path, instance: str, url: str, kind: str) -> Iterator[None]:
+    """List a gateway of this process as long as the block runs. Where the home cannot be written, it serves
+    without being listed."""
+    handle = -1
+    path = directory_of(state) / f"{instance}.json"
+    with suppress(OSError, ConfigError):
+        make_private_directory(path.parent)
+        handle = _locked(path)
+        entry = RunningGateway(
+            instance=instance, url=url, pid=os.getpid(), version=version(), kind=kind, since=time.time()
+        )
+        os.pwrite(handle, json.dumps(asdict(entry)).encode(), 0)
+    try:
+        yield
+    finally:
+        if handle >= 0:
+            with suppress(OSError):
+                path.unlink()
+            os.close(handle)
+
+
+def running(state: Path) -> list[RunningGateway]:
+    """Return the gateways of a home that run now, the oldest first, and forget those that ended."""
+    entries = []
+    for path in directory_of(state).glob("*.json"):
+        with suppress(OSError, ValueError, TypeError):
+            entry = _read(path)
+            if entry is not None:
+                entries.append(entry)
+    return sorted(entries, key=lambda entry: entry.since)
+
+
+def standing(state: Path) -> list[RunningGateway]:
+    """Return the gateways that `holdfast serve` started and that run now, the oldest first."""
+    return [entry for entry in running(state) if entry.kind == SERVE]
+
+
+def root_url(gateways: Sequence[RunningGateway], configured: str) -> str:
+    """Return the root URL for clients: of the gateway at the configured address, else of the only one that
+    runs; the configured one where none runs. Raises ConfigError where several run elsewhere."""
+    urls = [entry.url for entry in gateways]
+    if configured in urls or not urls:
+        return configured
+    if len(urls) == 1:
+        return urls[0]
+    raise ConfigError(
+        f"several gateways run, and none at {configured}, where the configuration says",
+        details=[f"it could be {url}" for url in urls],
+        next_step="holdfast status   (lists them; stop all but one, or set [gateway] listen)",
+    )
+
+
+def _locked(path: Path) -> int:
+    """Open and lock a new file. A reader that takes it for a dead gateway's may remove it meanwhile."""
+    for _ in range(_TRIES):
+        handle = open_lock(path)
+        with suppress(OSError):
+            if take_lock(handle) and os.path.samestat(os.fstat(handle), path.stat()):
+                return handle
+        os.close(handle)
+    raise ConfigError(f"cannot lock {path}")
+
+
+def _read(path: Path) -> RunningGateway | None:
+    """Return the gateway of a file; None for one that ended, whose file is removed. Raises OSError,
+    ValueError or TypeError for a file that is not written yet, or not ours."""
+    handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        if take_lock(handle):
+            path.unlink()
+            return None
+        return RunningGateway(**json.loads(os.pread(handle, _LONGEST_ENTRY, 0)))
+    finally:
+        os.close(handle)
