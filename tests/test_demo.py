@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -72,6 +73,29 @@ def test_every_promise_is_held_when_only_our_own_transport_speaks_and_a_person_c
     assert "\x1b" not in done.stdout
     assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
     assert list(home.iterdir()) == []
+
+
+SHADOWS = "asyncio.py httpx2.py json.py logging.py secrets.py socket.py uvloop.py".split()
+
+
+@pytest.mark.parametrize(
+    "command", [["holdfast", "demo", "--program", "httpx2"], ["-P", "-m", "holdfast.demo"]]
+)
+def test_the_demo_runs_no_module_that_lies_in_the_working_directory(
+    command: list[str], tmp_path: Path
+) -> None:
+    trap, mark = tmp_path / "project", tmp_path / "ran"
+    (trap / "holdfast").mkdir(parents=True)
+    for name in ("holdfast/__init__.py", *SHADOWS):
+        (trap / name).write_text(f"open({str(mark)!r}, 'a').write({name!r})\nraise SystemExit('hijacked')")
+    program, *arguments = command
+    started = [sys.executable, *command]
+    if program == "holdfast":
+        started = [str(Path(sys.executable).with_name(program)), *arguments]
+    started += ["--program", "httpx2"]
+    done = subprocess.run(started, cwd=trap, capture_output=True, text=True, timeout=60, check=False)
+    assert not mark.exists(), mark.read_text()
+    assert (done.returncode, "BROKEN" in done.stdout) == (0, False), done.stdout + done.stderr
 
 
 def test_a_guess_where_we_should_ask_is_reported_as_a_broken_promise(

@@ -170,7 +170,7 @@ class Holdfast(Peer):
         ]
         (home / "holdfast.toml").write_text("\n".join(tables), "utf-8")
         return Launch(
-            (sys.executable, "-m", "holdfast", "serve", "--listen", f"127.0.0.1:{port}", "--json"),
+            (sys.executable, "-P", "-m", "holdfast", "serve", "--listen", f"127.0.0.1:{port}", "--json"),
             {"HOLDFAST_HOME": str(home), "HOLDFAST_BENCH_KEY": _PROVIDER_KEY},
         )
 

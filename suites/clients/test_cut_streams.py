@@ -51,7 +51,7 @@ def gateway(provider: RawProvider, tmp_path: Path) -> Iterator[tuple[str, str]]:
     """A running `holdfast serve`: its base URL and token."""
     table = f'[provider.mine]\nurl = "{provider.url}"\nmodels = ["m"]\nkeys = []\nauth = "none"\n'
     (tmp_path / "holdfast.toml").write_text(table + "[settings]\nwait_budget = 0\n", "utf-8")
-    command = [sys.executable, "-m", "holdfast", "serve", "--listen", "127.0.0.1:0", "--json"]
+    command = [sys.executable, "-P", "-m", "holdfast", "serve", "--listen", "127.0.0.1:0", "--json"]
     environ = os.environ | {"HOLDFAST_HOME": str(tmp_path)}
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import real
 
+from holdfast.distribution.interpreter import module_command
 from holdfast.fake_provider import ScriptedProvider, only_keys, status
 
 KEYS = {"team-a": "sk-team-a-0f1e2d3c4b5a6978", "team-b": "sk-team-b-9a8b7c6d5e4f3021"}
@@ -69,7 +69,7 @@ def furnish(home: Path, default: str, **urls: str) -> None:
 
 def heal(home: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
     """What `holdfast heal hermes --json` says."""
-    command = [sys.executable, "-m", "holdfast", "heal", "hermes", "--home", str(home), "--json", *arguments]
+    command = module_command("holdfast", "heal", "hermes", "--home", str(home), "--json", *arguments)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)

@@ -116,7 +116,7 @@ def test_a_home_remembers_in_the_database_that_its_configuration_names(url: str,
         (["doctor"], "the database answers"),
     ):
         ran = subprocess.run(
-            [sys.executable, "-m", "holdfast", *command],
+            [sys.executable, "-P", "-m", "holdfast", *command],
             check=False,
             env=os.environ | {"HOLDFAST_HOME": str(tmp_path)},
             capture_output=True,

@@ -140,9 +140,9 @@ def test_a_store_that_cannot_be_opened_ends_it_with_what_to_do(home: Path) -> No
 
 def test_a_module_in_the_working_directory_is_not_run(home: Path, tmp_path: Path) -> None:
     trap = tmp_path / "project"
-    trap.mkdir()
-    for name in ("asyncio", "uvloop", "json"):
-        (trap / f"{name}.py").write_text("raise SystemExit('hijacked')")
+    (trap / "holdfast").mkdir(parents=True)
+    for name in ("asyncio.py", "uvloop.py", "json.py", "secrets.py", "holdfast/__init__.py"):
+        (trap / name).write_text("raise SystemExit('hijacked')")
     write_config(home, "")
     # The command itself begins as an installed script does, without the directory on its path.
     program = (

@@ -4,10 +4,10 @@ of the command line."""
 from __future__ import annotations
 
 import os
-import sys
 
 import click
 
+from ..distribution.interpreter import module_command
 from .output import json_option
 
 
@@ -43,5 +43,5 @@ def command(listen: str | None, workers: int, public: bool, access_log: bool, as
     given = ["--workers", str(workers), *(name for name, wanted in flags.items() if wanted)]
     if listen:
         given += ["--listen", listen]
-    # -P: files in the current directory are no modules of ours. No shell is wanted.
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "holdfast.gateway", *given])  # noqa: S606
+    command = module_command("holdfast.gateway", *given)
+    os.execv(command[0], command)  # noqa: S606 - no shell is wanted

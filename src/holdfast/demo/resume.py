@@ -6,12 +6,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from threading import Timer
 
 from ..config import load, remove_provider
 from ..core.errors import ConnectionLost
 from ..core.routing import LegacyRow, recover_pin
+from ..distribution.interpreter import module_command
 from ..fake_provider import ScriptedProvider, ok
 from .stage import Stage, counted, key_of, keys
 
@@ -59,7 +59,7 @@ def play(stage: Stage) -> None:
 
 def _killed(stage: Stage) -> tuple[str, int]:
     """Start the child and kill it after its first words; return these words and its exit code."""
-    command = [sys.executable, "-m", "holdfast.demo.child", SESSION, _PIN]
+    command = module_command("holdfast.demo.child", SESSION, _PIN)
     environment = {**os.environ, "HOLDFAST_HOME": str(stage.directory)}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
