@@ -143,7 +143,7 @@ MUTANTS = (
     ),
     Mutant(
         "first-match",
-        "core/routing.py",
+        "importers/legacy_rows.py",
         "if len(agreed) == 1:",
         "if agreed:",
         "a lossy row is healed when exactly one entry matches, else we ask (story 0)",

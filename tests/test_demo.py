@@ -16,12 +16,12 @@ from children import run
 from holdfast import demo
 from holdfast.core.config import Config
 from holdfast.core.identity import Pin
-from holdfast.core.routing import LegacyRow
 from holdfast.demo import resume
 from holdfast.demo.show import Show
 from holdfast.demo.speakers import OpenAISpeaker, PlainSpeaker, Speaker, speaker
 from holdfast.demo.stage import Stage, key_of
 from holdfast.fake_provider import ok
+from holdfast.importers.legacy_rows import LegacyRow
 
 
 class Terminal(io.StringIO):

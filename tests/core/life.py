@@ -28,9 +28,10 @@ from holdfast.core.errors import HoldfastError
 from holdfast.core.health import HealthRegistry
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Pin, Provider, ProviderName, Strategy
 from holdfast.core.routes import FallbackChain
-from holdfast.core.routing import LegacyRow, fallbacks_for, pin_for_request, recover_pin, route_for
+from holdfast.core.routing import fallbacks_for, pin_for_request, route_for
 from holdfast.core.session import ActiveFallback, Session
 from holdfast.core.steps import Call, Outcome, Send
+from holdfast.importers.legacy_rows import LegacyRow, recover_pin
 
 EXPIRED = w.reply(401, "token_expired", "The token has expired")
 WINDOW = w.reply(429, "usage_limit_reached", "You have reached your usage limit", {"retry-after": "9000"})

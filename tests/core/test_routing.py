@@ -10,14 +10,13 @@ from holdfast.core.errors import ConnectionLost, UnknownModel
 from holdfast.core.identity import Auth, Dialect, Endpoint, Pin, Provider, ProviderName
 from holdfast.core.routes import FallbackChain
 from holdfast.core.routing import (
-    LegacyRow,
     fallbacks_for,
     pin_for_request,
     provider_of,
-    recover_pin,
     route_for,
 )
 from holdfast.core.session import MOST_FORMER, Session
+from holdfast.importers.legacy_rows import LegacyRow, recover_pin
 from world import CHAT, key, provider
 
 URL = "https://token-plan-cn.example/v1"

@@ -18,8 +18,8 @@ from holdfast.core.config import Config
 from holdfast.core.errors import ConfigError, ConnectionLost, IdentityError
 from holdfast.core.identity import KINDS, Dialect
 from holdfast.core.key_labels import label_of
-from holdfast.core.routing import LegacyRow, recover_pin
 from holdfast.fake_provider import ScriptedProvider, ok, status
+from holdfast.importers.legacy_rows import LegacyRow, recover_pin
 from holdfast.sdk.api import Session
 from stories.faces import at_leisure_with_two_workers, library_only
 from stories.story import (

@@ -10,7 +10,7 @@ import click
 
 from . import complete
 from .context import CliContext
-from .output import plain, say
+from .output import note, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,10 +215,7 @@ def _undo(context: CliContext, name: str) -> str:
         return ""
     receipt = receipt_of(kept_at.read_text("utf-8"))
     for member in disconnect(receipt):
-        click.echo(
-            f"holdfast: {plain(member)} was changed since, and was left as it is in {plain(receipt.path)}",
-            err=True,
-        )
+        note(f"{member} was changed since, and was left as it is in {receipt.path}")
     _revoke(context, name)
     return receipt.path
 

@@ -9,7 +9,7 @@ import click
 
 from . import complete
 from .context import CliContext
-from .output import if_any, json_option, plain, show_json, table
+from .output import if_any, json_option, note, show_json, table
 
 if TYPE_CHECKING:
     from ..config.catalog import Option
@@ -74,7 +74,7 @@ def command(
             empty=_nothing(everything, refresh, provider),
         )
     for failure in failures:
-        click.echo(f"holdfast: {plain(failure)}", err=True)
+        note(failure)
     ctx.exit(int(bool(failures) and len(failures) == len(providers)))
 
 

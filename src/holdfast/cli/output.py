@@ -1,15 +1,15 @@
 """The output of commands: lines and tables on stdout, refusals on stderr, JSON where it is asked for. Text
-from outside loses its control characters before it reaches a terminal."""
+from outside is cleaned (`core.plain_text`) before it reaches a terminal."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 
 import click
 
 from ..core.errors import HoldfastError
+from ..core.plain_text import plain, plain_json
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _GAP = "  "
@@ -24,25 +24,19 @@ def say(*lines: str) -> None:
         print(plain(line))
 
 
+def note(line: str) -> None:
+    """Print a line on stderr, beside the output."""
+    click.echo(f"holdfast: {plain(line)}", err=True)
+
+
 def show_json(value: object) -> None:
     """Print a value of plain JSON types on stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(plain_json(value, indent=2))
 
 
 def count(number: int, thing: str) -> str:
     """Return a number with its noun: `1 session`, `2 sessions`."""
     return f"{number} {thing}{'s' * (number != 1)}"
-
-
-def plain(text: str) -> str:
-    """Return the text without characters that could steer a terminal; line breaks stay."""
-    return "".join(map(_printable, text))
-
-
-def _printable(letter: str) -> str:
-    if letter.isprintable() or letter == "\n":
-        return letter
-    return "\N{REPLACEMENT CHARACTER}"
 
 
 def if_any(template: str, value: object) -> str:
@@ -126,6 +120,6 @@ def refuse(error: HoldfastError, *, as_json: bool, otherwise: str = "holdfast --
     """Print an error on stderr: what happened, then what to run, or `otherwise` where it names nothing."""
     shown = f"holdfast: {plain(error.message(otherwise))}"
     if as_json:
-        shown = json.dumps({"error": error.described(otherwise)}, indent=2, ensure_ascii=False)
+        shown = plain_json({"error": error.described(otherwise)}, indent=2)
     sys.stdout.flush()  # earlier output comes first, also where both go into one file
     print(shown, file=sys.stderr)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..core.plain_text import plain
+
 if TYPE_CHECKING:
     from ..core.secret import Secret
 
@@ -38,4 +40,4 @@ def given_code(name: str, what: str, otherwise: str) -> str:
     if not sys.stdin.isatty():
         what = f"'{name}' needs a code, and there is no terminal to ask for it on"
         raise NotReady(what, reason="needs_operator", next_step=otherwise)
-    return str(click.prompt(what, err=True))
+    return str(click.prompt(plain(what), err=True))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..core.plain_text import plain
 from .output import say
 from .prompts import given_code
 
@@ -142,7 +143,7 @@ def ask_consent(provisioning: Provisioning, record: Record, command: str, *, acc
 
     offer = provisioning.offer(record)
     if not accept and sys.stdin.isatty():
-        accept = click.confirm(f"This creates {offer}.\nAgree?", err=True)
+        accept = click.confirm(plain(f"This creates {offer}.\nAgree?"), err=True)
     if not accept:
         raise NotReady(
             f"nothing was obtained: it would create {offer}",

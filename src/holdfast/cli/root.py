@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from ..core.errors import HoldfastError
+from ..core.plain_text import plain
 from . import output
 from .context import CliContext
 
@@ -80,7 +81,7 @@ class Root(click.Group):
             output.refuse(error, as_json=as_json, otherwise=_help_of(self, arguments))
             return error.exit_code
         except click.exceptions.NoArgsIsHelpError as error:
-            print(error.format_message(), file=sys.stderr)
+            print(plain(error.format_message()), file=sys.stderr)
             return error.exit_code
         except click.ClickException as error:
             output.refuse(_as_ours(error), as_json=as_json)

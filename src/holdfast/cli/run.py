@@ -15,7 +15,7 @@ import click
 
 from . import complete
 from .context import CliContext
-from .output import if_any, plain, show_json, table
+from .output import if_any, note, show_json, table
 
 if TYPE_CHECKING:
     from ..core.identity import Endpoint
@@ -186,19 +186,19 @@ def _supervised(launch: _Launch, destination: _Destination) -> int:
     plan, environ = _planned(launch, destination)
     began = launch.holdfast.engine.store.now()
     directly = ", without a gateway" if gate is None else ""
-    _say(f"{title} on {choice.connection}, session {choice.session}{directly}")
+    note(f"{title} on {choice.connection}, session {choice.session}{directly}")
     try:
         code = process.run([launch.program, *plan.argv[1:]], environ)
     finally:
         rewritten = apply.withdraw(plan, launch.directory)
     if rewritten:
-        _say(f"{title} rewrote {', '.join(rewritten)} while it ran; that was undone")
+        note(f"{title} rewrote {', '.join(rewritten)} while it ran; that was undone")
     if code < 0:
-        _say(f"{title} was ended by signal {-code}")
+        note(f"{title} was ended by signal {-code}")
         code = 128 - code
     if gate is None:
         proof = if_any("; it shows the model itself: {}", plan.proof)
-        _say(f"{title} called the provider directly: Holdfast saw none of its requests{proof}")
+        note(f"{title} called the provider directly: Holdfast saw none of its requests{proof}")
     else:
         _report(launch, gate, began)
     return code
@@ -242,7 +242,7 @@ def _report(launch: _Launch, gate: Gate, began: float) -> None:
     chain = launch.holdfast.config.fallbacks.get(choice.pin)
     fallbacks = chain.then if chain is not None else ()
     summary = account((event for event in journal if event.at >= began), choice.pin, fallbacks, gate.refused)
-    _say(str(summary))
+    note(str(summary))
     require_pin(summary, choice.pin, choice.session)
 
 
@@ -257,8 +257,3 @@ def _wait_for_others(launch: _Launch) -> None:
     shared = database(setting, home.state) is None and not setting.startswith("memory:")
     if shared or standing(home.state):
         time.sleep(OTHERS_SEE_IT_AFTER)
-
-
-def _say(line: str) -> None:
-    """Print a line on stderr: stdout is the program's."""
-    click.echo(f"holdfast: {plain(line)}", err=True)

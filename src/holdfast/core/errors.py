@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .plain_text import plain
+
 
 class HoldfastError(Exception):
     """The base of all our errors. `what` is the bare sentence, `details` are the lines below it, `next_step`
@@ -14,8 +16,8 @@ class HoldfastError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, details: Iterable[str] = (), next_step: str = "") -> None:
-        self.what, self.details, self.next_step = what, tuple(details), next_step
-        super().__init__(message_of(what, self.details, next_step))
+        self.what, self.details, self.next_step = plain(what), tuple(map(plain, details)), plain(next_step)
+        super().__init__(message_of(self.what, self.details, self.next_step))
 
     def message(self, otherwise: str) -> str:
         """Return all lines of the error; the last says to run `otherwise` where the error has no next

@@ -8,6 +8,8 @@ import hmac
 import re
 from typing import Any, NoReturn
 
+from .plain_text import plain
+
 _MASK = "****"
 _TAIL = 4
 _SHORTEST_WITH_TAIL = 12
@@ -102,10 +104,11 @@ def without_user(url: str) -> str:
 
 def redact(text: str, *, limit: int = 500) -> str:
     """Return `text` as it may be logged, stored and shown: key shapes, e-mail addresses, organisation ids and
-    the query parts of URLs are masked, and at most `limit` characters stay. `secrecy.masking` masks the keys
-    that are known before that."""
+    the query parts of URLs are masked, what is not plain text is replaced, and at most `limit` characters
+    stay. `secrecy.masking` masks the keys that are known before that."""
     for shape, mask in _SHAPES:
         text = shape.sub(mask, text)
+    text = plain(text)
     if len(text) > limit:
         text = text[: limit - 1] + "…"
     return text

@@ -10,9 +10,9 @@ from threading import Timer
 
 from ..config import load, remove_provider
 from ..core.errors import ConnectionLost
-from ..core.routing import LegacyRow, recover_pin
 from ..distribution.interpreter import module_command
 from ..fake_provider import ScriptedProvider, ok
+from ..importers.legacy_rows import LegacyRow, recover_pin
 from .stage import Stage, counted, key_of, keys
 
 SESSION = "issue-42"

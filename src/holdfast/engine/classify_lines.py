@@ -16,6 +16,7 @@ from typing import Any
 
 from ..core.classify import classify, weigh
 from ..core.faults import Fault, Phase, Reply
+from ..core.plain_text import plain_json
 from ..core.response_parser import LONGEST_BODY
 from ..providers import profiles
 
@@ -30,7 +31,7 @@ def classify_lines(
     for number, line in enumerate(lines, 1):
         if line.strip():
             at = time.time() if now is None else now
-            yield json.dumps(_classified(line, number, directory, at), ensure_ascii=False)
+            yield plain_json(_classified(line, number, directory, at))
 
 
 def _classified(line: str, number: int, directory: Path | None, now: float) -> dict[str, Any]:

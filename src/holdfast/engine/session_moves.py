@@ -17,6 +17,7 @@ from ..core.config import Config
 from ..core.errors import ConfigError, ConnectionLost, IdentityError
 from ..core.identity import Pin, Provider, ProviderName
 from ..core.key_labels import is_position
+from ..core.plain_text import plain_json
 from ..core.routing import provider_of
 from ..core.session import Session
 from ..store.base import StaleSession, Store
@@ -133,7 +134,7 @@ def exported(config: Config, session: Session) -> str:
         "created_at": session.created_at,
         "endpoints": urls,
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return plain_json(content, indent=2) + "\n"
 
 
 def imported(

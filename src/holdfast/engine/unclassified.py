@@ -14,6 +14,7 @@ from typing import Any
 from .._files import write_private
 from ..core.errors import ConfigError
 from ..core.faults import Reply
+from ..core.plain_text import plain_json
 from ..core.vocabulary import Profile
 from .anonymize import digest, shape
 
@@ -47,7 +48,7 @@ class UnclassifiedReply:
             "evidence": "shape",
             "note": "strings are reduced to known words, lengths and codes",
         }
-        return json.dumps(case, ensure_ascii=False)
+        return plain_json(case)
 
 
 class UnclassifiedReplies:

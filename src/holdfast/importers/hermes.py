@@ -11,12 +11,12 @@ from pathlib import Path
 from ..core.config import Config
 from ..core.errors import HoldfastError
 from ..core.identity import Pin, ProviderName
-from ..core.routing import LegacyRow, recover_pin
 from ..core.session import Session
 from ..providers import presets
 from .base import FoundKey, ImportResult, ResultBuilder, address, base_of, literal, url_or_preset, variable
 from .hermes_home import HermesEntry, HermesHome, default_path, dialect_of, normal, read_home
 from .hermes_verdicts import Verdict
+from .legacy_rows import LegacyRow, recover_pin
 from .names import preset_for
 from .read_files import mapping, word
 

@@ -17,12 +17,12 @@ from functools import lru_cache
 from ..core.config import Config
 from ..core.errors import ConnectionLost, HoldfastError
 from ..core.identity import Endpoint, Provider, ProviderName
-from ..core.routing import LegacyRow, recover_pin
 from ..providers import presets
 from .base import base_of
 from .hermes_home import HermesEntry, HermesHome, normal, plain
 from .hermes_resume import Destination, goes_to, host_of
 from .hermes_rows import BARE, Row, config_of
+from .legacy_rows import LegacyRow, recover_pin
 from .names import name_for, preset_for, unused
 
 

@@ -18,6 +18,7 @@ from ..core.errors import HoldfastError, NotReady, message_of
 from ..core.explain import Explanation
 from ..core.faults import Fault, FaultClass, Phase
 from ..core.identity import Dialect
+from ..core.plain_text import plain, plain_values
 from ..core.steps import Refused
 from .error_kinds import ERRORS, FAULTS, REFUSALS, TIMED_OUT, UNREADABLE, ErrorKind
 
@@ -79,12 +80,12 @@ class ClientError:
         if dialect is Dialect.OPENAI_RESPONSES:
             # Its SDK hands an event out as data unless it has a member `error`; the API's own event has the
             # others.
-            value |= {"type": "error", "code": self.kind.code, "message": self.message, "param": None}
+            value |= {"type": "error", "code": self.kind.code, "message": plain(self.message), "param": None}
         return f"event: error\ndata: {json.dumps(value)}\n\n".encode()
 
     def _value(self, dialect: Dialect) -> dict[str, Any]:
-        machine = {"class": self.kind.name, **self.details}
-        common: dict[str, Any] = {"message": self.message, "holdfast": machine}
+        machine = plain_values({"class": self.kind.name, **self.details})
+        common: dict[str, Any] = {"message": plain(self.message), "holdfast": machine}
         if dialect is not Dialect.ANTHROPIC_MESSAGES:
             return {"error": {"type": self.kind.openai_type, "code": self.kind.code, "param": None, **common}}
         value = {"type": "error", "error": {"type": self.kind.anthropic_type, **common}}

@@ -7,7 +7,6 @@ A token that has limits sees its own models, sessions and requests only (`permis
 
 from __future__ import annotations
 
-import json
 from asyncio import Future
 from collections.abc import Callable, Collection
 from functools import partial
@@ -16,6 +15,7 @@ from urllib.parse import unquote
 
 from ...core.errors import HoldfastError
 from ...core.identity import Dialect, Pin
+from ...core.plain_text import plain_json
 from ...store.token import Token
 from ...wire.error_bodies import ClientError, from_error, refusal
 from ..permissions import is_limited, usable_pins
@@ -230,7 +230,7 @@ def _route_of(path: str) -> tuple[Handler | None, str]:
 
 
 def _json(status: int, value: object) -> AdminAnswer:
-    return status, [(b"content-type", b"application/json")], json.dumps(value, ensure_ascii=False).encode()
+    return status, [(b"content-type", b"application/json")], plain_json(value).encode()
 
 
 def _refused(speaks: frozenset[Dialect] | None, error: ClientError) -> AdminAnswer:

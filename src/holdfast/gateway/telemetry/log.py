@@ -7,7 +7,6 @@ lines are dropped (their number is logged), and no request waits.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from ...core.plain_text import plain_json
 from ...core.secret import Secret
 from ...core.steps import Outcome
 from ...engine.background import BackgroundWorker
@@ -154,7 +154,7 @@ def line(
     for name, value in facts.items():
         if value is not None and value != []:
             values[name] = _clean(value, known)
-    return json.dumps(values, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
+    return plain_json(values).encode("utf-8", "replace") + b"\n"
 
 
 class Bridge(logging.Handler):
