@@ -229,6 +229,7 @@ def test_settings_and_gateway_are_read_with_their_units() -> None:
         "connect_timeout": 2.5,
         "answer_timeout": "20m",
         "stall_timeout": "90s",
+        "mask_answers": True,
     }
     gateway = {
         "listen": "[::1]:0",
@@ -237,7 +238,7 @@ def test_settings_and_gateway_are_read_with_their_units() -> None:
         "comment_after": "5s",
     }
     config = read({"settings": settings, "gateway": gateway})
-    assert config.settings == Limits((1.0, 0.5), 1024**2, 120.0, 3.0, 2.5, 1200.0, 90.0)
+    assert config.settings == Limits((1.0, 0.5), 1024**2, 120.0, 3.0, 2.5, 1200.0, 90.0, mask_answers=True)
     assert config.gateway == GatewaySettings("[::1]:0", "postgresql://db/holdfast", True, comment_after=5.0)
 
 

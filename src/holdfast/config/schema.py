@@ -205,6 +205,7 @@ SETTINGS: Fields = {
     "wait_budget": _seconds,
     "known_good_days": _number,
     **dict.fromkeys(("connect_timeout", "answer_timeout", "stall_timeout"), _timeout),
+    "mask_answers": _switch,
 }
 GATEWAY: Fields = {
     "listen": _listen,

@@ -35,6 +35,8 @@ class Limits:
     connect_timeout   until a provider is reached
     answer_timeout    until the head of its answer
     stall_timeout     between two pieces of it
+
+    mask_answers      the key is masked in good answers too
     """
 
     probe_delays: tuple[float, ...] = (0.5, 1.0, 2.0)
@@ -46,6 +48,7 @@ class Limits:
     stall_timeout: float | None = None
     sends: int = 3
     rotations: int = 2
+    mask_answers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,9 +142,7 @@ class ClientAnswer:
         self._stream, self.status, self.streamed = stream, good.head.status, True
         self._quiet = self._gateway.loop.time()
         self.first = self._quiet - self.began
-        held = good.chunks + self._pieces
-        for late in self._pieces:
-            stream.feed(late)
+        held = good.chunks + [stream.passing(late) for late in self._pieces]
         self._pieces = []
         data = b"".join(held)
         if data:

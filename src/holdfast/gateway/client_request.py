@@ -34,6 +34,7 @@ class ClientRequest:
         "dialect",
         "info",
         "inspected",
+        "masks_key",
         "path",
         "readable",
         "retries",
@@ -56,6 +57,7 @@ class ClientRequest:
         if head.query:
             self.path = f"{route.path}?{head.query.decode('ascii')}"
         self._head, self._strict = head, strict
+        self.masks_key = strict
 
     def make_readable(self, most: int) -> ClientError | None:
         """Decode the body, up to `most` bytes. Return the refusal of one that cannot be read, or not in one

@@ -56,7 +56,7 @@ class Gateway:
         self._chosen_bounds, self._config = bounds, engine.config()
         self.bounds = self.limits = bounds.set_by(self._config)
         self.good_tokens, self.proof_key = tokens.ids(), proof_key
-        self.conversation_bounds = ConversationBounds(replay=self._config.settings.replay_limit)
+        self.conversation_bounds = _bounds_of(self._config)
         self._hosts = {host.lower() for host in hosts}
         self.admission = AdmissionControl(tokens, admin.OPEN, self._hosts)
         self.handler = Handler(self, self.admission, admin)
@@ -169,7 +169,7 @@ class Gateway:
         self._config = config
         self.bounds = self._chosen_bounds.set_by(config)
         self.upstreams.limit(self.bounds)
-        self.conversation_bounds = ConversationBounds(replay=config.settings.replay_limit)
+        self.conversation_bounds = _bounds_of(config)
 
     def _look_round(self) -> None:
         """Check the time limits of all connections, and the tokens of their requests.
@@ -184,3 +184,8 @@ class Gateway:
         with suppress(ConfigError):  # reported where it is read for a request
             self._take_over(self.engine.config())
         self._look = self.loop.call_later(self.bounds.look_every, self._look_round)
+
+
+def _bounds_of(config: Config) -> ConversationBounds:
+    settings = config.settings
+    return ConversationBounds(replay=settings.replay_limit, mask_answers=settings.mask_answers)

@@ -87,6 +87,8 @@ def passing(good: GoodAnswer, outcome: Outcome | None) -> list[bytes]:
     if good.label:
         lines = [line for line in lines if not line.lower().startswith(b"content-type:")]
         lines.append(b"content-type: " + good.label)
+    if good.decoded:
+        lines = [line for line in lines if not line.lower().startswith(b"content-encoding:")]
     if outcome is not None and head.optional and outcome.connection.provider.forward_headers:
         lines = lines + forwarded(head.optional, outcome.connection.provider.forward_headers)
     return mask_key_in_lines(lines, good.secret)

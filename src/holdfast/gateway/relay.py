@@ -31,10 +31,7 @@ _ERRORS = UpstreamErrors()
 
 
 class Relay(ClientAnswer):
-    """A request between its client and a provider.
-
-    `_waiting` is the type of the operation whose answer the conversation waits for.
-    """
+    """A request between its client and a provider. `_waiting`: the operation whose answer is waited for."""
 
     __slots__ = ("_conversation", "_limit", "_outbound", "_timer", "_token", "_waiting")
 
@@ -115,6 +112,9 @@ class Relay(ClientAnswer):
             # Nearly every piece of a stream takes only this path, so it is written without further calls.
             if data:
                 stream.feed(data)
+                if stream.mask is not None:
+                    data = stream.mask.feed(data)
+            if data:
                 self.chunks += 1
                 self.size += len(data)
                 self._client.send(data)

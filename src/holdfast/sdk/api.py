@@ -240,7 +240,11 @@ class Session:
         from ..wire.time_limits import time_limits
 
         settings = self._owner.config.settings
-        return Bounds(replay=settings.replay_limit, time_limits=time_limits(settings))
+        return Bounds(
+            replay=settings.replay_limit,
+            time_limits=time_limits(settings),
+            mask_answers=settings.mask_answers,
+        )
 
     def for_openai(self) -> ClientOptions:
         """Return keyword arguments for `openai.OpenAI`."""

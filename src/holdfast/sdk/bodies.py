@@ -21,12 +21,14 @@ class SyncBody:
         self._read, self._chunks, self._source, self._stream = read, chunks, source, stream
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._read
-        feed = self._stream.feed
+        yield from filter(None, self._read)
+        feed, mask = self._stream.feed, self._stream.mask
         try:
             for chunk in self._chunks:
                 feed(chunk)
-                yield chunk
+                passed = chunk if mask is None else mask.feed(chunk)
+                if passed:
+                    yield passed
         except self.adapter.broken as error:
             public = self._stream.broken_by(self.adapter.public(error))
             if public is not None:
@@ -53,13 +55,15 @@ class AsyncBody:
         self._read, self._chunks, self._source, self._stream = read, chunks, source, stream
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._read:
+        for chunk in filter(None, self._read):
             yield chunk
-        feed = self._stream.feed
+        feed, mask = self._stream.feed, self._stream.mask
         try:
             async for chunk in self._chunks:
                 feed(chunk)
-                yield chunk
+                passed = chunk if mask is None else mask.feed(chunk)
+                if passed:
+                    yield passed
         except self.adapter.broken as error:
             public = self._stream.broken_by(self.adapter.public(error))
             if public is not None:

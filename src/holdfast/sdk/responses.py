@@ -32,6 +32,7 @@ from ..wire.response_head import (
     fault_headers,
     mask_key,
     relabelled,
+    without_coding,
     without_length,
 )
 from ..wire.response_stream import ResponseStream
@@ -76,6 +77,8 @@ class SdkHead:
 
 class SdkRequest:
     """A request of an SDK, read once (`wire.exchange.ConversationRequest`)."""
+
+    masks_key = False  # its program holds the key
 
     __slots__ = ("body", "dialect", "headers", "info", "inspected", "path", "request", "stall", "timeout")
 
@@ -197,6 +200,8 @@ def _good_response(request_run: RequestRun, request: SdkRequest, good: GoodAnswe
     theirs = mask_key(head.headers, good.secret)
     if request.info.streams and good.stream is not None:
         theirs = without_length(theirs)
+    if good.decoded:
+        theirs = without_coding(theirs)
     if good.label:
         theirs = relabelled(theirs, good.label)
     return SdkResponse(

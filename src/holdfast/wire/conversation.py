@@ -18,8 +18,9 @@ from ..core.faults import Flaw, Phase, Reply
 from ..core.identity import Connection
 from ..core.secret import Secret
 from ..core.steps import Answer, Send
-from ..secrecy.masking import masked_bytes
+from ..secrecy.masking import masked_bytes, starred
 from .account_objects import objects_made
+from .answer_mask import AnswerMask
 from .answer_shape import Form, Judgement
 from .decoding import DECODABLE, Feed, decoding, ignore
 from .exchange import (
@@ -31,13 +32,15 @@ from .exchange import (
     SendFailed,
     is_about_an_answer,
     label_of,
+    may_be_stream,
+    shorten,
 )
 from .json_end import JsonWatch
 from .long_answers import judge_answer
 from .operations import Close, Op, Perform, Read, Wait, Whole
-from .ports import ConnectionErrors, Engine, Open, RequestRun
+from .ports import ConnectionErrors, Engine, RequestRun
 from .request_body import requested_model
-from .request_head import OutboundRequest, answer_of
+from .request_head import answer_of
 from .response_head import Decoder, decoded, mask_key, reply_of, reply_of_error, reply_of_unread, succeeded
 from .response_stream import ResponseStream, Watch
 from .sse import StreamWatch
@@ -82,7 +85,8 @@ def run_conversation(
 
 @dataclass(slots=True)
 class _ConversationState:
-    """The state of one request between its steps: the good answer that is open, or the last bad one."""
+    """The state of one request between its steps: the good answer that is open, or the last bad one; the key
+    that was sent, and once more where it is `hidden` in good answers too."""
 
     errors: ConnectionErrors
     engine: Engine
@@ -90,6 +94,7 @@ class _ConversationState:
     request: ConversationRequest
     bounds: Bounds
     secret: Secret | None = None
+    hidden: Secret | None = None
     good: GoodAnswer | None = None
     bad: SendFailed | None = None
 
@@ -104,6 +109,7 @@ class _ConversationState:
             now = request_run.now()
             return Answer(now, reply_of_unread(secret), sent_at=now)
         self.secret = secret
+        self.hidden = secret if self.bounds.mask_answers or self.request.masks_key else None
         outbound = self.request.outbound(connection, secret)
         if step.fresh:
             outbound = outbound._replace(fresh=True)
@@ -116,7 +122,7 @@ class _ConversationState:
                 if reply is not None:
                     yield _CLOSE
             else:
-                self._shorten(outbound)
+                shorten(outbound.timeout, self.bounds.fault_seconds)
                 reply = yield from self._read_fault(connection, head)
         except errors.ours:
             raise
@@ -132,13 +138,6 @@ class _ConversationState:
             return self.request_run.secret(connection)
         except SecretMissing as missing:
             return missing
-
-    def _shorten(self, outbound: Open | OutboundRequest) -> None:
-        """Let no read of a failed answer's body take longer than the bound. The transports look the time-out
-        up when they read the first piece."""
-        read = outbound.timeout.get("read")
-        if read is None or read > self.bounds.fault_seconds:
-            outbound.timeout["read"] = self.bounds.fault_seconds
 
     def ended(self) -> ConversationResult:
         """Return the result, now that there is an outcome."""
@@ -188,24 +187,18 @@ class _ConversationState:
 
     def _examine(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
         """Judge an answer with a good status. Return None when it is good; then `good` holds it."""
-        if not self.request.inspected:
-            self._commit(connection, head, [], watch=None)
-            return None
-        if not self._may_be_stream(head):
-            return self._judge(connection, head, (yield Whole(self.bounds.whole)))
-        if head.coding not in DECODABLE:
-            # Nobody asked for this coding, and a truncation in it could not be seen.
+        streams = self.request.inspected and may_be_stream(self.request, head)
+        if head.coding not in DECODABLE and (streams or self.hidden):
+            # Nobody asked for this coding, and neither a truncation nor a key could be seen in it.
             yield _CLOSE
             coding = head.coding.decode("latin-1")
-            raise self.errors.cut(f"the stream came in the content coding {coding}, which cannot be watched")
-        return (yield from self._peek(connection, head))
-
-    def _may_be_stream(self, head: Head) -> bool:
-        """Return whether an answer may be a stream of events: one was asked for. The type is believed where
-        what was asked is not known, or where the coding cannot be read."""
-        if self.request.body is None or head.coding not in DECODABLE:
-            return b"event-stream" in head.type
-        return self.request.info.streams
+            raise self.errors.cut(f"the answer came in the content coding {coding}, which cannot be watched")
+        if streams:
+            return (yield from self._peek(connection, head))
+        if self.request.inspected:
+            return self._judge(connection, head, (yield Whole(self.bounds.whole)))
+        self._commit(connection, head, [], watch=None)
+        return None
 
     def _judge(self, connection: Connection, head: Head, chunks: list[bytes]) -> Reply | None:
         """Judge a body; the beginning of one that is too large once it is decoded. Return None when it is
@@ -225,6 +218,8 @@ class _ConversationState:
             self._commit_long(connection, head, body)
             return None
         good = GoodAnswer(head, [body], stream=None, secret=self.secret)
+        if self.hidden is not None and (masked := starred(text, self.hidden)) != text:
+            good = good._replace(chunks=[masked], decoded=bool(head.coding))
         if document is None:
             self.good = good._replace(usage=usage_of(text), model=requested_model(text) or "")
             return None
@@ -285,6 +280,9 @@ class _ConversationState:
         feed: Feed = ignore,
     ) -> None:
         """Take an answer as good. From here on nothing is replayed."""
+        mask = None if self.hidden is None else AnswerMask(self.hidden, head.coding)
+        if mask is not None:
+            chunks = [mask.feed(chunk) for chunk in chunks]
         stream = ResponseStream(
             errors=self.errors,
             engine=self.engine,
@@ -293,8 +291,10 @@ class _ConversationState:
             watch=watch,
             feed=feed,
             raises=self.bounds.raise_when_cut or bool(head.coding) or not self.request.info.streams,
+            mask=mask,
         )
         label = b""
         if isinstance(watch, StreamWatch) and watch.form is Form.EVENTS:
             label = label_of(head, b"text/event-stream")
-        self.good = GoodAnswer(head, chunks, stream, secret=self.secret, label=label)
+        plain = mask is not None and bool(head.coding)
+        self.good = GoodAnswer(head, chunks, stream, secret=self.secret, label=label, decoded=plain)

@@ -11,7 +11,8 @@ from ..core.faults import Phase
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from ..core.steps import Outcome
-from .ports import Open, RawHeaders
+from .decoding import DECODABLE
+from .ports import Open, RawHeaders, Timeout
 from .request_body import RequestInfo
 from .request_head import OutboundRequest
 from .response_stream import ResponseStream
@@ -29,6 +30,7 @@ class Bounds:
     peek_seconds    the same after so long
     fault_seconds   the body of a failed answer is read no longer than this
     time_limits     the user's own, for a caller whose library has time-outs
+    mask_answers    the key is masked in good answers too
     raise_when_cut  a stream without its terminal event raises the module's RemoteProtocolError; otherwise it
                     ends with an error event of its dialect, for which the SDKs raise an error of theirs
     """
@@ -40,6 +42,7 @@ class Bounds:
     fault_seconds: float = 10.0
     time_limits: TimeLimits = NO_TIME_LIMITS
     raise_when_cut: bool = False
+    mask_answers: bool = False
 
 
 class Head(Protocol):
@@ -61,6 +64,7 @@ class ConversationRequest(Protocol):
     dialect    the caller's own
     path       the caller's, with its query
     inspected  a model answers it, so the answer is examined
+    masks_key  its caller may see no key, in no answer
     """
 
     info: RequestInfo
@@ -68,6 +72,7 @@ class ConversationRequest(Protocol):
     dialect: Dialect
     path: str
     inspected: bool
+    masks_key: bool
 
     def outbound(self, connection: Connection, secret: Secret | None) -> Open | OutboundRequest:
         """Return the request as it is sent to `connection`."""
@@ -95,6 +100,7 @@ class GoodAnswer(NamedTuple):
     objects what a whole answer made that only its account knows
     secret  the key that was sent; no header that is passed on repeats it
     label   the right content type, where the provider's says something else than what came; else b""
+    decoded the content coding in the head was taken off what is passed on
     """
 
     head: Head
@@ -105,6 +111,7 @@ class GoodAnswer(NamedTuple):
     model: str = ""
     objects: Sequence[str] = ()
     label: bytes = b""
+    decoded: bool = False
 
 
 class ConversationResult(NamedTuple):
@@ -127,3 +134,19 @@ def is_about_an_answer(outcome: Outcome) -> bool:
     if outcome.fault is None or outcome.from_memory:
         return False
     return outcome.fault.phase is not Phase.UNSENT
+
+
+def may_be_stream(request: ConversationRequest, head: Head) -> bool:
+    """Return whether an answer may be a stream of events: one was asked for. The type is believed where what
+    was asked is not known, or where the coding cannot be read."""
+    if request.body is None or head.coding not in DECODABLE:
+        return b"event-stream" in head.type
+    return request.info.streams
+
+
+def shorten(timeout: Timeout, seconds: float) -> None:
+    """Let no read of a failed answer's body take longer than `seconds`. The transports look the time-out up
+    when they read the first piece."""
+    read = timeout.get("read")
+    if read is None or read > seconds:
+        timeout["read"] = seconds

@@ -147,6 +147,11 @@ def without_length(headers: RawHeaders) -> RawHeaders:
     return [pair for pair in headers if pair[0].lower() != b"content-length"]
 
 
+def without_coding(headers: RawHeaders) -> RawHeaders:
+    """Return a provider's headers for its body decoded."""
+    return [pair for pair in headers if pair[0].lower() not in (b"content-encoding", b"content-length")]
+
+
 def mask_key(headers: RawHeaders, secret: Secret | None) -> RawHeaders:
     """Return a provider's headers with the key that was sent masked, should a value repeat it."""
     if secret is None or not _stands_in(b"\n".join([value for _, value in headers]), secret):

@@ -9,6 +9,7 @@ from typing import Protocol
 from ..core.classify import classify
 from ..core.faults import Fault, Phase, Reply
 from ..core.identity import Connection
+from .answer_mask import AnswerMask
 from .decoding import Feed
 from .error_bodies import ClientError, refusal
 from .ports import ConnectionErrors, Engine, RequestRun
@@ -52,8 +53,9 @@ class Watch(Protocol):
 class ResponseStream:
     """Watches the rest of an answer as it is passed on, unchanged, and reports once how it ended.
 
-    `feed` takes every chunk; it feeds `watch`, which is None for an answer that cannot be watched. An answer
-    that is cut short gets an error event at its end, or raises: with `raises`, and where no event may follow.
+    `feed` takes every chunk; it feeds `watch`, which is None for an answer that cannot be watched. Where
+    there is a `mask`, what it makes of a chunk is passed on. An answer that is cut short gets an error event
+    at its end, or raises: with `raises`, and where no event may follow.
     """
 
     __slots__ = (
@@ -66,6 +68,7 @@ class ResponseStream:
         "_watch",
         "fault",
         "feed",
+        "mask",
     )
 
     def __init__(
@@ -78,6 +81,7 @@ class ResponseStream:
         watch: Watch | None,
         feed: Feed,
         raises: bool,
+        mask: AnswerMask | None = None,
     ) -> None:
         self._errors = errors
         self._engine = engine
@@ -88,6 +92,7 @@ class ResponseStream:
         self._reported = False
         self.fault: Fault | None = None
         self.feed = feed
+        self.mask = mask
 
     @property
     def usage(self) -> Mapping[str, int]:
@@ -122,16 +127,24 @@ class ResponseStream:
 
     def finish(self, error: Exception | None = None) -> bytes:
         """End the answer, since the provider closed its body or the connection broke by `error`. Return what
-        is still to be passed on: an error event if the answer was cut, else nothing.
+        is still to be passed on: what the mask held back, and an error event if the answer was cut.
 
         Raises the library's RemoteProtocolError instead where no event may follow.
         """
         may_follow, cut = self.between_events, self._cut(error)
+        rest = b"" if self.mask is None else self.mask.rest()
         if cut is None:
-            return b""
+            return rest
         if not may_follow:
             raise self._errors.cut(cut.message)
-        return cut.event(self._connection.dialect)
+        return rest + cut.event(self._connection.dialect)
+
+    def passing(self, data: bytes) -> bytes:
+        """Take the next chunk. Return what is passed on of it."""
+        self.feed(data)
+        if self.mask is None:
+            return data
+        return self.mask.feed(data)
 
     def broken_by(self, error: Exception) -> Exception | None:
         """End the answer, since the connection broke by `error`. Return `error` with its consequence as its
