@@ -41,6 +41,7 @@ def cases(name: str) -> list[dict[str, Any]]:
 
 
 FILES = ("replies.jsonl", "replies-2.jsonl", "recorded.jsonl", "documented.jsonl", "collected.jsonl")
+FILES += ("gathered.jsonl",)
 # A label is frozen before the rules first meet its answer; where they do not reach it, the line says why.
 ALL = [case for name in FILES for case in cases(name) if "unsolved" not in case]
 

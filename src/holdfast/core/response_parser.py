@@ -29,6 +29,7 @@ _CODING = frozenset(
 )
 _STATUS = frozenset({"code", "status", "status_code", "statuscode", "http_code", "error_code"})
 _DIMENSIONS = frozenset({"quotadimensions", "metadata"})
+_RELAYS = frozenset({"provider_name", "upstreamstatus", "upstream_status", "upstreamhost"})
 _URL = re.compile(r"https?://\S+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[\W_]+")
@@ -106,8 +107,8 @@ def read(reply: Reply) -> Facts:
     )
     facts.tokens += [token(name.partition(":")[0]) for name in exceptions if name]
     text = reply.body[:LONGEST_BODY].decode("utf-8", "replace").lstrip("\ufeff")
-    facts.page = bool(_PAGE.match(text))
-    if facts.page:
+    if _PAGE.match(text):
+        facts.page = True
         _read_page(text, facts)
         return facts
     in_output = reply.phase in (Phase.PRE_OUTPUT, Phase.POST_OUTPUT)
@@ -123,7 +124,8 @@ def read(reply: Reply) -> Facts:
         reasons = _FINISHED.findall(text)
         facts.tokens += map(token, reasons[-1:])
         facts.ended = bool(reasons or _ENDED.search(text))
-    facts.relayed = facts.relayed or any(name.startswith("llm_provider-") for name in facts.headers)
+    if "ai_apicall_error" in facts.tokens or any(name.startswith("llm_provider-") for name in facts.headers):
+        facts.relayed = True  # a server that names the AI SDK's error was a client itself
     facts.message = "\n".join(facts.texts)[:_MOST_TEXT]
     facts.words = words(facts.message)
     facts.empty = not facts.texts and not facts.tokens
@@ -213,7 +215,7 @@ def _take(key: str, value: Any, facts: Facts, queue: list[tuple[bool, Any]]) -> 
             facts.tokens.append(token(value))
         queue.append((True, value))
     else:
-        facts.relayed = facts.relayed or (name == "provider_name" and bool(value))
+        facts.relayed = facts.relayed or (name in _RELAYS and value not in (None, ""))
         facts.fields.setdefault(name, value)
 
 

@@ -24,8 +24,8 @@ _MOMENT = re.compile(
 )
 _HINTS = """
     retry-after-ms x-ms-retry-after-ms llm_provider-retry-after-ms retry-after llm_provider-retry-after
-    retrydelay quotaresetdelay resets_in_seconds reset_seconds retry_after_seconds retry_after resets_at
-    reset_at reset_time
+    retrydelay quotaresetdelay resets_in_seconds reset_seconds retry_after_seconds retry_after_s retry_after
+    resets_at reset_at reset_time
     anthropic-ratelimit-unified-reset x-ratelimit-reset
 """.split()
 """The headers (with hyphens) and body fields that say when to come back, the most exact first."""
