@@ -98,12 +98,8 @@ def select_key(
         cooldown = health.cooldown(fingerprint, connection)
         if cooldown is None or not cooldown.hard:
             evidence = health.evidence(fingerprint, connection.endpoint)
-            healthy = KeySelection(
-                connection,
-                fingerprint,
-                probing=evidence.suspect,
-                untested=key is not None and evidence.untested,
-            )
+            untested = key is not None and evidence.untested
+            healthy = KeySelection(connection, fingerprint, 0.0, evidence.suspect, untested)
             if cooldown is None or cooldown.over(now):
                 return healthy
             resting = resting or healthy

@@ -90,11 +90,12 @@ class RequestState:
     def keeps(self, connection: Connection) -> bool:
         """Return whether the session keeps this key of its choice. A request that refers to nothing does not
         take it from the account that holds what its other requests refer to."""
-        call, route, kept = self.call, self.route, labelled(self.route, self.call.kept_key)
+        call, route = self.call, self.route
         if not call.chosen or len(route.connections) == 1:
             return False
         if call.bound:
             return True
+        kept = labelled(route, call.kept_key)
         holder = made_by(route, self.context.first_owner(call.session), self.context)
         return holder is None or connection.label not in of_other_accounts(route, kept or holder)
 
@@ -171,10 +172,10 @@ class RequestState:
     def worked(self, connection: Connection, evidence: Evidence, sent_at: float, probe: bool) -> None:
         """Note a good answer."""
         health = self.context.health
-        attempt = Attempt(self._sends() + 1, connection, sent_at, self.now)
-        if probe:
-            attempt = attempt._replace(probe=True)
-        self.attempts.append(attempt)
+        number = 1
+        if self.attempts:
+            number += self._sends()
+        self.attempts.append(Attempt(number, connection, sent_at, self.now, None, probe))
         self.connection = connection
         health.bucket(connection.endpoint).succeed()
         was_cooled = health.cooldown(evidence.fingerprint, connection) is not None

@@ -109,25 +109,29 @@ class Dispatcher:
         bound, owner = False, None
         if plan.several and body and self.objects is not None:
             bound, owner = self.objects.bind(dialect, body, to_model=not passthrough)
-        call = Call(
-            # The time comes first: the journal finds requests by id, and an index that grows only at its end
-            # costs half.
-            request_id=f"{int(now):08x}{random.getrandbits(32):08x}",
-            session=session_id,
-            route=common.route,
-            fallbacks=common.fallbacks,
-            on_fallback=on_fallback,
-            returning=returning,
-            return_after=common.return_after,
-            kept_key=common.kept_key,
-            replayable=replayable,
-            passthrough=passthrough,
-            client_retries=client_retries,
-            limits=common.limits,
-            chosen=common.chosen,
-            bound=bound,
-            owner=owner,
-            left_out=common.left_out,
+        # The time comes first: the journal finds requests by id, and an index that grows only at its end
+        # costs half.
+        request_id = f"{int(now):08x}{random.getrandbits(32):08x}"
+        # The fields in their order: by name they cost three times as much, and every request passes here.
+        call = Call._make(
+            (
+                request_id,
+                session_id,
+                common.route,
+                common.fallbacks,
+                on_fallback,
+                returning,
+                common.return_after,
+                common.kept_key,
+                replayable,
+                passthrough,
+                client_retries,
+                common.limits,
+                common.chosen,
+                bound,
+                owner,
+                common.left_out,
+            )
         )
         return plan.session, call
 

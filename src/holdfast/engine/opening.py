@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -64,7 +65,10 @@ def build_engine(
     from ..credentials import Vault as FileVault
     from .login import renewals
 
-    vault = vault or FileVault(home.secrets, refresh=renewals(home), suppliers=keys)
+    environ: Mapping[str, str] = os.environ
+    if serving is not None:  # no program changes the variables of a gateway, and a dictionary is read faster
+        environ = dict(os.environ)
+    vault = vault or FileVault(home.secrets, environ=environ, refresh=renewals(home), suppliers=keys)
     return Engine(home, vault, store or open_store(home), _list_models, serving=serving)
 
 

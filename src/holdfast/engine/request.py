@@ -46,6 +46,7 @@ class RequestRun:
         "_waiting",
         "call",
         "engine",
+        "now",
         "outcome",
         "pin",
         "step",
@@ -53,6 +54,7 @@ class RequestRun:
 
     def __init__(self, engine: RequestContext, call: Call, pin: Pin, now: float) -> None:
         self.engine, self.call, self.pin = engine, call, pin
+        self.now = engine.store.now
         self.outcome: Outcome | None = None
         self._began = now
         self._gone = False
@@ -64,9 +66,6 @@ class RequestRun:
         self._flow: Generator[Step, Answer, Outcome] = flow(call, engine.context(), now)
         self.step: Step | None = None
         self._advance(None)
-
-    def now(self) -> float:
-        return self.engine.store.now()
 
     def knows(self, connection: Connection) -> bool:
         """Return True if `secret` gives the key without blocking on a program or a network."""

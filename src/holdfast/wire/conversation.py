@@ -106,14 +106,15 @@ class _ConversationState:
         else:
             secret = yield Perform(lambda: self._secret(connection))
         if isinstance(secret, SecretMissing):
-            now = request_run.now()
-            return Answer(now, reply_of_unread(secret), sent_at=now)
+            at = request_run.now()
+            return Answer(at, reply_of_unread(secret), sent_at=at)
         self.secret = secret
         self.hidden = secret if self.bounds.mask_answers or self.request.masks_key else None
         outbound = self.request.outbound(connection, secret)
         if step.fresh:
             outbound = outbound._replace(fresh=True)
-        sent_at, phase = request_run.now(), Phase.HEADERS
+        now = request_run.now
+        sent_at, phase = now(), Phase.HEADERS
         try:
             head: Head = yield outbound
             phase = Phase.BODY
@@ -131,7 +132,7 @@ class _ConversationState:
             reply = reply_of_error(error, phase, connection.endpoint.host)
             if phase is Phase.HEADERS and errors.closed_unheard(error):
                 reply = replace(reply, closed_unheard=True)
-        return Answer(request_run.now(), reply, sent_at=sent_at)
+        return Answer(now(), reply, False, (), sent_at)
 
     def _secret(self, connection: Connection) -> Secret | SecretMissing | None:
         try:
@@ -217,18 +218,15 @@ class _ConversationState:
         if not whole:
             self._commit_long(connection, head, body)
             return None
-        good = GoodAnswer(head, [body], stream=None, secret=self.secret)
+        undone, made, label = False, (), b""
         if self.hidden is not None and (masked := starred(text, self.hidden)) != text:
-            good = good._replace(chunks=[masked], decoded=bool(head.coding))
+            body, undone = masked, bool(head.coding)
         if document is None:
-            self.good = good._replace(usage=usage_of(text), model=requested_model(text) or "")
-            return None
-        self.good = good._replace(
-            usage=usage_in(document),
-            model=str(document.get("model") or ""),
-            label=label_of(head, b"application/json"),
-            objects=objects_made(document),
-        )
+            usage, model = usage_of(text), requested_model(text) or ""
+        else:
+            label, model = label_of(head, b"application/json"), str(document.get("model") or "")
+            made, usage = objects_made(document), usage_in(document)
+        self.good = GoodAnswer._make((head, [body], None, usage, self.secret, model, made, label, undone))
         return None
 
     def _peek(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
