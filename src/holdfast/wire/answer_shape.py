@@ -5,7 +5,6 @@ where the provider gives a reason other than `stop`, or counts tokens of output.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum, StrEnum, auto
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..core.faults import Flaw
 from .json_end import BLANK
+from .json_value import parsed
 
 Document = Mapping[str, Any]
 
@@ -56,7 +56,6 @@ UNEXPLAINED = (None, "", "stop", "STOP", "end_turn", "eos")
 """Reasons for an end that explain no empty answer."""
 _MATCHED = ("stop_reason", "matched_stop")
 """Members in which vLLM and SGLang say what ended a choice: a stop sequence of the caller's, or a token."""
-_DECODE = json.JSONDecoder().raw_decode
 _VECTORS = re.compile(rb'"data"\s*+:\s*+\[\s*+\{.*?"embedding"\s*+:\s*+(?:\[\s*+[^\s\]]|"[^"])', re.DOTALL)
 
 
@@ -80,7 +79,7 @@ def judge(kind: AnswerKind, body: bytes) -> Judgement:
     if kind is AnswerKind.OTHER and not may_report_failure(body):
         is_page = body.lstrip()[:1] == b"<"
         return Judgement(_judged(shaped=len(body) > 2 and not is_page))
-    document = _parsed(body)
+    document = parsed(body)
     if document is None:
         return Judgement(_flaw_of_text(kind, body))
     if not isinstance(document, dict):
@@ -101,18 +100,6 @@ def reports_failure(document: Document) -> bool:
         return True
     base = document.get("base_resp")
     return isinstance(base, dict) and base.get("status_code") not in (None, 0, "0")
-
-
-def _parsed(body: bytes) -> Any:
-    """Return the JSON value of a body, also with a byte order mark or a broken letter; None without one."""
-    text = body.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
-    try:
-        document, end = _DECODE(text)
-    except (ValueError, RecursionError):
-        return None
-    if end < len(text) and text[end:].strip():
-        return None
-    return document
 
 
 def _flaw_of_text(kind: AnswerKind, body: bytes) -> Flaw:

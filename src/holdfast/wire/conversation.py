@@ -9,7 +9,7 @@ what a bad one means.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -218,7 +218,8 @@ class _ConversationState:
         if not whole:
             self._commit_long(connection, head, body)
             return None
-        undone, made, label = False, (), b""
+        undone, label = False, b""
+        made: Sequence[str] = ()
         if self.hidden is not None and (masked := starred(text, self.hidden)) != text:
             body, undone = masked, bool(head.coding)
         if document is None:

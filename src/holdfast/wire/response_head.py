@@ -168,7 +168,13 @@ def mask_key_in_lines(lines: list[bytes], secret: Secret | None) -> list[bytes]:
 
 def header_lines(ours: Mapping[str, str]) -> list[bytes]:
     """Return headers of ours as the lines of a head."""
-    return [_line(name, value) for name, value in ours.items()]
+    lines = []
+    for name, value in ours.items():
+        line = f"{name}: {value}"
+        if not (line.isascii() and line.isprintable()):
+            line = f"{name}: {value.encode('unicode_escape').decode('ascii')}"
+        lines.append(line.encode("ascii"))
+    return lines
 
 
 @lru_cache(maxsize=1024)
@@ -186,13 +192,6 @@ def _passes(name: bytes) -> bool:
     return answer_verdict(name.lower()) is Verdict.PASSES
 
 
-@lru_cache(maxsize=4096)
-def _line(name: str, value: str) -> bytes:
-    if not value.isascii():
-        return f"{name}: ".encode("ascii") + _escaped(value)
-    return f"{name}: ".encode("ascii") + _header_value(value)
-
-
 def _stands_in(raw: bytes, secret: Secret) -> bool:
     return spellings_of(secret).may_show(raw)
 
@@ -205,8 +204,4 @@ def _masked(text: bytes, secret: Secret) -> bytes:
 def _header_value(value: str) -> bytes:
     if value.isprintable():
         return value.encode()
-    return _escaped(value)
-
-
-def _escaped(value: str) -> bytes:
     return value.encode("unicode_escape")
