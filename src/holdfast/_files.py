@@ -23,6 +23,7 @@ from .core.errors import ConfigError
 _LOCK_PATIENCE = 10.0
 """Seconds to wait for a lock."""
 _PRIVATE = 0o600
+_OTHERS_WRITE = 0o022
 _STALE_AFTER = 60.0
 """Seconds after which a draft counts as left over from a killed writer."""
 _NO_DIRECTORY_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
@@ -180,9 +181,9 @@ class NotRead(Exception):
     """Raised for a file that is not read. The text says what is wrong with it, without its path."""
 
 
-def read_regular(path: str | Path, longest: int | None = None) -> bytes:
+def read_regular(path: str | Path, longest: int | None = None, *, ours: bool = False) -> bytes:
     """Return the content of a regular file of at most `longest` bytes. Raises NotRead for any other, and
-    OSError.
+    OSError; for a file of `ours` that others could have written, ConfigError.
 
     The open file is examined, not its name, and it is read no further than allowed. So a pipe does not block,
     and a file that grows or has no size (in /proc) comes to an end.
@@ -192,8 +193,11 @@ def read_regular(path: str | Path, longest: int | None = None) -> bytes:
         most = longest + 1
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
             raise NotRead("not a regular file")
+        if ours:
+            _refuse_of_others(Path(path), status)
         with os.fdopen(handle, "rb", closefd=False) as file:
             raw = file.read(most)
     finally:
@@ -205,9 +209,10 @@ def read_regular(path: str | Path, longest: int | None = None) -> bytes:
 
 def read_text(path: Path, longest: int | None = None, *, ours: bool = True) -> str | None:
     """Return the UTF-8 text of a regular file without its byte order mark; None where there is no file.
-    Raises ConfigError, which mentions HOLDFAST_HOME only for a file of `ours`, not of another program."""
+    Raises ConfigError, which mentions HOLDFAST_HOME only for a file of `ours`, not of another program. One of
+    `ours` is not read where others could have written it."""
     try:
-        return read_regular(path, longest).decode("utf-8-sig")
+        return read_regular(path, longest, ours=ours).decode("utf-8-sig")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
@@ -216,6 +221,45 @@ def read_text(path: Path, longest: int | None = None, *, ours: bool = True) -> s
         raise ConfigError(f"{path} is {reason}", next_step=f"ls -ld {quoted(path)}") from None
     except OSError as error:
         raise cannot("read", path, error, ours=ours) from None
+
+
+def written_by_others(path: Path, status: os.stat_result) -> tuple[str, str] | None:
+    """Return why others than this user and root could have written a file, and the command that mends it;
+    None where nobody else could.
+
+    `status` is that of the file itself. For a link, whoever made it counts too: it chose the file.
+    """
+    owners = trusted_owners()
+    if not owners:
+        return None
+    owner = status.st_uid
+    if owner in owners and path.is_symlink():
+        owner = path.lstat().st_uid
+    if owner not in owners:
+        command = f"chown -h {os.geteuid()} {quoted(path)}   (by root, once you have read it; "
+        command += "in a container: run it as the file's owner, or mount a file of root)"
+        return f"{path} belongs to another user (uid {owner})", command
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & _OTHERS_WRITE:
+        return f"{path} can be written by others (mode {mode:04o})", f"chmod go-w {quoted(path)}"
+    return None
+
+
+def trusted_owners() -> tuple[int, ...]:
+    """Return the users whose files are believed: whoever runs this, and root; none where files have no
+    owners."""
+    if not hasattr(os, "geteuid"):
+        return ()
+    return os.geteuid(), 0
+
+
+def _refuse_of_others(path: Path, status: os.stat_result) -> None:
+    """Raise ConfigError for a file that others could have written: it may send keys elsewhere, or run a
+    command."""
+    others = written_by_others(path, status)
+    if others is not None:
+        what, command = others
+        raise ConfigError(f"{what}, so it is not read: it decides where your keys go", next_step=command)
 
 
 def stamp(path: str | Path) -> tuple[int, int, int] | None:

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._files import quoted
+from .._files import quoted, trusted_owners, written_by_others
 from ..core.config import Config
 from ..core.errors import HoldfastError, StoreError
 from .context import CliContext
@@ -179,8 +179,9 @@ def _exposure(path: Path) -> Finding | None:
         return None
     mode, is_directory = stat.S_IMODE(status.st_mode), stat.S_ISDIR(status.st_mode)
     private = 0o700 if is_directory else 0o600
-    if status.st_uid != os.getuid():
-        return Finding("home", "wrong", f"{path} belongs to another user", f"ls -ld {quoted(path)}")
+    others = written_by_others(path, status)
+    if others is not None and status.st_uid not in trusted_owners():
+        return Finding("home", "wrong", *others)
     if is_directory and not os.access(path, os.W_OK | os.X_OK):
         what = f"{path} cannot be written: nothing can be stored"
         return Finding("home", "wrong", what, f"chmod 700 {quoted(path)}")

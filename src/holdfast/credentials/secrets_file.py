@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._files import cannot, locked, quoted, stamp, write_private
+from .._files import NotRead, cannot, locked, quoted, read_regular, stamp, write_private
 from ..core.errors import ConfigError
 from ..core.secret import Secret
 
@@ -167,10 +167,12 @@ class SecretsFile:
             return self._sections
         now = stamp(self.path)
         try:
-            text = self.path.read_text("utf-8")
+            text = read_regular(self.path, ours=True).decode()
             (self._sections, self._grants), self._stamp = _parse(text), now
         except FileNotFoundError:
             self._sections, self._grants, self._stamp = {}, {}, None
+        except NotRead as reason:
+            raise ConfigError(f"{self.path} is {reason}", next_step=f"ls -ld {quoted(self.path)}") from None
         except OSError as error:
             raise cannot("read", self.path, error) from None
         except ValueError:
