@@ -19,7 +19,7 @@ from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok,
 from holdfast.store.sqlite import SqliteStore
 
 GOOD, BAD = "sk-good-0000000000000001", "sk-bad-00000000000000002"
-ENVIRON = {"KEY_A": BAD, "KEY_B": GOOD}
+ENVIRON = {"HOLDFAST_DEBUG": "1", "KEY_A": BAD, "KEY_B": GOOD}
 PROMISED = 0.1
 """Within this (seconds) a worker obeys what another one learnt."""
 

@@ -36,10 +36,12 @@ class CliContext:
 
     @cached_property
     def vault(self) -> Vault:
-        """Return the reader of keys."""
+        """Return the reader of keys. From now on this process leaves no core dump."""
         from ..credentials import Vault
         from ..engine.login import renewals
+        from ..secrecy.core_dumps import forbid_core_dumps
 
+        forbid_core_dumps()
         return Vault(self.home.secrets, refresh=renewals(self.home))
 
     @cached_property

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..config import Home, load, revision
 from ..core.errors import ConfigError, HoldfastError
+from ..secrecy.core_dumps import forbid_core_dumps
 
 if TYPE_CHECKING:
     from ..core.config import Config
@@ -32,6 +33,7 @@ _INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal ends it. Return the exit code."""
+    forbid_core_dumps()
     parser = argparse.ArgumentParser(
         prog="python -m holdfast.gateway", description="What `holdfast serve` runs."
     )

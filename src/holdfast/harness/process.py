@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from ..core.errors import CannotHandOver
+from ..secrecy.core_dumps import users_core_limit
 from .base import Harness, version_of
 
 _VERSION_TIMEOUT = 30.0  # seconds for `--version`
@@ -72,7 +73,8 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         if ignored not in before:
             before[ignored] = signal.signal(ignored, lambda *_: None)
     try:
-        child.append(subprocess.Popen(list(argv), env=dict(environ)))
+        with users_core_limit():
+            child.append(subprocess.Popen(list(argv), env=dict(environ)))
         for number in waiting:
             child[0].send_signal(number)
         code = child[0].wait()
