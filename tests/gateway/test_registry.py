@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.core.errors import ConfigError
+from holdfast.distribution.interpreter import module_command
 from holdfast.gateway import registry
 from holdfast.gateway.embedded import serving as running_program
 from holdfast.gateway.listener import Listener, proof, proof_key, who_listens
@@ -200,7 +200,7 @@ def test_the_command_that_shows_a_token_runs_nothing_of_the_directory_it_is_in(t
     for name in ("holdfast/__init__.py", "secrets.py", "socket.py"):
         (tmp_path / name).write_text("raise SystemExit('run by mistake')")
     made = subprocess.run(
-        [sys.executable, "-P", "-m", "holdfast.gateway.show_token", AT, str(tmp_path / "no"), "no"],
+        module_command("holdfast.gateway.show_token", AT, str(tmp_path / "no"), "no"),
         cwd=tmp_path,
         capture_output=True,
         text=True,

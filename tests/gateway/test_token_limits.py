@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from holdfast.store.token import Token
 from holdfast.testing import ScriptedProvider, ok
 
 from .conftest import TOKEN, read_all, request  # type: ignore[import-not-found]
+from .raw_provider import After, RawProvider  # type: ignore[import-not-found]
+from .served import provider as entry  # type: ignore[import-not-found]
+from .served import serving, write_config
 
 MINE, ONLY, OTHER = map(Pin.parse, ("mine/scripted-1", "mine/mine-only", "other/other-only"))
 SESSION = Token("1", "", "t", session="s")
@@ -196,6 +200,24 @@ def test_a_token_of_a_killed_run_ends_and_that_of_a_living_one_does_not(tmp_path
         assert its_own.check(shown.encode()) is None
 
 
+def test_a_token_that_is_presented_to_another_gateway_is_told_of_once() -> None:
+    told_of: list[Token] = []
+    clock = Clocks()
+    with MemoryStore(clock=clock) as store:
+        tokens = Tokens(store, instance="serve", foreign=told_of.append, clock=clock)
+        token, shown = issue(store, "run s", "s", lasts=60.0, instance="run")
+        _, own = issue(store, "laptop")
+        _, revoked = issue(store, "ci", instance="run")
+        store.revoke_token(revoked[3:11])
+        for value in (shown, shown, own, revoked, "hf-guess", "\xff"):
+            clock.now += 1
+            tokens.check(value.encode("latin-1"))
+        assert told_of == [token]
+        clock.now += 60
+        tokens.check(shown.encode())
+        assert told_of == [token]
+
+
 ASK = json.dumps({"model": "mine/scripted-1", "stream": True, "messages": []}).encode()
 
 
@@ -236,3 +258,42 @@ def test_no_request_outlives_its_token_while_it_waits_for_an_answer(
         answer = read_all(sock)
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert b"token_ended" in answer
+
+
+def test_a_stream_that_is_within_an_event_is_cut_when_its_token_ends(gateway: Any) -> None:
+    raw = RawProvider()
+    piece = b'data: {"choices":[{"index":0,"delta":{"content":"hello"}}]}\n\n'
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+    raw.says(head + piece, b'data: {"choices":[{"index"', after=After.HANG)
+    plane = gateway(
+        config=f'[provider.mine]\nurl = "{raw.url}"\nmodels = ["scripted-1"]\nkeys = ["env:KEY_A"]\n'
+    )
+    try:
+        with plane.connect() as sock:
+            sock.sendall(request("chat/completions", ASK, connection="close"))
+            got = b""
+            while b'"index"' not in got.partition(b"hello")[2]:
+                got += sock.recv(65536)
+            del plane.books.tokens[TOKEN.encode()]
+            rest = read_all(sock)
+    finally:
+        raw.close()
+    assert b"token_ended" not in rest
+    assert not rest.endswith(b"0\r\n\r\n")
+    assert [done.code for done in plane.done] == ["token_ended"]
+
+
+def test_a_stream_ends_within_a_second_when_another_process_revokes_its_token(
+    home: Path, provider: ScriptedProvider
+) -> None:
+    provider.follow(ok("word " * 40, cut_after=3, stall=30.0))
+    write_config(home, entry("p", provider.url))
+    with serving(home) as served, served.stream() as answer:
+        lines = answer.iter_lines()
+        while "word" not in next(lines):
+            pass
+        with SqliteStore(home / "state.db") as store:
+            began = time.monotonic()
+            assert store.revoke_token(served.token[3:11])
+        assert any("token_ended" in line for line in lines)
+        assert time.monotonic() - began < 1.0

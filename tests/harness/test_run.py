@@ -21,6 +21,7 @@ from click.testing import Result
 
 from children import Popen
 from cli.furnishing import Cli, child_environment, write
+from gateway.served import serving
 from holdfast.fake_provider import ScriptedProvider, ok, only_keys, status
 from holdfast.sdk.api import open as open_home
 
@@ -294,6 +295,38 @@ def test_the_token_of_a_run_opens_nothing_afterwards(cli: Cli, context: Path, ho
         tokens = holdfast.engine.store.tokens()
     assert len(tokens) == 2
     assert all(token.revoked_at is not None and token.session is not None for token in tokens)
+
+
+def test_the_proof_of_a_run_counts_what_another_gateway_sent_for_its_session(
+    cli: Cli, context: Path, home: Path, provider: ScriptedProvider
+) -> None:
+    with (
+        serving(home) as served,
+        started("--session", "s", "--", "--do", "ask", "report=report", "wait=end") as run,
+    ):
+        until((context / "report").exists)
+        body = {"model": "mimo/lite", "messages": []}
+        assert served.ask("/s/s/v1/chat/completions", body).status_code == 200
+        (context / "end").touch()
+        _, reported = run.communicate(timeout=20)
+    assert run.returncode == 1
+    assert "2 requests, 2 attempts" in reported
+    assert "mimo/lite at 127.0.0.1" in reported
+
+
+def test_a_program_that_takes_its_token_to_another_gateway_did_not_stay_on_its_pin(
+    cli: Cli, context: Path, home: Path, provider: ScriptedProvider
+) -> None:
+    with serving(home) as served, started("--", "--do", "ask", "report=report", "wait=end") as run:
+        until((context / "report").exists)
+        token = report(context)["environment"]["HOLDFAST_TOKEN"]
+        assert served.chat("mimo/lite", token=token).status_code == 401
+        (context / "end").touch()
+        _, reported = run.communicate(timeout=20)
+    assert run.returncode == 1
+    assert "it presented its token to another gateway, which refused it" in reported
+    assert "1 request, 1 attempt" in reported
+    assert len(provider.calls) == 1
 
 
 def started(*arguments: str) -> subprocess.Popen[str]:

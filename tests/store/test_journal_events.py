@@ -29,6 +29,7 @@ from holdfast.store.journal_events import (
     ModelDiffered,
     ProviderRenamed,
     ProvisioningChanged,
+    RefusedElsewhere,
     RequestRefused,
     ReturnedToChoice,
     SessionCreated,
@@ -126,6 +127,7 @@ STORED: list[tuple[str, str, Detail]] = [
     ),
     ("removed", "{}", SessionRemoved()),
     ("former-name", '{"asked": "m", "former": "old/m"}', FormerNameUsed("m", "old/m")),
+    ("refused-elsewhere", "{}", RefusedElsewhere()),
     ("model-differs", '{"chosen": "m1", "answered": "m0"}', ModelDiffered("m1", "m0")),
     (
         "provisioned",

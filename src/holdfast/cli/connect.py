@@ -127,11 +127,10 @@ def _runs(context: CliContext, root: str) -> bool:
 
 def _token_command(context: CliContext, root: str, token: Path) -> tuple[str, ...]:
     """Return the command that prints a program's token once the gateway at `root` has proved whose it is."""
-    import sys
+    from ..distribution.interpreter import module_command
 
-    # -P: files in the directory where the program runs are no modules of ours.
-    command = (sys.executable, "-P", "-m", "holdfast.gateway.show_token")
-    return (*command, root, str(context.home.pepper), str(token))
+    files = (str(context.home.pepper), str(token))
+    return (*module_command("holdfast.gateway.show_token", root, *files),)
 
 
 def directory(context: CliContext) -> Path:

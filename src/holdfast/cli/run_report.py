@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..core.errors import ModelDropped
 from ..core.identity import Pin
-from ..store.journal_events import Attempted, Detail, Event, ModelDiffered
+from ..store.journal_events import Attempted, Detail, Event, ModelDiffered, RefusedElsewhere
 from .output import count, if_any
 
 
@@ -48,6 +48,8 @@ def account(
             drift.append(
                 f"'{detail.answered}' answered, and '{detail.chosen}' was chosen (request {event.request})"
             )
+        if isinstance(detail, RefusedElsewhere):
+            drift.append("it presented its token to another gateway, which refused it")
         if not isinstance(detail, Attempted):
             continue
         host = detail.host

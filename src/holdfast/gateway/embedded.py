@@ -103,9 +103,10 @@ def _thread(engine: Engine, gate: Gate, token: Token) -> Iterator[None]:
         from .listener import proof_key
         from .registry import RUN, registered
         from .telemetry.metrics import Metrics
-        from .tokens import Tokens
+        from .tokens import Tokens, noting_in
 
-        tokens = Tokens(engine.store, instance=token.instance or "", kept=token.id)
+        note = noting_in(engine.journal, engine.store)
+        tokens = Tokens(engine.store, instance=token.instance or "", kept=token.id, foreign=note)
         admin = AdminRoutes(Metrics(), version())
         gateway = Gateway(engine, tokens, gate, admin, proof_key=proof_key(engine.vault.pepper()))
         try:

@@ -31,6 +31,8 @@ from .upstream_address import address_of
 T = TypeVar("T")
 _BOUNDS = Bounds()
 _TURNS = 5
+_TOKENS_EVERY = 0.1
+"""Seconds between two looks whether a token of a request under way has ended."""
 _THREADS = 32
 
 
@@ -68,6 +70,7 @@ class Gateway:
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="holdfast-step")
         self._servers: list[asyncio.Server] = []
         self._look: asyncio.TimerHandle | None = None
+        self._look_at_tokens: asyncio.TimerHandle | None = None
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -109,6 +112,7 @@ class Gateway:
         self._servers.append(server)
         if self._look is None:
             self._look = self.loop.call_later(self.bounds.look_every, self._look_round)
+            self._look_at_tokens = self.loop.call_later(_TOKENS_EVERY, self._token_round)
 
     async def drain(self, seconds: float) -> bool:
         """Stop accepting, close what is idle, and let the answers under way end.
@@ -130,8 +134,9 @@ class Gateway:
         """Cut the connections that are left and free all resources, but not the engine, which its opener
         closes."""
         self.draining = True
-        if self._look is not None:
-            self._look.cancel()
+        for timer in (self._look, self._look_at_tokens):
+            if timer is not None:
+                timer.cancel()
         for server in self._servers:
             server.close()
         for client in [*self.clients]:
@@ -171,16 +176,25 @@ class Gateway:
         self.upstreams.limit(self.bounds)
         self.conversation_bounds = _bounds_of(config)
 
+    def _token_round(self) -> None:
+        """Let the requests of tokens that are not good any more end soon."""
+        if any(client.busy for client in self.clients) and self.tokens.ids() != self.good_tokens:
+            self._check_clients()
+        self._look_at_tokens = self.loop.call_later(_TOKENS_EVERY, self._token_round)
+
+    def _check_clients(self) -> None:
+        now = self.loop.time()
+        self.good_tokens = self.tokens.ids()
+        for client in [*self.clients]:
+            client.look(now)
+
     def _look_round(self) -> None:
         """Check the time limits of all connections, and the tokens of their requests.
 
         They share this one timer: a timer for each would cost more than the rest of its request.
         """
-        now = self.loop.time()
-        self.good_tokens = self.tokens.ids()
-        for client in [*self.clients]:
-            client.look(now)
-        self.upstreams.sweep(now)
+        self._check_clients()
+        self.upstreams.sweep(self.loop.time())
         with suppress(ConfigError):  # reported where it is read for a request
             self._take_over(self.engine.config())
         self._look = self.loop.call_later(self.bounds.look_every, self._look_round)

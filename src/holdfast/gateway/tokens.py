@@ -18,6 +18,7 @@ from hashlib import sha256
 from ..core.errors import StoreError
 from ..core.identity import Pin
 from ..store.base import Store
+from ..store.journal_events import Detail, Event, RefusedElsewhere
 from ..store.token import Token
 from .permissions import is_good
 
@@ -26,6 +27,7 @@ _LOOKED_AT_EVERY = 0.05
 _MISSED_EVERY = 0.002
 """The same for an unknown token, which may be new."""
 _ID_BYTES, _RANDOM_BYTES = 4, 32
+_PREFIX = b"hf-"
 _HASH_DIGITS = 2 * sha256().digest_size
 
 
@@ -34,7 +36,8 @@ class Tokens:
 
     `instance` is the id of the gateway. `kept` is the id of a token that lives as long as this process, so
     that it does not end here when nobody could renew it. `tell` is called with errors of the store in
-    `check`, which may be called from any thread. Raises StoreError.
+    `check`, which may be called from any thread, and `foreign` once with each token that was presented here
+    and is good at another gateway only. Raises StoreError.
     """
 
     def __init__(
@@ -44,9 +47,12 @@ class Tokens:
         instance: str = "",
         kept: str = "",
         tell: Callable[[StoreError], None] = lambda _: None,
+        foreign: Callable[[Token], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._tell, self._clock = store, tell, clock
+        self._report_foreign = foreign
+        self._reported: set[str] = set()
         self._instance, self._kept = instance, kept
         self._known: dict[bytes, Token] = {}
         self._ids: frozenset[str] = frozenset()
@@ -67,6 +73,8 @@ class Tokens:
         if token is None and now >= self._due - _LOOKED_AT_EVERY + _MISSED_EVERY:
             self._look(now)
             token = self._known.get(sha256(value).digest())
+        if token is None:
+            self._notice(value)
         return token
 
     def ids(self) -> frozenset[str]:
@@ -81,6 +89,19 @@ class Tokens:
         token, shown = issue(self._store, label, session)
         self._due = 0.0
         return token, shown
+
+    def _notice(self, value: bytes) -> None:
+        """Report a token that is good at another gateway only, once."""
+        if not value.startswith(_PREFIX):
+            return
+        digest, now = sha256(value).hexdigest(), self._store.now()
+        for token in self._rows:
+            instance = token.instance or self._instance
+            if token.hash != digest or token.id in self._reported or instance == self._instance:
+                continue
+            if is_good(token, now=now, instance=instance):
+                self._reported.add(token.id)
+                self._report_foreign(token)
 
     def _look(self, now: float) -> None:
         """Take over what changed in the store, and end the tokens whose time is over."""
@@ -116,6 +137,16 @@ class Tokens:
         if token.id != self._kept:
             return token
         return replace(token, expires_at=None)
+
+
+def noting_in(journal: Callable[[Event[Detail]], None], store: Store) -> Callable[[Token], None]:
+    """Return a function that notes in the journal that a token of another gateway was refused."""
+
+    def note(token: Token) -> None:
+        pin = "".join(map(str, token.pins[:1]))
+        journal(Event(store.now(), RefusedElsewhere(), session=token.session or "", pin=pin))
+
+    return note
 
 
 def issue(

@@ -42,6 +42,7 @@ class EventKind(StrEnum):
     RELABELLED = "relabelled"
     REMOVED = "removed"
     FORMER_NAME = "former-name"
+    REFUSED_ELSEWHERE = "refused-elsewhere"
     MODEL_DIFFERS = "model-differs"
     PROVISIONED = "provisioned"
 
@@ -248,6 +249,12 @@ class ProvisioningChanged(NamedTuple):
     more: More = ()
 
 
+class RefusedElsewhere(NamedTuple):
+    """A gateway refused the session's token, which is good at another one only."""
+
+    more: More = ()
+
+
 class UnknownEvent(NamedTuple):
     """An event of a kind that this release does not know, with its values as stored."""
 
@@ -272,6 +279,7 @@ KINDS: Mapping[type, EventKind] = {
     KeysRelabelled: EventKind.RELABELLED,
     SessionRemoved: EventKind.REMOVED,
     FormerNameUsed: EventKind.FORMER_NAME,
+    RefusedElsewhere: EventKind.REFUSED_ELSEWHERE,
     ModelDiffered: EventKind.MODEL_DIFFERS,
     ProvisioningChanged: EventKind.PROVISIONED,
 }
@@ -285,6 +293,7 @@ Detail = (
     | SessionResumed
     | SessionRemoved
     | FormerNameUsed
+    | RefusedElsewhere
     | RequestRefused
     | FellBack
     | ChoiceAnswers

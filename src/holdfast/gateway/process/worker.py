@@ -30,7 +30,7 @@ from ..listener import proof_key
 from ..telemetry.log import Bridge, Log
 from ..telemetry.metrics import Metrics
 from ..telemetry.shared_counters import Gauge, Shared
-from ..tokens import Tokens
+from ..tokens import Tokens, noting_in
 
 if TYPE_CHECKING:
     from ...config import Home
@@ -153,7 +153,10 @@ class _Worker:
         return Gateway(
             engine,
             tokens=Tokens(
-                engine.store, instance=self._resources.instance, tell=engine.journal_writer.warn_once
+                engine.store,
+                instance=self._resources.instance,
+                tell=engine.journal_writer.warn_once,
+                foreign=noting_in(engine.journal, engine.store),
             ),
             metrics=_Observers(self._metrics, self._log),
             admin=AdminRoutes(self._metrics, version()),
