@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 import zlib
 from base64 import b64encode
 
@@ -126,3 +127,10 @@ def test_no_key_stays_in_an_environment_packed() -> None:
     packed = b64encode(zlib.compress(b"key: " + KEY.encode(), 9)).decode()
     assert holds(f"blob={packed}", [SECRET])
     assert holds(KEY.encode().hex().upper(), [SECRET])
+
+
+@pytest.mark.parametrize("text", ["A" * 100_000, "word " * 20_000, "%41" * 20_000, "\\u0041" * 10_000])
+def test_no_long_variable_keeps_a_run_waiting(text: str) -> None:
+    begun = time.process_time()
+    assert not holds(text, [SECRET])
+    assert time.process_time() - begun < 3

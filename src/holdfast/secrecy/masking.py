@@ -10,7 +10,7 @@ from contextlib import suppress
 from urllib.parse import unquote_plus
 
 from ..core.secret import Secret, redact
-from .spellings import Spellings
+from .spellings import Spellings, read_text
 
 _STARS = bytes(code if code in b"\x00\r\n" else 0x2A for code in range(256))
 """A star for each byte, but for those that divide lines and those that UTF-16 needs."""
@@ -102,15 +102,17 @@ class StreamMask:
 def holds(text: str, secrets: Sequence[Secret]) -> bool:
     """Return whether a text, such as the value of a variable, contains one of the keys, also packed in codes
     within each other; a short one must be all of it."""
-    readings = [*_readings(text, _DEEPEST)]
-    return any(_is_in(raw, secret) for raw in readings for secret in secrets)
+    return any(_is_in(raw, secrets) for raw in _readings(text, _DEEPEST))
 
 
-def _is_in(raw: bytes, secret: Secret) -> bool:
-    spans = spellings_of(secret).spans(raw)
-    if secret.tail:
-        return bool(spans)
-    return [(span.start, span.end) for span in spans] == [(0, len(raw))]
+def _is_in(raw: bytes, secrets: Sequence[Secret]) -> bool:
+    maybe = [secret for secret in secrets if spellings_of(secret).may_show(raw)]
+    read = read_text(raw) if maybe else None
+    for secret in maybe:
+        spans = spellings_of(secret).spans(raw, read)
+        if spans and (secret.tail or spans == [(0, len(raw))]):
+            return True
+    return False
 
 
 def _readings(text: str, depth: int) -> Iterator[bytes]:
@@ -124,7 +126,7 @@ def _readings(text: str, depth: int) -> Iterator[bytes]:
         return
     for raw in _unpacked("".join(plain.split()), "".join(text.split())):
         yield raw
-        if raw.isascii():
+        if raw.isascii() and b"\x00" not in raw:
             yield from _readings(raw.decode("ascii"), depth - 1)
 
 

@@ -20,7 +20,7 @@ _UNIT = re.compile(
     rb"""\\+u00(?P<json>[0-9a-fA-F]{2}) | \\+x(?P<x>[0-9a-fA-F]{2}) | %(?:25)*(?P<url>[0-9a-fA-F]{2})
     | &\#[xX]0*(?P<html>[0-9a-fA-F]{2}); | &\#0*(?P<decimal>[0-9]{2,3});
     | (?P<invisible>\\+u(?:200[b-fB-F]|2060|[fF][eE][fF][fF]) | \xe2\x80[\x8b-\x8f] | \xe2\x81\xa0
-        | \xef\xbb\xbf | \xc2\xad | \x00 | \\+(?=[/"]))
+        | \xef\xbb\xbf | \xc2\xad | \x00+ | \\+(?=[/"]))
     | (?P<control>\\[nrtbf\\])""",
     re.VERBOSE,
 )
@@ -132,11 +132,14 @@ class Spellings:
                 return True
         return False
 
-    def spans(self, raw: bytes) -> list[Span]:
-        """Return where the key is written in `raw`, in order and apart from each other."""
+    def spans(self, raw: bytes, read: Reading | None = None) -> list[Span]:
+        """Return where the key is written in `raw`, in order and apart from each other. `read` is what
+        `read_text` makes of it, if that is known."""
         if not self.may_show(raw):
             return []
-        read = _read(raw)
+        if b"\x00" in raw and not self.may_show(raw.translate(None, b"\x00")):
+            return []  # what is long in UTF-16 would take long to read
+        read = read or read_text(raw)
         spans = [read.span(start, end) for start, end in self._matches(read.text)]
         spans += [Span(start, end) for start, end in self._matches(raw)]
         apart: list[Span] = []
@@ -154,7 +157,7 @@ class Spellings:
         window = raw[-self.longest :]
         unit = _BEGUN.search(window[-_LONGEST_UNIT:])
         cut = 0 if unit is None else unit.end() - unit.start()
-        read = _read(window[: len(window) - cut])
+        read = read_text(window[: len(window) - cut])
         kinds = read.text.translate(self._kinds)
         tail = max(kinds.rfind(_OTHER), kinds.rfind(_SIGN)) + 1
         text = read.text[tail:]
@@ -236,7 +239,7 @@ def _begins(text: bytes, spelling: bytes) -> int | None:
     return None
 
 
-def _read(raw: bytes) -> Reading:
+def read_text(raw: bytes) -> Reading:
     """Return a text as it reads."""
     parts: list[bytes] = []
     at, where, ends = [0], [0], {}
