@@ -11,6 +11,7 @@ from holdfast.core.changes import CooldownStarted, Evidence, KeyFailed, KeySucce
 from holdfast.core.faults import Confidence, Fault, FaultClass, Reply, Scope
 from holdfast.core.health import HealthRegistry
 from holdfast.core.recovery_policy import Failure, rule_for, verdict
+from holdfast.core.routes import Route
 from holdfast.core.steps import Probe
 from world import BROKE, Sim, call, provider, reply, route
 
@@ -203,3 +204,58 @@ def test_an_account_without_money_is_still_a_verdict_on_all_of_its_models() -> N
     sim = Sim()
     sim.run(call(ONE), [BROKE])
     assert sim.cooled[0].cooldown.subject == subject(Scope.ACCOUNT, "a0", ONE.connection)
+
+
+def of_model(model: str) -> Route:
+    return Route(replace(ONE.connection, model=model))
+
+
+@pytest.mark.parametrize("bare", BARE)
+def test_a_key_that_is_barred_from_one_model_goes_on_with_the_others_untested(bare: Reply) -> None:
+    sim = used("a")
+    barred, other = of_model("m2"), of_model("m1")
+    assert sim.run(call(barred), [bare] * 4).fault is not None
+    sim.steps.clear()
+    assert sim.run(call(other), [None]).fault is None
+    assert [type(step).__name__ for step in sim.steps] == ["Send"]
+    assert sim.health.evidence("a0", ONE.connection.endpoint).last_fault is None
+    assert sim.run(call(barred), []).from_memory
+
+
+@pytest.mark.parametrize("bare", BARE)
+def test_what_another_model_answers_meanwhile_is_no_evidence_for_the_barred_one(bare: Reply) -> None:
+    sim = used("a")
+
+    def other_answers(waiting: Sim) -> None:
+        waiting.now += 1.0
+        waiting.health.apply(KeySucceeded("a0", URL, "m1", "", waiting.now, True))
+
+    sim.busy_probes = [other_answers] * 3
+    assert sim.run(call(of_model("m2")), [bare] * 4).fault is not None
+    assert len(sim.sends) == 4, "the series of tests, and no send for each answer to the other model"
+
+
+def test_a_model_that_answers_again_is_forgotten_to_have_been_refused() -> None:
+    health, endpoint = HealthRegistry(), ONE.connection.endpoint
+    health.apply(KeySucceeded("a0", URL, "m2", "", 10.0, True))
+    health.apply(KeyFailed("a0", URL, F.NOT_ENTITLED, 20.0, "m2"))
+    health.apply(KeyFailed("a0", URL, F.NOT_ENTITLED, 25.0, "m2"))
+    health.apply(KeySucceeded("a0", URL, "m1", "", 30.0, True))
+    assert health.evidence("a0", endpoint, "m2") == Evidence(
+        "a0", URL, 10.0, 10.0, F.NOT_ENTITLED, 25.0, 10.0
+    )
+    assert health.evidence("a0", endpoint, "m2").suspect
+    assert not health.evidence("a0", endpoint, "m1").suspect
+    health.apply(KeySucceeded("a0", URL, "m2", "", 40.0, True))
+    assert not health.evidence("a0", endpoint, "m2").suspect
+
+
+def test_refusals_for_models_end_with_the_evidence_of_the_key_and_are_bounded() -> None:
+    health, endpoint = HealthRegistry(), ONE.connection.endpoint
+    health.load([Evidence("a0", URL, 1.0, 10.0)], [])
+    for number in range(3000):
+        health.apply(KeyFailed("a0", URL, F.NOT_ENTITLED, 20.0, f"m{number}"))
+    assert not health.evidence("a0", endpoint, "m0").suspect
+    assert health.evidence("a0", endpoint, "m2999").suspect
+    health.load([], [])
+    assert health.evidence("a0", endpoint, "m2999") == Evidence("a0", URL)

@@ -93,12 +93,14 @@ class KeySucceeded(NamedTuple):
 
 
 class KeyFailed(NamedTuple):
-    """A key was refused; only faults that speak about a key are recorded."""
+    """A key was refused; only faults that speak about a key are recorded. With a `model`, for this one alone:
+    that is known to this process only."""
 
     fingerprint: str
     url: str
     kind: FaultClass
     at: float
+    model: str = ""
 
 
 class CooldownStarted(NamedTuple):

@@ -23,6 +23,9 @@ from .faults import Scope
 from .identity import Connection, Endpoint
 from .retry_budget import Bucket
 
+_MOST_MODELS = 1_000
+"""Keys that are refused for one model, which are remembered at one time: callers name the models."""
+
 
 class HealthRegistry:
     """Evidence, cooldowns, use counts and retry budgets. Evidence and cooldowns change only by `apply` and
@@ -32,6 +35,7 @@ class HealthRegistry:
         self._uses: dict[tuple[str, str], tuple[int, int]] = {}
         self._turn = 0
         self._evidence: dict[tuple[str, str], Evidence] = {}
+        self._refused: dict[tuple[str, str, str], Evidence] = {}
         self._buckets: dict[str, Bucket] = {}
         self.load(evidence, cooldowns)
 
@@ -47,10 +51,16 @@ class HealthRegistry:
             )
         # In one step: another thread that looks meanwhile must not take a good key for one that never worked.
         self._evidence = loaded
+        self._refused = {of: known for of, known in self._refused.items() if of[:2] in loaded}
         self._cooldowns = {cooldown.subject: cooldown for cooldown in cooldowns}
 
-    def evidence(self, fingerprint: str, endpoint: Endpoint) -> Evidence:
-        """Return what the key did at this endpoint; an empty record if it was never used there."""
+    def evidence(self, fingerprint: str, endpoint: Endpoint, model: str = "") -> Evidence:
+        """Return what the key did at this endpoint; an empty record if it was never used there. With a
+        `model` that it was refused for, and that it has not answered since, what was known then."""
+        if model and self._refused:
+            refused = self._refused.get((fingerprint, endpoint.url, model))
+            if refused is not None:
+                return refused
         return self._evidence.get((fingerprint, endpoint.url)) or Evidence(fingerprint, endpoint.url)
 
     def works_elsewhere(self, fingerprint: str, endpoint: Endpoint) -> str | None:
@@ -105,9 +115,16 @@ class HealthRegistry:
         match change:
             case KeySucceeded():
                 self._worked(change)
-            case KeyFailed(fingerprint, url, kind, at):
+            case KeyFailed(fingerprint, url, kind, at, model):
                 known = self._evidence.get((fingerprint, url), Evidence(fingerprint, url))
-                self._evidence[fingerprint, url] = known._replace(last_fault=kind, last_fault_at=at)
+                failed = known._replace(last_fault=kind, last_fault_at=at)
+                if not model:
+                    self._evidence[fingerprint, url] = failed
+                    return
+                if len(self._refused) >= _MOST_MODELS:
+                    self._refused.clear()
+                before = self._refused.setdefault((fingerprint, url, model), failed)
+                self._refused[fingerprint, url, model] = before._replace(last_fault=kind, last_fault_at=at)
             case CooldownStarted(cooldown):
                 self._cooldowns[cooldown.subject] = cooldown
 
@@ -122,6 +139,8 @@ class HealthRegistry:
         self._evidence[fingerprint, url] = Evidence._make(
             (fingerprint, url, first_ok, last_ok, known.last_fault, known.last_fault_at, stored_ok)
         )
+        if self._refused:
+            self._refused.pop((fingerprint, url, change.model), None)
         if self._cooldowns:
             for name in refuted(change):
                 self._cooldowns.pop(name, None)

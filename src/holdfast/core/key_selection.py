@@ -97,7 +97,7 @@ def select_key(
             return KeySelection(connection)
         cooldown = health.cooldown(fingerprint, connection)
         if cooldown is None or not cooldown.hard:
-            evidence = health.evidence(fingerprint, connection.endpoint)
+            evidence = health.evidence(fingerprint, connection.endpoint, connection.model)
             untested = key is not None and evidence.untested
             healthy = KeySelection(connection, fingerprint, 0.0, evidence.suspect, untested)
             if cooldown is None or cooldown.over(now):

@@ -131,6 +131,14 @@ class Failure(NamedTuple):
     sent_at: float
 
 
+def key_failed(failure: Failure, at: float) -> KeyFailed:
+    """Return the evidence that a failure is: about the key, or about it and the model where a right is
+    missing."""
+    fault, _, connection, fingerprint, _ = failure
+    refused = KeyFailed(fingerprint, connection.endpoint.url, fault.kind, at)
+    return refused._replace(model=connection.model) if fault.kind is C.NOT_ENTITLED else refused
+
+
 def verdict(failure: Failure, health: HealthRegistry, now: float, jitter: float) -> Iterator[Change]:
     """Give the changes that a failure makes: evidence about the key that was sent, and a cooldown of the
     rule's scope.
@@ -138,7 +146,7 @@ def verdict(failure: Failure, health: HealthRegistry, now: float, jitter: float)
     A hundred simultaneous failures count once: one sent before the last verdict adds nothing to it."""
     fault, rule, connection, fingerprint, sent_at = failure
     if rule.probe or rule.barred or rule.refresh:
-        yield KeyFailed(fingerprint, connection.endpoint.url, fault.kind, now)
+        yield key_failed(failure, now)
     if rule.scope is None or fault.scope is Scope.REQUEST or not (rule.cool or rule.barred):
         return  # a fault of this request alone cools nothing down
     scope = rule.scope

@@ -11,7 +11,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from enum import Enum
 
-from .changes import NO_KEY, Evidence, FallbackEnded, FallbackStarted, KeyFailed, KeyKept
+from .changes import NO_KEY, Evidence, FallbackEnded, FallbackStarted, KeyKept
 from .classify import classify, weigh
 from .faults import REFUSALS, Fault, FaultClass, Phase, Reply
 from .identity import Connection, Key
@@ -24,6 +24,7 @@ from .recovery_policy import (
     Rule,
     backoff,
     for_another_endpoint,
+    key_failed,
     rule_for,
     verdict,
 )
@@ -318,13 +319,14 @@ def _shared_check(run: RequestState, failure: Failure) -> Generator[Step, Answer
     """Let one request ask again for all whose key was refused although it had worked. Return what came of it
     for this request."""
     connection, fingerprint, health = failure.connection, failure.fingerprint, run.context.health
-    refused = KeyFailed(fingerprint, connection.endpoint.url, failure.fault.kind, failure.sent_at)
+    refused = key_failed(failure, failure.sent_at)
     is_ours = False
-    if not run.may_send():  # nothing can be tested, so nothing is concluded: the next request tests the key
+    if refused.model or not run.may_send():
         run.learn(refused)
+    if not run.may_send():  # nothing can be tested, so nothing is concluded: the next request tests the key
         return _Check.REFUSED
     while True:
-        evidence = health.evidence(fingerprint, connection.endpoint)
+        evidence = health.evidence(fingerprint, connection.endpoint, refused.model)
         if (evidence.last_ok or 0.0) > failure.sent_at:
             run.decide("the key worked for another request meanwhile: sent again")
             return _Check.ACCEPTED

@@ -179,13 +179,14 @@ def readable(rows: Iterable[Row], make: Callable[[Row], T]) -> list[T]:
 
 
 def statements(change: Change, at: float) -> Iterator[Statement]:
-    """Yield the statements for a change of the core; none for a `KeySucceeded` that is not durable."""
+    """Yield the statements for a change of the core; none for a `KeySucceeded` that is not durable, or a
+    `KeyFailed` of one model."""
     match change:
         case KeySucceeded(fingerprint, url, durable=True):
             yield sql.WORKED, {"fingerprint": fingerprint, "url": url, "at": change.at}
             for name in refuted(change):
                 yield sql.REFUTED, {"subject": name, "at": change.at}
-        case KeyFailed():
+        case KeyFailed(model=""):
             yield sql.FAILED, change._asdict()
         case CooldownStarted(cooldown):
             fault = json.dumps(dump_fault(cooldown.fault))
