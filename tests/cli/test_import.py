@@ -214,3 +214,53 @@ def test_what_was_written_before_a_failure_is_reported(
     monkeypatch.setattr(plan, "set_fallback", full)
     result = cli("import", "hermes", str(hermes), "--apply")
     assert (result.exit_code, "written before that: team-a, team-b" in result.stderr) == (2, True)
+
+
+COMMAND = "sh -c 'touch /tmp/\x1b]0;owned\x07never\u202e'"
+
+
+@pytest.fixture
+def programs_with_commands(tmp_path: Path) -> dict[str, Path]:
+    """Return the files of programs whose keys are read by commands."""
+    entry = {"baseUrl": A, "api": "openai-completions", "apiKey": f"!{COMMAND}", "models": []}
+    models = {"providers": {"mine": entry}}
+    for name in ("pi", "codex"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "pi" / "models.json", json.dumps(models))
+    write(
+        tmp_path / "codex" / "config.toml",
+        f'[model_providers.mine]\nname = "mine"\nbase_url = "{A}"\nwire_api = "responses"\n'
+        '[model_providers.mine.auth]\ncommand = "sh"\nargs = ["-c", "touch /tmp/never"]\n',
+    )
+    return {"pi": tmp_path / "pi", "codex": tmp_path / "codex"}
+
+
+@pytest.mark.parametrize("program", ["pi", "codex"])
+def test_no_command_of_another_program_is_taken_over_unasked(
+    cli: Cli, home: Path, programs_with_commands: dict[str, Path], program: str
+) -> None:
+    path = programs_with_commands[program]
+    shown = cli("import", program, str(path))
+    assert "EXECUTES: these commands come from the imported files" in shown.stdout
+    assert "provider 'mine' runs: sh -c " in shown.stdout
+    listed = json.loads(cli("import", program, str(path), "--json").stdout)["commands"]
+    assert [entry["entry"] for entry in listed] == ["mine"]
+    refused = cli("import", program, str(path), "--apply")
+    assert refused.exit_code == 4
+    assert "nothing was written" in refused.stderr
+    assert "provider 'mine' runs: sh -c " in refused.stderr
+    assert f"holdfast import {program} {path} --apply --accept-commands" in refused.stderr
+    assert not (home / "holdfast.toml").exists()
+    for output in (shown.output, refused.output):
+        assert not {"\x1b", "\x07", "\u202e"} & set(output)
+    assert cli("import", program, str(path), "--apply", "--accept-commands").exit_code == 0
+    assert written(home)["provider"]["mine"]["keys"][0].startswith("cmd:sh -c ")  # type: ignore[index]
+
+
+def test_a_command_for_an_entry_that_exists_is_shown_as_one_that_runs(
+    cli: Cli, home: Path, programs_with_commands: dict[str, Path]
+) -> None:
+    write(home / "holdfast.toml", f'[provider.mine]\nurl = "{A}"\nkeys = ["env:MINE"]\n')
+    result = cli("import", "pi", str(programs_with_commands["pi"]), "--apply")
+    assert result.exit_code == 0
+    assert "(this would run the command whenever the key is read)" in result.stdout

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .context import CliContext
-from .output import Options, command_of, count, json_option, say, show_json
+from .output import Options, command_of, count, json_option, note, say, show_json
 
 if TYPE_CHECKING:
     from ..core.config import Config
     from ..core.session import Session
     from ..importers.plan import Plan
 
+_EXECUTES = "these commands come from the imported files, and are run whenever a key is read"
 _PROGRAMS = ("hermes", "litellm", "opencode", "pi", "codex", "env")
 
 
@@ -37,6 +38,7 @@ class _Import:
 @click.argument("program", type=click.Choice(_PROGRAMS))
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("--apply", is_flag=True, help="Write the entries. Without this they are only printed.")
+@click.option("--accept-commands", is_flag=True, help="Agree to the commands that the keys would run.")
 @click.option("--only", multiple=True, metavar="NAME", help="Import only this entry; may be repeated.")
 @click.option(
     "--copy-secrets",
@@ -50,22 +52,13 @@ class _Import:
 )
 @json_option
 @click.pass_obj
-def command(
-    context: CliContext,
-    program: str,
-    path: Path | None,
-    apply: bool,
-    only: Sequence[str],
-    copy_secrets: bool,
-    sessions: bool,
-    as_json: bool,
-) -> int:
+def command(context: CliContext, /, program: str, path: Path | None, **given: Any) -> int:
     """Import the providers of another program.
 
     Takes names, endpoints, keys by reference, models and fallbacks from PATH, that program's home or file; by
     default from where the program itself looks. Prints the entries, and what is left out with the reason. An
-    entry whose name you use for another URL is never touched. Exit 1: with --apply, such an entry was left
-    out.
+    entry whose name you use for another URL is never touched. A key that is read by a command is shown with
+    it, and --apply asks before it writes it. Exit 1: with --apply, such an entry was left out.
 
     \b
     Example:
@@ -79,6 +72,7 @@ def command(
     from ..importers.plan import apply as write
     from ..importers.plan import plan
 
+    only, apply, sessions = given["only"], given["apply"], given["sessions"]
     if sessions and program != "hermes":
         raise ConfigError(
             "--sessions is for hermes only: the other programs store no sessions that can be imported",
@@ -89,27 +83,56 @@ def command(
         if not path.exists():
             raise ConfigError(f"{path} does not exist", next_step="holdfast import --help")
     entries = import_module(f"..importers.{program}", __package__).read(path)
-    planned = plan(entries, context.config, only, copied=copy_secrets)
+    planned = plan(entries, context.config, only, copied=given["copy_secrets"])
     done = _Import(planned)
+    options: Options = {
+        "only": only,
+        "copy-secrets": given["copy_secrets"],
+        "sessions": sessions,
+        "apply": True,
+    }
+    again = command_of(f"holdfast import {program}", str(path or ""), options)
     if apply:
+        if planned.commands() and not given["accept_commands"]:
+            _ask(planned, again)
         done.written = write(context.editable, planned)
     if sessions:
         _add_sessions(context, done, path, apply=apply)
-    if as_json:
+    if given["as_json"]:
         show_json(_as_json(done))
     else:
         _show(done)
-        options: Options = {
-            "only": only,
-            "copy-secrets": copy_secrets,
-            "sessions": sessions,
-            "apply": True,
-        }
-        again = command_of(f"holdfast import {program}", str(path or ""), options)
         _say_entries(context, done, again=again, apply=apply)
         if sessions:
             _show_sessions(done, apply=apply)
     return int(apply and bool(planned.refused))
+
+
+def _ask(planned: Plan, again: str) -> None:
+    """Raise NotReady unless the user agrees, at the terminal, to the commands that the keys would run."""
+    import sys
+
+    from ..core.errors import NotReady
+
+    lines = _commands(planned)
+    agreed = False
+    if sys.stdin.isatty():
+        note(_EXECUTES)
+        for line in lines:
+            note(line)
+        agreed = click.confirm("Write these entries?", err=True)
+    if not agreed:
+        raise NotReady(
+            f"nothing was written: {_EXECUTES}",
+            reason="consent_needed",
+            details=lines,
+            next_step=f"{again} --accept-commands   (with your consent)",
+        )
+
+
+def _commands(planned: Plan) -> list[str]:
+    """Return a line for each command that would be run, in one line whatever it holds."""
+    return [f"provider '{name}' runs: {' '.join(text.split())}" for name, text in planned.commands()]
 
 
 def _add_sessions(context: CliContext, done: _Import, path: Path | None, *, apply: bool) -> None:
@@ -159,6 +182,7 @@ def _as_json(done: _Import) -> dict[str, Any]:
         ],
         "toml": planned.text(),
         "fallbacks": dict(planned.fallbacks),
+        "commands": [{"entry": name, "command": text} for name, text in planned.commands()],
         "present": list(planned.present),
         "refused": _pairs(planned.refused),
         "left_out": _pairs(planned.notes),
@@ -179,6 +203,8 @@ def _show(done: _Import) -> None:
     text = planned.text()
     if text:
         say(text)
+    if planned.commands():
+        say(f"EXECUTES: {_EXECUTES}", *(f"  {line}" for line in _commands(planned)))
     for name in planned.present:
         say(f"provider '{name}' exists already")
     _say_pairs("not touched:", planned.refused)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from .._files import quoted
 from ..config import add_key, add_provider, set_fallback
 from ..config.home import Home
 from ..config.toml_text import fallback_text, provider_text
@@ -14,6 +15,8 @@ from ..core.config import Config, near
 from ..core.errors import ConfigError, HoldfastError
 from ..core.identity import Pin, Provider
 from .base import Entry, FoundKey, ImportResult
+
+_COMMAND = "cmd:"
 
 Fallbacks = tuple[str, tuple[str, ...]]
 """A pin and its fallbacks, as text."""
@@ -35,6 +38,12 @@ class Plan:
         """Return the TOML that would be written."""
         entries = [provider_text(entry.name, entry.table(copied=self.copied)) for entry in self.new]
         return "\n".join([*entries, *(fallback_text(pin, then) for pin, then in self.fallbacks)])
+
+    def commands(self) -> list[tuple[str, str]]:
+        """Return the commands that reading the new entries' keys would run, as (entry, command)."""
+        keys = [(entry.name, key) for entry in self.new for key in entry.keys]
+        refs = [(name, key.ref) for name, key in keys if not (self.copied and key.secret is not None)]
+        return [(name, ref.removeprefix(_COMMAND)) for name, ref in refs if (ref or "").startswith(_COMMAND)]
 
 
 def plan(result: ImportResult, config: Config, only: Collection[str] = (), *, copied: bool = False) -> Plan:
@@ -133,7 +142,13 @@ def _missing_keys(entry: Entry, ours: Provider) -> list[tuple[str, str]]:
     """Return a note for each key of the entry that our provider does not have."""
     name, our_refs = entry.name, {key.ref for key in ours.keys}
     refs = [key.ref for key in entry.keys if key.ref and key.ref not in our_refs]
-    return [(ref, f"your '{name}' does not have it: holdfast key add {name} --from {ref}") for ref in refs]
+    notes = []
+    for ref in refs:
+        why = f"your '{name}' does not have it: holdfast key add {name} --from {quoted(ref)}"
+        if ref.startswith(_COMMAND):
+            why += "   (this would run the command whenever the key is read)"
+        notes.append((ref, why))
+    return notes
 
 
 def _fallbacks_of(config: Config, pin: str) -> tuple[str, ...] | None:
