@@ -82,6 +82,9 @@ class Books:
     def check(self, value: bytes) -> Token | None:
         return self.tokens.get(value)
 
+    def is_unchanged(self, token: Token) -> bool:
+        return token in self.tokens.values()
+
     def ids(self) -> frozenset[str]:
         return frozenset(token.id for token in [*self.tokens.values()])
 

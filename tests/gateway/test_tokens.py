@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,18 @@ def test_another_process_sees_a_new_and_a_revoked_token_within_50_ms(tmp_path: P
         other.revoke_token(token.id)
         clock.now += 0.05
         assert tokens.check(shown.encode()) is None
+
+
+def test_a_token_with_other_limits_is_not_the_one_that_was_admitted(tmp_path: Path, clock: Clock) -> None:
+    with SqliteStore(tmp_path / "state.db") as store, SqliteStore(tmp_path / "state.db") as other:
+        tokens = Tokens(store, clock=clock)
+        token, _ = tokens.new("a program")
+        clock.now += 0.05
+        assert tokens.is_unchanged(token)
+        assert not tokens.is_unchanged(replace(token, session="another"))
+        other.revoke_token(token.id)
+        clock.now += 0.05
+        assert not tokens.is_unchanged(token)
 
 
 def test_a_store_is_asked_once_in_a_while_however_many_requests_come(clock: Clock) -> None:

@@ -12,7 +12,7 @@ from .identity import Connection
 from .key_selection import DecisionContext, KeySelection, remembered, select_key
 from .recovery_policy import Rule, rule_for
 from .routes import Route
-from .steps import Answer, Attempt, Call
+from .steps import Answer, Attempt, Call, sends_of
 
 
 class RequestState:
@@ -172,9 +172,7 @@ class RequestState:
     def worked(self, connection: Connection, evidence: Evidence, sent_at: float, probe: bool) -> None:
         """Note a good answer."""
         health = self.context.health
-        number = 1
-        if self.attempts:
-            number += self._sends()
+        number = sends_of(self.attempts) + 1
         self.attempts.append(Attempt(number, connection, sent_at, self.now, None, probe))
         self.connection = connection
         health.bucket(connection.endpoint).succeed()
@@ -183,7 +181,7 @@ class RequestState:
 
     def failed(self, connection: Connection, fault: Fault, sent_at: float, probe: bool = False) -> None:
         """Note a failed answer, or a key that could not be read."""
-        number, tells = self._sends() + 1, True
+        number, tells = sends_of(self.attempts) + 1, True
         if fault.phase is Phase.UNSENT:
             number, tells = 0, self._tells(connection)
         self.attempts.append(Attempt(number, connection, sent_at, self.now, fault=fault, probe=probe))
@@ -201,9 +199,6 @@ class RequestState:
     def may_rotate(self) -> bool:
         """Return whether another key may be used for this request."""
         return self.may_send() and len(self.sent) <= self.call.limits.rotations
-
-    def _sends(self) -> int:
-        return sum(attempt.was_sent for attempt in self.attempts)
 
     @property
     def sent(self) -> set[str]:

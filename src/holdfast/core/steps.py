@@ -58,6 +58,14 @@ class Attempt(NamedTuple):
         return self.fault is None or self.fault.phase is not Phase.UNSENT
 
 
+def sends_of(attempts: Sequence[Attempt]) -> int:
+    """Return how many of the attempts were sends: the number of the last one."""
+    for attempt in reversed(attempts):
+        if attempt.number:
+            return attempt.number
+    return 0
+
+
 class Send(NamedTuple):
     """Send the request on this connection, `after` seconds from now; `why` is for the user. With `probe`, the
     lease on testing the key stays ours; with `fresh`, no network connection that was kept is used."""
@@ -127,7 +135,7 @@ class Outcome(NamedTuple):
     @property
     def sends(self) -> int:
         """Return how many requests were sent; a key that could not be read is an attempt, but no send."""
-        return sum(attempt.was_sent for attempt in self.attempts)
+        return sends_of(self.attempts)
 
 
 class Refused(HoldfastError):

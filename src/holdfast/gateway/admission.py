@@ -32,13 +32,12 @@ class Admission:
     `repeatable`: the same head may be admitted again without being read (data routes only).
     """
 
-    __slots__ = ("credential", "error", "refusal", "repeatable", "route", "session", "token")
+    __slots__ = ("error", "refusal", "repeatable", "route", "session", "token")
 
     def __init__(self, route: HttpRoute) -> None:
         self.route = route
         self.token: Token | None = None
         self.session = ""
-        self.credential = b""
         self.error: ClientError | None = None
         self.refusal: LocalAnswer | None = None
         self.repeatable = False
@@ -63,7 +62,7 @@ class AdmissionControl:
         admission = Admission(self.routes[head.path])
         admission.error = self._barred(head, admission)
         if admission.error is None and admission.session:
-            admission.repeatable, admission.credential = True, head.credential
+            admission.repeatable = True
         return admission
 
     def session_of(self, token: Token) -> str:

@@ -75,8 +75,8 @@ class Handler:
 
     def still_admits(self, admission: Admission) -> bool:
         """Return whether the head of a data route would be admitted in the same way now."""
-        token = self._gateway.tokens.check(admission.credential)
-        return token is admission.token or token == admission.token
+        token = admission.token
+        return token is not None and self._gateway.tokens.is_unchanged(token)
 
     def answer_to(self, error: Exception, admission: Admission | None) -> LocalAnswer:
         """Return the answer to a request that cannot be read, took too long, or failed inside us."""

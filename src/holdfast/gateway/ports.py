@@ -67,6 +67,10 @@ class Tokens(Protocol):
         """Return the token with this raw value, or None; in constant time."""
         ...
 
+    def is_unchanged(self, token: Token) -> bool:
+        """Return whether a token that was valid is valid now, with the same limits."""
+        ...
+
     def ids(self) -> frozenset[str]:
         """Return the ids of all valid tokens."""
         ...

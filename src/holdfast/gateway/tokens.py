@@ -55,6 +55,7 @@ class Tokens:
         self._reported: set[str] = set()
         self._instance, self._kept = instance, kept
         self._known: dict[bytes, Token] = {}
+        self._by_id: dict[str, Token] = {}
         self._ids: frozenset[str] = frozenset()
         self._ends = math.inf
         self._seen, self._due = store.revision(), 0.0
@@ -76,6 +77,14 @@ class Tokens:
         if token is None:
             self._notice(value)
         return token
+
+    def is_unchanged(self, token: Token) -> bool:
+        """Return whether a token that was good is good now, with the same limits."""
+        now = self._clock()
+        if now >= self._due:
+            self._look(now)
+        present = self._by_id.get(token.id)
+        return present is token or present == token
 
     def ids(self) -> frozenset[str]:
         """Return the ids of the tokens that are good now: the same object while nothing has changed."""
@@ -128,7 +137,8 @@ class Tokens:
         ends = [token.expires_at for token in good if token.expires_at is not None]
         self._ends = min((end for end in ends if end > now), default=math.inf)
         self._known = {bytes.fromhex(token.hash): token for token in good}
-        ids = frozenset(token.id for token in good)
+        self._by_id = {token.id: token for token in good}
+        ids = frozenset(self._by_id)
         if ids != self._ids:
             self._ids = ids
 
