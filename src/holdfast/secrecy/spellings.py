@@ -79,7 +79,7 @@ class Spellings:
 
     caseless  those in which upper and lower case are the same, in lower case
     exact     those in base64, in its first alphabet
-    longest   the bytes that one of them takes at most
+    shortest, longest  the bytes that one of them takes at least and at most
     """
 
     __slots__ = (
@@ -93,6 +93,7 @@ class Spellings:
         "caseless",
         "exact",
         "longest",
+        "shortest",
     )
 
     def __init__(self, value: str) -> None:
@@ -115,7 +116,8 @@ class Spellings:
         kinds = dict.fromkeys((ord(first) for first, _ in signs), _SIGN) | dict.fromkeys(characters, _OF_KEY)
         self._kinds = bytes(kinds.get(code, _OTHER) for code in range(256))
         self._ends_nothing = _ENDS_NOTHING - {bytes([code]) for code in characters}
-        self._run = bytes([_OF_KEY]) * min(map(len, spellings))
+        self.shortest = min(map(len, spellings))
+        self._run = bytes([_OF_KEY]) * self.shortest
         self._cleared: set[bytes] = set()
         self.longest = _LONGEST_UNIT * max(map(len, spellings))
 
