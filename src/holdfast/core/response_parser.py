@@ -30,6 +30,8 @@ _CODING = frozenset(
 _STATUS = frozenset({"code", "status", "status_code", "statuscode", "http_code", "error_code"})
 _DIMENSIONS = frozenset({"quotadimensions", "metadata"})
 _RELAYS = frozenset({"provider_name", "upstreamstatus", "upstream_status", "upstreamhost"})
+_RELAYED_TYPES = frozenset({"ai_apicall_error", "upstream_error"})
+"""A server with such an error was a client itself: of the AI SDK, of a provider (sub2api, new-api)."""
 _URL = re.compile(r"https?://\S+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[\W_]+")
@@ -124,8 +126,8 @@ def read(reply: Reply) -> Facts:
         reasons = _FINISHED.findall(text)
         facts.tokens += map(token, reasons[-1:])
         facts.ended = bool(reasons or _ENDED.search(text))
-    if "ai_apicall_error" in facts.tokens or any(name.startswith("llm_provider-") for name in facts.headers):
-        facts.relayed = True  # a server that names the AI SDK's error was a client itself
+    relays = any(name.startswith("llm_provider-") for name in facts.headers)
+    facts.relayed = facts.relayed or relays or not _RELAYED_TYPES.isdisjoint(facts.tokens)
     facts.message = "\n".join(facts.texts)[:_MOST_TEXT]
     facts.words = words(facts.message)
     facts.empty = not facts.texts and not facts.tokens
