@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,7 @@ def test_a_program_that_took_the_port_is_shown_no_token_though_it_asks_the_real_
         url = served.told["url"]
         (listed,) = running(home)
         assert (listed.url, listed.pid, listed.kind) == (url, served.process.pid, SERVE)
+        assert served.ask("/holdfast/status").json()["gateways"] == [asdict(listed)]
         assert show_token([url, str(pepper), str(token)]) == 0
         assert capsys.readouterr().out == "hf-canary"
         with listening(relay_to=served.port) as elsewhere:

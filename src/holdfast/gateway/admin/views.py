@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ...core.changes import NO_KEY, Cooldown, Evidence, subject_prefixes
@@ -20,6 +21,7 @@ from ...store.journal_events import Detail, Event
 from ...store.stored_events import event_values
 from ...store.token import Token
 from ..permissions import may_see
+from ..registry import running
 from ..telemetry.shared_counters import Gauge, Shared
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ _LINES = 200
 
 
 def status(gateway: AdminContext, shared: Shared, version: str) -> dict[str, Any]:
-    """Return the gateway as a whole: version, workers, configuration."""
+    """Return the gateway as a whole: version, workers, configuration; and all gateways of the home."""
     engine, config = gateway.engine, gateway.engine.config()
     error = None
     if engine.config_error is not None:
@@ -40,6 +42,7 @@ def status(gateway: AdminContext, shared: Shared, version: str) -> dict[str, Any
         "now": engine.store.now(),
         "workers": [_worker(shared.fixed(slot)) for slot in range(shared.slots)],
         "draining": gateway.draining,
+        "gateways": [asdict(listed) for listed in running(engine.home.state)],
         "journal_queue": engine.journal_writer.waiting,
         "config": {
             "file": str(engine.home.config),
