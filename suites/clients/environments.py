@@ -1,17 +1,15 @@
-"""Installs the clients' environments where they differ from environments.toml. Needs PyPI, the npm registry,
-and node with npm."""
+"""Installs the clients' environments where they differ from their locks. Needs PyPI, the npm registry, and
+node with npm."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tomllib
 from pathlib import Path
+
+from suites import installing
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / ".cache" / "clients"
-WANTED = tomllib.loads(Path(__file__).with_name("environments.toml").read_text())
+_PREFIX = "clients-"
 
 
 def python(name: str) -> Path:
@@ -22,35 +20,10 @@ def python(name: str) -> Path:
 def ensure() -> None:
     """Install what is missing or of another version. Raises CalledProcessError with the installer's own words
     above it."""
-    uv = str(Path(sys.executable).with_name("uv"))
-    for name, packages in WANTED["python"].items():
-        if not _is(PLACE / name, packages):
-            subprocess.run(
-                [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(PLACE / name)], check=True
-            )
-            subprocess.run(
-                [uv, "pip", "install", "--quiet", "--python", str(python(name)), *packages], check=True
-            )
-            _mark(PLACE / name, packages)
-    node = PLACE / "node"
-    if not _is(node, WANTED["node"]):
-        node.mkdir(parents=True, exist_ok=True)
-        (node / "package.json").write_text(json.dumps({"private": True, "dependencies": WANTED["node"]}))
-        subprocess.run(
-            ["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"],
-            cwd=node,
-            check=True,
-        )
-        _mark(node, WANTED["node"])
-
-
-def _is(folder: Path, wanted: object) -> bool:
-    mark = folder / ".installed"
-    return mark.exists() and mark.read_text() == json.dumps(wanted)
-
-
-def _mark(folder: Path, wanted: object) -> None:
-    (folder / ".installed").write_text(json.dumps(wanted))
+    for kind in ("python", "npm"):
+        for name in installing.PACKAGES[kind]:
+            if name.startswith(_PREFIX):
+                installing.ensure(name, PLACE / name.removeprefix(_PREFIX))
 
 
 if __name__ == "__main__":

