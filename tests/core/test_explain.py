@@ -161,6 +161,17 @@ TABLE = [
         f"Correct the address: {SHOW}",
     ),
     (
+        "the address is one that no key may go to",
+        Fault(C.ENDPOINT_MISMATCH, phase=Phase.CONNECT, cause="address"),
+        WORKED,
+        (
+            f"{URL} (set in provider.mimo-plan.url, holdfast.toml:3) leads to an address that no provider "
+            "has: link-local, unspecified, a metadata service, or for this machine's name another one. "
+            "Nothing was sent, the key was not changed."
+        ),
+        f"Correct the address: {SHOW}",
+    ),
+    (
         "nothing is known of the key",
         REFUSED,
         None,

@@ -45,10 +45,10 @@ def masked_bytes(raw: bytes, secret: Secret) -> bytes:
 
 def masked(text: str, known: Iterable[Secret]) -> str:
     """Return a text with the `known` keys replaced in the same way."""
-    raw = text.encode("utf-8", "surrogateescape")
+    raw = text.encode("utf-8", "surrogatepass")
     for secret in known:
         raw = masked_bytes(raw, secret)
-    return raw.decode("utf-8", "surrogateescape")
+    return raw.decode("utf-8", "surrogatepass")
 
 
 def redacted(text: str, known: Iterable[Secret], *, limit: int = 500) -> str:
