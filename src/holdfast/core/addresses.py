@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -64,6 +65,7 @@ def is_this_machine(host: str) -> bool:
     return f".{host.lower().removesuffix('.')}".endswith(".localhost")
 
 
+@lru_cache(maxsize=1024)
 def may_be_dialled(host: str, address: str) -> bool:
     """Return whether a key may go to an address of a host. A host that is this machine by its text goes
     through no proxy and needs no TLS, so that it must be this machine."""
