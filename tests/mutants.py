@@ -444,6 +444,39 @@ MUTANTS = (
         "a request that refers to nothing does not move the session's key",
         "tests/core/test_bound_to_an_account.py",
     ),
+    Mutant(
+        "key-before-the-write",
+        "wire/request_head.py",
+        'scheme.encode("ascii") + KEY_MARK\n',
+        'scheme.encode("ascii") + b"no mark"\n',
+        "a mark stands for the key until its request is written, and the key takes its place",
+        "tests/wire/test_heads_and_bodies.py",
+    ),
+    Mutant(
+        "frames-kept",
+        "secrecy/frames.py",
+        "        each.__traceback__ = None\n",
+        "        pass\n",
+        "no frame in which a key was written or read outlives the failure",
+        "tests/secrecy/test_no_frame_shows_a_key.py::"
+        "test_no_frame_of_a_failed_write_of_the_gateway_holds_the_key",
+    ),
+    Mutant(
+        "nothing-held-back",
+        "secrecy/masking.py",
+        "        if not begun:\n",
+        "        if begun or not begun:\n",
+        "a key that is cut between two pieces of a stream is masked",
+        "tests/secrecy/test_a_key_in_any_spelling.py",
+    ),
+    Mutant(
+        "unmasked-run",
+        "wire/conversation.py",
+        "self.bounds.mask_answers or self.request.masks_key",
+        "self.bounds.mask_answers",
+        "a key that comes back in a good answer does not reach a program under run",
+        "tests/gateway/test_answers_that_repeat_the_key.py",
+    ),
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from holdfast.calls.api_calls import check_call, list_models
 from holdfast.calls.token_endpoint import post_form
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.secret import Secret
+from holdfast.credentials import Vault
 from holdfast.sdk import api
 from holdfast.sdk import transport as sdk_transport
 from holdfast.wire.request_body import RequestInfo
@@ -252,6 +253,17 @@ def test_no_frame_of_an_interrupted_renewal_holds_the_token(monkeypatch: pytest.
     monkeypatch.setattr(httpx2.Client, "stream", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         post_form("http://127.0.0.1:9/token", {"refresh_token": Secret(KEY)})
+    assert holders(caught.value, CANARY, __file__) == set()
+
+
+def test_no_frame_of_an_interrupted_key_command_holds_the_key(tmp_path: Path) -> None:
+    def interrupted(argv: Sequence[str], seconds: float) -> tuple[int, bytes, bytes]:
+        printed = KEY.encode()
+        raise KeyboardInterrupt(len(printed))
+
+    vault = Vault(tmp_path / "secrets.toml", run=interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        vault.secret(Key(ProviderName("mine"), "a", "cmd:print-key"))
     assert holders(caught.value, CANARY, __file__) == set()
 
 

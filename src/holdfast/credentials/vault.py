@@ -239,8 +239,10 @@ class Vault:
         try:
             return entry.source.read()
         except Unreadable as reason:
-            missing = _error(key, bare(reason))
-        raise missing  # out here, so that it brings no frame with the value along
+            failed: BaseException = _error(key, bare(reason))
+        except BaseException as error:
+            failed = bare(error)
+        raise failed  # out here, so that it brings no frame with the value along
 
 
 def _error(key: Key, reason: Unreadable) -> SecretMissing:
