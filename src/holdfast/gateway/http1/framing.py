@@ -99,7 +99,7 @@ class _Sizes(dict[bytes, int]):
 
     def __missing__(self, line: bytes) -> int:
         match = _SIZE.fullmatch(line)
-        if match is None:
+        if match is None or len(line) > _LONGEST_LINE:
             raise MalformedMessage(
                 "the size of a chunk is no hexadecimal number, or its extension is malformed"
             )

@@ -58,7 +58,7 @@ class ResponseHead:
             self.kept.append(line)
         elif action == LENGTH:
             length = length_of(value)
-            if self.length not in (None, length):
+            if self.length is not None and self._lengths_differ():
                 raise MalformedMessage("the answer has two lengths")
             self.length = length
         elif action == CODING:
@@ -72,6 +72,11 @@ class ResponseHead:
             self.kept.append(line)
         elif b"close" in value.lower():
             self.keep = False
+
+    def _lengths_differ(self) -> bool:
+        """Return whether a repeated length is spelled in two ways: 5 and 05 are no more the same than 5 and
+        6."""
+        return len({value for name, value in self.headers if name.lower() == b"content-length"}) > 1
 
     @property
     def headers(self) -> RawHeaders:
