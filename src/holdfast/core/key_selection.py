@@ -99,7 +99,8 @@ def select_key(
         if cooldown is None or not cooldown.hard:
             evidence = health.evidence(fingerprint, connection.endpoint, connection.model)
             untested = key is not None and evidence.untested
-            healthy = KeySelection(connection, fingerprint, 0.0, evidence.suspect, untested)
+            values = (connection, fingerprint, 0.0, evidence.suspect, untested, None)
+            healthy = KeySelection._make(values)
             if cooldown is None or cooldown.over(now):
                 return healthy
             resting = resting or healthy

@@ -212,7 +212,7 @@ def _try(
         run.wait_left -= after
         health.use(connection)
         tests = probing or choice.untested
-        answer = yield Send(connection, after, run.why, run.take(), tests, fresh)
+        answer = yield Send._make((connection, after, run.why, run.take(), tests, fresh))
         run.now = answer.now
         run.sends_left -= 1
         evidence = health.evidence(fingerprint, connection.endpoint)

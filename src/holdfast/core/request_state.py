@@ -173,7 +173,8 @@ class RequestState:
         """Note a good answer."""
         health = self.context.health
         number = sends_of(self.attempts) + 1
-        self.attempts.append(Attempt(number, connection, sent_at, self.now, None, probe))
+        values = (number, connection, sent_at, self.now, None, probe, "")
+        self.attempts.append(Attempt._make(values))
         self.connection = connection
         health.bucket(connection.endpoint).succeed()
         was_cooled = health.cooldown(evidence.fingerprint, connection) is not None

@@ -132,7 +132,7 @@ class _ConversationState:
             reply = reply_of_error(error, phase, connection.endpoint.host)
             if phase is Phase.HEADERS and errors.closed_unheard(error):
                 reply = replace(reply, closed_unheard=True)
-        return Answer(now(), reply, False, (), sent_at)
+        return Answer._make((now(), reply, False, (), sent_at))
 
     def _secret(self, connection: Connection) -> Secret | SecretMissing | None:
         try:
