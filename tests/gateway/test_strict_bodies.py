@@ -20,7 +20,7 @@ DOUBTFUL = {
     "another case alone": ('"mOdel":"mine/scripted-1"', "mOdel"),
     "the model twice": ('"model":"x","model":"mine/scripted-1"', "model"),
     "the model twice, once escaped": ('"model":"mine/scripted-1","mode\\u006c":"x"', "model"),
-    "what follows a NUL": ('"model":"mine/scripted-1","model\\u0000x":"x"', "model\0x"),
+    "what follows a NUL": ('"model":"mine/scripted-1","model\\u0000x":"x"', "model\ufffdx"),
     "no text": ('"model":["x"]', "model"),
     "null": ('"model":null', "model"),
     "any member twice": ('"model":"mine/scripted-1","messages":[],"messages":[]', "messages"),
