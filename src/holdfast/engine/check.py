@@ -8,9 +8,8 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..calls.api_calls import Checked, check_call
 from ..core.config import Limits
 from ..core.errors import SecretMissing
 from ..core.faults import Reply
@@ -22,11 +21,21 @@ from ..wire.response_head import reply_of_unread
 from .request import RequestRun
 from .state import Engine
 
+if TYPE_CHECKING:
+    from ..calls.api_calls import Checked
+
 _ASK_AGAIN = 0.1
 """Seconds between two attempts while another request tests the key."""
 
 AskOnce = Callable[[Connection, Secret | None], "Checked | Reply"]
 """Makes one small call; returns the model that answered, or the failed reply."""
+
+
+def ask_once(connection: Connection, secret: Secret | None) -> Checked | Reply:
+    """Make the small call. Its client is loaded here: it is a quarter of a gateway's memory, and few call."""
+    from ..calls.api_calls import check_call
+
+    return check_call(connection, secret)
 
 
 class CheckResult(NamedTuple):
@@ -37,7 +46,7 @@ class CheckResult(NamedTuple):
     answer: Checked | None
 
 
-def check_route(engine: Engine, route: Route, limits: Limits, *, ask: AskOnce = check_call) -> CheckResult:
+def check_route(engine: Engine, route: Route, limits: Limits, *, ask: AskOnce = ask_once) -> CheckResult:
     """Make one small call on `route` within `limits`, and store what it shows about the keys.
 
     No fallback is used. Blocks until the flow has ended.

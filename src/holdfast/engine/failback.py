@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from ..calls.api_calls import check_call
 from ..calls.reachability import reachable as can_reach
 from ..core.changes import Change, FallbackStarted
 from ..core.faults import Phase
@@ -24,7 +23,7 @@ from ..core.session import ActiveFallback, Session
 from ..core.steps import Call
 from ..store.journal_events import ChoiceAnswers, Detail, Event, FellBack
 from .background import NamedJobs
-from .check import AskOnce, check_route
+from .check import AskOnce, ask_once, check_route
 from .state import Engine
 
 _LEASE = 90.0
@@ -45,7 +44,7 @@ class FailbackMonitor:
         self,
         engine: Engine,
         *,
-        check: AskOnce = check_call,
+        check: AskOnce = ask_once,
         reachable: Callable[[Endpoint], bool] = can_reach,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
