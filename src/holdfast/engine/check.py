@@ -32,7 +32,7 @@ AskOnce = Callable[[Connection, Secret | None], "Checked | Reply"]
 
 
 def ask_once(connection: Connection, secret: Secret | None) -> Checked | Reply:
-    """Make the small call. Its client is loaded here: it is a quarter of a gateway's memory, and few call."""
+    """Make the small call. Its client is loaded here: it takes 8 MB, and few gateways ever call."""
     from ..calls.api_calls import check_call
 
     return check_call(connection, secret)

@@ -18,7 +18,7 @@ _sending: ContextVar[Secret | None] = ContextVar("holdfast_key", default=None)
 """The key of the request that this thread or task sends."""
 
 
-def plain(secret: Secret) -> str:
+def revealed(secret: Secret) -> str:
     """Return the value of a key that is being written into a request."""
     return secret.reveal()
 
@@ -33,12 +33,12 @@ def with_key(head: bytes) -> bytes:
     secret = _sending.get()
     if secret is None:
         return head
-    return head.replace(KEY_MARK, plain(secret).encode("latin-1"), 1)
+    return head.replace(KEY_MARK, revealed(secret).encode("latin-1"), 1)
 
 
 def headers_with_key(headers: RawHeaders, secret: Secret | None) -> RawHeaders:
     """Return the headers of a request with the key, for a client that writes requests itself."""
     if secret is None:
         return headers
-    key = plain(secret).encode("latin-1")
+    key = revealed(secret).encode("latin-1")
     return [(name, value.replace(KEY_MARK, key)) for name, value in headers]

@@ -19,7 +19,7 @@ from ..secrecy.frames import bare
 from .answer_shape import AnswerKind
 from .client_headers import ClientHeaders, readable_codings
 from .header_policy import forwarded
-from .key_at_send import KEY_MARK, plain
+from .key_at_send import KEY_MARK, revealed
 from .ports import RawHeaders, Timeout
 from .request_body import RequestInfo, append_model, inspect_body, literal, replace_model
 
@@ -118,7 +118,7 @@ def form_body(fields: Mapping[str, str | Secret]) -> bytes:
     """Return the body of a form post."""
     texts = {}
     for name, value in fields.items():
-        texts[name] = plain(value) if isinstance(value, Secret) else value
+        texts[name] = revealed(value) if isinstance(value, Secret) else value
     return urlencode(texts).encode("ascii")
 
 
@@ -197,7 +197,7 @@ class PreparedHead:
     def write(self, writer: Writer, body: Pieces) -> None:
         """Write head, key and body."""
         secret, first = self._shows, body[0]
-        key = b"" if secret is None else plain(secret).encode("latin-1")
+        key = b"" if secret is None else revealed(secret).encode("latin-1")
         if isinstance(first, bytes) and len(body) == 1 and len(first) < _SHORT:
             writer.write(b"%b%b\r\ncontent-length: %d\r\n\r\n%b" % (self._head, key, len(first), first))
             return
