@@ -11,7 +11,7 @@ import pytest
 
 from calls.test_dialling import FACES, NAME
 from holdfast.fake_provider import ScriptedProvider
-from holdfast.wire.tunnels import Tunnel, refusal, tunnel_of
+from holdfast.wire.tunnels import Tunnel, tunnel_of
 
 ASKING = [face for face in FACES if face not in ("gateway", "reachability")]
 
@@ -155,10 +155,10 @@ def test_a_tunnel_names_an_ipv6_address_in_brackets() -> None:
     [
         (b"HTTP/1.1 200 OK\r\n\r\n", ""),
         (b"HTTP/1.0 299\r\nx: y\r\n\r\n", ""),
-        (b"HTTP/1.1 302 Found\r\n\r\n", "302 Found"),
+        (b"HTTP/1.1 302 Found\r\n\r\n", "the proxy refused: 302 Found"),
         (b"HTTP/1.1 200 OK\r\n", "the proxy closed the connection before it answered"),
         (b"", "the proxy closed the connection before it answered"),
     ],
 )
 def test_only_a_complete_and_good_answer_of_a_proxy_opens_a_tunnel(head: bytes, why: str) -> None:
-    assert refusal(head) == why
+    assert Tunnel("p", 1, False, b"").refusal(head) == why

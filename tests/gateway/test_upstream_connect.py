@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx2
 import pytest
 
 from gateway.conftest import StartGateway
@@ -18,6 +19,7 @@ from holdfast.gateway.http1 import connect as connect_module
 from holdfast.gateway.http1.connect import UpstreamAddress, connect
 from holdfast.gateway.http1.errors import ConnectError, ConnectTimeout, ProxyError
 from holdfast.gateway.upstream_address import address_of
+from holdfast.wire.tunnels import tunnel_of
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -48,9 +50,10 @@ async def reach(proxy_talk: Talk, scheme: str, host: str = "provider.example") -
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     seen = Seen()
+    proxy = f"{scheme}://me:p%40ss@127.0.0.1:{port}"
     try:
         await connect(
-            UpstreamAddress(host, 8443, False, f"{scheme}://me:p%40ss@127.0.0.1:{port}"),
+            UpstreamAddress(host, 8443, False, tunnel_of(proxy), proxy),
             lambda: seen,
             5,
             permitted,
@@ -157,7 +160,7 @@ def test_the_next_address_is_tried_while_the_first_keeps_silent(monkeypatch: pyt
         monkeypatch.setattr(connect_module, "_HEAD_START", 0.01)
         monkeypatch.setattr(loop, "getaddrinfo", both)
         seen = Seen()
-        await connect(UpstreamAddress("two.localhost", port, False, None), lambda: seen, 5, permitted)
+        await connect(UpstreamAddress("two.localhost", port, False), lambda: seen, 5, permitted)
         seen.transport.close()
         server.close()
         await asyncio.sleep(0.01)
@@ -170,14 +173,14 @@ def test_who_cannot_be_reached_is_said_to_be_unreached() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(ConnectError, match="refused"):
-        asyncio.run(connect(UpstreamAddress("127.0.0.1", port, False, None), Seen, 5, permitted))
+        asyncio.run(connect(UpstreamAddress("127.0.0.1", port, False), Seen, 5, permitted))
 
     async def silent() -> None:
         writers: list[asyncio.StreamWriter] = []
         server = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
         try:
             await connect(
-                UpstreamAddress("127.0.0.1", server.sockets[0].getsockname()[1], True, None),
+                UpstreamAddress("127.0.0.1", server.sockets[0].getsockname()[1], True),
                 Seen,
                 0.1,
                 permitted,
@@ -192,19 +195,35 @@ def test_who_cannot_be_reached_is_said_to_be_unreached() -> None:
         asyncio.run(silent())
 
 
+def test_a_proxy_without_a_port_is_asked_at_the_port_that_the_library_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example")
+    tunnel = address_of(Endpoint("https://api.example/v1").origin).tunnel
+    assert tunnel is not None
+    assert (tunnel.host, tunnel.port) == (
+        "proxy.example",
+        httpx2.Proxy("http://proxy.example").url.port or 80,
+    )
+
+
 def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("ALL_PROXY", "socks5://proxy.example")
     monkeypatch.setenv("NO_PROXY", "near.example")
     assert address_of(Endpoint("https://api.example/v1").origin) == UpstreamAddress(
-        "api.example", 443, True, "http://proxy.example:3128"
+        "api.example", 443, True, tunnel_of("http://proxy.example:3128")
     )
     assert address_of(Endpoint("http://api.example:81/v1").origin) == UpstreamAddress(
-        "api.example", 81, False, "socks5://proxy.example"
+        "api.example", 81, False, None, "socks5://proxy.example"
     )
-    assert address_of(Endpoint("https://near.example/v1").origin).proxy is None
-    assert address_of(Endpoint("https://127.0.0.1:8443/v1").origin).proxy is None
-    assert address_of(Endpoint("http://[::1]:81/v1").origin) == UpstreamAddress("::1", 81, False, None)
+    assert address_of(Endpoint("https://near.example/v1").origin) == UpstreamAddress(
+        "near.example", 443, True
+    )
+    assert address_of(Endpoint("https://127.0.0.1:8443/v1").origin) == UpstreamAddress(
+        "127.0.0.1", 8443, True
+    )
+    assert address_of(Endpoint("http://[::1]:81/v1").origin) == UpstreamAddress("::1", 81, False)
 
 
 def test_a_trust_store_that_cannot_be_read_is_an_error_of_the_connection(
@@ -217,7 +236,7 @@ def test_a_trust_store_that_cannot_be_read_is_an_error_of_the_connection(
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         try:
-            await connect(UpstreamAddress("127.0.0.1", port, True, None), Seen, 5, permitted)
+            await connect(UpstreamAddress("127.0.0.1", port, True), Seen, 5, permitted)
         finally:
             server.close()
 

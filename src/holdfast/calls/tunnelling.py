@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..wire.tunnels import Tunnel, refusal, wants_more
+from ..wire.tunnels import Tunnel
 
 if TYPE_CHECKING:
     import ssl
@@ -24,7 +24,7 @@ class _Common:
         self._broken = (core.NetworkError, core.TimeoutException, TimeoutError)
 
     def _check(self, head: bytes) -> None:
-        why = refusal(head)
+        why = self._tunnel.refusal(head)
         if why:
             raise self._core.ProxyError(why)
 
@@ -55,7 +55,7 @@ class TunnelDialler(_Common):
             if self._tunnel.secure:
                 stream = stream.start_tls(self._context, self._tunnel.host, seconds)
             stream.write(self._tunnel.request(host, port), seconds)
-            while wants_more(head):
+            while self._tunnel.wants_more(head):
                 # One byte at a time: what is behind the head belongs to the tunnel.
                 byte = stream.read(1, max(0.001, ends_at - time.monotonic()))
                 if not byte:
@@ -98,7 +98,7 @@ class AsyncTunnelDialler(_Common):
             if self._tunnel.secure:
                 stream = await stream.start_tls(self._context, self._tunnel.host, seconds)
             await stream.write(self._tunnel.request(host, port), seconds)
-            while wants_more(head):
+            while self._tunnel.wants_more(head):
                 byte = await stream.read(1, seconds)
                 if not byte:
                     break

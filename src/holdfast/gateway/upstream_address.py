@@ -8,6 +8,7 @@ from ..core.addresses import is_loopback
 from ..core.errors import ConfigError
 from ..core.identity import DEFAULT_PORTS
 from ..wire.proxies import proxy_for
+from ..wire.tunnels import tunnel_of
 from .http1.connect import UpstreamAddress
 from .http1.errors import ProxyError
 
@@ -23,4 +24,8 @@ def address_of(origin: str) -> UpstreamAddress:
         except ConfigError as error:
             raise ProxyError(error.what) from None
     port = parts.port or DEFAULT_PORTS[parts.scheme]
-    return UpstreamAddress(parts.hostname or "", port, parts.scheme == "https", proxy)
+    address = UpstreamAddress(parts.hostname or "", port, parts.scheme == "https")
+    tunnel = tunnel_of(proxy or "")
+    if tunnel is None or tunnel.secure:  # a SOCKS proxy, or a kind that is refused when it is dialled
+        return address._replace(socks=proxy or "")
+    return address._replace(tunnel=tunnel)

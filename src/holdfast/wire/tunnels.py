@@ -31,6 +31,19 @@ class Tunnel(NamedTuple):
             head += b"Proxy-Authorization: " + self.authorization + b"\r\n"
         return head + b"\r\n"
 
+    def wants_more(self, head: bytes) -> bool:
+        """Return whether the head of the proxy's answer is not complete yet."""
+        return not head.endswith(b"\r\n\r\n") and len(head) < LONGEST_HEAD
+
+    def refusal(self, head: bytes) -> str:
+        """Return why the proxy gives no tunnel, as its answer says it; "" where it gives one."""
+        status = head.split(b"\r\n", 1)[0].split(b" ", 2)
+        if len(status) < 2 or not head.endswith(b"\r\n\r\n"):
+            return "the proxy closed the connection before it answered"
+        if status[1].startswith(b"2"):
+            return ""
+        return f"the proxy refused: {b' '.join(status[1:]).decode('latin-1')}"
+
 
 def tunnel_of(proxy: str) -> Tunnel | None:
     """Return the tunnel through a proxy, given by its URL; None for other kinds than http:// and https://."""
@@ -43,18 +56,3 @@ def tunnel_of(proxy: str) -> Tunnel | None:
         authorization = b"Basic " + base64.b64encode(user.encode())
     port = parts.port or _PORTS[parts.scheme]
     return Tunnel(parts.hostname or "", port, parts.scheme == "https", authorization)
-
-
-def wants_more(head: bytes) -> bool:
-    """Return whether the head of a proxy's answer is not complete yet."""
-    return not head.endswith(b"\r\n\r\n") and len(head) < LONGEST_HEAD
-
-
-def refusal(head: bytes) -> str:
-    """Return why a proxy gives no tunnel, as its answer says it; "" where it gives one."""
-    status = head.split(b"\r\n", 1)[0].split(b" ", 2)
-    if len(status) < 2 or not head.endswith(b"\r\n\r\n"):
-        return "the proxy closed the connection before it answered"
-    if status[1].startswith(b"2"):
-        return ""
-    return b" ".join(status[1:]).decode("latin-1")

@@ -4,50 +4,63 @@ store, HTTP and SOCKS5 proxies."""
 from __future__ import annotations
 
 import asyncio
-import base64
 import itertools
 import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
-from .errors import ConnectError, ConnectTimeout, ProxyError, UpstreamError
+from .errors import ConnectError, ConnectTimeout, ProxyError
+from .ports import Permitted
+from .socks import host_of, open_socks
 
 _HEAD_START = 0.25
 """Seconds before the next address is tried as well."""
-_LONGEST_PROXY_HEAD = 16 * 1024
 _KEEPALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 _KEEPALIVE += [
     (socket.IPPROTO_TCP, getattr(socket, name), 60)
     for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL")
     if hasattr(socket, name)
 ]
-_PROXY_PORTS = {"http": 8080, "socks5": 1080, "socks5h": 1080}
-"""The supported kinds of proxies, with their default ports."""
-_SOCKS_IPV4, _SOCKS_NAME, _SOCKS_IPV6 = 1, 3, 4
-"""The kinds of addresses in SOCKS5 (RFC 1928 5)."""
-_REFUSED = {
-    1: "general failure",
-    2: "not allowed",
-    3: "network unreachable",
-    4: "host unreachable",
-    5: "connection refused",
-    6: "TTL expired",
-}
-Permitted = Callable[[str, list[Any]], list[Any]]
-"""From a host and what it resolved to (rows of `getaddrinfo`) to what may be dialled. Raises OSError."""
+_SOCKS_PORT = 1080
+_RESOLVED_HERE, _RESOLVED_THERE = "socks5", "socks5h"
+"""The supported kinds of SOCKS proxies, by who resolves names."""
+
+
+class Tunnel(Protocol):
+    """The tunnel through an HTTP proxy: what it is asked with, and what its answer means."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+    def request(self, host: str, port: int) -> bytes:
+        """Return the request for a tunnel to a host."""
+        ...
+
+    def wants_more(self, head: bytes) -> bool:
+        """Return whether the head of the proxy's answer is not complete yet."""
+        ...
+
+    def refusal(self, head: bytes) -> str:
+        """Return why the proxy gives no tunnel; "" where it gives one."""
+        ...
 
 
 class UpstreamAddress(NamedTuple):
-    """The host and port of a provider; `secure` asks for TLS, `proxy` is a URL, None for no proxy."""
+    """The host and port of a provider; `secure` asks for TLS. `tunnel` is one through an HTTP proxy, `socks`
+    the URL of a SOCKS proxy."""
 
     host: str
     port: int
     secure: bool
-    proxy: str | None
+    tunnel: Tunnel | None = None
+    socks: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -71,8 +84,10 @@ async def connect(
     options: dict[str, Any] = {}
     try:
         async with asyncio.timeout(seconds):
-            if address.proxy:
-                sock = await _through_proxy(address, address.proxy, permitted)
+            if address.tunnel is not None:
+                sock = await _tunnelled(address, address.tunnel)
+            elif address.socks:
+                sock = await _through_socks(address, address.socks, permitted)
             else:
                 sock = await _race(address.host, address.port, permitted)
             if address.secure:
@@ -159,115 +174,73 @@ async def _connected_socket(family: int, address: Any) -> socket.socket:
     return sock
 
 
-async def _through_proxy(address: UpstreamAddress, proxy: str, permitted: Permitted) -> socket.socket:
-    """Return a connection to `address` through a proxy."""
-    parts = urlsplit(proxy)
-    scheme = parts.scheme.lower()
-    if scheme not in _PROXY_PORTS or not parts.hostname:
-        raise ProxyError(
-            f"a proxy of the kind '{scheme}' is not supported: use http://, socks5:// or socks5h://"
-        )
-    try:
-        sock = await _race(parts.hostname, parts.port or _PROXY_PORTS[scheme], _all)
-    except OSError as error:
-        raise ProxyError(f"the proxy {parts.hostname} cannot be reached: {error}") from error
-    user = None
-    if parts.username:
-        user = (unquote(parts.username), unquote(parts.password or ""))
-    try:
-        if scheme == "http":
-            await _tunnel(sock, address, user)
-        else:
-            host = await _host_of(address, permitted, resolve=scheme == "socks5")
-            await _socks(sock, address, user, host)
-    except UpstreamError:
-        sock.close()
-        raise
-    except (OSError, asyncio.IncompleteReadError) as error:
-        sock.close()
-        raise ProxyError(f"the proxy {parts.hostname} broke off: {error}") from error
-    except BaseException:
-        sock.close()
-        raise
+async def _tunnelled(address: UpstreamAddress, tunnel: Tunnel) -> socket.socket:
+    """Return a connection to `address` through the tunnel of an HTTP proxy."""
+    with _broken_off(tunnel.host):
+        sock = await _to_proxy(tunnel.host, tunnel.port)
+        with _closed_on_error(sock):
+            await _ask(sock, address, tunnel)
     return sock
 
 
-async def _tunnel(sock: socket.socket, address: UpstreamAddress, user: tuple[str, str] | None) -> None:
-    """Ask an HTTP proxy for a tunnel to `address`: CONNECT (RFC 9110 9.3.6)."""
+async def _through_socks(address: UpstreamAddress, proxy: str, permitted: Permitted) -> socket.socket:
+    """Return a connection to `address` through a SOCKS proxy."""
+    parts = urlsplit(proxy)
+    scheme, proxy_host = parts.scheme.lower(), parts.hostname
+    if scheme not in (_RESOLVED_HERE, _RESOLVED_THERE) or not proxy_host:
+        raise ProxyError(
+            f"a proxy of the kind '{scheme}' is not supported: use http://, socks5:// or socks5h://"
+        )
+    user = None
+    if parts.username:
+        user = (unquote(parts.username), unquote(parts.password or ""))
+    with _broken_off(proxy_host):
+        sock = await _to_proxy(proxy_host, parts.port or _SOCKS_PORT)
+        with _closed_on_error(sock):
+            resolve = scheme == _RESOLVED_HERE
+            host = await host_of(address.host, address.port, permitted, resolve=resolve)
+            await open_socks(sock, name=address.host, host=host, port=address.port, user=user)
+    return sock
+
+
+async def _to_proxy(host: str, port: int) -> socket.socket:
+    try:
+        return await _race(host, port, _all)
+    except OSError as error:
+        raise ProxyError(f"the proxy {host} cannot be reached: {error}") from error
+
+
+@contextmanager
+def _broken_off(host: str) -> Iterator[None]:
+    """Raise a connection to a proxy that breaks as an error of the proxy."""
+    try:
+        yield
+    except (OSError, asyncio.IncompleteReadError) as error:
+        raise ProxyError(f"the proxy {host} broke off: {error}") from error
+
+
+@contextmanager
+def _closed_on_error(sock: socket.socket) -> Iterator[None]:
+    """Close a socket that is of no use any more."""
+    try:
+        yield
+    except BaseException:
+        sock.close()
+        raise
+
+
+async def _ask(sock: socket.socket, address: UpstreamAddress, tunnel: Tunnel) -> None:
+    """Ask an HTTP proxy for a tunnel to `address`."""
     loop = asyncio.get_running_loop()
-    target = f"{address.host}:{address.port}"
-    if ":" in address.host:
-        target = f"[{address.host}]:{address.port}"
-    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
-    if user:
-        credential = base64.b64encode(":".join(user).encode()).decode()
-        lines.append(f"Proxy-Authorization: Basic {credential}")
-    await loop.sock_sendall(sock, "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1"))
+    await loop.sock_sendall(sock, tunnel.request(address.host, address.port))
     head = b""
-    while not head.endswith(b"\r\n\r\n"):
+    while tunnel.wants_more(head):
         # One byte at a time: the bytes behind the head belong to the tunnel. It is read once for a
         # connection.
         byte = await loop.sock_recv(sock, 1)
-        if not byte or len(head) > _LONGEST_PROXY_HEAD:
-            raise ProxyError("the proxy closed the connection before it answered")
+        if not byte:
+            break
         head += byte
-    status = head.split(b"\r\n", 1)[0].split(b" ", 2)
-    if len(status) < 2 or status[1][:1] != b"2":
-        raise ProxyError(f"the proxy refused: {b' '.join(status[1:]).decode('latin-1')}")
-
-
-async def _socks(
-    sock: socket.socket, address: UpstreamAddress, user: tuple[str, str] | None, host: bytes
-) -> None:
-    """Ask a SOCKS5 proxy (RFC 1928) for a connection to `address`, whose `host` is written as it wants it."""
-    loop = asyncio.get_running_loop()
-    await _authenticate(sock, user)
-    await loop.sock_sendall(sock, b"\x05\x01\x00" + host + address.port.to_bytes(2, "big"))
-    _, code, _, kind = await _exactly(sock, 4)
-    if code:
-        raise ProxyError(f"the proxy cannot reach {address.host}: {_REFUSED.get(code, f'code {code}')}")
-    length = {_SOCKS_IPV4: 4, _SOCKS_IPV6: 16}.get(kind) or (await _exactly(sock, 1))[0]
-    await _exactly(sock, length + 2)
-
-
-async def _authenticate(sock: socket.socket, user: tuple[str, str] | None) -> None:
-    """Agree on a method of authentication with a SOCKS5 proxy, and sign in (RFC 1929) if it asks for it."""
-    loop = asyncio.get_running_loop()
-    methods = b"\x00"
-    if user:
-        methods = b"\x00\x02"
-    await loop.sock_sendall(sock, bytes([5, len(methods)]) + methods)
-    version, method = await _exactly(sock, 2)
-    if version != 5 or method not in methods:
-        raise ProxyError("the proxy asks for an unsupported method of authentication")
-    if method == 2 and user:
-        name, password = user[0].encode(), user[1].encode()
-        await loop.sock_sendall(sock, bytes([1, len(name)]) + name + bytes([len(password)]) + password)
-        if (await _exactly(sock, 2))[1]:
-            raise ProxyError("the proxy refused user and password")
-
-
-async def _host_of(address: UpstreamAddress, permitted: Permitted, *, resolve: bool) -> bytes:
-    """Return a host as SOCKS5 writes it, its kind and its bytes: its first permitted address, or its name,
-    which the proxy resolves, unless `resolve`."""
-    if not resolve:
-        name = address.host.encode("idna")
-        return bytes([_SOCKS_NAME, len(name)]) + name
-    loop = asyncio.get_running_loop()
-    resolved = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    family, _, _, _, sockaddr = permitted(address.host, resolved)[0]
-    ip = str(sockaddr[0])
-    kind = _SOCKS_IPV4
-    if family == socket.AF_INET6:
-        kind = _SOCKS_IPV6
-    return bytes([kind]) + socket.inet_pton(family, ip)
-
-
-async def _exactly(sock: socket.socket, count: int) -> bytes:
-    loop, data = asyncio.get_running_loop(), b""
-    while len(data) < count:
-        piece = await loop.sock_recv(sock, count - len(data))
-        if not piece:
-            raise ProxyError("the proxy closed the connection before it answered")
-        data += piece
-    return data
+    why = tunnel.refusal(head)
+    if why:
+        raise ProxyError(why)

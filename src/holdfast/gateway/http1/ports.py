@@ -7,12 +7,16 @@ answer for a `ResponseSink`. Only these two know the meaning of a request.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from .framing import HeaderNames
 from .limits import HttpLimits
 from .request_head import Head
 from .response_head import ResponseHead
+
+Permitted = Callable[[str, list[Any]], list[Any]]
+"""From a host and what it resolved to (rows of `getaddrinfo`) to what may be dialled. Raises OSError."""
 
 
 class LocalAnswer(NamedTuple):

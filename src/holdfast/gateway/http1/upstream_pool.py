@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from .connect import Permitted, UpstreamAddress, connect
+from .connect import UpstreamAddress, connect
 from .errors import ReadError, UpstreamError
 from .framing import HeaderNames
 from .limits import HttpLimits
-from .ports import ResponseSink
+from .ports import Permitted, ResponseSink
 from .upstream_connection import UpstreamConnection
 
 
