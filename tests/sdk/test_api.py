@@ -184,6 +184,20 @@ def test_without_pin_session_and_project_nothing_is_guessed(
         hf.session("s1")
 
 
+def test_a_variable_that_the_program_changes_is_a_changed_key_also_while_it_serves(
+    provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with holdfast.open() as hf:
+        config = hf.config
+    with holdfast.open(serving=config) as hf:
+        session = hf.session("s1", "mimo/m1")
+        ask(session)
+        monkeypatch.setenv("K1", "sk-key-two-7654321")
+        ask(session)
+    sent = [request.headers["authorization"] for request in provider.requests]
+    assert sent == ["Bearer sk-key-one-1234567", "Bearer sk-key-two-7654321"]
+
+
 def test_two_programs_that_create_one_session_at_once_both_get_it(provider: ScriptedProvider) -> None:
     with holdfast.open() as hf, holdfast.open() as other:
         save = hf.engine.store.save_session

@@ -55,19 +55,18 @@ def build_engine(
     store: Store | None = None,
     vault: Vault | None = None,
     serving: Config | None = None,
+    environ: Mapping[str, str] = os.environ,
 ) -> Engine:
     """Build the engine of a home; a vault and a store that are not given are opened.
 
     `keys` are the functions for keys that the configuration writes as `call:NAME`. With `serving`, the
-    configuration to start with, the last good one stays in force while the file is broken. Raises
+    configuration to start with, the last good one stays in force while the file is broken. `environ` holds
+    the variables of keys; it is read at every request, so that a changed variable is a changed key. Raises
     ConfigError when the configuration is broken, StoreError when the store cannot be opened.
     """
     from ..credentials import Vault as FileVault
     from .login import renewals
 
-    environ: Mapping[str, str] = os.environ
-    if serving is not None:  # no program changes the variables of a gateway, and a dictionary is read faster
-        environ = dict(os.environ)
     vault = vault or FileVault(home.secrets, environ=environ, refresh=renewals(home), suppliers=keys)
     return Engine(home, vault, store or open_store(home), _list_models, serving=serving)
 

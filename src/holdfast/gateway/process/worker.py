@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 import time
@@ -93,7 +94,9 @@ def work(
     StoreError when the store cannot be opened.
     """
     store = open_store(home, config)
-    with OpenHome(build_engine(home, store=store, serving=config)) as opened:
+    # No program changes the variables of a gateway, and a dictionary is read faster.
+    engine = build_engine(home, store=store, serving=config, environ=dict(os.environ))
+    with OpenHome(engine) as opened:
         log = Log(opened.engine.vault.known, access=options.access_log)
         bridge = Bridge(log)
         logging.getLogger("holdfast").addHandler(bridge)
