@@ -239,7 +239,7 @@ def test_a_refused_key_is_reported_once_and_in_our_words(client: Client, gateway
     before = len(gateway.provider.calls)
     report = ask(client, gateway, "error", "wrong/gpt-scripted")
     assert report["status"] == 401, report
-    assert "wrong" in report["message"], report
-    assert "holdfast key" in report["message"], report
+    assert "with the right value of env:WRONG_KEY" in report["message"], report
+    assert "holdfast check wrong/gpt-scripted" in report["message"], report
     assert "sk-a-wrong" not in report["message"]
     assert len(gateway.provider.calls) - before <= 1  # a key that never worked is asked once, for all clients
