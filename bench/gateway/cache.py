@@ -1,7 +1,7 @@
 """The programs that the benchmark needs and the project does not ship: two C programs, built here, and the
-peers, installed from their own registries.
+peers, by the exact versions and hashes in `suites/locks`; nginx in the version of the machine's Debian.
 
-They are kept below `.cache/bench`; removing that directory brings newer versions. Nothing needs root.
+They are kept below `.cache/bench`. Nothing needs root.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from suites import installing
 
 PLACE = Path(__file__).parents[2] / ".cache" / "bench"
 _STAMP = ".holdfast-bench"
@@ -60,31 +62,20 @@ def program(name: str) -> Path:
     return built
 
 
-def python_with(name: str, *requirements: str) -> Path:
-    """Return the Python of a virtual environment that holds these packages, created if need be."""
+def environment_of(name: str) -> Path:
+    """Return the directory of an environment of `suites/packages.toml`, installed by its lock if need be.
+    Raises `NotInstalled`; the installer's own words stand above its text."""
     folder = PLACE / name
-    python = folder / "bin" / "python"
-    if not _complete(folder, requirements):
-        run([sys.executable, "-m", "venv", "--clear", folder])
-        run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements])
-        _mark_complete(folder, requirements)
-    return python
+    try:
+        installing.ensure(name, folder)
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        raise NotInstalled(f"{name}: {error}") from error
+    return folder
 
 
 def version_of(python: Path, package: str) -> str:
     """Return the version of a package in the environment of `python`."""
     return run([python, "-c", f"from importlib.metadata import version; print(version({package!r}))"])
-
-
-def npm_package(name: str, package: str) -> Path:
-    """Return the directory of an npm package, installed below a directory of its own if need be."""
-    folder = PLACE / name
-    if not _complete(folder, [package]):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, package])
-        _mark_complete(folder, [package])
-    return folder / "node_modules" / package
 
 
 def debian_package(name: str, *packages: str) -> Path:

@@ -204,7 +204,7 @@ class TensorZero(Peer):
         return cache.version_of(self._python(), "tensorzero")
 
     def _python(self) -> Path:
-        return cache.python_with("tensorzero", "tensorzero")
+        return cache.environment_of("bench-tensorzero") / "bin" / "python"
 
     # It chooses a free port itself.
     def launch(self, home: Path, port: int, stub: Ports) -> Launch:  # noqa: ARG002
@@ -236,7 +236,7 @@ class Portkey(Peer):
         return f"{package['version']} on node {cache.run(['node', '--version']).lstrip('v')}"
 
     def _package(self) -> Path:
-        return cache.npm_package("portkey", "@portkey-ai/gateway")
+        return cache.environment_of("bench-portkey") / "node_modules" / "@portkey-ai" / "gateway"
 
     # A header names the provider's host.
     def launch(self, home: Path, port: int, stub: Ports) -> Launch:  # noqa: ARG002
@@ -267,7 +267,7 @@ class LiteLLM(Peer):
         return cache.version_of(self._python(), "litellm")
 
     def _python(self) -> Path:
-        return cache.python_with("litellm", "litellm[proxy]")
+        return cache.environment_of("litellm") / "bin" / "python"
 
     def launch(self, home: Path, port: int, stub: Ports) -> Launch:
         models = [

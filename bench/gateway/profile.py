@@ -120,7 +120,7 @@ def _sampling(pid: int, stacks: Path, seconds: float, *, native: bool) -> Iterat
 
     Raises `cache.NotInstalled` when py-spy has no permission.
     """
-    spy = cache.python_with("py-spy", "py-spy").parent / "py-spy"
+    spy = cache.environment_of("bench-py-spy") / "bin" / "py-spy"
     argv = [str(spy), "record", "--pid", str(pid), "--subprocesses", "--rate", "400"]
     argv += ["--format", "raw", "--function", "--duration", str(max(1, round(seconds)))]
     argv += ["--output", str(stacks)]
