@@ -17,8 +17,9 @@ from typing import Any
 import httpx2
 
 import holdfast
-from holdfast.sdk.api import NOWHERE
 
+_ANY_HOST = "http://holdfast.invalid/v1"
+"""The session says where its requests go; of this URL only the path counts."""
 ROLES = {"expand": ("*haiku*", "*mini*", "*flash*"), "summarise": ("*sonnet*", "gpt-*", "*pro*")}
 
 
@@ -71,7 +72,7 @@ class SearchApp:
                 return "", f"The search works without its assistant: {missing.what} ({missing.next_step})"
             if not ready.own and session.pin != ready.pin(role):
                 session.switch(ready.pin(role))
-            with httpx2.Client(transport=session.transport(), base_url=f"{NOWHERE}/v1", timeout=30) as client:
+            with httpx2.Client(transport=session.transport(), base_url=_ANY_HOST, timeout=30) as client:
                 answer = client.post(
                     "/chat/completions",
                     json={"model": session.model, "messages": [{"role": "user", "content": prompt}]},

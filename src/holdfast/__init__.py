@@ -5,52 +5,182 @@ user chose.
     session = hf.session("issue-42", "mimo-plan/mimo-v2.5-pro")
     client = openai.OpenAI(**session.for_openai())
 
-The names in `__all__` are the public interface; anything else may change.
+The names in `__all__` are the public interface; anything else may change. `holdfast.testing` is for the tests
+of your own program.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .core.errors import (
+    AmbiguousModel,
     CannotHandOver,
     ConfigError,
     ConnectionLost,
     HoldfastError,
     IdentityError,
     ModelDropped,
+    NoSession,
     NotReady,
+    NotRenewed,
+    Problem,
     SecretMissing,
+    SignInEnded,
     StoreError,
+    UnknownModel,
+    WrongDialect,
 )
 from .core.identity import Pin
 from .core.steps import Refused
 
 if TYPE_CHECKING:
-    from .sdk.api import Holdfast, Session, open
+    from .config import Home
+    from .core.config import Config
+    from .core.session import ActiveFallback
+    from .core.session import Session as Row
+    from .credentials import Vault
+    from .credentials.callback_source import Supplier
+    from .engine.provenance import Field, SetBy, Why
+    from .engine.provisioning import Ready
+    from .sdk.api import Holdfast, open
+    from .sdk.client_options import (
+        AnthropicOptions,
+        AsyncAnthropicOptions,
+        AsyncOpenAIOptions,
+        OpenAIOptions,
+    )
+    from .sdk.session import Session
+    from .store import StaleSession, Store
+    from .store.journal_events import (
+        AnswerTruncated,
+        Attempted,
+        Choice,
+        ChoiceAnswers,
+        Detail,
+        Event,
+        EventKind,
+        FellBack,
+        FormerNameUsed,
+        KeyChanged,
+        KeysRelabelled,
+        ModelDiffered,
+        ProviderRenamed,
+        ProvisioningChanged,
+        RefusedElsewhere,
+        RequestRefused,
+        ReturnedToChoice,
+        SessionCreated,
+        SessionHealed,
+        SessionRemoved,
+        SessionResumed,
+        SessionSwitched,
+        UnknownEvent,
+        UsageCounted,
+    )
+
+    __version__: str
 
 __all__ = [
+    "ActiveFallback",
+    "AmbiguousModel",
+    "AnswerTruncated",
+    "AnthropicOptions",
+    "AsyncAnthropicOptions",
+    "AsyncOpenAIOptions",
+    "Attempted",
     "CannotHandOver",
+    "Choice",
+    "ChoiceAnswers",
+    "Config",
     "ConfigError",
     "ConnectionLost",
+    "Detail",
+    "Event",
+    "EventKind",
+    "FellBack",
+    "Field",
+    "FormerNameUsed",
     "Holdfast",
     "HoldfastError",
+    "Home",
     "IdentityError",
+    "KeyChanged",
+    "KeysRelabelled",
+    "ModelDiffered",
     "ModelDropped",
+    "NoSession",
     "NotReady",
+    "NotRenewed",
+    "OpenAIOptions",
     "Pin",
+    "Problem",
+    "ProviderRenamed",
+    "ProvisioningChanged",
+    "Ready",
     "Refused",
+    "RefusedElsewhere",
+    "RequestRefused",
+    "ReturnedToChoice",
+    "Row",
     "SecretMissing",
     "Session",
+    "SessionCreated",
+    "SessionHealed",
+    "SessionRemoved",
+    "SessionResumed",
+    "SessionSwitched",
+    "SetBy",
+    "SignInEnded",
+    "StaleSession",
+    "Store",
     "StoreError",
+    "Supplier",
+    "UnknownEvent",
+    "UnknownModel",
+    "UsageCounted",
+    "Vault",
+    "Why",
+    "WrongDialect",
+    "__version__",
     "open",
 ]
 
+_EVENTS = """
+    AnswerTruncated Attempted Choice ChoiceAnswers Detail Event EventKind FellBack FormerNameUsed KeyChanged
+    KeysRelabelled ModelDiffered ProviderRenamed ProvisioningChanged RefusedElsewhere RequestRefused
+    ReturnedToChoice SessionCreated SessionHealed SessionRemoved SessionResumed SessionSwitched UnknownEvent
+    UsageCounted
+"""
+_LATER = {
+    ".config": "Home",
+    ".core.config": "Config",
+    ".core.session": "ActiveFallback",
+    ".credentials": "Vault",
+    ".credentials.callback_source": "Supplier",
+    ".engine.provenance": "Field SetBy Why",
+    ".engine.provisioning": "Ready",
+    ".sdk.api": "Holdfast Row Session open",
+    ".sdk.client_options": "AnthropicOptions AsyncAnthropicOptions AsyncOpenAIOptions OpenAIOptions",
+    ".store": "StaleSession Store",
+    ".store.journal_events": _EVENTS,
+}
+"""What is loaded when it is first used, by module: `holdfast key list` does without the runtime."""
+_MODULES = {name: module for module, names in _LATER.items() for name in names.split()}
+
 
 def __getattr__(name: str) -> object:
-    """Load the runtime when it is first used: `holdfast key list` does without it."""
-    if name in ("Holdfast", "Session", "open"):
-        from .sdk import api
+    """Load what is public when it is first used."""
+    if name == "__version__":
+        from .distribution import version
 
-        return getattr(api, name)
-    raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
+        return version()
+    if name not in _MODULES:
+        raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

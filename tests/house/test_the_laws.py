@@ -20,7 +20,7 @@ MAY_REVEAL = {
 # reason.
 LOOSE_NAMES = frozenset({"base_url", "baseurl", "api_key", "apikey", "api_base", "provider_name"})
 MAY_BE_LOOSE: dict[tuple[str, str], str] = {
-    ("sdk/api.py", "ClientOptions"): "the SDKs' own parameter names; no request goes where they say",
+    ("sdk/client_options.py", "ClientOptions"): "the SDKs' own names; no request goes where they say",
 }
 
 MAY_BE_IMPORTED_BY_CORE = frozenset(

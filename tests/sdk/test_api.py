@@ -11,7 +11,9 @@ import httpx2
 import pytest
 
 import holdfast
+from holdfast.config import Home
 from holdfast.core.errors import ConnectionLost
+from holdfast.engine.opening import build_engine
 from holdfast.fake_provider import ScriptedProvider, ok, status
 from holdfast.store.journal_events import EventKind
 
@@ -189,7 +191,7 @@ def test_a_variable_that_the_program_changes_is_a_changed_key_also_while_it_serv
 ) -> None:
     with holdfast.open() as hf:
         config = hf.config
-    with holdfast.open(serving=config) as hf:
+    with holdfast.Holdfast(build_engine(Home.find(), serving=config)) as hf:
         session = hf.session("s1", "mimo/m1")
         ask(session)
         monkeypatch.setenv("K1", "sk-key-two-7654321")

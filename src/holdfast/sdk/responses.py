@@ -37,6 +37,7 @@ from ..wire.response_head import (
 )
 from ..wire.response_stream import ResponseStream
 from ..wire.time_limits import NO_TIME_LIMITS, TimeLimits
+from .client_paths import Family, refusal_of_client
 from .httpx_compat import HttpxAdapter, OpenedResponse, RequestLike
 
 if TYPE_CHECKING:
@@ -137,9 +138,14 @@ def serve(
     request: SdkRequest,
     named: Callable[[str | None], str | None],
     bounds: Bounds,
+    made_for: Family | None = None,
 ) -> Generator[Op, Any, SdkResponse]:
-    """Carry one request to its end; `named` returns the model for which it asks, given the name in its body.
-    Raises the module's exception when the connection broke and recovery has ended."""
+    """Carry one request to its end; `named` returns the model for which it asks, given the name in its body,
+    and `made_for` is the SDK for which its transport was made. Raises the module's exception when the
+    connection broke and recovery has ended."""
+    wrong = refusal_of_client(request.path, request.dialect, made_for)
+    if wrong is not None:
+        return _error_response(request.dialect, wrong)
     if not request.readable:
         refused = yield Perform(request.make_readable)
         if refused is not None:

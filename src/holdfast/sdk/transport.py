@@ -15,6 +15,7 @@ from ..wire.operations import Close, Op, Perform, Read, Wait, Whole
 from ..wire.ports import Open
 from ..wire.request_head import dialect_of
 from .bodies import AsyncBody, SyncBody, close_async, read_whole, read_whole_async
+from .client_paths import Family
 from .httpx_compat import ChannelTable, HttpxAdapter, RequestLike, TransportChannel
 from .responses import SdkHead, SdkRequest, SdkResponse, serve
 
@@ -56,7 +57,8 @@ class _Driver:
     """The common part of both transports: the session that they send for, and their connections.
 
     `inner` replaces the connection pools, for tests and special networks. `named` returns the model for which
-    a request asks, given the name in its body.
+    a request asks, given the name in its body. `made_for` is the SDK that may use the transport; None: any
+    client.
     """
 
     adapter: HttpxAdapter
@@ -71,9 +73,10 @@ class _Driver:
         *,
         bounds: Bounds = DEFAULT_BOUNDS,
         named: Callable[[str | None], str | None] = _as_it_is,
+        made_for: Family | None = None,
     ) -> None:
         self._engine, self._session, self._bounds = engine, session_id, bounds
-        self._named = named
+        self._named, self._made_for = named, made_for
         self._inner: TransportChannel | None = None
         if inner is not None:
             self._inner = TransportChannel(self.adapter, inner)
@@ -99,6 +102,7 @@ class _Driver:
             request=SdkRequest(request, body, self._bounds.time_limits),
             named=self._named,
             bounds=self._bounds,
+            made_for=self._made_for,
         )
 
     def _response(self, response: SdkResponse, unread: Any, source: Any) -> Any:

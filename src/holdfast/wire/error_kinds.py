@@ -190,6 +190,7 @@ _REFUSALS: tuple[Refusal, ...] = (
     Refusal(_kind("head_too_large", 431), _READ, advice="send fewer or shorter headers"),
     Refusal(_kind("coding_unknown", 501), _READ, advice="send the body with a length, or as chunked alone"),
     Refusal(_kind("version_unknown", 505), _READ, advice="send the request as HTTP/1.1"),
+    Refusal(_kind("wrong_client", 400), "{what}; nothing was sent", advice="{advice}"),
     Refusal(
         _kind("unreadable_body", 400),
         "the request's body is not a JSON object in plain UTF-8 ({why}), so its model cannot be read;"

@@ -1,0 +1,85 @@
+"""Checks of what programs pass to the public calls. A wrong type is a TypeError, a wrong value an error of
+ours; neither shows a value that may be a key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..config import Home
+from ..core.errors import ConfigError
+from ..core.identity import Pin
+
+if TYPE_CHECKING:
+    from ..credentials.callback_source import Supplier
+
+
+def home_of(home: str | Path | Home | None) -> Home:
+    """Return the home that is meant. Raises ConfigError when a path names no directory, TypeError for another
+    type."""
+    if home is None:
+        return Home.find()
+    if isinstance(home, Home):
+        return home
+    if not isinstance(home, str | Path):
+        raise _wrong("home", "a path or a holdfast.Home", home)
+    path = Path(home).expanduser()
+    if not path.is_dir():
+        step = (
+            f"mkdir -p '{path}'   (or open the home that exists; `holdfast doctor` shows which one is used)"
+        )
+        raise ConfigError(f"'{path}' is no directory, so no home can be opened there", next_step=step)
+    return Home.at(path)
+
+
+def suppliers(keys: Mapping[str, Supplier] | None) -> Mapping[str, Supplier]:
+    """Return the functions for `call:` keys. Raises TypeError for anything but a mapping of names to
+    functions."""
+    if keys is None:
+        return {}
+    if not isinstance(keys, Mapping):
+        raise _wrong("keys", "a mapping such as {'corp': function}", keys)
+    for name, supplier in keys.items():
+        if not isinstance(name, str):
+            raise _wrong("a name in keys", "a string", name)
+        if not callable(supplier):
+            raise _wrong(f"keys['{name}']", "a function that returns the key", supplier)
+    return keys
+
+
+def pin_of(pin: str | Pin) -> Pin:
+    """Return the pin. Raises IdentityError for a text that is none, TypeError for another type."""
+    if isinstance(pin, Pin):
+        return pin
+    if not isinstance(pin, str):
+        raise _wrong("a pin", "a string such as 'provider/model' or a holdfast.Pin", pin)
+    return Pin.parse(pin)
+
+
+def text(name: str, value: str) -> str:
+    """Return the value of the argument `name`. Raises TypeError unless it is a string."""
+    if not isinstance(value, str):
+        raise _wrong(name, "a string", value)
+    return value
+
+
+def optional_text(name: str, value: str | None) -> str | None:
+    """Return the value of the argument `name`. Raises TypeError unless it is a string or None."""
+    if value is None:
+        return None
+    return text(name, value)
+
+
+def number(name: str, value: int) -> int:
+    """Return the value of the argument `name`. Raises TypeError unless it is a whole number, ValueError if it
+    is less than 1."""
+    if type(value) is not int:
+        raise _wrong(name, "a whole number", value)
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, not {value}")
+    return value
+
+
+def _wrong(name: str, wanted: str, value: object) -> TypeError:
+    return TypeError(f"{name} must be {wanted}, not {type(value).__name__}")

@@ -1,0 +1,62 @@
+"""Requests of clients that were not made for a session: those of another SDK, of a class that addresses
+another service (Azure, Bedrock, Vertex), and those with another base URL.
+
+They are refused by their path before anything is sent: the path would be put behind that of the session's own
+endpoint.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from functools import lru_cache
+
+from ..core.identity import Dialect
+from ..wire.error_bodies import ClientError, refusal
+from ..wire.request_head import dialect_of, tail_of
+
+
+class Family(Enum):
+    """The SDKs: the path of the base URL that each is given, its client, and what makes its arguments."""
+
+    OPENAI = ("/v1", "openai.OpenAI", "session.for_openai()")
+    ANTHROPIC = ("", "anthropic.Anthropic", "session.for_anthropic()")
+
+    def __init__(self, base_path: str, client: str, maker: str) -> None:
+        self.base_path, self.client, self.maker = base_path, client, maker
+
+
+_OTHER_SERVICES = (
+    (re.compile(r"/(openai/)?deployments/"), "openai.AzureOpenAI", Family.OPENAI),
+    (re.compile(r"/model/[^/]+/(invoke|converse)"), "anthropic.AnthropicBedrock", Family.ANTHROPIC),
+    (re.compile(r"/projects/[^/]+/locations/"), "anthropic.AnthropicVertex", Family.ANTHROPIC),
+)
+"""How the paths of clients begin that address another service: the path, the client, its family."""
+_ENDS_AS_A_ROUTE = re.compile(r"/.+(/chat/completions|/v1/messages|/responses|/embeddings)")
+
+
+@lru_cache(maxsize=256)
+def refusal_of_client(path: str, dialect: Dialect, made_for: Family | None) -> ClientError | None:
+    """Return the refusal of a request whose client was not made for its session, or None.
+
+    `dialect` is the request's, `made_for` the family for which the transport was made (None: for any client).
+    """
+    family = Family.OPENAI
+    if dialect is Dialect.ANTHROPIC_MESSAGES:
+        family = Family.ANTHROPIC
+    path = path.partition("?")[0]
+    for begins, client, like in _OTHER_SERVICES:
+        if begins.match(tail_of(path)):
+            return _refused(f"{client} addresses its own service ({path}), not the session's provider", like)
+    if made_for not in (None, family):
+        return _refused(f"this client speaks as {family.client}, but was made with {made_for.maker}", family)
+    if dialect_of(path) is None and _ENDS_AS_A_ROUTE.fullmatch(path):
+        return _refused(
+            f"the client's base URL has a path of its own, which makes {path}", made_for or family
+        )
+    return None
+
+
+def _refused(what: str, family: Family) -> ClientError:
+    advice = f"make the client with {family.client}(**{family.maker}), or the async one of the same name"
+    return refusal("wrong_client", what=what, advice=advice)
