@@ -415,8 +415,8 @@ MUTANTS = (
     Mutant(
         "retry-storm",
         "wire/error_bodies.py",
-        "return headers | _NO_RETRY",
-        "return headers",
+        "headers = dict(_NO_RETRY)",
+        "headers = dict(_JSON)",
         "after our own recovery nobody else retries (law 10)",
         "tests/wire/test_error_bodies.py",
     ),

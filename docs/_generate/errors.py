@@ -204,7 +204,10 @@ def limits() -> str:
 
 def reserve() -> str:
     """Return the size of an endpoint's retry budget, and how it fills."""
-    return f"{Bucket.SIZE:g}, +{Bucket.PER_SUCCESS:g} a success, +{Bucket.PER_SECOND:g} a second"
+    return (
+        f"{Bucket.FIRST:g} at first, +{Bucket.PER_SUCCESS:g} a success up to {Bucket.SIZE:g}, "
+        f"+{Bucket.PER_SECOND:g} a second up to {Bucket.FIRST:g}"
+    )
 
 
 DEFINE_ERRORS = ("holdfast.store.base", "holdfast.engine.login", "holdfast.importers.hermes_running")

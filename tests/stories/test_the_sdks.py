@@ -133,6 +133,7 @@ REFUSALS = {
         429,
         1,
     ),
+    "a throttle without an end": Refusal(SLOW_DOWN, "RateLimitError", 429, 3),
     "a broken server": Refusal(SERVER_ERROR, "InternalServerError", 502, 3),
 }
 

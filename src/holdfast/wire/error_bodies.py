@@ -24,7 +24,7 @@ from .error_kinds import ERRORS, FAULTS, REFUSALS, TIMED_OUT, UNREADABLE, ErrorK
 
 _TIMEOUTS = (408, 504, 524)
 _LONGEST_RETRY = 60.0
-"""Seconds: after a longer wait no client is told to repeat its request."""
+"""Seconds: no `retry-after` holds a longer wait, since there are programs that sleep that long."""
 _JSON = {"content-type": "application/json"}
 _NO_RETRY = {"x-should-retry": "false"}
 _DEFAULT_STEP = "holdfast doctor"
@@ -187,19 +187,19 @@ def from_fault(
 
 
 def retry_headers(fault: Fault, now: float) -> dict[str, str]:
-    """Return the headers that tell a client whether to retry: never (law 10), except after a throttle of at
-    most a minute.
+    """Return the headers that tell a client when a fault ends, and not to retry: what waiting could repair
+    has been waited for here (law 10).
 
-    SDKs sleep as long as `retry-after` says, so it never holds a longer wait. The true reset, however far
-    away, is in `holdfast-reset-at`. `now` is in epoch seconds.
+    After a throttle of at most a minute `retry-after` says how long it lasts, for programs that plan by it.
+    The true reset, however far away, is in `holdfast-reset-at`. `now` is in epoch seconds.
     """
     wait = _seconds_left(fault, now)
-    headers = {}
+    headers = dict(_NO_RETRY)
     if 0 < wait < math.inf:
         headers["holdfast-reset-at"] = str(math.ceil(now + wait))
     if fault.kind is FaultClass.RATE_LIMITED and -math.inf < wait <= _LONGEST_RETRY:
-        return headers | {"retry-after": str(max(1, math.ceil(wait)))}
-    return headers | _NO_RETRY
+        headers["retry-after"] = str(max(1, math.ceil(wait)))
+    return headers
 
 
 def _seconds_left(fault: Fault, now: float) -> float:
