@@ -92,7 +92,10 @@ lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 
+# What users may write, and what they may not, is checked by pyright too (PyPI; .cache/types).
 types: setup
+	@$(BIN)/python suites/installing.py types .cache/types
+	@.cache/types/bin/basedpyright --pythonpath $(BIN)/python -p tests/typing
 	@$(BIN)/mypy src tests/typing examples $(if $(wildcard bench/*.py),bench)
 
 layers: setup
