@@ -43,35 +43,45 @@ def holders(error: BaseException, text: str, own: str) -> set[str]:
     """Where the frames of `error` hold `text`, deeply, also as bytes: `file function variable`. Frames of the
     file `own` do not count."""
     matches: set[str] = set()
+    search = _Search(text)
     for frame in frames_of(error):
         if frame.f_code.co_filename == own:
             continue
         where = f"{Path(frame.f_code.co_filename).name} {frame.f_code.co_name}"
-        matches |= {f"{where} {name}" for name, value in frame.f_locals.items() if _holds(value, text)}
+        matches |= {f"{where} {name}" for name, value in frame.f_locals.items() if search.finds_it_in(value)}
     matches |= {
-        f"{type(error).__name__} {name}" for name, value in vars(error).items() if _holds(value, text)
+        f"{type(error).__name__} {name}" for name, value in vars(error).items() if search.finds_it_in(value)
     }
     return matches
 
 
-def _holds(value: Any, text: str) -> bool:
-    raw, seen, left = text.encode(), set(), [value]
-    keep = []  # so that no id is used twice
-    while left and len(seen) < _MOST:
-        each = left.pop()
-        if id(each) in seen or isinstance(each, _LEFT_OUT):
-            continue
-        seen.add(id(each))
-        keep.append(each)
-        if isinstance(each, str):
-            if text in each:
+class _Search:
+    """Looks for a text in all that a value leads to. What led nowhere once is not walked through again: the
+    frames of an error share most of what they hold."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._raw = text, text.encode()
+        self._clean: dict[int, Any] = {}  # by id; the values are kept, so that no id is used twice
+
+    def finds_it_in(self, value: Any) -> bool:
+        seen: dict[int, Any] = {}
+        left = [value]
+        while left and len(seen) < _MOST:
+            each = left.pop()
+            if id(each) in seen or id(each) in self._clean or isinstance(each, _LEFT_OUT):
+                continue
+            seen[id(each)] = each
+            if self._is_it(each):
                 return True
-        elif isinstance(each, bytes | bytearray | memoryview):
-            if raw in bytes(each):
-                return True
-        else:
             left += _parts(each)
-    return False
+        if not left:
+            self._clean |= seen
+        return False
+
+    def _is_it(self, each: Any) -> bool:
+        if isinstance(each, str):
+            return self._text in each
+        return isinstance(each, bytes | bytearray | memoryview) and self._raw in bytes(each)
 
 
 def _parts(each: Any) -> list[Any]:

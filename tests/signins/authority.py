@@ -29,7 +29,7 @@ class Authority:
         self.challenge, self.redirect = "", ""
         server = type("Server", (ThreadingHTTPServer,), {"request_queue_size": 512, "daemon_threads": True})
         self.server = server(("127.0.0.1", 0), type("Handler", (_Handler,), {"authority": self}))
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
         self.root = f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def issue(self) -> dict[str, Any]:
