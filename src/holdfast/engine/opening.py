@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from ..config import Home
@@ -32,6 +32,8 @@ class OpenHome:
         self.failback = FailbackMonitor(engine)
         self.provisioning = Provisioning(engine)
         """Providers that programs set up; applications call its `ensure_ready`."""
+        self.sleep: Callable[[float], None] | None = None
+        """What lets seconds pass instead of the clock, in the tests of programs."""
 
     def close(self) -> None:
         """End the background work, write the journal and close the store."""

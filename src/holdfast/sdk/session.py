@@ -133,7 +133,14 @@ class Session:
 
         transports = bind(module)
         kind = transports.AsyncTransport if asynchronous else transports.SyncTransport
-        return kind(self._owner.engine, self.id, bounds=self._bounds(), named=self._named, made_for=made_for)
+        return kind(
+            self._owner.engine,
+            self.id,
+            bounds=self._bounds(),
+            named=self._named,
+            made_for=made_for,
+            sleep=self._owner.sleep,
+        )
 
     def _named(self, model: str | None) -> str | None:
         """Return the model for which a request asks, given the name in its body."""

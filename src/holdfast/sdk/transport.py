@@ -58,7 +58,7 @@ class _Driver:
 
     `inner` replaces the connection pools, for tests and special networks. `named` returns the model for which
     a request asks, given the name in its body. `made_for` is the SDK that may use the transport; None: any
-    client.
+    client. `sleep` lets seconds pass instead of the clock, in tests.
     """
 
     adapter: HttpxAdapter
@@ -74,9 +74,10 @@ class _Driver:
         bounds: Bounds = DEFAULT_BOUNDS,
         named: Callable[[str | None], str | None] = _as_it_is,
         made_for: Family | None = None,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
         self._engine, self._session, self._bounds = engine, session_id, bounds
-        self._named, self._made_for = named, made_for
+        self._named, self._made_for, self._sleep = named, made_for, sleep
         self._inner: TransportChannel | None = None
         if inner is not None:
             self._inner = TransportChannel(self.adapter, inner)
@@ -152,7 +153,7 @@ class SyncDriver(_Driver):
                     elif isinstance(op, Close):
                         source.close()
                     elif isinstance(op, Wait):
-                        time.sleep(op.seconds)
+                        (self._sleep or time.sleep)(op.seconds)
                     elif isinstance(op, Perform):
                         got = op.call()
                 except self.adapter.broken as error:
@@ -206,7 +207,7 @@ class AsyncDriver(_Driver):
                     elif isinstance(op, Close):
                         await close_async(chunks, source)
                     elif isinstance(op, Wait):
-                        await _sleep(op.seconds)
+                        await _let_pass(op.seconds, self._sleep)
                     elif isinstance(op, Perform):
                         got = await _in_thread(op.call)
                 except self.adapter.broken as error:
@@ -227,7 +228,10 @@ class AsyncDriver(_Driver):
             await pool.aclose()
 
 
-async def _sleep(seconds: float) -> None:
+async def _let_pass(seconds: float, sleep: Callable[[float], None] | None) -> None:
+    if sleep is not None:
+        sleep(seconds)
+        return
     import anyio  # both modules depend on it; only a request that waits pays for the import
 
     await anyio.sleep(seconds)
