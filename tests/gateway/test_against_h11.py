@@ -22,6 +22,7 @@ from holdfast.gateway.http1.framing import MalformedMessage
 from holdfast.gateway.http1.limits import HttpLimits
 from holdfast.gateway.http1.ports import LocalAnswer
 from holdfast.gateway.http1.server_connection import ServerConnection
+from holdfast.gateway.http1.unauthenticated import Unauthenticated
 from holdfast.gateway.http1.upstream_connection import UpstreamConnection
 
 SECONDS = float(os.environ.get("H11_SECONDS", "0"))
@@ -101,7 +102,7 @@ class Handler:
         self.refused = ""
 
     def admit(self, head: Any) -> Any:
-        return SimpleNamespace(refusal=None, repeatable=False)
+        return SimpleNamespace(refusal=None, repeatable=False, authenticated=True, body_bytes=1 << 26)
 
     def still_admits(self, admission: Any) -> bool:
         return True
@@ -132,6 +133,7 @@ def by_us(data: bytes, cuts: list[int]) -> Reading:
         loop=loop,
         draining=False,
         opened=lambda _: None,
+        unauthenticated=Unauthenticated(HttpLimits()),
         closed=lambda _: None,
     )
     connection, wire = ServerConnection(server), Wire()

@@ -116,7 +116,7 @@ def test_a_client_that_asks_on_and_on_and_reads_nothing_is_not_answered_on_and_o
     gateway: Any, provider: ScriptedProvider
 ) -> None:
     plane = gateway(provider, bounds=Bounds(look_every=0.02, high_water=16 * 1024))
-    asked = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n" * 200
+    asked = request("/health/live", b"", method="GET", content_type="", content_length="") * 200
     with narrow(plane) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
         sent = 0

@@ -70,6 +70,16 @@ def test_the_numbers_are_those_of_the_code(text: str) -> None:
         f"up to {bounds.body_bytes // 1024**2} MiB, heads up to {bounds.head_bytes // 1024} KiB and "
         f"{bounds.header_count} lines"
     ) in text
+    assert f"answers itself, bodies up to {bounds.local_body_bytes // 1024} KiB." in text
+    for line in (
+        f"head of a health check | {bounds.unauthenticated_head_bytes // 1024} KiB |",
+        f"connections that sent something | {bounds.unauthenticated_connections} |",
+        f"connections that sent nothing yet | {bounds.silent_connections} |",
+        f"time of a connection | {bounds.unauthenticated:.0f} s,",
+        f"for one connection | {bounds.head_bytes // 1024} KiB of a head or of requests that wait, and",
+        f"and {bounds.unauthenticated_high_water // 1024} KiB of answers that are not taken |",
+    ):
+        assert line in text
     assert f"`[gateway] drain` ({GatewaySettings().drain:.0f} s)" in text
     assert f"then after {_DELAYS[1]} to {_DELAYS[-1]:.0f} s" in text
     assert f"(`{GatewaySettings().listen}`)" in text

@@ -9,12 +9,13 @@ from ..core.addresses import is_loopback
 from ..core.identity import Dialect
 from ..core.session import is_session_id
 from ..store.token import Token
-from ..wire.error_bodies import ClientError, refusal
+from ..wire.error_bodies import ClientError, refusal, unreadable
 from ..wire.response_head import header_lines
 from .header_rules import withhold_credentials
 from .http1.authority import host_of, host_of_origin, is_address
 from .http1.framing import MalformedMessage
 from .http1.header_actions import UPGRADE
+from .http1.limits import HttpLimits
 from .http1.ports import LocalAnswer
 from .http1.request_head import Head
 from .ports import Tokens
@@ -29,10 +30,11 @@ class Admission:
     """The decision about one head: its route, token and session, or the error that its client gets.
 
     `session` is "" unless the request goes to a provider. `token` is None on an open path without one.
-    `repeatable`: the same head may be admitted again without being read (data routes only).
+    `repeatable`: the same head may be admitted again without being read (data routes only). `body_bytes`: the
+    most that its body may have.
     """
 
-    __slots__ = ("error", "refusal", "repeatable", "route", "session", "token")
+    __slots__ = ("body_bytes", "error", "refusal", "repeatable", "route", "session", "token")
 
     def __init__(self, route: HttpRoute) -> None:
         self.route = route
@@ -41,17 +43,26 @@ class Admission:
         self.error: ClientError | None = None
         self.refusal: LocalAnswer | None = None
         self.repeatable = False
+        self.body_bytes = 0
+
+    @property
+    def authenticated(self) -> bool:
+        """True where a good token was shown."""
+        return self.token is not None
 
 
 class AdmissionControl:
     """The admission of all requests of one gateway.
 
     Paths in `open_paths` need no token. `hosts` are the further names, in lower case, under which clients may
-    address the gateway.
+    address the gateway. `limits` say how long a body may be.
     """
 
-    def __init__(self, tokens: Tokens, open_paths: Collection[str], hosts: set[str]) -> None:
+    def __init__(
+        self, tokens: Tokens, open_paths: Collection[str], hosts: set[str], limits: HttpLimits
+    ) -> None:
         self._tokens, self._open_paths, self._hosts = tokens, open_paths, hosts
+        self._limits = limits
         self.routes = HttpRoutes()
         self._known_hosts: dict[bytes, bool] = {}
         self._known_origins: dict[bytes, bool] = {}
@@ -61,8 +72,9 @@ class AdmissionControl:
         """Decide about a head. Raises MalformedMessage for a session id or a Host that is not allowed."""
         admission = Admission(self.routes[head.path])
         admission.error = self._barred(head, admission)
-        if admission.error is None and admission.session:
-            admission.repeatable = True
+        if admission.error is None:
+            admission.repeatable = bool(admission.session)
+            admission.body_bytes = self._longest_body(admission)
         return admission
 
     def session_of(self, token: Token) -> str:
@@ -99,6 +111,14 @@ class AdmissionControl:
             _remember(self._known_origins, origin, known)
         return known
 
+    def _longest_body(self, admission: Admission) -> int:
+        """Return the most bytes that a request's body may have: none where no token was shown."""
+        if admission.session:
+            return self._limits.body_bytes
+        if admission.token is not None:
+            return self._limits.local_body_bytes
+        return 0
+
     def _barred(self, head: Head, admission: Admission) -> ClientError | None:
         """Return the error for a request that may not go on; fill in `admission` for the others."""
         route = admission.route
@@ -107,12 +127,13 @@ class AdmissionControl:
         if head.origin is not None and not self.allows_origin(head.origin):
             return refusal("foreign_origin")
         token = admission.token = self._token_of(head)
-        if token is None and route.path not in self._open_paths:
-            return refusal("invalid_token" if head.credentials else "no_token")
-        if head.method not in KNOWN_METHODS:
-            return refusal("method_unknown", method=head.method.decode("ascii")[:20])
-        if not route.name or token is None or head.method == b"OPTIONS":
-            return None
+        refused = None
+        if token is None:
+            refused = self._barred_without_token(head, route)
+        if refused is None and head.method not in KNOWN_METHODS:
+            refused = refusal("method_unknown", method=head.method.decode("ascii")[:20])
+        if refused is not None or not route.name or token is None or head.method == b"OPTIONS":
+            return refused
         withhold_credentials(head)
         if head.method != b"POST":
             return _no_post(head, route)
@@ -120,6 +141,17 @@ class AdmissionControl:
         if isinstance(chosen, ClientError):
             return chosen
         admission.session = chosen
+        return None
+
+    def _barred_without_token(self, head: Head, route: HttpRoute) -> ClientError | None:
+        """Return the error for a request without a good token: what is open to all costs next to nothing."""
+        if route.path not in self._open_paths:
+            return refusal("invalid_token" if head.credentials else "no_token")
+        if head.length or head.chunked:
+            return refusal("body_without_token", path=route.path)
+        most = self._limits.unauthenticated_head_bytes
+        if len(head.block) > most:
+            return unreadable(431, f"without a good gateway token its head may have {most} bytes")
         return None
 
     def _token_of(self, head: Head) -> Token | None:

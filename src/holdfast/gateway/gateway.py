@@ -23,6 +23,7 @@ from .handler import Handler
 from .header_rules import ANSWER_NAMES, REQUEST_NAMES
 from .http1.ports import ServedConnection
 from .http1.server_connection import ServerConnection
+from .http1.unauthenticated import Unauthenticated
 from .http1.upstream_pool import UpstreamPools
 from .limits import Bounds
 from .ports import AdminHandler, Metrics, Tokens
@@ -60,11 +61,12 @@ class Gateway:
         self.good_tokens, self.proof_key = tokens.ids(), proof_key
         self.conversation_bounds = _bounds_of(self._config)
         self._hosts = {host.lower() for host in hosts}
-        self.admission = AdmissionControl(tokens, admin.OPEN, self._hosts)
+        self.admission = AdmissionControl(tokens, admin.OPEN, self._hosts, self.limits)
         self.handler = Handler(self, self.admission, admin)
         self.header_names = REQUEST_NAMES
         self.upstreams = UpstreamPools(self.bounds, ANSWER_NAMES, address_of, permitted)
         self.clients: set[ServedConnection] = set()
+        self.unauthenticated = Unauthenticated(self.limits)
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="holdfast-step")
@@ -152,10 +154,12 @@ class Gateway:
     def opened(self, connection: ServedConnection) -> None:
         """Add a client's new connection."""
         self.clients.add(connection)
+        self.unauthenticated.add(connection, self.loop.time())
 
     def closed(self, connection: ServedConnection) -> None:
         """Remove a client's connection."""
         self.clients.discard(connection)
+        self.unauthenticated.discard(connection)
 
     def in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
         """Run a call that may block in a thread."""
@@ -194,6 +198,7 @@ class Gateway:
         They share this one timer: a timer for each would cost more than the rest of its request.
         """
         self._check_clients()
+        self.unauthenticated.end_overdue(self.loop.time())
         self.upstreams.sweep(self.loop.time())
         with suppress(ConfigError):  # reported where it is read for a request
             self._take_over(self.engine.config())

@@ -185,6 +185,11 @@ _REFUSALS: tuple[Refusal, ...] = (
         _READ,
         advice="send less: shorten the conversation or its attachments",
     ),
+    Refusal(
+        _kind("body_without_token", 413),
+        "a request to {path} without a good gateway token may have no body, and none was read",
+        advice="send no body, or send a token along",
+    ),
     Refusal(_kind("path_too_long", 414), _READ, advice="correct the client's base URL"),
     Refusal(_kind("expectation_failed", 417), _READ, advice="send no Expect header, or 100-continue"),
     Refusal(_kind("head_too_large", 431), _READ, advice="send fewer or shorter headers"),

@@ -40,6 +40,13 @@ class MalformedMessage(Exception):
         self.what, self.status = what, status
 
 
+class BodyTooLarge(MalformedMessage):
+    """A request's body has more than `most` bytes."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"its body is larger than {most} bytes", 413)
+
+
 @lru_cache(maxsize=256)
 def status_line(status: int) -> bytes:
     """Return the first line of an answer, with its line end."""

@@ -14,12 +14,20 @@ class HttpLimits:
     of its body. `linger`: for reading and dropping the rest of a refused request. `connect`: until a provider
     is reached. `pool_idle`, `pool_age`: for a connection to a provider without a request, and for its whole
     life.
+
+    `local_body_bytes`: the body of a request that is answered here, not by a provider. A request without a
+    token has no body, and a head of at most `unauthenticated_head_bytes`. On a connection where no token was
+    shown yet: `unauthenticated`, until it is ended; `unauthenticated_high_water`, as `high_water`.
+    `unauthenticated_connections`: the number of those that sent bytes; each holds `head_bytes` at most, of a
+    head that goes on or of requests that wait. `silent_connections`: of those that sent nothing yet, as many
+    as the system lets wait before they are accepted.
     """
 
     head_bytes: int = 64 * 1024
     header_count: int = 128
     target_bytes: int = 8 * 1024
     body_bytes: int = 64 * 1024**2
+    local_body_bytes: int = 64 * 1024
     high_water: int = 256 * 1024
     idle: float = 120.0
     head: float = 20.0
@@ -29,3 +37,8 @@ class HttpLimits:
     pool_idle: float = 30.0
     pool_age: float = 600.0
     pool_size: int = 512
+    unauthenticated: float = 30.0
+    unauthenticated_head_bytes: int = 8 * 1024
+    unauthenticated_high_water: int = 16 * 1024
+    unauthenticated_connections: int = 512
+    silent_connections: int = 4096

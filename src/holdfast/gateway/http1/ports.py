@@ -14,6 +14,7 @@ from .framing import HeaderNames
 from .limits import HttpLimits
 from .request_head import Head
 from .response_head import ResponseHead
+from .unauthenticated import Unauthenticated
 
 Permitted = Callable[[str, list[Any]], list[Any]]
 """From a host and what it resolved to (rows of `getaddrinfo`) to what may be dialled. Raises OSError."""
@@ -35,13 +36,18 @@ class Admission(Protocol):
     """The decision about a request from its head alone.
 
     `refusal` is the answer to a request that is not admitted, else None. `repeatable` allows to admit the
-    same head again without reading it, as long as `RequestHandler.still_admits` agrees.
+    same head again without reading it, as long as `RequestHandler.still_admits` agrees. `authenticated`: a
+    good token was shown. `body_bytes`: the most that its body may have.
     """
 
     @property
     def refusal(self) -> LocalAnswer | None: ...
     @property
     def repeatable(self) -> bool: ...
+    @property
+    def authenticated(self) -> bool: ...
+    @property
+    def body_bytes(self) -> int: ...
 
 
 class RunningRequest(Protocol):
@@ -147,6 +153,8 @@ class Server(Protocol):
     def loop(self) -> asyncio.AbstractEventLoop: ...
     @property
     def draining(self) -> bool: ...
+    @property
+    def unauthenticated(self) -> Unauthenticated: ...
 
     def opened(self, connection: ServedConnection) -> None:
         """Add a new connection."""
@@ -163,6 +171,10 @@ class ServedConnection(ClientConnection, Protocol):
     @property
     def busy(self) -> bool:
         """True while a request is under way."""
+        ...
+
+    def hold_unsent(self, most: int) -> None:
+        """Hold up to `most` bytes that a slow reader has not taken, before it is waited for."""
         ...
 
     def look(self, now: float) -> None:

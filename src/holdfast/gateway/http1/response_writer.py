@@ -53,6 +53,11 @@ class ResponseWriter(asyncio.Protocol):
         host, port = self._transport.get_extra_info("sockname")[:2]
         return host, port
 
+    def hold_unsent(self, most: int) -> None:
+        """Hold up to `most` bytes that a slow reader has not taken, before it is waited for."""
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(most)
+
     def answer(self, status: int, lines: list[bytes], body: bytes) -> None:
         """Write a whole answer."""
         transport = self._transport

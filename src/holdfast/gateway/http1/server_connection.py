@@ -9,7 +9,7 @@ import asyncio
 import math
 from typing import cast
 
-from .framing import LONG_BODIES, BodyBuffer, Chunks, MalformedMessage
+from .framing import LONG_BODIES, BodyBuffer, BodyTooLarge, Chunks
 from .ports import Admission, LocalAnswer, RequestTimeout, RunningRequest, Server
 from .request_head import CachedHead, Head, cacheable, split_head
 from .response_writer import ResponseWriter
@@ -31,6 +31,7 @@ class ServerConnection(ResponseWriter):
         "_handler",
         "_held",
         "_limits",
+        "_longest",
         "_need",
         "_server",
         "_state",
@@ -50,7 +51,7 @@ class ServerConnection(ResponseWriter):
         self._held = bytearray()
         self._admission: Admission | None = None
         self._cached: CachedHead | None = None
-        self._need = 0
+        self._need, self._longest = 0, self._limits.body_bytes
         self._body: list[bytes] = []
         self._buffer: BodyBuffer | None = None
         self._chunks: Chunks | None = None
@@ -66,7 +67,6 @@ class ServerConnection(ResponseWriter):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(self._limits.high_water)
         self._server.opened(self)
         self._deadline = self._server.loop.time() + self._limits.idle
         if self._server.draining:
@@ -127,6 +127,7 @@ class ServerConnection(ResponseWriter):
         self._keep, self._state, self._body = False, self._LINGER, []
         self._held.clear()
         self.answer(answer.status, answer.lines, answer.body)
+        self._head = None  # what was refused is not held
         self._deadline = self._server.loop.time() + self._limits.linger
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -165,6 +166,7 @@ class ServerConnection(ResponseWriter):
         if self._transport is not None:
             self._held += data
             self._transport.pause_reading()
+            self._server.unauthenticated.holds(self, len(self._held))
 
     def _take_head(self, data: bytes) -> bytes:
         """Read a head as far as it has come. Return the bytes that follow it."""
@@ -178,6 +180,7 @@ class ServerConnection(ResponseWriter):
         if whole is None:
             if begins and self._held:
                 self._deadline = server.loop.time() + limits.head
+            server.unauthenticated.spoke(self, server.loop.time())
             return b""
         block, rest = whole
         self._head = None  # a head that cannot be read is not answered as the one before
@@ -185,6 +188,9 @@ class ServerConnection(ResponseWriter):
         self._keep = head.keep and not server.draining
         self._cached = None
         admission = self._admission = self._handler.admit(head)
+        self._longest = admission.body_bytes
+        if not server.unauthenticated.admitted(self, admission, server.loop.time()):
+            self._keep = False
         if admission.refusal is not None:
             self.reject(admission.refusal)
             return b""
@@ -209,16 +215,13 @@ class ServerConnection(ResponseWriter):
 
     def _expect(self, head: Head, length: int) -> None:
         """Prepare for the body. Raises MalformedMessage where it is too long."""
-        if length > self._limits.body_bytes:
-            raise self._too_large()
+        if length > self._longest:
+            raise BodyTooLarge(self._longest)
         self._state, self._need, self._chunks = self._BODY, length, None
         if head.chunked:
             self._chunks, self._need = Chunks(), 0
         if head.expects and self._transport is not None:
             self._transport.write(_CONTINUE)
-
-    def _too_large(self) -> MalformedMessage:
-        return MalformedMessage(f"its body is larger than {self._limits.body_bytes} bytes", 413)
 
     def _take_body(self, data: bytes) -> bytes:
         """Read the body as far as it has come, and pass on the request once it is complete.
@@ -265,8 +268,8 @@ class ServerConnection(ResponseWriter):
         # One object for all of them: a client may send a body in very small pieces.
         self._body.append(b"".join(pieces))
         self._need += len(self._body[-1])
-        if self._need > self._limits.body_bytes:
-            raise self._too_large()
+        if self._need > self._longest:
+            raise BodyTooLarge(self._longest)
         if not chunks.done:
             self._deadline = self._server.loop.time() + self._limits.body
         return chunks.done
