@@ -539,7 +539,7 @@ def test_no_error_of_ours_looks_like_a_bad_key(kind: ErrorKind) -> None:
 @pytest.mark.parametrize("name", REFUSALS)
 def test_every_refusal_says_what_to_do_next(name: str) -> None:
     names = "what session request path routes allow allowed requested connection why coding advice method"
-    names += " member"
+    names += " member label"
     words = dict.fromkeys(names.split(), "W")
     error = refusal(name, **words)
     assert "{" not in error.message

@@ -14,6 +14,7 @@ from holdfast.core.secret import Secret
 from holdfast.core.steps import Answer, Attempt, Outcome, Send, Step
 from holdfast.fake_provider import ScriptedProvider
 from holdfast.providers.profiles import load
+from holdfast.wire.api_routes import BodyRule
 from holdfast.wire.error_bodies import ClientError
 from holdfast.wire.error_kinds import ERRORS
 
@@ -141,7 +142,7 @@ class FakeEngine:
         *,
         replayable: bool,
         client_retries: int,
-        passthrough: bool,
+        rule: BodyRule,
         body: bytes | None,
     ) -> FakeExchange:
         self.begun.append((session_id, dialect, model, replayable, client_retries))

@@ -16,10 +16,11 @@ from holdfast.core.faults import Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.secret import Secret
 from holdfast.wire import request_body as scan
+from holdfast.wire.api_routes import dialect_of
 from holdfast.wire.client_headers import filter_headers
 from holdfast.wire.key_at_send import headers_with_key
 from holdfast.wire.request_body import inspect_body, replace_model, requested_model
-from holdfast.wire.request_head import build_request, dialect_of, url_for
+from holdfast.wire.request_head import build_request, url_for
 from holdfast.wire.response_head import (
     BODY_LIMIT,
     Decoder,

@@ -21,11 +21,12 @@ from ..core.secret import Secret
 from ..secrecy.frames import without_frames
 from ..secrecy.masking import masked_bytes
 from ..wire.answer_shape import judge
+from ..wire.api_routes import answer_of
 from ..wire.client_headers import filter_headers
 from ..wire.key_at_send import headers_with_key
 from ..wire.model_list import read_models
 from ..wire.ports import RawHeaders
-from ..wire.request_head import answer_of, build_request
+from ..wire.request_head import build_request
 from ..wire.response_head import BODY_LIMIT, Decoder, reply_of, reply_of_error, succeeded
 from .clients import client_for
 from .deadline import Deadline

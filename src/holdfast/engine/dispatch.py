@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from ..core.config import Config
-from ..core.errors import ConnectionLost, HoldfastError, NoSession, NotReady
-from ..core.identity import Dialect, Pin, Provider
+from ..core.errors import ConnectionLost, HoldfastError, NoSession, NotReady, UnknownModel
+from ..core.identity import Dialect, Pin, Provider, can_be_pinned
 from ..core.routes import Route
 from ..core.routing import fallbacks_for, pin_for_request, route_for, unlisted
 from ..core.session import ActiveFallback, Session
 from ..core.steps import Call
+from ..wire.api_routes import BodyRule
 from ..wire.turns import continues_turn
 from .account_objects import AccountObjects
 
@@ -72,7 +73,7 @@ class Dispatcher:
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
-        self._plans: dict[tuple[str, Dialect, str | None], _RequestPlan] = {}
+        self._plans: dict[tuple[str, Dialect, str | None, bool], _RequestPlan] = {}
         self.unready: Callable[[Provider], HoldfastError] = _offers_nothing
         self.failback: Callable[[Session, Call], bool] = _never
         self.names: KnownNames | None = None
@@ -91,14 +92,16 @@ class Dispatcher:
         *,
         replayable: bool,
         client_retries: int,
-        passthrough: bool,
+        rule: BodyRule,
         body: bytes | None,
     ) -> tuple[Session, Call]:
         """Return the session and the core's call for a request that begins at `now` (epoch seconds).
 
         Raises ConnectionLost when the pin no longer resolves, IdentityError, ConfigError, NotReady,
         StoreError."""
-        plan = self._find(session_id, dialect, model)
+        plan = self._find(session_id, dialect, model, any_model=rule.any_model)
+        if not rule.document:
+            body = None
         fallback, common = plan.active_fallback, plan.call
         on_fallback, returning = None, False
         if fallback is not None:
@@ -108,7 +111,7 @@ class Dispatcher:
                 returning = True
         bound, owner = False, None
         if plan.several and body and self.objects is not None:
-            bound, owner = self.objects.bind(dialect, body, to_model=not passthrough)
+            bound, owner = self.objects.bind(dialect, body, to_model=rule.judged)
         # The time comes first: the journal finds requests by id, and an index that grows only at its end
         # costs half.
         request_id = f"{int(now):08x}{random.getrandbits(32):08x}"
@@ -124,7 +127,7 @@ class Dispatcher:
                 common.return_after,
                 common.kept_key,
                 replayable,
-                passthrough,
+                not rule.judged,
                 client_retries,
                 common.limits,
                 common.chosen,
@@ -135,40 +138,52 @@ class Dispatcher:
         )
         return plan.session, call
 
-    def _find(self, session_id: str, dialect: Dialect, model: str | None) -> _RequestPlan:
+    def _find(self, session_id: str, dialect: Dialect, model: str | None, *, any_model: bool) -> _RequestPlan:
         """Return the plan of a session. If the pin does not resolve, look once more at what other processes
         wrote."""
         try:
-            return self._chosen(session_id, dialect, model)
+            return self._chosen(session_id, dialect, model, any_model=any_model)
         except ConnectionLost:
             self._choices.look_again()
         try:
-            return self._chosen(session_id, dialect, model)
+            return self._chosen(session_id, dialect, model, any_model=any_model)
         except ConnectionLost as lost:
             raise lost.about(session_id) from None
 
-    def _chosen(self, session_id: str, dialect: Dialect, model: str | None) -> _RequestPlan:
+    def _chosen(
+        self, session_id: str, dialect: Dialect, model: str | None, *, any_model: bool
+    ) -> _RequestPlan:
         config = self._choices.config()
         session = self._choices.session(session_id)
         if session is None:
             raise NoSession(f"there is no session '{session_id}' any more", next_step="holdfast session list")
-        return self.plan(session, config, dialect, model)
+        return self.plan(session, config, dialect, model, any_model=any_model)
 
-    def plan(self, session: Session, config: Config, dialect: Dialect, model: str | None) -> _RequestPlan:
+    def plan(
+        self,
+        session: Session,
+        config: Config,
+        dialect: Dialect,
+        model: str | None,
+        *,
+        any_model: bool = False,
+    ) -> _RequestPlan:
         """Return the plan for a session, a dialect and a model. Raises ConnectionLost, IdentityError,
         NotReady."""
-        subject = session.id, dialect, model
+        subject = session.id, dialect, model, any_model
         known = self._plans.get(subject)
         if known is not None and known.session is session and known.config is config:
             return known
-        plan = self._planned(session, config, dialect, model)
+        pin = _pin_for_any(config, session, model) if any_model else pin_for_request(config, session, model)
+        plan = self._planned(session, config, dialect, model, pin=pin)
         if len(self._plans) >= _MOST_PLANS:  # callers name models, so their number is not bounded
             self._plans.clear()
         self._plans[subject] = plan
         return plan
 
-    def _planned(self, session: Session, config: Config, dialect: Dialect, model: str | None) -> _RequestPlan:
-        pin = pin_for_request(config, session, model)
+    def _planned(
+        self, session: Session, config: Config, dialect: Dialect, model: str | None, *, pin: Pin
+    ) -> _RequestPlan:
         provider = config.providers.get(pin.provider)
         if model == pin.model != session.pin.model and provider is not None and provider.models is None:
             self._check_renamed(config, model)
@@ -234,6 +249,17 @@ class Dispatcher:
             return True
         waits = fallback.waits_for_turn(now, return_after, checked=chain.check)
         return waits and continues_turn(plan.call.route.connection.dialect, body)
+
+
+def _pin_for_any(config: Config, session: Session, model: str | None) -> Pin:
+    """Return the pin of a request that may name any model, which is no choice among models that talk: what no
+    provider lists is a model of the session's own. Raises UnknownModel for what can be no name."""
+    try:
+        return pin_for_request(config, session, model)
+    except UnknownModel:
+        if not model or not can_be_pinned(model):
+            raise
+        return Pin(session.pin.provider, model)
 
 
 def routes_of(config: Config, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Route, tuple[Route, ...]]:

@@ -30,6 +30,7 @@ from ..credentials import Vault
 from ..providers import profiles
 from ..store.base import Store
 from ..store.journal_events import Detail, Event
+from ..wire.api_routes import TO_A_MODEL, BodyRule
 from .account_objects import AccountObjects
 from .background import renew_after_fork
 from .candidates import FormerNames
@@ -169,13 +170,12 @@ class Engine:
         *,
         replayable: bool = True,
         client_retries: int = 0,
-        passthrough: bool = False,
+        rule: BodyRule = TO_A_MODEL,
         body: bytes | None = None,
     ) -> RequestRun:
-        """Start a request of a session; its `body` is parsed only when a fallback ends.
+        """Start a request of a session; its body is treated by `rule`, and parsed only when a fallback ends.
 
-        Raises ConnectionLost if the session's pin no longer resolves, ConfigError if the configuration is
-        broken."""
+        Raises ConnectionLost if the session's pin no longer resolves, ConfigError for a broken file."""
         if time.monotonic() >= self._others_due:
             self.catch_up()
         now = self.store.now()
@@ -186,7 +186,7 @@ class Engine:
             now,
             replayable=replayable,
             client_retries=client_retries,
-            passthrough=passthrough,
+            rule=rule,
             body=body,
         )
         return RequestRun(self, call, session.pin, now)

@@ -8,13 +8,13 @@ from ..core.faults import Fault
 from ..core.steps import Outcome
 from ..engine.request import RequestRun
 from ..wire.error_bodies import ClientError, refusal
-from ..wire.exchange import ConversationResult, GoodAnswer
+from ..wire.exchange import ConversationResult, GoodAnswer, SendFailed, passes_as_it_came
 from ..wire.response_head import header_lines
 from ..wire.response_stream import ResponseStream
 from ..wire.usage import NO_USAGE
 from .admission import local_answer
 from .client_request import ClientRequest
-from .header_rules import error_lines, passing
+from .header_rules import error_lines, passing, refusal_lines
 from .http1.errors import UpstreamError
 from .http1.ports import ClientConnection, UpstreamLink
 from .ports import RelayContext
@@ -111,7 +111,7 @@ class ClientAnswer:
         if request_run is None:
             raise RuntimeError("a conversation without a request")
         if good is None:
-            self._refuse(request_run.client_error(), error_lines(result.bad, self.outcome))
+            self._pass_on_bad(request_run, result.bad)
             return
         if self._comments:
             self._pass_on_late(good)
@@ -126,6 +126,15 @@ class ClientAnswer:
         self._client.answer(head.status, lines, body)
         self.usage = good.usage
         self._finish(head.status, len(body))
+
+    def _pass_on_bad(self, request_run: RequestRun, bad: SendFailed | None) -> None:
+        """Answer with our own error; where no model was asked, with the provider's refusal as it came."""
+        if bad is None or bad.head is None or not passes_as_it_came(self.request, bad):
+            self._refuse(request_run.client_error(), error_lines(bad, self.outcome))
+            return
+        lines = refusal_lines(bad, request_run.headers(), self.outcome)
+        self._client.answer(bad.head.status, lines, bad.body)
+        self._finish(bad.head.status, len(bad.body))
 
     def _pass_on_late(self, good: GoodAnswer) -> None:
         """Pass on a good answer after comments: only a stream can follow them."""

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 from ..core.identity import Connection
+from ..core.plain_text import plain
 from ..core.secret import Secret
+from ..wire.api_routes import body_rule
 from ..wire.client_headers import readable_codings
-from ..wire.error_bodies import ClientError
-from ..wire.request_body import RequestInfo, inspect_body, is_plain
+from ..wire.error_bodies import ClientError, refusal
+from ..wire.request_body import UNREAD, RequestInfo, inspect_body, is_plain
 from ..wire.request_coding import readable_body
 from ..wire.request_head import OutboundRequest, PreparedHead
 from ..wire.strict_body import refusal_of_doubt
 from .header_rules import forwarded
-from .http1.header_actions import ENCODED
+from .http1.header_actions import ENCODED, LABEL
 from .http1.request_head import Head
 from .routing import HttpRoute
 
 _SHORT = 32 * 1024
 """Bytes: a shorter body is read strictly at once, a longer one in a thread."""
+_LONGEST_LABEL = 80
 
 
 class ClientRequest:
     """A client's request as the conversation takes it (`wire.exchange.ConversationRequest`).
 
     `route` is the name of its data route; `retries` is the number of earlier tries that its client reports.
-    `readable`: its body is a JSON object, and where it is `strict`, every parser reads the same model in it;
-    until then `make_readable` has to be called.
+    `readable`: its body is a JSON object, or is not looked into; where the token is `strict`, every parser
+    reads the same model in it, and where it is `limited`, it is looked into. Until then `make_readable` has
+    to be called.
     """
 
     __slots__ = (
         "_head",
+        "_label",
         "_strict",
+        "_uncertain",
         "body",
         "dialect",
         "info",
@@ -39,19 +45,30 @@ class ClientRequest:
         "readable",
         "retries",
         "route",
+        "rule",
     )
 
     inspected: bool
 
-    def __init__(self, head: Head, route: HttpRoute, body: bytes, *, strict: bool = False) -> None:
-        plain = is_plain(body) and ENCODED not in head.once
-        self.info: RequestInfo = inspect_body(body) if plain else RequestInfo()
+    def __init__(
+        self, head: Head, route: HttpRoute, body: bytes, *, strict: bool = False, limited: bool = False
+    ) -> None:
+        self._label = head.once.get(LABEL, b"").lower()
+        self.rule = body_rule("POST", route.path, self._label)
+        self.info: RequestInfo = UNREAD
+        if self.rule.judged and is_plain(body) and ENCODED not in head.once:
+            self.info = inspect_body(body)
+        self._uncertain = False
+        if not self.rule.certain:
+            self._uncertain = strict or (limited and not self.rule.judged)
         # Where no model was found, the body may be anything in braces.
-        self.readable = self.info.span is not None
-        if strict and self.readable:
+        self.readable = self.info.span is not None or not self.rule.judged
+        if self._uncertain:
+            self.readable = False
+        elif strict and self.readable:
             self.readable = len(body) < _SHORT and refusal_of_doubt(body) is None
         self.body: bytes | None = body
-        self.dialect, self.inspected = route.dialect, True
+        self.dialect, self.inspected = route.dialect, self.rule.judged
         self.path, self.route = route.path, route.name
         self.retries = head.retries
         if head.query:
@@ -62,6 +79,8 @@ class ClientRequest:
     def make_readable(self, most: int) -> ClientError | None:
         """Decode the body, up to `most` bytes. Return the refusal of one that cannot be read, or not in one
         way only. May take a while."""
+        if self._uncertain:
+            return refusal("uncertain_body", label=plain(self._label.decode("latin-1"))[:_LONGEST_LABEL])
         body = readable_body(self.body or b"", self._head.once.get(ENCODED, b""), most)
         if isinstance(body, ClientError):
             return body

@@ -17,6 +17,7 @@ from .client_request import ClientRequest
 from .http1.framing import MalformedMessage, RawHeaders
 from .http1.ports import ClientConnection, LocalAnswer, RequestTimeout
 from .http1.request_head import Head
+from .permissions import is_limited
 from .ports import AdminAnswer, AdminContext, AdminHandler, RelayContext
 from .relay import Relay
 from .routing import EVERYTHING, allowed_methods, unknown_route, wrong_method
@@ -66,7 +67,9 @@ class Handler:
         """Answer a complete request, now or later."""
         token = admission.token
         if admission.session and token is not None:
-            request = ClientRequest(head, admission.route, body, strict=token.strict)
+            request = ClientRequest(
+                head, admission.route, body, strict=token.strict, limited=is_limited(token)
+            )
             relay = Relay(self._gateway, connection, request, admission.session, token=token)
             connection.running = relay
             relay.start()

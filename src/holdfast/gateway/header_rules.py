@@ -5,7 +5,7 @@ The tables map a header's name, as it was written, to the action for its line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ..wire.header_policy import (
@@ -17,7 +17,7 @@ from ..wire.header_policy import (
     request_verdict,
     shows,
 )
-from ..wire.response_head import beside_error, mask_key_in_lines
+from ..wire.response_head import beside_error, fault_headers, mask_key_in_lines
 from .http1 import header_actions as actions
 from .http1.framing import HeaderNames
 
@@ -43,6 +43,7 @@ _REQUEST: Final = {
     b"holdfast-session": actions.SESSION,
     **{name.encode("ascii"): actions.HARNESS for name in SESSION_HEADERS},
     b"content-encoding": actions.ENCODED,
+    b"content-type": actions.LABEL,
     b"upgrade": actions.UPGRADE,
     b"accept-encoding": actions.ACCEPTS,
     b"x-stainless-retry-count": actions.RETRIES,
@@ -100,6 +101,12 @@ def error_lines(failed: SendFailed | None, outcome: Outcome | None) -> list[byte
         return []
     pairs = beside_error(failed.headers, {}, outcome.connection.provider.forward_headers)
     return [b"%b: %b" % pair for pair in pairs]
+
+
+def refusal_lines(failed: SendFailed, ours: Mapping[str, str], outcome: Outcome | None) -> list[bytes]:
+    """Return the lines of a provider's refusal that pass with its body, with ours added."""
+    names = () if outcome is None else outcome.connection.provider.forward_headers
+    return [b"%b: %b" % pair for pair in fault_headers(failed.headers, ours, names)]
 
 
 def withhold_credentials(head: Head) -> None:

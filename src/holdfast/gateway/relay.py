@@ -66,6 +66,7 @@ class Relay(ClientAnswer):
                 model,
                 replayable=len(body) <= gateway.conversation_bounds.replay,
                 client_retries=request.retries,
+                rule=request.rule,
                 body=body,
             )
         except ConnectionLost as lost:

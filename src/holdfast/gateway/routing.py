@@ -9,17 +9,15 @@ from urllib.parse import unquote_to_bytes
 from ..core.identity import Dialect
 from ..core.session import is_session_id
 from ..store.token import Token
+from ..wire.api_routes import ROUTES
 from ..wire.error_bodies import ClientError, refusal
 from .http1.framing import MalformedMessage
 from .http1.header_actions import HARNESS, SESSION
 from .permissions import may_use_session
 
 DATA: dict[str, Dialect] = {
-    "chat/completions": Dialect.OPENAI_CHAT,
-    "responses": Dialect.OPENAI_RESPONSES,
-    "messages": Dialect.ANTHROPIC_MESSAGES,
-    "messages/count_tokens": Dialect.ANTHROPIC_MESSAGES,
-    "embeddings": Dialect.OPENAI_CHAT,
+    name: ROUTES[f"/{name}"].dialect
+    for name in ("chat/completions", "responses", "messages", "messages/count_tokens", "embeddings")
 }
 KNOWN_METHODS = frozenset({b"POST", b"GET", b"HEAD", b"OPTIONS", b"PUT", b"PATCH", b"DELETE"})
 """Methods that are refused by route; any other is not implemented anywhere here."""

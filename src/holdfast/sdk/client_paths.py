@@ -12,8 +12,8 @@ from enum import Enum
 from functools import lru_cache
 
 from ..core.identity import Dialect
+from ..wire.api_routes import dialect_of, tail_of
 from ..wire.error_bodies import ClientError, refusal
-from ..wire.request_head import dialect_of, tail_of
 
 
 class Family(Enum):

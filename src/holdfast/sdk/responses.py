@@ -15,16 +15,17 @@ from ..core.errors import ConnectionLost, HoldfastError
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from ..engine.candidates import completed
+from ..wire.api_routes import body_rule, dialect_of
 from ..wire.client_headers import filter_headers
 from ..wire.conversation import run_conversation
 from ..wire.error_bodies import ClientError, from_error
-from ..wire.exchange import Bounds, ConversationResult, GoodAnswer, SendFailed
+from ..wire.exchange import Bounds, ConversationResult, GoodAnswer, SendFailed, passes_as_it_came
 from ..wire.header_policy import query_without_credentials
 from ..wire.operations import Op, Perform
 from ..wire.ports import Open, RawHeaders, RequestRun, Timeout
-from ..wire.request_body import inspect_body, is_plain
+from ..wire.request_body import UNREAD, RequestInfo, inspect_body, is_plain
 from ..wire.request_coding import readable_body
-from ..wire.request_head import build_request, dialect_of
+from ..wire.request_head import build_request
 from ..wire.response_head import (
     answer_headers,
     beside_error,
@@ -42,8 +43,6 @@ from .httpx_compat import HttpxAdapter, OpenedResponse, RequestLike
 
 if TYPE_CHECKING:
     from ..engine.state import Engine
-
-_JSON = (b"{", b"[")
 
 
 class SdkResponse(NamedTuple):
@@ -81,21 +80,42 @@ class SdkRequest:
 
     masks_key = False  # its program holds the key
 
-    __slots__ = ("body", "dialect", "headers", "info", "inspected", "path", "request", "stall", "timeout")
+    __slots__ = (
+        "body",
+        "dialect",
+        "headers",
+        "info",
+        "inspected",
+        "path",
+        "request",
+        "rule",
+        "stall",
+        "timeout",
+    )
 
     def __init__(self, request: RequestLike, body: bytes | None, limits: TimeLimits = NO_TIME_LIMITS) -> None:
         self.request, self.body = request, body
         self.headers = filter_headers(request.headers.raw)
         self.path = _path(request.url.raw_path, self.headers.credentials)
         dialect = dialect_of(self.path)
-        # Only answers of a model are examined; a file, a list or a picture is passed on.
-        self.inspected = dialect is not None and request.method == "POST"
         if dialect is None:
             dialect = Dialect.ANTHROPIC_MESSAGES if self.headers.versioned else Dialect.OPENAI_CHAT
         self.dialect = dialect
-        self.info = inspect_body(body)
+        self.rule = body_rule(request.method, self.path, self.headers.label)
+        self.inspected = self.rule.judged
+        self.info = self._looked_into()
         own: Timeout = request.extensions.get("timeout") or {}
         self.timeout, self.stall = limits.until_head(own), limits.after_head(own)
+
+    def _looked_into(self) -> RequestInfo:
+        """Return what the body asks for. Beside the requests to a model, only what certainly is a JSON object
+        is looked into."""
+        rule, body = self.rule, self.body
+        if not rule.named:
+            return UNREAD
+        if rule.judged or (body and is_plain(body) and not self.headers.coding):
+            return inspect_body(body)
+        return UNREAD
 
     @property
     def readable(self) -> bool:
@@ -158,7 +178,7 @@ def serve(
             model,
             replayable=request.body is not None and len(request.body) <= bounds.replay,
             client_retries=request.headers.client_retries,
-            passthrough=not request.inspected,
+            rule=request.rule,
             body=request.body,
         )
     except ConnectionLost as lost:
@@ -225,7 +245,7 @@ def _refused_response(
     """Return the response for a provider's refusal: an error of ours if a model was called, or if its body
     is no JSON, which an SDK cannot read; else the refusal as it came."""
     forwarded = _forward_headers(request_run)
-    if not request.inspected and bad.body.lstrip()[:1] in _JSON:
+    if passes_as_it_came(request, bad):
         headers = fault_headers(bad.headers, request_run.headers(), forwarded)
         return SdkResponse(head.status, headers, [bad.body], head.extensions)
     error = request_run.client_error().with_provider_error(bad.body)

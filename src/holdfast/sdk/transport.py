@@ -10,10 +10,10 @@ from collections.abc import Callable, Generator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..wire.api_routes import dialect_of
 from ..wire.exchange import Bounds
 from ..wire.operations import Close, Op, Perform, Read, Wait, Whole
 from ..wire.ports import Open
-from ..wire.request_head import dialect_of
 from .bodies import AsyncBody, SyncBody, close_async, read_whole, read_whole_async
 from .client_paths import Family
 from .httpx_compat import ChannelTable, HttpxAdapter, RequestLike, TransportChannel

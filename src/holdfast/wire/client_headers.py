@@ -25,6 +25,7 @@ class ClientHeaders(NamedTuple):
     optional        pass where the provider's `forward_headers` name them
     credentials     what the caller presented
     coding          the content-encoding of the body, which is among `kept`
+    label           the content type of the body, which is among `kept`
     """
 
     kept: RawHeaders
@@ -35,6 +36,7 @@ class ClientHeaders(NamedTuple):
     optional: RawHeaders
     credentials: tuple[bytes, ...]
     coding: bytes = b""
+    label: bytes = b""
 
     def decoded(self) -> ClientHeaders:
         """Return the headers for a body whose coding was taken off."""
@@ -54,6 +56,7 @@ class _HeaderRule(IntEnum):
     RETRIES      is kept, and counts what the SDK repeated
     VERSION      is kept, and shows Anthropic's dialect
     CODING       is kept, and says how the body is encoded
+    LABEL        is kept, and says what the body is
     """
 
     OPTIONAL = 1
@@ -65,6 +68,7 @@ class _HeaderRule(IntEnum):
     RETRIES = 7
     VERSION = 8
     CODING = 9
+    LABEL = 10
 
 
 _HEADER_RULES = {
@@ -78,9 +82,21 @@ _HEADER_RULES = {
     b"x-stainless-retry-count": _HeaderRule.RETRIES,
     b"anthropic-version": _HeaderRule.VERSION,
     b"content-encoding": _HeaderRule.CODING,
+    b"content-type": _HeaderRule.LABEL,
 }
 # As globals, since every header of every request is compared with them.
-_OPTIONAL, _DROPPED, _SIZE, _ACCEPTS, _CONNECTION, _CREDENTIAL, _RETRIES, _VERSION, _CODING = _HeaderRule
+(
+    _OPTIONAL,
+    _DROPPED,
+    _SIZE,
+    _ACCEPTS,
+    _CONNECTION,
+    _CREDENTIAL,
+    _RETRIES,
+    _VERSION,
+    _CODING,
+    _LABEL,
+) = _HeaderRule
 _BY_VERDICT = {
     Verdict.PASSES: None,
     Verdict.OPTIONAL: _HeaderRule.OPTIONAL,
@@ -95,7 +111,7 @@ def filter_headers(headers: RawHeaders) -> ClientHeaders:
     sizes: RawHeaders = []
     credentials: list[bytes] = []
     named: frozenset[bytes] = frozenset()
-    accepts, retries, versioned, coding = None, 0, False, b""
+    accepts, retries, versioned, coding, label = None, 0, False, b"", b""
     for pair in headers:
         rule = _rule_of(pair[0])
         if rule is None:
@@ -115,13 +131,13 @@ def filter_headers(headers: RawHeaders) -> ClientHeaders:
         else:
             kept.append(pair)
             versioned = versioned or rule is _VERSION
-            if rule is _CODING:
+            if rule is _LABEL:
+                label = pair[1].strip().lower()
+            elif rule is _CODING:
                 coding += b"," + pair[1]
             if rule is _RETRIES and pair[1].isdigit() and len(pair[1]) < 4:
                 retries = int(pair[1])
-    if named:
-        kept = [pair for pair in kept if pair[0].lower() not in named]
-        optional = [pair for pair in optional if pair[0].lower() not in named]
+    kept, optional = _without(kept, named), _without(optional, named)
     kept, optional = without_credentials(kept, credentials), without_credentials(optional, credentials)
     return ClientHeaders(
         kept=kept,
@@ -132,7 +148,14 @@ def filter_headers(headers: RawHeaders) -> ClientHeaders:
         optional=optional,
         credentials=tuple(credentials),
         coding=coding,
+        label=label,
     )
+
+
+def _without(headers: RawHeaders, names: frozenset[bytes]) -> RawHeaders:
+    if not names:
+        return headers
+    return [pair for pair in headers if pair[0].lower() not in names]
 
 
 @lru_cache(maxsize=64)

@@ -22,6 +22,7 @@ from ..secrecy.masking import masked_bytes, starred
 from .account_objects import objects_made
 from .answer_mask import AnswerMask
 from .answer_shape import Form, Judgement
+from .api_routes import answer_of
 from .decoding import DECODABLE, Feed, decoding, ignore
 from .exchange import (
     Bounds,
@@ -40,7 +41,6 @@ from .long_answers import judge_answer
 from .operations import Close, Op, Perform, Read, Wait, Whole
 from .ports import ConnectionErrors, Engine, RequestRun
 from .request_body import requested_model
-from .request_head import answer_of
 from .response_head import Decoder, decoded, mask_key, reply_of, reply_of_error, reply_of_unread, succeeded
 from .response_stream import ResponseStream, Watch
 from .sse import StreamWatch

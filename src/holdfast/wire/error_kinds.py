@@ -229,6 +229,13 @@ _REFUSALS: tuple[Refusal, ...] = (
         " nothing was sent",
         advice="leave '{member}' out of the request, or use a token without pins: holdfast token new",
     ),
+    Refusal(
+        _kind("uncertain_body", 415),
+        "this token may use only its own models, and a body of the content type '{label}' may name another;"
+        " nothing was sent",
+        advice="send JSON with the header 'content-type: application/json', or use a token without pins:"
+        " holdfast token new",
+    ),
     Refusal(ERRORS["HoldfastError"], "the gateway failed; its log says why", "holdfast doctor"),
     Refusal(
         _kind("stream_truncated", 502),

@@ -19,6 +19,8 @@ from .response_stream import ResponseStream
 from .time_limits import NO_TIME_LIMITS, TimeLimits
 from .usage import NO_USAGE
 
+_JSON = (b"{", b"[")
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -134,6 +136,12 @@ def is_about_an_answer(outcome: Outcome) -> bool:
     if outcome.fault is None or outcome.from_memory:
         return False
     return outcome.fault.phase is not Phase.UNSENT
+
+
+def passes_as_it_came(request: ConversationRequest, bad: SendFailed) -> bool:
+    """Return whether a provider's refusal is passed on: no model was asked, and it is JSON, which every SDK
+    can read."""
+    return not request.inspected and bad.body.lstrip()[:1] in _JSON
 
 
 def may_be_stream(request: ConversationRequest, head: Head) -> bool:

@@ -13,6 +13,7 @@ from ..core.identity import Connection, Dialect, Endpoint
 from ..core.secret import Secret
 from ..core.steps import Answer, Outcome, Step
 from ..core.vocabulary import Profile
+from .api_routes import BodyRule
 from .error_bodies import ClientError
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -124,10 +125,11 @@ class Engine(Protocol):
         *,
         replayable: bool,
         client_retries: int,
-        passthrough: bool,
+        rule: BodyRule,
         body: bytes | None,
     ) -> RequestRun:
-        """Start one request of a session. Raises HoldfastError when its choice no longer resolves."""
+        """Start one request of a session; its body is treated by `rule`. Raises HoldfastError when its choice
+        no longer resolves."""
         ...
 
     def profile(self, connection: Connection) -> Profile:

@@ -54,6 +54,10 @@ class RequestInfo(NamedTuple):
     span: tuple[int, int] | None = None
 
 
+UNREAD = RequestInfo()
+"""What is known of a body that is not looked into, and is sent as it is."""
+
+
 class _Offsets(NamedTuple):
     """Offsets at which the bytes of the two keys occur, as keys or as something else; and whether the body
     may hold an escaped spelling of a key."""

@@ -16,29 +16,13 @@ from urllib.parse import urlencode
 from ..core.identity import Auth, Connection, Dialect, Endpoint
 from ..core.secret import Secret
 from ..secrecy.frames import bare
-from .answer_shape import AnswerKind
+from .api_routes import needs_model, tail_of
 from .client_headers import ClientHeaders, readable_codings
 from .header_policy import forwarded
 from .key_at_send import KEY_MARK, revealed
 from .ports import RawHeaders, Timeout
-from .request_body import RequestInfo, append_model, inspect_body, literal, replace_model
+from .request_body import UNREAD, RequestInfo, append_model, inspect_body, literal, replace_model
 
-_DIALECTS: tuple[tuple[str, Dialect], ...] = (
-    ("/chat/completions", Dialect.OPENAI_CHAT),
-    ("/responses", Dialect.OPENAI_RESPONSES),
-    ("/messages", Dialect.ANTHROPIC_MESSAGES),
-    ("/embeddings", Dialect.OPENAI_CHAT),
-    ("/completions", Dialect.OPENAI_CHAT),
-)
-_ANSWERS = {
-    "/chat/completions": AnswerKind.CHAT,
-    "/completions": AnswerKind.COMPLETION,
-    "/embeddings": AnswerKind.EMBEDDINGS,
-    "/messages": AnswerKind.MESSAGE,
-    "/messages/count_tokens": AnswerKind.TOKEN_COUNT,
-    "/responses": AnswerKind.RESPONSE,
-}
-_NEEDS_MODEL = frozenset({*(prefix for prefix, _ in _DIALECTS), "/messages/count_tokens"})
 _AUTH: dict[Auth, tuple[bytes, str]] = {
     Auth.BEARER: (b"authorization", "Bearer "),
     Auth.X_API_KEY: (b"x-api-key", ""),
@@ -75,37 +59,6 @@ class OutboundRequest(NamedTuple):
         except BaseException as error:
             failed = bare(error)
         raise failed
-
-
-def tail_of(path: str) -> str:
-    """Return the part of a caller's path that follows the version: `/v1/chat/completions` and
-    `/chat/completions` are the same."""
-    if not path.startswith("/"):
-        path = "/" + path
-    if path.startswith("/v1/"):
-        return path.removeprefix("/v1")
-    return path
-
-
-@lru_cache(maxsize=256)
-def dialect_of(path: str) -> Dialect | None:
-    """Return the dialect that a request path belongs to; None for a path of no dialect such as `/models`."""
-    tail = tail_of(path).partition("?")[0]
-    for prefix, dialect in _DIALECTS:
-        if tail == prefix or tail.startswith(prefix + "/"):
-            return dialect
-    return None
-
-
-@lru_cache(maxsize=256)
-def answer_of(path: str) -> AnswerKind:
-    """Return what a POST to this request path is answered with."""
-    return _ANSWERS.get(tail_of(path).partition("?")[0].rstrip("/"), AnswerKind.OTHER)
-
-
-def needs_model(path: str) -> bool:
-    """Return whether a request to this path has to name a model."""
-    return tail_of(path).partition("?")[0].rstrip("/") in _NEEDS_MODEL
 
 
 def url_for(endpoint: Endpoint, path: str) -> str:
@@ -226,8 +179,8 @@ def _credential(auth: Auth) -> tuple[bytes, bytes]:
 
 
 def _with_model(body: bytes, info: RequestInfo, model: str, path: str) -> Pieces:
-    """Return the body with the connection's model in it: unchanged where it names that model, and not copied
-    where it is long."""
+    """Return the body with the connection's model in it: unchanged where it names that model or was not
+    looked into, and not copied where it is long."""
     if info.span is not None:
         if info.model == model:
             return (body,)
@@ -236,6 +189,8 @@ def _with_model(body: bytes, info: RequestInfo, model: str, path: str) -> Pieces
             return (body[:start] + literal(model) + body[end:],)
         view = memoryview(body)
         return view[:start], literal(model), view[end:]
+    if info is UNREAD:
+        return (body,)
     if info.model is None and needs_model(path):
         return (append_model(body, model),)
     return (replace_model(body, model),)

@@ -148,10 +148,10 @@ class Head:
             elif action == DROPPED:
                 continue
             elif action < ACCEPTS:
-                if action == HARNESS:
-                    keep(line)
-                elif action in once:
+                if action in once and action != HARNESS:
                     value = self._once_more(action, name, value)
+                if action >= HARNESS:
+                    keep(line)
                 once[action] = value.strip(b" \t")
             elif action == ACCEPTS:
                 self.accepts = value.strip(b" \t")
