@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         AsyncOpenAIOptions,
         OpenAIOptions,
     )
+    from .sdk.pool_limits import Limits
     from .sdk.session import Session
     from .store import StaleSession, Store
     from .store.journal_events import (
@@ -108,6 +109,7 @@ __all__ = [
     "IdentityError",
     "KeyChanged",
     "KeysRelabelled",
+    "Limits",
     "ModelDiffered",
     "ModelDropped",
     "NoSession",
@@ -163,6 +165,7 @@ _LATER = {
     ".engine.provisioning": "Ready",
     ".sdk.api": "Holdfast Row Session open",
     ".sdk.client_options": "AnthropicOptions AsyncAnthropicOptions AsyncOpenAIOptions OpenAIOptions",
+    ".sdk.pool_limits": "Limits",
     ".store": "StaleSession Store",
     ".store.journal_events": _EVENTS,
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, assert_type
 
 import anthropic
@@ -35,6 +37,13 @@ def a_session_is_created_or_resumed_and_handed_to_an_sdk() -> None:
         assert_type(hf.sessions(), list[holdfast.Row])
         assert_type(hf.config, holdfast.Config)
         assert_type(holdfast.__version__, str)
+
+
+def connections_are_opened_as_the_program_says() -> None:
+    holdfast.open(limits=httpx2.Limits(max_connections=50), proxy="http://proxy.example:3128")
+    holdfast.open(proxy="", verify="authorities.pem")
+    holdfast.open(verify=Path("authorities"))
+    holdfast.open(verify=ssl.create_default_context())
 
 
 def an_sdks_arguments_can_be_kept_and_passed_on(session: holdfast.Session) -> openai.OpenAI:

@@ -30,6 +30,7 @@ from ..wire.request_head import build_request
 from ..wire.response_head import BODY_LIMIT, Decoder, reply_of, reply_of_error, succeeded
 from .clients import client_for
 from .deadline import Deadline
+from .network import Network
 
 _SECONDS = 15.0
 _CHECK_SECONDS = 60.0
@@ -87,7 +88,11 @@ class _Answer(NamedTuple):
 
 
 def list_models(
-    connection: Connection, secret: Secret | None, client: httpx2.Client | None = None
+    connection: Connection,
+    secret: Secret | None,
+    client: httpx2.Client | None = None,
+    *,
+    network: Network | None = None,
 ) -> tuple[str, ...] | Reply:
     """Return the models that the connection's endpoint lists, in its order. Return the Reply when it lists
     none: refused, unreachable, not a list."""
@@ -95,7 +100,7 @@ def list_models(
     ends_at = time.monotonic() + _SECONDS
     paged = connection.dialect is Dialect.ANTHROPIC_MESSAGES
     path = first = "/models?limit=1000" if paged else "/models"
-    with _client(connection, client) as opened:
+    with _client(connection, network, client) as opened:
         for _ in range(_MOST_PAGES):
             answer = _fetch(
                 opened, connection, secret, _Request("GET", path, None, _LIST_LIMIT), ends_at=ends_at
@@ -115,13 +120,17 @@ def list_models(
 
 
 def check_call(
-    connection: Connection, secret: Secret | None, client: httpx2.Client | None = None
+    connection: Connection,
+    secret: Secret | None,
+    client: httpx2.Client | None = None,
+    *,
+    network: Network | None = None,
 ) -> Checked | Reply:
     """Make one cheap real call of the connection's model. Return the Reply when the answer is not good."""
     path, body = _CALLS[connection.dialect]
     start = time.monotonic()
     ends_at = start + _CHECK_SECONDS
-    with _client(connection, client) as opened:
+    with _client(connection, network, client) as opened:
         answer = _fetch(opened, connection, secret, _check_request(connection, path, body), ends_at=ends_at)
         if _wants_new_name(answer):
             others = {name: value for name, value in body.items() if name != "max_tokens"}
@@ -147,13 +156,14 @@ def call_control_plane(
     *,
     body: object = None,
     seconds: float = _SECONDS,
+    network: Network | None = None,
 ) -> Reply:
     """Call a control plane once and return its whole answer, whatever the status. `body` becomes JSON.
 
     Status None means that no answer came, and phase CONNECT that nothing was sent.
     """
     request = _Request(method, path, _encoded(method, body), _LIST_LIMIT)
-    with _client(connection) as opened:
+    with _client(connection, network) as opened:
         answer = _fetch(opened, connection, secret, request, ends_at=time.monotonic() + seconds)
     if isinstance(answer, Reply):
         return answer
@@ -170,12 +180,12 @@ def call_control_plane(
 
 
 def _client(
-    connection: Connection, client: httpx2.Client | None = None
+    connection: Connection, network: Network | None, client: httpx2.Client | None = None
 ) -> AbstractContextManager[httpx2.Client]:
-    """Return a client for the connection, closed at the end; `client` instead, left open, if there is one."""
-    if client is not None:
-        return nullcontext(client)
-    return client_for(connection.endpoint.url)
+    """Return a client for the connection, closed at the end; `client`, left open, if there is one."""
+    if client is None:
+        return client_for(connection.endpoint.url, network)
+    return nullcontext(client)
 
 
 @without_frames
@@ -281,9 +291,7 @@ def _last_id(document: Any) -> str | None:
     if not isinstance(document, dict) or not document.get("has_more"):
         return None
     last = document.get("last_id")
-    if not isinstance(last, str):
-        return None
-    return last
+    return last if isinstance(last, str) else None
 
 
 def _json(body: bytes) -> Any:

@@ -8,10 +8,9 @@ from typing import Any
 import httpcore2
 import httpx2
 
-from ..core.addresses import is_loopback
-from ..wire.proxies import proxy_for
 from ..wire.tunnels import tunnel_of
 from .dialling import Dialler
+from .network import Network
 from .tunnelling import TunnelDialler
 
 
@@ -23,27 +22,28 @@ class _Transport(httpx2.HTTPTransport):
         self._pool = httpcore2.ConnectionPool(ssl_context=context, network_backend=dialler)
 
 
-def client_for(url: str, **options: Any) -> httpx2.Client:
+def client_for(url: str, network: Network | None = None, **options: Any) -> httpx2.Client:
     """Return a client for one URL, on this machine never through a proxy. It follows no redirect and takes
     nothing else from the environment. Raises ConfigError for a proxy that cannot be read."""
-    proxy = None
-    if not is_loopback(url):
-        proxy = proxy_for(url)
-    return httpx2.Client(transport=_transport(url, proxy), follow_redirects=False, trust_env=False, **options)
+    return httpx2.Client(
+        transport=_transport(url, network or Network()), follow_redirects=False, trust_env=False, **options
+    )
 
 
-def _transport(url: str, proxy: str | None) -> httpx2.HTTPTransport:
+def _transport(url: str, network: Network) -> httpx2.HTTPTransport:
+    proxy = network.proxy_for(url)
     if proxy is None:
-        return _Transport(Dialler(httpcore2), _context(url))
+        return _Transport(Dialler(httpcore2), _context(url, network))
     tunnel = tunnel_of(proxy)
     if tunnel is None:  # SOCKS, which carries bytes and reads none
-        return httpx2.HTTPTransport(proxy=proxy)
-    return _Transport(TunnelDialler(httpcore2, tunnel, _context(proxy)), _context(url))
+        return httpx2.HTTPTransport(proxy=proxy, verify=_context(url, network))
+    dialler = TunnelDialler(httpcore2, tunnel, _context(proxy, network))
+    return _Transport(dialler, _context(url, network))
 
 
-def _context(url: str) -> ssl.SSLContext:
+def _context(url: str, network: Network) -> ssl.SSLContext:
     """Return the TLS settings for a URL: with the trust store where they are used. Reading it takes longer
     than the call."""
     if url.startswith("https://"):
-        return httpx2.create_ssl_context()
+        return network.tls(httpx2.create_ssl_context)
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -15,6 +15,7 @@ from ..secrecy.frames import without_frames
 from ..wire.request_head import form_body
 from .clients import client_for
 from .deadline import Deadline
+from .network import Network
 
 _READ_SECONDS = 20.0
 _ALL_SECONDS = 40.0
@@ -31,14 +32,18 @@ _HEADERS = {
 
 @without_frames
 def post_form(
-    url: str, fields: Mapping[str, str | Secret], seconds: float = _ALL_SECONDS
+    url: str,
+    fields: Mapping[str, str | Secret],
+    seconds: float = _ALL_SECONDS,
+    *,
+    network: Network | None = None,
 ) -> tuple[int, bytes]:
     """Post a form and return the answer's status and body, within `seconds`; 0 and the kind of error when no
     answer came."""
     deadline = Deadline(seconds)
     try:
         with deadline:
-            status, body = _post(url, form_body(fields), deadline)
+            status, body = _post(url, form_body(fields), deadline, network)
     except (httpx2.TransportError, httpx2.InvalidURL) as error:
         status, body = 0, type(error).__name__.encode()
     if deadline.over:
@@ -46,10 +51,10 @@ def post_form(
     return status, body
 
 
-def _post(url: str, form: bytes, deadline: Deadline) -> tuple[int, bytes]:
+def _post(url: str, form: bytes, deadline: Deadline, network: Network | None) -> tuple[int, bytes]:
     body = b""
     with (
-        client_for(url, timeout=min(_READ_SECONDS, deadline.seconds)) as client,
+        client_for(url, network, timeout=min(_READ_SECONDS, deadline.seconds)) as client,
         client.stream(
             "POST", url, headers=_HEADERS, content=form, extensions={"trace": deadline.trace}
         ) as answer,

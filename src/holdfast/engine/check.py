@@ -23,6 +23,7 @@ from .state import Engine
 
 if TYPE_CHECKING:
     from ..calls.api_calls import Checked
+    from ..calls.network import Network
 
 _ASK_AGAIN = 0.1
 """Seconds between two attempts while another request tests the key."""
@@ -31,11 +32,13 @@ AskOnce = Callable[[Connection, Secret | None], "Checked | Reply"]
 """Makes one small call; returns the model that answered, or the failed reply."""
 
 
-def ask_once(connection: Connection, secret: Secret | None) -> Checked | Reply:
+def ask_once(
+    connection: Connection, secret: Secret | None, network: Network | None = None
+) -> Checked | Reply:
     """Make the small call. Its client is loaded here: it takes 8 MB, and few gateways ever call."""
     from ..calls.api_calls import check_call
 
-    return check_call(connection, secret)
+    return check_call(connection, secret, network=network)
 
 
 class CheckResult(NamedTuple):

@@ -44,14 +44,15 @@ class FailbackMonitor:
         self,
         engine: Engine,
         *,
-        check: AskOnce = ask_once,
+        check: AskOnce | None = None,
         reachable: Callable[[Endpoint], bool] = can_reach,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine = engine
         self.jobs = NamedJobs("holdfast-failback", engine.journal_writer.warn_once)
-        self._ask, self._reachable = check, reachable
+        self._ask: AskOnce = check or partial(ask_once, network=engine.network)
+        self._reachable = reachable
         self._jitter, self._clock = jitter, clock
         self._asked: dict[str, float] = {}
         engine.dispatcher.failback = self.should_stay

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from ..calls.network import Network
 from ..config import Home
 from ..config import load as load_config
 from ..core import times
@@ -44,11 +45,11 @@ class NotSignedIn(HoldfastError):
     exit_code = 4
 
 
-def post(url: str, fields: Mapping[str, str | Secret]) -> tuple[int, bytes]:
+def post(url: str, fields: Mapping[str, str | Secret], network: Network | None = None) -> tuple[int, bytes]:
     """Send a form to a token address. Return status and body; the HTTP client is imported on first use."""
     from ..calls.token_endpoint import post_form
 
-    return post_form(url, fields)
+    return post_form(url, fields, network=network)
 
 
 def renewals(home: Home, send: Post = post) -> Refresh:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from ..calls.network import Network
 from ..config import Home
 from ..config import load as load_config
 from ..core.config import Config
@@ -58,19 +60,24 @@ def build_engine(
     vault: Vault | None = None,
     serving: Config | None = None,
     environ: Mapping[str, str] = os.environ,
+    network: Network | None = None,
 ) -> Engine:
     """Build the engine of a home; a vault and a store that are not given are opened.
 
     `keys` are the functions for keys that the configuration writes as `call:NAME`. With `serving`, the
     configuration to start with, the last good one stays in force while the file is broken. `environ` holds
-    the variables of keys; it is read at every request, so that a changed variable is a changed key. Raises
-    ConfigError when the configuration is broken, StoreError when the store cannot be opened.
+    the variables of keys; it is read at every request, so that a changed variable is a changed key. `network`
+    says how connections to providers are opened. Raises ConfigError when the configuration is broken,
+    StoreError when the store cannot be opened.
     """
     from ..credentials import Vault as FileVault
-    from .login import renewals
+    from .login import post, renewals
 
-    vault = vault or FileVault(home.secrets, environ=environ, refresh=renewals(home), suppliers=keys)
-    return Engine(home, vault, store or open_store(home), _list_models, serving=serving)
+    network = network or Network()
+    refresh = renewals(home, partial(post, network=network))
+    vault = vault or FileVault(home.secrets, environ=environ, refresh=refresh, suppliers=keys)
+    list_models = partial(_list_models, network)
+    return Engine(home, vault, store or open_store(home), list_models, serving=serving, network=network)
 
 
 def open_store(home: Home) -> Store:
@@ -83,7 +90,7 @@ def open_store(home: Home) -> Store:
     return home_store.open_store(home, load_config(home))
 
 
-def _list_models(connection: Any, secret: Any) -> Any:
+def _list_models(network: Network, connection: Any, secret: Any) -> Any:
     from ..calls.api_calls import list_models
 
-    return list_models(connection, secret)
+    return list_models(connection, secret, network=network)

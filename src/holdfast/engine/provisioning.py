@@ -212,7 +212,7 @@ class Provisioning:
             secret = fault = None
             if connection.key is not None:  # some endpoints take no key
                 secret = self.engine.vault.secret(connection.key)
-            got = check_call(connection, secret)
+            got = check_call(connection, secret, network=self.engine.network)
             if isinstance(got, Reply):
                 fault = self.host.fault(record, got)
             record = self.watch.learn(record, model, fault)

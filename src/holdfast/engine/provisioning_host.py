@@ -79,6 +79,7 @@ class ProvisioningHost:
             path=question.path,
             body=question.body,
             seconds=question.seconds,
+            network=self._engine.network,
         )
 
     def fault(self, record: Record, reply: Reply) -> Fault:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from ..calls.network import Network
 from ..config import Home
 from ..core.changes import NO_KEY, Change, FallbackEnded, FallbackStarted, KeyKept, KeySucceeded
 from ..core.config import Config
@@ -64,14 +65,15 @@ class Engine:
         *,
         jitter: Callable[[], float] = random.random,
         serving: Config | None = None,
+        network: Network | None = None,
     ) -> None:
-        self.home, self.vault, self.store = home, vault, store
+        self.home, self.vault, self.store, self.network = home, vault, store, network or Network()
         self.owner = secrets.token_hex(8)
         self.journal_writer = JournalWriter(store)
         self.health = HealthRegistry()
         self.unclassified = UnclassifiedReplies(home.state)
         self.explained: dict[str, str] = {}
-        self.watch: Callable[[Outcome], None] = _ignore
+        self.watch: Callable[[Outcome], None] = lambda _outcome: None
         self.config_watch = ConfigWatch(home, serving)
         self.dispatcher = Dispatcher(self)
         self.dispatcher.names = FormerNames(store, self.note)
@@ -241,8 +243,7 @@ class Engine:
         chosen: Pin | None = None,
         memory_ends: float | None = None,
     ) -> Explanation:
-        """Return what happened, on which connection of the session that chose `chosen`, what was tried, and
-        what to do next; `memory_ends` is when a fault from memory is forgotten."""
+        """Return an explanation of a fault, as a request needs it (`ports.RequestContext`)."""
         key = connection.key
         fingerprint: str | None = NO_KEY
         key_shown = ""
@@ -294,7 +295,3 @@ class Engine:
         self.config_watch.renew()
         self._key_reads.renew()
         self.vault.renew()
-
-
-def _ignore(_outcome: Outcome) -> None:
-    """Ignore an outcome, until something watches."""

@@ -61,6 +61,11 @@ class ScriptedProvider:
         """Return the requests for a model's answer, without those to other routes."""
         return [request for request in self.requests if request.dialect is not None]
 
+    @property
+    def connections(self) -> int:
+        """Return the number of connections that are open now."""
+        return len(self._open)
+
     def follow(self, script: Script | Sequence[Behaviour | Script] | Behaviour) -> None:
         """Follow another script from the next request on; a list starts at its beginning."""
         if isinstance(script, Behaviour):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from ..core.addresses import is_loopback
 from ..core.errors import ConfigError
 from ..core.identity import DEFAULT_PORTS
 from ..wire.proxies import proxy_for
@@ -17,12 +16,10 @@ def address_of(origin: str) -> UpstreamAddress:
     """Return the address of an origin (`scheme://host:port`), for this machine never with a proxy. Raises
     ProxyError for a proxy that cannot be read."""
     parts = urlsplit(origin)
-    proxy = None
-    if not is_loopback(origin):
-        try:
-            proxy = proxy_for(origin)
-        except ConfigError as error:
-            raise ProxyError(error.what) from None
+    try:
+        proxy = proxy_for(origin)
+    except ConfigError as error:
+        raise ProxyError(error.what) from None
     port = parts.port or DEFAULT_PORTS[parts.scheme]
     address = UpstreamAddress(parts.hostname or "", port, parts.scheme == "https")
     tunnel = tunnel_of(proxy or "")

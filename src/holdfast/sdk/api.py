@@ -6,24 +6,29 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..calls.network import Network
 from ..config import Home, project_pin
 from ..core.config import Config
 from ..core.errors import ConnectionLost, HoldfastError
 from ..core.identity import Pin
 from ..core.session import Session as Row
 from ..engine import sessions
-from ..engine.opening import OpenHome, build_engine, open_store
+from ..engine.opening import build_engine, open_store
 from ..engine.provisioning import PATIENCE, Ready
 from ..engine.sessions import CHOSEN, Reason
 from ..store.journal_events import SessionResumed
 from .arguments import home_of, optional_text, pin_of, suppliers, text
 from .client_options import NOWHERE
+from .connected_home import ConnectedHome
 from .session import Session
 
 if TYPE_CHECKING:
+    import ssl
+
     from ..credentials import Vault
     from ..credentials.callback_source import Supplier
     from ..store.base import Store
+    from .pool_limits import Limits
 
 
 def open(
@@ -32,23 +37,36 @@ def open(
     keys: Mapping[str, Supplier] | None = None,
     store: Store | None = None,
     vault: Vault | None = None,
+    limits: Limits | None = None,
+    proxy: str | None = None,
+    verify: str | Path | ssl.SSLContext | None = None,
 ) -> Holdfast:
     """Open a home directory (default: HOLDFAST_HOME, else the platform's directories).
 
-    keys   your own functions, sync or async, for the keys that the configuration writes as `call:NAME`.
-           Each returns a key, or a key and when it ends, and is called again after that
-    store  used instead of the one that the configuration names
-    vault  used instead of the one of the home
+    keys    your own functions, sync or async, for the keys that the configuration writes as `call:NAME`.
+            Each returns a key, or a key and when it ends, and is called again after that
+    store   used instead of the one that the configuration names
+    vault   used instead of the one of the home
+    limits  sizes of the connection pools (`httpx2.Limits`, `httpx.Limits`); default: 1,000 connections, 20
+            of them kept for 30 seconds when they are idle
+    proxy   the URL of the proxy for all endpoints but those on this machine, "" for none; default: those
+            that the environment names
+    verify  a file or directory of certificates that vouch for hosts, or an `ssl.SSLContext`; default: the
+            authorities of the web
 
-    Raises ConfigError when the configuration is broken or a `home` that is given is no directory, StoreError
-    when the store cannot be opened, TypeError for an argument of another type.
+    Raises ConfigError when the configuration is broken, a `home` that is given is no directory, or `proxy` or
+    `verify` cannot be used; StoreError when the store cannot be opened; TypeError for an argument of another
+    type.
     """
-    return Holdfast(build_engine(home_of(home), keys=suppliers(keys), store=store, vault=vault))
+    network = Network(proxy=proxy, verify=verify)
+    keys = suppliers(keys)
+    engine = build_engine(home_of(home), keys=keys, store=store, vault=vault, network=network)
+    return Holdfast(engine, limits)
 
 
-class Holdfast(OpenHome):
+class Holdfast(ConnectedHome):
     """An opened home, and the sessions in it. Use it as a context manager, or call `close()` when done:
-    either completes the journal. Open one in each process; threads and tasks share it."""
+    either completes the journal. Open one in each process; threads and tasks share it and its connections."""
 
     def __repr__(self) -> str:
         return f"<holdfast.Holdfast at {self.engine.home.config}>"

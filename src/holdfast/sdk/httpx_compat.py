@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import importlib
 import socket
+import threading
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from ..calls.dialling import AsyncDialler, Dialler
+from ..calls.network import Network
 from ..calls.tunnelling import AsyncTunnelDialler, TunnelDialler
-from ..core.addresses import is_loopback
 from ..core.errors import ConfigError
 from ..core.identity import Endpoint
 from ..secrecy.frames import bare
 from ..wire.key_at_send import headers_with_key, send_with
 from ..wire.ports import Open, RawHeaders
-from ..wire.proxies import proxy_for
 from ..wire.tunnels import Tunnel, tunnel_of
 from .kept_connections import AsyncCountedBackend, CountedBackend, take_was_closed_unheard
+from .pool_limits import Limits, sizes
 
-_LIMITS = {"max_connections": 1000, "max_keepalive_connections": 100, "keepalive_expiry": 30.0}
-"""Sizes of a pool, and the seconds for which it keeps an idle connection."""
 # A model may think for minutes without sending a byte; routers forget connections that are silent that long.
 _KEEPALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
 _KEEPALIVE += [
@@ -203,38 +202,43 @@ _ASYNCHRONOUS = _Ways(
 
 
 class ChannelTable:
-    """The channels of one transport, built when needed: for each scheme, a direct one and one for each proxy
-    that the environment names, which is given a tunnel to open and no request."""
+    """The channels to all endpoints, built when needed: for each scheme, a direct one and one for each proxy
+    that the network names, which is given a tunnel to open and no request."""
 
-    def __init__(self, adapter: HttpxAdapter, *, asynchronous: bool) -> None:
-        self._adapter = adapter
+    def __init__(
+        self,
+        adapter: HttpxAdapter,
+        *,
+        asynchronous: bool,
+        network: Network | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._adapter, self._network = adapter, network or Network()
         self._ways = _ASYNCHRONOUS if asynchronous else _BLOCKING
-        self._context: Any = None
+        self._limits = sizes(adapter.core, limits)
         self._channels: dict[tuple[str | None, str, bool], Channel] = {}
         self._by_origin: dict[tuple[str, bool], Channel] = {}
+        self._lock = threading.Lock()
 
     def to(self, endpoint: Endpoint, *, fresh: bool = False) -> Channel:
         """Return the channel to `endpoint`; to one on this machine never through a proxy. A `fresh` one keeps
         no connection, so that it opens one for each request; a SOCKS proxy's keeps its own."""
         channel = self._by_origin.get((endpoint.origin, fresh))
         if channel is None:
-            channel = self._by_origin[endpoint.origin, fresh] = self._choose(endpoint, fresh=fresh)
+            with self._lock:
+                channel = self._by_origin[endpoint.origin, fresh] = self._choose(endpoint, fresh=fresh)
         return channel
 
     def drain(self) -> list[Any]:
         """Forget all pools and return them, for closing; a later request builds new ones."""
-        pools = [channel.pool for channel in self._channels.values()]
-        self._channels.clear()
-        self._by_origin.clear()
-        return pools
+        channels, self._channels, self._by_origin = self._channels, {}, {}
+        return [channel.pool for channel in channels.values()]
 
     def _choose(self, endpoint: Endpoint, *, fresh: bool) -> Channel:
-        proxy = None
-        if not is_loopback(endpoint.url):
-            try:
-                proxy = proxy_for(endpoint.url)
-            except ConfigError as error:
-                raise self._adapter.module.ProxyError(error.what) from None
+        try:
+            proxy = self._network.proxy_for(endpoint.url)
+        except ConfigError as error:
+            raise self._adapter.module.ProxyError(error.what) from None
         tunnel = tunnel_of(proxy or "")
         scheme = endpoint.origin.partition(":")[0]
         if proxy is not None and tunnel is None:
@@ -249,7 +253,7 @@ class ChannelTable:
         if proxy is not None and tunnel is None:
             return self._through_socks(proxy)
         core = self._adapter.core
-        settings: dict[str, Any] = {**_LIMITS, "socket_options": _KEEPALIVE}
+        settings: dict[str, Any] = {**self._limits, "socket_options": _KEEPALIVE}
         if fresh:
             settings["max_keepalive_connections"] = 0
         if scheme == "https":
@@ -274,12 +278,9 @@ class ChannelTable:
                 ssl_context=self._tls(),
                 retries=0,
                 network_backend=self._ways.counted(getattr(core, self._ways.backend)()),
-                **_LIMITS,
+                **self._limits,
             ),
         )
 
     def _tls(self) -> Any:
-        """Return the settings of TLS, which take long to make."""
-        if self._context is None:
-            self._context = self._adapter.module.create_ssl_context()
-        return self._context
+        return self._network.tls(self._adapter.module.create_ssl_context)

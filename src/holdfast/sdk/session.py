@@ -10,7 +10,6 @@ from ..core.identity import Pin
 from ..core.session import Session as Row
 from ..engine import sessions
 from ..engine.journal import local, why
-from ..engine.opening import OpenHome
 from ..store.journal_events import Detail, Event
 from .arguments import number, optional_text, pin_of
 from .client_options import (
@@ -21,6 +20,7 @@ from .client_options import (
     options_for,
 )
 from .client_paths import Family
+from .connected_home import ConnectedHome
 
 if TYPE_CHECKING:
     import httpx2
@@ -32,7 +32,7 @@ class Session:
     """A session: every request leaves on its pin with a key of its provider, or on a fallback that its user
     listed. `asked` is the pin to which its requests go instead, since its own does not resolve."""
 
-    def __init__(self, owner: OpenHome, session_id: str, asked: Pin | None = None) -> None:
+    def __init__(self, owner: ConnectedHome, session_id: str, asked: Pin | None = None) -> None:
         self._owner, self.id = owner, session_id
         self._asked = asked
 
@@ -140,6 +140,7 @@ class Session:
             named=self._named,
             made_for=made_for,
             sleep=self._owner.sleep,
+            pools=self._owner.pools,
         )
 
     def _named(self, model: str | None) -> str | None:

@@ -16,6 +16,7 @@ from ..wire.operations import Close, Op, Perform, Read, Wait, Whole
 from ..wire.ports import Open
 from .bodies import AsyncBody, SyncBody, close_async, read_whole, read_whole_async
 from .client_paths import Family
+from .connection_pools import ConnectionPools
 from .httpx_compat import ChannelTable, HttpxAdapter, RequestLike, TransportChannel
 from .responses import SdkHead, SdkRequest, SdkResponse, serve
 
@@ -59,11 +60,11 @@ class _Driver:
     `inner` replaces the connection pools, for tests and special networks. `named` returns the model for which
     a request asks, given the name in its body. `made_for` is the SDK that may use the transport; None: any
     client. `sleep` lets seconds pass instead of the clock, in tests.
+    `pools` are shared, and their owner closes them.
     """
 
     adapter: HttpxAdapter
     body: Any
-    asynchronous: bool
 
     def __init__(
         self,
@@ -75,13 +76,15 @@ class _Driver:
         named: Callable[[str | None], str | None] = _as_it_is,
         made_for: Family | None = None,
         sleep: Callable[[float], None] | None = None,
+        pools: ConnectionPools | None = None,
     ) -> None:
         self._engine, self._session, self._bounds = engine, session_id, bounds
         self._named, self._made_for, self._sleep = named, made_for, sleep
         self._inner: TransportChannel | None = None
         if inner is not None:
             self._inner = TransportChannel(self.adapter, inner)
-        self._channels = ChannelTable(self.adapter, asynchronous=self.asynchronous)
+        self._owns_pools = pools is None
+        self._pools = pools or ConnectionPools()
 
     def _may_read(self, request: RequestLike) -> bool:
         """Return whether the request's body is to be held in memory: it is there already, it names a model,
@@ -114,17 +117,9 @@ class _Driver:
             stream = self.body(response.chunks, unread, source, response.rest)
         return self.adapter.response(response.status, response.headers, stream, response.extensions)
 
-    def _pools(self) -> list[Any]:
-        """Return the pools that are to be closed."""
-        if self._inner is not None:
-            return [self._inner.pool]
-        return self._channels.drain()
-
 
 class SyncDriver(_Driver):
     """Drives conversations with blocking calls. Safe to use from several threads, as the pools are."""
-
-    asynchronous = False
 
     def handle_request(self, request: Any) -> Any:
         """Send a request of an SDK on the session's connection. Only the path of its URL counts, never the
@@ -141,7 +136,7 @@ class SyncDriver(_Driver):
             while True:
                 try:
                     if isinstance(op, Open):
-                        channel = self._inner or self._channels.to(op.endpoint, fresh=op.fresh)
+                        channel = self._inner or self._channels().to(op.endpoint, fresh=op.fresh)
                         opened = channel.opened(channel.pool.handle_request(channel.request(op)))
                         source, chunks = opened.stream, iter(opened.stream)
                         op.timeout["read"] = op.stall
@@ -168,16 +163,19 @@ class SyncDriver(_Driver):
                 source.close()
             raise
 
+    def _channels(self) -> ChannelTable:
+        return self._pools.blocking(self.adapter)
+
     def close(self) -> None:
-        """Close the connections."""
-        for pool in self._pools():
-            pool.close()
+        """Close the connections, unless other transports share them."""
+        if self._inner is not None:
+            self._inner.pool.close()
+        if self._owns_pools:
+            self._pools.close()
 
 
 class AsyncDriver(_Driver):
     """Drives conversations on an event loop, asyncio's or trio's."""
-
-    asynchronous = True
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request of an SDK on the session's connection. Only the path of its URL counts, never the
@@ -194,7 +192,7 @@ class AsyncDriver(_Driver):
             while True:
                 try:
                     if isinstance(op, Open):
-                        channel = self._inner or self._channels.to(op.endpoint, fresh=op.fresh)
+                        channel = self._inner or self._channels().to(op.endpoint, fresh=op.fresh)
                         response = await channel.pool.handle_async_request(channel.request(op))
                         opened = channel.opened(response)
                         source, chunks = opened.stream, aiter(opened.stream)
@@ -222,10 +220,15 @@ class AsyncDriver(_Driver):
                 await close_async(chunks, source)
             raise
 
+    def _channels(self) -> ChannelTable:
+        return self._pools.of_this_loop().channels(self.adapter)
+
     async def aclose(self) -> None:
-        """Close the connections."""
-        for pool in self._pools():
-            await pool.aclose()
+        """Close the connections, unless other transports share them."""
+        if self._inner is not None:
+            await self._inner.pool.aclose()
+        if self._owns_pools:
+            await self._pools.aclose()
 
 
 async def _let_pass(seconds: float, sleep: Callable[[float], None] | None) -> None:
