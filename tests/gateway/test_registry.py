@@ -24,8 +24,8 @@ from holdfast.gateway.show_token import main as show_token
 from holdfast.sdk.api import open as open_home
 from holdfast.testing import ScriptedProvider
 
+from .served import eventually, serving, write_config
 from .served import provider as entry  # type: ignore[import-not-found]
-from .served import serving, write_config
 
 AT = "http://127.0.0.1:4141"
 KEY = proof_key(b"p" * 32)
@@ -182,7 +182,7 @@ def test_a_gateway_that_was_killed_is_not_listed_any_more(
         assert [each.pid for each in running(home)] == [served.process.pid]
         served.process.send_signal(signal.SIGKILL)
         served.process.wait(10)
-        assert running(home) == []
+        eventually(lambda: running(home) == [])
 
 
 def test_the_gateway_of_a_run_is_listed_and_proves_itself(home: Path, provider: ScriptedProvider) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from gateway.served import CHAT, Served, eventually, provider, serving, write_config
 from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok, only_keys, status
+from holdfast.gateway.registry import running
 from holdfast.store.sqlite import SqliteStore
 
 GOOD, BAD = "sk-good-0000000000000001", "sk-bad-00000000000000002"
@@ -242,6 +243,22 @@ def test_workers_end_when_their_supervisor_is_killed(home: Path) -> None:
         served.process.kill()
         served.process.wait()
         eventually(lambda: not any(_alive(pid) for pid in pids))
+
+
+def test_a_gateway_whose_supervisor_was_killed_is_listed_until_its_last_answer(home: Path) -> None:
+    slow = Behaviour(text="a few words", event_delay=0.1)
+    with ScriptedProvider(slow) as behind:
+        write_config(home, provider("p", behind.url))
+        with serving(home, "--workers", "2") as served:
+            (before,) = running(home)
+            with served.stream() as answer:
+                served.process.kill()
+                served.process.wait()
+                (left,) = eventually(lambda: [entry for entry in running(home) if entry.pid != before.pid])
+                assert (left.instance, left.url) == (before.instance, before.url)
+                assert _alive(left.pid)
+                assert "[DONE]" in answer.read().decode()
+            eventually(lambda: not running(home))
 
 
 def _alive(pid: int) -> bool:

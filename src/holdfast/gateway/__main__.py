@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ..config import Home, load, revision
@@ -64,7 +63,7 @@ def _serve(options: Options) -> int:
     from ..config.listen import Listen
     from .process.listen import allow_many, bind
     from .process.worker import WorkerResources
-    from .registry import SERVE, new_instance, registered
+    from .registry import SERVE, new_instance, prepared
     from .telemetry.shared_counters import Shared
 
     home = Home.find()
@@ -81,15 +80,14 @@ def _serve(options: Options) -> int:
     sockets = bind(listen, options.workers)
     listen = listen._replace(port=sockets[0].getsockname()[1])
     shared, instance = Shared(options.workers), new_instance()
-    every = [
-        WorkerResources(listen, sock, shared, number, instance=instance)
-        for number, sock in enumerate(sockets)
-    ]
-    with ExitStack() as listed:
-        listing = registered(home.state, instance, listen.url, SERVE)
+    with prepared(home.state, instance, listen.url, SERVE) as publish:
+        every = [
+            WorkerResources(listen, sock, shared, number, instance=instance, publish=publish)
+            for number, sock in enumerate(sockets)
+        ]
 
         def announce(store: Store) -> None:
-            listed.enter_context(listing)
+            publish()
             _announce(options, every[0], store)
 
         if options.workers == 1:

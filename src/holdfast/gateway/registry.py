@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,17 +54,35 @@ def directory_of(state: Path) -> Path:
 def registered(state: Path, instance: str, url: str, kind: str) -> Iterator[None]:
     """List a gateway of this process as long as the block runs. Where the home cannot be written, it serves
     without being listed."""
+    with prepared(state, instance, url, kind) as publish:
+        publish()
+        yield
+
+
+@contextmanager
+def prepared(state: Path, instance: str, url: str, kind: str) -> Iterator[Callable[[], None]]:
+    """Prepare to list a gateway, until the end of the block. The function that it gives does so, as the
+    gateway of the process that calls it.
+
+    Where this process is killed, the gateway is listed as long as a process lives that was forked meanwhile.
+    """
     handle = -1
     path = directory_of(state) / f"{instance}.json"
     with suppress(OSError, ConfigError):
         make_private_directory(path.parent)
         handle = _locked(path)
+
+    def publish() -> None:
         entry = RunningGateway(
             instance=instance, url=url, pid=os.getpid(), version=version(), kind=kind, since=time.time()
         )
-        os.pwrite(handle, json.dumps(asdict(entry)).encode(), 0)
+        if handle >= 0:
+            with suppress(OSError):
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, json.dumps(asdict(entry)).encode(), 0)
+
     try:
-        yield
+        yield publish
     finally:
         if handle >= 0:
             with suppress(OSError):

@@ -58,7 +58,8 @@ class WorkerResources:
     """The resources of one worker, opened before it starts.
 
     `listen` is the address of `socket`, `slot` the worker's part of the `shared` counters. `lifeline` is a
-    pipe that closes when the supervisor ends; None without a supervisor. `instance` is the gateway's id.
+    pipe that closes when the supervisor ends; None without a supervisor. `instance` is the gateway's id;
+    `publish` lists it as the gateway of this process.
     """
 
     listen: Listen
@@ -67,6 +68,7 @@ class WorkerResources:
     slot: int = 0
     lifeline: int | None = None
     instance: str = ""
+    publish: Callable[[], None] = lambda: None
 
 
 class _Observers:
@@ -193,6 +195,7 @@ class _Worker:
 
     def _orphaned(self, loop: asyncio.AbstractEventLoop, lifeline: int) -> None:
         loop.remove_reader(lifeline)
+        self._resources.publish()  # it has the store open until its answers end
         self._end.set()
 
     async def _watch(self, gateway: Gateway) -> None:
