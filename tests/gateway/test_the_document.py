@@ -76,7 +76,7 @@ def test_the_numbers_are_those_of_the_code(text: str) -> None:
         f"connections that sent something | {bounds.unauthenticated_connections} |",
         f"connections that sent nothing yet | {bounds.silent_connections} |",
         f"time of a connection | {bounds.unauthenticated:.0f} s,",
-        f"for one connection | {bounds.head_bytes // 1024} KiB of a head or of requests that wait, and",
+        f"for one connection | {bounds.head_bytes // 1024} KiB of a head that is not complete, and",
         f"and {bounds.unauthenticated_high_water // 1024} KiB of answers that are not taken |",
     ):
         assert line in text

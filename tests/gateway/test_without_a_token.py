@@ -298,7 +298,8 @@ def filled(client: Client) -> None:
 
 def waiting(client: Client) -> None:
     client.pause_writing()
-    client.data_received(LIVE + b"y" * (LIMITS.head_bytes - 100))
+    client.data_received(LIVE)
+    client.data_received(b"y" * LIMITS.head_bytes)
 
 
 def refused(client: Client) -> None:
@@ -343,12 +344,23 @@ def test_a_head_without_a_token_is_short_once_it_is_whole(server: Server) -> Non
         assert server.connect().asks(head("/health/live", with_token)).startswith(b"HTTP/1.1 200 ")
 
 
-def test_requests_that_wait_for_an_answer_are_few_without_a_token(server: Server) -> None:
-    for first, cut in ((LIVE, True), (WITH_TOKEN, False)):
+def test_nobody_without_a_token_has_many_requests_answered_at_once(server: Server) -> None:
+    for answered_at_once in (True, False):
         client = server.connect()
-        client.pause_writing()
-        client.data_received(first + b"y" * (LIMITS.head_bytes + 1))
-        assert client.wire.closing == cut
+        if not answered_at_once:
+            client.pause_writing()
+            client.data_received(LIVE)
+        client.data_received(LIVE * 1000)
+        client.resume_writing()
+        assert client.wire.out.count(b"HTTP/1.1 200 ") == 1
+        assert client.wire.closing
+        assert not client._held
+
+
+def test_requests_with_a_token_may_wait_for_the_answer_before(server: Server) -> None:
+    client = server.connect()
+    client.data_received(WITH_TOKEN * 3)
+    assert client.wire.out.count(b"HTTP/1.1 200 ") == 3
 
 
 def test_answers_that_nobody_takes_are_few_without_a_token(server: Server) -> None:

@@ -18,9 +18,9 @@ class HttpLimits:
     `local_body_bytes`: the body of a request that is answered here, not by a provider. A request without a
     token has no body, and a head of at most `unauthenticated_head_bytes`. On a connection where no token was
     shown yet: `unauthenticated`, until it is ended; `unauthenticated_high_water`, as `high_water`.
-    `unauthenticated_connections`: the number of those that sent bytes; each holds `head_bytes` at most, of a
-    head that goes on or of requests that wait. `silent_connections`: of those that sent nothing yet, as many
-    as the system lets wait before they are accepted.
+    `unauthenticated_connections`: the number of those that sent bytes, each of which holds a head of
+    `head_bytes` at most. `silent_connections`: of those that sent nothing yet, as many as the system lets
+    wait before they are accepted.
     """
 
     head_bytes: int = 64 * 1024

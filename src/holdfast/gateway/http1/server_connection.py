@@ -163,10 +163,12 @@ class ServerConnection(ResponseWriter):
 
     def _hold(self, data: bytes) -> None:
         """Keep the bytes of the next request until this one is answered, and read no further."""
-        if self._transport is not None:
+        if self._transport is None:
+            return
+        self._keep = self._keep and self not in self._server.unauthenticated
+        if self._keep:
             self._held += data
-            self._transport.pause_reading()
-            self._server.unauthenticated.holds(self, len(self._held))
+        self._transport.pause_reading()
 
     def _take_head(self, data: bytes) -> bytes:
         """Read a head as far as it has come. Return the bytes that follow it."""
@@ -189,7 +191,7 @@ class ServerConnection(ResponseWriter):
         self._cached = None
         admission = self._admission = self._handler.admit(head)
         self._longest = admission.body_bytes
-        if not server.unauthenticated.admitted(self, admission, server.loop.time()):
+        if not server.unauthenticated.admitted(self, admission, server.loop.time(), alone=not rest):
             self._keep = False
         if admission.refusal is not None:
             self.reject(admission.refusal)

@@ -84,16 +84,13 @@ class Unauthenticated:
             self._make_room(self._spoke, self._limits.unauthenticated_connections, now)
             self._spoke[connection] = opened
 
-    def holds(self, connection: LimitedConnection, size: int) -> None:
-        """Cut off a connection that sends more requests, by `size` bytes, than it takes answers."""
-        if size > self._limits.head_bytes and connection in self:
-            connection.cut()
-
-    def admitted(self, connection: LimitedConnection, admission: Admission, now: float) -> bool:
+    def admitted(
+        self, connection: LimitedConnection, admission: Admission, now: float, *, alone: bool
+    ) -> bool:
         """Take note of a request, with or without a token. Return whether its connection may send another.
 
-        Without a token it may not in the second half of its time: so it ends with an answer that says so, not
-        while a request is on its way.
+        Without a token it may not if it sends the next one before the answer (it is not `alone`), nor in the
+        second half of its time: so it ends with an answer that says so, not while a request is on its way.
         """
         if connection not in self:
             return True
@@ -102,7 +99,7 @@ class Unauthenticated:
             connection.hold_unsent(self._limits.high_water)
             return True
         self.spoke(connection, now)
-        return now - self._spoke[connection] < self._limits.unauthenticated / 2
+        return alone and now - self._spoke[connection] < self._limits.unauthenticated / 2
 
     def end_overdue(self, now: float) -> None:
         """End the connections whose time is over: after the answer that is under way, if there is one."""
