@@ -18,7 +18,7 @@ import pytest
 from holdfast.gateway.http1.framing import _SIZES, Chunks
 from holdfast.gateway.http1.server_connection import ServerConnection
 from holdfast.gateway.limits import Bounds
-from holdfast.gateway.process.listen import allow_many
+from holdfast.gateway.process.listen import allow_many, open_files
 from holdfast.testing import ScriptedProvider
 
 from .conftest import request  # type: ignore[import-not-found]
@@ -200,6 +200,7 @@ def test_it_may_hold_as_many_connections_as_the_system_permits() -> None:
             64 * 1024 if hard == resource.RLIM_INFINITY else min(hard, 64 * 1024),
             hard,
         )
+        assert open_files() == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

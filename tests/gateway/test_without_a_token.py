@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 import tracemalloc
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.conftest import TOKEN, Books, parse, read_all, request
+from gateway.served import eventually, serving, write_config
+from gateway.served import provider as provider_entry
 from gateway.test_malformed import Wire as OutWire
 from holdfast.gateway.admin.routes import AdminRoutes
 from holdfast.gateway.admission import AdmissionControl
@@ -329,6 +335,12 @@ def test_connections_without_a_token_cannot_hold_much_memory(
     assert (most + LIMITS.unauthenticated_high_water) * LIMITS.unauthenticated_connections < 54 * 1024**2
 
 
+@pytest.mark.parametrize(("files", "silent", "spoke"), [(65536, 4096, 512), (1024, 256, 256), (128, 32, 32)])
+def test_connections_without_a_token_cannot_take_all_files(files: int, silent: int, spoke: int) -> None:
+    bounds = Bounds().for_files(files)
+    assert (bounds.silent_connections, bounds.unauthenticated_connections) == (silent, spoke)
+
+
 def test_a_silent_connection_costs_next_to_nothing(server: Server) -> None:
     tracemalloc.start()
     clients = [server.connect() for _ in range(1000)]
@@ -382,3 +394,17 @@ def test_half_a_minute_is_measured_on_the_gateways_own_clock(
         known.sendall(request("/late", b"", method="GET", connection="close"))
         assert read_all(known).startswith(b"HTTP/1.1 200 ")
     assert len(plane.plane.unauthenticated) == 0
+
+
+def test_silent_connections_leave_files_for_those_who_have_a_token(home: Path) -> None:
+    def start(arguments: list[str], **more: Any) -> Any:
+        return subprocess.Popen(["sh", "-c", 'ulimit -n 100; exec "$@"', "sh", *arguments], **more)
+
+    with ScriptedProvider() as behind, ExitStack() as silent:
+        write_config(home, provider_entry("p", behind.url))
+        with serving(home, start=start) as served:
+            for _ in range(120):
+                silent.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=5))
+            assert served.chat().status_code == 200
+            (warning,) = eventually(lambda: served.logged("warning"))
+            assert warning["what"].startswith("more than 25 connections without a token")

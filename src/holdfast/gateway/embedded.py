@@ -100,7 +100,9 @@ def _thread(engine: Engine, gate: Gate, token: Token) -> Iterator[None]:
     async def serve() -> None:
         from .admin.routes import AdminRoutes
         from .gateway import Gateway
+        from .limits import Bounds
         from .listener import proof_key
+        from .process.listen import open_files
         from .registry import RUN, registered
         from .telemetry.metrics import Metrics
         from .tokens import Tokens, noting_in
@@ -108,7 +110,14 @@ def _thread(engine: Engine, gate: Gate, token: Token) -> Iterator[None]:
         note = noting_in(engine.journal, engine.store)
         tokens = Tokens(engine.store, instance=token.instance or "", kept=token.id, foreign=note)
         admin = AdminRoutes(Metrics(), version())
-        gateway = Gateway(engine, tokens, gate, admin, proof_key=proof_key(engine.vault.pepper()))
+        gateway = Gateway(
+            engine,
+            tokens,
+            gate,
+            admin,
+            bounds=Bounds().for_files(open_files()),
+            proof_key=proof_key(engine.vault.pepper()),
+        )
         try:
             await gateway.serve("127.0.0.1", 0)
             gateway.spawn(_renew(gateway, token))

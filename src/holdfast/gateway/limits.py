@@ -22,6 +22,15 @@ class Bounds(HttpLimits):
     comment: float = 15.0
     look_every: float = 0.5
 
+    def for_files(self, most: int) -> Bounds:
+        """Return the bounds for a process that may have up to `most` files open: connections without a token
+        take half of them at most."""
+        return replace(
+            self,
+            silent_connections=min(self.silent_connections, most // 4),
+            unauthenticated_connections=min(self.unauthenticated_connections, most // 4),
+        )
+
     def set_by(self, config: Config) -> Bounds:
         """Return the bounds with the user's own time limits in them."""
         settings, comment = config.settings, config.gateway.comment_after

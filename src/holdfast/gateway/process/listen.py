@@ -63,6 +63,18 @@ def allow_many() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def open_files() -> int:
+    """Return the number of files that this process may have open, 65,536 where it is more."""
+    try:
+        import resource
+    except ImportError:  # no such limit here
+        return _MOST_FILES
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _MOST_FILES
+    return min(soft, _MOST_FILES)
+
+
 def _bound(listen: Listen, *, shared: bool = False, shared_later: bool = False) -> socket.socket:
     """Return a socket that is bound to the address.
 

@@ -27,11 +27,13 @@ from ...engine.home_store import open_store
 from ...engine.opening import OpenHome, build_engine
 from ..admin.routes import AdminRoutes
 from ..gateway import Gateway
+from ..limits import Bounds
 from ..listener import proof_key
 from ..telemetry.log import Bridge, Log
 from ..telemetry.metrics import Metrics
 from ..telemetry.shared_counters import Gauge, Shared
 from ..tokens import Tokens, noting_in
+from .listen import open_files
 
 if TYPE_CHECKING:
     from ...config import Home
@@ -165,6 +167,7 @@ class _Worker:
             ),
             metrics=_Observers(self._metrics, self._log),
             admin=AdminRoutes(self._metrics, version()),
+            bounds=Bounds().for_files(open_files()),
             hosts=[self._resources.listen.host, *engine.config().gateway.names],
             proof_key=proof_key(engine.vault.pepper()),
         )
