@@ -25,7 +25,7 @@ export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null |
 # Nor may its wish to write no bytecode reach the tests: a thousand children would each compile the product.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test nightly test-legacy test-clients test-harness test-pi test-hermes test-postgres test-litellm test-workers test-offsets check lint types layers coverage bench mutants fix docs lock lock-suites clean
+.PHONY: setup demo test nightly test-legacy test-clients test-frameworks test-harness test-pi test-hermes test-postgres test-litellm test-workers test-offsets check lint types layers coverage bench mutants fix docs lock lock-suites clean
 
 setup: .venv/.installed
 
@@ -56,6 +56,10 @@ test-legacy: .venv-legacy/.installed
 # Other people's clients, each in its own environment (PyPI, npm), through a running gateway.
 test-clients: setup
 	@$(BIN)/python -m pytest -q suites/clients $(ARGS)
+
+# Frameworks for agents over the library, each in its own environment (PyPI; 2 GB in .cache/frameworks).
+test-frameworks: setup
+	@$(BIN)/python -m pytest -q suites/frameworks $(ARGS)
 
 # The real agent programs (npm, PyPI; 2 GB in .cache/harness), handed a connection. `make test-pi`: Pi alone, which installs in seconds.
 test-harness: setup

@@ -197,6 +197,21 @@ MISTAKES: dict[str, tuple[Callable[[holdfast.Holdfast], Any], type[Exception], s
         TypeError,
         "name must be a string, not NoneType",
     ),
+    "a consent without a name": (
+        lambda hf: hf.ensure_ready("amazee", consent=True),  # type: ignore[arg-type]
+        TypeError,
+        "consent must be a string, not bool",
+    ),
+    "a text as the patterns of a role": (
+        lambda hf: hf.ensure_ready("amazee", {"chat": "gpt-*"}),
+        TypeError,
+        "roles['chat'] must be a list of patterns, not str",
+    ),
+    "a list of roles": (
+        lambda hf: hf.ensure_ready("amazee", ["chat"]),  # type: ignore[arg-type]
+        TypeError,
+        "roles must be a mapping such as {'chat': ['gpt-*']}, not list",
+    ),
 }
 
 

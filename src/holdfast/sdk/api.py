@@ -17,7 +17,7 @@ from ..engine.opening import build_engine, open_store
 from ..engine.provisioning import PATIENCE, Ready
 from ..engine.sessions import CHOSEN, Reason
 from ..store.journal_events import SessionResumed
-from .arguments import home_of, optional_text, pin_of, suppliers, text
+from .arguments import home_of, optional_text, pin_of, roles_of, suppliers, text
 from .client_options import NOWHERE
 from .connected_home import ConnectedHome
 from .session import Session
@@ -157,10 +157,10 @@ class Holdfast(ConnectedHome):
         """
         return self.provisioning.ensure_ready(
             text("name", name),
-            roles,
+            roles_of(roles),
             kind=kind,
             settings=settings,
-            consent=consent,
+            consent=optional_text("consent", consent),
             on_models=on_models,
             patience=patience,
         )

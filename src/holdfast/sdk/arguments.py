@@ -3,7 +3,7 @@ ours; neither shows a value that may be a key."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,19 @@ def pin_of(pin: str | Pin) -> Pin:
     if not isinstance(pin, str):
         raise _wrong("a pin", "a string such as 'provider/model' or a holdfast.Pin", pin)
     return Pin.parse(pin)
+
+
+def roles_of(roles: Mapping[str, Sequence[str]] | None) -> Mapping[str, Sequence[str]]:
+    """Return the patterns of models for each role. Raises TypeError for anything but a mapping of names to
+    lists."""
+    if roles is None:
+        return {}
+    if not isinstance(roles, Mapping):
+        raise _wrong("roles", "a mapping such as {'chat': ['gpt-*']}", roles)
+    for role, patterns in roles.items():
+        if isinstance(patterns, str) or not isinstance(patterns, Sequence):
+            raise _wrong(f"roles['{role}']", "a list of patterns", patterns)
+    return roles
 
 
 def text(name: str, value: str) -> str:
