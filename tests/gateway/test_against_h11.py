@@ -22,6 +22,7 @@ from holdfast.gateway.http1.framing import MalformedMessage
 from holdfast.gateway.http1.limits import HttpLimits
 from holdfast.gateway.http1.ports import LocalAnswer
 from holdfast.gateway.http1.server_connection import ServerConnection
+from holdfast.gateway.http1.turns import Turns
 from holdfast.gateway.http1.unauthenticated import Unauthenticated
 from holdfast.gateway.http1.upstream_connection import UpstreamConnection
 
@@ -47,6 +48,7 @@ STRICTER = {
     "marks its end in two ways": "an answer whose end can be found in two ways may be split",
     "unknown transfer coding": "named twice, by two lines",
     "no status of HTTP/1.1": "h11 takes any three digits and no space behind them",
+    "interim heads": "more than ten of them: h11 counts none",
     "changed the protocol": "nobody asked for another protocol",
     "mixes two kinds of line ends": "a head whose end can be found in two ways",
     "its version is": "h11 refuses it later",
@@ -125,12 +127,14 @@ def pieces_of(data: bytes, cuts: list[int]) -> list[bytes]:
 
 
 def by_us(data: bytes, cuts: list[int]) -> Reading:
-    loop, handler = Loop(), Handler()
+    loop: Any = Loop()
+    handler = Handler()
     server: Any = SimpleNamespace(
         handler=handler,
         limits=HttpLimits(),
         header_names=REQUEST_NAMES,
         loop=loop,
+        turns=Turns(loop, loop.time),
         draining=False,
         opened=lambda _: None,
         unauthenticated=Unauthenticated(HttpLimits()),
@@ -354,8 +358,14 @@ class Sink:
 
 
 def answer_by_us(data: bytes, cuts: list[int]) -> Reading:
+    loop: Any = Loop()
     pool: Any = SimpleNamespace(
-        limits=HttpLimits(), names=ANSWER_NAMES, loop=Loop(), put=lambda _: None, forget=lambda _: None
+        limits=HttpLimits(),
+        names=ANSWER_NAMES,
+        loop=loop,
+        turns=Turns(loop, loop.time),
+        put=lambda _: None,
+        forget=lambda _: None,
     )
     connection, wire, sink = UpstreamConnection(pool), Wire(), Sink()
     connection.connection_made(wire)  # type: ignore[arg-type]

@@ -248,12 +248,13 @@ def _ask(body: Any) -> tuple[bytes, bytes]:
 
 def _chunks(data: bytes) -> bytes:
     """What chunks carry, also where they break off."""
-    out = b""
-    while data:
-        line, _, data = data.partition(b"\r\n")
-        size = int(line, 16)
-        out, data = out + data[:size], data[size + 2 :]
-    return out
+    parts, at = [], 0
+    while at < len(data):
+        start = data.index(b"\r\n", at) + 2
+        size = int(data[at:start], 16)
+        parts.append(data[start : start + size])
+        at = start + size + 2
+    return b"".join(parts)
 
 
 @pytest.mark.parametrize("route", ROUTES)

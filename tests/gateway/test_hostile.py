@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from holdfast.gateway.http1.framing import _SIZES, Chunks
-from holdfast.gateway.http1.server_connection import ServerConnection
+from holdfast.gateway.http1.request_body import RequestBody
 from holdfast.gateway.limits import Bounds
 from holdfast.gateway.process.listen import allow_many, open_files
 from holdfast.testing import ScriptedProvider
@@ -182,13 +182,11 @@ def test_what_anybody_may_make_up_is_not_kept(gateway: Any, provider: ScriptedPr
     )
 
 
-def test_a_body_in_tiny_chunks_costs_no_object_for_each_of_them(
-    gateway: Any, provider: ScriptedProvider
-) -> None:
-    client = ServerConnection(gateway(provider).plane)
-    client._chunks = Chunks()
-    client._take_body(b"2\r\nab\r\n" * 1000)
-    assert client._body == [b"ab" * 1000]
+def test_a_body_in_tiny_chunks_costs_no_object_for_each_of_them() -> None:
+    body = RequestBody()
+    body.begin(0, chunked=True, most=4000)
+    assert body.take(b"2\r\nab\r\n" * 1000) is None
+    assert body._pieces == [b"ab" * 1000]
 
 
 def test_it_may_hold_as_many_connections_as_the_system_permits() -> None:
@@ -245,14 +243,12 @@ def test_a_provider_is_asked_for_the_routes_own_path(gateway: Any, path: str) ->
     ]
 
 
-def test_a_body_that_is_announced_costs_nothing_before_it_comes(
-    gateway: Any, provider: ScriptedProvider
-) -> None:
-    client = ServerConnection(gateway(provider).plane)
-    client._need = 4_000_000
+def test_a_body_that_is_announced_costs_nothing_before_it_comes() -> None:
+    body = RequestBody()
+    body.begin(4_000_000, chunked=False, most=4_000_000)
     tracemalloc.start()
-    client._take_body(b"{")
-    client._take_body(b" ")
+    body.take(b"{")
+    body.take(b" ")
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 100_000

@@ -23,6 +23,7 @@ from holdfast.gateway.header_rules import REQUEST_NAMES
 from holdfast.gateway.http1.limits import HttpLimits
 from holdfast.gateway.http1.request_head import Head
 from holdfast.gateway.http1.server_connection import ServerConnection
+from holdfast.gateway.http1.turns import Turns
 from holdfast.gateway.http1.unauthenticated import Unauthenticated
 from holdfast.gateway.limits import Bounds
 from holdfast.testing import ScriptedProvider
@@ -74,6 +75,7 @@ class Server:
     def __init__(self, **limits: Any) -> None:
         self.limits, self.loop, books = HttpLimits(**limits), Clock(), Books()
         self.unauthenticated = Unauthenticated(self.limits)
+        self.turns: Any = Turns(self.loop, self.loop.time)  # type: ignore[arg-type]
         self.metrics = self.tokens = books
         self.handler = Handler(self, self.admission(books.OPEN), books)  # type: ignore[arg-type]
 
@@ -145,7 +147,7 @@ def test_nobody_without_a_token_is_asked_for_a_body_or_has_it_held(server: Serve
         assert answer.startswith(b"HTTP/1.1 %d " % status), path
         assert answer.count(b"HTTP/1.1") == 1, "no 100 Continue"
         assert b"\r\nconnection: close\r\n" in answer
-        assert not any((client._held, client._body, client._buffer, client._head))
+        assert not any((client._held, client._body._pieces, client._body._buffer, client._head))
 
 
 def test_a_body_without_a_token_is_refused_with_what_to_do(gateway: Any, provider: ScriptedProvider) -> None:
@@ -372,6 +374,8 @@ def test_nobody_without_a_token_has_many_requests_answered_at_once(server: Serve
 def test_requests_with_a_token_may_wait_for_the_answer_before(server: Server) -> None:
     client = server.connect()
     client.data_received(WITH_TOKEN * 3)
+    while server.loop.later:
+        server.loop.later.pop(0)()
     assert client.wire.out.count(b"HTTP/1.1 200 ") == 3
 
 

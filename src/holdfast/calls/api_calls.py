@@ -94,8 +94,7 @@ def list_models(
     *,
     network: Network | None = None,
 ) -> tuple[str, ...] | Reply:
-    """Return the models that the connection's endpoint lists, in its order. Return the Reply when it lists
-    none: refused, unreachable, not a list."""
+    """Return the models that an endpoint lists, in its order; the Reply where it does not."""
     names: list[str] = []
     ends_at = time.monotonic() + _SECONDS
     paged = connection.dialect is Dialect.ANTHROPIC_MESSAGES

@@ -13,6 +13,7 @@ from ..wire.response_head import header_lines
 from ..wire.response_stream import ResponseStream
 from ..wire.usage import NO_USAGE
 from .admission import local_answer
+from .answer_clock import AnswerClock
 from .client_request import ClientRequest
 from .header_rules import error_lines, passing, refusal_lines
 from .http1.errors import UpstreamError
@@ -26,20 +27,19 @@ _SSE = [b"content-type: text/event-stream", b"cache-control: no-cache"]
 class ClientAnswer:
     """The answer to one request, passed on to its client (`ports.FinishedRequest`).
 
-    `began` is the time when the request came, `_quiet` the time when the provider last sent anything, in
-    seconds of the loop's clock. `_pieces` are pieces of the provider's answer that are not passed on yet;
-    `_ended` is true once its last one came. `_comments` counts the comments that were sent, the last one
-    at `_commented`.
+    `began` is the time when the request came, in seconds of the loop's clock; `_clock` runs for the provider.
+    `_pieces` are pieces of the provider's answer that are not passed on yet; `_ended` is true once its last
+    one came. `_comments` counts the comments that were sent, the last one at `_commented`.
     """
 
     __slots__ = (
         "_client",
+        "_clock",
         "_commented",
         "_comments",
         "_ended",
         "_gateway",
         "_pieces",
-        "_quiet",
         "_stream",
         "_upstream",
         "began",
@@ -71,7 +71,8 @@ class ClientAnswer:
         self._pieces: list[bytes] = []
         self._ended = False
         self._comments = 0
-        self.began = self._quiet = self._commented = gateway.loop.time()
+        self.began = self._commented = gateway.loop.time()
+        self._clock = AnswerClock(self.began)
         self.status = self.size = self.chunks = 0
         self.seconds, self.code = 0.0, ""
         self.streamed = self.client_left = self.over = False
@@ -104,6 +105,18 @@ class ClientAnswer:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.drop()
+
+    def _note_progress(self, now: float) -> None:
+        """Tell the provider's clock what came since the last call. Where the client reads too slowly, the
+        provider waits for it, and its time stands still."""
+        upstream, stream, stopped = self._upstream, self._stream, self._client.paused
+        heard = moved = stopped
+        if upstream is not None:
+            heard, upstream.heard = heard or upstream.heard, False
+        if stream is not None:
+            self._clock.came = self.size
+            moved = stream.has_moved() or stopped
+        self._clock.note(now, heard=heard, moved=moved)
 
     def _pass_on(self, result: ConversationResult) -> None:
         """Pass on the result of the conversation."""
@@ -149,8 +162,9 @@ class ClientAnswer:
     def _pass_on_stream(self, good: GoodAnswer, stream: ResponseStream) -> None:
         """Pass on the pieces that were held back, and from then on each one that comes."""
         self._stream, self.status, self.streamed = stream, good.head.status, True
-        self._quiet = self._gateway.loop.time()
-        self.first = self._quiet - self.began
+        now = self._gateway.loop.time()
+        self._clock.start(now)
+        self.first = now - self.began
         held = good.chunks + [stream.passing(late) for late in self._pieces]
         self._pieces = []
         data = b"".join(held)
@@ -224,7 +238,7 @@ class ClientAnswer:
             return
         silent_since = self._commented
         if self._stream is not None:
-            silent_since = max(silent_since, self._quiet)
+            silent_since = max(silent_since, self._clock.heard)
             if not self._stream.between_events:
                 return
         if now - silent_since <= self._gateway.bounds.comment:

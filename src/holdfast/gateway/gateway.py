@@ -23,6 +23,7 @@ from .handler import Handler
 from .header_rules import ANSWER_NAMES, REQUEST_NAMES
 from .http1.ports import ServedConnection
 from .http1.server_connection import ServerConnection
+from .http1.turns import Turns
 from .http1.unauthenticated import Unauthenticated
 from .http1.upstream_pool import UpstreamPools
 from .limits import Bounds
@@ -105,7 +106,9 @@ class Gateway:
     ) -> None:
         """Start to listen, on `sock` if it is given, and return. Raises OSError."""
         self.loop = asyncio.get_running_loop()
-        self.upstreams.begin(self.loop)
+        if self._look is None:
+            self.turns = Turns(self.loop)
+            self.upstreams.begin(self.turns)
         listen: dict[str, Any] = {"sock": sock}
         if sock is None:
             listen = {"host": host, "port": port}

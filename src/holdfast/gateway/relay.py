@@ -15,7 +15,7 @@ from ..core.errors import ConnectionLost, HoldfastError
 from ..store.token import Token
 from ..wire.conversation import Conversation, run_conversation
 from ..wire.error_bodies import ClientError, from_error, refusal
-from ..wire.operations import Close, Perform, Read, Wait, Whole
+from ..wire.operations import Close, Read, Wait, Whole
 from ..wire.request_head import OutboundRequest
 from .admission import local_answer
 from .client_answer import ClientAnswer
@@ -31,7 +31,11 @@ _ERRORS = UpstreamErrors()
 
 
 class Relay(ClientAnswer):
-    """A request between its client and a provider. `_waiting`: the operation whose answer is waited for."""
+    """A request between its client and a provider.
+
+    `_waiting` is the operation whose answer is waited for, `_limit` the number of bytes of the provider's
+    body that may come before a whole body is judged.
+    """
 
     __slots__ = ("_conversation", "_limit", "_outbound", "_timer", "_token", "_waiting")
 
@@ -104,6 +108,8 @@ class Relay(ClientAnswer):
         self._pieces, self._ended = pieces, ended
         if ended:
             self._upstream = None
+        else:
+            self._clock.start(self._gateway.loop.time())
         self._advance(head)
 
     def fed(self, data: bytes, *, ended: bool) -> None:
@@ -127,10 +133,10 @@ class Relay(ClientAnswer):
             self._upstream, self._ended = None, True
         if data:
             self._pieces.append(data)
-        if self._waiting is Read:
-            if self._pieces or ended:
-                self._advance(self._next_piece())
-        elif self._waiting is Whole and (ended or sum(map(len, self._pieces)) > self._limit):
+            self._clock.came += len(data)
+        if self._waiting is Read and (self._pieces or ended):
+            self._advance(self._pieces.pop(0) if self._pieces else None)
+        elif self._waiting is Whole and (ended or self._clock.came > self._limit):
             pieces, self._pieces = self._pieces, []
             self._advance(pieces)
 
@@ -165,20 +171,24 @@ class Relay(ClientAnswer):
             self._give_up()
             self._break_off(refusal("token_ended"))
             return
-        bounds, upstream = self._gateway.bounds, self._upstream
-        if upstream is not None and (upstream.heard or self._client.paused):
-            upstream.heard, self._quiet = False, now
-        limit = bounds.stall
-        if self._waiting is OutboundRequest:
-            limit = bounds.answer
-        reads = self._waiting in (OutboundRequest, Read, Whole) or self._stream is not None
-        if reads and now - self._quiet > limit:
+        late = self._overdue(now)
+        if late:
             self._drop()
-            self.failed(ReadTimeout(f"the provider was silent for {limit:g} s"))
+            self.failed(ReadTimeout(late))
             return
         if self._waiting is Read:
             self._advance(b"")
         self._comment(now)
+
+    def _overdue(self, now: float) -> str:
+        """Return why the provider has had its time, "" while it has some left."""
+        bounds = self._gateway.bounds
+        if self._waiting is OutboundRequest:
+            return self._clock.head_overdue(now, bounds)
+        if self._stream is None and self._waiting not in (Read, Whole):
+            return ""
+        self._note_progress(now)
+        return self._clock.body_overdue(now, bounds)
 
     def client_closed(self) -> None:
         """Give up, since the client left: the provider's stream is closed at once, and no key is blamed."""
@@ -221,29 +231,30 @@ class Relay(ClientAnswer):
         if conversation is None or self.over:
             return
         try:
-            op = conversation.send(result) if error is None else conversation.throw(error)
+            op: Any = conversation.send(result) if error is None else conversation.throw(error)
             while True:
                 kind = type(op)
                 if kind is OutboundRequest:
-                    self._open(op)  # type: ignore[arg-type]
+                    self._open(op)
                     return
                 if kind is Whole:
-                    self._limit = op.limit  # type: ignore[union-attr]
-                    if not self._ended and sum(map(len, self._pieces)) <= self._limit:
+                    held = sum(map(len, self._pieces))
+                    self._limit = self._clock.came - held + op.limit
+                    if not self._ended and self._clock.came <= self._limit:
                         break
                     result, self._pieces = self._pieces, []
                 elif kind is Read:
                     if not self._pieces and not self._ended:
                         break
-                    result = self._next_piece()
+                    result = self._pieces.pop(0) if self._pieces else None
                 elif kind is Close:
                     self._drop()
                     result = None
                 elif kind is Wait:
-                    self._wait(op)  # type: ignore[arg-type]
+                    self._timer = self._gateway.loop.call_later(op.seconds, self._advance, None)
                     break
                 else:
-                    self._perform(op)  # type: ignore[arg-type]
+                    self._gateway.in_thread(op.call).add_done_callback(self._performed)
                     break
                 op = conversation.send(result)
             self._waiting = kind
@@ -252,16 +263,6 @@ class Relay(ClientAnswer):
             self._pass_on(end.value)
         except Exception as failure:
             self._fail_inside(failure)
-
-    def _next_piece(self) -> bytes | None:
-        """Return the next received piece of the body, None at its end."""
-        return self._pieces.pop(0) if self._pieces else None
-
-    def _wait(self, op: Wait) -> None:
-        self._timer = self._gateway.loop.call_later(op.seconds, self._advance, None)
-
-    def _perform(self, op: Perform) -> None:
-        self._gateway.in_thread(op.call).add_done_callback(self._performed)
 
     def _performed(self, done: asyncio.Future[Any]) -> None:
         if self.over or done.cancelled():
@@ -276,7 +277,7 @@ class Relay(ClientAnswer):
         """Send a request, on a kept connection or on a new one."""
         self._outbound, self._waiting, self._ended = outbound, OutboundRequest, False
         self._pieces.clear()
-        self._quiet = self._gateway.loop.time()
+        self._clock.start(self._gateway.loop.time())
         pool = self._gateway.upstreams.to(outbound.endpoint.origin)
         upstream = self._upstream = None if outbound.fresh else pool.take()
         if upstream is not None:

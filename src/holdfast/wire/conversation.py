@@ -252,7 +252,8 @@ class _ConversationState:
             if chunk is None or watch.error is not None:
                 body = decoded(b"".join(chunks), head.coding)
                 return self._refused(connection, head, body, phase=Phase.PRE_OUTPUT, flaw=watch.flaw)
-            if watch.form is Form.UNKNOWN and b"event-stream" not in head.type:
+            unknown = watch.form is Form.UNKNOWN and b"event-stream" not in head.type
+            if unknown and size <= self.bounds.whole:
                 continue
             if size > self.bounds.peek or self.request_run.now() > deadline:
                 break

@@ -48,7 +48,7 @@ class JsonWatch:
     __slots__ = ("_begun", "_end", "_json")
 
     cut = "the answer ended in the middle of its JSON"
-    takes_events = whole = unread = False
+    takes_events = whole = unread = moved = False
     error: bytes | None = None
     model = ""
     objects: Sequence[str] = ()

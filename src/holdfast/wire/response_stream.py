@@ -26,6 +26,7 @@ class Watch(Protocol):
     unread  that error came in a form that callers do not read
     cut    what happened to an answer that ends although it is not whole
     takes_events  it is a stream of events
+    moved  an event has come; set back by who asks
     model, usage  as far as the provider has named them
     objects  what the answer has made by now that only its account knows
     """
@@ -34,6 +35,7 @@ class Watch(Protocol):
     takes_events: bool
     error: bytes | None
     unread: bool
+    moved: bool
     model: str
 
     @property
@@ -124,6 +126,15 @@ class ResponseStream:
     def between_events(self) -> bool:
         """Return whether an event or a comment of ours may follow what was passed on so far."""
         return self._watch is not None and self._watch.whole and not self._raises
+
+    def has_moved(self) -> bool:
+        """Return whether an event has come since this was last asked: what only keeps a connection alive is
+        none."""
+        watch = self._watch
+        if watch is None or not watch.moved:
+            return False
+        watch.moved = False
+        return True
 
     def finish(self, error: Exception | None = None) -> bytes:
         """End the answer, since the provider closed its body or the connection broke by `error`. Return what

@@ -20,6 +20,8 @@ EVENT_LIMIT = 8 * 1024 * 1024
 """Bytes: of a longer event only its end and its terminal sign are read."""
 
 _LONGEST_SIGN = 64
+_COLON = 0x3A
+"""What a comment begins with. White space is below it, the names of fields are above it."""
 
 
 class Signs(NamedTuple):
@@ -69,6 +71,7 @@ class StreamWatch:
 
     started  output has begun: an event that is more than a preamble was seen
     ended    the terminal event of the dialect was seen, and no other choice of the answer goes on
+    moved    an event has come; set back by who asks
     error    the data of the first error event, or of an event of another API before the output
     unread   it came in a field `error` of llama.cpp, which callers skip
     form     whether it is a stream at all, by its first bytes
@@ -100,6 +103,7 @@ class StreamWatch:
         "error",
         "form",
         "model",
+        "moved",
         "objects",
         "started",
         "unread",
@@ -107,7 +111,7 @@ class StreamWatch:
     )
 
     def __init__(self, dialect: Dialect) -> None:
-        self.started = self.ended = self.unread = self._skims = False
+        self.started = self.ended = self.unread = self.moved = self._skims = False
         self.error: bytes | None = None
         self.model = ""
         self.usage: dict[str, int] = {}
@@ -153,6 +157,7 @@ class StreamWatch:
                         break
                 else:
                     self._after_cr = False
+                    self.moved = self.moved or chunk[0] > _COLON
                     return
         self._read(chunk)
 
@@ -232,6 +237,7 @@ class StreamWatch:
             self._line(line.removeprefix(BOM))
 
     def _event(self, data: bytes) -> None:
+        self.moved = True
         if self._may_skim and self._name not in _NAMES and not self._has_sign(data):
             return
         data = data.strip()

@@ -11,7 +11,8 @@ class HttpLimits:
 
     `high_water`: unsent bytes to a slow reader at which the other side is paused. `idle`: for a client's
     connection without a request. `head`, `body`: until a request's head is complete, and between two pieces
-    of its body. `linger`: for reading and dropping the rest of a refused request. `connect`: until a provider
+    of its body. `slowest`: bytes a second below which a body's pieces, of a request or an answer, give it no
+    more time. `linger`: for reading and dropping the rest of a refused request. `connect`: until a provider
     is reached. `pool_idle`, `pool_age`: for a connection to a provider without a request, and for its whole
     life.
 
@@ -32,6 +33,7 @@ class HttpLimits:
     idle: float = 120.0
     head: float = 20.0
     body: float = 30.0
+    slowest: float = 8 * 1024.0
     linger: float = 2.0
     connect: float = 10.0
     pool_idle: float = 30.0

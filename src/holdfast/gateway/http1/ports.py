@@ -14,6 +14,7 @@ from .framing import HeaderNames
 from .limits import HttpLimits
 from .request_head import Head
 from .response_head import ResponseHead
+from .turns import Turns
 from .unauthenticated import Unauthenticated
 
 Permitted = Callable[[str, list[Any]], list[Any]]
@@ -151,6 +152,8 @@ class Server(Protocol):
     def header_names(self) -> HeaderNames: ...
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
+    @property
+    def turns(self) -> Turns: ...
     @property
     def draining(self) -> bool: ...
     @property

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 
-from .framing import HeaderNames, MalformedMessage, RawHeaders, length_of, lines_of
+from .framing import CRLF, HeaderNames, MalformedMessage, RawHeaders, length_of, lines_of
 from .header_actions import CODING, DROPPED, KEPT, LENGTH, OPTIONAL, PACKED, TYPE
 
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: .*)?")
 _MOST_LINES = 256
+_LONGEST_HEAD = 256 * 1024
+_MOST_INTERIM = 10
+"""Interim heads (1xx) before the answer: providers send one or two of them."""
+_END, _BARE_END = CRLF + CRLF, b"\n\n"
 _BODILESS = frozenset({204, 304})
 
 
@@ -83,3 +87,63 @@ class ResponseHead:
         """All headers as they came; a failed answer is classified by them."""
         pairs = (line.partition(b":") for line in self._lines[1:])
         return [(name, value.strip(b" \t")) for name, _, value in pairs]
+
+
+class HeadReader:
+    """Reads the head of an answer, whose bytes come in any pieces, and the interim heads (1xx) before it.
+
+    `names` returns the action for each header.
+    """
+
+    __slots__ = ("_held", "_interim", "_names")
+
+    def __init__(self, names: HeaderNames) -> None:
+        self._names = names
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin with the next answer."""
+        self._held, self._interim = b"", 0
+
+    def read(self, data: bytes) -> tuple[ResponseHead, bytes] | None:
+        """Return the head that is no interim one, and the bytes behind it; None while it is incomplete.
+
+        Raises MalformedMessage.
+        """
+        if self._held:
+            data, self._held = self._held + data, b""
+        start = 0
+        while True:
+            blank = _blank_line(data, start)
+            end = data.find(blank, start)
+            if end < 0:
+                self._hold(data[start:])
+                return None
+            block = data[start:end]
+            if blank is _BARE_END:
+                block = block.replace(b"\n", CRLF)
+            start = end + len(blank)
+            head = ResponseHead(block, self._names)
+            if head.status >= 200:
+                return head, data[start:]
+            if head.status == 101:
+                raise MalformedMessage("it changed the protocol")
+            self._interim += 1
+            if self._interim > _MOST_INTERIM:
+                raise MalformedMessage(f"it has more than {_MOST_INTERIM} interim heads")
+
+    def _hold(self, data: bytes) -> None:
+        """Keep an incomplete head. Raises MalformedMessage where it cannot become a valid one."""
+        if len(data) > _LONGEST_HEAD:
+            raise MalformedMessage("its head is too long")
+        if _BARE_END in data:
+            raise MalformedMessage("its head mixes two kinds of line ends")
+        self._held = data
+
+
+def _blank_line(data: bytes, start: int) -> bytes:
+    """Return what ends a head that begins at `start`: some small servers end their lines with LF alone."""
+    at = data.find(b"\n", start)
+    if at > start and data[at - 1 : at] != b"\r":
+        return _BARE_END
+    return _END

@@ -9,10 +9,11 @@ import asyncio
 import math
 from typing import cast
 
-from .framing import LONG_BODIES, BodyBuffer, BodyTooLarge, Chunks
 from .ports import Admission, LocalAnswer, RequestTimeout, RunningRequest, Server
+from .request_body import RequestBody
 from .request_head import CachedHead, Head, cacheable, split_head
 from .response_writer import ResponseWriter
+from .turns import SHORT, piece_end, set_reading
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -24,16 +25,13 @@ class ServerConnection(ResponseWriter):
     __slots__ = (
         "_admission",
         "_body",
-        "_buffer",
         "_cached",
-        "_chunks",
         "_deadline",
         "_handler",
         "_held",
         "_limits",
-        "_longest",
-        "_need",
         "_server",
+        "_since",
         "_state",
         "_unsent",
         "paused",
@@ -51,11 +49,8 @@ class ServerConnection(ResponseWriter):
         self._held = bytearray()
         self._admission: Admission | None = None
         self._cached: CachedHead | None = None
-        self._need, self._longest = 0, self._limits.body_bytes
-        self._body: list[bytes] = []
-        self._buffer: BodyBuffer | None = None
-        self._chunks: Chunks | None = None
-        self._deadline = 0.0
+        self._body = RequestBody()
+        self._deadline = self._since = 0.0
         self._unsent = 0
         self.running: RunningRequest | None = None
         self.paused = False
@@ -124,8 +119,10 @@ class ServerConnection(ResponseWriter):
         """
         if self._transport is None:
             return
-        self._keep, self._state, self._body = False, self._LINGER, []
+        self._keep, self._state = False, self._LINGER
+        self._body.drop()
         self._held.clear()
+        set_reading(self._transport, wanted=True)
         self.answer(answer.status, answer.lines, answer.body)
         self._head = None  # what was refused is not held
         self._deadline = self._server.loop.time() + self._limits.linger
@@ -146,29 +143,65 @@ class ServerConnection(ResponseWriter):
     def data_received(self, data: bytes) -> None:
         if self._state == self._LINGER:
             return
-        if self._state in (self._BUSY, self._FULL):
-            self._hold(data)
+        if self._state in (self._HEAD_STATE, self._BODY) and not self._waits:
+            self._take(data)
             return
+        self._hold(data)
+
+    def take_turn(self) -> bool:
+        """Take the next piece of a chunked body. Return whether more can be taken."""
+        if self._waits:
+            try:
+                self._take_body(self._next_piece())
+            except Exception as error:
+                self._fail(error)
+        if not self._held:
+            set_reading(self._transport, wanted=True)
+        return self._waits
+
+    @property
+    def _waits(self) -> bool:
+        """True while a part of a chunked body waits for its turn."""
+        return bool(self._held) and self._state == self._BODY
+
+    def _take(self, data: bytes) -> None:
+        """Read the next bytes of a head or a body."""
         try:
-            while data and self._state in (self._HEAD_STATE, self._BODY):
-                if self._state == self._HEAD_STATE:
-                    data = self._take_head(data)
-                else:
-                    data = self._take_body(data)
+            if self._state == self._HEAD_STATE:
+                data = self._take_head(data)
+            if self._state != self._BODY:
+                return
+            if len(data) <= SHORT or not self._body.chunked:
+                self._take_body(data)
+            else:
+                self._take_pieces(data)
         except Exception as error:
             self._fail(error)
-            return
-        if data and self._state in (self._BUSY, self._FULL):
-            self._hold(data)
 
     def _hold(self, data: bytes) -> None:
         """Keep the bytes of the next request until this one is answered, and read no further."""
-        if self._transport is None:
-            return
-        self._keep = self._keep and self not in self._server.unauthenticated
-        if self._keep:
-            self._held += data
-        self._transport.pause_reading()
+        self._held += data
+        if self in self._server.unauthenticated:
+            self._keep = False
+            self._held.clear()
+        set_reading(self._transport, wanted=False)
+
+    def _take_pieces(self, data: bytes) -> None:
+        """Take a long part of a chunked body, as far as this turn's time allows: its chunks may be very
+        small."""
+        self._held += data
+        turns = self._server.turns
+        while self._waits and turns.has_time():
+            self._take_body(self._next_piece())
+        if self._waits:
+            set_reading(self._transport, wanted=False)
+            turns.wait(self)
+
+    def _next_piece(self) -> bytes:
+        held = self._held
+        piece = bytes(held[: piece_end(held, 0)])
+        del held[: len(piece)]
+        return piece
 
     def _take_head(self, data: bytes) -> bytes:
         """Read a head as far as it has come. Return the bytes that follow it."""
@@ -190,16 +223,15 @@ class ServerConnection(ResponseWriter):
         self._keep = head.keep and not server.draining
         self._cached = None
         admission = self._admission = self._handler.admit(head)
-        self._longest = admission.body_bytes
         if not server.unauthenticated.admitted(self, admission, server.loop.time(), alone=not rest):
             self._keep = False
         if admission.refusal is not None:
             self.reject(admission.refusal)
             return b""
-        self._expect(head, head.length)
+        self._expect(head, head.length, admission)
         if admission.repeatable:
             self._cached = cacheable(head)
-        return self._take_body(rest)
+        return rest
 
     def _take_again(self, cached: CachedHead, data: bytes) -> bytes | None:
         """Do what `_take_head` does, for a head that this connection's last request had too.
@@ -212,69 +244,38 @@ class ServerConnection(ResponseWriter):
             return None
         start, end = digits
         self._keep = cached.head.keep and not self._server.draining
-        self._expect(cached.head, int(data[start:end]))
-        return self._take_body(data[end + len(cached.after) :])
+        self._expect(cached.head, int(data[start:end]), cast("Admission", self._admission))
+        return data[end + len(cached.after) :]
 
-    def _expect(self, head: Head, length: int) -> None:
-        """Prepare for the body. Raises MalformedMessage where it is too long."""
-        if length > self._longest:
-            raise BodyTooLarge(self._longest)
-        self._state, self._need, self._chunks = self._BODY, length, None
-        if head.chunked:
-            self._chunks, self._need = Chunks(), 0
+    def _expect(self, head: Head, length: int, admission: Admission) -> None:
+        """Prepare for the body. Raises BodyTooLarge."""
+        self._body.begin(length, chunked=head.chunked, most=admission.body_bytes)
+        self._state = self._BODY
         if head.expects and self._transport is not None:
             self._transport.write(_CONTINUE)
 
-    def _take_body(self, data: bytes) -> bytes:
+    def _take_body(self, data: bytes) -> None:
         """Read the body as far as it has come, and pass on the request once it is complete.
 
-        Return the bytes that follow it.
+        What follows it is read once the request is answered.
         """
-        if self._chunks is not None:
-            if not self._take_chunks(self._chunks, data):
-                return b""
-            rest = self._chunks.rest
-        elif len(data) < self._need:
-            self._take_part(data)
-            return b""
-        else:
-            rest = b""
-            if len(data) > self._need:
-                data, rest = data[: self._need], data[self._need :]
-            self._body.append(data)
-        pieces = self._body
-        if self._buffer is not None:
-            body = self._buffer.whole(pieces[0])
-        elif len(pieces) == 1:
-            body = pieces[0]
-        else:
-            body = b"".join(pieces)
-        self._body, self._buffer = [], None
-        self._state, self._deadline = self._BUSY, math.inf
+        body = self._body.take(data)
+        if body is None:
+            self._wait_for_more(len(data))
+            return
+        self._state, self._deadline, self._since = self._BUSY, math.inf, 0.0
+        self._held[:0], self._body.rest = self._body.rest, b""
+        if self._held:
+            self._hold(b"")
         self._handler.handle(self, cast("Head", self._head), self._admission, body)
-        return rest
 
-    def _take_part(self, data: bytes) -> None:
-        """Keep a piece of a body of known length that goes on."""
-        if self._buffer is not None or (self._need in LONG_BODIES and not self._body):
-            self._buffer = self._buffer or BodyBuffer()
-            self._buffer.add(data)
-        elif data:
-            self._body.append(data)
-        self._need -= len(data)
-        self._deadline = self._server.loop.time() + self._limits.body
-
-    def _take_chunks(self, chunks: Chunks, data: bytes) -> bool:
-        """Keep a piece of a chunked body. Return whether it was the last."""
-        pieces = chunks.feed(data)
-        # One object for all of them: a client may send a body in very small pieces.
-        self._body.append(b"".join(pieces))
-        self._need += len(self._body[-1])
-        if self._need > self._longest:
-            raise BodyTooLarge(self._longest)
-        if not chunks.done:
-            self._deadline = self._server.loop.time() + self._limits.body
-        return chunks.done
+    def _wait_for_more(self, received: int) -> None:
+        """Set the deadline of a body after a piece of it: pieces renew it as long as they do not drip."""
+        now, limits = self._server.loop.time(), self._limits
+        if not self._since:
+            self._since = now
+        self._since += received / limits.slowest
+        self._deadline = min(now, self._since) + limits.body
 
     def _fail(self, error: Exception) -> None:
         if self._transport is not None:
@@ -295,5 +296,5 @@ class ServerConnection(ResponseWriter):
 
     def _go_on(self, waiting: bytes) -> None:
         if self._transport is not None:
-            self._transport.resume_reading()
+            set_reading(self._transport, wanted=True)
             self.data_received(waiting)

@@ -9,13 +9,11 @@ import asyncio
 from typing import Protocol, cast
 
 from .errors import ClosedUnheard, ReadError, RemoteProtocolError
-from .framing import CRLF, Chunks, HeaderNames, MalformedMessage
+from .framing import Chunks, HeaderNames, MalformedMessage
 from .limits import HttpLimits
 from .ports import OutboundMessage, ResponseSink
-from .response_head import ResponseHead
-
-_END, _BARE_END = CRLF + CRLF, b"\n\n"
-_LONGEST_HEAD = 256 * 1024
+from .response_head import HeadReader, ResponseHead
+from .turns import CODED, SHORT, Turns, piece_end, set_reading
 
 
 class Owner(Protocol):
@@ -24,6 +22,7 @@ class Owner(Protocol):
     limits: HttpLimits
     names: HeaderNames
     loop: asyncio.AbstractEventLoop
+    turns: Turns
 
     def put(self, connection: UpstreamConnection) -> None:
         """Keep a connection that is free."""
@@ -39,18 +38,23 @@ class UpstreamConnection(asyncio.Protocol):
 
     `born`, `since`: the times when it was opened and when it was last put into its pool, in seconds of the
     loop's clock. `heard`: bytes came since the last check of the time limits. `served`: the number of
-    requests that were sent on it.
+    requests that were sent on it. `_left` is what was received and waits for its turn, from `_at` on.
     """
 
     __slots__ = (
+        "_at",
         "_chunks",
-        "_held",
+        "_heads",
         "_keep",
+        "_left",
+        "_lost",
         "_need",
         "_pool",
+        "_short",
         "_sink",
         "_spoke",
         "_state",
+        "_stopped",
         "_transport",
         "born",
         "heard",
@@ -65,8 +69,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._sink: ResponseSink | None = None
         self._transport: asyncio.Transport | None = None
         self._state, self._need = self._HEAD, 0
-        self._held = b""
-        self._keep = self._spoke = False
+        self._heads = HeadReader(pool.names)
+        self._left, self._at, self._short = b"", 0, SHORT
+        self._keep = self._spoke = self._stopped = False
+        self._lost: tuple[Exception | None] | None = None
         self._chunks: Chunks | None = None
         self.served = 0
         self.born = self.since = 0.0
@@ -83,7 +89,8 @@ class UpstreamConnection(asyncio.Protocol):
         if transport is None:
             raise RuntimeError("the connection is not open")
         self._sink, self._state = sink, self._HEAD
-        self._held, self._spoke = b"", False
+        self._heads.reset()
+        self._spoke, self._short = False, SHORT
         self.served += 1
         request.write_to(transport)
 
@@ -98,27 +105,68 @@ class UpstreamConnection(asyncio.Protocol):
 
     def drop(self) -> None:
         """Close at once, whatever is under way."""
-        self._sink = None
+        self._sink, self._left = None, b""
         if self._transport is not None:
             self._transport.abort()
 
     def pause(self) -> None:
         """Stop reading, so that the provider waits for a slow reader. Once its answer is complete, the
         connection serves others and is not stopped."""
-        if self._sink is not None and self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
+        if self._sink is not None:
+            self._stopped = True
+            set_reading(self._transport, wanted=False)
 
     def resume(self) -> None:
         """Read on."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._stopped = False
+        if self._left:
+            self._pool.turns.wait(self)
+        else:
+            set_reading(self._transport, wanted=True)
 
     def data_received(self, data: bytes) -> None:
-        sink = self._sink
-        if sink is None:  # an answer without a request: no byte of this connection can be trusted any more
+        if self._sink is None:  # an answer without a request: no byte of it can be trusted any more
             self.drop()
             return
         self.heard = self._spoke = True
+        if len(data) <= self._short and not self._left:
+            self._take(data)
+            return
+        # libuv reads once more after a pause where much is there.
+        self._left, self._at = self._left[self._at :] + data, 0
+        while self._left and not self._stopped and self._pool.turns.has_time():
+            self._take(self._next_piece())
+        if self._left:
+            set_reading(self._transport, wanted=False)
+            self._pool.turns.wait(self)
+
+    def take_turn(self) -> bool:
+        """Take the next piece of what was received. Return whether more can be taken."""
+        if self._stopped or not self._left:
+            return False
+        self.heard = True
+        self._take(self._next_piece())
+        if self._left:
+            return not self._stopped
+        if self._lost is not None:
+            self._end(self._lost[0])
+        elif not self._stopped:
+            set_reading(self._transport, wanted=True)
+        return False
+
+    def _next_piece(self) -> bytes:
+        left, start = self._left, self._at
+        self._at = piece_end(left, start, self._short)
+        if self._at >= len(left):
+            self._left = b""
+        return left[start : self._at]
+
+    def _take(self, data: bytes) -> None:
+        """Read the next bytes of the answer."""
+        sink = self._sink
+        if sink is None:
+            self.drop()
+            return
         try:
             if self._state == self._HEAD:
                 self._read_head(sink, data)
@@ -127,14 +175,26 @@ class UpstreamConnection(asyncio.Protocol):
         except MalformedMessage as error:
             self.drop()
             sink.failed(RemoteProtocolError(f"the provider's answer is not HTTP: {error.what}"))
+        except Exception:
+            self._left = b""
+            if self._transport is not None:
+                self._transport.abort()
+            raise
 
     def eof_received(self) -> bool:
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        sink, self._sink = self._sink, None
         self._transport = None
         self._pool.forget(self)
+        if self._left:
+            self._lost = (exc,)  # what was received before comes first
+        else:
+            self._end(exc)
+
+    def _end(self, exc: Exception | None) -> None:
+        """Report the end of the connection, by an error or in order, to who waits for an answer."""
+        sink, self._sink = self._sink, None
         if sink is None:
             return
         if self._state == self._CLOSE and exc is None:
@@ -149,13 +209,13 @@ class UpstreamConnection(asyncio.Protocol):
             sink.failed(RemoteProtocolError("peer closed connection without sending complete message body"))
 
     def _read_head(self, sink: ResponseSink, data: bytes) -> None:
-        if self._held:
-            data = self._held + data
-        read = self._final_head(data)
+        read = self._heads.read(data)
         if read is None:
             return
         head, rest = read
-        self._held, self._keep = b"", head.keep
+        self._keep = head.keep
+        if head.coding:
+            self._short = CODED
         if head.chunked:
             self._state, self._chunks = self._CHUNKED, Chunks()
         elif head.length is None:
@@ -168,32 +228,6 @@ class UpstreamConnection(asyncio.Protocol):
         sink.answered(head, [], ended=False)
         if rest and self._sink is sink:
             self._read_body(sink, rest)
-
-    def _final_head(self, data: bytes) -> tuple[ResponseHead, bytes] | None:
-        """Return the head that is no interim one, and the bytes behind it; None while it is incomplete."""
-        while True:
-            blank = _blank_line(data)
-            end = data.find(blank)
-            if end < 0:
-                self._hold(data)
-                return None
-            block = data[:end]
-            if blank is _BARE_END:
-                block = block.replace(b"\n", CRLF)
-            data = data[end + len(blank) :]
-            head = ResponseHead(block, self._pool.names)
-            if head.status >= 200:
-                return head, data
-            if head.status == 101:
-                raise MalformedMessage("it changed the protocol")
-
-    def _hold(self, data: bytes) -> None:
-        """Keep an incomplete head. Raises MalformedMessage where it cannot become a valid one."""
-        if len(data) > _LONGEST_HEAD:
-            raise MalformedMessage("its head is too long")
-        if _BARE_END in data:
-            raise MalformedMessage("its head mixes two kinds of line ends")
-        self._held = data
 
     def _hand_whole(self, sink: ResponseSink, head: ResponseHead, body: bytes, length: int) -> None:
         """Pass on an answer that is complete already.
@@ -237,6 +271,7 @@ class UpstreamConnection(asyncio.Protocol):
         # An answer may come before all of the request has left: the next one would wait behind its rest.
         if (
             self._keep
+            and not self._left
             and transport is not None
             and not transport.is_closing()
             and not transport.get_write_buffer_size()
@@ -244,11 +279,3 @@ class UpstreamConnection(asyncio.Protocol):
             self._pool.put(self)
         else:
             self.drop()
-
-
-def _blank_line(data: bytes) -> bytes:
-    """Return what ends a head that begins with `data`: some small servers end their lines with LF alone."""
-    at = data.find(b"\n")
-    if at > 0 and data[at - 1 : at] != b"\r":
-        return _BARE_END
-    return _END

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -11,6 +10,7 @@ from .errors import ReadError, UpstreamError
 from .framing import HeaderNames
 from .limits import HttpLimits
 from .ports import Permitted, ResponseSink
+from .turns import Turns
 from .upstream_connection import UpstreamConnection
 
 
@@ -21,7 +21,7 @@ class Pool:
     resolves to; `names` the action for each header.
     """
 
-    __slots__ = ("_address", "_permitted", "idle", "limits", "loop", "names", "open")
+    __slots__ = ("_address", "_permitted", "idle", "limits", "loop", "names", "open", "turns")
 
     def __init__(
         self,
@@ -29,10 +29,10 @@ class Pool:
         permitted: Permitted,
         limits: HttpLimits,
         names: HeaderNames,
-        loop: asyncio.AbstractEventLoop,
+        turns: Turns,
     ) -> None:
         self._address, self._permitted, self.limits = address, permitted, limits
-        self.names, self.loop = names, loop
+        self.names, self.turns, self.loop = names, turns, turns.loop
         self.idle: list[UpstreamConnection] = []
         self.open: set[UpstreamConnection] = set()
 
@@ -97,20 +97,20 @@ class UpstreamPools:
         self._limits, self._names, self._address_of = limits, names, address_of
         self._permitted = permitted
         self._pools: dict[str, Pool] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._turns: Turns | None = None
 
-    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Set the loop on which the connections live."""
-        self._loop = loop
+    def begin(self, turns: Turns) -> None:
+        """Set the turns of the loop on which the connections live."""
+        self._turns = turns
 
     def to(self, origin: str) -> Pool:
         """Return the pool of an origin."""
         pool = self._pools.get(origin)
         if pool is None:
-            if self._loop is None:
+            if self._turns is None:
                 raise RuntimeError("the gateway does not serve yet")
             address = partial(self._address_of, origin)
-            pool = Pool(address, self._permitted, self._limits, names=self._names, loop=self._loop)
+            pool = Pool(address, self._permitted, self._limits, names=self._names, turns=self._turns)
             self._pools[origin] = pool
         return pool
 
