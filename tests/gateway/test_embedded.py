@@ -3,7 +3,10 @@ model, and nothing else."""
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -68,3 +71,17 @@ def test_the_token_of_a_run_is_renewed_as_long_as_the_run_lives(
     with serving(engine, "s", pin):
         (token,) = engine.store.tokens()
         eventually(lambda: engine.store.tokens()[0].expires_at > token.expires_at)
+
+
+def test_silent_connections_cannot_take_all_files_of_a_run(
+    gateway: Any, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standing = gateway(provider)
+    pin = Pin.parse("mine/scripted-1")
+    standing.holdfast.session("s", pin)
+    monkeypatch.setattr("holdfast.gateway.process.listen.open_files", lambda: 4)
+    with serving(standing.holdfast.engine, "s", pin) as gate:
+        address = urlsplit(gate.root)
+        first, second = (socket.create_connection((address.hostname, address.port), 5) for _ in range(2))
+        with first, second, suppress(ConnectionResetError):
+            assert first.recv(10) == b""
