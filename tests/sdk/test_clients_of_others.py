@@ -198,3 +198,26 @@ def test_one_transport_serves_the_sdk_that_it_was_made_for(provider: ScriptedPro
             assert chat(client).choices[0].message.content == "hi"
         with anthropic.Anthropic(**session.for_anthropic()) as other:
             assert message(other).content[0].text == "hi"
+
+
+@pytest.mark.parametrize("entered", [False, True])
+def test_a_transport_of_the_other_kind_names_the_right_one(provider: ScriptedProvider, entered: bool) -> None:
+    async def ask(transport: Any) -> None:
+        client = httpx2.AsyncClient(transport=transport, base_url="http://holdfast.invalid/v1")
+        if entered:
+            await client.__aenter__()
+        await client.get("/models")
+
+    def blocking(transport: Any) -> None:
+        client = httpx2.Client(transport=transport, base_url="http://holdfast.invalid/v1")
+        if entered:
+            client.__enter__()
+        client.get("/models")
+
+    with holdfast.open() as hf:
+        session = hf.session("s1", "a/m")
+        with pytest.raises(TypeError, match=r"an AsyncClient session\.async_transport\(\)"):
+            asyncio.run(ask(session.transport()))
+        with pytest.raises(TypeError, match=r"a Client takes session\.transport\(\)"):
+            blocking(session.async_transport())
+    assert provider.requests == []

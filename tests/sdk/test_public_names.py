@@ -197,6 +197,31 @@ MISTAKES: dict[str, tuple[Callable[[holdfast.Holdfast], Any], type[Exception], s
         TypeError,
         "name must be a string, not NoneType",
     ),
+    "a number as limits": (
+        lambda hf: holdfast.open(limits=5),  # type: ignore[arg-type]
+        TypeError,
+        "limits must be an httpx2.Limits or httpx.Limits, not int",
+    ),
+    "a number as a proxy": (
+        lambda hf: holdfast.open(proxy=8080),  # type: ignore[arg-type]
+        TypeError,
+        "proxy must be a URL as a string, not int",
+    ),
+    "a number as authorities": (
+        lambda hf: holdfast.open(verify=1.5),  # type: ignore[arg-type]
+        TypeError,
+        "verify must be a path or an ssl.SSLContext, not float",
+    ),
+    "a path as a store": (
+        lambda hf: holdfast.open(store="state.db"),  # type: ignore[arg-type]
+        TypeError,
+        "store must be a holdfast.Store, not str",
+    ),
+    "keys as a vault": (
+        lambda hf: holdfast.open(vault={"corp": KEY}),  # type: ignore[arg-type]
+        TypeError,
+        "vault must be a holdfast.Vault, not dict",
+    ),
     "a consent without a name": (
         lambda hf: hf.ensure_ready("amazee", consent=True),  # type: ignore[arg-type]
         TypeError,

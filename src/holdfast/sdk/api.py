@@ -17,7 +17,7 @@ from ..engine.opening import build_engine, open_store
 from ..engine.provisioning import PATIENCE, Ready
 from ..engine.sessions import CHOSEN, Reason
 from ..store.journal_events import SessionResumed
-from .arguments import home_of, optional_text, pin_of, roles_of, suppliers, text
+from .arguments import check_network, check_parts, home_of, optional_text, pin_of, roles_of, suppliers, text
 from .client_options import NOWHERE
 from .connected_home import ConnectedHome
 from .session import Session
@@ -58,6 +58,8 @@ def open(
     `verify` cannot be used; StoreError when the store cannot be opened; TypeError for an argument of another
     type.
     """
+    check_network(limits, proxy, verify)
+    check_parts(store, vault)
     network = Network(proxy=proxy, verify=verify)
     keys = suppliers(keys)
     engine = build_engine(home_of(home), keys=keys, store=store, vault=vault, network=network)

@@ -70,6 +70,27 @@ def roles_of(roles: Mapping[str, Sequence[str]] | None) -> Mapping[str, Sequence
     return roles
 
 
+def check_network(limits: object, proxy: object, verify: object) -> None:
+    """Raise TypeError for sizes of pools, a proxy or authorities of another type."""
+    sizes = ("max_connections", "max_keepalive_connections", "keepalive_expiry")
+    _check_members("limits", limits, "an httpx2.Limits or httpx.Limits", sizes)
+    if proxy is not None and not isinstance(proxy, str):
+        raise _wrong("proxy", "a URL as a string", proxy)
+    if not isinstance(verify, str | Path | bool):
+        _check_members("verify", verify, "a path or an ssl.SSLContext", ("wrap_socket",))
+
+
+def check_parts(store: object, vault: object) -> None:
+    """Raise TypeError for a store or a vault that is none."""
+    _check_members("store", store, "a holdfast.Store", ("now", "sessions", "journal"))
+    _check_members("vault", vault, "a holdfast.Vault", ("secret", "pepper"))
+
+
+def _check_members(name: str, value: object, wanted: str, members: Sequence[str]) -> None:
+    if value is not None and not all(hasattr(value, member) for member in members):
+        raise _wrong(name, wanted, value)
+
+
 def text(name: str, value: str) -> str:
     """Return the value of the argument `name`. Raises TypeError unless it is a string."""
     if not isinstance(value, str):

@@ -41,11 +41,24 @@ def bind(module: Any) -> Transports:
     """Return the transports for `module`, which is httpx2 or httpx: our classes, derived from its own."""
     adapter = HttpxAdapter(module)
     members = {"adapter": adapter}
+    sync = {"handle_async_request": _of_other_kind, "__aenter__": _of_other_kind}
+    waiting = {"handle_request": _of_other_kind, "__enter__": _of_other_kind}
     sync_body = type("SyncBody", (SyncBody, module.SyncByteStream), members)
     async_body = type("AsyncBody", (AsyncBody, module.AsyncByteStream), members)
     return Transports(
-        type("SyncTransport", (SyncDriver, module.BaseTransport), {**members, "body": sync_body}),
-        type("AsyncTransport", (AsyncDriver, module.AsyncBaseTransport), {**members, "body": async_body}),
+        type("SyncTransport", (SyncDriver, module.BaseTransport), {**members, **sync, "body": sync_body}),
+        type(
+            "AsyncTransport",
+            (AsyncDriver, module.AsyncBaseTransport),
+            {**members, **waiting, "body": async_body},
+        ),
+    )
+
+
+def _of_other_kind(*_: Any) -> Any:
+    """Refuse a client of the other kind. Raises TypeError."""
+    raise TypeError(
+        "a Client takes session.transport() and an AsyncClient session.async_transport(); nothing was sent"
     )
 
 
