@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from house.syntax import nodes_of
+
 _AS_A_MAPPING = frozenset({"get", "items", "keys", "values", "pop", "setdefault"})
 _READ_WHOLE = frozenset({"dict", "list", "sorted", "set"})
 
@@ -19,7 +21,7 @@ def is_detail(node: ast.AST) -> bool:
 def loose_reads(tree: ast.AST) -> list[int]:
     """The lines in which the detail of an event is read as if it were a mapping."""
     lines: list[int] = []
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Subscript):
             read = is_detail(node.value)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -71,7 +73,7 @@ def test_one_module_stores_choices_and_tells_of_them(trees: dict[str, ast.Module
     asked = [
         name
         for name, tree in trees.items()
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.Attribute) and node.attr in ("save_session", "remove_session")
     ]
     assert {name for name in asked if not name.startswith("store/")} == {"engine/sessions.py"}

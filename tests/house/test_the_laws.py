@@ -8,6 +8,8 @@ from collections import Counter
 
 import pytest
 
+from house.syntax import nodes_of
+
 # Law 8. A new place needs a reason in design/, not only a line here.
 MAY_REVEAL = {
     "wire/key_at_send.py": 1,
@@ -57,7 +59,7 @@ def revealing(tree: ast.Module) -> int:
     the mangling."""
     names = [
         node.attr if isinstance(node, ast.Attribute) else node.value
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.Attribute | ast.Constant)
     ]
     return sum(name in ("reveal", "_Secret__value") for name in names if isinstance(name, str))
@@ -67,7 +69,7 @@ def parameters(tree: ast.Module) -> list[tuple[str, str]]:
     """(function, parameter) of every function and lambda; the fields of a class are its constructor's
     parameters."""
     pairs: list[tuple[str, str]] = []
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             arguments = node.args
             everyone = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
@@ -83,9 +85,9 @@ def parameters(tree: ast.Module) -> list[tuple[str, str]]:
 
 def imports(tree: ast.Module) -> set[str]:
     """What a tree imports from outside its own package."""
-    absolute = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    absolute = {alias.name for node in nodes_of(tree) if isinstance(node, ast.Import) for alias in node.names}
     return absolute | {
-        node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level
+        node.module or "" for node in nodes_of(tree) if isinstance(node, ast.ImportFrom) and not node.level
     }
 
 
@@ -119,7 +121,7 @@ def test_the_core_never_reads_a_clock(trees: dict[str, ast.Module]) -> None:
         (name, node.func)
         for name, tree in trees.items()
         if name.startswith("core/")
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.Call)
     ]
     wrong = {
@@ -133,9 +135,9 @@ def test_the_core_never_reads_a_clock(trees: dict[str, ast.Module]) -> None:
 def writing(tree: ast.Module) -> set[str]:
     """Return how a tree writes or locks files: system calls, temporary names, and modes of `open` that
     write."""
-    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    names = {node.attr for node in nodes_of(tree) if isinstance(node, ast.Attribute)}
     ways = names & WRITES_A_FILE
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if not isinstance(node, ast.Call) or "open" not in (
             getattr(node.func, "attr", ""),
             getattr(node.func, "id", ""),
@@ -163,14 +165,14 @@ def test_a_thread_beside_the_requests_has_one_pattern(trees: dict[str, ast.Modul
     names = {
         (name, node.attr if isinstance(node, ast.Attribute) else node.id)
         for name, tree in trees.items()
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.Attribute | ast.Name)
     }
     assert {name for name, word in names if word == "register_at_fork"} == {"engine/background.py"}
     started = {
         name
         for name, tree in trees.items()
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.Call)
         and "Thread" in (getattr(node.func, "attr", ""), getattr(node.func, "id", ""))
     }
@@ -181,7 +183,7 @@ def test_times_of_other_programs_are_read_by_one_module_only(trees: dict[str, as
     used = {
         (name, node.attr if isinstance(node, ast.Attribute) else node.id)
         for name, tree in trees.items()
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.Attribute | ast.Name)
     }
     assert {name for name, word in used if word in READS_A_TIME} == {"core/times.py"}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from house.syntax import nodes_of
+
 # A new start needs its line here: the file, the calls in it, and what is started.
 STARTS: dict[str, tuple[set[str], str]] = {
     "cli/serve.py": ({"execv"}, "our gateway: module_command"),
@@ -33,11 +35,11 @@ def starts(tree: ast.Module) -> Iterator[str]:
     """Give the name of each call that starts a program or a process."""
     imported = {
         alias.asname or alias.name: node.module
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield from ("multiprocessing" for name in _modules(node) if name.startswith("multiprocessing"))
         if not isinstance(node, ast.Call):
@@ -74,7 +76,7 @@ def test_the_command_of_our_own_python_is_written_in_one_module(trees: dict[str,
     naming = {
         name
         for name, tree in trees.items()
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.Attribute) and node.attr in ("executable", "_base_executable")
         if getattr(node.value, "id", "") == "sys"
     }
@@ -83,7 +85,7 @@ def test_the_command_of_our_own_python_is_written_in_one_module(trees: dict[str,
     asking = {
         name
         for name, tree in trees.items()
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.Call) and _name(node.func, {})[0] == "module_command"
     }
     assert asking == owned | STARTED_BY_OTHERS

@@ -11,10 +11,12 @@ import io
 import re
 import sys
 import tokenize
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 AREAS = {
@@ -252,8 +254,15 @@ class Text:
         return self.path.endswith(".py")
 
     @cached_property
-    def nodes(self) -> list[ast.AST]:
-        return list(ast.walk(ast.parse(self.text)))
+    def _nodes(self) -> dict[type[ast.AST], list[Any]]:
+        nodes: dict[type[ast.AST], list[Any]] = defaultdict(list)
+        for node in ast.walk(ast.parse(self.text)):
+            nodes[type(node)].append(node)
+        return nodes
+
+    def nodes(self, *kinds: type[ast.AST]) -> list[Any]:
+        """Return the nodes of these very kinds; looked for once."""
+        return [node for kind in kinds for node in self._nodes[kind]]
 
     @property
     def names(self) -> set[str]:
@@ -270,9 +279,7 @@ class Text:
         if not self.is_python:
             return [(1, self.text)]
         strings = [
-            (node.lineno, node.value)
-            for node in self.nodes
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            (node.lineno, node.value) for node in self.nodes(ast.Constant) if isinstance(node.value, str)
         ]
         lines = enumerate(self.text.splitlines(), 1)
         return strings + [
@@ -323,18 +330,12 @@ def definitions(texts: Iterable[Text]) -> Iterator[Use]:
     for text in texts:
         if not text.is_python or area_of(text.path) != "src":
             continue
-        for node in text.nodes:
-            if (
-                isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-                and node.name in DEFINITIONS
-            ):
+        for node in text.nodes(ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef):
+            if node.name in DEFINITIONS:
                 yield Use(text.path, node.lineno, node.name, DEFINITIONS[node.name])
-            elif (
-                isinstance(node, ast.Name)
-                and node.id.lstrip("_").isupper()
-                and node.id in DEFINITIONS
-                and isinstance(node.ctx, ast.Store)
-            ):
+        for node in text.nodes(ast.Name):
+            is_constant = node.id.lstrip("_").isupper() and isinstance(node.ctx, ast.Store)
+            if is_constant and node.id in DEFINITIONS:
                 yield Use(text.path, node.lineno, node.id, DEFINITIONS[node.id])
 
 
@@ -343,10 +344,11 @@ def variables(texts: Iterable[Text]) -> Iterator[Use]:
     for text in texts:
         if not text.is_python:
             continue
-        for node in text.nodes:
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in VARIABLES:
+        for node in text.nodes(ast.Name):
+            if node.id in VARIABLES and isinstance(node.ctx, ast.Store):
                 yield Use(text.path, node.lineno, node.id, VARIABLES[node.id])
-            elif isinstance(node, ast.arg) and node.arg in VARIABLES:
+        for node in text.nodes(ast.arg):
+            if node.arg in VARIABLES:
                 yield Use(text.path, node.lineno, node.arg, VARIABLES[node.arg])
 
 
