@@ -49,9 +49,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-# No deadline: the machines that run this are shared. The examples are the same in every run;
-# HYPOTHESIS_PROFILE=search looks for new ones.
-settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+# No deadline: the machines that run this are shared. The examples are the same in every run; the mutants are
+# shown to twice as many, and HYPOTHESIS_PROFILE=search (`make nightly`) looks for new ones.
+settings.register_profile("steady", deadline=None, derandomize=True, database=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, derandomize=True, database=None)
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 

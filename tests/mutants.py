@@ -510,7 +510,11 @@ def run(tests: str, sources: Path) -> tuple[str, str]:
         "no:cacheprovider",
         *tests.split(),
     ]
-    environ = os.environ | {"PYTHONPATH": str(sources), "PYTHONDONTWRITEBYTECODE": "1"}
+    environ = os.environ | {
+        "PYTHONPATH": str(sources),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HYPOTHESIS_PROFILE": "thorough",
+    }
     try:
         ended = subprocess.run(
             command, check=False, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=_LONGEST
