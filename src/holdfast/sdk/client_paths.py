@@ -8,23 +8,25 @@ endpoint.
 from __future__ import annotations
 
 import re
-from enum import Enum
 from functools import lru_cache
 
-from ..core.identity import Dialect
 from ..wire.api_routes import dialect_of, tail_of
 from ..wire.error_bodies import ClientError, refusal
 
 
-class Family(Enum):
-    """The SDKs: the path of the base URL that each is given, its client, and what makes its arguments."""
+class Family:
+    """An SDK: the path of the base URL that it is given, its client, and what makes the client's arguments.
+    Compared by identity, which costs a request least."""
 
-    OPENAI = ("/v1", "openai.OpenAI", "session.for_openai()")
-    ANTHROPIC = ("", "anthropic.Anthropic", "session.for_anthropic()")
+    OPENAI: Family
+    ANTHROPIC: Family
 
     def __init__(self, base_path: str, client: str, maker: str) -> None:
         self.base_path, self.client, self.maker = base_path, client, maker
 
+
+Family.OPENAI = Family("/v1", "openai.OpenAI", "session.for_openai()")
+Family.ANTHROPIC = Family("", "anthropic.Anthropic", "session.for_anthropic()")
 
 _OTHER_SERVICES = (
     (re.compile(r"/(openai/)?deployments/"), "openai.AzureOpenAI", Family.OPENAI),
@@ -36,14 +38,13 @@ _ENDS_AS_A_ROUTE = re.compile(r"/.+(/chat/completions|/v1/messages|/responses|/e
 
 
 @lru_cache(maxsize=256)
-def refusal_of_client(path: str, dialect: Dialect, made_for: Family | None) -> ClientError | None:
+def refusal_of_client(path: str, made_for: Family | None, anthropic: bool) -> ClientError | None:
     """Return the refusal of a request whose client was not made for its session, or None.
 
-    `dialect` is the request's, `made_for` the family for which the transport was made (None: for any client).
+    `made_for` is the SDK for which the transport was made (None: any client), and `anthropic` says whether
+    the request speaks Anthropic's dialect.
     """
-    family = Family.OPENAI
-    if dialect is Dialect.ANTHROPIC_MESSAGES:
-        family = Family.ANTHROPIC
+    family = Family.ANTHROPIC if anthropic else Family.OPENAI
     path = path.partition("?")[0]
     for begins, client, like in _OTHER_SERVICES:
         if begins.match(tail_of(path)):

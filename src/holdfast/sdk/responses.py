@@ -163,7 +163,7 @@ def serve(
     """Carry one request to its end; `named` returns the model for which it asks, given the name in its body,
     and `made_for` is the SDK for which its transport was made. Raises the module's exception when the
     connection broke and recovery has ended."""
-    wrong = refusal_of_client(request.path, request.dialect, made_for)
+    wrong = refusal_of_client(request.path, made_for, request.dialect is Dialect.ANTHROPIC_MESSAGES)
     if wrong is not None:
         return _error_response(request.dialect, wrong)
     if not request.readable:
