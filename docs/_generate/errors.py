@@ -210,7 +210,12 @@ def reserve() -> str:
     )
 
 
-DEFINE_ERRORS = ("holdfast.store.base", "holdfast.engine.login", "holdfast.importers.hermes_running")
+DEFINE_ERRORS = (
+    "holdfast.engine.closed",
+    "holdfast.engine.login",
+    "holdfast.importers.hermes_running",
+    "holdfast.store.base",
+)
 OWN = "| class | status | type (OpenAI, Anthropic) | when |\n|---|---|---|---|\n"
 REFUSED = "| class | status | type (OpenAI, Anthropic) | sentence | next step |\n|---|---|---|---|---|\n"
 

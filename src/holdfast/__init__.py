@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .core.session import Session as Row
     from .credentials import Vault
     from .credentials.callback_source import Supplier
+    from .engine.closed import Closed
     from .engine.provenance import Field, SetBy, Why
     from .engine.provisioning import Ready
     from .sdk.api import Holdfast, open
@@ -94,6 +95,7 @@ __all__ = [
     "CannotHandOver",
     "Choice",
     "ChoiceAnswers",
+    "Closed",
     "Config",
     "ConfigError",
     "ConnectionLost",
@@ -161,6 +163,7 @@ _LATER = {
     ".core.session": "ActiveFallback",
     ".credentials": "Vault",
     ".credentials.callback_source": "Supplier",
+    ".engine.closed": "Closed",
     ".engine.provenance": "Field SetBy Why",
     ".engine.provisioning": "Ready",
     ".sdk.api": "Holdfast Row Session open",

@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import ssl
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -379,7 +380,7 @@ def test_limits_that_a_program_sets_hold_for_all_its_sessions(
         return ok("hi", delay=0.01)
 
     provider.follow(script)
-    with holdfast.open(limits=module.Limits(max_connections=2, max_keepalive_connections=1)) as hf:
+    with holdfast.open(limits=module.Limits(max_connections=2)) as hf:
         sessions = [hf.session(f"s{number}", "mine/m") for number in range(8)]
 
         def turn(session: holdfast.Session) -> None:
@@ -396,7 +397,6 @@ def test_limits_that_a_program_sets_hold_for_all_its_sessions(
         else:
             with ThreadPoolExecutor(8) as threads:
                 list(threads.map(turn, sessions))
-            assert is_soon(lambda: provider.connections == 1)
     assert max(most) == 2
 
 
@@ -485,3 +485,82 @@ def test_what_cannot_be_used_is_refused_when_the_home_is_opened(
         holdfast.open(**given)
     assert "hunter2" not in str(refused.value)
     assert "holdfast.open(" in str(refused.value)
+
+
+# After the end
+# ----------------------------------------------------------------------------------------------------------
+
+
+AFTER_CLOSE: dict[str, Callable[[holdfast.Holdfast, holdfast.Session], Any]] = {
+    "a new session": lambda hf, session: hf.session("s9", "mine/m"),
+    "a resumed session": lambda hf, session: hf.session("s1"),
+    "the sessions": lambda hf, session: hf.sessions(),
+    "the pin": lambda hf, session: session.pin,
+    "a switch": lambda hf, session: session.switch("mine/m2"),
+    "why": lambda hf, session: session.why(),
+    "origin": lambda hf, session: session.origin(),
+}
+
+
+@pytest.mark.parametrize("name", AFTER_CLOSE)
+def test_what_a_closed_holdfast_is_asked_for_is_refused_with_what_to_do(
+    name: str, hf: holdfast.Holdfast, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = hf.session("s1", "mine/m")
+    hf.close()
+    with pytest.raises(holdfast.Closed, match=r"this Holdfast is closed.*\n.*holdfast\.open\(\)"):
+        AFTER_CLOSE[name](hf, session)
+    hf.close()
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_turn_after_the_close_is_refused_and_nothing_is_sent(
+    asynchronous: bool, hf: holdfast.Holdfast, provider: ScriptedProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = hf.session("s1", "mine/m")
+    client, async_client = client_of(session), async_client_of(session)
+    with client:
+        client.post("/chat/completions", json=body("hi"))
+        hf.close()
+        if asynchronous:
+            answer = asyncio.run(async_client.post("/chat/completions", json=body("hi")))
+        else:
+            answer = client.post("/chat/completions", json=body("hi"))
+    error = answer.json()["error"]
+    assert (answer.status_code, error["holdfast"]["class"]) == (409, "closed")
+    assert answer.headers["x-should-retry"] == "false"
+    assert "this Holdfast is closed" in error["message"]
+    assert len(provider.requests) == 1
+    assert caplog.messages == []
+
+
+def test_slow_keys_take_no_thread_from_the_callers_own_program(
+    home: Path, provider: ScriptedProvider
+) -> None:
+    go, waiting = threading.Event(), threading.Semaphore(0)
+
+    def slow() -> str:
+        waiting.release()
+        go.wait(10)
+        return "sk-aaaaaaaaaaaaaaaa"
+
+    (home / "holdfast.toml").write_text(f'[provider.mine]\nurl = "{provider.url}"\nkeys = ["call:slow"]\n')
+
+    async def main() -> None:
+        import anyio
+
+        with holdfast.open(keys={"slow": slow}) as hf:
+            async with async_client_of(hf.session("s1", "mine/m")) as client:
+                turns = [
+                    asyncio.ensure_future(client.post("/chat/completions", json=body("hi")))
+                    for _ in range(60)
+                ]
+                await asyncio.to_thread(waiting.acquire)
+                with anyio.fail_after(5):
+                    assert await anyio.to_thread.run_sync(lambda: True)
+                turns.pop().cancel()
+                go.set()
+                assert all(said(answer) == "hi" for answer in await asyncio.gather(*turns))
+
+    asyncio.run(main())

@@ -182,9 +182,7 @@ def _client(
     connection: Connection, network: Network | None, client: httpx2.Client | None = None
 ) -> AbstractContextManager[httpx2.Client]:
     """Return a client for the connection, closed at the end; `client`, left open, if there is one."""
-    if client is None:
-        return client_for(connection.endpoint.url, network)
-    return nullcontext(client)
+    return nullcontext(client) if client else client_for(connection.endpoint.url, network)
 
 
 @without_frames

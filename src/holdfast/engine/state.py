@@ -5,7 +5,6 @@ gateway and command line drive the same engine. It contains no rule of recovery.
 
 from __future__ import annotations
 
-import os
 import random
 import secrets
 import threading
@@ -15,11 +14,11 @@ from functools import partial
 
 from ..calls.network import Network
 from ..config import Home
-from ..core.changes import NO_KEY, Change, FallbackEnded, FallbackStarted, KeyKept, KeySucceeded
+from ..core.changes import Change, FallbackEnded, FallbackStarted, KeyKept, KeySucceeded
 from ..core.config import Config
 from ..core.errors import ConfigError, StoreError
-from ..core.explain import Explanation, explain
-from ..core.faults import Fault, FaultClass, Reply
+from ..core.explain import Explanation
+from ..core.faults import Fault, Reply
 from ..core.health import HealthRegistry
 from ..core.identity import Connection, Dialect, Key, Pin
 from ..core.key_selection import DecisionContext
@@ -35,9 +34,10 @@ from ..wire.api_routes import TO_A_MODEL, BodyRule
 from .account_objects import AccountObjects
 from .background import renew_after_fork
 from .candidates import FormerNames
+from .closed import Closed
 from .config_watch import ConfigWatch
 from .dispatch import Dispatcher, routes_of
-from .journal import local
+from .explanations import explanation_of
 from .journal_writer import JournalWriter
 from .key_reads import KeyReads
 from .model_lists import ListModels, ModelLists
@@ -87,7 +87,7 @@ class Engine:
         self._profiles: dict[tuple[str | None, str], Profile] = {}
         self._sessions: dict[str, Session | None] = {}
         self._revision: int | None = None
-        self._others_due = 0.0
+        self._others_due, self._closed = 0.0, False
         self._lock = threading.RLock()
         self.config()
         renew_after_fork(self)
@@ -107,7 +107,8 @@ class Engine:
         return self.config_watch.serving
 
     def catch_up(self) -> None:
-        """Take over what other processes wrote since the last look."""
+        """Take over what other processes wrote since the last look. Raises Closed."""
+        self.check_open()
         try:
             revision = self.store.revision()
             if revision != self._revision:
@@ -120,6 +121,11 @@ class Engine:
         except StoreError as error:  # what is known already stays in use
             self.journal_writer.warn_once(error)
         self._others_due = time.monotonic() + _LOOK_AT_OTHERS_EVERY
+
+    def check_open(self) -> None:
+        """Raise Closed after the end."""
+        if self._closed:
+            raise Closed
 
     @property
     def revision(self) -> int | None:
@@ -244,30 +250,8 @@ class Engine:
         memory_ends: float | None = None,
     ) -> Explanation:
         """Return an explanation of a fault, as a request needs it (`ports.RequestContext`)."""
-        key = connection.key
-        fingerprint: str | None = NO_KEY
-        key_shown = ""
-        evidence = None
-        if key is not None:
-            fingerprint = self.fingerprint(key)
-            secret = self.vault.peek(key)
-            if secret is not None:
-                key_shown = str(secret)
-        if fingerprint is not None:
-            evidence = self.health.evidence(fingerprint, connection.endpoint)
-        return explain(
-            fault or Fault(FaultClass.UNKNOWN),
-            connection,
-            attempts,
-            evidence=evidence,
-            now=self.store.now(),
-            key_shown=key_shown,
-            source=self.config_watch.last.endpoint_source(connection.provider, connection.dialect, key),
-            session=session,
-            chosen=chosen,
-            memory_ends=memory_ends,
-            reader=f"gateway process {os.getpid()}" if self.serving else "",
-            clock=local,
+        return explanation_of(
+            self, connection, fault, attempts, session=session, chosen=chosen, memory_ends=memory_ends
         )
 
     def remember(self, session: str, explanation: str) -> None:
@@ -284,6 +268,7 @@ class Engine:
         return ()
 
     def close(self) -> None:
+        self._closed, self._others_due = True, 0.0
         try:
             self.journal_writer.close()
         finally:

@@ -132,6 +132,7 @@ class Holdfast(ConnectedHome):
 
     def sessions(self) -> list[Row]:
         """Return all sessions as they are stored, the one that changed last first. Raises StoreError."""
+        self.engine.check_open()
         return self.engine.store.sessions()
 
     def ensure_ready(

@@ -9,7 +9,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..calls.network import Network
 from ..engine.background import renew_after_fork
@@ -17,8 +17,15 @@ from .httpx_compat import ChannelTable, HttpxAdapter
 from .pool_limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
+    from anyio import CapacityLimiter
+
+    from .bodies import AsyncSource
+
+T = TypeVar("T")
+_THREADS = 40
+"""Calls that may block at the same time for one event loop."""
 _inherited: list[object] = []
 """The pools of the parent's event loops, in a forked child: to close or to collect them would disturb its
 loops, with which a child shares the system's objects."""
@@ -53,7 +60,7 @@ class ConnectionPools:
         pools = self._loops.get(loop)
         if pools is None:
             self._forget_closed_loops()
-            pools = self._loops[loop] = LoopPools(self._table, lambda: self._loops.pop(loop, None))
+            pools = self._loops[loop] = LoopPools(loop, self._table, lambda: self._loops.pop(loop, None))
         return pools
 
     def close(self) -> None:
@@ -63,9 +70,9 @@ class ConnectionPools:
             loops, self._loops = self._loops, {}
         for pool in _pools_of(tables.values()):
             pool.close()
-        for loop, pools in loops.items():
+        for pools in loops.values():
             _ending.add(pools)
-            _end_soon(loop, pools)
+            pools.run_soon(pools.aclose)
 
     async def aclose(self) -> None:
         """Close all connections; those of this event loop are closed at the return."""
@@ -97,11 +104,13 @@ class ConnectionPools:
 
 
 class LoopPools:
-    """The pools of one event loop. They are closed when it ends."""
+    """The pools of one event loop. They are closed when it ends, and so are `answers`, which are open."""
 
-    def __init__(self, make: Callable[..., ChannelTable], ended: Callable[[], object]) -> None:
-        self._make, self._ended = make, ended
+    def __init__(self, loop: Any, make: Callable[..., ChannelTable], ended: Callable[[], object]) -> None:
+        self._loop, self._make, self._ended = loop, make, ended
         self._tables: dict[HttpxAdapter, ChannelTable] = {}
+        self._limiter: CapacityLimiter | None = None
+        self.answers: set[AsyncSource] = set()
         self._closed = False
         self._life = self._live()
         # It runs to its first `yield`, and the loop closes it at its own end, as it does with all generators.
@@ -114,6 +123,23 @@ class LoopPools:
         if table is None:
             table = self._tables[adapter] = self._make(adapter, asynchronous=True)
         return table
+
+    async def in_thread(self, call: Callable[[], T]) -> T:
+        """Call what may block, in a thread of ours: a slow program that gives a key takes none of those that
+        the caller's own program counts on. One who is cancelled does not wait for the call."""
+        import anyio.to_thread
+
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(_THREADS)
+        return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._limiter)
+
+    def run_soon(self, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have the loop run `act` in a task, from any thread; nothing if it has ended."""
+        with suppress(RuntimeError):
+            if isinstance(self._loop, asyncio.AbstractEventLoop):
+                self._loop.call_soon_threadsafe(_start_task, self._loop, act)
+            else:
+                self._loop.run_sync_soon(_start_system_task, act)
 
     async def aclose(self) -> None:
         """Close the connections, once."""
@@ -133,6 +159,8 @@ class LoopPools:
         import anyio
 
         with anyio.CancelScope(shield=True):
+            for answer in [*self.answers]:
+                await answer.aclose()
             for pool in _pools_of(self._tables.values()):
                 await pool.aclose()
 
@@ -151,18 +179,17 @@ def _running_loop() -> object:
         return trio.lowlevel.current_trio_token()
 
 
-def _end_soon(loop: Any, pools: LoopPools) -> None:
-    """Have a loop close its pools, asyncio's also from another thread. One that has ended has closed them."""
-    with suppress(RuntimeError):
-        if isinstance(loop, asyncio.AbstractEventLoop):
-            loop.call_soon_threadsafe(_close_in_task, loop, pools)
-        elif _running_loop() is loop:
-            import trio
-
-            trio.lowlevel.spawn_system_task(pools.aclose)
-
-
-def _close_in_task(loop: asyncio.AbstractEventLoop, pools: LoopPools) -> None:
-    task = loop.create_task(pools.aclose())
+def _start_task(loop: asyncio.AbstractEventLoop, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    task = loop.create_task(act())
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
+
+
+def _start_system_task(act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    import trio
+
+    # At the end of a run the last nursery, for system tasks, is empty and takes none. Then the run itself
+    # closes what is open.
+    root = trio.lowlevel.current_root_task()
+    if root is not None and len(root.child_nurseries) > 1 and root.child_nurseries[-1].child_tasks:
+        trio.lowlevel.spawn_system_task(act)

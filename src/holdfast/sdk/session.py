@@ -82,6 +82,7 @@ class Session:
         StoreError."""
         number("limit", limit)
         engine = self._owner.engine
+        engine.check_open()
         engine.journal_writer.flush()
         return engine.store.journal(session=self.id, limit=limit)
 

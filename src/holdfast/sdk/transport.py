@@ -14,7 +14,7 @@ from ..wire.api_routes import dialect_of
 from ..wire.exchange import Bounds
 from ..wire.operations import Close, Op, Perform, Read, Wait, Whole
 from ..wire.ports import Open
-from .bodies import AsyncBody, SyncBody, close_async, read_whole, read_whole_async
+from .bodies import AsyncBody, AsyncSource, SyncBody, read_whole, read_whole_async
 from .client_paths import Family
 from .connection_pools import ConnectionPools
 from .httpx_compat import ChannelTable, HttpxAdapter, RequestLike, TransportChannel
@@ -197,44 +197,37 @@ class AsyncDriver(_Driver):
         return await self._drive(self._serve(request, body))
 
     async def _drive(self, conversation: SdkConversation) -> Any:
-        source: Any = None
-        chunks: Any = None
+        source: AsyncSource | None = None
         got: Any = None
         try:
+            pools = self._pools.of_this_loop()
             op = next(conversation)
             while True:
                 try:
                     if isinstance(op, Open):
-                        channel = self._inner or self._channels().to(op.endpoint, fresh=op.fresh)
+                        channel = self._inner or pools.channels(self.adapter).to(op.endpoint, fresh=op.fresh)
                         response = await channel.pool.handle_async_request(channel.request(op))
                         opened = channel.opened(response)
-                        source, chunks = opened.stream, aiter(opened.stream)
+                        source = AsyncSource(opened.stream, pools)
                         op.timeout["read"] = op.stall
                         got = SdkHead(opened)
-                    elif isinstance(op, Whole):
-                        got = await read_whole_async(chunks, source, op.limit)
-                    elif isinstance(op, Read):
-                        got = await anext(chunks, None)
-                    elif isinstance(op, Close):
-                        await close_async(chunks, source)
                     elif isinstance(op, Wait):
                         await _let_pass(op.seconds, self._sleep)
                     elif isinstance(op, Perform):
-                        got = await _in_thread(op.call)
+                        got = await pools.in_thread(op.call)
+                    elif source is not None:
+                        got = await _read(op, source)
                 except self.adapter.broken as error:
                     op = conversation.throw(self.adapter.public(error))
                 else:
                     op = conversation.send(got)
         except StopIteration as end:
-            return self._response(end.value, chunks, source)
+            return self._response(end.value, source and source.chunks, source)
         except BaseException:
             conversation.close()
             if source is not None:
-                await close_async(chunks, source)
+                await source.aclose()
             raise
-
-    def _channels(self) -> ChannelTable:
-        return self._pools.of_this_loop().channels(self.adapter)
 
     async def aclose(self) -> None:
         """Close the connections, unless other transports share them."""
@@ -253,7 +246,11 @@ async def _let_pass(seconds: float, sleep: Callable[[float], None] | None) -> No
     await anyio.sleep(seconds)
 
 
-async def _in_thread(call: Callable[[], Any]) -> Any:
-    import anyio.to_thread
-
-    return await anyio.to_thread.run_sync(call)
+async def _read(op: Op, source: AsyncSource) -> Any:
+    """Do what an operation says about the open answer."""
+    if isinstance(op, Read):
+        return await anext(source.chunks, None)
+    if isinstance(op, Whole):
+        return await read_whole_async(source, op.limit)
+    await source.aclose()
+    return None

@@ -121,6 +121,7 @@ TIMED_OUT = _kind(C.TRANSIENT, 504)
 # What our own calls raise, by the name of the Python class. A class without a row is answered as its base.
 ERRORS: dict[str, ErrorKind] = {
     "HoldfastError": _kind("internal", 500),
+    "Closed": _kind("closed", 409),
     "ConfigError": _kind("config_broken", 503),
     "IdentityError": _kind("identity_error", 409),
     "WrongDialect": _kind("wrong_dialect", 400),

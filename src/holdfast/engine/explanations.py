@@ -1,0 +1,70 @@
+"""Explanations of faults, with what only the engine knows: evidence, the shown part of the key, the time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..core.changes import NO_KEY
+from ..core.explain import Explanation, explain
+from ..core.faults import Fault, FaultClass
+from ..core.health import HealthRegistry
+from ..core.identity import Connection, Key, Pin
+from ..core.steps import Attempt
+from ..credentials import Vault
+from ..store.base import Store
+from .config_watch import ConfigWatch
+from .journal import local
+
+
+class Knowing(Protocol):
+    """The engine, as far as it knows what explains a fault."""
+
+    vault: Vault
+    store: Store
+    health: HealthRegistry
+    config_watch: ConfigWatch
+
+    @property
+    def serving(self) -> bool: ...
+    def fingerprint(self, key: Key) -> str | None: ...
+
+
+def explanation_of(
+    engine: Knowing,
+    connection: Connection,
+    fault: Fault | None,
+    attempts: Sequence[Attempt],
+    *,
+    session: str,
+    chosen: Pin | None,
+    memory_ends: float | None,
+) -> Explanation:
+    """Return what happened, on which connection of the session that chose `chosen`, what was tried, and what
+    to do next; `memory_ends` is when a fault from memory is forgotten."""
+    key = connection.key
+    fingerprint: str | None = NO_KEY
+    key_shown = ""
+    evidence = None
+    if key is not None:
+        fingerprint = engine.fingerprint(key)
+        secret = engine.vault.peek(key)
+        if secret is not None:
+            key_shown = str(secret)
+    if fingerprint is not None:
+        evidence = engine.health.evidence(fingerprint, connection.endpoint)
+    return explain(
+        fault or Fault(FaultClass.UNKNOWN),
+        connection,
+        attempts,
+        evidence=evidence,
+        now=engine.store.now(),
+        key_shown=key_shown,
+        source=engine.config_watch.last.endpoint_source(connection.provider, connection.dialect, key),
+        session=session,
+        chosen=chosen,
+        memory_ends=memory_ends,
+        reader=f"gateway process {os.getpid()}" if engine.serving else "",
+        clock=local,
+    )
