@@ -36,14 +36,16 @@ print(state.session_id)
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """An environment without anybody's keys and proxies, and a home of hermes's own."""
+    """An environment without anybody's keys and proxies, and a home of hermes's own. Hermes installs nothing
+    besides what its lock names."""
     foreign = ("_PROXY", "_proxy", "_API_KEY", "_BASE_URL")
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.endswith(foreign) and not name.startswith("HERMES")
     }
-    return {**kept, "HOME": str(home), "HERMES_HOME": str(home), "NO_PROXY": "*", **more}
+    own = {"HOME": str(home), "HERMES_HOME": str(home), "NO_PROXY": "*", "HERMES_DISABLE_LAZY_INSTALLS": "1"}
+    return {**kept, **own, **more}
 
 
 class Tui:
@@ -93,9 +95,17 @@ class Tui:
 
     def say(self, session: str) -> str:
         """One turn, to its end, whatever that is; what hermes shows its user at last."""
+        last = self._turn(session)
+        if last.get("message") == "agent initialization timed out":  # after half a minute
+            self._until(lambda event: _event(event) == "session.info")
+            last = self._turn(session)
+        return str(last.get("text", last.get("message")))
+
+    def _turn(self, session: str) -> Message:
         self.call("prompt.submit", session_id=session, text="hello")
         last = self._until(lambda event: _event(event) in ("message.complete", "error"))
-        return str(last["params"].get("payload", {}).get("text"))
+        payload: Message = last["params"].get("payload", {})
+        return payload
 
     def __enter__(self) -> Self:
         return self

@@ -22,7 +22,7 @@ from suites import installing
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / ".cache" / "litellm"
 MASTER = "sk-master-of-the-proxy"
-_PATIENCE = 120.0
+_PATIENCE = 300.0
 
 
 def ensure() -> None:

@@ -38,7 +38,7 @@ def well(upstream: ScriptedProvider) -> None:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, upstream: ScriptedProvider) -> Iterator[Served]:
     """A gateway before a proxy: `team` has the proxy's key, `stale` one that the proxy does not know. Behind
-    the proxy is `upstream`."""
+    the proxy is `upstream`. No stream is begun by a comment, so that a late failure still has its status."""
     ensure()
     directory = tmp_path_factory.mktemp("proxy")
     through = {"openai": {"api_base": upstream.url}, "anthropic": {"api_base": upstream.root}}
@@ -56,7 +56,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, upstream: ScriptedProvider)
             )
             for name, variable in (("team", "GOOD"), ("stale", "BAD"))
         ]
-        write_config(directory / "home", "\n".join(tables))
+        write_config(directory / "home", "\n".join(["[gateway]\ncomment_after = 0", *tables]))
         with serving(
             directory / "home", environ={"GOOD": MASTER, "BAD": "sk-nobody-knows-this-one"}
         ) as gateway:
