@@ -222,11 +222,19 @@ MUTANTS = (
     ),
     Mutant(
         "for-ever-away",
-        "engine/dispatch.py",
-        "if fallback.until > now:",
-        "if fallback.until > 0:",
+        "core/session.py",
+        "        return now >= self.until + return_after\n",
+        "        return False\n",
         "a fallback ends by itself",
-        "tests/engine/test_engine.py",
+        "tests/engine/test_failback.py",
+    ),
+    Mutant(
+        "untested-return",
+        "engine/dispatch.py",
+        "        if fallback.until > now:\n",
+        "        if fallback:\n",
+        "nobody returns from a fallback before its choice was tested",
+        "tests/engine/test_failback.py",
     ),
     Mutant(
         "a-cut-that-looks-whole",
