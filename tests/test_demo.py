@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx2
 import pytest
 
-from children import run
 from holdfast import demo
 from holdfast.core.config import Config
 from holdfast.core.identity import Pin
@@ -53,18 +56,68 @@ def test_every_promise_is_held_when_the_openai_client_speaks(
     assert {promise["story"] for promise in promises} == {0, 1, 2, 3, 4, None}
     assert all(promise["evidence"] for promise in promises)
     assert document["program"].startswith("the openai client")
-    assert document["seconds"] < 20
+    assert 0 < document["seconds"] < 60
     assert 0 < document["core_microseconds"] < 1000
     assert any("went on with mimo-plan/mimo-v2.5-pro key 'second'" in line for line in document["why"])
     assert key_of("") not in text
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_promise_is_held_when_only_our_own_transport_speaks_and_a_person_can_read_it(
-    home: Path,
+SHADOWS = "asyncio.py httpx2.py json.py logging.py secrets.py socket.py uvloop.py".split()
+COMMANDS = {"command": [str(Path(sys.executable).with_name("holdfast")), "demo"]}
+COMMANDS["module"] = [sys.executable, "-P", "-m", "holdfast.demo"]
+
+
+class Played(NamedTuple):
+    """A demo that was started in a directory whose modules leave a mark when they run."""
+
+    done: subprocess.CompletedProcess[str]
+    mark: Path
+    home: Path
+
+
+@pytest.fixture(scope="module")
+def play(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Played]:
+    """Starts the demo by a command of COMMANDS, each one once."""
+
+    @functools.cache
+    def start(command: str) -> Played:
+        folder = tmp_path_factory.mktemp(command)
+        trap, mark, home = folder / "project", folder / "ran", folder / "home"
+        (trap / "holdfast").mkdir(parents=True)
+        home.mkdir()
+        for name in ("holdfast/__init__.py", *SHADOWS):
+            (trap / name).write_text(
+                f"open({str(mark)!r}, 'a').write({name!r})\nraise SystemExit('hijacked')"
+            )
+        done = subprocess.run(
+            [*COMMANDS[command], "--program", "httpx2"],
+            cwd=trap,
+            env=os.environ | {"HOME": str(home), "HOLDFAST_HOME": str(home / "holdfast")},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=55,
+            check=False,
+        )
+        return Played(done, mark, home)
+
+    return start
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_demo_runs_no_module_that_lies_in_the_working_directory(
+    command: str, play: Callable[[str], Played]
 ) -> None:
-    command = [sys.executable, "-m", "holdfast.demo", "--program", "httpx2"]
-    done = run(command, capture_output=True, text=True, encoding="utf-8", timeout=50)
+    done, mark, _ = play(command)
+    assert not mark.exists(), mark.read_text()
+    assert (done.returncode, "BROKEN" in done.stdout) == (0, False), done.stdout + done.stderr
+
+
+def test_every_promise_is_held_when_only_our_own_transport_speaks_and_a_person_can_read_it(
+    play: Callable[[str], Played],
+) -> None:
+    done, _, home = play("module")
     assert (done.returncode, done.stderr) == (0, "")
     assert "BROKEN" not in done.stdout
     assert " promises held, in " in done.stdout
@@ -73,29 +126,6 @@ def test_every_promise_is_held_when_only_our_own_transport_speaks_and_a_person_c
     assert "\x1b" not in done.stdout
     assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
     assert list(home.iterdir()) == []
-
-
-SHADOWS = "asyncio.py httpx2.py json.py logging.py secrets.py socket.py uvloop.py".split()
-
-
-@pytest.mark.parametrize(
-    "command", [["holdfast", "demo", "--program", "httpx2"], ["-P", "-m", "holdfast.demo"]]
-)
-def test_the_demo_runs_no_module_that_lies_in_the_working_directory(
-    command: list[str], tmp_path: Path
-) -> None:
-    trap, mark = tmp_path / "project", tmp_path / "ran"
-    (trap / "holdfast").mkdir(parents=True)
-    for name in ("holdfast/__init__.py", *SHADOWS):
-        (trap / name).write_text(f"open({str(mark)!r}, 'a').write({name!r})\nraise SystemExit('hijacked')")
-    program, *arguments = command
-    started = [sys.executable, *command]
-    if program == "holdfast":
-        started = [str(Path(sys.executable).with_name(program)), *arguments]
-    started += ["--program", "httpx2"]
-    done = subprocess.run(started, cwd=trap, capture_output=True, text=True, timeout=60, check=False)
-    assert not mark.exists(), mark.read_text()
-    assert (done.returncode, "BROKEN" in done.stdout) == (0, False), done.stdout + done.stderr
 
 
 def test_a_guess_where_we_should_ask_is_reported_as_a_broken_promise(

@@ -121,7 +121,7 @@ def cpu_seconds(text: str) -> float:
 )
 def test_four_times_the_lines_take_about_four_times_the_time(before: str, row: str) -> None:
     after = {'a = """\n': '"""\n', "[provider.a]\nmodels = [\n": "]\n"}.get(before, "")
-    size = 500
+    size = 250
     texts = [before + "".join(row.format(number) for number in range(n)) + after for n in (size, 4 * size)]
     assert all(map(is_toml, texts))
     few, many = map(cpu_seconds, texts)

@@ -146,10 +146,10 @@ def session_for(
 ) -> Iterator[Callable[[Failure], api.Session]]:
     opened: list[Any] = []
 
-    async def no_wait(seconds: float) -> None: ...
+    async def no_wait(seconds: float, sleep: object) -> None: ...
 
     monkeypatch.setattr(sdk_transport, "time", SimpleNamespace(sleep=lambda seconds: None))
-    monkeypatch.setattr(sdk_transport, "_sleep", no_wait)
+    monkeypatch.setattr(sdk_transport, "_let_pass", no_wait)
 
     def make(failure: Failure) -> api.Session:
         if failure.key is not None:
