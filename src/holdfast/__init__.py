@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         AnthropicOptions,
         AsyncAnthropicOptions,
         AsyncOpenAIOptions,
+        ClientOptions,
         OpenAIOptions,
     )
     from .sdk.pool_limits import Limits
@@ -95,6 +96,7 @@ __all__ = [
     "CannotHandOver",
     "Choice",
     "ChoiceAnswers",
+    "ClientOptions",
     "Closed",
     "Config",
     "ConfigError",
@@ -157,6 +159,7 @@ _EVENTS = """
     ReturnedToChoice SessionCreated SessionHealed SessionRemoved SessionResumed SessionSwitched UnknownEvent
     UsageCounted
 """
+_OPTIONS = "AnthropicOptions AsyncAnthropicOptions AsyncOpenAIOptions ClientOptions OpenAIOptions"
 _LATER = {
     ".config": "Home",
     ".core.config": "Config",
@@ -167,7 +170,7 @@ _LATER = {
     ".engine.provenance": "Field SetBy Why",
     ".engine.provisioning": "Ready",
     ".sdk.api": "Holdfast Row Session open",
-    ".sdk.client_options": "AnthropicOptions AsyncAnthropicOptions AsyncOpenAIOptions OpenAIOptions",
+    ".sdk.client_options": _OPTIONS,
     ".sdk.pool_limits": "Limits",
     ".store": "StaleSession Store",
     ".store.journal_events": _EVENTS,
