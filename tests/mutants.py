@@ -176,7 +176,7 @@ MUTANTS = (
     Mutant(
         "everybody-probes",
         "core/request_flow.py",
-        "check = yield from _shared_check(run, failure)",
+        "check = yield from _shared_check(run, failure, probing=probing)",
         "check = _Check.OURS",
         "a key that worked and is refused gets one shared probe (story 4)",
         "tests/core/test_request_flow.py",

@@ -209,7 +209,7 @@ def _try(
         _note_switch(run, connection)
     delays = _probe_delays(run, connection, fingerprint)
     while True:
-        run.wait_left -= after
+        run.wait_budget -= after
         health.use(connection)
         tests = probing or choice.untested
         answer = yield Send._make((connection, after, run.why, run.take(), tests, fresh))
@@ -234,13 +234,14 @@ def _try(
             fingerprint, after = replaced, 0.0
             continue
         if rule.probe:
-            if not probing:
-                check = yield from _shared_check(run, failure)
-                if check is _Check.REFUSED:
-                    return rule
-                after, probing = 0.0, check is _Check.OURS
-                if check is _Check.ACCEPTED:
-                    continue
+            check = yield from _shared_check(run, failure, probing=probing)
+            if check is _Check.REFUSED:
+                return rule
+            after, probing = 0.0, check is _Check.OURS
+            if check is _Check.ACCEPTED:
+                continue
+            if delays and not run.in_time(delays[0]):
+                return rule  # it was not tested as it should be, so nothing is concluded
             if delays and run.may_send(probing=True):
                 after = delays.pop(0)
                 run.sends_left += 1
@@ -315,9 +316,11 @@ def _read_again(run: RequestState, failure: Failure) -> Generator[Step, Answer, 
     return run.context.fingerprint(key) or failure.fingerprint
 
 
-def _shared_check(run: RequestState, failure: Failure) -> Generator[Step, Answer, _Check]:
+def _shared_check(run: RequestState, failure: Failure, *, probing: bool) -> Generator[Step, Answer, _Check]:
     """Let one request ask again for all whose key was refused although it had worked. Return what came of it
-    for this request."""
+    for this request, which may be `probing` already."""
+    if probing:
+        return _Check.OURS
     connection, fingerprint, health = failure.connection, failure.fingerprint, run.context.health
     refused = key_failed(failure, failure.sent_at)
     is_ours = False
@@ -351,7 +354,7 @@ def _retry_delay(run: RequestState, failure: Failure, tries: int) -> float | Non
     if tries >= rule.retries or not run.may_send() or run.sends_left <= run.reserved:
         return None
     delay = backoff(rule, failure.fault, tries, run.context.jitter)
-    if delay > run.wait_left:
+    if not run.in_time(delay) or delay > run.wait_left:
         return None
     if rule.rotate and (tries > 0 or delay > RATE_PATIENCE) and _has_healthy_spare(run, connection):
         return None

@@ -14,13 +14,15 @@ from .recovery_policy import Rule, rule_for
 from .routes import Route
 from .steps import Answer, Attempt, Call, sends_of
 
+_TOO_LATE = "not tried again: the deadline of the call comes first"
+
 
 class RequestState:
     """A request: its attempts, what may still be spent on it, and the changes since the last step.
 
     `route` is the one being tried, `tried` holds the labels of its keys that are done with. `reserved` sends
-    are kept for the routes after it. `wait_left` is in seconds. `account` is the connection to whose account
-    the request is bound, as far as that is known; `went_back` says that it left that account before."""
+    are kept for the routes after it. `wait_budget` is in seconds. `account` is the connection to whose
+    account the request is bound, as far as that is known; `went_back` says that it left it before."""
 
     __slots__ = (
         "account",
@@ -38,7 +40,7 @@ class RequestState:
         "routes",
         "sends_left",
         "tried",
-        "wait_left",
+        "wait_budget",
         "went_back",
     )
 
@@ -57,7 +59,7 @@ class RequestState:
             self.routes, self.account = _permitted(self.routes, call, context)
         self.reserved = 0
         self.sends_left = max(1, call.limits.sends - call.client_retries)
-        self.wait_left = call.limits.wait_budget
+        self.wait_budget = call.limits.wait_budget
 
     def begin(self, route: Route) -> None:
         """Turn to a route, none of whose keys has been tried."""
@@ -119,7 +121,7 @@ class RequestState:
 
     def waited(self, answer: Answer) -> None:
         """Count the time that other requests made this one wait."""
-        self.wait_left -= max(0.0, answer.now - self.now)
+        self.wait_budget -= max(0.0, answer.now - self.now)
         self.now = answer.now
 
     def decide(self, then: str) -> None:
@@ -189,11 +191,24 @@ class RequestState:
         if tells:
             self.connection, self.fault, self.memory_ends = connection, fault, None
 
+    @property
+    def wait_left(self) -> float:
+        """Return the seconds that it may wait, within its budget and before its caller's deadline."""
+        return min(self.wait_budget, self.call.ends - self.now)
+
+    def in_time(self, after: float = 0.0) -> bool:
+        """Return whether a send in so many seconds comes before the deadline; write down that none does."""
+        if self.now + after < self.call.ends:
+            return True
+        if self.attempts and _TOO_LATE not in self.attempts[-1].then:
+            self.decide(_TOO_LATE)
+        return False
+
     def may_send(self, *, probing: bool = False) -> bool:
         """Return whether another send is within what one request may cost. What cannot be replayed is sent
         once."""
         repeatable = self.call.replayable and not self.call.passthrough
-        if not repeatable and self.sent:
+        if (not repeatable and self.sent) or not self.in_time():
             return False
         return probing or self.sends_left > 0
 
@@ -219,9 +234,7 @@ def _permitted(
     on_fallback = (each for each in routes if str(each.connection.pin) == call.on_fallback)
     home = account or next(on_fallback, call.route).connection
     of_provider = [each for each in routes if each.connection.provider == home.provider]
-    return [each for each in of_provider if _has(each, account)], account
-
-
-def _has(route: Route, account: Connection | None) -> bool:
-    """Return whether a key of the route belongs to the account of this connection."""
-    return account is None or len(of_other_accounts(route, account)) < len(route.connections)
+    if account is None:
+        return of_provider, None
+    own = [each for each in of_provider if len(of_other_accounts(each, account)) < len(each.connections)]
+    return own, account

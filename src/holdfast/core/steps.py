@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from .changes import Change, Owner
@@ -20,7 +21,8 @@ class Call(NamedTuple):
     `on_fallback` is the pin of the fallback that the session is on; `returning` says that its time there has
     ended. A `passthrough` request (a model list, a file) changes no evidence and no cooldown. A pin that only
     this request names (not `chosen`) changes nothing of its session. A `bound` request refers to an object
-    that only the account of its `owner` knows (None: it is not known who made it)."""
+    that only the account of its `owner` knows (None: it is not known who made it). At `ends`, its caller's
+    deadline in epoch seconds, nothing is sent or waited for any more."""
 
     request_id: str
     session: str
@@ -38,6 +40,7 @@ class Call(NamedTuple):
     bound: bool = False
     owner: Owner | None = None
     left_out: tuple[str, ...] = ()
+    ends: float = inf
 
 
 class Attempt(NamedTuple):

@@ -134,6 +134,7 @@ class Dispatcher:
                 bound,
                 owner,
                 common.left_out,
+                common.ends,
             )
         )
         return plan.session, call
