@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         ProviderRenamed,
         ProvisioningChanged,
         RefusedElsewhere,
+        RequestGivenUp,
         RequestRefused,
         ReturnedToChoice,
         SessionCreated,
@@ -127,6 +128,7 @@ __all__ = [
     "Ready",
     "Refused",
     "RefusedElsewhere",
+    "RequestGivenUp",
     "RequestRefused",
     "ReturnedToChoice",
     "Row",
@@ -155,9 +157,9 @@ __all__ = [
 
 _EVENTS = """
     AnswerTruncated Attempted Choice ChoiceAnswers Detail Event EventKind FellBack FormerNameUsed KeyChanged
-    KeysRelabelled ModelDiffered ProviderRenamed ProvisioningChanged RefusedElsewhere RequestRefused
-    ReturnedToChoice SessionCreated SessionHealed SessionRemoved SessionResumed SessionSwitched UnknownEvent
-    UsageCounted
+    KeysRelabelled ModelDiffered ProviderRenamed ProvisioningChanged RefusedElsewhere RequestGivenUp
+    RequestRefused ReturnedToChoice SessionCreated SessionHealed SessionRemoved SessionResumed SessionSwitched
+    UnknownEvent UsageCounted
 """
 _OPTIONS = "AnthropicOptions AsyncAnthropicOptions AsyncOpenAIOptions ClientOptions OpenAIOptions"
 _LATER = {

@@ -47,6 +47,7 @@ MAY_START_A_THREAD: dict[str, str] = {
     "gateway/embedded.py": "the gateway under `run` has an event loop of its own",
     "fake_provider/server.py": "so has the fake provider",
     "engine/login.py": "a listener that ends with the sign-in",
+    "sdk/deadlines.py": "a blocking call's step that a deadline ends, which may never return",
     "credentials/callback_source.py": "the user's own function, which may never return",
     "credentials/vault.py": "one renewal, which may take as long as its program",
 }

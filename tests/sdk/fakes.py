@@ -53,6 +53,7 @@ class FakeExchange:
         self.told_early: list[str] = []
         self.objects: list[str] = []
         self.abandoned = 0
+        self.reasons: list[str] = []
 
     def now(self) -> float:
         return time.time()
@@ -112,6 +113,10 @@ class FakeExchange:
     def stream_ended(self, fault: Fault | None, answered_model: str, usage: Mapping[str, int]) -> None:
         self.ended.append((fault, answered_model))
 
+    def give_up(self, reason: str) -> str:
+        self.reasons.append(reason)
+        return reason
+
     def abandon(self) -> None:
         self.abandoned += 1
 
@@ -144,6 +149,7 @@ class FakeEngine:
         client_retries: int,
         rule: BodyRule,
         body: bytes | None,
+        deadline: float | None = None,
     ) -> FakeExchange:
         self.begun.append((session_id, dialect, model, replayable, client_retries))
         if self.refuses is not None:

@@ -30,6 +30,7 @@ from holdfast.store.journal_events import (
     ProviderRenamed,
     ProvisioningChanged,
     RefusedElsewhere,
+    RequestGivenUp,
     RequestRefused,
     ReturnedToChoice,
     SessionCreated,
@@ -118,6 +119,7 @@ STORED: list[tuple[str, str, Detail]] = [
         '{"fault": "transient", "cause": "truncated", "excerpt": "Aua\\u00df"}',
         AnswerTruncated(FaultClass.TRANSIENT, "truncated", "Auaß"),
     ),
+    ("given-up", '{"reason": "its caller left"}', RequestGivenUp("its caller left")),
     ("healed", '{"before": "custom/m", "key": "a"}', SessionHealed(before="custom/m", key="a")),
     ("renamed", '{"before": "old/m1"}', ProviderRenamed(before="old/m1")),
     (

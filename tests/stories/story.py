@@ -72,7 +72,6 @@ class House:
         self.path, self._patch, self.face = path, monkeypatch, face
         self.keys: set[str] = set()
         self.providers: list[ScriptedProvider] = []
-        self.clients_may_repeat = False
 
     def own(self, *labels: str) -> None:
         """Put these keys into the environment."""
@@ -119,9 +118,7 @@ class House:
         arrived = [seen for provider in self.providers for seen in provider.requests]
         strangers = {seen.key for seen in arrived} - self.keys - {None}
         assert not strangers, "a provider saw a key that nobody owns"
-        assert self.clients_may_repeat or not [seen for seen in arrived if seen.retry_count], (
-            "an SDK repeated a request"
-        )
+        assert not [seen for seen in arrived if seen.retry_count], "an SDK repeated a request"
 
 
 @contextmanager

@@ -193,17 +193,20 @@ def test_a_connection_that_keeps_breaking_ends_as_the_sdks_connection_error(
 
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[-2]], ids=str)
 @library_only
-def test_a_user_who_insists_on_the_sdks_retries_pays_for_them_one_by_one(
-    house: House, session: Session, provider: ScriptedProvider, way: Way
+def test_a_user_who_insists_on_the_sdks_retries_gets_no_further_sends(
+    session: Session, provider: ScriptedProvider, way: Way
 ) -> None:
     """An exception carries no `x-should-retry`, so an SDK that is configured to repeat does; its repetitions
-    add to ours and never multiply them."""
-    house.clients_may_repeat = True
+    get the same exception at once."""
     after_a_good_turn(way, session, provider, reset())
-    with pytest.raises(way.sdk.APIConnectionError):
+    with pytest.raises(way.sdk.APIConnectionError) as caught:
         way.say(session, max_retries=2)
-    assert {seen.retry_count for seen in provider.calls} == {0, 1, 2}
-    assert len(provider.calls) <= 3 + 2
+    assert {seen.retry_count for seen in provider.calls} == {0}
+    assert len(provider.calls) <= 3, "a kept connection that is reset costs one more"
+    assert "It may have been processed, and billed." in str(caught.value.__cause__)
+    assert "max_retries=0" in str(caught.value.__cause__)
+    provider.follow(ok())
+    assert way.say(session) == TEXT, "a new call of the user's is sent"
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if not way.streams], ids=str)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.addresses import is_this_machine, may_be_dialled
+from ..wire.time_limits import within_deadline
 
 _HEAD_START = 0.25
 """Seconds before the next address is tried as well."""
@@ -65,7 +66,7 @@ class Dialler:
             raise self._core.ConnectError(str(error)) from error
         for address in addresses:
             try:
-                return self._backend.connect_tcp(address, port, timeout, **options)
+                return self._backend.connect_tcp(address, port, within_deadline(timeout), **options)
             except (self._core.ConnectError, self._core.ConnectTimeout) as error:
                 last = error
         raise last

@@ -208,9 +208,9 @@ class RequestState:
         """Return whether another send is within what one request may cost. What cannot be replayed is sent
         once."""
         repeatable = self.call.replayable and not self.call.passthrough
-        if (not repeatable and self.sent) or not self.in_time():
+        if not repeatable and self.sent:
             return False
-        return probing or self.sends_left > 0
+        return (probing or self.sends_left > 0) and self.in_time()
 
     def may_rotate(self) -> bool:
         """Return whether another key may be used for this request."""

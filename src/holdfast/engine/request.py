@@ -16,7 +16,7 @@ from ..core.secret import Secret
 from ..core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
 from ..secrecy.masking import redacted
 from ..store.base import Lease
-from ..store.journal_events import AnswerTruncated, Event, ModelDiffered
+from ..store.journal_events import AnswerTruncated, Event, ModelDiffered, RequestGivenUp
 from ..store.stored_events import stored
 from ..wire.error_bodies import ClientError, from_fault, retry_headers
 from ..wire.usage import NO_USAGE
@@ -182,6 +182,24 @@ class RequestRun:
         if usage:
             counted = (self.now(), self.call, connection, usage)
             self.engine.journal_writer.journal(usage_event, *counted)
+
+    def give_up(self, reason: str) -> str:
+        """Write down that the request ends for this reason while it waits, and return the text about it."""
+        call, connection = self.call, self.call.route.connection
+        event = Event(
+            at=self.now(),
+            detail=RequestGivenUp(reason),
+            session=call.session,
+            request=call.request_id,
+            pin=str(connection.pin),
+        )
+        self.engine.journal(event)
+        text = (
+            f"{reason}\n{connection}: the call waited for the key, or for another request that tests it\n"
+            f"Next: see what went before: holdfast why {call.session}"
+        )
+        self.engine.remember(call.session, text)
+        return text
 
     def abandon(self) -> None:
         """End the request without an outcome (the client went away): release what is held and blame no key.

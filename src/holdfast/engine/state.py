@@ -180,8 +180,9 @@ class Engine:
         client_retries: int = 0,
         rule: BodyRule = TO_A_MODEL,
         body: bytes | None = None,
+        deadline: float | None = None,
     ) -> RequestRun:
-        """Start a request of a session; its body is treated by `rule`, and parsed only when a fallback ends.
+        """Start a request of a session, with `deadline` seconds left. Its body is treated by `rule`.
 
         Raises ConnectionLost if the session's pin no longer resolves, ConfigError for a broken file."""
         if time.monotonic() >= self._others_due:
@@ -197,6 +198,8 @@ class Engine:
             rule=rule,
             body=body,
         )
+        if deadline is not None:
+            call = call._replace(ends=now + deadline)
         return RequestRun(self, call, session.pin, now)
 
     def context(self) -> DecisionContext:

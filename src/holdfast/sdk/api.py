@@ -17,7 +17,17 @@ from ..engine.opening import build_engine, open_store
 from ..engine.provisioning import PATIENCE, Ready
 from ..engine.sessions import CHOSEN, Reason
 from ..store.journal_events import SessionResumed
-from .arguments import check_network, check_parts, home_of, optional_text, pin_of, roles_of, suppliers, text
+from .arguments import (
+    check_network,
+    check_parts,
+    home_of,
+    optional_seconds,
+    optional_text,
+    pin_of,
+    roles_of,
+    suppliers,
+    text,
+)
 from .client_options import NOWHERE
 from .connected_home import ConnectedHome
 from .session import Session
@@ -78,9 +88,17 @@ class Holdfast(ConnectedHome):
         """Return the configuration in force. Raises ConfigError when the file is broken."""
         return self.engine.config()
 
-    def session(self, session_id: str, pin: str | Pin | None = None, *, key: str | None = None) -> Session:
+    def session(
+        self,
+        session_id: str,
+        pin: str | Pin | None = None,
+        *,
+        key: str | None = None,
+        deadline: float | None = None,
+    ) -> Session:
         """Resume a session exactly as its user chose it, or create it on `pin`, with the key labelled `key`
-        if given.
+        if given. `deadline`: seconds that each call of this session may take in all, with its waits, tests
+        and retries, to the last byte of its answer.
 
         An existing session keeps its own choice whatever `pin` says: `switch` changes it. Only while that
         choice does not resolve, the requests of what is returned go to `pin`, and nothing is stored. A new
@@ -89,26 +107,27 @@ class Holdfast(ConnectedHome):
         Raises ConnectionLost when the session's provider or key is gone and `pin` does not resolve either, or
         when there is no pin; IdentityError for a bad pin or id; ConfigError for a project file that says more
         than a pin; StoreError when the store cannot be read or written; TypeError for an argument of another
-        type.
+        type, ValueError for a deadline that is not above 0.
         """
         text("session_id", session_id)
+        deadline = optional_seconds("deadline", deadline)
         if pin is not None:
             pin = pin_of(pin)
         key = optional_text("key", key)
         self.engine.look_again()
         row = self.engine.session(session_id)
         if row is None:
-            return self._create(session_id, pin, key)
+            return self._create(session_id, pin, key, deadline)
         try:
             sessions.check(self.engine, row)
         except HoldfastError:
             if pin is None or key is not None or not sessions.serves(self.config, row, pin):
                 raise
-            return Session(self, row.id, pin)
+            return Session(self, row.id, pin, deadline)
         self.engine.note(row, SessionResumed())
-        return Session(self, row.id)
+        return Session(self, row.id, deadline=deadline)
 
-    def _create(self, session_id: str, pin: Pin | None, key: str | None) -> Session:
+    def _create(self, session_id: str, pin: Pin | None, key: str | None, deadline: float | None) -> Session:
         reason = CHOSEN
         if pin is None:
             pin, reason = self._project_choice(session_id)
@@ -116,8 +135,8 @@ class Holdfast(ConnectedHome):
         row = Row(session_id, pin, key, created_at=now, changed_at=now)
         sessions.check(self.engine, row)
         if not sessions.create_first(self.engine, row, reason):
-            return self.session(session_id)  # another process has just created it
-        return Session(self, row.id)
+            return self.session(session_id, deadline=deadline)  # another process has just created it
+        return Session(self, row.id, deadline=deadline)
 
     def _project_choice(self, session_id: str) -> tuple[Pin, Reason]:
         """Return the pin that the project selects, and that as its reason."""

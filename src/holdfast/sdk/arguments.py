@@ -4,6 +4,7 @@ ours; neither shows a value that may be a key."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,6 +114,18 @@ def number(name: str, value: int) -> int:
     if value < 1:
         raise ValueError(f"{name} must be at least 1, not {value}")
     return value
+
+
+def optional_seconds(name: str, value: float | None) -> float | None:
+    """Return the value of the argument `name` in seconds. Raises TypeError unless it is a number or None,
+    ValueError unless it is above 0."""
+    if value is None:
+        return None
+    if type(value) not in (int, float):
+        raise _wrong(name, "a number of seconds", value)
+    if not 0 < value < inf:
+        raise ValueError(f"{name} must be more than 0 seconds, not {value}")
+    return float(value)
 
 
 def _wrong(name: str, wanted: str, value: object) -> TypeError:

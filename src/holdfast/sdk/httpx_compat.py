@@ -71,6 +71,7 @@ class HttpxAdapter:
     ours    those among them that are no fault of a provider: the request was malformed, or our own pool was
             full
     cut     the exception for an answer that ended too early
+    late    those for the end of a call's deadline in a wait: time-outs, for every SDK
     """
 
     def __init__(self, module: Any) -> None:
@@ -81,6 +82,7 @@ class HttpxAdapter:
         self.broken: tuple[type[Exception], ...] = (self._base, *(getattr(self.core, name) for name in roots))
         self.ours: tuple[type[Exception], ...] = (module.LocalProtocolError, module.PoolTimeout)
         self.cut: type[Exception] = module.RemoteProtocolError
+        self.late: tuple[type[Exception], ...] = (type("DeadlineTimeout", (module.ReadTimeout,), {}),)
         self._closed = (module.ReadError, module.WriteError, module.RemoteProtocolError)
         self.stream = module.ByteStream
 

@@ -13,6 +13,13 @@ from typing import Any
 
 from ..secrecy.frames import bare
 from ..wire.key_at_send import with_key
+from ..wire.time_limits import within_deadline
+
+
+def _in_time(named: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call of the pool's with its time-out shortened to what is left of the
+    request's deadline."""
+    return named | {"timeout": within_deadline(named.get("timeout"))}
 
 
 class _Counted:
@@ -54,12 +61,13 @@ class CountedStream(_Counted):
     __slots__ = ()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data: bytes = self._stream.read(max_bytes, timeout)
+        data: bytes = self._stream.read(max_bytes, within_deadline(timeout))
         if data:
             self._heard = True
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        timeout = within_deadline(timeout)
         if not self._heard:
             self._stream.write(buffer, timeout)
             return
@@ -75,7 +83,7 @@ class CountedStream(_Counted):
         self._stream.close()
 
     def start_tls(self, *args: Any, **named: Any) -> CountedStream:
-        return CountedStream(self._stream.start_tls(*args, **named))
+        return CountedStream(self._stream.start_tls(*args, **_in_time(named)))
 
 
 class AsyncCountedStream(_Counted):
@@ -84,12 +92,13 @@ class AsyncCountedStream(_Counted):
     __slots__ = ()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        data: bytes = await self._stream.read(max_bytes, timeout)
+        data: bytes = await self._stream.read(max_bytes, within_deadline(timeout))
         if data:
             self._heard = True
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        timeout = within_deadline(timeout)
         if not self._heard:
             await self._stream.write(buffer, timeout)
             return
@@ -105,7 +114,7 @@ class AsyncCountedStream(_Counted):
         await self._stream.aclose()
 
     async def start_tls(self, *args: Any, **named: Any) -> AsyncCountedStream:
-        return AsyncCountedStream(await self._stream.start_tls(*args, **named))
+        return AsyncCountedStream(await self._stream.start_tls(*args, **_in_time(named)))
 
 
 class CountedBackend:
@@ -115,7 +124,7 @@ class CountedBackend:
         self._backend = dialler
 
     def connect_tcp(self, *args: Any, **named: Any) -> CountedStream:
-        return CountedStream(self._backend.connect_tcp(*args, **named))
+        return CountedStream(self._backend.connect_tcp(*args, **_in_time(named)))
 
 
 class AsyncCountedBackend:
@@ -125,4 +134,4 @@ class AsyncCountedBackend:
         self._backend = dialler
 
     async def connect_tcp(self, *args: Any, **named: Any) -> AsyncCountedStream:
-        return AsyncCountedStream(await self._backend.connect_tcp(*args, **named))
+        return AsyncCountedStream(await self._backend.connect_tcp(*args, **_in_time(named)))

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import ConnectionLost, HoldfastError
 from ..core.identity import Connection, Dialect
+from ..core.plain_text import plain
 from ..core.secret import Secret
 from ..engine.candidates import completed
 from ..wire.api_routes import body_rule, dialect_of
 from ..wire.client_headers import filter_headers
 from ..wire.conversation import run_conversation
-from ..wire.error_bodies import ClientError, from_error
+from ..wire.error_bodies import ClientError, from_error, refusal
 from ..wire.exchange import Bounds, ConversationResult, GoodAnswer, SendFailed, passes_as_it_came
 from ..wire.header_policy import query_without_credentials
 from ..wire.operations import Op, Perform
@@ -37,12 +38,15 @@ from ..wire.response_head import (
     without_length,
 )
 from ..wire.response_stream import ResponseStream
-from ..wire.time_limits import NO_TIME_LIMITS, TimeLimits
+from ..wire.time_limits import NO_TIME_LIMITS, TimeLimits, seconds_of
 from .client_paths import Family, refusal_of_client
 from .httpx_compat import HttpxAdapter, OpenedResponse, RequestLike
 
 if TYPE_CHECKING:
     from ..engine.state import Engine
+
+
+_LONGEST_SHOWN = 40
 
 
 class SdkResponse(NamedTuple):
@@ -81,7 +85,9 @@ class SdkRequest:
     masks_key = False  # its program holds the key
 
     __slots__ = (
+        "bad_deadline",
         "body",
+        "deadline",
         "dialect",
         "headers",
         "info",
@@ -101,11 +107,24 @@ class SdkRequest:
         if dialect is None:
             dialect = Dialect.ANTHROPIC_MESSAGES if self.headers.versioned else Dialect.OPENAI_CHAT
         self.dialect = dialect
+        self.bad_deadline: ClientError | None = None
+        self.deadline = self._read_deadline(self.headers.deadline)
         self.rule = body_rule(request.method, self.path, self.headers.label)
         self.inspected = self.rule.judged
         self.info = self._looked_into()
         own: Timeout = request.extensions.get("timeout") or {}
         self.timeout, self.stall = limits.until_head(own), limits.after_head(own)
+
+    def _read_deadline(self, text: bytes) -> float | None:
+        """Return the seconds that the caller gives the call."""
+        if not text:
+            return None
+        try:
+            return seconds_of(text)
+        except ValueError:
+            label = plain(text.decode("latin-1"))[:_LONGEST_SHOWN]
+            self.bad_deadline = refusal("bad_deadline", label=label)
+            return None
 
     def _looked_into(self) -> RequestInfo:
         """Return what the body asks for. Beside the requests to a model, only what certainly is a JSON object
@@ -159,11 +178,13 @@ def serve(
     named: Callable[[str | None], str | None],
     bounds: Bounds,
     made_for: Family | None = None,
+    deadline: float | None = None,
 ) -> Generator[Op, Any, SdkResponse]:
     """Carry one request to its end; `named` returns the model for which it asks, given the name in its body,
-    and `made_for` is the SDK for which its transport was made. Raises the module's exception when the
-    connection broke and recovery has ended."""
+    `made_for` is the SDK for which its transport was made, and `deadline` the seconds that it may take.
+    Raises the module's exception when the connection broke and recovery has ended."""
     wrong = refusal_of_client(request.path, made_for, request.dialect is Dialect.ANTHROPIC_MESSAGES)
+    wrong = wrong or request.bad_deadline
     if wrong is not None:
         return _error_response(request.dialect, wrong)
     if not request.readable:
@@ -180,6 +201,7 @@ def serve(
             client_retries=request.headers.client_retries,
             rule=request.rule,
             body=request.body,
+            deadline=deadline,
         )
     except ConnectionLost as lost:
         complete = partial(completed, engine, lost, session, model)

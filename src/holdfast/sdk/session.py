@@ -30,11 +30,18 @@ if TYPE_CHECKING:
 
 class Session:
     """A session: every request leaves on its pin with a key of its provider, or on a fallback that its user
-    listed. `asked` is the pin to which its requests go instead, since its own does not resolve."""
+    listed. `asked` is the pin to which its requests go instead, since its own does not resolve. Each of its
+    calls may take `deadline` seconds."""
 
-    def __init__(self, owner: ConnectedHome, session_id: str, asked: Pin | None = None) -> None:
+    def __init__(
+        self,
+        owner: ConnectedHome,
+        session_id: str,
+        asked: Pin | None = None,
+        deadline: float | None = None,
+    ) -> None:
         self._owner, self.id = owner, session_id
-        self._asked = asked
+        self._asked, self._deadline = asked, deadline
 
     def __repr__(self) -> str:
         return f"<holdfast.Session '{self.id}' of {self._owner.engine.home.config}>"
@@ -159,6 +166,7 @@ class Session:
         return Bounds(
             replay=settings.replay_limit,
             time_limits=time_limits(settings),
+            deadline=self._deadline,
             mask_answers=settings.mask_answers,
         )
 

@@ -14,10 +14,22 @@ from ..wire.api_routes import dialect_of
 from ..wire.exchange import Bounds
 from ..wire.operations import Close, Op, Perform, Read, Wait, Whole
 from ..wire.ports import Open
+from ..wire.time_limits import Deadline
 from .bodies import AsyncBody, AsyncSource, SyncBody, read_whole, read_whole_async
 from .client_paths import Family
 from .connection_pools import ConnectionPools
+from .deadlines import (
+    AsyncChunksUntil,
+    begun_in_time,
+    chunks_until,
+    deadline_of,
+    ended_by,
+    let_pass,
+    performed,
+    performed_async,
+)
 from .httpx_compat import ChannelTable, HttpxAdapter, RequestLike, TransportChannel
+from .repetitions import Repetitions
 from .responses import SdkHead, SdkRequest, SdkResponse, serve
 
 if TYPE_CHECKING:
@@ -78,6 +90,7 @@ class _Driver:
 
     adapter: HttpxAdapter
     body: Any
+    _until: Callable[..., Any]
 
     def __init__(
         self,
@@ -96,6 +109,7 @@ class _Driver:
         self._inner: TransportChannel | None = None
         if inner is not None:
             self._inner = TransportChannel(self.adapter, inner)
+        self._repetitions = Repetitions()
         self._owns_pools = pools is None
         self._pools = pools or ConnectionPools()
 
@@ -111,22 +125,25 @@ class _Driver:
         )
         return length.isdigit() and int(length) <= self._bounds.replay
 
-    def _serve(self, request: RequestLike, body: bytes | None) -> SdkConversation:
+    def _serve(self, request: SdkRequest, deadline: Deadline | None) -> SdkConversation:
         return serve(
             adapter=self.adapter,
             engine=self._engine,
             session=self._session,
-            request=SdkRequest(request, body, self._bounds.time_limits),
+            request=request,
             named=self._named,
             bounds=self._bounds,
             made_for=self._made_for,
+            deadline=None if deadline is None else deadline.seconds,
         )
 
-    def _response(self, response: SdkResponse, unread: Any, source: Any) -> Any:
+    def _response(self, response: SdkResponse, unread: Any, source: Any, deadline: Deadline | None) -> Any:
         """Return the module's own response. `unread` iterates over the rest of `source`."""
         if response.rest is None:
             stream = response.chunks[0]
         else:
+            if deadline is not None:
+                unread = self._until(unread, deadline, self.adapter)
             stream = self.body(response.chunks, unread, source, response.rest)
         return self.adapter.response(response.status, response.headers, stream, response.extensions)
 
@@ -134,13 +151,26 @@ class _Driver:
 class SyncDriver(_Driver):
     """Drives conversations with blocking calls. Safe to use from several threads, as the pools are."""
 
+    _until = staticmethod(chunks_until)
+
     def handle_request(self, request: Any) -> Any:
         """Send a request of an SDK on the session's connection. Only the path of its URL counts, never the
         host."""
         body = request.read() if self._may_read(request) else None
-        return self._drive(self._serve(request, body))
+        asked = SdkRequest(request, body, self._bounds.time_limits)
+        self._repetitions.check(asked)
+        deadline = deadline_of(asked.deadline or self._bounds.deadline, self._engine)
+        conversation = self._serve(asked, deadline)
+        try:
+            if deadline is None:
+                return self._drive(conversation, None)
+            with deadline.in_force():
+                return self._drive(conversation, deadline)
+        except self.adapter.broken as error:
+            self._repetitions.note(asked, error)
+            raise
 
-    def _drive(self, conversation: SdkConversation) -> Any:
+    def _drive(self, conversation: SdkConversation, deadline: Deadline | None) -> Any:
         source: Any = None
         chunks: Any = None
         got: Any = None
@@ -148,6 +178,8 @@ class SyncDriver(_Driver):
             op = next(conversation)
             while True:
                 try:
+                    if deadline is not None:
+                        op = begun_in_time(op, deadline, self.adapter)
                     if isinstance(op, Open):
                         channel = self._inner or self._channels().to(op.endpoint, fresh=op.fresh)
                         opened = channel.opened(channel.pool.handle_request(channel.request(op)))
@@ -160,21 +192,26 @@ class SyncDriver(_Driver):
                         got = next(chunks, None)
                     elif isinstance(op, Close):
                         source.close()
-                    elif isinstance(op, Wait):
-                        (self._sleep or time.sleep)(op.seconds)
-                    elif isinstance(op, Perform):
-                        got = op.call()
+                    elif isinstance(op, Wait | Perform):
+                        got = self._spend_time(op, deadline)
                 except self.adapter.broken as error:
-                    op = conversation.throw(self.adapter.public(error))
+                    op = conversation.throw(ended_by(self.adapter.public(error), deadline))
                 else:
                     op = conversation.send(got)
         except StopIteration as end:
-            return self._response(end.value, chunks, source)
+            return self._response(end.value, chunks, source, deadline)
         except BaseException:
             conversation.close()
             if source is not None:
                 source.close()
             raise
+
+    def _spend_time(self, op: Wait | Perform, deadline: Deadline | None) -> Any:
+        if isinstance(op, Wait):
+            return (self._sleep or time.sleep)(op.seconds)
+        if deadline is None:
+            return op.call()
+        return performed(op.call, deadline, self.adapter)
 
     def _channels(self) -> ChannelTable:
         return self._pools.blocking(self.adapter)
@@ -190,13 +227,26 @@ class SyncDriver(_Driver):
 class AsyncDriver(_Driver):
     """Drives conversations on an event loop, asyncio's or trio's."""
 
+    _until = AsyncChunksUntil
+
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request of an SDK on the session's connection. Only the path of its URL counts, never the
         host."""
         body = await request.aread() if self._may_read(request) else None
-        return await self._drive(self._serve(request, body))
+        asked = SdkRequest(request, body, self._bounds.time_limits)
+        self._repetitions.check(asked)
+        deadline = deadline_of(asked.deadline or self._bounds.deadline, self._engine)
+        conversation = self._serve(asked, deadline)
+        try:
+            if deadline is None:
+                return await self._drive(conversation, None)
+            with deadline.in_force():
+                return await self._drive(conversation, deadline)
+        except self.adapter.broken as error:
+            self._repetitions.note(asked, error)
+            raise
 
-    async def _drive(self, conversation: SdkConversation) -> Any:
+    async def _drive(self, conversation: SdkConversation, deadline: Deadline | None) -> Any:
         source: AsyncSource | None = None
         got: Any = None
         try:
@@ -204,6 +254,8 @@ class AsyncDriver(_Driver):
             op = next(conversation)
             while True:
                 try:
+                    if deadline is not None:
+                        op = begun_in_time(op, deadline, self.adapter)
                     if isinstance(op, Open):
                         channel = self._inner or pools.channels(self.adapter).to(op.endpoint, fresh=op.fresh)
                         response = await channel.pool.handle_async_request(channel.request(op))
@@ -212,17 +264,17 @@ class AsyncDriver(_Driver):
                         op.timeout["read"] = op.stall
                         got = SdkHead(opened)
                     elif isinstance(op, Wait):
-                        await _let_pass(op.seconds, self._sleep)
+                        await let_pass(op.seconds, self._sleep)
                     elif isinstance(op, Perform):
-                        got = await pools.in_thread(op.call)
+                        got = await performed_async(op.call, deadline, pools=pools, adapter=self.adapter)
                     elif source is not None:
                         got = await _read(op, source)
                 except self.adapter.broken as error:
-                    op = conversation.throw(self.adapter.public(error))
+                    op = conversation.throw(ended_by(self.adapter.public(error), deadline))
                 else:
                     op = conversation.send(got)
         except StopIteration as end:
-            return self._response(end.value, source and source.chunks, source)
+            return self._response(end.value, source and source.chunks, source, deadline)
         except BaseException:
             conversation.close()
             if source is not None:
@@ -235,15 +287,6 @@ class AsyncDriver(_Driver):
             await self._inner.pool.aclose()
         if self._owns_pools:
             await self._pools.aclose()
-
-
-async def _let_pass(seconds: float, sleep: Callable[[float], None] | None) -> None:
-    if sleep is not None:
-        sleep(seconds)
-        return
-    import anyio  # both modules depend on it; only a request that waits pays for the import
-
-    await anyio.sleep(seconds)
 
 
 async def _read(op: Op, source: AsyncSource) -> Any:

@@ -45,6 +45,7 @@ class EventKind(StrEnum):
     REFUSED_ELSEWHERE = "refused-elsewhere"
     MODEL_DIFFERS = "model-differs"
     PROVISIONED = "provisioned"
+    GIVEN_UP = "given-up"
 
 
 # Named tuples: the class and each object cost a fraction of a frozen dataclass; every program that opens the
@@ -239,6 +240,13 @@ class AnswerTruncated(NamedTuple):
     more: More = ()
 
 
+class RequestGivenUp(NamedTuple):
+    """A request ended for `reason`, a clause, while it waited: it has neither an answer nor a fault."""
+
+    reason: str
+    more: More = ()
+
+
 class ProvisioningChanged(NamedTuple):
     """The provider in the event's pin reached the provisioning `state`, for `reason`; `message` is the text
     of its service."""
@@ -282,6 +290,7 @@ KINDS: Mapping[type, EventKind] = {
     RefusedElsewhere: EventKind.REFUSED_ELSEWHERE,
     ModelDiffered: EventKind.MODEL_DIFFERS,
     ProvisioningChanged: EventKind.PROVISIONED,
+    RequestGivenUp: EventKind.GIVEN_UP,
 }
 
 Detail = (
@@ -300,6 +309,7 @@ Detail = (
     | ReturnedToChoice
     | KeyChanged
     | AnswerTruncated
+    | RequestGivenUp
     | ProvisioningChanged
     | UnknownEvent
 )

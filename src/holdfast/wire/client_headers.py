@@ -26,6 +26,7 @@ class ClientHeaders(NamedTuple):
     credentials     what the caller presented
     coding          the content-encoding of the body, which is among `kept`
     label           the content type of the body, which is among `kept`
+    deadline        the seconds that the call may take, as they were written
     """
 
     kept: RawHeaders
@@ -37,6 +38,7 @@ class ClientHeaders(NamedTuple):
     credentials: tuple[bytes, ...]
     coding: bytes = b""
     label: bytes = b""
+    deadline: bytes = b""
 
     def decoded(self) -> ClientHeaders:
         """Return the headers for a body whose coding was taken off."""
@@ -57,6 +59,7 @@ class _HeaderRule(IntEnum):
     VERSION      is kept, and shows Anthropic's dialect
     CODING       is kept, and says how the body is encoded
     LABEL        is kept, and says what the body is
+    DEADLINE     says how long the call may take; it is ours, and does not leave
     """
 
     OPTIONAL = 1
@@ -69,6 +72,7 @@ class _HeaderRule(IntEnum):
     VERSION = 8
     CODING = 9
     LABEL = 10
+    DEADLINE = 11
 
 
 _HEADER_RULES = {
@@ -83,6 +87,7 @@ _HEADER_RULES = {
     b"anthropic-version": _HeaderRule.VERSION,
     b"content-encoding": _HeaderRule.CODING,
     b"content-type": _HeaderRule.LABEL,
+    b"holdfast-deadline": _HeaderRule.DEADLINE,
 }
 # As globals, since every header of every request is compared with them.
 (
@@ -96,6 +101,7 @@ _HEADER_RULES = {
     _VERSION,
     _CODING,
     _LABEL,
+    _DEADLINE,
 ) = _HeaderRule
 _BY_VERDICT = {
     Verdict.PASSES: None,
@@ -111,7 +117,7 @@ def filter_headers(headers: RawHeaders) -> ClientHeaders:
     sizes: RawHeaders = []
     credentials: list[bytes] = []
     named: frozenset[bytes] = frozenset()
-    accepts, retries, versioned, coding, label = None, 0, False, b"", b""
+    values: dict[_HeaderRule, bytes] = {}
     for pair in headers:
         rule = _rule_of(pair[0])
         if rule is None:
@@ -122,33 +128,28 @@ def filter_headers(headers: RawHeaders) -> ClientHeaders:
             optional.append(pair)
         elif rule is _SIZE:
             sizes.append(pair)
-        elif rule is _ACCEPTS:
-            accepts = pair[1]
         elif rule is _CREDENTIAL:
             credentials.append(pair[1].rpartition(b" ")[2])
         elif rule is _CONNECTION:
             named |= read_connection(pair[1])[1]
         else:
-            kept.append(pair)
-            versioned = versioned or rule is _VERSION
-            if rule is _LABEL:
-                label = pair[1].strip().lower()
-            elif rule is _CODING:
-                coding += b"," + pair[1]
-            if rule is _RETRIES and pair[1].isdigit() and len(pair[1]) < 4:
-                retries = int(pair[1])
+            if rule is not _ACCEPTS and rule is not _DEADLINE:
+                kept.append(pair)
+            values[rule] = values[rule] + b"," + pair[1] if rule in values else pair[1]
     kept, optional = _without(kept, named), _without(optional, named)
     kept, optional = without_credentials(kept, credentials), without_credentials(optional, credentials)
+    retries, read = values.get(_RETRIES, b""), values.get
     return ClientHeaders(
         kept=kept,
         sizes=sizes,
-        accepts=accepts,
-        client_retries=retries,
-        versioned=versioned,
+        accepts=read(_ACCEPTS),
+        client_retries=int(retries) if retries.isdigit() and len(retries) < 4 else 0,
+        versioned=_VERSION in values,
         optional=optional,
         credentials=tuple(credentials),
-        coding=coding,
-        label=label,
+        coding=read(_CODING, b""),
+        label=read(_LABEL, b"").strip().lower(),
+        deadline=read(_DEADLINE, b""),
     )
 
 

@@ -3,8 +3,7 @@
 `run_conversation` is a generator: it says what to open, read, close or wait for, is sent what came of it, and
 returns the result. The sync and the async transport and the gateway's relay only carry out what it says.
 
-It obeys the engine's steps and contains no rule of recovery: the core decides whether an answer is good and
-what a bad one means.
+It obeys the engine's steps: the core decides whether an answer is good, and what a bad one means.
 """
 
 from __future__ import annotations
@@ -78,7 +77,9 @@ def run_conversation(
                     yield Wait(pause)
                     pause = min(pause * 1.5, _LONGEST_PAUSE)
         return state.ended()
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, errors.late):
+            error.args = (request_run.give_up(str(error)),)
         request_run.abandon()
         raise
 
@@ -202,8 +203,7 @@ class _ConversationState:
         return None
 
     def _judge(self, connection: Connection, head: Head, chunks: list[bytes]) -> Reply | None:
-        """Judge a body; the beginning of one that is too large once it is decoded. Return None when it is
-        good."""
+        """Judge a body, or the beginning of one that is too large. Return None when it is good."""
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         text, most = body, self.bounds.whole
         if head.coding:

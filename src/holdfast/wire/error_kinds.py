@@ -198,6 +198,12 @@ _REFUSALS: tuple[Refusal, ...] = (
     Refusal(_kind("version_unknown", 505), _READ, advice="send the request as HTTP/1.1"),
     Refusal(_kind("wrong_client", 400), "{what}; nothing was sent", advice="{advice}"),
     Refusal(
+        _kind("bad_deadline", 400),
+        "the header holdfast-deadline holds '{label}', which is no positive number of seconds;"
+        " nothing was sent",
+        advice="send seconds, such as 'holdfast-deadline: 30'",
+    ),
+    Refusal(
         _kind("unreadable_body", 400),
         "the request's body is not a JSON object in plain UTF-8 ({why}), so its model cannot be read;"
         " nothing was sent",

@@ -32,6 +32,7 @@ class Bounds:
     peek_seconds    the same after so long
     fault_seconds   the body of a failed answer is read no longer than this
     time_limits     the user's own, for a caller whose library has time-outs
+    deadline        of one call in all, if it names no other
     mask_answers    the key is masked in good answers too
     raise_when_cut  a stream without its terminal event raises the module's RemoteProtocolError; otherwise it
                     ends with an error event of its dialect, for which the SDKs raise an error of theirs
@@ -43,6 +44,7 @@ class Bounds:
     peek_seconds: float = 10.0
     fault_seconds: float = 10.0
     time_limits: TimeLimits = NO_TIME_LIMITS
+    deadline: float | None = None
     raise_when_cut: bool = False
     mask_answers: bool = False
 

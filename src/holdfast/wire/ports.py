@@ -43,11 +43,13 @@ class ConnectionErrors(Protocol):
     broken  raised when a connection breaks; named as httpx names them
     ours    those among them that are no fault of a provider
     cut     raised for an answer that ended too early
+    late    raised where the call's deadline ends a wait
     """
 
     broken: tuple[type[Exception], ...]
     ours: tuple[type[Exception], ...]
     cut: type[Exception]
+    late: tuple[type[Exception], ...]
 
     def closed_unheard(self, error: Exception) -> bool:
         """Return whether this error ended a request that left on a kept connection and got no byte of an
@@ -109,6 +111,10 @@ class RequestRun(Protocol):
         good outcome."""
         ...
 
+    def give_up(self, reason: str) -> str:
+        """Write down that the request ends for this reason while it waits, and return the text about it."""
+        ...
+
     def abandon(self) -> None:
         """Give back what the request holds, without a fault: the caller left, or the request was invalid."""
         ...
@@ -127,9 +133,10 @@ class Engine(Protocol):
         client_retries: int,
         rule: BodyRule,
         body: bytes | None,
+        deadline: float | None = None,
     ) -> RequestRun:
-        """Start one request of a session; its body is treated by `rule`. Raises HoldfastError when its choice
-        no longer resolves."""
+        """Start one request of a session; its body is treated by `rule`, and its caller waits for `deadline`
+        seconds at most. Raises HoldfastError when its choice no longer resolves."""
         ...
 
     def profile(self, connection: Connection) -> Profile:

@@ -42,6 +42,7 @@ class UpstreamErrors:
         self.broken: tuple[type[Exception], ...] = (UpstreamError,)
         self.ours: tuple[type[Exception], ...] = ()
         self.cut: type[Exception] = RemoteProtocolError
+        self.late: tuple[type[Exception], ...] = ()
 
     def closed_unheard(self, error: Exception) -> bool:
         """Return whether a kept connection was closed before any byte of an answer came."""
