@@ -3,7 +3,9 @@ every other line of the user stays to the byte."""
 
 from __future__ import annotations
 
+import functools
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -319,14 +321,15 @@ ONLY_A_SUBTABLE = "only a subtable"
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    (tmp_path / "wanted").mkdir()
     return Home.at(tmp_path)
 
 
-def said_by(home: Home, text: str) -> Any:
-    other = Home.at(home.state / "wanted")
-    other.config.write_text(text)
-    return plain(config_file.load(other))
+@functools.cache
+def said_by(text: str) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home.at(Path(folder))
+        home.config.write_text(text)
+        return plain(config_file.load(home))
 
 
 def comments(text: str) -> list[str]:
@@ -350,7 +353,7 @@ def test_an_edit_does_exactly_its_change_in_every_layout(
     after = raw.removeprefix(BOM).decode()
     assert raw.startswith(BOM) == bool(mark)
     assert after.replace(ends, "").count("\r") == after.replace(ends, "").count("\n") == 0
-    assert plain(config_file.load(home)) == said_by(home, wanted)
+    assert plain(config_file.load(home)) == said_by(wanted)
     kept = after.splitlines()
     lost = [line for line in before.splitlines() if line not in kept]
     assert [line for line in lost if not re.search(changed, line)] == []

@@ -63,7 +63,7 @@ def test_a_second_request_is_answered_as_if_it_were_the_first(
     gateway: Any, provider: ScriptedProvider, then: bytes
 ) -> None:
     provider.follow(lambda seen: ok())
-    plane = gateway(provider, bounds=Bounds(look_every=0.02, body_bytes=1_000, body=0.1))
+    plane = gateway(provider, bounds=Bounds(look_every=0.02, head=0.3, body_bytes=1_000, body=0.1))
     plane.raw(FIRST, quiet=0.1)
     alone = plane.raw(then, quiet=0.15)
     with plane.connect() as sock:
