@@ -29,7 +29,7 @@ class JsonEnd:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
-        if self._pending or b"\\" in data:
+        if self._pending or data.find(b"\\") >= 0:
             data = (self._pending + data).replace(b"\\\\", b"")
             # A single backslash at the end belongs to the first byte of the next piece.
             self._pending = b"\\" * data.endswith(b"\\")

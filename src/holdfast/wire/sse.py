@@ -28,37 +28,35 @@ class Signs(NamedTuple):
     """The signs of a dialect in a stream. Once output has begun, only an event with one of them is parsed.
 
     marks     texts of which one is enough
-    searches  look for more of them; what a provider writes in every event, such as a reason that is null, is
+    search    looks for more of them; what a provider writes in every event, such as a reason that is null, is
               no sign, and white space or a new line between name and value does not matter
     terminal  the sign in an event that is too long to be parsed
     """
 
     marks: tuple[bytes, ...]
-    searches: tuple[Callable[[bytes], object], ...]
+    search: Callable[[bytes], object]
     terminal: re.Pattern[bytes]
 
 
-def _valued(name: bytes) -> Callable[[bytes], object]:
-    """Return what looks for a member with a value that is not null. Its regular expression begins with a
-    literal text, so that it is quick."""
-    return re.compile(rb'"%b"(?:\s|data:)*:(?:\s|data:)*[^\sn]' % name).search
+_VALUED = rb'"(?:\s|data:)*:(?:\s|data:)*[^\sn]'
+"""What follows the name of a member with a value that is not null."""
 
-
-# A quote inside a JSON string is escaped, so nothing with a quote matches what the model wrote.
+# A quote inside a JSON string is escaped, so nothing with a quote matches what the model wrote. Expressions
+# begin with a literal text, so that they are quick.
 _SIGNS: dict[Dialect, Signs] = {
     Dialect.OPENAI_CHAT: Signs(
         marks=(b"[DONE]", b'"error"', b"event:", b"error: {"),
-        searches=(_valued(b"finish_reason"), _valued(b"usage"), re.compile(rb'"index"\s*:\s*[1-9]').search),
+        search=re.compile(rb'"(?:finish_reason%b|usage%b|index"\s*:\s*[1-9])' % (_VALUED, _VALUED)).search,
         terminal=re.compile(rb'"finish_reason"\s*:\s*"'),
     ),
     Dialect.OPENAI_RESPONSES: Signs(
         marks=(b'"error"', b"event: error"),
-        searches=(re.compile(rb"response\.(?:completed|failed|incomplete|done)").search,),
+        search=re.compile(rb"response\.(?:completed|failed|incomplete|done)").search,
         terminal=re.compile(rb'"response\.(?:completed|failed|incomplete|done)"'),
     ),
     Dialect.ANTHROPIC_MESSAGES: Signs(
         marks=(b'"error"', b"event: error"),
-        searches=(re.compile(rb"message_(?:stop|delta)").search,),
+        search=re.compile(rb"message_(?:stop|delta)").search,
         terminal=re.compile(rb'"message_stop"'),
     ),
 }
@@ -94,7 +92,7 @@ class StreamWatch:
         "_marks",
         "_name",
         "_parts",
-        "_searches",
+        "_search",
         "_signs",
         "_size",
         "_skims",
@@ -119,7 +117,7 @@ class StreamWatch:
         self.form, self._start = Form.UNKNOWN, b""
         self._dialect, self._foreign = dialect, False
         self._chat, self._signs = dialect is Dialect.OPENAI_CHAT, _SIGNS[dialect]
-        self._marks, self._searches = self._signs.marks, self._signs.searches
+        self._marks, self._search = self._signs.marks, self._signs.search
         self._choices = ChoiceEnds()
         self._parts: list[bytes] = []
         self._data: list[bytes] = []
@@ -149,13 +147,11 @@ class StreamWatch:
             and not (self._data or self._name or self._parts or self._long)
         ):
             for mark in self._marks:
-                if mark in chunk:
+                # `in` takes a number, too: it first tries the mark as one, and forgets the error.
+                if chunk.find(mark) >= 0:
                     break
             else:
-                for search in self._searches:
-                    if search(chunk):
-                        break
-                else:
+                if not self._search(chunk):
                     self._after_cr = False
                     self.moved = self.moved or chunk[0] > _COLON
                     return
@@ -267,9 +263,7 @@ class StreamWatch:
         return self.started and not (self.ended or self._choices.several)
 
     def _has_sign(self, data: bytes) -> bool:
-        if any(map(data.__contains__, self._marks)):
-            return True
-        return any(search(data) for search in self._searches)
+        return any(data.find(mark) >= 0 for mark in self._marks) or self._search(data) is not None
 
     def _note_end(self, kind: str, event: Mapping[str, Any]) -> None:
         """Note the terminal event. The end of a choice is one, unless another goes on."""

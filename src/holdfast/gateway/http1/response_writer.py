@@ -29,7 +29,7 @@ def _date_line(now: int) -> bytes:
 def _head_of(status: int, lines: list[bytes]) -> bytes:
     """Return a head without its blank line, with the date unless the provider gave one."""
     head = status_line(status) + b"\r\n".join([*lines, b""])
-    if b"\r\ndate:" in head.lower():
+    if head.lower().find(b"\r\ndate:") >= 0:
         return head
     return head + _date_line(int(time.time()))
 
