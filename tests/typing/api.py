@@ -28,6 +28,7 @@ def a_session_is_created_or_resumed_and_handed_to_an_sdk() -> None:
         openai.AsyncOpenAI(**session.for_openai_async())
         anthropic.Anthropic(**session.for_anthropic())
         anthropic.AsyncAnthropic(**session.for_anthropic_async())
+        hf.session("issue-42", deadline=30.0)
         session.switch("deepseek/deepseek-chat", key="b")
         assert_type(session.why(), str)
         assert_type(session.explain(), str)
