@@ -164,7 +164,10 @@ def config(provider: RawProvider) -> str:
 
 
 class Conversation:
-    """The turns of one SDK client: each asks, reads to the end, and returns the text."""
+    """The turns of one SDK client: each asks, reads to the end, and returns the text. `reasons`: the reasons
+    to finish of the last stream."""
+
+    reasons: tuple[str, ...] = ()
 
     def __init__(self, client: openai.OpenAI) -> None:
         self._client = client
@@ -174,11 +177,14 @@ class Conversation:
         if not stream:
             return create(model="mine/m", messages=ASK).choices[0].message.content
         pieces = create(model="mine/m", messages=ASK, stream=True)
-        return "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
+        text, self.reasons = read([piece.choices[0] for piece in pieces if piece.choices])
+        return text
 
 
 class AsyncConversation:
     """The same on an event loop of its own."""
+
+    reasons: tuple[str, ...] = ()
 
     def __init__(self, client: openai.AsyncOpenAI) -> None:
         self._client, self._loop = client, asyncio.new_event_loop()
@@ -195,7 +201,14 @@ class AsyncConversation:
         if not stream:
             return (await create(model="mine/m", messages=ASK)).choices[0].message.content
         pieces = await create(model="mine/m", messages=ASK, stream=True)
-        return "".join([piece.choices[0].delta.content or "" async for piece in pieces if piece.choices])
+        text, self.reasons = read([piece.choices[0] async for piece in pieces if piece.choices])
+        return text
+
+
+def read(choices: list[Any]) -> tuple[str, tuple[str, ...]]:
+    """The text of the choices of a stream, and their reasons to finish."""
+    text = "".join(choice.delta.content or "" for choice in choices)
+    return text, tuple(choice.finish_reason for choice in choices if choice.finish_reason)
 
 
 Faces = Callable[[RawProvider], Any]
@@ -249,6 +262,27 @@ def test_no_whole_answer_is_called_cut(provider_of_bytes: RawProvider, conversat
             assert talk.ask(stream=stream).rstrip("z") in ("hello", "y" * 1_500_000), name
         except openai.APIError as error:
             pytest.fail(f"{name}: called cut: {error}")
+
+
+UNFINISHED = WORDS + delta(None, "stop").rstrip()
+NO_BLANK_LINE: dict[str, tuple[list[bytes], After]] = {
+    "the end": ([chunked(UNFINISHED)], After.KEEP),
+    "a new line and the end": ([chunked(UNFINISHED + b"\n")], After.KEEP),
+    "a carriage return and the end": ([chunked(UNFINISHED + b"\r")], After.KEEP),
+    "a length": ([sized(UNFINISHED, kind=EVENTS)], After.KEEP),
+    "a reset": ([chunked(UNFINISHED, last=b"")], After.RESET),
+    "a new line and a reset": ([chunked(UNFINISHED + b"\n", last=b"")], After.RESET),
+    "half a chunk": ([chunked(WORDS, last=b"ff\r\n" + delta(None, "stop").rstrip())], After.CLOSE),
+}
+
+
+def test_the_last_event_is_read_by_clients_although_its_blank_line_never_came(
+    provider_of_bytes: RawProvider, conversation: Faces
+) -> None:
+    talk = conversation(provider_of_bytes)
+    for name, (pieces, after) in NO_BLANK_LINE.items():
+        provider_of_bytes.says(*pieces, after=after)
+        assert (talk.ask(stream=True), talk.reasons) == ("hello", ("stop",)), name
 
 
 RAW_CUTS = {name: shape for name, shape in CUT.items() if shape[0]}

@@ -33,7 +33,6 @@ class SyncBody:
             public = self._stream.broken_by(self.adapter.public(error))
             if public is not None:
                 raise public from public.__cause__
-            return
         last = self._stream.finish()
         if last:
             yield last
@@ -110,7 +109,6 @@ class AsyncBody:
             public = self._stream.broken_by(self.adapter.public(error))
             if public is not None:
                 raise public from public.__cause__
-            raise StopAsyncIteration from None
         self._ended = True
         last = self._stream.finish()
         if last:

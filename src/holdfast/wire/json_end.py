@@ -50,6 +50,7 @@ class JsonWatch:
     cut = "the answer ended in the middle of its JSON"
     takes_events = whole = unread = moved = False
     error: bytes | None = None
+    owed = b""
     model = ""
     objects: Sequence[str] = ()
     usage: Mapping[str, int] = NO_USAGE

@@ -27,6 +27,7 @@ class Watch(Protocol):
     cut    what happened to an answer that ends although it is not whole
     takes_events  it is a stream of events
     moved  an event has come; set back by who asks
+    owed   what a whole last event lacks to be read by callers, once the answer was closed
     model, usage  as far as the provider has named them
     objects  what the answer has made by now that only its account knows
     """
@@ -36,6 +37,7 @@ class Watch(Protocol):
     error: bytes | None
     unread: bool
     moved: bool
+    owed: bytes
     model: str
 
     @property
@@ -138,17 +140,24 @@ class ResponseStream:
 
     def finish(self, error: Exception | None = None) -> bytes:
         """End the answer, since the provider closed its body or the connection broke by `error`. Return what
-        is still to be passed on: what the mask held back, and an error event if the answer was cut.
+        is still to be passed on: what the mask held back, the blank line that the last event lacks, and an
+        error event if the answer was cut.
 
         Raises the library's RemoteProtocolError instead where no event may follow.
         """
         may_follow, cut = self.between_events, self._cut(error)
         rest = b"" if self.mask is None else self.mask.rest()
         if cut is None:
-            return rest
+            return rest + self._owed()
         if not may_follow:
             raise self._errors.cut(cut.message)
         return rest + cut.event(self._connection.dialect)
+
+    def _owed(self) -> bytes:
+        """Return what the last event lacks to be read, where the caller reads our bytes as events."""
+        if self._watch is None or not self.takes_events:
+            return b""
+        return self._watch.owed
 
     def passing(self, data: bytes) -> bytes:
         """Take the next chunk. Return what is passed on of it."""
@@ -159,7 +168,7 @@ class ResponseStream:
 
     def broken_by(self, error: Exception) -> Exception | None:
         """End the answer, since the connection broke by `error`. Return `error` with its consequence as its
-        message; None where the answer was whole already."""
+        message; None where the answer was whole already, so that `finish` is next."""
         cut = self._cut(error)
         if cut is None:
             return None

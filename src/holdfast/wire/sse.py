@@ -70,6 +70,7 @@ class StreamWatch:
     started  output has begun: an event that is more than a preamble was seen
     ended    the terminal event of the dialect was seen, and no other choice of the answer goes on
     moved    an event has come; set back by who asks
+    owed     what the last event lacks to be read by clients, after `close()`: its blank line
     error    the data of the first error event, or of an event of another API before the output
     unread   it came in a field `error` of llama.cpp, which callers skip
     form     whether it is a stream at all, by its first bytes
@@ -103,6 +104,7 @@ class StreamWatch:
         "model",
         "moved",
         "objects",
+        "owed",
         "started",
         "unread",
         "usage",
@@ -111,6 +113,7 @@ class StreamWatch:
     def __init__(self, dialect: Dialect) -> None:
         self.started = self.ended = self.unread = self.moved = self._skims = False
         self.error: bytes | None = None
+        self.owed = b""
         self.model = ""
         self.usage: dict[str, int] = {}
         self.objects: list[str] = []
@@ -192,6 +195,8 @@ class StreamWatch:
             self._parts.clear()
         if not _is_complete(b"\n".join(self._data)):
             self._data.clear()
+        if self._data or (self._long is not None and self._long.ends_stream):
+            self.owed = b"\n\n"
         self._line(b"")
 
     def _hold(self, part: bytes) -> None:
