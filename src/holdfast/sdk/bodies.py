@@ -44,7 +44,7 @@ class SyncBody:
 
 
 class OpenAnswers(Protocol):
-    """What holds the open answers of an event loop, and has it do something soon, from any thread."""
+    """Holds the open answers of an event loop, and has it do something soon, from any thread."""
 
     answers: set[AsyncSource]
 
