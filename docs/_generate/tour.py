@@ -74,7 +74,7 @@ def played(text: str, home: Path) -> str:
         environment |= {"HOME": str(home), "PATH": path, "NO_COLOR": "1"}
         shell = ["bash", "-c", script(text, home).replace(SHOWN_PORT, port)]
         done = subprocess.run(
-            shell, cwd=home, env=environment, capture_output=True, text=True, timeout=60, check=False
+            shell, cwd=home, env=environment, capture_output=True, text=True, timeout=110, check=False
         )
         printed = iter(done.stdout.replace(port, SHOWN_PORT).replace(str(home), SHOWN_HOME).split(MARK)[1:])
     greeting = f"A provider that misbehaves listens at http://127.0.0.1:{SHOWN_PORT}/v1\n"

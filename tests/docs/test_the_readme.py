@@ -59,7 +59,7 @@ def test_the_first_steps_of_the_readme_end_with_an_answer(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=110,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -84,7 +84,7 @@ def test_the_python_program_of_the_readme_runs(
         env={**environment, "ACME_KEY": "key-one"},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=110,
         check=False,
     )
     assert (done.stdout, done.stderr) == ("Still here.\n", "")

@@ -79,7 +79,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-W", "error", *arguments],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=110,
         check=False,
         env={**os.environ},
     )
