@@ -13,7 +13,6 @@ DECODABLE = PLAIN | {b"gzip", b"x-gzip", b"deflate"}
 """The content codings in which an answer can be watched."""
 _GZIP_OR_ZLIB, _RAW_DEFLATE = 47, -15
 _MOST_AT_ONCE = 256 * 1024
-"""Decoded bytes that are held at one time, whatever the coded ones expand to."""
 
 
 def decoding(feed: Feed, coding: bytes) -> Feed:
@@ -29,12 +28,12 @@ def ignore(data: bytes) -> None:
 
 class Inflater:
     """Decodes gzip and deflate, the latter with or without zlib's header. Bytes that are not what they claim
-    to be give nothing, and so never a whole answer."""
+    to be give nothing, and so never a whole answer. At most `most` decoded bytes are held at one time."""
 
-    __slots__ = ("_feed", "_inflate", "_untouched")
+    __slots__ = ("_feed", "_inflate", "_most", "_untouched")
 
-    def __init__(self, feed: Feed) -> None:
-        self._feed, self._untouched = feed, True
+    def __init__(self, feed: Feed, most: int = _MOST_AT_ONCE) -> None:
+        self._feed, self._most, self._untouched = feed, most, True
         self._inflate: Any = zlib.decompressobj(_GZIP_OR_ZLIB)
 
     def feed(self, data: bytes) -> None:
@@ -47,7 +46,7 @@ class Inflater:
         if self._inflate is None:
             return b""
         try:
-            decoded = self._inflate.decompress(data, _MOST_AT_ONCE)
+            decoded = self._inflate.decompress(data, self._most)
         except zlib.error:
             self._inflate = None
             if self._untouched:

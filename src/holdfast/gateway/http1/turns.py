@@ -13,10 +13,10 @@ from asyncio import AbstractEventLoop, Transport
 from collections.abc import Callable
 from typing import Protocol
 
+from ...wire.decoding import Inflater
+
 SHORT = 2 * 1024
 """Bytes that are always taken at once: even when each line of them costs, they cost 2 milliseconds."""
-CODED = 128
-"""The same for a compressed answer, whose bytes expand a thousandfold."""
 _LONG = 16 * 1024
 _MANY_LINES = 64
 """Lines in a long piece up to which it costs no more than a short one of short lines."""
@@ -73,13 +73,47 @@ class Turns:
                 return
 
 
-def piece_end(data: bytes | bytearray, start: int, short: int = SHORT) -> int:
-    """Return where the next piece of `data` ends, which begins at `start`: after `short` bytes, or after more
+def piece_end(data: bytes | bytearray, start: int) -> int:
+    """Return where the next piece of `data` ends, which begins at `start`: after `SHORT` bytes, or after more
     where they are few lines, since each line costs."""
     end = start + _LONG
-    if short < SHORT or data.count(b"\n", start, end) > _MANY_LINES:
-        return start + short
+    if data.count(b"\n", start, end) > _MANY_LINES:
+        return start + SHORT
     return end
+
+
+class CodedBody:
+    """The body of a compressed answer, whose bytes may expand a thousandfold: its pieces are as short as what
+    they expand to asks for. It is decompressed here only to be counted.
+
+    `left` is what was received of it and waits for its turn.
+    """
+
+    __slots__ = ("_ended", "_inflater", "_lines", "_size", "left")
+
+    def __init__(self) -> None:
+        self._inflater = Inflater(self._count, SHORT)
+        self.left, self._ended = b"", False
+        self._size = self._lines = 0
+
+    def add(self, data: bytes, *, ended: bool) -> None:
+        """Add the next bytes; where it has `ended`, the last ones."""
+        self.left += data
+        self._ended = ended
+
+    def next_piece(self) -> tuple[bytes, bool]:
+        """Return the next piece, and whether it is the last one."""
+        before = rest = self.left
+        self._size = self._lines = 0
+        # A byte that was counted before may go on expanding: then nothing was taken.
+        while rest and (len(rest) == len(before) or (self._size < _LONG and self._lines <= _MANY_LINES)):
+            rest = self._inflater.step(rest)
+        self.left = rest
+        return before[: len(before) - len(rest)], self._ended and not rest
+
+    def _count(self, decoded: bytes) -> None:
+        self._size += len(decoded)
+        self._lines += decoded.count(b"\n")
 
 
 def set_reading(transport: Transport | None, *, wanted: bool) -> None:

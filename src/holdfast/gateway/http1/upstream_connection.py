@@ -13,7 +13,7 @@ from .framing import Chunks, HeaderNames, MalformedMessage
 from .limits import HttpLimits
 from .ports import OutboundMessage, ResponseSink
 from .response_head import HeadReader, ResponseHead
-from .turns import CODED, SHORT, Turns, piece_end, set_reading
+from .turns import SHORT, CodedBody, Turns, piece_end, set_reading
 
 
 class Owner(Protocol):
@@ -38,12 +38,14 @@ class UpstreamConnection(asyncio.Protocol):
 
     `born`, `since`: the times when it was opened and when it was last put into its pool, in seconds of the
     loop's clock. `heard`: bytes came since the last check of the time limits. `served`: the number of
-    requests that were sent on it. `_left` is what was received and waits for its turn, from `_at` on.
+    requests that were sent on it. `_left` is what was received and waits for its turn, from `_at` on; of a
+    compressed body (`_coded`) a part waits behind its framing, too.
     """
 
     __slots__ = (
         "_at",
         "_chunks",
+        "_coded",
         "_heads",
         "_keep",
         "_left",
@@ -74,6 +76,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._keep = self._spoke = self._stopped = False
         self._lost: tuple[Exception | None] | None = None
         self._chunks: Chunks | None = None
+        self._coded: CodedBody | None = None
         self.served = 0
         self.born = self.since = 0.0
         self.heard = False
@@ -90,7 +93,7 @@ class UpstreamConnection(asyncio.Protocol):
             raise RuntimeError("the connection is not open")
         self._sink, self._state = sink, self._HEAD
         self._heads.reset()
-        self._spoke, self._short = False, SHORT
+        self._spoke, self._short, self._coded = False, SHORT, None
         self.served += 1
         request.write_to(transport)
 
@@ -105,9 +108,14 @@ class UpstreamConnection(asyncio.Protocol):
 
     def drop(self) -> None:
         """Close at once, whatever is under way."""
-        self._sink, self._left = None, b""
+        self._sink, self._left, self._coded = None, b"", None
         if self._transport is not None:
             self._transport.abort()
+
+    @property
+    def _waits(self) -> bool:
+        """True while something that was received waits for its turn."""
+        return bool(self._left) or (self._coded is not None and bool(self._coded.left))
 
     def pause(self) -> None:
         """Stop reading, so that the provider waits for a slow reader. Once its answer is complete, the
@@ -119,7 +127,7 @@ class UpstreamConnection(asyncio.Protocol):
     def resume(self) -> None:
         """Read on."""
         self._stopped = False
-        if self._left:
+        if self._waits:
             self._pool.turns.wait(self)
         else:
             set_reading(self._transport, wanted=True)
@@ -129,24 +137,27 @@ class UpstreamConnection(asyncio.Protocol):
             self.drop()
             return
         self.heard = self._spoke = True
-        if len(data) <= self._short and not self._left:
+        if len(data) <= self._short and not self._left and not self._stopped:
             self._take(data)
             return
-        # libuv reads once more after a pause where much is there.
         self._left, self._at = self._left[self._at :] + data, 0
-        while self._left and not self._stopped and self._pool.turns.has_time():
+        self._take_pieces()
+
+    def _take_pieces(self) -> None:
+        """Take what waits as far as this turn's time allows, and read no further before the rest is taken."""
+        while self._waits and not self._stopped and self._pool.turns.has_time():
             self._take(self._next_piece())
-        if self._left:
+        if self._waits:
             set_reading(self._transport, wanted=False)
             self._pool.turns.wait(self)
 
     def take_turn(self) -> bool:
         """Take the next piece of what was received. Return whether more can be taken."""
-        if self._stopped or not self._left:
+        if self._stopped or not self._waits:
             return False
         self.heard = True
         self._take(self._next_piece())
-        if self._left:
+        if self._waits:
             return not self._stopped
         if self._lost is not None:
             self._end(self._lost[0])
@@ -155,8 +166,10 @@ class UpstreamConnection(asyncio.Protocol):
         return False
 
     def _next_piece(self) -> bytes:
+        if self._coded is not None and self._coded.left:
+            return b""
         left, start = self._left, self._at
-        self._at = piece_end(left, start, self._short)
+        self._at = piece_end(left, start)
         if self._at >= len(left):
             self._left = b""
         return left[start : self._at]
@@ -176,7 +189,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.drop()
             sink.failed(RemoteProtocolError(f"the provider's answer is not HTTP: {error.what}"))
         except Exception:
-            self._left = b""
+            self._left, self._coded = b"", None
             if self._transport is not None:
                 self._transport.abort()
             raise
@@ -187,7 +200,7 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._pool.forget(self)
-        if self._left:
+        if self._waits:
             self._lost = (exc,)  # what was received before comes first
         else:
             self._end(exc)
@@ -215,12 +228,12 @@ class UpstreamConnection(asyncio.Protocol):
         head, rest = read
         self._keep = head.keep
         if head.coding:
-            self._short = CODED
+            self._short, self._coded = 0, CodedBody()
         if head.chunked:
             self._state, self._chunks = self._CHUNKED, Chunks()
         elif head.length is None:
             self._state, self._keep = self._CLOSE, False
-        elif len(rest) >= head.length:
+        elif len(rest) >= head.length and not (head.coding and head.length):
             self._hand_whole(sink, head, rest, head.length)
             return
         else:
@@ -228,6 +241,8 @@ class UpstreamConnection(asyncio.Protocol):
         sink.answered(head, [], ended=False)
         if rest and self._sink is sink:
             self._read_body(sink, rest)
+            if self._coded is not None:
+                self._take_pieces()
 
     def _hand_whole(self, sink: ResponseSink, head: ResponseHead, body: bytes, length: int) -> None:
         """Pass on an answer that is complete already.
@@ -244,7 +259,8 @@ class UpstreamConnection(asyncio.Protocol):
         sink.answered(head, pieces, ended=True)
 
     def _read_body(self, sink: ResponseSink, data: bytes) -> None:
-        ended = False
+        """Pass on the next part of the body; where `data` is empty, of what waits behind its framing."""
+        ended, coded = False, self._coded
         if self._state == self._CHUNKED:
             chunks = cast("Chunks", self._chunks)
             pieces = chunks.feed(data)
@@ -260,6 +276,9 @@ class UpstreamConnection(asyncio.Protocol):
                 self._keep, data = False, data[: self._need]
             self._need -= len(data)
             ended = not self._need
+        if coded is not None:
+            coded.add(data, ended=ended)
+            data, ended = coded.next_piece()
         if ended:
             self._release()
         sink.fed(data, ended=ended)
