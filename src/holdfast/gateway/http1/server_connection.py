@@ -39,8 +39,8 @@ class ServerConnection(ResponseWriter):
     )
 
     # The states: reading a head; reading a body; a request is under way; its answer waits for a slow reader;
-    # the connection ends.
-    _HEAD_STATE, _BODY, _BUSY, _FULL, _LINGER = range(5)
+    # the bytes of the next request wait for the next turn of the loop; the connection ends.
+    _HEAD_STATE, _BODY, _BUSY, _FULL, _HELD, _LINGER = range(6)
 
     def __init__(self, server: Server) -> None:
         super().__init__()
@@ -70,6 +70,7 @@ class ServerConnection(ResponseWriter):
     # The cause makes no difference.
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._transport = None
+        self._held.clear()
         self._server.closed(self)
         running, self.running = self.running, None
         if running is not None:
@@ -94,7 +95,7 @@ class ServerConnection(ResponseWriter):
     def retire(self) -> None:
         """Take no further request; close at once if none is under way, also where a head is incomplete."""
         self._keep = False
-        if self._state == self._HEAD_STATE and self._transport is not None:
+        if self._state in (self._HEAD_STATE, self._HELD) and self._transport is not None:
             self._transport.close()
 
     def look(self, now: float) -> None:
@@ -141,12 +142,10 @@ class ServerConnection(ResponseWriter):
             self._next()
 
     def data_received(self, data: bytes) -> None:
-        if self._state == self._LINGER:
-            return
         if self._state in (self._HEAD_STATE, self._BODY) and not self._waits:
             self._take(data)
-            return
-        self._hold(data)
+        elif self._state != self._LINGER:
+            self._hold(data)
 
     def take_turn(self) -> bool:
         """Take the next piece of a chunked body. Return whether more can be taken."""
@@ -290,11 +289,12 @@ class ServerConnection(ResponseWriter):
             return
         self._state = self._HEAD_STATE
         if self._held:
-            waiting = bytes(self._held)
-            self._held.clear()
-            self._server.loop.call_soon(self._go_on, waiting)
+            self._state = self._HELD  # what is read meanwhile follows it
+            self._server.loop.call_soon(self._go_on)
 
-    def _go_on(self, waiting: bytes) -> None:
+    def _go_on(self) -> None:
         if self._transport is not None:
+            waiting, self._held = bytes(self._held), bytearray()
+            self._state = self._HEAD_STATE
             set_reading(self._transport, wanted=True)
             self.data_received(waiting)
