@@ -20,6 +20,7 @@ from holdfast.core.errors import HoldfastError, NoSession, NotReady
 from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Dialect
 from holdfast.core.steps import Call, Outcome, Refused
+from holdfast.engine.closed import Closed
 from holdfast.testing import Behaviour, ScriptedProvider, ok, status, wrong_door
 from holdfast.wire.error_bodies import from_error, refusal, unreadable
 from holdfast.wire.error_kinds import ERRORS, FAULTS, REFUSALS, UNREADABLE, ErrorKind
@@ -49,6 +50,7 @@ ANTHROPIC_TYPES = {
 DECIDED: dict[str, tuple[int, str]] = {
     "AmbiguousModel": (400, "model_ambiguous"),
     "CannotHandOver": (409, "cannot_hand_over"),
+    "Closed": (409, "closed"),
     "ConfigError": (503, "config_broken"),
     "ConnectionLost": (409, "connection_lost"),
     "HoldfastError": (500, "internal"),
@@ -192,9 +194,9 @@ def test_somebody_decided_about_every_error_that_a_client_may_see() -> None:
     assert set(FaultClass) == FAULTS.keys()
 
 
-# A session that is not there is an error of the library's alone: the gateway begins it.
+# Two errors are the library's alone: no session, which the gateway begins, and a closed home.
 @pytest.mark.parametrize(
-    "kind", [kind for kind in EVERY_ERROR if kind is not NoSession], ids=lambda kind: kind.__name__
+    "kind", [kind for kind in EVERY_ERROR if kind not in (NoSession, Closed)], ids=lambda kind: kind.__name__
 )
 def test_an_error_of_ours_is_reported_alike_by_both_faces(
     kind: type[HoldfastError], plane: Running, fails: Fails

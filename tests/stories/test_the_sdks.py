@@ -58,6 +58,12 @@ def after_a_good_turn(way: Way, session: Session, provider: ScriptedProvider, *s
     provider.follow(script)
 
 
+def kept(way: Way) -> int:
+    """Return how many sends it may cost that a connection was kept since the turn before, and is reset before
+    a byte of an answer is read: blocking clients share connections, and each event loop here has its own."""
+    return 0 if way.is_async else 1
+
+
 SLOW_DOWN = status(
     429,
     {"error": {"message": "Rate limit reached", "type": "rate_limit_error", "code": "rate_limit_exceeded"}},
@@ -175,7 +181,7 @@ def test_a_stream_that_breaks_off_says_so_and_is_not_sent_again(
     with pytest.raises((way.sdk.APIConnectionError, *BROKEN)) as caught:
         way.say(session, max_retries=5)
     assert "it may have been billed, repeat the turn" in f"{caught.value} {caught.value.__cause__}"
-    assert len(provider.calls) == 1
+    assert len(provider.calls) <= 1 + kept(way)
     assert EventKind.TRUNCATED in kinds(session)
 
 
@@ -187,7 +193,8 @@ def test_a_connection_that_keeps_breaking_ends_as_the_sdks_connection_error(
     after_a_good_turn(way, session, provider, reset())
     with pytest.raises(way.sdk.APIConnectionError) as caught:
         way.say(session)
-    assert len(provider.calls) == 2, "the provider may have done the work already: once more, not oftener"
+    # The provider may have done the work already: once more, not oftener.
+    assert 2 <= len(provider.calls) <= 2 + kept(way)
     assert "It may have been processed, and billed." in str(caught.value.__cause__)
 
 
@@ -202,7 +209,7 @@ def test_a_user_who_insists_on_the_sdks_retries_gets_no_further_sends(
     with pytest.raises(way.sdk.APIConnectionError) as caught:
         way.say(session, max_retries=2)
     assert {seen.retry_count for seen in provider.calls} == {0}
-    assert len(provider.calls) <= 3, "a kept connection that is reset costs one more"
+    assert 2 <= len(provider.calls) <= 2 + kept(way)
     assert "It may have been processed, and billed." in str(caught.value.__cause__)
     assert "max_retries=0" in str(caught.value.__cause__)
     provider.follow(ok())
