@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .engine.closed import Closed
     from .engine.provenance import Field, SetBy, Why
     from .engine.provisioning import Ready
-    from .sdk.api import Holdfast, open
+    from .sdk.api import Holdfast, Opening, aopen, open
     from .sdk.client_options import (
         AnthropicOptions,
         AsyncAnthropicOptions,
@@ -121,6 +121,7 @@ __all__ = [
     "NotReady",
     "NotRenewed",
     "OpenAIOptions",
+    "Opening",
     "Pin",
     "Problem",
     "ProviderRenamed",
@@ -152,6 +153,7 @@ __all__ = [
     "Why",
     "WrongDialect",
     "__version__",
+    "aopen",
     "open",
 ]
 
@@ -171,7 +173,7 @@ _LATER = {
     ".engine.closed": "Closed",
     ".engine.provenance": "Field SetBy Why",
     ".engine.provisioning": "Ready",
-    ".sdk.api": "Holdfast Row Session open",
+    ".sdk.api": "Holdfast Opening Row Session aopen open",
     ".sdk.client_options": _OPTIONS,
     ".sdk.pool_limits": "Limits",
     ".store": "StaleSession Store",

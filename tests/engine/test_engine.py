@@ -239,6 +239,7 @@ def test_a_prober_that_goes_away_gives_the_lease_back(context: World) -> None:
     name = f"probe:{engine.fingerprint(request_run.step.connection.key)}@https://mimo.example/v1"  # type: ignore[arg-type]
     assert engine.store.holder(name) is not None
     request_run.abandon()
+    engine._soon.flush()
     assert engine.store.holder(name) is None
 
 

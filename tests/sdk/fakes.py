@@ -66,7 +66,9 @@ class FakeExchange:
             raise SecretMissing("the key is gone", tried=["env:A: not set"])
         return Secret(KEYS[connection.key.label]) if connection.key is not None else None
 
-    def answer(self, answer: Answer) -> None:
+    unsaved = False
+
+    def take(self, answer: Answer) -> None:
         self.answers.append(answer)
         connection = self.step.connection  # type: ignore[union-attr]
         self.step = self.steps.pop(0) if self.steps and answer.reply is not None else None
@@ -117,7 +119,10 @@ class FakeExchange:
         self.reasons.append(reason)
         return reason
 
-    def abandon(self) -> None:
+    def save(self) -> None:
+        """Save nothing."""
+
+    def abandon(self, *, by_caller: bool = False) -> None:
         self.abandoned += 1
 
 
@@ -139,6 +144,9 @@ class FakeEngine:
         self.exchanges: list[FakeExchange] = []
         self.begun: list[tuple[Any, ...]] = []
 
+    def is_settled(self, session_id: str) -> bool:
+        return True
+
     def start_request(
         self,
         session_id: str,
@@ -150,6 +158,7 @@ class FakeEngine:
         rule: BodyRule,
         body: bytes | None,
         deadline: float | None = None,
+        settled: bool = False,
     ) -> FakeExchange:
         self.begun.append((session_id, dialect, model, replayable, client_retries))
         if self.refuses is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from ..core.changes import NO_KEY, Owner
 from ..core.errors import StoreError
@@ -16,6 +17,7 @@ from ..store.base import AccountObject, Store
 from ..wire.account_objects import references
 from .journal_writer import JournalWriter
 
+T = TypeVar("T")
 _MOST = 20_000
 """Objects, and sessions, that are kept in memory."""
 _ASKED = 3
@@ -34,7 +36,8 @@ class AccountObjects:
     def __init__(self, store: Store, writer: JournalWriter, fingerprint: Callable[[Key], str | None]) -> None:
         self._store, self._writer, self._fingerprint = store, writer, fingerprint
         self._owners: dict[str, Owner] = {}
-        self._firsts: dict[str, Owner] = {}
+        self._firsts: dict[str, Owner | None] = {}
+        self._revision: int | None = None
 
     def made(self, session: str, connection: Connection, names: Iterable[str]) -> None:
         """Take note of objects that an answer on this connection made for a session."""
@@ -46,7 +49,7 @@ class AccountObjects:
                 continue
             self._owners = _with(self._owners, name, owner)
             self._writer.keep(AccountObject(name, session, owner, self._store.now()))
-            if session not in self._firsts:
+            if self._firsts.get(session) is None:
                 self._firsts = _with(self._firsts, session, owner)
 
     def bind(self, dialect: Dialect, body: bytes, *, to_model: bool) -> tuple[bool, Owner | None]:
@@ -66,7 +69,21 @@ class AccountObjects:
 
     def first_owner(self, session: str) -> Owner | None:
         """Return who made the first known object of a session."""
-        return self._firsts.get(session) or self._stored(self._store.first_object, session)
+        if session not in self._firsts:
+            first = self._stored(self._store.first_object, session)
+            self._firsts = _with(self._firsts, session, first)
+        return self._firsts[session]
+
+    def knows(self, session: str) -> bool:
+        """Return whether `first_owner` needs no store."""
+        return session in self._firsts
+
+    def forget(self, revision: int | None) -> None:
+        """Forget for which sessions no object is known, unless the store's revision is the last one's."""
+        if revision == self._revision:
+            return
+        self._revision = revision
+        self._firsts = {session: owner for session, owner in self._firsts.items() if owner is not None}
 
     def _stored(self, read: Callable[[str], AccountObject | None], name: str) -> Owner | None:
         try:
@@ -77,7 +94,7 @@ class AccountObjects:
         return None if made is None else made.owner
 
 
-def _with(known: dict[str, Owner], name: str, owner: Owner) -> dict[str, Owner]:
+def _with(known: dict[str, T], name: str, owner: T) -> dict[str, T]:
     """Return what is known with one more; the older half is dropped where it would be too much."""
     if len(known) >= _MOST:
         known = dict(list(known.items())[_MOST // 2 :])

@@ -165,6 +165,12 @@ class BackgroundWorker(Generic[T]):
         _log.warning("%s: error in background work, continuing: %s", self.name, error)
 
 
+def call_all(calls: Sequence[Callable[[], object]]) -> None:
+    """Call each of these: the work of a worker to which calls are submitted."""
+    for call in calls:
+        call()
+
+
 class NamedJobs:
     """Jobs by name, run in order. A name is queued at most once, which bounds the queue."""
 

@@ -68,6 +68,7 @@ def check_route(engine: Engine, route: Route, limits: Limits, *, ask: AskOnce = 
     except BaseException:
         request.abandon()
         raise
+    request.save()
     if request.outcome is None:
         raise RuntimeError("a request without a next step has no outcome")
     return CheckResult(request, request.outcome, answer)

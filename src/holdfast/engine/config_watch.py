@@ -27,22 +27,23 @@ class ConfigWatch:
         self.serving = serving is not None
         self.error: ConfigError | None = None
         self.last: Config = serving or Config()
-        self._due = 0.0
+        self.due = 0.0
+        """The time of the next look at the file (monotonic seconds)."""
         self._seen: object = self  # equal to no revision of a file
         self._lock = threading.RLock()
 
     def current(self) -> Config:
         """Return the configuration in force. Raises ConfigError for a broken file unless `serving`."""
         now = time.monotonic()
-        if now >= self._due:
+        if now >= self.due:
             with self._lock:
                 self._read_if_changed()
-                self._due = now + _LOOK_EVERY
+                self.due = now + _LOOK_EVERY
         return self.last
 
     def expire(self) -> None:
         """Make the next `current` look at the file, even directly after a look."""
-        self._due = 0.0
+        self.due = 0.0
 
     def renew(self) -> None:
         """Replace the lock in a forked child: a thread of the parent may have held it."""

@@ -1,9 +1,9 @@
-"""Explanations of faults, with what only the engine knows: evidence, the shown part of the key, the time."""
+"""What only the engine knows of a fault and a key: evidence, the shown part, the time, its plan's host."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..core.changes import NO_KEY
@@ -12,6 +12,7 @@ from ..core.faults import Fault, FaultClass
 from ..core.health import HealthRegistry
 from ..core.identity import Connection, Key, Pin
 from ..core.steps import Attempt
+from ..core.vocabulary import Profile
 from ..credentials import Vault
 from ..store.base import Store
 from .config_watch import ConfigWatch
@@ -36,10 +37,10 @@ def explanation_of(
     connection: Connection,
     fault: Fault | None,
     attempts: Sequence[Attempt],
-    *,
     session: str,
-    chosen: Pin | None,
-    memory_ends: float | None,
+    *,
+    chosen: Pin | None = None,
+    memory_ends: float | None = None,
 ) -> Explanation:
     """Return what happened, on which connection of the session that chose `chosen`, what was tried, and what
     to do next; `memory_ends` is when a fault from memory is forgotten."""
@@ -68,3 +69,15 @@ def explanation_of(
         reader=f"gateway process {os.getpid()}" if engine.serving else "",
         clock=local,
     )
+
+
+def plan_host_of(
+    vault: Vault, profile: Callable[[Connection], Profile], connection: Connection
+) -> str | None:
+    """Return the hosts that the profile names for keys with this prefix; None if this is one of them."""
+    if connection.key is None:
+        return None
+    secret = vault.peek(connection.key)
+    if secret is None:
+        return None
+    return profile(connection).plan_host(secret.starts_with, connection.endpoint.host)

@@ -37,8 +37,16 @@ class RequestContext(Protocol):
         """Take over what other processes wrote since the last look."""
         ...
 
-    def persist(self, changes: Sequence[Change], at: float) -> None:
-        """Make changes of a request begun at `at` known to the other processes."""
+    def take_changes(self, changes: Sequence[Change], at: float) -> list[Change]:
+        """Take changes of a request begun at `at` into memory. Return those that are to be stored at once."""
+        ...
+
+    def store_changes(self, changes: Sequence[Change], at: float) -> None:
+        """Make changes known to the other processes. May block."""
+        ...
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Have this called on another thread."""
         ...
 
     def journal(self, *events: Event[Detail]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..core.errors import HoldfastError, NotReady, StoreError
+from ..core.errors import HoldfastError, NotReady
 from ..core.faults import Fault
 from ..core.identity import Pin, Provider
 from ..core.provisioning_state import Capability, Record, answered, failed
@@ -46,13 +46,9 @@ class ProvisioningWatch:
         """Learn from a request that ended. For a provider that was not provisioned this costs a dictionary
         look-up; nothing is written on this thread."""
         if self._engine.revision != self._known_at:
-            if self._listeners:  # a request must not wait for listeners
-                self.jobs.submit("look", partial(self._look_and_learn, outcome))
-                return
-            try:
-                self.look()
-            except StoreError as error:  # the request is answered all the same
-                self._engine.journal_writer.warn_once(error)
+            # A request waits neither for the store nor for listeners.
+            self.jobs.submit("look", partial(self._look_and_learn, outcome))
+            return
         lesson = self._lesson(outcome)
         if lesson is not None:
             self.jobs.submit(outcome.connection.provider.name, lesson)

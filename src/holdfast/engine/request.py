@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 
+from ..core.changes import Change
 from ..core.compatibility import confirm_model
 from ..core.errors import SecretMissing, StoreError
 from ..core.explain import Explanation
@@ -18,15 +19,14 @@ from ..secrecy.masking import redacted
 from ..store.base import Lease
 from ..store.journal_events import AnswerTruncated, Event, ModelDiffered, RequestGivenUp
 from ..store.stored_events import stored
-from ..wire.error_bodies import ClientError, from_fault, retry_headers
+from ..wire.error_bodies import ClientError, from_fault
 from ..wire.usage import NO_USAGE
 from .account_objects import told
+from .answer_headers import headers_of
 from .journal import attempt_event, events_of, usage_event
 from .ports import RequestContext
 
 _LONGEST_NAME = 200
-_SLOW = ("cmd:", "keyring:", "oauth:", "call:")
-"""Schemes of references whose reading may block."""
 
 
 class RequestRun:
@@ -41,7 +41,10 @@ class RequestRun:
         "_gone",
         "_held",
         "_patience",
+        "_sends",
         "_sent_at",
+        "_unsaved",
+        "_unsettled",
         "_used",
         "_waiting",
         "call",
@@ -57,7 +60,9 @@ class RequestRun:
         self.now = engine.store.now
         self.outcome: Outcome | None = None
         self._began = now
-        self._gone = False
+        self._gone = self._unsettled = False
+        self._unsaved: list[Change] = []
+        self._sends = 0
         self._answered = self._differs = ""
         self._held: Lease | None = None
         self._waiting, self._patience = False, 0.0
@@ -65,12 +70,12 @@ class RequestRun:
         self._sent_at = 0.0
         self._flow: Generator[Step, Answer, Outcome] = flow(call, engine.context(), now)
         self.step: Step | None = None
-        self._advance(None)
+        self.take(None)
 
     def knows(self, connection: Connection) -> bool:
-        """Return True if `secret` gives the key without blocking on a program or a network."""
+        """Return True if `secret` gives the key without waiting for a file, a program or a network."""
         key = connection.key
-        if key is None or not key.ref.startswith(_SLOW):
+        if key is None or key.ref.startswith("env:"):
             return True
         return self.engine.vault.peek(key) is not None
 
@@ -81,23 +86,37 @@ class RequestRun:
         if connection.key is not None:
             self._used = self.engine.vault.secret(connection.key)
         self._sent_at = self.now()
+        self._sends += 1
         return self._used
 
     def answer(self, answer: Answer) -> None:
-        """Report the result of `step`, and set the next one."""
-        self._advance(answer)
+        """Report the result of `step`, set the next one, and save what was learnt. May block."""
+        self.take(answer)
+        self.save()
+
+    @property
+    def unsaved(self) -> bool:
+        """Return whether there is something for `save`."""
+        return self._unsettled or bool(self._unsaved)
+
+    def save(self) -> None:
+        """Make known to the other processes what was learnt. May block on the store."""
+        changes, self._unsaved = self._unsaved, []
+        self.engine.store_changes(changes, self._began)
+        if self._unsettled and self._held is not None:
+            self._unsettled = False
+            self._keep_or_release(self._held)
 
     def perform(self) -> bool:
         """Perform a step that needs no driver (a key's reference, the probe's lease, a model list) and report
-        it. May block on a program or the network. Return False while another request tests the key: call
-        again in a moment."""
+        it. May block. Return False while another request tests the key: call again in a moment."""
         step = self.step
         if isinstance(step, Probe):
             return self._take_probe(step)
         if isinstance(step, Refresh):
-            self._advance(self._read(step))
+            self.answer(self._read(step))
         elif isinstance(step, Relist):
-            self._advance(Answer(self.now(), models=self.engine.relist(step.connection, self._used)))
+            self.answer(Answer(self.now(), models=self.engine.relist(step.connection, self._used)))
         return True
 
     def client_error(self) -> ClientError:
@@ -131,26 +150,8 @@ class RequestRun:
         return told(explanation, outcome.fault) if call.bound else explanation
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that we add to the answer: the connection, the number of sends, and after a
-        fault the advice not to retry (law 10)."""
-        outcome = self._ended()
-        key = outcome.connection.key
-        headers = {
-            "holdfast-request-id": self.call.request_id,
-            "holdfast-session": self.call.session,
-            "holdfast-pin": str(outcome.connection.pin),
-            "holdfast-attempts": str(outcome.sends),
-        }
-        if key is not None:
-            headers["holdfast-key"] = key.label
-        if self._differs:
-            headers["holdfast-answered-model"] = self._differs
-        if outcome.active_fallback:
-            headers["holdfast-fallback"] = str(outcome.connection.pin)
-        if outcome.fault is not None:
-            headers["holdfast-fault"] = str(outcome.fault.kind)
-            headers |= retry_headers(outcome.fault, self.now())
-        return headers
+        """Return the headers that we add to the answer."""
+        return headers_of(self._ended(), self.call, self._differs, self.now)
 
     def answered_by(self, model: str) -> None:
         """Take note of the model that the provider says answered; "" if it names none. A model other than
@@ -186,14 +187,7 @@ class RequestRun:
     def give_up(self, reason: str) -> str:
         """Write down that the request ends for this reason while it waits, and return the text about it."""
         call, connection = self.call, self.call.route.connection
-        event = Event(
-            at=self.now(),
-            detail=RequestGivenUp(reason),
-            session=call.session,
-            request=call.request_id,
-            pin=str(connection.pin),
-        )
-        self.engine.journal(event)
+        self._note(RequestGivenUp(reason))
         text = (
             f"{reason}\n{connection}: the call waited for the key, or for another request that tests it\n"
             f"Next: see what went before: holdfast why {call.session}"
@@ -201,16 +195,23 @@ class RequestRun:
         self.engine.remember(call.session, text)
         return text
 
-    def abandon(self) -> None:
-        """End the request without an outcome (the client went away): release what is held and blame no key.
-        A thread that performs a step at this moment releases what it gets."""
+    def abandon(self, *, by_caller: bool = False) -> None:
+        """End the request without an outcome: release what is held, soon, and blame no key. That its caller
+        left is written to the journal. A thread that performs a step at this moment releases what it gets."""
         self._gone, self.step = True, None
-        if self._held is not None:
-            self._keep_or_release(self._held)
+        if by_caller and self.outcome is None:
+            self._note(
+                RequestGivenUp(f"its caller left before there was an answer; sent until then: {self._sends}")
+            )
+        if self._held is not None or self._unsaved:
+            self._unsettled = True
+            self.engine.soon(self.save)
 
-    def _note(self, detail: AnswerTruncated | ModelDiffered) -> None:
+    def _note(self, detail: AnswerTruncated | ModelDiffered | RequestGivenUp) -> None:
         """Queue a journal event about the answer."""
-        call, pin = self.call, str(self._ended().connection.pin)
+        call, pin = self.call, str(self.call.route.connection.pin)
+        if self.outcome is not None:
+            pin = str(self.outcome.connection.pin)
         self.engine.journal(
             Event(at=self.now(), detail=detail, session=call.session, request=call.request_id, pin=pin)
         )
@@ -237,7 +238,7 @@ class RequestRun:
             alone = True
         self._waiting = False
         self.engine.catch_up()
-        self._advance(Answer(self.now(), yes=alone or self._held is not None))
+        self.answer(Answer(self.now(), yes=alone or self._held is not None))
         return True
 
     def _read(self, step: Refresh) -> Answer:
@@ -251,7 +252,9 @@ class RequestRun:
             return Answer(self.now(), Reply(None, body=body, phase=Phase.UNSENT))
         return Answer(self.now(), yes=changed)
 
-    def _advance(self, answer: Answer | None) -> None:
+    def take(self, answer: Answer | None) -> None:
+        """Report the result of `step`, None at the start, and set the next one. What is `unsaved` is to be
+        saved before that is taken."""
         if self._gone:
             if self._held is not None:
                 self._keep_or_release(self._held)
@@ -267,11 +270,10 @@ class RequestRun:
             self.step, self.outcome, changes = None, outcome, outcome.changes
             self._end(outcome, answer)
         if changes:
-            self.engine.persist(changes, self._began)
-        if self._held is not None and not isinstance(self.step, Refresh):
-            # The reference of a key under test is read again under the same lease: requests that wait for
-            # the verdict start no test of their own.
-            self._keep_or_release(self._held)
+            self._unsaved += self.engine.take_changes(changes, self._began)
+        # The reference of a key under test is read again under the same lease: requests that wait for the
+        # verdict start no test of their own.
+        self._unsettled = self._held is not None and not isinstance(self.step, Refresh)
 
     def _end(self, outcome: Outcome, answer: Answer | None) -> None:
         """Write the request's journal, and keep what its fault shows; `answer` is the last one."""

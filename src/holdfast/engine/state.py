@@ -10,21 +10,21 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from ..calls.network import Network
 from ..config import Home
 from ..core.changes import Change, FallbackEnded, FallbackStarted, KeyKept, KeySucceeded
 from ..core.config import Config
-from ..core.errors import ConfigError, StoreError
-from ..core.explain import Explanation
-from ..core.faults import Fault, Reply
+from ..core.errors import ConfigError, HoldfastError, StoreError
+from ..core.faults import Reply
 from ..core.health import HealthRegistry
 from ..core.identity import Connection, Dialect, Key, Pin
 from ..core.key_selection import DecisionContext
 from ..core.routes import Route
 from ..core.session import Session
-from ..core.steps import Attempt, Outcome
+from ..core.steps import Outcome
 from ..core.vocabulary import Profile
 from ..credentials import Vault
 from ..providers import profiles
@@ -32,12 +32,12 @@ from ..store.base import Store
 from ..store.journal_events import Detail, Event
 from ..wire.api_routes import TO_A_MODEL, BodyRule
 from .account_objects import AccountObjects
-from .background import renew_after_fork
+from .background import BackgroundWorker, call_all, renew_after_fork
 from .candidates import FormerNames
 from .closed import Closed
 from .config_watch import ConfigWatch
 from .dispatch import Dispatcher, routes_of
-from .explanations import explanation_of
+from .explanations import explanation_of, plan_host_of
 from .journal_writer import JournalWriter
 from .key_reads import KeyReads
 from .model_lists import ListModels, ModelLists
@@ -73,6 +73,8 @@ class Engine:
         self.health = HealthRegistry()
         self.unclassified = UnclassifiedReplies(home.state)
         self.explained: dict[str, str] = {}
+        self.explain = partial(explanation_of, self)
+        self._plan_host = partial(plan_host_of, vault, self.profile)
         self.watch: Callable[[Outcome], None] = lambda _outcome: None
         self.config_watch = ConfigWatch(home, serving)
         self.dispatcher = Dispatcher(self)
@@ -81,6 +83,8 @@ class Engine:
         self._key_reads = KeyReads(vault, store.now)
         self.read_again = self._key_reads.read_again
         self.relist = ModelLists(store, list_models, self.journal_writer.warn_once).of
+        warn = self.journal_writer.warn_once
+        self._soon = BackgroundWorker("holdfast-soon", call_all, most=None, failed=warn)
         self._jitter = jitter
         self._pepper = vault.pepper()
         self._ready = partial(vault.ready, pepper=self._pepper)
@@ -137,6 +141,26 @@ class Engine:
         self.config_watch.expire()
         self.catch_up()
 
+    def is_settled(self, session_id: str) -> bool:
+        """Return whether a request can be started from memory, as far as is seen without waiting."""
+        now = time.monotonic()
+        if now >= self._others_due:
+            seen = None if self._closed else self.store.glance()
+            if seen is None or seen != self._revision:
+                return False
+            self._others_due = now + _LOOK_AT_OTHERS_EVERY
+        known = session_id in self._sessions and self.objects.knows(session_id)
+        return known and now < self.config_watch.due
+
+    def settle(self, session_id: str) -> None:
+        """Look at what others changed before a request. What fails is told by its start."""
+        with suppress(HoldfastError):
+            self.catch_up()
+            self.objects.forget(self._revision)
+            self.session(session_id)
+            self.objects.first_owner(session_id)
+            self.config()
+
     def session(self, session_id: str) -> Session | None:
         """Return the session's row, from memory while it is unchanged; None if there is none."""
         try:
@@ -157,20 +181,11 @@ class Engine:
             profile = self._profiles[named, host] = profiles.of(named, host, self.home.profiles)
         return profile
 
-    def _plan_host(self, connection: Connection) -> str | None:
-        """Return the hosts that the profile names for keys with this prefix; None if this is one of them."""
-        if connection.key is None:
-            return None
-        secret = self.vault.peek(connection.key)
-        if secret is None:
-            return None
-        return self.profile(connection).plan_host(secret.starts_with, connection.endpoint.host)
-
     def routes(self, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Route, tuple[Route, ...]]:
         """Return the route of a pin and those of its fallbacks. Raises ConnectionLost, IdentityError."""
         return routes_of(self.config_watch.last, pin, dialect, key)
 
-    def start_request(
+    def start_request(  # noqa: PLR0913
         self,
         session_id: str,
         dialect: Dialect,
@@ -181,12 +196,15 @@ class Engine:
         rule: BodyRule = TO_A_MODEL,
         body: bytes | None = None,
         deadline: float | None = None,
+        settled: bool = False,
     ) -> RequestRun:
-        """Start a request of a session, with `deadline` seconds left. Its body is treated by `rule`.
+        """Start a request of a session, with `deadline` seconds left. Its body is treated by `rule`. What
+        others changed is looked at, unless it is `settled`.
 
         Raises ConnectionLost if the session's pin no longer resolves, ConfigError for a broken file."""
-        if time.monotonic() >= self._others_due:
+        if self._closed or (not settled and time.monotonic() >= self._others_due):
             self.catch_up()
+            self.objects.forget(self._revision)
         now = self.store.now()
         session, call = self.dispatcher.call(
             session_id,
@@ -211,10 +229,12 @@ class Engine:
         )
 
     def persist(self, changes: Sequence[Change], at: float) -> None:
-        """Store changes of a request begun at `at` (epoch seconds) for the other processes.
+        """Take changes made at `at` (epoch seconds), and store those that are to be stored at once."""
+        self.store_changes(self.take_changes(changes, at), at)
 
-        Verdicts are written before the next step is taken; a kept key, and a further success of a good key, a
-        little later; a success that the store knows already is not written at all."""
+    def take_changes(self, changes: Sequence[Change], at: float) -> list[Change]:
+        """Take changes of a request begun at `at` (epoch seconds). Return the verdicts, which are to be
+        stored at once: a kept key and a further success are written later, a known success is not."""
         now: list[Change] = []
         for change in changes:
             if isinstance(change, KeySucceeded):
@@ -229,11 +249,19 @@ class Engine:
                 self.journal_writer.note(change, at)
             else:
                 now.append(change)
-        if now:
-            try:
-                self.store.apply(now, at)
-            except StoreError as error:  # the changes apply in this process all the same
-                self.journal_writer.warn_once(error)
+        return now
+
+    def store_changes(self, changes: Sequence[Change], at: float) -> None:
+        """Store changes for the other processes. May block."""
+        try:
+            if changes:
+                self.store.apply(changes, at)
+        except StoreError as error:  # the changes apply in this process all the same
+            self.journal_writer.warn_once(error)
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Have this called on a thread of ours."""
+        self._soon.submit(call)
 
     def journal(self, *events: Event[Detail]) -> None:
         self.journal_writer.journal(tuple, events)
@@ -241,21 +269,6 @@ class Engine:
     def note(self, session: Session, detail: Detail) -> None:
         """Queue a journal event about what the user did with a session."""
         self.journal(Event(self.store.now(), detail, session=session.id, pin=str(session.pin)))
-
-    def explain(
-        self,
-        connection: Connection,
-        fault: Fault | None,
-        attempts: Sequence[Attempt],
-        session: str,
-        *,
-        chosen: Pin | None = None,
-        memory_ends: float | None = None,
-    ) -> Explanation:
-        """Return an explanation of a fault, as a request needs it (`ports.RequestContext`)."""
-        return explanation_of(
-            self, connection, fault, attempts, session=session, chosen=chosen, memory_ends=memory_ends
-        )
 
     def remember(self, session: str, explanation: str) -> None:
         """Keep the explanation of a session's last fault, for the sessions that failed last."""
@@ -273,6 +286,7 @@ class Engine:
     def close(self) -> None:
         self._closed, self._others_due = True, 0.0
         try:
+            self._soon.close(5.0)
             self.journal_writer.close()
         finally:
             self.store.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from .arguments import (
 from .client_options import NOWHERE
 from .connected_home import ConnectedHome
 from .session import Session
+from .threads import in_thread
 
 if TYPE_CHECKING:
     import ssl
@@ -74,6 +76,41 @@ def open(
     keys = suppliers(keys)
     engine = build_engine(home_of(home), keys=keys, store=store, vault=vault, network=network)
     return Holdfast(engine, limits)
+
+
+def aopen(
+    home: str | Path | Home | None = None,
+    *,
+    keys: Mapping[str, Supplier] | None = None,
+    store: Store | None = None,
+    vault: Vault | None = None,
+    limits: Limits | None = None,
+    proxy: str | None = None,
+    verify: str | Path | ssl.SSLContext | None = None,
+) -> Opening:
+    """Open a home directory as `open` does, without holding up the event loop: `await holdfast.aopen()`, or
+    `async with holdfast.aopen() as hf`."""
+    given = partial(open, home, keys=keys, store=store, vault=vault)
+    return Opening(partial(given, limits=limits, proxy=proxy, verify=verify))
+
+
+class Opening(Awaitable["Holdfast"]):
+    """A home that is being opened. Await it, or use it in `async with`, which closes the home at its end."""
+
+    def __init__(self, call: Callable[[], Holdfast]) -> None:
+        self._call = call
+        self._opened: Holdfast | None = None
+
+    def __await__(self) -> Generator[Any, None, Holdfast]:
+        return in_thread(self._call).__await__()
+
+    async def __aenter__(self) -> Holdfast:
+        self._opened = await self
+        return self._opened
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._opened is not None:
+            await self._opened.aclose()
 
 
 class Holdfast(ConnectedHome):
@@ -148,6 +185,16 @@ class Holdfast(ConnectedHome):
             )
         pin, path = selected
         return pin, Reason(project=str(path))
+
+    async def asession(
+        self, session_id: str, pin: str | Pin | None = None, *, key: str | None = None
+    ) -> Session:
+        """Resume or create a session as `session` does, without holding up the event loop."""
+        return await in_thread(partial(self.session, session_id, pin, key=key))
+
+    async def asessions(self) -> list[Row]:
+        """Return what `sessions` returns, without holding up the event loop."""
+        return await in_thread(self.sessions)
 
     def sessions(self) -> list[Row]:
         """Return all sessions as they are stored, the one that changed last first. Raises StoreError."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ..engine.opening import OpenHome
+from .threads import in_thread
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from ..engine.state import Engine
     from .connection_pools import ConnectionPools
     from .pool_limits import Limits
@@ -35,3 +38,17 @@ class ConnectedHome(OpenHome):
         for pools in self._pools.values():
             pools.close()
         super().close()
+
+    async def aclose(self) -> None:
+        """Close what `close` closes, without holding up the event loop."""
+        for pools in self._pools.values():
+            await pools.aclose()
+        await in_thread(self.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

@@ -192,6 +192,8 @@ def serve(
         if refused is not None:
             return _error_response(request.dialect, refused)
     model = named(request.info.model)
+    if not engine.is_settled(session):
+        yield Perform(partial(engine.settle, session))
     try:
         request_run = engine.start_request(
             session,
@@ -202,6 +204,7 @@ def serve(
             rule=request.rule,
             body=request.body,
             deadline=deadline,
+            settled=True,
         )
     except ConnectionLost as lost:
         complete = partial(completed, engine, lost, session, model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast, overload
 
@@ -21,6 +22,7 @@ from .client_options import (
 )
 from .client_paths import Family
 from .connected_home import ConnectedHome
+from .threads import in_thread
 
 if TYPE_CHECKING:
     import httpx2
@@ -110,6 +112,26 @@ class Session:
         engine, row, events = self._owner.engine, self.row, self.attempts(limit)
         fields = session_origin(engine.config(), row, events, now=engine.store.now(), clock=local)
         return Why(self.id, fields, tuple(events))
+
+    async def arow(self) -> Row:
+        """Return `row` without holding up the event loop."""
+        return await in_thread(lambda: self.row)
+
+    async def aswitch(self, pin: str | Pin, *, key: str | None = None) -> None:
+        """Change the session as `switch` does, without holding up the event loop."""
+        await in_thread(partial(self.switch, pin, key=key))
+
+    async def aattempts(self, limit: int = 200) -> list[Event[Detail]]:
+        """Return what `attempts` returns, without holding up the event loop."""
+        return await in_thread(partial(self.attempts, limit))
+
+    async def awhy(self, limit: int = 200) -> str:
+        """Return what `why` returns, without holding up the event loop."""
+        return await in_thread(partial(self.why, limit))
+
+    async def aorigin(self, limit: int = 200) -> Why:
+        """Return what `origin` returns, without holding up the event loop."""
+        return await in_thread(partial(self.origin, limit))
 
     def explain(self) -> str:
         """Return an explanation of the session's last request that failed in this process: what happened, on

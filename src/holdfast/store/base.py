@@ -101,6 +101,10 @@ class Store(Protocol):
         """
         ...
 
+    def glance(self) -> int | None:
+        """Return the revision if that waits for nobody and for no network; else None."""
+        ...
+
     def session(self, session_id: str) -> Session | None:
         """Return the session as it was saved, or None. Raises StoreError that names the repair if its row
         cannot be read."""

@@ -34,6 +34,9 @@ class MemoryStore(SqliteStore):
         if self._pid != os.getpid():
             self._share()
 
+    def glance(self) -> int | None:
+        return self.revision()
+
     def revision(self) -> int:
         """Read each time: a connection does not see its own commits in `data_version`."""
         return int(self._read(sql.REVISION, {})[0][0])

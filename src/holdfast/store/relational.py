@@ -66,6 +66,10 @@ class RelationalStore(ABC):
     @abstractmethod
     def revision(self) -> int: ...
 
+    def glance(self) -> int | None:
+        """Return the revision if that waits for nobody: never by a network."""
+        return None
+
     @abstractmethod
     def close(self) -> None: ...
 

@@ -84,6 +84,19 @@ class SqliteStore(RelationalStore):
                 self._seen = seen
             return self._revision
 
+    def glance(self) -> int | None:
+        """Return the revision while there was no commit since it was read and no thread is reading: a reader
+        waits for no writer."""
+        if self._pid != os.getpid() or not self._reading.acquire(blocking=False):
+            return None
+        try:
+            (seen,) = self._reader.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:
+            return None
+        finally:
+            self._reading.release()
+        return self._revision if seen == self._seen else None
+
     def close(self) -> None:
         self._here()
         with self._writing:

@@ -49,8 +49,7 @@ _READ, _CLOSE = Read(), Close()
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
 """Seconds between two tries of a step that another request is taking."""
 
-# What is sent in depends on the operation, which no type can say.
-Conversation = Generator[Op, Any, ConversationResult]
+Conversation = Generator[Op, Any, ConversationResult]  # what is sent in depends on the operation
 
 
 def run_conversation(
@@ -66,11 +65,13 @@ def run_conversation(
         errors=errors, engine=engine, request_run=request_run, request=request, bounds=bounds
     )
     try:
-        while (step := request_run.step) is not None:
-            if isinstance(step, Send):
+        while (step := request_run.step) is not None or request_run.unsaved:
+            if request_run.unsaved:
+                yield Perform(request_run.save)
+            elif isinstance(step, Send):
                 if step.after > 0:
                     yield Wait(step.after)
-                request_run.answer((yield from state.send(step)))
+                request_run.take((yield from state.send(step)))
             else:
                 pause = _FIRST_PAUSE
                 while not (yield Perform(request_run.perform)):
@@ -80,7 +81,7 @@ def run_conversation(
     except BaseException as error:
         if isinstance(error, errors.late):
             error.args = (request_run.give_up(str(error)),)
-        request_run.abandon()
+        request_run.abandon(by_caller=isinstance(error, GeneratorExit))
         raise
 
 
@@ -159,8 +160,7 @@ class _ConversationState:
         return ConversationResult(None, None)
 
     def _read_fault(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply]:
-        """Read the bounded body of a failed answer. One that stalls, breaks off or expands without end is
-        judged by what came."""
+        """Read the bounded body of a failed answer, as far as it comes."""
         decoder, deadline = Decoder(head.coding), self.request_run.now() + self.bounds.fault_seconds
         parts: list[bytes] = []
         try:

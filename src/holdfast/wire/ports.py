@@ -58,7 +58,7 @@ class ConnectionErrors(Protocol):
 
 
 class RequestRun(Protocol):
-    """A request under way. A driver takes `step` and reports with `answer` or `perform`, until `step` is
+    """A request under way. A driver takes `step` and reports with `take` or `perform`, until `step` is
     None and `outcome` is set."""
 
     step: Step | None
@@ -76,8 +76,17 @@ class RequestRun(Protocol):
         """Return the key to send with; None where the endpoint takes none. Raises SecretMissing."""
         ...
 
-    def answer(self, answer: Answer) -> None:
+    @property
+    def unsaved(self) -> bool:
+        """Return whether there is something to save before the next step is taken."""
+        ...
+
+    def take(self, answer: Answer) -> None:
         """Report the result of a Send, and set the next step."""
+        ...
+
+    def save(self) -> None:
+        """Save what was learnt. May block."""
         ...
 
     def perform(self) -> bool:
@@ -115,8 +124,8 @@ class RequestRun(Protocol):
         """Write down that the request ends for this reason while it waits, and return the text about it."""
         ...
 
-    def abandon(self) -> None:
-        """Give back what the request holds, without a fault: the caller left, or the request was invalid."""
+    def abandon(self, *, by_caller: bool = False) -> None:
+        """Give back what the request holds, without a fault: its caller left, or it was invalid."""
         ...
 
 
