@@ -117,7 +117,7 @@ def filter_headers(headers: RawHeaders) -> ClientHeaders:
     sizes: RawHeaders = []
     credentials: list[bytes] = []
     named: frozenset[bytes] = frozenset()
-    values: dict[_HeaderRule, bytes] = {}
+    values: list[bytes | None] = [None] * (_DEADLINE + 1)  # by rule
     for pair in headers:
         rule = _rule_of(pair[0])
         if rule is None:
@@ -135,21 +135,22 @@ def filter_headers(headers: RawHeaders) -> ClientHeaders:
         else:
             if rule is not _ACCEPTS and rule is not _DEADLINE:
                 kept.append(pair)
-            values[rule] = values[rule] + b"," + pair[1] if rule in values else pair[1]
+            before = values[rule]
+            values[rule] = pair[1] if before is None else before + b"," + pair[1]
     kept, optional = _without(kept, named), _without(optional, named)
     kept, optional = without_credentials(kept, credentials), without_credentials(optional, credentials)
-    retries, read = values.get(_RETRIES, b""), values.get
+    retries = values[_RETRIES] or b""
     return ClientHeaders(
         kept=kept,
         sizes=sizes,
-        accepts=read(_ACCEPTS),
+        accepts=values[_ACCEPTS],
         client_retries=int(retries) if retries.isdigit() and len(retries) < 4 else 0,
-        versioned=_VERSION in values,
+        versioned=values[_VERSION] is not None,
         optional=optional,
         credentials=tuple(credentials),
-        coding=read(_CODING, b""),
-        label=read(_LABEL, b"").strip().lower(),
-        deadline=read(_DEADLINE, b""),
+        coding=values[_CODING] or b"",
+        label=(values[_LABEL] or b"").strip().lower(),
+        deadline=values[_DEADLINE] or b"",
     )
 
 
