@@ -28,6 +28,7 @@ from gateway.test_tls import CERTIFICATES, behind
 from holdfast.core.identity import Endpoint
 from holdfast.fake_provider import ScriptedProvider, ok, status
 from holdfast.fake_provider.script import Behaviour, SeenRequest
+from holdfast.sdk.httpx_compat import HttpxAdapter
 from holdfast.sdk.transport import bind
 
 BASE = "http://holdfast.invalid/v1"
@@ -161,6 +162,18 @@ class Clients:
     def close(self) -> None:
         for client in self._clients:
             client.close()
+
+
+def test_threads_that_are_the_first_to_use_a_module_share_its_connections(
+    hf: holdfast.Holdfast, module: Any
+) -> None:
+    async def on_a_loop() -> list[Any]:
+        return [hf.pools.of_this_loop().channels(HttpxAdapter(module)) for _ in range(2)]
+
+    first, second = [hf.pools.blocking(HttpxAdapter(module)) for _ in range(2)]
+    assert first is second
+    first, second = asyncio.run(on_a_loop())
+    assert first is second
 
 
 def test_a_client_that_is_closed_leaves_the_connections_of_the_others(

@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..calls.network import Network
@@ -43,16 +44,16 @@ class ConnectionPools:
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._blocking: dict[HttpxAdapter, ChannelTable] = {}
+        self._blocking: dict[ModuleType, ChannelTable] = {}
         self._loops: dict[object, LoopPools] = {}
 
     def blocking(self, adapter: HttpxAdapter) -> ChannelTable:
         """Return the channels for blocking calls."""
-        table = self._blocking.get(adapter)
+        table = self._blocking.get(adapter.module)
         if table is not None:
             return table
         with self._lock:
-            return self._blocking.setdefault(adapter, self._table(adapter, asynchronous=False))
+            return self._blocking.setdefault(adapter.module, self._table(adapter, asynchronous=False))
 
     def of_this_loop(self) -> LoopPools:
         """Return the pools of the event loop that runs in this thread, asyncio's or trio's."""
@@ -108,7 +109,7 @@ class LoopPools:
 
     def __init__(self, loop: Any, make: Callable[..., ChannelTable], ended: Callable[[], object]) -> None:
         self._loop, self._make, self._ended = loop, make, ended
-        self._tables: dict[HttpxAdapter, ChannelTable] = {}
+        self._tables: dict[ModuleType, ChannelTable] = {}
         self._limiter: CapacityLimiter | None = None
         self.answers: set[AsyncSource] = set()
         self._closed = False
@@ -119,9 +120,9 @@ class LoopPools:
 
     def channels(self, adapter: HttpxAdapter) -> ChannelTable:
         """Return the channels for a module."""
-        table = self._tables.get(adapter)
+        table = self._tables.get(adapter.module)
         if table is None:
-            table = self._tables[adapter] = self._make(adapter, asynchronous=True)
+            table = self._tables[adapter.module] = self._make(adapter, asynchronous=True)
         return table
 
     async def in_thread(self, call: Callable[[], T]) -> T:
