@@ -68,7 +68,7 @@ class FakeExchange:
 
     unsaved = False
 
-    def take(self, answer: Answer) -> None:
+    def take(self, answer: Answer, *, is_open: bool = False) -> None:
         self.answers.append(answer)
         connection = self.step.connection  # type: ignore[union-attr]
         self.step = self.steps.pop(0) if self.steps and answer.reply is not None else None

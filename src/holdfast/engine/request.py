@@ -40,6 +40,7 @@ class RequestRun:
         "_flow",
         "_gone",
         "_held",
+        "_is_open",
         "_patience",
         "_sends",
         "_sent_at",
@@ -60,14 +61,13 @@ class RequestRun:
         self.now = engine.store.now
         self.outcome: Outcome | None = None
         self._began = now
-        self._gone = self._unsettled = False
+        self._gone = self._unsettled = self._is_open = False
         self._unsaved: list[Change] = []
-        self._sends = 0
         self._answered = self._differs = ""
         self._held: Lease | None = None
         self._waiting, self._patience = False, 0.0
         self._used: Secret | None = None
-        self._sent_at = 0.0
+        self._sends, self._sent_at = 0, 0.0
         self._flow: Generator[Step, Answer, Outcome] = flow(call, engine.context(), now)
         self.step: Step | None = None
         self.take(None)
@@ -97,7 +97,7 @@ class RequestRun:
     @property
     def unsaved(self) -> bool:
         """Return whether there is something for `save`."""
-        return self._unsettled or bool(self._unsaved)
+        return not self._is_open and (self._unsettled or bool(self._unsaved))
 
     def save(self) -> None:
         """Make known to the other processes what was learnt. May block on the store."""
@@ -150,7 +150,7 @@ class RequestRun:
         return told(explanation, outcome.fault) if call.bound else explanation
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that we add to the answer."""
+        """Return our own headers for the answer."""
         return headers_of(self._ended(), self.call, self._differs, self.now)
 
     def answered_by(self, model: str) -> None:
@@ -200,9 +200,8 @@ class RequestRun:
         left is written to the journal. A thread that performs a step at this moment releases what it gets."""
         self._gone, self.step = True, None
         if by_caller and self.outcome is None:
-            self._note(
-                RequestGivenUp(f"its caller left before there was an answer; sent until then: {self._sends}")
-            )
+            left = f"its caller left before there was an answer; sent until then: {self._sends}"
+            self._note(RequestGivenUp(left))
         if self._held is not None or self._unsaved:
             self._unsettled = True
             self.engine.soon(self.save)
@@ -212,9 +211,8 @@ class RequestRun:
         call, pin = self.call, str(self.call.route.connection.pin)
         if self.outcome is not None:
             pin = str(self.outcome.connection.pin)
-        self.engine.journal(
-            Event(at=self.now(), detail=detail, session=call.session, request=call.request_id, pin=pin)
-        )
+        event = Event(at=self.now(), detail=detail, session=call.session, request=call.request_id, pin=pin)
+        self.engine.journal(event)
 
     def _ended(self) -> Outcome:
         if self.outcome is None:
@@ -252,9 +250,9 @@ class RequestRun:
             return Answer(self.now(), Reply(None, body=body, phase=Phase.UNSENT))
         return Answer(self.now(), yes=changed)
 
-    def take(self, answer: Answer | None) -> None:
+    def take(self, answer: Answer | None, *, is_open: bool = False) -> None:
         """Report the result of `step`, None at the start, and set the next one. What is `unsaved` is to be
-        saved before that is taken."""
+        saved before that is taken; where a good answer `is_open`, it is saved soon."""
         if self._gone:
             if self._held is not None:
                 self._keep_or_release(self._held)
@@ -274,6 +272,9 @@ class RequestRun:
         # The reference of a key under test is read again under the same lease: requests that wait for the
         # verdict start no test of their own.
         self._unsettled = self._held is not None and not isinstance(self.step, Refresh)
+        if is_open and self.unsaved:
+            self._is_open = True
+            self.engine.soon(self.save)
 
     def _end(self, outcome: Outcome, answer: Answer | None) -> None:
         """Write the request's journal, and keep what its fault shows; `answer` is the last one."""
@@ -284,9 +285,8 @@ class RequestRun:
         if fault is None:
             return
         if fault.kind is FaultClass.UNKNOWN and answer is not None and answer.reply is not None:
-            self.engine.journal_writer.journal(
-                self.engine.keep_unclassified, answer.reply, outcome.connection
-            )
+            keep = self.engine.keep_unclassified
+            self.engine.journal_writer.journal(keep, answer.reply, outcome.connection)
         self.engine.remember(self.call.session, str(self.explanation()))
 
     def _keep_or_release(self, held: Lease) -> None:

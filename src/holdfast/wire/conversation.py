@@ -2,7 +2,6 @@
 
 `run_conversation` is a generator: it says what to open, read, close or wait for, is sent what came of it, and
 returns the result. The sync and the async transport and the gateway's relay only carry out what it says.
-
 It obeys the engine's steps: the core decides whether an answer is good, and what a bad one means.
 """
 
@@ -71,7 +70,8 @@ def run_conversation(
             elif isinstance(step, Send):
                 if step.after > 0:
                     yield Wait(step.after)
-                request_run.take((yield from state.send(step)))
+                answer = yield from state.send(step)
+                request_run.take(answer, is_open=state.good is not None and state.good.stream is not None)
             else:
                 pause = _FIRST_PAUSE
                 while not (yield Perform(request_run.perform)):

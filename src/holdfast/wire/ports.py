@@ -81,8 +81,9 @@ class RequestRun(Protocol):
         """Return whether there is something to save before the next step is taken."""
         ...
 
-    def take(self, answer: Answer) -> None:
-        """Report the result of a Send, and set the next step."""
+    def take(self, answer: Answer, *, is_open: bool = False) -> None:
+        """Report the result of a Send, and set the next step. Where a good answer `is_open`, it waits for no
+        store: what was learnt is saved soon, without `save`."""
         ...
 
     def save(self) -> None:
