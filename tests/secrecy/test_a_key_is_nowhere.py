@@ -89,7 +89,7 @@ def behind() -> Iterator[ScriptedProvider]:
 
 def ask_in_each_spelling(served: Served) -> dict[str, bytes]:
     """What clients are told."""
-    told: dict[str, bytes] = {}
+    heard: dict[str, bytes] = {}
     for name in NAMES:
         for code, streams in (("400", False), ("200", False), ("200", True)):
             body: dict[str, Any] = {
@@ -100,10 +100,10 @@ def ask_in_each_spelling(served: Served) -> dict[str, bytes]:
                 body["stream"] = True
             answer = served.ask(CHAT, body, holdfast_session="work")
             assert answer.status_code in (200, 400), answer.text
-            told[f"{name} {code} {streams}"] = str(answer.headers).encode() + answer.content
+            heard[f"{name} {code} {streams}"] = str(answer.headers).encode() + answer.content
     for path in ("/v1/models", "/metrics", "/holdfast/status", "/holdfast/sessions", "/holdfast/providers"):
-        told[path] = served.ask(path).content
-    return told
+        heard[path] = served.ask(path).content
+    return heard
 
 
 def test_no_key_and_no_token_is_left_anywhere(
@@ -117,18 +117,18 @@ def test_no_key_and_no_token_is_left_anywhere(
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     monkeypatch.setenv("CANARY", KEY)
     with serving(home, "--access-log") as served:
-        told = ask_in_each_spelling(served)
+        heard = ask_in_each_spelling(served)
         limit = resource.prlimit(served.process.pid, resource.RLIMIT_CORE)
         argv = Path(f"/proc/{served.process.pid}/cmdline").read_bytes()
-        said = {line: CliRunner().invoke(app, line.split()) for line in COMMANDS}
+        printed = {line: CliRunner().invoke(app, line.split()) for line in COMMANDS}
     child = (tmp_path / "environ").read_text()
     theirs = dict(line.split("=", 1) for line in child.splitlines() if "=" in line).get("HOLDFAST_TOKEN", "")
     assert theirs, "the program has a token of its own"
 
     everywhere, kept = Search(key=KEY, token=served.token, theirs=theirs), Search(key=KEY, token=served.token)
-    for where, raw in told.items():
+    for where, raw in heard.items():
         everywhere.within(f"the answer to {where}", raw)
-    for line, result in said.items():
+    for line, result in printed.items():
         assert result.exception is None or isinstance(result.exception, SystemExit), line
         everywhere.within(f"what `holdfast {line}` says", result.stdout + result.stderr)
     for path in home.rglob("*"):
