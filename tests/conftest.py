@@ -43,12 +43,6 @@ if _can_hold_our_files(_MEMORY):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 
-def pytest_collection_finish() -> None:
-    """Leave what was collected and imported out of every collection of garbage."""
-    gc.collect()
-    gc.freeze()
-
-
 # No deadline: the machines that run this are shared. The examples are the same in every run; the mutants are
 # shown to twice as many, and HYPOTHESIS_PROFILE=search (`make nightly`) looks for new ones.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None, max_examples=50)
