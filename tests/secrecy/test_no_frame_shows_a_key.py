@@ -149,7 +149,7 @@ def session_for(
     async def no_wait(seconds: float, sleep: object) -> None: ...
 
     monkeypatch.setattr(sdk_transport, "time", SimpleNamespace(sleep=lambda seconds: None))
-    monkeypatch.setattr(sdk_transport, "_let_pass", no_wait)
+    monkeypatch.setattr(sdk_transport, "let_pass", no_wait)
 
     def make(failure: Failure) -> api.Session:
         if failure.key is not None:

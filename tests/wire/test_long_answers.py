@@ -130,4 +130,4 @@ def test_no_beginning_costs_more_than_a_few_parses_of_it() -> None:
     for start in starts:
         began = time.process_time()
         judge_answer(CHAT, start.encode(), whole=False)
-        assert time.process_time() - began < 1.0
+        assert time.process_time() - began < 3.0
