@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -142,8 +143,31 @@ def forks(state: Path, arg: str) -> None:
         assert {session.id for session in store.sessions()} == {"before", "child", "parent"}
 
 
+def forks_beside_a_writer(state: Path, arg: str) -> None:
+    """Forks while another thread is inside SQLite, whose own locks that thread may hold."""
+    inside = threading.Event()
+    with SqliteStore(state) as store:
+
+        def write() -> None:
+            with store._write():
+                inside.set()
+                time.sleep(0.2)
+                inside.clear()
+
+        for _ in range(3):
+            thread = threading.Thread(target=write)
+            thread.start()
+            inside.wait()
+            child = os.fork()
+            if child == 0:
+                os._exit(inside.is_set())
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            thread.join()
+
+
 JOBS: dict[str, Callable[[Path, str], None]] = {
-    job.__name__: job for job in (upserts, alone, until_killed, first_start, migrates, forks)
+    job.__name__: job
+    for job in (upserts, alone, until_killed, first_start, migrates, forks, forks_beside_a_writer)
 }
 
 if __name__ == "__main__":

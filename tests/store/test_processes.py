@@ -136,3 +136,10 @@ def test_a_forked_child_goes_on_with_connections_of_its_own(state: Path, childre
     child = children.start("forks", state, "")
     _, errors = child.communicate(timeout=30)
     assert child.returncode == 0, errors
+
+
+def test_no_thread_is_inside_the_store_while_its_process_forks(state: Path, children: Children) -> None:
+    """SQLite's own locks would stay held in the child, which then waits for ever to open the store."""
+    child = children.start("forks_beside_a_writer", state, "")
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 0, errors

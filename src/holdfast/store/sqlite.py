@@ -4,7 +4,8 @@ Two connections, each behind a lock: one writes, one reads. With WAL a reader ne
 reading the revision does not block while another thread waits for another process's transaction. A connection
 for each thread was measured: it costs the same per call, but leaks with every thread that ends.
 
-A fork is noticed at the next call: the child opens its own connections and never touches its parent's.
+A fork waits until no thread is inside SQLite, whose own locks nobody would ever release in the child. The
+child notices it at its next call: it opens its own connections and never touches its parent's.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from ..core.errors import StoreError
 from ..distribution import update_command
@@ -41,6 +44,11 @@ _REASONS = {
 # The connections that a forked child inherited: closing or collecting them there would disturb the parent's
 # locks.
 _inherited: list[sqlite3.Connection] = []
+_FORK_SECONDS = 1.0
+"""Seconds for which a fork waits for threads: those that wait for another process are inside for long."""
+_opening = threading.RLock()
+_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+_held: list[Any] = []
 
 
 class SqliteStore(RelationalStore):
@@ -54,12 +62,18 @@ class SqliteStore(RelationalStore):
         self.path = Path(path)
         self._explained = _Explained(self.path)
         self._open()
+        _stores.add(self)
+
+    @property
+    def locks(self) -> tuple[threading.Lock, threading.Lock]:
+        """Return the locks of which a thread holds one while it is inside SQLite."""
+        return self._writing, self._reading
 
     def _open(self) -> None:
         self._pid = os.getpid()
         self._writing, self._reading = threading.Lock(), threading.Lock()
         self._seen, self._revision = -1, 0
-        with self._explained:
+        with _opening, self._explained:
             ensure(self.path, _build)
             self._writer = connect(self.path)
             try:
@@ -206,3 +220,30 @@ class _Explained:
             raise StoreError(
                 f"the store {self._path} cannot keep this value: {error}", next_step=DOCTOR
             ) from error
+
+
+def _keep_threads_out() -> None:
+    """Let no thread be inside SQLite while this process forks."""
+    locks: dict[Any, None] = dict.fromkeys(lock for store in list(_stores) for lock in store.locks)
+    locks[_opening] = None
+    until = time.monotonic() + _FORK_SECONDS
+    _held.extend(lock for lock in locks if lock.acquire(timeout=max(0.0, until - time.monotonic())))
+
+
+def _let_threads_in() -> None:
+    while _held:
+        _held.pop().release()
+
+
+def _begin_without_threads() -> None:
+    """Begin in a forked child, where no thread is left that could release a lock. A store makes its own anew
+    when it is opened again."""
+    global _opening  # noqa: PLW0603
+    _held.clear()
+    _opening = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_keep_threads_out, after_in_parent=_let_threads_in, after_in_child=_begin_without_threads
+    )
