@@ -14,7 +14,8 @@ class AnswerClock:
     __slots__ = ("_moved", "came", "heard")
 
     def __init__(self, now: float) -> None:
-        self.start(now)
+        self.heard = self._moved = now
+        self.came = 0
 
     def start(self, now: float) -> None:
         """Take note that the request is sent, or that the head of its answer has come."""

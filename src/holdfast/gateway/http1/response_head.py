@@ -12,7 +12,7 @@ _MOST_LINES = 256
 _LONGEST_HEAD = 256 * 1024
 _MOST_INTERIM = 10
 """Interim heads (1xx) before the answer: providers send one or two of them."""
-_END, _BARE_END = CRLF + CRLF, b"\n\n"
+_END, _BARE_END, _CR = CRLF + CRLF, b"\n\n", CRLF[0]
 _BODILESS = frozenset({204, 304})
 
 
@@ -99,10 +99,6 @@ class HeadReader:
 
     def __init__(self, names: HeaderNames) -> None:
         self._names = names
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin with the next answer."""
         self._held, self._interim = b"", 0
 
     def read(self, data: bytes) -> tuple[ResponseHead, bytes] | None:
@@ -114,7 +110,10 @@ class HeadReader:
             data, self._held = self._held + data, b""
         start = 0
         while True:
-            blank = _blank_line(data, start)
+            line_end = data.find(b"\n", start)
+            blank = _END
+            if line_end > start and data[line_end - 1] != _CR:  # some small servers end lines with LF alone
+                blank = _BARE_END
             end = data.find(blank, start)
             if end < 0:
                 self._hold(data[start:])
@@ -125,6 +124,7 @@ class HeadReader:
             start = end + len(blank)
             head = ResponseHead(block, self._names)
             if head.status >= 200:
+                self._interim = 0
                 return head, data[start:]
             if head.status == 101:
                 raise MalformedMessage("it changed the protocol")
@@ -139,11 +139,3 @@ class HeadReader:
         if _BARE_END in data:
             raise MalformedMessage("its head mixes two kinds of line ends")
         self._held = data
-
-
-def _blank_line(data: bytes, start: int) -> bytes:
-    """Return what ends a head that begins at `start`: some small servers end their lines with LF alone."""
-    at = data.find(b"\n", start)
-    if at > start and data[at - 1 : at] != b"\r":
-        return _BARE_END
-    return _END

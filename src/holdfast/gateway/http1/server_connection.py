@@ -142,7 +142,7 @@ class ServerConnection(ResponseWriter):
             self._next()
 
     def data_received(self, data: bytes) -> None:
-        if self._state in (self._HEAD_STATE, self._BODY) and not self._waits:
+        if self._state == self._HEAD_STATE or (self._state == self._BODY and not self._held):
             self._take(data)
         elif self._state != self._LINGER:
             self._hold(data)
@@ -238,12 +238,12 @@ class ServerConnection(ResponseWriter):
         A client sends the same head again and again, but for its length. Return None where it is another one,
         or where it would not be admitted as before.
         """
-        digits = cached.find_length(data)
-        if digits is None or not self._handler.still_admits(self._admission):
+        digits, admission = cached.find_length(data), self._admission
+        if digits is None or admission is None or not self._handler.still_admits(admission):
             return None
         start, end = digits
         self._keep = cached.head.keep and not self._server.draining
-        self._expect(cached.head, int(data[start:end]), cast("Admission", self._admission))
+        self._expect(cached.head, int(data[start:end]), admission)
         return data[end + len(cached.after) :]
 
     def _expect(self, head: Head, length: int, admission: Admission) -> None:

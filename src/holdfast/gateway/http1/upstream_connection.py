@@ -92,7 +92,6 @@ class UpstreamConnection(asyncio.Protocol):
         if transport is None:
             raise RuntimeError("the connection is not open")
         self._sink, self._state = sink, self._HEAD
-        self._heads.reset()
         self._spoke, self._short, self._coded = False, SHORT, None
         self.served += 1
         request.write_to(transport)
