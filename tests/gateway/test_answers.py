@@ -13,13 +13,30 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
+from holdfast.gateway import relay
+from holdfast.gateway.http1.errors import UpstreamError
 from holdfast.gateway.limits import Bounds
-from holdfast.testing import ScriptedProvider, error_event, fails_for, ok, only_keys, stall, status, truncated
+from holdfast.gateway.relay import Relay
+from holdfast.testing import (
+    ScriptedProvider,
+    error_event,
+    fails_for,
+    ok,
+    only_keys,
+    reset,
+    stall,
+    status,
+    truncated,
+)
+from holdfast.wire.conversation import Conversation, run_conversation
+from holdfast.wire.operations import Perform, Read
+from holdfast.wire.request_head import OutboundRequest
 
 CHAT = {"model": "mine/scripted-1", "messages": []}
 ROUTES = ["chat/completions", "responses", "messages"]
@@ -377,3 +394,43 @@ def test_a_kept_connection_that_was_closed_meanwhile_costs_no_attempt(gateway: A
             code, headers, _ = plane.post("chat/completions", CHAT)
             assert (code, headers["holdfast-attempts"]) == (200, "1")
     assert len(seen) == 5
+
+
+@pytest.mark.parametrize("after", [OutboundRequest, Read])
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_connection_that_breaks_while_a_step_runs_in_a_thread_is_not_forgotten(
+    gateway: Any, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, route: str, after: type
+) -> None:
+    broken, failed = threading.Event(), Relay.failed
+
+    def notes(self: Relay, error: Exception) -> None:
+        failed(self, error)
+        broken.set()
+
+    def with_a_step(**named: Any) -> Conversation:
+        """The conversation, with a step in a thread after the first of these operations."""
+        inner, waited = run_conversation(**named), False
+        op = next(inner)
+        while True:
+            try:
+                result = yield op
+                if type(op) is after and not waited:
+                    waited = True
+                    yield Perform(partial(broken.wait, 5))
+            except UpstreamError as error:
+                step = partial(inner.throw, error)
+            else:
+                step = partial(inner.send, result)
+            try:
+                op = step()
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(Relay, "failed", notes)
+    monkeypatch.setattr(relay, "run_conversation", with_a_step)
+    plane = gateway(provider)
+    provider.follow(reset(after=3))
+    began = time.monotonic()
+    answer = plane.post(route, CHAT | {"stream": True, "input": "hi", "max_tokens": 9})
+    assert time.monotonic() - began < 4
+    assert (answer[0], b"error" in answer[2]) == (200, True)

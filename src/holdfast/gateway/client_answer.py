@@ -29,7 +29,8 @@ class ClientAnswer:
 
     `began` is the time when the request came, in seconds of the loop's clock; `_clock` runs for the provider.
     `_pieces` are pieces of the provider's answer that are not passed on yet; `_ended` is true once its last
-    one came. `_comments` counts the comments that were sent, the last one at `_commented`.
+    one came, `_failure` is why none will. `_comments` counts the comments that were sent, the last one at
+    `_commented`.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class ClientAnswer:
         "_commented",
         "_comments",
         "_ended",
+        "_failure",
         "_gateway",
         "_pieces",
         "_stream",
@@ -70,6 +72,7 @@ class ClientAnswer:
         self._stream: ResponseStream | None = None
         self._pieces: list[bytes] = []
         self._ended = False
+        self._failure: Exception | None = None
         self._comments = 0
         self.began = self._commented = gateway.loop.time()
         self._clock = AnswerClock(self.began)
@@ -172,8 +175,8 @@ class ClientAnswer:
             self.chunks += 1
             self.size += len(data)
             self._client.send(data)
-        if self._ended:
-            self._end_stream(stream)
+        if self._ended or self._failure is not None:
+            self._end_stream(stream, self._failure)
 
     def _end_stream(self, stream: ResponseStream, error: Exception | None = None) -> None:
         """End the answer, since the provider closed its body or the connection broke by `error`. One that was
@@ -202,6 +205,13 @@ class ClientAnswer:
         answer = local_answer(error, dialect, theirs)
         self._client.answer(*answer)
         self._finish(answer.status, len(answer.body))
+
+    def _answer_inside(self) -> None:
+        """Answer that we failed; where the answer has begun, cut it."""
+        if self._stream is None and not self._comments:
+            self._client.answer(*local_answer(refusal("internal"), self.request.dialect))
+        else:
+            self._client.cut()
 
     def _break_off(self, error: ClientError) -> None:
         """End the answer with an error of ours; where it has begun, with an event, or cut where none may

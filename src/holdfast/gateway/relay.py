@@ -17,7 +17,6 @@ from ..wire.conversation import Conversation, run_conversation
 from ..wire.error_bodies import ClientError, from_error, refusal
 from ..wire.operations import Close, Read, Wait, Whole
 from ..wire.request_head import OutboundRequest
-from .admission import local_answer
 from .client_answer import ClientAnswer
 from .client_request import ClientRequest
 from .http1.errors import ReadTimeout, UpstreamErrors
@@ -149,6 +148,8 @@ class Relay(ClientAnswer):
             self._end_stream(self._stream, error)
         elif self._waiting in (OutboundRequest, Read, Whole):
             self._advance(None, error)
+        else:
+            self._failure = error  # for the step that reads on
 
     def pause(self) -> None:
         """Stop the provider, since the client reads too slowly."""
@@ -270,12 +271,14 @@ class Relay(ClientAnswer):
         error = done.exception()
         if error is not None:
             self._fail_inside(error)
-        else:
-            self._advance(done.result())
+            return
+        self._advance(done.result())
+        if self._failure is not None and self._waiting in (Read, Whole):
+            self._advance(None, self._failure)
 
     def _open(self, outbound: OutboundRequest) -> None:
         """Send a request, on a kept connection or on a new one."""
-        self._outbound, self._waiting, self._ended = outbound, OutboundRequest, False
+        self._outbound, self._waiting, self._ended, self._failure = outbound, OutboundRequest, False, None
         self._pieces.clear()
         self._clock.start(self._gateway.loop.time())
         pool = self._gateway.upstreams.to(outbound.endpoint.origin)
@@ -291,10 +294,7 @@ class Relay(ClientAnswer):
         if self.over:
             return
         self._drop()
-        if self._stream is None and not self._comments:
-            self._client.answer(*local_answer(refusal("internal"), self.request.dialect))
-        else:
-            self._client.cut()
+        self._answer_inside()
         if self._conversation is not None:
             self._conversation.close()
         self._finish(500, 0)
