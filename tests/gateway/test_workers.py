@@ -246,7 +246,7 @@ def test_workers_end_when_their_supervisor_is_killed(home: Path) -> None:
 
 
 def test_a_gateway_whose_supervisor_was_killed_is_listed_until_its_last_answer(home: Path) -> None:
-    slow = Behaviour(text="a few words", event_delay=0.1)
+    slow = Behaviour(text="a few words", event_delay=0.4)  # the answer outlasts the change of the list
     with ScriptedProvider(slow) as behind:
         write_config(home, provider("p", behind.url))
         with serving(home, "--workers", "2") as served:

@@ -356,7 +356,7 @@ def test_a_canary_is_never_found_anywhere(
         "asyncio",
         "holdfast",
     ):
-        logging.getLogger(name).setLevel(logging.DEBUG)
+        caplog.set_level(logging.DEBUG, logger=name)
     plan.follow(MISHAPS[mishap])
     shown = ""
     for _ in range(2):
