@@ -16,7 +16,9 @@ from holdfast.core.errors import ConfigError, NotRenewed, SecretMissing, SignInE
 from holdfast.core.identity import Key, ProviderName
 from holdfast.core.secret import Secret
 from holdfast.credentials import Vault
+from holdfast.credentials.oauth_source import OAuthSource
 from holdfast.credentials.secrets_file import Grant, SecretsFile
+from holdfast.credentials.sources import RenewalFailed
 from holdfast.distribution import install_command
 
 NOW = 1_000_000.0
@@ -44,6 +46,9 @@ class Desk:
         return Vault(
             self.path, run=self.run, refresh=self.ask, clock=lambda: self.now, background=self.beside.append
         )
+
+    def source(self) -> OAuthSource:
+        return OAuthSource("corp", SecretsFile(self.path), self.ask, lambda: self.now)
 
     def run(self, argv: Any, seconds: float) -> tuple[int, bytes, bytes]:
         self.runs += 1
@@ -257,6 +262,16 @@ def test_a_service_that_cannot_answer_is_asked_again_after_a_rest_that_grows(
     assert len(desk.asked) == 2
     desk.now += 2
     assert desk.vault.secret(OAUTH) == Secret("access-1")
+
+
+def test_a_failed_renewal_says_from_when_another_attempt_may_succeed(desk: Desk) -> None:
+    desk.sign_in()
+    desk.answers = [(503, b"")]
+    source = desk.source()
+    for _ in range(2):
+        with pytest.raises(RenewalFailed) as caught:
+            source.read()
+        assert caught.value.retry_at == NOW + 2
 
 
 def test_a_life_beyond_all_reason_is_shortened_and_can_be_written_down(desk: Desk) -> None:

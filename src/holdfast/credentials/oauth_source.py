@@ -124,7 +124,7 @@ class OAuthSource:
             self._adopt(grant)
             raise SignInOver(grant.ended or "the token expired, and the sign-in gave no refresh token")
         if now < self._paused_until:
-            raise RenewalFailed(self._failure)
+            raise RenewalFailed(self._failure, self._paused_until)
         try:
             # A refresh token may be used once: new tokens that cannot be saved would end the sign-in.
             self._file.check_writable()
@@ -142,7 +142,7 @@ class OAuthSource:
         self._pause = min(self._pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
         self._paused_until = now + self._pause
         self._adopt(grant)
-        raise RenewalFailed(self._failure)
+        raise RenewalFailed(self._failure, self._paused_until)
 
     def _refused(self, grant: Grant) -> Secret:
         """End the sign-in, whose refresh token was refused, unless the file has a newer one by now: written

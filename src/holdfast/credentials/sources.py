@@ -36,7 +36,12 @@ class SignInOver(Unreadable):
 
 
 class RenewalFailed(Unreadable):
-    """The sign-in behind a key could not be renewed now; a later attempt may succeed."""
+    """The sign-in behind a key could not be renewed now; a later attempt may succeed. `retry_at` says from
+    when (epoch seconds); None: at once."""
+
+    def __init__(self, reason: str, retry_at: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_at = retry_at
 
 
 class Source(Protocol):
