@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.furnishing import KEPT, Cli, contents
+from cli.furnishing import KEPT, Cli, contents, write
 from holdfast.config import Home, load
 from holdfast.core.changes import Cooldown, CooldownStarted, FallbackStarted, KeySucceeded
 from holdfast.core.errors import StoreError
@@ -95,6 +95,7 @@ def test_every_list_and_show_has_a_stable_shape_in_json(cli: Cli, furnished: Pat
         ],
         "keys": ["MIMO_KEY", "team"],
         "models": ["mimo-pro", "mimo-lite"],
+        "model_facts": {},
         "strategy": "fill-first",
         "profile": None,
         "forward_headers": [],
@@ -121,6 +122,7 @@ def test_every_list_and_show_has_a_stable_shape_in_json(cli: Cli, furnished: Pat
         "dialects": ["openai-chat"],
         "declared": True,
         "why_not": "",
+        "facts": {},
     }
     session = shown(cli, "session", "show", "s")
     assert shown(cli, "session", "list") == [session]
@@ -583,3 +585,18 @@ def test_doctor_says_that_a_bundle_of_other_programs_is_not_read(
     findings = [finding for finding in shown(cli, "doctor")["findings"] if finding["check"] == "trust"]
     runs = [f'export SSL_CERT_FILE="${named}"'] if named else []
     assert [finding["run"] for finding in findings] == runs
+
+
+def test_what_is_written_about_a_model_is_shown(cli: Cli, home: Path) -> None:
+    write(
+        home / "holdfast.toml",
+        '[provider.p]\nurl = "https://p.example/v1"\nkeys = ["env:P"]\n'
+        'models = ["a", { id = "b", context = 200_000, input = ["text", "image"], reasoning = false }]\n',
+    )
+    facts = {"context": 200_000, "input": ["text", "image"], "reasoning": False}
+    assert shown(cli, "provider", "show", "p")["model_facts"] == {"b": facts}
+    assert [option["facts"] for option in shown(cli, "models")] == [{}, facts]
+    assert (
+        "  models    a, b\n  model     b: context 200,000 tokens, input text and image, no reasoning\n"
+        in (cli("provider", "show", "p").stdout)
+    )

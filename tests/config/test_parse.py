@@ -30,6 +30,17 @@ PRESETS: dict[str, dict[str, Any]] = {
     "local": {"auth": "none", "endpoints": {"openai-chat": "http://127.0.0.1:11434/v1"}},
 }
 
+SAME_MODEL = "names the same model as provider.p.models[0] | remove one of the two"
+WRONG_FACTS: dict[str, list[tuple[str, object]]] = {
+    "a whole number of tokens, such as 200_000": [
+        *(("context", value) for value in (0, -1, True, 1.5, "128k", [1])),
+        *(("output", value) for value in (0, False, "8192")),
+    ],
+    "a list of text, image, audio, video, pdf, none twice": [
+        ("input", value) for value in ([], "text", ["text", "text"], ["smell"], [3], {"text": True})
+    ],
+    "true or false": [("reasoning", value) for value in ("true", 1, "high")],
+}
 NEVER_PASSES = "it never passes between a caller and a provider"
 KEY_OF_THE_PROVIDER = (
     "remove it; the provider's own key belongs in keys (holdfast key add PROVIDER --from env:NAME)"
@@ -384,11 +395,43 @@ NO_REFERENCE = (
                 f"{NEVER_PASSES} | remove it"
             ),
         ),
-        ({"url": URL, "models": ["a", 3]}, "models: must be a list of strings, none twice | "),
-        ({"url": URL, "models": ["a", "a"]}, "models: must be a list of strings, none twice | "),
+        ({"url": URL, "models": "a"}, "models: must be a list | "),
+        (
+            {"url": URL, "models": ["a", 3]},
+            (
+                "models[1]: must be the name of a model, or a table of it | "
+                'write { id = "NAME", context = 200_000 }'
+            ),
+        ),
+        ({"url": URL, "models": ["a", "a"]}, f"models[1]: {SAME_MODEL}"),
+        ({"url": URL, "models": ["a", {"id": "a"}]}, f"models[1]: {SAME_MODEL}"),
         (
             {"url": URL, "models": [" a"]},
-            "models: 'p/ a' names no model: a pin is provider/model | holdfast models --provider p",
+            "models[0]: 'p/ a' names no model: a pin is provider/model | holdfast models --provider p",
+        ),
+        (
+            {"url": URL, "models": [{"id": ""}]},
+            "models[0].id: must be a string that is not empty | ",
+        ),
+        (
+            {"url": URL, "models": [{"context": 1}]},
+            "models[0]: has no 'id': the name of the model | write { id = \"NAME\" }",
+        ),
+        (
+            {"url": URL, "models": [{"id": "a", "contxt": 1}]},
+            "models[0].contxt: unknown key 'contxt' | did you mean 'context'?",
+        ),
+        (
+            {"url": URL, "models": [{"id": "a", "maxTokens": 1}]},
+            "models[0].maxTokens: unknown key 'maxTokens' | did you mean 'output'?",
+        ),
+        *(
+            (
+                {"url": URL, "models": [{"id": "a", member: value}]},
+                f"models[0].{member}: must be {wanted} | ",
+            )
+            for wanted, cases in WRONG_FACTS.items()
+            for member, value in cases
         ),
         (
             {"url": URL, "answers_as": {"m": 5}},

@@ -84,6 +84,7 @@ def _described(option: Option) -> dict[str, Any]:
         "dialects": [*map(str, option.dialects)],
         "declared": option.declared,
         "why_not": option.why_not,
+        "facts": option.facts,
     }
 
 

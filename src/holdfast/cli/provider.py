@@ -11,12 +11,13 @@ from . import complete
 from .context import CliContext
 from .endpoints import endpoint, in_other_dialects, of_its_host, of_its_keys, parsed
 from .guards import refuse_while_used, sessions_of, sign_out
+from .model_facts import described
 from .new_provider import check_address, check_dialect, public_reference
 from .output import count, if_any, json_option, say, show_json, table
 
 if TYPE_CHECKING:
-    from ..core.config import Config
-    from ..core.identity import Key, Provider
+    from ..core.config import Config, ModelFacts
+    from ..core.identity import Key, Pin, Provider
 
 
 @click.group()
@@ -151,6 +152,7 @@ def view(config: Config, provider: Provider) -> dict[str, Any]:
         ],
         "keys": [key.label for key in provider.keys],
         "models": provider.models if provider.models is None else list(provider.models),
+        "model_facts": {pin.model: facts for pin, facts in _facts(config, provider)},
         "strategy": str(provider.strategy),
         "profile": provider.profile,
         "forward_headers": list(provider.forward_headers),
@@ -202,6 +204,8 @@ def show(context: CliContext, name: str, as_json: bool) -> None:
         say(f"  key       {_key_line(key)}")
     say(f"  strategy  {provider.strategy}")
     say(f"  models    {_models_line(provider)}")
+    for pin, facts in _facts(context.config, provider):
+        say(f"  model     {pin.model}: {described(facts)}")
     if provider.forward_headers:
         say(f"  forwards  {', '.join(provider.forward_headers)}")
     for pin, then in shown["fallbacks"].items():
@@ -213,6 +217,11 @@ def _key_line(key: Key) -> str:
     account = if_any(", account {}", key.account)
     own = "".join(f", only for {endpoint.dialect} at {endpoint.url}" for endpoint in key.endpoints)
     return f"{key.label}{account}{own}"
+
+
+def _facts(config: Config, provider: Provider) -> list[tuple[Pin, ModelFacts]]:
+    """Return the models of a provider that are written as tables, with what is written about them."""
+    return [(pin, facts) for pin, facts in config.facts.items() if pin.provider == provider.name]
 
 
 def _models_line(provider: Provider) -> str:

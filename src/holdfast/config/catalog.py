@@ -4,9 +4,9 @@ go."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ..core.config import Config
+from ..core.config import Config, ModelFacts
 from ..core.identity import Dialect, Endpoint, Pin, Provider, can_be_pinned
 from ..core.known_hosts import more_dialects
 
@@ -15,13 +15,14 @@ from ..core.known_hosts import more_dialects
 class Option:
     """A model that can be chosen. `dialects` are those that the provider serves and the reader can use, in
     the reader's order; requests go to `endpoint`, that of the first one. `why_not` says why the model cannot
-    be reached ("" when it can)."""
+    be reached ("" when it can); `facts` are its limits and abilities, as far as they are known."""
 
     pin: Pin
     dialects: tuple[Dialect, ...]
     declared: bool
     why_not: str = ""
     endpoint: Endpoint | None = None
+    facts: ModelFacts = field(default_factory=ModelFacts)
 
 
 def options(
@@ -39,7 +40,9 @@ def options(
         why_not = "" if dialects else _why_not(config, provider, speaks)
         for model, declared in _models(provider, discovered.get(provider.name, ())):
             pin = Pin(provider.name, model)
-            offered.append(Option(pin, dialects, declared, why_not=why_not, endpoint=endpoint))
+            facts = config.facts.get(pin, ModelFacts())
+            option = Option(pin, dialects, declared, why_not=why_not, endpoint=endpoint, facts=facts)
+            offered.append(option)
     return offered
 
 

@@ -14,6 +14,7 @@ from ..core.identity import Pin, Provider, ProviderName
 from ..core.secret import Secret
 from ..credentials.secrets_file import SecretsFile
 from .home import Home, byte_order_mark, read, understood
+from .model_tables import with_tables_of
 from .positions import Lines
 from .toml_draft import Draft
 from .toml_spans import Path
@@ -177,13 +178,15 @@ def _put_endpoint(draft: Draft, path: tuple[str, ...], endpoint: object) -> None
 
 
 def set_models(home: Home, provider: str, models: Sequence[str] | None) -> Config:
-    """Declare the models that a provider offers; None declares nothing. Raises ConfigError."""
+    """Declare the models that a provider offers, which keep what the file says about them; None declares
+    nothing. Raises ConfigError."""
 
     def change(draft: Draft, config: Config) -> None:
         _known(config, provider)
         path = ("provider", provider, "models")
         if models is not None:
-            draft.put(path, list(models))
+            before = draft.at(path[:-1]).get("models", ())
+            draft.put(path, with_tables_of(before, models))
         elif "models" in draft.at(path[:-1]):
             draft.remove(path)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from ..core.config import Config, GatewaySettings, Limits, Locate, SignIn, near
+from ..core.config import Config, GatewaySettings, Limits, Locate, ModelFacts, SignIn, near
 from ..core.errors import ConfigError, IdentityError, Problem
 from ..core.identity import Auth, Dialect, Endpoint, Key, Pin, Provider, ProviderName, Strategy
 from ..core.key_labels import label_of
@@ -16,7 +16,7 @@ from ..core.known_hosts import KnownAt, knows_none
 from ..core.routes import FallbackChain
 from ..core.secret import redact
 from . import endpoints as endpoints_of
-from . import schema
+from . import model_tables, schema
 from .toml_text import join
 
 T = TypeVar("T")
@@ -33,6 +33,11 @@ _FOREIGN = {
     "type": "dialect",
     "api_mode": "dialect",
     "fallback": "then",
+    "name": "id",
+    "model": "id",
+    "max_tokens": "output",
+    "maxTokens": "output",
+    "modalities": "input",
 }
 _SECRET_NAMES = frozenset({"api_key", "apikey", "apiKey", "token", "auth_token", "secret", "password"})
 
@@ -65,6 +70,7 @@ def parse(
         settings=settings,
         gateway=gateway,
         sign_ins={name: sign_in for name, sign_in in reader.sign_ins.items() if sign_in},
+        facts=reader.facts,
         sources=reader.sources,
         locate=locate,
         known_at=known_at,
@@ -79,6 +85,7 @@ class _Reader:
         self.problems: list[Problem] = []
         self.sources: dict[tuple[str, str, Dialect], tuple[str, str]] = {}
         self.sign_ins: dict[str, SignIn | None] = {}
+        self.facts: dict[Pin, ModelFacts] = {}
 
     def wrong(self, path: str, what: str, fix: str = "") -> None:
         """Record a mistake at a TOML path, and how to correct it."""
@@ -136,7 +143,7 @@ class _Reader:
             self.sources[owner, "", dialect] = (url_path, given.get("preset", ""))
         endpoints = {dialect: endpoint for dialect, (_, endpoint) in written.items()}
         keys = self._keys(path, owner, given.get("keys", []), endpoints)
-        self._check_models(path, owner, given)
+        models = self._models(path, owner, given)
         if keys and endpoints and all(endpoint.auth is Auth.NONE for endpoint in endpoints.values()):
             self.wrong(
                 join(path, "keys"),
@@ -151,7 +158,7 @@ class _Reader:
                 name=owner,
                 endpoints=tuple(endpoints.values()),
                 keys=keys,
-                models=given.get("models"),
+                models=models,
                 strategy=given.get("strategy", Strategy.FILL_FIRST),
                 preset=given.get("preset"),
                 profile=given.get("profile", row.get("profile")),
@@ -161,12 +168,16 @@ class _Reader:
 
         return self.tried(path, make)
 
-    def _check_models(self, path: str, owner: ProviderName, given: Mapping[str, Any]) -> None:
-        """Record the names of models that could be part of no pin."""
-        for model in given.get("models", ()):
-            self._converted(join(path, "models"), lambda name: Pin(owner, name), model)
+    def _models(self, path: str, owner: ProviderName, given: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """Return the names of the declared models; None where there is no list. Names that could be part of
+        no pin are mistakes."""
         for model, _ in given.get("answers_as", ()):
             self._converted(join(path, "answers_as"), lambda name: Pin(owner, name), model)
+        if "models" not in given:
+            return None
+        models = model_tables.declared(self, join(path, "models"), owner, given["models"])
+        self.facts |= {pin: facts for pin, facts in models.items() if facts}
+        return tuple(pin.model for pin in models)
 
     def _preset(self, path: str, name: str | None) -> dict[str, Any]:
         """Return the row of a preset, as far as it has fields of a provider's table."""

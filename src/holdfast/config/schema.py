@@ -32,6 +32,8 @@ REFERENCES: Mapping[str, tuple[str, str]] = {
 }
 """The kinds of reference to a key, by scheme: the pattern of what follows the colon, and an example."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)", re.ASCII)
+INPUTS = ("text", "image", "audio", "video", "pdf")
+"""The kinds of input that a model may take."""
 _UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
@@ -113,6 +115,10 @@ def _is_list_of_different_strings(value: Any) -> bool:
     return len(set(value)) == len(value)
 
 
+def _is_list_of_kinds(value: Any) -> bool:
+    return _is_list_of_different_strings(value) and bool(value) and {*value} <= {*INPUTS}
+
+
 def _is_address(value: Any) -> bool:
     try:
         return isinstance(value, str) and bool(Listen.parse(value))
@@ -146,6 +152,10 @@ _number = _rule(lambda v: not math.isnan(_amount(v)), "a number that is not nega
 _seconds = _rule(
     lambda v: not math.isnan(_span(v)), 'seconds, or a string such as "90s", "10m" or "1h30m"', _span
 )
+_tokens = _rule(
+    lambda v: isinstance(v, int) and v > 0 and v is not True, "a whole number of tokens, such as 200_000", int
+)
+_inputs = _rule(_is_list_of_kinds, f"a list of {', '.join(INPUTS)}, none twice", tuple)
 _timeout = _rule(lambda v: _span(v) > 0, 'more than 0 seconds, such as 90, "90s" or "10m"', _span)
 _size = _rule(lambda v: not math.isnan(_bytes(v)), 'a number of bytes, or a string such as "32MiB"', _bytes)
 _switch = _rule(lambda v: isinstance(v, bool), "true or false", bool)
@@ -183,12 +193,19 @@ PROVIDER: Fields = {
     "preset": _text,
     "dialect": dialect,
     "endpoints": table,
-    "models": _texts,
+    "models": _list,
     "keys": _list,
     "strategy": _one_of(Strategy),
     "profile": _text,
     "answers_as": _names,
     "forward_headers": _forwarded,
+}
+MODEL: Fields = {
+    "id": _text,
+    "context": _tokens,
+    "output": _tokens,
+    "input": _inputs,
+    "reasoning": _switch,
 }
 KEY: Fields = {"from": _text, "label": label, "account": _text, "url": _text, "endpoints": table}
 FALLBACK: Fields = {"then": _texts, "return_after": _seconds, "check": _switch}

@@ -35,7 +35,7 @@ def fallback_text(pin: str, then: Sequence[str]) -> str:
 
 
 def item(value: object) -> Any:
-    """Return a plain value as TOML on one line."""
+    """Return a plain value as TOML on one line; a list of tables has a line for each."""
     import tomlkit
 
     if isinstance(value, Mapping):
@@ -45,8 +45,13 @@ def item(value: object) -> Any:
     if isinstance(value, list | tuple):
         array = tomlkit.array()
         array.extend(item(inner) for inner in value)
+        array.multiline(_is_list_of_tables(value))
         return array
     return value
+
+
+def _is_list_of_tables(values: Sequence[object]) -> bool:
+    return sum(isinstance(value, Mapping) for value in values) > 1
 
 
 def with_line_ends_of(before: str, after: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import TypedDict
 
 from .addresses import is_loopback
 from .errors import IdentityError
@@ -94,17 +95,29 @@ class SignIn:
                 raise IdentityError(f"{url} is not https: what is sent there would be readable on the way")
 
 
+class ModelFacts(TypedDict, total=False):
+    """The limits of a model in tokens, for a whole conversation and for one answer, its kinds of input, and
+    whether it reasons. A member that is missing is not known."""
+
+    context: int
+    output: int
+    input: tuple[str, ...]
+    reasoning: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that the user decided. `sources` gives for each endpoint (provider, label of the key whose
-    own it is or "", dialect) the TOML path that wrote it ("" if its preset did) and the preset that its
-    provider names ("" if none). `known_at` is asked only for refusals and hints."""
+    """Everything that the user decided. `facts` has what is written about models. `sources` gives for each
+    endpoint (provider, label of the key whose own it is or "", dialect) the TOML path that wrote it ("" if
+    its preset did) and the preset that its provider names ("" if none). `known_at` is asked only for refusals
+    and hints."""
 
     providers: Mapping[ProviderName, Provider] = field(default_factory=dict)
     fallbacks: Mapping[Pin, FallbackChain] = field(default_factory=dict)
     settings: Limits = Limits()
     gateway: GatewaySettings = GatewaySettings()
     sign_ins: Mapping[str, SignIn] = field(default_factory=dict)
+    facts: Mapping[Pin, ModelFacts] = field(default_factory=dict)
     sources: Mapping[tuple[str, str, Dialect], tuple[str, str]] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -118,14 +131,10 @@ class Config:
         if key is not None and key.endpoints:
             owner = key.label
         written, preset = self.sources.get((provider.name, owner, dialect), ("", ""))
-        sources = []
+        sources = [preset and f"preset {preset}"]
         if written:
-            sources = [written, self.locate(written)]
-        if written and preset:
-            sources.append(f"instead of preset {preset}")
-        elif preset:
-            sources.append(f"preset {preset}")
-        return ", ".join(sources)
+            sources = [written, self.locate(written), preset and f"instead of preset {preset}"]
+        return ", ".join(filter(None, sources))
 
 
 def near(name: str, known: Iterable[str]) -> str:

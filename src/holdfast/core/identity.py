@@ -170,9 +170,7 @@ def _checked(url: str) -> SplitResult:
         raise IdentityError(f"'{shown}' is not an http(s) URL")
     shown = f"{parts.scheme}://{parts.hostname}{parts.path}"
     if parts.query or parts.fragment:
-        raise IdentityError(
-            f"{shown} must end with its path: a query or fragment cannot be part of an endpoint"
-        )
+        raise IdentityError(f"{shown} must end with its path: a query or fragment is not part of it")
     if any(ch <= " " or ch == "\x7f" for ch in url.strip()):
         raise IdentityError(f"{shown!r} holds white space or control characters")
     if not _HOST.fullmatch(parts.hostname) and address_of(parts.hostname) is None:

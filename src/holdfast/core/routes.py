@@ -21,10 +21,7 @@ class Route:
         keys = [key for key in self.connection.provider.keys if key in mine]
         spares = [self.connection.with_key(key) for key in keys if key != self.connection.key]
         if len(spares) != len(self.spares):
-            raise IdentityError(
-                f"a spare key of '{self.connection.pin}' is not a key of provider "
-                f"'{self.connection.provider.name}'"
-            )
+            raise IdentityError(f"a spare key of '{self.connection.pin}' is not a key of its provider")
         object.__setattr__(self, "connections", (self.connection, *spares))
 
     @classmethod
@@ -59,6 +56,4 @@ class FallbackChain:
         if self.pin in self.then or len(set(self.then)) != len(self.then):
             raise IdentityError(f"the fallbacks of '{self.pin}' name a pin twice, or '{self.pin}' itself")
         if not self.then or self.return_after <= 0:
-            raise IdentityError(
-                f"the fallbacks of '{self.pin}' need one pin or more and a positive return_after"
-            )
+            raise IdentityError(f"fallbacks of '{self.pin}' need one pin or more and a positive return_after")

@@ -43,9 +43,7 @@ class Secret:
         if not value:
             raise ValueError("a secret cannot be empty")
         if any(ch < " " or ch == "\x7f" or ch > "\xff" for ch in value):
-            raise ValueError(
-                "a secret cannot hold control characters, line breaks or characters outside latin-1"
-            )
+            raise ValueError("a secret cannot hold control characters or letters outside latin-1")
         self.__value = value
         self.spellings: object = None  # as `secrecy` keeps them
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..config.model_tables import name_of
 from ..config.parse import parse
 from ..core.addresses import is_loopback
 from ..core.errors import ConfigError
@@ -163,7 +164,7 @@ class ResultBuilder:
         """Return the models whose names can be part of a pin; note each of the others."""
         if not isinstance(models, list | tuple):
             return models
-        pinnable = [model for model in models if can_be_pinned(model)]
+        pinnable = [model for model in models if can_be_pinned(name_of(model))]
         for _ in range(len(models) - len(pinnable)):
             self.leave_out(
                 f"a model of '{called}'",
