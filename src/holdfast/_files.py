@@ -13,13 +13,15 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from .core.errors import ConfigError
 
+Put = Callable[[Path, Path], None]
+"""Gives a finished draft (the first) the name of the file (the second). Raises OSError."""
 _LOCK_PATIENCE = 10.0
 """Seconds to wait for a lock."""
 _PRIVATE = 0o600
@@ -52,10 +54,11 @@ def write_keeping_mode(path: Path, text: str) -> None:
 
 
 @contextmanager
-def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
+def replacing(path: Path, mode: int | None = None, put: Put = os.replace) -> Iterator[BinaryIO]:
     """Yield a draft to write into, which takes the place of `path` when the block ends without an exception.
 
-    `mode` None keeps the file's mode. Raises OSError. After any exception the old content is still there.
+    `mode` None keeps the file's mode. `put` names the finished draft; its exceptions are passed on. Raises
+    OSError. After any exception the old content is still there.
     """
     target, mode_before = _target(path)
     make_private_directory(target.parent)
@@ -64,7 +67,8 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
         file.flush()
         os.fchmod(file.fileno(), mode_before if mode is None else mode)
         os.fsync(file.fileno())
-        os.replace(draft, target)
+        file.close()
+        put(draft, target)
         _sync_directory(target.parent)
 
 

@@ -71,6 +71,14 @@ def furnish(user_home: Path, name: str) -> Path:
     return path
 
 
+def profile(user_home: Path, text: str) -> Path:
+    """Codex's profile that `connect` writes to, as its user wrote it."""
+    path = user_home / ".codex/holdfast.config.toml"
+    path.parent.mkdir()
+    path.write_bytes(text.encode())
+    return path
+
+
 def tokens(user_home: Path) -> list[tuple[str, bool]]:
     store = SqliteStore(user_home / "holdfast" / "state.db")
     try:
@@ -173,12 +181,67 @@ def test_what_its_user_wrote_is_never_overwritten(
     assert tokens(user_home) == [(f"connect {name}", False)]
 
 
-def test_codex_s_profile_of_the_user_s_own_is_never_overwritten(cli: Cli, user_home: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ('model = "mine"\n', "model"),
+        ('[model_providers.holdfast]\nname = "mine"\n', "model_providers.holdfast"),
+        ("model_providers = 1\n", "model_providers.holdfast"),
+        ('[model_providers]\nother.name = "mine"\n', "model_providers"),
+    ],
+)
+def test_a_setting_of_the_user_s_own_in_codex_s_profile_is_never_overwritten(
+    text: str, taken: str, cli: Cli, user_home: Path
+) -> None:
+    path = profile(user_home, text)
+    result = cli("connect", "codex")
+    assert (result.exit_code, f"\n  {taken}\n" in result.stderr) == (2, True), result.stderr
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# mine",
+        'approval_policy = "never"\r\n[features]\r\nx = true\r\n',
+        "\ufeff# mine\n",
+        '[model_providers.other]\nname = "o"',
+    ],
+)
+def test_codex_s_profile_keeps_the_lines_of_its_user(text: str, cli: Cli, user_home: Path) -> None:
+    path = profile(user_home, text)
+    assert cli("connect", "codex").exit_code == 0
+    loaded = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    assert loaded["model_provider"] == "holdfast"
+    assert "holdfast" in loaded["model_providers"]
+    assert cli("disconnect", "codex").exit_code == 0
+    assert path.read_bytes() == text.encode()
+
+
+def test_a_line_that_was_added_to_codex_s_profile_stays_and_it_can_be_connected_again(
+    cli: Cli, user_home: Path
+) -> None:
+    path, added = user_home / ".codex/holdfast.config.toml", 'approval_policy = "never"\n'
+    assert cli("connect", "codex").exit_code == 0
+    path.write_text(path.read_text() + added)
+    assert cli("disconnect", "codex").stderr == ""
+    assert path.read_text() == added
+    assert cli("connect", "codex").exit_code == 0
+    assert path.read_text().endswith(added)
+    assert cli("disconnect", "codex").exit_code == 0
+    assert path.read_text() == added
+
+
+def test_a_profile_that_an_older_version_wrote_is_forgotten_too(cli: Cli, user_home: Path) -> None:
+    cli("connect", "codex")
+    kept = user_home / "holdfast/connected/codex.json"
+    receipt = json.loads(kept.read_text())
+    del receipt["lines"]
+    kept.write_text(json.dumps(receipt))
     path = user_home / ".codex/holdfast.config.toml"
-    path.parent.mkdir()
-    path.write_text("# mine")
-    assert cli("connect", "codex").exit_code == 2
-    assert path.read_text() == "# mine"
+    path.write_text(path.read_text() + "# more\n")
+    assert cli("disconnect", "codex").exit_code == 0
+    assert path.read_text() == "# more\n"
 
 
 def test_a_file_that_cannot_be_understood_is_left_alone(cli: Cli, user_home: Path) -> None:
@@ -322,11 +385,26 @@ def test_doctor_says_when_a_connected_program_was_pointed_elsewhere(cli: Cli, us
 def test_doctor_says_when_the_profile_of_codex_was_changed(cli: Cli, user_home: Path) -> None:
     cli("connect", "codex")
     path = user_home / ".codex/holdfast.config.toml"
-    path.write_text(path.read_text() + "# more\n")
-    assert "was changed since" in drifted(cli)[0]["what"]
+    path.write_text(path.read_text().replace('model = "both/big"', 'model = "mine"') + "# more\n")
+    assert drifted(cli)[0]["what"].endswith("was changed since it was connected: model")
     result = cli("disconnect", "codex")
-    assert "was left as it is" in result.stderr
-    assert path.exists()
+    assert "model was changed since, and was left as it is" in result.stderr
+    assert path.read_text() == 'model = "mine"\n# more\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [("pi", "[1, 2]", "a list"), ("claude", '"x"', "a text"), ("opencode", "// x\n3", "a single value")],
+)
+def test_a_file_that_holds_no_settings_is_refused_plainly(
+    name: str, text: str, kind: str, cli: Cli, user_home: Path
+) -> None:
+    path = furnish(user_home, name)
+    path.write_text(text)
+    result = cli("connect", name)
+    assert result.exit_code == 2
+    assert f"{path} holds {kind} where its program reads an object" in result.stderr
+    assert path.read_text() == text
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,22 @@ from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
 
-from .._files import NotRead, cannot, quoted, read_regular, remove_drafts, write_keeping_mode
+from .._files import NotRead, cannot, quoted, remove_drafts
 from ..core.errors import CannotHandOver, ConfigError
-from . import jsonc
+from . import jsonc, toml_lines
 from .base import Attachment
+from .swap import replace_if_same, settled
 
 Write = Callable[[Path, str], None]
 _TRIES = 3
+_JSON_KINDS: Mapping[type, str] = {list: "list", str: "text"}
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The record of one `connect` to one file: the members that were added with their values, the objects
-    above them that were created (`made`), and the one splice that turns `after` back into `before` (both as
-    SHA-256; `before` is "" where there was no file)."""
+    """The record of one `connect` to one file: the members that were added with their values, or the lines,
+    the objects above them that were created (`made`), and the one splice that turns `after` back into
+    `before` (both as SHA-256; `before` is "" where there was no file)."""
 
     harness: str
     path: str
@@ -38,6 +40,7 @@ class Receipt:
     at: int
     removed: str
     inserted: str
+    lines: tuple[str, ...] = ()
 
 
 def config_path(attachment: Attachment, environ: Mapping[str, str]) -> Path:
@@ -54,12 +57,8 @@ def connect(harness: str, attachment: Attachment, path: Path, root: str, token: 
     remove_drafts(path)
     for _ in range(_TRIES):
         text = _read(path)
-        _refuse_taken(path, text, attachment)
-        edited = attachment.whole or text or ""
-        made: list[tuple[str, ...]] = []
-        for member, value in attachment.members:
-            made += [above for above in _above(member) if not jsonc.has(edited, above)]
-            edited = jsonc.put(edited, member, value)
+        _refuse_taken(path, text or "", attachment)
+        edited, made = _edited(text or "", attachment)
         at, removed, inserted = _splice(text or "", edited)
         receipt = Receipt(
             harness=harness,
@@ -67,16 +66,16 @@ def connect(harness: str, attachment: Attachment, path: Path, root: str, token: 
             root=root,
             token=token,
             members=attachment.members,
-            made=tuple(made),
+            made=made,
             before=_hash(text),
             after=_hash(edited),
             at=at,
             removed=removed,
             inserted=inserted,
+            lines=attachment.lines,
         )
         keep(path, json.dumps(asdict(receipt)))
-        if _read(path) == text:
-            write_keeping_mode(path, edited)
+        if replace_if_same(path, text, edited):
             return receipt
     raise ConfigError(
         f"{path} keeps changing while it is edited: the program is running",
@@ -94,13 +93,8 @@ def disconnect(receipt: Receipt) -> list[str]:
         if text is None:
             return []
         restored, kept = _restored(receipt, text)
-        if _read(path) != text:
-            continue
-        if restored is None:
-            path.unlink()
-        elif restored != text:
-            write_keeping_mode(path, restored)
-        return kept
+        if restored == text or replace_if_same(path, text, restored):
+            return kept
     raise ConfigError(
         f"{path} keeps changing while it is edited: the program is running",
         next_step=f"holdfast disconnect {receipt.harness}   (once it has ended)",
@@ -119,13 +113,11 @@ def drift(receipt: Receipt, roots: Sequence[str]) -> str:
         text = _read(Path(receipt.path))
         if text is None:
             return f"{receipt.path} is gone"
-        changed = [".".join(member) for member, value in receipt.members if jsonc.get(text, member) != value]
-    except (ConfigError, jsonc.MalformedJsonc):
+        changed = _changed(text, receipt)
+    except (ConfigError, jsonc.MalformedJsonc, toml_lines.MalformedToml):
         return f"{receipt.path} can no longer be read or parsed"
     if changed:
         return f"{receipt.path} was changed since it was connected: {', '.join(changed)}"
-    if not receipt.members and _hash(text) != receipt.after:
-        return f"{receipt.path} was changed since it was connected"
     return ""
 
 
@@ -135,20 +127,25 @@ def receipt_of(text: str) -> Receipt:
         fields = json.loads(text)
         fields["members"] = tuple((tuple(member), value) for member, value in fields["members"])
         fields["made"] = tuple(map(tuple, fields["made"]))
+        lines = fields.get("lines", ())
+        if not fields["members"] and not lines:  # a receipt of an older version
+            lines = fields["inserted"].splitlines()
+        fields["lines"] = tuple(lines)
         return Receipt(**fields)
     except (ValueError, TypeError, KeyError):
         raise ConfigError("a receipt of `holdfast connect` is damaged", next_step="holdfast doctor") from None
 
 
-def _refuse_taken(path: Path, text: str | None, attachment: Attachment) -> None:
-    """Raise CannotHandOver when the user has a member that we would add, ConfigError when the file cannot be
+def _refuse_taken(path: Path, text: str, attachment: Attachment) -> None:
+    """Raise CannotHandOver when the user has a setting that we would add, ConfigError when the file cannot be
     understood."""
-    if attachment.whole:
-        taken = []
-        if text is not None:
-            taken = [str(path)]
-    else:
-        taken = _taken_members(path, text or "", attachment)
+    try:
+        taken = _taken(path, text, attachment)
+    except (jsonc.MalformedJsonc, toml_lines.MalformedToml) as error:
+        raise ConfigError(
+            f"{path} is not {_format(attachment)}: {error}; nothing was changed",
+            next_step=f"${{EDITOR:-vi}} {quoted(path)}",
+        ) from None
     if taken:
         raise CannotHandOver(
             f"{path} has settings of yours that the connection would need; nothing was changed",
@@ -157,14 +154,44 @@ def _refuse_taken(path: Path, text: str | None, attachment: Attachment) -> None:
         )
 
 
-def _taken_members(path: Path, text: str, attachment: Attachment) -> list[str]:
-    try:
-        jsonc.parse(text)
-        return [".".join(member) for member, _ in attachment.members if _is_taken(text, member)]
-    except jsonc.MalformedJsonc as error:
+def _taken(path: Path, text: str, attachment: Attachment) -> list[str]:
+    """Return the settings of the user that are in the place of ours. Raises ConfigError for a file that holds
+    no settings."""
+    if attachment.lines:
+        return toml_lines.taken(text, attachment.lines)
+    value = jsonc.parse(text)
+    if not isinstance(value, dict):
         raise ConfigError(
-            f"{path} is not JSON: {error}; nothing was changed", next_step=f"${{EDITOR:-vi}} {path}"
-        ) from None
+            f"{path} holds a {_JSON_KINDS.get(type(value), 'single value')} where its program reads an "
+            "object { … } of settings; nothing was changed",
+            next_step=f"${{EDITOR:-vi}} {quoted(path)}",
+        )
+    return [".".join(member) for member, _ in attachment.members if _is_taken(text, member)]
+
+
+def _edited(text: str, attachment: Attachment) -> tuple[str, tuple[tuple[str, ...], ...]]:
+    """Return the text with ours, and the objects that were made for it."""
+    if attachment.lines:
+        return toml_lines.put(text, attachment.lines), ()
+    made: list[tuple[str, ...]] = []
+    for member, value in attachment.members:
+        made += [above for above in _above(member) if not jsonc.has(text, above)]
+        text = jsonc.put(text, member, value)
+    return text, tuple(made)
+
+
+def _changed(text: str, receipt: Receipt) -> list[str]:
+    """Return the settings that no longer have the values that we gave them."""
+    if receipt.lines:
+        return toml_lines.changed(text, receipt.lines)
+    return [".".join(member) for member, value in receipt.members if jsonc.get(text, member) != value]
+
+
+def _format(edit: Attachment | Receipt) -> str:
+    """Return the name of the format that the file has."""
+    if edit.lines:
+        return "TOML"
+    return "JSON"
 
 
 def _is_taken(text: str, member: tuple[str, ...]) -> bool:
@@ -188,23 +215,35 @@ def _restored(receipt: Receipt, text: str) -> tuple[str | None, list[str]]:
             return None, []
         end = receipt.at + len(receipt.inserted)
         return text[: receipt.at] + receipt.removed + text[end:], []
-    if not receipt.members:
-        return text, [receipt.path]
     try:
-        kept: list[str] = []
-        for member, value in receipt.members:
-            if jsonc.get(text, member) == value:
-                text = jsonc.drop(text, member)
-            elif jsonc.has(text, member):
-                kept.append(".".join(member))
-        for made in sorted(receipt.made, key=len, reverse=True):
-            if jsonc.is_bare(text, made):
-                text = jsonc.drop(text, made)
-    except jsonc.MalformedJsonc as error:
-        step = f"${{EDITOR:-vi}} {receipt.path}   (repair it, then: holdfast disconnect {receipt.harness})"
+        if receipt.lines:
+            return _without_lines(receipt, text)
+        return _without_members(receipt, text)
+    except (jsonc.MalformedJsonc, toml_lines.MalformedToml) as error:
+        edit = f"${{EDITOR:-vi}} {quoted(receipt.path)}"
         raise ConfigError(
-            f"{receipt.path} is not JSON any more: {error}; nothing was changed", next_step=step
+            f"{receipt.path} is not {_format(receipt)} any more: {error}; nothing was changed",
+            next_step=f"{edit}   (repair it, then: holdfast disconnect {receipt.harness})",
         ) from None
+
+
+def _without_lines(receipt: Receipt, text: str) -> tuple[str | None, list[str]]:
+    text, kept = toml_lines.without(text, receipt.lines)
+    if not receipt.before and not text.strip():
+        return None, kept
+    return text, kept
+
+
+def _without_members(receipt: Receipt, text: str) -> tuple[str | None, list[str]]:
+    kept: list[str] = []
+    for member, value in receipt.members:
+        if jsonc.get(text, member) == value:
+            text = jsonc.drop(text, member)
+        elif jsonc.has(text, member):
+            kept.append(".".join(member))
+    for made in sorted(receipt.made, key=len, reverse=True):
+        if jsonc.is_bare(text, made):
+            text = jsonc.drop(text, made)
     if not receipt.before and jsonc.is_bare(text, ()):
         return None, kept
     return text, kept
@@ -225,7 +264,7 @@ def _common_length(first: str, second: str) -> int:
 def _read(path: Path) -> str | None:
     """Return the text of the user's file to the last byte; None where there is none. Raises ConfigError."""
     try:
-        return read_regular(path).decode("utf-8")
+        return settled(path).decode("utf-8")
     except FileNotFoundError:
         return None
     except NotRead as error:

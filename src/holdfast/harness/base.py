@@ -149,17 +149,17 @@ class ConnectOffer:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """The members, by path, that `connect` adds to one file of a program's own configuration; they replace
-    nothing. The program looks in the directory that `variable` names, else in `directory` below HOME; of
-    `names` the first that exists is edited, else the last is created. With `whole`, that text is the whole
-    file. `use` is the command that starts the program on it."""
+    """The members, by path, that `connect` adds to one JSON file of a program's own configuration, or the
+    `lines` of a TOML file; they replace nothing. The program looks in the directory that `variable` names,
+    else in `directory` below HOME; of `names` the first that exists is edited, else the last is created.
+    `use` is the command that starts the program on it."""
 
     variable: str
     directory: str
     names: tuple[str, ...]
     members: tuple[tuple[tuple[str, ...], object], ...]
     use: str
-    whole: str = ""
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

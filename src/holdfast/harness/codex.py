@@ -67,7 +67,7 @@ def _plan(request: LaunchRequest) -> Handover:
 
 
 def _attach(offer: ConnectOffer) -> Attachment:
-    """Attach by a profile in a file of its own (0.169 reads no other): no file of the user's is edited."""
+    """Attach by a profile in a file of its own (0.169 reads no other)."""
     provider = {
         "name": "Holdfast",
         "base_url": offer.url(Dialect.OPENAI_RESPONSES),
@@ -79,16 +79,18 @@ def _attach(offer: ConnectOffer) -> Attachment:
     settings = {
         "model_provider": "holdfast",
         "model": offer.pin or next((pin for pin, _ in offer.models), ""),
-        "model_providers": {"holdfast": provider},
+        "model_providers.holdfast": provider,
     }
-    text = "".join(f"{name} = {inline(value)}\n" for name, value in settings.items())
     return Attachment(
         variable="CODEX_HOME",
         directory=".codex",
         names=("holdfast.config.toml",),
         members=(),
         use="codex --profile holdfast",
-        whole=f"# Written by `holdfast connect codex`.\n{text}",
+        lines=(
+            "# Written by `holdfast connect codex`.",
+            *(f"{name} = {inline(value)}" for name, value in settings.items()),
+        ),
     )
 
 
