@@ -128,9 +128,10 @@ def _runs(context: CliContext, root: str) -> bool:
 def _token_command(context: CliContext, root: str, token: Path) -> tuple[str, ...]:
     """Return the command that prints a program's token once the gateway at `root` has proved whose it is."""
     from ..distribution.interpreter import module_command
+    from ..harness.own_entry import SHOW_TOKEN
 
     files = (str(context.home.pepper), str(token))
-    return (*module_command("holdfast.gateway.show_token", root, *files),)
+    return (*module_command(SHOW_TOKEN, root, *files),)
 
 
 def directory(context: CliContext) -> Path:
