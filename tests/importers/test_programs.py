@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from holdfast.importers import codex, env, hermes, litellm, opencode, pi
-from holdfast.importers.base import ImportResult
+from holdfast.importers.entries import ImportResult
 from importers.homes import CONFIG, A, B, hermes_home
 
 LITERAL = "sk-literal-7c1d0b4e9f2a5836"
@@ -58,7 +58,7 @@ def test_hermes_gives_its_entries_its_known_providers_and_its_chain(tmp_path: Pa
     home = hermes_home(
         tmp_path / "hermes",
         CONFIG,
-        env=f"TEAM_A_KEY={LITERAL}-a\nOPENROUTER_API_KEY=sk-or-v1-0f1e2d3c\nKIMI_API_KEY={LITERAL}\n",
+        env=f"TEAM_A_KEY={LITERAL}-a\nOPENROUTER_API_KEY=sk-or-v1-0f1e2d3c\nKIMI_API_KEY={LITERAL}-k\n",
         auth=auth,
     )
     imported = hermes.read(home, {"DS_KEY": "x" * 9})
@@ -326,16 +326,19 @@ model = "gpt-5"
 
 def test_codex_gives_its_model_providers(tmp_path: Path) -> None:
     write_file(tmp_path / "config.toml", CODEX)
-    write_file(tmp_path / "auth.json", {"OPENAI_API_KEY": LITERAL, "tokens": {"refresh_token": LITERAL}})
+    write_file(
+        tmp_path / "auth.json", {"OPENAI_API_KEY": f"{LITERAL}-own", "tokens": {"refresh_token": LITERAL}}
+    )
     imported = codex.read(tmp_path, {})
     assert tables(imported) == {
         "mine": {
             "url": "https://mine.example/v1",
             "dialect": "openai-responses",
             "models": ["gpt-5-codex", "gpt-5"],
+            "headers": {"X-Team": "1"},
             "keys": ["env:MINE"],
         },
-        "old": {"url": "https://old.example/v1"},
+        "old": {"url": "https://old.example/v1", "dialect": "openai-responses"},
         "helper": {
             "url": "https://helper.example/v1",
             "dialect": "openai-responses",
@@ -344,7 +347,7 @@ def test_codex_gives_its_model_providers(tmp_path: Path) -> None:
         "openai": {"preset": "openai"},
     }
     assert (values(imported)["old"], values(imported)["openai"]) == (["old"], ["codex"])
-    for part in ("carrier-pigeon", "X-Team", "the ChatGPT sign-in"):
+    for part in ("carrier-pigeon", "the ChatGPT sign-in"):
         assert part in why(imported)
 
 
@@ -352,7 +355,7 @@ def test_the_environment_gives_the_presets_whose_variables_are_set(tmp_path: Pat
     imported = env.read(
         None,
         {
-            "OPENROUTER_API_KEY": "x" * 9,
+            "OPENROUTER_API_KEY": "k" * 9,
             "GEMINI_API_KEY": "y" * 9,
             "GOOGLE_API_KEY": "z" * 9,
             "GROQ_API_KEY": " ",

@@ -1,24 +1,28 @@
-"""`holdfast import codex`: `[model_providers.*]` of ~/.codex/config.toml (Codex 0.169: documents `config.md`,
-"model_providers")."""
+"""`holdfast import codex`: the providers of ~/.codex/config.toml and of the profiles beside it (Codex 0.169:
+documents `config.md`, "model_providers"; its crates `model-provider-info` and `login`)."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .base import DIALECTS, FoundKey, ImportResult, ResultBuilder, key_list, literal, url_or_preset, variable
+from ..providers import presets
+from .addresses import DIALECTS, OfPreset, OwnUrl, Unresolved, Where, where_is
+from .base import ResultBuilder
+from .entries import ImportResult
+from .headers import carried, key_in
+from .keys import FoundKey, KeyReader, NoKey
 from .names import preset_for
-from .read_files import mapping, table_of, word, words
+from .read_files import mapping, table_of, word
 
-_NOT_CARRIED = {
-    "query_params": "an endpoint has no query",
-    "http_headers": "they may hold keys: write headers = { … } yourself",
-    "env_http_headers": "they may hold keys: write headers = { … } yourself",
-}
+_RESPONSES = "openai-responses"
+_BUILT_IN = "openai"
+_LOCAL = ("ollama", "lmstudio", "oss")
+"""Providers on this machine that Codex knows without a table."""
 
 
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -27,67 +31,179 @@ def default_path(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
-    """Return what config.toml defines, and the API key beside it in auth.json. Raises ConfigError when one of
-    them cannot be read."""
+    """Return what config.toml and the profiles beside it define, and the API key in auth.json. Raises
+    ConfigError when one of them cannot be read."""
     path = path or default_path(environ)
     if path.is_dir():
         path = path / "config.toml"
     config = table_of(path)
-    builder = ResultBuilder("codex")
-    if config is None:
+    reader = KeyReader(environ)
+    builder = ResultBuilder("codex", reader, honours_base_urls=True)
+    auth_path = path.with_name("auth.json")
+    signed_in = _signed_in(builder, auth_path)
+    if config is None and isinstance(signed_in, NoKey) and not auth_path.exists():
         builder.leave_out(str(path), "there is no such file")
-        return builder.result()
-    models = _models_by_provider(config)
-    for name, raw in mapping(config.get("model_providers")).items():
-        _Provider(name, mapping(raw), environ).add_to(builder, models.get(name, []))
-    _add_api_key(builder, path.with_name("auth.json"))
+    layers = list(_layers(path, config or {}))
+    models = _models_by_provider(layers)
+    tables = _tables(builder, layers)
+    for name, (at, raw) in tables.items():
+        provider = _Provider(name, raw, f"{at}: model_providers.{name}", signed_in=signed_in, builder=builder)
+        provider.add(models.pop(name, []))
+    _add_built_in(
+        builder, layers, signed_in, models=models.pop(_BUILT_IN, []), is_redefined=_BUILT_IN in tables
+    )
+    for name, chosen in models.items():
+        if name in _LOCAL:
+            preset = preset_for("codex", name)
+            builder.add(name, where_is("", _RESPONSES, preset), location="model_provider", models=chosen)
+        else:
+            builder.leave_out(f"{', '.join(chosen)} at '{name}'", "no table says where that provider is")
     return builder.result()
 
 
-def _models_by_provider(config: Mapping[str, Any]) -> dict[str, list[str]]:
+def _layers(path: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield config.toml, the profiles in it (of versions up to 0.150), and those in files of their own, each
+    with its location; a profile stands above config.toml."""
+    yield path.name, config
+    base = {name: config[name] for name in ("model", "model_provider") if name in config}
+    for name, profile in mapping(config.get("profiles")).items():
+        yield f"{path.name}: profiles.{name}", {**base, **mapping(profile)}
+    for beside in sorted(path.parent.glob("*.config.toml")):
+        yield beside.name, {**base, **(table_of(beside) or {})}
+
+
+def _models_by_provider(layers: list[tuple[str, Mapping[str, Any]]]) -> dict[str, list[str]]:
     """Return the models that the file and its profiles choose, by provider, each once."""
     models: dict[str, list[str]] = {}
-    for table in (config, *map(mapping, mapping(config.get("profiles")).values())):
-        provider = word(table.get("model_provider")) or "openai"
-        model = word(table.get("model"))
-        if model and model not in models.setdefault(provider, []):
-            models[provider].append(model)
+    for _, layer in layers:
+        provider = word(layer.get("model_provider")) or _BUILT_IN
+        for model in (word(layer.get("model")), word(layer.get("review_model"))):
+            if model and model not in models.setdefault(provider, []):
+                models[provider].append(model)
     return models
+
+
+def _tables(
+    builder: ResultBuilder, layers: list[tuple[str, Mapping[str, Any]]]
+) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Return the tables of providers by name, each with its file; note one that two files define
+    differently."""
+    tables: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for at, layer in layers:
+        for name, raw in mapping(layer.get("model_providers")).items():
+            first = tables.setdefault(name, (at, mapping(raw)))
+            if first[1] != mapping(raw):
+                builder.refuse(
+                    f"'{name}' ({at})", f"{first[0]} defines it otherwise, and that was read", url=""
+                )
+    return tables
+
+
+def _signed_in(builder: ResultBuilder, path: Path) -> FoundKey | NoKey:
+    """Return the API key of auth.json; note a sign-in."""
+    auth = mapping(table_of(path))
+    if mapping(auth.get("tokens")):
+        builder.leave_out(
+            f"the ChatGPT sign-in ({path})", "a refresh token works for one program only, and Codex uses it"
+        )
+    value = next((word(value) for name, value in auth.items() if name.endswith("_KEY")), "")
+    return builder.reader.literal(value, at=str(path), label="codex")
+
+
+def _add_built_in(
+    builder: ResultBuilder,
+    layers: list[tuple[str, Mapping[str, Any]]],
+    signed_in: FoundKey | NoKey,
+    *,
+    models: list[str],
+    is_redefined: bool,
+) -> None:
+    """Add the provider `openai` that Codex has by itself, where its key is in auth.json: at the URL that the
+    files give it, else at its maker's."""
+    urls = dict.fromkeys(word(layer.get("openai_base_url")) for _, layer in layers)
+    given = [url for url in urls if url]
+    if isinstance(signed_in, NoKey) and not given:
+        return
+    where: Where = OfPreset(_BUILT_IN, _RESPONSES)
+    key: FoundKey | NoKey = signed_in
+    if given:
+        where = OwnUrl(given[0], _RESPONSES)
+    elif isinstance(signed_in, FoundKey):
+        key = signed_in.by_name()
+    if len(given) > 1:
+        where = Unresolved("config.toml and a profile give it different ones as openai_base_url")
+    if is_redefined and not given:
+        where = Unresolved("[model_providers.openai] gives it another one, which Codex 0.169 refuses")
+    location = "auth.json"
+    if given:
+        location = "openai_base_url"
+    builder.add(_BUILT_IN, where, [key], location=location, models=models)
 
 
 @dataclass(frozen=True, slots=True)
 class _Provider:
-    """A table `[model_providers.NAME]`."""
+    """A table `[model_providers.NAME]`. `signed_in` is the key of auth.json."""
 
     name: str
     raw: Mapping[str, Any]
-    environ: Mapping[str, str]
+    location: str
+    signed_in: FoundKey | NoKey
+    builder: ResultBuilder
 
-    @property
-    def location(self) -> str:
-        return f"model_providers.{self.name}"
-
-    def add_to(self, builder: ResultBuilder, models: list[str]) -> None:
-        """Add the provider to `builder`, or note why it is left out."""
-        wire_api = word(self.raw.get("wire_api")) or "chat"
+    def add(self, models: list[str]) -> None:
+        """Add the provider, or note why it is left out."""
+        wire_api = word(self.raw.get("wire_api")) or "responses"
         dialect = DIALECTS.get(wire_api)
-        url, preset = word(self.raw.get("base_url")), preset_for("codex", self.name)
-        shown = f"{self.name} ({self.location})"
-        if dialect is None:
-            builder.leave_out(shown, f"wire_api '{wire_api}' is not supported")
+        auth, key = self._auth_and_key()
+        url = word(self.raw.get("base_url"))
+        if dialect is None or mapping(self.raw.get("aws")):
+            why = f"wire_api '{wire_api}' is not supported"
+            if dialect:
+                why = "Holdfast does not sign requests for AWS"
+            self.builder.refuse(f"{self.name} ({self.location})", why, [key], url=url)
             return
-        if not url and not preset:
-            builder.leave_out(shown, "it has no base_url")
-            return
-        for field, why in _NOT_CARRIED.items():
-            if mapping(self.raw.get(field)):
-                names = ", ".join(words(self.raw.get(field)))
-                builder.leave_out(f"{field} of '{self.name}' ({names})", why)
-        fields = {**url_or_preset(url, dialect, preset), "models": tuple(models) or None}
-        key = self._key()
-        builder.add(self.name, fields, key_list(key), self.location)
+        at = f"'{self.name}' ({self.location})"
+        self.builder.tell_fields(self.raw, "codex.provider", at=at)
+        self.builder.tell_fields(mapping(self.raw.get("auth")), "codex.auth", at=f"auth of {at}")
+        headers = {**mapping(self.raw.get("http_headers")), **self._headers_in_variables()}
+        self.builder.add(
+            self.name,
+            self._where(url, dialect, auth, key),
+            [key],
+            location=self.location,
+            models=models,
+            headers=carried(self.builder, headers, at=at),
+        )
 
-    def _key(self) -> FoundKey | None:
+    def _where(self, url: str, dialect: str, auth: str, key: FoundKey | NoKey) -> Where:
+        """Return where the provider is. Without a URL, Codex asks OpenAI, unless it knows the name itself."""
+        if url:
+            return OwnUrl(url, dialect, auth)
+        if self.name in _LOCAL:
+            return where_is("", dialect, preset_for("codex", self.name))
+        owner = presets.owner_of_variable(getattr(key, "ref", "").removeprefix("env:"))
+        if owner not in (None, _BUILT_IN) or self.name in presets.rows().keys() - {_BUILT_IN}:
+            return Unresolved("there is no base_url, and Codex would ask OpenAI")
+        return OfPreset(_BUILT_IN, dialect)
+
+    def _auth_and_key(self) -> tuple[str, FoundKey | NoKey]:
+        """Return the key, as Codex chooses it, and how it is sent, "" for the usual way."""
+        key = self._key()
+        if not isinstance(key, NoKey) or key.why:
+            return "", key
+        reader = self.builder.reader
+        auth, key = key_in(mapping(self.raw.get("env_http_headers")), reader.variable)
+        if not auth:
+            auth, key = key_in(mapping(self.raw.get("http_headers")), self._literal)
+        if auth:
+            return auth, key
+        if self.raw.get("requires_openai_auth") is not True:
+            return "", NoKey()
+        if isinstance(self.signed_in, FoundKey):
+            return "", replace(self.signed_in, label=self.name)
+        return "", self.signed_in
+
+    def _key(self) -> FoundKey | NoKey:
         """Return the key: of the program in `auth`, else of `env_key`, else the token in the file."""
         auth = mapping(self.raw.get("auth"))
         command, arguments = word(auth.get("command")), auth.get("args")
@@ -95,18 +211,15 @@ class _Provider:
             if not isinstance(arguments, list):
                 arguments = []
             return FoundKey(f"cmd:{shlex.join([command, *map(str, arguments)])}")
-        token = word(self.raw.get("experimental_bearer_token"))
-        named = variable(word(self.raw.get("env_key")), self.environ)
-        return named or literal(token, self.location, self.name)
+        named = word(self.raw.get("env_key"))
+        if named:
+            return self.builder.reader.variable(named)
+        return self._literal(word(self.raw.get("experimental_bearer_token")))
 
+    def _literal(self, text: str) -> FoundKey | NoKey:
+        return self.builder.reader.literal(text, at=self.location, label=self.name)
 
-def _add_api_key(builder: ResultBuilder, path: Path) -> None:
-    auth = mapping(table_of(path))
-    value = next((word(value) for name, value in auth.items() if name.endswith("_KEY")), "")
-    key = literal(value, str(path), "codex")
-    if key is not None:
-        builder.add("openai", {"preset": "openai"}, [key], str(path))
-    if mapping(auth.get("tokens")):
-        builder.leave_out(
-            f"the ChatGPT sign-in ({path})", "a refresh token works for one program only, and Codex uses it"
-        )
+    def _headers_in_variables(self) -> dict[str, str]:
+        """Return the headers whose values are in variables. They are told: a variable may hold anything."""
+        names = mapping(self.raw.get("env_http_headers"))
+        return {name: f"${variable}" for name, variable in names.items()}

@@ -8,28 +8,31 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..providers import presets
-from .base import ImportResult, ResultBuilder, variable
+from .addresses import OfPreset
+from .base import ResultBuilder
+from .entries import ImportResult
+from .keys import KeyReader, NoKey
 from .read_files import variables_of
 
 
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
     """Return one entry for each preset that has a variable; `path` is a .env file to read as well. Raises
     ConfigError when that cannot be read."""
-    builder = ResultBuilder("env")
     set_by: Mapping[str, str] = {}
     if path is not None:
         set_by = variables_of(path)
+    reader = KeyReader(environ, set_by, str(path))
+    builder = ResultBuilder("env", reader, honours_base_urls=True)
     for preset, row in presets.rows().items():
-        names = [name for name in row.get("env", ()) if (environ.get(name) or set_by.get(name, "")).strip()]
+        names = [name for name in row.get("env", ()) if reader.value(name)]
         if not names:
             continue
         first, *others = names
-        key = variable(first, environ, set_by, str(path))
-        if key is not None:
-            location = "the environment"
-            if key.secret is not None:
-                location = str(path)
-            builder.add(preset, {"preset": preset}, [key], location)
+        key = reader.found(first)
+        if isinstance(key, NoKey):
+            builder.leave_out(first, key.why)
+            continue
+        builder.add(preset, OfPreset(preset), [key], location=key.location or "the environment")
         for name in others:
             why = f"{first} is used for '{preset}'; to use both: holdfast key add {preset} --from env:{name}"
             builder.leave_out(name, why)

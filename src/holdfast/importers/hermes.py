@@ -13,9 +13,12 @@ from ..core.errors import HoldfastError
 from ..core.identity import Pin, ProviderName
 from ..core.session import Session
 from ..providers import presets
-from .base import FoundKey, ImportResult, ResultBuilder, address, base_of, literal, url_or_preset, variable
+from .addresses import OfPreset, OwnUrl, base_of
+from .base import ResultBuilder
+from .entries import ImportResult
 from .hermes_home import HermesEntry, HermesHome, default_path, dialect_of, normal, read_home
 from .hermes_verdicts import Verdict
+from .keys import FoundKey, KeyReader, NoKey
 from .legacy_rows import LegacyRow, recover_pin
 from .names import preset_for
 from .read_files import mapping, word
@@ -30,10 +33,11 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
 
 def gather(home: HermesHome, environ: Mapping[str, str] = os.environ) -> ImportResult:
     """Return the result for a Hermes home that was read before."""
-    builder = ResultBuilder("hermes")
+    reader = KeyReader(environ, home.variables, str(home.path / ".env"))
+    builder = ResultBuilder("hermes", reader, honours_base_urls=True)
     names: dict[str, str] = {}  # a provider's name in hermes -> its name here
     pooled = {
-        name: tuple(_pooled(builder, name, rows, environ))
+        name: tuple(_pooled(builder, name, rows))
         for name, rows in home.pool.items()
         if isinstance(rows, list)
     }
@@ -41,8 +45,8 @@ def gather(home: HermesHome, environ: Mapping[str, str] = os.environ) -> ImportR
         _add_entry(builder, entry, pooled.pop(f"custom:{entry.name}", ()), names)
     _add_default(builder, home, names)
     keys = _keys_by_preset(builder, pooled, names)
-    _add_variables(keys, home, environ)
-    _add_known(builder, home, keys, names)
+    _add_variables(keys, home, reader)
+    _add_known(builder, keys, names)
     for what, why in home.ignored:
         builder.leave_out(what, why)
     _add_fallbacks(builder, home, names)
@@ -66,9 +70,7 @@ def sessions(
     return made, refused
 
 
-def _pooled(
-    builder: ResultBuilder, name: str, rows: Sequence[object], environ: Mapping[str, str]
-) -> Iterator[FoundKey]:
+def _pooled(builder: ResultBuilder, name: str, rows: Sequence[object]) -> Iterator[FoundKey]:
     """Yield the keys of a pool, without those borrowed from a file or variable that is read anyway."""
     for at, raw in enumerate(rows):
         row = mapping(raw)
@@ -79,17 +81,17 @@ def _pooled(
                 "a refresh token works for one program only: sign in again where you want to use it",
             )
             continue
-        key = _key_from(word(row.get("source")), word(row.get("access_token")), label, environ)
-        if key is not None:
-            yield key
+        key = _key_from(word(row.get("source")), word(row.get("access_token")), label, builder.reader)
+        if isinstance(key, FoundKey):
+            yield replace(key, url=word(row.get("base_url")))
 
 
-def _key_from(source: str, value: str, label: str, environ: Mapping[str, str]) -> FoundKey | None:
+def _key_from(source: str, value: str, label: str, reader: KeyReader) -> FoundKey | NoKey:
     if source.startswith("env:"):
-        return variable(source.removeprefix("env:"), environ)
+        return reader.variable(source.removeprefix("env:"))
     if source.startswith("manual"):
-        return literal(value, _POOL_FILE, label)
-    return None
+        return reader.literal(value, at=_POOL_FILE, label=label)
+    return NoKey()
 
 
 def _add_entry(
@@ -99,8 +101,9 @@ def _add_entry(
         builder.leave_out(
             f"extra_headers of '{entry.name}'", "they may hold keys: write headers = { … } yourself"
         )
-    fields = address(entry.url, entry.dialect, models=entry.models or None)
-    made = builder.add(entry.name, fields, _distinct((*entry.keys, *pooled)), entry.location)
+    where = OwnUrl(entry.url, entry.dialect)
+    keys = (*entry.keys, *pooled)
+    made = builder.add(entry.name, where, keys, location=entry.location, models=entry.models)
     if made:
         names |= dict.fromkeys(entry.called, made)
 
@@ -113,8 +116,8 @@ def _add_default(builder: ResultBuilder, home: HermesHome, names: dict[str, str]
     if home.named(provider) is not None or home.first_at(home.url) is not None:
         return
     models = (home.model,) if home.model else None
-    fields = address(home.url, dialect_of("", home.url) or "openai-chat", models=models)
-    made = builder.add(provider, fields, home.default_keys, "model")
+    where = OwnUrl(home.url, dialect_of("", home.url) or "openai-chat")
+    made = builder.add(provider, where, home.default_keys, location="model", models=models)
     if made:
         names |= {provider: made}
 
@@ -139,51 +142,23 @@ def _keys_by_preset(
     return keys
 
 
-def _add_variables(keys: dict[str, list[FoundKey]], home: HermesHome, environ: Mapping[str, str]) -> None:
+def _add_variables(keys: dict[str, list[FoundKey]], home: HermesHome, reader: KeyReader) -> None:
     """Add to `keys` the variables of .env that belong to a preset."""
     for name, value in home.variables.items():
         preset = presets.owner_of_variable(name)
         if preset is None or not value.strip():
             continue
-        key = variable(name, environ, home.variables, str(home.path / ".env"))
-        if key is not None:
+        key = reader.found(name)
+        if isinstance(key, FoundKey):
             keys.setdefault(preset, []).append(key)
 
 
-def _add_known(
-    builder: ResultBuilder, home: HermesHome, keys: Mapping[str, Sequence[FoundKey]], names: dict[str, str]
-) -> None:
+def _add_known(builder: ResultBuilder, keys: Mapping[str, Sequence[FoundKey]], names: dict[str, str]) -> None:
     """Add the providers of hermes's own table that have a key."""
     for preset, rows in keys.items():
-        fields = url_or_preset(_redirected_to(home, preset), "openai-chat", preset)
-        made = builder.add(preset, fields, _distinct(rows), ".env and auth.json")
+        made = builder.add(preset, OfPreset(preset), rows, location=".env and auth.json")
         if made:
             names |= {preset: made}
-
-
-def _redirected_to(home: HermesHome, preset: str) -> str:
-    """Return the URL that .env gives to a provider of hermes's own, "" for none: its key belongs there and
-    not to the usual host."""
-    for name in presets.find(preset).get("env", ()):
-        stem = name.removesuffix("_KEY").removesuffix("_API")
-        url = home.variables.get(f"{stem}_BASE_URL", "").strip()
-        if url:
-            return url
-    return ""
-
-
-def _distinct(keys: Sequence[FoundKey]) -> tuple[FoundKey, ...]:
-    kept: list[FoundKey] = []
-    for key in keys:
-        if not any(_is_same(key, other) for other in kept):
-            kept.append(key)
-    return tuple(kept)
-
-
-def _is_same(key: FoundKey, other: FoundKey) -> bool:
-    if key.ref and key.ref == other.ref:
-        return True
-    return key.secret is not None and key.secret == other.secret
 
 
 def _add_fallbacks(builder: ResultBuilder, home: HermesHome, names: Mapping[str, str]) -> None:

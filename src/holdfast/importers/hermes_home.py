@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 from .._files import quoted
 from ..core.errors import ConfigError
 from ..core.identity import Dialect
-from .base import DIALECTS, FoundKey, literal, variable
+from .addresses import DIALECTS
+from .keys import FoundKey, KeyReader, NoKey
 from .names import own_names
 from .read_files import mapping, table_of, variables_of, word, words
 
@@ -177,7 +178,7 @@ class _Reader:
         self._environ = environ
         self._variables = variables
         self._config = config
-        self._dotenv = dotenv
+        self._reader = KeyReader(environ, variables, dotenv)
         self.ignored: list[tuple[str, str]] = []
 
     def expanded(self, text: str) -> str:
@@ -209,11 +210,11 @@ class _Reader:
         if reference is not None:
             own = self._variable(reference[1])
         else:
-            own = literal(inline, self._config, label)
+            own = self._reader.literal(inline, at=self._config, label=label)
         by_preference = [own, named]
         if env_first:
             by_preference.reverse()
-        return tuple(key for key in by_preference if key is not None)[:1]
+        return tuple(key for key in by_preference if isinstance(key, FoundKey))[:1]
 
     def _rows(self, config: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
         """Yield location, key ("" in the list) and value of all entries."""
@@ -258,8 +259,8 @@ class _Reader:
             location=location,
         )
 
-    def _variable(self, name: str) -> FoundKey | None:
-        return variable(name, self._environ, self._variables, self._dotenv)
+    def _variable(self, name: str) -> FoundKey | NoKey:
+        return self._reader.variable(name)
 
 
 def _fallbacks(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

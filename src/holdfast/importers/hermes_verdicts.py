@@ -18,7 +18,7 @@ from ..core.config import Config
 from ..core.errors import ConnectionLost, HoldfastError
 from ..core.identity import Endpoint, Provider, ProviderName
 from ..providers import presets
-from .base import base_of
+from .addresses import base_of
 from .hermes_home import HermesEntry, HermesHome, normal, plain
 from .hermes_resume import Destination, goes_to, host_of
 from .hermes_rows import BARE, Row, config_of

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .base import FoundKey, ImportResult, ResultBuilder, literal, url_or_preset, variable
+from .addresses import OwnUrl, Unresolved, Where, canonical, where_is
+from .base import ResultBuilder
+from .entries import ImportResult
+from .keys import FoundKey, KeyReader, NoKey, Syntax
 from .names import preset_for
 from .read_files import mapping, table_of, word
 
@@ -22,7 +25,6 @@ _ANYWHERE = {
     "anthropic": "anthropic-messages",
 }
 _OTHER_FALLBACKS = ("default_fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
-_ENVIRON = "os.environ/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +35,20 @@ class _Deployment:
     location: str
     family: str
     model: str
-    url: str
-    dialect: str
-    key: FoundKey | None
+    where: Where
+    key: FoundKey | NoKey
 
     @property
-    def address(self) -> tuple[str, str]:
-        """The provider's name in LiteLLM, and the URL."""
-        return self.family, self.url
+    def address(self) -> tuple[str, ...]:
+        """Return what is equal for all deployments at one address: its URL and dialect, else the preset."""
+        if isinstance(self.where, OwnUrl):
+            return (*canonical(self.where.url), self.where.dialect)
+        return (str(self.where),)
 
     @property
     def account(self) -> tuple[str, object]:
         """Return the identity of the key: two deployments with the same one share it."""
-        if self.key is None:
+        if isinstance(self.key, NoKey):
             return "", None
         return self.key.ref, self.key.secret
 
@@ -59,11 +62,12 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
     """Return the result for a proxy's file. Raises ConfigError when it cannot be read."""
     path = path or default_path()
     config = table_of(path)
-    builder = ResultBuilder("litellm")
+    reader = KeyReader(environ)
+    builder = ResultBuilder("litellm", reader, honours_base_urls=True)
     if config is None:
         builder.leave_out(str(path), "there is no such file: holdfast import litellm PATH")
         return builder.result()
-    deployments = list(_deployments(builder, config, environ))
+    deployments = list(_deployments(builder, config, reader))
     owners = _add_providers(builder, deployments)
     pins = _pins(builder, deployments, owners)
     for settings in (mapping(config.get("router_settings")), mapping(config.get("litellm_settings"))):
@@ -74,7 +78,7 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
 
 
 def _deployments(
-    builder: ResultBuilder, config: Mapping[str, Any], environ: Mapping[str, str]
+    builder: ResultBuilder, config: Mapping[str, Any], reader: KeyReader
 ) -> Iterator[_Deployment]:
     rows = config.get("model_list")
     if not isinstance(rows, list):
@@ -83,21 +87,27 @@ def _deployments(
         row = mapping(raw)
         given = mapping(row.get("litellm_params"))
         location = f"model_list[{at}]"
-        url = _expanded(word(given.get("api_base")) or word(given.get("base_url")), environ)
+        address = reader.expand(word(given.get("api_base")) or word(given.get("base_url")), Syntax.OS_ENVIRON)
+        url = address.text
         family, model = _family_and_model(given, url)
         group = word(row.get("model_name")) or model
+        key = reader.text(word(given.get("api_key")), Syntax.OS_ENVIRON, at=location, label=family)
         why = _why_left_out(family, url)
         if why:
-            builder.leave_out(f"{group} ({location})", f"{why}: holdfast provider add NAME --url URL")
+            step = "holdfast provider add NAME --url URL"
+            builder.refuse(f"{group} ({location})", f"{why}: {step}", [key], url=url)
             continue
+        dialect = _ANYWHERE.get(family, "openai-chat")
+        where = where_is(url, dialect, preset_for("litellm", family))
+        if address.missing:
+            where = Unresolved(address.why_not)
         yield _Deployment(
             group,
             location,
             family,
             model="" if "*" in model else model,
-            url=url,
-            dialect=_ANYWHERE.get(family, "openai-chat"),
-            key=_key(word(given.get("api_key")), environ, family, location),
+            where=where,
+            key=key,
         )
 
 
@@ -126,23 +136,10 @@ def _why_left_out(family: str, url: str) -> str:
     return f"we have no preset for '{family}'"
 
 
-def _expanded(text: str, environ: Mapping[str, str]) -> str:
-    """Return a text, or the value of the variable that `os.environ/NAME` names."""
-    if text.startswith(_ENVIRON):
-        return environ.get(text.removeprefix(_ENVIRON), "").strip()
-    return text
-
-
-def _key(text: str, environ: Mapping[str, str], label: str, location: str) -> FoundKey | None:
-    if text.startswith(_ENVIRON):
-        return variable(text.removeprefix(_ENVIRON), environ)
-    return literal(text, location, label)
-
-
 def _add_providers(builder: ResultBuilder, deployments: list[_Deployment]) -> dict[str, str]:
     """Add one entry for each address and set of models: keys with the same models there are a pool, others
     are accounts of their own. Return the entries' names by the location of a deployment."""
-    addresses: dict[tuple[str, str], dict[tuple[str, object], list[_Deployment]]] = {}
+    addresses: dict[tuple[str, ...], dict[tuple[str, object], list[_Deployment]]] = {}
     for row in deployments:
         addresses.setdefault(row.address, {}).setdefault(row.account, []).append(row)
     owners: dict[str, str] = {}
@@ -162,11 +159,15 @@ def _add_pool(builder: ResultBuilder, rows: list[_Deployment]) -> str | None:
     first = rows[0]
     preset = preset_for("litellm", first.family)
     models = tuple(dict.fromkeys(row.model for row in rows))
-    fields = url_or_preset(first.url, first.dialect, preset)
-    if all(models):
-        fields["models"] = models
-    keys = {row.account: row.key for row in rows if row.key is not None}
-    return builder.add(_name_of(first.family, first.url, preset), fields, keys.values(), first.location)
+    url = getattr(first.where, "url", "")
+    keys = {row.account: row.key for row in rows}
+    return builder.add(
+        _name_of(first.family, url, preset),
+        first.where,
+        keys.values(),
+        location=first.location,
+        models=models if all(models) else None,
+    )
 
 
 def _name_of(family: str, url: str, preset: str | None) -> str:

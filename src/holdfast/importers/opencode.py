@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .base import FoundKey, ImportResult, ResultBuilder, key_list, literal, url_or_preset, variable
+from .addresses import where_is
+from .base import ResultBuilder
+from .entries import ImportResult
+from .keys import FoundKey, KeyReader, NoKey, Syntax
 from .names import preset_for
 from .read_files import mapping, table_of, word, words
 
@@ -49,7 +52,8 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
     path = path or default_path(environ)
     data = Path(environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "opencode" / "auth.json"
     config, sign_ins = table_of(path), mapping(table_of(data))
-    builder = ResultBuilder("opencode")
+    reader = KeyReader(environ)
+    builder = ResultBuilder("opencode", reader, honours_base_urls=True)
     if config is None and not sign_ins:
         builder.leave_out(str(path), "there is no such file")
     providers = mapping(mapping(config).get("provider"))
@@ -63,7 +67,7 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
             raw=mapping(providers.get(name)),
             sign_in=mapping(sign_ins.get(name)),
             path=path,
-            environ=environ,
+            reader=reader,
         )
         provider.add_to(builder)
     return builder.result()
@@ -78,7 +82,7 @@ class _Provider:
     raw: Mapping[str, Any]
     sign_in: Mapping[str, Any]
     path: Path
-    environ: Mapping[str, str]
+    reader: KeyReader
 
     @property
     def location(self) -> str:
@@ -124,31 +128,31 @@ class _Provider:
             )
             if not self.url:
                 return
-        key, models = self._key(), self._models(builder)
-        fields = url_or_preset(self.url, dialect, preset)
-        if models and self.url:
-            fields["models"] = models
-        builder.add(self.name, fields, key_list(key), self.location)
-
-    def _key(self) -> FoundKey | None:
-        """Return the key: of the options, else of the sign-in, else of the first variable that is set."""
-        names = words(self.raw.get("env"))
-        name = next((name for name in names if self.environ.get(name)), "")
-        if not name and names:
-            name = names[0]
-        return (
-            self._key_of_options(word(self.options.get("apiKey")))
-            or literal(word(self.sign_in.get("key")), "auth.json", self.name)
-            or variable(name, self.environ)
+        models = self._models(builder)
+        where = where_is(self.url, dialect, preset)
+        builder.add(
+            self.name, where, [self._key()], location=self.location, models=models if self.url else None
         )
 
-    def _key_of_options(self, text: str) -> FoundKey | None:
+    def _key(self) -> FoundKey | NoKey:
+        """Return the key: of the options, else of the sign-in, else of the first variable that is set."""
+        names = words(self.raw.get("env"))
+        name = next((name for name in names if self.reader.value(name)), "")
+        if not name and names:
+            name = names[0]
+        own = word(self.options.get("apiKey"))
+        if own:
+            return self._key_of_options(own)
+        signed_in = word(self.sign_in.get("key"))
+        if signed_in:
+            return self.reader.literal(signed_in, at="auth.json", label=self.name)
+        return self.reader.variable(name)
+
+    def _key_of_options(self, text: str) -> FoundKey | NoKey:
         """Read `{env:NAME}`, `{file:PATH}` (relative to the file that says so) or a literal."""
         match = _REFERENCE.fullmatch(text)
-        if match is None:
-            return literal(text, self.path.name, self.name)
-        if match[1] == "env":
-            return variable(match[2].strip(), self.environ)
+        if match is None or match[1] == "env":
+            return self.reader.text(text, Syntax.ENV_BRACES, at=self.path.name, label=self.name)
         file = Path(match[2].strip()).expanduser()
         return FoundKey(f"file:{self.path.absolute().parent / file}")
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .base import DIALECTS, FoundKey, ImportResult, ResultBuilder, key_list, literal, url_or_preset, variable
+from .addresses import DIALECTS, where_is
+from .base import ResultBuilder
+from .entries import ImportResult
+from .keys import FoundKey, KeyReader, NoKey, Syntax, command_key
 from .names import preset_for
 from .read_files import mapping, table_of, word, words
 
-_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))", re.ASCII)
 _BARE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", re.ASCII)
 
 
@@ -32,12 +34,13 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
         directory, models_file = path, path / "models.json"
     config = table_of(models_file)
     sign_ins = mapping(table_of(directory / "auth.json"))
-    builder = ResultBuilder("pi")
+    reader = KeyReader(environ)
+    builder = ResultBuilder("pi", reader)
     if config is None and not sign_ins:
         builder.leave_out(str(directory), "it has neither models.json nor auth.json")
     providers = mapping(mapping(config).get("providers"))
     for name in dict.fromkeys((*providers, *sign_ins)):
-        provider = _Provider(name, mapping(providers.get(name)), mapping(sign_ins.get(name)), environ)
+        provider = _Provider(name, mapping(providers.get(name)), mapping(sign_ins.get(name)), reader)
         provider.add_to(builder)
     return builder.result()
 
@@ -50,7 +53,7 @@ class _Provider:
     name: str
     raw: Mapping[str, Any]
     sign_in: Mapping[str, Any]
-    environ: Mapping[str, str]
+    reader: KeyReader
 
     @property
     def location(self) -> str:
@@ -96,10 +99,8 @@ class _Provider:
             )
             if not self.url:
                 return
-        fields = url_or_preset(self.url, dialects.pop(), preset)
-        fields["models"] = words(models) or None
-        key = self._key(builder)
-        builder.add(self.name, fields, key_list(key), self.location)
+        where = where_is(self.url, dialects.pop(), preset)
+        builder.add(self.name, where, [self._key()], location=self.location, models=words(models))
 
     def _models(self) -> list[Mapping[str, Any]]:
         rows = self.raw.get("models")
@@ -112,28 +113,21 @@ class _Provider:
         usual = word(self.raw.get("api"))
         return {word(model.get("api")) or usual for model in models} or {usual}
 
-    def _key(self, builder: ResultBuilder) -> FoundKey | None:
-        """Return the key of the sign-in, else of models.json; note when a provider at a URL has none."""
-        own = word(self.raw.get("apiKey"))
-        key = self._read_key(word(self.sign_in.get("key"))) or self._read_key(own)
-        if key is None and self.url and not own:
-            builder.leave_out(
-                f"the key of '{self.name}'",
-                f"the file has none: holdfast key add {self.name} --from env:VARIABLE",
-            )
-        return key
+    def _key(self) -> FoundKey | NoKey:
+        """Return the key of the sign-in, else of models.json."""
+        signed_in = word(self.sign_in.get("key"))
+        if signed_in:
+            return self._read_key(signed_in, "auth.json")
+        return self._read_key(word(self.raw.get("apiKey")), "models.json")
 
-    def _read_key(self, text: str) -> FoundKey | None:
+    def _read_key(self, text: str, at: str) -> FoundKey | NoKey:
         """Read `$NAME`, `!command` or a literal; up to 0.79.3 a bare NAME was a variable too."""
         command = text[1:].strip()
         if text.startswith("!") and command:
-            return FoundKey(f"cmd:{command}")
-        match = _VARIABLE.fullmatch(text)
-        if match is not None:
-            return variable(match[1] or match[2], self.environ)
+            return command_key(command)
         if _BARE.fullmatch(text):
-            return variable(text, self.environ)
-        if _VARIABLE.search(text):
-            return None
-        unescaped = text.replace("$$", "$").replace("$!", "!")
-        return literal(unescaped, "models.json or auth.json", self.name)
+            return self.reader.variable(text)
+        if "$$" in text or "$!" in text:
+            unescaped = text.replace("$$", "$").replace("$!", "!")
+            return self.reader.literal(unescaped, at=at, label=self.name)
+        return self.reader.text(text, Syntax.DOLLAR, at=at, label=self.name)

@@ -4,8 +4,8 @@ and replaces nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from .._files import quoted
 from ..config import add_key, add_provider, set_fallback
@@ -14,7 +14,8 @@ from ..config.toml_text import fallback_text, provider_text
 from ..core.config import Config, near
 from ..core.errors import ConfigError, HoldfastError
 from ..core.identity import Pin, Provider
-from .base import Entry, FoundKey, ImportResult
+from .entries import Entry, ImportResult
+from .keys import FoundKey
 
 _COMMAND = "cmd:"
 
@@ -115,14 +116,12 @@ def _write(home: Home, entry: Entry, copied: bool, written: list[str]) -> None:
     values: list[FoundKey] = []
     if copied:
         values = [key for key in entry.keys if key.secret is not None]
-    refs = [key.ref for key in entry.keys if key.ref and key not in values]
-    fields: Mapping[str, object] = entry.fields
-    if refs:
-        fields = {**fields, "keys": refs}
+    kept = replace(entry, keys=tuple(key for key in entry.keys if key not in values))
+    fields = kept.table(copied=False)
     add_provider(home, entry.name, fields)
     written.append(entry.name)
     for key in values:
-        add_key(home, entry.name, {"from": f"store:{key.label}"}, key.secret)
+        add_key(home, entry.name, entry.key_table(key, f"store:{key.label}"), key.secret)
 
 
 def _refuse_unknown(only: Collection[str], names: Collection[str]) -> None:

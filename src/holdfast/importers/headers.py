@@ -1,0 +1,50 @@
+"""Headers that other programs send to a provider: those that hold its key, those that ours may send too, and
+the rest, which is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..wire.header_names import why_not_configured
+from .base import ResultBuilder
+from .keys import FoundKey, NoKey, looks_secret
+
+_AUTH = {"authorization": "bearer", "api-key": "api-key", "x-api-key": "x-api-key"}
+"""How a key is sent, by the header that holds it."""
+_BEARER = "bearer "
+_ACCOUNTS = frozenset({"openai-organization", "openai-project"})
+"""Headers whose values look like secrets and are none."""
+
+
+def key_in(
+    headers: Mapping[str, object], read: Callable[[str], FoundKey | NoKey]
+) -> tuple[str, FoundKey | NoKey]:
+    """Return the key in a provider's headers, as `read` reads its text, and the way in which it is sent; ""
+    without one."""
+    for name, value in headers.items():
+        auth, text = _AUTH.get(name.lower(), ""), str(value).strip()
+        if not auth or not text:
+            continue
+        if auth != "bearer":
+            return auth, read(text)
+        if text.lower().startswith(_BEARER):
+            return auth, read(text[len(_BEARER) :].strip())
+    return "", NoKey()
+
+
+def carried(builder: ResultBuilder, headers: Mapping[str, object], *, at: str) -> dict[str, str] | None:
+    """Return the headers that hold no secret, for the field `headers` of an entry, None for none; note each
+    of the others by its name. Those of `key_in` belong to neither."""
+    kept: dict[str, str] = {}
+    for name, value in headers.items():
+        text = str(value).strip()
+        if name.lower() in _AUTH:
+            continue
+        why = why_not_configured(name, text)
+        if not why and name.lower() not in _ACCOUNTS and looks_secret(text):
+            why = "its value may be a secret: if it is none, write headers = { … } yourself"
+        if why or not text.isascii():
+            builder.leave_out(f"header '{name}' of {at}", why or "its value is not ASCII")
+        else:
+            kept[name] = text
+    return kept or None
