@@ -136,11 +136,16 @@ def is_same_url(url: str, other: str, dialect: str) -> bool:
 
 
 def canonical(url: str, dialect: str = Dialect.OPENAI_CHAT) -> tuple[str, str]:
-    """Return host and path as they are compared: the `/v1` that some programs append makes no difference. The
-    text itself, and no path, for what is no URL."""
+    """Return host and path as they are compared: the `/v1` that some programs append makes no difference."""
+    host, path = place(url, dialect)
+    return host, path.removesuffix("/v1").removesuffix("v1").rstrip("/")
+
+
+def place(url: str, dialect: str) -> tuple[str, str]:
+    """Return host and path of a base URL, equal for all its spellings. The text itself, and no path, for what
+    is no URL."""
     base = base_of(url, dialect)
     try:
-        host, path = address_of(base)
+        return address_of(base)
     except IdentityError:
         return base, ""
-    return host, path.removesuffix("/v1").removesuffix("v1").rstrip("/")

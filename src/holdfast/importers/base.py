@@ -11,16 +11,17 @@ from ..config.model_tables import name_of
 from ..core.addresses import is_loopback
 from ..core.errors import ConfigError
 from ..core.identity import ProviderName, can_be_pinned
+from ..harness.own_entry import is_own_gateway
 from ..providers import presets
 from .addresses import OfPreset, OwnUrl, Unresolved, Where, canonical
 from .entries import Entry, ImportResult, labelled
 from .fields import known
 from .keys import FoundKey, KeyReader, NoKey
 from .names import name_for, unused
-from .own_gateway import is_our_gateway
 from .pairing import Families, Pairs, place_of, refused
 
 _NO_KEY = "no key stands there"
+_OURS = ("holdfast", "holdfast-responses", "holdfast-messages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class ResultBuilder:
                 shown, f"its URL is not known, so neither it nor its key is carried: {where.why}: {step}"
             )
             return None
-        if is_our_gateway(called, where, owned):
+        if isinstance(where, OwnUrl) and _is_ours(called, where.url, owned):
             self.leave_out(shown, "it is the gateway of Holdfast itself")
             return None
         name = unused(name_for(called, self.program), self._candidates)
@@ -178,7 +179,7 @@ class ResultBuilder:
             self._pairs.note(key, where, location)
 
     def _families(self) -> Families:
-        return Families({**self.reader.set_by, **self.reader.environ})
+        return Families(self.reader.variables())
 
     def _fields(
         self,
@@ -197,7 +198,8 @@ class ResultBuilder:
         for model in models or ():
             name = name_of(model)
             if can_be_pinned(name):
-                pinnable.setdefault(name, model)
+                if not isinstance(pinnable.get(name), Mapping):
+                    pinnable[name] = model
                 continue
             self.leave_out(
                 f"a model of '{called}' ({name[:40]!a})",
@@ -222,6 +224,13 @@ class ResultBuilder:
             else:
                 self.leave_out(f"{_shown(key)} for '{entry.name}'", f"{wrong.what}: {wrong.command(key.ref)}")
         return replace(entry, keys=tuple(kept))
+
+
+def _is_ours(called: str, url: str, keys: Iterable[FoundKey]) -> bool:
+    """Return whether a provider of another program is our own gateway, as `holdfast connect` writes it."""
+    if called in _OURS and is_loopback(url):
+        return True
+    return any(is_own_gateway(url, text) for key in keys for text in (key.ref, key.secret, key.seen) if text)
 
 
 def _found(keys: Iterable[FoundKey | NoKey]) -> list[FoundKey]:

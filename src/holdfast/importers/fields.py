@@ -14,7 +14,8 @@ _UNKNOWN = "Holdfast does not know this setting"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The known fields of one kind of table. `reasons` says why a field cannot be carried."""
+    """The known fields of one kind of table. `reasons` says why a field cannot be carried; its row "" is for
+    all others."""
 
     silent: frozenset[str]
     reasons: Mapping[str, str]
@@ -25,7 +26,7 @@ class Known:
             if value in (None, "", False, [], {}):
                 continue
             if name not in self.silent:
-                yield name, self.reasons.get(name, _UNKNOWN)
+                yield name, self.reasons.get(name) or self.reasons.get("", _UNKNOWN)
 
 
 def known(kind: str) -> Known:

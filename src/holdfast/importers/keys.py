@@ -18,32 +18,16 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 
 from ..core.secret import Secret, redact
+from .placeholders import is_placeholder, why_no_key
 
-_SHORTEST_KEY = 4  # characters
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _RANDOM_PART = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d).{6,}|(?=.*\d)(?=.*[A-Za-z]).{13,}|[A-Za-z]{33,}")
 _FIRST_PART_OF_KEYS = frozenset(("sk", "pk", "rk", "gsk", "xai", "hf", "ghp", "gho", "nvapi", "tp"))
-_MARKS = re.compile(r"[<>]|\.\.\.|…|[*•]{3}|[xX]{4}|[\[{(%]\s*[A-Za-z_ ]+\s*[\]})%]")
 _QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^'\"\\]+", re.DOTALL)
 _IN_DOUBLE_QUOTES = re.compile(r"[`$]")
 _BARE_SHELL = re.compile(r"[|&;<>()`$*?{\n]|(?:\A|\s)~|\A\s*[A-Za-z_]\w*=")
 """What only a shell understands: pipes, lists, redirections, substitutions, variables, patterns, homes,
 assignments; inside double quotes, substitutions and variables."""
-_WORDS = re.compile(r"[^A-Za-z0-9]+")
-_SEVERAL = re.compile(r"[,;\n]")
-_PLACEHOLDERS = frozenset(
-    """
-    a abc an anthropic any api apikey auth aws azure azureopenai bearer change changeme claude cohere custom
-    deepseek default dummy empty enter example fake fireworks foo foobar from gemini go goes google gpt
-    grok groq gsk here hf huggingface in insert ignored is it key keyhere keys kimi litellm llama llamacpp
-    llm lm lmstudio local localhost me mistral moonshot mine my n need needed no none not nothing nokey null
-    of ollama openai openrouter optional or pass password paste perplexity placeholder please plan pro proj
-    project put qwen real redacted replace replaceme required sample secret set sk some studio tbd test
-    the this to todo together token undefined unset unused use v1 value vllm with x xai xx xxx
-    yes you your yourapikey yourkey zai zhipu
-    """.split()
-)
-"""A text of nothing but these words, whatever stands between them, is a placeholder."""
 
 
 class Pairing(StrEnum):
@@ -126,6 +110,12 @@ class KeyReader:
     set_at: str = ""
     own_first: bool = False
 
+    def variables(self) -> dict[str, str]:
+        """Return all variables as the program sees them."""
+        if self.own_first:
+            return {**self.environ, **self.set_by}
+        return {**self.set_by, **self.environ}
+
     def value(self, name: str) -> str:
         """Return the value of a variable as the program sees it, "" for none."""
         first, second = self.environ, self.set_by
@@ -173,7 +163,7 @@ class KeyReader:
         """Return the key in a variable that no file pairs with a provider; NoKey for one that is not set, or
         whose value is visibly no key."""
         value = self.value(name)
-        why = _why_no_key(value)
+        why = why_no_key(value)
         if not value:
             return NoKey()
         if why:
@@ -203,7 +193,7 @@ class KeyReader:
         text = text.strip()
         if not text:
             return NoKey()
-        why, secret = _why_no_key(text), _secret(text)
+        why, secret = why_no_key(text), _secret(text)
         if why or secret is None:
             return NoKey(why or "cannot be sent in a header", placeholder=is_placeholder(text))
         return FoundKey("", secret, label, at)
@@ -238,16 +228,6 @@ def shown_name(name: str) -> str:
     return "(a name that is not shown)"
 
 
-def is_placeholder(text: str) -> bool:
-    """Return whether a text visibly only marks where a key belongs."""
-    if _MARKS.search(text):
-        return True
-    words = [word for word in _WORDS.split(text.lower()) if word]
-    if words[:1] == ["your"] or words[:2] == ["sk", "your"]:
-        return True
-    return all(word in _PLACEHOLDERS for word in words)
-
-
 def command_key(command: str) -> FoundKey | NoKey:
     """Return the key that a command prints; NoKey for one that only a shell understands, because we start
     commands without one."""
@@ -268,22 +248,9 @@ def _needs_shell(part: str) -> bool:
     return _BARE_SHELL.search(part) is not None
 
 
-def _why_no_key(text: str) -> str:
-    """Return why a text is visibly no key; "" when it may be one."""
-    if _SEVERAL.search(text):
-        return "is a list or has several lines, and not one key"
-    if is_placeholder(text):
-        return "is a placeholder, and not a key"
-    if "${" in text or "$(" in text or "{{" in text or "{env:" in text:
-        return "is a reference that nothing replaces, and not a key"
-    if len(text) < _SHORTEST_KEY or any(map(str.isspace, text)):
-        return "is too short for a key, or has spaces in it"
-    return ""
-
-
 def _secret_of(value: str) -> Secret | None:
     """Return the value of a variable if it may be a key."""
-    if _why_no_key(value):
+    if why_no_key(value):
         return None
     return _secret(value)
 

@@ -1,56 +1,23 @@
-"""`holdfast import litellm`: `model_list` and the fallbacks of a proxy's config.yaml (LiteLLM 1.109:
-docs/proxy/configs, reliability)."""
+"""`holdfast import litellm`: `model_list`, `credential_list` and the fallbacks of a proxy's config.yaml and
+of the files that it includes (LiteLLM 1.109: docs/proxy/configs, reliability, ui_credentials)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .addresses import OwnUrl, Unresolved, Where, canonical, where_is
+from .addresses import OfPreset, OwnUrl
 from .base import ResultBuilder
 from .entries import ImportResult
-from .keys import FoundKey, KeyReader, NoKey, Syntax
-from .names import preset_for
+from .keys import KeyReader, Syntax
+from .litellm_rows import Deployment, deployments
 from .read_files import mapping, table_of, word
 
-_ANYWHERE = {
-    "openai": "openai-chat",
-    "custom_openai": "openai-chat",
-    "openai_like": "openai-chat",
-    "hosted_vllm": "openai-chat",
-    "anthropic": "anthropic-messages",
-}
 _OTHER_FALLBACKS = ("default_fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
-
-
-@dataclass(frozen=True, slots=True)
-class _Deployment:
-    """A row of model_list: the group that clients name, and its model, address and key."""
-
-    group: str
-    location: str
-    family: str
-    model: str
-    where: Where
-    key: FoundKey | NoKey
-
-    @property
-    def address(self) -> tuple[str, ...]:
-        """Return what is equal for all deployments at one address: its URL and dialect, else the preset."""
-        if isinstance(self.where, OwnUrl):
-            return (*canonical(self.where.url), self.where.dialect)
-        return (str(self.where),)
-
-    @property
-    def account(self) -> tuple[str, object]:
-        """Return the identity of the key: two deployments with the same one share it."""
-        if isinstance(self.key, NoKey):
-            return "", None
-        return self.key.ref, self.key.secret
+_SETTINGS = ("router_settings", "litellm_settings", "general_settings")
 
 
 def default_path() -> Path:
@@ -61,139 +28,115 @@ def default_path() -> Path:
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
     """Return the result for a proxy's file. Raises ConfigError when it cannot be read."""
     path = path or default_path()
-    config = table_of(path)
-    reader = KeyReader(environ)
-    builder = ResultBuilder("litellm", reader, honours_base_urls=True)
+    if path.is_dir():
+        path = path / default_path()
+    left_out: list[tuple[str, str]] = []
+    config = _with_included(path, left_out)
+    reader = _reader(config or {}, environ, path.name)
+    builder = ResultBuilder("litellm", reader, honours_base_urls=True, left_out=left_out)
     if config is None:
         builder.leave_out(str(path), "there is no such file: holdfast import litellm PATH")
         return builder.result()
-    deployments = list(_deployments(builder, config, reader))
-    owners = _add_providers(builder, deployments)
-    pins = _pins(builder, deployments, owners)
-    for settings in (mapping(config.get("router_settings")), mapping(config.get("litellm_settings"))):
+    rows = list(deployments(builder, config))
+    pins = _pins(builder, rows, _add_providers(builder, rows))
+    pins |= _aliases(builder, mapping(config.get("router_settings")), pins)
+    builder.tell_fields(config, "litellm.top", at=path.name)
+    for name in _SETTINGS:
+        settings = mapping(config.get(name))
         _add_fallbacks(builder, settings, pins)
+        builder.tell_fields(settings, f"litellm.{name}", at=name)
     if mapping(config.get("general_settings")).get("master_key") is not None:
         builder.leave_out("master_key", "our gateway has tokens of its own: holdfast token new")
     return builder.result()
 
 
-def _deployments(
-    builder: ResultBuilder, config: Mapping[str, Any], reader: KeyReader
-) -> Iterator[_Deployment]:
-    rows = config.get("model_list")
-    if not isinstance(rows, list):
-        return
-    for at, raw in enumerate(rows):
-        row = mapping(raw)
-        given = mapping(row.get("litellm_params"))
-        location = f"model_list[{at}]"
-        address = reader.expand(word(given.get("api_base")) or word(given.get("base_url")), Syntax.OS_ENVIRON)
-        url = address.text
-        family, model = _family_and_model(given, url)
-        group = word(row.get("model_name")) or model
-        key = reader.text(word(given.get("api_key")), Syntax.OS_ENVIRON, at=location, label=family)
-        why = _why_left_out(family, url)
-        if why:
-            step = "holdfast provider add NAME --url URL"
-            builder.refuse(f"{group} ({location})", f"{why}: {step}", [key], url=url)
+def _with_included(path: Path, left_out: list[tuple[str, str]]) -> dict[str, Any] | None:
+    """Return the file with the files that it includes, as LiteLLM merges them: lists are joined, any other
+    setting of an included file wins. None without the file."""
+    config = table_of(path)
+    if config is None:
+        return None
+    merged = dict(config)
+    included = config.get("include")
+    if not isinstance(included, list):
+        return merged
+    for name in map(word, included):
+        table = table_of(path.parent / name)
+        if table is None:
+            left_out.append((f"include of {name}", "there is no such file"))
             continue
-        dialect = _ANYWHERE.get(family, "openai-chat")
-        where = where_is(url, dialect, preset_for("litellm", family))
-        if address.missing:
-            where = Unresolved(address.why_not)
-        yield _Deployment(
-            group,
-            location,
-            family,
-            model="" if "*" in model else model,
-            where=where,
-            key=key,
-        )
+        for field, value in table.items():
+            own = merged.get(field)
+            if isinstance(own, list) and isinstance(value, list):
+                merged[field] = [*own, *value]
+            else:
+                merged[field] = value
+    return merged
 
 
-def _family_and_model(given: Mapping[str, Any], url: str) -> tuple[str, str]:
-    """Return LiteLLM's name of a provider ("" for none) and the model's name without it."""
-    model = word(given.get("model"))
-    family = word(given.get("custom_llm_provider")).lower()
-    if family:
-        return family, model
-    prefix, slash, rest = model.partition("/")
-    if slash:
-        return prefix, rest
-    if not url:
-        return "", model
-    return "openai", model
+def _reader(config: Mapping[str, Any], environ: Mapping[str, str], name: str) -> KeyReader:
+    """Return the reader of keys: `environment_variables` win over the environment, as they do there."""
+    outside = KeyReader(environ)
+    texts = {key: word(value) for key, value in mapping(config.get("environment_variables")).items()}
+    expanded = {key: outside.expand(text, Syntax.OS_ENVIRON) for key, text in texts.items()}
+    given = {key: text.text for key, text in expanded.items() if not text.missing}
+    return KeyReader(environ, given, f"environment_variables of {name}", own_first=True)
 
 
-def _why_left_out(family: str, url: str) -> str:
-    """Return why a deployment cannot be imported; "" when it can."""
-    if not family:
-        return "its model names no provider"
-    if preset_for("litellm", family) is not None or (url and family in _ANYWHERE):
-        return ""
-    if url:
-        return f"'{family}' needs more than a URL and a key"
-    return f"we have no preset for '{family}'"
-
-
-def _add_providers(builder: ResultBuilder, deployments: list[_Deployment]) -> dict[str, str]:
+def _add_providers(builder: ResultBuilder, rows: list[Deployment]) -> dict[str, str]:
     """Add one entry for each address and set of models: keys with the same models there are a pool, others
     are accounts of their own. Return the entries' names by the location of a deployment."""
-    addresses: dict[tuple[str, ...], dict[tuple[str, object], list[_Deployment]]] = {}
-    for row in deployments:
+    addresses: dict[tuple[str, ...], dict[tuple[str, object], list[Deployment]]] = {}
+    for row in rows:
         addresses.setdefault(row.address, {}).setdefault(row.account, []).append(row)
     owners: dict[str, str] = {}
     for accounts in addresses.values():
-        pools: dict[frozenset[str], list[_Deployment]] = {}
-        for rows in accounts.values():
-            pools.setdefault(frozenset(row.model for row in rows), []).extend(rows)
-        for rows in pools.values():
-            name = _add_pool(builder, rows)
+        pools: dict[frozenset[str], list[Deployment]] = {}
+        for of_account in accounts.values():
+            pools.setdefault(frozenset(row.model for row in of_account), []).extend(of_account)
+        for pool in pools.values():
+            name = _add_pool(builder, pool)
             if name:
-                owners |= {row.location: name for row in rows}
+                owners |= {row.location: name for row in pool}
     return owners
 
 
-def _add_pool(builder: ResultBuilder, rows: list[_Deployment]) -> str | None:
+def _add_pool(builder: ResultBuilder, rows: list[Deployment]) -> str | None:
     """Add the entry of deployments at one address; return its name, None when it was left out."""
     first = rows[0]
-    preset = preset_for("litellm", first.family)
-    models = tuple(dict.fromkeys(row.model for row in rows))
-    url = getattr(first.where, "url", "")
+    models: list[object] | None = None
+    if all(row.model for row in rows):
+        models = [row.written for row in rows]
     keys = {row.account: row.key for row in rows}
-    return builder.add(
-        _name_of(first.family, url, preset),
-        first.where,
-        keys.values(),
-        location=first.location,
-        models=models if all(models) else None,
-    )
+    return builder.add(_name_of(first), first.where, keys.values(), location=first.location, models=models)
 
 
-def _name_of(family: str, url: str, preset: str | None) -> str:
+def _name_of(row: Deployment) -> str:
     """Return the preset's name where it is the maker's own host, else the host's."""
-    if not url:
-        return preset or family
+    if isinstance(row.where, OfPreset):
+        return row.where.name
+    if not isinstance(row.where, OwnUrl):
+        return row.group
     try:
-        parts = urlsplit(url)
-        name = parts.hostname or family
+        parts = urlsplit(row.where.url)
+        name = parts.hostname or row.family
         if parts.port:
             name += f"-{parts.port}"
     except ValueError:
-        return family
+        return row.family
     return name
 
 
-def _pins(
-    builder: ResultBuilder, deployments: list[_Deployment], owners: Mapping[str, str]
-) -> dict[str, str]:
+def _pins(builder: ResultBuilder, rows: list[Deployment], owners: Mapping[str, str]) -> dict[str, str]:
     """Return the pin of each group: its first deployment that is imported. Note the names that change."""
     pins: dict[str, str] = {}
-    for row in deployments:
+    for row in rows:
         owner, group = owners.get(row.location), row.group
         if not owner or not row.model:
             continue
         pin = f"{owner}/{row.model}"
+        if row.responses:
+            builder.leave_out(f"{group} ({row.location})", f"{pin} is asked by the Responses API only there")
         if group not in pins:
             pins[group] = pin
             if group != row.model:
@@ -205,6 +148,19 @@ def _pins(
                 f"list {pin} in [fallback] if it may answer too",
             )
     return pins
+
+
+def _aliases(builder: ResultBuilder, settings: Mapping[str, Any], pins: Mapping[str, str]) -> dict[str, str]:
+    """Return the pins of model_group_alias, and note each alias."""
+    aliases: dict[str, str] = {}
+    for alias, raw in mapping(settings.get("model_group_alias")).items():
+        group = word(raw) or word(mapping(raw).get("model"))
+        why = f"'{group}' was not imported"
+        if group in pins:
+            aliases[alias] = pins[group]
+            why = f"it is the pin {pins[group]} here"
+        builder.leave_out(f"the name '{alias}' (model_group_alias)", why)
+    return aliases
 
 
 def _add_fallbacks(builder: ResultBuilder, settings: Mapping[str, Any], pins: Mapping[str, str]) -> None:
