@@ -80,13 +80,14 @@ Script = Callable[[Send, float], Reply | None]
 
 @dataclass
 class Sim:
-    """Runs flows against a script. `missing` keys cannot be read, `unread` must be read first; `leases` are
-    held by others."""
+    """Runs flows against a script. `missing` keys cannot be read, `unread` must be read first; the sources of
+    `silent` ones give nothing before a time; `leases` are held by others."""
 
     health: HealthRegistry = field(default_factory=HealthRegistry)
     now: float = 1_000_000.0
     missing: set[str] = field(default_factory=set)
     unread: set[str] = field(default_factory=set)
+    silent: dict[str, float] = field(default_factory=dict)
     generation: dict[str, int] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
     models: tuple[str, ...] = ()
@@ -144,6 +145,13 @@ class Sim:
                     return Answer(self.now)
                 return Answer(self.now, yes=True)
             case Refresh(one, fingerprint):
+                speaks = self.silent.get(one.label, self.now)
+                if speaks > self.now + step.patience:
+                    headers = (("retry-after", f"{speaks - self.now:g}"),)
+                    self.unread.add(one.label)
+                    return Answer(self.now, Reply(None, headers, b"SourceSilent: x", phase=Phase.UNSENT))
+                self.now = max(self.now, speaks)
+                self.silent.pop(one.label, None)
                 if one.label in self.missing:
                     return Answer(self.now, Reply(None, body=b"SecretMissing: not set", phase=Phase.UNSENT))
                 self.unread.discard(one.label)

@@ -60,7 +60,10 @@ SPECIAL: dict[FaultClass, tuple[tuple[str, Rule], ...]] = {
     ),
     FaultClass.NOT_ENTITLED: (("no reason is given", BARE_403),),
     FaultClass.AUTH_EXPIRED: (("the verdict is final", FINAL),),
-    FaultClass.TRANSIENT: (("the request may have been processed", ONCE_MORE),),
+    FaultClass.TRANSIENT: (
+        ("the request may have been processed", ONCE_MORE),
+        ("the source of the key is silent", UNREADABLE),
+    ),
     FaultClass.UNKNOWN: (("the status is 500 or more, or says success", UNKNOWN_ANSWER),),
 }
 COMMANDS = {

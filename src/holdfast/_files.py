@@ -30,6 +30,8 @@ _STALE_AFTER = 60.0
 """Seconds after which a draft counts as left over from a killed writer."""
 _NO_DIRECTORY_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
 """Errors by which a file system says that it cannot sync a directory."""
+_WRITING = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
+"""Seconds between looks at a file that is being written."""
 _ELSEWHERE = "   (or set HOLDFAST_HOME to another directory)"
 
 
@@ -273,6 +275,16 @@ def stamp(path: str | Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def changes_soon(path: str | Path, before: tuple[int, int, int] | None) -> bool:
+    """Return whether a file with the stamp `before` has another one within 63 ms: who writes into a file in
+    place is mostly done in that time."""
+    for pause in _WRITING:
+        time.sleep(pause)
+        if stamp(path) != before:
+            return True
+    return False
 
 
 def cannot(verb: str, path: Path, error: OSError, *, ours: bool = True) -> ConfigError:

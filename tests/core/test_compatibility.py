@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.core.compatibility import confirm_model, dialect_for, same_model
+from holdfast.core.compatibility import dialect_for
 from holdfast.core.errors import CannotHandOver, ModelDropped
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
+from holdfast.wire.answered_model import confirm_model, same_model
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 

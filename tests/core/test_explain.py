@@ -236,10 +236,17 @@ TABLE = [
     ),
     (
         "the service that renews a token does not answer",
-        Fault(C.AUTH_EXPIRED, phase=Phase.UNSENT, sent=False),
+        Fault(C.TRANSIENT, phase=Phase.UNSENT, sent=False, cause="renewal"),
         None,
         "The token of env:MIMO_KEY has expired, and its sign-in service could not renew it now.",
         f"Try again in a moment. If it still fails, sign in again: holdfast key login {MIMO}",
+    ),
+    (
+        "the program that prints a key fails",
+        Fault(C.TRANSIENT, phase=Phase.UNSENT, sent=False, cause="source"),
+        None,
+        "No key was sent: env:MIMO_KEY gives none now. Your key is not to blame.",
+        f"Try again in a moment. If it still fails, see what it says: holdfast check {PIN}",
     ),
     (
         "a firewall stands before the provider",

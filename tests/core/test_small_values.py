@@ -20,7 +20,7 @@ from holdfast.core.changes import (
     subject,
     subject_prefixes,
 )
-from holdfast.core.compatibility import dialect_for, same_model
+from holdfast.core.compatibility import dialect_for
 from holdfast.core.config import Config
 from holdfast.core.errors import (
     CannotHandOver,
@@ -52,6 +52,7 @@ from holdfast.core.steps import Attempt, Refused
 from holdfast.engine.journal import attempt_event
 from holdfast.store.journal_events import Attempted
 from holdfast.store.stored_faults import dump_fault, load_fault
+from holdfast.wire.answered_model import same_model
 from world import CHAT, key, provider, route
 
 MIMO = provider("mimo", "a")

@@ -16,7 +16,7 @@ import openai
 import pytest
 
 import holdfast
-from holdfast.core.errors import HoldfastError, NoSession, NotReady
+from holdfast.core.errors import HoldfastError, NoSession, NotReady, SourceSilent
 from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Dialect
 from holdfast.core.steps import Call, Outcome, Refused
@@ -64,6 +64,7 @@ DECIDED: dict[str, tuple[int, str]] = {
     "Refused": (401, "auth_rejected"),
     "SecretMissing": (409, "secret_missing"),
     "SignInEnded": (409, "sign_in_ended"),
+    "SourceSilent": (503, "source_silent"),
     "StaleSession": (409, "session_changed"),
     "StoreError": (503, "store_unavailable"),
     "UnknownModel": (404, "model_not_found"),
@@ -211,7 +212,7 @@ def test_an_error_of_ours_is_reported_alike_by_both_faces(
         assert ours.code == (None if dialect is Dialect.ANTHROPIC_MESSAGES else code)
         assert ours.candidates == (list(error.candidates) if hasattr(error, "candidates") else None)
         assert ours.message == str(error)
-        assert ours.retry[:2] == ("false", None)
+        assert ours.retry[:2] == ("false", "5" if isinstance(error, SourceSilent) else None)
 
 
 @pytest.mark.parametrize("kind", list(FaultClass))

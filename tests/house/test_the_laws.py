@@ -48,7 +48,7 @@ MAY_START_A_THREAD: dict[str, str] = {
     "fake_provider/server.py": "so has the fake provider",
     "engine/login.py": "a listener that ends with the sign-in",
     "sdk/deadlines.py": "a blocking call's step that a deadline ends, which may never return",
-    "credentials/callback_source.py": "the user's own function, which may never return",
+    "credentials/foreign_call.py": "a keyring or the user's own function, which may never return",
     "credentials/vault.py": "one renewal, which may take as long as its program",
 }
 READS_A_TIME = frozenset({"fromisoformat", "strptime", "parsedate_to_datetime", "parsedate", "parsedate_tz"})

@@ -13,11 +13,12 @@ from collections import Counter
 import pytest
 
 from holdfast.config.catalog import options
-from holdfast.core.compatibility import dialect_for, same_model
+from holdfast.core.compatibility import dialect_for
 from holdfast.core.config import Config
 from holdfast.core.errors import CannotHandOver
 from holdfast.core.identity import Auth, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.providers import presets
+from holdfast.wire.answered_model import same_model
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 

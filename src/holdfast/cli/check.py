@@ -204,10 +204,10 @@ def _about_model(model: str, listed: tuple[str, ...]) -> str:
 
 def _call(context: CliContext, provider: Provider, dialect: Dialect, model: str) -> Iterator[Step]:
     """Make one call in this dialect, with the usual recovery but no fallback. Raises Refused."""
-    from ..core.compatibility import confirm_model
     from ..core.routes import Route
     from ..engine.check import check_route
     from ..sdk.api import open as open_home
+    from ..wire.answered_model import confirm_model
 
     with open_home(store=context.store, vault=context.vault) as holdfast:
         engine = holdfast.engine

@@ -39,7 +39,8 @@ _RELAYED = {
 _NO_KEY_THERE = Verdict(_K.AUTH_REJECTED, origin=Origin.US, sent=False)
 _UNREAD = {
     b"SignInEnded": Verdict(_K.AUTH_EXPIRED, origin=Origin.US, sent=False, terminal=True),
-    b"NotRenewed": Verdict(_K.AUTH_EXPIRED, origin=Origin.NETWORK, sent=False),
+    b"SourceSilent": Verdict(_K.TRANSIENT, sent=False, cause="source"),
+    b"NotRenewed": Verdict(_K.TRANSIENT, sent=False, cause="renewal"),
 }
 """Why a key could not be read, by the name of the error; after any other error there is no key."""
 _REQUEST_IDS = """

@@ -153,7 +153,18 @@ class SignInEnded(SecretMissing):
     """The sign-in behind a key is over: no renewal will succeed, and its user must sign in again."""
 
 
-class NotRenewed(SecretMissing):
+class SourceSilent(SecretMissing):
+    """The source of a key gives none now: a program failed, a keyring is locked, a file is being written. It
+    is asked again from `retry_at` on (epoch seconds; None: at once)."""
+
+    def __init__(
+        self, what: str, *, tried: Sequence[str] = (), next_step: str = "", retry_at: float | None = None
+    ) -> None:
+        self.retry_at = retry_at
+        super().__init__(what, tried=tried, next_step=next_step)
+
+
+class NotRenewed(SourceSilent):
     """The sign-in behind a key could not be renewed now: the service that renews it does not answer. The next
     request asks again."""
 

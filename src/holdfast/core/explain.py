@@ -153,7 +153,6 @@ def _cases(fault: Fault, connection: Connection, evidence: Evidence | None) -> d
         "takes no key": connection.key is None,
         "unread": fault.phase is Phase.UNSENT,
         "signed in": fault.phase is Phase.UNSENT and fault.kind is C.AUTH_EXPIRED and fault.terminal,
-        "unrenewed": fault.phase is Phase.UNSENT and fault.kind is C.AUTH_EXPIRED,
         "not sent": not fault.sent,
         "final": fault.terminal,
         "deleted": fault.terminal,
@@ -191,7 +190,7 @@ def _addition(fault: Fault, now: float, clock: Clock) -> str:
     if fault.kind is C.MODEL_UNAVAILABLE and fault.hint:
         text += f" {fault.hint[:1].upper()}{fault.hint[1:]}"
     if until := _until(fault.reset_at, now, clock):
-        by_provider = any(sign.startswith(("hint:", "header:")) for sign in fault.signs)
+        by_provider = fault.sent and any(sign.startswith(("hint:", "header:")) for sign in fault.signs)
         text += " The provider says the limit resets at " if by_provider else " Estimated retry time: "
         text += f"{until}."
     if fault.maybe_processed:

@@ -7,7 +7,10 @@ from __future__ import annotations
 from .faults import FaultClass
 
 C = FaultClass
-CAUSES = ("empty", "cut", "other_api", "unasked_stream", "certificate", "address", "listed", "declared")
+CAUSES = (
+    *("source", "renewal", "empty", "cut", "other_api", "unasked_stream"),
+    *("certificate", "address", "listed", "declared"),
+)
 """The causes of faults that are cases by themselves."""
 NO_REPORT = ("truncated", "cut", "empty")
 """The causes of faults in an answer that reports none."""
@@ -31,7 +34,6 @@ WHAT: dict[FaultClass, dict[str, str]] = {
     C.AUTH_EXPIRED: {
         "takes no key": "{host} asks for a key, but this endpoint is configured to use none.",
         "signed in": "The sign-in behind this connection has ended. Other sessions that use it stop as well.",
-        "unrenewed": "The token of {ref} has expired, and its sign-in service could not renew it now.",
         "final": (
             "The sign-in behind this connection has ended for good. Other sessions that use it stop as well."
         ),
@@ -62,6 +64,8 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         "": "{host} cannot answer now: overloaded or out of service. Your key is not to blame.",
     },
     C.TRANSIENT: {
+        "renewal": "The token of {ref} has expired, and its sign-in service could not renew it now.",
+        "source": "No key was sent: {ref} gives none now. Your key is not to blame.",
         "failed after output": (
             "{host} reported a failure of its own after part of the answer had reached the client. Such a "
             "request is not sent again."
@@ -130,7 +134,8 @@ NEXT: dict[str, tuple[str, str]] = {
     "too dear": ("Ask for a shorter answer, or add credit. See what was sent", "{why}"),
     "not sent": ("Check how the endpoint sends the key", "{show}"),
     "signed in": ("Sign in again", "holdfast key login {provider}"),
-    "unrenewed": ("Try again in a moment. If it still fails, sign in again", "holdfast key login {provider}"),
+    "renewal": ("Try again in a moment. If it still fails, sign in again", "holdfast key login {provider}"),
+    "source": ("Try again in a moment. If it still fails, see what it says", "{check}"),
     "no database": (
         "Let the operator of {host} connect its database, or use its master key, then",
         "{again}",

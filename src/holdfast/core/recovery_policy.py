@@ -85,8 +85,10 @@ def rule_for(fault: Fault, *, worked_here: bool) -> Rule:
     """Return the row for this fault. A 401 is three things: no key sent, a key that never worked here, and a
     key that did (story 4); a 403 without a reason is treated like the last. A final verdict ("deleted",
     "leaked") needs a sign stronger than words."""
+    if fault.phase is Phase.UNSENT:
+        return UNREADABLE
     if fault.kind is C.AUTH_REJECTED and not fault.sent:
-        return UNREADABLE if fault.phase is Phase.UNSENT else NO_KEY_SENT
+        return NO_KEY_SENT
     if fault.is_final and fault.kind in AUTH_FAULTS:
         return FINAL
     if fault.kind is C.AUTH_REJECTED and not worked_here:

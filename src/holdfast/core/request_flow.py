@@ -15,11 +15,12 @@ from .changes import NO_KEY, Evidence, FallbackEnded, FallbackStarted, KeyKept
 from .classify import classify, weigh
 from .faults import REFUSALS, Fault, FaultClass, Phase, Reply
 from .identity import Connection, Key
-from .key_selection import DecisionContext, KeySelection, select_key
+from .key_selection import DecisionContext, KeySelection
 from .recovery_policy import (
     NO_KEY_SENT,
     OF_THE_ENDPOINT,
     RATE_PATIENCE,
+    UNREADABLE,
     Failure,
     Rule,
     backoff,
@@ -52,18 +53,23 @@ def flow(call: Call, context: DecisionContext, now: float) -> Flow:
 
     What it learns is applied at once to `context.health`; the driver gets the same changes with each step and
     persists them before it takes the step."""
-    run = RequestState(call, context, now)
-    for number, route in enumerate(_in_order(run), start=1):
-        run.reserved = len(run.routes) - number  # retries with one key leave a send for each route after it
-        rule = yield from _drive(run, route)
-        if rule is None:
-            return _answered(run, route)
-        if not call.replayable and run.sent:
-            run.decide("not repeated: this request cannot be sent twice")
-        if route is call.route and rule.fall_back:
-            run.note_left_out()
-        # What the user must mend at the choice ends the request; a fallback's own trouble never does.
-        if run.went_back or not run.may_send() or (route is call.route and not rule.fall_back):
+    run, rule = RequestState(call, context, now), NO_KEY_SENT
+    while True:
+        for number, route in enumerate(_in_order(run), start=1):
+            run.reserved = len(run.routes) - number  # retries with one key leave a send for each other route
+            failed = yield from _drive(run, route)
+            if failed is None:
+                return _answered(run, route)
+            rule = failed
+            if not call.replayable and run.sent:
+                run.decide("not repeated: this request cannot be sent twice")
+            if route is call.route and rule.fall_back:
+                run.note_left_out()
+            # What the user must mend at the choice ends the request; a fallback's own trouble never does.
+            if run.went_back or not run.may_send() or (route is call.route and not rule.fall_back):
+                break
+        helped = rule.rotate or rule.fall_back  # by another key: so perhaps by one that could not be read
+        if not helped or not (yield from _speaks_again(run)):
             break
     return Outcome(
         run.connection,
@@ -95,6 +101,23 @@ def _in_order(run: RequestState) -> Iterator[Route]:
             yield route
     resting.sort(key=lambda route: route is not call.route)
     yield from resting
+
+
+def _speaks_again(run: RequestState) -> Generator[Step, Answer, bool]:
+    """Wait for the source of a key that gave nothing, now that no other key and no fallback has answered.
+    Return whether it gives a value: then the routes are asked again."""
+    silent, run.silent = run.silent, None
+    if silent is None or silent.key is None or run.went_back or run.wait_left <= 0 or not run.may_send():
+        return False
+    answer = yield Refresh(silent.key, None, run.take(), run.wait_left)
+    run.wait_budget -= 1.0  # so that this ends, whatever the source does
+    run.waited(answer)
+    if answer.reply is not None and run.connection == silent:
+        run.fault = classify(answer.reply, run.context.profile(silent), now=run.now)
+    if answer.reply is not None:
+        return False
+    run.decide(f"the source of key '{silent.label}' gave a value again")
+    return run.in_time()
 
 
 def _answered(run: RequestState, route: Route) -> Outcome:
@@ -178,7 +201,7 @@ def _spent(run: RequestState, rule: Rule, route: Route, connection: Connection) 
     labels = {connection.label}
     if rule.one_account and connection.account:
         labels |= {other.label for other in route.connections if other.account == connection.account}
-    if run.fault is not None and run.fault.kind in OF_THE_ENDPOINT:
+    if run.fault is not None and run.fault.kind in OF_THE_ENDPOINT and run.fault.sent:
         labels |= {other.label for other in route.connections if other.endpoint == connection.endpoint}
     return labels
 
@@ -206,8 +229,8 @@ def _try(
     health, fingerprint = run.context.health, choice.fingerprint or NO_KEY
     after, probing, fresh, tries = choice.after, choice.probing, False, 0
     if run.attempts:
-        _note_switch(run, connection)
-    delays = _probe_delays(run, connection, fingerprint)
+        run.note_switch(connection)
+    delays = run.probe_delays(connection, fingerprint)
     while True:
         run.wait_budget -= after
         health.use(connection)
@@ -233,6 +256,8 @@ def _try(
         if replaced is not None:
             fingerprint, after = replaced, 0.0
             continue
+        failure = _unless_silent(run, failure)
+        rule = failure.rule
         if rule.probe:
             check = yield from _shared_check(run, failure, probing=probing)
             if check is _Check.REFUSED:
@@ -252,22 +277,6 @@ def _try(
         if delay is None:
             return rule
         after, tries = delay, tries + 1
-
-
-def _note_switch(run: RequestState, connection: Connection) -> None:
-    """Write down that the request goes on with another key, or falls back to another pin."""
-    if connection.pin in (run.connection.pin, run.call.route.connection.pin):
-        run.decide(f"went on with {connection}")
-    else:
-        run.decide(f"fell back to {connection}")
-
-
-def _probe_delays(run: RequestState, connection: Connection, fingerprint: str) -> list[float]:
-    """Return the seconds before each probe of a key; none where a verdict says that it was refused before."""
-    refused = run.context.health.cooldown(fingerprint, connection)
-    if refused is not None and refused.fault.kind in REFUSALS:
-        return []
-    return list(run.call.limits.probe_delays)
 
 
 def _understand(
@@ -310,10 +319,19 @@ def _read_again(run: RequestState, failure: Failure) -> Generator[Step, Answer, 
     run.refreshed.add(key.label)
     answer = yield Refresh(key, failure.fingerprint, run.take())
     run.now = answer.now
+    fault = answer.reply and classify(answer.reply, run.context.profile(failure.connection), now=run.now)
+    if fault and fault.kind is FaultClass.TRANSIENT:
+        run.failed(failure.connection, fault, run.now)
     if not answer.yes:
         return None
     run.decide("the key had been replaced meanwhile: sent again with the new value")
     return run.context.fingerprint(key) or failure.fingerprint
+
+
+def _unless_silent(run: RequestState, failure: Failure) -> Failure:
+    """Return the failure. Where the key's source is silent nothing is concluded: its value may be an old
+    one."""
+    return failure if run.fault is failure.fault else failure._replace(rule=UNREADABLE)
 
 
 def _shared_check(run: RequestState, failure: Failure, *, probing: bool) -> Generator[Step, Answer, _Check]:
@@ -356,20 +374,13 @@ def _retry_delay(run: RequestState, failure: Failure, tries: int) -> float | Non
     delay = backoff(rule, failure.fault, tries, run.context.jitter)
     if not run.in_time(delay) or delay > run.wait_left:
         return None
-    if rule.rotate and (tries > 0 or delay > RATE_PATIENCE) and _has_healthy_spare(run, connection):
+    if rule.rotate and (tries > 0 or delay > RATE_PATIENCE) and run.has_healthy_spare(connection):
         return None
     if not run.context.health.bucket(connection.endpoint).take(run.now):
         run.decide("not tried again: this endpoint keeps failing and its retry budget is spent")
         return None
     run.decide(f"tried again after {delay:.1f} s")
     return delay
-
-
-def _has_healthy_spare(run: RequestState, connection: Connection) -> bool:
-    """Return whether another key of the route can be used now."""
-    excluded = {*run.tried, connection.label}
-    spare = select_key(run.route, run.context, run.now, excluded, kept_key=None, patience=0.0)
-    return spare.connection is not None and spare.verdict is None and run.may_rotate()
 
 
 def _near_names(run: RequestState, connection: Connection, fault: Fault) -> Generator[Step, Answer, Fault]:

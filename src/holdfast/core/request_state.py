@@ -7,7 +7,7 @@ from math import inf
 
 from .bound import labelled, made_by, of_other_accounts
 from .changes import NO_KEY, Change, Cooldown, Evidence, Owner, key_succeeded
-from .faults import Fault, Phase
+from .faults import REFUSALS, Fault, FaultClass, Phase
 from .identity import Connection
 from .key_selection import DecisionContext, KeySelection, remembered, select_key
 from .recovery_policy import Rule, rule_for
@@ -22,7 +22,8 @@ class RequestState:
 
     `route` is the one being tried, `tried` holds the labels of its keys that are done with. `reserved` sends
     are kept for the routes after it. `wait_budget` is in seconds. `account` is the connection to whose
-    account the request is bound, as far as that is known; `went_back` says that it left it before."""
+    account the request is bound, as far as that is known; `went_back` says that it left it before. `silent`
+    is the first connection whose key's source gave nothing."""
 
     __slots__ = (
         "account",
@@ -39,6 +40,7 @@ class RequestState:
         "route",
         "routes",
         "sends_left",
+        "silent",
         "tried",
         "wait_budget",
         "went_back",
@@ -55,6 +57,7 @@ class RequestState:
         self.went_back = False
         self.routes: Sequence[Route] = (call.route, *call.fallbacks)
         self.account: Connection | None = None
+        self.silent: Connection | None = None
         if call.bound:
             self.routes, self.account = _permitted(self.routes, call, context)
         self.reserved = 0
@@ -131,6 +134,27 @@ class RequestState:
             then = f"{last.then}; {then}"
         self.attempts[-1] = last._replace(then=then)
 
+    def note_switch(self, connection: Connection) -> None:
+        """Write down that the request goes on with another key, or falls back to another pin."""
+        if connection.pin in (self.connection.pin, self.call.route.connection.pin):
+            self.decide(f"went on with {connection}")
+        else:
+            self.decide(f"fell back to {connection}")
+
+    def probe_delays(self, connection: Connection, fingerprint: str) -> list[float]:
+        """Return the seconds before each probe of a key; none where a verdict says that it was refused
+        before."""
+        refused = self.context.health.cooldown(fingerprint, connection)
+        if refused is not None and refused.fault.kind in REFUSALS:
+            return []
+        return list(self.call.limits.probe_delays)
+
+    def has_healthy_spare(self, connection: Connection) -> bool:
+        """Return whether another key of the route can be used now."""
+        excluded = {*self.tried, connection.label}
+        spare = select_key(self.route, self.context, self.now, excluded, kept_key=None, patience=0.0)
+        return spare.connection is not None and spare.verdict is None and self.may_rotate()
+
     def note_left_out(self) -> None:
         """Write down which of the listed fallbacks could not be asked, once the choice has failed."""
         if self.attempts:
@@ -187,6 +211,8 @@ class RequestState:
         number, tells = sends_of(self.attempts) + 1, True
         if fault.phase is Phase.UNSENT:
             number, tells = 0, self._tells(connection)
+            if fault.kind is FaultClass.TRANSIENT:
+                self.silent, tells = self.silent or connection, tells or connection == self.connection
         self.attempts.append(Attempt(number, connection, sent_at, self.now, fault=fault, probe=probe))
         if tells:
             self.connection, self.fault, self.memory_ends = connection, fault, None

@@ -93,11 +93,13 @@ class Probe(NamedTuple):
 
 class Refresh(NamedTuple):
     """Read the key's reference. Answer `yes` when its value is another than the one with this `fingerprint`;
-    `reply` (phase UNSENT) when there is no value."""
+    `reply` (phase UNSENT) when there is no value. A source that is silent is waited for, at most `patience`
+    seconds, if it may be asked again in that time."""
 
     key: Key
     fingerprint: str | None
     changes: tuple[Change, ...] = ()
+    patience: float = 0.0
 
 
 class Relist(NamedTuple):

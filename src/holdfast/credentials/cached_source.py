@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..core import times
 from ..core.secret import Secret, redact
 from ..distribution import install_command
-from .sources import LONGEST, Run, Unreadable, secret_of
+from .sources import LONGEST, PASSING, Run, Silent, Unreadable, secret_of
 
 DEFAULT_CACHE = 300.0
 """Seconds for which a key without an expiry is cached."""
@@ -26,7 +26,13 @@ _AHEAD = 120.0
 """Seconds before its expiry from which a token is renewed in the background."""
 RENEW_AGAIN = 15.0
 """Seconds between two attempts to renew in the background."""
+_FIRST_REST, _LONGEST_REST = 0.5, 64.0
+"""Seconds for which a silent source is not asked; doubled with each failure."""
+_ENDED = 60.0
+"""Seconds for which a key is used that has ended by this machine's clock."""
 _CLOCK_SLACK = 60.0
+_NO_KEYRING = "NoKeyringError"
+"""What the package raises on a machine without any keyring; whatever else it raises may pass."""
 
 # The names of the value and of its expiry in what programs print. `status` is the envelope of client-go's
 # ExecCredential, `credential` that of gcloud's helper.
@@ -73,9 +79,34 @@ class Life(NamedTuple):
 OVER = Life(0.0, 0.0, 0.0, 0.0)
 
 
+class Rest:
+    """The rest of a source that was silent, so that not every request asks it. A clock that is set back ends
+    the rest; times are epoch seconds."""
+
+    def __init__(self) -> None:
+        self._since = self._until = self._length = 0.0
+        self._reason = ""
+
+    def check(self, now: float) -> None:
+        """Raise Silent during the rest."""
+        if self._since <= now < self._until:
+            raise Silent(self._reason, self._until)
+
+    def begin(self, now: float, reason: str) -> float:
+        """Begin a rest, longer than the one before. Return its end."""
+        self._length = min(self._length * 2 or _FIRST_REST, _LONGEST_REST)
+        self._since, self._until, self._reason = now, now + self._length, reason
+        return self._until
+
+    def end(self) -> None:
+        """Note that the source gave an answer."""
+        self._since = self._until = self._length = 0.0
+
+
 class CachedSource:
     """A secret that is slow to get and is cached until it expires: `cmd:`, `keyring:` and `call:`. `ahead` is
-    called when it is time to renew it in the background, at most every 15 s; it should call `renew`."""
+    called when it is time to renew it in the background, at most every 15 s; it should call `renew`. While
+    the source is silent, the last secret is used as long as it is not known to have expired."""
 
     def __init__(
         self, fetch: Fetch, clock: Callable[[], float], ahead: Callable[[], None] = lambda: None
@@ -83,6 +114,8 @@ class CachedSource:
         self._fetch, self._clock, self._ahead = fetch, clock, ahead
         self._life, self._due = OVER, 0.0
         self._secret: Secret | None = None
+        self._rest = Rest()
+        self._late = 0.0
 
     def peek(self) -> Secret | None:
         now = self._clock()
@@ -94,24 +127,47 @@ class CachedSource:
         return self._secret
 
     def read(self) -> Secret:
-        self._secret = None
         return self.renew()
 
     def renew(self) -> Secret:
         """Get a new secret; the old one is kept when that fails. Raises Unreadable."""
-        text, ends = self._fetch()
+        self._rest.check(self._clock())
+        try:
+            text, ends = self._fetch()
+        except Silent as reason:
+            raise self._silent(str(reason)) from None
         secret, now = secret_of(text), self._clock()
+        self._rest.end()
+        self._late = 0.0
         if ends is None:
             self._life = Life(now, inf, now + DEFAULT_CACHE, inf)
-        elif ends <= now:
-            raise Unreadable("the key it gave has expired already")
+        elif ends <= now:  # the provider's clock decides, not ours
+            self._life, self._late = Life(now, inf, now + _ENDED, inf), now - ends
         else:
             self._life = Life.of(now, ends)
         self._secret, self._due = secret, self._life.due
         return secret
 
+    def _silent(self, reason: str) -> Silent:
+        """Let the source rest, and let the last secret be used meanwhile if it may still be good. Return the
+        error."""
+        now = self._clock()
+        until = self._rest.begin(now, reason)
+        life, least = self._life, now
+        if life.holds(now):
+            least = life.until
+        if now < life.ends:
+            longer = max(least, min(until, life.ends))
+            self._life = life._replace(since=min(life.since, now), until=longer)
+        return Silent(reason, until)
+
     def note(self) -> str:
-        return ""
+        if not self._late:
+            return ""
+        return (
+            f"the key that it gave ended {self._late:.0f} s ago by this machine's clock, which may be wrong:"
+            " date -u"
+        )
 
     def ends(self) -> float | None:
         """Return when the cached secret expires (epoch seconds); None when there is none or it is unknown."""
@@ -130,16 +186,17 @@ def command_output(command: str, run: Run, clock: Callable[[], float]) -> tuple[
     except (ValueError, IndexError):
         raise Unreadable("not a command line: a quote is not closed, or there is no program") from None
     except TimeoutError:
-        raise Unreadable(f"gave no answer within {_TIMEOUT:.0f} s") from None
+        raise Silent(f"gave no answer within {_TIMEOUT:.0f} s") from None
     except OSError as error:
-        raise Unreadable(f"could not be started: {error.strerror or type(error).__name__}") from None
+        kind = Silent if error.errno in PASSING else Unreadable
+        raise kind(f"could not be started: {error.strerror or type(error).__name__}") from None
     if len(out) > LONGEST:
         raise Unreadable(f"printed more than {LONGEST} bytes")
     if code != 0:
-        raise Unreadable(f"exit code {code}{_first_line(err)}")
+        raise Silent(f"exit code {code}{_first_line(err)}")
     text = out.decode(errors="replace").strip()
     if not text:
-        raise Unreadable("printed nothing")
+        raise Silent("printed nothing")
     if text.startswith("{"):
         return issued(_decoded(text), clock())
     return text, None
@@ -202,7 +259,9 @@ def from_keyring(entry: str, load: Callable[[], Any]) -> tuple[str, float | None
     try:
         text = keyring.get_password(service, user)
     except Exception as error:  # a backend may raise anything, and its message may contain anything
-        raise Unreadable(f"the keyring refused: {type(error).__name__}") from None
+        name = type(error).__name__
+        kind = Unreadable if name == _NO_KEYRING else Silent
+        raise kind(f"the keyring refused: {name}") from None
     if text is None:
         raise Unreadable(f"no entry: keyring set {service} {user}")
     return str(text), None

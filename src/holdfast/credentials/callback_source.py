@@ -6,19 +6,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
-from .sources import Unreadable
+from .sources import Silent, Unreadable
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 Supplied = str | tuple[str, "float | datetime | None"]
 Supplier = Callable[[], Supplied | Awaitable[Supplied]]
-"""Returns a key, or a key and its expiry (epoch seconds or a datetime). Called when a key is needed, from any
-thread, by one thread at a time."""
+"""Returns a key, or a key and its expiry (epoch seconds or a datetime). Called when a key is needed, in a
+thread of its own, never twice at a time."""
 
 
 def from_program(name: str, suppliers: Mapping[str, Supplier]) -> tuple[str, float | None]:
-    """Return the key from the program's function, and its expiry (epoch seconds). Raises Unreadable."""
+    """Return the key from the program's function, and its expiry (epoch seconds). Raises Unreadable. No event
+    loop may run in this thread."""
     supplier = suppliers.get(name)
     if supplier is None:
         raise Unreadable(
@@ -27,9 +28,11 @@ def from_program(name: str, suppliers: Mapping[str, Supplier]) -> tuple[str, flo
     try:
         supplied = supplier()
         if isinstance(supplied, Awaitable):
-            supplied = _awaited(supplied)
+            import asyncio
+
+            supplied = asyncio.run(_awaited(supplied))
     except Exception as error:  # a program's own function may raise anything
-        raise Unreadable(f"the program's function raised {type(error).__name__}") from None
+        raise Silent(f"the program's function raised {type(error).__name__}") from None
     if isinstance(supplied, tuple):
         value, ends = supplied
     else:
@@ -41,26 +44,5 @@ def from_program(name: str, suppliers: Mapping[str, Supplier]) -> tuple[str, flo
     return value, ends.timestamp()
 
 
-def _awaited(supplied: Awaitable[Supplied]) -> Supplied:
-    """Return the result, from an event loop in a new thread: this thread may be running one already."""
-    import asyncio
-    import threading
-
-    results: list[Supplied] = []
-    failures: list[BaseException] = []
-
-    async def wait() -> Supplied:
-        return await supplied
-
-    def run() -> None:
-        try:
-            results.append(asyncio.run(wait()))
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="holdfast-key")
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return results[0]
+async def _awaited(supplied: Awaitable[Supplied]) -> Supplied:
+    return await supplied

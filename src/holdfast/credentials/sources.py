@@ -9,9 +9,11 @@ import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from errno import EAGAIN, EBUSY, EINTR, EIO, EMFILE, ENFILE, ENOBUFS, ENOMEM, ESTALE, ETIMEDOUT
 from typing import TYPE_CHECKING, Protocol
 
-from .._files import NotRead, quoted, read_regular, stamp
+from .._files import NotRead, changes_soon, quoted, read_regular, stamp
+from ..core.errors import ConfigError
 from ..core.secret import Secret
 from .secrets_file import SecretsFile
 
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 LONGEST = 64 * 1024
 """The most bytes that are read from a file or from a program."""
 _POLL_INTERVAL = 0.05
+_LOOKS = 5
+"""How often a file is read that holds no key and changes meanwhile."""
+PASSING = frozenset({EAGAIN, EBUSY, EINTR, EIO, EMFILE, ENFILE, ENOBUFS, ENOMEM, ESTALE, ETIMEDOUT})
+"""The errors of a system or of its disk that say nothing about the file."""
+_NO_STAMP = (0, 0, 0)
 
 Run = Callable[[Sequence[str], float], tuple[int, bytes, bytes]]
 """Runs a program without a shell: (argv, seconds) -> (exit code, stdout, stderr). Raises OSError or
@@ -31,17 +38,22 @@ class Unreadable(Exception):
     """A source gave no secret; the text says why."""
 
 
+class Silent(Unreadable):
+    """A source gives nothing now, and may later without anybody's doing: that refuses no key. It is asked
+    again from `retry_at` on (epoch seconds; None: at once); `next_step` is a command for its user. Meanwhile
+    `peek` gives its last value, if that may still be good."""
+
+    def __init__(self, reason: str, retry_at: float | None = None, *, next_step: str = "") -> None:
+        super().__init__(reason)
+        self.retry_at, self.next_step = retry_at, next_step
+
+
+class RenewalFailed(Silent):
+    """The sign-in behind a key could not be renewed now; a later attempt may succeed."""
+
+
 class SignInOver(Unreadable):
     """The sign-in behind a key has ended; its user has to sign in again."""
-
-
-class RenewalFailed(Unreadable):
-    """The sign-in behind a key could not be renewed now; a later attempt may succeed. `retry_at` says from
-    when (epoch seconds); None: at once."""
-
-    def __init__(self, reason: str, retry_at: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_at = retry_at
 
 
 class Source(Protocol):
@@ -51,7 +63,7 @@ class Source(Protocol):
         """Return the secret if that needs no file, program or keyring, else None."""
 
     def read(self) -> Secret:
-        """Read the secret again, whatever is cached. Raises Unreadable."""
+        """Read the secret again, whatever is cached. Raises Unreadable, Silent where it may pass."""
 
     def note(self) -> str:
         """Return a warning for `doctor` about this source; empty when there is none."""
@@ -98,12 +110,13 @@ class EnvSource:
 
 class FileSource:
     """`file:PATH`: the first 64 KiB of a regular file, without surrounding white space. Cached while its
-    stamp is unchanged."""
+    stamp is unchanged. One that is empty is being written, and is read again in a moment."""
 
     def __init__(self, path: str) -> None:
         self._path = os.path.expanduser(path)
         self._stamp: tuple[int, int, int] | None = None
         self._secret: Secret | None = None
+        self._waited_for: tuple[int, int, int] | None = _NO_STAMP
 
     def peek(self) -> Secret | None:
         if self._secret is None or stamp(self._path) != self._stamp:
@@ -111,17 +124,36 @@ class FileSource:
         return self._secret
 
     def read(self) -> Secret:
-        self._secret, self._stamp = None, stamp(self._path)
+        unread = Unreadable("it keeps changing")
+        for _ in range(_LOOKS):
+            self._stamp = stamp(self._path)
+            try:
+                self._secret = self._value()
+                return self._secret
+            except Unreadable as reason:
+                unread = reason
+            if self._stamp == self._waited_for or not changes_soon(self._path, self._stamp):
+                break
+        self._waited_for = self._stamp
+        if not isinstance(unread, Silent):
+            self._secret = None
+        raise unread
+
+    def _value(self) -> Secret:
         try:
             text = read_regular(self._path, LONGEST).decode()
         except NotRead as reason:
             raise Unreadable(str(reason)) from None
         except OSError as error:
-            raise Unreadable(error.strerror or "cannot be read") from None
+            gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+            passing = error.errno in PASSING or (self._secret is not None and not gone)
+            kind = Silent if passing else Unreadable
+            raise kind(error.strerror or "cannot be read") from None
         except UnicodeDecodeError:
             raise Unreadable("not UTF-8 text") from None
-        self._secret = secret_of(text)
-        return self._secret
+        if not text.strip():
+            raise Silent("its value cannot be empty")
+        return secret_of(text)
 
     def note(self) -> str:
         try:
@@ -138,12 +170,29 @@ class StoreSource:
 
     def __init__(self, file: SecretsFile, provider: str, label: str) -> None:
         self._file, self._provider, self._label = file, provider, label
+        self._secret: Secret | None = None
+        self._silent_at: tuple[int, int, int] | None = _NO_STAMP
 
     def peek(self) -> Secret | None:
-        return self._file.cached(self._provider, self._label)
+        secret = self._file.cached(self._provider, self._label)
+        if secret is None and stamp(self._file.path) == self._silent_at:
+            return self._secret
+        return secret
 
     def read(self) -> Secret:
-        secret = self._file.get(self._provider, self._label)
+        now = stamp(self._file.path)
+        if now is not None and now[1] == 0 and now != self._silent_at:
+            changes_soon(self._file.path, now)
+            now = stamp(self._file.path)
+        try:
+            secret = self._file.get(self._provider, self._label)
+        except ConfigError as error:
+            self._silent_at = now
+            raise Silent(error.what, next_step=error.next_step) from None
+        if secret is None and now is not None and now[1] == 0:  # we never write an empty one
+            self._silent_at = now
+            raise Silent(f"{self._file.path} is empty")
+        self._secret, self._silent_at = secret, _NO_STAMP
         if secret is not None:
             return secret
         reason = f"not in {self._file.path}"

@@ -12,12 +12,13 @@ from threading import Lock, Thread
 from typing import Any
 
 from .._files import cannot, locked, quoted, write_private
-from ..core.errors import ConfigError, NotRenewed, SecretMissing, SignInEnded
+from ..core.errors import ConfigError, NotRenewed, SecretMissing, SignInEnded, SourceSilent
 from ..core.identity import Key
 from ..core.secret import Secret, fingerprint, redact
 from ..secrecy.frames import bare
 from .cached_source import CachedSource, command_output, from_keyring, load_keyring
 from .callback_source import Supplier, from_program
+from .foreign_call import ForeignCall
 from .oauth_source import OAuthSource, Refresh
 from .secrets_file import SecretsFile
 from .sources import (
@@ -26,6 +27,7 @@ from .sources import (
     RenewalFailed,
     Run,
     SignInOver,
+    Silent,
     Source,
     StoreSource,
     Unreadable,
@@ -42,7 +44,7 @@ _NEXT_STEPS = {
     "env": "export {rest}=…   (or give the key another source: holdfast key add {provider} --from …)",
     "file": "ls -l {rest}",
     "cmd": "{rest}   (by hand, to see what it says)",
-    "keyring": "holdfast key list {provider}",
+    "keyring": "keyring get {entry}   (by hand, to see whether it is locked)",
     "store": "holdfast key add {provider} --from store:{rest}   (asks for the key)",
     "oauth": "holdfast key login {provider}",
     "call": "holdfast key list {provider}",
@@ -58,16 +60,25 @@ def _cannot_refresh(name: str, refresh: Secret) -> tuple[int, bytes]:  # noqa: A
 
 
 class _CacheEntry:
-    """A source, its latest values, and the fingerprint of the last one. The lock lets one thread read while
-    the others wait for its result."""
+    """A source, its latest values, the fingerprint of the last one, and the value that a provider refused
+    last, unless it was read again since. The lock lets one thread read while the others wait for its
+    result."""
 
-    __slots__ = ("fingerprint", "lock", "source", "values")
+    __slots__ = ("fingerprint", "lock", "refused", "source", "values")
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.lock = Lock()
         self.values: deque[Secret] = deque(maxlen=_REMEMBERED_VALUES)
         self.fingerprint: tuple[Secret, bytes, str] | None = None
+        self.refused: Secret | None = None
+
+    def peek(self) -> Secret | None:
+        """Return the source's value if it is known and may be sent."""
+        secret = self.source.peek()
+        if self.refused is not None and secret == self.refused:
+            return None
+        return secret
 
     def noted(self, secret: Secret) -> Secret:
         """Remember the value, so that it is redacted, and return it."""
@@ -100,19 +111,20 @@ class Vault:
         self._entries: dict[tuple[str, str], _CacheEntry] = {}
 
     def secret(self, key: Key) -> Secret:
-        """Return the secret of `key`, read if it is not cached. Raises SecretMissing, SignInEnded or
-        NotRenewed with the reason."""
+        """Return the secret of `key`, read if it is not cached; the last one while its source is silent, if
+        that may still be good. Raises SecretMissing, SignInEnded, SourceSilent or NotRenewed with the
+        reason."""
         entry = self._entry(key)
-        secret = entry.source.peek()
+        secret = entry.peek()
         if secret is None:
             with entry.lock:
-                secret = entry.source.peek() or self._read(key, entry)
+                secret = entry.peek() or self._read(key, entry)
         return entry.noted(secret)
 
     def peek(self, key: Key) -> Secret | None:
         """Return the secret if that needs no file, program or keyring, else None."""
         entry = self._entry(key)
-        secret = entry.source.peek()
+        secret = entry.peek()
         if secret is None:
             return None
         return entry.noted(secret)
@@ -126,11 +138,12 @@ class Vault:
         return None
 
     def reread(self, key: Key) -> bool:
-        """Read the secret again, whatever is cached. Return whether its value has changed. Raises as `secret`
-        does."""
+        """Read the secret again since a provider refused it. Return whether its value has changed. Raises as
+        `secret` does; then the refused one is not used any more."""
         entry = self._entry(key)
         with entry.lock:
             before = list(entry.values)[-1:]
+            entry.refused = entry.source.peek()
             after = self._read(key, entry)
         entry.noted(after)
         return before != [after]
@@ -147,7 +160,7 @@ class Vault:
             if not source.grant_id:
                 return None
             return fingerprint(source.grant_id, pepper)
-        secret = source.peek()
+        secret = entry.peek()
         if secret is None:
             return None
         entry.noted(secret)
@@ -216,8 +229,12 @@ class Vault:
             "cmd": lambda: CachedSource(
                 lambda: command_output(rest, self._run, self._clock), self._clock, ahead
             ),
-            "keyring": lambda: CachedSource(lambda: from_keyring(rest, self._keyring), self._clock),
-            "call": lambda: CachedSource(lambda: from_program(rest, self._suppliers), self._clock, ahead),
+            "keyring": lambda: CachedSource(
+                ForeignCall(lambda: from_keyring(rest, self._keyring)), self._clock
+            ),
+            "call": lambda: CachedSource(
+                ForeignCall(lambda: from_program(rest, self._suppliers)), self._clock, ahead
+            ),
             "oauth": lambda: OAuthSource(rest, self.file, self._refresh, self._clock, ahead=ahead),
         }
         return makers[scheme]()
@@ -237,8 +254,13 @@ class Vault:
 
     def _read(self, key: Key, entry: _CacheEntry) -> Secret:
         try:
-            return entry.source.read()
+            secret = entry.source.read()
+            entry.refused = None
+            return secret
         except Unreadable as reason:
+            last = entry.peek()
+            if last is not None and isinstance(reason, Silent):
+                return last
             failed: BaseException = _error(key, bare(reason))
         except BaseException as error:
             failed = bare(error)
@@ -252,9 +274,14 @@ def _error(key: Key, reason: Unreadable) -> SecretMissing:
     argument = rest
     if scheme == "file":
         argument = quoted(rest)
-    kind = {SignInOver: SignInEnded, RenewalFailed: NotRenewed}.get(type(reason), SecretMissing)
-    return kind(
-        f"cannot read key '{key.label}' of provider '{key.provider}'",
-        tried=[f"{scheme}:{rest}: {reason}"],
-        next_step=_NEXT_STEPS[scheme].format(provider=key.provider, rest=argument),
-    )
+    what = f"cannot read key '{key.label}' of provider '{key.provider}'"
+    tried = [f"{scheme}:{rest}: {reason}"]
+    entry = rest.replace("/", " ", 1)
+    next_step = _NEXT_STEPS[scheme].format(provider=key.provider, rest=argument, entry=entry)
+    if isinstance(reason, Silent):
+        kind = NotRenewed if isinstance(reason, RenewalFailed) else SourceSilent
+        step = reason.next_step or next_step
+        return kind(what, tried=tried, next_step=step, retry_at=reason.retry_at)
+    if isinstance(reason, SignInOver):
+        return SignInEnded(what, tried=tried, next_step=next_step)
+    return SecretMissing(what, tried=tried, next_step=next_step)

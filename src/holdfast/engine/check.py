@@ -80,7 +80,7 @@ def _send(request: RequestRun, connection: Connection, ask: AskOnce) -> Checked 
     try:
         secret = request.secret(connection)
     except SecretMissing as missing:
-        request.answer(Answer(request.now(), reply_of_unread(missing), sent_at=sent_at))
+        request.answer(Answer(request.now(), reply_of_unread(missing, sent_at), sent_at=sent_at))
         return None
     got = ask(connection, secret)
     if isinstance(got, Reply):

@@ -1,4 +1,4 @@
-"""Reading a key's reference again after a refusal, once for all requests that need it."""
+"""Reading a key's reference for a request, and again after a refusal: once for all requests that need it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,32 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..core.errors import SecretMissing
+from ..core.errors import SecretMissing, SourceSilent
 from ..core.identity import Key
 from ..core.secret import Secret
+from ..core.steps import Answer, Refresh
 from ..credentials import Vault
+from ..wire.response_head import reply_of_unread
+from .ports import RequestContext
+
+
+def read_key(
+    engine: RequestContext, step: Refresh, used: Secret | None, *, since: float, until: float
+) -> Answer | None:
+    """Return the result of reading a key for the first time, or again if its value is the one `used`. None
+    while its source is silent and may be asked again before `until` (epoch seconds): call again in a
+    moment."""
+    now = engine.store.now()
+    if step.fingerprint is None:
+        used = None
+    try:
+        return Answer(now, yes=engine.read_again(step.key, used, since))
+    except SourceSilent as silent:
+        if max(now, silent.retry_at or 0.0) < until:
+            return None
+        return Answer(now, reply_of_unread(silent, now))
+    except SecretMissing as missing:
+        return Answer(now, reply_of_unread(missing, now))
 
 
 @dataclass(slots=True)

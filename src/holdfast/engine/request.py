@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 
 from ..core.changes import Change
-from ..core.compatibility import confirm_model
-from ..core.errors import SecretMissing, StoreError
+from ..core.errors import StoreError
 from ..core.explain import Explanation
-from ..core.faults import Fault, FaultClass, Phase, Reply
+from ..core.faults import Fault, FaultClass
 from ..core.identity import Connection, Pin
 from ..core.request_flow import flow
 from ..core.secret import Secret
@@ -19,11 +18,13 @@ from ..secrecy.masking import redacted
 from ..store.base import Lease
 from ..store.journal_events import AnswerTruncated, Event, ModelDiffered, RequestGivenUp
 from ..store.stored_events import stored
+from ..wire.answered_model import confirm_model
 from ..wire.error_bodies import ClientError, from_fault
 from ..wire.usage import NO_USAGE
 from .account_objects import told
 from .answer_headers import headers_of
 from .journal import attempt_event, events_of, usage_event
+from .key_reads import read_key
 from .ports import RequestContext
 
 _LONGEST_NAME = 200
@@ -46,6 +47,7 @@ class RequestRun:
         "_sent_at",
         "_unsaved",
         "_unsettled",
+        "_until",
         "_used",
         "_waiting",
         "call",
@@ -65,7 +67,7 @@ class RequestRun:
         self._unsaved: list[Change] = []
         self._answered = self._differs = ""
         self._held: Lease | None = None
-        self._waiting, self._patience = False, 0.0
+        self._waiting, self._patience, self._until = False, 0.0, 0.0
         self._used: Secret | None = None
         self._sends, self._sent_at = 0, 0.0
         self._flow: Generator[Step, Answer, Outcome] = flow(call, engine.context(), now)
@@ -75,9 +77,7 @@ class RequestRun:
     def knows(self, connection: Connection) -> bool:
         """Return True if `secret` gives the key without waiting for a file, a program or a network."""
         key = connection.key
-        if key is None or key.ref.startswith("env:"):
-            return True
-        return self.engine.vault.peek(key) is not None
+        return key is None or key.ref.startswith("env:") or self.engine.vault.peek(key) is not None
 
     def secret(self, connection: Connection) -> Secret | None:
         """Return the key to send with; None if the endpoint takes none. Raises SecretMissing if it cannot be
@@ -114,8 +114,8 @@ class RequestRun:
         if isinstance(step, Probe):
             return self._take_probe(step)
         if isinstance(step, Refresh):
-            self.answer(self._read(step))
-        elif isinstance(step, Relist):
+            return self._refresh(step)
+        if isinstance(step, Relist):
             self.answer(Answer(self.now(), models=self.engine.relist(step.connection, self._used)))
         return True
 
@@ -239,16 +239,15 @@ class RequestRun:
         self.answer(Answer(self.now(), yes=alone or self._held is not None))
         return True
 
-    def _read(self, step: Refresh) -> Answer:
-        used = None
-        if step.fingerprint is not None:
-            used = self._used
-        try:
-            changed = self.engine.read_again(step.key, used, self._sent_at)
-        except SecretMissing as missing:
-            body = f"{type(missing).__name__}: {missing}".encode()
-            return Answer(self.now(), Reply(None, body=body, phase=Phase.UNSENT))
-        return Answer(self.now(), yes=changed)
+    def _refresh(self, step: Refresh) -> bool:
+        """Read a key and report it. Return False while its source is silent and still waited for."""
+        if not self._waiting:
+            self._until = self.now() + step.patience
+        answer = read_key(self.engine, step, self._used, since=self._sent_at, until=self._until)
+        self._waiting = answer is None
+        if answer is not None:
+            self.answer(answer._replace(now=self.now()))
+        return answer is not None
 
     def take(self, answer: Answer | None, *, is_open: bool = False) -> None:
         """Report the result of `step`, None at the start, and set the next one. What is `unsaved` is to be

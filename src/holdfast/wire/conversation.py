@@ -109,7 +109,7 @@ class _ConversationState:
             secret = yield Perform(lambda: self._secret(connection))
         if isinstance(secret, SecretMissing):
             at = request_run.now()
-            return Answer(at, reply_of_unread(secret), sent_at=at)
+            return Answer(at, reply_of_unread(secret, at), sent_at=at)
         self.secret = secret
         self.hidden = secret if self.bounds.mask_answers or self.request.masks_key else None
         outbound = self.request.outbound(connection, secret)

@@ -14,17 +14,19 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from ..core.errors import HoldfastError, NotReady, message_of
+from ..core.errors import HoldfastError, NotReady, SourceSilent, message_of
 from ..core.explain import Explanation
 from ..core.faults import Fault, FaultClass, Phase
 from ..core.identity import Dialect
 from ..core.plain_text import plain, plain_values
 from ..core.steps import Refused
-from .error_kinds import ERRORS, FAULTS, REFUSALS, TIMED_OUT, UNREADABLE, ErrorKind
+from .error_kinds import ERRORS, FAULTS, REFUSALS, SILENT, TIMED_OUT, UNREADABLE, ErrorKind
 
 _TIMEOUTS = (408, 504, 524)
 _LONGEST_RETRY = 60.0
 """Seconds: no `retry-after` holds a longer wait, since there are programs that sleep that long."""
+_SILENT_RETRY = 5.0
+"""Seconds after which to come back to a silent source that does not say when it is asked again."""
 _JSON = {"content-type": "application/json"}
 _NO_RETRY = {"x-should-retry": "false"}
 _DEFAULT_STEP = "holdfast doctor"
@@ -98,8 +100,10 @@ def from_error(error: HoldfastError) -> ClientError:
     """Return an error of our own as a client gets it."""
     details = {"next_step": error.next_step or _DEFAULT_STEP, **error.facts()}
     headers = _JSON | _NO_RETRY
-    if isinstance(error, NotReady) and error.retry_at is not None:
+    if isinstance(error, NotReady | SourceSilent) and error.retry_at is not None:
         headers["holdfast-reset-at"] = str(math.ceil(error.retry_at))
+    if isinstance(error, SourceSilent):
+        headers["retry-after"] = _after(math.inf)
     return ClientError(kind_of_error(error), error.message(_DEFAULT_STEP), details, headers)
 
 
@@ -137,10 +141,12 @@ def unreadable(status: int, what: str) -> ClientError:
 
 
 def kind_of_fault(fault: Fault) -> ErrorKind:
-    """Return the row of a fault's class; a timeout has one of its own."""
+    """Return the row of a fault's class; a timeout and a silent source have their own."""
     timed_out = fault.status in _TIMEOUTS or fault.cause == "timeout"
     if fault.kind is FaultClass.TRANSIENT and timed_out:
         return TIMED_OUT
+    if _is_silence(fault):
+        return SILENT
     return FAULTS[fault.kind]
 
 
@@ -190,7 +196,8 @@ def retry_headers(fault: Fault, now: float) -> dict[str, str]:
     """Return the headers that tell a client when a fault ends, and not to retry: what waiting could repair
     has been waited for here (law 10).
 
-    After a throttle of at most a minute `retry-after` says how long it lasts, for programs that plan by it.
+    After a throttle of at most a minute `retry-after` says how long it lasts, for programs that plan by it;
+    after a silent source, when that is asked again.
     The true reset, however far away, is in `holdfast-reset-at`. `now` is in epoch seconds.
     """
     wait = _seconds_left(fault, now)
@@ -199,7 +206,20 @@ def retry_headers(fault: Fault, now: float) -> dict[str, str]:
         headers["holdfast-reset-at"] = str(math.ceil(now + wait))
     if fault.kind is FaultClass.RATE_LIMITED and -math.inf < wait <= _LONGEST_RETRY:
         headers["retry-after"] = str(max(1, math.ceil(wait)))
+    if _is_silence(fault):
+        headers["retry-after"] = _after(wait)
     return headers
+
+
+def _is_silence(fault: Fault) -> bool:
+    return fault.phase is Phase.UNSENT and fault.kind is FaultClass.TRANSIENT
+
+
+def _after(wait: float) -> str:
+    """Return the seconds until a silent source is asked again, as `retry-after` holds them."""
+    if wait == math.inf:
+        wait = _SILENT_RETRY
+    return str(max(1, math.ceil(min(wait, _LONGEST_RETRY))))
 
 
 def _seconds_left(fault: Fault, now: float) -> float:

@@ -117,6 +117,8 @@ _FAULTS: tuple[ErrorKind, ...] = (
 FAULTS: dict[FaultClass, ErrorKind] = {FaultClass(kind.name): kind for kind in _FAULTS}
 TIMED_OUT = _kind(C.TRANSIENT, 504)
 """A transient fault that was a timeout."""
+SILENT = _kind(C.TRANSIENT, 503, "source_silent")
+"""A transient fault of what keeps a key: nothing was sent, and no key is refused."""
 
 # What our own calls raise, by the name of the Python class. A class without a row is answered as its base.
 ERRORS: dict[str, ErrorKind] = {
@@ -127,6 +129,7 @@ ERRORS: dict[str, ErrorKind] = {
     "WrongDialect": _kind("wrong_dialect", 400),
     "SecretMissing": _kind("secret_missing", 409),
     "SignInEnded": _kind("sign_in_ended", 409),
+    "SourceSilent": _kind("source_silent", 503),
     "NotRenewed": _kind("not_renewed", 503),
     "NotSignedIn": _kind("not_signed_in", 409),
     "ConnectionLost": _kind("connection_lost", 409),

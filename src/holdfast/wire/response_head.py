@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from ..core.errors import SecretMissing, SourceSilent
 from ..core.faults import Phase, Reply
 from ..core.secret import Secret
 from ..secrecy.masking import masked_bytes, spellings_of
@@ -98,10 +99,14 @@ def reply_of_error(error: Exception, phase: Phase, host: str) -> Reply:
     )
 
 
-def reply_of_unread(error: Exception) -> Reply:
-    """Return the reply for a request that was not sent, since its key cannot be read."""
+def reply_of_unread(error: SecretMissing, now: float) -> Reply:
+    """Return the reply for a request that was not sent, since its key cannot be read; `now` is in epoch
+    seconds."""
     text = f"{type(error).__name__}: {error}"
-    return Reply(None, body=text.encode(), phase=Phase.UNSENT, request_written=False)
+    headers: tuple[tuple[str, str], ...] = ()
+    if isinstance(error, SourceSilent) and error.retry_at is not None:
+        headers = (("retry-after", f"{max(0.0, error.retry_at - now):.3f}"),)
+    return Reply(None, headers, text.encode(), phase=Phase.UNSENT, request_written=False)
 
 
 def answer_headers(
